@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.cache.cache_writer import CacheWriter
 from jupyter_turbopilot.cache.completion_cache import Answer, CompletionCache
 
-from ..cache.answers import MEGABYTE, answers, open_file, place, texts, whole_size
+from ..cache.answers import MEGABYTE, answers, cache_key, open_file, texts, whole_size
 from ..serving import Server
 
 WRITER = """
@@ -59,7 +59,7 @@ def known(path: Path) -> list[int]:
     reader._behind._thread.join(20)
     for answer in restored:
         number = answer.tokens[0].id
-        found = results.find(place(number))
+        found = results.find(cache_key(number))
         assert found is not None
         assert found.text.startswith(f"longer{number}text")
     return [answer.tokens[0].id for answer in restored]

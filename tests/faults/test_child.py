@@ -167,16 +167,16 @@ def test_child_that_hangs_while_closing_is_killed(tiny_model: Path, monkeypatch:
     ("script", "words", "code"),
     [
         ("kill -SEGV $$", r"it crashed \(signal 11\).*Choose another model", "model_refused"),
-        ("kill -KILL $$", "it was killed, as by a system without memory.*Close programs", "notebook_index"),
+        ("kill -KILL $$", "it was killed, as by a system without memory.*Close programs", "memory"),
         (
             "echo 'what():  std::bad_alloc' >&2; kill -ABRT $$",
             "there was not enough memory",
-            "notebook_index",
+            "memory",
         ),
         (
             "echo 'failed to allocate buffer of size 9' >&2; exit 3",
             "there was not enough memory",
-            "notebook_index",
+            "memory",
         ),
         ("echo 'llama_load: failed to open it' >&2; exit 3", "it failed", "trial"),
         ("echo 'ImportError: it is being installed' >&2; exit 1", "ImportError", "trial"),
@@ -209,7 +209,7 @@ def test_truncated_file_is_rejected_before_this_process_opens_it(
 @pytest.mark.parametrize(
     ("error", "words", "code"),
     [
-        ("MemoryError", "there was not enough memory", "notebook_index"),
+        ("MemoryError", "there was not enough memory", "memory"),
         (
             'ModelRefusedError("Install what is missing.", code="engine_missing")',
             r"^Install what is missing\.$",

@@ -27,7 +27,7 @@ from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.server.describe import describe_health
 
 from ..alone import KEY, Front
-from ..engine.remote.fake_server import Act, FarServer, Wire, status, words
+from ..engine.remote.fake_server import Act, FarServer, Wire, completion, status
 from ..serving import Server
 from ..tiny_model import write_tiny_model
 
@@ -51,7 +51,7 @@ def far(model: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def router() -> Iterator[FarServer]:
-    found = FarServer(words("ab"))
+    found = FarServer(completion("ab"))
     yield found
     found.stop()
 
@@ -214,7 +214,7 @@ def test_clock_jumps_have_no_effect(start: Start, monkeypatch: pytest.MonkeyPatc
 def behind(start: Start, router: FarServer, *acts: Act) -> Front:
     """Start a front server with a router that fails as scripted and then answers."""
     front = start(router.url, remote={"vocabulary": "none", "fim": "none"})
-    router.acts = [*acts, words("ab")]
+    router.acts = [*acts, completion("ab")]
     return front
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import jupyter_turbopilot
-from jupyter_turbopilot.cache.completion_cache import CompletionCache, ListenAddress
+from jupyter_turbopilot.cache.completion_cache import CacheKey, CompletionCache
 from jupyter_turbopilot.context import kernel_context as kernel
 from jupyter_turbopilot.context import languages, notebook, private, ranking
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
@@ -147,12 +147,12 @@ def below(text: str) -> Surroundings:
 
 def look_up(text: str) -> None:
     results = CompletionCache(2**24)
-    place = ListenAddress(("model", text), text)
+    place = CacheKey(("model", text), text)
     results.remember(
         place, [Token(text[at : at + 9].encode(), 0.9, 1) for at in range(0, len(text), 9)], ended=True
     )
     results.find(place)
-    results.find(ListenAddress(("model", text), text + text[:1]))
+    results.find(CacheKey(("model", text), text + text[:1]))
 
 
 def missing_functions(text: str) -> None:

@@ -20,7 +20,7 @@ from jupyter_turbopilot.errors import EngineGoneError, TextFailedError, Turbopil
 from jupyter_turbopilot.generation import EngineRequest, Sampling
 
 from ..engine.remote.conftest import CHARACTERS, Connect, Serve, connect, no_keys, serve
-from ..engine.remote.fake_server import Act, Wire, chances, status, words
+from ..engine.remote.fake_server import Act, Wire, chances, completion, status
 
 __all__ = ["connect", "no_keys", "serve"]
 
@@ -107,7 +107,7 @@ WRITTEN: dict[str, tuple[Act, bytes]] = {
         sent(HEAD + event("ab", logprobs=chances("ab", 3.0), finish_reason="stop")),
         b"ab",
     ),
-    "an end without a word": (words(), b""),
+    "an end without a word": (completion(), b""),
 }
 
 
@@ -168,7 +168,7 @@ REPORTED: dict[str, tuple[Act, str]] = {
         "vocabulary",
     ),
     "text without ids": (sent(HEAD + event("PROMPT", logprobs=None)), "vocabulary"),
-    "another model": (words("ab", model="other"), "another model"),
+    "another model": (completion("ab", model="other"), "another model"),
 }
 
 
@@ -183,7 +183,7 @@ def test_remote_failures_are_reported_to_the_user(
     act, reported = REPORTED[name]
     caplog.set_level(logging.INFO)
     monkeypatch.setenv(ENGINE_KEY, "sk-hush")
-    first = words("x") if name == "another model" else act
+    first = completion("x") if name == "another model" else act
     server = serve(first, act)
     engine = connect(server, timeout=TIMEOUT)
     if name == "another model":
@@ -207,13 +207,13 @@ def test_slow_remote_is_awaited(gap: float, serve: Serve, connect: Connect) -> N
 
 
 def test_retry_after_is_respected(serve: Serve, connect: Connect) -> None:
-    server = serve(status(429, Retry_After="0"), status(503, Retry_After="0"), words("ab"))
+    server = serve(status(429, Retry_After="0"), status(503, Retry_After="0"), completion("ab"))
     assert outcome(connect(server)) == b"ab"
     assert len(server.asked("/v1/completions")) == 3
 
 
 def test_first_remote_dies_under_load_without_losing_text(serve: Serve, connect: Connect) -> None:
-    first, second = serve(words("ab")), serve(words("ab"))
+    first, second = serve(completion("ab")), serve(completion("ab"))
     engine = connect(first, second, slots=8)
     texts: list[bytes | TurbopilotError] = []
     for number in range(60):
@@ -231,7 +231,7 @@ def test_second_remote_takes_over_requests_without_tokens(serve: Serve, connect:
         arrived.release()
         wire.gone()
 
-    first, second = serve(hang), serve(words("ab"))
+    first, second = serve(hang), serve(completion("ab"))
     engine = connect(first, second, slots=8)
     runs = [engine.start(ask()) for _ in range(8)]
     for _ in runs:
@@ -246,14 +246,14 @@ def test_second_remote_takes_over_requests_without_tokens(serve: Serve, connect:
 
 
 def test_remote_with_another_model_is_reloaded(serve: Serve, connect: Connect) -> None:
-    server = serve(words("ab"))
+    server = serve(completion("ab"))
     engine = connect(server, timeout=TIMEOUT)
     assert outcome(engine) == b"ab"
     server.stop()
     end = time.monotonic() + 20
     while not isinstance(outcome(engine), EngineGoneError):
         assert time.monotonic() < end  # a connection may briefly outlive the server
-    again = serve(words("cd", model="other"), port=server.port)
+    again = serve(completion("cd", model="other"), port=server.port)
     again.models = {"data": [{"id": "other", "owned_by": "vllm", "max_model_len": 512}]}
     while "another model" not in (reported := outcome(engine)).message:  # type: ignore[union-attr]
         assert time.monotonic() < end
@@ -265,7 +265,7 @@ def test_remote_with_another_model_is_reloaded(serve: Serve, connect: Connect) -
 
 
 def test_first_remote_hangs_without_losing_text(serve: Serve, connect: Connect) -> None:
-    first, second = serve(late()), serve(words("ab"))
+    first, second = serve(late()), serve(completion("ab"))
     engine = connect(first, second, timeout=2 * TIMEOUT)
     assert [outcome(engine) for _ in range(3)] == [b"ab"] * 3
     assert len(first.asked("/v1/completions")) == 1
@@ -276,14 +276,14 @@ def test_first_remote_loses_its_model_without_losing_text(serve: Serve, connect:
         return {"data": [{"id": "far", "turbopilot": {"version": 1} | offer}]}
 
     loaded = ours(slots=2, context_size=512, identity="i", vocabulary=vocabulary_digest(CHARACTERS))
-    servers = [serve(words("ab")), serve(words("cd"))]
+    servers = [serve(completion("ab")), serve(completion("cd"))]
     for server in servers:
         server.models = loaded
     engine = connect(*servers, timeout=TIMEOUT)
     assert outcome(engine) == b"ab"
     servers[0].stop()
     assert outcome(engine) == b"cd"
-    again = serve(words("ab"), port=servers[0].port)
+    again = serve(completion("ab"), port=servers[0].port)
     again.models = ours()
     end = time.monotonic() + 30
     while not again.requests:
@@ -338,7 +338,7 @@ def test_untrusted_certificate_is_reported_and_trusted_one_works(
     serve: Serve, connect: Connect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = certificate(tmp_path, "IP:127.0.0.1")
-    server = serve(words("ab"), certificate=path)
+    server = serve(completion("ab"), certificate=path)
     with pytest.raises(EngineGoneError, match="certificate"):
         connect(server)
     assert server.requests == []
@@ -352,7 +352,7 @@ def test_certificate_of_another_host_is_rejected(
     path = certificate(tmp_path, "DNS:elsewhere.example")
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
     with pytest.raises(EngineGoneError, match="certificate"):
-        connect(serve(words("ab"), certificate=path))
+        connect(serve(completion("ab"), certificate=path))
 
 
 def test_password_in_a_url_is_not_repeated(connect: Connect) -> None:

@@ -209,7 +209,7 @@ def test_editor_id_of_another_user_continues_nothing(scripted: Service) -> None:
     for name in ("ada", "eve"):
         scripted.post("complete", body, name)
     one, other = asked(scripted)
-    assert one.owner != other.owner
+    assert one.tenant != other.tenant
     assert not other.hint
     assert scripted.pilot.completer.counters["continued"] == 0
 
@@ -218,10 +218,10 @@ def test_engine_receives_anonymous_tenant_and_session_ids(scripted: Service) -> 
     for name in ("ada", "ada", "eve"):
         scripted.post("complete", CELL | {"max_tokens": 1 + len(asked(scripted))}, name)
     one, again, other = asked(scripted)
-    assert (one.owner, one.session) == (again.owner, again.session)
-    assert one.owner != other.owner
+    assert (one.tenant, one.session) == (again.tenant, again.session)
+    assert one.tenant != other.tenant
     assert one.session != other.session, "the same path is another notebook"
-    for reported in (one.owner, one.session):
+    for reported in (one.tenant, one.session):
         assert set(reported) <= set("0123456789abcdef")
         assert len(reported) == 32
 

@@ -23,7 +23,7 @@ TYPES = """
 import os, secrets, sys, time
 from jupyter_turbopilot.reply import Item, Reply
 from jupyter_turbopilot.request import Cell, Completion, Feedback
-from jupyter_turbopilot.usage_log.log import Study
+from jupyter_turbopilot.usage_log.log import UsageLog
 
 path, session, pause, wait = sys.argv[1:]
 secrets.token_urlsafe = lambda _: session
@@ -40,7 +40,7 @@ def tell(act, what):
         time.sleep(0.0005)
     time.sleep(float(pause))
 
-study = Study(path, text=True)
+study = UsageLog(path, text=True)
 for number in range(100_000):
     request = Completion(cells=[Cell(source="x = ")], offset=4, trigger="automatic", client="editor")
     listen = study.follow(request)

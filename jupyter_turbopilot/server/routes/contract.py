@@ -230,9 +230,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     removable: Annotated[
         bool | UnsetType, Meta(description="whether it may be deleted; false for the user's own files")
     ] = UNSET
-    memory: Annotated[
-        int | UnsetType, Meta(description="estimated memory on this machine, in bytes")
-    ] = UNSET
+    memory: Annotated[int | UnsetType, Meta(description="estimated memory on this machine, in bytes")] = UNSET
     tokens_per_second: Annotated[
         float | UnsetType, Meta(description="estimated speed on this machine, in tokens per second")
     ] = UNSET

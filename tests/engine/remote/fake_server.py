@@ -118,7 +118,9 @@ class FarServer:
         return wire.kept
 
 
-def errors(*texts: str, logprob: float | None = -0.1, model: str = "far", end: str | None = "stop") -> Act:
+def completion(
+    *texts: str, logprob: float | None = -0.1, model: str = "far", end: str | None = "stop"
+) -> Act:
     """Write texts, each with its characters as tokens."""
 
     def act(wire: Wire, body: dict[str, Any]) -> None:

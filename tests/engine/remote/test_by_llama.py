@@ -15,7 +15,7 @@ from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling, Token
 
 from .test_completions import ids
-from .test_far_side import JSON
+from .test_remote_server import JSON
 
 IDS, TEXT = LlamaByIds(CodePoints()), LlamaByText(Spellings())
 

@@ -25,7 +25,7 @@ from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX, CodePoi
 from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling, Token
 from jupyter_turbopilot.prompt.formats import FORMATS
 
-from .test_far_side import JSON
+from .test_remote_server import JSON
 
 
 class Ending(CodePoints):

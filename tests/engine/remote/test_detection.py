@@ -28,7 +28,7 @@ from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.errors import ModelRefusedError
 
 from .conftest import Serve
-from .fake_server import Act, FarServer, Wire, errors, status
+from .fake_server import Act, FarServer, Wire, completion, status
 
 T = TypeVar("T")
 
@@ -76,10 +76,10 @@ def test_a_stranger_is_refused_in_words(serve: Serve) -> None:
 
 
 def test_a_server_that_tells_ids_is_believed_where_it_cannot_tokenize(serve: Serve) -> None:
-    ask(serve(errors("a")), lambda side: compare(side, RemoteServer(Kind.OPENAI, "m"), CodePoints()))
+    ask(serve(completion("a")), lambda side: compare(side, RemoteServer(Kind.OPENAI, "m"), CodePoints()))
 
 
-@pytest.mark.parametrize("act", [status(400), errors("")])
+@pytest.mark.parametrize("act", [status(400), completion("")])
 def test_a_server_that_takes_or_tells_no_ids_is_refused(act: Any, serve: Serve) -> None:
     def texts(wire: Wire, body: dict[str, Any]) -> None:
         wire.begin()
@@ -97,7 +97,7 @@ def picky(*refused: str, told: float | None = -0.5) -> Act:
         if body.keys() & {*refused}:
             wire.answer(400, b"{}")
         else:
-            errors("a", logprob=told if "logprobs" in body else None)(wire, body)
+            completion("a", logprob=told if "logprobs" in body else None)(wire, body)
 
     return act
 

@@ -19,7 +19,7 @@ from jupyter_turbopilot.generation import EngineRequest, Sampling, Token
 from ..jobs import FunctionJob, Told, until_cancelled
 from ..test_worker import ready
 from .conftest import Connect, Serve
-from .fake_server import Act, Wire, chances, errors, status
+from .fake_server import Act, Wire, chances, completion, status
 
 
 def ask(text: str = "x = ", most: int = 16) -> EngineRequest:
@@ -143,7 +143,7 @@ def test_a_connection_is_kept_for_the_next_text(serve: Serve, connect: Connect) 
 
 
 def test_as_many_texts_are_asked_for_at_a_time_as_it_has_places(serve: Serve, connect: Connect) -> None:
-    engine = connect(serve(errors("a")), slots=2)
+    engine = connect(serve(completion("a")), slots=2)
     runs = [engine.start(ask()) for _ in range(3)]
     first, second, third = runs
     assert first
@@ -155,7 +155,7 @@ def test_as_many_texts_are_asked_for_at_a_time_as_it_has_places(serve: Serve, co
 
 def test_a_run_that_was_suspended_goes_on_where_it_was(serve: Serve, connect: Connect) -> None:
     go = threading.Event()
-    server = serve(held("ab", go), errors("cd"))
+    server = serve(held("ab", go), completion("cd"))
     engine = connect(server, slots=1)
     run = start(engine, ask("x", 5))
     step_until(engine, run, 2)
@@ -172,13 +172,13 @@ def test_a_run_that_was_suspended_goes_on_where_it_was(serve: Serve, connect: Co
 
 @pytest.mark.parametrize("size", [0, 512, 600])
 def test_a_prompt_that_does_not_fit_is_refused_here(size: int, serve: Serve, connect: Connect) -> None:
-    engine = connect(serve(errors("a")))
+    engine = connect(serve(completion("a")))
     with pytest.raises(EngineError, match="does not fit"):
         engine.start(ask("x" * size))
 
 
 def test_no_more_is_asked_for_than_the_context_holds(serve: Serve, connect: Connect) -> None:
-    server = serve(errors("a"))
+    server = serve(completion("a"))
     write(connect(server), ask("x" * 510, 48))
     assert server.asked("/v1/completions")[0]["max_tokens"] == 2
 
@@ -187,7 +187,7 @@ def test_no_more_is_asked_for_than_the_context_holds(serve: Serve, connect: Conn
 def test_what_nobody_waits_for_yields_to_a_busy_server(
     priority: str, times: int, serve: Serve, connect: Connect
 ) -> None:
-    server = serve(status(503, Retry_After="0"), errors("ab"))
+    server = serve(status(503, Retry_After="0"), completion("ab"))
     engine = connect(server)
     run = start(engine, replace(ask(), priority=priority))
     if times == 1:
@@ -199,7 +199,7 @@ def test_what_nobody_waits_for_yields_to_a_busy_server(
 
 
 def test_a_worker_ends_one_text_that_failed_and_keeps_the_engine(serve: Serve, connect: Connect) -> None:
-    server = serve(status(400), errors("a"))
+    server = serve(status(400), completion("a"))
     engine, loads = connect(server), []
     worker = ready(lambda _: loads.append(1) or engine)
     try:
@@ -247,7 +247,7 @@ def test_a_request_that_comes_while_another_is_waited_for_is_sent_at_once(
 
 
 def test_it_can_tell_whether_it_still_writes(serve: Serve, connect: Connect) -> None:
-    server = serve(errors("a"))
+    server = serve(completion("a"))
     engine = connect(server)
     assert can_generate(engine)
     server.stop()
@@ -265,7 +265,7 @@ def test_closing_ends_what_is_under_way(serve: Serve, connect: Connect) -> None:
 
 
 def test_a_session_and_an_owner_go_with_each_request(serve: Serve, connect: Connect) -> None:
-    server = serve(errors("a"))
+    server = serve(completion("a"))
     engine = connect(server)
     for asked in (ask(), replace(ask(), session="a-session", tenant="an-owner")):
         write(engine, asked)

@@ -36,8 +36,8 @@ from jupyter_turbopilot.errors import BadRequestError, BusyError, EngineError, N
 from jupyter_turbopilot.server.routes.openai_format import error_body
 
 from .conftest import Serve
-from .fake_server import Act, FarServer, Wire, errors, status
-from .test_survey import ask
+from .fake_server import Act, FarServer, Wire, completion, status
+from .test_detection import ask
 
 DIALECT = ByIds(RemoteServer(Kind.VLLM, "m"), CodePoints())
 
@@ -67,7 +67,7 @@ def error_event(error: Any) -> Act:
 
 def test_a_key_stands_in_the_header_alone(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    server = serve(errors("a"))
+    server = serve(completion("a"))
     stream(server, "sk-hush")
     ((_, headers, body),) = server.requests
     assert headers["authorization"] == "Bearer sk-hush"
@@ -153,11 +153,11 @@ def test_a_proxy_is_not_asked_for_this_machine(serve: Serve, monkeypatch: pytest
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    assert stream(serve(errors("a")))
+    assert stream(serve(completion("a")))
 
 
 def test_a_proxy_is_asked_for_other_machines(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    proxy = serve(errors("a"))
+    proxy = serve(completion("a"))
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.delenv("no_proxy", raising=False)
 

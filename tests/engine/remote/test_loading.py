@@ -17,15 +17,15 @@ from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefu
 from jupyter_turbopilot.generation import PrefixConstraint, Sampling
 
 from .conftest import Connect, Serve
-from .fake_server import FarServer, Wire, always, errors, settings_for, status
+from .fake_server import FarServer, Wire, always, completion, settings_for, status
+from .test_detection import picky, tokenizer
 from .test_engine import ask, write
-from .test_survey import picky, tokenizer
 
 OFFER = {"version": 1, "slots": 3, "context_size": 2048, "top": 20, "samplers": ["temperature", "seed"]}
 
 
 def ours(serve: Serve, **offer: Any) -> FarServer:
-    server = serve(errors("a"))
+    server = serve(completion("a"))
     server.models = {"data": [{"id": "far", "turbopilot": OFFER | offer}]}
     server.routes["/tokenize"] = tokenizer()
     return server
@@ -163,14 +163,14 @@ def test_nothing_is_asked_where_the_line_spells_a_marker(serve: Serve) -> None:
 
 @pytest.mark.parametrize(("setting", "ahead"), [("auto", True), ("yes", True), ("no", False)])
 def test_work_ahead_is_a_setting(setting: str, ahead: bool, serve: Serve, connect: Connect) -> None:
-    assert connect(serve(errors("a")), prefetch=setting).capabilities.prefetch is ahead
+    assert connect(serve(completion("a")), prefetch=setting).capabilities.prefetch is ahead
 
 
 @pytest.mark.parametrize("without", ["a server", "a model", "a loaded model", "time"])
 def test_an_address_that_cannot_write_now_is_passed_over(
     without: str, serve: Serve, connect: Connect
 ) -> None:
-    first, second = serve(errors("a")), serve(errors("b"))
+    first, second = serve(completion("a")), serve(completion("b"))
     first.models = {"data": [{"id": "far", "turbopilot": {"version": 1}}] * (without == "a loaded model")}
     if without == "a server":
         first.stop()
@@ -183,7 +183,7 @@ def test_an_address_that_cannot_write_now_is_passed_over(
 def test_an_address_that_fails_while_vocabularies_are_compared_is_passed_over(
     serve: Serve, connect: Connect
 ) -> None:
-    first, second = serve(errors("a")), serve(errors("b"))
+    first, second = serve(completion("a")), serve(completion("b"))
     first.routes["/tokenize"] = lambda _wire, _body: None  # hangs up
     assert write(connect(first, second), ask()) == b"b"
     assert first.asked("/tokenize")
@@ -196,7 +196,7 @@ def test_the_vocabulary_is_looked_for_by_the_models_name(serve: Serve) -> None:
         asked.append(model)
         return CodePoints()
 
-    load(settings_for(serve(errors("a"))), Cancel(), vocabulary_of).close()
+    load(settings_for(serve(completion("a"))), Cancel(), vocabulary_of).close()
     assert asked == ["far"]
 
 
@@ -277,8 +277,8 @@ def test_in_a_jupyterhub_its_token_is_sent_and_never_along_a_redirect(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "hub-token")
-    elsewhere = serve(errors("a"))
-    server = serve(errors("a"))
+    elsewhere = serve(completion("a"))
+    server = serve(completion("a"))
     server.routes["/v1/models"] = lambda wire, _: wire.answer(307, b"", Location=f"{elsewhere.url}/v1/models")
     with pytest.raises(TurbopilotError, match="redirects"):
         load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))

@@ -30,7 +30,7 @@ from .conftest import Connect, Serve
 from .fake_server import FarServer, Wire, status
 from .test_completions import ids
 from .test_engine import ask, write
-from .test_far_side import JSON
+from .test_remote_server import JSON
 
 DIALECT = ByProvider(Spellings())
 

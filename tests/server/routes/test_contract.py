@@ -77,7 +77,7 @@ async def test_models_fit_their_schema(ask: Ask, ready: Any, tmp_path: Path, tin
     listing = check((await ask("models", method="GET")).body, gives("models", "GET"))
     assert listing.selected == ready.selected
     assert [model.adapters for model in listing.models if model.adapters] == [
-        [contract.Adapter(name="mine", language="r", ours=False)]
+        [contract.Adapter(name="mine", language="r", bundled=False)]
     ]
 
 
