@@ -29,28 +29,20 @@ MARK = ".jupyter-turbopilot-site"  # marks folders that this script may empty
 
 # The order of the pages. Pages that do not exist are left out: not every checkout has every page.
 CHAPTERS = {
-    "Use it": [
-        "get-started",
-        "jupyterlab",
-        "ipython",
-        "browser",
-        "editors",
-        "imports",
-        "notebook_index",
-        "threshold",
-        "hierarchical",
-    ],
-    "Choose and tune": ["models", "engines", "training"],
-    "Several people": ["jupyterhub", "scale", "usage_log"],
-    "Look up": ["settings", "cli", "http"],
-    "Help": ["troubleshooting", "faq", "privacy", "comparison"],
-    "Developers": [
+    "Tutorial": ["tutorial"],
+    "Install": ["install", "coming-from", "troubleshooting", "faq"],
+    "Use": ["jupyterlab", "ipython", "browser", "editors"],
+    "Features": ["imports", "notebook-index", "threshold", "helper-functions"],
+    "Models": ["models", "engines", "training", "conversion", "large-models"],
+    "Administer": ["jupyterhub", "scale", "privacy"],
+    "Reference": ["settings", "cli", "http", "http-reference", "glossary"],
+    "Research": ["usage-log", "results/index", "comparison"],
+    "Develop": [
+        "contributing",
         "architecture",
         "recipes",
-        "contributing",
         "platforms",
         "releasing",
-        "results/index",
         "security",
         "changes",
     ],

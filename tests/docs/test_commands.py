@@ -83,7 +83,6 @@ SAID_AND_NOT_RUN = {
             "export TOKEN=…",
             "jupyter console",
             "pip install",
-            "pip …",
             "pip wheel",
             "pip wheel -w packages",
             "ray start",

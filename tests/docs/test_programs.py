@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import json
 import os
 import re
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import msgspec
 import pexpect
 import pytest
@@ -20,7 +22,7 @@ from jupyter_turbopilot.server.routes import base, endpoint
 from ..scripted_engine import ScriptedEngine
 from ..serving import Server
 from ..shell import test_magics
-from .pages import Block, blocks
+from .pages import ROOT, Block, blocks
 
 HERE, KEY = "http://127.0.0.1:18080", "the key"  # of the documented server
 
@@ -39,7 +41,9 @@ def the(words: str) -> Block:
     return found[0]
 
 
+TUTORIAL = [block for block in programs() if block.page.name == "tutorial.md"]
 RUN = [
+    *TUTORIAL,
     LOADING := the("%load_ext jupyter_turbopilot\n%turbopilot on"),
     CELL := the("def is_even"),
     STUB := the("%%complete --helpers"),
@@ -112,6 +116,26 @@ def test_documented_functions_pass_their_examples() -> None:
     exec(compile(WRITTEN.text, WRITTEN.place, "exec"), made)  # noqa: S102 - the documents' own
     (tests,) = doctest.DocTestFinder().find(made["sum_of_primes"], globs=made)
     assert doctest.DocTestRunner().run(tests) == doctest.TestResults(0, 1)
+
+
+def test_tutorial_cells_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (table,) = (block for block in blocks() if block.page == TUTORIAL[0].page and block.language == "text")
+    (tmp_path / "orders.csv").write_text(table.text, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    matplotlib.use("agg")
+    made: dict[str, Any] = {}
+    for cell in TUTORIAL:
+        exec(compile(cell.text, cell.place, "exec"), made)  # noqa: S102 - the documents' own
+    assert made["by_region"]["North"] == 4 * 180 + 8 * 35.5
+    assert len(made["revenue_by_month"]) == 4
+
+
+def test_demo_folder_has_the_files_of_the_tutorial() -> None:
+    (table,) = (block for block in blocks() if block.page == TUTORIAL[0].page and block.language == "text")
+    assert (ROOT / "binder" / "orders.csv").read_text("utf-8") == table.text
+    for year in (2024, 2025):
+        report = json.loads((ROOT / "binder" / f"report-{year}.ipynb").read_text("utf-8"))
+        assert TUTORIAL[-1].text.rstrip("\n") in ["".join(cell["source"]) for cell in report["cells"]]
 
 
 def test_service_worker_caches_files_at_startup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,7 +30,7 @@ from jupyter_turbopilot.usage_log.events import (
     line_of,
 )
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "study.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "usage-log.md"
 SESSION = Session(1.0, SCHEMA, "AbC3", "0.1.0", "server", 60, False, "m", "quiet")
 LOGGED: list[Event] = [
     SESSION,
