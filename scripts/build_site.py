@@ -40,9 +40,9 @@ CHAPTERS = {
         "threshold",
         "hierarchical",
     ],
-    "Choose and tune": ["models", "engines", "training"],
+    "Choose and tune": ["models", "engines", "training", "conversion", "large-models"],
     "Several people": ["jupyterhub", "scale", "usage_log"],
-    "Look up": ["settings", "cli", "http"],
+    "Look up": ["settings", "cli", "http", "http-reference"],
     "Help": ["troubleshooting", "faq", "privacy", "comparison"],
     "Developers": [
         "architecture",

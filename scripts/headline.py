@@ -31,11 +31,17 @@ def share(begins: str, column: int = 0) -> str:
     return f"{float(figure(begins, column)) * 100:.0f} %"
 
 
+def memory() -> str:
+    """Return a clause about the memory of the default model."""
+    added, file = re.findall(r"\d+ MB", figure("memory with the model loaded"))
+    return f"it adds {added} to the process, including its file of {file}."
+
+
 def gains() -> str:
     """Return the table of benefits and costs."""
     exact, passed = (f"{float(part) * 100:.0f} %" for part in figure("HumanEval, one line").split(","))
     middle, slow = re.findall(r"\d+", figure("balanced (default)", 3))
-    memory, file = re.findall(r"\d+ MB", figure("memory with the model loaded"))
+    added, file = re.findall(r"\d+ MB", figure("memory with the model loaded"))
     return "\n".join(
         [
             "| benefit | |",
@@ -47,7 +53,7 @@ def gains() -> str:
             "| cost | |",
             "| --- | --- |",
             f"| time to a suggestion: median; 95th percentile | {middle} ms; {slow} ms |",
-            f"| memory that the default model adds to the process, including its file of {file} | {memory} |",
+            f"| memory that the default model adds to the process, including its file of {file} | {added} |",
             f"| time per keystroke in an 8 300-token notebook, relative to a 544-token one | {figure('a key in 8 300 tokens')} |",
             "| money, accounts, graphics cards, code sent to other machines | none |",
         ]
