@@ -45,6 +45,7 @@ html_theme_options = {
 _WEIGHTS = {
     "settings": 0.8,
     "http": 0.6,
+    "http-reference": 0.4,
     "cli": 0.7,
     "recipes": 0.4,
     "contributing": 0.4,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from jupyter_turbopilot.commands import COMMANDS
+from jupyter_turbopilot.documentation import with_addresses
 from jupyter_turbopilot.errors import ConfigurationError, TurbopilotError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
         status = parsed.execute(parsed, settings)
     except TurbopilotError as error:
-        print(f"turbopilot: {error.message} {error.hint}".strip(), file=sys.stderr)
+        print(with_addresses(f"turbopilot: {error.message} {error.hint}".strip()), file=sys.stderr)
         status = error.exit_status
     except KeyboardInterrupt:
         print("turbopilot: stopped", file=sys.stderr)
@@ -59,6 +60,10 @@ class _Parser(argparse.ArgumentParser):
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return parsed, unknown
+
+    def format_help(self) -> str:
+        """Return the help with the addresses of the documentation's pages."""
+        return with_addresses(super().format_help())
 
 
 class _Version(argparse.Action):

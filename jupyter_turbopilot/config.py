@@ -72,8 +72,9 @@ class TurbopilotRemote(Configurable):
         ("", "jupyterhub"),
         default_value="",
         help="How to authenticate to the server. Empty: with the API key. jupyterhub: with the token that "
-        "JupyterHub gave your server, for a service of that hub (docs/jupyterhub.md). Not set: the "
-        f"environment's {ENGINE_AUTH}, if the address comes from the environment, too.",
+        "JupyterHub gave your server, for a service of that hub; see the page JupyterHub of the "
+        "documentation. Not set: the environment's "
+        f"{ENGINE_AUTH}, if the address comes from the environment, too.",
     ).tag(config=True)
     timeout = Float(
         10.0,
@@ -132,7 +133,8 @@ class Turbopilot(Configurable):
         ("llama", "transformers", "remote"),
         default_value="llama",
         help="The engine: llama.cpp in this process, transformers in this process, or a remote server "
-        f"(docs/engines.md). Not set: remote if the environment has {ENGINE_URL}, otherwise llama.",
+        f"(see the page Engines of the documentation). Not set: remote if the environment has {ENGINE_URL}, "
+        "otherwise llama.",
     ).tag(config=True)
     subprocess = Bool(
         False,
@@ -147,7 +149,7 @@ class Turbopilot(Configurable):
     models_dir = Unicode(
         "",
         help="The folder of models. Empty: $TURBOPILOT_MODELS, or the platform's data folder. The folder may "
-        "be read-only and shared by several users (docs/models.md).",
+        "be read-only and shared by several users; see the page Models of the documentation.",
     ).tag(config=True)
     mirrors = Bool(
         False,
@@ -222,21 +224,22 @@ class Turbopilot(Configurable):
         ("quiet", "balanced", "eager", "always"),
         default_value="balanced",
         help="How readily suggestions appear automatically: quiet shows few, most of them right; eager shows "
-        "many, more of them wrong; always shows all that pass the validity checks. A suggestion that you "
-        "request is always shown.",
+        "many, more of them wrong; always shows all that pass the checks for valid code. A suggestion that "
+        "you request is shown if it passes these checks.",
     ).tag(config=True)
     learning = Bool(
         True,
         help="Adjust the threshold for suggestions by those that you accept or ignore, so that quiet, "
         "balanced and eager reach the precision that they promise. Only numbers are saved, in your cache "
-        "folder (docs/threshold.md). Off in a service for several users.",
+        "folder; see the page Threshold of the documentation. Off in a service for several users.",
     ).tag(config=True)
     usage_log = Unicode(
         "",
         help="A file that logs the outcomes of suggestions for a study: an absolute path, or one that "
-        "begins with ~/. It contains times, lengths and scores, and no text, path or name (docs/study.md); "
-        "only you can read it, and it is not sent anywhere. JupyterLab's status menu and `%turbopilot` show "
-        "that it is on. Empty: nothing is logged. Not available in a service for several users.",
+        "begins with ~/. It contains times, lengths and scores, and no text, path or name. Only you can "
+        "read it, and it is not sent anywhere; see the page Usage log of the documentation. JupyterLab's "
+        "status menu and `%turbopilot` show that it is on. Empty: nothing is logged. Not available in a "
+        "service for several users.",
     ).tag(config=True)
     usage_text = Bool(
         False,
@@ -323,8 +326,8 @@ class Turbopilot(Configurable):
         True,
         help="Index your notebooks and source files under the server's root folder, or in the folder where "
         "`%turbopilot on` was first run, so that suggestions can use code that you wrote earlier. The index "
-        "is in your data folder, and only you can read it (docs/memory.md). `jupyter turbopilot index "
-        "clear` empties it.",
+        "is in your data folder, and only you can read it; see the page Notebook index of the "
+        "documentation. `jupyter turbopilot index clear` empties it.",
     ).tag(config=True)
     share = Enum(
         ("none", "group", "all"),
@@ -358,8 +361,8 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     yield_cpu = Bool(
         True,
-        help="Use half of the threads and do not prefetch while a kernel of this server is busy or the "
-        "machine runs on battery.",
+        help="Do not use cores that other programs use. Use half of the threads and do not prefetch while a "
+        "kernel of this server is busy or the machine runs on battery.",
     ).tag(config=True)
     idle_minutes = Float(
         60.0,

@@ -1,4 +1,4 @@
-"""Write the front end's types and the tables of `docs/http.md` from the routes' schemas; `cog` runs it."""
+"""Write the front end's types and docs/http-reference.md from the routes' schemas; `cog` runs it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.reply import Timings
 from jupyter_turbopilot.request import Cell, Completion, Document, Feedback, Pull, Select
 from jupyter_turbopilot.server.routes import contract
-from jupyter_turbopilot.server.routes.endpoint import endpoints
-from jupyter_turbopilot.server.routes.table import ROUTES, schemas_of, summary
+from jupyter_turbopilot.server.routes.table import ROUTES, document
 
 # The front end's names of the schemas it uses.
 INTERFACES: dict[str, Any] = {
@@ -100,45 +99,44 @@ def _union(part: Schema, names: dict[str, str]) -> list[str]:
     return [str(part["type"]).replace("integer", "number")]
 
 
-def routes() -> str:
-    """Return the table of all routes."""
+def reference() -> str:
+    """Return the tables of all routes and schemas, from the OpenAPI document."""
+    described = document(ROUTES)
+    known = described["components"]["schemas"]
+    sent: set[str] = set()
     rows: dict[tuple[str, ...], list[str]] = {}
-    for path, route in ROUTES:
-        for method, declared in endpoints(route).items():
-            gives = [_name(declared.gives)] if declared.gives else []
-            gives += [f"lines of {_name(declared.streams)}"] if declared.streams else []
-            takes = _name(declared.takes) if declared.takes else ""
-            key = (route.__name__, method, takes, " or ".join(gives), summary(getattr(route, method.lower())))
-            rows.setdefault(key, []).append(re.sub(r"\([^()]*+\)", "{name}", path))
+    for path, methods in described["paths"].items():
+        for method, operation in methods.items():
+            takes = operation.get("requestBody", {"content": {}})["content"]
+            sent |= {str(part["schema"]["$ref"]).rpartition("/")[2] for part in takes.values()}
+            gives = next(each for status, each in operation["responses"].items() if status.startswith("2"))
+            cells = (_bodies(takes), _bodies(gives.get("content", {})), operation["summary"])
+            rows.setdefault((operation["description"], method.upper(), *cells), []).append(f"`{path[1:]}`")
     lines = ["| route | takes | gives | does |", "| --- | --- | --- | --- |"]
-    for (_, method, *cells), paths in rows.items():
-        address = ", ".join(f"`{path}`" for path in paths)
-        lines.append(_row([f"{method} {address}", *cells]))
-    return "\n".join(lines)
+    lines += [_row([f"{method} {', '.join(paths)}", *cells]) for (_, method, *cells), paths in rows.items()]
+    while more := {each for name in sent for each in _references(known[name])} - sent:
+        sent |= more
+    tables = (_table(name, schema, sent=name in sent) for name, schema in known.items())
+    return "\n\n".join(["\n".join(lines), *tables])
 
 
-def _name(kind: type[Any]) -> str:
-    return _link(kind.__name__)
+def _bodies(content: dict[str, Schema]) -> str:
+    """Return links to the schemas of a body's media types."""
+    lines = {"application/x-ndjson": "lines of "}
+    return " or ".join(lines.get(media, "") + _worded(part["schema"]) for media, part in content.items())
 
 
-def _link(name: str) -> str:
-    return f"[{name}](#{name.lower()})"
-
-
-def fields() -> str:
-    """Return a table for each schema that a route declares, and for the schemas it refers to."""
-    declared = schemas_of(ROUTES)
-    sent = set(schemas(*(one.takes for _, route in ROUTES for one in endpoints(route).values() if one.takes)))
-    known = schemas(*declared, contract.Failure)
-    return "\n\n".join(_table(name, schema, sent=name in sent) for name, schema in known.items())
+def _references(part: Any) -> set[str]:
+    """Return the names of the schemas that a schema refers to."""
+    return set(re.findall(r"'#/components/schemas/(\w+)'", str(part)))
 
 
 def _table(name: str, schema: Schema, *, sent: bool) -> str:
     """Return the table of a schema's fields, with the defaults of request fields."""
     if "enum" in schema:
-        return f"### {name}\n\n{schema['description']}\n\n{_worded({'enum': schema['enum']})}"
+        return f"## {name}\n\n{schema['description']}\n\n{_worded({'enum': schema['enum']})}"
     head = ["field", "type", *(["default"] if sent else []), "meaning"]
-    lines = [f"### {name}", "", schema["description"], "", _row(head), _row(["---"] * len(head))]
+    lines = [f"## {name}", "", schema["description"], "", _row(head), _row(["---"] * len(head))]
     for field, part in schema["properties"].items():
         kind, default = _worded(part), []
         if sent:
@@ -157,7 +155,8 @@ def _row(cells: list[str]) -> str:
 def _worded(part: Schema) -> str:
     """Describe a type and its bounds."""
     if "$ref" in part:
-        return _link(part["$ref"])
+        name = part["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
     if "anyOf" in part:
         return " or ".join(map(_worded, part["anyOf"]))
     if "enum" in part:

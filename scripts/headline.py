@@ -32,6 +32,12 @@ def share(begins: str, column: int = 0) -> str:
     return f"{float(figure(begins, column)) * 100:.0f} %"
 
 
+def memory() -> str:
+    """Return a clause about the memory of the default model."""
+    added, file = figure("memory that the engine adds"), figure("of that, the model file")
+    return f"it adds {added} to the process, including its file of {file}."
+
+
 def gains() -> str:
     """Return the table of benefits and costs."""
     exact, passed = share("HumanEval, exact"), share("HumanEval, passes")

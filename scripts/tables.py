@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot import config
 from jupyter_turbopilot.cli import parser
+from jupyter_turbopilot.documentation import PAGE, file_of
 from jupyter_turbopilot.engine.base import SAMPLERS, UNLIMITED, Capabilities
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.remote.completions import Spellings
@@ -31,7 +32,8 @@ USUAL = ("positional arguments", "options")  # argparse's own groups
 
 def _table(head: list[str], rows: Iterable[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|" for cells in lines)
+    text = "\n".join("|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|" for cells in lines)
+    return PAGE.sub(lambda found: f"[{found[1]}]({file_of(found[1])})", text)
 
 
 def settings(section: str) -> str:

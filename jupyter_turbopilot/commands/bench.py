@@ -198,9 +198,9 @@ def draw(rows: Sequence[Measurement], target: Path) -> None:
 def _store_rate(rows: Sequence[Measurement]) -> None:
     """Store how fast this machine reads weights, to estimate the speed of other models."""
     from jupyter_turbopilot.models.personal import personal_dir, remember_rate
+    from jupyter_turbopilot.models.recommend import rate_of
 
-    best = max(rows, key=lambda row: row.size * row.written_a_second)
-    remember_rate(personal_dir(), best.size * best.written_a_second)
+    remember_rate(personal_dir(), max(rate_of(row.model, row.size, row.written_a_second) for row in rows))
 
 
 COMMAND = Command("bench", "measure the speed of models on this machine", Options, run, declare)

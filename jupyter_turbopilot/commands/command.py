@@ -81,5 +81,7 @@ def add_model_and_engine(parser: argparse.ArgumentParser) -> None:
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Declare `--engine`, which overrides the configured one."""
     parser.add_argument(
-        "--engine", choices=[*KINDS], help="the engine to use (docs/engines.md); default: the configured one"
+        "--engine",
+        choices=[*KINDS],
+        help="the engine to use; default: the configured one; see the page Engines of the documentation",
     )

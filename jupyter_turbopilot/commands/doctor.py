@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands import front_end
 from jupyter_turbopilot.commands.command import Command, add_model_and_engine
+from jupyter_turbopilot.documentation import with_addresses
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.files import count_of
 from jupyter_turbopilot.pilot.kinds.base import Finding, limits_of
@@ -50,7 +51,7 @@ def run(options: Options, settings: Turbopilot) -> int:
         return 1 if any(finding["problem"] for finding in findings) else 0
     problems = 0
     for line in examine(settings):
-        print(f"{'✗' if line.problem else '✓'} {line.name:<12} {line.text}")
+        print(f"{'✗' if line.problem else '✓'} {line.name:<12} {with_addresses(line.text)}")
         problems += line.problem
     print(f"{count_of(problems, 'problem') if problems else 'No problems'} found.")
     return 1 if problems else 0
@@ -166,8 +167,9 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
 
 def _gate(model: str) -> Finding:
     """Report whether the gate is fitted to the model."""
-    fitted = "fitted to this model" if is_fitted_to(model) else "not fitted to this model (docs/engines.md)"
-    return Finding("gate", fitted)
+    fitted = "fitted to this model"
+    unfitted = "not fitted to this model; see the page Engines of the documentation"
+    return Finding("gate", fitted if is_fitted_to(model) else unfitted)
 
 
 def _learned(local: InProcess) -> Finding:
@@ -212,13 +214,14 @@ def _prompt_reuse(local: InProcess) -> Finding:
     return Finding(
         "kept",
         "nothing of the next prompt was reused, or the server does not report it. A router must "
-        "send all requests of a session to the same server (docs/engines.md)",
+        "send all requests of a session to the same server; see the page Scale of the documentation",
     )
 
 
 def _speed(local: InProcess) -> Finding:
     """Measure the speed of a completion."""
     from jupyter_turbopilot.models.personal import personal_dir, remember_rate
+    from jupyter_turbopilot.models.recommend import rate_of
 
     pilot, reply = local.pilot, _complete(local, "median")
     if reply.error:
@@ -228,9 +231,10 @@ def _speed(local: InProcess) -> Finding:
         return Finding("speed", "not measured: no token was generated in time. Try again.", problem=True)
     read = timings.prompt_tokens / max(timings.prompt_ms, 0.1) * 1000
     write = timings.predicted_tokens / max(timings.predicted_ms, 0.1) * 1000
-    stored = pilot.kind.stored(pilot.kind.find(pilot.selected))
+    model = pilot.kind.find(pilot.selected)
+    stored = pilot.kind.stored(model)
     if stored and pilot.settings.engine == "llama":  # the rate of other engines is not comparable
-        remember_rate(personal_dir(), stored.size * write, rough=True)
+        remember_rate(personal_dir(), rate_of(model.name, stored.size, write), rough=True)
     slow = write < SLOW_TOKENS_A_SECOND
     advice = f" This is slow: {_FASTER[pilot.settings.engine]}." if slow else ""
     return Finding(

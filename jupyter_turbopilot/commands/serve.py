@@ -61,8 +61,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
     keys.add_argument(
         "--hub",
         action="store_true",
-        help="run as a service of a JupyterHub (docs/jupyterhub.md): clients send their hub tokens; the "
-        "environment sets the address instead of --host and --port",
+        help="run as a service of a JupyterHub: clients send their hub tokens; the environment sets the "
+        "address instead of --host and --port; see the page JupyterHub of the documentation",
     )
     add_model_and_engine(parser)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.commands.command import Command, add_model
 from jupyter_turbopilot.commands.progress import Bar
+from jupyter_turbopilot.documentation import with_addresses
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.files import describe_size
 from jupyter_turbopilot.shell.numbers import real, whole
@@ -125,7 +126,8 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
     data.check()
     _train(options, settings, data)
     if options.scratch:
-        print(f"For browsers: {write_for_browsers(options.output)} (docs/browser.md)")
+        page = with_addresses("see the page Browser of the documentation")
+        print(f"For browsers: {write_for_browsers(options.output)}; {page}")
     if options.each_language:
         settings = changed(settings, model=str(options.output))
         for language in data.languages():
@@ -159,7 +161,7 @@ def _train(options: TrainingOptions, before: Turbopilot, data: Dataset) -> None:
         )
     print(verdict)
     used = f"model = {after.model!r}" if options.whole else f"adapters = {after.adapters!r}"
-    print(f"To use it: c.Turbopilot.{used} (docs/training.md)")
+    print(f"To use it, set c.Turbopilot.{used}")
 
 
 def _learn(options: TrainingOptions, settings: Turbopilot, data: Dataset) -> Log:

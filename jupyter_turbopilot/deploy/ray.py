@@ -125,7 +125,9 @@ def app(arguments: dict[str, Any]) -> Any:
     """Build the application. Arguments are settings of `c.Turbopilot`, such as `model` or `context_size`."""
     known = Turbopilot.class_traits(config=True)
     if unknown := sorted(set(arguments) - set(known)):
-        raise BadRequestError(f"Unknown settings: {', '.join(unknown)}. docs/settings.md lists all settings.")
+        raise BadRequestError(
+            f"Unknown settings: {', '.join(unknown)}. See the page Settings of the documentation."
+        )
     traits = {
         name: known[name].from_string(value) if isinstance(value, str) else value
         for name, value in arguments.items()

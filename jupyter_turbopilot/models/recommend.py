@@ -22,6 +22,14 @@ MEMORY_SHARE = 0.6  # of the free memory; the rest is left to notebooks
 OVERHEAD_BYTES = 250 * 1024**2  # bytes for the KV cache and compute buffers
 CORE_BYTES_PER_SECOND = 3.5e9  # bytes of weights that a core reads per second, without a measurement
 MAX_CORES = 4  # more cores do not increase memory bandwidth
+# On a CPU, llama.cpp keeps a second copy of Q4_K weights, in the order in which it computes: about this share
+# of a Q4_K_M file. The default model has few such weights: its rows do not divide into blocks of 256.
+REPACKED_SHARE = {"Q4_K_M": 0.6}
+NOT_REPACKED = {"qwen2.5-coder-0.5b"}
+# Generated tokens per second on two cores of an Intel Xeon, measured by `jupyter turbopilot bench`. They are
+# not proportional to the sizes: a token also takes time that does not depend on the number of weights.
+REFERENCE_SPEED = {"smollm2-135m": 50.2, "qwen2.5-coder-0.5b": 21.0, "qwen2.5-coder-1.5b": 15.6}
+REFERENCE_BYTES_PER_SECOND = 10.3e9  # of the default model there
 
 
 class Quality(msgspec.Struct, frozen=True):
@@ -68,6 +76,24 @@ def guessed_rate(cores: int) -> float:
     return CORE_BYTES_PER_SECOND * min(cores, MAX_CORES)
 
 
+def rate_of(name: str, size: int, tokens_per_second: float) -> float:
+    """Return the number of weight bytes read per second, from the measured speed of a model."""
+    known = REFERENCE_SPEED.get(name)
+    return REFERENCE_BYTES_PER_SECOND * tokens_per_second / known if known else size * tokens_per_second
+
+
+def speed_of(model: Model, rate: float) -> float:
+    """Estimate the generated tokens per second."""
+    known = REFERENCE_SPEED.get(model.name)
+    return known * rate / REFERENCE_BYTES_PER_SECOND if known else rate / model.bytes
+
+
+def memory_of(model: Model) -> int:
+    """Estimate the memory with a context of 4096 tokens, the pages of the model's file included."""
+    repacked = 0.0 if model.name in NOT_REPACKED else REPACKED_SHARE.get(model.kind, 0.0)
+    return int(model.bytes * (1 + repacked)) + OVERHEAD_BYTES
+
+
 def advise(
     models: Iterable[Model], free: int, rate: float, saved: Callable[[str], float | None] = share_saved
 ) -> list[Advice]:
@@ -92,8 +118,7 @@ def advise(
 
 
 def _judge(model: Model, free: int, rate: float) -> Advice:
-    memory = model.bytes + OVERHEAD_BYTES
-    speed = rate / model.bytes
+    memory, speed = memory_of(model), speed_of(model, rate)
     verdict = (
         "too large" if memory > free * MEMORY_SHARE else "slow" if speed < MIN_TOKENS_PER_SECOND else "runs"
     )

@@ -77,7 +77,8 @@ def refusal(name: str, verdict: Verdict) -> ModelRefusedError:
 
 _ADVICE = {
     "model_refused": "It is not loaded here. Choose another model. If every model crashes, the engine was "
-    "built for another CPU or by a faulty compiler: install it again (docs/troubleshooting.md).",
+    "built for another CPU or by a faulty compiler: install it again; see the page "
+    "Troubleshooting of the documentation.",
     "memory": "Close programs that use memory, or choose a smaller model.",
     "trial": "It is tried again with the next request. On a slow or busy machine, raise "
     "c.Turbopilot.load_timeout.",

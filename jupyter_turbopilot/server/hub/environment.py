@@ -38,7 +38,7 @@ def read_environment(environment: Mapping[str, str]) -> Service:
         raise BadRequestError(
             f"With --hub, the environment must contain {', '.join(missing)}. JupyterHub sets these variables "
             "for a service with a command and a url (see `jupyter turbopilot hub-config`). If you start the "
-            "service yourself, set them as described in docs/jupyterhub.md."
+            "service yourself, set them as the page JupyterHub of the documentation describes."
         )
     host, port = _listen_address(environment[URL])
     if not _split_url(environment[API_URL])[1]:

@@ -1,6 +1,6 @@
 """Schemas of the responses of Turbopilot's own routes.
 
-The OpenAPI document, the front end's types and the tables of `docs/http.md` are generated from these and from
+The OpenAPI document, the front end's types and docs/http-reference.md are generated from these and from
 the schemas that validate requests. A field whose default is `UNSET` may be missing; one that may be None is
 always present.
 """
