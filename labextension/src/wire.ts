@@ -3,7 +3,15 @@
 import contract
 print(contract.typescript())
 ]]] */
-export type Phase = 'empty' | 'loading' | 'ready' | 'thinking' | 'asleep' | 'waking' | 'failed' | 'stopped';
+export type Phase =
+  | 'empty'
+  | 'loading'
+  | 'ready'
+  | 'generating'
+  | 'unloaded'
+  | 'reloading'
+  | 'failed'
+  | 'stopped';
 
 /** A cell of the notebook, or a whole file. */
 export interface ICell {
@@ -36,11 +44,11 @@ export interface IRequest {
   /** cursor position in the active cell, in code points */
   offset: number;
   /** other open documents, or the history of a terminal */
-  extra: IOtherDocument[];
+  documents: IOtherDocument[];
   /** whether to use the index of the user's other notebooks and files */
-  memory: boolean;
-  /** `automatic` while typing, `invoke` on request, `warm` only to evaluate the notebook, `ahead` to prefetch the completion after a suggestion */
-  trigger: 'prefetch' | 'automatic' | 'invoke' | 'warmup';
+  notebook_index: boolean;
+  /** `automatic` while typing, `invoke` on request, `warmup` only to evaluate the notebook, `prefetch` to prefetch the completion after a suggestion */
+  trigger: 'automatic' | 'invoke' | 'prefetch' | 'warmup';
   /** whether suggestions may have several lines */
   lines: 'auto' | 'multi' | 'single';
   /** how readily automatic suggestions are shown; null for the server's default */
@@ -165,9 +173,9 @@ export interface IMemory {
   /** the indexed folder */
   root: string;
   /** path of the index file */
-  place: string;
+  path: string;
   /** why there is no index although the settings allow it */
-  trouble: string | null;
+  error: string | null;
 }
 
 /** Suggestions since Monday. */
@@ -175,7 +183,7 @@ export interface IWeek {
   /** how many appeared automatically */
   shown: number;
   /** how many of these were accepted */
-  taken: number;
+  accepted: number;
 }
 
 /** The usage log of suggestion outcomes. */
@@ -185,7 +193,7 @@ export interface IStudy {
   /** path of the log; null if you may not manage this server */
   file: string | null;
   /** why the server cannot write the log now */
-  trouble: string | null;
+  error: string | null;
 }
 
 /** State of the server and its model. */
@@ -210,11 +218,11 @@ export interface IHealth {
   /** duration of the last completion in milliseconds */
   last_ms: number | null;
   /** the notebook index; null: there is none, or you may not see it */
-  memory: IMemory | null;
+  notebook_index: IMemory | null;
   /** this week's suggestions; null if the server does not learn from your feedback */
   week: IWeek | null;
   /** the usage log; null if there is none of the caller's suggestions */
-  study: IStudy | null;
+  usage_log: IStudy | null;
 }
 
 /** The model that a request refers to. */
@@ -237,7 +245,7 @@ export interface IPull {
 
 /** One line of download progress. The last has `done: true`. */
 export interface IStep {
-  phase: 'done' | 'failed' | 'fetching' | 'verifying' | 'waiting';
+  phase: 'done' | 'downloading' | 'failed' | 'verifying' | 'waiting';
   /** bytes received */
   received?: number;
   /** total size in bytes, if known */
@@ -254,7 +262,7 @@ export interface IAdapter {
   /** language that the adapter is limited to; empty for all */
   language: string;
   /** whether it ships with the package */
-  ours: boolean;
+  bundled: boolean;
 }
 
 /** A model from the catalogue, or a local file. */
@@ -265,7 +273,7 @@ export interface IModel {
   /** file size in bytes */
   size: number | null;
   /** whether `size` is exact rather than estimated */
-  counted: boolean;
+  exact_size: boolean;
   architecture: string;
   /** fill-in-the-middle format; `none` if not supported */
   fim: string;
