@@ -26,11 +26,11 @@ from ..serving import Server
 WRITER = """
 import sys
 from pathlib import Path
-from jupyter_turbopilot.cache import cache_writer as keeper
+from jupyter_turbopilot.cache import cache_writer as module
 from tests.cache.answers import answers
-keeper.SETTLE = 0.0
+module.SETTLE = 0.0
 path, start, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-writer = keeper.Keeper(path, 1024 * 1024)
+writer = module.CacheWriter(path, 1024 * 1024)
 writer.start(lambda _: True)
 for answer in answers(range(start, start + count), "longer {} " + "text " * 30):
     writer.keep(answer)
