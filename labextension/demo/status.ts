@@ -1,7 +1,7 @@
 /** Messages about the model: progress, errors, speed. */
 
-import { describeSize } from '../src/size';
-import { troubleOf } from '../src/trouble';
+import { describeSize } from '../src/filesize';
+import { requestErrorOf } from '../src/requesterror';
 import type { IModel, IStep } from '../src/wire';
 
 const RECENT = 50;
@@ -18,7 +18,7 @@ export function stepInWords({ phase, received, total }: IStep): string {
 
 /** Describe an error. */
 export function errorInWords(reason: unknown): string {
-  return troubleOf(reason).message || 'An unexpected error occurred. Reload the page.';
+  return requestErrorOf(reason).message || 'An unexpected error occurred. Reload the page.';
 }
 
 /** Describe what to expect in a language that is not the model's main language. */

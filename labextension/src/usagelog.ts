@@ -6,7 +6,7 @@ import type { Availability } from './availability';
 import type { IStudy } from './wire';
 
 /** The label of the menu entry. */
-export function describeStudy(trans: TranslationBundle, study: IStudy | null): string {
+export function describeUsageLog(trans: TranslationBundle, study: IStudy | null): string {
   if (!study) {
     return trans.__('Usage Log: Off');
   }
@@ -17,13 +17,13 @@ export function describeStudy(trans: TranslationBundle, study: IStudy | null): s
 }
 
 /** Describe the contents of the log, its file, and how to disable it. */
-export function explainStudy(trans: TranslationBundle, { text, file, trouble }: IStudy): string {
+export function explainUsageLog(trans: TranslationBundle, { text, file, trouble }: IStudy): string {
   const holds = text
     ? trans.__(
-        'For a study, the server logs the suggestions that you see: when they appear, their text, which of them you accept, overwrite or dismiss, and how much of them you keep. Suggestions that look like secrets are logged without their text.'
+        'The server logs the suggestions that you see: when they appear, their text, which of them you accept, overwrite or dismiss, and how much of them you keep. Suggestions that look like secrets are logged without their text.'
       )
     : trans.__(
-        'For a study, the server logs the suggestions that you see: when they appear, how long they are, which of them you accept, overwrite or dismiss, and how much of them you keep. It logs numbers, no text.'
+        'The server logs the suggestions that you see: when they appear, how long they are, which of them you accept, overwrite or dismiss, and how much of them you keep. It logs numbers, no text.'
       );
   return [
     holds,
@@ -39,14 +39,14 @@ export function explainStudy(trans: TranslationBundle, { text, file, trouble }: 
 }
 
 /** Return a function that opens the dialog. */
-export function studyDialog(availability: Availability, trans: TranslationBundle): () => Promise<void> {
+export function usageLogDialog(availability: Availability, trans: TranslationBundle): () => Promise<void> {
   return async () => {
     await availability.check();
     const study = availability.state.health?.study;
     if (study) {
       await showDialog({
         title: trans.__('Usage Log'),
-        body: explainStudy(trans, study),
+        body: explainUsageLog(trans, study),
         buttons: [Dialog.okButton()]
       });
     }
@@ -54,7 +54,7 @@ export function studyDialog(availability: Availability, trans: TranslationBundle
 }
 
 /** Show a notification once in each page if a log is enabled and no status item is shown. */
-export function tellOfStudy(
+export function notifyOfUsageLog(
   availability: Availability,
   trans: TranslationBundle,
   isShown: () => boolean,
@@ -65,7 +65,7 @@ export function tellOfStudy(
       return;
     }
     availability.changed.disconnect(tell);
-    Notification.info(trans.__('Turbopilot logs your suggestions for a study.'), {
+    Notification.info(trans.__('Turbopilot logs your suggestions in a usage log.'), {
       autoClose: false,
       actions: [
         { label: trans.__('OK'), callback: () => undefined },

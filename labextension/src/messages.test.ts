@@ -1,7 +1,7 @@
 import { nullTranslator } from '@jupyterlab/translation';
 import { expect, it } from 'vitest';
 import type { IMemory } from './wire';
-import { describeIndex } from './words';
+import { describeIndex } from './messages';
 
 const TRANS = nullTranslator.load('');
 const INDEX: IMemory = {

@@ -6,10 +6,10 @@ import type { Availability } from './availability';
 import type { ICompletionClient } from './client';
 import type { Notice } from './notice';
 
-import { describeError } from './words';
+import { describeError } from './messages';
 
 /** Return a function that shows the statistics and, if the user confirms, resets the learned thresholds. */
-export function learnedDialog(
+export function learningDialog(
   client: Pick<ICompletionClient, 'forget'>,
   availability: Availability,
   notice: Notice,
@@ -46,7 +46,7 @@ export function learnedDialog(
       await client.forget();
       notice.brief(trans.__('Turbopilot has reset its learned thresholds.'));
     } catch (reason) {
-      notice.brief(describeError(trans, reason));
+      notice.brief(`Turbopilot: ${describeError(trans, reason)}`);
     }
     await availability.check();
   };
