@@ -47,6 +47,8 @@ _MOST_CHANGES = 1000  # pending changes; with more, the whole folder is scanned 
 _PIECE = 256  # files scanned between two short pauses
 _REMOVAL_INTERVAL = 1.0  # seconds between two removals of deleted files during a long scan
 END = 1.0  # seconds that close() waits for the thread
+DELETED = "deleted"  # property of an index that the user has deleted: it stays empty until it is built again
+WHY_DELETED = "it was deleted in JupyterLab"
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,15 @@ class Builder:
         *,
         pause: Callable[[], Pause | None] = lambda: None,
         asked: Callable[[], int] = lambda: 0,
+        again: bool = False,
     ) -> None:
+        """`again`: build the index even if the user has deleted it."""
         self.path = path
         self.progress = Progress()
         self._source = source
         self._pause_now = pause
         self._asked = asked
+        self._again = again
         self._before = 0  # last value of `asked`, and the time since which it has been that
         self._since = float("-inf")
         self._wake = threading.Condition()
@@ -120,7 +125,7 @@ class Builder:
 
     def build_now(self) -> None:
         """Rebuild the index on this thread without pauses; raises OSError or sqlite3.Error."""
-        self._rushing = True
+        self._rushing = self._again = True
         with closing(self._open()) as store:
             store.clear()
             self._work(store)
@@ -205,6 +210,12 @@ class Builder:
         delete_old(self.path)
         with ExitStack() as opened:
             store = opened.enter_context(closing(Store(self.path)))
+            if self._again:
+                store.note(DELETED, "")
+                self._again = False
+            elif store.noted(DELETED):
+                self.progress = Progress(error=WHY_DELETED)
+                raise EndedError
             if store.noted("root") != self._source.root:
                 store.note("root", self._source.root)
             self._cleared = store.noted("cleared")

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import logging
 import math
+import secrets
 import sqlite3
 import threading
 import time
 from collections import defaultdict
-from contextlib import suppress
-from functools import cache
+from contextlib import closing, suppress
+from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.context.notebook_file import names_of
 from jupyter_turbopilot.notebook_index.base import MOST_ABOVE, IndexMatch
-from jupyter_turbopilot.notebook_index.build import Builder
+from jupyter_turbopilot.notebook_index.build import DELETED, WHY_DELETED, Builder, Progress
 from jupyter_turbopilot.notebook_index.entries import SHORTEST_BEGINNING, words_of
 from jupyter_turbopilot.notebook_index.paths import path_of
-from jupyter_turbopilot.notebook_index.store import Store
+from jupyter_turbopilot.notebook_index.store import SCHEMA, Store
 from jupyter_turbopilot.request import Document
 from jupyter_turbopilot.sqlite_file.connection import is_busy
 
@@ -254,8 +255,36 @@ class MaintainedIndex(NotebookIndex):
         asked: Callable[[], int] = lambda: 0,
     ) -> None:
         self.source = source
-        self.builder = Builder(path_of(source.identity), source, pause=pause, asked=asked)
+        self._new_builder = partial(Builder, path_of(source.identity), source, pause=pause, asked=asked)
+        self._replacing = threading.Lock()
+        self.builder = self._new_builder()
         super().__init__(self.builder.path, self._on_the_disk)
+
+    def delete(self) -> None:
+        """Stop indexing and delete the content of the index; it stays empty until `build_again`.
+
+        Raises OSError, NotImplementedError or sqlite3.Error if the index cannot be deleted.
+        """
+        with self._replacing:
+            self.builder.close()
+            self.builder = self._new_builder()
+            try:
+                SCHEMA.prepare(self.builder.path)
+                with closing(Store(self.builder.path)) as store, store.transaction():
+                    store.clear(secrets.token_hex(8))
+                    store.note(DELETED, "yes")
+            except (OSError, NotImplementedError, sqlite3.Error):
+                self.builder.start()
+                raise
+            self.builder.progress = Progress(error=WHY_DELETED)
+
+    def build_again(self) -> None:
+        """Build an index that the user has deleted or cleared."""
+        with self._replacing:
+            if self.builder.progress.error:
+                self.builder.close()
+                self.builder = self._new_builder(again=True)
+                self.builder.start()
 
     def close(self) -> None:
         """Stop the builder and close the index."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
     from jupyter_turbopilot.notebook_index.base import Source
-    from jupyter_turbopilot.notebook_index.build import Builder
+    from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
 
 # Seconds. Loading briefly holds the GIL, so the server responds to its first requests before.
 LOAD_AFTER = 1.5
@@ -94,7 +94,7 @@ class TurbopilotExtension(ExtensionApp):
         if self.pilot and (
             notebook_index := self.pilot.remember(source_of(manager, asyncio.get_running_loop()))
         ):
-            listen(manager, notebook_index.builder)
+            listen(manager, notebook_index)
 
     async def stop_extension(self) -> None:
         """Unload the model and end all requests."""
@@ -147,16 +147,18 @@ def _hiding_rule(manager: Any) -> str:
     return own if globs == sorted(ContentsManager.hide_globs.default() or ()) else f"{own}{globs!r}"
 
 
-def listen(manager: Any, builder: Builder) -> None:
+def listen(manager: Any, notebook_index: MaintainedIndex) -> None:
     """Notify the index builder of files that are saved, renamed or deleted through the server."""
 
     async def on_event(logger: Any, schema_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001 - Jupyter's names
         if data.get("action") in _CHANGES:
-            builder.changed(*(str(data[name]) for name in ("source_path", "path") if data.get(name)))
+            notebook_index.builder.changed(
+                *(str(data[name]) for name in ("source_path", "path") if data.get(name))
+            )
 
     def on_save(model: dict[str, Any], **_: Any) -> None:
         if path := model.get("path"):
-            builder.changed(str(path))
+            notebook_index.builder.changed(str(path))
 
     logger = getattr(manager, "event_logger", None)
     if logger is not None:

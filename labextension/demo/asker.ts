@@ -4,8 +4,8 @@ import type { Extension } from '@codemirror/state';
 import { EditorView, type ViewUpdate } from '@codemirror/view';
 import { SuggestionCache } from '../src/cache';
 import type { ICompletionClient } from '../src/client';
-import { type IPlace, Suggestion } from '../src/suggestion';
-import { ServerError } from '../src/trouble';
+import { type IPosition, Suggestion } from '../src/suggestion';
+import { ServerError } from '../src/requesterror';
 import { chooseWindow } from '../src/window';
 import type { IFrame, IRequest } from '../src/wire';
 import { ghostOf, showGhost } from './ghost';
@@ -55,7 +55,7 @@ export class Asker {
   warm(view: EditorView): void {
     const { signal } = new AbortController(); // requests take precedence over the warm-up
     this._client
-      .complete(this._request(placeIn(view), 'warm'), signal, () => undefined)
+      .complete(this._request(positionIn(view), 'warm'), signal, () => undefined)
       .then(() => this._listener.ready())
       .catch((reason: unknown) => this._listener.failed(reason));
   }
@@ -68,10 +68,10 @@ export class Asker {
 
   /** Dismiss the shown suggestion: the next keystroke does not show it again. */
   dismiss(view: EditorView): void {
-    const place = placeIn(view);
-    const rest = this._suggestion?.rest(place);
+    const position = positionIn(view);
+    const rest = this._suggestion?.rest(position);
     if (rest) {
-      this._dismissed = new Suggestion(place, rest);
+      this._dismissed = new Suggestion(position, rest);
     }
     this.clear(view);
   }
@@ -89,10 +89,10 @@ export class Asker {
       }
       return;
     }
-    if (!this._dismissed?.restOnLine(placeIn(view))) {
+    if (!this._dismissed?.restOnLine(positionIn(view))) {
       this._dismissed = null;
     }
-    const rest = this._suggestion?.rest(placeIn(view));
+    const rest = this._suggestion?.rest(positionIn(view));
     const typed = transactions.some(one => one.isUserEvent('input') || one.isUserEvent('delete'));
     if (rest) {
       this._show(view);
@@ -107,8 +107,8 @@ export class Asker {
 
   /** Show a cached suggestion for this position. */
   private _recall(view: EditorView): boolean {
-    const place = placeIn(view);
-    const suggestion = this._cache.recall(this._request(place, 'automatic'), place)?.suggestion;
+    const position = positionIn(view);
+    const suggestion = this._cache.lookup(this._request(position, 'automatic'), position)?.suggestion;
     if (!suggestion) {
       return false;
     }
@@ -120,24 +120,24 @@ export class Asker {
 
   /** Show what is left of the suggestion, unless it was dismissed; return what is shown. */
   private _show(view: EditorView): string {
-    const place = placeIn(view);
-    const rest = this._suggestion?.rest(place) ?? '';
-    const shown = this._dismissed?.hides(rest, place) ? '' : rest;
+    const position = positionIn(view);
+    const rest = this._suggestion?.rest(position) ?? '';
+    const shown = this._dismissed?.hides(rest, position) ? '' : rest;
     showGhost(view, shown);
     return shown;
   }
 
   private _ask(view: EditorView, trigger: IRequest['trigger']): void {
-    const place = placeIn(view);
+    const position = positionIn(view);
     // An explicit request keeps the shown text; a repeated one shows the text that did not continue it.
-    const wantsAnother = this._suggestion?.hasDropped && this._suggestion.isFor(place);
+    const wantsAnother = this._suggestion?.hasDropped && this._suggestion.isFor(position);
     const shown = trigger === 'invoke' && !wantsAnother ? ghostOf(view) : '';
     this._leave();
     if (!view.state.selection.main.empty) {
       return;
     }
-    const request = this._request(place, trigger);
-    const suggestion = (this._suggestion = new Suggestion(place, shown));
+    const request = this._request(position, trigger);
+    const suggestion = (this._suggestion = new Suggestion(position, shown));
     const abort = (this._abort = new AbortController());
     let ms = 0;
     const grow = ({ text, timings }: IFrame): void => {
@@ -169,7 +169,7 @@ export class Asker {
       .finally(() => suggestion.finish());
   }
 
-  private _request({ text, offset }: IPlace, trigger: IRequest['trigger']): IRequest {
+  private _request({ text, offset }: IPosition, trigger: IRequest['trigger']): IRequest {
     const { language, path, eagerness } = this._choice();
     const cell = { id: '', type: 'code' as const, source: text, executed: null };
     return {
@@ -177,9 +177,9 @@ export class Asker {
       path,
       language,
       kernel_id: null,
-      extra: [],
+      documents: [],
       trigger,
-      memory: false,
+      notebook_index: false,
       lines: 'auto',
       eagerness,
       stream: true,
@@ -203,6 +203,6 @@ export class Asker {
   private _abort: AbortController | null = null;
 }
 
-function placeIn({ state }: EditorView): IPlace {
+function positionIn({ state }: EditorView): IPosition {
   return { text: state.doc.toString(), offset: state.selection.main.head };
 }

@@ -12,7 +12,7 @@ import { Compartment, EditorState } from '@codemirror/state';
 import { EditorView, keymap } from '@codemirror/view';
 import { LiveRegion } from '../src/liveregion';
 import { LocalClient } from '../src/local/client';
-import { isModifier } from '../src/modifier';
+import { isModifier } from '../src/modifierkeys';
 import { Asker, type IChoice } from './asker';
 import { darkHighlightStyle } from './dark';
 import { ghostText } from './ghost';

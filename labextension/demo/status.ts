@@ -1,14 +1,14 @@
 /** Messages about the model: progress, errors, speed. */
 
-import { describeSize } from '../src/size';
-import { troubleOf } from '../src/trouble';
+import { describeSize } from '../src/filesize';
+import { requestErrorOf } from '../src/requesterror';
 import type { IModel, IStep } from '../src/wire';
 
 const RECENT = 50;
 
 /** Describe the progress of the download. */
 export function stepInWords({ phase, received, total }: IStep): string {
-  if (phase !== 'fetching' || !total) {
+  if (phase !== 'downloading' || !total) {
     return phase === 'verifying' ? 'Verifying the model…' : 'Loading the model…';
   }
   // In tenths: each change is read out.
@@ -18,7 +18,7 @@ export function stepInWords({ phase, received, total }: IStep): string {
 
 /** Describe an error. */
 export function errorInWords(reason: unknown): string {
-  return troubleOf(reason).message || 'An unexpected error occurred. Reload the page.';
+  return requestErrorOf(reason).message || 'An unexpected error occurred. Reload the page.';
 }
 
 /** Describe what to expect in a language that is not the model's main language. */

@@ -8,7 +8,7 @@ import type { ISuggestedItem } from './inflight';
 
 const NP = 'import numpy as np';
 
-/** A completer that shows something behind a cell's text, and what is done to that. */
+/** A completer with ghost text after a cell's text, and a log of the calls. */
 function shows(text: string, item: ISuggestedItem, provider = 'ours') {
   const changes: unknown[] = [];
   const accepted: [string, IInsertion | null][] = [];
@@ -34,7 +34,7 @@ function shows(text: string, item: ISuggestedItem, provider = 'ours') {
   return { completer, acceptor, changes, accepted };
 }
 
-it('what is taken comes with its imports in one change', () => {
+it('inserts the accepted text and its imports in one change', () => {
   const { completer, changes, accepted } = shows('x = ', { insertText: 'np.pi', imports: [NP] });
   completer.accept();
   const above = { at: 0, text: `${NP}\n` };
@@ -49,7 +49,7 @@ it('what is taken comes with its imports in one change', () => {
   expect(accepted).toEqual([['np.pi', above]]);
 });
 
-it('a part brings what it uses, and what was typed of the suggestion before it', () => {
+it('inserts the imports that an accepted part and the typed text before it use', () => {
   const item = { insertText: 'y = os.sep', imports: [NP, 'import os'] };
   const later = shows('x = np.pi\n', item);
   later.acceptor.acceptWord();
@@ -59,7 +59,7 @@ it('a part brings what it uses, and what was typed of the suggestion before it',
   expect(within.accepted).toEqual([['y', { at: 0, text: `${NP}\n` }]]);
 });
 
-it('what needs none is taken as JupyterLab takes it, and so is what others suggest', () => {
+it('leaves suggestions without imports and those of other providers to JupyterLab', () => {
   const plain = shows('x = ', { insertText: '1' });
   plain.completer.accept();
   expect([plain.changes, plain.accepted]).toEqual([['accepted', 'stands'], [['1', null]]]);

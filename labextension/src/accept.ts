@@ -2,7 +2,7 @@
 
 import type { InlineCompleter } from '@jupyterlab/completer';
 import type { Completers } from './completers';
-import { inOneUndoStep, insertAtCursor, placeOf } from './editor';
+import { inOneUndoStep, insertAtCursor, positionOf } from './editor';
 import { type IInsertion, importsFor } from './imports';
 import type { ISuggestedItem } from './inflight';
 import { firstLine, firstWord } from './suggestion';
@@ -77,7 +77,7 @@ export class Acceptor {
         return;
       }
       const { imports = [], from } = current as ISuggestedItem;
-      const above = editor ? importsFor(placeOf(editor), text, imports, from) : null;
+      const above = editor ? importsFor(positionOf(editor), text, imports, from) : null;
       const stands = this._accepted(text, above);
       insert(above);
       stands();

@@ -14,7 +14,7 @@ import { DEFAULTS } from './settings';
 import { Suggestion } from './suggestion';
 import type { IAnswer } from './wire';
 
-/** Alternatives beside a provider that shows `main`; the server answers when it is told to. */
+/** Alternatives beside a provider that shows `main`; the test lets the server answer. */
 function bench({ main = 'first', typed = '', invoked = true, alternatives = 2 } = {}) {
   const text = `x${typed}`;
   const state = { offset: text.length };
@@ -52,37 +52,37 @@ function bench({ main = 'first', typed = '', invoked = true, alternatives = 2 } 
 }
 
 describe('alternatives', () => {
-  it('are those that are more than a beginning of what is shown', async () => {
+  it('omit prefixes of the shown text', async () => {
     expect(await bench().reply('first', 'second', '', 'fir')).toEqual(['second']);
   });
 
   it.each([
     ['the shown suggestion', ['f(x**2 )', ' f(x ** 2)\n', 'g(y)']],
-    ['one another', ['g(y)', 'g( y )', ' g(y)\n']]
-  ])('differ in more than white space from %s', async (_, texts) => {
+    ['each other', ['g(y)', 'g( y )', ' g(y)\n']]
+  ])('omit texts that differ only in white space from %s', async (_, texts) => {
     expect(await bench({ main: 'f(x ** 2)' }).reply(...texts)).toEqual(['g(y)']);
   });
 
-  it('may differ in the indentation of their lines only', async () => {
+  it('may differ only in indentation', async () => {
     const texts = ['\n    return x', '\nreturn x'];
     expect(await bench({ main: 'f(x)' }).reply(...texts)).toEqual(texts);
   });
 
-  it('differ from the part of the suggestion that is not typed yet', async () => {
+  it('are compared with the remaining part of the suggestion', async () => {
     expect(await bench({ typed: 'fi' }).reply('rst', 'second')).toEqual(['second']);
   });
 
   it.each([
-    ['a key asked', { invoked: false }],
-    ['nothing is shown', { main: '' }],
-    ['none are wanted', { alternatives: 0 }]
-  ])('are not asked for where %s', async (_, options) => {
+    ['the request is automatic', { invoked: false }],
+    ['no suggestion is shown', { main: '' }],
+    ['the setting is 0', { alternatives: 0 }]
+  ])('are not requested if %s', async (_, options) => {
     const { reply, asked } = bench(options);
     expect(await reply('second')).toEqual([]);
     expect(asked()).toBe(0);
   });
 
-  it('are not shown after the cursor has moved, or after they were given up', async () => {
+  it('are not shown after the cursor has moved or after they were cancelled', async () => {
     const moved = bench();
     await moved.settle();
     moved.state.offset = 0;

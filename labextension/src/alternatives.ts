@@ -6,7 +6,7 @@ import type {
   IInlineCompletionProvider
 } from '@jupyterlab/completer';
 import type { ICompletionClient } from './client';
-import { type IContext, placeIn } from './document';
+import { type IContext, positionIn } from './document';
 import { isAt } from './editor';
 import { NOTHING, type Provider } from './provider';
 import type { ISuggestion } from './wire';
@@ -30,11 +30,11 @@ export class Alternatives implements IInlineCompletionProvider {
     // The completer shows the first reply that it receives, so wait for the main suggestion.
     const suggestion = await this._main.settled();
     const { editor } = context;
-    const place = placeIn(request);
-    const shown = withoutSpaces(suggestion?.rest(place) ?? '');
+    const position = positionIn(request);
+    const shown = withoutSpaces(suggestion?.rest(position) ?? '');
     // Drop a reply that arrives after the cursor has moved or the user has pressed Escape.
     const isWanted = () =>
-      !abort.signal.aborted && editor != null && isAt(editor, place) && editor.hasFocus();
+      !abort.signal.aborted && editor != null && isAt(editor, position) && editor.hasFocus();
     if (!invoked || !shown || settings.alternatives === 0 || !isWanted()) {
       return NOTHING;
     }

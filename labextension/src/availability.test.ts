@@ -13,7 +13,7 @@ import {
   STEADY
 } from './availability';
 import type { IHealth, Phase } from './wire';
-import { AnswerError, FOREIGN, type ITrouble, ServerError } from './trouble';
+import { ResponseError, UNKNOWN_CODE, type IRequestError, ServerError } from './requesterror';
 
 const READY: IHealth = {
   live: true,
@@ -31,79 +31,79 @@ const READY: IHealth = {
 };
 const phase = (name: Phase): IHealth => ({ ...READY, ready: false, phase: name });
 
-const troubles = fc.record({
+const errors = fc.record({
   kind: fc.constantFrom(
-    'told',
+    'reported',
     'unreachable',
-    'silent',
-    'garbled',
-    'cut',
-    'refused',
-    'absent',
+    'timeout',
+    'unexpected',
+    'incomplete',
+    'denied',
+    'missing',
     'stopped',
     'failed'
   ),
   message: fc.string(),
   retryAfter: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 10 * LONGEST }))
-}) as fc.Arbitrary<ITrouble>;
+}) as fc.Arbitrary<IRequestError>;
 const health = fc.constantFrom(READY, phase('empty'), phase('loading'), phase('failed'), phase('stopped'));
 const events: fc.Arbitrary<Event> = fc.oneof(
   fc.constant<Event>({ kind: 'answered' }),
-  fc.constant<Event>({ kind: 'restarted', trouble: null }),
-  troubles.map(trouble => ({ kind: 'restarted', trouble }) as const),
-  troubles.map(trouble => ({ kind: 'failed', trouble }) as const),
-  troubles.map(trouble => ({ kind: 'no health', trouble }) as const),
+  fc.constant<Event>({ kind: 'restarted', error: null }),
+  errors.map(error => ({ kind: 'restarted', error }) as const),
+  errors.map(error => ({ kind: 'failed', error }) as const),
+  errors.map(error => ({ kind: 'no health', error }) as const),
   health.map(told => ({ kind: 'health', health: told }) as const)
 );
 
-describe('the state', () => {
-  it('always checks again, soon, and within a minute whatever the server asks for', () => {
+describe('after', () => {
+  it('always schedules the next check within a minute', () => {
     fc.assert(
       fc.property(fc.array(events, { maxLength: 40 }), list => {
         const state = list.reduce(after, START);
         expect(state.wait).toBeGreaterThanOrEqual(FIRST_WAIT);
         expect(state.wait).toBeLessThanOrEqual(LONGEST);
-        if (!state.open && (state.trouble?.retryAfter ?? 0) === 0) {
+        if (!state.open && (state.error?.retryAfter ?? 0) === 0) {
           expect(state.wait).toBeLessThanOrEqual(STEADY);
         }
       })
     );
   });
 
-  it('is open after good health, and after an answer without trouble, whatever happened before', () => {
+  it('opens after a successful health check and after an answered request', () => {
     fc.assert(
       fc.property(fc.array(events, { maxLength: 40 }), list => {
         const state = list.reduce(after, START);
         expect(after(state, { kind: 'health', health: READY }).open).toBe(true);
-        expect(after(state, { kind: 'answered' })).toMatchObject({ open: true, trouble: null, failures: 0 });
+        expect(after(state, { kind: 'answered' })).toMatchObject({ open: true, error: null, failures: 0 });
       })
     );
   });
 
-  it('is closed after any failure, until health is good or an answer comes', () => {
+  it('closes after any failure until the server is healthy or answers', () => {
     fc.assert(
-      fc.property(fc.array(events, { maxLength: 40 }), troubles, (list, trouble) => {
-        const state = after(list.reduce(after, START), { kind: 'failed', trouble });
+      fc.property(fc.array(events, { maxLength: 40 }), errors, (list, error) => {
+        const state = after(list.reduce(after, START), { kind: 'failed', error });
         expect(state.open).toBe(false);
       })
     );
   });
 
-  it('forgets its trouble after two good checks', () => {
+  it('clears the error after two successful checks', () => {
     fc.assert(
       fc.property(fc.array(events, { maxLength: 40 }), list => {
         const good: Event = { kind: 'health', health: READY };
-        expect([...list, good, good].reduce(after, START)).toMatchObject({ open: true, trouble: null });
+        expect([...list, good, good].reduce(after, START)).toMatchObject({ open: true, error: null });
       })
     );
   });
 
-  it('lets the first request through where a server loads its model for that one', () => {
+  it('stays open for a server that loads its model at the first request', () => {
     expect(after(START, { kind: 'health', health: phase('empty') }).open).toBe(true);
   });
 });
 
-describe('the availability of a server', () => {
+describe('Availability', () => {
   let answer: () => Promise<IHealth>;
   let checks: number;
   let visible: boolean;
@@ -131,18 +131,18 @@ describe('the availability of a server', () => {
   const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
   const busy = (retryAfter = 0) => new ServerError(429, 'busy', 'Busy.', retryAfter);
 
-  it('comes back by itself after one failure', async () => {
+  it('recovers by itself after one failure', async () => {
     await availability.check();
     availability.failed(busy());
     expect(availability.open).toBe(false);
     await pass(FIRST_WAIT);
     expect(availability.open).toBe(true);
-    expect(availability.state.trouble?.kind).toBe('busy');
+    expect(availability.state.error?.kind).toBe('busy');
     availability.answered();
-    expect(availability.state.trouble).toBeNull();
+    expect(availability.state.error).toBeNull();
   });
 
-  it('waits as long as the server asks for', async () => {
+  it('waits for the Retry-After delay', async () => {
     await availability.check();
     availability.failed(busy(3000));
     await pass(2900);
@@ -151,14 +151,14 @@ describe('the availability of a server', () => {
     expect(availability.open).toBe(true);
   });
 
-  it('is asked less and less while requests fail, though its health is good', async () => {
+  it('increases the delay while requests fail, although the server is healthy', async () => {
     await availability.check();
     let requests = 0;
-    // Somebody who types five keys a second for a minute.
+    // The user types five keys per second for a minute.
     for (let key = 0; key < 300; key++) {
       if (availability.open) {
         requests++;
-        availability.failed(new ServerError(500, FOREIGN, 'no'));
+        availability.failed(new ServerError(500, UNKNOWN_CODE, 'no'));
       }
       await pass(200);
     }
@@ -166,7 +166,7 @@ describe('the availability of a server', () => {
     expect(requests).toBeLessThan(18);
   });
 
-  it('is found again within seconds, however long it was away', async () => {
+  it('recovers within seconds after any outage', async () => {
     answer = () => Promise.reject(new TypeError('Failed to fetch'));
     await availability.check();
     await pass(3600_000);
@@ -174,20 +174,20 @@ describe('the availability of a server', () => {
     expect(checks).toBeLessThan(3600_000 / STEADY + 10);
     answer = () => Promise.resolve(READY);
     await pass(STEADY);
-    expect(availability.state).toMatchObject({ open: true, trouble: null, failures: 0 });
+    expect(availability.state).toMatchObject({ open: true, error: null, failures: 0 });
   });
 
-  it('is noticed to hang, and to go on', async () => {
+  it('detects that the server hangs and that it responds again', async () => {
     await availability.check();
     answer = () => new Promise(() => undefined);
     await pass(STEADY + PATIENCE);
-    expect(availability.state.trouble?.kind).toBe('silent');
+    expect(availability.state.error?.kind).toBe('timeout');
     answer = () => Promise.resolve(READY);
     await pass(FIRST_WAIT + PATIENCE);
     expect(availability.open).toBe(true);
   });
 
-  it('of another engine is not what the one before says later', async () => {
+  it('ignores late responses of the previous engine', async () => {
     let late: (health: IHealth) => void = () => undefined;
     answer = () => new Promise(resolve => (late = resolve));
     const before = availability.check();
@@ -200,29 +200,29 @@ describe('the availability of a server', () => {
     expect(availability.state).toMatchObject({ open: true, model: 'b' });
   });
 
-  it('of another engine knows nothing of the one before, also where that other one cannot be had', async () => {
+  it('resets its state for another engine, even if that engine is not available', async () => {
     await availability.check();
     availability.restart();
     expect(availability.state).toEqual(START);
     await availability.check();
-    availability.restart(new AnswerError('silent'));
+    availability.restart(new ResponseError('timeout'));
     expect(availability.state).toMatchObject({ open: false, health: null, model: '', failures: 1 });
   });
 
-  it('is followed closely while it loads', async () => {
+  it('checks often while the model is loading', async () => {
     answer = () => Promise.resolve(phase('loading'));
     await availability.check();
     const before = checks;
     await pass(10 * LOADING);
     expect(checks - before).toBe(10);
-    expect(availability.state.trouble).toBeNull();
+    expect(availability.state.error).toBeNull();
     answer = () => Promise.resolve(READY);
     await pass(LOADING);
     expect(availability.open).toBe(true);
   });
 
-  it('is not checked for a hidden page, and at once when the page is shown', async () => {
-    answer = () => Promise.reject(new AnswerError('garbled'));
+  it('does not check in a hidden page, and checks when the page becomes visible', async () => {
+    answer = () => Promise.reject(new ResponseError('unexpected'));
     await availability.check();
     visible = false;
     await pass(60_000);
@@ -235,7 +235,7 @@ describe('the availability of a server', () => {
     expect(checks).toBe(3);
   });
 
-  it('is not opened by a check from before the failure', async () => {
+  it('ignores a check that began before the failure', async () => {
     let tell: (health: IHealth) => void = () => undefined;
     answer = () => new Promise(resolve => (tell = resolve));
     const checking = availability.check();
@@ -246,19 +246,19 @@ describe('the availability of a server', () => {
     expect(availability.open).toBe(false);
   });
 
-  it('is checked once at a time', async () => {
+  it('runs one check at a time', async () => {
     await Promise.all([availability.check(), availability.check()]);
     expect(checks).toBe(1);
   });
 
-  it('is told by another answer that a model is loading, and then followed until it has loaded', async () => {
+  it('accepts health from another response and waits until the model is loaded', async () => {
     await availability.check();
     let checked: (health: IHealth) => void = () => undefined;
     answer = () => new Promise(resolve => (checked = resolve));
     void availability.check();
     await pass(0);
-    availability.told(phase('loading'));
-    // What was asked before that says nothing about it.
+    availability.reported(phase('loading'));
+    // The response to an earlier check does not report it.
     checked(READY);
     let model = '';
     void availability.loaded().then(state => (model = state.model));
@@ -270,21 +270,21 @@ describe('the availability of a server', () => {
     expect([availability.open, model]).toEqual([true, 'b']);
   });
 
-  it('is not waited for when it goes while it loads', async () => {
-    availability.told(phase('loading'));
+  it('stops waiting if the server fails while loading', async () => {
+    availability.reported(phase('loading'));
     const loaded = availability.loaded();
     answer = () => Promise.reject(new TypeError('Failed to fetch'));
     await pass(LOADING);
-    expect((await loaded).trouble?.kind).toBe('unreachable');
+    expect((await loaded).error?.kind).toBe('unreachable');
   });
 
-  it('serves another when its model or its phase is another, and not while it cannot say', async () => {
+  it('servesAnother reports another model or phase, but not a failed check', async () => {
     const changes: boolean[] = [];
     availability.changed.connect((_, change) => changes.push(servesAnother(change)));
     await availability.check();
     availability.answered();
-    availability.told({ ...READY, model: 'b' });
-    availability.told({ ...phase('failed'), model: 'b' });
+    availability.reported({ ...READY, model: 'b' });
+    availability.reported({ ...phase('failed'), model: 'b' });
     answer = () => Promise.reject(new TypeError('Failed to fetch'));
     await availability.check();
     expect(changes).toEqual([true, false, true, true, false]);

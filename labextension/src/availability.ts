@@ -5,7 +5,7 @@
 
 import { Signal } from '@lumino/signaling';
 import type { IEngineHealth } from './client';
-import { AnswerError, type ITrouble, troubleOf } from './trouble';
+import { ResponseError, type IRequestError, requestErrorOf } from './requesterror';
 
 /** Milliseconds between checks while the server is healthy; also the maximum backoff. */
 export const STEADY = 5000;
@@ -24,7 +24,7 @@ export interface IState {
   /** The model in the last health report. */
   readonly model: string;
   /** The last error, until a request or check succeeds. */
-  readonly trouble: ITrouble | null;
+  readonly error: IRequestError | null;
   /** Consecutive failures. */
   readonly failures: number;
   /** Milliseconds until the next health check. */
@@ -32,17 +32,17 @@ export interface IState {
 }
 
 export type Event =
-  | { kind: 'restarted'; trouble: ITrouble | null }
+  | { kind: 'restarted'; error: IRequestError | null }
   | { kind: 'answered' }
-  | { kind: 'failed'; trouble: ITrouble }
+  | { kind: 'failed'; error: IRequestError }
   | { kind: 'health'; health: IEngineHealth }
-  | { kind: 'no health'; trouble: ITrouble };
+  | { kind: 'no health'; error: IRequestError };
 
 export const START: IState = {
   open: true,
   health: null,
   model: '',
-  trouble: null,
+  error: null,
   failures: 0,
   wait: STEADY
 };
@@ -52,15 +52,15 @@ function canAnswer(health: IEngineHealth | null): boolean {
   return health !== null && (health.ready || health.phase === 'empty');
 }
 
-function closed(state: IState, health: IEngineHealth | null, trouble: ITrouble): IState {
+function closed(state: IState, health: IEngineHealth | null, error: IRequestError): IState {
   const wait = Math.min(STEADY, FIRST_WAIT * 2 ** state.failures);
   return {
     open: false,
     health,
     model: health?.model ?? state.model,
-    trouble,
+    error,
     failures: state.failures + 1,
-    wait: Math.max(wait, Math.min(LONGEST, trouble.retryAfter))
+    wait: Math.max(wait, Math.min(LONGEST, error.retryAfter))
   };
 }
 
@@ -68,25 +68,25 @@ function closed(state: IState, health: IEngineHealth | null, trouble: ITrouble):
 export function after(state: IState, event: Event): IState {
   switch (event.kind) {
     case 'restarted':
-      return event.trouble ? closed(START, null, event.trouble) : START;
+      return event.error ? closed(START, null, event.error) : START;
     case 'answered':
-      return { ...state, open: true, trouble: null, failures: 0, wait: STEADY };
+      return { ...state, open: true, error: null, failures: 0, wait: STEADY };
     case 'failed':
       // Ignore failures of requests that were sent before the first failure.
-      return state.open ? closed(state, state.health, event.trouble) : state;
+      return state.open ? closed(state, state.health, event.error) : state;
     case 'no health':
-      return closed(state, null, event.trouble);
+      return closed(state, null, event.error);
     case 'health': {
       const { health } = event;
       const { model } = health;
       if (health.phase === 'loading') {
-        return { ...state, open: false, health, model, trouble: null, wait: LOADING };
+        return { ...state, open: false, health, model, error: null, wait: LOADING };
       }
       if (!canAnswer(health)) {
-        return closed(state, health, { kind: 'told', message: health.reason ?? '', retryAfter: 0 });
+        return closed(state, health, { kind: 'reported', message: health.reason ?? '', retryAfter: 0 });
       }
       if (!canAnswer(state.health)) {
-        return { open: true, health, model, trouble: null, failures: 0, wait: STEADY };
+        return { open: true, health, model, error: null, failures: 0, wait: STEADY };
       }
       // The server reported to be healthy although a request failed: send the next request, and clear the error at the
       // next check.
@@ -95,7 +95,7 @@ export function after(state: IState, event: Event): IState {
         open: true,
         health,
         model,
-        trouble: state.open ? null : state.trouble,
+        error: state.open ? null : state.error,
         wait: STEADY
       };
     }
@@ -135,11 +135,11 @@ export class Availability {
   /** A request failed. */
   failed(reason: unknown): void {
     this._dropCheck();
-    this._take({ kind: 'failed', trouble: troubleOf(reason) });
+    this._take({ kind: 'failed', error: requestErrorOf(reason) });
   }
 
   /** The server reported its health in the response to a request. */
-  told(health: IEngineHealth): void {
+  reported(health: IEngineHealth): void {
     this._dropCheck();
     this._take({ kind: 'health', health });
   }
@@ -154,7 +154,7 @@ export class Availability {
   /** Reset the state for another engine; `reason`: why it is not available. */
   restart(reason?: unknown): void {
     this._dropCheck();
-    this._take({ kind: 'restarted', trouble: reason === undefined ? null : troubleOf(reason) });
+    this._take({ kind: 'restarted', error: reason === undefined ? null : requestErrorOf(reason) });
   }
 
   /** Wait until the server has finished loading a model or a check has failed; return the state. */
@@ -187,10 +187,10 @@ export class Availability {
   private _check(): ICheck {
     const abort = new AbortController();
     const run = async (): Promise<void> => {
-      const patience = setTimeout(() => abort.abort(new AnswerError('silent')), PATIENCE);
+      const patience = setTimeout(() => abort.abort(new ResponseError('timeout')), PATIENCE);
       const event: Event = await Promise.race([this._health(abort.signal), aborted(abort.signal)]).then(
         health => ({ kind: 'health', health }),
-        (reason: unknown) => ({ kind: 'no health', trouble: troubleOf(reason) })
+        (reason: unknown) => ({ kind: 'no health', error: requestErrorOf(reason) })
       );
       clearTimeout(patience);
       if (this._checking?.abort === abort) {

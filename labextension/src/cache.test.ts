@@ -22,55 +22,55 @@ function made(source: string, text: string) {
   return { suggestion, id: `for ${source}` };
 }
 
-describe('the cache of suggestions', () => {
-  it('answers who returns to a place or types along from it', () => {
+describe('Cache', () => {
+  it('returns a suggestion for the same position and for text typed along it', () => {
     const cache = new SuggestionCache();
     cache.remember(body('x = '), made('x = ', '1 + 2'));
     cache.remember(body('x = 4'), made('x = 4', '2'));
-    expect(cache.recall({ ...body('x = '), sequence: 9 }, end('x = '))?.id).toBe('for x = ');
-    expect(cache.recall(body('x = 1'), end('x = 1'))?.suggestion.rest(end('x = 1'))).toBe(' + 2');
+    expect(cache.lookup({ ...body('x = '), sequence: 9 }, end('x = '))?.id).toBe('for x = ');
+    expect(cache.lookup(body('x = 1'), end('x = 1'))?.suggestion.rest(end('x = 1'))).toBe(' + 2');
   });
 
-  it('takes the newest of several that fit', () => {
+  it('prefers the newest matching suggestion', () => {
     const cache = new SuggestionCache();
     cache.remember(body('x = '), made('x = ', '1 + 2'));
     cache.remember(body('x = 1'), made('x = 1', ' - 2'));
-    expect(cache.recall(body('x = 1'), end('x = 1'))?.id).toBe('for x = 1');
+    expect(cache.lookup(body('x = 1'), end('x = 1'))?.id).toBe('for x = 1');
   });
 
-  it('takes the one made at a place before one that is typed along, however new that is', () => {
+  it('prefers a suggestion for the same position over a newer one typed along', () => {
     const cache = new SuggestionCache();
     cache.remember(body('x = 1'), made('x = 1', ' - 2'));
     cache.remember(body('x = '), made('x = ', '1 + 2'));
-    expect(cache.recall(body('x = 1'), end('x = 1'))?.id).toBe('for x = 1');
+    expect(cache.lookup(body('x = 1'), end('x = 1'))?.id).toBe('for x = 1');
   });
 
-  it('knows nothing once all of it is typed', () => {
+  it('returns nothing once the whole suggestion is typed', () => {
     const cache = new SuggestionCache();
     cache.remember(body('x = '), made('x = ', '1'));
-    expect(cache.recall(body('x = 1'), end('x = 1'))).toBeNull();
+    expect(cache.lookup(body('x = 1'), end('x = 1'))).toBeNull();
   });
 
-  it('knows nothing where anything else differs', () => {
+  it('returns nothing if the surrounding text differs', () => {
     const cache = new SuggestionCache();
     cache.remember(body('x = '), made('x = ', '1'));
-    expect(cache.recall(body('x = ', 'other'), end('x = '))).toBeNull();
-    expect(cache.recall({ ...body('x = '), lines: 'single' }, end('x = '))).toBeNull();
+    expect(cache.lookup(body('x = ', 'other'), end('x = '))).toBeNull();
+    expect(cache.lookup({ ...body('x = '), lines: 'single' }, end('x = '))).toBeNull();
   });
 
-  it('forgets all when it is told to', () => {
+  it('clear removes all suggestions', () => {
     const cache = new SuggestionCache();
     cache.remember(body('x = '), made('x = ', '1'));
     cache.clear();
-    expect(cache.recall(body('x = '), end('x = '))).toBeNull();
+    expect(cache.lookup(body('x = '), end('x = '))).toBeNull();
   });
 
-  it('forgets the oldest place when there are many', () => {
+  it('evicts the oldest position', () => {
     const cache = new SuggestionCache();
     for (let n = 0; n < 5; n++) {
       cache.remember(body('x = ', `cell ${n}`), made('x = ', '1'));
     }
-    expect(cache.recall(body('x = ', 'cell 0'), end('x = '))).toBeNull();
-    expect(cache.recall(body('x = ', 'cell 4'), end('x = '))?.id).toBe('for x = ');
+    expect(cache.lookup(body('x = ', 'cell 0'), end('x = '))).toBeNull();
+    expect(cache.lookup(body('x = ', 'cell 4'), end('x = '))?.id).toBe('for x = ');
   });
 });

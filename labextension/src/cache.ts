@@ -1,9 +1,9 @@
 /** The cache of suggestions for recent cursor positions. Pure. */
 
 import type { IRequest } from './wire';
-import type { IPlace, Suggestion } from './suggestion';
+import type { IPosition, Suggestion } from './suggestion';
 
-const PLACES = 4;
+const POSITIONS = 4;
 const SUGGESTIONS = 16;
 
 /** A suggestion that is done, and the server's name for it. */
@@ -25,17 +25,17 @@ export class SuggestionCache {
     const known = this._made.get(key) ?? [];
     this._made.delete(key);
     this._made.set(key, [made, ...known].slice(0, SUGGESTIONS));
-    if (this._made.size > PLACES) {
+    if (this._made.size > POSITIONS) {
       this._made.delete([...this._made.keys()][0]);
     }
   }
 
   /** Return a cached suggestion for a position, preferably one that was requested there. */
-  recall(body: IRequest, place: IPlace): ICached | null {
+  lookup(body: IRequest, position: IPosition): ICached | null {
     const known = this._made.get(contextKey(body)) ?? [];
     return (
-      known.find(made => made.suggestion.isFor(place)) ??
-      known.find(made => made.suggestion.rest(place)) ??
+      known.find(made => made.suggestion.isFor(position)) ??
+      known.find(made => made.suggestion.rest(position)) ??
       null
     );
   }

@@ -18,6 +18,9 @@ export interface ICompletionClient {
   feedback(feedback: IFeedback): void;
   /** Delete the statistics learned from feedback. */
   forget(): Promise<void>;
+  /** Delete the notebook index; it stays deleted until `buildIndex`. */
+  deleteIndex(): Promise<IHealth>;
+  buildIndex(): Promise<IHealth>;
 }
 
 export interface IModelClient {

@@ -10,7 +10,7 @@ vi.mock('@jupyterlab/apputils', () => ({ Dialog: {}, Notification: {}, showDialo
 
 const OURS = Object.values(CommandIDs).sort();
 
-/** The commands as they are added, on parts that note what is asked of them. */
+/** The registered commands, with components that log their calls. */
 function bench() {
   const log: string[] = [];
   const note = (what: string) => () => void log.push(what);
@@ -37,7 +37,7 @@ function bench() {
     completers.active = undefined;
   };
   const provider = {
-    snoozed: new Set<string>(),
+    paused: new Set<string>(),
     declined: { connect: () => undefined, emit: (reason: string) => log.push(`decline ${reason}`) },
     cancel: note('cancel'),
     dismiss: (text: string) => log.push(`not wanted: ${text}`)
@@ -61,25 +61,25 @@ function bench() {
   return { options, page, preferences, completers, status, log, run, is };
 }
 
-describe('the commands', () => {
+describe('addCommands', () => {
   let parts: ReturnType<typeof bench>;
   beforeEach(() => void (parts = bench()));
 
-  it('are all added, and in the palette', () => {
+  it('adds all commands, and fillPalette lists them', () => {
     expect([...parts.options.keys()].sort()).toEqual(OURS);
     const shown: string[] = [];
     fillPalette({ addItem: ({ command }: { command: string }) => shown.push(command) } as never);
     expect(shown.sort()).toEqual(OURS);
   });
 
-  it('that the schema gives keys and menus are among them', () => {
+  it('adds the commands that the schema uses in shortcuts and menus', () => {
     const named = readFileSync('schema/plugin.json', 'utf8').matchAll(/"command": "(turbopilot:[^"]+)"/g);
     const names = Array.from(named, ([, name]) => name);
     expect(names.length).toBeGreaterThan(5);
     names.forEach(name => expect(OURS).toContain(name));
   });
 
-  it('switch suggestions off, and say so when the settings change', () => {
+  it('toggles suggestions and updates the commands when the settings change', () => {
     expect(parts.is(CommandIDs.toggle, 'isToggled')).toBe(true);
     parts.run(CommandIDs.toggle);
     parts.preferences.changed.emit(null);
@@ -92,7 +92,7 @@ describe('the commands', () => {
     ]);
   });
 
-  it('ask for a suggestion, or tell why not', () => {
+  it('requests a suggestion or reports why there is none', () => {
     const end = { line: 0, column: 1 };
     const editor = (column: number) => ({
       focus: () => parts.log.push('focus'),
@@ -106,7 +106,7 @@ describe('the commands', () => {
     expect(parts.log).toEqual(['decline nowhere', 'focus', 'decline selection', 'focus', 'invoke']);
   });
 
-  it('take what is shown, where anything is', () => {
+  it('enables the accept and dismiss commands while a suggestion is shown', () => {
     const taking = [CommandIDs.accept, CommandIDs.acceptWord, CommandIDs.acceptLine, CommandIDs.dismiss];
     expect(taking.map(id => parts.is(id, 'isEnabled'))).toEqual([false, false, false, false]);
     parts.completers.active = { current: { insertText: 'values' } };

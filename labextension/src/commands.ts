@@ -10,19 +10,18 @@ import type { Alternatives } from './alternatives';
 import type { Availability } from './availability';
 import type { Completers } from './completers';
 import { hasSelectedText } from './editor';
-
+import type { NotebookIndex } from './notebookindex';
 import type { Notice } from './notice';
 import type { Page } from './page';
 import type { Preferences } from './settings';
 import type { Provider } from './provider';
 import { describeStatus, type Status } from './status';
-import { describeStudy } from './study';
-
-import { describeDecline, describeIndex } from './words';
+import { describeUsageLog } from './usagelog';
+import { describeDecline, describeIndex } from './messages';
 
 export namespace CommandIDs {
   export const toggle = 'turbopilot:toggle';
-  export const snooze = 'turbopilot:snooze';
+  export const pause = 'turbopilot:pause';
   export const invoke = 'turbopilot:invoke';
   export const next = 'turbopilot:next';
   export const previous = 'turbopilot:previous';
@@ -32,9 +31,10 @@ export namespace CommandIDs {
   export const dismiss = 'turbopilot:dismiss';
   export const chooseModel = 'turbopilot:choose-model';
   export const openSettings = 'turbopilot:open-settings';
-  export const memory = 'turbopilot:memory';
-  export const learned = 'turbopilot:learned';
-  export const study = 'turbopilot:study';
+  export const notebookIndex = 'turbopilot:notebook-index';
+  export const deleteIndex = 'turbopilot:delete-index';
+  export const learning = 'turbopilot:learning';
+  export const usageLog = 'turbopilot:usage-log';
   export const status = 'turbopilot:status';
 }
 
@@ -50,21 +50,23 @@ export interface IParts {
   preferences: Preferences;
   status: Status;
   notice: Notice;
+  notebookIndex: NotebookIndex;
   openModels: () => void;
-  showLearned: () => Promise<void>;
-  showStudy: () => Promise<void>;
+  showLearning: () => Promise<void>;
+  showUsageLog: () => Promise<void>;
 }
 
 export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts): void {
   addSwitches(commands, parts);
-  addMemory(commands, parts);
+  addNotebookIndex(commands, parts);
   addSuggesting(commands, parts);
   addAccepting(commands, parts);
   addInformation(commands, parts);
   parts.preferences.changed.connect(() => commands.notifyCommandChanged());
   parts.availability.changed.connect(() => {
-    commands.notifyCommandChanged(CommandIDs.memory);
-    commands.notifyCommandChanged(CommandIDs.study);
+    commands.notifyCommandChanged(CommandIDs.notebookIndex);
+    commands.notifyCommandChanged(CommandIDs.deleteIndex);
+    commands.notifyCommandChanged(CommandIDs.usageLog);
   });
   parts.status.changed.connect(() => commands.notifyCommandChanged(CommandIDs.status));
 }
@@ -72,12 +74,13 @@ export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts
 /** Fill the menu of the status item. */
 export function fillMenu(menu: Menu): void {
   for (const command of [
-    CommandIDs.study,
+    CommandIDs.usageLog,
     CommandIDs.toggle,
-    CommandIDs.snooze,
-    CommandIDs.memory,
+    CommandIDs.pause,
+    CommandIDs.notebookIndex,
+    CommandIDs.deleteIndex,
     CommandIDs.chooseModel,
-    CommandIDs.learned,
+    CommandIDs.learning,
     CommandIDs.openSettings
   ]) {
     menu.addItem({ command });
@@ -110,15 +113,15 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
     isToggled: () => preferences.current.enabled,
     execute: () => preferences.change({ enabled: !preferences.current.enabled })
   });
-  commands.addCommand(CommandIDs.snooze, {
+  commands.addCommand(CommandIDs.pause, {
     label: trans.__('Pause in This Document'),
     isEnabled: () => page.path !== null,
     isToggleable: true,
-    isToggled: () => provider.snoozed.has(page.path ?? ''),
+    isToggled: () => provider.paused.has(page.path ?? ''),
     execute: () => {
       const { path } = page;
-      if (path !== null && !provider.snoozed.delete(path)) {
-        provider.snoozed.add(path);
+      if (path !== null && !provider.paused.delete(path)) {
+        provider.paused.add(path);
         clear();
       }
       notice.withdraw();
@@ -127,20 +130,30 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
   });
 }
 
-/** Enable or disable the notebook index. */
-function addMemory(commands: CommandRegistry, { trans, availability, preferences }: IParts): void {
-  const kept = () => availability.state.health?.memory ?? null;
-  commands.addCommand(CommandIDs.memory, {
+/** Enable, disable or delete the notebook index. */
+function addNotebookIndex(
+  commands: CommandRegistry,
+  { trans, availability, preferences, notebookIndex }: IParts
+): void {
+  const hasIndex = () => notebookIndex.state !== null;
+  const isVisible = () => !availability.state.health?.inPage;
+  commands.addCommand(CommandIDs.notebookIndex, {
     label: trans.__('Suggest From My Notebooks'),
     caption: () => {
-      const memory = kept();
-      return [describeIndex(trans, memory), memory?.place].filter(Boolean).join('\n');
+      const { state } = notebookIndex;
+      return [describeIndex(trans, state), state?.path].filter(Boolean).join('\n');
     },
-    isEnabled: () => kept() !== null,
-    isVisible: () => !availability.state.health?.inPage,
+    isEnabled: hasIndex,
+    isVisible,
     isToggleable: true,
-    isToggled: () => preferences.current.memory && kept() !== null,
-    execute: () => preferences.change({ memory: !preferences.current.memory })
+    isToggled: () => notebookIndex.isUsed && hasIndex(),
+    execute: () => preferences.change({ notebookIndex: !notebookIndex.isUsed })
+  });
+  commands.addCommand(CommandIDs.deleteIndex, {
+    label: args => (args.palette ? trans.__('Delete Notebook Index…') : trans.__('Delete Index…')),
+    isEnabled: hasIndex,
+    isVisible,
+    execute: () => notebookIndex.confirmDeletion()
   });
 }
 
@@ -148,7 +161,7 @@ function addMemory(commands: CommandRegistry, { trans, availability, preferences
 function addSuggesting(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, provider, availability, notice } = parts;
   provider.declined.connect((_, decline) => {
-    const words = `Turbopilot: ${describeDecline(trans, decline, availability.state.trouble)}`;
+    const words = `Turbopilot: ${describeDecline(trans, decline, availability.state.error)}`;
     if (decline === 'nothing') {
       notice.untilKey(words);
     } else {
@@ -219,26 +232,26 @@ function addAccepting(commands: CommandRegistry, parts: IParts): void {
 
 /** Models panel, statistics, usage log, settings and status. */
 function addInformation(commands: CommandRegistry, parts: IParts): void {
-  const { trans, availability, status, notice, openModels, showLearned, showStudy } = parts;
+  const { trans, availability, status, notice, openModels, showLearning, showUsageLog } = parts;
   commands.addCommand(CommandIDs.chooseModel, {
     // The palette shows no category beside it.
     label: args => (args.palette ? trans.__('Turbopilot Models…') : trans.__('Models…')),
     execute: openModels
   });
   const week = () => availability.state.health?.week ?? null;
-  commands.addCommand(CommandIDs.learned, {
+  commands.addCommand(CommandIDs.learning, {
     label: args => (args.palette ? trans.__('Reset Learning…') : trans.__('Acceptance Statistics…')),
     isVisible: () => week() !== null,
     isEnabled: () => week() !== null,
-    execute: showLearned
+    execute: showLearning
   });
   // No setting hides this entry: users must see that they are logged.
-  const study = () => availability.state.health?.study ?? null;
-  commands.addCommand(CommandIDs.study, {
-    label: args => (args.palette ? trans.__('Turbopilot Usage Log…') : describeStudy(trans, study())),
-    isVisible: () => study() !== null,
-    isEnabled: () => study() !== null,
-    execute: showStudy
+  const usageLog = () => availability.state.health?.usage_log ?? null;
+  commands.addCommand(CommandIDs.usageLog, {
+    label: args => (args.palette ? trans.__('Turbopilot Usage Log…') : describeUsageLog(trans, usageLog())),
+    isVisible: () => usageLog() !== null,
+    isEnabled: () => usageLog() !== null,
+    execute: showUsageLog
   });
   commands.addCommand(CommandIDs.openSettings, {
     label: trans.__('Turbopilot Settings'),
@@ -253,8 +266,8 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
     execute: async () => {
       await availability.check();
       const { current } = status;
-      const words = [describeStatus(trans, current), current.model, current.reason];
-      notice.brief(words.filter(Boolean).join(' · '));
+      const label = [describeStatus(trans, current), current.model].filter(Boolean).join(' · ');
+      notice.brief([label, current.reason].filter(Boolean).join('. '));
     }
   });
 }

@@ -6,7 +6,7 @@ vi.mock('@jupyterlab/completer', () => ({ InlineCompleter: vi.fn() }));
 
 import { Completers } from './completers';
 
-/** A completer as JupyterLab makes it, known to `completers`. */
+/** A completer as JupyterLab creates it, tracked by `completers`. */
 function bench() {
   const owner = {};
   const cycle = vi.fn();
@@ -28,8 +28,8 @@ function bench() {
   return { completers, completer: completer as unknown as InlineCompleter, model: completer.model, cycle };
 }
 
-describe('the completers', () => {
-  it('remove ghost text after the update of an editor in which they are asked to', async () => {
+describe('Completers', () => {
+  it('dismiss removes ghost text after the editor’s update has ended', async () => {
     const { completers, model } = bench();
     completers.dismiss();
     expect(model.reset).not.toHaveBeenCalled();
@@ -37,7 +37,7 @@ describe('the completers', () => {
     expect(model.reset).toHaveBeenCalledOnce();
   });
 
-  it('emit a completer that shows another suggestion after it has changed', () => {
+  it('emits cycled after the completer shows another suggestion', () => {
     const { completers, completer, cycle } = bench();
     const seen: [InlineCompleter, number][] = [];
     completers.cycled.connect((_, one) => seen.push([one, cycle.mock.calls.length]));

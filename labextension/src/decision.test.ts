@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Action, decide, type Event, type ICurrent, type IState } from './decision';
 
-/** The user has typed at a place where nothing was requested yet, and the server can answer. */
+/** The user has typed at a position where nothing was requested yet, and the server can answer. */
 const TYPED: IState = {
   trigger: 'automatic',
   current: null,
@@ -29,9 +29,9 @@ const INVOKED_GROWING: ICurrent = { ...GROWING, trigger: 'invoke' };
 const row = (name: string, state: IState, change: Partial<IState>, event: Event, action: Action) =>
   [name, { ...state, ...change }, event, action] as const;
 
-describe('the action after an event', () => {
+describe('decide', () => {
   it.each([
-    // A call at a place without a suggestion.
+    // A call at a position without a suggestion.
     row('typed', TYPED, {}, 'called', { kind: 'request', keep: false }),
     row('invoked', INVOKED, {}, 'called', { kind: 'request', keep: false }),
     row('typed, read-only', TYPED, { obstacle: 'read-only' }, 'called', {
@@ -51,7 +51,7 @@ describe('the action after an event', () => {
       cancel: true
     }),
 
-    // A keystroke where there is a current request.
+    // A keystroke during a current request.
     row('typed elsewhere', TYPED, { current: OTHER }, 'called', { kind: 'request', keep: false }),
     row('typed along', TYPED, { current: SHOWN }, 'called', { kind: 'continue', trigger: 'automatic' }),
     row('typed along, an obstacle', TYPED, { current: SHOWN, obstacle: 'unfocused' }, 'called', {
@@ -71,7 +71,7 @@ describe('the action after an event', () => {
       kind: 'continue',
       trigger: 'automatic'
     }),
-    row('a timer at the same place', TYPED, { current: { ...GROWING, isHere: true } }, 'called', {
+    row('a timer at the same position', TYPED, { current: { ...GROWING, isHere: true } }, 'called', {
       kind: 'continue',
       trigger: 'automatic'
     }),
@@ -80,7 +80,7 @@ describe('the action after an event', () => {
       trigger: 'invoke'
     }),
     row(
-      'a timer behind an answer',
+      'a timer after an answer',
       TYPED,
       { current: { ...SHOWN, trigger: 'invoke', isHere: true } },
       'called',
@@ -94,7 +94,7 @@ describe('the action after an event', () => {
       keep: false
     }),
 
-    // The user's command where there is a current request.
+    // The user's command during a current request.
     row('invoked, shown', INVOKED, { current: SHOWN }, 'called', { kind: 'request', keep: true }),
     row('invoked, shown here', INVOKED, { current: { ...SHOWN, isHere: true } }, 'called', {
       kind: 'request',
@@ -133,7 +133,7 @@ describe('the action after an event', () => {
       trigger: 'invoke'
     }),
     row(
-      'invoked behind accepted text',
+      'invoked after accepted text',
       INVOKED,
       { current: { ...INVOKED_GROWING, isUsedUp: true } },
       'called',

@@ -5,20 +5,20 @@ import type { Decline } from './decline';
 /** Cause of a call: a keystroke or a timer, or the user's command. */
 export type Trigger = 'automatic' | 'invoke';
 
-/** The current request, as of the place of the call. */
+/** The current request, seen from the position of the call. */
 export interface ICurrent {
   trigger: Trigger;
   /** whether its text is complete */
   done: boolean;
   /** whether it is shown */
   shown: boolean;
-  /** whether it was sent from this place */
+  /** whether it was sent from this position */
   isHere: boolean;
   /** whether some of its text is left to show */
   hasRest: boolean;
   /** whether the cursor is at the end of its text */
   isUsedUp: boolean;
-  /** whether a text has come that does not continue the shown one */
+  /** whether a received text did not continue the shown one */
   hasDropped: boolean;
 }
 

@@ -19,30 +19,30 @@ function editor({
 }
 
 const document = (path: string, here = 'python') => ({ path, here }) as IDocument;
-const snoozed = new Set(['b.py']);
+const paused = new Set(['b.py']);
 const ON_DEMAND = { ...DEFAULTS, mode: 'on demand' } as const;
 
-describe('a request is declined', () => {
+describe('declineOf', () => {
   it.each([
     [null, editor(), document('a.py'), DEFAULTS],
     ['off', editor(), document('b.py'), { ...DEFAULTS, enabled: false }],
-    ['snoozed', editor({ readOnly: true }), document('b.py'), DEFAULTS],
+    ['paused', editor({ readOnly: true }), document('b.py'), DEFAULTS],
     ['read-only', editor({ readOnly: true }), document('.env'), DEFAULTS],
     ['language', editor(), document('a.ipynb', 'Markdown'), DEFAULTS],
     ['private', editor({ cursors: 2 }), document('.env'), DEFAULTS],
     ['cursors', editor({ cursors: 2 }), document('a.py'), ON_DEMAND],
     ['composing', editor({ composing: true }), document('a.py'), DEFAULTS]
-  ])('whatever its trigger: %s', (decline, where, what, settings) => {
+  ])('declines with any trigger: %s', (decline, where, what, settings) => {
     for (const trigger of ['automatic', 'invoke'] as const) {
-      expect(declineOf(where, what, settings, snoozed, trigger)).toBe(decline);
+      expect(declineOf(where, what, settings, paused, trigger)).toBe(decline);
     }
   });
 
   it.each([
     ['on demand', editor({ focused: false }), ON_DEMAND],
     ['unfocused', editor({ focused: false, composing: true }), DEFAULTS]
-  ])('if it is automatic: %s', (decline, where, settings) => {
-    expect(declineOf(where, document('a.py'), settings, snoozed, 'automatic')).toBe(decline);
-    expect(declineOf(where, document('a.py'), settings, snoozed, 'invoke')).not.toBe(decline);
+  ])('declines an automatic request: %s', (decline, where, settings) => {
+    expect(declineOf(where, document('a.py'), settings, paused, 'automatic')).toBe(decline);
+    expect(declineOf(where, document('a.py'), settings, paused, 'invoke')).not.toBe(decline);
   });
 });

@@ -13,7 +13,7 @@ const SILENT = ['foreign edit', 'on demand', 'unfocused', 'composing', 'outdated
 /** Reasons with a message for a user who invoked the request. */
 export type Explained =
   | 'off'
-  | 'snoozed'
+  | 'paused'
   | 'language'
   | 'private'
   | 'read-only'
@@ -34,13 +34,13 @@ export function declineOf(
   editor: CodeEditor.IEditor,
   document: IDocument,
   settings: ISettings,
-  snoozed: ReadonlySet<string>,
+  paused: ReadonlySet<string>,
   trigger: Trigger
 ): Decline | null {
   const isAutomatic = trigger === 'automatic';
   const reasons: [Decline, boolean][] = [
     ['off', !settings.enabled],
-    ['snoozed', snoozed.has(document.path)],
+    ['paused', paused.has(document.path)],
     ['read-only', isReadOnly(editor)],
     ['language', settings.disabledLanguages.includes(document.here.toLowerCase())],
     ['private', isPrivatePath(document.path)],

@@ -8,7 +8,7 @@ import { NotebookPanel } from '@jupyterlab/notebook';
 import type { Cell, ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 import { Text } from '@jupyterlab/coreutils';
 import { cellLanguage, languageNamed, languageOf } from './language';
-import type { IPlace } from './suggestion';
+import type { IPosition } from './suggestion';
 import { wellFormed } from './window';
 import type { ICell } from './wire';
 
@@ -60,7 +60,7 @@ function languageOfNotebook({ content, sessionContext }: NotebookPanel): string 
 }
 
 /** Return the text and the cursor of a completion request. */
-export function placeIn(request: CompletionHandler.IRequest): IPlace {
+export function positionIn(request: CompletionHandler.IRequest): IPosition {
   return { text: request.text, offset: Text.charIndexToJsIndex(request.offset, request.text) };
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Availability } from './availability';
 import type { IModelClient } from './client';
 import { describeStep, downloadLabel, Downloads } from './downloads';
-import { ServerError } from './trouble';
+import { ServerError } from './requesterror';
 import type { IStep } from './wire';
 
 const trans = nullTranslator.load('jupyter_turbopilot');
@@ -30,9 +30,9 @@ function bench(...answers: (Error | IStep)[]) {
   return { downloads: new Downloads(client, availability, trans), asked, checks: () => checks };
 }
 
-describe('a download', () => {
-  it('tells how far it is, then that it is here, and has the health checked', async () => {
-    const step = { phase: 'fetching', received: 1, total: 2 };
+describe('Downloads', () => {
+  it('reports progress and completion, then checks the health', async () => {
+    const step = { phase: 'downloading', received: 1, total: 2 };
     const { downloads, asked, checks } = bench(step);
     const steps: IStep[] = [];
     const outcome = await downloads.start(MODEL, {
@@ -44,7 +44,7 @@ describe('a download', () => {
     expect(checks()).toBe(1);
   });
 
-  it('that fails is remembered until the next one begins', async () => {
+  it('keeps the error until the next download begins', async () => {
     const { downloads, checks } = bench(new ServerError(500, 'download_failed', 'No space.'));
     const outcome = await downloads.start(MODEL, { mirrors: false, select: true });
     expect(outcome).toEqual({ kind: 'failed', message: 'No space.', code: 'download_failed' });
@@ -53,7 +53,7 @@ describe('a download', () => {
     expect(downloads.failureOf('small')).toBeUndefined();
   });
 
-  it('that was stopped has not failed', async () => {
+  it('does not report a stopped download as failed', async () => {
     const { downloads } = bench(new ServerError(500, 'cancelled', 'Stopped.'));
     const outcome = await downloads.start(MODEL, { mirrors: false, select: true });
     expect([outcome, downloads.failureOf('small')]).toEqual([
@@ -64,21 +64,21 @@ describe('a download', () => {
 
   it.each([
     [{ phase: 'waiting' }, 'Downloading small…'],
-    [{ phase: 'fetching', received: 1e6 }, 'Downloading small: 1 MB'],
-    [{ phase: 'fetching', received: 1e6, total: 3e6 }, 'Downloading small: 1 MB of 3 MB'],
+    [{ phase: 'downloading', received: 1e6 }, 'Downloading small: 1 MB'],
+    [{ phase: 'downloading', received: 1e6, total: 3e6 }, 'Downloading small: 1 MB of 3 MB'],
     [{ phase: 'verifying', received: 3e6, total: 3e6 }, 'Verifying the checksum of small…']
-  ])('in the step %j is put into words', (step, words) => {
+  ])('describes the step %j', (step, words) => {
     expect(describeStep(trans, 'small', step)).toBe(words);
   });
 });
 
-describe('the label of a download', () => {
+describe('downloadLabel', () => {
   it.each([
     ['Download', {}],
     ['Download again', { damaged: true }],
     ['Download and convert', { checkpoint: 'owner/repository', damaged: true }],
     ['Download from a mirror', { mirror_only: true, damaged: true }]
-  ])('is %s', (label, model) => {
+  ])('returns “%s”', (label, model) => {
     expect(downloadLabel(nullTranslator.load('x'), model)).toBe(label);
   });
 });

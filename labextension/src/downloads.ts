@@ -3,10 +3,10 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
 import type { IModelClient } from './client';
-import { describeSize } from './size';
-import { ServerError } from './trouble';
+import { describeSize } from './filesize';
+import { ServerError } from './requesterror';
 import type { IModel, IStep } from './wire';
-import { describeError } from './words';
+import { describeError } from './messages';
 
 /** The fields of a model that a download needs. */
 export type Downloadable = Pick<IModel, 'name' | 'spec'>;

@@ -1,8 +1,8 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { follow, hasSelectedText, isAt, isOnBlankLine, placeOf, whenUnchanged } from './editor';
+import { follow, hasSelectedText, isAt, isOnBlankLine, positionOf, whenUnchanged } from './editor';
 
-/** An editor of one line, `changes` and `moves` as it would tell of them. */
+/** An editor with one line; its signals are emitted through `slots`. */
 function bench(text: string, offset: number) {
   const slots: Record<string, (sender: unknown, change: unknown) => void> = {};
   const signal = (name: string) => ({
@@ -28,29 +28,29 @@ function bench(text: string, offset: number) {
   return { editor, state, slots };
 }
 
-describe('an editor', () => {
+describe('editor helpers', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it('is at a place until its text or its cursor changes, or it is gone', () => {
+  it('isAt holds until the text or the cursor changes or the editor is disposed', () => {
     const { editor, state } = bench('ab', 1);
-    const place = placeOf(editor);
-    expect(place).toEqual({ text: 'ab', offset: 1 });
-    expect(isAt(editor, place)).toBe(true);
+    const position = positionOf(editor);
+    expect(position).toEqual({ text: 'ab', offset: 1 });
+    expect(isAt(editor, position)).toBe(true);
     expect(isAt(editor, { text: 'ab', offset: 2 })).toBe(false);
     state.text = 'xb';
-    expect(isAt(editor, place)).toBe(false);
+    expect(isAt(editor, position)).toBe(false);
     state.text = 'ab';
     state.disposed = true;
-    expect(isAt(editor, place)).toBe(false);
+    expect(isAt(editor, position)).toBe(false);
   });
 
-  it('has selected text where a selection has two ends', () => {
+  it('hasSelectedText requires a selection with two ends', () => {
     expect(hasSelectedText(bench('ab', 1).editor)).toBe(false);
     expect(hasSelectedText(bench('ab', 2).editor)).toBe(true);
   });
 
-  it('that is followed tells of a moved cursor when it has settled, and of new lines', () => {
+  it('follow reports settled cursor movements and new lines', () => {
     const { editor, slots } = bench('', 0);
     const log: string[] = [];
     follow(
@@ -72,16 +72,16 @@ describe('an editor', () => {
     ['def f():\n    x', false],
     ['\n  ', false],
     ['x ', false]
-  ])('is on a blank line below code at the end of %j: %s', (text, isBlank) => {
+  ])('isOnBlankLine at the end of %j: %s', (text, isBlank) => {
     expect(isOnBlankLine(bench(text, text.length).editor)).toBe(isBlank);
   });
 
   it.each([
     ['nothing', {}, 1],
-    ['a key', { text: 'xy' }, 0],
+    ['a keystroke', { text: 'xy' }, 0],
     ['a change of focus', { focused: false }, 0],
     ['its removal', { disposed: true }, 0]
-  ])('is unchanged after %s: %j', (_, change, calls) => {
+  ])('whenUnchanged after %s: %j', (_, change, calls) => {
     const { editor, state } = bench('x', 1);
     const then = vi.fn();
     whenUnchanged(editor, 10, then);

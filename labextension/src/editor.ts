@@ -2,7 +2,7 @@
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IInsertion } from './imports';
-import type { IPlace } from './suggestion';
+import type { IPosition } from './suggestion';
 
 /** What a CodeMirror view offers beyond JupyterLab's own interface of an editor. */
 interface IView {
@@ -20,7 +20,7 @@ function viewOf(editor: CodeEditor.IEditor): IView | undefined {
 }
 
 /** Return the text and the cursor position of an editor. */
-export function placeOf(editor: CodeEditor.IEditor): IPlace {
+export function positionOf(editor: CodeEditor.IEditor): IPosition {
   return {
     text: editor.model.sharedModel.getSource(),
     offset: editor.getOffsetAt(editor.getCursorPosition())
@@ -28,12 +28,12 @@ export function placeOf(editor: CodeEditor.IEditor): IPlace {
 }
 
 /** Return whether an editor still has this text and cursor position. */
-export function isAt(editor: CodeEditor.IEditor, place: IPlace): boolean {
+export function isAt(editor: CodeEditor.IEditor, position: IPosition): boolean {
   if (editor.isDisposed) {
     return false;
   }
-  const now = placeOf(editor);
-  return now.text === place.text && now.offset === place.offset;
+  const now = positionOf(editor);
+  return now.text === position.text && now.offset === position.offset;
 }
 
 export function isReadOnly(editor: CodeEditor.IEditor): boolean {
@@ -62,16 +62,16 @@ export function afterComposing(editor: CodeEditor.IEditor, then: () => void): vo
 
 /** Whether the cursor is on a blank line below code. */
 export function isOnBlankLine(editor: CodeEditor.IEditor): boolean {
-  const { text, offset } = placeOf(editor);
+  const { text, offset } = positionOf(editor);
   const before = text.slice(0, offset);
   return before.trim() !== '' && /\n[ \t]*$/.test(before);
 }
 
 /** Call `then` after a delay, unless the text changes or the editor loses the focus meanwhile. */
 export function whenUnchanged(editor: CodeEditor.IEditor, delay: number, then: () => void): void {
-  const { text } = placeOf(editor);
+  const { text } = positionOf(editor);
   setTimeout(() => {
-    if (!editor.isDisposed && editor.hasFocus() && placeOf(editor).text === text) {
+    if (!editor.isDisposed && editor.hasFocus() && positionOf(editor).text === text) {
       then();
     }
   }, delay);

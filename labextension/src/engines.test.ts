@@ -1,7 +1,7 @@
 import { ServerConnection } from '@jupyterlab/services';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IClient } from './client';
-import { chooseEngine, ChosenClient, Engines, pageFacts } from './engines';
+import { chooseEngine, ChosenClient, Engines, pageProperties } from './engines';
 import type { IFeedback, IHealth } from './wire';
 
 function bench(server: boolean) {
@@ -17,18 +17,18 @@ function bench(server: boolean) {
 const named = (model: string) =>
   ({ health: () => Promise.resolve({ model } as IHealth) }) as unknown as IClient;
 
-describe('the engine in use', () => {
+describe('Engines', () => {
   beforeEach(() => void vi.useFakeTimers());
   afterEach(() => void vi.useRealTimers());
 
-  it('is made once it is needed, and no other', async () => {
+  it('creates a client only for the needed engine', async () => {
     const { client, makers, engines } = bench(false);
     expect(await engines.use('auto')).toBe(true);
     expect((await client.health()).model).toBe('browser');
     expect(makers.server).not.toHaveBeenCalled();
   });
 
-  it('can be changed, and is kept for the way back', async () => {
+  it('changes the engine and reuses earlier clients', async () => {
     const { client, makers, engines } = bench(true);
     for (const wanted of ['server', 'browser', 'server', 'auto', 'browser'] as const) {
       await engines.use(wanted);
@@ -37,7 +37,7 @@ describe('the engine in use', () => {
     expect([makers.server.mock.calls.length, makers.browser.mock.calls.length]).toEqual([1, 1]);
   });
 
-  it('gives back what it holds once another is used', async () => {
+  it('releases the resources of the previous client', async () => {
     const { makers, engines } = bench(true);
     const leave = vi.fn();
     makers.browser.mockResolvedValueOnce({ ...named('browser'), leave });
@@ -48,14 +48,14 @@ describe('the engine in use', () => {
     expect(leave).toHaveBeenCalledTimes(1);
   });
 
-  it('does not change where the same comes out', async () => {
+  it('reports no change if the same engine is selected', async () => {
     const { engines } = bench(true);
     expect(await engines.use('server')).toBe(true);
     expect(await engines.use('server')).toBe(false);
     expect(await engines.use('auto')).toBe(false);
   });
 
-  it('is the one that was wanted last, whichever is made first', async () => {
+  it('uses the engine that was requested last', async () => {
     const { client, makers, engines } = bench(true);
     let made: (client: IClient) => void = () => undefined;
     makers.browser.mockReturnValueOnce(new Promise(resolve => (made = resolve)));
@@ -67,7 +67,7 @@ describe('the engine in use', () => {
     expect((await client.health()).model).toBe('server');
   });
 
-  it('can be had later where it could not be loaded', async () => {
+  it('retries an engine that could not be loaded', async () => {
     const { client, makers, engines } = bench(true);
     await engines.retry();
     makers.browser.mockRejectedValueOnce(new Error('ChunkLoadError'));
@@ -80,21 +80,21 @@ describe('the engine in use', () => {
     expect(makers.browser).toHaveBeenCalledTimes(2);
   });
 
-  it('is told anew where the one that was wanted meanwhile could not be had', async () => {
+  it('reports a change after a failure of another engine', async () => {
     const { client, engines } = bench(false);
     await engines.use('auto');
-    await expect(engines.use('server')).rejects.toMatchObject({ kind: 'serverless' });
-    await expect(engines.retry()).rejects.toMatchObject({ kind: 'serverless' });
+    await expect(engines.use('server')).rejects.toMatchObject({ kind: 'no server' });
+    await expect(engines.retry()).rejects.toMatchObject({ kind: 'no server' });
     expect(await engines.use('auto')).toBe(true);
     expect((await client.health()).model).toBe('browser');
   });
 
-  it('is asked for less and less often where it cannot be had, and says all along why', async () => {
+  it('increases the retry delay and repeats the error meanwhile', async () => {
     const { page, engines } = bench(false);
-    await expect(engines.use('server')).rejects.toMatchObject({ kind: 'serverless' });
+    await expect(engines.use('server')).rejects.toMatchObject({ kind: 'no server' });
     for (let check = 0; check < 120; check++) {
       vi.advanceTimersByTime(5000);
-      await expect(engines.retry()).rejects.toMatchObject({ kind: 'serverless' });
+      await expect(engines.retry()).rejects.toMatchObject({ kind: 'no server' });
     }
     // After 5, 15, 35 and 75 seconds, and once a minute from then on.
     expect(page.hasServer).toHaveBeenCalledTimes(1 + 4 + 8);
@@ -105,15 +105,15 @@ describe('the engine in use', () => {
     expect(page.hasServer).toHaveBeenCalledTimes(1 + 4 + 8 + 1);
   });
 
-  it('is asked for at once by somebody who wants it', async () => {
+  it('tries at once when the user changes the setting', async () => {
     const { client, page, engines } = bench(false);
-    await expect(engines.use('server')).rejects.toMatchObject({ kind: 'serverless' });
+    await expect(engines.use('server')).rejects.toMatchObject({ kind: 'no server' });
     page.hasServer.mockResolvedValue(true);
     await engines.use('server');
     expect((await client.health()).model).toBe('server');
   });
 
-  it('is left alone by a failure of one that nobody wants any more', async () => {
+  it('ignores the failure of an engine that is no longer selected', async () => {
     const { client, makers, engines } = bench(true);
     let fail: (reason: Error) => void = () => undefined;
     makers.browser.mockReturnValueOnce(new Promise((_, reject) => (fail = reject)));
@@ -142,33 +142,33 @@ describe('chooseEngine', () => {
     expect(page.hasServer).toHaveBeenCalledTimes(requests);
   });
 
-  it('fails where the user wants a server and there is none', async () => {
+  it('rejects the setting “server” without a server', async () => {
     const page = { marked: false, hasServer: () => Promise.resolve(false) };
-    await expect(chooseEngine('server', page)).rejects.toMatchObject({ kind: 'serverless' });
+    await expect(chooseEngine('server', page)).rejects.toMatchObject({ kind: 'no server' });
   });
 });
 
 const asked = (answer: () => Promise<Response>) => {
   const fetch = vi.fn(answer);
   const settings = ServerConnection.makeSettings({ baseUrl: 'http://127.0.0.1/a b/', fetch });
-  return { fetch, facts: pageFacts(settings) };
+  return { fetch, facts: pageProperties(settings) };
 };
 const says =
   (body: string, status = 200) =>
   () =>
     Promise.resolve(new Response(body, { status }));
 
-describe('what a page knows of its server', () => {
+describe('pageProperties', () => {
   it.each<[string, () => Promise<Response>, boolean]>([
-    ['one that tells its version', says('{"version": "2.17.0"}'), true],
-    ['one that wants a password', says('{"message": "Forbidden"}', 403), true],
-    ['one that does not know the person', says('', 401), true],
-    ['one in trouble', says('{"message": "Internal error"}', 500), true],
-    ['a proxy that does not reach it', says('<html>Bad Gateway</html>', 502), true],
+    ['a server with a version', says('{"version": "2.17.0"}'), true],
+    ['a server that denies access', says('{"message": "Forbidden"}', 403), true],
+    ['a server that requires a login', says('', 401), true],
+    ['a server with an internal error', says('{"message": "Internal error"}', 500), true],
+    ['a proxy that cannot reach the server', says('<html>Bad Gateway</html>', 502), true],
     ['a static site', says('not found', 404), false],
-    ['a site that has a page for every address', says('<!doctype html>'), false],
-    ['something else that speaks JSON', says('[1]'), false],
-    ['a site whose answer is null', says('null'), false],
+    ['a site with a page for every URL', says('<!doctype html>'), false],
+    ['another JSON service', says('[1]'), false],
+    ['a site that returns null', says('null'), false],
     ['no network', () => Promise.reject(new TypeError('Failed to fetch')), false]
   ])('%s', async (_, answer, isThere) => {
     const { fetch, facts } = asked(answer);
@@ -177,10 +177,10 @@ describe('what a page knows of its server', () => {
     expect(fetch).toHaveBeenCalledTimes(1);
   });
 
-  it('is not known while the connection hangs', async () => {
+  it('rejects if the connection hangs', async () => {
     const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(AbortSignal.abort());
     const { facts } = asked(() => Promise.reject(new TypeError('Failed to fetch')));
-    await expect(facts.hasServer()).rejects.toMatchObject({ kind: 'silent' });
+    await expect(facts.hasServer()).rejects.toMatchObject({ kind: 'timeout' });
     expect(timeout).toHaveBeenCalledOnce();
     timeout.mockRestore();
   });
@@ -188,8 +188,8 @@ describe('what a page knows of its server', () => {
 
 const FEEDBACK: IFeedback = { id: 'id', event: 'shown', chars: 3, length: 3, before: 0, seconds: 1 };
 
-describe('the client that was chosen', () => {
-  it('answers who asked before the choice, and then the one that is in use', async () => {
+describe('ChosenClient', () => {
+  it('delays requests until a client is set, then uses the current one', async () => {
     const chosen = new ChosenClient();
     const early = chosen.health();
     chosen.use(named('a'));
@@ -198,7 +198,7 @@ describe('the client that was chosen', () => {
     expect((await chosen.health()).model).toBe('b');
   });
 
-  it('passes on everything that it was given', async () => {
+  it('forwards all calls with their arguments', async () => {
     const chosen = new ChosenClient();
     const complete = vi.fn(() => Promise.resolve());
     const feedback = vi.fn();

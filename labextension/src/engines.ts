@@ -4,14 +4,14 @@ import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import type { IClient, IEngineHealth } from './client';
 import type { Wanted } from './settings';
-import { AnswerError, ServerError } from './trouble';
+import { ResponseError, ServerError } from './requesterror';
 import type { IAnswer, IFeedback, IFrame, IHealth, IModel, IRequest, IStep } from './wire';
 
 /** Milliseconds before the first retry; the delay doubles up to `LONGEST_WAIT`. */
 const AGAIN = 5000;
 const LONGEST_WAIT = 60_000;
 /** The page option that the server extension sets. */
-const MARK = 'jupyterTurbopilot';
+const PAGE_OPTION = 'jupyterTurbopilot';
 /** The timeout of the request in milliseconds. */
 const LONGEST = 10_000;
 
@@ -19,7 +19,7 @@ const LONGEST = 10_000;
 export type Engine = 'server' | 'browser';
 
 /** Properties of the page that determine the engine. */
-export interface IPageFacts {
+export interface IPageProperties {
   /** Whether the server extension has set its page option. */
   readonly marked: boolean;
   /** Return whether a Jupyter server responds. */
@@ -30,19 +30,19 @@ export interface IPageFacts {
  * Select the engine. If a Jupyter server lacks the server extension, do not fall back to the browser silently: a
  * notification explains what is missing and offers the browser.
  */
-export async function chooseEngine(wanted: Wanted, page: IPageFacts): Promise<Engine> {
+export async function chooseEngine(wanted: Wanted, page: IPageProperties): Promise<Engine> {
   if (wanted !== 'browser' && (page.marked || (await page.hasServer()))) {
     return 'server';
   }
   if (wanted === 'server') {
-    throw new AnswerError('serverless');
+    throw new ResponseError('no server');
   }
   return 'browser';
 }
 
-export function pageFacts(settings: ServerConnection.ISettings): IPageFacts {
+export function pageProperties(settings: ServerConnection.ISettings): IPageProperties {
   return {
-    marked: PageConfig.getOption(MARK) === 'server',
+    marked: PageConfig.getOption(PAGE_OPTION) === 'server',
     hasServer: () => hasServer(settings)
   };
 }
@@ -63,7 +63,7 @@ async function hasServer(settings: ServerConnection.ISettings): Promise<boolean>
     return typeof answer?.version === 'string';
   } catch {
     if (signal.aborted) {
-      throw new AnswerError('silent'); // undetermined: retried later
+      throw new ResponseError('timeout'); // undetermined: retried later
     }
     return false;
   }
@@ -104,6 +104,14 @@ export class ChosenClient implements IClient {
     return (await this._client).forget();
   }
 
+  async deleteIndex(): Promise<IHealth> {
+    return (await this._client).deleteIndex();
+  }
+
+  async buildIndex(): Promise<IHealth> {
+    return (await this._client).buildIndex();
+  }
+
   async models(): Promise<IModel[]> {
     return (await this._client).models();
   }
@@ -140,7 +148,7 @@ export class Engines {
   /** `makers` create the client of an engine on demand. */
   constructor(
     private readonly _client: ChosenClient,
-    private readonly _page: IPageFacts,
+    private readonly _page: IPageProperties,
     private readonly _makers: Readonly<Record<Engine, () => Promise<IClient>>>
   ) {}
 

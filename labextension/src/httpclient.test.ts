@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { HttpClient, parseLines } from './httpclient';
-import { troubleOf } from './trouble';
+import { requestErrorOf } from './requesterror';
 import type { IError, IFeedback, IRequest } from './wire';
 
 const { makeRequest } = vi.hoisted(() => ({ makeRequest: vi.fn() }));
@@ -11,7 +11,7 @@ function feedback(id: string, event: IFeedback['event']): IFeedback {
   return { id, event, chars: 3, length: 3, before: 0, seconds: 1 };
 }
 
-/** What was sent, as it was sent. */
+/** The feedback that was sent, in order. */
 const sent = (): [string, string][] =>
   makeRequest.mock.calls.map(([, { body }]) => {
     const { id, event } = JSON.parse(body as string) as IFeedback;
@@ -36,7 +36,7 @@ describe('feedback', () => {
     );
   });
 
-  it('of one suggestion comes in its order, and waits for no other', async () => {
+  it('is sent in order for each suggestion', async () => {
     client.feedback(feedback('a', 'shown'));
     client.feedback(feedback('a', 'accepted'));
     client.feedback(feedback('b', 'shown'));
@@ -50,7 +50,7 @@ describe('feedback', () => {
     expect(sent().at(-1)).toEqual(['a', 'accepted']);
   });
 
-  it('goes on after some of it was lost', async () => {
+  it('continues after a failed request', async () => {
     client.feedback(feedback('a', 'shown'));
     client.feedback(feedback('a', 'dismissed'));
     await settle();
@@ -59,7 +59,7 @@ describe('feedback', () => {
     expect(sent().at(-1)).toEqual(['a', 'dismissed']);
   });
 
-  it('is sent before the page is gone, and outlives it', async () => {
+  it('is sent with keepalive while the page closes', async () => {
     client.feedback(feedback('a', 'retained'));
     client.feedback(feedback('b', 'retained'));
     await Promise.resolve(); // no more than that happens behind a listener of a page that is closed
@@ -79,58 +79,58 @@ describe('an error within a stream', () => {
     pull: () => client.pull('a', false, () => undefined)
   };
 
-  it.each(Object.entries(streams))('of %s has its status and the time to wait', async (_, stream) => {
+  it.each(Object.entries(streams))('of %s has the status and the retry delay', async (_, stream) => {
     fails({ code: 'too_many_requests', message: 'Too many.', status: 429, retry_after: 3 });
-    expect(troubleOf(await stream().catch((reason: unknown) => reason))).toEqual({
+    expect(requestErrorOf(await stream().catch((reason: unknown) => reason))).toEqual({
       kind: 'busy',
       message: 'Too many.',
       retryAfter: 3000
     });
     fails({ code: 'engine', message: 'It failed.', status: 500, retry_after: null });
-    expect(troubleOf(await stream().catch((reason: unknown) => reason))).toEqual({
-      kind: 'told',
+    expect(requestErrorOf(await stream().catch((reason: unknown) => reason))).toEqual({
+      kind: 'reported',
       message: 'It failed.',
       retryAfter: 0
     });
   });
 });
 
-describe('an answer that is not the server’s', () => {
+describe('an unexpected response', () => {
   const client = new HttpClient({ baseUrl: 'http://server/' } as never);
   const frame = JSON.stringify({ id: 'a', text: '', done: false });
   const complete = () => client.complete({} as IRequest, new AbortController().signal, () => undefined);
 
   it.each([
-    ['a page', '<!doctype html><title>Sign in</title>', 'cut'],
-    ['a page of several lines', '<!doctype html>\n<title>Sign in</title>\n', 'garbled'],
-    ['JSON of another kind', '{"status": "ok"}\n', 'garbled'],
-    ['lines that are no objects', `${frame}\n7\n`, 'garbled'],
-    ['nothing', '', 'cut'],
-    ['an answer without a last line', `${frame}\n`, 'cut'],
-    ['an answer that is cut in a line', `${frame}\n{"id":`, 'cut']
-  ])('is recognised: %s', async (_, body, kind) => {
+    ['a page', '<!doctype html><title>Sign in</title>', 'incomplete'],
+    ['a page of several lines', '<!doctype html>\n<title>Sign in</title>\n', 'unexpected'],
+    ['JSON of another kind', '{"status": "ok"}\n', 'unexpected'],
+    ['lines that are not objects', `${frame}\n7\n`, 'unexpected'],
+    ['nothing', '', 'incomplete'],
+    ['an answer without a last line', `${frame}\n`, 'incomplete'],
+    ['an answer that is cut off in a line', `${frame}\n{"id":`, 'incomplete']
+  ])('is detected: %s', async (_, body, kind) => {
     makeRequest.mockResolvedValue(new Response(body));
     await expect(complete()).rejects.toMatchObject({ kind });
   });
 
   it.each([
-    [401, 'refused'],
-    [403, 'refused'],
-    [404, 'absent'],
+    [401, 'denied'],
+    [403, 'denied'],
+    [404, 'missing'],
     [413, 'failed'],
     [424, 'stopped'],
     [429, 'busy'],
     [500, 'failed'],
     [502, 'failed'],
     [503, 'failed']
-  ])('with the status %i is a trouble of the kind %s', async (status, kind) => {
+  ])('with the status %i is an error of kind %s', async (status, kind) => {
     makeRequest.mockResolvedValue(new Response('<html>not now</html>', { status }));
-    expect(troubleOf(await complete().catch((reason: unknown) => reason)).kind).toBe(kind);
+    expect(requestErrorOf(await complete().catch((reason: unknown) => reason)).kind).toBe(kind);
   });
 });
 
 describe('the list of models', () => {
-  it('is not waited for without end: its readers ask again', async () => {
+  it('times out', async () => {
     const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(AbortSignal.abort());
     makeRequest.mockReset();
     makeRequest.mockImplementation((_: string, { signal }: RequestInit) =>
@@ -155,8 +155,8 @@ async function read(chunks: Uint8Array[]): Promise<unknown[]> {
   return objects;
 }
 
-describe('lines of JSON', () => {
-  it('come out whole however the bytes are cut', async () => {
+describe('parseLines', () => {
+  it('parses lines for any chunk boundaries', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.record({ text: fc.string({ unit: 'grapheme' }) }), { maxLength: 5 }),
@@ -175,11 +175,11 @@ describe('lines of JSON', () => {
     );
   });
 
-  it('that are cut off at the end are left out', async () => {
+  it('ignores an incomplete last line', async () => {
     expect(await read([new TextEncoder().encode('{"a":1}\n{"b":')])).toEqual([{ a: 1 }]);
   });
 
-  it('that are garbage are an error', async () => {
+  it('throws for invalid JSON', async () => {
     await expect(read([new TextEncoder().encode('<html>\n')])).rejects.toThrow();
   });
 });

@@ -3,7 +3,7 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 import type { IClient } from './client';
-import { AnswerError, FOREIGN, readRetryAfter, ServerError } from './trouble';
+import { ResponseError, UNKNOWN_CODE, readRetryAfter, ServerError } from './requesterror';
 import type {
   IAnswer,
   IError,
@@ -30,7 +30,7 @@ export class HttpClient implements IClient {
   async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
     await this._stream<IFrame>('complete', request, signal, line => {
       if (typeof line.text !== 'string') {
-        throw new AnswerError('garbled');
+        throw new ResponseError('unexpected');
       }
       frame(line);
     });
@@ -64,7 +64,7 @@ export class HttpClient implements IClient {
   async pull(model: string, mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
     await this._stream<IStep>('models/pull', { model, mirrors, select } satisfies IPull, undefined, line => {
       if (typeof line.phase !== 'string' || line.phase === 'failed') {
-        throw new AnswerError('garbled');
+        throw new ResponseError('unexpected');
       }
       step(line);
     });
@@ -100,6 +100,14 @@ export class HttpClient implements IClient {
     await this._ask('feedback', 'DELETE');
   }
 
+  async deleteIndex(): Promise<IHealth> {
+    return whole(await this._ask('memory', 'DELETE'), isHealth);
+  }
+
+  async buildIndex(): Promise<IHealth> {
+    return whole(await this._ask('memory', 'POST'), isHealth);
+  }
+
   /** Read a stream up to the line with `done`; a stream without it was cut off. */
   private async _stream<T extends { done?: boolean; error?: IError }>(
     path: string,
@@ -130,13 +138,13 @@ export class HttpClient implements IClient {
         done ||= line.done === true;
       }
     } catch (reason) {
-      throw silent ? new AnswerError('silent') : reason;
+      throw silent ? new ResponseError('timeout') : reason;
     } finally {
       clearTimeout(timer);
       stop.abort();
     }
     if (!done) {
-      throw new AnswerError('cut');
+      throw new ResponseError('incomplete');
     }
   }
 
@@ -163,7 +171,7 @@ export class HttpClient implements IClient {
       const answer = (await response.json().catch(() => null)) as { error?: IError } | null;
       throw new ServerError(
         response.status,
-        answer?.error?.code ?? FOREIGN,
+        answer?.error?.code ?? UNKNOWN_CODE,
         answer?.error?.message ?? response.statusText,
         readRetryAfter(response.headers.get('Retry-After'), Date.now())
       );
@@ -178,10 +186,10 @@ export class HttpClient implements IClient {
 /** Parse a JSON response and validate it: a proxy or a login page may respond instead. */
 async function whole<T>(response: Response, ours: (answer: T) => boolean): Promise<T> {
   const answer = (await response.json().catch((reason: unknown) => {
-    throw reason instanceof SyntaxError ? new AnswerError('garbled') : reason;
+    throw reason instanceof SyntaxError ? new ResponseError('unexpected') : reason;
   })) as T | null;
   if (typeof answer !== 'object' || answer === null || !ours(answer)) {
-    throw new AnswerError('garbled');
+    throw new ResponseError('unexpected');
   }
   return answer;
 }
@@ -205,7 +213,7 @@ export async function* parseLines<T extends object>(
     const lines = held.split('\n');
     held = lines.pop() ?? '';
     if (held.length > LONGEST_LINE) {
-      throw new AnswerError('garbled');
+      throw new ResponseError('unexpected');
     }
     for (const line of lines) {
       if (line.trim()) {
@@ -223,10 +231,10 @@ function parse<T extends object>(line: string): T {
   try {
     value = JSON.parse(line);
   } catch {
-    throw new AnswerError('garbled');
+    throw new ResponseError('unexpected');
   }
   if (typeof value !== 'object' || value === null) {
-    throw new AnswerError('garbled');
+    throw new ResponseError('unexpected');
   }
   return value as T;
 }

@@ -7,26 +7,26 @@ const cases = JSON.parse(readFileSync('../tests/data/imports.json', 'utf8')) as 
   with: string;
 }[];
 
-describe('import lines', () => {
-  it.each(cases)('go where the server would put them: $source', ({ source, with: whole }) => {
+describe('importsFor and insertInto', () => {
+  it.each(cases)('insert at the same position as the server: $source', ({ source, with: whole }) => {
     expect(insertInto(source, importsInto(source, ['import y']))).toBe(whole);
   });
 
-  it('come with what is taken for all that stands of the suggestion', () => {
+  it('include the imports of all text of the suggestion so far', () => {
     const lines = ['import numpy as np', 'import os'];
-    const place = { text: 'x = np.pi\ny = ', offset: 14 };
-    expect(importsFor(place, '2', lines)).toBeNull();
-    expect(importsFor(place, '2', lines, 0)).toEqual({ at: 0, text: 'import numpy as np\n' });
+    const position = { text: 'x = np.pi\ny = ', offset: 14 };
+    expect(importsFor(position, '2', lines)).toBeNull();
+    expect(importsFor(position, '2', lines, 0)).toEqual({ at: 0, text: 'import numpy as np\n' });
   });
 
-  it('are indented as what is taken makes the cell', () => {
+  it('use the indentation of the cell after the insertion', () => {
     expect(importsFor({ text: '  ', offset: 2 }, 'os.x', ['import os'])).toEqual({
       at: 0,
       text: '  import os\n'
     });
   });
 
-  it('are needed by the part that uses their name', () => {
+  it('select the lines whose names the part uses', () => {
     const lines = ['import seaborn as sns', 'import os.path', 'from pathlib import Path'];
     expect(neededFor(lines, 'sns.heatmap(x)')).toEqual([lines[0]]);
     expect(neededFor(lines, 'Path(os.sep)')).toEqual([lines[1], lines[2]]);

@@ -1,6 +1,6 @@
 /** Select the import lines that an accepted text needs and insert them into the cell. Pure. */
 
-import type { IPlace } from './suggestion';
+import type { IPosition } from './suggestion';
 
 const BLANK = String.raw`(?:[ \t]*(?:#[^\n]*)?\n)*`;
 const REST = String.raw`[ \t]*(?:#[^\n]*)?(?:\n|$)`;
@@ -65,7 +65,7 @@ function endOf(pattern: RegExp, source: string, at: number): number | null {
  * none are needed or the insertion would be after `from`.
  */
 export function importsFor(
-  { text: source, offset }: IPlace,
+  { text: source, offset }: IPosition,
   taken: string,
   lines: readonly string[],
   from = lineStart(source, offset)

@@ -12,25 +12,25 @@ import { MenuSvg } from '@jupyterlab/ui-components';
 import { Acceptor } from './accept';
 import { Alternatives } from './alternatives';
 import { Availability } from './availability';
-import { ChosenClient, Engines, pageFacts } from './engines';
+import { ChosenClient, Engines, pageProperties } from './engines';
 import { addCommands, CommandIDs, fillMenu, fillPalette } from './commands';
 import { Completers } from './completers';
 import { Downloads } from './downloads';
 import { Notice, notifyOfHealth } from './notice';
 import { HttpClient } from './httpclient';
 import { claimKeys, watchModifiedTab } from './keys';
-import { learnedDialog } from './learned';
+import { learningDialog } from './learning';
 import { LiveRegion } from './liveregion';
-import { tellOfMemory } from './memory';
-import { describeCurrent, describeImports, noteSuggestions } from './note';
-import { DownloadOffer } from './offer';
+import { NotebookIndex } from './notebookindex';
+import { describeCurrent, describeImports, noteSuggestions } from './suggestionnote';
+import { DownloadOffer } from './downloadoffer';
 import { Page } from './page';
 import { ModelPanel, panelOpener } from './panel';
 import { Preferences } from './settings';
 import { Provider } from './provider';
 import { Status } from './status';
-import { StatusItem, StatusVoice } from './statusitem';
-import { studyDialog, tellOfStudy } from './study';
+import { StatusItem, StatusAnnouncer } from './statusitem';
+import { usageLogDialog, notifyOfUsageLog } from './usagelog';
 
 const PLUGIN_ID = 'jupyter-turbopilot:plugin';
 
@@ -55,7 +55,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
 
     // Engines and providers.
     const client = new ChosenClient();
-    const engines = new Engines(client, pageFacts(serviceManager.serverSettings), {
+    const engines = new Engines(client, pageProperties(serviceManager.serverSettings), {
       server: () => Promise.resolve(new HttpClient(serviceManager.serverSettings)),
       // Loaded on demand: a page with a server does not need it.
       browser: async () =>
@@ -92,14 +92,18 @@ const plugin: JupyterFrontEndPlugin<void> = {
         if (imports) {
           live.say(trans.__('Added above: %1', imports.text.trim()));
         }
-        return provider.accepted(text, imports);
+        const inserted = provider.accepted(text, imports);
+        return () => {
+          inserted();
+          notebookIndex.accepted();
+        };
       }
     );
     noteSuggestions(completers, [provider.identifier, alternatives.identifier], trans);
     window.addEventListener('pagehide', () => provider.settle());
     completers.attached.connect((_, editor) => {
       provider.watch(editor);
-      provider.warm(editor);
+      provider.warmUp(editor);
     });
     completers.wrap(factory);
     // CodeMirror binds Ctrl → and Alt → (cursor) and Ctrl Alt \ (indent), too.
@@ -120,20 +124,14 @@ const plugin: JupyterFrontEndPlugin<void> = {
     notifyOfHealth(availability, notice, new DownloadOffer(client, downloads, trans), trans, () =>
       preferences.change({ engine: 'browser' })
     );
-    tellOfMemory(
-      availability,
-      trans,
-      () => preferences.current.memory,
-      () => preferences.change({ memory: false }),
-      () => page.returnFocus()
-    );
+    const notebookIndex = new NotebookIndex(client, availability, preferences, notice, page, trans);
     const status = new Status(trans, availability, provider, page);
     const menu = new MenuSvg({ commands });
     const statusItem = new StatusItem(trans, menu);
-    const voice = new StatusVoice(trans, live);
+    const announcer = new StatusAnnouncer(trans, live);
     status.changed.connect((_, now) => {
       statusItem.display(now);
-      voice.tell(now);
+      announcer.announce(now);
     });
     const announce = (text: string, note: string): void => {
       if (provider.settings.announce) {
@@ -147,7 +145,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       }
     });
     const openModels = panelOpener(shell, () => new ModelPanel(client, availability, downloads, trans));
-    const showStudy = studyDialog(availability, trans);
+    const showUsageLog = usageLogDialog(availability, trans);
     addCommands(commands, {
       trans,
       page,
@@ -159,9 +157,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
       preferences,
       status,
       notice,
+      notebookIndex,
       openModels,
-      showLearned: learnedDialog(client, availability, notice, trans),
-      showStudy
+      showLearning: learningDialog(client, availability, notice, trans),
+      showUsageLog
     });
     fillMenu(menu);
     // Keep the open menu up to date.
@@ -184,19 +183,19 @@ const plugin: JupyterFrontEndPlugin<void> = {
         availability.restart(reason);
       }
     };
-    let usedMemory = preferences.current.memory;
+    let usedIndex = preferences.current.notebookIndex;
     preferences.changed.connect((_, settings) => {
       provider.settings = settings;
       void useEngine();
       if (!settings.enabled) {
         provider.cancel();
       }
-      if (usedMemory && !settings.memory) {
+      if (usedIndex && !settings.notebookIndex) {
         // The shown suggestion may come from the index.
         provider.cancel();
         page.dismiss();
       }
-      usedMemory = settings.memory;
+      usedIndex = settings.notebookIndex;
       status.update();
     });
     if (registry) {
@@ -224,12 +223,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
     serviceManager.connectionFailure?.connect(check);
     void app.restored.then(() => {
       // The status item is not visible before.
-      tellOfStudy(
+      notifyOfUsageLog(
         availability,
         trans,
         () => statusItem.isVisible,
         async () => {
-          await showStudy();
+          await showUsageLog();
           page.returnFocus();
         }
       );

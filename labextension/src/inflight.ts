@@ -8,9 +8,9 @@ import type { Availability } from './availability';
 import { SuggestionCache } from './cache';
 import type { ICompletionClient } from './client';
 import type { ICurrent, Trigger } from './decision';
-import { placeOf } from './editor';
+import { positionOf } from './editor';
 import type { Outcomes } from './outcomes';
-import { type IPlace, Suggestion } from './suggestion';
+import { type IPosition, Suggestion } from './suggestion';
 import type { IRequest } from './wire';
 
 /** The server ends older requests of a page itself. A browser opens few connections, so the page closes the oldest. */
@@ -18,14 +18,14 @@ const MOST_OPEN = 2;
 
 /** The activity of the server for this page, for the status bar. */
 export interface IActivity {
-  thinking: boolean;
+  generating: boolean;
   lastMs: number | null;
 }
 
 /** A call of the provider. */
 export interface ICall {
   editor: CodeEditor.IEditor;
-  place: IPlace;
+  position: IPosition;
   trigger: Trigger;
 }
 
@@ -51,18 +51,18 @@ export class SuggestionRequest {
 
   /** The text that is left at the cursor; `null`: the text before the cursor, or after it, is another. */
   get rest(): string | null {
-    return this.editor.isDisposed ? null : this.suggestion.rest(placeOf(this.editor));
+    return this.editor.isDisposed ? null : this.suggestion.rest(positionOf(this.editor));
   }
 
-  stateAt(place: IPlace): ICurrent {
+  stateAt(position: IPosition): ICurrent {
     const { trigger, shown, suggestion } = this;
     return {
       trigger,
       shown,
       done: suggestion.done,
-      isHere: suggestion.isFor(place),
-      hasRest: Boolean(suggestion.rest(place)),
-      isUsedUp: suggestion.isUsedUpAt(place),
+      isHere: suggestion.isFor(position),
+      hasRest: Boolean(suggestion.rest(position)),
+      isUsedUp: suggestion.isUsedUpAt(position),
       hasDropped: suggestion.hasDropped
     };
   }
@@ -120,10 +120,15 @@ export class InFlight {
    * Make a request for a call the current one, and send it after a delay unless the answer is cached. `keep`: it begins
    * with the shown text.
    */
-  start({ editor, place, trigger }: ICall, body: IRequest, keep: boolean, delay: number): SuggestionRequest {
+  start(
+    { editor, position, trigger }: ICall,
+    body: IRequest,
+    keep: boolean,
+    delay: number
+  ): SuggestionRequest {
     const before = this.current;
-    const cached = trigger === 'automatic' ? this.cache.recall(body, place) : null;
-    const suggestion = cached?.suggestion ?? new Suggestion(place);
+    const cached = trigger === 'automatic' ? this.cache.lookup(body, position) : null;
+    const suggestion = cached?.suggestion ?? new Suggestion(position);
     const request = new SuggestionRequest(editor, suggestion, trigger, cached?.id);
     if (keep && before) {
       request.keep(before);
@@ -185,7 +190,7 @@ export class InFlight {
     const abort = new AbortController();
     this._open.push(abort);
     this._close(MOST_OPEN);
-    this._report({ thinking: true });
+    this._report({ generating: true });
     try {
       await this._client.complete(body, abort.signal, ({ id, text, imports, uncached, timings }) => {
         if (this.current === request) {
@@ -215,7 +220,7 @@ export class InFlight {
     } finally {
       request.suggestion.finish();
       this._open = this._open.filter(other => other !== abort);
-      this._report({ thinking: this._open.length > 0 });
+      this._report({ generating: this._open.length > 0 });
     }
   }
 
@@ -224,7 +229,7 @@ export class InFlight {
     this.activity.emit(this._activity);
   }
 
-  private _activity: IActivity = { thinking: false, lastMs: null };
+  private _activity: IActivity = { generating: false, lastMs: null };
   /** of the requests that have been sent and not ended, the oldest first */
   private _open: AbortController[] = [];
 }

@@ -15,10 +15,10 @@ interface ICases {
   cell_languages: [source: string, language: string][];
 }
 
-/** What the server decides as well: tests/context/test_shared_cases.py reads the same cases. */
+/** The cases shared with the server: tests/context/test_shared_cases.py reads them, too. */
 const cases = JSON.parse(readFileSync('../tests/data/paths_and_magics.json', 'utf8')) as ICases;
 
-describe('the language', () => {
+describe('languages', () => {
   it.each([
     ['text/x-ipython', 'python'],
     ['text/x-python', 'python'],
@@ -29,7 +29,7 @@ describe('the language', () => {
     ['text/x-R', 'r'], // as the specification of a kernel spells it
     ['application/javascript', 'javascript'],
     ['text/plain; charset=utf-8', 'text']
-  ])('of %s is %s', (mime, language) => {
+  ])('of MIME type %s is %s', (mime, language) => {
     expect(languageOf(mime)).toBe(language);
   });
 
@@ -39,26 +39,26 @@ describe('the language', () => {
     ['Julia', 'julia'],
     ['C++17', 'cpp'],
     ['c++', 'cpp']
-  ])('of a kernel that says %s is %s', (name, language) => {
+  ])('of kernel language %s is %s', (name, language) => {
     expect(languageNamed(name)).toBe(language);
   });
 
-  it.each(cases.cell_languages)('of %j is %s', (source, language) => {
+  it.each(cases.cell_languages)('of cell %j is %s', (source, language) => {
     expect(cellLanguage(source, 'python')).toBe(language);
   });
 
-  it.each([...MAGIC_LANGUAGES.keys(), ...SAME_LANGUAGE])('has a shared case for %%%%%s', magic => {
+  it.each([...MAGIC_LANGUAGES.keys(), ...SAME_LANGUAGE])('include a shared case for %%%%%s', magic => {
     const names = cases.cell_languages.map(([source]) => source.trim().split(/\s/)[0]);
     expect(names).toContain(`%%${magic}`);
   });
 });
 
-describe('a credential file', () => {
-  it.each(cases.private_paths)('%j is known', path => {
+describe('isPrivatePath', () => {
+  it.each(cases.private_paths)('is true for %j', path => {
     expect(isPrivatePath(path)).toBe(true);
   });
 
-  it.each(cases.ordinary_paths)('%j is none', path => {
+  it.each(cases.ordinary_paths)('is false for %j', path => {
     expect(isPrivatePath(path)).toBe(false);
   });
 });

@@ -13,7 +13,7 @@ class Element {
   setAttribute = (name: string, value: string): void => void (this.attributes[name] = value);
 }
 
-describe('what is told to a screen reader', () => {
+describe('LiveRegion', () => {
   const body = new Element();
 
   beforeEach(() => vi.stubGlobal('document', { body, createElement: () => new Element() }));
@@ -22,7 +22,7 @@ describe('what is told to a screen reader', () => {
     vi.useRealTimers();
   });
 
-  it('waits for what is being said, in a region that is there before', () => {
+  it('replaces a text only after a delay, in an existing region', () => {
     const region = new LiveRegion('unseen');
     expect(body.children).toMatchObject([
       { className: 'unseen', textContent: '', attributes: { 'aria-live': 'polite' } }
@@ -31,7 +31,7 @@ describe('what is told to a screen reader', () => {
     expect(body.children[0].children).toMatchObject([{ textContent: 'Suggestion: x' }]);
   });
 
-  it('is not lost where something else is said at once', () => {
+  it('announces texts that follow each other at once', () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const region = new LiveRegion('unseen');
     const said = () => body.children.at(-1)?.children.map(({ textContent }) => textContent);

@@ -1,9 +1,9 @@
 /** The table row of a model in the panel: its properties, its state and its buttons. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { speed } from './choice';
+import { speed } from './modellist';
 import { describeStep, downloadLabel } from './downloads';
-import { describeSize } from './size';
+import { describeSize } from './filesize';
 import type { IModel } from './wire';
 
 /** The actions of the buttons. */
@@ -34,7 +34,7 @@ function figures(trans: TranslationBundle, inPage: boolean): [string, (model: IM
     [trans.__('Keystrokes saved'), model => describeSaved(trans, model.saved)]
   ];
   return [
-    [trans.__('Size'), model => describeSize(model.size, model.counted)],
+    [trans.__('Size'), model => describeSize(model.size, model.exact_size)],
     ...(inPage ? [] : estimates),
     [trans.__('Licence'), model => model.licence]
   ];
@@ -42,7 +42,7 @@ function figures(trans: TranslationBundle, inPage: boolean): [string, (model: IM
 
 /** Describe the measured share of keystrokes that a model saves. */
 function describeSaved(trans: TranslationBundle, saved: number | null | undefined): string {
-  return typeof saved === 'number' ? trans.__('%1 %', Math.round(100 * saved)) : trans.__('not measured');
+  return typeof saved === 'number' ? trans.__('%1 %', Math.round(100 * saved)) : trans.__('Not measured');
 }
 
 /** The titles of the columns, in the order of a row's cells. */
@@ -75,10 +75,10 @@ function nameCell(trans: TranslationBundle, model: IModel): HTMLTableCellElement
     model.name,
     small(
       [
-        model.verdict === 'recommended' ? trans.__('recommended') : '',
+        model.verdict === 'recommended' ? trans.__('Recommended') : '',
         model.use,
         describeTuning(trans, model),
-        model.fim === 'none' ? trans.__('no fill-in-the-middle') : ''
+        model.fim === 'none' ? trans.__('No fill-in-the-middle') : ''
       ]
         .filter(Boolean)
         .join(' · ')
@@ -90,7 +90,7 @@ function nameCell(trans: TranslationBundle, model: IModel): HTMLTableCellElement
 /** Describe a model's adapters and whether they are enabled. */
 function describeTuning(trans: TranslationBundle, model: IModel): string {
   const names = (model.adapters ?? []).map(adapter =>
-    adapter.ours
+    adapter.bundled
       ? trans.__('notebooks')
       : adapter.language
         ? trans.__('%1 (%2)', adapter.name, adapter.language)
@@ -100,12 +100,12 @@ function describeTuning(trans: TranslationBundle, model: IModel): string {
     return '';
   }
   const listed = names.join(', ');
-  return model.tuned ? trans.__('adapter enabled: %1', listed) : trans.__('adapter disabled: %1', listed);
+  return model.tuned ? trans.__('Adapter enabled: %1', listed) : trans.__('Adapter disabled: %1', listed);
 }
 
 /** The label of the button that enables or disables a model's adapters. */
 function adapterLabel(trans: TranslationBundle, { tuned, adapters }: IModel): string {
-  if (adapters?.every(({ ours }) => ours)) {
+  if (adapters?.every(({ bundled }) => bundled)) {
     return tuned ? trans.__('Disable notebook adapter') : trans.__('Enable notebook adapter');
   }
   return tuned ? trans.__('Disable adapters') : trans.__('Enable adapters');
@@ -125,7 +125,7 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
     cell.append(small(model.progress ? describeStep(trans, model.name, model.progress) : ''));
     addButton(trans.__('Stop'), 'stop', () => actions.stop(model));
   } else if (model.selected && model.stored) {
-    cell.append(`${trans.__('in use')} `);
+    cell.append(`${trans.__('In use')} `);
     if (model.adapters?.length) {
       addButton(adapterLabel(trans, model), 'tune', () => actions.use(model.spec, !model.tuned));
     }
@@ -133,7 +133,7 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
       addButton(trans.__('Remove'), 'remove', () => actions.remove(model));
     }
   } else if (model.verdict === 'with transformers') {
-    cell.append(trans.__('requires transformers'));
+    cell.append(trans.__('Requires transformers'));
   } else if (model.stored) {
     addButton(trans.__('Use'), 'use', () => actions.use(model.spec));
     if (model.removable !== false) {
@@ -141,7 +141,7 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
     }
   } else {
     if (model.damaged) {
-      cell.append(`${trans.__('damaged')} `);
+      cell.append(`${trans.__('Damaged')} `);
     }
     addButton(downloadLabel(trans, model), 'pull', () => actions.download(model, Boolean(model.mirror_only)));
     if (model.failed) {
@@ -157,7 +157,7 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
     }
     if (model.verdict === 'too large' || model.verdict === 'slow') {
       cell.append(
-        small(model.verdict === 'slow' ? trans.__('slow on this machine') : trans.__('not enough memory'))
+        small(model.verdict === 'slow' ? trans.__('Slow on this machine') : trans.__('Not enough memory'))
       );
     }
   }

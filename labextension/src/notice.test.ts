@@ -3,8 +3,8 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Availability } from './availability';
 import { Notice, notifyOfHealth } from './notice';
-import type { DownloadOffer } from './offer';
-import { AnswerError, FOREIGN, ServerError } from './trouble';
+import type { DownloadOffer } from './downloadoffer';
+import { ResponseError, UNKNOWN_CODE, ServerError } from './requesterror';
 import type { IHealth } from './wire';
 
 const shown = vi.hoisted(() => new Map<string, string>());
@@ -27,7 +27,7 @@ vi.mock('@jupyterlab/apputils', () => {
   };
 });
 
-describe('what is said until the next key', () => {
+describe('untilKey', () => {
   let notice: Notice;
 
   beforeEach(() => {
@@ -41,42 +41,45 @@ describe('what is said until the next key', () => {
   const press = (key: string) => document.dispatchEvent(Object.assign(new Event('keydown'), { key }));
   const said = () => [...shown.values()];
 
-  it('is over with the next key', () => {
+  it('removes the notification at the next keystroke', () => {
     notice.untilKey('nothing');
     expect(said()).toEqual(['nothing']);
     press('a');
     expect(said()).toEqual([]);
   });
 
-  it.each(['Alt', 'Shift', 'Control', 'Meta', 'AltGraph'])('is not over with %s alone', key => {
-    notice.untilKey('nothing');
-    press(key);
-    expect(said()).toEqual(['nothing']);
-    press('\\');
-    expect(said()).toEqual([]);
-  });
+  it.each(['Alt', 'Shift', 'Control', 'Meta', 'AltGraph'])(
+    'keeps the notification when only %s is pressed',
+    key => {
+      notice.untilKey('nothing');
+      press(key);
+      expect(said()).toEqual(['nothing']);
+      press('\\');
+      expect(said()).toEqual([]);
+    }
+  );
 
-  it('is over once it is no longer true', () => {
+  it('is removed by withdraw', () => {
     notice.brief('switched off');
     notice.withdraw();
     expect(said()).toEqual([]);
   });
 
-  it('is not withdrawn where it has become a warning', () => {
+  it('is not withdrawn after it became a warning', () => {
     notice.brief('gone');
     notice.warn('gone');
     notice.withdraw();
     expect(said()).toEqual(['gone']);
   });
 
-  it('takes nothing away that was said after it', () => {
+  it('keeps later notifications', () => {
     notice.untilKey('nothing');
     notice.brief('loading');
     press('a');
     expect(said()).toEqual(['loading']);
   });
 
-  it('stays where it has become a warning', () => {
+  it('keeps a notification that became a warning', () => {
     notice.untilKey('gone');
     notice.warn('gone');
     press('a');
@@ -93,7 +96,7 @@ const MISSING = {
   reason: 'Fetch it.'
 } as IHealth;
 
-describe('a notification of the health', () => {
+describe('notifyOfHealth', () => {
   let said: string[];
   let availability: Availability;
   let health: () => Promise<IHealth>;
@@ -120,56 +123,60 @@ describe('a notification of the health', () => {
     return () => availability.dispose();
   });
 
-  it.each(['model_missing', 'model_damaged'])('offers the download at %s', code => {
-    availability.told({ ...MISSING, code });
+  it.each(['model_missing', 'model_damaged'])('offers the download for %s', code => {
+    availability.reported({ ...MISSING, code });
     expect(said.at(-1)).toBe('offer a');
   });
 
-  it('is not worth one failure, and ends with the trouble', () => {
-    availability.told(READY);
+  it('warns after the second failure and clears the warning after recovery', () => {
+    availability.reported(READY);
     said.length = 0;
-    availability.failed(new AnswerError('silent'));
+    availability.failed(new ResponseError('timeout'));
     expect(said).toEqual([]);
-    availability.told(READY);
-    availability.failed(new AnswerError('silent'));
+    availability.reported(READY);
+    availability.failed(new ResponseError('timeout'));
     expect(said).toEqual(['Turbopilot: The server does not respond.']);
     availability.answered();
     expect(said.at(-1)).toBe('forget');
   });
 
-  it('is not worth a word where the server has too many requests, however often it says so', () => {
-    availability.told(READY);
+  it('never warns about a busy server', () => {
+    availability.reported(READY);
     said.length = 0;
     for (let key = 0; key < 20; key++) {
       availability.failed(new ServerError(429, key % 2 ? 'busy' : 'too_many_requests', 'Busy.', 1000));
-      expect(availability.state).toMatchObject({ open: false, trouble: { kind: 'busy' } });
-      availability.told(READY);
+      expect(availability.state).toMatchObject({ open: false, error: { kind: 'busy' } });
+      availability.reported(READY);
       expect(availability.open).toBe(true);
     }
     expect(said.filter(words => !['clear', 'forget'].includes(words))).toEqual([]);
   });
 
-  it('is taken away while the model is loading, and may be the same again', () => {
-    availability.failed(new AnswerError('silent'));
-    availability.told({ ...READY, ready: false, phase: 'loading' });
+  it('clears the warning while the model is loading and may show it again', () => {
+    availability.failed(new ResponseError('timeout'));
+    availability.reported({ ...READY, ready: false, phase: 'loading' });
     expect(said).toEqual(['clear']);
   });
 
   it.each([
-    ['a server lacks our extension', new ServerError(404, FOREIGN, 'Not Found'), /jupyter server extension/],
-    ['no server is there', new AnswerError('serverless'), /No Jupyter server responds/]
-  ])('offers the browser where %s', async (_, trouble, words) => {
-    health = () => Promise.reject(trouble);
-    availability.failed(trouble);
+    [
+      'the server lacks the extension',
+      new ServerError(404, UNKNOWN_CODE, 'Not Found'),
+      /jupyter server extension/
+    ],
+    ['there is no server', new ResponseError('no server'), /No Jupyter server responds/]
+  ])('offers the browser engine if %s', async (_, error, words) => {
+    health = () => Promise.reject(error);
+    availability.failed(error);
     await availability.check();
     expect(said.at(-3)).toMatch(words);
     expect(said.slice(-2)).toEqual(['Complete in the browser', 'here']);
   });
 
-  it('says nothing of a model to somebody who has removed it', () => {
+  it('shows nothing for a model that the user removed', () => {
     const removed = { ...MISSING, code: 'withheld', reason: 'It was removed.' };
-    availability.told(removed);
-    availability.told(removed);
+    availability.reported(removed);
+    availability.reported(removed);
     expect(said).toEqual([]);
   });
 });

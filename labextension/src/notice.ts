@@ -3,10 +3,10 @@
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
-import { isModifier } from './modifier';
-import type { DownloadOffer } from './offer';
-import { WITHHELD } from './trouble';
-import { describeTrouble } from './words';
+import { isModifier } from './modifierkeys';
+import type { DownloadOffer } from './downloadoffer';
+import { WITHHELD } from './requesterror';
+import { describeRequestError } from './messages';
 
 const SHOWN = 10000;
 const BRIEF = 4000;
@@ -104,17 +104,17 @@ export function notifyOfHealth(
   trans: TranslationBundle,
   completeHere: () => unknown
 ): void {
-  availability.changed.connect((_, { now: { failures, health, trouble } }) => {
+  availability.changed.connect((_, { now: { failures, health, error } }) => {
     if (failures === 0) {
       notice.forget();
-    } else if (!trouble) {
+    } else if (!error) {
       notice.clear();
     } else if (health?.code === 'model_missing' || health?.code === 'model_damaged') {
       void offer.offer(health.model, health.code);
-    } else if (failures >= WORTH_TELLING && health?.code !== WITHHELD && trouble.kind !== 'busy') {
+    } else if (failures >= WORTH_TELLING && health?.code !== WITHHELD && error.kind !== 'busy') {
       const here = { label: trans.__('Complete in the browser'), callback: () => void completeHere() };
-      const lacksServer = trouble.kind === 'absent' || trouble.kind === 'serverless';
-      notice.warn(`Turbopilot: ${describeTrouble(trans, trouble)}`, lacksServer ? [here] : []);
+      const lacksServer = error.kind === 'missing' || error.kind === 'no server';
+      notice.warn(`Turbopilot: ${describeRequestError(trans, error)}`, lacksServer ? [here] : []);
     }
   });
 }

@@ -1,14 +1,14 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { describe, expect, it, vi } from 'vitest';
 import { SuggestionRequest } from './inflight';
-import type { IStep } from './kept';
+import type { IStep } from './retention';
 import { LATER, Outcomes, PAUSE, TYPING } from './outcomes';
 import { Suggestion } from './suggestion';
 import type { IFeedback } from './wire';
 
 type Slot = (sender: unknown, change: { sourceChange?: IStep[] }) => void;
 
-/** An editor in which somebody types, what becomes of a suggestion there, and the time. */
+/** An editor with a user who types, the feedback that is sent, and a clock. */
 class Desk {
   constructor(public text: string) {
     const changed = {
@@ -46,21 +46,21 @@ class Desk {
     this._changed([{ retain: from }, { delete: to - from }]);
   }
 
-  /** Replace all of the text, as a program does that formats it. */
+  /** Replace the whole text, as a formatter does. */
   rewrite(text: string): void {
     const steps = [{ delete: this.text.length }, { insert: text }];
     this.text = text;
     this._changed(steps);
   }
 
-  /** Take it with a key that JupyterLab handles, or with the mouse: no key reaches the editor. */
+  /** Accept it with a shortcut of JupyterLab or the mouse: the editor gets no keystroke. */
   accept(request: SuggestionRequest, text: string): void {
     const inserted = this.outcomes.accepted(request, text);
     this.insert(text);
     inserted();
   }
 
-  /** Type elsewhere in the document for so many milliseconds; another person presses no keys here. */
+  /** Type elsewhere in the document for some milliseconds; another user sends no keystrokes here. */
   typeFor(milliseconds: number, { step = 500, another = false } = {}): void {
     for (let passed = 0; passed < milliseconds; passed += step) {
       this.now += step;
@@ -71,7 +71,7 @@ class Desk {
     }
   }
 
-  /** What was sent, without names. */
+  /** The feedback that was sent, without ids. */
   get sent(): unknown[][] {
     return this.feedback.mock.calls.map(([{ event, chars, seconds }]) => [event, chars, seconds]);
   }
@@ -93,8 +93,8 @@ class Desk {
   }
 }
 
-describe('what becomes of a suggestion', () => {
-  it('is sent with how much of it stands there, and when', () => {
+describe('Outcomes', () => {
+  it('reports shown and accepted with characters and seconds', () => {
     const desk = new Desk('x = ');
     const request = desk.show('total');
     desk.now += 1300;
@@ -111,7 +111,7 @@ describe('what becomes of a suggestion', () => {
     ['x', 0],
     ['total', 5],
     ['total!', 5]
-  ])('is typed over by %s', (typed, same) => {
+  ])('reports typed_over after %s', (typed, same) => {
     const desk = new Desk('x = ');
     const request = desk.show('total');
     desk.insert(typed);
@@ -119,7 +119,7 @@ describe('what becomes of a suggestion', () => {
     expect(desk.sent.at(-1)).toEqual(['typed_over', same, 0]);
   });
 
-  it('is counted as the server counts, whatever is in it', () => {
+  it('counts code points', () => {
     const desk = new Desk('x = ');
     const text = '"😀😀é"';
     desk.accept(desk.show(text), text);
@@ -134,7 +134,7 @@ describe('what becomes of a suggestion', () => {
     ]);
   });
 
-  it('is dismissed where nothing else is typed, or the cursor goes back', () => {
+  it('reports dismissed if nothing else was typed or the cursor moved back', () => {
     const desk = new Desk('x = ');
     const request = desk.show('total');
     desk.insert('to');
@@ -157,7 +157,7 @@ describe('what becomes of a suggestion', () => {
     ]);
   });
 
-  it('is not said where the text around it is another by now, or the editor is gone', () => {
+  it('reports nothing if the surrounding text changed or the editor is disposed', () => {
     const desk = new Desk('x = ');
     const request = desk.show('total');
     desk.insert('y = 1\n', 0);
@@ -173,7 +173,7 @@ describe('what becomes of a suggestion', () => {
     expect(desk.events.map(([event]) => event)).toEqual(['shown', 'shown', 'shown']);
   });
 
-  it('is not said while another may go on with it, nor of what was not shown', () => {
+  it('reports nothing if the next suggestion may be the same or none was shown', () => {
     const desk = new Desk('x = ');
     const request = desk.show('total');
     desk.insert('to');
@@ -182,7 +182,7 @@ describe('what becomes of a suggestion', () => {
     expect(desk.events).toEqual([['shown', 5]]);
   });
 
-  it('is sent under the name that the server gives it, once it has one', () => {
+  it('waits for the id from the server', () => {
     const desk = new Desk('x = ');
     const request = desk.show('total', '');
     expect(desk.sent).toEqual([]);
@@ -197,13 +197,13 @@ describe('what becomes of a suggestion', () => {
     expect(desk.sent).toHaveLength(2);
   });
 
-  it('is none of it that is taken where an alternative is', () => {
+  it('counts no characters if an alternative was accepted', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total'), 'other');
     expect(desk.sent.at(-1)).toEqual(['accepted', 0, 0]);
   });
 
-  it('says what is left of it after half a minute of typing', () => {
+  it('reports retained after half a minute of typing', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total(values)'), 'total(values)');
     desk.delete(4, 6);
@@ -215,7 +215,7 @@ describe('what becomes of a suggestion', () => {
     expect(desk.sent).toHaveLength(3);
   });
 
-  it('says once more what is left after five minutes, and follows nothing any more', () => {
+  it('reports retained again after five minutes and stops following', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total(values)'), 'total(values)');
     desk.typeFor(TYPING + 500);
@@ -229,7 +229,7 @@ describe('what becomes of a suggestion', () => {
     expect(desk.sent).toHaveLength(4);
   });
 
-  it('says that once where half a minute of typing took longer than five minutes', () => {
+  it('reports retained once if half a minute of typing takes over five minutes', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total'), 'total');
     desk.now += 2 * LATER;
@@ -242,14 +242,14 @@ describe('what becomes of a suggestion', () => {
     expect(desk.slots).toHaveLength(0);
   });
 
-  it('counts no typing of others', () => {
+  it('ignores edits of other users', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total'), 'total');
     desk.typeFor(2 * TYPING, { another: true });
     expect(desk.sent).toHaveLength(2);
   });
 
-  it('takes a pause for no typing', () => {
+  it('does not count a pause as typing', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total'), 'total');
     desk.now += 60 * 60 * 1000;
@@ -260,7 +260,7 @@ describe('what becomes of a suggestion', () => {
     expect(desk.events.at(-1)).toEqual(['retained', 5]);
   });
 
-  it('does not take the time in which it was read for typing after it', () => {
+  it('does not count the time before the acceptance as typing', () => {
     const desk = new Desk('x = ');
     desk.typeFor(1000);
     const request = desk.show('total');
@@ -270,7 +270,7 @@ describe('what becomes of a suggestion', () => {
     expect(desk.sent.at(-1)).toEqual(['retained', 5, 30]);
   });
 
-  it('counts what was taken piece by piece, and typed before, as one', () => {
+  it('reports parts that were accepted or typed as one suggestion', () => {
     const desk = new Desk('x = ');
     const request = desk.show('total(values)');
     desk.insert('to');
@@ -286,7 +286,7 @@ describe('what becomes of a suggestion', () => {
     ]);
   });
 
-  it('is found again where a program formats the text, and not judged where it is written otherwise', () => {
+  it('follows a formatted text and reports nothing for a rewritten one', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total(values)'), 'total(values)');
     desk.rewrite('import a\n\nx = total(values)\n');
@@ -296,14 +296,14 @@ describe('what becomes of a suggestion', () => {
     expect(desk.events.slice(4)).toEqual([['retained', 13]]);
   });
 
-  it('follows nothing that did not come to stand before the cursor', () => {
+  it('does not follow a text that was not inserted at the cursor', () => {
     const desk = new Desk('x = ');
     desk.outcomes.accepted(desk.show('total'), 'total')();
     desk.typeFor(TYPING + 500);
     expect(desk.events.map(([event]) => event)).toEqual(['shown', 'accepted']);
   });
 
-  it('says what is left of all that was taken when the page is closed', () => {
+  it('settle reports retained for all accepted texts', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total'), 'total');
     desk.accept(desk.show('(values)', 'other'), '(values)');

@@ -1,10 +1,10 @@
-/** Feedback on the suggestions that are shown, in numbers: no text is sent. */
+/** Sends feedback on shown suggestions: numbers, no text. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { ICompletionClient } from './client';
-import { placeOf } from './editor';
+import { positionOf } from './editor';
 import type { SuggestionRequest } from './inflight';
-import { type IStep, Kept } from './kept';
+import { type IStep, Retention } from './retention';
 import { codePoints } from './window';
 import type { IFeedback } from './wire';
 
@@ -12,7 +12,7 @@ import type { IFeedback } from './wire';
 export const TYPING = 30000;
 /** Milliseconds since it was accepted after which feedback reports that once more, at the next keystroke. */
 export const LATER = 300000;
-/** A longer pause than this between two keystrokes is no typing. */
+/** A longer pause between two keystrokes does not count as typing. */
 export const PAUSE = 5000;
 
 type IModel = CodeEditor.IEditor['model']['sharedModel'];
@@ -24,9 +24,9 @@ interface IAccepted {
   /** How long the user had been typing when it was accepted. */
   typed: number;
   isReported: boolean;
-  /** Send feedback how much of it is retained. */
+  /** Send feedback on how much of it is retained. */
   report: () => void;
-  /** Follow it no more. */
+  /** Stop following it. */
   end: () => void;
 }
 
@@ -48,7 +48,7 @@ export class Outcomes {
     this._reportShown(request);
   }
 
-  /** The user accepts part or all of what is left; call what is returned once that is in the document. */
+  /** The user accepts part or all of the rest; call the returned function once it is in the document. */
   accepted(request: SuggestionRequest, text: string): () => void {
     request.shown = false;
     const { rest } = request;
@@ -64,7 +64,7 @@ export class Outcomes {
     if (!request.shown) {
       return;
     }
-    const typed = request.editor.isDisposed ? null : request.suggestion.typedAt(placeOf(request.editor));
+    const typed = request.editor.isDisposed ? null : request.suggestion.typedAt(positionOf(request.editor));
     if (!typed) {
       return; // another user has changed the text before it
     }
@@ -87,20 +87,20 @@ export class Outcomes {
   /** Follow an accepted text while the user types on. */
   private _follow(request: SuggestionRequest, text: string, before: number): void {
     const { id, editor } = request;
-    const { text: source, offset } = placeOf(editor);
+    const { text: source, offset } = positionOf(editor);
     const from = offset - text.length;
     if (!id || source.slice(from, offset) !== text) {
       return;
     }
-    const kept = new Kept(from, text);
+    const retention = new Retention(from, text);
     const model = editor.model.sharedModel;
     const change = (_: IModel, { sourceChange }: { sourceChange?: IStep[] }): void =>
-      kept.change(sourceChange ?? []);
+      retention.change(sourceChange ?? []);
     model.changed.connect(change);
     const whole = request.suggestion.text;
     const length = codePoints(whole);
     const charsBefore = codePoints(whole.slice(0, before));
-    const at = this._countTyping(); // the time of reading it is not typing after it
+    const at = this._countTyping(); // the time before the acceptance is not typing after it
     const accepted: IAccepted = {
       id,
       at,
@@ -108,8 +108,8 @@ export class Outcomes {
       isReported: false,
       report: () => {
         accepted.isReported = true;
-        if (kept.length !== null) {
-          const chars = charsBefore + kept.length;
+        if (retention.length !== null) {
+          const chars = charsBefore + retention.length;
           const seconds = Math.round((this._now() - at) / 1000);
           this._client.feedback({ id, event: 'retained', chars, length, before: 0, seconds });
         }
@@ -161,7 +161,7 @@ export class Outcomes {
     }
   }
 
-  /** Report once that it is shown, as soon as the server has given it an id; return whether it has one. */
+  /** Report `shown` once, as soon as the server has sent an id; return whether it has one. */
   private _reportShown(request: SuggestionRequest): boolean {
     if (request.id && request.reportedAs !== request.id) {
       request.reportedAs = request.id;

@@ -7,14 +7,14 @@ import { LabIcon } from '@jupyterlab/ui-components';
 import type { Message } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import { type Availability, servesAnother } from './availability';
-import { ordered, suits } from './choice';
+import { ordered, suits } from './modellist';
 import type { IModelClient } from './client';
 import type { Downloadable, Downloads } from './downloads';
 import { button, type IActions, modelRow, titles } from './modelrow';
-import { describeSize } from './size';
-import { ServerError } from './trouble';
+import { describeSize } from './filesize';
+import { ServerError } from './requesterror';
 import type { IModel } from './wire';
-import { describeError, describeTrouble } from './words';
+import { describeError, describeRequestError } from './messages';
 
 const POLL = 1000;
 /** Another tab may download, select or remove a model. */
@@ -167,10 +167,7 @@ export class ModelPanel extends Widget {
           'The model runs in your browser, which stores its file. Your code does not leave this page.'
         )
       : address
-        ? this._trans.__(
-            'The model runs at %1. Code is sent there, and the model is selected there.',
-            address
-          )
+        ? this._trans.__('The model runs on %1, where it is also selected. Your code is sent there.', address)
         : this._trans.__(
             'The model runs in your Jupyter server. Speeds, and sizes marked ~, are estimates for this machine.'
           );
@@ -214,9 +211,9 @@ export class ModelPanel extends Widget {
 
   /** Return the models in order; while the panel is visible, the order does not change. */
   private _inOrder(): IModel[] {
-    const places = new Map(this._order.map((name, place) => [name, place]));
-    const placeOf = ({ name }: IModel): number => places.get(name) ?? places.size;
-    const models = ordered(this._models).sort((a, b) => placeOf(a) - placeOf(b));
+    const positions = new Map(this._order.map((name, position) => [name, position]));
+    const positionOf = ({ name }: IModel): number => positions.get(name) ?? positions.size;
+    const models = ordered(this._models).sort((a, b) => positionOf(a) - positionOf(b));
     this._order = models.map(({ name }) => name);
     return models;
   }
@@ -234,7 +231,7 @@ export class ModelPanel extends Widget {
       const health = await this._client.select(spec, tuned);
       this._tell(this._trans.__('Loading %1…', known?.name ?? spec));
       this._other.value = '';
-      this._availability.told(health);
+      this._availability.reported(health);
       await this._waitUntilLoaded();
     } catch (reason) {
       if (reason instanceof ServerError && ['model_missing', 'model_damaged'].includes(reason.code)) {
@@ -251,14 +248,14 @@ export class ModelPanel extends Widget {
   private async _waitUntilLoaded(): Promise<void> {
     const trans = this._trans;
     this._loading = true;
-    const { health, trouble } = await this._availability.loaded();
+    const { health, error } = await this._availability.loaded();
     this._loading = false;
     if (health?.ready && !health.notice) {
       this._tell(trans.__('%1 is ready.', health.model));
     } else if (health) {
-      this._tell(health.notice ?? health.reason ?? trans.__('not available'), true);
-    } else if (trouble) {
-      this._tell(describeTrouble(trans, trouble), true);
+      this._tell(health.notice ?? health.reason ?? trans.__('The model is not available.'), true);
+    } else if (error) {
+      this._tell(describeRequestError(trans, error), true);
     }
   }
 

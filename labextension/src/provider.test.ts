@@ -15,7 +15,7 @@ import { LocalClient } from './local/client';
 import { FakeWorker } from './local/testing/worker';
 import { Provider } from './provider';
 import { DEFAULTS } from './settings';
-import { AnswerError } from './trouble';
+import { ResponseError } from './requesterror';
 
 const READY = { live: true, ready: true, phase: 'ready' } as IHealth;
 const INVOKE = 0;
@@ -37,7 +37,7 @@ interface IAsked {
   fail: (reason: unknown) => void;
 }
 
-/** A provider in an editor with one text, and what it asks its server. */
+/** A provider in an editor with one text, and the requests that it sends. */
 class Bench {
   constructor(
     public text: string,
@@ -65,7 +65,7 @@ class Bench {
       dismiss: () => undefined,
       otherDocuments: () => []
     });
-    this.provider.settings = { ...DEFAULTS, ahead: false };
+    this.provider.settings = { ...DEFAULTS, prefetch: false };
     const signal = { connect: (slot: (sender: unknown, change: unknown) => void) => this._slots.push(slot) };
     this.editor = {
       isDisposed: false,
@@ -151,8 +151,8 @@ class Bench {
   private readonly _slots: ((sender: unknown, change: unknown) => void)[] = [];
 }
 
-describe('an answer that is not to be kept', () => {
-  /** Ask at a place, answer if that reaches the server, and return what is shown. */
+describe('an answer that must not be cached', () => {
+  /** Request at a position, answer if the request reaches the server, and return the shown text. */
   async function at(bench: Bench, text: string, answer: Partial<IFrame>, trigger = AUTOMATIC) {
     bench.text = text;
     const asked = bench.asked.length;
@@ -165,7 +165,7 @@ describe('an answer that is not to be kept', () => {
     return bench.textShown();
   }
 
-  it('is asked for again at its place, and others are not', async () => {
+  it('is requested again at its position, unlike others', async () => {
     const bench = new Bench('');
     expect(await at(bench, 'x = t', { text: 'able()', uncached: true })).toBe('able()');
     expect(await at(bench, 'y(', { text: 'otal' })).toBe('otal');
@@ -173,7 +173,7 @@ describe('an answer that is not to be kept', () => {
     expect(await at(bench, 'y(', { text: 'imes' })).toBe('otal');
   });
 
-  it('is one that the person asked for, which would only push others out', async () => {
+  it('includes explicit requests, which would evict others', async () => {
     const bench = new Bench('');
     expect(await at(bench, 'x = ', { text: 'total' })).toBe('total');
     for (const eagerness of ['quiet', 'balanced', 'eager', 'always'] as const) {
@@ -185,7 +185,7 @@ describe('an answer that is not to be kept', () => {
   });
 });
 
-describe('what becomes of what is shown', () => {
+describe('the outcome of a shown suggestion', () => {
   async function shown(): Promise<Bench> {
     const bench = new Bench('x = ');
     await bench.ask();
@@ -195,7 +195,7 @@ describe('what becomes of what is shown', () => {
     return bench;
   }
 
-  it('is said where the person types something else, and anew where that was a mistake', async () => {
+  it('is reported after other text is typed, and again after a correction', async () => {
     const bench = await shown();
     bench.type('x');
     await bench.ask();
@@ -214,8 +214,8 @@ describe('what becomes of what is shown', () => {
   });
 });
 
-describe('a request of a person, right behind a key', () => {
-  /** The person has asked, and taken the beginning while the rest is being written. */
+describe('an explicit request right after a keystroke', () => {
+  /** The user has requested explicitly, and accepted the start while the rest is generated. */
   async function taken(): Promise<Bench> {
     const bench = new Bench('def f():\n    ');
     await bench.ask(INVOKE);
@@ -225,13 +225,13 @@ describe('a request of a person, right behind a key', () => {
     return bench;
   }
 
-  it('goes on behind what was taken of it while it was still being written', async () => {
+  it('continues after a part that was accepted while it was generated', async () => {
     const bench = await taken();
     await bench.shows(0, 'return width', ' width');
     expect(bench.asked.map(({ signal }) => signal.aborted)).toEqual([false]);
   });
 
-  it('that has gone on is left alone by those who waited for the one before', async () => {
+  it('is not changed by waiters for the previous request', async () => {
     const bench = await taken();
     await bench.ask(INVOKE);
     await bench.answer(0, { text: '', finish_reason: 'superseded' });
@@ -240,21 +240,21 @@ describe('a request of a person, right behind a key', () => {
     await bench.shows(1, ' None');
   });
 
-  it('is asked again as one of the person where the server goes while it goes on', async () => {
+  it('is repeated as an explicit one if the server fails', async () => {
     const bench = await taken();
-    bench.availability.failed(new AnswerError('cut'));
+    bench.availability.failed(new ResponseError('incomplete'));
     await later(2000);
     expect(bench.triggers).toEqual(['invoke', 'invoke']);
   });
 
-  it('gives way to one of the next key where nothing follows what was taken', async () => {
+  it('is replaced by the next automatic request if nothing is left', async () => {
     const bench = await taken();
     await bench.answer(0, { text: 'return' });
     expect(bench.triggers).toEqual(['invoke', 'automatic']);
     await bench.shows(1, ' None');
   });
 
-  it('is not ended by the timer of a new line', async () => {
+  it('is not cancelled by the timer of a new line', async () => {
     const bench = new Bench('def f():');
     await bench.ask();
     bench.type('\n    ');
@@ -268,10 +268,10 @@ describe('a request of a person, right behind a key', () => {
     expect(await bench.textShown()).toBe('return 1');
   });
 
-  it('is not ended by the server being well again', async () => {
+  it('is not cancelled when the server recovers', async () => {
     const bench = new Bench('min(');
     await bench.availability.check();
-    bench.availability.failed(new AnswerError('cut'));
+    bench.availability.failed(new ResponseError('incomplete'));
     void bench.fetch(INVOKE);
     await later(100);
     const [asked, ...others] = bench.asked.filter(({ signal }) => !signal.aborted);
@@ -281,18 +281,18 @@ describe('a request of a person, right behind a key', () => {
     expect(await bench.textShown()).toBe('values');
   });
 
-  it('stays one of the person until the server can answer it', async () => {
+  it('stays explicit until the server can answer it', async () => {
     const bench = new Bench('min(');
     bench.provider.settings = { ...bench.provider.settings, mode: 'on demand' };
     await bench.availability.check();
     await bench.ask(INVOKE);
-    bench.asked[0].fail(new AnswerError('cut'));
+    bench.asked[0].fail(new ResponseError('incomplete'));
     await later(5000);
     expect(bench.triggers).toEqual(['invoke', 'invoke']);
     await bench.shows(1, 'values');
   });
 
-  it('that found nothing is not asked again by a timer', async () => {
+  it('without a suggestion is not repeated by a timer', async () => {
     const bench = new Bench('min(');
     await bench.ask(INVOKE);
     void bench.fetch(AUTOMATIC);
@@ -303,8 +303,8 @@ describe('a request of a person, right behind a key', () => {
   });
 });
 
-describe('a request of a person where a suggestion is shown', () => {
-  /** A suggestion was shown and typed along, and the person asks for more. */
+describe('an explicit request while a suggestion is shown', () => {
+  /** A suggestion was shown and typed along, and the user requests another one. */
   async function asked(): Promise<Bench> {
     const bench = new Bench('min(v');
     await bench.ask();
@@ -316,21 +316,21 @@ describe('a request of a person where a suggestion is shown', () => {
     return bench;
   }
 
-  it('keeps it, also where the answer is another', async () => {
+  it('keeps the suggestion even if the answer differs', async () => {
     const bench = await asked();
     expect(await bench.textShown()).toBe('ues');
     await bench.answer(1, { id: 'b', text: 'id, best)' });
     expect((await bench.provider.settled())?.text).toBe('ues');
   });
 
-  it('gives way to the other answer where the person asks once more', async () => {
+  it('shows the other answer at the second request', async () => {
     const bench = await asked();
     await bench.answer(1, { id: 'b', text: 'id, best)' });
     await bench.ask(INVOKE);
     await bench.shows(2, 'id, best)');
   });
 
-  it('asks for more also while that of the key is still being written', async () => {
+  it('is sent while the automatic suggestion is still generated', async () => {
     const bench = new Bench('min(');
     await bench.ask();
     await bench.shows(0, 'values');
@@ -339,14 +339,14 @@ describe('a request of a person where a suggestion is shown', () => {
     expect(await bench.textShown()).toBe('values');
   });
 
-  it('keeps it where nobody can be asked, and says so', async () => {
+  it('keeps the suggestion and reports the error if the server is not available', async () => {
     const bench = new Bench('min(');
     await bench.ask();
     await bench.answer(0, { text: 'values' });
     const declined: string[] = [];
     bench.provider.declined.connect((_, why) => declined.push(why));
-    bench.health = () => Promise.reject(new AnswerError('cut'));
-    bench.availability.failed(new AnswerError('cut'));
+    bench.health = () => Promise.reject(new ResponseError('incomplete'));
+    bench.availability.failed(new ResponseError('incomplete'));
     await bench.ask(INVOKE);
     expect([await bench.textShown(), declined]).toEqual(['values', ['unavailable']]);
     bench.health = () => Promise.resolve(READY);
@@ -355,7 +355,7 @@ describe('a request of a person where a suggestion is shown', () => {
     bench.asked[1].frame({ id: 'b', text: 'values, key=len)' });
   });
 
-  it('makes it longer where the answer begins with it', async () => {
+  it('extends the suggestion if the answer begins with it', async () => {
     const bench = await asked();
     const { token = '' } = (await bench.shown).items[0];
     const stream = bench.provider.stream(token);
@@ -366,8 +366,8 @@ describe('a request of a person where a suggestion is shown', () => {
   });
 });
 
-describe('a suggestion that was dismissed', () => {
-  /** A suggestion was shown, all of it or its beginning, and the person has pressed Escape. */
+describe('a dismissed suggestion', () => {
+  /** A suggestion was shown completely or in part, and the user has pressed Escape. */
   async function dismissed(isWhole = true): Promise<Bench> {
     const bench = new Bench('min(');
     await bench.ask();
@@ -386,7 +386,7 @@ describe('a suggestion that was dismissed', () => {
     await bench.ask();
   }
 
-  it('stays away while the person types along it, and nobody asks for it again', async () => {
+  it('stays hidden while the user types along it, without a request', async () => {
     const bench = await dismissed();
     for (const key of 'val') {
       await type(bench, key);
@@ -395,7 +395,7 @@ describe('a suggestion that was dismissed', () => {
     expect(bench.asked).toHaveLength(1);
   });
 
-  it('stays away where the server gives it again, and longer', async () => {
+  it('stays hidden if the server returns it again or longer', async () => {
     const bench = await dismissed(false);
     await type(bench, 'v');
     expect(bench.asked).toHaveLength(2);
@@ -403,14 +403,14 @@ describe('a suggestion that was dismissed', () => {
     expect(await bench.textShown()).toBeUndefined();
   });
 
-  it('does not keep another away', async () => {
+  it('does not hide another suggestion', async () => {
     const bench = await dismissed(false);
     await type(bench, 'v');
     await bench.answer(-1, { text: 'alid)' });
     expect(await bench.textShown()).toBe('alid)');
   });
 
-  it.each(['x', 'alues\n'])('is over once %j was typed', async typed => {
+  it.each(['x', 'alues\n'])('no longer hides anything once %j was typed', async typed => {
     const bench = await dismissed(false);
     await type(bench, 'v');
     await bench.answer(-1, { text: '' });
@@ -419,7 +419,7 @@ describe('a suggestion that was dismissed', () => {
     expect(await bench.textShown()).toBe('values');
   });
 
-  it('is the one that the page shows, which may be an alternative', async () => {
+  it('is the shown one, which may be an alternative', async () => {
     const bench = new Bench('min(');
     await bench.ask();
     await bench.answer(-1, { text: 'values' });
@@ -432,7 +432,7 @@ describe('a suggestion that was dismissed', () => {
     expect(await bench.textShown()).toBeUndefined();
   });
 
-  it('comes back where the person asks for it', async () => {
+  it('is shown again at an explicit request', async () => {
     const bench = await dismissed();
     await bench.ask(INVOKE);
     await bench.answer(-1, { text: 'values' });
@@ -440,8 +440,8 @@ describe('a suggestion that was dismissed', () => {
   });
 });
 
-describe('a request that the next key comes before', () => {
-  /** Type a text key by key, each long enough for its request to be sent. */
+describe('a request that is still running at the next keystroke', () => {
+  /** Type a text, one keystroke after the other, each with time to send its request. */
   async function typed(...keys: string[]): Promise<Bench> {
     const bench = new Bench('x = ');
     for (const key of ['', ...keys]) {
@@ -453,39 +453,39 @@ describe('a request that the next key comes before', () => {
 
   const aborted = (bench: Bench) => bench.asked.map(({ signal }) => signal.aborted);
 
-  it('is left open for the server to end, one at a time', async () => {
+  it('is left for the server to supersede, one at a time', async () => {
     const bench = await typed('v');
     expect(aborted(bench)).toEqual([false, false]);
     expect(aborted(await typed('v', 'a', 'l'))).toEqual([true, true, false, false]);
   });
 
-  it('is ended by the server without another being asked', async () => {
+  it('ends without another request when the server supersedes it', async () => {
     const bench = await typed('v');
     await bench.answer(0, { text: '', finish_reason: 'superseded' });
     await bench.shows(1, 'alues');
     expect(bench.asked.length).toBe(2);
   });
 
-  it('shows nothing of what still comes of it, even if it agrees with the text', async () => {
+  it('shows none of its later text, even if it matches', async () => {
     const bench = await typed('v');
     bench.asked[0].frame({ id: 'a', text: 'values' });
     await bench.shows(1, 'alid');
   });
 
-  it('has a smaller sequence number, so that the server knows its order', async () => {
+  it('has a smaller sequence number than the next one', async () => {
     const bench = await typed('v');
     await bench.ask(INVOKE);
     const [first, ...others] = bench.asked.map(({ body }) => body.sequence);
     expect(others).toEqual([first + 1, first + 2]);
   });
 
-  it('is closed with the newer one when the cursor goes elsewhere', async () => {
+  it('is cancelled with the newer one when the cursor moves away', async () => {
     const bench = await typed('v');
     bench.provider.cancel();
     expect(aborted(bench)).toEqual([true, true]);
   });
 
-  it('is closed where the newer text asks for nothing', async () => {
+  it('is cancelled if the newer text needs no request', async () => {
     const bench = await typed('v');
     bench.provider.settings = { ...bench.provider.settings, enabled: false };
     bench.type('a');
@@ -493,22 +493,22 @@ describe('a request that the next key comes before', () => {
     expect(aborted(bench)).toEqual([true, true]);
   });
 
-  it('is closed where the newer text has an answer already, and nothing thinks any more', async () => {
+  it('is cancelled if the newer text has a cached suggestion', async () => {
     const bench = new Bench('x = ');
-    let thinking = false;
-    bench.provider.activity.connect((_, activity) => (thinking = activity.thinking));
+    let generating = false;
+    bench.provider.activity.connect((_, activity) => (generating = activity.generating));
     await bench.ask();
     await bench.answer(0, { text: 'values' });
     bench.type('n');
     await bench.ask();
-    expect(thinking).toBe(true);
+    expect(generating).toBe(true);
     bench.text = 'x = ';
     await bench.ask();
     expect(await bench.textShown()).toBe('values');
-    expect([bench.asked.length, bench.asked[1].signal.aborted, thinking]).toEqual([2, true, false]);
+    expect([bench.asked.length, bench.asked[1].signal.aborted, generating]).toEqual([2, true, false]);
   });
 
-  it('stays open behind one that was never sent', async () => {
+  it('stays open after a request that was never sent', async () => {
     const bench = new Bench('x = ');
     bench.provider.settings = { ...bench.provider.settings, delay: 40 };
     for (const [key, ms] of [
@@ -524,7 +524,7 @@ describe('a request that the next key comes before', () => {
     expect(aborted(bench)).toEqual([false, false]);
   });
 
-  it('is not waited for once more was typed than it shows', async () => {
+  it('is not awaited once more was typed than it shows', async () => {
     const bench = await typed();
     await bench.shows(0, 'values');
     bench.type('values.');
@@ -532,26 +532,26 @@ describe('a request that the next key comes before', () => {
     expect(bench.asked.map(({ body }) => body.offset)).toEqual([4, 11]);
   });
 
-  it('is closed when the server has gone', async () => {
+  it('is cancelled when the server fails', async () => {
     const bench = await typed('v');
-    bench.availability.failed(new AnswerError('cut'));
+    bench.availability.failed(new ResponseError('incomplete'));
     expect(aborted(bench)).toEqual([true, true]);
   });
 });
 
-describe('a place that was answered before', () => {
+describe('a position that was answered before', () => {
   it.each([
-    ['is answered without asking', 'a', 2],
-    ['is asked for again where there is another model since', 'b', 3]
+    ['is answered without a request', 'a', 2],
+    ['is requested again after the model changed', 'b', 3]
   ])('%s', async (_, model, count) => {
     const bench = new Bench('x = ');
-    bench.availability.told({ ...READY, model: 'a' });
+    bench.availability.reported({ ...READY, model: 'a' });
     for (const text of ['x = ', 'x = n', 'x = ']) {
       bench.text = text;
       await bench.ask();
       await bench.answer(-1, { text: 'values' });
       if (text === 'x = n') {
-        bench.availability.told({ ...READY, model });
+        bench.availability.reported({ ...READY, model });
       }
     }
     expect(await bench.textShown()).toBe('values');
@@ -560,7 +560,7 @@ describe('a place that was answered before', () => {
 });
 
 describe('the time of the last suggestion', () => {
-  it('is forgotten with the model that took it, and with the engine', async () => {
+  it('is reset with the model and with the engine', async () => {
     const bench = new Bench('x = ');
     const times: (number | null)[] = [];
     bench.provider.activity.connect((_, { lastMs }) => times.push(lastMs));
@@ -571,14 +571,14 @@ describe('the time of the last suggestion', () => {
       await bench.answer(-1, { text: '', timings: { total_ms: 40 } as ITimings });
       expect(times.at(-1)).toBe(40);
     };
-    bench.availability.told({ ...READY, model: '' });
+    bench.availability.reported({ ...READY, model: '' });
     await answered();
-    bench.availability.told({ ...READY, model: 'a' });
+    bench.availability.reported({ ...READY, model: 'a' });
     expect(times.at(-1)).not.toBeNull();
-    bench.availability.told({ ...READY, model: 'b' });
+    bench.availability.reported({ ...READY, model: 'b' });
     expect(times.at(-1)).toBeNull();
     await answered();
-    bench.availability.told({ ...READY, model: '' });
+    bench.availability.reported({ ...READY, model: '' });
     await answered();
     bench.availability.restart();
     expect(times.at(-1)).toBeNull();
@@ -587,8 +587,8 @@ describe('the time of the last suggestion', () => {
 
 describe('a new line', () => {
   it.each([
-    ['that is empty but for its indentation', '\n    ', 2],
-    ['that was pasted with code on it', '\n    pass', 1]
+    ['that contains only indentation requests a suggestion', '\n    ', 2],
+    ['that was pasted with code requests one only once', '\n    pass', 1]
   ])('%s', async (_, inserted, asked) => {
     const bench = new Bench('def f():');
     await bench.ask();
@@ -598,12 +598,12 @@ describe('a new line', () => {
   });
 });
 
-describe('the first suggestion of a model in the page', () => {
-  it('comes once the model has been fetched, with no further key', async () => {
+describe('the first suggestion of a browser model', () => {
+  it('is shown once the model is downloaded, without another keystroke', async () => {
     const entry = { name: 'characters', url: 'base.gguf', sha256: 'a'.repeat(64), size: 6 };
     vi.stubGlobal('fetch', () => Promise.resolve(new Response(JSON.stringify({ models: [entry] }))));
     const worker = new FakeWorker();
-    worker.stuck = { phase: 'fetching', received: 3, total: 6 };
+    worker.stuck = { phase: 'downloading', received: 3, total: 6 };
     const client = new LocalClient({
       catalogue: 'https://site.test/models.json',
       connect: () => worker,
@@ -628,8 +628,8 @@ describe('the first suggestion of a model in the page', () => {
   });
 });
 
-describe('a suggestion that is to be read out', () => {
-  /** Ask at `m` and stream the beginning of a text; announcements are added to `said`. */
+describe('the announcement of a suggestion', () => {
+  /** Request at `m` and stream the start of a text; announcements are added to `said`. */
   async function streaming() {
     const bench = new Bench('m');
     const said: string[] = [];
@@ -639,7 +639,7 @@ describe('a suggestion that is to be read out', () => {
     return { bench, said };
   }
 
-  it('is read once, when its text is complete', async () => {
+  it('is made once, when the text is complete', async () => {
     const { bench, said } = await streaming();
     expect(said).toEqual([]);
     await bench.answer(0, { text: 's np', imports: ['import numpy as np'] });
@@ -647,7 +647,7 @@ describe('a suggestion that is to be read out', () => {
     expect(said).toEqual(['s np | import numpy as np']);
   });
 
-  it('is read without what was typed of it meanwhile', async () => {
+  it('omits the text that was typed meanwhile', async () => {
     const { bench, said } = await streaming();
     bench.asked[0].frame({ id: 'a', text: 's np' });
     bench.type('s');
@@ -657,7 +657,7 @@ describe('a suggestion that is to be read out', () => {
     expect(said).toEqual([' np']);
   });
 
-  it('is read again behind the part that is taken', async () => {
+  it('is repeated after a part was accepted', async () => {
     const { bench, said } = await streaming();
     await bench.answer(0, { text: 's np' });
     const stands = bench.provider.accepted('s', null);
@@ -667,14 +667,14 @@ describe('a suggestion that is to be read out', () => {
     expect(said).toEqual(['s np', ' np']);
   });
 
-  it('is not announced where the editor has lost the focus', async () => {
+  it('is omitted if the editor has lost the focus', async () => {
     const { bench, said } = await streaming();
     bench.focused = false;
     await bench.answer(0, { text: 's np' });
     expect(said).toEqual([]);
   });
 
-  it('is not announced where another replaces it before it is complete', async () => {
+  it('is omitted if another suggestion replaces it before it is complete', async () => {
     const { bench, said } = await streaming();
     bench.type('x');
     await bench.ask();
@@ -708,10 +708,10 @@ describe('prefetching', () => {
 
   it('evaluates the prompt of an editor in which the user stays', async () => {
     const passed = bench();
-    passed.provider.warm(passed.editor);
+    passed.provider.warmUp(passed.editor);
     await later(50);
     passed.text = 'stayed = ';
-    passed.provider.warm(passed.editor);
+    passed.provider.warmUp(passed.editor);
     await later(500);
     expect(passed.prefetched.map(({ trigger, offset }) => [trigger, offset])).toEqual([['warmup', 9]]);
   });
@@ -719,15 +719,15 @@ describe('prefetching', () => {
   it.each([
     ['has lost the focus', (one: Bench) => (one.focused = false)],
     ['has a request', (one: Bench) => void one.fetch(AUTOMATIC)]
-  ])('evaluates no prompt of an editor that %s', async (_, change) => {
+  ])('evaluates no prompt for an editor that %s', async (_, change) => {
     const one = bench();
-    one.provider.warm(one.editor);
+    one.provider.warmUp(one.editor);
     change(one);
     await later(500);
     expect(one.prefetched).toEqual([]);
   });
 
-  it('continues behind a suggestion as if the user had accepted it', async () => {
+  it('continues after a suggestion as if the user had accepted it', async () => {
     const one = bench();
     await one.ask();
     await one.answer(0, { text: '1 + ' });

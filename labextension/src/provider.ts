@@ -13,14 +13,14 @@ import { type Availability, type IChange, servesAnother } from './availability';
 import type { ICompletionClient } from './client';
 import { decide, type Event, type IState, type Trigger } from './decision';
 import { type Decline, declineOf, type Explained, isExplained } from './decline';
-import { type IContext, placeIn, readDocument } from './document';
+import { type IContext, positionIn, readDocument } from './document';
 import {
   afterComposing,
   follow,
   hasSelectedText,
   isAt,
   isOnBlankLine,
-  placeOf,
+  positionOf,
   whenUnchanged
 } from './editor';
 import { type IInsertion, insertInto } from './imports';
@@ -70,19 +70,19 @@ export class Provider implements IInlineCompletionProvider {
       _availability,
       this._outcomes,
       ({ suggestion }, body) => {
-        if (this.settings.ahead) {
+        if (this.settings.prefetch) {
           this._prefetch(this._requests.afterAccepting(body, suggestion));
         }
       },
-      ({ editor, trigger }) => (this._pending = { editor, place: placeOf(editor), trigger })
+      ({ editor, trigger }) => (this._pending = { editor, position: positionOf(editor), trigger })
     );
     _availability.changed.connect((_, change) => this._healthChanged(change));
   }
 
   settings: ISettings = DEFAULTS;
 
-  /** Paths of documents in which suggestions are snoozed. */
-  readonly snoozed = new Set<string>();
+  /** Paths of documents in which suggestions are paused. */
+  readonly paused = new Set<string>();
 
   /** Whether the suggestion of the last call was requested by the user's command. */
   invoked = false;
@@ -103,24 +103,24 @@ export class Provider implements IInlineCompletionProvider {
       return NOTHING;
     }
     this.watch(editor);
-    const place = placeIn(request);
+    const position = positionIn(request);
     const isInvoked = context.triggerKind === InlineCompletionTriggerKind.Invoke;
     const trigger = this._triggered ?? (isInvoked ? 'invoke' : 'automatic');
-    const call = { editor, place, trigger };
+    const call = { editor, position, trigger };
     const isForeignEdit = this._noticeEdit(call);
     this.invoked = trigger === 'invoke';
     let awaited = this._inFlight.current;
     let event: Event = 'called';
     for (;;) {
       const { current } = this._inFlight;
-      const document = readDocument(context, place.text, request.mimeType ?? 'text/plain');
-      const obstacle = declineOf(editor, document, this.settings, this.snoozed, trigger);
+      const document = readDocument(context, position.text, request.mimeType ?? 'text/plain');
+      const obstacle = declineOf(editor, document, this.settings, this.paused, trigger);
       const state: IState = {
         trigger,
-        current: current?.editor === editor ? current.stateAt(place) : null,
+        current: current?.editor === editor ? current.stateAt(position) : null,
         obstacle: isForeignEdit ? 'foreign edit' : obstacle,
         isOpen: this._availability.open,
-        isOutdated: current !== awaited || !isAt(editor, place)
+        isOutdated: current !== awaited || !isAt(editor, position)
       };
       const action = decide(state, event);
       if (action.reason) {
@@ -138,7 +138,7 @@ export class Provider implements IInlineCompletionProvider {
           event = 'checked';
           continue;
         case 'request': {
-          const body = this._requests.build(document, context, place, this.settings, trigger);
+          const body = this._requests.build(document, context, position, this.settings, trigger);
           const delay = trigger === 'automatic' ? this.settings.delay : 0;
           awaited = this._inFlight.start(call, body, action.keep, delay);
           this._pending = null;
@@ -180,14 +180,14 @@ export class Provider implements IInlineCompletionProvider {
 
   /** Build the request for alternatives. */
   alternativesBody(request: CompletionHandler.IRequest, context: IContext): IRequest {
-    const place = placeIn(request);
-    const document = readDocument(context, place.text, request.mimeType ?? 'text/plain');
-    const body = this._requests.build(document, context, place, this.settings, 'invoke');
+    const position = positionIn(request);
+    const document = readDocument(context, position.text, request.mimeType ?? 'text/plain');
+    const body = this._requests.build(document, context, position, this.settings, 'invoke');
     return this._requests.forAlternatives(body, this.settings.alternatives);
   }
 
   /** Have the server evaluate the prompt around the cursor of an editor that got the focus. */
-  warm(editor = this._page.editor): void {
+  warmUp(editor = this._page.editor): void {
     const { widget } = this._page;
     if (!editor || !widget) {
       return; // while the application starts, an editor has the focus before its document is the current one
@@ -195,14 +195,14 @@ export class Provider implements IInlineCompletionProvider {
     clearTimeout(this._warmUp);
     this._warmUp = setTimeout(() => {
       const isThere = !editor.isDisposed && !widget.isDisposed && editor.hasFocus();
-      if (!isThere || !this.settings.ahead || !this._availability.open || this._inFlight.current) {
+      if (!isThere || !this.settings.prefetch || !this._availability.open || this._inFlight.current) {
         return;
       }
-      const place = placeOf(editor);
+      const position = positionOf(editor);
       const context = { widget, editor, triggerKind: InlineCompletionTriggerKind.Automatic };
-      const document = readDocument(context, place.text, editor.model.mimeType);
-      if (!declineOf(editor, document, this.settings, this.snoozed, 'invoke')) {
-        const body = this._requests.build(document, context, place, this.settings, 'automatic');
+      const document = readDocument(context, position.text, editor.model.mimeType);
+      if (!declineOf(editor, document, this.settings, this.paused, 'invoke')) {
+        const body = this._requests.build(document, context, position, this.settings, 'automatic');
         this._prefetch({ ...body, trigger: 'warmup', stream: false });
       }
     }, SETTLE);
@@ -216,7 +216,7 @@ export class Provider implements IInlineCompletionProvider {
   dismiss(text: string): void {
     const { current } = this._inFlight;
     if (current?.shown && text) {
-      this._dismissed.set(current.editor, new Suggestion(placeOf(current.editor), text));
+      this._dismissed.set(current.editor, new Suggestion(positionOf(current.editor), text));
     }
     this.cancel();
   }
@@ -247,7 +247,7 @@ export class Provider implements IInlineCompletionProvider {
   /** Another document has the focus. */
   documentChanged(): void {
     this._requests.documentChanged();
-    this.warm();
+    this.warmUp();
   }
 
   /** The cached suggestions may no longer be right: a cell has run. */
@@ -293,13 +293,13 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /** Note the text of a call, and end a dismissal that is over; return whether another user has edited the text. */
-  private _noticeEdit({ editor, place, trigger }: ICall): boolean {
-    if (trigger === 'invoke' || !this._dismissed.get(editor)?.restOnLine(place)) {
+  private _noticeEdit({ editor, position, trigger }: ICall): boolean {
+    if (trigger === 'invoke' || !this._dismissed.get(editor)?.restOnLine(position)) {
       this._dismissed.delete(editor);
     }
     const seen = this._seen.get(editor);
-    this._seen.set(editor, place.text);
-    return trigger === 'automatic' && seen !== undefined && !editedAtCursor(seen, place);
+    this._seen.set(editor, position.text);
+    return trigger === 'automatic' && seen !== undefined && !editedAtCursor(seen, position);
   }
 
   private _report(call: ICall, reason: Decline): void {
@@ -316,14 +316,14 @@ export class Provider implements IInlineCompletionProvider {
     }
   }
 
-  /** Wait until there is something to show of a request; return `null` where nothing will come. */
+  /** Wait for the first text of a request; return `null` if there is none. */
   private async _itemOf(request: SuggestionRequest): Promise<ISuggestedItem | null> {
     const { editor, suggestion } = request;
     for await (const rest of this._inFlight.rests(request)) {
       if (!editor.hasFocus()) {
         break;
       }
-      if (!this._dismissed.get(editor)?.hides(rest, placeOf(editor))) {
+      if (!this._dismissed.get(editor)?.hides(rest, positionOf(editor))) {
         request.item = {
           insertText: rest,
           isIncomplete: !suggestion.done,
@@ -368,12 +368,12 @@ export class Provider implements IInlineCompletionProvider {
       return;
     }
     if (!before.health?.ready) {
-      this.warm();
+      this.warmUp();
     }
     if (now.failures <= RETRIES) {
       const pending = this._pending;
       this._pending = null;
-      if (pending && isAt(pending.editor, pending.place)) {
+      if (pending && isAt(pending.editor, pending.position)) {
         whenUnchanged(pending.editor, 0, () => this._trigger(pending.trigger));
       }
     }

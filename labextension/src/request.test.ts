@@ -5,7 +5,7 @@ import { requestOf } from './local/testing/request';
 import { RequestBuilder } from './request';
 import { DEFAULTS } from './settings';
 
-const PLACE = { text: 'x = 1', offset: 4 };
+const POSITION = { text: 'x = 1', offset: 4 };
 const CONTEXT = { session: { kernel: { id: 'kernel' } } } as unknown as IContext;
 
 function document(path: string): IDocument {
@@ -15,7 +15,7 @@ function document(path: string): IDocument {
     here: 'python',
     count: 1,
     active: 0,
-    cellAt: () => ({ id: '', type: 'code', source: PLACE.text, executed: null })
+    cellAt: () => ({ id: '', type: 'code', source: POSITION.text, executed: null })
   };
 }
 
@@ -29,9 +29,9 @@ function bench() {
 }
 
 describe('a request', () => {
-  it('says who asks, and leaves to the server what the settings leave to it', () => {
+  it('names its client and omits settings with the server’s default', () => {
     const { builder } = bench();
-    const body = builder.build(document('a.py'), CONTEXT, PLACE, DEFAULTS, 'automatic');
+    const body = builder.build(document('a.py'), CONTEXT, POSITION, DEFAULTS, 'automatic');
     expect(body).toMatchObject({
       trigger: 'automatic',
       offset: 4,
@@ -40,17 +40,17 @@ describe('a request', () => {
       max_tokens: null
     });
     const settings = { ...DEFAULTS, eagerness: 'quiet', maxTokens: 9 } as const;
-    expect(builder.build(document('a.py'), CONTEXT, PLACE, settings, 'invoke')).toMatchObject({
+    expect(builder.build(document('a.py'), CONTEXT, POSITION, settings, 'invoke')).toMatchObject({
       trigger: 'invoke',
       eagerness: 'quiet',
       max_tokens: 9
     });
   });
 
-  it('reads other documents once, until another one has the focus', () => {
+  it('reads other documents once until another one has the focus', () => {
     const { builder, read } = bench();
-    const build = (path: string) => builder.build(document(path), CONTEXT, PLACE, DEFAULTS, 'automatic');
-    expect(build('a.py').extra).toHaveLength(1);
+    const build = (path: string) => builder.build(document(path), CONTEXT, POSITION, DEFAULTS, 'automatic');
+    expect(build('a.py').documents).toHaveLength(1);
     build('a.py');
     build('b.py');
     builder.documentChanged();
@@ -58,31 +58,31 @@ describe('a request', () => {
     expect(read).toEqual(['a.py', 'b.py', 'b.py']);
   });
 
-  it('holds no other documents where they are not to be used', () => {
+  it('contains no other documents if the setting is disabled', () => {
     const { builder, read } = bench();
     const settings = { ...DEFAULTS, otherDocuments: false };
-    expect(builder.build(document('a.py'), CONTEXT, PLACE, settings, 'automatic').extra).toEqual([]);
+    expect(builder.build(document('a.py'), CONTEXT, POSITION, settings, 'automatic').documents).toEqual([]);
     expect(read).toEqual([]);
   });
 
-  it('says whether the other notebooks may be used that the server remembers', () => {
+  it('reports whether the notebook index may be used', () => {
     const { builder } = bench();
-    const build = (memory: boolean) =>
-      builder.build(document('a.py'), CONTEXT, PLACE, { ...DEFAULTS, memory }, 'automatic').memory;
+    const build = (notebookIndex: boolean) =>
+      builder.build(document('a.py'), CONTEXT, POSITION, { ...DEFAULTS, notebookIndex }, 'automatic').notebook_index;
     expect([build(true), build(false)]).toEqual([true, false]);
   });
 
-  it('for alternatives asks for one more than are shown, as another client', () => {
+  it('for alternatives requests one more than is shown, as another client', () => {
     const { builder } = bench();
-    const body = builder.build(document('a.py'), CONTEXT, PLACE, DEFAULTS, 'invoke');
+    const body = builder.build(document('a.py'), CONTEXT, POSITION, DEFAULTS, 'invoke');
     const more = builder.forAlternatives(body, 2);
     expect(more).toEqual({ ...body, stream: false, n: 3, client: more.client });
     expect(more.client).not.toBe(body.client);
   });
 
-  it('has a greater sequence number than all before it', () => {
+  it('has a greater sequence number than all previous ones', () => {
     const { builder } = bench();
-    const build = () => builder.build(document('a.py'), CONTEXT, PLACE, DEFAULTS, 'automatic');
+    const build = () => builder.build(document('a.py'), CONTEXT, POSITION, DEFAULTS, 'automatic');
     const first = build();
     const bodies = [first, build(), builder.afterAccepting(first, { text: '1', needs: [] }), build()];
     expect(bodies.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
@@ -99,7 +99,7 @@ describe('the request after a suggestion is accepted', () => {
     return bench().builder.afterAccepting(body, { text, needs });
   }
 
-  it('has the text at the cursor and the cursor behind it, whatever the characters', () => {
+  it('has the text at the cursor and the cursor after it, for any characters', () => {
     const text = fc.string({ unit: 'binary', maxLength: 20 });
     fc.assert(
       fc.property(text, text, text, (before, accepted, behind) => {
@@ -115,15 +115,15 @@ describe('the request after a suggestion is accepted', () => {
 
   it.each([
     [
-      'further up, as accepting it does',
+      'inserted above, as when it is accepted',
       '%%time\nx = ',
       'np.pi',
       'import numpy as np',
       '%%time\nimport numpy as np\nx = np.pi'
     ],
-    ['counted in code points', '', '𝛼.x', 'import a as 𝛼', 'import a as 𝛼\n𝛼.x'],
+    ['inserted with offsets in code points', '', '𝛼.x', 'import a as 𝛼', 'import a as 𝛼\n𝛼.x'],
     [
-      'not at all where the top of the cell is not above the cursor',
+      'omitted if the top of the cell is not above the cursor',
       '%%timeit ',
       'np.pi',
       'import numpy as np',

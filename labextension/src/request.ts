@@ -6,7 +6,7 @@ import type { Trigger } from './decision';
 import type { IContext, IDocument } from './document';
 import { importsFor, insertInto } from './imports';
 import type { ISettings } from './settings';
-import type { IPlace, Suggestion } from './suggestion';
+import type { IPosition, Suggestion } from './suggestion';
 import { chooseWindow, codePoints } from './window';
 import type { IOtherDocument, IRequest } from './wire';
 
@@ -17,15 +17,15 @@ export class RequestBuilder {
   build(
     document: IDocument,
     context: IContext,
-    place: IPlace,
+    position: IPosition,
     settings: ISettings,
     trigger: Trigger
   ): IRequest {
     const { count, active } = document;
     return {
-      ...chooseWindow(count, index => document.cellAt(index), active, place.offset),
-      extra: settings.otherDocuments ? this._others(document) : [],
-      memory: settings.memory,
+      ...chooseWindow(count, index => document.cellAt(index), active, position.offset),
+      documents: settings.otherDocuments ? this._others(document) : [],
+      notebook_index: settings.notebookIndex,
       path: document.path.slice(-4096),
       language: document.language.slice(0, 64),
       kernel_id: context.session?.kernel?.id ?? null,

@@ -10,8 +10,8 @@ interface ISchema {
 
 const schema = JSON.parse(readFileSync('schema/plugin.json', 'utf8')) as ISchema;
 
-describe('settings', () => {
-  it('have the defaults their schema shows', () => {
+describe('readSettings', () => {
+  it('returns the defaults of the schema', () => {
     const shown = Object.fromEntries(
       Object.entries(schema.properties).map(([name, { default: value }]) => [name, value])
     );
@@ -19,20 +19,20 @@ describe('settings', () => {
     expect(readSettings({})).toEqual(DEFAULTS);
   });
 
-  it('are all explained', () => {
+  it('has a description for each setting', () => {
     for (const property of Object.values(schema.properties)) {
       expect(property.title && property.description).toBeTruthy();
     }
   });
 
-  it('name a list of models only by an address', () => {
+  it('accepts only text as the URL of a list of models', () => {
     expect(readSettings({ browserModels: ' https://site/models.json ' }).browserModels).toBe(
       'https://site/models.json'
     );
     expect(readSettings({ browserModels: 3 }).browserModels).toBe('');
   });
 
-  it('stay within bounds whatever somebody wrote into the file', () => {
+  it('stays within bounds for any stored values', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.constantFrom(...Object.keys(DEFAULTS)), fc.anything()), stored => {
         const read = readSettings(stored);
@@ -46,7 +46,7 @@ describe('settings', () => {
   });
 });
 
-/** A registry that holds these settings, and `change` for what somebody does in the settings editor. */
+/** A registry with these settings; `change` acts like the settings editor. */
 function registry(composite: Record<string, unknown>) {
   let changed: () => void = () => undefined;
   const settings = {
@@ -64,8 +64,8 @@ function registry(composite: Record<string, unknown>) {
   };
 }
 
-describe('the preferences', () => {
-  it('follow what is stored', async () => {
+describe('Preferences', () => {
+  it('follow the stored settings', async () => {
     const stored = registry({ delay: 40 });
     const preferences = new Preferences();
     const delays: number[] = [];
@@ -75,7 +75,7 @@ describe('the preferences', () => {
     expect([delays, preferences.current.delay]).toEqual([[40, 90], 90]);
   });
 
-  it('store whether suggestions are on', async () => {
+  it('store a changed setting', async () => {
     const composite = {};
     const preferences = new Preferences();
     await preferences.load(registry(composite) as unknown as ISettingRegistry, 'plugin');
@@ -83,7 +83,7 @@ describe('the preferences', () => {
     expect([composite, preferences.current.enabled]).toEqual([{ enabled: false }, false]);
   });
 
-  it('can be switched where nothing can be stored', async () => {
+  it('change without a store', async () => {
     const preferences = new Preferences();
     await preferences.change({ enabled: false });
     expect(preferences.current.enabled).toBe(false);

@@ -20,9 +20,9 @@ export interface ISettings {
   maxTokens: number;
   alternatives: number;
   disabledLanguages: string[];
-  ahead: boolean;
+  prefetch: boolean;
   otherDocuments: boolean;
-  memory: boolean;
+  notebookIndex: boolean;
   announce: boolean;
 }
 
@@ -37,9 +37,9 @@ export const DEFAULTS: ISettings = {
   maxTokens: 0,
   alternatives: 2,
   disabledLanguages: ['markdown', 'raw', 'text'],
-  ahead: true,
+  prefetch: true,
   otherDocuments: true,
-  memory: true,
+  notebookIndex: true,
   announce: false
 };
 
@@ -65,9 +65,9 @@ export function readSettings(stored: Record<string, unknown>): ISettings {
     disabledLanguages: Array.isArray(languages)
       ? languages.map(language => String(language).toLowerCase())
       : DEFAULTS.disabledLanguages,
-    ahead: stored.ahead !== false,
+    prefetch: stored.prefetch !== false,
     otherDocuments: stored.otherDocuments !== false,
-    memory: stored.memory !== false,
+    notebookIndex: stored.notebookIndex !== false,
     announce: stored.announce === true
   };
 }

@@ -11,19 +11,19 @@ import {
   describeStatus,
   type IStatus,
   Status,
-  titleOf,
-  wordsOf
+  tooltipOf,
+  labelOf
 } from './status';
 import type { IHealth, IStep } from './wire';
 
 const READY = { ready: true, phase: 'ready', model: 'a' } as IHealth;
 const LOADING = { ready: false, phase: 'loading', model: 'a' } as IHealth;
-const AT_REST = { enabled: true, snoozed: false, thinking: false };
+const AT_REST = { enabled: true, paused: false, generating: false };
 const ready = after(START, { kind: 'health', health: READY });
 const loading = after(ready, { kind: 'health', health: LOADING });
 const failed = after(ready, {
   kind: 'failed',
-  trouble: { kind: 'cut', message: '', retryAfter: 0 }
+  error: { kind: 'incomplete', message: '', retryAfter: 0 }
 });
 
 const lacking = (code: string) =>
@@ -34,51 +34,51 @@ const trans = nullTranslator.load('jupyterlab');
 function bench() {
   const availability = new Availability(() => Promise.resolve(READY));
   const activity = new Signal<object, IActivity>({});
-  const provider = { activity, settings: { enabled: true }, snoozed: new Set<string>() };
+  const provider = { activity, settings: { enabled: true }, paused: new Set<string>() };
   const status = new Status(trans, availability, provider as unknown as Provider, { path: null });
   return { status, availability, activity };
 }
 
-describe('the condition that is shown', () => {
+describe('conditionOf', () => {
   it.each([
     ['ready', ready, {}],
-    ['thinking', ready, { thinking: true }],
-    ['snoozed', ready, { snoozed: true, thinking: true }],
-    ['failed', failed, { snoozed: true }],
+    ['generating', ready, { generating: true }],
+    ['paused', ready, { paused: true, generating: true }],
+    ['failed', failed, { paused: true }],
     ['absent', lacking('model_missing'), {}],
     ['absent', lacking('withheld'), {}],
     ['failed', lacking('model_damaged'), {}],
-    ['loading', loading, { snoozed: true }],
+    ['loading', loading, { paused: true }],
     ['off', failed, { enabled: false }],
     ['off', loading, { enabled: false }]
-  ])('is %s', (condition, state, change) => {
+  ])('returns %s', (condition, state, change) => {
     expect(conditionOf(state, { ...AT_REST, ...change })).toBe(condition);
   });
 });
 
-describe('the status', () => {
-  it('changes when what it shows does, and not with each answer', () => {
+describe('Status', () => {
+  it('emits changed only if the shown status changes', () => {
     const { status, availability, activity } = bench();
     const told: Condition[] = [];
     status.changed.connect((_, { condition }) => told.push(condition));
-    availability.told(READY);
+    availability.reported(READY);
     for (let key = 0; key < 3; key++) {
-      activity.emit({ thinking: true, lastMs: null });
+      activity.emit({ generating: true, lastMs: null });
       availability.answered();
-      activity.emit({ thinking: false, lastMs: 40 });
+      activity.emit({ generating: false, lastMs: 40 });
       availability.answered();
-      activity.emit({ thinking: false, lastMs: 40 });
+      activity.emit({ generating: false, lastMs: 40 });
       status.update();
     }
-    expect(told).toEqual(['ready', 'thinking', 'ready', 'thinking', 'ready', 'thinking', 'ready']);
+    expect(told).toEqual(['ready', 'generating', 'ready', 'generating', 'ready', 'generating', 'ready']);
     availability.dispose();
   });
 });
 
-describe('a model in this page', () => {
+describe('the status of a browser model', () => {
   function statusOf(health: Partial<IEngineHealth>): IStatus {
     const { status, availability } = bench();
-    availability.told(health as IEngineHealth);
+    availability.reported(health as IEngineHealth);
     availability.dispose();
     return status.current;
   }
@@ -91,64 +91,66 @@ describe('a model in this page', () => {
       { phase: 'empty', model: '', inPage: { size: null, step: null } },
       'A model, in this page: loads when you type'
     ]
-  ])('is described with its size and its state: %#', (health, words) => {
+  ])('has the size and the state of the model: %#', (health, words) => {
     expect(statusOf({ inPage: { size: 6_405_408, step: null }, ...health }).model).toBe(words);
   });
 
-  it('is no model of a server', () => {
+  it('has only the name of a server’s model', () => {
     expect(statusOf(READY).model).toBe('a');
   });
 
   it.each<[IStep | null, number | null]>([
-    [{ phase: 'fetching', received: 1_999_999, total: 5_000_000 }, 39],
-    [{ phase: 'fetching', total: 5_000_000 }, 0],
-    [{ phase: 'fetching', received: 1 }, null],
+    [{ phase: 'downloading', received: 1_999_999, total: 5_000_000 }, 39],
+    [{ phase: 'downloading', total: 5_000_000 }, 0],
+    [{ phase: 'downloading', received: 1 }, null],
     [{ phase: 'verifying' }, null],
     [null, null]
-  ])('is here as far as %j says', (step, percent) => {
+  ])('has the percentage of the step %j', (step, percent) => {
     expect(statusOf({ ...LOADING, inPage: { size: 5_000_000, step } }).percent).toBe(percent);
   });
 });
 
-describe('the words', () => {
+describe('the texts of the status', () => {
   const status: IStatus = {
     condition: 'ready',
     model: 'a',
     percent: null,
     address: '',
-    study: false,
+    usageLog: false,
     lastMs: 40,
     reason: '',
     index: ''
   };
 
-  it('name the host that code is sent to', () => {
+  it('contain the host that code is sent to', () => {
     expect(describeStatus(trans, status)).toBe('Turbopilot: ready · 40 ms');
     const elsewhere = { ...status, address: 'gpu.example.org' };
     expect(describeStatus(trans, elsewhere)).toBe('Turbopilot: ready · gpu.example.org · 40 ms');
     expect(describeStatus(trans, { ...elsewhere, condition: 'off' })).toBe('Turbopilot: off');
   });
 
-  it('say that a usage log is kept, even while nothing is suggested', () => {
-    expect(describeStatus(trans, { ...status, study: true })).toBe('Turbopilot: ready · usage log · 40 ms');
-    const off = { ...status, study: true, condition: 'off' as const };
+  it('contain the usage log, even while suggestions are off', () => {
+    expect(describeStatus(trans, { ...status, usageLog: true })).toBe(
+      'Turbopilot: ready · usage log · 40 ms'
+    );
+    const off = { ...status, usageLog: true, condition: 'off' as const };
     expect(describeStatus(trans, off)).toBe('Turbopilot: off · usage log');
   });
 
-  it('say that it is kept where a long address cannot cut it off, and in the title', () => {
-    const both = { ...status, study: true, address: 'gpu.example.org' };
-    expect(wordsOf(trans, both)).toEqual({
+  it('contain the usage log before the host, and in the tooltip', () => {
+    const both = { ...status, usageLog: true, address: 'gpu.example.org' };
+    expect(labelOf(trans, both)).toEqual({
       state: 'Turbopilot: ready · usage log',
       address: ' · gpu.example.org',
       time: ' · 40 ms'
     });
-    expect(titleOf(trans, both)).toBe('a\nCode is sent to gpu.example.org\nStudy log enabled');
-    expect(titleOf(trans, { ...status, reason: 'slow', index: '3 files' })).toBe(
+    expect(tooltipOf(trans, both)).toBe('a\nCode is sent to gpu.example.org.\nUsage log: on');
+    expect(tooltipOf(trans, { ...status, reason: 'slow', index: '3 files' })).toBe(
       'a\nNotebook index: 3 files\nslow'
     );
   });
 
-  it('say how much of the model is here while it is loading', () => {
+  it('contain the percentage while the model is loading', () => {
     const words = (percent: number | null) =>
       describeStatus(trans, { ...status, condition: 'loading', percent });
     expect([words(40), words(null)]).toEqual(['Turbopilot: loading, 40 %', 'Turbopilot: loading']);

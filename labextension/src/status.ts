@@ -6,12 +6,12 @@ import { Signal } from '@lumino/signaling';
 import type { Availability, IState } from './availability';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
-import { describeSize } from './size';
-import { WITHHELD } from './trouble';
+import { describeSize } from './filesize';
+import { WITHHELD } from './requesterror';
 import type { IStep } from './wire';
-import { describeIndex, describeTrouble } from './words';
+import { describeIndex, describeRequestError } from './messages';
 
-export type Condition = 'off' | 'snoozed' | 'loading' | 'ready' | 'thinking' | 'absent' | 'failed';
+export type Condition = 'off' | 'paused' | 'loading' | 'ready' | 'generating' | 'absent' | 'failed';
 
 export interface IStatus {
   condition: Condition;
@@ -21,8 +21,8 @@ export interface IStatus {
   percent: number | null;
   /** The host that code is sent to; empty if code does not leave the server. */
   address: string;
-  /** Whether a usage log is enabled. */
-  study: boolean;
+  /** Whether the usage log is enabled. */
+  usageLog: boolean;
   lastMs: number | null;
   reason: string;
   /** The progress of the notebook index; empty: there is none. */
@@ -35,26 +35,26 @@ function describeTime(milliseconds: number): string {
 }
 
 /** The parts of the label. A narrow window hides the time first and the state last. */
-export interface IWords {
+export interface ILabel {
   state: string;
   address: string;
   time: string;
 }
 
-export function wordsOf(
+export function labelOf(
   trans: TranslationBundle,
-  { condition, percent, address, study, lastMs }: IStatus
-): IWords {
+  { condition, percent, address, usageLog, lastMs }: IStatus
+): ILabel {
   const words: Record<Condition, string> = {
     off: trans.__('off'),
-    snoozed: trans.__('paused'),
+    paused: trans.__('paused'),
     loading: percent === null ? trans.__('loading') : trans.__('loading, %1 %', percent),
     ready: trans.__('ready'),
-    thinking: trans.__('thinking'),
+    generating: trans.__('generating'),
     absent: trans.__('no model'),
     failed: trans.__('not available')
   };
-  const logged = study ? ` · ${trans.__('usage log')}` : '';
+  const logged = usageLog ? ` · ${trans.__('usage log')}` : '';
   return {
     state: `Turbopilot: ${words[condition]}${logged}`,
     address: address && condition !== 'off' ? ` · ${address}` : '',
@@ -63,17 +63,17 @@ export function wordsOf(
 }
 
 /** Return the tooltip, which screen readers announce as well. */
-export function titleOf(trans: TranslationBundle, status: IStatus): string {
-  const { model, address, study, reason, index } = status;
-  const where = address && trans.__('Code is sent to %1', address);
+export function tooltipOf(trans: TranslationBundle, status: IStatus): string {
+  const { model, address, usageLog, reason, index } = status;
+  const where = address && trans.__('Code is sent to %1.', address);
   const indexed = index && trans.__('Notebook index: %1', index);
-  const logged = study && trans.__('Usage log enabled');
+  const logged = usageLog && trans.__('Usage log: on');
   return [model, where, logged, indexed, reason].filter(Boolean).join('\n');
 }
 
 /** Return the progress of a download in percent. */
 function percentOf(step: IStep | null | undefined): number | null {
-  return step?.phase === 'fetching' && step.total
+  return step?.phase === 'downloading' && step.total
     ? Math.floor((100 * (step.received ?? 0)) / step.total)
     : null;
 }
@@ -96,8 +96,8 @@ export function describeModel(trans: TranslationBundle, { model, health }: IStat
 
 /** Return the condition to show. Pure. */
 export function conditionOf(
-  { health, trouble }: IState,
-  { enabled, snoozed, thinking }: { enabled: boolean; snoozed: boolean; thinking: boolean }
+  { health, error }: IState,
+  { enabled, paused, generating }: { enabled: boolean; paused: boolean; generating: boolean }
 ): Condition {
   if (!enabled) {
     return 'off';
@@ -105,10 +105,10 @@ export function conditionOf(
   if (health?.phase === 'loading') {
     return 'loading';
   }
-  if (trouble) {
+  if (error) {
     return health?.code === WITHHELD || health?.code === 'model_missing' ? 'absent' : 'failed';
   }
-  return snoozed ? 'snoozed' : thinking ? 'thinking' : 'ready';
+  return paused ? 'paused' : generating ? 'generating' : 'ready';
 }
 
 /** Combines the states of the server, the provider and the document. */
@@ -128,20 +128,20 @@ export class Status {
 
   get current(): IStatus {
     const { state } = this._availability;
-    const { settings, snoozed } = this._provider;
-    const memory = state.health?.memory;
+    const { settings, paused } = this._provider;
+    const memory = state.health?.notebook_index;
     return {
       condition: conditionOf(state, {
         enabled: settings.enabled,
-        snoozed: snoozed.has(this._page.path ?? ''),
-        thinking: this._activity.thinking
+        paused: paused.has(this._page.path ?? ''),
+        generating: this._activity.generating
       }),
       model: describeModel(this._trans, state),
       percent: percentOf(state.health?.inPage?.step),
       address: state.health?.address ?? '',
-      study: Boolean(state.health?.study),
+      usageLog: Boolean(state.health?.usage_log),
       lastMs: this._activity.lastMs,
-      reason: state.trouble ? describeTrouble(this._trans, state.trouble) : (state.health?.notice ?? ''),
+      reason: state.error ? describeRequestError(this._trans, state.error) : (state.health?.notice ?? ''),
       index: memory ? describeIndex(this._trans, memory) : ''
     };
   }
@@ -158,11 +158,11 @@ export class Status {
   }
 
   private _last: IStatus | null = null;
-  private _activity: IActivity = { thinking: false, lastMs: null };
+  private _activity: IActivity = { generating: false, lastMs: null };
 }
 
 /** Describe a status in one line. */
 export function describeStatus(trans: TranslationBundle, status: IStatus): string {
-  const { state, address, time } = wordsOf(trans, status);
+  const { state, address, time } = labelOf(trans, status);
   return state + address + time;
 }

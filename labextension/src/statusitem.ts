@@ -3,7 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { type Menu, Widget } from '@lumino/widgets';
 import type { LiveRegion } from './liveregion';
-import { type Condition, describeStatus, type IStatus, titleOf, wordsOf } from './status';
+import { type Condition, describeStatus, type IStatus, tooltipOf, labelOf } from './status';
 
 export class StatusItem extends Widget {
   constructor(
@@ -27,13 +27,13 @@ export class StatusItem extends Widget {
 
   display(status: IStatus): void {
     this._button.dataset.condition = status.condition;
-    const { state, address, time } = wordsOf(this._trans, status);
+    const { state, address, time } = labelOf(this._trans, status);
     this._address.textContent = address;
     this._time.textContent = time;
     this._state.textContent = state;
-    this._state.classList.toggle('jp-mod-study', status.study);
+    this._state.classList.toggle('jp-mod-usage-log', status.usageLog);
     this._label.replaceChildren(this._state, this._address, this._time);
-    this._button.title = titleOf(this._trans, status);
+    this._button.title = tooltipOf(this._trans, status);
     this._button.setAttribute('aria-label', describeStatus(this._trans, status));
   }
 
@@ -62,14 +62,14 @@ export class StatusItem extends Widget {
 }
 
 /** Announces changes of the status, also in pages without a status bar; not the first one, and no requests. */
-export class StatusVoice {
+export class StatusAnnouncer {
   constructor(
     private readonly _trans: TranslationBundle,
     private readonly _live: LiveRegion
   ) {}
 
-  tell(status: IStatus): void {
-    const condition = status.condition === 'thinking' ? 'ready' : status.condition;
+  announce(status: IStatus): void {
+    const condition = status.condition === 'generating' ? 'ready' : status.condition;
     if (this._condition && this._condition !== condition) {
       const words = describeStatus(this._trans, { ...status, condition, lastMs: null });
       this._live.say([words, status.reason].filter(Boolean).join('. '));

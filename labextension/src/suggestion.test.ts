@@ -13,7 +13,7 @@ function suggestion(marked: string, text: string, done = true): Suggestion {
 }
 
 describe('the imports of a suggestion', () => {
-  it('come with its text, and with as much of it as has come', () => {
+  it('are those of the text received so far', () => {
     const made = new Suggestion(at('|'));
     made.grow('np.', ['import numpy as np']);
     expect(made.imports).toEqual(['import numpy as np']);
@@ -21,7 +21,7 @@ describe('the imports of a suggestion', () => {
     expect(made.imports).toEqual(['import numpy as np']);
   });
 
-  it('are in the cell before what is left of it, and come once', () => {
+  it('move the remaining text and are inserted once', () => {
     const lines = ['import numpy as np', 'import os'];
     const made = suggestion('# x\ny = |', '', false);
     made.grow('np.mean(x) + os.n', lines);
@@ -35,20 +35,20 @@ describe('the imports of a suggestion', () => {
   });
 });
 
-describe('what is left of a suggestion', () => {
+describe('the rest of a suggestion', () => {
   it.each([
     ['x = |', '1 + 2'],
     ['x = 1 |', '+ 2'],
     ['x = 1 +|', ' 2']
-  ])('is less by what was typed along it: %s', (marked, rest) => {
+  ])('excludes the typed text: %s', (marked, rest) => {
     expect(suggestion('x = |', '1 + 2').rest(at(marked))).toBe(rest);
   });
 
-  it.each(['x = 2|', 'x =|', 'y = |', 'x = |1', 'x = 1 + 2|3', '|x = '])('is nothing at %s', marked => {
+  it.each(['x = 2|', 'x =|', 'y = |', 'x = |1', 'x = 1 + 2|3', '|x = '])('is null at %s', marked => {
     expect(suggestion('x = |', '1 + 2').rest(at(marked))).toBeNull();
   });
 
-  it('is empty, not nothing, when the person types faster than it comes', () => {
+  it('is empty, not null, if the user types faster than it is generated', () => {
     expect(suggestion('x = |', '1', false).rest(at('x = 1 +|'))).toBe('');
   });
 
@@ -59,19 +59,19 @@ describe('what is left of a suggestion', () => {
     ['x = 1 + 2 |', false],
     ['x = 1 + 2|)', false],
     ['x = 1 + |2', false]
-  ])('is used up at %s: %s', (marked, usedUp) => {
+  ])('isUsedUpAt %s: %s', (marked, usedUp) => {
     expect(suggestion('x = |', '1 + 2', false).isUsedUpAt(at(marked))).toBe(usedUp);
   });
 
-  it('is not used up before anything has come', () => {
+  it('is not used up before any text is received', () => {
     expect(suggestion('x = |', '', false).isUsedUpAt(at('x = |'))).toBe(false);
   });
 
   it.each([
-    // Without the closers that the editor has put behind the cursor.
+    // Without the brackets that the editor has closed after the cursor.
     ['f|', '(a, b)', 'f(|)', 'a, b'],
     ['d|', '["k"]', 'd["|"]', 'k'],
-    // It ends where it would close what the editor has closed …
+    // It ends before a bracket that the editor has already closed …
     ['f|', '(a).g', 'f(|)', 'a'],
     ['range|', '(2, int(n ** 0.5) + 1):', 'range(|)', '2, int(n ** 0.5) + 1'],
     ['df|', '["a\\"b"].mean()', 'df["|"]', 'a\\"b'],
@@ -81,14 +81,14 @@ describe('what is left of a suggestion', () => {
     ['df|', '["a"] + df["b"]', 'df[|]', '"a"] + df["b"'],
     ['f|', '(g(x), h(y))', 'f(g(|))', 'x), h(y'],
     ['d|', '["a"] + e["b"]', 'd["|"]', 'a"] + e["b'],
-    // Behind a closer that was typed over, and before text that was there.
+    // After a closing bracket that was typed over, and before existing text.
     ['f|', '(a).g', 'f(a)|', '.g'],
     ['f(|)', 'a, b', 'f(a|)', ', b']
-  ])('at %s of %s is, at %s, %s', (place, text, marked, rest) => {
-    expect(suggestion(place, text).rest(at(marked))).toBe(rest);
+  ])('for position %s and text %s at %s: %s', (position, text, marked, rest) => {
+    expect(suggestion(position, text).rest(at(marked))).toBe(rest);
   });
 
-  it('never shrinks while it comes, whatever the editor has closed', () => {
+  it('never shrinks while it grows, for any closed brackets', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: fc.constantFrom(...'a()[]{}"\'\\') }),
@@ -107,7 +107,7 @@ describe('what is left of a suggestion', () => {
     );
   });
 
-  it('tells whether a text has come that does not continue it', () => {
+  it('hasDropped reports a text that does not continue it', () => {
     const made = suggestion('x = |', '1 + 2', false);
     made.grow('1 + 2 + 3');
     made.grow('1 +');
@@ -116,20 +116,20 @@ describe('what is left of a suggestion', () => {
     expect([made.hasDropped, made.text]).toEqual([true, '1 + 2 + 3']);
   });
 
-  it('typed and left together are always the whole', () => {
+  it('and the typed text always make up the whole', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.string(), fc.nat(), (before, after, text, count) => {
         const made = new Suggestion({ text: before + after, offset: before.length });
         made.grow(text);
         made.finish();
         const typed = text.slice(0, count % (text.length + 1));
-        const place = { text: before + typed + after, offset: before.length + typed.length };
-        expect(typed + (made.rest(place) ?? '')).toBe(text);
+        const position = { text: before + typed + after, offset: before.length + typed.length };
+        expect(typed + (made.rest(position) ?? '')).toBe(text);
       })
     );
   });
 
-  it('is waited for until it is done', async () => {
+  it('finished waits until it is done', async () => {
     const made = new Suggestion(at('|'));
     const log: string[] = [];
     const waiting = made.finished().then(() => log.push('finished'));
@@ -142,7 +142,7 @@ describe('what is left of a suggestion', () => {
     expect(log).toEqual(['grown', 'more', 'finished']);
   });
 
-  it('is waited for until it grows', async () => {
+  it('changed waits until it grows', async () => {
     const made = new Suggestion(at('|'));
     const woken = made.changed();
     made.grow('a');
@@ -153,7 +153,7 @@ describe('what is left of a suggestion', () => {
   });
 });
 
-describe('an edit at the cursor', () => {
+describe('editedAtCursor', () => {
   it.each([
     ['ab', 'abc|'],
     ['ab', 'a|'],
@@ -162,7 +162,7 @@ describe('an edit at the cursor', () => {
     ['aa|a'.replace('|', ''), 'aaa|a'],
     ['', 'pasted text|'],
     ['same', 'sa|me']
-  ])('%s to %s is one', (before, after) => {
+  ])('is true from %s to %s', (before, after) => {
     expect(editedAtCursor(before, at(after))).toBe(true);
   });
 
@@ -170,21 +170,21 @@ describe('an edit at the cursor', () => {
     ['abc', 'Xabc|'],
     ['abcdef', 'abc|deXf'],
     ['one\ntwo', 'one\nmore\ntwo|']
-  ])('%s to %s is somebody else’s', (before, after) => {
+  ])('is false from %s to %s', (before, after) => {
     expect(editedAtCursor(before, at(after))).toBe(false);
   });
 
-  it('is seen in whatever is typed wherever', () => {
+  it('is true for any typed text at any position', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.string(), (before, typed, after) => {
-        const place = { text: before + typed + after, offset: before.length + typed.length };
-        expect(editedAtCursor(before + after, place)).toBe(true);
+        const position = { text: before + typed + after, offset: before.length + typed.length };
+        expect(editedAtCursor(before + after, position)).toBe(true);
       })
     );
   });
 });
 
-describe('a part of a suggestion', () => {
+describe('firstWord and firstLine', () => {
   it.each([
     ['fibonacci(n-1)', 'fibonacci'],
     [' + b', ' +'],
@@ -192,7 +192,7 @@ describe('a part of a suggestion', () => {
     ['\n    return x', '\n    return'],
     ['größe = 1', 'größe'],
     ['   ', '   ']
-  ])('the first word of %s', (text, word) => {
+  ])('return the first word of %s', (text, word) => {
     expect(firstWord(text)).toBe(word);
   });
 
@@ -200,11 +200,11 @@ describe('a part of a suggestion', () => {
     ['a\nb', 'a'],
     ['\n    a\n    b', '\n    a'],
     ['a', 'a']
-  ])('the first line of %s', (text, line) => {
+  ])('return the first line of %s', (text, line) => {
     expect(firstLine(text)).toBe(line);
   });
 
-  it('is never empty and always a beginning', () => {
+  it('return a non-empty prefix', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1 }), text => {
         for (const part of [firstWord(text), firstLine(text)]) {
@@ -216,7 +216,7 @@ describe('a part of a suggestion', () => {
   });
 });
 
-describe('a suggestion that was dismissed', () => {
+describe('a dismissed suggestion', () => {
   const dismissed = new Suggestion(at('x = |'), '1 + 2\ny = 3');
 
   it.each([
@@ -239,19 +239,19 @@ describe('a suggestion that was dismissed', () => {
     ['x = 2|', ''],
     ['x = 1 + 2\n|', ''],
     ['y = |', '']
-  ])('has left at %j on its line: %j', (marked, rest) => {
+  ])('restOnLine at %j is %j', (marked, rest) => {
     expect(dismissed.restOnLine(at(marked))).toBe(rest);
   });
 
-  it('hides its rest wherever the cursor is on its line, and no other text', () => {
+  it('hides its rest at any position on its line, and no other text', () => {
     const text = fc.string({ minLength: 2 }).filter(one => !/[\n'"`()[\]{}]/.test(one));
     fc.assert(
       fc.property(fc.string(), text, fc.nat(), (before, shown, cut) => {
         const typed = shown.slice(0, cut % shown.length);
         const made = new Suggestion({ text: before, offset: before.length }, shown);
-        const place = { text: before + typed, offset: before.length + typed.length };
-        expect(made.hides(shown.slice(typed.length), place)).toBe(true);
-        expect(made.hides(`\n${shown}`, place)).toBe(false);
+        const position = { text: before + typed, offset: before.length + typed.length };
+        expect(made.hides(shown.slice(typed.length), position)).toBe(true);
+        expect(made.hides(`\n${shown}`, position)).toBe(false);
       })
     );
   });

@@ -2,7 +2,7 @@
 
 import { type IInsertion, insertInto, lineStart } from './imports';
 
-export interface IPlace {
+export interface IPosition {
   text: string;
   /** UTF-16 units. */
   offset: number;
@@ -13,23 +13,23 @@ const QUOTES = '"\'`';
 const PAIRS: Record<string, string> = { '(': ')', '[': ']', '{': '}', '"': '"', "'": "'", '`': '`' };
 
 /**
- * The text that was suggested for a place, from the cursor there on. States: growing, done. `grow` makes it longer until
+ * The text suggested for a cursor position. States: growing, done. `grow` extends it until
  * `finish`; afterwards the text does not change.
  */
 export class Suggestion {
   /** `text`: the first part of it. */
   constructor(
-    place: IPlace,
+    position: IPosition,
     public text = ''
   ) {
-    this._before = place.text.slice(0, place.offset);
-    this._after = place.text.slice(place.offset);
+    this._before = position.text.slice(0, position.offset);
+    this._after = position.text.slice(position.offset);
   }
 
   /** The import lines that it needs and that the notebook lacked. */
   needs: readonly string[] = [];
   done = false;
-  /** Whether a text has come that does not continue the one before: a user who requests once more wants that. */
+  /** Whether a received text did not continue the previous one; the next explicit request shows it. */
   hasDropped = false;
 
   /** The import lines that have still to be inserted. */
@@ -42,18 +42,18 @@ export class Suggestion {
     return lineStart(this._before, this._before.length);
   }
 
-  /** Whether it was requested for this very place. */
-  isFor(place: IPlace): boolean {
-    return place.offset === this._before.length && place.text === this._before + this._after;
+  /** Whether it was requested for exactly this position. */
+  isFor(position: IPosition): boolean {
+    return position.offset === this._before.length && position.text === this._before + this._after;
   }
 
   /** Whether all of its text so far has been typed or accepted, and no more than that. */
-  isUsedUpAt(place: IPlace): boolean {
+  isUsedUpAt(position: IPosition): boolean {
     const before = this._before + this.text;
-    return this.text !== '' && place.offset === before.length && place.text === before + this._after;
+    return this.text !== '' && position.offset === before.length && position.text === before + this._after;
   }
 
-  /** Make it longer. The shown text never changes, so a text that does not continue it is dropped. */
+  /** Extend it. The shown text never changes, so a text that does not continue it is dropped. */
   grow(text: string, imports: readonly string[] = []): void {
     if (!this.done && text.startsWith(this.text)) {
       this.text = text;
@@ -75,13 +75,13 @@ export class Suggestion {
     this._wake();
   }
 
-  /** Return what is left of it at a place; empty: all of it so far was typed; `null`: the text there is another. */
-  rest(place: IPlace): string | null {
-    if (!place.text.startsWith(this._before) || place.offset < this._before.length) {
+  /** Return its rest at a position; empty: all of it so far was typed; `null`: the text there differs. */
+  rest(position: IPosition): string | null {
+    if (!position.text.startsWith(this._before) || position.offset < this._before.length) {
       return null;
     }
-    const typed = place.text.slice(this._before.length, place.offset);
-    const behind = place.text.slice(place.offset);
+    const typed = position.text.slice(this._before.length, position.offset);
+    const behind = position.text.slice(position.offset);
     if (!behind.endsWith(this._after)) {
       return null;
     }
@@ -97,29 +97,29 @@ export class Suggestion {
     return closed ? rest.slice(0, lengthBefore(rest, closed)) : rest;
   }
 
-  /** Return whether it, dismissed by the user, hides a text at a place on its line: the same, a beginning, or a longer one. */
-  hides(text: string, place: IPlace): boolean {
-    const rest = this.restOnLine(place);
+  /** Return whether this dismissed suggestion hides a text at a position on its line: its rest, a prefix of it or an extension. */
+  hides(text: string, position: IPosition): boolean {
+    const rest = this.restOnLine(position);
     return rest !== '' && (rest.startsWith(text) || text.startsWith(rest));
   }
 
-  /** Return what is left of it at a place on the line that it begins on, else ''. */
-  restOnLine(place: IPlace): string {
-    const typed = place.text.slice(this._before.length, place.offset);
-    return typed.includes('\n') ? '' : (this.rest(place) ?? '');
+  /** Return its rest at a position on the line on which it begins, else ''. */
+  restOnLine(position: IPosition): string {
+    const typed = position.text.slice(this._before.length, position.offset);
+    return typed.includes('\n') ? '' : (this.rest(position) ?? '');
   }
 
   /**
-   * Return how much was typed at a place, and how much of that is a prefix of it: 0 where the cursor has moved back.
-   * `null`: the text around it is another by now.
+   * Return how much was typed at a position, and how much of that is a prefix of it; 0 if the cursor has moved back.
+   * `null`: the text around it has changed.
    */
-  typedAt(place: IPlace): { length: number; same: number } | null {
-    const head = place.text.slice(0, place.offset);
+  typedAt(position: IPosition): { length: number; same: number } | null {
+    const head = position.text.slice(0, position.offset);
     if (!head.startsWith(this._before)) {
       return this._before.startsWith(head) ? { length: 0, same: 0 } : null;
     }
     const typed = head.slice(this._before.length);
-    return place.text.endsWith(this._after)
+    return position.text.endsWith(this._after)
       ? { length: typed.length, same: commonHead(typed, this.text) }
       : null;
   }
@@ -150,7 +150,7 @@ export class Suggestion {
 
 /**
  * Return how much of a text fits before the brackets and quotes that the editor has closed, so that none is closed
- * twice. The text may contain a closing one only where it opens the same again.
+ * twice. The text may contain a closing one only if it opens the same one first.
  */
 function lengthBefore(text: string, closed: string): number {
   const base = [...closed].reverse();
@@ -178,7 +178,7 @@ function lengthBefore(text: string, closed: string): number {
  * Return whether an edit was made at the cursor, as typing, deleting and pasting are.
  * Another user's edit in a shared document is not.
  */
-export function editedAtCursor(before: string, after: IPlace): boolean {
+export function editedAtCursor(before: string, after: IPosition): boolean {
   const behind = after.text.slice(after.offset);
   const closers = /^[)\]}"'`]*/.exec(behind)?.[0] ?? '';
   for (const back of [behind, behind.slice(closers.length)]) {

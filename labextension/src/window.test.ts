@@ -15,24 +15,24 @@ const cells =
 const bytes = (text: string) => new TextEncoder().encode(text).length;
 
 describe('the window', () => {
-  it('holds a small notebook whole, in order', () => {
+  it('contains a small notebook completely, in order', () => {
     const chosen = chooseWindow(3, cells(['a', 'b', 'c']), 1, 1);
     expect(chosen.cells.map(cell => cell.source)).toEqual(['a', 'b', 'c']);
     expect([chosen.active, chosen.offset]).toEqual([1, 1]);
   });
 
-  it('leaves out empty cells but keeps the active one', () => {
+  it('omits empty cells except the active one', () => {
     const chosen = chooseWindow(3, cells(['', '', ' ']), 1, 0);
     expect(chosen.cells.map(cell => cell.id)).toEqual(['1']);
   });
 
-  it('splits no character where the cursor stands in the middle of one', () => {
+  it('does not split a character at the cursor', () => {
     const { cells: chosen, offset } = chooseWindow(1, cells(['a🎈b']), 0, 2);
     expect(wellFormed(chosen[0].source)).toBe(chosen[0].source);
     expect(offset).toBeLessThanOrEqual(codePoints(chosen[0].source));
   });
 
-  it('keeps the nearest of a notebook of 20 MB and stays within its bounds', () => {
+  it('keeps the nearest cells of a 20 MB notebook within its limits', () => {
     const sources = Array.from({ length: 2000 }, (_, index) => `# ${index}\n${'x'.repeat(10_000)}`);
     const chosen = chooseWindow(sources.length, cells(sources), 1000, 3);
     const ids = chosen.cells.map(cell => Number(cell.id));
@@ -41,7 +41,7 @@ describe('the window', () => {
     expect(chosen.cells.reduce((sum, cell) => sum + bytes(cell.source), 0)).toBeLessThan(TOTAL_LIMIT);
   });
 
-  it('keeps the end of a long cell above and the beginning of one below', () => {
+  it('keeps the end of a long cell above and the start of one below', () => {
     const long = `BEGIN${'é'.repeat(50_000)}END`;
     const chosen = chooseWindow(3, cells([long, 'x', long]), 1, 0);
     expect(chosen.cells[0].source.endsWith('END')).toBe(true);
@@ -51,7 +51,7 @@ describe('the window', () => {
     }
   });
 
-  it('always has the cursor where it was', () => {
+  it('always keeps the cursor position', () => {
     fc.assert(
       fc.property(
         fc.array(fc.string({ unit: 'grapheme' }), { minLength: 1, maxLength: 6 }),
@@ -79,7 +79,7 @@ describe('characters', () => {
     );
   });
 
-  it('that are half a pair are replaced', () => {
+  it('that are unpaired surrogates are replaced', () => {
     expect(wellFormed('a\ud800b\udc00c🎈')).toBe('a\ufffdb\ufffdc🎈');
   });
 });

@@ -161,7 +161,7 @@ export interface IFeedback {
 }
 
 /** The notebook index. */
-export interface IMemory {
+export interface INotebookIndex {
   /** whether the server is adding files */
   building: boolean;
   /** number of notebooks and files in the index */
@@ -187,7 +187,7 @@ export interface IWeek {
 }
 
 /** The usage log of suggestion outcomes. */
-export interface IStudy {
+export interface IUsageLog {
   /** whether the log contains the text of suggestions, not only numbers */
   text: boolean;
   /** path of the log; null if you may not manage this server */
@@ -218,11 +218,11 @@ export interface IHealth {
   /** duration of the last completion in milliseconds */
   last_ms: number | null;
   /** the notebook index; null: there is none, or you may not see it */
-  notebook_index: IMemory | null;
+  notebook_index: INotebookIndex | null;
   /** this week's suggestions; null if the server does not learn from your feedback */
   week: IWeek | null;
   /** the usage log; null if there is none of the caller's suggestions */
-  usage_log: IStudy | null;
+  usage_log: IUsageLog | null;
 }
 
 /** The model that a request refers to. */

@@ -1,6 +1,6 @@
-/** How well text can be told from what is behind it, as WCAG counts it. */
+/** The contrast of text with its background, as defined by WCAG. */
 
-/** The contrast of an element's text, or that of a pseudo-element, with what is behind it: from 1 to 21. */
+/** The contrast of the text of an element or a pseudo-element with its background, from 1 to 21. */
 export function contrastOf(locator, pseudo = null) {
   return locator.evaluate((element, pseudo) => {
     const context = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext(

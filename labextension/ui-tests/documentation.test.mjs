@@ -1,4 +1,4 @@
-/** The documentation's site in a browser that reaches nothing else: its search, by keyboard, in light and dark. */
+/** The documentation site in a browser without other hosts: its search, by keyboard, in light and dark. */
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -12,7 +12,7 @@ import { openAlone, serveSite } from './site.mjs';
 
 const FOUND = '.site-search-results li a';
 
-describe('the documentation', { timeout: 300_000 }, () => {
+describe('the documentation site', { timeout: 300_000 }, () => {
   let home;
   let html;
   let site;
@@ -46,7 +46,7 @@ describe('the documentation', { timeout: 300_000 }, () => {
     return page;
   }
 
-  test('is searched by keyboard alone, and a result leads to its section', async () => {
+  test('can be searched by keyboard, and a result opens its section', async () => {
     const page = await open('index.html');
     await page.keyboard.press('Control+k');
     await page.keyboard.type('how do I use my nvidia card');
@@ -62,7 +62,7 @@ describe('the documentation', { timeout: 300_000 }, () => {
     await page.close();
   });
 
-  test('has a page of results that an address leads to, also with whole questions', async () => {
+  test('has a results page with its own URL, also for whole questions', async () => {
     const page = await open('search.html?q=How%20do%20I%20quantise%20a%20model%3F', 'dark');
     await page.waitForSelector(FOUND);
     assert.equal(await page.locator(FOUND).first().innerText(), 'Quantising');
@@ -83,7 +83,7 @@ describe('the documentation', { timeout: 300_000 }, () => {
     await page.waitForSelector(`dialog ${FOUND}:focus`);
   }
 
-  test('closes the dialog for Escape on a result, and for a result on the same page', async () => {
+  test('closes the dialog on Escape and for a result on the same page', async () => {
     const page = await open('faq.html');
     await toFirstResult(page, 'Colab Kaggle');
     await page.keyboard.press('Escape');
@@ -97,7 +97,7 @@ describe('the documentation', { timeout: 300_000 }, () => {
     await page.close();
   });
 
-  test('searches again after a part of the search could not be loaded', async () => {
+  test('retries a part of the search that could not be loaded', async () => {
     const name = '_static/search-sections.js';
     site.files[name] = { status: 503, body: 'not now' };
     const page = await open('search.html?q=proxy');
@@ -110,7 +110,7 @@ describe('the documentation', { timeout: 300_000 }, () => {
     await page.close();
   });
 
-  test('can be read on a narrow screen, in light and dark', async () => {
+  test('is legible on a narrow screen, in light and dark', async () => {
     for (const [name, scheme, width] of [
       ['index.html', 'light', 1180],
       ['index.html', 'dark', 1180],
@@ -128,7 +128,7 @@ describe('the documentation', { timeout: 300_000 }, () => {
     }
   });
 
-  test('shows a still picture to people who want no motion', async () => {
+  test('shows a still picture with reduced motion', async () => {
     const page = await open('index.html');
     const shown = () => page.evaluate(() => document.querySelector('picture img').currentSrc);
     assert.match(await shown(), /ghost-text-moving\.png$/);
@@ -139,7 +139,7 @@ describe('the documentation', { timeout: 300_000 }, () => {
     await page.close();
   });
 
-  test('works from a folder on the disk, search included', async () => {
+  test('works from the disk, including the search', async () => {
     const page = await browser.context.newPage();
     await page.goto(`${pathToFileURL(path.join(html, 'search.html'))}?q=telemetry`);
     await page.waitForSelector(FOUND);
@@ -147,7 +147,7 @@ describe('the documentation', { timeout: 300_000 }, () => {
     await page.close();
   });
 
-  test('asks no other host for anything, and for nothing that is not there', () => {
+  test('sends no requests to other hosts or for missing files', () => {
     assert.deepEqual(browser.outside, []);
     const missing = site.missing.filter(address => address !== '/favicon.ico'); // the browser's own request
     assert.deepEqual(missing, []);

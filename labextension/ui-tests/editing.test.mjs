@@ -24,14 +24,14 @@ import {
 
 const FIBONACCI = 'def fibonacci(n):\n    if n < 2:\n        return n\n    return fi';
 
-describe('in JupyterLab', { timeout: 600_000 }, () => {
+describe('editing in JupyterLab', { timeout: 600_000 }, () => {
   let asked;
   let browser;
   let close;
   let lab;
   let page;
 
-  /** Collect the requests for suggestions of a page; those that only prefetch do not count. */
+  /** Collect a page's completion requests, except prefetch requests. */
   function listen(opened) {
     const requests = [];
     opened.on('request', request => {
@@ -50,7 +50,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     writeNotebook(lab, 'editing.ipynb', ['']);
     page = await openFile(browser.context, lab, 'editing.ipynb');
     asked = listen(page);
-    // JupyterLab may set its completer up anew after the kernel has connected, and drop the first answer.
+    // JupyterLab may recreate its completer after the kernel has connected, and drop the first answer.
     for (let tries = 0, isShown = false; tries < 5 && !isShown; tries++) {
       await notebook(['import math\nx = math.']);
       await page.keyboard.press('Alt+\\');
@@ -60,13 +60,13 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
 
   after(() => close?.());
 
-  /** Put the cursor at the end of one of these cells, in the notebook that is open. */
+  /** Put the cursor at the end of one of these cells in the open notebook. */
   async function notebook(cells, active = cells.length - 1) {
     await setCells(page, cells);
     return editCell(page, active);
   }
 
-  /** Close all documents but the notebook. */
+  /** Close all documents except the notebook. */
   async function closeOthers() {
     await page.evaluate(() => {
       const { shell } = window.jupyterapp;
@@ -77,7 +77,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     });
   }
 
-  test('typing brings grey text, Tab takes it, one undo gives it back', async () => {
+  test('typing shows ghost text, Tab accepts it, one undo removes it', async () => {
     const cell = await notebook([RECTANGLE]);
     await page.keyboard.type('.');
     assert.equal(await ghost(page), 'height');
@@ -91,7 +91,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await holds(cell, `${RECTANGLE}.`);
   });
 
-  test('a word and a line of it can be taken', async () => {
+  test('a word and a line can be accepted', async () => {
     const cell = await notebook([FIBONACCI]);
     await page.keyboard.type('b');
     assert.equal(await ghost(page), 'onacci(n-1) + fibonacci(n-2)');
@@ -102,7 +102,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await holds(cell, `${FIBONACCI}bonacci(n-1) + fibonacci(n-2)`);
   });
 
-  test('typing into the grey text asks nothing and keeps the rest', async () => {
+  test('typing along the ghost text keeps the rest without a request', async () => {
     const cell = await notebook([FIBONACCI]);
     await page.keyboard.type('b');
     assert.equal(await ghost(page), 'onacci(n-1) + fibonacci(n-2)');
@@ -114,9 +114,9 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await holds(cell, `${FIBONACCI}bonacci(n-1) + fibonacci(n-2)`);
   });
 
-  test('three characters typed while it streams, then Tab: the exact text', async () => {
+  test('typing three characters during streaming, then Tab, inserts the exact text', async () => {
     const cell = await notebook([`${FIBONACCI}b`]);
-    // Asked for, it streams token by token.
+    // The response to an explicit request streams token by token.
     await page.keyboard.press('Alt+\\');
     await page.waitForSelector(GHOST, { timeout: 30000 });
     await page.keyboard.type('ona');
@@ -127,7 +127,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await holds(cell, `${FIBONACCI}bonacci(n-1) + fibonacci(n-2)`);
   });
 
-  test('grey text is gone, and none comes late, once the cursor has moved', async () => {
+  test('moving the cursor removes the ghost text, and none appears late', async () => {
     await notebook([RECTANGLE]);
     await page.keyboard.type('.');
     await page.keyboard.press('Control+Home');
@@ -140,7 +140,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await gone(page);
   });
 
-  test('an edit that another user makes dismisses it and asks nothing', async () => {
+  test('another user’s edit dismisses the ghost text without a request', async () => {
     await notebook([RECTANGLE]);
     await page.keyboard.type('.');
     assert.equal(await ghost(page), 'height');
@@ -153,7 +153,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     assert.equal(asked.length, before);
   });
 
-  test('after Enter a body is offered on the empty line', async () => {
+  test('Enter after a colon shows a body on the empty line', async () => {
     const cell = await notebook(['def is_even(n):\n    return n % 2 == 0', 'def is_odd(n):']);
     await page.keyboard.press('Enter');
     const body = await ghost(page);
@@ -162,7 +162,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await holds(cell, `def is_odd(n):\n    ${body}`);
   });
 
-  test('a bracket the editor closed is not closed twice', async () => {
+  test('a bracket that the editor closed is not closed twice', async () => {
     const cell = await notebook(['values = [3, 1, 2]\nsmallest = min']);
     await page.keyboard.type('(');
     await page.keyboard.press('Alt+\\');
@@ -171,7 +171,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await holds(cell, 'values = [3, 1, 2]\nsmallest = min(values)');
   });
 
-  test('further suggestions are offered when asked for', async () => {
+  test('an explicit request shows alternatives', async () => {
     await notebook(['import numpy as np\nx = np.']);
     await page.keyboard.press('Alt+\\');
     const first = await ghost(page);
@@ -185,19 +185,19 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     assert.notEqual(await ghost(page), first);
   });
 
-  test('while the completion popup is open it owns Tab', async () => {
+  test('Tab belongs to the completion popup while it is open', async () => {
     const cell = await notebook(['import collections\ncollections.Orde']);
     const whole = 'import collections\ncollections.OrderedDict';
     const popup = page.locator('.jp-Completer:visible');
     const isWhole = async () => (await textOf(cell)) === whole;
-    // The kernel's completer may take its time to wake.
+    // The kernel's completer may be slow at first.
     for (let tries = 0; tries < 5 && !(await isWhole()) && !(await popup.count()); tries++) {
       await page.keyboard.press('Tab');
       for (let waits = 0; waits < 50 && !(await isWhole()) && !(await popup.count()); waits++) {
         await page.waitForTimeout(100);
       }
     }
-    // One candidate is inserted at once; of several, Tab takes the one the popup shows.
+    // A single candidate is inserted at once; otherwise Tab inserts the selected one.
     if (!(await isWhole())) {
       assert.equal(await page.locator(GHOST).count(), 0);
       await page.keyboard.press('Tab');
@@ -205,7 +205,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await holds(cell, whole);
   });
 
-  test('text that an input method composes and read-only cells ask nothing', async () => {
+  test('input method composition and read-only cells send no request', async () => {
     await notebook([RECTANGLE, { cell_type: 'code', source: 'z = 3', metadata: { editable: false } }]);
     const before = asked.length;
     await page.keyboard.press('Alt+\\');
@@ -220,7 +220,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     assert.ok(asked.length > before);
   });
 
-  test('another open document is drawn from where it has names in common', async () => {
+  test('another open document with common names is used', async () => {
     const helpers =
       'def weigh_the_cargo(manifest, tare_in_kilograms):\n    return sum(manifest) - tare_in_kilograms\n';
     writeFileSync(path.join(lab.work, 'helpers.py'), helpers);
@@ -231,13 +231,13 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     const before = asked.length;
     await editCell(page, 1);
     await page.keyboard.type('argo([1], ta');
-    // Only the other document says what the second parameter is.
+    // Only the other document contains the second parameter.
     assert.match(await ghost(page), /^re_in_kilograms/);
-    assert.deepEqual(asked[before].extra, [{ path: 'helpers.py', language: 'python', source: helpers }]);
+    assert.deepEqual(asked[before].documents, [{ path: 'helpers.py', language: 'python', source: helpers }]);
     await closeOthers();
   });
 
-  test('the file editor has it too, Escape dismisses it, and files with credentials have none', async () => {
+  test('the file editor shows ghost text, but not in files with credentials', async () => {
     await setCells(page, ['']);
     writeFileSync(path.join(lab.work, 'rectangle.py'), RECTANGLE);
     writeFileSync(path.join(lab.work, 'secrets.py'), RECTANGLE);
@@ -265,7 +265,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await closeOthers();
   });
 
-  test('the console has it', async () => {
+  test('the console shows ghost text', async () => {
     await setCells(page, ['']);
     await page.evaluate(() =>
       window.jupyterapp.commands.execute('console:create', {
@@ -281,15 +281,15 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await closeOthers();
   });
 
-  test('a column of a live frame is offered, one that is not there is not', async () => {
+  test('a column of a live DataFrame is suggested, a missing one is not', async () => {
     await notebook([
       // Only the kernel knows the column's name.
       "import pandas as pd\nsales = pd.DataFrame({'region': ['north'], 'xela'[::-1] + 'qz': [1.5]})",
       'total = sales['
     ]);
     await runFirstCell(page);
-    // The first request makes the kernel known, which is asked as soon as it is idle. Each try has another
-    // text: answers are remembered.
+    // The first request makes the server query the kernel once it is idle. Each try has another text,
+    // because answers are cached.
     let shown = '';
     const end = Date.now() + 120_000;
     for (let tries = 0; !/^exqz/.test(shown) && Date.now() < end; tries++) {
@@ -303,7 +303,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await screenshot(page, 'column');
   });
 
-  test('the magic in a notebook asks the server that started its kernel', async () => {
+  test('the magic uses the server that started its kernel', async () => {
     await notebook([
       '%load_ext jupyter_turbopilot',
       '%%complete\ndef is_even(n):\n    return n % 2 == 0\n\ndef is_odd(n):\n    return'
@@ -317,7 +317,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await screenshot(page, 'magic');
   });
 
-  test('functions that call one another grow below the cell, and the next cell holds them, not run', async () => {
+  test('a function and its helpers appear below the cell and are inserted into the next one, not run', async () => {
     await notebook([
       '%%complete --helpers\ndef sum_of_primes(n):\n    """Return the sum of all primes below n.\n\n' +
         '    >>> sum_of_primes(10)\n    17\n    """'
@@ -335,7 +335,7 @@ describe('in JupyterLab', { timeout: 600_000 }, () => {
     await page.close();
   });
 
-  test('beside another provider there is one grey text', async () => {
+  test('only one ghost text is shown with another provider', async () => {
     const history = {
       enabled: true,
       autoFillInMiddle: true,

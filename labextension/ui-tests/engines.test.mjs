@@ -16,10 +16,10 @@ import {
   writeNotebook
 } from './lab.mjs';
 
-/** Seconds until grey text has to be back: a load of the model and a suggestion. */
+/** Seconds until ghost text must return: the time to load the model and for a suggestion. */
 const SOON = 20_000;
 
-/** The process that computes for a server. */
+/** The engine process of a server. */
 function childOf(parent) {
   for (const pid of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
     try {
@@ -35,7 +35,7 @@ function childOf(parent) {
   return null;
 }
 
-describe('with the model in a child process', { timeout: 300_000 }, () => {
+describe('a model in a child process', { timeout: 300_000 }, () => {
   let browser;
   let close;
   let lab;
@@ -46,7 +46,7 @@ describe('with the model in a child process', { timeout: 300_000 }, () => {
 
   after(() => close?.());
 
-  test('that process is killed while somebody types, and the next keys have grey text again', async () => {
+  test('ghost text returns after the process is killed while the user types', async () => {
     writeNotebook(lab, 'killed.ipynb', [RECTANGLE]);
     const page = await openFile(browser.context, lab, 'killed.ipynb');
     await editCell(page, 0);
@@ -58,7 +58,7 @@ describe('with the model in a child process', { timeout: 300_000 }, () => {
     await page.keyboard.type('w', { delay: 60 });
     await page.waitForTimeout(300);
     await screenshot(page, 'engine-killed');
-    // Not what was suggested before: the page would remember that.
+    // Not an earlier text: the page would show its cached suggestion.
     const typed = async () => {
       await page.keyboard.press('Backspace');
       await page.keyboard.type('w', { delay: 60 });
@@ -78,7 +78,7 @@ describe('with the model in a child process', { timeout: 300_000 }, () => {
   });
 });
 
-describe('with the model on a server elsewhere', { timeout: 300_000 }, () => {
+describe('a model on a remote server', { timeout: 300_000 }, () => {
   let browser;
   let close;
   let elsewhere;
@@ -89,7 +89,7 @@ describe('with the model on a server elsewhere', { timeout: 300_000 }, () => {
     port = await freePort();
     const serve = ['turbopilot', 'serve', '--no-api-key', `--port=${port}`];
     elsewhere = spawn(process.env.JUPYTER ?? 'jupyter', serve, { stdio: 'ignore' });
-    // Until it has loaded its model, a lab says that its engine has failed.
+    // Until the remote server has loaded its model, the lab reports a failed engine.
     const answers = () =>
       fetch(`http://127.0.0.1:${port}/health`).then(
         ({ ok }) => ok,
@@ -107,7 +107,7 @@ describe('with the model on a server elsewhere', { timeout: 300_000 }, () => {
     await close?.();
   });
 
-  test('grey text comes from there, and the status item says where code goes', async () => {
+  test('ghost text comes from the remote server, which the status item names', async () => {
     writeNotebook(lab, 'elsewhere.ipynb', [RECTANGLE]);
     const page = await openFile(browser.context, lab, 'elsewhere.ipynb');
     await editCell(page, 0);
@@ -120,14 +120,14 @@ describe('with the model on a server elsewhere', { timeout: 300_000 }, () => {
     await status.click();
     await page.getByText('Models…').first().click();
     const panel = page.locator('.jp-Turbopilot-models');
-    await panel.getByText(`The model runs at 127.0.0.1:${port}`).waitFor();
+    await panel.getByText(`The model runs on 127.0.0.1:${port}`).waitFor();
     assert.equal(await panel.locator('form').isVisible(), false);
     await screenshot(page, 'engine-elsewhere-models');
     await page.locator('.lm-TabBar-tab', { hasText: 'elsewhere.ipynb' }).first().click();
     await editCell(page, 0);
     elsewhere.kill('SIGKILL');
     await page.keyboard.type('x', { delay: 60 });
-    // First the request's own error, then what the server says of it.
+    // First the error of the request, then that of the health check.
     await page.waitForFunction(
       () => document.querySelector('.jp-Turbopilot-status').title.includes('Trying again in'),
       null,

@@ -1,4 +1,4 @@
-/** What a person sees of it and can reach without a mouse: menus, notices, counters, Escape, the panel. */
+/** The user interface with and without a mouse: menus, notifications, counters, Escape, the panel. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -18,7 +18,7 @@ import {
 const SAID = 'sum([1, 2])';
 const CELLS = ['a = ', { cell_type: 'raw', source: 'hello' }, 'x = 1\ny = 2'];
 
-describe('the face of it', { timeout: 300_000 }, () => {
+describe('the user interface', { timeout: 300_000 }, () => {
   let browser;
   let close;
   let lab;
@@ -30,7 +30,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
   const editing = () => page.locator('.jp-Notebook.jp-mod-editMode').count();
   let lines = 0;
 
-  /** Put a text into the first cell that nothing was suggested for yet. */
+  /** Put a text without a cached suggestion into the first cell. */
   async function fresh() {
     await editCell(page, 0);
     await page.keyboard.press('Control+a');
@@ -57,7 +57,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
 
   after(() => close?.());
 
-  test('one Escape dismisses, the next leaves the cell', async () => {
+  test('the first Escape dismisses the ghost text, the second leaves the cell', async () => {
     await fresh();
     await ghost(page);
     await page.keyboard.press('Escape');
@@ -67,7 +67,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.waitForFunction(() => !document.querySelector('.jp-Notebook.jp-mod-editMode'));
   });
 
-  test('where the grey text has gone by itself, one Escape leaves the cell', async () => {
+  test('one Escape leaves the cell after the ghost text disappeared by itself', async () => {
     await fresh();
     await ghost(page);
     await page.route('**/turbopilot/complete*', () => undefined);
@@ -97,7 +97,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     assert.deepEqual(errors, []);
   });
 
-  test('Shift Tab removes the ghost text and accepts nothing of it', async () => {
+  test('Shift Tab removes the ghost text and accepts nothing', async () => {
     const cell = await editCell(page, 2);
     await page.keyboard.press('Control+a');
     await page.keyboard.insertText(`x = 1\nc_${++lines}`);
@@ -108,7 +108,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     assert.match(await textOf(cell), /^x = 1\nc_\d+ = $/);
   });
 
-  test('who asks in vain is told why', async () => {
+  test('an explicit request without a suggestion shows the reason', async () => {
     await editCell(page, 1);
     await page.keyboard.press('Alt+\\');
     await toast('disabled for this language').waitFor();
@@ -123,12 +123,12 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.keyboard.press('Control+a');
     await page.keyboard.press('Alt+\\');
     await toast('while text is selected').waitFor();
-    await run('turbopilot:snooze');
+    await run('turbopilot:pause');
     await page.keyboard.press('Control+End');
     await page.keyboard.press('Alt+\\');
     await toast('paused in this document').waitFor();
     assert.equal(await label(), 'Turbopilot: paused');
-    await run('turbopilot:snooze');
+    await run('turbopilot:pause');
     await run('turbopilot:toggle');
     await page.waitForFunction(() =>
       document.querySelector('.jp-Turbopilot-status').textContent.includes('off')
@@ -143,7 +143,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     );
   });
 
-  test('the shortcut switches suggestions off and on from inside a cell, whose text it leaves alone', async () => {
+  test('the shortcut toggles suggestions in a cell without changing its text', async () => {
     const cell = await editCell(page, 2);
     const text = await textOf(cell);
     await page.keyboard.press('Control+Home');
@@ -156,7 +156,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.keyboard.press('Control+z');
   });
 
-  test('alternatives are counted and announced, and come neither after Escape nor after the cursor has moved', async () => {
+  test('alternatives are numbered and announced, but not after Escape or a cursor movement', async () => {
     let hold = null;
     await page.route('**/turbopilot/complete*', async route => {
       if (route.request().postDataJSON().n === 1) {
@@ -199,7 +199,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.unroute('**/turbopilot/complete*');
   });
 
-  test('the menus show what is switched on, in the light and in the dark', async () => {
+  test('the menus show the enabled entries, in light and dark', async () => {
     await page.locator('.jp-Turbopilot-status').click();
     await page.locator('.lm-Menu .lm-mod-toggled:has(svg)', { hasText: 'Enable Suggestions' }).waitFor();
     await screenshot(page, 'status-menu');
@@ -222,12 +222,12 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.keyboard.press('Escape');
   });
 
-  test('the menu of the status item gives the focus back', async () => {
+  test('the menu of the status item restores the focus', async () => {
     await editCell(page, 2);
     await page.locator('.jp-Turbopilot-status').click();
     await page.locator('.lm-Menu-itemLabel', { hasText: 'Pause' }).click();
     assert.equal(await editing(), 1);
-    await run('turbopilot:snooze');
+    await run('turbopilot:pause');
     await page.locator('.jp-Turbopilot-status').focus();
     await page.keyboard.press('Enter');
     await page.locator('.lm-Menu-itemLabel', { hasText: 'Pause' }).waitFor();
@@ -235,7 +235,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     assert.equal(await page.locator('.jp-Turbopilot-status:focus').count(), 1);
   });
 
-  test('in a narrow window the status stays, and pushes nothing out', async () => {
+  test('the status stays visible in a narrow window and displaces nothing', async () => {
     await fresh();
     await ghost(page);
     await page.waitForFunction(() =>
@@ -255,7 +255,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.setViewportSize({ width: 1180, height: 760 });
   });
 
-  test('what becomes of suggestions is reported in numbers, counted in the menu, and forgotten on demand', async () => {
+  test('outcomes are reported in numbers, counted in the menu and reset on request', async () => {
     await lab.delete('turbopilot/feedback');
     writeNotebook(lab, 'learning.ipynb', ['a =', 'b =', 'c =', 'd =']);
     const other = await openFile(browser.context, lab, 'learning.ipynb');
@@ -285,7 +285,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     const line = words => other.locator('.lm-Menu-itemLabel', { hasText: words });
     const openLine = async words => {
       await other.locator('.jp-Turbopilot-status').click();
-      // The menu is open when the server is asked next.
+      // The menu is open during the next health check.
       await line(words).waitFor({ timeout: 10000 });
     };
     const cell = await see(0);
@@ -302,8 +302,8 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await gone(other);
     await chars('dismissed');
     const shown = new Set(sent.filter(({ event }) => event === 'shown').map(one => one.id)).size;
-    const counted = { shown, taken: 1 };
-    for (let tries = 0; tries < 50 && (await week()).taken < counted.taken; tries++) {
+    const counted = { shown, accepted: 1 };
+    for (let tries = 0; tries < 50 && (await week()).accepted < counted.accepted; tries++) {
       await other.waitForTimeout(100); // the last of it may be on its way
     }
     assert.deepEqual(await week(), counted);
@@ -312,30 +312,30 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await other.keyboard.press('Escape');
 
     const dialog = other.locator('.jp-Dialog');
-    const { taken } = counted;
+    const { accepted } = counted;
     const open = async () => {
       await openLine('Acceptance Statistics…');
       await line('Acceptance Statistics…').click();
-      await dialog.getByText(`You accepted ${taken} of ${shown} suggestions this week.`).waitFor();
+      await dialog.getByText(`You accepted ${accepted} of ${shown} suggestions this week.`).waitFor();
     };
     await open();
     await screenshot(other, 'learned-dialog');
     await other.keyboard.press('Enter');
     await dialog.waitFor({ state: 'detached' });
-    assert.equal((await week()).taken, taken, 'Enter resets nothing');
+    assert.equal((await week()).accepted, accepted, 'Enter resets nothing');
     await open();
     await dialog.getByRole('button', { name: 'Reset Learning' }).click();
     await other
       .locator('.Toastify__toast', { hasText: 'has reset its learned thresholds' })
       .first()
       .waitFor();
-    assert.deepEqual(await week(), { shown: 0, taken: 0 });
+    assert.deepEqual(await week(), { shown: 0, accepted: 0 });
     await openLine('Acceptance Statistics…');
     await line('Acceptance Statistics…').click();
     await dialog.getByText('No suggestions were shown this week.').waitFor();
     await other.keyboard.press('Escape');
 
-    // A page that is closed says what is left.
+    // A closing page reports the retained text.
     const retained = async () => {
       const metrics = await lab.text('turbopilot/metrics');
       return Number(/turbopilot_suggestions_total\{event="retained"\} ([\d.]+)/.exec(metrics)[1]);
@@ -355,7 +355,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.bringToFront();
   });
 
-  test('the panel follows other tabs, and a download that failed stays marked', async () => {
+  test('the panel follows other tabs and keeps a failed download marked', async () => {
     const model = {
       name: 'one',
       spec: 'one',
@@ -367,7 +367,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
       pulling: false,
       progress: null,
       mirror: false,
-      counted: true,
+      exact_size: true,
       fim: 'qwen',
       checkpoint: ''
     };
@@ -380,7 +380,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     const row = page.locator('.jp-Turbopilot-models tr[data-model="one"]');
     await row.getByRole('button', { name: 'Download' }).waitFor();
     for (const [body, words] of [
-      ['{"phase":"fetching","received":1,"total":2}\n', 'connection was closed'],
+      ['{"phase":"downloading","received":1,"total":2}\n', 'connection was closed'],
       ['<html>Sign in</html>\n', 'Unexpected response'],
       ['{"phase":"failed","done":true,"error":{"code":"x","message":"No space."}}\n', 'No space.']
     ]) {
@@ -391,15 +391,15 @@ describe('the face of it', { timeout: 300_000 }, () => {
       await page.unroute('**/turbopilot/models/pull*');
     }
     await screenshot(page, 'download-failed');
-    // Another tab fetches it and loses the connection for a while. The panel asks again by itself, or when it is shown.
+    // Another tab downloads it and loses the connection for a while. The panel refreshes by itself or when it is shown.
     const showAgain = async () => {
       for (const title of ['face.ipynb', 'Models']) {
         await page.locator('.lm-TabBar-tab', { hasText: title }).first().click();
       }
     };
-    known = { ...model, pulling: true, progress: { phase: 'fetching', received: 1, total: 2 } };
+    known = { ...model, pulling: true, progress: { phase: 'downloading', received: 1, total: 2 } };
     await row.locator('progress').waitFor({ timeout: 10000 });
-    // A row that changes keeps the focus: on the same button, or on the row where that is gone.
+    // A changed row keeps the focus: on the same button, or on the row without that button.
     await row.getByRole('button', { name: 'Stop' }).focus();
     known = { ...known, progress: { phase: 'verifying' } };
     await row.getByText('Verifying the checksum').waitFor({ timeout: 10000 });
@@ -410,7 +410,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     known = { ...model, failed: 'The disk is full.' };
     await showAgain();
     await row.locator('.jp-mod-error', { hasText: 'The disk is full.' }).waitFor({ timeout: 10000 });
-    // What is chosen and has not been fetched, or is gone, can be fetched.
+    // A selected model without a file can be downloaded.
     known = { ...model, selected: true };
     await showAgain();
     await row.getByRole('button', { name: 'Download' }).waitFor({ timeout: 10000 });
@@ -419,21 +419,21 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await showAgain();
     await row.getByRole('button', { name: 'Use' }).waitFor({ timeout: 10000 });
     assert.equal(await page.locator('.jp-Turbopilot-said').innerText(), '');
-    // In the light theme, too, the buttons of the model in use differ from its row.
-    known = { ...model, stored: true, selected: true, tuned: true, adapters: [{ name: 'x', ours: true }] };
+    // The buttons of the model in use also differ from its row in the light theme.
+    known = { ...model, stored: true, selected: true, tuned: true, adapters: [{ name: 'x', bundled: true }] };
     await showAgain();
     const tune = row.getByRole('button', { name: 'Disable notebook adapter' });
     await tune.waitFor({ timeout: 10000 });
     const colour = element => window.getComputedStyle(element).backgroundColor;
     assert.notEqual(await tune.evaluate(colour), await row.evaluate(colour));
     await screenshot(page, 'models-panel');
-    // There is nothing to complete in the panel.
+    // The panel has no text to complete.
     await run('turbopilot:invoke');
     await toast('Place the cursor in a cell').waitFor();
     await page.close();
   });
 
-  test('Notebook 7 has grey text, the menu and the panel', async () => {
+  test('Notebook 7 has ghost text, the menu and the panel', async () => {
     page = await browser.context.newPage();
     await page.goto(`${lab.url}/notebooks/face.ipynb?token=${lab.token}`);
     await editCell(page, 0);

@@ -1,4 +1,4 @@
-/** Ways in which the server can fail, and that grey text comes back by itself once it no longer does. */
+/** Failures of the server, after which ghost text returns by itself. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -7,7 +7,7 @@ import { startProxy } from './proxy.mjs';
 
 const KEYS = '1, 1, 1, ';
 const SAYS = '2, 3';
-/** Seconds until grey text has to be back. */
+/** Seconds until ghost text must return. */
 const SOON = 9000;
 
 const complete = request => request.url.startsWith('/turbopilot/complete');
@@ -20,7 +20,7 @@ const body = (text, type) => (_, response) => response.writeHead(200, { 'Content
 const html = '<!doctype html><title>Sign in</title>';
 const frame = JSON.stringify({ id: 'a', text: '', done: false });
 
-// Answers in place of the server's, and their routes. The unit tests of the HTTP client have the others.
+// Unexpected responses and their routes. The unit tests of the HTTP client cover the others.
 const FAULTS = {
   401: [ours, status(401)],
   '404 for all of it': [ours, status(404)],
@@ -38,7 +38,7 @@ const FAULTS = {
   'garbage in lines': [complete, body('\u0000\u0001[}\n\n7\nnull\n', 'application/x-ndjson')]
 };
 
-describe('when the server fails', { timeout: 300_000 }, () => {
+describe('failures of the server', { timeout: 300_000 }, () => {
   let browser;
   let cell;
   let close;
@@ -53,7 +53,7 @@ describe('when the server fails', { timeout: 300_000 }, () => {
 
   let lines = 0;
 
-  /** A line to type on that nothing was suggested for yet. */
+  /** A line without a cached suggestion. */
   async function fresh() {
     const head = `values_${++lines} = `;
     await page.keyboard.press('Control+a');
@@ -88,7 +88,7 @@ describe('when the server fails', { timeout: 300_000 }, () => {
   });
 
   for (const [name, [where, answer]] of Object.entries(FAULTS)) {
-    test(`${name}: typing goes on, nobody is asked at each key, and it comes back`, async () => {
+    test(`${name}: typing continues, requests are limited, and ghost text returns`, async () => {
       const head = await fresh();
       proxy.fault = (request, response) => where(request) && (answer(request, response), true);
       await page.keyboard.type(KEYS.slice(0, 3), { delay: 90 });
@@ -101,7 +101,7 @@ describe('when the server fails', { timeout: 300_000 }, () => {
       await page.keyboard.type(KEYS, { delay: 60 });
       assert.equal(await textOf(cell), head + KEYS.slice(0, 3) + KEYS);
       assert.equal(await page.locator(GHOST).count(), 0);
-      // A browser may send a request again whose connection was cut.
+      // A browser may repeat a request after a closed connection.
       assert.ok(asks() - before <= 5, `${asks() - before} requests for ${KEYS.length} keys`);
       assert.ok((await toasts()) <= 1, await page.locator('.Toastify').innerText());
       assert.match(await label(), /not available/);
@@ -113,7 +113,7 @@ describe('when the server fails', { timeout: 300_000 }, () => {
     });
   }
 
-  test('a server that hangs is said to, and work goes on when it does', async () => {
+  test('a hanging server is reported and used again when it responds', async () => {
     const head = await fresh();
     proxy.fault = request => ours(request);
     await page.keyboard.type(KEYS, { delay: 90 });
@@ -130,7 +130,7 @@ describe('when the server fails', { timeout: 300_000 }, () => {
     await back(15000);
   });
 
-  test('asked for with a key, it says why there is nothing', async () => {
+  test('an explicit request shows the error', async () => {
     await fresh();
     proxy.fault = (request, response) => ours(request) && (status(500)(request, response), true);
     await page.keyboard.press('Alt+\\');
@@ -138,7 +138,7 @@ describe('when the server fails', { timeout: 300_000 }, () => {
       .locator('.Toastify__toast', { hasText: 'The server returned an error (500' })
       .first()
       .waitFor();
-    // It is said once, whether the warning or the answer comes first.
+    // One notification is shown, whether the warning or the reply comes first.
     await page.locator('.Toastify__toast--warning').waitFor();
     assert.equal(await toasts(), 1);
     const before = checks();
@@ -153,10 +153,10 @@ describe('when the server fails', { timeout: 300_000 }, () => {
     await page.waitForSelector(GHOST, { timeout: SOON });
   });
 
-  test('a server that was killed is said to be gone, and grey text is back once it is started again', async () => {
+  test('a killed server is reported, and ghost text returns after its restart', async () => {
     await fresh();
     await lab.kill();
-    // Nobody types: the state is noticed all the same.
+    // The state is detected without typing.
     await page.waitForFunction(
       () => document.querySelector('.jp-Turbopilot-status').textContent.includes('not available'),
       null,
@@ -168,7 +168,7 @@ describe('when the server fails', { timeout: 300_000 }, () => {
       null,
       { timeout: 20000 }
     );
-    // JupyterLab has told of the lost connection in dialogs, and taken the focus.
+    // JupyterLab's dialogs about the lost connection have taken the focus.
     for (let tries = 0; tries < 20 && (await page.locator('.jp-Dialog').count()); tries++) {
       await page.keyboard.press('Escape');
       await page.waitForTimeout(200);

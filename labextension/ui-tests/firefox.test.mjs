@@ -1,4 +1,4 @@
-/** The static page and a JupyterLite site in Firefox, where it is installed. */
+/** The static page and a JupyterLite site in Firefox, if it is installed. */
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -10,13 +10,13 @@ import { BEGUN, buildPage, modelIn, openLite, REST, serveSite, typeBegun } from 
 const FIREFOX = [process.env.FIREFOX_BIN, '/usr/bin/firefox', '/usr/bin/firefox-esr'].find(
   candidate => candidate && existsSync(candidate)
 );
-// The channel has Firefox driven as it is, by WebDriver BiDi.
+// This channel drives the installed Firefox with WebDriver BiDi.
 const launch = () => firefox.launch({ channel: 'moz-firefox', executablePath: FIREFOX });
 const skip = FIREFOX
   ? await isTooOld()
   : 'Firefox is not installed (on Debian: sudo apt-get install firefox-esr)';
 
-/** Say why this Firefox cannot be driven, if that is so. */
+/** Return why this Firefox cannot be driven, or false. */
 async function isTooOld() {
   try {
     await (await launch()).close();
@@ -35,11 +35,11 @@ async function openFirefox() {
   return { context, close: () => browser.close() };
 }
 
-describe('in Firefox', { timeout: 120_000, skip }, () => {
+describe('Firefox', { timeout: 120_000, skip }, () => {
   const close = [];
   after(() => Promise.all(close.reverse().map(end => end())));
 
-  test('the static page has grey text that Tab takes', async () => {
+  test('the static page shows ghost text that Tab accepts', async () => {
     const { folder, remove } = buildPage();
     close.push(remove);
     const site = await serveSite(folder, { files: modelIn('') });
@@ -58,7 +58,7 @@ describe('in Firefox', { timeout: 120_000, skip }, () => {
     assert.match(await page.locator('.cm-content').innerText(), /return width \* height$/);
   });
 
-  test('a notebook in JupyterLite has grey text that Tab takes', async () => {
+  test('a notebook in JupyterLite shows ghost text that Tab accepts', async () => {
     const lite = await openLite({}, openFirefox);
     close.push(lite.close);
     const page = await lite.open(await lite.serve());

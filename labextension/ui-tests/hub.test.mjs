@@ -1,4 +1,4 @@
-/** Two people of a real JupyterHub with one model, in real browsers. */
+/** Two users of a real JupyterHub with one model, in real browsers. */
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -21,11 +21,11 @@ import {
   writeNotebook
 } from './lab.mjs';
 
-/** Seconds until grey text has to be back: the service starts, and everybody's server finds it. */
+/** Seconds until ghost text must return: the service starts, and both servers connect to it. */
 const SOON = 40_000;
 const PEOPLE = ['ada', 'bob'];
 
-/** Start a hub with the service and two people's servers; `say` stops or starts the service. */
+/** Start a hub with the service and two users' servers; `say` stops or starts the service. */
 async function startHub() {
   const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-hub-'));
   const share = path.join(home, 'share');
@@ -75,7 +75,7 @@ async function startHub() {
   return { url, service, home: path.join(home, 'hub', 'home'), say, stop };
 }
 
-/** Somebody who has logged in, with a notebook open in their own server. */
+/** A logged-in user with an open notebook on their own server. */
 async function arrive(hub, name) {
   const browser = await openBrowser();
   const page = await browser.context.newPage();
@@ -92,7 +92,7 @@ async function arrive(hub, name) {
   return { name, page: typing, cell, close: browser.close };
 }
 
-describe('two people of a JupyterHub with one model', { timeout: 300_000 }, () => {
+describe('two users of a JupyterHub with one model', { timeout: 300_000 }, () => {
   let hub;
   let people = [];
 
@@ -106,7 +106,7 @@ describe('two people of a JupyterHub with one model', { timeout: 300_000 }, () =
     await hub?.stop();
   });
 
-  test('who type at once both have grey text, and see where their code goes', async () => {
+  test('both get ghost text and see the host that their code is sent to', async () => {
     const shown = await Promise.all(
       people.map(async ({ name, page }) => {
         await page.keyboard.type('.');
@@ -121,7 +121,7 @@ describe('two people of a JupyterHub with one model', { timeout: 300_000 }, () =
     assert.deepEqual(shown, ['height', 'height']);
   });
 
-  test('who type while the service is stopped are told quietly, and again have grey text when it is back', async () => {
+  test('a stopped service is reported once, and ghost text returns with it', async () => {
     await hub.say('stop');
     await Promise.all(
       people.map(async ({ name, page, cell }) => {
@@ -135,7 +135,7 @@ describe('two people of a JupyterHub with one model', { timeout: 300_000 }, () =
         await page.keyboard.type('yz', { delay: 60 });
         assert.match(await textOf(cell), /self\.xyz$/);
         assert.equal(await page.locator('.jp-Dialog').count(), 0);
-        // A notice that another replaces slides out first.
+        // A replaced notification slides out first.
         await page.waitForFunction(() => document.querySelectorAll('.Toastify__toast').length <= 1);
         assert.ok(await status.isVisible());
         await screenshot(page, `hub-${name}-stopped`);
@@ -161,7 +161,7 @@ describe('two people of a JupyterHub with one model', { timeout: 300_000 }, () =
       })
     );
     for (const text of shown) {
-      // The service may be back before the next key.
+      // The service may be back before the next keystroke.
       assert.match(text, /^(height|idth)/);
     }
   });

@@ -1,4 +1,4 @@
-/** The import that a suggestion needs is added with it, in a notebook whose kernel knows where the module is. */
+/** A suggestion adds its import, in a notebook whose kernel finds the module. */
 
 import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
@@ -22,7 +22,7 @@ const NAME = 'imports.ipynb';
 const LINE = 'import seaborn as sns';
 const TABLE = 'table = [[1, 2], [3, 4]]';
 
-describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
+describe('imports of a suggestion', { timeout: 300_000 }, () => {
   let close;
   let lab;
   let browser;
@@ -33,7 +33,7 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
       says: 'sns.heatmap(table)',
       settings: { 'jupyter-turbopilot:plugin': { announce: true } }
     }));
-    // Where the notebook's kernel finds it, and the server does not.
+    // The notebook's kernel finds this module, the server does not.
     writeFileSync(path.join(lab.work, 'seaborn.py'), '');
     writeNotebook(lab, NAME, ['']);
     page = await openFile(browser.context, lab, NAME);
@@ -42,7 +42,7 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
 
   after(() => close?.());
 
-  /** Wait until the server knows what the notebook's kernel can import. */
+  /** Wait until the server knows which modules the notebook's kernel can import. */
   async function knowsKernel() {
     for (let tries = 0; tries < 100; tries++) {
       const session = (await lab.get('api/sessions')).find(({ path }) => path === NAME);
@@ -78,7 +78,7 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
       .locator('.cm-line:has(.jp-GhostText)')
       .evaluate(node => window.getComputedStyle(node, '::after').content);
 
-  test('brings it to what was typed by hand, in a kernel in which nothing has run', async () => {
+  test('are added to typed text, in a kernel without executions', async () => {
     const cell = await typed([`${TABLE}\naxes =`], ' sns.');
     assert.equal(await ghost(page), 'heatmap(table)');
     assert.equal(await noteIn(), `"adds ${LINE}"`);
@@ -88,7 +88,7 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
     await holds(cell, `${TABLE}\naxes = sns.`);
   });
 
-  test('can be read in every theme, and so can its note', async () => {
+  test('are legible in every theme, as is their note', async () => {
     await typed([`${TABLE}\naxes =`], ' ');
     for (const theme of ['JupyterLab Dark', 'JupyterLab Dark High Contrast', 'JupyterLab Light']) {
       await page.evaluate(
@@ -101,14 +101,14 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
       await screenshot(page, `import-note-${theme.replaceAll(' ', '-').toLowerCase()}`);
       const text = await contrastOf(page.locator('.jp-GhostText').first());
       const note = await contrastOf(page.locator('.cm-line:has(.jp-GhostText)'), '::after');
-      const said = `${theme}: grey text ${text.toFixed(2)}, note ${note.toFixed(2)}`;
+      const said = `${theme}: ghost text ${text.toFixed(2)}, note ${note.toFixed(2)}`;
       assert.ok(text >= 4.5 && note >= 4.5, said); // what WCAG AA asks of text
-      // It is still told from what is written there.
+      // It remains distinguishable from the code.
       assert.ok(text <= 7, said);
     }
   });
 
-  test('brings it with the part that uses the name, and goes on behind', async () => {
+  test('are added with the part that uses the name, and the suggestion continues', async () => {
     const cell = await typed([TABLE, 'axes ='], ' ');
     assert.equal(await ghost(page), 'sns.heatmap(table)');
     await page.keyboard.press('Control+ArrowRight');
@@ -125,7 +125,7 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
     await holds(cell, 'axes = ');
   });
 
-  test('says which import comes with it; one undo takes both back', async () => {
+  test('are shown in a note; one undo removes both', async () => {
     await setCells(page, [TABLE]);
     await runFirstCell(page);
     await knowsKernel();

@@ -1,4 +1,4 @@
-/** JupyterLab with a server: it loads nothing of the page's own engine unless that is wanted, which asks real kernels. */
+/** JupyterLab with a server: it loads the browser engine only on request; that engine queries real kernels. */
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { editCell, ghost, openFile, openLab, ROOT, screenshot, writeNotebook } f
 import { modelIn, REST, typeBegun } from './site.mjs';
 
 const BUILT = path.join(ROOT, 'jupyter_turbopilot', 'labextension', 'static');
-/** What only the page's own engine needs: the model, its list, and scripts that can start it. */
+/** The files that only the browser engine needs: the model, its list, and scripts that start it. */
 const LOCAL = readdirSync(BUILT).filter(
   name =>
     /\.(wasm|gguf)$|^models\.json$/.test(name) ||
@@ -16,7 +16,7 @@ const LOCAL = readdirSync(BUILT).filter(
       /turbopilotModels|WebAssembly/.test(readFileSync(path.join(BUILT, name), 'utf8')))
 );
 
-/** Note what of ours a page asks for, and have the tests' model there. */
+/** Collect a page's requests for the extension's files, and serve the test model. */
 async function watch(context) {
   const asked = [];
   const files = modelIn('');
@@ -33,7 +33,7 @@ async function clear(page) {
   await page.keyboard.press('Delete');
 }
 
-/** Run code in a cell of its own, the last one; return what it printed. */
+/** Run code in a new last cell; return its output. */
 async function run(page, code) {
   const cells = page.locator('.jp-Notebook .jp-Cell');
   const index = (await cells.count()) - 1;
@@ -44,7 +44,7 @@ async function run(page, code) {
   return (await cell.locator('.jp-OutputArea-output').allInnerTexts()).join('');
 }
 
-describe('JupyterLab whose server completes', { timeout: 180_000 }, () => {
+describe('JupyterLab with the server extension', { timeout: 180_000 }, () => {
   let asked;
   let browser;
   let close;
@@ -62,7 +62,7 @@ describe('JupyterLab whose server completes', { timeout: 180_000 }, () => {
 
   const local = () => LOCAL.filter(name => asked.includes(name));
 
-  /** Type in the last cell until the grey text begins so: facts come a moment after an execution. */
+  /** Type in the last cell until the ghost text begins so: the kernel context arrives shortly after an execution. */
   async function suggests(text, expected) {
     const cells = page.locator('.jp-Notebook .jp-Cell');
     await editCell(page, (await cells.count()) - 1);
@@ -70,7 +70,7 @@ describe('JupyterLab whose server completes', { timeout: 180_000 }, () => {
     let found = '';
     for (let tries = 0; !found.startsWith(expected) && Date.now() < end; tries++) {
       await clear(page);
-      // Always a new text: what was suggested before the facts came is remembered.
+      // Always a new text: suggestions without the kernel context are cached.
       await page.keyboard.insertText(`y${tries}${text.slice(0, -1)}`);
       await page.keyboard.type(text.at(-1));
       found = await ghost(page, { timeout: 3000 }).catch(() => '');
@@ -80,7 +80,7 @@ describe('JupyterLab whose server completes', { timeout: 180_000 }, () => {
     assert.equal(found.slice(0, expected.length), expected);
   }
 
-  test('loads no byte of the code and of the model that would complete in the page', async () => {
+  test('loads no code or model of the browser engine', async () => {
     assert.ok(LOCAL.length >= 4, LOCAL.join());
     await editCell(page, 0);
     await page.keyboard.type('x = ');
@@ -89,7 +89,7 @@ describe('JupyterLab whose server completes', { timeout: 180_000 }, () => {
     assert.deepEqual(local(), []);
   });
 
-  test('completes in the page where that is wanted', async () => {
+  test('uses the browser engine if the setting says so', async () => {
     await lab.put('lab/api/settings/jupyter-turbopilot:plugin', {
       raw: JSON.stringify({ engine: 'browser', eagerness: 'always' })
     });
@@ -98,7 +98,7 @@ describe('JupyterLab whose server completes', { timeout: 180_000 }, () => {
     await editCell(page, 0);
     await clear(page);
     assert.equal(await typeBegun(page), REST);
-    // All but the extension's own model: the page, its worker, the engine, the list.
+    // All files except the extension's own model: the page, its worker, the engine, the list.
     const kinds = local()
       .map(name => path.extname(name))
       .sort();
@@ -106,7 +106,7 @@ describe('JupyterLab whose server completes', { timeout: 180_000 }, () => {
     await clear(page);
   });
 
-  test('then the page asks the kernel which columns and attributes there are', async () => {
+  test('queries the kernel for columns and attributes from the page', async () => {
     await run(
       page,
       "import pandas as pd\ndf = pd.DataFrame({'zebra': [1], 'okapi': [2]})\n" +
@@ -118,7 +118,7 @@ describe('JupyterLab whose server completes', { timeout: 180_000 }, () => {
     await suggests(' = thing.qu', 'agga');
   });
 
-  test('of which the kernel keeps no trace', async () => {
+  test('leaves no trace in the kernel', async () => {
     await run(page, '41 + 1');
     await page.waitForTimeout(1000); // asked meanwhile
     const told = await run(
@@ -137,7 +137,7 @@ describe('JupyterLab whose server completes', { timeout: 180_000 }, () => {
   });
 });
 
-describe('JupyterLab whose server lacks our extension', { timeout: 120_000 }, () => {
+describe('JupyterLab without the server extension', { timeout: 120_000 }, () => {
   let browser;
   let close;
   let lab;
@@ -149,7 +149,7 @@ describe('JupyterLab whose server lacks our extension', { timeout: 120_000 }, ()
 
   after(() => close?.());
 
-  test('says so, and completes in the page once somebody wants that', async () => {
+  test('reports it and offers the browser engine', async () => {
     const asked = await watch(browser.context);
     writeNotebook(lab, 'one.ipynb', ['']);
     const page = await openFile(browser.context, lab, 'one.ipynb');

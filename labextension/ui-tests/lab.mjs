@@ -49,11 +49,10 @@ export async function freePort() {
 const python = () => path.join(path.dirname(process.env.JUPYTER ?? ''), 'python');
 
 /**
- * Start a server. `settings` are JupyterLab's, by plugin; `environment` and `flags` are the server's.
- * `eagerness` is `always` unless told otherwise: how grey text behaves is tested, not when it is worth showing.
- * `says` puts an engine in the model's place that writes this text at every place. With `memory` an index of what is
- * in the server's folder is kept, among the server's own files: where the default model is not. `learning`: whether
- * anything is learned from suggestions, and kept in a folder of the test's own. `home`: whether `~` is the test's own.
+ * Start a server. `settings` are JupyterLab's, by plugin; `environment` and `flags` are the server's. `eagerness` is
+ * `always` by default: most tests need ghost text regardless of its confidence. `says` replaces the model with an engine
+ * that always generates this text. `memory` enables the notebook index, in a temporary data folder without the default
+ * model. `learning` enables learning, in a temporary folder. `home` makes `~` a temporary folder.
  */
 export async function startLab({
   environment = {},
@@ -80,7 +79,7 @@ export async function startLab({
     mkdirSync(path.join(user, name), { recursive: true });
     writeFileSync(path.join(user, name, `${id}.jupyterlab-settings`), JSON.stringify(values));
   }
-  // The front end as it was built here, whatever is installed.
+  // The front end that was built here, not an installed one.
   const share = path.join(home, 'share');
   mkdirSync(path.join(share, 'labextensions'), { recursive: true });
   symlinkSync(
@@ -201,7 +200,7 @@ export async function startLab({
   return lab;
 }
 
-/** Code that any sensible model goes on with in one way, surely: `.` is typed behind it, then `height` follows. */
+/** Code with one likely continuation: after `.`, `height` follows. */
 export const RECTANGLE = `class Rectangle:
     def __init__(self, width, height):
         self.width = width
@@ -225,7 +224,7 @@ export async function ready(lab) {
   throw new Error('The model did not load in time.');
 }
 
-/** Open a browser; `flags` are Chromium's, beside those that every test wants. */
+/** Open a browser; `flags` are additional flags of Chromium. */
 export async function openBrowser(flags = []) {
   const profile = mkdtempSync(path.join(tmpdir(), 'turbopilot-chromium-'));
   const context = await chromium.launchPersistentContext(profile, {
@@ -250,7 +249,7 @@ export async function openBrowser(flags = []) {
   return { context, close };
 }
 
-/** Start a server, with its model loaded unless told otherwise, and a browser; `close` ends both. */
+/** Start a server, with its model loaded by default, and a browser; `close` ends both. */
 export async function openLab({ loaded = true, ...options } = {}) {
   const [browser, lab] = await Promise.all([openBrowser(), startLab(options)]);
   const close = () => Promise.all([browser.close(), lab.stop()]);
@@ -265,7 +264,7 @@ export async function openLab({ loaded = true, ...options } = {}) {
   return { lab, browser, close };
 }
 
-/** Where the default model is on this machine. */
+/** The path of the default model on this machine. */
 export function defaultModel() {
   return runPython(
     'from jupyter_turbopilot.models.catalog import catalog\n' +
@@ -285,13 +284,13 @@ export async function openFile(context, lab, file, { reset = true, url = lab.url
   await page.waitForSelector('#jupyterlab-splash', { state: 'detached', timeout: 60000 });
   await page.waitForSelector('.jp-Turbopilot-status', { timeout: 60000 });
   if (file.endsWith('.ipynb')) {
-    // JupyterLab sets its completer up anew when the kernel connects, and drops what was on its way.
+    // JupyterLab recreates its completer when the kernel connects, and drops pending answers.
     await page.waitForSelector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', { timeout: 60000 });
   }
   return page;
 }
 
-/** A notebook of code cells, or of whole ones. */
+/** A notebook from sources of code cells, or from whole cells. */
 function notebookOf(cells, metadata) {
   return {
     cells: cells.map((cell, index) => {
@@ -322,7 +321,7 @@ export function writeNotebook(lab, name, cells, metadata = {}) {
   writeFileSync(path.join(lab.work, name), JSON.stringify(notebookOf(cells, metadata)));
 }
 
-/** Replace the cells of the notebook that is open: its page and its kernel stay. */
+/** Replace the cells of the open notebook; page and kernel stay. */
 export async function setCells(page, cells) {
   await page.evaluate(
     content => window.jupyterapp.shell.currentWidget.context.model.fromJSON(content),
@@ -330,12 +329,12 @@ export async function setCells(page, cells) {
   );
 }
 
-/** Open a document in a page that is open. */
+/** Open a document in an open page. */
 export async function openTab(page, file) {
   await page.evaluate(path => window.jupyterapp.commands.execute('docmanager:open', { path }), file);
 }
 
-/** Save a notebook as an editor does: the server knows of it. */
+/** Save a notebook through the server, as an editor does. */
 export async function saveNotebook(lab, name, cells) {
   await lab.put(`api/contents/${name}`, { type: 'notebook', content: notebookOf(cells, {}) });
 }
@@ -349,11 +348,11 @@ export async function editCell(page, index) {
   return cell;
 }
 
-/** Run the first cell of a notebook whose kernel may just have come up, until it has run. */
+/** Run the first cell, and retry until the kernel has executed it. */
 export async function runFirstCell(page) {
   const prompt = page.locator('.jp-Notebook .jp-Cell .jp-InputArea-prompt').first();
   const shows = (pattern, timeout) => prompt.filter({ hasText: pattern }).waitFor({ timeout });
-  // Such a kernel may say it is idle before it is connected.
+  // A kernel that has just started may report idle before it is connected.
   for (let tries = 0; ; tries++) {
     await editCell(page, 0);
     await page.keyboard.press('Shift+Enter');
@@ -369,7 +368,7 @@ export async function runFirstCell(page) {
   await shows(/\d/, 60_000);
 }
 
-/** What a cell's editor holds, without the grey text. */
+/** The text of a cell's editor without the ghost text. */
 export async function textOf(cell) {
   return cell.locator('.cm-content').evaluate(node => {
     const lines = [...node.querySelectorAll('.cm-line')].map(line => {
@@ -381,7 +380,7 @@ export async function textOf(cell) {
   });
 }
 
-/** Wait until a cell's editor holds a text, without the grey text. */
+/** Wait until a cell's editor contains a text, without the ghost text. */
 export async function holds(cell, text) {
   const end = Date.now() + 5000;
   while ((await textOf(cell)) !== text && Date.now() < end) {
@@ -390,12 +389,12 @@ export async function holds(cell, text) {
   assert.equal(await textOf(cell), text);
 }
 
-/** Wait until there is no grey text. */
+/** Wait until there is no ghost text. */
 export async function gone(page) {
   await page.waitForSelector(GHOST, { state: 'detached', timeout: 5000 });
 }
 
-/** Wait for grey text that has come to its end, and return it. */
+/** Wait for complete ghost text, and return it. */
 export async function ghost(page, { timeout = 60000 } = {}) {
   await page.waitForSelector(GHOST, { timeout });
   let last = '';

@@ -1,11 +1,11 @@
-/** A JupyterLite site: grey text without a server. */
+/** A JupyterLite site: ghost text without a server. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { editCell, GHOST, screenshot, textOf } from './lab.mjs';
 import { askInVain, BEGUN, ISOLATED, modelIn, openLite, REST, STATIC, typeBegun } from './site.mjs';
 
-describe('in a JupyterLite site', { timeout: 120_000 }, () => {
+describe('a JupyterLite site', { timeout: 120_000 }, () => {
   let lite;
 
   before(async () => (lite = await openLite({ enableServiceWorkerCache: 'true' })));
@@ -21,14 +21,14 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     assert.equal(await textOf(cell), BEGUN + REST);
   }
 
-  test('a notebook in JupyterLab has grey text, from a subfolder with odd characters', async () => {
+  test('shows ghost text in a notebook, in a subfolder with special characters', async () => {
     const site = await lite.serve({ prefix: '/a b/ü/' });
     const page = await lite.open(site);
     const cell = await editCell(page, 0);
     await completesIn(page, cell);
     await screenshot(page, 'lite-lab');
     assert.equal(site.asked.filter(name => name?.endsWith('.gguf')).length, 1);
-    // A user who asks for a suggestion where there is none is told so, until the next key.
+    // An explicit request without a suggestion is reported until the next keystroke.
     await page.keyboard.press('Control+a');
     await page.keyboard.press('Delete');
     await askInVain(page);
@@ -39,8 +39,8 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await notice.waitFor({ state: 'detached', timeout: 3000 }); // it would go by itself in four seconds
   });
 
-  test('so have Notebook and the file editor, cross-origin isolated and with a list of models elsewhere', async () => {
-    // Its configuration names another list of models, among the files that people see.
+  test('shows ghost text in Notebook and the file editor, cross-origin isolated and with another list of models', async () => {
+    // Its configuration names another list of models, in the site's files.
     const data = { ...lite.config['jupyter-config-data'], turbopilotModels: 'files/models/models.json' };
     const config = { ...lite.config, 'jupyter-config-data': data };
     const files = { ...modelIn('files/models/'), 'jupyter-lite.json': { body: JSON.stringify(config) } };
@@ -56,7 +56,7 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await screenshot(page, 'lite-editor');
   });
 
-  test('no byte of a model is fetched before there is an editor to type in', async () => {
+  test('downloads no model before an editor is open', async () => {
     const site = await lite.serve();
     const page = await lite.open(site, 'lab/index.html');
     await page.locator('.jp-Turbopilot-status[data-condition="ready"]').waitFor({ timeout: 60_000 });
@@ -72,16 +72,16 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     assert.equal(ours().filter(name => name.startsWith(STATIC)).length, 3);
   });
 
-  test('reloaded without a network it still completes', async () => {
+  test('completes after a reload without a network', async () => {
     const site = await lite.serve();
     let page = await lite.open(site);
     await editCell(page, 0);
-    // What JupyterLite's service worker keeps is what is fetched while it is there: from the second visit on.
+    // JupyterLite's service worker caches files from the second visit on.
     await page.evaluate(() => navigator.serviceWorker.ready);
     await page.close();
     page = await lite.open(site);
     await completesIn(page, await editCell(page, 0));
-    // Of the files that the site offers, it keeps those that somebody has saved.
+    // Of the site's files, it caches those that the user has saved.
     await page.evaluate(() => window.jupyterapp.commands.execute('docmanager:save'));
     await site.stop();
     await page.close();
@@ -92,7 +92,7 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await completesIn(page, cell);
   });
 
-  test('says once where there is no model, in a notice and in the menu of Notebook, and asks for it once', async () => {
+  test('reports a missing model once and requests it once', async () => {
     const site = await lite.serve({ files: { [`${STATIC}models.json`]: { body: '{"models": []}' } } });
     const page = await lite.open(site, 'notebooks/index.html?path=shapes.ipynb');
     await editCell(page, 0);
@@ -108,5 +108,5 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await screenshot(page, 'lite-notebook-without-model');
   });
 
-  test('nothing was asked of any other site', () => assert.deepEqual(lite.browser.outside, []));
+  test('sends no requests to other sites', () => assert.deepEqual(lite.browser.outside, []));
 });

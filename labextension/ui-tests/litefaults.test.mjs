@@ -1,4 +1,4 @@
-/** A JupyterLite site whose page loses what it stands on: storage, its worker, its cell, the foreground. */
+/** A JupyterLite site whose page loses its storage, worker, cell or focus. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -7,7 +7,7 @@ import { BEGUN, openLite, REST, STATIC, typeBegun } from './site.mjs';
 
 const MODEL = `${STATIC}rectangles.gguf`;
 
-describe('in a JupyterLite site', { timeout: 120_000 }, () => {
+describe('failures in a JupyterLite site', { timeout: 120_000 }, () => {
   let errors;
   let lite;
   let page;
@@ -21,10 +21,10 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
 
   after(() => lite?.close());
 
-  /** Go into a page's first cell, and note what goes wrong in the page. */
+  /** Edit a page's first cell, and collect the page's errors. */
   async function edit(opened) {
     const wrong = [];
-    // The kernel's runtime is elsewhere, where nothing is reached.
+    // The kernel's runtime is on another host, which is not available.
     opened.on('pageerror', ({ message }) => message.includes('pyodide') || wrong.push(message));
     await editCell(opened, 0);
     return { page: opened, errors: wrong };
@@ -42,7 +42,7 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
 
   const fetched = () => site.asked.filter(name => name === MODEL).length;
 
-  test('two tabs complete at once, with a file that was fetched once', async () => {
+  test('two tabs complete at the same time with one downloaded file', async () => {
     await completesAgain(page);
     const other = await lite.open(site, 'edit/index.html?path=shapes.py');
     await other.locator('.jp-FileEditor .cm-content').click({ timeout: 60_000 });
@@ -52,7 +52,7 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await other.close();
   });
 
-  test('grey text comes to a tab that was in the background meanwhile', async () => {
+  test('a tab that was in the background shows ghost text', async () => {
     const hide = hidden =>
       page.evaluate(value => {
         Object.defineProperty(document, 'hidden', { configurable: true, value });
@@ -68,7 +68,7 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await completesAgain(page);
   });
 
-  test('a cell is deleted while a model writes for it', async () => {
+  test('a cell is deleted during a generation', async () => {
     await page.evaluate(() => window.jupyterapp.commands.execute('notebook:insert-cell-below'));
     await editCell(page, 1);
     await page.keyboard.insertText('for row in ro');
@@ -82,7 +82,7 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     assert.deepEqual(errors, []);
   });
 
-  test('storage is cleared, and the page goes on; the next one fetches the model again', async () => {
+  test('completion continues after the storage is cleared; the next page downloads the model again', async () => {
     const left = await page.evaluate(async () => {
       const root = await navigator.storage.getDirectory();
       await root.removeEntry('jupyter-turbopilot', { recursive: true });
@@ -97,7 +97,7 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     assert.equal(fetched(), 2);
   });
 
-  test('a server is wanted where there is none: that is said, and the way back offered', async () => {
+  test('the setting “server” without a server is reported, with the browser as an alternative', async () => {
     await page.evaluate(() =>
       window.jupyterapp.commands.execute('settingeditor:open', { query: 'Turbopilot' })
     );
@@ -114,5 +114,5 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await page.close();
   });
 
-  test('nothing was asked of any other site', () => assert.deepEqual(lite.browser.outside, []));
+  test('no requests are sent to other sites', () => assert.deepEqual(lite.browser.outside, []));
 });

@@ -1,11 +1,11 @@
-/** The panel of models in a JupyterLite site: fetch, stop, use, remove; with the keyboard, light and dark. */
+/** The Models panel in a JupyterLite site: download, stop, use, remove; with the keyboard, light and dark. */
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { editCell, screenshot } from './lab.mjs';
 import { openLite, REST, STATIC, twoModelsIn, typeBegun } from './site.mjs';
 
-describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () => {
+describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
   let files;
   let lite;
   let page;
@@ -46,7 +46,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
 
   after(() => lite?.close());
 
-  test('it says which models the site has, and which is in use', async () => {
+  test('lists the models of the site and the one in use', async () => {
     assert.match(await row('shapes').innerText(), /in use/); // it is tuned to the notebook's language
     assert.match(await row('rectangles').innerText(), /any language[\s\S]*Apache-2\.0[\s\S]*Download/);
     assert.equal(await page.locator('.jp-Turbopilot-models form').isVisible(), false);
@@ -58,7 +58,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     );
   });
 
-  test('opened with the keyboard, it has the focus', async () => {
+  test('has the focus after it is opened with the keyboard', async () => {
     await page.locator('.jp-Turbopilot-models button:focus').waitFor();
     await screenshot(page, 'lite-models');
     await page.evaluate(() =>
@@ -68,7 +68,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     await screenshot(page, 'lite-models-dark');
   });
 
-  test('a model is fetched, with progress, and stopped', async () => {
+  test('downloads a model with progress and stops it', async () => {
     const whole = files[`${STATIC}rectangles.gguf`];
     files[`${STATIC}rectangles.gguf`] = { ...whole, stuck: true };
     await press('rectangles', /Download/);
@@ -78,7 +78,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
       .evaluate(({ value, max }) => value / max);
     assert.ok(bar > 0.1 && bar < 1, String(bar));
     await screenshot(page, 'lite-models-progress');
-    // The one in use goes on meanwhile.
+    // The model in use continues meanwhile.
     await page.locator('.lm-TabBar-tab', { hasText: 'shapes.ipynb' }).first().click();
     await editCell(page, 0);
     await page.keyboard.press('Control+a');
@@ -97,7 +97,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     assert.equal(fetched('rectangles.gguf'), 2);
   });
 
-  test('another is used, and its file is deleted and fetched again', async () => {
+  test('uses another model, deletes its file and downloads it again', async () => {
     await press('rectangles', /Use/);
     await said('rectangles is ready.');
     await row('rectangles').getByText('in use').waitFor();
@@ -109,7 +109,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     await row('shapes')
       .getByText(/The download failed\. The connection was closed/)
       .waitFor();
-    // What is in use is not touched by that.
+    // The model in use does not change.
     await page.locator('.jp-Turbopilot-status[data-condition="ready"]').waitFor({ timeout: 20_000 });
     await screenshot(page, 'lite-models-failed');
     files[`${STATIC}shapes.gguf`] = kept;
@@ -119,7 +119,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     await row('rectangles').getByText('in use').waitFor();
   });
 
-  test('grey text is there all along', async () => {
+  test('ghost text is available throughout', async () => {
     await page.locator('.lm-TabBar-tab', { hasText: 'shapes.ipynb' }).first().click();
     await editCell(page, 0);
     await page.keyboard.press('Control+a');
@@ -129,7 +129,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
     await screenshot(page, 'lite-lab-dark');
   });
 
-  test('what is in use can be removed, too; another takes its place, or it comes again where it is downloaded', async () => {
+  test('removes the model in use: another replaces it, or it is downloaded again', async () => {
     const models = page.locator('.lm-TabBar-tab', { hasText: 'Models' }).first();
     const status = condition =>
       page.locator(`.jp-Turbopilot-status[data-condition="${condition}"]`).waitFor({ timeout: 20_000 });

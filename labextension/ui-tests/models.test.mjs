@@ -1,4 +1,4 @@
-/** Models: the panel, with the keyboard and in the dark; and the first run, without a model. */
+/** The Models panel, with the keyboard and in dark mode, and the first run without a model. */
 
 import assert from 'node:assert/strict';
 import {
@@ -32,7 +32,7 @@ import {
   writeNotebook
 } from './lab.mjs';
 
-/** Put a file in another place: as a link, which takes no time, unless that is on another disk. */
+/** Link a file to another path, or copy it to another disk. */
 function linkOrCopy(source, target) {
   try {
     linkSync(source, target);
@@ -41,7 +41,7 @@ function linkOrCopy(source, target) {
   }
 }
 
-describe('the panel of models', { timeout: 300_000 }, () => {
+describe('the Models panel', { timeout: 300_000 }, () => {
   let browser;
   let folder;
   let close;
@@ -67,7 +67,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
         `write_tiny_model(Path(${JSON.stringify(path.join(folder, 'tiny.gguf'))}))`
     );
     linkOrCopy(real, path.join(folder, path.basename(real)));
-    // The copy of it with its adapter, if there is one already.
+    // The copy with the merged adapter, if it exists.
     const tuned = path.join(path.dirname(real), 'tuned');
     mkdirSync(path.join(folder, 'tuned'));
     for (const name of existsSync(tuned) ? readdirSync(tuned) : []) {
@@ -75,7 +75,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
         linkOrCopy(path.join(tuned, name), path.join(folder, 'tuned', name));
       }
     }
-    // What is a model to our own check and none to llama.cpp.
+    // A file that passes the extension's check but not llama.cpp's.
     const bad = readFileSync(path.join(folder, 'tiny.gguf'));
     const at = bad.indexOf('general.architecture') + 'general.architecture'.length + 4 + 8;
     bad.write('xxxxx', at);
@@ -113,7 +113,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  test('it lists what is here and what suits this machine, and more when asked', async () => {
+  test('lists stored and suitable models, and all on request', async () => {
     await screenshot(page, 'models-dark');
     assert.match(await row('qwen2.5-coder-0.5b').innerText(), /491 MB[\s\S]*in use/);
     assert.equal(await row('codegen-16b-mono').count(), 0);
@@ -124,7 +124,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     await page.getByLabel('Show unsuitable models').uncheck();
   });
 
-  test('the default model is tuned, can be used as published, and tuned again', async () => {
+  test('disables and enables the adapter of the default model', async () => {
     const tuned = row('qwen2.5-coder-0.5b');
     assert.match(await tuned.innerText(), /adapter enabled: notebooks/);
     await tuned.getByRole('button', { name: 'Disable notebook adapter' }).focus();
@@ -138,8 +138,8 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     await tuned.getByRole('button', { name: 'Disable notebook adapter' }).waitFor({ timeout: 60000 });
   });
 
-  test('a download shows how far it is and can be stopped, and a model that came can be used', async () => {
-    // This machine may be busy, and its speed estimated accordingly.
+  test('shows and stops a download, and uses a downloaded model', async () => {
+    // The estimated speed is lower on a busy machine.
     await page.getByLabel('Show unsuitable models').check();
     slow = true;
     const stop = row('smollm2-360m').getByRole('button', { name: 'Stop' });
@@ -168,7 +168,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     await focusIn('smollm2-360m');
   });
 
-  test('a model that does not load is said to, and the one before goes on', async () => {
+  test('reports a model that does not load and keeps the previous one', async () => {
     await row('bad.gguf').getByRole('button', { name: 'Use' }).click();
     await page.locator('.jp-Turbopilot-said.jp-mod-error').waitFor({ timeout: 60000 });
     assert.match(await said().innerText(), /bad\.gguf/);
@@ -178,7 +178,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     assert.equal(health.model, 'smollm2-360m');
   });
 
-  test('a file of your own is used by its path', async () => {
+  test('uses a local file by its path', async () => {
     await page.getByLabel('Another model').fill(path.join(folder, 'tiny.gguf'));
     await page.keyboard.press('Enter');
     await page.waitForFunction(() => /tiny\.gguf is ready/.test(document.body.innerText), null, {
@@ -186,7 +186,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     });
   });
 
-  test('removing asks first, and frees the room', async () => {
+  test('removes a model after a confirmation', async () => {
     const stored = path.join(
       folder,
       'HuggingFaceTB--SmolLM2-360M-Instruct-GGUF--smollm2-360m-instruct-q8_0.gguf'
@@ -203,7 +203,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
   });
 });
 
-describe('without a model', { timeout: 300_000 }, () => {
+describe('a server without a model', { timeout: 300_000 }, () => {
   let browser;
   let close;
   let lab;
@@ -213,7 +213,7 @@ describe('without a model', { timeout: 300_000 }, () => {
 
   before(async () => {
     const model = defaultModel();
-    // Plays Hugging Face with the real file.
+    // A fake Hugging Face server with the real file.
     source = createServer((request, response) => {
       if (broken) {
         response.writeHead(503).end();
@@ -243,7 +243,7 @@ describe('without a model', { timeout: 300_000 }, () => {
     }
   });
 
-  test('the download is offered, shows progress, survives a failure, and grey text begins without a restart', async () => {
+  test('offers the download, shows progress, recovers from a failure and completes without a restart', async () => {
     writeNotebook(lab, 'first.ipynb', [RECTANGLE]);
     const page = await openFile(browser.context, lab, 'first.ipynb');
     const offer = page.locator('.Toastify__toast', { hasText: '491 MB' });
@@ -251,7 +251,7 @@ describe('without a model', { timeout: 300_000 }, () => {
     await screenshot(page, 'offer');
     assert.match(await page.locator('.jp-Turbopilot-status').innerText(), /no model/);
     await offer.getByRole('button', { name: 'Download' }).click();
-    // The publisher does not answer: the mirror is offered, not used.
+    // The publisher does not respond: the mirror is offered, not used.
     const failed = page.locator('.Toastify__toast', { hasText: 'could not be downloaded' });
     await failed.waitFor({ timeout: 30000 });
     await screenshot(page, 'failed');

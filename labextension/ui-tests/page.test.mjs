@@ -1,4 +1,4 @@
-/** The static page: an editor with grey text, and no Jupyter. */
+/** The static page: an editor with ghost text, without Jupyter. */
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     return { site, page };
   }
 
-  /** What the editor holds, without the grey text. */
+  /** The editor's text without the ghost text. */
   const textOf = page =>
     page.locator('.cm-content').evaluate(node => {
       const copy = node.cloneNode(true);
@@ -45,7 +45,7 @@ describe('the static page', { timeout: 120_000 }, () => {
       return [...copy.querySelectorAll('.cm-line')].map(line => line.textContent).join('\n');
     });
 
-  /** Type what the model knows, and wait for the grey text behind it. */
+  /** Type the text that the test model continues, and wait for the ghost text. */
   async function type(page, text = BEGUN, rest = REST) {
     await page.keyboard.insertText(text.slice(0, -1));
     await page.keyboard.type(text.at(-1));
@@ -53,7 +53,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.equal(await page.locator(GHOST).innerText(), rest);
   }
 
-  /** Note what the page tells its worker from now on, in `said`. */
+  /** Collect the page's messages to its worker from now on in `said`. */
   const listen = page =>
     page.evaluate(() => {
       const { prototype } = globalThis.Worker;
@@ -65,7 +65,7 @@ describe('the static page', { timeout: 120_000 }, () => {
       };
     });
 
-  test('has grey text that Tab takes, in a subfolder with odd characters', async () => {
+  test('shows ghost text that Tab accepts, in a subfolder with special characters', async () => {
     const { site, page } = await open({ prefix: '/a b/ü/' });
     await type(page);
     await screenshot(page, 'page-light');
@@ -80,7 +80,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.equal(site.asked.filter(name => name?.endsWith('.gguf')).length, 1);
   });
 
-  test('indents as the language does, so that what is typed line by line is completed too', async () => {
+  test('indents automatically, so that text typed line by line is completed', async () => {
     const { page } = await open();
     await page.locator('.cm-content[data-language="python"]').waitFor(); // the grammar is fetched by itself
     await page.keyboard.type(BEGUN.replace('\n    ', '\n'));
@@ -88,7 +88,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.equal(await textOf(page), BEGUN);
   });
 
-  test('shows what is left while somebody types along, and lets them take a word or nothing', async () => {
+  test('keeps the rest while the user types along, and accepts a word or dismisses it', async () => {
     const { page } = await open({ headers: ISOLATED });
     await type(page);
     await page.keyboard.type('urn');
@@ -114,7 +114,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.equal(await page.locator(GHOST).count(), 0);
   });
 
-  test('says what to expect in a language that the model knows less well', async () => {
+  test('warns about languages that the model supports less well', async () => {
     const { page } = await open({ files: { 'models.json': { body: listed({ best: 'python' }) } } });
     const note = page.locator('#note');
     assert.equal(await note.innerText(), '');
@@ -125,18 +125,18 @@ describe('the static page', { timeout: 120_000 }, () => {
     await page.waitForFunction(() => !document.querySelector('#note').textContent);
   });
 
-  test('says when the model is there, and asks for its facts once', async () => {
+  test('reports that the model is loaded and sends only generation requests to the worker', async () => {
     const { page } = await open();
     await page.locator('#status', { hasText: 'Ready.' }).waitFor({ timeout: 20_000 });
     await page.locator('#model', { hasText: 'rectangles' }).waitFor();
     await listen(page);
     await type(page);
     const said = new Set(await page.evaluate(() => window.said));
-    said.delete('stop'); // of what a newer key has overtaken, where that was quick enough
+    said.delete('stop'); // sent if a newer keystroke superseded a generation
     assert.deepEqual([...said], ['generate']);
   });
 
-  test('shows at once what it showed before to somebody who deletes back', async () => {
+  test('shows an earlier suggestion at once after Backspace', async () => {
     const { page } = await open();
     await type(page, BEGUN.slice(0, -1), `t${REST}`);
     await page.locator('#speed', { hasText: 'Last keystroke' }).waitFor();
@@ -156,7 +156,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.deepEqual(await page.evaluate(() => window.said.filter(kind => kind === 'generate')), []);
   });
 
-  test('has each suggestion read out once, and nothing when it goes, to somebody who wants that', async () => {
+  test('announces each suggestion once if enabled', async () => {
     const { page } = await open();
     await page.locator('#announce').check();
     await page.locator('.cm-content').click();
@@ -170,7 +170,7 @@ describe('the static page', { timeout: 120_000 }, () => {
         subtree: true
       });
     });
-    // All at once: what is suggested for a part of it would be read out, too.
+    // Insert it at once: a suggestion for a part of it would be announced, too.
     await page.keyboard.insertText(BEGUN);
     await page.waitForFunction(() => window.heard.length > 0, null, { timeout: 20_000 });
     await page.keyboard.type('urn');
@@ -179,7 +179,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.deepEqual(await page.evaluate(() => window.heard), [`Suggestion: ${REST}`]);
   });
 
-  test('can be left by Escape and Tab, with grey text and without', async () => {
+  test('can be left with Escape and Tab, with and without ghost text', async () => {
     const { page } = await open();
     const focused = () => page.evaluate(() => document.activeElement?.className ?? '');
     for (const begun of [BEGUN, '']) {
@@ -195,7 +195,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     }
   });
 
-  test('works without a network after the first visit, whatever the host says of its answers', async () => {
+  test('works without a network after the first visit, with any cache headers', async () => {
     const { site, page } = await open({ headers: { Vary: 'Accept, Origin' } });
     await type(page);
     await page.evaluate(() => navigator.serviceWorker.ready);
@@ -207,7 +207,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.equal(await textOf(page), BEGUN + REST);
   });
 
-  test('keeps its files while it is open, though another version is out', async () => {
+  test('keeps its files while it is open, even after an update', async () => {
     const { site, page } = await open();
     await page.evaluate(() => navigator.serviceWorker.ready);
     const source = readFileSync(path.join(built.folder, 'service-worker.js'), 'utf8');
@@ -226,15 +226,15 @@ describe('the static page', { timeout: 120_000 }, () => {
   });
 
   for (const [what, files, words] of [
-    ['is not there', { 'rectangles.gguf': { status: 404, body: 'no' } }, /could not be downloaded.*\(404\)/],
-    ['is in no list', { 'models.json': { body: '{"models": []}' } }, /lists no model\. Report this/]
+    ['is missing', { 'rectangles.gguf': { status: 404, body: 'no' } }, /could not be downloaded.*\(404\)/],
+    ['is not listed', { 'models.json': { body: '{"models": []}' } }, /lists no model\. Report this/]
   ]) {
-    test(`says it once where the model ${what}`, async () => {
+    test(`reports once that the model ${what}`, async () => {
       const { site, page } = await open({ files });
       const status = page.locator('#status');
       await page.locator('#status.error').waitFor({ timeout: 20_000 });
       assert.match(await status.innerText(), words);
-      // The service worker fetches the page's files for later; only what typing asks for counts.
+      // The service worker downloads the page's files for later; only requests from typing count.
       await page.evaluate(() => navigator.serviceWorker.ready);
       const before = site.asked.length;
       await page.keyboard.type('def area', { delay: 20 });
@@ -244,5 +244,5 @@ describe('the static page', { timeout: 120_000 }, () => {
     });
   }
 
-  test('nothing was asked of any other site', () => assert.deepEqual(browser.outside, []));
+  test('sends no requests to other sites', () => assert.deepEqual(browser.outside, []));
 });

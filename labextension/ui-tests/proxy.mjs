@@ -1,11 +1,11 @@
-/** A proxy between the browser and the server that puts faults in the way and takes them out again. */
+/** A proxy between the browser and the server that injects faults. */
 
 import { createServer, request as ask } from 'node:http';
 import { connect } from 'node:net';
 
 /**
- * Start one. `proxy.fault(request, response)` answers what it wants to in the server's place and returns whether it did;
- * `proxy.asked` lists the paths that were asked for, with the method.
+ * Start a proxy. `proxy.fault(request, response)` may answer instead of the server and returns whether it did;
+ * `proxy.asked` lists the requested methods and paths.
  */
 export async function startProxy(port) {
   const proxy = { fault: null, asked: [] };

@@ -1,4 +1,4 @@
-/** A static site, and a browser that reaches nothing else. */
+/** A static site, and a browser without other hosts. */
 
 import { spawnSync } from 'node:child_process';
 import { Buffer } from 'node:buffer';
@@ -21,35 +21,35 @@ const TYPES = {
   '.wasm': 'application/wasm'
 };
 
-/** What makes a page cross-origin isolated. */
+/** The headers of a cross-origin isolated page. */
 export const ISOLATED = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp'
 };
 
-/** Where the Pyodide kernel fetches its runtime: JupyterLite's request, not ours. */
+/** The URL of the Pyodide kernel's runtime, which JupyterLite requests. */
 const PYODIDE = 'https://cdn.jsdelivr.net/pyodide/';
 
 /**
- * The tests' own model, which scripts/train_test_model.py wrote, quantised to Q8_0. It has learnt a few lines by heart:
- * behind BEGUN it writes REST.
+ * The test model by scripts/train_test_model.py, quantised to Q8_0. It has memorised a few lines: after BEGUN, it
+ * generates REST.
  */
 const MODEL = readFileSync(path.join(ROOT, 'labextension', 'ui-tests', 'model', 'rectangles.gguf'));
 export const BEGUN = 'def area(width, height):\n    ret';
 export const REST = 'urn width * height';
 
-/** The tests' model as a list has it. */
+/** The test model's entry in a list. */
 function entry(changes = {}, body = MODEL) {
   const sha256 = createHash('sha256').update(body).digest('hex');
   return { name: 'rectangles', url: 'rectangles.gguf', sha256, size: body.length, ...changes };
 }
 
-/** A list of models with the tests' one. */
+/** A list of models with the test model. */
 export function listed(changes = {}) {
   return JSON.stringify({ models: [entry(changes)] });
 }
 
-/** The same model under two names, in two files, with what a list says of them. */
+/** The same model in two files with two names, and their entries in a list. */
 export function twoModelsIn(folder) {
   const other = Buffer.concat([MODEL, Buffer.alloc(32)]);
   const models = [
@@ -63,7 +63,7 @@ export function twoModelsIn(folder) {
   };
 }
 
-/** The tests' model, or another one in its place, and its list, to lie in a folder of a site. */
+/** The files of a site's folder: the test model, or another one, and its list. */
 export function modelIn(folder, body = MODEL) {
   const models = [entry({}, body)];
   return {
@@ -73,9 +73,8 @@ export function modelIn(folder, body = MODEL) {
 }
 
 /**
- * Serve a folder below a path. `files` lie above those of the folder: a status, a body, headers; one that is `cut`
- * ends in the middle, one that is `stuck` comes no further than that. What was asked for is in `asked`, and what of it
- * is not there in `missing`.
+ * Serve a folder below a path. `files` replace those of the folder, with a status, a body and headers; one that is `cut`
+ * ends in the middle, one that is `stuck` stalls there. `asked` lists the requests, `missing` those without a file.
  */
 export async function serveSite(folder, { prefix = '/', headers = {}, files = {} } = {}) {
   const asked = [];
@@ -134,7 +133,7 @@ function onDisk(folder, name) {
   }
 }
 
-/** Open a browser for which there is nothing but this machine; `outside` lists what else it was asked for. */
+/** Open a browser that reaches only this machine; `outside` lists requests to other hosts. */
 export async function openAlone() {
   const browser = await openChromium(['--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1']);
   const outside = [];
@@ -197,7 +196,7 @@ function buildLite() {
   return site;
 }
 
-/** Where the extension's files are in a site. */
+/** The path of the extension's files in a site. */
 export const STATIC = 'extensions/jupyter-turbopilot/static/';
 
 const NOTEBOOK = JSON.stringify({
@@ -225,7 +224,7 @@ export function buildPage() {
   return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
-/** Build a JupyterLite site unless that is done, and open a browser for it; `changes` are those of its configuration. */
+/** Build a JupyterLite site if necessary, and open a browser for it; `changes` are changes of its configuration. */
 export async function openLite(changes = {}, openBrowser = openAlone) {
   const folder = buildLite();
   const config = JSON.parse(readFileSync(path.join(folder, 'jupyter-lite.json'), 'utf8'));
@@ -236,7 +235,7 @@ export async function openLite(changes = {}, openBrowser = openAlone) {
     await browser.close();
     await Promise.all(sites.map(site => site.stop()));
   };
-  /** Serve the site, with the tests' model unless told otherwise. */
+  /** Serve the site, with the test model by default. */
   const serve = async ({ files = modelIn(STATIC), ...options } = {}) => {
     files['jupyter-lite.json'] ??= { body: JSON.stringify(config) };
     const site = await serveSite(folder, { files, ...options });
@@ -251,7 +250,7 @@ export async function openLite(changes = {}, openBrowser = openAlone) {
   return { config, browser, serve, open, close };
 }
 
-/** Ask where all that the model knows stands behind the cursor already. */
+/** Request at a position where the test model's text already follows the cursor. */
 export async function askInVain(page) {
   await page.keyboard.insertText(BEGUN + REST);
   for (let moved = 0; moved < REST.length; moved++) {
@@ -261,8 +260,8 @@ export async function askInVain(page) {
 }
 
 /**
- * Type what the model knows; return the grey text behind it. JupyterLab drops an answer that arrives while it
- * sets its completer up, as shortly after a page has opened: then the answer is requested once more.
+ * Type the text that the test model continues; return the ghost text. JupyterLab drops an answer that arrives while it
+ * creates its completer, shortly after a page has opened: then request the answer again.
  */
 export async function typeBegun(page) {
   await page.keyboard.insertText(BEGUN.slice(0, -1));

@@ -20,7 +20,7 @@ from tornado.web import HTTPError
 from jupyter_turbopilot.engine.effort import Pause
 from jupyter_turbopilot.notebook_index import build, local_files
 from jupyter_turbopilot.notebook_index.base import FileInfo
-from jupyter_turbopilot.notebook_index.build import Builder, EndedError, Progress
+from jupyter_turbopilot.notebook_index.build import DELETED, Builder, EndedError, Progress
 from jupyter_turbopilot.notebook_index.contents import Contents
 from jupyter_turbopilot.notebook_index.entries import Page
 from jupyter_turbopilot.notebook_index.local_files import LocalFiles
@@ -227,6 +227,17 @@ def test_builder_does_not_recreate_an_index_deleted_by_the_user(
     with closing(Builder(builder.path, LocalFiles(root))) as second:
         second.start()
         until(lambda: known(second) == {"a.ipynb", "b.ipynb"})
+
+
+def test_build_now_builds_an_index_that_was_deleted_in_jupyterlab(builder: Builder, root: Path) -> None:
+    write(root, "a.ipynb", "first_name(1)")
+    SCHEMA.prepare(builder.place)
+    with closing(Store(builder.place)) as store:
+        store.note(DELETED, "yes")
+    with pytest.raises(EndedError):
+        builder._open()
+    builder.build_now()
+    assert known(builder) == {"a.ipynb"}
 
 
 def test_builder_leaves_an_index_empty_that_is_cleared_meanwhile(builder: Builder, root: Path) -> None:

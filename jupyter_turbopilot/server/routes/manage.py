@@ -1,8 +1,9 @@
-"""The state of the server and its models: health, metrics, list, select, download, delete."""
+"""The state of the server, its models and its notebook index: health, metrics, list, select, delete."""
 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import asdict
 from html import escape
 from importlib.metadata import version
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from jupyter_turbopilot.errors import (
+    BadRequestError,
     BusyError,
     NotReadyError,
     RefusedError,
@@ -23,10 +25,12 @@ from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.contract import Health, Models, Progress, Removed, Stopped
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.openai_format import model_list
+from jupyter_turbopilot.sqlite_file.connection import reason_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
     from jupyter_turbopilot.pilot.library import Download
 
 PROGRESS_SECONDS = 0.25
@@ -144,6 +148,35 @@ class ModelsRoute(Route):
         """Delete the downloaded files of a model. The loaded model cannot be deleted."""
         freed = await self.pilot.background.run(self.pilot.remove, unwanted.model)
         self.answer({"freed": freed})
+
+
+class NotebookIndexRoute(Route):
+    """`DELETE turbopilot/index` deletes the notebook index, `POST` builds it again."""
+
+    @Endpoint(gives=Health, access="manage", errors=(NotReadyError,))
+    async def delete(self) -> None:
+        """Stop indexing, and delete the notebook index. It stays deleted until `POST`."""
+        try:
+            await self.pilot.background.run(self._index.delete)
+        except (OSError, NotImplementedError, sqlite3.Error) as error:
+            raise NotReadyError(
+                f"The notebook index could not be deleted: {reason_of(error)}. "
+                "Run: jupyter turbopilot index clear",
+                code="not_deleted",
+            ) from None
+        self.answer(await _health(self))
+
+    @Endpoint(gives=Health, status=202, access="manage")
+    async def post(self) -> None:
+        """Build a deleted notebook index again, in the background."""
+        await self.pilot.background.run(self._index.build_again)
+        self.answer(await _health(self))
+
+    @property
+    def _index(self) -> MaintainedIndex:
+        if not self.pilot.notebook_index:
+            raise BadRequestError("This server keeps no notebook index.", code="no_index")
+        return self.pilot.notebook_index
 
 
 class PullRoute(Route):

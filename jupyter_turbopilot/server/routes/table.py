@@ -25,7 +25,13 @@ from jupyter_turbopilot.server.routes.llamacpp import (
     PropsRoute,
     SlotsRoute,
 )
-from jupyter_turbopilot.server.routes.manage import HealthRoute, MetricsRoute, ModelsRoute, PullRoute
+from jupyter_turbopilot.server.routes.manage import (
+    HealthRoute,
+    NotebookIndexRoute,
+    MetricsRoute,
+    ModelsRoute,
+    PullRoute,
+)
 from jupyter_turbopilot.server.routes.native import CompleteRoute, FeedbackRoute, HelpersRoute
 from jupyter_turbopilot.server.routes.openai import (
     CompletionsRoute,
@@ -148,4 +154,5 @@ ROUTES: tuple[tuple[str, type[Route]], ...] = (
     ("openapi.json", OpenAPIRoute),
     ("models", ModelsRoute),
     ("models/pull", PullRoute),
+    ("index", NotebookIndexRoute),
 )

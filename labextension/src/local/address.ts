@@ -1,6 +1,6 @@
 /** URLs of files: their names in messages, and downloads of small files. */
 
-import { ServerError } from '../trouble';
+import { ServerError } from '../requesterror';
 
 /** Characters of a file name in a message: JupyterLab's notifications show 140. */
 const LONGEST_NAME = 32;

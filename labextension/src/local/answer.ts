@@ -4,12 +4,12 @@ import { cellLanguage } from '../language';
 import type { IRequest, ISuggestion } from '../wire';
 import { CHARACTERS, type IBudget, type Layout } from './layout';
 import {
-  type IAsk,
+  type IEngineRequest,
   type IEngine,
   type ISampling,
   type IUsage,
   newUsage,
-  waysBehind
+  remainingCandidates
 } from './engineinterface';
 import { cursorFeatures, score } from './features';
 import { type Eagerness, fitFor, Gate } from './gate';
@@ -18,7 +18,7 @@ import { type IKernelContext, namesAt, scopeOf } from './names';
 import { gather, prefixOf, suffixOf } from './notebook';
 import { type ISurroundings, surroundingsOf } from './surroundings';
 import { cutAt, stripStart } from './text';
-import { type IPiece, rounded, Suggestion } from './writing';
+import { type IPiece, rounded, Suggestion } from './draft';
 
 export interface ISettings extends IBudget {
   maxLines: number;
@@ -51,7 +51,7 @@ export interface IProgress {
 
 /** A generation and the tokens that precede it. */
 interface IOpening {
-  ask: IAsk;
+  ask: IEngineRequest;
   written: IPiece[];
 }
 
@@ -88,7 +88,7 @@ export class Composer {
     return items.sort((one, other) => other.confidence - one.confidence);
   }
 
-  private _ask(draft: string, progress: IProgress): IAsk {
+  private _ask(draft: string, progress: IProgress): IEngineRequest {
     const { vocabulary } = this._engine;
     const { trigger, max_tokens: most } = this._request;
     const prompt = this._layout.prompt(this._request, this._context);
@@ -98,22 +98,22 @@ export class Composer {
     progress.promptTokens = prompt.length;
     const sampling: ISampling = {
       maxTokens: trigger === 'warmup' ? 0 : length * CHARACTERS,
-      ways: names.map(name => vocabulary.tokenize(name)),
+      candidates: names.map(name => vocabulary.tokenize(name)),
       banned: null
     };
     return { prompt, draft: vocabulary.tokenize(draft), sampling, usage: progress.usage };
   }
 
   /** Branch the alternatives off the least certain tokens of the first suggestion. */
-  private _further({ prompt, sampling }: IAsk, pieces: readonly IPiece[]): IOpening[] {
+  private _further({ prompt, sampling }: IEngineRequest, pieces: readonly IPiece[]): IOpening[] {
     return branches(pieces, this._request.n - 1).map(({ kept, banned }) => {
       const written = kept.map(({ token }) => token);
       const maxTokens = Math.max(1, sampling.maxTokens - kept.length);
-      const ways = waysBehind(sampling.ways, written);
+      const candidates = remainingCandidates(sampling.candidates, written);
       const ask = {
         prompt: [...prompt, ...written],
         draft: [],
-        sampling: { maxTokens, ways, banned },
+        sampling: { maxTokens, candidates, banned },
         usage: newUsage()
       };
       return { ask, written: kept };

@@ -17,7 +17,7 @@ const bytes = new Uint8Array(readFileSync(new URL('../../ui-tests/model/rectangl
 
 const VOCABULARY = Engine.load(bytes, MODULE).vocabulary;
 
-/** The last prompt that a worker was asked to go on with; its marks are `|`. */
+/** The last prompt that the worker received, with `|` for its markers. */
 let prompt = '';
 
 /** A worker in this thread. */
@@ -70,11 +70,11 @@ describe('an answer', () => {
     ['emoji', '# 👩‍🔬🚀\n\n\n'],
     ['combining marks', '# e\u0301\u0301 ở\n\n\n'],
     ['lone surrogates', '# \ud800 \udc00\udc00\n\n\n'],
-    ['ends of lines from Windows', 'x = 1\r\ny = 2\r\n\n\n'],
+    ['Windows line endings', 'x = 1\r\ny = 2\r\n\n\n'],
     ['NUL', '# \0\0\n\n\n'],
-    ['marks of direction', '# \u202eabc\u2066\u200f\n\n\n'],
-    ['a mark of byte order', '\ufeff# a\n\n\n']
-  ])('counts code points behind %s', async (_, before) => {
+    ['bidirectional control characters', '# \u202eabc\u2066\u200f\n\n\n'],
+    ['a byte order mark', '\ufeff# a\n\n\n']
+  ])('counts code points after %s', async (_, before) => {
     const above = `${before}value = wid`;
     await answer(request([code(`${above}th\nother = 1`)], codePoints(above)));
     expect(prompt).toMatch(/value = wid$/); // the cursor
@@ -88,13 +88,13 @@ describe('an answer', () => {
     ['20 000 emoji on the line', [code(`x = "${'🚀'.repeat(20_000)}`)]],
     ['10 000 cells', Array.from({ length: 10_000 }, (__, at) => code(`x${at} = f(${at})\nprint(x${at})`))],
     ['10 000 empty cells', Array.from({ length: 10_000 }, () => code(''))],
-    ['brackets that nothing closes', [code('('.repeat(5000))]],
-    ['quotes that nothing closes', [code(`'''"'`.repeat(4000))]]
-  ])('comes for %s', async (_, cells) => {
+    ['unclosed brackets', [code('('.repeat(5000))]],
+    ['unclosed quotes', [code(`'''"'`.repeat(4000))]]
+  ])('is returned for %s', async (_, cells) => {
     expect(typeof (await answer(request(cells, codePoints(cells.at(-1)?.source ?? ''))))).toBe('string');
   });
 
-  it('comes for any text', async () => {
+  it('is returned for any text', async () => {
     const part = fc.oneof(
       fc.constantFrom(
         '\ud800',

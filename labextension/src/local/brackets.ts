@@ -66,7 +66,7 @@ export function leavesOpen(text: string, quote = ''): boolean {
 /**
  * Return how much of a text fits before these closing brackets so that none is closed twice.
  *
- * The text may contain what is closed behind it only where it has opened the same again.
+ * The text may contain a bracket that is closed after it only if it opens the same one first.
  */
 export function balancedLength(text: string, closed: string): number {
   if (!closed) {
@@ -84,7 +84,7 @@ export function balancedLength(text: string, closed: string): number {
   return length;
 }
 
-/** The closing brackets right behind the cursor, if they close all that the line has opened. */
+/** The closing brackets right after the cursor, if they close all brackets that the line has opened. */
 export function closersBehind(line: string, behind: string): string {
   const rest = strip(behind);
   const closed = rest.slice(0, rest.length - stripStart(rest, ')]}').length).slice(0, NESTED);

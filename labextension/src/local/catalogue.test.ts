@@ -4,13 +4,13 @@ import { readCatalogue } from './catalogue';
 const ADDRESS = 'https://site.test/ext/models.json';
 const MODEL = { name: 'characters', url: 'characters.gguf', sha256: 'a'.repeat(64), size: 6 };
 
-describe('the list of models for the browser', () => {
+describe('readCatalogue', () => {
   afterEach(() => vi.unstubAllGlobals());
 
   const serve = (body: BodyInit, status = 200) =>
     vi.stubGlobal('fetch', () => Promise.resolve(new Response(body, { status })));
 
-  it('has addresses relative to its own, and of other sites', async () => {
+  it('resolves relative and absolute URLs', async () => {
     const other = { ...MODEL, url: 'https://other.test/m.gguf', language: 'python' };
     serve(JSON.stringify({ models: [MODEL, other] }));
     const models = await readCatalogue(ADDRESS);
@@ -21,7 +21,7 @@ describe('the list of models for the browser', () => {
     expect(models.map(({ language }) => language)).toEqual(['', 'python']);
   });
 
-  it('leaves out what is no model', async () => {
+  it('omits invalid entries', async () => {
     const wrong = [
       null,
       { ...MODEL, sha256: 'short' },
@@ -47,7 +47,7 @@ describe('the list of models for the browser', () => {
     ['{\n"models": [1 2]\n}', 200, /is not valid JSON/],
     ['no', 404, /could not be downloaded \(404\)/],
     ['no', 410, /could not be downloaded \(410\)/]
-  ])('that is %j (%i) is rejected and names the owner of the site', async (body, status, words) => {
+  ])('rejects %j (%i) and refers to the owner of the site', async (body, status, words) => {
     serve(body, status);
     const refused = readCatalogue(ADDRESS);
     await expect(refused).rejects.toThrow(words);
@@ -64,7 +64,7 @@ describe('the list of models for the browser', () => {
     ['url', 'http://', 'must be a URL'],
     ['name', undefined, 'is missing'],
     ['use', {}, 'must be a string']
-  ])('of which no entry is right names the field of the first: %s is %j', async (field, value, words) => {
+  ])('names the invalid field of the first entry: %s is %j', async (field, value, words) => {
     serve(JSON.stringify({ models: [{ ...MODEL, [field]: value }, {}] }));
     const reason: unknown = await readCatalogue(ADDRESS).catch((refused: unknown) => refused);
     expect((reason as Error).message).toBe(
@@ -72,12 +72,12 @@ describe('the list of models for the browser', () => {
     );
   });
 
-  it('with a “$&” in its name is called by that name', async () => {
+  it('keeps “$&” in a file name', async () => {
     serve('{"models": [3]}');
     await expect(readCatalogue('https://site.test/$&.json')).rejects.toThrow('model 1 in $&.json');
   });
 
-  it('is refused in words of which a notification cuts nothing off, whatever its address', async () => {
+  it('limits messages to the length of a notification for any URL', async () => {
     const fields = ['name', 'url', 'sha256', 'size', 'language', 'best', 'licence', 'use'];
     const mistakes = [
       3,
@@ -99,7 +99,7 @@ describe('the list of models for the browser', () => {
     ['in JSON at position 13 (line 2 column 14)', ' (line 2)'],
     ['at line 2 column 14 of the JSON data', ' (line 2)'],
     ['Unexpected end of JSON input', '']
-  ])('is refused with the line of its mistake where the browser tells it: %s', async (told, where) => {
+  ])('reports the line of a syntax error if the browser does: %s', async (told, where) => {
     serve('{');
     const parse = vi.spyOn(JSON, 'parse').mockImplementation(() => {
       throw new SyntaxError(told);
@@ -108,7 +108,7 @@ describe('the list of models for the browser', () => {
     parse.mockRestore();
   });
 
-  it('of which the connection ends in the middle may come later', async () => {
+  it('reports a closed connection as a failed download', async () => {
     vi.stubGlobal('fetch', () =>
       Promise.resolve(
         new Response(new ReadableStream({ start: stream => stream.error(new TypeError('cut')) }))
@@ -120,7 +120,7 @@ describe('the list of models for the browser', () => {
     });
   });
 
-  it('that does not come in time may be there later', async () => {
+  it('reports a timeout as a failed download', async () => {
     const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(AbortSignal.abort());
     vi.stubGlobal('fetch', (_: string, { signal }: RequestInit) =>
       signal?.aborted ? Promise.reject(new Error('aborted')) : new Promise(() => undefined)

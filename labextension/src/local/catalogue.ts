@@ -1,6 +1,6 @@
 /** The models that a site offers to the browser: `models.json`, beside the extension. */
 
-import { ServerError } from '../trouble';
+import { ServerError } from '../requesterror';
 import { absolute, fetchWhole, fileName } from './address';
 import type { ISource } from './modelfile';
 

@@ -10,7 +10,7 @@ const PYTHON = { ...BASE, name: 'python', url: 'python.gguf', language: 'python'
 const request = (language = 'python'): IRequest =>
   requestOf('answer = ', { path: 'a.py', language, trigger: 'automatic', eagerness: 'always' });
 
-describe('the client in a page', () => {
+describe('LocalClient', () => {
   let listed: () => Response;
   let asked: number;
   let workers: FakeWorker[];
@@ -52,12 +52,12 @@ describe('the client in a page', () => {
     return frames.at(-1)?.text ?? '';
   }
 
-  it('starts no worker and fetches nothing before it is asked', async () => {
+  it('starts no worker and downloads nothing before the first request', async () => {
     expect(await client.health()).toMatchObject({ status: 'ok', phase: 'empty', ready: false });
     expect([asked, workers.length]).toEqual([0, 0]);
   });
 
-  it('completes with the model that is tuned to the language, or with the one for all', async () => {
+  it('uses the model for the language, or the general one', async () => {
     expect(await complete('python')).toBe('yes');
     expect(await client.health()).toMatchObject({ ready: true, model: 'python' });
     expect(await complete('go')).toBe('yes');
@@ -65,7 +65,7 @@ describe('the client in a page', () => {
     expect(workers.map(({ opened }) => opened)).toEqual([['python', 'characters']]);
   });
 
-  it('says which language the model for another one knows better, if the site tells, and starts no worker', async () => {
+  it('knowsBetter returns the model’s main language without starting a worker', async () => {
     expect(await client.knowsBetter('go')).toBe('');
     listed = () => new Response(JSON.stringify({ models: [{ ...BASE, best: 'rust' }, PYTHON] }));
     const other = new LocalClient(options);
@@ -77,7 +77,7 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(0);
   });
 
-  it('tells that its model is loaded, before the first answer', async () => {
+  it('reports a loaded model before the first answer', async () => {
     const told: string[] = [];
     client = new LocalClient({
       ...options,
@@ -90,14 +90,14 @@ describe('the client in a page', () => {
     expect(told.filter(one => one.endsWith('ready'))).toHaveLength(1);
   });
 
-  it('completes with the model that was chosen, whatever the language', async () => {
+  it('uses the selected model for every language', async () => {
     await client.select('characters');
     await complete('python');
     expect(workers[0].opened).toEqual(['characters']);
     expect((await client.models()).map(({ selected }) => selected)).toEqual([true, false]);
   });
 
-  it('asks for a list that is missing once, not at each key', async () => {
+  it('requests a missing list once, not at each keystroke', async () => {
     listed = () => new Response('no', { status: 404 });
     for (let key = 0; key < 5; key++) {
       await expect(complete()).rejects.toThrow('models.json could not be downloaded (404)');
@@ -106,7 +106,7 @@ describe('the client in a page', () => {
     expect(await client.health()).toMatchObject({ status: 'error', phase: 'failed', code: 'no_model' });
   });
 
-  it('tries again by itself after a while where there was no connection', async () => {
+  it('retries by itself after a connection error', async () => {
     const error = { code: 'download_failed', message: 'Check your network connection.' };
     prepare = worker => (worker.error = error);
     for (let key = 0; key < 5; key++) {
@@ -127,7 +127,7 @@ describe('the client in a page', () => {
     expect(await complete()).toBe('yes');
   });
 
-  it('tells what nobody foresaw as a failure of the page, and what nobody waits for as it is', async () => {
+  it('wraps unexpected exceptions, and passes on aborts', async () => {
     options.sources = () => {
       throw new TypeError('x is not a function');
     };
@@ -140,7 +140,7 @@ describe('the client in a page', () => {
     await expect(client.complete(request(), abort.signal, () => undefined)).rejects.toThrow(TypeError);
   });
 
-  it('counts requests that fail together as one failure', async () => {
+  it('counts concurrent failures as one', async () => {
     listed = () => new Response('', { status: 503 });
     await Promise.allSettled([complete(), complete(), complete(), complete()]);
     listed = () => new Response(JSON.stringify({ models: [BASE] }));
@@ -150,7 +150,7 @@ describe('the client in a page', () => {
     expect(await client.health()).toMatchObject({ ready: true });
   });
 
-  it('says that a browser cannot run the engine, and does not try again', async () => {
+  it('reports an unsupported browser and does not retry', async () => {
     prepare = worker => (worker.error = { code: 'no_engine', message: 'no SIMD' });
     await expect(complete()).rejects.toThrow('no SIMD');
     await vi.advanceTimersByTimeAsync(1_000_000);
@@ -171,7 +171,7 @@ describe('the client in a page', () => {
     }
   );
 
-  it('ends a worker that is gone while it opens a model, and starts another after a while', async () => {
+  it('restarts a worker that fails while it opens a model', async () => {
     prepare = worker => (worker.stuck = workers.length === 0 ? { phase: 'verifying' } : null);
     const failed = expect(complete()).rejects.toThrow('does not respond');
     await vi.advanceTimersByTimeAsync(60_000);
@@ -183,7 +183,7 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(2);
   });
 
-  it('waits longer each time for a model that ends the worker whenever it is opened', async () => {
+  it('increases the delay for a model that repeatedly ends the worker', async () => {
     prepare = worker => (worker.stuck = { phase: 'verifying' });
     const crash = async () => {
       await vi.advanceTimersByTimeAsync(0);
@@ -213,7 +213,7 @@ describe('the client in a page', () => {
     }
   });
 
-  it('blames no model for the end of the worker that is not wanted any more', async () => {
+  it('does not mark a model as failed when the worker is released', async () => {
     prepare = worker => (worker.stuck = workers.length === 0 ? { phase: 'verifying' } : null);
     const gone = [complete('python'), complete('go')].map(one =>
       expect(one).rejects.toMatchObject({ code: 'worker_gone' })
@@ -224,7 +224,7 @@ describe('the client in a page', () => {
     expect(workers[1].opened).toEqual(['characters']);
   });
 
-  it('waits for a worker that is at work on a model for minutes', async () => {
+  it('waits for a worker that is busy for minutes', async () => {
     prepare = worker => (worker.stuck = { phase: 'verifying' });
     const answer = complete();
     for (let beat = 0; beat < 60; beat++) {
@@ -236,7 +236,7 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(1);
   });
 
-  it('says that a worker does not start, and tries again by itself after a while', async () => {
+  it('reports a worker that does not start and retries later', async () => {
     prepare = worker => (worker.dead = workers.length === 0);
     const failed = expect(complete()).rejects.toThrow('The model worker could not be started (404).');
     await vi.advanceTimersByTimeAsync(0);
@@ -250,7 +250,7 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(2);
   });
 
-  it('ends its worker when another client is used, and starts one when it is used again', async () => {
+  it('ends its worker in leave and starts one at the next request', async () => {
     await complete();
     client.leave();
     expect(workers[0].ended).toBe(true);
@@ -259,8 +259,8 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(2);
   });
 
-  it('says how far a model is that is being fetched, and that it was stopped', async () => {
-    const stuck: IStep = { phase: 'fetching', received: 3, total: 6 };
+  it('reports the progress of a download and that it was stopped', async () => {
+    const stuck: IStep = { phase: 'downloading', received: 3, total: 6 };
     prepare = worker => (worker.stuck = workers.length === 0 ? stuck : null);
     const steps: IStep[] = [];
     const fetching = client.pull('characters', false, step => steps.push(step));
@@ -274,7 +274,7 @@ describe('the client in a page', () => {
     ]);
     await client.stopPull('characters');
     await stopped;
-    expect(workers[0].told.at(-1)).toEqual({ kind: 'give up', call: 1 });
+    expect(workers[0].told.at(-1)).toEqual({ kind: 'cancel', call: 1 });
     expect((await client.models()).some(({ pulling }) => pulling)).toBe(false);
     workers[0].stuck = null;
     await client.pull('characters', false, step => steps.push(step));
@@ -282,8 +282,8 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(1);
   });
 
-  it('stops fetching the model that was to be used at once, too, and nothing else', async () => {
-    const step: IStep = { phase: 'fetching', received: 3, total: 6 };
+  it('stops the download of the model in use, but no other', async () => {
+    const step: IStep = { phase: 'downloading', received: 3, total: 6 };
     prepare = worker => (worker.stuck = step);
     const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
     const other = client.pull('characters', false, () => undefined, false);
@@ -300,9 +300,9 @@ describe('the client in a page', () => {
     expect(workers.map(({ ended }) => ended)).toEqual([false]);
   });
 
-  it('does not fetch what was stopped again before somebody wants it', async () => {
+  it('does not download a stopped model again until it is requested', async () => {
     listed = () => new Response(JSON.stringify({ models: [PYTHON] }));
-    prepare = worker => (worker.stuck = { phase: 'fetching', received: 3, total: 6 });
+    prepare = worker => (worker.stuck = { phase: 'downloading', received: 3, total: 6 });
     const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
     await vi.advanceTimersByTimeAsync(0);
     await client.stopPull('python');
@@ -315,20 +315,20 @@ describe('the client in a page', () => {
     expect(await complete()).toBe('yes');
   });
 
-  it('opens what was chosen after a model that is stopped', async () => {
-    prepare = worker => (worker.stuck = { phase: 'fetching', received: 3, total: 6 });
+  it('opens the selected model after another one was stopped', async () => {
+    prepare = worker => (worker.stuck = { phase: 'downloading', received: 3, total: 6 });
     const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
     await vi.advanceTimersByTimeAsync(0);
     const selected = client.select('characters');
     await vi.advanceTimersByTimeAsync(0);
-    workers[0].postMessage({ kind: 'give up', call: 1 });
+    workers[0].postMessage({ kind: 'cancel', call: 1 });
     await stopped;
     expect(await selected).toMatchObject({ phase: 'ready', model: 'characters' });
     expect(workers[0].opened).toEqual(['python', 'characters']);
   });
 
-  it('opens a model that is chosen while another is opened after that one, and ends no worker at rest', async () => {
-    prepare = worker => (worker.stuck = { phase: 'fetching', received: 3, total: 6 });
+  it('opens a selected model after the one being opened', async () => {
+    prepare = worker => (worker.stuck = { phase: 'downloading', received: 3, total: 6 });
     const first = complete();
     await vi.advanceTimersByTimeAsync(0);
     const selected = client.select('characters');
@@ -341,8 +341,8 @@ describe('the client in a page', () => {
     expect(workers.map(({ ended }) => ended)).toEqual([false]);
   });
 
-  it('opens no other model when the one before that is stopped', async () => {
-    prepare = worker => (worker.stuck = { phase: 'fetching', received: 3, total: 6 });
+  it('opens no other model when a previous one is stopped', async () => {
+    prepare = worker => (worker.stuck = { phase: 'downloading', received: 3, total: 6 });
     const gone = [complete('python'), complete('go')].map(one =>
       expect(one).rejects.toMatchObject({ code: 'cancelled' })
     );
@@ -353,9 +353,9 @@ describe('the client in a page', () => {
     expect(await client.health()).toMatchObject({ phase: 'empty', live: false });
   });
 
-  it('completes while another model is fetched', async () => {
+  it('completes while another model is downloaded', async () => {
     await complete();
-    workers[0].stuck = { phase: 'fetching', received: 3, total: 6 };
+    workers[0].stuck = { phase: 'downloading', received: 3, total: 6 };
     const fetching = client.pull('characters', false, () => undefined, false);
     await vi.advanceTimersByTimeAsync(0);
     expect(await client.health()).toMatchObject({ phase: 'ready', model: 'python' });
@@ -365,9 +365,9 @@ describe('the client in a page', () => {
     expect(workers[0].opened).toEqual(['python']);
   });
 
-  it('says that a download has ended with the worker, which is not begun again', async () => {
+  it('reports a download that ended with the worker and does not restart it', async () => {
     await complete();
-    workers[0].stuck = { phase: 'fetching', received: 3, total: 6 };
+    workers[0].stuck = { phase: 'downloading', received: 3, total: 6 };
     const cut = expect(client.pull('characters', false, () => undefined, false)).rejects.toMatchObject({
       code: 'download_failed',
       message: 'The download was interrupted because its worker stopped. Download the model again.'
@@ -379,7 +379,7 @@ describe('the client in a page', () => {
     expect(workers.map(({ opened }) => opened)).toEqual([['python'], ['python']]);
   });
 
-  it('uses at once what it can fetch and not keep', async () => {
+  it('uses a model at once that cannot be stored', async () => {
     await complete();
     workers[0].stuck = { phase: 'waiting' };
     const fetching = client.pull('characters', false, () => undefined, false);
@@ -390,7 +390,7 @@ describe('the client in a page', () => {
     expect(workers[0].opened).toEqual(['python', 'characters']);
   });
 
-  describe('where a model was removed', () => {
+  describe('after a model was removed', () => {
     beforeEach(async () => {
       listed = () => new Response(JSON.stringify({ models: [PYTHON] }));
       await complete('python');
@@ -399,7 +399,7 @@ describe('the client in a page', () => {
 
     const removed = 'The model python was removed. Download it again in the Models panel.';
 
-    it('says so and does not fetch it again', async () => {
+    it('reports it and does not download the model again', async () => {
       expect(await client.health()).toMatchObject({ phase: 'failed', code: 'withheld', reason: removed });
       await expect(complete('python')).rejects.toThrow(removed);
       await vi.advanceTimersByTimeAsync(600_000);
@@ -414,13 +414,13 @@ describe('the client in a page', () => {
     it.each([
       ['was downloaded', () => client.pull('python', false, () => undefined, false)],
       ['was chosen', () => client.select('python')]
-    ])('uses it once it %s', async (_, want) => {
+    ])('uses the model once it %s', async (_, want) => {
       await want();
       expect(await complete('python')).toBe('yes');
       expect(workers[0].opened).toEqual(['python', 'python']);
     });
 
-    it('goes on without it where its download fails', async () => {
+    it('continues without the model if its download fails', async () => {
       workers[0].stuck = { phase: 'waiting' };
       const fetching = client.pull('python', false, () => undefined, false);
       await vi.advanceTimersByTimeAsync(0);
@@ -430,7 +430,7 @@ describe('the client in a page', () => {
     });
   });
 
-  it('does not fetch what was removed before it was used, and completes with what is left', async () => {
+  it('uses another model if one was removed before its first use', async () => {
     await complete('go');
     await client.remove('python');
     expect(await complete('python')).toBe('yes');
@@ -443,7 +443,7 @@ describe('the client in a page', () => {
     expect(await complete('python')).toBe('yes');
   });
 
-  it('completes with what is left where the one that was chosen is removed', async () => {
+  it('uses another model after the selected one was removed', async () => {
     await client.select('characters');
     await client.remove('characters');
     expect(await client.health()).toMatchObject({ status: 'ok', code: null, model: '' });
@@ -452,7 +452,7 @@ describe('the client in a page', () => {
     expect((await client.models()).map(({ selected }) => selected)).toEqual([false, true]);
   });
 
-  it('does not try again to load a model that could not be fetched and was removed then', async () => {
+  it('does not retry a failed model after it was removed', async () => {
     prepare = worker => (worker.error = { code: 'download_failed', message: 'cut' });
     await expect(complete('python')).rejects.toThrow('cut');
     await client.remove('python');
@@ -462,18 +462,18 @@ describe('the client in a page', () => {
     expect(workers[0].opened).toEqual(['python']);
   });
 
-  it('stops a model that is being opened and is removed, and says that it was removed', async () => {
+  it('stops opening a model that is removed', async () => {
     listed = () => new Response(JSON.stringify({ models: [PYTHON] }));
     prepare = worker => (worker.stuck = { phase: 'verifying' });
     const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
     await vi.advanceTimersByTimeAsync(0);
     await client.remove('python');
     await stopped;
-    expect(workers[0].told.map(({ kind }) => kind)).toEqual(['open', 'give up', 'remove']);
+    expect(workers[0].told.map(({ kind }) => kind)).toEqual(['open', 'cancel', 'remove']);
     await expect(complete()).rejects.toThrow('python was removed');
   });
 
-  it('goes on with a model that could not be removed', async () => {
+  it('keeps using a model that could not be removed', async () => {
     await complete();
     workers[0].refusal = { code: 'model_failed', message: 'in use' };
     await expect(client.remove('python')).rejects.toThrow('in use');
@@ -481,13 +481,13 @@ describe('the client in a page', () => {
     expect(await client.health()).toMatchObject({ phase: 'ready', model: 'python' });
   });
 
-  it('says which model could not be fetched, and why', async () => {
+  it('reports which model could not be downloaded, and why', async () => {
     prepare = worker => (worker.error = { code: 'download_failed', message: 'cut' });
     await expect(client.select('characters')).rejects.toThrow('cut');
     expect((await client.models()).map(({ failed }) => failed)).toEqual(['cut', null]);
   });
 
-  it('goes on with the former choice where another cannot be opened', async () => {
+  it('keeps the previous selection if another model cannot be opened', async () => {
     await client.select('characters');
     workers[0].error = { code: 'model_failed', message: 'damaged' };
     await expect(client.select('python')).rejects.toThrow('damaged');
@@ -503,9 +503,9 @@ describe('the client in a page', () => {
   it.each([
     ['is stopped', () => client.stopPull('characters'), 'cancelled'],
     ['has ended the worker', () => vi.advanceTimersByTimeAsync(60_000), 'worker_gone']
-  ])('goes on with what suits the language where the first choice %s', async (_, end, code) => {
+  ])('uses the model for the language if the first selection %s', async (_, end, code) => {
     prepare = worker =>
-      (worker.stuck = workers.length === 0 ? { phase: 'fetching', received: 3, total: 6 } : null);
+      (worker.stuck = workers.length === 0 ? { phase: 'downloading', received: 3, total: 6 } : null);
     const failed = expect(client.select('characters')).rejects.toMatchObject({ code });
     await vi.advanceTimersByTimeAsync(0);
     await end();
@@ -514,7 +514,7 @@ describe('the client in a page', () => {
     expect(workers.at(-1)?.opened.at(-1)).toBe('python');
   });
 
-  it('takes the last of two choices, also where the first cannot be opened', async () => {
+  it('uses the last of two selections, even if the first fails', async () => {
     prepare = worker => {
       worker.error = { code: 'model_failed', message: 'damaged' };
       worker.damaged = 'python';
@@ -528,7 +528,7 @@ describe('the client in a page', () => {
     expect(workers[0].opened).toEqual(['characters', 'python', 'characters']);
   });
 
-  it('refuses a model that the site does not have', async () => {
+  it('rejects an unknown model', async () => {
     await expect(client.select('other')).rejects.toThrow('no model called other');
   });
 });

@@ -1,7 +1,7 @@
 /** The client of the browser engine: the model runs in a worker, everything else here. */
 
 import type { IClient, IEngineHealth } from '../client';
-import { ServerError, WITHHELD } from '../trouble';
+import { ServerError, WITHHELD } from '../requesterror';
 import type { IAnswer, IFrame, IHealth, IModel, IRequest, IStep, Phase } from '../wire';
 import type { ISources } from './answer';
 import { type ILocalModel, readCatalogue } from './catalogue';
@@ -126,6 +126,15 @@ export class LocalClient implements IClient {
     return Promise.resolve();
   }
 
+  /** The browser engine has no notebook index. */
+  deleteIndex(): Promise<IEngineHealth> {
+    return this.health();
+  }
+
+  buildIndex(): Promise<IEngineHealth> {
+    return this.health();
+  }
+
   health(): Promise<IEngineHealth> {
     this._tryAgain();
     const ready = this._phase === 'ready';
@@ -141,9 +150,9 @@ export class LocalClient implements IClient {
       address: null,
       notice: null,
       last_ms: this._lastMs,
-      memory: null,
+      notebook_index: null,
       week: null,
-      study: null,
+      usage_log: null,
       inPage: { size: model?.size ?? null, step: this._loading?.step ?? null }
     });
   }
@@ -160,7 +169,7 @@ export class LocalClient implements IClient {
       name: model.name,
       spec: model.name,
       size: model.size,
-      counted: true,
+      exact_size: true,
       architecture: 'llama',
       fim: 'auto',
       checkpoint: '',
@@ -231,12 +240,12 @@ export class LocalClient implements IClient {
   stopPull(name: string): Promise<void> {
     const pulls = [...this._calls].filter(([, { pull }]) => pull?.model.name === name);
     for (const [call, { reject }] of pulls) {
-      this._line?.postMessage({ kind: 'give up', call });
+      this._line?.postMessage({ kind: 'cancel', call });
       this._calls.delete(call);
       reject(stopped());
     }
     if (this._opening && this._loading?.model.name === name && this._loading.step) {
-      this._line?.postMessage({ kind: 'give up', call: this._opening.call });
+      this._line?.postMessage({ kind: 'cancel', call: this._opening.call });
     }
     return Promise.resolve();
   }
@@ -251,7 +260,7 @@ export class LocalClient implements IClient {
     const opening = this._opening?.model === source ? this._opening : null;
     this._withhold(source, `The model ${name} was removed. Download it again in the Models panel.`);
     if (opening) {
-      this._line?.postMessage({ kind: 'give up', call: opening.call });
+      this._line?.postMessage({ kind: 'cancel', call: opening.call });
       await opening.opened.catch(() => undefined); // it may be writing the file
     }
     return this._call({ kind: 'remove', source }).then(

@@ -7,7 +7,7 @@ import { requestOf } from './testing/request';
 
 const { signal } = new AbortController();
 
-/** An engine that says the same whenever it is asked. */
+/** An engine that always generates the same text. */
 function saying(text: string, probability = 0.95): ScriptedEngine {
   const pieces = text.match(/\s*\S+|\s+$/g) ?? [];
   const said = pieces.map(piece => [piece, probability] as const);
@@ -21,7 +21,7 @@ async function framesOf(completer: Completer, request: IRequest, sources: ISourc
 }
 
 describe('an answer', () => {
-  it('grows frame by frame; the last is done and says what it cost', async () => {
+  it('grows frame by frame; the last frame is done and has timings', async () => {
     const completer = new Completer(saying('a + b\nnext'));
     const frames = await framesOf(completer, requestOf('x = '));
     expect(frames.map(({ text, done }) => [text, done])).toEqual([
@@ -37,7 +37,7 @@ describe('an answer', () => {
     expect(new Set(frames.map(({ id }) => id)).size).toBe(1);
   });
 
-  it('stops the engine where whoever takes it fails', async () => {
+  it('stops the engine if the receiver throws', async () => {
     let stopped = 0;
     const engine = saying('a + b\nnext');
     const generate = engine.generate.bind(engine);
@@ -55,23 +55,26 @@ describe('an answer', () => {
     expect(stopped).toBe(1);
   });
 
-  it('is silent where the model is unsure, unless it is asked for', async () => {
+  it('is empty if the model is unsure, unless explicitly requested', async () => {
     const unsure = requestOf('x = ', { trigger: 'automatic' });
     const [last] = await framesOf(new Completer(saying('a + b', 0.1)), unsure);
     expect(last).toMatchObject({ text: '', done: true });
     expect(await framesOf(new Completer(saying('a + b', 0.1)), requestOf('x = '))).not.toEqual([]);
   });
 
-  it('has three characters for each token of the length that is wanted', async () => {
+  it('has three characters for each requested token', async () => {
     const engine = saying('a');
     await framesOf(new Completer(engine), requestOf('x = ', { max_tokens: 5, lines: 'single' }));
     expect(engine.asks[0].sampling.maxTokens).toBe(15);
   });
 
-  it.each(['', 'total = 1\n'])('is empty, also for who asks, where the model writes %j', async said => {
-    const stands = requestOf('total = 1\n', { trigger: 'invoke' });
-    expect((await framesOf(new Completer(saying(said)), stands)).at(-1)).toMatchObject({ text: '' });
-  });
+  it.each(['', 'total = 1\n'])(
+    'is empty even for an explicit request if the model generates %j',
+    async said => {
+      const stands = requestOf('total = 1\n', { trigger: 'invoke' });
+      expect((await framesOf(new Completer(saying(said)), stands)).at(-1)).toMatchObject({ text: '' });
+    }
+  );
 
   it.each([
     ['code', '', ''],
@@ -92,21 +95,23 @@ describe('an answer', () => {
     }
   );
 
-  it('begins with a column that the kernel knows', async () => {
+  it('begins with a column of the kernel context', async () => {
     const engine = saying('price"]');
     const facts = { names: { df: { columns: [['price', 'int64']] as [string, string][], all: true } } };
     await framesOf(new Completer(engine), requestOf('x = df["pr'), { facts });
-    expect(engine.asks[0].sampling.ways).toEqual([Array.from('ice"', character => character.charCodeAt(0))]);
+    expect(engine.asks[0].sampling.candidates).toEqual([
+      Array.from('ice"', character => character.charCodeAt(0))
+    ]);
   });
 
-  it('to several is the best of them first, none twice', async () => {
+  it('with alternatives is sorted and has no duplicates', async () => {
     const request = requestOf('x = ', { n: 3, stream: false });
     const { items } = await new Completer(saying('alpha + b', 0.5)).alternatives(request, {}, signal);
     expect(items.map(({ text }) => text)).toEqual([...new Set(items.map(({ text }) => text))]);
     expect(items.length).toBeGreaterThan(0);
   });
 
-  it('to a request that only reads ahead writes nothing', async () => {
+  it('to a warm-up request is empty', async () => {
     const engine = saying('a');
     const frames = await framesOf(new Completer(engine), requestOf('x', { trigger: 'warmup' }));
     expect(frames).toMatchObject([{ text: '', done: true }]);
@@ -115,7 +120,7 @@ describe('an answer', () => {
 });
 
 describe('a newer request', () => {
-  it('of the same editor ends the older one, and begins with a guess at what it wrote', async () => {
+  it('of the same editor cancels the older one and drafts its text', async () => {
     const engine = saying('alpha + beta\n');
     const completer = new Completer(engine);
     let newer: Promise<IFrame[]> | undefined;
@@ -129,7 +134,7 @@ describe('a newer request', () => {
     expect(String.fromCodePoint(...engine.asks[1].draft)).toMatch(/^pha/);
   });
 
-  it('whose text was typed differently has no guess', async () => {
+  it('with different text has no draft', async () => {
     const engine = saying('alpha');
     const completer = new Completer(engine);
     await framesOf(completer, requestOf('x = '));
@@ -137,7 +142,7 @@ describe('a newer request', () => {
     expect(engine.asks[1].draft).toEqual([]);
   });
 
-  it('ends what nobody waits for, and is never ended by that', async () => {
+  it('cancels prefetching and is never cancelled by it', async () => {
     const completer = new Completer(saying('a b c'));
     const warm = framesOf(completer, requestOf('x', { trigger: 'prefetch' }));
     const asked = framesOf(completer, requestOf('y', { client: 'other' }));
@@ -148,7 +153,7 @@ describe('a newer request', () => {
   });
 });
 
-it('nobody is told anything once who asked has gone', async () => {
+it('sends nothing after the request was aborted', async () => {
   const stop = new AbortController();
   const completer = new Completer(saying('a b c'));
   const frames: IFrame[] = [];
@@ -161,7 +166,7 @@ it('nobody is told anything once who asked has gone', async () => {
   expect(await framesOf(completer, requestOf('x = '))).not.toEqual([]);
 });
 
-it('an engine that fails leaves the next request its turn', async () => {
+it('continues with the next request after an engine error', async () => {
   const engine = saying('a');
   const generate = engine.generate.bind(engine);
   engine.generate = () => {
@@ -173,8 +178,8 @@ it('an engine that fails leaves the next request its turn', async () => {
   expect((await framesOf(completer, requestOf('x = '))).at(-1)?.text).toBe('a');
 });
 
-describe('a turn', () => {
-  it('that was left early lets nobody pass whoever is before it', async () => {
+describe('Turns', () => {
+  it('keep the order if one is left early', async () => {
     const turns = new Turns();
     const first = turns.enter('a', true, signal);
     turns.enter('b', true, signal).leave();

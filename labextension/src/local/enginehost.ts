@@ -1,9 +1,16 @@
 /** The worker's side: runs an engine on behalf of the page, one generation at a time. */
 
-import { ServerError } from '../trouble';
+import { ServerError } from '../requesterror';
 import type { IStep } from '../wire';
 import { type IEngine, newUsage } from './engineinterface';
-import { type Asked, type FromWorker, type IOpened, type IPort, STOPPED, type ToWorker } from './messages';
+import {
+  type GenerateRequest,
+  type FromWorker,
+  type IOpened,
+  type IPort,
+  STOPPED,
+  type ToWorker
+} from './messages';
 import type { ISource } from './modelfile';
 import type { CharacterVocabulary } from './vocabulary';
 
@@ -53,7 +60,7 @@ export class EngineHost {
       case 'fetch':
         await this._transfer(message.call, (...how) => this._models.fetch(message.source, ...how));
         break;
-      case 'give up':
+      case 'cancel':
         this._transfers.get(message.call)?.abort();
         break;
       case 'stored':
@@ -92,13 +99,13 @@ export class EngineHost {
   }
 
   /** Queue a generation. */
-  private _begin(id: number, ask: Asked): void {
+  private _begin(id: number, ask: GenerateRequest): void {
     const stop = new AbortController();
     this._stops.set(id, stop);
     this._writing = this._writing.then(() => this._write(id, ask, stop.signal));
   }
 
-  private async _write(id: number, ask: Asked, signal: AbortSignal): Promise<void> {
+  private async _write(id: number, ask: GenerateRequest, signal: AbortSignal): Promise<void> {
     const usage = newUsage();
     let error: string | undefined;
     try {
@@ -120,7 +127,7 @@ export class EngineHost {
   private async _answer(call: number, work: Promise<unknown>, signal?: AbortSignal): Promise<void> {
     const answer = await work.then(
       value => ({ value }),
-      (reason: unknown) => ({ value: null, error: signal?.aborted ? GIVEN_UP : told(reason) })
+      (reason: unknown) => ({ value: null, error: signal?.aborted ? CANCELLED : errorOf(reason) })
     );
     this._port.postMessage({ kind: 'answer', call, ...answer });
   }
@@ -131,9 +138,9 @@ export class EngineHost {
   private _writing: Promise<void> = Promise.resolve();
 }
 
-const GIVEN_UP = { code: STOPPED, message: 'Stopped.' };
+const CANCELLED = { code: STOPPED, message: 'Stopped.' };
 
-function told(reason: unknown): { code: string; message: string } {
+function errorOf(reason: unknown): { code: string; message: string } {
   const code = reason instanceof ServerError ? reason.code : 'model_failed';
   return { code, message: (reason as Error).message };
 }

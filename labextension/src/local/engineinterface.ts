@@ -24,8 +24,8 @@ export interface ISampling {
    * Prefix constraint: the text begins with one of these; none: no constraint. After a complete one, only tokens that do
    * not extend a word may follow. While the constraint applies, probabilities are normalized over the allowed tokens.
    */
-  ways: readonly (readonly number[])[];
-  /** a token that the text may not begin with */
+  candidates: readonly (readonly number[])[];
+  /** a token that must not be the first */
   banned: number | null;
 }
 
@@ -44,7 +44,7 @@ export function newUsage(): IUsage {
 }
 
 /** A generation request. */
-export interface IAsk {
+export interface IEngineRequest {
   prompt: readonly number[];
   /** a draft of the text, which the engine may verify in one batch */
   draft: readonly number[];
@@ -61,7 +61,7 @@ export interface IToken {
 export interface IEngine {
   /** the model's name; the gate's coefficients are chosen by it */
   readonly name: string;
-  /** how many tokens a prompt and its answer may have together */
+  /** the maximum number of tokens of prompt and completion */
   readonly contextSize: number;
   readonly vocabulary: IVocabulary;
   /**
@@ -71,18 +71,18 @@ export interface IEngine {
    * Once `signal` is aborted, it throws an `AbortError` after the current token or prompt batch. To stop early, leave the
    * loop, which calls the iterator's `return`.
    */
-  generate(ask: IAsk, signal: AbortSignal): AsyncIterable<IToken>;
+  generate(ask: IEngineRequest, signal: AbortSignal): AsyncIterable<IToken>;
 }
 
 /** Prefixes of a text, as tokens; none: no constraint. */
-export type Ways = readonly (readonly number[])[];
+export type Candidates = readonly (readonly number[])[];
 
 /**
  * Return the rests of the prefixes that match the generated tokens. A complete prefix has an empty rest; longer matching
  * ones still apply: with `_` and `__all__`, a text does not stop at `__`.
  */
-export function waysBehind(ways: Ways, written: readonly number[]): Ways {
-  return ways
+export function remainingCandidates(candidates: Candidates, written: readonly number[]): Candidates {
+  return candidates
     .filter(way => written.every((token, at) => way[at] === token))
     .map(way => way.slice(written.length));
 }

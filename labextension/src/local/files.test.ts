@@ -3,7 +3,7 @@ import { type IFiles, PrivateFiles } from './files';
 
 const ROOM = 8;
 
-/** A folder of the browser with room for so many bytes; a file is written in one place at a time. */
+/** The browser's folder with limited space; a file has one writer at a time. */
 class Folder {
   readonly contents = new Map<string, Uint8Array>();
   readonly writing = new Set<string>();
@@ -62,13 +62,13 @@ describe("a file in the browser's own folder", () => {
 
   afterEach(() => vi.unstubAllGlobals());
 
-  it('is kept', async () => {
+  it('is stored', async () => {
     expect(await files?.write('a', new Blob(['text']))).toBe('kept');
     expect(await (await files?.read('a'))?.text()).toBe('text');
     expect(folder.writing.size).toBe(0);
   });
 
-  it('that another tab deletes while files are listed does not hide the others', async () => {
+  it('deleted by another tab during a listing does not hide the others', async () => {
     await files?.write('a', new Blob(['text']));
     const handle = await folder.getFileHandle('a');
     const getFile = () => Promise.reject(new DOMException('', 'NotFoundError'));
@@ -76,7 +76,7 @@ describe("a file in the browser's own folder", () => {
     expect(await files?.names()).toEqual(['a']);
   });
 
-  it('is left to whoever writes it', async () => {
+  it('is not written while another tab writes it', async () => {
     await files?.write('a', new Blob(['text']));
     folder.writing.add('a');
     expect(await files?.write('a', new Blob(['other']))).toBe('busy');
@@ -84,9 +84,9 @@ describe("a file in the browser's own folder", () => {
   });
 
   it.each([
-    ['whether the browser writes a part of it', ROOM + 1],
-    ['or refuses', 2 * ROOM + 1]
-  ])('is not there in part where there is no room, %s', async (_, size) => {
+    ['after a partial write', ROOM + 1],
+    ['after a rejected write', 2 * ROOM + 1]
+  ])('is not stored in part if there is no space, %s', async (_, size) => {
     expect(await files?.write('a', new Blob(['x'.repeat(size)]))).toBe('full');
     expect(folder.contents.size).toBe(0);
     expect(folder.writing.size).toBe(0);

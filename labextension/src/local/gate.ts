@@ -51,7 +51,7 @@ function endsWithNumber(text: string): boolean {
   return start < text.length && !beginsWithWord(characterBefore(text, start));
 }
 
-/** Scores an answer token by token, and says how much of it may be shown. */
+/** Scores an answer token by token, and determines how much of it may be shown. */
 export class Gate {
   /** `fits`: whether the cell could still become a valid program with a text; `rate`: the score of a beginning. */
   constructor(
@@ -138,7 +138,7 @@ export class Gate {
     if (!settled) {
       return early;
     }
-    // Characters saved, less the key that accepts them. Without a threshold, the longest text wins.
+    // Characters saved, minus the keystroke that accepts them. Without a threshold, the longest text wins.
     const gain = ({ end, score }: IBoundary) =>
       this._threshold ? score * Math.max(0.5, codePoints(strip(text.slice(start, end))) - 1) : 0;
     const further = passing
@@ -178,7 +178,7 @@ export class Gate {
     this._open += Number(whole && value >= this._threshold && this._open === this._line);
   }
 
-  /** What was written of the line. */
+  /** The generated part of the line. */
   private _written(): string {
     return this._text.slice(this._start);
   }

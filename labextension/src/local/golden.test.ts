@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { FUNCTIONS } from './testing/functions';
 
 const FOLDER = '../tests/golden';
-/** At the end of a key: its cases are those that only the server recognises. */
+/** The suffix of keys whose cases only the server supports. */
 const SERVER_ONLY = ' (server only)';
 
-/** What the server's Python answers, too: its tests read the same cases (tests/twins.py). */
+/** The cases shared with the server's tests (tests/twins.py). */
 describe.each(readdirSync(FOLDER).filter(name => name.endsWith('.json')))('%s', file => {
   const table = JSON.parse(readFileSync(`${FOLDER}/${file}`, 'utf8')) as Record<string, unknown[][]>;
 

@@ -31,7 +31,7 @@ finally:
 more = {k: v for k, v in more.items()}
 `;
 
-/** The beginnings of a text that cut no word, no sign and no white space. */
+/** The prefixes of a text that end between words, operators and white space. */
 function beginnings(text: string, signs: RegExp): string[] {
   return Array.from(text, (_, at) => text.slice(0, at)).filter(begun => {
     const rest = text.slice(begun.length);
@@ -43,8 +43,8 @@ function beginnings(text: string, signs: RegExp): string[] {
   });
 }
 
-describe('a text in Python', () => {
-  it('is valid wherever a program is left off', () => {
+describe('Python syntax', () => {
+  it('accepts a program that is cut at any position', () => {
     const wrong = beginnings(PROGRAM, /[*!=<>:-]$/).filter(text => judge('python', text).faults > 0);
     expect(wrong.map(text => text.slice(-60))).toEqual([]);
   });
@@ -53,19 +53,19 @@ describe('a text in Python', () => {
     ['x = f(a', ']'],
     ['x = ', '= 1'],
     ['if a:\n    b\n', '  c']
-  ])('does not fit behind %j', (prefix, text) => {
+  ])('rejects a text after %j', (prefix, text) => {
     expect(fitting('python', prefix, judge)(text)).toBe(false);
   });
 });
 
-describe('a text that is parsed after another', () => {
+describe('incremental parsing', () => {
   const code = fc
     .array(
       fc.constantFrom(...PROGRAM.split(/(?<=\n)|(?<=[^ ] )/), '(', ']', '"', "'''", '\n    ', 'f"{', '= ')
     )
     .map(parts => parts.join(''));
 
-  it('is judged as if it had been the first', () => {
+  it('gives the same result as parsing from the start', () => {
     fc.assert(
       fc.property(
         fc.array(code, { minLength: 1 }),
@@ -84,10 +84,10 @@ describe('a text that is parsed after another', () => {
   });
 });
 
-describe('a text in another language', () => {
+describe('other languages', () => {
   const program = `const a = (b) => {\n  return \`x \${b}\`;\n};\nfor (let i = 0; i < 3; i++) {\n  foo(a, 'b');\n}\n`;
 
-  it('is valid wherever a program is left off', () => {
+  it('accepts a program that is cut at any position', () => {
     const wrong = beginnings(program, /[=<>+]$/).filter(text => judge('javascript', text).faults > 0);
     expect(wrong.map(text => text.slice(-60))).toEqual([]);
   });
@@ -95,15 +95,15 @@ describe('a text in another language', () => {
   it.each([
     ['const a = ', 'for let'],
     ['foo(', 'a b c ']
-  ])('does not fit behind %j', (prefix, text) => {
+  ])('rejects a text after %j', (prefix, text) => {
     expect(fitting('javascript', prefix, judge)(text)).toBe(false);
   });
 
-  it('is not to blame for what was wrong before', () => {
+  it('accepts a text after an existing error', () => {
     expect(fitting('javascript', 'let let = = ;\nfoo(', judge)('a)')).toBe(true);
   });
 
-  it('has a bracket too many in no language', () => {
+  it('rejects an extra bracket in every language', () => {
     for (const language of ['python', 'javascript', 'klingon']) {
       expect(fitting(language, 'f(a', judge)(')')).toBe(true);
       expect(fitting(language, 'f(a', judge)('))')).toBe(false);
@@ -111,25 +111,25 @@ describe('a text in another language', () => {
   });
 });
 
-describe('what costs too much', () => {
-  it('is judged by its brackets where it is long', () => {
+describe('parsing limits', () => {
+  it('check only brackets in a long text', () => {
     const prefix = `${'// a comment\n'.repeat(400)}f(a`;
     expect(fitting('javascript', prefix, judge)(' b of)')).toBe(true);
     expect(fitting('javascript', prefix, judge)(']')).toBe(false);
   });
 
-  it('is judged by its brackets where a statement is long', () => {
+  it('check only brackets in a long statement', () => {
     const prefix = `x = [${'1, '.repeat(4000)}`;
     expect(fitting('python', prefix, judge)('2 3')).toBe(true);
     expect(fitting('python', prefix, judge)('2)')).toBe(false);
     expect(fitting('python', `${prefix}]\ny = [`, judge)('2 3')).toBe(false);
   });
 
-  it('fits behind a text that is too long to parse', () => {
+  it('accept a text after one that is too long to parse', () => {
     expect(fitting('python', 'x\n'.repeat(20_000), byBrackets)('))')).toBe(true);
   });
 
-  it('does not fit once one answer has cost too much', () => {
+  it('reject a text once an answer has exceeded its budget', () => {
     const fits = fitting('python', 'x = ', judge);
     const long = '1, '.repeat(2000);
     expect(fits(`[${long}1`)).toBe(true);
@@ -137,7 +137,7 @@ describe('what costs too much', () => {
     expect(fits('2')).toBe(false);
   });
 
-  it('is not parsed again from its beginning', () => {
+  it('do not parse a text again from its start', () => {
     const prefix = `class Long:\n${'    def one(self):\n        return [self.value, 2]\n\n'.repeat(150)}    x = `;
     const { parsed } = judge('python', `${prefix}y`);
     expect(parsed).toBeGreaterThan(prefix.length);

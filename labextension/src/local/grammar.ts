@@ -1,8 +1,7 @@
 /**
- * Whether a text fits in at the cursor, by a grammar of the page where there is one. Pure.
+ * Check whether a text is valid at the cursor, with a Lezer grammar if the page has one. Pure.
  *
- * An unfinished cell does not parse. So only faults that no further text could fix count: that the text ends too
- * early is none.
+ * An unfinished cell does not parse, so only errors that no further text could fix count; an early end is not one.
  */
 
 import { type Parser, TreeFragment } from '@lezer/common';
@@ -15,7 +14,7 @@ const PATIENCE = 40_000; // characters that are parsed for one answer; after tha
 const LONGEST = 4000; // characters of a text that is parsed whole
 const LONGEST_STATEMENT = 10_000; // of Python, whose parser goes on from where a text differs from the one before
 /**
- * What may complete an unfinished line of Python, the likeliest first: the rest of an expression, of a statement's head,
+ * Completions of an unfinished line of Python, the likeliest first: the rest of an expression, of a statement's head,
  * of a clause.
  */
 const ENDINGS = [
@@ -41,16 +40,16 @@ const OUTER_ENDINGS = ['', ':', ' in _:', ' _', ' = _'];
 /** A decorator that no definition follows. */
 const DECORATES = /(?:^|\n)([ \t]*)@(?![^]*\n[ \t]*(?:async|def|class)\b)/;
 
-/** A parser, as far as it is used here: one of Lezer's, which the page's editors have. */
+/** The used part of a Lezer parser. */
 export type IParser = Pick<Parser, 'parse'>;
 
-/** How many faults a text has that no further text could fix, and how many characters were parsed for that. */
+/** The number of errors that no further text could fix, and of parsed characters. */
 export type Judge = (language: string, text: string) => { faults: number; parsed: number };
 
-/** Judge by brackets and quotes alone. */
+/** Check only brackets and quotes. */
 export const byBrackets: Judge = (_, text) => ({ faults: Number(!scan(text).balanced), parsed: 0 });
 
-/** Judge by a language's grammar; by brackets and quotes where there is none. */
+/** Check with a language's grammar; without one, check brackets and quotes. */
 export function byGrammar(parserFor: (language: string) => IParser | null): Judge {
   const known = new Map<IParser, Reparser>();
   const reparser = (parser: IParser): Reparser => {
@@ -68,7 +67,7 @@ export function byGrammar(parserFor: (language: string) => IParser | null): Judg
   };
 }
 
-/** A check whether a text fits behind `prefix`: it must not add faults to the cell. */
+/** Return a check whether a text is valid after `prefix`: it must not add errors to the cell. */
 export function fitting(language: string, prefix: string, judge: Judge): (text: string) => boolean {
   if (isLonger(prefix, STATEMENT)) {
     return () => true; // parsing it would take too long
@@ -88,14 +87,14 @@ export function fitting(language: string, prefix: string, judge: Judge): (text: 
   };
 }
 
-/** Parses texts one after the other; what one has in common with the one before is not parsed again. */
+/** Parses texts incrementally: the common prefix with the previous text is not parsed again. */
 class Reparser {
   constructor(private readonly _parser: IParser) {}
 
   /** how many characters were parsed */
   parsed = 0;
 
-  /** Return the places of the faults, from the first on. */
+  /** Yield the positions of the errors in order. */
   *faults(text: string): Generator<number> {
     const { length } = this._text;
     let same = 0;
@@ -127,12 +126,12 @@ function judgeAny(parser: Reparser, text: string): ReturnType<Judge> {
   const count = (whole: string): number => [...parser.faults(whole)].filter(at => at < end).length;
   const faults = count(text);
   const quote = faults ? scan(text).quote : '';
-  // Some grammars read a string as one token; an unfinished one is no fault either.
+  // Some grammars parse a string as one token; an unfinished one is not an error.
   const closed = quote ? count(text + quote) : faults;
   return { faults: Math.min(faults, closed), parsed: parser.parsed - before };
 }
 
-/** Python parses once it is completed in some way: its grammar has few faults at the end of a text alone. */
+/** Try completions in Python: its grammar reports few errors only at the end of a text. */
 function judgePython(parser: Reparser, text: string): ReturnType<Judge> {
   const plain = asPython(text);
   const opened = scan(plain);
@@ -154,8 +153,8 @@ function judgePython(parser: Reparser, text: string): ReturnType<Judge> {
 }
 
 /**
- * How far a text can be read that is completed in the best way: up to its first fault; Infinity if there is none.
- * `endings` has the ways for each part that may be missing. What is wrong with a text before a part, no part fixes.
+ * The position of the first error with the best completion; Infinity without an error. `endings` has the candidates for
+ * each part that may be missing. No part fixes an error before it.
  */
 function reach(parser: Reparser, text: string, endings: readonly (readonly string[])[]): number {
   if (endings.length === 0) {
@@ -174,7 +173,7 @@ function reach(parser: Reparser, text: string, endings: readonly (readonly strin
   return furthest;
 }
 
-/** What may complete a text, part by part, with its open quote and brackets closed. */
+/** The completions of a text, part by part, with its open quote and brackets closed. */
 function endingsOf({ comment, quote, tail, brackets }: IOpen): string[][] {
   if (comment) {
     return [[`\n${brackets}`]];
@@ -191,7 +190,7 @@ function endingsOf({ comment, quote, tail, brackets }: IOpen): string[][] {
   return brackets ? [closed, ['', ': _'], [brackets], ENDINGS] : [closed, ENDINGS];
 }
 
-/** Give a head without a body one, and a decorator something to decorate. */
+/** Add a body to a statement without one, and a definition to a decorator. */
 function withBody(text: string): string {
   const head = stripEnd(text);
   const decorator = DECORATES.exec(head);
@@ -202,7 +201,7 @@ function withBody(text: string): string {
   return head.endsWith(':') ? `${head}\n${line.slice(0, line.search(/[^ \t]|$/))} pass` : text;
 }
 
-/** Whether each line that is indented less stands below one of the lines above. The grammar does not mind. */
+/** Whether each dedent returns to the indentation of a line above. The grammar does not check that. */
 function isIndentedEvenly(text: string): boolean {
   const levels: number[] = [];
   let [depth, begins, before] = [0, true, ''];
@@ -229,7 +228,7 @@ function columns(space: string): number {
   return Array.from(space).reduce((width, sign) => (sign === '\t' ? width - (width % 8) + 8 : width + 1), 0);
 }
 
-/** Where the first fault of a text is; Infinity if there is none. */
+/** The position of the first error of a text; Infinity without one. */
 function firstFault(parser: Reparser, text: string): number {
   const [first = Infinity] = parser.faults(text);
   return first;

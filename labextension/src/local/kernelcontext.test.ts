@@ -1,7 +1,7 @@
 import { type Kernel, KernelMessage } from '@jupyterlab/services';
 import { Signal } from '@lumino/signaling';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { KernelFacts } from './kernelcontext';
+import { KernelContexts } from './kernelcontext';
 
 const SETTLE = 200;
 const unhandled = vi.fn();
@@ -54,7 +54,7 @@ class FakeKernel {
     );
   }
 
-  /** Say that it has done what somebody asked. */
+  /** Report that an execution has ended. */
   idle(asked: KernelMessage.MessageType = 'complete_request'): void {
     const message = KernelMessage.createMessage<KernelMessage.IStatusMsg>({
       channel: 'iopub',
@@ -68,13 +68,13 @@ class FakeKernel {
 }
 
 let kernel: FakeKernel;
-let facts: KernelFacts;
+let facts: KernelContexts;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
   process.on('unhandledRejection', unhandled);
   kernel = new FakeKernel();
-  facts = new KernelFacts(() => kernel as unknown as Kernel.IKernelConnection);
+  facts = new KernelContexts(() => kernel as unknown as Kernel.IKernelConnection);
 });
 
 afterEach(() => {
@@ -84,15 +84,15 @@ afterEach(() => {
   unhandled.mockClear();
 });
 
-/** Wait until it has asked, or failed to. */
+/** Wait until it has sent a query, or failed. */
 async function settled(): Promise<void> {
   await vi.advanceTimersByTimeAsync(SETTLE);
   await vi.dynamicImportSettled();
   await new Promise(resolve => setImmediate(resolve));
 }
 
-describe("a kernel's facts", () => {
-  it('are asked for later, and nobody is told, where the code for it cannot be fetched', async () => {
+describe('the kernel context', () => {
+  it('is queried later, without an error, if its code cannot be loaded', async () => {
     vi.doMock('./probe', () => {
       throw new Error('Loading chunk 303 failed.');
     });
@@ -107,7 +107,7 @@ describe("a kernel's facts", () => {
     expect(unhandled).not.toHaveBeenCalled();
   });
 
-  it('are asked for later where it does not say what it is', async () => {
+  it('is queried later if the kernel does not report its language', async () => {
     kernel.isKnown = false;
     facts.of('kernel');
     await settled();
@@ -118,7 +118,7 @@ describe("a kernel's facts", () => {
     expect(unhandled).not.toHaveBeenCalled();
   });
 
-  it('are asked for again after an execution as soon as there is an answer, without a close', async () => {
+  it('is queried again after an execution once an answer has arrived', async () => {
     facts.of('kernel');
     await settled();
     kernel.answer();
@@ -128,7 +128,7 @@ describe("a kernel's facts", () => {
     expect(kernel.sent).toEqual(['execute_request', 'comm_open', 'comm_open']);
   });
 
-  it('are asked for from the beginning after a close without an answer, not after one that follows it', async () => {
+  it('is installed again after a close without an answer', async () => {
     facts.of('kernel');
     await settled();
     kernel.answer();

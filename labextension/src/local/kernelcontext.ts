@@ -2,7 +2,7 @@
 
 import { type Kernel, KernelMessage } from '@jupyterlab/services';
 import { UUID } from '@lumino/coreutils';
-import type { IFact, IKernelContext } from './names';
+import type { IDescription, IKernelContext } from './names';
 
 /** Milliseconds after an execution: the next of several cells may follow immediately. */
 const SETTLE = 150;
@@ -94,7 +94,7 @@ class Watch {
   private _hear(message: KernelMessage.IIOPubMessage): void {
     if (KernelMessage.isCommMsgMsg(message) && message.content.comm_id === this._comm) {
       this._comm = '';
-      this.facts = readFacts(message.content.data);
+      this.facts = readContext(message.content.data);
     } else if (KernelMessage.isCommCloseMsg(message) && message.content.comm_id === this._comm) {
       this._comm = '';
       // The comm target is missing: this is a new kernel process.
@@ -121,7 +121,7 @@ class Watch {
 }
 
 /** The contexts of kernels. */
-export class KernelFacts {
+export class KernelContexts {
   constructor(private readonly _connect: (id: string) => Kernel.IKernelConnection) {}
 
   /** Return the current context of a kernel; start to watch it. */
@@ -146,22 +146,22 @@ export class KernelFacts {
 }
 
 /** Validate the data that a kernel sent; return null if it is invalid. */
-function readFacts(data: unknown): IKernelContext | null {
+function readContext(data: unknown): IKernelContext | null {
   const { names } = (data ?? {}) as { names?: unknown };
   if (typeof names !== 'object' || names === null) {
     return null;
   }
   const facts = Object.entries(names as Record<string, unknown>);
-  return facts.every(([name, fact]) => isWord(name) && isFact(fact))
+  return facts.every(([name, fact]) => isWord(name) && isDescription(fact))
     ? { names: names as IKernelContext['names'] }
     : null;
 }
 
-function isFact(value: unknown): value is IFact {
+function isDescription(value: unknown): value is IDescription {
   if (typeof value !== 'object' || value === null) {
     return false;
   }
-  const { module, columns, attributes } = value as Record<keyof IFact, unknown>;
+  const { module, columns, attributes } = value as Record<keyof IDescription, unknown>;
   return (
     (module == null || isWord(module)) &&
     (columns == null || isList(columns, isColumn)) &&

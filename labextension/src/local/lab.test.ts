@@ -5,7 +5,7 @@ import type { IEditorLanguage } from '@jupyterlab/codemirror';
 import { describe, expect, it } from 'vitest';
 import { parsersOf } from './lab';
 
-/** A registry as JupyterLab's: a language is loaded when somebody asks for it. */
+/** A registry as JupyterLab's: a language is loaded on request. */
 class Languages {
   loads = 0;
   offline = false;
@@ -31,8 +31,8 @@ class Languages {
 
 const turn = () => new Promise(resolve => setTimeout(resolve));
 
-describe('the parser of a language', () => {
-  it('is there once the page has loaded it, which is asked for once', async () => {
+describe('parsersOf', () => {
+  it('loads a parser once', async () => {
     const languages = new Languages({ python: python() });
     const parserOf = parsersOf(languages);
     expect([parserOf('python'), parserOf('python')]).toEqual([null, null]);
@@ -41,7 +41,7 @@ describe('the parser of a language', () => {
     expect(languages.loads).toBe(1);
   });
 
-  it('is asked for again where it could not be loaded', async () => {
+  it('retries a parser that could not be loaded', async () => {
     const languages = new Languages({ python: python() });
     languages.offline = true;
     const parserOf = parsersOf(languages);
@@ -53,7 +53,7 @@ describe('the parser of a language', () => {
     expect(parserOf('python')).not.toBeNull();
   });
 
-  it('is none where it knows no faults, or there is none', async () => {
+  it('returns null without a strict parser', async () => {
     const bash = new LanguageSupport(StreamLanguage.define(shell));
     const parserOf = parsersOf(new Languages({ bash }));
     for (const name of ['bash', 'klingon']) {

@@ -7,7 +7,7 @@ import type { NodeSet, Parser } from '@lezer/common';
 import { absolute } from './address';
 import { type ILocalOptions, LocalClient } from './client';
 import { byBrackets, byGrammar } from './grammar';
-import { KernelFacts } from './kernelcontext';
+import { KernelContexts } from './kernelcontext';
 
 /** The list of models in the extension. */
 const CATALOGUE = 'jupyter-turbopilot/static/models.json';
@@ -24,7 +24,7 @@ export function localClient(
   const named = preferred || PageConfig.getOption(OPTION);
   const base = absolute(PageConfig.getBaseUrl(), document.baseURI);
   const shipped = absolute(URLExt.join(extensions, CATALOGUE), document.baseURI);
-  const kernels = new KernelFacts(id => services.kernels.connectTo({ model: { id, name: '' } }));
+  const kernels = new KernelContexts(id => services.kernels.connectTo({ model: { id, name: '' } }));
   const judge = languages ? byGrammar(parsersOf(languages)) : byBrackets;
   return new LocalClient({
     // An invalid URL is reported as one that cannot be downloaded.

@@ -7,7 +7,7 @@ import { type IContext, outline } from './notebook';
 import { chosen } from './ranking';
 import { codePoints, first, without } from './text';
 
-/** Settings count tokens of about three characters, of which each is a token of its own here. */
+/** Settings count tokens of about three characters; the model's tokens are characters. */
 export const CHARACTERS = 3;
 /** Characters: a token has fewer. Text beyond that cannot fit, so it is not tokenized. */
 const WIDEST = 64;
@@ -42,8 +42,8 @@ export class Layout {
     const near = this._vocabulary.tokenize(keepTail(context.prefix, WIDEST * before));
     const kept = keepLast([...this._pieces(context.pieces, near.length, before), ...near], before);
     const suffix = readHead(text => this._vocabulary.tokenize(text), context.suffix, behind);
-    // A model of characters spells: it loses a word whose beginning stands far from its end. So the cell's own text
-    // stands behind the middle mark, where the answer goes on with it; typing then adds to the end of the prompt.
+    // A character model cannot continue a word whose start is far away in the prompt. So the text of the cell follows the
+    // middle marker, and typing extends the end of the prompt.
     const begun = Math.max(0, kept.length - near.length);
     return [
       marks.prefix,
@@ -55,7 +55,7 @@ export class Layout {
     ];
   }
 
-  /** The tokens of the pieces that fit, behind the best of those that do not. */
+  /** The tokens of the pieces that fit, after the best of those that do not. */
   private _pieces(pieces: readonly string[], near: number, room: number): number[] {
     const tokens = pieces.map(piece => this._tokenize(piece));
     const sizes = tokens.map(piece => piece.length);
@@ -65,7 +65,7 @@ export class Layout {
     return [...left, ...tokens.slice(gone)].flat();
   }
 
-  /** What is kept of pieces that do not fit: an outline, and those most relevant to the rest. */
+  /** The kept parts of pieces that do not fit: an outline, and those most relevant to the rest. */
   private _best(pieces: readonly string[], kept: string, share: number): number[][] {
     const about = [kept, share, ...pieces];
     // Typing does not change it.
@@ -94,7 +94,7 @@ function excess(length: number, room: number): number {
   return room > 0 ? Math.ceil((length - room) / step) * step : length;
 }
 
-/** Keep the end of a text. If its start moved with every character, nothing that was read could be used again. */
+/** Keep the end of a text. If its start moved with every character, the KV cache could not be reused. */
 export function keepTail(text: string, room: number): string {
   return text.length <= room ? text : without(text, excess(codePoints(text), room));
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { asPython } from './magics';
 
-describe('what is put in the place of magics', () => {
+describe('the replacement of magics', () => {
   // With the square of its length, some of these take ten seconds and more.
   it.each([' ', '\t', '?', ' ?', '? ', '=', ' =', 'a', 'a ', 'a,', '.'])(
     'takes time in proportion to a line of %j',

@@ -12,12 +12,12 @@ const ASSIGNED = new RegExp(
   'gu'
 );
 
-/** A group that gives nothing back: a long line of blanks is read once, not once for each of them. */
+/** An atomic group: it prevents quadratic time on long runs of blanks. */
 function atomic(name: string, pattern: string): string {
   return `(?=(?<${name}>${pattern}))\\k<${name}>`;
 }
 
-/** What stands behind the name of a cell's magic: its arguments, then the cell's body. */
+/** What follows the name of a cell magic: its arguments, then the body. */
 export function withoutCellMagic(source: string): string {
   return source.replace(CELL_MAGIC, '');
 }
@@ -27,7 +27,7 @@ export function withoutCommands(source: string): string {
   return source.replace(COMMAND, '');
 }
 
-/** Put something that parses in the place of magics, shell commands and questions. */
+/** Replace magics, shell commands and questions with text that parses. */
 export function asPython(source: string): string {
   return source.replace(WHOLE_LINE, '$<indent>pass').replace(ASSIGNED, '$1_');
 }

@@ -8,7 +8,7 @@ export class Matcher {
     }
   }
 
-  /** Read a piece from `start` on up to the next occurrence of the text; return its end, or -1. */
+  /** Search a piece from `start`; return the end of the next occurrence, or -1. */
   find(piece: string, start = 0): number {
     for (let at = start; at < piece.length; at++) {
       this._begun = this._after(piece[at], this._begun);

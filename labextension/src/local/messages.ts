@@ -1,9 +1,9 @@
 /** The messages between the page and the engine's worker. */
 
 import type { IError, IStep } from '../wire';
-import type { IAsk, IToken, IUsage } from './engineinterface';
+import type { IEngineRequest, IToken, IUsage } from './engineinterface';
 import type { ISource } from './modelfile';
-import type { IVocabularyTold } from './vocabulary';
+import type { IVocabularyData } from './vocabulary';
 
 /** The code of an error: the browser does not store files. */
 export const NO_STORAGE = 'no_storage';
@@ -15,17 +15,17 @@ export const STOPPED = 'cancelled';
 export interface IOpened {
   name: string;
   contextSize: number;
-  vocabulary: IVocabularyTold;
+  vocabulary: IVocabularyData;
 }
 
 /** A generation request; its usage is in the `end` message. */
-export type Asked = Omit<IAsk, 'usage'>;
+export type GenerateRequest = Omit<IEngineRequest, 'usage'>;
 
 /** An error in a message. */
-type Told = Pick<IError, 'code' | 'message'>;
+type WorkerError = Pick<IError, 'code' | 'message'>;
 
 export type ToWorker =
-  | { kind: 'generate'; id: number; ask: Asked }
+  | { kind: 'generate'; id: number; ask: GenerateRequest }
   | { kind: 'stop'; id: number }
   | { kind: 'stored'; call: number; sources: ISource[] }
   | { kind: 'remove'; call: number; source: ISource }
@@ -33,7 +33,7 @@ export type ToWorker =
   /** the reply is an `IOpened` */
   | { kind: 'open'; call: number; name: string; source: ISource }
   /** stop downloading or opening a model */
-  | { kind: 'give up'; call: number };
+  | { kind: 'cancel'; call: number };
 
 export type FromWorker =
   /** the progress of a call's download */
@@ -42,7 +42,7 @@ export type FromWorker =
   | { kind: 'alive' }
   | { kind: 'token'; id: number; token: IToken }
   | { kind: 'end'; id: number; usage: IUsage; error?: string }
-  | { kind: 'answer'; call: number; value: unknown; error?: Told };
+  | { kind: 'answer'; call: number; value: unknown; error?: WorkerError };
 
 /** One end of the channel: a worker, its global scope, or a port. */
 export interface IPort<In, Out> {

@@ -16,7 +16,7 @@ const SOURCE: ISource = {
 const noStep = (): void => undefined;
 const bytesOf = async (content: Blob | undefined) => new Uint8Array((await content?.arrayBuffer()) ?? []);
 
-it('a digest is SHA-256, also where the browser computes none', async () => {
+it('sha256 works without the browser’s digests', async () => {
   expect(await sha256(new Blob([MODEL]))).toBe(SOURCE.sha256);
   vi.stubGlobal('crypto', {});
   expect(await sha256(new Blob([MODEL]))).toBe(SOURCE.sha256);
@@ -39,43 +39,47 @@ describe("a model's file", () => {
 
   afterEach(() => vi.unstubAllGlobals());
 
-  it('is fetched once, and then read from what the browser keeps', async () => {
+  it('is downloaded once and then read from the browser’s storage', async () => {
     const files = new Files();
     const steps: IStep[] = [];
     expect(await bytesOf(await modelFile(SOURCE, files, step => steps.push(step)))).toEqual(MODEL);
-    expect(steps.at(-2)).toEqual({ phase: 'fetching', received: 6, total: 6, source: 'site.test' });
+    expect(steps.at(-2)).toEqual({ phase: 'downloading', received: 6, total: 6, source: 'site.test' });
     expect(await bytesOf(await modelFile(SOURCE, files, noStep))).toEqual(MODEL);
     expect(asked).toBe(1);
   });
 
-  it('is fetched again where what is kept is damaged', async () => {
+  it('is downloaded again if the stored file is damaged', async () => {
     const files = new Files();
     files.kept.set(SOURCE.sha256, new Blob([MODEL.slice(0, 5), MODEL.slice(0, 1)]));
     expect(await bytesOf(await modelFile(SOURCE, files, noStep))).toEqual(MODEL);
     expect(await bytesOf(files.kept.get(SOURCE.sha256))).toEqual(MODEL);
   });
 
-  it('is fetched each time where the browser keeps nothing', async () => {
+  it('is downloaded each time without storage', async () => {
     await modelFile(SOURCE, null, noStep);
     await modelFile(SOURCE, null, noStep);
     expect(asked).toBe(2);
   });
 
   it.each([
-    ['is not there', () => new Response('no', { status: 404 }), '(404). The file is missing. Report this'],
-    ['has a host in trouble', () => new Response('no', { status: 503 }), '(503). Try again later'],
-    ['is a page of HTML of its size', () => new Response('<html>'), 'web page instead of m.gguf'],
-    ['has other bytes', () => new Response(MODEL.map(byte => byte + 1)), '(wrong checksum). Report this to'],
+    ['is missing', () => new Response('no', { status: 404 }), '(404). The file is missing. Report this'],
+    ['is on a failing host', () => new Response('no', { status: 503 }), '(503). Try again later'],
+    ['is an HTML page of the same size', () => new Response('<html>'), 'web page instead of m.gguf'],
+    [
+      'has different content',
+      () => new Response(MODEL.map(byte => byte + 1)),
+      '(wrong checksum). Report this to'
+    ],
     ['is too long', () => new Response(new Uint8Array(7)), '(too large). Report this to'],
-    ['is cut', () => new Response(MODEL.slice(0, 3)), '(too short). Report this to']
-  ])('that %s is refused in words and not kept', async (_, response, words) => {
+    ['is too short', () => new Response(MODEL.slice(0, 3)), '(too short). Report this to']
+  ])('that %s is rejected with a message and not stored', async (_, response, words) => {
     const files = new Files();
     answer = () => Promise.resolve(response());
     await expect(modelFile(SOURCE, files, noStep)).rejects.toThrow(words);
     expect(files.kept.size).toBe(0);
   });
 
-  it('whose connection breaks is refused in words', async () => {
+  it('is rejected with a message if the connection breaks', async () => {
     answer = () => Promise.reject(new TypeError('Failed to fetch'));
     await expect(modelFile(SOURCE, null, noStep)).rejects.toThrow('Check your network connection.');
     const body = new ReadableStream({ pull: controller => controller.error(new TypeError('network')) });
@@ -83,14 +87,14 @@ describe("a model's file", () => {
     await expect(modelFile(SOURCE, null, noStep)).rejects.toThrow('The connection was closed');
   });
 
-  it('that is too large for a page is not even asked for', async () => {
+  it('that is too large is not requested', async () => {
     await expect(modelFile({ ...SOURCE, size: MOST_BYTES + 1 }, null, noStep)).rejects.toThrow(
       'exceeds the limit'
     );
     expect(asked).toBe(0);
   });
 
-  it('is fetched again where what is kept cannot be read any more', async () => {
+  it('is downloaded again if the stored file cannot be read', async () => {
     const files = new Files();
     const gone = new Blob([MODEL]);
     gone.arrayBuffer = () => Promise.reject(new Error('gone'));
@@ -99,7 +103,7 @@ describe("a model's file", () => {
     expect(asked).toBe(1);
   });
 
-  it.each([0, 3])('can be fetched again where the connection hangs after %i bytes', async bytes => {
+  it.each([0, 3])('can be downloaded again if the connection hangs after %i bytes', async bytes => {
     vi.useFakeTimers();
     answer = ({ signal }) =>
       new Promise((resolve, reject) => {
@@ -123,7 +127,7 @@ describe("a model's file", () => {
     vi.useRealTimers();
   });
 
-  it('is used where the folder that would keep it is gone', async () => {
+  it('is used even if it cannot be stored', async () => {
     const files = new Files();
     files.names = () => Promise.reject(new DOMException('', 'NotFoundError'));
     expect(await bytesOf(await modelFile(SOURCE, files, noStep))).toEqual(MODEL);
@@ -138,7 +142,7 @@ describe("a model's file", () => {
     await expect(modelFile(SOURCE, null, noStep, stop.signal)).rejects.toThrow('stopped');
   });
 
-  it('is not kept where it is given up while it is checked', async () => {
+  it('is not stored if it is aborted while it is verified', async () => {
     const files = new Files();
     const stop = new AbortController();
     const checked = ({ phase }: { phase: string }) =>
@@ -149,7 +153,7 @@ describe("a model's file", () => {
     await expect(modelFile(SOURCE, files, noStep, stop.signal)).rejects.toThrow('stopped');
   });
 
-  it('takes the place of the oldest', async () => {
+  it('replaces the oldest file', async () => {
     const files = new Files();
     for (let at = 0; at < MOST; at++) {
       files.kept.set(`${at}`, new Blob([MODEL]));
@@ -160,7 +164,7 @@ describe("a model's file", () => {
     expect(files.kept.has(SOURCE.sha256)).toBe(true);
   });
 
-  it('takes the place of all others where there is no room, and does without a place', async () => {
+  it('replaces all others if there is no space, and works without any', async () => {
     const files = new Files();
     files.kept.set('old', new Blob([MODEL]));
     const { write } = files;
@@ -172,7 +176,7 @@ describe("a model's file", () => {
     expect(await bytesOf(await modelFile(SOURCE, files, noStep))).toEqual(MODEL);
   });
 
-  it('takes the place of no other while it is being written elsewhere', async () => {
+  it('replaces no other file while another tab writes it', async () => {
     const files = new Files();
     files.kept.set('old', new Blob([MODEL]));
     files.write = () => Promise.resolve('busy');
@@ -180,7 +184,7 @@ describe("a model's file", () => {
     expect(await files.names()).toEqual(['old']);
   });
 
-  it('evicts nothing while there is room', async () => {
+  it('evicts nothing while there is space', async () => {
     const files = new Files();
     files.kept.set('old', new Blob([MODEL]));
     await evict(files, 1);

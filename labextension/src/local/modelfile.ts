@@ -1,7 +1,7 @@
 /** A model's file from the browser's storage or its URL, verified by its SHA-256. */
 
-import { describeSize } from '../size';
-import { ServerError } from '../trouble';
+import { describeSize } from '../filesize';
+import { ServerError } from '../requesterror';
 import type { IStep } from '../wire';
 import { fileName, isWebPage, remedyFor, webPageInPlaceOf } from './address';
 import { MOST_BYTES } from './engine/gguf';
@@ -13,7 +13,7 @@ export const MOST = 24;
 const STALLED = 60_000;
 
 export interface ISource {
-  /** Where the file is. */
+  /** The URL of the file. */
   url: string;
   sha256: string;
   /** Bytes. */
@@ -39,7 +39,7 @@ export async function modelFile(
   }
   signal?.throwIfAborted(); // before it is stored
   if (files) {
-    // The model can be used without being kept: another tab or the user may delete the folder meanwhile.
+    // The model can be used without being stored: another tab or the user may delete the folder meanwhile.
     await keep(source.sha256, content, files).catch(() => undefined);
   }
   signal?.throwIfAborted();
@@ -132,7 +132,7 @@ async function fetched(
     }
     parts.push(value);
     received += value.length;
-    step({ phase: 'fetching', received, total: size, source: hostOf(url) });
+    step({ phase: 'downloading', received, total: size, source: hostOf(url) });
   }
   if (received < size) {
     throw unexpected(url, 'too short');

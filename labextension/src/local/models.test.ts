@@ -10,16 +10,16 @@ describe('the engine', () => {
   const engine = new URL('http://site.test/engine.wasm');
   afterEach(() => vi.unstubAllGlobals());
 
-  it('is fetched and compiled', async () => {
+  it('is downloaded and compiled', async () => {
     vi.stubGlobal('fetch', () => Promise.resolve(new Response(readFileSync('wasm/engine.wasm'))));
     expect(await compiled(engine)).toBeInstanceOf(WebAssembly.Module);
   });
 
   it.each([
-    ['without a connection', () => Promise.reject(new TypeError('Failed to fetch'))],
+    ['with a connection error', () => Promise.reject(new TypeError('Failed to fetch'))],
     ['with status 503', () => Promise.resolve(new Response('', { status: 503 }))],
     ['as a sign-in page', () => Promise.resolve(new Response('<!doctype html>'))]
-  ])('that comes %s may come later', async (_, answer) => {
+  ])('that is returned %s can be requested later', async (_, answer) => {
     vi.stubGlobal('fetch', answer);
     await expect(compiled(engine)).rejects.toMatchObject({
       code: 'download_failed',
@@ -27,7 +27,7 @@ describe('the engine', () => {
     });
   });
 
-  it('that does not compile cannot run in this browser, nor without WebAssembly', async () => {
+  it('is rejected if it does not compile or without WebAssembly', async () => {
     vi.stubGlobal('fetch', () => Promise.resolve(new Response(new Uint8Array(8))));
     await expect(compiled(engine)).rejects.toMatchObject({ code: 'no_engine' });
     vi.stubGlobal('WebAssembly', undefined);
@@ -35,10 +35,10 @@ describe('the engine', () => {
   });
 });
 
-describe('a model that is given up', () => {
+describe('an aborted model', () => {
   afterEach(() => vi.unstubAllGlobals());
 
-  it('is not fetched any further', async () => {
+  it('is not downloaded further', async () => {
     vi.stubGlobal('location', { href: 'http://site.test/' });
     const given: (AbortSignal | null | undefined)[] = [];
     vi.stubGlobal('fetch', (_: string, options: RequestInit) => {
@@ -58,7 +58,7 @@ describe('a model that is given up', () => {
     expect(given.map(signal => signal?.aborted)).toEqual([true]);
   });
 
-  it('is not loaded once its file is there', async () => {
+  it('is not loaded after its download', async () => {
     const stop = new AbortController();
     const files = new Files();
     const content = new Uint8Array([1, 2, 3]);
@@ -80,10 +80,10 @@ describe('a model that is given up', () => {
   });
 });
 
-describe('a model that is fetched for later', () => {
+describe('a model that is downloaded for later', () => {
   afterEach(() => vi.unstubAllGlobals());
 
-  it('is kept, with nothing opened, or refused where the browser keeps nothing, or has no room', async () => {
+  it('is stored without being opened, or rejected without storage', async () => {
     const bytes = new Uint8Array([1, 2, 3]);
     vi.stubGlobal('location', { href: 'http://site.test/' });
     vi.stubGlobal('fetch', () => Promise.resolve(new Response(bytes)));
@@ -103,7 +103,7 @@ describe('a model that is fetched for later', () => {
   });
 });
 
-it('lets a message through that waits, and goes on in order', async () => {
+it('yields to waiting messages and continues in order', async () => {
   const pause = pauses();
   const seen: string[] = [];
   const { port1, port2 } = new MessageChannel();
@@ -111,7 +111,7 @@ it('lets a message through that waits, and goes on in order', async () => {
   port2.postMessage(null);
   await Promise.all([pause().then(() => seen.push('first')), pause().then(() => seen.push('second'))]);
   expect(seen.filter(name => name !== 'message')).toEqual(['first', 'second']);
-  // Node takes up to 1 000 messages of one channel before it looks at others; browsers take them in order.
+  // Node processes up to 1 000 messages of one channel before others; browsers process them in order.
   for (let at = 0; at < 5000 && !seen.includes('message'); at++) {
     await pause();
   }

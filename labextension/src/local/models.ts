@@ -1,6 +1,6 @@
 /** The models that a worker can open: their files in the browser, their weights in WebAssembly. */
 
-import { ServerError } from '../trouble';
+import { ServerError } from '../requesterror';
 import type { IStep } from '../wire';
 import { Engine } from './engine/engine';
 import { write } from './engine/generation';

@@ -21,14 +21,14 @@ const BINDS_BEHIND = new RegExp(
 const BASE = `(?<![.${WORD}])(?<base>[${LETTER}][${WORD}]*)`;
 const COLUMN = new RegExp(`${BASE}\\[(?<quote>["'])(?<begun>[^"'\\\\]*)$`, 'u');
 const ATTRIBUTE = new RegExp(`${BASE}\\.(?<begun>[${WORD}]+)$`, 'u');
-/** What has to be escaped in a string: quotes, control characters, marks of the direction of writing. */
+/** Characters to escape in a string: quotes, control characters, bidirectional marks. */
 const AWKWARD =
   // eslint-disable-next-line no-control-regex
   /["'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/u;
 const IDENTIFIER = /^[\p{XIDS}_]\p{XIDC}*$/u;
 
 /** The kernel's description of the object behind a name. */
-export interface IFact {
+export interface IDescription {
   module?: string | null;
   columns?: [label: string, type: string][] | null;
   /** whether these are all of its columns */
@@ -39,12 +39,12 @@ export interface IFact {
 
 /** The kernel context after the last execution. */
 export interface IKernelContext {
-  names: Record<string, IFact>;
+  names: Record<string, IDescription>;
 }
 
 type Names = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** The columns and attributes that exist at a place, by the name of the object. */
+/** The columns and attributes that exist at a position, by the name of the object. */
 export interface IScope {
   columns: Names;
   attributes: Names;
@@ -60,7 +60,7 @@ export function scopeOf(request: IRequest, facts: IKernelContext): IScope {
       .flatMap(cell => [...bindings(cell.source)])
   );
   const sure = facing.filter(([name]) => !changing.has(name));
-  const labels = (fact: IFact) => (fact.columns ?? []).map(([label]) => label);
+  const labels = (fact: IDescription) => (fact.columns ?? []).map(([label]) => label);
   return {
     columns: new Map(
       sure
@@ -110,10 +110,10 @@ function isAttribute(name: string): boolean {
   return IDENTIFIER.test(name) && !KEYWORDS.has(name) && name.normalize('NFKC') === name;
 }
 
-/** The names that a text may bind: too many rather than too few, as nothing here parses it. */
+/** The names that a text may bind: rather too many than too few, as the text is not parsed. */
 export const bindings = remembered(
   (source: string): ReadonlySet<string> =>
-    // As Python's parser normalizes names: a namespace holds no other form.
+    // Python's parser normalizes names in the same way.
     new Set(boundIn(source.normalize('NFKC')).flatMap(names => findAll(NAME, names))),
   2 ** 20
 );
@@ -151,13 +151,13 @@ function boundIn(source: string): string[] {
   return found;
 }
 
-/** Match a pattern with the flag `g` or `y` from a place on. */
+/** Match a pattern with the flag `g` or `y` from a position. */
 function matchFrom(pattern: RegExp, source: string, from: number): RegExpExecArray | null {
   pattern.lastIndex = from;
   return pattern.exec(source);
 }
 
-/** Where a pattern matches in a part of a text; the character before it may matter. */
+/** The position of a match in a part of a text; lookbehind may use the character before it. */
 function within(pattern: RegExp, source: string, start: number, end: number): number[] {
   const before = characterBefore(source, start);
   const part = before + source.slice(start, end);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { LINE } from './bounds';
 import { looksSecret } from './notebook';
 
-describe('a line', () => {
+describe('secrets in a line', () => {
   it.each([
     'pwd',
     'password ',
@@ -19,14 +19,14 @@ describe('a line', () => {
     'M',
     '0',
     'SG.'
-  ])('of %j over and over is checked in a time that grows with its length', unit => {
+  ])('are checked in linear time for repetitions of %j', unit => {
     const line = unit.repeat(LINE).slice(0, LINE);
     const begun = performance.now();
     expect(looksSecret(line)).toBe(false);
     expect(performance.now() - begun).toBeLessThan(500);
   });
 
-  it('too long to be checked counts as secret', () => {
+  it('are assumed in a line that is too long', () => {
     expect(looksSecret('a'.repeat(LINE))).toBe(false);
     expect(looksSecret('a'.repeat(LINE + 1))).toBe(true);
   });

@@ -46,7 +46,7 @@ export function prefixOf(request: IRequest): string {
   return first(request.cells[request.active].source, request.offset);
 }
 
-/** The active cell behind the cursor. */
+/** The active cell after the cursor. */
 export function suffixOf(request: IRequest): string {
   return without(request.cells[request.active].source, request.offset);
 }
@@ -138,7 +138,7 @@ function ownCode(source: string, language: string): string {
   return withoutCommands(cellMagic(source) ? cutAt(withoutCellMagic(source), '\n')[2] : source);
 }
 
-/** Blocks of private keys, JSON web tokens, and keys that services issue in a form that nothing else has. */
+/** Private key blocks, JSON web tokens, and API keys with a distinctive form. */
 const KEY = new RegExp(
   `-----BEGIN [A-Z ]*PRIVATE KEY|(?<![${WORD}-])eyJ[\\w-]{10,}\\.[\\w-]{10,}\\.|(?<![${WORD}])` +
     '(?:gh[pousr]_[A-Za-z0-9]{20}|github_pat_\\w{20}|glpat-[\\w-]{20}|sk-[\\w-]{20}|hf_[A-Za-z0-9]{20}' +

@@ -1,4 +1,4 @@
-/** Which snippets to include: those that define names in use, then those most similar. Pure. */
+/** Select snippets: those that define used names first, then the most similar. Pure. */
 
 import { remembered } from './bounds';
 import { findAll, LETTER, START, WORD } from './text';
@@ -12,18 +12,18 @@ const DEFINING = new RegExp(
 );
 const DEFINES = 2; // weight of a name that a snippet defines, relative to one it only uses
 
-const wordsOf = remembered((text: string): ReadonlySet<string> => new Set(findAll(NAME, text)), 2 ** 19);
+const labelOf = remembered((text: string): ReadonlySet<string> => new Set(findAll(NAME, text)), 2 ** 19);
 
 function definedIn(text: string): Set<string> {
   const groups = Array.from(text.matchAll(DEFINING), ([, ...found]) => found as (string | undefined)[]);
   return new Set(groups.flat().flatMap(group => findAll(NAME, group ?? '')));
 }
 
-/** How relevant each snippet is to a text; words that few snippets contain count more. */
+/** The relevance of each snippet to a text; rare words count more. */
 export function scores(snippets: readonly string[], near: string): number[] {
-  const used = wordsOf(near);
+  const used = labelOf(near);
   const often = new Map<string, number>();
-  for (const word of snippets.flatMap(snippet => [...wordsOf(snippet)])) {
+  for (const word of snippets.flatMap(snippet => [...labelOf(snippet)])) {
     often.set(word, (often.get(word) ?? 0) + 1);
   }
   const rarity = (words: Iterable<string>) =>
@@ -31,7 +31,7 @@ export function scores(snippets: readonly string[], near: string): number[] {
       .sort((one, other) => one - other)
       .reduce((total, value) => total + value, 0);
   return snippets.map(snippet => {
-    const words = wordsOf(snippet);
+    const words = labelOf(snippet);
     return (rarity(words) + DEFINES * rarity(definedIn(snippet))) / Math.sqrt(1 + words.size);
   });
 }

@@ -1,4 +1,4 @@
-/** What trimming has to know about the text around the cursor. Pure. */
+/** The text around the cursor as trimming needs it. Pure. */
 
 import type { IRequest } from '../wire';
 import { closersBehind, openQuote } from './brackets';
@@ -21,7 +21,7 @@ export interface ISurroundings {
   /** the line up to the cursor */
   line: string;
   maxLines: number;
-  /** brackets right behind the cursor, if they close all that the line has opened */
+  /** brackets right after the cursor, if they close all brackets that the line has opened */
   closed: string;
   /** whether the line up to the cursor is white space, and not empty */
   indented: boolean;

@@ -1,5 +1,5 @@
 /**
- * Where a suggestion ends: a pipeline of small filters over the text so far. Pure.
+ * Trim suggestions: a pipeline of small filters over the text so far. Pure.
  *
  * Every filter keeps a prefix of its text, and never keeps less of a longer text. So what was shown stays shown:
  * each frame is a prefix of the next. A filter holds back text that it cannot judge yet, until it can or until the
@@ -152,7 +152,7 @@ const chat: Filter = (text, { quote }, final) => {
   return whole(text);
 };
 
-/** Leave out an answer that makes the line the same as the one above. */
+/** Omit an answer that makes the line equal to the one above. */
 const lineAboveAgain: Filter = (text, surroundings, final) => {
   const above = stripEnd(surroundings.above);
   const body = isBlank(surroundings.line) ? stripStart(text, '\n') : text;
@@ -166,7 +166,7 @@ const lineAboveAgain: Filter = (text, surroundings, final) => {
     return whole('');
   }
   const again = line === above || stripEnd(begun + written + surroundings.rest) === above;
-  // A line that was typed as it stands is what the person wants.
+  // The user may repeat a line on purpose.
   return again && !isBlank(written) ? ended('') : whole(text);
 };
 
@@ -198,7 +198,7 @@ const importAgain: Filter = (text, { line: begun, imports }, final) => {
   for (const [number, line] of lines.entries()) {
     const complete = final || number < lines.length - 1;
     const statement = stripEnd(line);
-    // What a parenthesised import names is on the next lines.
+    // The names of a parenthesised import are on the next lines.
     const continues = complete && /[(\\]$/.test(statement);
     if (statement && !continues && (number > 0 || !NAMED.test(strip(begun)))) {
       // `import numpy` is the beginning of `import numpy as np`.
@@ -212,7 +212,7 @@ const importAgain: Filter = (text, { line: begun, imports }, final) => {
   return whole(text);
 };
 
-/** Stop before two words that stand two or three words earlier, too: "all results are all results". */
+/** Stop before two words that also occur two or three words earlier: "all results are all results". */
 const echo: Filter = (text, { line }, final) => {
   const typed = last(line, 2 * LONGEST_PIECE);
   const parts = (typed + text).split(BETWEEN_WORDS);
@@ -238,7 +238,7 @@ const echo: Filter = (text, { line }, final) => {
 
 const isOperator = (word: string) => OPERATORS.includes(word.toLowerCase());
 
-/** Whether words and what separates them have one space between each two. */
+/** Whether words are separated by single spaces. */
 const hasSpaces = (parts: readonly string[]) => parts.every((part, at) => at % 2 === 0 || part === ' ');
 
 /** Stop before the third of three equal lines. */
@@ -266,8 +266,8 @@ const repetition: Filter = (text, _, final) => {
 };
 
 /**
- * Stop where the end of the text only repeats itself: before a third copy, or a second such sign.
- * One copy at least has to be the model's own, and no word is cut in two: half of a number is another one.
+ * Stop where the end of the text only repeats itself: before a third copy, or a second copy of punctuation.
+ * At least one copy must be generated, and no word is split: half of a number is another number.
  */
 const loop: Filter = (text, { line }, final) => {
   const typed = last(line, 2 * LONGEST_PIECE);
@@ -305,7 +305,7 @@ const loop: Filter = (text, { line }, final) => {
   return { text: first(text, end - begin), done: sure.length > 0 };
 };
 
-/** Where the end of a text begins that repeats itself after so many characters. */
+/** The start of the text's end that repeats with this period. */
 function startOfRun(text: readonly string[], period: number): number {
   let at = text.length - period;
   while (at > 0 && text[at - 1] === text[at - 1 + period]) {
@@ -314,7 +314,7 @@ function startOfRun(text: readonly string[], period: number): number {
   return at;
 }
 
-/** Stop before text that repeats the rest of the line behind the cursor, most often closing brackets. */
+/** Stop before text that repeats the rest of the line after the cursor, most often closing brackets. */
 const restOfLine: Filter = (text, { rest: behind, quote }, final) => {
   const rest = strip(behind);
   if (!rest) {
@@ -347,10 +347,10 @@ function closersAtTheEnd(text: string): number {
   return text.length - start;
 }
 
-/** Stop before a closing bracket that would close what is closed behind the cursor. */
+/** Stop before a closing bracket that is already closed after the cursor. */
 const closedBehind: Filter = (text, { closed }) => whole(text.slice(0, balancedLength(text, closed)));
 
-/** Leave out white space at the end. */
+/** Omit white space at the end. */
 const trailingSpace: Filter = text => whole(stripEnd(text));
 
 const FILTERS: readonly Filter[] = [

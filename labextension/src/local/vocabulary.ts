@@ -1,18 +1,18 @@
-/** The vocabulary of a model of characters: a token for each code point of a text. */
+/** The vocabulary of a character model: a token for each code point of a text. */
 
 import type { IMarks, IVocabulary } from './engineinterface';
 
 /** A vocabulary in a message. */
-export interface IVocabularyTold {
+export interface IVocabularyData {
   /** the text of each token, empty for a control token */
   texts: readonly string[];
   marks: IMarks;
-  /** the token for any character that has none of its own */
+  /** the token for unknown characters */
   standIn: number;
 }
 
 export class CharacterVocabulary implements IVocabulary {
-  constructor(readonly told: IVocabularyTold) {
+  constructor(readonly told: IVocabularyData) {
     this._tokens = new Map(told.texts.map((text, token) => [text, token]));
     this._tokens.delete('');
   }

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { troubleOf } from '../trouble';
+import { requestErrorOf } from '../requesterror';
 import { EngineHost, type IHosted, type IModels } from './enginehost';
-import { type IAsk, type IToken, newUsage } from './engineinterface';
+import { type IEngineRequest, type IToken, newUsage } from './engineinterface';
 import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
 import { CharacterVocabulary } from './vocabulary';
 import { WorkerEngine } from './workerengine';
@@ -12,14 +12,14 @@ const VOCABULARY = new CharacterVocabulary({
   standIn: 3
 });
 
-/** Writes the prompt again, a token a turn of the message loop, until it is told to stop. */
+/** Repeats the prompt, one token per turn of the message loop, until it is stopped. */
 class Echo implements IHosted {
   readonly name = 'echo';
   readonly contextSize = 100;
   readonly vocabulary = VOCABULARY;
   stopped = 0;
 
-  async *generate({ prompt, sampling, usage }: IAsk, signal: AbortSignal): AsyncGenerator<IToken> {
+  async *generate({ prompt, sampling, usage }: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
     usage.cachedTokens = prompt.length;
     for (let count = 0; count < sampling.maxTokens; count++) {
       await new Promise(resolve => setTimeout(resolve));
@@ -35,16 +35,16 @@ class Echo implements IHosted {
   }
 }
 
-const ask = (text: string, maxTokens: number): IAsk => ({
+const ask = (text: string, maxTokens: number): IEngineRequest => ({
   prompt: VOCABULARY.tokenize(text),
   draft: [],
-  sampling: { maxTokens, ways: [], banned: null },
+  sampling: { maxTokens, candidates: [], banned: null },
   usage: newUsage()
 });
 
 const SOURCE = { url: '', sha256: '', size: 1 };
 
-/** A worker with these models: `tell` is what the page does, `said` what the worker answers. */
+/** A worker with these models: `tell` sends a message of the page, `said` collects the worker's. */
 function hosted(models: object) {
   const said: FromWorker[] = [];
   const port = { postMessage: (message: FromWorker) => said.push(message), onmessage: null } as IPort<
@@ -57,7 +57,7 @@ function hosted(models: object) {
 }
 
 describe('a worker that opens a model', () => {
-  it('tells now and then that it is at work', async () => {
+  it('sends heartbeats', async () => {
     vi.useFakeTimers();
     let open: () => void = () => undefined;
     const { said, tell } = hosted({
@@ -72,7 +72,7 @@ describe('a worker that opens a model', () => {
     vi.useRealTimers();
   });
 
-  it('gives it up where nobody wants it any more, and opens the next', async () => {
+  it('stops opening an aborted model and opens the next', async () => {
     let begun = 0;
     const open = (name: string, _: unknown, __: unknown, signal: AbortSignal) => {
       begun++;
@@ -83,7 +83,7 @@ describe('a worker that opens a model', () => {
     const { said, tell } = hosted({ open });
     tell({ kind: 'open', call: 1, name: 'endless', source: SOURCE });
     await vi.waitFor(() => expect(begun).toBe(1));
-    tell({ kind: 'give up', call: 1 });
+    tell({ kind: 'cancel', call: 1 });
     await vi.waitFor(() =>
       expect(said).toMatchObject([{ kind: 'answer', call: 1, error: { code: 'cancelled' } }])
     );
@@ -92,8 +92,8 @@ describe('a worker that opens a model', () => {
   });
 });
 
-describe('a worker that is asked for files', () => {
-  it('answers also where the browser refuses, as one that says nothing would be ended', async () => {
+describe('a worker that lists files', () => {
+  it('answers even if the browser denies access', async () => {
     const refuse = () => Promise.reject(new DOMException('gone', 'NotFoundError'));
     const { said, tell } = hosted({ stored: refuse, remove: refuse });
     tell({ kind: 'stored', call: 1, sources: [SOURCE] });
@@ -105,8 +105,8 @@ describe('a worker that is asked for files', () => {
   });
 });
 
-describe('a worker that fetches a file', () => {
-  it('tells how far it is, and gives up the one that nobody wants any more', async () => {
+describe('a worker that downloads a file', () => {
+  it('reports progress and stops an aborted download', async () => {
     const fetch: IModels['fetch'] = (_, step, signal) => {
       step({ phase: 'waiting' });
       return new Promise((_resolve, reject) =>
@@ -116,19 +116,19 @@ describe('a worker that fetches a file', () => {
     const { said, tell } = hosted({ fetch });
     tell({ kind: 'fetch', call: 1, source: SOURCE });
     tell({ kind: 'fetch', call: 2, source: SOURCE });
-    tell({ kind: 'give up', call: 2 });
+    tell({ kind: 'cancel', call: 2 });
     await vi.waitFor(() => expect(said).toHaveLength(3));
     expect(said.map(message => [message.kind, 'call' in message && message.call])).toEqual([
       ['step', 1],
       ['step', 2],
       ['answer', 2]
     ]);
-    tell({ kind: 'give up', call: 1 });
+    tell({ kind: 'cancel', call: 1 });
     await vi.waitFor(() => expect(said).toHaveLength(4));
   });
 });
 
-describe('the engine in a worker', () => {
+describe('WorkerEngine', () => {
   let close: (() => void)[] = [];
 
   afterEach(() => {
@@ -157,7 +157,7 @@ describe('the engine in a worker', () => {
     });
   }
 
-  async function written(engine: WorkerEngine, asked: IAsk, signal = new AbortController().signal) {
+  async function written(engine: WorkerEngine, asked: IEngineRequest, signal = new AbortController().signal) {
     let text = '';
     for await (const { token, probability } of engine.generate(asked, signal)) {
       expect(probability).toBe(0.5);
@@ -166,14 +166,14 @@ describe('the engine in a worker', () => {
     return text;
   }
 
-  it('writes what it writes there, and says what it cost', async () => {
+  it('returns the generated text and its usage', async () => {
     const engine = await opened(new Echo());
     const asked = ask('abé', 5);
     expect(await written(engine, asked)).toBe('ab?ab');
     expect(asked.usage.cachedTokens).toBe(3);
   });
 
-  it('ends when nobody waits any more, and writes the next text', async () => {
+  it('stops after an abort and generates the next text', async () => {
     const echo = new Echo();
     const engine = await opened(echo);
     const stop = new AbortController();
@@ -184,7 +184,7 @@ describe('the engine in a worker', () => {
     expect(echo.stopped).toBe(1);
   });
 
-  it('ends when whoever reads has enough, and says what it cost', async () => {
+  it('stops when the reader returns, and reports the usage', async () => {
     const echo = new Echo();
     const engine = await opened(echo);
     const asked = ask('cc', 1e9);
@@ -197,7 +197,7 @@ describe('the engine in a worker', () => {
     expect(echo.stopped).toBe(1);
   });
 
-  it('never begins what was given up before its turn', async () => {
+  it('does not start a generation that was aborted before', async () => {
     const engine = await opened(new Echo());
     const stop = new AbortController();
     const long = written(engine, ask('a', 50));
@@ -207,16 +207,16 @@ describe('the engine in a worker', () => {
     expect(await long).toBe('a'.repeat(50));
   });
 
-  it('passes on what goes wrong, and goes on', async () => {
+  it('passes on errors and continues', async () => {
     const engine = await opened(new Echo());
     const asked = ask('a', 3);
     const failed = await written(engine, { ...asked, prompt: [4] }).catch((reason: unknown) => reason);
-    // In its own words, not as a server that cannot be reached.
-    expect(troubleOf(failed)).toMatchObject({ kind: 'told', message: 'broken' });
+    // With its own message, not as a server that cannot be reached.
+    expect(requestErrorOf(failed)).toMatchObject({ kind: 'reported', message: 'broken' });
     expect(await written(engine, asked)).toBe('aaa');
   });
 
-  it('says so when its worker has gone', async () => {
+  it('reports that its worker has ended', async () => {
     const engine = await opened(new Echo());
     const lost = written(engine, ask('a', 1e9));
     engine.fail(new Error('gone'));

@@ -1,7 +1,7 @@
 /** The page's proxy of the engine in the worker. */
 
-import { ServerError } from '../trouble';
-import type { IAsk, IEngine, IToken, IVocabulary } from './engineinterface';
+import { ServerError } from '../requesterror';
+import type { IEngineRequest, IEngine, IToken, IVocabulary } from './engineinterface';
 import type { FromWorker, IOpened, IPort, ToWorker } from './messages';
 import { CharacterVocabulary } from './vocabulary';
 
@@ -27,7 +27,7 @@ export class WorkerEngine implements IEngine {
     this.vocabulary = new CharacterVocabulary(vocabulary);
   }
 
-  async *generate({ usage, ...ask }: IAsk, signal: AbortSignal): AsyncGenerator<IToken> {
+  async *generate({ usage, ...ask }: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
     signal.throwIfAborted();
     const id = ++this._last;
     const written: IWritten = { tokens: [], ended: false, error: null, wake: () => undefined };
@@ -94,6 +94,6 @@ export class WorkerEngine implements IEngine {
     }
   }
 
-  private readonly _texts = new Map<number, { written: IWritten; usage: IAsk['usage'] }>();
+  private readonly _texts = new Map<number, { written: IWritten; usage: IEngineRequest['usage'] }>();
   private _last = 0;
 }

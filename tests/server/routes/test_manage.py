@@ -3,16 +3,23 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.notebook_index.local_files import LocalFiles
+from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
+from jupyter_turbopilot.notebook_index.store import Store
 from jupyter_turbopilot.server.describe import describe_health
 
 from ...models.source_server import SourceServer
+from ...notebook_index.folders import known, until
+from ...notebook_index.notebooks import write
 from .conftest import Ask, complete_body, error_of, lines
 
 
@@ -125,3 +132,79 @@ async def test_model_can_be_deleted_unless_it_is_loaded(
     refused = await ask("models", {"model": ready.selected}, method="DELETE")
     assert refused.code == 400
     assert "in use" in error_of(refused)["message"]
+
+
+@pytest.fixture
+def index(pilot: Any, tmp_path: Path) -> Iterator[MaintainedIndex]:
+    """The server's index of a folder with one notebook."""
+    write(tmp_path / "work", "a.ipynb", "frobnicate(1)")
+    with closing(pilot.remember(LocalFiles(tmp_path / "work"))) as notebook_index:
+        until(lambda: known(notebook_index.builder.place) == {"a.ipynb"})
+        yield notebook_index
+
+
+async def test_deleted_index_stays_empty_until_it_is_built_again(
+    ask: Ask, index: MaintainedIndex
+) -> None:
+    place = index.builder.place
+    for _ in range(2):
+        deleted = await ask("notebook_index", method="DELETE")
+        assert (deleted.code, known(place)) == (200, set())
+        assert json.loads(deleted.body)["notebook_index"]["error"] == "it was deleted in JupyterLab"
+    assert b"frobnicate" not in place.read_bytes()
+    with closing(MaintainedIndex(index.source)) as next_server:
+        next_server.builder.start()
+        until(lambda: next_server.builder.progress.error)
+    assert known(place) == set()
+    for _ in range(2):
+        response = await ask("notebook_index")
+        assert (response.code, json.loads(response.body)["notebook_index"]["error"]) == (202, None)
+    until(lambda: known(place) == {"a.ipynb"})
+
+
+async def test_deleting_the_index_stops_a_running_build(
+    ask: Ask, pilot: Any, tmp_path: Path
+) -> None:
+    begun, proceed = threading.Event(), threading.Event()
+
+    class Slow(LocalFiles):
+        def read(self, path: str) -> str:
+            begun.set()
+            proceed.wait()
+            return super().read(path)
+
+    write(tmp_path / "work", "a.ipynb", "frobnicate(1)")
+    with closing(pilot.remember(Slow(tmp_path / "work"))) as notebook_index:
+        await asyncio.to_thread(begun.wait)
+        assert (await ask("notebook_index", method="DELETE")).code == 200
+        proceed.set()
+        until(lambda: "turbopilot-index" not in {thread.name for thread in threading.enumerate()})
+        assert known(notebook_index.builder.place) == set()
+        assert notebook_index.builder.progress.error
+
+
+async def test_deleting_the_index_requires_permission(
+    ask: Ask, index: MaintainedIndex, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(jp_serverapp.authorizer), "is_authorized", lambda *_: False)
+    assert (await ask("notebook_index", method="DELETE")).code == 403
+    assert known(index.builder.place) == {"a.ipynb"}
+
+
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+async def test_index_route_reports_a_missing_index(ask: Ask, pilot: Any, method: str) -> None:
+    response = await ask("notebook_index", method=method)
+    assert (response.code, error_of(response)["code"]) == (400, "no_index")
+
+
+async def test_failed_deletion_is_reported_and_indexing_continues(
+    ask: Ask, index: MaintainedIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "clear", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+        response = await ask("notebook_index", method="DELETE")
+    assert (response.code, error_of(response)["code"]) == (503, "not_deleted")
+    assert "No space left" in error_of(response)["message"]
+    write(tmp_path / "work", "b.ipynb", "settle(2)")
+    index.builder.changed("b.ipynb")
+    until(lambda: known(index.builder.place) == {"a.ipynb", "b.ipynb"})

@@ -36,8 +36,8 @@ const text = fc.array(token, { minLength: 1, maxLength: 60 });
 const memory = (engine: Engine): number =>
   (engine as unknown as { wasm: { memory: WebAssembly.Memory } }).wasm.memory.buffer.byteLength;
 
-describe('what follows a text', () => {
-  it('is what llama.cpp says with the same weights', () => {
+describe('Engine', () => {
+  it('computes the same logits as llama.cpp', () => {
     const engine = load();
     for (const { ids, logits: known } of CASES) {
       const row = logits(engine, ids);
@@ -47,7 +47,7 @@ describe('what follows a text', () => {
     }
   });
 
-  it('does not depend on what was read before', () => {
+  it('does not depend on earlier prompts', () => {
     const engine = load();
     fc.assert(
       fc.property(fc.array(text, { minLength: 1, maxLength: 4 }), fc.nat(60), (texts, shared) => {
@@ -59,7 +59,7 @@ describe('what follows a text', () => {
     );
   });
 
-  it('does not depend on a guess, which says what follows itself', () => {
+  it('does not depend on a draft, and returns the draft’s logits', () => {
     fc.assert(
       fc.property(text, fc.array(token, { maxLength: 20 }), (read, guess) => {
         const engine = load();
@@ -75,7 +75,7 @@ describe('what follows a text', () => {
     );
   });
 
-  it('is there for the last text that fits, and for no longer one', () => {
+  it('accepts a prompt up to the context size', () => {
     const engine = load();
     const whole = Array.from({ length: engine.length }, (_, at) => at % 98);
     expect(engine.length).toBe(512);
@@ -87,14 +87,14 @@ describe('what follows a text', () => {
     expect(() => engine.read([-1])).toThrow(RangeError);
   });
 
-  it('is computed up to the bound, however long a context the model claims', () => {
+  it('limits the context size of the model', () => {
     const engine = load(changed({ 'llama.context_length': 1 << 20 }));
     expect(engine.length).toBe(2048);
     const whole = Array.from({ length: 2048 }, (_, at) => (at * 31) % 98);
     expect(logits(engine, whole).every(Number.isFinite)).toBe(true);
   });
 
-  it('comes alike from embeddings that are the output, too', () => {
+  it('supports tied embeddings', () => {
     const { tensors } = readGguf(MODEL);
     const embedding = tensors.get('token_embd.weight');
     const engine = load(changed({}, { 'output.weight': undefined }));
@@ -102,7 +102,7 @@ describe('what follows a text', () => {
     expect(logits(engine, CASES[3].ids)).toEqual(logits(untied, CASES[3].ids));
   });
 
-  it('comes alike from half and single precision, rounded while they load', () => {
+  it('supports half and single precision', () => {
     const wide = (name: string, type: 0 | 1): ITensor => {
       const { shape } = tensorOf(MODEL, name);
       const rows = shape.reduce((a, b) => a * b, 1) / 32;
@@ -142,13 +142,17 @@ describe('a model that cannot be used', () => {
     ['another architecture', changed({ 'general.architecture': 'qwen2' }), 'architecture'],
     ['no architecture', changed({ 'general.architecture': undefined }), 'architecture'],
     ['no heads', changed({ 'llama.attention.head_count': 0 }), 'head_count'],
-    ['heads that do not share evenly', changed({ 'llama.attention.head_count_kv': 3 }), 'head_count_kv'],
+    [
+      'a number of heads that is not a multiple',
+      changed({ 'llama.attention.head_count_kv': 3 }),
+      'head_count_kv'
+    ],
     ['four billion layers', changed({ 'llama.block_count': 0xffffffff }), 'block_count'],
     ['2⁶⁴ − 1 layers', changed({ 'llama.block_count': 2n ** 64n - 1n }), 'block_count'],
     ['more layers than tensors', changed({ 'llama.block_count': 4 }), 'blk.3'],
     ['fewer layers than tensors', changed({ 'llama.block_count': 2 }), 'tensors'],
     ['another width', changed({ 'llama.embedding_length': 64 }), 'dimension'],
-    ['a width that is a text', changed({ 'llama.embedding_length': '32' }), 'embedding_length'],
+    ['a width that is a string', changed({ 'llama.embedding_length': '32' }), 'embedding_length'],
     ['an epsilon of zero', changed({ 'llama.attention.layer_norm_rms_epsilon': 0 }), 'epsilon'],
     ['another rotation', changed({ 'llama.rope.dimension_count': 8 }), 'rope'],
     ['scaled positions', changed({ 'llama.rope.scaling.type': 'yarn' }), 'positions'],
@@ -159,26 +163,26 @@ describe('a model that cannot be used', () => {
       'vocabulary'
     ],
     ['fewer tokens than embeddings', changed({ 'tokenizer.ggml.tokens': ['a'] }), 'vocabulary'],
-    ['no mark for the middle', changed({ 'tokenizer.ggml.fim_mid_token_id': undefined }), 'fim_mid'],
-    ['a mark that is a character', changed({ 'tokenizer.ggml.fim_mid_token_id': 50 }), 'fim_mid'],
+    ['no middle marker', changed({ 'tokenizer.ggml.fim_mid_token_id': undefined }), 'fim_mid'],
+    ['a marker that is a character', changed({ 'tokenizer.ggml.fim_mid_token_id': 50 }), 'fim_mid'],
     [
-      'a norm that is no number',
+      'a norm that is not a number',
       tensor('blk.1.ffn_norm.weight', data => data.set([0, 0, 0xc0, 0x7f], 8)),
       'finite'
     ],
-    ['a scale that is no number', tensor('blk.1.ffn_up.weight', data => data.set([1, 0x7c], 34)), 'finite'],
-    ['an infinite scale', tensor('token_embd.weight', data => data.set([0, 0xfc], 34 * 127)), 'finite'],
     [
-      'a tensor that Llama has not',
-      changed({}, { extra: { type: 0, shape: [1], data: new Uint8Array(4) } }),
-      'tensors'
-    ]
-  ])('with %s is refused in words', (_, bytes, words) => {
+      'a scale that is not a number',
+      tensor('blk.1.ffn_up.weight', data => data.set([1, 0x7c], 34)),
+      'finite'
+    ],
+    ['an infinite scale', tensor('token_embd.weight', data => data.set([0, 0xfc], 34 * 127)), 'finite'],
+    ['an unknown tensor', changed({}, { extra: { type: 0, shape: [1], data: new Uint8Array(4) } }), 'tensors']
+  ])('with %s is rejected with a message', (_, bytes, words) => {
     expect(() => load(bytes)).toThrow(ModelError);
     expect(() => load(bytes)).toThrow(words);
   });
 
-  it('never traps, whichever of its bytes are wrong', () => {
+  it('never traps for any damaged bytes', () => {
     const data = MODEL.length - 40000; // the weights begin before that
     const place = fc.oneof(
       { weight: 3, arbitrary: fc.nat(data) },
@@ -198,7 +202,7 @@ describe('a model that cannot be used', () => {
     );
   });
 
-  it('never traps with weights as large as there can be', () => {
+  it('never traps with the largest weights', () => {
     const full = tensor('blk.0.ffn_up.weight', data => {
       for (let at = 0; at < data.length; at++) {
         data[at] = at % 34 === 0 ? 0xff : at % 34 === 1 ? 0x7b : 0x80;
@@ -209,7 +213,7 @@ describe('a model that cannot be used', () => {
 });
 
 describe('memory', () => {
-  it('stays what it was after 10 000 keys', () => {
+  it('does not grow in 10 000 keystrokes', () => {
     setFlagsFromString('--expose-gc');
     const collect = runInNewContext('gc') as () => void;
     const engine = load();

@@ -29,17 +29,17 @@ interface IExports {
   move(from: number, to: number, count: number): void;
 }
 
-/** So many tokens are evaluated at a time. */
+/** Tokens per batch. */
 export const BATCH = 8;
-const ROWS = 4; // that are put into a matrix at a time
+const ROWS = 4; // copied into a matrix at a time
 
 export class Engine {
   readonly vocabulary: Vocabulary;
-  /** How many tokens fit. */
+  /** The context size in tokens. */
   readonly length: number;
-  /** How many tokens were evaluated, ever. */
+  /** The number of tokens evaluated so far. */
   evaluated = 0;
-  /** How many tokens of the guess the last batch read. */
+  /** The number of draft tokens in the last batch. */
   guessed = 0;
   private readonly wasm: IExports;
   private readonly sequence: Sequence;
@@ -83,9 +83,8 @@ export class Engine {
   }
 
   /**
-   * Read the next batch of a text: of what differs from what was read before. Returns how many tokens are left;
-   * none: `logits` has what follows. A batch that reads the text to its end also reads a guess of what follows,
-   * as far as it has room.
+   * Evaluate the next batch of the tokens that are not in the KV cache. Returns how many tokens are left; with none left,
+   * `logits` is valid. The last batch of a text also evaluates a draft, as far as it has room.
    */
   read(text: readonly number[], guess: readonly number[] = []): number {
     if (!text.length || text.length > this.length) {
@@ -108,7 +107,7 @@ export class Engine {
     return this.sequence.left(text);
   }
 
-  /** The logits of what follows the text, or so many tokens of the guess. Valid until more is read. */
+  /** The logits after the text and this many draft tokens. Valid until the next batch. */
   logits(guessed = 0): Float32Array {
     const at = this.wasm.logits(this.outputs + guessed);
     const row = new Float32Array(this.wasm.memory.buffer, at, this.vocabulary.size);
@@ -133,7 +132,7 @@ function putNorm(wasm: IExports, layer: number, which: number, { tensor, columns
 function putMatrix(wasm: IExports, layer: number, which: number, { tensor, rows }: IPlace): boolean {
   const staging = new Uint8Array(wasm.memory.buffer, wasm.staging());
   const size = tensor.data.length / rows;
-  // Two fours belong together: what a vocabulary lacks to its last two is zero.
+  // The kernel reads pairs of four rows: missing rows of the last pair are zero.
   for (let four = 0; four < 2 * Math.ceil(rows / (2 * ROWS)); four++) {
     const from = four * ROWS;
     const present = Math.max(0, Math.min(ROWS, rows - from));
@@ -145,7 +144,7 @@ function putMatrix(wasm: IExports, layer: number, which: number, { tensor, rows 
   return true;
 }
 
-/** The angles of every position: cosines, then sines with the sign that rotation wants. */
+/** The rotary embedding of every position: cosines, then signed sines. */
 function putRotations(wasm: IExports, { width, heads, length, frequency }: IShape): void {
   const size = width / heads;
   const table = new Float32Array(wasm.memory.buffer, wasm.rotations(), length * 2 * size);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type IAsk, type ISampling, type IToken, type IUsage, newUsage } from '../engineinterface';
+import { type IEngineRequest, type ISampling, type IToken, type IUsage, newUsage } from '../engineinterface';
 import { BATCH, Engine } from './engine';
 import { likeliest, logSoftmax, write } from './generation';
 import { CASES, MODEL, MODULE } from '../testing/model';
@@ -10,13 +10,13 @@ const load = (): Engine => Engine.load(MODEL, MODULE);
 const engine = load();
 const PROMPT = CASES[8].ids;
 
-type Asked = Partial<Pick<IAsk, 'prompt' | 'draft'> & ISampling>;
+type Asked = Partial<Pick<IEngineRequest, 'prompt' | 'draft'> & ISampling>;
 
-function asked({ prompt = PROMPT, draft = [], ...sampling }: Asked): IAsk {
+function asked({ prompt = PROMPT, draft = [], ...sampling }: Asked): IEngineRequest {
   return {
     prompt,
     draft,
-    sampling: { maxTokens: 24, ways: [], banned: null, ...sampling },
+    sampling: { maxTokens: 24, candidates: [], banned: null, ...sampling },
     usage: newUsage()
   };
 }
@@ -44,7 +44,7 @@ function ranked(text: readonly number[]): { row: number[]; tokens: number[] } {
 }
 
 describe('write', () => {
-  it('writes the likeliest tokens, one after the other', async () => {
+  it('generates the likeliest tokens', async () => {
     const { tokens, usage } = await all({});
     const text = [...PROMPT];
     for (const { token, probability } of tokens) {
@@ -59,19 +59,19 @@ describe('write', () => {
     expect(usage.draftedTokens).toBe(0);
   });
 
-  it('reads the prompt alone where nothing is to be written', async () => {
+  it('evaluates only the prompt if no tokens are requested', async () => {
     const on = load();
     const { tokens, usage } = await all({ maxTokens: 0 }, { on });
     expect(tokens).toEqual([]);
     expect([on.evaluated, usage.cachedTokens]).toEqual([PROMPT.length, 0]);
   });
 
-  it('makes no word longer that it is held to', async () => {
+  it('does not extend the last word of a prefix constraint', async () => {
     const word = fc.stringMatching(/^[a-z_]{1,6}$/);
     await fc.assert(
       fc.asyncProperty(fc.array(word, { minLength: 1, maxLength: 4 }), async words => {
-        const ways = words.map(each => engine.vocabulary.tokenize(each));
-        const { tokens } = await all({ ways, maxTokens: 12 });
+        const candidates = words.map(each => engine.vocabulary.tokenize(each));
+        const { tokens } = await all({ candidates, maxTokens: 12 });
         const text = tokens.map(({ token }) => engine.vocabulary.text(token)).join('');
         expect(words).toContain(/^\w*/.exec(text)?.[0]);
       }),
@@ -79,15 +79,15 @@ describe('write', () => {
     );
   });
 
-  it('goes on as it likes behind a sign that it is held to', async () => {
+  it('continues freely after a prefix constraint that ends with punctuation', async () => {
     const way = engine.vocabulary.tokenize('a"');
-    const { tokens } = await all({ ways: [way], maxTokens: 3 });
+    const { tokens } = await all({ candidates: [way], maxTokens: 3 });
     const { tokens: free } = await all({ prompt: [...PROMPT, ...way], maxTokens: 1 });
     expect(tokens.slice(0, 2).map(({ token }) => token)).toEqual(way);
     expect(tokens[2]?.token).toBe(free[0]?.token);
   });
 
-  it('evaluates what was typed alone when a text is gone on with', async () => {
+  it('evaluates only the typed text when a prompt continues', async () => {
     const on = load();
     const first = await all({ maxTokens: 5 }, { on });
     const typed = [...PROMPT, ...first.tokens.map(({ token }) => token)];
@@ -97,7 +97,7 @@ describe('write', () => {
     expect(usage.cachedTokens).toBe(typed.length + 1 - (on.evaluated - before));
   });
 
-  it('writes the same whatever the draft is, and evaluates in batches what a right one says', async () => {
+  it('generates the same with any draft, and evaluates a correct one in batches', async () => {
     const plain = await all({});
     const right = plain.tokens.map(({ token }) => token);
     await fc.assert(
@@ -111,7 +111,7 @@ describe('write', () => {
     );
   });
 
-  it('does not begin with what is banned, and may write it later', async () => {
+  it('does not begin with banned tokens, but may generate them later', async () => {
     const { tokens } = ranked(PROMPT);
     const plain = await all({ maxTokens: 1 });
     const other = await all({ maxTokens: 1, banned: tokens[0] });
@@ -121,13 +121,13 @@ describe('write', () => {
     expect(other.tokens[0].probability).toBeGreaterThan(Math.exp(row[tokens[1]]) / among);
   });
 
-  it('ends where the context is full', async () => {
+  it('ends when the context is full', async () => {
     const prompt = Array.from({ length: engine.length - 3 }, (_, at) => at % 97);
     const { tokens } = await all({ prompt, maxTokens: 20 });
     expect(tokens.length).toBeLessThanOrEqual(3);
   });
 
-  it('ends with the batch in which it is aborted, and tells nothing more', async () => {
+  it('ends with the batch in which it is aborted', async () => {
     for (const batches of [1, 2, 3, 5]) {
       const on = load();
       const controller = new AbortController();
@@ -150,13 +150,13 @@ describe('write', () => {
     }
   });
 
-  it('evaluates nothing where it was aborted before it began', async () => {
+  it('evaluates nothing if it was aborted before', async () => {
     const before = engine.evaluated;
     await expect(all({}, { signal: AbortSignal.abort() })).rejects.toThrow('aborted');
     expect(engine.evaluated).toBe(before);
   });
 
-  it('says what it cost also where whoever reads has enough', async () => {
+  it('reports the usage even if the reader returns early', async () => {
     const on = load();
     const ask = asked({ draft: [1, 2, 3] });
     for await (const token of write(on, ask, soon, new AbortController().signal)) {
@@ -172,7 +172,7 @@ const logits = fc.array(fc.float({ min: -40, max: 40, noNaN: true }), { minLengt
 const sum = (row: ArrayLike<number>): number => Array.from(row, Math.exp).reduce((a, b) => a + b, 0);
 
 describe('logSoftmax', () => {
-  it('gives probabilities, in the order of the logits', () => {
+  it('returns probabilities in the order of the logits', () => {
     fc.assert(
       fc.property(logits, row => {
         const chances = logSoftmax(row);
@@ -184,7 +184,7 @@ describe('logSoftmax', () => {
 });
 
 describe('likeliest', () => {
-  it('is the likeliest token that may be shown', () => {
+  it('returns the likeliest allowed token', () => {
     fc.assert(
       fc.property(logits, fc.nat(3), (row, hidden) => {
         const chances = logSoftmax(row);

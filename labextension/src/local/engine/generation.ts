@@ -1,6 +1,6 @@
 /** Token generation with speculative drafts; yields to the message loop between batches. */
 
-import { type IAsk, type ISampling, type IToken, waysBehind } from '../engineinterface';
+import { type IEngineRequest, type ISampling, type IToken, remainingCandidates } from '../engineinterface';
 import type { Engine } from './engine';
 import type { Vocabulary } from './vocabulary';
 
@@ -12,7 +12,7 @@ const DRAFT = 7;
  */
 export async function* write(
   engine: Engine,
-  { prompt, draft, sampling, usage }: IAsk,
+  { prompt, draft, sampling, usage }: IEngineRequest,
   pause: () => Promise<void>,
   signal: AbortSignal
 ): AsyncGenerator<IToken> {
@@ -25,7 +25,7 @@ export async function* write(
   let isDraftRight = true; // so far
   let ended = false;
 
-  /** Choose what follows the text, and the guess as far as it was right. */
+  /** Sample after the text and after the draft tokens that were right. */
   const follow = (guess: readonly number[]): IToken[] => {
     const tokens: IToken[] = [];
     usage.draftedTokens += engine.guessed;
@@ -77,13 +77,13 @@ export async function* write(
   }
 }
 
-/** The tokens of which one has to follow, where a text is held to words: one of them, and the end of it. null: any. */
+/** The tokens that the prefix constraint allows next; null: any. */
 function mayFollow(
   { outside }: Vocabulary,
-  { ways }: ISampling,
+  { candidates }: ISampling,
   written: readonly number[]
 ): ReadonlySet<number> | null {
-  const left = waysBehind(ways, written);
+  const left = remainingCandidates(candidates, written);
   const isComplete = left.some(way => way.length === 0);
   if (left.length === 0 || (isComplete && outside.has(written.at(-1) ?? -1))) {
     return null;
@@ -92,8 +92,7 @@ function mayFollow(
 }
 
 /**
- * The logarithms of the probabilities. A banned token has none, nor has what is not one of `only`; the others share
- * what is left.
+ * The log-probabilities, normalized over the tokens in `only` without the banned one; the others are -Infinity.
  */
 export function logSoftmax(
   logits: ArrayLike<number>,
@@ -115,7 +114,7 @@ export function logSoftmax(
   return row.map(value => value - mass);
 }
 
-/** The likeliest token of those that are not hidden. */
+/** The likeliest token that is not hidden. */
 export function likeliest(row: Float64Array, hidden: ReadonlySet<number>): number {
   let best = -1;
   for (let id = 0; id < row.length; id++) {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { MOST_BYTES, ModelError, readGguf } from './gguf';
 import { MODEL, changed, written } from '../testing/model';
 
-/** The file with some of its bytes replaced. */
+/** The file with some bytes replaced. */
 function patched(at: number, ...bytes: number[]): Uint8Array {
   const copy = MODEL.slice();
   copy.set(bytes, at);
@@ -21,7 +21,7 @@ describe('readGguf', () => {
     expect(tensors.size).toBe(2 + 3 * 9);
   });
 
-  it('reads again what was written', () => {
+  it('reads any written file', () => {
     const { values, tensors } = readGguf(MODEL);
     expect(readGguf(changed({}))).toEqual({ values, tensors });
   });
@@ -33,11 +33,11 @@ describe('readGguf', () => {
     ['version 1', patched(4, 1)],
     ['the other byte order', patched(4, 0, 0, 0, 3)],
     ['2⁶⁴ − 1 tensors', patched(8, ...ALL)],
-    ['4 000 tensors in a file for a few', patched(8, 0xa0, 0x0f)],
+    ['4 000 tensors in a small file', patched(8, 0xa0, 0x0f)],
     ['2⁶⁴ − 1 values', patched(16, ...ALL)],
     ['a name of 2⁶⁴ − 1 bytes', patched(24, ...ALL)],
-    ['2 GB and more than is read', new Uint8Array(MOST_BYTES + 1)]
-  ])('refuses %s', (_, bytes) => {
+    ['more than 2 GB', new Uint8Array(MOST_BYTES + 1)]
+  ])('rejects %s', (_, bytes) => {
     expect(() => readGguf(bytes)).toThrow(ModelError);
   });
 
@@ -48,13 +48,13 @@ describe('readGguf', () => {
     ['has no dimension', []],
     ['has five dimensions', [32, 1, 1, 1, 1]],
     ['ends within a block', [33, 128]]
-  ])('refuses a shape that %s', (_, shape) => {
+  ])('rejects a shape that %s', (_, shape) => {
     const file = readGguf(MODEL);
     file.tensors.set('token_embd.weight', { type: 8, shape, data: new Uint8Array(34) });
     expect(() => readGguf(written(file))).toThrow(ModelError);
   });
 
-  it('refuses tensors that share bytes: each takes memory', () => {
+  it('rejects overlapping tensors', () => {
     const { values, tensors } = readGguf(MODEL);
     const size = [...tensors.values()].reduce((sum, { data }) => sum + data.length, 0);
     const [[first, { data }]] = tensors;
@@ -62,17 +62,17 @@ describe('readGguf', () => {
     expect(() => readGguf(written({ values, tensors }))).toThrow('overlap');
   });
 
-  it('refuses weights of a type that it does not know, and says what to do', () => {
+  it('rejects unknown weight types with advice', () => {
     const file = readGguf(MODEL);
     file.tensors.set('token_embd.weight', { type: 12, shape: [32, 128], data: new Uint8Array(34) });
     expect(() => readGguf(written(file))).toThrow('Quantise it to Q8_0');
   });
 
-  it.each([0, 7, 12, 1 << 20, 'wide'])('refuses an alignment of %s', alignment => {
+  it.each([0, 7, 12, 1 << 20, 'wide'])('rejects an alignment of %s', alignment => {
     expect(() => readGguf(changed({ 'general.alignment': alignment }))).toThrow(ModelError);
   });
 
-  it('takes no memory for more than a model needs, also where the file is as long as it claims', () => {
+  it('allocates no more memory than a model needs', () => {
     const many = Object.fromEntries(Array.from({ length: 5000 }, (_, at) => [`key.${at}`, at]));
     expect(() => readGguf(changed(many))).toThrow('too many entries');
     const list = Array<number>(600_000).fill(1);
@@ -80,7 +80,7 @@ describe('readGguf', () => {
     expect(() => readGguf(changed({ list, another: list }))).toThrow('too many entries');
   }, 30_000);
 
-  it('refuses a file that is cut short anywhere', () => {
+  it('rejects a file that is truncated at any position', () => {
     const last = MODEL.length - 1;
     const places = Array.from({ length: 4096 }, (_, at) => at);
     for (let at = 4096; at < last; at += 97) {
@@ -91,7 +91,7 @@ describe('readGguf', () => {
     }
   });
 
-  it('reads random bytes or refuses them', () => {
+  it('reads or rejects random bytes', () => {
     const head = MODEL.subarray(0, 24);
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), tail => {

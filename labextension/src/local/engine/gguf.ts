@@ -1,6 +1,6 @@
 /** A GGUF parser that validates each length and offset against the file's size. Pure. */
 
-import { describeSize } from '../../size';
+import { describeSize } from '../../filesize';
 
 /** A model cannot be used; the message is for the user. */
 export class ModelError extends Error {
@@ -12,7 +12,7 @@ export type Value = number | bigint | boolean | string | number[] | string[];
 export interface ITensor {
   /** GGUF's number: see `TYPES`. */
   type: number;
-  /** The length of a row comes first. */
+  /** The row length is first. */
   shape: number[];
   data: Uint8Array;
 }
@@ -23,7 +23,7 @@ export interface IGguf {
 }
 
 export const MOST_BYTES = 64 * 1024 * 1024;
-/** By its number: how many bytes so many weights take. */
+/** Block sizes by type number. */
 export const TYPES: Record<number, { name: string; weights: number; bytes: number } | undefined> = {
   0: { name: 'F32', weights: 1, bytes: 4 },
   1: { name: 'F16', weights: 1, bytes: 2 },
@@ -33,9 +33,9 @@ const MAGIC = 0x46554747; // "GGUF"
 const VERSIONS = [2, 3];
 const STRING = 8;
 const ARRAY = 9;
-/** The bytes of a value of each type; a string has a length at least. */
+/** The minimum size in bytes of a value of each type. */
 const SIZES = [1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8];
-/** How a value of each type is read that has a fixed size. */
+/** Readers of the types with a fixed size. */
 const READERS: Record<number, (view: DataView, at: number) => Value> = {
   0: (view, at) => view.getUint8(at),
   1: (view, at) => view.getInt8(at),
@@ -49,7 +49,7 @@ const READERS: Record<number, (view: DataView, at: number) => Value> = {
   11: (view, at) => view.getBigInt64(at, true),
   12: (view, at) => view.getFloat64(at, true)
 };
-// Far more than any model has that can be used: memory is taken for no more, whatever a file claims.
+// Limits far above any supported model: they bound the memory that a damaged file can allocate.
 const MOST_ENTRIES = 4096;
 const MOST_ITEMS = 1 << 20;
 const LONGEST_NAME = 256;
@@ -65,7 +65,7 @@ class Reader {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** Step over so many bytes and return where they begin. */
+  /** Skip bytes and return their start. */
   private skip(size: number): number {
     const start = this.at;
     if (size > this.bytes.length - start) {
@@ -131,7 +131,7 @@ class Reader {
     return READERS[type](this.view, at);
   }
 
-  /** A tensor's name is read; its shape, type and place follow. */
+  /** Read a tensor's shape, type and offset, after its name. */
   tensor(name: string): { type: number; shape: number[]; offset: bigint; bytes: number } {
     const dimensions = this.u32();
     if (dimensions < 1 || dimensions > MOST_DIMENSIONS) {
@@ -161,7 +161,7 @@ class Reader {
   }
 }
 
-/** Read a file's values and where its tensors stand. The tensors share the memory of `bytes`. */
+/** Read a file's values and tensors. The tensors share the memory of `bytes`. */
 export function readGguf(bytes: Uint8Array): IGguf {
   if (bytes.length > MOST_BYTES) {
     const size = describeSize(bytes.length);

@@ -4,14 +4,14 @@ import { Sequence } from './sequence';
 
 const SUFFIX_MARK = 8;
 
-/** Which token was read at each position: what the engine's memory would hold. */
+/** The token at each position of the KV cache. */
 class Memory {
   readonly slots: number[] = [];
   readonly sequence = new Sequence((from, to, count) => {
     this.slots.splice(to, count, ...this.slots.slice(from, from + count));
   }, SUFFIX_MARK);
 
-  /** Read a text in batches, at most so many; returns how many tokens were read. */
+  /** Evaluate a text in at most this many batches; return the number of evaluated tokens. */
   read(text: readonly number[], batches = Infinity): number {
     let count = 0;
     for (let left = 1; left > 0 && batches > 0; batches--) {
@@ -31,7 +31,7 @@ const token = fc.nat(2);
 const part = fc.array(token, { maxLength: 12 });
 
 describe('Sequence', () => {
-  it('reads what differs and what stands behind it, and the last token at least', () => {
+  it('evaluates from the first difference, at least the last token', () => {
     const memory = new Memory();
     expect(memory.read([1, 2, 3])).toBe(3);
     expect(memory.read([1, 2, 3, 4])).toBe(1);
@@ -41,7 +41,7 @@ describe('Sequence', () => {
     expect(memory.read([5, 2, 3, 4])).toBe(4);
   });
 
-  it('holds a text whole once nothing of it is left, whatever was read, moved or given up before', () => {
+  it('contains the whole text once the plan is done, after any earlier plans', () => {
     const step = fc.record({
       before: part,
       typed: part,
@@ -64,7 +64,7 @@ describe('Sequence', () => {
     );
   });
 
-  it('keeps what was written behind the marks once it is taken', () => {
+  it('reuses the generated text once it is accepted', () => {
     const memory = new Memory();
     const [typed, written] = [10, 200].map(first => Array.from({ length: 16 }, (_, at) => first + at));
     memory.read([7, ...typed, 8, 9, ...written]);
@@ -72,7 +72,7 @@ describe('Sequence', () => {
     expect(memory.slots.slice(0, 35)).toEqual([7, ...typed, ...written, 8, 9]);
   });
 
-  it('reads what follows the cursor anew where the cursor moves down, unless all of the text has slid', () => {
+  it('evaluates the suffix again when the cursor moves down, unless the window slides', () => {
     const [context, cell] = [10, 1000].map(first => Array.from({ length: 40 }, (_, at) => first + at));
     const at = (line: number, before = context) => [
       7,
@@ -88,14 +88,14 @@ describe('Sequence', () => {
     expect(memory.read(at(10, context.slice(20)))).toBe(1);
   });
 
-  it('keeps what is left once the window has slid, also behind an outline of what has gone', () => {
+  it('keeps the remaining text after the window slides, also after an outline', () => {
     const [gone, kept] = [10, 1000].map(first => Array.from({ length: 400 }, (_, at) => first + at));
     const slid = new Memory();
     slid.read([7, ...gone, ...kept, 8, 9]);
     expect(slid.read([7, ...kept, 5, 8, 9])).toBe(3);
     const memory = new Memory();
     memory.read([7, ...gone, ...kept, 8, 9]);
-    // What the outline begins with stands further behind, too.
+    // The start of the outline also occurs at later positions.
     const outline = gone.slice(50, 60);
     expect(memory.read([7, ...outline, ...kept, 5, 8, 9])).toBe(13);
     // A text that begins otherwise shares nothing.

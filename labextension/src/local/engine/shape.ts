@@ -1,4 +1,4 @@
-/** How big a model is, and that its file holds just the tensors of such a model. Pure. */
+/** Validate a model's dimensions and that its file has exactly the tensors for them. Pure. */
 
 import { type IGguf, type ITensor, ModelError } from './gguf';
 
@@ -9,22 +9,22 @@ export interface IShape {
   heads: number;
   keyHeads: number;
   vocabulary: number;
-  /** How many positions are kept. */
+  /** The context size. */
   length: number;
   epsilon: number;
   frequency: number;
-  /** Whether the embeddings are the output, too. */
+  /** Whether the output uses the embeddings. */
   tied: boolean;
 }
 
-/** A tensor's name and what its shape has to be. */
+/** A tensor and its dimensions. */
 export interface IPlace {
   tensor: ITensor;
   rows: number;
   columns: number;
 }
 
-/** As many as `labextension/wasm/attention.h` has room for. */
+/** The limit of `labextension/wasm/attention.h`. */
 const LONGEST = 2048;
 const MOST_KEYS = 256 * 1024 * 1024; // bytes of keys and values
 const NORMS = ['attn_norm', 'ffn_norm'];
@@ -89,7 +89,7 @@ export function shapeOf({ values, tensors }: IGguf): IShape {
   return shape;
 }
 
-/** All tensors of such a model, by their place: layer (−1: none), kind, number. */
+/** All tensors of a model by layer (−1: none) and kind. */
 export function placesOf(
   { tensors }: IGguf,
   shape: IShape

@@ -8,13 +8,13 @@ const vocabulary = new Vocabulary(readGguf(MODEL).values);
 const textOf = (ids: readonly number[]): string => ids.map(id => vocabulary.text(id)).join('');
 
 describe('Vocabulary', () => {
-  it('has a token for each character that can be typed in ASCII', () => {
+  it('has a token for each printable ASCII character', () => {
     const text = Array.from({ length: 95 }, (_, at) => String.fromCharCode(32 + at)).join('') + '\t\n';
     expect(new Set(vocabulary.tokenize(text)).size).toBe(97);
     expect(textOf(vocabulary.tokenize(text))).toBe(text);
   });
 
-  it('counts code points, and makes no text a control token', () => {
+  it('counts code points and never encodes text as control tokens', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), text => {
         const ids = vocabulary.tokenize(text);
@@ -27,7 +27,7 @@ describe('Vocabulary', () => {
     );
   });
 
-  it('ends a text with the end, and with what nobody could read; marks are never written', () => {
+  it('stops at end tokens and stand-ins and never generates markers', () => {
     const { prefix, suffix, middle } = vocabulary.marks;
     const [standIn] = vocabulary.tokenize(STAND_IN);
     const [end, ...others] = [...vocabulary.ends].filter(id => id !== standIn);

@@ -1,10 +1,10 @@
-/** An engine that says what it is told to; for tests of everything else. A token is a character, or a word it says. */
+/** A scripted engine for tests. A token is a character or a scripted word. */
 
-import type { IAsk, IEngine, IToken, IVocabulary } from '../engineinterface';
+import type { IEngineRequest, IEngine, IToken, IVocabulary } from '../engineinterface';
 
-/** The marks of a prompt: no text holds these. */
+/** The markers of a prompt, which no text contains. */
 const MARKS = { prefix: 0x110000, suffix: 0x110001, middle: 0x110002 };
-/** Words that are said are numbered, in the order in which they are first said. */
+/** Scripted words are numbered in the order of their first use. */
 const SAID = MARKS.prefix + 16;
 
 export function codePointsOf(text: string): number[] {
@@ -12,7 +12,7 @@ export function codePointsOf(text: string): number[] {
 }
 
 export class ScriptedEngine implements IEngine {
-  /** `said`: the texts, one for each time it is asked, each as pieces with their probabilities */
+  /** `said`: the texts, one for each request, as pieces with probabilities */
   constructor(
     private readonly _said: readonly (readonly [text: string, probability: number])[][],
     readonly contextSize: number
@@ -26,9 +26,9 @@ export class ScriptedEngine implements IEngine {
 
   readonly name = 'scripted';
   readonly vocabulary: IVocabulary;
-  readonly asks: IAsk[] = [];
+  readonly asks: IEngineRequest[] = [];
 
-  async *generate(ask: IAsk, signal: AbortSignal): AsyncGenerator<IToken> {
+  async *generate(ask: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
     const said = this._said[this.asks.length] ?? [];
     this.asks.push(ask);
     for (const [text, probability] of said.slice(0, ask.sampling.maxTokens)) {

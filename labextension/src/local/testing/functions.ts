@@ -1,6 +1,6 @@
 /**
- * What exists in Python and here, by the names that Python has. Arguments and results are JSON; places in a text are
- * told in code points.
+ * The functions that exist in Python and TypeScript, by their Python names. Arguments and results are JSON; positions in
+ * a text are in code points.
  */
 
 import { parser } from '@lezer/python';
@@ -23,7 +23,7 @@ import { chosen, scores } from '../ranking';
 import { firstLine, indentation, surroundingsOf } from '../surroundings';
 import { beginsWithWord, codePoints, compare, LETTER, linesOf, strip } from '../text';
 import { trim } from '../trim';
-import { rounded, Suggestion } from '../writing';
+import { rounded, Suggestion } from '../draft';
 import { codePointsOf, ScriptedEngine } from './engine';
 
 type Lines = IRequest['lines'];
@@ -41,7 +41,7 @@ export const FUNCTIONS = {
   splitlines: (text: string) => linesOf(text),
   sorted: (texts: string[]) => [...texts].sort(compare),
   rounded: (value: number) => rounded(value),
-  /** What each character of a text is taken for. */
+  /** The class of each character of a text. */
   characters: (text: string) => {
     const words = beginsWithWord;
     const letter = new RegExp(`[${LETTER}]`, 'u');
@@ -161,7 +161,7 @@ export const FUNCTIONS = {
     }
     return [...seen, look(true)];
   },
-  /** What a gate shows that takes the product of the probabilities for the score. */
+  /** The text that a gate shows whose score is the product of the probabilities. */
   shown: (written: Written, threshold = 0.5, ended = false, final = false) => {
     const gate = new Gate(new CursorFeatures(), threshold, () => true, byProduct);
     written.forEach(([piece, probability]) => gate.add(piece, probability));
@@ -218,10 +218,10 @@ export const FUNCTIONS = {
 
   valid_beginning: (text: string) =>
     fitting('python', '', byLezer)(text) && byLezer('python', text).faults === 0,
-  /** Which of the texts fit behind a prefix of Python. */
+  /** The texts that are valid after a prefix of Python. */
   fitting: (prefix: string, texts: string[]) => texts.map(fitting('python', prefix, byLezer)),
 
-  /** Answer with what an engine says that is told what to say: the frames, or all answers where several are asked. */
+  /** Answer with a scripted engine: the frames, or all answers if several are requested. */
   answer: async (
     request: IRequest,
     said: Written[],

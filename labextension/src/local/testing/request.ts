@@ -1,4 +1,4 @@
-/** What an editor asks, for tests: one cell of a notebook in Python, with the cursor at its end. */
+/** A request for tests: one Python cell with the cursor at its end. */
 
 import type { IRequest } from '../../wire';
 
@@ -9,7 +9,7 @@ export function requestOf(source: string, more: Partial<IRequest> = {}): IReques
     cells: [{ id: 'cell', type: 'code', source }],
     active: 0,
     offset: source.length,
-    extra: [],
+    documents: [],
     trigger: 'invoke',
     lines: 'auto',
     stream: true,

@@ -1,4 +1,4 @@
-/** A worker as a page sees it, in tests: it has every model it is told to open. */
+/** A fake worker for tests, which can open every model. */
 
 import type { IStep } from '../../wire';
 import type { ILine } from '../client';
@@ -7,7 +7,7 @@ import type { FromWorker, ToWorker } from '../messages';
 
 const TEXTS = ['', '', '', ...Array.from({ length: 95 }, (_, at) => String.fromCharCode(32 + at)), '\n'];
 
-/** It writes `yes` at every place. */
+/** It always generates `yes`. */
 export class FakeWorker implements ILine {
   onmessage: ((event: MessageEvent<FromWorker>) => void) | null = null;
   onerror: ((event: ErrorEvent) => void) | null = null;
@@ -20,7 +20,7 @@ export class FakeWorker implements ILine {
   silent = false;
   /** whether its script has not come */
   dead = false;
-  /** whether it is gone once it has begun to write */
+  /** whether it fails once it has begun to generate */
   stops = false;
   /** how far a model's file is that does not come any further */
   stuck: IStep | null = null;
@@ -45,7 +45,7 @@ export class FakeWorker implements ILine {
       } else {
         this.open(message.name);
       }
-    } else if (message.kind === 'give up') {
+    } else if (message.kind === 'cancel') {
       if (message.call === this.opening) {
         this.stuck = null;
         this.fail({ code: 'cancelled', message: 'Stopped.' });

@@ -1,4 +1,4 @@
-/** What the person wrote in notebooks that are not open: it is told that an index is kept, and lines come from it. */
+/** The notebook index: its notification, its suggestions from closed notebooks, the setting, and its deletion. */
 
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
@@ -19,14 +19,14 @@ import {
 const LINE = 'frobnicated_ledger = sorted(range(2026), reverse=True)';
 const BEGUN = 'frobnicated_';
 
-describe('notebooks that are not open', { timeout: 300_000 }, () => {
+describe('notebook index', { timeout: 300_000 }, () => {
   let browser;
   let close;
   let lab;
   let page;
 
   const notice = () => page.locator('.Toastify__toast', { hasText: 'indexes your notebooks' });
-  const memory = async () => (await lab.get('turbopilot/health')).memory;
+  const memory = async () => (await lab.get('turbopilot/health')).notebook_index;
 
   async function until(files) {
     for (let tries = 0; ; tries++) {
@@ -39,7 +39,7 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
     }
   }
 
-  /** Type the beginning of the line into an empty cell; return what is shown of it then. */
+  /** Type the beginning of the line into an empty cell; return the ghost text. */
   async function typed(cell) {
     await editCell(page, cell);
     await page.keyboard.type(BEGUN, { delay: 60 });
@@ -68,11 +68,14 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
 
   after(() => close?.());
 
-  test('are said to be in an index, once, with its place and how to stop it', async () => {
-    await editCell(page, 0);
+  test('a notification after the first accepted suggestion shows the location of the index once', async () => {
+    await until(4); // with the demonstration's
+    assert.notEqual(await typed(1), '');
+    assert.equal(await notice().count(), 0);
+    await page.keyboard.press('Tab');
     await notice().waitFor();
     const words = await notice().innerText();
-    const { place } = await memory();
+    const { path: place } = await memory();
     assert.ok(place.startsWith(path.join(lab.home, 'data')));
     assert.ok(words.includes(path.dirname(place)), words);
     await screenshot(page, 'memory-notice');
@@ -93,11 +96,17 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
     await page.waitForFunction(() =>
       document.querySelector('.jp-Turbopilot-status').textContent.includes('ready')
     );
+    assert.notEqual(await typed(1), '');
+    await page.keyboard.press('Tab');
+    await page.waitForTimeout(500);
     assert.equal(await notice().count(), 0);
+    await page.keyboard.press('Control+z');
+    await page.keyboard.press('Control+a');
+    await page.keyboard.press('Delete');
   });
 
   test('the tooltip of the status item shows the number of indexed files', async () => {
-    const { files } = await until(4); // with the demonstration's
+    const { files } = await until(4);
     await page.locator(`.jp-Turbopilot-status[title*="Notebook index: ${files} files"]`).waitFor();
     await page.locator('.jp-Turbopilot-status').click();
     await page.locator('.lm-Menu-item.lm-mod-toggled', { hasText: 'Suggest From My Notebooks' }).waitFor();
@@ -105,7 +114,7 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
     await page.keyboard.press('Escape');
   });
 
-  test('hold lines that go on as they did there, until they are deleted', async () => {
+  test('lines of closed notebooks are suggested until these are deleted', async () => {
     assert.equal(await typed(1), LINE.slice(BEGUN.length));
     await screenshot(page, 'memory-line');
     await page.keyboard.press('Escape');
@@ -115,7 +124,7 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
     for (const cell of [1, 2]) {
       let shown = await typed(cell);
       for (let tries = 0; tries < 3 && shown === LINE.slice(BEGUN.length); tries++) {
-        // A disk that is slow to answer is not waited for.
+        // The server does not wait for a slow disk.
         await page.keyboard.press('Escape');
         await page.keyboard.press('Control+a');
         await page.keyboard.press('Delete');
@@ -126,19 +135,19 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
     }
   });
 
-  test('are left alone where the setting says so, which is in the settings editor', async () => {
+  test('nothing comes from the index while the setting is disabled', async () => {
     await saveNotebook(lab, 'closed.ipynb', [`accounts = []\n${LINE}`, `print(accounts)\n${LINE}`]);
     await saveNotebook(lab, 'older.ipynb', [`accounts = [1]\n${LINE}`]);
     const asked = () =>
       page
         .waitForRequest(request => request.url().includes('turbopilot/complete'))
-        .then(request => request.postDataJSON().memory);
+        .then(request => request.postDataJSON().notebook_index);
     await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:open-settings'));
     const setting = page.getByText('Suggest from my notebooks', { exact: true });
     await setting.waitFor({ timeout: 30000 });
     await setting.scrollIntoViewIfNeeded();
     await screenshot(page, 'memory-setting');
-    await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:memory'));
+    await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:notebook-index'));
     await page.evaluate(() =>
       window.jupyterapp.shell.activateById(
         [...window.jupyterapp.shell.widgets('main')].find(one => one.title.label === 'open.ipynb').id
@@ -149,12 +158,34 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
     assert.equal(await request, false);
     assert.equal(await page.locator(GHOST, { hasText: 'ledger' }).count(), 0);
   });
+
+  test('Delete Index empties the index until the setting is enabled again', async () => {
+    const execute = command => page.evaluate(id => window.jupyterapp.commands.execute(id), command);
+    const isUsed = () =>
+      page.evaluate(() => window.jupyterapp.commands.isToggled('turbopilot:notebook-index'));
+    await execute('turbopilot:notebook-index');
+    await until(4);
+    assert.equal(await isUsed(), true);
+    await page.locator('.jp-Turbopilot-status').click();
+    await page.locator('.lm-Menu-item', { hasText: 'Delete Index…' }).click();
+    const dialog = page.locator('.jp-Dialog');
+    await dialog.waitFor();
+    assert.ok((await dialog.innerText()).includes(lab.work));
+    await screenshot(page, 'memory-delete');
+    await dialog.getByRole('button', { name: 'Delete Index' }).click();
+    await page.locator('.jp-Turbopilot-status[title*="it was deleted in JupyterLab"]').waitFor();
+    assert.equal((await memory()).files, 0);
+    assert.equal(await isUsed(), false);
+    await execute('turbopilot:notebook-index');
+    await until(4);
+    assert.equal(await isUsed(), true);
+  });
 });
 
-describe('with all that there is by default', { timeout: 300_000 }, () => {
+describe('notebook index with the default settings', { timeout: 300_000 }, () => {
   const IMPORT = 'import seaborn as sns';
   const TABLE = 'table = [[1, 2], [3, 4]]';
-  const ABOVE = 'print(table)'; // the line above is the same there: that makes the next one sure
+  const ABOVE = 'print(table)'; // an equal line above raises the confidence in the next one
   const GRID = `${BEGUN}grid = sns.heatmap(table)`;
   let browser;
   let close;
@@ -163,7 +194,7 @@ describe('with all that there is by default', { timeout: 300_000 }, () => {
 
   before(async () => {
     ({ lab, browser, close } = await openLab({ memory: true, learning: true, says: 'nothing_of_the_kind' }));
-    // Where the notebook's kernel finds it, and the server does not.
+    // The notebook's kernel finds this module, the server does not.
     writeFileSync(path.join(lab.work, 'seaborn.py'), '');
     for (const name of ['one', 'two', 'three']) {
       await saveNotebook(lab, `${name}.ipynb`, [IMPORT, `${TABLE}  # ${name}`, GRID, `${ABOVE}\n${GRID}`]);
@@ -174,16 +205,16 @@ describe('with all that there is by default', { timeout: 300_000 }, () => {
 
   after(() => close?.());
 
-  test('a line of a closed notebook comes with its import, is one step to undo, and is counted', async () => {
+  test('a line of a closed notebook adds its import, is one undo step and is counted', async () => {
     await runFirstCell(page);
-    // The first request has the kernel's names asked for: until they are known, none counts as missing.
+    // The first request makes the server query the kernel's names; until then, no import counts as missing.
     await editCell(page, 1);
     await page.keyboard.type('t');
     let cell;
     let rest = '';
     let note = '';
     for (let tries = 0; note !== `"adds ${IMPORT}"` && tries < 20; tries++) {
-      cell = await editCell(page, 1 + (tries % 2)); // until kernel and index are known
+      cell = await editCell(page, 1 + (tries % 2)); // until the names and the index are available
       await page.keyboard.press('Control+a');
       await page.keyboard.insertText(`${ABOVE}\n`);
       await page.keyboard.type(BEGUN, { delay: 60 });
@@ -201,8 +232,8 @@ describe('with all that there is by default', { timeout: 300_000 }, () => {
     await holds(cell, `${IMPORT}\n${ABOVE}\n${GRID}`);
     await page.keyboard.press('Control+z');
     await holds(cell, `${ABOVE}\n${BEGUN}`);
-    const { shown, taken } = (await lab.get('turbopilot/health')).week;
+    const { shown, accepted } = (await lab.get('turbopilot/health')).week;
     assert.ok(shown >= 1);
-    assert.equal(taken, 1);
+    assert.equal(accepted, 1);
   });
 });

@@ -6,10 +6,10 @@ import type { Availability } from './availability';
 import type { ICompletionClient } from './client';
 import type { Notice } from './notice';
 
-import { describeError } from './words';
+import { describeError } from './messages';
 
 /** Return a function that shows the statistics and, if the user confirms, resets the learned thresholds. */
-export function learnedDialog(
+export function learningDialog(
   client: Pick<ICompletionClient, 'forget'>,
   availability: Availability,
   notice: Notice,
@@ -25,7 +25,7 @@ export function learnedDialog(
       title: trans.__('Acceptance Statistics'),
       body: [
         week.shown
-          ? trans.__('You accepted %1 of %2 suggestions this week.', week.taken, week.shown)
+          ? trans.__('You accepted %1 of %2 suggestions this week.', week.accepted, week.shown)
           : trans.__('No suggestions were shown this week.'),
         trans.__(
           'Turbopilot adjusts its confidence threshold to the suggestions that you accept, overwrite or dismiss. ' +
@@ -46,7 +46,7 @@ export function learnedDialog(
       await client.forget();
       notice.brief(trans.__('Turbopilot has reset its learned thresholds.'));
     } catch (reason) {
-      notice.brief(describeError(trans, reason));
+      notice.brief(`Turbopilot: ${describeError(trans, reason)}`);
     }
     await availability.check();
   };

@@ -16,13 +16,13 @@ interface IPart {
 }
 
 /** Return the characters that a formatter retains (no white space, quotes unified), and their positions. */
-function significant(text: string): { text: string; places: number[] } {
-  const places = Array.from(text.matchAll(/\S/g), found => found.index);
-  const characters = places.map(place => text.charAt(place).replace("'", '"'));
-  return { text: characters.join(''), places };
+function significant(text: string): { text: string; positions: number[] } {
+  const positions = Array.from(text.matchAll(/\S/g), found => found.index);
+  const characters = positions.map(position => text.charAt(position).replace("'", '"'));
+  return { text: characters.join(''), positions };
 }
 
-export class Kept {
+export class Retention {
   /** Track `text`, which begins at `from`. */
   constructor(from: number, text: string) {
     this._parts = [{ from, text }];
@@ -78,8 +78,8 @@ export class Kept {
         return;
       }
       at = first + wanted.length;
-      const from = there.places[first] ?? text.length;
-      const piece = wanted && text.slice(from, (there.places[at - 1] ?? from) + 1);
+      const from = there.positions[first] ?? text.length;
+      const piece = wanted && text.slice(from, (there.positions[at - 1] ?? from) + 1);
       this._added += codePoints(piece) - codePoints(part.text);
       found.push({ from, text: piece });
     }
@@ -96,8 +96,8 @@ export class Kept {
   }
 
   private _delete(start: number, end: number): void {
-    const after = (place: number): number =>
-      place <= start ? place : place >= end ? place - (end - start) : start;
+    const after = (position: number): number =>
+      position <= start ? position : position >= end ? position - (end - start) : start;
     this._parts =
       this._parts
         ?.map(({ from, text }) => ({

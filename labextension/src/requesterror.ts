@@ -1,27 +1,27 @@
 /** Classification of request errors. Pure. */
 
 /**
- * `told`: an error of Turbopilot with its own message · `busy`: the server or the user has too many requests ·
- * `unreachable`: no connection · `silent`: timeout · `garbled`: an unexpected response · `cut`: an incomplete response ·
- * `refused`: unauthenticated or forbidden · `absent`: no such route, the server extension is not enabled ·
- * `serverless`: no Jupyter server · `stopped`: JupyterHub reports that the user's server is not running · `failed`: any
+ * `reported`: an error of Turbopilot with its own message · `busy`: the server or the user has too many requests ·
+ * `unreachable`: no connection · `timeout`: no response in time · `unexpected`: an unexpected response · `incomplete`: an incomplete response ·
+ * `denied`: unauthenticated or forbidden · `missing`: no such route, the server extension is not enabled ·
+ * `no server`: no Jupyter server · `stopped`: JupyterHub reports that the user's server is not running · `failed`: any
  * other status.
  */
-export type Kind =
-  | 'told'
+export type ErrorKind =
+  | 'reported'
   | 'busy'
   | 'unreachable'
-  | 'silent'
-  | 'garbled'
-  | 'cut'
-  | 'refused'
-  | 'absent'
-  | 'serverless'
+  | 'timeout'
+  | 'unexpected'
+  | 'incomplete'
+  | 'denied'
+  | 'missing'
+  | 'no server'
   | 'stopped'
   | 'failed';
 
-export interface ITrouble {
-  kind: Kind;
+export interface IRequestError {
+  kind: ErrorKind;
   /** The server's message, or the status. */
   message: string;
   /** The Retry-After delay in milliseconds. */
@@ -29,7 +29,7 @@ export interface ITrouble {
 }
 
 /** The code of an error response that is not Turbopilot's. */
-export const FOREIGN = 'unknown';
+export const UNKNOWN_CODE = 'unknown';
 
 /** The code of an error: the user removed the model or stopped its download. */
 export const WITHHELD = 'withheld';
@@ -47,9 +47,9 @@ export class ServerError extends Error {
 }
 
 /** An invalid, incomplete or missing response. */
-export class AnswerError extends Error {
-  constructor(readonly kind: 'silent' | 'garbled' | 'cut' | 'serverless') {
-    super(`The answer was ${kind}.`);
+export class ResponseError extends Error {
+  constructor(readonly kind: 'timeout' | 'unexpected' | 'incomplete' | 'no server') {
+    super(`Response error: ${kind}.`);
   }
 }
 
@@ -61,24 +61,24 @@ export function readRetryAfter(header: string | null, now: number): number {
 }
 
 /** Classify an exception. */
-export function troubleOf(reason: unknown): ITrouble {
-  if (reason instanceof AnswerError) {
+export function requestErrorOf(reason: unknown): IRequestError {
+  if (reason instanceof ResponseError) {
     return { kind: reason.kind, message: '', retryAfter: 0 };
   }
   if (reason instanceof ServerError) {
     const { status, code, message, retryAfter } = reason;
     const kind =
       status === 401 || status === 403
-        ? 'refused'
+        ? 'denied'
         : status === 429
           ? 'busy'
-          : status === 404 && (code === FOREIGN || code === 'not_found')
-            ? 'absent'
-            : status === 424 && code === FOREIGN
+          : status === 404 && (code === UNKNOWN_CODE || code === 'not_found')
+            ? 'missing'
+            : status === 424 && code === UNKNOWN_CODE
               ? 'stopped'
-              : code === FOREIGN
+              : code === UNKNOWN_CODE
                 ? 'failed'
-                : 'told';
+                : 'reported';
     return { kind, message: kind === 'failed' ? `${status} ${message}`.trim() : message, retryAfter };
   }
   return { kind: 'unreachable', message: '', retryAfter: 0 };

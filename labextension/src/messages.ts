@@ -2,23 +2,23 @@
 
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Explained } from './decline';
-import { type ITrouble, type Kind, troubleOf } from './trouble';
-import type { IMemory } from './wire';
+import { type IRequestError, type ErrorKind, requestErrorOf } from './requesterror';
+import type { INotebookIndex } from './wire';
 
 /** Describe an error and how to resolve it. */
-export function describeTrouble(trans: TranslationBundle, { kind, message }: ITrouble): string {
-  const words: Record<Kind, string> = {
-    told: message,
+export function describeRequestError(trans: TranslationBundle, { kind, message }: IRequestError): string {
+  const words: Record<ErrorKind, string> = {
+    reported: message,
     busy: message || trans.__('The server is busy. Retrying…'),
     unreachable: trans.__('The server cannot be reached.'),
-    silent: trans.__('The server does not respond.'),
-    garbled: trans.__('Unexpected response (proxy or login page?)'),
-    cut: trans.__('The connection was closed before the response was complete.'),
-    refused: trans.__('The server denied access. Reload the page and log in again.'),
-    absent: trans.__(
+    timeout: trans.__('The server does not respond.'),
+    unexpected: trans.__('Unexpected response (proxy or login page?)'),
+    incomplete: trans.__('The connection was closed before the response was complete.'),
+    denied: trans.__('The server denied access. Reload the page and log in again.'),
+    missing: trans.__(
       'The server extension is not running. Run: jupyter server extension enable jupyter_turbopilot'
     ),
-    serverless: trans.__(
+    'no server': trans.__(
       'No Jupyter server responds. To use a model in the browser instead, set “Engine” to “browser” in the settings.'
     ),
     stopped: trans.__('Your server is not running. Start it in the JupyterHub control panel.'),
@@ -29,16 +29,16 @@ export function describeTrouble(trans: TranslationBundle, { kind, message }: ITr
 
 /** Describe an exception. */
 export function describeError(trans: TranslationBundle, reason: unknown): string {
-  return describeTrouble(trans, troubleOf(reason));
+  return describeRequestError(trans, requestErrorOf(reason));
 }
 
 /** Describe the progress of the notebook index. */
-export function describeIndex(trans: TranslationBundle, index: IMemory | null): string {
+export function describeIndex(trans: TranslationBundle, index: INotebookIndex | null): string {
   if (!index) {
     return trans.__('not available');
   }
-  if (index.trouble) {
-    return trans.__('not available (%1)', index.trouble);
+  if (index.error) {
+    return trans.__('not available (%1)', index.error);
   }
   if (!index.building) {
     return trans._n('%1 file', '%1 files', index.files);
@@ -57,11 +57,11 @@ export function describeIndex(trans: TranslationBundle, index: IMemory | null): 
 export function describeDecline(
   trans: TranslationBundle,
   decline: Explained,
-  trouble: ITrouble | null
+  error: IRequestError | null
 ): string {
   const words: Record<Explained, string> = {
     off: trans.__('Suggestions are disabled. Enable them in the menu Settings, Turbopilot.'),
-    snoozed: trans.__('Suggestions are paused in this document.'),
+    paused: trans.__('Suggestions are paused in this document.'),
     language: trans.__(
       'Suggestions are disabled for this language (see “Disabled languages” in the settings).'
     ),
@@ -69,7 +69,7 @@ export function describeDecline(
     'read-only': trans.__('This cell is read-only.'),
     cursors: trans.__('Suggestions need a single cursor. Press Escape to remove the others.'),
     selection: trans.__('Suggestions are not available while text is selected.'),
-    unavailable: trouble ? describeTrouble(trans, trouble) : trans.__('The model is loading.'),
+    unavailable: error ? describeRequestError(trans, error) : trans.__('The model is loading.'),
     nowhere: trans.__('Place the cursor in a cell, a file or a console first.'),
     nothing: trans.__('No suggestion here.')
   };

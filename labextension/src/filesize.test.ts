@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { describeSize } from './size';
+import { describeSize } from './filesize';
 
-describe('a size', () => {
+describe('describeSize', () => {
   it.each([
     [1, '0.1 MB'],
     [6_000_000, '6 MB'],
@@ -12,11 +12,11 @@ describe('a size', () => {
     [999_400_000, '999 MB'],
     [999_600_000, '1.0 GB'],
     [1_117_320_768, '1.1 GB']
-  ])('of %d bytes is said as one says it', (bytes, words) => {
+  ])('formats %d bytes', (bytes, words) => {
     expect(describeSize(bytes)).toBe(words);
   });
 
-  it('is marked where it is an estimate, and left out where it is not known', () => {
+  it('marks an estimate and omits an unknown size', () => {
     expect(describeSize(1_929_000_000, false)).toBe('~1.9 GB');
     expect(describeSize(null)).toBe('');
     expect(describeSize(undefined, false)).toBe('');

@@ -19,7 +19,7 @@ export class Suggestion {
     private readonly _gate: Gate,
     private readonly _unasked: boolean
   ) {
-    // Of a line that is indented already, some models repeat that.
+    // Some models repeat the indentation of the line.
     this._dropped = _surroundings.indented ? ' \t' : '';
   }
 
@@ -51,7 +51,7 @@ export class Suggestion {
     return grown;
   }
 
-  /** Take tokens that continue what was written: nothing is dropped at their beginning. */
+  /** Add tokens that continue the text: nothing is dropped at their start. */
   resume(pieces: Iterable<IPiece>): boolean {
     this._dropped = '';
     return this.take(pieces);
@@ -59,7 +59,7 @@ export class Suggestion {
 
   /** Show what is left; `whole` means that the model has ended the text. */
   finish(whole: boolean): void {
-    // Where trimming has ended it, what was held back behind that is none of it.
+    // The held-back text is not part of a trimmed suggestion.
     const { text } = trim(this._text, this._surroundings, whole && !this.ended);
     if (whole && !this.gaveUp) {
       this._gate.end();

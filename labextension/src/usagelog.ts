@@ -3,33 +3,33 @@
 import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
-import type { IStudy } from './wire';
+import type { IUsageLog } from './wire';
 
 /** The label of the menu entry. */
-export function describeStudy(trans: TranslationBundle, study: IStudy | null): string {
-  if (!study) {
+export function describeUsageLog(trans: TranslationBundle, log: IUsageLog | null): string {
+  if (!log) {
     return trans.__('Usage Log: Off');
   }
-  if (study.trouble) {
+  if (log.error) {
     return trans.__('Usage Log: Cannot Be Written…');
   }
-  return study.text ? trans.__('Usage Log: On, With Suggestion Text…') : trans.__('Usage Log: On…');
+  return log.text ? trans.__('Usage Log: On, With Suggestion Text…') : trans.__('Usage Log: On…');
 }
 
 /** Describe the contents of the log, its file, and how to disable it. */
-export function explainStudy(trans: TranslationBundle, { text, file, trouble }: IStudy): string {
+export function explainUsageLog(trans: TranslationBundle, { text, file, error }: IUsageLog): string {
   const holds = text
     ? trans.__(
-        'For a study, the server logs the suggestions that you see: when they appear, their text, which of them you accept, overwrite or dismiss, and how much of them you keep. Suggestions that look like secrets are logged without their text.'
+        'The server logs the suggestions that you see: when they appear, their text, which of them you accept, overwrite or dismiss, and how much of them you keep. Suggestions that look like secrets are logged without their text.'
       )
     : trans.__(
-        'For a study, the server logs the suggestions that you see: when they appear, how long they are, which of them you accept, overwrite or dismiss, and how much of them you keep. It logs numbers, no text.'
+        'The server logs the suggestions that you see: when they appear, how long they are, which of them you accept, overwrite or dismiss, and how much of them you keep. It logs numbers, no text.'
       );
   return [
     holds,
     trans.__('The log contains no user names and no paths, and is not sent anywhere.'),
     file ? trans.__('It is stored in %1, where only the owner of this server can read it.', file) : '',
-    trouble ? trans.__('The log cannot be written: %1.', trouble) : '',
+    error ? trans.__('The log cannot be written: %1.', error) : '',
     trans.__(
       'To turn it on or off, set c.Turbopilot.usage_log in the server’s configuration. To delete it, run “jupyter turbopilot usage-log clear”.'
     )
@@ -39,14 +39,14 @@ export function explainStudy(trans: TranslationBundle, { text, file, trouble }: 
 }
 
 /** Return a function that opens the dialog. */
-export function studyDialog(availability: Availability, trans: TranslationBundle): () => Promise<void> {
+export function usageLogDialog(availability: Availability, trans: TranslationBundle): () => Promise<void> {
   return async () => {
     await availability.check();
-    const study = availability.state.health?.study;
+    const study = availability.state.health?.usage_log;
     if (study) {
       await showDialog({
         title: trans.__('Usage Log'),
-        body: explainStudy(trans, study),
+        body: explainUsageLog(trans, study),
         buttons: [Dialog.okButton()]
       });
     }
@@ -54,18 +54,18 @@ export function studyDialog(availability: Availability, trans: TranslationBundle
 }
 
 /** Show a notification once in each page if a log is enabled and no status item is shown. */
-export function tellOfStudy(
+export function notifyOfUsageLog(
   availability: Availability,
   trans: TranslationBundle,
   isShown: () => boolean,
   showMore: () => unknown
 ): void {
   const tell = (): void => {
-    if (!availability.state.health?.study || isShown()) {
+    if (!availability.state.health?.usage_log || isShown()) {
       return;
     }
     availability.changed.disconnect(tell);
-    Notification.info(trans.__('Turbopilot logs your suggestions for a study.'), {
+    Notification.info(trans.__('Turbopilot logs your suggestions in a usage log.'), {
       autoClose: false,
       actions: [
         { label: trans.__('OK'), callback: () => undefined },

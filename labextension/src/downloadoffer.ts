@@ -4,7 +4,7 @@ import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { IModelClient } from './client';
 import { describeStep, downloadLabel, type Downloads, type Outcome } from './downloads';
-import { describeSize } from './size';
+import { describeSize } from './filesize';
 import type { IModel } from './wire';
 
 /** A missing model; one that the server does not list has only a name and a spec. */

@@ -1,4 +1,4 @@
-/** A usage log: whoever is logged sees that, and what becomes of their suggestions is in the file. */
+/** The usage log: its announcements, and the outcomes of suggestions in its file. */
 
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { editCell, GHOST, ghost, openFile, openLab, screenshot, textOf, writeNot
 
 const SAID = 'sum([1, 2])';
 
-describe('a usage log', { timeout: 300_000 }, () => {
+describe('the usage log', { timeout: 300_000 }, () => {
   let browser;
   let close;
   let file;
@@ -20,7 +20,7 @@ describe('a usage log', { timeout: 300_000 }, () => {
       .split('\n')
       .filter(Boolean)
       .map(line => JSON.parse(line));
-  const health = async () => (await lab.get('turbopilot/health')).study;
+  const health = async () => (await lab.get('turbopilot/health')).usage_log;
 
   async function until(found) {
     for (let tries = 0; ; tries++) {
@@ -33,7 +33,7 @@ describe('a usage log', { timeout: 300_000 }, () => {
     }
   }
 
-  /** Have a suggestion shown in a cell that holds nothing else. */
+  /** Show a suggestion in an otherwise empty cell. */
   async function suggested(cell, name) {
     const editor = await editCell(page, cell);
     await page.keyboard.press('Control+a');
@@ -55,7 +55,7 @@ describe('a usage log', { timeout: 300_000 }, () => {
 
   after(() => close?.());
 
-  test('is announced in the status bar and first of all in its menu, with what it holds', async () => {
+  test('is shown in the status bar and first in its menu, which describes its contents', async () => {
     await page.waitForFunction(() =>
       document.querySelector('.jp-Turbopilot-status').textContent.includes('usage log')
     );
@@ -75,7 +75,7 @@ describe('a usage log', { timeout: 300_000 }, () => {
     await dialog.getByRole('button', { name: 'Ok' }).click();
   });
 
-  test('is announced in a narrow window, too, and in the title', async () => {
+  test('is shown in a narrow window and in the tooltip', async () => {
     await page.setViewportSize({ width: 620, height: 700 });
     const item = page.locator('.jp-Turbopilot-status');
     await item.filter({ hasText: 'usage log' }).waitFor();
@@ -85,12 +85,12 @@ describe('a usage log', { timeout: 300_000 }, () => {
       )
     );
     assert.ok(!cut, 'something of the status is cut off');
-    assert.match(await item.getAttribute('title'), /Usage log enabled/);
+    assert.match(await item.getAttribute('title'), /Usage log: on/);
     await screenshot(page, 'study-narrow');
     await page.setViewportSize({ width: 1180, height: 760 });
   });
 
-  test('is announced in a notification once the status bar is hidden', async () => {
+  test('is reported in a notification while the status bar is hidden', async () => {
     const toast = page.locator('.Toastify__toast', { hasText: 'logs your suggestions' });
     assert.equal(await toast.count(), 0);
     await page.evaluate(() => window.jupyterapp.commands.execute('statusbar:toggle'));
@@ -105,7 +105,7 @@ describe('a usage log', { timeout: 300_000 }, () => {
     await page.locator('.jp-Turbopilot-status').waitFor();
   });
 
-  test('has what becomes of suggestions, in numbers', async () => {
+  test('contains the outcomes of suggestions in numbers', async () => {
     const cell = await suggested(0, 'taken');
     await page.keyboard.press('Tab');
     await page.waitForTimeout(300);
@@ -116,19 +116,19 @@ describe('a usage log', { timeout: 300_000 }, () => {
     await suggested(2, 'typed');
     await page.keyboard.type('5', { delay: 60 });
     await until(all => all.some(one => one.event === 'typed_over'));
-    await page.close(); // what is left of what was taken is said then
+    await page.close(); // a closing page reports the retained text
     page = await openFile(browser.context, lab, 'demo.ipynb');
     const all = await until(found => found.some(one => one.event === 'retained'));
     const session = all[0];
     assert.equal(session.schema, 'https://events.jupyter.org/jupyter_turbopilot/usage_log/v1');
     assert.equal(session.text, false);
     const story = event => all.filter(one => one.event === event);
-    const taken = story('taken')[0];
+    const taken = story('accepted')[0];
     assert.equal(taken.chars, SAID.length);
     const [own] = all.filter(one => one.event === 'requested' && one.id === taken.id);
     assert.equal(own.at, 'after =');
     assert.ok(own.ms >= 0 && own.requests >= 1);
-    // It is shown as soon as a beginning of it is certain.
+    // It is shown as soon as a prefix of it is certain.
     const shown = story('shown').filter(one => one.id === taken.id);
     assert.ok(shown.length >= 1 && shown.every(one => one.chars > 0 && one.chars <= SAID.length));
     assert.equal(taken.of ?? shown.at(-1).chars, SAID.length);
@@ -146,6 +146,6 @@ describe('a usage log', { timeout: 300_000 }, () => {
     const ids = new Set(story('shown').map(one => one.id));
     const bytes = text.length / ids.size;
     assert.ok(bytes <= 400, `${bytes} bytes a suggestion`);
-    assert.deepEqual(await health(), { text: false, file, trouble: null });
+    assert.deepEqual(await health(), { text: false, file, error: null });
   });
 });

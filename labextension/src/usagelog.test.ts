@@ -1,8 +1,8 @@
 import { nullTranslator } from '@jupyterlab/translation';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Availability } from './availability';
-import { describeStudy, explainStudy, tellOfStudy } from './study';
-import type { IHealth, IStudy } from './wire';
+import { describeUsageLog, explainUsageLog, notifyOfUsageLog } from './usagelog';
+import type { IHealth, IUsageLog } from './wire';
 
 interface IOptions {
   autoClose: boolean;
@@ -15,41 +15,41 @@ vi.mock('@jupyterlab/apputils', () => ({
   Notification: { info: (words: string, options: IOptions) => said.push([words, options]) }
 }));
 
-const STUDY: IStudy = { text: false, file: '/home/ada/study.jsonl', trouble: null };
+const STUDY: IUsageLog = { text: false, file: '/home/ada/study.jsonl', error: null };
 
 const trans = nullTranslator.load('jupyter_turbopilot');
 
-describe('a usage log', () => {
-  it('is announced with whether it holds text, and whether it can be written', () => {
-    expect(describeStudy(trans, null)).toBe('Usage Log: Off');
-    expect(describeStudy(trans, STUDY)).toBe('Usage Log: On…');
-    expect(describeStudy(trans, { ...STUDY, text: true })).toContain('With Suggestion Text');
-    expect(describeStudy(trans, { ...STUDY, trouble: 'it is a link' })).toContain('Cannot Be Written');
+describe('the usage log', () => {
+  it('has a label with its contents and its errors', () => {
+    expect(describeUsageLog(trans, null)).toBe('Usage Log: Off');
+    expect(describeUsageLog(trans, STUDY)).toBe('Usage Log: On…');
+    expect(describeUsageLog(trans, { ...STUDY, text: true })).toContain('With Suggestion Text');
+    expect(describeUsageLog(trans, { ...STUDY, error: 'it is a link' })).toContain('Cannot Be Written');
   });
 
-  it('is explained: what it holds, where it is, how it ends', () => {
-    const words = explainStudy(trans, STUDY);
+  it('is explained with its contents, its file and how to disable it', () => {
+    const words = explainUsageLog(trans, STUDY);
     for (const part of ['no text', '/home/ada/study.jsonl', 'not sent anywhere', 'c.Turbopilot.usage_log']) {
       expect(words).toContain(part);
     }
     expect(words).not.toContain('cannot be written');
-    const other = explainStudy(trans, { text: true, file: null, trouble: 'it is a link' });
+    const other = explainUsageLog(trans, { text: true, file: null, error: 'it is a link' });
     expect(other).toContain('their text');
     expect(other).toContain('cannot be written: it is a link.');
     expect(other).not.toContain('It is stored in');
   });
 });
 
-describe('that a usage log is kept, where no status item says so', () => {
-  let study: IStudy | null;
+describe('notifyOfUsageLog', () => {
+  let study: IUsageLog | null;
   let shown: boolean;
   let pages: Availability[];
 
   function page() {
-    const health = () => Promise.resolve({ ready: true, phase: 'ready', model: 'a', study } as IHealth);
+    const health = () => Promise.resolve({ ready: true, phase: 'ready', model: 'a', usage_log: study } as IHealth);
     const availability = new Availability(health);
     const showMore = vi.fn();
-    tellOfStudy(availability, trans, () => shown, showMore);
+    notifyOfUsageLog(availability, trans, () => shown, showMore);
     pages.push(availability);
     return { availability, showMore };
   }
@@ -63,7 +63,7 @@ describe('that a usage log is kept, where no status item says so', () => {
 
   afterEach(() => pages.forEach(one => one.dispose()));
 
-  it('is told once in each page, stays, and leads to more', async () => {
+  it('shows one lasting notification in each page', async () => {
     for (const { availability, showMore } of [page(), page()]) {
       said.length = 0;
       await availability.check();
@@ -79,7 +79,7 @@ describe('that a usage log is kept, where no status item says so', () => {
     }
   });
 
-  it('is not told where none is kept, until one is', async () => {
+  it('shows nothing until a log is enabled', async () => {
     study = null;
     const { availability } = page();
     await availability.check();

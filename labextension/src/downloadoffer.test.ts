@@ -27,7 +27,7 @@ vi.mock('@jupyterlab/apputils', () => {
 
 import type { IModelClient } from './client';
 import type { Downloads, IOptions, Outcome } from './downloads';
-import { DownloadOffer } from './offer';
+import { DownloadOffer } from './downloadoffer';
 import type { IModel } from './wire';
 
 const MODEL = { name: 'small', spec: 'somebody/small', size: 5e8, licence: 'MIT', mirror: true } as IModel;
@@ -42,7 +42,7 @@ function bench(models: IModel[], ...outcomes: Outcome[]) {
   const downloads = {
     start: (_: unknown, { mirrors, progress }: IOptions) => {
       started.push(mirrors);
-      progress?.({ phase: 'fetching', received: 1e6, total: 2e6 });
+      progress?.({ phase: 'downloading', received: 1e6, total: 2e6 });
       return Promise.resolve(outcomes.shift());
     }
   } as unknown as Downloads;
@@ -56,10 +56,10 @@ async function press(notification: IShown, label: string): Promise<void> {
 
 const labels = ({ actions }: IShown) => actions.map(({ label }) => label);
 
-describe('the offer of a model that is missing', () => {
+describe('DownloadOffer', () => {
   beforeEach(() => void (shown.length = 0));
 
-  it('is made once, with size and licence', async () => {
+  it('offers a missing model once, with size and licence', async () => {
     const { offer } = bench([MODEL]);
     await offer.offer('small');
     await offer.offer('small');
@@ -68,7 +68,7 @@ describe('the offer of a model that is missing', () => {
     expect(labels(shown[0])).toEqual(['Download', 'Not now']);
   });
 
-  it('is made again for a model that was downloaded and is damaged since', async () => {
+  it('offers a model again that is damaged later', async () => {
     const { offer } = bench([MODEL]);
     await offer.offer('small');
     await offer.offer('small', 'model_damaged');
@@ -76,7 +76,7 @@ describe('the offer of a model that is missing', () => {
     expect(shown).toHaveLength(2);
   });
 
-  it('is made later where the server did not say which models there are', async () => {
+  it('retries if the list of models is not available', async () => {
     const { offer, state } = bench([]);
     state.reachable = false;
     await offer.offer('own.gguf');
@@ -86,13 +86,13 @@ describe('the offer of a model that is missing', () => {
     expect(shown[0].message).toContain('size unknown, licence unknown');
   });
 
-  it('shows a download that is under way instead', async () => {
+  it('shows a running download instead', async () => {
     const { offer, started } = bench([{ ...MODEL, pulling: true }], { kind: 'stored' });
     await offer.offer('small');
     expect([started, shown.map(({ type }) => type)]).toEqual([[false], ['success']]);
   });
 
-  it('leads to the mirror only after the publisher has failed', async () => {
+  it('offers the mirror only after the download failed', async () => {
     const failed: Outcome = { kind: 'failed', message: 'No.', code: 'download_failed' };
     const { offer, started } = bench([MODEL], failed, failed, { kind: 'stored' });
     await offer.offer('small');

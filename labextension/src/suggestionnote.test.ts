@@ -3,10 +3,10 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 import { describe, expect, it, vi } from 'vitest';
 import type { Completers } from './completers';
-import { describeCurrent, noteSuggestions } from './note';
+import { describeCurrent, noteSuggestions } from './suggestionnote';
 
-describe('an editor', () => {
-  it('is marked while the grey text in it is by one of our providers', () => {
+describe('noteSuggestions', () => {
+  it('marks the editor while it shows ghost text of Turbopilot', () => {
     const marks = new Set<string>();
     const toggle = (name: string, on: boolean) => (on ? marks.add(name) : marks.delete(name));
     const owner = {};
@@ -35,7 +35,7 @@ describe('an editor', () => {
   });
 });
 
-describe('the note of a suggestion', () => {
+describe('describeCurrent', () => {
   const first = {};
   const second = { imports: ['import math'] };
 
@@ -45,7 +45,7 @@ describe('the note of a suggestion', () => {
     [[first, second], first, '1 of 2'],
     [[first, second], second, '2 of 2 · adds import math'],
     [[], undefined, '']
-  ])('has its number among several and its imports: %j', (items, current, note) => {
+  ])('returns the number of the suggestion and its imports: %j', (items, current, note) => {
     const completer = { current, model: { completions: { items } } } as unknown as InlineCompleter;
     expect(describeCurrent(nullTranslator.load(''), completer)).toBe(note);
   });

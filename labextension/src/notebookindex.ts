@@ -1,0 +1,164 @@
+/** The notebook index: its notification, its dialog, its deletion and its rebuild. */
+
+import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Availability } from './availability';
+import type { ICompletionClient } from './client';
+import type { Notice } from './notice';
+import type { Preferences } from './settings';
+import type { INotebookIndex } from './wire';
+import { describeError } from './messages';
+
+/** The localStorage key of the folders for which the notification was shown. */
+const SHOWN = 'jupyter-turbopilot:notebook-index-shown';
+const MAX_FOLDERS = 64;
+
+function shownFolders(): string[] {
+  try {
+    const stored: unknown = JSON.parse(localStorage.getItem(SHOWN) ?? '[]');
+    return Array.isArray(stored) ? stored.map(String) : [];
+  } catch {
+    return []; // without storage, the notification is shown in each page
+  }
+}
+
+function storeShown(folders: string[]): void {
+  try {
+    localStorage.setItem(SHOWN, JSON.stringify(folders.slice(-MAX_FOLDERS)));
+  } catch {
+    // The notification is shown again.
+  }
+}
+
+export class NotebookIndex {
+  constructor(
+    private readonly _client: Pick<ICompletionClient, 'deleteIndex' | 'buildIndex'>,
+    private readonly _availability: Availability,
+    private readonly _preferences: Preferences,
+    private readonly _notice: Pick<Notice, 'brief'>,
+    private readonly _page: { returnFocus(): void },
+    private readonly _trans: TranslationBundle
+  ) {
+    let wasUsed = _preferences.current.notebookIndex;
+    _preferences.changed.connect((_, { notebookIndex }) => {
+      if (notebookIndex && !wasUsed && this.state?.error) {
+        void this._request(() => this._client.buildIndex());
+      }
+      wasUsed = notebookIndex;
+    });
+  }
+
+  /** The state of the index; `null` if the server keeps none. */
+  get state(): INotebookIndex | null {
+    return this._availability.state.health?.notebook_index ?? null;
+  }
+
+  /** Whether its setting is enabled. */
+  get isUsed(): boolean {
+    return this._preferences.current.notebookIndex;
+  }
+
+  /** The user has accepted a suggestion: show the notification once for each folder. */
+  accepted(): void {
+    const { state } = this;
+    if (!state || state.error || state.root === this._last || !this.isUsed) {
+      return;
+    }
+    this._last = state.root;
+    const shown = shownFolders();
+    if (shown.includes(state.root)) {
+      return;
+    }
+    storeShown([...shown, state.root]);
+    const trans = this._trans;
+    // JupyterLab shows 140 characters; “More…” opens a dialog with the details.
+    Notification.info(
+      trans.__(
+        'Turbopilot indexes your notebooks. The index is in %1.',
+        state.path.replace(/[\\/][^\\/]*$/, '')
+      ),
+      {
+        autoClose: false,
+        actions: [
+          { label: trans.__('OK'), callback: () => undefined },
+          {
+            label: trans.__('Stop Using'),
+            callback: () => {
+              this._stop();
+              void this._explain(state); // the server still keeps the index
+            }
+          },
+          { label: trans.__('More…'), callback: () => void this._explain(state) }
+        ]
+      }
+    );
+  }
+
+  /** Ask for confirmation, then disable the setting and delete the index. */
+  async confirmDeletion(): Promise<void> {
+    const trans = this._trans;
+    const { button } = await showDialog({
+      title: trans.__('Delete Notebook Index'),
+      body: trans.__(
+        'This deletes the index of the notebooks and source files in %1 and disables “Suggest from my notebooks”. Your notebooks and files do not change. To build the index again, enable “Suggest from my notebooks”.',
+        this.state?.root ?? ''
+      ),
+      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Delete Index') })],
+      defaultButton: 0 // Enter cancels
+    });
+    if (button.accept && (await this._request(() => this._client.deleteIndex()))) {
+      this._stop();
+      this._notice.brief(trans.__('Turbopilot has deleted the notebook index.'));
+    }
+  }
+
+  private _stop(): void {
+    void this._preferences.change({ notebookIndex: false });
+  }
+
+  /** Show the dialog that explains the index. */
+  private async _explain({ root, path }: INotebookIndex): Promise<void> {
+    const trans = this._trans;
+    const { isUsed } = this;
+    const use = isUsed
+      ? trans.__('Stop Using disables “Suggest from my notebooks” in the settings.')
+      : trans.__('“Suggest from my notebooks” is disabled in the settings, so the index is not used.');
+    const stop = trans.__('Stop Using');
+    const remove = trans.__('Delete Index');
+    const { button } = await showDialog({
+      title: trans.__('Notebook Index'),
+      body: trans.__(
+        'The server indexes the notebooks and source files in %1, so that it can suggest code that you wrote before. The index is stored in %2, where only you can read it. %3 To disable indexing, set c.Turbopilot.notebook_index = False in the server’s configuration.',
+        root,
+        path,
+        use
+      ),
+      buttons: [
+        Dialog.warnButton({ label: remove }),
+        ...(isUsed ? [Dialog.cancelButton({ label: stop })] : []),
+        Dialog.okButton()
+      ]
+    });
+    // Escape returns a cancel button with another label.
+    if (button.label === stop) {
+      this._stop();
+    } else if (button.label === remove) {
+      await this.confirmDeletion();
+    }
+    this._page.returnFocus();
+  }
+
+  /** Send a request about the index; return whether it succeeded. */
+  private async _request(send: () => ReturnType<ICompletionClient['deleteIndex']>): Promise<boolean> {
+    try {
+      this._availability.reported(await send());
+      return true;
+    } catch (reason) {
+      this._notice.brief(`Turbopilot: ${describeError(this._trans, reason)}`);
+      return false;
+    }
+  }
+
+  /** The folder for which the notification was shown last, in case the browser stores nothing. */
+  private _last = '';
+}
