@@ -55,7 +55,7 @@ export class Asker {
   warm(view: EditorView): void {
     const { signal } = new AbortController(); // requests take precedence over the warm-up
     this._client
-      .complete(this._request(positionIn(view), 'warm'), signal, () => undefined)
+      .complete(this._request(positionIn(view), 'warmup'), signal, () => undefined)
       .then(() => this._listener.ready())
       .catch((reason: unknown) => this._listener.failed(reason));
   }

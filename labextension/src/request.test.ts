@@ -68,7 +68,8 @@ describe('a request', () => {
   it('reports whether the notebook index may be used', () => {
     const { builder } = bench();
     const build = (notebookIndex: boolean) =>
-      builder.build(document('a.py'), CONTEXT, POSITION, { ...DEFAULTS, notebookIndex }, 'automatic').notebook_index;
+      builder.build(document('a.py'), CONTEXT, POSITION, { ...DEFAULTS, notebookIndex }, 'automatic')
+        .notebook_index;
     expect([build(true), build(false)]).toEqual([true, false]);
   });
 

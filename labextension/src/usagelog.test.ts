@@ -46,7 +46,8 @@ describe('notifyOfUsageLog', () => {
   let pages: Availability[];
 
   function page() {
-    const health = () => Promise.resolve({ ready: true, phase: 'ready', model: 'a', usage_log: study } as IHealth);
+    const health = () =>
+      Promise.resolve({ ready: true, phase: 'ready', model: 'a', usage_log: study } as IHealth);
     const availability = new Availability(health);
     const showMore = vi.fn();
     notifyOfUsageLog(availability, trans, () => shown, showMore);
