@@ -93,7 +93,7 @@ export async function evaluatedPerKey(engine: Engine, notebooks: readonly INoteb
       let shown = '';
       for (let at = 1; type === 'code' && at <= source.length && typed < most; at++, typed++) {
         if (shown.startsWith(source[at - 1]) && shown.length > 1) {
-          shown = shown.slice(1); // a key that agrees with what is shown asks nothing
+          shown = shown.slice(1); // a keystroke that matches the shown text sends no request
           continue;
         }
         const until = [...cells.slice(0, active), { type, source: source.slice(0, at) }];

@@ -14,7 +14,7 @@ import { DEFAULTS } from './settings';
 import { Suggestion } from './suggestion';
 import type { IAnswer } from './wire';
 
-/** Alternatives beside a provider that shows `main`; the server answers when it is told to. */
+/** Alternatives beside a provider that shows `main`; the test decides when the server answers. */
 function bench({ main = 'first', typed = '', invoked = true, alternatives = 2 } = {}) {
   const text = `x${typed}`;
   const state = { offset: text.length };
@@ -52,7 +52,7 @@ function bench({ main = 'first', typed = '', invoked = true, alternatives = 2 } 
 }
 
 describe('alternatives', () => {
-  it('are those that are more than a beginning of what is shown', async () => {
+  it('omit texts that are a prefix of the shown suggestion', async () => {
     expect(await bench().reply('first', 'second', '', 'fir')).toEqual(['second']);
   });
 

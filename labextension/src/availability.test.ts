@@ -57,7 +57,7 @@ const events: fc.Arbitrary<Event> = fc.oneof(
 );
 
 describe('the state', () => {
-  it('always checks again, soon, and within a minute whatever the server asks for', () => {
+  it('always schedules the next check within a minute, whatever Retry-After says', () => {
     fc.assert(
       fc.property(fc.array(events, { maxLength: 40 }), list => {
         const state = list.reduce(after, START);
@@ -70,7 +70,7 @@ describe('the state', () => {
     );
   });
 
-  it('is open after good health, and after an answer without trouble, whatever happened before', () => {
+  it('is open after a healthy report and after a successful answer in any state', () => {
     fc.assert(
       fc.property(fc.array(events, { maxLength: 40 }), list => {
         const state = list.reduce(after, START);
@@ -154,7 +154,7 @@ describe('the availability of a server', () => {
   it('is asked less and less while requests fail, though its health is good', async () => {
     await availability.check();
     let requests = 0;
-    // Somebody who types five keys a second for a minute.
+    // The user types five keystrokes a second for a minute.
     for (let key = 0; key < 300; key++) {
       if (availability.open) {
         requests++;
@@ -177,7 +177,7 @@ describe('the availability of a server', () => {
     expect(availability.state).toMatchObject({ open: true, trouble: null, failures: 0 });
   });
 
-  it('is noticed to hang, and to go on', async () => {
+  it('detects that it hangs and that it recovers', async () => {
     await availability.check();
     answer = () => new Promise(() => undefined);
     await pass(STEADY + PATIENCE);
@@ -251,14 +251,14 @@ describe('the availability of a server', () => {
     expect(checks).toBe(1);
   });
 
-  it('is told by another answer that a model is loading, and then followed until it has loaded', async () => {
+  it('follows a load that another answer reports', async () => {
     await availability.check();
     let checked: (health: IHealth) => void = () => undefined;
     answer = () => new Promise(resolve => (checked = resolve));
     void availability.check();
     await pass(0);
     availability.told(phase('loading'));
-    // What was asked before that says nothing about it.
+    // The answer to an earlier request does not report it.
     checked(READY);
     let model = '';
     void availability.loaded().then(state => (model = state.model));

@@ -58,7 +58,7 @@ describe('the cache of suggestions', () => {
     expect(cache.recall({ ...body('x = '), lines: 'single' }, end('x = '))).toBeNull();
   });
 
-  it('forgets all when it is told to', () => {
+  it('is empty after clear', () => {
     const cache = new SuggestionCache();
     cache.remember(body('x = '), made('x = ', '1'));
     cache.clear();

@@ -10,7 +10,7 @@ vi.mock('@jupyterlab/apputils', () => ({ Dialog: {}, Notification: {}, showDialo
 
 const OURS = Object.values(CommandIDs).sort();
 
-/** The commands as they are added, on parts that note what is asked of them. */
+/** The commands with parts that record their calls. */
 function bench() {
   const log: string[] = [];
   const note = (what: string) => () => void log.push(what);
@@ -106,7 +106,7 @@ describe('the commands', () => {
     expect(parts.log).toEqual(['decline nowhere', 'focus', 'decline selection', 'focus', 'invoke']);
   });
 
-  it('take what is shown, where anything is', () => {
+  it('accept the shown suggestion if there is one', () => {
     const taking = [CommandIDs.accept, CommandIDs.acceptWord, CommandIDs.acceptLine, CommandIDs.dismiss];
     expect(taking.map(id => parts.is(id, 'isEnabled'))).toEqual([false, false, false, false]);
     parts.completers.active = { current: { insertText: 'values' } };

@@ -32,7 +32,7 @@ describe('a request is declined', () => {
     ['private', editor({ cursors: 2 }), document('.env'), DEFAULTS],
     ['cursors', editor({ cursors: 2 }), document('a.py'), ON_DEMAND],
     ['composing', editor({ composing: true }), document('a.py'), DEFAULTS]
-  ])('whatever its trigger: %s', (decline, where, what, settings) => {
+  ])('for each trigger: %s', (decline, where, what, settings) => {
     for (const trigger of ['automatic', 'invoke'] as const) {
       expect(declineOf(where, what, settings, snoozed, trigger)).toBe(decline);
     }

@@ -7,7 +7,7 @@ import { ServerError } from './trouble';
 import type { IStep } from './wire';
 
 const trans = nullTranslator.load('jupyter_turbopilot');
-const MODEL = { name: 'small', spec: 'somebody/small' };
+const MODEL = { name: 'small', spec: 'owner/small' };
 
 /** Downloads whose server answers each request with the next of these. */
 function bench(...answers: (Error | IStep)[]) {
@@ -31,7 +31,7 @@ function bench(...answers: (Error | IStep)[]) {
 }
 
 describe('a download', () => {
-  it('tells how far it is, then that it is here, and has the health checked', async () => {
+  it('reports progress and success, and triggers a health check', async () => {
     const step = { phase: 'fetching', received: 1, total: 2 };
     const { downloads, asked, checks } = bench(step);
     const steps: IStep[] = [];
@@ -40,7 +40,7 @@ describe('a download', () => {
       select: false,
       progress: one => steps.push(one)
     });
-    expect([outcome, steps, asked]).toEqual([{ kind: 'stored' }, [step], [['somebody/small', true, false]]]);
+    expect([outcome, steps, asked]).toEqual([{ kind: 'stored' }, [step], [['owner/small', true, false]]]);
     expect(checks()).toBe(1);
   });
 

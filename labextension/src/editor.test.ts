@@ -50,7 +50,7 @@ describe('an editor', () => {
     expect(hasSelectedText(bench('ab', 2).editor)).toBe(true);
   });
 
-  it('that is followed tells of a moved cursor when it has settled, and of new lines', () => {
+  it('reports cursor movements once they settle, and new lines', () => {
     const { editor, slots } = bench('', 0);
     const log: string[] = [];
     follow(

@@ -80,7 +80,7 @@ describe('the engine in use', () => {
     expect(makers.browser).toHaveBeenCalledTimes(2);
   });
 
-  it('is told anew where the one that was wanted meanwhile could not be had', async () => {
+  it('is announced again if another engine could not be started', async () => {
     const { client, engines } = bench(false);
     await engines.use('auto');
     await expect(engines.use('server')).rejects.toMatchObject({ kind: 'serverless' });
@@ -105,7 +105,7 @@ describe('the engine in use', () => {
     expect(page.hasServer).toHaveBeenCalledTimes(1 + 4 + 8 + 1);
   });
 
-  it('is asked for at once by somebody who wants it', async () => {
+  it('is started immediately if the user chooses it', async () => {
     const { client, page, engines } = bench(false);
     await expect(engines.use('server')).rejects.toMatchObject({ kind: 'serverless' });
     page.hasServer.mockResolvedValue(true);
@@ -113,7 +113,7 @@ describe('the engine in use', () => {
     expect((await client.health()).model).toBe('server');
   });
 
-  it('is left alone by a failure of one that nobody wants any more', async () => {
+  it('does not change if an obsolete engine fails', async () => {
     const { client, makers, engines } = bench(true);
     let fail: (reason: Error) => void = () => undefined;
     makers.browser.mockReturnValueOnce(new Promise((_, reject) => (fail = reject)));
@@ -142,7 +142,7 @@ describe('chooseEngine', () => {
     expect(page.hasServer).toHaveBeenCalledTimes(requests);
   });
 
-  it('fails where the user wants a server and there is none', async () => {
+  it('fails if the user chooses a server but none responds', async () => {
     const page = { marked: false, hasServer: () => Promise.resolve(false) };
     await expect(chooseEngine('server', page)).rejects.toMatchObject({ kind: 'serverless' });
   });

@@ -50,7 +50,7 @@ describe('feedback', () => {
     expect(sent().at(-1)).toEqual(['a', 'accepted']);
   });
 
-  it('goes on after some of it was lost', async () => {
+  it('continues after a failed request', async () => {
     client.feedback(feedback('a', 'shown'));
     client.feedback(feedback('a', 'dismissed'));
     await settle();

@@ -12,7 +12,7 @@ describe('import lines', () => {
     expect(insertInto(source, importsInto(source, ['import y']))).toBe(whole);
   });
 
-  it('come with what is taken for all that stands of the suggestion', () => {
+  it('are those that the accepted text, including earlier parts, needs', () => {
     const lines = ['import numpy as np', 'import os'];
     const place = { text: 'x = np.pi\ny = ', offset: 14 };
     expect(importsFor(place, '2', lines)).toBeNull();

@@ -7,7 +7,7 @@ const left = (...steps: IStep[]): number | null => {
   return kept.length;
 };
 
-describe('what is left of a text', () => {
+describe('the retained part of a text', () => {
   it('is all of it while others write around it', () => {
     expect(left({ retain: 3 }, { insert: 'before' })).toBe(10);
     expect(left({ retain: 10 }, { insert: 'right before' })).toBe(10);
@@ -31,7 +31,7 @@ describe('what is left of a text', () => {
     kept.change([{ delete: 1 }]);
     kept.change([{ retain: 6 }, { delete: 1 }]);
     expect(kept.length).toBe(4);
-    kept.change([{ retain: 2 }, { delete: 2 }]); // what was written into it
+    kept.change([{ retain: 2 }, { delete: 2 }]); // the inserted text
     expect(kept.length).toBe(4);
   });
 
@@ -78,7 +78,7 @@ describe('what is left of a text', () => {
     expect(left({ delete: 10 }, { insert: 'another start' })).toBe(10);
   });
 
-  it('is what a naive count says, whatever is done', () => {
+  it('equals a naive count for any changes', () => {
     let seed = 7;
     const random = (below: number): number => {
       seed = (seed * 1103515245 + 12345) % 2147483648;

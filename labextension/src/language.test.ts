@@ -58,7 +58,7 @@ describe('a credential file', () => {
     expect(isPrivatePath(path)).toBe(true);
   });
 
-  it.each(cases.ordinary_paths)('%j is none', path => {
+  it.each(cases.ordinary_paths)('does not include %j', path => {
     expect(isPrivatePath(path)).toBe(false);
   });
 });

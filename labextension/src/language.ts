@@ -41,7 +41,7 @@ export const SAME_LANGUAGE: ReadonlySet<string> = new Set([
   'debug'
 ]);
 
-/** A `%%magic`, behind white space as Python takes it. */
+/** A `%%magic`, after white space as Python defines it. */
 // eslint-disable-next-line no-control-regex
 export const CELL_MAGIC = /^(?:(?!\ufeff)[\s\x1c-\x1f\x85])*%%([\p{L}\p{N}_]+)/u;
 
@@ -68,12 +68,12 @@ export function languageNamed(name: string): string {
   return languageOf(`text/x-${name.toLowerCase().replace(/^c\+\+\d*$/, 'c++src')}`);
 }
 
-/** The name of the `%%magic` that a cell begins with; '' where there is none. */
+/** The name of the cell magic of a cell, or ''. */
 export function cellMagic(source: string): string {
   return CELL_MAGIC.exec(source)?.[1] ?? '';
 }
 
-/** The language of a cell: a `%%magic` on its first line may give it one of its own. */
+/** The language of a cell, which a cell magic may change. */
 export function cellLanguage(source: string, language: string): string {
   const magic = cellMagic(source);
   return magic === '' || SAME_LANGUAGE.has(magic) ? language : (MAGIC_LANGUAGES.get(magic) ?? magic);
@@ -81,12 +81,12 @@ export function cellLanguage(source: string, language: string): string {
 
 const WITH_HASH = new Set(['python', 'r', 'julia', 'bash', 'ruby', 'perl', 'cython']);
 
-/** What starts a comment. */
+/** The comment markers. */
 export function commentMark(language: string): string {
   return WITH_HASH.has(language) ? '#' : '//';
 }
 
-/** A word, as Python's `\w+` takes it. */
+/** A word, as Python's `\w+` matches it. */
 const WORD = '[\\p{L}\\p{N}_]+';
 const PRIVATE_FILE = new RegExp(
   '^(\\.env(\\..*)?|.*\\.env|\\.netrc|_netrc|\\.pgpass|\\.npmrc|\\.pypirc|\\.git-credentials' +
@@ -98,7 +98,7 @@ const PRIVATE_FILE = new RegExp(
 );
 const PRIVATE_FOLDERS = new Set(['.ssh', '.aws', '.gnupg', '.azure', '.kube', '.docker']);
 
-/** Whether a file by that name holds credentials. */
+/** Whether a file name suggests that it contains credentials. */
 export function isPrivatePath(path: string): boolean {
   const parts = path.split(/[\\/]/).filter(part => part !== '' && part !== '.');
   // Python's case-insensitive matching treats these as `i`.

@@ -13,7 +13,7 @@ class Element {
   setAttribute = (name: string, value: string): void => void (this.attributes[name] = value);
 }
 
-describe('what is told to a screen reader', () => {
+describe('announcements to screen readers', () => {
   const body = new Element();
 
   beforeEach(() => vi.stubGlobal('document', { body, createElement: () => new Element() }));

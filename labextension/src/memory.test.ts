@@ -66,7 +66,7 @@ describe('that an index of the notebooks is kept', () => {
     vi.unstubAllGlobals();
   });
 
-  it('is told once for each folder, with where it is and how to stop it', async () => {
+  it('is shown once for each folder, with its location and how to disable it', async () => {
     const stop = await page(MEMORY);
     await page(MEMORY);
     expect(said).toHaveLength(1);
@@ -96,14 +96,14 @@ describe('that an index of the notebooks is kept', () => {
     expect(more[1].buttons.map(({ label }) => label)).toEqual(['OK']);
   });
 
-  it('is not told where there is none, or where it is not used', async () => {
+  it('is not shown without an index or if the index is disabled', async () => {
     await page(null);
     await page({ ...MEMORY, trouble: 'There is none.' });
     await page(MEMORY, false);
     expect(said).toEqual([]);
   });
 
-  it('is told where the browser keeps nothing, or something odd', async () => {
+  it('is shown if the browser stores nothing, or invalid data', async () => {
     stored.set('jupyter-turbopilot:memory-told', '{"a": 1');
     await page(MEMORY);
     vi.stubGlobal('localStorage', undefined);

@@ -27,7 +27,7 @@ vi.mock('@jupyterlab/apputils', () => {
   };
 });
 
-describe('what is said until the next key', () => {
+describe('a message until the next keystroke', () => {
   let notice: Notice;
 
   beforeEach(() => {
@@ -166,7 +166,7 @@ describe('a notification of the health', () => {
     expect(said.slice(-2)).toEqual(['Complete in the browser', 'here']);
   });
 
-  it('says nothing of a model to somebody who has removed it', () => {
+  it('does not mention a model that the user has removed', () => {
     const removed = { ...MISSING, code: 'withheld', reason: 'It was removed.' };
     availability.told(removed);
     availability.told(removed);

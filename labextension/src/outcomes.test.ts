@@ -8,7 +8,7 @@ import type { IFeedback } from './wire';
 
 type Slot = (sender: unknown, change: { sourceChange?: IStep[] }) => void;
 
-/** An editor in which somebody types, what becomes of a suggestion there, and the time. */
+/** An editor for typing, the outcomes of a suggestion, and a fake clock. */
 class Desk {
   constructor(public text: string) {
     const changed = {
@@ -93,8 +93,8 @@ class Desk {
   }
 }
 
-describe('what becomes of a suggestion', () => {
-  it('is sent with how much of it stands there, and when', () => {
+describe('the outcome of a suggestion', () => {
+  it('contains the number of inserted characters and the time', () => {
     const desk = new Desk('x = ');
     const request = desk.show('total');
     desk.now += 1300;
@@ -119,7 +119,7 @@ describe('what becomes of a suggestion', () => {
     expect(desk.sent.at(-1)).toEqual(['typed_over', same, 0]);
   });
 
-  it('is counted as the server counts, whatever is in it', () => {
+  it('counts characters like the server for any text', () => {
     const desk = new Desk('x = ');
     const text = '"😀😀é"';
     desk.accept(desk.show(text), text);
@@ -173,7 +173,7 @@ describe('what becomes of a suggestion', () => {
     expect(desk.events.map(([event]) => event)).toEqual(['shown', 'shown', 'shown']);
   });
 
-  it('is not said while another may go on with it, nor of what was not shown', () => {
+  it('is not sent while another suggestion may continue it, or if it was not shown', () => {
     const desk = new Desk('x = ');
     const request = desk.show('total');
     desk.insert('to');
@@ -197,13 +197,13 @@ describe('what becomes of a suggestion', () => {
     expect(desk.sent).toHaveLength(2);
   });
 
-  it('is none of it that is taken where an alternative is', () => {
+  it('excludes an accepted alternative', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total'), 'other');
     expect(desk.sent.at(-1)).toEqual(['accepted', 0, 0]);
   });
 
-  it('says what is left of it after half a minute of typing', () => {
+  it('reports the retained part after half a minute of typing', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total(values)'), 'total(values)');
     desk.delete(4, 6);
@@ -215,7 +215,7 @@ describe('what becomes of a suggestion', () => {
     expect(desk.sent).toHaveLength(3);
   });
 
-  it('says once more what is left after five minutes, and follows nothing any more', () => {
+  it('reports the retained part again after five minutes, and then stops', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total(values)'), 'total(values)');
     desk.typeFor(TYPING + 500);
@@ -303,7 +303,7 @@ describe('what becomes of a suggestion', () => {
     expect(desk.events.map(([event]) => event)).toEqual(['shown', 'accepted']);
   });
 
-  it('says what is left of all that was taken when the page is closed', () => {
+  it('reports the retained part of accepted texts when the page is closed', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total'), 'total');
     desk.accept(desk.show('(values)', 'other'), '(values)');

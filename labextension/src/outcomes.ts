@@ -12,7 +12,7 @@ import type { IFeedback } from './wire';
 export const TYPING = 30000;
 /** Milliseconds since it was accepted after which feedback reports that once more, at the next keystroke. */
 export const LATER = 300000;
-/** A longer pause than this between two keystrokes is no typing. */
+/** A longer pause between two keystrokes does not count as typing. */
 export const PAUSE = 5000;
 
 type IModel = CodeEditor.IEditor['model']['sharedModel'];
@@ -26,7 +26,7 @@ interface IAccepted {
   isReported: boolean;
   /** Send feedback how much of it is retained. */
   report: () => void;
-  /** Follow it no more. */
+  /** Stop following it. */
   end: () => void;
 }
 
@@ -48,7 +48,7 @@ export class Outcomes {
     this._reportShown(request);
   }
 
-  /** The user accepts part or all of what is left; call what is returned once that is in the document. */
+  /** The user accepts a part or all of the rest. Call the returned function once the text is in the document. */
   accepted(request: SuggestionRequest, text: string): () => void {
     request.shown = false;
     const { rest } = request;
@@ -124,7 +124,7 @@ export class Outcomes {
     this._accepted.add(accepted);
   }
 
-  /** Count the time since the user's last action as typing, up to a pause; return the time. */
+  /** Add the time since the user's last action to the typing time, up to a pause; return the typing time. */
   private _countTyping(): number {
     const now = this._now();
     this._typed += Math.min(PAUSE, now - this._last);

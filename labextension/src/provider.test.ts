@@ -111,7 +111,7 @@ class Bench {
     await later();
   }
 
-  /** Let a part of an answer come, and expect what is shown then. */
+  /** Send a part of an answer, and check the shown text. */
   async shows(index: number, text: string, shown = text): Promise<void> {
     this.asked[index].frame({ id: String(index), text });
     expect(await this.textShown()).toBe(shown);
@@ -152,7 +152,7 @@ class Bench {
 }
 
 describe('an answer that is not to be kept', () => {
-  /** Ask at a place, answer if that reaches the server, and return what is shown. */
+  /** Request a suggestion at a position, answer if the request reaches the server, and return the shown text. */
   async function at(bench: Bench, text: string, answer: Partial<IFrame>, trigger = AUTOMATIC) {
     bench.text = text;
     const asked = bench.asked.length;
@@ -173,7 +173,7 @@ describe('an answer that is not to be kept', () => {
     expect(await at(bench, 'y(', { text: 'imes' })).toBe('otal');
   });
 
-  it('is one that the person asked for, which would only push others out', async () => {
+  it('is that of an explicit request, which would only evict others', async () => {
     const bench = new Bench('');
     expect(await at(bench, 'x = ', { text: 'total' })).toBe('total');
     for (const eagerness of ['quiet', 'balanced', 'eager', 'always'] as const) {
@@ -185,7 +185,7 @@ describe('an answer that is not to be kept', () => {
   });
 });
 
-describe('what becomes of what is shown', () => {
+describe('the outcome of a shown suggestion', () => {
   async function shown(): Promise<Bench> {
     const bench = new Bench('x = ');
     await bench.ask();
@@ -195,7 +195,7 @@ describe('what becomes of what is shown', () => {
     return bench;
   }
 
-  it('is said where the person types something else, and anew where that was a mistake', async () => {
+  it('is sent if the user types something else, and again if they correct it', async () => {
     const bench = await shown();
     bench.type('x');
     await bench.ask();
@@ -225,13 +225,13 @@ describe('a request of a person, right behind a key', () => {
     return bench;
   }
 
-  it('goes on behind what was taken of it while it was still being written', async () => {
+  it('continues after the accepted part while it is still being generated', async () => {
     const bench = await taken();
     await bench.shows(0, 'return width', ' width');
     expect(bench.asked.map(({ signal }) => signal.aborted)).toEqual([false]);
   });
 
-  it('that has gone on is left alone by those who waited for the one before', async () => {
+  it('is not affected by calls that waited for the previous one', async () => {
     const bench = await taken();
     await bench.ask(INVOKE);
     await bench.answer(0, { text: '', finish_reason: 'superseded' });
@@ -240,7 +240,7 @@ describe('a request of a person, right behind a key', () => {
     await bench.shows(1, ' None');
   });
 
-  it('is asked again as one of the person where the server goes while it goes on', async () => {
+  it('is sent again as an explicit request if the server disappears meanwhile', async () => {
     const bench = await taken();
     bench.availability.failed(new AnswerError('cut'));
     await later(2000);
@@ -281,7 +281,7 @@ describe('a request of a person, right behind a key', () => {
     expect(await bench.textShown()).toBe('values');
   });
 
-  it('stays one of the person until the server can answer it', async () => {
+  it('stays explicit until the server can answer it', async () => {
     const bench = new Bench('min(');
     bench.provider.settings = { ...bench.provider.settings, mode: 'on demand' };
     await bench.availability.check();
@@ -323,7 +323,7 @@ describe('a request of a person where a suggestion is shown', () => {
     expect((await bench.provider.settled())?.text).toBe('ues');
   });
 
-  it('gives way to the other answer where the person asks once more', async () => {
+  it('is replaced by another answer if the user repeats the request', async () => {
     const bench = await asked();
     await bench.answer(1, { id: 'b', text: 'id, best)' });
     await bench.ask(INVOKE);
@@ -339,7 +339,7 @@ describe('a request of a person where a suggestion is shown', () => {
     expect(await bench.textShown()).toBe('values');
   });
 
-  it('keeps it where nobody can be asked, and says so', async () => {
+  it('keeps it if the server is not available, and shows a message', async () => {
     const bench = new Bench('min(');
     await bench.ask();
     await bench.answer(0, { text: 'values' });
@@ -386,7 +386,7 @@ describe('a suggestion that was dismissed', () => {
     await bench.ask();
   }
 
-  it('stays away while the person types along it, and nobody asks for it again', async () => {
+  it('stays hidden while the user types along it, without another request', async () => {
     const bench = await dismissed();
     for (const key of 'val') {
       await type(bench, key);
@@ -432,7 +432,7 @@ describe('a suggestion that was dismissed', () => {
     expect(await bench.textShown()).toBeUndefined();
   });
 
-  it('comes back where the person asks for it', async () => {
+  it('returns on an explicit request', async () => {
     const bench = await dismissed();
     await bench.ask(INVOKE);
     await bench.answer(-1, { text: 'values' });
@@ -466,7 +466,7 @@ describe('a request that the next key comes before', () => {
     expect(bench.asked.length).toBe(2);
   });
 
-  it('shows nothing of what still comes of it, even if it agrees with the text', async () => {
+  it('shows nothing of its later frames, even if they match the text', async () => {
     const bench = await typed('v');
     bench.asked[0].frame({ id: 'a', text: 'values' });
     await bench.shows(1, 'alid');
@@ -479,7 +479,7 @@ describe('a request that the next key comes before', () => {
     expect(others).toEqual([first + 1, first + 2]);
   });
 
-  it('is closed with the newer one when the cursor goes elsewhere', async () => {
+  it('is closed with the newer one when the cursor moves away', async () => {
     const bench = await typed('v');
     bench.provider.cancel();
     expect(aborted(bench)).toEqual([true, true]);

@@ -29,7 +29,7 @@ function bench() {
 }
 
 describe('a request', () => {
-  it('says who asks, and leaves to the server what the settings leave to it', () => {
+  it('contains the client, and omits settings that are left to the server', () => {
     const { builder } = bench();
     const body = builder.build(document('a.py'), CONTEXT, PLACE, DEFAULTS, 'automatic');
     expect(body).toMatchObject({
@@ -65,7 +65,7 @@ describe('a request', () => {
     expect(read).toEqual([]);
   });
 
-  it('says whether the other notebooks may be used that the server remembers', () => {
+  it('contains whether the notebook index may be used', () => {
     const { builder } = bench();
     const build = (memory: boolean) =>
       builder.build(document('a.py'), CONTEXT, PLACE, { ...DEFAULTS, memory }, 'automatic').memory;
@@ -99,7 +99,7 @@ describe('the request after a suggestion is accepted', () => {
     return bench().builder.afterAccepting(body, { text, needs });
   }
 
-  it('has the text at the cursor and the cursor behind it, whatever the characters', () => {
+  it('contains the accepted text with the cursor after it, for any characters', () => {
     const text = fc.string({ unit: 'binary', maxLength: 20 });
     fc.assert(
       fc.property(text, text, text, (before, accepted, behind) => {

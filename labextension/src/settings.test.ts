@@ -32,7 +32,7 @@ describe('settings', () => {
     expect(readSettings({ browserModels: 3 }).browserModels).toBe('');
   });
 
-  it('stay within bounds whatever somebody wrote into the file', () => {
+  it('stay within bounds for any values in the file', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.constantFrom(...Object.keys(DEFAULTS)), fc.anything()), stored => {
         const read = readSettings(stored);
@@ -46,7 +46,7 @@ describe('settings', () => {
   });
 });
 
-/** A registry that holds these settings, and `change` for what somebody does in the settings editor. */
+/** A registry with these settings, and `change` to simulate the settings editor. */
 function registry(composite: Record<string, unknown>) {
   let changed: () => void = () => undefined;
   const settings = {

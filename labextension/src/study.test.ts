@@ -63,7 +63,7 @@ describe('that a usage log is kept, where no status item says so', () => {
 
   afterEach(() => pages.forEach(one => one.dispose()));
 
-  it('is told once in each page, stays, and leads to more', async () => {
+  it('is shown once in each page, stays, and links to details', async () => {
     for (const { availability, showMore } of [page(), page()]) {
       said.length = 0;
       await availability.check();
@@ -79,7 +79,7 @@ describe('that a usage log is kept, where no status item says so', () => {
     }
   });
 
-  it('is not told where none is kept, until one is', async () => {
+  it('is not shown without a log, until there is one', async () => {
     study = null;
     const { availability } = page();
     await availability.check();

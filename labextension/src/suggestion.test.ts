@@ -21,7 +21,7 @@ describe('the imports of a suggestion', () => {
     expect(made.imports).toEqual(['import numpy as np']);
   });
 
-  it('are in the cell before what is left of it, and come once', () => {
+  it('are inserted before the rest of it, and only once', () => {
     const lines = ['import numpy as np', 'import os'];
     const made = suggestion('# x\ny = |', '', false);
     made.grow('np.mean(x) + os.n', lines);
@@ -35,7 +35,7 @@ describe('the imports of a suggestion', () => {
   });
 });
 
-describe('what is left of a suggestion', () => {
+describe('the rest of a suggestion', () => {
   it.each([
     ['x = |', '1 + 2'],
     ['x = 1 |', '+ 2'],
@@ -48,7 +48,7 @@ describe('what is left of a suggestion', () => {
     expect(suggestion('x = |', '1 + 2').rest(at(marked))).toBeNull();
   });
 
-  it('is empty, not nothing, when the person types faster than it comes', () => {
+  it('is empty, not null, if the user types faster than it arrives', () => {
     expect(suggestion('x = |', '1', false).rest(at('x = 1 +|'))).toBe('');
   });
 
@@ -88,7 +88,7 @@ describe('what is left of a suggestion', () => {
     expect(suggestion(place, text).rest(at(marked))).toBe(rest);
   });
 
-  it('never shrinks while it comes, whatever the editor has closed', () => {
+  it('never shrinks while it arrives, even if the editor closes brackets', () => {
     fc.assert(
       fc.property(
         fc.string({ unit: fc.constantFrom(...'a()[]{}"\'\\') }),
@@ -107,7 +107,7 @@ describe('what is left of a suggestion', () => {
     );
   });
 
-  it('tells whether a text has come that does not continue it', () => {
+  it('detects a text that does not continue it', () => {
     const made = suggestion('x = |', '1 + 2', false);
     made.grow('1 + 2 + 3');
     made.grow('1 +');
@@ -170,11 +170,11 @@ describe('an edit at the cursor', () => {
     ['abc', 'Xabc|'],
     ['abcdef', 'abc|deXf'],
     ['one\ntwo', 'one\nmore\ntwo|']
-  ])('%s to %s is somebody else’s', (before, after) => {
+  ])('%s to %s is not an edit at the cursor', (before, after) => {
     expect(editedAtCursor(before, at(after))).toBe(false);
   });
 
-  it('is seen in whatever is typed wherever', () => {
+  it('is detected for any typed text at any position', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), fc.string(), (before, typed, after) => {
         const place = { text: before + typed + after, offset: before.length + typed.length };

@@ -75,7 +75,7 @@ export class Suggestion {
     this._wake();
   }
 
-  /** Return what is left of it at a place; empty: all of it so far was typed; `null`: the text there is another. */
+  /** Return the rest at a position: empty if all of it so far was typed, `null` if the text there differs. */
   rest(place: IPlace): string | null {
     if (!place.text.startsWith(this._before) || place.offset < this._before.length) {
       return null;
@@ -103,7 +103,7 @@ export class Suggestion {
     return rest !== '' && (rest.startsWith(text) || text.startsWith(rest));
   }
 
-  /** Return what is left of it at a place on the line that it begins on, else ''. */
+  /** Return the rest at a position on its first line, else ''. */
   restOnLine(place: IPlace): string {
     const typed = place.text.slice(this._before.length, place.offset);
     return typed.includes('\n') ? '' : (this.rest(place) ?? '');

@@ -19,7 +19,7 @@ describe('Retry-After', () => {
 });
 
 describe('a trouble', () => {
-  it('has a kind whatever was thrown', () => {
+  it('has a kind for any thrown value', () => {
     fc.assert(
       fc.property(fc.anything(), thrown => {
         expect(troubleOf(thrown).kind).toBe('unreachable');
@@ -28,7 +28,7 @@ describe('a trouble', () => {
     expect(troubleOf(new AnswerError('cut')).kind).toBe('cut');
   });
 
-  it('is told in the words of our server, and of nobody else', () => {
+  it('contains the message of a Turbopilot server, but of no other server', () => {
     expect(troubleOf(new ServerError(503, 'model_missing', 'Fetch it.', 1000))).toEqual({
       kind: 'told',
       message: 'Fetch it.',

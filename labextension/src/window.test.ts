@@ -26,7 +26,7 @@ describe('the window', () => {
     expect(chosen.cells.map(cell => cell.id)).toEqual(['1']);
   });
 
-  it('splits no character where the cursor stands in the middle of one', () => {
+  it('splits no character if the cursor is in the middle of one', () => {
     const { cells: chosen, offset } = chooseWindow(1, cells(['a🎈b']), 0, 2);
     expect(wellFormed(chosen[0].source)).toBe(chosen[0].source);
     expect(offset).toBeLessThanOrEqual(codePoints(chosen[0].source));

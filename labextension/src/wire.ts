@@ -140,7 +140,7 @@ export interface IFrame {
 export interface IFeedback {
   /** `id` of the response */
   id: string;
-  /** `accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the cursor left it; `typed_over`: the user typed it, or something else; `retained`: what is left of it after half a minute of typing, again after five minutes, or when the page is closed */
+  /** `accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the cursor left it; `typed_over`: the user typed it, or something else; `retained`: how much of it remains after half a minute of typing, again after five minutes, or when the page is closed */
   event: 'accepted' | 'dismissed' | 'retained' | 'shown' | 'typed_over';
   /** number of its characters in the document, typed or accepted; of `shown`: its length */
   chars: number;

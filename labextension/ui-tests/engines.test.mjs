@@ -46,7 +46,7 @@ describe('with the model in a child process', { timeout: 300_000 }, () => {
 
   after(() => close?.());
 
-  test('that process is killed while somebody types, and the next keys have grey text again', async () => {
+  test('that process is killed during typing, and the next keystrokes have grey text again', async () => {
     writeNotebook(lab, 'killed.ipynb', [RECTANGLE]);
     const page = await openFile(browser.context, lab, 'killed.ipynb');
     await editCell(page, 0);

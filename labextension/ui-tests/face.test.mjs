@@ -108,7 +108,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     assert.match(await textOf(cell), /^x = 1\nc_\d+ = $/);
   });
 
-  test('who asks in vain is told why', async () => {
+  test('an explicit request without a suggestion shows the reason', async () => {
     await editCell(page, 1);
     await page.keyboard.press('Alt+\\');
     await toast('disabled for this language').waitFor();
@@ -255,7 +255,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await page.setViewportSize({ width: 1180, height: 760 });
   });
 
-  test('what becomes of suggestions is reported in numbers, counted in the menu, and forgotten on demand', async () => {
+  test('suggestion outcomes are reported as numbers, counted in the menu, and deleted on demand', async () => {
     await lab.delete('turbopilot/feedback');
     writeNotebook(lab, 'learning.ipynb', ['a =', 'b =', 'c =', 'd =']);
     const other = await openFile(browser.context, lab, 'learning.ipynb');
@@ -335,7 +335,7 @@ describe('the face of it', { timeout: 300_000 }, () => {
     await dialog.getByText('No suggestions were shown this week.').waitFor();
     await other.keyboard.press('Escape');
 
-    // A page that is closed says what is left.
+    // A closed page reports the retained parts.
     const retained = async () => {
       const metrics = await lab.text('turbopilot/metrics');
       return Number(/turbopilot_suggestions_total\{event="retained"\} ([\d.]+)/.exec(metrics)[1]);

@@ -88,7 +88,7 @@ describe('when the server fails', { timeout: 300_000 }, () => {
   });
 
   for (const [name, [where, answer]] of Object.entries(FAULTS)) {
-    test(`${name}: typing goes on, nobody is asked at each key, and it comes back`, async () => {
+    test(`${name}: typing works, keystrokes send no requests, and it recovers`, async () => {
       const head = await fresh();
       proxy.fault = (request, response) => where(request) && (answer(request, response), true);
       await page.keyboard.type(KEYS.slice(0, 3), { delay: 90 });
@@ -113,7 +113,7 @@ describe('when the server fails', { timeout: 300_000 }, () => {
     });
   }
 
-  test('a server that hangs is said to, and work goes on when it does', async () => {
+  test('a hanging server is reported, and suggestions continue when it recovers', async () => {
     const head = await fresh();
     proxy.fault = request => ours(request);
     await page.keyboard.type(KEYS, { delay: 90 });
@@ -156,7 +156,7 @@ describe('when the server fails', { timeout: 300_000 }, () => {
   test('a server that was killed is said to be gone, and grey text is back once it is started again', async () => {
     await fresh();
     await lab.kill();
-    // Nobody types: the state is noticed all the same.
+    // The state is detected even without typing.
     await page.waitForFunction(
       () => document.querySelector('.jp-Turbopilot-status').textContent.includes('not available'),
       null,

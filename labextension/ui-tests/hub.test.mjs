@@ -21,7 +21,7 @@ import {
   writeNotebook
 } from './lab.mjs';
 
-/** Seconds until grey text has to be back: the service starts, and everybody's server finds it. */
+/** Milliseconds until grey text must be back: the service starts, and all servers reconnect. */
 const SOON = 40_000;
 const PEOPLE = ['ada', 'bob'];
 
@@ -75,7 +75,7 @@ async function startHub() {
   return { url, service, home: path.join(home, 'hub', 'home'), say, stop };
 }
 
-/** Somebody who has logged in, with a notebook open in their own server. */
+/** A logged-in user with an open notebook in their own server. */
 async function arrive(hub, name) {
   const browser = await openBrowser();
   const page = await browser.context.newPage();
@@ -121,7 +121,7 @@ describe('two people of a JupyterHub with one model', { timeout: 300_000 }, () =
     assert.deepEqual(shown, ['height', 'height']);
   });
 
-  test('who type while the service is stopped are told quietly, and again have grey text when it is back', async () => {
+  test('see a discreet message while the service is stopped, and grey text when it is back', async () => {
     await hub.say('stop');
     await Promise.all(
       people.map(async ({ name, page, cell }) => {

@@ -103,12 +103,12 @@ describe('a suggestion that uses a module', { timeout: 300_000 }, () => {
       const note = await contrastOf(page.locator('.cm-line:has(.jp-GhostText)'), '::after');
       const said = `${theme}: grey text ${text.toFixed(2)}, note ${note.toFixed(2)}`;
       assert.ok(text >= 4.5 && note >= 4.5, said); // what WCAG AA asks of text
-      // It is still told from what is written there.
+      // It must still differ from typed text.
       assert.ok(text <= 7, said);
     }
   });
 
-  test('brings it with the part that uses the name, and goes on behind', async () => {
+  test('inserts the import with the part that uses it, and continues', async () => {
     const cell = await typed([TABLE, 'axes ='], ' ');
     assert.equal(await ghost(page), 'sns.heatmap(table)');
     await page.keyboard.press('Control+ArrowRight');

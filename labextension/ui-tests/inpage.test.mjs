@@ -16,7 +16,7 @@ const LOCAL = readdirSync(BUILT).filter(
       /turbopilotModels|WebAssembly/.test(readFileSync(path.join(BUILT, name), 'utf8')))
 );
 
-/** Note what of ours a page asks for, and have the tests' model there. */
+/** Record the requests of a page for the extension's files, and serve the model for tests. */
 async function watch(context) {
   const asked = [];
   const files = modelIn('');
@@ -149,7 +149,7 @@ describe('JupyterLab whose server lacks our extension', { timeout: 120_000 }, ()
 
   after(() => close?.());
 
-  test('says so, and completes in the page once somebody wants that', async () => {
+  test('says so, and completes in the page if the user chooses it', async () => {
     const asked = await watch(browser.context);
     writeNotebook(lab, 'one.ipynb', ['']);
     const page = await openFile(browser.context, lab, 'one.ipynb');

@@ -201,7 +201,7 @@ export async function startLab({
   return lab;
 }
 
-/** Code that any sensible model goes on with in one way, surely: `.` is typed behind it, then `height` follows. */
+/** Code with only one probable continuation: after it, `.` is typed, and `height` follows. */
 export const RECTANGLE = `class Rectangle:
     def __init__(self, width, height):
         self.width = width

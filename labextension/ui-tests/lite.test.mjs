@@ -28,7 +28,7 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await completesIn(page, cell);
     await screenshot(page, 'lite-lab');
     assert.equal(site.asked.filter(name => name?.endsWith('.gguf')).length, 1);
-    // A user who asks for a suggestion where there is none is told so, until the next key.
+    // If an explicit request has no suggestion, a message is shown until the next keystroke.
     await page.keyboard.press('Control+a');
     await page.keyboard.press('Delete');
     await askInVain(page);
@@ -81,7 +81,7 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     await page.close();
     page = await lite.open(site);
     await completesIn(page, await editCell(page, 0));
-    // Of the files that the site offers, it keeps those that somebody has saved.
+    // JupyterLite stores only saved files.
     await page.evaluate(() => window.jupyterapp.commands.execute('docmanager:save'));
     await site.stop();
     await page.close();

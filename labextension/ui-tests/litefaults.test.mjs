@@ -82,7 +82,7 @@ describe('in a JupyterLite site', { timeout: 120_000 }, () => {
     assert.deepEqual(errors, []);
   });
 
-  test('storage is cleared, and the page goes on; the next one fetches the model again', async () => {
+  test('after storage is cleared, the page continues, and the next one downloads the model again', async () => {
     const left = await page.evaluate(async () => {
       const root = await navigator.storage.getDirectory();
       await root.removeEntry('jupyter-turbopilot', { recursive: true });

@@ -78,7 +78,7 @@ describe('the panel of models in a JupyterLite site', { timeout: 120_000 }, () =
       .evaluate(({ value, max }) => value / max);
     assert.ok(bar > 0.1 && bar < 1, String(bar));
     await screenshot(page, 'lite-models-progress');
-    // The one in use goes on meanwhile.
+    // Meanwhile, the current model continues to work.
     await page.locator('.lm-TabBar-tab', { hasText: 'shapes.ipynb' }).first().click();
     await editCell(page, 0);
     await page.keyboard.press('Control+a');

@@ -1,4 +1,4 @@
-/** What the person wrote in notebooks that are not open: it is told that an index is kept, and lines come from it. */
+/** The notebook index: the page shows a notice about it, and suggests lines from notebooks that are not open. */
 
 import assert from 'node:assert/strict';
 import { rmSync, writeFileSync } from 'node:fs';
@@ -39,7 +39,7 @@ describe('notebooks that are not open', { timeout: 300_000 }, () => {
     }
   }
 
-  /** Type the beginning of the line into an empty cell; return what is shown of it then. */
+  /** Type the beginning of the line into an empty cell; return the shown text. */
   async function typed(cell) {
     await editCell(page, cell);
     await page.keyboard.type(BEGUN, { delay: 60 });

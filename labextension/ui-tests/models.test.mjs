@@ -168,7 +168,7 @@ describe('the panel of models', { timeout: 300_000 }, () => {
     await focusIn('smollm2-360m');
   });
 
-  test('a model that does not load is said to, and the one before goes on', async () => {
+  test('a failed load is reported, and the previous model continues', async () => {
     await row('bad.gguf').getByRole('button', { name: 'Use' }).click();
     await page.locator('.jp-Turbopilot-said.jp-mod-error').waitFor({ timeout: 60000 });
     assert.match(await said().innerText(), /bad\.gguf/);

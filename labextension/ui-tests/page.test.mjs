@@ -88,7 +88,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.equal(await textOf(page), BEGUN);
   });
 
-  test('shows what is left while somebody types along, and lets them take a word or nothing', async () => {
+  test('shows the rest while the user types along, and accepts a word or nothing', async () => {
     const { page } = await open({ headers: ISOLATED });
     await type(page);
     await page.keyboard.type('urn');
@@ -136,7 +136,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.deepEqual([...said], ['generate']);
   });
 
-  test('shows at once what it showed before to somebody who deletes back', async () => {
+  test('shows an earlier suggestion immediately if the user deletes back to it', async () => {
     const { page } = await open();
     await type(page, BEGUN.slice(0, -1), `t${REST}`);
     await page.locator('#speed', { hasText: 'Last keystroke' }).waitFor();
@@ -156,7 +156,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.deepEqual(await page.evaluate(() => window.said.filter(kind => kind === 'generate')), []);
   });
 
-  test('has each suggestion read out once, and nothing when it goes, to somebody who wants that', async () => {
+  test('announces each suggestion once if announcements are enabled', async () => {
     const { page } = await open();
     await page.locator('#announce').check();
     await page.locator('.cm-content').click();

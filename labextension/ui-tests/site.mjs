@@ -73,9 +73,9 @@ export function modelIn(folder, body = MODEL) {
 }
 
 /**
- * Serve a folder below a path. `files` lie above those of the folder: a status, a body, headers; one that is `cut`
- * ends in the middle, one that is `stuck` comes no further than that. What was asked for is in `asked`, and what of it
- * is not there in `missing`.
+ * Serve a folder below a path. `files` override those of the folder with a status, a body and headers. A `cut` file
+ * ends in the middle, a `stuck` one stops there without ending. `asked` contains the requested paths, and `missing`
+ * those that do not exist.
  */
 export async function serveSite(folder, { prefix = '/', headers = {}, files = {} } = {}) {
   const asked = [];

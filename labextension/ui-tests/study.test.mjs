@@ -1,4 +1,4 @@
-/** A usage log: whoever is logged sees that, and what becomes of their suggestions is in the file. */
+/** The usage log: logged users see a notice, and the file contains the outcomes of their suggestions. */
 
 import assert from 'node:assert/strict';
 import { readFileSync, statSync } from 'node:fs';
@@ -105,7 +105,7 @@ describe('a usage log', { timeout: 300_000 }, () => {
     await page.locator('.jp-Turbopilot-status').waitFor();
   });
 
-  test('has what becomes of suggestions, in numbers', async () => {
+  test('contains suggestion outcomes as numbers', async () => {
     const cell = await suggested(0, 'taken');
     await page.keyboard.press('Tab');
     await page.waitForTimeout(300);
@@ -116,7 +116,7 @@ describe('a usage log', { timeout: 300_000 }, () => {
     await suggested(2, 'typed');
     await page.keyboard.type('5', { delay: 60 });
     await until(all => all.some(one => one.event === 'typed_over'));
-    await page.close(); // what is left of what was taken is said then
+    await page.close(); // this reports the retained parts
     page = await openFile(browser.context, lab, 'demo.ipynb');
     const all = await until(found => found.some(one => one.event === 'retained'));
     const session = all[0];

@@ -20,7 +20,7 @@ describe('a URL', () => {
     [404, /file is missing/],
     [403, /Log in/],
     [503, /Try again later/]
-  ])('whose file comes with %i is told with what to do about it', (status, words) => {
+  ])('with status %i is reported with advice', (status, words) => {
     expect(remedyFor(status)).toMatch(words);
   });
 

@@ -8,11 +8,11 @@ import { LINE } from './bounds';
 import { first, isLonger, strip, stripStart } from './text';
 
 const QUOTES = '"\'`';
-const NESTED = 32; // brackets behind the cursor that are looked at: no code is nested so deeply
+const NESTED = 32; // the maximum number of closing brackets after the cursor to check
 type Pairs = ReadonlyMap<string, string>;
 const SAME: [string, string][] = Array.from(QUOTES, quote => [quote, quote]);
 const CLOSERS: Pairs = new Map([['(', ')'], ['[', ']'], ['{', '}'], ...SAME]);
-const OPENERS: Pairs = new Map([[')', '('], [']', '['], ['}', '{'], ...SAME]); // for a text that is read backwards
+const OPENERS: Pairs = new Map([[')', '('], [']', '['], ['}', '{'], ...SAME]); // for scanning backwards
 
 /** Update the pending closing brackets, the innermost last, with the next character. */
 function follow(pending: string[], character: string, pairs = CLOSERS): void {
@@ -66,11 +66,11 @@ export function leavesOpen(text: string, quote = ''): boolean {
 /**
  * Return how much of a text fits before these closing brackets so that none is closed twice.
  *
- * The text may contain what is closed behind it only where it has opened the same again.
+ * The text may close these brackets only where it has opened the same ones again.
  */
 export function balancedLength(text: string, closed: string): number {
   if (!closed) {
-    return text.length; // most often, and asked at every token
+    return text.length; // the most common case, for each token
   }
   const given = Array.from(closed).reverse();
   const pending = [...given];
@@ -84,7 +84,7 @@ export function balancedLength(text: string, closed: string): number {
   return length;
 }
 
-/** The closing brackets right behind the cursor, if they close all that the line has opened. */
+/** The closing brackets directly after the cursor, if they close all that the line has opened. */
 export function closersBehind(line: string, behind: string): string {
   const rest = strip(behind);
   const closed = rest.slice(0, rest.length - stripStart(rest, ')]}').length).slice(0, NESTED);

@@ -77,7 +77,7 @@ describe('the list of models for the browser', () => {
     await expect(readCatalogue('https://site.test/$&.json')).rejects.toThrow('model 1 in $&.json');
   });
 
-  it('is refused in words of which a notification cuts nothing off, whatever its address', async () => {
+  it('is rejected with a message that fits into a notification', async () => {
     const fields = ['name', 'url', 'sha256', 'size', 'language', 'best', 'licence', 'use'];
     const mistakes = [
       3,
@@ -99,7 +99,7 @@ describe('the list of models for the browser', () => {
     ['in JSON at position 13 (line 2 column 14)', ' (line 2)'],
     ['at line 2 column 14 of the JSON data', ' (line 2)'],
     ['Unexpected end of JSON input', '']
-  ])('is refused with the line of its mistake where the browser tells it: %s', async (told, where) => {
+  ])('is rejected with the line of the error if the browser reports it: %s', async (told, where) => {
     serve('{');
     const parse = vi.spyOn(JSON, 'parse').mockImplementation(() => {
       throw new SyntaxError(told);

@@ -65,7 +65,7 @@ describe('the client in a page', () => {
     expect(workers.map(({ opened }) => opened)).toEqual([['python', 'characters']]);
   });
 
-  it('says which language the model for another one knows better, if the site tells, and starts no worker', async () => {
+  it('returns the main language of a model without starting a worker', async () => {
     expect(await client.knowsBetter('go')).toBe('');
     listed = () => new Response(JSON.stringify({ models: [{ ...BASE, best: 'rust' }, PYTHON] }));
     const other = new LocalClient(options);
@@ -77,7 +77,7 @@ describe('the client in a page', () => {
     expect(workers).toHaveLength(0);
   });
 
-  it('tells that its model is loaded, before the first answer', async () => {
+  it('reports that its model is loaded before the first answer', async () => {
     const told: string[] = [];
     client = new LocalClient({
       ...options,
@@ -90,7 +90,7 @@ describe('the client in a page', () => {
     expect(told.filter(one => one.endsWith('ready'))).toHaveLength(1);
   });
 
-  it('completes with the model that was chosen, whatever the language', async () => {
+  it('completes with the selected model in every language', async () => {
     await client.select('characters');
     await complete('python');
     expect(workers[0].opened).toEqual(['characters']);
@@ -127,7 +127,7 @@ describe('the client in a page', () => {
     expect(await complete()).toBe('yes');
   });
 
-  it('tells what nobody foresaw as a failure of the page, and what nobody waits for as it is', async () => {
+  it('reports unexpected errors as failures of the page, and cancellations unchanged', async () => {
     options.sources = () => {
       throw new TypeError('x is not a function');
     };
@@ -300,7 +300,7 @@ describe('the client in a page', () => {
     expect(workers.map(({ ended }) => ended)).toEqual([false]);
   });
 
-  it('does not fetch what was stopped again before somebody wants it', async () => {
+  it('does not download again after a cancelled download until the user asks', async () => {
     listed = () => new Response(JSON.stringify({ models: [PYTHON] }));
     prepare = worker => (worker.stuck = { phase: 'fetching', received: 3, total: 6 });
     const stopped = expect(complete()).rejects.toMatchObject({ code: 'cancelled' });
@@ -420,7 +420,7 @@ describe('the client in a page', () => {
       expect(workers[0].opened).toEqual(['python', 'python']);
     });
 
-    it('goes on without it where its download fails', async () => {
+    it('continues without it if its download fails', async () => {
       workers[0].stuck = { phase: 'waiting' };
       const fetching = client.pull('python', false, () => undefined, false);
       await vi.advanceTimersByTimeAsync(0);
@@ -430,7 +430,7 @@ describe('the client in a page', () => {
     });
   });
 
-  it('does not fetch what was removed before it was used, and completes with what is left', async () => {
+  it('does not download a removed model, and completes with another one', async () => {
     await complete('go');
     await client.remove('python');
     expect(await complete('python')).toBe('yes');
@@ -443,7 +443,7 @@ describe('the client in a page', () => {
     expect(await complete('python')).toBe('yes');
   });
 
-  it('completes with what is left where the one that was chosen is removed', async () => {
+  it('completes with another model if the chosen one is removed', async () => {
     await client.select('characters');
     await client.remove('characters');
     expect(await client.health()).toMatchObject({ status: 'ok', code: null, model: '' });
@@ -473,7 +473,7 @@ describe('the client in a page', () => {
     await expect(complete()).rejects.toThrow('python was removed');
   });
 
-  it('goes on with a model that could not be removed', async () => {
+  it('continues with a model that could not be removed', async () => {
     await complete();
     workers[0].refusal = { code: 'model_failed', message: 'in use' };
     await expect(client.remove('python')).rejects.toThrow('in use');
@@ -487,7 +487,7 @@ describe('the client in a page', () => {
     expect((await client.models()).map(({ failed }) => failed)).toEqual(['cut', null]);
   });
 
-  it('goes on with the former choice where another cannot be opened', async () => {
+  it('continues with the previous choice if another one cannot be opened', async () => {
     await client.select('characters');
     workers[0].error = { code: 'model_failed', message: 'damaged' };
     await expect(client.select('python')).rejects.toThrow('damaged');
@@ -503,7 +503,7 @@ describe('the client in a page', () => {
   it.each([
     ['is stopped', () => client.stopPull('characters'), 'cancelled'],
     ['has ended the worker', () => vi.advanceTimersByTimeAsync(60_000), 'worker_gone']
-  ])('goes on with what suits the language where the first choice %s', async (_, end, code) => {
+  ])('continues with another model for the language if the first choice %s', async (_, end, code) => {
     prepare = worker =>
       (worker.stuck = workers.length === 0 ? { phase: 'fetching', received: 3, total: 6 } : null);
     const failed = expect(client.select('characters')).rejects.toMatchObject({ code });

@@ -37,7 +37,7 @@ describe('an answer', () => {
     expect(new Set(frames.map(({ id }) => id)).size).toBe(1);
   });
 
-  it('stops the engine where whoever takes it fails', async () => {
+  it('stops the engine if the callback throws', async () => {
     let stopped = 0;
     const engine = saying('a + b\nnext');
     const generate = engine.generate.bind(engine);
@@ -49,9 +49,9 @@ describe('an answer', () => {
       }
     };
     const asked = new Completer(engine).complete(requestOf('x = '), {}, signal, () => {
-      throw new Error('nobody there');
+      throw new Error('disconnected');
     });
-    await expect(asked).rejects.toThrow('nobody there');
+    await expect(asked).rejects.toThrow('disconnected');
     expect(stopped).toBe(1);
   });
 
@@ -68,7 +68,7 @@ describe('an answer', () => {
     expect(engine.asks[0].sampling.maxTokens).toBe(15);
   });
 
-  it.each(['', 'total = 1\n'])('is empty, also for who asks, where the model writes %j', async said => {
+  it.each(['', 'total = 1\n'])('is empty, even for an explicit request, if the model generates %j', async said => {
     const stands = requestOf('total = 1\n', { trigger: 'invoke' });
     expect((await framesOf(new Completer(saying(said)), stands)).at(-1)).toMatchObject({ text: '' });
   });
@@ -137,7 +137,7 @@ describe('a newer request', () => {
     expect(engine.asks[1].draft).toEqual([]);
   });
 
-  it('ends what nobody waits for, and is never ended by that', async () => {
+  it('ends prefetches, and is never ended by one', async () => {
     const completer = new Completer(saying('a b c'));
     const warm = framesOf(completer, requestOf('x', { trigger: 'prefetch' }));
     const asked = framesOf(completer, requestOf('y', { client: 'other' }));
@@ -148,7 +148,7 @@ describe('a newer request', () => {
   });
 });
 
-it('nobody is told anything once who asked has gone', async () => {
+it('sends nothing after its caller has left', async () => {
   const stop = new AbortController();
   const completer = new Completer(saying('a b c'));
   const frames: IFrame[] = [];
@@ -174,7 +174,7 @@ it('an engine that fails leaves the next request its turn', async () => {
 });
 
 describe('a turn', () => {
-  it('that was left early lets nobody pass whoever is before it', async () => {
+  it('that is left early keeps the order of the others', async () => {
     const turns = new Turns();
     const first = turns.enter('a', true, signal);
     turns.enter('b', true, signal).leave();

@@ -12,7 +12,7 @@ describe('the ways that a text may begin', () => {
     expect(waysBehind([], [])).toEqual([]);
   });
 
-  it('are what is left of those that agree', () => {
+  it('are the rests of those that match', () => {
     expect(waysBehind(WAYS, [1])).toEqual([[2, 3], [4]]);
     expect(waysBehind(WAYS, [1, 2])).toEqual([[3]]);
   });

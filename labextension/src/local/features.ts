@@ -9,7 +9,7 @@ const AFTER_DOT = new RegExp(`\\.[${WORD}]*$`, 'u');
 const IN_WORD = new RegExp(`[${WORD}]$`, 'u');
 const IN_BRACKETS = new RegExp(`[([{,][${SPACE}]*$`);
 const AFTER_EQUALS = new RegExp(`=[${SPACE}]*$`);
-/** Python's. */
+/** Python's keywords. */
 export const KEYWORDS: ReadonlySet<string> = new Set(
   (
     'False None True and as assert async await break class continue def del elif else except finally for from ' +
@@ -29,7 +29,7 @@ export class CursorFeatures {
     line = '',
     /** what follows the cursor on its line */
     readonly rest = '',
-    /** names that the notebook holds */
+    /** the names in the notebook */
     readonly words: ITexts = new Set<string>(),
     /** its lines, without indentation */
     readonly lines: ITexts = new Set<string>()
@@ -51,7 +51,7 @@ export class CursorFeatures {
   readonly body: string;
   /** The quote that is open at the cursor. */
   readonly quote: string;
-  /** The brackets right behind the cursor, if they close all that the line has opened. */
+  /** The brackets directly after the cursor, if they close all that the line has opened. */
   readonly closed: string;
   /** The features of the line up to the cursor, the same for every token. */
   readonly lineFeatures: Features;
@@ -84,10 +84,10 @@ const inNotebook = remembered(
 );
 
 /**
- * The features of a beginning.
+ * Compute the features of a prefix of a suggestion.
  *
- * `sure` holds the logarithms of its tokens' probabilities; `whole`: it reaches the end of its line; `further`: that
- * line is not the first.
+ * `sure` contains the logprobs of its tokens; `whole`: it reaches the end of its line; `further`: that line is not the
+ * first.
  */
 export function features(
   text: string,

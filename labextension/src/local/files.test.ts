@@ -76,7 +76,7 @@ describe("a file in the browser's own folder", () => {
     expect(await files?.names()).toEqual(['a']);
   });
 
-  it('is left to whoever writes it', async () => {
+  it('is not deleted while another page writes it', async () => {
     await files?.write('a', new Blob(['text']));
     folder.writing.add('a');
     expect(await files?.write('a', new Blob(['other']))).toBe('busy');

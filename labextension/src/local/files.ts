@@ -1,16 +1,16 @@
-/** Files that the page keeps in the browser, by name. */
+/** The files that the page stores in the browser, by name. */
 
 /** The result of a write: stored, locked by another writer, or no space. */
 export type Written = 'kept' | 'busy' | 'full';
 
 export interface IFiles {
-  /** Return a file, or null where it is not there. */
+  /** Return a file, or null if it does not exist. */
   read(name: string): Promise<Blob | null>;
-  /** Keep what a file holds. */
+  /** Store a file. */
   write(name: string, content: Blob): Promise<Written>;
-  /** Delete a file; return how many bytes it had. */
+  /** Delete a file; return its size in bytes. */
   remove(name: string): Promise<number>;
-  /** The names of the files that are there, the oldest first. */
+  /** The names of the files, the oldest first. */
   names(): Promise<string[]>;
 }
 
@@ -19,7 +19,7 @@ const FOLDER = 'jupyter-turbopilot';
 /** The error name if another tab or this worker is writing the file. */
 const BUSY = 'NoModificationAllowedError';
 
-/** A handle with which a worker writes; only one at a time, in all tabs. */
+/** A handle for writing in a worker; only one at a time, in all tabs. */
 interface IAccess {
   truncate(size: number): void;
   write(bytes: BufferSource, options: { at: number }): number;
@@ -27,11 +27,11 @@ interface IAccess {
   close(): void;
 }
 
-/** Keeps files in the browser's origin-private file system. To be used in a worker. */
+/** Stores files in the browser's origin-private file system. For use in a worker. */
 export class PrivateFiles implements IFiles {
   private constructor(private readonly _folder: FileSystemDirectoryHandle) {}
 
-  /** Open the folder; null where the browser keeps nothing, as in some private windows and over plain HTTP. */
+  /** Open the folder; null if the browser stores no files, as in some private windows and over plain HTTP. */
   static async open(): Promise<IFiles | null> {
     try {
       const root = await navigator.storage.getDirectory();

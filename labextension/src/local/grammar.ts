@@ -1,8 +1,7 @@
 /**
- * Whether a text fits in at the cursor, by a grammar of the page where there is one. Pure.
+ * Checks whether a text is syntactically valid at the cursor, with a grammar if the page has one. Pure.
  *
- * An unfinished cell does not parse. So only faults that no further text could fix count: that the text ends too
- * early is none.
+ * An unfinished cell does not parse. So only errors that no further text could fix count, but not a missing end.
  */
 
 import { type Parser, TreeFragment } from '@lezer/common';
@@ -11,11 +10,11 @@ import { type IOpen, lex, scan } from './lexer';
 import { asPython } from './magics';
 import { isLonger, lastLine, stripEnd } from './text';
 
-const PATIENCE = 40_000; // characters that are parsed for one answer; after that, nothing more fits
-const LONGEST = 4000; // characters of a text that is parsed whole
-const LONGEST_STATEMENT = 10_000; // of Python, whose parser goes on from where a text differs from the one before
+const PATIENCE = 40_000; // the maximum number of parsed characters per answer; after that, no text is valid
+const LONGEST = 4000; // the maximum length of a text that is parsed as a whole
+const LONGEST_STATEMENT = 10_000; // of Python, whose parser is incremental
 /**
- * What may complete an unfinished line of Python, the likeliest first: the rest of an expression, of a statement's head,
+ * Completions of an unfinished line of Python, the most likely first: the rest of an expression, of a statement's head,
  * of a clause.
  */
 const ENDINGS = [
@@ -38,19 +37,19 @@ const ENDINGS = [
 ];
 const OUTER_ENDINGS = ['', ':', ' in _:', ' _', ' = _'];
 
-/** A decorator that no definition follows. */
+/** A decorator without a definition. */
 const DECORATES = /(?:^|\n)([ \t]*)@(?![^]*\n[ \t]*(?:async|def|class)\b)/;
 
-/** A parser, as far as it is used here: one of Lezer's, which the page's editors have. */
+/** The used interface of a Lezer parser, which the page's editors have. */
 export type IParser = Pick<Parser, 'parse'>;
 
-/** How many faults a text has that no further text could fix, and how many characters were parsed for that. */
+/** The number of errors that no further text could fix, and of parsed characters. */
 export type Judge = (language: string, text: string) => { faults: number; parsed: number };
 
-/** Judge by brackets and quotes alone. */
+/** Count errors with brackets and quotes only. */
 export const byBrackets: Judge = (_, text) => ({ faults: Number(!scan(text).balanced), parsed: 0 });
 
-/** Judge by a language's grammar; by brackets and quotes where there is none. */
+/** Count errors with a language's grammar, or with brackets and quotes if it has none. */
 export function byGrammar(parserFor: (language: string) => IParser | null): Judge {
   const known = new Map<IParser, Reparser>();
   const reparser = (parser: IParser): Reparser => {
@@ -68,13 +67,13 @@ export function byGrammar(parserFor: (language: string) => IParser | null): Judg
   };
 }
 
-/** A check whether a text fits behind `prefix`: it must not add faults to the cell. */
+/** Return a function that checks whether a text after `prefix` adds errors to the cell. */
 export function fitting(language: string, prefix: string, judge: Judge): (text: string) => boolean {
   if (isLonger(prefix, STATEMENT)) {
     return () => true; // parsing it would take too long
   }
   let left = PATIENCE;
-  let given: number | undefined; // faults of what stands there already
+  let given: number | undefined; // the errors in the existing text
   const known = new Map<string, boolean>();
   const judged = (text: string): boolean => {
     const { faults, parsed } = left > 0 ? judge(language, prefix + text) : { faults: Infinity, parsed: 0 };
@@ -88,14 +87,14 @@ export function fitting(language: string, prefix: string, judge: Judge): (text: 
   };
 }
 
-/** Parses texts one after the other; what one has in common with the one before is not parsed again. */
+/** Parses successive texts incrementally. */
 class Reparser {
   constructor(private readonly _parser: IParser) {}
 
-  /** how many characters were parsed */
+  /** the number of parsed characters */
   parsed = 0;
 
-  /** Return the places of the faults, from the first on. */
+  /** Return the positions of the errors in order. */
   *faults(text: string): Generator<number> {
     const { length } = this._text;
     let same = 0;
@@ -120,19 +119,19 @@ class Reparser {
   private _fragments: readonly TreeFragment[] = [];
 }
 
-/** Count the faults before the end of a text. */
+/** Count the errors before the end of a text. */
 function judgeAny(parser: Reparser, text: string): ReturnType<Judge> {
   const end = stripEnd(text).length;
   const before = parser.parsed;
   const count = (whole: string): number => [...parser.faults(whole)].filter(at => at < end).length;
   const faults = count(text);
   const quote = faults ? scan(text).quote : '';
-  // Some grammars read a string as one token; an unfinished one is no fault either.
+  // In some grammars a string is one token; an unfinished one is not an error either.
   const closed = quote ? count(text + quote) : faults;
   return { faults: Math.min(faults, closed), parsed: parser.parsed - before };
 }
 
-/** Python parses once it is completed in some way: its grammar has few faults at the end of a text alone. */
+/** Complete Python text before parsing, because its grammar reports few errors only at the end of a text. */
 function judgePython(parser: Reparser, text: string): ReturnType<Judge> {
   const plain = asPython(text);
   const opened = scan(plain);
@@ -140,10 +139,10 @@ function judgePython(parser: Reparser, text: string): ReturnType<Judge> {
   if (isLonger(code, LONGEST_STATEMENT)) {
     return { faults: Number(!opened.balanced), parsed: 0 };
   }
-  // More white space may follow where a line is blank so far.
+  // If the line is blank so far, more white space may follow.
   const last = stripEnd(code, ' \t');
   const before = parser.parsed;
-  // A fault before the end stays, whatever follows.
+  // No further text fixes an error before the end.
   const end = opened.quote ? last.length - opened.tail.length : stripEnd(last).length;
   const completes =
     opened.balanced &&
@@ -154,15 +153,15 @@ function judgePython(parser: Reparser, text: string): ReturnType<Judge> {
 }
 
 /**
- * How far a text can be read that is completed in the best way: up to its first fault; Infinity if there is none.
- * `endings` has the ways for each part that may be missing. What is wrong with a text before a part, no part fixes.
+ * Return the position of the first error with the best completion; Infinity if there is none. `endings` contains the
+ * options for each missing part. No part fixes an error before it.
  */
 function reach(parser: Reparser, text: string, endings: readonly (readonly string[])[]): number {
   if (endings.length === 0) {
     return firstFault(parser, withBody(text));
   }
   const [[...ways], ...others] = endings;
-  const end = stripEnd(text).length - 1; // its last sign may be half of one
+  const end = stripEnd(text).length - 1; // the last operator may be incomplete
   let furthest = end;
   for (const way of ways) {
     const at = reach(parser, text + way, others);
@@ -174,7 +173,7 @@ function reach(parser: Reparser, text: string, endings: readonly (readonly strin
   return furthest;
 }
 
-/** What may complete a text, part by part, with its open quote and brackets closed. */
+/** Return the completions of a text, part by part, which also close its quote and brackets. */
 function endingsOf({ comment, quote, tail, brackets }: IOpen): string[][] {
   if (comment) {
     return [[`\n${brackets}`]];
@@ -182,7 +181,7 @@ function endingsOf({ comment, quote, tail, brackets }: IOpen): string[][] {
   if (!quote) {
     return brackets ? [ENDINGS, [brackets], OUTER_ENDINGS] : [ENDINGS];
   }
-  // The text may also end with a backslash, within the quotes, or within a replacement field of an f-string.
+  // The text may also end with a backslash, within quotes, or within a replacement field of an f-string.
   const begun = /^\w*(["'])\1\1[^]*?(\1{1,2})$/.exec(tail)?.[2] ?? '';
   const within = tail.endsWith('\\') ? ['', '\\'] : [''];
   const fields = /^[rR]?[fF]/.test(tail) ? ['}', ' _}', 'r}'] : [];
@@ -191,7 +190,7 @@ function endingsOf({ comment, quote, tail, brackets }: IOpen): string[][] {
   return brackets ? [closed, ['', ': _'], [brackets], ENDINGS] : [closed, ENDINGS];
 }
 
-/** Give a head without a body one, and a decorator something to decorate. */
+/** Add a body to a head without one, and a definition to a decorator. */
 function withBody(text: string): string {
   const head = stripEnd(text);
   const decorator = DECORATES.exec(head);
@@ -202,7 +201,7 @@ function withBody(text: string): string {
   return head.endsWith(':') ? `${head}\n${line.slice(0, line.search(/[^ \t]|$/))} pass` : text;
 }
 
-/** Whether each line that is indented less stands below one of the lines above. The grammar does not mind. */
+/** Whether each dedented line has the indentation of an earlier block, which the grammar does not check. */
 function isIndentedEvenly(text: string): boolean {
   const levels: number[] = [];
   let [depth, begins, before] = [0, true, ''];
@@ -229,7 +228,7 @@ function columns(space: string): number {
   return Array.from(space).reduce((width, sign) => (sign === '\t' ? width - (width % 8) + 8 : width + 1), 0);
 }
 
-/** Where the first fault of a text is; Infinity if there is none. */
+/** The position of the first error of a text; Infinity if there is none. */
 function firstFault(parser: Reparser, text: string): number {
   const [first = Infinity] = parser.faults(text);
   return first;

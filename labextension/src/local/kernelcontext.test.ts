@@ -54,7 +54,7 @@ class FakeKernel {
     );
   }
 
-  /** Say that it has done what somebody asked. */
+  /** Send the idle status after a request. */
   idle(asked: KernelMessage.MessageType = 'complete_request'): void {
     const message = KernelMessage.createMessage<KernelMessage.IStatusMsg>({
       channel: 'iopub',
@@ -92,7 +92,7 @@ async function settled(): Promise<void> {
 }
 
 describe("a kernel's facts", () => {
-  it('are asked for later, and nobody is told, where the code for it cannot be fetched', async () => {
+  it('are requested later, without a message, if the code for it cannot be downloaded', async () => {
     vi.doMock('./probe', () => {
       throw new Error('Loading chunk 303 failed.');
     });

@@ -5,7 +5,7 @@ import type { IEditorLanguage } from '@jupyterlab/codemirror';
 import { describe, expect, it } from 'vitest';
 import { parsersOf } from './lab';
 
-/** A registry as JupyterLab's: a language is loaded when somebody asks for it. */
+/** A registry like JupyterLab's, which loads languages on demand. */
 class Languages {
   loads = 0;
   offline = false;
@@ -53,7 +53,7 @@ describe('the parser of a language', () => {
     expect(parserOf('python')).not.toBeNull();
   });
 
-  it('is none where it knows no faults, or there is none', async () => {
+  it('is null if it has no error nodes or does not exist', async () => {
     const bash = new LanguageSupport(StreamLanguage.define(shell));
     const parserOf = parsersOf(new Languages({ bash }));
     for (const name of ['bash', 'klingon']) {

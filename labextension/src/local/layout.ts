@@ -7,12 +7,12 @@ import { type IContext, outline } from './notebook';
 import { chosen } from './ranking';
 import { codePoints, first, without } from './text';
 
-/** Settings count tokens of about three characters, of which each is a token of its own here. */
+/** Settings count tokens of about three characters, but here each character is a token. */
 export const CHARACTERS = 3;
-/** Characters: a token has fewer. Text beyond that cannot fit, so it is not tokenized. */
+/** The maximum number of characters per token. Longer text cannot fit, so it is not tokenized. */
 const WIDEST = 64;
 const PIECES_REMEMBERED = 2 ** 20; // characters of cells
-const PIECES_SHARE = 8; // one such share for the outline of what is left out, one for the best of it
+const PIECES_SHARE = 8; // 1/8 of the budget for the outline of omitted pieces, 1/8 for the best of them
 
 /** Lengths in tokens of about three characters. */
 export interface IBudget {
@@ -21,7 +21,7 @@ export interface IBudget {
   maxTokens: number;
 }
 
-/** Lays out prompts for a model, and remembers the tokens of cells: those above seldom change. */
+/** Builds prompts for a model, and caches the tokens of cells, because those above seldom change. */
 export class Layout {
   constructor(
     private readonly _vocabulary: IVocabulary,
@@ -34,7 +34,7 @@ export class Layout {
   prompt(request: Pick<IRequest, 'max_tokens'>, context: IContext): number[] {
     const { marks } = this._vocabulary;
     const { promptTokens, suffixTokens, maxTokens } = this._budget;
-    // The marks and at least one token of the answer have to fit as well.
+    // The markers and at least one token of the answer must fit as well.
     const most = this._contextSize - 8;
     const behind = Math.min(suffixTokens * CHARACTERS, Math.floor(most / 4));
     const answer = Math.min((request.max_tokens ?? maxTokens) * CHARACTERS, Math.floor(most / 2));
@@ -42,8 +42,8 @@ export class Layout {
     const near = this._vocabulary.tokenize(keepTail(context.prefix, WIDEST * before));
     const kept = keepLast([...this._pieces(context.pieces, near.length, before), ...near], before);
     const suffix = readHead(text => this._vocabulary.tokenize(text), context.suffix, behind);
-    // A model of characters spells: it loses a word whose beginning stands far from its end. So the cell's own text
-    // stands behind the middle mark, where the answer goes on with it; typing then adds to the end of the prompt.
+    // A character-level model loses a word whose beginning is far from its end. So the cell's own text is placed after
+    // the middle marker, directly before the answer. Typing then appends to the prompt.
     const begun = Math.max(0, kept.length - near.length);
     return [
       marks.prefix,
@@ -55,7 +55,7 @@ export class Layout {
     ];
   }
 
-  /** The tokens of the pieces that fit, behind the best of those that do not. */
+  /** The tokens of the pieces that fit, after the best of those that do not. */
   private _pieces(pieces: readonly string[], near: number, room: number): number[] {
     const tokens = pieces.map(piece => this._tokenize(piece));
     const sizes = tokens.map(piece => piece.length);
@@ -65,7 +65,7 @@ export class Layout {
     return [...left, ...tokens.slice(gone)].flat();
   }
 
-  /** What is kept of pieces that do not fit: an outline, and those most relevant to the rest. */
+  /** The outline of pieces that do not fit, and the most relevant of them. */
   private _best(pieces: readonly string[], kept: string, share: number): number[][] {
     const about = [kept, share, ...pieces];
     // Typing does not change it.
@@ -85,7 +85,7 @@ export class Layout {
   private _found: number[][] = [];
 }
 
-/** How many to leave out at the start so that the rest fits: in steps of a quarter of the room. */
+/** The number to omit at the start so that the rest fits, in steps of a quarter of the budget. */
 function excess(length: number, room: number): number {
   if (length <= room) {
     return 0;
@@ -94,7 +94,7 @@ function excess(length: number, room: number): number {
   return room > 0 ? Math.ceil((length - room) / step) * step : length;
 }
 
-/** Keep the end of a text. If its start moved with every character, nothing that was read could be used again. */
+/** Keep the end of a text. Its start moves in steps, so that the KV cache stays usable. */
 export function keepTail(text: string, room: number): string {
   return text.length <= room ? text : without(text, excess(codePoints(text), room));
 }
@@ -115,9 +115,9 @@ export function readHead(
 }
 
 /**
- * How many pieces, from the furthest on, to leave out so that the others and `near` tokens fit.
+ * Return how many pieces, from the furthest on, to omit so that the others and `near` tokens fit.
  *
- * They are left out in steps of a quarter of the room; one quarter is kept free for an outline of what was left out.
+ * They are omitted in steps of a quarter of the budget; one quarter is reserved for an outline of the omitted pieces.
  */
 export function piecesLeftOut(sizes: readonly number[], near: number, room: number): number {
   const over = sizes.reduce((total, size) => total + size, near) - room;

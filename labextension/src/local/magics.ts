@@ -12,22 +12,22 @@ const ASSIGNED = new RegExp(
   'gu'
 );
 
-/** A group that gives nothing back: a long line of blanks is read once, not once for each of them. */
+/** An atomic group, which does not backtrack, so that long runs of blanks are scanned only once. */
 function atomic(name: string, pattern: string): string {
   return `(?=(?<${name}>${pattern}))\\k<${name}>`;
 }
 
-/** What stands behind the name of a cell's magic: its arguments, then the cell's body. */
+/** Return the text after the name of a cell magic: its arguments and the cell's body. */
 export function withoutCellMagic(source: string): string {
   return source.replace(CELL_MAGIC, '');
 }
 
-/** A cell without its line magics and shell commands. */
+/** Return a cell without its line magics and shell commands. */
 export function withoutCommands(source: string): string {
   return source.replace(COMMAND, '');
 }
 
-/** Put something that parses in the place of magics, shell commands and questions. */
+/** Replace magics, shell commands and questions by valid Python. */
 export function asPython(source: string): string {
   return source.replace(WHOLE_LINE, '$<indent>pass').replace(ASSIGNED, '$1_');
 }

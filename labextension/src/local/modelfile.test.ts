@@ -68,14 +68,14 @@ describe("a model's file", () => {
     ['has other bytes', () => new Response(MODEL.map(byte => byte + 1)), '(wrong checksum). Report this to'],
     ['is too long', () => new Response(new Uint8Array(7)), '(too large). Report this to'],
     ['is cut', () => new Response(MODEL.slice(0, 3)), '(too short). Report this to']
-  ])('that %s is refused in words and not kept', async (_, response, words) => {
+  ])('that %s is rejected with a message and not stored', async (_, response, words) => {
     const files = new Files();
     answer = () => Promise.resolve(response());
     await expect(modelFile(SOURCE, files, noStep)).rejects.toThrow(words);
     expect(files.kept.size).toBe(0);
   });
 
-  it('whose connection breaks is refused in words', async () => {
+  it('whose connection breaks is reported', async () => {
     answer = () => Promise.reject(new TypeError('Failed to fetch'));
     await expect(modelFile(SOURCE, null, noStep)).rejects.toThrow('Check your network connection.');
     const body = new ReadableStream({ pull: controller => controller.error(new TypeError('network')) });
@@ -172,7 +172,7 @@ describe("a model's file", () => {
     expect(await bytesOf(await modelFile(SOURCE, files, noStep))).toEqual(MODEL);
   });
 
-  it('takes the place of no other while it is being written elsewhere', async () => {
+  it('replaces no other file while another tab writes it', async () => {
     const files = new Files();
     files.kept.set('old', new Blob([MODEL]));
     files.write = () => Promise.resolve('busy');

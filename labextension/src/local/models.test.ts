@@ -103,7 +103,7 @@ describe('a model that is fetched for later', () => {
   });
 });
 
-it('lets a message through that waits, and goes on in order', async () => {
+it('processes a waiting message, and continues in order', async () => {
   const pause = pauses();
   const seen: string[] = [];
   const { port1, port2 } = new MessageChannel();

@@ -21,7 +21,7 @@ const BINDS_BEHIND = new RegExp(
 const BASE = `(?<![.${WORD}])(?<base>[${LETTER}][${WORD}]*)`;
 const COLUMN = new RegExp(`${BASE}\\[(?<quote>["'])(?<begun>[^"'\\\\]*)$`, 'u');
 const ATTRIBUTE = new RegExp(`${BASE}\\.(?<begun>[${WORD}]+)$`, 'u');
-/** What has to be escaped in a string: quotes, control characters, marks of the direction of writing. */
+/** Characters to escape in a string: quotes, control characters, and bidirectional formatting characters. */
 const AWKWARD =
   // eslint-disable-next-line no-control-regex
   /["'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/u;
@@ -44,7 +44,7 @@ export interface IKernelContext {
 
 type Names = ReadonlyMap<string, ReadonlySet<string>>;
 
-/** The columns and attributes that exist at a place, by the name of the object. */
+/** The columns and attributes that exist at a position, by the name of the object. */
 export interface IScope {
   columns: Names;
   attributes: Names;
@@ -77,7 +77,7 @@ export function scopeOf(request: IRequest, facts: IKernelContext): IScope {
   };
 }
 
-/** The possible continuations of the column or attribute being typed, if they are known. */
+/** Return the possible continuations of the column or attribute that is being typed, if they are known. */
 export function namesAt(request: IRequest, scope: IScope): string[] {
   const prefix = prefixOf(request);
   const line = lastLine(prefix);
@@ -113,7 +113,7 @@ function isAttribute(name: string): boolean {
 /** The names that a text may bind: too many rather than too few, as nothing here parses it. */
 export const bindings = remembered(
   (source: string): ReadonlySet<string> =>
-    // As Python's parser normalizes names: a namespace holds no other form.
+    // Python's parser normalizes names, so namespaces contain only this form.
     new Set(boundIn(source.normalize('NFKC')).flatMap(names => findAll(NAME, names))),
   2 ** 20
 );
@@ -151,13 +151,13 @@ function boundIn(source: string): string[] {
   return found;
 }
 
-/** Match a pattern with the flag `g` or `y` from a place on. */
+/** Match a pattern with the flag `g` or `y` from a position on. */
 function matchFrom(pattern: RegExp, source: string, from: number): RegExpExecArray | null {
   pattern.lastIndex = from;
   return pattern.exec(source);
 }
 
-/** Where a pattern matches in a part of a text; the character before it may matter. */
+/** Return the matches of a pattern in a part of a text; the character before the part may matter. */
 function within(pattern: RegExp, source: string, start: number, end: number): number[] {
   const before = characterBefore(source, start);
   const part = before + source.slice(start, end);

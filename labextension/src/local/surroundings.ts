@@ -1,10 +1,10 @@
-/** What trimming has to know about the text around the cursor. Pure. */
+/** The properties of the text around the cursor that trimming uses. Pure. */
 
 import type { IRequest } from '../wire';
 import { closersBehind, openQuote } from './brackets';
 import { cutAt, isBlank, lastLine, stripEnd, stripStart } from './text';
 
-/** How long a suggestion may be, and what it must not repeat. */
+/** The limits of a suggestion, and the text that it must not repeat. */
 export interface ISurroundings {
   /** whether it may have several lines */
   multi: boolean;
@@ -21,11 +21,11 @@ export interface ISurroundings {
   /** the line up to the cursor */
   line: string;
   maxLines: number;
-  /** brackets right behind the cursor, if they close all that the line has opened */
+  /** the brackets directly after the cursor, if they close all that the line has opened */
   closed: string;
   /** whether the line up to the cursor is white space, and not empty */
   indented: boolean;
-  /** of the code above, without indentation, a line each */
+  /** the imports of the code above, without indentation, one per line */
   imports: string;
 }
 

@@ -1,14 +1,14 @@
-/** Text as Python's `str` has it: code points, white space, words, lines. Pure. */
+/** Operations of Python's `str`: code points, white space, words, lines. Pure. */
 
 import { codePoints } from '../window';
 
 export { codePoints } from '../window';
 
-/** Classes of characters, for use within brackets: what `\s`, `\w` and `\w` without digits take. */
+/** Character classes, for use within brackets, for Python's `\s`, `\w`, and `\w` without digits. */
 export const SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 export const WORD = '\\p{L}\\p{N}_';
 export const LETTER = '\\p{L}\\p{Nl}\\p{No}_';
-/** Where a line begins and ends: JavaScript's own `^` and `$` know more line ends. */
+/** The start and the end of a line: JavaScript's `^` and `$` recognize more line ends. */
 export const START = '(?<![^\\n])';
 export const END = '(?![^\\n])';
 const LINE_END = '\\n-\\r\\x1c-\\x1e\\x85\\u2028\\u2029';
@@ -30,22 +30,22 @@ function unitOf(text: string, count: number): number {
   return at;
 }
 
-/** So many of the first characters. */
+/** Return the first characters. */
 export function first(text: string, count: number): string {
   return text.slice(0, unitOf(text, count));
 }
 
-/** All but so many of the first characters. */
+/** Return all but the first characters. */
 export function without(text: string, count: number): string {
   return text.slice(unitOf(text, count));
 }
 
-/** So many of the last characters. */
+/** Return the last characters. */
 export function last(text: string, count: number): string {
   return text.length <= count ? text : without(text, Math.max(0, codePoints(text) - count));
 }
 
-/** Whether a text has more than so many characters. */
+/** Whether a text has more characters. */
 export function isLonger(text: string, count: number): boolean {
   return text.length > count && codePoints(text) > count;
 }
@@ -77,28 +77,28 @@ function isOneOf(character: string, characters?: string): boolean {
   return !(character > ' ' && character < '\x7f') && SPACES.test(character); // most are none
 }
 
-/** Whether nothing but white space is in a text. */
+/** Whether a text consists of white space. */
 export function isBlank(text: string): boolean {
   return strip(text) === '';
 }
 
-/** What stands before and behind the first such sign; the whole text and nothing where there is none. */
+/** Split at the first separator; without one, return the whole text and an empty string. */
 export function cutAt(text: string, sign: string): [before: string, sign: string, behind: string] {
   const at = text.indexOf(sign);
   return at < 0 ? [text, '', ''] : [text.slice(0, at), sign, text.slice(at + sign.length)];
 }
 
-/** What follows the last line end. */
+/** Return the text after the last line end. */
 export function lastLine(text: string): string {
   return text.slice(text.lastIndexOf('\n') + 1);
 }
 
-/** All lines, with their ends, whatever ends them. */
+/** Return all lines with their line ends. */
 export function linesOf(text: string): string[] {
   return text.match(LINES) ?? [];
 }
 
-/** The character that ends at a place. */
+/** Return the character before a position. */
 export function characterBefore(text: string, end: number): string {
   const from = end - 2;
   return from >= 0 && (text.codePointAt(from) ?? 0) > 0xffff
@@ -111,12 +111,12 @@ export function beginsWithWord(text: string): boolean {
   return text !== '' && WORD_CHARACTER.test(String.fromCodePoint(text.codePointAt(0) ?? 0));
 }
 
-/** All that a pattern with the flag `g` finds: its first group where it has one. */
+/** Return all matches of a pattern with the flag `g`, or their first groups. */
 export function findAll(pattern: RegExp, text: string): string[] {
   return Array.from(text.matchAll(pattern), found => found[found.length > 1 ? 1 : 0]);
 }
 
-/** The order that Python's `sorted` has. */
+/** Compare as Python's `sorted` does. */
 export function compare(one: string, other: string): number {
   for (let at = 0; at < one.length && at < other.length; at++) {
     if (one[at] !== other[at]) {

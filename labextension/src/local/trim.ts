@@ -1,8 +1,8 @@
 /**
- * Where a suggestion ends: a pipeline of small filters over the text so far. Pure.
+ * Trims a suggestion with a pipeline of small filters over the text so far. Pure.
  *
- * Every filter keeps a prefix of its text, and never keeps less of a longer text. So what was shown stays shown:
- * each frame is a prefix of the next. A filter holds back text that it cannot judge yet, until it can or until the
+ * Every filter keeps a prefix of its text, and never keeps less of a longer text. So shown text stays shown: each
+ * frame is a prefix of the next. A filter holds back text that it cannot judge yet, until it can or until the
  * answer is final.
  */
 
@@ -27,9 +27,9 @@ import {
 
 const CLOSERS = ')]}"\'`;,:';
 const MIN_REPEATED = 3;
-const LONGEST_PIECE = 60; // characters of what is repeated within a line or a few
+const LONGEST_PIECE = 60; // characters of a text that is repeated within a line or a few lines
 const LEAST_REPEATED = 32; // characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
-const MOST = 16000; // characters of a suggestion: nobody reads more, and each filter reads all of them
+const MOST = 16000; // characters of a suggestion: users read no more, and each filter scans all of them
 const BETWEEN_WORDS = new RegExp(`([^${WORD}]+)`, 'u');
 const NAMED = new RegExp(`[${SPACE}]`); // a second word, in a line without space around it
 const BEGINS_WITH_LETTER = /^\p{L}/u;
@@ -56,7 +56,7 @@ const PHRASES = [
   "I've "
 ];
 
-/** What may be shown, and whether more tokens could not add to it. */
+/** The text to show, and whether more tokens cannot extend it. */
 export interface ICut {
   text: string;
   done: boolean;
@@ -70,7 +70,7 @@ const ended = (text: string): ICut => ({ text, done: true });
 /** Stop after `MOST` characters. */
 const longest: Filter = text => (isLonger(text, MOST) ? ended(first(text, MOST)) : whole(text));
 
-/** Hold back a word that may not be complete. */
+/** Hold back a word that may be incomplete. */
 const unfinishedWord: Filter = (text, _, final) => {
   let end = text.length;
   for (let word = ''; !final && end && beginsWithWord((word = characterBefore(text, end)));) {
@@ -152,13 +152,13 @@ const chat: Filter = (text, { quote }, final) => {
   return whole(text);
 };
 
-/** Leave out an answer that makes the line the same as the one above. */
+/** Drop an answer that makes the line the same as the one above. */
 const lineAboveAgain: Filter = (text, surroundings, final) => {
   const above = stripEnd(surroundings.above);
   const body = isBlank(surroundings.line) ? stripStart(text, '\n') : text;
-  const begun = body === text ? surroundings.line : ''; // a line further down begins anew
+  const begun = body === text ? surroundings.line : ''; // later lines have no typed part
   const [written, newline] = cutAt(body, '\n');
-  const line = stripEnd(begun + written); // with its indentation: one that ends another block is another line
+  const line = stripEnd(begun + written); // with its indentation, because a line in another block differs
   if (!beginsWithWord(stripStart(above)) || !above.startsWith(line)) {
     return whole(text);
   }
@@ -166,7 +166,7 @@ const lineAboveAgain: Filter = (text, surroundings, final) => {
     return whole('');
   }
   const again = line === above || stripEnd(begun + written + surroundings.rest) === above;
-  // A line that was typed as it stands is what the person wants.
+  // The user wants a line that is already complete.
   return again && !isBlank(written) ? ended('') : whole(text);
 };
 
@@ -190,7 +190,7 @@ const nextLineAgain: Filter = (text, { nextLine }, final) => {
   return whole(text);
 };
 
-/** Stop before an import that the code above has, unless the user has begun to name the module. */
+/** Stop before an import that the code above contains, unless the user has started to type the module name. */
 const importAgain: Filter = (text, { line: begun, imports }, final) => {
   const above = `\n${imports}\n`;
   const lines = imports ? (begun + text).split('\n') : [];
@@ -212,7 +212,7 @@ const importAgain: Filter = (text, { line: begun, imports }, final) => {
   return whole(text);
 };
 
-/** Stop before two words that stand two or three words earlier, too: "all results are all results". */
+/** Stop before two words that also appear two or three words earlier: "all results are all results". */
 const echo: Filter = (text, { line }, final) => {
   const typed = last(line, 2 * LONGEST_PIECE);
   const parts = (typed + text).split(BETWEEN_WORDS);
@@ -238,7 +238,7 @@ const echo: Filter = (text, { line }, final) => {
 
 const isOperator = (word: string) => OPERATORS.includes(word.toLowerCase());
 
-/** Whether words and what separates them have one space between each two. */
+/** Whether there is one space between each two words. */
 const hasSpaces = (parts: readonly string[]) => parts.every((part, at) => at % 2 === 0 || part === ' ');
 
 /** Stop before the third of three equal lines. */
@@ -266,8 +266,8 @@ const repetition: Filter = (text, _, final) => {
 };
 
 /**
- * Stop where the end of the text only repeats itself: before a third copy, or a second such sign.
- * One copy at least has to be the model's own, and no word is cut in two: half of a number is another one.
+ * Stop where the end of the text only repeats itself: before a third copy, or a second one of an operator. At least one
+ * copy must be generated, and no word is split: half of a number is another number.
  */
 const loop: Filter = (text, { line }, final) => {
   const typed = last(line, 2 * LONGEST_PIECE);
@@ -275,10 +275,10 @@ const loop: Filter = (text, { line }, final) => {
   const begin = codePoints(typed);
   const sure: number[] = [];
   const possible = [written.length];
-  const blank = written.length - codePoints(stripEnd(typed + text)); // a piece that is blank is repeated by any code
+  const blank = written.length - codePoints(stripEnd(typed + text)); // any code repeats blank pieces
   const runs: [piece: number, run: number][] = [];
   for (let period = blank + 1; period <= Math.min(LONGEST_PIECE, written.length - 1); period++) {
-    // Several copies of a shorter piece begin where that piece's run does: there is nothing new to find.
+    // Several copies of a shorter piece were found already.
     if (runs.some(([piece, run]) => period % piece === 0 && run >= piece + period)) {
       continue;
     }
@@ -305,7 +305,7 @@ const loop: Filter = (text, { line }, final) => {
   return { text: first(text, end - begin), done: sure.length > 0 };
 };
 
-/** Where the end of a text begins that repeats itself after so many characters. */
+/** Return the start of the part at the end of a text that repeats with a period of this length. */
 function startOfRun(text: readonly string[], period: number): number {
   let at = text.length - period;
   while (at > 0 && text[at - 1] === text[at - 1 + period]) {
@@ -314,7 +314,7 @@ function startOfRun(text: readonly string[], period: number): number {
   return at;
 }
 
-/** Stop before text that repeats the rest of the line behind the cursor, most often closing brackets. */
+/** Stop before text that repeats the rest of the line after the cursor, most often closing brackets. */
 const restOfLine: Filter = (text, { rest: behind, quote }, final) => {
   const rest = strip(behind);
   if (!rest) {
@@ -347,10 +347,10 @@ function closersAtTheEnd(text: string): number {
   return text.length - start;
 }
 
-/** Stop before a closing bracket that would close what is closed behind the cursor. */
+/** Stop before a closing bracket that already follows the cursor. */
 const closedBehind: Filter = (text, { closed }) => whole(text.slice(0, balancedLength(text, closed)));
 
-/** Leave out white space at the end. */
+/** Remove white space at the end. */
 const trailingSpace: Filter = text => whole(stripEnd(text));
 
 const FILTERS: readonly Filter[] = [

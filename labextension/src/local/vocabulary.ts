@@ -1,4 +1,4 @@
-/** The vocabulary of a model of characters: a token for each code point of a text. */
+/** The vocabulary of a character-level model: each code point of a text is a token. */
 
 import type { IMarks, IVocabulary } from './engineinterface';
 
@@ -7,7 +7,7 @@ export interface IVocabularyTold {
   /** the text of each token, empty for a control token */
   texts: readonly string[];
   marks: IMarks;
-  /** the token for any character that has none of its own */
+  /** the token for any unknown character */
   standIn: number;
 }
 

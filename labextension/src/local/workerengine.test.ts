@@ -12,7 +12,7 @@ const VOCABULARY = new CharacterVocabulary({
   standIn: 3
 });
 
-/** Writes the prompt again, a token a turn of the message loop, until it is told to stop. */
+/** Repeats the prompt, one token per turn of the message loop, until it is stopped. */
 class Echo implements IHosted {
   readonly name = 'echo';
   readonly contextSize = 100;
@@ -57,7 +57,7 @@ function hosted(models: object) {
 }
 
 describe('a worker that opens a model', () => {
-  it('tells now and then that it is at work', async () => {
+  it('sends heartbeats', async () => {
     vi.useFakeTimers();
     let open: () => void = () => undefined;
     const { said, tell } = hosted({
@@ -72,7 +72,7 @@ describe('a worker that opens a model', () => {
     vi.useRealTimers();
   });
 
-  it('gives it up where nobody wants it any more, and opens the next', async () => {
+  it('cancels an obsolete model, and opens the next one', async () => {
     let begun = 0;
     const open = (name: string, _: unknown, __: unknown, signal: AbortSignal) => {
       begun++;
@@ -106,7 +106,7 @@ describe('a worker that is asked for files', () => {
 });
 
 describe('a worker that fetches a file', () => {
-  it('tells how far it is, and gives up the one that nobody wants any more', async () => {
+  it('reports progress, and cancels an obsolete download', async () => {
     const fetch: IModels['fetch'] = (_, step, signal) => {
       step({ phase: 'waiting' });
       return new Promise((_resolve, reject) =>
@@ -173,7 +173,7 @@ describe('the engine in a worker', () => {
     expect(asked.usage.cachedTokens).toBe(3);
   });
 
-  it('ends when nobody waits any more, and writes the next text', async () => {
+  it('ends a cancelled text, and generates the next one', async () => {
     const echo = new Echo();
     const engine = await opened(echo);
     const stop = new AbortController();
@@ -184,7 +184,7 @@ describe('the engine in a worker', () => {
     expect(echo.stopped).toBe(1);
   });
 
-  it('ends when whoever reads has enough, and says what it cost', async () => {
+  it('ends if the caller stops early, and returns the usage', async () => {
     const echo = new Echo();
     const engine = await opened(echo);
     const asked = ask('cc', 1e9);
@@ -207,7 +207,7 @@ describe('the engine in a worker', () => {
     expect(await long).toBe('a'.repeat(50));
   });
 
-  it('passes on what goes wrong, and goes on', async () => {
+  it('reports errors, and continues', async () => {
     const engine = await opened(new Echo());
     const asked = ask('a', 3);
     const failed = await written(engine, { ...asked, prompt: [4] }).catch((reason: unknown) => reason);

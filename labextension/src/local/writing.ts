@@ -19,24 +19,24 @@ export class Suggestion {
     private readonly _gate: Gate,
     private readonly _unasked: boolean
   ) {
-    // Of a line that is indented already, some models repeat that.
+    // The line is already indented, which some models repeat.
     this._dropped = _surroundings.indented ? ' \t' : '';
   }
 
   readonly pieces: IPiece[] = [];
   shown = '';
   confidence = 1;
-  /** The text is complete: nothing that could follow belongs to it. */
+  /** The text is complete: no continuation belongs to it. */
   ended = false;
-  /** Nothing that could follow would be shown. */
+  /** No continuation would be shown. */
   gaveUp = false;
 
-  /** Whether more tokens cannot add anything. */
+  /** Whether further tokens cannot change the result. */
   get done(): boolean {
     return this.ended || this.gaveUp;
   }
 
-  /** Take tokens until the answer is done; return whether there is more to show. */
+  /** Process tokens until the answer is done; return whether there is more to show. */
   take(pieces: Iterable<IPiece>): boolean {
     let grown = false;
     for (const { token, text: written, probability } of pieces) {
@@ -51,15 +51,15 @@ export class Suggestion {
     return grown;
   }
 
-  /** Take tokens that continue what was written: nothing is dropped at their beginning. */
+  /** Process tokens that continue the generated text: no prefix of them is dropped. */
   resume(pieces: Iterable<IPiece>): boolean {
     this._dropped = '';
     return this.take(pieces);
   }
 
-  /** Show what is left; `whole` means that the model has ended the text. */
+  /** Show the rest; `whole` means that the model has ended the text. */
   finish(whole: boolean): void {
-    // Where trimming has ended it, what was held back behind that is none of it.
+    // After trimming ended the answer, the text held back after that is not part of it.
     const { text } = trim(this._text, this._surroundings, whole && !this.ended);
     if (whole && !this.gaveUp) {
       this._gate.end();
@@ -70,7 +70,7 @@ export class Suggestion {
     }
   }
 
-  /** Take one more piece of the text; return whether there is more to show. */
+  /** Process the next piece of the text; return whether there is more to show. */
   private _judge(piece: string, probability: number): boolean {
     this._gate.add(piece, probability);
     const cut = trim(this._text, this._surroundings, false);
@@ -82,7 +82,7 @@ export class Suggestion {
     return this._pass(cut.text, false);
   }
 
-  /** Leave out the last line if it is unfinished and not the only one. */
+  /** Drop the last line if it is unfinished and not the only one. */
   private _wholeLines(text: string): string {
     if (stripStart(this._text.slice(text.length), ' \t').startsWith('\n')) {
       return text;

@@ -47,7 +47,7 @@ describe('what follows a text', () => {
     }
   });
 
-  it('does not depend on what was read before', () => {
+  it('does not depend on earlier texts', () => {
     const engine = load();
     fc.assert(
       fc.property(fc.array(text, { minLength: 1, maxLength: 4 }), fc.nat(60), (texts, shared) => {
@@ -173,7 +173,7 @@ describe('a model that cannot be used', () => {
       changed({}, { extra: { type: 0, shape: [1], data: new Uint8Array(4) } }),
       'tensors'
     ]
-  ])('with %s is refused in words', (_, bytes, words) => {
+  ])('with %s is rejected with a message', (_, bytes, words) => {
     expect(() => load(bytes)).toThrow(ModelError);
     expect(() => load(bytes)).toThrow(words);
   });

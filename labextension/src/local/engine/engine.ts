@@ -5,7 +5,7 @@ import { Sequence } from './sequence';
 import { type IPlace, type IShape, placesOf, shapeOf } from './shape';
 import { Vocabulary } from './vocabulary';
 
-/** What `labextension/wasm/llama.c` exports. */
+/** The exports of `labextension/wasm/llama.c`. */
 interface IExports {
   memory: WebAssembly.Memory;
   create(
@@ -29,21 +29,21 @@ interface IExports {
   move(from: number, to: number, count: number): void;
 }
 
-/** So many tokens are evaluated at a time. */
+/** The maximum number of tokens per batch. */
 export const BATCH = 8;
-const ROWS = 4; // that are put into a matrix at a time
+const ROWS = 4; // rows that are packed together
 
 export class Engine {
   readonly vocabulary: Vocabulary;
-  /** How many tokens fit. */
+  /** The context size in tokens. */
   readonly length: number;
-  /** How many tokens were evaluated, ever. */
+  /** The total number of evaluated tokens. */
   evaluated = 0;
-  /** How many tokens of the guess the last batch read. */
+  /** The number of draft tokens in the last batch. */
   guessed = 0;
   private readonly wasm: IExports;
   private readonly sequence: Sequence;
-  private outputs = 0; // vectors of the last batch that have logits
+  private outputs = 0; // rows of the last batch with logits
 
   private constructor(wasm: IExports, shape: IShape, vocabulary: Vocabulary) {
     this.wasm = wasm;
@@ -83,9 +83,8 @@ export class Engine {
   }
 
   /**
-   * Read the next batch of a text: of what differs from what was read before. Returns how many tokens are left;
-   * none: `logits` has what follows. A batch that reads the text to its end also reads a guess of what follows,
-   * as far as it has room.
+   * Evaluate the next batch of the tokens of a text that are not cached. Returns how many tokens remain; after the
+   * last one, `logits` contains the next token's logits. The last batch also evaluates draft tokens, if they fit.
    */
   read(text: readonly number[], guess: readonly number[] = []): number {
     if (!text.length || text.length > this.length) {
@@ -108,7 +107,7 @@ export class Engine {
     return this.sequence.left(text);
   }
 
-  /** The logits of what follows the text, or so many tokens of the guess. Valid until more is read. */
+  /** The logits of the next token after the text, or after a number of draft tokens. Valid until the next batch. */
   logits(guessed = 0): Float32Array {
     const at = this.wasm.logits(this.outputs + guessed);
     const row = new Float32Array(this.wasm.memory.buffer, at, this.vocabulary.size);
@@ -133,7 +132,7 @@ function putNorm(wasm: IExports, layer: number, which: number, { tensor, columns
 function putMatrix(wasm: IExports, layer: number, which: number, { tensor, rows }: IPlace): boolean {
   const staging = new Uint8Array(wasm.memory.buffer, wasm.staging());
   const size = tensor.data.length / rows;
-  // Two fours belong together: what a vocabulary lacks to its last two is zero.
+  // Rows are packed in pairs of four, so the vocabulary is padded with zeros.
   for (let four = 0; four < 2 * Math.ceil(rows / (2 * ROWS)); four++) {
     const from = four * ROWS;
     const present = Math.max(0, Math.min(ROWS, rows - from));
@@ -145,7 +144,7 @@ function putMatrix(wasm: IExports, layer: number, which: number, { tensor, rows 
   return true;
 }
 
-/** The angles of every position: cosines, then sines with the sign that rotation wants. */
+/** The rotary embedding of every position: cosines, then sines with their sign. */
 function putRotations(wasm: IExports, { width, heads, length, frequency }: IShape): void {
   const size = width / heads;
   const table = new Float32Array(wasm.memory.buffer, wasm.rotations(), length * 2 * size);

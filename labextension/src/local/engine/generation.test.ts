@@ -79,7 +79,7 @@ describe('write', () => {
     );
   });
 
-  it('goes on as it likes behind a sign that it is held to', async () => {
+  it('is unconstrained after a constraint that does not end within a word', async () => {
     const way = engine.vocabulary.tokenize('a"');
     const { tokens } = await all({ ways: [way], maxTokens: 3 });
     const { tokens: free } = await all({ prompt: [...PROMPT, ...way], maxTokens: 1 });
@@ -87,7 +87,7 @@ describe('write', () => {
     expect(tokens[2]?.token).toBe(free[0]?.token);
   });
 
-  it('evaluates what was typed alone when a text is gone on with', async () => {
+  it('evaluates only typed tokens when the user continues a text', async () => {
     const on = load();
     const first = await all({ maxTokens: 5 }, { on });
     const typed = [...PROMPT, ...first.tokens.map(({ token }) => token)];
@@ -97,7 +97,7 @@ describe('write', () => {
     expect(usage.cachedTokens).toBe(typed.length + 1 - (on.evaluated - before));
   });
 
-  it('writes the same whatever the draft is, and evaluates in batches what a right one says', async () => {
+  it('generates the same with any draft, and evaluates correct drafts in batches', async () => {
     const plain = await all({});
     const right = plain.tokens.map(({ token }) => token);
     await fc.assert(
@@ -127,7 +127,7 @@ describe('write', () => {
     expect(tokens.length).toBeLessThanOrEqual(3);
   });
 
-  it('ends with the batch in which it is aborted, and tells nothing more', async () => {
+  it('ends after the batch in which it is aborted', async () => {
     for (const batches of [1, 2, 3, 5]) {
       const on = load();
       const controller = new AbortController();
@@ -156,7 +156,7 @@ describe('write', () => {
     expect(engine.evaluated).toBe(before);
   });
 
-  it('says what it cost also where whoever reads has enough', async () => {
+  it('returns the usage even if the caller stops early', async () => {
     const on = load();
     const ask = asked({ draft: [1, 2, 3] });
     for await (const token of write(on, ask, soon, new AbortController().signal)) {

@@ -22,10 +22,10 @@ export async function* write(
   const begun = performance.now();
   const evaluated = engine.evaluated;
   let written = 0;
-  let isDraftRight = true; // so far
+  let isDraftRight = true;
   let ended = false;
 
-  /** Choose what follows the text, and the guess as far as it was right. */
+  /** Choose the next token after the text, and after each correct draft token. */
   const follow = (guess: readonly number[]): IToken[] => {
     const tokens: IToken[] = [];
     usage.draftedTokens += engine.guessed;
@@ -77,7 +77,7 @@ export async function* write(
   }
 }
 
-/** The tokens of which one has to follow, where a text is held to words: one of them, and the end of it. null: any. */
+/** Return the tokens that a prefix constraint allows next; null if it allows any. */
 function mayFollow(
   { outside }: Vocabulary,
   { ways }: ISampling,
@@ -92,8 +92,8 @@ function mayFollow(
 }
 
 /**
- * The logarithms of the probabilities. A banned token has none, nor has what is not one of `only`; the others share
- * what is left.
+ * Return the logprobs. The probability of a banned token, and of tokens that are not in `only`, is 0; the others are
+ * renormalized.
  */
 export function logSoftmax(
   logits: ArrayLike<number>,
@@ -115,7 +115,7 @@ export function logSoftmax(
   return row.map(value => value - mass);
 }
 
-/** The likeliest token of those that are not hidden. */
+/** The most likely token that is not hidden. */
 export function likeliest(row: Float64Array, hidden: ReadonlySet<number>): number {
   let best = -1;
   for (let id = 0; id < row.length; id++) {

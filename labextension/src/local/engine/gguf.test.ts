@@ -21,7 +21,7 @@ describe('readGguf', () => {
     expect(tensors.size).toBe(2 + 3 * 9);
   });
 
-  it('reads again what was written', () => {
+  it('reads a written file', () => {
     const { values, tensors } = readGguf(MODEL);
     expect(readGguf(changed({}))).toEqual({ values, tensors });
   });

@@ -10,9 +10,9 @@ export class ModelError extends Error {
 export type Value = number | bigint | boolean | string | number[] | string[];
 
 export interface ITensor {
-  /** GGUF's number: see `TYPES`. */
+  /** The number in GGUF: see `TYPES`. */
   type: number;
-  /** The length of a row comes first. */
+  /** The row length is the first dimension. */
   shape: number[];
   data: Uint8Array;
 }
@@ -23,7 +23,7 @@ export interface IGguf {
 }
 
 export const MOST_BYTES = 64 * 1024 * 1024;
-/** By its number: how many bytes so many weights take. */
+/** By type number: the block size in bytes and in weights. */
 export const TYPES: Record<number, { name: string; weights: number; bytes: number } | undefined> = {
   0: { name: 'F32', weights: 1, bytes: 4 },
   1: { name: 'F16', weights: 1, bytes: 2 },
@@ -33,9 +33,9 @@ const MAGIC = 0x46554747; // "GGUF"
 const VERSIONS = [2, 3];
 const STRING = 8;
 const ARRAY = 9;
-/** The bytes of a value of each type; a string has a length at least. */
+/** The size of a value of each type in bytes; for a string, of its length field. */
 const SIZES = [1, 1, 2, 2, 4, 4, 4, 1, 8, 12, 8, 8, 8];
-/** How a value of each type is read that has a fixed size. */
+/** The functions that read values of types with a fixed size. */
 const READERS: Record<number, (view: DataView, at: number) => Value> = {
   0: (view, at) => view.getUint8(at),
   1: (view, at) => view.getInt8(at),
@@ -49,7 +49,7 @@ const READERS: Record<number, (view: DataView, at: number) => Value> = {
   11: (view, at) => view.getBigInt64(at, true),
   12: (view, at) => view.getFloat64(at, true)
 };
-// Far more than any model has that can be used: memory is taken for no more, whatever a file claims.
+// Far more than any usable model has. It limits the memory for a damaged file.
 const MOST_ENTRIES = 4096;
 const MOST_ITEMS = 1 << 20;
 const LONGEST_NAME = 256;
@@ -58,14 +58,14 @@ const MOST_DIMENSIONS = 4;
 class Reader {
   private readonly view: DataView;
   private readonly decoder = new TextDecoder();
-  private items = 0; // of all lists so far
+  private items = 0; // items of all lists so far
   at = 0;
 
   constructor(private readonly bytes: Uint8Array) {
     this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** Step over so many bytes and return where they begin. */
+  /** Skip bytes and return their offset. */
   private skip(size: number): number {
     const start = this.at;
     if (size > this.bytes.length - start) {
@@ -83,7 +83,7 @@ class Reader {
     return this.view.getBigUint64(this.skip(8), true);
   }
 
-  /** How many things follow, each of so many bytes at least. */
+  /** Read a count of items with a minimum size in bytes. */
   count(size: number, most = MOST_BYTES): number {
     const count = this.u64();
     if (count > BigInt(Math.floor((this.bytes.length - this.at) / size))) {
@@ -131,7 +131,7 @@ class Reader {
     return READERS[type](this.view, at);
   }
 
-  /** A tensor's name is read; its shape, type and place follow. */
+  /** Read the shape, type and offset after a tensor's name. */
   tensor(name: string): { type: number; shape: number[]; offset: bigint; bytes: number } {
     const dimensions = this.u32();
     if (dimensions < 1 || dimensions > MOST_DIMENSIONS) {
@@ -143,7 +143,7 @@ class Reader {
       weights *= length;
       return Number(length);
     });
-    // At least a byte each: this also keeps every product exact.
+    // At least one byte each. This also keeps every product exact.
     if (weights < 1n || weights > BigInt(MOST_BYTES)) {
       throw new ModelError(`The model file is damaged: ${name} has an impossible shape.`);
     }
@@ -161,7 +161,7 @@ class Reader {
   }
 }
 
-/** Read a file's values and where its tensors stand. The tensors share the memory of `bytes`. */
+/** Read the metadata and the tensors of a file. The tensors share the memory of `bytes`. */
 export function readGguf(bytes: Uint8Array): IGguf {
   if (bytes.length > MOST_BYTES) {
     const size = describeSize(bytes.length);
@@ -198,7 +198,7 @@ export function readGguf(bytes: Uint8Array): IGguf {
   }
   const start = Math.ceil(reader.at / alignment) * alignment;
   const tensors = new Map<string, ITensor>();
-  // The engine copies each tensor: tensors that share bytes would take many times the file's size in memory.
+  // The engine copies each tensor, so overlapping tensors would need many times the file's size in memory.
   let left = bytes.length - start;
   for (const [name, { type, shape, offset, bytes: size }] of found) {
     if (offset % BigInt(alignment) || offset + BigInt(start + size) > BigInt(bytes.length)) {

@@ -31,7 +31,7 @@ const token = fc.nat(2);
 const part = fc.array(token, { maxLength: 12 });
 
 describe('Sequence', () => {
-  it('reads what differs and what stands behind it, and the last token at least', () => {
+  it('evaluates different tokens and those after them, at least the last token', () => {
     const memory = new Memory();
     expect(memory.read([1, 2, 3])).toBe(3);
     expect(memory.read([1, 2, 3, 4])).toBe(1);
@@ -41,7 +41,7 @@ describe('Sequence', () => {
     expect(memory.read([5, 2, 3, 4])).toBe(4);
   });
 
-  it('holds a text whole once nothing of it is left, whatever was read, moved or given up before', () => {
+  it('contains the whole text after evaluation, whatever happened before', () => {
     const step = fc.record({
       before: part,
       typed: part,
@@ -64,7 +64,7 @@ describe('Sequence', () => {
     );
   });
 
-  it('keeps what was written behind the marks once it is taken', () => {
+  it('keeps generated tokens after the markers when they are accepted', () => {
     const memory = new Memory();
     const [typed, written] = [10, 200].map(first => Array.from({ length: 16 }, (_, at) => first + at));
     memory.read([7, ...typed, 8, 9, ...written]);
@@ -88,7 +88,7 @@ describe('Sequence', () => {
     expect(memory.read(at(10, context.slice(20)))).toBe(1);
   });
 
-  it('keeps what is left once the window has slid, also behind an outline of what has gone', () => {
+  it('keeps the remaining tokens after the window has slid, also after an outline', () => {
     const [gone, kept] = [10, 1000].map(first => Array.from({ length: 400 }, (_, at) => first + at));
     const slid = new Memory();
     slid.read([7, ...gone, ...kept, 8, 9]);

@@ -1,10 +1,10 @@
 /** The tokens in the KV cache, and those of a text that must still be evaluated. */
 
-/** What stands further behind is read again if it is shorter, or, with other text before it, than the latter. */
+/** Shorter runs are evaluated again; the second limit is for runs with other text before them. */
 const WORTH_KEEPING = 8;
 const WORTH_A_GAP = 256;
 
-/** Tokens that stand behind what is still to be read before them. */
+/** Cached tokens after tokens that must still be evaluated. */
 interface IRun {
   at: number;
   tokens: number[];
@@ -15,21 +15,21 @@ export class Sequence {
   private ahead: IRun | null = null;
 
   /**
-   * `move` moves what was read at `count` positions from one place to another. `suffixMark` is the token behind which
-   * stands what follows the cursor.
+   * `move` moves the cached keys and values of `count` positions. `suffixMark` is the marker before the text after the
+   * cursor.
    */
   constructor(
     private readonly move: (from: number, to: number, count: number) => void,
     private readonly suffixMark: number
   ) {}
 
-  /** How many tokens of a text are to be read. */
+  /** Return the number of tokens of a text that must be evaluated. */
   left(text: readonly number[]): number {
     const kept = this.common(text);
     return text.length - kept - (this.stands(text, kept) ? (this.ahead?.tokens.length ?? 0) : 0);
   }
 
-  /** Forget what a text does not share, and return what of it is to be read next; at least its last token. */
+  /** Drop tokens that differ from a text, and return the range to evaluate next, at least its last token. */
   next(text: readonly number[]): { start: number; stop: number } {
     const start = Math.min(this.common(text), text.length - 1);
     if (start > 0 && !this.stands(text, start)) {
@@ -43,13 +43,13 @@ export class Sequence {
     return { start: this.held.length, stop: this.ahead?.at ?? text.length };
   }
 
-  /** Note that tokens were read behind what is held. */
+  /** Append evaluated tokens. */
   grow(tokens: readonly number[]): void {
     this.held.push(...tokens);
     this.join();
   }
 
-  /** Hold the run, too, once all before it has been read. */
+  /** Append the run once all tokens before it are evaluated. */
   private join(): void {
     if (this.ahead?.at === this.held.length) {
       this.held.push(...this.ahead.tokens);
@@ -66,7 +66,7 @@ export class Sequence {
     return count;
   }
 
-  /** Whether the run stands where a text has it, with what the text ends with behind it. */
+  /** Whether the text contains the run at its position, and tokens after it. */
   private stands(text: readonly number[], start: number): boolean {
     const { ahead } = this;
     return (
@@ -78,12 +78,12 @@ export class Sequence {
   }
 
   /**
-   * Keep what a text goes on with, if that was read further behind: what was written behind the marks and is taken
-   * now, or what is left once the window has slid. It is as if it had been read with what has gone. What follows the
-   * cursor is not kept by itself: each line that the cursor moves down would leave it further from what is right.
+   * Keep cached tokens that a text contains at an earlier position now: generated tokens after the markers that were
+   * accepted, or the remaining tokens after the window has slid. Their values still depend on the removed tokens. The
+   * text after the cursor is not kept alone, because the error would grow with each line that the cursor moves down.
    */
   private keepRun(text: readonly number[], start: number): void {
-    const gap = start + ((text.length - start) >> 1); // after a slide there may be an outline of what is left out
+    const gap = start + ((text.length - start) >> 1); // after a slide, an outline of the omitted cells may follow
     const [here, there] = [start, gap].map(place => this.longest(text, start, place));
     const [at, from, count] = here[2] < there[2] ? there : here;
     if (count >= (at > start ? WORTH_A_GAP : WORTH_KEEPING)) {
@@ -93,8 +93,8 @@ export class Sequence {
   }
 
   /**
-   * The longest run around a place of a text that was read further behind, and does not begin behind the suffix mark:
-   * where, from where, how many.
+   * Return the longest cached run around a position of a text that was at a later position before, and does not begin
+   * after the suffix marker: its new position, its old position, its length.
    */
   private longest(text: readonly number[], start: number, place: number): [number, number, number] {
     const mark = text.indexOf(this.suffixMark);

@@ -1,4 +1,4 @@
-/** How big a model is, and that its file holds just the tensors of such a model. Pure. */
+/** The dimensions of a model, and a check that its file contains exactly the tensors for them. Pure. */
 
 import { type IGguf, type ITensor, ModelError } from './gguf';
 
@@ -9,22 +9,22 @@ export interface IShape {
   heads: number;
   keyHeads: number;
   vocabulary: number;
-  /** How many positions are kept. */
+  /** The context size. */
   length: number;
   epsilon: number;
   frequency: number;
-  /** Whether the embeddings are the output, too. */
+  /** Whether the output layer shares the weights of the embeddings. */
   tied: boolean;
 }
 
-/** A tensor's name and what its shape has to be. */
+/** A tensor's name and its required shape. */
 export interface IPlace {
   tensor: ITensor;
   rows: number;
   columns: number;
 }
 
-/** As many as `labextension/wasm/attention.h` has room for. */
+/** The limit of `labextension/wasm/attention.h`. */
 const LONGEST = 2048;
 const MOST_KEYS = 256 * 1024 * 1024; // bytes of keys and values
 const NORMS = ['attn_norm', 'ffn_norm'];
@@ -69,7 +69,7 @@ export function shapeOf({ values, tensors }: IGguf): IShape {
     frequency: number('rope.freq_base', 1, 1e9, 10000),
     tied: !tensors.has('output.weight')
   };
-  // Within these bounds all that the engine computes is exact in 32 bits.
+  // Within these limits, all integers in the engine fit into 32 bits.
   if (width % 32 || shape.inner % 32 || size % 16 || size > 128 || heads % shape.keyHeads) {
     throw new ModelError(
       'The browser engine cannot run this model: its dimensions are not multiples of the block size 32.'
@@ -89,7 +89,7 @@ export function shapeOf({ values, tensors }: IGguf): IShape {
   return shape;
 }
 
-/** All tensors of such a model, by their place: layer (−1: none), kind, number. */
+/** All tensors of a model, by layer (−1: none), kind and number. */
 export function placesOf(
   { tensors }: IGguf,
   shape: IShape

@@ -27,7 +27,7 @@ describe('Vocabulary', () => {
     );
   });
 
-  it('ends a text with the end, and with what nobody could read; marks are never written', () => {
+  it('ends a text at end and unknown tokens, and never generates markers', () => {
     const { prefix, suffix, middle } = vocabulary.marks;
     const [standIn] = vocabulary.tokenize(STAND_IN);
     const [end, ...others] = [...vocabulary.ends].filter(id => id !== standIn);

@@ -1,20 +1,20 @@
-/** A vocabulary of characters as a GGUF file has it, and what its tokens do in a text. */
+/** The vocabulary of a character-level model in a GGUF file, and the kinds of its tokens. */
 
 import { CharacterVocabulary } from '../vocabulary';
 import { ModelError, type Value } from './gguf';
 
-/** What stands for every character that a vocabulary lacks. */
+/** The unknown token: it replaces every character that a vocabulary lacks. */
 export const STAND_IN = '\x1a';
 const MOST_TOKENS = 1024;
 const NORMAL = 1;
 
 export class Vocabulary extends CharacterVocabulary {
   readonly size: number;
-  /** The tokens that end a text: the model's own end, and what nobody could read. */
+  /** The tokens that end a text: the model's end token, and the unknown token, which cannot be shown. */
   readonly ends: ReadonlySet<number>;
-  /** Tokens that stand for no character and do not end a text: they are never written. */
+  /** Tokens without a character that do not end a text: they are never generated. */
   readonly hidden: ReadonlySet<number>;
-  /** What may stand behind a word without becoming part of it. */
+  /** Tokens that do not extend a word. */
   readonly outside: ReadonlySet<number>;
 
   constructor(values: Map<string, Value>) {
@@ -57,13 +57,13 @@ function textsIn(values: Map<string, Value>): string[] {
   return texts;
 }
 
-/** The character that a token stands for, in GPT-2's alphabet of bytes. */
+/** Decode a character in GPT-2's byte alphabet. */
 function characterOf(token: number | string): string {
   const code = typeof token === 'string' && token.length === 1 ? token.charCodeAt(0) : -1;
   if (code > 32 && code < 127) {
     return String.fromCharCode(code);
   }
-  // Bytes that cannot be seen are spelt by the characters from U+0100 on, in their order.
+  // Bytes that are not printable are mapped to the characters from U+0100 on.
   const hidden = code - 256;
   if (hidden < 0 || hidden > 33) {
     throw otherVocabulary();

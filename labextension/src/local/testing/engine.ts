@@ -1,4 +1,4 @@
-/** An engine that says what it is told to; for tests of everything else. A token is a character, or a word it says. */
+/** A scripted engine for tests. A token is a character, or a word of a scripted answer. */
 
 import type { IAsk, IEngine, IToken, IVocabulary } from '../engineinterface';
 

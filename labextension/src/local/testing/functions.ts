@@ -194,7 +194,7 @@ export const FUNCTIONS = {
     writing.finish(whole);
     return [...seen, look(false)];
   },
-  /** What is shown of an answer of sure tokens, frame by frame. */
+  /** The shown text of an answer with probable tokens, frame by frame. */
   frames: (texts: string[], prefix: string, suffix: string, unasked: boolean, whole: boolean) => {
     const gate = new Gate(cursorFeatures(prefix, suffix, []), 0, () => true, byProduct);
     const writing = new Suggestion(surroundingsOf(prefix, suffix), gate, unasked);
@@ -218,10 +218,10 @@ export const FUNCTIONS = {
 
   valid_beginning: (text: string) =>
     fitting('python', '', byLezer)(text) && byLezer('python', text).faults === 0,
-  /** Which of the texts fit behind a prefix of Python. */
+  /** Return which texts are valid after a prefix of Python. */
   fitting: (prefix: string, texts: string[]) => texts.map(fitting('python', prefix, byLezer)),
 
-  /** Answer with what an engine says that is told what to say: the frames, or all answers where several are asked. */
+  /** Answer with a scripted engine: return the frames, or all answers if several are requested. */
   answer: async (
     request: IRequest,
     said: Written[],

@@ -1,4 +1,4 @@
-/** A worker as a page sees it, in tests: it has every model it is told to open. */
+/** A fake worker for tests, which has every model. */
 
 import type { IStep } from '../../wire';
 import type { ILine } from '../client';
