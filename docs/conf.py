@@ -1,8 +1,8 @@
-"""How Sphinx builds the site. `make docs` lays out its source first: scripts/build_site.py.
+"""The configuration of Sphinx. `make docs` first generates its source with scripts/build_site.py.
 
-The search is our own (`_static/search.js`, the extension below): Sphinx's shows only pages that have every word of what was asked
-for, so a whole question finds nothing. This one ranks sections with BM25 (MiniSearch), stems, and knows that a graphics card is a
-GPU. It runs in the page, asks no server, and works from a folder on the disk.
+The site has its own search (`_static/search.js`, the extension below). Sphinx's search shows only pages that contain every
+word, so whole questions find nothing. This one ranks sections with BM25 (MiniSearch), stems words, and knows synonyms, such
+as graphics card for GPU. It runs in the page without a server, also from a folder on the disk.
 """
 
 import json

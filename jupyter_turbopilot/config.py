@@ -341,7 +341,7 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     move_suffix = Bool(
         True,
-        help="Move the text behind the cursor to its new position in the KV cache instead of evaluating it "
+        help="Move the text after the cursor to its new position in the KV cache instead of evaluating it "
         "again at each keystroke. The model then takes newly typed text into account with a delay. Off: the "
         "results are the same as without a cache.",
     ).tag(config=True)

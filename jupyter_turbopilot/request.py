@@ -178,8 +178,8 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
         Literal["shown", "accepted", "dismissed", "typed_over", "retained"],
         Meta(
             description="`accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the "
-            "cursor left it; `typed_over`: the user typed it, or something else; `retained`: what is left of "
-            "it after half a minute of typing, again after five minutes, or when the page is closed"
+            "cursor left it; `typed_over`: the user typed it, or something else; `retained`: how much of it "
+            "remains after half a minute of typing, again after five minutes, or when the page is closed"
         ),
     ]
     chars: Annotated[

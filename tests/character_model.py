@@ -1,4 +1,4 @@
-"""Write a tiny character model and llama.cpp's logits for it: golden values for the browser engine.
+"""Write a tiny character-level model and llama.cpp's logits for it, as golden values for the browser engine.
 
 `python -m tests.character_model` writes both to `tests/golden/engine/`.
 """

@@ -45,7 +45,7 @@ class ScriptedRun:
 
 
 class ScriptedEngine:
-    """Takes one token per character, and generates one token per word."""
+    """An engine whose prompts have one token per character, and whose texts have one per word."""
 
     name = "scripted"
     fim = "qwen"

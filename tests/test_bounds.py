@@ -30,7 +30,7 @@ def test_remembered_is_bounded_by_size() -> None:
     assert asked == ["a"]
     twice("b" * 5000)
     twice("b" * 5000)
-    assert len(asked) == 3, "what is as large as all that may be kept is not kept"
+    assert len(asked) == 3, "a result as large as the cache is not cached"
     for number in range(100):
         twice(f"{number}" * 50)
     twice("a")
@@ -41,7 +41,7 @@ def test_remembered_evicts_the_least_recently_used() -> None:
     asked: list[str] = []
 
     @cached_function(4000)
-    def same(text: str) -> str:  # about 400 characters each, with what it is wrapped in
+    def same(text: str) -> str:  # about 400 characters each, including the markup
         asked.append(text)
         return text
 

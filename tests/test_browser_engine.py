@@ -1,4 +1,4 @@
-"""The engine of the browser: its golden values are llama.cpp's, and its binary is what its source compiles to."""
+"""The browser engine: its golden values are llama.cpp's, and its binary is compiled from the current source."""
 
 from __future__ import annotations
 

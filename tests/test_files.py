@@ -198,7 +198,7 @@ def test_move_leaves_a_file_that_stays_open(
     with pytest.raises(PermissionError, match="in use"):
         replace_content(target, b"new")
     assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
-    assert len(refusals) > 900, "between attempts there is a pause"
+    assert len(refusals) > 900, "there is a pause between attempts"
 
 
 def test_move_does_not_wait_for_a_folder_of_another_user(
@@ -214,7 +214,7 @@ def test_flush_opens_the_file_for_writing(tmp_path: Path, monkeypatch: pytest.Mo
     flushed = []
 
     def commit(handle: int) -> None:
-        os.write(handle, b"")  # fails, as flushing there does, where the file was opened to be read
+        os.write(handle, b"")  # like flushing, it fails for a file that was opened for reading
         flushed.append(handle)
 
     monkeypatch.setattr(os, "fsync", commit)

@@ -1,4 +1,4 @@
-"""The real default model at temperature 0, on completions so plain that every CPU agrees."""
+"""The real default model at temperature 0, on completions that are the same on every CPU."""
 
 from __future__ import annotations
 

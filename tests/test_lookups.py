@@ -11,11 +11,11 @@ from jupyter_turbopilot.lookups import MOST, MOST_STUCK, SLOW, STUCK, LookupThre
 
 from .notebook_index.folders import until
 
-PATIENCE = 30.0  # how busy the machine is decides nothing
+PATIENCE = 30.0  # independent of the load of the machine
 
 
 class Held:
-    """A call that returns when it is released."""
+    """A call that blocks until it is released."""
 
     def __init__(self) -> None:
         self.entered, self.free = threading.Event(), threading.Event()
@@ -29,7 +29,7 @@ class Held:
 
 @pytest.fixture
 def hold() -> Iterator[Callable[[LookupThread], Held]]:
-    """Have a thread run a call that is held; all are released at the end."""
+    """Run a blocked call in a thread; all are released at the end."""
     made: list[Held] = []
 
     def hold(thread: LookupThread) -> Held:

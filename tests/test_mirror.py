@@ -1,4 +1,4 @@
-"""The tests mirror the package, or this file says where a module is tested."""
+"""The tests mirror the package. This file lists the exceptions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 PACKAGE = TESTS.parent / "jupyter_turbopilot"
 
-# What needs a running server, a real checkpoint or a client is tested where there is one.
+# Modules that need a running server, a real checkpoint or a client are tested in another file.
 ELSEWHERE = {
     "commands/command.py": ["test_cli.py"],
     "commands/size_sources.py": ["commands/test_size.py"],

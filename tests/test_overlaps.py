@@ -1,11 +1,11 @@
-"""Requests that overlap end as they were recorded: data/overlaps.json holds the scripts and what came of them.
+"""Overlapping requests have the recorded results: data/overlaps.json contains the scripts and their results.
 
-Each script is played over HTTP against a server in this process, whose engine takes a step only when it is
-told to: nothing depends on how fast the machine is. After each step of a script everything that can be seen
-is compared with the record: what the engine is at, how requests ended, how many frames came.
+Each script runs over HTTP against a server in this process. The script triggers each step of its engine, so
+results do not depend on the machine's speed. After each step of a script, the whole visible state is compared
+with the recorded one: the engine's texts, the results of requests, and the number of frames.
 
-Where answers are meant to change, `python -m tests.test_overlaps [WORDS]` records anew the scripts whose names
-have these words in them, all of them without; the difference is for reading.
+After an intended change of answers, `python -m tests.test_overlaps [WORDS]` records the scripts whose names
+contain these words, or all scripts. Review the diff.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ from .tiny_model import write_tiny_model
 RECORD = Path(__file__).parent / "data" / "overlaps.json"
 KEY = "overlaps"
 SCRIPTS: list[dict[str, Any]] = json.loads(RECORD.read_text("utf-8"))
-PATIENCE = 30.0  # seconds for what was recorded to come about
-STILL = 0.2  # while recording: seconds in which nothing happens any more
+PATIENCE = 30.0  # the timeout in seconds for the recorded state
+STILL = 0.2  # while recording: seconds without a change after which the state is final
 _TIME = re.compile(r"id|created|system_fingerprint|generation_settings|\w+_ms|\w+_per_second")
 _COUNT = re.compile(r'turbopilot_requests_total\{outcome="(\w+)",route="(\w+)"\} (\d+)')
 _WAITING = re.compile(r"^turbopilot_queue (\d+)", re.MULTILINE)
@@ -61,12 +61,12 @@ State = dict[str, Any]
 
 
 class SteppedEngine(ScriptedEngine):
-    """Reads a prompt, and says a word of each text, when it is told to.
+    """An engine whose steps are triggered by the script. A step generates one word of each text.
 
-    Of a script it takes `answers`: the text for each prompt that contains a part, or a list of the texts that
-    are said for it one after the other, or null: reading it makes the batch fail. A word with a question mark
-    is as likely as not. `fails` has parts of prompts, and after how many words a text for such a prompt makes
-    the batch fail; `refuses` those for which no text can be started. `room`: how many tokens of prompts fit.
+    `answers` maps a part of a prompt to its text, to a list of successive texts, or to null, which makes the
+    batch fail during prompt evaluation. A word with a question mark has a probability of 0.5. `fails` maps a
+    part of a prompt to the number of words after which the batch fails. `refuses` lists prompts that cannot
+    start. `room` is the capacity in prompt tokens.
     """
 
     def __init__(self, script: dict[str, Any]) -> None:
@@ -92,9 +92,9 @@ class SteppedEngine(ScriptedEngine):
         self._room: int | None = script.get("room")
         self._seated: list[ScriptedRun] = []
         self._told = threading.Semaphore(0)
-        self._failure: Exception | None = None  # of the step that is under way
+        self._failure: Exception | None = None  # of the current step
         self._runs: Any = ()
-        self._waits: Any = None  # what would cut the wait short
+        self._waits: Any = None  # interrupts the wait
 
     def load(self, *_: object) -> SteppedEngine:
         self.loads += 1
@@ -108,7 +108,7 @@ class SteppedEngine(ScriptedEngine):
         self._may_load.set()
 
     def fail_step(self, reason: str, after: float, *, held: bool) -> None:
-        """Have the step that is under way fail; `held`: the next load takes until it is released."""
+        """Let the current step fail; `held`: the next load blocks until it is released."""
         if held:
             self._may_load.clear()
         refused = EngineError("The server refused the text.")
@@ -170,14 +170,14 @@ class SteppedEngine(ScriptedEngine):
 
     @property
     def at(self) -> list[list[int]] | None:
-        """The number of each text that is to get its next word, and how many it has; -1: it is read first."""
+        """The number of each text in the next step, and its number of words; -1: its prompt is evaluated first."""
         waits = self._waits
         if waits is None or waits.is_set():
             return None
         return sorted([r.number, -1 if r.words is None else r.ask.usage.predicted_tokens] for r in self._runs)
 
     def asked(self, names: list[str]) -> list[dict[str, Any]]:
-        """Return some fields of what was asked: hints as text, tenants and sessions by number."""
+        """Return some fields of the requests, with hints as text, and tenants and sessions as numbers."""
         numbers: dict[Any, int] = {}
 
         def shown(ask: EngineRequest, name: str) -> Any:
@@ -192,13 +192,13 @@ class SteppedEngine(ScriptedEngine):
 
 
 class SteppedIndex(FakeIndex):
-    """A notebook index of a few lines. While it is held, a look-up takes until the index is released."""
+    """A notebook index with a few lines. While it is held, a lookup blocks until the index is released."""
 
     def __init__(self, about: dict[str, Any]) -> None:
         lines = {line: sighting("", documents) for line, documents in about.get("lines", {}).items()}
         documents = [Document(path=path, source=source) for path, source in about.get("cells", {}).items()]
         super().__init__(lines, documents, self._wait)
-        self.looking = False  # whether a look-up is under way
+        self.looking = False  # whether a lookup is running
         self._fails: bool = about.get("fails", False)
         self._released = threading.Event()
         self._released.set()
@@ -221,14 +221,14 @@ class SteppedIndex(FakeIndex):
 
 
 class CachedCompletion(People):
-    """People who may all see the metrics."""
+    """Users who may all see the metrics."""
 
     def may_manage(self, user: Any) -> bool:
         return True
 
 
 class QueuedRequest:
-    """A request, and what came of it."""
+    """A request and its result."""
 
     def __init__(self, client: httpx.AsyncClient, step: dict[str, Any]) -> None:
         self.status = 0
@@ -257,7 +257,7 @@ class QueuedRequest:
 
 
 def _body(step: dict[str, Any]) -> dict[str, Any]:
-    """Word a request; where a text is typed, as an editor of ours does."""
+    """Return the body of a request; if text is typed, like that of the editor."""
     more: dict[str, Any] = step.get("body", {})
     if "typed" not in step:
         return more
@@ -267,7 +267,7 @@ def _body(step: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plain(line: str) -> Any:
-    """Read a frame without what is never the same."""
+    """Decode a frame without fields that change in each run."""
 
     def told(value: Any) -> Any:
         if isinstance(value, dict):
@@ -278,7 +278,7 @@ def _plain(line: str) -> Any:
 
 
 class Play:
-    """A script being played."""
+    """A running script."""
 
     def __init__(
         self, client: httpx.AsyncClient, pilot: Pilot, engine: SteppedEngine, index: SteppedIndex | None
@@ -290,10 +290,10 @@ class Play:
         self.asked: dict[str, QueuedRequest] = {}
 
     async def do(self, step: dict[str, Any]) -> None:
-        """Do a step of the script, after its `pause`, in seconds.
+        """Run a step of the script, after its `pause` in seconds.
 
-        ask: a client sends a request, which arrives; `held`: look-ups take until `release`. leave: it closes
-        the connection. go: the engine takes a step; fail: it fails in it. load: the model is chosen again.
+        ask: a client sends a request, and the server receives it; `held`: lookups block until `release`. leave:
+        the client disconnects. go: the engine takes a step; fail: the step fails. load: the model is reloaded.
         """
         await asyncio.sleep(step.get("pause", 0.0))
         match step["do"]:
@@ -302,7 +302,7 @@ class Play:
                     self.index.hold()
                 before = self._begun
                 asked = self.asked[step["who"]] = QueuedRequest(self.client, step)
-                while self._begun == before and not asked.ended:  # it is on its way
+                while self._begun == before and not asked.ended:  # until the server receives it
                     await asyncio.sleep(0.0005)
             case "go":
                 self.engine.go()
@@ -328,7 +328,7 @@ class Play:
         return self.pilot.completer.counters["requests"]
 
     def near(self) -> State:
-        """Look at what can be seen without asking."""
+        """Return the state that is visible without requests."""
         near = {
             "engine": self.engine.at,
             "frames": {who: len(one.frames) for who, one in self.asked.items()},
@@ -341,7 +341,7 @@ class Play:
         return near if self.pilot.worker.state.ready else near | {"ready": False}
 
     async def seen(self) -> State:
-        """Look at everything that can be seen; at what is near once more, so that nothing happened meanwhile."""
+        """Return the whole state; check the local part twice, so that it did not change meanwhile."""
         near = self.near()
         told = (await self.client.get("/metrics")).text
         ends = {f"{route} {outcome}": int(count) for outcome, route, count in _COUNT.findall(told)}
@@ -354,7 +354,7 @@ class Play:
         )
 
     async def reaches(self, wanted: State) -> State:
-        """Wait until what can be seen is what was recorded; return what it is, however that ends."""
+        """Wait until the state is the recorded one, or for the timeout; return the state."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             near = self.near()
@@ -364,7 +364,7 @@ class Play:
         return await self.seen()
 
     def outcome(self, asked: list[str] | None) -> dict[str, Any]:
-        """Return what came of all requests, and these fields of what was asked of the engine."""
+        """Return the results of all requests, and these fields of the asks."""
         return {
             "requests": {who: {"status": o.status, "frames": o.frames} for who, o in self.asked.items()},
             "prompts": self.engine.prompts,
@@ -376,8 +376,8 @@ class Play:
 async def playing(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
     """Start a server for a script.
 
-    `people`: each request says in a header who sends it. `kernels`: what each kernel of the notebook holds.
-    `index`: the notebook index, and its `patience`: the seconds that a request waits for a look-up.
+    `people`: a header of each request names its user. `kernels`: the context of each kernel. `index`: the
+    notebook index, with `patience`: the seconds that a request waits for a lookup.
     """
     engine = SteppedEngine(script)
     index = SteppedIndex(script["index"]) if "index" in script else None
@@ -400,7 +400,7 @@ async def playing(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
     url = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     headers = {"Authorization": f"Bearer {KEY}", "X-Who": "admin"}
     limits = httpx.Limits(max_connections=None)
-    unused = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # making the default one takes longer than a script
+    unused = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # creating the default one takes longer than a script
     patience = script.get("index", {}).get("patience", PATIENCE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(completer, "INDEX_TIMEOUT", patience)
@@ -442,7 +442,7 @@ def test_it_ends_as_recorded(script: dict[str, Any], tiny_model: Path) -> None:
 
 
 async def record(script: dict[str, Any], model: Path) -> dict[str, Any]:
-    """Play a script, and note what is seen once nothing happens any more; `rest` becomes as many steps as it takes."""
+    """Run a script, and record each final state; `rest` becomes the necessary number of steps."""
     steps: list[dict[str, Any]] = []
     async with playing(script, model) as play:
         before = await play.seen()
@@ -460,7 +460,7 @@ async def record(script: dict[str, Any], model: Path) -> dict[str, Any]:
 
 
 def _written(steps: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Leave out the steps at the end that were recorded for as long as it took: it may take more now, or fewer."""
+    """Remove the steps at the end that were recorded for `rest`: their number may change."""
     last = max(number for number, step in enumerate(steps) if step["do"] != "go")
     yield from steps[: last + 1]
     if last + 1 < len(steps):
@@ -468,10 +468,10 @@ def _written(steps: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 async def _settled(play: Play, before: State) -> State:
-    """Wait until something has happened that can be seen, and then until nothing does."""
+    """Wait until the state changes, and then until it no longer changes."""
     end, seen, since = time.monotonic() + PATIENCE, before, time.monotonic()
     while seen == before or time.monotonic() < since + STILL:
-        assert time.monotonic() < end, f"Nothing happens: {seen}"
+        assert time.monotonic() < end, f"The state does not change: {seen}"
         now = await play.seen()
         if now != seen or "moves" in now:
             seen, since = now, time.monotonic()
@@ -480,12 +480,12 @@ async def _settled(play: Play, before: State) -> State:
 
 
 def _worded(scripts: list[dict[str, Any]], dump: Callable[[Any], str]) -> str:
-    """Write the scripts with a line for each step and each request, so that a difference can be read."""
+    """Write the scripts with a line for each step and request, so that diffs are readable."""
     found = []
     for script in scripts:
         head = [f"{dump(k)}: {dump(v)}" for k, v in script.items() if k not in {"steps", "outcome"}]
         steps = ",\n   ".join(map(dump, script["steps"]))
-        outcome = script.get("outcome", {"requests": {}, "prompts": []})  # of a new one there is none yet
+        outcome = script.get("outcome", {"requests": {}, "prompts": []})  # a new script has none yet
         frames = [
             f'{dump(who)}: {{"status": {one["status"]}, "frames": [\n     '
             + ",\n     ".join(map(dump, one["frames"]))
@@ -508,7 +508,7 @@ def _worded(scripts: list[dict[str, Any]], dump: Callable[[Any], str]) -> str:
 
 
 def main() -> None:
-    """Record anew."""
+    """Record the scripts."""
     words = " ".join(sys.argv[1:])
     with tempfile.TemporaryDirectory() as folder:
         model = write_tiny_model(Path(folder) / "tiny.gguf")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-# What Windows has not; macOS lacks the affinity, too.
+# Functions that Windows lacks; macOS lacks the affinity, too.
 ABSENT_MODULES = ["fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty", "_posixsubprocess"]
 ABSENT_NAMES = [
     "chown",

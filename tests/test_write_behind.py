@@ -14,7 +14,7 @@ from jupyter_turbopilot.write_behind import WriteBehind
 
 from .notebook_index.folders import until
 
-PATIENCE = 30.0  # how busy the machine is decides nothing
+PATIENCE = 30.0  # independent of the load of the machine
 
 
 def failure(reason: str) -> str:
@@ -22,7 +22,7 @@ def failure(reason: str) -> str:
 
 
 class File:
-    """Stands in for a file: it can be held, and can refuse what is written."""
+    """A fake file that can block or reject writes."""
 
     def __init__(self) -> None:
         self.written: list[list[int]] = []
@@ -53,7 +53,7 @@ def test_write_behind_keeps_the_order_and_writes_the_rest_at_close(file: File) -
     behind = WriteBehind[int](
         "t", file.write, failure, room=1000, at_end=lambda: threads.append(threading.current_thread())
     )
-    assert behind._thread is None, "nothing runs before there is something to write"
+    assert behind._thread is None, "the thread starts with the first item"
     for number in range(1000):
         assert behind.put(number)
     behind.close(PATIENCE)

@@ -60,7 +60,7 @@ class CacheKey:
         return digest(self.tenant, self.group, self.after)
 
     def may_keep(self, text: str) -> bool:
-        """Return whether an answer may be saved: not inside a secret or close behind one.
+        """Return whether an answer may be saved: not inside a secret or shortly after one.
 
         Answers of a tenant stay in memory, as several users share the server.
         """

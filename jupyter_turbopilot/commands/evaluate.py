@@ -129,7 +129,7 @@ def run(options: Options, settings: Turbopilot) -> int:
 
     settings.keep_sequences = settings.learning = False
     settings.cache_file = ""
-    # In real time, beside other programs, use the CPU as considerately as for a user.
+    # In real time, yield the CPU to other programs as for a user.
     settings.yield_cpu = options.clock
     local = InProcess(settings)
     try:
@@ -187,7 +187,7 @@ def _notebooks(options: Options, local: InProcess) -> int:
             chosen = _traces(notebooks, kind, options)
             name = f"{eagerness}, {kind}"
             if options.clock:
-                beside = f" beside {options.busy} busy processes" if options.busy else ""
+                beside = f" with {options.busy} busy processes" if options.busy else ""
                 name += f", {options.key} ms per keystroke{beside}"
             tell = ProgressLine(name, len(chosen))
             if options.kernel:

@@ -110,5 +110,5 @@ def _frame(fact: ObjectInfo, near: frozenset[str]) -> str:
 
 
 def _on_a_line(label: str) -> str:
-    """Return a label without line breaks, as it stands in a comment."""
+    """Return a label without line breaks, for use in a comment."""
     return label if label.isprintable() else repr(label)

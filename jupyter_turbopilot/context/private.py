@@ -39,7 +39,7 @@ _TEXT = r"""(?:[bflrtu]{1,2}\#?|u8|[@$])?\\?(?:"{3}|'{3}|["'])[^"'\n]{4}"""
 _AFTER_NAME = re.compile(r"(?<=\w)\\?+[\"']?+[\]}]{0,2}+(?:\[\])?+\??+\s*+(?=<?<-|[=(]|:(?!:))")
 _VALUE = re.compile(rf"(?:<?<-|=>?|[:(])(?=\s*+{_TEXT})", re.IGNORECASE)
 _BESIDE = re.compile(r"(?<=\w)\s++[bnx]?[\"']([^\"'\n]{4,256})[\"']", re.IGNORECASE)
-# A value without quotes, or a quoted one behind a quoted name, with the separator before it.
+# A value without quotes, or a quoted one after a quoted name, with the separator before it.
 _BARE = re.compile(
     r"""(?<=\w)(?P<sign>=|["']?:\s*+|\\?["']\s*+,\s*+\\?["']|\s++)
     (?P<value>[^\s"'`;&|\\,(){}\[\]<>=$]{6,256}+)={0,2}(?=[\s"'`;&|\\]|\Z)""",
@@ -55,7 +55,7 @@ _CURL_USER = re.compile(
     ([^\s"'$<>{}]{4,256}+)""",
     re.VERBOSE,
 )
-# R also assigns to the right. A name with small letters behind a capital is a type: `"+" -> TokenPlus`.
+# R also assigns to the right. A name with a capital and then small letters is a type: `"+" -> TokenPlus`.
 _TO_THE_RIGHT = re.compile(
     r"""(?:^|[;{])[\s(]*["'][^"'\n]{4,256}["'][\s)]*->>?\s*
     `?([a-z][\w.$@"'\[\]]{0,63}|[A-Z][A-Z0-9_.]{0,63})`?\s*(?:[;}#]|\Z)""",
@@ -105,7 +105,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.ASCII,
 )
 _LONG_WORD = re.compile(r"[A-Za-z0-9_-]{20}")
-# A text passed to `login`, and one behind another value where a name and a password appear together.
+# A text passed to `login`, and one after another value where a name and a password appear together.
 _LOGIN = re.compile(
     r"""(?:(?<!def\ )(?<![@\w])login\((?:[^\n]{0,64}?,)?
     |(?:auth|creds?|credentials?)(?:\s*+=\s*+[(\[]|\()[^\n]{0,64}?,)

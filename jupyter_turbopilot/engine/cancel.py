@@ -53,7 +53,7 @@ class Cancel:
 
     @contextmanager
     def governing(self) -> Iterator[None]:
-        """Let `check` raise within the block when the signal is set."""
+        """Make `check` raise within the block when the signal is set."""
         before = _governing.set(self)
         try:
             yield

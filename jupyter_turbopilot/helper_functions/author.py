@@ -82,7 +82,7 @@ class TokenBudget:
         return max(1, self.most_tokens - self.tokens)
 
     def refusal(self, sources: Iterable[str]) -> str:
-        """Return why no further function can be generated beside these, or ""."""
+        """Return why no further function can be generated in addition to these, or ""."""
         if self.is_over:
             return SPENT
         return TOO_LONG if sum(map(len, sources)) > CHARACTERS else ""

@@ -94,7 +94,7 @@ class Part:
     source: str = ""
     statements: int = 0  # without empty ones such as `pass`
     whole: bool = False  # whether no part of the body was dropped
-    left: bool = False  # whether text follows behind the end of the function
+    left: bool = False  # whether text follows the end of the function
 
 
 def with_body(stub: Stub, text: str) -> Part:
@@ -138,7 +138,7 @@ def with_body(stub: Stub, text: str) -> Part:
 
 
 def complete_part(stub: Stub) -> Part | None:
-    """Return a stub as a whole function if statements behind it would never run."""
+    """Return a stub as a whole function if statements after it would never run."""
     node = only_function(parsed(stub.beginning))
     return Part(stub.head, len(node.body), whole=True) if node and _is_end(node.body[-1]) else None
 

@@ -206,7 +206,7 @@ def _is_docstring(node: Function, statement: ast.stmt) -> bool:
 
 
 def stub_with_head(instruction: Instruction, written: str) -> Stub | None:
-    """Return the stub completed by the text behind `def`; None if that is not a valid head."""
+    """Return the stub completed by the text after `def`; None if that is not a valid head."""
     head = f"def{written}".partition("\n")[0].rstrip().removesuffix(":")
     node = only_function(parsed(f"{head}:\n{_INDENT}pass"))
     return Stub(node.name, f"{instruction.comment}\n{head}:") if node else None

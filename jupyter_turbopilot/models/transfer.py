@@ -34,7 +34,7 @@ class RemoteFile:
 
 
 class TransferState(msgspec.Struct):
-    """The state of a partial download, stored beside the file."""
+    """The state of a partial download, stored next to the file."""
 
     source: str = ""
     etag: str = ""

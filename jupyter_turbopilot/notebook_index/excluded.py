@@ -25,7 +25,7 @@ _FOLDERS = frozenset({
     "dist", "target", "venv", "virtualenv", "renv", "packrat",
 })  # fmt: skip
 _PACKAGES = (".egg-info", ".dist-info", ".egg", "-packages")
-# Marker files of Python environments, whatever the folder is called.
+# Marker files of Python environments in folders of any name.
 ENVIRONMENT = frozenset({"pyvenv.cfg", "conda-meta"})
 _GENERATED_NAME = re.compile(
     r"(?:_pb2(?:_grpc)?\.py|[.-]min\.m?js|\.bundle\.js|_generated\.\w{1,8})$", re.IGNORECASE

@@ -89,7 +89,7 @@ def candidates(
     behind = surroundings.rest.strip()
     if surroundings.quote and behind:
         return
-    # The continuation has to end with the text behind the cursor.
+    # The continuation has to end with the text after the cursor.
     fitting = [
         replace(each, rest=each.rest.removesuffix(behind))
         for each in continuations

@@ -94,7 +94,7 @@ class Store(OpenFile):
         self.has_deleted_text = True  # whether the file may still contain deleted text
 
     def put(self, path: str, stamp: str, modified: float, page: Page) -> bool:
-        """Add or replace a document; return False if there is no room beside newer ones."""
+        """Add or replace a document; return False if there is no space in addition to newer ones."""
         with self.transaction():
             known = self._one("SELECT id FROM documents WHERE path = ?", path)
             if known and self._page_of(known[0]) == page:

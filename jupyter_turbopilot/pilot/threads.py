@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class BackgroundThreads:
-    """Runs a limited number of functions at a time beside the event loop."""
+    """Runs a limited number of functions at a time outside the event loop."""
 
     def __init__(self, threads: int = THREADS) -> None:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="turbopilot-background")

@@ -72,7 +72,7 @@ class BoundFormat:
 
     @property
     def joined(self) -> BoundFormat:
-        """This format with the current cell behind the middle marker, continued by the answer.
+        """This format with the current cell after the middle marker, continued by the answer.
 
         Typing then appends to the prompt: while the suffix is unchanged, nothing is evaluated again or moved.
         """
@@ -107,8 +107,8 @@ class Prompt:
 
     tokens: list[int]
     forced: bytes = b""
-    suffix_span: tuple[int, int] = (0, 0)  # position of a suffix behind the prefix
-    behind: int = 0  # tokens behind the prefix: evaluated again at each keystroke
+    suffix_span: tuple[int, int] = (0, 0)  # position of a suffix after the prefix
+    behind: int = 0  # tokens after the prefix: evaluated again at each keystroke
     cut: bool = False  # whether text had to be left out
 
 
@@ -161,7 +161,7 @@ def pieces_left_out(sizes: Sequence[int], near: int, room: int) -> int:
 def heal_word(tokenize: Tokenize, piece: Callable[[int], bytes]) -> Heal:
     """Return a function that drops the last token if the prefix may end within a word.
 
-    Vocabularies have tokens for whole words: models continue badly behind the token of a partial word.
+    Vocabularies have tokens for whole words: models continue badly after the token of a partial word.
     """
 
     def heal(prefix: str) -> tuple[list[int], bytes]:
@@ -210,6 +210,6 @@ def lay_out(form: BoundFormat, tokens: list[int], parts: dict[str, list[int]], f
     behind = "PREFIX" in form.order[: form.order.index("suffix")] if "suffix" in form.order else False
     if not behind:
         return Prompt(tokens, forced)
-    # The tokens directly behind the cursor tell the model its position, so they have to be evaluated again.
+    # The tokens directly after the cursor tell the model its position, so they have to be evaluated again.
     anew = start + REEVALUATED
     return Prompt(tokens, forced, (anew, stop) if anew < stop else (0, 0), len(tokens) - start)

@@ -90,7 +90,7 @@ class _Family:
         if order == _NO_MIDDLE and not self._middle:
             return FimTexts(texts[1], texts[0], context)
         if order == _PREFIX_FIRST and not (texts[0] and texts[2]):
-            # The prefix may be at the end instead of behind its marker.
+            # The prefix may be at the end instead of after its marker.
             return FimTexts(texts[0] or texts[2], texts[1], context)
         if order == _SUFFIX_FIRST and not texts[2]:
             return FimTexts(texts[1], texts[0], context)
@@ -205,7 +205,7 @@ def build_text(form: BoundFormat, tokenize: Tokenize, request: RawRequest, conte
 
 
 def _named(form: BoundFormat, tokenize: Tokenize, kind: str, text: str) -> list[int]:
-    """Return a file's content or the repository's name behind the model's marker for it."""
+    """Return a file's content or the repository's name after the model's marker for it."""
     mark = form.repository if kind == "repository" else form.file
     if mark is not None:
         return [mark, *tokenize(text)]

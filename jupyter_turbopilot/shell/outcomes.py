@@ -42,7 +42,7 @@ class _Shown:
     since: float
 
     def typed(self, before: str) -> tuple[int, int] | None:
-        """Return the number of typed characters behind its start, and how many of them match it; or None."""
+        """Return the number of typed characters after its start, and how many of them match it; or None."""
         if not before.startswith(self.start):
             return None
         typed = before[len(self.start) :]
@@ -72,7 +72,7 @@ class Outcomes:
         self._before = ""  # the text before the cursor at the last change
 
     def shown(self, name: str, before: str, text: str) -> None:
-        """Record ghost text that appears behind the cursor."""
+        """Record ghost text that appears after the cursor."""
         self._leave()
         self._shown = _Shown(name, before, text, self._now())
         self._before = before
@@ -164,7 +164,7 @@ class Outcomes:
 
 
 def inserted_since(earlier: str, before: str) -> str:
-    """Return text inserted at once behind an earlier text before the cursor; "" if it was typed.
+    """Return text inserted at once after an earlier text before the cursor; "" if it was typed.
 
     A keystroke types one character, or with Enter a line break and the indentation.
     """

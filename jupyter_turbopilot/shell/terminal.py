@@ -80,7 +80,7 @@ class _Candidate(NamedTuple):
         return before.startswith(self.start) and (self.start + self.rest).startswith(before)
 
     def rest_at(self, before: str) -> ImportingSuggestion | None:
-        """Return the rest of the suggestion behind a text; None if the text differs from it."""
+        """Return the rest of the suggestion after a text; None if the text differs from it."""
         left = (self.start + self.rest)[len(before) :] if self.is_on_its_way(before) else ""
         return ImportingSuggestion(left, self.imports) if left else None
 

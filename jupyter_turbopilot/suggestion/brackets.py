@@ -8,7 +8,7 @@ from __future__ import annotations
 from jupyter_turbopilot.bounds import LINE
 
 QUOTES = "\"'`"
-NESTED = 32  # brackets behind the cursor that are considered: more than any code nests
+NESTED = 32  # brackets after the cursor that are considered: more than any code nests
 _SAME = {quote: quote for quote in QUOTES}
 _CLOSERS = {"(": ")", "[": "]", "{": "}"} | _SAME
 _OPENERS = {")": "(", "]": "[", "}": "{"} | _SAME  # for scanning a text backwards
@@ -76,7 +76,7 @@ def balanced_length(text: str, closed: str) -> int:
 
 
 def closers_behind(line: str, rest: str) -> str:
-    """Return the closing brackets directly behind the cursor, if they match all that the line has opened."""
+    """Return the closing brackets directly after the cursor, if they match all that the line has opened."""
     rest = rest.strip()
     closed = rest[: len(rest) - len(rest.lstrip(")]}"))][:NESTED]
     if not closed or len(line) > LINE:

@@ -38,7 +38,7 @@ class CursorFeatures:
     """Features of the text around the cursor."""
 
     line: str = ""  # the line up to the cursor
-    rest: str = ""  # the line behind the cursor
+    rest: str = ""  # the line after the cursor
     words: frozenset[str] = frozenset()  # names in the notebook
     lines: frozenset[str] = frozenset()  # lines of the notebook, without indentation
 
@@ -54,7 +54,7 @@ class CursorFeatures:
 
     @cached_property
     def closed(self) -> str:
-        """The brackets directly behind the cursor, if they match all that the line has opened."""
+        """The brackets directly after the cursor, if they match all that the line has opened."""
         return closers_behind(self.line, self.rest)
 
     @cached_property

@@ -267,7 +267,7 @@ class Insertion(NamedTuple):
 
 
 def insertion(source: str, lines: Iterable[str]) -> Insertion:
-    """Return the insertion of import lines: behind cell magics, a docstring and `from __future__`."""
+    """Return the insertion of import lines: after cell magics, a docstring and `from __future__`."""
     end = _behind(_MAGICS, source, 0)
     # IPython accepts a cell that is indented as a whole.
     indent = found[1] if (found := _INDENT.match(source, end)) else ""

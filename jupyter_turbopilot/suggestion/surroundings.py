@@ -20,13 +20,13 @@ class Surroundings:
 
     multi: bool  # whether it may have several lines
     indent: int  # lines with less indentation end the suggestion
-    rest: str  # the line behind the cursor
+    rest: str  # the line after the cursor
     next_line: str  # the next non-blank line
     quote: str = ""  # the quote open at the cursor
     above: str = ""  # the last non-blank line above
     line: str = ""  # the line up to the cursor
     max_lines: int = 8
-    closed: str = ""  # brackets directly behind the cursor, if they match all that the line has opened
+    closed: str = ""  # brackets directly after the cursor, if they match all that the line has opened
     indented: bool = False  # whether the line up to the cursor is non-empty white space
     imports: str = ""  # import lines of the code above, without indentation
 

@@ -189,7 +189,7 @@ def grammar_of(language: str) -> Any:
 
 
 def fitting(language: str, prefix: str) -> Callable[[str], bool]:
-    """Return a check whether a text fits behind `prefix`: it must not add errors to the cell."""
+    """Return a check whether a text fits after `prefix`: it must not add errors to the cell."""
     if len(prefix) > STATEMENT:
         return lambda _: True  # parsing it would take too long
     left = PATIENCE

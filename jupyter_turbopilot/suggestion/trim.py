@@ -237,7 +237,7 @@ def _start_of_run(text: str, period: int) -> int:
 
 
 def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
-    """Stop before text that repeats the rest of the line behind the cursor, most often closing brackets."""
+    """Stop before text that repeats the rest of the line after the cursor, most often closing brackets."""
     rest = surroundings.rest.strip()
     if not rest:
         return Cut(text)
@@ -258,7 +258,7 @@ def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
 
 
 def closed_behind(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
-    """Stop before a bracket that would close what is already closed behind the cursor."""
+    """Stop before a bracket that would close what is already closed after the cursor."""
     return Cut(text[: balanced_length(text, surroundings.closed)])
 
 

@@ -122,7 +122,7 @@ class Suggestion(Writing):
 
     def finish(self, *, whole: bool) -> None:
         """Show the rest."""
-        # After trimming ended the answer, the text held back behind that is not part of it.
+        # After trimming ended the answer, the text held back after that is not part of it.
         cut = trim(self._text, self._surroundings, final=whole and not self.ended)
         if whole and not self.gave_up:
             self._gate.end()

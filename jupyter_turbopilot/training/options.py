@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
 
 ADAPTER_RATE, SCRATCH_RATE = 3e-4, 6e-3
-KEPT = (".training", ".steady", ".rows", ".long")  # files beside the output to resume from
+KEPT = (".training", ".steady", ".rows", ".long")  # files next to the output to resume from
 SHARE_OF_A_LANGUAGE = 0.1  # share of the minutes for fine-tuning to each language
 _STRANGE = re.compile(r"[^\w+#-]+")
 

@@ -107,7 +107,7 @@ def write_blank(path: Path, shape: Shape, seed: int = 1) -> Path:
 
 
 def read_model_list(model: Path) -> dict[str, Any]:
-    """Return the list beside a model, or an empty one; raise an error if it is invalid."""
+    """Return the list in a model's folder, or an empty one; raise an error if it is invalid."""
     path = model.with_name(_LIST)
     if not path.exists():
         return {"models": []}
@@ -121,7 +121,7 @@ def read_model_list(model: Path) -> dict[str, Any]:
 
 
 def write_for_browsers(model: Path, language: str = "") -> Path:
-    """Quantise a model and add it to the list beside it; return the list's path."""
+    """Quantise a model and add it to the list in its folder; return the list's path."""
     kept = read_model_list(model)
     target = model.with_stem(f"{model.stem}-q8")
     quantize(order(model, target, _TYPE, kinds(), force=False), machine.threads())

@@ -13,7 +13,7 @@ LONGEST = 4096  # characters of a suggestion and of the text around it
 
 @dataclass(frozen=True)
 class Surroundings:
-    """The text next to a suggestion: a secret may begin before it and end behind it."""
+    """The text next to a suggestion: a secret may begin before it and end after it."""
 
     before: str
     after: str

@@ -7,7 +7,7 @@ import { ghostOf, ghostText } from './ghost';
 
 const LINE = 'print(1)';
 
-/** An editor that nobody sees. */
+/** An editor without a DOM. */
 class View {
   readonly composing = false;
   state: EditorState;
@@ -76,7 +76,7 @@ describe('a suggestion on the page', () => {
     view = new View(asker);
   });
 
-  it('is told when it is fetched, and again when who deletes back sees it again', async () => {
+  it('is reported when it arrives, and again if the user deletes back to it', async () => {
     view.type('pri');
     await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)']));
     view.type('x');
@@ -87,7 +87,7 @@ describe('a suggestion on the page', () => {
     expect(complete).toHaveBeenCalledTimes(2);
   });
 
-  it('stays where somebody asks for more, which may only continue it', async () => {
+  it('stays shown during an explicit request, which may only extend it', async () => {
     view.type('pri');
     await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)']));
     const invoke = async (text: string) => {
@@ -104,10 +104,10 @@ describe('a suggestion on the page', () => {
     expect(await invoke('nt(1)  # one')).toBe('nt(1)  # one');
     expect(await invoke('nt(1)')).toBe('nt(1)  # one');
     expect(await invoke('vate = 0')).toBe('nt(1)  # one');
-    expect(await invoke('vate = 0')).toBe('vate = 0'); // who asks once more sees it
+    expect(await invoke('vate = 0')).toBe('vate = 0'); // another request shows it
   });
 
-  it('is told once, when all of it is there, without what was typed of it meanwhile', async () => {
+  it('is reported once, when it is complete, without the text typed meanwhile', async () => {
     let end: () => void = () => undefined;
     complete.mockImplementation((_: unknown, __: unknown, frame: (one: IFrame) => void) => {
       frame({ text: 'nt(' } as IFrame);
@@ -127,7 +127,7 @@ describe('a suggestion on the page', () => {
     expect([view.ghost, heard]).toEqual(['', ['answered t(1)']]);
   });
 
-  it('is told with the time that the model took for it, not with that in which the model came', async () => {
+  it('is reported with the generation time, which excludes the load of the model', async () => {
     complete.mockImplementation(async (_: unknown, __: unknown, frame: (one: IFrame) => void) => {
       await new Promise(resolve => setTimeout(resolve, 50));
       frame({ text: 'nt(1)', done: true, timings: { total_ms: 7 } } as IFrame);

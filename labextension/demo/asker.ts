@@ -118,7 +118,7 @@ export class Asker {
     return true;
   }
 
-  /** Show what is left of the suggestion, unless it was dismissed; return what is shown. */
+  /** Show the rest of the suggestion, unless it was dismissed; return the shown text. */
   private _show(view: EditorView): string {
     const position = positionIn(view);
     const rest = this._suggestion?.rest(position) ?? '';

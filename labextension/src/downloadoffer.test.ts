@@ -30,7 +30,7 @@ import type { Downloads, IOptions, Outcome } from './downloads';
 import { DownloadOffer } from './downloadoffer';
 import type { IModel } from './wire';
 
-const MODEL = { name: 'small', spec: 'somebody/small', size: 5e8, licence: 'MIT', mirror: true } as IModel;
+const MODEL = { name: 'small', spec: 'owner/small', size: 5e8, licence: 'MIT', mirror: true } as IModel;
 
 /** An offer whose downloads end with these outcomes. */
 function bench(models: IModel[], ...outcomes: Outcome[]) {

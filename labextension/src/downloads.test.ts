@@ -7,7 +7,7 @@ import { ServerError } from './requesterror';
 import type { IStep } from './wire';
 
 const trans = nullTranslator.load('jupyter_turbopilot');
-const MODEL = { name: 'small', spec: 'somebody/small' };
+const MODEL = { name: 'small', spec: 'owner/small' };
 
 /** Downloads whose server answers each request with the next of these. */
 function bench(...answers: (Error | IStep)[]) {
@@ -40,7 +40,7 @@ describe('Downloads', () => {
       select: false,
       progress: one => steps.push(one)
     });
-    expect([outcome, steps, asked]).toEqual([{ kind: 'stored' }, [step], [['somebody/small', true, false]]]);
+    expect([outcome, steps, asked]).toEqual([{ kind: 'stored' }, [step], [['owner/small', true, false]]]);
     expect(checks()).toBe(1);
   });
 

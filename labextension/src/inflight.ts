@@ -49,7 +49,7 @@ export class SuggestionRequest {
     public id = ''
   ) {}
 
-  /** The text that is left at the cursor; `null`: the text before the cursor, or after it, is another. */
+  /** The rest of the text at the cursor; `null`: the text before or after the cursor differs. */
   get rest(): string | null {
     return this.editor.isDisposed ? null : this.suggestion.rest(positionOf(this.editor));
   }
@@ -67,7 +67,7 @@ export class SuggestionRequest {
     };
   }
 
-  /** Begin with the text that is left of another request. */
+  /** Start with the rest of another request's text. */
   keep({ id, rest, suggestion, shown, shownAt, reportedAs }: SuggestionRequest): void {
     this.suggestion.grow(rest ?? '', suggestion.imports);
     Object.assign(this, { id, shown, shownAt, reportedAs });
@@ -147,7 +147,7 @@ export class InFlight {
     this._close();
   }
 
-  /** Yield the text that is left at the cursor whenever it has changed, while the request is the current one. */
+  /** Yield the rest of the text at the cursor whenever it changes, while the request is the current one. */
   async *rests(request: SuggestionRequest, last = ''): AsyncGenerator<string> {
     for (;;) {
       const { done } = request.suggestion;

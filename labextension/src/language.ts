@@ -81,7 +81,7 @@ export function cellLanguage(source: string, language: string): string {
 
 const WITH_HASH = new Set(['python', 'r', 'julia', 'bash', 'ruby', 'perl', 'cython']);
 
-/** What starts a comment. */
+/** The comment markers. */
 export function commentMark(language: string): string {
   return WITH_HASH.has(language) ? '#' : '//';
 }

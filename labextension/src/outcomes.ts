@@ -124,7 +124,7 @@ export class Outcomes {
     this._accepted.add(accepted);
   }
 
-  /** Count the time since the user's last action as typing, up to a pause; return the time. */
+  /** Add the time since the user's last action to the typing time, up to a pause; return the typing time. */
   private _countTyping(): number {
     const now = this._now();
     this._typed += Math.min(PAUSE, now - this._last);

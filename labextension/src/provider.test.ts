@@ -111,7 +111,7 @@ class Bench {
     await later();
   }
 
-  /** Let a part of an answer come, and expect what is shown then. */
+  /** Send a part of an answer, and check the shown text. */
   async shows(index: number, text: string, shown = text): Promise<void> {
     this.asked[index].frame({ id: String(index), text });
     expect(await this.textShown()).toBe(shown);

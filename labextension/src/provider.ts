@@ -39,9 +39,9 @@ import { editedAtCursor, Suggestion } from './suggestion';
 import type { IRequest } from './wire';
 
 export const NOTHING: IInlineCompletionList = { items: [] };
-/** After so many failures in a row, the next keystroke sends a request again, not the provider. */
+/** After this number of consecutive failures, only the next keystroke sends a request again. */
 const RETRIES = 5;
-/** Milliseconds for which an editor has the focus before the server evaluates its prompt: the user may pass through. */
+/** Milliseconds of focus before the server evaluates an editor's prompt: the user may only pass through. */
 const SETTLE = 120;
 
 export class Provider implements IInlineCompletionProvider {
@@ -222,8 +222,8 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   /**
-   * The user accepts this much of what is shown, and import lines are inserted with it. Call what is returned once the
-   * text is before the cursor.
+   * The user accepts this part of the shown text, and import lines are inserted with it. Call the returned function
+   * once the text is before the cursor.
    */
   accepted(text: string, imports: IInsertion | null): () => void {
     const { current } = this._inFlight;
@@ -250,7 +250,7 @@ export class Provider implements IInlineCompletionProvider {
     this.warmUp();
   }
 
-  /** The cached suggestions may no longer be right: a cell has run. */
+  /** Clear the cached suggestions, which may be outdated after an execution. */
   forget(): void {
     this._inFlight.cache.clear();
   }

@@ -31,7 +31,7 @@ describe('Retention', () => {
     retention.change([{ delete: 1 }]);
     retention.change([{ retain: 6 }, { delete: 1 }]);
     expect(retention.length).toBe(4);
-    retention.change([{ retain: 2 }, { delete: 2 }]); // what was written into it
+    retention.change([{ retain: 2 }, { delete: 2 }]); // the inserted characters
     expect(retention.length).toBe(4);
   });
 

@@ -4,7 +4,14 @@ import contract
 print(contract.typescript())
 ]]] */
 export type Phase =
-  'empty' | 'loading' | 'ready' | 'generating' | 'unloaded' | 'reloading' | 'failed' | 'stopped';
+  | 'empty'
+  | 'loading'
+  | 'ready'
+  | 'generating'
+  | 'unloaded'
+  | 'reloading'
+  | 'failed'
+  | 'stopped';
 
 /** A cell of the notebook, or a whole file. */
 export interface ICell {
@@ -141,7 +148,7 @@ export interface IFrame {
 export interface IFeedback {
   /** `id` of the response */
   id: string;
-  /** `accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the cursor left it; `typed_over`: the user typed it, or something else; `retained`: what is left of it after half a minute of typing, again after five minutes, or when the page is closed */
+  /** `accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the cursor left it; `typed_over`: the user typed it, or something else; `retained`: how much of it remains after half a minute of typing, again after five minutes, or when the page is closed */
   event: 'accepted' | 'dismissed' | 'retained' | 'shown' | 'typed_over';
   /** number of its characters in the document, typed or accepted; of `shown`: its length */
   chars: number;

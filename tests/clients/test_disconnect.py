@@ -60,7 +60,7 @@ def busy(server: Server) -> int:
 def wait_until_busy(server: Server, count: int, seconds: float) -> None:
     end = time.monotonic() + seconds
     while busy(server) != count:
-        assert time.monotonic() < end, f"{busy(server)} are written, not {count}"
+        assert time.monotonic() < end, f"{busy(server)} are running, not {count}"
         time.sleep(0.05)
 
 

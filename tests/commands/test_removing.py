@@ -115,7 +115,7 @@ def test_purge_deletes_damaged_learning_files_and_keeps_foreign_ones(
 ) -> None:
     own_folder.mkdir(parents=True, exist_ok=True)
     (own_folder / LEARNING).write_text('{"calibrations": {')
-    (own_folder / f"{LEARNING}.old").write_text("somebody's")
+    (own_folder / f"{LEARNING}.old").write_text("another program's")
     run(capsys, "purge", "--yes")
     assert files(own_folder) == {f"{LEARNING}.old"}
     (own_folder / LEARNING).write_text('{"lessons": []}')

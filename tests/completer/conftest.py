@@ -10,7 +10,7 @@ from .desk import Desk
 
 @pytest.fixture
 def desk() -> Iterator[Callable[..., Desk]]:
-    """A completer whose engine says what it is told to."""
+    """A completer with a scripted engine."""
     made: list[Desk] = []
 
     def make(answer: object = "", *, settings: dict[str, object] | None = None, **more: object) -> Desk:

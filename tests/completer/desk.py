@@ -1,4 +1,4 @@
-"""A completer with a scripted engine, asked and waited for."""
+"""A completer with a scripted engine, and functions that wait for its replies."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PATIENCE = 60.0  # seconds
 
 
 class Desk:
-    """A completer with a scripted engine, and what it answers."""
+    """A completer with a scripted engine, and its replies."""
 
     def __init__(self, engine: ScriptedEngine, /, **settings: object) -> None:
         self.engine = engine

@@ -1,4 +1,4 @@
-"""Requests that follow one another while somebody types, beyond those that tests/test_overlaps.py replays."""
+"""Successive requests during typing, in addition to those in tests/test_overlaps.py."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MIDDLE = "<|fim_middle|>"
 
 
 class QueuedRequest:
-    """A request, and what came of it."""
+    """A request and its result."""
 
     def __init__(self, completer: Completer, request: Completion, caller: str) -> None:
         self.replies: list[Reply] = []
@@ -52,7 +52,7 @@ class QueuedRequest:
 
 
 class Editor:
-    """Asks as an editor does."""
+    """Sends requests like an editor."""
 
     def __init__(self, answer: str | Callable[[str], str] = ANSWER, **more: float) -> None:
         self.engine = ScriptedEngine(answer, **{"pause": 0.15, **more})  # type: ignore[arg-type]

@@ -86,7 +86,7 @@ def written(request: RawRequest) -> Plan:
     return plan_raw(request, Turbopilot())
 
 
-# The least sure tokens first, what is sure not at all; in the first line that holds anything, at no white space.
+# The least certain tokens first, without certain ones, in the first line with text, never at white space.
 @pytest.mark.parametrize(("texts", "chances", "count", "expected"), golden("candidates", "branches"))
 def test_branches_are_at_the_least_certain_tokens_of_the_first_line(
     texts: list[str], chances: list[float], count: int, expected: list[list[int]]

@@ -110,7 +110,7 @@ def test_cache_entries_depend_on_the_kernel_context(
     assert len(d.engine.asks) == 2
 
 
-# What fails for one request ------------------------------------------------------------------------------
+# Failures of single requests -----------------------------------------------------------------------------
 
 
 def test_completer_reports_a_prompt_that_fails_to_its_caller_alone(desk: Callable[..., Desk]) -> None:

@@ -66,7 +66,7 @@ def test_generation_uses_a_cut_text_as_the_next_draft(desk: Callable[..., Desk])
     d.ask(request("x = ", max_tokens=3))
     d.ask(request("x = one", max_tokens=3))
     assert len(d.engine.asks) == 2
-    # The word at the cursor is backed up over, so the guess begins with the character that was.
+    # The prompt ends before the word at the cursor, so the draft begins with that word.
     assert "".join(chr(token) for token in d.engine.asks[1].hint) == "e two three"
 
 
@@ -114,7 +114,7 @@ def test_generation_completes_the_line_after_the_time_limit(
     assert d.texts(RawRequest("x = ", seconds=seconds))[-1] == text
 
 
-# Engines that cannot do everything -----------------------------------------------------------------------
+# Engines with fewer capabilities -------------------------------------------------------------------------
 
 
 def limited(desk: Callable[..., Desk], answer: object, **capabilities: object) -> Desk:
@@ -162,7 +162,7 @@ FACTS = read_kernel_context(
 
 
 def named(d: Desk, **more: object) -> list[str]:
-    """Return what is shown where the name of a column has to follow."""
+    """Return the texts of the replies at the position of a column name."""
     replies = heard(d.begin(request('x = frame["', **more), kernel_context=FACTS)[1])
     return [reply.items[0].text for reply in replies if reply.items]
 

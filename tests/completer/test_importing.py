@@ -28,7 +28,7 @@ SNS = "import seaborn as sns"
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How busy the machine is decides nothing here."""
+    """Make results independent of the load of the machine."""
     monkeypatch.setattr(installed, "TIMEOUT", 30.0)
     monkeypatch.setattr(lookups, "SLOW", 30.0)
     monkeypatch.setattr(completer, "INDEX_TIMEOUT", 5.0)
@@ -99,7 +99,7 @@ def test_suggestion_is_uncached_before_its_modules_are_looked_up(
 
 
 class Remembers:
-    """A memory of one line."""
+    """An index with one line."""
 
     def __init__(self, line: str, folder: str = ".") -> None:
         self.line = line
@@ -149,7 +149,7 @@ def test_sources_find_local_modules_in_the_documents_folder(desk: Callable[..., 
     assert shown("work", "work/a.ipynb")
     assert shown(".", "/a.ipynb")
     assert not shown("other", "work/a.ipynb")
-    # That of which everybody means the same is no matter of folders.
+    # Common aliases do not depend on the folder.
     assert asked(desk("sns.heatmap(table)"), kernel_context)[-1] == ("sns.heatmap(table)", (SNS,))
 
 
@@ -191,7 +191,7 @@ def test_completer_looks_up_no_module_on_the_callers_thread(
 
     first = ask()
     assert first[1]
-    assert ask() == first  # known, and so told at once
+    assert ask() == first  # cached, so it is sent immediately
     assert d.completer.counters["cache_hits"] == 1
     monkeypatch.setattr(importing, "_INDEXED", installed.TimedCache(10.0, 8))  # as after a restart
     assert ask() == first
@@ -231,13 +231,13 @@ def test_sources_count_each_document_once(tmp_path: Path, monkeypatch: pytest.Mo
         assert sources
         return sources.line_for(Use("np", "mean", dotted=True))
 
-    # Three of four agree, which is not enough, whichever of them are open.
+    # Three of four agree, which is not enough, whether they are open or not.
     opened = [Document(path=f"RTC:{number}.ipynb", source=own) for number in range(3)]
     assert [line(), line(*opened), line(opened[0])] == ["", "", ""]
-    # Four of five do.
+    # Four of five agree, which is enough.
     assert line(Document(path="4.ipynb", source=own)) == own
-    # One that is open counts as it is there.
+    # For an open document, its current text counts.
     assert line(Document(path="other.ipynb", source=own)) == own
-    # Where it says nothing of the name, it may have been cut.
+    # A document without the name may have been truncated.
     assert line(Document(path="other.ipynb", source="x = 1")) == ""
     notebook_index.close()

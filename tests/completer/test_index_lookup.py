@@ -33,7 +33,7 @@ REST = LINE.removeprefix(BEGUN)
 
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait as long as a test may take: how busy the machine is decides nothing here."""
+    """Use long timeouts, so that results are independent of the load of the machine."""
     monkeypatch.setattr(completer, "INDEX_TIMEOUT", 5.0)
     monkeypatch.setattr(lookups, "SLOW", 5.0)
     monkeypatch.setattr(completer, "lookups", lookups.LookupThread())
@@ -41,7 +41,7 @@ def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def sure(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """How sure memory is."""
+    """Set the score of index matches."""
 
     def set_to(value: float) -> None:
         monkeypatch.setattr(lookup, "rate", lambda _: value)
@@ -52,7 +52,7 @@ def sure(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 @pytest.fixture
 def sure_of_beginnings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What several candidates have in common is likely, and none of them is."""
+    """Give common prefixes of index matches a high score, and whole matches a low one."""
     monkeypatch.setattr(lookup, "rate", lambda values: 0.1 if values["ending"] else 0.95)
 
 
@@ -101,7 +101,7 @@ def test_index_match_adds_its_imports(desk: Callable[..., Desk], tmp_path: Path,
     def last() -> Reply:
         return heard(d.begin(typed("grid = s"), kernel_context=kernel_context)[1])[-1]
 
-    # The folder of packages is listed in the background: until then there is no answer, and it is not cached.
+    # The packages are listed in the background. Until then, there is no answer, and nothing is cached.
     until(lambda: bool(last().items) if installed else not last().uncached)
     found = [(item.text, item.imports) for item in last().items]
     assert found == ([("ns.heatmap(frame)", ("import seaborn as sns",))] if installed else [])
@@ -145,7 +145,7 @@ def test_answer_before_module_look_ups_is_not_cached_by_the_client(
 
     assert told().uncached
     until(lambda: bool((items := told().items) and items[0].from_index))
-    # Whether it can still be imported is looked up while what was found last holds.
+    # While it is checked again whether it can be imported, the last result is used.
     for seconds in (61.0, 200.0):
         now[0] = seconds
         assert told().items[0].from_index
@@ -227,7 +227,7 @@ def test_index_match_supersedes_the_older_request(desk: Callable[..., Desk]) -> 
 
 
 class Gate:
-    """Holds memory up until it is opened."""
+    """Blocks index lookups until it is opened."""
 
     def __init__(self) -> None:
         self.asked, self.opened = threading.Event(), threading.Event()
@@ -294,7 +294,7 @@ def test_slow_index_does_not_delay_the_engine(
     d = desk("1", settings={"eagerness": "always"})
     d.notebook_index = FakeIndex(before=gate)
     assert d.texts(typed("x = a"))[-1] == "1"
-    # While it has yet to answer that, it is asked nothing else.
+    # While a lookup is running, no other is started.
     assert d.texts(typed("y = b"))[-1] == "1"
     assert len(d.notebook_index.asked) == 0
 
@@ -380,7 +380,7 @@ def test_remote_server_gets_index_cells_only_if_allowed(
     d.worker.stop()
     asked = bool(notebook_index.wanted or notebook_index.asked)
     assert asked == (documents and kernel_context)
-    # Nor is a line shown: it would be part of the notebook, and of what is asked next.
+    # Its lines are not shown either: an accepted line would be part of the next request.
     assert any(ELSEWHERE.source in prompt for prompt in engine.prompts) <= asked
 
 
@@ -447,7 +447,7 @@ def test_private_file_does_not_query_the_index(desk: Callable[..., Desk]) -> Non
     assert (d.notebook_index.asked, d.notebook_index.wanted) == ([], [])
 
 
-# For any memory ----------------------------------------------------------------------------------------------------
+# For any index -----------------------------------------------------------------------------------------------------
 
 PIECES = st.lists(st.sampled_from(["a", "(", ")", "b1", " = ", ".", "x"]), min_size=1, max_size=6).map(
     "".join

@@ -23,7 +23,7 @@ def folders(*path: object) -> Modules:
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folders here answer, however slow the machine is."""
+    """Use a long timeout, so that results are independent of the load of the machine."""
     monkeypatch.setattr(module, "TIMEOUT", 30.0)
     monkeypatch.setattr(lookups, "SLOW", 30.0)
 

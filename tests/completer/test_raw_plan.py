@@ -125,7 +125,7 @@ def test_raw_plan_forwards_an_exact_request_unchanged(desk: Callable[..., Desk])
     beginning = PrefixConstraint((b"on", b"tw"), 1, 7)
     exact = ExactRequest((111, 110), aligned=False, suffix_span=(1, 2), language="r")
     asked = RawRequest((120, 121, 122), sampling=Sampling(9, beginning=beginning), exact=exact)
-    for _ in range(2):  # what was answered before changes nothing
+    for _ in range(2):  # earlier answers have no effect
         assert d.texts(asked) == ["one two"]
         ask = d.engine.asks[-1]
         assert (ask.prompt, ask.sampling) == ([120, 121, 122], asked.sampling)
@@ -160,7 +160,7 @@ def test_raw_plan_rejects_unknown_token_ids_by_field(
     error = d.ask(asked)[-1].error
     assert error is not None
     assert error.field == field
-    assert d.texts(RawRequest((120,) * 250, exact=ExactRequest())) == ["a"]  # its end is the context's
+    assert d.texts(RawRequest((120,) * 250, exact=ExactRequest())) == ["a"]  # it ends with the context
 
 
 def test_raw_plan_without_limit_reserves_context_for_the_text(

@@ -107,7 +107,7 @@ def test_calibration_moves_thresholds_with_a_promised_precision(
     for calibration in (AS_FITTED, Calibration(1.0, -0.8, 300)):
         learn(calibration)
         d.ask(request(trigger=trigger, eagerness=eagerness, max_tokens=3))
-    # What was cut at another threshold is no answer.
+    # A text that was trimmed for another threshold is not used.
     assert len(d.engine.asks) == 1 + moved
     assert all((terms.promised is not None) is moved for terms in sent)
     assert trigger == "automatic" or not sent

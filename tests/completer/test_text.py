@@ -1,4 +1,4 @@
-"""What an editor's next request finds of the one before."""
+"""Reuse of the previous request's text by an editor's next request."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_keep_caches_an_unused_text_as_a_draft() -> None:
     assert known is not None
     assert (known.text, known.complete) == ("alpha", False)
     assert (written.tokens, written.begun) == ((), False)
-    assert written.remainder(HERE) is not None  # nothing was written, which nothing contradicts
+    assert written.remainder(HERE) is not None  # an empty text matches any typed text
 
 
 texts = st.text(max_size=12)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import matplotlib
+import matplotlib as mpl
 import msgspec
 import pexpect
 import pytest
@@ -122,7 +122,7 @@ def test_tutorial_cells_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (table,) = (block for block in blocks() if block.page == TUTORIAL[0].page and block.language == "text")
     (tmp_path / "orders.csv").write_text(table.text, "utf-8")
     monkeypatch.chdir(tmp_path)
-    matplotlib.use("agg")
+    mpl.use("agg")
     made: dict[str, Any] = {}
     for cell in TUTORIAL:
         exec(compile(cell.text, cell.place, "exec"), made)  # noqa: S102 - the documents' own

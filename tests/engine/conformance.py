@@ -1,6 +1,6 @@
-"""What every engine has to do, and what it may claim: the checks, each a function of an engine.
+"""The checks that every engine has to pass. Each is a function of a `Subject`.
 
-`test_conformance.py` puts every engine through all of them.
+`test_conformance.py` runs all checks for every engine.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ PROMPTS = ("def f(x): return", "import numpy", "x = 1\ny = ", "for name in names
 
 @dataclass
 class Subject:
-    """An engine that is checked, and how another one like it is loaded."""
+    """An engine to check, and a function that loads another instance."""
 
     load: Callable[[], Engine]
-    by_character: bool = False  # whether a text can begin in whole characters alone
+    by_character: bool = False  # whether prefix constraints must be complete characters
     engine: Engine = field(init=False)
 
     def __post_init__(self) -> None:
@@ -44,7 +44,7 @@ class Subject:
 
     @property
     def approximate(self) -> bool:
-        """Whether its tokens only stand for those of the model, which nobody knows."""
+        """Whether the model's vocabulary is unknown, so that tokens are characters."""
         return isinstance(self.engine.vocabulary, CodePoints)
 
     def ids(self, text: str) -> list[int]:
@@ -54,23 +54,23 @@ class Subject:
         return EngineRequest(self.ids(text), Sampling(max_tokens=length, **sampling))
 
     def long_ask(self) -> EngineRequest:
-        """Ask for a text that does not end by itself."""
+        """Return an ask whose text reaches the maximum length."""
         for text in PROMPTS:
             if len(self.write(self.ask(text))) == LENGTH:
                 return self.ask(text)
-        raise AssertionError("Each of the texts ends early: take a model with other weights.")
+        raise AssertionError("All texts end early. Use a model with other weights.")
 
     def start(self, ask: EngineRequest) -> Any:
         run = self.engine.start(ask)
-        assert run is not None, "there was no room"
+        assert run is not None, "there is no free slot"
         return run
 
     def write(self, ask: EngineRequest) -> list[Token]:
-        """Write one text alone."""
+        """Generate one text."""
         return self.together([ask])[0]
 
     def together(self, asks: Sequence[EngineRequest]) -> list[list[Token]]:
-        """Write texts together."""
+        """Generate texts in parallel."""
         runs = [self.start(ask) for ask in asks]
         try:
             return self.finish(runs)
@@ -79,27 +79,27 @@ class Subject:
                 self.engine.release(run)
 
     def finish(self, runs: Sequence[Any]) -> list[list[Token]]:
-        """Step runs until all are done; return what each has written since."""
+        """Step runs until all are done; return their new tokens."""
         texts: list[list[Token]] = [[] for _ in runs]
         end = time.monotonic() + PATIENCE
         while unfinished := [run for run in runs if not run.done]:
-            assert time.monotonic() < end, "a text never ends"
+            assert time.monotonic() < end, "a text does not end"
             step(self.engine, unfinished)
             for run, text in zip(runs, texts, strict=True):
                 text.extend(taken(run))
         return texts
 
     def first_tokens(self, run: Any) -> list[Token]:
-        """Step a run until it has written something."""
+        """Step a run until it has tokens."""
         end = time.monotonic() + PATIENCE
         while not (run.fresh or run.done):
-            assert time.monotonic() < end, "nothing is ever written"
+            assert time.monotonic() < end, "no token is generated"
             self.engine.step([run], Cancel())
         return taken(run)
 
 
 def step(engine: Engine, runs: Sequence[Any]) -> None:
-    """Take a step; a text that fails alone fails as it is told to its caller."""
+    """Run a step; raise the error of a single failed text as the worker reports it."""
     try:
         engine.step(list(runs), Cancel())
     except TextFailedError as failed:
@@ -107,13 +107,13 @@ def step(engine: Engine, runs: Sequence[Any]) -> None:
 
 
 def taken(run: Any) -> list[Token]:
-    """Take what a run has written."""
+    """Remove and return the new tokens of a run."""
     fresh = list[Token](run.fresh)
     run.fresh = []
     return fresh
 
 
-def said(tokens: Sequence[Token]) -> bytes:
+def text_of(tokens: Sequence[Token]) -> bytes:
     return b"".join(token.data for token in tokens)
 
 
@@ -131,17 +131,17 @@ def check(function: Check) -> Check:
     return function
 
 
-# Writing ------------------------------------------------------------------------------------------------
+# Generation ---------------------------------------------------------------------------------------------
 
 
 @check
-def a_text_comes_as_it_is_written(subject: Subject) -> None:
+def step_returns_tokens_as_they_are_generated(subject: Subject) -> None:
     ask = subject.long_ask()
     run = subject.start(ask)
     assert run.pending > 0
     first = subject.first_tokens(run)
     assert first
-    # How much comes at a time from elsewhere is up to what is between.
+    # The network determines how many tokens of a remote engine arrive at a time.
     if not subject.engine.capabilities.remote:
         assert len(first) < LENGTH
         assert not run.done
@@ -153,78 +153,77 @@ def a_text_comes_as_it_is_written(subject: Subject) -> None:
 
 
 @check
-def the_likeliest_text_is_the_same_each_time(subject: Subject) -> None:
+def greedy_text_is_deterministic(subject: Subject) -> None:
     ask = subject.long_ask()
     whole = subject.write(ask)
     assert len(whole) == LENGTH
     subject.write(subject.ask("something else altogether"))
-    assert said(subject.write(ask)) == said(whole)
+    assert text_of(subject.write(ask)) == text_of(whole)
     subject.write(replace(ask, prompt=[*ask.prompt[:-1]]))
-    assert said(subject.write(ask)) == said(whole)
+    assert text_of(subject.write(ask)) == text_of(whole)
 
 
 @check
-def a_token_is_its_bytes(subject: Subject) -> None:
-    """A character that is cut across tokens is whole again where their bytes are joined."""
+def tokens_contain_their_bytes(subject: Subject) -> None:
+    """The bytes of a character may be split across tokens."""
     piece = subject.engine.vocabulary.piece
     tokens = subject.write(subject.long_ask())
     assert [token.data for token in tokens] == [piece(token.id) for token in tokens]
     if subject.engine.capabilities.prefix_constraints:
-        way = "né — 😀".encode()
-        held = subject.write(subject.ask("x = ", LENGTH, beginning=PrefixConstraint((way,))))
-        assert said(held).startswith(way)
+        prefix = "né — 😀".encode()
+        tokens = subject.write(subject.ask("x = ", LENGTH, beginning=PrefixConstraint((prefix,))))
+        assert text_of(tokens).startswith(prefix)
 
 
 @check
-def a_text_that_is_released_midway_leaves_the_next_one_alone(subject: Subject) -> None:
+def release_does_not_change_the_next_text(subject: Subject) -> None:
     ask = subject.long_ask()
     whole = subject.write(ask)
     run = subject.start(ask)
     subject.first_tokens(run)
     subject.engine.release(run)
-    unread = subject.start(subject.ask("never read"))
-    subject.engine.release(unread)
-    assert said(subject.write(ask)) == said(whole)
+    unevaluated = subject.start(subject.ask("never evaluated"))
+    subject.engine.release(unevaluated)
+    assert text_of(subject.write(ask)) == text_of(whole)
 
 
 @check
-def what_was_read_for_one_owner_serves_no_other(subject: Subject) -> None:
-    """How much of a prompt was read before is told as `cached_tokens`."""
+def cached_prompts_are_separated_by_tenant(subject: Subject) -> None:
     ask = subject.long_ask()
     texts, cached = list[bytes](), list[int]()
     for tenant in ("one", "one", "other"):
         asked = replace(ask, tenant=tenant, usage=Usage())
-        texts.append(said(subject.write(asked)))
+        texts.append(text_of(subject.write(asked)))
         cached.append(asked.usage.cached_tokens)
     assert texts[0] == texts[1] == texts[2]
     assert cached[0] == cached[2] == 0
-    assert cached[1] or subject.engine.capabilities.remote  # where others compute, they may not say
+    assert cached[1] or subject.engine.capabilities.remote  # a remote server may not report it
 
 
 @check
-def attention_cuts_a_step_short(subject: Subject) -> None:
-    """While it is set, neither the prompt nor the text comes to its end."""
+def interrupt_ends_a_step_early(subject: Subject) -> None:
+    """While the interrupt is set, neither the prompt nor the text is completed."""
     ask = subject.long_ask()
     whole = subject.write(ask)
     interrupt = Cancel()
     interrupt.set("interrupt")
-    for reading in (True,) if subject.engine.capabilities.remote else (True, False):
-        # Nothing that was read before makes the prompt short.
-        fresh = _claimed(subject, {"cached": False}) if reading else {}
+    for prefill in (True,) if subject.engine.capabilities.remote else (True, False):
+        # No cached tokens shorten the prompt.
+        fresh = _claimed(subject, {"cached": False}) if prefill else {}
         run = subject.start(replace(ask, sampling=replace(ask.sampling, **fresh)))
-        written = [] if reading else subject.first_tokens(run)
+        generated = [] if prefill else subject.first_tokens(run)
         for _ in range(len(ask.prompt) + LENGTH):
             subject.engine.step([run], interrupt)
         assert not run.done
-        written += taken(run)
-        assert len(written) < LENGTH
+        generated += taken(run)
+        assert len(generated) < LENGTH
         (rest,) = subject.finish([run])
         subject.engine.release(run)
-        assert said([*written, *rest]) == said(whole)
+        assert text_of([*generated, *rest]) == text_of(whole)
 
 
 @check
-def attention_may_come_at_any_time(subject: Subject) -> None:
+def interrupt_is_possible_at_any_time(subject: Subject) -> None:
     ask = subject.long_ask()
     whole = subject.write(ask)
     run, text = subject.start(ask), list[Token]()
@@ -239,20 +238,20 @@ def attention_may_come_at_any_time(subject: Subject) -> None:
         other.join()
         text += taken(run)
     subject.engine.release(run)
-    assert said(text) == said(whole)
+    assert text_of(text) == text_of(whole)
 
 
 @check
-def a_wrong_hint_changes_nothing(subject: Subject) -> None:
+def hint_does_not_change_the_text(subject: Subject) -> None:
     ask = subject.long_ask()
     whole = subject.write(ask)
     for hint in (ids_of(whole), ids_of(whole)[::-1], ids_of(whole)[3:]):
         for aligned in (True, False):
-            assert said(subject.write(replace(ask, hint=hint, aligned=aligned))) == said(whole)
+            assert text_of(subject.write(replace(ask, hint=hint, aligned=aligned))) == text_of(whole)
 
 
 @check
-def a_suffix_that_moves_leaves_other_texts_alone(subject: Subject) -> None:
+def moved_suffix_does_not_change_other_texts(subject: Subject) -> None:
     ask = subject.long_ask()
     whole = subject.write(ask)
     after = subject.ids("\nprint(x)\n" * 4)
@@ -261,11 +260,11 @@ def a_suffix_that_moves_leaves_other_texts_alone(subject: Subject) -> None:
         span = (len(prompt) - len(after) + 9, len(prompt) - 1)
         moved = EngineRequest(prompt, Sampling(max_tokens=4), suffix_span=span, language="python")
         assert len(subject.write(moved)) <= 4
-    assert said(subject.write(ask)) == said(whole)
+    assert text_of(subject.write(ask)) == text_of(whole)
 
 
 @check
-def a_prompt_with_a_suffix_is_filled_in(subject: Subject) -> None:
+def fill_in_the_middle_generates_no_markers(subject: Subject) -> None:
     words = subject.engine.vocabulary
     markers = form_for(words.find_token, words.markers, subject.engine.fim).markers
     if not markers:
@@ -276,35 +275,35 @@ def a_prompt_with_a_suffix_is_filled_in(subject: Subject) -> None:
     assert not set(ids_of(tokens)) & set(markers.values())
 
 
-# Several ------------------------------------------------------------------------------------------------
+# Parallel texts -----------------------------------------------------------------------------------------
 
 
 @check
-def as_many_texts_are_written_together_as_there_are_places(subject: Subject) -> None:
+def parallel_texts_fill_all_slots(subject: Subject) -> None:
     asks = [subject.ask(f"{number} {PROMPTS[0]}", 6) for number in range(subject.engine.capabilities.slots)]
-    alone = [said(subject.write(ask)) for ask in asks]
-    assert [said(text) for text in subject.together(asks)] == alone
+    alone = [text_of(subject.write(ask)) for ask in asks]
+    assert [text_of(text) for text in subject.together(asks)] == alone
 
 
 @check
-def a_text_goes_on_where_it_was_suspended(subject: Subject) -> None:
+def resume_continues_a_suspended_text(subject: Subject) -> None:
     if subject.approximate:
         return
     ask = subject.long_ask()
     whole = subject.write(ask)
     run = subject.start(ask)
-    written = subject.first_tokens(run)
+    generated = subject.first_tokens(run)
     subject.engine.suspend(run)
-    written += taken(run)
+    generated += taken(run)
     subject.write(subject.ask("in between"))
     assert subject.engine.resume(run)
     (rest,) = subject.finish([run])
     subject.engine.release(run)
-    assert said([*written, *rest]) == said(whole)
+    assert text_of([*generated, *rest]) == text_of(whole)
 
 
 @check
-def the_room_of_what_has_ended_is_free_again(subject: Subject) -> None:
+def release_frees_the_slot(subject: Subject) -> None:
     engine = subject.engine
     for number in range(40):
         run = subject.start(subject.ask(f"{number} and more"))
@@ -322,32 +321,32 @@ def the_room_of_what_has_ended_is_free_again(subject: Subject) -> None:
 
 
 @check
-def an_error_spoils_nobody_elses_text(subject: Subject) -> None:
+def error_does_not_change_other_texts(subject: Subject) -> None:
     ask = subject.long_ask()
     whole = subject.write(ask)
     run = subject.start(ask)
-    written = subject.first_tokens(run)
+    generated = subject.first_tokens(run)
     with pytest.raises(TurbopilotError):
         subject.write(
             EngineRequest(subject.ids("x" * (4 * subject.engine.context_size)), Sampling(max_tokens=4))
         )
     (rest,) = subject.finish([run])
     subject.engine.release(run)
-    assert said([*written, *rest]) == said(whole)
+    assert text_of([*generated, *rest]) == text_of(whole)
 
 
 # Limits -------------------------------------------------------------------------------------------------
 
 
 @check
-def no_text_is_longer_than_it_may_be(subject: Subject) -> None:
+def text_has_at_most_max_tokens(subject: Subject) -> None:
     ask = subject.long_ask()
     for most in (0, 1, 5):
         assert len(subject.write(replace(ask, sampling=Sampling(max_tokens=most)))) == most
 
 
 @check
-def a_text_ends_with_the_context(subject: Subject) -> None:
+def text_ends_at_the_context_size(subject: Subject) -> None:
     if subject.approximate:
         return
     size = subject.engine.context_size
@@ -356,7 +355,7 @@ def a_text_ends_with_the_context(subject: Subject) -> None:
 
 
 @check
-def a_prompt_that_does_not_fit_is_refused_in_words(subject: Subject) -> None:
+def start_rejects_a_prompt_that_does_not_fit(subject: Subject) -> None:
     size = subject.engine.context_size
     token = subject.ids("x")[:1]
     for length in (0, size, size + 1):
@@ -366,18 +365,18 @@ def a_prompt_that_does_not_fit_is_refused_in_words(subject: Subject) -> None:
 
 
 @check
-def the_number_of_threads_may_change(subject: Subject) -> None:
+def use_threads_changes_the_number_of_threads(subject: Subject) -> None:
     ask = subject.long_ask()
     for count in (2, 1):
         subject.engine.use_threads(count)
         assert len(subject.write(replace(ask, sampling=Sampling(max_tokens=5)))) == 5
 
 
-# What it claims -----------------------------------------------------------------------------------------
+# Capabilities -------------------------------------------------------------------------------------------
 
 
 @check
-def chances_are_probabilities(subject: Subject) -> None:
+def probabilities_are_valid(subject: Subject) -> None:
     if not subject.engine.capabilities.logprobs:
         return
     sampled = [subject.long_ask()]
@@ -390,7 +389,7 @@ def chances_are_probabilities(subject: Subject) -> None:
 
 
 @check
-def the_likeliest_tokens_are_told_in_order(subject: Subject) -> None:
+def top_logprobs_are_sorted(subject: Subject) -> None:
     capabilities = subject.engine.capabilities
     count = min(4, capabilities.top)
     if not count:
@@ -403,14 +402,14 @@ def the_likeliest_tokens_are_told_in_order(subject: Subject) -> None:
         assert len({other for other, _ in token.top}) == len(token.top) == count
         assert all(before >= after for before, after in pairwise(logarithms))
         assert sum(map(math.exp, logarithms)) <= 1.001
-        told = dict(token.top).get(token.id)
-        if capabilities.logprobs and told is not None:
-            assert math.exp(told) == pytest.approx(token.probability, rel=1e-3)
+        logprob = dict(token.top).get(token.id)
+        if capabilities.logprobs and logprob is not None:
+            assert math.exp(logprob) == pytest.approx(token.probability, rel=1e-3)
     assert all(not token.top for token in subject.write(ask))
 
 
-def _held(subject: Subject, beginning: PrefixConstraint) -> list[Token]:
-    """Write a text that is held to a beginning; an engine that cannot says so, and nothing is written."""
+def _constrained(subject: Subject, beginning: PrefixConstraint) -> list[Token]:
+    """Generate a text with a prefix constraint; return nothing if the engine does not support it."""
     capabilities, sampling = subject.engine.capabilities, Sampling(max_tokens=LENGTH, beginning=beginning)
     if not capabilities.prefix_constraints:
         with pytest.raises(BadRequestError):
@@ -420,54 +419,54 @@ def _held(subject: Subject, beginning: PrefixConstraint) -> list[Token]:
 
 
 @check
-def a_text_begins_in_one_of_the_ways(subject: Subject) -> None:
+def prefix_constraint_is_satisfied(subject: Subject) -> None:
     words = subject.engine.vocabulary
     parts = () if subject.by_character else (("é".encode()[:1],), ("é".encode()[1:],))
     for candidates in ((b"zebra",), (b"alpha", b"beta", b"al"), *parts):
-        if tokens := _held(subject, PrefixConstraint(candidates)):
-            assert said(tokens).startswith(candidates)
-            assert said(tokens) == b"".join(words.piece(token.id) for token in tokens)
+        if tokens := _constrained(subject, PrefixConstraint(candidates)):
+            assert text_of(tokens).startswith(candidates)
+            assert text_of(tokens) == b"".join(words.piece(token.id) for token in tokens)
 
 
 @check
-def what_was_typed_is_not_said_again(subject: Subject) -> None:
+def typed_text_is_not_repeated(subject: Subject) -> None:
     words = subject.engine.vocabulary
     for typed in (1, 3, 5):
-        if tokens := _held(subject, PrefixConstraint((b"zebra", b"zebracrossing"), typed)):
+        if tokens := _constrained(subject, PrefixConstraint((b"zebra", b"zebracrossing"), typed)):
             whole = b"".join(words.piece(token.id) for token in tokens)
             assert whole.startswith(b"zebra")
-            assert said(tokens) == whole[typed:]
+            assert text_of(tokens) == whole[typed:]
             wholly = [token for token in tokens if not token.data]
             assert {token.probability for token in wholly} <= {1.0}
 
 
 @check
-def a_banned_token_is_not_the_first(subject: Subject) -> None:
+def banned_token_is_not_generated_first(subject: Subject) -> None:
     if not subject.engine.capabilities.prefix_constraints:
-        assert not _held(subject, PrefixConstraint(banned=1))
+        assert not _constrained(subject, PrefixConstraint(banned=1))
         return
     first = subject.write(subject.long_ask())[0]
-    other = _held(subject, PrefixConstraint(banned=first.id))[0]
+    other = _constrained(subject, PrefixConstraint(banned=first.id))[0]
     assert other.id != first.id
-    # It is banned from the first place alone.
-    again = _held(subject, PrefixConstraint(banned=other.id))
-    assert said(again) == said(subject.write(subject.long_ask()))
+    # It is banned only as the first token.
+    again = _constrained(subject, PrefixConstraint(banned=other.id))
+    assert text_of(again) == text_of(subject.write(subject.long_ask()))
 
 
 DRAWN: dict[str, Any] = {"temperature": 1.5, "top_k": 0, "top_p": 1.0, "seed": 5}
 ONE_LEFT: dict[str, Any] = {"top_k": 1, "top_p": 1e-6, "min_p": 1.0}
-# What has no effect without something else.
+# Options that have no effect without another one.
 _OF_DRAWING = ("top_k", "top_p", "min_p", "typical_p", "samplers", "seed", "drawn")
 NEEDED = dict.fromkeys(_OF_DRAWING, "temperature") | {"penalty_last_n": "repeat_penalty"}
 
 
 def _claimed(subject: Subject, options: dict[str, Any]) -> dict[str, Any]:
-    """Return those of the options that the engine honours."""
+    """Return the options that the engine supports."""
     return {name: value for name, value in options.items() if name in subject.engine.capabilities.samplers}
 
 
 @check
-def each_option_that_is_claimed_is_accepted_and_any_other_refused_by_name(subject: Subject) -> None:
+def only_supported_options_are_accepted(subject: Subject) -> None:
     capabilities = subject.engine.capabilities
     base = _claimed(subject, {"temperature": 0.9, "repeat_penalty": 1.1})
     for name in sorted(SAMPLERS):
@@ -475,34 +474,34 @@ def each_option_that_is_claimed_is_accepted_and_any_other_refused_by_name(subjec
         if name in capabilities.samplers:
             capabilities.check(sampling)
             subject.write(EngineRequest(subject.ids("x = "), sampling))
-        elif NEEDED.get(name, name) in {name, *base}:  # otherwise it has no effect, and need not be refused
+        elif NEEDED.get(name, name) in {name, *base}:  # otherwise it has no effect and may be accepted
             with pytest.raises(BadRequestError) as refused:
                 capabilities.check(sampling)
             assert refused.value.field == name
 
 
 @check
-def the_same_seed_draws_the_same_text(subject: Subject) -> None:
+def seed_makes_sampling_deterministic(subject: Subject) -> None:
     if not subject.engine.capabilities.samplers >= {"temperature", "seed"}:
         return
     drawn = _claimed(subject, DRAWN)
-    texts = [said(subject.write(subject.ask("seed", **(drawn | {"seed": seed})))) for seed in (1, 1, 2)]
+    texts = [text_of(subject.write(subject.ask("seed", **(drawn | {"seed": seed})))) for seed in (1, 1, 2)]
     assert texts[0] == texts[1] != texts[2]
 
 
 @check
-def where_one_token_is_left_it_is_the_likeliest(subject: Subject) -> None:
+def single_candidate_is_the_most_likely_token(subject: Subject) -> None:
     ask = subject.long_ask()
-    whole = said(subject.write(ask))
+    whole = text_of(subject.write(ask))
     for name, value in _claimed(subject, ONE_LEFT).items():
         if "temperature" not in subject.engine.capabilities.samplers:
             continue
         sampling = Sampling(max_tokens=LENGTH, **(_claimed(subject, DRAWN) | {name: value}))
-        assert said(subject.write(replace(ask, sampling=sampling))) == whole
+        assert text_of(subject.write(replace(ask, sampling=sampling))) == whole
 
 
 @check
-def a_bias_and_a_penalty_decide(subject: Subject) -> None:
+def bias_and_penalties_change_the_text(subject: Subject) -> None:
     claimed = subject.engine.capabilities.samplers
     if "logit_bias" not in claimed:
         return
@@ -516,14 +515,14 @@ def a_bias_and_a_penalty_decide(subject: Subject) -> None:
             try:
                 assert ids_of(subject.write(penalised)) != [token] * 8
             except BadRequestError as refused:
-                assert refused.field == name  # a server may have narrower bounds
+                assert refused.field == name  # a server may have stricter limits
 
 
-# What it is ---------------------------------------------------------------------------------------------
+# Identity and vocabulary --------------------------------------------------------------------------------
 
 
 @check
-def it_says_what_its_answers_depend_on(subject: Subject) -> None:
+def identity_is_stable(subject: Subject) -> None:
     engine = subject.engine
     assert engine.identity
     assert engine.name
@@ -538,7 +537,7 @@ def it_says_what_its_answers_depend_on(subject: Subject) -> None:
 
 
 @check
-def text_comes_back_from_tokens_as_it_was(subject: Subject) -> None:
+def tokenize_and_piece_round_trip(subject: Subject) -> None:
     words = subject.engine.vocabulary
     controls = set(words.specials.values()) | set(words.ends)
 
@@ -553,7 +552,7 @@ def text_comes_back_from_tokens_as_it_was(subject: Subject) -> None:
 
 
 @check
-def a_control_token_that_somebody_types_stays_text(subject: Subject) -> None:
+def typed_control_token_stays_text(subject: Subject) -> None:
     words = subject.engine.vocabulary
     for text, token in words.specials.items():
         assert words.find_token(text) == token
@@ -564,7 +563,7 @@ def a_control_token_that_somebody_types_stays_text(subject: Subject) -> None:
 
 
 @check
-def a_token_that_does_not_exist_is_an_index_error(subject: Subject) -> None:
+def unknown_token_raises_index_error(subject: Subject) -> None:
     words = subject.engine.vocabulary
     for token in (-1, 2**31 - 1):
         with pytest.raises(IndexError):

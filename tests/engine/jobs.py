@@ -1,4 +1,4 @@
-"""Jobs for the worker and its step loop, and an engine with room for one text."""
+"""Jobs for the worker and its step loop, and an engine with one slot."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Begin = Callable[[Engine, Job], Work]
 
 
 class FunctionJob(Job):
-    """A job whose work is a generator: it yields what it wants computed, and is sent the tokens."""
+    """A job whose work is a generator: it yields asks and receives tokens."""
 
     def __init__(self, work: Begin, done: Callable[[TurbopilotError | None], None], **more: Any) -> None:
         super().__init__(**more)
@@ -53,7 +53,7 @@ class FunctionJob(Job):
 
 
 class Told:
-    """A job's end, waited for."""
+    """A callback for the end of a job, which can be awaited."""
 
     def __init__(self) -> None:
         self.event = threading.Event()
@@ -81,7 +81,7 @@ def nothing_but_one(*_: object) -> Work:
 
 
 class SmallEngine(ScriptedEngine):
-    """Has room for one text; after two words it waits for a gate."""
+    """An engine with one slot. After two tokens, it waits for a gate."""
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)

@@ -1,4 +1,4 @@
-"""Every engine is put through one suite."""
+"""Runs the checks of `conformance.py` for every engine."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def isolated(folder: Path) -> Callable[[], Engine]:
 
 
 class Wrapped:
-    """A real engine, changed in one thing."""
+    """A real engine with changes."""
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
@@ -52,7 +52,7 @@ class Wrapped:
 
 
 class Modest(Wrapped):
-    """Claims little of what it can do."""
+    """An engine with few capabilities."""
 
     capabilities = Capabilities(
         slots=1,
@@ -74,7 +74,7 @@ def transformers(folder: Path) -> Callable[[], Engine]:
     return lambda: load(path, TransformersOptions(threads=1), name="tiny")
 
 
-SERVERS: list[Server | LlamaServer] = []  # that a subject asks
+SERVERS: list[Server | LlamaServer] = []  # the remote servers of the current subject
 
 
 def served(folder: Path, *, by_text: bool = False) -> Callable[[], Engine]:
@@ -89,7 +89,7 @@ def served(folder: Path, *, by_text: bool = False) -> Callable[[], Engine]:
 
 
 def llama_served(folder: Path) -> Callable[[], Engine]:
-    local = llama(folder, ascii_only=True)()  # of broken characters it tells no tokens
+    local = llama(folder, ascii_only=True)()  # llama-server sends no tokens for incomplete characters
     SERVERS.append(LlamaServer(folder / "tiny.gguf", CONTEXT))
     settings = Turbopilot()
     settings.remote.urls = [SERVERS[-1].url]
@@ -97,11 +97,11 @@ def llama_served(folder: Path) -> Callable[[], Engine]:
 
 
 LLAMA_SERVER = "remote, llama-server"
-# An engine is a line: what writes its files into a folder and returns what loads it.
+# Each function writes the files of an engine into a folder, and returns a function that loads it.
 ENGINES: dict[str, Callable[[Path], Callable[[], Engine]]] = {
     "llama": llama,
     "llama with tokens of several bytes": lambda folder: llama(folder, merges=learn_merges(CODE, 60)),
-    "llama that claims little": modest,
+    "llama with few capabilities": modest,
     "llama in a child process": isolated,
     "transformers": transformers,
     "remote": served,
@@ -112,7 +112,7 @@ ENGINES: dict[str, Callable[[Path], Callable[[], Engine]]] = {
 
 @pytest.fixture(scope="module", params=ENGINES)
 def subject(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Subject]:
-    """An engine and how another one like it is loaded."""
+    """An engine, and a function that loads another instance."""
     loads = ENGINES[request.param](tmp_path_factory.mktemp("engine"))
     made = Subject(loads, by_character=request.param == LLAMA_SERVER)
     yield made

@@ -77,7 +77,7 @@ def test_load_measures_other_processes() -> None:
 def test_load_excludes_the_models_child_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(effort, "_LOAD_STALE", 60.0)  # how busy the machine is decides nothing
+    monkeypatch.setattr(effort, "_LOAD_STALE", 60.0)  # ignore the load of this machine
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as own:
         try:
             alone, together = Load(), Load()
@@ -91,7 +91,7 @@ def test_load_excludes_the_models_child_process(
             own.kill()
     before = together.others()
     together._at -= 1
-    assert together.others() == before  # it has ended: nothing is known
+    assert together.others() == before  # the process has ended, so its load is unknown
     one = Effort()
     one.computes_in(own.pid)
     one.computes_in(None)

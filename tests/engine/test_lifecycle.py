@@ -45,7 +45,7 @@ def raising(error: BaseException) -> Callable[[Cancel], Engine]:
 
 
 def load(life: Lifecycle, factory: Callable[[Cancel], Engine], name: str = "m") -> bool:
-    """Load as the worker does; tell whether there is nothing left to wait for."""
+    """Load like the worker; return whether nothing is left to wait for."""
     life.replace(name, factory)
     factory_now = life.take()
     assert factory_now is factory
@@ -139,7 +139,7 @@ GONE = EngineGoneError("The server does not answer.")
 
 
 def rest(life: Lifecycle, since: float) -> float:
-    """Return for how long it is left alone."""
+    """Return the delay until the next retry."""
     return life.retry_at - since
 
 
@@ -205,7 +205,7 @@ def test_lifecycle_increases_the_delay_if_the_engine_fails_in_each_step(life: Li
             life.check_retry(now)
             life.take()
         life.settle(EngineState(Phase.READY, "m"))
-        now += 1.0  # it computes for a second, and dies
+        now += 1.0  # it computes for a second and then fails
     assert rests[:3] == [0.0, SHORTEST, 2 * SHORTEST]
     assert rests[-2:] == [LONGEST, LONGEST]
 

@@ -29,7 +29,7 @@ ENDLESS = 10**6
 
 
 class One(FunctionJob):
-    """A job that takes so many steps."""
+    """A job with a number of steps."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ def scheduler_of(*ones: One, limit: int = 1000, running: int = 0, waiting: int =
 
 
 def serve(scheduler: Scheduler, seconds: float = 0.02, *, tokens: int = 1) -> list[One]:
-    """Do one step of a local engine; return the jobs that it was for."""
+    """Run one step of a local engine; return its jobs."""
     priority = scheduler.priorities()[0]
     line = cast("list[One]", scheduler.next_jobs(priority))
     for one in line:
@@ -66,7 +66,7 @@ def serve(scheduler: Scheduler, seconds: float = 0.02, *, tokens: int = 1) -> li
 
 
 def serve_together(scheduler: Scheduler, cost: float = 0.1, prompt: float = 0.0) -> list[One]:
-    """Have a remote engine generate something for all jobs that it serves; return them."""
+    """Let a remote engine generate tokens for all its jobs; return the jobs."""
     line = cast("list[One]", scheduler.next_remote_jobs())
     for one in line:
         scheduler.begin(one)
@@ -163,7 +163,7 @@ def test_scheduler_serves_every_job_once(events: Events, limit: int) -> None:
     st.sampled_from([TYPING, BULK]),
 )
 def test_scheduler_gives_busy_callers_the_same(wanted: list[int], length: int, priority: Priority) -> None:
-    """Each caller always has so many jobs; a caller that wants less than a share gets it all."""
+    """Each caller always has this number of jobs. A caller that needs less than its share gets everything."""
     scheduler = Scheduler(1000)
     steps: Counter[str] = Counter()
     rounds = 30 * length
@@ -173,7 +173,7 @@ def test_scheduler_gives_busy_callers_the_same(wanted: list[int], length: int, p
             for _ in range(count - own):
                 scheduler.add(One(str(number), priority, length))
         steps.update(one.caller for one in serve(scheduler))
-    # Where there are more callers than places, two of them may have to take turns.
+    # If there are more callers than slots, two of them may have to take turns.
     share = SLOTS // len(wanted) or 0.5
     for number, count in enumerate(wanted):
         assert steps[str(number)] >= 0.9 * min(count, share) * rounds
@@ -196,7 +196,7 @@ def test_scheduler_serves_a_caller_beside_a_stream_of_newcomers(crowd: int) -> N
 @given(EVENTS)
 def test_scheduler_serves_no_next_job_before_an_earlier_callers_first(events: Events) -> None:
     scheduler = Scheduler(1000)
-    before: dict[Job, set[str]] = {}  # jobs that wait, and the callers whose next job has to wait for them
+    before: dict[Job, set[str]] = {}  # waiting jobs, and the callers whose next job has to wait for them
     for caller, _, left, steps in events:
         scheduler.add(One(caller, TYPING, left))
         for _ in range(min(steps, len(scheduler))):
@@ -234,7 +234,7 @@ def test_scheduler_serves_a_ninth_caller_after_one_turn_of_the_others() -> None:
     st.sampled_from([TYPING, BULK]),
     st.lists(st.integers(1, 3), min_size=40, max_size=40),
 )
-@example(33, 0.234375, TYPING, [1] * 40)  # a turn was a step longer than it may be
+@example(33, 0.234375, TYPING, [1] * 40)  # a turn was one step too long
 def test_scheduler_shares_the_time_between_endless_jobs(
     callers: int, seconds: float, priority: Priority, requests: list[int]
 ) -> None:
@@ -276,7 +276,7 @@ def test_scheduler_lengthens_a_turn_that_was_too_short_for_the_prompt() -> None:
     first = next(iter(scheduler))
 
     def turn(tokens: int) -> int:
-        """Return for how many steps the first job has a place."""
+        """Return for how many steps the first job has a slot."""
         while first not in scheduler.next_jobs(TYPING):
             serve(scheduler, TURN / 4, tokens=tokens)
         steps = 0
@@ -302,7 +302,7 @@ def test_scheduler_skips_turns_of_a_caller_for_its_prompt() -> None:
 
 
 def test_scheduler_charges_remote_engines_for_tokens() -> None:
-    """A caller whose texts come twice as fast has half as many turns."""
+    """A caller whose texts are twice as fast has half as many turns."""
     scheduler = scheduler_of(fast := One("fast", left=ENDLESS), One("slow", left=ENDLESS))
     scheduler.slots = 1
     steps: Counter[str] = Counter()
@@ -387,7 +387,7 @@ def test_scheduler_charges_a_caller_whose_job_is_replaced_at_every_step() -> Non
             assert scheduler.replace(typing, newer)
             typing = newer
         scheduler.charge(TYPING, 0.1, dict.fromkeys(line, 1))
-    assert served["typist"] < 370  # of 400 steps, with eight places for nine callers
+    assert served["typist"] < 370  # of 400 steps, with eight slots for nine callers
 
 
 # Editors of one caller ----------------------------------------------------------------------------------------
@@ -396,10 +396,10 @@ def test_scheduler_charges_a_caller_whose_job_is_replaced_at_every_step() -> Non
 def test_scheduler_puts_an_editor_before_those_that_used_more_time() -> None:
     heavy = [One("a", client=client) for client in ("first", "second", "third")]
     scheduler = scheduler_of(*heavy)
-    for _ in range(1000):  # of which each step is short
+    for _ in range(1000):  # short steps
         scheduler.charge(TYPING, 3 * TURN / 1000, dict.fromkeys(heavy[:2], 1))
     scheduler.add(typing := One("a", client="typing"))
-    assert list(scheduler) == [heavy[0], typing, *heavy[1:]]  # the first one's turn is under way
+    assert list(scheduler) == [heavy[0], typing, *heavy[1:]]  # the first one has the current turn
     scheduler.add(later := One("a", client="first"))
     assert list(scheduler) == [heavy[0], typing, *heavy[1:], later]
 
@@ -599,7 +599,7 @@ class Refusing(Scheduler):
         return self.now
 
     def after(self, caller: str, priority: Priority = TYPING) -> float:
-        """Return the seconds after which a refused caller may ask again."""
+        """Return the seconds after which a rejected caller may retry."""
         while (refused := self.add(One(caller, priority))) is None:
             pass
         assert (refused[1].code, refused[1].status) == ("too_many_waiting", 429)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def loop_with(engine: Engine) -> StepLoop:
-    """Return a loop that writes with an engine, a step at a time."""
+    """Return a step loop with an engine."""
     loop = StepLoop(lambda job, error: job.finish(error))
     loop.engine = engine
     return loop
@@ -71,7 +71,7 @@ def test_step_loop_finds_a_prompt_that_fails_in_a_later_chunk() -> None:
     while not guilty.event.is_set():
         loop.step(jobs, [])
         steps += 1
-        assert steps < 200  # who writes has its part of the time between any two pieces
+        assert steps < 200  # between any two chunks, the texts have their share of the time
     assert isinstance(guilty.wait(), EngineError)
     assert engine.failures <= 4
     assert not told.event.is_set()

@@ -43,7 +43,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 def ready(make: Callable[[Cancel], Engine], **options: Any) -> Worker:
-    """Return a worker that has loaded what is made."""
+    """Return a worker that has loaded the engine."""
     worker = Worker(**options)
     worker.load("scripted", make)
     wait_until(lambda: worker.state.phase is Phase.READY)
@@ -70,7 +70,7 @@ def submit(worker: Worker, work: Begin, **more: object) -> tuple[Job, Told]:
 
 
 def crowd(worker: Worker) -> list[tuple[Job, Told]]:
-    """Let as many persons write as may write at a time."""
+    """Submit as many jobs as can run at a time."""
     found = []
     for _ in range(SLOTS):
         found.append(submit(worker, until_cancelled))
@@ -256,11 +256,11 @@ def test_worker_stop_ends_all_jobs(worker: Worker) -> None:
         submit(worker, nothing)
 
 
-# One task's failure is one task's end ------------------------------------------------------------------------
+# Failures affect only their own task -------------------------------------------------------------------------
 
 
 class Hostile(BaseException):
-    """What no `except Exception` catches."""
+    """An exception that `except Exception` does not catch."""
 
 
 def raising(error: BaseException) -> Callable[..., object]:
@@ -346,7 +346,7 @@ def test_worker_reloads_a_broken_engine_and_serves_waiting_jobs(method: str, err
         assert error is not GONE or said.message == GONE.message
     job, told = submit(worker, until_cancelled)
     wait_until(lambda: len(made) == 2 and bool(made[1].asks))
-    # What a broken engine holds is worth nothing after a restart.
+    # The state of a broken engine must not be saved.
     assert (made[0].closed, made[0].kept) == (True, False)
     job.cancel.set(SUPERSEDED)
     assert told.wait() is None
@@ -447,12 +447,12 @@ def test_worker_ends_all_jobs_of_a_failed_round_and_continues(
     assert submit(worker, nothing)[1].wait() is None
 
 
-# Whoever waits is told at that moment ------------------------------------------------------------------------
+# Waiting callers are notified immediately --------------------------------------------------------------------
 
 
 @pytest.fixture
 def stuck() -> Iterator[tuple[Worker, threading.Event]]:
-    """A worker that is loading, until the event is set, and that takes jobs meanwhile."""
+    """A worker that loads until the event is set, and accepts jobs meanwhile."""
     go, loads = threading.Event(), []
 
     def make(_: Cancel) -> Engine:
@@ -482,7 +482,7 @@ def test_worker_ends_waiting_jobs_stopped_during_a_load(
     assert first.wait() is None
     assert late.wait() is None
     assert worker.waiting == 1
-    # Another model is chosen: nobody who waits has to wait for either of the two.
+    # If another model is chosen, waiting jobs wait for neither of the two.
     worker.load("other", lambda _: ScriptedEngine())
     assert patient.wait() is None
     assert not go.is_set()
@@ -507,7 +507,7 @@ def test_worker_stop_ends_waiting_jobs_during_a_load(stuck: tuple[Worker, thread
     assert told.wait() is None
 
 
-# A share for each, and who types first -----------------------------------------------------------------------
+# Shares and priorities ---------------------------------------------------------------------------------------
 
 
 def test_worker_serves_typing_beside_sixteen_prompts_of_another_caller(worker: Worker) -> None:
@@ -520,7 +520,7 @@ def test_worker_serves_typing_beside_sixteen_prompts_of_another_caller(worker: W
     typing, told = submit(worker, until_cancelled, caller="typist")
     wait_until(lambda: len(engine.asks) > SLOTS and engine.asks[-1].usage.predicted_tokens >= 20)
     during = sum(ask.usage.predicted_tokens for ask in engine.asks[:SLOTS])
-    # At most the step that was under way, or one that was begun before.
+    # At most the current step, or one that had started before.
     assert during - before <= 2 * SLOTS
     typing.cancel.set(SUPERSEDED)
     assert told.wait() is None
@@ -591,7 +591,7 @@ def test_submit_lets_a_job_take_over_the_run_of_an_older_one(worker: Worker) -> 
 
 
 def begun(worker: Worker) -> tuple[Job, Told, ScriptedEngine]:
-    """Begin a job, and return it with the engine that computes for it."""
+    """Start a job; return it and its engine."""
     job, told = submit(worker, until_cancelled)
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)

@@ -92,7 +92,7 @@ def test_questions_count_names_bound_in_the_cell_as_unknown() -> None:
 
 
 @pytest.mark.parametrize(
-    ("question", "told"),
+    ("question", "expected"),
     [
         (Question(("text",)), True),
         (Question(("nothing",)), False),
@@ -104,10 +104,10 @@ def test_questions_count_names_bound_in_the_cell_as_unknown() -> None:
         (Question(("ships",), "tonnes"), False),
     ],
 )
-def test_live_checks_names_with_the_kernels_objects(question: Question, told: object) -> None:
+def test_live_checks_names_with_the_kernels_objects(question: Question, expected: object) -> None:
     frame = type("DataFrame", (), {"columns": ["tonnage"]})
     scope: dict[str, object] = {}
     exec(_ANSWER, scope)  # noqa: S102
     answer = scope["answer"]
     assert callable(answer)
-    assert answer({"text": "x", "ships": frame()}, (question.chain, question.key)) is told
+    assert answer({"text": "x", "ships": frame()}, (question.chain, question.key)) is expected

@@ -145,7 +145,7 @@ def test_unmounted_disk_keeps_its_index_entries(root: Path) -> None:
         assert rests(notebook_index, "frob") == ["nicate_it(1)"]
         write(root, "b.ipynb", "another_one(1)")
         look_again(builder, store)
-        assert known(builder.path) == {"a.ipynb", "b.ipynb"}, "all of it is looked at as soon as it is there"
+        assert known(builder.path) == {"a.ipynb", "b.ipynb"}, "new files are scanned completely"
 
 
 def test_deleted_code_is_hidden_and_soon_erased_from_the_disk(
@@ -462,7 +462,7 @@ def test_managers_have_separate_indexes_that_survive_a_new_token(
         access_key_id="b2", kwargs={"s3": {"token": 2}}
     )
     assert "b2" not in identity(access_key_id="b2")
-    assert identity(object=Manager()) == identity(object=Manager()), "no address of the memory is in it"
+    assert identity(object=Manager()) == identity(object=Manager()), "it contains no memory addresses"
 
 
 def test_stop_does_not_wait_for_a_hanging_manager(

@@ -146,7 +146,7 @@ def test_two_front_servers_keep_their_users_separate(services: Serve, tmp_path: 
         # The engine cannot identify the same user of another front server, so it evaluates the text once for each.
         assert [front.reused(prompt, name) for name in ("ada", "eve") for front in fronts] == [0] * 4
         assert [front.reused(prompt, "ada") for front in fronts] == [len(prompt) - 1] * 2
-        assert engine.reused(prompt, "ada") == 0, "the front servers' people are not the engine's"
+        assert engine.reused(prompt, "ada") == 0, "tenants of front servers are not tenants of the engine"
     finally:
         for front in fronts:
             front.stop()

@@ -15,7 +15,7 @@ from ..twins import Twins, missing
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
-    """A process that answers in TypeScript."""
+    """A process that runs the TypeScript functions."""
     if reason := missing():
         pytest.skip(reason)
     started = Twins(tmp_path_factory.mktemp("twins"))
@@ -25,7 +25,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
 
 @pytest.fixture(scope="module")
 def twins(program: Twins) -> Iterator[Twins]:
-    """The same functions in TypeScript; Python leaves out the secrets that the page knows, which are fewer."""
+    """The same functions in TypeScript. Python omits only the secrets that the page recognizes, which are fewer."""
     with pytest.MonkeyPatch.context() as patch, tenant_cache("a page"):
         patch.setattr(notebook, "without_secrets", partial(program, "without_secrets"))
         yield program
@@ -33,7 +33,7 @@ def twins(program: Twins) -> Iterator[Twins]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _without_parsers() -> Iterator[None]:
-    """Let Python judge as a page without a grammar does: by brackets, and names by how a text looks."""
+    """Let Python check syntax like a page without a grammar: by brackets, and names by patterns."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(syntax, "_judge", lambda _, text: (int(not syntax.scan(text).balanced), 0))
         patch.setattr(names, "bindings", resolve._loose_bindings)

@@ -1,4 +1,4 @@
-"""What is generated: texts that the two languages might take differently, and how results are compared."""
+"""Strategies for texts that the two languages may process differently, and the comparison of results."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 EXAMPLES = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
-# Quotes and brackets, line ends and white space of all kinds, letters and digits of any width, what case changes.
+# Quotes, brackets, all kinds of line ends and white space, letters and digits of any width, special case mappings.
 SIGNS = "ab_Z01 .,:;=+-*/%!?@#()[]{}<>'\"`\\\n\t"
 AWKWARD = "\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u2028\u2029\ufeff\u200b\u3000é²½٣Ⅻßİ\u0131\u017f\u212a中\u0301\ufb01😀\U0001d465\U0001d7d8\U00020000\x00"
 FRAGMENTS = [
@@ -19,7 +19,7 @@ FRAGMENTS = [
     "%%time\n", "%time x\n", "!ls -l\n", "  x?\n", "y = !ls\n", "# Load\n", "## Two words \n", "'", '"', '"""',
     "f'{", "}", "(", ")", "[", "]", "{", ", ", ".", ":", "```", "Here is ", "Sure, ", "print(x)", "x.head()",
     "password = 'hunter22'", 'api_key: str = "abcdefgh"', "sk-abcdefghijklmnopqrstuvwxyz", "eyJhbGciOiJIUzI1",
-    ".eyJhbGciOiJIUzI1NiJ9.", "https://me:secret@host", "author = 'Somebody'", "token is 'abcdefgh'",
+    ".eyJhbGciOiJIUzI1NiJ9.", "https://me:secret@host", "author = 'Ada Smith'", "token is 'abcdefgh'",
     "Authorization: Bearer abcdefgh", "auth('abcdef')", "# comment", "\\\n", "ré = 'é'", "a = 1\n", "😀",
     "\r\n", "\r\n    ", "\x00", "\u202e", "e\u0301", "👩\u200d👧", "creds = ('a', 'hunter2')", "{x!r:>{w}}",
     "password <- ", "PASSWORD=", "export ", "--token ", "curl -u me:", "hunter2hunter2", "'secret', ", "x$token",
@@ -61,8 +61,7 @@ WRITTEN = st.lists(st.tuples(st.sampled_from(PIECES) | CODE.filter(bool), PROBAB
 
 
 def close(one: Any, other: Any, tolerance: float = 1e-9) -> bool:
-    """Tell whether two results are equal, numbers but for their last digits: C and JavaScript take logarithms
-    by themselves."""
+    """Return whether two results are equal up to rounding: the logarithms of C and JavaScript differ slightly."""
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(close(a, b, tolerance) for a, b in zip(one, other, strict=True))
     if isinstance(one, dict) and isinstance(other, dict):

@@ -1,4 +1,4 @@
-"""At the bounds that generated texts do not reach, characters outside the basic plane count as one there, too."""
+"""Limits that generated texts do not reach; characters outside the basic plane count as one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNITS = ["x", "😀", "é ", "a😀\n", "'😀", "(😀"]
 
 
 def text_of(unit: str, length: int) -> str:
-    """Return so many characters."""
+    """Return a text of this length."""
     return (unit * (length // len(unit) + 1))[:length]
 
 

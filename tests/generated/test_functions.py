@@ -1,7 +1,7 @@
-"""Functions that Python and the front end's TypeScript have to answer alike, with what hypothesis thinks of.
+"""Functions that return the same in Python and TypeScript, tested with hypothesis.
 
-A page without a server gathers context, trims and judges by itself. The functions' names are those of
-`labextension/src/local/testing/functions.ts`. Bounds of many thousand characters are in test_bounds.
+Without a server, a page runs the TypeScript functions. Their names are those in
+`labextension/src/local/testing/functions.ts`. Limits of many thousand characters are tested in test_bounds.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from .kinds import CODE, EXAMPLES, LANGUAGE, LINE, LINES, PIECES, QUOTE, TEXT, W
 
 
 def test_they_take_every_character_for_the_same(twins: Twins) -> None:
-    # A browser may know more.
+    # A browser may support more.
     known = "".join(
         chr(code)
         for code in range(sys.maxunicode + 1)
@@ -112,7 +112,7 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
 }  # fmt: skip
 
 
-# The page looks for fewer secrets than the server.
+# The page recognizes fewer secrets than the server.
 FEWER = {"looks_secret": private.looks_secret, "without_secrets": private.without_secrets}
 DIFFERENCES = [*json.loads((GOLDEN / "differences.json").read_text("utf-8"))]
 
@@ -185,8 +185,8 @@ def test_the_gate_knows_the_same_of_the_cursor(
 ) -> None:
     cursor = features.cursor_features(prefix, suffix, pieces)
     every = "".join([*pieces, " ", prefix])
-    words = sorted({*syntax._LEXEME.sub(r"\g<name> ", every).split(), "lambda", "self", "nobody"})
-    lines = sorted({line.strip() for line in every.split("\n")} | {"nobody"})
+    words = sorted({*syntax._LEXEME.sub(r"\g<name> ", every).split(), "lambda", "self", "missing"})
+    lines = sorted({line.strip() for line in every.split("\n")} | {"missing"})
     held = [[word in cursor.words for word in words], [line in cursor.lines for line in lines]]
     known = [cursor.body, cursor.rest, cursor.quote, cursor.closed, cursor.line_features, *held]
     assert twins("cursor_features", prefix, suffix, pieces, words, lines) == known
@@ -269,14 +269,14 @@ def test_alternatives_branch_off_at_the_same_tokens(
 
 
 def test_models_have_the_same_fit(twins: Twins) -> None:
-    for model in (fit.DEFAULT, "somebody's.gguf"):
+    for model in (fit.DEFAULT, "another.gguf"):
         fitted = asdict(fit.fit_for(model))
         del fitted["promised"]  # nothing is learned in a page
         assert twins("fit_for", model) == fitted
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)
-def test_what_the_languages_take_differently_by_themselves(name: str) -> None:
+def test_functions_handle_documented_language_differences(name: str) -> None:
     function = FEWER.get(name.split("/", maxsplit=1)[0]) or SIMPLE[name][0]
     for *arguments, expected in golden("differences", name):
         assert function(*arguments) == expected

@@ -1,4 +1,4 @@
-"""Whole requests that Python and the front end's TypeScript have to answer alike."""
+"""Whole requests that Python and the front end's TypeScript answer equally."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_the_same_context_is_gathered(twins: Twins, request: Completion) -> None
 
 @dataclass
 class Said:
-    """An engine that says what it is told to, a piece at a step; words have numbers beyond all characters."""
+    """A scripted engine, with one part of a text per step. Words have ids above those of all characters."""
 
     texts: list[list[tuple[str, float]]]
     context_size: int
@@ -113,7 +113,7 @@ class Said:
 
 
 class Nothing:
-    """Stands in for the results: nothing is known."""
+    """An empty completion cache."""
 
     def find(self, place: Any) -> None: ...
 
@@ -189,7 +189,7 @@ def test_the_same_names_can_follow(
 def answer(
     request: Completion, engine: Said, chosen: Turbopilot, kernel_context: KernelContext
 ) -> dict[str, Any]:
-    """Return what a server answers whose engine says this."""
+    """Return the answer of a server with this scripted engine."""
     plan = plan_suggestion(request, kernel_context, engine.name, chosen)
     replies: list[Reply] = []
     shared = Shared(chosen, Nothing(), Counter())  # type: ignore[arg-type]

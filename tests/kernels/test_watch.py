@@ -247,7 +247,7 @@ def test_watch_does_not_parse_large_outputs() -> None:
 
 def test_kernels_return_no_facts_for_an_unknown_kernel() -> None:
     kernels = Kernels(AsyncMappingKernelManager())
-    assert kernels.kernel_context("nobody").names == {}
+    assert kernels.kernel_context("missing").names == {}
 
 
 def test_watch_of_a_fresh_kernel_knows_its_search_path() -> None:

@@ -61,7 +61,7 @@ def test_remove_with_note_deletes_the_note(tmp_path: Path) -> None:
 def test_ours_includes_files_of_stopped_downloads(tmp_path: Path) -> None:
     files = set(put(tmp_path, ".m.gguf.partial", ".m.gguf.lock"))
     files |= set(put(tmp_path, ".m.gguf.state", content='{"source": "https://example.org/m.gguf"}'))
-    put(tmp_path, ".n.gguf.partial", ".n.gguf.state", content="somebody's")
+    put(tmp_path, ".n.gguf.partial", ".n.gguf.state", content="another program's")
     with FileLock(tmp_path / ".m.gguf.lock"):
         assert set(ours(tmp_path)) == set()
     assert set(ours(tmp_path)) == files

@@ -318,7 +318,7 @@ def test_builder_keeps_a_temporarily_unreadable_file(builder: Builder, root: Pat
         write(root, "a.ipynb", "third_name(1)")
         builder.changed("a.ipynb")
         builder._work(store)
-        assert store.having("first_name"), "what was known is kept until it can be read"
+        assert store.having("first_name"), "the previous content is kept until the file can be read again"
 
 
 def test_builder_skips_a_file_that_cannot_be_stored(

@@ -111,8 +111,8 @@ def test_tree_output_keeps_the_temporary_line_in_one_row(
     terminal, output = open_terminal(), TreeOutput(terminal=True)
     output.show(Event(event="found", name="f", source=f"f({'x' * 100})"))
     assert len(terminal.rows()[-1]) == 29
-    output.say("What is said is broken between words.")
-    assert terminal.rows() == ["What is said is broken", "between words.", ""]
+    output.say("The message is wrapped between words.")
+    assert terminal.rows() == ["The message is wrapped", "between words.", ""]
     output.show(Event(event="writing", name="f"))
     output.end()
     output.end()

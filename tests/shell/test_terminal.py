@@ -213,7 +213,7 @@ class Prompt:
         history, events = SimpleNamespace(input_hist_raw=[""]), EventManager(None, ["pre_run_cell"])
         self.history, self.events = history, events
         shell = SimpleNamespace(history_manager=history, user_ns=names, events=events)
-        pilot = SimpleNamespace(completer=self, notebook_index="what was written before")
+        pilot = SimpleNamespace(completer=self, notebook_index="the index")
         local = SimpleNamespace(ready=lambda: True, pilot=pilot)
         self.suggest = TurbopilotSuggest(shell, local)  # type: ignore[arg-type]
         self.buffer = Buffer(document=Document("x = "))
@@ -221,7 +221,7 @@ class Prompt:
     def submit(
         self, request: Completion, listener: Listener, kernel_context: KernelContext, *, notebook_index: str
     ) -> SimpleNamespace:
-        assert notebook_index == "what was written before"
+        assert notebook_index == "the index"
         assert kernel_context.all
         assert "table" in kernel_context.names
         assert kernel_context.modules.path

@@ -176,7 +176,7 @@ def test_opened_waits_briefly_for_another_process(path: Path, monkeypatch: pytes
     assert path.read_bytes() == HEAD
 
 
-@pytest.mark.parametrize("name", ["study.jsonl", "a/b", "", "~nobody-of-this-name/study.jsonl"])
+@pytest.mark.parametrize("name", ["study.jsonl", "a/b", "", "~no-such-user/study.jsonl"])
 def test_located_rejects_a_relative_path(name: str) -> None:
     with pytest.raises(OSError, match=r"relative path|home folder"):
         located(name)

@@ -43,7 +43,7 @@ def declare_convert(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tokenizer",
         metavar="SOURCE",
-        help="the tokenizer, if it is not beside the weights: a folder, or owner/repository",
+        help="the tokenizer, if it is not in the folder of the weights: a folder, or owner/repository",
     )
     parser.add_argument(
         "--shards",

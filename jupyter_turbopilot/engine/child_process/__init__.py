@@ -1,1 +1,1 @@
-"""An engine in a child process, so that a crash in native code costs one suggestion and not the server."""
+"""Runs an engine in a child process, so that a crash in native code does not end the server."""

@@ -1,4 +1,4 @@
-"""The child process: it loads an engine and serves the requests of its parent until the parent ends."""
+"""The child process, which loads an engine and serves the requests of its parent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from jupyter_turbopilot.engine.child_process.messages import (
     Close,
     Description,
     Failure,
-    Interruption,
+    Interrupt,
     Load,
     Progress,
     Release,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import EngineRequest
 
 
-LOOKS = 0.5  # seconds between checks whether the parent is alive
+CHECKS = 0.5  # seconds between checks whether the parent is alive
 
 
 class QueuedRequest(NamedTuple):
@@ -55,33 +55,32 @@ class QueuedRequest(NamedTuple):
 
 
 def listen(pipe: FramePipe, queue: SimpleQueue[QueuedRequest]) -> None:
-    """Queue requests and pass interrupts on to the last of them; end the process at the end of the pipe.
+    """Queue requests, and apply an interrupt to the last one. End the process if the pipe is closed.
 
-    The parent sends an interrupt only while it waits for a reply. A late one is for a request that has
-    been replied to, and reaches no other.
+    The parent sends an interrupt only while it waits for a reply, so a late interrupt has no effect.
     """
     try:
         interrupt = Cancel()
         while True:
             request = decode_request(pipe.receive())
-            if isinstance(request, Interruption):
+            if isinstance(request, Interrupt):
                 interrupt.set("interrupt")
             else:
                 interrupt = Cancel()
                 queue.put(QueuedRequest(request, interrupt))
     except (EOFError, OSError, BrokenFrameError, msgspec.DecodeError, ValueError):
-        os._exit(0)  # immediately: the parent is gone
+        os._exit(0)  # the parent has ended
 
 
 def end_with(parent: int) -> None:
-    """End the process when its parent has ended: a process that the parent forked may keep the pipe open."""
+    """End the process when its parent has ended. The pipe may stay open in processes forked by the parent."""
     while os.getppid() == parent:
-        time.sleep(LOOKS)
+        time.sleep(CHECKS)
     os._exit(0)
 
 
 class Host:
-    """Does what is asked of an engine, one request at a time."""
+    """Applies requests to an engine, one at a time."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -89,16 +88,16 @@ class Host:
         self._asks: dict[int, EngineRequest] = {}
 
     def describe(self) -> Description:
-        """Return what the engine says about itself."""
+        """Return the description of the engine."""
         engine = self.engine
         return Description(engine.name, engine.fim, engine.context_size, engine.identity, engine.capabilities)
 
     def reply(self, request: Request, interrupt: Cancel) -> Reply:
-        """Do what is asked; an exception is a failure in the reply, with what had been written before it."""
+        """Process a request. The reply contains an exception, and the tokens generated before it."""
         granted, failure = True, None
         try:
             granted = self._do(request, interrupt)
-        except Exception as error:  # noqa: BLE001 - whatever the engine raises, the parent decides what follows
+        except Exception as error:  # noqa: BLE001 - the parent handles all errors of the engine
             failure = Failure.of(error)
         match request:
             case Step(runs):
@@ -139,14 +138,14 @@ class Host:
 
 
 def serve(pipe: FramePipe, queue: SimpleQueue[QueuedRequest]) -> int:
-    """Load an engine, and reply until it is closed; return the exit status, which the parent judges."""
+    """Load an engine and process requests until it is closed; return the exit status."""
     request = queue.get().request
     if not isinstance(request, Load):
         return 1
     try:
         host = Host(request.hosted.load())
     except EngineError as error:
-        print(error.message, file=sys.stderr)  # noqa: T201 - read by the parent, after what the engine printed
+        print(error.message, file=sys.stderr)  # noqa: T201 - the parent reads the last line
         return REFUSED
     except TurbopilotError as error:
         pipe.send(encode(Reply(failure=Failure.of(error))))
@@ -159,9 +158,9 @@ def serve(pipe: FramePipe, queue: SimpleQueue[QueuedRequest]) -> int:
 
 
 def main() -> None:
-    """Run the process."""
+    """Run the child process."""
     with suppress(ValueError, OSError):
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to the parent, too, who decides
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     pipe = take_standard_pipes()
     queue = SimpleQueue[QueuedRequest]()
     threading.Thread(target=listen, args=(pipe, queue), daemon=True).start()
@@ -170,9 +169,9 @@ def main() -> None:
     status = 1
     try:
         status = serve(pipe, queue)
-    except BaseException:  # noqa: BLE001 - the parent reads why
+    except BaseException:  # noqa: BLE001 - the parent reads the traceback
         traceback.print_exc()
-    os._exit(status)  # the thread that listens cannot be ended otherwise
+    os._exit(status)  # the listening thread cannot be stopped otherwise
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ class IsolatedEngine:
         try:
             reply = self._process.ask(request, min(patience, self._patience), interrupt)
         except ProcessEndedError as end:
-            raise EngineGoneError(f"The model's process has ended: {end.verdict.words}.") from None
+            raise EngineGoneError(f"The model's process has ended: {end.verdict.reason}.") from None
         _note(reply, runs)
         if reply.failure:
             raise reply.failure.error()

@@ -1,4 +1,4 @@
-"""The messages between the two processes as msgpack, never pickle, and the pipes that carry them."""
+"""The messages between parent and child, and their pipes. They are msgpack: unpickling can run code."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import msgspec
 from msgspec import Struct
 
 from jupyter_turbopilot import errors
-from jupyter_turbopilot.engine.base import Capabilities  # noqa: TC001 - read by msgspec
-from jupyter_turbopilot.engine.load.plan import LoadPlan  # noqa: TC001 - read by msgspec
-from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions  # noqa: TC001 - likewise
+from jupyter_turbopilot.engine.base import Capabilities  # noqa: TC001 - needed by msgspec
+from jupyter_turbopilot.engine.load.plan import LoadPlan  # noqa: TC001 - needed by msgspec
+from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions  # noqa: TC001 - needed by msgspec
 from jupyter_turbopilot.errors import EngineError, TurbopilotError
-from jupyter_turbopilot.generation import EngineRequest, Token, Usage  # noqa: TC001 - read by msgspec
+from jupyter_turbopilot.generation import EngineRequest, Token, Usage  # noqa: TC001 - needed by msgspec
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
     from jupyter_turbopilot.engine.base import Engine
 
-REFUSED = 3  # the child's exit status if the file is at fault
-UNEXPECTED = "The model failed in its process"  # begins the message of an error that is none of ours
+REFUSED = 3  # the child's exit status if the file is the cause
+UNEXPECTED = "The model failed in its process"  # the start of the message for an unexpected exception
 LENGTH = 4  # bytes before each message
-LARGEST = 1 << 28  # bytes of a message; anything larger is a sign that the other side writes something else
+LARGEST = 1 << 28  # bytes of a message; a larger length means that the data is not a message
 
 
 class HostedLlama(Struct, frozen=True, tag="llama"):
@@ -38,12 +38,12 @@ class HostedLlama(Struct, frozen=True, tag="llama"):
     snapshot: str = ""  # the file of its saved sequences; empty: none
 
     def load(self) -> Engine:
-        """Load it: called in the child."""
+        """Load the engine in the child process."""
         from jupyter_turbopilot.engine.llama.bindings import log_to_stderr
         from jupyter_turbopilot.engine.load.plan import load
 
         snapshot = Path(self.snapshot) if self.snapshot else None
-        log_to_stderr()  # says why, should it fail
+        log_to_stderr()  # contains the reason for a failure
         engine = load(Path(self.path), self.plan, name=self.name, fim=self.fim, snapshot=snapshot)
         log_to_stderr(on=False)
         return engine
@@ -58,13 +58,13 @@ class HostedTransformers(Struct, frozen=True, tag="transformers"):
     fim: str = "auto"
 
     def load(self) -> Engine:
-        """Load it: called in the child."""
+        """Load the engine in the child process."""
         from jupyter_turbopilot.engine.transformers.checkpoint import load
 
         return load(Path(self.folder), self.options, name=self.name, fim=self.fim)
 
 
-# Another kind of engine is another class with a tag, a name and a `load`, added with `|`.
+# Add a class with a tag, a name and a `load` method for another kind of engine.
 Hosted = HostedLlama | HostedTransformers
 
 
@@ -75,7 +75,7 @@ class Load(Struct, frozen=True, tag=True, array_like=True):
 
 
 class Start(Struct, frozen=True, tag=True, array_like=True):
-    """Make room for a text; its run has this number from now on."""
+    """Start a run with this number, if there is a free slot."""
 
     run: int
     ask: EngineRequest
@@ -87,45 +87,45 @@ class Step(Struct, frozen=True, tag=True, array_like=True):
     runs: tuple[int, ...]
 
 
-class Interruption(Struct, frozen=True, tag=True, array_like=True):
-    """Cut the step short that was asked for before. It has no reply; after that step it means nothing."""
+class Interrupt(Struct, frozen=True, tag=True, array_like=True):
+    """Interrupt the current step. It has no reply, and no effect after the step."""
 
 
 class Suspend(Struct, frozen=True, tag=True, array_like=True):
-    """Give a run's room to others."""
+    """Free the slot of a run."""
 
     run: int
 
 
 class Resume(Struct, frozen=True, tag=True, array_like=True):
-    """Take room again for a run that was suspended."""
+    """Assign a slot to a suspended run."""
 
     run: int
 
 
 class Release(Struct, frozen=True, tag=True, array_like=True):
-    """Release a run."""
+    """End a run."""
 
     run: int
 
 
 class UseThreads(Struct, frozen=True, tag=True, array_like=True):
-    """Compute with so many threads."""
+    """Set the number of threads for computing."""
 
     count: int
 
 
 class Close(Struct, frozen=True, tag=True, array_like=True):
-    """The last request: free the engine, and end."""
+    """The last request: close the engine and end the process."""
 
     keep: bool
 
 
-Request = Load | Start | Step | Interruption | Suspend | Resume | Release | UseThreads | Close
+Request = Load | Start | Step | Interrupt | Suspend | Resume | Release | UseThreads | Close
 
 
 class Progress(Struct, array_like=True):
-    """How far a run is, and the tokens it has written since this was last said."""
+    """The state of a run, and its tokens since the last reply."""
 
     fresh: list[Token]
     done: bool
@@ -134,20 +134,20 @@ class Progress(Struct, array_like=True):
 
 
 def _place_of(error: Exception) -> str:
-    """Return an error's type, and in which line of which file it was raised."""
+    """Return the type of an error, and the file and line that raised it."""
     name, frames = type(error).__name__, traceback.extract_tb(error.__traceback__)
     return f"{name} in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else name
 
 
 class Failure(Struct, array_like=True):
-    """An error in words, to be raised on the other side."""
+    """An error, to be raised in the parent."""
 
     kind: str
     values: dict[str, Any]
 
     @classmethod
     def of(cls, error: Exception) -> Failure:
-        """Describe an error. Of one not meant for a person, only type and place: it may hold a prompt."""
+        """Describe an error; an unexpected one without its message, which may contain a prompt."""
         if not isinstance(error, TurbopilotError):
             error = EngineError(f"{UNEXPECTED} ({_place_of(error)}). Try again.")
         kind = next(kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
@@ -157,18 +157,18 @@ class Failure(Struct, array_like=True):
         )
 
     def error(self) -> TurbopilotError:
-        """Return the error, of the kind it had."""
+        """Return the error with its original type."""
         kind = getattr(errors, self.kind, None)
         if not (isinstance(kind, type) and issubclass(kind, TurbopilotError)):
             kind = EngineError
-        error = kind.__new__(kind)  # its words are there: some kinds would make them from other arguments
+        error = kind.__new__(kind)  # without `__init__`, whose arguments differ between the types
         TurbopilotError.__init__(error, str(self.values.get("message", "")))
         vars(error).update(self.values)
         return error
 
 
 class Description(Struct):
-    """What an engine says about itself."""
+    """The description of an engine."""
 
     name: str
     fim: str
@@ -181,7 +181,7 @@ class Reply(Struct, array_like=True):
     """The reply to any request."""
 
     runs: list[Progress] = []  # of the runs in the request, in its order
-    granted: bool = True  # False: others need the room
+    granted: bool = True  # False: there is no free slot
     failure: Failure | None = None
     engine: Description | None = None  # after a load
 
@@ -195,24 +195,24 @@ decode_reply = _replies.decode
 
 
 class BrokenFrameError(Exception):
-    """The other side has sent what is no frame."""
+    """The other process has sent an invalid frame."""
 
 
 class FramePipe:
-    """A pipe for what is sent, which is not buffered, and a pipe for what is received, which is."""
+    """An unbuffered pipe for sending and a buffered one for receiving."""
 
     def __init__(self, receiving: BinaryIO, sending: BinaryIO) -> None:
         self._receiving = receiving
         self._sending = sending
 
     def send(self, message: bytes) -> None:
-        """Send a message; an OSError if nobody reads it."""
+        """Send a message; raise OSError if the other process has ended."""
         frame = memoryview(len(message).to_bytes(LENGTH, "little") + message)
-        while frame:  # a signal may interrupt a long write
+        while frame:  # a write may be incomplete
             frame = frame[self._sending.write(frame) :]
 
     def receive(self) -> bytes:
-        """Wait for a message; an EOFError if the other side is gone."""
+        """Wait for a message; raise EOFError if the other process has ended."""
         size = int.from_bytes(self._read(LENGTH), "little")
         if size > LARGEST:
             raise BrokenFrameError
@@ -231,10 +231,9 @@ class FramePipe:
 
 
 def take_standard_pipes() -> FramePipe:
-    """Return this process's standard input and output as a pipe, out of the reach of everything else.
+    """Return a pipe from standard input and output, and redirect both for all other code.
 
-    Native code may read from the one and print to the other: it gets an empty input, and prints to
-    standard error.
+    Native code may read or print: its input is empty, and its output goes to standard error.
     """
     pipe = FramePipe(os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0))
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path

@@ -1,4 +1,4 @@
-"""The child process as its parent sees it: requests with a time limit, and a verdict on how it ended."""
+"""The parent's side of the child process: requests with time limits, and the reason why it ended."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from jupyter_turbopilot.engine.child_process.messages import (
     REFUSED,
     BrokenFrameError,
     FramePipe,
-    Interruption,
+    Interrupt,
     Load,
     Reply,
     Request,
@@ -36,41 +36,41 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.cancel import Cancel
 
-# -P: a notebook's folder may hold a json.py, which must not be imported.
+# -P: a json.py in the working directory must not be imported.
 ARGUMENTS = ("-P", "-m", "jupyter_turbopilot.engine.child_process.child")
-SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY|ENGINE_KEY", re.IGNORECASE)  # of no use to a model
-ENDS_WITHIN = 2.0  # seconds in which a process ends that has nothing to do any more
-_ATTENTION = encode(Interruption())
-# Signals that the file or the engine causes. Others come from outside: SIGKILL is how a system short of
-# memory ends a process, SIGTERM and SIGINT are sent by people and programs.
+SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY|ENGINE_KEY", re.IGNORECASE)  # not passed to the child
+ENDS_WITHIN = 2.0  # seconds until an idle process whose pipe is closed is killed
+_INTERRUPT = encode(Interrupt())
+# Signals caused by the file or the engine. Others come from outside: the system sends SIGKILL if it is out of
+# memory; users and programs send SIGTERM and SIGINT.
 _CRASHES = {
     int(number)
     for name in ("SIGSEGV", "SIGABRT", "SIGILL", "SIGFPE", "SIGBUS", "SIGTRAP", "SIGSYS")
     if (number := getattr(signal, name, None)) is not None
 }
-_KILLED = 9  # SIGKILL, which Windows does not name
-_WINDOWS_CRASH = 0xC0000000  # statuses from here on are exceptions that nobody handled
+_KILLED = 9  # SIGKILL, which is not defined on Windows
+_WINDOWS_CRASH = 0xC0000000  # this and larger statuses are unhandled exceptions
 _NO_MEMORY = re.compile(
     r"bad_alloc|(failed|unable|cannot|could not) (to )?(re)?alloc|out of memory|MemoryError", re.IGNORECASE
 )
 _NOT_READ = re.compile(r"failed to open|read error|too many open files|input/output error", re.IGNORECASE)
-_OUTPUT = 64 * 1024  # bytes of the child's error output that are read
+_OUTPUT = 64 * 1024  # bytes to read from the end of the child's error output
 
 
 class Verdict(NamedTuple):
-    """How a child process ended, and the code of the error that follows.
+    """Why a child process ended, and the error code.
 
-    The code is `model_refused` if the same file, engine and settings would give the same result again.
+    The code is `model_refused` if another try with the same file, engine and settings would also fail.
     """
 
-    words: str
+    reason: str
     code: str = "model_refused"
 
 
 def refusal(name: str, verdict: Verdict) -> ModelRefusedError:
     """Return the error for a model that did not load."""
     return ModelRefusedError(
-        f"{name} was tried in a process of its own and {verdict.words}. {_ADVICE[verdict.code]}",
+        f"{name} could not be loaded in a child process: {verdict.reason}. {_ADVICE[verdict.code]}",
         code=verdict.code,
     )
 
@@ -80,27 +80,26 @@ _ADVICE = {
     "built for another CPU or by a faulty compiler: install it again; see the page "
     "Troubleshooting of the documentation.",
     "memory": "Close programs that use memory, or choose a smaller model.",
-    "trial": "It is tried again with the next request. On a slow or busy machine, raise "
-    "c.Turbopilot.load_timeout.",
+    "trial": "The next request tries again. On a slow or busy machine, raise c.Turbopilot.load_timeout.",
 }
 
 
 def not_started(error: OSError) -> Verdict:
-    """Judge that no process could be started."""
-    words = f"no process could be started ({error.strerror or error})"
-    return Verdict(words, code="memory" if error.errno == errno.ENOMEM else "trial")
+    """Return the verdict for a process that could not be started."""
+    reason = f"the process could not be started ({error.strerror or error})"
+    return Verdict(reason, code="memory" if error.errno == errno.ENOMEM else "trial")
 
 
 def read_end(output: IO[bytes]) -> str:
-    """Return the end of what a child has written to its error output."""
+    """Return the end of a child's error output."""
     output.seek(max(0, output.seek(0, os.SEEK_END) - _OUTPUT))
     return output.read().decode("utf-8", "replace").strip()
 
 
 def judge(status: int, output: str) -> Verdict:
-    """Judge a child process by its exit status, which is not 0, and its error output. Pure."""
+    """Return the verdict for a nonzero exit status and the error output. Pure."""
     if status == -_KILLED:
-        return Verdict("it was killed, as by a system without memory", code="memory")
+        return Verdict("it was killed, probably because the system was out of memory", code="memory")
     if _NO_MEMORY.search(output):
         return Verdict("there was not enough memory", code="memory")
     last = output.splitlines()[-1][:300] if output else f"exit status {status}"
@@ -113,9 +112,9 @@ def judge(status: int, output: str) -> Verdict:
 
 
 class TimeLimit:
-    """Calls `expired` with the limit, in seconds, when something takes longer than that.
+    """Calls `expired` with the limit in seconds when a block exceeds it.
 
-    Its thread is woken when a limit ends before the one it sleeps for, so seldom: not for each limit.
+    Its thread is notified only if the new limit ends before the one for which it waits.
     """
 
     def __init__(self, expired: Callable[[float], None]) -> None:
@@ -123,14 +122,14 @@ class TimeLimit:
         self._changed = threading.Condition()
         self._end = math.inf
         self._seconds = 0.0
-        self._wakes = math.inf  # when the thread looks again
+        self._wakes = math.inf  # when the thread checks again
         self._open = True
         self._thread = threading.Thread(target=self._watch, name="turbopilot-limit", daemon=True)
         self._thread.start()
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Limit the time that the block may take."""
+        """Limit the time of the block."""
         self.shorten(seconds)
         try:
             yield
@@ -139,7 +138,7 @@ class TimeLimit:
                 self._end = math.inf
 
     def shorten(self, seconds: float) -> None:
-        """Let what is under way take so much longer at most."""
+        """Let the current block end within `seconds` from now, unless its limit is earlier."""
         end = time.monotonic() + seconds
         with self._changed:
             if end < self._end:
@@ -168,24 +167,24 @@ class TimeLimit:
 
 
 class ProcessEndedError(Exception):
-    """The process has ended, or had to be ended; `verdict` says how, in words."""
+    """The process has ended or was killed; see `verdict`."""
 
     def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.words)
+        super().__init__(verdict.reason)
         self.verdict = verdict
 
 
 class ChildProcess:
-    """A process that replies to requests, one at a time, and ends with this process."""
+    """A child process that replies to one request at a time and ends with this process."""
 
     def __init__(self, *, urgent: float) -> None:
-        """`urgent`: how many seconds a request may still take after it was to be cut short."""
+        """`urgent`: how many seconds a request may take after an interrupt."""
         self._urgent = urgent
-        self._killed = ""  # why it was
-        self._verdict: Verdict | None = None  # once it has ended
-        self._quotable = True  # whether what it printed may be quoted: nobody's text has been sent to it yet
-        # Into a file: a child that writes more than a pipe holds would wait for a reader.
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - open for as long as the process lives
+        self._killed = ""  # the reason why this process killed it
+        self._verdict: Verdict | None = None  # set when it has ended
+        self._quotable = True  # whether its output may be quoted: False once it may contain prompts
+        # A file, because a full pipe would block the child.
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the process has ended
         try:
             self._process = subprocess.Popen(
                 [sys.executable, *ARGUMENTS, str(os.getpid())],
@@ -194,7 +193,7 @@ class ChildProcess:
                 stdout=subprocess.PIPE,
                 stderr=self._output,
                 env={name: value for name, value in os.environ.items() if not SECRET.search(name)},
-                # Ctrl-C in a terminal is for the server, which ends it in order.
+                # Ctrl-C in a terminal must reach only the server, which closes the child.
                 process_group=0 if os.name == "posix" else None,
             )
         except OSError as error:
@@ -206,11 +205,11 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """The number of the process."""
+        """The process id."""
         return self._process.pid
 
     def ask(self, request: Request, seconds: float, interrupt: Cancel | None = None) -> Reply:
-        """Send a request and return its reply; pass `interrupt` on to the process while waiting."""
+        """Send a request and return its reply; forward `interrupt` to the process while waiting."""
         if self._verdict:
             raise ProcessEndedError(self._verdict)
         message = encode(request)
@@ -218,33 +217,33 @@ class ChildProcess:
         try:
             with self._limit.within(seconds):
                 self._pipe.send(message)
-                # Not earlier: the process would apply the interrupt to the previous request.
-                with interrupt.interrupting(self._pass_on) if interrupt else nullcontext():
+                # After sending: the process would apply an earlier interrupt to the previous request.
+                with interrupt.interrupting(self._forward_interrupt) if interrupt else nullcontext():
                     data = self._pipe.receive()
             return decode_reply(data)
         except (OSError, EOFError):
             raise ProcessEndedError(self.end()) from None
         except (BrokenFrameError, msgspec.DecodeError, ValueError):
-            self.kill("it did not keep to the protocol")
+            self.kill("it violated the protocol")
             raise ProcessEndedError(self.end()) from None
         except BaseException:
-            self.kill("a request was interrupted")  # whose reply would be taken for the next one's
+            self.kill("a request was interrupted")  # the next request would get its reply
             self.end()
             raise
 
-    def _pass_on(self) -> None:
-        """Have what is under way cut short. The pipe has room: it holds one short request at most."""
+    def _forward_interrupt(self) -> None:
+        """Interrupt the current step. The pipe contains at most one short request, so this never blocks."""
         with suppress(OSError):
-            self._pipe.send(_ATTENTION)
+            self._pipe.send(_INTERRUPT)
         self._limit.shorten(self._urgent)
 
     def kill(self, why: str) -> None:
-        """Kill it, from any thread; whoever waits for a reply gets the reason."""
+        """Kill the process, from any thread. `ask` raises the reason."""
         self._killed = self._killed or why
         self._process.kill()
 
     def end(self) -> Verdict:
-        """Have it end, free what it needed, and say how it ended."""
+        """End the process, free its resources, and return why it ended."""
         if self._verdict is None:
             self._pipe.close()
             try:

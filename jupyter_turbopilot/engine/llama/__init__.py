@@ -1,1 +1,1 @@
-"""llama.cpp behind the engine's protocol. The only importer of llama_cpp."""
+"""The engine for GGUF files, which llama.cpp runs. Only this package imports llama_cpp."""

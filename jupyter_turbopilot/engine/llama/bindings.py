@@ -1,4 +1,4 @@
-"""Imports llama_cpp, which nothing else does, and describes what is installed."""
+"""Imports llama_cpp and describes the installed version. No other module imports it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 INSTALL = "python -m pip install llama-cpp-python"
-SPINS = "30000"  # under a millisecond; the default is several. At 5 000 a prompt takes a tenth longer
+SPINS = "30000"  # under a millisecond; the default is several. With 5000, prompts take 10 % longer
 _callbacks: list[Any] = []  # keeps the log callback alive for as long as llama.cpp may call it
 
 
 def bindings() -> types.ModuleType:
-    """Import llama_cpp with its log switched off; an error says what is missing and what to run."""
+    """Import llama_cpp and disable its log; raise NotReadyError if it is missing or broken."""
     try:
         with _short_spinning():
             import llama_cpp
@@ -44,17 +44,17 @@ def bindings() -> types.ModuleType:
 
 
 def log_to_stderr(*, on: bool = True) -> None:
-    """Let llama.cpp write its log to standard error, or not any more: for a child whose parent reads it."""
+    """Enable or disable llama.cpp's log on standard error. A child process enables it for its parent."""
     lib = bindings()
     lib.llama_log_set(lib.llama_log_callback() if on else _callbacks[0], ctypes.c_void_p(0))
 
 
 @contextmanager
 def _short_spinning() -> Iterator[None]:
-    """Load GNU OpenMP such that its threads do not keep a core busy for milliseconds after each token.
+    """Load GNU OpenMP with a short spin time, so that its threads release the cores soon after each token.
 
-    The event loop needs that core to send the answer. OpenMP reads the variable once, when it is loaded;
-    it is removed afterwards, so that the kernels that the server starts do not inherit it.
+    The event loop needs a core to send the answer. OpenMP reads the variable once, when it is loaded. It is
+    removed afterwards, because kernels would inherit it.
     """
     name = "GOMP_SPINCOUNT"
     if name in os.environ or "OMP_WAIT_POLICY" in os.environ:
@@ -73,12 +73,12 @@ def version() -> str:
 
 
 def installation() -> str:
-    """Return what distinguishes this installation of the bindings from others, even of the same version."""
+    """Return a string that identifies this installation, even among those of the same version."""
     return f"{version()}|{Path(str(bindings().__file__)).stat().st_mtime_ns}"
 
 
 def instruction_sets() -> str:
-    """Return the CPU instructions and other features that the native library was built to use."""
+    """Return the CPU instructions and other features that the native library uses."""
     text: bytes = bindings().llama_print_system_info()
     return text.decode().strip(" |")
 

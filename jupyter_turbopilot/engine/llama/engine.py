@@ -1,4 +1,4 @@
-"""A model in llama.cpp, through its low-level API: one context whose sequences share a cache."""
+"""The llama.cpp engine, based on its low-level API."""
 
 from __future__ import annotations
 
@@ -50,7 +50,10 @@ EVERY_LAYER = 1 << 20
 
 
 class _AbortFlag:
-    """A flag llama.cpp polls without Python: libc's strlen of a buffer that is empty until it is raised."""
+    """A flag that llama.cpp polls without the GIL: the callback is libc's strlen of a buffer.
+
+    The buffer contains an empty string until the flag is raised.
+    """
 
     def __init__(self, lib: types.ModuleType) -> None:
         self.buffer = ctypes.create_string_buffer(2)
@@ -67,9 +70,9 @@ class _AbortFlag:
 
 
 class LlamaEngine(Stepping):
-    """One model, one context whose sequences share one cache of keys and values."""
+    """One model and one context, whose sequences share a KV cache."""
 
-    def __init__(  # noqa: PLR0913 - a plan, by its parts
+    def __init__(  # noqa: PLR0913 - the fields of a plan
         self,
         path: Path,
         *,
@@ -122,7 +125,7 @@ class LlamaEngine(Stepping):
             self.context_size = context_size
             self._read_vocabulary()
             self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
-            # A recurrent model cannot forget a part of what it read.
+            # The state of a recurrent model cannot be truncated.
             divisible = not (
                 lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model)
             )
@@ -139,7 +142,7 @@ class LlamaEngine(Stepping):
             self.identity = f"{stamp(path)}|{version()}|{hardware.stamp}"
             self._restore()
         except BaseException:
-            self.close(keep=False)  # nobody else could free the model's memory
+            self.close(keep=False)  # the caller has no reference with which to free the memory
             raise
 
     def _new_context(self, cells: int, threads: int) -> Any:
@@ -148,8 +151,8 @@ class LlamaEngine(Stepping):
         parameters.n_ctx = cells
         parameters.n_batch = parameters.n_ubatch = self.batch_size
         parameters.n_seq_max = MAX_SEQUENCES
-        parameters.kv_unified = True  # sequences share a prefix cell by cell
-        parameters.n_outputs_max = MAX_OUTPUTS  # rows of logits; as many as tokens would be 300 MB
+        parameters.kv_unified = True  # sequences share the cells of a common prefix
+        parameters.n_outputs_max = MAX_OUTPUTS  # rows of logits; one for each token would need 300 MB
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.flash_attn_type = (
             lib.LLAMA_FLASH_ATTN_TYPE_AUTO
@@ -161,22 +164,22 @@ class LlamaEngine(Stepping):
 
     def _read_vocabulary(self) -> None:
         self.vocabulary = vocabulary = LlamaVocabulary(self._lib, self._model)
-        # Attributes of the engine itself, since every token needs them.
+        # Copied into attributes, because every token needs them.
         self._vocab_size = vocabulary.size
         self.table, self.ends, self.controls = vocabulary.table, vocabulary.ends, vocabulary.controls
 
     def tune(self, tuning: int) -> None:
-        """Compute with the adapters for one language from now on."""
+        """Apply the adapters for one language."""
         self._adapters.use(tuning)
 
     def use_threads(self, count: int) -> None:
-        """Set the number of threads that compute."""
+        """Set the number of threads for computing."""
         if count != self._threads:
             self._threads = count
             self._lib.llama_set_n_threads(self._context, count, count)
 
     def apply(self, moves: Iterable[Move]) -> None:
-        """Carry out what the bookkeeping decided."""
+        """Apply changes of sequences to the KV cache."""
         lib, memory = self._lib, self._notebook_index
         for move in moves:
             match move:
@@ -212,7 +215,7 @@ class LlamaEngine(Stepping):
             raise EngineError("llama.cpp could not restore a sequence. Try again.")
 
     def length(self, sequence: int) -> int:
-        """Return how many tokens the memory holds of a sequence."""
+        """Return the number of tokens of a sequence in the KV cache."""
         return int(self._lib.llama_memory_seq_pos_max(self._notebook_index, sequence)) + 1
 
     def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
@@ -233,7 +236,7 @@ class LlamaEngine(Stepping):
         return bool(code == 0)
 
     def logits(self, index: int) -> Logits:
-        """Return the logits of a row of the last batch that asked for them."""
+        """Return the logits of a row of the last batch."""
         row = self._lib.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(row, shape=(self._vocab_size,))
 
@@ -245,13 +248,13 @@ class LlamaEngine(Stepping):
         return SamplerChain(self._lib, self.vocabulary.handle, self.vocabulary.size, sampling, hidden, prompt)
 
     def _restore(self) -> None:
-        """Take back the sequences that were saved at the last stop."""
+        """Load the sequences that were saved at the last stop."""
         if self._state:
             for saved in reversed(snapshot.load(self._state, self.identity)):
                 self._parked[self.sequences.adopt(saved.tokens)] = bytearray(saved.data)
 
     def _keep(self) -> None:
-        """Save the sequences of the notebooks used last."""
+        """Save the sequences of the most recently used notebooks."""
         moves, parked = self.sequences.park_all()
         self.apply(moves)
         saved: list[snapshot.SavedSequence] = []
@@ -264,10 +267,10 @@ class LlamaEngine(Stepping):
             snapshot.save(self._state, self.identity, saved)
 
     def close(self, *, keep: bool = True) -> None:
-        """Free the memory; `keep` saves what was read for the next start."""
+        """Free the memory; with `keep`, save the evaluated tokens for the next start."""
         lib = self._lib
         if keep and self._context and self._state:
-            with suppress(Exception):  # even if that fails, the rest has to be freed
+            with suppress(Exception):  # the memory must be freed even if saving fails
                 self._keep()
         with suppress(AttributeError):
             lib.llama_batch_free(self._batch)
@@ -275,8 +278,8 @@ class LlamaEngine(Stepping):
         if self._context:
             lib.llama_free(self._context)
             self._context = None
-        if vocabulary := getattr(self, "vocabulary", None):  # none where loading has failed
-            vocabulary.close()  # waits for other threads, which may be using the model
+        if vocabulary := getattr(self, "vocabulary", None):  # missing if the load failed
+            vocabulary.close()  # waits for other threads that use the model
         if self._model:
             lib.llama_model_free(self._model)
             self._model = None

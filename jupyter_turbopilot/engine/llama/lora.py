@@ -1,4 +1,4 @@
-"""Applies LoRA adapters beside a loaded model; some are for one language only."""
+"""Applies LoRA adapters to a loaded model. An adapter may be for one language only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class LoadedAdapters:
-    """The adapters of a loaded model, freed with it; `tunings` numbers the languages that some are for."""
+    """The adapters of a loaded model, which frees them. `tunings` numbers their languages."""
 
     def __init__(
         self, lib: types.ModuleType, model: Any, context: Any, adapters: Sequence[AdapterSpec], path: Path
@@ -30,7 +30,7 @@ class LoadedAdapters:
         self.use(0)
 
     def use(self, tuning: int) -> None:
-        """Compute with the adapters for one language and those for all languages."""
+        """Apply the adapters for one language and those for all languages."""
         if tuning == self._in_use or not self._loaded:
             return
         chosen = [

@@ -1,4 +1,4 @@
-"""Quantise a file in a child process, which can be stopped and may crash without ending anything else."""
+"""Quantises a file in a child process, so that it can be stopped and a crash does not end the caller."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.models.quantization import Order
 
-_ERROR = 4  # ggml's level
-_UNWRITTEN = {"NVFP4"}  # llama.cpp reads it and does not write it
+_ERROR = 4  # the log level of ggml
+_UNWRITTEN = {"NVFP4"}  # llama.cpp can only read it
 _PREFIXES = ("LLAMA_FTYPE_MOSTLY_", "LLAMA_FTYPE_ALL_")
 _AT = re.compile(rb"\[\s*+(\d++)/\s*+(\d++)\]\s++(\S++)")
 _PROGRESS = re.compile(r"(?<!\d)(\d++)/(\d++) (\S++)")
 
 
 def kinds() -> dict[str, int]:
-    """Return the numbers of all formats that llama.cpp can quantise to, by name."""
+    """Return the number of each format that llama.cpp can write, by name."""
     from jupyter_turbopilot.engine.llama.bindings import bindings
 
     lib = bindings()
@@ -39,7 +39,7 @@ def kinds() -> dict[str, int]:
 
 
 def quantize(order: Order, threads: int, progress: Callable[[str, int, int], None] = lambda *_: None) -> Path:
-    """Write the quantised file; its place is only taken once it is complete."""
+    """Write the quantised file and return its path. It replaces an existing file only when it is complete."""
     numbers = map(str, (order.number, threads, int(order.again), os.getpid()))
     with write_atomically(order.target, ConversionError) as partial:
         command = [sys.executable, "-P", "-m", __name__, str(order.source), str(partial), *numbers]
@@ -61,7 +61,7 @@ def quantize(order: Order, threads: int, progress: Callable[[str, int, int], Non
 
 
 def _work(source: Path, target: Path, number: int, threads: int, again: int) -> None:
-    """Quantise: what the child process does."""
+    """Quantise a file in the child process."""
     from jupyter_turbopilot.engine.llama.bindings import bindings
 
     lib = bindings()

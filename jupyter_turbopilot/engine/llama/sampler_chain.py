@@ -1,4 +1,4 @@
-"""llama.cpp's chain of samplers for one text: biases, penalties, cuts and the draw."""
+"""llama.cpp's sampler chain for one text: biases, penalties, truncation samplers and the random choice."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.stepping.sampling import Ids, Logits
     from jupyter_turbopilot.generation import Sampling
 
-INFILL_MOST = 128  # candidates that `infill` compares with each other; a whole vocabulary would take hours
-BIAS = 1e9  # means never or always; larger values overflow
-COLDEST = 1e-5  # lower temperatures overflow
+INFILL_MOST = 128  # candidates for `infill`, which compares all pairs: a whole vocabulary would take hours
+BIAS = 1e9  # bans or forces a token; larger values overflow
+COLDEST = 1e-5  # the lowest temperature; lower ones overflow
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 
 
 class SamplerChain:
-    """Draws the tokens of one text; each text has its own, because earlier tokens affect the next."""
+    """Samples the tokens of one text. Each text has its own chain, because earlier tokens affect the next."""
 
     def __init__(
         self,
@@ -34,10 +34,10 @@ class SamplerChain:
         hidden: Ids,
         prompt: Sequence[int],
     ) -> None:
-        """Make the chain; `hidden` tokens are never drawn."""
+        """Create the chain; `hidden` tokens are never sampled."""
         self._lib = lib
         self._candidates = np.empty(size, dtype=_CANDIDATE)
-        self._left = 0  # how many of them the last token was drawn from
+        self._left = 0  # how many candidates remained when the last token was sampled
         self._draws = sampling.temperature > 0
         self._ids = np.arange(size, dtype=np.int32)
         self._bias = np.zeros(size, dtype=np.float32)
@@ -99,7 +99,7 @@ class SamplerChain:
         yield lib.llama_sampler_init_dist(sampling.seed)
 
     def pick(self, logits: Logits) -> int | None:
-        """Return the next token, or None where every token is ruled out."""
+        """Return the next token, or None if every token is excluded."""
         candidates = self._candidates
         candidates["id"] = self._ids
         candidates["logit"] = logits + self._bias
@@ -114,7 +114,7 @@ class SamplerChain:
         return int(chosen.id) if chosen.logit > -np.inf else None
 
     def chances(self, token: int, count: int) -> tuple[float, tuple[tuple[int, float], ...]]:
-        """Return how probable the last token was when it was drawn, and the likeliest with it."""
+        """Return the probability of the last token after sampling, and the most likely tokens."""
         left = self._candidates[: self._left]
         if not self._draws or not self._left:
             return 1.0, ((token, 0.0),)
@@ -126,7 +126,7 @@ class SamplerChain:
         )
 
     def accept(self, token: int) -> None:
-        """Take note of a token that was written."""
+        """Update the penalties with a generated token."""
         self._lib.llama_sampler_accept(self._chain, token)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Sequences saved for the next start: one file that only its owner can read, checked by its digest."""
+"""Saves sequences for the next start: one file with a digest, which only its owner can read."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ log = logging.getLogger(__name__)
 
 _DIGEST = 32
 _LENGTH = 4
-WAIT = 5.0  # seconds for another server that writes the file
+WAIT = 5.0  # seconds to wait for another server that writes the file
 _TOKEN = array("i").itemsize
 
 
 @dataclass(frozen=True)
 class SavedSequence:
-    """A sequence's tokens and its keys and values, as llama.cpp wrote them."""
+    """The tokens of a sequence, and its keys and values in llama.cpp's format."""
 
     tokens: list[int]
     data: bytes | bytearray
 
 
 def save(path: Path, key: str, sequences: Sequence[SavedSequence]) -> None:
-    """Write the file; `key` names the model and the engine it is for. If that fails, a warning is logged."""
+    """Write the file; `key` identifies the model and the engine. Log a warning if that fails."""
     payload = b"".join(array("i", sequence.tokens).tobytes() + sequence.data for sequence in sequences)
     sizes = [[len(sequence.tokens), len(sequence.data)] for sequence in sequences]
     header = json.dumps({"key": key, "sequences": sizes}).encode()
@@ -55,24 +55,24 @@ def save(path: Path, key: str, sequences: Sequence[SavedSequence]) -> None:
 @cache  # each reason once
 def _warn(reason: str) -> None:
     log.warning(
-        "Turbopilot: what was read of notebooks could not be saved for the next start: %s.",
+        "Turbopilot: The evaluated prompts could not be saved for the next start (%s). Check the disk.",
         reason,
     )
 
 
 def load(path: Path, key: str) -> list[SavedSequence]:
-    """Read the file; one that is damaged or for another model is deleted."""
+    """Return the saved sequences. Delete a file that is damaged or for another model."""
     _clean(path)
     try:
         with path.open("rb") as file:
             raw = file.read(len(SEQUENCES_MAGIC))
-            raw += file.read() if raw == SEQUENCES_MAGIC else b""  # a file that is not ours may have any size
+            raw += file.read() if raw == SEQUENCES_MAGIC else b""  # another program's file may be huge
     except OSError:
         return []
     try:
         sequences = _parse(raw, key)
     except (ValueError, LookupError, TypeError, AttributeError):
-        sequences = None  # the digest is right, but the contents are not what this version writes
+        sequences = None  # the digest is correct, but another version wrote the file
     if sequences is None:
         with suppress(OSError):
             path.unlink()
@@ -80,12 +80,12 @@ def load(path: Path, key: str) -> list[SavedSequence]:
 
 
 def _lock(path: Path, wait: float) -> BaseFileLock:
-    """Return the lock that is held while writing; it is released when its process ends."""
+    """Return the lock for writing; the system releases it when its process ends."""
     return FileLock(path.with_name(f"{path.name}.lock"), timeout=wait)
 
 
 def _clean(path: Path) -> None:
-    """Delete unfinished files of processes that were killed while writing."""
+    """Delete temporary files of processes that were killed while writing."""
     if left := [*path.parent.glob(f"{path.name}.*{UNFINISHED}")]:
         with suppress(OSError), _lock(path, 0):
             for file in left:

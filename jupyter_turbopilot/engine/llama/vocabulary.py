@@ -1,4 +1,4 @@
-"""A model's vocabulary in llama.cpp: the bytes of its tokens, its control tokens, and text as tokens."""
+"""The vocabulary of a model in llama.cpp: its tokenizer, the bytes of its tokens, its control tokens."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NO_TOKEN = -1
-STAND_IN = "\x1a"  # some vocabularies of single characters use it for characters they lack
+STAND_IN = "\x1a"  # the unknown token of some character-level vocabularies
 
 
 class LlamaVocabulary(TableVocabulary):
-    """A loaded model's vocabulary. `tokenize` may be called from several threads; `close` waits for them."""
+    """The vocabulary of a loaded model. `tokenize` is thread-safe; `close` waits for running calls."""
 
     def __init__(self, lib: types.ModuleType, model: Any, *, owner: bool = False) -> None:
-        """`owner`: whether nothing else uses the model, so that it is freed with the vocabulary."""
+        """`owner`: whether `close` frees the model."""
         self._lib = lib
         self._owned = model if owner else None
         self._lock = threading.Lock()
@@ -38,7 +38,7 @@ class LlamaVocabulary(TableVocabulary):
         self._unknown = unknown_characters(pieces)
         super().__init__(pieces)
         self.ends = {t for t in range(self.size) if lib.llama_vocab_is_eog(self.handle, t)}
-        # What a model means by characters that it lacks cannot be shown: a text ends before them.
+        # An unknown token cannot be shown, so a text ends before it.
         unknown = [pieces.index(STAND_IN.encode())] if self._unknown else []
         self.ends.update(unknown)
         controls = [t for t in range(self.size) if lib.llama_vocab_is_control(self.handle, t)]
@@ -74,13 +74,13 @@ class LlamaVocabulary(TableVocabulary):
         return pieces
 
     def find_token(self, text: str) -> int | None:
-        """Return the id of a control token by its text."""
+        """Return the id of the control token with this text, or None."""
         data = text.encode()
         buffer = (ctypes.c_int32 * 4)()
         return int(buffer[0]) if self._tokenize(data, buffer, special=True) == 1 else None
 
     def encode(self, text: str) -> list[int]:
-        """Turn a text into tokens as if it stood alone."""
+        """Tokenize a text without context."""
         if self._unknown:
             text = self._unknown.sub(STAND_IN, text)
         data = text.encode("utf-8", "replace")
@@ -92,7 +92,7 @@ class LlamaVocabulary(TableVocabulary):
         return list(buffer[:count])
 
     def _tokenize(self, data: bytes, buffer: ctypes.Array[ctypes.c_int32], *, special: bool) -> int:
-        """Write a text's tokens to a buffer and return how many they are; `special`: or control tokens."""
+        """Write tokens to a buffer and return their number; `special`: recognize control tokens."""
         with self._lock:
             if not self._open:
                 raise EngineError("The model has just been changed. Try again.")
@@ -101,7 +101,7 @@ class LlamaVocabulary(TableVocabulary):
         return int(count)
 
     def close(self) -> None:
-        """Refuse texts from now on: the model is about to be freed."""
+        """Reject further calls, because the model is about to be freed."""
         with self._lock:
             self._open = False
             model, self._owned = self._owned, None
@@ -112,7 +112,7 @@ class LlamaVocabulary(TableVocabulary):
 def load_vocabulary(path: Path) -> LlamaVocabulary:
     """Load the vocabulary of a GGUF file without its weights; `close` frees it.
 
-    llama.cpp ends the process on some damaged files: load only what another process has loaded before.
+    llama.cpp aborts the process for some damaged files. Load only files that another process has loaded.
     """
     lib = bindings()
     parameters = lib.llama_model_default_params()
@@ -128,7 +128,7 @@ def load_vocabulary(path: Path) -> LlamaVocabulary:
 
 
 def unknown_characters(pieces: Sequence[bytes]) -> re.Pattern[str] | None:
-    """Match the characters that a vocabulary of single characters lacks, which llama.cpp drops."""
+    """Return a pattern for the characters that a character-level vocabulary lacks and llama.cpp drops."""
     if max(map(len, pieces), default=0) > 1 or any(piece > b"\x7f" for piece in pieces):
         return None
     known = "".join(piece.decode() for piece in pieces)

@@ -1,1 +1,1 @@
-"""Loading a model: what the machine offers, what fits into it, a trial in a child process."""
+"""Plans a load according to the machine's resources, and decides when to retry a failed one."""

@@ -1,4 +1,4 @@
-"""The cores and the memory that this process may use, and how many threads to compute with."""
+"""The CPU cores and the memory that this process may use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FEATURES = ("model name", "flags", "CPU part", "Features")  # on Intel and AMD,
 
 
 def cores(cgroup: Path = _CGROUP) -> int:
-    """Count the cores this process may use: affinity and the container's quota, not the machine's size."""
+    """Return the number of usable cores, limited by the CPU affinity and the container's quota."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(cgroup)
     return max(1, min(usable, int(quota))) if quota else max(1, usable)
@@ -36,7 +36,7 @@ def _quota(cgroup: Path) -> float | None:
 
 
 def threads(configured: int = 0, most: int = 0) -> int:
-    """Return how many threads the model runs on; 0: as many as suit the machine, as many as those."""
+    """Return the number of threads for computing; `configured` and `most` may be 0 for automatic."""
     count = configured or _suitable_threads()
     return min(count, most or count)
 
@@ -44,21 +44,21 @@ def threads(configured: int = 0, most: int = 0) -> int:
 def _suitable_threads() -> int:
     usable = cores()
     physical = psutil.cpu_count(logical=False) or usable
-    # Two hyperthreads of one core slow each other down; a quota already counts hyperthreads.
+    # Two hyperthreads of a core slow each other down. A quota counts hyperthreads.
     return max(1, min(usable, max(physical, 2), MAX_THREADS))
 
 
-def processor(told: Path = Path("/proc/cpuinfo")) -> str:
-    """Return what distinguishes this processor from others: one home may be on several machines."""
+def processor(info: Path = Path("/proc/cpuinfo")) -> str:
+    """Return a string that identifies the CPU model: several machines may share a home folder."""
     try:
-        first = told.read_text().split("\n\n")[0]
+        first = info.read_text().split("\n\n")[0]
     except OSError:
         return platform.processor()
     return "|".join(line for line in first.splitlines() if line.startswith(_FEATURES))
 
 
 def free_memory(cgroup: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -> int:
-    """Return the bytes of memory that are free, within the container's limit."""
+    """Return the free memory in bytes, limited by the container."""
     free = int(psutil.virtual_memory().available)
     for group in _groups(cgroup, own):
         for limit, used in (
@@ -71,13 +71,13 @@ def free_memory(cgroup: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -
             except (OSError, ValueError):
                 continue
             if cap < UNLIMITED:
-                # The page cache counts as used but gives way.
+                # The page cache counts as used, but can be reclaimed.
                 free = min(free, max(0, cap - taken + _reclaimable(group)))
     return free
 
 
 def _groups(cgroup: Path, own: Path) -> set[Path]:
-    """Return the cgroups that limit this process: a container's is the root, a service's is not."""
+    """Return the cgroups that may limit this process: a container's root, a service's own and its parents."""
     groups = {cgroup, cgroup / "memory"}
     try:
         lines = own.read_text().splitlines()

@@ -1,4 +1,4 @@
-"""How a model is loaded into the memory that is free, or why it does not fit; the load itself."""
+"""Plans how to load a model into the free memory, and loads it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.ggml import CACHE_TYPES
 from jupyter_turbopilot.models.gguf import stamp
-from jupyter_turbopilot.models.tuning.adapters import AdapterSpec  # noqa: TC001 - a plan is read back from JSON
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec  # noqa: TC001 - needed to decode a plan
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
@@ -22,35 +22,35 @@ DEFAULT_CONTEXT = 4096
 SMALLEST_CONTEXT = 512
 SECOND_PROMPT_BYTES = 64 * 1024**2
 COMPUTE_BYTES = 16 * 1024**2  # graph buffers
-TOKEN_BYTES = 768  # for each token of the vocabulary: rows of logits, their copies, the table of bytes
-SCORE_BYTES = 6  # for each head, token of a batch and cell of the cache, unless attention is fused
+TOKEN_BYTES = 768  # per token of the vocabulary: rows of logits, their copies, the byte table
+SCORE_BYTES = 6  # per head, token of a batch and cell of the cache, unless attention is fused
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """Settings that are passed on to llama.cpp."""
+    """The settings for llama.cpp."""
 
     gpu_layers: int = 0  # -1: all
     main_gpu: int = 0
     tensor_split: tuple[float, ...] = ()
     cache_type: str = "f16"
-    memory_map: bool = True  # weights stay in the file and are read where they are needed
-    adapters: tuple[AdapterSpec, ...] = ()  # beside the model
+    memory_map: bool = True
+    adapters: tuple[AdapterSpec, ...] = ()
 
     @property
     def fused_attention(self) -> bool:
         """Whether llama.cpp computes attention in one fused kernel ("flash attention").
 
-        It needs no memory for scores, and the GPU and quantized caches need it. But on a CPU it makes the few
-        tokens of a keystroke up to twice as slow beside a long prompt, and reading a prompt only 5 % faster.
+        It needs no memory for scores, and GPUs and quantized caches require it. But on a CPU it makes prompt
+        evaluation only 5 % faster, and the few tokens of a keystroke up to twice as slow with a long prompt.
         """
         return self.gpu_layers != 0 or self.cache_type != "f16"
 
     @property
     def stamp(self) -> str:
-        """Return what changes with any of these settings, and with the contents of an adapter."""
+        """A string that changes with these settings and with the contents of the adapters."""
         files = [Path(adapter.path) for adapter in self.adapters]
-        # Kept on the disk, so it does not depend on what classes are called.
+        # It is saved to disk, so it must not depend on class names.
         attention = "fused" if self.fused_attention else "plain"
         return "|".join(
             (json.dumps(asdict(self)), attention, *(stamp(file) for file in files if file.is_file()))
@@ -62,23 +62,23 @@ PLAIN = Hardware()
 
 @dataclass(frozen=True)
 class Limits:
-    """What the settings ask for; 0 leaves it to the machine."""
+    """Limits from the settings; 0 means automatic."""
 
     context_size: int = 0
-    threads: int = 1  # as `machine.threads` counts them
+    threads: int = 1  # a result of `machine.threads`, never 0
     max_bytes: int = 0
     sequence_bytes: int = 0
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a model takes: bytes, and the tokens of context that it was trained for."""
+    """The memory that a model needs, in bytes, and its maximum context size in tokens."""
 
-    trained: int
+    trained: int  # the context size that the model was trained for
     weights: int
-    token: float  # keys and values of one token
+    token: float  # the keys and values of one token
     compute: int
-    scores: int = 0  # attention scores of a batch, for one token of the cache
+    scores: int = 0  # the attention scores of a batch, per token of the cache
 
 
 @dataclass(frozen=True)
@@ -89,33 +89,33 @@ class LoadPlan:
     threads: int
     needs: int
     cells: int = 0  # tokens of all sequences together
-    parked: int = 0  # tokens kept outside the cache
+    parked: int = 0  # tokens of sequences outside the cache
     hardware: Hardware = PLAIN
 
 
 def compute_bytes(header: Header) -> int:
-    """Estimate the memory for computing, beside weights and attention cache; more than was measured."""
+    """Estimate the working memory, without weights and cache. Measured values were lower."""
     tokens = header.metadata.get("tokenizer.ggml.tokens", 0)
     return COMPUTE_BYTES + TOKEN_BYTES * (tokens if isinstance(tokens, int) else 0)
 
 
 def score_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
-    """Estimate the attention scores of the largest batch, for one token of the cache."""
+    """Estimate the size of the attention scores of the largest batch, per token of the cache."""
     heads = 0 if hardware.fused_attention else header.number("attention.head_count")
     return heads * CHUNK * PIECES * SCORE_BYTES
 
 
 def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Hardware = PLAIN) -> LoadPlan:
-    """Choose context and sequences for a GGUF file, or refuse it if there is too little memory."""
+    """Choose the context size and the cache for a GGUF file; raise ModelRefusedError if it does not fit."""
     plan = fit(sizes_of(header, hardware), name, limits, machine.free_memory())
     return replace(plan, hardware=hardware)
 
 
 def sizes_of(header: Header, hardware: Hardware = PLAIN) -> Sizes:
-    """Read off a GGUF file's header what it takes."""
+    """Estimate the memory for a GGUF file."""
     return Sizes(
         trained=header.number("context_length", DEFAULT_CONTEXT),
-        # Weights on a GPU take none of this memory.
+        # Weights on a GPU need no system memory.
         weights=0 if hardware.gpu_layers < 0 else header.file_size,
         token=header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type],
         compute=compute_bytes(header),
@@ -124,11 +124,11 @@ def sizes_of(header: Header, hardware: Hardware = PLAIN) -> Sizes:
 
 
 def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> LoadPlan:
-    """Choose context and sequences for a model, or refuse it if there is too little memory."""
+    """Choose the context size and the cache for a model; raise ModelRefusedError if it does not fit."""
     wanted = min(limits.context_size or DEFAULT_CONTEXT, sizes.trained)
     free = min(free, limits.max_bytes or machine.UNLIMITED)
     parked = int(limits.sequence_bytes // max(1, sizes.token))
-    # Room for the prompts of two people, where it is cheap.
+    # Room for the prompts of two users, if it is cheap.
     prompts = 2 if sizes.token * wanted <= SECOND_PROMPT_BYTES else 1
     while True:
         cells = wanted * prompts
@@ -137,7 +137,7 @@ def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> LoadPlan:
         if needs <= free:
             return LoadPlan(wanted, limits.threads, needs, cells, parked)
         if parked:
-            parked = parked // 2 if parked > SMALLEST_CONTEXT else 0  # what is kept for later goes first
+            parked = parked // 2 if parked > SMALLEST_CONTEXT else 0  # parked sequences are the least useful
             continue
         if prompts > 1:
             prompts = 1
@@ -166,7 +166,7 @@ def load(
     chunk: int = CHUNK,
     snapshot: Path | None = None,
 ) -> LlamaEngine:
-    """Load a GGUF file with llama.cpp as planned; `snapshot`: its saved sequences."""
+    """Load a GGUF file with llama.cpp according to a plan; `snapshot` is the file of saved sequences."""
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 
     return LlamaEngine(

@@ -1,1 +1,1 @@
-"""A server elsewhere that writes: addresses, requests, answers, and what may go wrong between."""
+"""The engine for a remote server: addresses, protocols, requests, answers and errors."""

@@ -1,4 +1,4 @@
-"""llama-server's own routes, with token ids or with text and a hole. Pure."""
+"""The dialects of llama-server: its routes, with token ids or with text. Pure."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import EngineRequest
 
 
-class _Chance(msgspec.Struct, frozen=True):
-    """A token with its probability: before the samplers as a logarithm, or behind them."""
+class _TokenProbability(msgspec.Struct, frozen=True):
+    """A token with its logprob before sampling, or its probability after sampling."""
 
     id: int = -1
     logprob: float | None = None
     prob: float | None = None
-    top_logprobs: list[_Chance] = []
-    top_probs: list[_Chance] = []
+    top_logprobs: list[_TokenProbability] = []
+    top_probs: list[_TokenProbability] = []
 
     @property
     def logarithm(self) -> float | None:
@@ -59,9 +59,9 @@ class _Event(msgspec.Struct, frozen=True):
     tokens: list[int] = []
     stop: bool = False
     stop_type: str | None = None
-    completion_probabilities: list[_Chance] = []
+    completion_probabilities: list[_TokenProbability] = []
     timings: _Timings | None = None
-    model: str | None = ""  # the last event has it
+    model: str | None = ""  # only in the last event
     error: Any = None
 
 
@@ -77,7 +77,7 @@ def _read(data: bytes, tokens_of: Callable[[_Event], list[Token]]) -> EventConte
 
 def _options(ask: EngineRequest) -> dict[str, Any]:
     sampling = ask.sampling
-    if sampling.penalty_last_n < 0:  # everything, which has to be said as a number
+    if sampling.penalty_last_n < 0:  # the whole text, for which llama-server needs a number
         sampling = replace(sampling, penalty_last_n=len(ask.prompt) + sampling.max_tokens)
     return sampling_fields(sampling, "llama") | {
         "n_predict": sampling.max_tokens,
@@ -87,14 +87,14 @@ def _options(ask: EngineRequest) -> dict[str, Any]:
 
 
 def grammar(candidates: Sequence[bytes]) -> str:
-    """Return the grammar, in llama.cpp's notation, of all texts that begin in one of the candidates."""
+    """Return a GBNF grammar for all texts that start with a candidate."""
     texts = (way.decode("utf-8", "ignore") for way in candidates)
     literals = ("".join(f"\\U{ord(character):08X}" for character in text) for text in texts)
     return "root ::= (" + " | ".join(f'"{literal}"' for literal in literals) + ") [^\\x00]*"
 
 
 class LlamaByIds:
-    """Prompts are token ids."""
+    """Prompts as token ids."""
 
     style: Style = "llama"
 
@@ -102,28 +102,28 @@ class LlamaByIds:
         self._vocabulary = vocabulary
 
     def request(self, ask: EngineRequest) -> Request:
-        """Return what is sent."""
+        """Return the request for an ask."""
         body = _options(ask) | {"prompt": list(ask.prompt), "return_tokens": True}
         if candidates := ask.sampling.beginning.candidates:
             body["grammar"] = grammar(candidates)
         return Request("/completion", body)
 
     def read(self, data: bytes) -> EventContent:
-        """Read an event."""
+        """Decode an event."""
         return _read(data, self._tokens)
 
     def _tokens(self, event: _Event) -> list[Token]:
         data = event.content.encode("utf-8", "replace")
         if not data:
-            return []  # the last event repeats the tokens of the whole text, but none of its text
-        ids, told = event.tokens, event.completion_probabilities
+            return []  # the last event repeats all tokens, without the text
+        ids, listed = event.tokens, event.completion_probabilities
         if b"".join(piece(self._vocabulary, token) for token in ids) != data:
-            # Of a character in several tokens only the last one is told.
-            ids, told = self._vocabulary.tokenize(event.content, behind=True), told[-1:]
+            # For a character of several tokens, llama-server sends only the last one.
+            ids, listed = self._vocabulary.tokenize(event.content, behind=True), listed[-1:]
         tokens = []
         for at, token in enumerate(ids):
-            if at < len(told):
-                chance, top = probability(told[at].logarithm), told[at].top
+            if at < len(listed):
+                chance, top = probability(listed[at].logarithm), listed[at].top
             else:
                 chance, top = 1.0 if at else UNKNOWN, ()
             tokens.append(Token(piece(self._vocabulary, token), chance, token, top))
@@ -131,13 +131,13 @@ class LlamaByIds:
 
 
 class LlamaByText:
-    """Prompts are text; the server puts the marks of its model around a hole."""
+    """Prompts as text. The server adds its model's fill-in-the-middle markers."""
 
     def __init__(self, spellings: Spellings) -> None:
         self._spellings = spellings
 
     def request(self, ask: EngineRequest) -> Request | None:
-        """Return what is sent."""
+        """Return the request for an ask."""
         prompt = self._spellings.prompt(ask.prompt)
         if prompt is None:
             return None
@@ -147,7 +147,7 @@ class LlamaByText:
         return Request("/infill", options | {"input_prefix": prompt.before, "input_suffix": prompt.after})
 
     def read(self, data: bytes) -> EventContent:
-        """Read an event."""
+        """Decode an event."""
         return _read(data, self._characters)
 
     def _characters(self, event: _Event) -> list[Token]:

@@ -1,6 +1,6 @@
-"""OpenAI's completions, by token ids or as text. Pure.
+"""The dialects of OpenAI's completions protocol, with token ids or with text. Pure.
 
-By ids: our own server, vLLM and what does as they do. As text: far sides whose vocabulary nobody knows.
+Token ids are for Turbopilot servers, vLLM and compatible servers; text is for unknown vocabularies.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 _ID = "token_id:"
 MOST_DIGITS = 9
 ROUTE = "/v1/completions"
-LENGTH = "length"  # a text that ended at a limit
+LENGTH = "length"  # the finish reason of a text that ended at a limit
 _STYLES: dict[Kind, Style] = {Kind.OURS: "llama", Kind.VLLM: "vllm"}
-# What most servers read as control tokens wherever it stands in a text.
+# Most servers parse these as control tokens anywhere in a text.
 _CONTROLS = ("<s>", "</s>", "<bos>", "<eos>", "[INST]", "[/INST]")
 _BARRED = r"<[|｜][^\s<>|｜]{1,40}[|｜]>"  # noqa: RUF001 - DeepSeek's bars
 
 
 class _Logprobs(msgspec.Struct, frozen=True):
-    """The tokens of a piece of text."""
+    """The tokens of a part of a text."""
 
     tokens: list[str] = []
     token_logprobs: list[float | None] = []
@@ -51,7 +51,7 @@ class _Logprobs(msgspec.Struct, frozen=True):
 
 
 class _Choice(msgspec.Struct, frozen=True):
-    """A piece of a text."""
+    """A part of a text."""
 
     text: str = ""
     index: int = 0
@@ -78,7 +78,7 @@ class _Chunk(msgspec.Struct, frozen=True):
 
 
 def _read_event(data: bytes, tokens_of: Callable[[_Choice], list[Token]]) -> EventContent:
-    """Read an event; one that tells of an error is none of an answer."""
+    """Decode an event; raise ErrorEventError for an error."""
     chunk = read_json(data, _Chunk)
     if chunk.error is not None:
         raise ErrorEventError(chunk.error)
@@ -96,7 +96,7 @@ def _read_event(data: bytes, tokens_of: Callable[[_Choice], list[Token]]) -> Eve
 
 
 class ByIds:
-    """Prompts are token ids, and so are answers."""
+    """Prompts and answers as token ids."""
 
     def __init__(self, far: RemoteServer, vocabulary: Vocabulary) -> None:
         self._far = far
@@ -105,15 +105,15 @@ class ByIds:
         self.style: Style = _STYLES.get(far.kind, "openai")
 
     def request(self, ask: EngineRequest) -> Request:
-        """Return what is sent."""
+        """Return the request for an ask."""
         sampling = ask.sampling
         body = sampling_fields(sampling, self.style)
-        if "logit_bias" in body:  # a router in between may take nothing but OpenAI's form of it
+        if "logit_bias" in body:  # a router may accept only OpenAI's format
             body["logit_bias"] = self._biases(sampling)
         body |= {
             "model": self._far.model,
             "prompt": list(ask.prompt),
-            # Others than ours write at least one token.
+            # Only Turbopilot servers accept 0.
             "max_tokens": sampling.max_tokens if self._ours else max(1, sampling.max_tokens),
             "stream": True,
             "logprobs": sampling.top,
@@ -124,7 +124,7 @@ class ByIds:
         return Request(ROUTE, body)
 
     def _biases(self, sampling: Sampling) -> dict[str, float]:
-        """Return biases by token id, those of texts for each of their tokens; several of a token add up."""
+        """Return the sum of biases by token id. The bias of a text applies to each of its tokens."""
         biases: dict[str, float] = {}
         for name, bias in sampling.logit_bias:
             for token in (name,) if isinstance(name, int) else self._vocabulary.tokenize(name):
@@ -132,22 +132,22 @@ class ByIds:
         return biases
 
     def read(self, data: bytes) -> EventContent:
-        """Read an event."""
+        """Decode an event."""
         return _read_event(data, self._tokens)
 
     def _tokens(self, choice: _Choice) -> list[Token]:
-        told = choice.logprobs
-        if told is None or not told.tokens:
+        logprobs = choice.logprobs
+        if logprobs is None or not logprobs.tokens:
             if choice.text:
                 raise InvalidAnswerError("text without token ids. Set c.TurbopilotRemote.vocabulary to none")
             return []
-        tops = told.top_logprobs or []
+        tops = logprobs.top_logprobs or []
         tokens = []
-        for at, name in enumerate(told.tokens):
+        for at, name in enumerate(logprobs.tokens):
             token = _id(name)
             if token in self._vocabulary.ends:
                 continue
-            logarithm = told.token_logprobs[at] if at < len(told.token_logprobs) else None
+            logarithm = logprobs.token_logprobs[at] if at < len(logprobs.token_logprobs) else None
             others = (tops[at] if at < len(tops) else None) or {}
             top = likeliest((_id(other), value) for other, value in others.items())
             tokens.append(Token(piece(self._vocabulary, token), probability(logarithm), token, top))
@@ -162,17 +162,17 @@ def _id(name: str) -> int:
 
 
 def piece(vocabulary: Vocabulary, token: int) -> bytes:
-    """Return a token's bytes; one that the vocabulary does not have is another model's."""
+    """Return the bytes of a token; raise StrangeAnswerError if it is not in the vocabulary."""
     try:
         if token >= 0:
             return vocabulary.piece(token)
     except IndexError:
         pass
-    raise InvalidAnswerError("a token that c.TurbopilotRemote.vocabulary does not have")
+    raise InvalidAnswerError("a token that is not in c.TurbopilotRemote.vocabulary")
 
 
 def peer_fields(ask: EngineRequest) -> dict[str, Any]:
-    """Return what only a server of ours takes: the rest of what an engine is asked."""
+    """Return the fields of an ask that only Turbopilot servers accept."""
     beginning = ask.sampling.beginning
     given = {
         "begins": [base64.b64encode(way).decode() for way in beginning.candidates],
@@ -192,26 +192,26 @@ def peer_fields(ask: EngineRequest) -> dict[str, Any]:
 
 
 class TextPrompt(NamedTuple):
-    """What stands before a text and behind it; None: it has no hole."""
+    """The text before and after the cursor; `after` is None without fill-in-the-middle."""
 
     before: str
     after: str | None
 
 
 class Spellings:
-    """How control tokens are spelt. In text nobody can tell them from code."""
+    """Finds control tokens in text, which a remote server cannot distinguish from code."""
 
     def __init__(self, markers: Collection[str] = ()) -> None:
-        """`markers`: those of every known format."""
+        """`markers`: the markers of all known fill-in-the-middle formats."""
         errors = sorted({*_CONTROLS, *(marker.strip() for marker in markers)} - {""}, key=len, reverse=True)
         self._pattern = re.compile("|".join([_BARRED, *map(re.escape, errors)]))
 
     def found(self, line: str) -> bool:
-        """Return whether a line spells a control token."""
+        """Return whether a text contains a control token."""
         return self._pattern.search(line) is not None
 
     def prompt(self, tokens: Sequence[int]) -> TextPrompt | None:
-        """Return a prompt's text without lines that spell control tokens; None: the cursor's own does."""
+        """Return a prompt's text without lines with control tokens; None if the cursor's line has one."""
         before, after = parts(tokens)
         above, break_, line = before.rpartition("\n")
         rest, end, below = (after or "").partition("\n")
@@ -227,7 +227,7 @@ class Spellings:
 
 
 def parts(tokens: Sequence[int]) -> TextPrompt:
-    """Return the texts of a prompt before and behind the hole; a prompt without markers has none."""
+    """Split a prompt at its markers."""
     ids = list(tokens)
     if SUFFIX not in ids:
         return TextPrompt(_text(ids), None)
@@ -241,7 +241,7 @@ def _text(ids: Sequence[int]) -> str:
 
 
 class ByText:
-    """Prompts are text, with a suffix where there is a hole."""
+    """Prompts as text, with the suffix in a separate field."""
 
     def __init__(self, model: str, spellings: Spellings, *, logprobs: bool) -> None:
         self._model = model
@@ -249,7 +249,7 @@ class ByText:
         self._logprobs = logprobs
 
     def request(self, ask: EngineRequest) -> Request | None:
-        """Return what is sent."""
+        """Return the request for an ask."""
         prompt = self._spellings.prompt(ask.prompt)
         if prompt is None:
             return None
@@ -267,26 +267,26 @@ class ByText:
         return Request(ROUTE, body)
 
     def read(self, data: bytes) -> EventContent:
-        """Read an event."""
+        """Decode an event."""
         return _read_event(data, _characters)
 
 
 def _characters(choice: _Choice) -> list[Token]:
-    told = choice.logprobs
-    if told is None:
+    logprobs = choice.logprobs
+    if logprobs is None:
         return spread(choice.text)
-    chances = [probability(value) for value in told.token_logprobs]
-    if len(chances) == len(told.tokens) and "".join(told.tokens) == choice.text:
+    chances = [probability(value) for value in logprobs.token_logprobs]
+    if len(chances) == len(logprobs.tokens) and "".join(logprobs.tokens) == choice.text:
         return [
             token
-            for text, chance in zip(told.tokens, chances, strict=True)
+            for text, chance in zip(logprobs.tokens, chances, strict=True)
             for token in spread(text, [chance])
         ]
     return spread(choice.text, chances)
 
 
 def spread(text: str, chances: Sequence[float] = ()) -> list[Token]:
-    """Return a text's characters as tokens; the first is as probable as all, the others follow from it."""
+    """Return the characters of a text as tokens. The first has the probability of the whole text."""
     whole = math.prod(chances) if chances else UNKNOWN
     return [
         Token(character.encode("utf-8", "replace"), 1.0 if at else whole, ord(character))

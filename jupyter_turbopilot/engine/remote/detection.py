@@ -1,4 +1,4 @@
-"""Asking a far side, at a load, what it is and what it takes; how it is spoken to then."""
+"""Determines the software of a remote server, its dialect and its capabilities."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
     AnySide = HttpClient | ProviderClient
 
-DEFAULT_SLOTS = 4  # texts that a server is asked for at a time that does not say itself
-TOPS = {Kind.LLAMA: 100, Kind.VLLM: 20, Kind.OPENAI: 5}  # of the likeliest tokens, with ids
-# Texts that vocabularies cut in different candidates, none with the spelling of a control token.
+DEFAULT_SLOTS = 4  # concurrent requests to a server that does not report its slots
+TOPS = {Kind.LLAMA: 100, Kind.VLLM: 20, Kind.OPENAI: 5}  # the maximum number of top logprobs, with ids
+# Vocabularies tokenize these texts differently. None contains a control token.
 AWKWARD = (
     "def f(x):\n    return x + 1\n",
     "\t\tif a  ==   b:\n\n\n        pass  # done",
@@ -49,8 +49,8 @@ BEFORE, AFTER = "x = ", "\nprint(x + 1)\n"
 NOT_ACCEPTED = frozenset({400, 404, 422, 500, 501})
 
 
-async def detect(side: AnySide, wanted: str) -> RemoteServer:
-    """Ask who a far side is."""
+async def identify(side: AnySide, wanted: str) -> RemoteServer:
+    """Request the description of a remote server."""
     if not isinstance(side, HttpClient):
         return RemoteServer(Kind.PROVIDER, wanted or side.address.host)
     data = await side.fetch("/v1/models")
@@ -66,8 +66,8 @@ class _Tokenized(msgspec.Struct, frozen=True):
     tokens: list[int]
 
 
-async def compare(side: HttpClient, far: RemoteServer, vocabulary: Vocabulary) -> None:
-    """Refuse a far side that has another vocabulary, or does not tell ids."""
+async def check_vocabulary(side: HttpClient, far: RemoteServer, vocabulary: Vocabulary) -> None:
+    """Raise ModelRefusedError if a server has another vocabulary, or does not send token ids."""
     if far.vocabulary:
         if far.vocabulary != vocabulary_digest(vocabulary):
             raise _another_vocabulary(side.address.host)
@@ -90,14 +90,14 @@ async def compare(side: HttpClient, far: RemoteServer, vocabulary: Vocabulary) -
 
 def _another_vocabulary(host: str) -> ModelRefusedError:
     return ModelRefusedError(
-        f"{host} has another vocabulary than c.TurbopilotRemote.vocabulary says, or does not tell token ids. "
-        "Name its model's vocabulary there, or set it to none: prompts are then sent as text.",
+        f"{host} has another vocabulary than c.TurbopilotRemote.vocabulary, or does not send token ids. Set "
+        "it to the vocabulary of the server's model, or to none to send prompts as text.",
         code="vocabulary",
     )
 
 
 async def _first(side: HttpClient, dialect: Dialect, prompt: list[int]) -> EventContent | None:
-    """Return the first words of an answer."""
+    """Return the first event of an answer that contains tokens."""
     if request := dialect.request(EngineRequest(prompt, Sampling(max_tokens=1))):
         async with aclosing(side.stream(request, dialect)) as events:
             async for heard in events:
@@ -108,14 +108,14 @@ async def _first(side: HttpClient, dialect: Dialect, prompt: list[int]) -> Event
 
 @dataclass(frozen=True)
 class TextForm:
-    """How a far side takes text."""
+    """The format of text prompts for a server."""
 
     hole: str = "none"  # suffix, infill or none
     logprobs: bool = False
 
 
 async def text_form(side: AnySide, far: RemoteServer, hole: str) -> TextForm:
-    """Return the first form of text that is accepted. `hole`: how one with a hole is sent, or auto."""
+    """Return the first format that the server accepts. `hole` is the format of the suffix, or auto."""
     if not isinstance(side, HttpClient):
         return TextForm()
     holes = [hole]
@@ -134,7 +134,7 @@ async def text_form(side: AnySide, far: RemoteServer, hole: str) -> TextForm:
 
 
 async def _try_form(side: HttpClient, far: RemoteServer, form: TextForm) -> TextForm:
-    """Have a token written: is it told how probable it was?"""
+    """Generate a token, and return the format with whether its probability is sent."""
     dialect, _ = _text_dialect(far, form, Spellings())
     prompt = [*map(ord, BEFORE)]
     if form.hole != "none":
@@ -146,15 +146,15 @@ async def _try_form(side: HttpClient, far: RemoteServer, form: TextForm) -> Text
 def by_text(
     far: RemoteServer, form: TextForm, spellings: Spellings, remote: TurbopilotRemote
 ) -> tuple[Dialect, Capabilities]:
-    """Send text, and get text."""
-    dialect, honoured = _text_dialect(far, form, spellings)
+    """Return the dialect and the capabilities for text prompts."""
+    dialect, supported = _text_dialect(far, form, spellings)
     return dialect, Capabilities(
         slots=_slots(far, remote),
         prefix_constraints=False,
         logprobs=form.logprobs,
         top=0,
         prefetch=remote.prefetch == "yes",
-        samplers=honoured,
+        samplers=supported,
         remote=True,
         persistent=far.persistent,
     )
@@ -164,7 +164,7 @@ def _text_dialect(far: RemoteServer, form: TextForm, spellings: Spellings) -> tu
     if far.kind is Kind.PROVIDER:
         return provider.ByProvider(spellings), provider.SAMPLERS
     if form.hole == "infill" or (far.kind is Kind.LLAMA and form.hole == "none"):
-        # Whose ids a bias is for, nobody knows in text.
+        # A bias needs token ids, which are unknown.
         return LlamaByText(spellings), samplers("llama") - {"drawn", "logit_bias"}
     return ByText(far.model, spellings, logprobs=form.logprobs), samplers("openai")
 
@@ -172,7 +172,7 @@ def _text_dialect(far: RemoteServer, form: TextForm, spellings: Spellings) -> tu
 def by_ids(
     far: RemoteServer, vocabulary: Vocabulary, remote: TurbopilotRemote
 ) -> tuple[Dialect, Capabilities]:
-    """Speak of tokens by their ids: the vocabulary is known."""
+    """Return the dialect and the capabilities for token ids."""
     llama = far.kind is Kind.LLAMA
     dialect = LlamaByIds(vocabulary) if llama else ByIds(far, vocabulary)
     return dialect, Capabilities(

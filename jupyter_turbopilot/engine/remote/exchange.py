@@ -1,4 +1,4 @@
-"""A request on its way: to the first address that answers, and once more where it died."""
+"""Sends requests to the first of several addresses that answers, and retries failed ones."""
 
 from __future__ import annotations
 
@@ -22,79 +22,79 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.remote.dialect import Dialect, Request
     from jupyter_turbopilot.engine.remote.remote_server import RemoteServer
 
-# Seconds in which an answer may come to its end, so that its connection is kept: one that says that it has
-# ended, and one of which there is enough.
+# Seconds to wait for the rest of an answer, so that its connection can be reused: after its end was reported,
+# and if no more tokens are needed.
 ENDED, ENOUGH = 1.0, 0.05
-# Each key takes the request of the one before back, so none may last long enough to fail. An address that has
-# been silent for so many seconds is asked, in so many, who it is.
+# Each keystroke cancels the previous request, so requests may never reach their timeout. An address that was
+# silent for SILENT seconds is probed, and must answer within PROBED seconds.
 SILENT, PROBED = 3.0, 3.0
-FIRST, LONGEST = 1.0, 60.0  # seconds for which an address that failed is left alone
-LEAST = 0.1  # seconds, though a server says that it may be asked at once
+FIRST, LONGEST = 1.0, 60.0  # the shortest and the longest pause after a failure, in seconds
+LEAST = 0.1  # the shortest wait that a server can request, in seconds
 NO_TIME, NO_MODEL = "it does not answer in time", "it has no model loaded"
-MOST_NAMES = 16  # under which one model answers
+MOST_NAMES = 16  # names of one model
 FAILURES = (AskedToWaitError, DiedError, InvalidAnswerError, TimeoutError, TurbopilotError)
 CUT = EventContent(ended=True, cut=True)
 
 
 class Client(Protocol):
-    """One address."""
+    """A connection to one address."""
 
     address: Address
     known: bool
 
     def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[EventContent]:
-        """Send a request; yield what its answer says."""
+        """Send a request and yield the events of its answer."""
 
 
 @dataclass
 class RetryTimes:
-    """Sessions that a server asked to be left alone for: until when, and with which status.
+    """The sessions for which a server asked to wait: until when, and with which status.
 
-    Each session waits for itself: behind one address others may be answered.
+    Sessions wait separately, because a router may have free servers for others.
     """
 
     waits: dict[str, tuple[float, int]] = field(default_factory=dict)
 
-    def asked(self, session: str, status: int, seconds: float, now: float) -> float:
-        """Have a session wait; return for how many seconds."""
+    def add(self, session: str, status: int, seconds: float, now: float) -> float:
+        """Add a session; return the seconds to wait."""
         seconds = max(LEAST, seconds)
         self.waits = {name: wait for name, wait in self.waits.items() if wait[0] > now}
         self.waits[session] = now + min(seconds, LONGEST), status
         return seconds
 
     def left(self, session: str, now: float) -> tuple[float, int]:
-        """Return for how many seconds a session still waits, and with which status it was told to."""
+        """Return the remaining seconds of a session, and the status."""
         until, status = self.waits.get(session, (now, 0))
         return max(0.0, until - now), status
 
 
 @dataclass
-class Endpoint:
-    """One address, and how it did lately."""
+class Target:
+    """An address and its recent failures."""
 
     side: Client
     failures: int = 0  # since it last answered
     rests_until: float = -math.inf
-    streaming: int = 0  # texts that are being written there
-    heard: float = -math.inf  # when it last wrote something of a text, or its end
-    asked: float = math.inf  # since when it has been asked without a word
-    probe: asyncio.Task[None] | None = None  # while it is being asked whether it is there at all
+    streaming: int = 0  # answers that have started
+    heard: float = -math.inf  # the time of the last token or end of an answer
+    asked: float = math.inf  # the time of the first request since then
+    probe: asyncio.Task[None] | None = None  # the probe in progress
     waits: RetryTimes = field(default_factory=RetryTimes)
 
     def rest(self, now: float) -> None:
-        """Leave the address alone: for a second, twice as long after each further failure."""
-        if self.rests_until <= now:  # requests that fail together are one failure
+        """Pause the address, twice as long after each further failure."""
+        if self.rests_until <= now:  # failures during a pause count as one
             self.rests_until = now + pause(self.failures)
             self.failures += 1
 
 
 def pause(failures: int) -> float:
-    """Return the seconds to wait after so many failures before this one."""
+    """Return the pause in seconds after a number of earlier failures."""
     return min(LONGEST, FIRST * 2.0 ** min(failures, 10))
 
 
 class Exchange:
-    """Sends requests to the first of several addresses that answers. Used on the thread of connections."""
+    """Sends requests to the first address that answers. It runs on the connections' thread."""
 
     def __init__(
         self,
@@ -104,77 +104,77 @@ class Exchange:
         recognize: Callable[[Client], Awaitable[RemoteServer]],
         timeout: float,
     ) -> None:
-        """`recognize` asks an address who it is: all have to be as `far`."""
-        self.endpoints = [Endpoint(side) for side in sides]
+        """`recognize` requests the description of a server, which must match `far`."""
+        self.targets = [Target(side) for side in sides]
         self._far = far
         self._dialect = dialect
         self._recognize = recognize
         self._timeout = timeout
         self.figures = Figures([side.address.host for side in sides])
-        # How the model is called in answers. Others than ours may call it otherwise than in their list.
+        # The model's names in answers. Other software may use different names in answers and in the list.
         self._called = {far.model} if far.kind is Kind.OURS else set()
 
-    def _next(self, now: float, tried: Endpoint | None = None) -> Endpoint | None:
-        """Return the first address that does not rest, another than the one tried; None: all rest."""
-        return next((one for one in self.endpoints if one.rests_until <= now and one is not tried), None)
+    def _next(self, now: float, tried: Target | None = None) -> Target | None:
+        """Return the first address that is not paused and was not tried, or None."""
+        return next((one for one in self.targets if one.rests_until <= now and one is not tried), None)
 
     async def write(
         self, request: Request, hear: Callable[[EventContent], bool], *, awaited: bool = True
     ) -> None:
-        """Have a text written; `hear` takes what comes and tells when that is enough.
+        """Send a request, and pass the events of its answer to `hear` until that returns True.
 
-        `awaited`: whether it is worth waiting for an address that asks to be left alone.
+        `awaited`: whether to wait if an address asks to retry later.
         """
         loop = asyncio.get_running_loop()
         tried, begun, reason = None, 0.0, DiedError("it failed a moment ago")
         for last in (False, True):
-            if place := self._next(loop.time(), tried):
-                begun = loop.time()  # each address has its own time
+            if target := self._next(loop.time(), tried):
+                begun = loop.time()  # each address has the full timeout
             elif tried is None or loop.time() >= begun + self._timeout:
                 break
             else:
-                place = tried
+                target = tried
             try:
-                await self._converse(place, request, hear, begun + self._timeout, awaited=awaited)
+                await self._converse(target, request, hear, begun + self._timeout, awaited=awaited)
             except DiedError as error:
-                tried, reason = place, error
-                if place.streaming or place.heard > begun:
-                    continue  # it writes for others: this text's failure alone
-                place.side.known = False
-                # Others are still served by the only address while this request is sent to it once more.
-                if last or len(self.endpoints) > 1 or loop.time() >= begun + self._timeout:
-                    place.rest(loop.time())
+                tried, reason = target, error
+                if target.streaming or target.heard > begun:
+                    continue  # only this request has failed: the address serves others
+                target.side.known = False
+                # If there is only one address, it may still serve other requests during a retry.
+                if last or len(self.targets) > 1 or loop.time() >= begun + self._timeout:
+                    target.rest(loop.time())
             else:
-                place.failures, place.rests_until = 0, -math.inf
+                target.failures, target.rests_until = 0, -math.inf
                 return
         if self._next(loop.time()):
-            raise NotReadyError(f"The server wrote nothing ({reason}). Try again.", code="remote_server")
-        raise reason.error or errors.gone([one.side.address.host for one in self.endpoints], reason)
+            raise NotReadyError(f"The server generated nothing ({reason}). Try again.", code="remote_server")
+        raise reason.error or errors.gone([one.side.address.host for one in self.targets], reason)
 
     async def _converse(
         self,
-        place: Endpoint,
+        target: Target,
         request: Request,
         hear: Callable[[EventContent], bool],
         deadline: float,
         *,
         awaited: bool,
     ) -> None:
-        """Send a request to one address; again where it asks to be left alone first and there is time.
+        """Send a request to one address. If it asks to wait, retry if there is time.
 
-        Nothing is sent for a session that was told to wait before that is over.
+        Send nothing while the session has to wait.
         """
         loop, waited = asyncio.get_running_loop(), 0
-        host, session = place.side.address.host, request.session
+        host, session = target.side.address.host, request.session
         while True:
-            seconds, status = place.waits.left(session, loop.time())
+            seconds, status = target.waits.left(session, loop.time())
             if not seconds:
                 try:
-                    await self._listen(place, request, hear, deadline)
+                    await self._listen(target, request, hear, deadline)
                 except AskedToWaitError as asked:
                     self.figures.addresses[host].throttled += 1
                     status, after = asked.error.status, pause(waited) if asked.after is None else asked.after
-                    seconds = place.waits.asked(session, status, after, loop.time())
+                    seconds = target.waits.add(session, status, after, loop.time())
                     waited += 1
                 else:
                     return
@@ -185,12 +185,12 @@ class Exchange:
             await asyncio.sleep(seconds)
 
     async def _listen(
-        self, place: Endpoint, request: Request, hear: Callable[[EventContent], bool], deadline: float
+        self, target: Target, request: Request, hear: Callable[[EventContent], bool], deadline: float
     ) -> None:
-        """Hear an answer out. Once there is something of it, it ends with what there is."""
-        side, loop, spoke = place.side, asyncio.get_running_loop(), False
+        """Receive an answer. If it fails after the first token, end it there."""
+        side, loop, spoke = target.side, asyncio.get_running_loop(), False
         counted = self.figures.sent(side.address.host, request.session, loop.time())
-        self._watch(place)
+        self._watch(target)
         try:
             async with asyncio.timeout_at(deadline) as patience:
                 await self._check(side)
@@ -199,9 +199,9 @@ class Exchange:
                         await self._check_answer(side, heard)
                         counted.heard(heard, loop.time())
                         if heard.tokens or heard.ended:
-                            place.heard, place.asked = loop.time(), math.inf
+                            target.heard, target.asked = loop.time(), math.inf
                         if heard.tokens:
-                            place.streaming += not spoke
+                            target.streaming += not spoke
                             spoke = True
                             patience.reschedule(loop.time() + self._timeout)
                         if hear(heard):
@@ -219,32 +219,32 @@ class Exchange:
                 raise errors.strange(side.address.host, error) from None
             raise
         finally:
-            place.streaming -= spoke
+            target.streaming -= spoke
             counted.end()
         if not spoke:
             raise DiedError("its answer broke off")
         hear(CUT)
 
-    def _watch(self, place: Endpoint) -> None:
-        """Have an address probed that has been asked for a while without a word."""
+    def _watch(self, target: Target) -> None:
+        """Probe an address that has been silent for too long."""
         loop = asyncio.get_running_loop()
-        place.asked = min(place.asked, loop.time())
-        if loop.time() > place.asked + SILENT and place.probe is None:
-            place.probe = loop.create_task(self._probe(place))
+        target.asked = min(target.asked, loop.time())
+        if loop.time() > target.asked + SILENT and target.probe is None:
+            target.probe = loop.create_task(self._probe(target))
 
-    async def _probe(self, place: Endpoint) -> None:
-        """Leave a silent address alone for a while where it does not even say who it is."""
+    async def _probe(self, target: Target) -> None:
+        """Pause a silent address if it does not answer the probe."""
         try:
             async with asyncio.timeout(PROBED):
-                await self._recognize(place.side)
+                await self._recognize(target.side)
         except FAILURES:
-            place.side.known = False
-            place.rest(asyncio.get_running_loop().time())
+            target.side.known = False
+            target.rest(asyncio.get_running_loop().time())
         finally:
-            place.asked, place.probe = math.inf, None
+            target.asked, target.probe = math.inf, None
 
     async def _check(self, side: Client) -> None:
-        """Ask an address that is new, or has failed, who it is."""
+        """Check the description of an address that is new or has failed."""
         if side.known:
             return
         try:
@@ -256,7 +256,7 @@ class Exchange:
         side.known = True
 
     async def _check_answer(self, side: Client, heard: EventContent) -> None:
-        """Notice that another model answers than before, or the same one in another way."""
+        """Raise EngineGoneError if another model or version answers."""
         name, version = heard.model, self._far.version
         if version and heard.version and heard.version != version:
             side.known = False
@@ -265,12 +265,12 @@ class Exchange:
             return
         if self._called:
             side.known = False
-            await self._check(side)  # one model may be called by several names
+            await self._check(side)  # a model may have several names
         self._called.add(name)
 
 
 async def _drain(events: AsyncGenerator[EventContent], seconds: float) -> None:
-    """Let an answer come to its end."""
+    """Wait for the end of an answer."""
     with suppress(*FAILURES):
         async with asyncio.timeout(seconds):
             async for _ in events:

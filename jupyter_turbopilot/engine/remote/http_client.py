@@ -1,4 +1,4 @@
-"""One far side over HTTP: its connections, its streams of events, and what goes wrong on them."""
+"""The HTTP connections to one remote server, its event streams, and connection errors."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.remote.dialect import Dialect, Request
 
 OK, NOT_ACCEPTED, MISSING = 200, 400, frozenset({404, 405, 501})
-MOST_ANSWER = 1 << 22  # bytes of an answer that is no stream
-MOST_LINE = 1 << 20  # bytes; a token with its likeliest others takes some thousands
-ENDLESS = "a line without end"
-KEPT_SECONDS = 120.0  # a connection that is not used is kept open
+MOST_ANSWER = 1 << 22  # bytes of an answer that is not a stream
+MOST_LINE = 1 << 20  # bytes; a token with its top logprobs needs a few thousand
+ENDLESS = "an endless line"
+KEPT_SECONDS = 120.0  # for which an idle connection stays open
 END = b"[DONE]"
 
 
 class HttpClient:
-    """Connections to one address, kept open. Used on the thread of connections alone."""
+    """Persistent connections to one address. It runs on the connections' thread."""
 
     def __init__(self, address: Address, key: str, timeout: float, *, in_hub: bool = False) -> None:
-        """`in_hub`: whether it is a service of the JupyterHub that this server belongs to."""
+        """`in_hub`: whether it is a service of this server's JupyterHub."""
         self.address = address
         self._in_hub = in_hub
-        self.known = False  # whether it was asked who it is, and has not failed since
+        self.known = False  # whether its description was checked, and it has not failed since
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
         secure = address.root.startswith("https:")
         self._client = httpx.AsyncClient(
             headers=headers,
-            # Time is kept by who asks; only a connection that nobody answers is given up here.
+            # The callers limit the time of a request; here, only connecting has a timeout.
             timeout=httpx.Timeout(None, connect=timeout / 2),
-            # Without encryption no certificate is looked at, and reading all the known ones takes time.
+            # Loading the certificates is slow, and plain HTTP does not need them.
             verify=httpx.create_ssl_context() if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT),
-            # A proxy cannot reach this machine; another one may be reached through nothing else.
+            # A proxy cannot reach this machine, but other machines may be reachable only through it.
             trust_env=not address.local,
             follow_redirects=False,
             limits=httpx.Limits(max_connections=None, keepalive_expiry=KEPT_SECONDS),
@@ -61,7 +61,7 @@ class HttpClient:
         await self._client.aclose()
 
     async def fetch(self, route: str, body: dict[str, Any] | None = None) -> bytes | None:
-        """Return what is at a route, or the answer to a body; None: there is no such route."""
+        """Return the answer to a GET, or to a POST with a body; None if the route does not exist."""
         async with self._answer(route, body) as answer:
             if answer.status_code in MISSING:
                 return None
@@ -69,12 +69,12 @@ class HttpClient:
             return await _whole(answer)
 
     async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[EventContent]:
-        """Send a request; yield what its answer says, event by event."""
+        """Send a request and yield the events of its answer."""
         events = Events()
         async with self._answer(request.route, request.body, request.session) as answer:
             await self._check(answer)
             if not answer.headers.get("content-type", "").startswith("text/event-stream"):
-                raise InvalidAnswerError("what is not a stream of events")
+                raise InvalidAnswerError("an answer that is not an event stream")
             if replica := answer.headers.get(REPLICA_HEADER):
                 yield EventContent(replica=replica)
             async for chunk in answer.aiter_raw():
@@ -82,7 +82,7 @@ class HttpClient:
                     yield EventContent(ended=True) if data == END else self._read(data, dialect)
 
     def _read(self, data: bytes, dialect: Dialect) -> EventContent:
-        """Read an event; an error in it is the same as an error in place of the stream."""
+        """Decode an event. An error with a status is handled like one instead of the stream."""
         try:
             return dialect.read(data)
         except ErrorEventError as event:
@@ -106,10 +106,10 @@ class HttpClient:
             async with asked as answer:
                 yield answer
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            raise DiedError(how(error)) from None
+            raise DiedError(failure_reason(error)) from None
 
     async def _check(self, answer: httpx.Response) -> None:
-        """Raise an error for a status that is none of success."""
+        """Raise an error unless the request has succeeded."""
         status = answer.status_code
         if status == OK:
             if answer.headers.get("content-encoding", "identity") != "identity":
@@ -121,23 +121,23 @@ class HttpClient:
 
 
 async def _whole(answer: httpx.Response) -> bytes:
-    """Read an answer that is no stream."""
+    """Read an answer that is not a stream."""
     data = bytearray()
     async for chunk in answer.aiter_raw():
         data += chunk
         if len(data) > MOST_ANSWER:
-            raise InvalidAnswerError("an answer without end")
+            raise InvalidAnswerError("an endless answer")
     return bytes(data)
 
 
-def how(error: BaseException) -> str:
-    """Return in words why a connection failed. Of an exception's own text nothing is told."""
+def failure_reason(error: BaseException) -> str:
+    """Return why a connection failed, without the exception's own message."""
     cause: BaseException | None = error
     while cause:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return "its certificate is not valid for it, or nobody trusts who signed it"
+            return "its certificate is invalid or not trusted"
         if isinstance(cause, ssl.SSLError):
-            return "it does not speak TLS as we do"
+            return "the TLS handshake failed"
         cause = cause.__cause__ or cause.__context__
     if isinstance(error, httpx.ConnectError):
         return "nothing answers there"
@@ -149,17 +149,17 @@ def how(error: BaseException) -> str:
 
 
 class Events:
-    """Joins bytes to lines and lines to events; of an event only the data count."""
+    """Decodes a stream of server-sent events, of which only the data is used."""
 
     def __init__(self, most: int = MOST_LINE) -> None:
         self._most = most
         self._rest = bytearray()
         self._data: list[bytes] = []
         self._size = 0
-        self._return = False  # whether the last byte was a carriage return: a line feed belongs to it
+        self._return = False  # whether the last byte was a carriage return, which a line feed may follow
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Return the data of the events that are whole now."""
+        """Add bytes, and return the data of the events that are complete now."""
         if self._return and chunk.startswith(b"\n"):
             chunk, self._return = chunk[1:], False
         if chunk:
@@ -176,7 +176,7 @@ class Events:
         return found
 
     def _take(self, line: bytes) -> bytes | None:
-        """Take a line; return an event's data at its end."""
+        """Process a line; return the data if it ends an event."""
         if not line:
             data, self._data, self._size = self._data, [], 0
             return b"\n".join(data) if data else None
@@ -190,7 +190,7 @@ class Events:
 
 
 def retry_after(answer: httpx.Response) -> float | None:
-    """Return how many seconds an answer asks to wait for; None where it says nothing that can be read."""
+    """Return the seconds in the Retry-After header, or None if it is missing or invalid."""
     header = answer.headers.get("retry-after", "").strip()
     if header.isascii() and header.isdigit():
         return float(header[:9])

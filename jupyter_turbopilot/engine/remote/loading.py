@@ -1,4 +1,4 @@
-"""From the settings to an engine that has a server elsewhere write."""
+"""Loads the engine for a remote server from the settings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from jupyter_turbopilot.engine.remote import errors, provider
 from jupyter_turbopilot.engine.remote.address import read_addresses, read_key, take_from_environment
 from jupyter_turbopilot.engine.remote.completions import Spellings
-from jupyter_turbopilot.engine.remote.detection import by_ids, by_text, compare, detect, text_form
+from jupyter_turbopilot.engine.remote.detection import by_ids, by_text, check_vocabulary, identify, text_form
 from jupyter_turbopilot.engine.remote.engine import Connections, RemoteEngine
 from jupyter_turbopilot.engine.remote.errors import AskedToWaitError, DiedError, InvalidAnswerError
 from jupyter_turbopilot.engine.remote.exchange import NO_TIME, Exchange
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
 T = TypeVar("T")
-ROUND_TRIPS = 4  # of which the shortest counts: the first one opens the connection
-CONTEXT_SIZE = 4096  # tokens, where neither the far side nor a setting says
+ROUND_TRIPS = 4  # the shortest counts, because the first one includes connecting
+CONTEXT_SIZE = 4096  # tokens, if neither the server nor a setting defines it
 
 
 def take_key(settings: Turbopilot) -> None:
-    """Take the key out of the environment, which kernels inherit."""
+    """Remove the key from the environment, which kernels inherit."""
     take_from_environment(provider=any(url.startswith("hf:") for url in settings.remote.urls))
 
 
 def address(settings: Turbopilot) -> str:
-    """Return where code goes, as it may be shown; nothing where the settings make no sense."""
+    """Return the hosts to which code is sent, for display; empty if the settings are invalid."""
     remote = settings.remote
     try:
         return ", ".join(one.host for one in read_addresses(remote.urls, plain_http=remote.plain_http))
@@ -52,18 +52,18 @@ def address(settings: Turbopilot) -> str:
 
 
 def check(settings: Turbopilot) -> None:
-    """Refuse settings that no load could make sense of. Nobody is asked."""
+    """Raise ModelRefusedError for invalid settings, without sending requests."""
     _keys(settings.remote)
 
 
 def _keys(remote: TurbopilotRemote) -> list[tuple[Address, str]]:
-    """Return the addresses, each with its key."""
+    """Return the addresses with their keys."""
     found = read_addresses(remote.urls, plain_http=remote.plain_http)
     if any(address.provider for address in found):
         provider.ensure_installed()
         if not remote.model and any(not address.root for address in found):
             raise ModelRefusedError(
-                "Name the provider's model in c.TurbopilotRemote.model, as owner/repository.",
+                "A provider needs a model. Set c.TurbopilotRemote.model to owner/repository.",
                 code="far_model",
             )
     in_hub = remote.auth == "jupyterhub"
@@ -83,11 +83,11 @@ def _sides(remote: TurbopilotRemote) -> list[AnySide]:
 
 
 def remote_server(settings: Turbopilot, cancel: Cancel) -> tuple[RemoteServer, float]:
-    """Ask the far side who it is; return that, and how many seconds an answer takes on an open connection."""
+    """Return the description of the remote server, and its round-trip time in seconds."""
     sides = _sides(settings.remote)
     connections = Connections(sides)
     try:
-        asked = _first(sides, partial(_ask_again, settings.remote))
+        asked = _first(sides, partial(_measure, settings.remote))
         return connections.wait_for(asked, cancel)[1]
     finally:
         connections.close()
@@ -99,9 +99,10 @@ def load(
     vocabulary_of: Callable[[str], Vocabulary | None],
     markers: Collection[str] = (),
 ) -> RemoteEngine:
-    """Connect to the far side. `vocabulary_of` loads its model's; without it prompts are text.
+    """Connect to the remote server.
 
-    `markers`: how the fill-in-the-middle markers of known models are spelt; text with them is not sent.
+    `vocabulary_of` loads its model's vocabulary; if that is None, prompts are sent as text. `markers` are the
+    fill-in-the-middle markers of known models; lines with them are not sent.
     """
     remote, sides = settings.remote, _sides(settings.remote)
     connections = Connections(sides)
@@ -110,8 +111,8 @@ def load(
     async def connect() -> RemoteEngine:
         number, (far, vocabulary, dialect, capabilities) = await _first(sides, survey)
         sides[number].known = True
-        exchange = Exchange(sides, far, dialect, partial(detect, wanted=remote.model), remote.timeout)
-        for failed in exchange.endpoints[:number]:
+        exchange = Exchange(sides, far, dialect, partial(identify, wanted=remote.model), remote.timeout)
+        for failed in exchange.targets[:number]:
             failed.rest(asyncio.get_running_loop().time())
         return RemoteEngine(far, vocabulary, capabilities, dialect, exchange, connections)
 
@@ -123,9 +124,9 @@ def load(
 
 
 async def _first(sides: Sequence[AnySide], work: Callable[[AnySide], Awaitable[T]]) -> tuple[int, T]:
-    """Return the number of the first address that some work can be done with, and what came of it."""
+    """Return the number of the first address for which `work` succeeds, and its result."""
     reason: object = NO_TIME
-    gone: EngineGoneError | None = None  # the first that answered, but cannot write now
+    gone: EngineGoneError | None = None  # the error of the first server that answers but is not ready
     for number, side in enumerate(sides):
         try:
             return number, await work(side)
@@ -137,8 +138,8 @@ async def _first(sides: Sequence[AnySide], work: Callable[[AnySide], Awaitable[T
 
 
 @asynccontextmanager
-async def _in_words(side: AnySide, seconds: float) -> AsyncIterator[None]:
-    """Give a far side so many seconds, and say what went wrong with it."""
+async def _translated_errors(side: AnySide, seconds: float) -> AsyncIterator[None]:
+    """Limit the time of the block, and convert its exceptions to errors for the user."""
     try:
         async with asyncio.timeout(seconds):
             yield
@@ -150,16 +151,16 @@ async def _in_words(side: AnySide, seconds: float) -> AsyncIterator[None]:
         raise EngineGoneError(asked.error.message, after=asked.after or 0.0) from None
 
 
-async def _ask_who(remote: TurbopilotRemote, side: AnySide) -> RemoteServer:
-    async with _in_words(side, remote.timeout):
-        return await detect(side, remote.model)
+async def _identify(remote: TurbopilotRemote, side: AnySide) -> RemoteServer:
+    async with _translated_errors(side, remote.timeout):
+        return await identify(side, remote.model)
 
 
-async def _ask_again(remote: TurbopilotRemote, side: AnySide) -> tuple[RemoteServer, float]:
+async def _measure(remote: TurbopilotRemote, side: AnySide) -> tuple[RemoteServer, float]:
     took = []
     for _ in range(ROUND_TRIPS):
         begun = time.perf_counter()
-        far = await _ask_who(remote, side)
+        far = await _identify(remote, side)
         took.append(time.perf_counter() - begun)
     return far, min(took)
 
@@ -170,15 +171,15 @@ async def _survey(
     spellings: Spellings,
     side: AnySide,
 ) -> tuple[RemoteServer, Vocabulary, Dialect, Capabilities]:
-    """Find out how to speak to a far side."""
+    """Determine the dialect and the capabilities of a remote server."""
     remote = settings.remote
-    far = await _ask_who(remote, side)
+    far = await _identify(remote, side)
     size = far.context_size or settings.context_size or CONTEXT_SIZE
-    # Reading a file takes a while, but nobody else uses this thread yet; it is not the far side's time.
+    # Loading a file is slow. The thread has no other work yet, and the server's timeout does not include it.
     vocabulary = vocabulary_of(far.model)
-    async with _in_words(side, remote.timeout):
+    async with _translated_errors(side, remote.timeout):
         if vocabulary and isinstance(side, HttpClient):
-            await compare(side, far, vocabulary)
+            await check_vocabulary(side, far, vocabulary)
             dialect, capabilities = by_ids(far, vocabulary, remote)
         else:
             form = await text_form(side, far, remote.fim)

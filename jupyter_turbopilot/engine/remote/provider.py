@@ -1,4 +1,4 @@
-"""Hugging Face's inference providers, and servers of its text generation, by `huggingface_hub`."""
+"""Hugging Face's inference providers and text generation inference servers, through `huggingface_hub`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import EngineRequest
 
 SAMPLERS = frozenset({"temperature", "top_p", "seed"})
-STREAMING = {"hf-inference", "url"}  # the others answer with a whole text
-_CONNECTIONS = "_async_client"  # what a client of theirs sends requests with
-_NO_KEY = "none"  # without any the library would send the one that was used to log in to the Hub
+STREAMING = {"hf-inference", "url"}  # the others do not stream
+_CONNECTIONS = "_async_client"  # the attribute of the library's client with its HTTP client
+_NO_KEY = "none"  # without a key, the library would send the token of the Hub login
 
 
 class _Word(msgspec.Struct, frozen=True):
@@ -48,26 +48,26 @@ class _Event(msgspec.Struct, frozen=True):
 
 
 class ByProvider:
-    """Prompts are text without a hole."""
+    """Prompts as text without fill-in-the-middle."""
 
     def __init__(self, spellings: Spellings) -> None:
         self._spellings = spellings
 
     def request(self, ask: EngineRequest) -> Request | None:
-        """Return what is sent."""
+        """Return the request for an ask."""
         prompt = self._spellings.prompt(ask.prompt)
         if prompt is None:
             return None
         sampling = ask.sampling
         body: dict[str, Any] = {"prompt": prompt.before, "max_new_tokens": max(1, sampling.max_tokens)}
         if sampling.temperature > 0:
-            # None of theirs has a seed of zero.
+            # The providers do not accept a seed of 0.
             drawing = {"temperature": sampling.temperature, "seed": sampling.seed or None}
             body |= drawing | ({"top_p": sampling.top_p} if sampling.top_p < 1 else {})
         return Request("", body)
 
     def read(self, data: bytes) -> EventContent:
-        """Read an event."""
+        """Decode an event."""
         event = read_json(data, _Event)
         ended = event.generated_text is not None or event.details is not None
         cut = event.details is not None and event.details.finish_reason == LENGTH
@@ -76,7 +76,7 @@ class ByProvider:
 
 
 class ProviderClient:
-    """A provider as one address. It is called anew for each text, so that a text can be given up alone."""
+    """A provider as one address. Each text has its own client, so that it can be cancelled separately."""
 
     def __init__(self, address: Address, key: str, model: str, timeout: float) -> None:
         self.address = address
@@ -86,11 +86,11 @@ class ProviderClient:
         self._timeout = timeout
 
     async def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: no connections stay open."""
 
     @asynccontextmanager
     async def _client(self) -> AsyncIterator[AsyncInferenceClient]:
-        """Return the library's client, with connections that do not follow redirects, key and all."""
+        """Return the library's client. It does not follow redirects, which could leak the key."""
         from huggingface_hub import AsyncInferenceClient, get_async_session
 
         own: dict[str, Any] = {"token": self._key, "timeout": self._timeout}
@@ -105,16 +105,16 @@ class ProviderClient:
         connections.follow_redirects = False
         connections.event_hooks["response"].append(self._refuse_redirect)
         async with connections, client:
-            setattr(client, _CONNECTIONS, connections)  # only the library's default can be set in public
+            setattr(client, _CONNECTIONS, connections)  # the public API can only change the global default
             yield client
 
     async def _refuse_redirect(self, response: Any) -> None:
-        """Refuse what the library would take for an answer without a word."""
+        """Raise an error for a redirect, which the library would accept as an empty answer."""
         if 300 <= response.status_code < 400:  # noqa: PLR2004
             raise failure(self.address.host, response.status_code, None)
 
     async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[EventContent]:
-        """Have a text written; yield what comes."""
+        """Send a request and yield the events of its answer."""
         async with self._client() as client:
             try:
                 if self.address.provider not in STREAMING:
@@ -126,11 +126,11 @@ class ProviderClient:
                     yield dialect.read(json.dumps(event).encode())
             except (TurbopilotError, GeneratorExit):
                 raise
-            except Exception as error:  # noqa: BLE001 - the library's, its HTTP client's
-                raise self._in_words(error) from None
+            except Exception as error:  # noqa: BLE001 - the library and its HTTP client may raise anything
+                raise self._translated(error) from None
 
-    def _in_words(self, error: Exception) -> Exception:
-        """Say what went wrong. Of an exception's own text nothing is told."""
+    def _translated(self, error: Exception) -> Exception:
+        """Return the error for an exception, without the exception's own message."""
         cause: BaseException | None = error
         while cause is not None:
             response = getattr(cause, "response", None)
@@ -139,25 +139,25 @@ class ProviderClient:
             cause = cause.__cause__
         if isinstance(error, ValueError):
             return EngineError(
-                f"{self.address.host} does not complete text with this model; it may only chat. Choose "
+                f"{self.address.host} cannot complete text with this model; it may only support chat. Choose "
                 "another provider or model."
             )
         return DiedError(f"the connection failed, {type(error).__name__}")
 
 
 def ensure_installed() -> None:
-    """Refuse where the library is missing, or would follow redirects."""
+    """Raise ModelRefusedError if the library is missing, or would follow redirects."""
     try:
         from huggingface_hub import AsyncInferenceClient
     except ImportError:
         raise ModelRefusedError(
-            "Hugging Face's providers need huggingface_hub. Install it: "
+            "Hugging Face's providers need the package huggingface_hub. Run: "
             "pip install 'jupyter-turbopilot[remote]'.",
             code="extra_missing",
         ) from None
     if not hasattr(AsyncInferenceClient(), _CONNECTIONS):
         raise ModelRefusedError(
-            "This version of huggingface_hub cannot be kept from following redirects. Install another: "
+            "Turbopilot cannot disable redirects in this version of huggingface_hub. Run: "
             "pip install 'huggingface_hub==2.4.0'.",
             code="extra_missing",
         )

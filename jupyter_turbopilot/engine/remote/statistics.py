@@ -1,4 +1,4 @@
-"""What is counted of a server elsewhere: requests, waits, whether sessions find what was read. Pure."""
+"""Metrics of remote servers: requests, waits, and prompt cache hits of sessions. Pure."""
 
 from __future__ import annotations
 
@@ -13,37 +13,37 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.remote.dialect import EventContent
 
-MOST_SESSIONS = 4096  # that are remembered, by a digest
+MOST_SESSIONS = 4096  # sessions whose last server is stored
 _SIZE = 8  # bytes of a digest
 
 
 @dataclass
 class AddressFigures:
-    """What is counted of one address."""
+    """The metrics of one address."""
 
     requests: int = 0
     throttled: int = 0
     answers: int = 0
-    waited: float = 0.0  # seconds from a request to the first word of its answer, of all answers
+    waited: float = 0.0  # the total seconds from request to first token
 
 
 class Figures:
-    """Counts since the engine was loaded. No session, prompt or text can be told from them."""
+    """The metrics since the engine was loaded. They contain no prompts, and sessions only as digests."""
 
     def __init__(self, addresses: Iterable[str]) -> None:
         self.addresses = {address: AddressFigures() for address in addresses}
-        self.hits = 0  # answers to a session that was there before, with something read before
-        self.misses = 0  # and those for which all was read again
-        self.moved = 0  # sessions that another address, or another replica there, answered than last time
-        self._last: OrderedDict[bytes, bytes] = OrderedDict()  # who answered each session last
+        self.hits = 0  # answers to a known session with cached prompt tokens
+        self.misses = 0  # answers to a known session without cached prompt tokens
+        self.moved = 0  # answers from another address or replica than the session's previous one
+        self._last: OrderedDict[bytes, bytes] = OrderedDict()  # the last address and replica of each session
 
     def sent(self, address: str, session: str, now: float) -> CountedAnswer:
-        """Count a request; what is returned is told of its answer."""
+        """Count a request, and return the counter for its answer."""
         self.addresses[address].requests += 1
         return CountedAnswer(self, address, session, now)
 
     def answered(self, answer: CountedAnswer) -> None:
-        """Count an answer, and what its session found."""
+        """Count an answer."""
         figures = self.addresses[answer.address]
         figures.answers += 1
         figures.waited += answer.first - answer.begun
@@ -64,7 +64,7 @@ class Figures:
 
 @dataclass
 class CountedAnswer:
-    """An answer that is counted when it has ended, if there is any word of it."""
+    """An answer, which is counted at its end unless it is empty."""
 
     figures: Figures
     address: str
@@ -72,10 +72,10 @@ class CountedAnswer:
     begun: float
     first: float = math.inf
     replica: str = ""
-    cached: int | None = None  # tokens of the prompt that were not read again, where that is said
+    cached: int | None = None  # cached prompt tokens, if reported
 
     def heard(self, heard: EventContent, now: float) -> None:
-        """Take note of an event."""
+        """Process an event."""
         self.replica = self.replica or heard.replica
         if heard.cached is not None:
             self.cached = heard.cached
@@ -83,7 +83,7 @@ class CountedAnswer:
             self.first = min(self.first, now)
 
     def end(self) -> None:
-        """Count it."""
+        """Count the answer."""
         if self.first < math.inf:
             self.figures.answered(self)
 

@@ -1,1 +1,1 @@
-"""What engines share that keep sequences of tokens in memory: one step for all texts at a time."""
+"""The common part of engines with sequences in memory: each step is a batch for all texts."""

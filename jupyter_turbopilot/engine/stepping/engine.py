@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
 
 # Less than one chunk of prompt is evaluated in one batch with the texts. Otherwise prompts and texts take
-# turns: beside a full chunk, a token costs more than in a separate batch, because attention covers all cells
+# turns: next to a full chunk, a token costs more than in a separate batch, because attention covers all cells
 # for each row. Two runs share the time equally. The sooner all prompts are evaluated, the more texts are
 # generated together, and eight together cost half as much as one by one. So each further text or prompt
 # doubles the share of prompt evaluation, up to PREFILL_MAX. If a prompt is longer than LONG, only each
 # further prompt does, because the other texts would wait too long.
 PREFILL_MAX, LONG = 64, 512
 # Once the generation of a text has taken SLOW seconds, prompts get at most this multiple of its time.
-# Otherwise a suggestion of ten tokens would reach its deadline beside many long prompts.
+# Otherwise a suggestion of ten tokens would reach its deadline because of many long prompts.
 SLOW, PREFILL_MAX_IF_SLOW = 2.0, 4
 MAX_SEQUENCES = 16
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp requires at least one for each sequence

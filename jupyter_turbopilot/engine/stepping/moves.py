@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Copy:
-    """Let `target` share the first `count` cells of `source`."""
+    """Share the first `count` cells of `source` with `target`."""
 
     source: int
     target: int

@@ -1,4 +1,4 @@
-"""From a row of logits to one token and its probability: the likeliest, or one that is drawn. Pure."""
+"""Chooses a token from a row of logits: the most likely one, or a sampled one. Pure."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Logits = npt.NDArray[np.float32]
 UNDRAWN = -1
 Ids = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.float64]
-Places = npt.NDArray[np.intp]
-BIAS = 1e9  # means never or always
-COLDEST = 1e-5  # lower temperatures overflow
+Indices = npt.NDArray[np.intp]
+BIAS = 1e9  # bans or forces a token
+COLDEST = 1e-5  # the lowest temperature; lower ones overflow
 
 
 def choose(
@@ -33,9 +33,9 @@ def choose(
     allowed: Ids | None = None,
     drawn: int = UNDRAWN,
 ) -> tuple[int, float]:
-    """Return the token and how probable it was: among all, or among those that are allowed.
+    """Return the drawn token, or the most likely one, and its probability.
 
-    It is the likeliest, unless one was drawn.
+    With `allowed`, only these tokens count for the choice and for the probability.
     """
     top = int(logits.argmax())
     peak = float(logits[top])
@@ -45,7 +45,6 @@ def choose(
         return float(np.exp(float(logits[token]) - peak)) / mass
 
     if allowed is not None and len(allowed):
-        # The probability among the allowed tokens: the others are out of the question.
         weights = logits[allowed]
         index = int(weights.argmax())
         return int(allowed[index]), float(1.0 / np.exp(weights - weights[index]).sum())
@@ -53,7 +52,7 @@ def choose(
         return drawn, probability(drawn)
     if top in ends or not _in(controls, top):
         return top, probability(top)
-    # A control token that does not end the answer would be invisible: take the next best token.
+    # A control token that does not end the text would be invisible, so choose the next best token.
     row = logits.copy()
     row[hidden_tokens(controls, ends)] = -np.inf
     top = int(row.argmax())
@@ -61,12 +60,12 @@ def choose(
 
 
 def hidden_tokens(controls: Ids, ends: AbstractSet[int]) -> Ids:
-    """Return the control tokens that do not end an answer: nobody would see them in it."""
+    """Return the control tokens that do not end a text. They are invisible, so they are never generated."""
     return np.array([token for token in controls.tolist() if token not in ends], dtype=np.int64)
 
 
 def likeliest(logits: Logits, count: int) -> tuple[tuple[int, float], ...]:
-    """Return the likeliest tokens and the logarithms of their probabilities."""
+    """Return the most likely tokens and their logprobs."""
     if not count:
         return ()
     count = min(count, len(logits))
@@ -78,7 +77,7 @@ def likeliest(logits: Logits, count: int) -> tuple[tuple[int, float], ...]:
 
 
 def bias_by_id(sampling: Sampling, tokenize: Callable[[str], Sequence[int]]) -> Sampling:
-    """Return the options with every bias by its token's id: a text stands for each of its tokens."""
+    """Return the options with biases by token id. The bias of a text applies to each of its tokens."""
     each = [
         (tokenize(token) if isinstance(token, str) else (token,), bias) for token, bias in sampling.logit_bias
     ]
@@ -90,13 +89,13 @@ def _in(ids: Ids, token: int) -> bool:
     return index < len(ids) and int(ids[index]) == token
 
 
-class Drawing:
-    """Draws the tokens of one text; each text has its own, because earlier tokens affect the next."""
+class NumpySampler:
+    """Samples the tokens of one text. Each text has its own, because earlier tokens affect the next."""
 
     def __init__(self, sampling: Sampling, hidden: Ids, size: int, prompt: Sequence[int]) -> None:
-        """Prepare for `size` tokens, of which the `hidden` ones are never drawn."""
+        """`size`: the size of the vocabulary, whose `hidden` tokens are never drawn."""
         if "infill" in sampling.samplers:
-            raise BadRequestError("This engine has no sampler `infill`. Leave it out.", field="samplers")
+            raise BadRequestError("This engine has no sampler `infill`. Remove it.", field="samplers")
         self._sampling = sampling
         self._bias = np.zeros(size)
         self._bias[hidden] = -np.inf
@@ -113,11 +112,11 @@ class Drawing:
         if sampling.repeat_penalty != 1:
             for token in prompt:
                 self.accept(token)
-        self._left: tuple[Ids, Numbers] | None = None  # what the last token was drawn from
+        self._left: tuple[Ids, Numbers] | None = None  # the candidates of the last token
 
     def pick(self, logits: Logits) -> int | None:
-        """Return the next token; None where there is none."""
-        with np.errstate(all="ignore"):  # extreme settings overflow, and that is what they mean
+        """Return the next token, or None if every token is excluded."""
+        with np.errstate(all="ignore"):  # the overflow of extreme settings has the intended effect
             weighed = self._penalized(logits.astype(np.float64) + self._bias)
             if self._sampling.temperature <= 0:
                 token = int(weighed.argmax())
@@ -136,7 +135,7 @@ class Drawing:
         return int(ids[min(at, len(ids) - 1)])
 
     def _penalized(self, logits: Numbers) -> Numbers:
-        """Make what was written lately less likely."""
+        """Apply the penalties to recent tokens."""
         sampling = self._sampling
         if sampling.penalised and self._counts:
             ids = np.fromiter(self._counts, dtype=np.int64)
@@ -150,7 +149,7 @@ class Drawing:
         return logits
 
     def chances(self, token: int, count: int) -> tuple[float, tuple[tuple[int, float], ...]]:
-        """Return how probable the last token was when it was drawn, and the likeliest with it."""
+        """Return the probability of the last token after sampling, and the most likely tokens."""
         if self._left is None:
             return 1.0, ((token, 0.0),)
         ids, chances = self._left
@@ -160,7 +159,7 @@ class Drawing:
         )
 
     def accept(self, token: int) -> None:
-        """Take note of a token that was written."""
+        """Add a generated token to the penalty window."""
         if not self._window.maxlen:
             return
         if len(self._window) == self._window.maxlen:
@@ -172,27 +171,27 @@ class Drawing:
         self._counts[token] += 1
 
     def close(self) -> None:
-        """Forget what was drawn from."""
+        """Free the candidates of the last token."""
         self._left = None
 
 
 def softmax(values: Numbers) -> Numbers:
-    """Return the probabilities that logits stand for."""
+    """Return the probabilities for logits."""
     weights = np.exp(values - values.max())
     chances: Numbers = weights / weights.sum()
     return chances
 
 
-def _top_k(values: Numbers, sampling: Sampling) -> tuple[Places, Numbers]:
-    """Keep the likeliest `top_k`."""
+def _top_k(values: Numbers, sampling: Sampling) -> tuple[Indices, Numbers]:
+    """Keep the `top_k` most likely tokens."""
     count = sampling.top_k
     if not 0 < count < len(values):
         return _all(values)
     return _some(values, np.argpartition(values, -count)[-count:])
 
 
-def _top_p(values: Numbers, sampling: Sampling) -> tuple[Places, Numbers]:
-    """Keep the likeliest that together reach a probability of `top_p`."""
+def _top_p(values: Numbers, sampling: Sampling) -> tuple[Indices, Numbers]:
+    """Keep the most likely tokens whose total probability reaches `top_p`."""
     if sampling.top_p >= 1:
         return _all(values)
     order = np.argsort(-values, kind="stable")
@@ -200,16 +199,16 @@ def _top_p(values: Numbers, sampling: Sampling) -> tuple[Places, Numbers]:
     return _some(values, order[: int(reached) + 1])
 
 
-def _min_p(values: Numbers, sampling: Sampling) -> tuple[Places, Numbers]:
-    """Keep what is at least `min_p` times as probable as the likeliest."""
+def _min_p(values: Numbers, sampling: Sampling) -> tuple[Indices, Numbers]:
+    """Keep the tokens that are at least `min_p` times as probable as the most likely one."""
     if sampling.min_p <= 0:
         return _all(values)
     least = min(values.max(), values.max() + np.log(sampling.min_p))
     return _some(values, np.flatnonzero(values >= least))
 
 
-def _typical(values: Numbers, sampling: Sampling) -> tuple[Places, Numbers]:
-    """Keep the most typical, those about as surprising as is to be expected, up to a sum of `typical_p`."""
+def _typical(values: Numbers, sampling: Sampling) -> tuple[Indices, Numbers]:
+    """Keep the tokens whose information is closest to the entropy, up to a probability of `typical_p`."""
     if sampling.typical_p >= 1:
         return _all(values)
     chances = softmax(values)
@@ -219,20 +218,20 @@ def _typical(values: Numbers, sampling: Sampling) -> tuple[Places, Numbers]:
     return _some(values, order[: int(reached) + 1])
 
 
-def _temperature(values: Numbers, sampling: Sampling) -> tuple[Places, Numbers]:
-    """Bring what is likely and what is not closer together, or further apart."""
+def _temperature(values: Numbers, sampling: Sampling) -> tuple[Indices, Numbers]:
+    """Scale the logits."""
     return np.arange(len(values)), values / max(sampling.temperature, COLDEST)
 
 
-def _all(values: Numbers) -> tuple[Places, Numbers]:
+def _all(values: Numbers) -> tuple[Indices, Numbers]:
     return np.arange(len(values)), values
 
 
-def _some(values: Numbers, kept: Places) -> tuple[Places, Numbers]:
+def _some(values: Numbers, kept: Indices) -> tuple[Indices, Numbers]:
     return kept, values[kept]
 
 
-CUTS: dict[str, Callable[[Numbers, Sampling], tuple[Places, Numbers]]] = {
+CUTS: dict[str, Callable[[Numbers, Sampling], tuple[Indices, Numbers]]] = {
     "top_k": _top_k,
     "typ_p": _typical,
     "top_p": _top_p,

@@ -107,11 +107,11 @@ def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
 
 
 class Sequences:
-    """At most `count` sequences in `capacity` cells, and copies of at most `parked` tokens outside.
+    """At most `count` sequences in `capacity` cells, and parked copies of at most `parked` tokens.
 
-    `divisible` is False for memories that cannot forget a part of a sequence (recurrent models): there a
-    sequence is continued whole or not at all. `movable` where positions can be changed afterwards.
-    `shares` is False where each sequence has a cache of its own: there a fork takes cells for what it copies.
+    `divisible` is False if sequences cannot be truncated (recurrent models): then a sequence is continued
+    completely or not at all. `movable` is True if positions can be changed. `shares` is False if each
+    sequence has a separate cache: then a copy needs its own cells.
     """
 
     def __init__(

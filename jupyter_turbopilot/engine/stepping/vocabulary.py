@@ -1,8 +1,8 @@
-"""Vocabularies whose tokens' bytes are known: text in slices that any tokenizer of llama.cpp survives.
+"""Vocabularies with a table of their tokens' bytes. They tokenize text in slices.
 
-Many of its pre-tokenizers are a `std::regex`, which recurses for each character of a match and ends the
-process when the stack is full. So no call gets more than a slice. A slice ends at a position where the
-vocabulary ends a token anyway; only a text that has no such position for a whole slice is cut within a word.
+Many pre-tokenizers of llama.cpp are a `std::regex`, which recurses for each character of a match and crashes
+when the stack overflows. So each call gets one slice of the text. A slice ends where a token always ends. If
+the longest possible slice contains no such position, it may end within a token.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from jupyter_turbopilot.engine.vocabulary import CHARACTERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-LONGEST = 2048  # characters: half a kilobyte of stack for each, and some systems' threads have one megabyte
-# Where a text may be cut. Which of these holds is tried with the vocabulary itself, in this order.
+LONGEST = 2048  # characters, each of which needs 0.5 KB of stack; on some systems, threads have 1 MB
+# Positions where a text may be split. The first rule that does not change the tokens of the probe is used.
 _LETTER = r"[^\W\d_]"
 _RULES = (
     re.compile(rf"(?<=\S)(?= {_LETTER})|(?<=\S\n)(?={_LETTER})"),
@@ -56,7 +56,7 @@ Some words, and more words. Then (in brackets) the end!
 def rule_for(
     tokenize: Callable[[str], Sequence[int]], behind: Callable[[str], Sequence[int]]
 ) -> re.Pattern[str]:
-    """Return where texts may be cut for a tokenizer; `behind` tokenizes what stands behind a cut."""
+    """Return the rule for a tokenizer; `behind` tokenizes all slices but the first."""
     whole = list(tokenize(_PROBE))
     for rule in _RULES:
         first, *others = rule.split(_PROBE)
@@ -66,14 +66,14 @@ def rule_for(
 
 
 def slices(text: str, rule: re.Pattern[str], longest: int = LONGEST) -> Iterator[str]:
-    """Cut a text; a cut depends only on what stands before it, so typing at the end moves none."""
+    """Split a text. Each split depends only on the text before it, so appended text does not move it."""
     start = 0
     while len(text) - start > longest:
         stop = start + longest
-        for begin in (stop - longest // 4, start + 1):  # mostly there is a place near the end
-            places = [match.start() for match in rule.finditer(text, begin, stop + 1)]
-            if places:
-                stop = places[-1]
+        for begin in (stop - longest // 4, start + 1):  # usually there is one near the end
+            positions = [match.start() for match in rule.finditer(text, begin, stop + 1)]
+            if positions:
+                stop = positions[-1]
                 break
         yield text[start:stop]
         start = stop
@@ -81,7 +81,7 @@ def slices(text: str, rule: re.Pattern[str], longest: int = LONGEST) -> Iterator
 
 
 class ByteTable:
-    """Built once for a vocabulary, so that no text is put together from tokens twice."""
+    """The bytes of all tokens of a vocabulary."""
 
     def __init__(self, pieces: list[bytes]) -> None:
         self.pieces = pieces
@@ -90,11 +90,11 @@ class ByteTable:
         self._longest = max(map(len, pieces), default=0)
 
     def compatible(self, candidates: Iterable[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Return the tokens that are a prefix of a candidate, or that begin with one."""
-        tokens = set[int]().union(*map(self._along, candidates))
+        """Return the tokens that are a prefix of a candidate, or start with one."""
+        tokens = set[int]().union(*map(self._compatible_with, candidates))
         return np.array(sorted(tokens), dtype=np.int64)
 
-    def _along(self, forced: bytes) -> list[int]:
+    def _compatible_with(self, forced: bytes) -> list[int]:
         if self._order is None:
             self._order = sorted(range(len(self.pieces)), key=self.pieces.__getitem__)
             self._sorted = [self.pieces[token] for token in self._order]
@@ -114,15 +114,15 @@ class ByteTable:
 
 
 class TableVocabulary(ABC):
-    """A table of bytes; a subclass turns a slice of text into tokens."""
+    """A vocabulary with a byte table. A subclass tokenizes the slices."""
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
-        """Take the tokens' bytes; tokenizing has to work by now."""
+        """Build the table from the tokens' bytes. `encode` must work already."""
         self.table = ByteTable([*pieces])
         self.size = len(pieces)
         self.by_character = bool(pieces) and not any(piece.decode(errors="replace")[1:] for piece in pieces)
         self.unit = CHARACTERS if self.by_character else 1
-        # Some vocabularies put a space before any text: what follows a cut is tokenized behind a newline.
+        # Some vocabularies add a space before any text, so later slices are tokenized after a newline.
         self._newline: list[int] = []
         if self.join(self.tokenize_slice("a")).startswith(b" "):
             self._newline = self.encode("\n")
@@ -130,10 +130,10 @@ class TableVocabulary(ABC):
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:
-        """Turn a text into tokens as if it stood alone."""
+        """Tokenize a text without context."""
 
     def piece(self, token: int) -> bytes:
-        """Return a token's bytes; an IndexError where there is no such token."""
+        """Return the bytes of a token; raise IndexError for an unknown id."""
         if token < 0:
             raise IndexError(token)
         return self.table.pieces[token]
@@ -143,7 +143,7 @@ class TableVocabulary(ABC):
         return b"".join(map(self.piece, tokens))
 
     def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
-        """Turn text into tokens, none of them a control token. `behind`: other text stands before it."""
+        """Tokenize a text without control tokens. `behind`: whether other text precedes it."""
         tokens: list[int] = []
         for number, part in enumerate(slices(text, self.slice_rule)):
             if number:
@@ -152,7 +152,7 @@ class TableVocabulary(ABC):
         return tokens
 
     def tokenize_slice(self, text: str, *, behind: bool = False) -> list[int]:
-        """Turn a text into tokens in one piece; see `slices` for how long it may be."""
+        """Tokenize one slice."""
         if behind and self._newline:
             tokens = self.encode("\n" + text)
             if tokens[: len(self._newline)] == self._newline:

@@ -1,1 +1,1 @@
-"""A checkpoint in the format of Hugging Face, computed by PyTorch."""
+"""The engine for checkpoints in Hugging Face's format, which PyTorch runs."""

@@ -1,4 +1,4 @@
-"""A checkpoint before it is loaded: whether it can be, and how much memory it takes; and the load itself."""
+"""Checks whether a checkpoint can be loaded, estimates its memory, and loads it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.transformers.engine import TransformersEngine
 
 WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
-COMPUTE_BYTES = 128 * 1024**2  # what PyTorch takes while it computes, as estimated for small models
-TOKEN_BYTES = 768  # for each token of the vocabulary: rows of logits, their copies, the table of bytes
+COMPUTE_BYTES = 128 * 1024**2  # PyTorch's working memory, an estimate for small models
+TOKEN_BYTES = 768  # per token of the vocabulary: rows of logits, their copies, the byte table
 _QUANTIZED = {"gptq": ("gptqmodel", "optimum"), "bitsandbytes": ("accelerate", "bitsandbytes")}
 
 
 @dataclass(frozen=True)
 class TransformersOptions(Limits):
-    """What the settings ask for."""
+    """The settings of the engine."""
 
     device: str = "cpu"
     dtype: str = "auto"
@@ -54,14 +54,14 @@ class Loading:
     parked: int
     device: str
     dtype: str
-    bits: int  # the weights are quantized to while they are loaded; 0: they are not
+    bits: int  # to which the weights are quantized during the load; 0: not quantized
     attention: str
     offload: bool
-    identity: str  # changes with whatever the answers depend on
+    identity: str  # changes with everything that the answers depend on
 
 
 def check(folder: Path, options: TransformersOptions = PLAIN) -> Loading:
-    """Say how a checkpoint will be loaded, or refuse it in words."""
+    """Return how a checkpoint will be loaded; raise ModelRefusedError if it cannot be."""
     try:
         return _check(folder, options)
     except ConversionError as error:
@@ -69,20 +69,20 @@ def check(folder: Path, options: TransformersOptions = PLAIN) -> Loading:
 
 
 def _check(folder: Path, options: TransformersOptions) -> Loading:
-    said = read_json(folder / "config.json")
+    config = read_json(folder / "config.json")
     require("tokenizers", "torch", "transformers")
     tokenizer_file.read(folder)
-    _check_architecture(folder, said)
+    _check_architecture(folder, config)
     bits = 8 * options.load_in_8bit + 4 * options.load_in_4bit
-    method = _quantization(said)
+    method = _quantization(config)
     _check_quantization(folder, bits, method)
     device = _device(options.device)
-    dtype = _dtype(said, options.dtype, device)
+    dtype = _dtype(config, options.dtype, device)
     _check_attention(options.attention, device)
     offload = options.offload and device not in {"cpu", "mps"}
     if offload:
         require("accelerate")
-    sizes = sizes_of(folder, said, dtype, bits, quantized=bool(method))
+    sizes = sizes_of(folder, config, dtype, bits, quantized=bool(method))
     plan = fit(sizes, folder.name, options, _free(device, offload=offload))
     settings = f"{device}|{dtype}|{bits}|{options.attention}|{offload}|{plan.context_size}"
     return Loading(
@@ -103,7 +103,7 @@ def _check(folder: Path, options: TransformersOptions) -> Loading:
 def _check_attention(wanted: str, device: str) -> None:
     if wanted == "flash_attention_2" and (device == "cpu" or importlib.util.find_spec("flash_attn") is None):
         raise NotReadyError(
-            "Flash Attention 2 needs the package flash-attn and a graphics card. Install it and set "
+            "Flash Attention 2 needs the package flash-attn and a GPU. Install it and set "
             'c.TurbopilotTransformers.device, or set c.TurbopilotTransformers.attention = "auto".',
             code="engine_missing",
         )
@@ -113,30 +113,32 @@ def _version(package: str) -> str:
     return str(import_package(package).__version__)
 
 
-def _check_architecture(folder: Path, said: dict[str, Any]) -> None:
+def _check_architecture(folder: Path, config: dict[str, Any]) -> None:
     kinds = import_package("transformers.models.auto.modeling_auto").MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    if str(said.get("model_type")) in kinds:
+    if str(config.get("model_type")) in kinds:
         return
-    if said.get("auto_map"):
+    if config.get("auto_map"):
         raise ModelRefusedError(
-            f"{folder.name} needs program code of its own, which is never run. Choose a checkpoint that "
-            "transformers knows."
+            f"{folder.name} needs its own program code, which Turbopilot never runs. Choose a checkpoint "
+            "that transformers supports."
         )
     raise ModelRefusedError(
-        f"transformers has no model that writes text of the kind {str(said.get('model_type'))[:60]!r}. "
-        "Choose another checkpoint, or a newer version of transformers."
+        f"transformers cannot generate text with the model type {str(config.get('model_type'))[:60]!r}. "
+        "Choose another checkpoint, or update transformers."
     )
 
 
-def _quantization(said: dict[str, Any]) -> str:
-    """Return how the weights of a checkpoint are quantized; nothing if they are not."""
-    quantized = said.get("quantization_config")
+def _quantization(config: dict[str, Any]) -> str:
+    """Return the quantization method of a checkpoint, or an empty string."""
+    quantized = config.get("quantization_config")
     return str(quantized.get("quant_method") or "bitsandbytes") if isinstance(quantized, dict) else ""
 
 
 def _check_quantization(folder: Path, bits: int, method: str) -> None:
     if bits not in {0, 4, 8}:
-        raise ModelRefusedError("Set load_in_8bit or load_in_4bit of c.TurbopilotTransformers, not both.")
+        raise ModelRefusedError(
+            "Both load_in_8bit and load_in_4bit of c.TurbopilotTransformers are set. Set only one of them."
+        )
     if bits:
         require(*_QUANTIZED["bitsandbytes"])
     if not method:
@@ -144,17 +146,18 @@ def _check_quantization(folder: Path, bits: int, method: str) -> None:
     if method not in _QUANTIZED:
         covered = " and ".join(_QUANTIZED)
         raise ModelRefusedError(
-            f"{folder.name} is quantized by {method[:40]!r}; {covered} are supported. Choose another one."
+            f"{folder.name} is quantized with {method[:40]!r}, but only {covered} are supported. Choose "
+            "another checkpoint."
         )
     if bits:
         raise ModelRefusedError(
-            f"{folder.name} is quantized already. Leave load_in_{bits}bit of c.TurbopilotTransformers out."
+            f"{folder.name} is quantized already. Remove c.TurbopilotTransformers.load_in_{bits}bit."
         )
     require(*_QUANTIZED[method])
 
 
 def _device(wanted: str) -> str:
-    """Return the device to compute on; one that is not there is refused."""
+    """Return the device to compute on; raise NotReadyError if it is missing."""
     torch = import_package("torch")
     cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
     here = ["cpu", *(f"cuda:{number}" for number in range(cards))]
@@ -164,43 +167,43 @@ def _device(wanted: str) -> str:
     device = "cuda:0" if wanted == "cuda" else wanted
     if device not in here:
         raise NotReadyError(
-            f"There is no device {wanted[:40]!r} here, only {', '.join(here)}. Set "
-            "c.TurbopilotTransformers.device to one of these, or install the PyTorch for yours.",
+            f"PyTorch finds no device {wanted[:40]!r}, only {', '.join(here)}. Set "
+            "c.TurbopilotTransformers.device to one of these, or install the PyTorch build for your device.",
             code="engine_missing",
         )
     return device
 
 
-def _dtype(said: dict[str, Any], wanted: str, device: str) -> str:
-    """Return the type of numbers to compute with: a processor is slow with short ones."""
+def _dtype(config: dict[str, Any], wanted: str, device: str) -> str:
+    """Return the data type to compute with. CPUs are slow with 16-bit types."""
     if wanted != "auto":
         return wanted
-    stored = str(said.get("dtype") or said.get("torch_dtype") or "").removeprefix("torch.")
+    stored = str(config.get("dtype") or config.get("torch_dtype") or "").removeprefix("torch.")
     return "float32" if device == "cpu" or stored not in WIDTHS else stored
 
 
 def _free(device: str, *, offload: bool) -> int:
-    """Return the memory that is free where the model goes."""
+    """Return the free memory of the device, with the system's if weights may be offloaded."""
     if not device.startswith("cuda"):
         return machine.free_memory()
     on_card = int(import_package("torch").cuda.mem_get_info(device)[0])
     return on_card + machine.free_memory() if offload else on_card
 
 
-def sizes_of(folder: Path, said: dict[str, Any], dtype: str, bits: int, *, quantized: bool) -> Sizes:
-    """Estimate what a checkpoint takes; `said` is its config.json."""
+def sizes_of(folder: Path, config: dict[str, Any], dtype: str, bits: int, *, quantized: bool) -> Sizes:
+    """Estimate the memory for a checkpoint; `config` is its config.json."""
     return Sizes(
-        trained=_trained(said),
+        trained=_trained(config),
         weights=_weight_bytes(folder, WIDTHS[dtype], bits, quantized=quantized),
         token=_token_bytes(folder, WIDTHS[dtype]),
-        compute=COMPUTE_BYTES + TOKEN_BYTES * Config(said | _text(said)).whole("vocab_size"),
+        compute=COMPUTE_BYTES + TOKEN_BYTES * Config(config | _text(config)).whole("vocab_size"),
     )
 
 
 def _weight_bytes(folder: Path, width: int, bits: int, *, quantized: bool) -> int:
-    """Return what the weights will take."""
+    """Return the size of the weights in memory."""
     tensors = find_tensors(folder)
-    if quantized:  # they stay as they are, beside tables that are not listed
+    if quantized:  # the files also contain scales that are not listed
         return sum(path.stat().st_size for path in {tensor.path for tensor in tensors.values()})
     return sum(
         math.prod(tensor.shape) * bits // 8
@@ -211,26 +214,28 @@ def _weight_bytes(folder: Path, width: int, bits: int, *, quantized: bool) -> in
 
 
 def _is_table(name: str) -> bool:
-    """Return whether a tensor holds a row for each token or place: those are not quantized."""
+    """Return whether a tensor has a row for each token or position. These are not quantized."""
     return any(word in name for word in ("embed", "wte", "wpe", "lm_head"))
 
 
-def _text(said: dict[str, Any]) -> dict[str, Any]:
-    """Return what a model that takes more than text says of its part for text."""
-    text = said.get("text_config")
+def _text(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of the text part of a multimodal model."""
+    text = config.get("text_config")
     return text if isinstance(text, dict) else {}
 
 
 def _read_config(folder: Path) -> Any:
-    """Read config.json as transformers does: it knows the names that each family uses."""
+    """Read config.json with transformers, which knows the field names of each model family."""
     transformers = import_package("transformers")
     try:
         config = transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
         return config.get_text_config(decoder=True)
-    except Exception as error:  # noqa: BLE001 - nonsense in the file raises whatever it likes
-        raise ModelRefusedError(f"config.json cannot be used ({type(error).__name__}).") from None
+    except Exception as error:  # noqa: BLE001 - an invalid file may raise anything
+        raise ModelRefusedError(
+            f"config.json cannot be used ({type(error).__name__}). Download the checkpoint again."
+        ) from None
 
 
 def _numbers(config: Any, *names: str) -> Iterator[int]:
@@ -241,7 +246,7 @@ def _numbers(config: Any, *names: str) -> Iterator[int]:
 
 
 def _token_bytes(folder: Path, width: int) -> int:
-    """Return what the keys and values of one token take, at most."""
+    """Return the maximum size of the keys and values of one token."""
     config = _read_config(folder)
     heads = next(_numbers(config, "num_attention_heads"), 1)
     shared = 1 if getattr(config, "multi_query", False) else heads
@@ -250,9 +255,9 @@ def _token_bytes(folder: Path, width: int) -> int:
     return 2 * next(_numbers(config, "num_hidden_layers"), 1) * kept * size * width
 
 
-def _trained(said: dict[str, Any]) -> int:
-    """Return how long the texts were that a model was trained with."""
-    values = said | _text(said)
+def _trained(config: dict[str, Any]) -> int:
+    """Return the context size in tokens that a model was trained for."""
+    values = config | _text(config)
     for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"):
         if isinstance(values.get(name), int):
             return Config(values).whole(name)
@@ -262,7 +267,10 @@ def _trained(said: dict[str, Any]) -> int:
 def load(
     folder: Path, options: TransformersOptions = PLAIN, *, name: str, fim: str = "auto"
 ) -> TransformersEngine:
-    """Load a checkpoint, or raise an error that says why not. PyTorch is imported here at the earliest."""
+    """Load a checkpoint; raise ModelRefusedError or NotReadyError if that fails.
+
+    Importing this module does not import PyTorch.
+    """
     from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary
 
     loading = check(folder, options)

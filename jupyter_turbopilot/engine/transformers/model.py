@@ -1,4 +1,4 @@
-"""A checkpoint becomes a PyTorch module: from local files alone, and without running anybody's code."""
+"""Loads a checkpoint as a PyTorch module, from local files and without running code in them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def load_model(folder: Path, loading: Loading) -> Any:
-    """Load the weights, or say why that is not possible."""
+    """Load the weights; raise ModelRefusedError if that fails."""
     arguments = {
         "dtype": getattr(torch, loading.dtype),
         "local_files_only": True,
         "trust_remote_code": False,
-        "weights_only": True,  # older files: numbers, no program
+        "weights_only": True,  # a pickle must not run code
         "output_loading_info": True,
         **_placement(folder, loading),
     }
@@ -43,21 +43,24 @@ def load_model(folder: Path, loading: Loading) -> Any:
             f"There is not enough memory for {folder.name}. Close other programs, or choose a smaller model.",
             code="memory",
         ) from None
-    except Exception as error:  # noqa: BLE001 - a damaged file raises whatever it likes
+    except Exception as error:  # noqa: BLE001 - a damaged file may raise anything
         reason = str(error).strip().split("\n")[0][:300]
-        refused = ModelRefusedError(f"transformers could not load {folder.name} ({type(error).__name__}).")
+        refused = ModelRefusedError(
+            f"transformers could not load {folder.name} ({type(error).__name__}). Download it again, or "
+            "choose another checkpoint."
+        )
         refused.hint = reason
         raise refused from None
     if missing := sorted(report.get("missing_keys") or ()):
-        # transformers would fill them with random numbers.
+        # transformers would initialize them randomly.
         raise ModelRefusedError(
-            f"{folder.name} lacks weights, such as {missing[0]}: the checkpoint is incomplete."
+            f"{folder.name} lacks weights, such as {missing[0]}. Download the complete checkpoint."
         )
     return model.eval()
 
 
 def _placement(folder: Path, loading: Loading) -> dict[str, Any]:
-    """Return the arguments that say where the weights go, and how they are stored there."""
+    """Return the arguments for the device and the quantization of the weights."""
     arguments: dict[str, Any] = {}
     if loading.bits:
         arguments["quantization_config"] = quantization(loading)
@@ -65,12 +68,12 @@ def _placement(folder: Path, loading: Loading) -> dict[str, Any]:
     if loading.offload:
         arguments["device_map"] = "auto"
     elif loading.bits or getattr(config, "quantization_config", None):
-        arguments["device_map"] = {"": loading.device}  # what is quantized cannot be moved afterwards
+        arguments["device_map"] = {"": loading.device}  # quantized weights cannot be moved afterwards
     return arguments
 
 
 def quantization(loading: Loading) -> Any:
-    """Return how bitsandbytes quantizes the weights."""
+    """Return the options for bitsandbytes."""
     if loading.bits == 8:  # noqa: PLR2004 - bits
         return transformers.BitsAndBytesConfig(
             load_in_8bit=True, llm_int8_enable_fp32_cpu_offload=loading.offload
@@ -85,7 +88,7 @@ def quantization(loading: Loading) -> Any:
 
 @contextmanager
 def _offline() -> Iterator[None]:
-    """Keep the libraries from fetching anything: kernels, for example, which are native code."""
+    """Keep the libraries from downloading anything, such as kernels, which are native code."""
     before = constants.HF_HUB_OFFLINE
     constants.HF_HUB_OFFLINE = True
     try:
@@ -96,11 +99,11 @@ def _offline() -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers from writing progress and advice into the server's log."""
+    """Keep the libraries from writing progress and advice into the server's log."""
     level, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
-    # It warns at each matrix of each token.
+    # It would log a warning for each matrix and token.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Imports what the engine needs, or says which package is missing and what to run."""
+"""Imports the packages for the engine; errors name the command that installs them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EXTRAS = {
 
 
 def import_package(name: str) -> types.ModuleType:
-    """Import a package; an error says what is missing and what to run."""
+    """Import a package; raise NotReadyError if it is missing or broken."""
     require(name)
     try:
         return importlib.import_module(name)
@@ -37,7 +37,7 @@ def import_package(name: str) -> types.ModuleType:
 
 
 def require(*names: str) -> None:
-    """Refuse to go on without packages."""
+    """Raise NotReadyError if a package is missing."""
     for name in names:
         if importlib.util.find_spec(name) is None:
             raise NotReadyError(f"{name} is missing. Run: {install(name)}", code="engine_missing")

@@ -1,4 +1,4 @@
-"""A checkpoint's tokens: which are control tokens, which end a text, and their bytes."""
+"""Reads the tokens of a checkpoint: their bytes, the control tokens, and those that end a text."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-# Many checkpoints list their markers as ordinary tokens. An added token that looks like one is never text.
+# Many checkpoints list their markers as ordinary tokens. An added token that looks like a marker is one.
 _MARKER = re.compile(r"▁?(?:<[^<>\s]+>|\[[A-Z_]+\])")
-_UNMISTAKABLE = re.compile(r"<[|｜][^<>|｜\s]+[|｜]>")  # noqa: RUF001 - the vocabulary's own
+_UNMISTAKABLE = re.compile(r"<[|｜][^<>|｜\s]+[|｜]>")  # noqa: RUF001 - part of some vocabularies
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 _SPACE = "▁"
-# Tokens that end a text, or a file: what follows them belongs to something else.
+# Tokens that end a text or a file.
 _ENDS = (
     "<|endoftext|>", "<|end_of_text|>", "<|endofmask|>", "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|end|>",
     "<|file_sep|>", "<|repo_name|>", "<|fim_pad|>", "<file_sep>", "<repo_name>", "<fim_pad>", "<fim-pad>",
@@ -30,18 +30,18 @@ _ENDS = (
 
 @dataclass(frozen=True)
 class TokenizerFile:
-    """A tokenizer, and what is known of its tokens."""
+    """A tokenizer and the kinds of its tokens."""
 
-    raw: dict[str, Any]  # what the `tokenizers` library reads, its control tokens marked as such
+    raw: dict[str, Any]  # the input for the `tokenizers` library, with control tokens marked as special
     tokens: dict[str, int]
     controls: dict[str, int]
     ends: frozenset[int]
-    bos: int | None  # where texts begin with it
-    pieces: tuple[bytes, ...]  # the bytes of each token that the model knows; none where it is no text
+    bos: int | None  # the token to put before each text
+    pieces: tuple[bytes, ...]  # the bytes of each of the model's tokens; empty for control tokens
 
 
 def read(folder: Path) -> TokenizerFile:
-    """Read the tokenizer of a checkpoint, or refuse it in words."""
+    """Read the tokenizer of a checkpoint; raise ModelRefusedError if it is invalid."""
     try:
         with refusing_damage(folder):
             return _read(folder)
@@ -76,30 +76,30 @@ def _read(folder: Path) -> TokenizerFile:
 
 
 def _numbers(value: Any, rows: int) -> Iterator[int]:
-    """List the token or the tokens that a setting names."""
+    """Yield the valid token ids in a setting, which is an id or a list."""
     for number in value if isinstance(value, list) else [value]:
         if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < rows:
             yield number
 
 
 def _rows(config: dict[str, Any], tokens: dict[str, int], added: dict[str, int]) -> int:
-    """Return how many tokens the model knows; text must have no others."""
+    """Return the number of tokens of the model; raise ConversionError if the tokenizer has more."""
     for part in (config, config.get("text_config")):
         rows = part.get("vocab_size") if isinstance(part, dict) else None
         if isinstance(rows, int) and not isinstance(rows, bool) and 0 < rows < 1 << 24:
             break
     else:
-        raise ConversionError("config.json does not say vocab_size.")
+        raise ConversionError("config.json lacks a valid vocab_size. Download the checkpoint again.")
     if any(number >= rows for text, number in tokens.items() if text not in added):
         raise ConversionError(
-            f"The tokenizer has more tokens than the model's {rows}: it is another model's. Put the model's "
-            "own there."
+            f"The tokenizer belongs to another model: it has more tokens than the model's {rows}. Replace it "
+            "with the model's own."
         )
     return rows
 
 
 def _piece_reader(raw: dict[str, Any]) -> Callable[[str], bytes]:
-    """Return what turns a token's text in the file into its bytes."""
+    """Return the function that converts a token's text in the file to bytes."""
     steps = [
         step
         for decoder in objects([raw.get("decoder")])
@@ -110,17 +110,20 @@ def _piece_reader(raw: dict[str, Any]) -> Callable[[str], bytes]:
         return _from_alphabet
     if kinds & {"Metaspace", "ByteFallback", "Replace"}:
         return _from_spaces
-    raise ConversionError("tokenizer.json does not say which bytes its tokens stand for.")
+    raise ConversionError(
+        "tokenizer.json has a decoder that is not supported, so the bytes of its tokens are unknown. Choose "
+        "another checkpoint."
+    )
 
 
 def _from_alphabet(text: str) -> bytes:
-    """Return what a text in GPT-2's alphabet of bytes stands for."""
+    """Decode a text in GPT-2's byte alphabet."""
     alphabet = _alphabet()
     return b"".join(alphabet.get(character) or character.encode("utf-8", "replace") for character in text)
 
 
 def _from_spaces(text: str) -> bytes:
-    """Return what a text stands for that has visible spaces and bytes by their numbers."""
+    """Decode a text with `▁` for spaces and `<0x0A>` for single bytes."""
     if byte := _BYTE.fullmatch(text):
         return bytes.fromhex(byte[1])
     return text.replace(_SPACE, " ").encode("utf-8", "replace")
@@ -128,8 +131,8 @@ def _from_spaces(text: str) -> bytes:
 
 @lru_cache(maxsize=1)
 def _alphabet() -> dict[str, bytes]:
-    """Return GPT-2's alphabet: visible Latin characters are themselves, the other bytes lie beyond them."""
+    """Return GPT-2's byte alphabet. Printable bytes are themselves, the others U+0100 and up."""
     visible = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in visible]
-    places = {chr(byte): bytes([byte]) for byte in visible}
-    return places | {chr(256 + at): bytes([byte]) for at, byte in enumerate(others)}
+    alphabet = {chr(byte): bytes([byte]) for byte in visible}
+    return alphabet | {chr(256 + at): bytes([byte]) for at, byte in enumerate(others)}

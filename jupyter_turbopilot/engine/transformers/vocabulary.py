@@ -1,4 +1,4 @@
-"""A checkpoint's vocabulary, read from its tokenizer's files: it needs neither the weights nor PyTorch."""
+"""The vocabulary of a checkpoint, which needs only the tokenizer's files and not PyTorch."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class TransformersVocabulary(TableVocabulary):
-    """The tokens of a checkpoint. May be used from several threads.
+    """The tokens of a checkpoint. It is thread-safe.
 
-    The library holds the interpreter's lock for as long as a call lasts, so it gets slices.
+    The library holds the GIL during a call, so it gets one slice of text at a time.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,24 +33,24 @@ class TransformersVocabulary(TableVocabulary):
         self.ends = file.ends
         self.markers = Markers(bos=file.bos)
         known = {*file.tokens.values()}
-        # Models have more rows than tokens, for speed: those beyond them are no text either.
-        idle = {number for number in range(self.size) if number not in known}
-        self.controls = np.array(sorted(self._control_ids | file.ends | idle), dtype=np.int64)
+        # Many models have more rows than tokens, for speed. These must not be generated either.
+        padding = {number for number in range(self.size) if number not in known}
+        self.controls = np.array(sorted(self._control_ids | file.ends | padding), dtype=np.int64)
 
     def find_token(self, text: str) -> int | None:
-        """Return the id of a control token by its text."""
+        """Return the id of the control token with this text, or None."""
         number = self.specials.get(text, self._tokens.get(text))
         return number if number is not None and number < self.size else None
 
     def close(self) -> None:
-        """Hold on to nothing: Python frees all of it."""
+        """Do nothing: Python frees the memory."""
 
     def tokenize_slice(self, text: str, *, behind: bool = False) -> list[int]:
-        """Turn a text into tokens in one piece."""
+        """Tokenize a slice without control tokens."""
         tokens = super().tokenize_slice(text, behind=behind)
         if self._control_ids.isdisjoint(tokens):
             return tokens
-        # A few vocabularies hold control tokens as words, and some lack characters.
+        # Some vocabularies contain control tokens as words, and some lack characters.
         if len(text) == 1:
             return [token for token in tokens if token not in self._control_ids]
         middle = len(text) // 2
@@ -60,20 +60,23 @@ class TransformersVocabulary(TableVocabulary):
         ]
 
     def encode(self, text: str) -> list[int]:
-        """Turn a text into tokens as if it stood alone."""
+        """Tokenize a text without context."""
         clean = text.encode("utf-8", "replace").decode()
         tokens: list[int] = self._tokenizer.encode(clean, add_special_tokens=False).ids
         return tokens
 
 
 def _tokenizer(raw: dict[str, Any]) -> Any:
-    """Return the library's tokenizer, to which control tokens in a text are text."""
+    """Return the library's tokenizer; control tokens in a text are tokenized as text."""
     library = import_package("tokenizers")
     try:
         tokenizer = library.Tokenizer.from_str(json.dumps(raw))
-    except Exception as error:  # noqa: BLE001 - the library raises its own, without a class
+    except Exception as error:  # noqa: BLE001 - the library raises bare exceptions
         reason = str(error)[:200]
-        raise ModelRefusedError(f"The tokenizer is damaged, or newer than the library: {reason}") from None
+        raise ModelRefusedError(
+            f"tokenizer.json is damaged, or newer than the installed tokenizers ({reason}). Update "
+            "tokenizers, or download the checkpoint again."
+        ) from None
     tokenizer.encode_special_tokens = True
     tokenizer.no_padding()
     tokenizer.no_truncation()

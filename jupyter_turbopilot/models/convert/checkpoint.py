@@ -112,7 +112,7 @@ def find_tensors(folder: Path) -> dict[str, Tensor]:
                 raise ConversionError(f"The tensor {name} has an invalid shape: {list(tensor.shape)}.")
             tensors[name] = tensor
             if len(tensors) > MAX_TENSORS:
-                raise ConversionError("The checkpoint has more than {MAX_TENSORS} tensors: it is damaged.")
+                raise ConversionError(f"The checkpoint has more than {MAX_TENSORS} tensors: it is damaged.")
     return tensors
 
 

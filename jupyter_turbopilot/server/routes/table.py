@@ -27,9 +27,9 @@ from jupyter_turbopilot.server.routes.llamacpp import (
 )
 from jupyter_turbopilot.server.routes.manage import (
     HealthRoute,
-    NotebookIndexRoute,
     MetricsRoute,
     ModelsRoute,
+    NotebookIndexRoute,
     PullRoute,
 )
 from jupyter_turbopilot.server.routes.native import CompleteRoute, FeedbackRoute, HelpersRoute

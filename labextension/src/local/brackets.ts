@@ -8,11 +8,11 @@ import { LINE } from './bounds';
 import { first, isLonger, strip, stripStart } from './text';
 
 const QUOTES = '"\'`';
-const NESTED = 32; // brackets behind the cursor that are looked at: no code is nested so deeply
+const NESTED = 32; // the maximum number of closing brackets after the cursor to check
 type Pairs = ReadonlyMap<string, string>;
 const SAME: [string, string][] = Array.from(QUOTES, quote => [quote, quote]);
 const CLOSERS: Pairs = new Map([['(', ')'], ['[', ']'], ['{', '}'], ...SAME]);
-const OPENERS: Pairs = new Map([[')', '('], [']', '['], ['}', '{'], ...SAME]); // for a text that is read backwards
+const OPENERS: Pairs = new Map([[')', '('], [']', '['], ['}', '{'], ...SAME]); // for scanning backwards
 
 /** Update the pending closing brackets, the innermost last, with the next character. */
 function follow(pending: string[], character: string, pairs = CLOSERS): void {
@@ -70,7 +70,7 @@ export function leavesOpen(text: string, quote = ''): boolean {
  */
 export function balancedLength(text: string, closed: string): number {
   if (!closed) {
-    return text.length; // most often, and asked at every token
+    return text.length; // the most common case, for each token
   }
   const given = Array.from(closed).reverse();
   const pending = [...given];

@@ -49,9 +49,9 @@ describe('an answer', () => {
       }
     };
     const asked = new Completer(engine).complete(requestOf('x = '), {}, signal, () => {
-      throw new Error('nobody there');
+      throw new Error('disconnected');
     });
-    await expect(asked).rejects.toThrow('nobody there');
+    await expect(asked).rejects.toThrow('disconnected');
     expect(stopped).toBe(1);
   });
 

@@ -26,17 +26,17 @@ export class Suggestion {
   readonly pieces: IPiece[] = [];
   shown = '';
   confidence = 1;
-  /** The text is complete: nothing that could follow belongs to it. */
+  /** The text is complete: no continuation belongs to it. */
   ended = false;
-  /** Nothing that could follow would be shown. */
+  /** No continuation would be shown. */
   gaveUp = false;
 
-  /** Whether more tokens cannot add anything. */
+  /** Whether further tokens cannot change the result. */
   get done(): boolean {
     return this.ended || this.gaveUp;
   }
 
-  /** Take tokens until the answer is done; return whether there is more to show. */
+  /** Process tokens until the answer is done; return whether there is more to show. */
   take(pieces: Iterable<IPiece>): boolean {
     let grown = false;
     for (const { token, text: written, probability } of pieces) {
@@ -57,7 +57,7 @@ export class Suggestion {
     return this.take(pieces);
   }
 
-  /** Show what is left; `whole` means that the model has ended the text. */
+  /** Show the rest; `whole` means that the model has ended the text. */
   finish(whole: boolean): void {
     // The held-back text is not part of a trimmed suggestion.
     const { text } = trim(this._text, this._surroundings, whole && !this.ended);
@@ -70,7 +70,7 @@ export class Suggestion {
     }
   }
 
-  /** Take one more piece of the text; return whether there is more to show. */
+  /** Process the next piece of the text; return whether there is more to show. */
   private _judge(piece: string, probability: number): boolean {
     this._gate.add(piece, probability);
     const cut = trim(this._text, this._surroundings, false);
@@ -82,7 +82,7 @@ export class Suggestion {
     return this._pass(cut.text, false);
   }
 
-  /** Leave out the last line if it is unfinished and not the only one. */
+  /** Drop the last line if it is unfinished and not the only one. */
   private _wholeLines(text: string): string {
     if (stripStart(this._text.slice(text.length), ' \t').startsWith('\n')) {
       return text;

@@ -9,7 +9,7 @@ const AFTER_DOT = new RegExp(`\\.[${WORD}]*$`, 'u');
 const IN_WORD = new RegExp(`[${WORD}]$`, 'u');
 const IN_BRACKETS = new RegExp(`[([{,][${SPACE}]*$`);
 const AFTER_EQUALS = new RegExp(`=[${SPACE}]*$`);
-/** Python's. */
+/** Python's keywords. */
 export const KEYWORDS: ReadonlySet<string> = new Set(
   (
     'False None True and as assert async await break class continue def del elif else except finally for from ' +

@@ -8,7 +8,7 @@ export interface IFiles {
   read(name: string): Promise<Blob | null>;
   /** Store a file. */
   write(name: string, content: Blob): Promise<Written>;
-  /** Delete a file; return how many bytes it had. */
+  /** Delete a file; return its size in bytes. */
   remove(name: string): Promise<number>;
   /** The names of the stored files, oldest first. */
   names(): Promise<string[]>;

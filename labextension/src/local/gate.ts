@@ -2,8 +2,7 @@
  * Decide how much of a suggestion is shown, by the estimated probability that each prefix is correct. Pure.
  *
  * An answer may be shown up to a boundary: the end of a word, an argument or a line. The score of a boundary is a
- * logistic function of the features there. A beginning whose score passes the setting's threshold is shown as soon as
- * it does.
+ * logistic function of the features there. A prefix is shown as soon as its score reaches the setting's threshold.
  */
 
 import type { IRequest } from '../wire';
@@ -14,11 +13,11 @@ import { beginsWithWord, characterBefore, codePoints, cutAt, isBlank, strip, str
 
 const WORTH_A_KEY = 4; // characters: a shorter part of a line is not shown before the line is finished
 const QUOTES = `'"`;
-const NUMBER = '0123456789_'; // what whole numbers consist of
-const TRIED = 128; // boundaries of a line that are tried at most: the text up to each has to be parsed
+const NUMBER = '0123456789_'; // the characters of integers
+const TRIED = 128; // the maximum number of boundaries of a line to check, because each check parses the text
 const FORGIVEN = 0.4; // below this share of the threshold, the rest of an answer is not generated
 
-/** A place in an answer where it may end, and the score of the text up to there. */
+/** A position where an answer may end, and the score of the text up to there. */
 export interface IBoundary {
   end: number;
   score: number;
@@ -53,7 +52,7 @@ function endsWithNumber(text: string): boolean {
 
 /** Scores an answer token by token, and determines how much of it may be shown. */
 export class Gate {
-  /** `fits`: whether the cell could still become a valid program with a text; `rate`: the score of a beginning. */
+  /** `fits`: whether the cell could still become a valid program with a text; `rate`: the score of a prefix. */
   constructor(
     private readonly _cursor: CursorFeatures,
     private readonly _threshold: number,
@@ -61,7 +60,7 @@ export class Gate {
     private readonly _rate: (values: Features) => number
   ) {}
 
-  /** Take one more token. */
+  /** Process the next token. */
   add(piece: string, probability: number): void {
     const [head, newline, rest] = cutAt(piece, '\n');
     const ends = newline !== '' && !isBlank(this._written() + head);
@@ -73,7 +72,7 @@ export class Gate {
       this._text += piece;
       return;
     }
-    // The probability of the token that ends the line is that of its ending here.
+    // The probability of the token that ends the line is the probability that the line ends here.
     this._text += head;
     this._note(true);
     this._text += newline + rest;
@@ -82,7 +81,7 @@ export class Gate {
     this._line++;
   }
 
-  /** Take the end of the text as the end of its last line. */
+  /** Treat the end of the text as the end of its last line. */
   end(): void {
     this._ended = true;
     if (this._sure.length > 0) {
@@ -90,12 +89,12 @@ export class Gate {
     }
   }
 
-  /** Whether no further token could make more of the text visible. */
+  /** Whether no continuation could be shown. */
   get hopeless(): boolean {
     if (!this._threshold) {
       return false;
     }
-    // After a line that is not shown whole, none is shown. Each further token lowers the probability of the line.
+    // No line is shown after one that is not shown whole. Each further token lowers the probability of the line.
     return (
       this._open < this._line ||
       (this._sure.length > 0 && sumOf(this._sure) < Math.log(this._threshold * FORGIVEN))
@@ -103,10 +102,10 @@ export class Gate {
   }
 
   /**
-   * How much of the trimmed text may be shown, never less than before, and its score.
+   * Return how much of the trimmed text may be shown, never less than before, and its score.
    *
-   * While the first line is being written, that is its longest beginning that passes and leaves nothing open; once it
-   * is finished, the boundary from there on with the greatest expected gain. Further lines are shown only whole.
+   * While the first line is generated, that is its longest prefix that passes and leaves nothing open. When it is
+   * finished, it is the later boundary with the greatest expected gain. Further lines are shown only whole.
    */
   shown(text: string, final: boolean): [end: number, confidence: number] {
     let end = 0;
@@ -125,7 +124,7 @@ export class Gate {
     return [end, confidence];
   }
 
-  /** The boundary up to which a line is shown. */
+  /** Return the boundary up to which a line is shown. */
   private _best(text: string, line: number, start: number, settled: boolean): IBoundary | undefined {
     const passing = this._boundaries.filter(
       boundary =>
@@ -185,10 +184,10 @@ export class Gate {
 
   private _text = '';
   private readonly _boundaries: IBoundary[] = [];
-  private _sure: number[] = []; // log probabilities of the line being written
-  private _start = 0; // where that line begins in the text
+  private _sure: number[] = []; // the logprobs of the current line
+  private _start = 0; // the offset of that line in the text
   private _line = 0;
-  private _open = 0; // how many of the finished lines pass as a whole, from the first on
+  private _open = 0; // how many finished lines pass as a whole, from the first on
   private _ended = false;
 }
 
@@ -200,7 +199,7 @@ export interface IFit {
   thresholds: Readonly<Record<Eagerness, number>>;
 }
 
-/** The fit to a model; what it lacks is the default model's. */
+/** Return the fit for a model; missing values are those of the default model. */
 export function fitFor(model: string): IFit {
   return { ...(FITS[DEFAULT] as IFit), ...FITS[model] };
 }

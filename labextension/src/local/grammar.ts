@@ -10,9 +10,9 @@ import { type IOpen, lex, scan } from './lexer';
 import { asPython } from './magics';
 import { isLonger, lastLine, stripEnd } from './text';
 
-const PATIENCE = 40_000; // characters that are parsed for one answer; after that, nothing more fits
-const LONGEST = 4000; // characters of a text that is parsed whole
-const LONGEST_STATEMENT = 10_000; // of Python, whose parser goes on from where a text differs from the one before
+const PATIENCE = 40_000; // the maximum number of parsed characters per answer; after that, no text is valid
+const LONGEST = 4000; // the maximum length of a text that is parsed as a whole
+const LONGEST_STATEMENT = 10_000; // of Python, whose parser is incremental
 /**
  * Completions of an unfinished line of Python, the likeliest first: the rest of an expression, of a statement's head,
  * of a clause.
@@ -37,7 +37,7 @@ const ENDINGS = [
 ];
 const OUTER_ENDINGS = ['', ':', ' in _:', ' _', ' = _'];
 
-/** A decorator that no definition follows. */
+/** A decorator without a definition. */
 const DECORATES = /(?:^|\n)([ \t]*)@(?![^]*\n[ \t]*(?:async|def|class)\b)/;
 
 /** The used part of a Lezer parser. */
@@ -73,7 +73,7 @@ export function fitting(language: string, prefix: string, judge: Judge): (text: 
     return () => true; // parsing it would take too long
   }
   let left = PATIENCE;
-  let given: number | undefined; // faults of what stands there already
+  let given: number | undefined; // the errors in the existing text
   const known = new Map<string, boolean>();
   const judged = (text: string): boolean => {
     const { faults, parsed } = left > 0 ? judge(language, prefix + text) : { faults: Infinity, parsed: 0 };
@@ -91,7 +91,7 @@ export function fitting(language: string, prefix: string, judge: Judge): (text: 
 class Reparser {
   constructor(private readonly _parser: IParser) {}
 
-  /** how many characters were parsed */
+  /** the number of parsed characters */
   parsed = 0;
 
   /** Yield the positions of the errors in order. */
@@ -119,7 +119,7 @@ class Reparser {
   private _fragments: readonly TreeFragment[] = [];
 }
 
-/** Count the faults before the end of a text. */
+/** Count the errors before the end of a text. */
 function judgeAny(parser: Reparser, text: string): ReturnType<Judge> {
   const end = stripEnd(text).length;
   const before = parser.parsed;
@@ -139,10 +139,10 @@ function judgePython(parser: Reparser, text: string): ReturnType<Judge> {
   if (isLonger(code, LONGEST_STATEMENT)) {
     return { faults: Number(!opened.balanced), parsed: 0 };
   }
-  // More white space may follow where a line is blank so far.
+  // If the line is blank so far, more white space may follow.
   const last = stripEnd(code, ' \t');
   const before = parser.parsed;
-  // A fault before the end stays, whatever follows.
+  // No further text fixes an error before the end.
   const end = opened.quote ? last.length - opened.tail.length : stripEnd(last).length;
   const completes =
     opened.balanced &&
@@ -161,7 +161,7 @@ function reach(parser: Reparser, text: string, endings: readonly (readonly strin
     return firstFault(parser, withBody(text));
   }
   const [[...ways], ...others] = endings;
-  const end = stripEnd(text).length - 1; // its last sign may be half of one
+  const end = stripEnd(text).length - 1; // the last operator may be incomplete
   let furthest = end;
   for (const way of ways) {
     const at = reach(parser, text + way, others);
@@ -181,7 +181,7 @@ function endingsOf({ comment, quote, tail, brackets }: IOpen): string[][] {
   if (!quote) {
     return brackets ? [ENDINGS, [brackets], OUTER_ENDINGS] : [ENDINGS];
   }
-  // The text may also end with a backslash, within the quotes, or within a replacement field of an f-string.
+  // The text may also end with a backslash, within quotes, or within a replacement field of an f-string.
   const begun = /^\w*(["'])\1\1[^]*?(\1{1,2})$/.exec(tail)?.[2] ?? '';
   const within = tail.endsWith('\\') ? ['', '\\'] : [''];
   const fields = /^[rR]?[fF]/.test(tail) ? ['}', ' _}', 'r}'] : [];

@@ -9,10 +9,10 @@ import { codePoints, first, without } from './text';
 
 /** Settings count tokens of about three characters; the model's tokens are characters. */
 export const CHARACTERS = 3;
-/** Characters: a token has fewer. Text beyond that cannot fit, so it is not tokenized. */
+/** The maximum number of characters per token. Longer text cannot fit, so it is not tokenized. */
 const WIDEST = 64;
 const PIECES_REMEMBERED = 2 ** 20; // characters of cells
-const PIECES_SHARE = 8; // one such share for the outline of what is left out, one for the best of it
+const PIECES_SHARE = 8; // 1/8 of the budget for the outline of omitted pieces, 1/8 for the best of them
 
 /** Lengths in tokens of about three characters. */
 export interface IBudget {
@@ -21,7 +21,7 @@ export interface IBudget {
   maxTokens: number;
 }
 
-/** Lays out prompts for a model, and remembers the tokens of cells: those above seldom change. */
+/** Builds prompts for a model, and caches the tokens of cells, because those above seldom change. */
 export class Layout {
   constructor(
     private readonly _vocabulary: IVocabulary,
@@ -34,7 +34,7 @@ export class Layout {
   prompt(request: Pick<IRequest, 'max_tokens'>, context: IContext): number[] {
     const { marks } = this._vocabulary;
     const { promptTokens, suffixTokens, maxTokens } = this._budget;
-    // The marks and at least one token of the answer have to fit as well.
+    // The markers and at least one token of the answer must fit as well.
     const most = this._contextSize - 8;
     const behind = Math.min(suffixTokens * CHARACTERS, Math.floor(most / 4));
     const answer = Math.min((request.max_tokens ?? maxTokens) * CHARACTERS, Math.floor(most / 2));
@@ -85,7 +85,7 @@ export class Layout {
   private _found: number[][] = [];
 }
 
-/** How many to leave out at the start so that the rest fits: in steps of a quarter of the room. */
+/** The number to omit at the start so that the rest fits, in steps of a quarter of the budget. */
 function excess(length: number, room: number): number {
   if (length <= room) {
     return 0;
@@ -115,9 +115,9 @@ export function readHead(
 }
 
 /**
- * How many pieces, from the furthest on, to leave out so that the others and `near` tokens fit.
+ * Return how many pieces, from the furthest on, to omit so that the others and `near` tokens fit.
  *
- * They are left out in steps of a quarter of the room; one quarter is kept free for an outline of what was left out.
+ * They are omitted in steps of a quarter of the budget; one quarter is reserved for an outline of the omitted pieces.
  */
 export function piecesLeftOut(sizes: readonly number[], near: number, room: number): number {
   const over = sizes.reduce((total, size) => total + size, near) - room;

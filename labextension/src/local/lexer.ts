@@ -1,4 +1,4 @@
-/** Source cut into lexemes as Python has them, finished or not; and what a text leaves open. Pure. */
+/** Splits source into Python's lexemes, finished or not, and finds open quotes and brackets. Pure. */
 
 import { LETTER, SPACE, WORD } from './text';
 
@@ -21,11 +21,11 @@ export interface ILexeme {
   kind: (typeof KINDS)[number];
   text: string;
   start: number;
-  /** the quote that a string lacks at its end */
+  /** the missing closing quote of a string */
   unclosed: string;
 }
 
-/** Cut a source text into lexemes; white space other than line ends is left out. */
+/** Split a source text into lexemes; white space other than line ends is omitted. */
 export function lex(source: string): ILexeme[] {
   return Array.from(source.matchAll(LEXEME), found => {
     const groups = (found.groups ?? {}) as Record<string, string | undefined>;
@@ -42,7 +42,7 @@ export function lex(source: string): ILexeme[] {
 /** What is open at the end of a text. */
 export interface IOpen {
   quote: string;
-  /** the string that lacks this quote, or the comment, that the text ends with */
+  /** the unclosed string or the comment at the end of the text */
   tail: string;
   brackets: string;
   balanced: boolean;

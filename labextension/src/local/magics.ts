@@ -22,7 +22,7 @@ export function withoutCellMagic(source: string): string {
   return source.replace(CELL_MAGIC, '');
 }
 
-/** A cell without its line magics and shell commands. */
+/** Return a cell without its line magics and shell commands. */
 export function withoutCommands(source: string): string {
   return source.replace(COMMAND, '');
 }

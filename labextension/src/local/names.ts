@@ -77,7 +77,7 @@ export function scopeOf(request: IRequest, facts: IKernelContext): IScope {
   };
 }
 
-/** The possible continuations of the column or attribute being typed, if they are known. */
+/** Return the possible continuations of the column or attribute that is being typed, if they are known. */
 export function namesAt(request: IRequest, scope: IScope): string[] {
   const prefix = prefixOf(request);
   const line = lastLine(prefix);

@@ -28,11 +28,11 @@ const OUTLINE = new RegExp(
   'g'
 );
 const MAX_HEADING = 120;
-const NEAR = 2 ** 17; // characters before the cursor that are looked at: many times what a model reads
+const NEAR = 2 ** 17; // the maximum number of characters before the cursor, many times the size of a prompt
 const ABOVE = 2 ** 18; // characters of the cells above
 const MAX_ERROR = 200; // characters of the error that the active cell ended with
-const NEXT_CELL = 320; // characters of the cell below that the model reads
-const BELOW = 2 ** 14; // characters of a cell below that are looked at
+const NEXT_CELL = 320; // characters of the cell below in the prompt
+const BELOW = 2 ** 14; // the maximum number of characters of a cell below
 
 /** The pieces of text before the active cell, furthest first, and the two halves of the cell. */
 export interface IContext {
@@ -68,7 +68,7 @@ export function gather(request: IRequest): IContext {
       pieces.push(`${commentMark(language)} ${first(linesOf(failure).at(-1) ?? '', MAX_ERROR)}\n`);
     }
   }
-  // On a blank line whole lines are missing: the suffix begins with the next line, not with this one's end.
+  // On a blank line, whole lines are missing, so the suffix begins with the next line.
   const begins = isBlank(lastLine(prefix)) && suffix.startsWith('\n');
   return { pieces, prefix, suffix: begins ? suffix.slice(1) : suffix };
 }
@@ -77,7 +77,7 @@ export function gather(request: IRequest): IContext {
 function above(request: IRequest, language: string): string[] {
   const cells = request.cells.slice(0, request.active);
   const step = ABOVE / 4; // cut in steps, so that the start seldom moves
-  // Of a longer cell only its end, or it would leave no room for the others.
+  // Keep only the end of a longer cell, so that the others fit.
   const sources = cells.map(cell => endOf(cell.source, step));
   const sizes = sources.map(codePoints);
   const over = Math.max(0, sizes.reduce((total, size) => total + size, 0) - ABOVE);
@@ -111,7 +111,7 @@ export function outline(pieces: Iterable<string>): string {
   return heads.size > 0 ? `${[...heads].join('\n')}\n\n` : '';
 }
 
-/** Typing does not change the cells above. */
+/** Cached, because typing does not change the cells above. */
 const cellText = remembered(
   (type: string, notebookLanguage: string, language: string, source: string): string => {
     if (type === 'code' && cellLanguage(source, notebookLanguage) === language) {
@@ -130,7 +130,7 @@ const cellText = remembered(
   2 ** 20
 );
 
-/** A cell in the notebook's own language. */
+/** A cell in the notebook's language. */
 function ownCode(source: string, language: string): string {
   if (language !== 'python') {
     return source;
@@ -163,7 +163,7 @@ export function looksSecret(line: string): boolean {
   return isLonger(line, LINE) || KEY.test(line) || ASSIGNED.test(line);
 }
 
-/** A text without its lines that look like secrets. */
+/** Return a text without lines that look like secrets. */
 export function withoutSecrets(source: string): string {
   return linesOf(source)
     .filter(line => !looksSecret(line))

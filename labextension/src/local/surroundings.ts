@@ -4,7 +4,7 @@ import type { IRequest } from '../wire';
 import { closersBehind, openQuote } from './brackets';
 import { cutAt, isBlank, lastLine, stripEnd, stripStart } from './text';
 
-/** How long a suggestion may be, and what it must not repeat. */
+/** The limits of a suggestion, and the text that it must not repeat. */
 export interface ISurroundings {
   /** whether it may have several lines */
   multi: boolean;
@@ -25,7 +25,7 @@ export interface ISurroundings {
   closed: string;
   /** whether the line up to the cursor is white space, and not empty */
   indented: boolean;
-  /** of the code above, without indentation, a line each */
+  /** the imports of the code above, without indentation, one per line */
   imports: string;
 }
 

@@ -116,7 +116,7 @@ export function findAll(pattern: RegExp, text: string): string[] {
   return Array.from(text.matchAll(pattern), found => found[found.length > 1 ? 1 : 0]);
 }
 
-/** The order that Python's `sorted` has. */
+/** Compare as Python's `sorted` does. */
 export function compare(one: string, other: string): number {
   for (let at = 0; at < one.length && at < other.length; at++) {
     if (one[at] !== other[at]) {

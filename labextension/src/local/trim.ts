@@ -1,8 +1,8 @@
 /**
  * Trim suggestions: a pipeline of small filters over the text so far. Pure.
  *
- * Every filter keeps a prefix of its text, and never keeps less of a longer text. So what was shown stays shown:
- * each frame is a prefix of the next. A filter holds back text that it cannot judge yet, until it can or until the
+ * Every filter keeps a prefix of its text, and never keeps less of a longer text. So shown text stays shown: each
+ * frame is a prefix of the next. A filter holds back text that it cannot judge yet, until it can or until the
  * answer is final.
  */
 
@@ -27,9 +27,9 @@ import {
 
 const CLOSERS = ')]}"\'`;,:';
 const MIN_REPEATED = 3;
-const LONGEST_PIECE = 60; // characters of what is repeated within a line or a few
+const LONGEST_PIECE = 60; // characters of a text that is repeated within a line or a few lines
 const LEAST_REPEATED = 32; // characters: `VALUES (?, ?, ?, ?, ?, ?)` is code
-const MOST = 16000; // characters of a suggestion: nobody reads more, and each filter reads all of them
+const MOST = 16000; // characters of a suggestion: users read no more, and each filter scans all of them
 const BETWEEN_WORDS = new RegExp(`([^${WORD}]+)`, 'u');
 const NAMED = new RegExp(`[${SPACE}]`); // a second word, in a line without space around it
 const BEGINS_WITH_LETTER = /^\p{L}/u;
@@ -56,7 +56,7 @@ const PHRASES = [
   "I've "
 ];
 
-/** What may be shown, and whether more tokens could not add to it. */
+/** The text to show, and whether more tokens cannot extend it. */
 export interface ICut {
   text: string;
   done: boolean;
@@ -70,7 +70,7 @@ const ended = (text: string): ICut => ({ text, done: true });
 /** Stop after `MOST` characters. */
 const longest: Filter = text => (isLonger(text, MOST) ? ended(first(text, MOST)) : whole(text));
 
-/** Hold back a word that may not be complete. */
+/** Hold back a word that may be incomplete. */
 const unfinishedWord: Filter = (text, _, final) => {
   let end = text.length;
   for (let word = ''; !final && end && beginsWithWord((word = characterBefore(text, end)));) {
@@ -156,9 +156,9 @@ const chat: Filter = (text, { quote }, final) => {
 const lineAboveAgain: Filter = (text, surroundings, final) => {
   const above = stripEnd(surroundings.above);
   const body = isBlank(surroundings.line) ? stripStart(text, '\n') : text;
-  const begun = body === text ? surroundings.line : ''; // a line further down begins anew
+  const begun = body === text ? surroundings.line : ''; // later lines have no typed part
   const [written, newline] = cutAt(body, '\n');
-  const line = stripEnd(begun + written); // with its indentation: one that ends another block is another line
+  const line = stripEnd(begun + written); // with its indentation, because a line in another block differs
   if (!beginsWithWord(stripStart(above)) || !above.startsWith(line)) {
     return whole(text);
   }
@@ -190,7 +190,7 @@ const nextLineAgain: Filter = (text, { nextLine }, final) => {
   return whole(text);
 };
 
-/** Stop before an import that the code above has, unless the user has begun to name the module. */
+/** Stop before an import that the code above contains, unless the user has started to type the module name. */
 const importAgain: Filter = (text, { line: begun, imports }, final) => {
   const above = `\n${imports}\n`;
   const lines = imports ? (begun + text).split('\n') : [];
@@ -275,10 +275,10 @@ const loop: Filter = (text, { line }, final) => {
   const begin = codePoints(typed);
   const sure: number[] = [];
   const possible = [written.length];
-  const blank = written.length - codePoints(stripEnd(typed + text)); // a piece that is blank is repeated by any code
+  const blank = written.length - codePoints(stripEnd(typed + text)); // any code repeats blank pieces
   const runs: [piece: number, run: number][] = [];
   for (let period = blank + 1; period <= Math.min(LONGEST_PIECE, written.length - 1); period++) {
-    // Several copies of a shorter piece begin where that piece's run does: there is nothing new to find.
+    // Several copies of a shorter piece were found already.
     if (runs.some(([piece, run]) => period % piece === 0 && run >= piece + period)) {
       continue;
     }

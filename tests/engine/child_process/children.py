@@ -1,4 +1,4 @@
-"""Children of the tests' own: a real one whose engine was changed, or a program that only plays one."""
+"""Child processes for tests: a real one with a patched engine, or a shell script."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def load(model: Path, *, snapshot: str = "", cancel: Cancel | None = None, **lim
 
 
 def play(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Let a shell's script play the child."""
+    """Replace the child process by a shell script."""
     program = folder / "python"
     program.write_text(f"#!/bin/sh\n{script}\n")
     program.chmod(0o755)
@@ -55,7 +55,7 @@ def play(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
 
 
 def change(folder: Path, monkeypatch: pytest.MonkeyPatch, changes: str) -> None:
-    """Let the child run this before it begins. It works in the folder."""
+    """Let the child process run this code first. Its working directory is `folder`."""
     script = folder / "changed.py"
     run = "from jupyter_turbopilot.engine.child_process import child\nchild.main()\n"
     script.write_text(f"{dedent(changes)}\n{run}")

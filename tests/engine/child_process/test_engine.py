@@ -81,20 +81,18 @@ CHOICES: list[dict[str, Any]] = [
 ]
 
 
-def test_it_says_of_itself_what_the_engine_does(isolated: IsolatedEngine, here: Engine) -> None:
+def test_isolated_engine_has_the_engines_description(isolated: IsolatedEngine, here: Engine) -> None:
     for name in ("name", "fim", "context_size", "identity", "capabilities"):
         assert getattr(isolated, name) == getattr(here, name)
 
 
-def test_a_hundred_prompts_get_the_same_tokens_at_the_same_cost(
-    isolated: IsolatedEngine, here: Engine
-) -> None:
+def test_isolated_engine_generates_the_same_tokens_and_usage(isolated: IsolatedEngine, here: Engine) -> None:
     for number, prompt in enumerate(PROMPTS):
         sampling = CHOICES[number % len(CHOICES)]
         (ours, usage), (theirs, their_usage) = (
             write(engine, prompt, **sampling) for engine in (isolated, here)
         )
-        # Guesses depend on the time that batches take, and the last digits on the batches' sizes.
+        # Drafts depend on the duration of batches, and rounding errors on their sizes.
         assert [(token.data, token.id) for token in ours] == [(token.data, token.id) for token in theirs]
         for one, other in zip(ours, theirs, strict=True):
             assert one.probability == pytest.approx(other.probability, rel=1e-3)
@@ -103,7 +101,7 @@ def test_a_hundred_prompts_get_the_same_tokens_at_the_same_cost(
         assert usage.prompt_ms > 0
 
 
-def test_a_prompt_is_read_in_pieces_which_are_counted(isolated: IsolatedEngine) -> None:
+def test_step_evaluates_one_chunk_of_a_prompt(isolated: IsolatedEngine) -> None:
     run = isolated.start(EngineRequest(isolated.vocabulary.tokenize("p" * 150), Sampling(max_tokens=1)))
     assert run
     pending = [run.pending]
@@ -114,7 +112,7 @@ def test_a_prompt_is_read_in_pieces_which_are_counted(isolated: IsolatedEngine) 
     assert pending[:3] == [150, 86, 22]
 
 
-def test_where_others_need_the_room_nothing_starts_and_nothing_resumes(isolated: IsolatedEngine) -> None:
+def test_start_and_resume_fail_without_a_free_slot(isolated: IsolatedEngine) -> None:
     def ask(letter: str) -> EngineRequest:
         return EngineRequest(isolated.vocabulary.tokenize(letter * 400), Sampling(max_tokens=100))
 
@@ -129,9 +127,9 @@ def test_where_others_need_the_room_nothing_starts_and_nothing_resumes(isolated:
         isolated.release(run)
 
 
-@pytest.mark.parametrize("written", [0, 3])
-def test_a_step_is_cut_short_while_it_computes_and_tokenizing_does_not_wait_for_it(
-    written: int, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("generated", [0, 3])
+def test_step_is_interruptible_and_tokenize_does_not_wait(
+    generated: int, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     change(tmp_path, monkeypatch, WAITS)
     engine = load(tiny_model)
@@ -139,7 +137,7 @@ def test_a_step_is_cut_short_while_it_computes_and_tokenizing_does_not_wait_for_
     go.touch()
     run = engine.start(EngineRequest(engine.vocabulary.tokenize("cut short"), Sampling(max_tokens=9)))
     assert run
-    while len(run.fresh) < written:
+    while len(run.fresh) < generated:
         engine.step([run], Cancel())
     go.unlink()
     interrupt, before = Cancel(), len(run.fresh)
@@ -161,7 +159,7 @@ def test_a_step_is_cut_short_while_it_computes_and_tokenizing_does_not_wait_for_
     engine.close()
 
 
-def test_what_was_written_before_a_failure_is_handed_over(
+def test_step_returns_tokens_generated_before_a_failure(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = """
@@ -197,7 +195,7 @@ def test_what_was_written_before_a_failure_is_handed_over(
     engine.close()
 
 
-def test_what_was_read_is_kept_for_the_next_start(tiny_model: Path, tmp_path: Path) -> None:
+def test_close_saves_evaluated_tokens_if_requested(tiny_model: Path, tmp_path: Path) -> None:
     prompt, snapshot = "def kept(a, b): " * 10, str(tmp_path / ".sequences")
     engine = load(tiny_model, snapshot=snapshot)
     first, _ = write(engine, prompt)
@@ -213,31 +211,31 @@ def test_what_was_read_is_kept_for_the_next_start(tiny_model: Path, tmp_path: Pa
     assert text_of(again) == text_of(first)
 
 
-def test_closing_leaves_nothing_behind(tiny_model: Path) -> None:
+def test_close_frees_all_resources(tiny_model: Path) -> None:
     def open_files() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    load(tiny_model).close()  # what is opened once stays open
+    load(tiny_model).close()  # some files stay open after the first load
     files, threads = open_files(), {*threading.enumerate()}
     engine = load(tiny_model)
     engine.close()
     engine.close()
     assert open_files() == files
-    assert {*threading.enumerate()} <= threads  # some of other tests end meanwhile
+    assert {*threading.enumerate()} <= threads  # threads of other tests may end
     assert not psutil.pid_exists(engine.pid)
     with pytest.raises(EngineGoneError):
         engine.start(EngineRequest([1]))
-    assert engine.vocabulary.tokenize("x")  # which is not the engine's own
+    assert engine.vocabulary.tokenize("x")  # the vocabulary is in this process
 
 
-def test_a_load_that_was_cancelled_before_it_began_ends(tiny_model: Path) -> None:
+def test_load_ends_if_cancelled_before_it_starts(tiny_model: Path) -> None:
     cancel = Cancel()
     cancel.set("superseded")
     with pytest.raises(CancelledError):
         load(tiny_model, cancel=cancel)
 
 
-def test_a_vocabulary_that_does_not_load_ends_the_child(tiny_model: Path) -> None:
+def test_load_ends_the_child_if_the_vocabulary_fails(tiny_model: Path) -> None:
     from jupyter_turbopilot.engine.child_process.engine import load_in_child
     from jupyter_turbopilot.engine.child_process.messages import HostedLlama
 
@@ -247,14 +245,12 @@ def test_a_vocabulary_that_does_not_load_ends_the_child(tiny_model: Path) -> Non
     threads = {*threading.enumerate()}
     with pytest.raises(EngineError, match="no vocabulary"):
         load_in_child(HostedLlama(str(tiny_model), replace(PLAN), "tiny"), fail, Cancel(), timeout=60)
-    assert {*threading.enumerate()} <= threads  # some of other tests end meanwhile
+    assert {*threading.enumerate()} <= threads  # threads of other tests may end
 
 
 @given(st.integers(1, 4000), st.floats(1e-6, 1), st.floats(LEAST_PATIENCE, 600))
-def test_a_step_may_take_many_times_as_long_as_its_tokens_have_taken(
-    tokens: int, pace: float, most: float
-) -> None:
-    assert patience_for(tokens, 0.0, most) == most  # nothing is known yet
+def test_patience_is_a_multiple_of_the_measured_time(tokens: int, pace: float, most: float) -> None:
+    assert patience_for(tokens, 0.0, most) == most  # without measurements
     patience = patience_for(tokens, pace, most)
     assert LEAST_PATIENCE <= patience <= most
     assert patience >= min(most, 20 * pace * tokens)

@@ -37,7 +37,7 @@ def ensure(
     load_test.ensure_loads(hosted, memory, timeout=timeout, cancel=cancel or Cancel())
 
 
-def test_a_model_that_passed_is_not_tested_again(
+def test_load_test_skips_a_model_that_passed(
     tiny_model: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ensure(tiny_model, memory)
@@ -46,7 +46,7 @@ def test_a_model_that_passed_is_not_tested_again(
     ensure(tiny_model, memory)
 
 
-def test_adapters_and_other_settings_are_tested_too(tiny_model: Path, tmp_path: Path, memory: Path) -> None:
+def test_load_test_includes_adapters_and_settings(tiny_model: Path, tmp_path: Path, memory: Path) -> None:
     adapter = make(tmp_path / "a.gguf")
     hardware = Hardware(adapters=(AdapterSpec(str(adapter), 0.5, "r"),), tensor_split=(0.5, 0.5))
     ensure(tiny_model, memory, replace(PLAN, hardware=hardware))
@@ -56,7 +56,7 @@ def test_adapters_and_other_settings_are_tested_too(tiny_model: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("script", ["kill -KILL $$", "echo 'ImportError' >&2; exit 1", "exec sleep 60"])
-def test_causes_outside_the_file_are_not_remembered(
+def test_load_test_saves_no_temporary_failures(
     script: str, tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
@@ -69,7 +69,7 @@ def test_causes_outside_the_file_are_not_remembered(
 
 
 @pytest.mark.parametrize("script", ["kill -SEGV $$", "echo 'it is no model' >&2; exit 3"])
-def test_a_refusal_is_remembered_until_file_or_settings_change(
+def test_load_test_saves_failures_until_file_or_settings_change(
     script: str, tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = tmp_path / "own.gguf"
@@ -85,7 +85,7 @@ def test_a_refusal_is_remembered_until_file_or_settings_change(
     ensure(model, memory)
 
 
-def test_a_crash_in_the_first_batch_is_refused(
+def test_load_test_rejects_a_crash_in_the_first_batch(
     tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = """
@@ -110,7 +110,7 @@ def test_a_crash_in_the_first_batch_is_refused(
     ("error", "code"),
     [("MemoryError", "memory"), ("TypeError", "trial"), ("EngineError('decode failed')", "model_refused")],
 )
-def test_a_failure_in_the_first_batch_is_remembered_if_it_lasts(
+def test_load_test_saves_permanent_failures_of_the_first_batch(
     error: str, code: str, tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = f"""
@@ -129,13 +129,13 @@ def test_a_failure_in_the_first_batch_is_remembered_if_it_lasts(
     assert memory.exists() == (code == "model_refused")
 
 
-def test_a_damaged_file_of_verdicts_is_replaced(tiny_model: Path, memory: Path) -> None:
+def test_load_test_replaces_a_damaged_file(tiny_model: Path, memory: Path) -> None:
     memory.write_text("{nonsense")
     ensure(tiny_model, memory)
     assert list(json.loads(memory.read_text()).values()) == ["ok"]
 
 
-def test_a_cancelled_test_leaves_no_verdict(
+def test_load_test_saves_nothing_if_cancelled(
     tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play(tmp_path, monkeypatch, "exec sleep 60")
@@ -147,7 +147,7 @@ def test_a_cancelled_test_leaves_no_verdict(
 
 
 @pytest.mark.parametrize("changed", ["installation", "processor"])
-def test_another_engine_or_processor_needs_another_test(
+def test_load_test_repeats_with_another_engine_or_processor(
     changed: str, tiny_model: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = bindings if changed == "installation" else load_test

@@ -75,25 +75,25 @@ tokens = st.builds(
 
 
 @given(small, asks)
-def test_an_ask_arrives_as_it_was(number: int, ask: EngineRequest) -> None:
+def test_ask_survives_encoding(number: int, ask: EngineRequest) -> None:
     request = decode_request(encode(Start(number, ask)))
     assert isinstance(request, Start)
     assert (request.run, request.ask) == (number, ask)
 
 
 @given(st.lists(tokens), small, st.booleans())
-def test_tokens_arrive_as_they_were(fresh: list[Token], pending: int, done: bool) -> None:
+def test_tokens_survive_encoding(fresh: list[Token], pending: int, done: bool) -> None:
     reply = Reply([Progress(fresh, done, pending, Usage(predicted_ms=0.25))])
     assert decode_reply(encode(reply)) == reply
 
 
-def test_numbers_that_are_none_arrive_as_such() -> None:
+def test_nan_survives_encoding() -> None:
     reply = decode_reply(encode(Reply([Progress([Token(b"", math.nan)], False, 1, Usage())])))
     assert math.isnan(reply.runs[0].fresh[0].probability)
 
 
 @given(st.binary(max_size=30))
-def test_garbage_is_refused(data: bytes) -> None:
+def test_decode_rejects_garbage(data: bytes) -> None:
     try:
         decode_request(data)
         decode_reply(data)
@@ -101,7 +101,7 @@ def test_garbage_is_refused(data: bytes) -> None:
         pass
 
 
-def test_abilities_arrive_as_they_were() -> None:
+def test_abilities_survive_encoding() -> None:
     capabilities = Capabilities(1, False, False, 0, True, frozenset({"seed"}))
     about = Description("name", "auto", 4096, "identity", capabilities)
     reply = decode_reply(encode(Reply(engine=about)))
@@ -121,7 +121,7 @@ def test_abilities_arrive_as_they_were() -> None:
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_an_error_is_raised_as_what_it_was(error: TurbopilotError) -> None:
+def test_failure_keeps_type_and_fields_of_an_error(error: TurbopilotError) -> None:
     failure = decode_reply(encode(Reply(failure=Failure.of(error)))).failure
     assert failure
     raised = failure.error()
@@ -131,16 +131,16 @@ def test_an_error_is_raised_as_what_it_was(error: TurbopilotError) -> None:
     assert (raised.status, raised.body()) == (error.status, error.body())
 
 
-def test_an_error_of_a_kind_of_its_own_is_raised_as_the_nearest_that_is_known() -> None:
+def test_failure_becomes_the_nearest_known_type() -> None:
     class OwnError(EngineError):
-        """Defined where the other side has not looked."""
+        """An error that the parent does not know."""
 
     error = OwnError("failed")
     error.more = object()  # type: ignore[attr-defined]
     assert type(Failure.of(error).error()) is EngineError
 
 
-def test_of_an_exception_only_type_and_place_are_told() -> None:
+def test_failure_contains_only_type_and_location_of_an_exception() -> None:
     try:
         int("password = 'hunter2'")
     except ValueError as raised:
@@ -152,11 +152,11 @@ def test_of_an_exception_only_type_and_place_are_told() -> None:
 
 
 @pytest.mark.parametrize("kind", ["annotations", "os", "__doc__", "NoSuchError", "_KINDS"])
-def test_a_kind_that_is_no_error_becomes_one(kind: str) -> None:
-    assert type(Failure(kind, {"message": "words"}).error()) is EngineError
+def test_failure_of_an_unknown_type_becomes_an_engine_error(kind: str) -> None:
+    assert type(Failure(kind, {"message": "failed"}).error()) is EngineError
 
 
-def test_it_travels_with_all_that_it_is_loaded_with() -> None:
+def test_hosted_llama_survives_encoding() -> None:
     hardware = Hardware(1, 2, (0.5, 0.5), "q8_0", False, (AdapterSpec("a.gguf", 0.5, "r"),))
     hosted = HostedLlama(
         "/a/model.gguf", LoadPlan(256, 2, 3, 4, 5, hardware), "name", "qwen", "/a/.sequences"
@@ -164,7 +164,7 @@ def test_it_travels_with_all_that_it_is_loaded_with() -> None:
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(hosted), type=Hosted) == hosted
 
 
-def test_it_loads_what_it_says(tiny_model: Path) -> None:
+def test_hosted_llama_loads_the_engine(tiny_model: Path) -> None:
     engine = HostedLlama(str(tiny_model), LoadPlan(256, 1, 0), "tiny", "qwen").load()
     assert isinstance(engine, LlamaEngine)
     assert (engine.name, engine.fim, engine.context_size) == ("tiny", "qwen", 256)
@@ -172,7 +172,7 @@ def test_it_loads_what_it_says(tiny_model: Path) -> None:
 
 
 @given(st.lists(st.binary(max_size=200)))
-def test_messages_come_whole_and_in_order(messages: list[bytes]) -> None:
+def test_frame_pipe_keeps_the_order_of_messages(messages: list[bytes]) -> None:
     sent = io.BytesIO()
     out = FramePipe(io.BytesIO(), sent)
     for message in messages:
@@ -184,7 +184,7 @@ def test_messages_come_whole_and_in_order(messages: list[bytes]) -> None:
 
 
 @given(st.binary(max_size=20), st.data())
-def test_a_message_that_is_cut_is_the_end(message: bytes, data: st.DataObject) -> None:
+def test_frame_pipe_raises_eof_error_for_a_truncated_message(message: bytes, data: st.DataObject) -> None:
     sent = io.BytesIO()
     FramePipe(io.BytesIO(), sent).send(message)
     cut = data.draw(st.integers(0, len(sent.getvalue()) - 1))
@@ -192,13 +192,13 @@ def test_a_message_that_is_cut_is_the_end(message: bytes, data: st.DataObject) -
         FramePipe(io.BytesIO(sent.getvalue()[:cut]), io.BytesIO()).receive()
 
 
-def test_a_message_larger_than_any_is_not_waited_for() -> None:
+def test_frame_pipe_rejects_a_huge_length() -> None:
     frame = io.BytesIO((LARGEST + 1).to_bytes(4, "little"))
     with pytest.raises(BrokenFrameError):
         FramePipe(frame, io.BytesIO()).receive()
 
 
-def test_a_message_larger_than_a_pipe_holds_comes_through() -> None:
+def test_frame_pipe_transfers_messages_larger_than_its_buffer() -> None:
     message = os.urandom(1_000_000)
     reading, writing = os.pipe()
     pipe = FramePipe(os.fdopen(reading, "rb"), os.fdopen(writing, "wb", buffering=0))

@@ -21,8 +21,8 @@ from .children import PLAN, play
 LOAD = Load(HostedLlama("x.gguf", PLAN, "x"))
 
 
-def said(request: Load | Step = LOAD) -> str:
-    """Return how a child that somebody plays ended."""
+def ending(request: Load | Step = LOAD) -> str:
+    """Return why a scripted child ended."""
     process = ChildProcess(urgent=1)
     with pytest.raises(ProcessEndedError) as ended:
         process.ask(request, 30)
@@ -30,7 +30,7 @@ def said(request: Load | Step = LOAD) -> str:
         process.ask(request, 30)
     assert again.value.verdict == ended.value.verdict == process.end()
     assert process._process.returncode is not None
-    return ended.value.verdict.words
+    return ended.value.verdict.reason
 
 
 @pytest.fixture
@@ -38,11 +38,11 @@ def acts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
     return lambda script: play(tmp_path, monkeypatch, script)
 
 
-def test_what_it_printed_after_the_load_is_not_quoted(acts: Callable[[str], None]) -> None:
-    acts("echo 'somebody typed this' >&2; exit 1")
-    assert said(Step((1,))) == "it failed (exit status 1)"
-    acts("echo 'somebody typed this: out of memory' >&2; exit 1")
-    assert said(Step((1,))) == "there was not enough memory"
+def test_verdict_does_not_quote_output_after_the_load(acts: Callable[[str], None]) -> None:
+    acts("echo 'the prompt' >&2; exit 1")
+    assert ending(Step((1,))) == "it failed (exit status 1)"
+    acts("echo 'the prompt: out of memory' >&2; exit 1")
+    assert ending(Step((1,))) == "there was not enough memory"
 
 
 @pytest.mark.parametrize(
@@ -54,17 +54,17 @@ def test_what_it_printed_after_the_load_is_not_quoted(acts: Callable[[str], None
         "printf '\\000\\000\\000\\000'",
     ],
 )
-def test_one_that_does_not_keep_to_the_protocol_is_ended(acts: Callable[[str], None], script: str) -> None:
+def test_ask_kills_a_child_that_violates_the_protocol(acts: Callable[[str], None], script: str) -> None:
     acts(f"{script}; cat > /dev/null")
-    assert said() == "it did not keep to the protocol"
+    assert ending() == "it violated the protocol"
 
 
-def test_half_a_reply_is_none(acts: Callable[[str], None]) -> None:
+def test_ask_rejects_an_incomplete_reply(acts: Callable[[str], None]) -> None:
     acts("printf '\\011\\000\\000\\000half'; exit 1")
-    assert said() == "it failed (exit status 1)"
+    assert ending() == "it failed (exit status 1)"
 
 
-def test_it_is_not_given_secrets(
+def test_child_process_gets_no_secrets(
     acts: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in (
@@ -76,11 +76,11 @@ def test_it_is_not_given_secrets(
     ):
         monkeypatch.setenv(name, "hunter2")
     acts(f"env > {tmp_path}/environment; exit 1")
-    said()
+    ending()
     assert (tmp_path / "environment").read_text().count("hunter2") == 1
 
 
-def test_a_request_that_is_interrupted_ends_it(
+def test_ask_ends_the_child_if_interrupted(
     acts: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acts("exec sleep 60")
@@ -92,10 +92,10 @@ def test_a_request_that_is_interrupted_ends_it(
     monkeypatch.setattr(process._pipe, "receive", interrupt)
     with pytest.raises(KeyboardInterrupt):
         process.ask(LOAD, 30)
-    assert process.end().words == "a request was interrupted"
+    assert process.end().reason == "a request was interrupted"
 
 
-def test_one_that_does_not_listen_is_killed_in_the_end(
+def test_end_kills_a_child_that_does_not_exit(
     acts: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from jupyter_turbopilot.engine.child_process import process as module
@@ -103,10 +103,10 @@ def test_one_that_does_not_listen_is_killed_in_the_end(
     monkeypatch.setattr(module, "ENDS_WITHIN", 0.05)
     acts("exec sleep 60")
     process = ChildProcess(urgent=1)
-    assert process.end().words == "it was killed, as by a system without memory"
+    assert process.end().reason == "it was killed, probably because the system was out of memory"
 
 
-def test_a_request_that_cannot_be_sent_leaves_it_alone(acts: Callable[[str], None], tmp_path: Path) -> None:
+def test_ask_keeps_the_child_if_encoding_fails(acts: Callable[[str], None], tmp_path: Path) -> None:
     reply = tmp_path / "reply"
     message = encode(Reply(granted=False))
     reply.write_bytes(len(message).to_bytes(4, "little") + message)
@@ -115,10 +115,10 @@ def test_a_request_that_cannot_be_sent_leaves_it_alone(acts: Callable[[str], Non
     with pytest.raises(UnicodeEncodeError):
         process.ask(Load(HostedLlama("\ud800", PLAN, "x")), 30)
     assert not process.ask(LOAD, 30).granted
-    assert process.end().words == "it ended"
+    assert process.end().reason == "it ended"
 
 
-def test_no_process_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_child_process_reports_that_it_could_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(12, "Cannot allocate memory")
 
@@ -135,11 +135,11 @@ def test_no_process_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
         (-2, "", "trial"),
         (-6, "GGML_ASSERT(false) failed", "model_refused"),
         (0xC0000005, "", "model_refused"),
-        (REFUSED, "it does not know this kind of model", "model_refused"),
+        (REFUSED, "unknown model architecture", "model_refused"),
         (REFUSED, "failed to open GGUF file (Too many open files)", "trial"),
     ],
 )
-def test_judge_separates_faults_of_the_file_from_others(status: int, output: str, code: str) -> None:
+def test_judge_separates_file_errors_from_others(status: int, output: str, code: str) -> None:
     assert judge(status, output).code == code
 
 
@@ -154,7 +154,7 @@ def limit() -> Iterator[TimeLimit]:
     assert not limit._thread.is_alive()
 
 
-def test_what_is_in_time_is_not(limit: TimeLimit) -> None:
+def test_time_limit_expires_only_if_exceeded(limit: TimeLimit) -> None:
     for _ in range(100):
         with limit.within(60):
             pass
@@ -164,7 +164,7 @@ def test_what_is_in_time_is_not(limit: TimeLimit) -> None:
         expired.get_nowait()
 
 
-def test_a_limit_can_be_shortened_from_another_thread_but_not_made_longer(limit: TimeLimit) -> None:
+def test_time_limit_can_be_shortened_but_not_extended(limit: TimeLimit) -> None:
     with limit.within(60):
         threading.Thread(target=limit.shorten, args=(0.02,)).start()
         assert expired.get(timeout=10) == 0.02
@@ -173,7 +173,7 @@ def test_a_limit_can_be_shortened_from_another_thread_but_not_made_longer(limit:
         assert expired.get(timeout=10) == 0.01
 
 
-def test_it_is_told_once(limit: TimeLimit) -> None:
+def test_time_limit_expires_once(limit: TimeLimit) -> None:
     with limit.within(0.01):
         expired.get(timeout=10)
         with pytest.raises(Empty):

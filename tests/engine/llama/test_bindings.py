@@ -12,22 +12,22 @@ from jupyter_turbopilot.errors import NotReadyError
 
 
 @pytest.mark.parametrize(("given", "during"), [({}, "30000"), ({"GOMP_SPINCOUNT": "9"}, "9")])
-def test_threads_that_wait_give_the_core_back_soon_and_kernels_do_not_inherit_it(
+def test_bindings_shorten_spinning_without_changing_the_environment(
     given: dict[str, str], during: str
 ) -> None:
-    # In a process of its own: the variable is read when the library is loaded, which happens once.
+    # In a child process, because the library reads the variable only when it is loaded.
     program = (
         "import os, sys\n"
         "from jupyter_turbopilot.engine.llama.bindings import bindings\n"
-        "class Look:\n"
+        "class Hook:\n"
         "    def find_spec(self, name, *_):\n"
         "        if name == 'llama_cpp': print(os.environ.get('GOMP_SPINCOUNT'))\n"
-        "sys.meta_path.insert(0, Look())\n"
+        "sys.meta_path.insert(0, Hook())\n"
         "bindings()\n"
         "print(os.environ.get('GOMP_SPINCOUNT'))\n"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
-    said = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program],
         env={**environment, **given},
         capture_output=True,
@@ -35,11 +35,11 @@ def test_threads_that_wait_give_the_core_back_soon_and_kernels_do_not_inherit_it
         check=True,
         timeout=60,
     )
-    assert said.stdout.split() == [during, str(given.get("GOMP_SPINCOUNT"))]
+    assert result.stdout.split() == [during, str(given.get("GOMP_SPINCOUNT"))]
 
 
 class Broken:
-    """Stands where llama_cpp would be found, and fails as it is imported."""
+    """An import hook that raises an error for llama_cpp."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -50,26 +50,26 @@ class Broken:
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    ("error", "message"),
     [
         (ModuleNotFoundError("No module named 'llama_cpp'", name="llama_cpp"), "Engine missing. Run: "),
         (ModuleNotFoundError("No module named 'diskcache'", name="diskcache"), "Engine broken: No module"),
         (OSError("libllama.so: cannot open"), "Engine broken (OSError). Run: "),
     ],
 )
-def test_an_engine_that_cannot_be_imported_is_said_with_the_command_that_installs_it(
-    monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+def test_bindings_import_error_names_the_install_command(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
 ) -> None:
     monkeypatch.delitem(sys.modules, "llama_cpp", raising=False)
     monkeypatch.setattr(sys, "meta_path", [Broken(error)])
     with pytest.raises(NotReadyError) as raised:
         bindings.bindings()
-    assert words in raised.value.message
+    assert message in raised.value.message
     assert "pip install llama-cpp-python" in raised.value.message
     assert raised.value.code == "engine_missing"
 
 
-def test_an_installation_is_described_by_its_version_and_its_time() -> None:
+def test_installation_has_version_and_modification_time() -> None:
     version, _, installed = bindings.installation().partition("|")
     assert version == bindings.version() == importlib.metadata.version("llama-cpp-python")
     assert int(installed) > 0

@@ -33,7 +33,7 @@ def complete(engine: LlamaEngine, text: str, count: int = 12, **more: object) ->
     return b"".join(token.data for token in tokens), usage
 
 
-def test_a_cancel_takes_effect_between_tokens(engine: LlamaEngine) -> None:
+def test_write_stops_between_tokens_if_cancelled(engine: LlamaEngine) -> None:
     cancel, usage = Cancel(), Usage()
     tokens = write(engine, engine.vocabulary.tokenize("abc"), Sampling(max_tokens=100), usage, cancel)
     next(tokens)
@@ -42,7 +42,7 @@ def test_a_cancel_takes_effect_between_tokens(engine: LlamaEngine) -> None:
     assert complete(engine, "abc")[0]
 
 
-def test_a_cancel_that_came_first_evaluates_nothing(engine: LlamaEngine) -> None:
+def test_write_evaluates_nothing_if_cancelled_before(engine: LlamaEngine) -> None:
     cancel, usage = Cancel(), Usage()
     cancel.set("superseded")
     assert (
@@ -52,7 +52,7 @@ def test_a_cancel_that_came_first_evaluates_nothing(engine: LlamaEngine) -> None
 
 
 @pytest.mark.model
-def test_a_cancel_reaches_into_a_long_prompt_and_loses_only_its_last_part(default_model: Path) -> None:
+def test_write_keeps_the_evaluated_chunks_of_a_cancelled_prompt(default_model: Path) -> None:
     engine = LlamaEngine(default_model, name="default", context_size=2048, threads=1)
     try:
         prompt = engine.vocabulary.tokenize("".join(f"value_{i} = {i} * 2\n" for i in range(180)))[:1500]
@@ -61,13 +61,13 @@ def test_a_cancel_reaches_into_a_long_prompt_and_loses_only_its_last_part(defaul
         def stop() -> None:
             while not any(sequence.tokens for sequence in engine.sequences._all):
                 time.sleep(0.01)
-            time.sleep(0.1)  # into the next piece
+            time.sleep(0.1)  # into the next chunk
             cancel.set("superseded")
 
         threading.Thread(target=stop).start()
         assert list(write(engine, prompt, Sampling(), usage, cancel)) == []
         assert max(len(sequence.tokens) for sequence in engine.sequences.idle()) < len(prompt)
-        # What was read before the cancel serves the next request, and the answer is the uncached one.
+        # The next request uses the evaluated chunks, and its answer is the same as without them.
         usage = Usage()
         after = [t.data for t in write(engine, prompt[:60], Sampling(max_tokens=5), usage, Cancel())]
         assert usage.cached_tokens == 59
@@ -78,14 +78,14 @@ def test_a_cancel_reaches_into_a_long_prompt_and_loses_only_its_last_part(defaul
         engine.close()
 
 
-def test_a_damaged_state_costs_nothing_but_the_state(tiny_model: Path, tmp_path: Path) -> None:
+def test_engine_loads_despite_a_damaged_snapshot(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "state").write_bytes(b"garbage")
     engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1, state=tmp_path / "state")
     assert complete(engine, "abc")[0]
     engine.close()
 
 
-def test_many_texts_in_turns_are_each_what_they_are_alone(tiny_model: Path) -> None:
+def test_engine_generates_interleaved_texts_like_separate_ones(tiny_model: Path) -> None:
     fresh = {}
     prompts = [f"notebook {number}: " + f"value_{number} = {number}\n" * 12 for number in range(12)]
     for prompt in prompts:
@@ -102,12 +102,12 @@ def test_many_texts_in_turns_are_each_what_they_are_alone(tiny_model: Path) -> N
 
 
 @pytest.mark.model
-def test_the_rest_of_a_cell_is_moved_and_the_model_knows_where_the_cursor_is(default_model: Path) -> None:
+def test_engine_moves_the_cached_suffix_while_the_user_types(default_model: Path) -> None:
     engine = LlamaEngine(default_model, name="default", context_size=1024, threads=1)
     rest = "".join(f"\n    print('line {number} of the report')" for number in range(12))
     form = form_for(engine.vocabulary.find_token, engine.vocabulary.markers)
     try:
-        read = []
+        evaluated = []
         for end in range(10, 22, 2):
             prompt = build(
                 form, engine.vocabulary.tokenize, context=[], prefix="def area(radius):\n    return math.pi * radius"[: 12 + end],
@@ -122,18 +122,16 @@ def test_the_rest_of_a_cell_is_moved_and_the_model_knows_where_the_cursor_is(def
                 engine.step([run], Cancel())
             text = b"".join(token.data for token in run.fresh).decode()
             engine.release(run)
-            read.append(usage.prompt_tokens - usage.cached_tokens)
-        assert max(read[1:]) < 20 < read[0]
+            evaluated.append(usage.prompt_tokens - usage.cached_tokens)
+        assert max(evaluated[1:]) < 20 < evaluated[0]
         assert "return" not in text
     finally:
         engine.close()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what is mapped")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists memory maps")
 @pytest.mark.parametrize("mapped", [True, False])
-def test_the_weights_stay_in_their_file_or_are_read_at_once(
-    tiny_model: Path, tmp_path: Path, mapped: bool
-) -> None:
+def test_engine_maps_the_weights_only_with_memory_map(tiny_model: Path, tmp_path: Path, mapped: bool) -> None:
     own = tmp_path / f"{mapped}.gguf"
     own.write_bytes(tiny_model.read_bytes())
     hardware = Hardware(memory_map=mapped)
@@ -143,13 +141,13 @@ def test_the_weights_stay_in_their_file_or_are_read_at_once(
     engine.close()
 
 
-def test_an_attention_cache_that_does_not_suit_the_model_is_said_to(tiny_model: Path) -> None:
+def test_engine_error_names_cache_type_if_the_model_lacks_it(tiny_model: Path) -> None:
     with pytest.raises(EngineError, match="cache_type"):  # its heads are smaller than a block
         LlamaEngine(tiny_model, name="t", context_size=512, threads=1, hardware=Hardware(cache_type="q8_0"))
 
 
 @pytest.mark.model
-def test_the_same_question_has_the_same_probabilities_without_a_cache_and_from_it(
+def test_engine_logprobs_do_not_depend_on_the_cache(
     default_model: Path,
 ) -> None:
     engine = LlamaEngine(default_model, name="default", context_size=1024, threads=1, parked=1024)
@@ -160,14 +158,14 @@ def test_the_same_question_has_the_same_probabilities_without_a_cache_and_from_i
         return [token.top for token in write(engine, prompt, sampling, Usage(), Cancel())]
 
     first = chances(prompt, cached=False)
-    assert chances(prompt) == first  # the last token alone is read again
+    assert chances(prompt) == first  # only the last token is evaluated again
     chances(engine.vocabulary.tokenize("something else that takes some cells, and stays there"))
     assert chances(prompt, cached=False) == first
     engine.close()
 
 
 @pytest.mark.parametrize("part", ["_read_vocabulary", "_restore"])
-def test_a_load_that_fails_late_gives_the_memory_back_and_leaves_what_was_kept(
+def test_engine_failed_load_frees_memory_and_keeps_the_snapshot(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     def loaded() -> LlamaEngine:
@@ -182,7 +180,7 @@ def test_a_load_that_fails_late_gives_the_memory_back_and_leaves_what_was_kept(
     closed = []
     close, restore = LlamaEngine.close, LlamaEngine._restore
 
-    def noted(self: LlamaEngine, *, keep: bool = True) -> None:
+    def record(self: LlamaEngine, *, keep: bool = True) -> None:
         close(self, keep=keep)
         closed.append((self._model, self._context))
 
@@ -192,7 +190,7 @@ def test_a_load_that_fails_late_gives_the_memory_back_and_leaves_what_was_kept(
             complete(self, "y = 2; " * 40)
         raise ValueError("no more")
 
-    monkeypatch.setattr(LlamaEngine, "close", noted)
+    monkeypatch.setattr(LlamaEngine, "close", record)
     monkeypatch.setattr(LlamaEngine, part, fail)
     with pytest.raises(ValueError, match="no more"):
         loaded()
@@ -200,7 +198,7 @@ def test_a_load_that_fails_late_gives_the_memory_back_and_leaves_what_was_kept(
     assert (tmp_path / "state").read_bytes() == kept
 
 
-def test_a_chat_template_is_never_run(tmp_path: Path) -> None:
+def test_engine_never_runs_a_chat_template(tmp_path: Path) -> None:
     hostile = "{% for a in range(10**9) %}{{ ''.__class__.__mro__ }}{% endfor %}"
     path = write_tiny_model(tmp_path / "hostile.gguf", chat_template=hostile)
     engine = LlamaEngine(path, name="hostile", context_size=256, threads=1)
@@ -209,9 +207,7 @@ def test_a_chat_template_is_never_run(tmp_path: Path) -> None:
     engine.close()
 
 
-def test_nothing_that_was_read_for_an_owner_is_kept_for_the_next_start(
-    tiny_model: Path, tmp_path: Path
-) -> None:
+def test_engine_saves_no_sequences_of_a_tenant(tiny_model: Path, tmp_path: Path) -> None:
     texts = {"": "a" * 100, "ada": "b" * 100}
 
     def reused(engine: LlamaEngine, tenant: str) -> int:

@@ -25,7 +25,7 @@ def text(model: Path, *adapters: tuple[str, float], prompt: str = "abc") -> byte
         engine.close()
 
 
-def test_an_adapter_changes_what_is_written_as_much_as_it_counts(tiny_model: Path, tmp_path: Path) -> None:
+def test_adapter_changes_the_text_according_to_its_scale(tiny_model: Path, tmp_path: Path) -> None:
     adapter = str(make(tmp_path / "a.gguf"))
     plain = text(tiny_model)
     assert text(tiny_model, (adapter, 4.0)) != plain
@@ -41,7 +41,7 @@ def test_an_adapter_changes_what_is_written_as_much_as_it_counts(tiny_model: Pat
         ({"width": 32}, "for another model"),
     ],
 )
-def test_what_does_not_fit_is_refused_in_words(
+def test_adapter_for_another_model_is_rejected(
     changed: dict[str, object], reason: str, tiny_model: Path, tmp_path: Path
 ) -> None:
     adapter = make(tmp_path / "a.gguf", **changed)  # type: ignore[arg-type]
@@ -49,8 +49,8 @@ def test_what_does_not_fit_is_refused_in_words(
         text(tiny_model, (str(adapter), 1.0))
 
 
-def test_an_adapter_that_was_trained_anew_is_another_setting(tmp_path: Path) -> None:
-    # What was read with the old one must not be taken up, nor its trial's verdict.
+def test_hardware_stamp_changes_with_the_adapters_contents(tmp_path: Path) -> None:
+    # Neither saved sequences nor load test results of the old adapter may be used.
     adapter = make(tmp_path / "a.gguf")
     before = Hardware(adapters=(AdapterSpec(str(adapter)),)).stamp
     assert Hardware(adapters=(AdapterSpec(str(adapter)),)).stamp == before
@@ -58,16 +58,16 @@ def test_an_adapter_that_was_trained_anew_is_another_setting(tmp_path: Path) -> 
     assert Hardware(adapters=(AdapterSpec(str(adapter)),)).stamp != before
 
 
-def test_an_adapter_may_be_for_one_language_alone(tiny_model: Path, tmp_path: Path) -> None:
+def test_adapters_apply_to_their_language_only(tiny_model: Path, tmp_path: Path) -> None:
     adapter = str(make(tmp_path / "a.gguf"))
     hardware = Hardware(adapters=(AdapterSpec(adapter, 4.0, "r"), AdapterSpec(adapter, 2.0, "julia")))
     engine = LlamaEngine(tiny_model, name="t", context_size=256, threads=1, hardware=hardware)
     languages = ("python", "r", "julia", "", "r", "python")
     prompt = engine.vocabulary.tokenize("a text that is long enough to be kept for the next one")
     try:
-        alone = [said(engine, prompt, language)[0] for language in languages]
-        # Who reads the same prompt in the same language finds it read; in another it is another text.
-        kept = [said(engine, [*prompt, 65], language)[1] for language in ("python", "r", "julia")]
+        alone = [generate(engine, prompt, language)[0] for language in languages]
+        # Each language has its own cached prompt.
+        cached = [generate(engine, [*prompt, 65], language)[1] for language in ("python", "r", "julia")]
         together = [
             engine.start(EngineRequest(prompt, Sampling(max_tokens=12), language=one))
             for one in languages[:3]
@@ -81,11 +81,11 @@ def test_an_adapter_may_be_for_one_language_alone(tiny_model: Path, tmp_path: Pa
     assert alone[0] == alone[3] == alone[5]
     assert alone[1] == alone[4]
     assert len(set(alone)) == 3
-    assert all(count >= len(prompt) for count in kept)
+    assert all(count >= len(prompt) for count in cached)
     assert beside == alone[:3]
 
 
-def said(engine: LlamaEngine, prompt: list[int], language: str) -> tuple[bytes, int]:
+def generate(engine: LlamaEngine, prompt: list[int], language: str) -> tuple[bytes, int]:
     ask = EngineRequest(prompt, Sampling(max_tokens=12), Usage(), language=language)
     run = engine.start(ask)
     assert run

@@ -15,13 +15,13 @@ def order(tmp_path: Path) -> Order:
     return Order(tmp_path / "whole.gguf", tmp_path / "small.gguf", "Q8_0", number=7, again=False)
 
 
-def test_formats_have_the_names_that_people_use() -> None:
+def test_kinds_have_the_common_names() -> None:
     assert {"Q8_0", "Q4_K_M", "F16"} <= kinds().keys()
     assert not any(name.startswith("LLAMA") for name in kinds())
-    assert "NVFP4" not in kinds()  # llama.cpp only reads it
+    assert "NVFP4" not in kinds()  # llama.cpp can only read it
 
 
-def test_progress_is_reported_and_the_file_appears_when_it_is_complete(
+def test_quantize_reports_progress_and_writes_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play(tmp_path, monkeypatch, 'echo "1/2 a.weight"; echo other; echo "2/2 b.weight"; printf new > "$5"')
@@ -38,7 +38,7 @@ def test_progress_is_reported_and_the_file_appears_when_it_is_complete(
         ("exit 4", "exit status 4$"),
     ],
 )
-def test_a_child_that_fails_is_an_error_with_its_last_words_and_leaves_no_file(
+def test_quantize_reports_a_failed_child_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, reason: str
 ) -> None:
     play(tmp_path, monkeypatch, f'printf half > "$5"; {script}')
@@ -47,7 +47,7 @@ def test_a_child_that_fails_is_an_error_with_its_last_words_and_leaves_no_file(
     assert [path.name for path in tmp_path.glob("*small*")] == []
 
 
-def test_an_error_in_the_report_of_progress_ends_the_child(
+def test_quantize_ends_the_child_if_the_callback_raises(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play(tmp_path, monkeypatch, 'echo "1/2 a.weight"; exec sleep 60')

@@ -37,7 +37,7 @@ def chain(engine: LlamaEngine, **more: Any) -> SamplerChain:
         {"samplers": ("top_p", "min_p", "infill")},
     ],
 )
-def test_infill_over_a_whole_vocabulary_is_refused_by_name(
+def test_sampler_chain_rejects_infill_without_a_small_top_k(
     engine: LlamaEngine, asked: dict[str, Any]
 ) -> None:
     with pytest.raises(BadRequestError, match="top_k") as refused:
@@ -45,7 +45,7 @@ def test_infill_over_a_whole_vocabulary_is_refused_by_name(
     assert refused.value.field == "samplers"
 
 
-def test_infill_behind_a_small_top_k_draws(engine: LlamaEngine) -> None:
+def test_sampler_chain_samples_with_infill_after_a_small_top_k(engine: LlamaEngine) -> None:
     assert chain(engine, samplers=("top_k", "infill"), top_k=128).pick(FLAT) is not None
 
 
@@ -62,7 +62,9 @@ EXTREME: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("asked", EXTREME)
-def test_extreme_values_still_draw_a_token(engine: LlamaEngine, asked: dict[str, Any]) -> None:
+def test_sampler_chain_samples_a_token_with_extreme_values(
+    engine: LlamaEngine, asked: dict[str, Any]
+) -> None:
     made = chain(engine, **asked)
     token = made.pick(FLAT)
     assert token is not None
@@ -72,11 +74,11 @@ def test_extreme_values_still_draw_a_token(engine: LlamaEngine, asked: dict[str,
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0, 1e-300])
-def test_a_bias_beyond_all_bounds_means_always(engine: LlamaEngine, temperature: float) -> None:
+def test_sampler_chain_always_picks_a_token_with_a_huge_bias(engine: LlamaEngine, temperature: float) -> None:
     assert chain(engine, temperature=temperature, logit_bias=((5, 1e308),)).pick(FLAT) == 5
 
 
-def test_a_window_of_penalties_is_no_longer_than_the_text_can_get(engine: LlamaEngine) -> None:
+def test_sampler_chain_limits_the_penalty_window_to_the_text(engine: LlamaEngine) -> None:
     made: list[int] = []
 
     class Counting:

@@ -16,28 +16,28 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.llama.snapshot import SavedSequence, _lock, _warn, load, save
 from jupyter_turbopilot.models.personal import SEQUENCES_MAGIC
 
-KEPT = [SavedSequence([1, 2, 3], b"\x00\xff" * 50), SavedSequence([], b""), SavedSequence([151935], b"x")]
+SAVED = [SavedSequence([1, 2, 3], b"\x00\xff" * 50), SavedSequence([], b""), SavedSequence([151935], b"x")]
 
 
-def test_what_is_kept_comes_back(tmp_path: Path) -> None:
-    save(tmp_path / "state", "model", KEPT)
-    assert load(tmp_path / "state", "model") == KEPT
+def test_load_returns_the_saved_sequences(tmp_path: Path) -> None:
+    save(tmp_path / "state", "model", SAVED)
+    assert load(tmp_path / "state", "model") == SAVED
 
 
-def test_nobody_else_can_read_it(tmp_path: Path) -> None:
-    save(tmp_path / "deep" / "state", "model", KEPT)
+def test_save_makes_the_file_private(tmp_path: Path) -> None:
+    save(tmp_path / "deep" / "state", "model", SAVED)
     assert stat.S_IMODE((tmp_path / "deep" / "state").stat().st_mode) == 0o600
 
 
-def test_the_file_of_another_model_is_dropped(tmp_path: Path) -> None:
-    save(tmp_path / "state", "model", KEPT)
+def test_load_deletes_the_file_of_another_model(tmp_path: Path) -> None:
+    save(tmp_path / "state", "model", SAVED)
     assert load(tmp_path / "state", "another") == []
     assert not (tmp_path / "state").exists()
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=400))
-def test_garbage_is_dropped(tmp_path: Path, garbage: bytes) -> None:
+def test_load_deletes_garbage(tmp_path: Path, garbage: bytes) -> None:
     (tmp_path / "state").write_bytes(garbage)
     assert load(tmp_path / "state", "model") == []
     assert not (tmp_path / "state").exists()
@@ -45,9 +45,9 @@ def test_garbage_is_dropped(tmp_path: Path, garbage: bytes) -> None:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 400))
-def test_a_file_that_was_cut_or_changed_anywhere_is_dropped(tmp_path: Path, at: int) -> None:
+def test_load_deletes_a_truncated_or_changed_file(tmp_path: Path, at: int) -> None:
     path = tmp_path / "state"
-    save(path, "model", KEPT)
+    save(path, "model", SAVED)
     raw = path.read_bytes()
     at %= len(raw)
     path.write_bytes(raw[:at])
@@ -60,52 +60,52 @@ def test_a_file_that_was_cut_or_changed_anywhere_is_dropped(tmp_path: Path, at: 
     "header", [b"", b"[]", b"{", b'"x"', b'{"key":"model"}', b'{"key":"model","sequences":[[1]]}',
                b'{"key":"model","sequences":[["a",1]]}', b'{"key":"model","sequences":7}', b"\xff"]
 )  # fmt: skip
-def test_a_whole_file_of_another_shape_is_dropped(tmp_path: Path, header: bytes) -> None:
+def test_load_deletes_a_file_with_an_invalid_header(tmp_path: Path, header: bytes) -> None:
     body = len(header).to_bytes(4, "little") + header
     (tmp_path / "state").write_bytes(SEQUENCES_MAGIC + hashlib.sha256(body).digest() + body)
     assert load(tmp_path / "state", "model") == []
     assert not (tmp_path / "state").exists()
 
 
-def test_garbage_of_any_size_is_dropped_unread(tmp_path: Path) -> None:
+def test_load_deletes_a_huge_file_without_reading_it(tmp_path: Path) -> None:
     (tmp_path / "state").touch()
     os.truncate(tmp_path / "state", 2**42)
     assert load(tmp_path / "state", "model") == []
     assert not (tmp_path / "state").exists()
 
 
-def test_that_nothing_can_be_written_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_save_logs_a_failure_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     _warn.cache_clear()
     (tmp_path / "file").write_text("in the way")
     for _ in range(3):
-        save(tmp_path / "file" / "state", "model", KEPT)
+        save(tmp_path / "file" / "state", "model", SAVED)
     assert load(tmp_path / "file" / "state", "model") == []
-    (said,) = caplog.messages
-    assert "could not be saved" in said
-    assert str(tmp_path) not in said
+    (message,) = caplog.messages
+    assert "could not be saved" in message
+    assert str(tmp_path) not in message
 
 
-def test_two_that_write_at_once_leave_one_whole_file(tmp_path: Path) -> None:
+def test_save_in_parallel_leaves_one_complete_file(tmp_path: Path) -> None:
     other = [SavedSequence([7], b"other" * 100_000)]
     writers = [
-        threading.Thread(target=save, args=(tmp_path / "state", "model", kept)) for kept in (KEPT, other) * 4
+        threading.Thread(target=save, args=(tmp_path / "state", "model", kept)) for kept in (SAVED, other) * 4
     ]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    assert load(tmp_path / "state", "model") in (KEPT, other)
+    assert load(tmp_path / "state", "model") in (SAVED, other)
     assert {path.name for path in tmp_path.iterdir()} == {"state", "state.lock"}
 
 
-def test_nothing_in_it_is_code(tmp_path: Path) -> None:
-    save(tmp_path / "state", "model", KEPT)
+def test_save_writes_a_json_header(tmp_path: Path) -> None:
+    save(tmp_path / "state", "model", SAVED)
     raw = (tmp_path / "state").read_bytes()
     start = raw.index(b'{"key"')
     assert json.loads(raw[start : raw.index(b"}", start) + 1])["key"] == "model"
 
 
-def test_what_a_killed_process_left_is_cleaned_at_the_next_start(tmp_path: Path) -> None:
+def test_load_deletes_temporary_files_of_a_killed_process(tmp_path: Path) -> None:
     path = tmp_path / ".sequences"
     child = (
         "import os, sys\n"
@@ -115,13 +115,13 @@ def test_what_a_killed_process_left_is_cleaned_at_the_next_start(tmp_path: Path)
         "state.save(Path(sys.argv[1]), 'model', [])\n"
     )
     subprocess.run([sys.executable, "-c", child, str(path)], check=False, timeout=60)
-    (tmp_path / ".sequences.txt").write_bytes(b"somebody's")
+    (tmp_path / ".sequences.txt").write_bytes(b"another program's")
     assert list(tmp_path.glob(".sequences.*.new"))
     assert load(path, "model") == []
     assert {one.name for one in tmp_path.iterdir()} == {".sequences.lock", ".sequences.txt"}
 
 
-def test_what_another_process_is_writing_is_left_alone(tmp_path: Path) -> None:
+def test_load_keeps_the_temporary_file_of_a_running_process(tmp_path: Path) -> None:
     path = tmp_path / ".sequences"
     unfinished = tmp_path / ".sequences.0a1b2c3d.new"
     unfinished.write_bytes(b"half of it")
@@ -132,10 +132,12 @@ def test_what_another_process_is_writing_is_left_alone(tmp_path: Path) -> None:
     assert not unfinished.exists()
 
 
-def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_save_leaves_no_temporary_file_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
-    save(tmp_path / "state", "model", KEPT)
+    save(tmp_path / "state", "model", SAVED)
     assert {one.name for one in tmp_path.iterdir()} <= {"state.lock"}

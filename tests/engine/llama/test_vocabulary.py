@@ -20,9 +20,7 @@ def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
     engine.close()
 
 
-def test_a_cancel_takes_effect_between_the_slices_of_a_long_text(
-    engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_tokenize_is_cancelled_between_slices(engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     cancel, sizes = Cancel(), []
 
     def ids(text: str, *, behind: bool = False) -> list[int]:
@@ -36,11 +34,11 @@ def test_a_cancel_takes_effect_between_the_slices_of_a_long_text(
         engine.vocabulary.tokenize("x = 1\n" * 40_000)
     assert len(sizes) == 3
     assert max(sizes) <= LONGEST
-    assert engine.vocabulary.tokenize("x = 1\n" * 2_000) == []  # nobody else's text is cut short
+    assert engine.vocabulary.tokenize("x = 1\n" * 2_000) == []  # other calls are not cancelled
 
 
-def test_a_model_that_was_closed_is_not_asked_for_tokens(tiny_model: Path) -> None:
-    # Routes ask on a thread of their own while the worker may be changing the model: it must not crash.
+def test_tokenize_raises_if_the_model_is_closed(tiny_model: Path) -> None:
+    # Routes tokenize on other threads while the worker may change the model: it must not crash.
     engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1)
     asked = threading.Event()
     refused: list[str] = []
@@ -64,9 +62,7 @@ def test_a_model_that_was_closed_is_not_asked_for_tokens(tiny_model: Path) -> No
     assert len(refused) == 4
 
 
-def test_a_vocabulary_that_is_loaded_alone_is_that_of_the_engine(
-    engine: LlamaEngine, tiny_model: Path
-) -> None:
+def test_load_vocabulary_equals_the_engines_vocabulary(engine: LlamaEngine, tiny_model: Path) -> None:
     alone, whole = load_vocabulary(tiny_model), engine.vocabulary
     for name in ("markers", "specials", "ends", "unit", "slice_rule"):
         assert getattr(alone, name) == getattr(whole, name)
@@ -82,7 +78,7 @@ def test_a_vocabulary_that_is_loaded_alone_is_that_of_the_engine(
     assert whole.tokenize("abc") == [97, 98, 99]
 
 
-def test_a_file_without_a_vocabulary_is_refused_in_words(tmp_path: Path) -> None:
+def test_load_vocabulary_rejects_a_file_without_one(tmp_path: Path) -> None:
     (tmp_path / "none.gguf").write_bytes(b"GGUF")
     with pytest.raises(EngineError, match=r"could not read the vocabulary of none\.gguf"):
         load_vocabulary(tmp_path / "none.gguf")

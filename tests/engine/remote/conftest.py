@@ -1,4 +1,4 @@
-"""Far sides of the tests' own, and engines that ask them."""
+"""Scripted remote servers, and engines that are connected to them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Start a far side that does so and so."""
+    """Start scripted servers."""
     servers: list[FarServer] = []
 
     def start(*acts: Act, **options: Any) -> FarServer:
@@ -42,7 +42,7 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    """Load an engine for far sides whose tokens are characters."""
+    """Load engines for scripted servers whose tokens are characters."""
     engines: list[RemoteEngine] = []
 
     def start(

@@ -1,4 +1,4 @@
-"""A far side of the tests' own: it speaks OpenAI's completions, or whatever a test has it do instead."""
+"""A scripted remote server with OpenAI's completions protocol."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ WAIT = 10.0
 
 
 class Wire:
-    """One request's connection."""
+    """The connection of one request."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
-        self.kept = False  # whether the answer was whole, so that the connection can be used again
+        self.kept = False  # whether the answer was complete, so that the connection can be reused
         connection.settimeout(WAIT)
 
     def send(self, data: bytes) -> None:
@@ -49,7 +49,7 @@ class Wire:
 
 
 class FarServer:
-    """Says what it is told to. `acts` are done one by one by completions; the last one over and over."""
+    """A server whose completions run `acts` one by one, and then repeat the last one."""
 
     def __init__(self, *acts: Act, certificate: Path | None = None, port: int = 0) -> None:
         self.acts = list(acts)
@@ -121,7 +121,7 @@ class FarServer:
 def completion(
     *texts: str, logprob: float | None = -0.1, model: str = "far", end: str | None = "stop"
 ) -> Act:
-    """Write texts, each with its characters as tokens."""
+    """Send texts with their characters as tokens."""
 
     def act(wire: Wire, body: dict[str, Any]) -> None:
         wire.begin()
@@ -144,7 +144,7 @@ def status(code: int, **headers: str) -> Act:
 
 
 def always(vocabulary: Vocabulary | None) -> Callable[[str], Vocabulary | None]:
-    """Return what finds the same vocabulary for every model."""
+    """Return a function that returns the same vocabulary for every model."""
     return lambda _: vocabulary
 
 

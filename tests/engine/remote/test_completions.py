@@ -39,11 +39,11 @@ VLLM = ByIds(RemoteServer(Kind.VLLM, "m"), Ending())
 
 
 def event(tokens: list[str], logprobs: list[Any], top: Any = None, **more: Any) -> bytes:
-    told = {"tokens": tokens, "token_logprobs": logprobs, "top_logprobs": top}
-    return json.dumps({"choices": [{"index": 0, "text": "?", "logprobs": told} | more]}).encode()
+    fields = {"tokens": tokens, "token_logprobs": logprobs, "top_logprobs": top}
+    return json.dumps({"choices": [{"index": 0, "text": "?", "logprobs": fields} | more]}).encode()
 
 
-def test_our_own_server_is_asked_what_an_engine_is_asked() -> None:
+def test_request_to_turbopilot_contains_all_fields_of_an_ask() -> None:
     beginning = PrefixConstraint((b"pr", b"\xff"), 1, 7)
     ask = EngineRequest(
         (1, 2), Sampling(5, beginning=beginning), hint=(3, 4), aligned=False, suffix_span=(0, 2), language="r"
@@ -65,7 +65,7 @@ def test_our_own_server_is_asked_what_an_engine_is_asked() -> None:
     }
 
 
-def test_what_is_not_asked_for_takes_no_room() -> None:
+def test_peer_fields_omit_defaults() -> None:
     assert peer_fields(EngineRequest((1,))) == {}
     assert peer_fields(
         EngineRequest((1,), Sampling(beginning=PrefixConstraint(banned=0)), priority="warmup")
@@ -75,7 +75,7 @@ def test_what_is_not_asked_for_takes_no_room() -> None:
     }
 
 
-def test_others_are_asked_for_one_token_at_least_and_get_biases_by_id() -> None:
+def test_request_to_other_servers_asks_for_at_least_one_token() -> None:
     sampling = Sampling(0, logit_bias=(("a", 1.0),))
     body = VLLM.request(EngineRequest((1,), sampling)).body
     assert (body["max_tokens"], body["logit_bias"]) == (1, {"97": 1.0})
@@ -83,12 +83,12 @@ def test_others_are_asked_for_one_token_at_least_and_get_biases_by_id() -> None:
     assert OURS.request(EngineRequest((1,), sampling)).body["max_tokens"] == 0
 
 
-def test_biases_go_in_openais_form_because_a_router_may_take_no_other() -> None:
+def test_request_sends_biases_in_openais_format() -> None:
     body = OURS.request(EngineRequest((1,), Sampling(1, logit_bias=((97, 0.5), ("ab", 1.0))))).body
     assert body["logit_bias"] == {"97": 1.5, "98": 1.0}
 
 
-def test_a_server_that_nobody_knows_gets_openais_fields_alone() -> None:
+def test_request_to_an_unknown_server_has_only_openais_fields() -> None:
     body = (
         ByIds(RemoteServer(Kind.OPENAI, "m"), CodePoints())
         .request(EngineRequest((1,), Sampling(logit_bias=((1, 1.0),))))
@@ -97,7 +97,7 @@ def test_a_server_that_nobody_knows_gets_openais_fields_alone() -> None:
     assert not {"logit_bias", "repetition_penalty", "repeat_penalty"} & body.keys()
 
 
-def test_ids_become_tokens_with_the_likeliest_others() -> None:
+def test_by_ids_read_returns_logprobs() -> None:
     top = [{"token_id:98": -3.0, "token_id:97": -0.5}, None]
     heard = VLLM.read(event(["token_id:97", "token_id:98"], [-0.5, -1.0], top))
     assert heard.tokens == [
@@ -107,14 +107,14 @@ def test_ids_become_tokens_with_the_likeliest_others() -> None:
     assert not heard.ended
 
 
-def test_an_end_is_no_token() -> None:
+def test_by_ids_read_omits_end_tokens() -> None:
     heard = VLLM.read(event(["token_id:97", "token_id:3"], [-0.5, -1.0], finish_reason="stop"))
     assert [token.id for token in heard.tokens] == [97]
     assert heard.ended
 
 
 @pytest.mark.parametrize("logprobs", [[math.nan], [None], [], [7.0], [-math.inf]])
-def test_a_probability_that_makes_no_sense_is_unknown(logprobs: list[Any]) -> None:
+def test_by_ids_read_treats_invalid_logprobs_as_unknown(logprobs: list[Any]) -> None:
     assert VLLM.read(event(["token_id:97"], logprobs)).tokens == [Token(b"a", 0.0, 97)]
 
 
@@ -122,18 +122,18 @@ def test_a_probability_that_makes_no_sense_is_unknown(logprobs: list[Any]) -> No
     "name",
     ["a", "token_id:", "token_id:-1", "token_id:x", "token_id:²", "token_id:1114199", "token_id:" + "9" * 12],
 )
-def test_a_token_without_an_id_or_outside_the_vocabulary_is_another_vocabularys(name: str) -> None:
+def test_by_ids_read_rejects_tokens_without_a_valid_id(name: str) -> None:
     with pytest.raises(InvalidAnswerError, match="vocabulary"):
         VLLM.read(event([name], [-1.0]))
 
 
 @pytest.mark.parametrize("logprobs", [None, {}])
-def test_text_without_ids_is_refused(logprobs: Any) -> None:
+def test_by_ids_read_rejects_text_without_ids(logprobs: Any) -> None:
     with pytest.raises(InvalidAnswerError, match="vocabulary"):
         VLLM.read(json.dumps({"choices": [{"text": "hush", "logprobs": logprobs}]}).encode())
 
 
-def test_other_texts_an_error_and_what_was_cached_are_told_apart() -> None:
+def test_by_ids_read_handles_other_events() -> None:
     assert VLLM.read(event(["token_id:97"], [-1.0], index=1)).tokens == []
     usage = {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}
     heard = VLLM.read(json.dumps({"model": "m", "choices": [], "usage": usage}).encode())
@@ -156,7 +156,7 @@ def read(text: str, logprobs: Any = None) -> list[tuple[bytes, float]]:
     return [(token.data, token.probability) for token in heard.tokens]
 
 
-def test_a_hole_is_sent_as_a_suffix() -> None:
+def test_by_text_request_has_a_suffix() -> None:
     request = TEXT.request(EngineRequest(ids("a", "b"), Sampling(7)))
     assert request is not None
     assert {
@@ -172,28 +172,28 @@ def test_a_hole_is_sent_as_a_suffix() -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.lists(st.floats(0, 1), max_size=3))
-def test_characters_join_to_the_text_and_are_as_probable_as_it_is(text: str, chances: list[float]) -> None:
+def test_spread_keeps_text_and_probability(text: str, chances: list[float]) -> None:
     tokens = spread(text, chances)
     assert b"".join(token.data for token in tokens) == text.encode()
     whole = math.prod(chances) if chances else 0.0
     assert not text or math.prod(token.probability for token in tokens) == pytest.approx(whole)
 
 
-def test_each_far_token_keeps_its_own_probability() -> None:
-    told = {"tokens": ["ab", "c"], "token_logprobs": [math.log(0.5), math.log(0.25)]}
-    assert read("abc", told) == [(b"a", pytest.approx(0.5)), (b"b", 1.0), (b"c", pytest.approx(0.25))]
+def test_by_text_read_keeps_the_probability_of_each_token() -> None:
+    logprobs = {"tokens": ["ab", "c"], "token_logprobs": [math.log(0.5), math.log(0.25)]}
+    assert read("abc", logprobs) == [(b"a", pytest.approx(0.5)), (b"b", 1.0), (b"c", pytest.approx(0.25))]
 
 
-def test_tokens_that_are_not_the_text_are_as_probable_together() -> None:
-    told = {"tokens": ["bytes:\\xc3", "bytes:\\xa9"], "token_logprobs": [math.log(0.5), math.log(0.5)]}
-    assert read("é", told) == [("é".encode(), pytest.approx(0.25))]
+def test_by_text_read_multiplies_probabilities_of_other_tokens() -> None:
+    logprobs = {"tokens": ["bytes:\\xc3", "bytes:\\xa9"], "token_logprobs": [math.log(0.5), math.log(0.5)]}
+    assert read("é", logprobs) == [("é".encode(), pytest.approx(0.25))]
 
 
-def test_without_probabilities_they_are_unknown() -> None:
+def test_by_text_read_without_logprobs_is_unknown() -> None:
     assert read("a") == [(b"a", 0.0)]
 
 
-def test_a_lone_surrogate_is_replaced() -> None:
+def test_by_text_read_replaces_lone_surrogates() -> None:
     assert read("\ud800") == [(b"?", 0.0)]
 
 
@@ -205,45 +205,45 @@ def ids(before: str, after: str | None = None) -> list[int]:
 
 
 @given(CHARACTERS, st.none() | CHARACTERS)
-def test_the_texts_of_a_prompt_come_back(before: str, after: str | None) -> None:
+def test_parts_returns_the_texts_of_a_prompt(before: str, after: str | None) -> None:
     assert parts(ids(before, after)) == (before, after)
 
 
-def test_the_suffix_may_stand_first() -> None:
+def test_parts_accepts_the_suffix_first() -> None:
     assert parts([SUFFIX, 98, MIDDLE, 97]) == ("a", "b")
 
 
 @pytest.mark.parametrize(
     "marker", [*MARKERS, "<|endoftext|>", "<|im_start|>", "</s>", "<\uff5cend\u2581of\u2581sentence\uff5c>"]
 )
-def test_a_line_that_spells_a_marker_is_left_out(marker: str) -> None:
+def test_spellings_remove_lines_with_markers(marker: str) -> None:
     prompt = SPELLINGS.prompt(ids(f"a\nx = '{marker}'\nb", f"c\n{marker}\nd\n"))
     assert prompt == TextPrompt("a\nb", "c\nd\n")
 
 
 @pytest.mark.parametrize("marker", MARKERS)
 @pytest.mark.parametrize("cut", range(3))
-def test_nothing_is_asked_on_a_line_that_spells_one(marker: str, cut: int) -> None:
+def test_spellings_reject_a_marker_on_the_cursors_line(marker: str, cut: int) -> None:
     line = f"x{marker}y"
     at = (0, len(line) // 2, len(line))[cut]
     assert SPELLINGS.prompt(ids(f"a\n{line[:at]}", f"{line[at:]}\nb")) is None
 
 
 @given(CHARACTERS, st.sampled_from(MARKERS), CHARACTERS)
-def test_no_marker_is_ever_sent(one: str, marker: str, two: str) -> None:
+def test_spellings_never_send_markers(one: str, marker: str, two: str) -> None:
     prompt = SPELLINGS.prompt(ids(f"{one}{marker}{two}\n{two}", one))
     if prompt:
         assert not any(text.strip() in prompt.before + (prompt.after or "") for text in MARKERS)
 
 
 @given(st.text("abc =()<|>\n"))
-def test_code_without_markers_is_sent_as_it_is(text: str) -> None:
+def test_spellings_keep_code_without_markers(text: str) -> None:
     prompt = SPELLINGS.prompt(ids(text))
     assert prompt == TextPrompt(text, None) or SPELLINGS.found(text)
 
 
 @given(JSON)
-def test_any_event_is_read_or_refused(value: Any) -> None:
+def test_read_accepts_or_rejects_any_event(value: Any) -> None:
     for data in (
         value,
         {"choices": [value]},
@@ -258,9 +258,7 @@ def test_any_event_is_read_or_refused(value: Any) -> None:
 @pytest.mark.parametrize(
     ("reason", "ended", "cut"), [(None, False, False), ("stop", True, False), ("length", True, True)]
 )
-def test_a_text_that_ended_at_a_limit_is_told_from_a_whole_one(
-    reason: str | None, ended: bool, cut: bool
-) -> None:
+def test_read_reports_a_text_cut_at_a_limit(reason: str | None, ended: bool, cut: bool) -> None:
     for dialect in (OURS, TEXT):
         heard = dialect.read(event([], [], text="", finish_reason=reason))
         assert (heard.ended, heard.cut) == (ended, cut)

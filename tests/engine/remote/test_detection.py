@@ -17,8 +17,8 @@ from jupyter_turbopilot.engine.remote.detection import (
     TextForm,
     by_ids,
     by_text,
-    compare,
-    detect,
+    check_vocabulary,
+    identify,
     text_form,
 )
 from jupyter_turbopilot.engine.remote.errors import RemoteRefusalError
@@ -52,52 +52,55 @@ def tokenizer(count: Callable[[list[int]], list[int]] = list) -> Callable[[Wire,
     return act
 
 
-def test_a_server_without_a_list_of_models_is_taken_by_its_word(serve: Serve) -> None:
+def test_identify_accepts_a_server_without_a_list_of_models(serve: Serve) -> None:
     server = serve()
     server.routes["/v1/models"] = status(404)
-    assert ask(server, lambda side: detect(side, "m")) == RemoteServer(Kind.OPENAI, "m")
+    assert ask(server, lambda side: identify(side, "m")) == RemoteServer(Kind.OPENAI, "m")
 
 
 @pytest.mark.parametrize("kind", [Kind.OURS, Kind.LLAMA, Kind.VLLM])
-def test_the_same_vocabulary_is_known_by_awkward_texts(kind: Kind, serve: Serve) -> None:
+def test_check_vocabulary_compares_awkward_texts(kind: Kind, serve: Serve) -> None:
     server = serve()
     server.routes["/tokenize"] = tokenizer()
-    ask(server, lambda side: compare(side, RemoteServer(kind, "m"), CodePoints()))
+    ask(server, lambda side: check_vocabulary(side, RemoteServer(kind, "m"), CodePoints()))
     asked = server.asked("/tokenize")
     assert tuple(body.get("content") or body["prompt"] for body in asked) == AWKWARD
 
 
-def test_a_stranger_is_refused_in_words(serve: Serve) -> None:
+def test_check_vocabulary_rejects_another_vocabulary(serve: Serve) -> None:
     server = serve()
     server.routes["/tokenize"] = tokenizer(lambda ids: [1, *ids])
     with pytest.raises(ModelRefusedError, match="another vocabulary") as refused:
-        ask(server, lambda side: compare(side, RemoteServer(Kind.LLAMA, "m"), CodePoints()))
+        ask(server, lambda side: check_vocabulary(side, RemoteServer(Kind.LLAMA, "m"), CodePoints()))
     assert refused.value.code == "vocabulary"
 
 
-def test_a_server_that_tells_ids_is_believed_where_it_cannot_tokenize(serve: Serve) -> None:
-    ask(serve(completion("a")), lambda side: compare(side, RemoteServer(Kind.OPENAI, "m"), CodePoints()))
+def test_check_vocabulary_accepts_ids_without_a_tokenize_route(serve: Serve) -> None:
+    ask(
+        serve(completion("a")),
+        lambda side: check_vocabulary(side, RemoteServer(Kind.OPENAI, "m"), CodePoints()),
+    )
 
 
 @pytest.mark.parametrize("act", [status(400), completion("")])
-def test_a_server_that_takes_or_tells_no_ids_is_refused(act: Any, serve: Serve) -> None:
+def test_check_vocabulary_rejects_a_server_without_ids(act: Any, serve: Serve) -> None:
     def texts(wire: Wire, body: dict[str, Any]) -> None:
         wire.begin()
         wire.event(choices=[{"text": "a", "logprobs": {"tokens": ["a"], "token_logprobs": [-1]}}])
 
     server = serve(texts if act is not None and act.__name__ == "act" else act)
-    with pytest.raises(ModelRefusedError, match="does not tell token ids"):
-        ask(server, lambda side: compare(side, RemoteServer(Kind.OPENAI, "m"), CodePoints()))
+    with pytest.raises(ModelRefusedError, match="does not send token ids"):
+        ask(server, lambda side: check_vocabulary(side, RemoteServer(Kind.OPENAI, "m"), CodePoints()))
 
 
-def picky(*refused: str, told: float | None = -0.5) -> Act:
-    """Refuse a body that has any of these fields."""
+def picky(*refused: str, logprob: float | None = -0.5) -> Act:
+    """Reject bodies with any of these fields."""
 
     def act(wire: Wire, body: dict[str, Any]) -> None:
         if body.keys() & {*refused}:
             wire.answer(400, b"{}")
         else:
-            completion("a", logprob=told if "logprobs" in body else None)(wire, body)
+            completion("a", logprob=logprob if "logprobs" in body else None)(wire, body)
 
     return act
 
@@ -111,19 +114,19 @@ def picky(*refused: str, told: float | None = -0.5) -> Act:
         (["suffix", "logprobs"], TextForm("none", logprobs=False)),
     ],
 )
-def test_text_is_sent_with_what_the_server_accepts(refused: list[str], form: TextForm, serve: Serve) -> None:
+def test_text_form_uses_the_first_accepted_format(refused: list[str], form: TextForm, serve: Serve) -> None:
     server = serve(picky(*refused))
     assert ask(server, lambda side: text_form(side, RemoteServer(Kind.OPENAI, "m"), "auto")) == form
     assert len(server.asked("/v1/completions")) <= 4
 
 
-def test_a_server_that_takes_no_text_at_all_is_told(serve: Serve) -> None:
+def test_text_form_reports_a_server_that_only_chats(serve: Serve) -> None:
     with pytest.raises(RemoteRefusalError, match="only chat"):
         ask(serve(status(404)), lambda side: text_form(side, RemoteServer(Kind.OPENAI, "m"), "auto"))
 
 
-def test_another_form_than_the_settings_say_is_not_tried(serve: Serve) -> None:
-    server = serve(picky(told=None))
+def test_text_form_uses_only_the_configured_format(serve: Serve) -> None:
+    server = serve(picky(logprob=None))
     form = ask(server, lambda side: text_form(side, RemoteServer(Kind.OPENAI), "none"))
     assert form == TextForm("none", logprobs=False)
     (body,) = server.asked("/v1/completions")
@@ -131,7 +134,7 @@ def test_another_form_than_the_settings_say_is_not_tried(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(("code", "hole"), [(200, "infill"), (404, "none"), (501, "none"), (400, "none")])
-def test_llama_server_is_asked_whether_its_model_fills_in(code: int, hole: str, serve: Serve) -> None:
+def test_text_form_tries_infill_with_llama_server(code: int, hole: str, serve: Serve) -> None:
     def act(wire: Wire, body: dict[str, Any]) -> None:
         wire.begin()
         wire.event(content="a", completion_probabilities=[{"id": 1, "logprob": -0.5}], stop=True)
@@ -157,23 +160,23 @@ OURS = RemoteServer(
         (Kind.OPENAI, "suffix", ByText),
     ],
 )
-def test_a_hole_is_sent_as_it_was_found_or_set(kind: Kind, hole: str, dialect: type) -> None:
+def test_by_text_uses_the_dialect_for_the_format(kind: Kind, hole: str, dialect: type) -> None:
     form = TextForm(hole, logprobs=False)
     spoken, capabilities = by_text(RemoteServer(kind), form, Spellings(), TurbopilotRemote())
     assert type(spoken) is dialect
     assert (capabilities.prefix_constraints, capabilities.logprobs) == (False, False)
     if dialect is LlamaByText:
-        assert not {"drawn", "logit_bias"} & capabilities.samplers  # nobody knows whose ids they are for
+        assert not {"drawn", "logit_bias"} & capabilities.samplers  # they need token ids
 
 
 @pytest.mark.parametrize(("ahead", "allowed"), [("auto", False), ("yes", True), ("no", False)])
-def test_text_is_sent_ahead_only_where_that_is_set(ahead: str, allowed: bool) -> None:
+def test_by_text_prefetches_only_if_configured(ahead: str, allowed: bool) -> None:
     form, remote = TextForm("suffix", logprobs=True), TurbopilotRemote(prefetch=ahead, slots=3)
     _, capabilities = by_text(RemoteServer(Kind.OPENAI), form, Spellings(), remote)
     assert (capabilities.prefetch, capabilities.logprobs, capabilities.slots) == (allowed, True, 3)
 
 
-def test_before_several_servers_more_texts_are_asked_for_than_one_of_them_says() -> None:
+def test_slots_setting_overrides_the_reported_slots() -> None:
     for places, expected in ((0, 5), (3, 3), (64, 64)):
         assert by_ids(OURS, CodePoints(), TurbopilotRemote(slots=places))[1].slots == expected
     assert by_ids(RemoteServer(Kind.VLLM), CodePoints(), TurbopilotRemote())[1].slots == 4

@@ -46,7 +46,7 @@ def test_llama_styles_have_a_field_for_every_option() -> None:
 
 
 @pytest.mark.parametrize("style", ["openai", "vllm", "llama"])
-def test_every_option_that_is_claimed_is_sent(style: Style) -> None:
+def test_sampling_fields_contain_every_supported_option(style: Style) -> None:
     sent = sampling_fields(ALL, style)
     assert len(sent) == len(samplers(style))
     assert sent["temperature"] == 0.5
@@ -54,13 +54,13 @@ def test_every_option_that_is_claimed_is_sent(style: Style) -> None:
 
 
 @pytest.mark.parametrize("style", ["openai", "vllm", "llama"])
-def test_the_likeliest_token_is_not_drawn(style: Style) -> None:
+def test_sampling_fields_without_temperature_omit_samplers(style: Style) -> None:
     sent = sampling_fields(Sampling(), style)
     assert sent["temperature"] == 0
     assert not {"top_p", "top_k", "seed", "samplers", "logit_bias"} & sent.keys()
 
 
-def test_a_penalty_of_the_far_sides_own_is_switched_off() -> None:
+def test_sampling_fields_disable_the_servers_default_penalty() -> None:
     assert sampling_fields(Sampling(), "vllm")["repetition_penalty"] == 1.0
 
 
@@ -77,23 +77,23 @@ def test_a_penalty_of_the_far_sides_own_is_switched_off() -> None:
         (b"[" * 100_000, ""),
     ],
 )
-def test_of_a_refusal_only_the_options_name_is_read(data: bytes, option: str) -> None:
+def test_refused_option_returns_only_known_options(data: bytes, option: str) -> None:
     assert refused_option(data) == option
 
 
-def test_what_is_sent_stands_in_no_log() -> None:
+def test_request_repr_hides_the_body() -> None:
     assert "hush" not in repr(Request("/x", {"prompt": "hush"}))
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_an_owner_is_told_to_who_knows_owners_and_nothing_is_reused_where_nobody_does(kind: Kind) -> None:
-    told = {
+def test_owner_fields_separate_or_disable_the_cache(kind: Kind) -> None:
+    fields = {
         Kind.OURS: {"cache_salt": "o"},
         Kind.VLLM: {"cache_salt": "o"},
-        Kind.OPENAI: {"cache_salt": "o"},  # it may be vLLM behind a router with a list of models of its own
+        Kind.OPENAI: {"cache_salt": "o"},  # it may be vLLM behind a router with its own list of models
         Kind.LLAMA: {"cache_prompt": False},
     }
-    assert tenant_fields(kind, "o") == told.get(kind, {})
+    assert tenant_fields(kind, "o") == fields.get(kind, {})
     assert tenant_fields(kind, "") == {}
 
 
@@ -101,21 +101,21 @@ ANY = st.none() | st.floats()
 
 
 @given(ANY)
-def test_whatever_is_told_a_probability_is_one(value: float | None) -> None:
+def test_probability_is_always_valid(value: float | None) -> None:
     assert 0.0 <= probability(value) <= 1.0
 
 
 @pytest.mark.parametrize("value", [None, math.nan, 0.5, math.inf, -math.inf])
-def test_what_makes_no_sense_is_unknown(value: float | None) -> None:
+def test_probability_of_an_invalid_logprob_is_unknown(value: float | None) -> None:
     assert probability(value) == UNKNOWN
 
 
-def test_a_logarithm_that_was_rounded_up_is_certain() -> None:
+def test_probability_accepts_rounding_errors() -> None:
     assert probability(1e-7) == 1.0
 
 
 @given(st.lists(st.tuples(st.integers(0, 99), ANY)))
-def test_the_likeliest_are_in_order_and_make_sense(pairs: list[tuple[int, float | None]]) -> None:
+def test_likeliest_returns_sorted_valid_logprobs(pairs: list[tuple[int, float | None]]) -> None:
     values = [value for _, value in likeliest(pairs)]
     assert values == sorted(values, reverse=True)
     assert all(value <= 0 for value in values)

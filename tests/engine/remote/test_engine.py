@@ -27,14 +27,14 @@ def ask(text: str = "x = ", most: int = 16) -> EngineRequest:
 
 
 def start(engine: RemoteEngine, asked: EngineRequest) -> RemoteRun:
-    """Start a run for which there is a place."""
+    """Start a run; there must be a free slot."""
     run = engine.start(asked)
     assert run
     return run
 
 
 def finish(engine: RemoteEngine, *runs: RemoteRun) -> list[bytes]:
-    """Step until all runs are done; return what each wrote."""
+    """Step until all runs are done; return their texts."""
     while not all(run.done for run in runs):
         engine.step([run for run in runs if not run.done], Cancel())
     for run in runs:
@@ -51,8 +51,8 @@ def step_until(engine: RemoteEngine, run: RemoteRun, count: int) -> None:
         engine.step([run], Cancel())
 
 
-def held(first: str, go: threading.Event, rest: str = "") -> Any:
-    """Say the first word, and the rest when told to."""
+def paused(first: str, go: threading.Event, rest: str = "") -> Any:
+    """Send the first part of a text, wait for `go`, and send the rest."""
 
     def act(wire: Wire, body: dict[str, Any]) -> None:
         wire.begin()
@@ -65,7 +65,7 @@ def held(first: str, go: threading.Event, rest: str = "") -> Any:
 
 
 def waits(begun: threading.Event, closed: threading.Event) -> Act:
-    """Begin an answer, and wait until its connection is closed."""
+    """Start an answer, and wait until its connection is closed."""
 
     def act(wire: Wire, body: dict[str, Any]) -> None:
         wire.begin()
@@ -76,9 +76,9 @@ def waits(begun: threading.Event, closed: threading.Event) -> Act:
     return act
 
 
-def test_a_text_streams_token_by_token(serve: Serve, connect: Connect) -> None:
+def test_step_streams_tokens(serve: Serve, connect: Connect) -> None:
     go = threading.Event()
-    engine = connect(serve(held("ab", go, "cd")))
+    engine = connect(serve(paused("ab", go, "cd")))
     run = start(engine, ask())
     engine.step([run], Cancel())
     assert [token.data for token in run.fresh] == [b"a", b"b"]
@@ -88,9 +88,9 @@ def test_a_text_streams_token_by_token(serve: Serve, connect: Connect) -> None:
     assert (run.ask.usage.prompt_tokens, run.ask.usage.predicted_tokens) == (4, 4)
 
 
-def test_a_step_returns_at_once_when_somebody_else_needs_attention(serve: Serve, connect: Connect) -> None:
+def test_step_returns_immediately_if_interrupted(serve: Serve, connect: Connect) -> None:
     go = threading.Event()
-    engine = connect(serve(held("a", go)))
+    engine = connect(serve(paused("a", go)))
     run = start(engine, ask())
     step_until(engine, run, 1)
     interrupt = Cancel()
@@ -101,7 +101,7 @@ def test_a_step_returns_at_once_when_somebody_else_needs_attention(serve: Serve,
     go.set()
 
 
-def test_a_run_that_is_released_closes_its_request(serve: Serve, connect: Connect) -> None:
+def test_release_closes_the_request(serve: Serve, connect: Connect) -> None:
     begun, closed = threading.Event(), threading.Event()
     engine = connect(serve(waits(begun, closed)))
     run = start(engine, ask())
@@ -110,7 +110,7 @@ def test_a_run_that_is_released_closes_its_request(serve: Serve, connect: Connec
     assert closed.wait(30)
 
 
-def test_a_text_is_cut_where_the_far_side_does_not_stop(serve: Serve, connect: Connect) -> None:
+def test_step_stops_a_text_at_its_limit(serve: Serve, connect: Connect) -> None:
     closed = threading.Event()
 
     def act(wire: Wire, body: dict[str, Any]) -> None:
@@ -127,7 +127,7 @@ def test_a_text_is_cut_where_the_far_side_does_not_stop(serve: Serve, connect: C
     assert closed.wait(30)
 
 
-def test_a_connection_is_kept_for_the_next_text(serve: Serve, connect: Connect) -> None:
+def test_engine_reuses_connections(serve: Serve, connect: Connect) -> None:
     def act(wire: Wire, body: dict[str, Any]) -> None:
         events = b'data: {"choices": [{"finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
         wire.answer(200, events, "text/event-stream")
@@ -142,7 +142,7 @@ def test_a_connection_is_kept_for_the_next_text(serve: Serve, connect: Connect) 
     assert len(server._connections) == before
 
 
-def test_as_many_texts_are_asked_for_at_a_time_as_it_has_places(serve: Serve, connect: Connect) -> None:
+def test_start_returns_none_without_a_free_slot(serve: Serve, connect: Connect) -> None:
     engine = connect(serve(completion("a")), slots=2)
     runs = [engine.start(ask()) for _ in range(3)]
     first, second, third = runs
@@ -153,9 +153,9 @@ def test_as_many_texts_are_asked_for_at_a_time_as_it_has_places(serve: Serve, co
     assert write(engine, ask()) == b"a"
 
 
-def test_a_run_that_was_suspended_goes_on_where_it_was(serve: Serve, connect: Connect) -> None:
+def test_resume_continues_a_suspended_run(serve: Serve, connect: Connect) -> None:
     go = threading.Event()
-    server = serve(held("ab", go), completion("cd"))
+    server = serve(paused("ab", go), completion("cd"))
     engine = connect(server, slots=1)
     run = start(engine, ask("x", 5))
     step_until(engine, run, 2)
@@ -171,20 +171,20 @@ def test_a_run_that_was_suspended_goes_on_where_it_was(serve: Serve, connect: Co
 
 
 @pytest.mark.parametrize("size", [0, 512, 600])
-def test_a_prompt_that_does_not_fit_is_refused_here(size: int, serve: Serve, connect: Connect) -> None:
+def test_start_rejects_a_prompt_that_does_not_fit(size: int, serve: Serve, connect: Connect) -> None:
     engine = connect(serve(completion("a")))
     with pytest.raises(EngineError, match="does not fit"):
         engine.start(ask("x" * size))
 
 
-def test_no_more_is_asked_for_than_the_context_holds(serve: Serve, connect: Connect) -> None:
+def test_start_limits_tokens_to_the_context(serve: Serve, connect: Connect) -> None:
     server = serve(completion("a"))
     write(connect(server), ask("x" * 510, 48))
     assert server.asked("/v1/completions")[0]["max_tokens"] == 2
 
 
 @pytest.mark.parametrize(("priority", "times"), [("warmup", 1), ("prefetch", 1), ("typing", 2), ("", 2)])
-def test_what_nobody_waits_for_yields_to_a_busy_server(
+def test_prefetch_does_not_wait_for_a_busy_server(
     priority: str, times: int, serve: Serve, connect: Connect
 ) -> None:
     server = serve(status(503, Retry_After="0"), completion("ab"))
@@ -198,7 +198,7 @@ def test_what_nobody_waits_for_yields_to_a_busy_server(
     assert len(server.asked("/v1/completions")) == times
 
 
-def test_a_worker_ends_one_text_that_failed_and_keeps_the_engine(serve: Serve, connect: Connect) -> None:
+def test_worker_keeps_the_engine_after_a_failed_text(serve: Serve, connect: Connect) -> None:
     server = serve(status(400), completion("a"))
     engine, loads = connect(server), []
     worker = ready(lambda _: loads.append(1) or engine)
@@ -210,21 +210,19 @@ def test_a_worker_ends_one_text_that_failed_and_keeps_the_engine(serve: Serve, c
             while fresh := (yield asked):
                 tokens += fresh
 
-        told = [Told(), Told()]
-        for one in told:
+        results = [Told(), Told()]
+        for one in results:
             worker.submit(FunctionJob(writes, one))
             one.wait()
-        assert isinstance(told[0].wait(), EngineError)
-        assert told[1].wait() is None
+        assert isinstance(results[0].wait(), EngineError)
+        assert results[1].wait() is None
         assert len(loads) == 1
         assert len(server.asked("/v1/completions")) == 2
     finally:
         worker.stop()
 
 
-def test_a_request_that_comes_while_another_is_waited_for_is_sent_at_once(
-    serve: Serve, connect: Connect
-) -> None:
+def test_worker_sends_requests_in_parallel(serve: Serve, connect: Connect) -> None:
     arrived = threading.Semaphore(0)
     go = threading.Event()
 
@@ -246,7 +244,7 @@ def test_a_request_that_comes_while_another_is_waited_for_is_sent_at_once(
         worker.stop()
 
 
-def test_it_can_tell_whether_it_still_writes(serve: Serve, connect: Connect) -> None:
+def test_can_generate_raises_if_the_server_is_gone(serve: Serve, connect: Connect) -> None:
     server = serve(completion("a"))
     engine = connect(server)
     assert can_generate(engine)
@@ -255,7 +253,7 @@ def test_it_can_tell_whether_it_still_writes(serve: Serve, connect: Connect) -> 
         can_generate(engine)
 
 
-def test_closing_ends_what_is_under_way(serve: Serve, connect: Connect) -> None:
+def test_close_ends_running_requests(serve: Serve, connect: Connect) -> None:
     begun, closed = threading.Event(), threading.Event()
     engine = connect(serve(waits(begun, closed)))
     assert engine.start(ask())
@@ -264,7 +262,7 @@ def test_closing_ends_what_is_under_way(serve: Serve, connect: Connect) -> None:
     assert closed.wait(30)
 
 
-def test_a_session_and_an_owner_go_with_each_request(serve: Serve, connect: Connect) -> None:
+def test_requests_contain_session_and_tenant(serve: Serve, connect: Connect) -> None:
     server = serve(completion("a"))
     engine = connect(server)
     for asked in (ask(), replace(ask(), session="a-session", tenant="an-owner")):
@@ -279,7 +277,7 @@ def test_a_session_and_an_owner_go_with_each_request(serve: Serve, connect: Conn
     assert "session" not in body
 
 
-def test_work_is_done_on_a_thread_of_its_own_which_ends() -> None:
+def test_connections_run_on_a_separate_thread() -> None:
     connections = Connections()
 
     async def who() -> threading.Thread:
@@ -292,7 +290,7 @@ def test_work_is_done_on_a_thread_of_its_own_which_ends() -> None:
     assert not thread.is_alive()
 
 
-def test_work_that_is_cancelled_stops() -> None:
+def test_wait_for_stops_if_cancelled() -> None:
     connections, cancel, stopped = Connections(), Cancel(), threading.Event()
 
     async def forever() -> None:
@@ -308,7 +306,7 @@ def test_work_that_is_cancelled_stops() -> None:
     connections.close()
 
 
-def test_work_is_ended_before_the_connections_are_closed() -> None:
+def test_close_ends_coroutines_before_connections() -> None:
     begun, order = threading.Event(), list[str]()
 
     class Client:

@@ -27,7 +27,7 @@ from jupyter_turbopilot.engine.remote.http_client import (
     MOST_ANSWER,
     Events,
     HttpClient,
-    how,
+    failure_reason,
     retry_after,
 )
 from jupyter_turbopilot.engine.remote.remote_server import Kind, RemoteServer
@@ -65,7 +65,7 @@ def error_event(error: Any) -> Act:
     return act
 
 
-def test_a_key_stands_in_the_header_alone(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+def test_stream_sends_the_key_only_in_the_header(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     server = serve(completion("a"))
     stream(server, "sk-hush")
@@ -76,7 +76,7 @@ def test_a_key_stands_in_the_header_alone(serve: Serve, caplog: pytest.LogCaptur
 
 
 @pytest.mark.parametrize("code", [301, 302, 307, 401, 404, 500])
-def test_other_statuses_are_refusals_and_nothing_is_followed(code: int, serve: Serve) -> None:
+def test_stream_rejects_other_statuses_and_redirects(code: int, serve: Serve) -> None:
     server = serve(status(code, Location="http://127.0.0.1:1/"))
     with pytest.raises(RemoteRefusalError) as refused:
         stream(server)
@@ -90,10 +90,10 @@ def test_other_statuses_are_refusals_and_nothing_is_followed(code: int, serve: S
     [
         (BusyError("SECRET", after=3).body()["error"], 3.0),
         (error_body(NotReadyError("SECRET"), None)["error"], 1.0),
-        ({"code": 503, "type": "unavailable_error", "message": "SECRET"}, None),  # llama-server's
+        ({"code": 503, "type": "unavailable_error", "message": "SECRET"}, None),  # from llama-server
     ],
 )
-def test_an_error_event_may_ask_to_wait(error: Any, after: float | None, serve: Serve) -> None:
+def test_error_event_may_ask_to_wait(error: Any, after: float | None, serve: Serve) -> None:
     with pytest.raises(AskedToWaitError) as asked:
         stream(serve(error_event(error)))
     assert asked.value.after == after
@@ -101,7 +101,7 @@ def test_an_error_event_may_ask_to_wait(error: Any, after: float | None, serve: 
 
 
 @pytest.mark.parametrize("error", [EngineError("SECRET").body()["error"], {"code": 500, "message": "SECRET"}])
-def test_an_error_event_with_another_status_is_a_refusal(error: Any, serve: Serve) -> None:
+def test_error_event_with_another_status_is_a_rejection(error: Any, serve: Serve) -> None:
     with pytest.raises(RemoteRefusalError) as refused:
         stream(serve(error_event(error)))
     assert refused.value.answered == 500
@@ -109,12 +109,12 @@ def test_an_error_event_with_another_status_is_a_refusal(error: Any, serve: Serv
 
 
 @pytest.mark.parametrize("error", ["SECRET", {}, {"status": 200}, {"status": True, "code": "busy"}, [7]])
-def test_an_error_event_without_a_status_is_not_readable(error: Any, serve: Serve) -> None:
+def test_error_event_without_a_status_is_invalid(error: Any, serve: Serve) -> None:
     with pytest.raises(InvalidAnswerError, match="an error instead"):
         stream(serve(error_event(error)))
 
 
-def test_an_option_that_is_refused_is_named(serve: Serve) -> None:
+def test_stream_names_a_rejected_option(serve: Serve) -> None:
     refusal = b'{"error": {"message": "SECRET", "param": "repetition_penalty"}}'
     with pytest.raises(BadRequestError, match="repeat_penalty") as refused:
         stream(serve(lambda wire, _: wire.answer(400, refusal)))
@@ -122,7 +122,7 @@ def test_an_option_that_is_refused_is_named(serve: Serve) -> None:
     assert "SECRET" not in refused.value.message
 
 
-def test_a_compressed_stream_is_refused(serve: Serve) -> None:
+def test_stream_rejects_compression(serve: Serve) -> None:
     def act(wire: Any, _: Any) -> None:
         wire.answer(200, b"\x1f\x8b", "text/event-stream", Content_Encoding="gzip")
 
@@ -131,32 +131,32 @@ def test_a_compressed_stream_is_refused(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Le", b"\x00\xff\r\n\r\n"])
-def test_what_breaks_off_or_is_no_http_has_died(data: bytes, serve: Serve) -> None:
+def test_stream_reports_a_broken_connection(data: bytes, serve: Serve) -> None:
     with pytest.raises(DiedError, match="broke off"):
         stream(serve(lambda wire, _: wire.send(data)))
 
 
-def test_a_route_that_is_missing_is_nothing(serve: Serve) -> None:
+def test_fetch_returns_none_for_a_missing_route(serve: Serve) -> None:
     server = serve()
     server.routes["/a"] = lambda wire, _: wire.answer(200, b"{}")
     assert (fetch(server, "/a"), fetch(server, "/b")) == (b"{}", None)
 
 
-def test_an_answer_without_end_is_not_read_to_its_end(serve: Serve) -> None:
+def test_fetch_rejects_an_endless_answer(serve: Serve) -> None:
     server = serve()
     server.routes["/a"] = lambda wire, _: wire.answer(200, b"x" * (MOST_ANSWER + 1))
-    with pytest.raises(InvalidAnswerError, match="without end"):
+    with pytest.raises(InvalidAnswerError, match="an endless answer"):
         fetch(server, "/a")
 
 
-def test_a_proxy_is_not_asked_for_this_machine(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_is_not_used_for_this_machine(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.delenv("NO_PROXY", raising=False)
     assert stream(serve(completion("a")))
 
 
-def test_a_proxy_is_asked_for_other_machines(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_is_used_for_other_machines(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy = serve(completion("a"))
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.delenv("no_proxy", raising=False)
@@ -172,13 +172,13 @@ def test_a_proxy_is_asked_for_other_machines(serve: Serve, monkeypatch: pytest.M
     assert proxy.requests[0][0] == "http://far.invalid/v1/models"
 
 
-def test_why_a_connection_failed_is_said_without_its_own_words() -> None:
+def test_failure_reason_never_quotes_the_exception() -> None:
     certificate = httpx.ConnectError("hush")
     certificate.__cause__ = ssl.SSLCertVerificationError("hush")
     tls = httpx.ConnectError("hush")
     tls.__context__ = ssl.SSLError("hush")
-    told = [
-        how(error)
+    reasons = [
+        failure_reason(error)
         for error in (
             certificate,
             tls,
@@ -187,16 +187,16 @@ def test_why_a_connection_failed_is_said_without_its_own_words() -> None:
             OSError("hush"),
         )
     ]
-    assert len(set(told)) == 5
-    assert not any("hush" in errors for errors in told)
-    assert "certificate" in told[0]
+    assert len(set(reasons)) == 5
+    assert not any("hush" in reason for reason in reasons)
+    assert "certificate" in reasons[0]
 
 
 DATA = st.lists(st.binary(min_size=1, max_size=20).filter(lambda data: not set(data) & {10, 13}), max_size=6)
 
 
 @given(DATA, st.sampled_from([b"\n", b"\r\n", b"\r"]), st.lists(st.integers(0, 300), max_size=12))
-def test_events_come_whole_wherever_they_are_cut(data: list[bytes], end: bytes, cuts: list[int]) -> None:
+def test_events_are_complete_for_any_chunks(data: list[bytes], end: bytes, cuts: list[int]) -> None:
     stream = b"".join(b"data: " + one + end + end for one in data)
     events, found, at = Events(), [], 0
     for cut in [*sorted(cuts), len(stream)]:
@@ -212,17 +212,17 @@ def feed(events: Events, pieces: Sequence[bytes]) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_survived(data: bytes) -> None:
+def test_events_accept_any_bytes(data: bytes) -> None:
     feed(Events(), [data[at : at + 1] for at in range(len(data))])
 
 
-def test_comments_and_other_fields_are_left_out_and_data_lines_joined() -> None:
+def test_events_ignore_other_fields_and_join_data_lines() -> None:
     stream = b": ping\n\nevent: x\nid: 7\ndata:one\ndata: two\n\nretry: 3\n\ndata\n\n"
     assert Events().feed(stream) == [b"one\ntwo", b""]
 
 
 @pytest.mark.parametrize("line", [b"x" * 65, b"data: " + b"x" * 65, b"data: 123456789\n" * 5])
-def test_a_line_or_an_event_without_end_is_refused(line: bytes) -> None:
+def test_events_reject_endless_lines_and_events(line: bytes) -> None:
     events, pieces = Events(most=64), [line[at : at + 8] for at in range(0, len(line), 8)]
     with pytest.raises(InvalidAnswerError, match=ENDLESS):
         feed(events, pieces)
@@ -245,12 +245,12 @@ def waits(header: str) -> float | None:
         ("²", None),
     ],
 )
-def test_retry_after_is_read_as_seconds_or_a_date(header: str, seconds: float | None) -> None:
+def test_retry_after_parses_seconds_and_dates(header: str, seconds: float | None) -> None:
     assert waits(header) == seconds
 
 
 @pytest.mark.parametrize("zone", ["GMT", "-0000"])
-def test_retry_after_may_name_a_date_to_come(zone: str) -> None:
+def test_retry_after_returns_seconds_until_a_date(zone: str) -> None:
     date = datetime.now(UTC) + timedelta(hours=1)
     seconds = waits(f"{date:%a, %d %b %Y %H:%M:%S} {zone}")
     assert seconds is not None
@@ -258,6 +258,6 @@ def test_retry_after_may_name_a_date_to_come(zone: str) -> None:
 
 
 @given(st.text(max_size=40))
-def test_any_retry_after_is_a_time_or_nothing(header: str) -> None:
+def test_retry_after_accepts_any_text(header: str) -> None:
     seconds = waits(header)
     assert seconds is None or seconds >= 0

@@ -31,7 +31,7 @@ def ours(serve: Serve, **offer: Any) -> FarServer:
     return server
 
 
-def test_our_own_server_can_do_what_it_says(serve: Serve, connect: Connect) -> None:
+def test_load_uses_the_capabilities_of_a_turbopilot_server(serve: Serve, connect: Connect) -> None:
     engine = connect(ours(serve, identity="1", logprobs=False))
     capabilities = engine.capabilities
     assert (engine.name, engine.context_size, engine.vocabulary.unit) == ("far", 2048, CHARACTERS)
@@ -53,7 +53,7 @@ def test_our_own_server_can_do_what_it_says(serve: Serve, connect: Connect) -> N
 
 
 def llama(serve: Serve, text: str) -> FarServer:
-    """Return a llama-server that writes a text token by token, each a character."""
+    """Return a scripted llama-server that generates a text, whose tokens are its characters."""
     server = serve()
     server.models = {"data": [{"id": "m", "owned_by": "llamacpp"}]}
     server.routes["/tokenize"] = tokenizer()
@@ -64,8 +64,8 @@ def llama(serve: Serve, text: str) -> FarServer:
         for character in text[at : at + body["n_predict"]]:
             token = ord(character)
             listed = [{"id": token, "logprob": -2.0}, {"id": 33, "logprob": -0.5}][: body["n_probs"]]
-            told = {"id": token, "logprob": -2.0, "top_logprobs": listed}
-            wire.event(content=character, tokens=[token], completion_probabilities=[told])
+            listing = {"id": token, "logprob": -2.0, "top_logprobs": listed}
+            wire.event(content=character, tokens=[token], completion_probabilities=[listing])
         wire.event(content="", stop=True, stop_type="limit")
 
     server.routes["/completion"] = completion
@@ -76,7 +76,7 @@ def llama(serve: Serve, text: str) -> FarServer:
     "beginning",
     [PrefixConstraint((b"lin",), 1), PrefixConstraint(banned=33), PrefixConstraint((b"!", b"lin"), 1, 33)],
 )
-def test_llama_server_writes_a_text_with_a_beginning_in_two_requests(
+def test_llama_server_gets_two_requests_for_a_prefix_constraint(
     beginning: PrefixConstraint, serve: Serve, connect: Connect
 ) -> None:
     server = llama(serve, "line = 1")
@@ -91,7 +91,7 @@ def test_llama_server_writes_a_text_with_a_beginning_in_two_requests(
 
 
 @pytest.mark.parametrize(("text", "limit"), [("", 8), ("line", 0)])
-def test_llama_server_is_asked_once_where_there_is_no_first_token(
+def test_llama_server_gets_one_request_without_a_first_token(
     text: str, limit: int, serve: Serve, connect: Connect
 ) -> None:
     server = llama(serve, text)
@@ -100,7 +100,7 @@ def test_llama_server_is_asked_once_where_there_is_no_first_token(
     assert len(server.asked("/completion")) == 1
 
 
-def test_llama_server_has_its_slots_and_is_held_to_a_beginning(serve: Serve, connect: Connect) -> None:
+def test_load_uses_the_slots_of_llama_server(serve: Serve, connect: Connect) -> None:
     server = llama(serve, "")
     properties = {"total_slots": 2, "default_generation_settings": {"n_ctx": 64}}
     server.routes["/props"] = lambda wire, _: wire.answer(200, json.dumps(properties).encode())
@@ -131,7 +131,7 @@ def test_llama_server_has_its_slots_and_is_held_to_a_beginning(serve: Serve, con
     assert write(text, ask()) == b"ab"
 
 
-def test_without_a_vocabulary_prompts_are_text_in_characters(serve: Serve, connect: Connect) -> None:
+def test_load_without_a_vocabulary_uses_characters(serve: Serve, connect: Connect) -> None:
     server = serve()
     server.models = {"data": [{"id": "far"}]}
     server.routes["/v1/completions"] = picky()
@@ -149,7 +149,7 @@ def test_without_a_vocabulary_prompts_are_text_in_characters(serve: Serve, conne
     assert write(engine, ask()) == b"a"
 
 
-def test_nothing_is_asked_where_the_line_spells_a_marker(serve: Serve) -> None:
+def test_engine_sends_nothing_if_the_line_contains_a_marker(serve: Serve) -> None:
     server = serve()
     server.routes["/v1/completions"] = picky()
     engine = load(settings_for(server), Cancel(), always(None), ["<MID>"])
@@ -162,14 +162,14 @@ def test_nothing_is_asked_where_the_line_spells_a_marker(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(("setting", "ahead"), [("auto", True), ("yes", True), ("no", False)])
-def test_work_ahead_is_a_setting(setting: str, ahead: bool, serve: Serve, connect: Connect) -> None:
+def test_load_prefetches_according_to_the_setting(
+    setting: str, ahead: bool, serve: Serve, connect: Connect
+) -> None:
     assert connect(serve(completion("a")), prefetch=setting).capabilities.prefetch is ahead
 
 
 @pytest.mark.parametrize("without", ["a server", "a model", "a loaded model", "time"])
-def test_an_address_that_cannot_write_now_is_passed_over(
-    without: str, serve: Serve, connect: Connect
-) -> None:
+def test_load_skips_an_address_that_is_not_ready(without: str, serve: Serve, connect: Connect) -> None:
     first, second = serve(completion("a")), serve(completion("b"))
     first.models = {"data": [{"id": "far", "turbopilot": {"version": 1}}] * (without == "a loaded model")}
     if without == "a server":
@@ -180,16 +180,14 @@ def test_an_address_that_cannot_write_now_is_passed_over(
     assert first.asked("/v1/completions") == []
 
 
-def test_an_address_that_fails_while_vocabularies_are_compared_is_passed_over(
-    serve: Serve, connect: Connect
-) -> None:
+def test_load_skips_an_address_that_fails_the_vocabulary_check(serve: Serve, connect: Connect) -> None:
     first, second = serve(completion("a")), serve(completion("b"))
     first.routes["/tokenize"] = lambda _wire, _body: None  # hangs up
     assert write(connect(first, second), ask()) == b"b"
     assert first.asked("/tokenize")
 
 
-def test_the_vocabulary_is_looked_for_by_the_models_name(serve: Serve) -> None:
+def test_load_requests_the_vocabulary_by_model_name(serve: Serve) -> None:
     asked = []
 
     def vocabulary_of(model: str) -> CodePoints:
@@ -200,7 +198,7 @@ def test_the_vocabulary_is_looked_for_by_the_models_name(serve: Serve) -> None:
     assert asked == ["far"]
 
 
-def test_nobody_there_is_told_with_every_host_and_no_key(
+def test_load_lists_all_unreachable_hosts_without_the_key(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINE_KEY, "sk-hush")
@@ -214,9 +212,7 @@ def test_nobody_there_is_told_with_every_host_and_no_key(
 
 
 @pytest.mark.parametrize(("code", "after"), [(503, 7.0), (429, 7.0)])
-def test_a_server_that_is_not_ready_is_asked_again_when_it_says(
-    code: int, after: float, serve: Serve
-) -> None:
+def test_load_honours_retry_after(code: int, after: float, serve: Serve) -> None:
     server = serve()
     server.routes["/v1/models"] = status(code, Retry_After="7")
     with pytest.raises(EngineGoneError) as gone:
@@ -225,7 +221,7 @@ def test_a_server_that_is_not_ready_is_asked_again_when_it_says(
 
 
 @pytest.mark.parametrize("content", [b"<html>SECRET", b"", b"\xff", b"[" * 9999])
-def test_a_server_that_is_none_is_told_at_the_load(content: bytes, serve: Serve) -> None:
+def test_load_reports_an_invalid_server(content: bytes, serve: Serve) -> None:
     server = serve()
     server.routes["/v1/models"] = lambda wire, _: wire.answer(200, content, "text/html")
     with pytest.raises(TurbopilotError, match=r"c\.TurbopilotRemote\.urls") as refused:
@@ -233,7 +229,7 @@ def test_a_server_that_is_none_is_told_at_the_load(content: bytes, serve: Serve)
     assert "SECRET" not in refused.value.message
 
 
-def test_a_load_can_be_stopped(serve: Serve) -> None:
+def test_load_can_be_cancelled(serve: Serve) -> None:
     cancel, go = Cancel(), threading.Event()
 
     def act(wire: Wire, body: dict[str, Any]) -> None:
@@ -247,13 +243,13 @@ def test_a_load_can_be_stopped(serve: Serve) -> None:
     go.set()
 
 
-def test_who_a_far_side_is_can_be_asked_before_a_load(serve: Serve) -> None:
+def test_far_side_returns_description_and_round_trip_time(serve: Serve) -> None:
     far, seconds = remote_server(settings_for(serve()), Cancel())
     assert 0 < seconds < 5
     assert (far.kind, far.model, far.context_size) == (Kind.VLLM, "far", 512)
 
 
-def test_settings_are_checked_without_asking_anybody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_validates_settings_without_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_for("http://127.0.0.1:1/v1", "https://far.example/v1")
     check(settings)
     assert address(settings) == "127.0.0.1:1, far.example"
@@ -268,31 +264,31 @@ def test_settings_are_checked_without_asking_anybody(monkeypatch: pytest.MonkeyP
         check(settings_for("http://127.0.0.1:1"))
 
 
-def test_no_settings_are_refused() -> None:
+def test_check_rejects_empty_settings() -> None:
     with pytest.raises(ModelRefusedError, match="urls"):
         check(Turbopilot())
 
 
-def test_in_a_jupyterhub_its_token_is_sent_and_never_along_a_redirect(
+def test_load_never_sends_the_jupyterhub_token_to_a_redirect(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "hub-token")
-    elsewhere = serve(completion("a"))
+    other = serve(completion("a"))
     server = serve(completion("a"))
-    server.routes["/v1/models"] = lambda wire, _: wire.answer(307, b"", Location=f"{elsewhere.url}/v1/models")
+    server.routes["/v1/models"] = lambda wire, _: wire.answer(307, b"", Location=f"{other.url}/v1/models")
     with pytest.raises(TurbopilotError, match="redirects"):
         load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))
     assert [headers["authorization"] for _, headers, _ in server.requests] == ["Bearer hub-token"]
-    assert elsewhere.requests == []
+    assert other.requests == []
 
 
-@pytest.mark.parametrize(("code", "told"), [(401, "revoked"), (403, "scope"), (503, "JupyterHub")])
-def test_in_a_jupyterhub_a_refused_token_is_told_in_its_words(
-    code: int, told: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("code", "message"), [(401, "revoked"), (403, "scope"), (503, "JupyterHub")])
+def test_load_explains_a_rejected_jupyterhub_token(
+    code: int, message: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "hub-token")
     server = serve()
     server.routes["/v1/models"] = status(code)
-    with pytest.raises(TurbopilotError, match=told) as refused:
+    with pytest.raises(TurbopilotError, match=message) as refused:
         load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))
     assert ENGINE_KEY not in refused.value.message

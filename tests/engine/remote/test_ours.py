@@ -1,4 +1,4 @@
-"""Two of ours: what a server writes for an engine of another is what its own engine writes."""
+"""Two Turbopilot servers: a remote engine generates the same text as the server's engine."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def write(engine: Engine, ask: EngineRequest) -> list[Token]:
     return tokens
 
 
-def test_the_same_is_written_with_the_same_probabilities(
+def test_remote_engine_generates_the_same_tokens_and_probabilities(
     local: LlamaEngine, server: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINE_KEY, server.key)
@@ -78,7 +78,7 @@ def test_the_same_is_written_with_the_same_probabilities(
             assert [len(token.top) for token in there] == [sampling.top] * len(there)
 
 
-def test_what_was_not_read_again_is_known_before_the_end(
+def test_remote_engine_reports_cached_tokens_before_the_end(
     local: LlamaEngine, server: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINE_KEY, server.key)
@@ -93,7 +93,7 @@ def test_what_was_not_read_again_is_known_before_the_end(
         assert ask.usage.cached_tokens >= cached
 
 
-def test_a_text_of_the_same_model_that_answers_in_another_way_is_noticed(
+def test_remote_engine_notices_a_changed_version(
     local: LlamaEngine, server: Server, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINE_KEY, server.key)
@@ -105,7 +105,7 @@ def test_a_text_of_the_same_model_that_answers_in_another_way_is_noticed(
         write(engine, EngineRequest(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
 
 
-def test_a_server_with_another_vocabulary_is_refused(
+def test_load_rejects_a_server_with_another_vocabulary(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINE_KEY, server.key)
@@ -117,7 +117,9 @@ def test_a_server_with_another_vocabulary_is_refused(
         other.close(keep=False)
 
 
-def test_a_wrong_key_is_told(local: LlamaEngine, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_load_reports_a_wrong_key(
+    local: LlamaEngine, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv(ENGINE_KEY, "wrong")
     with pytest.raises(TurbopilotError, match="key"):
         load(settings_for(server.url), Cancel(), always(local.vocabulary))

@@ -59,14 +59,14 @@ def generates(wire: Wire, body: dict[str, Any]) -> None:
     wire.answer(200, b"data:" + json.dumps(event).encode() + b"\n\n", "text/event-stream")
 
 
-def test_a_text_comes_from_a_server_of_hugging_faces_protocol(
+def test_provider_generates_with_a_text_generation_server(
     tmp_path: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = Server(write_tiny_model(tmp_path / "tiny.gguf"))
     try:
         monkeypatch.setenv(HUB_KEY, server.key)
         engine = connect(f"hf:{server.url}/api/generate", vocabulary=None, timeout=20.0)
-        # Random bytes seldom make text: a prompt is looked for that text follows.
+        # A random model rarely generates valid text, so search a prompt for which it does.
         texts = {f"import {number}": generated(server, f"import {number}") for number in range(99)}
         prompt = next(prompt for prompt, text in texts.items() if text.isascii() and len(text) == 3)
         assert write(engine, ask(prompt, 3)).decode() == texts[prompt]
@@ -75,7 +75,7 @@ def test_a_text_comes_from_a_server_of_hugging_faces_protocol(
         server.stop()
 
 
-def test_only_what_all_providers_know_is_asked() -> None:
+def test_request_contains_only_common_fields() -> None:
     request = DIALECT.request(EngineRequest(ids("x"), Sampling(4, temperature=0.5, top_p=0.9, seed=3)))
     assert request is not None
     assert request.body == {"prompt": "x", "max_new_tokens": 4, "temperature": 0.5, "top_p": 0.9, "seed": 3}
@@ -85,7 +85,7 @@ def test_only_what_all_providers_know_is_asked() -> None:
     assert DIALECT.request(EngineRequest(ids("'</s>"))) is None
 
 
-def test_a_key_goes_to_the_server_and_one_that_is_logged_in_with_does_not(serve: Serve) -> None:
+def test_stream_never_sends_the_token_of_the_hub_login(serve: Serve) -> None:
     server = serve(generates)
     assert stream(here(server)) == b"a"
     assert stream(here(server), "") == b"a"
@@ -96,14 +96,16 @@ def test_a_key_goes_to_the_server_and_one_that_is_logged_in_with_does_not(serve:
     ("code", "kind"),
     [(401, RemoteRefusalError), (500, RemoteRefusalError), (429, AskedToWaitError), (503, AskedToWaitError)],
 )
-def test_a_refusal_is_told_without_its_own_words(code: int, kind: type[Exception], serve: Serve) -> None:
+def test_stream_reports_a_rejection_without_quoting_it(
+    code: int, kind: type[Exception], serve: Serve
+) -> None:
     with pytest.raises(kind) as refused:
         stream(here(serve(status(code, Retry_After="3"))))
     assert "SECRET" not in str(refused.value)
 
 
 @pytest.mark.parametrize("code", [301, 302, 307, 308])
-def test_a_redirect_is_not_followed(code: int, serve: Serve) -> None:
+def test_stream_rejects_redirects(code: int, serve: Serve) -> None:
     other = serve(generates)
     first = serve(status(code, Location=other.url + "/completions"))
     with pytest.raises(RemoteRefusalError, match="redirects"):
@@ -111,7 +113,7 @@ def test_a_redirect_is_not_followed(code: int, serve: Serve) -> None:
     assert (len(first.requests), other.requests) == (1, [])
 
 
-def test_no_proxy_is_asked_for_this_machine(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_is_not_used_for_this_machine(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy, server = serve(status(502)), serve(generates)
     for variable in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy.port}")
@@ -121,46 +123,46 @@ def test_no_proxy_is_asked_for_this_machine(serve: Serve, monkeypatch: pytest.Mo
     assert proxy.requests == []
 
 
-def test_others_who_use_the_library_keep_its_connections(serve: Serve) -> None:
+def test_stream_keeps_the_librarys_global_client(serve: Serve) -> None:
     before = huggingface_hub.utils._http._GLOBAL_ASYNC_CLIENT_FACTORY
     assert stream(here(serve(generates))) == b"a"
     assert huggingface_hub.utils._http._GLOBAL_ASYNC_CLIENT_FACTORY is before
 
 
-def test_a_library_that_cannot_be_kept_from_redirects_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ensure_installed_rejects_a_library_that_would_redirect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub, "AsyncInferenceClient", object)
     with pytest.raises(ModelRefusedError, match="redirects"):
         ensure_installed()
 
 
-def test_a_server_that_is_not_there_has_died(serve: Serve) -> None:
+def test_stream_reports_an_unreachable_server(serve: Serve) -> None:
     server = serve()
     server.stop()
     with pytest.raises(DiedError):
         stream(here(server))
 
 
-@pytest.mark.parametrize("name", ["groq", "nobody"])
-def test_a_provider_that_only_chats_is_refused(name: str) -> None:
+@pytest.mark.parametrize("name", ["groq", "unknown"])
+def test_stream_rejects_a_provider_that_only_chats(name: str) -> None:
     with pytest.raises(EngineError, match="chat"):
         stream(Address("", f"hf:{name}", name))
 
 
-def test_the_library_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ensure_installed_names_the_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(ModelRefusedError, match=r"jupyter-turbopilot\[remote\]"):
         ensure_installed()
 
 
 @given(JSON)
-def test_any_event_is_read_or_refused(value: Any) -> None:
+def test_read_accepts_or_rejects_any_event(value: Any) -> None:
     for data in (value, {"token": value}, {"token": {"text": "x", "logprob": value}}):
         with contextlib.suppress(InvalidAnswerError):
             DIALECT.read(json.dumps(data).encode())
 
 
 @pytest.mark.parametrize("reason", ["eos_token", "length"])
-def test_a_text_that_ended_at_a_limit_is_told_from_a_whole_one(reason: str) -> None:
+def test_read_reports_a_text_cut_at_a_limit(reason: str) -> None:
     event = {"token": {"text": "a"}, "generated_text": "a", "details": {"finish_reason": reason}}
     heard = DIALECT.read(json.dumps(event).encode())
     assert (heard.ended, heard.cut) == (True, reason == "length")

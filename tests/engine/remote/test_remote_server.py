@@ -63,11 +63,11 @@ def listing(*entries: dict[str, Any]) -> bytes:
         ),
     ],
 )
-def test_a_list_of_models_says_which_server_it_is(entry: dict[str, Any], far: RemoteServer) -> None:
+def test_read_models_recognizes_the_software(entry: dict[str, Any], far: RemoteServer) -> None:
     assert read_models(listing(entry), "", "host") == far
 
 
-def test_the_model_is_the_one_that_is_named_or_the_only_one() -> None:
+def test_read_models_chooses_the_named_or_only_model() -> None:
     several = listing({"id": "a"}, {"id": "b"})
     assert read_models(several, "b", "host").model == "b"
     with pytest.raises(ModelRefusedError, match=r"several models.*a, b"):
@@ -76,7 +76,7 @@ def test_the_model_is_the_one_that_is_named_or_the_only_one() -> None:
         read_models(listing({"id": "a"}), "c", "host")
 
 
-def test_another_model_or_another_digest_is_another_identity() -> None:
+def test_identity_depends_on_model_and_version() -> None:
     one = RemoteServer(Kind.OURS, "m", version="1")
     assert (
         len(
@@ -95,29 +95,27 @@ def test_another_model_or_another_digest_is_another_identity() -> None:
     [
         ({"turbopilot": OFFER | {"persistent": True}}, True),
         ({"turbopilot": OFFER | {"persistent": True, "identity": ""}}, False),
-        ({"turbopilot": OFFER}, False),  # it asks another one, of which it knows no more than we would
+        ({"turbopilot": OFFER}, False),  # it uses another remote server, whose version it does not know
         ({"owned_by": "llamacpp"}, False),
         ({"owned_by": "vllm"}, False),
         ({}, False),
     ],
 )
-def test_only_a_server_that_says_all_its_answers_depend_on_has_lasting_ones(
-    more: dict[str, Any], lasting: bool
-) -> None:
+def test_lasting_only_if_the_server_reports_it(more: dict[str, Any], lasting: bool) -> None:
     assert read_models(listing({"id": "default"} | more), "", "host").persistent is lasting
 
 
 @pytest.mark.parametrize(
     "data", [b"", b"<html>", b"[" * 100_000, b'{"tokens": "1"}', b'{"tokens": [1.5]}', b"\xff", b"9" * 5000]
 )
-def test_nonsense_is_told_without_repeating_it(data: bytes) -> None:
+def test_read_json_never_quotes_invalid_data(data: bytes) -> None:
     with pytest.raises(InvalidAnswerError) as strange:
         read_json(data, dict[str, list[int]])
     assert data.decode("latin1") not in str(strange.value) or not data
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "x" * 201])
-def test_a_name_that_cannot_be_shown_is_refused_without_repeating_it(name: str) -> None:
+def test_read_models_rejects_unprintable_names(name: str) -> None:
     with pytest.raises(ModelRefusedError, match="printable") as refused:
         read_models(listing({"id": name, "turbopilot": OFFER}), "", "host")
     assert name not in refused.value.message
@@ -130,7 +128,7 @@ def test_a_name_that_cannot_be_shown_is_refused_without_repeating_it(name: str) 
 
 
 @given(st.integers(), st.integers())
-def test_whatever_is_told_a_server_takes_some_texts_of_some_length(places: int, size: int) -> None:
+def test_read_models_limits_slots_and_context(places: int, size: int) -> None:
     ours = {"id": "m", "turbopilot": OFFER | {"slots": places, "context_size": size}}
     properties = {"total_slots": places, "default_generation_settings": {"n_ctx": size}}
     servers = [
@@ -149,12 +147,12 @@ def test_whatever_is_told_a_server_takes_some_texts_of_some_length(places: int, 
 
 
 @given(JSON)
-def test_any_json_is_read_or_refused(value: Any) -> None:
+def test_read_models_accepts_or_rejects_any_json(value: Any) -> None:
     data = json.dumps(value).encode()
     for content in (data, json.dumps({"data": [value]}).encode(), listing({"id": "m", "turbopilot": value})):
         with contextlib.suppress(InvalidAnswerError, TurbopilotError):
             read_models(content, "", "host")
 
 
-def test_a_lone_nan_is_a_number() -> None:
+def test_read_json_accepts_nan() -> None:
     assert read_json(b"[NaN]", list[float])[0] != 0

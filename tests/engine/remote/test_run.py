@@ -21,51 +21,51 @@ def run_of(limit: int = 8, beginning: PrefixConstraint = ANY, hint: tuple[int, .
     return RemoteRun(ask, limit, beginning, answer=Answer(limit))
 
 
-def said(run: RemoteRun) -> bytes:
+def text_of(run: RemoteRun) -> bytes:
     return b"".join(token.data for token in run.fresh)
 
 
 @given(st.lists(st.text("ab", max_size=4), max_size=6), st.integers(1, 8))
-def test_no_more_is_handed_out_than_was_asked_for(pieces: list[str], limit: int) -> None:
+def test_take_stops_at_the_limit(pieces: list[str], limit: int) -> None:
     run = run_of(limit)
     for piece in pieces:
         enough = run.answer.hear(EventContent(tokens(piece)))
         run.take()
         if enough:
             break
-    assert said(run) == "".join(pieces).encode()[:limit]
+    assert text_of(run) == "".join(pieces).encode()[:limit]
     assert run.done == (len("".join(pieces)) >= limit)
     assert run.ask.usage.predicted_tokens == len(run.written)
 
 
 @given(st.text("ab", min_size=1, max_size=6), st.integers(0, 6))
-def test_what_was_typed_is_not_said_again(text: str, typed: int) -> None:
+def test_take_omits_typed_text(text: str, typed: int) -> None:
     typed = min(typed, len(text))
     run = run_of(beginning=PrefixConstraint((text[: max(1, typed)].encode(),), typed))
     run.answer.hear(EventContent(tokens(text), ended=True))
     run.take()
-    assert said(run) == text[typed:].encode()
+    assert text_of(run) == text[typed:].encode()
     assert [token.probability for token in run.fresh[:typed]] == [1.0] * typed
     assert run.done
 
 
-def test_a_text_that_does_not_begin_as_it_has_to_fails() -> None:
+def test_take_fails_if_the_text_violates_the_constraint() -> None:
     run = run_of(beginning=PrefixConstraint((b"print",), 2))
     run.answer.hear(EventContent(tokens("xy")))
     run.take()
     assert run.error
-    assert said(run) == b""
+    assert text_of(run) == b""
 
 
-def test_it_ends_with_what_it_has_where_it_strays_later() -> None:
+def test_take_cuts_a_text_that_violates_the_constraint_later() -> None:
     run = run_of(beginning=PrefixConstraint((b"abc",), 1))
     run.answer.hear(EventContent(tokens("abx")))
     run.take()
-    assert (said(run), run.done, run.error) == (b"b", True, None)
+    assert (text_of(run), run.done, run.error) == (b"b", True, None)
     assert run.ask.usage.cut
 
 
-def test_what_is_left_is_asked_from_where_it_was_suspended() -> None:
+def test_left_returns_the_ask_for_the_rest() -> None:
     run = run_of(5, PrefixConstraint((b"abc", b"abd"), 1), hint=(97, 98, 99, 100))
     assert run.left().sampling.max_tokens == 5
     run.answer.hear(EventContent(tokens("ab")))
@@ -79,7 +79,7 @@ def test_what_is_left_is_asked_from_where_it_was_suspended() -> None:
     assert run.left().hint == []
 
 
-def test_nothing_counts_as_read_before_the_first_token() -> None:
+def test_pending_is_the_prompt_until_the_first_token() -> None:
     run = run_of()
     assert (run.pending, run.news) == (2, False)
     run.answer.hear(EventContent(tokens("a"), cached=1))
@@ -89,20 +89,20 @@ def test_nothing_counts_as_read_before_the_first_token() -> None:
 
 
 @given(st.integers(0, 6), st.integers(0, 6), st.booleans())
-def test_a_text_is_cut_where_it_says_so_short_of_its_limit(count: int, limit: int, said_so: bool) -> None:
+def test_usage_reports_a_cut_before_the_limit(count: int, limit: int, reported: bool) -> None:
     run = run_of(limit)
-    run.answer.hear(EventContent(tokens("a" * count), ended=True, cut=said_so))
+    run.answer.hear(EventContent(tokens("a" * count), ended=True, cut=reported))
     run.take()
     assert run.done
-    assert run.ask.usage.cut == (said_so and count < limit)
+    assert run.ask.usage.cut == (reported and count < limit)
 
 
-def test_a_text_that_has_ended_is_not_cut_any_more() -> None:
+def test_usage_reports_no_cut_after_the_end() -> None:
     run = run_of()
     run.answer.hear(EventContent(tokens("a"), ended=True))
     assert run.answer.hear(EventContent(tokens("b"), ended=True, cut=True))
     run.take()
-    assert (said(run), run.ask.usage.cut) == (b"a", False)
+    assert (text_of(run), run.ask.usage.cut) == (b"a", False)
 
 
 PIECES = [b"", b"wo", b"world", b"x", b"word", b"\xa4"]
@@ -116,7 +116,7 @@ class Words(CodePoints):
 
 
 def probability(beginning: PrefixConstraint, of: int, chances: dict[int, float]) -> float:
-    """Return how probable a token is that a far side lists beside others."""
+    """Return the probability of a token that the server lists with others."""
     run = run_of(beginning=beginning)
     run.vocabulary = Words()
     top = tuple((token, math.log(chance)) for token, chance in chances.items())
@@ -125,7 +125,7 @@ def probability(beginning: PrefixConstraint, of: int, chances: dict[int, float])
     return run.fresh[0].probability
 
 
-def test_a_token_is_as_probable_as_among_those_that_may_follow() -> None:
+def test_probability_is_relative_to_allowed_tokens() -> None:
     assert probability(PrefixConstraint((b"wor",)), 2, {3: 0.4, 1: 0.1, 2: 0.3, 0: 0.2}) == pytest.approx(
         0.75
     )
@@ -133,7 +133,7 @@ def test_a_token_is_as_probable_as_among_those_that_may_follow() -> None:
     assert probability(ANY, 3, {1: 0.5, 3: 0.25}) == pytest.approx(0.25)
 
 
-def test_what_is_not_listed_counts_as_if_it_could_follow() -> None:
+def test_probability_counts_unlisted_tokens_as_allowed() -> None:
     # 0.4 is not listed.
     assert probability(PrefixConstraint((b"wor",)), 2, {3: 0.5, 2: 0.1}) == pytest.approx(0.2)
 
@@ -143,7 +143,7 @@ def test_what_is_not_listed_counts_as_if_it_could_follow() -> None:
     st.sampled_from([(), (b"wor",), (b"x", b"wo"), (b"world",)]),
     st.none() | st.integers(0, 1),
 )
-def test_whatever_is_listed_a_probability_is_one(
+def test_probability_is_valid_for_any_listing(
     chances: dict[int, float], candidates: tuple[bytes, ...], banned: int | None
 ) -> None:
     of = 3 if b"x" in candidates else 2

@@ -18,7 +18,7 @@ def answer(
     counted.end()
 
 
-def test_the_first_answer_to_a_session_neither_hits_nor_misses_nor_moves() -> None:
+def test_figures_count_no_hit_for_a_new_session() -> None:
     figures = Figures(["a"])
     answer(figures, cached=3)
     answer(figures, session="t", cached=0)
@@ -26,31 +26,31 @@ def test_the_first_answer_to_a_session_neither_hits_nor_misses_nor_moves() -> No
     assert (figures.addresses["a"].requests, figures.addresses["a"].waited) == (2, 0.5)
 
 
-def test_what_a_session_finds_is_counted_where_it_is_told() -> None:
+def test_figures_count_reported_hits_and_misses() -> None:
     figures = Figures(["a"])
     for cached in (0, 9, 9, 0, None):
         answer(figures, cached=cached)
     assert (figures.hits, figures.misses, figures.moved) == (2, 1, 0)
 
 
-def test_a_session_that_another_address_or_replica_answers_has_moved() -> None:
+def test_figures_count_sessions_that_moved() -> None:
     figures = Figures(["a", "b"])
     for address, replica in (("a", "x"), ("a", "x"), ("a", "y"), ("b", "y"), ("b", "y"), ("a", "y")):
         answer(figures, address, replica=replica)
     assert figures.moved == 3
 
 
-def test_texts_without_a_session_and_without_a_word_are_requests_and_no_more() -> None:
+def test_figures_count_only_requests_without_session_or_answer() -> None:
     figures = Figures(["a"])
     for _ in range(3):
         answer(figures, session="", cached=5)
     figures.sent("a", "s", 1.0).end()
-    told = figures.addresses["a"]
-    assert (told.requests, told.answers, figures.hits, figures.moved) == (4, 3, 0, 0)
+    counted = figures.addresses["a"]
+    assert (counted.requests, counted.answers, figures.hits, figures.moved) == (4, 3, 0, 0)
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.text(max_size=2), st.sampled_from(["", "x"]))))
-def test_hits_and_misses_are_no_more_than_the_answers_to_sessions_that_came_back(
+def test_figures_hits_and_misses_equal_repeated_answers(
     answers: list[tuple[str, str, str]],
 ) -> None:
     figures = Figures(["a", "b"])
@@ -61,7 +61,7 @@ def test_hits_and_misses_are_no_more_than_the_answers_to_sessions_that_came_back
     assert figures.moved <= figures.hits + figures.misses
 
 
-def test_only_so_many_sessions_are_remembered() -> None:
+def test_figures_limit_the_stored_sessions() -> None:
     figures = Figures(["a"])
     for number in range(MOST_SESSIONS + 5):
         answer(figures, session=str(number))

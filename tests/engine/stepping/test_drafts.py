@@ -9,7 +9,7 @@ small = st.lists(st.integers(0, 300), max_size=40)
 
 
 @given(small, small, st.integers(0, 10))
-def test_what_is_looked_up_did_follow_the_same_words(tokens: list[int], corpus: list[int], room: int) -> None:
+def test_look_up_returns_tokens_after_the_same_ngram(tokens: list[int], corpus: list[int], room: int) -> None:
     found = look_up(tokens, corpus, room)
     assert len(found) <= room
     if found:
@@ -21,21 +21,21 @@ def test_what_is_looked_up_did_follow_the_same_words(tokens: list[int], corpus: 
         assert ends
 
 
-def test_the_longest_match_wins_and_of_those_the_last() -> None:
+def test_look_up_prefers_long_and_then_late_matches() -> None:
     assert look_up([1, 2, 3], [1, 2, 3, 7, 9, 2, 3, 8], 1) == [7]
     assert look_up([2, 3], [2, 3, 7, 2, 3, 8], 1) == [8]
 
 
-def test_a_text_is_looked_up_in_itself() -> None:
+def test_look_up_finds_matches_in_the_text_itself() -> None:
     text = [5, 6, 7, 8, 1, 5, 6, 7]
     assert look_up(text, text, 2) == [8, 1]
 
 
-def test_ids_of_several_bytes_are_not_mixed_up() -> None:
+def test_look_up_compares_whole_ids() -> None:
     assert look_up([256, 1], [0x00010000, 0x01000001, 5], 1) == []
 
 
-def test_a_good_source_is_followed_further_than_a_bad_one() -> None:
+def test_drafting_prefers_a_source_with_accepted_tokens() -> None:
     drafting = Drafting()
     for _ in range(50):
         drafting.judged("aligned", 4, 4, continues=False)
@@ -44,7 +44,7 @@ def test_a_good_source_is_followed_further_than_a_bad_one() -> None:
     assert drafting.length("lookup", 4, 12, continues=False) == 0
 
 
-def test_a_source_that_did_not_pay_is_tried_again_now_and_then() -> None:
+def test_drafting_sometimes_retries_a_rejected_source() -> None:
     drafting = Drafting()
     for _ in range(80):
         drafting.judged("lookup", 4, 0, continues=False)
@@ -52,7 +52,7 @@ def test_a_source_that_did_not_pay_is_tried_again_now_and_then() -> None:
     assert 0 < sum(count > 0 for count in tried) < 10
 
 
-def test_where_batches_are_dear_nothing_is_guessed() -> None:
+def test_drafting_stops_if_batches_are_slow() -> None:
     drafting = Drafting()
     for _ in range(200):
         for size in range(1, MAX_BATCH + 1):
@@ -61,7 +61,7 @@ def test_where_batches_are_dear_nothing_is_guessed() -> None:
 
 
 @given(st.integers(1, 40), st.integers(0, 40), st.booleans())
-def test_a_guess_never_makes_a_batch_too_large(pending: int, available: int, begun: bool) -> None:
+def test_drafting_limits_the_batch_size(pending: int, available: int, begun: bool) -> None:
     count = Drafting().length("aligned", pending, available, continues=begun)
     assert 0 <= count <= available
     assert count == 0 or pending + count <= MAX_BATCH

@@ -25,12 +25,12 @@ END = 11
 
 
 def follows(text: Sequence[int]) -> int:
-    """Say which token follows a text: a model with a memory of three tokens."""
+    """Return the next token after a text, which depends on the last three tokens."""
     return (sum((place + 3) * token for place, token in enumerate(text[-3:])) + len(text) // 7) % VOCABULARY
 
 
 class Arithmetic(Stepping):
-    """A model that computes `follows`, with the memory and the rules of llama.cpp."""
+    """A model that computes `follows`, with a simulation of llama.cpp's cache."""
 
     def __init__(self, count: int = 6, capacity: int = 400) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Arithmetic(Stepping):
         self.row_seconds, self.batch_seconds = 0.001, 0.0
 
     def clock(self) -> float:  # type: ignore[override]
-        """Return the time: `row_seconds` pass for each row, `batch_seconds` for each batch."""
+        """Return the simulated time: each batch takes `batch_seconds`, and each row `row_seconds`."""
         return self.now
 
     def apply(self, moves: Iterable[Move]) -> None:
@@ -87,7 +87,7 @@ class Arithmetic(Stepping):
 
 
 def alone(prompt: list[int], count: int) -> bytes:
-    """Write what the model writes when nothing is cached, guessed or shared."""
+    """Generate a text without cache, drafts or other texts."""
     text = list(prompt)
     for _ in range(count):
         token = follows(text)
@@ -102,14 +102,14 @@ LONG = next([a, b, 3] for a in range(10) for b in range(10) if len(alone([a, b, 
 
 
 def start(engine: Arithmetic, ask: EngineRequest) -> StepRun:
-    """Start a run for which there is room."""
+    """Start a run; there must be a free slot."""
     run = engine.start(ask)
     assert run is not None
     return run
 
 
-def writing() -> tuple[Arithmetic, StepRun]:
-    """Return an engine that is in the middle of a text."""
+def generating() -> tuple[Arithmetic, StepRun]:
+    """Return an engine that is generating a text."""
     engine = Arithmetic(capacity=9000)
     engine.context_size = 1000
     engine.drafts = False
@@ -132,7 +132,7 @@ guesses = st.lists(st.integers(0, VOCABULARY - 1), max_size=12)
 
 @settings(max_examples=150)
 @given(st.lists(st.tuples(prompts, guesses), min_size=1, max_size=8))
-def test_one_after_the_other_each_text_is_what_it_is_alone(asked: list[tuple[list[int], list[int]]]) -> None:
+def test_step_generates_sequential_texts_like_separate_ones(asked: list[tuple[list[int], list[int]]]) -> None:
     engine = Arithmetic()
     for prompt, hint in asked:
         run = start(engine, EngineRequest(prompt, Sampling(max_tokens=20), Usage(), hint))
@@ -144,7 +144,7 @@ def test_one_after_the_other_each_text_is_what_it_is_alone(asked: list[tuple[lis
     st.lists(st.tuples(prompts, st.integers(0, 3)), min_size=1, max_size=8),
     st.lists(prompts, min_size=4, max_size=4),
 )
-def test_a_suffix_that_is_moved_is_where_it_would_have_been_read(
+def test_step_moves_a_suffix_to_the_correct_position(
     typed: list[tuple[list[int], int]], suffixes: list[list[int]]
 ) -> None:
     engine = Arithmetic(capacity=1000)
@@ -160,20 +160,20 @@ def test_a_suffix_that_is_moved_is_where_it_would_have_been_read(
         assert engine.memory[run.sequence.id] == run.sequence.tokens
 
 
-def test_typing_before_a_suffix_reads_only_what_was_typed() -> None:
+def test_step_evaluates_only_typed_tokens_before_a_suffix() -> None:
     engine = Arithmetic(capacity=1000)
     suffix = [10] + [3] * 40
-    read = []
+    evaluated = []
     for end in range(20, 26):
         prompt = [*([1, 2] * 20)[:end], *suffix, 9]
         usage = Usage()
         run = start(engine, EngineRequest(prompt, Sampling(max_tokens=1), usage, suffix_span=(end, end + 41)))
         finish(engine, [run])
-        read.append(usage.prompt_tokens - usage.cached_tokens)
-    assert read == [62, 2, 2, 2, 2, 2]
+        evaluated.append(usage.prompt_tokens - usage.cached_tokens)
+    assert evaluated == [62, 2, 2, 2, 2, 2]
 
 
-def test_a_part_taken_aside_is_forgotten_with_its_run() -> None:
+def test_release_frees_a_detached_suffix() -> None:
     engine = Arithmetic(capacity=1000)
     for end in (20, 22):
         run = start(
@@ -191,7 +191,7 @@ def test_a_part_taken_aside_is_forgotten_with_its_run() -> None:
 
 @settings(max_examples=100)
 @given(st.lists(prompts, min_size=1, max_size=5))
-def test_side_by_side_each_text_is_what_it_is_alone(asked: list[list[int]]) -> None:
+def test_step_generates_parallel_texts_like_separate_ones(asked: list[list[int]]) -> None:
     engine = Arithmetic(count=8, capacity=1000)
     runs = [start(engine, EngineRequest(prompt, Sampling(max_tokens=20))) for prompt in asked]
     assert finish(engine, runs) == [alone(prompt, 20) for prompt in asked]
@@ -199,7 +199,7 @@ def test_side_by_side_each_text_is_what_it_is_alone(asked: list[list[int]]) -> N
 
 @settings(max_examples=100)
 @given(prompts, st.sets(st.integers(0, 30), max_size=6))
-def test_a_step_that_was_cut_short_is_taken_again(prompt: list[int], aborted: set[int]) -> None:
+def test_step_continues_after_an_interrupt(prompt: list[int], aborted: set[int]) -> None:
     engine = Arithmetic()
     run = start(engine, EngineRequest(prompt * 3, Sampling(max_tokens=15)))
     number = 0
@@ -210,7 +210,7 @@ def test_a_step_that_was_cut_short_is_taken_again(prompt: list[int], aborted: se
     assert finish(engine, [run]) == [alone(prompt * 3, 15)]
 
 
-def test_a_right_hint_is_verified_in_one_batch() -> None:
+def test_step_verifies_a_correct_hint_in_one_batch() -> None:
     engine = Arithmetic()
     prompt = LONG
     wanted = alone(prompt, 6)
@@ -222,18 +222,18 @@ def test_a_right_hint_is_verified_in_one_batch() -> None:
     assert len(engine.batches) < 4
 
 
-def places(engine: Arithmetic) -> list[Counter[int]]:
+def batches_by_sequence(engine: Arithmetic) -> list[Counter[int]]:
     """Count the rows of each sequence, batch by batch."""
     return [Counter(row.sequence for row in rows) for rows in engine.batches]
 
 
-def test_beside_a_whole_piece_of_a_prompt_nothing_is_written() -> None:
-    engine, text = writing()
+def test_step_generates_nothing_in_a_batch_with_a_full_chunk() -> None:
+    engine, text = generating()
     other = start(engine, EngineRequest([4] * (5 * CHUNK), Sampling(max_tokens=9)))
     engine.batches.clear()
     while not other.wrote:
         engine.step([text, other], Cancel())
-    assert all(len(batch) == 1 for batch in places(engine))
+    assert all(len(batch) == 1 for batch in batches_by_sequence(engine))
 
 
 @pytest.mark.parametrize(
@@ -248,22 +248,22 @@ def test_beside_a_whole_piece_of_a_prompt_nothing_is_written() -> None:
         (LONG_PROMPT // 2, 2, 2, 4),
     ],
 )
-def test_each_further_person_doubles_what_reading_gets_but_who_writes_does_not_wait_for_a_long_prompt(
-    size: int, texts: int, prompts: int, part: int
-) -> None:
+def test_step_shares_time_between_prompts_and_texts(size: int, texts: int, prompts: int, part: int) -> None:
     engine = Arithmetic(count=9, capacity=9000)
     engine.context_size, engine.drafts, engine.ends = 2000, False, set()
     engine.row_seconds = 1e-6
     runs = [start(engine, EngineRequest([n, 3, 3], Sampling(max_tokens=900))) for n in range(texts)]
     engine.step(runs, Cancel())
-    read = [start(engine, EngineRequest([n, *[3] * size], Sampling(max_tokens=1))) for n in range(prompts)]
-    under_way = [*runs, *read]
+    prefills = [
+        start(engine, EngineRequest([n, *[3] * size], Sampling(max_tokens=1))) for n in range(prompts)
+    ]
+    unfinished = [*runs, *prefills]
     engine.batches.clear()
-    while not any(run.wrote for run in under_way[texts:]):
-        engine.step(under_way, Cancel())
-    rows = sum(places(engine), Counter())
+    while not any(run.wrote for run in unfinished[texts:]):
+        engine.step(unfinished, Cancel())
+    rows = sum(batches_by_sequence(engine), Counter())
     tokens = sum(rows.pop(run.sequence.id) for run in runs)
-    # What is owed for the last piece may not be written yet, and who is owed a little gets a whole token.
+    # The texts' share for the last chunk may still be due, and each share is rounded up to a whole token.
     assert abs(tokens * part - rows.total()) <= engine.batch_size + texts * part
 
 
@@ -277,10 +277,10 @@ def test_stepping_finishes_a_slow_text_beside_many_long_prompts() -> None:
     begun = engine.now
     while not text.done:
         engine.step([text, *(run for run in prompts if run)], Cancel())
-    assert engine.now - begun < 6.0  # 16 seconds where each token waits for a batch of prompts
+    assert engine.now - begun < 6.0  # 16 seconds if each token waited for a batch of prompts
 
 
-def test_texts_in_one_language_cost_those_in_another_nothing_of_their_part() -> None:
+def test_step_shares_time_between_languages() -> None:
     engine = Arithmetic(count=9, capacity=9000)
     engine.context_size, engine.drafts, engine.ends = 2000, False, set()
     engine.tunings = {"python": 1}
@@ -296,8 +296,8 @@ def test_texts_in_one_language_cost_those_in_another_nothing_of_their_part() -> 
     assert text.wrote >= 900 - 2 * CHUNK
 
 
-def test_a_key_before_a_moved_suffix_joins_the_texts() -> None:
-    engine, text = writing()
+def test_step_batches_a_keystroke_with_texts() -> None:
+    engine, text = generating()
     engine.ends = set()
     suffix = [5] * 240
     first = start(engine, EngineRequest([1, 2, *suffix, 9], Sampling(max_tokens=1), suffix_span=(2, 242)))
@@ -308,12 +308,12 @@ def test_a_key_before_a_moved_suffix_joins_the_texts() -> None:
     engine.batches.clear()
     while not second.wrote:
         engine.step([text, second], Cancel())
-    assert all(batch[text.sequence.id] for batch in places(engine))
+    assert all(batch[text.sequence.id] for batch in batches_by_sequence(engine))
 
 
 @settings(max_examples=20)
 @given(st.lists(st.integers(1, 300), min_size=2, max_size=8), st.integers(2, 12))
-def test_texts_get_their_part_however_many_prompts_there_are(sizes: list[int], count: int) -> None:
+def test_step_limits_prompt_evaluation_between_tokens(sizes: list[int], count: int) -> None:
     engine = Arithmetic(count=9, capacity=9000)
     engine.context_size = 2000
     asks = [
@@ -322,10 +322,10 @@ def test_texts_get_their_part_however_many_prompts_there_are(sizes: list[int], c
     ]
     runs = [run for ask in asks if (run := engine.start(ask))]
     read = written = 0
-    while under_way := [run for run in runs if not run.done]:
-        texts = {run.sequence.id for run in under_way if run.wrote}
-        engine.step(under_way, Cancel())
-        if 0 < len(texts) < len(under_way):
+    while unfinished := [run for run in runs if not run.done]:
+        texts = {run.sequence.id for run in unfinished if run.wrote}
+        engine.step(unfinished, Cancel())
+        if 0 < len(texts) < len(unfinished):
             rows = len(engine.batches[-1])
             here = engine.batches[-1][0].sequence in texts
             read, written = read + rows * (not here), written + rows * here
@@ -334,7 +334,7 @@ def test_texts_get_their_part_however_many_prompts_there_are(sizes: list[int], c
         assert read <= PREFILL_MAX * (written + 1) + engine.batch_size
 
 
-def test_short_prompts_that_come_without_end_do_not_keep_a_long_one_from_being_read() -> None:
+def test_step_evaluates_a_long_prompt_despite_many_short_ones() -> None:
     engine = Arithmetic(count=9, capacity=9000)
     engine.context_size, engine.drafts = 2000, False
     numbers = count()
@@ -355,7 +355,7 @@ def test_short_prompts_that_come_without_end_do_not_keep_a_long_one_from_being_r
         assert len(full) <= 1000 // (CHUNK // 4) + 1
 
 
-def test_a_batch_that_serves_several_is_never_cut_short() -> None:
+def test_step_never_interrupts_a_batch_of_several_texts() -> None:
     engine = Arithmetic()
     runs = [engine.start(EngineRequest(prompt, Sampling(max_tokens=4))) for prompt in ([1, 2], [3, 4])]
     interrupt = Cancel()
@@ -365,7 +365,7 @@ def test_a_batch_that_serves_several_is_never_cut_short() -> None:
 
 
 @given(prompt=st.lists(st.integers(0, VOCABULARY - 2), min_size=1, max_size=40))
-def test_a_banned_token_is_not_how_a_text_begins_and_goes_on_as_ever(prompt: list[int]) -> None:
+def test_step_bans_a_token_only_at_the_start(prompt: list[int]) -> None:
     engine = Arithmetic()
     likeliest = follows(prompt)
     run = start(
@@ -386,18 +386,18 @@ def shape(engine: Arithmetic, prompt: list[int], **more: Any) -> list[int]:
     return [len(batch) for batch in engine.batches]
 
 
-def test_asked_for_without_a_cache_the_batches_are_the_same_each_time() -> None:
+def test_step_uses_the_same_batches_without_a_cache() -> None:
     engine = Arithmetic()
     prompt = [1, 2, 3, 4] * 30
     first = shape(engine, prompt, cached=False)
     assert first == [CHUNK, 119 - CHUNK, 1, 1, 1, 1]
     shape(engine, [1, 2] * 20)
     assert shape(engine, prompt, cached=False) == first
-    engine.drafts = False  # guesses would be verified in the same batch
-    assert shape(engine, prompt)[0] == 1  # and what was read so serves others
+    engine.drafts = False  # a draft would be verified in the same batch
+    assert shape(engine, prompt)[0] == 1  # the evaluated prompt is cached for others
 
 
-def test_where_probabilities_are_told_the_last_token_is_read_alone_cached_or_not() -> None:
+def test_step_evaluates_the_last_token_alone_for_logprobs() -> None:
     engine = Arithmetic()
     prompt = [1, 2, 3, 4] * 30
     assert shape(engine, prompt, top=2) == [CHUNK, 119 - CHUNK, 1, 1, 1, 1]
@@ -409,34 +409,34 @@ def test_where_probabilities_are_told_the_last_token_is_read_alone_cached_or_not
     st.lists(st.tuples(prompts, guesses), min_size=1, max_size=4),
     st.lists(st.tuples(st.integers(0, 3), st.booleans()), max_size=60),
 )
-def test_what_gave_up_its_room_in_the_midst_of_a_text_goes_on_where_it_was(
+def test_resume_continues_a_suspended_text(
     asked: list[tuple[list[int], list[int]]], changes: list[tuple[int, bool]]
 ) -> None:
     engine = Arithmetic(capacity=1000)
     runs = [
         start(engine, EngineRequest(prompt, Sampling(max_tokens=20), Usage(), hint)) for prompt, hint in asked
     ]
-    standing: set[int] = set()
+    suspended: set[int] = set()
     for place, step in changes:
         number = place % len(runs)
         run = runs[number]
-        if number in standing:
+        if number in suspended:
             assert engine.resume(run)
-            standing.remove(number)
+            suspended.remove(number)
         else:
             engine.suspend(run)
-            standing.add(number)
-            # Somebody else takes the room, and goes on from what was read.
+            suspended.add(number)
+            # Another run uses the slot and the cached tokens.
             other = start(engine, EngineRequest([*run.tokens[:-1], 1], Sampling(max_tokens=3)))
             finish(engine, [other])
-        if step and (going := [one for i, one in enumerate(runs) if i not in standing and not one.done]):
+        if step and (going := [one for i, one in enumerate(runs) if i not in suspended and not one.done]):
             engine.step(going, Cancel())
-    for number in standing:
+    for number in suspended:
         assert engine.resume(runs[number])
     assert finish(engine, runs) == [alone(prompt, 20) for prompt, _ in asked]
 
 
-def test_room_that_was_given_up_is_there_for_others_and_a_release_gives_up_nothing_twice() -> None:
+def test_release_frees_a_suspended_run_once() -> None:
     engine = Arithmetic(capacity=100)
     first = start(engine, EngineRequest([1, 2, 3] * 20, Sampling(max_tokens=20)))
     engine.step([first], Cancel())
@@ -450,9 +450,7 @@ def test_room_that_was_given_up_is_there_for_others_and_a_release_gives_up_nothi
 
 
 @pytest.mark.parametrize("where", ["evaluate", "choose"])
-def test_a_batch_that_failed_halfway_can_be_tried_again_one_by_one(
-    where: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_step_retries_runs_of_a_failed_batch_separately(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Arithmetic(capacity=1000)
     wanted = [[1, 2, 3], [4, 5, 6, 7], LONG]
     going = [start(engine, EngineRequest(prompt, Sampling(max_tokens=12))) for prompt in wanted]
@@ -465,7 +463,7 @@ def test_a_batch_that_failed_halfway_can_be_tried_again_one_by_one(
         calls += 1
         if where == "evaluate":
             Arithmetic.evaluate(engine, *arguments)  # type: ignore[arg-type]
-            raise OSError("half of it is done")
+            raise OSError("failed in the middle")
         if calls == 2:
             raise ValueError("a sampler")
         return Stepping._write(engine, *arguments)  # type: ignore[arg-type]
@@ -477,7 +475,7 @@ def test_a_batch_that_failed_halfway_can_be_tried_again_one_by_one(
     assert [finish(engine, [run]) for run in going] == [[alone(prompt, 12)] for prompt in wanted]
 
 
-def test_a_move_that_fails_costs_only_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_step_recovers_from_a_failed_move(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = Arithmetic(capacity=1000)
     suffix = [5] * 40
     for typed in ([1, 2, 3], [1, 2, 3, 4]):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
-from jupyter_turbopilot.engine.stepping.sampling import Drawing, choose, likeliest
+from jupyter_turbopilot.engine.stepping.sampling import NumpySampler, choose, likeliest
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import SAMPLERS, Sampling
 
@@ -27,16 +27,14 @@ def row(*values: float) -> np.ndarray:
     return np.array(values, dtype=np.float32)
 
 
-def test_forced_bytes_restrict_the_choice() -> None:
+def test_choose_is_restricted_to_allowed_tokens() -> None:
     token, probability = choose(row(9, 1, 2), NONE, set(), np.array([1, 2]))
     assert token == 2
     assert probability == pytest.approx(np.e / (np.e + 1), rel=1e-5)
 
 
 @given(st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=50), st.integers(0, 8))
-def test_the_likeliest_come_first_and_their_chances_are_those_of_the_row(
-    values: list[float], count: int
-) -> None:
+def test_likeliest_returns_sorted_logprobs(values: list[float], count: int) -> None:
     logits = row(*values)
     found = likeliest(logits, count)
     assert len(found) == min(count, len(values))
@@ -55,8 +53,8 @@ def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
     engine.close()
 
 
-def drawing(prompt: list[int] | None = None, hidden: Any = NONE, **more: Any) -> Drawing:
-    return Drawing(Sampling(**({"temperature": 0.8} | more)), hidden, SIZE, prompt or [1, 2, 3])
+def sampler(prompt: list[int] | None = None, hidden: Any = NONE, **more: Any) -> NumpySampler:
+    return NumpySampler(Sampling(**({"temperature": 0.8} | more)), hidden, SIZE, prompt or [1, 2, 3])
 
 
 options = st.fixed_dictionaries(
@@ -77,14 +75,14 @@ options = st.fixed_dictionaries(
 
 
 @given(options, st.integers(0, 2**32 - 1))
-def test_a_token_is_drawn_from_what_llama_cpp_would_draw_it_from(
+def test_sampler_has_the_same_candidates_as_llama_cpp(
     engine: LlamaEngine, asked: dict[str, Any], seed: int
 ) -> None:
     random = np.random.default_rng(seed)
     prompt = random.integers(0, SIZE, 30).tolist()
     logits = (random.standard_normal(SIZE) * 3).astype(np.float32)
     sampling = Sampling(**asked)
-    ours = Drawing(sampling, NONE, SIZE, prompt)
+    ours = NumpySampler(sampling, NONE, SIZE, prompt)
     theirs = SamplerChain(engine._lib, engine.vocabulary.handle, SIZE, sampling, NONE, prompt)
     for token in random.integers(0, SIZE, 6).tolist():
         ours.accept(token)
@@ -100,30 +98,30 @@ def test_a_token_is_drawn_from_what_llama_cpp_would_draw_it_from(
     theirs.close()
 
 
-def test_tokens_are_drawn_as_often_as_they_are_probable() -> None:
+def test_sampler_draws_tokens_according_to_probability() -> None:
     logits = FLAT - 99
     logits[[1, 2, 3]] = np.log([0.6, 0.3, 0.1])
-    one = drawing(temperature=1.0, top_p=1.0)
+    one = sampler(temperature=1.0, top_p=1.0)
     drawn = Counter(one.pick(logits) for _ in range(2000))
     assert drawn.keys() == {1, 2, 3}
     assert [drawn[token] / 2000 for token in (1, 2, 3)] == pytest.approx([0.6, 0.3, 0.1], abs=0.05)
 
 
-def test_hidden_tokens_are_never_drawn_and_where_all_are_there_is_none() -> None:
+def test_sampler_never_draws_hidden_tokens() -> None:
     hidden = np.arange(SIZE - 1, dtype=np.int64)
     for temperature in (0.0, 1.0):
-        assert drawing(hidden=hidden, temperature=temperature).pick(FLAT) == SIZE - 1
-        assert drawing(hidden=np.arange(SIZE), temperature=temperature).pick(FLAT) is None
+        assert sampler(hidden=hidden, temperature=temperature).pick(FLAT) == SIZE - 1
+        assert sampler(hidden=np.arange(SIZE), temperature=temperature).pick(FLAT) is None
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0, 1e-300])
-def test_a_bias_beyond_all_bounds_means_always(temperature: float) -> None:
-    assert drawing(temperature=temperature, logit_bias=((5, 1e308),)).pick(FLAT) == 5
+def test_sampler_always_picks_a_token_with_a_huge_bias(temperature: float) -> None:
+    assert sampler(temperature=temperature, logit_bias=((5, 1e308),)).pick(FLAT) == 5
 
 
 @pytest.mark.parametrize("asked", [*EXTREME, {"logit_bias": (("text", 1.0),)}, {"samplers": ("nonsense",)}])
-def test_extreme_values_still_draw_a_token(asked: dict[str, Any]) -> None:
-    one = drawing(**asked)
+def test_sampler_draws_a_token_with_extreme_values(asked: dict[str, Any]) -> None:
+    one = sampler(**asked)
     for _ in range(5):
         token = one.pick(FLAT)
         assert token is not None
@@ -132,7 +130,7 @@ def test_extreme_values_still_draw_a_token(asked: dict[str, Any]) -> None:
     one.close()
 
 
-def test_the_sampler_that_only_llama_cpp_has_is_refused_by_name() -> None:
+def test_sampler_rejects_infill() -> None:
     with pytest.raises(BadRequestError, match="infill") as refused:
-        drawing(samplers=("top_k", "infill"))
+        sampler(samplers=("top_k", "infill"))
     assert refused.value.field == "samplers"

@@ -30,14 +30,14 @@ tokens = st.lists(st.integers(0, 3), max_size=30)
 
 
 class NotebookIndex:
-    """What llama.cpp would hold, told only the moves."""
+    """A simulation of llama.cpp's cache, to which only the moves are applied."""
 
     def __init__(self) -> None:
         self.cells: dict[int, list[int]] = {}
         self.parked: dict[int, list[int]] = {}
 
     def before(self, move: Move) -> None:
-        """Fail, where a test wants that."""
+        """Hook for tests that let a move fail."""
 
     def apply(self, moves: list[Move]) -> None:
         for move in moves:
@@ -62,7 +62,7 @@ class NotebookIndex:
 
 
 def take(sequences: Sequences, prompt: list[int], room: int, *where: Any, **more: Any) -> Allocation:
-    """Take a sequence, for which there is room."""
+    """Take a sequence; there must be a free one."""
     taken = sequences.take(prompt, room, *where, **more)
     assert taken is not None
     return taken
@@ -75,7 +75,7 @@ def serve(
     room: int = 0,
     partition: Partition = PLAIN,
 ) -> KVSequence:
-    """Take a sequence for a prompt and read all of it."""
+    """Take a sequence for a prompt, and evaluate the prompt."""
     taken = take(sequences, prompt, room, partition=partition)
     memory.apply(taken.moves)
     rest = prompt[taken.kept :]
@@ -86,14 +86,14 @@ def serve(
 
 
 @given(tokens, tokens)
-def test_the_common_prefix_is_the_longest_there_is(left: list[int], right: list[int]) -> None:
+def test_common_prefix_is_the_longest(left: list[int], right: list[int]) -> None:
     length = common_prefix(left, right)
     assert left[:length] == right[:length]
     assert left[: length + 1] != right[: length + 1] or length == len(left) == len(right)
 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=60), max_size=40))
-def test_the_memory_holds_what_the_books_say_and_never_more_than_fits(prompts: list[list[int]]) -> None:
+def test_sequences_match_the_cache_and_its_capacity(prompts: list[list[int]]) -> None:
     sequences, memory = Sequences(4, 100, parked=150), NotebookIndex()
     for prompt in prompts:
         sequence = serve(sequences, memory, prompt, room=10)
@@ -104,7 +104,7 @@ def test_the_memory_holds_what_the_books_say_and_never_more_than_fits(prompts: l
 
 
 @given(st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=50), min_size=1, max_size=12))
-def test_cells_are_counted_once_however_many_share_them(prompts: list[list[int]]) -> None:
+def test_sequences_count_shared_cells_once(prompts: list[list[int]]) -> None:
     sequences, memory = Sequences(6, 10_000), NotebookIndex()
     for prompt in prompts:
         sequences.release(serve(sequences, memory, prompt))
@@ -112,7 +112,7 @@ def test_cells_are_counted_once_however_many_share_them(prompts: list[list[int]]
 
 
 @given(st.lists(st.tuples(st.lists(st.integers(0, 1), min_size=1, max_size=50), st.booleans()), max_size=20))
-def test_caches_of_their_own_never_hold_more_than_fits(prompts: list[tuple[list[int], bool]]) -> None:
+def test_sequences_without_sharing_match_the_capacity(prompts: list[tuple[list[int], bool]]) -> None:
     sequences, memory = Sequences(4, 120, parked=150, shares=False), NotebookIndex()
     busy: list[KVSequence] = []
     for prompt, ends in prompts:
@@ -125,7 +125,7 @@ def test_caches_of_their_own_never_hold_more_than_fits(prompts: list[tuple[list[
             sequences.release(busy.pop(0))
 
 
-def test_coming_back_to_another_cell_reads_only_the_last_token_again() -> None:
+def test_take_reuses_all_but_the_last_token() -> None:
     sequences, memory = Sequences(8, 1000), NotebookIndex()
     above = list(range(200))
     here, there = [*above, *[501] * 40], [*above, *[502] * 40]
@@ -136,7 +136,7 @@ def test_coming_back_to_another_cell_reads_only_the_last_token_again() -> None:
     assert sequences.used == 200 + 40 + 40 - 1
 
 
-def test_a_long_tail_stays_behind_and_a_short_one_does_not() -> None:
+def test_take_copies_only_if_a_long_tail_would_be_lost() -> None:
     for length, sequence_count in ((WORTH_KEEPING + 2, 2), (WORTH_KEEPING - 2, 1)):
         sequences, memory = Sequences(8, 1000), NotebookIndex()
         sequences.release(serve(sequences, memory, [1] * 50 + [2] * length))
@@ -144,7 +144,7 @@ def test_a_long_tail_stays_behind_and_a_short_one_does_not() -> None:
         assert len(sequences.idle()) == sequence_count
 
 
-def test_a_notebook_outlives_many_others_and_small_tails() -> None:
+def test_sequences_keep_a_large_notebook_among_many_others() -> None:
     sequences, memory = Sequences(6, 4000, parked=10_000), NotebookIndex()
     notebook = list(range(1000, 1800))
     sequences.release(serve(sequences, memory, notebook))
@@ -158,7 +158,7 @@ def test_a_notebook_outlives_many_others_and_small_tails() -> None:
     assert memory.cells[taken.sequence.id] == notebook[:-1]
 
 
-def test_a_copy_that_does_not_fit_beside_others_leaves_what_the_cache_knows() -> None:
+def test_take_restores_nothing_that_does_not_fit() -> None:
     sequences, memory = Sequences(8, 1500, parked=10_000), NotebookIndex()
     sequences.release(serve(sequences, memory, [1] * 900 + [2] * 50))
     sequences.release(serve(sequences, memory, [3] * 900))
@@ -167,10 +167,10 @@ def test_a_copy_that_does_not_fit_beside_others_leaves_what_the_cache_knows() ->
     assert not any(isinstance(move, Restore) for move in taken.moves)
 
 
-def test_of_copies_that_agree_at_one_place_the_one_that_goes_furthest_is_brought_back() -> None:
+def test_take_restores_the_parked_copy_with_the_longest_match() -> None:
     sequences, memory = Sequences(2, 2000, parked=10_000), NotebookIndex()
     near, far = [1] * 16 + [5] * 284, [1] * 200 + [6] * 100
-    other = [2] * 15 + [1] + [7] * 284  # its sixteenth token is the same, and no other
+    other = [2] * 15 + [1] + [7] * 284  # only its sixteenth token is the same
     for prompt in (near, far, other, [8] * 900, [9] * 900):
         sequences.release(serve(sequences, memory, prompt))
     assert len(memory.parked) >= 3
@@ -180,7 +180,7 @@ def test_of_copies_that_agree_at_one_place_the_one_that_goes_furthest_is_brought
     assert memory.cells[taken.sequence.id][:200] == [1] * 200
 
 
-def test_what_is_parked_is_bounded_and_the_oldest_goes_first() -> None:
+def test_sequences_discard_the_oldest_parked_first() -> None:
     sequences, memory = Sequences(8, 10_000, parked=2000), NotebookIndex()
     for number in range(8):
         sequences.release(serve(sequences, memory, [number] * 900))
@@ -191,7 +191,7 @@ def test_what_is_parked_is_bounded_and_the_oldest_goes_first() -> None:
     assert {number for number, _ in latest} == set(memory.parked)
 
 
-def test_what_cannot_be_brought_back_is_forgotten() -> None:
+def test_lose_forgets_a_sequence_that_could_not_be_restored() -> None:
     sequences, memory = Sequences(8, 10_000, parked=20_000), NotebookIndex()
     for number in range(3):
         sequences.release(serve(sequences, memory, [number] * 900))
@@ -203,7 +203,7 @@ def test_what_cannot_be_brought_back_is_forgotten() -> None:
 
 
 class Failing(NotebookIndex):
-    """Fails at some of its moves."""
+    """A simulated cache in which some moves fail."""
 
     def __init__(self, fails: list[bool]) -> None:
         super().__init__()
@@ -221,7 +221,7 @@ class Failing(NotebookIndex):
     ),
     st.lists(st.booleans(), max_size=40),
 )
-def test_whatever_fails_on_the_way_the_memory_holds_what_the_books_say(
+def test_sequences_match_the_cache_after_failed_moves(
     prompts: list[tuple[list[int], bool]], fails: list[bool]
 ) -> None:
     sequences, memory = Sequences(4, 250, parked=400, movable=True), Failing(fails)
@@ -243,11 +243,11 @@ def test_whatever_fails_on_the_way_the_memory_holds_what_the_books_say(
         idle = {sequence.id: sequence.tokens for sequence in sequences.idle()}
         assert {number: tokens for number, tokens in memory.cells.items() if tokens} == idle
         assert sequences.used == len({cell for sequence in sequences.idle() for cell in sequence.cells})
-    # None of the four was lost on the way.
+    # All four sequences are still usable.
     assert all(sequences.take([8, number], 0) for number in range(4))
 
 
-def test_who_is_turned_away_finds_all_as_it_was() -> None:
+def test_take_changes_nothing_without_a_free_sequence() -> None:
     sequences, memory = Sequences(2, 10_000, parked=10_000), NotebookIndex()
     busy = [serve(sequences, memory, [number] * 100) for number in range(2)]
     before = sequences.used
@@ -258,7 +258,7 @@ def test_who_is_turned_away_finds_all_as_it_was() -> None:
     assert memory.cells[busy[1].id] == [1] * 100
 
 
-def test_with_one_sequence_left_a_parked_one_takes_its_place_and_is_continued() -> None:
+def test_take_restores_a_parked_sequence_into_the_last_free_one() -> None:
     sequences, memory = Sequences(2, 10_000, parked=10_000), NotebookIndex()
     for number in range(3):
         sequences.release(serve(sequences, memory, [number] * 200))
@@ -267,14 +267,14 @@ def test_with_one_sequence_left_a_parked_one_takes_its_place_and_is_continued() 
 
 
 @pytest.mark.parametrize("more", [[9], []])
-def test_a_memory_that_cannot_forget_in_part_is_continued_whole_or_not_at_all(more: list[int]) -> None:
+def test_take_never_truncates_indivisible_sequences(more: list[int]) -> None:
     sequences, memory = Sequences(3, 1000, divisible=False), NotebookIndex()
     sequences.release(serve(sequences, memory, [1, 2, 3]))
     taken = take(sequences, [1, 2, *([3, 4] if more else [7, 4])], 0)
     assert taken.kept == (3 if more else 0)
 
 
-def test_a_fresh_sequence_shares_nothing_and_has_the_cells_to_itself() -> None:
+def test_take_fresh_shares_nothing_and_clears_the_cache() -> None:
     sequences, memory = Sequences(4, 1000, parked=1000), NotebookIndex()
     prompt = [1] * 100
     sequences.release(serve(sequences, memory, prompt))
@@ -282,10 +282,10 @@ def test_a_fresh_sequence_shares_nothing_and_has_the_cells_to_itself() -> None:
     assert taken.kept == 0
     assert taken.moves[-1] == Clear()
     memory.apply(taken.moves)
-    assert list(memory.parked.values()) == [prompt]  # what was read before serves whoever comes next
+    assert list(memory.parked.values()) == [prompt]  # the cached prompt stays available
 
 
-def test_a_fresh_sequence_leaves_those_that_are_busy() -> None:
+def test_take_fresh_keeps_busy_sequences() -> None:
     sequences, memory = Sequences(4, 1000), NotebookIndex()
     busy = serve(sequences, memory, [1] * 100)
     taken = take(sequences, [1] * 100, 5, fresh=True)
@@ -303,11 +303,11 @@ partitions = st.builds(Partition, st.sampled_from(["", "one", "other"]), st.inte
     ),
     st.booleans(),
 )
-def test_nothing_that_was_read_for_one_partition_ever_serves_another(
+def test_take_never_shares_tokens_between_tenants(
     prompts: list[tuple[list[int], Partition, bool]], shares: bool
 ) -> None:
     sequences = Sequences(4, 300, parked=200, shares=shares)
-    held: dict[int, Partition] = {}  # whose tokens each sequence of the cache holds
+    held: dict[int, Partition] = {}  # the tenant of each sequence
     parked: dict[int, Partition] = {}
     read: dict[Partition, list[list[int]]] = {}
     busy: list[KVSequence] = []
@@ -344,7 +344,7 @@ def test_nothing_that_was_read_for_one_partition_ever_serves_another(
             sequences.release(busy.pop())
 
 
-def test_a_suffix_that_is_moved_stays_with_its_partition() -> None:
+def test_take_moves_a_suffix_only_within_a_tenant() -> None:
     sequences, memory = Sequences(4, 1000, movable=True), NotebookIndex()
     prompt = [*range(100), *range(200, 240), 300]
     sequences.release(serve(sequences, memory, prompt, partition=Partition("one")))
@@ -356,7 +356,7 @@ def test_a_suffix_that_is_moved_stays_with_its_partition() -> None:
     assert mine.suffix.sequence.partition == Partition("one")
 
 
-def test_only_what_has_no_owner_and_no_adapters_is_kept_for_the_next_start() -> None:
+def test_park_all_keeps_only_plain_sequences() -> None:
     sequences, memory = Sequences(4, 1000, parked=1000), NotebookIndex()
     for number, partition in enumerate((PLAIN, Partition("one"), Partition("", 1), Partition(uncached=True))):
         sequences.release(serve(sequences, memory, [number] * 100, partition=partition))

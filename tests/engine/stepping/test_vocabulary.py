@@ -16,7 +16,7 @@ from jupyter_turbopilot.engine.stepping.vocabulary import _RULES, LONGEST, ByteT
 from ...tiny_model import learn_merges, write_sentence_pieces, write_tiny_model
 
 ROOT = Path(__file__).parents[3]
-# `default` is what llama.cpp falls back to, as for gpt-neox and aquila.
+# `default` is llama.cpp's fallback, for instance for gpt-neox and aquila.
 BYTE_PAIRS = ["deepseek-coder", "deepseek-llm", "falcon", "default", "gpt-2", "qwen2", "llama-bpe", "tekken"]
 VOCABULARIES = [*BYTE_PAIRS, "exaone-moe", "bloom", "sentence-pieces"]
 SANE = [
@@ -31,7 +31,7 @@ RUNS = ["a", "A", "7", "(", " ", "\n", "漢", "\u0301", "😀", "a ", "'", "!\n"
 
 @pytest.fixture(scope="session")
 def vocabularies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Tiny models that cut texts as the large ones do before they join what stands together."""
+    """Tiny models with the pre-tokenizers of large ones."""
     folder = tmp_path_factory.mktemp("vocabularies")
     merges = learn_merges(SANE[0].read_text()[:5000], 150)
     found = {
@@ -49,7 +49,7 @@ def same_tokens(engine: LlamaEngine, text: str) -> bool:
 
 
 @pytest.mark.parametrize("name", VOCABULARIES)
-def test_sane_text_has_the_tokens_it_has_in_one_piece(vocabularies: dict[str, Path], name: str) -> None:
+def test_tokenize_slices_do_not_change_the_tokens(vocabularies: dict[str, Path], name: str) -> None:
     engine = loaded(vocabularies[name])
     for path in SANE:
         text = path.read_text()
@@ -59,7 +59,7 @@ def test_sane_text_has_the_tokens_it_has_in_one_piece(vocabularies: dict[str, Pa
 
 
 @pytest.mark.model
-def test_the_default_model_reads_every_file_here_as_in_one_piece(default_model: Path) -> None:
+def test_tokenize_slices_do_not_change_tokens_of_the_default_model(default_model: Path) -> None:
     engine = loaded(default_model)
     assert same_tokens(engine, CYRILLIC)
     for path in [*SANE, *(ROOT / "jupyter_turbopilot/engine").glob("*.py")]:
@@ -78,7 +78,7 @@ def real(default_model: Path) -> Iterator[LlamaEngine]:
 @given(
     st.lists(st.sampled_from(["def f(x):\n", "    return x", "\n\n", "# it's 12", " = ", "['a']", "\t", "é"]))
 )
-def test_text_of_any_kind_is_cut_where_no_token_changes(real: LlamaEngine, parts: list[str]) -> None:
+def test_slices_do_not_change_tokens_of_any_text(real: LlamaEngine, parts: list[str]) -> None:
     text = "".join(parts)
     cut = [real.vocabulary.tokenize_slice(part) for part in slices(text, real.vocabulary.slice_rule, 16)]
     places = {match.start() for match in real.vocabulary.slice_rule.finditer(text)}
@@ -88,7 +88,7 @@ def test_text_of_any_kind_is_cut_where_no_token_changes(real: LlamaEngine, parts
 
 
 @given(st.text(st.sampled_from("ab \n.漢"), max_size=100), st.text(max_size=9))
-def test_slices_are_short_and_stay_as_they_are_while_somebody_types(text: str, typed: str) -> None:
+def test_slices_are_short_and_do_not_move_while_typing(text: str, typed: str) -> None:
     for rule in _RULES:
         found = list(slices(text, rule, 16))
         assert "".join(found) == text
@@ -96,7 +96,7 @@ def test_slices_are_short_and_stay_as_they_are_while_somebody_types(text: str, t
         assert list(slices(text + typed, rule, 16))[: len(found) - 1] == found[:-1]
 
 
-def test_no_run_of_characters_ends_the_process(vocabularies: dict[str, Path]) -> None:
+def test_tokenize_survives_repeated_characters(vocabularies: dict[str, Path]) -> None:
     child = (
         "import sys, threading\n"
         "from pathlib import Path\n"
@@ -132,7 +132,7 @@ def test_no_run_of_characters_ends_the_process(vocabularies: dict[str, Path]) ->
     st.lists(st.binary(min_size=1, max_size=4), min_size=1, max_size=30),
     st.lists(st.binary(min_size=1, max_size=4), min_size=1, max_size=4),
 )
-def test_the_compatible_tokens_are_those_that_agree_with_one_way_to_begin(
+def test_compatible_returns_tokens_that_match_a_candidate(
     pieces: list[bytes], candidates: list[bytes]
 ) -> None:
     expected = {

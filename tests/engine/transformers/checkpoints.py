@@ -1,4 +1,4 @@
-"""Tiny random checkpoints that transformers loads and that write only tokens of their vocabulary."""
+"""Tiny random checkpoints, which generate only tokens of their vocabulary."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ MARKERS = ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")
 
 
 def write(folder: Path, family: str = "qwen2", **changed: Any) -> Path:
-    """Write a checkpoint; those with fill-in-the-middle markers list them as ordinary tokens, as Qwen does."""
+    """Write a checkpoint. Like Qwen's, it lists its fill-in-the-middle markers as ordinary tokens."""
     model = families.make(family, folder, **changed)
     path = folder / "tokenizer.json"
     tokenizer = families.Tokenizer.from_file(str(path))
     tokenizer.add_tokens(list(MARKERS))
     path.write_text(tokenizer.to_str())
-    # Rows that no token has would be written by a random model, and by no trained one.
+    # Zero the padding rows: a random model, unlike a trained one, would generate them.
     head = model.get_output_embeddings()
     head.weight.data[tokenizer.get_vocab_size() :] = 0
     model.save_pretrained(folder)
@@ -29,13 +29,13 @@ def write(folder: Path, family: str = "qwen2", **changed: Any) -> Path:
 
 
 def change(folder: Path, name: str, **values: Any) -> None:
-    """Change settings in one of a checkpoint's files."""
+    """Change settings in a file of a checkpoint."""
     path = folder / name
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
 def quantize(folder: Path, target: Path, *, group: int = 32) -> Path:
-    """Write a checkpoint as GPTQ stores it, rounding to the nearest, and round the original's weights alike."""
+    """Write a checkpoint in GPTQ's format, rounded to nearest, and round the original's weights equally."""
     target.mkdir()
     for path in folder.glob("*.json"):
         (target / path.name).write_bytes(path.read_bytes())
@@ -59,13 +59,13 @@ def quantize(folder: Path, target: Path, *, group: int = 32) -> Path:
         stored[f"{layer}.g_idx"] = torch.arange(columns, dtype=torch.int32) // group
     save_file(plain, folder / "model.safetensors", {"format": "pt"})
     save_file(stored, target / "model.safetensors", {"format": "pt"})
-    said = {"quant_method": "gptq", "bits": 4, "group_size": group, "desc_act": False, "sym": False}
-    change(target, "config.json", quantization_config=said, dtype="float16")
+    quantization = {"quant_method": "gptq", "bits": 4, "group_size": group, "desc_act": False, "sym": False}
+    change(target, "config.json", quantization_config=quantization, dtype="float16")
     return target
 
 
 def _packed(numbers: torch.Tensor) -> torch.Tensor:
-    """Put eight numbers of four bits of each row into one of 32 bits."""
+    """Pack eight 4-bit numbers of each row into one 32-bit number."""
     whole = sum(numbers[:, place::8].long() << 4 * place for place in range(8))
     assert isinstance(whole, torch.Tensor)
     return torch.where(whole < 1 << 31, whole, whole - (1 << 32)).to(torch.int32)

@@ -34,11 +34,11 @@ LAYERS, KV_HEADS, HEAD = 3, 2, 16  # of the tiny Qwen2
 
 @pytest.fixture
 def copy(checkpoint: Path, tmp_path: Path) -> Path:
-    """A checkpoint that a test may change."""
+    """A copy of the checkpoint that a test may change."""
     return Path(shutil.copytree(checkpoint, tmp_path / "copy"))
 
 
-def test_it_says_what_a_load_will_take(checkpoint: Path) -> None:
+def test_check_estimates_the_memory(checkpoint: Path) -> None:
     loading = check(checkpoint, TransformersOptions(threads=3))
     parameters = families.FAMILIES["qwen2"][1]
     numbers = (checkpoint / "model.safetensors").stat().st_size // 4
@@ -49,7 +49,7 @@ def test_it_says_what_a_load_will_take(checkpoint: Path) -> None:
     assert loading.needs == pytest.approx(about, abs=5_000)
 
 
-def test_shorter_numbers_take_less(checkpoint: Path) -> None:
+def test_check_estimates_less_memory_for_smaller_types(checkpoint: Path) -> None:
     pytest.importorskip("bitsandbytes")
     whole, half, eight, four = (
         check(checkpoint, options).needs
@@ -63,93 +63,93 @@ def test_shorter_numbers_take_less(checkpoint: Path) -> None:
     assert whole > half > eight > four
 
 
-@pytest.mark.parametrize(("free", "words"), [(1000, "Close other programs"), (0, "choose a smaller model")])
-def test_too_little_memory_is_refused_before_anything_is_loaded(
-    free: int, words: str, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("free", "message"), [(1000, "Close other programs"), (0, "choose a smaller model")])
+def test_check_rejects_insufficient_memory_before_loading(
+    free: int, message: str, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "free_memory", lambda: free)
     monkeypatch.setattr(torch, "load", None)
-    with pytest.raises(ModelRefusedError, match=words) as refused:
+    with pytest.raises(ModelRefusedError, match=message) as refused:
         check(checkpoint)
     assert refused.value.code == "memory"
 
 
-def test_a_limit_of_memory_is_kept(checkpoint: Path) -> None:
+def test_check_enforces_max_memory(checkpoint: Path) -> None:
     with pytest.raises(ModelRefusedError, match=r"c\.Turbopilot\.max_memory"):
         check(checkpoint, TransformersOptions(max_bytes=1_000_000))
 
 
 @pytest.mark.parametrize(
-    ("config", "words"),
+    ("config", "message"),
     [
-        ({"model_type": "own_model", "auto_map": {"AutoModelForCausalLM": "own.Model"}}, "never run"),
-        ({"model_type": "t5"}, "no model that writes text"),
-        ({"model_type": ["nonsense"]}, "no model that writes text"),
-        ({"model_type": None}, "no model that writes text"),
-        ({"quantization_config": {"quant_method": "awq"}}, "quantized by 'awq'"),
+        ({"model_type": "own_model", "auto_map": {"AutoModelForCausalLM": "own.Model"}}, "never runs"),
+        ({"model_type": "t5"}, "cannot generate text"),
+        ({"model_type": ["nonsense"]}, "cannot generate text"),
+        ({"model_type": None}, "cannot generate text"),
+        ({"quantization_config": {"quant_method": "awq"}}, "quantized with 'awq'"),
         ({"num_attention_heads": "many"}, "config.json cannot be used"),
         ({"max_position_embeddings": -1}, "max_position_embeddings"),
     ],
 )
-def test_what_cannot_be_loaded_is_refused_in_words(config: dict[str, Any], words: str, copy: Path) -> None:
+def test_check_rejects_unsupported_checkpoints(config: dict[str, Any], message: str, copy: Path) -> None:
     checkpoints.change(copy, "config.json", **config)
-    with pytest.raises(ModelRefusedError, match=words):
+    with pytest.raises(ModelRefusedError, match=message):
         check(copy)
 
 
 @pytest.mark.parametrize(
-    ("gone", "words"),
+    ("gone", "message"),
     [
         ("config.json", "There is no config.json"),
         ("tokenizer.json", "There is no tokenizer"),
         ("model.safetensors", "There are no weights"),
     ],
 )
-def test_a_file_that_is_missing_is_named(gone: str, words: str, copy: Path) -> None:
+def test_check_names_a_missing_file(gone: str, message: str, copy: Path) -> None:
     (copy / gone).unlink()
-    with pytest.raises(ModelRefusedError, match=words):
+    with pytest.raises(ModelRefusedError, match=message):
         check(copy)
 
 
-def test_damaged_weights_are_refused(copy: Path) -> None:
+def test_check_rejects_damaged_weights(copy: Path) -> None:
     os.truncate(copy / "model.safetensors", 10_000)
     with pytest.raises(ModelRefusedError, match="damaged or incomplete"):
         check(copy)
 
 
-def test_a_pickle_with_more_than_numbers_in_it_is_never_run(copy: Path) -> None:
-    class Program:
+def test_check_never_runs_code_in_a_pickle(copy: Path) -> None:
+    class Code:
         def __reduce__(self) -> tuple[Any, ...]:
             return (Path.touch, (copy / "was-run",))
 
     (copy / "model.safetensors").unlink()
-    torch.save({"weight": Program()}, copy / "pytorch_model.bin")
+    torch.save({"weight": Code()}, copy / "pytorch_model.bin")
     with pytest.raises(ModelRefusedError, match="more than weights"):
         check(copy)
     assert not (copy / "was-run").exists()
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "mps:3", "tpu", ""])
-def test_a_device_that_is_not_here_is_refused_with_those_that_are(device: str, checkpoint: Path) -> None:
+def test_check_lists_the_devices_if_the_chosen_one_is_missing(device: str, checkpoint: Path) -> None:
     with pytest.raises(NotReadyError, match=r"cpu.*c\.TurbopilotTransformers\.device"):
         check(checkpoint, TransformersOptions(device=device))
 
 
-def test_the_best_device_is_found(checkpoint: Path) -> None:
+def test_check_chooses_the_best_device(checkpoint: Path) -> None:
     best = "cuda:0" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     assert check(checkpoint, TransformersOptions(device="auto")).device == best
 
 
-def test_weights_are_not_quantized_twice(copy: Path) -> None:
+def test_check_rejects_quantizing_twice(copy: Path) -> None:
     pytest.importorskip("bitsandbytes")
-    with pytest.raises(ModelRefusedError, match="not both"):
+    with pytest.raises(ModelRefusedError, match="only one of them"):
         check(copy, TransformersOptions(load_in_8bit=True, load_in_4bit=True))
     checkpoints.change(copy, "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
     with pytest.raises(ModelRefusedError, match="quantized already"):
         check(copy, TransformersOptions(load_in_4bit=True))
 
 
-def test_a_gptq_checkpoint_needs_its_package(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_names_the_package_for_gptq(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from .test_packages import without
 
     checkpoints.change(copy, "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
@@ -158,7 +158,7 @@ def test_a_gptq_checkpoint_needs_its_package(copy: Path, monkeypatch: pytest.Mon
         check(copy)
 
 
-def test_its_identity_changes_with_the_files_and_the_settings(copy: Path) -> None:
+def test_identity_changes_with_files_and_settings(copy: Path) -> None:
     seen = {check(copy, TransformersOptions(dtype=dtype)).identity for dtype in ("float32", "bfloat16")}
     assert check(copy).identity in seen
     stat = (copy / "model.safetensors").stat()
@@ -181,21 +181,21 @@ def test_its_identity_changes_with_the_files_and_the_settings(copy: Path) -> Non
         offload=st.booleans(),
     ),
 )
-def test_options_and_plans_are_plain_data(options: TransformersOptions, loading: Loading) -> None:
+def test_options_and_loading_survive_msgpack(options: TransformersOptions, loading: Loading) -> None:
     for value in (options, loading):
         assert msgspec.msgpack.decode(msgspec.msgpack.encode(value), type=type(value)) == value
 
 
-def test_every_setting_is_an_option() -> None:
+def test_options_include_every_setting() -> None:
     assert {*TurbopilotTransformers.class_own_traits(config=True)} <= {*asdict(TransformersOptions())}
 
 
-def test_flash_attention_is_refused_where_it_cannot_be(checkpoint: Path) -> None:
-    with pytest.raises(NotReadyError, match="flash-attn and a graphics card"):
+def test_check_rejects_unavailable_flash_attention(checkpoint: Path) -> None:
+    with pytest.raises(NotReadyError, match="flash-attn and a GPU"):
         check(checkpoint, TransformersOptions(attention="flash_attention_2"))
 
 
-def test_an_engine_is_loaded_with_what_was_asked_for(checkpoint: Path) -> None:
+def test_load_applies_the_options(checkpoint: Path) -> None:
     options = TransformersOptions(context_size=128, threads=1, dtype="bfloat16")
     engine = load(checkpoint, options, name="mine", fim="none")
     assert (engine.name, engine.fim, engine.context_size) == ("mine", "none", 128)
@@ -204,7 +204,7 @@ def test_an_engine_is_loaded_with_what_was_asked_for(checkpoint: Path) -> None:
     engine.close()
 
 
-def test_nothing_heavy_is_imported_before_a_model_is_loaded() -> None:
+def test_checkpoint_import_loads_no_heavy_packages() -> None:
     code = (
         "import sys; from jupyter_turbopilot.engine.transformers import checkpoint, vocabulary; "
         "print({'torch', 'transformers', 'tokenizers', 'llama_cpp'} & {*sys.modules})"

@@ -17,13 +17,13 @@ from jupyter_turbopilot.errors import ModelRefusedError
 from tests.models.convert import families
 
 from . import checkpoints
-from .test_engine import alone, ids, written
+from .test_engine import alone, generate, ids
 
 # bitsandbytes packs rows in blocks of 64.
 EVEN = {"hidden_size": 128, "intermediate_size": 256}
 
 
-def test_weights_of_an_older_kind_are_read_as_numbers(tmp_path: Path) -> None:
+def test_load_model_reads_pytorch_bin_files(tmp_path: Path) -> None:
     folder = checkpoints.write(tmp_path)
     wanted = load_model(folder, check(folder)).state_dict()
     tensors = safetensors.torch.load_file(folder / "model.safetensors")
@@ -33,7 +33,7 @@ def test_weights_of_an_older_kind_are_read_as_numbers(tmp_path: Path) -> None:
     assert all(torch.equal(got[name], wanted[name]) for name in wanted)
 
 
-def test_weights_that_are_missing_are_not_made_up(tmp_path: Path) -> None:
+def test_load_model_rejects_missing_weights(tmp_path: Path) -> None:
     folder = checkpoints.write(tmp_path)
     tensors = safetensors.torch.load_file(folder / "model.safetensors")
     del tensors["model.layers.1.mlp.up_proj.weight"]
@@ -42,7 +42,7 @@ def test_weights_that_are_missing_are_not_made_up(tmp_path: Path) -> None:
         load_model(folder, check(folder))
 
 
-def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
+def test_load_model_rejects_weights_of_another_shape(tmp_path: Path) -> None:
     folder = checkpoints.write(tmp_path)
     loading = check(folder)
     checkpoints.change(folder, "config.json", intermediate_size=96)
@@ -50,9 +50,7 @@ def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
         load_model(folder, loading)
 
 
-def test_memory_that_is_not_enough_after_all_is_said(
-    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_load_model_reports_insufficient_memory(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_arguments: object, **_options: object) -> None:
         raise MemoryError
 
@@ -62,7 +60,7 @@ def test_memory_that_is_not_enough_after_all_is_said(
     assert refused.value.code == "memory"
 
 
-def test_nothing_is_fetched_and_nothing_is_written_while_loading(
+def test_load_model_downloads_and_logs_nothing(
     checkpoint: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
@@ -72,11 +70,11 @@ def test_nothing_is_fetched_and_nothing_is_written_while_loading(
     offline = []
     made = transformers.AutoModelForCausalLM.from_pretrained
 
-    def watched(*arguments: object, **options: object) -> object:
+    def record(*arguments: object, **options: object) -> object:
         offline.append((huggingface_hub.constants.HF_HUB_OFFLINE, options["local_files_only"]))
         return made(*arguments, **options)
 
-    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", watched)
+    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", record)
     with caplog.at_level(logging.INFO):
         load_model(checkpoint, loading)
     assert offline == [(True, True)]
@@ -85,7 +83,7 @@ def test_nothing_is_fetched_and_nothing_is_written_while_loading(
     assert "".join(capfd.readouterr()) == ""
 
 
-def test_numbers_and_attention_are_those_that_were_asked_for(checkpoint: Path) -> None:
+def test_load_model_uses_the_chosen_dtype_and_attention(checkpoint: Path) -> None:
     loading = check(checkpoint, TransformersOptions(dtype="bfloat16", attention="eager"))
     model = load_model(checkpoint, loading)
     assert model.dtype == torch.bfloat16
@@ -94,14 +92,14 @@ def test_numbers_and_attention_are_those_that_were_asked_for(checkpoint: Path) -
 
 
 @pytest.mark.parametrize("bits", [8, 4])
-def test_bitsandbytes_is_asked_for_so_many_bits(bits: int, checkpoint: Path) -> None:
+def test_quantization_has_the_chosen_bits(bits: int, checkpoint: Path) -> None:
     asked = quantization(replace(check(checkpoint), bits=bits, dtype="bfloat16"))
     assert (asked.load_in_8bit, asked.load_in_4bit) == (bits == 8, bits == 4)
     assert bits == 8 or asked.bnb_4bit_compute_dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("bits", [8, 4])
-def test_bitsandbytes_writes_nearly_what_the_model_writes(
+def test_bitsandbytes_model_has_similar_logits(
     bits: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     pytest.importorskip("bitsandbytes")
@@ -114,7 +112,7 @@ def test_bitsandbytes_writes_nearly_what_the_model_writes(
     prompt = engine.vocabulary.tokenize("import numpy as np\n\ndef mean(values):\n    return ")
     rows = [families.true_logits(each._model, prompt)[-1] for each in (plain, engine)]
     assert np.corrcoef(rows)[0, 1] > {8: 0.98, 4: 0.6}[bits]
-    got = ids(written(engine, prompt, max_tokens=6, ignore_end=True))
+    got = ids(generate(engine, prompt, max_tokens=6, ignore_end=True))
     assert got[:1] == alone(engine, prompt, 1)
     assert len(got) == 6
     assert "MatMul" not in caplog.text
@@ -122,8 +120,8 @@ def test_bitsandbytes_writes_nearly_what_the_model_writes(
         each.close()
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning")  # gptqmodel's own
-def test_a_gptq_checkpoint_writes_what_its_weights_write_unpacked(tmp_path: Path) -> None:
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # raised by gptqmodel
+def test_gptq_checkpoint_generates_the_same_as_unpacked_weights(tmp_path: Path) -> None:
     for package in ("gptqmodel", "optimum"):
         pytest.importorskip(package)
     plain = checkpoints.write(tmp_path / "plain", **EVEN)
@@ -131,7 +129,7 @@ def test_a_gptq_checkpoint_writes_what_its_weights_write_unpacked(tmp_path: Path
     engines = [load(folder, TransformersOptions(threads=1), name="g") for folder in (plain, quantized)]
     assert any("qweight" in name for name, _ in engines[1]._model.named_buffers())
     prompt = engines[0].vocabulary.tokenize("import numpy as np\n\ndef mean(values):\n")
-    texts = [ids(written(engine, prompt, ignore_end=True)) for engine in engines]
+    texts = [ids(generate(engine, prompt, ignore_end=True)) for engine in engines]
     assert texts[0] == texts[1]
     for engine in engines:
         engine.close()

@@ -12,7 +12,7 @@ from jupyter_turbopilot.errors import NotReadyError
 
 
 def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
-    """Let packages be missing, and these alone."""
+    """Hide these packages."""
     monkeypatch.setattr(
         packages.importlib.util, "find_spec", lambda name: None if name in names else ModuleSpec(name, None)
     )
@@ -28,7 +28,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
         ("accelerate", TransformersOptions(load_in_4bit=True), "bitsandbytes"),
     ],
 )
-def test_a_missing_package_is_named_with_the_command_that_installs_it(
+def test_require_names_the_install_command_of_a_missing_package(
     missing: str,
     options: TransformersOptions,
     extra: str,
@@ -43,7 +43,7 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(
     assert f'python -m pip install "jupyter-turbopilot[{extra}]"' in refused.value.message
 
 
-def test_a_broken_package_is_named_with_the_command_that_replaces_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_import_package_names_the_reinstall_command_if_broken(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_name: str) -> types.ModuleType:
         raise OSError("libtorch_cpu.so: cannot open shared object file")
 

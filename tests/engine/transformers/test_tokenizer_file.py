@@ -22,7 +22,7 @@ def folder_of(path: Path, raw: dict[str, Any], **config: Any) -> Path:
 
 
 def tokenizer(*texts: str, special: bool = False, kind: str = "bytes") -> dict[str, Any]:
-    """Return a tokenizer with more tokens at its end."""
+    """Return a tokenizer with these added tokens."""
     made = families.Tokenizer.from_str(families.tokenizer(kind).to_str())
     (made.add_special_tokens if special else made.add_tokens)(list(texts))
     raw: dict[str, Any] = json.loads(made.to_str())
@@ -42,20 +42,20 @@ def tokenizer(*texts: str, special: bool = False, kind: str = "bytes") -> dict[s
         "<|mask:0|>",
     ],
 )
-def test_an_added_token_that_looks_like_a_marker_is_a_control_token(text: str, tmp_path: Path) -> None:
+def test_read_treats_added_tokens_like_markers_as_control_tokens(text: str, tmp_path: Path) -> None:
     file = read(folder_of(tmp_path, tokenizer(text)))
     assert text in file.controls
     assert file.pieces[file.controls[text]] == b""
 
 
 @pytest.mark.parametrize("text", ["    ", "\t\t", "a<b>", "< b >", "[i]", "[]", "word"])
-def test_an_added_token_that_is_text_is_text(text: str, tmp_path: Path) -> None:
+def test_read_keeps_other_added_tokens_as_text(text: str, tmp_path: Path) -> None:
     file = read(folder_of(tmp_path, tokenizer(text)))
     assert text not in file.controls
     assert file.pieces[file.tokens[text]] == text.encode()
 
 
-def test_a_text_ends_with_all_that_the_files_and_the_families_name(tmp_path: Path) -> None:
+def test_read_collects_end_tokens_from_all_sources(tmp_path: Path) -> None:
     raw = tokenizer("<|im_end|>", "<|file_sep|>", "<|endofmask|>", "<|im_start|>", special=True)
     folder = folder_of(tmp_path, raw, eos_token_id=7)
     (folder / "generation_config.json").write_text('{"eos_token_id": [8, 9, 9999, true]}')
@@ -65,7 +65,7 @@ def test_a_text_ends_with_all_that_the_files_and_the_families_name(tmp_path: Pat
 
 
 @pytest.mark.parametrize(("adds", "bos"), [(True, 0), (False, None)])
-def test_the_token_before_each_text_is_read(adds: bool, bos: int | None, tmp_path: Path) -> None:
+def test_read_returns_the_bos_token_if_it_is_added(adds: bool, bos: int | None, tmp_path: Path) -> None:
     folder = folder_of(tmp_path, tokenizer())
     settings = {"bos_token": "<|endoftext|>", "add_bos_token": adds}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
@@ -73,21 +73,21 @@ def test_the_token_before_each_text_is_read(adds: bool, bos: int | None, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "message"),
     [
         ({"vocab_size": None}, "vocab_size"),
-        ({"vocab_size": 100}, "another model's"),
+        ({"vocab_size": 100}, "belongs to another model"),
         ({"vocab_size": True}, "vocab_size"),
     ],
 )
-def test_a_tokenizer_that_does_not_fit_the_model_is_refused(
-    change: dict[str, Any], words: str, tmp_path: Path
+def test_read_rejects_a_tokenizer_of_another_model(
+    change: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
-    with pytest.raises(ModelRefusedError, match=words):
+    with pytest.raises(ModelRefusedError, match=message):
         read(folder_of(tmp_path, tokenizer(), **change))
 
 
-def test_read_refuses_an_added_token_without_text(tmp_path: Path) -> None:
+def test_read_rejects_an_added_token_without_text(tmp_path: Path) -> None:
     raw = tokenizer()
     raw["added_tokens"].append({"id": 5, "special": True})
     with pytest.raises(ModelRefusedError, match="is damaged"):
@@ -104,7 +104,7 @@ def test_read_refuses_an_added_token_without_text(tmp_path: Path) -> None:
     ),
     st.sampled_from(["model", "added_tokens", "decoder", "post_processor"]),
 )
-def test_nonsense_in_a_tokenizer_is_refused_in_words(
+def test_read_rejects_invalid_tokenizers_with_a_message(
     tmp_path_factory: pytest.TempPathFactory, nonsense: Any, part: str
 ) -> None:
     folder = tmp_path_factory.mktemp("nonsense")
@@ -114,7 +114,7 @@ def test_nonsense_in_a_tokenizer_is_refused_in_words(
         assert error.message
 
 
-def test_the_bytes_of_visible_spaces_and_numbered_bytes_are_read(tmp_path: Path) -> None:
+def test_read_decodes_visible_spaces_and_byte_tokens(tmp_path: Path) -> None:
     checkpoints.write(tmp_path, "llama")
     file = read(tmp_path)
     pieces = file.pieces

@@ -33,7 +33,7 @@ def vocabulary(checkpoint: Path) -> TransformersVocabulary:
 def pair(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[TransformersVocabulary, LlamaEngine]]:
-    """A vocabulary, and llama.cpp's of the same checkpoint."""
+    """A vocabulary, and llama.cpp's for the same checkpoint."""
     folder = tmp_path_factory.mktemp(request.param)
     families.make(request.param, folder)
     path = convert(folder, folder / "model.gguf", outtype="f32")
@@ -47,7 +47,7 @@ def pair(
     | st.sampled_from(["", "\n\n a", "你好 🐍", "</s>"]),
     behind=st.booleans(),
 )
-def test_its_tokens_are_those_of_llama_cpp(
+def test_tokenize_returns_the_same_tokens_as_llama_cpp(
     pair: tuple[TransformersVocabulary, LlamaEngine], text: str, behind: bool
 ) -> None:
     ours, theirs = pair[0], pair[1].vocabulary
@@ -56,7 +56,7 @@ def test_its_tokens_are_those_of_llama_cpp(
     assert ours.join(tokens) == theirs.join(tokens)
 
 
-def test_what_it_says_of_tokens_is_what_llama_cpp_says(
+def test_vocabulary_has_the_same_properties_as_llama_cpps(
     pair: tuple[TransformersVocabulary, LlamaEngine],
 ) -> None:
     ours, theirs = pair[0], pair[1].vocabulary
@@ -66,7 +66,7 @@ def test_what_it_says_of_tokens_is_what_llama_cpp_says(
     assert (ours.unit, ours.markers.bos) == (theirs.unit, theirs.markers.bos)
 
 
-def test_a_vocabulary_that_holds_its_control_tokens_as_words_does_not_write_them(tmp_path: Path) -> None:
+def test_tokenize_omits_control_tokens_that_are_words(tmp_path: Path) -> None:
     library = families.models
     words = [("<unk>", 0.0), ("</s>", 0.0), ("▁", -2.0), *((letter, -3.0) for letter in "abc<>/s")]
     tokenizer = families.Tokenizer(library.Unigram(words, unk_id=0, byte_fallback=False))
@@ -86,7 +86,7 @@ def test_a_vocabulary_that_holds_its_control_tokens_as_words_does_not_write_them
 @pytest.mark.parametrize(
     "text", ["x = 1\n" * 60_000, "x" * 300_000, " " * 300_000, "é🐍" * 100_000, "<|fim_prefix|>" * 20_000]
 )
-def test_no_long_text_keeps_other_threads_waiting(vocabulary: TransformersVocabulary, text: str) -> None:
+def test_tokenize_splits_long_texts_into_slices(vocabulary: TransformersVocabulary, text: str) -> None:
     longest = []
     plain = vocabulary._tokenizer
 
@@ -105,7 +105,7 @@ def test_no_long_text_keeps_other_threads_waiting(vocabulary: TransformersVocabu
     assert len(longest) <= 4 * len(text) / LONGEST + 4
 
 
-def test_several_threads_tokenize_at_once(vocabulary: TransformersVocabulary) -> None:
+def test_tokenize_is_thread_safe(vocabulary: TransformersVocabulary) -> None:
     text = "import numpy as np\n" * 500
     wanted, got = vocabulary.tokenize(text), []
     threads = [threading.Thread(target=lambda: got.append(vocabulary.tokenize(text))) for _ in range(4)]
@@ -117,18 +117,18 @@ def test_several_threads_tokenize_at_once(vocabulary: TransformersVocabulary) ->
     assert got == [wanted] * 4
 
 
-def test_a_damaged_tokenizer_is_refused_in_words(checkpoint: Path, tmp_path: Path) -> None:
+def test_vocabulary_rejects_a_damaged_tokenizer(checkpoint: Path, tmp_path: Path) -> None:
     for name in ("config.json", "tokenizer.json"):
         (tmp_path / name).write_bytes((checkpoint / name).read_bytes())
     checkpoints.change(tmp_path, "tokenizer.json", pre_tokenizer={"type": "Nonsense"})
     with pytest.raises(ModelRefusedError, match="damaged, or newer"):
         TransformersVocabulary(tmp_path)
     checkpoints.change(tmp_path, "tokenizer.json", pre_tokenizer=None, decoder={"type": "WordPiece"})
-    with pytest.raises(ModelRefusedError, match="which bytes"):
+    with pytest.raises(ModelRefusedError, match="bytes of its tokens are unknown"):
         TransformersVocabulary(tmp_path)
 
 
-def test_it_needs_no_pytorch(checkpoint: Path) -> None:
+def test_vocabulary_does_not_import_pytorch(checkpoint: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from jupyter_turbopilot.engine.transformers import vocabulary; "
         "v = vocabulary.TransformersVocabulary(Path(sys.argv[1])); assert v.tokenize('x = 1'); "

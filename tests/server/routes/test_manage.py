@@ -143,9 +143,7 @@ def index(pilot: Any, tmp_path: Path) -> Iterator[MaintainedIndex]:
         yield notebook_index
 
 
-async def test_deleted_index_stays_empty_until_it_is_built_again(
-    ask: Ask, index: MaintainedIndex
-) -> None:
+async def test_deleted_index_stays_empty_until_it_is_built_again(ask: Ask, index: MaintainedIndex) -> None:
     place = index.builder.place
     for _ in range(2):
         deleted = await ask("notebook_index", method="DELETE")
@@ -162,9 +160,7 @@ async def test_deleted_index_stays_empty_until_it_is_built_again(
     until(lambda: known(place) == {"a.ipynb"})
 
 
-async def test_deleting_the_index_stops_a_running_build(
-    ask: Ask, pilot: Any, tmp_path: Path
-) -> None:
+async def test_deleting_the_index_stops_a_running_build(ask: Ask, pilot: Any, tmp_path: Path) -> None:
     begun, proceed = threading.Event(), threading.Event()
 
     class Slow(LocalFiles):

@@ -5,7 +5,7 @@ import { Sequence } from './sequence';
 import { type IPlace, type IShape, placesOf, shapeOf } from './shape';
 import { Vocabulary } from './vocabulary';
 
-/** What `labextension/wasm/llama.c` exports. */
+/** The exports of `labextension/wasm/llama.c`. */
 interface IExports {
   memory: WebAssembly.Memory;
   create(
@@ -43,7 +43,7 @@ export class Engine {
   guessed = 0;
   private readonly wasm: IExports;
   private readonly sequence: Sequence;
-  private outputs = 0; // vectors of the last batch that have logits
+  private outputs = 0; // rows of the last batch with logits
 
   private constructor(wasm: IExports, shape: IShape, vocabulary: Vocabulary) {
     this.wasm = wasm;

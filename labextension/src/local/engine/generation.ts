@@ -22,7 +22,7 @@ export async function* write(
   const begun = performance.now();
   const evaluated = engine.evaluated;
   let written = 0;
-  let isDraftRight = true; // so far
+  let isDraftRight = true;
   let ended = false;
 
   /** Sample after the text and after the draft tokens that were right. */

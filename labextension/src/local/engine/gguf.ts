@@ -10,7 +10,7 @@ export class ModelError extends Error {
 export type Value = number | bigint | boolean | string | number[] | string[];
 
 export interface ITensor {
-  /** GGUF's number: see `TYPES`. */
+  /** The number in GGUF: see `TYPES`. */
   type: number;
   /** The row length is first. */
   shape: number[];
@@ -58,7 +58,7 @@ const MOST_DIMENSIONS = 4;
 class Reader {
   private readonly view: DataView;
   private readonly decoder = new TextDecoder();
-  private items = 0; // of all lists so far
+  private items = 0; // items of all lists so far
   at = 0;
 
   constructor(private readonly bytes: Uint8Array) {
@@ -83,7 +83,7 @@ class Reader {
     return this.view.getBigUint64(this.skip(8), true);
   }
 
-  /** How many things follow, each of so many bytes at least. */
+  /** Read a count of items with a minimum size in bytes. */
   count(size: number, most = MOST_BYTES): number {
     const count = this.u64();
     if (count > BigInt(Math.floor((this.bytes.length - this.at) / size))) {
@@ -143,7 +143,7 @@ class Reader {
       weights *= length;
       return Number(length);
     });
-    // At least a byte each: this also keeps every product exact.
+    // At least one byte each. This also keeps every product exact.
     if (weights < 1n || weights > BigInt(MOST_BYTES)) {
       throw new ModelError(`The model file is damaged: ${name} has an impossible shape.`);
     }
@@ -198,7 +198,7 @@ export function readGguf(bytes: Uint8Array): IGguf {
   }
   const start = Math.ceil(reader.at / alignment) * alignment;
   const tensors = new Map<string, ITensor>();
-  // The engine copies each tensor: tensors that share bytes would take many times the file's size in memory.
+  // The engine copies each tensor, so overlapping tensors would need many times the file's size in memory.
   let left = bytes.length - start;
   for (const [name, { type, shape, offset, bytes: size }] of found) {
     if (offset % BigInt(alignment) || offset + BigInt(start + size) > BigInt(bytes.length)) {

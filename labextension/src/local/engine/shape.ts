@@ -69,7 +69,7 @@ export function shapeOf({ values, tensors }: IGguf): IShape {
     frequency: number('rope.freq_base', 1, 1e9, 10000),
     tied: !tensors.has('output.weight')
   };
-  // Within these bounds all that the engine computes is exact in 32 bits.
+  // Within these limits, all integers in the engine fit into 32 bits.
   if (width % 32 || shape.inner % 32 || size % 16 || size > 128 || heads % shape.keyHeads) {
     throw new ModelError(
       'The browser engine cannot run this model: its dimensions are not multiples of the block size 32.'

@@ -194,7 +194,7 @@ export const FUNCTIONS = {
     writing.finish(whole);
     return [...seen, look(false)];
   },
-  /** What is shown of an answer of sure tokens, frame by frame. */
+  /** The shown text of an answer with probable tokens, frame by frame. */
   frames: (texts: string[], prefix: string, suffix: string, unasked: boolean, whole: boolean) => {
     const gate = new Gate(cursorFeatures(prefix, suffix, []), 0, () => true, byProduct);
     const writing = new Suggestion(surroundingsOf(prefix, suffix), gate, unasked);
