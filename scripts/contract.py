@@ -77,11 +77,12 @@ def _literals(values: Iterable[str]) -> list[str]:
 
 
 def _declaration(head: str, alternatives: list[str]) -> str:
-    """Write a union on one line, or one alternative per line if it is too long."""
-    line = f"{head} {' | '.join(alternatives)};"
-    if len(line) <= WIDTH:
-        return line
+    """Write a union on one line, on the line below, or one alternative per line, like Prettier."""
+    union = f"{' | '.join(alternatives)};"
     indent = " " * (len(head) - len(head.lstrip()) + 2)
+    for line in (f"{head} {union}", f"{head}\n{indent}{union}"):
+        if max(map(len, line.splitlines())) <= WIDTH:
+            return line
     return "\n".join([head, *(f"{indent}| {one}" for one in alternatives)]) + ";"
 
 

@@ -4,14 +4,7 @@ import contract
 print(contract.typescript())
 ]]] */
 export type Phase =
-  | 'empty'
-  | 'loading'
-  | 'ready'
-  | 'generating'
-  | 'unloaded'
-  | 'reloading'
-  | 'failed'
-  | 'stopped';
+  'empty' | 'loading' | 'ready' | 'generating' | 'unloaded' | 'reloading' | 'failed' | 'stopped';
 
 /** A cell of the notebook, or a whole file. */
 export interface ICell {
