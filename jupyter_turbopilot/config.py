@@ -129,6 +129,18 @@ class TurbopilotRemote(Configurable):
 class Turbopilot(Configurable):
     """Code completion with a language model."""
 
+    enabled = Bool(
+        True,
+        help="Whether Turbopilot completes at all. Off: the server refuses every request, loads no model and "
+        "keeps no index, and JupyterLab shows that the administrator switched it off. The environment's "
+        "TURBOPILOT_ENABLED=0 switches it off whatever the configuration is (docs/switching-off.md).",
+    ).tag(config=True)
+    denied_paths = List(
+        Unicode(),
+        help="Patterns of paths in which Turbopilot is off, such as `exams/**`, relative to the server's root "
+        "folder. A matching folder is denied with everything in it. While this is set, requests without a path "
+        "are refused, such as those of other editors (docs/switching-off.md).",
+    ).tag(config=True)
     engine = Enum(
         ("llama", "transformers", "remote"),
         default_value="llama",

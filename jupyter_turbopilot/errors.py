@@ -97,6 +97,13 @@ class ConfigurationError(TurbopilotError):
         super().__init__(f"{place} has to be corrected. {type(error).__name__}: {reason}")
 
 
+class DisabledError(TurbopilotError):
+    """Completion is switched off, by the administrator or in the notebook."""
+
+    status = 403
+    code = "disabled"
+
+
 class BadRequestError(TurbopilotError):
     """The request is invalid; `field` names the invalid part."""
 

@@ -26,6 +26,13 @@ Name = Annotated[str, Meta(max_length=4096)]
 Stop = Annotated[str, Meta(max_length=1024)]  # compared with the text after each token
 Spec = Annotated[str, Meta(min_length=1, max_length=2048, description="name from the catalogue, path or URL")]
 Trigger = Literal["automatic", "invoke", "warmup", "prefetch"]
+Enabled = Annotated[
+    bool | None,
+    Meta(
+        description="whether the metadata of the notebook allow suggestions; null: the server reads the saved "
+        "notebook"
+    ),
+]
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +69,7 @@ class Completion(msgspec.Struct, frozen=True, kw_only=True):
             description="kernel of the notebook; its variables are used if the caller may execute code in it"
         ),
     ] = None
+    enabled: Enabled = None
     cells: Annotated[list[Cell], Meta(min_length=1, max_length=MAX_CELLS)]
     active: Annotated[int, Meta(ge=0, description="index of the cell with the cursor")] = 0
     offset: Annotated[int, Meta(ge=0, description="cursor position in the active cell, in code points")]
@@ -147,6 +155,7 @@ class FunctionRequest(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[str, Meta(max_length=128)] | None,
         Meta(description="kernel of the notebook, as in a completion request"),
     ] = None
+    enabled: Enabled = None
     cells: Annotated[list[Cell], Meta(max_length=MAX_CELLS, description="the cells above")] = []
     names: Annotated[
         list[Annotated[str, Meta(max_length=512)]],

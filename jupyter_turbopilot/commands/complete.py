@@ -68,7 +68,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     from jupyter_turbopilot.shell.in_process import InProcess
 
     request = request_of(options)
-    local = InProcess(settings)
+    local = InProcess(settings, file=None if options.file == "-" else Path(options.file))
     try:
         if options.json:
             print(json.dumps(local.last(request).body(), indent=1))

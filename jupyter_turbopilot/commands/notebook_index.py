@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,7 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
     """Rebuild the index of a folder now."""
     import sqlite3
 
+    from jupyter_turbopilot.access import access_of
     from jupyter_turbopilot.notebook_index.build import Builder, EndedError
     from jupyter_turbopilot.notebook_index.local_files import LocalFiles
     from jupyter_turbopilot.notebook_index.paths import path_of, size_of_index
@@ -67,7 +69,9 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
     if not root.is_dir():
         raise BadRequestError(f"{options.folder} is not a folder. Pass a server's root folder.")
     source = LocalFiles(root)
-    builder = Builder(path_of(source.identity), source)
+    access = access_of(settings, os.environ, source.root)
+    access.require_enabled()
+    builder = Builder(path_of(source.identity), source, allows=access.allows)
     try:
         builder.build_now()
     except (OSError, NotImplementedError, sqlite3.Error) as error:

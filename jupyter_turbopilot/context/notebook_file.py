@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 
+SECTION = "turbopilot"  # Turbopilot's section of a notebook's metadata
+
+
 @dataclass(frozen=True)
 class NotebookCell:
     """A cell as stored in the file."""
@@ -22,6 +25,7 @@ class Notebook:
     name: str
     cells: tuple[NotebookCell, ...]
     language: str = "python"
+    enabled: bool = True  # whether its metadata allow Turbopilot
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -46,7 +50,22 @@ def parse_notebook(text: str, name: str) -> Notebook | None:
         cells = [NotebookCell(str(cell["cell_type"]), "".join(cell["source"])) for cell in raw["cells"]]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-    return Notebook(name, tuple(cells), _language(raw.get("metadata")))
+    metadata = raw.get("metadata")
+    return Notebook(name, tuple(cells), _language(metadata), is_enabled(metadata))
+
+
+def is_enabled(metadata: Any) -> bool:
+    """Return whether a notebook's metadata allow Turbopilot; an invalid value does not."""
+    if not isinstance(metadata, dict) or SECTION not in metadata:
+        return True
+    section = metadata[SECTION]
+    return isinstance(section, dict) and section.get("enabled", True) is True
+
+
+def is_enabled_in(text: str) -> bool:
+    """Return whether the text of a notebook file allows Turbopilot."""
+    notebook = parse_notebook(text, "") if f'"{SECTION}"' in text else None
+    return notebook is None or notebook.enabled
 
 
 def _language(metadata: Any) -> str:

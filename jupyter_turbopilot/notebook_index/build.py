@@ -13,10 +13,11 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.context.notebook_file import is_enabled_in
 from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.notebook_index.base import is_under
 from jupyter_turbopilot.notebook_index.entries import Page, page_of
-from jupyter_turbopilot.notebook_index.excluded import MOST_BYTES
+from jupyter_turbopilot.notebook_index.excluded import MOST_BYTES, NOTEBOOK
 from jupyter_turbopilot.notebook_index.paths import DAY, delete_old
 from jupyter_turbopilot.notebook_index.store import SCHEMA, Store
 from jupyter_turbopilot.sqlite_file.connection import NEXT_START, is_busy, reason_of
@@ -69,8 +70,9 @@ class EndedError(Exception):
 class Builder:
     """Indexes the files of a source into the database at `path`.
 
-    No file is read while `pause` returns a reason, or shortly after a change of `asked`, the number of
-    requests so far. Deleted files are removed from the index at any time.
+    Only paths for which `allows` returns True are indexed. No file is read while `pause` returns a reason, or
+    shortly after a change of `asked`, the number of requests so far. Deleted files are removed from the index
+    at any time.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Builder:
         pause: Callable[[], Pause | None] = lambda: None,
         asked: Callable[[], int] = lambda: 0,
         again: bool = False,
+        allows: Callable[[str], bool] = lambda _: True,
     ) -> None:
         """`again`: build the index even if the user has deleted it."""
         self.path = path
@@ -89,6 +92,7 @@ class Builder:
         self._pause_now = pause
         self._asked = asked
         self._again = again
+        self._allows = allows
         self._before = 0  # last value of `asked`, and the time since which it has been that
         self._since = float("-inf")
         self._wake = threading.Condition()
@@ -299,7 +303,8 @@ class Builder:
             path = next(iter(self._changed))
             del self._changed[path]
         try:
-            if looked := self._source.look(path):
+            if self._allows(path) and (looked := self._source.look(path)):
+                self._forget_disabled(store, path)
                 # Even with an unchanged stamp: a coarse clock may give two versions the same one.
                 self._first[path] = looked
                 return
@@ -315,11 +320,23 @@ class Builder:
         Known files that were deleted are removed from the index.
         """
         unseen: list[str] = []
-        walked = self._in_pieces(store, self._source.walk(folder, unseen))
+        walked = filter(
+            lambda one: self._allows(one.path), self._in_pieces(store, self._source.walk(folder, unseen))
+        )
         newest = heapq.nlargest(MOST_FILES, walked, key=lambda looked: looked.modified)
         found, hidden = {one.path: one for one in newest}, {*unseen}
         self._forget(store, [path for path in known if path not in found and not is_under(path, hidden)])
         return found, hidden
+
+    def _forget_disabled(self, store: Store, path: str) -> None:
+        """Remove a saved notebook from the index at once if its metadata disable Turbopilot.
+
+        Otherwise its cells would be suggested until it is read again, which may be paused.
+        """
+        if path.lower().endswith(NOTEBOOK) and store.stamp(path) is not None:
+            if not is_enabled_in(self._source.read(path)):
+                self._forget(store, [path])
+                self._update_progress(store)
 
     def _remove_deleted(self, store: Store) -> None:
         """Remove deleted files from the index: never delayed, as it reads no files."""

@@ -82,7 +82,7 @@ def page_of(path: str, text: str) -> Page:
     if not path.lower().endswith(NOTEBOOK):
         return Page(_entries(_of_file(path, text)))
     notebook = parse_notebook(text, path)
-    return Page(entries_of(notebook.cells, notebook.language) if notebook else ())
+    return Page(entries_of(notebook.cells, notebook.language) if notebook and notebook.enabled else ())
 
 
 def entries_of(cells: Iterable[NotebookCell | Cell], language: str) -> tuple[Entry, ...]:

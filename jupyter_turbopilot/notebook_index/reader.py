@@ -244,7 +244,7 @@ def _sharing(having: Callable[[str], Sequence[int]], words: Collection[str]) -> 
 class MaintainedIndex(NotebookIndex):
     """The index of one source, kept up to date by a builder.
 
-    `pause` and `asked` limit when files are read (see `Builder`).
+    `allows` limits what is indexed, `pause` and `asked` when files are read (see `Builder`).
     """
 
     def __init__(
@@ -253,9 +253,11 @@ class MaintainedIndex(NotebookIndex):
         *,
         pause: Callable[[], Pause | None] = lambda: None,
         asked: Callable[[], int] = lambda: 0,
+        allows: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self.source = source
-        self._new_builder = partial(Builder, path_of(source.identity), source, pause=pause, asked=asked)
+        self._allows = allows
+        self._new_builder = partial(Builder, path_of(source.identity), source, pause=pause, asked=asked, allows=allows)
         self._replacing = threading.Lock()
         self.builder = self._new_builder()
         super().__init__(self.builder.path, self._on_the_disk)
@@ -292,7 +294,9 @@ class MaintainedIndex(NotebookIndex):
         super().close()
 
     def _on_the_disk(self, paths: Iterable[str]) -> AbstractSet[str]:
-        """Return the paths that exist; without time to check, the result of the last scan counts."""
+        """Return the allowed paths that exist; without time to check, the result of the last scan counts."""
         seen_lately = self.builder.used()
-        certain = [path for path in paths if not self.builder.may_be_deleted(path)]
+        certain = [
+            path for path in paths if self._allows(path) and not self.builder.may_be_deleted(path)
+        ]
         return self.source.there(certain, otherwise=seen_lately)

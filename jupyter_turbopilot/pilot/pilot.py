@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from contextlib import suppress
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.access import access_of
 from jupyter_turbopilot.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.engine.effort import Effort
@@ -17,7 +19,7 @@ from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.retry import LoadConditions, Recovery
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.errors import BadRequestError, EngineGoneError, TurbopilotError
+from jupyter_turbopilot.errors import BadRequestError, DisabledError, EngineGoneError, TurbopilotError
 from jupyter_turbopilot.files import MEGABYTE
 from jupyter_turbopilot.learning.learner import Learner
 from jupyter_turbopilot.models.gguf import stamp
@@ -33,6 +35,7 @@ from jupyter_turbopilot.usage_log.log import UsageLog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jupyter_turbopilot.access import Access
     from jupyter_turbopilot.cache.cache_writer import CacheWriter
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
@@ -58,7 +61,8 @@ class Pilot:
 
     It selects the model, and decides when to retry one that could not be loaded. `kind` is the kind of
     engine, by default the configured one; `kernels`, `kernel_busy` and `root` belong to a Jupyter server;
-    `study` is the usage log, given only when a user types: a command's own text must not appear in it.
+    `usage_log` is given only when a user types: a command's own text must not appear in it. `access` replaces
+    the decision of the settings on where completion is allowed.
     """
 
     def __init__(
@@ -70,8 +74,10 @@ class Pilot:
         kernel_busy: Callable[[], bool] = lambda: False,
         root: str = "",
         usage_log: UsageLog | None = None,
+        access: Access | None = None,
     ) -> None:
         self.settings = settings
+        self.access = access or access_of(settings, os.environ, root)
         self.store = store_of(settings)
         self.kind = kind or kind_of(settings, self.store)
         self.library = Library(self.store, self.kind)
@@ -104,6 +110,8 @@ class Pilot:
         self._wanted = Selection(settings.model)
         self._last_loaded = self._wanted  # the last model that was loaded, initially the configured one
         self._recovery = Recovery()
+        if self.access.reason:
+            self.worker.fail(settings.model, DisabledError(self.access.reason))
 
     @property
     def selected(self) -> str:
@@ -137,14 +145,20 @@ class Pilot:
             self._recovery.failed(self._load_conditions())
             self.worker.fail(self.selected, error)
 
-    def remember(self, source: Source) -> MaintainedIndex | None:
-        """Start indexing the user's own code, unless the settings disable it."""
-        if not self.settings.notebook_index or self.notebook_index:
+    def remember(self, source: Source, folder: str = "") -> MaintainedIndex | None:
+        """Start indexing the user's own code, unless the settings disable it.
+
+        `folder`: the source's root, relative to the server's.
+        """
+        if not self.settings.notebook_index or self.access.reason or self.notebook_index:
             return self.notebook_index
         from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
 
         self.notebook_index = MaintainedIndex(
-            source, pause=self.effort.pause, asked=lambda: self.completer.counters["requests"]
+            source,
+            pause=self.effort.pause,
+            asked=lambda: self.completer.counters["requests"],
+            allows=lambda path: self.access.allows(f"{folder}/{path}"),
         )
         self.notebook_index.builder.start()
         return self.notebook_index
@@ -159,6 +173,8 @@ class Pilot:
     def retry(self) -> None:
         """Retry a failed load if it may succeed now: called for each status query."""
         state = self.worker.state
+        if self.access.reason:
+            return  # a retry would be refused, too
         if state.phase is Phase.FAILED and self._recovery.due(state.code, self._load_conditions):
             self.start()
 
@@ -169,6 +185,7 @@ class Pilot:
 
     def download(self, spec: str, *, mirrors: bool = False, select: bool = True) -> Download:
         """Download a model in the background, then load it."""
+        self.access.require_enabled()
         then = partial(self.select, spec) if select else lambda: None
         return self.library.download(spec, mirrors=mirrors, then=then)
 
@@ -224,6 +241,7 @@ class Pilot:
         return wanted.path.resolve() in {stored.path.resolve() for stored in used if stored}
 
     def _select(self, choice: Selection) -> Model:
+        self.access.require_enabled()
         model = self.kind.find(choice.spec)
         stored = self.kind.stored(model)
         if stored is None or stored.damaged:

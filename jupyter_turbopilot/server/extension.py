@@ -15,9 +15,12 @@ from jupyter_server.services.contents.filemanager import AsyncFileContentsManage
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager, LargeFileManager
 from jupyter_server.services.contents.manager import ContentsManager
 from jupyter_server.utils import url_path_join
+from traitlets import TraitError
 
+from jupyter_turbopilot.access import Access
 from jupyter_turbopilot.config import SECTIONS, Turbopilot
 from jupyter_turbopilot.engine.lifecycle import Phase
+from jupyter_turbopilot.errors import ConfigurationError
 from jupyter_turbopilot.kernels.watch import Kernels
 from jupyter_turbopilot.pilot.pilot import Pilot, usage_log_of
 from jupyter_turbopilot.server import runtime
@@ -50,7 +53,7 @@ class TurbopilotExtension(ExtensionApp):
 
     def initialize_settings(self) -> None:
         """Build the pilot. A missing engine or model does not raise: the pilot reports it as its state."""
-        settings = Turbopilot(parent=self)
+        settings, access = self._read_settings()
         if settings.engine == "remote":
             from jupyter_turbopilot.engine.remote.loading import take_key
 
@@ -62,11 +65,30 @@ class TurbopilotExtension(ExtensionApp):
             kernel_busy=partial(any_kernel_busy, manager),
             root=cast("ServerApp", self.serverapp).root_dir,
             usage_log=usage_log_of(settings, "server"),
+            access=access,
         )
+        access = self.pilot.access
+        if access.is_invalid:
+            self.log.warning("Turbopilot: %s", access.reason)
         self._secret = secrets.token_urlsafe(32)
-        # Without this entry, the front end runs the model in the page.
+        # Without this entry, the front end runs the model in the page. Only the server knows what is denied.
+        only = bool(access.reason or access.patterns)
         web_app = cast("ServerApp", self.serverapp).web_app
-        web_app.settings.setdefault("page_config_data", {})["jupyterTurbopilot"] = "server"
+        page_config = web_app.settings.setdefault("page_config_data", {})
+        page_config["jupyterTurbopilot"] = "server only" if only else "server"
+
+    def _read_settings(self) -> tuple[Turbopilot, Access | None]:
+        """Return the settings. If they are invalid, everything is denied, and the reason says why.
+
+        An extension that raised an error would leave it to the page to run a model.
+        """
+        try:
+            settings = Turbopilot(parent=self)
+            _ = settings.transformers, settings.remote.auth  # the sections are read when first used
+        except TraitError as error:
+            reason = ConfigurationError("The configuration of Turbopilot", error).message
+            return Turbopilot(engine="llama"), Access(reason, is_invalid=True)
+        return settings, None
 
     def initialize_handlers(self) -> None:
         """Mount the routes under `turbopilot/`."""
@@ -78,7 +100,8 @@ class TurbopilotExtension(ExtensionApp):
         runtime.remove_stale()
         if not server.sock:
             named = self.pilot.cache_file if self.pilot else ""
-            runtime.write(runtime.Runtime(loopback_url(server), self._secret, os.getpid(), named))
+            url = loopback_url(server)
+            runtime.write(runtime.Runtime(url, self._secret, os.getpid(), named, server.root_dir))
         if self.pilot and self.pilot.settings.load_at_start:
             # Loading would delay the server's first responses.
             asyncio.get_running_loop().call_later(LOAD_AFTER, self._load)

@@ -28,6 +28,7 @@ class Runtime:
     secret: str
     pid: int
     cache_file: str = ""  # the setting
+    root: str = ""  # the server's root folder
 
 
 def folder() -> Path:
@@ -84,6 +85,7 @@ def read(pid: int) -> Runtime | None:
             secret=str(content["secret"]),
             pid=int(content["pid"]),
             cache_file=str(content.get("cache_file", "")),
+            root=str(content.get("root", "")),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -99,6 +101,15 @@ def find() -> Runtime | None:
         if runtime := read(process.pid):
             return runtime
     return None
+
+
+def path_in_server(path: Path) -> str:
+    """Return a path relative to the root folder of the server that started this process; "" if unknown."""
+    server = find()
+    if server and server.root:
+        with suppress(OSError, ValueError):
+            return path.resolve().relative_to(Path(server.root).resolve()).as_posix()
+    return ""
 
 
 def _started(pid: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.notebook_index.reader import NotebookIndex
 
 CELLS = 60
+LONGEST_ID = 128  # characters of a kernel's id in a request
 LONGEST_NAME = 512  # characters of a name in a request
 _RUN = secrets.token_hex(8)
 # Names for IPython's history: `_`, `__`, `___`, `_i`, `_i1`, `_1`, `_ih`, `_oh`, `_dh`.
@@ -31,6 +33,13 @@ _OURS = ("%%complete", "%complete", "%turbopilot")
 def client_of(shell: Any) -> str:
     """Return a unique client id for a shell: requests replace only those of the same client."""
     return f"shell-{_RUN}-{os.getpid()}-{id(shell):x}"
+
+
+def kernel_id_of(shell: Any) -> str | None:
+    """Return the id of a shell's kernel, by which the server finds its notebook; None in a terminal."""
+    app = getattr(getattr(shell, "kernel", None), "parent", None)
+    file = getattr(app, "connection_file", "") or ""
+    return Path(file).stem.removeprefix("kernel-")[:LONGEST_ID] or None
 
 
 def failed_inputs(shell: Any) -> set[str]:
@@ -77,9 +86,12 @@ def functions_for(shell: Any, source: str, length: int | None = None) -> Functio
         if name.isidentifier() and len(name) <= LONGEST_NAME and not _KEPT.fullmatch(name)
     ]
     length = FUNCTION_TOKENS if length is None else length
-    # The newest names, up to the limit of a request.
     return FunctionRequest(
-        source=source, cells=session_cells(shell), names=names[-MAX_CELLS:], max_tokens=length
+        source=source,
+        kernel_id=kernel_id_of(shell),
+        cells=session_cells(shell),
+        names=names[-MAX_CELLS:],  # the newest, up to the limit of a request
+        max_tokens=length,
     )
 
 
@@ -97,6 +109,7 @@ def request_at(
     """
     cells = session_cells(shell)
     return Completion(
+        kernel_id=kernel_id_of(shell),
         cells=[*cells, Cell(source=text)],
         active=len(cells),
         offset=offset,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.waiting import Replies
@@ -13,6 +14,7 @@ from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
 from jupyter_turbopilot.helper_functions.follow import follow
 from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.server.runtime import path_in_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -35,10 +37,24 @@ def _print_to_terminal(message: str) -> None:
 class InProcess:
     """A model in this process, loaded when first needed."""
 
-    def __init__(self, settings: Turbopilot, notify: Callable[[str], None] | None = None) -> None:
-        """`notify` is called with a message before a caller has to wait for a model."""
+    def __init__(
+        self,
+        settings: Turbopilot,
+        notify: Callable[[str], None] | None = None,
+        file: Path | None = None,
+    ) -> None:
+        """`notify` is called with a message before a caller has to wait for a model.
+
+        `file`: the completed file; None: the current folder decides whether completion is allowed.
+        """
         self.pilot = Pilot(settings)
+        self._file = file
         self._notify = notify or _print_to_terminal
+
+    def check(self) -> None:
+        """Raise a DisabledError if the administrator switched completion off, or in this folder."""
+        access = self.pilot.access
+        access.check(path_in_server(self._file or Path()) if access.patterns else "")
 
     def begin(self) -> None:
         """Start loading in the background."""
@@ -75,6 +91,7 @@ class InProcess:
 
     def replies(self, request: Completion, kernel_context: KernelContext = NONE) -> Generator[Reply]:
         """Yield the growing reply; closing the generator cancels the request."""
+        self.check()
         self.wait()
         replies = Replies()
         job = self.pilot.completer.submit(
@@ -90,6 +107,7 @@ class InProcess:
 
     def helpers(self, request: FunctionRequest, kernel_context: KernelContext = NONE) -> Generator[Event]:
         """Return the events of a multi-function generation; closing the generator cancels it."""
+        self.check()
         growth = generate_functions(request, kernel_context)
         self.wait()  # the request's time limit starts after loading
         return follow(growth, lambda completion: self.replies(completion, kernel_context))

@@ -205,6 +205,7 @@ class TurbopilotMagics(Magics):
         from jupyter_turbopilot.shell import terminal
 
         local = self._local_pilot()
+        local.check()
         local.begin()
         state = local.pilot.worker.state
         if state.phase is Phase.FAILED:

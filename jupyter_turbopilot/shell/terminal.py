@@ -26,6 +26,7 @@ from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.notebook_index.local_files import LocalFiles
 from jupyter_turbopilot.pilot.pilot import usage_log_of
 from jupyter_turbopilot.reply import Reply
+from jupyter_turbopilot.server.runtime import path_in_server
 from jupyter_turbopilot.shell.history import client_of, failed_inputs, kernel_context_of, request_at
 from jupyter_turbopilot.shell.outcomes import Outcomes, inserted_since
 from jupyter_turbopilot.suggestion.imports import bound_name, insertion, uses
@@ -343,6 +344,7 @@ class TurbopilotSuggest(NavigableAutoSuggestFromHistory):
         buffer.on_text_changed += changed
         buffer.on_cursor_position_changed += changed
         try:
+            self._local.check()
             pilot, kernel_context = self._local.pilot, kernel_context_of(self._shell)
             self._job = pilot.completer.submit(
                 request, replies.listen, kernel_context, notebook_index=pilot.notebook_index
@@ -380,7 +382,7 @@ def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
     local.begin()
     with suppress(FileNotFoundError):  # the current folder may have been deleted
         if (folder := Path.cwd()) != folder.parent:  # never index a whole disk
-            local.pilot.remember(LocalFiles(folder))
+            local.pilot.remember(LocalFiles(folder), path_in_server(folder))
     completer = local.pilot.completer
     if not completer.usage_log and (usage_log := usage_log_of(local.pilot.settings, "terminal")):
         completer.usage_log = usage_log

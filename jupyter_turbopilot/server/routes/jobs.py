@@ -95,6 +95,8 @@ class JobRoute(Route):
 
     accepts_plain_body = True
     errors = (BusyError, NotReadyError)
+    # Paths of the notebook that the request is for, any of which may be denied. Raw text has none.
+    paths: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -168,13 +170,14 @@ class JobRoute(Route):
         listener: Listener,
         notebook_index: NotebookIndex | None = None,
     ) -> None:
-        self.pilot.ensure()  # `load_at_start` may be off, or a failed load may now succeed
         if isinstance(request, Completion):
             request = msgspec.structs.replace(request, client=self._editor(request.client))
         else:
             request = replace(request, session=self._session())
         caller = self._caller_for(request)
         try:
+            self.pilot.access.check(*self.paths)
+            self.pilot.ensure()  # `load_at_start` may be off, or a failed load may now succeed
             self._rates.take(caller, time.monotonic(), awaited=is_awaited(request))
             job = self.pilot.completer.submit(
                 request, listener, kernel_context, caller, self.tenant, notebook_index=notebook_index

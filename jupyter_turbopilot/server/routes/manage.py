@@ -133,7 +133,8 @@ class ModelsRoute(Route):
             describe_health(self.pilot)["model"]
         )  # llama.cpp's server responds with this list
         if self.may_manage:
-            models = await self.pilot.background.run(describe_models, self.pilot)
+            is_off = bool(self.pilot.access.reason)  # no model is offered then
+            models = [] if is_off else await self.pilot.background.run(describe_models, self.pilot)
             listing |= {"models": models, "selected": self.pilot.selected}
         self.answer(listing)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,13 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.bounds import tenant_cache
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
-from jupyter_turbopilot.context.notebook_file import names_of
+from jupyter_turbopilot.context.notebook_file import is_enabled, names_of
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED
-from jupyter_turbopilot.errors import BusyError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.errors import BusyError, DisabledError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.helper_functions.follow import follow_async
 from jupyter_turbopilot.helper_functions.generate import generate_functions
+from jupyter_turbopilot.notebook_index.excluded import NOTEBOOK
 from jupyter_turbopilot.request import Completion, Feedback, FunctionRequest, parse_completion
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.contract import Answer, Frame, HelperEvent
@@ -33,10 +35,34 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply
 
 AT_ONCE = 2  # concurrent `helpers` requests per caller
+DISABLED_IN_NOTEBOOK = (
+    "Turbopilot is disabled in this notebook. In JupyterLab, choose Disable in This Notebook again to enable it."
+)
+
+log = logging.getLogger(__name__)
 
 
 class NotebookRoute(JobRoute):
-    """Base class of routes that use kernel context."""
+    """Base class of routes whose requests are for a notebook and may use kernel context."""
+
+    async def admit(self, request: Completion | FunctionRequest) -> None:
+        """Raise a DisabledError if the administrator or the notebook itself disables completion.
+
+        The paths of the kernel's sessions count, too: the one in the request may be wrong. A page knows the
+        metadata before they are saved. For other clients, the server reads the saved notebook.
+        """
+        access = self.pilot.access
+        access.require_enabled()
+        is_unknown = request.enabled is None
+        if request.kernel_id and (access.patterns or is_unknown):
+            self.paths = await session_paths(self.settings.get("session_manager"), request.kernel_id)
+        self.paths = (*self.paths, request.path)
+        access.check(*self.paths)
+        is_disabled = request.enabled is False
+        for path in self.paths if is_unknown else ():
+            is_disabled |= not await is_enabled_at(self.settings.get("contents_manager"), path)
+        if is_disabled:
+            raise DisabledError(DISABLED_IN_NOTEBOOK, code="disabled_in_notebook")
 
     async def kernel_context(self, request: Completion | FunctionRequest) -> KernelContext:
         """Return the kernel context of the notebook, for callers who may run code in the kernel."""
@@ -60,6 +86,9 @@ class CompleteRoute(NotebookRoute):
     @Endpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
     async def post(self, request: Completion) -> None:
         """Complete at the cursor."""
+        await self.admit(request)
+        allowed = [document for document in request.documents if self.pilot.access.allows(document.path)]
+        request = msgspec.structs.replace(request, documents=allowed)
         notebook_index = await self.notebook_index() if request.notebook_index else None
         replies = self.replies(request, await self.kernel_context(request), notebook_index)
         reply = await anext(replies)
@@ -82,6 +111,31 @@ async def _frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncGenerator
     if reply.error:
         raise reply.error
     yield reply.frame()
+
+
+async def session_paths(manager: Any, kernel_id: str) -> tuple[str, ...]:
+    """Return the paths of all sessions with a kernel: several notebooks and consoles may share one."""
+    if manager is None:
+        return ()
+    sessions = await ensure_async(manager.list_sessions())
+    return tuple(
+        str(session.get("path"))
+        for session in sessions
+        if (session.get("kernel") or {}).get("id") == kernel_id
+    )
+
+
+async def is_enabled_at(manager: Any, path: str) -> bool:
+    """Return whether the metadata of a saved notebook allow completion; True if it cannot be read."""
+    if manager is None or not path.lower().endswith(NOTEBOOK):
+        return True
+    for name in names_of(path):
+        try:
+            model = await ensure_async(manager.get(name, type="notebook", content=True))
+            return is_enabled(model["content"].get("metadata"))
+        except Exception:  # noqa: BLE001 - managers of third parties may raise anything
+            log.debug("Turbopilot: a notebook could not be read", exc_info=True)
+    return True
 
 
 class FeedbackRoute(Route):
@@ -118,6 +172,7 @@ class HelpersRoute(NotebookRoute):
         """Generate a function and the functions that it calls. No generated code is executed."""
         outcome = "error"
         try:
+            await self.admit(request)
             with self._admitted(), tenant_cache(self.tenant):
                 kernel_context = await self.kernel_context(request)
                 growth = await self.parse(generate_functions, request, kernel_context, proceed=self.proceed)
