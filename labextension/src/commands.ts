@@ -12,9 +12,11 @@ import type { Completers } from './completers';
 import { hasSelectedText } from './editor';
 import type { NotebookIndex } from './notebookindex';
 import type { Notice } from './notice';
+import { switchOf, toggleSwitch } from './offswitches';
 import type { Page } from './page';
 import type { Preferences } from './settings';
 import type { Provider } from './provider';
+import { DISABLED } from './requesterror';
 import { describeStatus, type Status } from './status';
 import { describeUsageLog } from './usagelog';
 import { describeDecline, describeIndex } from './messages';
@@ -22,6 +24,8 @@ import { describeDecline, describeIndex } from './messages';
 export namespace CommandIDs {
   export const toggle = 'turbopilot:toggle';
   export const pause = 'turbopilot:pause';
+  export const disableInNotebook = 'turbopilot:disable-in-notebook';
+  export const stop = 'turbopilot:stop';
   export const invoke = 'turbopilot:invoke';
   export const next = 'turbopilot:next';
   export const previous = 'turbopilot:previous';
@@ -67,6 +71,7 @@ export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts
     commands.notifyCommandChanged(CommandIDs.notebookIndex);
     commands.notifyCommandChanged(CommandIDs.deleteIndex);
     commands.notifyCommandChanged(CommandIDs.usageLog);
+    commands.notifyCommandChanged(CommandIDs.chooseModel);
   });
   parts.status.changed.connect(() => commands.notifyCommandChanged(CommandIDs.status));
 }
@@ -76,7 +81,9 @@ export function fillMenu(menu: Menu): void {
   for (const command of [
     CommandIDs.usageLog,
     CommandIDs.toggle,
+    CommandIDs.stop,
     CommandIDs.pause,
+    CommandIDs.disableInNotebook,
     CommandIDs.notebookIndex,
     CommandIDs.deleteIndex,
     CommandIDs.chooseModel,
@@ -93,9 +100,9 @@ export function fillPalette(palette: ICommandPalette): void {
   }
 }
 
-/** Enable or disable suggestions, globally or in one document. */
+/** Enable or disable suggestions, globally or in one document, or stop them at once. */
 function addSwitches(commands: CommandRegistry, parts: IParts): void {
-  const { trans, page, provider, preferences, status, notice } = parts;
+  const { trans, page, provider, alternatives, preferences, status, notice } = parts;
   const clear = (): void => {
     provider.cancel();
     page.dismiss();
@@ -126,6 +133,35 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
       }
       notice.withdraw();
       status.update();
+    }
+  });
+  commands.addCommand(CommandIDs.disableInNotebook, {
+    label: trans.__('Disable in This Notebook'),
+    caption: trans.__('Saved with the notebook, for everyone who opens it'),
+    isEnabled: () => page.notebook !== null,
+    isToggleable: true,
+    isToggled: () => switchOf(page.notebook) !== 'enabled',
+    execute: () => {
+      if (page.notebook) {
+        toggleSwitch(page.notebook);
+        notice.withdraw();
+      }
+    }
+  });
+  commands.addCommand(CommandIDs.stop, {
+    label: () =>
+      provider.stopped ? trans.__('Resume All Suggestions') : trans.__('Stop All Suggestions'),
+    execute: () => {
+      if (provider.stopped) {
+        provider.resume();
+      } else {
+        provider.stop();
+        alternatives.cancel();
+        page.dismiss();
+      }
+      notice.withdraw();
+      status.update();
+      commands.notifyCommandChanged(CommandIDs.stop);
     }
   });
 }
@@ -236,6 +272,8 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
   commands.addCommand(CommandIDs.chooseModel, {
     // The palette shows no category beside it.
     label: args => (args.palette ? trans.__('Turbopilot Models…') : trans.__('Models…')),
+    isEnabled: () => availability.state.health?.code !== DISABLED,
+    isVisible: () => availability.state.health?.code !== DISABLED,
     execute: openModels
   });
   const week = () => availability.state.health?.week ?? null;

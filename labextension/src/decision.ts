@@ -58,7 +58,8 @@ export function decide(state: IState, event: Event): Action {
     return { kind: 'decline', reason: 'outdated' };
   }
   if (event === 'ended') {
-    return { kind: 'decline', reason: isOpen ? 'nothing' : 'unavailable' };
+    const nothing = isOpen ? 'nothing' : 'unavailable';
+    return { kind: 'decline', reason: obstacle === 'denied' ? obstacle : nothing };
   }
   if (event === 'continued' && (!isOpen || current?.isHere)) {
     return { kind: 'decline', reason: 'reported' };

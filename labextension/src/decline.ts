@@ -5,6 +5,7 @@ import type { Trigger } from './decision';
 import type { IDocument } from './document';
 import { hasSeveralCursors, isComposing, isReadOnly } from './editor';
 import { isPrivatePath } from './language';
+import type { ISwitches } from './offswitches';
 import type { ISettings } from './settings';
 
 /** Reasons without a message: the request is automatic, or another call shows the suggestion or reports its reason. */
@@ -13,6 +14,10 @@ const SILENT = ['foreign edit', 'on demand', 'unfocused', 'composing', 'outdated
 /** Reasons with a message for a user who invoked the request. */
 export type Explained =
   | 'off'
+  | 'stopped'
+  | 'denied'
+  | 'disabled in notebook'
+  | 'invalid metadata'
   | 'paused'
   | 'language'
   | 'private'
@@ -34,12 +39,16 @@ export function declineOf(
   editor: CodeEditor.IEditor,
   document: IDocument,
   settings: ISettings,
-  paused: ReadonlySet<string>,
+  { stopped, paused, denied }: ISwitches,
   trigger: Trigger
 ): Decline | null {
   const isAutomatic = trigger === 'automatic';
   const reasons: [Decline, boolean][] = [
     ['off', !settings.enabled],
+    ['stopped', stopped],
+    ['denied', denied.has(document.path)],
+    ['disabled in notebook', document.notebookSwitch === 'disabled'],
+    ['invalid metadata', document.notebookSwitch === 'invalid'],
     ['paused', paused.has(document.path)],
     ['read-only', isReadOnly(editor)],
     ['language', settings.disabledLanguages.includes(document.here.toLowerCase())],

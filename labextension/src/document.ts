@@ -8,6 +8,7 @@ import { NotebookPanel } from '@jupyterlab/notebook';
 import type { Cell, ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 import { Text } from '@jupyterlab/coreutils';
 import { cellLanguage, languageNamed, languageOf } from './language';
+import { type NotebookSwitch, switchOf } from './offswitches';
 import type { IPosition } from './suggestion';
 import { wellFormed } from './window';
 import type { ICell } from './wire';
@@ -22,6 +23,7 @@ export type IContext = IInlineCompletionContext & {
 
 export interface IDocument {
   path: string;
+  notebookSwitch: NotebookSwitch;
   /** The language of the document. */
   language: string;
   /** The language at the cursor: a `%%magic` or a markdown cell has its own. */
@@ -77,6 +79,7 @@ export function readDocument(context: IContext, text: string, mimeType: string):
     const type = cells.get(active).type;
     return {
       path: widget.context.path,
+      notebookSwitch: switchOf(widget.content.model),
       language,
       here: type === 'code' ? cellLanguage(text, language) : type,
       count: cells.length,
@@ -104,6 +107,7 @@ export function readDocument(context: IContext, text: string, mimeType: string):
     }
     return {
       path: widget.sessionContext.path,
+      notebookSwitch: 'enabled',
       language: own,
       here: cellLanguage(text, own),
       count: history.length + 1,
@@ -115,6 +119,7 @@ export function readDocument(context: IContext, text: string, mimeType: string):
   const path = (widget as IDocumentWidget).context?.path ?? '';
   return {
     path,
+    notebookSwitch: 'enabled',
     language: own,
     here: own,
     count: 1,

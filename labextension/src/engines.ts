@@ -12,6 +12,8 @@ const AGAIN = 5000;
 const LONGEST_WAIT = 60_000;
 /** The page option that the server extension sets. */
 const PAGE_OPTION = 'jupyterTurbopilot';
+/** Its value if the page must not run a model. */
+const SERVER_ONLY = 'server only';
 /** The timeout of the request in milliseconds. */
 const LONGEST = 10_000;
 
@@ -22,6 +24,8 @@ export type Engine = 'server' | 'browser';
 export interface IPageProperties {
   /** Whether the server extension has set its page option. */
   readonly marked: boolean;
+  /** Whether the administrator restricts suggestions: only the server knows where they are allowed. */
+  readonly serverOnly: boolean;
   /** Return whether a Jupyter server responds. */
   hasServer(): Promise<boolean>;
 }
@@ -31,6 +35,9 @@ export interface IPageProperties {
  * notification explains what is missing and offers the browser.
  */
 export async function chooseEngine(wanted: Wanted, page: IPageProperties): Promise<Engine> {
+  if (page.serverOnly) {
+    return 'server';
+  }
   if (wanted !== 'browser' && (page.marked || (await page.hasServer()))) {
     return 'server';
   }
@@ -41,8 +48,10 @@ export async function chooseEngine(wanted: Wanted, page: IPageProperties): Promi
 }
 
 export function pageProperties(settings: ServerConnection.ISettings): IPageProperties {
+  const option = PageConfig.getOption(PAGE_OPTION);
   return {
-    marked: PageConfig.getOption(PAGE_OPTION) === 'server',
+    marked: option === 'server' || option === SERVER_ONLY,
+    serverOnly: option === SERVER_ONLY,
     hasServer: () => hasServer(settings)
   };
 }

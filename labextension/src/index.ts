@@ -4,7 +4,7 @@ import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/applica
 import { ICommandPalette } from '@jupyterlab/apputils';
 import { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { ICompletionProviderManager, IInlineCompleterFactory } from '@jupyterlab/completer';
-import { NotebookActions } from '@jupyterlab/notebook';
+import { NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
@@ -20,10 +20,12 @@ import { Notice, notifyOfHealth } from './notice';
 import { HttpClient } from './httpclient';
 import { claimKeys, watchModifiedTab } from './keys';
 import { learningDialog } from './learning';
+import { describeDecline } from './messages';
 import { LiveRegion } from './liveregion';
 import { NotebookIndex } from './notebookindex';
 import { describeCurrent, describeImports, noteSuggestions } from './suggestionnote';
 import { DownloadOffer } from './downloadoffer';
+import { SwitchFollower } from './offswitches';
 import { Page } from './page';
 import { ModelPanel, panelOpener } from './panel';
 import { Preferences } from './settings';
@@ -55,7 +57,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
 
     // Engines and providers.
     const client = new ChosenClient();
-    const engines = new Engines(client, pageProperties(serviceManager.serverSettings), {
+    const properties = pageProperties(serviceManager.serverSettings);
+    const engines = new Engines(client, properties, {
       server: () => Promise.resolve(new HttpClient(serviceManager.serverSettings)),
       // Loaded on demand: a page with a server does not need it.
       browser: async () =>
@@ -108,7 +111,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     completers.wrap(factory);
     // CodeMirror binds Ctrl → and Alt → (cursor) and Ctrl Alt \ (indent), too.
     claimKeys(commands, [CommandIDs.acceptWord, CommandIDs.acceptLine], target => acceptor.canTakeIn(target));
-    claimKeys(commands, [CommandIDs.toggle], target => target.closest('.jp-CodeMirrorEditor') !== null);
+    claimKeys(commands, [CommandIDs.toggle, CommandIDs.stop], target => target.closest('.jp-CodeMirrorEditor') !== null);
     watchModifiedTab(() => {
       alternatives.cancel();
       completers.active?.model?.reset();
@@ -121,9 +124,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const preferences = new Preferences();
     const notice = new Notice();
     const downloads = new Downloads(client, availability, trans);
-    notifyOfHealth(availability, notice, new DownloadOffer(client, downloads, trans), trans, () =>
-      preferences.change({ engine: 'browser' })
-    );
+    const completeHere = properties.serverOnly ? null : () => preferences.change({ engine: 'browser' });
+    notifyOfHealth(availability, notice, new DownloadOffer(client, downloads, trans), trans, completeHere);
     const notebookIndex = new NotebookIndex(client, availability, preferences, notice, page, trans);
     const status = new Status(trans, availability, provider, page);
     const menu = new MenuSvg({ commands });
@@ -207,8 +209,31 @@ const plugin: JupyterFrontEndPlugin<void> = {
       void useEngine();
     }
     NotebookActions.executed.connect(() => provider.forget());
+    const switches = new SwitchFollower((model, state) => {
+      if (model !== page.notebook) {
+        return;
+      }
+      if (state !== 'enabled') {
+        provider.cancel();
+        page.dismiss();
+      }
+      if (state === 'invalid') {
+        notice.brief(`Turbopilot: ${describeDecline(trans, 'invalid metadata', null)}`);
+      }
+      commands.notifyCommandChanged(CommandIDs.disableInNotebook);
+      status.update();
+    });
+    const followSwitch = async (): Promise<void> => {
+      const { widget } = page;
+      if (widget instanceof NotebookPanel) {
+        await widget.context.ready;
+        switches.follow(widget.content.model);
+      }
+    };
     shell.currentChanged?.connect(() => {
       provider.documentChanged();
+      void followSwitch();
+      commands.notifyCommandChanged(CommandIDs.disableInNotebook);
       status.update();
     });
     // Check immediately, without waiting for the timer, when the connection may have changed.
@@ -222,6 +247,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     window.addEventListener('offline', check);
     serviceManager.connectionFailure?.connect(check);
     void app.restored.then(() => {
+      void followSwitch();
       // The status item is not visible before.
       notifyOfUsageLog(
         availability,

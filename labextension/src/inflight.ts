@@ -10,6 +10,7 @@ import type { ICompletionClient } from './client';
 import type { ICurrent, Trigger } from './decision';
 import { positionOf } from './editor';
 import type { Outcomes } from './outcomes';
+import { isDenial } from './requesterror';
 import { type IPosition, Suggestion } from './suggestion';
 import type { IRequest } from './wire';
 
@@ -89,13 +90,17 @@ export class SuggestionRequest {
  * it, but their frames are dropped. States: no current request, one that is waited for, one that is done.
  */
 export class InFlight {
-  /** `finished` is called for a current request that has a suggestion, `failed` for one that has failed. */
+  /**
+   * `finished` is called for a current request that has a suggestion, `failed` for one that has failed, and `denied` for
+   * each that the administrator does not allow.
+   */
   constructor(
     private readonly _client: ICompletionClient,
     private readonly _availability: Availability,
     private readonly _outcomes: Outcomes,
     private readonly _finished: (request: SuggestionRequest, body: IRequest) => void,
-    private readonly _failed: (request: SuggestionRequest) => void
+    private readonly _failed: (request: SuggestionRequest) => void,
+    private readonly _denied: (body: IRequest) => void
   ) {
     _availability.changed.connect((_, { before, now }) => {
       const isAnother = before.model !== '' && before.model !== now.model;
@@ -211,7 +216,9 @@ export class InFlight {
         this._finished(request, body);
       }
     } catch (reason) {
-      if (!abort.signal.aborted) {
+      if (isDenial(reason)) {
+        this._denied(body);
+      } else if (!abort.signal.aborted) {
         if (this.current === request) {
           this._failed(request);
         }

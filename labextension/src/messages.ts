@@ -61,6 +61,12 @@ export function describeDecline(
 ): string {
   const words: Record<Explained, string> = {
     off: trans.__('Suggestions are disabled. Enable them in the menu Settings, Turbopilot.'),
+    stopped: trans.__('All suggestions are stopped. Choose “Resume All Suggestions” in the menu Settings, Turbopilot.'),
+    denied: trans.__('Switched off by your administrator for this document.'),
+    'disabled in notebook': trans.__('Suggestions are disabled in this notebook.'),
+    'invalid metadata': trans.__(
+      'Suggestions are disabled in this notebook: “turbopilot.enabled” in its metadata must be true or false.'
+    ),
     paused: trans.__('Suggestions are paused in this document.'),
     language: trans.__(
       'Suggestions are disabled for this language (see “Disabled languages” in the settings).'

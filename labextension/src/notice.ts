@@ -5,7 +5,7 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
 import { isModifier } from './modifierkeys';
 import type { DownloadOffer } from './downloadoffer';
-import { WITHHELD } from './requesterror';
+import { DISABLED, WITHHELD } from './requesterror';
 import { describeRequestError } from './messages';
 
 const SHOWN = 10000;
@@ -96,13 +96,16 @@ export class Notice {
 /** Consecutive failures before a notification is shown. A busy server is never reported. */
 const WORTH_TELLING = 2;
 
-/** Show notifications about errors from now on. */
+/** Codes of errors that the status item shows, and no notification: the user or the administrator caused them. */
+const QUIET: unknown[] = [DISABLED, WITHHELD];
+
+/** Show notifications about errors from now on. `completeHere`: null if the page must not run a model. */
 export function notifyOfHealth(
   availability: Availability,
   notice: Notice,
   offer: DownloadOffer,
   trans: TranslationBundle,
-  completeHere: () => unknown
+  completeHere: (() => unknown) | null
 ): void {
   availability.changed.connect((_, { now: { failures, health, error } }) => {
     if (failures === 0) {
@@ -111,10 +114,13 @@ export function notifyOfHealth(
       notice.clear();
     } else if (health?.code === 'model_missing' || health?.code === 'model_damaged') {
       void offer.offer(health.model, health.code);
-    } else if (failures >= WORTH_TELLING && health?.code !== WITHHELD && error.kind !== 'busy') {
-      const here = { label: trans.__('Complete in the browser'), callback: () => void completeHere() };
+    } else if (failures >= WORTH_TELLING && !QUIET.includes(health?.code) && error.kind !== 'busy') {
       const lacksServer = error.kind === 'missing' || error.kind === 'no server';
-      notice.warn(`Turbopilot: ${describeRequestError(trans, error)}`, lacksServer ? [here] : []);
+      const here =
+        completeHere && lacksServer
+          ? [{ label: trans.__('Complete in the browser'), callback: () => void completeHere() }]
+          : [];
+      notice.warn(`Turbopilot: ${describeRequestError(trans, error)}`, here);
     }
   });
 }

@@ -5,10 +5,11 @@ import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { ICompletionProviderManager } from '@jupyterlab/completer';
 import { DocumentWidget, type IDocumentWidget } from '@jupyterlab/docregistry';
 import { FileEditor } from '@jupyterlab/fileeditor';
-import { NotebookPanel } from '@jupyterlab/notebook';
+import { type INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
 import type { Widget } from '@lumino/widgets';
 import type { Completers } from './completers';
 import { isPrivatePath, languageOf } from './language';
+import { switchOf } from './offswitches';
 import { CELL_LIMIT, fitBytes, wellFormed } from './window';
 import type { IOtherDocument } from './wire';
 
@@ -38,6 +39,12 @@ export class Page {
     return (this.widget as IDocumentWidget | null)?.context?.path ?? null;
   }
 
+  /** The model of the current notebook; null: the document is not a notebook, or is not loaded yet. */
+  get notebook(): INotebookModel | null {
+    const { widget } = this;
+    return widget instanceof NotebookPanel ? widget.content.model : null;
+  }
+
   /** Let JupyterLab call its providers, as for an explicit request. */
   invoke(): void {
     this._manager.inline?.invoke(this._id);
@@ -60,7 +67,10 @@ export class Page {
     }
   }
 
-  /** Return the current contents of other open documents of a language, without files that may contain credentials. */
+  /**
+   * Return the current contents of other open documents of a language, without files that may contain credentials and
+   * notebooks in which suggestions are disabled.
+   */
   otherDocuments(path: string, language: string): IOtherDocument[] {
     const others: IOtherDocument[] = [];
     for (const widget of this._shell.widgets('main')) {
@@ -97,6 +107,9 @@ function read(widget: Widget): IOtherDocument | null {
   }
   const { path } = widget.context;
   if (widget instanceof NotebookPanel && widget.content.model) {
+    if (switchOf(widget.content.model) !== 'enabled') {
+      return null;
+    }
     const sources: string[] = [];
     for (const cell of widget.content.model.cells) {
       if (cell.type === 'code') {

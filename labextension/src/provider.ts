@@ -74,7 +74,8 @@ export class Provider implements IInlineCompletionProvider {
           this._prefetch(this._requests.afterAccepting(body, suggestion));
         }
       },
-      ({ editor, trigger }) => (this._pending = { editor, position: positionOf(editor), trigger })
+      ({ editor, trigger }) => (this._pending = { editor, position: positionOf(editor), trigger }),
+      ({ path }) => void this.denied.add(path)
     );
     _availability.changed.connect((_, change) => this._healthChanged(change));
   }
@@ -83,6 +84,12 @@ export class Provider implements IInlineCompletionProvider {
 
   /** Paths of documents in which suggestions are paused. */
   readonly paused = new Set<string>();
+
+  /** Paths of documents for which the server has refused a request because the administrator does not allow it. */
+  readonly denied = new Set<string>();
+
+  /** Whether the user has stopped all suggestions. */
+  stopped = false;
 
   /** Whether the suggestion of the last call was requested by the user's command. */
   invoked = false;
@@ -114,7 +121,10 @@ export class Provider implements IInlineCompletionProvider {
     for (;;) {
       const { current } = this._inFlight;
       const document = readDocument(context, position.text, request.mimeType ?? 'text/plain');
-      const obstacle = declineOf(editor, document, this.settings, this.paused, trigger);
+      if (isInvoked && event === 'called') {
+        this.denied.delete(document.path); // the configuration or the kernel may have changed: ask the server again
+      }
+      const obstacle = declineOf(editor, document, this.settings, this, trigger);
       const state: IState = {
         trigger,
         current: current?.editor === editor ? current.stateAt(position) : null,
@@ -201,7 +211,7 @@ export class Provider implements IInlineCompletionProvider {
       const position = positionOf(editor);
       const context = { widget, editor, triggerKind: InlineCompletionTriggerKind.Automatic };
       const document = readDocument(context, position.text, editor.model.mimeType);
-      if (!declineOf(editor, document, this.settings, this.paused, 'invoke')) {
+      if (!declineOf(editor, document, this.settings, this, 'invoke')) {
         const body = this._requests.build(document, context, position, this.settings, 'automatic');
         this._prefetch({ ...body, trigger: 'warmup', stream: false });
       }
@@ -210,6 +220,21 @@ export class Provider implements IInlineCompletionProvider {
 
   cancel(): void {
     this._inFlight.cancel();
+  }
+
+  /** Cancel all requests, prefetching included, and send no more until `resume`. */
+  stop(): void {
+    this.stopped = true;
+    this._pending = null;
+    clearTimeout(this._warmUp);
+    this._prefetching.forEach(abort => abort.abort());
+    this.cancel();
+  }
+
+  /** Send requests again. */
+  resume(): void {
+    this.stopped = false;
+    this.warmUp();
   }
 
   /** The user dismisses the text that the page shows: the next keystroke does not show it again. */
@@ -356,7 +381,12 @@ export class Provider implements IInlineCompletionProvider {
 
   /** Send a request whose answer no user waits for. */
   private _prefetch(body: IRequest): void {
-    this._client.alternatives(body, new AbortController().signal).catch(() => undefined);
+    const abort = new AbortController();
+    this._prefetching.add(abort);
+    this._client
+      .alternatives(body, abort.signal)
+      .catch(() => undefined)
+      .finally(() => this._prefetching.delete(abort));
   }
 
   private _healthChanged(change: IChange): void {
@@ -397,5 +427,6 @@ export class Provider implements IInlineCompletionProvider {
   private _pending: ICall | null = null;
   /** the trigger of the call that the provider causes itself */
   private _triggered: Trigger | null = null;
+  private readonly _prefetching = new Set<AbortController>();
   private _warmUp: ReturnType<typeof setTimeout> | undefined;
 }

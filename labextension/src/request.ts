@@ -29,6 +29,7 @@ export class RequestBuilder {
       path: document.path.slice(-4096),
       language: document.language.slice(0, 64),
       kernel_id: context.session?.kernel?.id ?? null,
+      enabled: true, // otherwise no request is built
       trigger,
       lines: settings.lines,
       eagerness: settings.eagerness === 'default' ? null : settings.eagerness,

@@ -34,6 +34,14 @@ export const UNKNOWN_CODE = 'unknown';
 /** The code of an error: the user removed the model or stopped its download. */
 export const WITHHELD = 'withheld';
 
+/** The code of an error: the administrator has switched suggestions off, everywhere or for a document. */
+export const DISABLED = 'disabled';
+
+/** Return whether the administrator has switched suggestions off for a request. */
+export function isDenial(reason: unknown): boolean {
+  return reason instanceof ServerError && reason.code === DISABLED;
+}
+
 /** An error response of the server. */
 export class ServerError extends Error {
   constructor(
@@ -67,8 +75,9 @@ export function requestErrorOf(reason: unknown): IRequestError {
   }
   if (reason instanceof ServerError) {
     const { status, code, message, retryAfter } = reason;
-    const kind =
-      status === 401 || status === 403
+    const kind = isDenial(reason)
+      ? 'reported'
+      : status === 401 || status === 403
         ? 'denied'
         : status === 429
           ? 'busy'

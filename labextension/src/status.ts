@@ -7,11 +7,23 @@ import type { Availability, IState } from './availability';
 import type { IActivity } from './inflight';
 import type { Provider } from './provider';
 import { describeSize } from './filesize';
-import { WITHHELD } from './requesterror';
+import { switchOf } from './offswitches';
+import type { Page } from './page';
+import { DISABLED, WITHHELD } from './requesterror';
 import type { IStep } from './wire';
 import { describeIndex, describeRequestError } from './messages';
 
-export type Condition = 'off' | 'paused' | 'loading' | 'ready' | 'generating' | 'absent' | 'failed';
+export type Condition =
+  | 'denied'
+  | 'off'
+  | 'stopped'
+  | 'disabled'
+  | 'paused'
+  | 'loading'
+  | 'ready'
+  | 'generating'
+  | 'absent'
+  | 'failed';
 
 export interface IStatus {
   condition: Condition;
@@ -46,7 +58,10 @@ export function labelOf(
   { condition, percent, address, usageLog, lastMs }: IStatus
 ): ILabel {
   const words: Record<Condition, string> = {
+    denied: trans.__('switched off by your administrator'),
     off: trans.__('off'),
+    stopped: trans.__('stopped'),
+    disabled: trans.__('disabled in this notebook'),
     paused: trans.__('paused'),
     loading: percent === null ? trans.__('loading') : trans.__('loading, %1 %', percent),
     ready: trans.__('ready'),
@@ -94,13 +109,29 @@ export function describeModel(trans: TranslationBundle, { model, health }: IStat
   return trans.__('%1, in this page: %2', facts, state);
 }
 
+/** The switches that apply to the current document, and whether the server is generating. */
+export interface ISwitchStates {
+  enabled: boolean;
+  stopped: boolean;
+  denied: boolean;
+  disabled: boolean;
+  paused: boolean;
+  generating: boolean;
+}
+
 /** Return the condition to show. Pure. */
 export function conditionOf(
   { health, error }: IState,
-  { enabled, paused, generating }: { enabled: boolean; paused: boolean; generating: boolean }
+  { enabled, stopped, denied, disabled, paused, generating }: ISwitchStates
 ): Condition {
+  if (health?.code === DISABLED) {
+    return 'denied';
+  }
   if (!enabled) {
     return 'off';
+  }
+  if (stopped || denied || disabled) {
+    return stopped ? 'stopped' : denied ? 'denied' : 'disabled';
   }
   if (health?.phase === 'loading') {
     return 'loading';
@@ -117,7 +148,7 @@ export class Status {
     private readonly _trans: TranslationBundle,
     private readonly _availability: Availability,
     private readonly _provider: Provider,
-    private readonly _page: { readonly path: string | null }
+    private readonly _page: Pick<Page, 'path' | 'notebook'>
   ) {
     _availability.changed.connect(() => this.update());
     _provider.activity.connect((_, activity) => {
@@ -128,12 +159,16 @@ export class Status {
 
   get current(): IStatus {
     const { state } = this._availability;
-    const { settings, paused } = this._provider;
+    const { settings, stopped, denied, paused } = this._provider;
+    const path = this._page.path ?? '';
     const memory = state.health?.notebook_index;
     return {
       condition: conditionOf(state, {
         enabled: settings.enabled,
-        paused: paused.has(this._page.path ?? ''),
+        stopped,
+        denied: denied.has(path),
+        disabled: switchOf(this._page.notebook) !== 'enabled',
+        paused: paused.has(path),
         generating: this._activity.generating
       }),
       model: describeModel(this._trans, state),

@@ -31,6 +31,8 @@ export interface IRequest {
   language: string;
   /** kernel of the notebook; its variables are used if the caller may execute code in it */
   kernel_id?: string | null;
+  /** whether the metadata of the notebook allow suggestions; null: the server reads the saved notebook */
+  enabled?: boolean | null;
   cells: ICell[];
   /** index of the cell with the cursor */
   active: number;

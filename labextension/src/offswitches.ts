@@ -1,0 +1,83 @@
+/** Switches that turn suggestions off: in a notebook, and all at once. */
+
+import type { INotebookModel } from '@jupyterlab/notebook';
+
+/** Turbopilot's section of a notebook's metadata. */
+const SECTION = 'turbopilot';
+
+/** What the metadata of a notebook determine; an invalid value disables suggestions, too. */
+export type NotebookSwitch = 'enabled' | 'disabled' | 'invalid';
+
+/** The part of a notebook's model that holds its metadata. */
+export type IMetadataModel = Pick<
+  INotebookModel,
+  'getMetadata' | 'setMetadata' | 'deleteMetadata' | 'metadataChanged'
+>;
+
+/** Off switches of this page, beside the settings: none survives a reload. */
+export interface ISwitches {
+  /** Whether the user has stopped all suggestions. */
+  readonly stopped: boolean;
+  /** Paths of documents in which the user has paused suggestions. */
+  readonly paused: ReadonlySet<string>;
+  /** Paths of documents for which the administrator does not allow suggestions. */
+  readonly denied: ReadonlySet<string>;
+}
+
+/** Read the switch from the section of the metadata. Pure. */
+export function readSwitch(section: unknown): NotebookSwitch {
+  if (section === undefined) {
+    return 'enabled';
+  }
+  if (typeof section !== 'object' || section === null || Array.isArray(section)) {
+    return 'invalid';
+  }
+  const { enabled = true } = section as { enabled?: unknown };
+  return typeof enabled !== 'boolean' ? 'invalid' : enabled ? 'enabled' : 'disabled';
+}
+
+/** Return the switch of a notebook; a document that is not a notebook has none. */
+export function switchOf(model: IMetadataModel | null): NotebookSwitch {
+  return readSwitch(model?.getMetadata(SECTION));
+}
+
+/** Disable suggestions in a notebook, or enable them again. The notebook has to be saved to keep it. */
+export function toggleSwitch(model: IMetadataModel): void {
+  const section: unknown = model.getMetadata(SECTION);
+  const kept: Record<string, unknown> =
+    typeof section === 'object' && section !== null && !Array.isArray(section) ? { ...section } : {};
+  if (switchOf(model) === 'enabled') {
+    kept.enabled = false;
+  } else {
+    delete kept.enabled;
+  }
+  if (Object.keys(kept).length > 0) {
+    model.setMetadata(SECTION, kept);
+  } else {
+    model.deleteMetadata(SECTION);
+  }
+}
+
+/** Follows the switches of notebooks, which collaborators and the metadata editor can change, too. */
+export class SwitchFollower {
+  /** `changed` is called for each notebook when it is first followed, and whenever its metadata change. */
+  constructor(private readonly _changed: (model: IMetadataModel, state: NotebookSwitch) => void) {}
+
+  follow(model: IMetadataModel | null): void {
+    if (model && !this._followed.has(model)) {
+      this._followed.add(model);
+      let before: NotebookSwitch | null = null;
+      const check = (): void => {
+        const state = switchOf(model);
+        if (state !== before) {
+          before = state;
+          this._changed(model, state);
+        }
+      };
+      model.metadataChanged.connect(check);
+      check();
+    }
+  }
+
+  private readonly _followed = new WeakSet<IMetadataModel>();
+}
