@@ -21,6 +21,7 @@ function bench() {
   } as unknown as CommandRegistry;
   const page = {
     path: null,
+    notebook: null as unknown,
     editor: null as unknown,
     invoke: note('invoke'),
     accept: note('accept'),
@@ -37,6 +38,15 @@ function bench() {
     completers.active = undefined;
   };
   const provider = {
+    stopped: false,
+    stop: () => {
+      provider.stopped = true;
+      log.push('stop');
+    },
+    resume: () => {
+      provider.stopped = false;
+      log.push('resume');
+    },
     paused: new Set<string>(),
     declined: { connect: () => undefined, emit: (reason: string) => log.push(`decline ${reason}`) },
     cancel: note('cancel'),
@@ -114,5 +124,33 @@ describe('addCommands', () => {
     taking.forEach(id => parts.run(id));
     const dismissed = ['dismiss', 'not wanted: values', 'cancel alternatives'];
     expect(parts.log).toEqual(['accept', 'word', 'line', ...dismissed]);
+  });
+
+  it('stops everything at once until it is resumed', () => {
+    const label = () => {
+      const { label } = parts.options.get(CommandIDs.stop) ?? {};
+      return typeof label === 'function' ? label({}) : label;
+    };
+    expect(label()).toBe('Stop All Suggestions');
+    parts.run(CommandIDs.stop);
+    expect(label()).toBe('Resume All Suggestions');
+    parts.run(CommandIDs.stop);
+    const updated = ['withdraw notice', 'update', `changed ${CommandIDs.stop}`];
+    expect(parts.log).toEqual(['stop', 'cancel alternatives', 'dismiss', ...updated, 'resume', ...updated]);
+  });
+
+  it('disables suggestions in the current notebook and enables them again', () => {
+    expect(parts.is(CommandIDs.disableInNotebook, 'isEnabled')).toBe(false);
+    const metadata = new Map<string, unknown>();
+    parts.page.notebook = {
+      getMetadata: (key: string) => metadata.get(key),
+      setMetadata: (key: string, value: unknown) => void metadata.set(key, value),
+      deleteMetadata: (key: string) => void metadata.delete(key)
+    };
+    for (const disabled of [true, false]) {
+      parts.run(CommandIDs.disableInNotebook);
+      expect(parts.is(CommandIDs.disableInNotebook, 'isToggled')).toBe(disabled);
+      expect(metadata.get('turbopilot')).toEqual(disabled ? { enabled: false } : undefined);
+    }
   });
 });

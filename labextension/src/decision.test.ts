@@ -195,6 +195,10 @@ describe('decide', () => {
       kind: 'decline',
       reason: 'unavailable'
     }),
+    row('denied', INVOKED, { current: { ...OTHER, isHere: true }, obstacle: 'denied' }, 'ended', {
+      kind: 'decline',
+      reason: 'denied'
+    }),
     row('moved on', TYPED, { isOutdated: true, isOpen: false }, 'ended', {
       kind: 'decline',
       reason: 'outdated'

@@ -18,14 +18,18 @@ function editor({
   } as unknown as CodeEditor.IEditor;
 }
 
-const document = (path: string, here = 'python') => ({ path, here }) as IDocument;
-const paused = new Set(['b.py']);
+const document = (path: string, here = 'python', notebookSwitch = 'enabled') =>
+  ({ path, here, notebookSwitch }) as IDocument;
+const switches = { stopped: false, paused: new Set(['b.py']), denied: new Set(['exam.ipynb']) };
 const ON_DEMAND = { ...DEFAULTS, mode: 'on demand' } as const;
 
 describe('declineOf', () => {
   it.each([
     [null, editor(), document('a.py'), DEFAULTS],
     ['off', editor(), document('b.py'), { ...DEFAULTS, enabled: false }],
+    ['denied', editor(), document('exam.ipynb', 'python', 'disabled'), DEFAULTS],
+    ['disabled in notebook', editor(), document('b.py', 'python', 'disabled'), DEFAULTS],
+    ['invalid metadata', editor(), document('a.ipynb', 'python', 'invalid'), DEFAULTS],
     ['paused', editor({ readOnly: true }), document('b.py'), DEFAULTS],
     ['read-only', editor({ readOnly: true }), document('.env'), DEFAULTS],
     ['language', editor(), document('a.ipynb', 'Markdown'), DEFAULTS],
@@ -34,7 +38,7 @@ describe('declineOf', () => {
     ['composing', editor({ composing: true }), document('a.py'), DEFAULTS]
   ])('declines with any trigger: %s', (decline, where, what, settings) => {
     for (const trigger of ['automatic', 'invoke'] as const) {
-      expect(declineOf(where, what, settings, paused, trigger)).toBe(decline);
+      expect(declineOf(where, what, settings, switches, trigger)).toBe(decline);
     }
   });
 
@@ -42,7 +46,12 @@ describe('declineOf', () => {
     ['on demand', editor({ focused: false }), ON_DEMAND],
     ['unfocused', editor({ focused: false, composing: true }), DEFAULTS]
   ])('declines an automatic request: %s', (decline, where, settings) => {
-    expect(declineOf(where, document('a.py'), settings, paused, 'automatic')).toBe(decline);
-    expect(declineOf(where, document('a.py'), settings, paused, 'invoke')).not.toBe(decline);
+    expect(declineOf(where, document('a.py'), settings, switches, 'automatic')).toBe(decline);
+    expect(declineOf(where, document('a.py'), settings, switches, 'invoke')).not.toBe(decline);
+  });
+
+  it('returns stopped for every document', () => {
+    const stopped = { ...switches, stopped: true };
+    expect(declineOf(editor(), document('exam.ipynb'), DEFAULTS, stopped, 'invoke')).toBe('stopped');
   });
 });

@@ -10,7 +10,7 @@ function bench(server: boolean) {
     server: vi.fn(() => Promise.resolve(named('server'))),
     browser: vi.fn(() => Promise.resolve(named('browser')))
   };
-  const page = { marked: false, hasServer: vi.fn(() => Promise.resolve(server)) };
+  const page = { marked: false, serverOnly: false, hasServer: vi.fn(() => Promise.resolve(server)) };
   return { client, makers, page, engines: new Engines(client, page, makers) };
 }
 
@@ -137,14 +137,19 @@ describe('chooseEngine', () => {
     ['server', true, false, 'server', 0],
     ['server', false, true, 'server', 1]
   ] as const)('%s, marked page: %s, server: %s → %s', async (wanted, marked, server, engine, requests) => {
-    const page = { marked, hasServer: vi.fn(() => Promise.resolve(server)) };
+    const page = { marked, serverOnly: false, hasServer: vi.fn(() => Promise.resolve(server)) };
     expect(await chooseEngine(wanted, page)).toBe(engine);
     expect(page.hasServer).toHaveBeenCalledTimes(requests);
   });
 
   it('rejects the setting “server” without a server', async () => {
-    const page = { marked: false, hasServer: () => Promise.resolve(false) };
+    const page = { marked: false, serverOnly: false, hasServer: () => Promise.resolve(false) };
     await expect(chooseEngine('server', page)).rejects.toMatchObject({ kind: 'no server' });
+  });
+
+  it.each(['auto', 'browser', 'server'] as const)('%s is the server if the page must not run a model', async wanted => {
+    const page = { marked: true, serverOnly: true, hasServer: () => Promise.resolve(false) };
+    expect(await chooseEngine(wanted, page)).toBe('server');
   });
 });
 
@@ -172,7 +177,7 @@ describe('pageProperties', () => {
     ['no network', () => Promise.reject(new TypeError('Failed to fetch')), false]
   ])('%s', async (_, answer, isThere) => {
     const { fetch, facts } = asked(answer);
-    expect(facts.marked).toBe(false);
+    expect([facts.marked, facts.serverOnly]).toEqual([false, false]);
     expect(await facts.hasServer()).toBe(isThere);
     expect(fetch).toHaveBeenCalledTimes(1);
   });

@@ -128,6 +128,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     notifyOfHealth(availability, notice, new DownloadOffer(client, downloads, trans), trans, completeHere);
     const notebookIndex = new NotebookIndex(client, availability, preferences, notice, page, trans);
     const status = new Status(trans, availability, provider, page);
+    provider.refused.connect(() => status.update());
     const menu = new MenuSvg({ commands });
     const statusItem = new StatusItem(trans, menu);
     const announcer = new StatusAnnouncer(trans, live);

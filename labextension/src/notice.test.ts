@@ -140,6 +140,16 @@ describe('notifyOfHealth', () => {
     expect(said.at(-1)).toBe('forget');
   });
 
+  it('never warns if the administrator has switched suggestions off', () => {
+    availability.reported(READY);
+    said.length = 0;
+    const off = { ...MISSING, code: 'disabled', reason: 'Off.' };
+    availability.reported(off);
+    availability.reported(off);
+    availability.reported(off);
+    expect(said).toEqual([]);
+  });
+
   it('never warns about a busy server', () => {
     availability.reported(READY);
     said.length = 0;

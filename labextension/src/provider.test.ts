@@ -15,7 +15,7 @@ import { LocalClient } from './local/client';
 import { FakeWorker } from './local/testing/worker';
 import { Provider } from './provider';
 import { DEFAULTS } from './settings';
-import { ResponseError } from './requesterror';
+import { ResponseError, ServerError } from './requesterror';
 
 const READY = { live: true, ready: true, phase: 'ready' } as IHealth;
 const INVOKE = 0;
@@ -733,5 +733,51 @@ describe('prefetching', () => {
     await one.answer(0, { text: '1 + ' });
     expect(one.prefetched.map(({ trigger, offset }) => [trigger, offset])).toEqual([['prefetch', 8]]);
     expect(one.prefetched[0].sequence).toBeGreaterThan(one.asked[0].body.sequence);
+  });
+});
+
+describe('a request that the administrator does not allow', () => {
+  const DENIAL = new ServerError(403, 'disabled', 'Off.');
+
+  it('is sent once, and again only if the user requests a suggestion', async () => {
+    const bench = new Bench('x = ');
+    const declined: string[] = [];
+    bench.provider.declined.connect((_, reason) => declined.push(reason));
+    await bench.ask();
+    bench.asked[0].fail(DENIAL);
+    await later();
+    bench.type('1');
+    await bench.ask();
+    expect(bench.triggers).toEqual(['automatic']);
+    expect([...bench.provider.denied]).toEqual(['a.py']);
+    expect(bench.availability.open).toBe(true);
+    await bench.ask(INVOKE);
+    bench.asked[1].fail(DENIAL);
+    await later();
+    expect(declined).toEqual(['denied']);
+    await bench.ask(INVOKE);
+    await bench.answer(2, { text: ' + 1' });
+    expect(await bench.textShown()).toBe(' + 1');
+    expect([...bench.provider.denied]).toEqual([]);
+  });
+});
+
+describe('stop', () => {
+  it('aborts the requests in flight, and sends none until resume', async () => {
+    const bench = new Bench('x = ');
+    const declined: string[] = [];
+    bench.provider.declined.connect((_, reason) => declined.push(reason));
+    await bench.ask();
+    bench.provider.stop();
+    await later();
+    expect(bench.asked[0].signal.aborted).toBe(true);
+    await bench.ask();
+    await bench.ask(INVOKE);
+    expect(declined).toEqual(['stopped']);
+    expect(bench.asked.length).toBe(1);
+    bench.provider.resume();
+    await bench.ask();
+    await bench.answer(1, { text: '1' });
+    expect(await bench.textShown()).toBe('1');
   });
 });

@@ -34,6 +34,7 @@ import {
 import { Outcomes } from './outcomes';
 import type { IPage } from './page';
 import { RequestBuilder } from './request';
+import { isDenial } from './requesterror';
 import { DEFAULTS, type ISettings } from './settings';
 import { editedAtCursor, Suggestion } from './suggestion';
 import type { IRequest } from './wire';
@@ -75,7 +76,7 @@ export class Provider implements IInlineCompletionProvider {
         }
       },
       ({ editor, trigger }) => (this._pending = { editor, position: positionOf(editor), trigger }),
-      ({ path }) => void this.denied.add(path)
+      body => this._deny(body)
     );
     _availability.changed.connect((_, change) => this._healthChanged(change));
   }
@@ -87,6 +88,9 @@ export class Provider implements IInlineCompletionProvider {
 
   /** Paths of documents for which the server has refused a request because the administrator does not allow it. */
   readonly denied = new Set<string>();
+
+  /** Emitted when the server has refused a request because the administrator does not allow it. */
+  readonly refused = new Signal<this, void>(this);
 
   /** Whether the user has stopped all suggestions. */
   stopped = false;
@@ -121,7 +125,7 @@ export class Provider implements IInlineCompletionProvider {
     for (;;) {
       const { current } = this._inFlight;
       const document = readDocument(context, position.text, request.mimeType ?? 'text/plain');
-      if (isInvoked && event === 'called') {
+      if (trigger === 'invoke' && event === 'called') {
         this.denied.delete(document.path); // the configuration or the kernel may have changed: ask the server again
       }
       const obstacle = declineOf(editor, document, this.settings, this, trigger);
@@ -385,8 +389,13 @@ export class Provider implements IInlineCompletionProvider {
     this._prefetching.add(abort);
     this._client
       .alternatives(body, abort.signal)
-      .catch(() => undefined)
+      .catch((reason: unknown) => isDenial(reason) && this._deny(body))
       .finally(() => this._prefetching.delete(abort));
+  }
+
+  private _deny({ path }: IRequest): void {
+    this.denied.add(path);
+    this.refused.emit();
   }
 
   private _healthChanged(change: IChange): void {

@@ -11,6 +11,7 @@ const CONTEXT = { session: { kernel: { id: 'kernel' } } } as unknown as IContext
 function document(path: string): IDocument {
   return {
     path,
+    notebookSwitch: 'enabled',
     language: 'python',
     here: 'python',
     count: 1,

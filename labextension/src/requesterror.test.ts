@@ -43,6 +43,10 @@ describe('requestErrorOf', () => {
     expect(
       requestErrorOf(new ServerError(403, 'forbidden', 'The server does not allow you to do this.')).kind
     ).toBe('denied');
+    expect(requestErrorOf(new ServerError(403, 'disabled', 'Off.'))).toMatchObject({
+      kind: 'reported',
+      message: 'Off.'
+    });
     expect(requestErrorOf(new ServerError(424, UNKNOWN_CODE, 'Failed Dependency')).kind).toBe('stopped');
   });
 });

@@ -18,7 +18,14 @@ import type { IHealth, IStep } from './wire';
 
 const READY = { ready: true, phase: 'ready', model: 'a' } as IHealth;
 const LOADING = { ready: false, phase: 'loading', model: 'a' } as IHealth;
-const AT_REST = { enabled: true, paused: false, generating: false };
+const AT_REST = {
+  enabled: true,
+  stopped: false,
+  denied: false,
+  disabled: false,
+  paused: false,
+  generating: false
+};
 const ready = after(START, { kind: 'health', health: READY });
 const loading = after(ready, { kind: 'health', health: LOADING });
 const failed = after(ready, {
@@ -34,8 +41,11 @@ const trans = nullTranslator.load('jupyterlab');
 function bench() {
   const availability = new Availability(() => Promise.resolve(READY));
   const activity = new Signal<object, IActivity>({});
-  const provider = { activity, settings: { enabled: true }, paused: new Set<string>() };
-  const status = new Status(trans, availability, provider as unknown as Provider, { path: null });
+  const provider = { activity, settings: { enabled: true }, paused: new Set<string>(), denied: new Set<string>() };
+  const status = new Status(trans, availability, provider as unknown as Provider, {
+    path: null,
+    notebook: null
+  });
   return { status, availability, activity };
 }
 
@@ -49,6 +59,10 @@ describe('conditionOf', () => {
     ['absent', lacking('withheld'), {}],
     ['failed', lacking('model_damaged'), {}],
     ['loading', loading, { paused: true }],
+    ['denied', lacking('disabled'), { enabled: false }],
+    ['denied', failed, { denied: true, disabled: true }],
+    ['disabled', loading, { disabled: true, paused: true }],
+    ['stopped', ready, { stopped: true, denied: true }],
     ['off', failed, { enabled: false }],
     ['off', loading, { enabled: false }]
   ])('returns %s', (condition, state, change) => {

@@ -1,0 +1,84 @@
+import { Signal } from '@lumino/signaling';
+import { describe, expect, it } from 'vitest';
+import { type IMetadataModel, readSwitch, SwitchFollower, switchOf, toggleSwitch } from './offswitches';
+
+/** A notebook with only its metadata. */
+class Notebook {
+  constructor(readonly metadata: Record<string, unknown> = {}) {}
+
+  getMetadata(key: string): unknown {
+    return this.metadata[key];
+  }
+
+  setMetadata(key: string, value: unknown): void {
+    this.metadata[key] = value;
+    this.metadataChanged.emit(null);
+  }
+
+  deleteMetadata(key: string): void {
+    delete this.metadata[key];
+    this.metadataChanged.emit(null);
+  }
+
+  readonly metadataChanged = new Signal<this, unknown>(this);
+}
+
+const model = (notebook: Notebook) => notebook as unknown as IMetadataModel;
+
+describe('readSwitch', () => {
+  it.each([
+    ['enabled', undefined],
+    ['enabled', {}],
+    ['enabled', { enabled: true, other: 1 }],
+    ['disabled', { enabled: false }],
+    ['invalid', { enabled: 'false' }],
+    ['invalid', { enabled: null }],
+    ['invalid', { enabled: 0 }],
+    ['invalid', false],
+    ['invalid', null],
+    ['invalid', ['enabled']]
+  ])('returns %s for %j', (state, section) => {
+    expect(readSwitch(section)).toBe(state);
+  });
+
+  it('is enabled for documents that are not notebooks', () => {
+    expect(switchOf(null)).toBe('enabled');
+  });
+});
+
+describe('toggleSwitch', () => {
+  it('sets and removes only its own metadata', () => {
+    const notebook = new Notebook({ kernelspec: { name: 'python3' } });
+    toggleSwitch(model(notebook));
+    expect(notebook.metadata).toEqual({ kernelspec: { name: 'python3' }, turbopilot: { enabled: false } });
+    toggleSwitch(model(notebook));
+    expect(notebook.metadata).toEqual({ kernelspec: { name: 'python3' } });
+  });
+
+  it('keeps other fields of the section', () => {
+    const notebook = new Notebook({ turbopilot: { note: 'exam', enabled: false } });
+    toggleSwitch(model(notebook));
+    expect(notebook.metadata).toEqual({ turbopilot: { note: 'exam' } });
+  });
+
+  it.each([[false], ['off'], [{ enabled: 'no' }]])('removes the invalid section %j', section => {
+    const notebook = new Notebook({ turbopilot: section });
+    toggleSwitch(model(notebook));
+    expect(notebook.metadata).toEqual({});
+  });
+});
+
+describe('SwitchFollower', () => {
+  it('reports the state once and after each change', () => {
+    const states: string[] = [];
+    const follower = new SwitchFollower((_, state) => states.push(state));
+    const notebook = new Notebook({ turbopilot: { enabled: 'no' } });
+    follower.follow(null);
+    follower.follow(model(notebook));
+    follower.follow(model(notebook));
+    notebook.setMetadata('language_info', { name: 'python' });
+    toggleSwitch(model(notebook));
+    toggleSwitch(model(notebook));
+    expect(states).toEqual(['invalid', 'enabled', 'disabled']);
+  });
+});
