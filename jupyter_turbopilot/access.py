@@ -22,9 +22,7 @@ ENABLED = "TURBOPILOT_ENABLED"
 _ON, _OFF = {"", "1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 OFF = "Turbopilot is switched off by your administrator."
 DENIED = "Turbopilot is switched off by your administrator in this folder."
-PATHLESS = (
-    "Turbopilot is switched off by your administrator for requests without the path of a notebook or file."
-)
+PATHLESS = "Turbopilot is switched off by your administrator for requests without the path of a notebook."
 _ANY = "**"  # any number of folders
 _ALL = {"*", _ANY}  # at the end of a pattern: everything in a folder
 _UNLIKELY = ("\ufdd0",)  # a path that only a pattern for every path matches
@@ -36,8 +34,8 @@ Parts = tuple[str, ...]
 class Access:
     """Where completion is allowed.
 
-    `patterns` deny paths below the server's root folder, and everything in a matching folder. `absolute`: those
-    that may also be paths on the disk.
+    `patterns` deny paths below the server's root folder, and everything in a matching folder. `absolute`:
+    those that may also be paths on the disk.
     """
 
     reason: str = ""  # why completion is off everywhere; empty if it is on
@@ -96,7 +94,9 @@ def access_of(
     """
     value = environ.get(ENABLED, "").strip().lower()
     if value not in _ON | _OFF:
-        return Access(f"{ENABLED} must be 0 or 1, not {value!r}. Until then, Turbopilot is off.", is_invalid=True)
+        return Access(
+            f"{ENABLED} must be 0 or 1, not {value!r}. Until then, Turbopilot is off.", is_invalid=True
+        )
     if value in _OFF or not settings.enabled:
         return Access(OFF)
     at = _parts(root, folds_case=folds_case)
@@ -116,7 +116,9 @@ def access_of(
 
 
 def _invalid(pattern: str, why: str) -> Access:
-    reason = f"c.Turbopilot.denied_paths has the pattern {pattern!r}, which {why}. Until then, Turbopilot is off."
+    reason = (
+        f"c.Turbopilot.denied_paths has the pattern {pattern!r}, which {why}. Until then, Turbopilot is off."
+    )
     return Access(reason, is_invalid=True)
 
 

@@ -137,9 +137,9 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     denied_paths = List(
         Unicode(),
-        help="Patterns of paths in which Turbopilot is off, such as `exams/**`, relative to the server's root "
-        "folder. A matching folder is denied with everything in it. While this is set, requests without a path "
-        "are refused, such as those of other editors (docs/switching-off.md).",
+        help="Patterns of paths in which Turbopilot is off, such as `exams/**`, relative to the server's "
+        "root folder. A matching folder is denied with everything in it. While this is set, requests without "
+        "a path are refused, such as those of other editors (docs/switching-off.md).",
     ).tag(config=True)
     engine = Enum(
         ("llama", "transformers", "remote"),

@@ -29,8 +29,8 @@ Trigger = Literal["automatic", "invoke", "warmup", "prefetch"]
 Enabled = Annotated[
     bool | None,
     Meta(
-        description="whether the metadata of the notebook allow suggestions; null: the server reads the saved "
-        "notebook"
+        description="whether the metadata of the notebook allow suggestions; null: the server reads the "
+        "saved notebook"
     ),
 ]
 

@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-
 SECTION = "turbopilot"  # Turbopilot's section of a notebook's metadata
 
 

@@ -333,10 +333,10 @@ class Builder:
 
         Otherwise its cells would be suggested until it is read again, which may be paused.
         """
-        if path.lower().endswith(NOTEBOOK) and store.stamp(path) is not None:
-            if not is_enabled_in(self._source.read(path)):
-                self._forget(store, [path])
-                self._update_progress(store)
+        is_indexed = path.lower().endswith(NOTEBOOK) and store.stamp(path) is not None
+        if is_indexed and not is_enabled_in(self._source.read(path)):
+            self._forget(store, [path])
+            self._update_progress(store)
 
     def _remove_deleted(self, store: Store) -> None:
         """Remove deleted files from the index: never delayed, as it reads no files."""

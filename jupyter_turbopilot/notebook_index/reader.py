@@ -296,7 +296,5 @@ class MaintainedIndex(NotebookIndex):
     def _on_the_disk(self, paths: Iterable[str]) -> AbstractSet[str]:
         """Return the allowed paths that exist; without time to check, the result of the last scan counts."""
         seen_lately = self.builder.used()
-        certain = [
-            path for path in paths if self._allows(path) and not self.builder.may_be_deleted(path)
-        ]
+        certain = [path for path in paths if self._allows(path) and not self.builder.may_be_deleted(path)]
         return self.source.there(certain, otherwise=seen_lately)

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.context.notebook_file import Notebook, NotebookCell, names_of, parse_notebook
+from jupyter_turbopilot.context.notebook_file import (
+    Notebook,
+    NotebookCell,
+    is_enabled,
+    is_enabled_in,
+    names_of,
+    parse_notebook,
+)
 
 CELLS = [
     {"cell_type": "markdown", "source": ["# Title\n", "and text"]},
@@ -84,3 +91,24 @@ def test_names_of_removes_a_drive_but_not_a_colon_in_a_name() -> None:
 @given(st.text())
 def test_names_of_includes_the_path_itself(path: str) -> None:
     assert names_of(path)[0] == path.strip("/")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "enabled"),
+    [
+        (None, True),
+        ([], True),
+        ({}, True),
+        ({"turbopilot": {}}, True),
+        ({"turbopilot": {"enabled": True}}, True),
+        ({"turbopilot": {"enabled": False}}, False),
+        ({"turbopilot": {"enabled": "true"}}, False),
+        ({"turbopilot": {"enabled": None}}, False),
+        ({"turbopilot": {"enabled": 1}}, False),
+        ({"turbopilot": True}, False),
+        ({"turbopilot": None}, False),
+    ],
+)
+def test_is_enabled_accepts_only_booleans(metadata: Any, enabled: bool) -> None:
+    assert is_enabled(metadata) is enabled
+    assert is_enabled_in(json.dumps({"cells": CELLS, "metadata": metadata})) is enabled

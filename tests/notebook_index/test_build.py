@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import sqlite3
 import threading
@@ -642,3 +643,36 @@ def test_builder_reaches_the_same_index_for_any_order_of_events(
         assert words(store) == words(other)
         assert set(store.stamps()) == {one.path for one in files.source.walk()}
         assert not any("hunter2" in source for _, _, source in content(store)["entries"])
+
+
+def test_builder_indexes_only_allowed_paths(root: Path) -> None:
+    write(root, "exams/a.ipynb", "x_solution = 1")
+    write(root, "own.ipynb", "x_own = 1")
+    source = LocalFiles(root)
+    with closing(Builder(path_of(source.identity), source)) as before:
+        before.build_now()
+    assert known(before) == {"exams/a.ipynb", "own.ipynb"}
+    with closing(
+        Builder(path_of(source.identity), source, allows=lambda path: not path.startswith("exams/"))
+    ) as builder:
+        builder.start()
+        until(lambda: known(builder) == {"own.ipynb"} and settled(builder))
+        write(root, "exams/a.ipynb", "x_solution = 2")
+        write(root, "more.ipynb", "x_more = 1")
+        builder.changed("exams/a.ipynb", "more.ipynb")
+        until(lambda: known(builder) == {"own.ipynb", "more.ipynb"} and settled(builder))
+
+
+def test_builder_removes_a_disabled_notebook_while_paused(root: Path) -> None:
+    path = write(root, "lesson.ipynb", "x_lesson = 1")
+    source, busy = LocalFiles(root), threading.Event()
+    pause = lambda: Pause.KERNEL if busy.is_set() else None  # noqa: E731
+    with closing(Builder(path_of(source.identity), source, pause=pause)) as builder:
+        builder.start()
+        until(lambda: known(builder) == {"lesson.ipynb"} and settled(builder))
+        busy.set()
+        content = json.loads(path.read_text())
+        content["metadata"]["turbopilot"] = {"enabled": False}
+        path.write_text(json.dumps(content))
+        builder.changed("lesson.ipynb")
+        until(lambda: known(builder) == set())

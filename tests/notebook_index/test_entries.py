@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -176,3 +177,11 @@ def test_lines_of_counts_lines_with_the_line_above(source: str) -> None:
     lines = lines_of(source)
     assert sum(lines.values()) == sum(SHORTEST <= len(line) <= LONGEST for line in stripped)
     assert all(line.above == "" or line.above in stripped for line in lines)
+
+
+@pytest.mark.parametrize("section", [{"enabled": False}, {"enabled": "no"}, None, False])
+def test_page_of_a_disabled_notebook_is_empty(section: Any) -> None:
+    content = json.loads(notebook("x_lesson = 1"))
+    assert page_of("a.ipynb", json.dumps(content)).entries
+    content["metadata"]["turbopilot"] = section
+    assert page_of("a.ipynb", json.dumps(content)) == Page()

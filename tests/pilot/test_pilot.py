@@ -13,7 +13,13 @@ from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.load.plan import LoadPlan
-from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError, UnknownModelError
+from jupyter_turbopilot.errors import (
+    BadRequestError,
+    DisabledError,
+    EngineError,
+    NotReadyError,
+    UnknownModelError,
+)
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.folder import COPIES, CheckpointNote, checkpoint_path, write_checkpoint_note
@@ -388,3 +394,21 @@ def test_remove_of_a_failed_model_leaves_the_reason_that_it_is_missing(
     assert pilot.remove("smollm2-135m")
     assert pilot.worker.state.code == "model_missing"
     assert "models pull --mirrors smollm2-135m" in pilot.worker.state.reason
+
+
+@pytest.mark.parametrize("where", ["setting", "environment"])
+def test_pilot_that_is_switched_off_loads_nothing(
+    where: str, make_pilot: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if where == "environment":
+        monkeypatch.setenv("TURBOPILOT_ENABLED", "0")
+    pilot, loaded = make_pilot(enabled=where != "setting")
+    pilot.start()
+    pilot.ensure()
+    for refused in (pilot.select, pilot.download):
+        with pytest.raises(DisabledError):
+            refused(pilot.selected)
+    health = describe_health(pilot)
+    assert (health["ready"], health["code"]) == (False, "disabled")
+    assert health["reason"] == "Turbopilot is switched off by your administrator."
+    assert loaded == []

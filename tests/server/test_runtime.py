@@ -140,3 +140,20 @@ def test_servers_are_found_without_proc_and_file_owners(
     assert runtime.remove_stale() == 1
     path.write_text(json.dumps(json.loads(path.read_text()) | {"started": "1.5"}))
     assert runtime.read(os.getppid()) is None
+
+
+def test_path_in_server_is_relative_to_the_servers_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root := tmp_path / "work").mkdir()
+    (root / "exams").mkdir()
+    (tmp_path / "link").symlink_to(root / "exams")
+    server = runtime.Runtime("u", "s", 1, root=str(root))
+    monkeypatch.setattr(runtime, "find", lambda: server)
+    assert runtime.path_in_server(root / "exams" / "a.py") == "exams/a.py"
+    assert runtime.path_in_server(tmp_path / "link" / "a.py") == "exams/a.py"
+    monkeypatch.chdir(root)
+    assert runtime.path_in_server(Path()) == "."
+    assert runtime.path_in_server(tmp_path / "other") == ""
+    monkeypatch.setattr(runtime, "find", lambda: None)
+    assert runtime.path_in_server(root) == ""

@@ -16,6 +16,7 @@ from jupyter_turbopilot.shell.history import (
     failed_inputs,
     functions_for,
     imports_for,
+    kernel_id_of,
     request_at,
 )
 from jupyter_turbopilot.suggestion.imports import ModuleLocation
@@ -81,3 +82,12 @@ def needed(text: str, **names: object) -> tuple[str, ...]:
 def test_imports_for_returns_imports_that_the_session_lacks() -> None:
     assert needed("sns.heatmap(table)", table=[]) == ("import seaborn as sns",)
     assert needed("sns.heatmap(table)", table=[], sns=object()) == ()
+
+
+def test_kernel_id_of_is_read_from_the_connection_file() -> None:
+    assert kernel_id_of(a_shell()) is None
+    shell = a_shell()
+    shell.kernel = SimpleNamespace(parent=SimpleNamespace(connection_file="/run/kernel-1a2b-3c.json"))
+    shell.user_ns = {}
+    assert kernel_id_of(shell) == "1a2b-3c"
+    assert request_at(shell, "x", 1).kernel_id == functions_for(shell, "x").kernel_id == "1a2b-3c"

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from jupyter_turbopilot.access import Access, access_of
 from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.errors import BadRequestError, EngineError, NotReadyError
+from jupyter_turbopilot.errors import BadRequestError, DisabledError, EngineError, NotReadyError
 from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.request import FunctionRequest
+from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.shell.in_process import InProcess
 
 from ..completer.desk import Desk, request
@@ -31,7 +34,9 @@ def desk() -> Iterator[Desk]:
 @pytest.fixture
 def local(desk: Desk) -> InProcess:
     local = InProcess(Turbopilot())
-    local.pilot = SimpleNamespace(worker=desk.worker, completer=desk.completer, notebook_index=None)  # type: ignore[assignment]
+    local.pilot = SimpleNamespace(
+        worker=desk.worker, completer=desk.completer, notebook_index=None, access=Access()
+    )  # type: ignore[assignment]
     return local
 
 
@@ -103,3 +108,21 @@ def test_helpers_waits_for_the_model_after_validation(
     assert waited == [100.0]  # before the first step, at which the time limit starts
     assert next(events).event == "found"
     events.close()
+
+
+@pytest.mark.parametrize(("folder", "allowed"), [("exams/a", False), ("own", True), ("../other", False)])
+def test_replies_are_refused_in_denied_and_unknown_folders(
+    folder: str, allowed: bool, local: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local.pilot.access = access_of(Turbopilot(denied_paths=["exams/**"]), {})
+    (root := tmp_path / "root").mkdir()
+    server = runtime.Runtime("u", "s", 1, root=str(root))
+    monkeypatch.setattr(runtime, "find", lambda: server)
+    (place := root / folder).mkdir(parents=True)
+    monkeypatch.chdir(place)
+    for ask in (
+        lambda: next(local.replies(request())),
+        lambda: local.helpers(FunctionRequest(source="def f():")),
+    ):
+        with nullcontext() if allowed else pytest.raises(DisabledError):
+            ask()

@@ -35,9 +35,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply
 
 AT_ONCE = 2  # concurrent `helpers` requests per caller
-DISABLED_IN_NOTEBOOK = (
-    "Turbopilot is disabled in this notebook. In JupyterLab, choose Disable in This Notebook again to enable it."
-)
+DISABLED_IN_NOTEBOOK = "Turbopilot is disabled in this notebook. To enable it in JupyterLab, choose Disable in This Notebook again."
 
 log = logging.getLogger(__name__)
 
@@ -133,7 +131,7 @@ async def is_enabled_at(manager: Any, path: str) -> bool:
         try:
             model = await ensure_async(manager.get(name, type="notebook", content=True))
             return is_enabled(model["content"].get("metadata"))
-        except Exception:  # noqa: BLE001 - managers of third parties may raise anything
+        except Exception:  # managers of third parties may raise anything
             log.debug("Turbopilot: a notebook could not be read", exc_info=True)
     return True
 

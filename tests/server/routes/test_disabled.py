@@ -1,0 +1,169 @@
+"""Off switches of the administrator and of a notebook, at every route that generates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.access import DENIED, OFF, PATHLESS
+
+from ...notebook_index.notebooks import notebook, write
+from ...scripted_engine import ScriptedEngine
+from .conftest import Ask, complete_body, error_of
+
+OFF_CONFIG = {"enabled": False}
+DENY_EXAMS = {"denied_paths": ["exams/**"]}
+RAW = {
+    "infill": {"input_prefix": "x = ", "input_suffix": ""},
+    "completion": {"prompt": "x = "},
+    "completions": {"prompt": "x = "},
+    "v1/completions": {"prompt": "x = "},
+    "v1/engines/copilot-codex/completions": {"prompt": "x = ", "stream": True},
+    "api/generate": {"inputs": "x = "},
+}
+NATIVE = {"complete": complete_body(), "helpers": {"source": "def f():"}}
+BODIES = RAW | NATIVE
+every_route = pytest.mark.parametrize("route", BODIES)
+
+
+def message_of(body: bytes) -> str:
+    error = json.loads(body)["error"]
+    return str(error if isinstance(error, str) else error["message"])
+
+
+@every_route
+@pytest.mark.parametrize("server_traits", [OFF_CONFIG])
+async def test_disabled_server_refuses_every_route(ask: Ask, pilot: Any, route: str) -> None:
+    response = await ask(route, BODIES[route] | {"path": "a.ipynb"})
+    assert (response.code, message_of(response.body)) == (403, OFF)
+
+
+@pytest.mark.parametrize("server_traits", [OFF_CONFIG])
+async def test_disabled_server_loads_and_offers_no_model(ask: Ask, pilot: Any) -> None:
+    pilot.start()
+    health = json.loads((await ask("health", method="GET")).body)
+    named = {name: health[name] for name in ("ready", "phase", "code", "reason", "notebook_index")}
+    assert named == {
+        "ready": False,
+        "phase": "failed",
+        "code": "disabled",
+        "reason": OFF,
+        "notebook_index": None,
+    }
+    assert json.loads((await ask("models", method="GET")).body)["models"] == []
+    for route, method in (("models", "POST"), ("models/pull", "POST")):
+        response = await ask(route, {"model": pilot.selected}, method)
+        assert (response.code, error_of(response)["code"]) == (403, "disabled")
+    assert pilot.worker.engine is None
+
+
+@every_route
+@pytest.mark.parametrize("server_traits", [DENY_EXAMS])
+async def test_denied_paths_refuse_requests_without_a_path(ask: Ask, ready: Any, route: str) -> None:
+    response = await ask(route, BODIES[route])
+    assert (response.code, message_of(response.body)) == (403, PATHLESS)
+
+
+@pytest.mark.parametrize("route", NATIVE)
+@pytest.mark.parametrize("server_traits", [DENY_EXAMS])
+@pytest.mark.parametrize("path", ["exams/a.ipynb", "RTC:exams/a.ipynb", "work/../exams/deep/a.py"])
+async def test_denied_paths_refuse_notebooks_below(ask: Ask, ready: Any, route: str, path: str) -> None:
+    response = await ask(route, NATIVE[route] | {"path": path, "enabled": True})
+    assert (response.code, error_of(response)["code"], message_of(response.body)) == (403, "disabled", DENIED)
+
+
+@pytest.mark.parametrize("trigger", ["automatic", "invoke", "warmup", "prefetch"])
+@pytest.mark.parametrize("server_traits", [DENY_EXAMS])
+async def test_denied_paths_refuse_every_trigger(
+    ask: Ask, ready: Any, engine: ScriptedEngine, trigger: str
+) -> None:
+    response = await ask("complete", complete_body(path="exams/a.ipynb", trigger=trigger))
+    assert response.code == 403
+    assert engine.prompts == []
+
+
+@pytest.mark.parametrize("server_traits", [DENY_EXAMS])
+async def test_denied_documents_are_left_out_of_the_prompt(
+    ask: Ask, ready: Any, engine: ScriptedEngine
+) -> None:
+    documents = [
+        {"path": path, "source": f"{name} = load_table(1)"}
+        for path, name in (("exams/b.ipynb", "solution"), ("", "unnamed"), ("c.ipynb", "allowed"))
+    ]
+    body = complete_body("load_table(", path="a.ipynb", documents=documents, enabled=True)
+    assert (await ask("complete", body)).code == 200
+    (prompt,) = engine.prompts
+    assert "allowed = load_table" in prompt
+    assert "solution" not in prompt
+    assert "unnamed" not in prompt
+
+
+@pytest.fixture
+def session(jp_serverapp: Any, jp_asyncio_loop: Any) -> Iterator[Any]:
+    """A session in the denied folder, whose kernel a console outside shares."""
+    manager = jp_serverapp.session_manager
+    (Path(jp_serverapp.root_dir) / "exams").mkdir()
+
+    def create(path: str, **more: Any) -> Any:
+        return jp_asyncio_loop.run_until_complete(manager.create_session(path=path, name=path, **more))
+
+    console = create("console-1", type="console", kernel_name="python3")
+    kernel_id = console["kernel"]["id"]
+    yield create("exams/a.ipynb", type="notebook", kernel_id=kernel_id)
+    jp_asyncio_loop.run_until_complete(jp_serverapp.kernel_manager.shutdown_all(now=True))
+
+
+@pytest.mark.parametrize("route", NATIVE)
+@pytest.mark.parametrize("server_traits", [DENY_EXAMS])
+async def test_denied_paths_include_the_session_of_the_kernel(
+    ask: Ask, ready: Any, session: Any, route: str
+) -> None:
+    for path in ("harmless.ipynb", ""):
+        body = NATIVE[route] | {"path": path, "kernel_id": session["kernel"]["id"], "enabled": True}
+        response = await ask(route, body)
+        assert (response.code, message_of(response.body)) == (403, DENIED)
+
+
+@pytest.mark.parametrize("route", NATIVE)
+async def test_notebook_disables_itself(ask: Ask, ready: Any, jp_root_dir: Path, route: str) -> None:
+    content = json.loads(notebook("x = 1"))
+    content["metadata"]["turbopilot"] = {"enabled": False}
+    (jp_root_dir / "lesson.ipynb").write_text(json.dumps(content))
+    write(jp_root_dir, "own.ipynb", "x = 1")
+    for path, enabled, status in (
+        ("lesson.ipynb", None, 403),
+        ("RTC:lesson.ipynb", None, 403),
+        ("lesson.ipynb", True, 200),  # the page has enabled it and not saved it yet
+        ("own.ipynb", None, 200),
+        ("own.ipynb", False, 403),
+        ("missing.ipynb", None, 200),
+        ("", None, 200),
+    ):
+        response = await ask(route, NATIVE[route] | {"path": path, "enabled": enabled})
+        assert response.code == status, path
+        if status == 403:
+            assert error_of(response)["code"] == "disabled_in_notebook"
+
+
+@pytest.mark.parametrize(
+    "server_traits", [{"denied_paths": ["**"]}, {"denied_paths": "exams"}, {"enabled": "no"}]
+)
+async def test_invalid_setting_switches_off_and_leaves_the_server_working(
+    ask: Ask, pilot: Any, jp_fetch: Any, jp_serverapp: Any
+) -> None:
+    assert pilot.access.is_invalid
+    assert (await ask("complete", complete_body(path="a.ipynb"))).code == 403
+    assert json.loads((await ask("health", method="GET")).body)["reason"] == pilot.access.reason
+    assert (await jp_fetch("api", "status")).code == 200
+    assert jp_serverapp.web_app.settings["page_config_data"]["jupyterTurbopilot"] == "server only"
+
+
+@pytest.mark.parametrize("server_traits", [OFF_CONFIG, DENY_EXAMS])
+async def test_page_must_not_run_a_model_while_completion_is_restricted(
+    jp_serverapp: Any, server_traits: Any
+) -> None:
+    assert jp_serverapp.web_app.settings["page_config_data"]["jupyterTurbopilot"] == "server only"

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.access import DENIED, ENABLED, OFF, PATHLESS, Access, access_of
+from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.errors import DisabledError
+
+ROOT = "/home/ada"
+
+
+def denying(*patterns: str, root: str = ROOT, folds_case: bool = False) -> Access:
+    settings = Turbopilot(denied_paths=list(patterns))
+    access = access_of(settings, {}, root, folds_case=folds_case)
+    assert not access.reason
+    return access
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("exams/**", "exams/a.ipynb"),
+        ("exams/**", "exams/2026/day 1/a.ipynb"),
+        ("exams/**", "exams"),
+        ("exams", "exams/2026/a.ipynb"),
+        ("exams/", "exams/a.ipynb"),
+        ("/exams/*", "exams/2026/a.ipynb"),
+        ("exams\\**", "exams\\a.ipynb"),
+        ("exam-20??", "exam-2026/a.ipynb"),
+        ("[ab]/exam", "b/exam/x.py"),
+        ("courses/*/exam/**", "courses/physics/exam/a.ipynb"),
+        ("**/exam", "exam/a.ipynb"),
+        ("**/exam", "a/b/exam/c/d.ipynb"),
+        ("**/exam-*.ipynb", "courses/exam-1.ipynb"),
+        ("a/**/b/**/c", "a/b/x/y/c/z.ipynb"),
+        # Other forms of a path.
+        ("exams/**", "/exams/a.ipynb"),
+        ("exams/**", "RTC:exams/a.ipynb"),
+        ("exams/**", "./exams//a.ipynb"),
+        ("exams/**", "work/../exams/a.ipynb"),
+        ("exams/**", "../../exams/a.ipynb"),
+        ("exams/**", "/home/ada/exams/a.ipynb"),
+        ("/home/ada/exams/**", "exams/a.ipynb"),
+        ("/home/*/exams", "exams/a.ipynb"),
+        ("/home/**", "any.ipynb"),
+        ("pr\u00fcfung/**", "pru\u0308fung/a.ipynb"),
+        ("exams/**", ""),
+    ],
+)
+def test_access_denies(pattern: str, path: str) -> None:
+    assert not denying("other", pattern).allows(path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("exams/**", "a.ipynb"),
+        ("exams/**", "courses/exams/a.ipynb"),
+        ("exams/**", "exams-old/a.ipynb"),
+        ("exams/**", "Exams/a.ipynb"),
+        ("exams/**", "exams/../a.ipynb"),
+        ("exams/a*", "exams/b.ipynb"),
+        ("courses/*/exam", "courses/exam/a.ipynb"),
+        ("**/exam", "courses/exam-1.ipynb"),
+        ("home/ada/exams", "exams/a.ipynb"),
+        ("/srv/exams/**", "exams/a.ipynb"),
+    ],
+)
+def test_access_allows(pattern: str, path: str) -> None:
+    access = denying("other", pattern)
+    assert access.allows(path)
+    access.check(path)
+
+
+def test_access_ignores_case_where_the_file_system_does() -> None:
+    access = denying("Exams/**", root="C:\\Users\\Ada", folds_case=True)
+    for path in ("exams/a.ipynb", "EXAMS\\a.ipynb", "c:\\users\\ada\\exams\\a.ipynb"):
+        assert not access.allows(path)
+
+
+def test_access_without_patterns_allows_requests_without_a_path() -> None:
+    access = denying()
+    access.check()
+    access.check("")
+    assert access.allows("")
+
+
+@pytest.mark.parametrize(
+    ("paths", "message"),
+    [
+        ((), PATHLESS),
+        (("", ""), PATHLESS),
+        (("exams/a.ipynb", "a.ipynb"), DENIED),
+        (("a.ipynb", "exams/a.ipynb"), DENIED),
+    ],
+)
+def test_check_refuses_denied_and_unknown_paths(paths: tuple[str, ...], message: str) -> None:
+    with pytest.raises(DisabledError, match=message) as raised:
+        denying("exams/**").check(*paths)
+    assert (raised.value.code, raised.value.status) == ("disabled", 403)
+
+
+@pytest.mark.parametrize(
+    ("enabled", "environment", "off"),
+    [
+        (True, None, False),
+        (False, None, True),
+        (True, "", False),
+        (True, "1", False),
+        (False, "1", True),
+        (True, "0", True),
+        (True, " False ", True),
+    ],
+)
+def test_access_is_off_by_setting_or_environment(enabled: bool, environment: str | None, off: bool) -> None:
+    environ = {} if environment is None else {ENABLED: environment}
+    access = access_of(Turbopilot(enabled=enabled), environ)
+    assert access == (Access(OFF) if off else Access(folds_case=access.folds_case))
+    assert access.allows("a.ipynb") is not off
+
+
+@pytest.mark.parametrize("pattern", ["**", "*", "**/*", "/", "", ".", "?*", "/**", "../exams", "a/../b"])
+def test_access_is_off_with_an_invalid_pattern(pattern: str) -> None:
+    access = access_of(Turbopilot(denied_paths=["exams", pattern]), {}, ROOT)
+    assert access.is_invalid
+    assert repr(pattern) in access.reason
+    with pytest.raises(DisabledError):
+        access.require_enabled()
+
+
+def test_access_is_off_with_an_invalid_variable() -> None:
+    access = access_of(Turbopilot(), {ENABLED: "perhaps"})
+    assert access.is_invalid
+    assert "TURBOPILOT_ENABLED must be 0 or 1, not 'perhaps'" in access.reason
+
+
+@given(st.lists(st.text(max_size=20), max_size=3), st.text(max_size=40))
+def test_access_decides_for_any_text(patterns: list[str], path: str) -> None:
+    access = access_of(Turbopilot(denied_paths=patterns), {}, ROOT)
+    assert access.allows(path) in {True, False}
+
+
+def test_access_of_many_wildcards_is_decided_fast_enough_to_finish() -> None:
+    assert denying("**/a/**/a/**/a/**/b").allows("a/" * 2000)
