@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 SECTION = "turbopilot"  # Turbopilot's section of a notebook's metadata
@@ -24,7 +24,7 @@ class Notebook:
     name: str
     cells: tuple[NotebookCell, ...]
     language: str = "python"
-    enabled: bool = True  # whether its metadata allow Turbopilot
+    enabled: bool = field(default=True, kw_only=True)  # whether its metadata allow Turbopilot
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -50,7 +50,7 @@ def parse_notebook(text: str, name: str) -> Notebook | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     metadata = raw.get("metadata")
-    return Notebook(name, tuple(cells), _language(metadata), is_enabled(metadata))
+    return Notebook(name, tuple(cells), _language(metadata), enabled=is_enabled(metadata))
 
 
 def is_enabled(metadata: Any) -> bool:

@@ -4,23 +4,30 @@ import { type IMetadataModel, readSwitch, SwitchFollower, switchOf, toggleSwitch
 
 /** A notebook with only its metadata. */
 class Notebook {
-  constructor(readonly metadata: Record<string, unknown> = {}) {}
+  constructor(metadata: Record<string, unknown> = {}) {
+    this._metadata = new Map(Object.entries(metadata));
+  }
+
+  get metadata(): unknown {
+    return Object.fromEntries(this._metadata);
+  }
 
   getMetadata(key: string): unknown {
-    return this.metadata[key];
+    return this._metadata.get(key);
   }
 
   setMetadata(key: string, value: unknown): void {
-    this.metadata[key] = value;
+    this._metadata.set(key, value);
     this.metadataChanged.emit(null);
   }
 
   deleteMetadata(key: string): void {
-    delete this.metadata[key];
+    this._metadata.delete(key);
     this.metadataChanged.emit(null);
   }
 
   readonly metadataChanged = new Signal<this, unknown>(this);
+  private readonly _metadata: Map<string, unknown>;
 }
 
 const model = (notebook: Notebook) => notebook as unknown as IMetadataModel;

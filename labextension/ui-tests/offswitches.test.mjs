@@ -43,10 +43,7 @@ function follow(page) {
       ),
     /** Type a line without a cached suggestion into the first cell of the current notebook. */
     async type() {
-      await page
-        .locator('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell .cm-content')
-        .first()
-        .click();
+      await page.locator('.jp-NotebookPanel:not(.lm-mod-hidden) .jp-Cell .cm-content').first().click();
       await page.keyboard.press('Control+a');
       await page.keyboard.insertText(`a_${++lines}`);
       await page.keyboard.type(' = ', { delay: 60 });
@@ -95,7 +92,8 @@ describe('the off switches', { timeout: 300_000 }, () => {
     await page.keyboard.press('Alt+\\');
     await on.toast('disabled in this notebook').waitFor();
     await on.run('docmanager:save');
-    const saved = () => JSON.parse(readFileSync(path.join(lab.work, 'own.ipynb'), 'utf8')).metadata.turbopilot;
+    const saved = () =>
+      JSON.parse(readFileSync(path.join(lab.work, 'own.ipynb'), 'utf8')).metadata.turbopilot;
     assert.deepEqual(saved(), { enabled: false });
     await on.run('turbopilot:disable-in-notebook');
     await on.shows('ready');
@@ -135,7 +133,9 @@ describe('the off switches', { timeout: 300_000 }, () => {
 
   test('the server refuses a denied folder, and the page says so', async () => {
     await openTab(page, 'exams/day 1/exam.ipynb');
-    await page.waitForFunction(() => window.jupyterapp.shell.currentWidget?.context?.path?.startsWith('exams/'));
+    await page.waitForFunction(() =>
+      window.jupyterapp.shell.currentWidget?.context?.path?.startsWith('exams/')
+    );
     await on.type();
     await on.shows('switched off by your administrator');
     const before = on.requests.length;
@@ -148,12 +148,17 @@ describe('the off switches', { timeout: 300_000 }, () => {
     await page.evaluate(async () => {
       const registry = window.jupyterapp.serviceManager.settings;
       const { raw } = await registry.fetch('jupyter-turbopilot:plugin');
-      await registry.save('jupyter-turbopilot:plugin', JSON.stringify({ ...JSON.parse(raw), engine: 'browser' }));
+      await registry.save(
+        'jupyter-turbopilot:plugin',
+        JSON.stringify({ ...JSON.parse(raw), engine: 'browser' })
+      );
     });
     await page.reload();
     await page.waitForSelector('.jp-Turbopilot-status', { timeout: 60_000 });
     await openTab(page, 'exams/day 1/exam.ipynb');
-    await page.waitForFunction(() => window.jupyterapp.shell.currentWidget?.context?.path?.startsWith('exams/'));
+    await page.waitForFunction(() =>
+      window.jupyterapp.shell.currentWidget?.context?.path?.startsWith('exams/')
+    );
     await on.type();
     await on.shows('switched off by your administrator');
     await on.expectNothing();

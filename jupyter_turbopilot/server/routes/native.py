@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply
 
 AT_ONCE = 2  # concurrent `helpers` requests per caller
-DISABLED_IN_NOTEBOOK = "Turbopilot is disabled in this notebook. To enable it in JupyterLab, choose Disable in This Notebook again."
+DISABLED_IN_NOTEBOOK = (
+    "Turbopilot is disabled in this notebook. To enable it, choose Disable in This Notebook again."
+)
 
 log = logging.getLogger(__name__)
 

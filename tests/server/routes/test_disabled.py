@@ -91,13 +91,21 @@ async def test_denied_documents_are_left_out_of_the_prompt(
     ask: Ask, ready: Any, engine: ScriptedEngine
 ) -> None:
     documents = [
-        {"path": path, "source": f"{name} = load_table(1)"}
+        {"path": path, "source": f"def load_prices(): return {name}"}
         for path, name in (("exams/b.ipynb", "solution"), ("", "unnamed"), ("c.ipynb", "allowed"))
     ]
-    body = complete_body("load_table(", path="a.ipynb", documents=documents, enabled=True)
+    cells = [{"source": "a = load_prices()"}, {"source": "x = "}]
+    body = {
+        "cells": cells,
+        "active": 1,
+        "offset": 4,
+        "path": "a.ipynb",
+        "documents": documents,
+        "enabled": True,
+    }
     assert (await ask("complete", body)).code == 200
     (prompt,) = engine.prompts
-    assert "allowed = load_table" in prompt
+    assert "return allowed" in prompt
     assert "solution" not in prompt
     assert "unnamed" not in prompt
 
@@ -150,7 +158,7 @@ async def test_notebook_disables_itself(ask: Ask, ready: Any, jp_root_dir: Path,
 
 
 @pytest.mark.parametrize(
-    "server_traits", [{"denied_paths": ["**"]}, {"denied_paths": "exams"}, {"enabled": "no"}]
+    "server_traits", [{"denied_paths": ["**"]}, {"denied_paths": [3]}, {"enabled": "no"}]
 )
 async def test_invalid_setting_switches_off_and_leaves_the_server_working(
     ask: Ask, pilot: Any, jp_fetch: Any, jp_serverapp: Any
