@@ -149,8 +149,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
     }
   });
   commands.addCommand(CommandIDs.stop, {
-    label: () =>
-      provider.stopped ? trans.__('Resume All Suggestions') : trans.__('Stop All Suggestions'),
+    label: () => (provider.stopped ? trans.__('Resume All Suggestions') : trans.__('Stop All Suggestions')),
     execute: () => {
       if (provider.stopped) {
         provider.resume();

@@ -147,10 +147,13 @@ describe('chooseEngine', () => {
     await expect(chooseEngine('server', page)).rejects.toMatchObject({ kind: 'no server' });
   });
 
-  it.each(['auto', 'browser', 'server'] as const)('%s is the server if the page must not run a model', async wanted => {
-    const page = { marked: true, serverOnly: true, hasServer: () => Promise.resolve(false) };
-    expect(await chooseEngine(wanted, page)).toBe('server');
-  });
+  it.each(['auto', 'browser', 'server'] as const)(
+    '%s is the server if the page must not run a model',
+    async wanted => {
+      const page = { marked: true, serverOnly: true, hasServer: () => Promise.resolve(false) };
+      expect(await chooseEngine(wanted, page)).toBe('server');
+    }
+  );
 });
 
 const asked = (answer: () => Promise<Response>) => {

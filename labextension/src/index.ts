@@ -111,7 +111,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
     completers.wrap(factory);
     // CodeMirror binds Ctrl → and Alt → (cursor) and Ctrl Alt \ (indent), too.
     claimKeys(commands, [CommandIDs.acceptWord, CommandIDs.acceptLine], target => acceptor.canTakeIn(target));
-    claimKeys(commands, [CommandIDs.toggle, CommandIDs.stop], target => target.closest('.jp-CodeMirrorEditor') !== null);
+    claimKeys(
+      commands,
+      [CommandIDs.toggle, CommandIDs.stop],
+      target => target.closest('.jp-CodeMirrorEditor') !== null
+    );
     watchModifiedTab(() => {
       alternatives.cancel();
       completers.active?.model?.reset();

@@ -61,7 +61,9 @@ export function describeDecline(
 ): string {
   const words: Record<Explained, string> = {
     off: trans.__('Suggestions are disabled. Enable them in the menu Settings, Turbopilot.'),
-    stopped: trans.__('All suggestions are stopped. Choose “Resume All Suggestions” in the menu Settings, Turbopilot.'),
+    stopped: trans.__(
+      'All suggestions are stopped. Choose “Resume All Suggestions” in the menu Settings, Turbopilot.'
+    ),
     denied: trans.__('Switched off by your administrator for this document.'),
     'disabled in notebook': trans.__('Suggestions are disabled in this notebook.'),
     'invalid metadata': trans.__(

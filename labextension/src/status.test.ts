@@ -41,7 +41,12 @@ const trans = nullTranslator.load('jupyterlab');
 function bench() {
   const availability = new Availability(() => Promise.resolve(READY));
   const activity = new Signal<object, IActivity>({});
-  const provider = { activity, settings: { enabled: true }, paused: new Set<string>(), denied: new Set<string>() };
+  const provider = {
+    activity,
+    settings: { enabled: true },
+    paused: new Set<string>(),
+    denied: new Set<string>()
+  };
   const status = new Status(trans, availability, provider as unknown as Provider, {
     path: null,
     notebook: null
