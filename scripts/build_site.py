@@ -34,7 +34,7 @@ CHAPTERS = {
     "Use": ["jupyterlab", "ipython", "browser", "editors"],
     "Features": ["imports", "notebook-index", "threshold", "helper-functions"],
     "Models": ["models", "engines", "training", "conversion", "large-models"],
-    "Administer": ["jupyterhub", "scale", "privacy"],
+    "Administer": ["jupyterhub", "switching-off", "scale", "privacy"],
     "Reference": ["settings", "cli", "http", "http-reference", "glossary"],
     "Research": ["usage-log", "results/index", "comparison"],
     "Develop": [
