@@ -133,13 +133,14 @@ class Turbopilot(Configurable):
         True,
         help="Whether Turbopilot completes at all. Off: the server refuses every request, loads no model and "
         "keeps no index, and JupyterLab shows that the administrator switched it off. The environment's "
-        "TURBOPILOT_ENABLED=0 switches it off whatever the configuration is (docs/switching-off.md).",
+        "TURBOPILOT_ENABLED=0 overrides the configuration; see the page Switching off of the documentation.",
     ).tag(config=True)
     denied_paths = List(
         Unicode(),
         help="Patterns of paths in which Turbopilot is off, such as `exams/**`, relative to the server's "
         "root folder. A matching folder is denied with everything in it. While this is set, requests without "
-        "a path are refused, such as those of other editors (docs/switching-off.md).",
+        "a path, such as those of other editors, are refused; see the page Switching off of the "
+        "documentation.",
     ).tag(config=True)
     engine = Enum(
         ("llama", "transformers", "remote"),

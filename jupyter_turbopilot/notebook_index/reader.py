@@ -257,7 +257,9 @@ class MaintainedIndex(NotebookIndex):
     ) -> None:
         self.source = source
         self._allows = allows
-        self._new_builder = partial(Builder, path_of(source.identity), source, pause=pause, asked=asked, allows=allows)
+        self._new_builder = partial(
+            Builder, path_of(source.identity), source, pause=pause, asked=asked, allows=allows
+        )
         self._replacing = threading.Lock()
         self.builder = self._new_builder()
         super().__init__(self.builder.path, self._on_the_disk)
