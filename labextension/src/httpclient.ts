@@ -101,11 +101,11 @@ export class HttpClient implements IClient {
   }
 
   async deleteIndex(): Promise<IHealth> {
-    return whole(await this._ask('memory', 'DELETE'), isHealth);
+    return whole(await this._ask('index', 'DELETE'), isHealth);
   }
 
   async buildIndex(): Promise<IHealth> {
-    return whole(await this._ask('memory', 'POST'), isHealth);
+    return whole(await this._ask('index', 'POST'), isHealth);
   }
 
   /** Read a stream up to the line with `done`; a stream without it was cut off. */

@@ -50,7 +50,7 @@ def test_text_is_continued_if_the_typed_text_agrees(typed: str, continues: bool)
         {"max_tokens": 3},
         {"path": "b.ipynb"},
         {"trigger": "automatic"},
-        {"owner": "another"},
+        {"tenant": "another"},
     ],
 )
 def test_text_is_not_continued_by_another_kind_of_request(other: dict[str, object]) -> None:

@@ -232,8 +232,8 @@ def test_builder_does_not_recreate_an_index_deleted_by_the_user(
 
 def test_build_now_builds_an_index_that_was_deleted_in_jupyterlab(builder: Builder, root: Path) -> None:
     write(root, "a.ipynb", "first_name(1)")
-    SCHEMA.prepare(builder.place)
-    with closing(Store(builder.place)) as store:
+    SCHEMA.prepare(builder.path)
+    with closing(Store(builder.path)) as store:
         store.note(DELETED, "yes")
     with pytest.raises(EndedError):
         builder._open()

@@ -204,7 +204,7 @@ def test_models_lists_all_models_only_for_managers(server: Alone, keyless: Alone
 
 @pytest.mark.parametrize(
     ("path", "method"),
-    [(path, method) for path in ("models", "models/pull", "notebook_index") for method in ("POST", "DELETE")],
+    [(path, method) for path in ("models", "models/pull", "index") for method in ("POST", "DELETE")],
 )
 def test_managing_requires_a_key(keyless: Alone, path: str, method: str) -> None:
     refused = keyless.client.request(method, f"/{path}", json={"model": "x"})

@@ -30,6 +30,8 @@ def test_only_state_changing_methods_require_managing() -> None:
         ("models/pull", "POST"),
         ("models/pull", "DELETE"),
         ("feedback", "DELETE"),
+        ("index", "POST"),
+        ("index", "DELETE"),
     }
 
 

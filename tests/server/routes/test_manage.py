@@ -139,14 +139,14 @@ def index(pilot: Any, tmp_path: Path) -> Iterator[MaintainedIndex]:
     """The server's index of a folder with one notebook."""
     write(tmp_path / "work", "a.ipynb", "frobnicate(1)")
     with closing(pilot.remember(LocalFiles(tmp_path / "work"))) as notebook_index:
-        until(lambda: known(notebook_index.builder.place) == {"a.ipynb"})
+        until(lambda: known(notebook_index.builder.path) == {"a.ipynb"})
         yield notebook_index
 
 
 async def test_deleted_index_stays_empty_until_it_is_built_again(ask: Ask, index: MaintainedIndex) -> None:
-    place = index.builder.place
+    place = index.builder.path
     for _ in range(2):
-        deleted = await ask("notebook_index", method="DELETE")
+        deleted = await ask("index", method="DELETE")
         assert (deleted.code, known(place)) == (200, set())
         assert json.loads(deleted.body)["notebook_index"]["error"] == "it was deleted in JupyterLab"
     assert b"frobnicate" not in place.read_bytes()
@@ -155,7 +155,7 @@ async def test_deleted_index_stays_empty_until_it_is_built_again(ask: Ask, index
         until(lambda: next_server.builder.progress.error)
     assert known(place) == set()
     for _ in range(2):
-        response = await ask("notebook_index")
+        response = await ask("index")
         assert (response.code, json.loads(response.body)["notebook_index"]["error"]) == (202, None)
     until(lambda: known(place) == {"a.ipynb"})
 
@@ -172,10 +172,10 @@ async def test_deleting_the_index_stops_a_running_build(ask: Ask, pilot: Any, tm
     write(tmp_path / "work", "a.ipynb", "frobnicate(1)")
     with closing(pilot.remember(Slow(tmp_path / "work"))) as notebook_index:
         await asyncio.to_thread(begun.wait)
-        assert (await ask("notebook_index", method="DELETE")).code == 200
+        assert (await ask("index", method="DELETE")).code == 200
         proceed.set()
         until(lambda: "turbopilot-index" not in {thread.name for thread in threading.enumerate()})
-        assert known(notebook_index.builder.place) == set()
+        assert known(notebook_index.builder.path) == set()
         assert notebook_index.builder.progress.error
 
 
@@ -183,13 +183,13 @@ async def test_deleting_the_index_requires_permission(
     ask: Ask, index: MaintainedIndex, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(type(jp_serverapp.authorizer), "is_authorized", lambda *_: False)
-    assert (await ask("notebook_index", method="DELETE")).code == 403
-    assert known(index.builder.place) == {"a.ipynb"}
+    assert (await ask("index", method="DELETE")).code == 403
+    assert known(index.builder.path) == {"a.ipynb"}
 
 
 @pytest.mark.parametrize("method", ["DELETE", "POST"])
 async def test_index_route_reports_a_missing_index(ask: Ask, pilot: Any, method: str) -> None:
-    response = await ask("notebook_index", method=method)
+    response = await ask("index", method=method)
     assert (response.code, error_of(response)["code"]) == (400, "no_index")
 
 
@@ -198,9 +198,9 @@ async def test_failed_deletion_is_reported_and_indexing_continues(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Store, "clear", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
-        response = await ask("notebook_index", method="DELETE")
+        response = await ask("index", method="DELETE")
     assert (response.code, error_of(response)["code"]) == (503, "not_deleted")
     assert "No space left" in error_of(response)["message"]
     write(tmp_path / "work", "b.ipynb", "settle(2)")
     index.builder.changed("b.ipynb")
-    until(lambda: known(index.builder.place) == {"a.ipynb", "b.ipynb"})
+    until(lambda: known(index.builder.path) == {"a.ipynb", "b.ipynb"})
