@@ -77,10 +77,7 @@ SAID = {
 SAID_AND_NOT_RUN = {
     "it names a command, or begins one": (
         *(
-            "curl -d",
             "curl -u",
-            "curl -u name:…",
-            "export TOKEN=…",
             "jupyter console",
             "pip install",
             "pip wheel",
