@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.engine.llama.install import install_command, reinstall_command
+from jupyter_turbopilot.errors import EngineMissingError
 
 if TYPE_CHECKING:
     import types
     from collections.abc import Iterator
 
-INSTALL = "python -m pip install llama-cpp-python"
 SPINS = "30000"  # under a millisecond; the default is several. At 5 000 a prompt takes a tenth longer
 _callbacks: list[Any] = []  # keeps the log callback alive for as long as llama.cpp may call it
 
@@ -26,12 +26,10 @@ def bindings() -> types.ModuleType:
             import llama_cpp
     except ModuleNotFoundError as error:
         if error.name != "llama_cpp":
-            raise NotReadyError(f"Engine broken: {error}. Run: {INSTALL}", code="engine_missing") from None
-        raise NotReadyError(f"Engine missing. Run: {INSTALL}", code="engine_missing") from None
+            raise EngineMissingError(f"Engine broken: {error}.", install_command()) from None
+        raise EngineMissingError("Engine missing.", install_command()) from None
     except Exception as error:  # noqa: BLE001 - a broken native library may raise anything
-        broken = NotReadyError(
-            f"Engine broken ({type(error).__name__}). Run: {INSTALL} --force-reinstall", code="engine_missing"
-        )
+        broken = EngineMissingError(f"Engine broken ({type(error).__name__}).", reinstall_command())
         broken.hint = str(error)
         raise broken from None
     if not _callbacks:

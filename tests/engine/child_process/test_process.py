@@ -135,6 +135,8 @@ def test_no_process_is_said_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
         (-2, "", "trial"),
         (-6, "GGML_ASSERT(false) failed", "model_refused"),
         (0xC0000005, "", "model_refused"),
+        (-4, "", "engine_missing"),
+        (0xC000001D, "", "engine_missing"),
         (REFUSED, "it does not know this kind of model", "model_refused"),
         (REFUSED, "failed to open GGUF file (Too many open files)", "trial"),
     ],

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from jupyter_turbopilot.engine.llama import bindings
+from jupyter_turbopilot.engine.llama.install import install_command
 from jupyter_turbopilot.errors import NotReadyError
 
 
@@ -65,7 +66,8 @@ def test_an_engine_that_cannot_be_imported_is_said_with_the_command_that_install
     with pytest.raises(NotReadyError) as raised:
         bindings.bindings()
     assert words in raised.value.message
-    assert "pip install llama-cpp-python" in raised.value.message
+    assert raised.value.command in raised.value.message
+    assert raised.value.command.startswith(install_command())
     assert raised.value.code == "engine_missing"
 
 
