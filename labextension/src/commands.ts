@@ -1,7 +1,7 @@
 /** The commands, the menu of the status item, and the palette entries. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
-import type { ICommandPalette } from '@jupyterlab/apputils';
+import { Clipboard, type ICommandPalette } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import type { Menu } from '@lumino/widgets';
@@ -32,6 +32,7 @@ export namespace CommandIDs {
   export const dismiss = 'turbopilot:dismiss';
   export const chooseModel = 'turbopilot:choose-model';
   export const openSettings = 'turbopilot:open-settings';
+  export const copyInstallCommand = 'turbopilot:copy-install-command';
   export const memory = 'turbopilot:memory';
   export const learned = 'turbopilot:learned';
   export const study = 'turbopilot:study';
@@ -65,6 +66,7 @@ export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts
   parts.availability.changed.connect(() => {
     commands.notifyCommandChanged(CommandIDs.memory);
     commands.notifyCommandChanged(CommandIDs.study);
+    commands.notifyCommandChanged(CommandIDs.copyInstallCommand);
   });
   parts.status.changed.connect(() => commands.notifyCommandChanged(CommandIDs.status));
 }
@@ -72,6 +74,7 @@ export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts
 /** Fill the menu of the status item. */
 export function fillMenu(menu: Menu): void {
   for (const command of [
+    CommandIDs.copyInstallCommand,
     CommandIDs.study,
     CommandIDs.toggle,
     CommandIDs.snooze,
@@ -246,6 +249,14 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
     isVisible: () => commands.hasCommand('settingeditor:open'),
     isEnabled: () => commands.hasCommand('settingeditor:open'),
     execute: () => commands.execute('settingeditor:open', { query: 'Turbopilot' })
+  });
+  const installs = () => availability.state.health?.command ?? '';
+  commands.addCommand(CommandIDs.copyInstallCommand, {
+    label: trans.__('Copy Install Command'),
+    caption: installs,
+    isVisible: () => installs() !== '',
+    isEnabled: () => installs() !== '',
+    execute: () => Clipboard.copyToSystem(installs())
   });
   commands.addCommand(CommandIDs.status, {
     label: args =>

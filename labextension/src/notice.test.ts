@@ -8,6 +8,7 @@ import { AnswerError, FOREIGN, ServerError } from './trouble';
 import type { IHealth } from './wire';
 
 const shown = vi.hoisted(() => new Map<string, string>());
+const copied = vi.hoisted((): string[] => []);
 
 vi.mock('@jupyterlab/apputils', () => {
   let last = 0;
@@ -17,6 +18,7 @@ vi.mock('@jupyterlab/apputils', () => {
     return id;
   };
   return {
+    Clipboard: { copyToSystem: (text: string) => copied.push(text) },
     Notification: {
       manager: { has: (id: string) => shown.has(id) },
       info: show,
@@ -164,6 +166,14 @@ describe('a notification of the health', () => {
     await availability.check();
     expect(said.at(-3)).toMatch(words);
     expect(said.slice(-2)).toEqual(['Complete in the browser', 'here']);
+  });
+
+  it('offers the command that installs what is missing', () => {
+    const missing = { ...MISSING, code: 'engine_missing', command: 'pip install it' };
+    availability.told(missing);
+    availability.told(missing);
+    expect(said).toEqual(['Turbopilot: Fetch it.', 'Copy Command']);
+    expect(copied).toEqual(['pip install it']);
   });
 
   it('says nothing of a model to somebody who has removed it', () => {

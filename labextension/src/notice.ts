@@ -1,6 +1,6 @@
 /** Notifications about errors: one per error, removed once the error is resolved. */
 
-import { Notification } from '@jupyterlab/apputils';
+import { Clipboard, Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
 import { isModifier } from './modifier';
@@ -112,9 +112,15 @@ export function notifyOfHealth(
     } else if (health?.code === 'model_missing' || health?.code === 'model_damaged') {
       void offer.offer(health.model, health.code);
     } else if (failures >= WORTH_TELLING && health?.code !== WITHHELD && trouble.kind !== 'busy') {
-      const here = { label: trans.__('Complete in the browser'), callback: () => void completeHere() };
-      const lacksServer = trouble.kind === 'absent' || trouble.kind === 'serverless';
-      notice.warn(`Turbopilot: ${describeTrouble(trans, trouble)}`, lacksServer ? [here] : []);
+      const actions: Notification.IAction[] = [];
+      const command = health?.command;
+      if (command) {
+        actions.push({ label: trans.__('Copy Command'), callback: () => Clipboard.copyToSystem(command) });
+      }
+      if (trouble.kind === 'absent' || trouble.kind === 'serverless') {
+        actions.push({ label: trans.__('Complete in the browser'), callback: () => void completeHere() });
+      }
+      notice.warn(`Turbopilot: ${describeTrouble(trans, trouble)}`, actions);
     }
   });
 }

@@ -36,9 +36,21 @@ def bindings() -> types.ModuleType:
         callback = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
         _callbacks.append(callback)
         llama_cpp.llama_log_set(callback, ctypes.c_void_p(0))
+        _load_variant(Path(str(llama_cpp.__file__)).with_name("lib"))
         llama_cpp.llama_backend_init()
     module: types.ModuleType = llama_cpp
     return module
+
+
+def _load_variant(folder: Path) -> None:
+    """Load the CPU backend for this processor, if the engine was built with GGML_CPU_ALL_VARIANTS."""
+    if not any(folder.glob("*ggml-cpu-*")):
+        return
+    from llama_cpp import _ggml
+
+    load = _ggml.libggml.ggml_backend_load_all_from_path
+    load.argtypes, load.restype = [ctypes.c_char_p], None
+    load(os.fsencode(folder))
 
 
 def log_to_stderr(*, on: bool = True) -> None:

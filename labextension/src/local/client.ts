@@ -144,6 +144,7 @@ export class LocalClient implements IClient {
       memory: null,
       week: null,
       study: null,
+      command: null,
       inPage: { size: model?.size ?? null, step: this._loading?.step ?? null }
     });
   }
