@@ -73,7 +73,8 @@ def refusal(hosted: Hosted, verdict: Verdict) -> TurbopilotError:
     """Return the error for a model that did not load."""
     problem = f"{hosted.name} was tried in a process of its own and {verdict.words}."
     if verdict.code == EngineMissingError.code:
-        return EngineMissingError(f"{problem} Build it for this one, then restart the server.", hosted.build_command())
+        advice = "Build it for this one, then restart the server."
+        return EngineMissingError(f"{problem} {advice}", hosted.build_command())
     return ModelRefusedError(f"{problem} {_ADVICE[verdict.code]}", code=verdict.code)
 
 
