@@ -46,9 +46,12 @@ def _load_variant(folder: Path) -> None:
     """Load the CPU backend for this processor, if the engine was built with GGML_CPU_ALL_VARIANTS."""
     if not any(folder.glob("*ggml-cpu-*")):
         return
-    from llama_cpp import _ggml
+    from llama_cpp import _ggml, llama_cpp
 
-    load = _ggml.libggml.ggml_backend_load_all_from_path
+    # A wheel contains copies instead of links: libggml.so is not the library that libllama uses, so loading
+    # variants into it has no effect. Windows has one ggml.dll, and finds its functions only there.
+    library = _ggml.libggml if os.name == "nt" else llama_cpp._lib  # noqa: SLF001
+    load = library.ggml_backend_load_all_from_path
     load.argtypes, load.restype = [ctypes.c_char_p], None
     load(os.fsencode(folder))
 
