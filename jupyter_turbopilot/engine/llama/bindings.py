@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.engine.llama.install import install_command, reinstall_command
+from jupyter_turbopilot.engine.llama.install import build_command, install_command, reinstall_command
+from jupyter_turbopilot.engine.load.machine import lacks
 from jupyter_turbopilot.errors import EngineMissingError
 
 if TYPE_CHECKING:
@@ -16,6 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SPINS = "30000"  # under a millisecond; the default is several. At 5 000 a prompt takes a tenth longer
+# The function that returns whether the library was built for an instruction set, and its name in Linux.
+_INSTRUCTIONS = {
+    "ggml_cpu_has_avx": "avx",
+    "ggml_cpu_has_avx2": "avx2",
+    "ggml_cpu_has_avx512": "avx512f",
+    "ggml_cpu_has_avx512_bf16": "avx512_bf16",
+    "ggml_cpu_has_avx512_vbmi": "avx512vbmi",
+    "ggml_cpu_has_avx512_vnni": "avx512_vnni",
+    "ggml_cpu_has_avx_vnni": "avx_vnni",
+    "ggml_cpu_has_bmi2": "bmi2",
+    "ggml_cpu_has_f16c": "f16c",
+    "ggml_cpu_has_fma": "fma",
+}
 _callbacks: list[Any] = []  # keeps the log callback alive for as long as llama.cpp may call it
 
 
@@ -33,19 +47,38 @@ def bindings() -> types.ModuleType:
         broken.hint = str(error)
         raise broken from None
     if not _callbacks:
+        folder = Path(str(llama_cpp.__file__)).with_name("lib")
+        has_variants = any(folder.glob("*ggml-cpu-*"))
+        if not has_variants:
+            _check_processor(folder)
         callback = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
         _callbacks.append(callback)
         llama_cpp.llama_log_set(callback, ctypes.c_void_p(0))
-        _load_variant(Path(str(llama_cpp.__file__)).with_name("lib"))
+        if has_variants:
+            _load_variant(folder)
         llama_cpp.llama_backend_init()
     module: types.ModuleType = llama_cpp
     return module
 
 
+def _check_processor(folder: Path) -> None:
+    """Refuse an engine built for another processor: its initialisation would end this process."""
+    from llama_cpp import llama_cpp
+
+    # Windows finds functions only in the library that defines them.
+    own = folder / "ggml-cpu.dll"
+    library = ctypes.CDLL(str(own)) if own.exists() else llama_cpp._lib  # noqa: SLF001
+    built_for = (name for function, name in _INSTRUCTIONS.items() if getattr(library, function, int)())
+    missing = [*filter(lacks, built_for)]
+    if missing:
+        problem = f"The engine was built for a processor with {', '.join(missing)}, which this one lacks."
+        raise EngineMissingError(
+            f"{problem} Build it for this one, then restart the server.", build_command()
+        )
+
+
 def _load_variant(folder: Path) -> None:
-    """Load the CPU backend for this processor, if the engine was built with GGML_CPU_ALL_VARIANTS."""
-    if not any(folder.glob("*ggml-cpu-*")):
-        return
+    """Load the CPU backend for this processor from a build with GGML_CPU_ALL_VARIANTS."""
     from llama_cpp import _ggml, llama_cpp
 
     # A wheel contains copies instead of links: libggml.so is not the library that libllama uses, so loading

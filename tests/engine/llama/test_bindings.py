@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from jupyter_turbopilot.engine.llama import bindings
-from jupyter_turbopilot.engine.llama.install import install_command
-from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.engine.llama.install import build_command, install_command
+from jupyter_turbopilot.errors import EngineMissingError, NotReadyError
 
 
 @pytest.mark.parametrize(("given", "during"), [({}, "30000"), ({"GOMP_SPINCOUNT": "9"}, "9")])
@@ -69,6 +69,16 @@ def test_an_engine_that_cannot_be_imported_is_said_with_the_command_that_install
     assert raised.value.command in raised.value.message
     assert raised.value.command.startswith(install_command())
     assert raised.value.code == "engine_missing"
+
+
+def test_engine_for_another_processor_is_refused_before_it_is_initialised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bindings, "_callbacks", [])
+    monkeypatch.setattr(bindings, "lacks", lambda name: name == "avx2")
+    with pytest.raises(EngineMissingError, match="a processor with avx2, which this one lacks") as raised:
+        bindings.bindings()
+    assert raised.value.command == build_command()
 
 
 def test_an_installation_is_described_by_its_version_and_its_time() -> None:

@@ -45,6 +45,16 @@ def test_a_containers_memory_limit_counts_not_the_machines(tmp_path: Path) -> No
     assert machine.free_memory(tmp_path) == 150_000_000
 
 
+def test_lacks_reads_the_flags_of_the_processor(tmp_path: Path) -> None:
+    told = tmp_path / "cpuinfo"
+    told.write_text("processor\t: 0\nflags\t\t: fpu avx avx2\n")
+    assert not machine.lacks("avx2", told)
+    assert machine.lacks("avx512f", told)
+    told.write_text("Features\t: fp asimd\n")
+    assert not machine.lacks("avx2", told)
+    assert not machine.lacks("avx2", tmp_path / "elsewhere")
+
+
 def test_a_processor_is_known_by_its_model_and_what_it_can_do(tmp_path: Path) -> None:
     told = tmp_path / "cpuinfo"
     cores = [
