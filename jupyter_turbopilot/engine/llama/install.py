@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 
+from jupyter_turbopilot.engine.load.machine import lacks
+
 REQUIREMENT = '"llama-cpp-python>=0.3.36"'
 SOURCE = "--no-binary llama-cpp-python"
 # PyPI has only the source. These are the indexes of prebuilt wheels; for x86-64, the wheels need AVX2.
@@ -19,8 +21,10 @@ _PREBUILT = {
 def install_command() -> str:
     """Return the command that installs the engine: prebuilt where there is a wheel, otherwise from source."""
     index = _PREBUILT.get((platform.system(), platform.machine()))
-    prebuilt = f" --only-binary llama-cpp-python --extra-index-url {_WHEELS}/{index}" if index else ""
-    return f"python -m pip install {REQUIREMENT}{prebuilt}"
+    if index is None or lacks("avx2"):
+        return f"python -m pip install {REQUIREMENT}"
+    wheels = f"--only-binary llama-cpp-python --extra-index-url {_WHEELS}/{index}"
+    return f"python -m pip install {REQUIREMENT} {wheels}"
 
 
 def reinstall_command() -> str:
