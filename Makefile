@@ -17,11 +17,14 @@ SITE := $(DONE)/site
 # Parts of them are generated, from the code.
 GENERATED := README.md docs/*.md $(FRONT)/src/wire.ts $(FRONT)/src/local/coefficients.ts $(FRONT)/src/local/probe.ts
 ARGS ?=
+# Only from the command line: a variable of the environment may have this name.
+ROOT :=
 # Running as root is normal in a container; Jupyter asks for a word of consent.
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lab lite demo port test test-heavy check fix docs bench release clean preflight test-python test-front test-scale test-ui test-wheel wheel binder \
+.PHONY: help lab lite demo port test test-heavy check fix docs bench release clean preflight test-python test-front test-floors test-scale test-ui test-wheel \
+	wheel wheel-test binder \
 	check-types check-win32 check-darwin check-python check-front
 
 help:  ## list the commands
@@ -58,12 +61,25 @@ $(DONE)/dev: $(DONE)/package
 	@SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c requirements.lock -e ".[test,dev,docs]"
 	touch $@
 
-lab: $(DONE)/package  ## open JupyterLab on the demo notebook; ARGS are passed on to it
+lab: $(DONE)/package  ## open JupyterLab on the demo notebook, or on a folder: ROOT=~/notebooks; ARGS are passed on to it
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
-	mkdir -p notebooks
-	[ -e notebooks/demo.ipynb ] || cp binder/demo.ipynb notebooks/demo.ipynb
-	exec $(BIN)/jupyter lab $(ROOT_FLAG) --Turbopilot.mirrors=True --ServerApp.root_dir=notebooks \
-		--LabApp.default_url=/lab/tree/demo.ipynb $(ARGS)
+	folder="$(ROOT)"
+	folder="$${folder/#\~/$$HOME}"
+	if [ -n "$$folder" ]; then
+		[ -d "$$folder" ] || { echo "There is no folder $$folder." >&2; exit 2; }
+		set -- --ServerApp.root_dir="$$folder"
+	else
+		mkdir -p notebooks
+		[ -e notebooks/demo.ipynb ] || cp binder/demo.ipynb notebooks/demo.ipynb
+		set -- --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/demo.ipynb
+	fi
+	exec $(BIN)/jupyter lab $(ROOT_FLAG) --Turbopilot.mirrors=True "$$@" $(ARGS)
+
+wheel: $(DONE)/npm $(BUILT)  ## build dist/*.whl with the front end, to install with pip into any environment
+	@$(BIN)/python -m pip install -q -c requirements.lock build
+	rm -rf dist
+	PIP_CONSTRAINT=requirements.lock $(BIN)/python -m build --wheel --outdir dist . >/dev/null
+	echo "Install it with: python -m pip install $$(ls dist/*.whl)"
 
 $(DONE)/lite: requirements.lock | preflight
 	@$(PYTHON) -m venv $@
@@ -133,10 +149,18 @@ test-ui: $(DONE)/dev $(DONE)/lite
 	(cd $(FRONT) && JUPYTER=$(abspath $(BIN))/jupyter JUPYTERLITE=$(abspath $(DONE))/lite/bin/jupyter \
 		npm run --silent test:ui)
 
-test-wheel: $(DONE)/dev
-	@$(MAKE) --no-print-directory -j2 wheel binder
+# The newest versions are those of the lock file.
+test-floors: $(DONE)/dev  ## typing, settings and panel in a browser, with the oldest and the newest JupyterLab and Notebook
+	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
+	$(BIN)/python scripts/floors.py $(DONE)/floors
+	for bin in $(DONE)/floors/bin $(BIN); do
+		(cd $(FRONT) && JUPYTER="$(CURDIR)/$$bin/jupyter" npm run --silent test:floors)
+	done
 
-wheel: $(DONE)/dev
+test-wheel: $(DONE)/dev
+	@$(MAKE) --no-print-directory -j2 wheel-test binder
+
+wheel-test: $(DONE)/dev
 	@PIP_CONSTRAINT=requirements.lock $(BIN)/python scripts/wheel_test.py
 
 binder: $(DONE)/dev

@@ -27,6 +27,7 @@ class TurbopilotError(Exception):
     code = "internal"
     exit_status = 1  # of a command; 2 if its input is invalid
     hint = ""  # further advice on the command line: never sent to a client, so it may contain a path
+    command = ""  # the shell command that installs what is missing
     after = 1.0  # seconds until a retry, for the statuses that allow one
 
     def __init__(
@@ -166,6 +167,17 @@ class NotReadyError(TurbopilotError):
 
     status = 503
     code = "not_ready"
+
+
+class EngineMissingError(NotReadyError):
+    """The engine, or a package that it needs, is not installed or does not work on this machine."""
+
+    code = "engine_missing"
+
+    def __init__(self, problem: str, command: str) -> None:
+        """`command` installs it."""
+        super().__init__(f"{problem} Run: {command}")
+        self.command = command
 
 
 class EngineGoneError(NotReadyError):

@@ -24,21 +24,19 @@ def pinned() -> str:
     return str(requirement)
 
 
-def make(folder: Path, requirement: str) -> None:
-    """Create an environment with a requirement and the project, unless it exists."""
+def make(folder: Path, *requirements: str) -> None:
+    """Create an environment with requirements and the project, unless it exists."""
     done = folder / "made-of"
-    if done.is_file() and done.read_text("utf-8") == requirement:
+    if done.is_file() and done.read_text("utf-8") == "\n".join(requirements):
         return
-    print(f"Making {folder} with {requirement}…", flush=True)
+    print(f"Making {folder} with {' and '.join(requirements)}…", flush=True)
     venv.create(folder, with_pip=True, clear=True)
-    subprocess.run(
-        [folder / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", requirement],
-        check=True,
-    )
+    pip: list[str | Path] = [folder / "bin" / "python", "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "-q", *requirements], check=True)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     seen = (ROOT, sysconfig.get_paths()["purelib"])  # packages of the new environment come first
     (folder / "lib" / version / "site-packages" / "project.pth").write_text("\n".join(map(str, seen)) + "\n")
-    done.write_text(requirement, "utf-8")
+    done.write_text("\n".join(requirements), "utf-8")
 
 
 def main() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from contextlib import closing
 from pathlib import Path
 
 import engine
+import floors
 import prose
 import pytest
 from msgspec import structs
@@ -26,6 +28,11 @@ def test_portable_engine_flags_exclude_native_instructions(machine: str) -> None
     portable = engine.flags_for(machine, portable=True)
     assert "-DGGML_NATIVE=OFF" in portable
     assert ("-DGGML_AVX2=ON" in portable) is (machine in {"x86_64", "AMD64"})
+
+
+def test_floors_are_the_oldest_supported_versions() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert floors.oldest(project) == ["jupyterlab==4.4", "notebook==7.4"]
 
 
 def test_lock_files_contain_no_download_addresses() -> None:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from packaging.specifiers import SpecifierSet
+
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.shell.in_process import InProcess
@@ -80,9 +82,28 @@ def _packages() -> Iterator[Finding]:
 
     for name in ("jupyter-turbopilot", "jupyterlab", "jupyter-server", "ipython"):
         try:
-            yield Finding(name, version(name))
+            found, wanted = version(name), _supported(name)
         except PackageNotFoundError:
             yield Finding(name, f"missing. Run: python -m pip install {name}", problem=True)
+        else:
+            fits = wanted.contains(found, prereleases=True)
+            advice = f' is not supported. Run: python -m pip install "{name}{wanted}"'
+            yield Finding(name, found if fits else found + advice, problem=not fits)
+
+
+def _supported(name: str) -> SpecifierSet:
+    """Return the versions of a package that this package requires."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import canonicalize_name
+
+    try:
+        required = [Requirement(one) for one in requires("jupyter-turbopilot") or ()]
+    except PackageNotFoundError:
+        return SpecifierSet()
+    return next((one.specifier for one in required if canonicalize_name(one.name) == name), SpecifierSet())
 
 
 def _folders(settings: Turbopilot) -> Iterator[Finding]:

@@ -57,6 +57,7 @@ class EngineState:
     reason: str = ""
     code: str = ""
     exit_status: int = NotReadyError.exit_status  # of a command that needs the model
+    command: str = ""  # the shell command that installs what is missing
 
     @property
     def ready(self) -> bool:
@@ -228,7 +229,7 @@ class Lifecycle:
 
 
 def _refused(name: str, error: TurbopilotError) -> EngineState:
-    return EngineState(Phase.FAILED, name, error.message, error.code, error.exit_status)
+    return EngineState(Phase.FAILED, name, error.message, error.code, error.exit_status, error.command)
 
 
 def engine_failed() -> NotReadyError:

@@ -39,6 +39,7 @@ def describe_health(
         "code": state.code or None,
         "model": state.model or pilot.selected,
         "reason": None if state.ready else reason,
+        "command": None if state.ready else state.command or None,
         "address": pilot.kind.address or None,
         "notice": _notice(pilot) if state.ready else None,
         "last_ms": pilot.completer.last_ms,

@@ -22,6 +22,7 @@ const READY: IHealth = {
   code: null,
   model: 'a',
   reason: null,
+  command: null,
   address: null,
   notice: null,
   last_ms: null,

@@ -6,7 +6,13 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { addCommands, CommandIDs, fillPalette, type IParts } from './commands';
 import { DEFAULTS } from './settings';
 
-vi.mock('@jupyterlab/apputils', () => ({ Dialog: {}, Notification: {}, showDialog: {} }));
+const copied: string[] = [];
+vi.mock('@jupyterlab/apputils', () => ({
+  Clipboard: { copyToSystem: (text: string) => copied.push(text) },
+  Dialog: {},
+  Notification: {},
+  showDialog: {}
+}));
 
 const OURS = Object.values(CommandIDs).sort();
 
@@ -52,7 +58,7 @@ function bench() {
     cancel: note('cancel'),
     dismiss: (text: string) => log.push(`not wanted: ${text}`)
   };
-  const availability = { state: { health: null }, changed: new Signal<object, unknown>({}) };
+  const availability = { state: { health: null as unknown }, changed: new Signal<object, unknown>({}) };
   const status = { changed: new Signal<object, unknown>({}), update: note('update') };
   addCommands(commands, {
     trans: nullTranslator.load('jupyter_turbopilot'),
@@ -68,7 +74,7 @@ function bench() {
   } as unknown as IParts);
   const run = (id: string) => void options.get(id)?.execute({});
   const is = (id: string, what: 'isEnabled' | 'isToggled') => options.get(id)?.[what]?.({});
-  return { options, page, preferences, completers, status, log, run, is };
+  return { options, page, preferences, completers, availability, status, log, run, is };
 }
 
 describe('addCommands', () => {
@@ -100,6 +106,14 @@ describe('addCommands', () => {
       'changed all',
       `changed ${CommandIDs.status}`
     ]);
+  });
+
+  it('copies the command that installs the engine', () => {
+    expect(parts.is(CommandIDs.copyInstallCommand, 'isEnabled')).toBe(false);
+    parts.availability.state.health = { command: 'pip install it' };
+    expect(parts.is(CommandIDs.copyInstallCommand, 'isEnabled')).toBe(true);
+    parts.run(CommandIDs.copyInstallCommand);
+    expect(copied).toEqual(['pip install it']);
   });
 
   it('requests a suggestion or reports why there is none', () => {

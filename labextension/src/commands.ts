@@ -1,7 +1,7 @@
 /** The commands, the menu of the status item, and the palette entries. */
 
 import type { JupyterFrontEnd } from '@jupyterlab/application';
-import type { ICommandPalette } from '@jupyterlab/apputils';
+import { Clipboard, type ICommandPalette } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import type { Menu } from '@lumino/widgets';
@@ -35,6 +35,7 @@ export namespace CommandIDs {
   export const dismiss = 'turbopilot:dismiss';
   export const chooseModel = 'turbopilot:choose-model';
   export const openSettings = 'turbopilot:open-settings';
+  export const copyInstallCommand = 'turbopilot:copy-install-command';
   export const notebookIndex = 'turbopilot:notebook-index';
   export const deleteIndex = 'turbopilot:delete-index';
   export const learning = 'turbopilot:learning';
@@ -72,6 +73,7 @@ export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts
     commands.notifyCommandChanged(CommandIDs.deleteIndex);
     commands.notifyCommandChanged(CommandIDs.usageLog);
     commands.notifyCommandChanged(CommandIDs.chooseModel);
+    commands.notifyCommandChanged(CommandIDs.copyInstallCommand);
   });
   parts.status.changed.connect(() => commands.notifyCommandChanged(CommandIDs.status));
 }
@@ -79,6 +81,7 @@ export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts
 /** Fill the menu of the status item. */
 export function fillMenu(menu: Menu): void {
   for (const command of [
+    CommandIDs.copyInstallCommand,
     CommandIDs.usageLog,
     CommandIDs.toggle,
     CommandIDs.stop,
@@ -296,6 +299,14 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
     isVisible: () => commands.hasCommand('settingeditor:open'),
     isEnabled: () => commands.hasCommand('settingeditor:open'),
     execute: () => commands.execute('settingeditor:open', { query: 'Turbopilot' })
+  });
+  const installs = () => availability.state.health?.command ?? '';
+  commands.addCommand(CommandIDs.copyInstallCommand, {
+    label: trans.__('Copy Install Command'),
+    caption: installs,
+    isVisible: () => installs() !== '',
+    isEnabled: () => installs() !== '',
+    execute: () => Clipboard.copyToSystem(installs())
   });
   commands.addCommand(CommandIDs.status, {
     label: args =>

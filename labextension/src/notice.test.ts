@@ -8,6 +8,7 @@ import { ResponseError, UNKNOWN_CODE, ServerError } from './requesterror';
 import type { IHealth } from './wire';
 
 const shown = vi.hoisted(() => new Map<string, string>());
+const copied = vi.hoisted((): string[] => []);
 
 vi.mock('@jupyterlab/apputils', () => {
   let last = 0;
@@ -17,6 +18,7 @@ vi.mock('@jupyterlab/apputils', () => {
     return id;
   };
   return {
+    Clipboard: { copyToSystem: (text: string) => copied.push(text) },
     Notification: {
       manager: { has: (id: string) => shown.has(id) },
       info: show,
@@ -181,6 +183,14 @@ describe('notifyOfHealth', () => {
     await availability.check();
     expect(said.at(-3)).toMatch(words);
     expect(said.slice(-2)).toEqual(['Complete in the browser', 'here']);
+  });
+
+  it('offers the command that installs the engine', () => {
+    const missing = { ...MISSING, code: 'engine_missing', command: 'pip install it' };
+    availability.reported(missing);
+    availability.reported(missing);
+    expect(said).toEqual(['Turbopilot: Fetch it.', 'Copy Command']);
+    expect(copied).toEqual(['pip install it']);
   });
 
   it('shows nothing for a model that the user removed', () => {

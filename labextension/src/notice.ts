@@ -1,6 +1,6 @@
 /** Notifications about errors: one per error, removed once the error is resolved. */
 
-import { Notification } from '@jupyterlab/apputils';
+import { Clipboard, Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
 import { isModifier } from './modifierkeys';
@@ -115,12 +115,15 @@ export function notifyOfHealth(
     } else if (health?.code === 'model_missing' || health?.code === 'model_damaged') {
       void offer.offer(health.model, health.code);
     } else if (failures >= WORTH_TELLING && !QUIET.includes(health?.code) && error.kind !== 'busy') {
-      const lacksServer = error.kind === 'missing' || error.kind === 'no server';
-      const here =
-        completeHere && lacksServer
-          ? [{ label: trans.__('Complete in the browser'), callback: () => void completeHere() }]
-          : [];
-      notice.warn(`Turbopilot: ${describeRequestError(trans, error)}`, here);
+      const actions: Notification.IAction[] = [];
+      const command = health?.command;
+      if (command) {
+        actions.push({ label: trans.__('Copy Command'), callback: () => Clipboard.copyToSystem(command) });
+      }
+      if (completeHere && (error.kind === 'missing' || error.kind === 'no server')) {
+        actions.push({ label: trans.__('Complete in the browser'), callback: () => void completeHere() });
+      }
+      notice.warn(`Turbopilot: ${describeRequestError(trans, error)}`, actions);
     }
   });
 }

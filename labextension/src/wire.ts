@@ -206,6 +206,8 @@ export interface IHealth {
   model: string;
   /** why the server is not ready */
   reason: string | null;
+  /** shell command that installs what is missing */
+  command: string | null;
   /** the remote host that code is sent to; null: the model runs on this machine */
   address: string | null;
   /** why another model could not be loaded, what this engine does not support, or why the completion cache is not stored in a file */

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 import time
@@ -42,6 +43,16 @@ def test_doctor_reports_problems_with_remedies(capsys: pytest.CaptureFixture[str
     assert "models pull" in out
     problems = out.count("✗")
     assert out.endswith(f"{problems} problem{'s' * (problems > 1)} found.\n")
+
+
+def test_doctor_reports_an_old_jupyterlab(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = importlib.metadata.version
+    old = {"jupyterlab": "4.3.8"}
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: old.get(name) or version(name))
+    out = run(capsys, "doctor")[1]
+    assert re.search(r'✗ jupyterlab +4\.3\.8 is not supported\. Run: python -m pip install "jupyterlab', out)
 
 
 def test_doctor_prints_json(capsys: pytest.CaptureFixture[str]) -> None:

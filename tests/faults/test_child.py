@@ -18,7 +18,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.engine import ChildRun, IsolatedEngine
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError
+from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.generation import EngineRequest, Sampling
 
 from ..engine.child_process.children import WAITS, change, load, play
@@ -167,6 +167,7 @@ def test_child_that_hangs_while_closing_is_killed(tiny_model: Path, monkeypatch:
     ("script", "words", "code"),
     [
         ("kill -SEGV $$", r"it crashed \(signal 11\).*Choose another model", "model_refused"),
+        ("kill -ILL $$", r"another processor.*--no-binary llama-cpp-python", "engine_missing"),
         (
             "kill -KILL $$",
             "it was killed, probably because .*out of memory.*Close programs",
@@ -193,7 +194,7 @@ def test_child_that_dies_at_each_load_is_rejected_with_a_message(
 ) -> None:
     play(tmp_path, monkeypatch, script)
     for _ in range(2):
-        with pytest.raises(ModelRefusedError, match=words) as refused:
+        with pytest.raises(TurbopilotError, match=words) as refused:
             load(tiny_model, timeout=0.3 if "sleep" in script else 30)
         assert refused.value.code == code
 

@@ -12,6 +12,7 @@ from jupyter_turbopilot.cache.cache_writer import CacheWriter
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
+from jupyter_turbopilot.errors import EngineMissingError
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.pilot.pilot import Pilot, Selection, usage_log_of
 from jupyter_turbopilot.server.describe import describe_health, describe_models
@@ -49,6 +50,7 @@ def test_health_reports_readiness_and_the_reason(
         "code": state.code or None,
         "model": "m",
         "reason": reason,
+        "command": None,
         "address": None,
         "notice": notice,
         "last_ms": None,
@@ -56,6 +58,13 @@ def test_health_reports_readiness_and_the_reason(
         "week": None,
         "usage_log": None,
     }
+
+
+def test_health_names_the_command_that_installs_the_engine(pilot: Pilot) -> None:
+    pilot.worker.fail("m", EngineMissingError("Engine missing.", "pip install it"))
+    health = describe_health(pilot)
+    assert health["reason"] == "Engine missing. Run: pip install it"
+    assert health["command"] == "pip install it"
 
 
 def test_health_names_the_remote_host_and_missing_logprobs(

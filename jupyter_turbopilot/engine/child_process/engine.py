@@ -59,7 +59,8 @@ def loading(
 ) -> Iterator[tuple[ChildProcess, Description]]:
     """Load an engine in a child process, which ends if the block fails or is cancelled.
 
-    Raise ModelRefusedError if the process crashes or has too little memory.
+    Raise ModelRefusedError if the process crashes or has too little memory, EngineMissingError if the engine
+    was built for another processor.
     """
     process = None
     try:
@@ -73,7 +74,7 @@ def loading(
             raise CancelledError(CANCELLED) from None
         if not isinstance(failure, ProcessEndedError):
             raise
-        raise refusal(hosted.name, failure.verdict) from None
+        raise refusal(hosted, failure.verdict) from None
     if cancel.is_set():
         process.end()
         raise CancelledError(CANCELLED)

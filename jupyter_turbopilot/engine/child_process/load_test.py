@@ -66,6 +66,6 @@ def _test(hosted: HostedLlama, timeout: float, cancel: Cancel) -> None:
             reply = process.ask(Step((0,)), max(0.1, end - time.monotonic()))
         if reply.failure:
             message = reply.failure.error().message
-            raise refusal(hosted.name, judge(1 if message.startswith(UNEXPECTED) else REFUSED, message))
+            raise refusal(hosted, judge(1 if message.startswith(UNEXPECTED) else REFUSED, message))
         process.ask(Close(keep=False), timeout)
         process.end()

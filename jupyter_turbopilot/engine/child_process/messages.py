@@ -48,6 +48,12 @@ class HostedLlama(Struct, frozen=True, tag="llama"):
         log_to_stderr(on=False)
         return engine
 
+    def build_command(self) -> str:
+        """Return the command that builds the engine for this processor."""
+        from jupyter_turbopilot.engine.llama.install import build_command
+
+        return build_command()
+
 
 class HostedTransformers(Struct, frozen=True, tag="transformers"):
     """A checkpoint in transformers."""
@@ -62,6 +68,12 @@ class HostedTransformers(Struct, frozen=True, tag="transformers"):
         from jupyter_turbopilot.engine.transformers.checkpoint import load
 
         return load(Path(self.folder), self.options, name=self.name, fim=self.fim)
+
+    def build_command(self) -> str:
+        """Return the command that installs PyTorch for this processor."""
+        from jupyter_turbopilot.engine.transformers.packages import install
+
+        return f"{install('torch')} --force-reinstall"
 
 
 # Add a class with a tag, a name and a `load` method for another kind of engine.

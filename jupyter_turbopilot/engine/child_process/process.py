@@ -29,12 +29,13 @@ from jupyter_turbopilot.engine.child_process.messages import (
     decode_reply,
     encode,
 )
-from jupyter_turbopilot.errors import ModelRefusedError
+from jupyter_turbopilot.errors import EngineMissingError, ModelRefusedError, TurbopilotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.child_process.messages import Hosted
 
 # -P: a json.py in the working directory must not be imported.
 ARGUMENTS = ("-P", "-m", "jupyter_turbopilot.engine.child_process.child")
@@ -50,6 +51,7 @@ _CRASHES = {
 }
 _KILLED = 9  # SIGKILL, which is not defined on Windows
 _WINDOWS_CRASH = 0xC0000000  # this and larger statuses are unhandled exceptions
+_ILLEGAL_INSTRUCTION = {-4, 0xC000001D}  # SIGILL, and the exception of Windows
 _NO_MEMORY = re.compile(
     r"bad_alloc|(failed|unable|cannot|could not) (to )?(re)?alloc|out of memory|MemoryError", re.IGNORECASE
 )
@@ -67,18 +69,18 @@ class Verdict(NamedTuple):
     code: str = "model_refused"
 
 
-def refusal(name: str, verdict: Verdict) -> ModelRefusedError:
+def refusal(hosted: Hosted, verdict: Verdict) -> TurbopilotError:
     """Return the error for a model that did not load."""
-    return ModelRefusedError(
-        f"{name} could not be loaded in a child process: {verdict.reason}. {_ADVICE[verdict.code]}",
-        code=verdict.code,
-    )
+    problem = f"{hosted.name} could not be loaded in a child process: {verdict.reason}."
+    if verdict.code == EngineMissingError.code:
+        advice = "Build the engine for this processor, then restart the server."
+        return EngineMissingError(f"{problem} {advice}", hosted.build_command())
+    return ModelRefusedError(f"{problem} {_ADVICE[verdict.code]}", code=verdict.code)
 
 
 _ADVICE = {
     "model_refused": "It is not loaded here. Choose another model. If every model crashes, the engine was "
-    "built for another CPU or by a faulty compiler: install it again; see the page "
-    "Troubleshooting of the documentation.",
+    "built by a faulty compiler: install it again; see the page Troubleshooting of the documentation.",
     "memory": "Close programs that use memory, or choose a smaller model.",
     "trial": "The next request tries again. On a slow or busy machine, raise c.Turbopilot.load_timeout.",
 }
@@ -102,6 +104,9 @@ def judge(status: int, output: str) -> Verdict:
         return Verdict("it was killed, probably because the system was out of memory", code="memory")
     if _NO_MEMORY.search(output):
         return Verdict("there was not enough memory", code="memory")
+    if status in _ILLEGAL_INSTRUCTION:
+        words = "it crashed: the engine was built for another processor (illegal instruction)"
+        return Verdict(words, code=EngineMissingError.code)
     last = output.splitlines()[-1][:300] if output else f"exit status {status}"
     if -status in _CRASHES or status >= _WINDOWS_CRASH:
         last = f"signal {-status}" if status < 0 else f"exception {status:#x}"

@@ -8,14 +8,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.engine.llama.install import build_command, install_command, reinstall_command
+from jupyter_turbopilot.engine.load.machine import lacks
+from jupyter_turbopilot.errors import EngineMissingError
 
 if TYPE_CHECKING:
     import types
     from collections.abc import Iterator
 
-INSTALL = "python -m pip install llama-cpp-python"
 SPINS = "30000"  # under a millisecond; the default is several. With 5000, prompts take 10 % longer
+# The function that returns whether the library was built for an instruction set, and its name in Linux.
+_INSTRUCTIONS = {
+    "ggml_cpu_has_avx": "avx",
+    "ggml_cpu_has_avx2": "avx2",
+    "ggml_cpu_has_avx512": "avx512f",
+    "ggml_cpu_has_avx512_bf16": "avx512_bf16",
+    "ggml_cpu_has_avx512_vbmi": "avx512vbmi",
+    "ggml_cpu_has_avx512_vnni": "avx512_vnni",
+    "ggml_cpu_has_avx_vnni": "avx_vnni",
+    "ggml_cpu_has_bmi2": "bmi2",
+    "ggml_cpu_has_f16c": "f16c",
+    "ggml_cpu_has_fma": "fma",
+}
 _callbacks: list[Any] = []  # keeps the log callback alive for as long as llama.cpp may call it
 
 
@@ -26,21 +40,53 @@ def bindings() -> types.ModuleType:
             import llama_cpp
     except ModuleNotFoundError as error:
         if error.name != "llama_cpp":
-            raise NotReadyError(f"Engine broken: {error}. Run: {INSTALL}", code="engine_missing") from None
-        raise NotReadyError(f"Engine missing. Run: {INSTALL}", code="engine_missing") from None
+            raise EngineMissingError(f"Engine broken: {error}.", install_command()) from None
+        raise EngineMissingError("Engine missing.", install_command()) from None
     except Exception as error:  # noqa: BLE001 - a broken native library may raise anything
-        broken = NotReadyError(
-            f"Engine broken ({type(error).__name__}). Run: {INSTALL} --force-reinstall", code="engine_missing"
-        )
+        broken = EngineMissingError(f"Engine broken ({type(error).__name__}).", reinstall_command())
         broken.hint = str(error)
         raise broken from None
     if not _callbacks:
+        folder = Path(str(llama_cpp.__file__)).with_name("lib")
+        has_variants = any(folder.glob("*ggml-cpu-*"))
+        if not has_variants:
+            _check_processor(folder)
         callback = llama_cpp.llama_log_callback(lambda _level, _text, _data: None)
         _callbacks.append(callback)
         llama_cpp.llama_log_set(callback, ctypes.c_void_p(0))
+        if has_variants:
+            _load_variant(folder)
         llama_cpp.llama_backend_init()
     module: types.ModuleType = llama_cpp
     return module
+
+
+def _check_processor(folder: Path) -> None:
+    """Refuse an engine built for another processor: its initialisation would end this process."""
+    from llama_cpp import llama_cpp
+
+    # Windows finds functions only in the library that defines them.
+    own = folder / "ggml-cpu.dll"
+    library = ctypes.CDLL(str(own)) if own.exists() else llama_cpp._lib  # noqa: SLF001
+    built_for = (name for function, name in _INSTRUCTIONS.items() if getattr(library, function, int)())
+    missing = [*filter(lacks, built_for)]
+    if missing:
+        problem = f"The engine was built for a processor with {', '.join(missing)}, which this one lacks."
+        raise EngineMissingError(
+            f"{problem} Build it for this one, then restart the server.", build_command()
+        )
+
+
+def _load_variant(folder: Path) -> None:
+    """Load the CPU backend for this processor from a build with GGML_CPU_ALL_VARIANTS."""
+    from llama_cpp import _ggml, llama_cpp
+
+    # A wheel contains copies instead of links: libggml.so is not the library that libllama uses, so loading
+    # variants into it has no effect. Windows has one ggml.dll, and finds its functions only there.
+    library = _ggml.libggml if os.name == "nt" else llama_cpp._lib  # noqa: SLF001
+    load = library.ggml_backend_load_all_from_path
+    load.argtypes, load.restype = [ctypes.c_char_p], None
+    load(os.fsencode(folder))
 
 
 def log_to_stderr(*, on: bool = True) -> None:

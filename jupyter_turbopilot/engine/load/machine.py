@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import sys
 from pathlib import Path
 
 import psutil
@@ -11,6 +13,7 @@ import psutil
 MAX_THREADS = 8
 _CGROUP = Path("/sys/fs/cgroup")
 UNLIMITED = 1 << 60
+_WINDOWS_FEATURES = {"avx": 39, "avx2": 40, "avx512f": 41}  # arguments of IsProcessorFeaturePresent
 _FEATURES = ("model name", "flags", "CPU part", "Features")  # on Intel and AMD, on ARM
 
 
@@ -55,6 +58,19 @@ def processor(info: Path = Path("/proc/cpuinfo")) -> str:
     except OSError:
         return platform.processor()
     return "|".join(line for line in first.splitlines() if line.startswith(_FEATURES))
+
+
+def lacks(instructions: str, told: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return whether this processor lacks an instruction set, by its name in Linux; False if unknown."""
+    if sys.platform == "win32":
+        feature = _WINDOWS_FEATURES.get(instructions)
+        return feature is not None and not ctypes.windll.kernel32.IsProcessorFeaturePresent(feature)
+    try:
+        lines = told.read_text().splitlines()
+    except OSError:
+        return False
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return bool(flags) and instructions not in flags.split()
 
 
 def free_memory(cgroup: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -> int:

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.errors import EngineMissingError
 
 if TYPE_CHECKING:
     import types
@@ -28,9 +28,8 @@ def import_package(name: str) -> types.ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:  # noqa: BLE001 - a broken native library may raise anything
-        broken = NotReadyError(
-            f"{name} is broken ({type(error).__name__}). Run: {install(name)} --force-reinstall",
-            code="engine_missing",
+        broken = EngineMissingError(
+            f"{name} is broken ({type(error).__name__}).", f"{install(name)} --force-reinstall"
         )
         broken.hint = str(error)
         raise broken from None
@@ -40,7 +39,7 @@ def require(*names: str) -> None:
     """Raise NotReadyError if a package is missing."""
     for name in names:
         if importlib.util.find_spec(name) is None:
-            raise NotReadyError(f"{name} is missing. Run: {install(name)}", code="engine_missing")
+            raise EngineMissingError(f"{name} is missing.", install(name))
 
 
 def install(name: str) -> str:

@@ -148,6 +148,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     code: Annotated[str | None, Meta(description="error code of the last failed load")]
     model: Annotated[str, Meta(description="the loaded model, or the selected one")]
     reason: Annotated[str | None, Meta(description="why the server is not ready")]
+    command: Annotated[str | None, Meta(description="shell command that installs what is missing")]
     address: Annotated[
         str | None,
         Meta(description="the remote host that code is sent to; null: the model runs on this machine"),

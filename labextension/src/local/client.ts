@@ -153,6 +153,7 @@ export class LocalClient implements IClient {
       notebook_index: null,
       week: null,
       usage_log: null,
+      command: null,
       inPage: { size: model?.size ?? null, step: this._loading?.step ?? null }
     });
   }

@@ -135,6 +135,8 @@ def test_child_process_reports_that_it_could_not_start(monkeypatch: pytest.Monke
         (-2, "", "trial"),
         (-6, "GGML_ASSERT(false) failed", "model_refused"),
         (0xC0000005, "", "model_refused"),
+        (-4, "", "engine_missing"),
+        (0xC000001D, "", "engine_missing"),
         (REFUSED, "unknown model architecture", "model_refused"),
         (REFUSED, "failed to open GGUF file (Too many open files)", "trial"),
     ],

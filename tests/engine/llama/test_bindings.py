@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from jupyter_turbopilot.engine.llama import bindings
-from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.engine.llama.install import build_command, install_command
+from jupyter_turbopilot.errors import EngineMissingError, NotReadyError
 
 
 @pytest.mark.parametrize(("given", "during"), [({}, "30000"), ({"GOMP_SPINCOUNT": "9"}, "9")])
@@ -65,8 +66,19 @@ def test_bindings_import_error_names_the_install_command(
     with pytest.raises(NotReadyError) as raised:
         bindings.bindings()
     assert message in raised.value.message
-    assert "pip install llama-cpp-python" in raised.value.message
+    assert raised.value.command in raised.value.message
+    assert raised.value.command.startswith(install_command())
     assert raised.value.code == "engine_missing"
+
+
+def test_engine_for_another_processor_is_refused_before_it_is_initialised(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bindings, "_callbacks", [])
+    monkeypatch.setattr(bindings, "lacks", lambda name: name == "avx2")
+    with pytest.raises(EngineMissingError, match="a processor with avx2, which this one lacks") as raised:
+        bindings.bindings()
+    assert raised.value.command == build_command()
 
 
 def test_installation_has_version_and_modification_time() -> None:

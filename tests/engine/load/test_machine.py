@@ -45,6 +45,16 @@ def test_free_memory_is_limited_by_the_container(tmp_path: Path) -> None:
     assert machine.free_memory(tmp_path) == 150_000_000
 
 
+def test_lacks_reads_the_flags_of_the_processor(tmp_path: Path) -> None:
+    told = tmp_path / "cpuinfo"
+    told.write_text("processor\t: 0\nflags\t\t: fpu avx avx2\n")
+    assert not machine.lacks("avx2", told)
+    assert machine.lacks("avx512f", told)
+    told.write_text("Features\t: fp asimd\n")
+    assert not machine.lacks("avx2", told)
+    assert not machine.lacks("avx2", tmp_path / "elsewhere")
+
+
 def test_processor_has_model_and_flags(tmp_path: Path) -> None:
     info = tmp_path / "cpuinfo"
     cores = [
