@@ -60,7 +60,10 @@ def test_health_reports_readiness_and_the_reason(
     }
 
 
-def test_health_names_the_command_that_installs_the_engine(pilot: Pilot) -> None:
+def test_health_names_the_command_that_installs_the_engine(
+    pilot: Pilot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pilot, "retry", lambda: None)  # otherwise it loads the tiny model
     pilot.worker.fail("m", EngineMissingError("Engine missing.", "pip install it"))
     health = describe_health(pilot)
     assert health["reason"] == "Engine missing. Run: pip install it"
