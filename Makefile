@@ -54,7 +54,7 @@ $(BUILT): $(DONE)/npm $(FRONT_SOURCES)
 
 $(DONE)/package: $(DONE)/engine $(BUILT) pyproject.toml $(wildcard jupyter-config/*/*)
 	@echo "Installing jupyter-turbopilot…"
-	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c requirements.lock -e .
+	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install -q -c requirements.lock -e ".[demo]"
 	touch $@
 
 $(DONE)/dev: $(DONE)/package
@@ -70,7 +70,7 @@ lab: $(DONE)/package  ## open JupyterLab on the demo notebook, or on a folder: R
 		set -- --ServerApp.root_dir="$$folder"
 	else
 		mkdir -p notebooks
-		[ -e notebooks/demo.ipynb ] || cp binder/demo.ipynb notebooks/demo.ipynb
+		for file in binder/*.ipynb binder/*.csv; do [ -e "notebooks/$${file##*/}" ] || cp "$$file" notebooks/; done
 		set -- --ServerApp.root_dir=notebooks --LabApp.default_url=/lab/tree/demo.ipynb
 	fi
 	exec $(BIN)/jupyter lab $(ROOT_FLAG) --Turbopilot.mirrors=True "$$@" $(ARGS)

@@ -34,6 +34,7 @@ def main() -> None:
             "PIP_COMPILE": "0",  # compiling takes longer than installing
         }
         subprocess.run([copy / "binder" / "postBuild"], env=environment, check=True)
+        subprocess.run([home / "bin" / "python", "-c", "import matplotlib, pandas"], check=True)
         said = subprocess.run(
             [home / "bin" / "jupyter", "turbopilot", "complete", "-"],
             input="def is_even(n):\n    return",

@@ -1,7 +1,7 @@
 /** Typing in notebooks, files and consoles, with the real model. */
 
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import {
@@ -14,7 +14,6 @@ import {
   openLab,
   openTab,
   RECTANGLE,
-  RESULTS,
   runFirstCell,
   screenshot,
   setCells,
@@ -354,27 +353,5 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
     assert.equal(await other.locator(GHOST).count(), 1);
     await other.close();
     await set({});
-  });
-
-  test('the picture for the README', async () => {
-    const demo = await openFile(browser.context, lab, 'demo.ipynb');
-    await demo.evaluate(() => window.jupyterapp.commands.execute('application:toggle-left-area'));
-    await editCell(demo, 2);
-    await demo.keyboard.type('ret');
-    assert.match(await ghost(demo), /^urn math\.pi/);
-    await demo.keyboard.press('Tab');
-    await editCell(demo, 3);
-    await demo.keyboard.type('.');
-    assert.match(await ghost(demo), /^sqrt\(\(self\.x - other\.x\)/);
-    if (process.env.UPDATE_PICTURES) {
-      await demo.waitForTimeout(800);
-      await screenshot(demo, 'readme');
-      mkdirSync(path.join(RESULTS, '..', '..', 'docs'), { recursive: true });
-      copyFileSync(
-        path.join(RESULTS, 'readme.png'),
-        path.join(RESULTS, '..', '..', 'docs', 'ghost-text.png')
-      );
-    }
-    await demo.close();
   });
 });

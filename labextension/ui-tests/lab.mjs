@@ -2,7 +2,16 @@
 
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -12,6 +21,7 @@ import { chromium } from 'playwright-core';
 const HERE = path.dirname(fileURLToPath(import.meta.url));
 export const ROOT = path.resolve(HERE, '..', '..');
 export const RESULTS = path.join(ROOT, 'labextension', 'ui-results');
+const PICTURES = path.join(ROOT, 'docs', 'pictures');
 const TOKEN = 'a-token-for-tests';
 export const GHOST = '.jp-GhostText';
 
@@ -53,6 +63,7 @@ const python = () => path.join(path.dirname(process.env.JUPYTER ?? ''), 'python'
  * `always` by default: most tests need ghost text regardless of its confidence. `says` replaces the model with an engine
  * that always generates this text. `memory` enables the notebook index, in a temporary data folder without the default
  * model. `learning` enables learning, in a temporary folder. `home` makes `~` a temporary folder.
+ * `files` of the demo are copied to the server's folder.
  */
 export async function startLab({
   environment = {},
@@ -63,12 +74,13 @@ export async function startLab({
   memory = false,
   learning = false,
   home: ownHome = false,
-  says = ''
+  says = '',
+  files = ['demo.ipynb']
 } = {}) {
   const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-ui-'));
   const work = path.join(home, 'work');
   mkdirSync(work);
-  cpSync(path.join(ROOT, 'binder', 'demo.ipynb'), path.join(work, 'demo.ipynb'));
+  files.forEach(name => cpSync(path.join(ROOT, 'binder', name), path.join(work, name)));
   const user = path.join(home, 'user-settings');
   const defaults = {
     '@jupyterlab/apputils-extension:notification': { fetchNews: 'false', checkForUpdates: false },
@@ -224,13 +236,14 @@ export async function ready(lab) {
   throw new Error('The model did not load in time.');
 }
 
-/** Open a browser; `flags` are additional flags of Chromium. */
-export async function openBrowser(flags = []) {
+/** Open a browser; `flags` are additional flags of Chromium. Pictures have `scale` pixels for each CSS pixel. */
+export async function openBrowser(flags = [], scale = process.env.UPDATE_PICTURES ? 2 : 1) {
   const profile = mkdtempSync(path.join(tmpdir(), 'turbopilot-chromium-'));
   const context = await chromium.launchPersistentContext(profile, {
     executablePath: findBrowser(),
     headless: true,
     viewport: { width: 1180, height: 760 },
+    deviceScaleFactor: scale,
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -250,8 +263,8 @@ export async function openBrowser(flags = []) {
 }
 
 /** Start a server, with its model loaded by default, and a browser; `close` ends both. */
-export async function openLab({ loaded = true, ...options } = {}) {
-  const [browser, lab] = await Promise.all([openBrowser(), startLab(options)]);
+export async function openLab({ loaded = true, scale, ...options } = {}) {
+  const [browser, lab] = await Promise.all([openBrowser([], scale), startLab(options)]);
   const close = () => Promise.all([browser.close(), lab.stop()]);
   try {
     if (loaded) {
@@ -415,6 +428,34 @@ export async function ghost(page, { timeout = 60000 } = {}) {
 export async function screenshot(page, name) {
   mkdirSync(RESULTS, { recursive: true });
   await page.screenshot({ path: path.join(RESULTS, `${name}.png`) });
+}
+
+/** Take a picture for the documentation, if UPDATE_PICTURES is set: of the page, or of these parts of it. */
+export async function picture(page, name, parts = [], margin = 8) {
+  if (!process.env.UPDATE_PICTURES) {
+    return;
+  }
+  await page.mouse.move(0, 0); // over a suggestion, it would open JupyterLab's toolbar
+  await page.waitForFunction(() => !document.querySelector('.jp-InlineCompleter-hover'));
+  const boxes = await Promise.all(parts.map(part => part.boundingBox()));
+  const { width, height } = page.viewportSize();
+  const left = Math.max(0, Math.min(...boxes.map(box => box.x - margin)));
+  const top = Math.max(0, Math.min(...boxes.map(box => box.y - margin)));
+  const right = Math.min(width, Math.max(...boxes.map(box => box.x + box.width + margin)));
+  const bottom = Math.min(height, Math.max(...boxes.map(box => box.y + box.height + margin)));
+  const file = path.join(PICTURES, `${name}.png`);
+  mkdirSync(PICTURES, { recursive: true });
+  await page.screenshot({
+    path: file,
+    clip: boxes.length ? { x: left, y: top, width: right - left, height: bottom - top } : undefined,
+    animations: 'disabled',
+    caret: 'initial'
+  });
+  const reduced = spawnSync(python(), [path.join(ROOT, 'scripts', 'reduce_colors.py'), file], {
+    encoding: 'utf8'
+  });
+  assert.equal(reduced.status, 0, reduced.stderr);
+  assert.ok(statSync(file).size <= 120_000, `${name}.png has ${statSync(file).size} bytes`);
 }
 
 export function runPython(code, environment = {}) {

@@ -25,6 +25,7 @@ import {
   holds,
   openFile,
   openLab,
+  picture,
   RECTANGLE,
   ROOT,
   runPython,
@@ -249,6 +250,7 @@ describe('a server without a model', { timeout: 300_000 }, () => {
     const offer = page.locator('.Toastify__toast', { hasText: '491 MB' });
     await offer.waitFor({ timeout: 30000 });
     await screenshot(page, 'offer');
+    await picture(page, 'model-download', [offer, page.locator('.jp-Turbopilot-status')], 24);
     assert.match(await page.locator('.jp-Turbopilot-status').innerText(), /no model/);
     await offer.getByRole('button', { name: 'Download' }).click();
     // The publisher does not respond: the mirror is offered, not used.

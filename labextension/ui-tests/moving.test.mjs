@@ -1,87 +1,93 @@
-/** The moving picture of the documentation: typing in a real notebook, with the real model. UPDATE_PICTURES=1 takes it. */
+/** The moving picture of the documentation, recorded in real time with the default model. UPDATE_PICTURES=1 takes it. */
 
 import assert from 'node:assert/strict';
+import { Buffer } from 'node:buffer';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { editCell, ghost, openFile, openLab, RESULTS, ROOT, textOf, writeNotebook } from './lab.mjs';
+import { defaultModel, editCell, ghost, gone, openFile, openLab, RESULTS, ROOT, textOf } from './lab.mjs';
 
-const POINT = `class Point:
-    def __init__(self, x, y):
-        self.x = x
-        self.y = y
-
-    def __add__(self, other):
-        `;
 const FOLDER = path.join(RESULTS, 'moving');
-const CLIP = { x: 0, y: 0, width: 860, height: 430 };
-const KEY = 110; // milliseconds
+const SIZE = { width: 860, height: 430 };
+const KEYSTROKE = 170; // milliseconds from one to the next
+const FILES = ['demo.ipynb', 'orders.csv', 'report-2024.ipynb', 'report-2025.ipynb'];
 
 describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PICTURES }, () => {
+  let browser;
   let close;
   let lab;
-  let browser;
 
   before(async () => {
-    ({ lab, browser, close } = await openLab({ eagerness: 'balanced' }));
+    ({ lab, browser, close } = await openLab({
+      memory: true,
+      eagerness: 'balanced',
+      files: FILES,
+      environment: { TURBOPILOT_MODELS: path.dirname(defaultModel()) },
+      scale: 1,
+      settings: { '@jupyterlab/notebook-extension:tracker': { codeCellConfig: { cursorBlinkRate: 0 } } }
+    }));
   });
 
   after(() => close?.());
 
-  test('shows grey text, what Tab does, and an import that comes with a suggestion', async () => {
-    writeNotebook(lab, 'geometry.ipynb', [POINT, '', '']);
-    const page = await openFile(browser.context, lab, 'geometry.ipynb');
-    await page.setViewportSize({ width: CLIP.width, height: 560 });
+  test('shows columns, an import and a line of another notebook', async () => {
+    const { cells } = JSON.parse(readFileSync(path.join(ROOT, 'binder', FILES[0]), 'utf8'));
+    const at = id => cells.findIndex(cell => cell.id === id);
+    const page = await openFile(browser.context, lab, FILES[0]);
+    await page.setViewportSize(SIZE);
     await page.evaluate(() => window.jupyterapp.commands.execute('application:toggle-left-area'));
-    await page.evaluate(() =>
-      window.jupyterapp.commands.execute('application:set-mode', { mode: 'single-document' })
-    );
-    mkdirSync(FOLDER, { recursive: true });
-    const frames = [];
-
-    /** Take a frame that is shown for some time. */
-    async function frame(milliseconds) {
-      const name = `${String(frames.length).padStart(3, '0')}.png`;
-      await page.screenshot({ path: path.join(FOLDER, name), caret: 'initial', clip: CLIP });
-      frames.push([name, milliseconds]);
+    await page.locator('.Toastify__toast').getByRole('button', { name: 'OK' }).click();
+    await editCell(page, at('load'));
+    await page.keyboard.press('Shift+Enter');
+    await page.locator('.jp-OutputArea', { hasText: 'unit_price' }).waitFor({ timeout: 60_000 });
+    // Kernel context arrives in the background: wait for it with other text than the recorded one.
+    for (let tries = 0, text = ''; !text.startsWith('count"]'); tries++) {
+      assert.ok(tries < 20, text);
+      await editCell(page, at('alternatives'));
+      await page.keyboard.press('Control+a');
+      await page.keyboard.type('orders["dis', { delay: 60 });
+      text = await ghost(page, { timeout: 3000 }).catch(() => '');
     }
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Control+a');
+    await page.keyboard.press('Delete');
 
-    /** Type as a person does, and look at each key what has come. */
-    async function type(text) {
-      for (const key of text) {
-        await page.keyboard.type(key);
-        await page.waitForTimeout(250);
-        await frame(KEY);
+    /** Type at a constant speed; return what is suggested then. */
+    async function type(id, text) {
+      await page
+        .locator('.jp-Notebook .jp-Cell')
+        .nth(at(id) - 1)
+        .scrollIntoViewIfNeeded();
+      await editCell(page, at(id));
+      await page.mouse.move(0, 0); // over a suggestion, it would open JupyterLab's toolbar
+      await page.waitForTimeout(500);
+      const begun = Date.now();
+      for (const [number, key] of [...text].entries()) {
+        await page.waitForTimeout(Math.max(0, begun + number * KEYSTROKE - Date.now()));
+        await (key === '\n' ? page.keyboard.press('Enter') : page.keyboard.type(key));
       }
+      return ghost(page);
     }
 
-    const first = await editCell(page, 0);
-    await page.waitForTimeout(4000); // the cell is read
-    await frame(900);
-    await type('ret');
-    assert.match(await ghost(page), /^urn Point\(self\.x \+ other\.x, self\.y \+ other\.y\)/);
-    await frame(1600);
-    await page.keyboard.press('Tab');
-    await page.waitForTimeout(400);
-    assert.match(await textOf(first), /return Point\(self\.x \+ other\.x, self\.y \+ other\.y\)/);
-    await frame(1400);
+    /** Leave what is suggested there long enough to be looked at, accept it, and leave that, too. */
+    async function accept(id, expected) {
+      await page.waitForTimeout(1200);
+      await page.keyboard.press('Tab');
+      await gone(page);
+      assert.match(await textOf(page.locator('.jp-Notebook .jp-Cell').nth(at(id))), expected);
+      await page.waitForTimeout(1000);
+    }
 
-    const second = await editCell(page, 1);
-    await page.waitForTimeout(3000);
-    await frame(500);
-    await type('fig, ax =');
-    await page.keyboard.type(' ');
-    assert.match(await ghost(page), /plt\.subplots/);
-    await page.waitForTimeout(400);
-    await frame(2200);
-    await page.keyboard.press('Tab');
-    await page.waitForTimeout(400);
-    assert.match(await textOf(second), /^import matplotlib\.pyplot as plt\nfig, ax = plt\.subplots/);
-    await frame(2600);
-
-    const listed = path.join(FOLDER, 'frames.json');
-    writeFileSync(listed, JSON.stringify(frames));
+    const record = await recorder(page);
+    assert.match(await type('columns', 'orders["revenue"] = orders["qu'), /^antity"\]/);
+    await accept('columns', /= orders\["quantity"\] \* orders\["unit_price"\]$/);
+    assert.equal(await type('import', 'orders["log_price"] = np.log(orders["un'), 'it_price"])');
+    await accept('import', /^import numpy as np\n.*"unit_price"\]\)$/);
+    assert.match(await type('index', '# Revenue by month\nrevenue_by_month = '), /^orders\.resample/);
+    await accept('index', /orders\.resample\("MS", on="order_date"\)\["revenue"\]\.sum\(\)$/);
+    await page.waitForTimeout(1000);
+    const listed = await record();
     const python = path.join(path.dirname(process.env.JUPYTER), 'python');
     const out = path.join(ROOT, 'docs', 'ghost-text-moving.png');
     const done = spawnSync(python, [path.join(ROOT, 'scripts', 'moving_picture.py'), listed, out], {
@@ -91,3 +97,29 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
     await page.close();
   });
 });
+
+/** Record a page as its frames are painted; the function that is returned ends it, and returns the list of frames. */
+async function recorder(page) {
+  rmSync(FOLDER, { recursive: true, force: true });
+  mkdirSync(FOLDER, { recursive: true });
+  const frames = [];
+  const session = await page.context().newCDPSession(page);
+  session.on('Page.screencastFrame', ({ data, metadata, sessionId }) => {
+    frames.push({ data, at: metadata.timestamp * 1000 });
+    void session.send('Page.screencastFrameAck', { sessionId });
+  });
+  await session.send('Page.startScreencast', { format: 'png', everyNthFrame: 4 });
+  return async () => {
+    const end = Date.now();
+    await session.send('Page.stopScreencast');
+    frames.sort((one, other) => one.at - other.at);
+    const durations = frames.map(({ data, at }, number) => {
+      const name = `${String(number).padStart(3, '0')}.png`;
+      writeFileSync(path.join(FOLDER, name), Buffer.from(data, 'base64'));
+      return [name, Math.max(1, Math.round((frames[number + 1]?.at ?? end) - at))];
+    });
+    const listed = path.join(FOLDER, 'frames.json');
+    writeFileSync(listed, JSON.stringify(durations));
+    return listed;
+  };
+}

@@ -11,6 +11,7 @@ import {
   holds,
   openFile,
   openLab,
+  picture,
   runFirstCell,
   saveNotebook,
   screenshot
@@ -235,5 +236,11 @@ describe('notebook index with the default settings', { timeout: 300_000 }, () =>
     const { shown, accepted } = (await lab.get('turbopilot/health')).week;
     assert.ok(shown >= 1);
     assert.equal(accepted, 1);
+    await page.locator('.Toastify__toast').getByRole('button', { name: 'OK' }).click();
+    await page.waitForSelector('.Toastify__toast', { state: 'detached' });
+    await page.locator('.jp-Turbopilot-status').click();
+    const menu = page.locator('.lm-Menu');
+    await menu.getByText('Acceptance Statistics…').waitFor();
+    await picture(page, 'status-menu', [menu, page.locator('.jp-Turbopilot-status')], 24);
   });
 });

@@ -1,0 +1,268 @@
+/** The tutorial, step by step, in JupyterLab with the default model. UPDATE_PICTURES=1 takes the documentation's pictures. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import {
+  defaultModel,
+  editCell,
+  ghost,
+  gone,
+  holds,
+  openFile,
+  openLab,
+  picture,
+  ROOT,
+  textOf
+} from './lab.mjs';
+import { openLite } from './site.mjs';
+
+const FILES = ['demo.ipynb', 'orders.csv', 'report-2024.ipynb', 'report-2025.ipynb'];
+const CELLS = JSON.parse(readFileSync(path.join(ROOT, 'binder', FILES[0]), 'utf8')).cells;
+const at = id => CELLS.findIndex(cell => cell.id === id);
+
+/** The text in backticks in the Markdown of a step. */
+const codeIn = step => [...CELLS[at(step)].source.join('').matchAll(/`([^`]+)`/g)].map(found => found[1]);
+
+describe('the tutorial', { timeout: 300_000 }, () => {
+  let browser;
+  let close;
+  let lab;
+  let page;
+
+  const cellOf = id => page.locator('.jp-Notebook .jp-Cell').nth(at(id));
+  const status = () => page.locator('.jp-Turbopilot-status');
+  const run = (command, options) =>
+    page.evaluate(([name, args]) => void window.jupyterapp.commands.execute(name, args), [command, options]);
+  const note = () =>
+    page
+      .locator('.cm-line:has(.jp-GhostText)')
+      .evaluate(node => window.getComputedStyle(node, '::after').content);
+
+  /** Type lines into a cell until this is suggested: kernel context and index arrive in the background. */
+  async function suggested(id, lines, expected, press = []) {
+    for (let tries = 0; ; tries++) {
+      const cell = await editCell(page, at(id));
+      await page.keyboard.press('Control+a');
+      await page.keyboard.press('Delete');
+      for (const [number, line] of lines.entries()) {
+        if (number) {
+          await page.keyboard.press('Enter');
+        }
+        await page.keyboard.type(line, { delay: 40 });
+      }
+      for (const key of press) {
+        await page.keyboard.press(key);
+      }
+      const text = await ghost(page, { timeout: 10_000 }).catch(() => '');
+      if (expected.test(text)) {
+        return cell;
+      }
+      assert.ok(tries < 10, `${expected} was not suggested, but ${JSON.stringify(text)}`);
+    }
+  }
+
+  before(async () => {
+    const bin = path.dirname(process.env.JUPYTER ?? '');
+    ({ lab, browser, close } = await openLab({
+      memory: true,
+      eagerness: 'balanced',
+      files: FILES,
+      environment: { TURBOPILOT_MODELS: path.dirname(defaultModel()) },
+      flags: [
+        `--ServerApp.terminado_settings={'shell_command': ['${path.join(bin, 'ipython')}', '--no-banner']}`
+      ],
+      settings: {
+        '@jupyterlab/notebook-extension:tracker': {},
+        '@jupyterlab/terminal-extension:plugin': { screenReaderMode: true, theme: 'light' }
+      }
+    }));
+    page = await openFile(browser.context, lab, FILES[0], {
+      // With more than one pixel for each CSS pixel, headless Chromium reports a wrong size to the terminal.
+      before: () => delete window.ResizeObserverEntry.prototype.devicePixelContentBoxSize
+    });
+    await page.setViewportSize({ width: 900, height: 740 });
+    await run('application:toggle-left-area');
+    await page.locator('.Toastify__toast').getByRole('button', { name: 'OK' }).click();
+    await page.waitForSelector('.Toastify__toast', { state: 'detached' });
+    for (let tries = 0, index = null; index?.files !== 3 || index.building; tries++) {
+      assert.ok(tries < 240, JSON.stringify(index));
+      await page.waitForTimeout(250);
+      index = (await lab.get('turbopilot/health')).memory;
+    }
+  });
+
+  after(() => close?.());
+
+  test('has the same text to type in its page and in its notebook', () => {
+    const tutorial = readFileSync(path.join(ROOT, 'docs', 'tutorial.md'), 'utf8');
+    for (let step = 2; step <= 7; step++) {
+      for (const text of codeIn(`step-${step}`)) {
+        assert.ok(tutorial.includes(`\`${text}\``), text);
+      }
+    }
+    for (const text of [
+      CELLS[at('load')].source.join(''),
+      readFileSync(path.join(lab.work, FILES[1]), 'utf8')
+    ]) {
+      assert.ok(tutorial.includes(text.trim()), text);
+    }
+  });
+
+  test('loads a table, and completes columns that only the kernel knows', async () => {
+    await editCell(page, at('load'));
+    await page.keyboard.press('Shift+Enter');
+    await cellOf('load').locator('.jp-OutputArea', { hasText: 'unit_price' }).waitFor({ timeout: 60_000 });
+    await status().filter({ hasText: 'ready' }).waitFor();
+    await picture(page, 'tutorial-1-load');
+    const cell = await suggested('columns', codeIn('step-2'), /^antity"\] \* orders\["unit_price"\]$/);
+    await picture(page, '../ghost-text');
+    await picture(page, 'tutorial-2-columns', [cellOf('step-2'), cell]);
+    await page.keyboard.press('Tab');
+    await holds(cell, 'orders["revenue"] = orders["quantity"] * orders["unit_price"]');
+    await page.keyboard.press('Shift+Enter');
+    await cell.locator('.jp-InputArea-prompt', { hasText: '2' }).waitFor({ timeout: 60_000 });
+  });
+
+  test('accepts a word, then a line', async () => {
+    let cell = await suggested('word', codeIn('step-3'), /^enue"\]\.mean\(\)$/);
+    await page.keyboard.press('Control+ArrowRight');
+    await holds(cell, 'average = orders["revenue');
+    assert.equal(await ghost(page), '"].mean()');
+    await picture(page, 'tutorial-3-word', [cellOf('step-3'), cell]);
+    await page.keyboard.press('Tab');
+    await holds(cell, 'average = orders["revenue"].mean()');
+    const lines = ['product', 'quantity', 'unit_price'].map(name => `self.${name} = ${name}`);
+    const whole = new RegExp(`^${lines.join('\\s+')}$`);
+    cell = await suggested('line', [...codeIn('step-4'), ''], whole, ['Alt+\\']);
+    await page.keyboard.press('Alt+ArrowRight');
+    assert.ok((await textOf(cell)).endsWith(lines[0]));
+    assert.match(await ghost(page), new RegExp(`^\\s*${lines.slice(1).join('\\s+')}$`));
+    await picture(page, 'tutorial-4-line', [cellOf('step-4'), cell]);
+    await page.keyboard.press('Escape');
+    await gone(page);
+  });
+
+  test('adds an import with a suggestion; one undo removes both', async () => {
+    const [typed] = codeIn('step-5');
+    const cell = await suggested('import', [typed], /^it_price"\]\)$/);
+    assert.equal(await note(), '"adds import numpy as np"');
+    await picture(page, 'tutorial-5-import', [cellOf('step-5'), cell]);
+    await page.keyboard.press('Tab');
+    await holds(cell, `import numpy as np\n${typed}it_price"])`);
+    await page.keyboard.press('Control+z');
+    await holds(cell, typed);
+  });
+
+  test('suggests a line of the other notebooks, and alternatives', async () => {
+    const lines = codeIn('step-6').slice(2);
+    const cell = await suggested(
+      'index',
+      lines,
+      /^orders\.resample\("MS", on="order_date"\)\["revenue"\]\.sum\(\)/
+    );
+    await picture(page, 'tutorial-6-index', [cellOf('step-6'), cell]);
+    await page.keyboard.press('Escape');
+    await gone(page);
+    const other = await suggested('alternatives', codeIn('step-7').slice(0, 1), /./, ['Alt+\\']);
+    await page.waitForFunction(() => {
+      const line = document.querySelector('.cm-line:has(.jp-GhostText)');
+      return line && /^"1 of [23]"$/.test(window.getComputedStyle(line, '::after').content);
+    });
+    await page.keyboard.press('Alt+]');
+    await ghost(page);
+    assert.match(await note(), /^"2 of [23]"$/);
+    await picture(page, 'tutorial-7-alternatives', [cellOf('step-7'), other]);
+    await page.keyboard.press('Escape');
+  });
+
+  test('has its commands in the menu of the status item, its settings and its models', async () => {
+    await status().click();
+    const menu = page.locator('.lm-Menu');
+    await menu.getByText('Pause in This Document').waitFor();
+    await menu.getByText('Turbopilot Settings').click();
+    const editor = page.locator('.jp-SettingsPanel');
+    for (const title of ['Enabled', 'When to suggest', 'Suggestion length', 'Eagerness']) {
+      await editor.getByText(title, { exact: true }).first().waitFor({ timeout: 30_000 });
+    }
+    await picture(page, 'tutorial-8-settings');
+    await status().click();
+    await menu.getByText('Models…').click();
+    await page.setViewportSize({ width: 1100, height: 740 });
+    const model = page.locator('.jp-Turbopilot-models tr[data-model="qwen2.5-coder-0.5b"]');
+    await model.getByText('in use').waitFor({ timeout: 30_000 });
+    await picture(page, 'models-panel', [page.locator('.jp-Turbopilot-models')], 0);
+    await page.setViewportSize({ width: 900, height: 740 });
+  });
+
+  test('has grey text in the dark', async () => {
+    await run('apputils:change-theme', { theme: 'JupyterLab Dark' });
+    await page.waitForSelector('body[data-jp-theme-name="JupyterLab Dark"]', { state: 'attached' });
+    await page.locator('.lm-TabBar-tab', { hasText: FILES[0] }).first().click();
+    const cell = await suggested('word', codeIn('step-3'), /^enue"\]/);
+    await picture(page, 'dark-theme', [cellOf('step-3'), cell]);
+    await run('apputils:change-theme', { theme: 'JupyterLab Light' });
+    await page.waitForSelector('body[data-jp-theme-name="JupyterLab Light"]', { state: 'attached' });
+  });
+
+  test('has grey text in IPython', async () => {
+    const made = await fetch(`${lab.url}/api/terminals`, {
+      method: 'POST',
+      headers: { Authorization: `token ${lab.token}` },
+      body: JSON.stringify({ cwd: lab.work })
+    });
+    await run('terminal:open', { name: (await made.json()).name });
+    const terminal = page.locator('.jp-Terminal');
+    const rows = terminal.locator('.xterm-accessibility-tree > div');
+    const shows = text =>
+      rows.filter({ hasText: text }).last().waitFor({ state: 'attached', timeout: 60_000 });
+    const enter = async (line, next) => {
+      await page.keyboard.type(line, { delay: 10 });
+      await page.keyboard.press('Enter');
+      await shows(`In [${next}]`);
+    };
+    await shows('In [1]');
+    await terminal.locator('.xterm-helper-textarea').focus();
+    await enter('%load_ext jupyter_turbopilot', 2);
+    await enter('%turbopilot on', 3);
+    await page.keyboard.press('Control+l');
+    await enter('import pandas as pd', 4);
+    await enter('orders = pd.read_csv("orders.csv")', 5);
+    await page.keyboard.type('revenue = orders["quantity"] * orders["un', { delay: 60 });
+    await shows('orders["quantity"] * orders["unit_price"]');
+    await picture(page, 'ipython', [rows.nth(0), rows.nth(5)], 4);
+    await page.keyboard.press('Control+c');
+    await page.close();
+  });
+
+  test('has grey text in Notebook 7', async () => {
+    page = await browser.context.newPage();
+    await page.setViewportSize({ width: 900, height: 560 });
+    await page.goto(`${lab.url}/notebooks/${FILES[0]}?token=${lab.token}`);
+    const cell = await suggested('word', codeIn('step-3'), /^enue"\]/);
+    await cell.scrollIntoViewIfNeeded();
+    await picture(page, 'notebook7');
+    await page.close();
+  });
+});
+
+describe('the documentation of JupyterLite', { timeout: 120_000 }, () => {
+  let lite;
+
+  before(async () => (lite = await openLite()));
+
+  after(() => lite?.close());
+
+  test('has a picture of grey text from the model in the browser', async () => {
+    const site = await lite.serve({ files: {} });
+    const page = await lite.open(site, 'lab/index.html?path=shapes.py');
+    await page.setViewportSize({ width: 900, height: 360 });
+    await page.locator('.jp-FileEditor .cm-content').click({ timeout: 60_000 });
+    await page.keyboard.press('Control+a');
+    await page.keyboard.insertText('class Circle:\n    def __init__(self, radius):\n        self.ra');
+    await page.keyboard.type('d');
+    assert.equal(await ghost(page), 'ius = radius');
+    await picture(page, 'browser-only');
+  });
+});
