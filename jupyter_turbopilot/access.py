@@ -1,19 +1,21 @@
-"""Decides where completion is allowed: the administrator's switch and the denied paths. Pure."""
+"""Decides where completion is allowed: the administrator's switch and the denied paths."""
 
 from __future__ import annotations
 
+import os
 import posixpath
+import re
 import sys
 import unicodedata
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.notebook_file import names_of
 from jupyter_turbopilot.errors import DisabledError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from jupyter_turbopilot.config import Turbopilot
 
@@ -24,8 +26,8 @@ OFF = "Turbopilot is switched off by your administrator."
 DENIED = "Turbopilot is switched off by your administrator in this folder."
 PATHLESS = "Turbopilot is switched off by your administrator for requests without the path of a notebook."
 _ANY = "**"  # any number of folders
-_ALL = {"*", _ANY}  # at the end of a pattern: everything in a folder
-_UNLIKELY = ("\ufdd0",)  # a path that only a pattern for every path matches
+_UNLIKELY = ("\ufdd0/", "\ufdd0\ufdd0/")  # paths that only a pattern for every path matches
+_CACHED = 1024  # paths
 
 Parts = tuple[str, ...]
 
@@ -34,15 +36,15 @@ Parts = tuple[str, ...]
 class Access:
     """Where completion is allowed.
 
-    `patterns` deny paths below the server's root folder, and everything in a matching folder. `absolute`:
-    those that may also be paths on the disk.
+    `denied` matches paths below the server's root folder, with a slash at the end of each part. `absolute`
+    matches paths on the disk. `roots`: the root folder, as configured and without symbolic links.
     """
 
     reason: str = ""  # why completion is off everywhere; empty if it is on
     is_invalid: bool = False  # whether it is off because a setting is invalid
-    patterns: tuple[Parts, ...] = ()
-    absolute: tuple[Parts, ...] = ()
-    root: Parts = ()
+    denied: re.Pattern[str] | None = None
+    absolute: re.Pattern[str] | None = None
+    roots: tuple[Parts, ...] = ()
     folds_case: bool = False
 
     def require_enabled(self) -> None:
@@ -57,28 +59,36 @@ class Access:
         """
         self.require_enabled()
         known = [path for path in paths if path]
-        if self.patterns and not known:
+        if self.denied and not known:
             raise DisabledError(PATHLESS)
         if not all(map(self.allows, known)):
             raise DisabledError(DENIED)
 
     def allows(self, path: str) -> bool:
         """Return whether completion is allowed for a path; for an unknown one, only without denied paths."""
-        if self.reason or not self.patterns:
+        if self.reason or not self.denied:
             return not self.reason
-        return bool(path) and not any(
-            any(_matches(parts, pattern) for pattern in self.patterns)
-            or any(_matches((*self.root, *parts), pattern) for pattern in self.absolute)
-            for parts in self._forms(path)
+        return bool(path) and not self._is_denied(path)
+
+    @cached_property
+    def _is_denied(self) -> Callable[[str], bool]:
+        return lru_cache(_CACHED)(self._matches)
+
+    def _matches(self, path: str) -> bool:
+        """Return whether a pattern matches a form of the path or a folder above it."""
+        forms = set(self._forms(path))
+        return _any_matches(self.denied, forms) or _any_matches(
+            self.absolute, ((*root, *parts) for root in self.roots for parts in forms)
         )
 
     def _forms(self, path: str) -> Iterator[Parts]:
         """Yield the possible forms of a path below the root folder."""
-        for name in names_of(path.replace("\\", "/")):
+        for name in set(names_of(path.replace("\\", "/"))):
             parts = _parts(name, folds_case=self.folds_case)
             yield parts
-            if self.root and parts[: len(self.root)] == self.root:
-                yield parts[len(self.root) :]
+            for root in self.roots:
+                if parts[: len(root)] == root:
+                    yield parts[len(root) :]
 
 
 def access_of(
@@ -99,20 +109,27 @@ def access_of(
         )
     if value in _OFF or not settings.enabled:
         return Access(OFF)
-    at = _parts(root, folds_case=folds_case)
-    patterns, absolute = [], []
+    denied, absolute = [], []
     for written in settings.denied_paths:
-        parts = _parts(pattern := written.replace("\\", "/"), folds_case=folds_case)
-        while parts and parts[-1] in _ALL:
-            parts = parts[:-1]
+        pattern = written.replace("\\", "/")
+        if pattern.startswith("~"):
+            return _invalid(written, "starts with `~`. Write the path of the folder instead")
         if ".." in pattern.split("/"):
             return _invalid(written, "leads out of the server's root folder. Remove the `..`")
-        if _matches(_UNLIKELY, parts):
+        expression = _expression(_folder(_parts(pattern, folds_case=folds_case)))
+        if all(re.match(expression, path) for path in _UNLIKELY):
             return _invalid(written, "matches every path. To deny all, set c.Turbopilot.enabled = False")
-        patterns.append(parts)
+        denied.append(expression)
         if pattern.startswith("/") or pattern[1:2] == ":":
-            absolute.append(parts)
-    return Access("", patterns=tuple(patterns), absolute=tuple(absolute), root=at, folds_case=folds_case)
+            absolute.append(expression)
+    places = (root, os.path.realpath(root)) if root else ()
+    return Access(
+        "",
+        denied=_compile(denied),
+        absolute=_compile(absolute),
+        roots=tuple(dict.fromkeys(_parts(place, folds_case=folds_case) for place in places)),
+        folds_case=folds_case,
+    )
 
 
 def _invalid(pattern: str, why: str) -> Access:
@@ -130,24 +147,65 @@ def _parts(path: str, *, folds_case: bool) -> Parts:
     return tuple(part for part in posixpath.normpath(f"/{name}").split("/") if part)
 
 
-def _matches(parts: Sequence[str], pattern: Parts) -> bool:
-    """Return whether a pattern matches a path or a folder above it."""
-    states = _with_skipped({0}, pattern)  # the numbers of matched parts of the pattern
-    for part in parts:
-        if len(pattern) in states:
-            return True
-        after = {state for state in states if pattern[state] == _ANY}
-        after |= {
-            state + 1 for state in states if pattern[state] != _ANY and fnmatchcase(part, pattern[state])
-        }
-        states = _with_skipped(after, pattern)
-    return len(pattern) in states
+def _folder(pattern: Parts) -> Parts:
+    """Return the pattern of the folder whose whole content a pattern matches, or the pattern itself."""
+    inner = _without_final(pattern)
+    if inner[-1:] == ("*",):
+        outer = _without_final(inner[:-1])
+        if outer[-1:] != ("*",):  # `a/*/*` does not match files in `a`
+            return outer
+    return inner
 
 
-def _with_skipped(states: set[int], pattern: Parts) -> set[int]:
-    """Add the states in which `**` stands for no folder."""
-    found = set(states)
-    for state in range(len(pattern)):
-        if state in found and pattern[state] == _ANY:
-            found.add(state + 1)
+def _without_final(pattern: Parts) -> Parts:
+    """Remove each final `**`."""
+    while pattern[-1:] == (_ANY,):
+        pattern = pattern[:-1]
+    return pattern
+
+
+def _expression(pattern: Parts) -> str:
+    """Return the regular expression of a pattern, for paths with a slash at the end of each part.
+
+    The shortest match of what follows a wildcard is always sufficient, so atomic groups prevent backtracking
+    into it. Otherwise, the time would grow exponentially with the number of wildcards.
+    """
+    first, *others = _split(pattern, _ANY)
+    return _names(first) + "".join(f"(?>(?:[^/]+/)*?{_names(names)})" for names in others if names)
+
+
+def _names(pattern: Sequence[str]) -> str:
+    return "".join(f"{_name(part)}/" for part in pattern)
+
+
+def _name(pattern: str) -> str:
+    """Return the regular expression of a name."""
+    first, *others = (
+        "".join("[^/]" if character == "?" else re.escape(character) for character in piece)
+        for piece in pattern.split("*")
+    )
+    if not others:
+        return first
+    *inner, last = others
+    return first + "".join(f"(?>[^/]*?{piece})" for piece in inner if piece) + f"[^/]*{last}"
+
+
+def _split(pattern: Parts, separator: str) -> list[list[str]]:
+    """Split a pattern at each separator, like str.split."""
+    found: list[list[str]] = [[]]
+    for part in pattern:
+        if part == separator:
+            found.append([])
+        else:
+            found[-1].append(part)
     return found
+
+
+def _compile(expressions: Sequence[str]) -> re.Pattern[str] | None:
+    return re.compile("|".join(dict.fromkeys(expressions))) if expressions else None
+
+
+def _any_matches(expression: re.Pattern[str] | None, paths: Iterable[Parts]) -> bool:
+    if not expression:
+        return False
+    return any(expression.match("".join(f"{part}/" for part in parts)) for parts in paths)

@@ -25,9 +25,14 @@ def with_addresses(text: str) -> str:
 
 def _folder() -> str:
     """Return the address of this version's docs/, or an empty string."""
-    from importlib.metadata import metadata  # slow, so it is imported only here
+    from importlib.metadata import PackageNotFoundError, metadata  # slow, so it is imported only here
 
-    about = metadata("jupyter-turbopilot")
+    try:
+        about = metadata("jupyter-turbopilot")
+    except PackageNotFoundError:  # run from its sources
+        return ""
+    if ".dev" in about["Version"] or "+" in about["Version"]:  # only releases have a tag
+        return ""
     urls = dict(line.split(", ", 1) for line in about.get_all("Project-URL") or ())
     repository = urls.get("Repository", "").removeprefix("git+").removesuffix(".git")
     return f"{repository}/blob/v{about['Version']}/docs/" if repository else ""

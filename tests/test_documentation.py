@@ -10,6 +10,7 @@ import pytest
 from jupyter_turbopilot.documentation import PAGE, file_of, with_addresses
 
 ROOT = Path(__file__).parent.parent
+REPOSITORY = "Repository, git+https://github.com/OWNER/NAME.git"
 TEXT = "see the page Helper\n  functions of the documentation."
 
 
@@ -44,22 +45,33 @@ def test_texts_contain_no_paths_of_files_that_are_not_installed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("version", "url", "shown"),
     [
-        ("", TEXT),
+        ("1.2.3", "", TEXT),
+        ("1.2.3.dev4", REPOSITORY, TEXT),
+        ("1.2.3+local", REPOSITORY, TEXT),
         (
-            "Repository, git+https://github.com/OWNER/NAME.git",
+            "1.2.3",
+            REPOSITORY,
             "see https://github.com/OWNER/NAME/blob/v1.2.3/docs/helper-functions.md.",
         ),
     ],
 )
 def test_with_addresses_uses_the_metadata_of_the_package(
-    monkeypatch: pytest.MonkeyPatch, url: str, shown: str
+    monkeypatch: pytest.MonkeyPatch, version: str, url: str, shown: str
 ) -> None:
     about = Message()
-    about["Version"] = "1.2.3"
+    about["Version"] = version
     if url:
         about["Project-URL"] = url
     monkeypatch.setattr(importlib.metadata, "metadata", lambda _: about)
     assert with_addresses(TEXT) == shown
     assert with_addresses("other text") == "other text"
+
+
+def test_with_addresses_keeps_the_text_of_a_package_without_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
+    def metadata(name: str) -> Message:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "metadata", metadata)
+    assert with_addresses(TEXT) == TEXT

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.access import access_of
 from jupyter_turbopilot.engine.base import CHUNK
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load import plan as planning
@@ -42,6 +44,7 @@ class Loaded:
 
 def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0, chunk: int = 0) -> Loaded:
     """Check and load a model like the server, but without a load test: a crash ends only this command."""
+    access_of(settings, os.environ).require_enabled()
     models = LlamaKind(settings, store_of(settings))
     model = find(spec)
     if not models.store.has(model):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.access import access_of
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import STOPPED
@@ -14,7 +16,7 @@ from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
 from jupyter_turbopilot.helper_functions.follow import follow
 from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.server.runtime import path_in_server
+from jupyter_turbopilot.server import runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -47,14 +49,16 @@ class InProcess:
 
         `file`: the completed file; None: the current folder decides whether completion is allowed.
         """
-        self.pilot = Pilot(settings)
+        # Absolute patterns need the server's root folder, to which the checked paths are relative.
+        server = runtime.find() if settings.denied_paths else None
+        self.pilot = Pilot(settings, access=access_of(settings, os.environ, server.root if server else ""))
         self._file = file
         self._notify = notify or _print_to_terminal
 
     def check(self) -> None:
         """Raise a DisabledError if the administrator switched completion off, or in this folder."""
         access = self.pilot.access
-        access.check(path_in_server(self._file or Path()) if access.patterns else "")
+        access.check(runtime.path_in_server(self._file or Path()) if access.denied else "")
 
     def begin(self) -> None:
         """Start loading in the background."""

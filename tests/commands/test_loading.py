@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_turbopilot.access import ENABLED
 from jupyter_turbopilot.commands.loading import Clock, load
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.stepping.engine import write
-from jupyter_turbopilot.errors import NotReadyError
+from jupyter_turbopilot.errors import DisabledError, NotReadyError
 from jupyter_turbopilot.generation import Sampling, Usage
 
 
@@ -32,3 +33,13 @@ def test_load_reports_a_missing_model() -> None:
     with pytest.raises(NotReadyError, match="models pull --mirrors smollm2-135m") as missing:
         load(Turbopilot(), "smollm2-135m")
     assert missing.value.code == "model_missing"
+
+
+def test_load_is_refused_where_turbopilot_is_switched_off(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DisabledError):
+        load(Turbopilot(enabled=False), str(tiny_model))
+    monkeypatch.setenv(ENABLED, "0")
+    with pytest.raises(DisabledError):
+        load(Turbopilot(), str(tiny_model))

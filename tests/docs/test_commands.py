@@ -302,7 +302,7 @@ def test_documented_prebuilt_engine_is_an_accepted_version() -> None:
         for line in page.read_text("utf-8").splitlines()
         if "pip install" in line and "llama-cpp-python/whl/" in line
     ]
-    assert len(installs) > 2
+    assert len(installs) > 1
     assert all(f'"{wanted}" --only-binary llama-cpp-python ' in line for line in installs)
 
 

@@ -126,3 +126,21 @@ def test_replies_are_refused_in_denied_and_unknown_folders(
     ):
         with nullcontext() if allowed else pytest.raises(DisabledError):
             ask()
+
+
+def test_absolute_denied_paths_are_refused_in_the_servers_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (exams := tmp_path / "exams").mkdir()
+    (own := tmp_path / "own").mkdir()
+    server = runtime.Runtime("u", "s", 1, root=str(tmp_path))
+    monkeypatch.setattr(runtime, "find", lambda: server)
+    local = InProcess(Turbopilot(denied_paths=[f"{exams.as_posix()}/**"]))
+    try:
+        monkeypatch.chdir(own)
+        local.check()
+        monkeypatch.chdir(exams)
+        with pytest.raises(DisabledError):
+            local.check()
+    finally:
+        local.close()

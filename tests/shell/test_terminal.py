@@ -214,7 +214,7 @@ class Prompt:
         self.history, self.events = history, events
         shell = SimpleNamespace(history_manager=history, user_ns=names, events=events)
         pilot = SimpleNamespace(completer=self, notebook_index="the index")
-        local = SimpleNamespace(ready=lambda: True, pilot=pilot)
+        local = SimpleNamespace(ready=lambda: True, pilot=pilot, check=lambda: None)
         self.suggest = TurbopilotSuggest(shell, local)  # type: ignore[arg-type]
         self.buffer = Buffer(document=Document("x = "))
 

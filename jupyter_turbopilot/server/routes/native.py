@@ -54,7 +54,7 @@ class NotebookRoute(JobRoute):
         access = self.pilot.access
         access.require_enabled()
         is_unknown = request.enabled is None
-        if request.kernel_id and (access.patterns or is_unknown):
+        if request.kernel_id and (access.denied or is_unknown):
             self.paths = await session_paths(self.settings.get("session_manager"), request.kernel_id)
         self.paths = (*self.paths, request.path)
         access.check(*self.paths)
