@@ -367,7 +367,7 @@ export async function runFirstCell(page) {
   const shows = (pattern, timeout) => prompt.filter({ hasText: pattern }).waitFor({ timeout });
   // A kernel that has just started may report idle before it is connected.
   for (let tries = 0; ; tries++) {
-    await editCell(page, 0);
+    await editCell(page, index);
     await page.keyboard.press('Shift+Enter');
     try {
       await shows(/[\d*]/, 2500);

@@ -42,11 +42,11 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
     await page.keyboard.press('Shift+Enter');
     await page.locator('.jp-OutputArea', { hasText: 'unit_price' }).waitFor({ timeout: 60_000 });
     // Kernel context arrives in the background: wait for it with other text than the recorded one.
-    for (let tries = 0, text = ''; !text.startsWith('count"]'); tries++) {
+    for (let tries = 0, text = ''; !text.startsWith('ion"]'); tries++) {
       assert.ok(tries < 20, text);
       await editCell(page, at('alternatives'));
       await page.keyboard.press('Control+a');
-      await page.keyboard.type('orders["dis', { delay: 60 });
+      await page.keyboard.type('orders["reg', { delay: 60 });
       text = await ghost(page, { timeout: 3000 }).catch(() => '');
     }
     await page.keyboard.press('Escape');

@@ -14,6 +14,7 @@ import {
   openLab,
   picture,
   ROOT,
+  runFirstCell,
   textOf
 } from './lab.mjs';
 import { openLite } from './site.mjs';
@@ -25,7 +26,7 @@ const at = id => CELLS.findIndex(cell => cell.id === id);
 /** The text in backticks in the Markdown of a step. */
 const codeIn = step => [...CELLS[at(step)].source.join('').matchAll(/`([^`]+)`/g)].map(found => found[1]);
 
-describe('the tutorial', { timeout: 300_000 }, () => {
+describe('the tutorial', { timeout: 600_000 }, () => {
   let browser;
   let close;
   let lab;
@@ -59,7 +60,7 @@ describe('the tutorial', { timeout: 300_000 }, () => {
       if (expected.test(text)) {
         return cell;
       }
-      assert.ok(tries < 10, `${expected} was not suggested, but ${JSON.stringify(text)}`);
+      assert.ok(tries < 5, `${expected} was not suggested, but ${JSON.stringify(text)}`);
     }
   }
 
@@ -111,28 +112,32 @@ describe('the tutorial', { timeout: 300_000 }, () => {
   });
 
   test('loads a table, and completes columns that only the kernel knows', async () => {
-    await editCell(page, at('load'));
-    await page.keyboard.press('Shift+Enter');
+    await runFirstCell(page, at('load'));
     await cellOf('load').locator('.jp-OutputArea', { hasText: 'unit_price' }).waitFor({ timeout: 60_000 });
     await status().filter({ hasText: 'ready' }).waitFor();
     await picture(page, 'tutorial-1-load');
-    const cell = await suggested('columns', codeIn('step-2'), /^antity"\] \* orders\["unit_price"\]$/);
+    const cell = await suggested('columns', codeIn('step-2'), /^antity"\] \* orders\["unit_price/);
     await picture(page, '../ghost-text');
     await picture(page, 'tutorial-2-columns', [cellOf('step-2'), cell]);
     await page.keyboard.press('Tab');
-    await holds(cell, 'orders["revenue"] = orders["quantity"] * orders["unit_price"]');
+    await gone(page);
+    assert.match(await textOf(cell), /^orders\["revenue"\] = orders\["quantity"\]/);
+    // The next steps do not depend on the rest of this suggestion.
+    await page.keyboard.press('Control+a');
+    await page.keyboard.insertText('orders["revenue"] = orders["quantity"] * orders["unit_price"]');
     await page.keyboard.press('Shift+Enter');
     await cell.locator('.jp-InputArea-prompt', { hasText: '2' }).waitFor({ timeout: 60_000 });
   });
 
   test('accepts a word, then a line', async () => {
-    let cell = await suggested('word', codeIn('step-3'), /^enue"\]\.mean\(\)$/);
+    let cell = await suggested('word', codeIn('step-3'), /^enue"\]\.\w/);
     await page.keyboard.press('Control+ArrowRight');
     await holds(cell, 'average = orders["revenue');
-    assert.equal(await ghost(page), '"].mean()');
+    assert.match(await ghost(page), /^"\]\.\w/);
     await picture(page, 'tutorial-3-word', [cellOf('step-3'), cell]);
     await page.keyboard.press('Tab');
-    await holds(cell, 'average = orders["revenue"].mean()');
+    await gone(page);
+    assert.match(await textOf(cell), /^average = orders\["revenue"\]\.\w/);
     const lines = ['product', 'quantity', 'unit_price'].map(name => `self.${name} = ${name}`);
     const whole = new RegExp(`^${lines.join('\\s+')}$`);
     cell = await suggested('line', [...codeIn('step-4'), ''], whole, ['Alt+\\']);
@@ -230,7 +235,7 @@ describe('the tutorial', { timeout: 300_000 }, () => {
     await enter('import pandas as pd', 4);
     await enter('orders = pd.read_csv("orders.csv")', 5);
     await page.keyboard.type('revenue = orders["quantity"] * orders["un', { delay: 60 });
-    await shows('orders["quantity"] * orders["unit_price"]');
+    await shows('orders["quantity"] * orders["unit_price');
     await picture(page, 'ipython', [rows.nth(0), rows.nth(5)], 4);
     await page.keyboard.press('Control+c');
     await page.close();
@@ -242,6 +247,9 @@ describe('the tutorial', { timeout: 300_000 }, () => {
     await page.goto(`${lab.url}/notebooks/${FILES[0]}?token=${lab.token}`);
     const cell = await suggested('word', codeIn('step-3'), /^enue"\]/);
     await cell.scrollIntoViewIfNeeded();
+    await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click();
+    await page.locator('.lm-Menu-itemLabel', { hasText: /^Turbopilot$/ }).hover();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Turbopilot: ready' }).waitFor();
     await picture(page, 'notebook7');
     await page.close();
   });
