@@ -143,7 +143,7 @@ def test_builder_reads_only_changed_files_after_a_restart(root: Path) -> None:
             read.append(path)
             return super().read(path)
 
-    with closing(Builder(first.place, Noting(root))) as second:
+    with closing(Builder(first.path, Noting(root))) as second:
         second.start()
         until(lambda: second.progress.files == 2 and settled(second))
     assert read == ["a.ipynb"]
