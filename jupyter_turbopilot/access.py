@@ -72,6 +72,12 @@ class Access:
             for parts in self._forms(path)
         )
 
+    def identity(self, folder: str = "") -> str:
+        """Return what distinguishes an index of a folder with these denied paths; empty if there are none."""
+        if not self.patterns:
+            return ""
+        return f" denied {sorted({*self.patterns})!r} {sorted({*self.absolute})!r} in {folder!r}"
+
     def _forms(self, path: str) -> Iterator[Parts]:
         """Yield the possible forms of a path below the root folder."""
         for name in names_of(path.replace("\\", "/")):

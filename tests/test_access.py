@@ -144,3 +144,12 @@ def test_access_decides_for_any_text(patterns: list[str], path: str) -> None:
 
 def test_access_of_many_wildcards_is_decided_fast_enough_to_finish() -> None:
     assert denying("**/a/**/a/**/a/**/b").allows("a/" * 2000)
+
+
+def test_identity_distinguishes_the_denied_paths_whatever_their_order() -> None:
+    def identity(*paths: str, root: str = "") -> str:
+        return access_of(Turbopilot(denied_paths=[*paths]), {}, root).identity()
+
+    assert identity() == ""
+    assert identity("a/**", "b") == identity("b", "a", "a/") != ""
+    assert len({identity("a"), identity("b"), identity("a", "b"), identity("/a")}) == 4
