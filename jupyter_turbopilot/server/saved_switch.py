@@ -29,7 +29,7 @@ class SavedSwitches:
         self._known: OrderedDict[str, tuple[object, bool]] = OrderedDict()
 
     async def is_enabled(self, path: str) -> bool:
-        """Return whether the metadata of a saved notebook allow completion; True if they cannot be read in time."""
+        """Return whether the metadata of a saved notebook allow completion; True if they are unreadable."""
         if self._manager is None or not path.lower().endswith(NOTEBOOK):
             return True
         read = self._read_file if uses_file_paths(self._manager) else self._read_from_manager
@@ -47,7 +47,7 @@ class SavedSwitches:
         return True
 
     async def _read_file(self, name: str) -> tuple[object, bool]:
-        """Return the modification and the switch of a notebook on the disk. The manager would read all cells."""
+        """Return the modification and the switch of a notebook on the disk. The manager is slower."""
         known = self._known.get(name)
         path = Path(self._manager._get_os_path(name))  # noqa: SLF001 - as Jupyter's own managers do
 

@@ -4,15 +4,17 @@ import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytest
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
 from jupyter_turbopilot.server import saved_switch
 from jupyter_turbopilot.server.saved_switch import SavedSwitches
 
 from ..notebook_index.notebooks import notebook
+
+if TYPE_CHECKING:
+    import pytest
 
 OFF = {"turbopilot": {"enabled": False}}
 
