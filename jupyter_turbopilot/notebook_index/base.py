@@ -43,6 +43,7 @@ class Source(Protocol):
 
     root: str  # for display
     identity: str  # unique for each source
+    reads_from_disk: bool  # whether `read` reads a file on the disk, of limited size
 
     def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[FileInfo]:
         """Iterate over the files under a folder that may be indexed.

@@ -214,15 +214,17 @@ class Builder:
         delete_old(self.path)
         with ExitStack() as opened:
             store = opened.enter_context(closing(Store(self.path)))
-            if self._again:
-                store.note(DELETED, "")
-                self._again = False
-            elif store.noted(DELETED):
-                self.progress = Progress(error=WHY_DELETED)
-                raise EndedError
-            if store.noted("root") != self._source.root:
-                store.note("root", self._source.root)
-            self._cleared = store.noted("cleared")
+            with store.transaction():  # or the index could be deleted between the checks
+                self._check_end()
+                if self._again:
+                    store.note(DELETED, "")
+                elif store.noted(DELETED):
+                    self.progress = Progress(error=WHY_DELETED)
+                    raise EndedError
+                if store.noted("root") != self._source.root:
+                    store.note("root", self._source.root)
+                self._cleared = store.noted("cleared")
+            self._again = False
             self._scan_soon()
             self._update_progress(store)
             opened.pop_all()
@@ -304,7 +306,7 @@ class Builder:
             del self._changed[path]
         try:
             if self._allows(path) and (looked := self._source.look(path)):
-                self._forget_disabled(store, path)
+                self._forget_disabled(store, looked)
                 # Even with an unchanged stamp: a coarse clock may give two versions the same one.
                 self._first[path] = looked
                 return
@@ -328,14 +330,18 @@ class Builder:
         self._forget(store, [path for path in known if path not in found and not is_under(path, hidden)])
         return found, hidden
 
-    def _forget_disabled(self, store: Store, path: str) -> None:
-        """Remove a saved notebook from the index at once if its metadata disable Turbopilot.
+    def _forget_disabled(self, store: Store, looked: FileInfo) -> None:
+        """Remove a saved notebook from the index at once if its metadata may disable Turbopilot.
 
-        Otherwise its cells would be suggested until it is read again, which may be paused.
+        Otherwise its cells would be suggested until it is read again, which may be paused. Only files on the
+        disk are read now: other sources have no limit of the size, and may block the server.
         """
-        is_indexed = path.lower().endswith(NOTEBOOK) and store.stamp(path) is not None
-        if is_indexed and not is_enabled_in(self._source.read(path)):
-            self._forget(store, [path])
+        if not looked.path.lower().endswith(NOTEBOOK) or store.stamp(looked.path) is None:
+            return
+        is_small = looked.size is not None and looked.size <= MOST_BYTES
+        is_readable = is_small and self._source.reads_from_disk
+        if not (is_readable and is_enabled_in(self._source.read(looked.path))):
+            self._forget(store, [looked.path])
             self._update_progress(store)
 
     def _remove_deleted(self, store: Store) -> None:

@@ -43,6 +43,8 @@ class Contents:
     A manager that is not asynchronous blocks the loop, so each call is followed by a pause.
     """
 
+    reads_from_disk = False
+
     def __init__(self, manager: Any, loop: asyncio.AbstractEventLoop) -> None:
         kind = f"{type(manager).__module__}.{type(manager).__qualname__}"
         self.root = str(getattr(manager, "root_dir", "")) or kind
@@ -130,6 +132,8 @@ class FilesOfManager(LocalFiles):
 
     Folders are listed directly on disk: through the manager, each listing would block the event loop.
     """
+
+    reads_from_disk = False
 
     def __init__(
         self, manager: Any, loop: asyncio.AbstractEventLoop, is_listed: Callable[[str], bool], hidden: str

@@ -37,6 +37,8 @@ class LocalFiles:
     default: folders with different rules do not share an index.
     """
 
+    reads_from_disk = True
+
     def __init__(
         self, root: str | Path, is_listed: Callable[[str], bool] = lambda _: True, hidden: str = ""
     ) -> None:

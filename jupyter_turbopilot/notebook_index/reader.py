@@ -244,7 +244,8 @@ def _sharing(having: Callable[[str], Sequence[int]], words: Collection[str]) -> 
 class MaintainedIndex(NotebookIndex):
     """The index of one source, kept up to date by a builder.
 
-    `allows` limits what is indexed, `pause` and `asked` when files are read (see `Builder`).
+    `allows` limits what is indexed, `pause` and `asked` when files are read (see `Builder`). `denied`
+    identifies the denied paths: servers with different ones would remove each other's files from the index.
     """
 
     def __init__(
@@ -254,12 +255,12 @@ class MaintainedIndex(NotebookIndex):
         pause: Callable[[], Pause | None] = lambda: None,
         asked: Callable[[], int] = lambda: 0,
         allows: Callable[[str], bool] = lambda _: True,
+        denied: str = "",
     ) -> None:
         self.source = source
         self._allows = allows
-        self._new_builder = partial(
-            Builder, path_of(source.identity), source, pause=pause, asked=asked, allows=allows
-        )
+        path = path_of(f"{source.identity}{denied}")
+        self._new_builder = partial(Builder, path, source, pause=pause, asked=asked, allows=allows)
         self._replacing = threading.Lock()
         self.builder = self._new_builder()
         super().__init__(self.builder.path, self._on_the_disk)

@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_server.extension.application import ExtensionApp
-from jupyter_server.services.contents.fileio import FileManagerMixin
 from jupyter_server.services.contents.filemanager import AsyncFileContentsManager, FileContentsManager
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager, LargeFileManager
 from jupyter_server.services.contents.manager import ContentsManager
@@ -26,6 +25,7 @@ from jupyter_turbopilot.pilot.pilot import Pilot, usage_log_of
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.server.routes.manage import MissingRoute
 from jupyter_turbopilot.server.routes.table import ROUTES
+from jupyter_turbopilot.server.saved_switch import uses_file_paths
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -148,18 +148,11 @@ def source_of(manager: Any, loop: asyncio.AbstractEventLoop) -> Source:
     from jupyter_turbopilot.notebook_index.contents import Contents, FilesOfManager
     from jupyter_turbopilot.notebook_index.local_files import LocalFiles
 
-    if not _uses_file_paths(manager):
+    if not uses_file_paths(manager):
         return Contents(manager, loop)
     if type(manager) in _JUPYTER_MANAGERS:
         return LocalFiles(manager.root_dir, manager.should_list, _hiding_rule(manager))
     return FilesOfManager(manager, loop, manager.should_list, _hiding_rule(manager))
-
-
-def _uses_file_paths(manager: Any) -> bool:
-    """Return whether the manager's paths map directly to files on the disk."""
-    return (
-        isinstance(manager, FileManagerMixin) and type(manager)._get_os_path is FileManagerMixin._get_os_path  # noqa: SLF001 - subclasses override it
-    )
 
 
 def _hiding_rule(manager: Any) -> str:

@@ -15,7 +15,7 @@ import { Suggestion } from './suggestion';
 import type { IAnswer } from './wire';
 
 /** Alternatives beside a provider that shows `main`; the test lets the server answer. */
-function bench({ main = 'first', typed = '', invoked = true, alternatives = 2 } = {}) {
+function bench({ main = 'first', typed = '', invoked = true, alternatives = 2, declined = false } = {}) {
   const text = `x${typed}`;
   const state = { offset: text.length };
   let answer: (answer: IAnswer) => void = () => undefined;
@@ -30,7 +30,7 @@ function bench({ main = 'first', typed = '', invoked = true, alternatives = 2 } 
     invoked,
     settings: { ...DEFAULTS, alternatives },
     settled: () => Promise.resolve(new Suggestion({ text: 'x', offset: 1 }, main)),
-    alternativesBody: () => ({})
+    alternativesBody: () => (declined ? null : {})
   } as unknown as Provider;
   const editor = {
     isDisposed: false,
@@ -75,7 +75,8 @@ describe('alternatives', () => {
   it.each([
     ['the request is automatic', { invoked: false }],
     ['no suggestion is shown', { main: '' }],
-    ['the setting is 0', { alternatives: 0 }]
+    ['the setting is 0', { alternatives: 0 }],
+    ['suggestions are disabled in the notebook', { declined: true }]
   ])('are not requested if %s', async (_, options) => {
     const { reply, asked } = bench(options);
     expect(await reply('second')).toEqual([]);

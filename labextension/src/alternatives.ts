@@ -39,7 +39,7 @@ export class Alternatives implements IInlineCompletionProvider {
       return NOTHING;
     }
     const body = this._main.alternativesBody(request, context);
-    const answer = await this._client.alternatives(body, abort.signal).catch(() => null);
+    const answer = body && (await this._client.alternatives(body, abort.signal).catch(() => null));
     if (!answer || !isWanted()) {
       return NOTHING;
     }

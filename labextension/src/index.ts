@@ -215,11 +215,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
     }
     NotebookActions.executed.connect(() => provider.forget());
     const switches = new SwitchFollower((model, state) => {
+      provider.documentChanged(); // the texts of other notebooks are in the prompt
       if (model !== page.notebook) {
         return;
       }
       if (state !== 'enabled') {
-        provider.cancel();
+        provider.cancelAll();
+        alternatives.cancel();
         page.dismiss();
       }
       if (state === 'invalid') {

@@ -727,6 +727,14 @@ describe('prefetching', () => {
     expect(one.prefetched).toEqual([]);
   });
 
+  it('ends with all other requests', async () => {
+    const one = bench();
+    one.provider.warmUp(one.editor);
+    one.provider.cancelAll();
+    await later(500);
+    expect(one.prefetched).toEqual([]);
+  });
+
   it('continues after a suggestion as if the user had accepted it', async () => {
     const one = bench();
     await one.ask();
@@ -759,6 +767,18 @@ describe('a request that the administrator does not allow', () => {
     await bench.answer(2, { text: ' + 1' });
     expect(await bench.textShown()).toBe(' + 1');
     expect([...bench.provider.denied]).toEqual([]);
+  });
+});
+
+describe('a request for alternatives', () => {
+  it('is built only where suggestions are requested', () => {
+    const { provider, editor, text } = new Bench('x = ');
+    const request = { text, offset: text.length, mimeType: 'text/x-python' };
+    const context = { editor, widget: { context: { path: 'a.py' } }, triggerKind: INVOKE };
+    const build = () => provider.alternativesBody(request, context as unknown as IContext);
+    expect(build()).toMatchObject({ path: 'a.py' });
+    provider.paused.add('a.py');
+    expect(build()).toBeNull();
   });
 });
 

@@ -192,10 +192,13 @@ export class Provider implements IInlineCompletionProvider {
     return suggestion;
   }
 
-  /** Build the request for alternatives. */
-  alternativesBody(request: CompletionHandler.IRequest, context: IContext): IRequest {
+  /** Build the request for alternatives; `null` if there is a reason to request none. */
+  alternativesBody(request: CompletionHandler.IRequest, context: IContext): IRequest | null {
     const position = positionIn(request);
     const document = readDocument(context, position.text, request.mimeType ?? 'text/plain');
+    if (!context.editor || declineOf(context.editor, document, this.settings, this, 'invoke')) {
+      return null;
+    }
     const body = this._requests.build(document, context, position, this.settings, 'invoke');
     return this._requests.forAlternatives(body, this.settings.alternatives);
   }
@@ -226,9 +229,14 @@ export class Provider implements IInlineCompletionProvider {
     this._inFlight.cancel();
   }
 
-  /** Cancel all requests, prefetching included, and send no more until `resume`. */
+  /** Cancel all requests and send no more until `resume`. */
   stop(): void {
     this.stopped = true;
+    this.cancelAll();
+  }
+
+  /** Cancel all requests, prefetching included. */
+  cancelAll(): void {
     this._pending = null;
     clearTimeout(this._warmUp);
     this._prefetching.forEach(abort => abort.abort());

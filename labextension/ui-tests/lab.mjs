@@ -361,9 +361,9 @@ export async function editCell(page, index) {
   return cell;
 }
 
-/** Run the first cell, and retry until the kernel has executed it. */
-export async function runFirstCell(page) {
-  const prompt = page.locator('.jp-Notebook .jp-Cell .jp-InputArea-prompt').first();
+/** Run the first code cell, which has this index, and retry until the kernel has executed it. */
+export async function runFirstCell(page, index = 0) {
+  const prompt = page.locator('.jp-Notebook .jp-Cell').nth(index).locator('.jp-InputArea-prompt');
   const shows = (pattern, timeout) => prompt.filter({ hasText: pattern }).waitFor({ timeout });
   // A kernel that has just started may report idle before it is connected.
   for (let tries = 0; ; tries++) {

@@ -47,7 +47,7 @@ describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
   after(() => lite?.close());
 
   test('lists the models of the site and the one in use', async () => {
-    assert.match(await row('shapes').innerText(), /in use/); // it is tuned to the notebook's language
+    assert.match(await row('shapes').innerText(), /In use/); // it is tuned to the notebook's language
     assert.match(await row('rectangles').innerText(), /any language[\s\S]*Apache-2\.0[\s\S]*Download/);
     assert.equal(await page.locator('.jp-Turbopilot-models form').isVisible(), false);
     const titles = await page.locator('.jp-Turbopilot-models thead th').allInnerTexts();

@@ -116,7 +116,7 @@ describe('the Models panel', { timeout: 300_000 }, () => {
 
   test('lists stored and suitable models, and all on request', async () => {
     await screenshot(page, 'models-dark');
-    assert.match(await row('qwen2.5-coder-0.5b').innerText(), /491 MB[\s\S]*in use/);
+    assert.match(await row('qwen2.5-coder-0.5b').innerText(), /491 MB[\s\S]*In use/);
     assert.equal(await row('codegen-16b-mono').count(), 0);
     await page.getByLabel('Show unsuitable models').check();
     await row('codegen-16b-mono').waitFor();
@@ -127,7 +127,7 @@ describe('the Models panel', { timeout: 300_000 }, () => {
 
   test('disables and enables the adapter of the default model', async () => {
     const tuned = row('qwen2.5-coder-0.5b');
-    assert.match(await tuned.innerText(), /adapter enabled: notebooks/);
+    assert.match(await tuned.innerText(), /Adapter enabled: notebooks/);
     await tuned.getByRole('button', { name: 'Disable notebook adapter' }).focus();
     await page.keyboard.press('Enter');
     await tuned.getByText('adapter disabled: notebooks').waitFor({ timeout: 60000 });

@@ -170,7 +170,7 @@ describe('the off switches', { timeout: 300_000 }, () => {
     await on.shows('ready');
     await page.route('**/turbopilot/complete*', () => undefined);
     await on.type();
-    await on.shows('thinking');
+    await on.shows('generating');
     const before = on.aborted.length;
     await page.keyboard.press('Control+Alt+.');
     await on.shows('stopped');

@@ -219,7 +219,7 @@ def _sampling(sampling: Sampling, prompt: int, context_size: int) -> dict[str, A
     beginning = sampling.beginning
     return {
         "maxTokens": min(sampling.max_tokens, max(0, context_size - prompt)),
-        "ways": [[*map(ord, way.decode())] for way in beginning.candidates],
+        "candidates": [[*map(ord, way.decode())] for way in beginning.candidates],
         "banned": beginning.banned,
     }
 

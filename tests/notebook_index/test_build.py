@@ -24,6 +24,7 @@ from jupyter_turbopilot.notebook_index.base import FileInfo
 from jupyter_turbopilot.notebook_index.build import DELETED, Builder, EndedError, Progress
 from jupyter_turbopilot.notebook_index.contents import Contents
 from jupyter_turbopilot.notebook_index.entries import Page
+from jupyter_turbopilot.notebook_index.excluded import MOST_BYTES
 from jupyter_turbopilot.notebook_index.local_files import LocalFiles
 from jupyter_turbopilot.notebook_index.paths import path_of
 from jupyter_turbopilot.notebook_index.store import SCHEMA, Store
@@ -143,7 +144,7 @@ def test_builder_reads_only_changed_files_after_a_restart(root: Path) -> None:
             read.append(path)
             return super().read(path)
 
-    with closing(Builder(first.place, Noting(root))) as second:
+    with closing(Builder(first.path, Noting(root))) as second:
         second.start()
         until(lambda: second.progress.files == 2 and settled(second))
     assert read == ["a.ipynb"]
@@ -239,6 +240,47 @@ def test_build_now_builds_an_index_that_was_deleted_in_jupyterlab(builder: Build
         builder._open()
     builder.build_now()
     assert known(builder) == {"a.ipynb"}
+
+
+def test_builder_that_was_ended_leaves_the_index_deleted(root: Path) -> None:
+    source = LocalFiles(root)
+    builder = Builder(path_of(source.identity), source, again=True)
+    SCHEMA.prepare(builder.path)
+    with closing(Store(builder.path)) as store:
+        store.note(DELETED, "yes")
+        builder.close()
+        with pytest.raises(EndedError):
+            builder.build_now()
+        assert store.noted(DELETED) == "yes"
+
+
+def test_builder_does_not_start_in_an_index_that_is_deleted_meanwhile(
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root, "a.ipynb", "first_name(1)")
+    noted = Store.noted
+    SCHEMA.prepare(builder.path)
+
+    def delete_index() -> None:
+        with closing(Store(builder.path)) as other, other.transaction():
+            other.clear("mark")
+            other.note(DELETED, "yes")
+
+    deleting = threading.Thread(target=delete_index)
+
+    def slow(store: Store, name: str) -> str:
+        found = noted(store, name)
+        if name == DELETED and not deleting.ident:
+            deleting.start()
+            deleting.join(0.5)  # it has to wait for the builder's transaction
+        return found
+
+    monkeypatch.setattr(Store, "noted", slow)
+    builder.start()
+    until(lambda: deleting.ident and not deleting.is_alive())
+    builder.changed("a.ipynb")
+    until(lambda: builder.progress.error)
+    assert known(builder) == set()
 
 
 def test_builder_leaves_an_index_empty_that_is_cleared_meanwhile(builder: Builder, root: Path) -> None:
@@ -676,3 +718,27 @@ def test_builder_removes_a_disabled_notebook_while_paused(root: Path) -> None:
         path.write_text(json.dumps(content))
         builder.changed("lesson.ipynb")
         until(lambda: known(builder) == set())
+
+
+class Unlimited(LocalFiles):
+    """Files that a contents manager reads, whatever their size."""
+
+    reads_from_disk = False
+
+
+@pytest.mark.parametrize(("kind", "size"), [(Unlimited, 1), (LocalFiles, MOST_BYTES)])
+def test_builder_forgets_a_saved_notebook_that_it_must_not_read_now(
+    root: Path, kind: type[LocalFiles], size: int
+) -> None:
+    path = write(root, "a.ipynb", "x = 1")
+    source, busy = kind(root), threading.Event()
+    pause = lambda: Pause.KERNEL if busy.is_set() else None  # noqa: E731
+    with closing(Builder(path_of(source.identity), source, pause=pause)) as builder:
+        builder.start()
+        until(lambda: known(builder) == {"a.ipynb"} and settled(builder))
+        busy.set()
+        path.write_text(path.read_text() + " " * size)
+        builder.changed("a.ipynb")
+        until(lambda: known(builder) == set())
+        busy.clear()
+        until(lambda: known(builder) == {"a.ipynb"})

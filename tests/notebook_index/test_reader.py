@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.notebook_index import local_files
 from jupyter_turbopilot.notebook_index import reader as module
 from jupyter_turbopilot.notebook_index.entries import SMALL, page_of
-from jupyter_turbopilot.notebook_index.reader import MOST_DOCUMENTS, NotebookIndex
+from jupyter_turbopilot.notebook_index.local_files import LocalFiles
+from jupyter_turbopilot.notebook_index.paths import path_of
+from jupyter_turbopilot.notebook_index.reader import MOST_DOCUMENTS, MaintainedIndex, NotebookIndex
 from jupyter_turbopilot.notebook_index.store import MOST_PATHS_EACH, SCHEMA, EntryMatch, Store
 
 from .folders import built, rests
@@ -378,3 +380,10 @@ def test_memory_returns_nothing_private_secret_or_outdated(
                 (text, _) = line(path, number).split("\n")
                 found_imports = [one for one, _ in notebook_index.imports(text.rpartition(" ")[2])]
                 assert found_imports == ([text] if text in expected else [])
+
+
+def test_servers_with_different_denied_paths_have_different_indexes(tmp_path: Path) -> None:
+    source = LocalFiles(tmp_path)
+    paths = {MaintainedIndex(source, denied=denied).builder.path for denied in ("", " denied a", " denied b")}
+    assert path_of(source.identity) in paths
+    assert len(paths) == 3

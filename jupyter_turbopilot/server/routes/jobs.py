@@ -144,10 +144,12 @@ class JobRoute(Route):
         request: Completion | RawRequest,
         kernel_context: KernelContext = NONE,
         notebook_index: NotebookIndex | None = None,
+        *,
+        is_charged: bool = False,
     ) -> AsyncReplies:
-        """Submit a request and return its replies."""
+        """Submit a request and return its replies. `is_charged`: the caller has been charged for it."""
         replies = AsyncReplies(self._count)
-        self._submit(request, kernel_context, replies.listen, notebook_index)
+        self._submit(request, kernel_context, replies.listen, notebook_index, is_charged=is_charged)
         return replies
 
     def submit_all(self, requests: Sequence[RawRequest]) -> AsyncBatch:
@@ -169,6 +171,8 @@ class JobRoute(Route):
         kernel_context: KernelContext,
         listener: Listener,
         notebook_index: NotebookIndex | None = None,
+        *,
+        is_charged: bool = False,
     ) -> None:
         if isinstance(request, Completion):
             request = msgspec.structs.replace(request, client=self._editor(request.client))
@@ -178,12 +182,21 @@ class JobRoute(Route):
         try:
             self.pilot.access.check(*self.paths)
             self.pilot.ensure()  # `load_at_start` may be off, or a failed load may now succeed
-            self._rates.take(caller, time.monotonic(), awaited=is_awaited(request))
+            if not is_charged:
+                self._rates.take(caller, time.monotonic(), awaited=is_awaited(request))
             job = self.pilot.completer.submit(
                 request, listener, kernel_context, caller, self.tenant, notebook_index=notebook_index
             )
             self._jobs.append(job)
         except TurbopilotError as error:
+            self.metrics.count(self.name, error.code)
+            raise
+
+    def charge(self, request: Completion) -> None:
+        """Charge the caller for a request before it is submitted, and count errors."""
+        try:
+            self._rates.take(self._caller_for(request), time.monotonic(), awaited=is_awaited(request))
+        except BusyError as error:
             self.metrics.count(self.name, error.code)
             raise
 

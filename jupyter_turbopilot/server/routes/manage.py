@@ -158,7 +158,7 @@ class NotebookIndexRoute(Route):
     async def delete(self) -> None:
         """Stop indexing, and delete the notebook index. It stays deleted until `POST`."""
         try:
-            await self.pilot.background.run(self._index.delete)
+            await self.pilot.background.run((await self._owned_index()).delete)
         except (OSError, NotImplementedError, sqlite3.Error) as error:
             raise NotReadyError(
                 f"The notebook index could not be deleted: {reason_of(error)}. "
@@ -170,11 +170,13 @@ class NotebookIndexRoute(Route):
     @Endpoint(gives=Health, status=202, access="manage")
     async def post(self) -> None:
         """Build a deleted notebook index again, in the background."""
-        await self.pilot.background.run(self._index.build_again)
+        await self.pilot.background.run((await self._owned_index()).build_again)
         self.answer(await _health(self))
 
-    @property
-    def _index(self) -> MaintainedIndex:
+    async def _owned_index(self) -> MaintainedIndex:
+        """Return the index to its owner; raise an error for other users of the server."""
+        if self.tenant or not await self.may("write", "contents"):
+            raise self.not_manager_error()
         if not self.pilot.notebook_index:
             raise BadRequestError("This server keeps no notebook index.", code="no_index")
         return self.pilot.notebook_index

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 from jupyter_core.utils import ensure_async
@@ -14,18 +13,18 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.bounds import tenant_cache
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
-from jupyter_turbopilot.context.notebook_file import is_enabled, names_of
+from jupyter_turbopilot.context.notebook_file import names_of
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED
 from jupyter_turbopilot.errors import BusyError, DisabledError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.helper_functions.follow import follow_async
 from jupyter_turbopilot.helper_functions.generate import generate_functions
-from jupyter_turbopilot.notebook_index.excluded import NOTEBOOK
 from jupyter_turbopilot.request import Completion, Feedback, FunctionRequest, parse_completion
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.contract import Answer, Frame, HelperEvent
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.jobs import JobRoute
+from jupyter_turbopilot.server.saved_switch import SavedSwitches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -39,8 +38,6 @@ DISABLED_IN_NOTEBOOK = (
     "Turbopilot is disabled in this notebook. To enable it, choose Disable in This Notebook again."
 )
 
-log = logging.getLogger(__name__)
-
 
 class NotebookRoute(JobRoute):
     """Base class of routes whose requests are for a notebook and may use kernel context."""
@@ -49,20 +46,30 @@ class NotebookRoute(JobRoute):
         """Raise a DisabledError if the administrator or the notebook itself disables completion.
 
         The paths of the kernel's sessions count, too: the one in the request may be wrong. A page knows the
-        metadata before they are saved. For other clients, the server reads the saved notebook.
+        metadata before they are saved. For other clients, the server reads the saved notebook. That may be
+        expensive, so charge the caller before.
         """
         access = self.pilot.access
         access.require_enabled()
         is_unknown = request.enabled is None
         if request.kernel_id and (access.denied or is_unknown):
             self.paths = await session_paths(self.settings.get("session_manager"), request.kernel_id)
+        readable = self.paths
         self.paths = (*self.paths, request.path)
         access.check(*self.paths)
         is_disabled = request.enabled is False
-        for path in self.paths if is_unknown else ():
-            is_disabled |= not await is_enabled_at(self.settings.get("contents_manager"), path)
+        if is_unknown:
+            if await self.may("read", "contents"):
+                readable = self.paths
+            is_disabled = not all([await self._switches.is_enabled(path) for path in readable])
         if is_disabled:
             raise DisabledError(DISABLED_IN_NOTEBOOK, code="disabled_in_notebook")
+
+    @property
+    def _switches(self) -> SavedSwitches:
+        """The switches in the saved notebooks of this server."""
+        switches = SavedSwitches(self.settings.get("contents_manager"))
+        return cast("SavedSwitches", self.settings.setdefault("turbopilot_switches", switches))
 
     async def kernel_context(self, request: Completion | FunctionRequest) -> KernelContext:
         """Return the kernel context of the notebook, for callers who may run code in the kernel."""
@@ -86,11 +93,13 @@ class CompleteRoute(NotebookRoute):
     @Endpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
     async def post(self, request: Completion) -> None:
         """Complete at the cursor."""
+        self.charge(request)
         await self.admit(request)
         allowed = [document for document in request.documents if self.pilot.access.allows(document.path)]
         request = msgspec.structs.replace(request, documents=allowed)
         notebook_index = await self.notebook_index() if request.notebook_index else None
-        replies = self.replies(request, await self.kernel_context(request), notebook_index)
+        context = await self.kernel_context(request)
+        replies = self.replies(request, context, notebook_index, is_charged=True)
         reply = await anext(replies)
         if request.stream:
             failed = {"id": reply.id, "done": True, "text": "", "finish_reason": "error"}
@@ -123,19 +132,6 @@ async def session_paths(manager: Any, kernel_id: str) -> tuple[str, ...]:
         for session in sessions
         if (session.get("kernel") or {}).get("id") == kernel_id
     )
-
-
-async def is_enabled_at(manager: Any, path: str) -> bool:
-    """Return whether the metadata of a saved notebook allow completion; True if it cannot be read."""
-    if manager is None or not path.lower().endswith(NOTEBOOK):
-        return True
-    for name in names_of(path):
-        try:
-            model = await ensure_async(manager.get(name, type="notebook", content=True))
-            return is_enabled(model["content"].get("metadata"))
-        except Exception:  # managers of third parties may raise anything
-            log.debug("Turbopilot: a notebook could not be read", exc_info=True)
-    return True
 
 
 class FeedbackRoute(Route):
@@ -172,8 +168,8 @@ class HelpersRoute(NotebookRoute):
         """Generate a function and the functions that it calls. No generated code is executed."""
         outcome = "error"
         try:
-            await self.admit(request)
             with self._admitted(), tenant_cache(self.tenant):
+                await self.admit(request)
                 kernel_context = await self.kernel_context(request)
                 growth = await self.parse(generate_functions, request, kernel_context, proceed=self.proceed)
                 events = follow_async(

@@ -175,3 +175,24 @@ async def test_page_must_not_run_a_model_while_completion_is_restricted(
     jp_serverapp: Any, server_traits: Any
 ) -> None:
     assert jp_serverapp.web_app.settings["page_config_data"]["jupyterTurbopilot"] == "server only"
+
+
+@pytest.mark.parametrize("route", NATIVE)
+async def test_saved_notebook_is_read_only_for_callers_who_may_read_it(
+    ask: Ask, ready: Any, jp_serverapp: Any, jp_root_dir: Path, monkeypatch: pytest.MonkeyPatch, route: str
+) -> None:
+    content = json.loads(notebook("x = 1"))
+    content["metadata"]["turbopilot"] = {"enabled": False}
+    (jp_root_dir / "lesson.ipynb").write_text(json.dumps(content))
+    may = lambda *given: given[3:] != ("read", "contents")  # noqa: E731
+    monkeypatch.setattr(type(jp_serverapp.authorizer), "is_authorized", may)
+    assert (await ask(route, NATIVE[route] | {"path": "lesson.ipynb"})).code == 200
+
+
+@pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 1}])
+async def test_reading_saved_notebooks_is_limited(ask: Ask, ready: Any, jp_root_dir: Path) -> None:
+    content = json.loads(notebook("x = 1"))
+    content["metadata"]["turbopilot"] = {"enabled": False}
+    (jp_root_dir / "lesson.ipynb").write_text(json.dumps(content))
+    responses = [await ask("complete", complete_body(path="lesson.ipynb")) for _ in range(2)]
+    assert [error_of(one)["code"] for one in responses] == ["disabled_in_notebook", "too_many_requests"]

@@ -20,7 +20,7 @@ from jupyter_turbopilot.server.describe import describe_health
 from ...models.source_server import SourceServer
 from ...notebook_index.folders import known, until
 from ...notebook_index.notebooks import write
-from .conftest import Ask, complete_body, error_of, lines
+from .conftest import Ask, Named, complete_body, error_of, lines
 
 
 @pytest.fixture
@@ -185,6 +185,23 @@ async def test_deleting_the_index_requires_permission(
     monkeypatch.setattr(type(jp_serverapp.authorizer), "is_authorized", lambda *_: False)
     assert (await ask("index", method="DELETE")).code == 403
     assert known(index.builder.path) == {"a.ipynb"}
+
+
+@pytest.mark.parametrize("method", ["DELETE", "POST"])
+async def test_collaborators_and_readers_may_not_change_the_index(
+    ask: Ask, index: MaintainedIndex, jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def may(_: Any, __: Any, ___: Any, action: str, resource: str) -> bool:
+        return (action, resource) != ("write", "contents")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(jp_serverapp.authorizer), "is_authorized", may)
+        assert (await ask("index", method=method)).code == 403
+    monkeypatch.setitem(jp_serverapp.web_app.settings, "identity_provider", Named(parent=jp_serverapp))
+    monkeypatch.setenv("JUPYTERHUB_USER", "ada")
+    assert (await ask("index", method=method, headers={"X-Who": "bob"})).code == 403
+    assert known(index.builder.path) == {"a.ipynb"}
+    assert (await ask("index", method=method, headers={"X-Who": "ada"})).code in {200, 202}
 
 
 @pytest.mark.parametrize("method", ["DELETE", "POST"])
