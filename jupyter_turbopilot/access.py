@@ -83,9 +83,9 @@ class Access:
 
     def identity(self, folder: str = "") -> str:
         """Return what distinguishes an index of a folder with these denied paths; empty if there are none."""
-        if not self.patterns:
+        if not self.denied:
             return ""
-        return f" denied {sorted({*self.patterns})!r} {sorted({*self.absolute})!r} in {folder!r}"
+        return f" denied {self.denied.pattern} {self.absolute and self.absolute.pattern} in {folder!r}"
 
     def _forms(self, path: str) -> Iterator[Parts]:
         """Yield the possible forms of a path below the root folder."""
@@ -131,8 +131,8 @@ def access_of(
     places = (root, os.path.realpath(root)) if root else ()
     return Access(
         "",
-        denied=_compile(denied),
-        absolute=_compile(absolute),
+        denied=_compile(sorted({*denied})),
+        absolute=_compile(sorted({*absolute})),
         roots=tuple(dict.fromkeys(_parts(place, folds_case=folds_case) for place in places)),
         folds_case=folds_case,
     )

@@ -100,7 +100,7 @@ describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
   test('uses another model, deletes its file and downloads it again', async () => {
     await press('rectangles', /Use/);
     await said('rectangles is ready.');
-    await row('rectangles').getByText('in use').waitFor();
+    await row('rectangles').getByText('In use').waitFor();
     await remove('shapes');
     const kept = files[`${STATIC}shapes.gguf`];
     files[`${STATIC}shapes.gguf`] = { ...kept, cut: true };
@@ -116,7 +116,7 @@ describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
     await press('shapes', /Download/);
     await said('Downloaded shapes.');
     assert.equal(fetched('shapes.gguf'), 3);
-    await row('rectangles').getByText('in use').waitFor();
+    await row('rectangles').getByText('In use').waitFor();
   });
 
   test('ghost text is available throughout', async () => {

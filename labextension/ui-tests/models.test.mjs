@@ -130,7 +130,7 @@ describe('the Models panel', { timeout: 300_000 }, () => {
     assert.match(await tuned.innerText(), /Adapter enabled: notebooks/);
     await tuned.getByRole('button', { name: 'Disable notebook adapter' }).focus();
     await page.keyboard.press('Enter');
-    await tuned.getByText('adapter disabled: notebooks').waitFor({ timeout: 60000 });
+    await tuned.getByText('Adapter disabled: notebooks').waitFor({ timeout: 60000 });
     await page.waitForFunction(() => /qwen2.5-coder-0.5b is ready/.test(document.body.innerText), null, {
       timeout: 60000
     });
@@ -164,7 +164,7 @@ describe('the Models panel', { timeout: 300_000 }, () => {
     await page.waitForFunction(() => /smollm2-360m is ready/.test(document.body.innerText), null, {
       timeout: 30000
     });
-    await row('smollm2-360m').getByText('in use').waitFor();
+    await row('smollm2-360m').getByText('In use').waitFor();
     assert.deepEqual(await order(), before);
     await focusIn('smollm2-360m');
   });
