@@ -392,7 +392,10 @@ async def playing(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
     )
     pilot.notebook_index = index  # type: ignore[assignment]
     app = application(pilot, CachedCompletion() if script.get("people") else KeyIdentity(KEY, "127.0.0.1"))
-    app.settings["session_manager"] = SimpleNamespace(get_session=lambda **_: {"path": "a.ipynb"})
+    app.settings["session_manager"] = SimpleNamespace(
+        get_session=lambda **_: {"path": "a.ipynb"},
+        list_sessions=lambda: [{"path": "a.ipynb", "kernel": {"id": name}} for name in kernels],
+    )
     server = HTTPServer(app)
     sockets = bind_sockets(0, "127.0.0.1")
     server.add_sockets(sockets)

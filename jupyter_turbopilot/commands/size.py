@@ -208,14 +208,14 @@ def words(sized: SizingResult) -> str:
             "",
             *(f"  {name:<36}{value:<8}{how}" for name, value, how in rows),
             "",
-            *_notebook_index(sized),
-            *_load(sized),
+            *_memory_lines(sized),
+            *_measurement_lines(sized),
             "A replica is a server on a machine like this one, with the same number of threads.",
         ]
     )
 
 
-def _notebook_index(sized: SizingResult) -> list[str]:
+def _memory_lines(sized: SizingResult) -> list[str]:
     model, needed = sized.model, sized.memory
     if not model or not needed:
         return ["Memory: unknown, because there is no local model file of the engine llama.", ""]
@@ -235,7 +235,7 @@ The seconds per request depend on the load: concurrent sequences share decoding 
 do not fit into the cache are evaluated again."""
 
 
-def _load(sized: SizingResult) -> list[str]:
+def _measurement_lines(sized: SizingResult) -> list[str]:
     """Describe the measurements, and how the seconds per request depend on the load."""
     lines = [
         f"{run.people} users typing here for {run.seconds:.0f} s: {run.requests} requests, "

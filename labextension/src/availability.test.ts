@@ -27,8 +27,8 @@ const READY: IHealth = {
   notice: null,
   last_ms: null,
   week: null,
-  study: null,
-  memory: null
+  notebook_index: null,
+  usage_log: null
 };
 const phase = (name: Phase): IHealth => ({ ...READY, ready: false, phase: name });
 
