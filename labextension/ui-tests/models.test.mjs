@@ -120,7 +120,7 @@ describe('the Models panel', { timeout: 300_000 }, () => {
     assert.equal(await row('codegen-16b-mono').count(), 0);
     await page.getByLabel('Show unsuitable models').check();
     await row('codegen-16b-mono').waitFor();
-    assert.match(await row('incoder-1b').innerText(), /requires transformers/);
+    assert.match(await row('incoder-1b').innerText(), /Requires transformers/);
     await screenshot(page, 'models-all');
     await page.getByLabel('Show unsuitable models').uncheck();
   });
