@@ -430,6 +430,14 @@ export async function screenshot(page, name) {
   await page.screenshot({ path: path.join(RESULTS, `${name}.png`) });
 }
 
+/** Open pages as if the notification about the notebook index was shown before. */
+export async function hideIndexNotice({ context }, lab) {
+  await context.addInitScript(
+    root => window.localStorage.setItem('jupyter-turbopilot:notebook-index-shown', JSON.stringify([root])),
+    lab.work
+  );
+}
+
 /** Take a picture for the documentation, if UPDATE_PICTURES is set: of the page, or of these parts of it. */
 export async function picture(page, name, parts = [], margin = 8) {
   if (!process.env.UPDATE_PICTURES) {

@@ -6,7 +6,18 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { defaultModel, editCell, ghost, gone, openFile, openLab, RESULTS, ROOT, textOf } from './lab.mjs';
+import {
+  defaultModel,
+  editCell,
+  ghost,
+  gone,
+  hideIndexNotice,
+  openFile,
+  openLab,
+  RESULTS,
+  ROOT,
+  textOf
+} from './lab.mjs';
 
 const FOLDER = path.join(RESULTS, 'moving');
 const SIZE = { width: 860, height: 430 };
@@ -34,10 +45,10 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
   test('shows columns, an import and a line of another notebook', async () => {
     const { cells } = JSON.parse(readFileSync(path.join(ROOT, 'binder', FILES[0]), 'utf8'));
     const at = id => cells.findIndex(cell => cell.id === id);
+    await hideIndexNotice(browser, lab);
     const page = await openFile(browser.context, lab, FILES[0]);
     await page.setViewportSize(SIZE);
     await page.evaluate(() => window.jupyterapp.commands.execute('application:toggle-left-area'));
-    await page.locator('.Toastify__toast').getByRole('button', { name: 'OK' }).click();
     await editCell(page, at('load'));
     await page.keyboard.press('Shift+Enter');
     await page.locator('.jp-OutputArea', { hasText: 'unit_price' }).waitFor({ timeout: 60_000 });
