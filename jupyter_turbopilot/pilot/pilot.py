@@ -180,7 +180,7 @@ class Pilot:
             self.start()
 
     def select(self, spec: str, *, adapters_enabled: bool | None = None) -> Model:
-        """Load a model from disk in the background; `adapters_enabled` applies from now on, unless it is None."""
+        """Load a model from disk in the background. `adapters_enabled`: None keeps the current choice."""
         self._recovery.forget()
         return self._select(
             Selection(spec, self.adapters_enabled if adapters_enabled is None else adapters_enabled)
