@@ -172,9 +172,9 @@ def type_on(port: int, kernel: str, source: str = "") -> None:
         for cells, active, written in notebooks(source):
             for place in range(1, len(written) + 1):
                 shown = [*cells[:active], written[:place], *cells[active + 1 :]]
-                told = [{"source": cell} for cell in shown]
+                reported = [{"source": cell} for cell in shown]
                 body = {"path": "person.ipynb", "client": "person", "kernel_id": kernel, "active": active,
-                        "offset": place, "stream": True, "cells": told}  # fmt: skip
+                        "offset": place, "stream": True, "cells": reported}  # fmt: skip
                 asked = threading.Thread(target=suggestion, args=(port, body), daemon=True)
                 asked.start()
                 if written[place - 1] == "\n":
@@ -186,8 +186,8 @@ def suggestion(port: int, body: dict[str, Any]) -> None:
     """Request a suggestion."""
     at, begun = time.time(), time.monotonic()
     try:
-        status, said = ask(port, "POST", "turbopilot/complete", body)
-        frames = [json.loads(line) for line in said.split(b"\n")[:-1]] if status == OK else []
+        status, message = ask(port, "POST", "turbopilot/complete", body)
+        frames = [json.loads(line) for line in message.split(b"\n")[:-1]] if status == OK else []
         if frames and "error" in frames[-1]:
             end = str(frames[-1]["error"]["code"])
         elif not frames or not frames[-1].get("done"):

@@ -90,8 +90,8 @@ class Attack:
         """Behave like the case's client."""
         head = {"Host": f"127.0.0.1:{self.port}", "Authorization": f"token {TOKEN}", "Connection": "close",
                 "Content-Type": made.kind, "Content-Length": str(len(made.body)), **made.headers}  # fmt: skip
-        told = "".join(f"{name}: {value}\r\n" for name, value in head.items())
-        writer.write(f"{made.method} /turbopilot/{made.path} HTTP/1.1\r\n{told}\r\n".encode("latin-1"))
+        reported = "".join(f"{name}: {value}\r\n" for name, value in head.items())
+        writer.write(f"{made.method} /turbopilot/{made.path} HTTP/1.1\r\n{reported}\r\n".encode("latin-1"))
         if made.manner == "drip":
             for at in range(0, min(len(made.body), 200), 10):
                 writer.write(made.body[at : at + 10])
@@ -104,10 +104,10 @@ class Attack:
             with suppress(TimeoutError):
                 await asyncio.wait_for(reader.read(rng.choice((1, 300, 3000))), rng.uniform(0.0, 1.5))
             return "cut"
-        said = await reader.read(1000)
+        message = await reader.read(1000)
         while await reader.read(65_536):
             pass
-        return said[9:12].decode("latin-1") or "closed"
+        return message[9:12].decode("latin-1") or "closed"
 
 
 async def besiege(attack: Attack, options: argparse.Namespace) -> None:
@@ -235,7 +235,7 @@ _FAULT = re.compile(r"Traceback|Task |Error|exception|assert|abort", re.IGNORECA
 def judge_log(found: Report, log: str) -> None:
     """Search the log for sent texts, errors, and output that bypassed the logger."""
     found.say("texts in the log", str(log.count(CANARY)), bad=CANARY in log)
-    told: Counter[tuple[str, str]] = Counter()
+    reported: Counter[tuple[str, str]] = Counter()
     for entry in re.split(r"\n(?=\S)", log):  # indented lines continue the line above
         first, *more = entry.rstrip().split("\n")
         level = begins[1] if (begins := _LEVEL.match(first)) else "printed"
@@ -243,8 +243,8 @@ def judge_log(found: Report, log: str) -> None:
             level = "W"
         if level not in "DI":
             words = f"{first[:150]} … {more[-1].strip()[:100]}" if more else first[:150]
-            told[level, _VARYING.sub("N", words)] += 1
-    for (level, words), count in told.most_common(40):
+            reported[level, _VARYING.sub("N", words)] += 1
+    for (level, words), count in reported.most_common(40):
         shown = words.replace("|", r"\|").replace("`", "'")
         bad = level == "E" or bool(_FAULT.search(words))
         found.say(f"logged {level}", f"{count} times `{shown}`", bad=bad)

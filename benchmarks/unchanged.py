@@ -354,9 +354,9 @@ def lines(frames: list[Any]) -> dict[str, Any]:
     return {"last": recorded(frames[-1]), "grown": grown, "one": same}
 
 
-def events(said: bytes) -> dict[str, Any]:
+def events(message: bytes) -> dict[str, Any]:
     """Concatenate the events of another protocol's stream."""
-    found = [line.removeprefix(b"data: ") for line in said.split(b"\n\n") if line]
+    found = [line.removeprefix(b"data: ") for line in message.split(b"\n\n") if line]
     closed = bool(found) and found[-1] == b"[DONE]"
     texts: dict[int, Any] = {}
     usage = None
@@ -447,14 +447,14 @@ class Served:
         data = None if request.body is None else json.dumps(renamed(request.body, request.path))
         self.link.request(request.method, path, data, headers)
         reply = self.link.getresponse()
-        said, kind = reply.read(), reply.headers.get("Content-Type", "").partition(";")[0]
+        message, kind = reply.read(), reply.headers.get("Content-Type", "").partition(";")[0]
         if kind == "text/event-stream":
-            answer = renamed(events(said), request.path, back=True)
+            answer = renamed(events(message), request.path, back=True)
         elif kind == "application/x-ndjson":
-            frames = [json.loads(line) for line in said.splitlines()]
+            frames = [json.loads(line) for line in message.splitlines()]
             answer = lines(renamed(frames, request.path, back=True))
         else:
-            answer = recorded(renamed(json.loads(said), request.path, back=True))
+            answer = recorded(renamed(json.loads(message), request.path, back=True))
         return {"status": reply.status, "type": kind, "answer": answer}
 
 

@@ -35,7 +35,7 @@ def main() -> None:
         }
         subprocess.run([copy / "binder" / "postBuild"], env=environment, check=True)
         subprocess.run([home / "bin" / "python", "-c", "import matplotlib, pandas"], check=True)
-        said = subprocess.run(
+        message = subprocess.run(
             [home / "bin" / "jupyter", "turbopilot", "complete", "-"],
             input="def is_even(n):\n    return",
             env=environment,
@@ -44,8 +44,8 @@ def main() -> None:
             text=True,
             check=False,
         )
-        if "n % 2 == 0" not in said.stdout:
-            sys.exit(f"The completion failed: {said.stdout}{said.stderr}")
+        if "n % 2 == 0" not in message.stdout:
+            sys.exit(f"The completion failed: {message.stdout}{message.stderr}")
         print("Binder's steps work.")
 
 

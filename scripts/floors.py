@@ -36,11 +36,11 @@ def main() -> None:
     front.unlink(missing_ok=True)
     front.symlink_to(ROOT / "jupyter_turbopilot" / "labextension")
     command: list[str | Path] = [folder / "bin" / "jupyter", "labextension", "list"]
-    said = subprocess.run(
+    message = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True
     ).stdout
-    if not any(EXTENSION in line and "OK" in line for line in said.splitlines()):
-        sys.exit(f"The oldest supported JupyterLab refuses the extension:\n{said}")
+    if not any(EXTENSION in line and "OK" in line for line in message.splitlines()):
+        sys.exit(f"The oldest supported JupyterLab refuses the extension:\n{message}")
 
 
 if __name__ == "__main__":

@@ -60,10 +60,10 @@ def browser() -> str | None:
 def node_version() -> tuple[int, int] | None:
     """Return Node's major and minor version."""
     try:
-        said = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S607
+        message = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S607
     except (OSError, subprocess.SubprocessError):
         return None
-    found = re.match(r"v(\d+)\.(\d+)", said)
+    found = re.match(r"v(\d+)\.(\d+)", message)
     return (int(found[1]), int(found[2])) if found else None
 
 

@@ -68,14 +68,14 @@ def problems(version: str, sources: Sources) -> list[str]:
     wanted = in_node(version)
     lock = json.loads(sources.lock)
     recipe = re.search(r'^  version: "([^"]*)"$', sources.recipe, re.MULTILINE)
-    for name, said, right in (
+    for name, message, right in (
         ("labextension/package.json", json.loads(sources.package)["version"], wanted),
         ("labextension/package-lock.json", lock["version"], wanted),
         ('labextension/package-lock.json, packages, ""', lock["packages"][""]["version"], wanted),
         ("recipe/recipe.yaml", recipe[1] if recipe else "none", version),
     ):
-        if said != right:
-            found.append(f"{name} has the version {said}, not {right}.")
+        if message != right:
+            found.append(f"{name} has the version {message}, not {right}.")
     headings = re.findall(r"^## .*$", sources.changelog, re.MULTILINE)
     if not headings or not re.fullmatch(rf"## {re.escape(version)}, \d{{4}}-\d\d-\d\d", headings[0]):
         first = headings[0] if headings else "nothing"
@@ -94,10 +94,10 @@ def notes(version: str, changelog: str) -> str:
 def state(version: str, *, tagged: bool) -> list[str]:
     """Return the problems of the Git repository's state."""
     found = []
-    if changed := said("git", "status", "--porcelain"):
+    if changed := message("git", "status", "--porcelain"):
         found.append(f"These files are not committed:\n{changed}")
-    there = said("git", "tag", "--list", f"v{version}")
-    here = said("git", "tag", "--points-at", "HEAD", "--list", f"v{version}")
+    there = message("git", "tag", "--list", f"v{version}")
+    here = message("git", "tag", "--points-at", "HEAD", "--list", f"v{version}")
     if tagged and not here:
         found.append(f"This commit has no tag v{version}.")
     if there and not tagged:
@@ -109,7 +109,7 @@ def state(version: str, *, tagged: bool) -> list[str]:
     return found
 
 
-def said(*command: str) -> str:
+def message(*command: str) -> str:
     """Return a command's output."""
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
 

@@ -19,8 +19,8 @@ NOTEBOOK = "binder/demo.ipynb"
 
 def address(package: Path = PACKAGE) -> str:
     """Return the repository's web address; empty until package.json defines it."""
-    said = json.loads(package.read_text("utf-8")).get("repository", "")
-    url = said.get("url", "") if isinstance(said, dict) else said
+    message = json.loads(package.read_text("utf-8")).get("repository", "")
+    url = message.get("url", "") if isinstance(message, dict) else message
     return str(url).removeprefix("git+").removesuffix("/").removesuffix(".git")
 
 

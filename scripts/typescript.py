@@ -22,12 +22,12 @@ class TypeScript:
         options = ("--bundle", "--platform=node", "--format=esm", "--log-level=warning")
         subprocess.run([BUNDLER, entry, *options, f"--outfile={bundle}"], check=True, timeout=60)
         self._said = folder / "stderr"
-        with self._said.open("wb") as said:
+        with self._said.open("wb") as text:
             self._process = subprocess.Popen(
                 [shutil.which("node") or "node", bundle],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=said,
+                stderr=text,
                 encoding="utf-8",
             )
         self._stdin = cast("IO[str]", self._process.stdin)

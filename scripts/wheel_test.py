@@ -74,9 +74,9 @@ def main() -> None:
         run(programs / "jupyter", "--version")
         server = run(programs / "jupyter", "server", "extension", "list")
         front = run(programs / "jupyter", "labextension", "list")
-        for said, what in ((server, "jupyter_turbopilot"), (front, "jupyter-turbopilot")):
-            if not any(what in line and "OK" in line for line in said.splitlines()):
-                sys.exit(f"Jupyter does not report OK for {what}:\n{said}")
+        for message, what in ((server, "jupyter_turbopilot"), (front, "jupyter-turbopilot")):
+            if not any(what in line and "OK" in line for line in message.splitlines()):
+                sys.exit(f"Jupyter does not report OK for {what}:\n{message}")
         run(*install, "jupyterlite-core")
         site = Path(folder) / "site"
         build_site(programs / "jupyter", Path(folder) / "lite", site)

@@ -18,13 +18,13 @@ from .commands.running import run
 
 
 def test_cli_is_a_jupyter_subcommand() -> None:
-    said = subprocess.run(
+    message = subprocess.run(
         [str(Path(sys.executable).parent / "jupyter"), "turbopilot", "--help"],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert "doctor" in said.stdout
+    assert "doctor" in message.stdout
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,11 @@ def test_cli_uses_utf_8_for_pipes() -> None:
     # As on Windows, the system's encoding is not UTF-8.
     other = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONIOENCODING"} | other
-    said = subprocess.run(
+    message = subprocess.run(
         [sys.executable, "-c", code], input="na\xefve = \u65e5".encode(), capture_output=True, env=environment
     )
-    assert (said.returncode, said.stderr) == (0, b"")
-    assert said.stdout.decode() == "\xe9\u65e5\n"
+    assert (message.returncode, message.stderr) == (0, b"")
+    assert message.stdout.decode() == "\xe9\u65e5\n"
 
 
 def test_cli_keeps_a_configured_encoding(monkeypatch: pytest.MonkeyPatch) -> None:

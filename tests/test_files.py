@@ -266,7 +266,7 @@ def test_describe_size_matches_the_front_end(size: int, words: str) -> None:
 @given(st.integers(1, 10**12))
 def test_describe_size_is_accurate(size: int) -> None:
     number, unit = describe_size(size).split()
-    said = float(number) * {"MB": 1e6, "GB": 1e9}[unit]
+    message = float(number) * {"MB": 1e6, "GB": 1e9}[unit]
     assert 0.1 <= float(number) < 1000 or unit == "GB"
-    assert said > 0
-    assert abs(said - size) <= max(100_000, size / 20)
+    assert message > 0
+    assert abs(message - size) <= max(100_000, size / 20)

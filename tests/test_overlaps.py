@@ -273,12 +273,12 @@ def _body(step: dict[str, Any]) -> dict[str, Any]:
 def _plain(line: str) -> Any:
     """Decode a frame without fields that change in each run."""
 
-    def told(value: Any) -> Any:
+    def reported(value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: told(one) for name, one in value.items() if not _TIME.fullmatch(name)}
-        return [told(one) for one in value] if isinstance(value, list) else value
+            return {name: reported(one) for name, one in value.items() if not _TIME.fullmatch(name)}
+        return [reported(one) for one in value] if isinstance(value, list) else value
 
-    return line if line == "[DONE]" else told(json.loads(line))
+    return line if line == "[DONE]" else reported(json.loads(line))
 
 
 class Play:
@@ -347,9 +347,9 @@ class Play:
     async def seen(self) -> State:
         """Return the whole state; check the local part twice, so that it did not change meanwhile."""
         near = self.near()
-        told = (await self.client.get("/metrics")).text
-        ends = {f"{route} {outcome}": int(count) for outcome, route, count in _COUNT.findall(told)}
-        waiting = _WAITING.search(told)
+        reported = (await self.client.get("/metrics")).text
+        ends = {f"{route} {outcome}": int(count) for outcome, route, count in _COUNT.findall(reported)}
+        waiting = _WAITING.search(reported)
         still = near == self.near()
         return (
             near
@@ -500,7 +500,7 @@ def _worded(scripts: list[dict[str, Any]], dump: Callable[[Any], str]) -> str:
             for who, one in outcome["requests"].items()
         ]
         more = {name: outcome[name] for name in ("prompts", "asked") if name in outcome}
-        told = ",\n    ".join(
+        reported = ",\n    ".join(
             f"{dump(name)}: [\n     " + ",\n     ".join(map(dump, lines)) + "]"
             for name, lines in more.items()
         )
@@ -509,7 +509,7 @@ def _worded(scripts: list[dict[str, Any]], dump: Callable[[Any], str]) -> str:
             "{"
             + ",\n  ".join(head)
             + f',\n  "steps": [\n   {steps}],\n  "outcome": {{"requests": {{\n    {requests}}},'
-            f"\n    {told}}}}}"
+            f"\n    {reported}}}}}"
         )
     return "[\n" + ",\n".join(found) + "\n]\n"
 

@@ -65,8 +65,8 @@ print(warnings.filters == before, failed)
 
 @contextmanager
 def _own_filters() -> Iterator[list[warnings.WarningMessage]]:
-    with warnings.catch_warnings(record=True) as heard:
-        yield heard
+    with warnings.catch_warnings(record=True) as received:
+        yield received
         warnings.simplefilter("ignore")  # Python goes by the filters that it used last when it ends
 
 
@@ -99,12 +99,12 @@ def test_parse_agrees_with_python(source: str) -> None:
 
 @pytest.mark.parametrize("action", ["error", "always", "default"])
 def test_parse_emits_no_warnings(action: Literal["error", "always", "default"]) -> None:
-    with _own_filters() as heard:
+    with _own_filters() as received:
         for _ in range(2):
             warnings.resetwarnings()
             warnings.simplefilter(action)
             parse(WARNED_OF)
-    assert not heard
+    assert not received
 
 
 def test_parse_survives_filters_set_by_another_thread(

@@ -134,8 +134,8 @@ def _notebook_index(settings: Turbopilot) -> Finding:
         return Finding("index", "off: c.Turbopilot.notebook_index is False")
     if not is_writable(folder()):
         remedy = "Set XDG_DATA_HOME to a writable folder" if sys.platform == "linux" else "Make it writable"
-        said = f"{folder()} is not writable. {remedy}, or set c.Turbopilot.notebook_index = False."
-        return Finding("index", said, problem=True)
+        text = f"{folder()} is not writable. {remedy}, or set c.Turbopilot.notebook_index = False."
+        return Finding("index", text, problem=True)
     if (free := free_room(folder())) < ROOM_TO_SPARE:
         room = f"only {describe_size(free)} of disk space are free in {folder()}"
         needed = f"indexing needs {describe_size(ROOM_TO_SPARE)}"
@@ -157,8 +157,8 @@ def _usage_log(settings: Turbopilot) -> Finding:
     try:
         check(locate(settings.usage_log))
     except OSError as error:
-        said = f"{settings.usage_log} cannot be written ({error.strerror})."
-        return Finding("usage log", f"{said} Set c.Turbopilot.usage_log to a writable file.", problem=True)
+        text = f"{settings.usage_log} cannot be written ({error.strerror})."
+        return Finding("usage log", f"{text} Set c.Turbopilot.usage_log to a writable file.", problem=True)
     return Finding(
         "usage log", f"kept in {settings.usage_log}: {describe_content(text=settings.usage_log_text)}"
     )
@@ -208,8 +208,8 @@ def _learned(local: InProcess) -> Finding:
         for eagerness, fitted in fit.thresholds.items()
         if (found := learner.calibration(subject_of(model, eagerness))).seen
     ]
-    said = [f"accepted {week.accepted} of {week.shown} this week", *(learned or ["nothing learned yet"])]
-    return Finding("learning", "; ".join(said))
+    text = [f"accepted {week.accepted} of {week.shown} this week", *(learned or ["nothing learned yet"])]
+    return Finding("learning", "; ".join(text))
 
 
 _FASTER = {

@@ -244,8 +244,8 @@ def write_functions(source: str, options: Options, settings: Turbopilot) -> int:
     finally:
         local.close()
     if options.json:
-        said = {"source": written.source, "undefined": written.undefined, "failed": written.failed}
-        print(json.dumps({"prompt": source, **said}, indent=1))
+        message = {"source": written.source, "undefined": written.undefined, "failed": written.failed}
+        print(json.dumps({"prompt": source, **message}, indent=1))
     else:
         # A terminal would interpret control sequences, which pipes pass on.
         print(printable(written.source) if sys.stdout.isatty() else written.source, end="")

@@ -173,10 +173,10 @@ class Live:
         end = time.monotonic() + TIMEOUT
         while time.monotonic() < end:
             try:
-                heard: dict[str, Any] = self._client.get_iopub_msg(timeout=1.0)
+                received: dict[str, Any] = self._client.get_iopub_msg(timeout=1.0)
             except Empty:
                 continue
-            meaning = self._conversation.hear(heard["msg_type"], heard["content"])
+            meaning = self._conversation.receive(received["msg_type"], received["content"])
             if meaning is not None:
                 return meaning if isinstance(meaning, KernelContext) else NONE
         return NONE

@@ -54,7 +54,7 @@ class Conversation:
             Message("comm_open", {"comm_id": self._comm, "target_name": TARGET, "data": {}}),
         ]
 
-    def hear(self, kind: str, content: dict[str, Any]) -> KernelContext | ClosedWithoutAnswer | None:
+    def receive(self, kind: str, content: dict[str, Any]) -> KernelContext | ClosedWithoutAnswer | None:
         """Return the answer in a kernel's message; None if the message belongs to something else."""
         if kind not in ANSWERS or content["comm_id"] != self._comm:
             return None

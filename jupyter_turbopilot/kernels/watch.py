@@ -123,12 +123,12 @@ class Watch:
         if kind == "status":
             self._update_state(content["execution_state"], message["parent_header"].get("msg_type"), ours)
             return
-        heard = self._conversation.hear(kind, content)
-        if heard is None:
+        received = self._conversation.receive(kind, content)
+        if received is None:
             return
         self._patience = PATIENCE
-        if isinstance(heard, KernelContext):
-            self.kernel_context = heard
+        if isinstance(received, KernelContext):
+            self.kernel_context = received
         elif self._installed_for != self._executions:
             # The handler is missing: a restart was not observed. Reinstall at most once per execution.
             self._conversation.reinstall()

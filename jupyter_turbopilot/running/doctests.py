@@ -98,8 +98,8 @@ def verdict_of(outcome: Outcome, doctests: str) -> Verdict:
     source = " ".join(examples[at].source.split())
     quoted = source if len(source) <= LONGEST_QUOTE else f"{source[:LONGEST_QUOTE]}…"
     why = _ENDED if _BEGUN.fullmatch(outcome.why) else outcome.why  # no error was printed
-    said = why.removeprefix("It ")
-    return Verdict(f"`{quoted}`{' ' if said != why else ': '}{said}", at)
+    message = why.removeprefix("It ")
+    return Verdict(f"`{quoted}`{' ' if message != why else ': '}{message}", at)
 
 
 def may_change(doctests: str, failed: int, functions: Iterable[str]) -> bool:

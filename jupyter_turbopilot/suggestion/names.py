@@ -44,8 +44,8 @@ def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
     above = [cell for cell in request.cells[: request.active] if cell.type == "code"]
     known = frozenset(kernel_context.names).union(*(bindings(cell.source) for cell in above))
     # An executed cell may have run in an earlier kernel: then the names that it binds invisibly are missing.
-    told = bindings(request.prefix).union(bindings(request.suffix), *(bound for _, bound in others))
-    has_more = not kernel_context.names.keys() <= told
+    reported = bindings(request.prefix).union(bindings(request.suffix), *(bound for _, bound in others))
+    has_more = not kernel_context.names.keys() <= reported
     to_run = [
         without_cell_magic(request.prefix),
         *(cell.source for cell in above if not (has_more and cell.executed)),

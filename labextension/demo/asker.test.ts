@@ -51,14 +51,14 @@ class View {
 }
 
 describe('a suggestion on the page', () => {
-  const heard: string[] = [];
+  const received: string[] = [];
   const took: number[] = [];
   const complete = vi.fn();
   let view: View;
   let asker: Asker;
 
   beforeEach(() => {
-    heard.length = took.length = 0;
+    received.length = took.length = 0;
     complete.mockReset().mockImplementation((request: IRequest, _: unknown, frame: (one: IFrame) => void) => {
       const { source } = request.cells[request.active];
       frame({ text: LINE.startsWith(source) ? LINE.slice(source.length) : '' } as IFrame);
@@ -67,29 +67,29 @@ describe('a suggestion on the page', () => {
     asker = new Asker({ complete }, () => ({ language: 'python', path: 'a.py', eagerness: 'always' }), {
       ready: () => undefined,
       answered: (text, ms) => {
-        heard.push(`answered ${text}`);
+        received.push(`answered ${text}`);
         took.push(ms);
       },
-      recalled: text => heard.push(`recalled ${text}`),
-      failed: reason => heard.push(String(reason))
+      recalled: text => received.push(`recalled ${text}`),
+      failed: reason => received.push(String(reason))
     });
     view = new View(asker);
   });
 
   it('is reported when it arrives, and again if the user deletes back to it', async () => {
     view.type('pri');
-    await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)']));
+    await vi.waitFor(() => expect(received).toEqual(['answered nt(1)']));
     view.type('x');
-    await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)', 'answered ']));
+    await vi.waitFor(() => expect(received).toEqual(['answered nt(1)', 'answered ']));
     view.deleteBack();
     expect(view.ghost).toBe('nt(1)');
-    expect(heard.at(-1)).toBe('recalled nt(1)');
+    expect(received.at(-1)).toBe('recalled nt(1)');
     expect(complete).toHaveBeenCalledTimes(2);
   });
 
   it('stays shown during an explicit request, which may only extend it', async () => {
     view.type('pri');
-    await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)']));
+    await vi.waitFor(() => expect(received).toEqual(['answered nt(1)']));
     const invoke = async (text: string) => {
       const asked = complete.mock.calls.length;
       complete.mockImplementationOnce((_: unknown, __: unknown, frame: (one: IFrame) => void) => {
@@ -98,7 +98,7 @@ describe('a suggestion on the page', () => {
       });
       asker.invoke(view as unknown as EditorView);
       expect(complete).toHaveBeenCalledTimes(asked + 1);
-      await vi.waitFor(() => expect(heard).toHaveLength(asked + 1));
+      await vi.waitFor(() => expect(received).toHaveLength(asked + 1));
       return view.ghost;
     };
     expect(await invoke('nt(1)  # one')).toBe('nt(1)  # one');
@@ -120,11 +120,11 @@ describe('a suggestion on the page', () => {
     });
     view.type('pri');
     view.type('n');
-    expect([view.ghost, heard]).toEqual(['t(', []]);
+    expect([view.ghost, received]).toEqual(['t(', []]);
     end();
-    await vi.waitFor(() => expect(heard).toEqual(['answered t(1)']));
+    await vi.waitFor(() => expect(received).toEqual(['answered t(1)']));
     asker.dismiss(view as unknown as EditorView);
-    expect([view.ghost, heard]).toEqual(['', ['answered t(1)']]);
+    expect([view.ghost, received]).toEqual(['', ['answered t(1)']]);
   });
 
   it('is reported with the generation time, which excludes the load of the model', async () => {
@@ -133,18 +133,18 @@ describe('a suggestion on the page', () => {
       frame({ text: 'nt(1)', done: true, timings: { total_ms: 7 } } as IFrame);
     });
     view.type('pri');
-    await vi.waitFor(() => expect(heard).toHaveLength(1));
+    await vi.waitFor(() => expect(received).toHaveLength(1));
     expect(took).toEqual([7]);
   });
 
   it('that was dismissed stays away from who types along it, and comes back where it is asked for', async () => {
     const editor = view as unknown as EditorView;
     view.type('pri');
-    await vi.waitFor(() => expect(heard).toEqual(['answered nt(1)']));
+    await vi.waitFor(() => expect(received).toEqual(['answered nt(1)']));
     asker.dismiss(editor);
     view.type('n');
     view.type('t');
-    expect([view.ghost, heard.filter(one => one.includes('('))]).toEqual(['', ['answered nt(1)']]);
+    expect([view.ghost, received.filter(one => one.includes('('))]).toEqual(['', ['answered nt(1)']]);
     asker.invoke(editor);
     await vi.waitFor(() => expect(view.ghost).toBe('(1)'));
     asker.dismiss(editor);

@@ -100,16 +100,16 @@ function look(): void {
   }, LOOK);
 }
 
-let told = '';
+let reported = '';
 
 /** The model is loaded: show its name. */
 async function ready(): Promise<void> {
   say('Ready.');
   const { model: name } = await client.health();
-  if (name === told) {
+  if (name === reported) {
     return; // do not query the worker at each keystroke
   }
-  told = name;
+  reported = name;
   const models = await client.models().catch(() => []);
   const model = models.find(({ selected }) => selected);
   if (model) {
@@ -148,7 +148,7 @@ const view: EditorView = new EditorView({
       }),
       EditorView.domEventHandlers({
         focus: () => {
-          if (!told) {
+          if (!reported) {
             say('Loading the model…');
             asker.warm(view);
           }

@@ -54,7 +54,7 @@ const events: fc.Arbitrary<Event> = fc.oneof(
   errors.map(error => ({ kind: 'restarted', error }) as const),
   errors.map(error => ({ kind: 'failed', error }) as const),
   errors.map(error => ({ kind: 'no health', error }) as const),
-  health.map(told => ({ kind: 'health', health: told }) as const)
+  health.map(notified => ({ kind: 'health', health: notified }) as const)
 );
 
 describe('after', () => {

@@ -34,12 +34,12 @@ describe('LiveRegion', () => {
   it('announces texts that follow each other at once', () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const region = new LiveRegion('unseen');
-    const said = () => body.children.at(-1)?.children.map(({ textContent }) => textContent);
+    const message = () => body.children.at(-1)?.children.map(({ textContent }) => textContent);
     region.say('Added above: import seaborn as sns');
     region.say('Suggestion: x');
-    expect(said()).toEqual(['Added above: import seaborn as sns', 'Suggestion: x']);
+    expect(message()).toEqual(['Added above: import seaborn as sns', 'Suggestion: x']);
     vi.advanceTimersByTime(1500);
     region.say('Suggestion: y');
-    expect(said()).toEqual(['Suggestion: y']);
+    expect(message()).toEqual(['Suggestion: y']);
   });
 });

@@ -147,9 +147,9 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
     }
     addButton(downloadLabel(trans, model), 'pull', () => actions.download(model, Boolean(model.mirror_only)));
     if (model.failed) {
-      const said = small(trans.__('The download failed. %1', model.failed));
-      said.className = 'jp-mod-error';
-      cell.append(said);
+      const message = small(trans.__('The download failed. %1', model.failed));
+      message.className = 'jp-mod-error';
+      cell.append(message);
     }
     if (model.failed && model.mirror && !model.mirror_only) {
       addButton(trans.__('Use mirror'), 'mirror', () => actions.download(model, true));

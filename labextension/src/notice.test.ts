@@ -41,13 +41,13 @@ describe('untilKey', () => {
   afterEach(() => vi.unstubAllGlobals());
 
   const press = (key: string) => document.dispatchEvent(Object.assign(new Event('keydown'), { key }));
-  const said = () => [...shown.values()];
+  const output = () => [...shown.values()];
 
   it('removes the notification at the next keystroke', () => {
     notice.untilKey('nothing');
-    expect(said()).toEqual(['nothing']);
+    expect(output()).toEqual(['nothing']);
     press('a');
-    expect(said()).toEqual([]);
+    expect(output()).toEqual([]);
   });
 
   it.each(['Alt', 'Shift', 'Control', 'Meta', 'AltGraph'])(
@@ -55,37 +55,37 @@ describe('untilKey', () => {
     key => {
       notice.untilKey('nothing');
       press(key);
-      expect(said()).toEqual(['nothing']);
+      expect(output()).toEqual(['nothing']);
       press('\\');
-      expect(said()).toEqual([]);
+      expect(output()).toEqual([]);
     }
   );
 
   it('is removed by withdraw', () => {
     notice.brief('switched off');
     notice.withdraw();
-    expect(said()).toEqual([]);
+    expect(output()).toEqual([]);
   });
 
   it('is not withdrawn after it became a warning', () => {
     notice.brief('gone');
     notice.warn('gone');
     notice.withdraw();
-    expect(said()).toEqual(['gone']);
+    expect(output()).toEqual(['gone']);
   });
 
   it('keeps later notifications', () => {
     notice.untilKey('nothing');
     notice.brief('loading');
     press('a');
-    expect(said()).toEqual(['loading']);
+    expect(output()).toEqual(['loading']);
   });
 
   it('keeps a notification that became a warning', () => {
     notice.untilKey('gone');
     notice.warn('gone');
     press('a');
-    expect(said()).toEqual(['gone']);
+    expect(output()).toEqual(['gone']);
   });
 });
 
@@ -99,75 +99,75 @@ const MISSING = {
 } as IHealth;
 
 describe('notifyOfHealth', () => {
-  let said: string[];
+  let output: string[];
   let availability: Availability;
   let health: () => Promise<IHealth>;
 
   beforeEach(() => {
-    said = [];
+    output = [];
     health = () => new Promise(() => undefined);
     availability = new Availability(() => health());
     const notice = {
       warn: (message: string, actions: Notification.IAction[]) => {
-        said.push(message);
+        output.push(message);
         actions.forEach(({ label, callback }) => {
-          said.push(label);
+          output.push(label);
           callback?.(new Event('click') as MouseEvent);
         });
       },
-      clear: () => said.push('clear'),
-      forget: () => said.push('forget')
+      clear: () => output.push('clear'),
+      forget: () => output.push('forget')
     } as unknown as Notice;
-    const offer = { offer: (name: string) => said.push(`offer ${name}`) } as unknown as DownloadOffer;
+    const offer = { offer: (name: string) => output.push(`offer ${name}`) } as unknown as DownloadOffer;
     notifyOfHealth(availability, notice, offer, nullTranslator.load('jupyter_turbopilot'), () =>
-      said.push('here')
+      output.push('here')
     );
     return () => availability.dispose();
   });
 
   it.each(['model_missing', 'model_damaged'])('offers the download for %s', code => {
     availability.reported({ ...MISSING, code });
-    expect(said.at(-1)).toBe('offer a');
+    expect(output.at(-1)).toBe('offer a');
   });
 
   it('warns after the second failure and clears the warning after recovery', () => {
     availability.reported(READY);
-    said.length = 0;
+    output.length = 0;
     availability.failed(new ResponseError('timeout'));
-    expect(said).toEqual([]);
+    expect(output).toEqual([]);
     availability.reported(READY);
     availability.failed(new ResponseError('timeout'));
-    expect(said).toEqual(['Turbopilot: The server does not respond.']);
+    expect(output).toEqual(['Turbopilot: The server does not respond.']);
     availability.answered();
-    expect(said.at(-1)).toBe('forget');
+    expect(output.at(-1)).toBe('forget');
   });
 
   it('never warns if the administrator has switched suggestions off', () => {
     availability.reported(READY);
-    said.length = 0;
+    output.length = 0;
     const off = { ...MISSING, code: 'disabled', reason: 'Off.' };
     availability.reported(off);
     availability.reported(off);
     availability.reported(off);
-    expect(said).toEqual([]);
+    expect(output).toEqual([]);
   });
 
   it('never warns about a busy server', () => {
     availability.reported(READY);
-    said.length = 0;
+    output.length = 0;
     for (let key = 0; key < 20; key++) {
       availability.failed(new ServerError(429, key % 2 ? 'busy' : 'too_many_requests', 'Busy.', 1000));
       expect(availability.state).toMatchObject({ open: false, error: { kind: 'busy' } });
       availability.reported(READY);
       expect(availability.open).toBe(true);
     }
-    expect(said.filter(words => !['clear', 'forget'].includes(words))).toEqual([]);
+    expect(output.filter(words => !['clear', 'forget'].includes(words))).toEqual([]);
   });
 
   it('clears the warning while the model is loading and may show it again', () => {
     availability.failed(new ResponseError('timeout'));
     availability.reported({ ...READY, ready: false, phase: 'loading' });
-    expect(said).toEqual(['clear']);
+    expect(output).toEqual(['clear']);
   });
 
   it.each([
@@ -181,15 +181,15 @@ describe('notifyOfHealth', () => {
     health = () => Promise.reject(error);
     availability.failed(error);
     await availability.check();
-    expect(said.at(-3)).toMatch(words);
-    expect(said.slice(-2)).toEqual(['Complete in the browser', 'here']);
+    expect(output.at(-3)).toMatch(words);
+    expect(output.slice(-2)).toEqual(['Complete in the browser', 'here']);
   });
 
   it('offers the command that installs the engine', () => {
     const missing = { ...MISSING, code: 'engine_missing', command: 'pip install it' };
     availability.reported(missing);
     availability.reported(missing);
-    expect(said).toEqual(['Turbopilot: Fetch it.', 'Copy Command']);
+    expect(output).toEqual(['Turbopilot: Fetch it.', 'Copy Command']);
     expect(copied).toEqual(['pip install it']);
   });
 
@@ -197,6 +197,6 @@ describe('notifyOfHealth', () => {
     const removed = { ...MISSING, code: 'withheld', reason: 'It was removed.' };
     availability.reported(removed);
     availability.reported(removed);
-    expect(said).toEqual([]);
+    expect(output).toEqual([]);
   });
 });

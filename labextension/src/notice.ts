@@ -22,9 +22,9 @@ function isThere({ id }: ISaid): boolean {
   return Notification.manager.has(id);
 }
 
-function dismiss(said: ISaid): void {
-  if (isThere(said)) {
-    Notification.dismiss(said.id);
+function dismiss(text: ISaid): void {
+  if (isThere(text)) {
+    Notification.dismiss(text.id);
   }
 }
 
@@ -45,10 +45,10 @@ export class Notice {
 
   /** Show a short reply to a command; a notification with the same text is extended instead of repeated. */
   brief(message: string): ISaid {
-    const said = [this._warning, this._answer].find(one => one.message === message && isThere(one));
-    if (said) {
-      Notification.update({ id: said.id, message, autoClose: BRIEF });
-      return said;
+    const text = [this._warning, this._answer].find(one => one.message === message && isThere(one));
+    if (text) {
+      Notification.update({ id: text.id, message, autoClose: BRIEF });
+      return text;
     }
     dismiss(this._answer);
     this._answer = { id: Notification.info(message, { autoClose: BRIEF }), message };
@@ -57,14 +57,14 @@ export class Notice {
 
   /** Show a reply to a command until the next keystroke. */
   untilKey(message: string): void {
-    const said = this.brief(message);
+    const text = this.brief(message);
     const pressed = (event: KeyboardEvent): void => {
       if (isModifier(event)) {
         return;
       }
       document.removeEventListener('keydown', pressed, true);
-      if (said !== this._warning) {
-        dismiss(said); // a warning stays as long as the error
+      if (text !== this._warning) {
+        dismiss(text); // a warning stays as long as the error
       }
     };
     document.addEventListener('keydown', pressed, true);

@@ -55,7 +55,7 @@ class Bench {
           this.prefetched.push(body);
           return Promise.reject(new Error('busy'));
         },
-        feedback: ({ id, event }: IFeedback) => void this.said.push(`${event} ${id}`)
+        feedback: ({ id, event }: IFeedback) => void this.messages.push(`${event} ${id}`)
       } as unknown as ICompletionClient);
     this.availability = new Availability(() => this.health());
     this.provider = new Provider(client, this.availability, {
@@ -141,7 +141,7 @@ class Bench {
   readonly asked: IAsked[] = [];
   readonly prefetched: IRequest[] = [];
   /** What became of suggestions. */
-  readonly said: string[] = [];
+  readonly messages: string[] = [];
   readonly provider: Provider;
   readonly availability: Availability;
   readonly editor: CodeEditor.IEditor;
@@ -203,14 +203,14 @@ describe('the outcome of a shown suggestion', () => {
     void bench.fetch(AUTOMATIC);
     expect(await bench.textShown()).toBe('total');
     bench.provider.accepted('total');
-    expect(bench.said).toEqual(['shown a', 'typed_over a', 'shown a', 'accepted a']);
+    expect(bench.messages).toEqual(['shown a', 'typed_over a', 'shown a', 'accepted a']);
   });
 
   it('is not reported when another user edits the text', async () => {
     const edited = await shown();
     edited.text = 'y = 1\nx = ';
     await edited.ask();
-    expect(edited.said).toEqual(['shown a']);
+    expect(edited.messages).toEqual(['shown a']);
   });
 });
 
@@ -632,54 +632,54 @@ describe('the announcement of a suggestion', () => {
   /** Request at `m` and stream the start of a text; announcements are added to `said`. */
   async function streaming() {
     const bench = new Bench('m');
-    const said: string[] = [];
-    bench.provider.completed.connect((_, { text, imports }) => said.push([text, ...imports].join(' | ')));
+    const message: string[] = [];
+    bench.provider.completed.connect((_, { text, imports }) => message.push([text, ...imports].join(' | ')));
     await bench.ask();
     await bench.shows(0, 's');
-    return { bench, said };
+    return { bench, message };
   }
 
   it('is made once, when the text is complete', async () => {
-    const { bench, said } = await streaming();
-    expect(said).toEqual([]);
+    const { bench, message } = await streaming();
+    expect(message).toEqual([]);
     await bench.answer(0, { text: 's np', imports: ['import numpy as np'] });
     await bench.fetch(AUTOMATIC);
-    expect(said).toEqual(['s np | import numpy as np']);
+    expect(message).toEqual(['s np | import numpy as np']);
   });
 
   it('omits the text that was typed meanwhile', async () => {
-    const { bench, said } = await streaming();
+    const { bench, message } = await streaming();
     bench.asked[0].frame({ id: 'a', text: 's np' });
     bench.type('s');
     await bench.fetch(AUTOMATIC);
     bench.asked[0].end();
     await later();
-    expect(said).toEqual([' np']);
+    expect(message).toEqual([' np']);
   });
 
   it('is repeated after a part was accepted', async () => {
-    const { bench, said } = await streaming();
+    const { bench, message } = await streaming();
     await bench.answer(0, { text: 's np' });
     const stands = bench.provider.accepted('s', null);
     bench.type('s');
     stands();
     await bench.fetch(AUTOMATIC);
-    expect(said).toEqual(['s np', ' np']);
+    expect(message).toEqual(['s np', ' np']);
   });
 
   it('is omitted if the editor has lost the focus', async () => {
-    const { bench, said } = await streaming();
+    const { bench, message } = await streaming();
     bench.focused = false;
     await bench.answer(0, { text: 's np' });
-    expect(said).toEqual([]);
+    expect(message).toEqual([]);
   });
 
   it('is omitted if another suggestion replaces it before it is complete', async () => {
-    const { bench, said } = await streaming();
+    const { bench, message } = await streaming();
     bench.type('x');
     await bench.ask();
     await bench.answer(1, { id: 'b', text: ' = 1' });
-    expect(said).toEqual([' = 1']);
+    expect(message).toEqual([' = 1']);
   });
 });
 

@@ -78,8 +78,8 @@ describe('conditionOf', () => {
 describe('Status', () => {
   it('emits changed only if the shown status changes', () => {
     const { status, availability, activity } = bench();
-    const told: Condition[] = [];
-    status.changed.connect((_, { condition }) => told.push(condition));
+    const notified: Condition[] = [];
+    status.changed.connect((_, { condition }) => notified.push(condition));
     availability.reported(READY);
     for (let key = 0; key < 3; key++) {
       activity.emit({ generating: true, lastMs: null });
@@ -89,7 +89,7 @@ describe('Status', () => {
       activity.emit({ generating: false, lastMs: 40 });
       status.update();
     }
-    expect(told).toEqual(['ready', 'generating', 'ready', 'generating', 'ready', 'generating', 'ready']);
+    expect(notified).toEqual(['ready', 'generating', 'ready', 'generating', 'ready', 'generating', 'ready']);
     availability.dispose();
   });
 });

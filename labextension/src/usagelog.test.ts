@@ -9,10 +9,10 @@ interface IOptions {
   actions: { label: string; callback: () => void }[];
 }
 
-const said = vi.hoisted(() => [] as [string, IOptions][]);
+const message = vi.hoisted(() => [] as [string, IOptions][]);
 
 vi.mock('@jupyterlab/apputils', () => ({
-  Notification: { info: (words: string, options: IOptions) => said.push([words, options]) }
+  Notification: { info: (words: string, options: IOptions) => message.push([words, options]) }
 }));
 
 const STUDY: IUsageLog = { text: false, file: '/home/ada/study.jsonl', error: null };
@@ -56,7 +56,7 @@ describe('notifyOfUsageLog', () => {
   }
 
   beforeEach(() => {
-    said.length = 0;
+    message.length = 0;
     pages = [];
     study = STUDY;
     shown = false;
@@ -66,11 +66,11 @@ describe('notifyOfUsageLog', () => {
 
   it('shows one lasting notification in each page', async () => {
     for (const { availability, showMore } of [page(), page()]) {
-      said.length = 0;
+      message.length = 0;
       await availability.check();
       await availability.check();
-      expect(said).toHaveLength(1);
-      const [words, { autoClose, actions }] = said[0];
+      expect(message).toHaveLength(1);
+      const [words, { autoClose, actions }] = message[0];
       expect(words).toContain('logs your suggestions');
       expect(autoClose).toBe(false);
       actions[0].callback();
@@ -84,9 +84,9 @@ describe('notifyOfUsageLog', () => {
     study = null;
     const { availability } = page();
     await availability.check();
-    expect(said).toEqual([]);
+    expect(message).toEqual([]);
     study = STUDY;
     await availability.check();
-    expect(said).toHaveLength(1);
+    expect(message).toHaveLength(1);
   });
 });

@@ -101,10 +101,10 @@ describe('imports of a suggestion', { timeout: 300_000 }, () => {
       await screenshot(page, `import-note-${theme.replaceAll(' ', '-').toLowerCase()}`);
       const text = await contrastOf(page.locator('.jp-GhostText').first());
       const note = await contrastOf(page.locator('.cm-line:has(.jp-GhostText)'), '::after');
-      const said = `${theme}: ghost text ${text.toFixed(2)}, note ${note.toFixed(2)}`;
-      assert.ok(text >= 4.5 && note >= 4.5, said); // what WCAG AA asks of text
+      const message = `${theme}: ghost text ${text.toFixed(2)}, note ${note.toFixed(2)}`;
+      assert.ok(text >= 4.5 && note >= 4.5, message); // what WCAG AA asks of text
       // It remains distinguishable from the code.
-      assert.ok(text <= 7, said);
+      assert.ok(text <= 7, message);
     }
   });
 
@@ -113,8 +113,8 @@ describe('imports of a suggestion', { timeout: 300_000 }, () => {
     assert.equal(await ghost(page), 'sns.heatmap(table)');
     await page.keyboard.press('Control+ArrowRight');
     assert.equal(await ghost(page), '.heatmap(table)');
-    const heard = await page.locator('.jp-Turbopilot-live > div').allTextContents();
-    assert.deepEqual(heard.slice(-2), [`Added above: ${LINE}`, 'Suggestion: .heatmap(table)']);
+    const received = await page.locator('.jp-Turbopilot-live > div').allTextContents();
+    assert.deepEqual(received.slice(-2), [`Added above: ${LINE}`, 'Suggestion: .heatmap(table)']);
     assert.equal(await textOf(cell), `${LINE}\naxes = sns`);
     assert.equal(await noteIn(), 'none');
     await screenshot(page, 'import-part');
@@ -132,13 +132,13 @@ describe('imports of a suggestion', { timeout: 300_000 }, () => {
     const cell = await typed([TABLE, '%%time\naxes ='], ' ');
     assert.equal(await ghost(page), 'sns.heatmap(table)');
     assert.equal(await noteIn(), `"adds ${LINE}"`);
-    const heard = page.locator('.jp-Turbopilot-live > div');
-    assert.equal(await heard.last().textContent(), `Suggestion (adds ${LINE}): sns.heatmap(table)`);
+    const received = page.locator('.jp-Turbopilot-live > div');
+    assert.equal(await received.last().textContent(), `Suggestion (adds ${LINE}): sns.heatmap(table)`);
     await page.waitForTimeout(700);
     await screenshot(page, 'import-note');
     await page.keyboard.press('Tab');
     await holds(cell, `%%time\n${LINE}\naxes = sns.heatmap(table)`);
-    assert.ok((await heard.allTextContents()).includes(`Added above: ${LINE}`));
+    assert.ok((await received.allTextContents()).includes(`Added above: ${LINE}`));
     await screenshot(page, 'import-added');
     await page.keyboard.press('Control+z');
     await holds(cell, '%%time\naxes = ');

@@ -121,14 +121,14 @@ describe('JupyterLab with the server extension', { timeout: 180_000 }, () => {
   test('leaves no trace in the kernel', async () => {
     await run(page, '41 + 1');
     await page.waitForTimeout(1000); // asked meanwhile
-    const told = await run(
+    const reported = await run(
       page,
       'print(len(In), Out, _)\n' +
         'print([n for _, n, _ in get_ipython().history_manager.get_range()])\n' +
         "print(*sorted(name for name in globals() if not name.startswith('_')))\n" +
         "print(sorted(name for name in globals() if 'turbopilot' in name.lower()))"
     );
-    assert.deepEqual(told.trim().split('\n'), [
+    assert.deepEqual(reported.trim().split('\n'), [
       '4 {2: 42} 42',
       '[1, 2, 3]',
       'In Out Thing df exit get_ipython open pd quit thing',

@@ -12,7 +12,8 @@ describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
   let site;
 
   const row = name => page.locator(`.jp-Turbopilot-models tr[data-model="${name}"]`);
-  const said = words => page.locator('.jp-Turbopilot-said', { hasText: words }).waitFor({ timeout: 20_000 });
+  const message = words =>
+    page.locator('.jp-Turbopilot-said', { hasText: words }).waitFor({ timeout: 20_000 });
   const press = async (name, label) => {
     await row(name).getByRole('button', { name: label }).focus();
     await page.keyboard.press('Enter');
@@ -20,7 +21,7 @@ describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
   const remove = async name => {
     await press(name, /Remove/);
     await page.locator('.jp-Dialog').getByRole('button', { name: 'Remove' }).click();
-    await said('0.1 MB freed.');
+    await message('0.1 MB freed.');
     await row(name)
       .getByRole('button', { name: /Download/ })
       .waitFor();
@@ -86,26 +87,26 @@ describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
     assert.equal(await typeBegun(page), REST);
     await page.locator('.lm-TabBar-tab', { hasText: 'Models' }).first().click();
     await press('rectangles', /Stop/);
-    await said('Stopped');
+    await message('Stopped');
     await row('rectangles')
       .getByRole('button', { name: /Download/ })
       .waitFor();
     await screenshot(page, 'lite-models-stopped');
     files[`${STATIC}rectangles.gguf`] = whole;
     await press('rectangles', /Download/);
-    await said('Downloaded rectangles.');
+    await message('Downloaded rectangles.');
     assert.equal(fetched('rectangles.gguf'), 2);
   });
 
   test('uses another model, deletes its file and downloads it again', async () => {
     await press('rectangles', /Use/);
-    await said('rectangles is ready.');
+    await message('rectangles is ready.');
     await row('rectangles').getByText('In use').waitFor();
     await remove('shapes');
     const kept = files[`${STATIC}shapes.gguf`];
     files[`${STATIC}shapes.gguf`] = { ...kept, cut: true };
     await press('shapes', /Download/);
-    await said('The connection was closed');
+    await message('The connection was closed');
     await row('shapes')
       .getByText(/The download failed\. The connection was closed/)
       .waitFor();
@@ -114,7 +115,7 @@ describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
     await screenshot(page, 'lite-models-failed');
     files[`${STATIC}shapes.gguf`] = kept;
     await press('shapes', /Download/);
-    await said('Downloaded shapes.');
+    await message('Downloaded shapes.');
     assert.equal(fetched('shapes.gguf'), 3);
     await row('rectangles').getByText('In use').waitFor();
   });
@@ -156,7 +157,7 @@ describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
     assert.deepEqual(both(), before);
     await models.click();
     await press('rectangles', /Download/);
-    await said('Downloaded rectangles.');
+    await message('Downloaded rectangles.');
     await status('ready');
     await typeAnew();
     assert.equal(await typeBegun(page), REST);

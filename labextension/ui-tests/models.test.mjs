@@ -56,7 +56,7 @@ describe('the Models panel', { timeout: 300_000 }, () => {
   /** Wait until a row, or something in it, has the focus. */
   const focusIn = name =>
     page.waitForFunction(model => document.activeElement.closest('tr')?.dataset.model === model, name);
-  const said = () => page.locator('.jp-Turbopilot-said');
+  const message = () => page.locator('.jp-Turbopilot-said');
 
   before(async () => {
     folder = mkdtempSync(path.join(tmpdir(), 'turbopilot-models-'));
@@ -172,7 +172,7 @@ describe('the Models panel', { timeout: 300_000 }, () => {
   test('reports a model that does not load and keeps the previous one', async () => {
     await row('bad.gguf').getByRole('button', { name: 'Use' }).click();
     await page.locator('.jp-Turbopilot-said.jp-mod-error').waitFor({ timeout: 60000 });
-    assert.match(await said().innerText(), /bad\.gguf/);
+    assert.match(await message().innerText(), /bad\.gguf/);
     await screenshot(page, 'models-refused');
     const health = await lab.get('turbopilot/health');
     assert.equal(health.ready, true);

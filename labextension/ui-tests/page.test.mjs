@@ -58,9 +58,9 @@ describe('the static page', { timeout: 120_000 }, () => {
     page.evaluate(() => {
       const { prototype } = globalThis.Worker;
       const post = prototype.postMessage;
-      window.said = [];
+      window.messages = [];
       prototype.postMessage = function (message) {
-        window.said.push(message.kind);
+        window.messages.push(message.kind);
         return post.call(this, message);
       };
     });
@@ -131,9 +131,9 @@ describe('the static page', { timeout: 120_000 }, () => {
     await page.locator('#model', { hasText: 'rectangles' }).waitFor();
     await listen(page);
     await type(page);
-    const said = new Set(await page.evaluate(() => window.said));
-    said.delete('stop'); // sent if a newer keystroke superseded a generation
-    assert.deepEqual([...said], ['generate']);
+    const output = new Set(await page.evaluate(() => window.messages));
+    output.delete('stop'); // sent if a newer keystroke superseded a generation
+    assert.deepEqual([...output], ['generate']);
   });
 
   test('shows an earlier suggestion at once after Backspace', async () => {
@@ -153,7 +153,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     await page.keyboard.press('Backspace');
     await page.locator(GHOST, { hasText: `t${REST}` }).waitFor();
     assert.deepEqual([...new Set(await page.evaluate(() => window.shown))], [`t${REST}`]);
-    assert.deepEqual(await page.evaluate(() => window.said.filter(kind => kind === 'generate')), []);
+    assert.deepEqual(await page.evaluate(() => window.messages.filter(kind => kind === 'generate')), []);
   });
 
   test('announces each suggestion once if enabled', async () => {
@@ -162,8 +162,8 @@ describe('the static page', { timeout: 120_000 }, () => {
     await page.locator('.cm-content').click();
     await page.evaluate(() => {
       const region = document.querySelector('.unseen[aria-live="polite"]');
-      window.heard = [];
-      const note = () => window.heard.push(region.textContent);
+      window.announced = [];
+      const note = () => window.announced.push(region.textContent);
       new window.MutationObserver(note).observe(region, {
         childList: true,
         characterData: true,
@@ -172,11 +172,11 @@ describe('the static page', { timeout: 120_000 }, () => {
     });
     // Insert it at once: a suggestion for a part of it would be announced, too.
     await page.keyboard.insertText(BEGUN);
-    await page.waitForFunction(() => window.heard.length > 0, null, { timeout: 20_000 });
+    await page.waitForFunction(() => window.announced.length > 0, null, { timeout: 20_000 });
     await page.keyboard.type('urn');
     await page.keyboard.press('Escape');
     await page.waitForTimeout(300);
-    assert.deepEqual(await page.evaluate(() => window.heard), [`Suggestion: ${REST}`]);
+    assert.deepEqual(await page.evaluate(() => window.announced), [`Suggestion: ${REST}`]);
   });
 
   test('can be left with Escape and Tab, with and without ghost text', async () => {

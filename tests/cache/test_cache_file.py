@@ -319,12 +319,12 @@ def test_look_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
 def test_unusable_is_a_sentence_that_names_the_setting(
     error: OSError | NotImplementedError | sqlite3.Error, words: str
 ) -> None:
-    said = unusable("~/a.db", reason_of(error))
-    assert words in said
-    assert said.startswith("The file in c.Turbopilot.cache_file, '~/a.db', cannot be used: ")
-    assert said.endswith(".")
-    assert not said.endswith("..")
-    assert "path" not in said
+    message = unusable("~/a.db", reason_of(error))
+    assert words in message
+    assert message.startswith("The file in c.Turbopilot.cache_file, '~/a.db', cannot be used: ")
+    assert message.endswith(".")
+    assert not message.endswith("..")
+    assert "path" not in message
 
 
 def test_reason_of_repeats_the_message_of_the_system() -> None:

@@ -118,11 +118,11 @@ def test_keeper_reports_trouble_once_and_continues_in_memory(
     for answer in answers(range(9)):
         one.keep(answer)
     one.close()
-    said = [record for record in caplog.records if record.levelname == "WARNING"]
-    assert len(said) == 1
-    assert "in memory" in said[0].getMessage()
+    message = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert len(message) == 1
+    assert "in memory" in message[0].getMessage()
     assert one.error.startswith("Completions are not saved to the file in c.Turbopilot.cache_file: ")
-    assert one.error.removesuffix(".").rpartition(": ")[2] in said[0].getMessage()
+    assert one.error.removesuffix(".").rpartition(": ")[2] in message[0].getMessage()
     assert str(tmp_path) not in one.error
     assert "somemore" not in caplog.text
     one.close()

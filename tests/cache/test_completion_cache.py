@@ -119,10 +119,10 @@ def test_digest_is_equal_only_for_equal_values(one: Any, other: Any) -> None:
 
 
 def test_digest_is_the_same_in_every_process() -> None:
-    said = "from jupyter_turbopilot.cache.completion_cache import digest; print(digest(('ü' * 5000, 1, None)).hex())"
+    message = "from jupyter_turbopilot.cache.completion_cache import digest; print(digest(('ü' * 5000, 1, None)).hex())"
     found = {
         subprocess.run(
-            [sys.executable, "-c", said],
+            [sys.executable, "-c", message],
             env=os.environ | {"PYTHONHASHSEED": seed},
             capture_output=True,
             text=True,

@@ -85,7 +85,7 @@ def test_copilot_token_is_the_key_and_its_endpoints_this_server(server: ServeApp
 def test_copilot_language_server_returns_the_models_completion(server: ServeApp, tmp_path: Path) -> None:
     driver = str(Path(__file__).with_name("copilot.mjs"))
     program = [NODE, PROGRAM] if PROGRAM.endswith(".js") else [PROGRAM]
-    said = subprocess.run(
+    message = subprocess.run(
         [str(shutil.which(NODE)), driver, *program],
         env={
             "PATH": os.environ["PATH"],
@@ -101,8 +101,8 @@ def test_copilot_language_server_returns_the_models_completion(server: ServeApp,
         timeout=120,
         check=False,
     )
-    assert said.returncode == 0, said.stderr
-    found = json.loads(said.stdout)
+    assert message.returncode == 0, message.stderr
+    found = json.loads(message.stdout)
     assert found["status"] == "OK"
-    assert found["texts"], said.stderr
+    assert found["texts"], message.stderr
     assert set(found["texts"]) == {"    return a + b + c"}

@@ -104,9 +104,9 @@ def test_infill_response_has_llama_vims_timings(server: Server) -> None:
 )
 def test_response_json_contains_no_whitespace(server: Server, path: str, body: dict[str, Any]) -> None:
     for line in server.client.post(path, json=body).text.splitlines():
-        said = line.removeprefix("data: ")
-        if said and said != "[DONE]":
-            assert said == json.dumps(json.loads(said), separators=(",", ":"), ensure_ascii=False)
+        message = line.removeprefix("data: ")
+        if message and message != "[DONE]":
+            assert message == json.dumps(json.loads(message), separators=(",", ":"), ensure_ascii=False)
 
 
 def test_response_fields_select_nested_fields_and_skip_unknown(server: Server) -> None:

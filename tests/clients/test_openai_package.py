@@ -54,10 +54,10 @@ def test_n_completions_have_indices_streamed_or_not(client: openai.OpenAI) -> No
     whole = client.completions.create(**asked)
     assert [choice.index for choice in whole.choices] == [0, 1, 2]
     assert len({choice.text for choice in whole.choices}) > 1
-    said = {0: "", 1: "", 2: ""}
+    message = {0: "", 1: "", 2: ""}
     for chunk in client.completions.create(**asked, stream=True):
-        said[chunk.choices[0].index] += chunk.choices[0].text
-    assert said == {choice.index: choice.text for choice in whole.choices}
+        message[chunk.choices[0].index] += chunk.choices[0].text
+    assert message == {choice.index: choice.text for choice in whole.choices}
 
 
 def test_best_of_returns_the_likeliest(client: openai.OpenAI) -> None:

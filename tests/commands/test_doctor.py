@@ -106,8 +106,8 @@ def test_doctor_examines_adapters(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own: str
 ) -> None:
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-    said = json.dumps({"Turbopilot": {"adapters": [own, str(tmp_path / "none.gguf")]}})
-    (tmp_path / "jupyter_turbopilot_config.json").write_text(said)
+    message = json.dumps({"Turbopilot": {"adapters": [own, str(tmp_path / "none.gguf")]}})
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(message)
     out = run(capsys, "doctor")[1]
     assert "tiny.gguf is not a LoRA adapter" in out
     assert "There is no file none.gguf" in out
@@ -116,16 +116,16 @@ def test_doctor_examines_adapters(
 def test_doctor_reports_latency_and_prompt_cache_of_a_remote_server(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path
 ) -> None:
-    far = Server(tiny_model, "--no-api-key")
+    peer = Server(tiny_model, "--no-api-key")
     try:
         monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-        remote = {"urls": [far.url], "vocabulary": str(tiny_model)}
-        said = json.dumps({"Turbopilot": {"engine": "remote"}, "TurbopilotRemote": remote})
-        (tmp_path / "jupyter_turbopilot_config.json").write_text(said)
+        remote = {"urls": [peer.url], "vocabulary": str(tiny_model)}
+        message = json.dumps({"Turbopilot": {"engine": "remote"}, "TurbopilotRemote": remote})
+        (tmp_path / "jupyter_turbopilot_config.json").write_text(message)
         out = run(capsys, "doctor")[1]
     finally:
-        far.stop()
-    assert f"code is sent to 127.0.0.1:{far.port}" in out
+        peer.stop()
+    assert f"code is sent to 127.0.0.1:{peer.port}" in out
     assert re.search(r"round-trip time [0-9.]+ ms", out)
     kept = re.search(r"(\d+)% of the next prompt was reused", out)
     assert kept

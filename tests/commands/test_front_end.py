@@ -150,8 +150,8 @@ def test_own_build_is_in_the_sources_or_installed_by_pip(
     monkeypatch.syspath_prepend(packages)
     assert own_build(sources).resolve() == there
     old = build(tmp_path / "home", digest="old")
-    said = examine([str(old.parent), str(there.parent)], own_build(sources)).text
-    assert said.startswith(f"JupyterLab loads {old}, which is a different build from the package's.")
+    message = examine([str(old.parent), str(there.parent)], own_build(sources)).text
+    assert message.startswith(f"JupyterLab loads {old}, which is a different build from the package's.")
     sources.mkdir()
     assert own_build(sources) == sources
 

@@ -45,13 +45,13 @@ class Desk:
         ), replies
 
     def ask(self, request: Completion | RawRequest) -> list[Reply]:
-        return heard(self.begin(request)[1])
+        return received(self.begin(request)[1])
 
     def texts(self, request: Completion | RawRequest) -> list[str]:
         return [reply.items[0].text for reply in self.ask(request) if reply.items]
 
 
-def heard(replies: Replies, patience: float = PATIENCE) -> list[Reply]:
+def received(replies: Replies, patience: float = PATIENCE) -> list[Reply]:
     """Return all replies, of which none is waited for longer than that."""
     read: list[Reply] = []
     while not (read and read[-1].done):

@@ -18,7 +18,7 @@ from jupyter_turbopilot.generation import RawRequest, Token
 from jupyter_turbopilot.reply import Reply
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
-from .desk import Desk, heard, request
+from .desk import Desk, received, request
 
 
 def test_completer_skips_prefetching_while_resting(desk: Callable[..., Desk]) -> None:
@@ -77,12 +77,12 @@ def test_identity_changes_with_the_root_folder() -> None:
 
 
 def test_identity_contains_addresses_without_secrets() -> None:
-    said = identity_of(
+    report = identity_of(
         ScriptedEngine(),
         Turbopilot(remote=TurbopilotRemote(urls=["https://me:hunter2@host:1/v1?key=hunter2"])),
     )
-    assert "host:1/v1" in said
-    assert "hunter2" not in said
+    assert "host:1/v1" in report
+    assert "hunter2" not in report
 
 
 @pytest.mark.parametrize("lasting", [True, False])
@@ -103,7 +103,7 @@ def test_cache_entries_depend_on_the_kernel_context(
     d = desk("1")
 
     def ask(kernel_context: KernelContext) -> None:
-        heard(d.begin(request("x = "), kernel_context=kernel_context)[1])
+        received(d.begin(request("x = "), kernel_context=kernel_context)[1])
 
     for kind in ("int", "int", "str"):
         ask(read_kernel_context({"names": {"y": {"type": kind}}}))
@@ -144,7 +144,7 @@ def test_completer_stops_a_request_whose_prompt_is_being_tokenized(desk: Callabl
     job, replies = d.begin(RawRequest("slow"))
     assert begun.wait(60)
     job.cancel.set("disconnected")
-    assert heard(replies)[-1].finish_reason == "disconnected"
+    assert received(replies)[-1].finish_reason == "disconnected"
     assert d.texts(RawRequest("x = ")) == ["a + b"]
 
 

@@ -16,7 +16,7 @@ from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.generation import PrefixConstraint, RawRequest, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
-from .desk import Desk, heard, request
+from .desk import Desk, received, request
 
 
 def test_invoked_suggestions_stream_by_token_without_incomplete_words(
@@ -163,7 +163,7 @@ FACTS = read_kernel_context(
 
 def named(d: Desk, **more: object) -> list[str]:
     """Return the texts of the replies at the position of a column name."""
-    replies = heard(d.begin(request('x = frame["', **more), kernel_context=FACTS)[1])
+    replies = received(d.begin(request('x = frame["', **more), kernel_context=FACTS)[1])
     return [reply.items[0].text for reply in replies if reply.items]
 
 
@@ -204,12 +204,12 @@ def test_generation_sends_the_priority_to_the_engine(desk: Callable[..., Desk]) 
     assert [engine_request.priority for engine_request in d.engine.asks] == ["typing", "warmup", "text"]
 
 
-@pytest.mark.parametrize("told", [True, False])
-def test_generation_filters_names_that_may_not_be_sent(desk: Callable[..., Desk], told: bool) -> None:
-    for answer, shown in (('price"]', ['price"]']), ('other"]', ['other"]'] if told else [])):
+@pytest.mark.parametrize("reported", [True, False])
+def test_generation_filters_names_that_may_not_be_sent(desk: Callable[..., Desk], reported: bool) -> None:
+    for answer, shown in (('price"]', ['price"]']), ('other"]', ['other"]'] if reported else [])):
         d = limited(desk, answer, remote=True)
         d.completer.settings.engine = "remote"
-        d.completer.settings.remote.send_kernel_context = told
+        d.completer.settings.remote.send_kernel_context = reported
         assert named(d) == shown
         (engine_request,) = d.engine.asks
-        assert ("price" in repr(engine_request)) == told
+        assert ("price" in repr(engine_request)) == reported

@@ -20,7 +20,7 @@ from jupyter_turbopilot.request import Cell, Completion, Document
 from jupyter_turbopilot.suggestion.imports import ModuleLocation, Use
 
 from ..notebook_index.notebooks import write
-from .desk import Desk, heard, request
+from .desk import Desk, received, request
 
 NAMES = {"table": ObjectInfo()}
 SNS = "import seaborn as sns"
@@ -48,16 +48,16 @@ def asked(d: Desk, kernel_context: KernelContext, **more: object) -> list[tuple[
     _, replies = d.begin(
         request(**{"trigger": "automatic", "eagerness": "always", **more}), kernel_context=kernel_context
     )
-    return [(reply.items[0].text, reply.items[0].imports) for reply in heard(replies) if reply.items]
+    return [(reply.items[0].text, reply.items[0].imports) for reply in received(replies) if reply.items]
 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_suggestion_adds_the_import_of_a_missing_module(
     desk: Callable[..., Desk], folder: str, stream: bool
 ) -> None:
-    told = asked(desk("sns.heatmap(table)"), knowing(folder), stream=stream)
-    assert told[-1] == ("sns.heatmap(table)", (SNS,))
-    assert all(imports == (SNS,) for text, imports in told if "sns" in text)
+    reported = asked(desk("sns.heatmap(table)"), knowing(folder), stream=stream)
+    assert reported[-1] == ("sns.heatmap(table)", (SNS,))
+    assert all(imports == (SNS,) for text, imports in reported if "sns" in text)
 
 
 @pytest.mark.parametrize("kernel_context", [knowing(""), knowing("/nowhere")])
@@ -68,8 +68,8 @@ def test_suggestion_adds_no_import_that_the_kernel_lacks(
 
 
 def test_suggestion_adds_no_import_if_the_scope_is_unknown(desk: Callable[..., Desk], folder: str) -> None:
-    told = asked(desk("sns.heatmap(table)"), knowing(folder, complete=False))
-    assert told[-1] == ("sns.heatmap(table)", ())
+    reported = asked(desk("sns.heatmap(table)"), knowing(folder, complete=False))
+    assert reported[-1] == ("sns.heatmap(table)", ())
 
 
 def test_cached_completion_adds_its_imports(desk: Callable[..., Desk], folder: str) -> None:
@@ -87,15 +87,15 @@ def test_suggestion_is_uncached_before_its_modules_are_looked_up(
     found: list[ModuleLocation | None] = [None]
     monkeypatch.setattr(Installed, "__call__", lambda *_, **__: found[0])
 
-    def told() -> tuple[bool, bool]:
+    def reported() -> tuple[bool, bool]:
         asks = request(trigger=trigger, eagerness="always")
-        reply = heard(d.begin(asks, kernel_context=knowing(folder))[1])[-1]
+        reply = received(d.begin(asks, kernel_context=knowing(folder))[1])[-1]
         return any(item.imports == (SNS,) for item in reply.items), reply.uncached
 
-    assert told() == (False, True)
-    assert told() == (False, True)
+    assert reported() == (False, True)
+    assert reported() == (False, True)
     found[0] = ModuleLocation.ANYWHERE
-    assert told() == (True, False)
+    assert reported() == (True, False)
 
 
 class Remembers:
@@ -144,7 +144,7 @@ def test_sources_find_local_modules_in_the_documents_folder(desk: Callable[..., 
         asks = request(trigger="automatic", eagerness="always", path=path)
         notebook_index: Any = Remembers(line, written_in)
         d.completer.submit(asks, replies.listen, kernel_context, notebook_index=notebook_index)
-        return bool(heard(replies)[-1].items)
+        return bool(received(replies)[-1].items)
 
     assert shown("work", "work/a.ipynb")
     assert shown(".", "/a.ipynb")
@@ -186,7 +186,7 @@ def test_completer_looks_up_no_module_on_the_callers_thread(
         replies = Replies()
         asks = request(trigger="automatic", eagerness="always")
         d.completer.submit(asks, replies.listen, knowing(folder), notebook_index=notebook_index)
-        (item,) = heard(replies)[-1].items
+        (item,) = received(replies)[-1].items
         return item.text, item.imports
 
     first = ask()

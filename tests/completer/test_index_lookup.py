@@ -24,7 +24,7 @@ from jupyter_turbopilot.request import Cell, Completion, Document
 from ..notebook_index.fake_index import FakeIndex
 from ..notebook_index.folders import until
 from ..scripted_engine import ScriptedEngine, words
-from .desk import Desk, heard, request
+from .desk import Desk, received, request
 
 LINE = "frame = load_frame(name)"
 BEGUN = "frame = lo"
@@ -99,7 +99,7 @@ def test_index_match_adds_its_imports(desk: Callable[..., Desk], tmp_path: Path,
     d = remembering(desk(""), "grid = sns.heatmap(frame)")
 
     def last() -> Reply:
-        return heard(d.begin(typed("grid = s"), kernel_context=kernel_context)[1])[-1]
+        return received(d.begin(typed("grid = s"), kernel_context=kernel_context)[1])[-1]
 
     # The packages are listed in the background. Until then, there is no answer, and nothing is cached.
     until(lambda: bool(last().items) if installed else not last().uncached)
@@ -122,8 +122,8 @@ def test_answer_without_a_slow_index_is_not_cached_by_the_client(
     with monkeypatch.context() as patch:
         patch.setattr(completer, "INDEX_TIMEOUT", 0.02)
         d.notebook_index.before = gate  # type: ignore[union-attr]
-        told = d.ask(typed())[-1]
-        assert (told.items[0].text, told.uncached) == ("ad(name)", True)
+        reported = d.ask(typed())[-1]
+        assert (reported.items[0].text, reported.uncached) == ("ad(name)", True)
         gate.opened.set()
     assert d.texts(typed()) == [REST]
 
@@ -140,15 +140,15 @@ def test_answer_before_module_look_ups_is_not_cached_by_the_client(
     )
     d = remembering(desk("rid", settings={"eagerness": "always"}), "grid = sns.heatmap(frame)")
 
-    def told(begun: str = "grid = s") -> Reply:
-        return heard(d.begin(typed(begun), kernel_context=kernel_context)[1])[-1]
+    def reported(begun: str = "grid = s") -> Reply:
+        return received(d.begin(typed(begun), kernel_context=kernel_context)[1])[-1]
 
-    assert told().uncached
-    until(lambda: bool((items := told().items) and items[0].from_index))
+    assert reported().uncached
+    until(lambda: bool((items := reported().items) and items[0].from_index))
     # While it is checked again whether it can be imported, the last result is used.
     for seconds in (61.0, 200.0):
         now[0] = seconds
-        assert told().items[0].from_index
+        assert reported().items[0].from_index
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")
@@ -183,11 +183,11 @@ def test_engine_failure_keeps_shown_text(desk: Callable[..., Desk]) -> None:
 
     d.engine.step = fail  # type: ignore[method-assign]
     replies = d.ask(typed("for x in ", lines="multi", eagerness="always"))
-    told = [reply.items[0].text for reply in replies]
+    reported = [reply.items[0].text for reply in replies]
     assert (replies[-1].finish_reason, replies[-1].error) == ("error", None)
-    assert told[0] == "load("
-    assert told[-1].startswith("load(1)")
-    assert all(later.startswith(earlier) for earlier, later in pairwise(told))
+    assert reported[0] == "load("
+    assert reported[-1].startswith("load(1)")
+    assert all(later.startswith(earlier) for earlier, later in pairwise(reported))
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.999, "load("), (0.85, "range(9)")])
@@ -223,7 +223,7 @@ def test_index_match_supersedes_the_older_request(desk: Callable[..., Desk]) -> 
     while not d.engine.asks:
         time.sleep(0.001)
     assert d.texts(typed()) == [REST]
-    assert heard(older)[-1].finish_reason == "superseded"
+    assert received(older)[-1].finish_reason == "superseded"
 
 
 class Gate:
@@ -250,10 +250,10 @@ def test_newer_request_supersedes_a_look_up(desk: Callable[..., Desk], gate: Gat
     _, first = d.begin(typed("x = y"))
     assert gate.asked.wait(30)
     _, second = d.begin(typed("x = y_"))
-    assert heard(first)[-1].finish_reason == "superseded"
+    assert received(first)[-1].finish_reason == "superseded"
     notebook_index.before = lambda: None
     gate.opened.set()
-    assert heard(second)[-1].items
+    assert received(second)[-1].items
     assert len(d.engine.asks) == 1
 
 
@@ -270,9 +270,9 @@ def test_newer_request_takes_over_from_the_look_ups_predecessor(
     d.notebook_index = FakeIndex()
     _, last = d.begin(typed("x = wo"))
     gate.opened.set()
-    assert heard(last)[-1].items
-    assert heard(running)[-1].finish_reason == "superseded"
-    assert heard(waiting)[-1].finish_reason == "superseded"
+    assert received(last)[-1].items
+    assert received(running)[-1].finish_reason == "superseded"
+    assert received(waiting)[-1].finish_reason == "superseded"
 
 
 def test_cancelled_look_up_does_not_continue(desk: Callable[..., Desk], gate: Gate) -> None:
@@ -282,7 +282,7 @@ def test_cancelled_look_up_does_not_continue(desk: Callable[..., Desk], gate: Ga
     assert gate.asked.wait(30)
     job.cancel.set("disconnected")
     gate.opened.set()
-    assert heard(replies)[-1].finish_reason == "disconnected"
+    assert received(replies)[-1].finish_reason == "disconnected"
     assert d.engine.asks == []
 
 
@@ -338,7 +338,7 @@ def test_requests_skip_the_index_if_its_queue_is_full(desk: Callable[..., Desk],
     waiting = [d.begin(typed("x = a", client=f"c{n}"))[1] for n in range(lookups.MOST + 1)]
     assert d.texts(typed("x = a", client="another"))[-1] == "1"
     gate.opened.set()
-    assert all(heard(replies)[-1].items for replies in waiting)
+    assert all(received(replies)[-1].items for replies in waiting)
 
 
 # Cells ------------------------------------------------------------------------------------------------------------

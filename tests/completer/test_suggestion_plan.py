@@ -13,7 +13,7 @@ from jupyter_turbopilot.learning.calibration import AS_FITTED, Calibration
 from jupyter_turbopilot.learning.outcomes import DisplayConditions
 from jupyter_turbopilot.request import Cell, Completion, Document
 
-from .desk import Desk, heard, request
+from .desk import Desk, received, request
 
 
 def test_suggestion_plan_excludes_credentials_from_the_context(desk: Callable[..., Desk]) -> None:
@@ -148,7 +148,7 @@ def test_remote_server_gets_only_allowed_context(
     )
     replies = Replies()
     d.completer.submit(asked, replies.listen, kernel_context)
-    heard(replies)
+    received(replies)
     assert {word for word in ("def load_zebra", "price") if word in d.engine.prompts[0]} == sent
     assert "typed = 1" in d.engine.prompts[0]  # the terminal's own
 

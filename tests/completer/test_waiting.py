@@ -25,7 +25,7 @@ async def test_mailbox_keeps_the_newest_and_the_last_reply() -> None:
 
 
 async def test_mailbox_gives_a_slow_reader_complete_texts() -> None:
-    found, deltas, said = AsyncReplies(), Deltas(), ["", ""]
+    found, deltas, message = AsyncReplies(), Deltas(), ["", ""]
     for index, text in ((0, "first"), (1, "second")):
         for end in range(1, len(text) + 1):
             found.put(reply(text[:end], index))
@@ -35,8 +35,8 @@ async def test_mailbox_gives_a_slow_reader_complete_texts() -> None:
     found.put(Reply("id", done=True))
     for pieces in (Reply("id", items=items), *[one async for one in found]):
         for delta in deltas.of(pieces):
-            said[delta.item.index] += delta.text
-    assert said == ["first!", "second!"]
+            message[delta.item.index] += delta.text
+    assert message == ["first!", "second!"]
 
 
 async def test_mailbox_returns_replies_in_the_order_of_arrival() -> None:

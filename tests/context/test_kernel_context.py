@@ -54,9 +54,9 @@ def test_describe_omits_columns_that_the_prompt_contains() -> None:
     kernel_context = KernelContext(names={"f": function("a"), "df": table("price", "date")})
     source = "def f(a): ...\nprice = 1\n"
     assert describe(kernel_context, source) == "# df: DataFrame with date int64\n"
-    far = source + "#" * NEAR
+    remote = source + "#" * NEAR
     assert (
-        describe(kernel_context, far) == "# df: DataFrame with price int64, date int64\n"
+        describe(kernel_context, remote) == "# df: DataFrame with price int64, date int64\n"
     )  # `def` counts from anywhere
 
 
@@ -71,7 +71,7 @@ def test_describe_names_the_first_columns_of_a_wide_table() -> None:
 
 
 def test_read_facts_digest_depends_on_content_and_order() -> None:
-    said: list[dict[str, object]] = [
+    message: list[dict[str, object]] = [
         {},
         {"names": {"x": {"type": "int"}}},
         {"names": {"x": {"type": "str"}}},
@@ -79,9 +79,9 @@ def test_read_facts_digest_depends_on_content_and_order() -> None:
         {"names": {"x": {"type": "int"}, "y": {}}},
         {"names": {"y": {}, "x": {"type": "int"}}},
     ]
-    digests = [read_kernel_context(each).digest for each in said]
-    assert len({NONE.digest, *digests}) == 1 + len(said)
-    assert [read_kernel_context({**each, "digest": "forged"}).digest for each in said] == digests
+    digests = [read_kernel_context(each).digest for each in message]
+    assert len({NONE.digest, *digests}) == 1 + len(message)
+    assert [read_kernel_context({**each, "digest": "forged"}).digest for each in message] == digests
 
 
 def test_read_facts_accepts_labels_with_lone_surrogates() -> None:

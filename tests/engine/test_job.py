@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 def test_finish_logs_an_exception_of_end() -> None:
-    told: list[TurbopilotError | None] = []
+    reported: list[TurbopilotError | None] = []
 
     def done(error: TurbopilotError | None) -> None:
-        told.append(error)
+        reported.append(error)
         raise SystemExit
 
     FunctionJob(nothing_but_one, done).finish(None)
-    assert told == [None]
+    assert reported == [None]
 
 
 def test_finish_ends_a_job_once() -> None:
-    told: list[TurbopilotError | None] = []
-    job = FunctionJob(nothing_but_one, told.append)
+    reported: list[TurbopilotError | None] = []
+    job = FunctionJob(nothing_but_one, reported.append)
     for _ in range(2):
         job.finish(None)
-    assert told == [None]
+    assert reported == [None]
 
 
 def test_job_without_a_deadline_is_never_late() -> None:
@@ -41,7 +41,7 @@ def test_as_error_reports_only_the_type_of_a_failure(caplog: pytest.LogCaptureFi
     ours = EngineError("Ours.")
     assert as_error(ours) is ours
     assert not caplog.records
-    told = as_error(ValueError("a line of the notebook"))
-    assert "ValueError" in told.message
-    assert "notebook" not in told.message
+    reported = as_error(ValueError("a line of the notebook"))
+    assert "ValueError" in reported.message
+    assert "notebook" not in reported.message
     assert caplog.records

@@ -64,8 +64,8 @@ def test_step_loop_finds_a_prompt_that_fails_in_a_later_chunk() -> None:
 
     engine = Poisoned(capacity=4000)
     engine.context_size, engine.drafts, engine.ends = 1000, False, set()
-    loop, told, guilty = loop_with(engine), Told(), Told()
-    jobs = [FunctionJob(writing([n, 2, 3] * 30, 500), told) for n in range(2)]
+    loop, reported, guilty = loop_with(engine), Told(), Told()
+    jobs = [FunctionJob(writing([n, 2, 3] * 30, 500), reported) for n in range(2)]
     jobs.append(FunctionJob(writing([4] * 180 + [9] + [4] * 100, 5), guilty))
     steps = 0
     while not guilty.event.is_set():
@@ -74,7 +74,7 @@ def test_step_loop_finds_a_prompt_that_fails_in_a_later_chunk() -> None:
         assert steps < 200  # between any two chunks, the texts have their share of the time
     assert isinstance(guilty.wait(), EngineError)
     assert engine.failures <= 4
-    assert not told.event.is_set()
+    assert not reported.event.is_set()
 
 
 def test_step_loop_ends_complete_texts_of_a_failed_batch_normally() -> None:
@@ -84,12 +84,12 @@ def test_step_loop_ends_complete_texts_of_a_failed_batch_normally() -> None:
             if any(run.done for run in runs):
                 raise EngineError("It comes too late.")
 
-    told = [Told(), Told()]
-    jobs = [FunctionJob(nothing_but_one, one) for one in told]
+    reported = [Told(), Told()]
+    jobs = [FunctionJob(nothing_but_one, one) for one in reported]
     loop = loop_with(Late("word"))
     for _ in range(2):
         loop.step(jobs, [])
-    assert [one.wait() for one in told] == [None, None]
+    assert [one.wait() for one in reported] == [None, None]
 
 
 def test_step_loop_does_not_test_the_engine_after_a_text_failed() -> None:
@@ -99,13 +99,13 @@ def test_step_loop_does_not_test_the_engine_after_a_text_failed() -> None:
             if len(runs) == 2:
                 raise TextFailedError(EngineError("It was refused."), runs[0])
 
-    told = [Told(), Told()]
-    jobs = [FunctionJob(nothing_but_one, one) for one in told]
+    reported = [Told(), Told()]
+    jobs = [FunctionJob(nothing_but_one, one) for one in reported]
     engine = Refusing("word")
     loop = loop_with(engine)
     loop.step(jobs, [])
     while jobs[1] in loop._active:
         loop.step(jobs[1:], [])
-    assert isinstance(told[0].wait(), EngineError)
-    assert told[1].wait() is None
+    assert isinstance(reported[0].wait(), EngineError)
+    assert reported[1].wait() is None
     assert (len(engine.asks), loop.broken) == (2, False)

@@ -59,9 +59,9 @@ def test_beside_a_kernel_replays_with_and_without_context() -> None:
     assert any("swing" in kernel_context.names for kernel_context in local.kernel_context)
     assert local.kernel_context.count(NONE) * 2 == len(local.kernel_context)
     assert knowing.names.missing == unaware.names.missing > 0
-    told = report.table({"x" + report.WITH_CONTEXT: knowing, "x" + report.WITHOUT_CONTEXT: unaware})
-    assert "are missing (100.0%)" in told
-    assert "times as much" in told
+    reported = report.table({"x" + report.WITH_CONTEXT: knowing, "x" + report.WITHOUT_CONTEXT: unaware})
+    assert "are missing (100.0%)" in reported
+    assert "times as much" in reported
 
 
 @pytest.mark.parametrize(

@@ -72,11 +72,11 @@ class Counts:
         """Start another process."""
         self.lengths: dict[str, int] = {}
         self.asked = self.typed = self.got = 0
-        self.told = (0, 0)  # requests and characters logged so far
+        self.reported = (0, 0)  # requests and characters logged so far
 
     def end(self, *, killed: bool) -> None:
         """Count the logged requests, and the minimum of written characters."""
-        requests, written = self.told if killed else (self.asked, self.typed)
+        requests, written = self.reported if killed else (self.asked, self.typed)
         self.requests += requests
         self.written += written
         self.all += max(written, self.got)
@@ -103,7 +103,7 @@ def tell(usage_log: UsageLog, number: int, story: dict[str, Any], counts: Counts
         listen = ask(usage_log, source, path, counts)
     name = str(number)
     listen(Reply(name, "m", (Item(text, 0.5, "stop"),), done=True))
-    counts.told = counts.asked, counts.typed
+    counts.reported = counts.asked, counts.typed
 
     def write(more: int) -> None:
         counts.typed += more

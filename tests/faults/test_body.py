@@ -77,8 +77,8 @@ def test_five_megabyte_body_is_rejected(server: ServeApp, path: str, method: str
 def test_endless_body_is_cut_off(server: ServeApp, key: str) -> None:
     length = base.HARD_LIMIT + 1
     begin = head("POST", "infill", f"Content-Length: {length}").replace(KEY.encode(), key.encode())
-    said = speak(server, begin + b"x" * length)
-    assert said == b"" or said.split()[1] in {b"400", b"413", b"401"}
+    message = speak(server, begin + b"x" * length)
+    assert message == b"" or message.split()[1] in {b"400", b"413", b"401"}
 
 
 @pytest.mark.parametrize(("path", "method"), TAKING)
@@ -115,16 +115,16 @@ def test_huge_numbers_are_rejected_or_ignored(server: ServeApp, path: str, metho
 
 @pytest.mark.parametrize("length", ["-1", "x", "1e3", "0x10", "+5", "5, 6", "99999999999999999999999"])
 def test_invalid_content_length_is_rejected(server: ServeApp, length: str) -> None:
-    said = speak(server, head("POST", "infill", f"Content-Length: {length}") + b"hello")
-    assert said == b"" or said.startswith(b"HTTP/1.1 400")
+    message = speak(server, head("POST", "infill", f"Content-Length: {length}") + b"hello")
+    assert message == b"" or message.startswith(b"HTTP/1.1 400")
 
 
 def test_two_content_lengths_are_rejected(server: ServeApp) -> None:
     body = b"0\r\n\r\nGET /models HTTP/1.1\r\nHost: localhost\r\n\r\n"
     both = ("Content-Length: 5", "Transfer-Encoding: chunked")
-    said = speak(server, head("POST", "infill", *both) + body)
-    assert said.count(b"HTTP/1.1") <= 1
-    assert b"200 OK" not in said
+    message = speak(server, head("POST", "infill", *both) + body)
+    assert message.count(b"HTTP/1.1") <= 1
+    assert b"200 OK" not in message
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ def test_invalid_chunks_close_the_connection(
     server: ServeApp, chunk: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "BODY_SECONDS", 0.2)
-    said = speak(server, head("POST", "infill", "Transfer-Encoding: chunked") + chunk)
-    assert b"200 OK" not in said
+    message = speak(server, head("POST", "infill", "Transfer-Encoding: chunked") + chunk)
+    assert b"200 OK" not in message
 
 
 @pytest.mark.parametrize("declared", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
@@ -167,5 +167,5 @@ def test_names_with_newlines_do_not_forge_log_lines(
         assert "[E 2026] forged\n" not in answer.text
     server.client.get("/v1/models/a%0d%0a[E 2026] forged%0ab")
     server.client.get("/no%0d%0aforged")
-    said = capfd.readouterr()
-    assert not [line for line in (caplog.text + said.out + said.err).splitlines() if "forged" in line]
+    message = capfd.readouterr()
+    assert not [line for line in (caplog.text + message.out + message.err).splitlines() if "forged" in line]

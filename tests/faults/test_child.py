@@ -41,13 +41,13 @@ def begin(engine: IsolatedEngine, text: str = "killed") -> ChildRun:
 
 def end_in_the_middle(engine: IsolatedEngine, computing: Path, end: Callable[[], None]) -> str:
     """End a child during a generation, and return the error."""
-    run, said = begin(engine), []
+    run, report = begin(engine), []
 
     def step() -> None:
         try:
             engine.step([run], Cancel())
         except EngineGoneError as error:
-            said.append(error.message)
+            report.append(error.message)
 
     thread = threading.Thread(target=step)
     thread.start()
@@ -55,7 +55,7 @@ def end_in_the_middle(engine: IsolatedEngine, computing: Path, end: Callable[[],
     end()
     thread.join(30)
     engine.release(run)  # after the child has ended
-    return said[0]
+    return report[0]
 
 
 @signals
@@ -72,10 +72,10 @@ def test_dying_child_fails_only_its_current_requests(
     with monkeypatch.context() as patch:
         change(tmp_path, patch, WAITS)
         engine = load(tiny_model)
-    said = end_in_the_middle(
+    report = end_in_the_middle(
         engine, tmp_path / "computing", lambda: os.kill(engine.pid, getattr(signal, name))
     )
-    assert said == f"The model's process has ended: {words}."
+    assert report == f"The model's process has ended: {words}."
     assert engine.vocabulary.tokenize("abc") == [97, 98, 99]
     for ask in (lambda: begin(engine), lambda: engine.use_threads(2)):
         with pytest.raises(EngineGoneError, match="has ended"):
@@ -349,8 +349,8 @@ def test_child_ends_with_its_parent(
         text=True,
     ) as parent:
         assert parent.stdout
-        said, fork = parent.stdout.readline().split()
-        pid = int(said)
+        report, fork = parent.stdout.readline().split()
+        pid = int(report)
         if doing == "busy":
             until((tmp_path / "computing").exists)
         assert psutil.pid_exists(pid)

@@ -43,7 +43,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def far(model: Path) -> Iterator[Server]:
+def peer(model: Path) -> Iterator[Server]:
     server = Server(model, "--no-api-key")
     yield server
     server.stop()
@@ -57,11 +57,11 @@ def router() -> Iterator[FarServer]:
 
 
 @pytest.fixture
-def start(far: Server, model: Path, router: FarServer) -> Iterator[Start]:
+def start(peer: Server, model: Path, router: FarServer) -> Iterator[Start]:
     """Start a front server; at the end of the test, it must respond."""
     fronts: list[Front] = []
 
-    def begin(url: str = far.url, *, remote: dict[str, Any] | None = None, **settings: Any) -> Front:
+    def begin(url: str = peer.url, *, remote: dict[str, Any] | None = None, **settings: Any) -> Front:
         reported = {"vocabulary": str(model), "timeout": 5.0} | (remote or {})
         fronts.append(Front(url, remote=reported, **settings))
         return fronts[-1]
@@ -253,12 +253,12 @@ def test_retry_after_date_of_a_router_is_respected_and_reported(start: Start, ro
     time.sleep(max(0.0, int(answers[-1].headers["Retry-After"]) - 4))
 
 
-@pytest.mark.parametrize("said", ["Wed, 21 Oct 2015 07:28:00 GMT", "soon", "-3"], ids=repr)
+@pytest.mark.parametrize("message", ["Wed, 21 Oct 2015 07:28:00 GMT", "soon", "-3"], ids=repr)
 def test_invalid_or_past_retry_after_is_ignored(
-    start: Start, router: FarServer, said: str, monkeypatch: pytest.MonkeyPatch
+    start: Start, router: FarServer, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("jupyter_turbopilot.engine.remote.exchange.pause", lambda _: 0.05)
-    front = behind(start, router, status(429, Retry_After=said))
+    front = behind(start, router, status(429, Retry_After=message))
     assert front.client.post(ROUTE, json=GOOD).json()["choices"][0]["text"] == "ab"
 
 
@@ -270,16 +270,16 @@ def test_waiting_requests_retry_the_same_remote_after_the_delay(start: Start, ro
     assert counted(front, "turbopilot_engine_throttled_total") <= 4
 
 
-def test_front_server_metrics_name_no_user(start: Start, far: Server) -> None:
+def test_front_server_metrics_name_no_user(start: Start, peer: Server) -> None:
     front = start()
     for _ in range(3):
         assert front.client.post(ROUTE, json=GOOD).status_code == 200
     text = front.client.get("/metrics").text
     assert counted(front, "turbopilot_engine_requests_total") == 3
     assert counted(front, "turbopilot_engine_first_token_seconds_count") == 3
-    assert f'address="127.0.0.1:{far.port}"' in text
+    assert f'address="127.0.0.1:{peer.port}"' in text
     assert "x = " not in text
-    answer = httpx.post(far.url + ROUTE, json=GOOD)
+    answer = httpx.post(peer.url + ROUTE, json=GOOD)
     assert len(answer.headers["X-Replica-Id"]) == 8
     threads = {thread.name for thread in threading.enumerate()}
     assert "turbopilot-remote" in threads

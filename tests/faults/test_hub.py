@@ -82,10 +82,10 @@ def test_any_user_name_is_served_and_never_logged(
     name: str, service: Service, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.INFO)
-    said = ask(service(known(name=name, groups=[name])))
-    assert said.status_code == 200
-    assert "set-cookie" not in said.headers
-    reported = str(said.headers) + said.text + caplog.text + "".join(capfd.readouterr())
+    message = ask(service(known(name=name, groups=[name])))
+    assert message.status_code == 200
+    assert "set-cookie" not in message.headers
+    reported = str(message.headers) + message.text + caplog.text + "".join(capfd.readouterr())
     assert name not in reported
 
 
@@ -101,11 +101,11 @@ def test_invalid_hub_response_is_reported_while_health_responds(
 ) -> None:
     caplog.set_level(logging.INFO)
     alone = service(STRANGE[name], 0.3)
-    said = ask(alone, "t0ken")
-    assert (said.status_code, said.json()["error"]["code"]) == (503, "hub_gone")
-    assert said.headers["retry-after"]
+    message = ask(alone, "t0ken")
+    assert (message.status_code, message.json()["error"]["code"]) == (503, "hub_gone")
+    assert message.headers["retry-after"]
     assert alone.client.get(f"{PREFIX}health").status_code == 200
-    assert "t0ken" not in caplog.text + said.text
+    assert "t0ken" not in caplog.text + message.text
 
 
 def test_next_valid_request_succeeds(service: Service) -> None:

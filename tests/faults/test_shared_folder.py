@@ -143,20 +143,20 @@ def test_doctor_and_list_report_read_only_folders(
 ) -> None:
     person = Person(tmp_path / "ada", models_folder, adapters=[adapter])
     close(models_folder)
-    told = person.run("doctor", "-m", str(model)).stdout
-    assert f"✓ models       in {models_folder}, which you may read but not write to" in told
-    assert f"✓ own files    in {person.own}" in told
-    assert "✗ copy         does not exist. The adapters are applied at run time, which is slower." in told
+    reported = person.run("doctor", "-m", str(model)).stdout
+    assert f"✓ models       in {models_folder}, which you may read but not write to" in reported
+    assert f"✓ own files    in {person.own}" in reported
+    assert "✗ copy         does not exist. The adapters are applied at run time, which is slower." in reported
     listed = person.run("models", "list").stdout
     assert listed.endswith(f"Models are stored in {models_folder}, which you may read but not write to\n")
     assert person.kept() >= {"speed.json", "trials.json"}
     person.run("models", "pull", str(model), before=())  # as root it succeeds, otherwise it fails
     model.chmod(0)
-    told = person.run("doctor", "-m", str(model)).stdout
-    assert f"✗ model        you may not read {model}. Ask its owner for access" in told
+    reported = person.run("doctor", "-m", str(model)).stdout
+    assert f"✗ model        you may not read {model}. Ask its owner for access" in reported
     models_folder.chmod(0)
-    told = person.run("doctor", "-m", str(model)).stdout
-    assert f"✗ models       in {models_folder}, which you may not read: ask its owner for access" in told
+    reported = person.run("doctor", "-m", str(model)).stdout
+    assert f"✗ models       in {models_folder}, which you may not read: ask its owner for access" in reported
 
 
 def test_doctor_reports_a_missing_user_folder(models_folder: Path, model: Path, tmp_path: Path) -> None:

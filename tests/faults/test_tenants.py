@@ -265,9 +265,9 @@ def test_log_contains_no_user_and_no_text(services: Serve, caplog: pytest.LogCap
     service, prompt = services(), text()
     service.reused(prompt, "ada-lovelace", headers={"X-Session-Id": "a-session"}, cache_salt="a-salt")
     owner = tenant_of("ada-lovelace", (), "none", "", service.pilot.completer.secret)
-    said = "\n".join(record.getMessage() for record in caplog.records if "httpcore" not in record.name)
+    message = "\n".join(record.getMessage() for record in caplog.records if "httpcore" not in record.name)
     for secret in (owner, "a-salt", "a-session", prompt[:20], "ada-lovelace", WHO, GROUPS):
-        assert secret not in said
+        assert secret not in message
 
 
 @pytest.mark.parametrize("named", [True, False])

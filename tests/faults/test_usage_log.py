@@ -59,7 +59,7 @@ class Typist:
         )
         self._session = session
         self._said: list[str] = []
-        self.told = 0  # events
+        self.reported = 0  # events
         self.unclear = 0  # events that were being logged when the process was killed
 
     def wait(self) -> None:
@@ -76,8 +76,8 @@ class Typist:
         self._said += [line.strip() for line in self._out if line.endswith("\n")]
         self._out.close()
         self._process.wait()
-        self.told = self._said.count("told")
-        self.unclear = self._said.count("tells") - self.told
+        self.reported = self._said.count("told")
+        self.unclear = self._said.count("tells") - self.reported
 
     @property
     def _out(self) -> IO[str]:
@@ -117,4 +117,4 @@ def test_killed_process_loses_at_most_one_event_and_breaks_no_line(tmp_path: Pat
         for one in typists:
             found = one.written(events)
             assert found == [*range(len(found))], "in their order, and none is missing before another"
-            assert one.told - 1 <= len(found) <= one.told + one.unclear
+            assert one.reported - 1 <= len(found) <= one.reported + one.unclear

@@ -95,10 +95,10 @@ class Said:
         return (self._words[beyond] if beyond >= 0 else chr(token)).encode()
 
     def say(self, ask: EngineRequest) -> Iterator[list[Token]]:
-        said = self.texts[len(self.asks)] if len(self.asks) < len(self.texts) else []
+        message = self.texts[len(self.asks)] if len(self.asks) < len(self.texts) else []
         self.asks.append(ask)
         most = max(0, min(ask.sampling.max_tokens, self.context_size - len(ask.prompt)))
-        for text, probability in said[:most]:
+        for text, probability in message[:most]:
             ask.usage.predicted_tokens += 1
             yield [Token(text.encode(), probability, self._number(text))]
         while True:
@@ -195,11 +195,11 @@ def answer(
     shared = Shared(chosen, Nothing(), Counter())  # type: ignore[arg-type]
     generation = Generation(plan, "", [replies.append], shared)
     ask = generation.begin(engine, None)  # type: ignore[arg-type]
-    last, said = None, iter([])
+    last, message = None, iter([])
     while ask:
         if ask is not last:
-            last, said = ask, engine.say(ask)
-        ask = generation.feed(next(said))
+            last, message = ask, engine.say(ask)
+        ask = generation.feed(next(message))
     generation.end(None)
     asked = [
         {
@@ -240,9 +240,9 @@ def _sampling(sampling: Sampling, prompt: int, context_size: int) -> dict[str, A
     FACTS,
 )
 def test_requests_are_answered_alike(
-    twins: Twins, request: Completion, said: Any, size: int, chosen: Any, known: Any
+    twins: Twins, request: Completion, message: Any, size: int, chosen: Any, known: Any
 ) -> None:
     request = structs.replace(request, stream=request.n == 1)
-    expected = answer(request, Said(said, size), configured(chosen), convert(known, KernelContext))
-    found = twins("answer", to_builtins(request), said, size, chosen, known)
+    expected = answer(request, Said(message, size), configured(chosen), convert(known, KernelContext))
+    found = twins("answer", to_builtins(request), message, size, chosen, known)
     assert close(expected, found, 2e-4)

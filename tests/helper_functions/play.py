@@ -24,8 +24,10 @@ def play(source: str, answer: Answer, clock: Callable[[], float] = lambda: 0.0, 
                 events.append(step)
                 step = next(growth)
             else:
-                said = answer(step)
-                step = growth.send(said if isinstance(said, Continuation) else Continuation(said, tokens=10))
+                message = answer(step)
+                step = growth.send(
+                    message if isinstance(message, Continuation) else Continuation(message, tokens=10)
+                )
         except StopIteration:
             return events
 

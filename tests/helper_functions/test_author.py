@@ -21,16 +21,16 @@ from jupyter_turbopilot.helper_functions.generate import NO_TIME
 from .play import bodies, play
 
 
-@pytest.mark.parametrize("said", ["", "class", " def():", " class(x):", " 1(x):", " while True:", "(x):"])
-def test_head_retries_and_then_uses_a_default_name(said: str) -> None:
-    heads = iter([said] * 2 + [" fine(x):"])
+@pytest.mark.parametrize("text", ["", "class", " def():", " class(x):", " 1(x):", " while True:", "(x):"])
+def test_head_retries_and_then_uses_a_default_name(text: str) -> None:
+    heads = iter([text] * 2 + [" fine(x):"])
     assert (
         "def fine(x):"
         in play("Do it.", lambda ask: "pass\n    return x" if ask.name else next(heads))[-1].source
     )
     assert (
         "def generated(*args, **kwargs):"
-        in play("Do it.", lambda ask: "return 1" if ask.name else said)[-1].source
+        in play("Do it.", lambda ask: "return 1" if ask.name else text)[-1].source
     )
 
 

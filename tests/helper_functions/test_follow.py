@@ -25,14 +25,14 @@ BODIES = {
 }
 
 
-def said(prompt: str) -> str:
+def message(prompt: str) -> str:
     head = prompt.partition("<|fim_suffix|>")[0].rstrip().replace(">", "\n").rpartition("\n")[2]
     return BODIES.get(head, "pass")
 
 
 @pytest.fixture
 def desk() -> Iterator[Desk]:
-    desk = Desk(ScriptedEngine(said))
+    desk = Desk(ScriptedEngine(message))
     yield desk
     desk.worker.stop()
 

@@ -124,9 +124,9 @@ def test_grow_renames_calls_that_an_existing_function_does_not_accept(
             events.append(step)
             step = next(growth, None)
         else:
-            said = answers(step)
-            assert isinstance(said, str)
-            step = growth.send(Continuation(said))
+            text = answers(step)
+            assert isinstance(text, str)
+            step = growth.send(Continuation(text))
     assert ("renamed", "helper_2") in kinds(events)
     source = events[-1].source
     assert "return helper_2(x, 2, 3) + sum(map(helper_2, x))" in source
@@ -194,9 +194,9 @@ def test_grow_lists_names_when_the_budget_is_spent(limit: dict[str, float]) -> N
     ast.parse(events[-1].source)
 
 
-@pytest.mark.parametrize("said", ["", "return (", "pass", "\x00", f"return {'a + ' * 2000}a"])
-def test_grow_replaces_a_missing_body(said: str) -> None:
-    events = play("def f(x):\n    '''Do it.'''", lambda _: said)
+@pytest.mark.parametrize("text", ["", "return (", "pass", "\x00", f"return {'a + ' * 2000}a"])
+def test_grow_replaces_a_missing_body(text: str) -> None:
+    events = play("def f(x):\n    '''Do it.'''", lambda _: text)
     assert [event.message for event in events if event.event == "given_up"] == [NO_BODY]
     assert "raise NotImplementedError" in events[-1].source
     assert "# The model generated no body." in events[-1].source
@@ -252,8 +252,8 @@ LINES = st.sampled_from(
 def test_grow_returns_parsable_source_for_any_answer(
     texts: list[str],
 ) -> None:
-    said = iter(texts * 60)
-    done = play("def f(x):\n    'Do it.'", lambda _: next(said), names=["known"])[-1]
+    text = iter(texts * 60)
+    done = play("def f(x):\n    'Do it.'", lambda _: next(text), names=["known"])[-1]
     ast.parse(done.source)
     compile(done.source, "", "exec")
     assert set(missing_names(done.source, {"known"})) == set(done.undefined)

@@ -153,7 +153,7 @@ def test_parse_instruction_rejects_deep_nesting(source: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("\ndef f(x y):\n    '''Do.'''", r"Line 2 does not parse \(invalid syntax"),
         ("x = 1\ndef class(x):", r"Line 2 does not parse \(invalid syntax\)"),
@@ -170,8 +170,8 @@ def test_parse_instruction_rejects_deep_nesting(source: str) -> None:
         ("x = 1\nasync def a(x): ...\n\ndef b(x): return 1", "function in line 2 has no body"),
     ],
 )
-def test_parse_instruction_reports_position_and_reason(source: str, said: str) -> None:
-    with pytest.raises(BadRequestError, match=said) as refused:
+def test_parse_instruction_reports_position_and_reason(source: str, message: str) -> None:
+    with pytest.raises(BadRequestError, match=message) as refused:
         parse_instruction(source)
     assert refused.value.field == "source"
 

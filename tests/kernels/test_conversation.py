@@ -44,21 +44,21 @@ def test_installation_is_one_expression_that_binds_no_name() -> None:
 def test_hear_accepts_an_answer_from_a_kernel_that_closes_the_comm() -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
-    assert isinstance(conversation.hear(*answer(comm)), KernelContext)
-    assert conversation.hear(*close(comm)) is None
+    assert isinstance(conversation.receive(*answer(comm)), KernelContext)
+    assert conversation.receive(*close(comm)) is None
     assert [message.type for message in conversation.ask()] == ["comm_open"]
 
 
 def test_hear_treats_an_invalid_answer_as_empty_facts() -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
-    assert conversation.hear(*answer(comm, data={"names": 1})) is NONE
+    assert conversation.receive(*answer(comm, data={"names": 1})) is NONE
     assert not conversation.is_open
 
 
 def test_hear_reports_a_comm_closed_without_an_answer() -> None:
     conversation = Conversation()
-    assert isinstance(conversation.hear(*close(comm_of(conversation.ask()))), ClosedWithoutAnswer)
+    assert isinstance(conversation.receive(*close(comm_of(conversation.ask()))), ClosedWithoutAnswer)
     assert not conversation.is_open
     assert [message.type for message in conversation.ask()] == ["comm_open"]
     conversation.reinstall()
@@ -70,7 +70,7 @@ def test_restart_installs_the_handler_again() -> None:
     comm = comm_of(conversation.ask())
     conversation.restart()
     assert not conversation.is_open
-    assert conversation.hear(*answer(comm)) is None
+    assert conversation.receive(*answer(comm)) is None
     assert [message.type for message in conversation.ask()] == ["execute_request", "comm_open"]
 
 
@@ -86,5 +86,5 @@ def test_hear_ignores_messages_of_other_clients(messages: list[tuple[str, str]])
     conversation = Conversation()
     comm = comm_of(conversation.ask())
     for kind, other in messages:
-        assert conversation.hear(kind, {"comm_id": other, "data": FACTS}) is None
-    assert isinstance(conversation.hear(*answer(comm)), KernelContext)
+        assert conversation.receive(kind, {"comm_id": other, "data": FACTS}) is None
+    assert isinstance(conversation.receive(*answer(comm)), KernelContext)

@@ -132,11 +132,11 @@ def test_watch_follows_executions_and_a_restart() -> None:
 
 
 def test_watch_reinstalls_the_handler_after_an_unnoticed_restart(monkeypatch: pytest.MonkeyPatch) -> None:
-    heard = Watch._update_state
+    received = Watch._update_state
 
     def deaf(self: Watch, state: str, parent: str | None, ours: bool) -> None:
         if state not in {"starting", "restarting"}:
-            heard(self, state, parent, ours)
+            received(self, state, parent, ours)
 
     monkeypatch.setattr(Watch, "_update_state", deaf)
     test_watch_follows_executions_and_a_restart()
@@ -201,9 +201,9 @@ def test_watch_survives_an_interrupt_during_a_query(tmp_path: Path) -> None:
 
 def test_watch_publishes_no_close_and_leaves_no_comm() -> None:
     async def scenario(person: Person) -> None:
-        heard: list[bytes] = []
+        received: list[bytes] = []
         page = person.manager.get_kernel(person.kernel_id).connect_iopub()
-        page.on_recv(lambda parts: heard.append(b"".join(parts)))
+        page.on_recv(lambda parts: received.append(b"".join(parts)))
         another = Person(person.manager, person.kernel_id, person.client)  # another server
         try:
             for name in ("first", "second", "third"):
@@ -216,13 +216,13 @@ def test_watch_publishes_no_close_and_leaves_no_comm() -> None:
             await person.kernel_context(lambda kernel_context: "gc" in kernel_context.names)
             assert await person.value("len(get_ipython().kernel.comm_manager.comms)") == "0"
             await person.run("last = 1")
-            while not any(b"last = 1" in message for message in heard):
+            while not any(b"last = 1" in message for message in received):
                 await asyncio.sleep(0.05)
         finally:
             another.kernels.close()
             page.close()
-        assert any(b'"comm_msg"' in message for message in heard)
-        assert not any(b'"comm_close"' in message for message in heard)
+        assert any(b'"comm_msg"' in message for message in received)
+        assert not any(b'"comm_close"' in message for message in received)
 
     asyncio.run(with_kernel(scenario))
 

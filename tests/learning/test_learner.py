@@ -43,8 +43,8 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def show(learner: Learner, name: str, event: str = "dismissed") -> None:
     learner.sent(name, TERMS, 5, 0.7)
-    for said in ("shown", event):
-        learner.receive(Feedback(id=name, event=said, chars=5))  # type: ignore[arg-type]
+    for message in ("shown", event):
+        learner.receive(Feedback(id=name, event=message, chars=5))  # type: ignore[arg-type]
 
 
 def test_learner_restores_what_it_learned_after_a_restart(file: Path) -> None:

@@ -153,16 +153,16 @@ EVENTS = st.tuples(
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), EVENTS, st.integers(0, 20)), max_size=40))
 def test_receive_judges_each_appearance_at_most_once(
-    said: list[tuple[str, tuple[str, int], int]],
+    message: list[tuple[str, tuple[str, int], int]],
 ) -> None:
     found = Outcomes()
     for name in "ab":
         found.sent(name, TERMS, 10, 0.7, 0.0)
     observed = dict.fromkeys("abc", Observations())
-    for name, event, length in said:
+    for name, event, length in message:
         observed[name] += receive(found, event, name=name, length=length)
     for name, each in observed.items():
-        appeared = sum(event == "shown" for about, (event, _), _ in said if about == name)
+        appeared = sum(event == "shown" for about, (event, _), _ in message if about == name)
         assert len(each.verdicts) <= (appeared + 1) * (name != "c")
         assert each.shown <= (name != "c")
         assert each.accepted <= (name != "c")

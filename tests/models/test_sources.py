@@ -49,11 +49,11 @@ def publish(server: SourceServer, kind: str) -> Source:
 @pytest.mark.parametrize("kind", KINDS)
 def test_fetch_downloads_from_every_kind_of_source(kind: str, server: SourceServer, tmp_path: Path) -> None:
     source, target = publish(server, kind), tmp_path / ".m.gguf.partial"
-    told: list[int] = []
-    fetch(source, Transfer(target, RemoteFile(len(BYTES)), told.append, lambda: False))
+    reported: list[int] = []
+    fetch(source, Transfer(target, RemoteFile(len(BYTES)), reported.append, lambda: False))
     assert target.read_bytes() == BYTES
-    assert told
-    assert told[-1] == len(BYTES)
+    assert reported
+    assert reported[-1] == len(BYTES)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -88,11 +88,11 @@ def test_fetch_metadata_returns_size_and_digest(server: SourceServer) -> None:
     assert fetch_metadata(FILE) == RemoteFile()
 
 
-@pytest.mark.parametrize("said", ["1", "on", "Yes", "TRUE"])
+@pytest.mark.parametrize("message", ["1", "on", "Yes", "TRUE"])
 def test_offline_mode_sends_no_request(
-    said: str, server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    message: str, server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", said)
+    monkeypatch.setenv("HF_HUB_OFFLINE", message)
     assert fetch_metadata(FILE) == RemoteFile()
     for ask in (lambda: fetch(FILE, transfer(tmp_path / "f")), lambda: list_files("owner/repo")):
         with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):

@@ -32,13 +32,13 @@ def test_choose_returns_cells_that_follow_similar_ones() -> None:
 
 
 def test_words_above_starts_with_the_nearest_cells() -> None:
-    far, middle, near = (
+    remote, middle, near = (
         "\n".join(f"{name}{number}" for number in range(60)) for name in ("far", "mid", "near")
     )
-    above = words_above(asked("furthest = 1", far, middle, near, ""))
+    above = words_above(asked("furthest = 1", remote, middle, near, ""))
     assert [*map(len, above)] == [60, 60, module.MOST_WORDS - 120]
     assert above[0] == {*near.split()}
-    assert above[2] < {*far.split()}
+    assert above[2] < {*remote.split()}
 
 
 def test_words_above_considers_a_limited_number_of_cells() -> None:

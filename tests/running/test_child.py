@@ -54,9 +54,9 @@ def test_guards_allow_writing_to_the_null_device(
     (tmp_path / "nul").symlink_to(os.devnull)  # Windows' `nul` is \\.\nul
     prelude = f"os.devnull = {str(tmp_path / 'nul')!r}\nsys.platform = 'win32'"
     program = "import os\nprint('gone', file=open(os.devnull, 'w'))\nprint('done')\nopen('../x', 'w')"
-    said = run_child(prelude, program, tmp_path)
-    assert said.startswith("done\n")
-    assert "outside its own folder" in said
+    message = run_child(prelude, program, tmp_path)
+    assert message.startswith("done\n")
+    assert "outside its own folder" in message
 
 
 def test_guards_work_without_posix_limits(
@@ -64,7 +64,7 @@ def test_guards_work_without_posix_limits(
 ) -> None:
     absent = "sys.platform = 'win32'\nfor name in ('resource', '_posixsubprocess'): sys.modules[name] = None"
     program = "print('begun')\nimport os\nos.system('expr 6 + 36')"
-    said = run_child(f"{absent}\nfor name in ('mkfifo', 'mknod'): delattr(os, name)", program, tmp_path)
-    assert said.startswith("begun\n")
-    assert "os.system is refused" in said
-    assert "42" not in said.splitlines()  # a path in the traceback may contain it
+    message = run_child(f"{absent}\nfor name in ('mkfifo', 'mknod'): delattr(os, name)", program, tmp_path)
+    assert message.startswith("begun\n")
+    assert "os.system is refused" in message
+    assert "42" not in message.splitlines()  # a path in the traceback may contain it

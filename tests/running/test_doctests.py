@@ -122,9 +122,9 @@ def test_verdict_of_ignores_printed_markers(printed: str) -> None:
 
 def test_verdict_of_truncates_a_long_example() -> None:
     outcome = Outcome(passed=False, why="It raised E", printed="\ndoctest 0\n")
-    said = verdict_of(outcome, f">>> f({'x, ' * 100})\n").why
-    assert said.endswith("…` raised E")
-    assert len(said) < LONGEST_QUOTE + 20
+    message = verdict_of(outcome, f">>> f({'x, ' * 100})\n").why
+    assert message.endswith("…` raised E")
+    assert len(message) < LONGEST_QUOTE + 20
 
 
 @pytest.mark.parametrize(

@@ -64,8 +64,8 @@ class Typists:
         text = f"# {person.number}\nvalue = "
         while not self._ended.wait(PAUSE):
             text += "x"
-            if told := self._ask(text[-200:], f"person {person.number}"):
-                person.lost.append(told)
+            if reported := self._ask(text[-200:], f"person {person.number}"):
+                person.lost.append(reported)
             else:
                 person.got.append(time.monotonic())
 

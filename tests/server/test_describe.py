@@ -168,9 +168,9 @@ def test_other_engines_have_no_measured_saving(
 ) -> None:
     folder = tmp_path / "smollm2-135m"
     folder.mkdir()
-    far = Turbopilot(engine="remote", config=Config(TurbopilotRemote={"model": MEASURED}))
+    remote = Turbopilot(engine="remote", config=Config(TurbopilotRemote={"model": MEASURED}))
     for settings, name in (
-        (far, MEASURED),
+        (remote, MEASURED),
         (Turbopilot(engine="transformers", model=str(folder)), folder.name),
     ):
         pilot = Pilot(settings)

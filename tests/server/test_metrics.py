@@ -75,7 +75,7 @@ def test_remote_metrics_are_per_address_and_name_no_session(metrics: Metrics, pi
     pilot.worker.engine = SimpleNamespace(figures=figures)
     for address, cached in (("gpu:1", 0), ("gpu:1", 7), ("gpu:2", 0)):
         answer = figures.sent(address, "SECRET-SESSION", 1.0)
-        answer.heard(EventContent(ended=True, cached=cached, replica="SECRET-REPLICA"), 1.5)
+        answer.received(EventContent(ended=True, cached=cached, replica="SECRET-REPLICA"), 1.5)
         answer.end()
     figures.addresses["gpu:2"].throttled = 3
     assert value(metrics, "turbopilot_engine_requests_total", address="gpu:1") == 2

@@ -27,8 +27,8 @@ def test_find_returns_the_server_that_started_the_process() -> None:
     runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getpid()))
     code = "from jupyter_turbopilot.server import runtime; print(runtime.find().url)"
     nested = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {code!r}], check=True)"
-    said = subprocess.run([sys.executable, "-c", nested], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "http://127.0.0.1:1/"
+    message = subprocess.run([sys.executable, "-c", nested], capture_output=True, text=True, check=True)
+    assert message.stdout.strip() == "http://127.0.0.1:1/"
 
 
 def test_find_without_an_ancestors_file_returns_none() -> None:

@@ -115,10 +115,10 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     """Return the error message of `serve`."""
     with pytest.raises(SystemExit) as ended:
         main(["serve", *arguments])
-    said = capsys.readouterr()
+    report = capsys.readouterr()
     assert ended.value.code == 2
-    assert said.out == ""
-    return said.err
+    assert report.out == ""
+    return report.err
 
 
 @pytest.mark.parametrize("port", ["99999", "65536", "0", "-1", "http", "1.5", "", " ", "9" * 5000, "1_0"])
@@ -130,9 +130,9 @@ def test_used_port_is_rejected_with_a_message(capsys: pytest.CaptureFixture[str]
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        said = refused(capsys, "--port", str(taken.getsockname()[1]))
-    assert "Address already in use" in said
-    assert "--port" in said
+        report = refused(capsys, "--port", str(taken.getsockname()[1]))
+    assert "Address already in use" in report
+    assert "--port" in report
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "..", "a" * 300, "256.1.1.1"])
@@ -312,12 +312,12 @@ def test_ignored_settings_are_logged_once(caplog: pytest.LogCaptureFixture) -> N
     assert "answers.db" not in record.getMessage()
 
 
-@pytest.mark.parametrize(("group", "said"), [("", 1), ("course", 0)])
+@pytest.mark.parametrize(("group", "report"), [("", 1), ("course", 0)])
 def test_share_group_without_a_name_is_logged(
-    caplog: pytest.LogCaptureFixture, group: str, said: int
+    caplog: pytest.LogCaptureFixture, group: str, report: int
 ) -> None:
     for_several(Turbopilot(share_prompts="group", share_prompts_group=group))
-    assert len(caplog.records) == said
+    assert len(caplog.records) == report
 
 
 def test_users_have_default_limits_unless_configured() -> None:

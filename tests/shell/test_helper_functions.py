@@ -23,7 +23,7 @@ class Person:
     def __init__(self, *texts: str, stop: Callable[[Event], bool] = lambda _: False) -> None:
         self.texts = iter(texts)
         self.stop = stop
-        self.said: list[str] = []
+        self.message: list[str] = []
         self.attempts: list[int] = []
 
     def ask(self, request: FunctionRequest) -> Iterator[Event]:
@@ -40,7 +40,7 @@ class Person:
                 FunctionRequest(source=source),
                 self.ask,
                 TreeOutput(terminal=True),
-                self.said.append,
+                self.message.append,
                 test=test,
             )
 
@@ -50,7 +50,7 @@ def test_write_retries_failed_functions_with_another_seed() -> None:
     written = person.write(test=True)
     assert "return x + x" in written.source
     assert person.attempts == [0, 1]
-    assert any("`double(2)` gave 2, expected 4" in words for words in person.said)
+    assert any("`double(2)` gave 2, expected 4" in words for words in person.message)
 
 
 def test_write_reports_and_keeps_the_first_of_equal_failures() -> None:
@@ -59,7 +59,7 @@ def test_write_reports_and_keeps_the_first_of_equal_failures() -> None:
     assert "return 0" in written.source
     assert "expected 4" in written.failed
     assert person.attempts == [*range(ATTEMPTS)]
-    assert person.said[-1] == "Keeping attempt 1 of 4. `double(2)` gave 0, expected 4"
+    assert person.message[-1] == "Keeping attempt 1 of 4. `double(2)` gave 0, expected 4"
 
 
 EXAMPLES = (
@@ -79,7 +79,7 @@ def test_write_keeps_the_attempt_that_gets_furthest(texts: list[str], kept: int)
     person = Person(*texts)
     written = person.write(EXAMPLES.format(""), test=True)
     assert texts[kept - 1].rstrip() in written.source
-    assert person.said[-1] == f"Keeping attempt {kept} of 4. {written.failed}"
+    assert person.message[-1] == f"Keeping attempt {kept} of 4. {written.failed}"
 
 
 @pytest.mark.parametrize("example", [">>> import os; os.fork()", ">>> 1 + 1\n    3"])
@@ -88,7 +88,7 @@ def test_write_does_not_retry_an_unaffected_example(example: str) -> None:
     written = person.write(EXAMPLES.format(example), test=True)
     assert written.failed
     assert person.attempts == [0]
-    assert "No function can change" in person.said[-1]
+    assert "No function can change" in person.message[-1]
 
 
 def test_write_tests_code_with_magics_above() -> None:
@@ -102,7 +102,7 @@ def test_write_tests_code_with_magics_above() -> None:
 def test_write_runs_nothing_without_doctests() -> None:
     person = Person("return 1 / 0\n    '''\n    >>> double(2)\n    3\n    '''")
     assert person.write("def double(x):", test=True).failed == ""
-    assert "nothing is run" in person.said[0]
+    assert "nothing is run" in person.message[0]
 
 
 def test_write_rejects_invalid_doctests() -> None:
@@ -183,6 +183,6 @@ def test_write_keeps_the_first_attempt_after_ctrl_c_in_a_message() -> None:
 def test_write_escapes_control_characters_of_doctests() -> None:
     person = Person(*["return chr(27) + ']0;owned' + chr(7)"] * 9)
     written = person.write(STUB, test=True)
-    said = "".join(person.said) + written.failed
-    assert "owned" in said
-    assert "\x1b" not in said
+    message = "".join(person.message) + written.failed
+    assert "owned" in message
+    assert "\x1b" not in message

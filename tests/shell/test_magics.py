@@ -281,7 +281,7 @@ def test_complete_prints_help(shell: Shell, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "message"),
     [
         ("%%complete", "Nothing to complete"),
         ("%%complete\n\n", "Nothing to complete"),
@@ -291,11 +291,11 @@ def test_complete_prints_help(shell: Shell, line: str) -> None:
     ],
 )
 def test_complete_without_code_explains_what_to_write(
-    shell: Shell, says: Callable[..., ScriptedEngine], line: str, said: str
+    shell: Shell, says: Callable[..., ScriptedEngine], line: str, message: str
 ) -> None:
     engine = says("1")
     out = run(shell, line)
-    assert said in out.stdout + out.stderr
+    assert message in out.stdout + out.stderr
     assert engine.prompts == []
 
 
@@ -422,13 +422,13 @@ def test_turbopilot_on_reports_the_index(
     assert f"Index of your code: 0 of 0 files in {tmp_path / 'work'}" in run(shell, "%turbopilot").stdout
     builder = local.pilot.notebook_index.builder
     builder.close()
-    for paused, told in (
+    for paused, reported in (
         (None, "being built"),
         (Pause.KERNEL, "paused while a kernel is busy"),
         (Pause.BATTERY, "paused on battery"),
     ):
         builder.progress = Progress(building=True, files=1, found=3, paused=paused)
-        assert f"1 of 3 files in {tmp_path / 'work'}, {told}" in run(shell, "%turbopilot").stdout
+        assert f"1 of 3 files in {tmp_path / 'work'}, {reported}" in run(shell, "%turbopilot").stdout
     local.pilot.stop()
 
 
@@ -624,8 +624,8 @@ def test_complete_in_a_kernel_displays_messages(shell: Shell, server: FakeServer
     server.answer = [{"event": "done", "name": "f", "source": source, "undefined": ["nowhere"], "tokens": 3}]
     out = run(shell, "%%complete --helpers --test\ndef f(x):\n")
     assert out.stderr == ""
-    said = [shown.data["text/plain"] for shown in out.outputs]
-    assert said == ["The stub contains no doctests: nothing is run.", "Not defined: nowhere"]
+    message = [shown.data["text/plain"] for shown in out.outputs]
+    assert message == ["The stub contains no doctests: nothing is run.", "Not defined: nowhere"]
 
 
 def test_complete_shows_the_servers_reason(shell: Shell, server: FakeServer) -> None:
@@ -641,11 +641,11 @@ def test_complete_reads_text_with_line_separators(shell: Shell, server: FakeServ
     assert shell.next_input == (f"x = {text}", False)
 
 
-@pytest.mark.parametrize("said", [b"<html>Sign in</html>", b"[1]\n", b"\xff\n", b"null"])
+@pytest.mark.parametrize("message", [b"<html>Sign in</html>", b"[1]\n", b"\xff\n", b"null"])
 def test_complete_reports_a_response_of_another_program(
-    shell: Shell, server: FakeServer, said: bytes
+    shell: Shell, server: FakeServer, message: bytes
 ) -> None:
-    server.instead = said
+    server.instead = message
     for code in ("%%complete\nx = ", "%%complete -a 2\nx = "):
         assert "did not come from Turbopilot" in run(shell, code).stderr
     assert "did not come from Turbopilot" in run(shell, "%turbopilot").stdout

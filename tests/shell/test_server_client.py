@@ -29,12 +29,12 @@ def remote_that_answers(status: int, body: Any, monkeypatch: pytest.MonkeyPatch)
 )
 def test_client_accepts_errors_of_a_proxy(monkeypatch: pytest.MonkeyPatch, status: int, error: Any) -> None:
     remote = remote_that_answers(status, {"error": error}, monkeypatch)
-    with pytest.raises(TurbopilotError) as told:
+    with pytest.raises(TurbopilotError) as reported:
         list(remote.stream(REQUEST))
-    assert told.value.message
-    assert isinstance(told.value.code, str)
+    assert reported.value.message
+    assert isinstance(reported.value.code, str)
     if error == "Bad gateway":
-        assert told.value.message == error
+        assert reported.value.message == error
     if status != 200:
         with pytest.raises(RemoteError):
             remote.complete(REQUEST)
@@ -64,6 +64,6 @@ def test_client_rejects_json_of_another_program(monkeypatch: pytest.MonkeyPatch,
 def test_client_keeps_code_and_message_of_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     body = BusyError("Come back.", after=3).body()
     for status in (200, 429):
-        with pytest.raises(RemoteError, match="Come back") as told:
+        with pytest.raises(RemoteError, match="Come back") as reported:
             list(remote_that_answers(status, body, monkeypatch).stream(REQUEST))
-        assert (told.value.code, told.value.status, told.value.after) == ("busy", 429, 3)
+        assert (reported.value.code, reported.value.status, reported.value.after) == ("busy", 429, 3)

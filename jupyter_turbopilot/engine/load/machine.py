@@ -60,13 +60,13 @@ def processor(info: Path = Path("/proc/cpuinfo")) -> str:
     return "|".join(line for line in first.splitlines() if line.startswith(_FEATURES))
 
 
-def lacks(instructions: str, told: Path = Path("/proc/cpuinfo")) -> bool:
+def lacks(instructions: str, reported: Path = Path("/proc/cpuinfo")) -> bool:
     """Return whether this processor lacks an instruction set, by its name in Linux; False if unknown."""
     if sys.platform == "win32":
         feature = _WINDOWS_FEATURES.get(instructions)
         return feature is not None and not ctypes.windll.kernel32.IsProcessorFeaturePresent(feature)
     try:
-        lines = told.read_text().splitlines()
+        lines = reported.read_text().splitlines()
     except OSError:
         return False
     flags = next((line for line in lines if line.startswith("flags")), "")

@@ -98,11 +98,11 @@ def _read_event(data: bytes, tokens_of: Callable[[_Choice], list[Token]]) -> Eve
 class ByIds:
     """Prompts and answers as token ids."""
 
-    def __init__(self, far: RemoteServer, vocabulary: Vocabulary) -> None:
-        self._far = far
+    def __init__(self, peer: RemoteServer, vocabulary: Vocabulary) -> None:
+        self._remote = peer
         self._vocabulary = vocabulary
-        self._ours = far.kind is Kind.OURS
-        self.style: Style = _STYLES.get(far.kind, "openai")
+        self._ours = peer.kind is Kind.OURS
+        self.style: Style = _STYLES.get(peer.kind, "openai")
 
     def request(self, request: EngineRequest) -> Request:
         """Return the HTTP request."""
@@ -111,7 +111,7 @@ class ByIds:
         if "logit_bias" in body:  # a router may accept only OpenAI's format
             body["logit_bias"] = self._biases(sampling)
         body |= {
-            "model": self._far.model,
+            "model": self._remote.model,
             "prompt": list(request.prompt),
             # Only Turbopilot servers accept 0.
             "max_tokens": sampling.max_tokens if self._ours else max(1, sampling.max_tokens),

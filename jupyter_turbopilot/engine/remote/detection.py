@@ -56,34 +56,34 @@ async def identify(side: AnySide, wanted: str) -> RemoteServer:
     data = await side.fetch("/v1/models")
     if data is None:
         return RemoteServer(Kind.OPENAI, wanted)
-    far = read_models(data, wanted, side.address.host)
-    if far.kind is Kind.LLAMA and (properties := await side.fetch("/props")):
-        return read_properties(properties, far)
-    return far
+    peer = read_models(data, wanted, side.address.host)
+    if peer.kind is Kind.LLAMA and (properties := await side.fetch("/props")):
+        return read_properties(properties, peer)
+    return peer
 
 
 class _Tokenized(msgspec.Struct, frozen=True):
     tokens: list[int]
 
 
-async def check_vocabulary(side: HttpClient, far: RemoteServer, vocabulary: Vocabulary) -> None:
+async def check_vocabulary(side: HttpClient, peer: RemoteServer, vocabulary: Vocabulary) -> None:
     """Raise ModelRefusedError if a server has another vocabulary, or does not send token ids."""
-    if far.vocabulary:
-        if far.vocabulary != vocabulary_digest(vocabulary):
+    if peer.vocabulary:
+        if peer.vocabulary != vocabulary_digest(vocabulary):
             raise _another_vocabulary(side.address.host)
         return
     for text in AWKWARD:
         body: dict[str, Any] = {"content": text, "add_special": False, "parse_special": False}
-        if far.kind in {Kind.VLLM, Kind.OPENAI}:
-            body = {"model": far.model, "prompt": text, "add_special_tokens": False}
+        if peer.kind in {Kind.VLLM, Kind.OPENAI}:
+            body = {"model": peer.model, "prompt": text, "add_special_tokens": False}
         data = await side.fetch("/tokenize", body)
         if data is None:
             break
         if read_json(data, _Tokenized).tokens != vocabulary.tokenize(text):
             raise _another_vocabulary(side.address.host)
-    if far.kind is Kind.OPENAI:
+    if peer.kind is Kind.OPENAI:
         try:
-            await _first(side, ByIds(far, vocabulary), vocabulary.tokenize(BEFORE))
+            await _first(side, ByIds(peer, vocabulary), vocabulary.tokenize(BEFORE))
         except (RemoteRefusalError, InvalidAnswerError):
             raise _another_vocabulary(side.address.host) from None
 
@@ -100,9 +100,9 @@ async def _first(side: HttpClient, dialect: Dialect, prompt: list[int]) -> Event
     """Return the first event of an answer that contains tokens."""
     if request := dialect.request(EngineRequest(prompt, Sampling(max_tokens=1))):
         async with aclosing(side.stream(request, dialect)) as events:
-            async for heard in events:
-                if heard.tokens:
-                    return heard
+            async for received in events:
+                if received.tokens:
+                    return received
     return None
 
 
@@ -114,78 +114,78 @@ class TextForm:
     logprobs: bool = False
 
 
-async def text_form(side: AnySide, far: RemoteServer, hole: str) -> TextForm:
+async def text_form(side: AnySide, peer: RemoteServer, hole: str) -> TextForm:
     """Return the first format that the server accepts. `hole` is the format of the suffix, or auto."""
     if not isinstance(side, HttpClient):
         return TextForm()
     holes = [hole]
     if hole == "auto":
-        holes = ["infill" if far.kind is Kind.LLAMA else "suffix", "none"]
-    if far.kind is Kind.OURS:
-        return TextForm(holes[0], far.logprobs)
+        holes = ["infill" if peer.kind is Kind.LLAMA else "suffix", "none"]
+    if peer.kind is Kind.OURS:
+        return TextForm(holes[0], peer.logprobs)
     *others, last = (TextForm(hole, chances) for chances in (True, False) for hole in holes)
     for form in others:
         try:
-            return await _try_form(side, far, form)
+            return await _try_form(side, peer, form)
         except RemoteRefusalError as error:
             if error.answered not in NOT_ACCEPTED:
                 raise
-    return await _try_form(side, far, last)
+    return await _try_form(side, peer, last)
 
 
-async def _try_form(side: HttpClient, far: RemoteServer, form: TextForm) -> TextForm:
+async def _try_form(side: HttpClient, peer: RemoteServer, form: TextForm) -> TextForm:
     """Generate a token, and return the format with whether its probability is sent."""
-    dialect, _ = _text_dialect(far, form, Spellings())
+    dialect, _ = _text_dialect(peer, form, Spellings())
     prompt = [*map(ord, BEFORE)]
     if form.hole != "none":
         prompt = [PREFIX, *prompt, SUFFIX, *map(ord, AFTER), MIDDLE]
-    heard = await _first(side, dialect, prompt)
-    return replace(form, logprobs=heard is None or heard.tokens[0].probability > 0)
+    received = await _first(side, dialect, prompt)
+    return replace(form, logprobs=received is None or received.tokens[0].probability > 0)
 
 
 def by_text(
-    far: RemoteServer, form: TextForm, spellings: Spellings, remote: TurbopilotRemote
+    peer: RemoteServer, form: TextForm, spellings: Spellings, remote: TurbopilotRemote
 ) -> tuple[Dialect, Capabilities]:
     """Return the dialect and the capabilities for text prompts."""
-    dialect, supported = _text_dialect(far, form, spellings)
+    dialect, supported = _text_dialect(peer, form, spellings)
     return dialect, Capabilities(
-        slots=_slots(far, remote),
+        slots=_slots(peer, remote),
         prefix_constraints=False,
         logprobs=form.logprobs,
         top=0,
         prefetch=remote.prefetch == "yes",
         samplers=supported,
         remote=True,
-        persistent=far.persistent,
+        persistent=peer.persistent,
     )
 
 
-def _text_dialect(far: RemoteServer, form: TextForm, spellings: Spellings) -> tuple[Dialect, frozenset[str]]:
-    if far.kind is Kind.PROVIDER:
+def _text_dialect(peer: RemoteServer, form: TextForm, spellings: Spellings) -> tuple[Dialect, frozenset[str]]:
+    if peer.kind is Kind.PROVIDER:
         return provider.ByProvider(spellings), provider.SAMPLERS
-    if form.hole == "infill" or (far.kind is Kind.LLAMA and form.hole == "none"):
+    if form.hole == "infill" or (peer.kind is Kind.LLAMA and form.hole == "none"):
         # A bias needs token ids, which are unknown.
         return LlamaByText(spellings), samplers("llama") - {"drawn", "logit_bias"}
-    return ByText(far.model, spellings, logprobs=form.logprobs), samplers("openai")
+    return ByText(peer.model, spellings, logprobs=form.logprobs), samplers("openai")
 
 
 def by_ids(
-    far: RemoteServer, vocabulary: Vocabulary, remote: TurbopilotRemote
+    peer: RemoteServer, vocabulary: Vocabulary, remote: TurbopilotRemote
 ) -> tuple[Dialect, Capabilities]:
     """Return the dialect and the capabilities for token ids."""
-    llama = far.kind is Kind.LLAMA
-    dialect = LlamaByIds(vocabulary) if llama else ByIds(far, vocabulary)
+    llama = peer.kind is Kind.LLAMA
+    dialect = LlamaByIds(vocabulary) if llama else ByIds(peer, vocabulary)
     return dialect, Capabilities(
-        slots=_slots(far, remote),
-        prefix_constraints=far.prefix_constraints or llama,
-        logprobs=far.logprobs,
-        top=far.top or TOPS.get(far.kind, 0),
-        prefetch=remote.prefetch != "no" and far.prefetch,
-        samplers=samplers(dialect.style) & far.samplers,
+        slots=_slots(peer, remote),
+        prefix_constraints=peer.prefix_constraints or llama,
+        logprobs=peer.logprobs,
+        top=peer.top or TOPS.get(peer.kind, 0),
+        prefetch=remote.prefetch != "no" and peer.prefetch,
+        samplers=samplers(dialect.style) & peer.samplers,
         remote=True,
-        persistent=far.persistent,
+        persistent=peer.persistent,
     )
 
 
-def _slots(far: RemoteServer, remote: TurbopilotRemote) -> int:
-    return remote.slots or far.slots or DEFAULT_SLOTS
+def _slots(peer: RemoteServer, remote: TurbopilotRemote) -> int:
+    return remote.slots or peer.slots or DEFAULT_SLOTS

@@ -106,19 +106,19 @@ class RemoteEngine:
 
     def __init__(
         self,
-        far: RemoteServer,
+        peer: RemoteServer,
         vocabulary: Vocabulary,
         capabilities: Capabilities,
         dialect: Dialect,
         exchange: Exchange,
         connections: Connections,
     ) -> None:
-        self.name = far.model
-        self.identity = far.identity
-        self.context_size = far.context_size
+        self.name = peer.model
+        self.identity = peer.identity
+        self.context_size = peer.context_size
         self.capabilities = capabilities
         self.vocabulary = vocabulary
-        self._kind = far.kind
+        self._kind = peer.kind
         self._dialect = dialect
         self._exchange = exchange
         self._connections = connections
@@ -157,9 +157,9 @@ class RemoteEngine:
     async def _converse(self, request: EngineRequest, answer: Answer) -> None:
         """Request a text, and mark its answer as ended in any case."""
 
-        def hear(heard: EventContent) -> bool:
+        def receive(received: EventContent) -> bool:
             with self._came:
-                enough = answer.hear(heard)
+                enough = answer.receive(received)
                 self._came.notify_all()
             return enough
 
@@ -167,9 +167,9 @@ class RemoteEngine:
         try:
             begins = request.sampling.beginning != ANY and request.sampling.max_tokens > 0
             if begins and self._kind is Kind.LLAMA:
-                request = await self._begin(request, hear)
+                request = await self._begin(request, receive)
             if not answer.ended:
-                await self._write(request, hear)
+                await self._write(request, receive)
         except TurbopilotError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - its message may contain the prompt
@@ -179,7 +179,7 @@ class RemoteEngine:
             answer.ended, answer.error = True, error
             self._came.notify_all()
 
-    async def _begin(self, request: EngineRequest, hear: Callable[[EventContent], bool]) -> EngineRequest:
+    async def _begin(self, request: EngineRequest, receive: Callable[[EventContent], bool]) -> EngineRequest:
         """Request the first token from llama-server separately; return the request for the rest.
 
         llama-server can ban a token only from a whole text, and its probabilities ignore the constraint.
@@ -188,29 +188,29 @@ class RemoteEngine:
         sampling, beginning = request.sampling, request.sampling.beginning
         never = () if beginning.banned is None else ((beginning.banned, NEVER),)
         one = replace(sampling, max_tokens=1, top=LISTED, logit_bias=(*sampling.logit_bias, *never))
-        heard: list[Token] = []
+        received: list[Token] = []
 
         def take(event: EventContent) -> bool:
-            heard.extend(event.tokens)
-            return event.ended or bool(heard)
+            received.extend(event.tokens)
+            return event.ended or bool(received)
 
         await self._write(replace(request, sampling=one, hint=()), take)
-        tokens = heard[:1]
+        tokens = received[:1]
         if beginning.candidates and not tokens:
             return request  # the first token is part of a character, which the server does not send yet
-        if not hear(EventContent(tokens, ended=not tokens)):
+        if not receive(EventContent(tokens, ended=not tokens)):
             left = beginning.after(tokens[0].data)
             top = max(sampling.top, LISTED_LATER) if left.candidates else sampling.top
             rest = replace(sampling, max_tokens=sampling.max_tokens - 1, top=top, beginning=left)
             request = replace(request, prompt=[*request.prompt, tokens[0].id], sampling=rest, hint=())
         return request
 
-    async def _write(self, request: EngineRequest, hear: Callable[[EventContent], bool]) -> None:
+    async def _write(self, request: EngineRequest, receive: Callable[[EventContent], bool]) -> None:
         """Send a request, if the server can serve it."""
         if http_request := self._dialect.request(request):
             body = http_request.body | tenant_fields(self._kind, request.tenant)
             http_request = replace(http_request, body=body, session=request.session)
-            await self._exchange.write(http_request, hear, awaited=request.priority not in NOT_AWAITED)
+            await self._exchange.write(http_request, receive, awaited=request.priority not in NOT_AWAITED)
 
     def step(self, runs: Sequence[RemoteRun], interrupt: Cancel) -> None:
         """Wait for tokens of any run or for `interrupt`, and take the tokens."""

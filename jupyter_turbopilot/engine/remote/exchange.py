@@ -76,7 +76,7 @@ class Target:
     failures: int = 0  # since it last answered
     rests_until: float = -math.inf
     streaming: int = 0  # answers that have started
-    heard: float = -math.inf  # the time of the last token or end of an answer
+    received: float = -math.inf  # the time of the last token or end of an answer
     asked: float = math.inf  # the time of the first request since then
     probe: asyncio.Task[None] | None = None  # the probe in progress
     waits: RetryTimes = field(default_factory=RetryTimes)
@@ -99,27 +99,27 @@ class Exchange:
     def __init__(
         self,
         sides: Sequence[Client],
-        far: RemoteServer,
+        peer: RemoteServer,
         dialect: Dialect,
         recognize: Callable[[Client], Awaitable[RemoteServer]],
         timeout: float,
     ) -> None:
         """`recognize` requests the description of a server, which must match `far`."""
         self.targets = [Target(side) for side in sides]
-        self._far = far
+        self._remote = peer
         self._dialect = dialect
         self._recognize = recognize
         self._timeout = timeout
         self.figures = Figures([side.address.host for side in sides])
         # The model's names in answers. Other software may use different names in answers and in the list.
-        self._called = {far.model} if far.kind is Kind.OURS else set()
+        self._called = {peer.model} if peer.kind is Kind.OURS else set()
 
     def _next(self, now: float, tried: Target | None = None) -> Target | None:
         """Return the first address that is not paused and was not tried, or None."""
         return next((one for one in self.targets if one.rests_until <= now and one is not tried), None)
 
     async def write(
-        self, request: Request, hear: Callable[[EventContent], bool], *, awaited: bool = True
+        self, request: Request, receive: Callable[[EventContent], bool], *, awaited: bool = True
     ) -> None:
         """Send a request, and pass the events of its answer to `hear` until that returns True.
 
@@ -135,10 +135,10 @@ class Exchange:
             else:
                 target = tried
             try:
-                await self._converse(target, request, hear, begun + self._timeout, awaited=awaited)
+                await self._converse(target, request, receive, begun + self._timeout, awaited=awaited)
             except DiedError as error:
                 tried, reason = target, error
-                if target.streaming or target.heard > begun:
+                if target.streaming or target.received > begun:
                     continue  # only this request has failed: the address serves others
                 target.side.known = False
                 # If there is only one address, it may still serve other requests during a retry.
@@ -155,7 +155,7 @@ class Exchange:
         self,
         target: Target,
         request: Request,
-        hear: Callable[[EventContent], bool],
+        receive: Callable[[EventContent], bool],
         deadline: float,
         *,
         awaited: bool,
@@ -170,7 +170,7 @@ class Exchange:
             seconds, status = target.waits.left(session, loop.time())
             if not seconds:
                 try:
-                    await self._listen(target, request, hear, deadline)
+                    await self._listen(target, request, receive, deadline)
                 except AskedToWaitError as asked:
                     self.figures.addresses[host].throttled += 1
                     status, after = asked.error.status, pause(waited) if asked.after is None else asked.after
@@ -185,7 +185,7 @@ class Exchange:
             await asyncio.sleep(seconds)
 
     async def _listen(
-        self, target: Target, request: Request, hear: Callable[[EventContent], bool], deadline: float
+        self, target: Target, request: Request, receive: Callable[[EventContent], bool], deadline: float
     ) -> None:
         """Receive an answer. If it fails after the first token, end it there."""
         side, loop, spoke = target.side, asyncio.get_running_loop(), False
@@ -195,23 +195,23 @@ class Exchange:
             async with asyncio.timeout_at(deadline) as patience:
                 await self._check(side)
                 async with aclosing(side.stream(request, self._dialect)) as events:
-                    async for heard in events:
-                        await self._check_answer(side, heard)
-                        counted.heard(heard, loop.time())
-                        if heard.tokens or heard.ended:
-                            target.heard, target.asked = loop.time(), math.inf
-                        if heard.tokens:
+                    async for received in events:
+                        await self._check_answer(side, received)
+                        counted.received(received, loop.time())
+                        if received.tokens or received.ended:
+                            target.received, target.asked = loop.time(), math.inf
+                        if received.tokens:
                             target.streaming += not spoke
                             spoke = True
                             patience.reschedule(loop.time() + self._timeout)
-                        if hear(heard):
+                        if receive(received):
                             patience.reschedule(None)
-                            await _drain(events, ENDED if heard.ended else ENOUGH)
+                            await _drain(events, ENDED if received.ended else ENOUGH)
                             return
         except FAILURES as error:
             if spoke:
                 side.known = False
-                hear(CUT)
+                receive(CUT)
                 return
             if isinstance(error, TimeoutError):
                 raise DiedError(NO_TIME) from None
@@ -223,7 +223,7 @@ class Exchange:
             counted.end()
         if not spoke:
             raise DiedError("its answer broke off")
-        hear(CUT)
+        receive(CUT)
 
     def _watch(self, target: Target) -> None:
         """Probe an address that has been silent for too long."""
@@ -248,17 +248,17 @@ class Exchange:
         if side.known:
             return
         try:
-            far = await self._recognize(side)
+            peer = await self._recognize(side)
         except EngineGoneError as error:
             raise DiedError(NO_MODEL, error) from None
-        if far.identity != self._far.identity:
+        if peer.identity != self._remote.identity:
             raise errors.changed(side.address.host)
         side.known = True
 
-    async def _check_answer(self, side: Client, heard: EventContent) -> None:
+    async def _check_answer(self, side: Client, received: EventContent) -> None:
         """Raise EngineGoneError if another model or version answers."""
-        name, version = heard.model, self._far.version
-        if version and heard.version and heard.version != version:
+        name, version = received.model, self._remote.version
+        if version and received.version and received.version != version:
             side.known = False
             raise errors.changed(side.address.host)
         if not name or name in self._called or len(self._called) >= MOST_NAMES:

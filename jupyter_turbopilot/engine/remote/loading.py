@@ -109,12 +109,12 @@ def load(
     survey = partial(_survey, settings, vocabulary_of, Spellings(markers))
 
     async def connect() -> RemoteEngine:
-        number, (far, vocabulary, dialect, capabilities) = await _first(sides, survey)
+        number, (peer, vocabulary, dialect, capabilities) = await _first(sides, survey)
         sides[number].known = True
-        exchange = Exchange(sides, far, dialect, partial(identify, wanted=remote.model), remote.timeout)
+        exchange = Exchange(sides, peer, dialect, partial(identify, wanted=remote.model), remote.timeout)
         for failed in exchange.targets[:number]:
             failed.rest(asyncio.get_running_loop().time())
-        return RemoteEngine(far, vocabulary, capabilities, dialect, exchange, connections)
+        return RemoteEngine(peer, vocabulary, capabilities, dialect, exchange, connections)
 
     try:
         return connections.wait_for(connect(), cancel)
@@ -160,9 +160,9 @@ async def _measure(remote: TurbopilotRemote, side: AnySide) -> tuple[RemoteServe
     took = []
     for _ in range(ROUND_TRIPS):
         begun = time.perf_counter()
-        far = await _identify(remote, side)
+        peer = await _identify(remote, side)
         took.append(time.perf_counter() - begun)
-    return far, min(took)
+    return peer, min(took)
 
 
 async def _survey(
@@ -173,16 +173,16 @@ async def _survey(
 ) -> tuple[RemoteServer, Vocabulary, Dialect, Capabilities]:
     """Determine the dialect and the capabilities of a remote server."""
     remote = settings.remote
-    far = await _identify(remote, side)
-    size = far.context_size or settings.context_size or CONTEXT_SIZE
+    peer = await _identify(remote, side)
+    size = peer.context_size or settings.context_size or CONTEXT_SIZE
     # Loading a file is slow. The thread has no other work yet, and the server's timeout does not include it.
-    vocabulary = vocabulary_of(far.model)
+    vocabulary = vocabulary_of(peer.model)
     async with _translated_errors(side, remote.timeout):
         if vocabulary and isinstance(side, HttpClient):
-            await check_vocabulary(side, far, vocabulary)
-            dialect, capabilities = by_ids(far, vocabulary, remote)
+            await check_vocabulary(side, peer, vocabulary)
+            dialect, capabilities = by_ids(peer, vocabulary, remote)
         else:
-            form = await text_form(side, far, remote.fim)
-            dialect, capabilities = by_text(far, form, spellings, remote)
+            form = await text_form(side, peer, remote.fim)
+            dialect, capabilities = by_text(peer, form, spellings, remote)
             vocabulary, size = CodePoints(fills=form.hole != "none"), size * CHARACTERS
-    return replace(far, context_size=size), vocabulary, dialect, capabilities
+    return replace(peer, context_size=size), vocabulary, dialect, capabilities

@@ -158,8 +158,8 @@ def _ours(model: str, offer: _Offer, host: str) -> RemoteServer:
     )
 
 
-def read_properties(data: bytes, far: RemoteServer) -> RemoteServer:
+def read_properties(data: bytes, peer: RemoteServer) -> RemoteServer:
     """Add the number of slots and the context size of llama-server."""
     found = read_json(data, _Properties)
     places = min(max(0, found.total_slots), MOST_SLOTS)
-    return replace(far, slots=places, context_size=_size(found.default_generation_settings.n_ctx))
+    return replace(peer, slots=places, context_size=_size(found.default_generation_settings.n_ctx))

@@ -26,22 +26,22 @@ class Answer:
     """The answer to one request, which the connection thread fills under the engine's lock."""
 
     limit: int
-    heard: list[Token] = field(default_factory=list)  # received tokens that the run has not taken
+    received: list[Token] = field(default_factory=list)  # received tokens that the run has not taken
     count: int = 0  # received tokens
     cached: int | None = None
     ended: bool = False
     cut: bool = False  # whether the server stopped before the end and the limit
     error: TurbopilotError | None = None
 
-    def hear(self, heard: EventContent) -> bool:
+    def receive(self, received: EventContent) -> bool:
         """Add an event; return whether the answer has ended."""
         if self.ended:
             return True
-        self.heard += heard.tokens
-        self.count += len(heard.tokens)
-        self.cached = self.cached if heard.cached is None else heard.cached
-        self.ended = heard.ended or self.count >= self.limit > 0
-        self.cut = heard.cut and self.count < self.limit
+        self.received += received.tokens
+        self.count += len(received.tokens)
+        self.cached = self.cached if received.cached is None else received.cached
+        self.ended = received.ended or self.count >= self.limit > 0
+        self.cut = received.cut and self.count < self.limit
         return self.ended
 
 
@@ -70,7 +70,7 @@ class RemoteRun:
     @property
     def news(self) -> bool:
         """Whether there is something to take."""
-        return bool(self.answer.heard or self.answer.ended or self.done)
+        return bool(self.answer.received or self.answer.ended or self.done)
 
     def left(self) -> EngineRequest:
         """Return the request for the rest of the text."""
@@ -91,9 +91,9 @@ class RemoteRun:
         if self.done:
             return
         answer = self.answer
-        heard, answer.heard = answer.heard, []
+        received, answer.received = answer.received, []
         ended, cut, self.error = answer.ended, answer.cut, answer.error
-        for token in heard[: self.limit - len(self.written)]:
+        for token in received[: self.limit - len(self.written)]:
             if not self._fits(token.data):
                 ended, cut, self.error = True, True, None if self.written else _not_held()
                 break

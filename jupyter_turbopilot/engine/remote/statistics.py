@@ -74,12 +74,12 @@ class CountedAnswer:
     replica: str = ""
     cached: int | None = None  # cached prompt tokens, if reported
 
-    def heard(self, heard: EventContent, now: float) -> None:
+    def received(self, received: EventContent, now: float) -> None:
         """Process an event."""
-        self.replica = self.replica or heard.replica
-        if heard.cached is not None:
-            self.cached = heard.cached
-        if heard.tokens or heard.ended:
+        self.replica = self.replica or received.replica
+        if received.cached is not None:
+            self.cached = received.cached
+        if received.tokens or received.ended:
             self.first = min(self.first, now)
 
     def end(self) -> None:

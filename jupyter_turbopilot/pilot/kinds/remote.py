@@ -102,12 +102,12 @@ class RemoteKind(EngineKind):
 
         try:
             check(self.settings)
-            far, seconds = remote_server(self.settings, Cancel())
+            peer, seconds = remote_server(self.settings, Cancel())
         except TurbopilotError as error:
             yield Finding("engine", error.message, problem=True)
             return
-        trip = "" if far.kind is Kind.PROVIDER else f", round-trip time {1000 * seconds:.1f} ms"
-        yield Finding("engine", f"{far.kind} at {self.address}, model {far.model or 'unknown'}{trip}")
+        trip = "" if peer.kind is Kind.PROVIDER else f", round-trip time {1000 * seconds:.1f} ms"
+        yield Finding("engine", f"{peer.kind} at {self.address}, model {peer.model or 'unknown'}{trip}")
         try:
             engine = self.load(self.find(""), Cancel(), adapters_enabled=False)
         except TurbopilotError as error:

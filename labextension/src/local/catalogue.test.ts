@@ -99,10 +99,10 @@ describe('readCatalogue', () => {
     ['in JSON at position 13 (line 2 column 14)', ' (line 2)'],
     ['at line 2 column 14 of the JSON data', ' (line 2)'],
     ['Unexpected end of JSON input', '']
-  ])('reports the line of a syntax error if the browser does: %s', async (told, where) => {
+  ])('reports the line of a syntax error if the browser does: %s', async (reported, where) => {
     serve('{');
     const parse = vi.spyOn(JSON, 'parse').mockImplementation(() => {
-      throw new SyntaxError(told);
+      throw new SyntaxError(reported);
     });
     await expect(readCatalogue(ADDRESS)).rejects.toThrow(`models.json is not valid JSON${where}. Report`);
     parse.mockRestore();

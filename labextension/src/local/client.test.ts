@@ -78,16 +78,16 @@ describe('LocalClient', () => {
   });
 
   it('reports a loaded model before the first answer', async () => {
-    const told: string[] = [];
+    const reported: string[] = [];
     client = new LocalClient({
       ...options,
-      opened: () => void client.health().then(({ phase, model }) => told.push(`${model} is ${phase}`))
+      opened: () => void client.health().then(({ phase, model }) => reported.push(`${model} is ${phase}`))
     });
     const { signal } = new AbortController();
-    await client.complete(request(), signal, ({ text }) => told.push(text));
+    await client.complete(request(), signal, ({ text }) => reported.push(text));
     await complete();
-    expect(told[0]).toBe('python is ready');
-    expect(told.filter(one => one.endsWith('ready'))).toHaveLength(1);
+    expect(reported[0]).toBe('python is ready');
+    expect(reported.filter(one => one.endsWith('ready'))).toHaveLength(1);
   });
 
   it('uses the selected model for every language', async () => {
@@ -267,14 +267,14 @@ describe('LocalClient', () => {
     const stopped = expect(fetching).rejects.toMatchObject({ code: 'cancelled' });
     await vi.advanceTimersByTimeAsync(0);
     expect(steps).toEqual([stuck]);
-    const told = (await client.models()).map(({ pulling, progress }) => [pulling, progress]);
-    expect(told).toEqual([
+    const reported = (await client.models()).map(({ pulling, progress }) => [pulling, progress]);
+    expect(reported).toEqual([
       [true, stuck],
       [false, null]
     ]);
     await client.stopPull('characters');
     await stopped;
-    expect(workers[0].told.at(-1)).toEqual({ kind: 'cancel', call: 1 });
+    expect(workers[0].reported.at(-1)).toEqual({ kind: 'cancel', call: 1 });
     expect((await client.models()).some(({ pulling }) => pulling)).toBe(false);
     workers[0].stuck = null;
     await client.pull('characters', false, step => steps.push(step));
@@ -469,7 +469,7 @@ describe('LocalClient', () => {
     await vi.advanceTimersByTimeAsync(0);
     await client.remove('python');
     await stopped;
-    expect(workers[0].told.map(({ kind }) => kind)).toEqual(['open', 'cancel', 'remove']);
+    expect(workers[0].reported.map(({ kind }) => kind)).toEqual(['open', 'cancel', 'remove']);
     await expect(complete()).rejects.toThrow('python was removed');
   });
 

@@ -332,12 +332,12 @@ export class LocalClient implements IClient {
 
   /** Wait for the worker; terminate it if it sends no message meanwhile. */
   private async _watched<T>(work: Promise<T>): Promise<T> {
-    let heard = this._heard;
+    let received = this._heard;
     const watch = setInterval(() => {
-      if (heard === this._heard) {
+      if (received === this._heard) {
         this._end(new WorkerEnded(GONE, 'The model does not respond. Restarting…'));
       }
-      heard = this._heard;
+      received = this._heard;
     }, SILENCE);
     try {
       return await work;
@@ -411,7 +411,7 @@ export class LocalClient implements IClient {
     };
     const opened = this._call({ kind: 'open', name: model.name, source: model }, step) as Promise<IOpened>;
     const opening = (this._opening = { model, call: this._lastCall, opened });
-    const told = await opened
+    const reported = await opened
       .catch((reason: unknown) => {
         throw reason instanceof ServerError && reason.code === STOPPED
           ? this._givenUp(model, reason)
@@ -422,7 +422,7 @@ export class LocalClient implements IClient {
           this._opening = null;
         }
       });
-    const engine = (this._engine = new WorkerEngine(line, told));
+    const engine = (this._engine = new WorkerEngine(line, reported));
     if (this._loading?.model === model) {
       this._loading.step = null;
       this._phase = 'ready';

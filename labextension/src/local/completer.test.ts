@@ -10,8 +10,8 @@ const { signal } = new AbortController();
 /** An engine that always generates the same text. */
 function saying(text: string, probability = 0.95): ScriptedEngine {
   const pieces = text.match(/\s*\S+|\s+$/g) ?? [];
-  const said = pieces.map(piece => [piece, probability] as const);
-  return new ScriptedEngine(Array<typeof said>(9).fill(said), 2048);
+  const message = pieces.map(piece => [piece, probability] as const);
+  return new ScriptedEngine(Array<typeof message>(9).fill(message), 2048);
 }
 
 async function framesOf(completer: Completer, request: IRequest, sources: ISources = {}): Promise<IFrame[]> {
@@ -70,9 +70,9 @@ describe('an answer', () => {
 
   it.each(['', 'total = 1\n'])(
     'is empty even for an explicit request if the model generates %j',
-    async said => {
+    async message => {
       const stands = requestOf('total = 1\n', { trigger: 'invoke' });
-      expect((await framesOf(new Completer(saying(said)), stands)).at(-1)).toMatchObject({ text: '' });
+      expect((await framesOf(new Completer(saying(message)), stands)).at(-1)).toMatchObject({ text: '' });
     }
   );
 

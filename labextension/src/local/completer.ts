@@ -28,9 +28,9 @@ export class Completer {
     signal: AbortSignal,
     frame: (frame: IFrame) => void
   ): Promise<void> {
-    const { items, finish_reason, ...told } = await this._answer(request, sources, signal, frame);
+    const { items, finish_reason, ...reported } = await this._answer(request, sources, signal, frame);
     const { text, confidence, finish_reason: reason } = items.at(0) ?? NOTHING;
-    frame({ ...told, text, confidence, done: true, finish_reason: finish_reason ?? reason });
+    frame({ ...reported, text, confidence, done: true, finish_reason: finish_reason ?? reason });
   }
 
   /** Several whole alternatives. */

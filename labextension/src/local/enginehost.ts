@@ -83,7 +83,7 @@ export class EngineHost {
     await this._writing;
     const engine = await this._models.open(name, source, step, signal);
     this._engine = engine;
-    return { name, contextSize: engine.contextSize, vocabulary: engine.vocabulary.told };
+    return { name, contextSize: engine.contextSize, vocabulary: engine.vocabulary.data };
   }
 
   /** Run a download: report its progress to the page, and let the page stop it. */

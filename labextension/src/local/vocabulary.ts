@@ -12,21 +12,21 @@ export interface IVocabularyData {
 }
 
 export class CharacterVocabulary implements IVocabulary {
-  constructor(readonly told: IVocabularyData) {
-    this._tokens = new Map(told.texts.map((text, token) => [text, token]));
+  constructor(readonly data: IVocabularyData) {
+    this._tokens = new Map(data.texts.map((text, token) => [text, token]));
     this._tokens.delete('');
   }
 
   get marks(): IMarks {
-    return this.told.marks;
+    return this.data.marks;
   }
 
   tokenize(text: string): number[] {
-    return Array.from(text, character => this._tokens.get(character) ?? this.told.standIn);
+    return Array.from(text, character => this._tokens.get(character) ?? this.data.standIn);
   }
 
   text(token: number): string {
-    return this.told.texts[token] ?? '';
+    return this.data.texts[token] ?? '';
   }
 
   private readonly _tokens: Map<string, number>;

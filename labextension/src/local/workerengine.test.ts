@@ -46,29 +46,29 @@ const SOURCE = { url: '', sha256: '', size: 1 };
 
 /** A worker with these models: `tell` sends a message of the page, `said` collects the worker's. */
 function hosted(models: object) {
-  const said: FromWorker[] = [];
-  const port = { postMessage: (message: FromWorker) => said.push(message), onmessage: null } as IPort<
+  const output: FromWorker[] = [];
+  const port = { postMessage: (message: FromWorker) => output.push(message), onmessage: null } as IPort<
     ToWorker,
     FromWorker
   >;
   new EngineHost(port, models as IModels);
   const tell = (data: ToWorker) => port.onmessage?.({ data } as MessageEvent<ToWorker>);
-  return { said, tell };
+  return { output, tell };
 }
 
 describe('a worker that opens a model', () => {
   it('sends heartbeats', async () => {
     vi.useFakeTimers();
     let open: () => void = () => undefined;
-    const { said, tell } = hosted({
+    const { output, tell } = hosted({
       open: () => new Promise(resolve => (open = () => resolve(new Echo())))
     });
     tell({ kind: 'open', call: 1, name: 'echo', source: SOURCE });
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(said.map(({ kind }) => kind)).toEqual(Array(12).fill('alive'));
+    expect(output.map(({ kind }) => kind)).toEqual(Array(12).fill('alive'));
     open();
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(said.slice(12).map(({ kind }) => kind)).toEqual(['answer']);
+    expect(output.slice(12).map(({ kind }) => kind)).toEqual(['answer']);
     vi.useRealTimers();
   });
 
@@ -80,27 +80,27 @@ describe('a worker that opens a model', () => {
         ? Promise.resolve(new Echo())
         : new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(new Error('x'))));
     };
-    const { said, tell } = hosted({ open });
+    const { output, tell } = hosted({ open });
     tell({ kind: 'open', call: 1, name: 'endless', source: SOURCE });
     await vi.waitFor(() => expect(begun).toBe(1));
     tell({ kind: 'cancel', call: 1 });
     await vi.waitFor(() =>
-      expect(said).toMatchObject([{ kind: 'answer', call: 1, error: { code: 'cancelled' } }])
+      expect(output).toMatchObject([{ kind: 'answer', call: 1, error: { code: 'cancelled' } }])
     );
     tell({ kind: 'open', call: 2, name: 'echo', source: SOURCE });
-    await vi.waitFor(() => expect(said.at(-1)).toMatchObject({ call: 2, value: { name: 'echo' } }));
+    await vi.waitFor(() => expect(output.at(-1)).toMatchObject({ call: 2, value: { name: 'echo' } }));
   });
 });
 
 describe('a worker that lists files', () => {
   it('answers even if the browser denies access', async () => {
     const refuse = () => Promise.reject(new DOMException('gone', 'NotFoundError'));
-    const { said, tell } = hosted({ stored: refuse, remove: refuse });
+    const { output, tell } = hosted({ stored: refuse, remove: refuse });
     tell({ kind: 'stored', call: 1, sources: [SOURCE] });
     tell({ kind: 'remove', call: 2, source: SOURCE });
     const error = { code: 'model_failed', message: 'gone' };
     await vi.waitFor(() =>
-      expect(said).toEqual([1, 2].map(call => ({ kind: 'answer', call, value: null, error })))
+      expect(output).toEqual([1, 2].map(call => ({ kind: 'answer', call, value: null, error })))
     );
   });
 });
@@ -113,18 +113,18 @@ describe('a worker that downloads a file', () => {
         signal.addEventListener('abort', () => reject(new Error('given up')))
       );
     };
-    const { said, tell } = hosted({ fetch });
+    const { output, tell } = hosted({ fetch });
     tell({ kind: 'fetch', call: 1, source: SOURCE });
     tell({ kind: 'fetch', call: 2, source: SOURCE });
     tell({ kind: 'cancel', call: 2 });
-    await vi.waitFor(() => expect(said).toHaveLength(3));
-    expect(said.map(message => [message.kind, 'call' in message && message.call])).toEqual([
+    await vi.waitFor(() => expect(output).toHaveLength(3));
+    expect(output.map(message => [message.kind, 'call' in message && message.call])).toEqual([
       ['step', 1],
       ['step', 2],
       ['answer', 2]
     ]);
     tell({ kind: 'cancel', call: 1 });
-    await vi.waitFor(() => expect(said).toHaveLength(4));
+    await vi.waitFor(() => expect(output).toHaveLength(4));
   });
 });
 

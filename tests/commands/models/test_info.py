@@ -10,9 +10,9 @@ from ..running import jupyter
 
 
 def test_info_describes_a_converted_model(whole: Path) -> None:
-    said = jupyter("models", "info", whole).stdout
-    assert "qwen2, 2 layers" in said
-    assert "F16" in said
+    message = jupyter("models", "info", whole).stdout
+    assert "qwen2, 2 layers" in message
+    assert "F16" in message
     found = json.loads(jupyter("models", "info", whole, "--json", "--context", "64").stdout)
     assert found["memory"]["context"] == 64
     assert (

@@ -46,12 +46,12 @@ def test_free_memory_is_limited_by_the_container(tmp_path: Path) -> None:
 
 
 def test_lacks_reads_the_flags_of_the_processor(tmp_path: Path) -> None:
-    told = tmp_path / "cpuinfo"
-    told.write_text("processor\t: 0\nflags\t\t: fpu avx avx2\n")
-    assert not machine.lacks("avx2", told)
-    assert machine.lacks("avx512f", told)
-    told.write_text("Features\t: fp asimd\n")
-    assert not machine.lacks("avx2", told)
+    reported = tmp_path / "cpuinfo"
+    reported.write_text("processor\t: 0\nflags\t\t: fpu avx avx2\n")
+    assert not machine.lacks("avx2", reported)
+    assert machine.lacks("avx512f", reported)
+    reported.write_text("Features\t: fp asimd\n")
+    assert not machine.lacks("avx2", reported)
     assert not machine.lacks("avx2", tmp_path / "elsewhere")
 
 

@@ -66,28 +66,28 @@ def test_request_uses_infill_with_a_suffix() -> None:
 
 def test_read_returns_logprobs() -> None:
     others = [{"id": 97, "logprob": -0.5}, {"id": 98, "logprob": -2.0}]
-    heard = IDS.read(event("a", [97], {"id": 97, "logprob": -0.5, "top_logprobs": others}))
-    assert heard.tokens == [Token(b"a", pytest.approx(math.exp(-0.5)), 97, ((97, -0.5), (98, -2.0)))]
+    received = IDS.read(event("a", [97], {"id": 97, "logprob": -0.5, "top_logprobs": others}))
+    assert received.tokens == [Token(b"a", pytest.approx(math.exp(-0.5)), 97, ((97, -0.5), (98, -2.0)))]
 
 
 def test_read_accepts_probabilities_after_sampling() -> None:
-    heard = IDS.read(event("a", [97], {"id": 97, "prob": 0.5, "top_probs": [{"id": 97, "prob": 0.5}]}))
-    assert heard.tokens == [Token(b"a", 0.5, 97, ((97, math.log(0.5)),))]
+    received = IDS.read(event("a", [97], {"id": 97, "prob": 0.5, "top_probs": [{"id": 97, "prob": 0.5}]}))
+    assert received.tokens == [Token(b"a", 0.5, 97, ((97, math.log(0.5)),))]
 
 
 def test_read_tokenizes_a_character_of_several_tokens() -> None:
-    heard = IDS.read(event("é!", [33], {"id": 33, "logprob": math.log(0.5)}))
-    assert heard.tokens == [Token("é".encode(), pytest.approx(0.5), 233), Token(b"!", 1.0, 33)]
+    received = IDS.read(event("é!", [33], {"id": 33, "logprob": math.log(0.5)}))
+    assert received.tokens == [Token("é".encode(), pytest.approx(0.5), 233), Token(b"!", 1.0, 33)]
 
 
 def test_read_returns_cached_tokens_of_the_last_event() -> None:
-    heard = IDS.read(event("", [1, 2], stop=True, timings={"cache_n": 7, "prompt_n": 1}, model="m"))
-    assert (heard.tokens, heard.ended, heard.cached, heard.model) == ([], True, 7, "m")
+    received = IDS.read(event("", [1, 2], stop=True, timings={"cache_n": 7, "prompt_n": 1}, model="m"))
+    assert (received.tokens, received.ended, received.cached, received.model) == ([], True, 7, "m")
 
 
 def test_read_splits_text_into_characters() -> None:
-    heard = TEXT.read(event("ab", [], {"id": 5, "logprob": math.log(0.5)}))
-    assert heard.tokens == [Token(b"a", pytest.approx(0.5), 97), Token(b"b", 1.0, 98)]
+    received = TEXT.read(event("ab", [], {"id": 5, "logprob": math.log(0.5)}))
+    assert received.tokens == [Token(b"a", pytest.approx(0.5), 97), Token(b"b", 1.0, 98)]
     assert TEXT.read(event("", [], stop=True)).ended
 
 
@@ -118,5 +118,5 @@ def test_read_accepts_or_rejects_any_event(value: Any) -> None:
 @pytest.mark.parametrize("kind", ["eos", "limit"])
 def test_read_reports_a_text_cut_at_a_limit(kind: str) -> None:
     for dialect in (IDS, TEXT):
-        heard = dialect.read(event("", [], stop=True, stop_type=kind))
-        assert (heard.ended, heard.cut) == (True, kind == "limit")
+        received = dialect.read(event("", [], stop=True, stop_type=kind))
+        assert (received.ended, received.cut) == (True, kind == "limit")

@@ -99,18 +99,18 @@ def test_request_to_an_unknown_server_has_only_openais_fields() -> None:
 
 def test_by_ids_read_returns_logprobs() -> None:
     top = [{"token_id:98": -3.0, "token_id:97": -0.5}, None]
-    heard = VLLM.read(event(["token_id:97", "token_id:98"], [-0.5, -1.0], top))
-    assert heard.tokens == [
+    received = VLLM.read(event(["token_id:97", "token_id:98"], [-0.5, -1.0], top))
+    assert received.tokens == [
         Token(b"a", pytest.approx(math.exp(-0.5)), 97, ((97, -0.5), (98, -3.0))),
         Token(b"b", pytest.approx(math.exp(-1.0)), 98),
     ]
-    assert not heard.ended
+    assert not received.ended
 
 
 def test_by_ids_read_omits_end_tokens() -> None:
-    heard = VLLM.read(event(["token_id:97", "token_id:3"], [-0.5, -1.0], finish_reason="stop"))
-    assert [token.id for token in heard.tokens] == [97]
-    assert heard.ended
+    received = VLLM.read(event(["token_id:97", "token_id:3"], [-0.5, -1.0], finish_reason="stop"))
+    assert [token.id for token in received.tokens] == [97]
+    assert received.ended
 
 
 @pytest.mark.parametrize("logprobs", [[math.nan], [None], [], [7.0], [-math.inf]])
@@ -136,8 +136,8 @@ def test_by_ids_read_rejects_text_without_ids(logprobs: Any) -> None:
 def test_by_ids_read_handles_other_events() -> None:
     assert VLLM.read(event(["token_id:97"], [-1.0], index=1)).tokens == []
     usage = {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}
-    heard = VLLM.read(json.dumps({"model": "m", "choices": [], "usage": usage}).encode())
-    assert (heard.model, heard.cached) == ("m", 4)
+    received = VLLM.read(json.dumps({"model": "m", "choices": [], "usage": usage}).encode())
+    assert (received.model, received.cached) == ("m", 4)
     with pytest.raises(InvalidAnswerError, match="an error") as strange:
         VLLM.read(b'{"error": {"message": "hush"}}')
     assert "hush" not in str(strange.value)
@@ -152,8 +152,8 @@ TEXT = ByText("m", Spellings(), logprobs=True)
 
 
 def read(text: str, logprobs: Any = None) -> list[tuple[bytes, float]]:
-    heard = TEXT.read(json.dumps({"choices": [{"text": text, "logprobs": logprobs}]}).encode())
-    return [(token.data, token.probability) for token in heard.tokens]
+    received = TEXT.read(json.dumps({"choices": [{"text": text, "logprobs": logprobs}]}).encode())
+    return [(token.data, token.probability) for token in received.tokens]
 
 
 def test_by_text_request_has_a_suffix() -> None:
@@ -260,5 +260,5 @@ def test_read_accepts_or_rejects_any_event(value: Any) -> None:
 )
 def test_read_reports_a_text_cut_at_a_limit(reason: str | None, ended: bool, cut: bool) -> None:
     for dialect in (OURS, TEXT):
-        heard = dialect.read(event([], [], text="", finish_reason=reason))
-        assert (heard.ended, heard.cut) == (ended, cut)
+        received = dialect.read(event([], [], text="", finish_reason=reason))
+        assert (received.ended, received.cut) == (ended, cut)

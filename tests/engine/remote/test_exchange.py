@@ -66,22 +66,22 @@ async def recognize(side: Any) -> RemoteServer:
 def exchange_of(
     *sides: Scripted,
     timeout: float = 5.0,
-    far: RemoteServer = RemoteServer(Kind.VLLM, "m"),  # noqa: B008 - it is immutable
+    peer: RemoteServer = RemoteServer(Kind.VLLM, "m"),  # noqa: B008 - it is immutable
     recognize: Callable[[Any], Any] = recognize,
 ) -> Exchange:
-    return Exchange(sides, far, None, recognize, timeout)  # type: ignore[arg-type]
+    return Exchange(sides, peer, None, recognize, timeout)  # type: ignore[arg-type]
 
 
 def write(*sides: Scripted, timeout: float = 5.0, times: int = 1, awaited: bool = True) -> list[EventContent]:
-    heard: list[EventContent] = []
+    received: list[EventContent] = []
     exchange = exchange_of(*sides, timeout=timeout)
 
     async def all_times() -> None:
         for _ in range(times):
-            await exchange.write(REQUEST, lambda one: heard.append(one) or one.ended, awaited=awaited)
+            await exchange.write(REQUEST, lambda one: received.append(one) or one.ended, awaited=awaited)
 
     asyncio.run(all_times())
-    return heard
+    return received
 
 
 def together(*writing: Callable[[], Any]) -> list[Any]:
@@ -112,16 +112,16 @@ def test_write_leaves_a_hanging_address_despite_cancelled_requests(
         return RemoteServer(Kind.VLLM, "m")
 
     exchange = exchange_of(hangs, second, timeout=30.0, recognize=recognize_others)
-    heard: list[EventContent] = []
+    received: list[EventContent] = []
 
     async def keystrokes() -> None:
-        while not heard:
+        while not received:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.02):
-                    await exchange.write(REQUEST, lambda one: heard.append(one) or one.ended)  # type: ignore[func-returns-value]
+                    await exchange.write(REQUEST, lambda one: received.append(one) or one.ended)  # type: ignore[func-returns-value]
 
     asyncio.run(asyncio.wait_for(keystrokes(), 20))
-    assert heard == [WORD, END]
+    assert received == [WORD, END]
 
 
 def test_write_keeps_a_slow_address_that_answers_the_probe(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,15 +164,15 @@ def test_write_cuts_a_text_that_fails_after_its_first_token(end: Any) -> None:
 
 
 def test_write_serves_others_during_a_retry() -> None:
-    side, heard = Scripted([DIED], [0.1, WORD, END], [WORD, END]), list[EventContent]()
+    side, received = Scripted([DIED], [0.1, WORD, END], [WORD, END]), list[EventContent]()
     exchange = exchange_of(side)
 
-    def hear(one: EventContent) -> bool:
-        heard.append(one)
+    def receive(one: EventContent) -> bool:
+        received.append(one)
         return one.ended
 
-    together(*[lambda: exchange.write(REQUEST, hear)] * 2)
-    assert heard == [WORD, END] * 2
+    together(*[lambda: exchange.write(REQUEST, receive)] * 2)
+    assert received == [WORD, END] * 2
 
 
 def test_write_treats_an_empty_answer_as_failed() -> None:
@@ -213,15 +213,15 @@ class Streaming(Scripted):
 def test_write_fails_a_slow_text_without_pausing_the_address(others: int) -> None:
     sides = [Streaming(), *(Scripted([9.0]) for _ in range(others))]
     exchange = exchange_of(*sides, timeout=0.6)
-    heard: list[EventContent] = []
+    received: list[EventContent] = []
 
-    def hear(one: EventContent) -> bool:
-        heard.append(one)
+    def receive(one: EventContent) -> bool:
+        received.append(one)
         return one.ended
 
-    first, slow = together(*[lambda: exchange.write(REQUEST, hear)] * 2)
+    first, slow = together(*[lambda: exchange.write(REQUEST, receive)] * 2)
     assert first is None
-    assert heard == [WORD] * 12 + [END]
+    assert received == [WORD] * 12 + [END]
     assert type(slow) is NotReadyError
     assert sides[0].known
 
@@ -255,11 +255,13 @@ async def outcomes(exchange: Exchange, *asks: tuple[str, bool]) -> list[object]:
     """Send requests for sessions, awaited or not, and return their results."""
     found: list[object] = []
     for session, awaited in asks:
-        heard: list[EventContent] = []
+        received: list[EventContent] = []
         request = replace(REQUEST, session=session)
         try:
-            await exchange.write(request, lambda one, to=heard: to.append(one) or one.ended, awaited=awaited)
-            found.append(heard)
+            await exchange.write(
+                request, lambda one, to=received: to.append(one) or one.ended, awaited=awaited
+            )
+            found.append(received)
         except (BusyError, NotReadyError) as error:
             found.append(error)
     return found

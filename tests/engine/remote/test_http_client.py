@@ -43,14 +43,14 @@ DIALECT = ByIds(RemoteServer(Kind.VLLM, "m"), CodePoints())
 
 
 def stream(server: FarServer, key: str = "") -> list[EventContent]:
-    async def heard() -> list[EventContent]:
+    async def received() -> list[EventContent]:
         side = HttpClient(read_addresses([server.url], allow_http=False)[0], key, 5.0)
         try:
             return [one async for one in side.stream(Request("/v1/completions", {"prompt": [1]}), DIALECT)]
         finally:
             await side.close()
 
-    return asyncio.run(heard())
+    return asyncio.run(received())
 
 
 def fetch(server: FarServer, route: str) -> bytes | None:

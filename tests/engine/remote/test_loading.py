@@ -244,9 +244,9 @@ def test_load_can_be_cancelled(serve: Serve) -> None:
 
 
 def test_far_side_returns_description_and_round_trip_time(serve: Serve) -> None:
-    far, seconds = remote_server(settings_for(serve()), Cancel())
+    peer, seconds = remote_server(settings_for(serve()), Cancel())
     assert 0 < seconds < 5
-    assert (far.kind, far.model, far.context_size) == (Kind.VLLM, "far", 512)
+    assert (peer.kind, peer.model, peer.context_size) == (Kind.VLLM, "far", 512)
 
 
 def test_check_validates_settings_without_requests(monkeypatch: pytest.MonkeyPatch) -> None:

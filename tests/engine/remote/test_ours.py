@@ -100,7 +100,7 @@ def test_remote_engine_notices_a_changed_version(
     engine = connect(server.url, vocabulary=local.vocabulary)
     exchange: Any = engine._exchange
     assert write(engine, EngineRequest(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
-    exchange._far = replace(exchange._far, version="0123")
+    exchange._remote = replace(exchange._remote, version="0123")
     with pytest.raises(EngineGoneError, match="another model"):
         write(engine, EngineRequest(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
 

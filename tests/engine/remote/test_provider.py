@@ -36,12 +36,12 @@ DIALECT = ByProvider(Spellings())
 
 
 def stream(address: Address, key: str = "hf_1") -> bytes:
-    async def heard() -> bytes:
+    async def received() -> bytes:
         side = ProviderClient(address, key, "owner/model", 5.0)
         events = side.stream(Request("", {"prompt": "x", "max_new_tokens": 4}), DIALECT)
         return b"".join([token.data async for one in events for token in one.tokens])
 
-    return asyncio.run(heard())
+    return asyncio.run(received())
 
 
 def here(server: FarServer) -> Address:
@@ -164,5 +164,5 @@ def test_read_accepts_or_rejects_any_event(value: Any) -> None:
 @pytest.mark.parametrize("reason", ["eos_token", "length"])
 def test_read_reports_a_text_cut_at_a_limit(reason: str) -> None:
     event = {"token": {"text": "a"}, "generated_text": "a", "details": {"finish_reason": reason}}
-    heard = DIALECT.read(json.dumps(event).encode())
-    assert (heard.ended, heard.cut) == (True, reason == "length")
+    received = DIALECT.read(json.dumps(event).encode())
+    assert (received.ended, received.cut) == (True, reason == "length")

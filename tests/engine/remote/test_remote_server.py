@@ -38,7 +38,7 @@ def listing(*entries: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("entry", "far"),
+    ("entry", "peer"),
     [
         ({"id": "m"}, RemoteServer(Kind.OPENAI, "m")),
         ({"id": "m", "owned_by": "llamacpp", "meta": {}}, RemoteServer(Kind.LLAMA, "m")),
@@ -63,8 +63,8 @@ def listing(*entries: dict[str, Any]) -> bytes:
         ),
     ],
 )
-def test_read_models_recognizes_the_software(entry: dict[str, Any], far: RemoteServer) -> None:
-    assert read_models(listing(entry), "", "host") == far
+def test_read_models_recognizes_the_software(entry: dict[str, Any], peer: RemoteServer) -> None:
+    assert read_models(listing(entry), "", "host") == peer
 
 
 def test_read_models_chooses_the_named_or_only_model() -> None:
@@ -141,9 +141,9 @@ def test_read_models_limits_slots_and_context(places: int, size: int) -> None:
     else:
         with pytest.raises(EngineGoneError):
             read_models(listing(ours), "", "host")
-    for far in servers:
-        assert 0 <= far.slots <= 256
-        assert far.context_size == 0 if size <= 0 else 64 <= far.context_size <= 1 << 24
+    for peer in servers:
+        assert 0 <= peer.slots <= 256
+        assert peer.context_size == 0 if size <= 0 else 64 <= peer.context_size <= 1 << 24
 
 
 @given(JSON)

@@ -29,7 +29,7 @@ def text_of(run: RemoteRun) -> bytes:
 def test_take_stops_at_the_limit(pieces: list[str], limit: int) -> None:
     run = run_of(limit)
     for piece in pieces:
-        enough = run.answer.hear(EventContent(tokens(piece)))
+        enough = run.answer.receive(EventContent(tokens(piece)))
         run.take()
         if enough:
             break
@@ -42,7 +42,7 @@ def test_take_stops_at_the_limit(pieces: list[str], limit: int) -> None:
 def test_take_omits_typed_text(text: str, typed: int) -> None:
     typed = min(typed, len(text))
     run = run_of(beginning=PrefixConstraint((text[: max(1, typed)].encode(),), typed))
-    run.answer.hear(EventContent(tokens(text), ended=True))
+    run.answer.receive(EventContent(tokens(text), ended=True))
     run.take()
     assert text_of(run) == text[typed:].encode()
     assert [token.probability for token in run.fresh[:typed]] == [1.0] * typed
@@ -51,7 +51,7 @@ def test_take_omits_typed_text(text: str, typed: int) -> None:
 
 def test_take_fails_if_the_text_violates_the_constraint() -> None:
     run = run_of(beginning=PrefixConstraint((b"print",), 2))
-    run.answer.hear(EventContent(tokens("xy")))
+    run.answer.receive(EventContent(tokens("xy")))
     run.take()
     assert run.error
     assert text_of(run) == b""
@@ -59,7 +59,7 @@ def test_take_fails_if_the_text_violates_the_constraint() -> None:
 
 def test_take_cuts_a_text_that_violates_the_constraint_later() -> None:
     run = run_of(beginning=PrefixConstraint((b"abc",), 1))
-    run.answer.hear(EventContent(tokens("abx")))
+    run.answer.receive(EventContent(tokens("abx")))
     run.take()
     assert (text_of(run), run.done, run.error) == (b"b", True, None)
     assert run.request.usage.cut
@@ -68,13 +68,13 @@ def test_take_cuts_a_text_that_violates_the_constraint_later() -> None:
 def test_left_returns_the_ask_for_the_rest() -> None:
     run = run_of(5, PrefixConstraint((b"abc", b"abd"), 1), hint=(97, 98, 99, 100))
     assert run.left().sampling.max_tokens == 5
-    run.answer.hear(EventContent(tokens("ab")))
+    run.answer.receive(EventContent(tokens("ab")))
     run.take()
     left = run.left()
     assert (left.prompt, left.hint) == ([1, 2, 97, 98], [99, 100])
     assert (left.sampling.max_tokens, left.sampling.beginning) == (3, PrefixConstraint((b"c", b"d")))
     run = run_of(hint=(1, 2))
-    run.answer.hear(EventContent(tokens("a")))
+    run.answer.receive(EventContent(tokens("a")))
     run.take()
     assert run.left().hint == []
 
@@ -82,7 +82,7 @@ def test_left_returns_the_ask_for_the_rest() -> None:
 def test_pending_is_the_prompt_until_the_first_token() -> None:
     run = run_of()
     assert (run.pending, run.news) == (2, False)
-    run.answer.hear(EventContent(tokens("a"), cached=1))
+    run.answer.receive(EventContent(tokens("a"), cached=1))
     assert run.news
     run.take()
     assert (run.pending, run.request.usage.cached_tokens) == (1, 1)
@@ -91,7 +91,7 @@ def test_pending_is_the_prompt_until_the_first_token() -> None:
 @given(st.integers(0, 6), st.integers(0, 6), st.booleans())
 def test_usage_reports_a_cut_before_the_limit(count: int, limit: int, reported: bool) -> None:
     run = run_of(limit)
-    run.answer.hear(EventContent(tokens("a" * count), ended=True, cut=reported))
+    run.answer.receive(EventContent(tokens("a" * count), ended=True, cut=reported))
     run.take()
     assert run.done
     assert run.request.usage.cut == (reported and count < limit)
@@ -99,8 +99,8 @@ def test_usage_reports_a_cut_before_the_limit(count: int, limit: int, reported: 
 
 def test_usage_reports_no_cut_after_the_end() -> None:
     run = run_of()
-    run.answer.hear(EventContent(tokens("a"), ended=True))
-    assert run.answer.hear(EventContent(tokens("b"), ended=True, cut=True))
+    run.answer.receive(EventContent(tokens("a"), ended=True))
+    assert run.answer.receive(EventContent(tokens("b"), ended=True, cut=True))
     run.take()
     assert (text_of(run), run.request.usage.cut) == (b"a", False)
 
@@ -120,7 +120,7 @@ def probability(beginning: PrefixConstraint, of: int, chances: dict[int, float])
     run = run_of(beginning=beginning)
     run.vocabulary = Words()
     top = tuple((token, math.log(chance)) for token, chance in chances.items())
-    run.answer.hear(EventContent([Token(PIECES[of], chances[of], of, top)]))
+    run.answer.receive(EventContent([Token(PIECES[of], chances[of], of, top)]))
     run.take()
     return run.fresh[0].probability
 

@@ -13,8 +13,8 @@ def answer(
     figures: Figures, address: str = "a", session: str = "s", *, replica: str = "", cached: int | None = None
 ) -> None:
     counted = figures.sent(address, session, 1.0)
-    for heard in (EventContent(replica=replica), EventContent(cached=cached), END):
-        counted.heard(heard, 1.25)
+    for received in (EventContent(replica=replica), EventContent(cached=cached), END):
+        counted.received(received, 1.25)
     counted.end()
 
 

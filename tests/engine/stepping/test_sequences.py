@@ -169,9 +169,9 @@ def test_take_restores_nothing_that_does_not_fit() -> None:
 
 def test_take_restores_the_parked_copy_with_the_longest_match() -> None:
     sequences, memory = Sequences(2, 2000, parked=10_000), NotebookIndex()
-    near, far = [1] * 16 + [5] * 284, [1] * 200 + [6] * 100
+    near, remote = [1] * 16 + [5] * 284, [1] * 200 + [6] * 100
     other = [2] * 15 + [1] + [7] * 284  # only its sixteenth token is the same
-    for prompt in (near, far, other, [8] * 900, [9] * 900):
+    for prompt in (near, remote, other, [8] * 900, [9] * 900):
         sequences.release(serve(sequences, memory, prompt))
     assert len(memory.parked) >= 3
     taken = take(sequences, [1] * 250, 0)

@@ -126,19 +126,19 @@ def _scored() -> Tokenizer:
         vocab_size=ROWS - 300, special_tokens=["<unk>", "<s>"], show_progress=False, limit_alphabet=90
     )
     made.train_from_iterator(_SAMPLE, trainer)
-    said = json.loads(made.to_str())
-    vocabulary: dict[str, int] = said["model"]["vocab"]
+    message = json.loads(made.to_str())
+    vocabulary: dict[str, int] = message["model"]["vocab"]
     for byte in range(256):
         vocabulary[f"<0x{byte:02X}>"] = len(vocabulary)
     # SentencePiece merges any two neighbours that form a token, the earliest token first.
-    said["model"]["merges"] = [
+    message["model"]["merges"] = [
         [text[:at], text[at:]]
         for text in sorted(vocabulary, key=vocabulary.__getitem__)
         if not text.startswith("<")
         for at in range(1, len(text))
         if text[:at] in vocabulary and text[at:] in vocabulary
     ]
-    said["decoder"] = {
+    message["decoder"] = {
         "type": "Sequence",
         "decoders": [
             {"type": "Replace", "pattern": {"String": "▁"}, "content": " "},
@@ -147,7 +147,7 @@ def _scored() -> Tokenizer:
             {"type": "Strip", "content": " ", "start": 1, "stop": 0},
         ],
     }
-    return Tokenizer.from_str(json.dumps(said))
+    return Tokenizer.from_str(json.dumps(message))
 
 
 def true_logits(model: Any, tokens: list[int]) -> Any:

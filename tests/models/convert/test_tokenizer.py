@@ -44,7 +44,7 @@ def test_converted_tokenizers_tokenize_unusual_texts_equally(cut: str, tmp_path:
                 assert back.removeprefix(" " if cut == "scored" else "") == text
 
 
-def said(**changed: Any) -> dict[str, Any]:
+def message(**changed: Any) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(families.tokenizer("bytes").to_str())
     return {**found, **changed}
 
@@ -72,7 +72,7 @@ def test_convert_refuses_an_unsupported_tokenizer_with_the_reason(
     changed: dict[str, Any], reason: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ConversionError, match=reason):
-        tokenizer.read(write(tmp_path, said(**changed)), families.ROWS)
+        tokenizer.read(write(tmp_path, message(**changed)), families.ROWS)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_convert_refuses_an_unsupported_tokenizer_with_the_reason(
 )
 def test_convert_refuses_a_damaged_tokenizer(changed: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match="is damaged"):
-        tokenizer.read(write(tmp_path, said(**changed)), families.ROWS)
+        tokenizer.read(write(tmp_path, message(**changed)), families.ROWS)
 
 
 def test_convert_refuses_merges_that_llama_cpp_would_add(tmp_path: Path) -> None:

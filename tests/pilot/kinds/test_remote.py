@@ -129,5 +129,5 @@ def test_vocabulary_is_found_by_the_models_name_or_file(
     ],
 )
 def test_find_returns_the_licence_of_a_catalogue_model(model: str, licence: str) -> None:
-    (told,) = kind_with("http://127.0.0.1:9/v1", model=model).models("")
-    assert (told.licence, told.engine) == (licence, "remote")
+    (reported,) = kind_with("http://127.0.0.1:9/v1", model=model).models("")
+    assert (reported.licence, reported.engine) == (licence, "remote")

@@ -58,10 +58,10 @@ class FakeHub:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 self.heads.append(head)
                 token = head.lower().partition("authorization: token ")[2].partition("\r\n")[0]
-                said = await self.says(token) if callable(self.says) else self.says
-                if said is None:
+                message = await self.says(token) if callable(self.says) else self.says
+                if message is None:
                     continue
-                writer.write(said)
+                writer.write(message)
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass

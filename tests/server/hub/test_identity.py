@@ -48,15 +48,15 @@ STEPS = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from([ADA, BOB,
 def test_owner_cache_returns_the_latest_unexpired_response(
     steps: list[tuple[str, TokenOwner | None, float]],
 ) -> None:
-    answers, said, now = OwnerCache(most=3), dict[str, tuple[TokenOwner | None, float]](), 0.0
+    answers, message, now = OwnerCache(most=3), dict[str, tuple[TokenOwner | None, float]](), 0.0
     for name, person, pause in steps:
         now += pause
         answers.keep(name, person, now)
-        said[name] = (person, now)
+        message[name] = (person, now)
         found = {name: answer for name in "abcdef" if (answer := answers.find(name, now))}
         assert len(found) <= 3
         for each, answer in found.items():
-            assert (answer.owner, answer.asked) == said[each]
+            assert (answer.owner, answer.asked) == message[each]
             assert now - answer.asked < VALID_SECONDS
 
 

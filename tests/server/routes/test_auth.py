@@ -271,5 +271,5 @@ def test_other_origins_are_rejected_on_all_routes(server: ServeApp, keyless: Ser
 def test_curl_requires_only_the_key_header(server: ServeApp) -> None:
     url = f"http://LOCALHOST:{server.port}/v1/completions"
     asked = ["curl", "-sS", "-4", url, "-H", f"Authorization: Bearer {KEY}", "-d", '{"prompt": "x = "}']
-    said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
-    assert json.loads(said)["choices"]
+    message = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert json.loads(message)["choices"]

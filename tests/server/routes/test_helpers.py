@@ -90,13 +90,13 @@ async def test_helpers_accepts_the_kernels_secret(ask: Ask, ready: Any, jp_serve
 
 
 async def test_helpers_stream_ends_with_an_engine_error(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
-    said = engine.answer
+    message = engine.answer
 
     def answer(prompt: str) -> str:
         if "def add(" in prompt:
             raise BusyError("Later.", after=2.4)
-        assert callable(said)
-        return said(prompt)
+        assert callable(message)
+        return message(prompt)
 
     engine.answer = answer
     events = lines(await ask("helpers", STUB))

@@ -99,7 +99,7 @@ def number(name: str) -> int:
     return int(name.removeprefix("token_id:"))
 
 
-def heard(answer: bytes) -> EventContent:
+def received(answer: bytes) -> EventContent:
     events = [json.loads(line[6:]) for line in answer.split(b"\n\n") if line and line[6:] != b"[DONE]"]
     choices = [choice for event in events for choice in event["choices"]]
     parts = [choice["logprobs"] for choice in choices]
@@ -162,7 +162,7 @@ async def test_remote_completion_equals_the_local_engines(
     for each in asks(other):
         answer = await ask("v1/completions", body_of(each))
         assert answer.code == 200, answer.body
-        found, expected = heard(answer.body), written(direct, each)
+        found, expected = received(answer.body), written(direct, each)
         assert found.ids == [token.id for token in expected]
         assert found.chances == pytest.approx([token.probability for token in expected])
         assert [list(top)[: len(token.top)] for top, token in zip(found.top, expected, strict=True)] == [

@@ -29,9 +29,9 @@ export class ScriptedEngine implements IEngine {
   readonly asks: IEngineRequest[] = [];
 
   async *generate(ask: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
-    const said = this._said[this.asks.length] ?? [];
+    const message = this._said[this.asks.length] ?? [];
     this.asks.push(ask);
-    for (const [text, probability] of said.slice(0, ask.sampling.maxTokens)) {
+    for (const [text, probability] of message.slice(0, ask.sampling.maxTokens)) {
       await Promise.resolve();
       signal.throwIfAborted();
       yield { token: this._numberOf(text), probability };

@@ -224,12 +224,12 @@ export const FUNCTIONS = {
   /** Answer with a scripted engine: the frames, or all answers if several are requested. */
   answer: async (
     request: IRequest,
-    said: Written[],
+    message: Written[],
     contextSize: number,
     settings: Partial<ISettings>,
     facts: IKernelContext
   ) => {
-    const engine = new ScriptedEngine(said, contextSize);
+    const engine = new ScriptedEngine(message, contextSize);
     const completer = new Completer(engine, { ...DEFAULTS, ...settings });
     const { signal } = new AbortController();
     const asked = () => engine.asks.map(({ prompt, sampling }) => ({ prompt, sampling }));

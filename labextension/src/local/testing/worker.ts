@@ -25,7 +25,7 @@ export class FakeWorker implements ILine {
   /** how far a model's file is that does not come any further */
   stuck: IStep | null = null;
   ended = false;
-  readonly told: ToWorker[] = [];
+  readonly reported: ToWorker[] = [];
   private called = 0;
   /** The call that opens a model; 0: none does. */
   private opening = 0;
@@ -34,7 +34,7 @@ export class FakeWorker implements ILine {
     if (this.dead) {
       return;
     }
-    this.told.push(message);
+    this.reported.push(message);
     if (message.kind === 'open') {
       this.opened.push(message.name);
       this.opening = message.call;
