@@ -43,7 +43,7 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
       .locator('.cm-line:has(.jp-GhostText)')
       .evaluate(node => window.getComputedStyle(node, '::after').content);
 
-  /** Type lines into a cell until this is suggested: kernel context and index arrive in the background. */
+  /** Type lines into a cell until this is suggested: kernel context arrives in the background. */
   async function suggested(id, lines, expected, press = []) {
     for (let tries = 0; ; tries++) {
       const cell = await editCell(page, at(id));
@@ -53,7 +53,7 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
         if (number) {
           await page.keyboard.press('Enter');
         }
-        await page.keyboard.type(line, { delay: 40 });
+        await page.keyboard.type(line, { delay: 60 });
       }
       for (const key of press) {
         await page.keyboard.press(key);
@@ -117,15 +117,15 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
     await cellOf('load').locator('.jp-OutputArea', { hasText: 'unit_price' }).waitFor({ timeout: 60_000 });
     await status().filter({ hasText: 'ready' }).waitFor();
     await picture(page, 'tutorial-1-load');
-    const cell = await suggested('columns', codeIn('step-2'), /^antity"\] \* orders\["unit_price/);
+    const cell = await suggested('columns', codeIn('step-2'), /^_price"\] \* orders\["quantity/);
     await picture(page, '../ghost-text');
     await picture(page, 'tutorial-2-columns', [cellOf('step-2'), cell]);
     await page.keyboard.press('Tab');
     await gone(page);
-    assert.match(await textOf(cell), /^orders\["revenue"\] = orders\["quantity"\]/);
+    assert.match(await textOf(cell), /^orders\["revenue"\] = orders\["unit_price"\]/);
     // The next steps do not depend on the rest of this suggestion.
     await page.keyboard.press('Control+a');
-    await page.keyboard.insertText('orders["revenue"] = orders["quantity"] * orders["unit_price"]');
+    await page.keyboard.insertText('orders["revenue"] = orders["unit_price"] * orders["quantity"]');
     await page.keyboard.press('Shift+Enter');
     await cell.locator('.jp-InputArea-prompt', { hasText: '2' }).waitFor({ timeout: 60_000 });
   });
@@ -133,12 +133,12 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
   test('accepts a word, then a line', async () => {
     let cell = await suggested('word', codeIn('step-3'), /^enue"\]\.\w/);
     await page.keyboard.press('Control+ArrowRight');
-    await holds(cell, 'average = orders["revenue');
+    await holds(cell, 'largest = orders["revenue');
     assert.match(await ghost(page), /^"\]\.\w/);
     await picture(page, 'tutorial-3-word', [cellOf('step-3'), cell]);
     await page.keyboard.press('Tab');
     await gone(page);
-    assert.match(await textOf(cell), /^average = orders\["revenue"\]\.\w/);
+    assert.match(await textOf(cell), /^largest = orders\["revenue"\]\.\w/);
     const lines = ['product', 'quantity', 'unit_price'].map(name => `self.${name} = ${name}`);
     const whole = new RegExp(`^${lines.join('\\s+')}$`);
     cell = await suggested('line', [...codeIn('step-4'), ''], whole, ['Alt+\\']);
@@ -152,12 +152,12 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
 
   test('adds an import with a suggestion; one undo removes both', async () => {
     const [typed] = codeIn('step-5');
-    const cell = await suggested('import', [typed], /^it_price/);
+    const cell = await suggested('import', [typed], /^_price/);
     assert.equal(await note(), '"adds import numpy as np"');
     await picture(page, 'tutorial-5-import', [cellOf('step-5'), cell]);
     await page.keyboard.press('Tab');
     await gone(page);
-    assert.ok((await textOf(cell)).startsWith(`import numpy as np\n${typed}it_price`));
+    assert.ok((await textOf(cell)).startsWith(`import numpy as np\n${typed}_price`));
     await page.keyboard.press('Control+z');
     await holds(cell, typed);
   });
@@ -207,7 +207,7 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
     await run('apputils:change-theme', { theme: 'JupyterLab Dark' });
     await page.waitForSelector('body[data-jp-theme-name="JupyterLab Dark"]', { state: 'attached' });
     await page.locator('.lm-TabBar-tab', { hasText: FILES[0] }).first().click();
-    const cell = await suggested('word', codeIn('step-3'), /^enue"\]/);
+    const cell = await suggested('word', codeIn('step-3'), /^enue/);
     await picture(page, 'dark-theme', [cellOf('step-3'), cell]);
     await run('apputils:change-theme', { theme: 'JupyterLab Light' });
     await page.waitForSelector('body[data-jp-theme-name="JupyterLab Light"]', { state: 'attached' });
@@ -247,7 +247,7 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
     page = await browser.context.newPage();
     await page.setViewportSize({ width: 900, height: 560 });
     await page.goto(`${lab.url}/notebooks/${FILES[0]}?token=${lab.token}`);
-    const cell = await suggested('word', codeIn('step-3'), /^enue"\]/);
+    const cell = await suggested('word', codeIn('step-3'), /^enue/);
     await cell.scrollIntoViewIfNeeded();
     await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click();
     await page.locator('.lm-Menu-itemLabel', { hasText: /^Turbopilot$/ }).hover();
