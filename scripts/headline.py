@@ -56,7 +56,6 @@ def gains() -> str:
             f"| time to a suggestion: median; 95th percentile | {middle}; {slow} |",
             f"| memory that the default model adds to the process, including its file of {file} | {memory} |",
             f"| time per keystroke in an 8 300-token notebook, relative to a 544-token one | {figure('keystroke in 8 300 tokens')} |",
-            "| money, accounts, graphics cards, code sent to other machines | none |",
         ]
     )
 
@@ -102,7 +101,7 @@ def eagerness() -> str:
             "*balanced*, the default",
             "suggestions that are more likely correct than wrong",
         ),
-        "eager": ("*eager*", "many suggestions, more of them wrong"),
+        "eager": ("*eager*", "many suggestions, most of them wrong"),
     }
     lines = [f"| {name} | {shows} | {share(row)} | {share(row, 2)} |" for row, (name, shows) in kinds.items()]
     head = ["| | shows | precision | keystrokes saved |", "| --- | --- | --- | --- |"]
