@@ -27,8 +27,11 @@ const at = id => CELLS.findIndex(cell => cell.id === id);
 /** The text in backticks in the Markdown of a step. */
 const codeIn = step => [...CELLS[at(step)].source.join('').matchAll(/`([^`]+)`/g)].map(found => found[1]);
 
-// The texts of the model may differ on another processor, so this walk is not part of every run.
-describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES }, () => {
+const TAKES = Boolean(process.env.UPDATE_PICTURES);
+/** The pictures show this text. Without pictures, part of it is enough: the model may continue differently elsewhere. */
+const like = (pictured, walked) => (TAKES ? pictured : walked);
+
+describe('the tutorial', { timeout: 600_000 }, () => {
   let browser;
   let close;
   let lab;
@@ -43,7 +46,7 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
       .locator('.cm-line:has(.jp-GhostText)')
       .evaluate(node => window.getComputedStyle(node, '::after').content);
 
-  /** Type lines into a cell until this is suggested: kernel context arrives in the background. */
+  /** Type lines into a cell until the ghost text matches: kernel context arrives in the background. */
   async function suggested(id, lines, expected, press = []) {
     for (let tries = 0; ; tries++) {
       const cell = await editCell(page, at(id));
@@ -117,7 +120,11 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
     await cellOf('load').locator('.jp-OutputArea', { hasText: 'unit_price' }).waitFor({ timeout: 60_000 });
     await status().filter({ hasText: 'ready' }).waitFor();
     await picture(page, 'tutorial-1-load');
-    const cell = await suggested('columns', codeIn('step-2'), /^_price"\] \* orders\["quantity/);
+    const cell = await suggested(
+      'columns',
+      codeIn('step-2'),
+      like(/^_price"\] \* orders\["quantity/, /^_price/)
+    );
     await picture(page, '../ghost-text');
     await picture(page, 'tutorial-2-columns', [cellOf('step-2'), cell]);
     await page.keyboard.press('Tab');
@@ -131,20 +138,21 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
   });
 
   test('accepts a word, then a line', async () => {
-    let cell = await suggested('word', codeIn('step-3'), /^enue"\]\.\w/);
+    let cell = await suggested('word', codeIn('step-3'), like(/^enue"\]\.\w/, /^enue"/));
     await page.keyboard.press('Control+ArrowRight');
     await holds(cell, 'largest = orders["revenue');
-    assert.match(await ghost(page), /^"\]\.\w/);
+    assert.match(await ghost(page), /^"/);
     await picture(page, 'tutorial-3-word', [cellOf('step-3'), cell]);
     await page.keyboard.press('Tab');
     await gone(page);
-    assert.match(await textOf(cell), /^largest = orders\["revenue"\]\.\w/);
+    assert.match(await textOf(cell), /^largest = orders\["revenue"/);
     const lines = ['product', 'quantity', 'unit_price'].map(name => `self.${name} = ${name}`);
-    const whole = new RegExp(`^${lines.join('\\s+')}$`);
+    const whole = like(new RegExp(`^${lines.join('\\s+')}$`), /^\S.*\n\s*\S/);
     cell = await suggested('line', [...codeIn('step-4'), ''], whole, ['Alt+\\']);
+    const [first, second] = (await ghost(page)).split('\n');
     await page.keyboard.press('Alt+ArrowRight');
-    assert.ok((await textOf(cell)).endsWith(lines[0]));
-    assert.match(await ghost(page), new RegExp(`^\\s*${lines.slice(1).join('\\s+')}$`));
+    assert.ok((await textOf(cell)).trimEnd().endsWith(first.trim()));
+    assert.ok((await ghost(page)).trim().startsWith(second.trim()));
     await picture(page, 'tutorial-4-line', [cellOf('step-4'), cell]);
     await page.keyboard.press('Escape');
     await gone(page);
@@ -203,7 +211,7 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
     await page.setViewportSize({ width: 900, height: 740 });
   });
 
-  test('has grey text in the dark', async () => {
+  test('has grey text in the dark', { skip: !TAKES }, async () => {
     await run('apputils:change-theme', { theme: 'JupyterLab Dark' });
     await page.waitForSelector('body[data-jp-theme-name="JupyterLab Dark"]', { state: 'attached' });
     await page.locator('.lm-TabBar-tab', { hasText: FILES[0] }).first().click();
@@ -213,7 +221,7 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
     await page.waitForSelector('body[data-jp-theme-name="JupyterLab Light"]', { state: 'attached' });
   });
 
-  test('has grey text in IPython', async () => {
+  test('has grey text in IPython', { skip: !TAKES }, async () => {
     const made = await fetch(`${lab.url}/api/terminals`, {
       method: 'POST',
       headers: { Authorization: `token ${lab.token}` },
@@ -243,7 +251,7 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
     await page.close();
   });
 
-  test('has grey text in Notebook 7', async () => {
+  test('has grey text in Notebook 7', { skip: !TAKES }, async () => {
     page = await browser.context.newPage();
     await page.setViewportSize({ width: 900, height: 560 });
     await page.goto(`${lab.url}/notebooks/${FILES[0]}?token=${lab.token}`);
