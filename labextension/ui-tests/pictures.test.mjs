@@ -230,8 +230,8 @@ describe('the tutorial', { timeout: 600_000 }, () => {
     await run('terminal:open', { name: (await made.json()).name });
     const terminal = page.locator('.jp-Terminal');
     const rows = terminal.locator('.xterm-accessibility-tree > div');
-    const shows = text =>
-      rows.filter({ hasText: text }).last().waitFor({ state: 'attached', timeout: 60_000 });
+    const shows = (text, timeout = 60_000) =>
+      rows.filter({ hasText: text }).last().waitFor({ state: 'attached', timeout });
     const enter = async (line, next) => {
       await page.keyboard.type(line, { delay: 10 });
       await page.keyboard.press('Enter');
@@ -245,7 +245,19 @@ describe('the tutorial', { timeout: 600_000 }, () => {
     await enter('import pandas as pd', 4);
     await enter('orders = pd.read_csv("orders.csv")', 5);
     await page.keyboard.type('revenue = orders["quantity"] * orders["un', { delay: 60 });
-    await shows('orders["quantity"] * orders["unit_price');
+    // Keystrokes before the model is loaded get no suggestion.
+    for (let tries = 0; ; tries++) {
+      try {
+        await shows('orders["quantity"] * orders["unit_price', 10_000);
+        break;
+      } catch (error) {
+        if (tries === 5) {
+          throw error;
+        }
+        await page.keyboard.press('Backspace');
+        await page.keyboard.type('n');
+      }
+    }
     await picture(page, 'ipython', [rows.nth(0), rows.nth(5)], 4);
     await page.keyboard.press('Control+c');
     await page.close();
