@@ -44,7 +44,7 @@ def default_weights() -> Path:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that a `share` of all values does not exceed."""
+    """Return the value that a `share_prompts` of all values does not exceed."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 

@@ -162,7 +162,7 @@ def main() -> None:
     """Print a table for each model of probabilities."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--worlds", type=int, default=5, help="sets of scores (%(default)s)")
-    parser.add_argument("--people", type=int, default=40, help="users in each of them (%(default)s)")
+    parser.add_argument("--users", type=int, default=40, help="users in each of them (%(default)s)")
     parser.add_argument("--shown", type=int, nargs="+", default=[50, 200, 500, 2000])
     fit = fit_for(DEFAULT)
     parser.add_argument("--settings", nargs="+", default=[*fit.promised], choices=[*fit.promised])
@@ -194,7 +194,7 @@ def rows(
         known: dict[float, float] = {}
         for found in ends.values():
             found.append([])
-        for number in range(options.people):
+        for number in range(options.users):
             rng = random.Random(seed * 100_000 + number)  # noqa: S311 - a reproducible choice
             for count, threshold in enumerate(User(world, shift, terms, rng).thresholds(), 1):
                 if count in ends:

@@ -105,7 +105,7 @@ def first_frame(axes: Axes) -> None:
 def index(axes: Axes) -> None:
     """Draw the keystrokes saved with and without the notebook index."""
     for offset, name in ((-0.2, "without the index"), (0.2, "with the index")):
-        runs = (cells_of("recall.md", run)[0] for run in (name, f"{name}, second run"))
+        runs = (cells_of("index-gain.md", run)[0] for run in (name, f"{name}, second run"))
         bars(axes, offset, [100 * float(cells[1]) for cells in runs], name)
     axes.set_xticks([0, 1], ["first run", "second run"])
     axes.set(

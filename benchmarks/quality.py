@@ -1,7 +1,7 @@
 """The quality of each model's suggestions, and the effect of adapters.
 
     python benchmarks/quality.py models --set notebooks.json.gz [--requests 600] [--write]
-    python benchmarks/quality.py adapter --set notebooks.json.gz [--adapter default] [--places 1500]
+    python benchmarks/quality.py adapter --set notebooks.json.gz [--adapter default] [--positions 1500]
 
 Both use the half of the notebooks that the gate was not fitted to. `models` replays cells with each model in
 a separate process: precision, keystrokes saved, latency per keystroke and memory, by eagerness. `--write`
@@ -140,14 +140,14 @@ def models(options: argparse.Namespace) -> None:
 def adapter(options: argparse.Namespace) -> None:
     """Compare the lines completed exactly with and without an adapter."""
     notebooks = read(options.set)[1::2]
-    chosen = lines.places(notebooks, options.places)
+    chosen = lines.positions(notebooks, options.positions)
     found: list[lines.ExactLines] = []
     for adapters in ([], [options.adapter]):
         with closing(InProcess(settings_of(None, adapters))) as local:
             found.append(lines.complete(local, notebooks, chosen, lambda _: None))
-    print("all:", lines.gain(*found).words)
+    print("all:", lines.gain(*found).summary)
     for name, within in (("at the end of the code:", False), ("within finished cells:", True)):
-        print(name, lines.gain(*(each.of(within=within) for each in found)).words)
+        print(name, lines.gain(*(each.of(within=within) for each in found)).summary)
 
 
 def main() -> None:
@@ -164,7 +164,7 @@ def main() -> None:
     command = commands.add_parser("adapter", help=adapter.__doc__)
     command.add_argument("--set", type=Path, required=True)
     command.add_argument("--adapter", default="default")
-    command.add_argument("--places", type=int, default=1500)
+    command.add_argument("--positions", type=int, default=1500)
     command.set_defaults(run=adapter)
     options = parser.parse_args()
     options.run(options)

@@ -34,7 +34,7 @@ LONG = {"prompt": "x", "max_tokens": 900, "temperature": 1, "ignore_eos": True, 
 CLOSED, SESSIONS, WARMING = 40, 300, 20
 
 
-class Alone(Fleet):
+class ServeApp(Fleet):
     """One server without a load balancer."""
 
     def __init__(self, model: Path) -> None:
@@ -116,7 +116,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model = write_tiny_model(Path(folder) / "tiny.gguf")
         makers: dict[str, Any] = {
-            "one server": lambda: Alone(model),
+            "one server": lambda: ServeApp(model),
             "vllm-router": lambda: RouterFleet(model),
             "vllm-router, random": lambda: RouterFleet(model, policy="random"),
             "Ray Serve": lambda: RayFleet(model),

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-SHARES = ("none", "all")  # c.Turbopilot.share
+SHARES = ("none", "all")  # c.Turbopilot.share_prompts
 VICTIM, LISTENER = "victim", "listener"
 LENGTH = 500  # characters of a text; each is a token of the tiny model
 ROUTES = ("v1/completions", "complete")
@@ -160,9 +160,9 @@ def main() -> None:
 
 def serve(model: Path, share: str) -> None:
     """Serve until the pipe is closed."""
-    from tests.people import Service
+    from tests.multi_user_service import Service
 
-    service = Service(model, share=share)
+    service = Service(model, share_prompts=share)
     print(service.port, flush=True)
     sys.stdin.read()
     service.stop()

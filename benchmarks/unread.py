@@ -1,6 +1,6 @@
 """The time to the first suggestion in a long notebook that the server has not evaluated, typed in real time.
 
-    python benchmarks/unread.py [--cells 300] [--key 170]
+    python benchmarks/unread.py [--cells 300] [--key-interval 170]
 
 Each round uses a new server, so that nothing is cached. When typing, keystrokes do not cancel requests, as in
 JupyterLab; when waiting, each keystroke follows the previous response.
@@ -76,7 +76,7 @@ def main() -> None:
     """Type into a new notebook, and wait in another, alternating."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=300)
-    parser.add_argument("--key", type=int, default=170, help="milliseconds between keystrokes")
+    parser.add_argument("--key-interval", type=int, default=170, help="milliseconds between keystrokes")
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     for _ in range(args.rounds):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.context.notebook_file import names_of
+from jupyter_turbopilot.context.notebook_file import equivalent_paths
 from jupyter_turbopilot.errors import DisabledError
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class Access:
 
     def _forms(self, path: str) -> Iterator[Parts]:
         """Yield the possible forms of a path below the root folder."""
-        for name in set(names_of(path.replace("\\", "/"))):
+        for name in set(equivalent_paths(path.replace("\\", "/"))):
             parts = _parts(name, folds_case=self.folds_case)
             yield parts
             for root in self.roots:

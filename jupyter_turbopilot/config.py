@@ -9,7 +9,7 @@ from traitlets.config import Configurable
 
 # Environment variables can name the engine, for servers that a JupyterHub starts, for example.
 ENGINE_URL, ENGINE_AUTH = "TURBOPILOT_ENGINE_URL", "TURBOPILOT_ENGINE_AUTH"
-ENGINE_PLAIN_HTTP = "TURBOPILOT_ENGINE_PLAIN_HTTP"
+ENGINE_ALLOW_HTTP = "TURBOPILOT_ENGINE_ALLOW_HTTP"
 
 
 class TurbopilotTransformers(Configurable):
@@ -95,10 +95,10 @@ class TurbopilotRemote(Configurable):
         help="Whether to send prefetch requests to the server. auto: yes, except to servers that receive "
         "text, which may charge for each token.",
     ).tag(config=True)
-    plain_http = Bool(
+    allow_http = Bool(
         False,
         help="Allow http:// to another machine: anyone on the network path can read the traffic. Not set: "
-        f"allowed if the environment variable `{ENGINE_PLAIN_HTTP}` is 1 and the address comes from the "
+        f"allowed if the environment variable `{ENGINE_ALLOW_HTTP}` is 1 and the address comes from the "
         "environment, too.",
     ).tag(config=True)
     send_documents = Bool(
@@ -117,9 +117,9 @@ class TurbopilotRemote(Configurable):
     def _default_auth(self) -> str:
         return self._environment_for_url(ENGINE_AUTH)
 
-    @default("plain_http")
+    @default("allow_http")
     def _default_plain_http(self) -> bool:
-        return self._environment_for_url(ENGINE_PLAIN_HTTP) == "1"
+        return self._environment_for_url(ENGINE_ALLOW_HTTP) == "1"
 
     def _environment_for_url(self, name: str) -> str:
         """Return an environment variable, but only for the environment's own address."""
@@ -256,7 +256,7 @@ class Turbopilot(Configurable):
         "status menu and `%turbopilot` show that it is on. Empty: nothing is logged. Not available in a "
         "service for several users.",
     ).tag(config=True)
-    usage_text = Bool(
+    usage_log_text = Bool(
         False,
         help="Also log the text of shown suggestions, if `usage_log` is set. The text is omitted if lines "
         "look like secrets, and in files that may contain credentials.",
@@ -275,7 +275,7 @@ class Turbopilot(Configurable):
     deadline = Float(
         10.0, min=0.1, max=600.0, help="Seconds after which a completion returns its text so far."
     ).tag(config=True)
-    text_deadline = Float(
+    raw_text_deadline = Float(
         120.0,
         min=0.1,
         max=3600.0,
@@ -344,15 +344,15 @@ class Turbopilot(Configurable):
         "is in your data folder, and only you can read it; see the Notebook index page of the "
         "documentation. `jupyter turbopilot index clear` empties it.",
     ).tag(config=True)
-    share = Enum(
+    share_prompts = Enum(
         ("none", "group", "all"),
         default_value="none",
         help="Which users of a shared service share cached prompts. none: no users, so that response times "
-        "reveal nothing about the code of others; group: the members of `share_group`, for the common "
-        "notebooks of a course; all: all users.",
+        "reveal nothing about the code of others; group: the members of `share_prompts_group`, for the "
+        "common notebooks of a course; all: all users.",
     ).tag(config=True)
-    share_group = Unicode(
-        "", help="The hub's group whose members share, if `share` is group. Empty: no users share."
+    share_prompts_group = Unicode(
+        "", help="The hub's group whose members share, if `share_prompts` is group. Empty: no users share."
     ).tag(config=True)
     move_suffix = Bool(
         True,

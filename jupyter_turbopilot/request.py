@@ -230,7 +230,7 @@ class Select(msgspec.Struct, frozen=True, kw_only=True):
     """The model that a request refers to."""
 
     model: Spec
-    tuned: Annotated[
+    adapters_enabled: Annotated[
         bool | None, Meta(description="whether to use its adapters; null to keep the current choice")
     ] = None
 

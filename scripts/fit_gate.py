@@ -55,11 +55,18 @@ class Recorder:
     def find(self, place: CacheKey) -> None:
         """Find nothing."""
 
-    def remember(self, place: CacheKey, tokens: Sequence[Token], *, ended: bool, guess: bool = False) -> None:  # noqa: ARG002
+    def remember(
+        self,
+        place: CacheKey,  # noqa: ARG002
+        tokens: Sequence[Token],
+        *,
+        ended: bool,
+        partial: bool = False,  # noqa: ARG002
+    ) -> None:
         """Record a completion."""
         self.tokens, self.ended = list(tokens), ended
 
-    def answer_for(self, identity: str) -> None:
+    def set_identity(self, identity: str) -> None:
         """Accept completions of every engine."""
 
 

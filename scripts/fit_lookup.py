@@ -1,12 +1,12 @@
 """Fit the score of index matches to notebooks, each with its siblings as the index.
 
-python scripts/fit_lookup.py --set NOTEBOOKS [--people FOLDER] [--others FOLDER] [--write]
+python scripts/fit_lookup.py --set NOTEBOOKS [--users FOLDER] [--others FOLDER] [--write]
 
 No model is needed: at each position the continuation of the line is known. Cells are typed as a notebook is
 written, without cells below, and some lines are retyped in the finished notebook, with the closing brackets
 that an editor inserts. One half of the notebooks is fitted; both halves are reported.
 
-The set contains notebooks of packages by many authors. `--people` contains notebooks written successively by
+The set contains notebooks of packages by many authors. `--users` contains notebooks written successively by
 one author (`AUTHOR__NAME.ipynb`), each with the earlier ones as its index; all of them are fitted. The
 notebooks of `--others` are held out and reported separately.
 """
@@ -243,13 +243,13 @@ def main() -> None:
     """Fit, report, and optionally write."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--set", type=Path, required=True)
-    parser.add_argument("--people", type=Path, help="notebooks by single authors, fitted to")
+    parser.add_argument("--users", type=Path, help="notebooks by single authors, fitted to")
     parser.add_argument("--others", type=Path, help="the same, held out")
     parser.add_argument("--write", action="store_true", help="write the coefficients into the package")
     options = parser.parse_args()
     notebooks = read(options.set)
     found = places_of(notebooks, IndexShelf(SIBLINGS, notebooks), count())
-    people = by_one_author(options.people, 2 * len(notebooks))
+    people = by_one_author(options.users, 2 * len(notebooks))
     others = by_one_author(options.others, 2 * len(notebooks) + 1)
     print(f"{len(found)} positions, {len(people)} of single authors, {len(others)} of others")
     fitted = [spot for spot in (*found, *people) if spot.notebook % 2 == 0]

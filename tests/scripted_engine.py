@@ -32,7 +32,7 @@ def words(count: int) -> str:
 class ScriptedRun:
     """A generation in progress."""
 
-    ask: EngineRequest
+    request: EngineRequest
     text: str
     number: int
     words: list[str] | None = None
@@ -41,7 +41,7 @@ class ScriptedRun:
 
     @property
     def pending(self) -> int:
-        return len(self.ask.prompt) if self.words is None else 1
+        return len(self.request.prompt) if self.words is None else 1
 
 
 class ScriptedEngine:
@@ -79,15 +79,15 @@ class ScriptedEngine:
         self.threads = 0
         self.closed = self.kept = False
 
-    def start(self, ask: EngineRequest) -> ScriptedRun:
+    def start(self, engine_request: EngineRequest) -> ScriptedRun:
         marks = {token: text for text, token in MARKS.items()}
-        text = "".join(marks.get(token) or chr(token) for token in ask.prompt)
+        text = "".join(marks.get(token) or chr(token) for token in engine_request.prompt)
         self.prompts.append(text)
-        self.samplings.append(ask.sampling)
-        self.asks.append(ask)
+        self.samplings.append(engine_request.sampling)
+        self.asks.append(engine_request)
         self.finished.append(False)
-        ask.usage.prompt_tokens = len(ask.prompt)
-        return ScriptedRun(ask, text, len(self.finished) - 1)
+        engine_request.usage.prompt_tokens = len(engine_request.prompt)
+        return ScriptedRun(engine_request, text, len(self.finished) - 1)
 
     def step(self, runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
         for run in runs:
@@ -98,13 +98,13 @@ class ScriptedEngine:
                 if self.fail:
                     raise self.fail
                 answer = self.answer if isinstance(self.answer, str) else self.answer(run.text)
-                run.words = re.findall(r"\s*\S+|\s+$", answer)[: run.ask.sampling.max_tokens]
+                run.words = re.findall(r"\s*\S+|\s+$", answer)[: run.request.sampling.max_tokens]
         self._wait(self.pause, interrupt)
         if interrupt.is_set():
             return
         for run in runs:
-            usage = run.ask.usage
-            usage.predicted_tokens = min(usage.predicted_tokens + 1, run.ask.sampling.max_tokens)
+            usage = run.request.usage
+            usage.predicted_tokens = min(usage.predicted_tokens + 1, run.request.sampling.max_tokens)
             if run.words:
                 run.fresh.append(self.token(run, run.words[0]))
                 run.words.pop(0)

@@ -95,20 +95,20 @@ def test_environment_sets_the_remote_engine_unless_configured(
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     settings = cli.read_settings()
     assert (settings.engine, settings.remote.urls) == ("llama", [])
-    assert (settings.remote.auth, settings.remote.plain_http) == ("", False)
+    assert (settings.remote.auth, settings.remote.allow_http) == ("", False)
     url = "http://proxy/services/turbopilot"
     monkeypatch.setenv("TURBOPILOT_ENGINE_URL", url)
     monkeypatch.setenv("TURBOPILOT_ENGINE_AUTH", "jupyterhub")
-    monkeypatch.setenv("TURBOPILOT_ENGINE_PLAIN_HTTP", "1")
+    monkeypatch.setenv("TURBOPILOT_ENGINE_ALLOW_HTTP", "1")
     settings = cli.read_settings()
     assert (settings.engine, settings.remote.urls) == ("remote", [url])
-    assert (settings.remote.auth, settings.remote.plain_http) == ("jupyterhub", True)
+    assert (settings.remote.auth, settings.remote.allow_http) == ("jupyterhub", True)
     (tmp_path / "jupyter_server_config.py").write_text(
-        "c.Turbopilot.engine = 'llama'\nc.TurbopilotRemote.auth = ''\nc.TurbopilotRemote.plain_http = False\n"
+        "c.Turbopilot.engine = 'llama'\nc.TurbopilotRemote.auth = ''\nc.TurbopilotRemote.allow_http = False\n"
     )
     settings = cli.read_settings()
     assert (settings.engine, settings.remote.urls) == ("llama", [url])
-    assert (settings.remote.auth, settings.remote.plain_http) == ("", False)
+    assert (settings.remote.auth, settings.remote.allow_http) == ("", False)
 
 
 def test_environment_key_applies_only_to_its_own_address(
@@ -117,10 +117,10 @@ def test_environment_key_applies_only_to_its_own_address(
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     monkeypatch.setenv("TURBOPILOT_ENGINE_URL", "http://proxy/services/turbopilot")
     monkeypatch.setenv("TURBOPILOT_ENGINE_AUTH", "jupyterhub")
-    monkeypatch.setenv("TURBOPILOT_ENGINE_PLAIN_HTTP", "1")
+    monkeypatch.setenv("TURBOPILOT_ENGINE_ALLOW_HTTP", "1")
     (tmp_path / "jupyter_server_config.py").write_text("c.TurbopilotRemote.urls = ['http://far']\n")
     remote = cli.read_settings().remote
-    assert (remote.urls, remote.auth, remote.plain_http) == (["http://far"], "", False)
+    assert (remote.urls, remote.auth, remote.allow_http) == (["http://far"], "", False)
 
 
 def test_environment_with_an_unknown_authentication_is_refused(

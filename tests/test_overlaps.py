@@ -43,8 +43,8 @@ from jupyter_turbopilot.request import Document
 from jupyter_turbopilot.server.identity import KeyIdentity
 from jupyter_turbopilot.server.standalone import application
 
+from .multi_user_service import HeaderIdentity
 from .notebook_index.fake_index import FakeIndex, sighting
-from .people import People
 from .scripted_engine import ScriptedEngine, ScriptedRun, pilot_with
 from .tiny_model import write_tiny_model
 
@@ -119,10 +119,10 @@ class SteppedEngine(ScriptedEngine):
         }[reason]
         self.go()
 
-    def start(self, ask: EngineRequest) -> ScriptedRun | None:  # type: ignore[override]
-        if not self._has_room(ask):
+    def start(self, engine_request: EngineRequest) -> ScriptedRun | None:  # type: ignore[override]
+        if not self._has_room(engine_request):
             return None
-        run = super().start(ask)
+        run = super().start(engine_request)
         if any(part in run.text for part in self._refuses):
             raise EngineError("The prompt does not fit.")
         self._seated.append(run)
@@ -133,7 +133,7 @@ class SteppedEngine(ScriptedEngine):
         self._seated.remove(run)
 
     def resume(self, run: ScriptedRun) -> bool:
-        return self._has_room(run.ask) and super().resume(run)
+        return self._has_room(run.request) and super().resume(run)
 
     def release(self, run: ScriptedRun) -> None:
         super().release(run)
@@ -149,14 +149,16 @@ class SteppedEngine(ScriptedEngine):
         super().step(runs, attention)
 
     def token(self, run: ScriptedRun, word: str) -> Token:
-        if any(part in run.text and count < run.ask.usage.predicted_tokens for part, count in self._fails):
+        if any(
+            part in run.text and count < run.request.usage.predicted_tokens for part, count in self._fails
+        ):
             raise IndexError
         token = super().token(run, word)
         return replace(token, probability=0.5) if word.endswith("?") else token
 
-    def _has_room(self, ask: EngineRequest) -> bool:
-        return self._room is None or self._room >= len(ask.prompt) + sum(
-            len(run.ask.prompt) for run in self._seated
+    def _has_room(self, engine_request: EngineRequest) -> bool:
+        return self._room is None or self._room >= len(engine_request.prompt) + sum(
+            len(run.request.prompt) for run in self._seated
         )
 
     def _wait(self, seconds: float, cancel: Any) -> None:  # type: ignore[override]
@@ -174,21 +176,23 @@ class SteppedEngine(ScriptedEngine):
         waits = self._waits
         if waits is None or waits.is_set():
             return None
-        return sorted([r.number, -1 if r.words is None else r.ask.usage.predicted_tokens] for r in self._runs)
+        return sorted(
+            [r.number, -1 if r.words is None else r.request.usage.predicted_tokens] for r in self._runs
+        )
 
     def asked(self, names: list[str]) -> list[dict[str, Any]]:
         """Return some fields of the requests, with hints as text, and tenants and sessions as numbers."""
         numbers: dict[Any, int] = {}
 
-        def shown(ask: EngineRequest, name: str) -> Any:
+        def shown(engine_request: EngineRequest, name: str) -> Any:
             if name == "begins":
-                return [way.decode() for way in ask.sampling.beginning.candidates]
-            value = getattr(ask, name)
+                return [way.decode() for way in engine_request.sampling.beginning.candidates]
+            value = getattr(engine_request, name)
             if name == "hint":
                 return "".join(map(chr, value))
             return numbers.setdefault((name, value), len(numbers)) if name in {"tenant", "session"} else value
 
-        return [{name: shown(ask, name) for name in names} for ask in self.asks]
+        return [{name: shown(engine_request, name) for name in names} for engine_request in self.asks]
 
 
 class SteppedIndex(FakeIndex):
@@ -220,7 +224,7 @@ class SteppedIndex(FakeIndex):
         self.looking = False
 
 
-class CachedCompletion(People):
+class CachedCompletion(HeaderIdentity):
     """Users who may all see the metrics."""
 
     def may_manage(self, user: Any) -> bool:
@@ -292,12 +296,12 @@ class Play:
     async def do(self, step: dict[str, Any]) -> None:
         """Run a step of the script, after its `pause` in seconds.
 
-        ask: a client sends a request, and the server receives it; `held`: lookups block until `release`. leave:
+        engine_request: a client sends a request, and the server receives it; `held`: lookups block until `release`. leave:
         the client disconnects. go: the engine takes a step; fail: the step fails. load: the model is reloaded.
         """
         await asyncio.sleep(step.get("pause", 0.0))
         match step["do"]:
-            case "ask":
+            case "engine_request":
                 if step.get("held") and self.index:
                     self.index.hold()
                 before = self._begun

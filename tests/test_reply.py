@@ -83,7 +83,7 @@ def test_compact_is_read_back_unchanged(value: Any) -> None:
     assert json.loads(compact(value)) == value
 
 
-def test_compact_has_no_space_behind_a_colon() -> None:
+def test_compact_has_no_space_after_a_colon() -> None:
     assert compact({"content": "a: b", "n": [1, 2]}) == b'{"content":"a: b","n":[1,2]}'
 
 

@@ -15,7 +15,7 @@ from page_model import PageModel
 
 from jupyter_turbopilot.request import Cell, Completion
 
-from .twins import missing
+from .shared_cases import missing
 
 ROOT = Path(__file__).parent.parent
 RECTANGLES = ROOT / "labextension" / "ui-tests" / "model" / "rectangles.gguf"

@@ -32,7 +32,7 @@ SCHEMA = Schema(
 )
 
 
-def located(name: str | Path) -> Path:
+def locate(name: str | Path) -> Path:
     """Return the file that the setting names, with links resolved; an OSError explains an invalid name."""
     path = absolute_path(name)
     if not path.name:

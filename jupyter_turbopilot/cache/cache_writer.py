@@ -9,7 +9,7 @@ import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.cache.cache_file import SCHEMA, Database, located, unusable
+from jupyter_turbopilot.cache.cache_file import SCHEMA, Database, locate, unusable
 from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.sqlite_file.connection import is_busy, reason_of
 from jupyter_turbopilot.write_behind import WriteBehind
@@ -75,7 +75,7 @@ class CacheWriter:
 
     def _add(self, answers: Sequence[Answer]) -> None:
         """Add answers to the file; open and load it first."""
-        path = located(self.name)
+        path = locate(self.name)
         if self._database is None:
             self._database = self._open(path)
             for answer in self._database.newest():

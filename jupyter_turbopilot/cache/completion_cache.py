@@ -46,7 +46,7 @@ class CacheKey:
     before: str
     limit: Hashable = None  # limits that may have truncated the answer
     after: str = ""
-    lasts: bool = False  # whether an answer may be saved to the file
+    persistent: bool = False  # whether an answer may be saved to the file
     tenant: str = ""  # tenant: an answer is never used for another one
 
     @property
@@ -59,12 +59,12 @@ class CacheKey:
         """A digest of everything that is equal along an answer."""
         return digest(self.tenant, self.group, self.after)
 
-    def may_keep(self, text: str) -> bool:
+    def is_storable(self, text: str) -> bool:
         """Return whether an answer may be saved: not inside a secret or shortly after one.
 
         Answers of a tenant stay in memory, as several users share the server.
         """
-        if self.tenant or not self.lasts:
+        if self.tenant or not self.persistent:
             return False
         above = self.before + text
         if above.rfind("-----BEGIN ") > above.rfind("-----END "):
@@ -80,7 +80,7 @@ class CachedCompletion:
 
     tokens: tuple[Token, ...]
     text: str
-    complete: bool  # whether it is the whole answer; otherwise a guess at its beginning
+    complete: bool  # whether it is the whole answer; otherwise only its beginning
     ended: bool
     aligned: bool  # whether it begins at a token boundary
     typed: bool = False  # whether the user typed a part of it
@@ -94,7 +94,7 @@ class Answer:
     tokens: tuple[Token, ...]
     limit: str  # limits that may have truncated it
     ended: bool
-    guess: bool = False  # whether generation stopped before its end
+    partial: bool = False  # whether generation stopped before its end
 
     @cached_property
     def text(self) -> str:
@@ -124,24 +124,24 @@ class CompletionCache:
         self._lock = threading.Lock()  # asked on the server's thread, filled on the worker's
         self.size = 0
 
-    def answer_for(self, identity: str, *, persistent: bool = True) -> None:
+    def set_identity(self, identity: str, *, persistent: bool = True) -> None:
         """Set the identity that cached answers depend on from now on.
 
-        `identity`: model and settings; `lasting`: whether it is complete, so that other processes may share
-        answers.
+        `identity`: model and settings; `persistent`: whether it is complete, so that other processes may
+        share answers.
         """
         self._identity, self._persistent = digest(identity), persistent
 
     def remember(
-        self, cache_key: CacheKey, tokens: Sequence[Token], *, ended: bool, guess: bool = False
+        self, cache_key: CacheKey, tokens: Sequence[Token], *, ended: bool, partial: bool = False
     ) -> None:
         """Store an answer; `ended` if it is whole, not truncated by a limit.
 
-        A `guess` is the beginning of an unfinished answer; it never replaces a finished one.
+        A `partial` answer is the beginning of an unfinished answer; it never replaces a finished one.
         """
         # Alternative tokens are reported once and not stored.
         alone = tuple(replace(token, top=()) if token.top else token for token in tokens)
-        answer = Answer((), alone, repr(cache_key.limit), ended, guess)
+        answer = Answer((), alone, repr(cache_key.limit), ended, partial)
         answer = replace(answer, keys=_keys(self._identity, cache_key, answer.text))
         if answer.size > self._limit:
             return
@@ -149,7 +149,7 @@ class CompletionCache:
             self._add(answer)
             while self.size > self._limit:
                 self._forget(next(iter(self._answers)))
-        if self._keep and self._persistent and not guess and cache_key.may_keep(answer.text):
+        if self._keep and self._persistent and not partial and cache_key.is_storable(answer.text):
             self._keep(answer)
 
     def clear(self) -> None:
@@ -176,8 +176,8 @@ class CompletionCache:
                 return None
             self._answers.move_to_end(number)
         offset = answer.keys.index(key)
-        same = offset == 0 and not answer.guess and answer.limit == repr(cache_key.limit)
-        tokens, aligned = behind(answer.tokens, len(answer.text[:offset].encode()))
+        same = offset == 0 and not answer.partial and answer.limit == repr(cache_key.limit)
+        tokens, aligned = tokens_after(answer.tokens, len(answer.text[:offset].encode()))
         return CachedCompletion(
             tokens, answer.text[offset:], answer.ended or same, answer.ended, aligned, offset > 0
         )
@@ -190,7 +190,7 @@ class CompletionCache:
         self.size += answer.size
         for key in answer.keys:
             there = self._answers.get(self._index.get(key, -1))
-            if there is None or there.guess or not (older or answer.guess):
+            if there is None or there.partial or not (older or answer.partial):
                 self._index[key] = number
 
     def _forget(self, number: int) -> None:
@@ -219,7 +219,7 @@ def _keys(identity: bytes, cache_key: CacheKey, text: str) -> tuple[bytes, ...]:
     return tuple(keys)
 
 
-def behind(tokens: Sequence[Token], skip: int) -> tuple[tuple[Token, ...], bool]:
+def tokens_after(tokens: Sequence[Token], skip: int) -> tuple[tuple[Token, ...], bool]:
     """Return the tokens after the first `skip` bytes, and whether the first of them is whole."""
     for number, token in enumerate(tokens):
         if skip < len(token.data):

@@ -24,7 +24,7 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
     def run(_: NoOptions, settings: Turbopilot) -> int:
         import sqlite3
 
-        from jupyter_turbopilot.cache.cache_file import located, unusable
+        from jupyter_turbopilot.cache.cache_file import locate, unusable
         from jupyter_turbopilot.sqlite_file.connection import reason_of
 
         if not settings.cache_file:
@@ -32,7 +32,7 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions,
             print("Set c.Turbopilot.cache_file to keep them in a file.")
             return 0
         try:
-            return act(located(settings.cache_file), settings)
+            return act(locate(settings.cache_file), settings)
         except OSError as error:
             raise BadRequestError(unusable(settings.cache_file, reason_of(error))) from None
         except sqlite3.Error as error:
@@ -46,7 +46,7 @@ def info(path: Path, settings: Turbopilot) -> int:
     from jupyter_turbopilot.cache.cache_file import SCHEMA, Database
     from jupyter_turbopilot.sqlite_file.schema import FileState
 
-    found = SCHEMA.look(path)
+    found = SCHEMA.state_of(path)
     if found is FileState.NOTHING:
         print(f"{path}: nothing is cached yet.")
     elif found is FileState.OURS:
@@ -54,7 +54,7 @@ def info(path: Path, settings: Turbopilot) -> int:
             answers = database.count()
             room = settings.cache_memory * MEGABYTE
             read = sum(size <= room for size in accumulate(answer.size for answer in database.newest()))
-        size = describe_size(sum(map(size_of, SCHEMA.belonging(path))))
+        size = describe_size(sum(map(size_of, SCHEMA.owned_files(path))))
         kept = count_of(answers, "completion")
         print(f"{path}: {kept}, {size} of at most {settings.cache_disk} MB.")
         print(f"A starting server loads {read} of them into {settings.cache_memory} MB of memory.")
@@ -72,7 +72,7 @@ def clear(path: Path, settings: Turbopilot) -> int:
     from jupyter_turbopilot.cache.cache_file import SCHEMA, Database
     from jupyter_turbopilot.sqlite_file.schema import FileState
 
-    found = SCHEMA.look(path)
+    found = SCHEMA.state_of(path)
     remaining: list[Path] = []
     if found is FileState.NOTHING:
         print("Nothing is cached.")
@@ -82,7 +82,7 @@ def clear(path: Path, settings: Turbopilot) -> int:
             answers = database.count()
             database.clear()
         print(f"{count_of(answers, 'completion')} deleted.")
-    elif files := SCHEMA.belonging(path):
+    elif files := SCHEMA.owned_files(path):
         print(f"{path} was {found.value}: it is deleted.")
         remaining = remove(files)
         list_names("Could not be deleted", remaining)

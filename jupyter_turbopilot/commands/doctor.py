@@ -150,16 +150,18 @@ def _notebook_index(settings: Turbopilot) -> Finding:
 def _usage_log(settings: Turbopilot) -> Finding:
     """Report whether a usage log is kept, and problems with its file."""
     from jupyter_turbopilot.usage_log import describe_content
-    from jupyter_turbopilot.usage_log.file import check, located
+    from jupyter_turbopilot.usage_log.file import check, locate
 
     if not settings.usage_log:
         return Finding("usage log", "off: c.Turbopilot.usage_log is empty")
     try:
-        check(located(settings.usage_log))
+        check(locate(settings.usage_log))
     except OSError as error:
         said = f"{settings.usage_log} cannot be written ({error.strerror})."
         return Finding("usage log", f"{said} Set c.Turbopilot.usage_log to a writable file.", problem=True)
-    return Finding("usage log", f"kept in {settings.usage_log}: {describe_content(text=settings.usage_text)}")
+    return Finding(
+        "usage log", f"kept in {settings.usage_log}: {describe_content(text=settings.usage_log_text)}"
+    )
 
 
 def _engine(settings: Turbopilot) -> Iterator[Finding]:

@@ -39,7 +39,7 @@ class Options:
     requests: int
     eagerness: list[str]
     clock: bool
-    key: int  # milliseconds
+    key_interval: int  # milliseconds
     busy: int
     kernel: str | None
     index: str | None
@@ -92,7 +92,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="type in real time: only suggestions shown before the next keystroke count",
     )
     parser.add_argument(
-        "--key",
+        "--key-interval",
         type=whole(20, 60_000),
         default=200,
         metavar="MS",
@@ -188,7 +188,7 @@ def _notebooks(options: Options, local: InProcess) -> int:
             name = f"{eagerness}, {kind}"
             if options.clock:
                 beside = f" with {options.busy} busy processes" if options.busy else ""
-                name += f", {options.key} ms per keystroke{beside}"
+                name += f", {options.key_interval} ms per keystroke{beside}"
             tell = ProgressLine(name, len(chosen))
             if options.kernel:
                 with Live(options.kernel) as live:
@@ -199,7 +199,7 @@ def _notebooks(options: Options, local: InProcess) -> int:
             else:
                 with keeping_busy(options.busy):
                     results[name] = (
-                        typist.in_real_time(local, chosen, tell, options.key / 1000)
+                        typist.in_real_time(local, chosen, tell, options.key_interval / 1000)
                         if options.clock
                         else typist.by_keystrokes(local, chosen, tell)
                     )
@@ -230,7 +230,7 @@ def _with_index(options: Options, local: InProcess) -> int:
                 telling = partial(_progress, name, len(chosen))
                 gain = index_gain.measure(local, chosen, eagerness, shelf.index_for, telling, _print_pass)
                 results |= {f"{name}, {way}": typed for way, typed in gain.ways.items()}
-                gains.append(f"{name}: {gain.words}")
+                gains.append(f"{name}: {gain.summary}")
     return _report(options, local, notebooks, results, gains)
 
 
@@ -268,7 +268,9 @@ def _report(
 @contextmanager
 def keeping_busy(processes: int) -> Iterator[None]:
     """Keep some cores busy with other processes."""
-    code = f"from jupyter_turbopilot.running.cleanup import end_with_parent\nend_with_parent({os.getpid()})\n"
+    code = (
+        f"from jupyter_turbopilot.running.cleanup import exit_with_parent\nexit_with_parent({os.getpid()})\n"
+    )
     command = [sys.executable, "-P", "-c", f"{code}while True: pass"]
     others = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(processes)]
     try:

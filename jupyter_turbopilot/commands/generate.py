@@ -61,7 +61,7 @@ class Report:
     memory_per_token: int
     memory: int
 
-    def words(self) -> str:
+    def summary(self) -> str:
         """Format the report for the terminal."""
         read = self.prompt_ms / max(1, self.prompt_tokens)
         wrote = self.predict_ms / max(1, self.predicted_tokens - 1)  # prompt evaluation yields the first
@@ -224,7 +224,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     if options.json:
         print(json.dumps({"prompt": prompt, "text": "".join(pieces), **asdict(report)}, indent=1))
     else:
-        print(f"\n\n{report.words()}", file=sys.stderr)
+        print(f"\n\n{report.summary()}", file=sys.stderr)
     return 0
 
 

@@ -45,7 +45,7 @@ def purge(options: Options, settings: Turbopilot) -> int:
     indexes = index_files()
     results, error = _results(settings)
     servers = servers_with(results[0]) if results else []
-    usage_log, kept_study = _usage_log(settings, (own, folder().parent))
+    usage_log, kept_usage_log = _usage_log(settings, (own, folder().parent))
     files = sorted({*(ours(models) if mine else ()), *personal_files(own), *indexes, *results})
     stale, living = runtime.survey()
     places = " and ".join(
@@ -67,7 +67,7 @@ def purge(options: Options, settings: Turbopilot) -> int:
     list_names("Could not be deleted", remaining)
     list_names(
         "Not deleted, because it is a usage log (delete it with: jupyter turbopilot usage-log clear)",
-        kept_study,
+        kept_usage_log,
     )
     left = {path for place in folders for path in others(place)}
     list_names("Not deleted, because Turbopilot has no record of downloading it", left - set(remaining))
@@ -81,10 +81,10 @@ def purge(options: Options, settings: Turbopilot) -> int:
 
 def _usage_log(settings: Turbopilot, folders: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
     """Return the usage log: first if it is in a folder of Turbopilot, second if it is in another one."""
-    from jupyter_turbopilot.usage_log.file import is_log, located
+    from jupyter_turbopilot.usage_log.file import is_log, locate
 
     try:
-        path = located(settings.usage_log)
+        path = locate(settings.usage_log)
         place = path.parent.resolve()  # the path may contain `..` or links
         if not is_log(path):
             return [], []
@@ -111,14 +111,14 @@ def _results(settings: Turbopilot) -> tuple[list[Path], str]:
     """Return the files of the completion cache, and the reason if they cannot be examined."""
     import sqlite3
 
-    from jupyter_turbopilot.cache.cache_file import SCHEMA, located, unusable
+    from jupyter_turbopilot.cache.cache_file import SCHEMA, locate, unusable
     from jupyter_turbopilot.sqlite_file.connection import reason_of
 
     if not settings.cache_file:
         return [], ""
     try:
-        target = located(settings.cache_file)
-        files = SCHEMA.belonging(target)
+        target = locate(settings.cache_file)
+        files = SCHEMA.owned_files(target)
         named = Path(settings.cache_file).expanduser()
         return ([*files, named] if target in files and named.is_symlink() else files), ""
     except (OSError, sqlite3.Error) as error:
@@ -188,12 +188,12 @@ def confirmed(question: str) -> bool:
 
 def servers_with(path: Path) -> list[str]:
     """Return the URLs of this machine's servers whose settings name the file."""
-    from jupyter_turbopilot.cache.cache_file import located
+    from jupyter_turbopilot.cache.cache_file import locate
     from jupyter_turbopilot.server import runtime
 
     def names_it(name: str) -> bool:
         try:
-            return bool(name) and located(name) == path
+            return bool(name) and locate(name) == path
         except OSError:
             return False
 

@@ -76,7 +76,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     from jupyter_turbopilot.server.standalone import for_several, refuse_usage_log, serve
 
     identity, place, notice = _for_hub() if options.hub else _for_key(options)
-    if identity.names_people:
+    if identity.distinguishes_users:
         for_several(settings)
     elif not identity.may_manage(None):
         refuse_usage_log(settings, "without a key, users cannot be identified")

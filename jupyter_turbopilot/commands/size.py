@@ -27,15 +27,15 @@ MAX_USERS = 10_000_000
 class Options:
     """The users to serve, and known or assumed values."""
 
-    people: int
+    users: int
     typing_share: float
     utilisation: float
     requests_per_second: float | None
     seconds_per_request: float | None
     from_metrics: list[str] | None
-    metrics_people: int
+    metrics_users: int
     notebooks: Path | None
-    key: int
+    key_interval: int
     seconds: int
     json: bool
 
@@ -43,7 +43,7 @@ class Options:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "--people", type=whole(1, MAX_USERS), required=True, metavar="N", help="number of users"
+        "--users", type=whole(1, MAX_USERS), required=True, metavar="N", help="number of users"
     )
     parser.add_argument(
         "--typing-share",
@@ -79,7 +79,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "file with earlier metrics",
     )
     parser.add_argument(
-        "--metrics-people",
+        "--metrics-users",
         type=whole(1, MAX_USERS),
         default=1,
         metavar="N",
@@ -92,7 +92,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="notebooks to replay while measuring; default: functions of Python's standard library",
     )
     parser.add_argument(
-        "--key",
+        "--key-interval",
         type=whole(20, 60_000),
         default=200,
         metavar="MS",
@@ -124,10 +124,10 @@ def run(options: Options, settings: Turbopilot) -> int:
     if not (rate and seconds):
         runs = sources.measure(options, settings)
         loaded = runs[-1]
-        how = f"measured here, {loaded.people} users typing at once, {options.key} ms per keystroke"
+        how = f"measured here, {loaded.users} users typing at once, {options.key_interval} ms per keystroke"
         rate = rate or Figure(loaded.requests_per_second, how)
         seconds = seconds or Figure(loaded.seconds_per_request, how)
-    demand = Demand(options.people, options.typing_share, rate.value, seconds.value)
+    demand = Demand(options.users, options.typing_share, rate.value, seconds.value)
     replicas = demand.replicas(options.utilisation)
     model = sources.model_memory(settings)
     memory = memory_needed(demand, replicas, model) if model else None
@@ -137,7 +137,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     if options.json:
         print(json.dumps(as_json(sized), indent=1))
     else:
-        print(words(sized))
+        print(summary(sized))
     return 0
 
 
@@ -169,7 +169,7 @@ def as_json(sized: SizingResult) -> dict[str, Any]:
     return {
         "replicas": sized.replicas,
         "exactly": demand.exactly(sized.utilisation),
-        "people": demand.people,
+        "users": demand.users,
         "typing_share": {"value": demand.typing_share, "how": "assumed"},
         "requests_per_second": {"value": demand.requests_per_second, "how": sized.rate},
         "seconds_per_request": {"value": demand.seconds_per_request, "how": sized.seconds},
@@ -187,18 +187,18 @@ def as_json(sized: SizingResult) -> dict[str, Any]:
     }
 
 
-def words(sized: SizingResult) -> str:
+def summary(sized: SizingResult) -> str:
     """Format the result for the terminal."""
     demand = sized.demand
     rows = [
-        ("users", f"{demand.people}", "given"),
+        ("users", f"{demand.users}", "given"),
         ("share typing at once", f"{demand.typing_share:g}", "assumed; set --typing-share to your value"),
         ("requests per second and typing user", f"{demand.requests_per_second:.3g}", sized.rate),
         ("replica seconds per request", f"{demand.seconds_per_request:.3g}", sized.seconds),
         ("utilisation of a replica", f"{sized.utilisation:g}", "at most"),
     ]
     head = (
-        f"{count_of(sized.replicas, 'replica')}: {demand.people} users x {demand.typing_share:g} typing x "
+        f"{count_of(sized.replicas, 'replica')}: {demand.users} users x {demand.typing_share:g} typing x "
         f"{demand.requests_per_second:.3g} requests/s x {demand.seconds_per_request:.3g} s "
         f"/ {sized.utilisation:g} = {demand.exactly(sized.utilisation):.4g}"
     )
@@ -224,7 +224,7 @@ def _memory_lines(sized: SizingResult) -> list[str]:
     parts = f"model {describe_size(needed.model)}, KV cache {describe_size(needed.keys_and_values)}"
     return [
         f"Memory per replica: {describe_size(needed.each)} ({parts})",
-        f"  ({needed.people} typing users x {each}: set c.Turbopilot.sequences_memory = {setting}).",
+        f"  ({needed.users} typing users x {each}: set c.Turbopilot.sequences_memory = {setting}).",
         f"In total: {needed.all / 1e9:.1f} GB. Replicas on one machine share the memory of the model file.",
         "",
     ]
@@ -238,7 +238,7 @@ do not fit into the cache are evaluated again."""
 def _measurement_lines(sized: SizingResult) -> list[str]:
     """Describe the measurements, and how the seconds per request depend on the load."""
     lines = [
-        f"{run.people} users typing here for {run.seconds:.0f} s: {run.requests} requests, "
+        f"{run.users} users typing here for {run.seconds:.0f} s: {run.requests} requests, "
         f"{run.seconds_per_request:.3g} s each, busy for {run.utilisation:.2f} of the time."
         for run in sized.runs
     ]

@@ -42,12 +42,12 @@ def rate(options: Options) -> Figure | None:
             "--from-metrics takes one source, or a source and earlier metrics of the same server."
         )
     now, *earlier = (crowd.read_counters(*_metrics(source)) for source in options.from_metrics)
-    each = crowd.requests_per_second(now, *earlier) / options.metrics_people
+    each = crowd.requests_per_second(now, *earlier) / options.metrics_users
     since = "between the two" if earlier else "on average since it started; a busy hour has more"
     # The metrics count all users; the formula multiplies by the typing share again.
     return Figure(
         each / options.typing_share,
-        f"from metrics: {each:.3g} per second and user for {options.metrics_people} users, {since}",
+        f"from metrics: {each:.3g} per second and user for {options.metrics_users} users, {since}",
     )
 
 
@@ -93,16 +93,16 @@ def measure(options: Options, settings: Turbopilot) -> list[Measured]:
         local.wait()
         runs: list[Measured] = []
         for name in ("one user", "several users"):
-            people = runs[0].people_for(options.utilisation, MAX_SIMULATED_USERS) if runs else 1
-            if people > 1 or not runs:
+            users = runs[0].users_for(options.utilisation, MAX_SIMULATED_USERS) if runs else 1
+            if users > 1 or not runs:
                 with Bar(name) as bar:
                     runs.append(
                         crowd.simulate_users(
                             local,
                             typed,
-                            people,
+                            users,
                             options.seconds,
-                            options.key / 1000,
+                            options.key_interval / 1000,
                             lambda passed, bar=bar: bar.show(  # type: ignore[misc]
                                 min(passed, options.seconds), options.seconds, f"of {options.seconds} s"
                             ),

@@ -65,7 +65,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="share of the documents held out for the test (%(default)s)",
     )
     parser.add_argument(
-        "--places",
+        "--positions",
         type=whole(0, 100_000),
         default=200,
         help="held-out lines to complete without and with the result; 0: no test (%(default)s)",
@@ -157,7 +157,7 @@ def _train(options: TrainingOptions, before: Turbopilot, data: Dataset) -> None:
     )
     with Bar("testing") as bar:
         verdict = compare(
-            before, after, data, options.places, lambda name, done, total: bar.show(done, total, name)
+            before, after, data, options.positions, lambda name, done, total: bar.show(done, total, name)
         )
     print(verdict)
     used = f"model = {after.model!r}" if options.whole else f"adapters = {after.adapters!r}"

@@ -111,7 +111,7 @@ def info(options: Info, settings: Turbopilot) -> int:
         _describe(path)
     else:
         print(f"{path}: nothing is logged yet.")
-    print("The text of suggestions is logged." if settings.usage_text else "No text is logged.")
+    print("The text of suggestions is logged." if settings.usage_log_text else "No text is logged.")
     try:
         check(path)
     except OSError as error:
@@ -141,14 +141,14 @@ def _describe(path: Path) -> None:
 
 def clear(options: Clear, settings: Turbopilot) -> int:
     """Delete the log."""
-    from jupyter_turbopilot.usage_log.file import delete, is_log, need_log
+    from jupyter_turbopilot.usage_log.file import delete, is_log, require_log
 
     if not options.file and not settings.usage_log:
         print(_NONE)
         return 0
     path = options.file or _configured(settings)
     if options.file:
-        need_log(path)
+        require_log(path)
     elif not is_log(path):
         print("Nothing was logged.")
         return 0
@@ -160,7 +160,7 @@ def clear(options: Clear, settings: Turbopilot) -> int:
         raise NotReadyError(
             f"{path} could not be deleted: {error.strerror}. Try again, or stop the program that logs "
             "to it first.",
-            code="study_not_deleted",
+            code="usage_log_not_deleted",
         ) from None
     print(f"{path} was deleted.")
     print("A server or terminal that still logs to it creates a new file with the next suggestion.")
@@ -169,12 +169,12 @@ def clear(options: Clear, settings: Turbopilot) -> int:
 
 def _configured(settings: Turbopilot) -> Path:
     """Return the log of the settings."""
-    from jupyter_turbopilot.usage_log.file import located
+    from jupyter_turbopilot.usage_log.file import locate
 
     if not settings.usage_log:
         raise BadRequestError("Pass the file of a usage log, or set c.Turbopilot.usage_log.")
     try:
-        return located(settings.usage_log)
+        return locate(settings.usage_log)
     except OSError as error:
         raise BadRequestError(f"c.Turbopilot.usage_log cannot be used: {error.strerror}.") from None
 

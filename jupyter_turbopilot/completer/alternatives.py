@@ -23,9 +23,9 @@ CERTAIN = 0.9  # no alternative branches at a token with at least this probabili
 class TextStart(NamedTuple):
     """The start of a text."""
 
-    ask: EngineRequest
+    engine_request: EngineRequest
     remainder: Remainder = Remainder(())  # tokens that are already generated
-    taken_over: bool = False  # whether an earlier request submitted the ask
+    taken_over: bool = False  # whether an earlier request submitted the request
 
 
 def alternatives(

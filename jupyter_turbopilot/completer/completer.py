@@ -245,7 +245,7 @@ class Completer:
     def answer_from(self, engine: Engine) -> None:
         """Use the cached completions of this engine; those of other models and settings are not found."""
         identity = identity_of(engine, self.settings, self._root)
-        self.results.answer_for(identity, persistent=engine.capabilities.persistent)
+        self.results.set_identity(identity, persistent=engine.capabilities.persistent)
 
     def feedback(self, feedback: Feedback) -> None:
         """Count the outcome of a suggestion, learn from it, and write it to the usage log."""

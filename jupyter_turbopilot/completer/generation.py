@@ -173,14 +173,14 @@ class Generation(Job):
     # Job interface ------------------------------------------------------------------------------------------
 
     def begin(self, engine: Engine, older: Job | None) -> EngineRequest | None:
-        """Return the first ask."""
+        """Return the first request to the engine."""
         if isinstance(older, Generation):
             self.text, older.text = older.text, Text()
         self._steps = steps = self._generate(engine)
         return self._advance(partial(next, steps))
 
     def feed(self, tokens: list[Token]) -> EngineRequest | None:
-        """Take generated tokens; return the next ask."""
+        """Take generated tokens; return the next one."""
         return self._advance(partial(self._steps.send, tokens)) if self._steps else None
 
     def close(self) -> None:
@@ -197,7 +197,7 @@ class Generation(Job):
             return None
 
     def _generate(self, engine: Engine) -> Generator[EngineRequest, list[Token], None]:
-        """Yield each ask, receive its tokens, and set the last reply."""
+        """Yield each request, receive its tokens, and set the last reply."""
         begun = time.perf_counter()
         plan = self.plan
         if self._is_unsupported(engine):
@@ -214,11 +214,11 @@ class Generation(Job):
         if plan.prompt_seconds:
             # The time limit excludes tokens that each keystroke changes; they cannot be evaluated earlier.
             self.prompt_deadline = time.monotonic() + plan.prompt_seconds
-            self.prompt_tail = prompt.behind
+            self.prompt_tail = prompt.tail
         start, writing = yield from self._generate_first(engine, start)
-        yield from self._generate_alternatives(engine, start.ask, writing.tokens)
+        yield from self._generate_alternatives(engine, start.engine_request, writing.tokens)
         timings = self._timings(start, begun, context_ms)
-        full = len(start.ask.prompt) + len(writing.tokens) >= engine.context_size
+        full = len(start.engine_request.prompt) + len(writing.tokens) >= engine.context_size
         items = tuple(ranked(self._items, plan))
         cut = prompt.cut or full
         self._reply = Reply(self.id, engine.name, items, timings, truncated=cut, uncached=self._undecided)
@@ -237,9 +237,13 @@ class Generation(Job):
     def _take_over_text(self, engine: Engine, remainder: Remainder | None) -> TextStart | None:
         """Continue the older request's text, if it answers this request."""
         text = self.text
-        if remainder and text.ask and text.is_continued_by(self.plan, remainder, self._names(engine)):
+        if (
+            remainder
+            and text.engine_request
+            and text.is_continued_by(self.plan, remainder, self._names(engine))
+        ):
             self._shared.counters["continued"] += 1
-            return TextStart(text.ask, remainder, taken_over=True)
+            return TextStart(text.engine_request, remainder, taken_over=True)
         return None
 
     def _names(self, engine: Engine) -> Sequence[str]:
@@ -265,14 +269,14 @@ class Generation(Job):
     def _make_ask(
         self, engine: Engine, prompt: Prompt, cached: CachedCompletion | None, remainder: Remainder | None
     ) -> EngineRequest:
-        """Return the ask for a new text, with a cached completion or an older text's remainder as draft."""
+        """Return the request for a new text, drafted by a cached completion or an older text's remainder."""
         plan, (draft, aligned) = self.plan, _draft(cached, remainder)
         if not (cached or draft) and self._index_line:
             draft, aligned = self._index_line.text, False
         hint = [*plan.hint]
         if cached or draft:
             # Token healing removed `forced` from the prompt, so the text starts with it.
-            hint = engine.vocabulary.tokenize(prompt.forced.decode("utf-8", "ignore") + draft, behind=True)
+            hint = engine.vocabulary.tokenize(prompt.forced.decode("utf-8", "ignore") + draft, continues=True)
         if cached and cached.ended:
             hint = hint[:-1]  # the token after the end was never generated
         sampling = self._sampling(engine)
@@ -315,7 +319,7 @@ class Generation(Job):
                 text.keep(self._shared.results)
                 start = self._start_text(engine, plan.find_cached(self._shared.results), None)
                 writing, complete = yield from self._generate_text(engine, start, text)
-            short = text.ask is not None and text.ask.usage.cut and not complete
+            short = text.engine_request is not None and text.engine_request.usage.cut and not complete
             if (
                 text.cache_key
                 and plan.sampling.max_tokens
@@ -342,7 +346,7 @@ class Generation(Job):
         self, engine: Engine, start: TextStart, text: Text
     ) -> Generator[EngineRequest, list[Token], tuple[Writing, bool]]:
         """Generate one text; return it and whether it is complete."""
-        ask = start.ask
+        engine_request = start.engine_request
         writing = text.writing = self.plan.writing()
         generated = start.remainder.tokens
         text.typed_ahead = start.remainder.typed_ahead
@@ -350,29 +354,34 @@ class Generation(Job):
         if (start.taken_over or generated) and writing.resume(generated) and start.taken_over:
             self._stream(engine, writing)
         while True:
-            text.ask = ask
-            cut, ended = yield from self._compute(engine, ask, writing, text)
+            text.engine_request = engine_request
+            cut, ended = yield from self._compute(engine, engine_request, writing, text)
             sampling, prompt = self._sampling(engine), text.evaluated
             left = sampling.max_tokens - len(writing.tokens)
             if cut or ended or not start.taken_over or left <= 0 or len(prompt) >= engine.context_size:
                 break
             # The older request had a lower token limit.
             sampling = replace(sampling, max_tokens=left)
-            ask = replace(
-                ask, prompt=prompt, sampling=sampling, usage=Usage(), hint=(), priority=self._urgency
+            engine_request = replace(
+                engine_request,
+                prompt=prompt,
+                sampling=sampling,
+                usage=Usage(),
+                hint=(),
+                priority=self._urgency,
             )
         self._finish(engine, writing, complete=ended and not cut)
         return writing, ended and not cut
 
     def _compute(
-        self, engine: Engine, ask: EngineRequest, writing: Writing, text: Text
+        self, engine: Engine, engine_request: EngineRequest, writing: Writing, text: Text
     ) -> Generator[EngineRequest, list[Token], tuple[bool, bool]]:
-        """Collect the tokens of an ask; return whether it was cut short, and whether it is complete."""
-        most = min(ask.sampling.max_tokens, engine.context_size - len(ask.prompt))
+        """Collect the tokens of a request; return whether it was cut short, and whether it is complete."""
+        most = min(engine_request.sampling.max_tokens, engine.context_size - len(engine_request.prompt))
         # An older request may have received the first tokens.
-        sent = ask.usage.predicted_tokens
+        sent = engine_request.usage.predicted_tokens
         cut = False
-        while ask.prompt and not writing.done and not cut and (tokens := (yield ask)):
+        while engine_request.prompt and not writing.done and not cut and (tokens := (yield engine_request)):
             self.prompt_deadline = 0.0
             sent += len(tokens)
             text.ids += [token.id for token in tokens]
@@ -382,14 +391,14 @@ class Generation(Job):
             if fresh and writing.take(fresh):
                 self._stream(engine, writing)
             # After the time limit, complete the current line, as llama.cpp's server does.
-            late = 0 < self.plan.seconds * 1000 < ask.usage.predicted_ms
+            late = 0 < self.plan.seconds * 1000 < engine_request.usage.predicted_ms
             cut = late and any(b"\n" in token.data for token in fresh)
         self.prompt_deadline = 0.0
         # A draft may have been verified beyond the stop text; those tokens do not count.
         stopped = isinstance(writing, Verbatim) and writing.done
-        self._generated += len(writing.tokens) if stopped else ask.usage.predicted_tokens
-        # Do not repeat an ask that the engine has cut short: it may cut it again.
-        cut = cut or (ask.usage.cut and not writing.done)
+        self._generated += len(writing.tokens) if stopped else engine_request.usage.predicted_tokens
+        # Do not repeat a request that the engine has cut short: it may cut it again.
+        cut = cut or (engine_request.usage.cut and not writing.done)
         return cut, writing.done or sent < most
 
     def _stream(self, engine: Engine, writing: Writing) -> None:
@@ -397,7 +406,7 @@ class Generation(Job):
         if not (self.plan.stream and self._matches_names(engine, writing)) or self.cancel.is_set():
             return
         item = item_of(writing, "streaming", len(self._items))
-        usage = self.text.ask.usage if self.text.ask else Usage()
+        usage = self.text.engine_request.usage if self.text.engine_request else Usage()
         timings = Timings(prompt_tokens=usage.prompt_tokens, cached_tokens=usage.cached_tokens)
         reply = Reply(self.id, engine.name, (item,), timings, uncached=self._uncached)
         if self._extends_shown(reply):
@@ -425,7 +434,7 @@ class Generation(Job):
     def _timings(self, start: TextStart, begun: float, context_ms: float) -> Timings:
         waited = (self.started_at - self.queued_at) * 1000
         total = waited + (time.perf_counter() - begun) * 1000
-        cost = vars(start.ask.usage) | {"predicted_tokens": self._generated}
+        cost = vars(start.engine_request.usage) | {"predicted_tokens": self._generated}
         del cost["cut"]
         if start.taken_over:
             cost["prompt_ms"] = 0.0  # the older request has reported it

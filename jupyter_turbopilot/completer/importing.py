@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import cached_function
 from jupyter_turbopilot.completer.installed import Installed, TimedCache
-from jupyter_turbopilot.context.notebook_file import names_of
+from jupyter_turbopilot.context.notebook_file import equivalent_paths
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.suggestion.imports import Import, Sources, imports_of
 
@@ -101,7 +101,7 @@ def sources_of(
         if notebook_index:
             # Count each document once. If an open document imports the name, use its text in the editor,
             # not the indexed file.
-            leaving = frozenset(one for path, _ in here for one in names_of(path) if one)
+            leaving = frozenset(one for path, _ in here for one in equivalent_paths(path) if one)
             for folder in folders if near else (None,):
                 counts += _indexed_lines(notebook_index, name, folder, leaving)
         return counts
@@ -117,7 +117,7 @@ def sources_of(
 
 def _folders(path: str) -> frozenset[str]:
     """Return the folders under which the index may list a document; none for a session without a document."""
-    return frozenset(str(PurePosixPath(name).parent) for name in names_of(path) if name)
+    return frozenset(str(PurePosixPath(name).parent) for name in equivalent_paths(path) if name)
 
 
 @cached_function(2**20)

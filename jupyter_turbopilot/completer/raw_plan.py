@@ -68,7 +68,7 @@ def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
         n=max(request.n, request.best_of),
         best=request.n,
         stream=request.stream,
-        deadline=settings.text_deadline,
+        deadline=settings.raw_text_deadline,
         prompt_seconds=request.prompt_seconds,
         seconds=request.seconds,
         answers=False,
@@ -86,7 +86,7 @@ def _exact_prompt(request: RawRequest, exact: ExactRequest, length: int, engine:
     ids = [part for part in request.prompt if isinstance(part, int)]
     if len(ids) >= engine.context_size:
         raise ContextLengthError(engine.context_size, len(ids), max(1, length))
-    _check_ids(engine, exact.hint, "hint")
+    _check_ids(engine, exact.hint, "draft")
     banned = request.sampling.beginning.banned
     _check_ids(engine, () if banned is None else (banned,), "banned")
     return Prompt(ids, suffix_span=exact.suffix_span)

@@ -175,7 +175,7 @@ class SuggestionPlan(Plan):
         """Return the plan with cells of the index in its prompt; its cache entry is not saved to disk."""
         if not choice.documents:
             return self
-        cache_key = replace(self.cache_key, group=(self.cache_key.group, choice.digest), lasts=False)
+        cache_key = replace(self.cache_key, group=(self.cache_key.group, choice.digest), persistent=False)
         return replace(self, cells=choice.documents, cache_key=cache_key, uncached=True)
 
 
@@ -229,7 +229,7 @@ def plan_suggestion(
             after=after,
             # Other open documents are not part of the key, so that their changes do not start a new text. An
             # answer that may depend on them is not saved to disk.
-            lasts=not (is_private_path(request.path) or request.documents),
+            persistent=not (is_private_path(request.path) or request.documents),
         ),
         sampling=Sampling(length, request.temperature, seed=request.seed or 0),
         in_units=True,

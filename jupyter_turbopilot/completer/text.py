@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.cache.completion_cache import TAIL, behind
+from jupyter_turbopilot.cache.completion_cache import TAIL, tokens_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def remainder_after(tokens: Sequence[Token], typed: bytes) -> Remainder | None:
     generated = b"".join(token.data for token in tokens)
     if not (generated.startswith(typed) or typed.startswith(generated)):
         return None
-    return Remainder(*behind(tokens, len(typed)), typed_ahead=typed[len(generated) :])
+    return Remainder(*tokens_after(tokens, len(typed)), typed_ahead=typed[len(generated) :])
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Text:
 
     cache_key: CacheKey | None = None  # the key of its cache entry; None: it is not cached
     writing: Writing | None = None
-    ask: EngineRequest | None = None  # None: the engine has stopped
+    engine_request: EngineRequest | None = None  # None: the engine has stopped
     prompt: Prompt | None = None
     ids: list[int] = field(default_factory=list)  # all tokens generated after the prompt
     typed_ahead: bytes = b""  # text that the user typed before it was generated
@@ -73,7 +73,7 @@ class Text:
     @property
     def begun(self) -> bool:
         """Whether some of it is generated or typed ahead."""
-        return bool(self.ask and (self.tokens or self.typed_ahead))
+        return bool(self.engine_request and (self.tokens or self.typed_ahead))
 
     @property
     def evaluated(self) -> list[int]:
@@ -97,7 +97,11 @@ class Text:
         5. If one of `names` must follow, the generated text starts with one of them, or is constrained to.
         """
         cache_key = self.cache_key
-        if not (remainder and cache_key and self.ask and self.begun) or plan.n > 1 or not plan.is_cacheable:
+        if (
+            not (remainder and cache_key and self.engine_request and self.begun)
+            or plan.n > 1
+            or not plan.is_cacheable
+        ):
             return False
         if (cache_key.group, cache_key.after, cache_key.limit) != (
             plan.cache_key.group,
@@ -109,7 +113,7 @@ class Text:
             return False
         generated = b"".join(token.data for token in remainder.tokens)
         # A text with a prefix constraint becomes one of the names.
-        constrained = bool(self.ask.sampling.beginning.candidates and generated)
+        constrained = bool(self.engine_request.sampling.beginning.candidates and generated)
         candidates = [name.encode() for name in names]
         return not candidates or any(
             generated.startswith(name) or (constrained and name.startswith(generated)) for name in candidates
@@ -118,6 +122,6 @@ class Text:
     def keep(self, results: CompletionCache) -> None:
         """Cache the text as a draft and clear it: no request continues it."""
         if self.cache_key and self.tokens:
-            results.remember(self.cache_key, self.tokens, ended=False, guess=True)
-        self.writing = self.ask = None
+            results.remember(self.cache_key, self.tokens, ended=False, partial=True)
+        self.writing = self.engine_request = None
         self.typed_ahead = b""

@@ -19,7 +19,7 @@ _ARRAYS = {"ndarray", "Tensor", "Series"}
 
 
 class ObjectInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """Description of the object behind a name."""
+    """Description of the object after a name."""
 
     type: _Word | None = None
     module: _Word | None = None

@@ -76,7 +76,7 @@ def _language(metadata: Any) -> str:
     return "python"
 
 
-def names_of(path: str) -> tuple[str, str]:
+def equivalent_paths(path: str) -> tuple[str, str]:
     """Return the possible forms of a path in the server's folder: as it is, and without a drive name.
 
     JupyterLab prefixes paths with the name of a drive.

@@ -71,7 +71,7 @@ class Capabilities:
                 f"This engine cannot list the {sampling.top} most likely tokens. {most}", field="logprobs"
             )
         if sampling.beginning != PrefixConstraint() and not self.prefix_constraints:
-            name = "begins" if sampling.beginning.candidates else "banned"
+            name = "prefixes" if sampling.beginning.candidates else "banned_token"
             raise BadRequestError(
                 f"This engine does not support prefix constraints. Remove {name} from the request.",
                 field=name,
@@ -116,7 +116,7 @@ class Engine(Protocol):
     def vocabulary(self) -> Vocabulary:
         """The model's tokens."""
 
-    def start(self, ask: EngineRequest) -> Run | None:
+    def start(self, request: EngineRequest) -> Run | None:
         """Return a new run, or None if there is no free slot."""
 
     def step(self, runs: list[Any], interrupt: Cancel) -> None:

@@ -70,7 +70,7 @@ class Job(ABC):
         # The time by which the prompt must be evaluated, and how many tokens at its end may be missing then.
         self.prompt_deadline, self.prompt_tail = 0.0, 0  # 0: no deadline
         # The state of the run. Only the step loop changes it.
-        self.ask: EngineRequest | None = None
+        self.engine_request: EngineRequest | None = None
         self.run: Run | None = None
         self.suspended = False  # whether its run has no slot
         self.left = 0  # pending prompt tokens before its last batch
@@ -80,14 +80,14 @@ class Job(ABC):
 
     @abstractmethod
     def begin(self, engine: Engine, older: Job | None) -> EngineRequest | None:
-        """Return the first ask, or None if the job needs no engine.
+        """Return the first request, or None if the job needs no engine.
 
-        `older` is the job that it takes over from. Return that job's ask to continue its run.
+        `older` is the job that it takes over from. Return that job's request to continue its run.
         """
 
     @abstractmethod
     def feed(self, tokens: list[Token]) -> EngineRequest | None:
-        """Take tokens, none at the end of the text. Return the same ask to continue, a new one, or None."""
+        """Take tokens, none at the end of the text. Return the same request, a new one, or None."""
 
     @abstractmethod
     def close(self) -> None:
@@ -109,7 +109,7 @@ class Job(ABC):
 
     def take_over(self, older: Job) -> None:
         """Take over the run of an older job."""
-        self.ask, self.run, older.run = older.ask, older.run, None
+        self.engine_request, self.run, older.run = older.engine_request, older.run, None
         self.suspended, self.left_at_failure = older.suspended, older.left_at_failure
         self.is_evaluated = older.is_evaluated
 

@@ -121,12 +121,12 @@ class Lifecycle:
             self.state = _refused(name, error)
             self._log_state()
 
-    def wake(self) -> None:
-        """Request the load of an engine that is asleep."""
+    def request_reload(self) -> None:
+        """Request the load of an unloaded engine."""
         if self.state.phase is Phase.UNLOADED:
             self._next, self.state = self._loaded, EngineState(Phase.RELOADING, self.state.model)
 
-    def sleep(self) -> None:
+    def mark_unloaded(self) -> None:
         """Set the phase of an engine whose memory is freed until the next request."""
         self.state = EngineState(Phase.UNLOADED, self.state.model)
 
@@ -135,14 +135,14 @@ class Lifecycle:
         self.stopping = True
         self.state = EngineState(Phase.STOPPED, reason="The server is stopping.")
 
-    def take(self) -> Factory | None:
+    def take_factory(self) -> Factory | None:
         """Return the factory of the engine to load now, if any."""
         factory, self._next = self._next, None
         if factory:
             self.loading = Cancel()
         return factory
 
-    def fail(self, now: float, gone: EngineGoneError | None = None) -> bool:
+    def recover(self, now: float, gone: EngineGoneError | None = None) -> bool:
         """Load a failed engine again; return True if not immediately, because it failed repeatedly."""
         if self.pending or self.stopping:
             return False
@@ -168,7 +168,7 @@ class Lifecycle:
         return EngineState(Phase.FAILED, self.state.model, reason, GONE)
 
     def load(self, factory: Factory) -> EngineState:
-        """Replace the engine, or keep the previous one; return the new state, for `settle`."""
+        """Replace the engine, or keep the previous one; return the new state, for `finish_load`."""
         loop, name = self._loop, self.state.model
         loading = self.loading or Cancel()
         engine, state = self._try_to_load(factory, name, loading)
@@ -187,7 +187,7 @@ class Lifecycle:
             state = self._retry_later(factory, self._gone, time.monotonic())
         return state
 
-    def settle(self, state: EngineState) -> bool:
+    def finish_load(self, state: EngineState) -> bool:
         """Set the state after a load, unless another load follows; return True if no engine is ready."""
         self.loading = None
         if self.pending or self.stopping:

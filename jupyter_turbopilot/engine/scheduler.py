@@ -111,8 +111,8 @@ class Scheduler:
         # that a user does not wait for other editors' long prompts. The first job stays: its turn has begun.
         most = self._used(job) + TURN
         same = [other for other in own if other.asked_as is job.asked_as]
-        behind = (self._jobs.index(other) for other in same[1:] if self._used(other) > most)
-        self._jobs.insert(next(behind, len(self._jobs)), job)
+        later = (self._jobs.index(other) for other in same[1:] if self._used(other) > most)
+        self._jobs.insert(next(later, len(self._jobs)), job)
         self._update(job.caller)
         # Paused jobs use memory: beyond the usual number they count as waiting.
         counted = len(self._jobs) - min(len(self.begun), 2 * self.slots)

@@ -96,8 +96,8 @@ class StepLoop:
         """Return the number of new tokens of each job; the end of a text counts as one."""
         generated = {job: max(len(run.fresh), int(run.done)) for job, run in runs}
         for job, _ in runs:
-            if generated[job] and job.ask and not job.is_evaluated:
-                usage = job.ask.usage
+            if generated[job] and job.engine_request and not job.is_evaluated:
+                usage = job.engine_request.usage
                 job.is_evaluated = True
                 job.uncharged += max(0, usage.prompt_tokens - usage.cached_tokens)
         return generated
@@ -184,10 +184,10 @@ class StepLoop:
 
     def _assign_slot(self, job: Job, queue: Sequence[Job]) -> bool:
         """Assign a slot to a job; later jobs in the queue give up theirs, the last first."""
-        while job in self._active and job.ask and self.engine:
+        while job in self._active and job.engine_request and self.engine:
             try:
                 if job.run is None:
-                    job.run = self.engine.start(job.ask)
+                    job.run = self.engine.start(job.engine_request)
                 elif job.suspended:
                     job.suspended = not self.engine.resume(job.run)
             except BaseException as failure:  # noqa: BLE001 - one job's prompt must not fail the others
@@ -257,25 +257,25 @@ class StepLoop:
     def _stop(self, job: Job) -> None:
         """End a cancelled job with its text so far."""
         job.stopped = True
-        if job.ask and self._advance(job, partial(job.feed, []), ends=True):
+        if job.engine_request and self._advance(job, partial(job.feed, []), ends=True):
             self._end(job, None)
 
     def _advance(self, job: Job, advance: Callable[[], EngineRequest | None], *, ends: bool = False) -> bool:
         """Call `begin` or `feed` of a job; return whether it continues. `ends`: its text has ended."""
         try:
             with job.cancel.governing():
-                ask = advance()
+                engine_request = advance()
         except Cancelled:
-            ask = None
+            engine_request = None
         except BaseException as failure:  # noqa: BLE001 - one job's error must not fail the others
             self._end(job, as_error(failure))
             return False
-        if ask is None:
+        if engine_request is None:
             self._end(job, None)
             return False
-        if ask is not job.ask or ends:
+        if engine_request is not job.engine_request or ends:
             self._release(job)
-            job.ask = ask
+            job.engine_request = engine_request
         return True
 
     def _release(self, job: Job) -> None:

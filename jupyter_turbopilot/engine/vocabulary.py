@@ -46,8 +46,8 @@ class Vocabulary(Protocol):
     def find_token(self, text: str) -> int | None:
         """Return the id of the control token with this text."""
 
-    def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
-        """Return the tokens of a text, without control tokens. `behind`: it continues other text."""
+    def tokenize(self, text: str, *, continues: bool = False) -> list[int]:
+        """Return the tokens of a text, without control tokens. `continues`: it continues other text."""
 
     def piece(self, token: int) -> bytes:
         """Return a token's bytes; raise IndexError if there is no such token."""
@@ -71,7 +71,7 @@ class CodePoints:
         """Return the id of the control token with this text."""
         return self.specials.get(text)
 
-    def tokenize(self, text: str, *, behind: bool = False) -> list[int]:  # noqa: ARG002 - part of the protocol
+    def tokenize(self, text: str, *, continues: bool = False) -> list[int]:  # noqa: ARG002 - part of the protocol
         """Return the code points of a text."""
         return [*map(ord, text)]
 

@@ -91,7 +91,7 @@ class Worker:
         for job in stopped:
             job.cancel.set(SUPERSEDED)
 
-    def fail(self, name: str, error: TurbopilotError) -> None:
+    def set_error(self, name: str, error: TurbopilotError) -> None:
         """Set the error of a model that cannot be loaded, unless another is being loaded."""
         with self._wake:
             self._life.refuse(name, error)
@@ -102,7 +102,7 @@ class Worker:
         The older job's run continues until the newer job begins, which takes it over or ends it.
         """
         with self._wake:
-            self._life.wake()
+            self._life.request_reload()
             if self._life.state.phase not in {Phase.READY, Phase.RELOADING}:
                 raise not_ready(self._life.state)
             gone = self._scheduler.expire(time.monotonic())
@@ -149,10 +149,10 @@ class Worker:
             self._ensure_threads()
         self._changed.set()
 
-    def wake(self) -> None:
-        """Load an engine that is asleep, in the background."""
+    def ensure_loaded(self) -> None:
+        """Load an unloaded engine, in the background."""
         with self._wake:
-            self._life.wake()
+            self._life.request_reload()
             self._ensure_threads()
             self._wake.notify()
 
@@ -245,7 +245,7 @@ class Worker:
             unused = self._wait_for_work()
             if self._life.stopping:
                 return False
-            factory = self._life.take()
+            factory = self._life.take_factory()
         if unused:
             self._loop.close()
         if factory:
@@ -262,7 +262,7 @@ class Worker:
                 continue
             if self._has_work():
                 continue  # added while the thread acquired the lock
-            self._life.sleep()
+            self._life.mark_unloaded()
             return True
         return False
 
@@ -338,7 +338,7 @@ class Worker:
         """Close an engine that has failed; end all waiting jobs unless it is loaded again immediately."""
         now, gone = time.monotonic(), self._loop.gone
         with self._wake:
-            left = list(self._scheduler) if self._life.fail(now, gone) else []
+            left = list(self._scheduler) if self._life.recover(now, gone) else []
         self._end_jobs(gone or engine_failed(), waiting=False)
         self._loop.close()
         for job in left:
@@ -350,6 +350,6 @@ class Worker:
         with self._wake:
             if self._loop.engine:
                 self._scheduler.slots = self._loop.engine.capabilities.slots
-            left = list(self._scheduler) if self._life.settle(state) else []
+            left = list(self._scheduler) if self._life.finish_load(state) else []
         for job in left:
             self._end(job, not_ready(state))

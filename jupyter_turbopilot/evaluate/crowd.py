@@ -36,7 +36,7 @@ _WHAT = "Pass the URL of a Turbopilot server's metrics (GET turbopilot/metrics),
 class Measured:
     """The load that simulated users put on one engine."""
 
-    people: int
+    users: int
     seconds: float  # of typing per user, on average
     requests: int  # that reached the engine
     busy: float  # compute seconds of the engine
@@ -44,7 +44,7 @@ class Measured:
     @property
     def requests_per_second(self) -> float:
         """The requests per second and user."""
-        return self.requests / (self.people * self.seconds)
+        return self.requests / (self.users * self.seconds)
 
     @property
     def seconds_per_request(self) -> float:
@@ -56,9 +56,9 @@ class Measured:
         """The share of the time in which the engine computed."""
         return min(1.0, self.busy / self.seconds)
 
-    def people_for(self, utilisation: float, most: int) -> int:
+    def users_for(self, utilisation: float, most: int) -> int:
         """Return the number of users that cause this utilisation, assuming the same load per user."""
-        each = self.busy / self.seconds / self.people
+        each = self.busy / self.seconds / self.users
         return max(1, min(most, round(utilisation / each))) if each > 0 else most
 
 
@@ -77,9 +77,9 @@ class Meter:
         self._engine.start = self._start  # type: ignore[method-assign]
         self._engine.step = self._step  # type: ignore[method-assign]
 
-    def _started(self, ask: EngineRequest) -> Run | None:
+    def _started(self, request: EngineRequest) -> Run | None:
         begun = time.perf_counter()
-        run = self._start(ask)
+        run = self._start(request)
         self.requests += run is not None
         self.busy += time.perf_counter() - begun
         return run
@@ -95,7 +95,7 @@ class Meter:
 def simulate_users(
     local: InProcess,
     notebooks: Sequence[TypedNotebook],
-    people: int,
+    users: int,
     seconds: float,
     key: float,
     tell: Callable[[float], None] = lambda _: None,
@@ -104,31 +104,31 @@ def simulate_users(
     engine = local.pilot.worker.engine
     if engine is None or engine.capabilities.remote:
         raise TurbopilotError("The model runs on a remote server, so its speed cannot be measured here.")
-    meter, crowd = Meter(engine), _Crowd(local, notebooks, people, seconds, key)
+    meter, crowd = Meter(engine), _Crowd(local, notebooks, users, seconds, key)
     try:
         lasted = crowd.type(tell)
     finally:
         crowd.leave()
         meter.restore()
-    return Measured(people, lasted, meter.requests, meter.busy)
+    return Measured(users, lasted, meter.requests, meter.busy)
 
 
 class _Crowd:
     """Simulated users, one thread each."""
 
     def __init__(
-        self, local: InProcess, notebooks: Sequence[TypedNotebook], people: int, seconds: float, key: float
+        self, local: InProcess, notebooks: Sequence[TypedNotebook], users: int, seconds: float, key: float
     ) -> None:
         self._local = local
         self._key = key
         self._seconds = seconds
         self._left = False
-        self._lasted = [0.0] * people
+        self._lasted = [0.0] * users
         self._failures: list[BaseException] = []
         # Users type different notebooks, as far as possible, so that they do not share cached completions.
         self._threads = [
-            threading.Thread(target=self._person, args=(number, notebooks[number % len(notebooks) :: people]))
-            for number in range(people)
+            threading.Thread(target=self._type, args=(number, notebooks[number % len(notebooks) :: users]))
+            for number in range(users)
         ]
 
     def type(self, tell: Callable[[float], None]) -> float:
@@ -150,7 +150,7 @@ class _Crowd:
         """Tell the users to stop."""
         self._left = True
 
-    def _person(self, number: int, notebooks: Sequence[TypedNotebook]) -> None:
+    def _type(self, number: int, notebooks: Sequence[TypedNotebook]) -> None:
         try:
             typist.in_real_time(
                 self._local, self._cells(notebooks), lambda _: None, self._key, number, f"typist {number}"

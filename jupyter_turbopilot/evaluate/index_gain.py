@@ -175,7 +175,7 @@ class IndexGain:
         }
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """Summarise the comparison."""
         first, second = self.without[0.0], self.with_it[0.0]
         by, by_it = self.moved(self.without), self.moved(self.with_it)
@@ -222,13 +222,13 @@ def measure(
     without, with_it = alternate(local, traces, remembering, telling("alternating"))
     gain = IndexGain({0.0: without}, {0.0: with_it})
     tell("without index", without, "")
-    tell("with index", with_it, gain.words)
+    tell("with index", with_it, gain.summary)
 
     def at(by: float, way: str, found: dict[float, TypingResult], index: FakeIndex) -> float:
         way = f"{way}, threshold {by:+.2f}"
         with changed_threshold(model, eagerness, by):
             found[by] = by_keystrokes(local, traces, telling(way), index)
-        tell(way, found[by], gain.words)
+        tell(way, found[by], gain.summary)
         return found[by].total.precision
 
     wanted = gain.wanted

@@ -45,7 +45,7 @@ class ExactLines:
         return ExactLines({place: exact for place, exact in self.exact.items() if place.within == within})
 
 
-def places(notebooks: Sequence[TypedNotebook], count: int, seed: int = 17) -> list[Cursor]:
+def positions(notebooks: Sequence[TypedNotebook], count: int, seed: int = 17) -> list[Cursor]:
     """Choose random positions that are followed by text, from each notebook in turn."""
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
     cursors: dict[tuple[int, int, int], Cursor] = {}
@@ -93,14 +93,14 @@ class Gain:
     after: float
     low: float  # of the 95 % confidence interval of the difference
     high: float
-    places: int
+    positions: int
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """Summarise the difference."""
         moved = 100 * (self.after - self.before)
         figures = (
-            f"{self.before:.1%} of {self.places} lines completed exactly without, {self.after:.1%} with: "
+            f"{self.before:.1%} of {self.positions} lines completed exactly without, {self.after:.1%} with: "
             f"{moved:+.1f} points ({100 * self.low:+.1f} to {100 * self.high:+.1f})."
         )
         if self.low > 0:
@@ -141,14 +141,14 @@ class Comparison:
     typed: tuple[TypingResult, TypingResult]
 
     @property
-    def words(self) -> str:
+    def summary(self) -> str:
         """Summarise the comparison."""
         without, with_it = (
             f"precision {total.precision:.3f}, keystrokes saved {total.share_saved:.3f}"
             for total in (result.total for result in self.typed)
         )
         keys = self.typed[0].total.keys
-        return f"{self.gain.words}\nReplayed {keys} keystrokes: without, {without}; with, {with_it}."
+        return f"{self.gain.summary}\nReplayed {keys} keystrokes: without, {without}; with, {with_it}."
 
 
 def compare(
@@ -158,7 +158,7 @@ def compare(
     tell: Callable[[str, int, int], None],
 ) -> Comparison:
     """Evaluate both settings, one after the other, with about `count` requests of each kind."""
-    chosen = places(notebooks, count)
+    chosen = positions(notebooks, count)
     traces = of_kind(notebooks, "append", count)
     lines, typed = [], []
     for name, settings in ways:

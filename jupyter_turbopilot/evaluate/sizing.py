@@ -14,7 +14,7 @@ _NOISE = 9  # decimals to round to: 3.0000000000000004 replicas are 3
 class Demand:
     """The total load on all replicas."""
 
-    people: int
+    users: int
     typing_share: float  # share of users that type at the same time
     requests_per_second: float  # per typing user, that reach an engine
     seconds_per_request: float  # of one replica
@@ -22,7 +22,7 @@ class Demand:
     @property
     def typing(self) -> float:
         """The number of users that type at the same time."""
-        return self.people * self.typing_share
+        return self.users * self.typing_share
 
     @property
     def busy(self) -> float:
@@ -48,7 +48,7 @@ class ModelMemory:
     context: int  # maximum tokens of a user's notebook
 
     @property
-    def person(self) -> int:
+    def per_user(self) -> int:
         """The KV cache of one user."""
         return math.ceil(self.token * self.context)
 
@@ -59,7 +59,7 @@ class MemoryNeeded:
 
     model: int
     keys_and_values: int  # of the users that type at the same replica
-    people: int  # the number of these users
+    users: int  # the number of these users
     replicas: int
 
     @property
@@ -75,5 +75,5 @@ class MemoryNeeded:
 
 def memory_needed(demand: Demand, replicas: int, model: ModelMemory) -> MemoryNeeded:
     """Return the memory with which users do not evict each other's cached prompts."""
-    people = max(1, math.ceil(round(demand.typing / replicas, _NOISE)))
-    return MemoryNeeded(model.weights + model.compute, people * model.person, people, replicas)
+    users = max(1, math.ceil(round(demand.typing / replicas, _NOISE)))
+    return MemoryNeeded(model.weights + model.compute, users * model.per_user, users, replicas)

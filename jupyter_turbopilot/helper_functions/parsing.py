@@ -150,8 +150,8 @@ def _reached(node: Function) -> list[ast.stmt]:
     the function a generator.
     """
     end = next((at for at, each in enumerate(node.body, 1) if _is_end(each)), len(node.body))
-    behind = [inner for each in node.body[end:] for inner in ast.walk(each)]
-    yields = any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in behind)
+    after = [inner for each in node.body[end:] for inner in ast.walk(each)]
+    yields = any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in after)
     return node.body if yields else node.body[:end]
 
 

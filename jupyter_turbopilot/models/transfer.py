@@ -10,7 +10,7 @@ import msgspec
 
 from jupyter_turbopilot.errors import CancelledError, DownloadError
 from jupyter_turbopilot.files import replace_content
-from jupyter_turbopilot.models.connection import IDENTITY, connection, source_errors
+from jupyter_turbopilot.models.connection import IDENTITY, connection, translate_errors
 from jupyter_turbopilot.models.folder import state_path
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def fetch_url(url: str, transfer: Transfer, headers: dict[str, str], what: str) 
         done = target.stat().st_size
     if done and done == known.size:
         return
-    with source_errors(what), connection(url, transfer.hosts) as client:
+    with translate_errors(what), connection(url, transfer.hosts) as client:
         for start_at in dict.fromkeys((done, 0)):  # without range support, request the whole file
             with client.stream("GET", url, headers=headers | _range(start_at, state)) as answer:
                 if start_at and answer.headers.get("content-range") == f"bytes */{start_at}":

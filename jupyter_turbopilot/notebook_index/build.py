@@ -58,7 +58,7 @@ class Progress:
 
     building: bool = False
     files: int = 0  # indexed files
-    of: int = 0  # files found so far
+    found: int = 0  # files found so far
     paused: Pause | None = None  # why indexing is paused
     error: str = ""  # why there is no index
 
@@ -295,7 +295,7 @@ class Builder:
         self._pause = max(SWEEP, _SHARE * (now - begun))
         self._due = now + self._pause
         self._scans -= 1
-        self._update_progress(store, of=len(found))
+        self._update_progress(store, found=len(found))
 
     def _refresh(self, store: Store) -> None:
         """Process one change: queue the file, or the files of the folder."""
@@ -460,11 +460,11 @@ class Builder:
         if store.noted("cleared") != self._cleared:
             self._stop("the index was emptied")
 
-    def _update_progress(self, store: Store, of: int = 0) -> None:
+    def _update_progress(self, store: Store, found: int = 0) -> None:
         count = store.count()
         building = bool(self._todo)
-        of = max(count, of or self.progress.of) if building else count
-        self.progress = Progress(building=building, files=count, of=of)
+        found = max(count, found or self.progress.found) if building else count
+        self.progress = Progress(building=building, files=count, found=found)
 
     def _stop(self, why: str) -> None:
         """Stop for good: a deleted index must not reappear while the server runs."""

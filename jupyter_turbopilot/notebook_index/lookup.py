@@ -86,14 +86,14 @@ def candidates(
     continuations: Sequence[Continuation], cursor: CursorFeatures, surroundings: Surroundings
 ) -> Iterator[tuple[str, bool, dict[str, float]]]:
     """Yield possible texts, whether each ends the suggestion, and its features."""
-    behind = surroundings.rest.strip()
-    if surroundings.quote and behind:
+    after = surroundings.rest.strip()
+    if surroundings.quote and after:
         return
     # The continuation has to end with the text after the cursor.
     fitting = [
-        replace(each, rest=each.rest.removesuffix(behind))
+        replace(each, rest=each.rest.removesuffix(after))
         for each in continuations
-        if each.rest.endswith(behind)
+        if each.rest.endswith(after)
     ]
     for text, whole in _texts(fitting):
         if trim(text, surroundings, final=True).text != text:

@@ -21,7 +21,7 @@ _OLD = 90 * DAY  # an index unused for so long is deleted
 
 def folder() -> Path:
     """Return the folder of the indexes."""
-    return Path(platformdirs.user_data_dir("jupyter-turbopilot", appauthor=False)) / "memory"
+    return Path(platformdirs.user_data_dir("jupyter-turbopilot", appauthor=False)) / "notebook-index"
 
 
 def path_of(identity: str) -> Path:
@@ -73,7 +73,7 @@ def _is_index(path: Path) -> bool:
 
 def _files(path: Path) -> list[Path]:
     try:
-        return SCHEMA.belonging(path)
+        return SCHEMA.owned_files(path)
     except (OSError, sqlite3.Error):
         return []
 

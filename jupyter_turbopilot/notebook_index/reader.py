@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
-from jupyter_turbopilot.context.notebook_file import names_of
+from jupyter_turbopilot.context.notebook_file import equivalent_paths
 from jupyter_turbopilot.notebook_index.base import MOST_ABOVE, IndexMatch
 from jupyter_turbopilot.notebook_index.build import DELETED, WHY_DELETED, Builder, Progress
 from jupyter_turbopilot.notebook_index.entries import SHORTEST_BEGINNING, words_of
@@ -88,7 +88,7 @@ class NotebookIndex:
         `above` contains the words of each cell, nearest first. Documents in `leaving` are excluded; `here`
         returns whether the current notebook already contains a text.
         """
-        unwanted = {name for path in leaving for name in names_of(path)}
+        unwanted = {name for path in leaving for name in equivalent_paths(path)}
 
         def fits(found: EntryMatch) -> bool:
             return (
@@ -181,7 +181,7 @@ class _Connection:
 
 def _known(store: Store, path: str) -> str:
     """Return the form of a path that the index uses."""
-    return next((name for name in names_of(path) if store.stamp(name) is not None), path)
+    return next((name for name in equivalent_paths(path) if store.stamp(name) is not None), path)
 
 
 def _index_match(rest: str, lines: Sequence[IndexedLine], modules: frozenset[str]) -> IndexMatch:

@@ -53,7 +53,7 @@ class Selection:
     """A selected model, and whether its adapters are used."""
 
     spec: str
-    tuned: bool = True
+    adapters_enabled: bool = True
 
 
 class Pilot:
@@ -111,7 +111,7 @@ class Pilot:
         self._last_loaded = self._wanted  # the last model that was loaded, initially the configured one
         self._recovery = Recovery()
         if self.access.reason:
-            self.worker.fail(settings.model, DisabledError(self.access.reason))
+            self.worker.set_error(settings.model, DisabledError(self.access.reason))
 
     @property
     def selected(self) -> str:
@@ -120,12 +120,12 @@ class Pilot:
 
     @selected.setter
     def selected(self, spec: str) -> None:
-        self._wanted = Selection(spec, self._wanted.tuned)
+        self._wanted = Selection(spec, self._wanted.adapters_enabled)
 
     @property
-    def tuned(self) -> bool:
+    def adapters_enabled(self) -> bool:
         """Whether adapters are used."""
-        return self._wanted.tuned
+        return self._wanted.adapters_enabled
 
     @property
     def cache_file(self) -> str:
@@ -143,7 +143,7 @@ class Pilot:
             self._select(self._wanted)
         except TurbopilotError as error:
             self._recovery.failed(self._load_conditions())
-            self.worker.fail(self.selected, error)
+            self.worker.set_error(self.selected, error)
 
     def remember(self, source: Source, folder: str = "") -> MaintainedIndex | None:
         """Start indexing the user's own code, unless the settings disable it.
@@ -179,10 +179,12 @@ class Pilot:
         if state.phase is Phase.FAILED and self._recovery.due(state.code, self._load_conditions):
             self.start()
 
-    def select(self, spec: str, *, tuned: bool | None = None) -> Model:
-        """Load a model from disk in the background; `tuned` sets whether adapters are used from now on."""
+    def select(self, spec: str, *, adapters_enabled: bool | None = None) -> Model:
+        """Load a model from disk in the background. `adapters_enabled`: None keeps the current choice."""
         self._recovery.forget()
-        return self._select(Selection(spec, self.tuned if tuned is None else tuned))
+        return self._select(
+            Selection(spec, self.adapters_enabled if adapters_enabled is None else adapters_enabled)
+        )
 
     def download(self, spec: str, *, mirrors: bool = False, select: bool = True) -> Download:
         """Download a model in the background, then load it."""
@@ -228,7 +230,7 @@ class Pilot:
             model = self.kind.find(self.selected)
             stored = self.kind.stored(model)
             if stored and stored.size and not stored.damaged:
-                adapters = adapters_of(self.settings, model) if self.tuned else ()
+                adapters = adapters_of(self.settings, model) if self.adapters_enabled else ()
                 paths = [stored.path, *(Path(adapter.path) for adapter in adapters)]
                 files = "|".join(stamp(path) for path in paths if path.exists())
         return LoadConditions(files, machine.free_memory())
@@ -258,7 +260,7 @@ class Pilot:
         """Load a selected model on the worker's thread, and record the result."""
         begun = time.monotonic()
         try:
-            engine = self._load(model, cancel, tuned=choice.tuned)
+            engine = self._load(model, cancel, adapters_enabled=choice.adapters_enabled)
         except EngineGoneError:
             raise  # the worker retries
         except BaseException:
@@ -273,9 +275,9 @@ class Pilot:
         self._last_loaded = choice
         return engine
 
-    def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
+    def _load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
         self.effort.full = limits_of(self.settings).threads
-        engine = self.kind.load(model, cancel, tuned=tuned)
+        engine = self.kind.load(model, cancel, adapters_enabled=adapters_enabled)
         self.effort.computes_in(engine.pid)
         return engine
 
@@ -284,7 +286,9 @@ def usage_log_of(settings: Turbopilot, where: Where) -> UsageLog | None:
     """Return the usage log, if the settings name a file."""
     if not settings.usage_log:
         return None
-    return UsageLog(settings.usage_log, text=settings.usage_text, eagerness=settings.eagerness, where=where)
+    return UsageLog(
+        settings.usage_log, text=settings.usage_log_text, eagerness=settings.eagerness, where=where
+    )
 
 
 def cache_writer_of(settings: Turbopilot) -> CacheWriter | None:

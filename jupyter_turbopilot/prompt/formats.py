@@ -108,7 +108,7 @@ class Prompt:
     tokens: list[int]
     forced: bytes = b""
     suffix_span: tuple[int, int] = (0, 0)  # position of a suffix after the prefix
-    behind: int = 0  # tokens after the prefix: evaluated again at each keystroke
+    tail: int = 0  # tokens after the prefix: evaluated again at each keystroke
     cut: bool = False  # whether text had to be left out
 
 
@@ -207,8 +207,8 @@ def lay_out(form: BoundFormat, tokens: list[int], parts: dict[str, list[int]], f
         tokens.extend(parts[part] if part.isupper() else [form.markers[part]])
         if part == "SUFFIX":
             stop = len(tokens)
-    behind = "PREFIX" in form.order[: form.order.index("suffix")] if "suffix" in form.order else False
-    if not behind:
+    suffix_last = "PREFIX" in form.order[: form.order.index("suffix")] if "suffix" in form.order else False
+    if not suffix_last:
         return Prompt(tokens, forced)
     # The tokens directly after the cursor tell the model its position, so they have to be evaluated again.
     anew = start + REEVALUATED

@@ -141,11 +141,11 @@ def build_infill(
     quarters of it before the cursor. `fresh` tokenizes, uncached, the text that changes with each keystroke.
     """
     window = min(INFILL_WINDOW, context_size // 2)
-    near, behind = 3 * (window // 4), window // 4
+    near, after = 3 * (window // 4), window // 4
     typed = keep_tail(fresh(keep_tail(request.typed, WIDEST * near)), near)
     # Truncate in steps, unlike llama.cpp's server: otherwise each token would invalidate the cache.
     prefix = keep_tail(fresh(keep_tail(str(request.prompt), WIDEST * near)), near - len(typed)) + typed
-    suffix = read_head(tokenize, request.suffix or "", behind - 2 - len(typed))
+    suffix = read_head(tokenize, request.suffix or "", after - 2 - len(typed))
     others: list[int] = []
     if form.repository is not None:
         others += [form.repository, *tokenize("myproject\n")]

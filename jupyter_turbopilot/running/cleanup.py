@@ -22,7 +22,7 @@ _INTERVAL = 0.5  # seconds between two checks of the parent
 _BLOCK = 4096  # minimum size of a file in bytes, so that many empty files count too
 
 
-def end_with_parent(parent: int) -> None:
+def exit_with_parent(parent: int) -> None:
     """End this process when its parent ends, even if that is killed. Its standard input is replaced.
 
     On Windows, a thread waiting on standard input blocks native libraries that another thread loads: so the

@@ -63,7 +63,7 @@ def _notebook_index(notebook_index: MaintainedIndex) -> dict[str, Any]:
     return {
         "building": progress.building,
         "files": progress.files,
-        "of": progress.of,
+        "found": progress.found,
         "paused": progress.paused,
         "root": notebook_index.source.root,
         "path": str(notebook_index.builder.path),
@@ -123,7 +123,7 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         "verified": bool(stored and stored.verified),
         "selected": pilot.worker.state.model == model.name,
         "adapters": _adapters(pilot.settings, model),
-        "tuned": pilot.tuned,
+        "adapters_enabled": pilot.adapters_enabled,
         "pulling": running is not None,
         "failed": download.failure if download else None,
         "progress": asdict(running.step) if running else None,
@@ -154,7 +154,7 @@ def _measured_saving(pilot: Pilot, model: Model) -> float | None:
     shipped = adapters.chosen([adapters.OURS], model.name, configured=True)
     try:
         as_measured = model.engine == "llama" and shipped == (
-            adapters.adapters_of(pilot.settings, model) if pilot.tuned else ()
+            adapters.adapters_of(pilot.settings, model) if pilot.adapters_enabled else ()
         )
     except TurbopilotError:
         as_measured = False

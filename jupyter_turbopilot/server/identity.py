@@ -65,7 +65,7 @@ def may_omit_content_type(headers: Mapping[str, str]) -> bool:
 class StandaloneIdentity(IdentityProvider):
     """Base class of the identity providers of `serve`. `get_user` may raise a `TurbopilotError`."""
 
-    names_people = False  # whether it distinguishes users
+    distinguishes_users = False  # whether it distinguishes users
 
     def may_manage(self, user: Any) -> bool:  # noqa: ARG002
         """Return whether an authenticated user may manage the models."""

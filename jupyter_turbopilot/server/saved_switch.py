@@ -12,7 +12,7 @@ from typing import Any
 from jupyter_core.utils import ensure_async
 from jupyter_server.services.contents.fileio import FileManagerMixin
 
-from jupyter_turbopilot.context.notebook_file import is_enabled, is_enabled_in, names_of
+from jupyter_turbopilot.context.notebook_file import equivalent_paths, is_enabled, is_enabled_in
 from jupyter_turbopilot.notebook_index.excluded import NOTEBOOK
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class SavedSwitches:
         if self._manager is None or not path.lower().endswith(NOTEBOOK):
             return True
         read = self._read_file if uses_file_paths(self._manager) else self._read_from_manager
-        for name in dict.fromkeys(names_of(path)):
+        for name in dict.fromkeys(equivalent_paths(path)):
             try:
                 modified, enabled = await asyncio.wait_for(read(name), SECONDS)
             except Exception:  # managers of third parties may raise anything

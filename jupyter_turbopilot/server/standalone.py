@@ -200,10 +200,10 @@ def for_several(settings: Turbopilot) -> None:
             "Turbopilot: this service has several users and does not store their data, so it ignores %s.",
             " and ".join(f"c.Turbopilot.{name}" for name in lost),
         )
-    if settings.share == "group" and not settings.share_group:
+    if settings.share_prompts == "group" and not settings.share_prompts_group:
         log.warning(
-            'Turbopilot: c.Turbopilot.share is "group", but no group is set, so users share no caches. '
-            "Set c.Turbopilot.share_group."
+            'Turbopilot: c.Turbopilot.share_prompts is "group", but no group is set. Users share no '
+            "caches. Set c.Turbopilot.share_prompts_group."
         )
     for name, value in LIMITS.items():
         if name not in asked and not getattr(settings, name):

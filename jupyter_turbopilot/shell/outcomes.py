@@ -183,12 +183,12 @@ def retained(text: str, start: int, end: int, run: str) -> int | None:
     old, new = ([*_TOKEN.finditer(source)] for source in (text, run))
     words, others = ([token[1].replace("'", '"') for token in tokens] for tokens in (old, new))
     same = common(words, others)
-    behind = common(words[same:][::-1], others[same:][::-1])
-    last, last_new = len(old) - behind, len(new) - behind
+    after = common(words[same:][::-1], others[same:][::-1])
+    last, last_new = len(old) - after, len(new) - after
     if (last - same) * (last_new - same) > MOST_COMPARED:
         return None
     left = [(0, old[same - 1].end())] if same else []
-    left += [(old[last].start(), len(text))] if behind else []
+    left += [(old[last].start(), len(text))] if after else []
     matcher = SequenceMatcher(None, words[same:last], others[same:last_new], autojunk=False)
     for change, first, until, first_new, until_new in matcher.get_opcodes():
         if change in {"equal", "replace"}:

@@ -53,7 +53,7 @@ class Schema:
     version: int
     tables: str
 
-    def look(self, path: Path) -> FileState:
+    def state_of(self, path: Path) -> FileState:
         """Return the state of the file at a path."""
         check(path)
         if not size_of(path):
@@ -90,7 +90,7 @@ class Schema:
                     return False
                 raise
 
-    def belonging(self, path: Path) -> list[Path]:
+    def owned_files(self, path: Path) -> list[Path]:
         """Return a file created by Turbopilot with its auxiliary files and its lock file."""
         own = [path, *beside(path)] if self.is_ours(path) else []
         if not size_of(lock := lock_path(path)):
@@ -105,7 +105,7 @@ class Schema:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         check(path)
         with FileLock(lock_path(path), WAIT, mode=0o600):  # two servers may start at once
-            found = self.look(path)
+            found = self.state_of(path)
             if found is FileState.OURS:
                 path.chmod(0o600)
                 return

@@ -75,7 +75,7 @@ def balanced_length(text: str, closed: str) -> int:
     return length
 
 
-def closers_behind(line: str, rest: str) -> str:
+def closers_after(line: str, rest: str) -> str:
     """Return the closing brackets directly after the cursor, if they match all that the line has opened."""
     rest = rest.strip()
     closed = rest[: len(rest) - len(rest.lstrip(")]}"))][:NESTED]

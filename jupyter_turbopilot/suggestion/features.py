@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import LINE, cached_function, end_of
-from jupyter_turbopilot.suggestion.brackets import closers_behind, open_quote
+from jupyter_turbopilot.suggestion.brackets import closers_after, open_quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -55,7 +55,7 @@ class CursorFeatures:
     @cached_property
     def closed(self) -> str:
         """The brackets directly after the cursor, if they match all that the line has opened."""
-        return closers_behind(self.line, self.rest)
+        return closers_after(self.line, self.rest)
 
     @cached_property
     def line_features(self) -> dict[str, float]:

@@ -268,17 +268,17 @@ class Insertion(NamedTuple):
 
 def insertion(source: str, lines: Iterable[str]) -> Insertion:
     """Return the insertion of import lines: after cell magics, a docstring and `from __future__`."""
-    end = _behind(_MAGICS, source, 0)
+    end = _end_of(_MAGICS, source, 0)
     # IPython accepts a cell that is indented as a whole.
     indent = found[1] if (found := _INDENT.match(source, end)) else ""
-    end = _behind(_DOCSTRING, source, end)
-    while (behind := _behind(_FUTURE, source, end)) > end:
-        end = behind
+    end = _end_of(_DOCSTRING, source, end)
+    while (end_next := _end_of(_FUTURE, source, end)) > end:
+        end = end_next
     is_open = end and source[end - 1] != "\n"
     return Insertion(end, "\n" * bool(is_open) + "".join(f"{indent}{line}\n" for line in lines))
 
 
-def _behind(pattern: re.Pattern[str], source: str, at: int) -> int:
+def _end_of(pattern: re.Pattern[str], source: str, at: int) -> int:
     """Return the end of a pattern's match at a position; the position itself without a match."""
     found = pattern.match(source[at:])
     return at + (found.end() if found else 0)

@@ -26,7 +26,7 @@ _LETTER = re.compile(r"[^\W\d]")
 _IN = re.compile(r"\bin\b")
 _ASSIGNS = re.compile(r"=(?!=)|:=")
 _BINDER = re.compile(r"\b(?:as|def|class|import|lambda)\b")
-_BINDS_BEHIND = re.compile(
+_BINDS_AFTER = re.compile(
     r"def[ \t]++([^\W\d][\w, \t]*+(?:\([^)]*+)?)|(?:as|class|import)[ \t]++([^\W\d][\w, \t]*+)"
     r"|lambda[ \t]++([^:\n]*+)|import[ \t]*+\(([^)]*+)"
 )
@@ -90,9 +90,9 @@ def _bound_loosely(source: str) -> Iterator[str]:
             yield source[start:at]
             continue
         for binder in _BINDER.finditer(source, start, at):
-            if behind := _BINDS_BEHIND.match(source, binder.start()):
-                yield behind[behind.lastindex or 0]
-                at = behind.end()
+            if after := _BINDS_AFTER.match(source, binder.start()):
+                yield after[after.lastindex or 0]
+                at = after.end()
                 break
 
 

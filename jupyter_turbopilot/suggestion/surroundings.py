@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from jupyter_turbopilot.suggestion.brackets import closers_behind, open_quote
+from jupyter_turbopilot.suggestion.brackets import closers_after, open_quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,7 +66,7 @@ def surroundings_of(
         above=above,
         line=line,
         max_lines=max_lines,
-        closed=closers_behind(line, rest),
+        closed=closers_after(line, rest),
         indented=blank and line != "",
         imports="\n".join(_IMPORT.findall("\n".join((*earlier, before)))),
     )

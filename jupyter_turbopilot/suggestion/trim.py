@@ -257,7 +257,7 @@ def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
     return Cut(text)
 
 
-def closed_behind(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
+def closed_after(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Stop before a bracket that would close what is already closed after the cursor."""
     return Cut(text[: balanced_length(text, surroundings.closed)])
 
@@ -301,7 +301,7 @@ FILTERS: tuple[Filter, ...] = (
     echo,
     loop,
     rest_of_line,
-    closed_behind,
+    closed_after,
     trailing_space,
 )
 

@@ -50,7 +50,7 @@ class TreeLoss:
         states = model.model(
             input_ids=torch.from_numpy(made["tokens"])[None].to(device),
             attention_mask=hidden[None, None],
-            position_ids=torch.from_numpy(made["places"])[None].to(device),
+            position_ids=torch.from_numpy(made["positions"])[None].to(device),
             use_cache=False,
         ).last_hidden_state[0]
         answers = made["answers"]

@@ -78,7 +78,7 @@ class Course:
         for document, cell in turns:
             yield from samples_of(rng, document, cell, self.layout, self.end)
 
-    def words(self) -> list[int]:
+    def tokens_learnt(self) -> list[int]:
         """Return the tokens that occur in the documents."""
         seen = {self.end}
         step = max(1, len(self.documents) // _WORDS_FROM)
@@ -157,7 +157,7 @@ def arrays(tree: Tree, step: int = 1) -> dict[str, Any]:
     more = -len(tree.tokens) % step
     return {
         "tokens": np.array([*tree.tokens, *[0] * more], np.int64),
-        "places": np.array([*tree.depths, *[0] * more], np.int64),
+        "positions": np.array([*tree.depths, *[0] * more], np.int64),
         "sees": tree.mask(more),
         "nodes": np.array([*nodes, *(node for node, _ in tree.texts)], np.int64),
         "targets": np.array([*targets, *(target for _, target in tree.texts)], np.int64),

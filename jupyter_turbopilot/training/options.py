@@ -30,7 +30,7 @@ class TrainingOptions:
     cells: int  # per step; 0: the default of the device
     context: int  # tokens before the cursor
     held_out: float
-    places: int  # positions to test; 0: no test
+    positions: int  # positions to test; 0: no test
     plain: bool
     fresh: bool
     whole: bool

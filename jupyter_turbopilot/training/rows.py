@@ -51,10 +51,10 @@ class Marks:
         """
         if self.middle is None:
             return self.learnt(rows)
-        places = np.where(np.isin(rows, self.all), np.arange(rows.shape[1]), 0)
-        last = np.maximum.accumulate(places, axis=1)[:, :-1]
-        behind: NDArray[np.bool_] = np.take_along_axis(rows, last, 1) == self.middle
-        return behind & self.learnt(rows)
+        positions = np.where(np.isin(rows, self.all), np.arange(rows.shape[1]), 0)
+        last = np.maximum.accumulate(positions, axis=1)[:, :-1]
+        after_middle: NDArray[np.bool_] = np.take_along_axis(rows, last, 1) == self.middle
+        return after_middle & self.learnt(rows)
 
 
 def pack_samples(samples: Iterable[Sample], length: int, marks: Marks) -> Iterator[list[int]]:
@@ -84,11 +84,11 @@ def pack_samples(samples: Iterable[Sample], length: int, marks: Marks) -> Iterat
 def _before(sample: Sample, marks: Marks) -> list[int]:
     """Return the positions of the tokens before the cursor in a prompt."""
     before = []
-    is_behind = False
+    after_suffix = False
     for at, token in enumerate(sample.prompt):
         if token in marks.all:
-            is_behind = token == marks.suffix
-        elif not is_behind:
+            after_suffix = token == marks.suffix
+        elif not after_suffix:
             before.append(at)
     return before
 

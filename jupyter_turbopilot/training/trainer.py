@@ -92,7 +92,7 @@ class Trainer:
             self.data.training, layout, end, options.cells or (CELLS_ON_A_CARD if self._on_a_card else 1)
         )
         held_out = [*islice(Course(self.data.held_out, layout, end, seed=9).trees(), HELD_TREES)]
-        tree_loss = TreeLoss(self._network, () if self._on_a_card else course.words())
+        tree_loss = TreeLoss(self._network, () if self._on_a_card else course.tokens_learnt())
         return Adapter(self._network, tree_loss, course, held_out)
 
     def _whole(self) -> WholeModel:
@@ -187,10 +187,14 @@ def need_memory(path: Path, options: TrainingOptions, length: int) -> None:
 
 
 def compare(
-    before: Turbopilot, after: Turbopilot, data: Dataset, places: int, tell: Callable[[str, int, int], None]
+    before: Turbopilot,
+    after: Turbopilot,
+    data: Dataset,
+    positions: int,
+    tell: Callable[[str, int, int], None],
 ) -> str:
     """Complete lines of the held-out documents with both settings, and return a summary."""
     notebooks = data.notebooks()
-    if not places or not lines.places(notebooks, 1):
+    if not positions or not lines.positions(notebooks, 1):
         return "Not tested."
-    return lines.compare((("without", before), ("with", after)), notebooks, places, tell).words
+    return lines.compare((("without", before), ("with", after)), notebooks, positions, tell).summary

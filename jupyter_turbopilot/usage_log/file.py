@@ -46,7 +46,7 @@ _FLAGS = (
 )
 
 
-def located(name: str | Path) -> Path:
+def locate(name: str | Path) -> Path:
     """Return the file that a setting names; an OSError explains an invalid name."""
     path = absolute_path(name)
     if "\0" in str(path) or not path.name:
@@ -65,7 +65,7 @@ def is_log(path: Path) -> bool:
         return False
 
 
-def need_log(path: Path) -> None:
+def require_log(path: Path) -> None:
     """Raise an error if a path is not a usage log."""
     if not is_log(path):
         what = "is no usage log" if os.path.lexists(path) else "does not exist"
@@ -170,7 +170,7 @@ class Writer:
         self._in_file: Session | None = None  # the last session line in the file
         self._file, self._end = 0, 0  # inode and size of the file after the last write
         self._behind = WriteBehind[tuple[Session, "Callable[[], Event]"]](
-            "turbopilot-study", self._write, _failure, room=WAITING, retry=RETRY
+            "turbopilot-usage-log", self._write, _failure, room=WAITING, retry=RETRY
         )
         self._behind.start()  # a file that cannot be written is reported before the first event
 
@@ -189,7 +189,7 @@ class Writer:
         self._behind.close(END_PATIENCE)
 
     def _write(self, events: Sequence[tuple[Session, Callable[[], Event]]]) -> None:
-        path = located(self._name)
+        path = locate(self._name)
         check(path)
         self._lines += [(session, _line(make)) for session, make in events[len(self._lines) :]]
         lines = [(session, line) for session, line in self._lines if line]
@@ -241,7 +241,7 @@ class Reading:
         self.path = path
         self.broken = 0
         self.has_text = False
-        need_log(path)
+        require_log(path)
 
     def __iter__(self) -> Iterator[Event]:
         self.broken = 0
@@ -254,4 +254,6 @@ class Reading:
                     else:
                         self.broken += 1
         except OSError as error:
-            raise NotReadyError(f"{self.path} cannot be read: {error.strerror}.", code="no_study") from None
+            raise NotReadyError(
+                f"{self.path} cannot be read: {error.strerror}.", code="no_usage_log"
+            ) from None

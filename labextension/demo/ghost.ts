@@ -81,7 +81,7 @@ export function ghostText(dismissed: () => void): Extension {
   const dismiss = (view: EditorView): boolean => {
     showGhost(view, '');
     dismissed();
-    return false; // behind Escape, Tab leaves the editor
+    return false; // after Escape, Tab leaves the editor
   };
   const keys = [
     { key: 'Tab', run: take(text => text) },

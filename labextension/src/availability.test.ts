@@ -6,11 +6,11 @@ import {
   type Event,
   FIRST_WAIT,
   LOADING,
-  LONGEST,
-  PATIENCE,
+  MAX_RETRY_DELAY,
+  RESPONSE_TIMEOUT,
   servesAnother,
   START,
-  STEADY
+  MAX_POLL_INTERVAL
 } from './availability';
 import type { IHealth, Phase } from './wire';
 import { ResponseError, UNKNOWN_CODE, type IRequestError, ServerError } from './requesterror';
@@ -45,7 +45,7 @@ const errors = fc.record({
     'failed'
   ),
   message: fc.string(),
-  retryAfter: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 10 * LONGEST }))
+  retryAfter: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 10 * MAX_RETRY_DELAY }))
 }) as fc.Arbitrary<IRequestError>;
 const health = fc.constantFrom(READY, phase('empty'), phase('loading'), phase('failed'), phase('stopped'));
 const events: fc.Arbitrary<Event> = fc.oneof(
@@ -63,9 +63,9 @@ describe('after', () => {
       fc.property(fc.array(events, { maxLength: 40 }), list => {
         const state = list.reduce(after, START);
         expect(state.wait).toBeGreaterThanOrEqual(FIRST_WAIT);
-        expect(state.wait).toBeLessThanOrEqual(LONGEST);
+        expect(state.wait).toBeLessThanOrEqual(MAX_RETRY_DELAY);
         if (!state.open && (state.error?.retryAfter ?? 0) === 0) {
-          expect(state.wait).toBeLessThanOrEqual(STEADY);
+          expect(state.wait).toBeLessThanOrEqual(MAX_POLL_INTERVAL);
         }
       })
     );
@@ -172,19 +172,19 @@ describe('Availability', () => {
     await availability.check();
     await pass(3600_000);
     expect(availability.open).toBe(false);
-    expect(checks).toBeLessThan(3600_000 / STEADY + 10);
+    expect(checks).toBeLessThan(3600_000 / MAX_POLL_INTERVAL + 10);
     answer = () => Promise.resolve(READY);
-    await pass(STEADY);
+    await pass(MAX_POLL_INTERVAL);
     expect(availability.state).toMatchObject({ open: true, error: null, failures: 0 });
   });
 
   it('detects that the server hangs and that it responds again', async () => {
     await availability.check();
     answer = () => new Promise(() => undefined);
-    await pass(STEADY + PATIENCE);
+    await pass(MAX_POLL_INTERVAL + RESPONSE_TIMEOUT);
     expect(availability.state.error?.kind).toBe('timeout');
     answer = () => Promise.resolve(READY);
-    await pass(FIRST_WAIT + PATIENCE);
+    await pass(FIRST_WAIT + RESPONSE_TIMEOUT);
     expect(availability.open).toBe(true);
   });
 
@@ -232,7 +232,7 @@ describe('Availability', () => {
     await availability.check();
     expect(availability.open).toBe(true);
     visible = true;
-    await pass(STEADY);
+    await pass(MAX_POLL_INTERVAL);
     expect(checks).toBe(3);
   });
 

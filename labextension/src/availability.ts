@@ -8,13 +8,13 @@ import type { IEngineHealth } from './client';
 import { ResponseError, type IRequestError, requestErrorOf } from './requesterror';
 
 /** Milliseconds between checks while the server is healthy; also the maximum backoff. */
-export const STEADY = 5000;
+export const MAX_POLL_INTERVAL = 5000;
 export const FIRST_WAIT = 500;
 export const LOADING = 700;
 /** The maximum Retry-After in milliseconds. */
-export const LONGEST = 60000;
+export const MAX_RETRY_DELAY = 60000;
 /** The timeout of a health check in milliseconds. */
-export const PATIENCE = 5000;
+export const RESPONSE_TIMEOUT = 5000;
 
 export interface IState {
   /** Whether requests may be sent. */
@@ -44,7 +44,7 @@ export const START: IState = {
   model: '',
   error: null,
   failures: 0,
-  wait: STEADY
+  wait: MAX_POLL_INTERVAL
 };
 
 /** Return whether the server can answer a request. In phase `empty`, it loads its model at the first request. */
@@ -53,14 +53,14 @@ function canAnswer(health: IEngineHealth | null): boolean {
 }
 
 function closed(state: IState, health: IEngineHealth | null, error: IRequestError): IState {
-  const wait = Math.min(STEADY, FIRST_WAIT * 2 ** state.failures);
+  const wait = Math.min(MAX_POLL_INTERVAL, FIRST_WAIT * 2 ** state.failures);
   return {
     open: false,
     health,
     model: health?.model ?? state.model,
     error,
     failures: state.failures + 1,
-    wait: Math.max(wait, Math.min(LONGEST, error.retryAfter))
+    wait: Math.max(wait, Math.min(MAX_RETRY_DELAY, error.retryAfter))
   };
 }
 
@@ -70,7 +70,7 @@ export function after(state: IState, event: Event): IState {
     case 'restarted':
       return event.error ? closed(START, null, event.error) : START;
     case 'answered':
-      return { ...state, open: true, error: null, failures: 0, wait: STEADY };
+      return { ...state, open: true, error: null, failures: 0, wait: MAX_POLL_INTERVAL };
     case 'failed':
       // Ignore failures of requests that were sent before the first failure.
       return state.open ? closed(state, state.health, event.error) : state;
@@ -86,7 +86,7 @@ export function after(state: IState, event: Event): IState {
         return closed(state, health, { kind: 'reported', message: health.reason ?? '', retryAfter: 0 });
       }
       if (!canAnswer(state.health)) {
-        return { open: true, health, model, error: null, failures: 0, wait: STEADY };
+        return { open: true, health, model, error: null, failures: 0, wait: MAX_POLL_INTERVAL };
       }
       // The server reported to be healthy although a request failed: send the next request, and clear the error at the
       // next check.
@@ -96,7 +96,7 @@ export function after(state: IState, event: Event): IState {
         health,
         model,
         error: state.open ? null : state.error,
-        wait: STEADY
+        wait: MAX_POLL_INTERVAL
       };
     }
   }
@@ -187,7 +187,7 @@ export class Availability {
   private _check(): ICheck {
     const abort = new AbortController();
     const run = async (): Promise<void> => {
-      const patience = setTimeout(() => abort.abort(new ResponseError('timeout')), PATIENCE);
+      const patience = setTimeout(() => abort.abort(new ResponseError('timeout')), RESPONSE_TIMEOUT);
       const event: Event = await Promise.race([this._health(abort.signal), aborted(abort.signal)]).then(
         health => ({ kind: 'health', health }),
         (reason: unknown) => ({ kind: 'no health', error: requestErrorOf(reason) })

@@ -27,7 +27,7 @@ export interface IModelClient {
   /** Whether the models run in this page. */
   readonly inPage: boolean;
   models(): Promise<IModel[]>;
-  select(model: string, tuned?: boolean | null): Promise<IHealth>;
+  select(model: string, adaptersEnabled?: boolean | null): Promise<IHealth>;
   /** Download a model, calling `step` with the progress. Rejects if the download does not complete. */
   pull(model: string, mirrors: boolean, step: (step: IStep) => void, select?: boolean): Promise<void>;
   stopPull(model: string): Promise<void>;

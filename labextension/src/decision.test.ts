@@ -75,7 +75,7 @@ describe('decide', () => {
       kind: 'continue',
       trigger: 'automatic'
     }),
-    row('a timer behind the user', TYPED, { current: { ...INVOKED_GROWING, isHere: true } }, 'called', {
+    row('a late timer', TYPED, { current: { ...INVOKED_GROWING, isHere: true } }, 'called', {
       kind: 'continue',
       trigger: 'invoke'
     }),
@@ -108,7 +108,7 @@ describe('decide', () => {
       kind: 'request',
       keep: false
     }),
-    row('invoked behind an answer', INVOKED, { current: { ...SHOWN, trigger: 'invoke' } }, 'called', {
+    row('invoked after an answer', INVOKED, { current: { ...SHOWN, trigger: 'invoke' } }, 'called', {
       kind: 'request',
       keep: true
     }),

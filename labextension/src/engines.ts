@@ -7,15 +7,15 @@ import type { Wanted } from './settings';
 import { ResponseError, ServerError } from './requesterror';
 import type { IAnswer, IFeedback, IFrame, IHealth, IModel, IRequest, IStep } from './wire';
 
-/** Milliseconds before the first retry; the delay doubles up to `LONGEST_WAIT`. */
-const AGAIN = 5000;
-const LONGEST_WAIT = 60_000;
+/** Milliseconds before the first retry; the delay doubles up to `MAX_RETRY`. */
+const FIRST_RETRY = 5000;
+const MAX_RETRY = 60_000;
 /** The page option that the server extension sets. */
 const PAGE_OPTION = 'jupyterTurbopilot';
 /** Its value if the page must not run a model. */
 const SERVER_ONLY = 'server only';
 /** The timeout of the request in milliseconds. */
-const LONGEST = 10_000;
+const TIMEOUT = 10_000;
 
 /** Where completions are computed. */
 export type Engine = 'server' | 'browser';
@@ -61,7 +61,7 @@ export function pageProperties(settings: ServerConnection.ISettings): IPagePrope
  * response comes from a server or a proxy.
  */
 async function hasServer(settings: ServerConnection.ISettings): Promise<boolean> {
-  const signal = AbortSignal.timeout(LONGEST);
+  const signal = AbortSignal.timeout(TIMEOUT);
   try {
     const address = URLExt.join(settings.baseUrl, 'api');
     const response = await ServerConnection.makeRequest(address, { cache: 'no-cache', signal }, settings);
@@ -125,8 +125,8 @@ export class ChosenClient implements IClient {
     return (await this._client).models();
   }
 
-  async select(model: string, tuned?: boolean | null): Promise<IHealth> {
-    return (await this._client).select(model, tuned);
+  async select(model: string, adaptersEnabled?: boolean | null): Promise<IHealth> {
+    return (await this._client).select(model, adaptersEnabled);
   }
 
   async pull(model: string, mirrors: boolean, step: (step: IStep) => void, select?: boolean): Promise<void> {
@@ -188,7 +188,7 @@ export class Engines {
         return false;
       }
       this._wanted = null;
-      const wait = before?.wanted === wanted ? Math.min(LONGEST_WAIT, 2 * before.wait) : AGAIN;
+      const wait = before?.wanted === wanted ? Math.min(MAX_RETRY, 2 * before.wait) : FIRST_RETRY;
       this._failed = { wanted, reason, at: performance.now(), wait };
       throw reason;
     }

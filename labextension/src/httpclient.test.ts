@@ -62,7 +62,7 @@ describe('feedback', () => {
   it('is sent with keepalive while the page closes', async () => {
     client.feedback(feedback('a', 'retained'));
     client.feedback(feedback('b', 'retained'));
-    await Promise.resolve(); // no more than that happens behind a listener of a page that is closed
+    await Promise.resolve(); // no more than that happens after a listener of a page that is closed
     expect(makeRequest).toHaveBeenCalledTimes(2);
     expect(makeRequest.mock.calls.every(([, { keepalive }]) => keepalive as boolean)).toBe(true);
   });

@@ -57,8 +57,11 @@ export class HttpClient implements IClient {
     return listed.models;
   }
 
-  async select(model: string, tuned: boolean | null = null): Promise<IHealth> {
-    return whole(await this._ask('models', 'POST', { model, tuned } satisfies ISelect), isHealth);
+  async select(model: string, adaptersEnabled: boolean | null = null): Promise<IHealth> {
+    return whole(
+      await this._ask('models', 'POST', { model, adapters_enabled: adaptersEnabled } satisfies ISelect),
+      isHealth
+    );
   }
 
   async pull(model: string, mirrors: boolean, step: (step: IStep) => void, select = true): Promise<void> {
@@ -199,7 +202,7 @@ function isHealth(answer: IHealth): boolean {
 }
 
 /** Characters; the server sends no line that is nearly as long. */
-const LONGEST_LINE = 1024 * 1024;
+const MAX_LINE_LENGTH = 1024 * 1024;
 
 /** Parse JSON lines; ignore an incomplete last line. */
 export async function* parseLines<T extends object>(
@@ -212,7 +215,7 @@ export async function* parseLines<T extends object>(
     held += value ? decoder.decode(value, { stream: true }) : '';
     const lines = held.split('\n');
     held = lines.pop() ?? '';
-    if (held.length > LONGEST_LINE) {
+    if (held.length > MAX_LINE_LENGTH) {
       throw new ResponseError('unexpected');
     }
     for (const line of lines) {

@@ -7,7 +7,7 @@ const TRANS = nullTranslator.load('');
 const INDEX: INotebookIndex = {
   building: false,
   files: 12,
-  of: 12,
+  found: 12,
   paused: null,
   root: '/home/ada',
   place: '/home/ada/.local/share/x.db',

@@ -45,11 +45,11 @@ export function describeIndex(trans: TranslationBundle, index: INotebookIndex | 
   }
   switch (index.paused) {
     case 'kernel':
-      return trans.__('%1 of %2 files, paused while a kernel is busy', index.files, index.of);
+      return trans.__('%1 of %2 files, paused while a kernel is busy', index.files, index.found);
     case 'battery':
-      return trans.__('%1 of %2 files, paused on battery power', index.files, index.of);
+      return trans.__('%1 of %2 files, paused on battery power', index.files, index.found);
     default:
-      return trans.__('indexing, %1 of %2 files', index.files, index.of);
+      return trans.__('indexing, %1 of %2 files', index.files, index.found);
   }
 }
 

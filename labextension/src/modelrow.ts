@@ -8,7 +8,7 @@ import type { IModel } from './wire';
 
 /** The actions of the buttons. */
 export interface IActions {
-  use(spec: string, tuned?: boolean): void;
+  use(spec: string, adaptersEnabled?: boolean): void;
   download(model: IModel, mirrors: boolean): void;
   stop(model: IModel): void;
   remove(model: IModel): void;
@@ -100,15 +100,17 @@ function describeTuning(trans: TranslationBundle, model: IModel): string {
     return '';
   }
   const listed = names.join(', ');
-  return model.tuned ? trans.__('Adapter enabled: %1', listed) : trans.__('Adapter disabled: %1', listed);
+  return model.adapters_enabled
+    ? trans.__('Adapter enabled: %1', listed)
+    : trans.__('Adapter disabled: %1', listed);
 }
 
 /** The label of the button that enables or disables a model's adapters. */
-function adapterLabel(trans: TranslationBundle, { tuned, adapters }: IModel): string {
+function adapterLabel(trans: TranslationBundle, { adapters_enabled, adapters }: IModel): string {
   if (adapters?.every(({ bundled }) => bundled)) {
-    return tuned ? trans.__('Disable notebook adapter') : trans.__('Enable notebook adapter');
+    return adapters_enabled ? trans.__('Disable notebook adapter') : trans.__('Enable notebook adapter');
   }
-  return tuned ? trans.__('Disable adapters') : trans.__('Enable adapters');
+  return adapters_enabled ? trans.__('Disable adapters') : trans.__('Enable adapters');
 }
 
 function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): HTMLTableCellElement {
@@ -127,7 +129,7 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
   } else if (model.selected && model.stored) {
     cell.append(`${trans.__('In use')} `);
     if (model.adapters?.length) {
-      addButton(adapterLabel(trans, model), 'tune', () => actions.use(model.spec, !model.tuned));
+      addButton(adapterLabel(trans, model), 'tune', () => actions.use(model.spec, !model.adapters_enabled));
     }
     if (actions.inPage) {
       addButton(trans.__('Remove'), 'remove', () => actions.remove(model));

@@ -186,7 +186,7 @@ export class ModelPanel extends Widget {
     const focused = document.activeElement as HTMLElement | null;
     const focusedRow = focused?.closest<HTMLElement>('tr[data-model]');
     const actions: IActions = {
-      use: (spec, tuned) => void this._use(spec, tuned),
+      use: (spec, adaptersEnabled) => void this._use(spec, adaptersEnabled),
       download: (model, mirrors) => void this._download(model, mirrors),
       stop: model => void this._stop(model),
       remove: model => void this._remove(model),
@@ -225,10 +225,10 @@ export class ModelPanel extends Widget {
     target.focus();
   }
 
-  private async _use(spec: string, tuned: boolean | null = null): Promise<void> {
+  private async _use(spec: string, adaptersEnabled: boolean | null = null): Promise<void> {
     const known = this._models.find(model => model.spec === spec || model.name === spec);
     try {
-      const health = await this._client.select(spec, tuned);
+      const health = await this._client.select(spec, adaptersEnabled);
       this._tell(this._trans.__('Loading %1…', known?.name ?? spec));
       this._other.value = '';
       this._availability.reported(health);

@@ -104,10 +104,10 @@ describe('the request after a suggestion is accepted', () => {
   it('has the text at the cursor and the cursor after it, for any characters', () => {
     const text = fc.string({ unit: 'binary', maxLength: 20 });
     fc.assert(
-      fc.property(text, text, text, (before, accepted, behind) => {
+      fc.property(text, text, text, (before, accepted, suffix) => {
         const offset = [...before].length;
-        const next = after(before + behind, offset, accepted);
-        expect(next.cells[1].source).toBe(before + accepted + behind);
+        const next = after(before + suffix, offset, accepted);
+        expect(next.cells[1].source).toBe(before + accepted + suffix);
         expect(next.offset).toBe(offset + [...accepted].length);
         expect(next.cells[0].source).toBe('above');
         expect([next.trigger, next.stream]).toEqual(['prefetch', false]);

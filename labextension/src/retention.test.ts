@@ -11,7 +11,7 @@ describe('Retention', () => {
   it('counts the whole text while others edit around it', () => {
     expect(left({ retain: 3 }, { insert: 'before' })).toBe(10);
     expect(left({ retain: 10 }, { insert: 'right before' })).toBe(10);
-    expect(left({ retain: 20 }, { insert: 'right behind' })).toBe(10);
+    expect(left({ retain: 20 }, { insert: 'directly after' })).toBe(10);
     expect(left({ retain: 2 }, { delete: 8 })).toBe(10);
     expect(left({ retain: 20 }, { delete: 5 })).toBe(10);
   });

@@ -162,7 +162,7 @@ export interface INotebookIndex {
   /** number of notebooks and files in the index */
   files: number;
   /** number of notebooks and files found so far */
-  of: number;
+  found: number;
   /** why the server adds no files now: a kernel is busy, or the machine is on battery */
   paused: 'battery' | 'kernel' | null;
   /** the indexed folder */
@@ -227,7 +227,7 @@ export interface ISelect {
   /** name from the catalogue, path or URL */
   model: string;
   /** whether to use its adapters; null to keep the current choice */
-  tuned?: boolean | null;
+  adapters_enabled?: boolean | null;
 }
 
 /** A request to download a model. */
@@ -289,7 +289,7 @@ export interface IModel {
   selected: boolean;
   adapters: IAdapter[];
   /** whether adapters are enabled */
-  tuned: boolean;
+  adapters_enabled: boolean;
   /** whether it is being downloaded */
   pulling: boolean;
   /** why the last download failed */

@@ -420,7 +420,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await row.getByRole('button', { name: 'Use' }).waitFor({ timeout: 10000 });
     assert.equal(await page.locator('.jp-Turbopilot-said').innerText(), '');
     // The buttons of the model in use also differ from its row in the light theme.
-    known = { ...model, stored: true, selected: true, tuned: true, adapters: [{ name: 'x', bundled: true }] };
+    known = { ...model, stored: true, selected: true, adapters_enabled: true, adapters: [{ name: 'x', bundled: true }] };
     await showAgain();
     const tune = row.getByRole('button', { name: 'Disable notebook adapter' });
     await tune.waitFor({ timeout: 10000 });

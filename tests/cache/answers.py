@@ -13,7 +13,7 @@ MEGABYTE = 1024 * 1024
 
 
 def cache_key(number: int, typed: str = "") -> CacheKey:
-    return CacheKey(("asked", number), f"x = {typed}", limit=(48, True, 0.5), lasts=True)
+    return CacheKey(("asked", number), f"x = {typed}", limit=(48, True, 0.5), persistent=True)
 
 
 def answers(numbers: Iterable[int], text: str = "answer {} and some more of it") -> list[Answer]:

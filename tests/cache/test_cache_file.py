@@ -22,7 +22,7 @@ from jupyter_turbopilot.cache.cache_file import (
     Database,
     Row,
     answer_of,
-    located,
+    locate,
     row_of,
     unusable,
 )
@@ -138,16 +138,16 @@ def write_foreign(path: Path) -> None:
 @pytest.mark.parametrize("name", ["answers.db", "a b#?%41[x].db"])
 def test_prepare_creates_files_that_only_the_owner_can_read(tmp_path: Path, name: str) -> None:
     path = tmp_path / "deep" / "er" / name
-    assert SCHEMA.look(path) is FileState.NOTHING
+    assert SCHEMA.state_of(path) is FileState.NOTHING
     database = open_file(path)
     with database.transaction():
         database.add(answers(range(3)))
         beside = list(path.parent.iterdir())
         assert {file.name for file in beside} == {name, f"{name}-journal", f".{name}.lock"}
         assert {stat.S_IMODE(file.stat().st_mode) for file in beside} == {0o600}
-        assert set(SCHEMA.belonging(path)) == set(beside)
+        assert set(SCHEMA.owned_files(path)) == set(beside)
     database.close()
-    assert SCHEMA.look(path) is FileState.OURS
+    assert SCHEMA.state_of(path) is FileState.OURS
     assert SCHEMA.is_ours(path)
 
 
@@ -173,7 +173,7 @@ def test_prepare_replaces_an_empty_file(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     path.touch(0o644)
     SCHEMA.prepare(path)
-    assert SCHEMA.look(path) is FileState.OURS
+    assert SCHEMA.state_of(path) is FileState.OURS
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -190,10 +190,10 @@ def test_prepare_moves_a_foreign_file_aside(
         else:
             write_foreign(path)
         kept = path.read_bytes()
-        assert SCHEMA.look(path) is FileState.FOREIGN
-        assert path not in SCHEMA.belonging(path)
+        assert SCHEMA.state_of(path) is FileState.FOREIGN
+        assert path not in SCHEMA.owned_files(path)
         SCHEMA.prepare(path)
-        assert SCHEMA.look(path) is FileState.OURS
+        assert SCHEMA.state_of(path) is FileState.OURS
         moved[tmp_path / name] = kept
         assert {aside: aside.read_bytes() for aside in moved} == moved
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
@@ -217,7 +217,7 @@ def test_prepare_replaces_an_unusable_file(
         change = "PRAGMA user_version = 0" if why == "older" else "ALTER TABLE answers DROP COLUMN digest"
         with closing(connection.connect(path)) as opened:
             opened.execute(change)
-    assert SCHEMA.look(path) is (FileState.OUTDATED if why == "older" else FileState.DAMAGED)
+    assert SCHEMA.state_of(path) is (FileState.OUTDATED if why == "older" else FileState.DAMAGED)
     assert texts(path) == []
     assert "replaced by a new file" in caplog.text
     assert {file.name for file in tmp_path.iterdir()} == {path.name, f".{path.name}.lock"}
@@ -286,17 +286,17 @@ def test_prepare_replaces_a_file_with_other_tables(tmp_path: Path, statements: l
     with closing(connection.connect(path)) as opened:
         for statement in statements:
             opened.execute(statement)
-    assert SCHEMA.look(path) is FileState.DAMAGED
+    assert SCHEMA.state_of(path) is FileState.DAMAGED
     assert texts(path) == []
-    assert SCHEMA.look(path) is FileState.OURS
+    assert SCHEMA.state_of(path) is FileState.OURS
 
 
 def test_look_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)
     database._connection.execute("BEGIN IMMEDIATE")
-    assert SCHEMA.look(path) is FileState.OURS
-    assert path in SCHEMA.belonging(path)
+    assert SCHEMA.state_of(path) is FileState.OURS
+    assert path in SCHEMA.owned_files(path)
     SCHEMA.prepare(path)
     other = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0, isolation_level=None).execute('BEGIN IMMEDIATE')"
     tried = subprocess.run([sys.executable, "-c", other, str(path)], capture_output=True, check=False)
@@ -336,10 +336,10 @@ def test_reason_of_repeats_the_message_of_the_system() -> None:
 def test_located_resolves_a_link(tmp_path: Path) -> None:
     target, link = tmp_path / "target.db", tmp_path / "link.db"
     link.symlink_to(target)
-    assert located(link) == located(target) == target
+    assert locate(link) == locate(target) == target
     with pytest.raises(PermissionError, match="is a link"):
         check(link)
-    assert located("~/a.db") == located(Path.home() / "a.db")
+    assert locate("~/a.db") == locate(Path.home() / "a.db")
 
 
 @pytest.mark.parametrize(
@@ -354,21 +354,21 @@ def test_located_resolves_a_link(tmp_path: Path) -> None:
 )
 def test_located_reports_why_a_name_is_no_file(name: str, why: str) -> None:
     with pytest.raises(OSError, match=why):
-        located(name)
+        locate(name)
 
 
 @given(st.text())
 def test_located_returns_an_absolute_path_or_raises(name: str) -> None:
     for path in (name, f"/{name}", f"~/{name}"):
         try:
-            assert located(path).is_absolute()
+            assert locate(path).is_absolute()
         except OSError as error:
             assert error.strerror
 
 
 def test_located_rejects_the_root_folder() -> None:
     with pytest.raises(OSError, match="it names a folder"):
-        located("/")
+        locate("/")
 
 
 TOKENS = st.lists(
@@ -380,7 +380,7 @@ TOKENS = st.lists(
 def test_answer_of_restores_the_answer(tokens: list[Token], limit: object, ended: bool) -> None:
     kept: list[Answer] = []
     CompletionCache(1 << 24, kept.append).remember(
-        CacheKey("g", "x ", limit=limit, lasts=True), tokens, ended=ended
+        CacheKey("g", "x ", limit=limit, persistent=True), tokens, ended=ended
     )  # type: ignore[arg-type]
     for answer in kept:
         back = answer_of(row_of(answer))

@@ -83,11 +83,11 @@ def test_remember_drops_alternative_tokens() -> None:
 def test_remember_replaces_a_guess_only_by_another_guess() -> None:
     results = CompletionCache(1 << 20)
     results.remember(CacheKey("g", "x = a", 8), tokens("pple"), ended=True)
-    results.remember(CacheKey("g", "x = ", 8), tokens("apple", " pie"), ended=False, guess=True)
+    results.remember(CacheKey("g", "x = ", 8), tokens("apple", " pie"), ended=False, partial=True)
     answer, guess = find(results, CacheKey("g", "x = a", 8)), find(results, CacheKey("g", "x = ", 8))
     assert (text(answer.tokens), answer.complete) == ("pple", True)
     assert (text(guess.tokens), guess.complete) == ("apple pie", False)
-    results.remember(CacheKey("g", "x = ", 8), tokens("avocado"), ended=False, guess=True)
+    results.remember(CacheKey("g", "x = ", 8), tokens("avocado"), ended=False, partial=True)
     newer = results.find(CacheKey("g", "x = a", 8)), results.find(CacheKey("g", "x = ", 8))
     assert [text(found.tokens) for found in newer if found] == ["pple", "avocado"]
 
@@ -96,13 +96,13 @@ def test_find_ignores_answers_of_other_engines() -> None:
     results = CompletionCache(1 << 20)
     found = []
     for identity in ("one", "other", "one"):
-        results.answer_for(identity)
+        results.set_identity(identity)
         found.append(results.find(CacheKey("g", "x")) is not None)
         results.remember(CacheKey("g", "x"), tokens("a"), ended=True)
     assert found == [False, False, True]
 
 
-def test_find_compares_the_text_behind_the_cursor() -> None:
+def test_find_compares_the_text_after_the_cursor() -> None:
     results = CompletionCache(1 << 20)
     results.remember(CacheKey("g", "x", after=")"), tokens("a"), ended=True)
     assert results.find(CacheKey("g", "x", after=")")) is not None
@@ -134,7 +134,7 @@ def test_digest_is_the_same_in_every_process() -> None:
 
 
 def persistent(before: str = "x = ", **more: Any) -> CacheKey:
-    return CacheKey("g", before, lasts=True, **more)
+    return CacheKey("g", before, persistent=True, **more)
 
 
 @given(st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=8), st.text(max_size=2500))
@@ -171,7 +171,7 @@ def test_remember_does_not_save_answers_that_must_not_last(cache_key: CacheKey, 
 def test_remember_does_not_save_guesses() -> None:
     kept: list[Answer] = []
     results = CompletionCache(1 << 20, kept.append)
-    results.remember(persistent(), tokens("a"), ended=False, guess=True)
+    results.remember(persistent(), tokens("a"), ended=False, partial=True)
     assert kept == []
     results.remember(persistent(), tokens("ab"), ended=False)
     assert [answer.text for answer in kept] == ["ab"]
@@ -188,7 +188,7 @@ def answers(*texts: str) -> list[Answer]:
 def test_restore_adds_answers_as_the_oldest_but_before_guesses() -> None:
     older, newer = answers("older", "newer")
     results = CompletionCache(1 << 20)
-    results.remember(persistent(), tokens("guess"), ended=False, guess=True)
+    results.remember(persistent(), tokens("guess"), ended=False, partial=True)
     assert results.restore(newer)
     assert results.restore(older)
     assert find(results, persistent()).text == "newer"
@@ -249,8 +249,8 @@ def test_eviction_keeps_a_newer_answer_at_the_same_position() -> None:
         ("token = 'abcd1234'\nx = 1\n", "y = 2"),
     ],
 )
-def test_may_keep_rejects_answers_in_or_behind_a_secret(before: str, text: str) -> None:
-    assert not CacheKey("g", before, lasts=True).may_keep(text)
+def test_may_keep_rejects_answers_in_or_after_a_secret(before: str, text: str) -> None:
+    assert not CacheKey("g", before, persistent=True).is_storable(text)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_may_keep_rejects_answers_in_or_behind_a_secret(before: str, text: str) 
     ],
 )
 def test_may_keep_accepts_other_answers(before: str, text: str) -> None:
-    assert CacheKey("g", before, lasts=True).may_keep(text)
+    assert CacheKey("g", before, persistent=True).is_storable(text)
 
 
 @given(st.text(max_size=8), st.sampled_from(["", "one", "other"]), st.sampled_from(["", "one", "other"]))
@@ -279,5 +279,5 @@ def test_remember_does_not_save_answers_of_a_tenant() -> None:
     kept: list[Answer] = []
     results = CompletionCache(1 << 20, keep=kept.append)
     for tenant in ("", "one"):
-        results.remember(CacheKey("g", "x = ", lasts=True, tenant=tenant), tokens("a"), ended=True)
+        results.remember(CacheKey("g", "x = ", persistent=True, tenant=tenant), tokens("a"), ended=True)
     assert len(kept) == 1

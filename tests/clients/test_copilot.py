@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import pytest
 
-from ..alone import KEY, Alone
+from ..serve_app import KEY, ServeApp
 
 PROGRAM, NODE = os.environ.get("TURBOPILOT_COPILOT", ""), os.environ.get("TURBOPILOT_NODE", "node")
 # Only the server under test may be reached, so DNS is disabled.
@@ -43,13 +43,13 @@ ASKED: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def server(tiny_model: Path) -> Iterator[Alone]:
-    started = Alone(tiny_model)
+def server(tiny_model: Path) -> Iterator[ServeApp]:
+    started = ServeApp(tiny_model)
     yield started
     started.stop()
 
 
-def test_copilot_requests_get_numbered_responses_in_order(server: Alone) -> None:
+def test_copilot_requests_get_numbered_responses_in_order(server: ServeApp) -> None:
     numbered = "X-GitHub-Request-Id"
     for path, status in (
         ("embeddings/models", 404),
@@ -69,7 +69,7 @@ def test_copilot_requests_get_numbered_responses_in_order(server: Alone) -> None
     assert {choice["index"] for choice in choices} == {0, 1, 2}
 
 
-def test_copilot_token_is_the_key_and_its_endpoints_this_server(server: Alone) -> None:
+def test_copilot_token_is_the_key_and_its_endpoints_this_server(server: ServeApp) -> None:
     found = server.client.get("/copilot_internal/v2/token").json()
     assert found["token"] == KEY
     assert 0 < found["refresh_in"] < 1800
@@ -82,7 +82,7 @@ def test_copilot_token_is_the_key_and_its_endpoints_this_server(server: Alone) -
     "@github/copilot-language-server (tested: 1.539.0), or to its program for this platform. "
     "It needs Node 22.13, which TURBOPILOT_NODE may name.",
 )
-def test_copilot_language_server_returns_the_models_completion(server: Alone, tmp_path: Path) -> None:
+def test_copilot_language_server_returns_the_models_completion(server: ServeApp, tmp_path: Path) -> None:
     driver = str(Path(__file__).with_name("copilot.mjs"))
     program = [NODE, PROGRAM] if PROGRAM.endswith(".js") else [PROGRAM]
     said = subprocess.run(

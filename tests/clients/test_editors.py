@@ -142,7 +142,7 @@ def test_time_limit_too_short_for_the_suffix_still_completes(
 ) -> None:
     # Each keystroke evaluates the suffix again, so a server that stopped there would never answer.
     body = LLAMA_VIM | {
-        "input_suffix": "\n" + "behind = 2\n" * 40,
+        "input_suffix": "\n" + "after = 2\n" * 40,
         "t_max_prompt_ms": 1,
         "response_fields": [],
     }
@@ -227,7 +227,7 @@ def test_copilot_prompt_is_truncated_at_its_far_end(server: Server) -> None:
 def test_expired_request_gets_an_error_with_the_reason(tiny_model: Path, tmp_path: Path) -> None:
     own = tmp_path / "tiny.gguf"
     shutil.copy(tiny_model, own)
-    (tmp_path / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.text_deadline = 0.1\n")
+    (tmp_path / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.raw_text_deadline = 0.1\n")
     server = Server(own, environment={"JUPYTER_CONFIG_DIR": str(tmp_path)})
     try:
         bodies = [{"inputs": "x" * 900, "parameters": {"max_new_tokens": 90}}] * 24

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.commands.size import SizingResult, words
+from jupyter_turbopilot.commands.size import SizingResult, summary
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.evaluate import crowd
 from jupyter_turbopilot.evaluate.crowd import Measured
@@ -24,7 +24,7 @@ KNOWN = ("--requests-per-second", "0.2", "--seconds-per-request", "0.25")
 
 
 def test_size_computes_given_values_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = run(capsys, "size", "--people", "300", *KNOWN)
+    status, out, err = run(capsys, "size", "--users", "300", *KNOWN)
     assert (status, err) == (0, "")
     assert out.startswith("8 replicas: 300 users x 0.3 typing x 0.2 requests/s x 0.25 s / 0.6 = 7.5\n")
     assert "assumed" in out
@@ -32,25 +32,25 @@ def test_size_computes_given_values_without_a_model(capsys: pytest.CaptureFixtur
 
 
 def test_size_measures_in_a_short_run(capsys: pytest.CaptureFixture[str], own: str) -> None:
-    asked = ("-m", own, "--notebooks", str(NOTEBOOKS), "--seconds", "1", "--key", "20", "--json")
-    status, out, err = run(capsys, "size", "--people", "5", *asked)
+    asked = ("-m", own, "--notebooks", str(NOTEBOOKS), "--seconds", "1", "--key-interval", "20", "--json")
+    status, out, err = run(capsys, "size", "--users", "5", *asked)
     assert status == 0, err
     found = json.loads(out)
     assert found["requests_per_second"]["value"] > 0
     assert "measured here" in found["seconds_per_request"]["how"]
-    assert found["runs"][0]["people"] == 1
+    assert found["runs"][0]["users"] == 1
     assert found["memory"]["each"] > 0
     assert found["replicas"] >= 1
     assert "one user" in err
 
 
 def test_model_memory_equals_what_loading_needs(capsys: pytest.CaptureFixture[str], own: str) -> None:
-    status, out, _ = run(capsys, "size", "--people", "40", *KNOWN, "-m", own, "--json")
+    status, out, _ = run(capsys, "size", "--users", "40", *KNOWN, "-m", own, "--json")
     assert status == 0
     needed = json.loads(out)["memory"]
     settings = Turbopilot(model=own, sequences_memory=-(-needed["keys_and_values"] // 10**6))
     kind = LlamaKind(settings, store_of(settings))
-    _, plan = kind.plan(kind.find(own), tuned=True)
+    _, plan = kind.plan(kind.find(own), adapters_enabled=True)
     assert plan.needs == pytest.approx(needed["each"], abs=2**20)
 
 
@@ -58,21 +58,21 @@ def test_size_advises_if_there_are_no_notebooks(
     capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()
-    status, out, err = run(capsys, "size", "--people", "5", "-m", own, "--notebooks", str(tmp_path / "empty"))
+    status, out, err = run(capsys, "size", "--users", "5", "-m", own, "--notebooks", str(tmp_path / "empty"))
     assert (status, out) == (2, "")
     assert "no notebooks with code" in err
     assert "--requests-per-second" in err
 
 
 def test_size_reports_a_remote_or_missing_model_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    status, _, err = run(capsys, "size", "--people", "5", "--engine", "remote")
+    status, _, err = run(capsys, "size", "--users", "5", "--engine", "remote")
     assert status == 2
     assert "Run this command there" in err
-    status, _, err = run(capsys, "size", "--people", "5")
+    status, _, err = run(capsys, "size", "--users", "5")
     assert status == 1
     assert "models pull" in err
     assert err.count("\n") == 1
-    assert run(capsys, "size", "--people", "5", "-m", "nope")[0] == 2
+    assert run(capsys, "size", "--users", "5", "-m", "nope")[0] == 2
 
 
 def test_size_interrupted_while_measuring_prints_no_traceback(
@@ -82,7 +82,7 @@ def test_size_interrupted_while_measuring_prints_no_traceback(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(crowd, "simulate_users", stopped)
-    assert run(capsys, "size", "--people", "5", "-m", own) == (130, "", "turbopilot: stopped\n")
+    assert run(capsys, "size", "--users", "5", "-m", own) == (130, "", "turbopilot: stopped\n")
 
 
 @pytest.fixture
@@ -111,9 +111,9 @@ def test_size_computes_the_rate_from_two_metrics(
     earlier = tmp_path / "earlier.txt"
     earlier.write_text(counters(answered=40, since=1.0))
     os.utime(earlier, (time.time() - 100, time.time() - 100))
-    asked = ("--from-metrics", f"{answering}/metrics", str(earlier), "--metrics-people", "10", "--json")
+    asked = ("--from-metrics", f"{answering}/metrics", str(earlier), "--metrics-users", "10", "--json")
     more = ("--seconds-per-request", "0.5", "--typing-share", "0.5")
-    status, out, err = run(capsys, "size", "--people", "100", *asked, *more)
+    status, out, err = run(capsys, "size", "--users", "100", *asked, *more)
     assert status == 0, err
     found = json.loads(out)
     # 60 requests in 100 s by 10 users: 0.06/s each; half of them type.
@@ -132,15 +132,15 @@ def test_size_reports_invalid_metrics_in_one_line(
         (str(tmp_path / "a.txt"), "Prometheus metrics"),
     ):
         status, out, err = run(
-            capsys, "size", "--people", "5", "--seconds-per-request", "1", "--from-metrics", source
+            capsys, "size", "--users", "5", "--seconds-per-request", "1", "--from-metrics", source
         )
         assert status in {1, 2}
         assert out == ""
         assert why in err
         assert err.count("\n") == 1
-    assert "either" in run(capsys, "size", "--people", "5", *KNOWN, "--from-metrics", "a")[2]
+    assert "either" in run(capsys, "size", "--users", "5", *KNOWN, "--from-metrics", "a")[2]
     three = ("--from-metrics", "a", "b", "c", "--seconds-per-request", "1")
-    assert "earlier metrics" in run(capsys, "size", "--people", "5", *three)[2]
+    assert "earlier metrics" in run(capsys, "size", "--users", "5", *three)[2]
 
 
 DEMAND = Demand(300, 0.3, 0.2, 0.25)
@@ -150,9 +150,9 @@ SIZED = SizingResult(DEMAND, 0.6, 8, "given", "measured here", (Measured(3, 40.0
 
 
 def test_size_prints_the_setting_for_the_memory() -> None:
-    assert "c.Turbopilot.sequences_memory = 604" in words(SIZED)
+    assert "c.Turbopilot.sequences_memory = 604" in summary(SIZED)
 
 
 def test_size_uses_the_singular_for_one_replica() -> None:
     one = SizingResult(Demand(1, 0.1, 0.1, 0.1), 0.6, 1, "given", "given", (), None, None)
-    assert words(one).startswith("1 replica: ")
+    assert summary(one).startswith("1 replica: ")

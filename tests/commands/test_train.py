@@ -48,7 +48,7 @@ def work(tmp_path: Path) -> Path:
 
 
 def test_train_writes_an_adapter_and_reports_the_gain(work: Path, tiny_model: Path, tmp_path: Path) -> None:
-    done = train(work, "-m", tiny_model, "--minutes", 0.2, "--places", 12, "--rank", 4, into=tmp_path)
+    done = train(work, "-m", tiny_model, "--minutes", 0.2, "--positions", 12, "--rank", 4, into=tmp_path)
     assert re.search(r"8 documents, 0\.1 MB of code; left out: 1 .*secrets, 1 without code", done.stdout)
     assert "28 cells to train on, 1 documents held out for the test" in done.stdout
     assert re.search(r"adapter\.gguf: [\d.]+ MB\. \d+ steps, \d+ samples", done.stdout)
@@ -65,7 +65,7 @@ def test_train_writes_an_adapter_and_reports_the_gain(work: Path, tiny_model: Pa
 
 
 def test_train_resumes_an_interrupted_training(work: Path, tiny_model: Path, tmp_path: Path) -> None:
-    asked = (work, "-m", tiny_model, "--minutes", 0.3, "--places", 0, "--rank", 4)
+    asked = (work, "-m", tiny_model, "--minutes", 0.3, "--positions", 0, "--rank", 4)
     command = [str(Path(sys.executable).parent / "jupyter"), "turbopilot", "train", *map(str, asked)]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr
@@ -119,7 +119,7 @@ def test_train_from_scratch_fine_tunes_to_each_language(work: Path, tmp_path: Pa
     for number in range(60):
         line = f"export function scale{number}(value) {{\n  return value * {number} + 1;\n}}\n\n\n"
         (work / "tools" / f"{number}.js").write_text(line * 4)
-    asked = ("--width", 64, "--layers", 2, "--heads", 2, "--minutes", 0.3, "--places", 6)
+    asked = ("--width", 64, "--layers", 2, "--heads", 2, "--minutes", 0.3, "--positions", 6)
     done = train(work, "--scratch", "--each-language", *asked, "-o", "small.gguf", into=tmp_path)
     assert "python" not in done.stdout.partition("small-")[2]  # too few cells
     for name in ("small.gguf", "small-javascript.gguf"):

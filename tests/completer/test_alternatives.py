@@ -13,7 +13,7 @@ from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.generation import RawRequest, Sampling, Token
 from jupyter_turbopilot.reply import Item
 
-from ..twins import golden
+from ..shared_cases import golden
 from .desk import Desk, request
 
 

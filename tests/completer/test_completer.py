@@ -92,7 +92,7 @@ def test_completer_does_not_save_answers_of_engines_without_identity(lasting: bo
     engine.capabilities = Capabilities(persistent=lasting)
     completer = Completer(Worker(), Turbopilot(), CompletionCache(1 << 20, kept.append))
     completer.answer_from(engine)
-    completer.results.remember(CacheKey("g", "x", lasts=True), [Token(b"1", 0.9)], ended=True)
+    completer.results.remember(CacheKey("g", "x", persistent=True), [Token(b"1", 0.9)], ended=True)
     assert len(kept) == lasting
     assert completer.results.find(CacheKey("g", "x"))
 
@@ -115,10 +115,10 @@ def test_cache_entries_depend_on_the_kernel_context(
 
 def test_completer_reports_a_prompt_that_fails_to_its_caller_alone(desk: Callable[..., Desk]) -> None:
     class Odd(CodePoints):
-        def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
+        def tokenize(self, text: str, *, continues: bool = False) -> list[int]:
             if "odd" in text:
                 raise ValueError(text)
-            return super().tokenize(text, behind=behind)
+            return super().tokenize(text, continues=continues)
 
     d = desk("a + b")
     d.engine.vocabulary = Odd(unit=1)
@@ -133,11 +133,11 @@ def test_completer_stops_a_request_whose_prompt_is_being_tokenized(desk: Callabl
     begun = threading.Event()
 
     class Slow(CodePoints):
-        def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
+        def tokenize(self, text: str, *, continues: bool = False) -> list[int]:
             while "slow" in text:
                 begun.set()
                 check()
-            return super().tokenize(text, behind=behind)
+            return super().tokenize(text, continues=continues)
 
     d = desk("a + b")
     d.engine.vocabulary = Slow(unit=1)

@@ -80,7 +80,7 @@ def test_generation_does_not_cache_a_text_cut_by_the_engine_as_complete(
     def cutting(runs: list[ScriptedRun], interrupt: Cancel) -> None:
         step(runs, interrupt)
         for run in runs:
-            run.ask.usage.cut = run.done
+            run.request.usage.cut = run.done
 
     d.engine.step = cutting  # type: ignore[method-assign]
     for _ in range(2):
@@ -93,7 +93,7 @@ def test_generation_drafts_a_complete_text_without_its_last_token(desk: Callable
     d = desk("one two")
     for _ in range(2):
         assert d.texts(RawRequest("x = ")) == ["one two"]
-    assert ["".join(map(chr, ask.hint)) for ask in d.engine.asks] == ["", "one tw"]
+    assert ["".join(map(chr, engine_request.hint)) for engine_request in d.engine.asks] == ["", "one tw"]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_generation_completes_the_line_after_the_time_limit(
     def slowly(runs: list[ScriptedRun], interrupt: Cancel) -> None:
         step(runs, interrupt)
         for run in runs:
-            run.ask.usage.predicted_ms += 60
+            run.request.usage.predicted_ms += 60
 
     d.engine.step = slowly  # type: ignore[method-assign]
     assert d.texts(RawRequest("x = ", seconds=seconds))[-1] == text
@@ -189,9 +189,9 @@ def test_generation_scales_token_limits_for_character_models(desk: Callable[...,
     d = desk("a")
     d.engine.vocabulary = CodePoints(unit=3)
     d.ask(request("x = 1\n" * 1000, max_tokens=20))
-    (ask,) = d.engine.asks
-    assert ask.sampling.max_tokens == 60
-    assert 2 * 1024 < len(ask.prompt) <= 3 * 1024
+    (engine_request,) = d.engine.asks
+    assert engine_request.sampling.max_tokens == 60
+    assert 2 * 1024 < len(engine_request.prompt) <= 3 * 1024
     d.ask(RawRequest("x", sampling=Sampling(max_tokens=20)))
     assert d.engine.asks[-1].sampling.max_tokens == 20  # other protocols count the model's own tokens
 
@@ -201,7 +201,7 @@ def test_generation_sends_the_priority_to_the_engine(desk: Callable[..., Desk]) 
     d.ask(request(trigger="automatic"))
     d.ask(request("x = ", trigger="warmup"))
     d.ask(RawRequest("x"))
-    assert [ask.priority for ask in d.engine.asks] == ["typing", "warmup", "text"]
+    assert [engine_request.priority for engine_request in d.engine.asks] == ["typing", "warmup", "text"]
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -211,5 +211,5 @@ def test_generation_filters_names_that_may_not_be_sent(desk: Callable[..., Desk]
         d.completer.settings.engine = "remote"
         d.completer.settings.remote.send_kernel_context = told
         assert named(d) == shown
-        (ask,) = d.engine.asks
-        assert ("price" in repr(ask)) == told
+        (engine_request,) = d.engine.asks
+        assert ("price" in repr(engine_request)) == told

@@ -63,7 +63,7 @@ def test_raw_plan_gives_prefetching_the_lowest_priority(desk: Callable[..., Desk
     d = desk("a b c")
     for ahead in (True, False):
         d.ask(RawRequest(prompt="x", prefetch=ahead, sampling=Sampling(1)))
-    assert [ask.priority for ask in d.engine.asks] == ["warmup", "text"]
+    assert [engine_request.priority for engine_request in d.engine.asks] == ["warmup", "text"]
 
 
 def test_raw_plan_does_not_trim_the_answer(desk: Callable[..., Desk]) -> None:
@@ -127,9 +127,14 @@ def test_raw_plan_forwards_an_exact_request_unchanged(desk: Callable[..., Desk])
     asked = RawRequest((120, 121, 122), sampling=Sampling(9, beginning=beginning), exact=exact)
     for _ in range(2):  # earlier answers have no effect
         assert d.texts(asked) == ["one two"]
-        ask = d.engine.asks[-1]
-        assert (ask.prompt, ask.sampling) == ([120, 121, 122], asked.sampling)
-        assert (ask.hint, ask.aligned, ask.suffix_span, ask.language) == ([111, 110], False, (1, 2), "r")
+        engine_request = d.engine.asks[-1]
+        assert (engine_request.prompt, engine_request.sampling) == ([120, 121, 122], asked.sampling)
+        assert (
+            engine_request.hint,
+            engine_request.aligned,
+            engine_request.suffix_span,
+            engine_request.language,
+        ) == ([111, 110], False, (1, 2), "r")
     assert not d.completer.results.size
 
 

@@ -76,7 +76,7 @@ def test_text_is_continued_if_it_can_become_one_of_the_names(
     text = written_text("al", "pha")
     text.cache_key = plan("x = ").cache_key
     candidates = (b"alphabet",) if constrained else ()
-    text.ask = EngineRequest([1, 2], Sampling(beginning=PrefixConstraint(candidates)))
+    text.engine_request = EngineRequest([1, 2], Sampling(beginning=PrefixConstraint(candidates)))
     newer = plan("x = ")
     assert text.is_continued_by(newer, text.remainder(newer.cache_key), names) is continues
 
@@ -84,7 +84,7 @@ def test_text_is_continued_if_it_can_become_one_of_the_names(
 def test_text_is_not_continued_after_the_engine_stopped() -> None:
     text, newer = written_text("al"), plan("x = a")
     text.cache_key = plan("x = ").cache_key
-    text.ask = None
+    text.engine_request = None
     assert not text.is_continued_by(newer, text.remainder(newer.cache_key), ())
 
 

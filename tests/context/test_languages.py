@@ -17,7 +17,7 @@ from jupyter_turbopilot.context.languages import (
     without_commands,
 )
 
-from ..twins import golden
+from ..shared_cases import golden
 
 
 @pytest.mark.parametrize(("source", "notebook", "language"), golden("languages", "cell_language"))

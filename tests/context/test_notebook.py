@@ -23,7 +23,7 @@ from jupyter_turbopilot.context.notebook import (
 )
 from jupyter_turbopilot.request import Cell, Completion, Document
 
-from ..twins import golden
+from ..shared_cases import golden
 
 
 def context_of(*cells: Cell | str, active: int | None = None, **more: object) -> object:

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.context.notebook_file import (
     Notebook,
     NotebookCell,
+    equivalent_paths,
     is_enabled,
     is_enabled_in,
-    names_of,
     parse_notebook,
 )
 
@@ -83,14 +83,14 @@ def test_parse_notebook_accepts_any_json(value: Any) -> None:
 
 
 def test_names_of_removes_a_drive_but_not_a_colon_in_a_name() -> None:
-    assert names_of("RTC:work/a.ipynb") == ("RTC:work/a.ipynb", "work/a.ipynb")
-    assert names_of("/notes 10:30/a.ipynb") == ("notes 10:30/a.ipynb", "30/a.ipynb")
-    assert names_of("work/a.ipynb") == ("work/a.ipynb", "work/a.ipynb")
+    assert equivalent_paths("RTC:work/a.ipynb") == ("RTC:work/a.ipynb", "work/a.ipynb")
+    assert equivalent_paths("/notes 10:30/a.ipynb") == ("notes 10:30/a.ipynb", "30/a.ipynb")
+    assert equivalent_paths("work/a.ipynb") == ("work/a.ipynb", "work/a.ipynb")
 
 
 @given(st.text())
 def test_names_of_includes_the_path_itself(path: str) -> None:
-    assert names_of(path)[0] == path.strip("/")
+    assert equivalent_paths(path)[0] == path.strip("/")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.private import looks_secret, without_secrets, without_spread_secrets
 
-from ..twins import golden
+from ..shared_cases import golden
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.ranking import blocks, chosen, scores
 
-from ..twins import golden
+from ..shared_cases import golden
 
 SNIPPETS = [
     "def load_prices(path):\n    return open(path)\n\n",

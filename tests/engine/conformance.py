@@ -54,24 +54,24 @@ class Subject:
         return EngineRequest(self.ids(text), Sampling(max_tokens=length, **sampling))
 
     def long_ask(self) -> EngineRequest:
-        """Return an ask whose text reaches the maximum length."""
+        """Return a request whose text reaches the maximum length."""
         for text in PROMPTS:
             if len(self.write(self.ask(text))) == LENGTH:
                 return self.ask(text)
         raise AssertionError("All texts end early. Use a model with other weights.")
 
-    def start(self, ask: EngineRequest) -> Any:
-        run = self.engine.start(ask)
+    def start(self, engine_request: EngineRequest) -> Any:
+        run = self.engine.start(engine_request)
         assert run is not None, "there is no free slot"
         return run
 
-    def write(self, ask: EngineRequest) -> list[Token]:
+    def write(self, engine_request: EngineRequest) -> list[Token]:
         """Generate one text."""
-        return self.together([ask])[0]
+        return self.together([engine_request])[0]
 
     def together(self, asks: Sequence[EngineRequest]) -> list[list[Token]]:
         """Generate texts in parallel."""
-        runs = [self.start(ask) for ask in asks]
+        runs = [self.start(engine_request) for engine_request in asks]
         try:
             return self.finish(runs)
         finally:
@@ -136,8 +136,8 @@ def check(function: Check) -> Check:
 
 @check
 def step_returns_tokens_as_they_are_generated(subject: Subject) -> None:
-    ask = subject.long_ask()
-    run = subject.start(ask)
+    engine_request = subject.long_ask()
+    run = subject.start(engine_request)
     assert run.pending > 0
     first = subject.first_tokens(run)
     assert first
@@ -148,19 +148,19 @@ def step_returns_tokens_as_they_are_generated(subject: Subject) -> None:
     (rest,) = subject.finish([run])
     subject.engine.release(run)
     assert len(first) + len(rest) == LENGTH
-    assert ask.usage.prompt_tokens == len(ask.prompt)
-    assert ask.usage.predicted_tokens >= LENGTH
+    assert engine_request.usage.prompt_tokens == len(engine_request.prompt)
+    assert engine_request.usage.predicted_tokens >= LENGTH
 
 
 @check
 def greedy_text_is_deterministic(subject: Subject) -> None:
-    ask = subject.long_ask()
-    whole = subject.write(ask)
+    engine_request = subject.long_ask()
+    whole = subject.write(engine_request)
     assert len(whole) == LENGTH
     subject.write(subject.ask("something else altogether"))
-    assert text_of(subject.write(ask)) == text_of(whole)
-    subject.write(replace(ask, prompt=[*ask.prompt[:-1]]))
-    assert text_of(subject.write(ask)) == text_of(whole)
+    assert text_of(subject.write(engine_request)) == text_of(whole)
+    subject.write(replace(engine_request, prompt=[*engine_request.prompt[:-1]]))
+    assert text_of(subject.write(engine_request)) == text_of(whole)
 
 
 @check
@@ -177,22 +177,22 @@ def tokens_contain_their_bytes(subject: Subject) -> None:
 
 @check
 def release_does_not_change_the_next_text(subject: Subject) -> None:
-    ask = subject.long_ask()
-    whole = subject.write(ask)
-    run = subject.start(ask)
+    engine_request = subject.long_ask()
+    whole = subject.write(engine_request)
+    run = subject.start(engine_request)
     subject.first_tokens(run)
     subject.engine.release(run)
     unevaluated = subject.start(subject.ask("never evaluated"))
     subject.engine.release(unevaluated)
-    assert text_of(subject.write(ask)) == text_of(whole)
+    assert text_of(subject.write(engine_request)) == text_of(whole)
 
 
 @check
 def cached_prompts_are_separated_by_tenant(subject: Subject) -> None:
-    ask = subject.long_ask()
+    engine_request = subject.long_ask()
     texts, cached = list[bytes](), list[int]()
     for tenant in ("one", "one", "other"):
-        asked = replace(ask, tenant=tenant, usage=Usage())
+        asked = replace(engine_request, tenant=tenant, usage=Usage())
         texts.append(text_of(subject.write(asked)))
         cached.append(asked.usage.cached_tokens)
     assert texts[0] == texts[1] == texts[2]
@@ -203,16 +203,16 @@ def cached_prompts_are_separated_by_tenant(subject: Subject) -> None:
 @check
 def interrupt_ends_a_step_early(subject: Subject) -> None:
     """While the interrupt is set, neither the prompt nor the text is completed."""
-    ask = subject.long_ask()
-    whole = subject.write(ask)
+    engine_request = subject.long_ask()
+    whole = subject.write(engine_request)
     interrupt = Cancel()
     interrupt.set("interrupt")
     for prefill in (True,) if subject.engine.capabilities.remote else (True, False):
         # No cached tokens shorten the prompt.
         fresh = _claimed(subject, {"cached": False}) if prefill else {}
-        run = subject.start(replace(ask, sampling=replace(ask.sampling, **fresh)))
+        run = subject.start(replace(engine_request, sampling=replace(engine_request.sampling, **fresh)))
         generated = [] if prefill else subject.first_tokens(run)
-        for _ in range(len(ask.prompt) + LENGTH):
+        for _ in range(len(engine_request.prompt) + LENGTH):
             subject.engine.step([run], interrupt)
         assert not run.done
         generated += taken(run)
@@ -224,9 +224,9 @@ def interrupt_ends_a_step_early(subject: Subject) -> None:
 
 @check
 def interrupt_is_possible_at_any_time(subject: Subject) -> None:
-    ask = subject.long_ask()
-    whole = subject.write(ask)
-    run, text = subject.start(ask), list[Token]()
+    engine_request = subject.long_ask()
+    whole = subject.write(engine_request)
+    run, text = subject.start(engine_request), list[Token]()
     while not run.done:
         early, late = Cancel(), Cancel()
         early.set("interrupt")
@@ -243,24 +243,26 @@ def interrupt_is_possible_at_any_time(subject: Subject) -> None:
 
 @check
 def hint_does_not_change_the_text(subject: Subject) -> None:
-    ask = subject.long_ask()
-    whole = subject.write(ask)
+    engine_request = subject.long_ask()
+    whole = subject.write(engine_request)
     for hint in (ids_of(whole), ids_of(whole)[::-1], ids_of(whole)[3:]):
         for aligned in (True, False):
-            assert text_of(subject.write(replace(ask, hint=hint, aligned=aligned))) == text_of(whole)
+            assert text_of(subject.write(replace(engine_request, hint=hint, aligned=aligned))) == text_of(
+                whole
+            )
 
 
 @check
 def moved_suffix_does_not_change_other_texts(subject: Subject) -> None:
-    ask = subject.long_ask()
-    whole = subject.write(ask)
+    engine_request = subject.long_ask()
+    whole = subject.write(engine_request)
     after = subject.ids("\nprint(x)\n" * 4)
     for typed in ("x =", "x = 1", "x = 1 +"):
         prompt = [*subject.ids(typed), *after]
         span = (len(prompt) - len(after) + 9, len(prompt) - 1)
         moved = EngineRequest(prompt, Sampling(max_tokens=4), suffix_span=span, language="python")
         assert len(subject.write(moved)) <= 4
-    assert text_of(subject.write(ask)) == text_of(whole)
+    assert text_of(subject.write(engine_request)) == text_of(whole)
 
 
 @check
@@ -281,7 +283,7 @@ def fill_in_the_middle_generates_no_markers(subject: Subject) -> None:
 @check
 def parallel_texts_fill_all_slots(subject: Subject) -> None:
     asks = [subject.ask(f"{number} {PROMPTS[0]}", 6) for number in range(subject.engine.capabilities.slots)]
-    alone = [text_of(subject.write(ask)) for ask in asks]
+    alone = [text_of(subject.write(engine_request)) for engine_request in asks]
     assert [text_of(text) for text in subject.together(asks)] == alone
 
 
@@ -289,9 +291,9 @@ def parallel_texts_fill_all_slots(subject: Subject) -> None:
 def resume_continues_a_suspended_text(subject: Subject) -> None:
     if subject.approximate:
         return
-    ask = subject.long_ask()
-    whole = subject.write(ask)
-    run = subject.start(ask)
+    engine_request = subject.long_ask()
+    whole = subject.write(engine_request)
+    run = subject.start(engine_request)
     generated = subject.first_tokens(run)
     subject.engine.suspend(run)
     generated += taken(run)
@@ -322,9 +324,9 @@ def release_frees_the_slot(subject: Subject) -> None:
 
 @check
 def error_does_not_change_other_texts(subject: Subject) -> None:
-    ask = subject.long_ask()
-    whole = subject.write(ask)
-    run = subject.start(ask)
+    engine_request = subject.long_ask()
+    whole = subject.write(engine_request)
+    run = subject.start(engine_request)
     generated = subject.first_tokens(run)
     with pytest.raises(TurbopilotError):
         subject.write(
@@ -340,9 +342,9 @@ def error_does_not_change_other_texts(subject: Subject) -> None:
 
 @check
 def text_has_at_most_max_tokens(subject: Subject) -> None:
-    ask = subject.long_ask()
+    engine_request = subject.long_ask()
     for most in (0, 1, 5):
-        assert len(subject.write(replace(ask, sampling=Sampling(max_tokens=most)))) == most
+        assert len(subject.write(replace(engine_request, sampling=Sampling(max_tokens=most)))) == most
 
 
 @check
@@ -366,10 +368,10 @@ def start_rejects_a_prompt_that_does_not_fit(subject: Subject) -> None:
 
 @check
 def use_threads_changes_the_number_of_threads(subject: Subject) -> None:
-    ask = subject.long_ask()
+    engine_request = subject.long_ask()
     for count in (2, 1):
         subject.engine.use_threads(count)
-        assert len(subject.write(replace(ask, sampling=Sampling(max_tokens=5)))) == 5
+        assert len(subject.write(replace(engine_request, sampling=Sampling(max_tokens=5)))) == 5
 
 
 # Capabilities -------------------------------------------------------------------------------------------
@@ -382,8 +384,8 @@ def probabilities_are_valid(subject: Subject) -> None:
     sampled = [subject.long_ask()]
     if "temperature" in subject.engine.capabilities.samplers:
         sampled.append(subject.ask(PROMPTS[0], temperature=1.0))
-    for ask in sampled:
-        chances = [token.probability for token in subject.write(ask)]
+    for engine_request in sampled:
+        chances = [token.probability for token in subject.write(engine_request)]
         assert all(math.isfinite(chance) and 0 < chance <= 1 for chance in chances)
         assert len(set(chances)) > 1
 
@@ -396,8 +398,8 @@ def top_logprobs_are_sorted(subject: Subject) -> None:
         with pytest.raises(BadRequestError):
             capabilities.check(Sampling(top=1))
         return
-    ask = subject.long_ask()
-    for token in subject.write(replace(ask, sampling=replace(ask.sampling, top=count))):
+    engine_request = subject.long_ask()
+    for token in subject.write(replace(engine_request, sampling=replace(engine_request.sampling, top=count))):
         logarithms = [chance for _, chance in token.top]
         assert len({other for other, _ in token.top}) == len(token.top) == count
         assert all(before >= after for before, after in pairwise(logarithms))
@@ -405,7 +407,7 @@ def top_logprobs_are_sorted(subject: Subject) -> None:
         logprob = dict(token.top).get(token.id)
         if capabilities.logprobs and logprob is not None:
             assert math.exp(logprob) == pytest.approx(token.probability, rel=1e-3)
-    assert all(not token.top for token in subject.write(ask))
+    assert all(not token.top for token in subject.write(engine_request))
 
 
 def _constrained(subject: Subject, beginning: PrefixConstraint) -> list[Token]:
@@ -491,13 +493,13 @@ def seed_makes_sampling_deterministic(subject: Subject) -> None:
 
 @check
 def single_candidate_is_the_most_likely_token(subject: Subject) -> None:
-    ask = subject.long_ask()
-    whole = text_of(subject.write(ask))
+    engine_request = subject.long_ask()
+    whole = text_of(subject.write(engine_request))
     for name, value in _claimed(subject, ONE_LEFT).items():
         if "temperature" not in subject.engine.capabilities.samplers:
             continue
         sampling = Sampling(max_tokens=LENGTH, **(_claimed(subject, DRAWN) | {name: value}))
-        assert text_of(subject.write(replace(ask, sampling=sampling))) == whole
+        assert text_of(subject.write(replace(engine_request, sampling=sampling))) == whole
 
 
 @check
@@ -543,8 +545,8 @@ def tokenize_and_piece_round_trip(subject: Subject) -> None:
 
     @settings(max_examples=40)
     @given(st.text(max_size=40) | st.sampled_from(["né — 😀", " a\n\n\tb ", "x" * 300]), st.booleans())
-    def round_trip(text: str, behind: bool) -> None:
-        tokens = words.tokenize(text, behind=behind)
+    def round_trip(text: str, continues: bool) -> None:
+        tokens = words.tokenize(text, continues=continues)
         assert b"".join(map(words.piece, tokens)) == text.encode()
         assert not controls & set(tokens)
 

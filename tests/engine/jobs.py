@@ -69,14 +69,14 @@ class Told:
 
 
 def until_cancelled(_: Engine, __: Job) -> Work:
-    ask = EngineRequest([1], Sampling(max_tokens=5000))
-    while (yield ask):
+    engine_request = EngineRequest([1], Sampling(max_tokens=5000))
+    while (yield engine_request):
         pass
 
 
 def nothing_but_one(*_: object) -> Work:
-    ask = EngineRequest([2], Sampling(max_tokens=1))
-    while (yield ask):
+    engine_request = EngineRequest([2], Sampling(max_tokens=1))
+    while (yield engine_request):
         pass
 
 
@@ -90,15 +90,15 @@ class SmallEngine(ScriptedEngine):
         self.seated: list[ScriptedRun] = []
         self.made_way = 0
 
-    def start(self, ask: EngineRequest) -> ScriptedRun | None:  # type: ignore[override]
+    def start(self, engine_request: EngineRequest) -> ScriptedRun | None:  # type: ignore[override]
         if self.seated:
             return None
-        self.seated.append(super().start(ask))
+        self.seated.append(super().start(engine_request))
         return self.seated[0]
 
     def step(self, runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
         assert list(runs) == self.seated
-        if runs[0].ask.usage.predicted_tokens >= 2:
+        if runs[0].request.usage.predicted_tokens >= 2:
             self.gate.wait(30)
         super().step(runs, interrupt)
 

@@ -73,7 +73,7 @@ def test_can_generate_stops_if_no_token_is_generated() -> None:
 
 def test_can_generate_is_true_without_a_free_slot() -> None:
     class Full(ScriptedEngine):
-        def start(self, ask: EngineRequest) -> None:  # type: ignore[override]
+        def start(self, engine_request: EngineRequest) -> None:  # type: ignore[override]
             return None
 
     assert can_generate(Full())

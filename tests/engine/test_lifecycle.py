@@ -47,9 +47,9 @@ def raising(error: BaseException) -> Callable[[Cancel], Engine]:
 def load(life: Lifecycle, factory: Callable[[Cancel], Engine], name: str = "m") -> bool:
     """Load like the worker; return whether nothing is left to wait for."""
     life.replace(name, factory)
-    factory_now = life.take()
+    factory_now = life.take_factory()
     assert factory_now is factory
-    return life.settle(life.load(factory))
+    return life.finish_load(life.load(factory))
 
 
 @pytest.mark.parametrize(
@@ -94,34 +94,34 @@ def test_lifecycle_logs_each_state_once(life: Lifecycle, caplog: pytest.LogCaptu
 
 def test_lifecycle_cancels_a_load_for_the_next_one(life: Lifecycle, loop: StepLoop) -> None:
     life.replace("first", raising(EngineError("x")))
-    factory = life.take()
+    factory = life.take_factory()
     assert factory
     called_off = life.loading
     life.replace("second", lambda _: ScriptedEngine())
     assert called_off
     assert called_off.reason == SUPERSEDED
-    assert not life.settle(life.load(factory))
+    assert not life.finish_load(life.load(factory))
     assert life.state == EngineState(Phase.LOADING, "second")
     assert life.pending
 
 
 def test_lifecycle_gives_up_an_engine_that_fails_twice(life: Lifecycle) -> None:
     load(life, lambda _: ScriptedEngine())
-    assert not life.fail(now=100.0)
-    factory = life.take()
+    assert not life.recover(now=100.0)
+    factory = life.take_factory()
     assert factory
-    assert not life.settle(life.load(factory))
-    assert life.fail(now=100.0 + RETRY - 1)
+    assert not life.finish_load(life.load(factory))
+    assert life.recover(now=100.0 + RETRY - 1)
     assert life.state == EngineState(Phase.FAILED, "scripted", GAVE_UP, "engine")
     load(life, factory)
-    assert not life.fail(now=100.0 + 3 * RETRY)
+    assert not life.recover(now=100.0 + 3 * RETRY)
 
 
 def test_lifecycle_loads_no_engine_after_stop(life: Lifecycle) -> None:
     load(life, lambda _: ScriptedEngine())
     life.stop()
-    assert not life.fail(now=100.0)
-    assert not life.settle(EngineState(Phase.READY, "scripted"))
+    assert not life.recover(now=100.0)
+    assert not life.finish_load(EngineState(Phase.READY, "scripted"))
     assert life.state.phase is Phase.STOPPED
 
 
@@ -146,17 +146,17 @@ def rest(life: Lifecycle, since: float) -> float:
 def test_lifecycle_delays_the_second_retry_of_a_gone_engine(life: Lifecycle, loop: StepLoop) -> None:
     factory = lambda _: ScriptedEngine()  # noqa: E731
     load(life, factory)
-    assert not life.fail(100.0, GONE)
-    assert (life.take(), life.state.phase) == (factory, Phase.RELOADING)
-    life.settle(EngineState(Phase.READY, "m"))
-    assert life.fail(100.0 + RETRY - 1, GONE)
+    assert not life.recover(100.0, GONE)
+    assert (life.take_factory(), life.state.phase) == (factory, Phase.RELOADING)
+    life.finish_load(EngineState(Phase.READY, "m"))
+    assert life.recover(100.0 + RETRY - 1, GONE)
     assert (life.state.phase, life.state.code) == (Phase.FAILED, "engine_gone")
     assert "does not answer. Trying again in 1 s." in life.state.reason
     assert not life.pending
     life.check_retry(life.retry_at - 0.01)
     assert not life.pending
     life.check_retry(life.retry_at)
-    assert life.take() is factory
+    assert life.take_factory() is factory
 
 
 def test_lifecycle_doubles_the_delay_of_retries(life: Lifecycle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,8 +170,8 @@ def test_lifecycle_doubles_the_delay_of_retries(life: Lifecycle, monkeypatch: py
         assert life.state.phase is Phase.FAILED
         now = life.retry_at
         life.check_retry(now)
-        assert life.take() is factory
-        life.settle(life.load(factory))
+        assert life.take_factory() is factory
+        life.finish_load(life.load(factory))
     assert rests[0] == SHORTEST
     assert all(later == min(2 * earlier, LONGEST) for earlier, later in itertools.pairwise(rests))
     assert rests[-1] == LONGEST
@@ -195,16 +195,16 @@ def test_lifecycle_increases_the_delay_if_the_engine_fails_in_each_step(life: Li
     load(life, lambda _: ScriptedEngine())
     now, rests = 1000.0, []
     for _ in range(9):
-        life.fail(now, GONE)
+        life.recover(now, GONE)
         if life.pending:
-            life.take()
+            life.take_factory()
             rests.append(0.0)
         else:
             rests.append(rest(life, now))
             now = life.retry_at
             life.check_retry(now)
-            life.take()
-        life.settle(EngineState(Phase.READY, "m"))
+            life.take_factory()
+        life.finish_load(EngineState(Phase.READY, "m"))
         now += 1.0  # it computes for a second and then fails
     assert rests[:3] == [0.0, SHORTEST, 2 * SHORTEST]
     assert rests[-2:] == [LONGEST, LONGEST]

@@ -543,7 +543,7 @@ def test_scheduler_demotes_no_typing_for_texts_or_cancelled_jobs() -> None:
 
 
 @given(EVENTS, st.integers(1, 3))
-def test_scheduler_demotes_only_behind_jobs_that_are_served(events: Events, running: int) -> None:
+def test_scheduler_demotes_only_after_jobs_that_are_served(events: Events, running: int) -> None:
     scheduler = scheduler_of(running=running)
 
     def step() -> None:

@@ -56,8 +56,8 @@ def test_step_loop_finds_a_prompt_that_fails_in_a_later_chunk() -> None:
 
     def writing(prompt: list[int], count: int) -> Callable[..., Work]:
         def work(*_: object) -> Work:
-            ask = EngineRequest(prompt, Sampling(max_tokens=count, ignore_end=True))
-            while (yield ask):
+            engine_request = EngineRequest(prompt, Sampling(max_tokens=count, ignore_end=True))
+            while (yield engine_request):
                 pass
 
         return work

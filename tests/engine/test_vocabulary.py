@@ -55,7 +55,7 @@ class Words:
     def find_token(self, text: str) -> int | None:
         return self.specials.get(text)
 
-    def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
+    def tokenize(self, text: str, *, continues: bool = False) -> list[int]:
         return [self.pieces.index(character.encode()) for character in text]
 
     def piece(self, token: int) -> bytes:

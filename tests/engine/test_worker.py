@@ -125,7 +125,7 @@ def test_worker_advances_jobs_of_all_callers_together(worker: Worker) -> None:
     running = crowd(worker)
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
-    wait_until(lambda: all(ask.usage.predicted_tokens > 3 for ask in engine.asks))
+    wait_until(lambda: all(engine_request.usage.predicted_tokens > 3 for engine_request in engine.asks))
     assert len(engine.asks) == SLOTS
     for job, _ in running:
         job.cancel.set(SUPERSEDED)
@@ -277,7 +277,9 @@ def test_worker_ends_only_the_job_whose_start_fails(worker: Worker, error: BaseE
     running, told = submit(worker, until_cancelled)
     wait_until(lambda: bool(engine.asks))
     start = engine.start
-    engine.start = lambda ask: start(ask) if ask.prompt == [1] else raising(error)()  # type: ignore[assignment,method-assign,return-value]
+    engine.start = lambda engine_request: (
+        start(engine_request) if engine_request.prompt == [1] else raising(error)()
+    )  # type: ignore[assignment,method-assign,return-value]
 
     def bad(*_: object) -> Work:
         yield EngineRequest([1, 2])
@@ -294,11 +296,16 @@ def test_worker_ends_only_the_job_that_fails_a_batch(worker: Worker) -> None:
     assert isinstance(engine, ScriptedEngine)
     worker._scheduler.limit = 8
     good = [submit(worker, until_cancelled) for _ in range(3)]
-    wait_until(lambda: all(ask.usage.predicted_tokens for ask in engine.asks) and len(engine.asks) == 3)
+    wait_until(
+        lambda: (
+            all(engine_request.usage.predicted_tokens for engine_request in engine.asks)
+            and len(engine.asks) == 3
+        )
+    )
     step = engine.step
 
     def poisoned(runs: list[Any], interrupt: Cancel) -> None:
-        if any(run.ask.prompt == [66] for run in runs):
+        if any(run.request.prompt == [66] for run in runs):
             raise IndexError("list index out of range")
         step(runs, interrupt)
 
@@ -308,7 +315,7 @@ def test_worker_ends_only_the_job_that_fails_a_batch(worker: Worker) -> None:
         yield EngineRequest([66])
 
     assert isinstance(submit(worker, bad)[1].wait(), EngineError)
-    before = [ask.usage.predicted_tokens for ask in engine.asks[:3]]
+    before = [engine_request.usage.predicted_tokens for engine_request in engine.asks[:3]]
     wait_until(
         lambda: all(a.usage.predicted_tokens > n + 3 for a, n in zip(engine.asks, before, strict=False))
     )
@@ -516,15 +523,17 @@ def test_worker_serves_typing_beside_sixteen_prompts_of_another_caller(worker: W
     assert isinstance(engine, ScriptedEngine)
     bulk = [submit(worker, until_cancelled, priority=Priority.BULK, caller="bulk") for _ in range(16)]
     wait_until(lambda: len(engine.asks) == SLOTS and all(a.usage.predicted_tokens for a in engine.asks))
-    before = sum(ask.usage.predicted_tokens for ask in engine.asks)
+    before = sum(engine_request.usage.predicted_tokens for engine_request in engine.asks)
     typing, told = submit(worker, until_cancelled, caller="typist")
     wait_until(lambda: len(engine.asks) > SLOTS and engine.asks[-1].usage.predicted_tokens >= 20)
-    during = sum(ask.usage.predicted_tokens for ask in engine.asks[:SLOTS])
+    during = sum(engine_request.usage.predicted_tokens for engine_request in engine.asks[:SLOTS])
     # At most the current step, or one that had started before.
     assert during - before <= 2 * SLOTS
     typing.cancel.set(SUPERSEDED)
     assert told.wait() is None
-    wait_until(lambda: sum(ask.usage.predicted_tokens for ask in engine.asks[:SLOTS]) > during)
+    wait_until(
+        lambda: sum(engine_request.usage.predicted_tokens for engine_request in engine.asks[:SLOTS]) > during
+    )
     for job, told in bulk:
         job.cancel.set(SUPERSEDED)
         assert told.wait() is None
@@ -549,8 +558,8 @@ def test_worker_suspends_bulk_for_typing() -> None:
     said: list[str] = []
 
     def write(*_: object) -> Work:
-        ask = EngineRequest([1], Sampling(max_tokens=6))
-        while tokens := (yield ask):
+        engine_request = EngineRequest([1], Sampling(max_tokens=6))
+        while tokens := (yield engine_request):
             said.extend(token.data.decode() for token in tokens)
 
     engine.gate.clear()
@@ -566,12 +575,12 @@ def test_worker_suspends_bulk_for_typing() -> None:
 
 
 def test_submit_lets_a_job_take_over_the_run_of_an_older_one(worker: Worker) -> None:
-    ask = EngineRequest([1], Sampling(max_tokens=5000))
+    engine_request = EngineRequest([1], Sampling(max_tokens=5000))
     got: dict[str, int] = {"older": 0, "newer": 0}
 
     def going_on(name: str) -> Begin:
         def work(_: Engine, __: Job) -> Work:
-            while tokens := (yield ask):
+            while tokens := (yield engine_request):
                 got[name] += len(tokens)
 
         return work
@@ -716,7 +725,7 @@ def test_worker_uses_the_engines_number_of_slots() -> None:
     engine.capabilities = Capabilities(slots=2)
     worker = ready(lambda _: engine)
     jobs = [submit(worker, until_cancelled, caller=str(number))[0] for number in range(4)]
-    wait_until(lambda: sum(ask.usage.predicted_tokens > 3 for ask in engine.asks) >= 2)
+    wait_until(lambda: sum(engine_request.usage.predicted_tokens > 3 for engine_request in engine.asks) >= 2)
     assert len(engine.asks) == 2
     for job in jobs:
         job.cancel.set(SUPERSEDED)
@@ -760,12 +769,17 @@ def test_worker_charges_callers_of_a_remote_engine_for_tokens() -> None:
     wait_until(lambda: worker.state.phase is Phase.READY)
 
     def long(*_: object) -> Work:
-        ask = EngineRequest([3] * 50, Sampling(max_tokens=5000))
-        while (yield ask):
+        engine_request = EngineRequest([3] * 50, Sampling(max_tokens=5000))
+        while (yield engine_request):
             pass
 
     jobs = [submit(worker, work, caller=name)[0] for name, work in (("a", until_cancelled), ("b", long))]
-    wait_until(lambda: len(engine.asks) == 2 and all(ask.usage.predicted_tokens > 5 for ask in engine.asks))
+    wait_until(
+        lambda: (
+            len(engine.asks) == 2
+            and all(engine_request.usage.predicted_tokens > 5 for engine_request in engine.asks)
+        )
+    )
     for job in jobs:
         job.cancel.set(SUPERSEDED)
     worker.stop()

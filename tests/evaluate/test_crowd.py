@@ -61,7 +61,7 @@ def test_type_at_once_uses_a_different_user_for_each_thread(typed: list[TypedNot
     passed: list[float] = []
     found = simulate_users(local, typed, 3, 0.2, 0.01, passed.append)  # type: ignore[arg-type]
     assert local.callers == {"typist 0", "typist 1", "typist 2"}
-    assert found.people == 3
+    assert found.users == 3
     assert found.requests > 0
     assert passed == sorted(passed)
 
@@ -77,9 +77,9 @@ def test_people_for_reaches_the_requested_utilisation() -> None:
     alone = Measured(1, 40.0, 60, 8.0)
     assert (alone.requests_per_second, alone.utilisation) == (1.5, 0.2)
     assert alone.seconds_per_request == pytest.approx(8 / 60)
-    assert alone.people_for(0.6, 16) == 3
-    assert alone.people_for(0.01, 16) == 1
-    assert Measured(1, 40.0, 0, 0.0).people_for(0.6, 16) == 16
+    assert alone.users_for(0.6, 16) == 3
+    assert alone.users_for(0.01, 16) == 1
+    assert Measured(1, 40.0, 0, 0.0).users_for(0.6, 16) == 16
     assert Measured(2, 10.0, 0, 0.0).seconds_per_request == 0.0
 
 

@@ -56,7 +56,7 @@ def test_gain_compares_positions_requested_in_both_configurations() -> None:
     without.key_ms = {("a", 1, 0): 10.0, ("a", 1, 4): 30.0, ("a", 1, 8): 500.0}
     with_it.key_ms = {("a", 1, 0): 15.0, ("a", 1, 4): 35.0}
     without.ms, with_it.ms = [*without.key_ms.values()], [*with_it.key_ms.values()]
-    words = IndexGain({0.0: without}, {0.0: with_it}).words
+    words = IndexGain({0.0: without}, {0.0: with_it}).summary
     assert "took 25 ms on average with the index, 20 ms without (1.250 times)" in words
     assert "requests 0 and 1 seconds" in words
 
@@ -64,13 +64,13 @@ def test_gain_compares_positions_requested_in_both_configurations() -> None:
 def test_measure_raises_the_threshold_if_precision_is_lower() -> None:
     gain = IndexGain({0.0: typed(70, 100, 20)}, {0.0: typed(60, 100, 30), 0.05: typed(71, 100, 24)})
     assert gain.moved(gain.with_it) == 0.05
-    assert "At a precision of 0.700 or above" in gain.words
-    assert "1.20 times" in gain.words
+    assert "At a precision of 0.700 or above" in gain.summary
+    assert "1.20 times" in gain.summary
 
 
 def test_gain_reports_that_no_threshold_is_precise_enough() -> None:
     gain = IndexGain({0.0: typed(70, 100, 20)}, {0.0: typed(60, 100, 30), 0.05: typed(65, 100, 24)})
-    assert gain.words.startswith("With the index, no threshold reaches a precision of 0.700")
+    assert gain.summary.startswith("With the index, no threshold reaches a precision of 0.700")
 
 
 def test_threshold_moved_restores_the_threshold() -> None:

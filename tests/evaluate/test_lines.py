@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_turbopilot.context.notebook_file import NotebookCell
-from jupyter_turbopilot.evaluate.lines import Cursor, ExactLines, complete, gain, places
+from jupyter_turbopilot.evaluate.lines import Cursor, ExactLines, complete, gain, positions
 from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def test_places_are_spread_and_followed_by_text() -> None:
         notebook("print('x')"),
         notebook(),
     ]
-    chosen = places(notebooks, 12)
+    chosen = positions(notebooks, 12)
     assert len(chosen) == 12
     assert {place.notebook for place in chosen} == {0, 1}
     for number, cell, at, within in chosen:
@@ -37,10 +37,10 @@ def test_places_are_spread_and_followed_by_text() -> None:
         line, _, below = text[at:].partition("\n")
         assert line.strip()
         assert below.strip() or not within
-    assert places(notebooks, 12) == chosen
-    assert {place.within for place in places(notebooks, 10_000)} == {True, False}
-    assert len(places(notebooks, 10_000)) < 100  # all positions
-    assert places([], 5) == []
+    assert positions(notebooks, 12) == chosen
+    assert {place.within for place in positions(notebooks, 10_000)} == {True, False}
+    assert len(positions(notebooks, 10_000)) < 100  # all positions
+    assert positions([], 5) == []
 
 
 class Answering:
@@ -73,16 +73,16 @@ def test_gain_is_claimed_only_if_significant() -> None:
     before = lines(*[(n, False) for n in range(40)])
     after = lines(*[(n, n % 2 == 0) for n in range(40)])
     helped = gain(before, after)
-    assert helped.words.startswith(
+    assert helped.summary.startswith(
         "It helps. 0.0% of 40 lines completed exactly without, 50.0% with: +50.0 points"
     )
-    assert gain(after, before).words.startswith("It makes completions worse: do not use it.")
-    assert gain(before, before).words.startswith("No significant difference")
-    assert gain(lines(), lines()).words.startswith("No significant difference")
+    assert gain(after, before).summary.startswith("It makes completions worse: do not use it.")
+    assert gain(before, before).summary.startswith("No significant difference")
+    assert gain(lines(), lines()).summary.startswith("No significant difference")
 
 
 def test_gain_compares_only_common_positions() -> None:
-    assert gain(lines((0, True), (0, False)), lines((0, True))).places == 1
+    assert gain(lines((0, True), (0, False)), lines((0, True))).positions == 1
 
 
 def test_gain_resamples_notebooks_instead_of_positions() -> None:

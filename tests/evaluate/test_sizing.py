@@ -38,12 +38,12 @@ def test_memory_needed_has_room_for_every_typing_user(
     demand: Demand, replicas: int, model: ModelMemory
 ) -> None:
     needed = memory_needed(demand, replicas, model)
-    assert needed.people * replicas >= demand.typing - 1e-6
-    assert needed.keys_and_values >= needed.people * model.token * model.context * (1 - 1e-9)
+    assert needed.users * replicas >= demand.typing - 1e-6
+    assert needed.keys_and_values >= needed.users * model.token * model.context * (1 - 1e-9)
     assert needed.all == replicas * (model.weights + model.compute + needed.keys_and_values)
 
 
 def test_memory_needed_matches_a_manual_calculation() -> None:
     needed = memory_needed(Demand(300, 0.3, 0.2, 0.25), 8, ModelMemory(500, 100, 12 * 1024, 4096))
-    assert (needed.people, needed.keys_and_values) == (12, 12 * 12 * 1024 * 4096)
+    assert (needed.users, needed.keys_and_values) == (12, 12 * 12 * 1024 * 4096)
     assert needed.each == 600 + needed.keys_and_values

@@ -35,6 +35,6 @@ _MADE: dict[str, Callable[[int], str]] = {
 def shapes(size: int) -> dict[str, str]:
     """Return one text of that size of each kind."""
     found = {f"{piece!r} repeated": (piece * (size // len(piece) + 1))[:size] for piece in _REPEATED}
-    found |= {f"{piece!r} repeated behind a name": f"name {text}" for piece, text in
+    found |= {f"{piece!r} repeated after a name": f"name {text}" for piece, text in
               ((piece, found[f"{piece!r} repeated"]) for piece in (" ", "\t", "\n", "a", "a, ", "=", "("))}  # fmt: skip
     return found | {name: make(size) for name, make in _MADE.items()}

@@ -15,7 +15,7 @@ from jupyter_turbopilot.server.routes import base
 from jupyter_turbopilot.server.routes.endpoint import endpoints
 from jupyter_turbopilot.server.routes.table import ROUTES
 
-from ..alone import KEY, Alone
+from ..serve_app import KEY, ServeApp
 
 TAKING = sorted(
     {
@@ -29,20 +29,20 @@ GOOD = {"input_prefix": "x = ", "input_suffix": "", "n_predict": 2}
 
 
 @pytest.fixture(scope="module")
-def server(tiny_model: Path) -> Iterator[Alone]:
-    started = Alone(tiny_model)
+def server(tiny_model: Path) -> Iterator[ServeApp]:
+    started = ServeApp(tiny_model)
     yield started
     started.stop()
 
 
 @pytest.fixture(autouse=True)
-def _all_goes_on(server: Alone) -> Iterator[None]:
+def _all_goes_on(server: ServeApp) -> Iterator[None]:
     yield
     assert server.client.get("/health").json()["ready"]
     assert server.client.post("/infill", json=GOOD).status_code == 200
 
 
-def speak(server: Alone, data: bytes, seconds: float = 10) -> bytes:
+def speak(server: ServeApp, data: bytes, seconds: float = 10) -> bytes:
     """Send bytes and return all that comes back."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=seconds) as connection:
         try:
@@ -64,7 +64,7 @@ def head(method: str, path: str, *more: str) -> bytes:
 
 @pytest.mark.parametrize(("path", "method"), TAKING)
 @pytest.mark.parametrize("chunked", [False, True])
-def test_five_megabyte_body_is_rejected(server: Alone, path: str, method: str, chunked: bool) -> None:
+def test_five_megabyte_body_is_rejected(server: ServeApp, path: str, method: str, chunked: bool) -> None:
     pieces = [b'{"prompt": "', *[b"x" * MAX_BODY] * 5, b'"}']
     headers = {"Content-Type": "application/json"}
     content: Any = iter(pieces) if chunked else b"".join(pieces)
@@ -74,7 +74,7 @@ def test_five_megabyte_body_is_rejected(server: Alone, path: str, method: str, c
 
 
 @pytest.mark.parametrize("key", [KEY, "wrong"])
-def test_endless_body_is_cut_off(server: Alone, key: str) -> None:
+def test_endless_body_is_cut_off(server: ServeApp, key: str) -> None:
     length = base.HARD_LIMIT + 1
     begin = head("POST", "infill", f"Content-Length: {length}").replace(KEY.encode(), key.encode())
     said = speak(server, begin + b"x" * length)
@@ -91,7 +91,7 @@ def test_endless_body_is_cut_off(server: Alone, key: str) -> None:
     ],
 )  # fmt: skip
 def test_invalid_request_is_rejected_with_a_message(
-    server: Alone, path: str, method: str, body: bytes
+    server: ServeApp, path: str, method: str, body: bytes
 ) -> None:
     headers = {"Content-Type": "application/json"}
     answer = server.client.request(method, f"/{path}", content=body, headers=headers)
@@ -105,7 +105,7 @@ def test_invalid_request_is_rejected_with_a_message(
 @pytest.mark.parametrize(
     "body", [b'{"a": 1e999}', b'{"seed": ' + b"9" * 5000 + b"}"], ids=["1e999", "digits"]
 )
-def test_huge_numbers_are_rejected_or_ignored(server: Alone, path: str, method: str, body: bytes) -> None:
+def test_huge_numbers_are_rejected_or_ignored(server: ServeApp, path: str, method: str, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     answer = server.client.request(method, f"/{path}", content=body, headers=headers)
     assert answer.status_code in {200, 400}
@@ -114,12 +114,12 @@ def test_huge_numbers_are_rejected_or_ignored(server: Alone, path: str, method: 
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "1e3", "0x10", "+5", "5, 6", "99999999999999999999999"])
-def test_invalid_content_length_is_rejected(server: Alone, length: str) -> None:
+def test_invalid_content_length_is_rejected(server: ServeApp, length: str) -> None:
     said = speak(server, head("POST", "infill", f"Content-Length: {length}") + b"hello")
     assert said == b"" or said.startswith(b"HTTP/1.1 400")
 
 
-def test_two_content_lengths_are_rejected(server: Alone) -> None:
+def test_two_content_lengths_are_rejected(server: ServeApp) -> None:
     body = b"0\r\n\r\nGET /models HTTP/1.1\r\nHost: localhost\r\n\r\n"
     both = ("Content-Length: 5", "Transfer-Encoding: chunked")
     said = speak(server, head("POST", "infill", *both) + body)
@@ -131,7 +131,7 @@ def test_two_content_lengths_are_rejected(server: Alone) -> None:
     "chunk", [b"-1\r\nx\r\n", b"g\r\nx\r\n", b"5\r\nxx", b"fffffffffff\r\nx", b"\r\n\r\n"]
 )
 def test_invalid_chunks_close_the_connection(
-    server: Alone, chunk: bytes, monkeypatch: pytest.MonkeyPatch
+    server: ServeApp, chunk: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(base, "BODY_SECONDS", 0.2)
     said = speak(server, head("POST", "infill", "Transfer-Encoding: chunked") + chunk)
@@ -140,7 +140,7 @@ def test_invalid_chunks_close_the_connection(
 
 @pytest.mark.parametrize("declared", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
 def test_slow_body_is_cut_off_without_blocking_others(
-    server: Alone, monkeypatch: pytest.MonkeyPatch, declared: str
+    server: ServeApp, monkeypatch: pytest.MonkeyPatch, declared: str
 ) -> None:
     monkeypatch.setattr(base, "BODY_SECONDS", 0.5)
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
@@ -158,7 +158,7 @@ def drip(connection: socket.socket, piece: bytes, meanwhile: Callable[[], object
 
 
 def test_names_with_newlines_do_not_forge_log_lines(
-    server: Alone, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    server: ServeApp, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     name = "a\r\n[E 2026] forged\nb"
     for path, method in TAKING:

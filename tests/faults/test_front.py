@@ -26,8 +26,8 @@ from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.server.describe import describe_health
 
-from ..alone import KEY, Front
 from ..engine.remote.fake_server import Act, FarServer, Wire, completion, status
+from ..serve_app import KEY, Front
 from ..serving import Server
 from ..tiny_model import write_tiny_model
 

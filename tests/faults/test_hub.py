@@ -14,7 +14,7 @@ import pytest
 from jupyter_turbopilot.server.hub.client import Hub
 from jupyter_turbopilot.server.hub.identity import HubIdentity
 
-from ..alone import Alone
+from ..serve_app import ServeApp
 from ..server.hub.fake_hub import REFUSED, FakeHub, answer, known
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TOKEN = "t"
 ASKED = {"prompt": "x = ", "max_tokens": 2}
 PREFIX = "/a.b+(c)%40/services/turbopilot/"
-Service = Callable[..., Alone]
+Service = Callable[..., ServeApp]
 
 
 class HubThread:
@@ -46,9 +46,11 @@ class HubThread:
 def service(tiny_model: Path) -> Iterator[Service]:
     started: list[Any] = []
 
-    def start(says: bytes | Callable[[str], Awaitable[bytes | None]] | None, seconds: float = 5.0) -> Alone:
+    def start(
+        says: bytes | Callable[[str], Awaitable[bytes | None]] | None, seconds: float = 5.0
+    ) -> ServeApp:
         hub = HubThread(says)
-        alone = Alone(
+        alone = ServeApp(
             tiny_model,
             key="",
             identity=lambda: HubIdentity(Hub(hub.fake.api, seconds), "turbopilot"),
@@ -62,7 +64,7 @@ def service(tiny_model: Path) -> Iterator[Service]:
         each.stop()
 
 
-def ask(alone: Alone, token: str = TOKEN, **headers: str) -> httpx.Response:
+def ask(alone: ServeApp, token: str = TOKEN, **headers: str) -> httpx.Response:
     sent = {"Authorization": f"Bearer {token}"} | headers
     return alone.client.post(f"{PREFIX}v1/completions", json=ASKED, headers=sent)
 

@@ -163,7 +163,7 @@ def test_deleted_code_is_hidden_and_soon_erased_from_the_disk(
         def nowhere() -> bool:
             rests(notebook_index, "ordin")  # activity of the user
             return not any(
-                b"zyxwvuts" in file.read_bytes() for file in SCHEMA.belonging(notebook_index.builder.path)
+                b"zyxwvuts" in file.read_bytes() for file in SCHEMA.owned_files(notebook_index.builder.path)
             )
 
         until(nowhere)
@@ -184,7 +184,7 @@ def test_index_contains_no_files_of_another_root_folder(root: Path) -> None:
             assert {
                 word for word in ("adas", "eves", "inner") if rests(notebook_index, f"{word}_own")
             } == expected[name]
-            files = SCHEMA.belonging(notebook_index.builder.path)
+            files = SCHEMA.owned_files(notebook_index.builder.path)
             for word in {"adas", "eves", "inner"} - expected[name]:
                 assert not any(f"{word}_own".encode() in file.read_bytes() for file in files)
 
@@ -229,7 +229,7 @@ def test_full_disk_keeps_the_existing_index(root: Path, monkeypatch: pytest.Monk
         assert 0 < len(known(notebook_index.builder.path)) < 40
         assert rests(notebook_index, "value_39_49") == [" = 49"]
         assert rests(notebook_index, "value_0_") == []
-    assert SCHEMA.look(notebook_index.builder.path) is FileState.OURS
+    assert SCHEMA.state_of(notebook_index.builder.path) is FileState.OURS
     with closing(Store(notebook_index.builder.path)) as store:
         for path in store.stamps():
             assert len(store.having(f"value_{path.removesuffix('.ipynb')}_7")) == 1

@@ -17,7 +17,7 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.stepping.sequences import IDLE_CELLS
 from jupyter_turbopilot.pilot.pilot import Pilot
 
-from ..people import GROUPS, WHO, Service
+from ..multi_user_service import GROUPS, WHO, Service
 from ..scripted_engine import ScriptedEngine, pilot_with
 
 Serve = Callable[..., Service]
@@ -75,7 +75,7 @@ def test_suspended_sequence_serves_only_its_tenant(services: Serve) -> None:
 
 
 def test_group_shares_only_within_itself(services: Serve) -> None:
-    service, prompt = services(share="group", share_group="course"), text()
+    service, prompt = services(share_prompts="group", share_prompts_group="course"), text()
     service.reused(prompt, "ada", "course", "staff")
     assert service.reused(prompt, "eve", "staff") == 0
     assert service.reused(prompt, "course") == 0
@@ -83,13 +83,13 @@ def test_group_shares_only_within_itself(services: Serve) -> None:
 
 
 def test_share_all_shares_between_all_users(services: Serve) -> None:
-    service, prompt = services(share="all"), text()
+    service, prompt = services(share_prompts="all"), text()
     service.reused(prompt, "ada")
     assert service.reused(prompt, "eve") == len(prompt) - 1
 
 
 def test_group_without_a_name_shares_nothing(services: Serve) -> None:
-    service, prompt = services(share="group"), text()
+    service, prompt = services(share_prompts="group"), text()
     service.reused(prompt, "ada", "course")
     assert service.reused(prompt, "bob", "course") == 0
 

@@ -10,7 +10,7 @@ from jupyter_turbopilot.completer import suggestion_plan
 from jupyter_turbopilot.context import notebook
 from jupyter_turbopilot.suggestion import names, resolve, syntax
 
-from ..twins import Twins, missing
+from ..shared_cases import Twins, missing
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from jupyter_turbopilot.context import notebook, private
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion import brackets, surroundings, trim
 
-from ..twins import Twins
+from ..shared_cases import Twins
 
 UNITS = ["x", "😀", "é ", "a😀\n", "'😀", "(😀"]
 
@@ -28,8 +28,8 @@ def test_a_line_is_too_long_at_the_same_length(twins: Twins, unit: str, more: in
     line = text_of(unit, bounds.LINE + more)
     assert twins("looks_secret", line) == private.looks_secret(line)
     assert twins("open_quote", line) == brackets.open_quote(line)
-    for before, behind in [(line, ")"), ("f(", f"){line}")]:
-        assert twins("closers_behind", before, behind) == brackets.closers_behind(before, behind)
+    for before, after in [(line, ")"), ("f(", f"){line}")]:
+        assert twins("closers_after", before, after) == brackets.closers_after(before, after)
 
 
 @pytest.mark.parametrize("more", [-1, 0, 1])

@@ -36,7 +36,7 @@ from jupyter_turbopilot.suggestion import (
     writing,
 )
 
-from ..twins import GOLDEN, Twins, golden
+from ..shared_cases import GOLDEN, Twins, golden
 from .kinds import CODE, EXAMPLES, LANGUAGE, LINE, LINES, PIECES, QUOTE, TEXT, WRITTEN, close
 
 
@@ -101,7 +101,7 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
     ),
     "leaves_open": (brackets.leaves_open, (TEXT, QUOTE)),
     "balanced_length": (brackets.balanced_length, (TEXT, st.text(alphabet=")]}", max_size=3))),
-    "closers_behind": (brackets.closers_behind, (LINE, st.text(alphabet=")]}'\" (x,", max_size=12) | LINE)),
+    "closers_after": (brackets.closers_after, (LINE, st.text(alphabet=")]}'\" (x,", max_size=12) | LINE)),
     "lex": (lambda text: [[x.kind, x.text, x.start, x.unclosed] for x in syntax.lex(text)], (TEXT,)),
     "scan": (lambda text: [*syntax.scan(text)], (TEXT,)),
     "indentation": (surroundings.indentation, (TEXT,)),

@@ -27,7 +27,7 @@ from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion import fit, names
 
-from ..twins import Twins
+from ..shared_cases import Twins
 from .kinds import CODE, EXAMPLES, LANGUAGE, LINES, TEXT, WRITTEN, close
 
 CELLS = st.lists(
@@ -178,10 +178,10 @@ TYPED = st.sampled_from(
 @EXAMPLES
 @given(CELLS, CODE, TYPED, st.sampled_from(["", "']", '"]', "\nx", ")"]), FACTS)
 def test_the_same_names_can_follow(
-    twins: Twins, cells: list[Cell], before: str, typed: str, behind: str, known: Any
+    twins: Twins, cells: list[Cell], before: str, typed: str, after: str, known: Any
 ) -> None:
     text = before + typed
-    request = Completion(cells=[*cells, Cell(source=text + behind)], active=len(cells), offset=len(text))
+    request = Completion(cells=[*cells, Cell(source=text + after)], active=len(cells), offset=len(text))
     expected = names.names_at(request, names.scope_of(request, convert(known, KernelContext)))
     assert twins("names_at", to_builtins(request), known) == expected
 

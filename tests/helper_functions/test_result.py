@@ -54,7 +54,7 @@ def test_result_of_contains_every_function_once(graph: dict[str, list[str]]) -> 
         assert names[max(map(names.index, reached))] == first
 
 
-def test_result_of_inserts_imports_behind_docstring_and_future_imports() -> None:
+def test_result_of_inserts_imports_after_docstring_and_future_imports() -> None:
     above = "'Doc.'\nfrom __future__ import annotations\nROOT = Path('.')"
     source = result_of(above, {"f": "def f(x):\n    return ROOT"}, set()).source
     assert source == (

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.errors import DownloadError
 from jupyter_turbopilot.models import connection as connection_module
-from jupyter_turbopilot.models.connection import connection, source_errors
+from jupyter_turbopilot.models.connection import connection, translate_errors
 
 from .source_server import SourceServer
 
@@ -36,7 +36,7 @@ def test_connection_redirects_only_to_public_https_hosts(
     server.says("/m", 302, {"Location": location})
     with (
         pytest.raises(DownloadError, match=words),
-        source_errors("It"),
+        translate_errors("It"),
         connection(server.url) as client,
     ):
         client.get(f"{server.url}/m")
@@ -135,7 +135,7 @@ def test_page_refuses_an_endless_response(server: SourceServer, monkeypatch: pyt
 
 @pytest.mark.parametrize("failure", [httpx.InvalidURL("x"), ValueError(), KeyError("a"), RecursionError()])
 def test_source_errors_describes_any_failure(failure: Exception) -> None:
-    with pytest.raises(DownloadError, match="The server"), source_errors("The server"):
+    with pytest.raises(DownloadError, match="The server"), translate_errors("The server"):
         raise failure
 
 

@@ -291,7 +291,7 @@ def test_pull_computes_no_digest_of_a_file_older_than_its_note(
     assert steps == []
 
 
-def test_pull_reports_waiting_only_behind_another_download(
+def test_pull_reports_waiting_only_after_another_download(
     server: SourceServer, store: Store, data: bytes
 ) -> None:
     server.files[HUB_PATH] = data

@@ -217,7 +217,7 @@ def test_builder_does_not_recreate_an_index_deleted_by_the_user(
         with closing(Store(builder.path)) as store:
             store.clear("mark")
     else:
-        for file in SCHEMA.belonging(builder.path):
+        for file in SCHEMA.owned_files(builder.path):
             file.unlink()
     write(root, "b.ipynb", "second_name(2)")
     builder.changed("b.ipynb")
@@ -481,11 +481,11 @@ def test_progress_reports_why_it_is_paused(root: Path, monkeypatch: pytest.Monke
         Builder(path_of(source.identity), source, pause=lambda: next(iter(reason), None))
     ) as builder:
         builder.start()
-        until(lambda: builder.progress == Progress(building=True, files=0, of=1, paused=Pause.BATTERY))
+        until(lambda: builder.progress == Progress(building=True, files=0, found=1, paused=Pause.BATTERY))
         reason[0] = Pause.KERNEL
         until(lambda: builder.progress.paused is Pause.KERNEL)
         reason.clear()
-        until(lambda: builder.progress == Progress(building=False, files=1, of=1))
+        until(lambda: builder.progress == Progress(building=False, files=1, found=1))
 
 
 def test_builder_tidies_the_disk_once_no_reader_locks_it(
@@ -498,7 +498,7 @@ def test_builder_tidies_the_disk_once_no_reader_locks_it(
     until(lambda: builder.progress.files == 1 and settled(builder))
 
     def held() -> bool:
-        return any(b"zyxwvuts" in file.read_bytes() for file in SCHEMA.belonging(builder.path))
+        return any(b"zyxwvuts" in file.read_bytes() for file in SCHEMA.owned_files(builder.path))
 
     with closing(Store(builder.path, looking=True)) as reader:
         with reader.transaction("DEFERRED"):

@@ -18,17 +18,17 @@ from jupyter_turbopilot.suggestion.syntax import fitting
 def match_of(
     ways: list[Continuation],
     before: str,
-    behind: str = "",
+    after: str = "",
     threshold: float = 0.0,
     pieces: tuple[str, ...] = (),
 ) -> lookup.LineMatch | None:
-    cursor = cursor_features(before, behind, pieces)
-    around = surroundings_of(before, behind)
+    cursor = cursor_features(before, after, pieces)
+    around = surroundings_of(before, after)
     return lookup.best_match(ways, cursor, around, fitting("python", before), threshold)
 
 
-def texts(ways: list[Continuation], before: str, behind: str = "") -> list[str]:
-    found = candidates(ways, cursor_features(before, behind, ()), surroundings_of(before, behind))
+def texts(ways: list[Continuation], before: str, after: str = "") -> list[str]:
+    found = candidates(ways, cursor_features(before, after, ()), surroundings_of(before, after))
     return [text for text, _, _ in found]
 
 
@@ -54,7 +54,7 @@ def test_candidates_end_common_prefixes_at_a_word() -> None:
     assert texts(ways, "pr") == ["int(alpha)", "int(alphabet)", "int("]
 
 
-def test_candidates_must_end_with_the_text_behind_the_cursor() -> None:
+def test_candidates_must_end_with_the_text_after_the_cursor() -> None:
     ways = [Continuation("alues)", documents=4), Continuation("alues[0]", documents=4)]
     assert texts(ways, "print(v", ")") == ["alues"]
     assert texts(ways, "print(v", ", end='')") == []
@@ -152,8 +152,8 @@ WAYS = st.lists(
 
 
 @given(WAYS, RESTS, RESTS)
-def test_candidates_are_prefixes_of_continuations(ways: list[Continuation], before: str, behind: str) -> None:
-    found = match_of(ways, before, behind)
+def test_candidates_are_prefixes_of_continuations(ways: list[Continuation], before: str, after: str) -> None:
+    found = match_of(ways, before, after)
     if found:
         assert any(way.rest.startswith(found.text) for way in ways)
         assert found.text.strip()

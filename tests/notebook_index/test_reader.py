@@ -249,7 +249,7 @@ def test_memory_reopens_a_replaced_index(
 ) -> None:
     put("a.ipynb", "load_table(one)")
     assert reader.continuations("python", "load", "", path="", modules=[])
-    for file in SCHEMA.belonging(place):
+    for file in SCHEMA.owned_files(place):
         file.unlink()
     assert not reader.continuations("python", "load", "", path="", modules=[])
     SCHEMA.prepare(place)

@@ -101,25 +101,25 @@ def test_weights_applies_adapters_at_run_time_without_a_copy(
 def test_select_switches_adapters_off_and_on(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
     pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
     place = CacheKey("anything", "x = ")
-    for tuned, answered in ((True, False), (False, False), (None, True), (True, True)):
+    for adapters_enabled, answered in ((True, False), (False, False), (None, True), (True, True)):
         pilot.completer.results.remember(place, [Token(b"y", 1.0)], ended=True)
-        load(pilot, tuned=tuned)
+        load(pilot, adapters_enabled=adapters_enabled)
         # Completions of the other engine are not used; None: the engine is the same.
         assert bool(pilot.completer.results.find(place)) == answered
     assert [path == tiny_model for path, _ in loaded] == [False, True, True, False]
     (shown,) = (model for model in describe_models(pilot) if model["name"] == "tiny.gguf")
     assert shown["adapters"] == [{"name": "a", "language": "", "bundled": False}]
-    assert shown["tuned"] is True
+    assert shown["adapters_enabled"] is True
 
 
 def test_select_keeps_the_loaded_model_if_tuning_fails(make_pilot: Make, tmp_path: Path) -> None:
     adapter = make(tmp_path / "a.gguf")
     pilot, loaded = make_pilot(str(adapter))
-    load(pilot, tuned=False)
+    load(pilot, adapters_enabled=False)
     adapter.write_bytes(b"no adapter at all, but long enough to be looked at as one")
     pilot.kind.engine_factory = lambda *_: 1 / 0  # type: ignore[assignment, return-value]
-    load(pilot, tuned=True)
-    assert pilot.tuned is False
+    load(pilot, adapters_enabled=True)
+    assert pilot.adapters_enabled is False
     assert pilot.worker.state.ready
     assert len(loaded) == 1
 
@@ -242,7 +242,7 @@ def test_retry_waits_for_a_refused_file_to_change(make_pilot: Make, tiny_model: 
 
 def test_select_keeps_the_later_of_two_choices(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
     pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
-    load(pilot, tuned=False)
+    load(pilot, adapters_enabled=False)
     gate = threading.Event()
     real = pilot.kind.engine_factory
 
@@ -254,12 +254,12 @@ def test_select_keeps_the_later_of_two_choices(make_pilot: Make, tmp_path: Path,
         return real(path, model, plan, state)
 
     pilot.kind.engine_factory = slow
-    pilot.select(pilot.selected, tuned=True)
+    pilot.select(pilot.selected, adapters_enabled=True)
     until(lambda: pilot.worker._life.loading is not None)
     pilot.select(pilot.selected)  # adapters stay as selected before
     gate.set()
     assert settled(pilot)["ready"]
-    assert pilot.tuned is True
+    assert pilot.adapters_enabled is True
     assert loaded[-1][0] != tiny_model
 
 
@@ -273,12 +273,12 @@ def test_select_failing_late_does_not_undo_a_newer_choice(
     begun, gate = threading.Event(), threading.Event()
     real = pilot._load
 
-    def slow(model: Model, cancel: Cancel, *, tuned: bool) -> Any:
+    def slow(model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Any:
         if model.path != other:
             begun.set()
             gate.wait(30)
             raise EngineError("superseded")
-        return real(model, cancel, tuned=tuned)
+        return real(model, cancel, adapters_enabled=adapters_enabled)
 
     pilot._load = slow  # type: ignore[method-assign]
     pilot.select(pilot.selected)
@@ -349,7 +349,7 @@ def test_remove_refuses_a_remote_model(models_folder: Path) -> None:
 
 
 def test_pilot_restores_completions_from_the_file(make_pilot: Make, tmp_path: Path) -> None:
-    place = CacheKey("anything", "x = ", lasts=True)
+    place = CacheKey("anything", "x = ", persistent=True)
     named: dict[str, Any] = {"cache_file": str(tmp_path / "answers.db")}
     for more, restored, known in (
         ({}, False, False),
@@ -377,7 +377,9 @@ def test_pilot_logs_nothing_without_a_given_study(make_pilot: Make, tmp_path: Pa
 def test_pilot_writes_nothing_without_a_file(make_pilot: Make, tmp_path: Path) -> None:
     pilot, _ = make_pilot()
     load(pilot)
-    pilot.completer.results.remember(CacheKey("anything", "x = ", lasts=True), [Token(b"y", 1.0)], ended=True)
+    pilot.completer.results.remember(
+        CacheKey("anything", "x = ", persistent=True), [Token(b"y", 1.0)], ended=True
+    )
     pilot.stop()
     assert not [*tmp_path.glob("**/*.db*")]
 

@@ -44,7 +44,7 @@ def make(
     ).tokens
 
 
-def test_build_puts_context_first_and_the_suffix_behind_its_marker() -> None:
+def test_build_puts_context_first_and_the_suffix_after_its_marker() -> None:
     assert make(QWEN, "b", "c", context=("a",)) == [-1, *letters("ab"), -2, *letters("c"), -3]
 
 
@@ -63,7 +63,7 @@ def test_build_repeats_the_mask_of_incoder() -> None:
     assert make(form, "b", "c") == [-9, *letters("b"), -1, *letters("c"), -2, -1]
     prompt = build(form, letters, context=[], prefix="b", suffix="c" * 30, budget=Budget(100, 100), heal=None)
     assert prompt.suffix_span == (2 + REEVALUATED, 33)
-    assert prompt.behind == 33
+    assert prompt.tail == 33
 
 
 @pytest.mark.parametrize("known", FORMATS, ids=lambda f: f.name)
@@ -119,7 +119,7 @@ def joined(
 def test_joined_format_ends_with_the_text_of_the_cell() -> None:
     prompt = joined("b", "c" * 30, "a")
     assert prompt.tokens == [-1, *letters("a"), -2, *letters("c" * 30), -3, *letters("b")]
-    assert (prompt.suffix_span, prompt.behind) == ((0, 0), 0)
+    assert (prompt.suffix_span, prompt.tail) == ((0, 0), 0)
     assert joined("", "c", "a").tokens == make(QWEN, "", "c", context=("a",))
     assert INCODER.joined == INCODER
     assert joined("b", "c", "a", PLAIN).tokens == letters("ab")
@@ -158,10 +158,10 @@ def test_form_for_prefers_the_catalogues_format() -> None:
     assert form_for(lambda _: 5, Markers()).name == FORMATS[0].name
 
 
-def test_build_counts_tokens_behind_the_prefix() -> None:
+def test_build_counts_tokens_after_the_prefix() -> None:
     prompt = laid_out(QWEN, "abc", "xy")
-    assert prompt.behind == len([QWEN.markers["suffix"], *"xy", QWEN.markers["middle"]])
-    assert laid_out(PLAIN, "abc").behind == 0
+    assert prompt.tail == len([QWEN.markers["suffix"], *"xy", QWEN.markers["middle"]])
+    assert laid_out(PLAIN, "abc").tail == 0
 
 
 @given(st.lists(st.integers(), max_size=400), st.integers(1, 300))

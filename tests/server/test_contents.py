@@ -123,7 +123,7 @@ async def test_index_follows_saves_renames_and_deletions(
     assert health["notebook_index"] == {
         "building": False,
         "files": 1,
-        "of": 1,
+        "found": 1,
         "paused": None,
         "root": str(jp_root_dir),
         "path": str(pilot.notebook_index.builder.path),

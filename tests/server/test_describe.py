@@ -64,7 +64,7 @@ def test_health_names_the_command_that_installs_the_engine(
     pilot: Pilot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pilot, "retry", lambda: None)  # otherwise it loads the tiny model
-    pilot.worker.fail("m", EngineMissingError("Engine missing.", "pip install it"))
+    pilot.worker.set_error("m", EngineMissingError("Engine missing.", "pip install it"))
     health = describe_health(pilot)
     assert health["reason"] == "Engine missing. Run: pip install it"
     assert health["command"] == "pip install it"
@@ -154,7 +154,7 @@ def test_measured_saving_requires_the_measured_configuration(
     pilot = Pilot(Turbopilot(**settings))
     try:
         assert (saved_of(pilot)[MEASURED] is not None) is as_measured
-        pilot._wanted = Selection(pilot.selected, tuned=False)
+        pilot._wanted = Selection(pilot.selected, adapters_enabled=False)
         untuned = saved_of(pilot)
         assert untuned[MEASURED] is None
         assert untuned["smollm2-135m"]  # it has no shipped adapter
@@ -188,7 +188,7 @@ def saved_of(pilot: Pilot) -> dict[str, float | None]:
 
 def test_health_describes_the_study_log_to_logged_users(tmp_path: Path, tiny_model: Path) -> None:
     file = tmp_path / "study.jsonl"
-    settings = Turbopilot(model=str(tiny_model), usage_log=str(file), usage_text=True)
+    settings = Turbopilot(model=str(tiny_model), usage_log=str(file), usage_log_text=True)
     pilot = pilot_with(settings, lambda *_: ScriptedEngine(), usage_log=usage_log_of(settings, "server"))
     try:
         known = {"text": True, "file": str(file), "error": None}

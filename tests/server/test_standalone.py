@@ -316,7 +316,7 @@ def test_ignored_settings_are_logged_once(caplog: pytest.LogCaptureFixture) -> N
 def test_share_group_without_a_name_is_logged(
     caplog: pytest.LogCaptureFixture, group: str, said: int
 ) -> None:
-    for_several(Turbopilot(share="group", share_group=group))
+    for_several(Turbopilot(share_prompts="group", share_prompts_group=group))
     assert len(caplog.records) == said
 
 

@@ -427,7 +427,7 @@ def test_turbopilot_on_reports_the_index(
         (Pause.KERNEL, "paused while a kernel is busy"),
         (Pause.BATTERY, "paused on battery"),
     ):
-        builder.progress = Progress(building=True, files=1, of=3, paused=paused)
+        builder.progress = Progress(building=True, files=1, found=3, paused=paused)
         assert f"1 of 3 files in {tmp_path / 'work'}, {told}" in run(shell, "%turbopilot").stdout
     local.pilot.stop()
 

@@ -56,7 +56,7 @@ def test_numbers_out_of_range_are_rejected_with_the_range(
         "train . --cells -1",
         "train . --context 1",
         "train . --held-out 0.9",
-        "train . --places -1",
+        "train . --positions -1",
         "train . --width 1",
         "train . --layers 0",
         "train . --heads 0",
@@ -67,7 +67,7 @@ def test_numbers_out_of_range_are_rejected_with_the_range(
         "size --people 5 --utilisation 0.7",
         "size --people 5 --seconds-per-request inf",
         "eval a --requests -1",
-        "eval a --key 19",
+        "eval a --key-interval 19",
         "eval a --busy 65",
     ],
 )

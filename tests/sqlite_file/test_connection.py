@@ -115,7 +115,7 @@ ADVICE = "only you can write to"
 def refused(path: Path, why: str) -> None:
     """Check that a path is rejected without opening a file or writing to its folder."""
     before = sorted(path.parent.iterdir())
-    for act in (SCHEMA.look, SCHEMA.prepare, connection.connect):
+    for act in (SCHEMA.state_of, SCHEMA.prepare, connection.connect):
         with pytest.raises(PermissionError, match=why) as error:
             act(path)
         assert ADVICE in str(error.value)
@@ -190,7 +190,7 @@ def make_pipe(path: Path) -> None:
 def test_check_rejects_folders_and_pipes(tmp_path: Path, end: str, make: Callable[[Path], None]) -> None:
     path = tmp_path / "answers.db"
     make(Path(f"{path}{end}"))
-    for act in (SCHEMA.look, SCHEMA.prepare, connection.connect):
+    for act in (SCHEMA.state_of, SCHEMA.prepare, connection.connect):
         with pytest.raises(IsADirectoryError, match=f"answers.db{end} is a folder"):
             act(path)
     assert len([*tmp_path.iterdir()]) == 1

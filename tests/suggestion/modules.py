@@ -33,7 +33,7 @@ def _expressions(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     )
 
 
-# No constants: the compiler drops code behind a constant condition.
+# No constants: the compiler drops code after a constant condition.
 EXPRESSIONS = st.recursive(NAMES | st.sampled_from(["[]", "['f(1)']"]), _expressions, max_leaves=5)
 
 

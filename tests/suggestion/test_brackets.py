@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.suggestion.brackets import (
     balanced_length,
-    closers_behind,
+    closers_after,
     leaves_open,
     open_quote,
     outside,
 )
 
-from ..twins import golden
+from ..shared_cases import golden
 
 CODE = st.text(alphabet="a ()[]{}'\"`", max_size=20)
 QUOTE = st.sampled_from(["", "'", '"', "`"])
@@ -32,7 +32,7 @@ def test_open_quote_considers_only_the_given_quotes(line: str, quotes: str, quot
 def test_open_quote_ignores_too_long_lines() -> None:
     assert open_quote("'" + " " * (LINE - 1)) == "'"
     assert open_quote("'" + " " * LINE) == ""
-    assert closers_behind("f(" + " " * LINE, ")") == ""
+    assert closers_after("f(" + " " * LINE, ")") == ""
 
 
 @pytest.mark.parametrize(("text", "quote", "marks"), golden("brackets", "outside"))
@@ -62,6 +62,6 @@ def test_balanced_length_never_shrinks_for_a_longer_text(text: str, closed: str)
     assert all(length <= end for end, length in enumerate(lengths))
 
 
-@pytest.mark.parametrize(("line", "rest", "closed"), golden("brackets", "closers_behind"))
-def test_closers_behind_returns_brackets_that_close_the_line(line: str, rest: str, closed: str) -> None:
-    assert closers_behind(line, rest) == closed
+@pytest.mark.parametrize(("line", "rest", "closed"), golden("brackets", "closers_after"))
+def test_closers_after_returns_brackets_that_close_the_line(line: str, rest: str, closed: str) -> None:
+    assert closers_after(line, rest) == closed

@@ -15,7 +15,7 @@ from jupyter_turbopilot.suggestion.features import (
 )
 from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
 
-from ..twins import golden
+from ..shared_cases import golden
 
 COEFFICIENTS = fit_for(DEFAULT).coefficients
 

@@ -11,7 +11,7 @@ from jupyter_turbopilot.suggestion.features import CursorFeatures
 from jupyter_turbopilot.suggestion.fit import EAGERNESS, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 
-from ..twins import golden
+from ..shared_cases import golden
 
 
 class Product(Gate):
@@ -77,7 +77,7 @@ def test_gate_shows_nothing_that_was_trimmed() -> None:
     assert made.shown("f(a") == (3, pytest.approx(0.9))
 
 
-def test_gate_closes_no_bracket_closed_behind_the_cursor() -> None:
+def test_gate_closes_no_bracket_closed_after_the_cursor() -> None:
     made = Product(CursorFeatures("sqrt((a", "))", frozenset(), frozenset()), 0.5)
     for piece in (")", " **", " 2", " +", " (", "b", " - c"):
         made.add(piece, 0.99)

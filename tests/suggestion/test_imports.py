@@ -183,7 +183,7 @@ def test_uses_finds_names_in_any_text(before: str) -> None:
 @pytest.mark.parametrize(
     "before", ["%time x = ", "%timeit ", "!ls\nx = ", 's = """np."""\nx = ', "x = 'a' + "]
 )
-def test_insertion_is_behind_magics_and_in_timed_cells(before: str) -> None:
+def test_insertion_is_after_magics_and_in_timed_cells(before: str) -> None:
     names = names_at(before)
     assert not names.fit("unknown.mean(df)")
     assert names.imports("np.mean(df)") == ("import numpy as np",)
@@ -301,7 +301,7 @@ def test_uses_exclude_bound_names() -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["source"])
-def test_insertion_is_behind_everything_that_must_come_first(case: dict[str, str]) -> None:
+def test_insertion_is_after_everything_that_must_come_first(case: dict[str, str]) -> None:
     assert with_imports(case["source"], ["import y"]) == case["with"]
 
 

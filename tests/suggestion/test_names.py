@@ -12,7 +12,7 @@ from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
 from jupyter_turbopilot.suggestion.resolve import bindings
 
-from ..twins import golden
+from ..shared_cases import golden
 
 FACTS = KernelContext(
     names={
@@ -154,7 +154,7 @@ def test_fit_ignores_the_line_of_a_cell_magic() -> None:
     assert not Names(cell, scope_of(cell, FACTS)).fit("]")
 
 
-def test_fit_accepts_names_bound_behind_the_cursor() -> None:
+def test_fit_accepts_names_bound_after_the_cursor() -> None:
     cell = Completion(cells=[Cell(source="x = \nlater = 1")], offset=4)
     assert Names(cell, scope_of(cell, FACTS)).fit("later")
 

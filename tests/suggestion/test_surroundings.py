@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.suggestion.surroundings import first_line, indentation, surroundings_of
 
-from ..twins import golden
+from ..shared_cases import golden
 
 
 def around(prefix: str, suffix: str = "", *more: object) -> dict[str, object]:
@@ -36,7 +36,7 @@ def test_first_line_returns_the_first_nonblank_line(text: str, line: str) -> Non
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.sampled_from(["auto", "single", "multi"]))
-def test_surroundings_are_single_line_before_text_behind_the_cursor(
+def test_surroundings_are_single_line_before_text_after_the_cursor(
     prefix: str, suffix: str, lines: Any
 ) -> None:
     found = surroundings_of(prefix, suffix, lines)

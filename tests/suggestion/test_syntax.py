@@ -18,7 +18,7 @@ from jupyter_turbopilot.suggestion import syntax
 from jupyter_turbopilot.suggestion.syntax import faults, fitting, grammar_of, lex, scan, valid_beginning
 from jupyter_turbopilot.syntax_tree import MOST
 
-from ..twins import golden
+from ..shared_cases import golden
 
 PROGRAM = '''\
 import numpy as np
@@ -222,7 +222,7 @@ def test_fitting_checks_only_brackets_of_a_long_text() -> None:
     assert not fitting("r", prefix)("]")
 
 
-def test_fitting_accepts_everything_behind_a_too_long_text() -> None:
+def test_fitting_accepts_everything_after_a_too_long_text() -> None:
     assert fitting("r", "x\n" * syntax.STATEMENT)("))")
 
 

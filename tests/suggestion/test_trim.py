@@ -10,7 +10,7 @@ from jupyter_turbopilot.suggestion.surroundings import Surroundings, surrounding
 from jupyter_turbopilot.suggestion.trim import FILTERS, MOST, trim
 
 from ..scripted_engine import words
-from ..twins import golden
+from ..shared_cases import golden
 
 
 def around(prefix: str, suffix: str = "", **more: object) -> Surroundings:
@@ -21,7 +21,7 @@ def final(text: str, prefix: str, suffix: str = "", lines: Any = "auto", max_lin
     return trim(text, around(prefix, suffix, lines=lines, max_lines=max_lines), final=True).text
 
 
-PARTS = ("lines", "written again", "behind the cursor", "talking", "the line above", "imports", "echo")
+PARTS = ("lines", "written again", "after the cursor", "talking", "the line above", "imports", "echo")
 
 
 @pytest.mark.parametrize("case", golden("trim", *(f"trimmed/{part}" for part in PARTS)))

@@ -10,7 +10,7 @@ from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 
-from ..twins import golden
+from ..shared_cases import golden
 
 pieces = st.lists(st.text(alphabet="ab\n# `é", min_size=1, max_size=5), max_size=12)
 

@@ -84,7 +84,7 @@ def test_mask_allows_only_ancestors(given_samples: list[Sample]) -> None:
     for node in range(len(tree.tokens)):
         way = way_down(tree, node)
         assert [at for at, seen in enumerate(made["sees"][node]) if seen] == sorted(way)
-        assert made["places"][node] == len(way) - 1
+        assert made["positions"][node] == len(way) - 1
 
 
 @given(samples, st.integers(1, 12))

@@ -20,7 +20,7 @@ from jupyter_turbopilot.usage_log.file import (
     check,
     delete,
     is_log,
-    located,
+    locate,
     lock_path,
     opened,
 )
@@ -179,19 +179,19 @@ def test_opened_waits_briefly_for_another_process(path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("name", ["study.jsonl", "a/b", "", "~no-such-user/study.jsonl"])
 def test_located_rejects_a_relative_path(name: str) -> None:
     with pytest.raises(OSError, match=r"relative path|home folder"):
-        located(name)
+        locate(name)
 
 
 @pytest.mark.parametrize("name", ["a\0b", "."])
 def test_located_rejects_names_of_no_file(tmp_path: Path, name: str) -> None:
     with pytest.raises(OSError, match="not the path of a file"):
-        located(f"{tmp_path}/{name}" if name != "." else tmp_path.anchor)
+        locate(f"{tmp_path}/{name}" if name != "." else tmp_path.anchor)
 
 
 def test_located_finds_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    assert located("~/study.jsonl") == tmp_path / "study.jsonl"
+    assert locate("~/study.jsonl") == tmp_path / "study.jsonl"
 
 
 def test_reading_counts_invalid_lines(path: Path) -> None:

@@ -51,7 +51,7 @@ def run_info(options: Info, settings: Turbopilot) -> int:
     if not store.has(model) and not model.path:
         raise unavailable(model, store.stored(model), settings.engine)
     description = describe(store.path(model), options.context, personal_dir())
-    print(json.dumps(description, indent=1) if options.json else words(description))
+    print(json.dumps(description, indent=1) if options.json else summary(description))
     return 0
 
 
@@ -107,7 +107,7 @@ def fim_of(path: Path, header: Header) -> str:
     return next((known.name for known in FORMATS if holds(path, header, known.prefix)), "none")
 
 
-def words(description: dict[str, Any]) -> str:
+def summary(description: dict[str, Any]) -> str:
     """Format a description for the terminal."""
     memory = description["memory"]
     total = memory["weights"] + memory["cache"] + memory["compute"]

@@ -72,7 +72,7 @@ def listen(pipe: FramePipe, queue: SimpleQueue[QueuedRequest]) -> None:
         os._exit(0)  # the parent has ended
 
 
-def end_with(parent: int) -> None:
+def exit_with_parent(parent: int) -> None:
     """End the process when its parent has ended. The pipe may stay open in processes forked by the parent."""
     while os.getppid() == parent:
         time.sleep(CHECKS)
@@ -85,7 +85,7 @@ class Host:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self._runs: dict[int, Run] = {}
-        self._asks: dict[int, EngineRequest] = {}
+        self._requests: dict[int, EngineRequest] = {}
 
     def describe(self) -> Description:
         """Return the description of the engine."""
@@ -111,11 +111,11 @@ class Host:
     def _do(self, request: Request, interrupt: Cancel) -> bool:
         engine, runs = self.engine, self._runs
         match request:
-            case Start(number, ask):
-                run = engine.start(ask)
+            case Start(number, engine_request):
+                run = engine.start(engine_request)
                 if run is None:
                     return False
-                runs[number], self._asks[number] = run, ask
+                runs[number], self._requests[number] = run, engine_request
             case Step(numbers):
                 engine.step([runs[number] for number in numbers], interrupt)
             case Suspend(number):
@@ -123,7 +123,7 @@ class Host:
             case Resume(number):
                 return engine.resume(runs[number])
             case Release(number):
-                del self._asks[number]
+                del self._requests[number]
                 engine.release(runs.pop(number))
             case UseThreads(count):
                 engine.use_threads(count)
@@ -134,7 +134,7 @@ class Host:
     def _progress(self, number: int) -> Progress:
         run = self._runs[number]
         fresh, run.fresh = run.fresh, []
-        return Progress(fresh, run.done, run.pending, self._asks[number].usage)
+        return Progress(fresh, run.done, run.pending, self._requests[number].usage)
 
 
 def serve(pipe: FramePipe, queue: SimpleQueue[QueuedRequest]) -> int:
@@ -165,7 +165,7 @@ def main() -> None:
     queue = SimpleQueue[QueuedRequest]()
     threading.Thread(target=listen, args=(pipe, queue), daemon=True).start()
     if os.name == "posix":
-        threading.Thread(target=end_with, args=(int(sys.argv[1]),), daemon=True).start()
+        threading.Thread(target=exit_with_parent, args=(int(sys.argv[1]),), daemon=True).start()
     status = 1
     try:
         status = serve(pipe, queue)

@@ -47,7 +47,7 @@ class ChildRun:
     """A text that the child process generates."""
 
     number: int
-    ask: EngineRequest
+    request: EngineRequest
     fresh: list[Token] = field(default_factory=list)
     done: bool = False
     pending: int = 0
@@ -121,10 +121,10 @@ class IsolatedEngine:
         self._numbers = count()
         self._threads = 0
 
-    def start(self, ask: EngineRequest) -> ChildRun | None:
+    def start(self, engine_request: EngineRequest) -> ChildRun | None:
         """Return a new run, or None if there is no free slot."""
-        run = ChildRun(next(self._numbers), ask)
-        return run if self._ask(Start(run.number, ask), [run]) else None
+        run = ChildRun(next(self._numbers), engine_request)
+        return run if self._ask(Start(run.number, engine_request), [run]) else None
 
     def step(self, runs: Sequence[ChildRun], interrupt: Cancel) -> None:
         """Advance every run by its next tokens or by a chunk of its prompt; `interrupt` ends it early."""
@@ -187,4 +187,4 @@ def _note(reply: Reply, runs: Sequence[ChildRun]) -> None:
     for run, progress in zip(runs, reply.runs, strict=False):
         run.fresh += progress.fresh
         run.done, run.pending = progress.done, progress.pending
-        vars(run.ask.usage).update(vars(progress.usage))
+        vars(run.request.usage).update(vars(progress.usage))

@@ -60,8 +60,8 @@ def _test(hosted: HostedLlama, timeout: float, cancel: Cancel) -> None:
     """Load a model, evaluate a prompt and generate two tokens in a child process."""
     end = time.monotonic() + timeout
     with loading(hosted, cancel, timeout=timeout) as (process, about):
-        ask = EngineRequest([0] * min(PROMPT, about.context_size // 2), Sampling(max_tokens=2))
-        reply = process.ask(Start(0, ask), timeout)
+        engine_request = EngineRequest([0] * min(PROMPT, about.context_size // 2), Sampling(max_tokens=2))
+        reply = process.ask(Start(0, engine_request), timeout)
         while not reply.failure and not reply.runs[0].done:
             reply = process.ask(Step((0,)), max(0.1, end - time.monotonic()))
         if reply.failure:

@@ -90,7 +90,7 @@ class Start(Struct, frozen=True, tag=True, array_like=True):
     """Start a run with this number, if there is a free slot."""
 
     run: int
-    ask: EngineRequest
+    engine_request: EngineRequest
 
 
 class Step(Struct, frozen=True, tag=True, array_like=True):

@@ -82,14 +82,14 @@ _ADVICE = {
     "model_refused": "It is not loaded here. Choose another model. If every model crashes, the engine was "
     "built by a faulty compiler: install it again; see the Troubleshooting page of the documentation.",
     "memory": "Close programs that use memory, or choose a smaller model.",
-    "trial": "The next request tries again. On a slow or busy machine, raise c.Turbopilot.load_timeout.",
+    "load_test": "The next request tries again. On a slow or busy machine, raise c.Turbopilot.load_timeout.",
 }
 
 
 def not_started(error: OSError) -> Verdict:
     """Return the verdict for a process that could not be started."""
     reason = f"the process could not be started ({error.strerror or error})"
-    return Verdict(reason, code="memory" if error.errno == errno.ENOMEM else "trial")
+    return Verdict(reason, code="memory" if error.errno == errno.ENOMEM else "load_test")
 
 
 def read_end(output: IO[bytes]) -> str:
@@ -113,7 +113,7 @@ def judge(status: int, output: str) -> Verdict:
         return Verdict(f"it crashed ({last})")
     if status == REFUSED and not _NOT_READ.search(output):
         return Verdict(f"it failed ({last})")
-    return Verdict(f"it failed ({last})", code="trial")
+    return Verdict(f"it failed ({last})", code="load_test")
 
 
 class TimeLimit:
@@ -263,6 +263,6 @@ class ChildProcess:
 
     def _judge(self, status: int, output: str) -> Verdict:
         if self._killed or status == 0:
-            return Verdict(self._killed or "it ended", code="trial")
+            return Verdict(self._killed or "it ended", code="load_test")
         verdict = judge(status, output)
         return verdict if self._quotable or verdict.code == "memory" else judge(status, "")

@@ -83,9 +83,9 @@ def _work(source: Path, target: Path, number: int, threads: int, again: int) -> 
 
 
 if __name__ == "__main__":
-    from jupyter_turbopilot.running.cleanup import end_with_parent
+    from jupyter_turbopilot.running.cleanup import exit_with_parent
 
-    end_with_parent(int(sys.argv[6]))
+    exit_with_parent(int(sys.argv[6]))
     try:
         _work(Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:6]))
     except TurbopilotError as problem:

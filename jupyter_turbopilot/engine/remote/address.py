@@ -32,11 +32,11 @@ class Address:
     local: bool = False  # whether it is on this machine
 
 
-def read_addresses(urls: Sequence[str], *, plain_http: bool) -> tuple[Address, ...]:
+def read_addresses(urls: Sequence[str], *, allow_http: bool) -> tuple[Address, ...]:
     """Parse the addresses of a configuration; raise ModelRefusedError without quoting an invalid one."""
     if not urls:
         raise _address_error("c.TurbopilotRemote.urls is empty. Set it to the server's address.")
-    found = tuple(_read(url.strip(), number, plain_http) for number, url in enumerate(urls, 1))
+    found = tuple(_read(url.strip(), number, allow_http) for number, url in enumerate(urls, 1))
     if len({bool(address.provider) for address in found}) > 1:
         raise _address_error(
             "c.TurbopilotRemote.urls has addresses with hf: and others, but a key is for one kind. Use only "
@@ -45,7 +45,7 @@ def read_addresses(urls: Sequence[str], *, plain_http: bool) -> tuple[Address, .
     return found
 
 
-def _read(url: str, number: int, plain_http: bool) -> Address:
+def _read(url: str, number: int, allow_http: bool) -> Address:
     """Parse one address. Errors contain only its number, because it may contain a secret."""
     which = f"Address {number} of c.TurbopilotRemote.urls"
     name = url.removeprefix(PROVIDER)
@@ -72,10 +72,10 @@ def _read(url: str, number: int, plain_http: bool) -> Address:
     if parts.scheme not in {"http", "https"} or not host or not name.isprintable() or " " in name:
         raise _address_error(f"{which} is not a valid URL. Write it like https://host:8080/v1.")
     local = is_loopback(host)
-    if parts.scheme == "http" and not (local or plain_http):
+    if parts.scheme == "http" and not (local or allow_http):
         raise _address_error(
             f"{which} is on another machine, but traffic is not encrypted. Use https://, or allow it with "
-            "c.TurbopilotRemote.plain_http = True."
+            "c.TurbopilotRemote.allow_http = True."
         )
     shown = f"[{host}]" if ":" in host else host
     shown = shown if port is None else f"{shown}:{port}"

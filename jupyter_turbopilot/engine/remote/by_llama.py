@@ -75,10 +75,10 @@ def _read(data: bytes, tokens_of: Callable[[_Event], list[Token]]) -> EventConte
     )
 
 
-def _options(ask: EngineRequest) -> dict[str, Any]:
-    sampling = ask.sampling
+def _options(request: EngineRequest) -> dict[str, Any]:
+    sampling = request.sampling
     if sampling.penalty_last_n < 0:  # the whole text, for which llama-server needs a number
-        sampling = replace(sampling, penalty_last_n=len(ask.prompt) + sampling.max_tokens)
+        sampling = replace(sampling, penalty_last_n=len(request.prompt) + sampling.max_tokens)
     return sampling_fields(sampling, "llama") | {
         "n_predict": sampling.max_tokens,
         "stream": True,
@@ -101,10 +101,10 @@ class LlamaByIds:
     def __init__(self, vocabulary: Vocabulary) -> None:
         self._vocabulary = vocabulary
 
-    def request(self, ask: EngineRequest) -> Request:
-        """Return the request for an ask."""
-        body = _options(ask) | {"prompt": list(ask.prompt), "return_tokens": True}
-        if candidates := ask.sampling.beginning.candidates:
+    def request(self, request: EngineRequest) -> Request:
+        """Return the HTTP request."""
+        body = _options(request) | {"prompt": list(request.prompt), "return_tokens": True}
+        if candidates := request.sampling.beginning.candidates:
             body["grammar"] = grammar(candidates)
         return Request("/completion", body)
 
@@ -119,7 +119,7 @@ class LlamaByIds:
         ids, listed = event.tokens, event.completion_probabilities
         if b"".join(piece(self._vocabulary, token) for token in ids) != data:
             # For a character of several tokens, llama-server sends only the last one.
-            ids, listed = self._vocabulary.tokenize(event.content, behind=True), listed[-1:]
+            ids, listed = self._vocabulary.tokenize(event.content, continues=True), listed[-1:]
         tokens = []
         for at, token in enumerate(ids):
             if at < len(listed):
@@ -136,12 +136,12 @@ class LlamaByText:
     def __init__(self, spellings: Spellings) -> None:
         self._spellings = spellings
 
-    def request(self, ask: EngineRequest) -> Request | None:
-        """Return the request for an ask."""
-        prompt = self._spellings.prompt(ask.prompt)
+    def request(self, request: EngineRequest) -> Request | None:
+        """Return the HTTP request."""
+        prompt = self._spellings.prompt(request.prompt)
         if prompt is None:
             return None
-        options = _options(ask)
+        options = _options(request)
         if prompt.after is None:
             return Request("/completion", options | {"prompt": prompt.before})
         return Request("/infill", options | {"input_prefix": prompt.before, "input_suffix": prompt.after})

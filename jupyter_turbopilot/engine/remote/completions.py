@@ -104,15 +104,15 @@ class ByIds:
         self._ours = far.kind is Kind.OURS
         self.style: Style = _STYLES.get(far.kind, "openai")
 
-    def request(self, ask: EngineRequest) -> Request:
-        """Return the request for an ask."""
-        sampling = ask.sampling
+    def request(self, request: EngineRequest) -> Request:
+        """Return the HTTP request."""
+        sampling = request.sampling
         body = sampling_fields(sampling, self.style)
         if "logit_bias" in body:  # a router may accept only OpenAI's format
             body["logit_bias"] = self._biases(sampling)
         body |= {
             "model": self._far.model,
-            "prompt": list(ask.prompt),
+            "prompt": list(request.prompt),
             # Only Turbopilot servers accept 0.
             "max_tokens": sampling.max_tokens if self._ours else max(1, sampling.max_tokens),
             "stream": True,
@@ -120,7 +120,7 @@ class ByIds:
             "return_tokens_as_token_ids": True,
         }
         if self._ours:
-            body["turbopilot"] = peer_fields(ask)
+            body["turbopilot"] = peer_fields(request)
         return Request(ROUTE, body)
 
     def _biases(self, sampling: Sampling) -> dict[str, float]:
@@ -171,23 +171,23 @@ def piece(vocabulary: Vocabulary, token: int) -> bytes:
     raise InvalidAnswerError("a token that is not in c.TurbopilotRemote.vocabulary")
 
 
-def peer_fields(ask: EngineRequest) -> dict[str, Any]:
-    """Return the fields of an ask that only Turbopilot servers accept."""
-    beginning = ask.sampling.beginning
+def peer_fields(request: EngineRequest) -> dict[str, Any]:
+    """Return the fields of a request that only Turbopilot servers accept."""
+    beginning = request.sampling.beginning
     given = {
-        "begins": [base64.b64encode(way).decode() for way in beginning.candidates],
-        "typed": beginning.typed,
-        "hint": list(ask.hint),
-        "language": ask.language,
-        "priority": ask.priority,
+        "prefixes": [base64.b64encode(way).decode() for way in beginning.candidates],
+        "typed_bytes": beginning.typed,
+        "draft": list(request.hint),
+        "language": request.language,
+        "priority": request.priority,
     }
     fields: dict[str, Any] = {name: value for name, value in given.items() if value}
     if beginning.banned is not None:
-        fields["banned"] = beginning.banned
-    if ask.hint:
-        fields["aligned"] = ask.aligned
-    if ask.suffix_span[0] < ask.suffix_span[1]:
-        fields["fixed"] = list(ask.suffix_span)
+        fields["banned_token"] = beginning.banned
+    if request.hint:
+        fields["draft_aligned"] = request.aligned
+    if request.suffix_span[0] < request.suffix_span[1]:
+        fields["stable_range"] = list(request.suffix_span)
     return fields
 
 
@@ -248,14 +248,14 @@ class ByText:
         self._spellings = spellings
         self._logprobs = logprobs
 
-    def request(self, ask: EngineRequest) -> Request | None:
-        """Return the request for an ask."""
-        prompt = self._spellings.prompt(ask.prompt)
+    def request(self, request: EngineRequest) -> Request | None:
+        """Return the HTTP request."""
+        prompt = self._spellings.prompt(request.prompt)
         if prompt is None:
             return None
-        body = sampling_fields(ask.sampling, "openai") | {
+        body = sampling_fields(request.sampling, "openai") | {
             "prompt": prompt.before,
-            "max_tokens": max(1, ask.sampling.max_tokens),
+            "max_tokens": max(1, request.sampling.max_tokens),
             "stream": True,
         }
         if self._model:

@@ -45,8 +45,8 @@ class Request:
 class Dialect(Protocol):
     """The protocol of one kind of server, with token ids or with text."""
 
-    def request(self, ask: EngineRequest) -> Request | None:
-        """Return the request for an ask, or None if the server cannot serve it."""
+    def request(self, request: EngineRequest) -> Request | None:
+        """Return the HTTP request, or None if the server cannot serve it."""
 
     def read(self, data: bytes) -> EventContent:
         """Decode an event; raise StrangeAnswerError if that is impossible."""

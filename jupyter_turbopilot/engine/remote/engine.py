@@ -130,31 +130,31 @@ class RemoteEngine:
         """The metrics of the remote server."""
         return self._exchange.figures
 
-    def start(self, ask: EngineRequest) -> RemoteRun | None:
+    def start(self, request: EngineRequest) -> RemoteRun | None:
         """Send a request; return None if the server has no free slot."""
-        size = len(ask.prompt)
+        size = len(request.prompt)
         if not 0 < size < self.context_size:
             raise EngineError(
                 f"A prompt of {size} tokens does not fit into the server's context of {self.context_size}. "
                 "Send a shorter prompt."
             )
-        limit = max(0, min(ask.sampling.max_tokens, self.context_size - size))
+        limit = max(0, min(request.sampling.max_tokens, self.context_size - size))
         listed = self.vocabulary if self._kind is Kind.LLAMA else None
-        run = RemoteRun(ask, limit, ask.sampling.beginning, listed)
-        ask.usage.prompt_tokens = size
+        run = RemoteRun(request, limit, request.sampling.beginning, listed)
+        request.usage.prompt_tokens = size
         return run if self._send(run) else None
 
     def _send(self, run: RemoteRun) -> bool:
-        """Send the ask for the rest of a text, if there is a free slot."""
+        """Send the request for the rest of a text, if there is a free slot."""
         if len(self._runs) >= self.capabilities.slots:
             return False
         left = run.left()
         answer = run.answer = Answer(left.sampling.max_tokens)
         self._runs.add(run)
-        run.request = self._connections.begin(self._converse(left, answer))
+        run.transfer = self._connections.begin(self._converse(left, answer))
         return True
 
-    async def _converse(self, ask: EngineRequest, answer: Answer) -> None:
+    async def _converse(self, request: EngineRequest, answer: Answer) -> None:
         """Request a text, and mark its answer as ended in any case."""
 
         def hear(heard: EventContent) -> bool:
@@ -165,11 +165,11 @@ class RemoteEngine:
 
         error: TurbopilotError | None = None
         try:
-            begins = ask.sampling.beginning != ANY and ask.sampling.max_tokens > 0
+            begins = request.sampling.beginning != ANY and request.sampling.max_tokens > 0
             if begins and self._kind is Kind.LLAMA:
-                ask = await self._begin(ask, hear)
+                request = await self._begin(request, hear)
             if not answer.ended:
-                await self._write(ask, hear)
+                await self._write(request, hear)
         except TurbopilotError as failure:
             error = failure
         except Exception as failure:  # noqa: BLE001 - its message may contain the prompt
@@ -179,13 +179,13 @@ class RemoteEngine:
             answer.ended, answer.error = True, error
             self._came.notify_all()
 
-    async def _begin(self, ask: EngineRequest, hear: Callable[[EventContent], bool]) -> EngineRequest:
-        """Request the first token from llama-server separately; return the ask for the rest.
+    async def _begin(self, request: EngineRequest, hear: Callable[[EventContent], bool]) -> EngineRequest:
+        """Request the first token from llama-server separately; return the request for the rest.
 
         llama-server can ban a token only from a whole text, and its probabilities ignore the constraint.
         For the first token, enough of them are listed to compute the probability under the constraint.
         """
-        sampling, beginning = ask.sampling, ask.sampling.beginning
+        sampling, beginning = request.sampling, request.sampling.beginning
         never = () if beginning.banned is None else ((beginning.banned, NEVER),)
         one = replace(sampling, max_tokens=1, top=LISTED, logit_bias=(*sampling.logit_bias, *never))
         heard: list[Token] = []
@@ -194,23 +194,23 @@ class RemoteEngine:
             heard.extend(event.tokens)
             return event.ended or bool(heard)
 
-        await self._write(replace(ask, sampling=one, hint=()), take)
+        await self._write(replace(request, sampling=one, hint=()), take)
         tokens = heard[:1]
         if beginning.candidates and not tokens:
-            return ask  # the first token is part of a character, which the server does not send yet
+            return request  # the first token is part of a character, which the server does not send yet
         if not hear(EventContent(tokens, ended=not tokens)):
             left = beginning.after(tokens[0].data)
             top = max(sampling.top, LISTED_LATER) if left.candidates else sampling.top
             rest = replace(sampling, max_tokens=sampling.max_tokens - 1, top=top, beginning=left)
-            ask = replace(ask, prompt=[*ask.prompt, tokens[0].id], sampling=rest, hint=())
-        return ask
+            request = replace(request, prompt=[*request.prompt, tokens[0].id], sampling=rest, hint=())
+        return request
 
-    async def _write(self, ask: EngineRequest, hear: Callable[[EventContent], bool]) -> None:
-        """Send an ask, if the server can serve it."""
-        if request := self._dialect.request(ask):
-            body = request.body | tenant_fields(self._kind, ask.tenant)
-            request = replace(request, body=body, session=ask.session)
-            await self._exchange.write(request, hear, awaited=ask.priority not in NOT_AWAITED)
+    async def _write(self, request: EngineRequest, hear: Callable[[EventContent], bool]) -> None:
+        """Send a request, if the server can serve it."""
+        if http_request := self._dialect.request(request):
+            body = http_request.body | tenant_fields(self._kind, request.tenant)
+            http_request = replace(http_request, body=body, session=request.session)
+            await self._exchange.write(http_request, hear, awaited=request.priority not in NOT_AWAITED)
 
     def step(self, runs: Sequence[RemoteRun], interrupt: Cancel) -> None:
         """Wait for tokens of any run or for `interrupt`, and take the tokens."""
@@ -244,9 +244,9 @@ class RemoteEngine:
     def release(self, run: RemoteRun) -> None:
         """Close a run's request, so that the server stops; an ended one keeps its connection."""
         self._runs.discard(run)
-        request, run.request = run.request, None
-        if request and not run.answer.ended:
-            request.cancel()
+        transfer, run.transfer = run.transfer, None
+        if transfer and not run.answer.ended:
+            transfer.cancel()
 
     def use_threads(self, count: int) -> None:
         """Do nothing: the server computes."""

@@ -46,7 +46,7 @@ def address(settings: Turbopilot) -> str:
     """Return the hosts to which code is sent, for display; empty if the settings are invalid."""
     remote = settings.remote
     try:
-        return ", ".join(one.host for one in read_addresses(remote.urls, plain_http=remote.plain_http))
+        return ", ".join(one.host for one in read_addresses(remote.urls, allow_http=remote.allow_http))
     except TurbopilotError:
         return ""
 
@@ -58,7 +58,7 @@ def check(settings: Turbopilot) -> None:
 
 def _keys(remote: TurbopilotRemote) -> list[tuple[Address, str]]:
     """Return the addresses with their keys."""
-    found = read_addresses(remote.urls, plain_http=remote.plain_http)
+    found = read_addresses(remote.urls, allow_http=remote.allow_http)
     if any(address.provider for address in found):
         provider.ensure_installed()
         if not remote.model and any(not address.root for address in found):

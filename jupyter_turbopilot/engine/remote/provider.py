@@ -53,12 +53,12 @@ class ByProvider:
     def __init__(self, spellings: Spellings) -> None:
         self._spellings = spellings
 
-    def request(self, ask: EngineRequest) -> Request | None:
-        """Return the request for an ask."""
-        prompt = self._spellings.prompt(ask.prompt)
+    def request(self, request: EngineRequest) -> Request | None:
+        """Return the HTTP request."""
+        prompt = self._spellings.prompt(request.prompt)
         if prompt is None:
             return None
-        sampling = ask.sampling
+        sampling = request.sampling
         body: dict[str, Any] = {"prompt": prompt.before, "max_new_tokens": max(1, sampling.max_tokens)}
         if sampling.temperature > 0:
             # The providers do not accept a seed of 0.

@@ -1,4 +1,4 @@
-"""A text that a remote server generates: the received tokens, and the ask for the rest."""
+"""A text that a remote server generates: the received tokens, and the request for the rest."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Answer:
 class RemoteRun:
     """A text that a remote server generates, with another request each time it is resumed."""
 
-    ask: EngineRequest
+    request: EngineRequest
     limit: int
     beginning: PrefixConstraint = ANY
     # Set if the server's probabilities ignore the prefix constraint.
@@ -59,13 +59,13 @@ class RemoteRun:
     fresh: list[Token] = field(default_factory=list)
     done: bool = False
     error: TurbopilotError | None = None
-    request: Future[None] | None = None
+    transfer: Future[None] | None = None
     answer: Answer = field(default_factory=lambda: Answer(0))
 
     @property
     def pending(self) -> int:
         """How many tokens must be evaluated before the next one; the server does not report its progress."""
-        return 1 if self.written else len(self.ask.prompt)
+        return 1 if self.written else len(self.request.prompt)
 
     @property
     def news(self) -> bool:
@@ -73,13 +73,18 @@ class RemoteRun:
         return bool(self.answer.heard or self.answer.ended or self.done)
 
     def left(self) -> EngineRequest:
-        """Return the ask for the rest of the text."""
-        count, hint = len(self.written), list(self.ask.hint)
-        sampling = replace(self.ask.sampling, max_tokens=self.limit - count, beginning=self.beginning)
+        """Return the request for the rest of the text."""
+        count, hint = len(self.written), list(self.request.hint)
+        sampling = replace(self.request.sampling, max_tokens=self.limit - count, beginning=self.beginning)
         if not count:
-            return replace(self.ask, sampling=sampling)
+            return replace(self.request, sampling=sampling)
         rest = hint[count:] if hint[:count] == self.written else []
-        return replace(self.ask, prompt=[*self.ask.prompt, *self.written], sampling=sampling, hint=rest)
+        return replace(
+            self.request,
+            prompt=[*self.request.prompt, *self.written],
+            sampling=sampling,
+            hint=rest,
+        )
 
     def take(self) -> None:
         """Take the received tokens, as if a local engine had generated them."""
@@ -94,7 +99,7 @@ class RemoteRun:
                 break
             self._take(token)
         self.done = ended and not self.error
-        self.ask.usage.cut = cut and self.done
+        self.request.usage.cut = cut and self.done
         self._account(answer)
 
     def _fits(self, data: bytes) -> bool:
@@ -108,7 +113,7 @@ class RemoteRun:
         # Typed text is not repeated, and its probability says nothing about the model's confidence.
         chance = 1.0 if known == len(data) else self._probability(token)
         self.beginning = beginning.after(data) if beginning.candidates else ANY
-        top = token.top[: self.ask.sampling.top]
+        top = token.top[: self.request.sampling.top]
         self.fresh.append(replace(token, data=data[known:], probability=chance, top=top))
         self.written.append(token.id)
 
@@ -132,10 +137,10 @@ class RemoteRun:
         return min(1.0, token.probability / (1.0 - excluded)) if excluded < 1.0 else UNKNOWN
 
     def _account(self, answer: Answer) -> None:
-        """Update the usage of the ask."""
-        usage, now = self.ask.usage, time.perf_counter()
+        """Update the usage of the request."""
+        usage, now = self.request.usage, time.perf_counter()
         if answer.cached is not None:
-            usage.cached_tokens = max(0, min(answer.cached, len(self.ask.prompt)))
+            usage.cached_tokens = max(0, min(answer.cached, len(self.request.prompt)))
         if self.written and not usage.predicted_tokens:
             usage.prompt_ms, self.started = (now - self.started) * 1000, now
         usage.predicted_tokens = len(self.written)

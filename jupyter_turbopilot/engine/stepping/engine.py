@@ -83,43 +83,43 @@ class Stepping(ABC):
     def length(self, sequence: int) -> int:
         """Return the number of a sequence's tokens in the KV cache."""
 
-    def start(self, ask: EngineRequest) -> StepRun | None:
+    def start(self, request: EngineRequest) -> StepRun | None:
         """Start a run in the sequence with the longest common prefix; None if there is no free slot."""
-        size = len(ask.prompt)
+        size = len(request.prompt)
         if not 0 < size < self.context_size:
             raise EngineError(
                 f"A prompt of {size} tokens does not fit into a context of {self.context_size}. Send a "
                 "shorter prompt, or raise c.Turbopilot.context_size."
             )
-        limit = max(0, min(ask.sampling.max_tokens, self.context_size - size))
-        taken = self._take(ask, ask.prompt, limit, fresh=not ask.sampling.cached)
+        limit = max(0, min(request.sampling.max_tokens, self.context_size - size))
+        taken = self._take(request, request.prompt, limit, fresh=not request.sampling.cached)
         if taken is None:
             return None
-        ask.usage.prompt_tokens = size
-        ask.usage.cached_tokens = taken.kept + (taken.suffix.count if taken.suffix else 0)
+        request.usage.prompt_tokens = size
+        request.usage.cached_tokens = taken.kept + (taken.suffix.count if taken.suffix else 0)
         run = StepRun(
-            ask,
+            request,
             taken.sequence,
-            list(ask.prompt),
+            list(request.prompt),
             limit,
-            ask.sampling.beginning,
+            request.sampling.beginning,
             self.clock(),
             taken.suffix,
         )
-        if not ask.sampling.plain:
+        if not request.sampling.plain:
             try:
-                run.sampler = self.sampler(replace(ask.sampling, max_tokens=limit), ask.prompt)
+                run.sampler = self.sampler(replace(request.sampling, max_tokens=limit), request.prompt)
             except BaseException:
                 self.release(run)
                 raise
         return run
 
     def _take(
-        self, ask: EngineRequest, tokens: Sequence[int], room: int, *, fresh: bool = False
+        self, request: EngineRequest, tokens: Sequence[int], room: int, *, fresh: bool = False
     ) -> Allocation | None:
         """Return a sequence with room for a prompt and `room` more tokens; None if there is no free slot."""
-        partition = Partition(ask.tenant, self.tunings.get(ask.language, 0), ask.uncached)
-        taken = self.sequences.take(tokens, room, ask.suffix_span, partition, fresh=fresh)
+        partition = Partition(request.tenant, self.tunings.get(request.language, 0), request.uncached)
+        taken = self.sequences.take(tokens, room, request.suffix_span, partition, fresh=fresh)
         if taken is None:
             return None
         try:
@@ -136,7 +136,7 @@ class Stepping(ABC):
 
     def resume(self, run: StepRun) -> bool:
         """Assign a sequence to a suspended run; return False if there is no free slot."""
-        taken = self._take(run.ask, run.tokens, run.limit - run.wrote)
+        taken = self._take(run.request, run.tokens, run.limit - run.wrote)
         if taken is None:
             return False
         run.sequence, run.suffix, run.suspended = taken.sequence, taken.suffix, False
@@ -163,7 +163,9 @@ class Stepping(ABC):
             self._compute(self._next(runs), interrupt)
         elif self._owed[tuning] <= 0.0:
             seconds = self._compute(self._next(reading), interrupt)
-            long = any(run.ask.usage.prompt_tokens - run.ask.usage.cached_tokens > LONG for run in reading)
+            long = any(
+                run.request.usage.prompt_tokens - run.request.usage.cached_tokens > LONG for run in reading
+            )
             further = len(reading) - 1 if long else len(runs) - 2
             slow = any(self.clock() - run.started > SLOW for run in writing)
             self._owed[tuning] += seconds / min(2**further, PREFILL_MAX_IF_SLOW if slow else PREFILL_MAX)
@@ -237,7 +239,7 @@ class Stepping(ABC):
         for run in sorted(runs, key=lambda r: r.pending):
             kept = 0 if run is longest else kept
             count = min(self._readable(run), room - kept)
-            if run.ask.sampling.even and 1 < count == run.pending:
+            if run.request.sampling.even and 1 < count == run.pending:
                 count -= 1  # evaluate the last token alone, as if the others were cached
             if count > 0:
                 shares.append(Share(run, count, self._guess(run, count) if len(runs) == 1 else Guess()))
@@ -276,12 +278,12 @@ class Stepping(ABC):
     def _guess(self, run: StepRun, count: int) -> Guess:
         """Return draft tokens to verify after `count` pending tokens, if that saves time."""
         left = min(run.limit - run.wrote - 1, self.chunk - count)
-        sampling = run.ask.sampling
+        sampling = run.request.sampling
         if not self.drafts or count < run.pending or not sampling.plain or sampling.even or left <= 0:
             return Guess()
-        hint = run.ask.hint
-        written = run.tokens[len(run.ask.prompt) :]
-        source, guessed = "aligned" if run.ask.aligned else "split", hint[len(written) :]
+        hint = run.request.hint
+        written = run.tokens[len(run.request.prompt) :]
+        source, guessed = "aligned" if run.request.aligned else "split", hint[len(written) :]
         if not guessed or list(hint[: len(written)]) != written:
             source = "lookup"
             guessed = look_up(run.tokens, hint, left) or look_up(run.tokens, run.tokens, left)
@@ -290,7 +292,7 @@ class Stepping(ABC):
 
     def _write(self, run: StepRun, index: int, guess: Guess) -> None:
         """Choose the next token, and further ones while they match the draft."""
-        usage = run.ask.usage
+        usage = run.request.usage
         if not run.wrote:
             now = self.clock()
             usage.prompt_ms, run.started = (now - run.started) * 1000, now

@@ -73,7 +73,7 @@ class Share(NamedTuple):
 class StepRun:
     """A text that is being generated in a sequence."""
 
-    ask: EngineRequest
+    request: EngineRequest
     sequence: KVSequence
     tokens: list[int]  # the prompt and the generated tokens; the sequence may lag behind
     limit: int
@@ -118,7 +118,7 @@ class StepRun:
         data = table.pieces[token]
         known = min(beginning.typed, len(data))
         self.beginning = beginning.after(data) if beginning.candidates else _ANY
-        sampling = self.ask.sampling
+        sampling = self.request.sampling
         if sampling.drawn and sampling.top:
             # Without a sampler the most likely token is the only candidate.
             probability, top = (

@@ -54,13 +54,13 @@ Some words, and more words. Then (in brackets) the end!
 
 
 def rule_for(
-    tokenize: Callable[[str], Sequence[int]], behind: Callable[[str], Sequence[int]]
+    tokenize: Callable[[str], Sequence[int]], continues: Callable[[str], Sequence[int]]
 ) -> re.Pattern[str]:
-    """Return the rule for a tokenizer; `behind` tokenizes all slices but the first."""
+    """Return the rule for a tokenizer; `continues` tokenizes all slices but the first."""
     whole = list(tokenize(_PROBE))
     for rule in _RULES:
         first, *others = rule.split(_PROBE)
-        if [*tokenize(first), *(token for part in others for token in behind(part))] == whole:
+        if [*tokenize(first), *(token for part in others for token in continues(part))] == whole:
             return rule
     return _RULES[-1]
 
@@ -126,7 +126,7 @@ class TableVocabulary(ABC):
         self._newline: list[int] = []
         if self.join(self.tokenize_slice("a")).startswith(b" "):
             self._newline = self.encode("\n")
-        self.slice_rule = rule_for(self.tokenize_slice, partial(self.tokenize_slice, behind=True))
+        self.slice_rule = rule_for(self.tokenize_slice, partial(self.tokenize_slice, continues=True))
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:
@@ -142,18 +142,18 @@ class TableVocabulary(ABC):
         """Return the bytes of several tokens."""
         return b"".join(map(self.piece, tokens))
 
-    def tokenize(self, text: str, *, behind: bool = False) -> list[int]:
-        """Tokenize a text without control tokens. `behind`: whether other text precedes it."""
+    def tokenize(self, text: str, *, continues: bool = False) -> list[int]:
+        """Tokenize a text without control tokens. `continues`: whether other text precedes it."""
         tokens: list[int] = []
         for number, part in enumerate(slices(text, self.slice_rule)):
             if number:
                 check()
-            tokens += self.tokenize_slice(part, behind=behind or number > 0)
+            tokens += self.tokenize_slice(part, continues=continues or number > 0)
         return tokens
 
-    def tokenize_slice(self, text: str, *, behind: bool = False) -> list[int]:
+    def tokenize_slice(self, text: str, *, continues: bool = False) -> list[int]:
         """Tokenize one slice."""
-        if behind and self._newline:
+        if continues and self._newline:
             tokens = self.encode("\n" + text)
             if tokens[: len(self._newline)] == self._newline:
                 return tokens[len(self._newline) :]

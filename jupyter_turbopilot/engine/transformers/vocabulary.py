@@ -45,9 +45,9 @@ class TransformersVocabulary(TableVocabulary):
     def close(self) -> None:
         """Do nothing: Python frees the memory."""
 
-    def tokenize_slice(self, text: str, *, behind: bool = False) -> list[int]:
+    def tokenize_slice(self, text: str, *, continues: bool = False) -> list[int]:
         """Tokenize a slice without control tokens."""
-        tokens = super().tokenize_slice(text, behind=behind)
+        tokens = super().tokenize_slice(text, continues=continues)
         if self._control_ids.isdisjoint(tokens):
             return tokens
         # Some vocabularies contain control tokens as words, and some lack characters.
@@ -55,8 +55,8 @@ class TransformersVocabulary(TableVocabulary):
             return [token for token in tokens if token not in self._control_ids]
         middle = len(text) // 2
         return [
-            *self.tokenize_slice(text[:middle], behind=behind),
-            *self.tokenize_slice(text[middle:], behind=True),
+            *self.tokenize_slice(text[:middle], continues=continues),
+            *self.tokenize_slice(text[middle:], continues=True),
         ]
 
     def encode(self, text: str) -> list[int]:

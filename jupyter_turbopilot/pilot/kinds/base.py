@@ -117,7 +117,7 @@ class EngineKind(ABC):
         """Return the model's files on disk; None if they have to be downloaded first."""
 
     @abstractmethod
-    def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
+    def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
         """Load a model; raise an error if it cannot be loaded here."""
 
     @abstractmethod

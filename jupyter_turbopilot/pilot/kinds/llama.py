@@ -100,16 +100,16 @@ class LlamaKind(EngineKind):
         """Write a copy of a model with its adapters merged, for all users of the models folder."""
         self.weights(model)
 
-    def plan(self, model: Model, *, tuned: bool) -> tuple[Path, LoadPlan]:
+    def plan(self, model: Model, *, adapters_enabled: bool) -> tuple[Path, LoadPlan]:
         """Return the file to load and the plan; raise an error if it cannot be loaded here."""
-        path, hardware = self.weights(model, tuned=tuned)
+        path, hardware = self.weights(model, adapters_enabled=adapters_enabled)
         # Read the header first: llama.cpp aborts the process on some damaged files.
         return path, make_plan(read_header(path), model.name, limits_of(self.settings), hardware)
 
-    def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
+    def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
         """Load a model; if the file is refused, check its digest."""
         try:
-            return self._load(model, cancel, tuned=tuned)
+            return self._load(model, cancel, adapters_enabled=adapters_enabled)
         except (ModelRefusedError, EngineError) as error:
             if error.code not in {"model_refused", "engine"} or model.path:
                 raise
@@ -120,11 +120,11 @@ class LlamaKind(EngineKind):
                 raise
             raise unavailable(model, self.store.stored(model)) from None
 
-    def _load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:
+    def _load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
         """Load a model in a child process, or in this one after a load test."""
         from jupyter_turbopilot.engine.child_process.messages import HostedLlama
 
-        path, plan = self.plan(model, tuned=tuned)
+        path, plan = self.plan(model, adapters_enabled=adapters_enabled)
         own = personal_dir()
         snapshot = own / SEQUENCES if self.settings.keep_sequences else None
         hosted = HostedLlama(str(path), plan, model.name, model.fim)
@@ -142,10 +142,10 @@ class LlamaKind(EngineKind):
             ensure_loads(hosted, own / VERDICTS, timeout=timeout, cancel=cancel)
         return self.engine_factory(path, model, plan, snapshot)
 
-    def weights(self, model: Model, *, tuned: bool = True) -> tuple[Path, Hardware]:
+    def weights(self, model: Model, *, adapters_enabled: bool = True) -> tuple[Path, Hardware]:
         """Return the file to load and its options; adapters are merged into it or applied at run time."""
-        path, hardware = self.store.path(model), self.hardware(model, tuned=tuned)
-        added = self.added(model) if tuned else []
+        path, hardware = self.store.path(model), self.hardware(model, adapters_enabled=adapters_enabled)
+        added = self.added(model) if adapters_enabled else []
         if not added:
             return path, hardware
         try:
@@ -164,7 +164,7 @@ class LlamaKind(EngineKind):
             return []
         return [adapter for adapter in adapters_of(self.settings, model) if not adapter.language]
 
-    def hardware(self, model: Model, *, tuned: bool = True) -> Hardware:
+    def hardware(self, model: Model, *, adapters_enabled: bool = True) -> Hardware:
         """Return the settings that llama.cpp receives."""
         settings = self.settings
         return Hardware(
@@ -173,7 +173,7 @@ class LlamaKind(EngineKind):
             tensor_split=tuple(settings.tensor_split),
             cache_type=settings.cache_type,
             memory_map=settings.memory_map,
-            adapters=adapters_of(settings, model) if tuned else (),
+            adapters=adapters_of(settings, model) if adapters_enabled else (),
         )
 
     def examine(self) -> Iterator[Finding]:

@@ -54,7 +54,7 @@ class RemoteKind(EngineKind):
         """Return an empty record: no file has to be on disk."""
         return Stored(Path(), 0, None, verified=True, source=model.name)
 
-    def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:  # noqa: ARG002
+    def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:  # noqa: ARG002
         """Connect to the server, or raise the error."""
         from jupyter_turbopilot.engine.remote.loading import check, load
 
@@ -109,7 +109,7 @@ class RemoteKind(EngineKind):
         trip = "" if far.kind is Kind.PROVIDER else f", round-trip time {1000 * seconds:.1f} ms"
         yield Finding("engine", f"{far.kind} at {self.address}, model {far.model or 'unknown'}{trip}")
         try:
-            engine = self.load(self.find(""), Cancel(), tuned=False)
+            engine = self.load(self.find(""), Cancel(), adapters_enabled=False)
         except TurbopilotError as error:
             yield Finding("vocabulary", error.message, problem=True)
             return

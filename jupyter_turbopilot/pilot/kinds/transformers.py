@@ -130,7 +130,7 @@ class TransformersKind(EngineKind):
             **asdict(limits_of(self.settings)),
         )
 
-    def load(self, model: Model, cancel: Cancel, *, tuned: bool) -> Engine:  # noqa: ARG002
+    def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:  # noqa: ARG002
         """Load a model; raise an error if it cannot be loaded here."""
         from jupyter_turbopilot.engine.transformers.checkpoint import load
         from jupyter_turbopilot.engine.transformers.vocabulary import TransformersVocabulary

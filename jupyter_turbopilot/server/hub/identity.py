@@ -89,7 +89,7 @@ class HubUser(User):
 class HubIdentity(StandaloneIdentity):
     """Authenticates users by their JupyterHub tokens."""
 
-    names_people = True
+    distinguishes_users = True
 
     def __init__(self, hub: Hub, service: str, clock: Callable[[], float] = time.monotonic) -> None:
         """`service`: the name of this service in the hub."""

@@ -68,7 +68,7 @@ singleuser:
   extraEnv:
     TURBOPILOT_ENGINE_URL: http://proxy-public/services/{name}
     TURBOPILOT_ENGINE_AUTH: jupyterhub
-    TURBOPILOT_ENGINE_PLAIN_HTTP: "1"
+    TURBOPILOT_ENGINE_ALLOW_HTTP: "1"
 """
 
 

@@ -70,11 +70,11 @@ class AuthenticatedHandler(APIHandler):
         return provider if isinstance(provider, StandaloneIdentity) else None
 
     @property
-    def names_people(self) -> bool:
+    def distinguishes_users(self) -> bool:
         """Return whether the provider distinguishes users: Jupyter's default generates names."""
         provider = self.identity_provider
         real = not self.standalone and type(provider).get_user is not IdentityProvider.get_user
-        return bool(getattr(provider, "names_people", real))
+        return bool(getattr(provider, "distinguishes_users", real))
 
     @property
     def standalone(self) -> bool:
@@ -110,7 +110,7 @@ class AuthenticatedHandler(APIHandler):
     @property
     def may_see_totals(self) -> bool:
         """Return whether this caller may see totals. Their differences reveal other users' requests."""
-        return self.may_manage or not self.names_people
+        return self.may_manage or not self.distinguishes_users
 
     def check_host(self) -> bool:
         """Check the Host header: loopback names, or any name that the identity provider allows."""

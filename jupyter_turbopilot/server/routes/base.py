@@ -102,10 +102,12 @@ class Route(AuthenticatedHandler):
         """
         name = self.username
         own = not self.standalone and name == os.environ.get("JUPYTERHUB_USER")
-        if own or not self.names_people:
+        if own or not self.distinguishes_users:
             return ""
         settings, secret = self.pilot.settings, self.pilot.completer.secret
-        return tenant_of(name, groups_of(self.current_user), settings.share, settings.share_group, secret)
+        return tenant_of(
+            name, groups_of(self.current_user), settings.share_prompts, settings.share_prompts_group, secret
+        )
 
     @property
     def is_learned_from(self) -> bool:

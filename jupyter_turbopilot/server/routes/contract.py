@@ -109,7 +109,7 @@ class NotebookIndex(msgspec.Struct, frozen=True, kw_only=True):
 
     building: Annotated[bool, Meta(description="whether the server is adding files")]
     files: Annotated[int, Meta(description="number of notebooks and files in the index")]
-    of: Annotated[int, Meta(description="number of notebooks and files found so far")]
+    found: Annotated[int, Meta(description="number of notebooks and files found so far")]
     paused: Annotated[
         Literal["kernel", "battery"] | None,
         Meta(description="why the server adds no files now: a kernel is busy, or the machine is on battery"),
@@ -216,7 +216,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     verified: Annotated[bool, Meta(description="whether its checksum was verified")]
     selected: Annotated[bool, Meta(description="whether it is the model in use")]
     adapters: list[Adapter]
-    tuned: Annotated[bool, Meta(description="whether adapters are enabled")]
+    adapters_enabled: Annotated[bool, Meta(description="whether adapters are enabled")]
     pulling: Annotated[bool, Meta(description="whether it is being downloaded")]
     failed: Annotated[str | None, Meta(description="why the last download failed")]
     progress: Annotated[Progress | None, Meta(description="progress of a running download")]

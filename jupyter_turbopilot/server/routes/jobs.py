@@ -108,12 +108,14 @@ class JobRoute(Route):
         """The caller for fair scheduling. A client cannot vary it to get a larger share."""
         name = self.username
         # A key does not identify a user, so use the address.
-        named = bool(name) and (self.standalone_identity is None or self.standalone_identity.names_people)
+        named = bool(name) and (
+            self.standalone_identity is None or self.standalone_identity.distinguishes_users
+        )
         return name if named else f"{name} {self.request.remote_ip}"
 
     def _caller_for(self, request: Completion | RawRequest) -> str:
         """Return the caller for fair scheduling. A server with the key names its users in `salt`."""
-        trusted = self.standalone and not self.names_people and self.may_manage
+        trusted = self.standalone and not self.distinguishes_users and self.may_manage
         salt = request.salt if trusted and not isinstance(request, Completion) else ""
         return f"{self.caller} {salt}" if salt else self.caller
 

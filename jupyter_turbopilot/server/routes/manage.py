@@ -141,7 +141,9 @@ class ModelsRoute(Route):
     @Endpoint(Select, gives=Health, status=202, access="manage", errors=(UnknownModelError, NotReadyError))
     async def post(self, chosen: Select) -> None:
         """Select a model that is on disk. It loads in the background."""
-        await self.pilot.background.run(self.pilot.select, chosen.model, tuned=chosen.tuned)
+        await self.pilot.background.run(
+            self.pilot.select, chosen.model, adapters_enabled=chosen.adapters_enabled
+        )
         self.answer(await _health(self))
 
     @Endpoint(Select, gives=Removed, access="manage", errors=(UnknownModelError,))

@@ -13,7 +13,7 @@ from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.bounds import tenant_cache
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
-from jupyter_turbopilot.context.notebook_file import names_of
+from jupyter_turbopilot.context.notebook_file import equivalent_paths
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED
 from jupyter_turbopilot.errors import BusyError, DisabledError, NotReadyError, TurbopilotError
@@ -82,7 +82,7 @@ class NotebookRoute(JobRoute):
             session = await ensure_async(self.settings["session_manager"].get_session(kernel_id=name))
         except web.HTTPError:
             return NONE  # a kernel without a session
-        if {*names_of(str(session.get("path")))}.isdisjoint(names_of(request.path)):
+        if {*equivalent_paths(str(session.get("path")))}.isdisjoint(equivalent_paths(request.path)):
             return NONE
         return kernels.kernel_context(name)
 

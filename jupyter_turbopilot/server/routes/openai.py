@@ -113,7 +113,7 @@ class OpenAIModelsRoute(OpenAIRoute):
             pilot.ensure()
             return describe_engine(None)
         elif pilot not in _ENGINES:
-            pilot.worker.wake()
+            pilot.worker.ensure_loaded()
             return describe_engine(None)
         return _ENGINES[pilot]
 

@@ -33,27 +33,27 @@ Index = Annotated[int, Meta(ge=0, le=1 << 20)]
 class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Options that another Turbopilot server sends in addition to OpenAI's fields."""
 
-    begins: Annotated[
+    prefixes: Annotated[
         list[Prefix],
         Meta(
             max_length=MAX_PREFIXES,
             description="the completion starts with one of these byte strings (base64)",
         ),
     ] = []
-    typed: Annotated[
+    typed_bytes: Annotated[
         int,
         Meta(
             ge=0, le=MAX_PREFIX_BYTES, description="number of leading bytes that are already in the document"
         ),
     ] = 0
-    banned: Annotated[TokenId | None, Meta(description="a token that the completion must not start with")] = (
-        None
-    )
-    hint: Annotated[
+    banned_token: Annotated[
+        TokenId | None, Meta(description="a token that the completion must not start with")
+    ] = None
+    draft: Annotated[
         list[TokenId], Meta(max_length=MAX_HINT, description="draft tokens; the server verifies them")
     ] = []
-    aligned: Annotated[bool, Meta(description="whether the hint starts at a token boundary")] = True
-    fixed: Annotated[
+    draft_aligned: Annotated[bool, Meta(description="whether the draft starts at a token boundary")] = True
+    stable_range: Annotated[
         Annotated[list[Index], Meta(min_length=2, max_length=2)] | None,
         Meta(description="`[from, to]`: tokens of the prompt that rarely change, but move"),
     ] = None
@@ -66,29 +66,32 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     def beginning(self) -> PrefixConstraint:
         """Return the prefix constraint."""
-        if sum(map(len, self.begins)) > MAX_PREFIX_TOTAL:
+        if sum(map(len, self.prefixes)) > MAX_PREFIX_TOTAL:
             raise BadRequestError(
-                f"begins may have at most {MAX_PREFIX_TOTAL} bytes in total.", field="begins"
+                f"prefixes may have at most {MAX_PREFIX_TOTAL} bytes in total.", field="prefixes"
             )
-        if self.typed > min(map(len, self.begins), default=0):
-            raise BadRequestError("typed must not exceed the length of any item of begins.", field="typed")
+        if self.typed_bytes > min(map(len, self.prefixes), default=0):
+            raise BadRequestError(
+                "typed_bytes must not exceed the length of any item of prefixes.", field="typed_bytes"
+            )
         prefixes: list[bytes] = []
-        for prefix in sorted(self.begins):
+        for prefix in sorted(self.prefixes):
             # An extension of another prefix adds nothing, but would slow down each comparison.
             if not (prefixes and prefix.startswith(prefixes[-1])):
                 prefixes.append(prefix)
-        return PrefixConstraint(tuple(prefixes), self.typed, self.banned)
+        return PrefixConstraint(tuple(prefixes), self.typed_bytes, self.banned_token)
 
     def exact(self, size: int) -> ExactRequest:
         """Return the other options, for a prompt of `size` tokens."""
-        start, stop = self.fixed or (0, 0)
+        start, stop = self.stable_range or (0, 0)
         if not start <= stop < size:  # the last token is always evaluated
             raise BadRequestError(
-                "fixed must be [from, to] and end before the prompt's last token.", field="fixed"
+                "stable_range must be [from, to] and end before the prompt's last token.",
+                field="stable_range",
             )
         return ExactRequest(
-            hint=tuple(self.hint),
-            aligned=self.aligned,
+            hint=tuple(self.draft),
+            aligned=self.draft_aligned,
             suffix_span=(start, stop),
             language=self.language,
             urgency=self.priority,

@@ -3,7 +3,7 @@
 import { ServerError } from '../requesterror';
 
 /** Characters of a file name in a message: JupyterLab's notifications show 140. */
-const LONGEST_NAME = 32;
+const MAX_NAME_LENGTH = 32;
 
 /** Resolve a URL; empty if it is invalid. */
 export function absolute(url: string, base: string): string {
@@ -18,8 +18,8 @@ export function absolute(url: string, base: string): string {
 export function fileName(url: string): string {
   const name = /[^/]*$/.exec(url.replace(/[?#].*$/, '').replace(/\/+$/, ''))?.[0] ?? '';
   const characters = Array.from(decoded(name));
-  return characters.length > LONGEST_NAME
-    ? `${characters.slice(0, LONGEST_NAME - 1).join('')}…`
+  return characters.length > MAX_NAME_LENGTH
+    ? `${characters.slice(0, MAX_NAME_LENGTH - 1).join('')}…`
     : characters.join('');
 }
 
@@ -59,7 +59,7 @@ function decoded(name: string): string {
 }
 
 /** The timeout of a download in milliseconds. */
-const PATIENCE = 30_000;
+const TIMEOUT = 30_000;
 
 /** Download a file; `absent` is the error code if it does not exist or is a web page. */
 export async function fetchWhole(
@@ -72,7 +72,7 @@ export async function fetchWhole(
   const noConnection = (): never => {
     throw failure('download_failed', `${name} could not be downloaded. Check your network connection.`);
   };
-  const response = await fetch(address, { cache, signal: AbortSignal.timeout(PATIENCE) }).catch(noConnection);
+  const response = await fetch(address, { cache, signal: AbortSignal.timeout(TIMEOUT) }).catch(noConnection);
   if (!response.ok) {
     const { status } = response;
     const code = isAbsent(status) ? absent : 'download_failed';

@@ -85,8 +85,8 @@ export function balancedLength(text: string, closed: string): number {
 }
 
 /** The closing brackets right after the cursor, if they close all brackets that the line has opened. */
-export function closersBehind(line: string, behind: string): string {
-  const rest = strip(behind);
+export function closersAfter(line: string, after: string): string {
+  const rest = strip(after);
   const closed = rest.slice(0, rest.length - stripStart(rest, ')]}').length).slice(0, NESTED);
   if (!closed || isLonger(line, LINE)) {
     return '';

@@ -9,9 +9,9 @@ import { Completer } from './completer';
 import { type FromWorker, type IOpened, type IPort, NO_STORAGE, STOPPED, type ToWorker } from './messages';
 import { WorkerEngine } from './workerengine';
 
-/** Milliseconds before a failed download is retried; the delay doubles up to `LONGEST_WAIT`. */
-const AGAIN = 10_000;
-const LONGEST_WAIT = 300_000;
+/** Milliseconds before a failed download is retried; the delay doubles up to `MAX_RETRY`. */
+const FIRST_RETRY = 10_000;
+const MAX_RETRY = 300_000;
 /** Milliseconds without a message after which a worker counts as terminated: a browser may end it without an event. */
 const SILENCE = 30_000;
 
@@ -181,7 +181,7 @@ export class LocalClient implements IClient {
       verified: stored[at],
       selected: model === (this._choice ?? this._used),
       adapters: [],
-      tuned: false,
+      adapters_enabled: false,
       pulling: step(model) !== null,
       failed: model === failure?.model && !this._withheld.has(model) ? failure.error.message : null,
       progress: step(model),
@@ -427,7 +427,7 @@ export class LocalClient implements IClient {
       this._loading.step = null;
       this._phase = 'ready';
       this._failure = null;
-      this._wait = AGAIN;
+      this._wait = FIRST_RETRY;
       this._options.opened?.();
     }
     return new Completer(engine);
@@ -462,7 +462,7 @@ export class LocalClient implements IClient {
     this._loading = null;
     this._phase = 'failed';
     this._failure = { model, error, at: performance.now(), wait: this._wait };
-    this._wait = Math.min(LONGEST_WAIT, this._wait * 2);
+    this._wait = Math.min(MAX_RETRY, this._wait * 2);
   }
 
   /**
@@ -593,7 +593,7 @@ export class LocalClient implements IClient {
   private _engine: WorkerEngine | null = null;
   private _phase: Phase = 'empty';
   private _failure: IFailure | null = null;
-  private _wait = AGAIN;
+  private _wait = FIRST_RETRY;
   private _lastMs: number | null = null;
   private readonly _calls = new Map<number, ICall>();
   private _lastCall = 0;

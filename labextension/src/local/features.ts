@@ -1,7 +1,7 @@
 /** The features and the score of a prefix of a suggestion, for the gate. Pure. */
 
 import { endOf, LINE, remembered } from './bounds';
-import { closersBehind, openQuote } from './brackets';
+import { closersAfter, openQuote } from './brackets';
 import { codePoints, cutAt, findAll, last, LETTER, SPACE, strip, stripStart, WORD } from './text';
 
 const NAME = new RegExp(`[${LETTER}][${WORD}]*`, 'gu');
@@ -36,7 +36,7 @@ export class CursorFeatures {
   ) {
     this.body = stripStart(line);
     this.quote = openQuote(line);
-    this.closed = closersBehind(line, rest);
+    this.closed = closersAfter(line, rest);
     this.lineFeatures = {
       'empty line': Number(!this.body),
       'after dot': Number(AFTER_DOT.test(this.body)),

@@ -6,7 +6,7 @@ const FOLDER = '../tests/golden';
 /** The suffix of keys whose cases only the server supports. */
 const SERVER_ONLY = ' (server only)';
 
-/** The cases shared with the server's tests (tests/twins.py). */
+/** The cases shared with the server's tests (tests/shared_cases.py). */
 describe.each(readdirSync(FOLDER).filter(name => name.endsWith('.json')))('%s', file => {
   const table = JSON.parse(readFileSync(`${FOLDER}/${file}`, 'utf8')) as Record<string, unknown[][]>;
 

@@ -10,9 +10,9 @@ import { type IOpen, lex, scan } from './lexer';
 import { asPython } from './magics';
 import { isLonger, lastLine, stripEnd } from './text';
 
-const PATIENCE = 40_000; // the maximum number of parsed characters per answer; after that, no text is valid
-const LONGEST = 4000; // the maximum length of a text that is parsed as a whole
-const LONGEST_STATEMENT = 10_000; // of Python, whose parser is incremental
+const MAX_PARSED = 40_000; // the maximum number of parsed characters per answer; after that, no text is valid
+const MAX_TEXT_LENGTH = 4000; // the maximum length of a text that is parsed as a whole
+const MAX_STATEMENT_LENGTH = 10_000; // of Python, whose parser is incremental
 /**
  * Completions of an unfinished line of Python, the likeliest first: the rest of an expression, of a statement's head,
  * of a clause.
@@ -60,7 +60,7 @@ export function byGrammar(parserFor: (language: string) => IParser | null): Judg
   return (language, text) => {
     const grammar = parserFor(language);
     const parser = grammar && reparser(grammar);
-    if (!parser || isLonger(text, language === 'python' ? STATEMENT : LONGEST)) {
+    if (!parser || isLonger(text, language === 'python' ? STATEMENT : MAX_TEXT_LENGTH)) {
       return byBrackets(language, text);
     }
     return language === 'python' ? judgePython(parser, text) : judgeAny(parser, text);
@@ -72,7 +72,7 @@ export function fitting(language: string, prefix: string, judge: Judge): (text: 
   if (isLonger(prefix, STATEMENT)) {
     return () => true; // parsing it would take too long
   }
-  let left = PATIENCE;
+  let left = MAX_PARSED;
   let given: number | undefined; // the errors in the existing text
   const known = new Map<string, boolean>();
   const judged = (text: string): boolean => {
@@ -136,7 +136,7 @@ function judgePython(parser: Reparser, text: string): ReturnType<Judge> {
   const plain = asPython(text);
   const opened = scan(plain);
   const code = plain.slice(opened.start, opened.comment ? -opened.tail.length : plain.length);
-  if (isLonger(code, LONGEST_STATEMENT)) {
+  if (isLonger(code, MAX_STATEMENT_LENGTH)) {
     return { faults: Number(!opened.balanced), parsed: 0 };
   }
   // If the line is blank so far, more white space may follow.

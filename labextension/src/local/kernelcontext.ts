@@ -7,9 +7,9 @@ import type { IDescription, IKernelContext } from './names';
 /** Milliseconds after an execution: the next of several cells may follow immediately. */
 const SETTLE = 150;
 /** The timeout of a query in milliseconds. */
-const PATIENCE = 5000;
+const TIMEOUT = 5000;
 /** Characters of a name. */
-const LONGEST = 512;
+const MAX_LENGTH = 512;
 
 /** One kernel: installs a comm target silently, then opens a comm for each query. */
 class Watch {
@@ -51,7 +51,7 @@ class Watch {
       return;
     }
     this._isDue =
-      this._kernel.status === 'busy' || (this._comm !== '' && performance.now() - this._askedAt < PATIENCE);
+      this._kernel.status === 'busy' || (this._comm !== '' && performance.now() - this._askedAt < TIMEOUT);
     if (this._isDue) {
       return; // queried again once the kernel is idle
     }
@@ -170,7 +170,7 @@ function isDescription(value: unknown): value is IDescription {
 }
 
 function isWord(value: unknown): boolean {
-  return typeof value === 'string' && value.length <= LONGEST;
+  return typeof value === 'string' && value.length <= MAX_LENGTH;
 }
 
 function isColumn(value: unknown): boolean {

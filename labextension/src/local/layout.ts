@@ -36,12 +36,12 @@ export class Layout {
     const { promptTokens, suffixTokens, maxTokens } = this._budget;
     // The markers and at least one token of the answer must fit as well.
     const most = this._contextSize - 8;
-    const behind = Math.min(suffixTokens * CHARACTERS, Math.floor(most / 4));
+    const after = Math.min(suffixTokens * CHARACTERS, Math.floor(most / 4));
     const answer = Math.min((request.max_tokens ?? maxTokens) * CHARACTERS, Math.floor(most / 2));
-    const before = Math.max(1, Math.min(promptTokens * CHARACTERS, most - behind - answer));
+    const before = Math.max(1, Math.min(promptTokens * CHARACTERS, most - after - answer));
     const near = this._vocabulary.tokenize(keepTail(context.prefix, WIDEST * before));
     const kept = keepLast([...this._pieces(context.pieces, near.length, before), ...near], before);
-    const suffix = readHead(text => this._vocabulary.tokenize(text), context.suffix, behind);
+    const suffix = readHead(text => this._vocabulary.tokenize(text), context.suffix, after);
     // A character model cannot continue a word whose start is far away in the prompt. So the text of the cell follows the
     // middle marker, and typing extends the end of the prompt.
     const begun = Math.max(0, kept.length - near.length);

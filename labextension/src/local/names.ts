@@ -13,7 +13,7 @@ const ASSIGNS = /=(?!=)|:=/y;
 const EDGE = `(?<![${WORD}])`;
 const IN = new RegExp(`${EDGE}in(?![${WORD}])`, 'gu');
 const BINDER = new RegExp(`${EDGE}(?:as|def|class|import|lambda)(?![${WORD}])`, 'gu');
-const BINDS_BEHIND = new RegExp(
+const BINDS_AFTER = new RegExp(
   `def[ \\t]+([${LETTER}][${WORD}, \\t]*(?:\\([^)]*)?)|(?:as|class|import)[ \\t]+([${LETTER}][${WORD}, \\t]*)` +
     `|lambda[ \\t]+([^:\\n]*)|import[ \\t]*\\(([^)]*)`,
   'uy'
@@ -27,7 +27,7 @@ const AWKWARD =
   /["'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/u;
 const IDENTIFIER = /^[\p{XIDS}_]\p{XIDC}*$/u;
 
-/** The kernel's description of the object behind a name. */
+/** The kernel's description of the object after a name. */
 export interface IDescription {
   module?: string | null;
   columns?: [label: string, type: string][] | null;
@@ -140,10 +140,10 @@ function boundIn(source: string): string[] {
       continue;
     }
     for (const binder of within(BINDER, source, start, at)) {
-      const behind = matchFrom(BINDS_BEHIND, source, binder);
-      if (behind) {
-        found.push(behind.slice(1).find(names => (names as string | undefined) !== undefined) ?? '');
-        at = binder + behind[0].length;
+      const after = matchFrom(BINDS_AFTER, source, binder);
+      if (after) {
+        found.push(after.slice(1).find(names => (names as string | undefined) !== undefined) ?? '');
+        at = binder + after[0].length;
         break;
       }
     }

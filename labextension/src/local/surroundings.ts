@@ -1,7 +1,7 @@
 /** The text around the cursor as trimming needs it. Pure. */
 
 import type { IRequest } from '../wire';
-import { closersBehind, openQuote } from './brackets';
+import { closersAfter, openQuote } from './brackets';
 import { cutAt, isBlank, lastLine, stripEnd, stripStart } from './text';
 
 /** The limits of a suggestion, and the text that it must not repeat. */
@@ -70,7 +70,7 @@ export function surroundingsOf(
     above,
     line,
     maxLines,
-    closed: closersBehind(line, rest),
+    closed: closersAfter(line, rest),
     indented: blank && line !== '',
     imports: [...earlier, prefix.slice(0, prefix.length - line.length)]
       .flatMap(code => code.split('\n').filter(other => IMPORT.test(other)))

@@ -83,7 +83,7 @@ export function isBlank(text: string): boolean {
 }
 
 /** The text before and after the first separator; without one, the whole text and ''. */
-export function cutAt(text: string, sign: string): [before: string, sign: string, behind: string] {
+export function cutAt(text: string, sign: string): [before: string, sign: string, after: string] {
   const at = text.indexOf(sign);
   return at < 0 ? [text, '', ''] : [text.slice(0, at), sign, text.slice(at + sign.length)];
 }

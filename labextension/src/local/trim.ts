@@ -315,8 +315,8 @@ function startOfRun(text: readonly string[], period: number): number {
 }
 
 /** Stop before text that repeats the rest of the line after the cursor, most often closing brackets. */
-const restOfLine: Filter = (text, { rest: behind, quote }, final) => {
-  const rest = strip(behind);
+const restOfLine: Filter = (text, { rest: after, quote }, final) => {
+  const rest = strip(after);
   if (!rest) {
     return whole(text);
   }
@@ -348,7 +348,7 @@ function closersAtTheEnd(text: string): number {
 }
 
 /** Stop before a closing bracket that is already closed after the cursor. */
-const closedBehind: Filter = (text, { closed }) => whole(text.slice(0, balancedLength(text, closed)));
+const closedAfter: Filter = (text, { closed }) => whole(text.slice(0, balancedLength(text, closed)));
 
 /** Omit white space at the end. */
 const trailingSpace: Filter = text => whole(stripEnd(text));
@@ -368,7 +368,7 @@ const FILTERS: readonly Filter[] = [
   echo,
   loop,
   restOfLine,
-  closedBehind,
+  closedAfter,
   trailingSpace
 ];
 

@@ -43,12 +43,12 @@ def here(tiny_model: Path) -> Iterator[Engine]:
 
 
 def write(engine: Engine, text: str, count: int = 8, **sampling: Any) -> tuple[list[Token], Usage]:
-    ask = EngineRequest(engine.vocabulary.tokenize(text), Sampling(max_tokens=count, **sampling))
-    return finish(engine, [ask])[0], ask.usage
+    engine_request = EngineRequest(engine.vocabulary.tokenize(text), Sampling(max_tokens=count, **sampling))
+    return finish(engine, [engine_request])[0], engine_request.usage
 
 
 def finish(engine: Engine, asks: Sequence[EngineRequest]) -> list[list[Token]]:
-    runs = [run for ask in asks if (run := engine.start(ask))]
+    runs = [run for engine_request in asks if (run := engine.start(engine_request))]
     assert len(runs) == len(asks)
     while left := [run for run in runs if not run.done]:
         engine.step(left, Cancel())
@@ -190,7 +190,7 @@ def test_step_returns_tokens_generated_before_a_failure(
         assert "itself" not in str(failure.value)
     engine.step([run], Cancel())
     assert len(run.fresh) == 4
-    assert run.ask.usage.predicted_tokens == 4
+    assert run.request.usage.predicted_tokens == 4
     engine.release(run)
     engine.close()
 

@@ -63,7 +63,7 @@ def test_load_test_saves_no_temporary_failures(
         play(tmp_path, patch, script)
         with pytest.raises(ModelRefusedError) as refused:
             ensure(tiny_model, memory, timeout=0.3)
-    assert refused.value.code in {"memory", "trial"}
+    assert refused.value.code in {"memory", "load_test"}
     assert not memory.exists()
     ensure(tiny_model, memory)
 
@@ -108,7 +108,11 @@ def test_load_test_rejects_a_crash_in_the_first_batch(
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [("MemoryError", "memory"), ("TypeError", "trial"), ("EngineError('decode failed')", "model_refused")],
+    [
+        ("MemoryError", "memory"),
+        ("TypeError", "load_test"),
+        ("EngineError('decode failed')", "model_refused"),
+    ],
 )
 def test_load_test_saves_permanent_failures_of_the_first_batch(
     error: str, code: str, tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch

@@ -75,10 +75,10 @@ tokens = st.builds(
 
 
 @given(small, asks)
-def test_ask_survives_encoding(number: int, ask: EngineRequest) -> None:
-    request = decode_request(encode(Start(number, ask)))
+def test_ask_survives_encoding(number: int, engine_request: EngineRequest) -> None:
+    request = decode_request(encode(Start(number, engine_request)))
     assert isinstance(request, Start)
-    assert (request.run, request.ask) == (number, ask)
+    assert (request.run, request.engine_request) == (number, engine_request)
 
 
 @given(st.lists(tokens), small, st.booleans())

@@ -131,14 +131,14 @@ def test_child_process_reports_that_it_could_not_start(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("status", "output", "code"),
     [
-        (-15, "", "trial"),
-        (-2, "", "trial"),
+        (-15, "", "load_test"),
+        (-2, "", "load_test"),
         (-6, "GGML_ASSERT(false) failed", "model_refused"),
         (0xC0000005, "", "model_refused"),
         (-4, "", "engine_missing"),
         (0xC000001D, "", "engine_missing"),
         (REFUSED, "unknown model architecture", "model_refused"),
-        (REFUSED, "failed to open GGUF file (Too many open files)", "trial"),
+        (REFUSED, "failed to open GGUF file (Too many open files)", "load_test"),
     ],
 )
 def test_judge_separates_file_errors_from_others(status: int, output: str, code: str) -> None:

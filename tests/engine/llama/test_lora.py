@@ -86,10 +86,10 @@ def test_adapters_apply_to_their_language_only(tiny_model: Path, tmp_path: Path)
 
 
 def generate(engine: LlamaEngine, prompt: list[int], language: str) -> tuple[bytes, int]:
-    ask = EngineRequest(prompt, Sampling(max_tokens=12), Usage(), language=language)
-    run = engine.start(ask)
+    engine_request = EngineRequest(prompt, Sampling(max_tokens=12), Usage(), language=language)
+    run = engine.start(engine_request)
     assert run
     while not run.done:
         engine.step([run], Cancel())
     engine.release(run)
-    return b"".join(token.data for token in run.fresh), ask.usage.cached_tokens
+    return b"".join(token.data for token in run.fresh), engine_request.usage.cached_tokens

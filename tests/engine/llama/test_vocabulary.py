@@ -23,7 +23,7 @@ def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
 def test_tokenize_is_cancelled_between_slices(engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     cancel, sizes = Cancel(), []
 
-    def ids(text: str, *, behind: bool = False) -> list[int]:
+    def ids(text: str, *, continues: bool = False) -> list[int]:
         sizes.append(len(text))
         if len(sizes) == 3:
             cancel.set("superseded")

@@ -34,7 +34,7 @@ WRONG = {
 @pytest.mark.parametrize("url", WRONG.values(), ids=WRONG.keys())
 def test_read_addresses_never_quotes_an_invalid_address(url: str) -> None:
     with pytest.raises(ModelRefusedError, match="Address 2") as refused:
-        read_addresses(["http://127.0.0.1/v1", url], plain_http=False)
+        read_addresses(["http://127.0.0.1/v1", url], allow_http=False)
     assert "hush" not in refused.value.message
 
 
@@ -48,16 +48,16 @@ def test_read_addresses_never_quotes_an_invalid_address(url: str) -> None:
     ],
 )
 def test_read_addresses_removes_v1_from_the_root(url: str, root: str) -> None:
-    assert read_addresses([url], plain_http=False)[0].root == root
+    assert read_addresses([url], allow_http=False)[0].root == root
 
 
 def test_read_addresses_allows_plain_http_if_configured() -> None:
-    (found,) = read_addresses(["http://gpu.example:8000/v1"], plain_http=True)
+    (found,) = read_addresses(["http://gpu.example:8000/v1"], allow_http=True)
     assert found == Address("http://gpu.example:8000", "gpu.example:8000")
 
 
 def test_read_addresses_parses_hugging_face_addresses() -> None:
-    found = read_addresses(["hf:together", "hf:http://127.0.0.1:9/api/generate"], plain_http=False)
+    found = read_addresses(["hf:together", "hf:http://127.0.0.1:9/api/generate"], allow_http=False)
     assert found[0] == Address("", "hf:together", "together")
     assert found[1] == Address("http://127.0.0.1:9/api/generate", "127.0.0.1:9", "url", local=True)
 
@@ -65,7 +65,7 @@ def test_read_addresses_parses_hugging_face_addresses() -> None:
 @given(st.text(max_size=40), st.booleans())
 def test_read_addresses_accepts_or_rejects_any_text(url: str, plain: bool) -> None:
     try:
-        (found,) = read_addresses([url], plain_http=plain)
+        (found,) = read_addresses([url], allow_http=plain)
     except ModelRefusedError as refused:
         assert "Address 1" in refused.message
     else:
@@ -80,7 +80,7 @@ def test_is_loopback_recognizes_all_loopback_addresses(ip: object) -> None:
 
 def test_read_addresses_rejects_a_mix_of_kinds() -> None:
     with pytest.raises(ModelRefusedError, match="hf:"):
-        read_addresses(["https://host", "hf:together"], plain_http=False)
+        read_addresses(["https://host", "hf:together"], allow_http=False)
 
 
 @pytest.fixture(autouse=True)

@@ -45,22 +45,22 @@ def event(tokens: list[str], logprobs: list[Any], top: Any = None, **more: Any) 
 
 def test_request_to_turbopilot_contains_all_fields_of_an_ask() -> None:
     beginning = PrefixConstraint((b"pr", b"\xff"), 1, 7)
-    ask = EngineRequest(
+    engine_request = EngineRequest(
         (1, 2), Sampling(5, beginning=beginning), hint=(3, 4), aligned=False, suffix_span=(0, 2), language="r"
     )
-    request = OURS.request(ask)
+    request = OURS.request(engine_request)
     assert (request.route, request.body["prompt"], request.body["max_tokens"]) == (
         "/v1/completions",
         [1, 2],
         5,
     )
     assert request.body["turbopilot"] == {
-        "begins": [base64.b64encode(way).decode() for way in beginning.candidates],
-        "typed": 1,
-        "banned": 7,
-        "hint": [3, 4],
-        "aligned": False,
-        "fixed": [0, 2],
+        "prefixes": [base64.b64encode(way).decode() for way in beginning.candidates],
+        "typed_bytes": 1,
+        "banned_token": 7,
+        "draft": [3, 4],
+        "draft_aligned": False,
+        "stable_range": [0, 2],
         "language": "r",
     }
 
@@ -70,7 +70,7 @@ def test_peer_fields_omit_defaults() -> None:
     assert peer_fields(
         EngineRequest((1,), Sampling(beginning=PrefixConstraint(banned=0)), priority="warmup")
     ) == {
-        "banned": 0,
+        "banned_token": 0,
         "priority": "warmup",
     }
 

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 def ask(server: FarServer, question: Callable[[HttpClient], Coroutine[Any, Any, T]]) -> T:
     async def asked() -> T:
-        side = HttpClient(read_addresses([server.url], plain_http=False)[0], "", 5.0)
+        side = HttpClient(read_addresses([server.url], allow_http=False)[0], "", 5.0)
         try:
             return await question(side)
         finally:

@@ -90,7 +90,7 @@ def test_owner_fields_separate_or_disable_the_cache(kind: Kind) -> None:
     fields = {
         Kind.OURS: {"cache_salt": "o"},
         Kind.VLLM: {"cache_salt": "o"},
-        Kind.OPENAI: {"cache_salt": "o"},  # it may be vLLM behind a router with its own list of models
+        Kind.OPENAI: {"cache_salt": "o"},  # it may be vLLM continues a router with its own list of models
         Kind.LLAMA: {"cache_prompt": False},
     }
     assert tenant_fields(kind, "o") == fields.get(kind, {})

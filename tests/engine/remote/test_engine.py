@@ -85,7 +85,7 @@ def test_step_streams_tokens(serve: Serve, connect: Connect) -> None:
     assert not run.done
     go.set()
     assert finish(engine, run) == [b"abcd"]
-    assert (run.ask.usage.prompt_tokens, run.ask.usage.predicted_tokens) == (4, 4)
+    assert (run.request.usage.prompt_tokens, run.request.usage.predicted_tokens) == (4, 4)
 
 
 def test_step_returns_immediately_if_interrupted(serve: Serve, connect: Connect) -> None:

@@ -44,7 +44,7 @@ DIALECT = ByIds(RemoteServer(Kind.VLLM, "m"), CodePoints())
 
 def stream(server: FarServer, key: str = "") -> list[EventContent]:
     async def heard() -> list[EventContent]:
-        side = HttpClient(read_addresses([server.url], plain_http=False)[0], key, 5.0)
+        side = HttpClient(read_addresses([server.url], allow_http=False)[0], key, 5.0)
         try:
             return [one async for one in side.stream(Request("/v1/completions", {"prompt": [1]}), DIALECT)]
         finally:

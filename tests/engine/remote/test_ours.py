@@ -47,8 +47,8 @@ def server(local: Any) -> Iterator[Server]:
     server.stop()
 
 
-def write(engine: Engine, ask: EngineRequest) -> list[Token]:
-    run: Any = engine.start(ask)
+def write(engine: Engine, engine_request: EngineRequest) -> list[Token]:
+    run: Any = engine.start(engine_request)
     tokens: list[Token] = []
     while not run.done:
         engine.step([run], Cancel())
@@ -65,7 +65,7 @@ def test_remote_engine_generates_the_same_tokens_and_probabilities(
     engine = connect(server.url, vocabulary=local.vocabulary)
     for at in range(0, 60, 3):
         prompt = local.vocabulary.tokenize(CODE[: 20 + at])
-        hint = tuple(local.vocabulary.tokenize(CODE[20 + at : 40 + at], behind=True))
+        hint = tuple(local.vocabulary.tokenize(CODE[20 + at : 40 + at], continues=True))
         for sampling in SAMPLINGS:
             here, there = (
                 write(one, EngineRequest(prompt, sampling, Usage(), hint, language="python"))
@@ -85,12 +85,12 @@ def test_remote_engine_reports_cached_tokens_before_the_end(
     engine = connect(server.url, vocabulary=local.vocabulary)
     prompt = local.vocabulary.tokenize(CODE[:90] + "z")
     for cached in (0, len(prompt) - 1):
-        ask = EngineRequest(prompt, Sampling(200), Usage())
-        run: Any = engine.start(ask)
+        engine_request = EngineRequest(prompt, Sampling(200), Usage())
+        run: Any = engine.start(engine_request)
         while not (run.fresh or run.done):
             engine.step([run], Cancel())
         engine.release(run)
-        assert ask.usage.cached_tokens >= cached
+        assert engine_request.usage.cached_tokens >= cached
 
 
 def test_remote_engine_notices_a_changed_version(

@@ -17,8 +17,8 @@ def tokens(text: str) -> list[Token]:
 
 
 def run_of(limit: int = 8, beginning: PrefixConstraint = ANY, hint: tuple[int, ...] = ()) -> RemoteRun:
-    ask = EngineRequest((1, 2), Sampling(limit, beginning=beginning), hint=hint)
-    return RemoteRun(ask, limit, beginning, answer=Answer(limit))
+    engine_request = EngineRequest((1, 2), Sampling(limit, beginning=beginning), hint=hint)
+    return RemoteRun(engine_request, limit, beginning, answer=Answer(limit))
 
 
 def text_of(run: RemoteRun) -> bytes:
@@ -35,7 +35,7 @@ def test_take_stops_at_the_limit(pieces: list[str], limit: int) -> None:
             break
     assert text_of(run) == "".join(pieces).encode()[:limit]
     assert run.done == (len("".join(pieces)) >= limit)
-    assert run.ask.usage.predicted_tokens == len(run.written)
+    assert run.request.usage.predicted_tokens == len(run.written)
 
 
 @given(st.text("ab", min_size=1, max_size=6), st.integers(0, 6))
@@ -62,7 +62,7 @@ def test_take_cuts_a_text_that_violates_the_constraint_later() -> None:
     run.answer.hear(EventContent(tokens("abx")))
     run.take()
     assert (text_of(run), run.done, run.error) == (b"b", True, None)
-    assert run.ask.usage.cut
+    assert run.request.usage.cut
 
 
 def test_left_returns_the_ask_for_the_rest() -> None:
@@ -85,7 +85,7 @@ def test_pending_is_the_prompt_until_the_first_token() -> None:
     run.answer.hear(EventContent(tokens("a"), cached=1))
     assert run.news
     run.take()
-    assert (run.pending, run.ask.usage.cached_tokens) == (1, 1)
+    assert (run.pending, run.request.usage.cached_tokens) == (1, 1)
 
 
 @given(st.integers(0, 6), st.integers(0, 6), st.booleans())
@@ -94,7 +94,7 @@ def test_usage_reports_a_cut_before_the_limit(count: int, limit: int, reported: 
     run.answer.hear(EventContent(tokens("a" * count), ended=True, cut=reported))
     run.take()
     assert run.done
-    assert run.ask.usage.cut == (reported and count < limit)
+    assert run.request.usage.cut == (reported and count < limit)
 
 
 def test_usage_reports_no_cut_after_the_end() -> None:
@@ -102,7 +102,7 @@ def test_usage_reports_no_cut_after_the_end() -> None:
     run.answer.hear(EventContent(tokens("a"), ended=True))
     assert run.answer.hear(EventContent(tokens("b"), ended=True, cut=True))
     run.take()
-    assert (text_of(run), run.ask.usage.cut) == (b"a", False)
+    assert (text_of(run), run.request.usage.cut) == (b"a", False)
 
 
 PIECES = [b"", b"wo", b"world", b"x", b"word", b"\xa4"]

@@ -101,9 +101,9 @@ LONG_PROMPT = 2 * stepping.LONG - 2
 LONG = next([a, b, 3] for a in range(10) for b in range(10) if len(alone([a, b, 3], 12)) == 12)
 
 
-def start(engine: Arithmetic, ask: EngineRequest) -> StepRun:
+def start(engine: Arithmetic, engine_request: EngineRequest) -> StepRun:
     """Start a run; there must be a free slot."""
-    run = engine.start(ask)
+    run = engine.start(engine_request)
     assert run is not None
     return run
 
@@ -320,7 +320,7 @@ def test_step_limits_prompt_evaluation_between_tokens(sizes: list[int], count: i
         EngineRequest([number, *[number] * size], Sampling(max_tokens=count))
         for number, size in enumerate(sizes)
     ]
-    runs = [run for ask in asks if (run := engine.start(ask))]
+    runs = [run for engine_request in asks if (run := engine.start(engine_request))]
     read = written = 0
     while unfinished := [run for run in runs if not run.done]:
         texts = {run.sequence.id for run in unfinished if run.wrote}

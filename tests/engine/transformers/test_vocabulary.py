@@ -45,14 +45,14 @@ def pair(
 @given(
     text=st.text(st.characters(codec="utf-8"), max_size=60)
     | st.sampled_from(["", "\n\n a", "你好 🐍", "</s>"]),
-    behind=st.booleans(),
+    continues=st.booleans(),
 )
 def test_tokenize_returns_the_same_tokens_as_llama_cpp(
-    pair: tuple[TransformersVocabulary, LlamaEngine], text: str, behind: bool
+    pair: tuple[TransformersVocabulary, LlamaEngine], text: str, continues: bool
 ) -> None:
     ours, theirs = pair[0], pair[1].vocabulary
-    tokens = theirs.tokenize(text, behind=behind)
-    assert ours.tokenize(text, behind=behind) == tokens
+    tokens = theirs.tokenize(text, continues=continues)
+    assert ours.tokenize(text, continues=continues) == tokens
     assert ours.join(tokens) == theirs.join(tokens)
 
 

@@ -33,17 +33,19 @@ def test_plan_follows_the_settings(tiny_model: Path) -> None:
     kind = kind_with(
         context_size=300, threads=5, max_threads=3, sequences_memory=0, cache_type="q8_0", memory_map=False
     )
-    path, plan = kind.plan(find(str(tiny_model)), tuned=True)
+    path, plan = kind.plan(find(str(tiny_model)), adapters_enabled=True)
     assert path == tiny_model
     assert (plan.context_size, plan.threads, plan.parked) == (300, 3, 0)
     assert (plan.hardware.cache_type, plan.hardware.memory_map) == ("q8_0", False)
-    kept = kind_with(context_size=300, sequences_memory=1).plan(find(str(tiny_model)), tuned=True)[1]
+    kept = kind_with(context_size=300, sequences_memory=1).plan(find(str(tiny_model)), adapters_enabled=True)[
+        1
+    ]
     assert kept.parked > 0
 
 
 def test_plan_respects_the_administrators_limits(tiny_model: Path) -> None:
     with pytest.raises(ModelRefusedError, match="max_memory"):
-        kind_with(max_memory=1).plan(find(str(tiny_model)), tuned=True)
+        kind_with(max_memory=1).plan(find(str(tiny_model)), adapters_enabled=True)
 
 
 @pytest.mark.parametrize("tries", [True, False])
@@ -58,7 +60,7 @@ def test_load_tests_only_llama_cpp_in_a_child_process(
         kind_with(llama_engine, load_test=tries),
         kind_with(lambda *_: ScriptedEngine(), load_test=tries),
     ):
-        kind.load(model, Cancel(), tuned=True)
+        kind.load(model, Cancel(), adapters_enabled=True)
     assert tried == ([tiny_model] if tries else [])
 
 
@@ -73,8 +75,8 @@ def test_load_saves_sequences_in_the_users_folder_unless_disabled(
         return ScriptedEngine()
 
     kind, model = kind_with(engine, keep_sequences=keep), find(str(tiny_model))
-    path, plan = kind.plan(model, tuned=True)
-    kind.load(model, Cancel(), tuned=True)
+    path, plan = kind.plan(model, adapters_enabled=True)
+    kind.load(model, Cancel(), adapters_enabled=True)
     assert given == [(path, model, plan, own_folder / "sequences" if keep else None)]
 
 
@@ -126,14 +128,14 @@ def test_load_checks_the_digest_of_a_refused_model(known: Model, models_folder: 
     file = models_folder / known.file
     kind = kind_with(refusing, model="known")
     with pytest.raises(ModelRefusedError, match="It crashed"):
-        kind.load(known, Cancel(), tuned=True)
+        kind.load(known, Cancel(), adapters_enabled=True)
     file.write_bytes(file.read_bytes()[:-1] + b"!")
     with pytest.raises(NotReadyError, match=r"The file of known is damaged\..*models pull known") as damaged:
-        kind.load(known, Cancel(), tuned=True)
+        kind.load(known, Cancel(), adapters_enabled=True)
     assert damaged.value.code == "model_damaged"
     file.unlink()
     with pytest.raises(NotReadyError) as missing:
-        kind.load(known, Cancel(), tuned=True)
+        kind.load(known, Cancel(), adapters_enabled=True)
     assert missing.value.code == "model_missing"
 
 
@@ -159,7 +161,7 @@ def test_weights_warn_once_of_an_adapter_and_never_of_a_damaged_model(
     file = models_folder / known.file
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(NotReadyError, match="is damaged"):
-        kind.load(known, Cancel(), tuned=True)
+        kind.load(known, Cancel(), adapters_enabled=True)
     assert not caplog.records
 
 

@@ -49,7 +49,7 @@ def test_address_contains_the_host_and_no_secret() -> None:
 
 def test_load_uses_the_vocabulary_of_a_model_file(server: Server, model: Path) -> None:
     kind = kind_with(server.url, vocabulary=str(model))
-    engine = kind.load(kind.find(""), Cancel(), tuned=True)
+    engine = kind.load(kind.find(""), Cancel(), adapters_enabled=True)
     assert isinstance(engine.vocabulary, LlamaVocabulary)
     assert [one.name for one in kind.models("")] == [engine.name]
     assert kind.stored(kind.find(""))
@@ -59,7 +59,7 @@ def test_load_uses_the_vocabulary_of_a_model_file(server: Server, model: Path) -
 @pytest.mark.parametrize("vocabulary", ["none", "auto"])
 def test_load_sends_text_without_a_vocabulary(server: Server, vocabulary: str) -> None:
     kind = kind_with(server.url, vocabulary=vocabulary)
-    engine = kind.load(kind.find(""), Cancel(), tuned=True)
+    engine = kind.load(kind.find(""), Cancel(), adapters_enabled=True)
     assert isinstance(engine.vocabulary, CodePoints)
     engine.close()
 
@@ -67,13 +67,15 @@ def test_load_sends_text_without_a_vocabulary(server: Server, vocabulary: str) -
 def test_load_rejects_the_vocabulary_of_another_model(server: Server, tmp_path: Path) -> None:
     other = write_tiny_model(tmp_path / "other.gguf", merges=[("a", "b")])
     with pytest.raises(ModelRefusedError, match="vocabulary"):
-        kind_with(server.url, vocabulary=str(other)).load(kind_with().find(""), Cancel(), tuned=True)
+        kind_with(server.url, vocabulary=str(other)).load(
+            kind_with().find(""), Cancel(), adapters_enabled=True
+        )
 
 
 def test_load_names_the_command_for_a_missing_vocabulary() -> None:
     kind = kind_with("http://127.0.0.1:9/v1", vocabulary="qwen2.5-coder-7b")
     with pytest.raises(NotReadyError) as missing:
-        kind.load(kind.find(""), Cancel(), tuned=True)
+        kind.load(kind.find(""), Cancel(), adapters_enabled=True)
     command = missing.value.message.rpartition("run: ")[2]
     assert command == "jupyter turbopilot models pull --engine llama qwen2.5-coder-7b"
     given = parser().parse_args(shlex.split(command)[2:])
@@ -84,7 +86,7 @@ def test_load_names_the_command_for_a_missing_vocabulary() -> None:
 def test_examine_reports_an_unreachable_server() -> None:
     kind = kind_with("http://127.0.0.1:9/v1")
     with pytest.raises(EngineGoneError, match=r"127\.0\.0\.1:9"):
-        kind.load(kind.find(""), Cancel(), tuned=True)
+        kind.load(kind.find(""), Cancel(), adapters_enabled=True)
     (finding,) = kind.examine()
     assert finding.problem
     assert "127.0.0.1:9" in finding.text

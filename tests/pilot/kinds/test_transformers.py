@@ -147,7 +147,7 @@ def test_models_lists_the_selected_checkpoint(checkpoint: Path) -> None:
 @pytest.fixture(params=[False, True], ids=["in process", "in a child process"])
 def engine(request: pytest.FixtureRequest, checkpoint: Path) -> Iterator[Any]:
     kind = kind_with(subprocess=request.param, context_size=256)
-    made = kind.load(kind.find(str(checkpoint)), Cancel(), tuned=True)
+    made = kind.load(kind.find(str(checkpoint)), Cancel(), adapters_enabled=True)
     assert isinstance(made, IsolatedEngine) == request.param
     yield made
     made.close(keep=False)

@@ -124,7 +124,7 @@ async def test_users_have_names_and_groups(header: str) -> None:
     assert desk.identity.may_manage(ada)
     assert not desk.identity.may_manage(bob)
     assert not desk.identity.may_manage(None)
-    assert desk.identity.names_people
+    assert desk.identity.distinguishes_users
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import jupyterhub.roles
 import yaml
 from traitlets.config import Config
 
-from jupyter_turbopilot.config import ENGINE_AUTH, ENGINE_PLAIN_HTTP, ENGINE_URL, Turbopilot
+from jupyter_turbopilot.config import ENGINE_ALLOW_HTTP, ENGINE_AUTH, ENGINE_URL, Turbopilot
 from jupyter_turbopilot.engine.remote.address import read_addresses
 from jupyter_turbopilot.server.hub.environment import read_environment
 from jupyter_turbopilot.server.hub.snippets import DEFAULTS, in_cluster, on_host
@@ -60,7 +60,7 @@ def test_spawned_server_uses_the_services_address(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, value)
     settings = Turbopilot()
     assert (settings.engine, settings.remote.auth) == ("remote", "jupyterhub")
-    (address,) = read_addresses(settings.remote.urls, plain_http=settings.remote.plain_http)
+    (address,) = read_addresses(settings.remote.urls, allow_http=settings.remote.allow_http)
     service = read_environment(
         {
             "JUPYTERHUB_SERVICE_NAME": hub.services[0]["name"],
@@ -79,9 +79,9 @@ def test_chart_values_use_the_proxys_address() -> None:
     roles = {name: role["scopes"] for name, role in values["hub"]["loadRoles"].items()}
     assert roles == {role["name"]: role["scopes"] for role in hub.load_roles}
     environment = values["singleuser"]["extraEnv"]
-    assert environment.keys() == {ENGINE_URL, ENGINE_AUTH, ENGINE_PLAIN_HTTP}
+    assert environment.keys() == {ENGINE_URL, ENGINE_AUTH, ENGINE_ALLOW_HTTP}
     assert all(isinstance(value, str) for value in environment.values())
-    (address,) = read_addresses([environment[ENGINE_URL]], plain_http=environment[ENGINE_PLAIN_HTTP] == "1")
+    (address,) = read_addresses([environment[ENGINE_URL]], allow_http=environment[ENGINE_ALLOW_HTTP] == "1")
     assert address.host == "proxy-public"
 
 

@@ -13,9 +13,9 @@ from tornado import web
 
 from jupyter_turbopilot.server.routes.table import ROUTES
 
-from ...alone import KEY, Alone
+from ...serve_app import KEY, ServeApp
 
-Start = Callable[..., Alone]
+Start = Callable[..., ServeApp]
 BODY = {"input_prefix": "x = ", "input_suffix": "", "n_predict": 2}
 METHODS = ("get", "head", "post", "put", "patch", "delete")
 ENDS = [
@@ -39,10 +39,10 @@ COMPLETIONS = {
 
 @pytest.fixture(scope="module")
 def start(tiny_model: Path) -> Iterator[Start]:
-    started: list[Alone] = []
+    started: list[ServeApp] = []
 
-    def begin(**more: Any) -> Alone:
-        started.append(Alone(tiny_model, **more))
+    def begin(**more: Any) -> ServeApp:
+        started.append(ServeApp(tiny_model, **more))
         return started[-1]
 
     yield begin
@@ -51,22 +51,22 @@ def start(tiny_model: Path) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def server(start: Start) -> Alone:
+def server(start: Start) -> ServeApp:
     return start()
 
 
 @pytest.fixture(scope="module")
-def keyless(start: Start) -> Alone:
+def keyless(start: Start) -> ServeApp:
     return start(key="")
 
 
 @pytest.fixture(scope="module")
-def beyond(start: Start) -> Alone:
+def beyond(start: Start) -> ServeApp:
     return start(host="0.0.0.0")  # noqa: S104 - only compared
 
 
 @pytest.mark.parametrize(("path", "method"), [*CLOSED, ("nothing/here", "GET"), ("nothing/here", "POST")])
-def test_missing_or_wrong_key_is_an_authentication_error(server: Alone, path: str, method: str) -> None:
+def test_missing_or_wrong_key_is_an_authentication_error(server: ServeApp, path: str, method: str) -> None:
     before = len(server.engine.prompts)
     for headers in (
         {"Authorization": ""},
@@ -97,20 +97,20 @@ def test_missing_or_wrong_key_is_an_authentication_error(server: Alone, path: st
         "x]:y",
     ],
 )
-def test_other_host_names_are_rejected_without_a_key(keyless: Alone, host: str) -> None:
+def test_other_host_names_are_rejected_without_a_key(keyless: ServeApp, host: str) -> None:
     for path, method in [*ENDS, ("", "GET"), ("nothing", "GET")]:
         response = keyless.client.request(method, f"/{path}", json={}, headers={"Host": host})
         assert response.status_code == 403, (path, method)
         assert "tiny" not in response.text
 
 
-def test_other_host_names_are_accepted_with_the_key(server: Alone, beyond: Alone) -> None:
+def test_other_host_names_are_accepted_with_the_key(server: ServeApp, beyond: ServeApp) -> None:
     for one in (server, beyond):
         found = one.client.post("/infill", json=BODY, headers={"Host": "gpu-box.example:18080"})
         assert found.status_code == 200
 
 
-def test_public_server_reports_readiness_to_other_machines(server: Alone, beyond: Alone) -> None:
+def test_public_server_reports_readiness_to_other_machines(server: ServeApp, beyond: ServeApp) -> None:
     headers = {"Authorization": "", "Host": "gpu-box.example"}
     assert beyond.client.get("/health", headers=headers).json() == {"status": "ok"}
     # On loopback, another name can only be DNS rebinding.
@@ -118,7 +118,7 @@ def test_public_server_reports_readiness_to_other_machines(server: Alone, beyond
 
 
 @pytest.mark.parametrize("path", ["/health", "/v1/health"])
-def test_health_is_open(server: Alone, keyless: Alone, path: str) -> None:
+def test_health_is_open(server: ServeApp, keyless: ServeApp, path: str) -> None:
     for headers in ({"Authorization": ""}, {"Authorization": "Bearer wrong"}):
         assert server.client.get(path, headers=headers).json() == {"status": "ok"}
     assert server.client.get(path).json()["model"] == "scripted"
@@ -139,7 +139,7 @@ def test_health_returns_503_while_the_model_loads(start: Start) -> None:
 @pytest.mark.parametrize(
     ("path", "method"), [("", "GET"), ("nothing", "POST"), ("infill", "POST"), ("infill", "PUT")]
 )
-def test_responses_have_a_request_id(server: Alone, path: str, method: str) -> None:
+def test_responses_have_a_request_id(server: ServeApp, path: str, method: str) -> None:
     numbers = set()
     for headers in ({}, {"Authorization": ""}, {"Origin": "http://evil.example"}):
         response = server.client.request(method, f"/{path}", content=b"[", headers=headers)
@@ -148,7 +148,7 @@ def test_responses_have_a_request_id(server: Alone, path: str, method: str) -> N
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "OPTIONS"])
-def test_rejected_caller_gets_the_reason_for_any_method(server: Alone, method: str) -> None:
+def test_rejected_caller_gets_the_reason_for_any_method(server: ServeApp, method: str) -> None:
     page = server.client.request(method, "/infill", content=b"[", headers={"Origin": "http://evil.example"})
     assert (page.status_code, page.json()["error"]["code"]) == (403, "forbidden")
     stranger = server.client.request(method, "/infill", content=b"[", headers={"Authorization": ""})
@@ -158,7 +158,7 @@ def test_rejected_caller_gets_the_reason_for_any_method(server: Alone, method: s
 
 
 @pytest.mark.parametrize("path", sorted({path for path, method in ENDS if method == "GET"} | {""}))
-def test_head_responds_like_get_without_the_body(server: Alone, path: str) -> None:
+def test_head_responds_like_get_without_the_body(server: ServeApp, path: str) -> None:
     whole, head = server.client.get(f"/{path}"), server.client.head(f"/{path}")
     assert head.status_code == whole.status_code
     assert head.headers["Content-Type"] == whole.headers["Content-Type"]
@@ -169,13 +169,13 @@ def test_head_responds_like_get_without_the_body(server: Alone, path: str) -> No
     "path", ["nothing", "v1/nothing", "v1/chat/completions", "complete/more", "..%2fmodels"]
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT"])
-def test_unknown_path_returns_a_json_error(server: Alone, path: str, method: str) -> None:
+def test_unknown_path_returns_a_json_error(server: ServeApp, path: str, method: str) -> None:
     response = server.client.request(method, f"/{path}", content=b"x")
     assert response.status_code == 404
     assert response.json()["error"]["type"] == "not_found_error"
 
 
-def test_unsupported_method_returns_a_json_error_and_allow(server: Alone) -> None:
+def test_unsupported_method_returns_a_json_error_and_allow(server: ServeApp) -> None:
     response = server.client.get("/infill")
     assert (response.status_code, response.headers["Allow"]) == (405, "POST, OPTIONS")
     assert response.json()["error"]["code"] == "method_not_allowed"
@@ -184,7 +184,7 @@ def test_unsupported_method_returns_a_json_error_and_allow(server: Alone) -> Non
 
 
 @pytest.mark.parametrize("path", ["/infill/", "//infill", "//infill//"])
-def test_extra_slashes_are_ignored(server: Alone, path: str) -> None:
+def test_extra_slashes_are_ignored(server: ServeApp, path: str) -> None:
     status, _, content = server.raw(
         f"POST {path} HTTP/1.1\r\nContent-Type: application/json", json.dumps(BODY).encode()
     )
@@ -194,7 +194,7 @@ def test_extra_slashes_are_ignored(server: Alone, path: str) -> None:
     assert server.raw("GET // HTTP/1.1")[0] == 200
 
 
-def test_models_lists_all_models_only_for_managers(server: Alone, keyless: Alone) -> None:
+def test_models_lists_all_models_only_for_managers(server: ServeApp, keyless: ServeApp) -> None:
     data = [{"id": "scripted", "object": "model", "created": 0, "owned_by": "jupyter-turbopilot"}]
     assert keyless.client.get("/models").json() == {"object": "list", "data": data}
     found = server.client.get("/models").json()
@@ -206,7 +206,7 @@ def test_models_lists_all_models_only_for_managers(server: Alone, keyless: Alone
     ("path", "method"),
     [(path, method) for path in ("models", "models/pull", "index") for method in ("POST", "DELETE")],
 )
-def test_managing_requires_a_key(keyless: Alone, path: str, method: str) -> None:
+def test_managing_requires_a_key(keyless: ServeApp, path: str, method: str) -> None:
     refused = keyless.client.request(method, f"/{path}", json={"model": "x"})
     assert (refused.status_code, refused.json()["error"]["type"]) == (403, "permission_error")
 
@@ -217,7 +217,7 @@ FORM = "application/x-www-form-urlencoded"
 @pytest.mark.parametrize("path", COMPLETIONS)
 @pytest.mark.parametrize("declared", [FORM, "text/plain", None])
 def test_programs_may_omit_the_json_content_type(
-    server: Alone, keyless: Alone, path: str, declared: str | None
+    server: ServeApp, keyless: ServeApp, path: str, declared: str | None
 ) -> None:
     headers = {} if declared is None else {"Content-Type": declared}
     for one in (server, keyless):
@@ -231,7 +231,7 @@ PAGE = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Origin": "ht
 
 @pytest.mark.parametrize("path", COMPLETIONS)
 @pytest.mark.parametrize("page", PAGE)
-def test_forms_from_pages_are_rejected(server: Alone, path: str, page: str) -> None:
+def test_forms_from_pages_are_rejected(server: ServeApp, path: str, page: str) -> None:
     content = json.dumps(COMPLETIONS[path])
     for declared in (FORM, "text/plain", None, "multipart/form-data; boundary=x", "Multipart/Mixed"):
         headers = {page: PAGE[page], "Host": "127.0.0.1"} | ({"Content-Type": declared} if declared else {})
@@ -240,14 +240,14 @@ def test_forms_from_pages_are_rejected(server: Alone, path: str, page: str) -> N
         assert server.client.post(f"/{path}", content=content, headers=foreign).status_code == 403
 
 
-def test_multipart_is_rejected_from_programs_too(server: Alone) -> None:
+def test_multipart_is_rejected_from_programs_too(server: ServeApp) -> None:
     for path, body in COMPLETIONS.items():
         headers = {"Content-Type": "multipart/form-data; boundary=x"}
         assert server.client.post(f"/{path}", content=json.dumps(body), headers=headers).status_code == 415
 
 
 @pytest.mark.parametrize("path", ["models", "models/pull", "feedback"])
-def test_state_changing_methods_require_a_json_content_type(server: Alone, path: str) -> None:
+def test_state_changing_methods_require_a_json_content_type(server: ServeApp, path: str) -> None:
     for declared in (FORM, "text/plain", ""):
         response = server.client.post(
             f"/{path}", content='{"model": "x"}', headers={"Content-Type": declared}
@@ -259,7 +259,7 @@ def test_state_changing_methods_require_a_json_content_type(server: Alone, path:
     "origin",
     ["http://evil.example", "null", "http://[", "http://127.0.0.1", "http://127.0.0.1:1", "file://", ""],
 )
-def test_other_origins_are_rejected_on_all_routes(server: Alone, keyless: Alone, origin: str) -> None:
+def test_other_origins_are_rejected_on_all_routes(server: ServeApp, keyless: ServeApp, origin: str) -> None:
     for one in (server, keyless):
         for path, method in [*ENDS, ("", "GET"), ("nothing", "GET")]:
             response = one.client.request(method, f"/{path}", json={}, headers={"Origin": origin})
@@ -268,7 +268,7 @@ def test_other_origins_are_rejected_on_all_routes(server: Alone, keyless: Alone,
     assert server.client.get("/", headers={"Origin": f"http://127.0.0.1:{server.port}"}).status_code == 200
 
 
-def test_curl_requires_only_the_key_header(server: Alone) -> None:
+def test_curl_requires_only_the_key_header(server: ServeApp) -> None:
     url = f"http://LOCALHOST:{server.port}/v1/completions"
     asked = ["curl", "-sS", "-4", url, "-H", f"Authorization: Bearer {KEY}", "-d", '{"prompt": "x = "}']
     said = subprocess.run(asked, capture_output=True, text=True, check=True).stdout

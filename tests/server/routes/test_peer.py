@@ -71,12 +71,12 @@ def body_of(ask: EngineRequest, **more: Any) -> dict[str, Any]:
         "stream": True,
         "stream_options": {"include_usage": True},
         "turbopilot": {
-            "begins": [base64.b64encode(way).decode() for way in beginning.candidates],
-            "typed": beginning.typed,
-            "banned": beginning.banned,
-            "hint": [*ask.hint],
-            "aligned": ask.aligned,
-            "fixed": [*ask.suffix_span],
+            "prefixes": [base64.b64encode(way).decode() for way in beginning.candidates],
+            "typed_bytes": beginning.typed,
+            "banned_token": beginning.banned,
+            "draft": [*ask.hint],
+            "draft_aligned": ask.aligned,
+            "stable_range": [*ask.suffix_span],
             "language": ask.language,
             "priority": "typing",
         }
@@ -180,18 +180,18 @@ async def test_remote_completion_equals_the_local_engines(
 @pytest.mark.parametrize(
     ("fields", "wrong"),
     [
-        ({"begins": ["no base64!"]}, "turbopilot.begins[0]"),
-        ({"begins": ["YQ=="] * (MAX_PREFIXES + 1)}, "turbopilot.begins"),
-        ({"begins": [base64.b64encode(b"a" * 1000).decode()] * 66}, "turbopilot.begins"),
-        ({"typed": -1}, "turbopilot.typed"),
-        ({"begins": ["YQ=="], "typed": 2}, "turbopilot.typed"),
-        ({"banned": "a"}, "turbopilot.banned"),
-        ({"banned": 1 << 22}, "turbopilot.banned"),
-        ({"hint": [1 << 22]}, "turbopilot.hint"),
-        ({"hint": [97] * (MAX_HINT + 1)}, "turbopilot.hint"),
-        ({"fixed": [1]}, "turbopilot.fixed"),
-        ({"fixed": [2, 1]}, "turbopilot.fixed"),
-        ({"fixed": [0, 3]}, "turbopilot.fixed"),
+        ({"prefixes": ["no base64!"]}, "turbopilot.prefixes[0]"),
+        ({"prefixes": ["YQ=="] * (MAX_PREFIXES + 1)}, "turbopilot.prefixes"),
+        ({"prefixes": [base64.b64encode(b"a" * 1000).decode()] * 66}, "turbopilot.prefixes"),
+        ({"typed_bytes": -1}, "turbopilot.typed_bytes"),
+        ({"prefixes": ["YQ=="], "typed_bytes": 2}, "turbopilot.typed_bytes"),
+        ({"banned_token": "a"}, "turbopilot.banned_token"),
+        ({"banned_token": 1 << 22}, "turbopilot.banned_token"),
+        ({"draft": [1 << 22]}, "turbopilot.draft"),
+        ({"draft": [97] * (MAX_HINT + 1)}, "turbopilot.draft"),
+        ({"stable_range": [1]}, "turbopilot.stable_range"),
+        ({"stable_range": [2, 1]}, "turbopilot.stable_range"),
+        ({"stable_range": [0, 3]}, "turbopilot.stable_range"),
         ({"priority": "first"}, "turbopilot.priority"),
         ({"language": "x" * 200}, "turbopilot.language"),
     ],
@@ -202,14 +202,14 @@ async def test_invalid_field_is_named(ready: Any, ask: Send, fields: dict[str, A
 
 
 @pytest.mark.parametrize("engine", ["scripted"], indirect=True)
-@pytest.mark.parametrize(("name", "value"), [("begins", ["YQ=="]), ("banned", 97)])
+@pytest.mark.parametrize(("name", "value"), [("prefixes", ["YQ=="]), ("banned_token", 97)])
 async def test_engine_without_prefix_constraints_reports_it(
     ready: Any, engine: ScriptedEngine, ask: Send, name: str, value: Any
 ) -> None:
     engine.capabilities = Capabilities(prefix_constraints=False)
     answer = await ask("v1/completions", {"prompt": [97], "turbopilot": {name: value}})
     assert (answer.code, json.loads(answer.body)["error"]["param"]) == (400, f"turbopilot.{name}")
-    assert (await ask("v1/completions", {"prompt": [97], "turbopilot": {"hint": [98]}})).code == 200
+    assert (await ask("v1/completions", {"prompt": [97], "turbopilot": {"draft": [98]}})).code == 200
 
 
 @pytest.mark.parametrize("engine", ["scripted"], indirect=True)

@@ -45,15 +45,15 @@ describe('Sequence', () => {
     const step = fc.record({
       before: part,
       typed: part,
-      behind: fc.nat(30),
+      later: fc.nat(30),
       batches: fc.constantFrom(1, 2, Infinity)
     });
     const suffix = Array.from({ length: 30 }, (_, at) => at % 3);
     fc.assert(
       fc.property(fc.array(step, { maxLength: 12 }), steps => {
         const memory = new Memory();
-        for (const { before, typed, behind, batches } of steps) {
-          const text = [7, ...before, SUFFIX_MARK, ...suffix.slice(behind), 9, ...typed];
+        for (const { before, typed, later, batches } of steps) {
+          const text = [7, ...before, SUFFIX_MARK, ...suffix.slice(later), 9, ...typed];
           memory.read(text, batches);
           if (memory.sequence.left(text) === 0) {
             expect(memory.slots.slice(0, text.length)).toEqual(text);

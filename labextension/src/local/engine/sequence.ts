@@ -99,16 +99,16 @@ export class Sequence {
     const mark = text.indexOf(this.suffixMark);
     const last = mark < 0 ? text.length : mark;
     let best: [number, number, number] = [start, start, 0];
-    for (let behind = place + 1; behind < this.held.length; behind++) {
+    for (let later = place + 1; later < this.held.length; later++) {
       let [before, count] = [0, 0];
-      while (place + count < text.length - 1 && text[place + count] === this.held[behind + count]) {
+      while (place + count < text.length - 1 && text[place + count] === this.held[later + count]) {
         count++;
       }
-      while (count && place - before > start && text[place - before - 1] === this.held[behind - before - 1]) {
+      while (count && place - before > start && text[place - before - 1] === this.held[later - before - 1]) {
         before++;
       }
       if (count + before > best[2] && place - before <= last) {
-        best = [place - before, behind - before, count + before];
+        best = [place - before, later - before, count + before];
       }
     }
     return best;

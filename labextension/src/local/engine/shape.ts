@@ -25,7 +25,7 @@ export interface IPlace {
 }
 
 /** The limit of `labextension/wasm/attention.h`. */
-const LONGEST = 2048;
+const MAX_CONTEXT_LENGTH = 2048;
 const MOST_KEYS = 256 * 1024 * 1024; // bytes of keys and values
 const NORMS = ['attn_norm', 'ffn_norm'];
 const MATRICES = ['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_gate', 'ffn_up', 'ffn_down'];
@@ -64,7 +64,7 @@ export function shapeOf({ values, tensors }: IGguf): IShape {
     heads,
     keyHeads: whole('attention.head_count_kv', 1, heads, heads),
     vocabulary: tensors.get('token_embd.weight')?.shape[1] ?? 0,
-    length: Math.min(LONGEST, whole('context_length', 32, 1 << 24)),
+    length: Math.min(MAX_CONTEXT_LENGTH, whole('context_length', 32, 1 << 24)),
     epsilon: number('attention.layer_norm_rms_epsilon', 1e-12, 1),
     frequency: number('rope.freq_base', 1, 1e9, 10000),
     tied: !tensors.has('output.weight')

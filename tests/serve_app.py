@@ -20,7 +20,7 @@ from .scripted_engine import ScriptedEngine, pilot_with
 KEY = "s3cret-key"
 
 
-class Alone(OnThread):
+class ServeApp(OnThread):
     """A server with a scripted engine."""
 
     def __init__(
@@ -78,7 +78,7 @@ class Alone(OnThread):
         super().stop()
 
 
-class Front(Alone):
+class Front(ServeApp):
     """A server without a model that uses a remote server."""
 
     def __init__(self, url: str, *, remote: dict[str, Any] | None = None, **settings: Any) -> None:

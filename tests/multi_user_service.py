@@ -25,10 +25,10 @@ class Person(User):
     groups: tuple[str, ...] = ()
 
 
-class People(StandaloneIdentity):
+class HeaderIdentity(StandaloneIdentity):
     """Accepts the user name in the header without a check."""
 
-    names_people = True
+    distinguishes_users = True
 
     def get_user(self, handler: Any) -> Person | None:
         headers = handler.request.headers
@@ -59,7 +59,7 @@ class Service(OnThread):
             "threads": 1,
         }
         pilot = pilot or Pilot(Turbopilot(model=str(model), **(plain | settings)))
-        super().__init__(pilot, People if named else lambda: KeyIdentity("key", "127.0.0.1"))
+        super().__init__(pilot, HeaderIdentity if named else lambda: KeyIdentity("key", "127.0.0.1"))
         self.load()
 
     def post(self, route: str, body: dict[str, Any], who: str, *groups: str, **headers: str) -> Any:
