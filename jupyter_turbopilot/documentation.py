@@ -1,6 +1,6 @@
 """Addresses of the documentation's pages in texts that the program prints.
 
-Texts name a page by its title, as in "see the page Engines of the documentation", because `docs/` is not
+Texts name a page by its title, as in "see the Engines page of the documentation", because `docs/` is not
 installed, and the package has no address before its first release.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 # Help texts are wrapped, so there may be line breaks between the words.
-PAGE = re.compile(r"the\s+page\s+([A-Z][A-Za-z\s]*?)\s+of\s+the\s+documentation")
+PAGE = re.compile(r"the\s+([A-Z]\w+(?:\s+[a-z]+)?)\s+page\s+of\s+the\s+documentation")
 
 
 def file_of(title: str) -> str:

@@ -11,7 +11,7 @@ from jupyter_turbopilot.documentation import PAGE, file_of, with_addresses
 
 ROOT = Path(__file__).parent.parent
 REPOSITORY = "Repository, git+https://github.com/OWNER/NAME.git"
-TEXT = "see the page Helper\n  functions of the documentation."
+TEXT = "see the Helper\n  functions page of the documentation."
 
 
 def texts() -> list[str]:

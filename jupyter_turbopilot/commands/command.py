@@ -83,5 +83,5 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine",
         choices=[*KINDS],
-        help="the engine to use; default: the configured one; see the page Engines of the documentation",
+        help="the engine to use; default: the configured one; see the Engines page of the documentation",
     )

@@ -191,7 +191,7 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
 def _gate(model: str) -> Finding:
     """Report whether the gate is fitted to the model."""
     fitted = "fitted to this model"
-    unfitted = "not fitted to this model; see the page Engines of the documentation"
+    unfitted = "not fitted to this model; see the Engines page of the documentation"
     return Finding("gate", fitted if is_fitted_to(model) else unfitted)
 
 
@@ -237,7 +237,7 @@ def _prompt_reuse(local: InProcess) -> Finding:
     return Finding(
         "kept",
         "nothing of the next prompt was reused, or the server does not report it. A router must "
-        "send all requests of a session to the same server; see the page Scale of the documentation",
+        "send all requests of a session to the same server; see the Scale page of the documentation",
     )
 
 

@@ -145,7 +145,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--helpers",
         action="store_true",
         help="generate a Python function and its helper functions from a stub or an instruction "
-        "(see the page Helper functions of the documentation); not with -s, --top-k, --top-p, --temp and -b",
+        "(see the Helper functions page of the documentation); not with -s, --top-k, --top-p, --temp and -b",
     )
     parser.add_argument(
         "--test",

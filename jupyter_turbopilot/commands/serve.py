@@ -62,7 +62,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--hub",
         action="store_true",
         help="run as a service of a JupyterHub: clients send their hub tokens; the environment sets the "
-        "address instead of --host and --port; see the page JupyterHub of the documentation",
+        "address instead of --host and --port; see the JupyterHub page of the documentation",
     )
     add_model_and_engine(parser)
 

@@ -126,7 +126,7 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
     data.check()
     _train(options, settings, data)
     if options.scratch:
-        page = with_addresses("see the page Browser of the documentation")
+        page = with_addresses("see the Browser page of the documentation")
         print(f"For browsers: {write_for_browsers(options.output)}; {page}")
     if options.each_language:
         settings = changed(settings, model=str(options.output))

@@ -126,7 +126,7 @@ def app(arguments: dict[str, Any]) -> Any:
     known = Turbopilot.class_traits(config=True)
     if unknown := sorted(set(arguments) - set(known)):
         raise BadRequestError(
-            f"Unknown settings: {', '.join(unknown)}. See the page Settings of the documentation."
+            f"Unknown settings: {', '.join(unknown)}. See the Settings page of the documentation."
         )
     traits = {
         name: known[name].from_string(value) if isinstance(value, str) else value

@@ -361,24 +361,19 @@ export async function editCell(page, index) {
   return cell;
 }
 
-/** Run the first code cell, which has this index, and retry until the kernel has executed it. */
+/** Run the first code cell, which has this index. */
 export async function runFirstCell(page, index = 0) {
-  const prompt = page.locator('.jp-Notebook .jp-Cell').nth(index).locator('.jp-InputArea-prompt');
-  const shows = (pattern, timeout) => prompt.filter({ hasText: pattern }).waitFor({ timeout });
-  // A kernel that has just started may report idle before it is connected.
-  for (let tries = 0; ; tries++) {
-    await editCell(page, index);
-    await page.keyboard.press('Shift+Enter');
-    try {
-      await shows(/[\d*]/, 2500);
-      break;
-    } catch (error) {
-      if (tries === 5) {
-        throw error;
-      }
-    }
-  }
-  await shows(/\d/, 60_000);
+  // A kernel that has just started may report idle before it is connected. A cell that is run then is lost.
+  await page.waitForFunction(
+    () =>
+      window.jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.connectionStatus ===
+      'connected',
+    null,
+    { timeout: 60_000 }
+  );
+  const cell = await editCell(page, index);
+  await page.keyboard.press('Shift+Enter');
+  await cell.locator('.jp-InputArea-prompt').filter({ hasText: /\d/ }).waitFor({ timeout: 60_000 });
 }
 
 /** The text of a cell's editor without the ghost text. */

@@ -27,8 +27,11 @@ const at = id => CELLS.findIndex(cell => cell.id === id);
 /** The text in backticks in the Markdown of a step. */
 const codeIn = step => [...CELLS[at(step)].source.join('').matchAll(/`([^`]+)`/g)].map(found => found[1]);
 
-// The texts of the model may differ on another processor, so this walk is not part of every run.
-describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES }, () => {
+const TAKES = Boolean(process.env.UPDATE_PICTURES);
+/** The pictures show this text. Without pictures, part of it is enough: the model may continue differently elsewhere. */
+const like = (pictured, walked) => (TAKES ? pictured : walked);
+
+describe('the tutorial', { timeout: 600_000 }, () => {
   let browser;
   let close;
   let lab;
@@ -43,7 +46,7 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
       .locator('.cm-line:has(.jp-GhostText)')
       .evaluate(node => window.getComputedStyle(node, '::after').content);
 
-  /** Type lines into a cell until this is suggested: kernel context and index arrive in the background. */
+  /** Type lines into a cell until the ghost text matches: kernel context arrives in the background. */
   async function suggested(id, lines, expected, press = []) {
     for (let tries = 0; ; tries++) {
       const cell = await editCell(page, at(id));
@@ -53,7 +56,7 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
         if (number) {
           await page.keyboard.press('Enter');
         }
-        await page.keyboard.type(line, { delay: 40 });
+        await page.keyboard.type(line, { delay: 60 });
       }
       for (const key of press) {
         await page.keyboard.press(key);
@@ -117,34 +120,39 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
     await cellOf('load').locator('.jp-OutputArea', { hasText: 'unit_price' }).waitFor({ timeout: 60_000 });
     await status().filter({ hasText: 'ready' }).waitFor();
     await picture(page, 'tutorial-1-load');
-    const cell = await suggested('columns', codeIn('step-2'), /^antity"\] \* orders\["unit_price/);
+    const cell = await suggested(
+      'columns',
+      codeIn('step-2'),
+      like(/^_price"\] \* orders\["quantity/, /^_price/)
+    );
     await picture(page, '../ghost-text');
     await picture(page, 'tutorial-2-columns', [cellOf('step-2'), cell]);
     await page.keyboard.press('Tab');
     await gone(page);
-    assert.match(await textOf(cell), /^orders\["revenue"\] = orders\["quantity"\]/);
+    assert.match(await textOf(cell), /^orders\["revenue"\] = orders\["unit_price"\]/);
     // The next steps do not depend on the rest of this suggestion.
     await page.keyboard.press('Control+a');
-    await page.keyboard.insertText('orders["revenue"] = orders["quantity"] * orders["unit_price"]');
+    await page.keyboard.insertText('orders["revenue"] = orders["unit_price"] * orders["quantity"]');
     await page.keyboard.press('Shift+Enter');
     await cell.locator('.jp-InputArea-prompt', { hasText: '2' }).waitFor({ timeout: 60_000 });
   });
 
   test('accepts a word, then a line', async () => {
-    let cell = await suggested('word', codeIn('step-3'), /^enue"\]\.\w/);
+    let cell = await suggested('word', codeIn('step-3'), like(/^enue"\]\.\w/, /^enue"/));
     await page.keyboard.press('Control+ArrowRight');
-    await holds(cell, 'average = orders["revenue');
-    assert.match(await ghost(page), /^"\]\.\w/);
+    await holds(cell, 'largest = orders["revenue');
+    assert.match(await ghost(page), /^"/);
     await picture(page, 'tutorial-3-word', [cellOf('step-3'), cell]);
     await page.keyboard.press('Tab');
     await gone(page);
-    assert.match(await textOf(cell), /^average = orders\["revenue"\]\.\w/);
+    assert.match(await textOf(cell), /^largest = orders\["revenue"/);
     const lines = ['product', 'quantity', 'unit_price'].map(name => `self.${name} = ${name}`);
-    const whole = new RegExp(`^${lines.join('\\s+')}$`);
+    const whole = like(new RegExp(`^${lines.join('\\s+')}$`), /^\S.*\n\s*\S/);
     cell = await suggested('line', [...codeIn('step-4'), ''], whole, ['Alt+\\']);
+    const [first, second] = (await ghost(page)).split('\n');
     await page.keyboard.press('Alt+ArrowRight');
-    assert.ok((await textOf(cell)).endsWith(lines[0]));
-    assert.match(await ghost(page), new RegExp(`^\\s*${lines.slice(1).join('\\s+')}$`));
+    assert.ok((await textOf(cell)).trimEnd().endsWith(first.trim()));
+    assert.ok((await ghost(page)).trim().startsWith(second.trim()));
     await picture(page, 'tutorial-4-line', [cellOf('step-4'), cell]);
     await page.keyboard.press('Escape');
     await gone(page);
@@ -152,12 +160,12 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
 
   test('adds an import with a suggestion; one undo removes both', async () => {
     const [typed] = codeIn('step-5');
-    const cell = await suggested('import', [typed], /^it_price/);
+    const cell = await suggested('import', [typed], /^_price/);
     assert.equal(await note(), '"adds import numpy as np"');
     await picture(page, 'tutorial-5-import', [cellOf('step-5'), cell]);
     await page.keyboard.press('Tab');
     await gone(page);
-    assert.ok((await textOf(cell)).startsWith(`import numpy as np\n${typed}it_price`));
+    assert.ok((await textOf(cell)).startsWith(`import numpy as np\n${typed}_price`));
     await page.keyboard.press('Control+z');
     await holds(cell, typed);
   });
@@ -203,17 +211,17 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
     await page.setViewportSize({ width: 900, height: 740 });
   });
 
-  test('has grey text in the dark', async () => {
+  test('has grey text in the dark', { skip: !TAKES }, async () => {
     await run('apputils:change-theme', { theme: 'JupyterLab Dark' });
     await page.waitForSelector('body[data-jp-theme-name="JupyterLab Dark"]', { state: 'attached' });
     await page.locator('.lm-TabBar-tab', { hasText: FILES[0] }).first().click();
-    const cell = await suggested('word', codeIn('step-3'), /^enue"\]/);
+    const cell = await suggested('word', codeIn('step-3'), /^enue/);
     await picture(page, 'dark-theme', [cellOf('step-3'), cell]);
     await run('apputils:change-theme', { theme: 'JupyterLab Light' });
     await page.waitForSelector('body[data-jp-theme-name="JupyterLab Light"]', { state: 'attached' });
   });
 
-  test('has grey text in IPython', async () => {
+  test('has grey text in IPython', { skip: !TAKES }, async () => {
     const made = await fetch(`${lab.url}/api/terminals`, {
       method: 'POST',
       headers: { Authorization: `token ${lab.token}` },
@@ -222,8 +230,8 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
     await run('terminal:open', { name: (await made.json()).name });
     const terminal = page.locator('.jp-Terminal');
     const rows = terminal.locator('.xterm-accessibility-tree > div');
-    const shows = text =>
-      rows.filter({ hasText: text }).last().waitFor({ state: 'attached', timeout: 60_000 });
+    const shows = (text, timeout = 60_000) =>
+      rows.filter({ hasText: text }).last().waitFor({ state: 'attached', timeout });
     const enter = async (line, next) => {
       await page.keyboard.type(line, { delay: 10 });
       await page.keyboard.press('Enter');
@@ -237,17 +245,29 @@ describe('the tutorial', { timeout: 600_000, skip: !process.env.UPDATE_PICTURES 
     await enter('import pandas as pd', 4);
     await enter('orders = pd.read_csv("orders.csv")', 5);
     await page.keyboard.type('revenue = orders["quantity"] * orders["un', { delay: 60 });
-    await shows('orders["quantity"] * orders["unit_price');
+    // Keystrokes before the model is loaded get no suggestion.
+    for (let tries = 0; ; tries++) {
+      try {
+        await shows('orders["quantity"] * orders["unit_price', 10_000);
+        break;
+      } catch (error) {
+        if (tries === 5) {
+          throw error;
+        }
+        await page.keyboard.press('Backspace');
+        await page.keyboard.type('n');
+      }
+    }
     await picture(page, 'ipython', [rows.nth(0), rows.nth(5)], 4);
     await page.keyboard.press('Control+c');
     await page.close();
   });
 
-  test('has grey text in Notebook 7', async () => {
+  test('has grey text in Notebook 7', { skip: !TAKES }, async () => {
     page = await browser.context.newPage();
     await page.setViewportSize({ width: 900, height: 560 });
     await page.goto(`${lab.url}/notebooks/${FILES[0]}?token=${lab.token}`);
-    const cell = await suggested('word', codeIn('step-3'), /^enue"\]/);
+    const cell = await suggested('word', codeIn('step-3'), /^enue/);
     await cell.scrollIntoViewIfNeeded();
     await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click();
     await page.locator('.lm-Menu-itemLabel', { hasText: /^Turbopilot$/ }).hover();

@@ -126,7 +126,7 @@ def test_tutorial_cells_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyP
     made: dict[str, Any] = {}
     for cell in TUTORIAL:
         exec(compile(cell.text, cell.place, "exec"), made)  # noqa: S102 - the documents' own
-    assert round(made["average"], 2) == 539.8
+    assert round(made["largest"], 2) == 799
     assert len(made["revenue_by_month"]) == 4
 
 

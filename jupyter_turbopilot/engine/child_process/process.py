@@ -80,7 +80,7 @@ def refusal(hosted: Hosted, verdict: Verdict) -> TurbopilotError:
 
 _ADVICE = {
     "model_refused": "It is not loaded here. Choose another model. If every model crashes, the engine was "
-    "built by a faulty compiler: install it again; see the page Troubleshooting of the documentation.",
+    "built by a faulty compiler: install it again; see the Troubleshooting page of the documentation.",
     "memory": "Close programs that use memory, or choose a smaller model.",
     "load_test": "The next request tries again. On a slow or busy machine, raise c.Turbopilot.load_timeout.",
 }

@@ -37,7 +37,7 @@ _HUB_REFUSALS = {
     401: "does not know your JupyterHub token: it has expired, or was revoked. Stop your server in the hub's "
     "control panel and start it again.",
     403: "is not open to your JupyterHub token. Ask the hub's administrator for the scope to use the service "
-    "(see the page JupyterHub of the documentation); then stop your server and start it again.",
+    "(see the JupyterHub page of the documentation); then stop your server and start it again.",
 }
 
 

@@ -257,7 +257,7 @@ def graphics(settings: Turbopilot, *, able: bool) -> Finding:
         return Finding(
             "graphics",
             "gpu_layers is set, but this engine was built without GPU support. Build it for the GPU "
-            "(see the page Models of the documentation), or set c.Turbopilot.gpu_layers = 0.",
+            "(see the Models page of the documentation), or set c.Turbopilot.gpu_layers = 0.",
             problem=True,
         )
     if layers:

@@ -38,7 +38,7 @@ def read_environment(environment: Mapping[str, str]) -> Service:
         raise BadRequestError(
             f"With --hub, the environment must contain {', '.join(missing)}. JupyterHub sets these variables "
             "for a service with a command and a url (see `jupyter turbopilot hub-config`). If you start the "
-            "service yourself, set them as the page JupyterHub of the documentation describes."
+            "service yourself, set them as the JupyterHub page of the documentation describes."
         )
     host, port = _listen_address(environment[URL])
     if not _split_url(environment[API_URL])[1]:
@@ -54,7 +54,7 @@ def _listen_address(url: str) -> tuple[str, int]:
     scheme, host, port = _split_url(url)
     if scheme == "https":
         raise BadRequestError(
-            f"The environment's {URL} begins with https://, but only the hub's proxy supports TLS. Use http://."
+            f"The environment variable {URL} begins with https://, but only the hub's proxy supports TLS. Use http://."
         )
     if not host or not port:
         raise _invalid(URL)
@@ -72,4 +72,4 @@ def _split_url(url: str) -> tuple[str, str, int]:
 
 
 def _invalid(name: str) -> BadRequestError:
-    return BadRequestError(f"The environment's {name} is invalid. Set it to {DESCRIPTIONS[name]}.")
+    return BadRequestError(f"The environment variable {name} is invalid. Set it to {DESCRIPTIONS[name]}.")

@@ -46,7 +46,7 @@ c.Spawner.environment.update(
 
 IN_CLUSTER = """\
 # One model for all users of this hub: values for the chart of Zero to JupyterHub. The model runs in a
-# separate deployment (see the page JupyterHub of the documentation). Both roles need the last scope: `user`
+# separate deployment (see the JupyterHub page of the documentation). Both roles need the last scope: `user`
 # for users' own tokens, `server` for the tokens of their Jupyter servers. The other scopes are JupyterHub's
 # defaults, which these roles replace. Managing models requires an administrator's token with the scope
 # {manages}. Do not add this scope to the role `server`: any code in an administrator's notebook could then
