@@ -18,7 +18,7 @@ from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.notebook_index.base import is_under
 from jupyter_turbopilot.notebook_index.entries import Page, page_of
 from jupyter_turbopilot.notebook_index.excluded import MOST_BYTES, NOTEBOOK
-from jupyter_turbopilot.notebook_index.paths import DAY, delete_old
+from jupyter_turbopilot.notebook_index.paths import DAY, delete_old, deletion_mark
 from jupyter_turbopilot.notebook_index.store import SCHEMA, Store
 from jupyter_turbopilot.sqlite_file.connection import NEXT_START, is_busy, reason_of
 
@@ -48,7 +48,6 @@ _MOST_CHANGES = 1000  # pending changes; with more, the whole folder is scanned 
 _PIECE = 256  # files scanned between two short pauses
 _REMOVAL_INTERVAL = 1.0  # seconds between two removals of deleted files during a long scan
 END = 1.0  # seconds that close() waits for the thread
-DELETED = "deleted"  # property of an index that the user has deleted: it stays empty until it is built again
 WHY_DELETED = "it was deleted in JupyterLab"
 
 
@@ -216,9 +215,10 @@ class Builder:
             store = opened.enter_context(closing(Store(self.path)))
             with store.transaction():  # or the index could be deleted between the checks
                 self._check_end()
+                mark = deletion_mark(self._source.root)
                 if self._again:
-                    store.note(DELETED, "")
-                elif store.noted(DELETED):
+                    mark.unlink(missing_ok=True)
+                elif mark.exists():
                     self.progress = Progress(error=WHY_DELETED)
                     raise EndedError
                 if store.noted("root") != self._source.root:

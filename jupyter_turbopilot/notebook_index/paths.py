@@ -15,7 +15,7 @@ from jupyter_turbopilot.notebook_index.store import SCHEMA
 
 DAY = 24 * 3600.0  # seconds between two marks that an index is in use
 MOST_BYTES = 500 * MEGABYTE  # of all indexes; the most recently used are kept
-_ENDING = ".db"
+_ENDING, _DELETED = ".db", ".deleted"
 _OLD = 90 * DAY  # an index unused for so long is deleted
 
 
@@ -26,8 +26,15 @@ def folder() -> Path:
 
 def path_of(identity: str) -> Path:
     """Return the path of a root folder's index."""
-    digest = blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return folder() / f"{digest}{_ENDING}"
+    return folder() / f"{_digest(identity)}{_ENDING}"
+
+
+def deletion_mark(root: str) -> Path:
+    """Return the path of the empty file that exists while the user wants no index of a root folder.
+
+    It is not in the index, which is deleted when it is unused, damaged or of another version.
+    """
+    return folder() / f"{_digest(root)}{_DELETED}"
 
 
 def indexes() -> list[Path]:
@@ -36,14 +43,15 @@ def indexes() -> list[Path]:
 
 
 def index_files(index: Path | None = None) -> list[Path]:
-    """Return the files of one index, or of all indexes, including unfinished ones."""
+    """Return the files of one index, or of all indexes, including unfinished ones and deletion marks."""
     if index:
         return _files(index)
     names = set(folder().glob(f"*{_ENDING}"))
     names |= {
         path.with_name(path.name.removeprefix(".").removesuffix(".lock")) for path in folder().glob(".*.lock")
     }
-    return sorted({file for path in names for file in _files(path)})
+    marks = {mark for mark in folder().glob(f"*{_DELETED}") if not size_of(mark)}
+    return sorted(marks.union(*map(_files, names)))
 
 
 def delete_old(besides: Path) -> None:
@@ -61,6 +69,10 @@ def delete_old(besides: Path) -> None:
 def size_of_index(path: Path) -> int:
     """Return the size of an index in bytes, with its auxiliary files."""
     return sum(map(size_of, _files(path)))
+
+
+def _digest(identity: str) -> str:
+    return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _is_index(path: Path) -> bool:

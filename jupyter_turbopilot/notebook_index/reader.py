@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.context.notebook_file import equivalent_paths
 from jupyter_turbopilot.notebook_index.base import MOST_ABOVE, IndexMatch
-from jupyter_turbopilot.notebook_index.build import DELETED, WHY_DELETED, Builder, Progress
+from jupyter_turbopilot.notebook_index.build import WHY_DELETED, Builder, Progress
 from jupyter_turbopilot.notebook_index.entries import SHORTEST_BEGINNING, words_of
-from jupyter_turbopilot.notebook_index.paths import path_of
+from jupyter_turbopilot.notebook_index.paths import deletion_mark, path_of
 from jupyter_turbopilot.notebook_index.store import SCHEMA, Store
 from jupyter_turbopilot.request import Document
 from jupyter_turbopilot.sqlite_file.connection import is_busy
@@ -277,7 +277,7 @@ class MaintainedIndex(NotebookIndex):
                 SCHEMA.prepare(self.builder.path)
                 with closing(Store(self.builder.path)) as store, store.transaction():
                     store.clear(secrets.token_hex(8))
-                    store.note(DELETED, "yes")
+                    deletion_mark(self.source.root).touch(0o600)
             except (OSError, NotImplementedError, sqlite3.Error):
                 self.builder.start()
                 raise
@@ -286,7 +286,8 @@ class MaintainedIndex(NotebookIndex):
     def build_again(self) -> None:
         """Build an index that the user has deleted or cleared."""
         with self._replacing:
-            if self.builder.progress.error:
+            # Another server may have deleted the index, and this one's builder may not have noticed yet.
+            if self.builder.progress.error or deletion_mark(self.source.root).exists():
                 self.builder.close()
                 self.builder = self._new_builder(again=True)
                 self.builder.start()

@@ -64,7 +64,11 @@ class SavedSwitches:
         return await asyncio.to_thread(read)
 
     async def _read_from_manager(self, name: str) -> tuple[object, bool]:
-        """Return the modification and the switch of a notebook that only the manager can read."""
+        """Return the modification and the switch of a notebook that only the manager can read.
+
+        A synchronous manager blocks the event loop, as it does when a page opens the notebook. It may not run
+        in another thread: Jupyter calls managers on the event loop only, so few of them are thread-safe.
+        """
         model = await ensure_async(self._manager.get(name, type="notebook", content=False))
         modified, known = model.get("last_modified"), self._known.get(name)
         if modified and known and known[0] == modified:

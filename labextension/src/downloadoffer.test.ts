@@ -1,6 +1,6 @@
 import type { Notification } from '@jupyterlab/apputils';
 import { nullTranslator } from '@jupyterlab/translation';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 interface IShown {
   type: string;
@@ -19,12 +19,14 @@ vi.mock('@jupyterlab/apputils', () => {
     Notification: {
       emit,
       info: (message: string, options: Partial<IShown>) => emit(message, 'info', options),
+      dismiss: (id: string) => Object.assign(shown[Number(id)], { type: 'dismissed' }),
       update: ({ id, ...change }: Partial<IShown> & { id: string }) =>
         Object.assign(shown[Number(id)], change)
     }
   };
 });
 
+import type { IState } from './availability';
 import type { IModelClient } from './client';
 import type { Downloads, IOptions, Outcome } from './downloads';
 import { DownloadOffer } from './downloadoffer';
@@ -35,7 +37,15 @@ const MODEL = { name: 'small', spec: 'owner/small', size: 5e8, licence: 'MIT', m
 /** An offer whose downloads end with these outcomes. */
 function bench(models: IModel[], ...outcomes: Outcome[]) {
   const started: boolean[] = [];
-  const state = { reachable: true };
+  const state = { reachable: true, phase: 'ready' };
+  const availability = {
+    check: () => {
+      loading.push(...shown.map(({ message }) => message));
+      return Promise.resolve();
+    },
+    loaded: () => Promise.resolve({ health: { phase: state.phase } } as IState)
+  };
+  const loading: string[] = [];
   const client = {
     models: () => (state.reachable ? Promise.resolve(models) : Promise.reject(new Error('gone')))
   } as unknown as IModelClient;
@@ -46,7 +56,12 @@ function bench(models: IModel[], ...outcomes: Outcome[]) {
       return Promise.resolve(outcomes.shift());
     }
   } as unknown as Downloads;
-  return { offer: new DownloadOffer(client, downloads, nullTranslator.load('x')), started, state };
+  return {
+    offer: new DownloadOffer(client, downloads, availability, nullTranslator.load('x')),
+    started,
+    state,
+    loading
+  };
 }
 
 async function press(notification: IShown, label: string): Promise<void> {
@@ -57,7 +72,14 @@ async function press(notification: IShown, label: string): Promise<void> {
 const labels = ({ actions }: IShown) => actions.map(({ label }) => label);
 
 describe('DownloadOffer', () => {
-  beforeEach(() => void (shown.length = 0));
+  const bar = { setProperty: vi.fn(), removeProperty: vi.fn() };
+
+  beforeEach(() => {
+    shown.length = 0;
+    vi.stubGlobal('document', { getElementById: () => ({ style: bar }) });
+  });
+
+  afterEach(() => void vi.unstubAllGlobals());
 
   it('offers a missing model once, with size and licence', async () => {
     const { offer } = bench([MODEL]);
@@ -90,6 +112,19 @@ describe('DownloadOffer', () => {
     const { offer, started } = bench([{ ...MODEL, pulling: true }], { kind: 'stored' });
     await offer.offer('small');
     expect([started, shown.map(({ type }) => type)]).toEqual([[false], ['success']]);
+  });
+
+  it.each([
+    ['ready', 'success', 'small is ready. Start typing.'],
+    ['failed', 'dismissed', 'Loading small…']
+  ])('shows that the model loads until it is %s', async (phase, type, message) => {
+    const { offer, state, loading } = bench([{ ...MODEL, pulling: true }], { kind: 'stored' });
+    state.phase = phase;
+    await offer.offer('small');
+    expect(bar.setProperty).toHaveBeenCalledWith('--jp-Turbopilot-progress', '0.5');
+    expect(bar.removeProperty).toHaveBeenCalled();
+    expect(loading).toEqual(['Loading small…']);
+    expect([shown[0].type, shown[0].message]).toEqual([type, message]);
   });
 
   it('offers the mirror only after the download failed', async () => {

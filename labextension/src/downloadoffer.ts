@@ -2,6 +2,7 @@
 
 import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
+import type { Availability } from './availability';
 import type { IModelClient } from './client';
 import { describeStep, downloadLabel, type Downloads, type Outcome } from './downloads';
 import { describeSize } from './filesize';
@@ -10,10 +11,14 @@ import type { IModel } from './wire';
 /** A missing model; one that the server does not list has only a name and a spec. */
 type Missing = Pick<IModel, 'name' | 'spec'> & Partial<IModel>;
 
+/** The CSS property of a notification that draws a progress bar: JupyterLab draws none for its `progress`. */
+const PROGRESS = '--jp-Turbopilot-progress';
+
 export class DownloadOffer {
   constructor(
     private readonly _client: IModelClient,
     private readonly _downloads: Downloads,
+    private readonly _availability: Pick<Availability, 'check' | 'loaded'>,
     private readonly _trans: TranslationBundle
   ) {}
 
@@ -82,30 +87,46 @@ export class DownloadOffer {
       mirrors,
       select: true,
       progress: step => {
-        Notification.update({
-          id,
-          message: describeStep(this._trans, name, step),
-          progress: step.total ? (step.received ?? 0) / step.total : 0
-        });
+        const progress = step.total ? (step.received ?? 0) / step.total : 0;
+        Notification.update({ id, message: describeStep(this._trans, name, step), progress });
+        document.getElementById(id)?.style.setProperty(PROGRESS, String(progress));
       }
     });
-    this._showOutcome(id, model, mirrors, outcome);
+    document.getElementById(id)?.style.removeProperty(PROGRESS);
+    if (outcome.kind === 'stored') {
+      await this._showLoading(id, name);
+    } else {
+      this._showOutcome(id, model, mirrors, outcome);
+    }
   }
 
-  private _showOutcome(id: string, model: Missing, mirrors: boolean, outcome: Outcome): void {
+  /** Show that the model loads, which takes longest the first time. The status item shows why it does not load. */
+  private async _showLoading(id: string, name: string): Promise<void> {
+    Notification.update({ id, message: this._trans.__('Loading %1…', name), actions: [] });
+    await this._availability.check();
+    const { health } = await this._availability.loaded();
+    if (health && health.phase !== 'failed') {
+      const message = this._trans.__('%1 is ready. Start typing.', name);
+      Notification.update({ id, type: 'success', message, autoClose: 5000 });
+    } else {
+      Notification.dismiss(id);
+    }
+  }
+
+  private _showOutcome(
+    id: string,
+    model: Missing,
+    mirrors: boolean,
+    outcome: Exclude<Outcome, { kind: 'stored' }>
+  ): void {
     const trans = this._trans;
     const show = (
-      type: 'success' | 'default' | 'error',
+      type: 'default' | 'error',
       message: string,
-      autoClose: number | false,
       actions: Notification.IAction[] = []
-    ): boolean => Notification.update({ id, type, message, autoClose, actions });
-    if (outcome.kind === 'stored') {
-      show('success', trans.__('%1 is ready. Start typing.', model.name), 5000);
-      return;
-    }
+    ): boolean => Notification.update({ id, type, message, autoClose: false, actions });
     if (outcome.kind === 'stopped') {
-      show('default', outcome.message, false);
+      show('default', outcome.message);
       return;
     }
     const again = (label: string, withMirrors: boolean) => ({
@@ -122,7 +143,7 @@ export class DownloadOffer {
         )
       });
     }
-    show('error', outcome.message, false, actions);
+    show('error', outcome.message, actions);
   }
 
   private readonly _offered = new Set<string>();

@@ -129,7 +129,13 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const notice = new Notice();
     const downloads = new Downloads(client, availability, trans);
     const completeHere = properties.serverOnly ? null : () => preferences.change({ engine: 'browser' });
-    notifyOfHealth(availability, notice, new DownloadOffer(client, downloads, trans), trans, completeHere);
+    notifyOfHealth(
+      availability,
+      notice,
+      new DownloadOffer(client, downloads, availability, trans),
+      trans,
+      completeHere
+    );
     const notebookIndex = new NotebookIndex(client, availability, preferences, notice, page, trans);
     const status = new Status(trans, availability, provider, page);
     provider.refused.connect(() => status.update());

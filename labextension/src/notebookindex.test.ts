@@ -181,8 +181,18 @@ describe('NotebookIndex', () => {
     expect(client.buildIndex).not.toHaveBeenCalled();
     await preferences.change({ notebookIndex: true });
     await vi.waitFor(() => expect(index.state?.building).toBe(true));
+  });
+
+  it('builds the index again if another page may have deleted it', async () => {
+    const { preferences } = await open(INDEX);
     await preferences.change({ notebookIndex: false });
     await preferences.change({ notebookIndex: true });
     expect(client.buildIndex).toHaveBeenCalledOnce();
+  });
+
+  it('builds no index if the server keeps none', async () => {
+    const { preferences } = await open(null, false);
+    await preferences.change({ notebookIndex: true });
+    expect(client.buildIndex).not.toHaveBeenCalled();
   });
 });

@@ -41,7 +41,9 @@ export class NotebookIndex {
   ) {
     let wasUsed = _preferences.current.notebookIndex;
     _preferences.changed.connect((_, { notebookIndex }) => {
-      if (notebookIndex && !wasUsed && this.state?.error) {
+      // Even if it is not known to be deleted: another page or server may have deleted it just now.
+      const { health } = _availability.state;
+      if (notebookIndex && !wasUsed && (!health || health.notebook_index)) {
         void this._request(() => this._client.buildIndex());
       }
       wasUsed = notebookIndex;

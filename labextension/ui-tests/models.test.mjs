@@ -229,6 +229,7 @@ describe('a server without a model', { timeout: 300_000 }, () => {
     folder = mkdtempSync(path.join(tmpdir(), 'turbopilot-models-'));
     ({ lab, browser, close } = await openLab({
       loaded: false,
+      memory: true,
       environment: {
         TURBOPILOT_MODELS: folder,
         HF_ENDPOINT: `http://127.0.0.1:${source.address().port}`
@@ -247,8 +248,13 @@ describe('a server without a model', { timeout: 300_000 }, () => {
   test('offers the download, shows progress, recovers from a failure and completes without a restart', async () => {
     writeNotebook(lab, 'first.ipynb', [RECTANGLE]);
     const page = await openFile(browser.context, lab, 'first.ipynb');
-    const offer = page.locator('.Toastify__toast', { hasText: '491 MB' });
+    const notifications = page.locator('.Toastify__toast');
+    const indexNotice = notifications.filter({ hasText: 'indexes your notebooks' });
+    const offer = notifications.filter({ hasText: '491 MB' });
     await offer.waitFor({ timeout: 30000 });
+    await page.waitForTimeout(2000); // another notification would have appeared
+    assert.equal(await notifications.count(), 1);
+    assert.equal(await page.locator('.jp-Dialog').count(), 0);
     await screenshot(page, 'offer');
     await picture(page, 'model-download', [offer, page.locator('.jp-Turbopilot-status')], 24);
     assert.match(await page.locator('.jp-Turbopilot-status').innerText(), /no model/);
@@ -267,7 +273,13 @@ describe('a server without a model', { timeout: 300_000 }, () => {
         timeout: 30000
       }
     );
+    await page.waitForFunction(() => {
+      const bar = window.getComputedStyle(document.querySelector('.Toastify__toast'), '::after');
+      return parseFloat(bar.height) > 0 && parseFloat(bar.width) > 0;
+    });
     await screenshot(page, 'progress');
+    // The others move out.
+    await page.waitForFunction(() => document.querySelectorAll('.Toastify__toast').length === 1);
     await page.waitForFunction(
       () => document.querySelector('.jp-Turbopilot-status').textContent.includes('ready'),
       null,
@@ -276,8 +288,12 @@ describe('a server without a model', { timeout: 300_000 }, () => {
     const cell = await editCell(page, 0);
     await page.keyboard.type('.');
     assert.equal(await ghost(page), 'height');
+    assert.equal(await indexNotice.count(), 0);
+    assert.equal(await page.locator('.jp-Dialog').count(), 0);
     await page.keyboard.press('Tab');
     await holds(cell, `${RECTANGLE}.height`);
+    await indexNotice.waitFor({ timeout: 10000 });
+    await screenshot(page, 'index-notice');
     await page.close();
   });
 });

@@ -21,12 +21,12 @@ from tornado.web import HTTPError
 from jupyter_turbopilot.engine.effort import Pause
 from jupyter_turbopilot.notebook_index import build, local_files
 from jupyter_turbopilot.notebook_index.base import FileInfo
-from jupyter_turbopilot.notebook_index.build import DELETED, Builder, EndedError, Progress
+from jupyter_turbopilot.notebook_index.build import Builder, EndedError, Progress
 from jupyter_turbopilot.notebook_index.contents import Contents
 from jupyter_turbopilot.notebook_index.entries import Page
 from jupyter_turbopilot.notebook_index.excluded import MOST_BYTES
 from jupyter_turbopilot.notebook_index.local_files import LocalFiles
-from jupyter_turbopilot.notebook_index.paths import path_of
+from jupyter_turbopilot.notebook_index.paths import deletion_mark, path_of
 from jupyter_turbopilot.notebook_index.store import SCHEMA, Store
 from jupyter_turbopilot.sqlite_file import connection
 from jupyter_turbopilot.sqlite_file.connection import delete
@@ -234,8 +234,7 @@ def test_builder_does_not_recreate_an_index_deleted_by_the_user(
 def test_build_now_builds_an_index_that_was_deleted_in_jupyterlab(builder: Builder, root: Path) -> None:
     write(root, "a.ipynb", "first_name(1)")
     SCHEMA.prepare(builder.path)
-    with closing(Store(builder.path)) as store:
-        store.note(DELETED, "yes")
+    deletion_mark(str(root)).touch()
     with pytest.raises(EndedError):
         builder._open()
     builder.build_now()
@@ -246,36 +245,35 @@ def test_builder_that_was_ended_leaves_the_index_deleted(root: Path) -> None:
     source = LocalFiles(root)
     builder = Builder(path_of(source.identity), source, again=True)
     SCHEMA.prepare(builder.path)
-    with closing(Store(builder.path)) as store:
-        store.note(DELETED, "yes")
-        builder.close()
-        with pytest.raises(EndedError):
-            builder.build_now()
-        assert store.noted(DELETED) == "yes"
+    deletion_mark(str(root)).touch()
+    builder.close()
+    with pytest.raises(EndedError):
+        builder.build_now()
+    assert deletion_mark(str(root)).exists()
 
 
 def test_builder_does_not_start_in_an_index_that_is_deleted_meanwhile(
     builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(root, "a.ipynb", "first_name(1)")
-    noted = Store.noted
+    exists = Path.exists
     SCHEMA.prepare(builder.path)
 
     def delete_index() -> None:
         with closing(Store(builder.path)) as other, other.transaction():
             other.clear("mark")
-            other.note(DELETED, "yes")
+            deletion_mark(str(root)).touch()
 
     deleting = threading.Thread(target=delete_index)
 
-    def slow(store: Store, name: str) -> str:
-        found = noted(store, name)
-        if name == DELETED and not deleting.ident:
+    def slow(path: Path) -> bool:
+        found = exists(path)
+        if path == deletion_mark(str(root)) and not deleting.ident:
             deleting.start()
             deleting.join(0.5)  # it has to wait for the builder's transaction
         return found
 
-    monkeypatch.setattr(Store, "noted", slow)
+    monkeypatch.setattr(Path, "exists", slow)
     builder.start()
     until(lambda: deleting.ident and not deleting.is_alive())
     builder.changed("a.ipynb")

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest  # noqa: TC002 - fixtures
 
 from jupyter_turbopilot.notebook_index import paths
-from jupyter_turbopilot.notebook_index.paths import DAY, delete_old, folder, index_files, indexes, path_of
+from jupyter_turbopilot.notebook_index.paths import (
+    DAY,
+    delete_old,
+    deletion_mark,
+    folder,
+    index_files,
+    indexes,
+    path_of,
+)
 from jupyter_turbopilot.notebook_index.store import SCHEMA
 from jupyter_turbopilot.sqlite_file.schema import Schema
 
@@ -37,6 +45,17 @@ def test_delete_old_deletes_the_least_recently_used_beyond_the_limit(
     monkeypatch.setattr(paths, "MOST_BYTES", 0)
     delete_old(path_of("own"))
     assert set(indexes()) == {*kept[:2], path_of("own")}
+
+
+def test_deletion_marks_outlive_unused_indexes_and_are_listed_for_a_purge() -> None:
+    own, old, mark = index("own", 0), index("old", 91 * DAY), deletion_mark("/home/ada")
+    mark.touch()
+    os.utime(mark, (time.time() - 91 * DAY, time.time() - 91 * DAY))
+    (other := mark.with_stem("other")).write_text("not created by Turbopilot")
+    delete_old(own)
+    assert not old.exists()
+    assert mark in index_files()
+    assert other not in index_files()
 
 
 def test_indexes_ignore_files_of_other_users(

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.notebook_index import local_files
 from jupyter_turbopilot.notebook_index import reader as module
+from jupyter_turbopilot.notebook_index.build import WHY_DELETED
 from jupyter_turbopilot.notebook_index.entries import SMALL, page_of
 from jupyter_turbopilot.notebook_index.local_files import LocalFiles
 from jupyter_turbopilot.notebook_index.paths import path_of
 from jupyter_turbopilot.notebook_index.reader import MOST_DOCUMENTS, MaintainedIndex, NotebookIndex
 from jupyter_turbopilot.notebook_index.store import MOST_PATHS_EACH, SCHEMA, EntryMatch, Store
 
-from .folders import built, rests
+from .folders import built, rests, until
 from .notebooks import notebook
 
 
@@ -380,6 +381,41 @@ def test_memory_returns_nothing_private_secret_or_outdated(
                 (text, _) = line(path, number).split("\n")
                 found_imports = [one for one, _ in notebook_index.imports(text.rpartition(" ")[2])]
                 assert found_imports == ([text] if text in expected else [])
+
+
+@pytest.mark.parametrize("then", ["new version", "denied paths", "unused"])
+def test_deleted_index_stays_deleted_until_it_is_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    source, denied = LocalFiles(tmp_path), ""
+    write_source(tmp_path, "a.ipynb", "load_table(one)", 0)
+    with closing(MaintainedIndex(source)) as deleted:
+        deleted.delete()
+    if then == "new version":
+        with closing(sqlite3.connect(deleted.builder.path)) as old:
+            old.execute("PRAGMA user_version = 1")
+    elif then == "denied paths":
+        denied = " denied a"
+    else:
+        deleted.builder.path.unlink()
+    with closing(MaintainedIndex(source, denied=denied)) as next_server:
+        next_server.builder.start()
+        until(lambda: next_server.builder.progress.error)
+        assert next_server.builder.progress.error == WHY_DELETED
+        next_server.build_again()
+        until(lambda: rests(next_server, "load_") == ["table(one)"])
+
+
+def test_index_that_another_server_has_deleted_can_be_built_again(tmp_path: Path) -> None:
+    source = LocalFiles(tmp_path)
+    with closing(MaintainedIndex(source)) as own, closing(MaintainedIndex(source)) as other:
+        own.builder.start()
+        until(lambda: own.builder.path.exists() and not own.builder.progress.error)
+        other.delete()
+        own.build_again()
+        write_source(tmp_path, "a.ipynb", "load_table(one)", 0)
+        own.builder.changed("a.ipynb")
+        until(lambda: rests(own, "load_") == ["table(one)"])
 
 
 def test_servers_with_different_denied_paths_have_different_indexes(tmp_path: Path) -> None:

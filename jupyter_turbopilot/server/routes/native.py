@@ -42,28 +42,37 @@ DISABLED_IN_NOTEBOOK = (
 class NotebookRoute(JobRoute):
     """Base class of routes whose requests are for a notebook and may use kernel context."""
 
+    def admit_content(self, request: Completion | FunctionRequest) -> None:
+        """Raise a DisabledError if the content of the request shows that completion is disabled.
+
+        This is cheap, so call it before you charge the caller: a rate limit would hide the reason.
+        """
+        access = self.pilot.access
+        access.require_enabled()
+        if request.path or not request.kernel_id:
+            access.check(request.path)
+        if request.enabled is False:
+            raise DisabledError(DISABLED_IN_NOTEBOOK, code="disabled_in_notebook")
+
     async def admit(self, request: Completion | FunctionRequest) -> None:
-        """Raise a DisabledError if the administrator or the notebook itself disables completion.
+        """Raise a DisabledError if the administrator or the saved notebook disables completion.
 
         The paths of the kernel's sessions count, too: the one in the request may be wrong. A page knows the
         metadata before they are saved. For other clients, the server reads the saved notebook. That may be
         expensive, so charge the caller before.
         """
         access = self.pilot.access
-        access.require_enabled()
         is_unknown = request.enabled is None
         if request.kernel_id and (access.denied or is_unknown):
             self.paths = await session_paths(self.settings.get("session_manager"), request.kernel_id)
         readable = self.paths
         self.paths = (*self.paths, request.path)
         access.check(*self.paths)
-        is_disabled = request.enabled is False
         if is_unknown:
             if await self.may("read", "contents"):
                 readable = self.paths
-            is_disabled = not all([await self._switches.is_enabled(path) for path in readable])
-        if is_disabled:
-            raise DisabledError(DISABLED_IN_NOTEBOOK, code="disabled_in_notebook")
+            if not all([await self._switches.is_enabled(path) for path in readable]):
+                raise DisabledError(DISABLED_IN_NOTEBOOK, code="disabled_in_notebook")
 
     @property
     def _switches(self) -> SavedSwitches:
@@ -93,6 +102,7 @@ class CompleteRoute(NotebookRoute):
     @Endpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
     async def post(self, request: Completion) -> None:
         """Complete at the cursor."""
+        self.admit_content(request)
         self.charge(request)
         await self.admit(request)
         allowed = [document for document in request.documents if self.pilot.access.allows(document.path)]
@@ -168,6 +178,7 @@ class HelpersRoute(NotebookRoute):
         """Generate a function and the functions that it calls. No generated code is executed."""
         outcome = "error"
         try:
+            self.admit_content(request)
             with self._admitted(), tenant_cache(self.tenant):
                 await self.admit(request)
                 kernel_context = await self.kernel_context(request)

@@ -189,6 +189,27 @@ async def test_saved_notebook_is_read_only_for_callers_who_may_read_it(
     assert (await ask(route, NATIVE[route] | {"path": "lesson.ipynb"})).code == 200
 
 
+@pytest.mark.parametrize("route", NATIVE)
+@pytest.mark.parametrize("server_traits", [DENY_EXAMS | {"requests_per_minute": 1, "burst": 1}])
+async def test_refusals_name_the_reason_instead_of_the_rate_limit(ask: Ask, ready: Any, route: str) -> None:
+    codes = [
+        error_of(await ask(route, NATIVE[route] | {"path": path, "enabled": enabled}))["code"]
+        for path, enabled in [("exams/a.ipynb", True), ("a.ipynb", False)] * 2
+    ]
+    assert codes == ["disabled", "disabled_in_notebook"] * 2
+    assert (await ask(route, NATIVE[route] | {"path": "a.ipynb", "enabled": True})).code == 200
+
+
+@pytest.mark.parametrize("route", NATIVE)
+@pytest.mark.parametrize("server_traits", [DENY_EXAMS | {"requests_per_minute": 1, "burst": 1}])
+async def test_looking_up_the_sessions_of_a_kernel_is_limited(
+    ask: Ask, ready: Any, session: Any, route: str
+) -> None:
+    body = NATIVE[route] | {"path": "harmless.ipynb", "kernel_id": session["kernel"]["id"], "enabled": True}
+    codes = [error_of(await ask(route, body))["code"] for _ in range(2)]
+    assert codes == ["disabled", "too_many_requests"]
+
+
 @pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 1}])
 async def test_reading_saved_notebooks_is_limited(ask: Ask, ready: Any, jp_root_dir: Path) -> None:
     content = json.loads(notebook("x = 1"))
