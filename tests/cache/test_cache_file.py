@@ -164,7 +164,7 @@ def test_is_ours_opens_no_file_that_others_could_replace(tmp_path: Path) -> None
     path = tmp_path / "shared" / "answers.db"
     open_file(path).close()
     path.parent.chmod(0o777)
-    for examine in (SCHEMA.is_ours, SCHEMA.belonging):
+    for examine in (SCHEMA.is_ours, SCHEMA.owned_files):
         with pytest.raises(PermissionError, match="others may write to its folder"):
             examine(path)
 

@@ -149,7 +149,7 @@ def test_raw_plan_moves_no_suffix_if_that_is_disabled(desk: Callable[..., Desk])
     [
         (RawRequest((120,) * 300, exact=ExactRequest()), "prompt"),
         (RawRequest((1 << 30,), exact=ExactRequest()), "prompt"),
-        (RawRequest((120,), exact=ExactRequest(hint=(1 << 30,))), "hint"),
+        (RawRequest((120,), exact=ExactRequest(hint=(1 << 30,))), "draft"),
         (
             RawRequest(
                 (120,), sampling=Sampling(beginning=PrefixConstraint(banned=1 << 30)), exact=ExactRequest()
