@@ -25,6 +25,7 @@ import { LiveRegion } from './liveregion';
 import { NotebookIndex } from './notebookindex';
 import { describeCurrent, describeImports, noteSuggestions } from './suggestionnote';
 import { DownloadOffer } from './downloadoffer';
+import { notifyOfProviders } from './otherproviders';
 import { SwitchFollower } from './offswitches';
 import { Page } from './page';
 import { ModelPanel, panelOpener } from './panel';
@@ -88,9 +89,10 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const provider = new Provider(client, availability, page);
     const alternatives = new Alternatives(provider, client);
     const live = new LiveRegion('jp-Turbopilot-live');
+    const own = [provider.identifier, alternatives.identifier];
     const acceptor = new Acceptor(
       completers,
-      [provider.identifier, alternatives.identifier],
+      own,
       (text, imports) => {
         if (imports) {
           live.say(trans.__('Added above: %1', imports.text.trim()));
@@ -102,7 +104,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
         };
       }
     );
-    noteSuggestions(completers, [provider.identifier, alternatives.identifier], trans);
+    noteSuggestions(completers, own, trans);
+    notifyOfProviders(completers, own, trans, () =>
+      commands.hasCommand('settingeditor:open')
+        ? () => void commands.execute('settingeditor:open', { query: 'Inline Completer' })
+        : null
+    );
     window.addEventListener('pagehide', () => provider.settle());
     completers.attached.connect((_, editor) => {
       provider.watch(editor);
