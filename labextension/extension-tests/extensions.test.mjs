@@ -88,8 +88,6 @@ describe('jupyterlab-vim', { timeout: 180_000 }, () => {
     asked.length = 0;
     await page.keyboard.press('x');
     await until(() => sourceOf(page), 'x = value');
-    await page.keyboard.press('u');
-    await until(() => sourceOf(page), 'x = valuef');
     await page.keyboard.press('A');
     await page.keyboard.press('g');
     assert.equal(await ghost(page), SUGGESTED);
@@ -154,4 +152,140 @@ describe('jupyterlab-lsp', { timeout: 180_000 }, () => {
   });
 
   test('without a menu the keys are the usual ones', () => usualKeys(page));
+});
+
+describe('Notebook Intelligence', { timeout: 180_000 }, () => {
+  const FOREIGN = 'oreign_value';
+  const close = [];
+  let page;
+
+  before(async () => {
+    // The model of the other extension answers slowly.
+    const model = createServer((request, response) => {
+      request.resume();
+      const message = { role: 'assistant', content: FOREIGN };
+      setTimeout(() => {
+        response.setHeader('Content-Type', 'application/json');
+        response.end(
+          JSON.stringify({
+            id: 'a',
+            object: 'chat.completion',
+            created: 1,
+            model: 'a',
+            choices: [{ index: 0, finish_reason: 'stop', message }]
+          })
+        );
+      }, 150);
+    });
+    await new Promise(resolve => model.listen(0, '127.0.0.1', resolve));
+    close.push(() => model.close());
+    const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-home-'));
+    close.push(() => rmSync(home, { recursive: true, force: true }));
+    const folder = path.join(home, '.jupyter', 'nbi');
+    mkdirSync(folder, { recursive: true });
+    const properties = {
+      api_key: 'a-key-for-tests',
+      model_id: 'a',
+      base_url: `http://127.0.0.1:${model.address().port}/v1`,
+      context_window: ''
+    };
+    writeFileSync(
+      path.join(folder, 'config.json'),
+      JSON.stringify({
+        chat_model: { provider: 'none', model: 'none' },
+        inline_completion_model: {
+          provider: 'openai-compatible',
+          model: 'openai-compatible-inline-completion-model',
+          properties: Object.entries(properties).map(([id, value]) => ({ id, value }))
+        }
+      })
+    );
+    const opened = await open({ extensions: ['@plmbr/notebook-intelligence'], environment: { HOME: home } });
+    close.push(opened.close);
+    ({ page } = opened);
+  });
+
+  after(async () => {
+    for (const end of close.reverse()) {
+      await end();
+    }
+  });
+
+  test('one ghost text is shown at a time, and a notification says how to choose', async () => {
+    await begin(page, 'x = ');
+    await page.keyboard.press('f');
+    assert.equal(await ghost(page), SUGGESTED);
+    const notification = page.locator('.Toastify__toast', { hasText: 'Notebook Intelligence suggests code, too.' });
+    await notification.waitFor();
+    assert.equal(await page.locator(GHOST).count(), 1);
+    await page.keyboard.press('Alt+]');
+    await page.locator(GHOST, { hasText: FOREIGN }).waitFor();
+    assert.equal(await page.locator(GHOST).count(), 1);
+    await page.keyboard.press('Tab');
+    await until(() => sourceOf(page), `x = f${FOREIGN}`);
+    await notification.getByText('Open Settings').click();
+    await page.locator('.jp-SettingsPanel', { hasText: 'Notebook Intelligence' }).waitFor();
+  });
+
+  test('with one of them, the keys are the usual ones', async () => {
+    await page.evaluate(() => window.jupyterapp.shell.activateById(
+      [...window.jupyterapp.shell.widgets('main')].find(({ title }) => title.label === 'beside.ipynb').id
+    ));
+    await usualKeys(page);
+  });
+
+  test('text typed while replies arrive is kept', async () => {
+    await begin(page, '');
+    const typed = 'total = alpha + beta * foreign_value - gamma';
+    await page.keyboard.type(typed, { delay: 40 });
+    await until(() => sourceOf(page), typed);
+  });
+});
+
+describe('jupyterlab-code-formatter', { timeout: 120_000 }, () => {
+  let close;
+  let page;
+
+  before(async () => {
+    ({ close, page } = await open({ extensions: ['jupyterlab_code_formatter'] }));
+  });
+
+  after(() => close?.());
+
+  test('formatting dismisses ghost text and keeps what was typed', async () => {
+    await begin(page, 'y=[1,2]\nz=y+');
+    await page.keyboard.press('f');
+    assert.equal(await ghost(page), SUGGESTED);
+    await page.evaluate(() => window.jupyterapp.commands.execute('jupyterlab_code_formatter:format'));
+    await until(() => sourceOf(page), 'y = [1, 2]\nz = y + f');
+  });
+
+  test('the keys are the usual ones', () => usualKeys(page));
+});
+
+describe('jupyter-ai', { timeout: 120_000 }, () => {
+  let close;
+  let page;
+
+  before(async () => {
+    ({ close, page } = await open({
+      extensions: [
+        '@jupyter/collaboration-extension',
+        '@jupyter/docprovider-extension',
+        '@jupyter-ai/acp-client',
+        '@jupyter-ai/chat-commands',
+        '@jupyter-ai/persona-manager',
+        '@jupyter-ai/router',
+        'jupyterlab-ai-commands',
+        'jupyterlab-chat-extension'
+      ]
+    }));
+  });
+
+  after(() => close?.());
+
+  test('it adds no ghost text, and the keys are the usual ones', async () => {
+    await usualKeys(page);
+    assert.equal(await page.locator('.Toastify__toast', { hasText: 'suggests code, too' }).count(), 0);
+  });
 });
