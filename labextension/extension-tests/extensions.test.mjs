@@ -6,7 +6,16 @@ import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { editCell, GHOST, ghost, gone, openFile, openLab, setCells, writeNotebook } from '../ui-tests/lab.mjs';
+import {
+  editCell,
+  GHOST,
+  ghost,
+  gone,
+  openFile,
+  openLab,
+  setCells,
+  writeNotebook
+} from '../ui-tests/lab.mjs';
 import { listen, sourceOf, SUGGESTED, until } from './environment.mjs';
 
 const MENU = '.jp-Completer:visible';
@@ -215,7 +224,9 @@ describe('Notebook Intelligence', { timeout: 180_000 }, () => {
     await begin(page, 'x = ');
     await page.keyboard.press('f');
     assert.equal(await ghost(page), SUGGESTED);
-    const notification = page.locator('.Toastify__toast', { hasText: 'Notebook Intelligence suggests code, too.' });
+    const notification = page.locator('.Toastify__toast', {
+      hasText: 'Notebook Intelligence suggests code, too.'
+    });
     await notification.waitFor();
     assert.equal(await page.locator(GHOST).count(), 1);
     await page.keyboard.press('Alt+]');
@@ -228,9 +239,11 @@ describe('Notebook Intelligence', { timeout: 180_000 }, () => {
   });
 
   test('with one of them, the keys are the usual ones', async () => {
-    await page.evaluate(() => window.jupyterapp.shell.activateById(
-      [...window.jupyterapp.shell.widgets('main')].find(({ title }) => title.label === 'beside.ipynb').id
-    ));
+    await page.evaluate(() =>
+      window.jupyterapp.shell.activateById(
+        [...window.jupyterapp.shell.widgets('main')].find(({ title }) => title.label === 'beside.ipynb').id
+      )
+    );
     await usualKeys(page);
   });
 

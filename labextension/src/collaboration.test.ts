@@ -26,7 +26,7 @@ const KINDS = {
     return { docs: files.map(({ ydoc }) => ydoc), texts: () => files as ISharedText[] };
   },
   cell: () => {
-    const notebooks = [new YNotebook(), new YNotebook()];
+    const notebooks = [1, 2].map(() => new YNotebook({ disableDocumentWideUndoRedo: true }));
     return {
       docs: notebooks.map(({ ydoc }) => ydoc),
       texts: () => {

@@ -90,20 +90,16 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const alternatives = new Alternatives(provider, client);
     const live = new LiveRegion('jp-Turbopilot-live');
     const own = [provider.identifier, alternatives.identifier];
-    const acceptor = new Acceptor(
-      completers,
-      own,
-      (text, imports) => {
-        if (imports) {
-          live.say(trans.__('Added above: %1', imports.text.trim()));
-        }
-        const inserted = provider.accepted(text, imports);
-        return () => {
-          inserted();
-          notebookIndex.accepted();
-        };
+    const acceptor = new Acceptor(completers, own, (text, imports) => {
+      if (imports) {
+        live.say(trans.__('Added above: %1', imports.text.trim()));
       }
-    );
+      const inserted = provider.accepted(text, imports);
+      return () => {
+        inserted();
+        notebookIndex.accepted();
+      };
+    });
     noteSuggestions(completers, own, trans);
     notifyOfProviders(completers, own, trans, () =>
       commands.hasCommand('settingeditor:open')

@@ -15,14 +15,7 @@ import { followOthers } from './collaboration';
 import { decide, type Event, type IState, type Trigger } from './decision';
 import { type Decline, declineOf, type Explained, isExplained } from './decline';
 import { type IContext, positionIn, readDocument } from './document';
-import {
-  afterComposing,
-  follow,
-  isAt,
-  isOnBlankLine,
-  positionOf,
-  whenUnchanged
-} from './editor';
+import { afterComposing, follow, isAt, isOnBlankLine, positionOf, whenUnchanged } from './editor';
 import type { IInsertion } from './imports';
 import {
   type IActivity,

@@ -305,6 +305,8 @@ export async function openFile(context, lab, file, { reset = true, url = lab.url
   await page.waitForSelector('#jupyterlab-splash', { state: 'detached', timeout: 60000 });
   await page.waitForSelector('.jp-Turbopilot-status', { timeout: 60000 });
   if (file.endsWith('.ipynb')) {
+    // The content replaces all that is in the notebook, and the indicator is idle before there is a kernel.
+    await page.waitForFunction(() => window.jupyterapp.shell.currentWidget?.context?.isReady);
     // JupyterLab recreates its completer when the kernel connects, and drops pending answers.
     await page.waitForSelector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', { timeout: 60000 });
   }

@@ -20,15 +20,28 @@ const SHOWN = '.jp-mod-inline-completer-active .jp-GhostText:not([class*=Spacer]
 const text = fc.string({ unit: fc.constantFrom(...'abcxy019 =.+,\n'), minLength: 1, maxLength: 14 });
 
 const step = fc.oneof(
-  { weight: 8, arbitrary: fc.record({ kind: fc.constant('type'), text, pause: fc.constantFrom(0, 15, 50, 130) }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('accept'), part: fc.constantFrom('all', 'all', 'word', 'line') }) },
+  {
+    weight: 8,
+    arbitrary: fc.record({ kind: fc.constant('type'), text, pause: fc.constantFrom(0, 15, 50, 130) })
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('accept'), part: fc.constantFrom('all', 'all', 'word', 'line') })
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('dismiss') }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('erase'), count: fc.integer({ min: 1, max: 4 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('left'), count: fc.integer({ min: 1, max: 6 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('end') }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('cut'), count: fc.integer({ min: 1, max: 5 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('paste') }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('undo'), count: fc.integer({ min: 1, max: 3 }), redo: fc.boolean() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('undo'),
+      count: fc.integer({ min: 1, max: 3 }),
+      redo: fc.boolean()
+    })
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('cell'), index: fc.integer({ min: 0, max: 1 }) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('move') }) }
 );
@@ -108,7 +121,9 @@ describe('typed text', { timeout: 120_000 }, () => {
       const shown = whole.slice(0, Math.ceil((whole.length * (index + 1)) / delays.length));
       response.write(`${JSON.stringify({ id: String(served), text: shown })}\n`);
     }
-    response.end(`${JSON.stringify({ id: String(served), text: whole, done: true, timings: { total_ms: 1 } })}\n`);
+    response.end(
+      `${JSON.stringify({ id: String(served), text: whole, done: true, timings: { total_ms: 1 } })}\n`
+    );
   }
 
   before(async () => {
