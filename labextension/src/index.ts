@@ -18,7 +18,7 @@ import { Completers } from './completers';
 import { Downloads } from './downloads';
 import { Notice, notifyOfHealth } from './notice';
 import { HttpClient } from './httpclient';
-import { claimKeys, watchModifiedTab } from './keys';
+import { claimKeys, watchModifiedTab, watchVimEscape } from './keys';
 import { learningDialog } from './learning';
 import { describeDecline } from './messages';
 import { LiveRegion } from './liveregion';
@@ -119,9 +119,14 @@ const plugin: JupyterFrontEndPlugin<void> = {
       [CommandIDs.toggle, CommandIDs.stop],
       target => target.closest('.jp-CodeMirrorEditor') !== null
     );
-    watchModifiedTab(() => {
+    const remove = () => {
       alternatives.cancel();
       completers.active?.model?.reset();
+    };
+    watchModifiedTab(remove);
+    watchVimEscape(() => {
+      provider.cancel();
+      remove();
     });
     // Providers registered after the application is restored do not receive settings.
     manager.registerInlineProvider(provider);
