@@ -211,24 +211,27 @@ describe('typed text', { timeout: 120_000 }, () => {
     if (shown === null) {
       return;
     }
-    if (part === 'all') {
-      expected.insert(shown);
-      return;
-    }
     const now = (await sources())[expected.active];
     const taken = now.slice(offset, offset + now.length - source.length);
-    assert.ok(taken && shown.startsWith(taken), JSON.stringify({ source, shown, now }));
+    // The page shows a line break before the first character as an element without text.
+    const [all, some] = [shown, taken].map(text => text.replaceAll('\n', ''));
+    const isExpected = part === 'all' ? all === some : taken && all.startsWith(some);
+    assert.ok(isExpected, JSON.stringify({ source, shown, now }));
     expected.insert(taken);
   }
 
   async function undo(expected, { count, redo }) {
     const { source, active } = expected;
+    let undone = source;
+    let steps = 0; // fewer than `count` where there is nothing left to undo
     for (let done = 0; done < count; done++) {
       await page.keyboard.press('Control+z');
+      const now = (await sources())[active];
+      steps += now !== undone;
+      undone = now;
     }
-    const undone = (await sources())[active];
     assert.ok(expected.seen[active].has(undone), `undo leads to ${JSON.stringify(undone)}`);
-    for (let done = 0; done < count && redo; done++) {
+    for (let done = 0; done < steps && redo; done++) {
       await page.keyboard.press('Control+Shift+z');
     }
     const redone = (await sources())[active];
