@@ -215,7 +215,8 @@ describe('typed text', { timeout: 120_000 }, () => {
     const taken = now.slice(offset, offset + now.length - source.length);
     // The page shows a line break before the first character as an element without text.
     const [all, some] = [shown, taken].map(text => text.replaceAll('\n', ''));
-    const isExpected = part === 'all' ? all === some : taken && all.startsWith(some);
+    // More of a streamed suggestion may arrive before the page shows it.
+    const isExpected = some.startsWith(all) || (part !== 'all' && taken && all.startsWith(some));
     assert.ok(isExpected, JSON.stringify({ source, shown, now }));
     expected.insert(taken);
   }
