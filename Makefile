@@ -19,11 +19,13 @@ GENERATED := README.md docs/*.md $(FRONT)/src/wire.ts $(FRONT)/src/local/coeffic
 ARGS ?=
 # Only from the command line: a variable of the environment may have this name.
 ROOT :=
+# The extensions that are tested beside this one (docs/other-extensions.md).
+EXTENSIONS := jupyter-collaboration jupyterlab-lsp python-lsp-server jupyterlab-vim jupyterlab-code-formatter black isort notebook-intelligence jupyter-ai
 # Running as root is normal in a container; Jupyter asks for a word of consent.
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lab lite demo port test test-heavy check fix docs bench release clean preflight test-python test-front test-floors test-scale test-ui test-wheel \
+.PHONY: help lab lite demo port test test-heavy check fix docs bench release clean preflight test-python test-front test-floors test-scale test-ui test-extensions test-wheel \
 	wheel wheel-test binder \
 	check-types check-win32 check-darwin check-python check-front
 
@@ -168,6 +170,16 @@ binder: $(DONE)/dev
 
 release: $(DONE)/dev  ## check, build and try what a release would publish: VERSION=1.2.3; nothing is published (docs/releasing.md)
 	@PIP_CONSTRAINT=requirements.lock $(BIN)/python scripts/release.py $(or $(VERSION),$(error say which: make release VERSION=1.2.3))
+
+# Apart from the tests' environment: several of these change how JupyterLab works wherever they are installed.
+$(DONE)/extensions: $(DONE)/engine $(BUILT)
+	@$(PYTHON) -m venv $@
+	$@/bin/python scripts/engine.py
+	SKIP_JUPYTER_BUILDER=1 $@/bin/python -m pip install -q -e . $(EXTENSIONS)
+	touch $@
+
+test-extensions: $(DONE)/extensions  ## a real browser with other extensions of JupyterLab installed (5 minutes, 1 GB of packages)
+	@(cd $(FRONT) && JUPYTER=$(abspath $(DONE))/extensions/bin/jupyter npm run --silent test:extensions)
 
 test-scale: $(DONE)/dev  ## replicas under Ray Serve and behind vllm-router, on this machine (15 minutes, 1 GB of packages)
 	@$(BIN)/python scripts/scale_env.py $(DONE)/scale

@@ -32,7 +32,7 @@ export default ts.config(
     }
   },
   {
-    files: ['ui-tests/**/*.mjs', 'models/*.mjs', 'demo/*.mjs', '*.mjs'],
+    files: ['ui-tests/**/*.mjs', 'extension-tests/*.mjs', 'models/*.mjs', 'demo/*.mjs', '*.mjs'],
     languageOptions: {
       globals: Object.fromEntries(
         [

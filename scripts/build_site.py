@@ -31,7 +31,7 @@ MARK = ".jupyter-turbopilot-site"  # marks folders that this script may empty
 CHAPTERS = {
     "Tutorial": ["tutorial"],
     "Install": ["install", "coming-from", "troubleshooting", "faq"],
-    "Use": ["jupyterlab", "ipython", "browser", "editors"],
+    "Use": ["jupyterlab", "ipython", "browser", "editors", "other-extensions"],
     "Features": ["imports", "notebook-index", "threshold", "helper-functions"],
     "Models": ["models", "engines", "training", "conversion", "large-models"],
     "Administer": ["jupyterhub", "switching-off", "scale", "privacy"],

@@ -59,10 +59,11 @@ it('inserts the imports that an accepted part and the typed text before it use',
   expect(within.accepted).toEqual([['y', { at: 0, text: `${NP}\n` }]]);
 });
 
-it('leaves suggestions without imports and those of other providers to JupyterLab', () => {
+it('inserts its own suggestions at the cursor, and leaves those of other providers to JupyterLab', () => {
   const plain = shows('x = ', { insertText: '1' });
   plain.completer.accept();
-  expect([plain.changes, plain.accepted]).toEqual([['accepted', 'stands'], [['1', null]]]);
+  expect(plain.changes).toEqual([[{ from: 4, insert: '1' }], 'reset', 'stands']);
+  expect(plain.accepted).toEqual([['1', null]]);
   const others = shows('x = ', { insertText: 'np.pi', imports: [NP] }, 'another');
   others.completer.accept();
   expect([others.changes, others.accepted]).toEqual([['accepted'], []]);

@@ -1,6 +1,6 @@
 /** Accept a suggestion, its next word or its next line, with the imports that it needs, as one undo step. */
 
-import type { InlineCompleter } from '@jupyterlab/completer';
+import type { CompletionHandler, InlineCompleter } from '@jupyterlab/completer';
 import type { Completers } from './completers';
 import { inOneUndoStep, insertAtCursor, positionOf } from './editor';
 import { type IInsertion, importsFor } from './imports';
@@ -22,14 +22,16 @@ export class Acceptor {
     _completers.created.connect((_, completer) => {
       const accept = completer.accept.bind(completer);
       completer.accept = () => {
-        const text = completer.current?.insertText ?? '';
+        const { current, editor } = completer;
+        if (!current || !editor || !this._isOwn(current)) {
+          inOneUndoStep(editor, accept);
+          return;
+        }
+        const text = current.insertText;
+        // JupyterLab's own would replace white space that was typed since the request, for which it sends none.
         this._take(completer, text, imports => {
-          if (imports && completer.editor) {
-            insertAtCursor(completer.editor, text, imports);
-            completer.model?.reset();
-          } else {
-            accept();
-          }
+          insertAtCursor(editor, text, imports);
+          completer.model?.reset();
         });
       };
     });
@@ -63,6 +65,10 @@ export class Acceptor {
     this._take(completer, taken, imports => insertAtCursor(editor, taken, imports));
   }
 
+  private _isOwn({ provider }: CompletionHandler.IInlineItem): boolean {
+    return this._identifiers.includes(provider.identifier);
+  }
+
   /** Accept a part of the shown suggestion; `insert` changes the document. */
   private _take(
     completer: InlineCompleter,
@@ -71,8 +77,7 @@ export class Acceptor {
   ): void {
     const { current, editor } = completer;
     inOneUndoStep(editor, () => {
-      const provider = current?.provider.identifier;
-      if (provider === undefined || !this._identifiers.includes(provider)) {
+      if (!current || !this._isOwn(current)) {
         insert(null);
         return;
       }

@@ -19,18 +19,19 @@ function keepLateReplies(completer: InlineCompleter): void {
 }
 
 /**
- * The completer keeps the ghost text and its CSS class on the editor when no suggestion is left. Shortcuts with this
- * selector (Tab, Escape) would then have no effect.
+ * The completer keeps the ghost text and its CSS class on the editor when no suggestion is left, or none that was not
+ * typed in full. Shortcuts with this selector (Tab, Escape) would then have no effect.
  */
 function keepMarksTrue(completer: InlineCompleter): void {
-  const count = (): number => completer.model?.completions?.items?.length ?? 0;
+  const isEmpty = (): boolean =>
+    !completer.model?.completions?.items?.some(item => item.insertText || item.isIncomplete || item.error);
   const clear = (): void => {
-    if (count() === 0 && completer.isActive) {
+    if (isEmpty() && completer.isActive) {
       completer.model?.reset();
     }
   };
   const update = (): void => {
-    if (count() === 0) {
+    if (isEmpty()) {
       // CodeMirror does not allow a change during an update.
       setTimeout(clear, 0);
     }

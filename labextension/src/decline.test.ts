@@ -8,11 +8,12 @@ function editor({
   readOnly = false,
   cursors = 1,
   focused = true,
-  composing = false
+  composing = false,
+  commands = false
 } = {}): CodeEditor.IEditor {
   return {
     hasFocus: () => focused,
-    editor: { composing },
+    editor: { composing, dom: { querySelector: () => (commands ? {} : null) } },
     getOption: (name: string) => name === 'readOnly' && readOnly,
     getSelections: () => Array.from({ length: cursors }, () => ({}))
   } as unknown as CodeEditor.IEditor;
@@ -44,6 +45,7 @@ describe('declineOf', () => {
 
   it.each([
     ['on demand', editor({ focused: false }), ON_DEMAND],
+    ['command mode', editor({ commands: true, focused: false }), DEFAULTS],
     ['unfocused', editor({ focused: false, composing: true }), DEFAULTS]
   ])('declines an automatic request: %s', (decline, where, settings) => {
     expect(declineOf(where, document('a.py'), settings, switches, 'automatic')).toBe(decline);

@@ -3,13 +3,21 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { Trigger } from './decision';
 import type { IDocument } from './document';
-import { hasSeveralCursors, isComposing, isReadOnly } from './editor';
+import { hasSeveralCursors, isComposing, isInCommandMode, isReadOnly } from './editor';
 import { isPrivatePath } from './language';
 import type { ISwitches } from './offswitches';
 import type { ISettings } from './settings';
 
 /** Reasons without a message: the request is automatic, or another call shows the suggestion or reports its reason. */
-const SILENT = ['foreign edit', 'on demand', 'unfocused', 'composing', 'outdated', 'reported'] as const;
+const SILENT = [
+  'foreign edit',
+  'on demand',
+  'command mode',
+  'unfocused',
+  'composing',
+  'outdated',
+  'reported'
+] as const;
 
 /** Reasons with a message for a user who invoked the request. */
 export type Explained =
@@ -55,6 +63,7 @@ export function declineOf(
     ['private', isPrivatePath(document.path)],
     ['cursors', hasSeveralCursors(editor)],
     ['on demand', isAutomatic && settings.mode === 'on demand'],
+    ['command mode', isAutomatic && isInCommandMode(editor)],
     ['unfocused', isAutomatic && !editor.hasFocus()],
     ['composing', isComposing(editor)]
   ];

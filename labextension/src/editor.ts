@@ -55,6 +55,11 @@ export function isComposing(editor: CodeEditor.IEditor): boolean {
   return viewOf(editor)?.composing === true;
 }
 
+/** Whether the keys of an editor are commands, as in the normal mode of jupyterlab-vim. */
+export function isInCommandMode(editor: CodeEditor.IEditor): boolean {
+  return Boolean(viewOf(editor)?.dom.querySelector('.cm-vimMode'));
+}
+
 /** Call `then` once the input method has finished composing. */
 export function afterComposing(editor: CodeEditor.IEditor, then: () => void): void {
   viewOf(editor)?.dom.addEventListener('compositionend', then, { once: true });

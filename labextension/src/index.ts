@@ -18,13 +18,14 @@ import { Completers } from './completers';
 import { Downloads } from './downloads';
 import { Notice, notifyOfHealth } from './notice';
 import { HttpClient } from './httpclient';
-import { claimKeys, watchModifiedTab } from './keys';
+import { claimKeys, watchModifiedTab, watchVimEscape } from './keys';
 import { learningDialog } from './learning';
 import { describeDecline } from './messages';
 import { LiveRegion } from './liveregion';
 import { NotebookIndex } from './notebookindex';
 import { describeCurrent, describeImports, noteSuggestions } from './suggestionnote';
 import { DownloadOffer } from './downloadoffer';
+import { notifyOfProviders } from './otherproviders';
 import { SwitchFollower } from './offswitches';
 import { Page } from './page';
 import { ModelPanel, panelOpener } from './panel';
@@ -88,21 +89,23 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const provider = new Provider(client, availability, page);
     const alternatives = new Alternatives(provider, client);
     const live = new LiveRegion('jp-Turbopilot-live');
-    const acceptor = new Acceptor(
-      completers,
-      [provider.identifier, alternatives.identifier],
-      (text, imports) => {
-        if (imports) {
-          live.say(trans.__('Added above: %1', imports.text.trim()));
-        }
-        const inserted = provider.accepted(text, imports);
-        return () => {
-          inserted();
-          notebookIndex.accepted();
-        };
+    const own = [provider.identifier, alternatives.identifier];
+    const acceptor = new Acceptor(completers, own, (text, imports) => {
+      if (imports) {
+        live.say(trans.__('Added above: %1', imports.text.trim()));
       }
+      const inserted = provider.accepted(text, imports);
+      return () => {
+        inserted();
+        notebookIndex.accepted();
+      };
+    });
+    noteSuggestions(completers, own, trans);
+    notifyOfProviders(completers, own, trans, () =>
+      commands.hasCommand('settingeditor:open')
+        ? () => void commands.execute('settingeditor:open', { query: 'Inline Completer' })
+        : null
     );
-    noteSuggestions(completers, [provider.identifier, alternatives.identifier], trans);
     window.addEventListener('pagehide', () => provider.settle());
     completers.attached.connect((_, editor) => {
       provider.watch(editor);
@@ -116,9 +119,14 @@ const plugin: JupyterFrontEndPlugin<void> = {
       [CommandIDs.toggle, CommandIDs.stop],
       target => target.closest('.jp-CodeMirrorEditor') !== null
     );
-    watchModifiedTab(() => {
+    const remove = () => {
       alternatives.cancel();
       completers.active?.model?.reset();
+    };
+    watchModifiedTab(remove);
+    watchVimEscape(() => {
+      provider.cancel();
+      remove();
     });
     // Providers registered after the application is restored do not receive settings.
     manager.registerInlineProvider(provider);

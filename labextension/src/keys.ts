@@ -19,6 +19,20 @@ export function watchModifiedTab(remove: () => void): void {
   );
 }
 
+/** Call `remove` when a key ends the insert mode of jupyterlab-vim, which passes the key to nothing else. */
+export function watchVimEscape(remove: () => void): void {
+  window.addEventListener(
+    'keydown',
+    ({ key, ctrlKey, target }) => {
+      const isEscape = key === 'Escape' || (ctrlKey && key === '[');
+      if (isEscape && target instanceof Element && target.closest('[data-jp-vim-mode-name="insert"]')) {
+        remove();
+      }
+    },
+    true
+  );
+}
+
 /** Handle the shortcuts of some commands before CodeMirror does, in elements for which `wanted` returns true. */
 export function claimKeys(
   commands: CommandRegistry,

@@ -11,19 +11,12 @@ import {
 import { type ISignal, Signal } from '@lumino/signaling';
 import { type Availability, type IChange, servesAnother } from './availability';
 import type { ICompletionClient } from './client';
+import { followOthers } from './collaboration';
 import { decide, type Event, type IState, type Trigger } from './decision';
 import { type Decline, declineOf, type Explained, isExplained } from './decline';
 import { type IContext, positionIn, readDocument } from './document';
-import {
-  afterComposing,
-  follow,
-  hasSelectedText,
-  isAt,
-  isOnBlankLine,
-  positionOf,
-  whenUnchanged
-} from './editor';
-import { type IInsertion, insertInto } from './imports';
+import { afterComposing, follow, isAt, isOnBlankLine, positionOf, whenUnchanged } from './editor';
+import type { IInsertion } from './imports';
 import {
   type IActivity,
   type ICall,
@@ -36,7 +29,7 @@ import type { IPage } from './page';
 import { RequestBuilder } from './request';
 import { isDenial } from './requesterror';
 import { DEFAULTS, type ISettings } from './settings';
-import { editedAtCursor, Suggestion } from './suggestion';
+import { Suggestion } from './suggestion';
 import type { IRequest } from './wire';
 
 export const NOTHING: IInlineCompletionList = { items: [] };
@@ -273,10 +266,6 @@ export class Provider implements IInlineCompletionProvider {
     }
     if (imports) {
       current.suggestion.moveBehind(imports);
-      const seen = this._seen.get(current.editor);
-      if (seen !== undefined) {
-        this._seen.set(current.editor, insertInto(seen, imports)); // or it counts as another user's edit
-      }
     }
     return inserted;
   }
@@ -304,13 +293,16 @@ export class Provider implements IInlineCompletionProvider {
     }
     this._watched.add(editor);
     this._outcomes.watch(editor);
+    followOthers(editor, text => {
+      this._foreign.set(editor, text);
+      if (this._inFlight.current?.editor === editor) {
+        this.cancel();
+        this._page.dismiss();
+      }
+    });
     follow(
       editor,
       () => {
-        if (!editor.isDisposed && hasSelectedText(editor)) {
-          // JupyterLab calls no provider for the edit that replaces the selection, so the next text is compared with none.
-          this._seen.delete(editor);
-        }
         const { current } = this._inFlight;
         if (current?.editor === editor && current.rest === null) {
           this.cancel();
@@ -329,14 +321,12 @@ export class Provider implements IInlineCompletionProvider {
     );
   }
 
-  /** Note the text of a call, and end a dismissal that is over; return whether another user has edited the text. */
+  /** End a dismissal that is over; return whether another user's edit has caused the call. */
   private _noticeEdit({ editor, position, trigger }: ICall): boolean {
     if (trigger === 'invoke' || !this._dismissed.get(editor)?.restOnLine(position)) {
       this._dismissed.delete(editor);
     }
-    const seen = this._seen.get(editor);
-    this._seen.set(editor, position.text);
-    return trigger === 'automatic' && seen !== undefined && !editedAtCursor(seen, position);
+    return trigger === 'automatic' && this._foreign.get(editor) === position.text;
   }
 
   private _report(call: ICall, reason: Decline): void {
@@ -436,8 +426,8 @@ export class Provider implements IInlineCompletionProvider {
   private readonly _outcomes: Outcomes;
   private readonly _requests: RequestBuilder;
   private readonly _inFlight: InFlight;
-  /** the text of an editor at the last call */
-  private readonly _seen = new WeakMap<CodeEditor.IEditor, string>();
+  /** the text of an editor after the last edit by another user */
+  private readonly _foreign = new WeakMap<CodeEditor.IEditor, string>();
   private readonly _dismissed = new WeakMap<CodeEditor.IEditor, Suggestion>();
   private readonly _watched = new WeakSet<CodeEditor.IEditor>();
   /** the last call that the server could not answer */

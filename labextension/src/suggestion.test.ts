@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { editedAtCursor, firstLine, firstWord, Suggestion } from './suggestion';
+import { firstLine, firstWord, Suggestion } from './suggestion';
 
 const at = (marked: string) => ({ text: marked.replace('|', ''), offset: marked.indexOf('|') });
 
@@ -150,37 +150,6 @@ describe('the rest of a suggestion', () => {
     made.finish();
     await made.changed();
     expect(made.done).toBe(true);
-  });
-});
-
-describe('editedAtCursor', () => {
-  it.each([
-    ['ab', 'abc|'],
-    ['ab', 'a|'],
-    ['ad', 'abc|d'],
-    ['f', 'f(|)'],
-    ['aa|a'.replace('|', ''), 'aaa|a'],
-    ['', 'pasted text|'],
-    ['same', 'sa|me']
-  ])('is true from %s to %s', (before, after) => {
-    expect(editedAtCursor(before, at(after))).toBe(true);
-  });
-
-  it.each([
-    ['abc', 'Xabc|'],
-    ['abcdef', 'abc|deXf'],
-    ['one\ntwo', 'one\nmore\ntwo|']
-  ])('is false from %s to %s', (before, after) => {
-    expect(editedAtCursor(before, at(after))).toBe(false);
-  });
-
-  it('is true for any typed text at any position', () => {
-    fc.assert(
-      fc.property(fc.string(), fc.string(), fc.string(), (before, typed, after) => {
-        const position = { text: before + typed + after, offset: before.length + typed.length };
-        expect(editedAtCursor(before + after, position)).toBe(true);
-      })
-    );
   });
 });
 

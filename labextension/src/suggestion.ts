@@ -174,25 +174,6 @@ function lengthBefore(text: string, closed: string): number {
   return length;
 }
 
-/**
- * Return whether an edit was made at the cursor, as typing, deleting and pasting are.
- * Another user's edit in a shared document is not.
- */
-export function editedAtCursor(before: string, after: IPosition): boolean {
-  const behind = after.text.slice(after.offset);
-  const closers = /^[)\]}"'`]*/.exec(behind)?.[0] ?? '';
-  for (const back of [behind, behind.slice(closers.length)]) {
-    if (before.endsWith(back)) {
-      const old = before.slice(0, before.length - back.length);
-      const now = after.text.slice(0, after.offset);
-      const head = commonHead(old, now);
-      // Equal text between the edit and the cursor: the edit was made further up.
-      return head === old.length || head === now.length || !old.endsWith(now.slice(-1));
-    }
-  }
-  return false;
-}
-
 function commonHead(one: string, other: string): number {
   let at = 0;
   while (at < one.length && at < other.length && one[at] === other[at]) {

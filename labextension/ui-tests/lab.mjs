@@ -63,6 +63,7 @@ const python = () => path.join(path.dirname(process.env.JUPYTER ?? ''), 'python'
  * `always` by default: most tests need ghost text regardless of its confidence. `says` replaces the model with an engine
  * that always generates this text. `memory` enables the notebook index, in a temporary data folder without the default
  * model. `learning` enables learning, in a temporary folder. `home` makes `~` a temporary folder.
+ * `extensions` are the names of other front-end extensions in the environment that JupyterLab loads.
  * `files` of the demo are copied to the server's folder.
  */
 export async function startLab({
@@ -75,7 +76,8 @@ export async function startLab({
   learning = false,
   home: ownHome = false,
   says = '',
-  files = ['demo.ipynb']
+  files = ['demo.ipynb'],
+  extensions = []
 } = {}) {
   const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-ui-'));
   const work = path.join(home, 'work');
@@ -93,11 +95,16 @@ export async function startLab({
   }
   // The front end that was built here, not an installed one.
   const share = path.join(home, 'share');
-  mkdirSync(path.join(share, 'labextensions'), { recursive: true });
-  symlinkSync(
-    path.join(ROOT, 'jupyter_turbopilot', 'labextension'),
-    path.join(share, 'labextensions', 'jupyter-turbopilot')
-  );
+  const loaded = path.join(share, 'labextensions');
+  mkdirSync(loaded, { recursive: true });
+  symlinkSync(path.join(ROOT, 'jupyter_turbopilot', 'labextension'), path.join(loaded, 'jupyter-turbopilot'));
+  for (const name of extensions) {
+    mkdirSync(path.dirname(path.join(loaded, name)), { recursive: true });
+    symlinkSync(
+      path.join(path.dirname(process.env.JUPYTER), '..', 'share', 'jupyter', 'labextensions', name),
+      path.join(loaded, name)
+    );
+  }
   const config = path.join(home, 'config');
   mkdirSync(config);
   if (says) {
@@ -142,6 +149,7 @@ export async function startLab({
         `--ServerApp.root_dir=${work}`,
         `--LabServerApp.user_settings_dir=${user}`,
         `--LabServerApp.workspaces_dir=${path.join(home, 'workspaces')}`,
+        `--LabServerApp.labextensions_path=${loaded}`, // and none that is installed beside them
         ...flags
       ],
       {
@@ -297,6 +305,8 @@ export async function openFile(context, lab, file, { reset = true, url = lab.url
   await page.waitForSelector('#jupyterlab-splash', { state: 'detached', timeout: 60000 });
   await page.waitForSelector('.jp-Turbopilot-status', { timeout: 60000 });
   if (file.endsWith('.ipynb')) {
+    // The content replaces all that is in the notebook, and the indicator is idle before there is a kernel.
+    await page.waitForFunction(() => window.jupyterapp.shell.currentWidget?.context?.isReady);
     // JupyterLab recreates its completer when the kernel connects, and drops pending answers.
     await page.waitForSelector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', { timeout: 60000 });
   }

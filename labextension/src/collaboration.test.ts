@@ -1,0 +1,72 @@
+import { YFile, YNotebook } from '@jupyter/ydoc';
+import type { CodeEditor } from '@jupyterlab/codeeditor';
+import { describe, expect, it } from 'vitest';
+import { applyUpdate, type Doc } from 'yjs';
+import { followOthers } from './collaboration';
+
+interface ISharedText {
+  source: string;
+  updateSource(start: number, end: number, value?: string): void;
+  undo(): void;
+  redo(): void;
+  changed: YFile['changed'];
+}
+
+function connect(from: Doc, to: Doc): void {
+  from.on('update', (update: Uint8Array, origin: unknown) => {
+    if (origin !== 'network') {
+      applyUpdate(to, update, 'network');
+    }
+  });
+}
+
+const KINDS = {
+  file: () => {
+    const files = [new YFile(), new YFile()];
+    return { docs: files.map(({ ydoc }) => ydoc), texts: () => files as ISharedText[] };
+  },
+  cell: () => {
+    const notebooks = [1, 2].map(() => new YNotebook({ disableDocumentWideUndoRedo: true }));
+    return {
+      docs: notebooks.map(({ ydoc }) => ydoc),
+      texts: () => {
+        notebooks[0].addCell({ cell_type: 'code' });
+        return notebooks.map(notebook => notebook.getCell(0) as unknown as ISharedText);
+      }
+    };
+  }
+};
+
+describe.each(Object.entries(KINDS))('a %s that two users edit', (_, make) => {
+  /** The text in the pages of both users, and the events in the first page. */
+  function share() {
+    const { docs, texts } = make();
+    connect(docs[0], docs[1]);
+    connect(docs[1], docs[0]);
+    const [mine, theirs] = texts();
+    const log: string[] = [];
+    const editor = { isDisposed: false, model: { sharedModel: mine } };
+    mine.changed.connect((_, { sourceChange }) => sourceChange && log.push('changed'));
+    followOthers(editor as unknown as CodeEditor.IEditor, text => log.push(text));
+    return { mine, theirs, log, editor };
+  }
+
+  it('reports another user’s edits, before JupyterLab is notified of them', () => {
+    const { theirs, log, editor } = share();
+    theirs.updateSource(0, 0, 'ab');
+    theirs.updateSource(0, 1);
+    expect(log).toEqual(['ab', 'changed', 'b', 'changed']);
+    editor.isDisposed = true;
+    theirs.updateSource(0, 0, 'c');
+    expect(log.at(-2)).toBe('changed');
+  });
+
+  it('does not report own edits, undo and redo', () => {
+    const { mine, theirs, log } = share();
+    mine.updateSource(0, 0, 'x');
+    mine.undo();
+    mine.redo();
+    expect(theirs.source).toBe('x');
+    expect(new Set(log)).toEqual(new Set(['changed']));
+  });
+});
