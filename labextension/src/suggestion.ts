@@ -81,12 +81,12 @@ export class Suggestion {
       return null;
     }
     const typed = position.text.slice(this._before.length, position.offset);
-    const behind = position.text.slice(position.offset);
-    if (!behind.endsWith(this._after)) {
+    const remainder = position.text.slice(position.offset);
+    if (!remainder.endsWith(this._after)) {
       return null;
     }
     // An editor may have closed a bracket or a quote that was typed.
-    const closed = behind.slice(0, behind.length - this._after.length);
+    const closed = remainder.slice(0, remainder.length - this._after.length);
     if (closed && !CLOSERS.test(closed)) {
       return null;
     }
