@@ -90,7 +90,6 @@ SAID_AND_NOT_RUN = {
     "it installs, or takes away, what the tests need": (
         'pip install "jupyter-turbopilot[languages]"',
         "conda remove llama-cpp-python",
-        "python -m pip install llama-cpp-python",
         "python -m pip install --force-reinstall --no-deps jupyter-turbopilot",
         "jupyter server extension enable jupyter_turbopilot",
         "jupyter labextension enable jupyter-turbopilot",
