@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from contextlib import closing
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import engine
 import engine_index
 import floors
+import preflight
 import prose
 import pytest
 from msgspec import structs
@@ -40,6 +42,15 @@ def test_engine_index_lists_the_wheels_with_their_digests() -> None:
     page = engine_index.page(assets)
     assert f'<a href="https://example.org/{wheel}#sha256=ab">{wheel}</a>' in page
     assert page.count("<a ") == 1
+
+
+def test_preflight_requires_a_compiler_for_the_engine_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    compilers = [
+        [line for line in preflight.missing(with_browser=False, with_engine=engine) if "compiler" in line]
+        for engine in (True, False)
+    ]
+    assert [len(lines) for lines in compilers] == [1, 0]
 
 
 def test_floors_are_the_oldest_supported_versions() -> None:
