@@ -33,7 +33,7 @@ help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 preflight:
-	@$(PYTHON) scripts/preflight.py
+	@$(PYTHON) scripts/preflight.py $(if $(filter wheel,$(MAKECMDGOALS)),--wheel)
 
 $(DONE)/venv: requirements.lock | preflight
 	@$(PYTHON) -m venv $(VENV)

@@ -1,6 +1,6 @@
 """List missing requirements with their installation commands before anything is built.
 
-python3 scripts/preflight.py [--browser]     Standard library only: it runs before anything is installed.
+python3 scripts/preflight.py [--browser | --wheel]     Standard library only: nothing is installed yet.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ OLDEST_NODE = {
     22: 12,
 }  # the oldest minor versions that Vite supports
 ROOM = 4 * 1000**3  # bytes for the environment, front-end packages, engine build and model
+ROOM_FOR_WHEEL = 1000**3  # bytes for the front-end packages
 BROWSERS = (
     "chromium",
     "chromium-browser",
@@ -75,8 +76,8 @@ def node_suits(version: tuple[int, int] | None) -> bool:
     return oldest is not None and version[1] >= oldest
 
 
-def missing(*, with_browser: bool) -> list[str]:
-    """Return one line for each missing requirement."""
+def missing(*, with_browser: bool, with_engine: bool) -> list[str]:
+    """Return one line for each missing requirement. Only building the engine needs a compiler."""
     found = []
     if sys.version_info < OLDEST_PYTHON:
         found.append(
@@ -87,9 +88,11 @@ def missing(*, with_browser: bool) -> list[str]:
         import venv  # noqa: F401
     except ImportError:
         found.append(f"Python's venv module: {how('python3-venv', 'brew install python')}")
-    if not any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++")):
+    if with_engine and not any(
+        shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++")
+    ):
         found.append(f"a C++ compiler: {how('g++', 'xcode-select --install')}")
-    if not shutil.which("cmake"):
+    if with_engine and not shutil.which("cmake"):
         found.append(f"cmake: {how('cmake', 'brew install cmake')}")
     node = node_version()
     if not node_suits(node):
@@ -97,8 +100,9 @@ def missing(*, with_browser: bool) -> list[str]:
         found.append(f"Node.js 20.19, or 22.12 or newer{seen}: {how_node()}")
     elif not shutil.which("npm"):
         found.append(f"npm: {how('npm', 'brew install node')}")
-    if not Path(".venv/bin/python").exists() and (free := shutil.disk_usage(".").free) < ROOM:
-        found.append(f"disk space: {ROOM / 1e9:.0f} GB are needed, {free / 1e9:.1f} GB are free")
+    room = ROOM if with_engine else ROOM_FOR_WHEEL
+    if not Path(".venv/bin/python").exists() and (free := shutil.disk_usage(".").free) < room:
+        found.append(f"disk space: {room / 1e9:.0f} GB are needed, {free / 1e9:.1f} GB are free")
     if with_browser and not browser():
         found.append(
             f"Chromium or Chrome, for the browser test: {how('chromium', 'brew install --cask chromium')}"
@@ -107,6 +111,6 @@ def missing(*, with_browser: bool) -> list[str]:
 
 
 if __name__ == "__main__":
-    lines = missing(with_browser="--browser" in sys.argv)
+    lines = missing(with_browser="--browser" in sys.argv, with_engine="--wheel" not in sys.argv)
     if lines:
         sys.exit("Missing requirements:\n" + "\n".join(f"  - {line}" for line in lines))

@@ -39,7 +39,7 @@ def connect(path: Path, *, wait: float | None = None, shared: bool = False) -> s
     check(path)
     path.stat()  # SQLite would create a missing file
     connection = sqlite3.connect(
-        path, WAIT if wait is None else wait, isolation_level=None, check_same_thread=not shared
+        path, timeout=WAIT if wait is None else wait, isolation_level=None, check_same_thread=not shared
     )
     try:
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)

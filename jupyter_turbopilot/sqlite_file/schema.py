@@ -81,7 +81,7 @@ class Schema:
         if not path.is_file():
             return False
         # Only SQLite reads the file: on POSIX, closing it would release the locks of other connections.
-        with closing(sqlite3.connect(path, WAIT)) as connection:
+        with closing(sqlite3.connect(path, timeout=WAIT)) as connection:
             try:
                 connection.execute("PRAGMA writable_schema = ON")  # accepts a truncated file
                 return connection.execute("PRAGMA application_id").fetchall() == [(self.application,)]

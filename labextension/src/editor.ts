@@ -7,7 +7,7 @@ import type { IPosition } from './suggestion';
 /** What a CodeMirror view offers beyond JupyterLab's own interface of an editor. */
 interface IView {
   composing: boolean;
-  dom: HTMLElement;
+  contentDOM: HTMLElement & { editContext?: EventTarget | null };
   dispatch(change: unknown): void;
 }
 
@@ -62,7 +62,9 @@ export function isInCommandMode(editor: CodeEditor.IEditor): boolean {
 
 /** Call `then` once the input method has finished composing. */
 export function afterComposing(editor: CodeEditor.IEditor, then: () => void): void {
-  viewOf(editor)?.dom.addEventListener('compositionend', then, { once: true });
+  const dom = viewOf(editor)?.contentDOM;
+  // An EditContext, which JupyterLab 4.4 and Chrome on Android use, sends its events to itself only.
+  (dom?.editContext ?? dom)?.addEventListener('compositionend', then, { once: true });
 }
 
 /** Whether the cursor is on a blank line below code. */

@@ -366,7 +366,14 @@ export async function saveNotebook(lab, name, cells) {
 export async function editCell(page, index) {
   const cell = page.locator('.jp-Notebook .jp-Cell').nth(index);
   await cell.waitFor({ timeout: 60000 });
-  await cell.locator('.cm-content').click();
+  // JupyterLab 4.4 activates the first cell once more after a click, if all cells have just been replaced.
+  for (let tries = 0; tries < 5; tries++) {
+    await cell.locator('.cm-content').click();
+    await page.waitForTimeout(tries ? 200 : 60);
+    if (await cell.evaluate(node => node.classList.contains('jp-mod-active'))) {
+      break;
+    }
+  }
   await page.keyboard.press('Control+End');
   return cell;
 }

@@ -11,6 +11,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import engine
 import pytest
 import yaml
 
@@ -90,7 +91,6 @@ SAID_AND_NOT_RUN = {
     "it installs, or takes away, what the tests need": (
         'pip install "jupyter-turbopilot[languages]"',
         "conda remove llama-cpp-python",
-        "python -m pip install llama-cpp-python",
         "python -m pip install --force-reinstall --no-deps jupyter-turbopilot",
         "jupyter server extension enable jupyter_turbopilot",
         "jupyter labextension enable jupyter-turbopilot",
@@ -304,6 +304,8 @@ def test_documented_prebuilt_engine_is_an_accepted_version() -> None:
     ]
     assert len(installs) > 1
     assert all(f'"{wanted}" --only-binary llama-cpp-python ' in line for line in installs)
+    page = (ROOT / "docs" / "install.md").read_text("utf-8")
+    assert f"Version {engine.wanted_version()} is tested." in page
 
 
 def test_documented_scripts_exist() -> None:
