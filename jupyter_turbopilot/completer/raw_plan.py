@@ -88,7 +88,7 @@ def _exact_prompt(request: RawRequest, exact: ExactRequest, length: int, engine:
         raise ContextLengthError(engine.context_size, len(ids), max(1, length))
     _check_ids(engine, exact.hint, "draft")
     banned = request.sampling.beginning.banned
-    _check_ids(engine, () if banned is None else (banned,), "banned")
+    _check_ids(engine, () if banned is None else (banned,), "banned_token")
     return Prompt(ids, suffix_span=exact.suffix_span)
 
 

@@ -108,7 +108,7 @@ def _index(notebook_index: dict[str, Any] | None) -> str:
     if notebook_index["error"]:
         return f"\nIndex of your code: none ({notebook_index['error']})"
     building = f", {_BUILDING[notebook_index['paused']]}" if notebook_index["building"] else ""
-    counted = f"{notebook_index['files']} of {notebook_index['of']} files"
+    counted = f"{notebook_index['files']} of {notebook_index['found']} files"
     return f"\nIndex of your code: {counted} in {notebook_index['root']}{building}"
 
 

@@ -6,6 +6,7 @@ import type { IPosition } from './suggestion';
 
 /** What a CodeMirror view offers beyond JupyterLab's own interface of an editor. */
 interface IView {
+  dom: HTMLElement;
   composing: boolean;
   contentDOM: HTMLElement & { editContext?: EventTarget | null };
   dispatch(change: unknown): void;

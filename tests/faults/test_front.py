@@ -115,7 +115,7 @@ def test_burst_of_one_user_is_limited_and_affects_no_other(
 def test_unknown_token_is_rejected_without_a_remote_request(start: Start, token: Any) -> None:
     front = start()
     before = counted(front, "turbopilot_engine_requests_total")
-    for fields in ({"prompt": [1, token]}, {"prompt": [1], "turbopilot": {"hint": [token]}}):
+    for fields in ({"prompt": [1, token]}, {"prompt": [1], "turbopilot": {"draft": [token]}}):
         answer = front.client.post(ROUTE, json=GOOD | fields)
         assert answer.status_code == 400, answer.text
     assert counted(front, "turbopilot_engine_requests_total") == before
