@@ -1,7 +1,6 @@
 """Write an index of the engine's wheels, from which pip installs them: python scripts/engine_index.py FOLDER.
 
-Standard input has the assets of a release, one JSON object a line:
-gh release view --json assets --jq '.assets[]'
+Standard input contains the files of the releases, one JSON object with name, url and digest a line.
 """
 
 from __future__ import annotations

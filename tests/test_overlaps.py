@@ -224,7 +224,7 @@ class SteppedIndex(FakeIndex):
         self.looking = False
 
 
-class CachedCompletion(HeaderIdentity):
+class MetricsForAll(HeaderIdentity):
     """Users who may all see the metrics."""
 
     def may_manage(self, user: Any) -> bool:
@@ -296,12 +296,12 @@ class Play:
     async def do(self, step: dict[str, Any]) -> None:
         """Run a step of the script, after its `pause` in seconds.
 
-        engine_request: a client sends a request, and the server receives it; `held`: lookups block until `release`. leave:
+        ask: a client sends a request, and the server receives it; `held`: lookups block until `release`. leave:
         the client disconnects. go: the engine takes a step; fail: the step fails. load: the model is reloaded.
         """
         await asyncio.sleep(step.get("pause", 0.0))
         match step["do"]:
-            case "engine_request":
+            case "ask":
                 if step.get("held") and self.index:
                     self.index.hold()
                 before = self._begun
@@ -395,7 +395,7 @@ async def playing(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
         ),
     )
     pilot.notebook_index = index  # type: ignore[assignment]
-    app = application(pilot, CachedCompletion() if script.get("people") else KeyIdentity(KEY, "127.0.0.1"))
+    app = application(pilot, MetricsForAll() if script.get("people") else KeyIdentity(KEY, "127.0.0.1"))
     app.settings["session_manager"] = SimpleNamespace(
         get_session=lambda **_: {"path": "a.ipynb"},
         list_sessions=lambda: [{"path": "a.ipynb", "kernel": {"id": name}} for name in kernels],
