@@ -55,7 +55,7 @@ class Completer:
     """Turns requests into suggestions.
 
     `results` is the completion cache. `resting` returns whether prefetching is paused. Paths are relative to
-    the folder `root`. `learner` learns from feedback, and `study` logs it.
+    the folder `root`. `learner` learns from feedback, and `usage_log` logs it.
     """
 
     def __init__(

@@ -15,20 +15,20 @@ vi.mock('@jupyterlab/apputils', () => ({
   Notification: { info: (words: string, options: IOptions) => message.push([words, options]) }
 }));
 
-const STUDY: IUsageLog = { text: false, file: '/home/ada/study.jsonl', error: null };
+const USAGE_LOG: IUsageLog = { text: false, file: '/home/ada/study.jsonl', error: null };
 
 const trans = nullTranslator.load('jupyter_turbopilot');
 
 describe('the usage log', () => {
   it('has a label with its contents and its errors', () => {
     expect(describeUsageLog(trans, null)).toBe('Usage Log: Off');
-    expect(describeUsageLog(trans, STUDY)).toBe('Usage Log: On…');
-    expect(describeUsageLog(trans, { ...STUDY, text: true })).toContain('With Suggestion Text');
-    expect(describeUsageLog(trans, { ...STUDY, error: 'it is a link' })).toContain('Cannot Be Written');
+    expect(describeUsageLog(trans, USAGE_LOG)).toBe('Usage Log: On…');
+    expect(describeUsageLog(trans, { ...USAGE_LOG, text: true })).toContain('With Suggestion Text');
+    expect(describeUsageLog(trans, { ...USAGE_LOG, error: 'it is a link' })).toContain('Cannot Be Written');
   });
 
   it('is explained with its contents, its file and how to disable it', () => {
-    const words = explainUsageLog(trans, STUDY);
+    const words = explainUsageLog(trans, USAGE_LOG);
     for (const part of ['no text', '/home/ada/study.jsonl', 'not sent anywhere', 'c.Turbopilot.usage_log']) {
       expect(words).toContain(part);
     }
@@ -41,13 +41,13 @@ describe('the usage log', () => {
 });
 
 describe('notifyOfUsageLog', () => {
-  let study: IUsageLog | null;
+  let log: IUsageLog | null;
   let shown: boolean;
   let pages: Availability[];
 
   function page() {
     const health = () =>
-      Promise.resolve({ ready: true, phase: 'ready', model: 'a', usage_log: study } as IHealth);
+      Promise.resolve({ ready: true, phase: 'ready', model: 'a', usage_log: log } as IHealth);
     const availability = new Availability(health);
     const showMore = vi.fn();
     notifyOfUsageLog(availability, trans, () => shown, showMore);
@@ -58,7 +58,7 @@ describe('notifyOfUsageLog', () => {
   beforeEach(() => {
     message.length = 0;
     pages = [];
-    study = STUDY;
+    log = USAGE_LOG;
     shown = false;
   });
 
@@ -81,11 +81,11 @@ describe('notifyOfUsageLog', () => {
   });
 
   it('shows nothing until a log is enabled', async () => {
-    study = null;
+    log = null;
     const { availability } = page();
     await availability.check();
     expect(message).toEqual([]);
-    study = STUDY;
+    log = USAGE_LOG;
     await availability.check();
     expect(message).toHaveLength(1);
   });
