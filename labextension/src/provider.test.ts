@@ -771,14 +771,14 @@ describe('a request that the administrator does not allow', () => {
 });
 
 describe('a request for alternatives', () => {
-  it('is built only where suggestions are requested', () => {
+  it('is declined where no suggestions are requested', () => {
     const { provider, editor, text } = new Bench('x = ');
     const request = { text, offset: text.length, mimeType: 'text/x-python' };
     const context = { editor, widget: { context: { path: 'a.py' } }, triggerKind: INVOKE };
-    const build = () => provider.alternativesBody(request, context as unknown as IContext);
-    expect(build()).toMatchObject({ path: 'a.py' });
+    const isDeclined = () => provider.declinesAlternatives(request, context as unknown as IContext);
+    expect(isDeclined()).toBe(false);
     provider.paused.add('a.py');
-    expect(build()).toBeNull();
+    expect(isDeclined()).toBe(true);
   });
 });
 

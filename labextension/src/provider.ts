@@ -185,13 +185,15 @@ export class Provider implements IInlineCompletionProvider {
     return suggestion;
   }
 
-  /** Build the request for alternatives; `null` if there is a reason to request none. */
-  alternativesBody(request: CompletionHandler.IRequest, context: IContext): IRequest | null {
+  /** Return whether there is a reason to show no alternatives. */
+  declinesAlternatives(request: CompletionHandler.IRequest, context: IContext): boolean {
+    const document = readDocument(context, request.text, request.mimeType ?? 'text/plain');
+    return !context.editor || declineOf(context.editor, document, this.settings, this, 'invoke') !== null;
+  }
+
+  alternativesBody(request: CompletionHandler.IRequest, context: IContext): IRequest {
     const position = positionIn(request);
     const document = readDocument(context, position.text, request.mimeType ?? 'text/plain');
-    if (!context.editor || declineOf(context.editor, document, this.settings, this, 'invoke')) {
-      return null;
-    }
     const body = this._requests.build(document, context, position, this.settings, 'invoke');
     return this._requests.forAlternatives(body, this.settings.alternatives);
   }
