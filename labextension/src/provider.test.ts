@@ -91,6 +91,7 @@ class Bench {
     const context = {
       editor: this.editor,
       widget: { context: { path: 'a.py' } },
+      session: { kernel: { id: this.kernel } },
       triggerKind
     } as unknown as IContext;
     this.shown = this.provider.fetch(request, context);
@@ -147,6 +148,7 @@ class Bench {
   readonly editor: CodeEditor.IEditor;
   focused = true;
   selected = false;
+  kernel = 'k';
   private readonly _selected: (() => void)[] = [];
   private readonly _slots: ((sender: unknown, change: unknown) => void)[] = [];
 }
@@ -757,7 +759,7 @@ describe('a request that the administrator does not allow', () => {
     bench.type('1');
     await bench.ask();
     expect(bench.triggers).toEqual(['automatic']);
-    expect([...bench.provider.denied]).toEqual(['a.py']);
+    expect([...bench.provider.denied.keys()]).toEqual(['a.py']);
     expect(bench.availability.open).toBe(true);
     await bench.ask(INVOKE);
     bench.asked[1].fail(DENIAL);
@@ -767,6 +769,36 @@ describe('a request that the administrator does not allow', () => {
     await bench.answer(2, { text: ' + 1' });
     expect(await bench.textShown()).toBe(' + 1');
     expect([...bench.provider.denied]).toEqual([]);
+  });
+
+  it.each<[string, (bench: Bench) => void]>([
+    ['the document has another kernel', bench => void (bench.kernel = 'other')],
+    [
+      'the server is available again',
+      bench => {
+        bench.availability.failed(new ResponseError('unreachable'));
+        bench.availability.reported(READY);
+      }
+    ],
+    [
+      'another engine is available',
+      bench => {
+        bench.availability.restart();
+        bench.availability.reported(READY);
+      }
+    ]
+  ])('is sent again after %s', async (_, change) => {
+    const bench = new Bench('x = ');
+    await bench.ask();
+    bench.asked[0].fail(DENIAL);
+    await later();
+    bench.type('1');
+    await bench.ask();
+    expect(bench.asked).toHaveLength(1);
+    change(bench);
+    await bench.ask();
+    await bench.answer(1, { text: ' + 1' });
+    expect(await bench.textShown()).toBe(' + 1');
   });
 });
 

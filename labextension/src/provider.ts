@@ -26,7 +26,7 @@ import {
 } from './inflight';
 import { Outcomes } from './outcomes';
 import type { IPage } from './page';
-import { RequestBuilder } from './request';
+import { kernelOf, RequestBuilder } from './request';
 import { isDenial } from './requesterror';
 import { DEFAULTS, type ISettings } from './settings';
 import { Suggestion } from './suggestion';
@@ -79,8 +79,11 @@ export class Provider implements IInlineCompletionProvider {
   /** Paths of documents in which suggestions are paused. */
   readonly paused = new Set<string>();
 
-  /** Paths of documents for which the server has refused a request because the administrator does not allow it. */
-  readonly denied = new Set<string>();
+  /**
+   * Paths of documents for which the server has refused a request because the administrator does not allow it, with the
+   * kernel of the request.
+   */
+  readonly denied = new Map<string, string | null>();
 
   /** Emitted when the server has refused a request because the administrator does not allow it. */
   readonly refused = new Signal<this, void>(this);
@@ -118,7 +121,8 @@ export class Provider implements IInlineCompletionProvider {
     for (;;) {
       const { current } = this._inFlight;
       const document = readDocument(context, position.text, request.mimeType ?? 'text/plain');
-      if (trigger === 'invoke' && event === 'called') {
+      const isOtherKernel = this.denied.get(document.path) !== kernelOf(context);
+      if (event === 'called' && (trigger === 'invoke' || isOtherKernel)) {
         this.denied.delete(document.path); // the configuration or the kernel may have changed: ask the server again
       }
       const obstacle = declineOf(editor, document, this.settings, this, trigger);
@@ -393,8 +397,8 @@ export class Provider implements IInlineCompletionProvider {
       .finally(() => this._prefetching.delete(abort));
   }
 
-  private _deny({ path }: IRequest): void {
-    this.denied.add(path);
+  private _deny({ path, kernel_id }: IRequest): void {
+    this.denied.set(path, kernel_id);
     this.refused.emit();
   }
 
@@ -402,6 +406,9 @@ export class Provider implements IInlineCompletionProvider {
     const { before, now } = change;
     if (servesAnother(change)) {
       this.forget();
+    }
+    if (now.open && now.health && !(before.open && before.health)) {
+      this.denied.clear(); // the server may have restarted with another configuration
     }
     if (before.open || !now.open) {
       return;
