@@ -148,7 +148,7 @@ class Bench {
   readonly editor: CodeEditor.IEditor;
   focused = true;
   selected = false;
-  kernel = 'k';
+  kernel: string | null = 'k';
   private readonly _selected: (() => void)[] = [];
   private readonly _slots: ((sender: unknown, change: unknown) => void)[] = [];
 }
@@ -769,6 +769,17 @@ describe('a request that the administrator does not allow', () => {
     await bench.answer(2, { text: ' + 1' });
     expect(await bench.textShown()).toBe(' + 1');
     expect([...bench.provider.denied]).toEqual([]);
+  });
+
+  it('is not sent again after the kernel of its document has started', async () => {
+    const bench = new Bench('x = ');
+    bench.kernel = null;
+    await bench.ask();
+    bench.asked[0].fail(DENIAL);
+    await later();
+    bench.kernel = 'k';
+    await bench.ask();
+    expect(bench.asked).toHaveLength(1);
   });
 
   it.each<[string, (bench: Bench) => void]>([

@@ -121,7 +121,9 @@ export class Provider implements IInlineCompletionProvider {
     for (;;) {
       const { current } = this._inFlight;
       const document = readDocument(context, position.text, request.mimeType ?? 'text/plain');
-      const isOtherKernel = this.denied.get(document.path) !== kernelOf(context);
+      // Without a kernel, the path itself is denied.
+      const refusedKernel = this.denied.get(document.path) ?? null;
+      const isOtherKernel = refusedKernel !== null && refusedKernel !== kernelOf(context);
       if (event === 'called' && (trigger === 'invoke' || isOtherKernel)) {
         this.denied.delete(document.path); // the configuration or the kernel may have changed: ask the server again
       }
