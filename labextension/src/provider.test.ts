@@ -1,5 +1,6 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IInlineCompletionList } from '@jupyterlab/completer';
+import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
@@ -9,7 +10,7 @@ vi.mock('@jupyterlab/notebook', () => ({ NotebookPanel: vi.fn() }));
 
 import { Availability } from './availability';
 import type { ICompletionClient } from './client';
-import type { IFeedback, IFrame, IHealth, IRequest, ITimings } from './wire';
+import type { IFeedback, IFrame, IHealth, IOtherDocument, IRequest, ITimings } from './wire';
 import type { IContext } from './document';
 import { LocalClient } from './local/client';
 import { FakeWorker } from './local/testing/worker';
@@ -63,7 +64,8 @@ class Bench {
       editor: null,
       invoke: () => void this.fetch(INVOKE),
       dismiss: () => undefined,
-      otherDocuments: () => []
+      otherDocuments: () => this.others,
+      metadataChanged: this.metadataChanged
     });
     this.provider.settings = { ...DEFAULTS, prefetch: false };
     const signal = { connect: (slot: (sender: unknown, change: unknown) => void) => this._slots.push(slot) };
@@ -137,6 +139,7 @@ class Bench {
     return (await this.shown).items[0]?.insertText;
   }
 
+  readonly metadataChanged = new Signal<never, void>({} as never);
   health: () => Promise<IHealth> = () => Promise.resolve(READY);
   shown: Promise<IInlineCompletionList> = Promise.resolve({ items: [] });
   readonly asked: IAsked[] = [];
@@ -149,6 +152,7 @@ class Bench {
   focused = true;
   selected = false;
   kernel: string | null = 'k';
+  others: IOtherDocument[] = [];
   private readonly _selected: (() => void)[] = [];
   private readonly _slots: ((sender: unknown, change: unknown) => void)[] = [];
 }
@@ -743,6 +747,19 @@ describe('prefetching', () => {
     await one.answer(0, { text: '1 + ' });
     expect(one.prefetched.map(({ trigger, offset }) => [trigger, offset])).toEqual([['prefetch', 8]]);
     expect(one.prefetched[0].sequence).toBeGreaterThan(one.asked[0].body.sequence);
+  });
+});
+
+describe('the other documents of a prompt', () => {
+  it('are read again after the metadata of one have changed', async () => {
+    const bench = new Bench('x = ');
+    bench.others = [{ path: 'other.ipynb', language: 'python', source: 'y' }];
+    await bench.ask();
+    bench.others = [];
+    bench.metadataChanged.emit();
+    bench.type('1');
+    await bench.ask();
+    expect(bench.asked.map(({ body }) => body.documents.length)).toEqual([1, 0]);
   });
 });
 

@@ -71,6 +71,7 @@ export class Provider implements IInlineCompletionProvider {
       ({ editor, trigger }) => (this._pending = { editor, position: positionOf(editor), trigger }),
       body => this._deny(body)
     );
+    _page.metadataChanged.connect(() => this._requests.documentChanged());
     _availability.changed.connect((_, change) => this._healthChanged(change));
   }
 
@@ -400,7 +401,7 @@ export class Provider implements IInlineCompletionProvider {
   }
 
   private _deny({ path, kernel_id }: IRequest): void {
-    this.denied.set(path, kernel_id);
+    this.denied.set(path, kernel_id ?? null);
     this.refused.emit();
   }
 

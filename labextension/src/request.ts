@@ -71,7 +71,7 @@ export class RequestBuilder {
     };
   }
 
-  /** Another document has the focus: the others may have changed meanwhile. */
+  /** Another document has the focus, or metadata of a notebook have changed: read the other documents again. */
   documentChanged(): void {
     this._known = null;
   }
