@@ -206,11 +206,11 @@ function addNotebookIndex(
 function addSuggesting(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, provider, availability, notice } = parts;
   provider.declined.connect((_, decline) => {
-    const words = `Turbopilot: ${describeDecline(trans, decline, availability.state.error)}`;
+    const message = `Turbopilot: ${describeDecline(trans, decline, availability.state.error)}`;
     if (decline === 'nothing') {
-      notice.untilKey(words);
+      notice.untilKey(message);
     } else {
-      notice.brief(words);
+      notice.brief(message);
     }
   });
   const delegate = (label: string, command: string) => ({
