@@ -17,7 +17,7 @@ import type { IAnswer } from './wire';
 /** Alternatives beside a provider that shows `main`; the test lets the server answer. */
 function bench({ main = 'first', typed = '', invoked = true, alternatives = 2, declined = false } = {}) {
   const text = `x${typed}`;
-  const state = { offset: text.length };
+  const state = { offset: text.length, declined };
   let answer: (answer: IAnswer) => void = () => undefined;
   let asked = 0;
   const client = {
@@ -30,7 +30,8 @@ function bench({ main = 'first', typed = '', invoked = true, alternatives = 2, d
     invoked,
     settings: { ...DEFAULTS, alternatives },
     settled: () => Promise.resolve(new Suggestion({ text: 'x', offset: 1 }, main)),
-    alternativesBody: () => (declined ? null : {})
+    declinesAlternatives: () => state.declined,
+    alternativesBody: () => ({})
   } as unknown as Provider;
   const editor = {
     isDisposed: false,
@@ -83,15 +84,15 @@ describe('alternatives', () => {
     expect(asked()).toBe(0);
   });
 
-  it('are not shown after the cursor has moved or after they were cancelled', async () => {
-    const moved = bench();
-    await moved.settle();
-    moved.state.offset = 0;
-    expect(await moved.reply('second')).toEqual([]);
-    const cancelled = bench();
-    await cancelled.settle();
-    cancelled.provided.cancel();
-    expect(await cancelled.reply('second')).toEqual([]);
-    expect([moved.asked(), cancelled.asked()]).toEqual([1, 1]);
+  it.each<[string, (one: ReturnType<typeof bench>) => void]>([
+    ['the cursor has moved', ({ state }) => (state.offset = 0)],
+    ['suggestions were disabled', ({ state }) => (state.declined = true)],
+    ['they were cancelled', ({ provided }) => provided.cancel()]
+  ])('are not shown after %s', async (_, change) => {
+    const one = bench();
+    await one.settle();
+    change(one);
+    expect(await one.reply('second')).toEqual([]);
+    expect(one.asked()).toBe(1);
   });
 });

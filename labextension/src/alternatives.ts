@@ -32,14 +32,18 @@ export class Alternatives implements IInlineCompletionProvider {
     const { editor } = context;
     const position = positionIn(request);
     const shown = withoutSpaces(suggestion?.rest(position) ?? '');
-    // Drop a reply that arrives after the cursor has moved or the user has pressed Escape.
+    // Drop a reply that arrives after the cursor has moved, or after the user has pressed Escape or disabled suggestions.
     const isWanted = () =>
-      !abort.signal.aborted && editor != null && isAt(editor, position) && editor.hasFocus();
+      !abort.signal.aborted &&
+      editor != null &&
+      isAt(editor, position) &&
+      editor.hasFocus() &&
+      !this._main.declinesAlternatives(request, context);
     if (!invoked || !shown || settings.alternatives === 0 || !isWanted()) {
       return NOTHING;
     }
     const body = this._main.alternativesBody(request, context);
-    const answer = body && (await this._client.alternatives(body, abort.signal).catch(() => null));
+    const answer = await this._client.alternatives(body, abort.signal).catch(() => null);
     if (!answer || !isWanted()) {
       return NOTHING;
     }

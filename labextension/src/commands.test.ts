@@ -26,7 +26,7 @@ function bench() {
     notifyCommandChanged: (id?: string) => log.push(`changed ${id ?? 'all'}`)
   } as unknown as CommandRegistry;
   const page = {
-    path: null,
+    path: null as string | null,
     notebook: null as unknown,
     editor: null as unknown,
     invoke: note('invoke'),
@@ -55,7 +55,7 @@ function bench() {
     },
     paused: new Set<string>(),
     declined: { connect: () => undefined, emit: (reason: string) => log.push(`decline ${reason}`) },
-    cancel: note('cancel'),
+    cancelAll: note('cancel all'),
     dismiss: (text: string) => log.push(`not wanted: ${text}`)
   };
   const availability = { state: { health: null as unknown }, changed: new Signal<object, unknown>({}) };
@@ -106,6 +106,17 @@ describe('addCommands', () => {
       'changed all',
       `changed ${CommandIDs.status}`
     ]);
+  });
+
+  it('cancels all requests and removes the suggestion when suggestions are disabled or paused', () => {
+    const cleared = ['cancel all', 'cancel alternatives', 'dismiss'];
+    parts.preferences.current = { ...DEFAULTS, enabled: false };
+    parts.preferences.changed.emit(null);
+    expect(parts.log).toEqual([...cleared, 'changed all']);
+    parts.log.length = 0;
+    parts.page.path = 'a.py';
+    parts.run(CommandIDs.pause);
+    expect(parts.log).toEqual([...cleared, 'withdraw notice', 'update']);
   });
 
   it('copies the command that installs the engine', () => {

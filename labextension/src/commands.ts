@@ -103,18 +103,25 @@ export function fillPalette(palette: ICommandPalette): void {
   }
 }
 
+/** Cancel all requests, so that no late response is shown, and remove the shown suggestion. */
+export function clearSuggestions({
+  provider,
+  alternatives,
+  page
+}: Pick<IParts, 'provider' | 'alternatives' | 'page'>): void {
+  provider.cancelAll();
+  alternatives.cancel();
+  page.dismiss();
+}
+
 /** Enable or disable suggestions, globally or in one document, or stop them at once. */
 function addSwitches(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, provider, alternatives, preferences, status, notice } = parts;
-  const clear = (): void => {
-    provider.cancel();
-    page.dismiss();
-  };
   preferences.changed.connect(() => {
     if (preferences.current.enabled) {
       notice.withdraw();
     } else {
-      clear();
+      clearSuggestions(parts);
     }
   });
   commands.addCommand(CommandIDs.toggle, {
@@ -132,7 +139,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
       const { path } = page;
       if (path !== null && !provider.paused.delete(path)) {
         provider.paused.add(path);
-        clear();
+        clearSuggestions(parts);
       }
       notice.withdraw();
       status.update();
@@ -199,11 +206,11 @@ function addNotebookIndex(
 function addSuggesting(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, provider, availability, notice } = parts;
   provider.declined.connect((_, decline) => {
-    const words = `Turbopilot: ${describeDecline(trans, decline, availability.state.error)}`;
+    const message = `Turbopilot: ${describeDecline(trans, decline, availability.state.error)}`;
     if (decline === 'nothing') {
-      notice.untilKey(words);
+      notice.untilKey(message);
     } else {
-      notice.brief(words);
+      notice.brief(message);
     }
   });
   const delegate = (label: string, command: string) => ({

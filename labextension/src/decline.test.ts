@@ -21,7 +21,7 @@ function editor({
 
 const document = (path: string, here = 'python', notebookSwitch = 'enabled') =>
   ({ path, here, notebookSwitch }) as IDocument;
-const switches = { stopped: false, paused: new Set(['b.py']), denied: new Set(['exam.ipynb']) };
+const switches = { stopped: false, paused: new Set(['b.py']), denied: new Map([['exam.ipynb', null]]) };
 const ON_DEMAND = { ...DEFAULTS, mode: 'on demand' } as const;
 
 describe('declineOf', () => {

@@ -19,6 +19,7 @@ vi.mock('@jupyterlab/apputils', () => {
     Notification: {
       emit,
       info: (message: string, options: Partial<IShown>) => emit(message, 'info', options),
+      error: (message: string) => emit(message, 'error', {}),
       dismiss: (id: string) => Object.assign(shown[Number(id)], { type: 'dismissed' }),
       update: ({ id, ...change }: Partial<IShown> & { id: string }) =>
         Object.assign(shown[Number(id)], change)
@@ -30,11 +31,12 @@ import type { IState } from './availability';
 import type { IModelClient } from './client';
 import type { Downloads, IOptions, Outcome } from './downloads';
 import { DownloadOffer } from './downloadoffer';
+import { ResponseError } from './requesterror';
 import type { IModel } from './wire';
 
 const MODEL = { name: 'small', spec: 'owner/small', size: 5e8, licence: 'MIT', mirror: true } as IModel;
 
-/** An offer whose downloads end with these outcomes. */
+/** An offer whose downloads end with these outcomes; further ones do not end. */
 function bench(models: IModel[], ...outcomes: Outcome[]) {
   const started: boolean[] = [];
   const state = { reachable: true, phase: 'ready' };
@@ -47,13 +49,15 @@ function bench(models: IModel[], ...outcomes: Outcome[]) {
   };
   const loading: string[] = [];
   const client = {
-    models: () => (state.reachable ? Promise.resolve(models) : Promise.reject(new Error('gone')))
+    models: () => (state.reachable ? Promise.resolve(models) : Promise.reject(new Error('gone'))),
+    stopPull: () => Promise.reject(new ResponseError('unreachable'))
   } as unknown as IModelClient;
   const downloads = {
     start: (_: unknown, { mirrors, progress }: IOptions) => {
       started.push(mirrors);
       progress?.({ phase: 'downloading', received: 1e6, total: 2e6 });
-      return Promise.resolve(outcomes.shift());
+      const outcome = outcomes.shift();
+      return outcome ? Promise.resolve(outcome) : new Promise(() => undefined);
     }
   } as unknown as Downloads;
   return {
@@ -147,6 +151,22 @@ describe('DownloadOffer', () => {
     expect(started).toEqual([true]);
   });
 
+  it('reports that a download cannot be stopped', async () => {
+    const { offer } = bench([{ ...MODEL, pulling: true }]);
+    void offer.offer('small');
+    await vi.waitFor(() => expect(shown).toHaveLength(1));
+    await press(shown[0], 'Stop');
+    expect([shown[1].type, shown[1].message]).toEqual(['error', 'Turbopilot: The server cannot be reached.']);
+  });
+
+  it('offers the download again after it was stopped', async () => {
+    const stopped: Outcome = { kind: 'stopped', message: 'Stopped.' };
+    const { offer, started } = bench([{ ...MODEL, pulling: true }], stopped, { kind: 'stored' });
+    await offer.offer('small');
+    await press(shown[0], 'Download');
+    expect([shown[1].type, started]).toEqual(['success', [false, false]]);
+  });
+
   it('reports a damaged file', async () => {
     const { offer } = bench([{ ...MODEL, damaged: true }]);
     await offer.offer('small');
@@ -155,7 +175,7 @@ describe('DownloadOffer', () => {
   });
 
   it.each([
-    ['stopped', { kind: 'stopped', message: 'Stopped.' }, 'default', []],
+    ['a stop', { kind: 'stopped', message: 'Stopped.' }, 'default', ['Download']],
     ['a full disk', { kind: 'failed', message: 'Full.', code: 'disk' }, 'error', ['Try again']]
   ] as const)('after %s offers what helps', async (_, outcome, type, actions) => {
     const { offer } = bench([{ ...MODEL, pulling: true }], outcome);

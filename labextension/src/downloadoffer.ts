@@ -6,6 +6,7 @@ import type { Availability } from './availability';
 import type { IModelClient } from './client';
 import { describeStep, downloadLabel, type Downloads, type Outcome } from './downloads';
 import { describeSize } from './filesize';
+import { describeError } from './messages';
 import type { IModel } from './wire';
 
 /** A missing model; one that the server does not list has only a name and a spec. */
@@ -53,11 +54,7 @@ export class DownloadOffer {
       {
         autoClose: false,
         actions: [
-          {
-            label: downloadLabel(this._trans, model),
-            displayType: 'accent',
-            callback: () => void this._download(model, Boolean(model.mirror_only))
-          },
+          this._downloadAction(model),
           {
             label: this._trans.__('Not now'),
             callback: () => undefined
@@ -78,7 +75,11 @@ export class DownloadOffer {
           label: this._trans.__('Stop'),
           callback: event => {
             event.preventDefault();
-            void this._client.stopPull(spec);
+            this._client
+              .stopPull(spec)
+              .catch((reason: unknown) =>
+                Notification.error(`Turbopilot: ${describeError(this._trans, reason)}`)
+              );
           }
         }
       ]
@@ -120,13 +121,10 @@ export class DownloadOffer {
     outcome: Exclude<Outcome, { kind: 'stored' }>
   ): void {
     const trans = this._trans;
-    const show = (
-      type: 'default' | 'error',
-      message: string,
-      actions: Notification.IAction[] = []
-    ): boolean => Notification.update({ id, type, message, autoClose: false, actions });
+    const show = (type: 'default' | 'error', message: string, actions: Notification.IAction[]): boolean =>
+      Notification.update({ id, type, message, autoClose: false, actions });
     if (outcome.kind === 'stopped') {
-      show('default', outcome.message);
+      show('default', outcome.message, [this._downloadAction(model)]);
       return;
     }
     const again = (label: string, withMirrors: boolean) => ({
@@ -144,6 +142,14 @@ export class DownloadOffer {
       });
     }
     show('error', outcome.message, actions);
+  }
+
+  private _downloadAction(model: Missing): Notification.IAction {
+    return {
+      label: downloadLabel(this._trans, model),
+      displayType: 'accent',
+      callback: () => void this._download(model, Boolean(model.mirror_only))
+    };
   }
 
   private readonly _offered = new Set<string>();

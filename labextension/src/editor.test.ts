@@ -1,6 +1,14 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { follow, hasSelectedText, isAt, isOnBlankLine, positionOf, whenUnchanged } from './editor';
+import {
+  afterComposing,
+  follow,
+  hasSelectedText,
+  isAt,
+  isOnBlankLine,
+  positionOf,
+  whenUnchanged
+} from './editor';
 
 /** An editor with one line; its signals are emitted through `slots`. */
 function bench(text: string, offset: number) {
@@ -74,6 +82,24 @@ describe('editor helpers', () => {
     ['x ', false]
   ])('isOnBlankLine at the end of %j: %s', (text, isBlank) => {
     expect(isOnBlankLine(bench(text, text.length).editor)).toBe(isBlank);
+  });
+
+  it.each([
+    ['an EditContext', true],
+    ['a content element', false]
+  ])('afterComposing calls back once for each composition in %s', (_, isContext) => {
+    const target = new EventTarget();
+    const contentDOM = isContext ? { editContext: target } : target;
+    const editor = { editor: { contentDOM } } as unknown as CodeEditor.IEditor;
+    const then = vi.fn();
+    for (const compositions of [1, 2]) {
+      afterComposing(editor, then);
+      afterComposing(editor, then);
+      afterComposing(editor, () => void then());
+      target.dispatchEvent(new Event('compositionend'));
+      target.dispatchEvent(new Event('compositionend'));
+      expect(then).toHaveBeenCalledTimes(compositions);
+    }
   });
 
   it.each([

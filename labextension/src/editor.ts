@@ -61,11 +61,23 @@ export function isInCommandMode(editor: CodeEditor.IEditor): boolean {
   return Boolean(viewOf(editor)?.dom.querySelector('.cm-vimMode'));
 }
 
-/** Call `then` once the input method has finished composing. */
+/** Targets with a listener of `afterComposing`. */
+const composingIn = new WeakSet<EventTarget>();
+
+/** Call `then` once the input method has finished composing, unless a previous call waits for the same. */
 export function afterComposing(editor: CodeEditor.IEditor, then: () => void): void {
   const dom = viewOf(editor)?.contentDOM;
   // An EditContext, which JupyterLab 4.4 and Chrome on Android use, sends its events to itself only.
-  (dom?.editContext ?? dom)?.addEventListener('compositionend', then, { once: true });
+  const target = dom?.editContext ?? dom;
+  if (!target || composingIn.has(target)) {
+    return;
+  }
+  composingIn.add(target);
+  const ended = (): void => {
+    composingIn.delete(target);
+    then();
+  };
+  target.addEventListener('compositionend', ended, { once: true });
 }
 
 /** Whether the cursor is on a blank line below code. */

@@ -13,7 +13,7 @@ import { Acceptor } from './accept';
 import { Alternatives } from './alternatives';
 import { Availability } from './availability';
 import { ChosenClient, Engines, pageProperties } from './engines';
-import { addCommands, CommandIDs, fillMenu, fillPalette } from './commands';
+import { addCommands, clearSuggestions, CommandIDs, fillMenu, fillPalette } from './commands';
 import { Completers } from './completers';
 import { Downloads } from './downloads';
 import { Notice, notifyOfHealth } from './notice';
@@ -208,13 +208,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
     preferences.changed.connect((_, settings) => {
       provider.settings = settings;
       void useEngine();
-      if (!settings.enabled) {
-        provider.cancel();
-      }
       if (usedIndex && !settings.notebookIndex) {
         // The shown suggestion may come from the index.
-        provider.cancel();
-        page.dismiss();
+        clearSuggestions({ provider, alternatives, page });
       }
       usedIndex = settings.notebookIndex;
       status.update();
@@ -234,9 +230,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         return;
       }
       if (state !== 'enabled') {
-        provider.cancelAll();
-        alternatives.cancel();
-        page.dismiss();
+        clearSuggestions({ provider, alternatives, page });
       }
       if (state === 'invalid') {
         notice.brief(`Turbopilot: ${describeDecline(trans, 'invalid metadata', null)}`);

@@ -7,7 +7,7 @@ import type { INotebookIndex } from './wire';
 
 /** Describe an error and how to resolve it. */
 export function describeRequestError(trans: TranslationBundle, { kind, message }: IRequestError): string {
-  const words: Record<ErrorKind, string> = {
+  const messages: Record<ErrorKind, string> = {
     reported: message,
     busy: message || trans.__('The server is busy. Retrying…'),
     unreachable: trans.__('The server cannot be reached.'),
@@ -24,7 +24,7 @@ export function describeRequestError(trans: TranslationBundle, { kind, message }
     stopped: trans.__('Your server is not running. Start it in the JupyterHub control panel.'),
     failed: trans.__('The server returned an error (%1).', message)
   };
-  return words[kind] || trans.__('Suggestions are not available.');
+  return messages[kind] || trans.__('Suggestions are not available.');
 }
 
 /** Describe an exception. */
@@ -59,7 +59,7 @@ export function describeDecline(
   decline: Explained,
   error: IRequestError | null
 ): string {
-  const words: Record<Explained, string> = {
+  const messages: Record<Explained, string> = {
     off: trans.__('Suggestions are disabled. Enable them in the menu Settings, Turbopilot.'),
     stopped: trans.__(
       'All suggestions are stopped. Choose “Resume All Suggestions” in the menu Settings, Turbopilot.'
@@ -81,5 +81,5 @@ export function describeDecline(
     nowhere: trans.__('Place the cursor in a cell, a file or a console first.'),
     nothing: trans.__('No suggestion here.')
   };
-  return words[decline];
+  return messages[decline];
 }

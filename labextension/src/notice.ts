@@ -11,20 +11,20 @@ import { describeRequestError } from './messages';
 const SHOWN = 10000;
 const BRIEF = 4000;
 
-interface ISaid {
+interface IShownMessage {
   id: string;
   message: string;
 }
 
-const NOTHING: ISaid = { id: '', message: '' };
+const NOTHING: IShownMessage = { id: '', message: '' };
 
-function isThere({ id }: ISaid): boolean {
+function isThere({ id }: IShownMessage): boolean {
   return Notification.manager.has(id);
 }
 
-function dismiss(text: ISaid): void {
-  if (isThere(text)) {
-    Notification.dismiss(text.id);
+function dismiss(shown: IShownMessage): void {
+  if (isThere(shown)) {
+    Notification.dismiss(shown.id);
   }
 }
 
@@ -44,11 +44,11 @@ export class Notice {
   }
 
   /** Show a short reply to a command; a notification with the same text is extended instead of repeated. */
-  brief(message: string): ISaid {
-    const text = [this._warning, this._answer].find(one => one.message === message && isThere(one));
-    if (text) {
-      Notification.update({ id: text.id, message, autoClose: BRIEF });
-      return text;
+  brief(message: string): IShownMessage {
+    const shown = [this._warning, this._answer].find(one => one.message === message && isThere(one));
+    if (shown) {
+      Notification.update({ id: shown.id, message, autoClose: BRIEF });
+      return shown;
     }
     dismiss(this._answer);
     this._answer = { id: Notification.info(message, { autoClose: BRIEF }), message };
@@ -57,14 +57,14 @@ export class Notice {
 
   /** Show a reply to a command until the next keystroke. */
   untilKey(message: string): void {
-    const text = this.brief(message);
+    const shown = this.brief(message);
     const pressed = (event: KeyboardEvent): void => {
       if (isModifier(event)) {
         return;
       }
       document.removeEventListener('keydown', pressed, true);
-      if (text !== this._warning) {
-        dismiss(text); // a warning stays as long as the error
+      if (shown !== this._warning) {
+        dismiss(shown); // a warning stays as long as the error
       }
     };
     document.addEventListener('keydown', pressed, true);
@@ -94,7 +94,7 @@ export class Notice {
 }
 
 /** Consecutive failures before a notification is shown. A busy server is never reported. */
-const WORTH_TELLING = 2;
+const FAILURES_BEFORE_NOTICE = 2;
 
 /** Codes of errors that the status item shows, and no notification: the user or the administrator caused them. */
 const QUIET: unknown[] = [DISABLED, WITHHELD];
@@ -114,7 +114,7 @@ export function notifyOfHealth(
       notice.clear();
     } else if (health?.code === 'model_missing' || health?.code === 'model_damaged') {
       void offer.offer(health.model, health.code);
-    } else if (failures >= WORTH_TELLING && !QUIET.includes(health?.code) && error.kind !== 'busy') {
+    } else if (failures >= FAILURES_BEFORE_NOTICE && !QUIET.includes(health?.code) && error.kind !== 'busy') {
       const actions: Notification.IAction[] = [];
       const command = health?.command;
       if (command) {

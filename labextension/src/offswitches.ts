@@ -20,8 +20,8 @@ export interface ISwitches {
   readonly stopped: boolean;
   /** Paths of documents in which the user has paused suggestions. */
   readonly paused: ReadonlySet<string>;
-  /** Paths of documents for which the administrator does not allow suggestions. */
-  readonly denied: ReadonlySet<string>;
+  /** Documents for which the administrator does not allow suggestions, by path. */
+  readonly denied: ReadonlyMap<string, unknown>;
 }
 
 /** Read the switch from the section of the metadata. Pure. */

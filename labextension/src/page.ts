@@ -6,6 +6,7 @@ import type { ICompletionProviderManager } from '@jupyterlab/completer';
 import { DocumentWidget, type IDocumentWidget } from '@jupyterlab/docregistry';
 import { FileEditor } from '@jupyterlab/fileeditor';
 import { type INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
+import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 import type { Completers } from './completers';
 import { isPrivatePath, languageOf } from './language';
@@ -16,7 +17,10 @@ import type { IOtherDocument } from './wire';
 const MOST_DOCUMENTS = 4;
 
 /** The part of the page that a provider uses. */
-export type IPage = Pick<Page, 'widget' | 'editor' | 'invoke' | 'dismiss' | 'otherDocuments'>;
+export type IPage = Pick<
+  Page,
+  'widget' | 'editor' | 'invoke' | 'dismiss' | 'otherDocuments' | 'metadataChanged'
+>;
 
 export class Page {
   constructor(
@@ -24,6 +28,9 @@ export class Page {
     private readonly _manager: ICompletionProviderManager,
     private readonly _completers: Completers
   ) {}
+
+  /** Emitted when a notebook that `otherDocuments` has read changes its metadata, which may disable suggestions in it. */
+  readonly metadataChanged = new Signal<this, void>(this);
 
   get widget(): Widget | null {
     return this._shell.currentWidget;
@@ -74,6 +81,9 @@ export class Page {
   otherDocuments(path: string, language: string): IOtherDocument[] {
     const others: IOtherDocument[] = [];
     for (const widget of this._shell.widgets('main')) {
+      if (widget instanceof NotebookPanel) {
+        widget.content.model?.metadataChanged.connect(this._emitMetadataChanged);
+      }
       const other = read(widget);
       if (
         other?.source.trim() &&
@@ -98,6 +108,9 @@ export class Page {
   private get _id(): string {
     return this.widget?.id ?? '';
   }
+
+  /** One function, because a signal connects it only once. */
+  private readonly _emitMetadataChanged = () => this.metadataChanged.emit();
 }
 
 /** Read a document: the code of a notebook, the text of a file. */

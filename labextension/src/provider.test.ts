@@ -1,5 +1,6 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IInlineCompletionList } from '@jupyterlab/completer';
+import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
@@ -9,7 +10,7 @@ vi.mock('@jupyterlab/notebook', () => ({ NotebookPanel: vi.fn() }));
 
 import { Availability } from './availability';
 import type { ICompletionClient } from './client';
-import type { IFeedback, IFrame, IHealth, IRequest, ITimings } from './wire';
+import type { IFeedback, IFrame, IHealth, IOtherDocument, IRequest, ITimings } from './wire';
 import type { IContext } from './document';
 import { LocalClient } from './local/client';
 import { FakeWorker } from './local/testing/worker';
@@ -63,7 +64,8 @@ class Bench {
       editor: null,
       invoke: () => void this.fetch(INVOKE),
       dismiss: () => undefined,
-      otherDocuments: () => []
+      otherDocuments: () => this.others,
+      metadataChanged: this.metadataChanged
     });
     this.provider.settings = { ...DEFAULTS, prefetch: false };
     const signal = { connect: (slot: (sender: unknown, change: unknown) => void) => this._slots.push(slot) };
@@ -91,6 +93,7 @@ class Bench {
     const context = {
       editor: this.editor,
       widget: { context: { path: 'a.py' } },
+      session: { kernel: { id: this.kernel } },
       triggerKind
     } as unknown as IContext;
     this.shown = this.provider.fetch(request, context);
@@ -136,6 +139,7 @@ class Bench {
     return (await this.shown).items[0]?.insertText;
   }
 
+  readonly metadataChanged = new Signal<never, void>({} as never);
   health: () => Promise<IHealth> = () => Promise.resolve(READY);
   shown: Promise<IInlineCompletionList> = Promise.resolve({ items: [] });
   readonly asked: IAsked[] = [];
@@ -147,6 +151,8 @@ class Bench {
   readonly editor: CodeEditor.IEditor;
   focused = true;
   selected = false;
+  kernel: string | null = 'k';
+  others: IOtherDocument[] = [];
   private readonly _selected: (() => void)[] = [];
   private readonly _slots: ((sender: unknown, change: unknown) => void)[] = [];
 }
@@ -744,6 +750,19 @@ describe('prefetching', () => {
   });
 });
 
+describe('the other documents of a prompt', () => {
+  it('are read again after the metadata of one have changed', async () => {
+    const bench = new Bench('x = ');
+    bench.others = [{ path: 'other.ipynb', language: 'python', source: 'y' }];
+    await bench.ask();
+    bench.others = [];
+    bench.metadataChanged.emit();
+    bench.type('1');
+    await bench.ask();
+    expect(bench.asked.map(({ body }) => body.documents.length)).toEqual([1, 0]);
+  });
+});
+
 describe('a request that the administrator does not allow', () => {
   const DENIAL = new ServerError(403, 'disabled', 'Off.');
 
@@ -757,7 +776,7 @@ describe('a request that the administrator does not allow', () => {
     bench.type('1');
     await bench.ask();
     expect(bench.triggers).toEqual(['automatic']);
-    expect([...bench.provider.denied]).toEqual(['a.py']);
+    expect([...bench.provider.denied.keys()]).toEqual(['a.py']);
     expect(bench.availability.open).toBe(true);
     await bench.ask(INVOKE);
     bench.asked[1].fail(DENIAL);
@@ -768,17 +787,58 @@ describe('a request that the administrator does not allow', () => {
     expect(await bench.textShown()).toBe(' + 1');
     expect([...bench.provider.denied]).toEqual([]);
   });
+
+  it('is not sent again after the kernel of its document has started', async () => {
+    const bench = new Bench('x = ');
+    bench.kernel = null;
+    await bench.ask();
+    bench.asked[0].fail(DENIAL);
+    await later();
+    bench.kernel = 'k';
+    await bench.ask();
+    expect(bench.asked).toHaveLength(1);
+  });
+
+  it.each<[string, (bench: Bench) => void]>([
+    ['the document has another kernel', bench => void (bench.kernel = 'other')],
+    [
+      'the server is available again',
+      bench => {
+        bench.availability.failed(new ResponseError('unreachable'));
+        bench.availability.reported(READY);
+      }
+    ],
+    [
+      'another engine is available',
+      bench => {
+        bench.availability.restart();
+        bench.availability.reported(READY);
+      }
+    ]
+  ])('is sent again after %s', async (_, change) => {
+    const bench = new Bench('x = ');
+    await bench.ask();
+    bench.asked[0].fail(DENIAL);
+    await later();
+    bench.type('1');
+    await bench.ask();
+    expect(bench.asked).toHaveLength(1);
+    change(bench);
+    await bench.ask();
+    await bench.answer(1, { text: ' + 1' });
+    expect(await bench.textShown()).toBe(' + 1');
+  });
 });
 
 describe('a request for alternatives', () => {
-  it('is built only where suggestions are requested', () => {
+  it('is declined where no suggestions are requested', () => {
     const { provider, editor, text } = new Bench('x = ');
     const request = { text, offset: text.length, mimeType: 'text/x-python' };
     const context = { editor, widget: { context: { path: 'a.py' } }, triggerKind: INVOKE };
-    const build = () => provider.alternativesBody(request, context as unknown as IContext);
-    expect(build()).toMatchObject({ path: 'a.py' });
+    const isDeclined = () => provider.declinesAlternatives(request, context as unknown as IContext);
+    expect(isDeclined()).toBe(false);
     provider.paused.add('a.py');
-    expect(build()).toBeNull();
+    expect(isDeclined()).toBe(true);
   });
 });
 

@@ -26,7 +26,7 @@ import {
 } from './inflight';
 import { Outcomes } from './outcomes';
 import type { IPage } from './page';
-import { RequestBuilder } from './request';
+import { kernelOf, RequestBuilder } from './request';
 import { isDenial } from './requesterror';
 import { DEFAULTS, type ISettings } from './settings';
 import { Suggestion } from './suggestion';
@@ -71,6 +71,7 @@ export class Provider implements IInlineCompletionProvider {
       ({ editor, trigger }) => (this._pending = { editor, position: positionOf(editor), trigger }),
       body => this._deny(body)
     );
+    _page.metadataChanged.connect(() => this._requests.documentChanged());
     _availability.changed.connect((_, change) => this._healthChanged(change));
   }
 
@@ -79,8 +80,11 @@ export class Provider implements IInlineCompletionProvider {
   /** Paths of documents in which suggestions are paused. */
   readonly paused = new Set<string>();
 
-  /** Paths of documents for which the server has refused a request because the administrator does not allow it. */
-  readonly denied = new Set<string>();
+  /**
+   * Paths of documents for which the server has refused a request because the administrator does not allow it, with the
+   * kernel of the request.
+   */
+  readonly denied = new Map<string, string | null>();
 
   /** Emitted when the server has refused a request because the administrator does not allow it. */
   readonly refused = new Signal<this, void>(this);
@@ -118,7 +122,10 @@ export class Provider implements IInlineCompletionProvider {
     for (;;) {
       const { current } = this._inFlight;
       const document = readDocument(context, position.text, request.mimeType ?? 'text/plain');
-      if (trigger === 'invoke' && event === 'called') {
+      // Without a kernel, the path itself is denied.
+      const refusedKernel = this.denied.get(document.path) ?? null;
+      const isOtherKernel = refusedKernel !== null && refusedKernel !== kernelOf(context);
+      if (event === 'called' && (trigger === 'invoke' || isOtherKernel)) {
         this.denied.delete(document.path); // the configuration or the kernel may have changed: ask the server again
       }
       const obstacle = declineOf(editor, document, this.settings, this, trigger);
@@ -185,13 +192,15 @@ export class Provider implements IInlineCompletionProvider {
     return suggestion;
   }
 
-  /** Build the request for alternatives; `null` if there is a reason to request none. */
-  alternativesBody(request: CompletionHandler.IRequest, context: IContext): IRequest | null {
+  /** Return whether there is a reason to show no alternatives. */
+  declinesAlternatives(request: CompletionHandler.IRequest, context: IContext): boolean {
+    const document = readDocument(context, request.text, request.mimeType ?? 'text/plain');
+    return !context.editor || declineOf(context.editor, document, this.settings, this, 'invoke') !== null;
+  }
+
+  alternativesBody(request: CompletionHandler.IRequest, context: IContext): IRequest {
     const position = positionIn(request);
     const document = readDocument(context, position.text, request.mimeType ?? 'text/plain');
-    if (!context.editor || declineOf(context.editor, document, this.settings, this, 'invoke')) {
-      return null;
-    }
     const body = this._requests.build(document, context, position, this.settings, 'invoke');
     return this._requests.forAlternatives(body, this.settings.alternatives);
   }
@@ -391,8 +400,8 @@ export class Provider implements IInlineCompletionProvider {
       .finally(() => this._prefetching.delete(abort));
   }
 
-  private _deny({ path }: IRequest): void {
-    this.denied.add(path);
+  private _deny({ path, kernel_id }: IRequest): void {
+    this.denied.set(path, kernel_id ?? null);
     this.refused.emit();
   }
 
@@ -400,6 +409,9 @@ export class Provider implements IInlineCompletionProvider {
     const { before, now } = change;
     if (servesAnother(change)) {
       this.forget();
+    }
+    if (now.open && now.health && !(before.open && before.health)) {
+      this.denied.clear(); // the server may have restarted with another configuration
     }
     if (before.open || !now.open) {
       return;

@@ -10,6 +10,11 @@ import type { IPosition, Suggestion } from './suggestion';
 import { chooseWindow, codePoints } from './window';
 import type { IOtherDocument, IRequest } from './wire';
 
+/** Return the id of the kernel of a document's session, or null. */
+export function kernelOf({ session }: IContext): string | null {
+  return session?.kernel?.id ?? null;
+}
+
 export class RequestBuilder {
   constructor(private readonly _readOthers: (path: string, language: string) => IOtherDocument[]) {}
 
@@ -28,7 +33,7 @@ export class RequestBuilder {
       notebook_index: settings.notebookIndex,
       path: document.path.slice(-4096),
       language: document.language.slice(0, 64),
-      kernel_id: context.session?.kernel?.id ?? null,
+      kernel_id: kernelOf(context),
       enabled: true, // otherwise no request is built
       trigger,
       lines: settings.lines,
@@ -66,7 +71,7 @@ export class RequestBuilder {
     };
   }
 
-  /** Another document has the focus: the others may have changed meanwhile. */
+  /** Another document has the focus, or metadata of a notebook have changed: read the other documents again. */
   documentChanged(): void {
     this._known = null;
   }

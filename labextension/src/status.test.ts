@@ -45,7 +45,7 @@ function bench() {
     activity,
     settings: { enabled: true },
     paused: new Set<string>(),
-    denied: new Set<string>()
+    denied: new Map()
   };
   const status = new Status(trans, availability, provider as unknown as Provider, {
     path: null,

@@ -57,7 +57,7 @@ export function labelOf(
   trans: TranslationBundle,
   { condition, percent, address, usageLog, lastMs }: IStatus
 ): ILabel {
-  const words: Record<Condition, string> = {
+  const states: Record<Condition, string> = {
     denied: trans.__('switched off by your administrator'),
     off: trans.__('off'),
     stopped: trans.__('stopped'),
@@ -71,7 +71,7 @@ export function labelOf(
   };
   const logged = usageLog ? ` · ${trans.__('usage log')}` : '';
   return {
-    state: `Turbopilot: ${words[condition]}${logged}`,
+    state: `Turbopilot: ${states[condition]}${logged}`,
     address: address && condition !== 'off' ? ` · ${address}` : '',
     time: condition === 'ready' && lastMs !== null ? ` · ${describeTime(lastMs)}` : ''
   };

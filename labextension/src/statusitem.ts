@@ -71,8 +71,8 @@ export class StatusAnnouncer {
   announce(status: IStatus): void {
     const condition = status.condition === 'generating' ? 'ready' : status.condition;
     if (this._condition && this._condition !== condition) {
-      const words = describeStatus(this._trans, { ...status, condition, lastMs: null });
-      this._live.say([words, status.reason].filter(Boolean).join('. '));
+      const message = describeStatus(this._trans, { ...status, condition, lastMs: null });
+      this._live.say([message, status.reason].filter(Boolean).join('. '));
     }
     this._condition = condition;
   }

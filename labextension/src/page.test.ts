@@ -1,0 +1,44 @@
+import type { JupyterFrontEnd } from '@jupyterlab/application';
+import { Signal } from '@lumino/signaling';
+import { expect, it, vi } from 'vitest';
+
+const { DocumentWidget, NotebookPanel } = vi.hoisted(() => {
+  class DocumentWidget {
+    content: unknown;
+  }
+  return { DocumentWidget, NotebookPanel: class extends DocumentWidget {} };
+});
+vi.mock('@jupyterlab/docregistry', () => ({ DocumentWidget }));
+vi.mock('@jupyterlab/fileeditor', () => ({ FileEditor: vi.fn() }));
+vi.mock('@jupyterlab/notebook', () => ({ NotebookPanel }));
+
+import { Page } from './page';
+
+it('Page notifies of changed metadata of a notebook in the background that it has read', () => {
+  const metadata = new Map<string, unknown>();
+  const model = {
+    cells: [{ type: 'code', sharedModel: { getSource: () => 'y = 1' } }],
+    getMetadata: (key: string) => metadata.get(key),
+    metadataChanged: new Signal<object, unknown>({})
+  };
+  const panel = Object.assign(new NotebookPanel(), {
+    context: { isReady: true, path: 'other.ipynb' },
+    content: { model, codeMimetype: 'text/x-python' }
+  });
+  const shell = { widgets: () => [panel] } as unknown as JupyterFrontEnd.IShell;
+  const page = new Page(shell, {} as never, {} as never);
+  const read = () => page.otherDocuments('a.ipynb', 'python').map(({ path }) => path);
+  const changed = vi.fn();
+  page.metadataChanged.connect(changed);
+  expect([read(), read()]).toEqual([['other.ipynb'], ['other.ipynb']]);
+  for (const [enabled, paths] of [
+    [false, []],
+    [true, ['other.ipynb']]
+  ]) {
+    changed.mockClear();
+    metadata.set('turbopilot', { enabled });
+    model.metadataChanged.emit(null);
+    expect(changed).toHaveBeenCalledOnce();
+    expect(read()).toEqual(paths);
+  }
+});
