@@ -139,19 +139,6 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
     await gone(page);
   });
 
-  test('another user’s edit dismisses the ghost text without a request', async () => {
-    await notebook([RECTANGLE]);
-    await page.keyboard.type('.');
-    assert.equal(await ghost(page), 'height');
-    const before = asked.length;
-    await page.evaluate(() => {
-      const { cells } = window.jupyterapp.shell.currentWidget.content.model;
-      cells.get(0).sharedModel.updateSource(0, 0, '# a remark\n');
-    });
-    await gone(page);
-    assert.equal(asked.length, before);
-  });
-
   test('Enter after a colon shows a body on the empty line', async () => {
     const cell = await notebook(['def is_even(n):\n    return n % 2 == 0', 'def is_odd(n):']);
     await page.keyboard.press('Enter');

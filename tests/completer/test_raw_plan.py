@@ -154,7 +154,7 @@ def test_raw_plan_moves_no_suffix_if_that_is_disabled(desk: Callable[..., Desk])
             RawRequest(
                 (120,), sampling=Sampling(beginning=PrefixConstraint(banned=1 << 30)), exact=ExactRequest()
             ),
-            "banned",
+            "banned_token",
         ),
     ],
 )
