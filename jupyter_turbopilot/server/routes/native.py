@@ -99,7 +99,7 @@ class NotebookRoute(JobRoute):
     @property
     def _switches(self) -> SavedSwitches:
         """The switches in the saved notebooks of this server."""
-        switches = SavedSwitches(self.settings.get("contents_manager"))
+        switches = SavedSwitches(self.settings.get("contents_manager"), self.pilot.disk)
         return cast("SavedSwitches", self.settings.setdefault("turbopilot_switches", switches))
 
     async def kernel_context(self, request: Completion | FunctionRequest) -> KernelContext:
