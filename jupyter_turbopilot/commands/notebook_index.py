@@ -63,7 +63,7 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
 
     if not settings.notebook_index:
         raise NotReadyError(
-            "The notebook index is off: c.Turbopilot.notebook_index is False.", code="memory_off"
+            "The notebook index is off: c.Turbopilot.notebook_index is False.", code="index_off"
         )
     root = Path(options.folder).expanduser()
     if not root.is_dir():

@@ -63,14 +63,14 @@ class NotebookIndex:
         if len(start) < SHORTEST_BEGINNING:
             return ()
         seen = self._lines.ask(lambda store: store.lines(language, start, above.strip(), _known(store, path)))
-        ways: defaultdict[str, list[IndexedLine]] = defaultdict(list)
+        candidates: defaultdict[str, list[IndexedLine]] = defaultdict(list)
         for line in seen or ():
-            ways[line.text[len(start) :]].append(line)
+            candidates[line.text[len(start) :]].append(line)
         there = self._is_there(dict.fromkeys(line.path for line in seen or ()))
         wanted = frozenset(modules)
         matches = (
             _index_match(rest, kept, wanted)
-            for rest, lines in ways.items()
+            for rest, lines in candidates.items()
             if (kept := [line for line in lines if line.path in there])
         )
         return sorted(matches, key=lambda one: (-one.above, -one.documents, -one.times, one.rest))
