@@ -71,7 +71,7 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
     source = LocalFiles(root)
     access = access_of(settings, os.environ, source.root)
     access.require_enabled()
-    path = path_of(f"{source.identity}{access.identity()}")
+    path = path_of(source.identity, access.identity())
     builder = Builder(path, source, allows=access.allows)
     try:
         builder.build_now()
