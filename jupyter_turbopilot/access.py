@@ -7,15 +7,17 @@ import posixpath
 import re
 import sys
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.notebook_file import equivalent_paths
 from jupyter_turbopilot.errors import DisabledError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from jupyter_turbopilot.config import Turbopilot
 
@@ -24,6 +26,7 @@ ENABLED = "TURBOPILOT_ENABLED"
 _ON, _OFF = {"", "1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 OFF = "Turbopilot is switched off by your administrator."
 DENIED = "Turbopilot is switched off by your administrator in this folder."
+UNCHECKED = "Turbopilot is off here until the disk responds: your administrator denies some folders."
 PATHLESS = "Turbopilot is switched off by your administrator for requests without the path of a notebook."
 _ANY = "**"  # any number of folders
 _UNLIKELY = ("\ufdd0/", "\ufdd0\ufdd0/")  # paths that only a pattern for every path matches
@@ -37,13 +40,15 @@ class Access:
     """Where completion is allowed.
 
     `denied` matches paths below the server's root folder, with a slash at the end of each part. `absolute`
-    matches paths on the disk. `roots`: the root folder, as configured and without symbolic links.
+    matches paths on the disk. `root`: the root folder, if its files are on the disk; `roots`: the same as
+    configured and without symbolic links, for comparison.
     """
 
     reason: str = ""  # why completion is off everywhere; empty if it is on
     is_invalid: bool = False  # whether it is off because a setting is invalid
     denied: re.Pattern[str] | None = None
     absolute: re.Pattern[str] | None = None
+    root: str = ""
     roots: tuple[Parts, ...] = ()
     folds_case: bool = False
 
@@ -64,6 +69,16 @@ class Access:
         if not all(map(self.allows, known)):
             raise DisabledError(DENIED)
 
+    def check_file(self, path: str) -> None:
+        """Raise a DisabledError if a path leads to a denied file through symbolic links.
+
+        Reads the disk, which may hang. The links may change, so no result is cached.
+        """
+        for real in self._real_paths(path):
+            inside = [real[len(root) :] for root in self.roots if real[: len(root)] == root]
+            if _any_matches(self.absolute, [real]) or self._denies(inside):
+                raise DisabledError(DENIED)
+
     def allows(self, path: str) -> bool:
         """Return whether completion is allowed for a path; for an unknown one, only without denied paths."""
         if self.reason or not self.denied:
@@ -76,7 +91,9 @@ class Access:
 
     def _matches(self, path: str) -> bool:
         """Return whether a pattern matches a form of the path or a folder above it."""
-        forms = set(self._forms(path))
+        return self._denies(set(self._forms(path)))
+
+    def _denies(self, forms: Collection[Parts]) -> bool:
         return _any_matches(self.denied, forms) or _any_matches(
             self.absolute, ((*root, *parts) for root in self.roots for parts in forms)
         )
@@ -95,6 +112,18 @@ class Access:
             for root in self.roots:
                 if parts[: len(root)] == root:
                     yield parts[len(root) :]
+
+    def _real_paths(self, path: str) -> Iterator[Parts]:
+        """Yield the paths on the disk that the forms of a path lead to."""
+        if not (self.denied and self.root):
+            return
+        for name in set(equivalent_paths(path.replace(os.sep, "/"))):
+            parts = _parts(name, folds_case=self.folds_case)
+            is_absolute = any(parts[: len(root)] == root for root in self.roots)
+            folder = Path(self.root).anchor if is_absolute else self.root
+            with suppress(OSError, ValueError):  # no such file can exist
+                real = os.path.realpath(Path(folder, name))
+                yield _parts(real, folds_case=self.folds_case)
 
 
 def access_of(
@@ -133,6 +162,7 @@ def access_of(
         "",
         denied=_compile(sorted({*denied})),
         absolute=_compile(sorted({*absolute})),
+        root=root,
         roots=tuple(dict.fromkeys(_parts(place, folds_case=folds_case) for place in places)),
         folds_case=folds_case,
     )

@@ -103,6 +103,31 @@ def test_absolute_patterns_match_the_root_folder_without_links(tmp_path: Path) -
     assert access.allows("a.ipynb")
 
 
+@pytest.mark.parametrize("form", ["{}", "/{}", "RTC:{}", "{root}/{}"])
+@pytest.mark.parametrize("path", ["course/exams/a.ipynb", "x/a.ipynb", "exams", "y/b.ipynb"])
+def test_check_file_follows_links(tmp_path: Path, path: str, form: str) -> None:
+    course, root = tmp_path / "course", tmp_path / "ada"
+    for folder in (course / "exams", root / "exams", root / "work"):
+        folder.mkdir(parents=True)
+    (root / "course").symlink_to(course)
+    (root / "x").symlink_to("work/../exams")
+    (root / "y").symlink_to(root / "x")
+    access = denying("exams/**", f"{course.as_posix()}/exams/**", root=str(root))
+    with pytest.raises(DisabledError, match=DENIED):
+        access.check_file(form.format(path, root=root.as_posix()))
+    for allowed in ("course/a.ipynb", "work/a.ipynb", "missing/a.ipynb", "a\0b", ""):
+        access.check_file(allowed)
+    (root / "x").unlink()
+    (root / "x").symlink_to("work")
+    access.check_file("x/a.ipynb")
+
+
+def test_check_file_reads_nothing_without_denied_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    access = denying()
+    monkeypatch.setattr("os.path.realpath", None)
+    access.check_file("a.ipynb")
+
+
 def test_access_without_patterns_allows_requests_without_a_path() -> None:
     access = denying()
     access.check()

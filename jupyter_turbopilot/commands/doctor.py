@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.access import access_of
 from jupyter_turbopilot.commands import front_end
 from jupyter_turbopilot.commands.command import Command, add_model_and_engine
 from jupyter_turbopilot.documentation import with_addresses
@@ -73,7 +75,13 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
     yield from _folders(settings)
     yield _notebook_index(settings)
     yield _usage_log(settings)
-    yield from _engine(settings)
+    access = access_of(settings, os.environ)
+    if access.reason:
+        yield Finding("access", access.reason, problem=access.is_invalid)
+    else:
+        if settings.denied_paths:
+            yield Finding("access", f"Turbopilot is switched off in {', '.join(settings.denied_paths)}")
+        yield from _engine(settings)
     yield from _extensions()
 
 
@@ -169,6 +177,7 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
     from jupyter_turbopilot.shell.in_process import InProcess
 
     settings.cache_file = ""  # a cached completion would distort the speed
+    settings.denied_paths = []  # the measured prompts have no path
     local = InProcess(settings)
     try:
         kind = local.pilot.kind

@@ -63,7 +63,7 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
 
     if not settings.notebook_index:
         raise NotReadyError(
-            "The notebook index is off: c.Turbopilot.notebook_index is False.", code="memory_off"
+            "The notebook index is off: c.Turbopilot.notebook_index is False.", code="index_off"
         )
     root = Path(options.folder).expanduser()
     if not root.is_dir():
@@ -71,7 +71,7 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
     source = LocalFiles(root)
     access = access_of(settings, os.environ, source.root)
     access.require_enabled()
-    path = path_of(f"{source.identity}{access.identity()}")
+    path = path_of(source.identity, access.identity())
     builder = Builder(path, source, allows=access.allows)
     try:
         builder.build_now()

@@ -62,9 +62,22 @@ def is_enabled(metadata: Any) -> bool:
 
 
 def is_enabled_in(text: str) -> bool:
-    """Return whether the text of a notebook file allows Turbopilot."""
-    notebook = parse_notebook(text, "") if f'"{SECTION}"' in text else None
-    return notebook is None or notebook.enabled
+    """Return whether the text of a notebook file allows Turbopilot.
+
+    The cells may be of any format. A damaged file with Turbopilot's section counts as disabled.
+    """
+    if not may_have_section(text):
+        return True
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return not isinstance(raw, dict) or is_enabled(raw.get("metadata"))
+
+
+def may_have_section(text: str) -> bool:
+    """Return whether a piece of a notebook file may contain Turbopilot's section: a fast check."""
+    return f'"{SECTION}"' in text
 
 
 def _language(metadata: Any) -> str:

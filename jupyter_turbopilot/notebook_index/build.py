@@ -18,7 +18,7 @@ from jupyter_turbopilot.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.notebook_index.base import is_under
 from jupyter_turbopilot.notebook_index.entries import Page, page_of
 from jupyter_turbopilot.notebook_index.excluded import MOST_BYTES, NOTEBOOK
-from jupyter_turbopilot.notebook_index.paths import DAY, delete_old, deletion_mark
+from jupyter_turbopilot.notebook_index.paths import DAY, delete_old, deletion_mark, indexes_of
 from jupyter_turbopilot.notebook_index.store import SCHEMA, Store
 from jupyter_turbopilot.sqlite_file.connection import NEXT_START, is_busy, reason_of
 
@@ -211,11 +211,12 @@ class Builder:
         SCHEMA.prepare(self.path)
         self._mark_used()
         delete_old(self.path)
+        self._forget_denied()
         with ExitStack() as opened:
             store = opened.enter_context(closing(Store(self.path)))
             with store.transaction():  # or the index could be deleted between the checks
                 self._check_end()
-                mark = deletion_mark(self._source.root)
+                mark = deletion_mark(self._source.identity)
                 if self._again:
                     mark.unlink(missing_ok=True)
                 elif mark.exists():
@@ -229,6 +230,18 @@ class Builder:
             self._update_progress(store)
             opened.pop_all()
         return store
+
+    def _forget_denied(self) -> None:
+        """Remove the files that are denied here from the indexes that were built with other denied paths."""
+        for path in indexes_of(self._source.identity):
+            if path == self.path:
+                continue
+            try:
+                with closing(Store(path)) as store:
+                    if store.forget([known for known in store.stamps() if not self._allows(known)]):
+                        store.tidy()
+            except (OSError, sqlite3.Error) as error:
+                log.warning("Turbopilot: Denied files may remain in %s: %s.", path, reason_of(error))
 
     def _scan_soon(self) -> None:
         self._scans, self._due = max(1, self._scans), float("-inf")

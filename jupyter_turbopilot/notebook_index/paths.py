@@ -24,22 +24,27 @@ def folder() -> Path:
     return Path(platformdirs.user_data_dir("jupyter-turbopilot", appauthor=False)) / "notebook-index"
 
 
-def path_of(identity: str) -> Path:
-    """Return the path of a root folder's index."""
-    return folder() / f"{_digest(identity)}{_ENDING}"
+def path_of(identity: str, denied: str = "") -> Path:
+    """Return the path of a source's index. `denied`: the identity of the denied paths."""
+    return folder() / f"{_digest(identity)}{_digest(denied) if denied else ''}{_ENDING}"
 
 
-def deletion_mark(root: str) -> Path:
-    """Return the path of the empty file that exists while the user wants no index of a root folder.
+def indexes_of(identity: str) -> list[Path]:
+    """Return the existing indexes of a source, whatever the denied paths."""
+    return _indexes(f"{_digest(identity)}*{_ENDING}")
+
+
+def deletion_mark(identity: str) -> Path:
+    """Return the path of the empty file that exists while the user wants no index of a source.
 
     It is not in the index, which is deleted when it is unused, damaged or of another version.
     """
-    return folder() / f"{_digest(root)}{_DELETED}"
+    return folder() / f"{_digest(identity)}{_DELETED}"
 
 
 def indexes() -> list[Path]:
     """Return the existing indexes."""
-    return sorted(path for path in folder().glob(f"*{_ENDING}") if _is_index(path))
+    return _indexes(f"*{_ENDING}")
 
 
 def index_files(index: Path | None = None) -> list[Path]:
@@ -73,6 +78,10 @@ def size_of_index(path: Path) -> int:
 
 def _digest(identity: str) -> str:
     return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _indexes(names: str) -> list[Path]:
+    return sorted(path for path in folder().glob(names) if _is_index(path))
 
 
 def _is_index(path: Path) -> bool:

@@ -17,7 +17,7 @@ from jupyter_turbopilot.context.notebook_file import equivalent_paths
 from jupyter_turbopilot.notebook_index.base import MOST_ABOVE, IndexMatch
 from jupyter_turbopilot.notebook_index.build import WHY_DELETED, Builder, Progress
 from jupyter_turbopilot.notebook_index.entries import SHORTEST_BEGINNING, words_of
-from jupyter_turbopilot.notebook_index.paths import deletion_mark, path_of
+from jupyter_turbopilot.notebook_index.paths import deletion_mark, indexes_of, path_of
 from jupyter_turbopilot.notebook_index.store import SCHEMA, Store
 from jupyter_turbopilot.request import Document
 from jupyter_turbopilot.sqlite_file.connection import is_busy
@@ -63,14 +63,14 @@ class NotebookIndex:
         if len(start) < SHORTEST_BEGINNING:
             return ()
         seen = self._lines.ask(lambda store: store.lines(language, start, above.strip(), _known(store, path)))
-        ways: defaultdict[str, list[IndexedLine]] = defaultdict(list)
+        candidates: defaultdict[str, list[IndexedLine]] = defaultdict(list)
         for line in seen or ():
-            ways[line.text[len(start) :]].append(line)
+            candidates[line.text[len(start) :]].append(line)
         there = self._is_there(dict.fromkeys(line.path for line in seen or ()))
         wanted = frozenset(modules)
         matches = (
             _index_match(rest, kept, wanted)
-            for rest, lines in ways.items()
+            for rest, lines in candidates.items()
             if (kept := [line for line in lines if line.path in there])
         )
         return sorted(matches, key=lambda one: (-one.above, -one.documents, -one.times, one.rest))
@@ -259,7 +259,7 @@ class MaintainedIndex(NotebookIndex):
     ) -> None:
         self.source = source
         self._allows = allows
-        path = path_of(f"{source.identity}{denied}")
+        path = path_of(source.identity, denied)
         self._new_builder = partial(Builder, path, source, pause=pause, asked=asked, allows=allows)
         self._replacing = threading.Lock()
         self.builder = self._new_builder()
@@ -268,16 +268,18 @@ class MaintainedIndex(NotebookIndex):
     def delete(self) -> None:
         """Stop indexing and delete the content of the index; it stays empty until `build_again`.
 
+        The indexes of the same files with other denied paths are cleared, too.
         Raises OSError, NotImplementedError or sqlite3.Error if the index cannot be deleted.
         """
         with self._replacing:
             self.builder.close()
             self.builder = self._new_builder()
             try:
-                SCHEMA.prepare(self.builder.path)
-                with closing(Store(self.builder.path)) as store, store.transaction():
-                    store.clear(secrets.token_hex(8))
-                    deletion_mark(self.source.root).touch(0o600)
+                for path in dict.fromkeys((self.builder.path, *indexes_of(self.source.identity))):
+                    SCHEMA.prepare(path)
+                    with closing(Store(path)) as store, store.transaction():
+                        store.clear(secrets.token_hex(8))
+                        deletion_mark(self.source.identity).touch(0o600)
             except (OSError, NotImplementedError, sqlite3.Error):
                 self.builder.start()
                 raise
@@ -287,7 +289,7 @@ class MaintainedIndex(NotebookIndex):
         """Build an index that the user has deleted or cleared."""
         with self._replacing:
             # Another server may have deleted the index, and this one's builder may not have noticed yet.
-            if self.builder.progress.error or deletion_mark(self.source.root).exists():
+            if self.builder.progress.error or deletion_mark(self.source.identity).exists():
                 self.builder.close()
                 self.builder = self._new_builder(again=True)
                 self.builder.start()

@@ -29,7 +29,7 @@ from jupyter_turbopilot.models.tuning.adapters import adapters_of
 from jupyter_turbopilot.pilot.kinds import kind_of
 from jupyter_turbopilot.pilot.kinds.base import limits_of
 from jupyter_turbopilot.pilot.library import Download, Library, store_of
-from jupyter_turbopilot.pilot.threads import BackgroundThreads
+from jupyter_turbopilot.pilot.threads import BackgroundThreads, DiskThreads
 from jupyter_turbopilot.usage_log.log import UsageLog
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class Pilot:
         )
         self.background = BackgroundThreads()
         self.parsing = BackgroundThreads(2)  # for parsing and tokenizing, which can take seconds
+        self.disk = DiskThreads()  # for reading users' files
         self.kernels = kernels
         self.notebook_index: MaintainedIndex | None = None  # the index of the user's code
         self._lock = threading.Lock()
@@ -207,6 +208,7 @@ class Pilot:
         self.library.close()
         self.background.close()
         self.parsing.close()
+        self.disk.close()
         self.settle()
         self.worker.stop()
         if self._cache_writer:

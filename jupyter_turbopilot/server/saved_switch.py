@@ -7,24 +7,34 @@ import logging
 import os
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.services.contents.fileio import FileManagerMixin
 
-from jupyter_turbopilot.context.notebook_file import equivalent_paths, is_enabled, is_enabled_in
-from jupyter_turbopilot.notebook_index.excluded import NOTEBOOK
+from jupyter_turbopilot.context.notebook_file import (
+    equivalent_paths,
+    is_enabled,
+    is_enabled_in,
+    may_have_section,
+)
+from jupyter_turbopilot.notebook_index.excluded import MOST_BYTES, NOTEBOOK
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.pilot.threads import DiskThreads
 
 log = logging.getLogger(__name__)
 SECONDS = 2.0  # until a notebook counts as enabled because its metadata are not known
+_OVERLAP = 64  # characters: more than the name of Turbopilot's section
 MOST = 256  # remembered notebooks
 
 
 class SavedSwitches:
     """The off switches in saved notebooks, read again only when a notebook has changed."""
 
-    def __init__(self, manager: Any) -> None:
+    def __init__(self, manager: Any, disk: DiskThreads) -> None:
         self._manager = manager
+        self._disk = disk
         # Modification and switch by path, the least recently read first.
         self._known: OrderedDict[str, tuple[object, bool]] = OrderedDict()
 
@@ -59,9 +69,9 @@ class SavedSwitches:
                 modified = found.st_mtime_ns, found.st_size
                 if known and known[0] == modified:
                     return known
-                return modified, is_enabled_in(file.read().decode("utf-8", "replace"))
+                return modified, _is_enabled_in_file(file, found.st_size)
 
-        return await asyncio.to_thread(read)
+        return await self._disk.run(("metadata", name), read)
 
     async def _read_from_manager(self, name: str) -> tuple[object, bool]:
         """Return the modification and the switch of a notebook that only the manager can read.
@@ -75,6 +85,21 @@ class SavedSwitches:
             return known
         model = await ensure_async(self._manager.get(name, type="notebook", content=True))
         return modified, is_enabled(model["content"].get("metadata"))
+
+
+def _is_enabled_in_file(file: BinaryIO, size: int) -> bool:
+    """Return whether a notebook file allows Turbopilot; a large one only without Turbopilot's section.
+
+    Parsing a large one would block the other threads.
+    """
+    if size <= MOST_BYTES:
+        return is_enabled_in(file.read().decode("utf-8", "replace"))
+    text = ""
+    while piece := file.read(MOST_BYTES).decode("utf-8", "replace"):
+        text = text[-_OVERLAP:] + piece
+        if may_have_section(text):
+            return False
+    return True
 
 
 def uses_file_paths(manager: Any) -> bool:

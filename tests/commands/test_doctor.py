@@ -5,9 +5,9 @@ import json
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 
 from jupyter_turbopilot import files
 from jupyter_turbopilot.learning.learner import LearnedState
@@ -19,9 +19,6 @@ from jupyter_turbopilot.suggestion.fit import subject_of
 from ..notebook_index.notebooks import write
 from ..serving import Server
 from .running import run
-
-if TYPE_CHECKING:
-    import pytest
 
 
 def test_doctor_stores_the_measured_rate_for_recommendations(
@@ -43,6 +40,40 @@ def test_doctor_reports_problems_with_remedies(capsys: pytest.CaptureFixture[str
     assert "models pull" in out
     problems = out.count("✗")
     assert out.endswith(f"{problems} problem{'s' * (problems > 1)} found.\n")
+
+
+def test_doctor_reports_denied_paths_and_measures_the_speed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own: str
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(
+        '{"Turbopilot": {"denied_paths": ["exams/**", "tests"]}}'
+    )
+    out = run(capsys, "doctor", "-m", own)[1]
+    assert "✓ access       Turbopilot is switched off in exams/**, tests" in out
+    assert re.search(r". speed +prompt evaluation \d+ tokens/s", out)
+
+
+@pytest.mark.parametrize(
+    ("settings", "finding"),
+    [
+        ({"enabled": False}, "✓ access       Turbopilot is switched off by your administrator."),
+        ({"denied_paths": ["**"]}, "✗ access       c.Turbopilot.denied_paths has the pattern '**'"),
+    ],
+)
+def test_doctor_examines_no_engine_while_turbopilot_is_switched_off(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: dict[str, object],
+    finding: str,
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps({"Turbopilot": settings}))
+    out = run(capsys, "doctor")[1]
+    assert finding in out
+    assert " model " not in out
+    assert " speed " not in out
 
 
 def test_doctor_reports_an_old_jupyterlab(

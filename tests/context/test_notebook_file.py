@@ -112,3 +112,16 @@ def test_names_of_includes_the_path_itself(path: str) -> None:
 def test_is_enabled_accepts_only_booleans(metadata: Any, enabled: bool) -> None:
     assert is_enabled(metadata) is enabled
     assert is_enabled_in(json.dumps({"cells": CELLS, "metadata": metadata})) is enabled
+
+
+@pytest.mark.parametrize("content", [{"cells": [{"cell_type": "code"}]}, {"worksheets": [], "nbformat": 3}])
+def test_is_enabled_in_reads_the_metadata_of_any_format(content: dict[str, Any]) -> None:
+    assert not is_enabled_in(json.dumps(content | {"metadata": {"turbopilot": {"enabled": False}}}))
+    assert is_enabled_in(json.dumps(content | {"metadata": {"tags": ["turbopilot"]}}))
+
+
+def test_is_enabled_in_refuses_damaged_files_with_the_section() -> None:
+    text = json.dumps({"metadata": {"turbopilot": {"enabled": False}}})
+    assert not is_enabled_in(text[:-1])
+    assert is_enabled_in('["turbopilot"]')
+    assert is_enabled_in("{")

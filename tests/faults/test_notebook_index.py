@@ -465,6 +465,19 @@ def test_managers_have_separate_indexes_that_survive_a_new_token(
     assert identity(object=Manager()) == identity(object=Manager()), "it contains no memory addresses"
 
 
+def test_deletion_leaves_the_index_of_another_manager_of_the_class(loop: asyncio.AbstractEventLoop) -> None:
+    def index_of(bucket: str) -> MaintainedIndex:
+        manager = Manager()
+        manager.trait_values = lambda **_: {"bucket": bucket}  # type: ignore[method-assign]
+        return MaintainedIndex(Contents(manager, loop))
+
+    with closing(index_of("ada")) as one, closing(index_of("eve")) as other:
+        one.delete()
+        other.builder.start()
+        until(lambda: rests(other, "frob") == ["nicate_it(1)"] or other.builder.progress.error)
+        assert not other.builder.progress.error
+
+
 def test_stop_does_not_wait_for_a_hanging_manager(
     loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

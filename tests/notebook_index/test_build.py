@@ -231,10 +231,29 @@ def test_builder_does_not_recreate_an_index_deleted_by_the_user(
         until(lambda: known(second) == {"a.ipynb", "b.ipynb"})
 
 
+def test_builder_removes_denied_files_from_the_indexes_with_other_denied_paths(
+    root: Path, tmp_path: Path
+) -> None:
+    write(root, "a.ipynb", "first_name(1)")
+    write(root, "exams/b.ipynb", "second_name(2)")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    write(elsewhere, "exams/b.ipynb", "second_name(2)")
+    source, other = LocalFiles(root), LocalFiles(elsewhere)
+    unlimited = [Builder(path_of(one.identity), one) for one in (source, other)]
+    for one in unlimited:
+        one.build_now()
+    allows = lambda path: not path.startswith("exams/")  # noqa: E731
+    with closing(Builder(path_of(source.identity, "exams"), source, allows=allows)) as limited:
+        limited.build_now()
+    assert known(limited) == known(unlimited[0]) == {"a.ipynb"}
+    assert known(unlimited[1]) == {"exams/b.ipynb"}
+    assert b"second_name" not in unlimited[0].path.read_bytes()
+
+
 def test_build_now_builds_an_index_that_was_deleted_in_jupyterlab(builder: Builder, root: Path) -> None:
     write(root, "a.ipynb", "first_name(1)")
     SCHEMA.prepare(builder.path)
-    deletion_mark(str(root)).touch()
+    deletion_mark(LocalFiles(root).identity).touch()
     with pytest.raises(EndedError):
         builder._open()
     builder.build_now()
@@ -245,11 +264,11 @@ def test_builder_that_was_ended_leaves_the_index_deleted(root: Path) -> None:
     source = LocalFiles(root)
     builder = Builder(path_of(source.identity), source, again=True)
     SCHEMA.prepare(builder.path)
-    deletion_mark(str(root)).touch()
+    deletion_mark(LocalFiles(root).identity).touch()
     builder.close()
     with pytest.raises(EndedError):
         builder.build_now()
-    assert deletion_mark(str(root)).exists()
+    assert deletion_mark(LocalFiles(root).identity).exists()
 
 
 def test_builder_does_not_start_in_an_index_that_is_deleted_meanwhile(
@@ -262,13 +281,13 @@ def test_builder_does_not_start_in_an_index_that_is_deleted_meanwhile(
     def delete_index() -> None:
         with closing(Store(builder.path)) as other, other.transaction():
             other.clear("mark")
-            deletion_mark(str(root)).touch()
+            deletion_mark(LocalFiles(root).identity).touch()
 
     deleting = threading.Thread(target=delete_index)
 
     def slow(path: Path) -> bool:
         found = exists(path)
-        if path == deletion_mark(str(root)) and not deleting.ident:
+        if path == deletion_mark(LocalFiles(root).identity) and not deleting.ident:
             deleting.start()
             deleting.join(0.5)  # it has to wait for the builder's transaction
         return found

@@ -406,6 +406,17 @@ def test_deleted_index_stays_deleted_until_it_is_built_again(
         until(lambda: rests(next_server, "load_") == ["table(one)"])
 
 
+def test_delete_clears_the_indexes_with_other_denied_paths(tmp_path: Path) -> None:
+    write_source(tmp_path, "a.ipynb", "load_table(one)", 0)
+    with (
+        closing(built(tmp_path)) as before,
+        closing(MaintainedIndex(LocalFiles(tmp_path), denied="b")) as now,
+    ):
+        assert rests(before, "load_") == ["table(one)"]
+        now.delete()
+        assert b"load_table" not in before.builder.path.read_bytes()
+
+
 def test_index_that_another_server_has_deleted_can_be_built_again(tmp_path: Path) -> None:
     source = LocalFiles(tmp_path)
     with closing(MaintainedIndex(source)) as own, closing(MaintainedIndex(source)) as other:

@@ -2,21 +2,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, BinaryIO
 
+import pytest
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
+from jupyter_turbopilot.pilot.threads import DiskThreads
 from jupyter_turbopilot.server import saved_switch
 from jupyter_turbopilot.server.saved_switch import SavedSwitches
 
 from ..notebook_index.notebooks import notebook
 
-if TYPE_CHECKING:
-    import pytest
-
 OFF = {"turbopilot": {"enabled": False}}
+
+
+@pytest.fixture
+def disk() -> Iterator[DiskThreads]:
+    disk = DiskThreads()
+    yield disk
+    disk.close()
 
 
 class Remote:
@@ -34,9 +42,9 @@ class Remote:
         return {"last_modified": self.modified, "content": {"metadata": self.metadata} if content else None}
 
 
-async def test_notebook_of_a_manager_is_read_again_only_after_a_change() -> None:
+async def test_notebook_of_a_manager_is_read_again_only_after_a_change(disk: DiskThreads) -> None:
     manager = Remote()
-    switches = SavedSwitches(manager)
+    switches = SavedSwitches(manager, disk)
     assert [await switches.is_enabled("a.ipynb") for _ in range(3)] == [False] * 3
     assert manager.contents == 1
     manager.metadata, manager.modified = {}, datetime(2026, 1, 2, tzinfo=UTC)
@@ -45,25 +53,60 @@ async def test_notebook_of_a_manager_is_read_again_only_after_a_change() -> None
 
 
 async def test_notebook_counts_as_enabled_while_the_manager_does_not_answer(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, disk: DiskThreads
 ) -> None:
     manager = Remote()
     manager.seconds = 60
     monkeypatch.setattr(saved_switch, "SECONDS", 0.01)
-    assert await SavedSwitches(manager).is_enabled("a.ipynb")
+    assert await SavedSwitches(manager, disk).is_enabled("a.ipynb")
 
 
 async def test_notebook_on_the_disk_is_read_without_the_manager(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: DiskThreads
 ) -> None:
     manager = AsyncLargeFileManager(root_dir=str(tmp_path))
     monkeypatch.setattr(AsyncLargeFileManager, "get", None)
     content = json.loads(notebook("x = 1"))
     (tmp_path / "a.ipynb").write_text(json.dumps(content))
-    switches = SavedSwitches(manager)
+    switches = SavedSwitches(manager, disk)
     assert await switches.is_enabled("a.ipynb")
     content["metadata"] = OFF
     (tmp_path / "a.ipynb").write_text(json.dumps(content))
     assert not await switches.is_enabled("a.ipynb")
     assert not await switches.is_enabled("RTC:a.ipynb")
     assert await switches.is_enabled("missing.ipynb")
+
+
+@pytest.mark.parametrize(("metadata", "enabled"), [(OFF, False), ({}, True)])
+async def test_section_of_a_large_notebook_disables_it_without_parsing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: DiskThreads, metadata: Any, enabled: bool
+) -> None:
+    text = json.dumps({"cells": [], "metadata": metadata})
+    (tmp_path / "a.ipynb").write_text(text)
+    monkeypatch.setattr(saved_switch, "is_enabled_in", None)
+    switches = SavedSwitches(AsyncLargeFileManager(root_dir=str(tmp_path)), disk)
+    for size in (1, text.find("turbo") + 2, len(text) - 1):
+        monkeypatch.setattr(saved_switch, "MOST_BYTES", size)
+        (tmp_path / "a.ipynb").touch()
+        assert await switches.is_enabled("a.ipynb") is enabled
+
+
+async def test_notebook_on_a_disk_that_does_not_respond_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: DiskThreads
+) -> None:
+    responds = threading.Event()
+    reads = []
+
+    def wait(file: BinaryIO, size: int) -> bool:
+        reads.append(size)
+        return not responds.wait(60)
+
+    monkeypatch.setattr(saved_switch, "_is_enabled_in_file", wait)
+    monkeypatch.setattr(saved_switch, "SECONDS", 0.05)
+    (tmp_path / "a.ipynb").write_text("{}")
+    switches = SavedSwitches(AsyncLargeFileManager(root_dir=str(tmp_path)), disk)
+    assert [await switches.is_enabled("a.ipynb") for _ in range(3)] == [True] * 3
+    assert reads == [2]
+    monkeypatch.setattr(saved_switch, "SECONDS", 60)
+    responds.set()
+    assert not await switches.is_enabled("a.ipynb")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from contextlib import aclosing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -11,6 +12,7 @@ from jupyter_core.utils import ensure_async
 from tornado import web
 from tornado.iostream import StreamClosedError
 
+from jupyter_turbopilot.access import UNCHECKED
 from jupyter_turbopilot.bounds import tenant_cache
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.notebook_file import equivalent_paths
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.helper_functions.event import Event
     from jupyter_turbopilot.reply import Reply
+    from jupyter_turbopilot.request import Document
 
+LINKS_SECONDS = 0.5  # until a path counts as denied because its links could not be followed
 AT_ONCE = 2  # concurrent `helpers` requests per caller
 DISABLED_IN_NOTEBOOK = (
     "Turbopilot is disabled in this notebook. To enable it, choose Disable in This Notebook again."
@@ -68,16 +72,34 @@ class NotebookRoute(JobRoute):
         readable = self.paths
         self.paths = (*self.paths, request.path)
         access.check(*self.paths)
+        await asyncio.gather(*(self._check_file(path) for path in self.paths if path))
         if is_unknown:
             if await self.may("read", "contents"):
                 readable = self.paths
             if not all([await self._switches.is_enabled(path) for path in readable]):
                 raise DisabledError(DISABLED_IN_NOTEBOOK, code="disabled_in_notebook")
 
+    async def _check_file(self, path: str) -> None:
+        """Raise a DisabledError unless completion is allowed for the file that a path leads to."""
+        access = self.pilot.access
+        access.check(path)
+        if access.denied:
+            following = self.pilot.disk.run(("links", path), access.check_file, path)
+            try:
+                await asyncio.wait_for(following, LINKS_SECONDS)
+            except TimeoutError:
+                raise DisabledError(UNCHECKED) from None
+
+    async def allowed_documents(self, request: Completion) -> list[Document]:
+        """Return the other documents of a request for which completion is allowed."""
+        checks = (self._check_file(document.path) for document in request.documents)
+        errors = await asyncio.gather(*checks, return_exceptions=True)
+        return [document for document, error in zip(request.documents, errors, strict=True) if not error]
+
     @property
     def _switches(self) -> SavedSwitches:
         """The switches in the saved notebooks of this server."""
-        switches = SavedSwitches(self.settings.get("contents_manager"))
+        switches = SavedSwitches(self.settings.get("contents_manager"), self.pilot.disk)
         return cast("SavedSwitches", self.settings.setdefault("turbopilot_switches", switches))
 
     async def kernel_context(self, request: Completion | FunctionRequest) -> KernelContext:
@@ -105,8 +127,7 @@ class CompleteRoute(NotebookRoute):
         self.admit_content(request)
         self.charge(request)
         await self.admit(request)
-        allowed = [document for document in request.documents if self.pilot.access.allows(document.path)]
-        request = msgspec.structs.replace(request, documents=allowed)
+        request = msgspec.structs.replace(request, documents=await self.allowed_documents(request))
         notebook_index = await self.notebook_index() if request.notebook_index else None
         context = await self.kernel_context(request)
         replies = self.replies(request, context, notebook_index, is_charged=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.access import DENIED, OFF, PATHLESS
+from jupyter_turbopilot.access import DENIED, OFF, PATHLESS, UNCHECKED
+from jupyter_turbopilot.server.routes import native
 
 from ...notebook_index.notebooks import notebook, write
 from ...scripted_engine import ScriptedEngine
@@ -74,6 +77,47 @@ async def test_denied_paths_refuse_requests_without_a_path(ask: Ask, ready: Any,
 async def test_denied_paths_refuse_notebooks_below(ask: Ask, ready: Any, route: str, path: str) -> None:
     response = await ask(route, NATIVE[route] | {"path": path, "enabled": True})
     assert (response.code, error_of(response)["code"], message_of(response.body)) == (403, "disabled", DENIED)
+
+
+@pytest.mark.parametrize("route", NATIVE)
+@pytest.mark.parametrize("server_traits", [DENY_EXAMS])
+async def test_denied_paths_refuse_links_to_them(
+    ask: Ask, ready: Any, jp_root_dir: Path, engine: ScriptedEngine, route: str
+) -> None:
+    (jp_root_dir / "exams").mkdir()
+    (jp_root_dir / "x").symlink_to("exams")
+    response = await ask(route, NATIVE[route] | {"path": "x/a.ipynb", "enabled": True})
+    assert (response.code, message_of(response.body)) == (403, DENIED)
+    documents = [{"path": "x/b.ipynb", "source": "def load(): return solution"}]
+    body = {"cells": [{"source": "load()\nx = "}], "offset": 11, "documents": documents}
+    assert (await ask("complete", body | {"path": "a.ipynb", "enabled": True})).code == 200
+    assert "solution" not in engine.prompts[-1]
+
+
+@pytest.mark.parametrize("server_traits", [DENY_EXAMS])
+async def test_path_on_a_disk_that_does_not_respond_is_refused(
+    ask: Ask, ready: Any, pilot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    responds, realpath = threading.Event(), os.path.realpath
+    calls = []
+
+    def wait(path: Any, **given: Any) -> str:
+        if Path(path).name == "a.ipynb":
+            calls.append(path)
+            responds.wait(60)
+        return realpath(path, **given)
+
+    monkeypatch.setattr(os.path, "realpath", wait)
+    monkeypatch.setattr(native, "LINKS_SECONDS", 0.05)
+    body = complete_body(path="dead/a.ipynb", enabled=True)
+    for _ in range(3):
+        response = await ask("complete", body)
+        assert (response.code, message_of(response.body)) == (403, UNCHECKED)
+    assert len(calls) == 1
+    monkeypatch.setattr(native, "LINKS_SECONDS", 60)
+    assert (await ask("complete", complete_body(path="b.ipynb", enabled=True))).code == 200
+    responds.set()
+    assert (await ask("complete", body)).code == 200
 
 
 @pytest.mark.parametrize("trigger", ["automatic", "invoke", "warmup", "prefetch"])
