@@ -48,15 +48,15 @@ def gains() -> str:
         [
             "| benefit | |",
             "| --- | --- |",
-            f"| keystrokes saved, for a simulated user who waits for each suggestion | {share(BALANCED, 2)} |",
+            f"| keystrokes saved by a simulated user who waits for each suggestion | {share(BALANCED, 2)} |",
             f"| precision: share of automatic suggestions that were correct | {share(BALANCED)} |",
-            f"| a missing line of HumanEval: exact; passes its tests | {exact}; {passed} |",
+            f"| HumanEval with one line removed: restored exactly; tests pass | {exact}; {passed} |",
             "",
             "| cost | |",
             "| --- | --- |",
-            f"| time to a suggestion: median; 95th percentile | {middle}; {slow} |",
-            f"| memory that the default model adds to the process, including its file of {file} | {memory} |",
-            f"| a keystroke in an 8 300-token notebook, compared with a 544-token one | {slower} |",
+            f"| time to a suggestion on two idle cores: median; 95th percentile | {middle}; {slow} |",
+            f"| memory that the default model adds to the server; of that, its file with the notebook adapter: {file} | {memory} |",
+            f"| time per keystroke in a long notebook (8 300 tokens), compared with a short one (544 tokens) | {slower} |",
         ]
     )
 

@@ -100,12 +100,7 @@ describe('addCommands', () => {
     parts.run(CommandIDs.toggle);
     parts.preferences.changed.emit(null);
     parts.status.changed.emit(null);
-    expect(parts.log).toEqual([
-      'set {"enabled":false}',
-      'withdraw notice',
-      'changed all',
-      `changed ${CommandIDs.status}`
-    ]);
+    expect(parts.log).toEqual(['set {"enabled":false}', 'changed all', `changed ${CommandIDs.status}`]);
   });
 
   it('cancels all requests and removes the suggestion when suggestions are disabled or paused', () => {
@@ -113,6 +108,11 @@ describe('addCommands', () => {
     parts.preferences.current = { ...DEFAULTS, enabled: false };
     parts.preferences.changed.emit(null);
     expect(parts.log).toEqual([...cleared, 'changed all']);
+    parts.log.length = 0;
+    parts.preferences.current = DEFAULTS;
+    parts.preferences.changed.emit(null);
+    parts.preferences.changed.emit(null);
+    expect(parts.log).toEqual(['withdraw notice', 'changed all', 'changed all']);
     parts.log.length = 0;
     parts.page.path = 'a.py';
     parts.run(CommandIDs.pause);

@@ -117,12 +117,15 @@ export function clearSuggestions({
 /** Enable or disable suggestions, globally or in one document, or stop them at once. */
 function addSwitches(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, provider, alternatives, preferences, status, notice } = parts;
+  let wasEnabled = preferences.current.enabled;
   preferences.changed.connect(() => {
-    if (preferences.current.enabled) {
-      notice.withdraw();
-    } else {
+    const { enabled } = preferences.current;
+    if (!enabled) {
       clearSuggestions(parts);
+    } else if (!wasEnabled) {
+      notice.withdraw(); // it says that suggestions are disabled
     }
+    wasEnabled = enabled;
   });
   commands.addCommand(CommandIDs.toggle, {
     label: trans.__('Enable Suggestions'),

@@ -7,6 +7,7 @@ const TYPED: IState = {
   current: null,
   obstacle: null,
   isOpen: true,
+  isTimedOut: false,
   isOutdated: false
 };
 const INVOKED: IState = { ...TYPED, trigger: 'invoke' };
@@ -198,6 +199,10 @@ describe('decide', () => {
     row('denied', INVOKED, { current: { ...OTHER, isHere: true }, obstacle: 'denied' }, 'ended', {
       kind: 'decline',
       reason: 'denied'
+    }),
+    row('timed out', INVOKED, { current: { ...OTHER, isHere: true }, isTimedOut: true }, 'ended', {
+      kind: 'decline',
+      reason: 'timeout'
     }),
     row('moved on', TYPED, { isOutdated: true, isOpen: false }, 'ended', {
       kind: 'decline',

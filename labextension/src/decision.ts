@@ -30,6 +30,8 @@ export interface IState {
   obstacle: Decline | null;
   /** whether the server can answer */
   isOpen: boolean;
+  /** whether the call's own request has reached the time limit without a text */
+  isTimedOut: boolean;
   /** whether the text, the cursor or the current request has changed while the call waited */
   isOutdated: boolean;
 }
@@ -58,7 +60,7 @@ export function decide(state: IState, event: Event): Action {
     return { kind: 'decline', reason: 'outdated' };
   }
   if (event === 'ended') {
-    const nothing = isOpen ? 'nothing' : 'unavailable';
+    const nothing = state.isTimedOut ? 'timeout' : isOpen ? 'nothing' : 'unavailable';
     return { kind: 'decline', reason: obstacle === 'denied' ? obstacle : nothing };
   }
   if (event === 'continued' && (!isOpen || current?.isHere)) {

@@ -34,6 +34,7 @@ export type Explained =
   | 'selection'
   | 'unavailable'
   | 'nowhere'
+  | 'timeout'
   | 'nothing';
 
 export type Decline = Explained | (typeof SILENT)[number];

@@ -83,6 +83,8 @@ export class SuggestionRequest {
   reportedAs = '';
   announced = false;
   isCacheable = true;
+  /** whether it ended at the time limit without a text */
+  isTimedOut = false;
 }
 
 /**
@@ -197,16 +199,21 @@ export class InFlight {
     this._close(MOST_OPEN);
     this._report({ generating: true });
     try {
-      await this._client.complete(body, abort.signal, ({ id, text, imports, uncached, timings }) => {
-        if (this.current === request) {
-          request.id = id;
-          request.isCacheable &&= !uncached;
-          request.suggestion.grow(text, imports);
-          if (timings) {
-            this._report({ lastMs: timings.total_ms }); // without the time in which a model was loaded
+      await this._client.complete(
+        body,
+        abort.signal,
+        ({ id, text, imports, uncached, timings, finish_reason }) => {
+          if (this.current === request) {
+            request.id = id;
+            request.isTimedOut = finish_reason === 'deadline' && !text;
+            request.isCacheable &&= !uncached;
+            request.suggestion.grow(text, imports);
+            if (timings) {
+              this._report({ lastMs: timings.total_ms }); // without the time in which a model was loaded
+            }
           }
         }
-      });
+      );
       this._availability.answered();
       if (this.current === request && request.suggestion.text) {
         const { suggestion, id, isCacheable, trigger } = request;

@@ -28,16 +28,19 @@ export function learningDialog(
           ? trans.__('You accepted %1 of %2 suggestions this week.', week.accepted, week.shown)
           : trans.__('No suggestions were shown this week.'),
         trans.__(
-          'Turbopilot adjusts its confidence threshold to the suggestions that you accept, overwrite or dismiss. ' +
+          'Turbopilot adjusts its confidence threshold to the suggestions that you accept, type over or dismiss. ' +
             'It stores only numbers, in a file on your server that only you can read.'
         ),
         trans.__(
-          'Reset Learning deletes these numbers for all models and settings, including this week’s statistics. ' +
+          'Reset Learning deletes these numbers for all models and levels of eagerness, including this week’s statistics. ' +
             'Your settings and the notebook index do not change.'
         )
       ].join(' '),
-      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: trans.__('Reset Learning') })],
-      defaultButton: 0 // Enter cancels
+      buttons: [
+        Dialog.cancelButton({ label: trans.__('Close') }),
+        Dialog.warnButton({ label: trans.__('Reset Learning') })
+      ],
+      defaultButton: 0 // Enter closes
     });
     if (!asked.button.accept) {
       return;

@@ -65,11 +65,15 @@ export function describeDecline(
       'All suggestions are stopped. Choose “Resume All Suggestions” in the menu Settings, Turbopilot.'
     ),
     denied: trans.__('Switched off by your administrator for this document.'),
-    'disabled in notebook': trans.__('Suggestions are disabled in this notebook.'),
+    'disabled in notebook': trans.__(
+      'Suggestions are disabled in this notebook. Click “Turbopilot” in the status bar to enable them.'
+    ),
     'invalid metadata': trans.__(
       'Suggestions are disabled in this notebook: “turbopilot.enabled” in its metadata must be true or false.'
     ),
-    paused: trans.__('Suggestions are paused in this document.'),
+    paused: trans.__(
+      'Suggestions are paused in this document. Click “Turbopilot” in the status bar to resume them.'
+    ),
     language: trans.__(
       'Suggestions are disabled for this language (see “Disabled languages” in the settings).'
     ),
@@ -79,6 +83,7 @@ export function describeDecline(
     selection: trans.__('Suggestions are not available while text is selected.'),
     unavailable: error ? describeRequestError(trans, error) : trans.__('The model is loading.'),
     nowhere: trans.__('Place the cursor in a cell, a file or a console first.'),
+    timeout: trans.__('No suggestion within the time limit: the computer is busy. Try again.'),
     nothing: trans.__('No suggestion here.')
   };
   return messages[decline];

@@ -102,7 +102,7 @@ describe('NotebookIndex', () => {
     await acceptIn(INDEX);
     await acceptIn(INDEX);
     expect(shown.map(([message]) => message)).toEqual([
-      'Turbopilot indexes your notebooks. The index is in /home/ada/.local/share.'
+      'Turbopilot suggests code from your other notebooks. Their index stays on this server.'
     ]);
     await acceptIn({ ...INDEX, root: '/home/eve' });
     expect(shown).toHaveLength(2);
@@ -129,7 +129,7 @@ describe('NotebookIndex', () => {
     for (const expected of [INDEX.root, INDEX.path, 'c.Turbopilot.notebook_index = False']) {
       expect(dialogs[0].body).toContain(expected);
     }
-    expect(dialogs[0].buttons.map(({ label }) => label)).toEqual(['Delete Index', 'Stop Using', 'OK']);
+    expect(dialogs[0].buttons.map(({ label }) => label)).toEqual(['Delete Index…', 'Stop Using', 'OK']);
     await vi.waitFor(() => expect(page.returnFocus).toHaveBeenCalledOnce());
   });
 
@@ -137,7 +137,7 @@ describe('NotebookIndex', () => {
     let index = await acceptIn(INDEX);
     shown[0][1].actions[1].callback();
     expect(index.isUsed).toBe(false);
-    expect(dialogs[0].buttons.map(({ label }) => label)).toEqual(['Delete Index', 'OK']);
+    expect(dialogs[0].buttons.map(({ label }) => label)).toEqual(['Delete Index…', 'OK']);
     index = await acceptIn({ ...INDEX, root: '/home/eve' });
     pressed.push('Stop Using');
     shown[1][1].actions[2].callback();
@@ -161,7 +161,7 @@ describe('NotebookIndex', () => {
 
   it('deletes the index from the dialog “More…”', async () => {
     await acceptIn(INDEX);
-    pressed.push('Delete Index', 'Delete Index');
+    pressed.push('Delete Index…', 'Delete Index');
     shown[0][1].actions[2].callback();
     await vi.waitFor(() => expect(client.deleteIndex).toHaveBeenCalledOnce());
   });

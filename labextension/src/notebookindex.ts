@@ -75,10 +75,7 @@ export class NotebookIndex {
     const trans = this._trans;
     // JupyterLab shows 140 characters; “More…” opens a dialog with the details.
     Notification.info(
-      trans.__(
-        'Turbopilot indexes your notebooks. The index is in %1.',
-        state.path.replace(/[\\/][^\\/]*$/, '')
-      ),
+      trans.__('Turbopilot suggests code from your other notebooks. Their index stays on this server.'),
       {
         autoClose: false,
         actions: [
@@ -123,14 +120,16 @@ export class NotebookIndex {
     const trans = this._trans;
     const { isUsed } = this;
     const use = isUsed
-      ? trans.__('Stop Using disables “Suggest from my notebooks” in the settings.')
-      : trans.__('“Suggest from my notebooks” is disabled in the settings, so the index is not used.');
+      ? trans.__('“Suggest from my notebooks” in the settings enables it.')
+      : trans.__(
+          '“Suggest from my notebooks” is disabled in the settings. The index remains until you delete it.'
+        );
     const stop = trans.__('Stop Using');
-    const remove = trans.__('Delete Index');
+    const remove = trans.__('Delete Index…');
     const { button } = await showDialog({
       title: trans.__('Notebook Index'),
       body: trans.__(
-        'The server indexes the notebooks and source files in %1, so that it can suggest code that you wrote before. The index is stored in %2, where only you can read it. %3 To disable indexing, set c.Turbopilot.notebook_index = False in the server’s configuration.',
+        'The index of the notebooks and source files in %1 lets the server suggest code that you wrote before. It is stored in %2, where only you can read it. %3 To disable indexing, set c.Turbopilot.notebook_index = False in the server’s configuration.',
         root,
         path,
         use

@@ -132,7 +132,7 @@ export class ModelPanel extends Widget {
     const form = this._form;
     this._other.type = 'text';
     this._other.className = 'jp-mod-styled';
-    this._other.placeholder = trans.__('Path, owner/repository or URL of a model');
+    this._other.placeholder = trans.__('file.gguf, owner/repository/file.gguf or https://…');
     this._other.setAttribute('aria-label', trans.__('Another model'));
     form.append(this._other, button(trans.__('Use'), 'submit'));
     form.addEventListener('submit', event => {
@@ -142,19 +142,20 @@ export class ModelPanel extends Widget {
         void this._use(spec);
       }
     });
+    this._other.addEventListener('input', () => this._tell(''));
     const label = this._label;
     this._all.type = 'checkbox';
     this._all.addEventListener('change', () => this._show());
     label.append(this._all, ` ${trans.__('Show unsuitable models')}`);
-    this._said.className = 'jp-Turbopilot-said';
-    this._said.setAttribute('role', 'status');
+    this._message.className = 'jp-Turbopilot-message';
+    this._message.setAttribute('role', 'status');
     const table = document.createElement('table');
     table.setAttribute('aria-label', trans.__('Models'));
     table.createTHead().append(this._head);
     table.append(this._body);
     this.node.tabIndex = -1;
     this.node.addEventListener('focusout', () => (this._awaitsFocus = false));
-    this.node.append(heading, this._intro, form, label, this._said, table);
+    this.node.append(heading, this._intro, form, label, this._message, table);
     this._introduce();
   }
 
@@ -169,7 +170,7 @@ export class ModelPanel extends Widget {
       : address
         ? this._trans.__('The model runs on %1, where it is also selected. Your code is sent there.', address)
         : this._trans.__(
-            'The model runs in your Jupyter server. Speeds, and sizes marked ~, are estimates for this machine.'
+            'The model runs in your Jupyter server. Values marked ~ are estimates for this machine.'
           );
     this._form.hidden = this._label.hidden = inPage || address !== '';
     this._head.replaceChildren(
@@ -280,7 +281,8 @@ export class ModelPanel extends Widget {
     const asked = await showDialog({
       title: this._trans.__('Remove %1?', model.name),
       body: this._trans.__('This deletes the model file (%1).', describeSize(model.size)),
-      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: this._trans.__('Remove') })]
+      buttons: [Dialog.cancelButton(), Dialog.warnButton({ label: this._trans.__('Remove') })],
+      defaultButton: 0 // Enter cancels
     });
     // The rows may have been replaced while the dialog was open.
     this._focusRow(model.name, `remove:${model.name}`);
@@ -306,8 +308,8 @@ export class ModelPanel extends Widget {
   }
 
   private _tell(text: string, wrong = false): void {
-    this._said.textContent = text;
-    this._said.classList.toggle('jp-mod-error', wrong);
+    this._message.textContent = text;
+    this._message.classList.toggle('jp-mod-error', wrong);
   }
 
   private readonly _intro = document.createElement('p');
@@ -315,7 +317,7 @@ export class ModelPanel extends Widget {
   private readonly _label = document.createElement('label');
   private readonly _other = document.createElement('input');
   private readonly _all = document.createElement('input');
-  private readonly _said = document.createElement('p');
+  private readonly _message = document.createElement('p');
   private readonly _head = document.createElement('tr');
   private readonly _body = document.createElement('tbody');
   private _asked = 0;

@@ -309,6 +309,34 @@ describe('an explicit request right after a keystroke', () => {
   });
 });
 
+describe('an explicit request without a suggestion', () => {
+  const declinedBy = (bench: Bench) => {
+    const declined: string[] = [];
+    bench.provider.declined.connect((_, reason) => declined.push(reason));
+    return declined;
+  };
+
+  it.each([
+    ['stop', 'nothing'],
+    ['deadline', 'timeout']
+  ])('reports the reason for %s', async (finish_reason, reason) => {
+    const bench = new Bench('min(');
+    const declined = declinedBy(bench);
+    await bench.ask(INVOKE);
+    await bench.answer(0, { text: '', finish_reason });
+    expect(declined).toEqual([reason]);
+  });
+
+  it('reports nothing after the focus has left the editor', async () => {
+    const bench = new Bench('min(');
+    const declined = declinedBy(bench);
+    await bench.ask(INVOKE);
+    bench.focused = false;
+    await bench.answer(0, { text: 'values' });
+    expect(declined).toEqual([]);
+  });
+});
+
 describe('an explicit request while a suggestion is shown', () => {
   /** A suggestion was shown and typed along, and the user requests another one. */
   async function asked(): Promise<Bench> {

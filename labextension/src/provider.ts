@@ -134,7 +134,8 @@ export class Provider implements IInlineCompletionProvider {
         current: current?.editor === editor ? current.stateAt(position) : null,
         obstacle: isForeignEdit ? 'foreign edit' : obstacle,
         isOpen: this._availability.open,
-        isOutdated: current !== awaited || !isAt(editor, position)
+        isTimedOut: awaited?.isTimedOut ?? false,
+        isOutdated: current !== awaited || !isAt(editor, position) || !editor.hasFocus()
       };
       const action = decide(state, event);
       if (action.reason) {

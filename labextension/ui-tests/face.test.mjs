@@ -393,7 +393,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
       await page.route('**/turbopilot/models/pull*', route => route.fulfill({ body }));
       await row.getByRole('button', { name: 'Download' }).click();
       await row.locator('.jp-mod-error', { hasText: words }).waitFor();
-      assert.match(await page.locator('.jp-Turbopilot-said.jp-mod-error').innerText(), new RegExp(words));
+      assert.match(await page.locator('.jp-Turbopilot-message.jp-mod-error').innerText(), new RegExp(words));
       await page.unroute('**/turbopilot/models/pull*');
     }
     await screenshot(page, 'download-failed');
@@ -411,7 +411,9 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await row.getByText('Verifying the checksum').waitFor({ timeout: 10000 });
     assert.equal(await page.evaluate(() => document.activeElement.dataset.key), 'stop:one');
     fail = true;
-    await page.locator('.jp-Turbopilot-said', { hasText: 'cannot be reached' }).waitFor({ timeout: 10000 });
+    await page
+      .locator('.jp-Turbopilot-message', { hasText: 'cannot be reached' })
+      .waitFor({ timeout: 10000 });
     fail = false;
     known = { ...model, failed: 'The disk is full.' };
     await showAgain();
@@ -424,7 +426,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
     known = { ...model, stored: true };
     await showAgain();
     await row.getByRole('button', { name: 'Use' }).waitFor({ timeout: 10000 });
-    assert.equal(await page.locator('.jp-Turbopilot-said').innerText(), '');
+    assert.equal(await page.locator('.jp-Turbopilot-message').innerText(), '');
     // The buttons of the model in use also differ from its row in the light theme.
     known = {
       ...model,

@@ -13,7 +13,7 @@ describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
 
   const row = name => page.locator(`.jp-Turbopilot-models tr[data-model="${name}"]`);
   const message = words =>
-    page.locator('.jp-Turbopilot-said', { hasText: words }).waitFor({ timeout: 20_000 });
+    page.locator('.jp-Turbopilot-message', { hasText: words }).waitFor({ timeout: 20_000 });
   const press = async (name, label) => {
     await row(name).getByRole('button', { name: label }).focus();
     await page.keyboard.press('Enter');

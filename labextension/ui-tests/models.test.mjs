@@ -56,7 +56,7 @@ describe('the Models panel', { timeout: 300_000 }, () => {
   /** Wait until a row, or something in it, has the focus. */
   const focusIn = name =>
     page.waitForFunction(model => document.activeElement.closest('tr')?.dataset.model === model, name);
-  const message = () => page.locator('.jp-Turbopilot-said');
+  const message = () => page.locator('.jp-Turbopilot-message');
 
   before(async () => {
     folder = mkdtempSync(path.join(tmpdir(), 'turbopilot-models-'));
@@ -171,7 +171,7 @@ describe('the Models panel', { timeout: 300_000 }, () => {
 
   test('reports a model that does not load and keeps the previous one', async () => {
     await row('bad.gguf').getByRole('button', { name: 'Use' }).click();
-    await page.locator('.jp-Turbopilot-said.jp-mod-error').waitFor({ timeout: 60000 });
+    await page.locator('.jp-Turbopilot-message.jp-mod-error').waitFor({ timeout: 60000 });
     assert.match(await message().innerText(), /bad\.gguf/);
     await screenshot(page, 'models-refused');
     const health = await lab.get('turbopilot/health');
@@ -249,7 +249,7 @@ describe('a server without a model', { timeout: 300_000 }, () => {
     writeNotebook(lab, 'first.ipynb', [RECTANGLE]);
     const page = await openFile(browser.context, lab, 'first.ipynb');
     const notifications = page.locator('.Toastify__toast');
-    const indexNotice = notifications.filter({ hasText: 'indexes your notebooks' });
+    const indexNotice = notifications.filter({ hasText: 'from your other notebooks' });
     const offer = notifications.filter({ hasText: '491 MB' });
     await offer.waitFor({ timeout: 30000 });
     await page.waitForTimeout(2000); // another notification would have appeared
