@@ -4,6 +4,7 @@ import { nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 import type { IEngineHealth } from './client';
 import type { IActivity } from './inflight';
+import type { Page } from './page';
 import type { Provider } from './provider';
 import {
   type Condition,
@@ -43,15 +44,13 @@ function bench() {
   const activity = new Signal<object, IActivity>({});
   const provider = {
     activity,
-    settings: { enabled: true },
+    settings: { enabled: true, notebookIndex: true },
     paused: new Set<string>(),
     denied: new Map()
   };
-  const status = new Status(trans, availability, provider as unknown as Provider, {
-    path: null,
-    notebook: null
-  });
-  return { status, availability, activity };
+  const page: { path: null; notebook: unknown } = { path: null, notebook: null };
+  const status = new Status(trans, availability, provider as unknown as Provider, page as unknown as Page);
+  return { status, availability, activity, provider, page };
 }
 
 describe('conditionOf', () => {
@@ -91,6 +90,21 @@ describe('Status', () => {
     }
     expect(notified).toEqual(['ready', 'generating', 'ready', 'generating', 'ready', 'generating', 'ready']);
     availability.dispose();
+  });
+});
+
+describe('the tooltip', () => {
+  it('says that the index is not used and that the metadata of the notebook are invalid', () => {
+    const { status, availability, provider, page } = bench();
+    const index = { building: false, files: 3, found: 3, paused: null, root: '', path: '', error: null };
+    availability.reported({ ...READY, notebook_index: index });
+    availability.dispose();
+    expect(tooltipOf(trans, status.current)).toBe('a\nNotebook index: 3 files');
+    provider.settings.notebookIndex = false;
+    page.notebook = { getMetadata: () => ({ enabled: 'no' }) };
+    const [, indexed, reason] = tooltipOf(trans, status.current).split('\n');
+    expect(indexed).toBe('Notebook index: not used');
+    expect(reason).toContain('must be true or false');
   });
 });
 

@@ -11,7 +11,7 @@ import { switchOf } from './offswitches';
 import type { Page } from './page';
 import { DISABLED, WITHHELD } from './requesterror';
 import type { IStep } from './wire';
-import { describeIndex, describeRequestError } from './messages';
+import { describeDecline, describeIndex, describeRequestError } from './messages';
 
 export type Condition =
   | 'denied'
@@ -161,13 +161,14 @@ export class Status {
     const { state } = this._availability;
     const { settings, stopped, denied, paused } = this._provider;
     const path = this._page.path ?? '';
-    const memory = state.health?.notebook_index;
+    const index = state.health?.notebook_index;
+    const notebookSwitch = switchOf(this._page.notebook);
     return {
       condition: conditionOf(state, {
         enabled: settings.enabled,
         stopped,
         denied: denied.has(path),
-        disabled: switchOf(this._page.notebook) !== 'enabled',
+        disabled: notebookSwitch !== 'enabled',
         paused: paused.has(path),
         generating: this._activity.generating
       }),
@@ -176,8 +177,16 @@ export class Status {
       address: state.health?.address ?? '',
       usageLog: Boolean(state.health?.usage_log),
       lastMs: this._activity.lastMs,
-      reason: state.error ? describeRequestError(this._trans, state.error) : (state.health?.notice ?? ''),
-      index: memory ? describeIndex(this._trans, memory) : ''
+      reason: state.error
+        ? describeRequestError(this._trans, state.error)
+        : notebookSwitch === 'invalid'
+          ? describeDecline(this._trans, 'invalid metadata', null)
+          : (state.health?.notice ?? ''),
+      index: !index
+        ? ''
+        : settings.notebookIndex
+          ? describeIndex(this._trans, index)
+          : this._trans.__('not used')
     };
   }
 
