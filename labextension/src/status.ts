@@ -184,7 +184,7 @@ export class Status {
           : (state.health?.notice ?? ''),
       index: !index
         ? ''
-        : settings.notebookIndex
+        : settings.notebookIndex || index.error
           ? describeIndex(this._trans, index)
           : this._trans.__('not used')
     };
