@@ -70,16 +70,15 @@ describe('notebook index', { timeout: 300_000 }, () => {
 
   after(() => close?.());
 
-  test('a notification after the first accepted suggestion shows the location of the index once', async () => {
+  test('a notification after the first accepted suggestion appears once, and its dialog shows the location of the index', async () => {
     await until(4); // with the demonstration's
     assert.notEqual(await typed(4), '');
     assert.equal(await notice().count(), 0);
     await page.keyboard.press('Tab');
     await notice().waitFor();
-    const words = await notice().innerText();
+    assert.match(await notice().innerText(), /Their index stays on this server/);
     const { path: place } = await memory();
     assert.ok(place.startsWith(path.join(lab.home, 'data')));
-    assert.ok(words.includes(path.dirname(place)), words);
     await screenshot(page, 'memory-notice');
     await notice().getByRole('button', { name: 'More…' }).click();
     const dialog = page.locator('.jp-Dialog');
