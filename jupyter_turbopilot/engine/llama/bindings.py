@@ -71,9 +71,10 @@ def _check_processor(folder: Path) -> None:
     built_for = (name for function, name in _INSTRUCTIONS.items() if getattr(library, function, int)())
     missing = [*filter(lacks, built_for)]
     if missing:
-        problem = f"The engine was built for a processor with {', '.join(missing)}, which this one lacks."
         raise EngineMissingError(
-            f"{problem} Build it for this one, then restart the server.", build_command()
+            "The engine was built for another processor. Build it for this one, then restart the server. "
+            f"This one lacks {', '.join(missing)}.",
+            build_command(),
         )
 
 
