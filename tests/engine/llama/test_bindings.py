@@ -76,7 +76,7 @@ def test_engine_for_another_processor_is_refused_before_it_is_initialised(
 ) -> None:
     monkeypatch.setattr(bindings, "_callbacks", [])
     monkeypatch.setattr(bindings, "lacks", lambda name: name == "avx2")
-    with pytest.raises(EngineMissingError, match="another processor.*lacks avx2") as raised:
+    with pytest.raises(EngineMissingError, match=r"another processor.*lacks avx2") as raised:
         bindings.bindings()
     assert raised.value.command == build_command()
 
