@@ -46,7 +46,7 @@ it('own suggestions are not reported', () => {
   expect(shown).toEqual([]);
 });
 
-it('another provider is reported once, in whichever page', () => {
+it('reports another provider once in all pages', () => {
   const { suggest } = open();
   suggest('own', 'nbi');
   suggest('nbi');

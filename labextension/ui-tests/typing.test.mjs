@@ -46,7 +46,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('move') }) }
 );
 
-/** A suggestion: whether it begins with the text that is about to be typed, what it says besides, and its delays. */
+/** A suggestion: whether it starts with the text that the user types next, its further text, and its delays. */
 const suggestion = fc.record({
   isRight: fc.boolean(),
   length: fc.integer({ min: 1, max: 8 }),

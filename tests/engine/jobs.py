@@ -52,7 +52,7 @@ class FunctionJob(Job):
             return None
 
 
-class Told:
+class Outcome:
     """A callback for the end of a job, which can be awaited."""
 
     def __init__(self) -> None:

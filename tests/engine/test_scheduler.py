@@ -22,7 +22,7 @@ from jupyter_turbopilot.engine.scheduler import (
     Scheduler,
 )
 
-from .jobs import FunctionJob, Told, until_cancelled
+from .jobs import FunctionJob, Outcome, until_cancelled
 
 TYPING, TEXT, BULK, AHEAD, WARM = Priority
 ENDLESS = 10**6
@@ -41,7 +41,7 @@ class One(FunctionJob):
         deadline: float = 0.0,
     ) -> None:
         more = {"priority": priority, "caller": caller, "client": client, "deadline": deadline}
-        super().__init__(until_cancelled, Told(), **more)  # type: ignore[arg-type]
+        super().__init__(until_cancelled, Outcome(), **more)  # type: ignore[arg-type]
         self.left = left
 
 

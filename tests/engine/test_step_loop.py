@@ -9,7 +9,7 @@ from jupyter_turbopilot.errors import EngineError, TextFailedError
 from jupyter_turbopilot.generation import EngineRequest, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
-from .jobs import FunctionJob, SmallEngine, Told, Work, nothing_but_one, until_cancelled
+from .jobs import FunctionJob, Outcome, SmallEngine, Work, nothing_but_one, until_cancelled
 from .stepping.test_engine import Arithmetic
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def loop_with(engine: Engine) -> StepLoop:
 
 def test_step_loop_skips_a_failed_job_without_a_slot() -> None:
     loop = loop_with(SmallEngine("word " * 50))
-    first, suspect = (FunctionJob(until_cancelled, Told()) for _ in range(2))
+    first, suspect = (FunctionJob(until_cancelled, Outcome()) for _ in range(2))
     assert loop.step([first, suspect], []) == {first: True}
     suspect.left_at_failure = 1
     assert loop.step([first, suspect], []) == {first: True}
@@ -36,8 +36,8 @@ def test_step_loop_skips_a_failed_job_without_a_slot() -> None:
 def test_step_loop_yielding_job_does_not_interrupt_the_step() -> None:
     loop = loop_with(SmallEngine("word " * 50))
     warm, typing = (
-        FunctionJob(until_cancelled, Told(), priority=Priority.WARMUP),
-        FunctionJob(until_cancelled, Told()),
+        FunctionJob(until_cancelled, Outcome(), priority=Priority.WARMUP),
+        FunctionJob(until_cancelled, Outcome()),
     )
     assert loop.step([warm], []) == {warm: True}
     assert loop.step([typing], [warm]) == {typing: True}
@@ -64,8 +64,8 @@ def test_step_loop_finds_a_prompt_that_fails_in_a_later_chunk() -> None:
 
     engine = Poisoned(capacity=4000)
     engine.context_size, engine.drafts, engine.ends = 1000, False, set()
-    loop, reported, guilty = loop_with(engine), Told(), Told()
-    jobs = [FunctionJob(writing([n, 2, 3] * 30, 500), reported) for n in range(2)]
+    loop, outcome, guilty = loop_with(engine), Outcome(), Outcome()
+    jobs = [FunctionJob(writing([n, 2, 3] * 30, 500), outcome) for n in range(2)]
     jobs.append(FunctionJob(writing([4] * 180 + [9] + [4] * 100, 5), guilty))
     steps = 0
     while not guilty.event.is_set():
@@ -74,7 +74,7 @@ def test_step_loop_finds_a_prompt_that_fails_in_a_later_chunk() -> None:
         assert steps < 200  # between any two chunks, the texts have their share of the time
     assert isinstance(guilty.wait(), EngineError)
     assert engine.failures <= 4
-    assert not reported.event.is_set()
+    assert not outcome.event.is_set()
 
 
 def test_step_loop_ends_complete_texts_of_a_failed_batch_normally() -> None:
@@ -84,12 +84,12 @@ def test_step_loop_ends_complete_texts_of_a_failed_batch_normally() -> None:
             if any(run.done for run in runs):
                 raise EngineError("It comes too late.")
 
-    reported = [Told(), Told()]
-    jobs = [FunctionJob(nothing_but_one, one) for one in reported]
+    outcome = [Outcome(), Outcome()]
+    jobs = [FunctionJob(nothing_but_one, one) for one in outcome]
     loop = loop_with(Late("word"))
     for _ in range(2):
         loop.step(jobs, [])
-    assert [one.wait() for one in reported] == [None, None]
+    assert [one.wait() for one in outcome] == [None, None]
 
 
 def test_step_loop_does_not_test_the_engine_after_a_text_failed() -> None:
@@ -99,13 +99,13 @@ def test_step_loop_does_not_test_the_engine_after_a_text_failed() -> None:
             if len(runs) == 2:
                 raise TextFailedError(EngineError("It was refused."), runs[0])
 
-    reported = [Told(), Told()]
-    jobs = [FunctionJob(nothing_but_one, one) for one in reported]
+    outcome = [Outcome(), Outcome()]
+    jobs = [FunctionJob(nothing_but_one, one) for one in outcome]
     engine = Refusing("word")
     loop = loop_with(engine)
     loop.step(jobs, [])
     while jobs[1] in loop._active:
         loop.step(jobs[1:], [])
-    assert isinstance(reported[0].wait(), EngineError)
-    assert reported[1].wait() is None
+    assert isinstance(outcome[0].wait(), EngineError)
+    assert outcome[1].wait() is None
     assert (len(engine.asks), loop.broken) == (2, False)

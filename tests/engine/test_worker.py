@@ -25,7 +25,7 @@ from jupyter_turbopilot.errors import (
 from jupyter_turbopilot.generation import EngineRequest, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
-from .jobs import Begin, FunctionJob, SmallEngine, Told, Work, nothing_but_one, until_cancelled
+from .jobs import Begin, FunctionJob, Outcome, SmallEngine, Work, nothing_but_one, until_cancelled
 
 
 @pytest.fixture
@@ -62,14 +62,14 @@ def noting(what: Callable[[], object]) -> Begin:
     return work
 
 
-def submit(worker: Worker, work: Begin, **more: object) -> tuple[Job, Told]:
-    reported = Told()
-    job = FunctionJob(work, reported, **more)  # type: ignore[arg-type]
+def submit(worker: Worker, work: Begin, **more: object) -> tuple[Job, Outcome]:
+    outcome = Outcome()
+    job = FunctionJob(work, outcome, **more)  # type: ignore[arg-type]
     worker.submit(job)
-    return job, reported
+    return job, outcome
 
 
-def crowd(worker: Worker) -> list[tuple[Job, Told]]:
+def crowd(worker: Worker) -> list[tuple[Job, Outcome]]:
     """Submit as many jobs as can run at a time."""
     found = []
     for _ in range(SLOTS):
@@ -80,8 +80,8 @@ def crowd(worker: Worker) -> list[tuple[Job, Told]]:
 
 def test_worker_runs_jobs_on_one_thread(worker: Worker) -> None:
     names: list[str] = []
-    _, reported = submit(worker, noting(lambda: names.append(threading.current_thread().name)))
-    assert reported.wait() is None
+    _, outcome = submit(worker, noting(lambda: names.append(threading.current_thread().name)))
+    assert outcome.wait() is None
     assert names == ["turbopilot"]
     assert next(t for t in threading.enumerate() if t.name == "turbopilot").daemon
 
@@ -105,8 +105,8 @@ def test_worker_rejects_jobs_if_the_queue_is_full(worker: Worker) -> None:
         submit(worker, nothing)
     for job, _ in running:
         job.cancel.set(SUPERSEDED)
-    for reported in (*(reported for _, reported in running), *waiting):
-        assert reported.wait() is None
+    for outcome in (*(outcome for _, outcome in running), *waiting):
+        assert outcome.wait() is None
 
 
 def test_worker_accepts_other_callers_if_one_fills_the_queue(worker: Worker) -> None:
@@ -129,8 +129,8 @@ def test_worker_advances_jobs_of_all_callers_together(worker: Worker) -> None:
     assert len(engine.asks) == SLOTS
     for job, _ in running:
         job.cancel.set(SUPERSEDED)
-    for _, reported in running:
-        reported.wait()
+    for _, outcome in running:
+        outcome.wait()
     wait_until(lambda: engine.released == SLOTS)
 
 
@@ -159,8 +159,8 @@ def test_worker_frees_an_idle_engine_and_loads_it_again() -> None:
     wait_until(lambda: worker.state.phase is Phase.UNLOADED)
     assert made[0].closed
     assert worker.state.ready
-    reported = submit(worker, nothing)[1]
-    assert reported.wait() is None
+    outcome = submit(worker, nothing)[1]
+    assert outcome.wait() is None
     assert len(made) == 2
     wait_until(lambda: worker.state.phase is Phase.UNLOADED)
     worker.stop()
@@ -173,32 +173,32 @@ def test_worker_stops_a_job_that_is_slow_to_begin(worker: Worker) -> None:
             check()
         yield EngineRequest([1])
 
-    job, reported = submit(worker, tokenizing)
+    job, outcome = submit(worker, tokenizing)
     wait_until(lambda: job.started_at > 0)
     job.cancel.set(SUPERSEDED)
-    assert reported.wait() is None
+    assert outcome.wait() is None
     assert submit(worker, nothing)[1].wait() is None
 
 
 def test_worker_stops_a_job_after_its_deadline(worker: Worker) -> None:
-    job, reported = submit(worker, until_cancelled, deadline=0.05)
-    reported.wait()
+    job, outcome = submit(worker, until_cancelled, deadline=0.05)
+    outcome.wait()
     assert job.cancel.reason == DEADLINE
 
 
 def test_worker_rejects_jobs_before_a_model_is_loaded() -> None:
     with pytest.raises(NotReadyError) as caught:
-        Worker().submit(FunctionJob(nothing, Told()))
+        Worker().submit(FunctionJob(nothing, Outcome()))
     assert caught.value.code == "empty"
 
 
 def test_worker_stops_jobs_and_closes_the_engine_for_another_model(worker: Worker) -> None:
     old = worker.engine
-    running, reported = submit(worker, until_cancelled)
+    running, outcome = submit(worker, until_cancelled)
     wait_until(lambda: running.started_at > 0)
     waiting = submit(worker, nothing)[1]
     worker.load("next", lambda _: ScriptedEngine("next"))
-    reported.wait()
+    outcome.wait()
     waiting.wait()
     wait_until(lambda: worker.state.phase is Phase.READY)
     assert isinstance(old, ScriptedEngine)
@@ -274,7 +274,7 @@ def raising(error: BaseException) -> Callable[..., object]:
 def test_worker_ends_only_the_job_whose_start_fails(worker: Worker, error: BaseException) -> None:
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
-    running, reported = submit(worker, until_cancelled)
+    running, outcome = submit(worker, until_cancelled)
     wait_until(lambda: bool(engine.asks))
     start = engine.start
     engine.start = lambda engine_request: (
@@ -285,9 +285,9 @@ def test_worker_ends_only_the_job_whose_start_fails(worker: Worker, error: BaseE
         yield EngineRequest([1, 2])
 
     assert isinstance(submit(worker, bad)[1].wait(), EngineError)
-    assert not reported.event.is_set()
+    assert not outcome.event.is_set()
     running.cancel.set(SUPERSEDED)
-    assert reported.wait() is None
+    assert outcome.wait() is None
     assert worker.engine is engine
 
 
@@ -320,10 +320,10 @@ def test_worker_ends_only_the_job_that_fails_a_batch(worker: Worker) -> None:
         lambda: all(a.usage.predicted_tokens > n + 3 for a, n in zip(engine.asks, before, strict=False))
     )
     assert worker.engine is engine
-    for job, reported in good:
-        assert not reported.event.is_set()
+    for job, outcome in good:
+        assert not outcome.event.is_set()
         job.cancel.set(SUPERSEDED)
-        assert reported.wait() is None
+        assert outcome.wait() is None
 
 
 GONE = EngineGoneError("Its process has ended.")
@@ -342,21 +342,21 @@ def test_worker_reloads_a_broken_engine_and_serves_waiting_jobs(method: str, err
 
     worker = ready(make)
     setattr(made[0], method, raising(error))
-    job, reported = submit(worker, until_cancelled)
+    job, outcome = submit(worker, until_cancelled)
     if method == "release":
         wait_until(lambda: job.started_at > 0)
         job.cancel.set(SUPERSEDED)
-        assert reported.wait() is None
+        assert outcome.wait() is None
     else:
-        text = reported.wait()
+        text = outcome.wait()
         assert isinstance(text, EngineGoneError if error is GONE else EngineError)
         assert error is not GONE or text.message == GONE.message
-    job, reported = submit(worker, until_cancelled)
+    job, outcome = submit(worker, until_cancelled)
     wait_until(lambda: len(made) == 2 and bool(made[1].asks))
     # The state of a broken engine must not be saved.
     assert (made[0].closed, made[0].kept) == (True, False)
     job.cancel.set(SUPERSEDED)
-    assert reported.wait() is None
+    assert outcome.wait() is None
     worker.stop()
     assert made[1].kept
 
@@ -384,7 +384,7 @@ def test_worker_continues_if_end_or_threads_raise(error: BaseException) -> None:
         raise error
 
     worker = ready(lambda _: ScriptedEngine("word " * 5000, pause=0.002), threads=threads)
-    running, reported = submit(worker, until_cancelled)
+    running, outcome = submit(worker, until_cancelled)
 
     def no_generator(*_: object) -> Work:
         raise error
@@ -409,9 +409,9 @@ def test_worker_continues_if_end_or_threads_raise(error: BaseException) -> None:
     ended.wait()
     assert counted.is_set()
     assert worker.alive()
-    assert not reported.event.is_set()
+    assert not outcome.event.is_set()
     running.cancel.set(SUPERSEDED)
-    assert reported.wait() is None
+    assert outcome.wait() is None
     worker.stop()
 
 
@@ -497,8 +497,8 @@ def test_worker_ends_waiting_jobs_stopped_during_a_load(
 
 def test_worker_ends_a_waiting_job_at_its_deadline(worker: Worker) -> None:
     running = crowd(worker)
-    job, reported = submit(worker, until_cancelled, deadline=0.05)
-    assert reported.wait() is None
+    job, outcome = submit(worker, until_cancelled, deadline=0.05)
+    assert outcome.wait() is None
     assert job.cancel.reason == DEADLINE
     assert not job.started_at
     for other, _ in running:
@@ -508,10 +508,10 @@ def test_worker_ends_a_waiting_job_at_its_deadline(worker: Worker) -> None:
 
 def test_worker_stop_ends_waiting_jobs_during_a_load(stuck: tuple[Worker, threading.Event]) -> None:
     worker, _ = stuck
-    _, reported = submit(worker, nothing)
+    _, outcome = submit(worker, nothing)
     wait_until(lambda: worker._life.loading is not None)
     worker.stop(timeout=0.01)
-    assert reported.wait() is None
+    assert outcome.wait() is None
 
 
 # Shares and priorities ---------------------------------------------------------------------------------------
@@ -524,19 +524,19 @@ def test_worker_serves_typing_beside_sixteen_prompts_of_another_caller(worker: W
     bulk = [submit(worker, until_cancelled, priority=Priority.BULK, caller="bulk") for _ in range(16)]
     wait_until(lambda: len(engine.asks) == SLOTS and all(a.usage.predicted_tokens for a in engine.asks))
     before = sum(engine_request.usage.predicted_tokens for engine_request in engine.asks)
-    typing, reported = submit(worker, until_cancelled, caller="typist")
+    typing, outcome = submit(worker, until_cancelled, caller="typist")
     wait_until(lambda: len(engine.asks) > SLOTS and engine.asks[-1].usage.predicted_tokens >= 20)
     during = sum(engine_request.usage.predicted_tokens for engine_request in engine.asks[:SLOTS])
     # At most the current step, or one that had started before.
     assert during - before <= 2 * SLOTS
     typing.cancel.set(SUPERSEDED)
-    assert reported.wait() is None
+    assert outcome.wait() is None
     wait_until(
         lambda: sum(engine_request.usage.predicted_tokens for engine_request in engine.asks[:SLOTS]) > during
     )
-    for job, reported in bulk:
+    for job, outcome in bulk:
         job.cancel.set(SUPERSEDED)
-        assert reported.wait() is None
+        assert outcome.wait() is None
 
 
 def test_worker_alternates_callers_on_one_slot(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -547,8 +547,8 @@ def test_worker_alternates_callers_on_one_slot(monkeypatch: pytest.MonkeyPatch) 
     wait_until(lambda: len(engine.asks) == 3 and all(a.usage.predicted_tokens > 10 for a in engine.asks))
     for job, _ in jobs:
         job.cancel.set(SUPERSEDED)
-    for _, reported in jobs:
-        assert reported.wait() is None
+    for _, outcome in jobs:
+        assert outcome.wait() is None
     worker.stop()
 
 
@@ -585,11 +585,11 @@ def test_submit_lets_a_job_take_over_the_run_of_an_older_one(worker: Worker) -> 
 
         return work
 
-    older, reported = submit(worker, going_on("older"))
+    older, outcome = submit(worker, going_on("older"))
     wait_until(lambda: got["older"] > 3)
-    newer = FunctionJob(going_on("newer"), Told(), older=older)
+    newer = FunctionJob(going_on("newer"), Outcome(), older=older)
     worker.submit(newer)
-    assert reported.wait() is None
+    assert outcome.wait() is None
     assert older.cancel.reason == SUPERSEDED
     wait_until(lambda: got["newer"] > 3)
     engine = worker.engine
@@ -599,13 +599,13 @@ def test_submit_lets_a_job_take_over_the_run_of_an_older_one(worker: Worker) -> 
     wait_until(lambda: engine.released == 1)
 
 
-def begun(worker: Worker) -> tuple[Job, Told, ScriptedEngine]:
+def begun(worker: Worker) -> tuple[Job, Outcome, ScriptedEngine]:
     """Start a job; return it and its engine."""
-    job, reported = submit(worker, until_cancelled)
+    job, outcome = submit(worker, until_cancelled)
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
     wait_until(lambda: len(engine.prompts) == 1)
-    return job, reported, engine
+    return job, outcome, engine
 
 
 def test_submit_reports_an_engine_failure_to_the_newer_job(worker: Worker) -> None:
@@ -619,15 +619,15 @@ def test_submit_reports_an_engine_failure_to_the_newer_job(worker: Worker) -> No
 
     engine.step = step  # type: ignore[method-assign]
     assert going.wait(30)
-    reported = Told()
-    worker.submit(FunctionJob(until_cancelled, reported, older=older))
+    outcome = Outcome()
+    worker.submit(FunctionJob(until_cancelled, outcome, older=older))
     fail.set()
-    assert isinstance(reported.wait(), TurbopilotError)
+    assert isinstance(outcome.wait(), TurbopilotError)
 
 
 def test_submit_takes_over_through_a_job_that_is_not_in_the_queue_yet(worker: Worker) -> None:
     first, first_told, _ = begun(worker)
-    late_told, newest_told = Told(), Told()
+    late_told, newest_told = Outcome(), Outcome()
     late = FunctionJob(until_cancelled, late_told, older=first)
     worker.submit(FunctionJob(until_cancelled, newest_told, older=late))
     assert first_told.wait() is None
@@ -641,19 +641,19 @@ def test_submit_takes_over_through_a_job_that_is_not_in_the_queue_yet(worker: Wo
 def test_submit_ends_a_cancelled_job_and_leaves_the_queue_as_it_is(worker: Worker) -> None:
     crowd(worker)
     waiting = [submit(worker, nothing)[1] for _ in range(2)]
-    reported = Told()
-    job = FunctionJob(nothing, reported)
+    outcome = Outcome()
+    job = FunctionJob(nothing, outcome)
     job.cancel.set(SUPERSEDED)
     worker.submit(job)
-    assert reported.wait() is None
+    assert outcome.wait() is None
     assert not any(one.event.is_set() for one in waiting)
 
 
 def test_worker_releases_the_older_run_if_the_newer_job_does_not_use_it(worker: Worker) -> None:
     older, _, engine = begun(worker)
-    reported = Told()
-    worker.submit(FunctionJob(nothing, reported, older=older))
-    assert reported.wait() is None
+    outcome = Outcome()
+    worker.submit(FunctionJob(nothing, outcome, older=older))
+    assert outcome.wait() is None
     wait_until(lambda: engine.released == 1)
     assert worker.waiting == 0
 
@@ -667,16 +667,16 @@ def test_worker_releases_the_older_run_if_the_newer_job_cannot_begin(
     def fail(*_: object) -> Work:
         raise error
 
-    reported = Told()
-    worker.submit(FunctionJob(fail, reported, older=older))
-    assert reported.wait()
+    outcome = Outcome()
+    worker.submit(FunctionJob(fail, outcome, older=older))
+    assert outcome.wait()
     wait_until(lambda: engine.released == 1)
 
 
 def test_submit_keeps_the_queue_position_of_an_older_job(worker: Worker) -> None:
     running = crowd(worker)
     waiting, waits = submit(worker, until_cancelled)
-    newer_told = Told()
+    newer_told = Outcome()
     newer = FunctionJob(nothing, newer_told, older=waiting)
     worker.submit(newer)
     assert waits.wait() is None
@@ -693,9 +693,9 @@ def test_submit_interrupts_another_callers_bulk_step() -> None:
     wait_until(lambda: bool(engine.prompts))
     submit(worker, until_cancelled, priority=Priority.BULK, caller="bob")
     wait_until(lambda: len(engine.prompts) == 2)
-    reported = Told()
-    worker.submit(FunctionJob(nothing, reported, caller="ann", older=ahead))
-    assert reported.wait() is None
+    outcome = Outcome()
+    worker.submit(FunctionJob(nothing, outcome, caller="ann", older=ahead))
+    assert outcome.wait() is None
     worker.stop()
 
 

@@ -22,7 +22,7 @@ from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefu
 from jupyter_turbopilot.generation import EngineRequest, Sampling
 
 from ..engine.child_process.children import WAITS, change, load, play
-from ..engine.jobs import FunctionJob, Told, nothing_but_one
+from ..engine.jobs import FunctionJob, Outcome, nothing_but_one
 from ..notebook_index.folders import until
 
 signals = pytest.mark.skipif(sys.platform == "win32", reason="it sends signals, which Windows does not have")
@@ -99,8 +99,8 @@ def test_worker_restarts_the_child_for_the_next_request(
         engines.append(load(tiny_model, cancel=cancel))
         return engines[-1]
 
-    def submit() -> Told:
-        reported = Told()
+    def submit() -> Outcome:
+        reported = Outcome()
         worker.submit(FunctionJob(nothing_but_one, reported))
         return reported
 

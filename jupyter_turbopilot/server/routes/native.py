@@ -72,17 +72,16 @@ class NotebookRoute(JobRoute):
         readable = self.paths
         self.paths = (*self.paths, request.path)
         access.check(*self.paths)
-        await asyncio.gather(*(self._check_file(path) for path in self.paths if path))
+        await asyncio.gather(*(self._check_links(path) for path in self.paths if path))
         if is_unknown:
             if await self.may("read", "contents"):
                 readable = self.paths
             if not all([await self._switches.is_enabled(path) for path in readable]):
                 raise DisabledError(DISABLED_IN_NOTEBOOK, code="disabled_in_notebook")
 
-    async def _check_file(self, path: str) -> None:
+    async def _check_links(self, path: str) -> None:
         """Raise a DisabledError unless completion is allowed for the file that a path leads to."""
         access = self.pilot.access
-        access.check(path)
         if access.denied:
             following = self.pilot.disk.run(("links", path), access.check_file, path)
             try:
@@ -92,9 +91,10 @@ class NotebookRoute(JobRoute):
 
     async def allowed_documents(self, request: Completion) -> list[Document]:
         """Return the other documents of a request for which completion is allowed."""
-        checks = (self._check_file(document.path) for document in request.documents)
+        allowed = [document for document in request.documents if self.pilot.access.allows(document.path)]
+        checks = (self._check_links(document.path) for document in allowed)
         errors = await asyncio.gather(*checks, return_exceptions=True)
-        return [document for document, error in zip(request.documents, errors, strict=True) if not error]
+        return [document for document, error in zip(allowed, errors, strict=True) if not error]
 
     @property
     def _switches(self) -> SavedSwitches:

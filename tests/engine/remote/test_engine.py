@@ -16,7 +16,7 @@ from jupyter_turbopilot.engine.remote.run import RemoteRun
 from jupyter_turbopilot.errors import CancelledError, EngineError, EngineGoneError, TextFailedError
 from jupyter_turbopilot.generation import EngineRequest, Sampling, Token
 
-from ..jobs import FunctionJob, Told, until_cancelled
+from ..jobs import FunctionJob, Outcome, until_cancelled
 from ..test_worker import ready
 from .conftest import Connect, Serve
 from .fake_server import Act, Wire, chances, completion, status
@@ -210,7 +210,7 @@ def test_worker_keeps_the_engine_after_a_failed_text(serve: Serve, connect: Conn
             while fresh := (yield asked):
                 tokens += fresh
 
-        results = [Told(), Told()]
+        results = [Outcome(), Outcome()]
         for one in results:
             worker.submit(FunctionJob(writes, one))
             one.wait()
@@ -236,7 +236,7 @@ def test_worker_sends_requests_in_parallel(serve: Serve, connect: Connect) -> No
     try:
         jobs = []
         for _ in range(3):
-            jobs.append(FunctionJob(until_cancelled, Told()))
+            jobs.append(FunctionJob(until_cancelled, Outcome()))
             worker.submit(jobs[-1])
             assert arrived.acquire(timeout=30)
     finally:
