@@ -275,7 +275,7 @@ export class Provider implements IInlineCompletionProvider {
       current.announced = false; // its rest is the next suggestion
     }
     if (imports) {
-      current.suggestion.moveBehind(imports);
+      current.suggestion.moveAfter(imports);
     }
     return inserted;
   }

@@ -26,7 +26,7 @@ describe('the imports of a suggestion', () => {
     const made = suggestion('# x\ny = |', '', false);
     made.grow('np.mean(x) + os.n', lines);
     expect(made.from).toBe(4);
-    made.moveBehind({ at: 0, text: 'import numpy as np\n' });
+    made.moveAfter({ at: 0, text: 'import numpy as np\n' });
     expect(made.rest(at('import numpy as np\n# x\ny = np.|'))).toBe('mean(x) + os.n');
     expect(made.rest(at('# x\ny = np.|'))).toBeNull();
     expect(made.from).toBe(23);

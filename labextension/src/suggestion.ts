@@ -65,7 +65,7 @@ export class Suggestion {
   }
 
   /** Import lines were inserted above it. */
-  moveBehind({ at, text }: IInsertion): void {
+  moveAfter({ at, text }: IInsertion): void {
     this._before = insertInto(this._before, { at, text });
     text.split('\n').forEach(line => this._added.add(line.trim()));
   }
