@@ -35,9 +35,8 @@ async function begin(page, source) {
 
 const isEditing = page => page.locator('.jp-Notebook.jp-mod-editMode').count();
 
-/** Tab accepts, the first Escape dismisses, the second leaves the cell, Enter breaks the line. */
-async function usualKeys(page) {
-  await begin(page, 'x = ');
+/** Type after `x = `, accept with Tab, break the line with Enter, and dismiss the next ghost text with Escape. */
+async function acceptAndDismiss(page) {
   await page.keyboard.press('f');
   assert.equal(await ghost(page), SUGGESTED);
   await page.keyboard.press('Tab');
@@ -47,6 +46,12 @@ async function usualKeys(page) {
   assert.equal(await ghost(page), SUGGESTED);
   await page.keyboard.press('Escape');
   await gone(page);
+}
+
+/** Tab accepts, the first Escape dismisses, the second leaves the cell, Enter breaks the line. */
+async function usualKeys(page) {
+  await begin(page, 'x = ');
+  await acceptAndDismiss(page);
   assert.equal(await isEditing(page), 1);
   await page.keyboard.press('Escape');
   await until(() => isEditing(page), 0);
@@ -70,15 +75,8 @@ describe('jupyterlab-vim', { timeout: 180_000 }, () => {
     await begin(page, 'x = ');
     await page.keyboard.press('A');
     await until(mode, 'insert');
-    await page.keyboard.press('f');
-    assert.equal(await ghost(page), SUGGESTED);
-    await page.keyboard.press('Tab');
-    await until(() => sourceOf(page), `x = f${SUGGESTED}`);
-    await page.keyboard.press('Enter');
-    assert.equal(await ghost(page), SUGGESTED);
-    await page.keyboard.press('Escape');
+    await acceptAndDismiss(page);
     await until(mode, 'normal');
-    await gone(page);
     assert.equal(await isEditing(page), 1);
     await page.keyboard.press('Escape');
     await until(() => isEditing(page), 0);

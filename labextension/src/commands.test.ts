@@ -88,6 +88,11 @@ describe('addCommands', () => {
     expect(shown.sort()).toEqual(OURS);
   });
 
+  it.each([CommandIDs.chooseModel, CommandIDs.learning])('names %s alike in the menu and the palette', id => {
+    const label = parts.options.get(id)?.label as (args: object) => string;
+    expect(label({ palette: true })).toBe(`Turbopilot ${label({})}`);
+  });
+
   it('adds the commands that the schema uses in shortcuts and menus', () => {
     const named = readFileSync('schema/plugin.json', 'utf8').matchAll(/"command": "(turbopilot:[^"]+)"/g);
     const names = Array.from(named, ([, name]) => name);

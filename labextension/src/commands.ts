@@ -290,7 +290,8 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
   });
   const week = () => availability.state.health?.week ?? null;
   commands.addCommand(CommandIDs.learning, {
-    label: args => (args.palette ? trans.__('Reset Learning…') : trans.__('Acceptance Statistics…')),
+    label: args =>
+      args.palette ? trans.__('Turbopilot Acceptance Statistics…') : trans.__('Acceptance Statistics…'),
     isVisible: () => week() !== null,
     isEnabled: () => week() !== null,
     execute: showLearning

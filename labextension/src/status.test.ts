@@ -155,6 +155,14 @@ describe('the texts of the status', () => {
     index: ''
   };
 
+  it.each([
+    [0.4, '< 1 ms'],
+    [40.4, '40 ms'],
+    [1240, '1.2 s']
+  ])('contain the time of the last suggestion: %d ms', (lastMs, time) => {
+    expect(labelOf(trans, { ...status, lastMs }).time).toBe(` · ${time}`);
+  });
+
   it('contain the host that code is sent to', () => {
     expect(describeStatus(trans, status)).toBe('Turbopilot: ready · 40 ms');
     const elsewhere = { ...status, address: 'gpu.example.org' };

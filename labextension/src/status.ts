@@ -43,6 +43,9 @@ export interface IStatus {
 
 /** A duration in milliseconds or seconds. */
 function describeTime(milliseconds: number): string {
+  if (milliseconds < 1) {
+    return '< 1 ms'; // the server had prefetched the suggestion
+  }
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
