@@ -75,6 +75,7 @@ class _Scope:
         self.scopes: list[_Scope] = []  # of a module: itself and all nested ones
         self.module.scopes.append(self)
         self.bound: set[str] = set()
+        self.assigned: set[str] = set()  # names that a later statement here may not declare
         self.used: dict[str, list[ast.Name]] = {}
         self.declared: dict[str, str] = {}  # names in `global` and `nonlocal` statements, with the keyword
         self._nonlocals: list[tuple[ast.Nonlocal, str]] = []
@@ -86,13 +87,15 @@ class _Scope:
         elif self._mangled(node.id) == node.id:
             self.used.setdefault(node.id, []).append(node)
 
-    def bind(self, name: str) -> None:
+    def bind(self, name: str, *, imports: bool = False) -> None:
         """Bind a name here, or in the scope that it is declared in."""
         if name == "__debug__":
             raise SyntaxError("cannot assign to __debug__")
         name = self._mangled(name)
         if name not in self.declared:
             self.bound.add(name)
+            if not imports:
+                self.assigned.add(name)
         elif self.declared[name] == "global":
             self.module.bound.add(name)
 
@@ -113,9 +116,12 @@ class _Scope:
         if word == "nonlocal" and self is self.module:
             raise error_at(node, "nonlocal declaration not allowed at module level")
         for name in map(self._mangled, node.names):
-            if name in self.used or name in self.bound or self.declared.get(name, word) != word:
+            if name in self.used or name in self.assigned or self.declared.get(name, word) != word:
                 raise error_at(node, f"name '{name}' is used or declared before its {word} declaration")
             self.declared[name] = word
+            if name in self.bound:  # by an import, after which Python accepts a declaration
+                self.bound.discard(name)
+                self.bind(name)
             if isinstance(node, ast.Nonlocal):
                 self._nonlocals.append((node, name))
 
@@ -176,13 +182,15 @@ def _module_scope(tree: ast.Module) -> _Scope:
 def _bind(node: ast.AST, scope: _Scope) -> None:
     """Record the names that a node uses, binds or declares itself."""
     match node:
-        case ast.alias(asname=str(name)) | ast.MatchMapping(rest=str(name)):
+        case ast.MatchMapping(rest=str(name)):
             scope.bind(name)
+        case ast.alias(asname=str(name)):
+            scope.bind(name, imports=True)
         case ast.alias(name="*"):
             if scope is not scope.module:
                 raise error_at(node, "import * only allowed at module level")
         case ast.alias(name=name):
-            scope.bind(name.partition(".")[0])
+            scope.bind(name.partition(".")[0], imports=True)
         case ast.Global() | ast.Nonlocal():
             scope.declare(node)
         case ast.NamedExpr():

@@ -52,13 +52,28 @@ def test_span_handles_all_line_endings(end: str) -> None:
         "a;" * (MOST // 2) + "a",
         "a\n" * MOST,
         "def f(a):\n    global a",
+        "a = 1\nimport a\nglobal a",
+        "def f():\n    import a\n    a = 1\n    global a",
         "f(\ufeff)",
     ],
-    ids=range(9),
+    ids=range(11),
 )
 def test_scopes_raise_only_syntax_errors(source: str) -> None:
     with pytest.raises(SyntaxError):
         Scopes(source)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("def f():\n    import a as b\n    global b\nb", []),
+        ("import a.b\nglobal a\na", []),
+        ("def f():\n    global a\n    a = 1\nglobal a\na", []),
+        ("def f(a):\n    def g():\n        from m import a\n        nonlocal a\na", ["a"]),
+    ],
+)
+def test_scopes_accept_every_declaration_that_python_accepts(source: str, expected: list[str]) -> None:
+    assert [name.id for name in Scopes(source).free] == expected == [name for name, *_ in free_places(source)]
 
 
 @pytest.mark.parametrize("part", ["+a", "[0]", ".b()", "(a)", " if a else a", " and a"])
