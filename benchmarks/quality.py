@@ -98,7 +98,7 @@ def measure(options: argparse.Namespace) -> None:
             "ms": statistics.median(typed.ms),
             "p95": statistics.quantiles(typed.ms, n=20)[-1],
             "mean": statistics.fmean(typed.ms),
-            "notebook_index": peak_memory(),
+            "memory": peak_memory(),
         }
         print(json.dumps(found), flush=True)
 
@@ -131,7 +131,7 @@ def models(options: argparse.Namespace) -> None:
             for row in rows
         }
         if model != PAGE:
-            most = max(row["notebook_index"] for row in rows)
+            most = max(row["memory"] for row in rows)
             written.append(Measured(model, most, by_eagerness, without_adapter=not tuned))
     if options.write:
         WRITTEN.write_bytes(msgspec.json.format(msgspec.json.encode(written), indent=1) + b"\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -176,12 +177,12 @@ def _learn(options: TrainingOptions, settings: Turbopilot, data: Dataset) -> Log
             raise TurbopilotError(
                 "The adapters in use could not be merged into the model. Add --plain to train without them."
             )
-        trainer = Trainer(options, settings, data, loaded.engine, loaded.path)
-        print("Loading the model…", file=sys.stderr)
-        if steps := trainer.unpack():
-            print(f"Resuming {trainer.resumes} from step {steps}", file=sys.stderr)
-        with Bar("training") as bar:
-            log = trainer.train(_progress_callback(bar))
+        with closing(Trainer(options, settings, data, loaded.engine, loaded.path)) as trainer:
+            print("Loading the model…", file=sys.stderr)
+            if steps := trainer.unpack():
+                print(f"Resuming {trainer.resumes} from step {steps}", file=sys.stderr)
+            with Bar("training") as bar:
+                log = trainer.train(_progress_callback(bar))
     finally:
         loaded.engine.close()
     trainer.write()

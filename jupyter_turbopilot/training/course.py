@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.training.samples import APART, branches_of, samples_of, typed_cells
+from jupyter_turbopilot.training.samples import (
+    APART,
+    NOTEBOOK_ONLY,
+    branches_of,
+    samples_of,
+    typed_cells,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from jupyter_turbopilot.prompt.layout import Layout
+    from jupyter_turbopilot.training.contexts import Contexts
     from jupyter_turbopilot.training.corpus import TrainingDocument
     from jupyter_turbopilot.training.samples import Sample
 
@@ -38,6 +45,7 @@ class Course:
     end: int  # the end token of answers
     cells: int = 1  # per step
     seed: int = 5
+    contexts: Contexts | None = None
 
     def trees(self, start: int = 0) -> Iterator[Tree]:
         """Iterate over the trees of all steps, endlessly."""
@@ -56,7 +64,8 @@ class Course:
                     random.Random(f"{self.seed}/{epoch}").shuffle(order)  # noqa: S311 - the same each time
                 document, cell = turns[order[number]]
                 rng = random.Random(f"{self.seed}/{place}")  # noqa: S311
-                taken += branches_of(rng, document, cell, self.layout, self.end)
+                context = self.contexts.of(rng, document, cell) if self.contexts else NOTEBOOK_ONLY
+                taken += branches_of(rng, document, cell, self.layout, self.end, context)
             at += self.cells
             tree = build_tree(taken, MOST * self.cells)
             vain = 0 if tree.answers else vain + self.cells

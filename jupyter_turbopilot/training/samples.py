@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.evaluate.notebooks import SHORTEST_CELL
 from jupyter_turbopilot.evaluate.traces import LONGEST_CELL
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.context.notebook_file import NotebookCell
     from jupyter_turbopilot.prompt.layout import Layout
+    from jupyter_turbopilot.request import Document
     from jupyter_turbopilot.training.corpus import TrainingDocument
 
 EVERY, APART = 12, 200  # characters per branch, and per plain sample
@@ -25,6 +28,9 @@ ABOVE, BELOW = 60, 2  # cells of context
 ENDS = 0.3  # probability that the cell is the last
 NEAR = 8192  # characters of a file on either side of the cursor
 FUTURE = 400  # maximum characters of an answer
+NEW_CELL = 0.6  # probability of a branch at the start of a cell
+NEW_LINES = 3  # maximum branches at starts of lines
+_LINE_START = re.compile(r"\n[ \t]*(?=\S)")
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,22 @@ class Cuts:
     stays: float  # probability of keeping text after the cursor
     whole: float  # probability of a multi-line answer
     longest: int  # maximum characters of a cell
+    starts: bool  # whether to add places where users pause: a new cell, and new lines
 
 
-BRANCHES = Cuts(0.2, 0.4, LONGEST_CELL)  # branches share the text before them
-PLAIN = Cuts(0.35, 1.0, LARGEST)  # plain samples share nothing, so they have longer answers
+BRANCHES = Cuts(0.2, 0.4, LONGEST_CELL, starts=True)  # branches share the text before them
+PLAIN = Cuts(0.35, 1.0, LARGEST, starts=False)  # plain samples share nothing, so they have longer answers
+
+
+@dataclass(frozen=True)
+class CellContext:
+    """What the requests for a cell contain besides the notebook."""
+
+    kernel: KernelContext = NONE
+    indexed: Sequence[Document] = ()  # cells of other notebooks
+
+
+NOTEBOOK_ONLY = CellContext()
 
 
 @dataclass(frozen=True)
@@ -73,11 +91,11 @@ def examples(
     """Put the cursor at random characters of a cell, also within words."""
     text = document.cells[active].source.rstrip()[: cuts.longest]
     whole = len(document.cells[active].source.rstrip()) <= cuts.longest
-    above = _cells(document.cells[max(0, active - ABOVE) : active])
+    above = cells_above(document, active)
     below = [] if rng.random() < ENDS else _cells(document.cells[active + 1 : active + 1 + BELOW])
-    for place in sorted(rng.sample(range(1, len(text)), min(count, len(text) - 1))):
+    for place in _places(rng, text, cuts, count):
         end = len(text)
-        if rng.random() < cuts.stays:
+        if place and rng.random() < cuts.stays:
             end = _line_end(text, place, rng.randrange(3))
         future = text[place:end]
         if not future.strip():
@@ -94,6 +112,21 @@ def examples(
         yield Example(request, future, whole or end < len(text))
 
 
+def cells_above(document: TrainingDocument, active: int) -> list[Cell]:
+    """Return the cells above a cell, as in a request."""
+    return _cells(document.cells[max(0, active - ABOVE) : active])
+
+
+def _places(rng: random.Random, text: str, cuts: Cuts, count: int) -> list[int]:
+    places = {*rng.sample(range(1, len(text)), min(count, len(text) - 1))}
+    if cuts.starts:
+        lines = [start.end() for start in _LINE_START.finditer(text)]
+        places.update(rng.sample(lines, min(NEW_LINES, len(lines))))
+        if rng.random() < NEW_CELL:
+            places.add(0)
+    return sorted(places)
+
+
 def _cells(cells: Sequence[NotebookCell]) -> list[Cell]:
     return [Cell(source=cell.source, type=cell.type) for cell in cells]  # type: ignore[arg-type]
 
@@ -108,9 +141,16 @@ def _line_end(text: str, place: int, further: int) -> int:
     return end
 
 
-def sample(rng: random.Random, example: Example, layout: Layout, end: int, whole: float) -> Sample | None:
+def sample(
+    rng: random.Random,
+    example: Example,
+    layout: Layout,
+    end: int,
+    whole: float,
+    context: CellContext = NOTEBOOK_ONLY,
+) -> Sample | None:
     """Return an example's prompt and answer as tokens, or None if it cannot be tokenized."""
-    prompt = layout.prompt(example.request, gather(example.request))
+    prompt = layout.prompt(example.request, gather(example.request, context.kernel, context.indexed))
     try:
         text = prompt.forced.decode() + example.future[:FUTURE]
     except UnicodeDecodeError:
@@ -140,29 +180,29 @@ def _first_line(layout: Layout, tokens: Sequence[int], text: str) -> int:
 
 
 def samples_of(
+    rng: random.Random, document: TrainingDocument, active: int, layout: Layout, end: int
+) -> list[Sample]:
+    """Return a plain sample of one cell, or none."""
+    made = (sample(rng, one, layout, end, PLAIN.whole) for one in examples(rng, document, active, PLAIN, 1))
+    return [one for one in made if one]
+
+
+def branches_of(
     rng: random.Random,
     document: TrainingDocument,
     active: int,
     layout: Layout,
     end: int,
-    cuts: Cuts = PLAIN,
-    count: int = 1,
-) -> list[Sample]:
-    """Return up to `count` samples of one cell."""
-    made = (
-        sample(rng, example, layout, end, cuts.whole)
-        for example in examples(rng, document, active, cuts, count)
-    )
-    return [one for one in made if one]
-
-
-def branches_of(
-    rng: random.Random, document: TrainingDocument, active: int, layout: Layout, end: int
+    context: CellContext = NOTEBOOK_ONLY,
 ) -> list[Sample]:
     """Return the samples of one cell's tree, the longest prefix first."""
     size = len(document.cells[active].source)
     count = max(4, min(PLACES, size // EVERY))
-    samples = samples_of(rng, document, active, layout, end, BRANCHES, count)[::-1]
+    made = (
+        sample(rng, one, layout, end, BRANCHES.whole, context)
+        for one in examples(rng, document, active, BRANCHES, count)
+    )
+    samples = [one for one in made if one][::-1]
     if samples:
         # The longest prefix contains those of all others.
         marks = set(layout.form.markers.values())

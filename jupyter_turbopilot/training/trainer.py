@@ -18,6 +18,7 @@ from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.prompt.layout import LAYOUT, Layout
 from jupyter_turbopilot.training import loop, network
 from jupyter_turbopilot.training.adapter import Adapter, TreeLoss
+from jupyter_turbopilot.training.contexts import Contexts
 from jupyter_turbopilot.training.course import Course
 from jupyter_turbopilot.training.options import ADAPTER_RATE, SCRATCH_RATE, changed
 from jupyter_turbopilot.training.rows import Marks, Rows, have_origin, pack_samples, read_rows, write_rows
@@ -56,6 +57,7 @@ class Trainer:
         self.options, self.settings, self.path = options, settings, path
         self.data, self.engine = data, engine
         self.device = network.best_device()
+        self._contexts: list[Contexts] = []
         need_memory(path, options, engine.context_size)
 
     @property
@@ -89,11 +91,21 @@ class Trainer:
         network.adapt(self._network, options.rank, 2 * options.rank, first)
         layout, end = layout_of(self.engine, self.settings, options.context)
         course = Course(
-            self.data.training, layout, end, options.cells or (CELLS_ON_A_CARD if self._on_a_card else 1)
+            self.data.training,
+            layout,
+            end,
+            options.cells or (CELLS_ON_A_CARD if self._on_a_card else 1),
+            contexts=self._contexts_of(self.data.training),
         )
-        held_out = [*islice(Course(self.data.held_out, layout, end, seed=9).trees(), HELD_TREES)]
+        held_out_contexts = self._contexts_of(self.data.held_out)
+        held = Course(self.data.held_out, layout, end, seed=9, contexts=held_out_contexts)
+        held_out = [*islice(held.trees(), HELD_TREES)]
         tree_loss = TreeLoss(self._network, () if self._on_a_card else course.tokens_learnt())
         return Adapter(self._network, tree_loss, course, held_out)
+
+    def _contexts_of(self, documents: list[TrainingDocument]) -> Contexts:
+        self._contexts.append(contexts := Contexts(documents))
+        return contexts
 
     def _whole(self) -> WholeModel:
         network.free(self._network)
@@ -127,6 +139,11 @@ class Trainer:
     def train(self, tell: Callable[[Log, float], None]) -> Log:
         """Train until the time is up; call `tell` after each step with the log and the progress."""
         return self._training.run(tell)
+
+    def close(self) -> None:
+        """Delete the temporary indexes."""
+        for contexts in self._contexts:
+            contexts.close()
 
     def write(self) -> None:
         """Write the adapter, or the whole model."""

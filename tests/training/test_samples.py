@@ -7,16 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.context.notebook_file import NotebookCell
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.prompt.layout import Layout
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.request import Cell, Completion, Document
 from jupyter_turbopilot.training.corpus import TrainingDocument
 from jupyter_turbopilot.training.samples import (
     BRANCHES,
     NEAR,
     PLAIN,
+    CellContext,
     Example,
     branches_of,
     examples,
@@ -44,6 +46,26 @@ def test_examples_split_the_cell_into_request_and_future(seed: int, active: int)
         assert [cell.source for cell in request.cells[: request.active]] == [
             cell.source for cell in CELLS[:active]
         ]
+
+
+def test_examples_start_new_cells_and_new_lines() -> None:
+    places = {
+        example.request.offset
+        for seed in range(20)
+        for example in examples(random.Random(seed), DOCUMENT, 2, BRANCHES, 0)
+    }
+    assert places == {0, CELLS[2].source.index("\n") + 1}
+
+
+def test_sample_contains_kernel_context_and_cells_of_other_notebooks(layout: Layout) -> None:
+    kernel = KernelContext(names={"sales": ObjectInfo(type="DataFrame", columns=[("revenue", "int64")])})
+    context = CellContext(kernel, [Document(path="b.ipynb", source="profit = sales.sum()")])
+    request = Completion(cells=[Cell(source="sales[")], offset=6, path="a.ipynb")
+    made = sample(random.Random(1), Example(request, "'revenue']", whole=True), layout, END, 0.4, context)
+    assert made
+    prompt = text_of(layout, made.prompt)
+    assert "# sales: DataFrame with revenue int64" in prompt
+    assert "profit = sales.sum()" in prompt
 
 
 def test_examples_truncate_long_cells_without_an_end() -> None:
