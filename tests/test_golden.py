@@ -45,7 +45,7 @@ def test_it_finishes_the_line_that_mirrors_the_one_above(local: InProcess, trigg
 
 def test_it_closes_the_recursion(local: InProcess) -> None:
     source = "def fibonacci(n):\n    if n < 2:\n        return n\n    return fib"
-    assert complete(local, source) == "onacci(n-1) + fibonacci(n-2)"
+    assert complete(local, source) == "onacci(n - 1) + fibonacci(n - 2)"
 
 
 def test_it_uses_the_cells_above(local: InProcess) -> None:
