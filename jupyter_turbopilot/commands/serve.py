@@ -92,10 +92,10 @@ def _for_hub() -> tuple[StandaloneIdentity, ListenAddress, str]:
     from jupyter_turbopilot.server.hub.client import Hub
     from jupyter_turbopilot.server.hub.environment import read_environment
     from jupyter_turbopilot.server.hub.identity import HubIdentity
-    from jupyter_turbopilot.server.standalone import ListenAddress
+    from jupyter_turbopilot.server.standalone import ListenAddress, passed_sockets
 
     service = read_environment(os.environ)
-    place = ListenAddress(service.host, service.port, service.prefix)
+    place = ListenAddress(service.host, service.port, service.prefix, passed_sockets(os.environ))
     return HubIdentity(Hub(service.api_url), service.name), place, ""
 
 

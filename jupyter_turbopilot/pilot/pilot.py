@@ -250,7 +250,12 @@ class Pilot:
         model = self.kind.find(choice.spec)
         stored = self.kind.stored(model)
         if stored is None or stored.damaged:
-            raise unavailable(model, stored, self.settings.engine)
+            error = unavailable(model, stored, self.settings.engine)
+            error.hint = (
+                f"The models folder is {self.store.folder}. To use another one, set TURBOPILOT_MODELS or "
+                "c.Turbopilot.models_dir."
+            )
+            raise error
         if self._cache_writer:
             self._cache_writer.start(self.completer.results.restore)
         with self._lock:  # the selection and the load must have the same order

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 import re
 import signal
+import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +25,7 @@ from jupyter_turbopilot.server.routes.manage import MissingRoute, OpenHealthRout
 from jupyter_turbopilot.server.routes.table import ROUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tornado.httputil import HTTPServerRequest
@@ -40,6 +43,7 @@ LIMITS = {"requests_per_minute": 600, "running_per_user": 2, "waiting_per_user":
 POLL = 0.05  # seconds
 # Errors in the command line or the settings: a retry would fail too.
 PERMANENT_ERRORS = {"unknown_model", "model_refused", "model_damaged", "address", "key"}
+FIRST_FD = 3  # the first file descriptor that systemd passes
 # Timeout for idle connections; longer than Turbopilot's clients keep one open.
 IDLE_SECONDS = 180.0
 
@@ -121,6 +125,7 @@ class ListenAddress:
     host: str
     port: int
     prefix: str = "/"
+    sockets: tuple[socket.socket, ...] = ()  # sockets that already listen on the address
 
     @property
     def address(self) -> str:
@@ -134,14 +139,10 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: ListenAddress
     `notice` is printed once the server listens.
     """
     server = Server(application(pilot, identity, place.prefix), idle_connection_timeout=IDLE_SECONDS)
-    try:
-        server.listen(place.port, place.host)
-    except (OSError, ValueError) as error:  # an invalid host name can raise a ValueError
-        reason = getattr(error, "strerror", None) or "the address is invalid"
-        raise BadRequestError(
-            f"Cannot listen on {place.host}:{place.port}: {reason}. Choose another address with --host or "
-            "--port, or in the `url` of the hub's service."
-        ) from None
+    if place.sockets:
+        server.add_sockets(place.sockets)
+    else:
+        listen(server, place)
     ended = asyncio.Event()
     on_signals(asyncio.get_running_loop(), ended.set)
     pilot.start()
@@ -159,6 +160,33 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: ListenAddress
         await asyncio.wait_for(server.close_all_connections(), 1.0)
     await identity.stop()
     return status
+
+
+def passed_sockets(environ: Mapping[str, str]) -> tuple[socket.socket, ...]:
+    """Return the listening sockets that systemd has opened for this process (socket activation)."""
+    count = environ.get("LISTEN_FDS", "")
+    if environ.get("LISTEN_PID") != str(os.getpid()) or not count.isdecimal():
+        return ()  # the variables may be inherited from another process
+    sockets = tuple(socket.socket(fileno=number) for number in range(FIRST_FD, FIRST_FD + int(count)))
+    for each in sockets:
+        each.setblocking(False)
+        each.set_inheritable(False)
+    return sockets
+
+
+def listen(server: HTTPServer, place: ListenAddress) -> None:
+    """Listen on an address, or raise an error with advice."""
+    try:
+        server.listen(place.port, place.host)
+    except (OSError, ValueError) as error:  # an invalid host name can raise a ValueError
+        reason = getattr(error, "strerror", None) or "the address is invalid"
+        advice = "Choose another address with --host or --port, or in the `url` of the hub's service."
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            advice += (
+                " On a JupyterHub, find out which program listens there, because it receives users' tokens. A "
+                "systemd socket keeps the port reserved; see the JupyterHub page of the documentation."
+            )
+        raise BadRequestError(f"Cannot listen on {place.host}:{place.port}: {reason}. {advice}") from None
 
 
 def load_failure_status(pilot: Pilot) -> int:

@@ -102,7 +102,10 @@ def test_serve_ends_with_2_if_its_model_cannot_be_loaded(tiny_model: Path, tmp_p
 def test_serve_waits_for_a_model_that_is_not_downloaded_yet(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as written:
         Server(Path("smollm2-135m"), log=written, environment={"TURBOPILOT_MODELS": str(tmp_path)}).stop()
-    assert "is not on this machine" in (tmp_path / "log").read_text()
+    log = (tmp_path / "log").read_text()
+    assert "is not on this machine" in log
+    assert f"The models folder is {tmp_path}." in log
+    assert "TURBOPILOT_MODELS" in log
 
 
 def test_server_without_a_key_completes_but_does_not_manage(serve: Serve) -> None:
@@ -133,6 +136,38 @@ def test_used_port_is_rejected_with_a_message(capsys: pytest.CaptureFixture[str]
         report = refused(capsys, "--port", str(taken.getsockname()[1]))
     assert "Address already in use" in report
     assert "--port" in report
+    assert "systemd socket" in report
+
+
+# What systemd does: pass the socket as file descriptor 3, and name the process.
+ACTIVATE = """import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.executable, [sys.executable, "-m", "jupyter_turbopilot.cli", "serve", "--hub"])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="systemd passes sockets on Linux only")
+def test_hub_service_listens_on_a_passed_socket(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        address = "127.0.0.1:{}".format(passed.getsockname()[1])
+        environment = os.environ | {
+            "JUPYTERHUB_API_URL": "http://127.0.0.1:1/hub/api",
+            "JUPYTERHUB_SERVICE_PREFIX": "/services/turbopilot/",
+            "JUPYTERHUB_SERVICE_URL": f"http://{address}",
+            "TURBOPILOT_MODELS": str(tmp_path),
+        }
+        command = [sys.executable, "-c", ACTIVATE, str(passed.fileno())]
+        health = f"http://{address}/services/turbopilot/health"
+        for _ in range(2):  # between the two processes, the port is not free
+            process = subprocess.Popen(
+                command, env=environment, pass_fds=[passed.fileno()], stdout=subprocess.DEVNULL
+            )
+            assert httpx.get(health, timeout=60).json() == {"status": "error"}  # waits for the process
+            process.terminate()
+            assert process.wait(30) == 0
+            with pytest.raises(OSError, match="in use"):
+                socket.create_server(("127.0.0.1", passed.getsockname()[1]))
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "..", "a" * 300, "256.1.1.1"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_turbopilot.errors import (
     BadRequestError,
     BusyError,
+    DisabledError,
     EngineError,
     EngineGoneError,
     NotReadyError,
@@ -19,7 +20,7 @@ from jupyter_turbopilot.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TOO_MANY, UNAVAILABLE, WAIT = 429, 503, frozenset({429, 503})
+FORBIDDEN, TOO_MANY, UNAVAILABLE, WAIT = 403, 429, 503, frozenset({429, 503})
 _REFUSALS = {
     400: "rejected the request. Check c.TurbopilotRemote.model, vocabulary and fim.",
     401: "rejected the API key. Set the environment variable TURBOPILOT_ENGINE_KEY (HF_TOKEN for Hugging "
@@ -36,8 +37,6 @@ _REFUSALS = {
 _HUB_REFUSALS = {
     401: "does not know your JupyterHub token: it has expired, or was revoked. Stop your server in the hub's "
     "control panel and start it again.",
-    403: "is not open to your JupyterHub token. Ask the hub's administrator for the scope to use the service "
-    "(see the JupyterHub page of the documentation); then stop your server and start it again.",
 }
 
 
@@ -98,6 +97,11 @@ def refused(host: str, status: int, *, in_hub: bool = False) -> TurbopilotError:
     """Return the error to report for the HTTP status of a failed request."""
     if status == TOO_MANY:
         return BusyError(f"{host} has too many requests. Try again in a moment.")
+    if status == FORBIDDEN and in_hub:
+        return DisabledError(
+            f"Turbopilot is switched off by your administrator: your JupyterHub account may not use {host}. "
+            "After the administrator has added you, restart your server."
+        )
     if status == UNAVAILABLE and in_hub:
         return NotReadyError(
             f"{host} is not ready: the model that the JupyterHub's users share is loading or has stopped. "

@@ -111,7 +111,9 @@ class OpenAIModelsRoute(OpenAIRoute):
             _ENGINES[pilot] = await pilot.background.run(describe_engine, engine)
         elif pilot.worker.state.phase is not Phase.UNLOADED:
             pilot.ensure()
-            return describe_engine(None)
+            return describe_engine(
+                None, missing=pilot.worker.state.code in {"model_missing", "model_damaged"}
+            )
         elif pilot not in _ENGINES:
             pilot.worker.ensure_loaded()
             return describe_engine(None)

@@ -35,5 +35,11 @@ def test_gone_and_changed_return_engine_gone_errors() -> None:
     assert "c.TurbopilotRemote.urls" in strange("a", "garbage").message
 
 
+def test_refused_in_hub_without_the_scope_is_switched_off() -> None:
+    error = refused("host", 403, in_hub=True)
+    assert (error.status, error.code) == (403, "disabled")
+    assert "switched off by your administrator" in error.message
+
+
 def test_refused_in_hub_has_the_same_message_for_other_statuses() -> None:
     assert refused("host", 404, in_hub=True).message == refused("host", 404).message

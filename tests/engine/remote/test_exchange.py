@@ -244,6 +244,13 @@ def test_write_never_waits_for_a_request_that_is_not_awaited() -> None:
     assert side.asked == 1
 
 
+def test_write_checks_a_server_again_after_a_503() -> None:
+    side = Scripted([AskedToWaitError(refused("h", 503), 0.0)], [WORD, END], model="")
+    with pytest.raises(EngineGoneError, match="no model"):
+        write(side)
+    assert side.asked == 1
+
+
 def test_write_fails_if_the_wait_exceeds_the_timeout() -> None:
     side, other = Scripted([AskedToWaitError(refused("h", 429), 30.0)]), Scripted([WORD, END])
     with pytest.raises(BusyError) as busy:

@@ -211,6 +211,23 @@ def test_load_lists_all_unreachable_hosts_without_the_key(
     assert "hush" not in repr(gone.value)
 
 
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ([], "has no model"),
+        ([{"id": "far", "turbopilot": {"version": 1}}], "not loaded its model yet"),
+        ([{"id": "far", "turbopilot": {"version": 1, "missing": True}}], "administrator .* not installed"),
+    ],
+)
+def test_load_distinguishes_missing_and_loading_models(
+    models: list[dict[str, Any]], message: str, serve: Serve
+) -> None:
+    server = serve()
+    server.models = {"data": models}
+    with pytest.raises(EngineGoneError, match=message):
+        load(settings_for(server), Cancel(), always(CodePoints()))
+
+
 @pytest.mark.parametrize(("code", "after"), [(503, 7.0), (429, 7.0)])
 def test_load_honours_retry_after(code: int, after: float, serve: Serve) -> None:
     server = serve()
@@ -282,7 +299,7 @@ def test_load_never_sends_the_jupyterhub_token_to_a_redirect(
     assert other.requests == []
 
 
-@pytest.mark.parametrize(("code", "message"), [(401, "revoked"), (403, "scope"), (503, "JupyterHub")])
+@pytest.mark.parametrize(("code", "message"), [(401, "revoked"), (403, "switched off"), (503, "JupyterHub")])
 def test_load_explains_a_rejected_jupyterhub_token(
     code: int, message: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
