@@ -169,7 +169,7 @@ def passed_sockets(environ: Mapping[str, str]) -> tuple[socket.socket, ...]:
         return ()  # the variables may be inherited from another process
     sockets = tuple(socket.socket(fileno=number) for number in range(FIRST_FD, FIRST_FD + int(count)))
     for each in sockets:
-        each.setblocking(False)
+        each.settimeout(0)
         each.set_inheritable(False)
     return sockets
 
@@ -183,7 +183,7 @@ def listen(server: HTTPServer, place: ListenAddress) -> None:
         advice = "Choose another address with --host or --port, or in the `url` of the hub's service."
         if getattr(error, "errno", None) == errno.EADDRINUSE:
             advice += (
-                " On a JupyterHub, find out which program listens there, because it receives users' tokens. A "
+                " On a JupyterHub, find out which program listens there: it receives users' tokens. A "
                 "systemd socket keeps the port reserved; see the JupyterHub page of the documentation."
             )
         raise BadRequestError(f"Cannot listen on {place.host}:{place.port}: {reason}. {advice}") from None

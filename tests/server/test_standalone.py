@@ -150,7 +150,7 @@ os.execv(sys.executable, [sys.executable, "-m", "jupyter_turbopilot.cli", "serve
 @pytest.mark.skipif(sys.platform == "win32", reason="systemd passes sockets on Linux only")
 def test_hub_service_listens_on_a_passed_socket(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as passed:
-        address = "127.0.0.1:{}".format(passed.getsockname()[1])
+        address = f"127.0.0.1:{passed.getsockname()[1]}"
         environment = os.environ | {
             "JUPYTERHUB_API_URL": "http://127.0.0.1:1/hub/api",
             "JUPYTERHUB_SERVICE_PREFIX": "/services/turbopilot/",
