@@ -100,7 +100,7 @@ def test_hub_config_reports_an_environment_that_is_not_accessible(
 ) -> None:
     with tempfile.TemporaryDirectory() as home:  # accessible only to its owner
         (environment := Path(home) / "venv").mkdir()
-        (program := environment / "python").touch()
+        (program := environment / "python").touch(mode=0o755)
         monkeypatch.setattr(sys, "prefix", str(environment))
         monkeypatch.setattr(sys, "executable", str(program))
         monkeypatch.setattr(serve, "__file__", str(environment / "commands" / "serve.py"))
