@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.identity import User
 
-from jupyter_turbopilot.errors import BusyError, RefusedError
+from jupyter_turbopilot.errors import MISSING_SCOPE, BusyError, RefusedError
 from jupyter_turbopilot.server.hub.client import MANAGE_SCOPE, METRICS_SCOPE, scope_for
 from jupyter_turbopilot.server.identity import StandaloneIdentity, is_key, sent_keys
 
@@ -123,6 +123,7 @@ class HubIdentity(StandaloneIdentity):
                 f"This token may not use the service {self._service}. Ask the JupyterHub's administrator to "
                 f"add the scope {scope_for(self._service)} to the roles `user` and `server` (see `jupyter "
                 "turbopilot hub-config`). Then restart your server.",
+                code=MISSING_SCOPE,
             )
         if owner.broad_scopes:
             self._warn_about(owner)

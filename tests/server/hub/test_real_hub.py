@@ -12,6 +12,7 @@ import pytest
 from jupyterhub.services.auth import HubAuth, check_scopes
 
 from jupyter_turbopilot.access import OFF, ONLY_REMOTE
+from jupyter_turbopilot.errors import MISSING_SCOPE
 from jupyter_turbopilot.server.hub.client import MANAGE_SCOPE, Hub
 
 from ...tiny_model import write_tiny_model
@@ -71,7 +72,7 @@ def test_token_without_the_scope_gets_the_scopes_name(hub: RealHub) -> None:
     without, _ = hub.token("bob", "users:activity!user=bob", "access:servers!user=bob")
     for token in (without, hub.other_token):
         refused = ask(hub, token)
-        assert refused.status_code == 403
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, MISSING_SCOPE)
         assert f"the scope {SCOPE} " in refused.json()["error"]["message"]
     health = httpx.get(f"{hub.through}/health")
     assert (health.status_code, health.json()) == (200, {"status": "ok"})
