@@ -102,7 +102,8 @@ def _for_hub() -> tuple[StandaloneIdentity, ListenAddress, str]:
     from jupyter_turbopilot.server.standalone import ListenAddress, passed_sockets
 
     service = read_environment(os.environ)
-    place = ListenAddress(service.host, service.port, service.prefix, passed_sockets(os.environ))
+    sockets = passed_sockets(os.environ, service.host, service.port)
+    place = ListenAddress(service.host, service.port, service.prefix, sockets)
     return HubIdentity(Hub(service.api_url), service.name), place, ""
 
 
