@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
 
-# Environment variables of a spawner, which override every configuration file. With 0, the first switches
-# Turbopilot off, and the second allows only the engine `remote`.
+# Environment variables of a spawner, which override the settings in configuration files. With 0, the first
+# switches Turbopilot off, and the second allows only the engine `remote`.
 ENABLED, LOCAL_ENGINES = "TURBOPILOT_ENABLED", "TURBOPILOT_LOCAL_ENGINES"
 _ON, _OFF = {"", "1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 OFF = "Turbopilot is switched off by your administrator."
 DENIED = "Turbopilot is switched off by your administrator in this folder."
 ONLY_REMOTE = (
     "Models in this Jupyter server are switched off by your administrator. Remove c.Turbopilot.engine from "
-    "your configuration, or set it to remote."
+    "your configuration. If it is not set there, ask your administrator to set TURBOPILOT_ENGINE_URL."
 )
 UNCHECKED = "Turbopilot is off here until the disk responds: your administrator denies some folders."
 PATHLESS = "Turbopilot is switched off by your administrator for requests without the path of a notebook."

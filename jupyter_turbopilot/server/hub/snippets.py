@@ -37,7 +37,7 @@ c.Spawner.environment.update(
         # If c.JupyterHub.base_url is set, insert its path before /services.
         "TURBOPILOT_ENGINE_URL": "http://127.0.0.1:{port}/services/{name}",
         "TURBOPILOT_ENGINE_AUTH": "jupyterhub",
-        # No models in users' servers and pages, whatever their configuration files say.
+        # No models in users' servers and pages. This overrides the settings in users' configuration files.
         "TURBOPILOT_LOCAL_ENGINES": "0",
         # The users' servers read the model's vocabulary from its file, so the folder must be readable.
         "TURBOPILOT_MODELS": {models!r},
