@@ -136,7 +136,7 @@ class ListenAddress:
 async def serve(pilot: Pilot, identity: StandaloneIdentity, place: ListenAddress, notice: str = "") -> int:
     """Serve until SIGTERM or SIGINT, or until the model is rejected; return the exit status.
 
-    `notice` is printed once the server listens.
+    With passed sockets, a rejected model does not end the server. `notice` is printed once it listens.
     """
     server = Server(application(pilot, identity, place.prefix), idle_connection_timeout=IDLE_SECONDS)
     if place.sockets:
@@ -146,13 +146,18 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: ListenAddress
     ended = asyncio.Event()
     on_signals(asyncio.get_running_loop(), ended.set)
     pilot.start()
-    if not (status := load_failure_status(pilot)):
+    # systemd would restart the service repeatedly, and requests to its socket would wait until they time out.
+    status = 0 if place.sockets else load_failure_status(pilot)
+    if not status:
         if pilot.completer.usage_log:
             notice = f"{notice}\nThe server writes a usage log (c.Turbopilot.usage_log).".strip()
         print(f"Serving on {place.address}", flush=True)
         if notice:
             print(notice, flush=True)
-        status = await wait_for_end(ended, pilot)
+        if place.sockets:
+            await ended.wait()
+        else:
+            status = await wait_for_end(ended, pilot)
     server.stop()
     await asyncio.get_running_loop().run_in_executor(None, pilot.stop)
     # Otherwise tornado logs a request that arrives now as an uncaught exception.

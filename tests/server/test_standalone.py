@@ -154,6 +154,7 @@ def activation(passed: IO[bytes] | socket.socket, port: int, folder: Path) -> di
         "JUPYTERHUB_SERVICE_PREFIX": "/services/turbopilot/",
         "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
         "TURBOPILOT_MODELS": str(folder),
+        "JUPYTER_CONFIG_DIR": str(folder),
     }
     number = passed.fileno()
     return {
@@ -176,6 +177,18 @@ def test_hub_service_listens_on_a_passed_socket(tmp_path: Path) -> None:
             assert process.wait(30) == 0
             with pytest.raises(OSError, match="in use"):
                 socket.create_server(("127.0.0.1", port))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="systemd passes sockets on Linux only")
+def test_service_with_a_passed_socket_survives_a_rejected_model(tmp_path: Path) -> None:
+    (tmp_path / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.model = 'nowhere-7b'")
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        port = passed.getsockname()[1]
+        process = subprocess.Popen(**activation(passed, port, tmp_path))
+        url = f"http://127.0.0.1:{port}/services/turbopilot/health"
+        assert httpx.get(url, timeout=60).json() == {"status": "error"}
+        process.terminate()
+        assert process.wait(30) == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="systemd passes sockets on Linux only")
