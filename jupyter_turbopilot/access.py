@@ -21,11 +21,16 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.config import Turbopilot
 
-# The environment variable with which a spawner switches Turbopilot off, whatever the configuration files say.
-ENABLED = "TURBOPILOT_ENABLED"
+# Environment variables of a spawner, which override the settings in configuration files. With 0, the first
+# switches Turbopilot off, and the second allows only the engine `remote`.
+ENABLED, LOCAL_ENGINES = "TURBOPILOT_ENABLED", "TURBOPILOT_LOCAL_ENGINES"
 _ON, _OFF = {"", "1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 OFF = "Turbopilot is switched off by your administrator."
 DENIED = "Turbopilot is switched off by your administrator in this folder."
+ONLY_REMOTE = (
+    "Models in this Jupyter server are switched off by your administrator. Remove c.Turbopilot.engine from "
+    "your configuration. If it is not set there, ask your administrator to set TURBOPILOT_ENGINE_URL."
+)
 UNCHECKED = "Turbopilot is off here until the disk responds: your administrator denies some folders."
 PATHLESS = "Turbopilot is switched off by your administrator for requests without the path of a notebook."
 _ANY = "**"  # any number of folders
@@ -46,6 +51,7 @@ class Access:
 
     reason: str = ""  # why completion is off everywhere; empty if it is on
     is_invalid: bool = False  # whether it is off because a setting is invalid
+    only_remote: bool = False  # whether only the engine `remote` is allowed, also in the page
     denied: re.Pattern[str] | None = None
     absolute: re.Pattern[str] | None = None
     root: str = ""
@@ -137,29 +143,33 @@ def access_of(
 
     `folds_case`: whether the file system ignores case. With an invalid value, completion is off everywhere.
     """
-    value = environ.get(ENABLED, "").strip().lower()
-    if value not in _ON | _OFF:
-        return Access(
-            f"{ENABLED} must be 0 or 1, not {value!r}. Until then, Turbopilot is off.", is_invalid=True
-        )
-    if value in _OFF or not settings.enabled:
-        return Access(OFF)
+    values = {name: environ.get(name, "").strip().lower() for name in (ENABLED, LOCAL_ENGINES)}
+    for name, value in values.items():
+        if value not in _ON | _OFF:
+            return _invalid(f"{name} must be 0 or 1, not {value!r}")
+    only_remote = values[LOCAL_ENGINES] in _OFF
+    is_off = values[ENABLED] in _OFF or not settings.enabled
+    if is_off or (only_remote and settings.engine != "remote"):
+        return Access(OFF if is_off else ONLY_REMOTE)
     denied, absolute = [], []
     for written in settings.denied_paths:
         pattern = written.replace("\\", "/")
         if pattern.startswith("~"):
-            return _invalid(written, "starts with `~`. Write the path of the folder instead")
+            return _invalid_pattern(written, "starts with `~`. Write the path of the folder instead")
         if ".." in pattern.split("/"):
-            return _invalid(written, "leads out of the server's root folder. Remove the `..`")
+            return _invalid_pattern(written, "leads out of the server's root folder. Remove the `..`")
         expression = _expression(_folder(_parts(pattern, folds_case=folds_case)))
         if all(re.match(expression, path) for path in _UNLIKELY):
-            return _invalid(written, "matches every path. To deny all, set c.Turbopilot.enabled = False")
+            return _invalid_pattern(
+                written, "matches every path. To deny all, set c.Turbopilot.enabled = False"
+            )
         denied.append(expression)
         if pattern.startswith("/") or pattern[1:2] == ":":
             absolute.append(expression)
     places = (root, os.path.realpath(root)) if root else ()
     return Access(
         "",
+        only_remote=only_remote,
         denied=_compile(sorted({*denied})),
         absolute=_compile(sorted({*absolute})),
         root=root,
@@ -168,11 +178,12 @@ def access_of(
     )
 
 
-def _invalid(pattern: str, why: str) -> Access:
-    reason = (
-        f"c.Turbopilot.denied_paths has the pattern {pattern!r}, which {why}. Until then, Turbopilot is off."
-    )
-    return Access(reason, is_invalid=True)
+def _invalid_pattern(pattern: str, why: str) -> Access:
+    return _invalid(f"c.Turbopilot.denied_paths has the pattern {pattern!r}, which {why}")
+
+
+def _invalid(problem: str) -> Access:
+    return Access(f"{problem}. Until then, Turbopilot is off.", is_invalid=True)
 
 
 def _parts(path: str, *, folds_case: bool) -> Parts:

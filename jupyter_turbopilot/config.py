@@ -133,7 +133,7 @@ class Turbopilot(Configurable):
         True,
         help="Whether Turbopilot completes at all. Off: the server refuses every request, loads no model and "
         "keeps no index, and JupyterLab shows that the administrator switched it off. The environment "
-        "variable `TURBOPILOT_ENABLED=0` overrides the configuration; see the Switching off page of the "
+        "variable `TURBOPILOT_ENABLED=0` overrides this setting; see the Switching off page of the "
         "documentation.",
     ).tag(config=True)
     denied_paths = List(

@@ -6,6 +6,9 @@ import math
 from http import HTTPStatus
 from typing import Any
 
+MISSING_SCOPE = "missing_scope"  # the code for a JupyterHub token without the scope for the service
+# The codes for a server without its model's file.
+MODEL_LOST = frozenset({"model_missing", "model_damaged"})
 _KINDS = {
     401: "authentication_error",
     403: "permission_error",
@@ -79,11 +82,11 @@ class TurbopilotError(Exception):
 class RefusedError(TurbopilotError):
     """The server rejects the request because of its caller, URL or method. The status selects the message."""
 
-    def __init__(self, status: int, message: str = "") -> None:
+    def __init__(self, status: int, message: str = "", *, code: str | None = None) -> None:
         failed = "An internal error occurred. The server's log has the details."
         other = "The request is invalid." if status < HTTPStatus.INTERNAL_SERVER_ERROR else failed
-        code, why = _REFUSALS.get(status, ("error", other))
-        super().__init__(message or why, code=code)
+        usual, why = _REFUSALS.get(status, ("error", other))
+        super().__init__(message or why, code=code or usual)
         self.status = status
 
 

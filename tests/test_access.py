@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.access import DENIED, ENABLED, OFF, PATHLESS, Access, access_of
+from jupyter_turbopilot.access import (
+    DENIED,
+    ENABLED,
+    LOCAL_ENGINES,
+    OFF,
+    ONLY_REMOTE,
+    PATHLESS,
+    Access,
+    access_of,
+)
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import DisabledError
 
@@ -180,10 +189,27 @@ def test_access_is_off_with_an_invalid_pattern(pattern: str) -> None:
         access.require_enabled()
 
 
-def test_access_is_off_with_an_invalid_variable() -> None:
-    access = access_of(Turbopilot(), {ENABLED: "perhaps"})
+@pytest.mark.parametrize("name", [ENABLED, LOCAL_ENGINES])
+def test_access_is_off_with_an_invalid_variable(name: str) -> None:
+    access = access_of(Turbopilot(), {name: "perhaps"})
     assert access.is_invalid
-    assert "TURBOPILOT_ENABLED must be 0 or 1, not 'perhaps'" in access.reason
+    assert f"{name} must be 0 or 1, not 'perhaps'" in access.reason
+
+
+@pytest.mark.parametrize(
+    ("engine", "environment", "reason"),
+    [
+        ("llama", "0", ONLY_REMOTE),
+        ("transformers", "no", ONLY_REMOTE),
+        ("remote", "0", ""),
+        ("llama", "1", ""),
+        ("llama", "", ""),
+    ],
+)
+def test_local_engines_are_off_by_environment(engine: str, environment: str, reason: str) -> None:
+    access = access_of(Turbopilot(engine=engine), {LOCAL_ENGINES: environment})
+    assert access.reason == reason
+    assert access.only_remote == (engine == "remote")
 
 
 @given(st.lists(st.text(max_size=20), max_size=3), st.text(max_size=40))

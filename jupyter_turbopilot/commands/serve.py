@@ -17,17 +17,24 @@ from jupyter_turbopilot.shell.numbers import whole
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterable
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.server.identity import StandaloneIdentity
     from jupyter_turbopilot.server.standalone import ListenAddress
 
 API_KEY = "TURBOPILOT_API_KEY"
+AT_END = (
+    "Add this to the end of jupyterhub_config.py, where no later\n# assignment discards it. Then restart the "
+    "hub and the users' servers."
+)
 INSTRUCTIONS = {
-    "hub": "Add this to jupyterhub_config.py, then restart the hub and the users' servers.",
+    "hub": AT_END,
     "tljh": "Save this as /opt/tljh/config/jupyterhub_config.d/turbopilot.py, then run "
     "`tljh-config reload` and restart the users' servers.",
+    "systemd": AT_END,
 }
+UNITS = ("systemd-socket", "systemd-service")
 
 
 @dataclass(frozen=True)
@@ -92,10 +99,11 @@ def _for_hub() -> tuple[StandaloneIdentity, ListenAddress, str]:
     from jupyter_turbopilot.server.hub.client import Hub
     from jupyter_turbopilot.server.hub.environment import read_environment
     from jupyter_turbopilot.server.hub.identity import HubIdentity
-    from jupyter_turbopilot.server.standalone import ListenAddress
+    from jupyter_turbopilot.server.standalone import ListenAddress, passed_sockets
 
     service = read_environment(os.environ)
-    place = ListenAddress(service.host, service.port, service.prefix)
+    sockets = passed_sockets(os.environ, service.host, service.port)
+    place = ListenAddress(service.host, service.port, service.prefix, sockets)
     return HubIdentity(Hub(service.api_url), service.name), place, ""
 
 
@@ -129,50 +137,87 @@ def key_of(options: Options) -> str | None:
 
 @dataclass(frozen=True)
 class HubOptions:
-    """The kind of hub."""
+    """The kind of hub, and the account of the service."""
 
     kind: str
+    user: str
 
 
 def declare_hub(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
         "--kind",
-        choices=[*INSTRUCTIONS, "helm"],
+        choices=[*INSTRUCTIONS, *UNITS, "helm"],
         default="hub",
         help="how the hub is installed: hub (its own jupyterhub_config.py), tljh (The Littlest JupyterHub), "
-        "helm (Zero to JupyterHub); default: %(default)s",
+        "helm (Zero to JupyterHub); systemd: like hub, but systemd starts the service, with the units "
+        "systemd-socket and systemd-service; default: %(default)s",
+    )
+    parser.add_argument(
+        "--user",
+        default="",
+        metavar="ACCOUNT",
+        help="the account of the service; default: the hub's own, with systemd: turbopilot",
     )
 
 
 def run_hub(options: HubOptions, settings: Turbopilot) -> int:
     """Print the configuration."""
     from jupyter_turbopilot.models.folder import models_dir
-    from jupyter_turbopilot.server.hub.snippets import in_cluster, on_host
+    from jupyter_turbopilot.server.hub import snippets
 
     if options.kind == "helm":
-        print(in_cluster(), end="")
+        print(snippets.in_cluster(), end="")
+        return 0
+    folder = models_dir(settings.models_dir).absolute()
+    python, models = sys.executable, str(folder)
+    if options.kind == "systemd-socket":
+        print(snippets.socket_unit(), end="")
+    elif options.kind == "systemd-service":
+        print(snippets.service_unit(python, models, options.user), end="")
     else:
-        folder = models_dir(settings.models_dir).absolute()
-        print(on_host(sys.executable, str(folder), INSTRUCTIONS[options.kind]), end="")
-        if advice := _folder_advice(folder):
-            print(advice, file=sys.stderr)
+        managed = options.kind != "systemd"
+        text = snippets.on_host(
+            python, models, INSTRUCTIONS[options.kind], user=options.user, managed=managed
+        )
+        print(text, end="")
+    for advice in filter(None, (_environment_advice(), _folder_advice(folder))):
+        print(advice, file=sys.stderr)
     return 0
+
+
+def _environment_advice() -> str:
+    """Return advice if the service's account may not be able to run this installation; else empty."""
+    package = Path(__file__).parents[1]
+    closed = _closed((Path(sys.prefix), package, Path(sys.executable).resolve()), ())
+    if not closed:
+        return ""
+    return (
+        f"Only some accounts can read {closed}. Install jupyter-turbopilot in an environment that the "
+        "service's account and all users can read, such as one below /opt, and run this again from there."
+    )
 
 
 def _folder_advice(folder: Path) -> str:
     """Return advice if the models folder is empty, or not readable for the service and users; else empty."""
     if not (models := list(folder.glob("*.gguf"))):
         return f"There is no model in {folder} yet. Download one: jupyter turbopilot models pull"
-    needed = dict.fromkeys((folder, *folder.parents), stat.S_IXOTH) | dict.fromkeys(models, stat.S_IROTH)
-    needed[folder] |= stat.S_IROTH
-    closed = [each for each, bits in needed.items() if each.stat().st_mode & bits != bits]
-    if closed:
+    if closed := _closed((folder,), models):
         return (
-            f"Only some accounts can read {closed[-1]}. Set TURBOPILOT_MODELS to a folder that all users can "
+            f"Only some accounts can read {closed}. Set TURBOPILOT_MODELS to a folder that all users can "
             "read, download the model there, and run this again; or make it readable for all users."
         )
     return ""
+
+
+def _closed(entered: Iterable[Path], files: Iterable[Path]) -> Path | None:
+    """Return a path that other accounts cannot read, if any; `entered`: folders and programs."""
+    entered = tuple(entered)
+    parents = (parent for path in entered for parent in path.parents)
+    needed = dict.fromkeys(parents, stat.S_IXOTH) | dict.fromkeys(entered, stat.S_IXOTH | stat.S_IROTH)
+    needed |= dict.fromkeys(files, stat.S_IROTH)
+    closed = [each for each, bits in needed.items() if each.stat().st_mode & bits != bits]
+    return closed[-1] if closed else None
 
 
 SERVE = Command("serve", "serve editors without a Jupyter server", Options, run, declare)

@@ -58,6 +58,7 @@ class EngineState:
     code: str = ""
     exit_status: int = NotReadyError.exit_status  # of a command that needs the model
     command: str = ""  # the shell command that installs what is missing
+    hint: str = ""  # further advice, which may contain a path
 
     @property
     def ready(self) -> bool:
@@ -201,7 +202,8 @@ class Lifecycle:
         """Log the state, but not again if only a retry has failed."""
         if self._logged != (logged := (self.state.model, self.state.code)):
             self._logged = logged
-            log.info("Turbopilot: %s", self.state.reason or f"{self.state.model} is ready.")
+            text = f"{self.state.reason or f'{self.state.model} is ready.'} {self.state.hint}".strip()
+            log.info("Turbopilot: %s", text)
 
     def _try_to_load(self, factory: Factory, name: str, loading: Cancel) -> tuple[Engine | None, EngineState]:
         """Try to load an engine; return it and the resulting state."""
@@ -229,7 +231,9 @@ class Lifecycle:
 
 
 def _refused(name: str, error: TurbopilotError) -> EngineState:
-    return EngineState(Phase.FAILED, name, error.message, error.code, error.exit_status, error.command)
+    return EngineState(
+        Phase.FAILED, name, error.message, error.code, error.exit_status, error.command, error.hint
+    )
 
 
 def engine_failed() -> NotReadyError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,9 +50,17 @@ def models_dir(configured: str = "") -> Path:
     return Path(platformdirs.user_data_dir("jupyter-turbopilot", appauthor=False)) / "models"
 
 
+def is_closed(folder: Path) -> bool:
+    """Return whether the folder exists, or may exist, and this account may not read it."""
+    try:
+        return stat.S_ISDIR(folder.stat().st_mode) and not is_readable(folder)
+    except OSError as error:
+        return is_forbidden(error)
+
+
 def described(folder: Path) -> str:
     """Return the folder's path with the user's access restrictions."""
-    if folder.is_dir() and not is_readable(folder):
+    if is_closed(folder):
         return f"{folder}, which you may not read: ask its owner for access"
     return f"{folder}" if is_writable(folder) else f"{folder}, which you may read but not write to"
 

@@ -22,6 +22,7 @@ from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import BadRequestError, DisabledError, EngineGoneError, TurbopilotError
 from jupyter_turbopilot.files import MEGABYTE
 from jupyter_turbopilot.learning.learner import Learner
+from jupyter_turbopilot.models.folder import is_closed
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.personal import LEARNING, personal_dir
 from jupyter_turbopilot.models.store import unavailable
@@ -250,7 +251,13 @@ class Pilot:
         model = self.kind.find(choice.spec)
         stored = self.kind.stored(model)
         if stored is None or stored.damaged:
-            raise unavailable(model, stored, self.settings.engine)
+            error = unavailable(model, stored, self.settings.engine)
+            closed = ", which this account may not read" if is_closed(self.store.folder) else ""
+            error.hint = (
+                f"The models folder is {self.store.folder}{closed}. To use another one, set "
+                "TURBOPILOT_MODELS or c.Turbopilot.models_dir."
+            )
+            raise error
         if self._cache_writer:
             self._cache_writer.start(self.completer.results.restore)
         with self._lock:  # the selection and the load must have the same order

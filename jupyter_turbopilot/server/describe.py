@@ -20,17 +20,25 @@ if TYPE_CHECKING:
 
 
 def describe_health(
-    pilot: Pilot, notebook_index: MaintainedIndex | None = None, *, own: bool = False, logged: bool = False
+    pilot: Pilot,
+    notebook_index: MaintainedIndex | None = None,
+    *,
+    own: bool = False,
+    logged: bool = False,
+    hint: bool = False,
 ) -> dict[str, Any]:
     """Describe the server's state, and retry a failed load if it is time to.
 
     `own`: whether the caller may manage the server and the statistics cover the caller's suggestions.
-    `logged`: whether a usage log would contain the caller's suggestions.
+    `logged`: whether a usage log would contain the caller's suggestions. `hint`: whether the caller may see
+    paths of the server.
     """
     pilot.retry()
     state = pilot.worker.state
     loading = state.phase is Phase.LOADING
     reason = state.reason or (f"The server is loading {state.model}." if loading else None)
+    if hint and reason and state.hint:
+        reason = f"{reason} {state.hint}"
     return {
         "status": "ok" if state.ready else "loading model" if loading else "error",
         "live": pilot.worker.alive(),

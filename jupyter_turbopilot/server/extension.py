@@ -72,7 +72,7 @@ class TurbopilotExtension(ExtensionApp):
             self.log.warning("Turbopilot: %s", access.reason)
         self._secret = secrets.token_urlsafe(32)
         # Without this entry, the front end runs the model in the page. Only the server knows what is denied.
-        only = bool(access.reason or access.denied)
+        only = bool(access.reason or access.denied or access.only_remote)
         web_app = cast("ServerApp", self.serverapp).web_app
         page_config = web_app.settings.setdefault("page_config_data", {})
         page_config["jupyterTurbopilot"] = "server only" if only else "server"

@@ -71,6 +71,10 @@ class StandaloneIdentity(IdentityProvider):
         """Return whether an authenticated user may manage the models."""
         return False
 
+    def may_read_metrics(self, user: Any) -> bool:
+        """Return whether an authenticated user may read the metrics, which cover all users."""
+        return self.may_manage(user)
+
     def not_manager_error(self) -> TurbopilotError:
         """Return the error for an authenticated caller who may not manage the server."""
         return RefusedError(403)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
 import re
 import signal
+import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,7 +25,7 @@ from jupyter_turbopilot.server.routes.manage import MissingRoute, OpenHealthRout
 from jupyter_turbopilot.server.routes.table import ROUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tornado.httputil import HTTPServerRequest
@@ -40,6 +43,7 @@ LIMITS = {"requests_per_minute": 600, "running_per_user": 2, "waiting_per_user":
 POLL = 0.05  # seconds
 # Errors in the command line or the settings: a retry would fail too.
 PERMANENT_ERRORS = {"unknown_model", "model_refused", "model_damaged", "address", "key"}
+FIRST_FD = 3  # the first file descriptor that systemd passes
 # Timeout for idle connections; longer than Turbopilot's clients keep one open.
 IDLE_SECONDS = 180.0
 
@@ -121,6 +125,7 @@ class ListenAddress:
     host: str
     port: int
     prefix: str = "/"
+    sockets: tuple[socket.socket, ...] = ()  # sockets that already listen on the address
 
     @property
     def address(self) -> str:
@@ -131,27 +136,28 @@ class ListenAddress:
 async def serve(pilot: Pilot, identity: StandaloneIdentity, place: ListenAddress, notice: str = "") -> int:
     """Serve until SIGTERM or SIGINT, or until the model is rejected; return the exit status.
 
-    `notice` is printed once the server listens.
+    With passed sockets, a rejected model does not end the server. `notice` is printed once it listens.
     """
     server = Server(application(pilot, identity, place.prefix), idle_connection_timeout=IDLE_SECONDS)
-    try:
-        server.listen(place.port, place.host)
-    except (OSError, ValueError) as error:  # an invalid host name can raise a ValueError
-        reason = getattr(error, "strerror", None) or "the address is invalid"
-        raise BadRequestError(
-            f"Cannot listen on {place.host}:{place.port}: {reason}. Choose another address with --host or "
-            "--port, or in the `url` of the hub's service."
-        ) from None
+    if place.sockets:
+        server.add_sockets(place.sockets)
+    else:
+        listen(server, place)
     ended = asyncio.Event()
     on_signals(asyncio.get_running_loop(), ended.set)
     pilot.start()
-    if not (status := load_failure_status(pilot)):
+    # systemd would restart the service repeatedly, and requests to its socket would wait until they time out.
+    status = 0 if place.sockets else load_failure_status(pilot)
+    if not status:
         if pilot.completer.usage_log:
             notice = f"{notice}\nThe server writes a usage log (c.Turbopilot.usage_log).".strip()
         print(f"Serving on {place.address}", flush=True)
         if notice:
             print(notice, flush=True)
-        status = await wait_for_end(ended, pilot)
+        if place.sockets:
+            await ended.wait()
+        else:
+            status = await wait_for_end(ended, pilot)
     server.stop()
     await asyncio.get_running_loop().run_in_executor(None, pilot.stop)
     # Otherwise tornado logs a request that arrives now as an uncaught exception.
@@ -159,6 +165,52 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: ListenAddress
         await asyncio.wait_for(server.close_all_connections(), 1.0)
     await identity.stop()
     return status
+
+
+def passed_sockets(environ: Mapping[str, str], host: str, port: int) -> tuple[socket.socket, ...]:
+    """Return the sockets that systemd has opened for this process (socket activation).
+
+    Raise an error unless they listen on the configured address: the service would not be found there.
+    """
+    count = environ.get("LISTEN_FDS", "")
+    if environ.get("LISTEN_PID") != str(os.getpid()) or not count.isdecimal():
+        return ()  # the variables may be inherited from another process
+    sockets = tuple(_passed_socket(number, host, port) for number in range(FIRST_FD, FIRST_FD + int(count)))
+    for each in sockets:
+        each.settimeout(0)
+        each.set_inheritable(False)
+    return sockets
+
+
+def _passed_socket(number: int, host: str, port: int) -> socket.socket:
+    """Return the socket of a file descriptor, or raise an error unless it listens on the address."""
+    found = "a file descriptor that is not a listening socket"
+    with suppress(OSError):
+        passed = socket.socket(fileno=number)
+        if passed.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            name = passed.getsockname()
+            found = f"a socket on {f'{name[0]}:{name[1]}' if isinstance(name, tuple) else name}"
+            if name[:2] in {address[:2] for *_, address in socket.getaddrinfo(host, port)}:
+                return passed
+    raise BadRequestError(
+        f"systemd has passed {found}, but the address of this service is {host}:{port}. Set the same address "
+        "as ListenStream in the socket unit, and as JUPYTERHUB_SERVICE_URL in the service unit."
+    )
+
+
+def listen(server: HTTPServer, place: ListenAddress) -> None:
+    """Listen on an address, or raise an error with advice."""
+    try:
+        server.listen(place.port, place.host)
+    except (OSError, ValueError) as error:  # an invalid host name can raise a ValueError
+        reason = getattr(error, "strerror", None) or "the address is invalid"
+        advice = "Choose another address with --host or --port, or in the `url` of the hub's service."
+        if getattr(error, "errno", None) == errno.EADDRINUSE:
+            advice += (
+                " On a JupyterHub, find out which program listens there: it receives users' tokens. A "
+                "systemd socket keeps the port reserved; see the JupyterHub page of the documentation."
+            )
+        raise BadRequestError(f"Cannot listen on {place.host}:{place.port}: {reason}. {advice}") from None
 
 
 def load_failure_status(pilot: Pilot) -> int:

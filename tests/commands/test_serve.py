@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from jupyter_turbopilot.cli import parser
+from jupyter_turbopilot.commands import serve
 from jupyter_turbopilot.commands.serve import Options, key_of
 from jupyter_turbopilot.errors import BadRequestError
 
@@ -78,7 +79,7 @@ def test_hub_config_reports_a_folder_that_is_not_accessible(
         _, _, err = run(capsys, "hub-config")
         assert f"read {home}. Set TURBOPILOT_MODELS" in err
         Path(home).chmod(0o755)
-        assert run(capsys, "hub-config")[2] == ""
+        assert str(folder) not in run(capsys, "hub-config")[2]
 
 
 def test_hub_config_reports_a_model_that_is_not_readable(
@@ -91,4 +92,32 @@ def test_hub_config_reports_a_model_that_is_not_readable(
     monkeypatch.setenv("TURBOPILOT_MODELS", str(tmp_path))
     assert f"read {model}. Set TURBOPILOT_MODELS" in run(capsys, "hub-config")[2]
     model.chmod(0o644)
-    assert not run(capsys, "hub-config")[2]
+    assert str(model) not in run(capsys, "hub-config")[2]
+
+
+def test_hub_config_reports_an_environment_that_is_not_accessible(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as home:  # accessible only to its owner
+        (environment := Path(home) / "venv").mkdir()
+        (program := environment / "python").touch(mode=0o755)
+        monkeypatch.setattr(sys, "prefix", str(environment))
+        monkeypatch.setattr(sys, "executable", str(program))
+        monkeypatch.setattr(serve, "__file__", str(environment / "commands" / "serve.py"))
+        (environment / "commands").mkdir()
+        assert f"read {home}. Install jupyter-turbopilot" in run(capsys, "hub-config")[2]
+
+
+def test_hub_config_prints_systemd_units(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TURBOPILOT_MODELS", str(tmp_path))
+    socket_unit = run(capsys, "hub-config", "--kind", "systemd-socket")[1]
+    assert "ListenStream=127.0.0.1:" in socket_unit
+    service = run(capsys, "hub-config", "--kind", "systemd-service", "--user", "ghost")[1]
+    assert f'ExecStart="{sys.executable}" -m' in service
+    assert f'Environment="TURBOPILOT_MODELS={tmp_path}"' in service
+    assert "User=ghost" in service
+    entry = run(capsys, "hub-config", "--kind", "systemd")[1]
+    compile(entry, "systemd", "exec")
+    assert "serve" not in entry.replace("server", "")

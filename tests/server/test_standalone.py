@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -102,7 +102,10 @@ def test_serve_ends_with_2_if_its_model_cannot_be_loaded(tiny_model: Path, tmp_p
 def test_serve_waits_for_a_model_that_is_not_downloaded_yet(tmp_path: Path) -> None:
     with (tmp_path / "log").open("w") as written:
         Server(Path("smollm2-135m"), log=written, environment={"TURBOPILOT_MODELS": str(tmp_path)}).stop()
-    assert "is not on this machine" in (tmp_path / "log").read_text()
+    log = (tmp_path / "log").read_text()
+    assert "is not on this machine" in log
+    assert f"The models folder is {tmp_path}." in log
+    assert "TURBOPILOT_MODELS" in log
 
 
 def test_server_without_a_key_completes_but_does_not_manage(serve: Serve) -> None:
@@ -133,6 +136,79 @@ def test_used_port_is_rejected_with_a_message(capsys: pytest.CaptureFixture[str]
         report = refused(capsys, "--port", str(taken.getsockname()[1]))
     assert "Address already in use" in report
     assert "--port" in report
+    assert "systemd socket" in report
+
+
+# What systemd does: pass the socket as file descriptor 3, and name the process.
+ACTIVATE = """import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.executable, [sys.executable, "-m", "jupyter_turbopilot.cli", "serve", "--hub"])
+"""
+
+
+def activation(passed: IO[bytes] | socket.socket, port: int, folder: Path) -> dict[str, Any]:
+    """Return the arguments of a service to which systemd passes a file."""
+    environment = os.environ | {
+        "JUPYTERHUB_API_URL": "http://127.0.0.1:1/hub/api",
+        "JUPYTERHUB_SERVICE_PREFIX": "/services/turbopilot/",
+        "JUPYTERHUB_SERVICE_URL": f"http://127.0.0.1:{port}",
+        "TURBOPILOT_MODELS": str(folder),
+        "JUPYTER_CONFIG_DIR": str(folder),
+    }
+    number = passed.fileno()
+    return {
+        "args": [sys.executable, "-c", ACTIVATE, str(number)],
+        "env": environment,
+        "pass_fds": [number],
+        "stdout": subprocess.DEVNULL,
+    }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="systemd passes sockets on Linux only")
+def test_hub_service_listens_on_a_passed_socket(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        port = passed.getsockname()[1]
+        health = f"http://127.0.0.1:{port}/services/turbopilot/health"
+        for _ in range(2):  # between the two processes, the port is not free
+            process = subprocess.Popen(**activation(passed, port, tmp_path))
+            assert httpx.get(health, timeout=60).json() == {"status": "error"}  # waits for the process
+            process.terminate()
+            assert process.wait(30) == 0
+            with pytest.raises(OSError, match="in use"):
+                socket.create_server(("127.0.0.1", port))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="systemd passes sockets on Linux only")
+def test_service_with_a_passed_socket_survives_a_rejected_model(tmp_path: Path) -> None:
+    (tmp_path / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.model = 'nowhere-7b'")
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        port = passed.getsockname()[1]
+        process = subprocess.Popen(**activation(passed, port, tmp_path))
+        url = f"http://127.0.0.1:{port}/services/turbopilot/health"
+        assert httpx.get(url, timeout=60).json() == {"status": "error"}
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="systemd passes sockets on Linux only")
+def test_passed_socket_must_listen_on_the_configured_address(tmp_path: Path) -> None:
+    def report(passed: IO[bytes] | socket.socket, port: int) -> str:
+        process = subprocess.Popen(**activation(passed, port, tmp_path), stderr=subprocess.PIPE, text=True)
+        error: str = process.communicate(timeout=60)[1]
+        assert process.returncode == 2
+        assert "Traceback" not in error
+        return error
+
+    with socket.create_server(("127.0.0.1", 0)) as passed:
+        port = passed.getsockname()[1]
+        expected = f"127.0.0.1:{port}, but the address of this service is 127.0.0.1:{port - 1}"
+        assert expected in report(passed, port - 1)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        assert "not a listening socket" in report(silent, silent.getsockname()[1])
+    with (tmp_path / "file").open("wb") as file:
+        assert "not a listening socket" in report(file, port)
 
 
 @pytest.mark.parametrize("host", ["nowhere.invalid", "..", "a" * 300, "256.1.1.1"])

@@ -86,6 +86,7 @@ _NAMED = re.compile(r"Field '(\w{1,40})'")
 
 
 class _Error(msgspec.Struct, frozen=True):
+    code: Any = None  # text, or the status
     param: str | None = None
     message: str | None = None
 
@@ -102,6 +103,15 @@ def refused_option(data: bytes) -> str:
         return _OPTIONS.get(error.param or (named[1] if named else ""), "")
     except (ValueError, RecursionError):
         return ""
+
+
+def error_code(data: bytes) -> str:
+    """Return the code of an error, or an empty string."""
+    try:
+        code = msgspec.json.decode(data, type=_Refusal).error.code
+    except (ValueError, RecursionError):
+        return ""
+    return code if isinstance(code, str) else ""
 
 
 def samplers(style: Style) -> frozenset[str]:

@@ -8,8 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.errors import (
+    MISSING_SCOPE,
+    MODEL_LOST,
     BadRequestError,
     BusyError,
+    DisabledError,
     EngineError,
     EngineGoneError,
     NotReadyError,
@@ -19,7 +22,7 @@ from jupyter_turbopilot.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TOO_MANY, UNAVAILABLE, WAIT = 429, 503, frozenset({429, 503})
+FORBIDDEN, TOO_MANY, UNAVAILABLE, WAIT = 403, 429, 503, frozenset({429, 503})
 _REFUSALS = {
     400: "rejected the request. Check c.TurbopilotRemote.model, vocabulary and fim.",
     401: "rejected the API key. Set the environment variable TURBOPILOT_ENGINE_KEY (HF_TOKEN for Hugging "
@@ -36,8 +39,7 @@ _REFUSALS = {
 _HUB_REFUSALS = {
     401: "does not know your JupyterHub token: it has expired, or was revoked. Stop your server in the hub's "
     "control panel and start it again.",
-    403: "is not open to your JupyterHub token. Ask the hub's administrator for the scope to use the service "
-    "(see the JupyterHub page of the documentation); then stop your server and start it again.",
+    403: "refused the request. Ask your administrator whether a proxy or firewall refuses it.",
 }
 
 
@@ -46,7 +48,7 @@ class InvalidAnswerError(ValueError):
 
 
 class ErrorEventError(InvalidAnswerError):
-    """An event of a stream is an error; `status` is 0 and `after` None if they are not reported.
+    """An event of a stream is an error; `status` is 0, `after` None and `code` empty if not reported.
 
     Turbopilot servers send `status` and `retry_after`; llama-server and vLLM send the status as `code`.
     """
@@ -56,6 +58,8 @@ class ErrorEventError(InvalidAnswerError):
         fields = error if isinstance(error, dict) else {}
         statuses = (fields.get("status"), fields.get("code"))
         self.status = next((each for each in statuses if type(each) is int and 400 <= each < 600), 0)  # noqa: PLR2004
+        code = fields.get("code")
+        self.code = code if isinstance(code, str) else ""
         after = fields.get("retry_after")
         self.after = float(after) if type(after) is int and after >= 0 else None
 
@@ -80,24 +84,40 @@ class DiedError(Exception):
 
 
 class AskedToWaitError(Exception):
-    """A remote server asks to retry, after `after` seconds if set; `error` is reported if it is too late."""
+    """A remote server asks to retry, after `after` seconds if set; `error` is reported if it is too late.
 
-    def __init__(self, error: TurbopilotError, after: float | None) -> None:
+    `lost_model`: whether the server reports that its model's file is missing or damaged.
+    """
+
+    def __init__(self, error: TurbopilotError, after: float | None, *, lost_model: bool = False) -> None:
         super().__init__(error.message)
         self.error = error
         self.after = after
+        self.lost_model = lost_model
 
 
-def failure(host: str, status: int, after: float | None, *, in_hub: bool = False) -> Exception:
-    """Return the exception for the HTTP status of a failed request."""
-    error = refused(host, status, in_hub=in_hub)
-    return AskedToWaitError(error, after) if status in WAIT else error
+def failure(
+    host: str, status: int, after: float | None, *, in_hub: bool = False, code: str = ""
+) -> Exception:
+    """Return the exception for the HTTP status of a failed request, and the code in its body."""
+    error = refused(host, status, in_hub=in_hub, code=code)
+    return AskedToWaitError(error, after, lost_model=code in MODEL_LOST) if status in WAIT else error
 
 
-def refused(host: str, status: int, *, in_hub: bool = False) -> TurbopilotError:
-    """Return the error to report for the HTTP status of a failed request."""
+def refused(host: str, status: int, *, in_hub: bool = False, code: str = "") -> TurbopilotError:
+    """Return the error to report for the HTTP status of a failed request, and the code in its body."""
     if status == TOO_MANY:
         return BusyError(f"{host} has too many requests. Try again in a moment.")
+    if status == FORBIDDEN and in_hub and code == DisabledError.code:
+        return DisabledError(
+            f"Turbopilot is switched off by your administrator: {host} has the setting c.Turbopilot.enabled "
+            "or c.Turbopilot.denied_paths."
+        )
+    if status == FORBIDDEN and in_hub and code == MISSING_SCOPE:
+        return DisabledError(
+            f"Turbopilot is switched off by your administrator: your JupyterHub account may not use {host}. "
+            "After the administrator has added you, restart your server."
+        )
     if status == UNAVAILABLE and in_hub:
         return NotReadyError(
             f"{host} is not ready: the model that the JupyterHub's users share is loading or has stopped. "

@@ -175,6 +175,8 @@ class Exchange:
                     self.figures.addresses[host].throttled += 1
                     status, after = asked.error.status, pause(waited) if asked.after is None else asked.after
                     seconds = target.waits.add(session, status, after, loop.time())
+                    if asked.lost_model:
+                        target.side.known = False
                     waited += 1
                 else:
                     return

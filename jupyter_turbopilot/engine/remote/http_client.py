@@ -16,6 +16,7 @@ from jupyter_turbopilot.engine.remote.dialect import (
     REPLICA_HEADER,
     SESSION_HEADER,
     EventContent,
+    error_code,
     refused_option,
 )
 from jupyter_turbopilot.engine.remote.errors import DiedError, ErrorEventError, InvalidAnswerError
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.remote.dialect import Dialect, Request
 
 OK, NOT_ACCEPTED, MISSING = 200, 400, frozenset({404, 405, 501})
+WITH_CODE = frozenset({errors.FORBIDDEN, errors.UNAVAILABLE})  # the statuses of errors whose code matters
 MOST_ANSWER = 1 << 22  # bytes of an answer that is not a stream
 MOST_LINE = 1 << 20  # bytes; a token with its top logprobs needs a few thousand
 ENDLESS = "an endless line"
@@ -88,7 +90,9 @@ class HttpClient:
         except ErrorEventError as event:
             if not event.status:
                 raise
-            raise errors.failure(self.address.host, event.status, event.after, in_hub=self._in_hub) from None
+            raise errors.failure(
+                self.address.host, event.status, event.after, in_hub=self._in_hub, code=event.code
+            ) from None
 
     @asynccontextmanager
     async def _answer(
@@ -117,7 +121,8 @@ class HttpClient:
             return
         if status == NOT_ACCEPTED and (option := refused_option(await _whole(answer))):
             raise errors.not_accepted(self.address.host, option)
-        raise errors.failure(self.address.host, status, retry_after(answer), in_hub=self._in_hub)
+        code = error_code(await _whole(answer)) if status in WITH_CODE else ""
+        raise errors.failure(self.address.host, status, retry_after(answer), in_hub=self._in_hub, code=code)
 
 
 async def _whole(answer: httpx.Response) -> bytes:

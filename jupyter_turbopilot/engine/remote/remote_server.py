@@ -66,6 +66,7 @@ class _Offer(msgspec.Struct, frozen=True):
     identity: str = ""
     vocabulary: str = ""
     persistent: bool = False
+    missing: bool = False
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -104,7 +105,7 @@ def read_models(data: bytes, wanted: str, host: str) -> RemoteServer:
     """Return the description of a server from its list of models; `wanted` is the configured model."""
     entries = read_json(data, _Models).data
     if not entries:
-        raise EngineGoneError(f"{host} has no model loaded. Choose one there.")
+        raise EngineGoneError(f"{host} has no model. Its administrator has to load one.")
     entry = next((entry for entry in entries if entry.id == wanted), None)
     if entry is None and (wanted or len(entries) > 1):
         names = ", ".join(entry.id for entry in entries[:MOST_NAMED] if _is_name(entry.id))
@@ -139,8 +140,10 @@ def _size(reported: int) -> int:
 def _ours(model: str, offer: _Offer, host: str) -> RemoteServer:
     if not (_is_name(offer.identity) and _is_name(offer.vocabulary)):
         raise InvalidAnswerError("an identity that is not a digest")
+    if offer.missing:
+        raise EngineGoneError(f"The administrator of {host} has not installed its model.")
     if offer.context_size <= 0:
-        message = f"{host} has not loaded its model. Wait until it has, or choose a model there."
+        message = f"{host} has not loaded its model yet. If this persists, ask its administrator."
         raise EngineGoneError(message, after=LOADS)
     return RemoteServer(
         Kind.OURS,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.identity import User
 
-from jupyter_turbopilot.errors import BusyError, RefusedError
-from jupyter_turbopilot.server.hub.client import MANAGE_SCOPE, scope_for
+from jupyter_turbopilot.errors import MISSING_SCOPE, BusyError, RefusedError
+from jupyter_turbopilot.server.hub.client import MANAGE_SCOPE, METRICS_SCOPE, scope_for
 from jupyter_turbopilot.server.identity import StandaloneIdentity, is_key, sent_keys
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.errors import TurbopilotError
     from jupyter_turbopilot.server.hub.client import Hub, TokenOwner
 
+log = logging.getLogger(__name__)
 
 # Seconds: cached owners expire after the first and are renewed in the background after the second. A revoked
 # token works at most until it expires. Users do not notice a hub that restarts within this time.
@@ -84,6 +86,7 @@ class HubUser(User):
 
     groups: tuple[str, ...] = ()
     is_manager: bool = False
+    reads_metrics: bool = False
 
 
 class HubIdentity(StandaloneIdentity):
@@ -99,6 +102,7 @@ class HubIdentity(StandaloneIdentity):
         self._clock = clock
         self._owners = OwnerCache()
         self._lookups: dict[str, asyncio.Task[TokenOwner | None]] = {}  # by the token's digest
+        self._warned: set[str] = set()  # services with broad tokens; "" for users
         self._new: set[str] = set()  # digests in `_lookups` that the hub has not accepted yet
 
     async def get_user(self, handler: Any) -> User | None:
@@ -119,8 +123,33 @@ class HubIdentity(StandaloneIdentity):
                 f"This token may not use the service {self._service}. Ask the JupyterHub's administrator to "
                 f"add the scope {scope_for(self._service)} to the roles `user` and `server` (see `jupyter "
                 "turbopilot hub-config`). Then restart your server.",
+                code=MISSING_SCOPE,
             )
-        return HubUser(owner.unique_name, owner.name, groups=owner.groups, is_manager=owner.may_manage)
+        if owner.broad_scopes:
+            self._warn_about(owner)
+        return HubUser(
+            owner.unique_name,
+            owner.name,
+            groups=owner.groups,
+            is_manager=owner.may_manage,
+            reads_metrics=owner.may_read_metrics,
+        )
+
+    def _warn_about(self, owner: TokenOwner) -> None:
+        """Log once that a service or a user presents a broad token. The log contains no users' names."""
+        service = owner.name if owner.kind == "service" else ""
+        if service in self._warned:
+            return
+        self._warned.add(service)
+        log.warning(
+            "Turbopilot: A token of %s has more scopes than this service needs: %s. Use a token with the "
+            "scope %s, and %s for the metrics or %s to manage models.",
+            f"the service {service}" if service else "an administrator",
+            ", ".join(owner.broad_scopes),
+            scope_for(self._service),
+            METRICS_SCOPE,
+            MANAGE_SCOPE,
+        )
 
     async def _owner(self, token: str) -> TokenOwner | None:
         """Return the owner of a token; wait for the hub only if the owner is not cached."""
@@ -165,9 +194,14 @@ class HubIdentity(StandaloneIdentity):
         """Return an error that names the required scope."""
         return RefusedError(
             403,
-            f"This requires a JupyterHub administrator's token with the scope {MANAGE_SCOPE}. Create one on "
-            "the hub's Token page. Tokens of Jupyter servers do not have this scope.",
+            f"This requires a JupyterHub administrator's token with the scope {MANAGE_SCOPE}, or for the "
+            f"metrics a token with the scope {METRICS_SCOPE}. Tokens of Jupyter servers have neither; create "
+            "one on the hub's Token page.",
         )
+
+    def may_read_metrics(self, user: Any) -> bool:
+        """Return whether the user's token may read the metrics."""
+        return bool(getattr(user, "reads_metrics", False))
 
     def allows_any_host(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
         """Accept all host names: the proxy forwards the hub's, and every route requires a token."""

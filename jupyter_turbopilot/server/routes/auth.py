@@ -110,7 +110,9 @@ class AuthenticatedHandler(APIHandler):
     @property
     def may_see_totals(self) -> bool:
         """Return whether this caller may see totals. Their differences reveal other users' requests."""
-        return self.may_manage or not self.distinguishes_users
+        identity = self.standalone_identity
+        reads = identity.may_read_metrics(self.current_user) if identity else True
+        return reads or not self.distinguishes_users
 
     def check_host(self) -> bool:
         """Check the Host header: loopback names, or any name that the identity provider allows."""

@@ -84,7 +84,13 @@ class StatusRoute(Route):
 async def _health(route: Route) -> dict[str, Any]:
     """Return the server's state as far as the caller may see it."""
     notebook_index = await route.notebook_index()
-    return describe_health(route.pilot, notebook_index, own=route.is_learned_from, logged=not route.tenant)
+    return describe_health(
+        route.pilot,
+        notebook_index,
+        own=route.is_learned_from,
+        logged=not route.tenant,
+        hint=route.standalone and route.may_manage,
+    )
 
 
 class HealthRoute(Route):

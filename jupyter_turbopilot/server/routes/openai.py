@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.remote.dialect import REPLICA_HEADER
-from jupyter_turbopilot.errors import UnknownModelError
+from jupyter_turbopilot.errors import MODEL_LOST, UnknownModelError
 from jupyter_turbopilot.server.describe import describe_health
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.body import read_body
@@ -111,7 +111,7 @@ class OpenAIModelsRoute(OpenAIRoute):
             _ENGINES[pilot] = await pilot.background.run(describe_engine, engine)
         elif pilot.worker.state.phase is not Phase.UNLOADED:
             pilot.ensure()
-            return describe_engine(None)
+            return describe_engine(None, missing=pilot.worker.state.code in MODEL_LOST)
         elif pilot not in _ENGINES:
             pilot.worker.ensure_loaded()
             return describe_engine(None)

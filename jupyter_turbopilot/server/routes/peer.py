@@ -108,13 +108,14 @@ def identity_digest(engine: Engine) -> str:
     return hashlib.sha256(known_by.encode()).hexdigest()[:_SHORT]
 
 
-def describe_engine(engine: Engine | None) -> dict[str, Any]:
+def describe_engine(engine: Engine | None, *, missing: bool = False) -> dict[str, Any]:
     """Return the capabilities of the engine, for other Turbopilot servers.
 
-    The first call for an engine is slow: see `vocabulary_digest`.
+    The first call for an engine is slow: see `vocabulary_digest`. `missing`: whether the model's file is
+    missing or damaged, so that waiting does not help.
     """
     if engine is None:
-        return {"version": VERSION}
+        return {"version": VERSION} | ({"missing": True} if missing else {})
     capabilities = engine.capabilities
     return {
         "version": VERSION,

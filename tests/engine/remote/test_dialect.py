@@ -11,6 +11,7 @@ from jupyter_turbopilot.engine.remote.dialect import (
     UNKNOWN,
     Request,
     Style,
+    error_code,
     likeliest,
     probability,
     refused_option,
@@ -79,6 +80,20 @@ def test_sampling_fields_disable_the_servers_default_penalty() -> None:
 )
 def test_refused_option_returns_only_known_options(data: bytes, option: str) -> None:
     assert refused_option(data) == option
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b'{"error": {"code": "model_missing", "message": "SECRET"}}', "model_missing"),
+        (b'{"error": {"code": 503}}', ""),
+        (b'{"message": "Forbidden"}', ""),
+        (b"<html>", ""),
+        (b"[" * 100_000, ""),
+    ],
+)
+def test_error_code_is_text_or_empty(data: bytes, code: str) -> None:
+    assert error_code(data) == code
 
 
 def test_request_repr_hides_the_body() -> None:

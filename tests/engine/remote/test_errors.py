@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.remote.errors import WAIT, RemoteRefusalError, changed, gone, refused, strange
-from jupyter_turbopilot.errors import BusyError, EngineGoneError, NotReadyError
+from jupyter_turbopilot.errors import MISSING_SCOPE, BusyError, EngineGoneError, NotReadyError
 
 
 @given(st.integers(100, 999))
@@ -33,6 +33,21 @@ def test_gone_and_changed_return_engine_gone_errors() -> None:
     for error in (gone(["a", "b"], "nothing answers there"), changed("a")):
         assert isinstance(error, EngineGoneError)
     assert "c.TurbopilotRemote.urls" in strange("a", "garbage").message
+
+
+def test_refused_in_hub_without_the_scope_is_switched_off() -> None:
+    error = refused("host", 403, in_hub=True, code=MISSING_SCOPE)
+    assert (error.status, error.code) == (403, "disabled")
+    assert "your JupyterHub account may not use host" in error.message
+
+
+def test_refused_in_hub_distinguishes_the_reasons_for_a_403() -> None:
+    off = refused("host", 403, in_hub=True, code="disabled")
+    assert (off.code, "host has the setting" in off.message) == ("disabled", True)
+    for code in ("", "forbidden"):
+        error = refused("host", 403, in_hub=True, code=code)
+        assert isinstance(error, RemoteRefusalError)
+        assert "firewall" in error.message
 
 
 def test_refused_in_hub_has_the_same_message_for_other_statuses() -> None:

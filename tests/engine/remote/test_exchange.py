@@ -244,6 +244,19 @@ def test_write_never_waits_for_a_request_that_is_not_awaited() -> None:
     assert side.asked == 1
 
 
+def test_write_checks_a_server_again_that_has_lost_its_model() -> None:
+    side = Scripted([AskedToWaitError(refused("h", 503), 0.0, lost_model=True)], [WORD, END], model="")
+    with pytest.raises(EngineGoneError, match="no model"):
+        write(side)
+    assert side.asked == 1
+
+
+def test_write_does_not_check_a_server_again_that_is_loading() -> None:
+    side = Scripted([AskedToWaitError(refused("h", 503), 0.0)], [WORD, END])
+    assert write(side) == [WORD, END]
+    assert (side.asked, side.recognized) == (2, 0)
+
+
 def test_write_fails_if_the_wait_exceeds_the_timeout() -> None:
     side, other = Scripted([AskedToWaitError(refused("h", 429), 30.0)]), Scripted([WORD, END])
     with pytest.raises(BusyError) as busy:

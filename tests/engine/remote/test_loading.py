@@ -13,7 +13,13 @@ from jupyter_turbopilot.engine.remote.address import ENGINE_KEY
 from jupyter_turbopilot.engine.remote.loading import CONTEXT_SIZE, address, check, load, remote_server
 from jupyter_turbopilot.engine.remote.remote_server import Kind
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
-from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.errors import (
+    CancelledError,
+    DisabledError,
+    EngineGoneError,
+    ModelRefusedError,
+    TurbopilotError,
+)
 from jupyter_turbopilot.generation import PrefixConstraint, Sampling
 
 from .conftest import Connect, Serve
@@ -211,6 +217,23 @@ def test_load_lists_all_unreachable_hosts_without_the_key(
     assert "hush" not in repr(gone.value)
 
 
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ([], "has no model"),
+        ([{"id": "far", "turbopilot": {"version": 1}}], "not loaded its model yet"),
+        ([{"id": "far", "turbopilot": {"version": 1, "missing": True}}], "administrator .* not installed"),
+    ],
+)
+def test_load_distinguishes_missing_and_loading_models(
+    models: list[dict[str, Any]], message: str, serve: Serve
+) -> None:
+    server = serve()
+    server.models = {"data": models}
+    with pytest.raises(EngineGoneError, match=message):
+        load(settings_for(server), Cancel(), always(CodePoints()))
+
+
 @pytest.mark.parametrize(("code", "after"), [(503, 7.0), (429, 7.0)])
 def test_load_honours_retry_after(code: int, after: float, serve: Serve) -> None:
     server = serve()
@@ -282,7 +305,7 @@ def test_load_never_sends_the_jupyterhub_token_to_a_redirect(
     assert other.requests == []
 
 
-@pytest.mark.parametrize(("code", "message"), [(401, "revoked"), (403, "scope"), (503, "JupyterHub")])
+@pytest.mark.parametrize(("code", "message"), [(401, "revoked"), (403, "firewall"), (503, "JupyterHub")])
 def test_load_explains_a_rejected_jupyterhub_token(
     code: int, message: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -292,3 +315,17 @@ def test_load_explains_a_rejected_jupyterhub_token(
     with pytest.raises(TurbopilotError, match=message) as refused:
         load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))
     assert ENGINE_KEY not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("code", "message"), [("missing_scope", "account may not use"), ("disabled", "setting")]
+)
+def test_load_reports_why_a_hubs_service_refuses(
+    code: str, message: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "hub-token")
+    server = serve()
+    body = json.dumps({"error": {"code": code, "message": "SECRET"}}).encode()
+    server.routes["/v1/models"] = lambda wire, _: wire.answer(403, body)
+    with pytest.raises(DisabledError, match=message):
+        load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -26,8 +27,10 @@ import psutil
 ROOT = Path(__file__).resolve().parents[3]
 PROXY = ROOT / "labextension" / "node_modules" / ".bin" / "configurable-http-proxy"
 PREFIX = "/services/turbopilot"
-# The service waits while a file exists, then runs the snippet's command.
-HELD = 'echo $$ > "$0.pid"; while [ -e "$0.held" ]; do sleep 0.05; done; exec "$@" >> "$0.log" 2>&1'
+# The service waits while a file exists, then runs the snippet's command, with another file without `-m MODEL`.
+HELD = """echo $$ > "$0.pid"; while [ -e "$0.held" ]; do sleep 0.05; done
+if [ -e "$0.default" ]; then set -- "$1" "$2" "$3" "$4" "$5"; fi
+exec "$@" >> "$0.log" 2>&1"""
 
 CONFIG = """
 import os
@@ -40,13 +43,20 @@ folder = Path(given["folder"])
 c.JupyterHub.services = [
     {{"name": "tests", "api_token": given["admin"]}},
     {{"name": "other", "api_token": given["other"]}},
-    {{"name": "figures", "api_token": given["figures"], "admin": True}},
+    {{"name": "figures", "api_token": given["broad"], "admin": True}},
 ]
 c.JupyterHub.load_roles = [
     {{"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:servers", "admin:server_state", "admin:groups", "tokens", "read:services"]}}
 ]
 exec(on_host(given["python"], given["models"], "").replace(str(PORT), str(given["service"])))
 service = c.JupyterHub.services[-1]
+# The documented configuration: only ada and bob may use the service, and Prometheus may read its metrics.
+c.JupyterHub.load_roles = [role for role in c.JupyterHub.load_roles if role["name"] != "user"]
+c.JupyterHub.load_groups = {{}}
+c.JupyterHub.custom_scopes = {{}}
+for text in given["documented"]:
+    exec(text)
+c.JupyterHub.services[-1]["api_token"] = given["figures"]
 service["command"] = ["sh", "-c", given["held"], str(folder / "service"), *service["command"], "-m", given["model"]]
 service["environment"].update(JUPYTER_CONFIG_DIR=str(folder / "config"), HOME=str(folder))
 
@@ -80,6 +90,13 @@ def poll_often(spawner):
 
 _ServiceSpawner.start_polling = poll_often
 """
+
+
+def documented(*markers: str) -> list[str]:
+    """Return the blocks of the JupyterHub page that contain a marker."""
+    page = (ROOT / "docs" / "jupyterhub.md").read_text()
+    found = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    return [next(text for text in found if marker in text) for marker in markers]
 
 
 def free_ports(count: int) -> list[int]:
@@ -118,8 +135,8 @@ class RealHub:
     ) -> None:
         """`flags` and `environment` are for users' servers; `settings` for the service."""
         self.folder, self.people = folder, ("ada", "bob")
-        tokens = (secrets.token_hex(16) for _ in range(4))
-        self.admin_token, self.other_token, self.figures_token, proxy = tokens
+        tokens = (secrets.token_hex(16) for _ in range(5))
+        self.admin_token, self.other_token, self.figures_token, self.broad_token, proxy = tokens
         self.public, self.hub, self.api, self.service = free_ports(4)
         (folder / "config").mkdir(parents=True)
         (folder / "config" / "jupyter_turbopilot_config.py").write_text(
@@ -130,7 +147,8 @@ class RealHub:
         given = {
             "folder": str(folder), "models": str(model.parent), "model": str(model), "python": sys.executable,
             "admin": self.admin_token, "other": self.other_token, "figures": self.figures_token,
-            "proxy": proxy, "held": HELD,
+            "broad": self.broad_token, "proxy": proxy, "held": HELD,
+            "documented": documented("load_groups", "spawner.user.groups", "custom_scopes"),
             "public": self.public, "hub": self.hub, "api": self.api, "service": self.service,
             "vocabulary": str(vocabulary or model), "flags": flags, "environment": environment or {},
         }  # fmt: skip
@@ -200,18 +218,19 @@ class RealHub:
         (self.folder / "service.held").touch()
         os.kill(self.service_pid(), signal.SIGTERM)
 
-    def start_service(self) -> None:
+    def start_service(self, *, ready: bool = True) -> None:
         (self.folder / "service.held").unlink()
-        wait(self.ready, what="the service")
+        if ready:
+            wait(self.ready, what="the service")
 
     def service_log(self) -> str:
         return (self.folder / "service.log").read_text(errors="replace")
 
-    def start_servers(self) -> None:
-        for name in self.people:
+    def start_servers(self, *names: str) -> None:
+        for name in names or self.people:
             self.admin.post(f"/users/{name}")  # administrators already exist
             assert self.admin.post(f"/users/{name}/server").is_success, self.log()
-        for name in self.people:
+        for name in names or self.people:
             wait(lambda name=name: self._server(name)["ready"], what=f"{name}'s server")
             self._children.add(int(self._server(name)["state"]["pid"]))
 

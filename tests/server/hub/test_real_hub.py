@@ -11,6 +11,8 @@ import httpx
 import pytest
 from jupyterhub.services.auth import HubAuth, check_scopes
 
+from jupyter_turbopilot.access import OFF, ONLY_REMOTE
+from jupyter_turbopilot.errors import MISSING_SCOPE
 from jupyter_turbopilot.server.hub.client import MANAGE_SCOPE, Hub
 
 from ...tiny_model import write_tiny_model
@@ -70,7 +72,7 @@ def test_token_without_the_scope_gets_the_scopes_name(hub: RealHub) -> None:
     without, _ = hub.token("bob", "users:activity!user=bob", "access:servers!user=bob")
     for token in (without, hub.other_token):
         refused = ask(hub, token)
-        assert refused.status_code == 403
+        assert (refused.status_code, refused.json()["error"]["code"]) == (403, MISSING_SCOPE)
         assert f"the scope {SCOPE} " in refused.json()["error"]["message"]
     health = httpx.get(f"{hub.through}/health")
     assert (health.status_code, health.json()) == (200, {"status": "ok"})
@@ -121,8 +123,44 @@ def test_only_administrators_manage(hub: RealHub) -> None:
         answer = httpx.request("DELETE", f"{hub.through}/models", headers={"Authorization": f"Bearer {token}"}, json={"model": "not-there"})  # fmt: skip
         assert answer.status_code == status
         assert (MANAGE_SCOPE in answer.text) == (status == 403)
-    headers = {"Authorization": f"Bearer {hub.figures_token}"}
-    assert httpx.get(f"{hub.through}/metrics", headers=headers).status_code == 200
+
+
+def test_prometheus_needs_only_the_documented_scopes(hub: RealHub) -> None:
+    def metrics(token: str) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        return httpx.get(f"{hub.through}/metrics", headers=headers).status_code
+
+    assert metrics(hub.figures_token) == 200
+    for path in ("users", "services"):
+        headers = {"Authorization": f"token {hub.figures_token}"}
+        assert httpx.get(f"{hub.api_url}/{path}", headers=headers).status_code == 403
+    assert "the service prometheus" not in hub.service_log()
+    assert metrics(hub.broad_token) == 200
+    assert "A token of the service figures has more scopes" in hub.service_log()
+
+
+def health(hub: RealHub, name: str) -> Any:
+    headers = {"Authorization": f"token {hub.token(name)[0]}"}
+    return httpx.get(f"{hub.url}/user/{name}/turbopilot/health", headers=headers).json()
+
+
+def test_excluded_users_see_that_the_administrator_switched_off(hub: RealHub) -> None:
+    names = ("eve", "max", "kim")
+    for name in names:
+        hub.admin.post(f"/users/{name}").raise_for_status()
+        config = hub.folder / "home" / name / ".jupyter"
+        config.mkdir(parents=True)
+        (config / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.enabled = True\n")
+    (config / "jupyter_turbopilot_config.py").write_text('c.Turbopilot.engine = "llama"\n')
+    hub.admin.post("/groups/exam", json={"users": ["max"]}).raise_for_status()
+    hub.admin.post("/groups/turbopilot/users", json={"users": ["max", "kim"]}).raise_for_status()
+    hub.start_servers(*names)
+    assert [ask(hub, hub.token(name)[0]).status_code for name in names] == [403, 200, 200]
+    for name, reason in zip(names, ("account may not use", OFF, ONLY_REMOTE), strict=True):
+        wait(lambda name=name: health(hub, name)["code"] == "disabled", what=f"{name}'s engine")
+        assert reason in health(hub, name)["reason"]
+        answer = complete(hub, name, hub.token(name)[0], "x = ")
+        assert answer.json()["error"]["code"] == "disabled"
 
 
 def test_cached_prompts_serve_only_their_user(hub: RealHub) -> None:
@@ -179,7 +217,7 @@ def test_users_are_parsed_like_jupyterhub_parses_them(hub: RealHub) -> None:
             await both(token)
         person = await Hub(hub.api_url).token_owner(hub.token("bob", SCOPE)[0])
         assert person is not None
-        assert (person.groups, person.admin) == (("course",), False)
+        assert ({*person.groups}, person.admin) == ({"course", "turbopilot"}, False)
 
     asyncio.run(go())
 
@@ -215,6 +253,30 @@ def test_stopped_service_is_reported_and_recovers(hub: RealHub) -> None:
     wait(lambda: complete(hub, "ada", token, f"gone{time.monotonic()} = ").status_code == 503)
     hub.start_service()
     wait(lambda: complete(hub, "ada", token, "after = ").status_code == 200)
+
+
+def test_missing_model_is_reported_and_recovers(hub: RealHub) -> None:
+    token, _ = hub.token("ada")
+    hub.stop_service()
+    wait(lambda: complete(hub, "ada", token, f"gone{time.monotonic()} = ").status_code == 503)
+    (hub.folder / "service.default").touch()
+    hub.start_service(ready=False)
+    try:
+        complete(hub, "ada", token, f"missing{time.monotonic()} = ")
+        wait(lambda: "not installed its model" in (health(hub, "ada")["reason"] or ""), what="the reason")
+        assert not health(hub, "ada")["ready"]
+        managing, _ = hub.token("ada", SCOPE, MANAGE_SCOPE)
+        headers = {"Authorization": f"Bearer {managing}"}
+        reason = httpx.get(f"{hub.direct}/health", headers=headers).json()["reason"]
+        folder = f"The models folder is {hub.folder.parent / 'models'}."
+        for text in (reason, hub.service_log()):
+            assert folder in text
+            assert "TURBOPILOT_MODELS" in text
+    finally:
+        hub.stop_service()
+        (hub.folder / "service.default").unlink()
+        hub.start_service()
+    wait(lambda: complete(hub, "ada", token, f"back{time.monotonic()} = ").status_code == 200)
 
 
 def test_disconnect_cancels_generation(hub: RealHub) -> None:

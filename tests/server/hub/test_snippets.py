@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,18 @@ import jupyterhub.roles
 import yaml
 from traitlets.config import Config
 
+from jupyter_turbopilot.access import LOCAL_ENGINES, access_of
 from jupyter_turbopilot.config import ENGINE_ALLOW_HTTP, ENGINE_AUTH, ENGINE_URL, Turbopilot
 from jupyter_turbopilot.engine.remote.address import read_addresses
 from jupyter_turbopilot.server.hub.environment import read_environment
-from jupyter_turbopilot.server.hub.snippets import DEFAULTS, in_cluster, on_host
+from jupyter_turbopilot.server.hub.snippets import (
+    CONFIG_DIR,
+    DEFAULTS,
+    in_cluster,
+    on_host,
+    service_unit,
+    socket_unit,
+)
 
 if TYPE_CHECKING:
     import pytest
@@ -34,7 +43,7 @@ def test_jupyterhub_accepts_the_service_and_both_roles() -> None:
     hub, _ = read()
     (service,) = hub.services
     assert service["command"] == ["/opt/it's/bin/python", "-m", "jupyter_turbopilot.cli", "serve", "--hub"]
-    assert service["environment"] == {"TURBOPILOT_MODELS": "/srv/models"}
+    assert service["environment"] == {"TURBOPILOT_MODELS": "/srv/models", "JUPYTER_CONFIG_DIR": CONFIG_DIR}
     assert {role["name"]: role["scopes"][-1] for role in hub.load_roles} == {"user": SCOPE, "server": SCOPE}
 
 
@@ -60,6 +69,7 @@ def test_spawned_server_uses_the_services_address(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv(name, value)
     settings = Turbopilot()
     assert (settings.engine, settings.remote.auth) == ("remote", "jupyterhub")
+    assert access_of(settings, os.environ).only_remote
     (address,) = read_addresses(settings.remote.urls, allow_http=settings.remote.allow_http)
     service = read_environment(
         {
@@ -72,6 +82,47 @@ def test_spawned_server_uses_the_services_address(monkeypatch: pytest.MonkeyPatc
     assert address.root == f"http://{service.host}:{service.port}{service.prefix.rstrip('/')}"
 
 
+def unit(text: str) -> dict[str, dict[str, list[str]]]:
+    """Return the sections of a systemd unit; a setting can occur several times."""
+    sections: dict[str, dict[str, list[str]]] = {}
+    for line in text.splitlines():
+        if line.startswith("["):
+            section = sections[line.strip("[]")] = {}
+        elif line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            section.setdefault(name, []).append(value)
+    return sections
+
+
+def test_units_reserve_the_port_of_the_hubs_entry() -> None:
+    config = Config()
+    exec(on_host(*HERE, "Somewhere.", managed=False), {"c": config})  # noqa: S102
+    (entry,) = config.JupyterHub.services.get_value([])
+    assert entry == {"name": "turbopilot", "url": "http://127.0.0.1:10101"}
+    assert unit(socket_unit())["Socket"]["ListenStream"] == ["127.0.0.1:10101"]
+    service = unit(service_unit(*HERE, ""))
+    assert service["Unit"]["Requires"] == ["turbopilot.socket"]
+    assert service["Service"]["User"] == ["turbopilot"]
+    environment = dict(line.strip('"').split("=", 1) for line in service["Service"]["Environment"])
+    found = read_environment(environment)
+    assert (found.name, found.port) == ("turbopilot", 10101)
+    assert environment["JUPYTER_CONFIG_DIR"] == CONFIG_DIR
+
+
+def test_unit_quotes_paths() -> None:
+    service = unit(service_unit("/opt/a b/50%/$x/python", "/srv/a b", "ghost"))["Service"]
+    assert service["ExecStart"] == ['"/opt/a b/50%%/$$x/python" -m jupyter_turbopilot.cli serve --hub']
+    assert service["Environment"][0] == '"TURBOPILOT_MODELS=/srv/a b"'
+    assert service["User"] == ["ghost"]
+
+
+def test_entry_has_the_account_of_the_service() -> None:
+    config = Config()
+    exec(on_host(*HERE, "", user="ghost"), {"c": config})  # noqa: S102
+    (entry,) = config.JupyterHub.services.get_value([])
+    assert entry["user"] == "ghost"
+
+
 def test_chart_values_use_the_proxys_address() -> None:
     values = yaml.safe_load(in_cluster())
     hub, _ = read()
@@ -79,7 +130,7 @@ def test_chart_values_use_the_proxys_address() -> None:
     roles = {name: role["scopes"] for name, role in values["hub"]["loadRoles"].items()}
     assert roles == {role["name"]: role["scopes"] for role in hub.load_roles}
     environment = values["singleuser"]["extraEnv"]
-    assert environment.keys() == {ENGINE_URL, ENGINE_AUTH, ENGINE_ALLOW_HTTP}
+    assert environment.keys() == {ENGINE_URL, ENGINE_AUTH, ENGINE_ALLOW_HTTP, LOCAL_ENGINES}
     assert all(isinstance(value, str) for value in environment.values())
     (address,) = read_addresses([environment[ENGINE_URL]], allow_http=environment[ENGINE_ALLOW_HTTP] == "1")
     assert address.host == "proxy-public"
@@ -87,7 +138,7 @@ def test_chart_values_use_the_proxys_address() -> None:
 
 def test_documented_deployment_fits_the_values_and_starts_a_service() -> None:
     page = (Path(__file__).parents[3] / "docs" / "jupyterhub.md").read_text()
-    (block,) = re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)
+    (block,) = re.findall(r"```yaml\n(apiVersion.*?)```", page, flags=re.DOTALL)
     deployment, service = yaml.safe_load_all(block)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     found = read_environment({each["name"]: each["value"] for each in container["env"]})

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.access import DENIED, OFF, PATHLESS, UNCHECKED
+from jupyter_turbopilot.access import DENIED, LOCAL_ENGINES, OFF, ONLY_REMOTE, PATHLESS, UNCHECKED
 from jupyter_turbopilot.server.routes import native
 
 from ...notebook_index.notebooks import notebook, write
@@ -218,6 +218,33 @@ async def test_invalid_setting_switches_off_and_leaves_the_server_working(
 async def test_page_must_not_run_a_model_while_completion_is_restricted(
     jp_serverapp: Any, server_traits: Any
 ) -> None:
+    assert jp_serverapp.web_app.settings["page_config_data"]["jupyterTurbopilot"] == "server only"
+
+
+@pytest.fixture
+def only_remote(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(LOCAL_ENGINES, "0")
+
+
+@pytest.mark.parametrize("server_traits", [{"engine": "llama"}])
+async def test_environment_forbids_a_configured_local_engine(
+    only_remote: None, ask: Ask, pilot: Any, jp_serverapp: Any
+) -> None:
+    pilot.start()
+    response = await ask("complete", complete_body(path="a.ipynb"))
+    assert (response.code, error_of(response)["code"]) == (403, "disabled")
+    assert message_of(response.body) == ONLY_REMOTE
+    assert pilot.worker.engine is None
+    assert jp_serverapp.web_app.settings["page_config_data"]["jupyterTurbopilot"] == "server only"
+
+
+@pytest.mark.parametrize(
+    "server_traits", [{"engine": "remote", "load_at_start": False, "notebook_index": False}]
+)
+async def test_environment_that_forbids_local_engines_includes_the_page(
+    only_remote: None, pilot: Any, jp_serverapp: Any
+) -> None:
+    assert not pilot.access.reason
     assert jp_serverapp.web_app.settings["page_config_data"]["jupyterTurbopilot"] == "server only"
 
 
