@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -20,6 +19,7 @@ from jupyter_turbopilot.errors import BadRequestError, BusyError, NotReadyError,
 from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.server.identity import is_key
 from jupyter_turbopilot.server.routes.base import Route
+from jupyter_turbopilot.server.routes.rates import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,51 +36,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MAX_SESSION = 128  # characters
 BYTES_PER_REQUEST = 1 << 13  # that count as one request: tokenizing a megabyte takes a second
-MAX_CALLERS = 4096
-MINUTE = 60.0
-# The share of the burst that prefetch requests leave to requests that a user waits for.
-RESERVED = 0.5
-
-
-class RateLimiter:
-    """A token bucket per caller with a capacity of `burst` requests; `per_minute` 0: no limit."""
-
-    def __init__(self, per_minute: float, burst: float, most: int = MAX_CALLERS) -> None:
-        self._per_minute = per_minute
-        self._burst = burst
-        self._most = most
-        # Remaining requests and the time of the last one, by caller. Other callers have a full bucket.
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._buckets)
-
-    def take(self, caller: str, now: float, *, awaited: bool = True, count: float = 1.0) -> None:
-        """Count a request, or raise a `BusyError` with the seconds to wait. `now` may be of any clock.
-
-        `count`: the cost of the request, limited to a full bucket.
-        """
-        if not self._per_minute:
-            return
-        second = self._per_minute / MINUTE
-        left, then = self._buckets.pop(caller, (self._burst, now))
-        # If the clock is set back, nothing is added; if it is set forward, at most a full bucket.
-        left = min(self._burst, left + max(0.0, now - then) * second)
-        count = min(self._burst, count)
-        needed = count if awaited else min(self._burst, count + self._burst * RESERVED)
-        if left >= needed:
-            left, missing = left - count, 0.0
-        else:
-            missing = needed - left
-        self._buckets[caller] = left, now
-        if len(self._buckets) > self._most:
-            self._buckets.popitem(last=False)  # least recently used
-        if missing:
-            raise BusyError(
-                f"You have made more than {self._per_minute:g} requests per minute. Try again shortly.",
-                code="too_many_requests",
-                after=missing / second,
-            )
 
 
 def is_awaited(request: Completion | RawRequest) -> bool:
@@ -102,16 +57,6 @@ class JobRoute(Route):
     def name(self) -> str:
         """The name of the route in the metrics."""
         return type(self).__name__.removesuffix("Route").lower()
-
-    @property
-    def caller(self) -> str:
-        """The caller for fair scheduling. A client cannot vary it to get a larger share."""
-        name = self.username
-        # A key does not identify a user, so use the address.
-        named = bool(name) and (
-            self.standalone_identity is None or self.standalone_identity.distinguishes_users
-        )
-        return name if named else f"{name} {self.request.remote_ip}"
 
     def _caller_for(self, request: Completion | RawRequest) -> str:
         """Return the caller for fair scheduling. A server with the key names its users in `salt`."""

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jupyter_turbopilot.errors import BusyError, EngineError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.request import MAX_BODY
+from jupyter_turbopilot.server.routes import base
 
 from ...scripted_engine import ScriptedEngine
+from ...serve_app import ServeApp
 from .conftest import Ask, complete_body, error_of, fail_within_stream
 
 
@@ -70,3 +73,33 @@ async def test_error_within_a_stream_has_its_status(
     assert before
     reported = last["error"] if isinstance(last["error"], dict) else last
     assert (reported["status"], reported["retry_after"]) == (error.status, retry_after)
+
+
+@pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 1}])
+async def test_repeated_refusals_close_the_connection_before_the_body_is_decoded(
+    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "REFUSALS_AT_ONCE", 2)
+    monkeypatch.setattr(base, "REFUSAL_DELAY", 0.01)
+    answers = [await ask("complete", complete_body()) for _ in range(3)]
+    assert [answer.code for answer in answers] == [200, 429, 429]
+    assert [error_of(answer)["code"] for answer in answers[1:]] == ["too_many_requests"] * 2
+    slowed = await ask("complete", b"{")
+    assert (slowed.code, error_of(slowed)["code"]) == (429, "too_many_refusals")
+    assert (slowed.headers["Connection"], slowed.headers["Retry-After"]) == ("close", "1")
+
+
+def test_repeated_wrong_keys_slow_down_only_their_sender(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "REFUSALS_AT_ONCE", 2)
+    monkeypatch.setattr(base, "REFUSAL_DELAY", 0.01)
+    alone = ServeApp(tiny_model)
+    try:
+        wrong = [alone.client.get("/models", headers={"Authorization": "Bearer wrong"}) for _ in range(3)]
+        assert [answer.status_code for answer in wrong] == [401] * 3
+        assert [answer.headers.get("Connection") for answer in wrong] == [None, None, "close"]
+        other = alone.client.get("/models")
+        assert (other.status_code, other.headers.get("Connection")) == (200, None)
+    finally:
+        alone.stop()
