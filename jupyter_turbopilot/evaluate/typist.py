@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.evaluate.live import ResolvedNames
 from jupyter_turbopilot.evaluate.scoring import Score, Tally
 from jupyter_turbopilot.suggestion.syntax import valid_beginning
@@ -33,6 +34,7 @@ class Pace:
 
     asked: int = 0
     unanswered: int = 0  # before the next keystroke
+    refused: int = 0  # because the server was busy
     taken_over: int = 0  # continued a running generation
     ended: int = 0  # restarted although the running generation confirmed with the keystroke
     cpu: float = 0.0  # CPU seconds
@@ -56,6 +58,7 @@ class TypingResult:
     from_index_ms: list[float] = field(default_factory=list)  # latency of these
     focus_ms: list[float] = field(default_factory=list)  # duration of the warm-up of a focused cell
     key_ms: dict[Where, float] = field(default_factory=dict)  # latency by position
+    waits: list[float] = field(default_factory=list)  # seconds from each request to the user's next answer
 
     @property
     def total(self) -> Tally:
@@ -185,8 +188,12 @@ class _OpenRequest:
         self._begun = time.perf_counter()
         self.text = ""
         self.ms = 0.0  # latency of the first text
-        self.done = False
-        self._submit(keystroke, self._replies.listen, trigger="automatic", stream=True)
+        self.done = self.refused = False
+        self.answered_at: float | None = None  # an empty suggestion is an answer, too
+        try:
+            self._submit(keystroke, self._replies.listen, trigger="automatic", stream=True)
+        except BusyError:
+            self.done = self.refused = True
 
     def rest(self, keystroke: Keystroke) -> str:
         """Return the rest of the suggestion at a later keystroke."""
@@ -206,6 +213,8 @@ class _OpenRequest:
                 self.ms = (time.perf_counter() - self._begun) * 1000
             self.text = reply.items[0].text if reply.items else self.text
             self.done = reply.done
+            if self.answered_at is None and (reply.items or not (reply.error or reply.finish_reason)):
+                self.answered_at = time.perf_counter()
             if reply.done and self.text:
                 self._submit(self.keystroke.accepting(self.text), lambda _: None, trigger="prefetch")
 
@@ -232,6 +241,7 @@ def in_real_time(
     rng = random.Random(seed)  # noqa: S311 - a reproducible pace
     typed = TypingResult(pace=(pace := Pace()))
     counters, begun = dict(local.pilot.completer.counters), time.process_time()
+    asked: list[float] = []  # the times of requests without an answer to them or to a later one
     for trace in traces:
         score, request = Score(), None
         focus = trace.keystrokes[0].request(trigger="warmup")
@@ -244,10 +254,15 @@ def in_real_time(
                 continue
             end = time.perf_counter() + key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
             if not request or not request.rest(keystroke):
+                asked.append(time.perf_counter())
                 request = _OpenRequest(local, keystroke, caller)
                 pace.asked += 1
+                pace.refused += request.refused
             was_shown = bool(request.text)
             request.wait(end)
+            if request.answered_at is not None:
+                typed.waits += [request.answered_at - at for at in asked]
+                asked.clear()
             pace.unanswered += request.keystroke is keystroke and not request.done
             if request.text and not was_shown:
                 typed.ms.append(request.ms)
@@ -256,6 +271,7 @@ def in_real_time(
         _finish(typed, trace, score)
         tell(trace.name)
     pace.cpu = time.process_time() - begun
+    typed.waits += [time.perf_counter() - at for at in asked]
     for name in ("continued", "ended"):
         setattr(pace, name, local.pilot.completer.counters.get(name, 0) - counters.get(name, 0))
     return typed
