@@ -114,6 +114,7 @@ class EngineRequest:
     language: str = ""  # some adapters apply to one language only
     priority: str = ""  # urgency, for an engine that also serves others
     tenant: str = ""  # tenant: sequences are never shared between tenants
+    automatic: bool = False  # whether the editor sends it while the user types
     session: str = ""  # notebook of the request, for routing between engines
     uncached: bool = False  # whether its sequence is not saved for the next start
 
@@ -130,6 +131,7 @@ class ExactRequest:
     suffix_span: tuple[int, int] = (0, 0)
     language: str = ""
     urgency: Urgency | None = None
+    automatic: bool = False
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ SCRIPTS: list[dict[str, Any]] = json.loads(RECORD.read_text("utf-8"))
 PATIENCE = 30.0  # the timeout in seconds for the recorded state
 STILL = 0.2  # while recording: seconds without a change after which the state is final
 _TIME = re.compile(r"id|created|system_fingerprint|generation_settings|\w+_ms|\w+_per_second")
-_COUNT = re.compile(r'turbopilot_requests_total\{outcome="(\w+)",route="(\w+)"\} (\d+)')
+_COUNT = re.compile(r'turbopilot_requests_total\{code="\w*",outcome="(\w+)",route="(\w+)"\} (\d+)')
 _WAITING = re.compile(r"^turbopilot_queue (\d+)", re.MULTILINE)
 
 State = dict[str, Any]

@@ -5,20 +5,26 @@ from __future__ import annotations
 import shutil
 import string
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from jupyter_turbopilot.completer.tenant import tenant_of
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine import load_shedding
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.remote.dialect import LOAD_HEADER
 from jupyter_turbopilot.engine.stepping.sequences import IDLE_CELLS
 from jupyter_turbopilot.pilot.pilot import Pilot
 
 from ..multi_user_service import GROUPS, WHO, Service
 from ..scripted_engine import ScriptedEngine, pilot_with
+
+if TYPE_CHECKING:
+    import httpx
 
 Serve = Callable[..., Service]
 _NUMBERS = count()
@@ -279,3 +285,28 @@ def test_only_managers_see_total_timings(services: Serve, named: bool) -> None:
     for path in ("/health", "/v1/health"):
         health = service.client.get(path, headers=headers).json()
         assert (health["ready"], health["last_ms"] is None) == (True, named)
+
+
+def test_overloaded_service_refuses_automatic_requests_of_its_busiest_users(
+    services: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_shedding, "HALF_LIFE", 0.1)
+    service = services(deadline=0.3)
+    body = {"cells": [{"source": "x = "}], "offset": 4, "trigger": "automatic"}
+    endless = {"prompt": "x = ", "max_tokens": -1, "ignore_eos": True, "stream": True}
+
+    def automatic(who: str) -> httpx.Response:
+        return service.client.post("/complete", json=body, headers={WHO: who})
+
+    with ExitStack() as streams:
+        for who in ("ada", "bob"):
+            sent = service.client.stream("POST", "/v1/completions", json=endless, headers={WHO: who})
+            next(streams.enter_context(sent).iter_lines())
+        answers = (automatic(who) for who in ("ada", "bob") * 1000)
+        refused = next(answer for answer in answers if answer.status_code == 429)
+        other = automatic("eve")
+        invoked = service.post("complete", body | {"trigger": "invoke"}, "ada")
+    assert (refused.json()["error"]["code"], refused.headers["Retry-After"]) == ("overloaded", "5")
+    assert refused.headers[LOAD_HEADER] == "4"
+    assert (other.status_code, other.headers[LOAD_HEADER]) == (200, "3")
+    assert "items" in invoked

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import msgspec
 
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.remote import errors
 from jupyter_turbopilot.engine.remote.dialect import (
+    LOAD_HEADER,
     REPLICA_HEADER,
     SESSION_HEADER,
     EventContent,
@@ -32,6 +35,7 @@ MOST_LINE = 1 << 20  # bytes; a token with its top logprobs needs a few thousand
 ENDLESS = "an endless line"
 KEPT_SECONDS = 120.0  # for which an idle connection stays open
 END = b"[DONE]"
+LEVEL_SECONDS = 10.0  # for which a reported stage of load shedding is valid
 
 
 class HttpClient:
@@ -42,6 +46,7 @@ class HttpClient:
         self.address = address
         self._in_hub = in_hub
         self.known = False  # whether its description was checked, and it has not failed since
+        self._level, self._level_until = Level.NONE, 0.0  # the last report
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
         secure = address.root.startswith("https:")
         self._client = httpx.AsyncClient(
@@ -55,6 +60,11 @@ class HttpClient:
             follow_redirects=False,
             limits=httpx.Limits(max_connections=None, keepalive_expiry=KEPT_SECONDS),
         )
+
+    @property
+    def level(self) -> Level:
+        """The stage of load shedding that the server has reported lately."""
+        return self._level if time.monotonic() < self._level_until else Level.NONE
 
     async def close(self) -> None:
         """Close all connections."""
@@ -104,6 +114,9 @@ class HttpClient:
             asked = self._client.stream("POST", url, content=msgspec.json.encode(body), headers=headers)
         try:
             async with asked as answer:
+                if body is not None:
+                    self._level = reported_level(answer)
+                    self._level_until = time.monotonic() + LEVEL_SECONDS
                 yield answer
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise DiedError(failure_reason(error)) from None
@@ -187,6 +200,12 @@ class Events:
             if self._size > self._most:
                 raise InvalidAnswerError(ENDLESS)
         return None
+
+
+def reported_level(answer: httpx.Response) -> Level:
+    """Return the stage of load shedding in an answer's header."""
+    header = answer.headers.get(LOAD_HEADER, "")
+    return next((level for level in Level if header == str(int(level))), Level.NONE)
 
 
 def retry_after(answer: httpx.Response) -> float | None:

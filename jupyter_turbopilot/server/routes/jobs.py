@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
@@ -14,10 +15,11 @@ from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
 from jupyter_turbopilot.engine.lifecycle import not_ready
-from jupyter_turbopilot.engine.remote.dialect import SESSION_HEADER
+from jupyter_turbopilot.engine.remote.dialect import LOAD_HEADER, SESSION_HEADER
 from jupyter_turbopilot.errors import BadRequestError, BusyError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.server.identity import is_key
+from jupyter_turbopilot.server.metrics import outcome_of
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.rates import RateLimiter
 
@@ -30,10 +32,11 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import RawRequest
     from jupyter_turbopilot.notebook_index.reader import NotebookIndex
     from jupyter_turbopilot.pilot.pilot import Pilot
-    from jupyter_turbopilot.reply import Reply
+    from jupyter_turbopilot.reply import Reply, Timings
 
 
 T = TypeVar("T")
+LATE = 0.95  # share of the deadline after which a client that disconnects has waited for it
 MAX_SESSION = 128  # characters
 BYTES_PER_REQUEST = 1 << 13  # that count as one request: tokenizing a megabyte takes a second
 
@@ -78,6 +81,8 @@ class JobRoute(Route):
         """`secret`: gives this server's kernels access to the route."""
         super().initialize(pilot, secret)
         self._jobs: list[Job] = []
+        self._begun = time.monotonic()
+        self._streamed: dict[str, Timings] = {}  # of the last frame with text, by the id of the request
 
     @property
     def _rates(self) -> RateLimiter:
@@ -95,7 +100,7 @@ class JobRoute(Route):
         is_charged: bool = False,
     ) -> AsyncReplies:
         """Submit a request and return its replies. `is_charged`: the caller has been charged for it."""
-        replies = AsyncReplies(self._count)
+        replies = AsyncReplies(partial(self._count, is_awaited=is_awaited(request)))
         self._submit(request, kernel_context, replies.listen, notebook_index, is_charged=is_charged)
         return replies
 
@@ -107,7 +112,8 @@ class JobRoute(Route):
                 f"One user may have {most} waiting requests. Send at most {most} prompts at a time.",
                 field="prompt",
             )
-        batch = AsyncBatch(len(requests), self._count)
+        awaited = any(is_awaited(request) for request in requests)
+        batch = AsyncBatch(len(requests), partial(self._count, is_awaited=awaited))
         for number, request in enumerate(requests):
             self._submit(request, NONE, batch.listener(number))
         return batch
@@ -126,6 +132,8 @@ class JobRoute(Route):
         else:
             request = replace(request, session=self._session())
         caller = self._caller_for(request)
+        if level := self.pilot.worker.level(caller):
+            self.set_header(LOAD_HEADER, str(int(level)))
         try:
             self.pilot.access.check(*self.paths)
             self.pilot.ensure()  # `load_at_start` may be off, or a failed load may now succeed
@@ -136,7 +144,7 @@ class JobRoute(Route):
             )
             self._jobs.append(job)
         except TurbopilotError as error:
-            self.metrics.count(self.name, error.code)
+            self.metrics.count_error(self.name, error)
             raise
 
     def charge(self, request: Completion) -> None:
@@ -144,7 +152,7 @@ class JobRoute(Route):
         try:
             self._rates.take(self._caller_for(request), time.monotonic(), awaited=is_awaited(request))
         except BusyError as error:
-            self.metrics.count(self.name, error.code)
+            self.metrics.count_error(self.name, error)
             raise
 
     def count_body(self) -> None:
@@ -152,7 +160,7 @@ class JobRoute(Route):
         try:
             self.charge_body()
         except BusyError as error:
-            self.metrics.count(self.name, error.code)
+            self.metrics.count_error(self.name, error)
             raise
 
     def charge_body(self) -> None:
@@ -176,12 +184,18 @@ class JobRoute(Route):
         if self._disconnected:
             raise StreamClosedError
 
-    def _count(self, reply: Reply) -> None:
+    def _count(self, reply: Reply, *, is_awaited: bool) -> None:
         """Count the outcome of a request."""
+        if reply.items and not reply.done:
+            self._streamed[reply.id] = reply.timings
         if reply.done:
-            outcome = reply.error.code if reply.error else reply.finish_reason or "answered"
-            self.metrics.count(self.name, outcome)
-            self.metrics.measure(reply.timings)
+            has_text = bool(reply.items) or reply.id in self._streamed
+            is_late = time.monotonic() - self._begun >= LATE * self.pilot.settings.deadline
+            outcome = outcome_of(reply, has_text=has_text, is_awaited=is_awaited, is_late=is_late)
+            self.metrics.count(self.name, outcome, reply.error)
+            # The last reply to a client that has disconnected has no timings.
+            is_cut = has_text and reply.finish_reason == DISCONNECTED
+            self.metrics.measure(self._streamed[reply.id] if is_cut else reply.timings)
 
     async def final_replies(self, requests: Sequence[RawRequest]) -> list[Reply]:
         """Return the last reply to each request; raise an error if one is empty."""
@@ -193,7 +207,7 @@ class JobRoute(Route):
     @staticmethod
     def require_output(last: Reply, request: RawRequest) -> None:
         """Raise an error if the last reply is empty, unless the request only evaluates the prompt."""
-        if not last.items and not request.prefetch:
+        if not last.items and is_awaited(request):
             reason = last.finish_reason or DEADLINE
             why = "The time limit was reached" if reason == DEADLINE else "The request was cancelled"
             raise NotReadyError(f"{why} before anything was generated. Try again shortly.", code=reason)

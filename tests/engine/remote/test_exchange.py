@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.remote.address import Address
 from jupyter_turbopilot.engine.remote.dialect import EventContent, Request
 from jupyter_turbopilot.engine.remote.errors import AskedToWaitError, DiedError, RemoteRefusalError, refused
@@ -37,6 +38,7 @@ class Scripted:
     """A scripted address: it gives the answers one by one, and then repeats the last one."""
 
     known = True
+    level = Level.NONE
     recognized = 0
 
     def __init__(self, *answers: list[Act], model: str = "m") -> None:

@@ -6,17 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.generation import ExactRequest, RawRequest
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.server.routes import llamacpp, openai_format
 from jupyter_turbopilot.server.routes.base import groups_of
 from jupyter_turbopilot.server.routes.deltas import placed_tokens
-from jupyter_turbopilot.server.routes.jobs import JobRoute, RateLimiter, is_awaited
+from jupyter_turbopilot.server.routes.jobs import JobRoute, is_awaited
 
 from .conftest import Ask, Named, complete_body, error_of
 
@@ -134,7 +131,9 @@ async def test_rate_limit_error_names_the_limit_and_retry_after(ask: Ask, ready:
     assert error_of(refused)["code"] == "too_many_requests"
     assert 55 <= int(refused.headers["Retry-After"]) <= 60
     text = (await ask("metrics", method="GET")).body.decode()
-    assert 'turbopilot_requests_total{outcome="too_many_requests",route="complete"} 1.0' in text
+    assert (
+        'turbopilot_requests_total{code="too_many_requests",outcome="refused",route="complete"} 1.0' in text
+    )
 
 
 @pytest.mark.parametrize("server_traits", [{"waiting_per_user": 2}])
