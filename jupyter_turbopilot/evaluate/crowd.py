@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.shell.in_process import InProcess
 
 WAIT_SHARE = 0.95
+PAUSE = 3.0  # seconds that a user looks at the screen at the beginning of each line
 _LOOK = 0.2  # seconds between two checks of the simulated users
 _REQUESTS, _CREATED = "turbopilot_requests_total", "turbopilot_requests_created"
 _CACHE_HITS, _CONTINUED = "turbopilot_cache_hits_total", "turbopilot_continued_total"
@@ -41,7 +42,7 @@ class Measured:
     seconds: float  # of typing per user, on average
     requests: int  # that reached the engine
     busy: float  # compute seconds of the engine
-    wait: float = 0.0  # 95th percentile of the seconds from a request to the user's next answer
+    wait: float = 0.0  # 95th percentile of the seconds from a request at a pause to its answer
     refused: int = 0  # requests, because the server was busy
 
     @property
@@ -160,7 +161,13 @@ class _Crowd:
     def _type(self, number: int, notebooks: Sequence[TypedNotebook]) -> None:
         try:
             typed = typist.in_real_time(
-                self._local, self._cells(notebooks), lambda _: None, self._key, number, f"typist {number}"
+                self._local,
+                self._cells(notebooks),
+                lambda _: None,
+                self._key,
+                number,
+                f"typist {number}",
+                PAUSE,
             )
             self.waits += typed.waits
             self.refused += typed.pace.refused if typed.pace else 0

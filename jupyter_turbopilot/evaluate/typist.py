@@ -58,7 +58,7 @@ class TypingResult:
     from_index_ms: list[float] = field(default_factory=list)  # latency of these
     focus_ms: list[float] = field(default_factory=list)  # duration of the warm-up of a focused cell
     key_ms: dict[Where, float] = field(default_factory=dict)  # latency by position
-    waits: list[float] = field(default_factory=list)  # seconds from each request to the user's next answer
+    waits: list[float] = field(default_factory=list)  # seconds from the requests at pauses to their answers
 
     @property
     def total(self) -> Tally:
@@ -231,17 +231,18 @@ def in_real_time(
     key: float = 0.2,
     seed: int = 3,
     caller: str = "",
+    pause: float = 0.0,
 ) -> TypingResult:
     """Replay in real time: a suggestion counts only if it is shown before the next keystroke.
 
     The traces contain a keystroke for each character. As in the editor, a keystroke sends a request unless it
     types along with the suggestion, and the server decides what happens to earlier requests. With a `caller`,
     several users type concurrently: they share no cached prompts, and do not wait for the warm-up of a cell.
+    `pause`: the seconds that a user looks at the screen at the beginning of each line.
     """
     rng = random.Random(seed)  # noqa: S311 - a reproducible pace
     typed = TypingResult(pace=(pace := Pace()))
     counters, begun = dict(local.pilot.completer.counters), time.process_time()
-    asked: list[float] = []  # the times of requests without an answer to them or to a later one
     for trace in traces:
         score, request = Score(), None
         focus = trace.keystrokes[0].request(trigger="warmup")
@@ -252,17 +253,18 @@ def in_real_time(
         for keystroke in trace.keystrokes:
             if keystroke.place < score.covered(keystroke.active):
                 continue
-            end = time.perf_counter() + key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
+            begun_at = time.perf_counter()
+            end = begun_at + key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
+            if is_pause := pause > 0 and keystroke.cells[keystroke.active][: keystroke.offset].endswith("\n"):
+                end += pause
             if not request or not request.rest(keystroke):
-                asked.append(time.perf_counter())
                 request = _OpenRequest(local, keystroke, caller)
                 pace.asked += 1
                 pace.refused += request.refused
             was_shown = bool(request.text)
             request.wait(end)
-            if request.answered_at is not None:
-                typed.waits += [request.answered_at - at for at in asked]
-                asked.clear()
+            if is_pause and request.keystroke is keystroke:
+                typed.waits.append((request.answered_at or end) - begun_at)
             pace.unanswered += request.keystroke is keystroke and not request.done
             if request.text and not was_shown:
                 typed.ms.append(request.ms)
@@ -271,7 +273,6 @@ def in_real_time(
         _finish(typed, trace, score)
         tell(trace.name)
     pace.cpu = time.process_time() - begun
-    typed.waits += [time.perf_counter() - at for at in asked]
     for name in ("continued", "ended"):
         setattr(pace, name, local.pilot.completer.counters.get(name, 0) - counters.get(name, 0))
     return typed

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import count
 
 import pytest
 
@@ -50,11 +51,11 @@ def test_busy_server_does_not_prefetch(busy: Callable[[Level], Desk]) -> None:
 
 
 def test_busy_server_shortens_only_the_context_of_new_notebooks(busy: Callable[[Level], Desk]) -> None:
-    source = "a_long_line = 1\n" * 200 + "x = "
+    numbers = count(10)
 
     def length(level: Level, path: str, trigger: str = "invoke") -> int:
         d = busy(level)
-        d.ask(request(source, path=path, trigger=trigger))
+        d.ask(request("a_long_line = 1\n" * 200 + f"x{next(numbers)} = ", path=path, trigger=trigger))
         return len(d.engine.asks[-1].prompt)
 
     full = length(Level.NONE, "old.ipynb")
@@ -68,9 +69,11 @@ def test_busy_server_shortens_only_the_context_of_new_notebooks(busy: Callable[[
 
 
 def test_busy_server_shortens_only_automatic_suggestions(busy: Callable[[Level], Desk]) -> None:
+    numbers = count(10)
+
     def limit(level: Level, trigger: str) -> int:
         d = busy(level)
-        d.ask(request("x = ", trigger=trigger, eagerness="always"))
+        d.ask(request(f"x{next(numbers)} = ", trigger=trigger, eagerness="always"))
         return d.engine.asks[-1].sampling.max_tokens
 
     assert limit(Level.SHORT_CONTEXT, "automatic") == 2 * limit(Level.SHORT_SUGGESTIONS, "automatic")

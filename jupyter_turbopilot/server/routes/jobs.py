@@ -207,7 +207,7 @@ class JobRoute(Route):
     @staticmethod
     def require_output(last: Reply, request: RawRequest) -> None:
         """Raise an error if the last reply is empty, unless the request only evaluates the prompt."""
-        if not last.items and is_awaited(request):
+        if not last.items and not request.prefetch:
             reason = last.finish_reason or DEADLINE
             why = "The time limit was reached" if reason == DEADLINE else "The request was cancelled"
             raise NotReadyError(f"{why} before anything was generated. Try again shortly.", code=reason)
