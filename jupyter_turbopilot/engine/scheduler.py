@@ -121,7 +121,8 @@ class Scheduler:
         return level if is_busiest else Level.SHORT_SUGGESTIONS
 
     def _measure_load(self) -> None:
-        waiting = {job.caller for job in self._jobs if job.priority.awaited}
+        # Bulk work is limited to its own share of the time, so it does not count.
+        waiting = {job.caller for job in self._jobs if job.priority < Priority.BULK}
         self._load.update(len(waiting), self.clock())
 
     def add(self, job: Job) -> tuple[Job, BusyError] | None:
@@ -177,7 +178,7 @@ class Scheduler:
 
     def _count_request(self, job: Job) -> None:
         """Add the computing time of a job that ends to the load."""
-        if job in self.begun and job.priority.awaited:
+        if job in self.begun and job.priority < Priority.BULK:
             self._load.add_request(job.seconds)
 
     def expire(self, now: float) -> list[Job]:

@@ -134,6 +134,11 @@ class Route(AuthenticatedHandler):
         return str(getattr(self.current_user, "username", "")) if signed_in else ""
 
     @property
+    def name(self) -> str:
+        """The name of the route in the metrics."""
+        return type(self).__name__.removesuffix("Route").lower()
+
+    @property
     def caller(self) -> str:
         """The caller for fair scheduling. A client cannot vary it to get a larger share."""
         name = self.username
@@ -168,6 +173,7 @@ class Route(AuthenticatedHandler):
                 code="too_many_refusals",
                 after=wait,
             )
+            self.metrics.count_error(self.name, self.refused)
         self._is_slowed_down = True
         self.set_header("Connection", "close")
         await asyncio.sleep(REFUSAL_DELAY)

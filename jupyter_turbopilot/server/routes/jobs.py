@@ -56,11 +56,6 @@ class JobRoute(Route):
     # Paths of the notebook that the request is for, any of which may be denied. Raw text has none.
     paths: tuple[str, ...] = ()
 
-    @property
-    def name(self) -> str:
-        """The name of the route in the metrics."""
-        return type(self).__name__.removesuffix("Route").lower()
-
     def _caller_for(self, request: Completion | RawRequest) -> str:
         """Return the caller for fair scheduling. A server with the key names its users in `salt`."""
         trusted = self.standalone and not self.distinguishes_users and self.may_manage
