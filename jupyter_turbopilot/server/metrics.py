@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 
 from jupyter_turbopilot.completer.completer import EVENTS
 from jupyter_turbopilot.completer.tenant import metrics_label
-from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
+from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED, STOPPED, SUPERSEDED, YIELDED
 from jupyter_turbopilot.errors import BusyError
 
 if TYPE_CHECKING:
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply, Timings
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
+REASONS = frozenset({SUPERSEDED, YIELDED, STOPPED, DISCONNECTED})
 _SPEEDS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128)
 
 
 class Outcome(StrEnum):
-    """The outcome of a request; `superseded`, `yielded` and `stopped` are reasons of a cancelled job."""
+    """The outcome of a request that was not cancelled; see REASONS for the others."""
 
     COMPLETED = "completed"  # the client received text, or the prompt was evaluated in advance
     EMPTY = "empty"  # there was nothing to suggest
     TIMED_OUT = "timed_out"  # without text
     REFUSED = "refused"  # 429
-    DISCONNECTED = "disconnected"  # without text
     FAILED = "failed"
 
 
@@ -52,8 +52,10 @@ def outcome_of(reply: Reply, *, has_text: bool, is_awaited: bool, is_late: bool)
         return Outcome.COMPLETED
     if reply.finish_reason == DEADLINE or (reply.finish_reason == DISCONNECTED and is_late):
         return Outcome.TIMED_OUT
-    if reply.finish_reason:
-        return reply.finish_reason
+    if reply.finish_reason in REASONS:
+        return str(reply.finish_reason)
+    if reply.finish_reason:  # the engine failed after a line of the index was shown
+        return Outcome.FAILED
     return Outcome.COMPLETED if reply.items or not is_awaited else Outcome.EMPTY
 
 

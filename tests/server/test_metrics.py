@@ -127,6 +127,7 @@ OUTCOMES: list[tuple[Reply, dict[str, bool], str]] = [
     (Reply("", finish_reason="disconnected"), {"is_late": True}, "timed_out"),
     (Reply("", finish_reason="yielded"), {"is_awaited": False}, "yielded"),
     (Reply("", error=BusyError("Later.")), {}, "refused"),
+    (Reply("", items=ITEMS, finish_reason="error"), {"has_text": True}, "failed"),
     (Reply("", error=EngineError("No.")), {"has_text": True}, "failed"),
 ]
 

@@ -17,7 +17,7 @@ from jupyter_turbopilot.bounds import tenant_cache
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.notebook_file import equivalent_paths
 from jupyter_turbopilot.context.private import is_private_path
-from jupyter_turbopilot.engine.job import STOPPED
+from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED
 from jupyter_turbopilot.errors import BusyError, DisabledError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.helper_functions.follow import follow_async
 from jupyter_turbopilot.helper_functions.generate import generate_functions
@@ -214,7 +214,7 @@ class HelpersRoute(NotebookRoute):
             outcome, error = outcome_of_error(failure), failure
             raise
         except StreamClosedError:
-            outcome = Outcome.DISCONNECTED
+            outcome = DISCONNECTED
             raise
         finally:
             self.metrics.count("helpers", outcome, error)
