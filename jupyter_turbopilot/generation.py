@@ -114,9 +114,9 @@ class EngineRequest:
     language: str = ""  # some adapters apply to one language only
     priority: str = ""  # urgency, for an engine that also serves others
     tenant: str = ""  # tenant: sequences are never shared between tenants
-    automatic: bool = False  # whether the editor sends it while the user types
     session: str = ""  # notebook of the request, for routing between engines
     uncached: bool = False  # whether its sequence is not saved for the next start
+    automatic: bool = False  # whether the editor sends it while the user types
 
 
 Urgency = Literal["typing", "text", "bulk", "prefetch", "warmup"]
