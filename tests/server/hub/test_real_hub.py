@@ -248,14 +248,12 @@ def test_flood_of_refusals_is_slowed_down_and_affects_no_other_user(hub: RealHub
     codes: Counter[str] = Counter()
 
     def retry_at_once(_: int) -> None:
-        for _ in range(8):
+        while not codes["too_many_refusals"]:
             answer = ask(hub, bob)
             codes[answer.json()["error"]["code"] if answer.status_code == 429 else "answered"] += 1
 
     with ThreadPoolExecutor(20) as pool:
         flood = pool.map(retry_at_once, range(20))
-        while "too_many_refusals" not in codes:
-            time.sleep(0.01)
         assert ask(hub, ada).status_code == 200
         list(flood)
     assert set(codes) <= {"answered", "too_many_requests", "too_many_waiting", "too_many_refusals"}
