@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import secrets
 import time
@@ -28,7 +27,7 @@ from jupyter_turbopilot.errors import (
 )
 from jupyter_turbopilot.reply import compact
 from jupyter_turbopilot.request import MAX_BODY
-from jupyter_turbopilot.server.identity import may_omit_content_type, sent_keys
+from jupyter_turbopilot.server.identity import may_omit_content_type
 from jupyter_turbopilot.server.metrics import Metrics
 from jupyter_turbopilot.server.routes.auth import AuthenticatedHandler
 from jupyter_turbopilot.server.routes.endpoint import METHODS, endpoints
@@ -46,9 +45,9 @@ BODY_SECONDS = 30.0
 HARD_LIMIT = 16 * MAX_BODY
 NDJSON = "application/x-ndjson"
 # A caller whose requests are refused more often repeats them without waiting. Its requests are refused before
-# their bodies are read, and each response is delayed by so many seconds.
+# their bodies are decoded, and each response is delayed by so many seconds.
 REFUSALS_PER_MINUTE, REFUSALS_AT_ONCE, REFUSAL_DELAY = 300, 20, 1.0
-SLOWED_DOWN = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS})
+OWN_LIMITS = frozenset({"too_many_requests", "too_many_waiting"})  # codes of the limits of one caller
 
 
 @web.stream_request_body
@@ -149,22 +148,35 @@ class Route(AuthenticatedHandler):
         return name if named else f"{name} {self.request.remote_ip}"
 
     @property
-    def _refused_caller(self) -> str:
-        """The caller for the limit of refusals: behind a proxy, only the key tells unknown callers apart."""
-        if self.current_user:
-            return self.caller
-        keys = "\n".join(sent_keys(self.request.headers))
-        return f"{self.request.remote_ip} {hashlib.sha256(keys.encode()).hexdigest()}"
-
-    @property
     def _refusals(self) -> RateLimiter:
         """The limit of refusals of this server."""
         refusals = RateLimiter(REFUSALS_PER_MINUTE, REFUSALS_AT_ONCE)
         return cast("RateLimiter", self.settings.setdefault("turbopilot_refusals", refusals))
 
+    def _count_refusal(self, error: TurbopilotError) -> None:
+        """Count a refusal: 401 for the address, and a limit of the caller for a user whose name is known.
+
+        A server with the key sends the requests of several users, so it is not slowed down.
+        """
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            caller = f"{self.request.remote_ip}"
+        elif error.code in OWN_LIMITS and self.distinguishes_users:
+            caller = self.caller
+        else:
+            return
+        with suppress(BusyError):
+            self._refusals.take(caller, time.monotonic())
+
     async def _slow_down(self) -> None:
         """Refuse the request of a caller who repeats refused requests, after a delay."""
-        wait = self._refusals.wait(self._refused_caller, time.monotonic())
+        is_open = any(endpoint.access == "open" for endpoint in endpoints(type(self)).values())
+        if self.refused and self.refused.status == HTTPStatus.UNAUTHORIZED:
+            caller = f"{self.request.remote_ip}"
+        elif self.current_user and not is_open:
+            caller = self.caller
+        else:
+            return
+        wait = self._refusals.wait(caller, time.monotonic())
         if not wait:
             return
         if not self.refused:
@@ -298,9 +310,7 @@ class Route(AuthenticatedHandler):
 
     def _finish_with(self, error: TurbopilotError) -> Future[None]:
         """Finish with an error."""
-        if error.status in SLOWED_DOWN:
-            with suppress(BusyError):
-                self._refusals.take(self._refused_caller, time.monotonic())
+        self._count_refusal(error)
         self.set_status(error.status)
         for name, value in error.headers.items():
             self.set_header(name, value)

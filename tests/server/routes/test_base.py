@@ -10,6 +10,7 @@ from jupyter_turbopilot.errors import BusyError, EngineError, NotReadyError, Tur
 from jupyter_turbopilot.request import MAX_BODY
 from jupyter_turbopilot.server.routes import base
 
+from ...multi_user_service import WHO, HeaderIdentity
 from ...scripted_engine import ScriptedEngine
 from ...serve_app import ServeApp
 from .conftest import Ask, complete_body, error_of, fail_within_stream
@@ -75,31 +76,59 @@ async def test_error_within_a_stream_has_its_status(
     assert (reported["status"], reported["retry_after"]) == (error.status, retry_after)
 
 
-@pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 1}])
-async def test_repeated_refusals_close_the_connection_before_the_body_is_decoded(
-    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "REFUSALS_PER_MINUTE", 1)
     monkeypatch.setattr(base, "REFUSALS_AT_ONCE", 2)
     monkeypatch.setattr(base, "REFUSAL_DELAY", 0.01)
-    answers = [await ask("complete", complete_body()) for _ in range(3)]
-    assert [answer.code for answer in answers] == [200, 429, 429]
-    assert [error_of(answer)["code"] for answer in answers[1:]] == ["too_many_requests"] * 2
-    slowed = await ask("complete", b"{")
-    assert (slowed.code, error_of(slowed)["code"]) == (429, "too_many_refusals")
-    assert (slowed.headers["Connection"], slowed.headers["Retry-After"]) == ("close", "1")
 
 
-def test_repeated_wrong_keys_slow_down_only_their_sender(
-    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(base, "REFUSALS_AT_ONCE", 2)
-    monkeypatch.setattr(base, "REFUSAL_DELAY", 0.01)
-    alone = ServeApp(tiny_model)
+@pytest.mark.usefixtures("impatient")
+def test_repeated_refusals_slow_down_only_their_user(tiny_model: Path) -> None:
+    served = ServeApp(tiny_model, key="", identity=HeaderIdentity, requests_per_minute=1, burst=1)
     try:
-        wrong = [alone.client.get("/models", headers={"Authorization": "Bearer wrong"}) for _ in range(3)]
+
+        def code(who: str, **body: Any) -> str:
+            answer = served.client.post("/complete", json=body, headers={WHO: who})
+            return "" if answer.status_code == 200 else str(answer.json()["error"]["code"])
+
+        body = complete_body()
+        assert [code("ada", **body) for _ in range(3)] == ["", *["too_many_requests"] * 2]
+        assert code("ada", offset="invalid") == "too_many_refusals"
+        assert code("bob", **body) == ""
+        slowed = served.client.post("/complete", json=body, headers={WHO: "ada"})
+        assert (slowed.status_code, slowed.headers["Connection"]) == (429, "close")
+        assert int(slowed.headers["Retry-After"]) > 1
+        assert served.client.get("/health", headers={WHO: "ada"}).status_code == 200
+    finally:
+        served.stop()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_server_with_the_key_is_not_slowed_down_by_one_of_its_users(tiny_model: Path) -> None:
+    served = ServeApp(tiny_model, requests_per_minute=1, burst=1)
+
+    def status(salt: str) -> int:
+        body = {"prompt": "x", "max_tokens": 1, "cache_salt": salt}
+        return served.client.post("/v1/completions", json=body).status_code
+
+    try:
+        assert [status("ada") for _ in range(4)] == [200, 429, 429, 429]
+        assert status("bob") == 200
+    finally:
+        served.stop()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_repeated_wrong_keys_slow_down_only_wrong_keys(tiny_model: Path) -> None:
+    served = ServeApp(tiny_model)
+    try:
+        headers = [{"Authorization": f"Bearer wrong{number}"} for number in range(3)]
+        wrong = [served.client.get("/models", headers=each) for each in headers]
         assert [answer.status_code for answer in wrong] == [401] * 3
         assert [answer.headers.get("Connection") for answer in wrong] == [None, None, "close"]
-        other = alone.client.get("/models")
-        assert (other.status_code, other.headers.get("Connection")) == (200, None)
+        for path, sent in (("/models", {}), ("/health", {"Authorization": ""})):
+            other = served.client.get(path, headers=sent)
+            assert (other.status_code, other.headers.get("Connection")) == (200, None)
     finally:
-        alone.stop()
+        served.stop()
