@@ -21,7 +21,7 @@ from jupyter_turbopilot.completer.tenant import salted, session_of
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import YIELDED, as_error
 from jupyter_turbopilot.engine.lifecycle import not_ready
-from jupyter_turbopilot.engine.load_shedding import Level
+from jupyter_turbopilot.engine.load_shedding import OVERLOADED, Level
 from jupyter_turbopilot.errors import BusyError, TurbopilotError
 from jupyter_turbopilot.lookups import lookups
 from jupyter_turbopilot.notebook_index.cells import ChosenCells
@@ -64,11 +64,14 @@ class ShortContexts:
     def __init__(self) -> None:
         self._notebooks: OrderedDict[tuple[str, str], bool] = OrderedDict()  # least recently used first
 
-    def has(self, caller: str, request: Completion, level: Level) -> bool:
-        """Return whether the prompt of a request has a shorter context."""
-        key = caller, request.path
-        is_short = self._notebooks.pop(key, level >= Level.SHORT_CONTEXT)
-        if level is Level.NONE and request.trigger == "warmup":
+    def has(self, caller: str, request: Completion, level: Level | None) -> bool:
+        """Return whether the prompt of a request has a shorter context. `level` is None if it is unknown."""
+        key, is_warmup = (caller, request.path), request.trigger == "warmup"
+        if level is None and is_warmup:
+            # A busy remote server skips the warm-up, and reports its level with that.
+            return self._notebooks.get(key, False)
+        is_short = self._notebooks.pop(key, (level or Level.NONE) >= Level.SHORT_CONTEXT)
+        if level is Level.NONE and is_warmup:
             is_short = False  # the prompt is evaluated while the server has nothing else to do
         self._notebooks[key] = is_short
         if len(self._notebooks) > MAX_NOTEBOOKS:
@@ -139,18 +142,11 @@ class Completer:
         with tenant_cache(tenant):
             level = self.worker.level(caller)
             plan = self._plan(request, kernel_context, caller, tenant, notebook_index, level)
-            if plan.automatic and level is Level.REFUSE_BUSIEST:
-                raise BusyError(
-                    "The server is busy, and you are one of its most active users. Automatic suggestions "
-                    "continue in a few seconds.",
-                    code="overloaded",
-                    after=REFUSED_SECONDS,
-                )
             listeners = [*self._observers(request, plan), listener]
             generation = Generation(plan, caller, listeners, self.shared)
             self.counters["requests"] += 1
             editors = self.shared.editors
-            rests = self._resting() or level >= Level.NO_PREFETCH
+            rests = self._resting() or bool(level)
             if not plan.priority.awaited and (rests or editors.is_awaited(generation.editor)):
                 # Skip prefetching while the CPU or the server is busy or the user waits for another request.
                 generation.cancel.set(YIELDED)
@@ -166,7 +162,7 @@ class Completer:
         caller: str,
         tenant: str,
         notebook_index: NotebookIndex | None,
-        level: Level,
+        level: Level | None,
     ) -> Plan:
         plan: Plan
         if isinstance(request, Completion):
@@ -179,7 +175,7 @@ class Completer:
                 self.worker.state.model,
                 self.settings,
                 user,
-                level,
+                level or Level.NONE,
                 has_short_context=self._short_contexts.has(caller, request, level),
             )
             if planned.notebook_index and not planned.asks_index:
@@ -270,10 +266,22 @@ class Completer:
                 self.counters["cache_hits"] += 1
                 generation.answer(cached)
             else:
+                self._refuse_busiest(generation)
                 self.worker.submit(generation)
         except TurbopilotError:
             generation.supersede_older()
             raise
+
+    def _refuse_busiest(self, generation: Generation) -> None:
+        """Raise an error for an automatic request if the server is overloaded by its user."""
+        is_busiest = self.worker.level(generation.caller) is Level.REFUSE_BUSIEST
+        if generation.plan.automatic and is_busiest:
+            raise BusyError(
+                "The server is busy, and you are one of its most active users. Automatic suggestions "
+                "continue in a few seconds.",
+                code=OVERLOADED,
+                after=REFUSED_SECONDS,
+            )
 
     def _replay(self, generation: Generation) -> Reply | None:
         """Return the reply from a complete cached completion; None if missing, or if a look-up is needed."""

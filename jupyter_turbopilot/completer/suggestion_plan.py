@@ -209,7 +209,6 @@ def plan_suggestion(
     is_short = unasked and level >= Level.SHORT_SUGGESTIONS
     max_lines = 1 if is_short else request.max_lines or settings.max_lines
     surroundings = surroundings_of(request.prefix, request.suffix, request.lines, max_lines, earlier)
-    unasked = request.trigger in {"automatic", "prefetch"}
     eagerness = request.eagerness or settings.eagerness
     fit, subject = fit_for(model), subject_of(model, eagerness)
     threshold, promised = fit.thresholds[eagerness], fit.promised.get(eagerness)

@@ -1,9 +1,10 @@
-"""Load shedding: the measured load of several callers, and the stage at which the server saves work. Pure."""
+"""Load shedding: the load of several callers, and the stage at which the server reduces its work. Pure."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
+OVERLOADED = "overloaded"  # the code of the error of the last stage
 HALF_LIFE = 5.0  # seconds after which an earlier number of callers counts half
 WEIGHT = 1 / 8  # of the latest request in the average computing time
 INITIAL_SECONDS = 0.25  # computing time of a request, until some have ended

@@ -49,6 +49,8 @@ class Worker:
 
         `deadline`: the usual deadline of a request in seconds.
         """
+        # Whether the callers are several users: the notebooks and kernels of one user may be several callers.
+        self.sheds_load = False
         self._wake = threading.Condition()
         self._scheduler = Scheduler(queue_limit, running=running, waiting=waiting, deadline=deadline)
         self._loop = StepLoop(self._end, threads)
@@ -82,13 +84,15 @@ class Worker:
         """The number of waiting requests."""
         return self._scheduler.waiting
 
-    def level(self, caller: str | None = None) -> Level:
-        """Return the stage of load shedding, for a caller if given."""
+    def level(self, caller: str | None = None) -> Level | None:
+        """Return the stage of load shedding, for a caller if given; None if a remote server's is unknown."""
         engine = self.engine
         if engine is not None and engine.capabilities.remote:
             # Only the server that computes can predict a wait. It refuses requests itself.
-            reported: Level = getattr(engine, "level", Level.NONE)
-            return min(reported, Level.SHORT_SUGGESTIONS)
+            reported: Level | None = getattr(engine, "level", Level.NONE)
+            return None if reported is None else min(reported, Level.SHORT_SUGGESTIONS)
+        if not self.sheds_load:
+            return Level.NONE
         with self._wake:
             return self._scheduler.level(caller)
 

@@ -108,6 +108,7 @@ def simulate_users(
     engine = local.pilot.worker.engine
     if engine is None or engine.capabilities.remote:
         raise TurbopilotError("The model runs on a remote server, so its speed cannot be measured here.")
+    local.pilot.worker.sheds_load = True
     meter, crowd = Meter(engine), _Crowd(local, notebooks, users, seconds, key)
     try:
         lasted = crowd.type(tell)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.lifecycle import Phase
-from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.recommend import share_saved
 from jupyter_turbopilot.models.tuning import adapters
@@ -43,7 +42,7 @@ def describe_health(
         "command": None if state.ready else state.command or None,
         "address": pilot.kind.address or None,
         "notice": _notice(pilot) if state.ready else None,
-        "busy": pilot.worker.level() is not Level.NONE,
+        "busy": bool(pilot.worker.level()),
         "last_ms": pilot.completer.last_ms,
         "week": _week(pilot) if own else None,
         "notebook_index": _notebook_index(notebook_index) if notebook_index else None,

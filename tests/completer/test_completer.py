@@ -37,7 +37,7 @@ def test_completer_skips_prefetching_while_resting(desk: Callable[..., Desk]) ->
 def busy(desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> Callable[[Level], Desk]:
     d = desk("a\nb\nc")
 
-    def at(level: Level) -> Desk:
+    def at(level: Level | None) -> Desk:
         monkeypatch.setattr(d.worker, "level", lambda _caller=None: level)
         return d
 
@@ -68,6 +68,22 @@ def test_busy_server_shortens_only_the_context_of_new_notebooks(busy: Callable[[
     assert length(Level.NONE, "new.ipynb") == full
 
 
+def test_unknown_level_of_a_remote_server_changes_no_context(busy: Callable[[Level | None], Desk]) -> None:
+    numbers = count(10)
+
+    def length(level: Level | None, path: str, trigger: str = "invoke") -> int:
+        d = busy(level)
+        d.ask(request("a_long_line = 1\n" * 200 + f"x{next(numbers)} = ", path=path, trigger=trigger))
+        return len(d.engine.asks[-1].prompt)
+
+    full = length(None, "new.ipynb", "warmup")
+    short = length(Level.SHORT_CONTEXT, "new.ipynb")
+    assert short < 0.7 * full
+    assert length(None, "new.ipynb", "warmup") == short
+    assert length(None, "new.ipynb") == short
+    assert length(None, "old.ipynb") == length(Level.SHORT_CONTEXT, "old.ipynb") == full
+
+
 def test_busy_server_shortens_only_automatic_suggestions(busy: Callable[[Level], Desk]) -> None:
     numbers = count(10)
 
@@ -89,6 +105,22 @@ def test_overloaded_server_refuses_only_automatic_requests(busy: Callable[[Level
         d.ask(RawRequest((1,), exact=ExactRequest(automatic=True)))
     assert d.texts(request("x = ", trigger="invoke"))
     assert d.texts(RawRequest("x = "))
+
+
+def test_overloaded_server_answers_automatic_requests_from_the_cache(busy: Callable[[Level], Desk]) -> None:
+    asked = request("x = ", trigger="automatic", eagerness="always")
+    assert busy(Level.SHORT_SUGGESTIONS).texts(asked) == busy(Level.REFUSE_BUSIEST).texts(asked) == ["a"]
+
+
+def test_refused_request_supersedes_the_older_request_of_its_editor(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    d = desk("a + b + c", pause=0.05)
+    older, replies = d.begin(request("x = ", client="editor", sequence=1, eagerness="always"))
+    monkeypatch.setattr(d.worker, "level", lambda _caller=None: Level.REFUSE_BUSIEST)
+    with pytest.raises(BusyError):
+        d.begin(request("x = y", client="editor", sequence=2, trigger="automatic"))
+    assert received(replies)[-1].finish_reason == older.cancel.reason == "superseded"
 
 
 def test_completer_counts_hidden_automatic_suggestions(desk: Callable[..., Desk]) -> None:

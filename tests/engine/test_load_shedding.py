@@ -52,9 +52,9 @@ def test_single_caller_never_sheds_load(steps: list[tuple[int, float]]) -> None:
 def test_wait_is_one_request_of_each_other_caller() -> None:
     meter = LoadMeter(10.0)
     for second in range(60):
-        meter.update(9, float(second))
+        meter.update(10, float(second))
         meter.add_request(0.5)
-    assert meter.wait == pytest.approx(4.0, rel=0.01)
+    assert meter.wait == pytest.approx(4.5, rel=0.01)
     assert meter.level is REFUSE_BUSIEST
     meter.update(0, 60.0)
     for second in range(61, 120):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
+from jupyter_turbopilot.engine.load_shedding import OVERLOADED
 from jupyter_turbopilot.engine.remote.remote_server import Kind
 
 if TYPE_CHECKING:
@@ -89,6 +91,7 @@ _NAMED = re.compile(r"Field '(\w{1,40})'")
 class _Error(msgspec.Struct, frozen=True):
     param: str | None = None
     message: str | None = None
+    code: Any = None
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -103,6 +106,13 @@ def refused_option(data: bytes) -> str:
         return _OPTIONS.get(error.param or (named[1] if named else ""), "")
     except (ValueError, RecursionError):
         return ""
+
+
+def is_overloaded(data: bytes) -> bool:
+    """Return whether a busy Turbopilot server refuses an automatic request."""
+    with suppress(ValueError, RecursionError):
+        return bool(msgspec.json.decode(data, type=_Refusal).error.code == OVERLOADED)
+    return False
 
 
 def samplers(style: Style) -> frozenset[str]:

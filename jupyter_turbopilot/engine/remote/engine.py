@@ -132,8 +132,8 @@ class RemoteEngine:
         return self._exchange.figures
 
     @property
-    def level(self) -> Level:
-        """The stage of load shedding of the remote server."""
+    def level(self) -> Level | None:
+        """The stage of load shedding of the remote server; None if it is unknown."""
         return self._exchange.level
 
     def start(self, request: EngineRequest) -> RemoteRun | None:

@@ -44,8 +44,8 @@ class Client(Protocol):
     known: bool
 
     @property
-    def level(self) -> Level:
-        """The stage of load shedding that the server has reported lately."""
+    def level(self) -> Level | None:
+        """The stage of load shedding that the server has reported lately; None if it is unknown."""
 
     def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[EventContent]:
         """Send a request and yield the events of its answer."""
@@ -120,9 +120,10 @@ class Exchange:
         self._called = {peer.model} if peer.kind is Kind.OURS else set()
 
     @property
-    def level(self) -> Level:
-        """The highest stage of load shedding of the addresses."""
-        return max(target.side.level for target in self.targets)
+    def level(self) -> Level | None:
+        """The highest stage of load shedding of the addresses; None if it is unknown."""
+        levels = (target.side.level for target in self.targets)
+        return max((level for level in levels if level is not None), default=None)
 
     def _next(self, now: float, tried: Target | None = None) -> Target | None:
         """Return the first address that is not paused and was not tried, or None."""

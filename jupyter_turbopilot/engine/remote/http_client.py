@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 import time
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from jupyter_turbopilot.engine.remote.dialect import (
     REPLICA_HEADER,
     SESSION_HEADER,
     EventContent,
+    is_overloaded,
     refused_option,
 )
 from jupyter_turbopilot.engine.remote.errors import DiedError, ErrorEventError, InvalidAnswerError
@@ -46,7 +48,7 @@ class HttpClient:
         self.address = address
         self._in_hub = in_hub
         self.known = False  # whether its description was checked, and it has not failed since
-        self._level, self._level_until = Level.NONE, 0.0  # the last report
+        self._level, self._level_until = Level.NONE, -math.inf  # the last report
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
         secure = address.root.startswith("https:")
         self._client = httpx.AsyncClient(
@@ -62,9 +64,9 @@ class HttpClient:
         )
 
     @property
-    def level(self) -> Level:
-        """The stage of load shedding that the server has reported lately."""
-        return self._level if time.monotonic() < self._level_until else Level.NONE
+    def level(self) -> Level | None:
+        """The stage of load shedding that the server has reported lately; None if it is unknown."""
+        return self._level if time.monotonic() < self._level_until else None
 
     async def close(self) -> None:
         """Close all connections."""
@@ -130,6 +132,8 @@ class HttpClient:
             return
         if status == NOT_ACCEPTED and (option := refused_option(await _whole(answer))):
             raise errors.not_accepted(self.address.host, option)
+        if status == errors.TOO_MANY and is_overloaded(await _whole(answer)):
+            raise errors.overloaded(self.address.host, retry_after(answer))
         raise errors.failure(self.address.host, status, retry_after(answer), in_hub=self._in_hub)
 
 
