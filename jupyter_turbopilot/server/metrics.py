@@ -48,7 +48,7 @@ def outcome_of(reply: Reply, *, has_text: bool, is_awaited: bool, is_late: bool)
     """
     if reply.error:
         return outcome_of_error(reply.error)
-    if reply.finish_reason == DISCONNECTED and has_text:
+    if reply.finish_reason in {DEADLINE, DISCONNECTED} and has_text:
         return Outcome.COMPLETED
     if reply.finish_reason == DEADLINE or (reply.finish_reason == DISCONNECTED and is_late):
         return Outcome.TIMED_OUT
@@ -93,7 +93,7 @@ class _CurrentState(Collector):
         for name, what, value in (
             ("turbopilot_ready", "Whether a completion can start immediately.", float(worker.state.ready)),
             ("turbopilot_queue", "Waiting requests.", float(worker.waiting)),
-            ("turbopilot_load_level", "Stage of load shedding: 0 to 4.", float(worker.level())),
+            ("turbopilot_load_level", "Stage of load shedding: 0 to 4.", float(worker.level() or 0)),
             ("turbopilot_memory_bytes", "Resident memory of this process.", self._process.memory_info().rss),
         ):
             yield GaugeMetricFamily(name, what, value=value)

@@ -121,6 +121,7 @@ OUTCOMES: list[tuple[Reply, dict[str, bool], str]] = [
     (Reply(""), {}, "empty"),
     (Reply(""), {"is_awaited": False}, "completed"),
     (Reply("", finish_reason="deadline"), {}, "timed_out"),
+    (Reply("", items=ITEMS, finish_reason="deadline"), {"has_text": True}, "completed"),
     (Reply("", finish_reason="superseded"), {"has_text": True}, "superseded"),
     (Reply("", finish_reason="disconnected"), {}, "disconnected"),
     (Reply("", finish_reason="disconnected"), {"has_text": True, "is_late": True}, "completed"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from functools import partial
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
-LATE = 0.95  # share of the deadline after which a client that disconnects has waited for it
+LATE = 0.95  # share of the deadline
 MAX_SESSION = 128  # characters
 BYTES_PER_REQUEST = 1 << 13  # that count as one request: tokenizing a megabyte takes a second
 
@@ -76,7 +77,7 @@ class JobRoute(Route):
         """`secret`: gives this server's kernels access to the route."""
         super().initialize(pilot, secret)
         self._jobs: list[Job] = []
-        self._begun = time.monotonic()
+        self._late = math.inf  # the time after which a client that disconnects has waited for its deadline
         self._streamed: dict[str, Timings] = {}  # of the last frame with text, by the id of the request
 
     @property
@@ -138,6 +139,7 @@ class JobRoute(Route):
                 request, listener, kernel_context, caller, self.tenant, notebook_index=notebook_index
             )
             self._jobs.append(job)
+            self._late = job.queued_at + LATE * (job.deadline - job.queued_at)
         except TurbopilotError as error:
             self.metrics.count_error(self.name, error)
             raise
@@ -185,7 +187,7 @@ class JobRoute(Route):
             self._streamed[reply.id] = reply.timings
         if reply.done:
             has_text = bool(reply.items) or reply.id in self._streamed
-            is_late = time.monotonic() - self._begun >= LATE * self.pilot.settings.deadline
+            is_late = time.monotonic() >= self._late
             outcome = outcome_of(reply, has_text=has_text, is_awaited=is_awaited, is_late=is_late)
             self.metrics.count(self.name, outcome, reply.error)
             # The last reply to a client that has disconnected has no timings.
