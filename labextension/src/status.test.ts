@@ -38,6 +38,10 @@ const refused = after(ready, {
   kind: 'failed',
   error: { kind: 'busy', message: 'Busy.', retryAfter: 5000 }
 });
+const limited = after(ready, {
+  kind: 'failed',
+  error: { kind: 'limited', message: 'Too many requests.', retryAfter: 5000 }
+});
 const crowded = after(ready, { kind: 'health', health: { ...READY, busy: true } });
 
 const lacking = (code: string) =>
@@ -66,6 +70,7 @@ describe('conditionOf', () => {
     ['paused', ready, { paused: true, generating: true }],
     ['failed', failed, { paused: true }],
     ['busy', refused, {}],
+    ['failed', limited, {}],
     ['busy', crowded, {}],
     ['generating', crowded, { generating: true }],
     ['paused', crowded, { paused: true }],
