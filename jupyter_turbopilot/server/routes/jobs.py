@@ -18,6 +18,7 @@ from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
 from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.engine.remote.dialect import LOAD_HEADER, SESSION_HEADER
 from jupyter_turbopilot.errors import BadRequestError, BusyError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.generation import RawRequest
 from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.server.identity import is_key
 from jupyter_turbopilot.server.metrics import outcome_of
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.generation import RawRequest
     from jupyter_turbopilot.notebook_index.reader import NotebookIndex
     from jupyter_turbopilot.pilot.pilot import Pilot
     from jupyter_turbopilot.reply import Reply, Timings
@@ -139,7 +139,11 @@ class JobRoute(Route):
                 request, listener, kernel_context, caller, self.tenant, notebook_index=notebook_index
             )
             self._jobs.append(job)
-            self._late = job.queued_at + LATE * (job.deadline - job.queued_at)
+            seconds = job.deadline - job.queued_at
+            if isinstance(request, RawRequest) and request.exact:
+                # Another Turbopilot server closes the connection at the deadline of its editor's request.
+                seconds = min(seconds, self.pilot.settings.deadline)
+            self._late = job.queued_at + LATE * seconds
         except TurbopilotError as error:
             self.metrics.count_error(self.name, error)
             raise

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
 from jupyter_turbopilot.generation import ExactRequest, RawRequest
@@ -15,6 +18,7 @@ from jupyter_turbopilot.server.routes.base import groups_of
 from jupyter_turbopilot.server.routes.deltas import placed_tokens
 from jupyter_turbopilot.server.routes.jobs import JobRoute, is_awaited
 
+from ...serve_app import ServeApp
 from .conftest import Ask, Named, complete_body, error_of
 
 
@@ -169,3 +173,24 @@ def test_prefetch_requests_are_recognized_in_every_protocol() -> None:
     ]
     for request, awaited in asked:
         assert is_awaited(request) is awaited
+
+
+@pytest.mark.parametrize(
+    ("turbopilot", "outcome"), [(None, "disconnected"), ({"priority": "typing"}, "timed_out")]
+)
+def test_disconnect_is_late_by_the_deadline_of_the_request(
+    tiny_model: Path, turbopilot: dict[str, Any] | None, outcome: str
+) -> None:
+    served = ServeApp(tiny_model, deadline=0.2)
+    served.engine.prompt_pause = 1.0
+    body = {"prompt": [120, 32], "max_tokens": 1} | ({"turbopilot": turbopilot} if turbopilot else {})
+    counted = f'outcome="{outcome}",route="completions"}} 1.0'
+    try:
+        with pytest.raises(httpx.ReadTimeout):
+            served.client.post("/v1/completions", json=body, timeout=0.5)
+        end = time.monotonic() + 30
+        while counted not in (metrics := served.client.get("/metrics").text):
+            assert time.monotonic() < end, metrics
+            time.sleep(0.02)
+    finally:
+        served.stop()
