@@ -153,14 +153,16 @@ class Route(AuthenticatedHandler):
         refusals = RateLimiter(REFUSALS_PER_MINUTE, REFUSALS_AT_ONCE)
         return cast("RateLimiter", self.settings.setdefault("turbopilot_refusals", refusals))
 
-    def _count_refusal(self, error: TurbopilotError) -> None:
-        """Count a refusal: 401 for the address, and a limit of the caller for a user whose name is known.
+    @property
+    def names_users(self) -> bool:
+        """Whether the caller may name its users in `salt`: with the key, it may be another server."""
+        return self.standalone and not self.distinguishes_users and self.may_manage
 
-        A server with the key sends the requests of several users, so it is not slowed down.
-        """
+    def _count_refusal(self, error: TurbopilotError) -> None:
+        """Count a refusal: 401 for the address, and a limit of the caller unless it has several users."""
         if error.status == HTTPStatus.UNAUTHORIZED:
             caller = f"{self.request.remote_ip}"
-        elif error.code in OWN_LIMITS and self.distinguishes_users:
+        elif error.code in OWN_LIMITS and not self.names_users:
             caller = self.caller
         else:
             return

@@ -59,8 +59,7 @@ class JobRoute(Route):
 
     def _caller_for(self, request: Completion | RawRequest) -> str:
         """Return the caller for fair scheduling. A server with the key names its users in `salt`."""
-        trusted = self.standalone and not self.distinguishes_users and self.may_manage
-        salt = request.salt if trusted and not isinstance(request, Completion) else ""
+        salt = request.salt if self.names_users and not isinstance(request, Completion) else ""
         return f"{self.caller} {salt}" if salt else self.caller
 
     def _session(self) -> str:
