@@ -1,11 +1,20 @@
-"""Concurrent clients of this server and of llama.cpp's server with the same number of slots.
+"""Many users of one server.
 
     python benchmarks/load.py editors --set notebooks.json.gz [--rounds 3]
     python benchmarks/load.py clients [--clients 50] [--seconds 30] [--rounds 6]
+    python benchmarks/load.py students [--users 2 4 6 8 10] [--threads 2] [--seconds 60]
+    python benchmarks/load.py simulate --requests-per-second R --seconds-per-request ONE_CORE TWO_CORES
+    python benchmarks/load.py refusals [--seconds 60]
 
-`editors`: eight editors each stream one completion at the same time, after a notebook that neither server has
-evaluated. `clients`: each client repeatedly sends a short prompt. Both servers run all the time and are
-measured alternately, in a different order each round, because a machine's speed drifts.
+The first two compare this server to llama.cpp's with the same number of slots. `editors`: eight editors each
+stream one completion at the same time, after a notebook that neither server has evaluated. `clients`: each
+client repeatedly sends a short prompt. Both servers run all the time and are measured alternately, in a
+different order each round, because a machine's speed drifts.
+
+`students`: more and more users type notebooks at once, a request per keystroke. They are served if 95 % of
+the requests at pauses, which follow each line, are answered within two seconds. For one core: `taskset -c 0 …
+--threads 1`. `simulate` computes the same for more cores. `refusals`: twenty connections of one user retry at
+once, while another user works.
 """
 
 from __future__ import annotations
@@ -13,18 +22,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
+import random
 import statistics
 import time
 from dataclasses import dataclass, field
+from multiprocessing import Process, Queue
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import psutil
-from harness import OK, ServerProcess, llama_server, turbopilot_server
+from harness import OK, LocalPilot, ServerProcess, llama_server, percentile, turbopilot_server
 
 from jupyter_turbopilot.engine.base import SLOTS
-from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.evaluate.crowd import simulate_users
+from jupyter_turbopilot.evaluate.notebooks import read, standard_library
+from jupyter_turbopilot.evaluate.sizing import BUSIEST
 from jupyter_turbopilot.evaluate.traces import Keystroke, mixed
 
 if TYPE_CHECKING:
@@ -169,6 +183,136 @@ def clients(options: argparse.Namespace) -> None:
     print(f"tokens per second, Turbopilot / llama-server: {sum(a) / sum(b):.2f} (pairs: {pairs})")
 
 
+# Students ---------------------------------------------------------------------------------------------------
+
+LONGEST_WAIT = 2.0  # seconds that 95 % of the requests may wait for an answer
+TYPING_SHARE = 0.3  # of a class, as in `jupyter turbopilot size`
+SIMULATED_SECONDS, SEEDS = 2000.0, 3
+
+
+def students(options: argparse.Namespace) -> None:
+    """Measure how many users can type at once; print the rates for `simulate`, and the result of `size`."""
+    notebooks = read(options.set) if options.set else standard_library()
+    limits = {"running_per_user": 2, "waiting_per_user": 8, "yield_cpu": False, "cache_memory": 8}
+    local = LocalPilot(**limits, threads=options.threads, sequences_memory=options.sequences)
+    print("| typing at once | requests/s each | s per request | busy | p95, s | refused |\n|" + " --- |" * 6)
+    runs = []
+    for users in options.users:
+        run = simulate_users(local, notebooks, users, options.seconds, options.key)
+        print(
+            f"| {users} | {run.requests_per_second:.2f} | {run.seconds_per_request:.3f} | "
+            f"{run.utilisation:.2f} | {run.wait:.2f} | {run.refused} |",
+            flush=True,
+        )
+        runs.append(run)
+    local.close()
+    served = max((run.users for run in runs if run.wait <= LONGEST_WAIT), default=0)
+    # `size` measures as many users as reach this utilisation.
+    typical = min(runs, key=lambda run: abs(run.utilisation - BUSIEST))
+    sized = BUSIEST / (typical.requests_per_second * typical.seconds_per_request)
+    print(f"served: {served} typing, a class of {int(served / TYPING_SHARE)}")
+    print(f"size: {sized:.1f} typing, a class of {int(sized / TYPING_SHARE)}")
+
+
+def simulate(options: argparse.Namespace) -> None:
+    """Simulate more cores, from the rate and the seconds per request that one and two cores have."""
+    one, two = options.seconds_per_request
+    serial = max(0.0, 2 * two - one)  # Amdahl's law: seconds(cores) = serial + parallel / cores
+    for cores in (1, 2, 4, 8):
+        seconds = serial + (one - serial) / cores
+        users = 1
+        while simulated_wait(users + 1, options.requests_per_second, seconds) <= LONGEST_WAIT:
+            users += 1
+        print(f"{cores} cores: {seconds:.3f} s per request, {users} typing, a class of "
+              f"{int(users / TYPING_SHARE)}")  # fmt: skip
+
+
+def simulated_wait(users: int, rate: float, seconds: float) -> float:
+    """Return the 95th percentile of the wait of users who share one engine; each waits for its answer."""
+    waits: list[float] = []
+    for seed in range(SEEDS):
+        draw = random.Random(seed)  # noqa: S311
+        thinking = [draw.expovariate(rate) for _ in range(users)]
+        left: list[tuple[float, float]] = []  # seconds of computing, and the time of the request
+        now = 0.0
+        while now < SIMULATED_SECONDS:
+            arrival = min(thinking, default=math.inf)
+            end = now + min(left)[0] * len(left) if left else math.inf
+            passed = (min(arrival, end) - now) / max(1, len(left))
+            now, left = min(arrival, end), [(work - passed, at) for work, at in left]
+            if arrival <= end:
+                thinking.remove(arrival)
+                left.append((draw.expovariate(1 / seconds), now))
+            else:
+                done = min(left)
+                left.remove(done)
+                waits.append(now - done[1])
+                thinking.append(now + draw.expovariate(rate))
+    return percentile(waits, 0.95)
+
+
+# Refusals ---------------------------------------------------------------------------------------------------
+
+FLOOD, OTHER = "127.0.0.2", "127.0.0.3"  # without a key, the server tells users apart by address
+CONNECTIONS = 20
+
+
+async def retry_at_once(port: int, seconds: float, counts: dict[str, int]) -> None:
+    """Send requests over many connections, and ignore Retry-After."""
+    transport = httpx.AsyncHTTPTransport(local_address=FLOOD)
+    end = time.monotonic() + seconds
+
+    async def one(number: int) -> None:
+        while time.monotonic() < end:
+            body = {"prompt": f"# {number}\nvalues = ", "n_predict": 8}
+            try:
+                reply = await link.post("/completion", json=body)
+                counts["refused" if reply.status_code == TOO_MANY else "answered"] += 1
+            except httpx.HTTPError:
+                counts["failed"] += 1
+
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", timeout=60, transport=transport
+    ) as link:
+        await asyncio.gather(*(one(number) for number in range(CONNECTIONS)))
+
+
+def flood(port: int, seconds: float, results: Queue[dict[str, int]]) -> None:
+    """Run the flood in a separate process, so that only the server delays the other user."""
+    counts = {"answered": 0, "refused": 0, "failed": 0}
+    asyncio.run(retry_at_once(port, seconds, counts))
+    results.put(counts)
+
+
+def median_wait(port: int, seconds: float) -> str:
+    """Return the median and the maximum of another user's waits."""
+    waits, end, text = [], time.monotonic() + seconds, "def total(values):\n    return "
+    transport = httpx.HTTPTransport(local_address=OTHER)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120, transport=transport) as link:
+        while time.monotonic() < end:
+            begun = time.monotonic()
+            link.post("/completion", json={"prompt": text, "n_predict": 8}).raise_for_status()
+            waits.append(time.monotonic() - begun)
+            text += f"values[{len(waits)}] + "
+            time.sleep(0.5)
+    return f"median {statistics.median(waits):.2f} s, maximum {max(waits):.2f} s of {len(waits)}"
+
+
+def refusals(options: argparse.Namespace) -> None:
+    """Measure a user alone, then beside one whose connections retry at once."""
+    limits = "c.Turbopilot.requests_per_minute = 600\nc.Turbopilot.running_per_user = 2\n"
+    with turbopilot_server(f"{limits}c.Turbopilot.waiting_per_user = 8\n") as server:
+        median_wait(server.port, min(5.0, options.seconds))
+        print("alone:", median_wait(server.port, options.seconds), flush=True)
+        results: Queue[dict[str, int]] = Queue()
+        process = Process(target=flood, args=(server.port, options.seconds, results))
+        process.start()
+        time.sleep(1.0)
+        print("beside the flood:", median_wait(server.port, options.seconds - 1.0))
+        print("the flood:", results.get())
+        process.join()
+
+
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser()
@@ -182,6 +326,21 @@ def main() -> None:
     command.add_argument("--seconds", type=float, default=30)
     command.add_argument("--rounds", type=int, default=6)
     command.set_defaults(run=clients)
+    command = commands.add_parser("students", help=students.__doc__)
+    command.add_argument("--users", type=int, nargs="+", default=[1, 2, 4, 6, 8, 10, 12])
+    command.add_argument("--threads", type=int, default=0)
+    command.add_argument("--seconds", type=float, default=60)
+    command.add_argument("--key", type=float, default=0.2, help="seconds between keystrokes")
+    command.add_argument("--sequences", type=int, default=400, help="megabytes for cached notebooks")
+    command.add_argument("--set", type=Path, help="notebooks; default: functions of the standard library")
+    command.set_defaults(run=students)
+    command = commands.add_parser("simulate", help=simulate.__doc__)
+    command.add_argument("--requests-per-second", type=float, required=True)
+    command.add_argument("--seconds-per-request", type=float, nargs=2, required=True)
+    command.set_defaults(run=simulate)
+    command = commands.add_parser("refusals", help=refusals.__doc__)
+    command.add_argument("--seconds", type=float, default=60)
+    command.set_defaults(run=refusals)
     options = parser.parse_args()
     options.run(options)
 

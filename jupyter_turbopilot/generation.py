@@ -116,6 +116,7 @@ class EngineRequest:
     tenant: str = ""  # tenant: sequences are never shared between tenants
     session: str = ""  # notebook of the request, for routing between engines
     uncached: bool = False  # whether its sequence is not saved for the next start
+    automatic: bool = False  # whether the editor sends it while the user types
 
 
 Urgency = Literal["typing", "text", "bulk", "prefetch", "warmup"]
@@ -130,6 +131,7 @@ class ExactRequest:
     suffix_span: tuple[int, int] = (0, 0)
     language: str = ""
     urgency: Urgency | None = None
+    automatic: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -54,7 +55,7 @@ SCRIPTS: list[dict[str, Any]] = json.loads(RECORD.read_text("utf-8"))
 PATIENCE = 30.0  # the timeout in seconds for the recorded state
 STILL = 0.2  # while recording: seconds without a change after which the state is final
 _TIME = re.compile(r"id|created|system_fingerprint|generation_settings|\w+_ms|\w+_per_second")
-_COUNT = re.compile(r'turbopilot_requests_total\{outcome="(\w+)",route="(\w+)"\} (\d+)')
+_COUNT = re.compile(r'turbopilot_requests_total\{code="(\w*)",outcome="(\w+)",route="(\w+)"\} (\d+)')
 _WAITING = re.compile(r"^turbopilot_queue (\d+)", re.MULTILINE)
 
 State = dict[str, Any]
@@ -348,12 +349,14 @@ class Play:
         """Return the whole state; check the local part twice, so that it did not change meanwhile."""
         near = self.near()
         reported = (await self.client.get("/metrics")).text
-        ends = {f"{route} {outcome}": int(count) for outcome, route, count in _COUNT.findall(reported)}
+        ends = Counter[str]()
+        for code, outcome, route, count in _COUNT.findall(reported):
+            ends[f"{route} {code or outcome}"] += int(count)
         waiting = _WAITING.search(reported)
         still = near == self.near()
         return (
             near
-            | {"ends": ends, "waiting": int(waiting[1]) if waiting else None}
+            | {"ends": dict(ends), "waiting": int(waiting[1]) if waiting else None}
             | ({} if still else {"moves": 1})
         )
 

@@ -239,7 +239,8 @@ def _measurement_lines(sized: SizingResult) -> list[str]:
     """Describe the measurements, and how the seconds per request depend on the load."""
     lines = [
         f"{run.users} users typing here for {run.seconds:.0f} s: {run.requests} requests, "
-        f"{run.seconds_per_request:.3g} s each, busy for {run.utilisation:.2f} of the time."
+        f"{run.seconds_per_request:.3g} s each, busy for {run.utilisation:.2f} of the time. "
+        f"At pauses, 95 % were answered within {run.wait:.2g} s."
         for run in sized.runs
     ]
     lines.append(_DEPENDS)

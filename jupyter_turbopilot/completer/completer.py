@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections import OrderedDict
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
@@ -20,7 +21,8 @@ from jupyter_turbopilot.completer.tenant import salted, session_of
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import YIELDED, as_error
 from jupyter_turbopilot.engine.lifecycle import not_ready
-from jupyter_turbopilot.errors import TurbopilotError
+from jupyter_turbopilot.engine.load_shedding import OVERLOADED, Level
+from jupyter_turbopilot.errors import BusyError, TurbopilotError
 from jupyter_turbopilot.lookups import lookups
 from jupyter_turbopilot.notebook_index.cells import ChosenCells
 from jupyter_turbopilot.prompt.layout import LAYOUT
@@ -49,6 +51,32 @@ EVENTS = ("shown", "accepted", "dismissed", "typed_over", "retained")
 _COUNTED = ("requests", "cache_hits", "index_matches", "continued", "ended", "hidden", *EVENTS)
 # Seconds that a request waits for the index: after a keystroke, and when a notebook is prefetched.
 INDEX_TIMEOUT, PREFETCH_TIMEOUT = 0.05, 1.0
+REFUSED_SECONDS = 5.0  # until the busiest users may send automatic requests again
+MAX_NOTEBOOKS = 256
+
+
+class ShortContexts:
+    """The notebooks whose prompts have a shorter context, because they were opened while the server was busy.
+
+    A notebook keeps its context meanwhile: another one would have to be evaluated from the beginning.
+    """
+
+    def __init__(self) -> None:
+        self._notebooks: OrderedDict[tuple[str, str], bool] = OrderedDict()  # least recently used first
+
+    def has(self, caller: str, request: Completion, level: Level | None) -> bool:
+        """Return whether the prompt of a request has a shorter context. `level` is None if it is unknown."""
+        key, is_warmup = (caller, request.path), request.trigger == "warmup"
+        if level is None and is_warmup:
+            # A busy remote server skips the warm-up, and reports its level with that.
+            return self._notebooks.get(key, False)
+        is_short = self._notebooks.pop(key, (level or Level.NONE) >= Level.SHORT_CONTEXT)
+        if level is Level.NONE and is_warmup:
+            is_short = False  # the prompt is evaluated while the server has nothing else to do
+        self._notebooks[key] = is_short
+        if len(self._notebooks) > MAX_NOTEBOOKS:
+            self._notebooks.popitem(last=False)
+        return is_short
 
 
 class Completer:
@@ -77,6 +105,7 @@ class Completer:
         self._resting = resting
         self._root = root
         self._cells = ChosenCells()
+        self._short_contexts = ShortContexts()
 
     @property
     def results(self) -> CompletionCache:
@@ -111,13 +140,15 @@ class Completer:
         read it.
         """
         with tenant_cache(tenant):
-            plan = self._plan(request, kernel_context, tenant, notebook_index)
+            level = self.worker.level(caller)
+            plan = self._plan(request, kernel_context, caller, tenant, notebook_index, level)
             listeners = [*self._observers(request, plan), listener]
             generation = Generation(plan, caller, listeners, self.shared)
             self.counters["requests"] += 1
             editors = self.shared.editors
-            if not plan.priority.awaited and (self._resting() or editors.is_awaited(generation.editor)):
-                # Skip prefetching while the CPU is busy or the user waits for another request.
+            rests = self._resting() or bool(level)
+            if not plan.priority.awaited and (rests or editors.is_awaited(generation.editor)):
+                # Skip prefetching while the CPU or the server is busy or the user waits for another request.
                 generation.cancel.set(YIELDED)
                 generation.finish(None)
             else:
@@ -128,15 +159,25 @@ class Completer:
         self,
         request: Completion | RawRequest,
         kernel_context: KernelContext,
+        caller: str,
         tenant: str,
         notebook_index: NotebookIndex | None,
+        level: Level | None,
     ) -> Plan:
         plan: Plan
         if isinstance(request, Completion):
             user = UserData(notebook_index)
             if self.learner and not tenant:
                 user = UserData(notebook_index, self.learner.calibration)
-            planned = plan_suggestion(request, kernel_context, self.worker.state.model, self.settings, user)
+            planned = plan_suggestion(
+                request,
+                kernel_context,
+                self.worker.state.model,
+                self.settings,
+                user,
+                level or Level.NONE,
+                has_short_context=self._short_contexts.has(caller, request, level),
+            )
             if planned.notebook_index and not planned.asks_index:
                 planned = planned.with_cells(self._cells.of(request))
             plan, session = planned, session_of(self.secret, request.path)
@@ -225,10 +266,22 @@ class Completer:
                 self.counters["cache_hits"] += 1
                 generation.answer(cached)
             else:
+                self._refuse_busiest(generation)
                 self.worker.submit(generation)
         except TurbopilotError:
             generation.supersede_older()
             raise
+
+    def _refuse_busiest(self, generation: Generation) -> None:
+        """Raise an error for an automatic request if the server is overloaded by its user."""
+        is_busiest = self.worker.level(generation.caller) is Level.REFUSE_BUSIEST
+        if generation.plan.automatic and is_busiest:
+            raise BusyError(
+                "The server is busy, and you are one of its most active users. Automatic suggestions "
+                "continue in a few seconds.",
+                code=OVERLOADED,
+                after=REFUSED_SECONDS,
+            )
 
     def _replay(self, generation: Generation) -> Reply | None:
         """Return the reply from a complete cached completion; None if missing, or if a look-up is needed."""

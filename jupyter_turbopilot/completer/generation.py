@@ -290,6 +290,7 @@ class Generation(Job):
             prompt.suffix_span if plan.moves else (0, 0),
             language=plan.language,
             priority=self._urgency,
+            automatic=plan.automatic,
             tenant=plan.cache_key.tenant,
             session=plan.session,
             uncached=plan.uncached,
@@ -407,7 +408,14 @@ class Generation(Job):
             return
         item = item_of(writing, "streaming", len(self._items))
         usage = self.text.engine_request.usage if self.text.engine_request else Usage()
-        timings = Timings(prompt_tokens=usage.prompt_tokens, cached_tokens=usage.cached_tokens)
+        timings = Timings(
+            queue_ms=(self.started_at - self.queued_at) * 1000,
+            prompt_tokens=usage.prompt_tokens,
+            cached_tokens=usage.cached_tokens,
+            prompt_ms=usage.prompt_ms,
+            predicted_tokens=usage.predicted_tokens,
+            predicted_ms=usage.predicted_ms,
+        )
         reply = Reply(self.id, engine.name, (item,), timings, uncached=self._uncached)
         if self._extends_shown(reply):
             self._shown = self._shown and reply

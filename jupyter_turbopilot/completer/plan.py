@@ -48,6 +48,7 @@ class Plan(ABC):
     deadline: float = 0.0
     prompt_seconds: float = 0.0
     seconds: float = 0.0
+    automatic: bool = False  # whether the editor sends it while the user types
     gated: bool = False  # whether the gate may hide the suggestion
     judged: bool = False  # whether the gate has a threshold, which requires the tokens' probabilities
     terms: DisplayConditions | None = None  # of an automatic suggestion, whose outcome calibrates the gate

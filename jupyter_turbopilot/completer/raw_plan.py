@@ -73,6 +73,7 @@ def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
         seconds=request.seconds,
         answers=False,
         priority=priority_of(request),
+        automatic=exact.automatic,
         language=exact.language,
         moves=settings.move_suffix and request.exact is not None,
         exact=request.exact is not None,

@@ -18,6 +18,7 @@ from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import Priority
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.generation import Sampling
 from jupyter_turbopilot.learning.calibration import AS_FITTED
 from jupyter_turbopilot.learning.outcomes import DisplayConditions
@@ -124,6 +125,7 @@ class SuggestionPlan(Plan):
     coefficients: Mapping[str, float]
     threshold: float  # the lowest score of a shown suggestion; 0: show all
     unasked: bool  # whether the user has not invoked it
+    prompt_tokens: int  # maximum before the cursor
 
     @property
     def asks_index(self) -> bool:
@@ -133,7 +135,7 @@ class SuggestionPlan(Plan):
 
     def prompt(self, engine: Engine, layout: Layout) -> Prompt:  # noqa: ARG002 - a layout is for one engine
         """Return the prompt for an engine."""
-        return layout.prompt(self.cursor.request, self.cursor.with_cells(self.cells))
+        return layout.prompt(self.cursor.request, self.cursor.with_cells(self.cells), self.prompt_tokens)
 
     def writing(self) -> Suggestion:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""
@@ -185,8 +187,14 @@ def plan_suggestion(
     model: str,
     settings: Turbopilot,
     user: UserData = NO_DATA,
+    level: Level = Level.NONE,
+    *,
+    has_short_context: bool = False,
 ) -> SuggestionPlan:
-    """Plan a suggestion. The gate has one set of coefficients for each `model`."""
+    """Plan a suggestion. The gate has one set of coefficients for each `model`.
+
+    `level`: the stage of load shedding.
+    """
     # An accepted index match becomes part of the notebook, and of the next prompt for a remote server.
     may_use = request.notebook_index and settings.may_send_index and not is_private_path(request.path)
     notebook_index = user.notebook_index if may_use else None
@@ -197,9 +205,10 @@ def plan_suggestion(
         for cell in request.cells[: request.active]
         if cell.type == own.type and cell_language(cell.source, request.language) == language
     )
-    max_lines = request.max_lines or settings.max_lines
-    surroundings = surroundings_of(request.prefix, request.suffix, request.lines, max_lines, earlier)
     unasked = request.trigger in {"automatic", "prefetch"}
+    is_short = unasked and level >= Level.SHORT_SUGGESTIONS
+    max_lines = 1 if is_short else request.max_lines or settings.max_lines
+    surroundings = surroundings_of(request.prefix, request.suffix, request.lines, max_lines, earlier)
     eagerness = request.eagerness or settings.eagerness
     fit, subject = fit_for(model), subject_of(model, eagerness)
     threshold, promised = fit.thresholds[eagerness], fit.promised.get(eagerness)
@@ -210,6 +219,8 @@ def plan_suggestion(
     threshold = threshold if unasked else 0.0
     before, after = text_before(request)
     length = _length(request, settings, multi=surroundings.multi)
+    if is_short:
+        length = max(1, length // 2)
     return SuggestionPlan(
         cursor=CursorContext(request, kernel_context, settings),
         surroundings=surroundings,
@@ -218,18 +229,20 @@ def plan_suggestion(
         coefficients=fit.coefficients,
         threshold=threshold,
         unasked=unasked,
+        prompt_tokens=settings.prompt_tokens // (2 if has_short_context else 1),
         names_stay=settings.engine == "remote" and not settings.remote.send_kernel_context,
         cache_key=CacheKey(
             (
                 (request.lines, request.language, request.path, notebook_index is not None),
                 kernel_context.digest,
+                *(("short",) if has_short_context else ()),
             ),
             before,
             limit=(length, max_lines, unasked, threshold),
             after=after,
             # Other open documents are not part of the key, so that their changes do not start a new text. An
             # answer that may depend on them is not saved to disk.
-            persistent=not (is_private_path(request.path) or request.documents),
+            persistent=not (has_short_context or is_private_path(request.path) or request.documents),
         ),
         sampling=Sampling(length, request.temperature, seed=request.seed or 0),
         in_units=True,
@@ -240,6 +253,7 @@ def plan_suggestion(
         sequence=request.sequence,
         cell_key=f"{request.path}\n{own.id or request.active}",
         language=language,
+        automatic=request.trigger == "automatic",
         gated=request.trigger == "automatic",
         judged=threshold > 0,
         terms=terms,

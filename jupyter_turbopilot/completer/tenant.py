@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 DIGITS = 32
+LABEL_DIGITS = 12
 
 
 def tenant_of(username: str, groups: Collection[str], share: str, group: str, secret: bytes) -> str:
@@ -32,6 +33,11 @@ def salted(tenant: str, salt: str) -> str:
 def session_of(secret: bytes, path: str) -> str:
     """Return the session of a notebook, which does not reveal its path. It changes with the secret."""
     return _digest(secret, "session", path)
+
+
+def metrics_label(secret: bytes, caller: str) -> str:
+    """Return a digest that names a user in the metrics. It changes with the secret."""
+    return _digest(secret, "metrics", caller)[:LABEL_DIGITS]
 
 
 def _digest(secret: bytes, *parts: str) -> str:

@@ -76,6 +76,7 @@ class Job(ABC):
         self.left = 0  # pending prompt tokens before its last batch
         self.left_at_failure = 0  # the same, if that batch failed; 0 after the job has advanced again
         self.is_evaluated = False  # whether its prompt was evaluated and added to `uncharged`
+        self.seconds = 0.0  # of computing
         self.uncharged = 0  # evaluated prompt tokens that the scheduler has not charged yet
 
     @abstractmethod

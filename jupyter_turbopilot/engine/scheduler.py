@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.job import DEADLINE, Job, Priority
+from jupyter_turbopilot.engine.load_shedding import Level, LoadMeter
 from jupyter_turbopilot.errors import BusyError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ MOST_OWED = 8  # the maximum number of turns that a caller skips for the evaluat
 # Seconds of computing, for all editors, after which the time that an editor has used counts half.
 HALF_LIFE = 10.0
 NEGLIGIBLE = 1e-4  # seconds
+MAX_CALLERS = 4096  # callers whose seconds are counted
 # Seconds charged for a token that a remote engine generates, and for one that it evaluates.
 GENERATED, EVALUATED = 0.02, 0.01
 LONGEST_RETRY = 8.0  # seconds until a rejected caller may try again; clients may give up after longer delays
@@ -72,10 +74,11 @@ class Scheduler:
 
     clock = staticmethod(time.monotonic)
 
-    def __init__(self, limit: int, *, running: int = 0, waiting: int = 0) -> None:
+    def __init__(self, limit: int, *, running: int = 0, waiting: int = 0, deadline: float = 10.0) -> None:
         """`limit`: how many jobs may wait. `running`, `waiting`: limits for one caller; 0: no limit.
 
-        A caller's jobs beyond `running` have bulk priority until an earlier one has ended.
+        `deadline`: the usual deadline of a job in seconds, to which the load is compared. A caller's jobs
+        beyond `running` have bulk priority until an earlier one has ended.
         """
         self.limit = limit
         self.slots = SLOTS  # how many texts the engine generates at a time
@@ -85,6 +88,8 @@ class Scheduler:
         self.begun: set[Job] = set()
         self._ranks = {priority: _Rank() for priority in Priority}
         self._recent: dict[tuple[str, str], float] = {}  # seconds that each editor has used, with decay
+        self.seconds: dict[str, float] = {}  # of computing, by caller; the least recent first
+        self._load = LoadMeter(deadline)
         self._seconds = 1.0  # average duration of a text
         self._retries: dict[str, float] = {}  # when each caller's last rejected request may be sent again
 
@@ -99,6 +104,26 @@ class Scheduler:
     def waiting(self) -> int:
         """The number of jobs that have not begun."""
         return len(self._jobs) - len(self.begun)
+
+    def level(self, caller: str | None = None) -> Level:
+        """Return the stage of load shedding, for a caller if given.
+
+        Only callers that have used more than the average reach the last stage.
+        """
+        self._measure_load()
+        level = self._load.level
+        if caller is None or level < Level.REFUSE_BUSIEST:
+            return level
+        used: defaultdict[str, float] = defaultdict(float)
+        for (name, _), seconds in self._recent.items():
+            used[name] += seconds
+        is_busiest = caller in used and used[caller] > sum(used.values()) / len(used)
+        return level if is_busiest else Level.SHORT_SUGGESTIONS
+
+    def _measure_load(self) -> None:
+        # Bulk work is limited to its own share of the time, so it does not count.
+        waiting = {job.caller for job in self._jobs if job.priority < Priority.BULK}
+        self._load.update(len(waiting), self.clock())
 
     def add(self, job: Job) -> tuple[Job, BusyError] | None:
         """Add a job; return the job that is dropped for it, which may be itself, and the error to report.
@@ -132,6 +157,7 @@ class Scheduler:
             return False
         self._jobs.remove(job)
         self._update(job.caller)
+        self._count_request(job)
         rank = self._ranks[job.priority]
         if job in self.begun and job.caller in rank.turns:
             rank.next_turn(job.caller, TURN)
@@ -144,10 +170,16 @@ class Scheduler:
             return False
         self._jobs[self._jobs.index(older)] = newer
         if older in self.begun:
+            self._count_request(older)
             self.begun.remove(older)
             self.begun.add(newer)
         self._update(newer.caller)
         return True
+
+    def _count_request(self, job: Job) -> None:
+        """Add the computing time of a job that ends to the load."""
+        if job in self.begun and job.priority < Priority.BULK:
+            self._load.add_request(job.seconds)
 
     def expire(self, now: float) -> list[Job]:
         """Cancel jobs after their deadline; remove and return those that were cancelled before they began."""
@@ -206,6 +238,12 @@ class Scheduler:
 
         `served`: the number of tokens of each job. `prompt`: extra seconds, for which callers skip turns.
         """
+        for job in served:
+            job.seconds += seconds / len(served) + prompt
+            used = self.seconds.pop(job.caller, 0.0)
+            self.seconds[job.caller] = used + seconds / len(served) + prompt
+        while len(self.seconds) > MAX_CALLERS:
+            del self.seconds[next(iter(self.seconds))]
         if not priority.awaited:  # such jobs are served one by one
             return
         rank = self._ranks[priority]
@@ -271,6 +309,7 @@ class Scheduler:
             job.priority = max(job.asked_as, Priority.BULK) if beyond else job.asked_as
             if not job.cancel.is_set():
                 before.append(job.asked_as)
+        self._measure_load()
         for priority, rank in self._ranks.items():
             if all(job.priority is not priority for job in own):
                 rank.turns.pop(caller, None)

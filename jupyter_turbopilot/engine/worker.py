@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Job, Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState, Lifecycle, Phase, engine_failed, not_ready
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.scheduler import Scheduler
 from jupyter_turbopilot.engine.step_loop import StepLoop
 
@@ -42,10 +43,16 @@ class Worker:
         *,
         running: int = 0,
         waiting: int = 0,
+        deadline: float = 10.0,
     ) -> None:
-        """`running`, `waiting`: how many requests of one caller are served at a time, or wait; 0: all."""
+        """`running`, `waiting`: how many requests of one caller are served at a time, or wait; 0: all.
+
+        `deadline`: the usual deadline of a request in seconds.
+        """
+        # Whether the callers are several users: the notebooks and kernels of one user may be several callers.
+        self.sheds_load = False
         self._wake = threading.Condition()
-        self._scheduler = Scheduler(queue_limit, running=running, waiting=waiting)
+        self._scheduler = Scheduler(queue_limit, running=running, waiting=waiting, deadline=deadline)
         self._loop = StepLoop(self._end, threads)
         self._life = Lifecycle(self._loop)
         self._step_priority: Priority | None = None  # of the running step
@@ -76,6 +83,23 @@ class Worker:
     def waiting(self) -> int:
         """The number of waiting requests."""
         return self._scheduler.waiting
+
+    def level(self, caller: str | None = None) -> Level | None:
+        """Return the stage of load shedding, for a caller if given; None if a remote server's is unknown."""
+        engine = self.engine
+        if engine is not None and engine.capabilities.remote:
+            # Only the server that computes can predict a wait. It refuses requests itself.
+            reported: Level | None = getattr(engine, "level", Level.NONE)
+            return None if reported is None else min(reported, Level.SHORT_SUGGESTIONS)
+        if not self.sheds_load:
+            return Level.NONE
+        with self._wake:
+            return self._scheduler.level(caller)
+
+    def seconds_by_caller(self) -> dict[str, float]:
+        """Return the seconds of computing for each caller; for a remote engine, they are estimated."""
+        with self._wake:
+            return dict(self._scheduler.seconds)
 
     def alive(self) -> bool:
         """Return whether the thread is alive, or has not been needed yet."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED, STOPPED, SUPERSEDED
+from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED, SUPERSEDED
 from jupyter_turbopilot.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.evaluate import traces, typist
 
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.generation import EngineRequest
     from jupyter_turbopilot.shell.in_process import InProcess
 
+WAIT_SHARE = 0.95
+PAUSE = 3.0  # seconds that a user looks at the screen at the beginning of each line
 _LOOK = 0.2  # seconds between two checks of the simulated users
 _REQUESTS, _CREATED = "turbopilot_requests_total", "turbopilot_requests_created"
 _CACHE_HITS, _CONTINUED = "turbopilot_cache_hits_total", "turbopilot_continued_total"
 # Refused requests, and those cancelled in the queue, cost the model nothing.
-_SERVED = frozenset({"answered", SUPERSEDED, DISCONNECTED, DEADLINE, STOPPED})
+_SERVED = frozenset({"completed", "empty", "timed_out", SUPERSEDED, DISCONNECTED, STOPPED})
 _WHAT = "Pass the URL of a Turbopilot server's metrics (GET turbopilot/metrics), or a file with its response."
 
 
@@ -40,6 +42,8 @@ class Measured:
     seconds: float  # of typing per user, on average
     requests: int  # that reached the engine
     busy: float  # compute seconds of the engine
+    wait: float = 0.0  # 95th percentile of the seconds from a request at a pause to its answer
+    refused: int = 0  # requests, because the server was busy
 
     @property
     def requests_per_second(self) -> float:
@@ -104,13 +108,16 @@ def simulate_users(
     engine = local.pilot.worker.engine
     if engine is None or engine.capabilities.remote:
         raise TurbopilotError("The model runs on a remote server, so its speed cannot be measured here.")
+    local.pilot.worker.sheds_load = True
     meter, crowd = Meter(engine), _Crowd(local, notebooks, users, seconds, key)
     try:
         lasted = crowd.type(tell)
     finally:
         crowd.leave()
         meter.restore()
-    return Measured(users, lasted, meter.requests, meter.busy)
+    waits = sorted(crowd.waits)
+    wait = waits[int(len(waits) * WAIT_SHARE)] if waits else 0.0
+    return Measured(users, lasted, meter.requests, meter.busy, wait, crowd.refused)
 
 
 class _Crowd:
@@ -125,6 +132,8 @@ class _Crowd:
         self._left = False
         self._lasted = [0.0] * users
         self._failures: list[BaseException] = []
+        self.waits: list[float] = []
+        self.refused = 0
         # Users type different notebooks, as far as possible, so that they do not share cached completions.
         self._threads = [
             threading.Thread(target=self._type, args=(number, notebooks[number % len(notebooks) :: users]))
@@ -152,9 +161,17 @@ class _Crowd:
 
     def _type(self, number: int, notebooks: Sequence[TypedNotebook]) -> None:
         try:
-            typist.in_real_time(
-                self._local, self._cells(notebooks), lambda _: None, self._key, number, f"typist {number}"
+            typed = typist.in_real_time(
+                self._local,
+                self._cells(notebooks),
+                lambda _: None,
+                self._key,
+                number,
+                f"typist {number}",
+                PAUSE,
             )
+            self.waits += typed.waits
+            self.refused += typed.pace.refused if typed.pace else 0
             self._lasted[number] = time.perf_counter() - self._begun
         except BaseException as failure:  # noqa: BLE001 - `type` raises it
             if not self._left:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.evaluate.live import ResolvedNames
 from jupyter_turbopilot.evaluate.scoring import Score, Tally
 from jupyter_turbopilot.suggestion.syntax import valid_beginning
@@ -33,6 +34,7 @@ class Pace:
 
     asked: int = 0
     unanswered: int = 0  # before the next keystroke
+    refused: int = 0  # because the server was busy
     taken_over: int = 0  # continued a running generation
     ended: int = 0  # restarted although the running generation confirmed with the keystroke
     cpu: float = 0.0  # CPU seconds
@@ -56,6 +58,7 @@ class TypingResult:
     from_index_ms: list[float] = field(default_factory=list)  # latency of these
     focus_ms: list[float] = field(default_factory=list)  # duration of the warm-up of a focused cell
     key_ms: dict[Where, float] = field(default_factory=dict)  # latency by position
+    waits: list[float] = field(default_factory=list)  # seconds from the requests at pauses to their answers
 
     @property
     def total(self) -> Tally:
@@ -185,8 +188,12 @@ class _OpenRequest:
         self._begun = time.perf_counter()
         self.text = ""
         self.ms = 0.0  # latency of the first text
-        self.done = False
-        self._submit(keystroke, self._replies.listen, trigger="automatic", stream=True)
+        self.done = self.refused = False
+        self.answered_at: float | None = None  # an empty suggestion is an answer, too
+        try:
+            self._submit(keystroke, self._replies.listen, trigger="automatic", stream=True)
+        except BusyError:
+            self.done = self.refused = True
 
     def rest(self, keystroke: Keystroke) -> str:
         """Return the rest of the suggestion at a later keystroke."""
@@ -206,6 +213,8 @@ class _OpenRequest:
                 self.ms = (time.perf_counter() - self._begun) * 1000
             self.text = reply.items[0].text if reply.items else self.text
             self.done = reply.done
+            if self.answered_at is None and (reply.items or not (reply.error or reply.finish_reason)):
+                self.answered_at = time.perf_counter()
             if reply.done and self.text:
                 self._submit(self.keystroke.accepting(self.text), lambda _: None, trigger="prefetch")
 
@@ -222,12 +231,14 @@ def in_real_time(
     key: float = 0.2,
     seed: int = 3,
     caller: str = "",
+    pause: float = 0.0,
 ) -> TypingResult:
     """Replay in real time: a suggestion counts only if it is shown before the next keystroke.
 
     The traces contain a keystroke for each character. As in the editor, a keystroke sends a request unless it
     types along with the suggestion, and the server decides what happens to earlier requests. With a `caller`,
     several users type concurrently: they share no cached prompts, and do not wait for the warm-up of a cell.
+    `pause`: the seconds that a user looks at the screen at the beginning of each line.
     """
     rng = random.Random(seed)  # noqa: S311 - a reproducible pace
     typed = TypingResult(pace=(pace := Pace()))
@@ -242,12 +253,18 @@ def in_real_time(
         for keystroke in trace.keystrokes:
             if keystroke.place < score.covered(keystroke.active):
                 continue
-            end = time.perf_counter() + key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
+            begun_at = time.perf_counter()
+            end = begun_at + key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
+            if is_pause := pause > 0 and keystroke.cells[keystroke.active][: keystroke.offset].endswith("\n"):
+                end += pause
             if not request or not request.rest(keystroke):
                 request = _OpenRequest(local, keystroke, caller)
                 pace.asked += 1
+                pace.refused += request.refused
             was_shown = bool(request.text)
             request.wait(end)
+            if is_pause and request.keystroke is keystroke:
+                typed.waits.append((request.answered_at or end) - begun_at)
             pace.unanswered += request.keystroke is keystroke and not request.done
             if request.text and not was_shown:
                 typed.ms.append(request.ms)

@@ -89,6 +89,7 @@ class Pilot:
             idle=settings.idle_minutes * 60,
             running=settings.running_per_user,
             waiting=settings.waiting_per_user,
+            deadline=settings.deadline,
         )
         self._cache_writer = cache_writer_of(settings)
         results = CompletionCache(

@@ -63,14 +63,14 @@ class Layout:
         """Return whether prompts are laid out for this engine."""
         return self._engine() is engine
 
-    def prompt(self, request: Completion, context: Context) -> Prompt:
-        """Return the prompt of a request."""
+    def prompt(self, request: Completion, context: Context, prompt_tokens: int = 0) -> Prompt:
+        """Return the prompt of a request. `prompt_tokens`: maximum before the cursor; 0: the setting."""
         vocabulary, settings, unit = self.vocabulary, self.settings, self.unit
         # The markers, the beginning-of-text token and at least one answer token have to fit as well.
         most = self._context_size - 8
         suffix = min(settings.suffix_tokens * unit, most // 4)
         answer = min((request.max_tokens or settings.max_tokens) * unit, most // 2)
-        prefix = max(1, min(settings.prompt_tokens * unit, most - suffix - answer))
+        prefix = max(1, min((prompt_tokens or settings.prompt_tokens) * unit, most - suffix - answer))
         pieces = [self.tokenize(piece) for piece in context.pieces]
         near = keep_tail(context.prefix, WIDEST * prefix)
         gone = pieces_left_out([*map(len, pieces)], len(vocabulary.tokenize(near)), prefix)

@@ -50,6 +50,7 @@ def describe_health(
         "command": None if state.ready else state.command or None,
         "address": pilot.kind.address or None,
         "notice": _notice(pilot) if state.ready else None,
+        "busy": bool(pilot.worker.level()),
         "last_ms": pilot.completer.last_ms,
         "week": _week(pilot) if own else None,
         "notebook_index": _notebook_index(notebook_index) if notebook_index else None,

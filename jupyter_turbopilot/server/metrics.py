@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import psutil
@@ -10,6 +11,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Summa
 from prometheus_client.registry import Collector
 
 from jupyter_turbopilot.completer.completer import EVENTS
+from jupyter_turbopilot.completer.tenant import metrics_label
+from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED, STOPPED, SUPERSEDED, YIELDED
+from jupyter_turbopilot.errors import BusyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,11 +21,63 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from jupyter_turbopilot.engine.remote.statistics import Figures
+    from jupyter_turbopilot.errors import TurbopilotError
     from jupyter_turbopilot.pilot.pilot import Pilot
-    from jupyter_turbopilot.reply import Timings
+    from jupyter_turbopilot.reply import Reply, Timings
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
+REASONS = frozenset({SUPERSEDED, YIELDED, STOPPED, DISCONNECTED})
 _SPEEDS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128)
+
+
+class Outcome(StrEnum):
+    """The outcome of a request that was not cancelled; see REASONS for the others."""
+
+    COMPLETED = "completed"  # the client received text, or the prompt was evaluated in advance
+    EMPTY = "empty"  # there was nothing to suggest
+    TIMED_OUT = "timed_out"  # without text
+    REFUSED = "refused"  # 429
+    FAILED = "failed"
+
+
+def outcome_of(reply: Reply, *, has_text: bool, is_awaited: bool, is_late: bool) -> str:
+    """Return the outcome of a request by its last reply.
+
+    `has_text`: whether a reply had text. Another Turbopilot server closes the connection as soon as a
+    suggestion is complete, and when it has waited for the time limit (`is_late`).
+    """
+    if reply.error:
+        return outcome_of_error(reply.error)
+    if reply.finish_reason in {DEADLINE, DISCONNECTED} and has_text:
+        return Outcome.COMPLETED
+    if reply.finish_reason == DEADLINE or (reply.finish_reason == DISCONNECTED and is_late):
+        return Outcome.TIMED_OUT
+    if reply.finish_reason in REASONS:
+        return str(reply.finish_reason)
+    if reply.finish_reason:  # the engine failed after a line of the index was shown
+        return Outcome.FAILED
+    return Outcome.COMPLETED if reply.items or not is_awaited else Outcome.EMPTY
+
+
+def outcome_of_error(error: TurbopilotError) -> Outcome:
+    """Return the outcome of a request that ended with an error."""
+    return Outcome.REFUSED if isinstance(error, BusyError) else Outcome.FAILED
+
+
+class _UserLoad(Collector):
+    """The load that each user causes. A digest with the server's secret key replaces the name."""
+
+    def __init__(self, pilot: Pilot) -> None:
+        self._pilot = pilot
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the current values."""
+        family = CounterMetricFamily(
+            "turbopilot_user_seconds", "Seconds of computing, by a digest of the user.", labels=["user"]
+        )
+        for caller, seconds in self._pilot.worker.seconds_by_caller().items():
+            family.add_metric([metrics_label(self._pilot.completer.secret, caller)], seconds)
+        yield family
 
 
 class _CurrentState(Collector):
@@ -37,6 +93,7 @@ class _CurrentState(Collector):
         for name, what, value in (
             ("turbopilot_ready", "Whether a completion can start immediately.", float(worker.state.ready)),
             ("turbopilot_queue", "Waiting requests.", float(worker.waiting)),
+            ("turbopilot_load_level", "Stage of load shedding: 0 to 4.", float(worker.level() or 0)),
             ("turbopilot_memory_bytes", "Resident memory of this process.", self._process.memory_info().rss),
         ):
             yield GaugeMetricFamily(name, what, value=value)
@@ -94,7 +151,10 @@ class Metrics:
     def __init__(self, pilot: Pilot) -> None:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
-            "turbopilot_requests", "Requests by route and outcome.", ["route", "outcome"], registry=registry
+            "turbopilot_requests",
+            "Requests by route, outcome and error code.",
+            ["route", "outcome", "code"],
+            registry=registry,
         )
         self._first_token = Histogram(
             "turbopilot_first_token_seconds",
@@ -115,10 +175,16 @@ class Metrics:
             "turbopilot_predicted_tokens", "Generated tokens.", registry=registry
         )
         registry.register(_CurrentState(pilot))
+        self._user_load = CollectorRegistry()
+        self._user_load.register(_UserLoad(pilot))
 
-    def count(self, route: str, outcome: str) -> None:
+    def count(self, route: str, outcome: str, error: TurbopilotError | None = None) -> None:
         """Count a request."""
-        self._requests.labels(route, outcome).inc()
+        self._requests.labels(route, outcome, error.code if error else "").inc()
+
+    def count_error(self, route: str, error: TurbopilotError) -> None:
+        """Count a request that ended with an error."""
+        self.count(route, outcome_of_error(error), error)
 
     def measure(self, timings: Timings) -> None:
         """Record the token counts and durations of an answer."""
@@ -130,6 +196,6 @@ class Metrics:
         if timings.predicted_ms > 0 and timings.predicted_tokens > 1:
             self._tokens_per_second.observe(1000 * timings.predicted_tokens / timings.predicted_ms)
 
-    def text(self) -> bytes:
-        """Return all metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+    def text(self, *, with_users: bool = False) -> bytes:
+        """Return the metrics in Prometheus' text format."""
+        return generate_latest(self._registry) + (generate_latest(self._user_load) if with_users else b"")

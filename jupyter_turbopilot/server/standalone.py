@@ -83,6 +83,7 @@ class Application(web.Application):
 
 def application(pilot: Pilot, identity: StandaloneIdentity, prefix: str = "/") -> web.Application:
     """Mount the routes under a prefix that begins and ends with a slash."""
+    pilot.worker.sheds_load = identity.distinguishes_users or identity.may_manage(None)
     own = (("", StatusRoute), ("health", OpenHealthRoute), ("v1/health", OpenHealthRoute))
     root = re.escape(prefix.rstrip("/"))
     routes = ((f"/{path}" if path else "/?", route) for path, route in (*own, *ROUTES))

@@ -82,7 +82,7 @@ describe('an error within a stream', () => {
   it.each(Object.entries(streams))('of %s has the status and the retry delay', async (_, stream) => {
     fails({ code: 'too_many_requests', message: 'Too many.', status: 429, retry_after: 3 });
     expect(requestErrorOf(await stream().catch((reason: unknown) => reason))).toEqual({
-      kind: 'busy',
+      kind: 'limited',
       message: 'Too many.',
       retryAfter: 3000
     });

@@ -10,6 +10,7 @@ export function describeRequestError(trans: TranslationBundle, { kind, message }
   const messages: Record<ErrorKind, string> = {
     reported: message,
     busy: message || trans.__('The server is busy. Retrying…'),
+    limited: message,
     unreachable: trans.__('The server cannot be reached.'),
     timeout: trans.__('The server does not respond.'),
     unexpected: trans.__('Unexpected response (proxy or login page?)'),

@@ -157,7 +157,10 @@ describe('notifyOfHealth', () => {
     output.length = 0;
     for (let key = 0; key < 20; key++) {
       availability.failed(new ServerError(429, key % 2 ? 'busy' : 'too_many_requests', 'Busy.', 1000));
-      expect(availability.state).toMatchObject({ open: false, error: { kind: 'busy' } });
+      expect(availability.state).toMatchObject({
+        open: false,
+        error: { kind: key % 2 ? 'busy' : 'limited' }
+      });
       availability.reported(READY);
       expect(availability.open).toBe(true);
     }

@@ -98,6 +98,8 @@ const FAILURES_BEFORE_NOTICE = 2;
 
 /** Codes of errors that the status item shows, and no notification: the user or the administrator caused them. */
 const QUIET: unknown[] = [DISABLED, WITHHELD];
+/** Kinds of errors that pass by themselves. */
+const LIMITS: unknown[] = ['busy', 'limited'];
 
 /** Show notifications about errors from now on. `completeHere`: null if the page must not run a model. */
 export function notifyOfHealth(
@@ -114,7 +116,11 @@ export function notifyOfHealth(
       notice.clear();
     } else if (health?.code === 'model_missing' || health?.code === 'model_damaged') {
       void offer.offer(health.model, health.code);
-    } else if (failures >= FAILURES_BEFORE_NOTICE && !QUIET.includes(health?.code) && error.kind !== 'busy') {
+    } else if (
+      failures >= FAILURES_BEFORE_NOTICE &&
+      !QUIET.includes(health?.code) &&
+      !LIMITS.includes(error.kind)
+    ) {
       const actions: Notification.IAction[] = [];
       const command = health?.command;
       if (command) {

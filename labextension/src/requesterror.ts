@@ -1,7 +1,7 @@
 /** Classification of request errors. Pure. */
 
 /**
- * `reported`: an error of Turbopilot with its own message · `busy`: the server or the user has too many requests ·
+ * `reported`: an error of Turbopilot with its own message · `busy`: the server has too many requests · `limited`: the user has ·
  * `unreachable`: no connection · `timeout`: no response in time · `unexpected`: an unexpected response · `incomplete`: an incomplete response ·
  * `denied`: unauthenticated or forbidden · `missing`: no such route, the server extension is not enabled ·
  * `no server`: no Jupyter server · `stopped`: JupyterHub reports that the user's server is not running · `failed`: any
@@ -10,6 +10,7 @@
 export type ErrorKind =
   | 'reported'
   | 'busy'
+  | 'limited'
   | 'unreachable'
   | 'timeout'
   | 'unexpected'
@@ -80,7 +81,9 @@ export function requestErrorOf(reason: unknown): IRequestError {
       : status === 401 || status === 403
         ? 'denied'
         : status === 429
-          ? 'busy'
+          ? code.startsWith('too_many_')
+            ? 'limited'
+            : 'busy'
           : status === 404 && (code === UNKNOWN_CODE || code === 'not_found')
             ? 'missing'
             : status === 424 && code === UNKNOWN_CODE

@@ -34,6 +34,16 @@ const failed = after(ready, {
   error: { kind: 'incomplete', message: '', retryAfter: 0 }
 });
 
+const refused = after(ready, {
+  kind: 'failed',
+  error: { kind: 'busy', message: 'Busy.', retryAfter: 5000 }
+});
+const limited = after(ready, {
+  kind: 'failed',
+  error: { kind: 'limited', message: 'Too many requests.', retryAfter: 5000 }
+});
+const crowded = after(ready, { kind: 'health', health: { ...READY, busy: true } });
+
 const lacking = (code: string) =>
   after(ready, { kind: 'health', health: { ...READY, ready: false, phase: 'failed', code } });
 
@@ -59,6 +69,12 @@ describe('conditionOf', () => {
     ['generating', ready, { generating: true }],
     ['paused', ready, { paused: true, generating: true }],
     ['failed', failed, { paused: true }],
+    ['busy', refused, {}],
+    ['failed', limited, {}],
+    ['busy', crowded, {}],
+    ['generating', crowded, { generating: true }],
+    ['paused', crowded, { paused: true }],
+    ['off', refused, { enabled: false }],
     ['absent', lacking('model_missing'), {}],
     ['absent', lacking('withheld'), {}],
     ['failed', lacking('model_damaged'), {}],
@@ -105,6 +121,16 @@ describe('the tooltip', () => {
     const [, indexed, reason] = tooltipOf(trans, status.current).split('\n');
     expect(indexed).toBe('Notebook index: not used');
     expect(reason).toContain('must be true or false');
+  });
+});
+
+describe('the status of a busy server', () => {
+  it('has a tooltip with the reason', () => {
+    const { status, availability } = bench();
+    availability.reported({ ...READY, busy: true });
+    availability.dispose();
+    expect(describeStatus(trans, status.current)).toBe('Turbopilot: the server is busy');
+    expect(tooltipOf(trans, status.current)).toContain('Many users are active.');
   });
 });
 

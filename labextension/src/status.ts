@@ -22,6 +22,7 @@ export type Condition =
   | 'loading'
   | 'ready'
   | 'generating'
+  | 'busy'
   | 'absent'
   | 'failed';
 
@@ -69,6 +70,7 @@ export function labelOf(
     loading: percent === null ? trans.__('loading') : trans.__('loading, %1 %', percent),
     ready: trans.__('ready'),
     generating: trans.__('generating'),
+    busy: trans.__('the server is busy'),
     absent: trans.__('no model'),
     failed: trans.__('not available')
   };
@@ -139,10 +141,13 @@ export function conditionOf(
   if (health?.phase === 'loading') {
     return 'loading';
   }
+  if (error?.kind === 'busy') {
+    return 'busy';
+  }
   if (error) {
     return health?.code === WITHHELD || health?.code === 'model_missing' ? 'absent' : 'failed';
   }
-  return paused ? 'paused' : generating ? 'generating' : 'ready';
+  return paused ? 'paused' : generating ? 'generating' : health?.busy ? 'busy' : 'ready';
 }
 
 /** Combines the states of the server, the provider and the document. */
@@ -184,7 +189,9 @@ export class Status {
         ? describeRequestError(this._trans, state.error)
         : notebookSwitch === 'invalid'
           ? describeDecline(this._trans, 'invalid metadata', null)
-          : (state.health?.notice ?? ''),
+          : state.health?.busy
+            ? this._trans.__('Many users are active. Suggestions are shorter or missing.')
+            : (state.health?.notice ?? ''),
       index: !index
         ? ''
         : settings.notebookIndex || index.error

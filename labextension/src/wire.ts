@@ -212,6 +212,8 @@ export interface IHealth {
   address: string | null;
   /** why another model could not be loaded, what this engine does not support, or why the completion cache is not stored in a file */
   notice: string | null;
+  /** whether other users keep the server busy, so that it shortens or skips suggestions */
+  busy?: boolean;
   /** duration of the last completion in milliseconds */
   last_ms: number | null;
   /** the notebook index; null: there is none, or you may not see it */

@@ -41,9 +41,9 @@ def test_metrics_count_requests_and_contain_no_text(server: Server) -> None:
         key = name, frozenset(labels)
         return after[key] - before.get(key, 0.0)
 
-    assert grown("turbopilot_requests_total", "completions", "answered") == 1
-    assert grown("turbopilot_requests_total", "completions", "context_length_exceeded") == 1
-    assert grown("turbopilot_requests_total", "complete", "answered") == 1
+    assert grown("turbopilot_requests_total", "completions", "completed", "") == 1
+    assert grown("turbopilot_requests_total", "completions", "failed", "context_length_exceeded") == 1
+    assert grown("turbopilot_requests_total", "complete", "completed", "") == 1
     assert grown("turbopilot_suggestions_total", "accepted") == 1
     assert grown("turbopilot_prompt_tokens_total", "evaluated") >= len(secret) - 1
     assert grown("turbopilot_predicted_tokens_total") >= 1

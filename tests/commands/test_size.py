@@ -91,7 +91,7 @@ def answering() -> Iterator[str]:
         def do_GET(self) -> None:
             self.send_response(200 if self.path == "/metrics" else 403)
             self.end_headers()
-            self.wfile.write(counters(answered=100, since=1.0).encode())
+            self.wfile.write(counters(completed=100, since=1.0).encode())
 
         def log_message(self, *_: object) -> None:
             pass
@@ -109,7 +109,7 @@ def test_size_computes_the_rate_from_two_metrics(
     import time
 
     earlier = tmp_path / "earlier.txt"
-    earlier.write_text(counters(answered=40, since=1.0))
+    earlier.write_text(counters(completed=40, since=1.0))
     os.utime(earlier, (time.time() - 100, time.time() - 100))
     asked = ("--from-metrics", f"{answering}/metrics", str(earlier), "--metrics-users", "10", "--json")
     more = ("--seconds-per-request", "0.5", "--typing-share", "0.5")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from itertools import count
 
 import pytest
 
@@ -11,10 +12,11 @@ from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
 from jupyter_turbopilot.context.kernel_context import KernelContext, read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel, check
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.errors import EngineError
-from jupyter_turbopilot.generation import RawRequest, Token
+from jupyter_turbopilot.errors import BusyError, EngineError
+from jupyter_turbopilot.generation import ExactRequest, RawRequest, Token
 from jupyter_turbopilot.reply import Reply
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
@@ -29,6 +31,96 @@ def test_completer_skips_prefetching_while_resting(desk: Callable[..., Desk]) ->
         assert (reply.items, reply.finish_reason) == ((), "yielded")
     assert d.engine.asks == []
     assert d.texts(request("x = ", trigger="automatic", eagerness="always")) == ["a"]
+
+
+@pytest.fixture
+def busy(desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> Callable[[Level], Desk]:
+    d = desk("a\nb\nc")
+
+    def at(level: Level | None) -> Desk:
+        monkeypatch.setattr(d.worker, "level", lambda _caller=None: level)
+        return d
+
+    return at
+
+
+def test_busy_server_does_not_prefetch(busy: Callable[[Level], Desk]) -> None:
+    for trigger in ("warmup", "prefetch"):
+        (reply,) = busy(Level.NO_PREFETCH).ask(request("x = ", trigger=trigger))
+        assert (reply.items, reply.finish_reason) == ((), "yielded")
+
+
+def test_busy_server_shortens_only_the_context_of_new_notebooks(busy: Callable[[Level], Desk]) -> None:
+    numbers = count(10)
+
+    def length(level: Level, path: str, trigger: str = "invoke") -> int:
+        d = busy(level)
+        d.ask(request("a_long_line = 1\n" * 200 + f"x{next(numbers)} = ", path=path, trigger=trigger))
+        return len(d.engine.asks[-1].prompt)
+
+    full = length(Level.NONE, "old.ipynb")
+    short = length(Level.SHORT_CONTEXT, "new.ipynb")
+    assert short < 0.7 * full
+    assert length(Level.REFUSE_BUSIEST, "old.ipynb") == full
+    # Notebooks get their whole context when a warm-up evaluates it.
+    assert length(Level.NONE, "new.ipynb") == short
+    assert length(Level.NONE, "new.ipynb", "warmup") == full
+    assert length(Level.NONE, "new.ipynb") == full
+
+
+def test_unknown_level_of_a_remote_server_changes_no_context(busy: Callable[[Level | None], Desk]) -> None:
+    numbers = count(10)
+
+    def length(level: Level | None, path: str, trigger: str = "invoke") -> int:
+        d = busy(level)
+        d.ask(request("a_long_line = 1\n" * 200 + f"x{next(numbers)} = ", path=path, trigger=trigger))
+        return len(d.engine.asks[-1].prompt)
+
+    full = length(None, "new.ipynb", "warmup")
+    short = length(Level.SHORT_CONTEXT, "new.ipynb")
+    assert short < 0.7 * full
+    assert length(None, "new.ipynb", "warmup") == short
+    assert length(None, "new.ipynb") == short
+    assert length(None, "old.ipynb") == length(Level.SHORT_CONTEXT, "old.ipynb") == full
+
+
+def test_busy_server_shortens_only_automatic_suggestions(busy: Callable[[Level], Desk]) -> None:
+    numbers = count(10)
+
+    def limit(level: Level, trigger: str) -> int:
+        d = busy(level)
+        d.ask(request(f"x{next(numbers)} = ", trigger=trigger, eagerness="always"))
+        return d.engine.asks[-1].sampling.max_tokens
+
+    assert limit(Level.SHORT_CONTEXT, "automatic") == 2 * limit(Level.SHORT_SUGGESTIONS, "automatic")
+    assert limit(Level.NONE, "invoke") == limit(Level.SHORT_SUGGESTIONS, "invoke")
+
+
+def test_overloaded_server_refuses_only_automatic_requests(busy: Callable[[Level], Desk]) -> None:
+    d = busy(Level.REFUSE_BUSIEST)
+    with pytest.raises(BusyError) as caught:
+        d.ask(request("x = ", trigger="automatic"))
+    assert (caught.value.code, caught.value.retry_after) == ("overloaded", 5)
+    with pytest.raises(BusyError):
+        d.ask(RawRequest((1,), exact=ExactRequest(automatic=True)))
+    assert d.texts(request("x = ", trigger="invoke"))
+    assert d.texts(RawRequest("x = "))
+
+
+def test_overloaded_server_answers_automatic_requests_from_the_cache(busy: Callable[[Level], Desk]) -> None:
+    asked = request("x = ", trigger="automatic", eagerness="always")
+    assert busy(Level.SHORT_SUGGESTIONS).texts(asked) == busy(Level.REFUSE_BUSIEST).texts(asked) == ["a"]
+
+
+def test_refused_request_supersedes_the_older_request_of_its_editor(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    d = desk("a + b + c", pause=0.05)
+    older, replies = d.begin(request("x = ", client="editor", sequence=1, eagerness="always"))
+    monkeypatch.setattr(d.worker, "level", lambda _caller=None: Level.REFUSE_BUSIEST)
+    with pytest.raises(BusyError):
+        d.begin(request("x = y", client="editor", sequence=2, trigger="automatic"))
+    assert received(replies)[-1].finish_reason == older.cancel.reason == "superseded"
 
 
 def test_completer_counts_hidden_automatic_suggestions(desk: Callable[..., Desk]) -> None:

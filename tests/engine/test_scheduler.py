@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.scheduler import (
     EVALUATED,
     GENERATED,
@@ -666,3 +667,32 @@ def test_scheduler_removes_only_jobs_cancelled_before_they_began(states: list[tu
     left = [one for one in scheduler if one not in expected]
     assert scheduler.expire(0.0) == expected
     assert list(scheduler) == left
+
+
+def test_only_callers_above_the_average_reach_the_last_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr(Scheduler, "clock", lambda _: now)
+    scheduler = scheduler_of(One("ada", left=ENDLESS), One("bob", left=ENDLESS), One("eve", left=ENDLESS))
+    assert scheduler.level("ada") is Level.NONE
+    jobs = {job.caller: job for job in scheduler}
+    for job in jobs.values():
+        scheduler.begin(job)
+    scheduler.charge(TYPING, 3.0, {jobs["ada"]: 1})
+    scheduler.charge(TYPING, 1.0, {jobs["bob"]: 1, jobs["eve"]: 1})
+    for name in ("ada", "bob", "eve") * 20:  # each request takes three seconds
+        scheduler.remove(jobs[name])
+        jobs[name] = One(name, left=ENDLESS)
+        scheduler.add(jobs[name])
+        scheduler.begin(jobs[name])
+        jobs[name].seconds = 3.0
+        now += 1.0
+    assert scheduler.level() is scheduler.level("ada") is Level.REFUSE_BUSIEST
+    assert scheduler.level("bob") is scheduler.level("new") is Level.SHORT_SUGGESTIONS
+
+
+def test_seconds_are_counted_by_caller() -> None:
+    ada, bob = One("ada"), One("bob", AHEAD)
+    scheduler = scheduler_of(ada, bob)
+    scheduler.charge(TYPING, 2.0, {ada: 1})
+    scheduler.charge(AHEAD, 1.0, {bob: 1})
+    assert scheduler.seconds == {"ada": 2.0, "bob": 1.0}

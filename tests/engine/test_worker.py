@@ -13,6 +13,7 @@ from jupyter_turbopilot.engine.base import SLOTS, Capabilities, Engine
 from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import (
     BusyError,
@@ -804,3 +805,12 @@ def test_worker_rejects_jobs_of_a_caller_with_too_many_waiting() -> None:
     running[1].cancel.set(SUPERSEDED)
     wait_until(lambda: waiting.started_at > 0)
     worker.stop()
+
+
+def test_worker_sheds_load_only_if_its_callers_are_several_users(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler.Scheduler, "level", lambda *_: Level.REFUSE_BUSIEST)
+    assert worker.level("ada") is worker.level() is Level.NONE
+    worker.sheds_load = True
+    assert worker.level("ada") is worker.level() is Level.REFUSE_BUSIEST

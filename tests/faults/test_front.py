@@ -105,7 +105,9 @@ def test_burst_of_one_user_is_limited_and_affects_no_other(
     refused = [answer for answer in answers if answer.status_code == 429]
     assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
     assert all("requests are waiting" in answer.json()["error"]["message"] for answer in refused)
-    found = counted(front, 'turbopilot_requests_total{outcome="too_many_waiting",route="completions"}')
+    found = counted(
+        front, 'turbopilot_requests_total{code="too_many_waiting",outcome="refused",route="completions"}'
+    )
     assert found == len(refused)
     for other in others:
         other.close()
@@ -159,7 +161,7 @@ def test_rate_limited_user_sends_nothing_until_retry_after(start: Start, tmp_pat
     pilot = person(front, tmp_path, vocabulary=str(model), timeout=2.0)
     try:
         assert [type_key(pilot, key).error for key in range(2)] == [None, None]
-        refused = 'turbopilot_requests_total{outcome="too_many_requests",route="completions"}'
+        refused = 'turbopilot_requests_total{code="too_many_requests",outcome="refused",route="completions"}'
         for key in range(2, 12):
             reply = type_key(pilot, key)
             assert isinstance(reply.error, BusyError)

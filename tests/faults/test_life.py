@@ -177,7 +177,7 @@ def test_disconnect_during_prompt_evaluation_frees_the_model(server: Server) -> 
         until_it_thinks(server)
     while server.health()["phase"] == "generating":
         time.sleep(0.02)
-    left = 'turbopilot_requests_total{outcome="disconnected",route="complete"} 1.0'
+    left = 'turbopilot_requests_total{code="",outcome="disconnected",route="complete"} 1.0'
     assert left in server.client.get("metrics").text
     assert server.complete("x = ", max_tokens=2).status_code == 200
 

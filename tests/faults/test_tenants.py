@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import shutil
 import string
+import threading
 from collections.abc import Callable, Iterator
-from itertools import count
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count, cycle
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from jupyter_turbopilot.completer.tenant import tenant_of
 from jupyter_turbopilot.config import Turbopilot
+from jupyter_turbopilot.engine import load_shedding
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.remote.dialect import LOAD_HEADER
 from jupyter_turbopilot.engine.stepping.sequences import IDLE_CELLS
 from jupyter_turbopilot.pilot.pilot import Pilot
 
 from ..multi_user_service import GROUPS, WHO, Service
-from ..scripted_engine import ScriptedEngine, pilot_with
+from ..scripted_engine import ScriptedEngine, pilot_with, words
+
+if TYPE_CHECKING:
+    import httpx
 
 Serve = Callable[..., Service]
 _NUMBERS = count()
@@ -279,3 +286,46 @@ def test_only_managers_see_total_timings(services: Serve, named: bool) -> None:
     for path in ("/health", "/v1/health"):
         health = service.client.get(path, headers=headers).json()
         assert (health["ready"], health["last_ms"] is None) == (True, named)
+
+
+def test_overloaded_service_refuses_automatic_requests_of_its_busiest_users(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_shedding, "HALF_LIFE", 0.1)
+    monkeypatch.setattr(load_shedding, "HYSTERESIS", 0.0)  # no stage ends
+    own = shutil.copy(tiny_model, tmp_path / "tiny.gguf")
+    engine = ScriptedEngine(words(60), pause=0.005)
+    settings = Turbopilot(model=str(own), yield_cpu=False, deadline=0.5)
+    service, ended = Service(own, pilot=pilot_with(settings, lambda *_: engine)), threading.Event()
+
+    def ask(who: str, trigger: str) -> httpx.Response:
+        source = f"x{next(_NUMBERS)} = "
+        body = {"cells": [{"source": source}], "offset": len(source), "trigger": trigger}
+        return service.client.post("/complete", json=body, headers={WHO: who})
+
+    names = cycle(("ada", "bob"))
+
+    def work(who: str) -> None:
+        while not ended.is_set():
+            ask(who, "invoke")
+
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            pool.map(work, ("ada", "bob"))
+            timer = threading.Timer(30, ended.set)
+            timer.start()
+            try:
+                while not ended.is_set():
+                    refused = ask(next(names), "automatic")
+                    if refused.status_code == 429:
+                        break
+                other, invoked = ask("eve", "automatic"), ask("ada", "invoke")
+            finally:
+                timer.cancel()
+                ended.set()
+    finally:
+        service.stop()
+    assert (refused.json()["error"]["code"], refused.headers["Retry-After"]) == ("overloaded", "5")
+    assert refused.headers[LOAD_HEADER] == "4"
+    assert (other.status_code, other.headers[LOAD_HEADER]) == (200, "3")
+    assert invoked.status_code == 200

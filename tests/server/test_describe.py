@@ -53,6 +53,7 @@ def test_health_reports_readiness_and_the_reason(
         "command": None,
         "address": None,
         "notice": notice,
+        "busy": False,
         "last_ms": None,
         "notebook_index": None,
         "week": None,

@@ -24,11 +24,12 @@ from jupyter_turbopilot.cli import main
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.server import standalone
-from jupyter_turbopilot.server.identity import KeyIdentity
+from jupyter_turbopilot.server.identity import KeyIdentity, StandaloneIdentity
 from jupyter_turbopilot.server.routes.base import Route
-from jupyter_turbopilot.server.standalone import LIMITS, ListenAddress, for_several
+from jupyter_turbopilot.server.standalone import LIMITS, ListenAddress, application, for_several
 from jupyter_turbopilot.server.standalone import serve as serve_until_told
 
+from ..multi_user_service import HeaderIdentity
 from ..scripted_engine import ScriptedEngine, pilot_with
 from ..serving import Server
 
@@ -367,6 +368,16 @@ def test_serve_writes_the_configured_usage_log(serve: Serve, tmp_path: Path) -> 
     (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
     client = serve(environment={"JUPYTER_CONFIG_DIR": str(tmp_path)})
     assert client.get("/health").json()["usage_log"] == {"text": False, "file": str(log), "error": None}
+
+
+@pytest.mark.parametrize(
+    ("identity", "sheds_load"),
+    [(KeyIdentity("", "127.0.0.1"), False), (KEY, True), (HeaderIdentity(), True)],
+)
+def test_server_without_a_key_sheds_no_load(identity: StandaloneIdentity, sheds_load: bool) -> None:
+    pilot = pilot_with(Turbopilot(), lambda *_: ScriptedEngine())
+    application(pilot, identity)
+    assert pilot.worker.sheds_load is sheds_load
 
 
 def test_service_for_several_users_stores_no_data(caplog: pytest.LogCaptureFixture) -> None:

@@ -180,6 +180,7 @@ def peer_fields(request: EngineRequest) -> dict[str, Any]:
         "draft": list(request.hint),
         "language": request.language,
         "priority": request.priority,
+        "automatic": request.automatic,
     }
     fields: dict[str, Any] = {name: value for name, value in given.items() if value}
     if beginning.banned is not None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.base import Capabilities
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.load_shedding import Level
     from jupyter_turbopilot.engine.remote.detection import AnySide
     from jupyter_turbopilot.engine.remote.dialect import Dialect
     from jupyter_turbopilot.engine.remote.exchange import Exchange
@@ -129,6 +130,11 @@ class RemoteEngine:
     def figures(self) -> Figures:
         """The metrics of the remote server."""
         return self._exchange.figures
+
+    @property
+    def level(self) -> Level | None:
+        """The stage of load shedding of the remote server; None if it is unknown."""
+        return self._exchange.level
 
     def start(self, request: EngineRequest) -> RemoteRun | None:
         """Send a request; return None if the server has no free slot."""

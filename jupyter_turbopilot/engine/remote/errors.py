@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.engine.load_shedding import OVERLOADED
 from jupyter_turbopilot.errors import (
     MISSING_SCOPE,
     MODEL_LOST,
@@ -127,6 +128,16 @@ def refused(host: str, status: int, *, in_hub: bool = False, code: str = "") -> 
         return NotReadyError(f"{host} is not ready: its model may be loading. Try again in a moment.")
     reason = (in_hub and _HUB_REFUSALS.get(status)) or _refusal(status)
     return RemoteRefusalError(f"{host} {reason}", status)
+
+
+def overloaded(host: str, after: float | None) -> BusyError:
+    """Return the error for an automatic request that a busy server refuses. Other requests need not wait."""
+    return BusyError(
+        f"{host} is busy, and you are one of its most active users. Automatic suggestions continue in a few "
+        "seconds.",
+        code=OVERLOADED,
+        after=after,
+    )
 
 
 def not_accepted(host: str, option: str) -> BadRequestError:

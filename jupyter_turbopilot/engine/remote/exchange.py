@@ -18,6 +18,7 @@ from jupyter_turbopilot.errors import EngineGoneError, NotReadyError, Turbopilot
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
+    from jupyter_turbopilot.engine.load_shedding import Level
     from jupyter_turbopilot.engine.remote.address import Address
     from jupyter_turbopilot.engine.remote.dialect import Dialect, Request
     from jupyter_turbopilot.engine.remote.remote_server import RemoteServer
@@ -41,6 +42,10 @@ class Client(Protocol):
 
     address: Address
     known: bool
+
+    @property
+    def level(self) -> Level | None:
+        """The stage of load shedding that the server has reported lately; None if it is unknown."""
 
     def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[EventContent]:
         """Send a request and yield the events of its answer."""
@@ -113,6 +118,12 @@ class Exchange:
         self.figures = Figures([side.address.host for side in sides])
         # The model's names in answers. Other software may use different names in answers and in the list.
         self._called = {peer.model} if peer.kind is Kind.OURS else set()
+
+    @property
+    def level(self) -> Level | None:
+        """The highest stage of load shedding of the addresses; None if it is unknown."""
+        levels = (target.side.level for target in self.targets)
+        return max((level for level in levels if level is not None), default=None)
 
     def _next(self, now: float, tried: Target | None = None) -> Target | None:
         """Return the first address that is not paused and was not tried, or None."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import ssl
+import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -11,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import msgspec
 
+from jupyter_turbopilot.engine.load_shedding import OVERLOADED, Level
 from jupyter_turbopilot.engine.remote import errors
 from jupyter_turbopilot.engine.remote.dialect import (
+    LOAD_HEADER,
     REPLICA_HEADER,
     SESSION_HEADER,
     EventContent,
@@ -28,12 +32,14 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.remote.dialect import Dialect, Request
 
 OK, NOT_ACCEPTED, MISSING = 200, 400, frozenset({404, 405, 501})
-WITH_CODE = frozenset({errors.FORBIDDEN, errors.UNAVAILABLE})  # the statuses of errors whose code matters
+# The statuses of errors whose code matters.
+WITH_CODE = frozenset({errors.FORBIDDEN, errors.TOO_MANY, errors.UNAVAILABLE})
 MOST_ANSWER = 1 << 22  # bytes of an answer that is not a stream
 MOST_LINE = 1 << 20  # bytes; a token with its top logprobs needs a few thousand
 ENDLESS = "an endless line"
 KEPT_SECONDS = 120.0  # for which an idle connection stays open
 END = b"[DONE]"
+LEVEL_SECONDS = 10.0  # for which a reported stage of load shedding is valid
 
 
 class HttpClient:
@@ -44,6 +50,7 @@ class HttpClient:
         self.address = address
         self._in_hub = in_hub
         self.known = False  # whether its description was checked, and it has not failed since
+        self._level, self._level_until = Level.NONE, -math.inf  # the last report
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
         secure = address.root.startswith("https:")
         self._client = httpx.AsyncClient(
@@ -57,6 +64,11 @@ class HttpClient:
             follow_redirects=False,
             limits=httpx.Limits(max_connections=None, keepalive_expiry=KEPT_SECONDS),
         )
+
+    @property
+    def level(self) -> Level | None:
+        """The stage of load shedding that the server has reported lately; None if it is unknown."""
+        return self._level if time.monotonic() < self._level_until else None
 
     async def close(self) -> None:
         """Close all connections."""
@@ -108,6 +120,9 @@ class HttpClient:
             asked = self._client.stream("POST", url, content=msgspec.json.encode(body), headers=headers)
         try:
             async with asked as answer:
+                if body is not None:
+                    self._level = reported_level(answer)
+                    self._level_until = time.monotonic() + LEVEL_SECONDS
                 yield answer
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise DiedError(failure_reason(error)) from None
@@ -122,6 +137,8 @@ class HttpClient:
         if status == NOT_ACCEPTED and (option := refused_option(await _whole(answer))):
             raise errors.not_accepted(self.address.host, option)
         code = error_code(await _whole(answer)) if status in WITH_CODE else ""
+        if status == errors.TOO_MANY and code == OVERLOADED:
+            raise errors.overloaded(self.address.host, retry_after(answer))
         raise errors.failure(self.address.host, status, retry_after(answer), in_hub=self._in_hub, code=code)
 
 
@@ -192,6 +209,12 @@ class Events:
             if self._size > self._most:
                 raise InvalidAnswerError(ENDLESS)
         return None
+
+
+def reported_level(answer: httpx.Response) -> Level:
+    """Return the stage of load shedding in an answer's header."""
+    header = answer.headers.get(LOAD_HEADER, "")
+    return next((level for level in Level if header == str(int(level))), Level.NONE)
 
 
 def retry_after(answer: httpx.Response) -> float | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.remote.completions import LENGTH, spread
 from jupyter_turbopilot.engine.remote.dialect import UNKNOWN, EventContent, Request, probability
 from jupyter_turbopilot.engine.remote.errors import DiedError, failure
@@ -77,6 +78,8 @@ class ByProvider:
 
 class ProviderClient:
     """A provider as one address. Each text has its own client, so that it can be cancelled separately."""
+
+    level = Level.NONE  # providers do not report their load
 
     def __init__(self, address: Address, key: str, model: str, timeout: float) -> None:
         self.address = address

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
+import time
 from contextlib import aclosing, suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -18,6 +20,7 @@ from tornado.iostream import StreamClosedError
 from jupyter_turbopilot.completer.tenant import tenant_of
 from jupyter_turbopilot.errors import (
     BodyTooLargeError,
+    BusyError,
     RefusedError,
     TurbopilotError,
     WrongContentTypeError,
@@ -28,6 +31,7 @@ from jupyter_turbopilot.server.identity import may_omit_content_type
 from jupyter_turbopilot.server.metrics import Metrics
 from jupyter_turbopilot.server.routes.auth import AuthenticatedHandler
 from jupyter_turbopilot.server.routes.endpoint import METHODS, endpoints
+from jupyter_turbopilot.server.routes.rates import RateLimiter
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -40,6 +44,10 @@ BODY_SECONDS = 30.0
 # If a client keeps sending after the response, tornado closes the connection at this size.
 HARD_LIMIT = 16 * MAX_BODY
 NDJSON = "application/x-ndjson"
+# A caller whose requests are refused more often repeats them without waiting. Its requests are refused before
+# their bodies are decoded, and each response is delayed by so many seconds.
+REFUSALS_PER_MINUTE, REFUSALS_AT_ONCE, REFUSAL_DELAY = 300, 20, 1.0
+OWN_LIMITS = frozenset({"too_many_requests", "too_many_waiting"})  # codes of the limits of one caller
 
 
 @web.stream_request_body
@@ -66,6 +74,7 @@ class Route(AuthenticatedHandler):
         self._chunks: list[bytes] = []
         self._received = 0
         self._disconnected = False
+        self._is_slowed_down = False
 
     async def may(self, action: str, resource: str) -> bool:
         """Return whether the Jupyter server's authorizer allows the action."""
@@ -123,13 +132,75 @@ class Route(AuthenticatedHandler):
         )
         return str(getattr(self.current_user, "username", "")) if signed_in else ""
 
+    @property
+    def name(self) -> str:
+        """The name of the route in the metrics."""
+        return type(self).__name__.removesuffix("Route").lower()
+
+    @property
+    def caller(self) -> str:
+        """The caller for fair scheduling. A client cannot vary it to get a larger share."""
+        name = self.username
+        # A key does not identify a user, so use the address.
+        named = bool(name) and (
+            self.standalone_identity is None or self.standalone_identity.distinguishes_users
+        )
+        return name if named else f"{name} {self.request.remote_ip}"
+
+    @property
+    def _refusals(self) -> RateLimiter:
+        """The limit of refusals of this server."""
+        refusals = RateLimiter(REFUSALS_PER_MINUTE, REFUSALS_AT_ONCE)
+        return cast("RateLimiter", self.settings.setdefault("turbopilot_refusals", refusals))
+
+    @property
+    def names_users(self) -> bool:
+        """Whether the caller may name its users in `salt`: with the key, it may be another server."""
+        return self.standalone and not self.distinguishes_users and self.may_manage
+
+    def _count_refusal(self, error: TurbopilotError) -> None:
+        """Count a refusal: 401 for the address, and a limit of the caller unless it has several users."""
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            caller = f"{self.request.remote_ip}"
+        elif error.code in OWN_LIMITS and not self.names_users:
+            caller = self.caller
+        else:
+            return
+        with suppress(BusyError):
+            self._refusals.take(caller, time.monotonic())
+
+    async def _slow_down(self) -> None:
+        """Refuse the request of a caller who repeats refused requests, after a delay."""
+        is_open = any(endpoint.access == "open" for endpoint in endpoints(type(self)).values())
+        if self.refused and self.refused.status == HTTPStatus.UNAUTHORIZED:
+            caller = f"{self.request.remote_ip}"
+        elif self.current_user and not is_open:
+            caller = self.caller
+        else:
+            return
+        wait = self._refusals.wait(caller, time.monotonic())
+        if not wait:
+            return
+        if not self.refused:
+            self.refused = BusyError(
+                "You repeat refused requests without waiting. Wait for the seconds in Retry-After.",
+                code="too_many_refusals",
+                after=wait,
+            )
+            self.metrics.count_error(self.name, self.refused)
+        self._is_slowed_down = True
+        self.set_header("Connection", "close")
+        await asyncio.sleep(REFUSAL_DELAY)
+
     async def prepare(self) -> None:  # type: ignore[override]
-        """Limit the size of the body, then authenticate the caller."""
+        """Limit the size of the body, authenticate the caller, and slow down repeated refusals."""
         connection = self.request.connection
         if isinstance(connection, HTTP1Connection):
             connection.set_max_body_size(HARD_LIMIT)
             connection.set_body_timeout(BODY_SECONDS)
         await super().prepare()
+        if isinstance(connection, HTTP1Connection):
+            await self._slow_down()
         if self.refused and not isinstance(connection, HTTP1Connection):
             # uvicorn, which Ray Serve uses, discards the rest of the body. Waiting for it would hold a slot.
             self._finish_with(self.refused)
@@ -180,7 +251,11 @@ class Route(AuthenticatedHandler):
 
     def finish(self, *chunk: Any, **named: Any) -> Future[None]:
         """Keep the content type that was set. Jupyter's `finish` would set JSON."""
-        return super().finish(*chunk, set_content_type=self._headers["Content-Type"], **named)
+        connection = self.request.connection
+        finished = super().finish(*chunk, set_content_type=self._headers["Content-Type"], **named)
+        if self._is_slowed_down and isinstance(connection, HTTP1Connection):
+            finished.add_done_callback(lambda _: connection.close())
+        return finished
 
     def answer(self, body: Any) -> None:
         """Finish with a JSON body; bytes are encoded JSON."""
@@ -237,6 +312,7 @@ class Route(AuthenticatedHandler):
 
     def _finish_with(self, error: TurbopilotError) -> Future[None]:
         """Finish with an error."""
+        self._count_refusal(error)
         self.set_status(error.status)
         for name, value in error.headers.items():
             self.set_header(name, value)

@@ -160,6 +160,12 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
             "or why the completion cache is not stored in a file"
         ),
     ]
+    busy: Annotated[
+        bool | UnsetType,
+        Meta(
+            description="whether other users keep the server busy, so that it shortens or skips suggestions"
+        ),
+    ] = UNSET
     last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]
     notebook_index: Annotated[
         NotebookIndex | None,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections import OrderedDict
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
@@ -15,11 +16,14 @@ from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
 from jupyter_turbopilot.engine.lifecycle import not_ready
-from jupyter_turbopilot.engine.remote.dialect import SESSION_HEADER
+from jupyter_turbopilot.engine.remote.dialect import LOAD_HEADER, SESSION_HEADER
 from jupyter_turbopilot.errors import BadRequestError, BusyError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.generation import RawRequest
 from jupyter_turbopilot.request import Completion
 from jupyter_turbopilot.server.identity import is_key
+from jupyter_turbopilot.server.metrics import outcome_of
 from jupyter_turbopilot.server.routes.base import Route
+from jupyter_turbopilot.server.routes.rates import RateLimiter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,60 +31,15 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.generation import RawRequest
     from jupyter_turbopilot.notebook_index.reader import NotebookIndex
     from jupyter_turbopilot.pilot.pilot import Pilot
-    from jupyter_turbopilot.reply import Reply
+    from jupyter_turbopilot.reply import Reply, Timings
 
 
 T = TypeVar("T")
+LATE = 0.95  # share of the deadline
 MAX_SESSION = 128  # characters
 BYTES_PER_REQUEST = 1 << 13  # that count as one request: tokenizing a megabyte takes a second
-MAX_CALLERS = 4096
-MINUTE = 60.0
-# The share of the burst that prefetch requests leave to requests that a user waits for.
-RESERVED = 0.5
-
-
-class RateLimiter:
-    """A token bucket per caller with a capacity of `burst` requests; `per_minute` 0: no limit."""
-
-    def __init__(self, per_minute: float, burst: float, most: int = MAX_CALLERS) -> None:
-        self._per_minute = per_minute
-        self._burst = burst
-        self._most = most
-        # Remaining requests and the time of the last one, by caller. Other callers have a full bucket.
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._buckets)
-
-    def take(self, caller: str, now: float, *, awaited: bool = True, count: float = 1.0) -> None:
-        """Count a request, or raise a `BusyError` with the seconds to wait. `now` may be of any clock.
-
-        `count`: the cost of the request, limited to a full bucket.
-        """
-        if not self._per_minute:
-            return
-        second = self._per_minute / MINUTE
-        left, then = self._buckets.pop(caller, (self._burst, now))
-        # If the clock is set back, nothing is added; if it is set forward, at most a full bucket.
-        left = min(self._burst, left + max(0.0, now - then) * second)
-        count = min(self._burst, count)
-        needed = count if awaited else min(self._burst, count + self._burst * RESERVED)
-        if left >= needed:
-            left, missing = left - count, 0.0
-        else:
-            missing = needed - left
-        self._buckets[caller] = left, now
-        if len(self._buckets) > self._most:
-            self._buckets.popitem(last=False)  # least recently used
-        if missing:
-            raise BusyError(
-                f"You have made more than {self._per_minute:g} requests per minute. Try again shortly.",
-                code="too_many_requests",
-                after=missing / second,
-            )
 
 
 def is_awaited(request: Completion | RawRequest) -> bool:
@@ -98,25 +57,9 @@ class JobRoute(Route):
     # Paths of the notebook that the request is for, any of which may be denied. Raw text has none.
     paths: tuple[str, ...] = ()
 
-    @property
-    def name(self) -> str:
-        """The name of the route in the metrics."""
-        return type(self).__name__.removesuffix("Route").lower()
-
-    @property
-    def caller(self) -> str:
-        """The caller for fair scheduling. A client cannot vary it to get a larger share."""
-        name = self.username
-        # A key does not identify a user, so use the address.
-        named = bool(name) and (
-            self.standalone_identity is None or self.standalone_identity.distinguishes_users
-        )
-        return name if named else f"{name} {self.request.remote_ip}"
-
     def _caller_for(self, request: Completion | RawRequest) -> str:
         """Return the caller for fair scheduling. A server with the key names its users in `salt`."""
-        trusted = self.standalone and not self.distinguishes_users and self.may_manage
-        salt = request.salt if trusted and not isinstance(request, Completion) else ""
+        salt = request.salt if self.names_users and not isinstance(request, Completion) else ""
         return f"{self.caller} {salt}" if salt else self.caller
 
     def _session(self) -> str:
@@ -133,6 +76,8 @@ class JobRoute(Route):
         """`secret`: gives this server's kernels access to the route."""
         super().initialize(pilot, secret)
         self._jobs: list[Job] = []
+        self._late = math.inf  # the time after which a client that disconnects has waited for its deadline
+        self._streamed: dict[str, Timings] = {}  # of the last frame with text, by the id of the request
 
     @property
     def _rates(self) -> RateLimiter:
@@ -150,7 +95,7 @@ class JobRoute(Route):
         is_charged: bool = False,
     ) -> AsyncReplies:
         """Submit a request and return its replies. `is_charged`: the caller has been charged for it."""
-        replies = AsyncReplies(self._count)
+        replies = AsyncReplies(partial(self._count, is_awaited=is_awaited(request)))
         self._submit(request, kernel_context, replies.listen, notebook_index, is_charged=is_charged)
         return replies
 
@@ -162,7 +107,8 @@ class JobRoute(Route):
                 f"One user may have {most} waiting requests. Send at most {most} prompts at a time.",
                 field="prompt",
             )
-        batch = AsyncBatch(len(requests), self._count)
+        awaited = any(is_awaited(request) for request in requests)
+        batch = AsyncBatch(len(requests), partial(self._count, is_awaited=awaited))
         for number, request in enumerate(requests):
             self._submit(request, NONE, batch.listener(number))
         return batch
@@ -181,6 +127,8 @@ class JobRoute(Route):
         else:
             request = replace(request, session=self._session())
         caller = self._caller_for(request)
+        if level := self.pilot.worker.level(caller):
+            self.set_header(LOAD_HEADER, str(int(level)))
         try:
             self.pilot.access.check(*self.paths)
             self.pilot.ensure()  # `load_at_start` may be off, or a failed load may now succeed
@@ -190,8 +138,13 @@ class JobRoute(Route):
                 request, listener, kernel_context, caller, self.tenant, notebook_index=notebook_index
             )
             self._jobs.append(job)
+            seconds = job.deadline - job.queued_at
+            if isinstance(request, RawRequest) and request.exact:
+                # Another Turbopilot server closes the connection at the deadline of its editor's request.
+                seconds = min(seconds, self.pilot.settings.deadline)
+            self._late = job.queued_at + LATE * seconds
         except TurbopilotError as error:
-            self.metrics.count(self.name, error.code)
+            self.metrics.count_error(self.name, error)
             raise
 
     def charge(self, request: Completion) -> None:
@@ -199,7 +152,7 @@ class JobRoute(Route):
         try:
             self._rates.take(self._caller_for(request), time.monotonic(), awaited=is_awaited(request))
         except BusyError as error:
-            self.metrics.count(self.name, error.code)
+            self.metrics.count_error(self.name, error)
             raise
 
     def count_body(self) -> None:
@@ -207,7 +160,7 @@ class JobRoute(Route):
         try:
             self.charge_body()
         except BusyError as error:
-            self.metrics.count(self.name, error.code)
+            self.metrics.count_error(self.name, error)
             raise
 
     def charge_body(self) -> None:
@@ -231,12 +184,18 @@ class JobRoute(Route):
         if self._disconnected:
             raise StreamClosedError
 
-    def _count(self, reply: Reply) -> None:
+    def _count(self, reply: Reply, *, is_awaited: bool) -> None:
         """Count the outcome of a request."""
+        if reply.items and not reply.done:
+            self._streamed[reply.id] = reply.timings
         if reply.done:
-            outcome = reply.error.code if reply.error else reply.finish_reason or "answered"
-            self.metrics.count(self.name, outcome)
-            self.metrics.measure(reply.timings)
+            has_text = bool(reply.items) or reply.id in self._streamed
+            is_late = time.monotonic() >= self._late
+            outcome = outcome_of(reply, has_text=has_text, is_awaited=is_awaited, is_late=is_late)
+            self.metrics.count(self.name, outcome, reply.error)
+            # The last reply to a client that has disconnected has no timings.
+            is_cut = has_text and reply.finish_reason == DISCONNECTED
+            self.metrics.measure(self._streamed[reply.id] if is_cut else reply.timings)
 
     async def final_replies(self, requests: Sequence[RawRequest]) -> list[Reply]:
         """Return the last reply to each request; raise an error if one is empty."""

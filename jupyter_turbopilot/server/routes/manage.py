@@ -58,7 +58,7 @@ class MetricsRoute(Route):
     async def get(self) -> None:
         """Return the metrics in Prometheus' format."""
         self.set_header("Content-Type", CONTENT_TYPE_LATEST)
-        await self.finish(self.metrics.text())
+        await self.finish(self.metrics.text(with_users=self.distinguishes_users))
 
 
 class StatusRoute(Route):

@@ -22,6 +22,7 @@ from jupyter_turbopilot.errors import BusyError, DisabledError, NotReadyError, T
 from jupyter_turbopilot.helper_functions.follow import follow_async
 from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.request import Completion, Feedback, FunctionRequest, parse_completion
+from jupyter_turbopilot.server.metrics import Outcome, outcome_of_error
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.contract import Answer, Frame, HelperEvent
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
@@ -197,7 +198,7 @@ class HelpersRoute(NotebookRoute):
     @Endpoint(FunctionRequest, streams=HelperEvent)
     async def post(self, request: FunctionRequest) -> None:
         """Generate a function and the functions that it calls. No generated code is executed."""
-        outcome = "error"
+        outcome, error = str(Outcome.FAILED), None
         try:
             self.admit_content(request)
             with self._admitted(), tenant_cache(self.tenant):
@@ -208,15 +209,15 @@ class HelpersRoute(NotebookRoute):
                     growth, lambda completion: self._generate(completion, kernel_context), self.parse
                 )
                 await self.stream(_lines(await anext(events), events), {"event": "done"})
-            outcome = "answered"
-        except TurbopilotError as error:
-            outcome = error.code
+            outcome = Outcome.COMPLETED
+        except TurbopilotError as failure:
+            outcome, error = outcome_of_error(failure), failure
             raise
         except StreamClosedError:
             outcome = DISCONNECTED
             raise
         finally:
-            self.metrics.count("helpers", outcome)
+            self.metrics.count("helpers", outcome, error)
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:

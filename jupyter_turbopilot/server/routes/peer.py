@@ -64,6 +64,11 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
         Urgency | None, Meta(description="priority; several or long completions are at most `bulk`")
     ] = None
 
+    automatic: Annotated[
+        bool,
+        Meta(description="whether the editor sends it while the user types: a busy server may refuse it"),
+    ] = False
+
     def beginning(self) -> PrefixConstraint:
         """Return the prefix constraint."""
         if sum(map(len, self.prefixes)) > MAX_PREFIX_TOTAL:
@@ -95,6 +100,7 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
             suffix_span=(start, stop),
             language=self.language,
             urgency=self.priority,
+            automatic=self.automatic,
         )
 
 

@@ -67,6 +67,7 @@ def test_request_to_turbopilot_contains_all_fields_of_an_ask() -> None:
 
 def test_peer_fields_omit_defaults() -> None:
     assert peer_fields(EngineRequest((1,))) == {}
+    assert peer_fields(EngineRequest((1,), automatic=True)) == {"automatic": True}
     assert peer_fields(
         EngineRequest((1,), Sampling(beginning=PrefixConstraint(banned=0)), priority="warmup")
     ) == {

@@ -10,9 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.remote.address import Address
 from jupyter_turbopilot.engine.remote.dialect import EventContent, Request
-from jupyter_turbopilot.engine.remote.errors import AskedToWaitError, DiedError, RemoteRefusalError, refused
+from jupyter_turbopilot.engine.remote.errors import (
+    AskedToWaitError,
+    DiedError,
+    RemoteRefusalError,
+    overloaded,
+    refused,
+)
 from jupyter_turbopilot.engine.remote.exchange import (
     CUT,
     FIRST,
@@ -37,6 +44,7 @@ class Scripted:
     """A scripted address: it gives the answers one by one, and then repeats the last one."""
 
     known = True
+    level: Level | None = Level.NONE
     recognized = 0
 
     def __init__(self, *answers: list[Act], model: str = "m") -> None:
@@ -291,6 +299,25 @@ def test_write_sends_nothing_for_a_waiting_session() -> None:
         assert 29 < error.after <= 30
     assert other == [WORD, END]
     assert exchange.figures.addresses[side.address.host].throttled == 1
+
+
+def test_write_reports_an_overloaded_server_at_once_and_only_for_that_request() -> None:
+    side = Scripted([overloaded("h", 5.0)], [WORD, END])
+    refusal, then = asyncio.run(outcomes(exchange_of(side), ("a", True), ("a", True)))
+    assert isinstance(refusal, BusyError)
+    assert (refusal.code, refusal.after) == ("overloaded", 5.0)
+    assert (then, side.asked) == ([WORD, END], 2)
+
+
+def test_level_is_the_highest_known_one() -> None:
+    sides = [Scripted([END]) for _ in range(3)]
+    exchange = exchange_of(*sides)
+    found = []
+    for levels in ((None, None, None), (None, Level.NONE, None), (Level.NONE, None, Level.SHORT_CONTEXT)):
+        for side, level in zip(sides, levels, strict=True):
+            side.level = level
+        found.append(exchange.level)
+    assert found == [None, Level.NONE, Level.SHORT_CONTEXT]
 
 
 def test_write_sends_again_after_the_wait() -> None:

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.remote.address import Address, read_addresses
 from jupyter_turbopilot.engine.remote.completions import ByIds
-from jupyter_turbopilot.engine.remote.dialect import EventContent, Request
+from jupyter_turbopilot.engine.remote.dialect import LOAD_HEADER, EventContent, Request
 from jupyter_turbopilot.engine.remote.errors import (
     AskedToWaitError,
     DiedError,
@@ -28,6 +29,7 @@ from jupyter_turbopilot.engine.remote.http_client import (
     Events,
     HttpClient,
     failure_reason,
+    reported_level,
     retry_after,
 )
 from jupyter_turbopilot.engine.remote.remote_server import Kind, RemoteServer
@@ -134,6 +136,49 @@ def test_stream_rejects_compression(serve: Serve) -> None:
 def test_stream_reports_a_broken_connection(data: bytes, serve: Serve) -> None:
     with pytest.raises(DiedError, match="broke off"):
         stream(serve(lambda wire, _: wire.send(data)))
+
+
+@pytest.mark.parametrize(
+    ("header", "level"),
+    [
+        ("3", Level.SHORT_SUGGESTIONS),
+        ("0", Level.NONE),
+        ("", Level.NONE),
+        ("9", Level.NONE),
+        ("x", Level.NONE),
+    ],
+)
+def test_reported_level_is_one_of_the_stages(header: str, level: Level) -> None:
+    assert reported_level(httpx.Response(200, headers={LOAD_HEADER: header})) is level
+
+
+def test_level_is_known_only_after_an_answer(serve: Serve) -> None:
+    server = serve(completion("a"))
+
+    async def levels(side: HttpClient) -> list[Level | None]:
+        found = [side.level]
+        async for _ in side.stream(Request("/v1/completions", {"prompt": [1]}), DIALECT):
+            pass
+        return [*found, side.level]
+
+    assert ask(server, levels) == [None, Level.NONE]
+
+
+def test_stream_recognizes_an_overloaded_server(serve: Serve) -> None:
+    error = BusyError("SECRET", code="overloaded")
+    body = json.dumps(error_body(error, None)).encode()
+    with pytest.raises(BusyError) as caught:
+        stream(serve(lambda wire, _: wire.answer(429, body, Retry_After="5")))
+    assert (caught.value.code, caught.value.after) == ("overloaded", 5.0)
+    assert "SECRET" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b'{"error": {"code": "too_many_requests"}}', b'{"error": {"code": 429}}']
+)
+def test_stream_waits_after_other_refusals(body: bytes, serve: Serve) -> None:
+    with pytest.raises(AskedToWaitError):
+        stream(serve(lambda wire, _: wire.answer(429, body)))
 
 
 def test_fetch_returns_none_for_a_missing_route(serve: Serve) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -284,9 +286,41 @@ def test_disconnect_cancels_generation(hub: RealHub) -> None:
     body = {"prompt": "x = ", "n_predict": 900, "ignore_eos": True, "stream": True}
     with httpx.stream("POST", f"{hub.through}/completion", headers=headers, json=body, timeout=30) as answer:
         next(answer.iter_lines())
-    left = 'turbopilot_requests_total{outcome="disconnected",route="completion"} 1.0'
+    left = 'turbopilot_requests_total{code="",outcome="completed",route="completion"} 1.0'
     headers = {"Authorization": f"Bearer {hub.token('ada')[0]}"}
     wait(lambda: left in httpx.get(f"{hub.through}/metrics", headers=headers).text, 20)
+
+
+def test_metrics_count_completions_and_the_load_of_users_without_names(hub: RealHub) -> None:
+    figures = {"Authorization": f"Bearer {hub.figures_token}"}
+
+    def metrics() -> str:
+        return httpx.get(f"{hub.through}/metrics", headers=figures).text
+
+    for name in hub.people:
+        assert complete(hub, name, hub.token(name)[0], f"counted_{name} = ").json()["items"]
+    wait(lambda: 'turbopilot_requests_total{code="",outcome="completed",route="completions"}' in metrics())
+    users = [line for line in metrics().splitlines() if line.startswith("turbopilot_user_seconds_total{")]
+    assert len(users) >= len(hub.people)
+    assert not any(name in line for line in users for name in (*hub.people, "user:"))
+
+
+def test_flood_of_refusals_is_slowed_down_and_affects_no_other_user(hub: RealHub) -> None:
+    bob, ada = (hub.token(name)[0] for name in ("bob", "ada"))
+    codes: Counter[str] = Counter()
+    end = time.monotonic() + 60
+
+    def retry_at_once(_: int) -> None:
+        while not codes["too_many_refusals"] and time.monotonic() < end:
+            answer = ask(hub, bob)
+            codes[answer.json()["error"]["code"] if answer.status_code == 429 else "answered"] += 1
+
+    with ThreadPoolExecutor(20) as pool:
+        flood = pool.map(retry_at_once, range(20))
+        assert ask(hub, ada).status_code == 200
+        list(flood)
+    assert codes["too_many_refusals"]
+    assert set(codes) <= {"answered", "too_many_requests", "too_many_waiting", "too_many_refusals"}
 
 
 def test_service_log_contains_no_user_data(hub: RealHub) -> None:

@@ -1,23 +1,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.generation import ExactRequest, RawRequest
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
 from jupyter_turbopilot.server.routes import llamacpp, openai_format
 from jupyter_turbopilot.server.routes.base import groups_of
 from jupyter_turbopilot.server.routes.deltas import placed_tokens
-from jupyter_turbopilot.server.routes.jobs import JobRoute, RateLimiter, is_awaited
+from jupyter_turbopilot.server.routes.jobs import JobRoute, is_awaited
 
+from ...serve_app import ServeApp
 from .conftest import Ask, Named, complete_body, error_of
 
 
@@ -134,7 +135,9 @@ async def test_rate_limit_error_names_the_limit_and_retry_after(ask: Ask, ready:
     assert error_of(refused)["code"] == "too_many_requests"
     assert 55 <= int(refused.headers["Retry-After"]) <= 60
     text = (await ask("metrics", method="GET")).body.decode()
-    assert 'turbopilot_requests_total{outcome="too_many_requests",route="complete"} 1.0' in text
+    assert (
+        'turbopilot_requests_total{code="too_many_requests",outcome="refused",route="complete"} 1.0' in text
+    )
 
 
 @pytest.mark.parametrize("server_traits", [{"waiting_per_user": 2}])
@@ -172,81 +175,22 @@ def test_prefetch_requests_are_recognized_in_every_protocol() -> None:
         assert is_awaited(request) is awaited
 
 
-def refusal(
-    rates: RateLimiter, caller: str, now: float, *, awaited: bool = True, count: float = 1.0
-) -> float:
-    """Take a token; return the seconds to wait, 0 if it was granted."""
-    try:
-        rates.take(caller, now, awaited=awaited, count=count)
-    except BusyError as busy:
-        assert (busy.status, busy.code) == (429, "too_many_requests")
-        assert busy.after > 0
-        return busy.after
-    return 0.0
-
-
-def test_rate_limiter_grants_a_burst_then_the_rate() -> None:
-    rates = RateLimiter(60, 3)
-    assert [refusal(rates, "a", 5.0) for _ in range(4)] == [0, 0, 0, 1]
-    assert refusal(rates, "a", 5.75) == 0.25
-    assert [refusal(rates, "a", 6.0), refusal(rates, "a", 6.0)] == [0, 1]
-    assert refusal(rates, "b", 6.0) == 0
-
-
-def test_rate_limiter_charges_the_count_up_to_the_burst() -> None:
-    rates = RateLimiter(60, 4)
-    assert [refusal(rates, "a", 0.0, count=3) for _ in range(2)] == [0, 2]
-    assert [refusal(rates, "a", 0.0) for _ in range(2)] == [0, 1]
-    assert [refusal(rates, "b", 0.0, count=1e9) for _ in range(2)] == [0, 4]
-    assert refusal(rates, "b", 4.0, count=1e9) == 0
-
-
-def test_rate_limiter_without_a_limit_stores_no_callers() -> None:
-    rates = RateLimiter(0, 1)
-    assert not any(refusal(rates, "a", 0.0) for _ in range(1000))
-    assert len(rates) == 0
-
-
-CLOCK = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=60)
-
-
-@given(CLOCK, st.integers(1, 1000), st.integers(1, 30))
-def test_rate_limiter_survives_clock_jumps(times: list[float], per_minute: int, burst: int) -> None:
-    rates = RateLimiter(per_minute, burst)
-    for now in times:
-        granted = sum(not refusal(rates, "a", now) for _ in range(burst + 2))
-        assert granted <= burst
-        wait = refusal(rates, "a", now)
-        assert 0 < wait <= 60 / per_minute * (1 + 1e-6)
-        assert refusal(rates, "a", now + 1.001 * wait + 1e-6) == 0
-
-
-@given(
-    st.lists(st.tuples(st.floats(0, 0.5), st.booleans()), max_size=200),
-    st.integers(1, 600),
-    st.integers(1, 20),
+@pytest.mark.parametrize(
+    ("turbopilot", "outcome"), [(None, "disconnected"), ({"priority": "typing"}, "timed_out")]
 )
-def test_rate_limiter_never_exceeds_rate_plus_one_burst(
-    steps: list[tuple[float, bool]], per_minute: int, burst: int
+def test_disconnect_is_late_by_the_deadline_of_the_request(
+    tiny_model: Path, turbopilot: dict[str, Any] | None, outcome: str
 ) -> None:
-    rates, now, granted = RateLimiter(per_minute, burst), 0.0, 0
-    for pause, awaited in steps:
-        now += pause
-        granted += not refusal(rates, "a", now, awaited=awaited)
-        assert granted <= burst + now * per_minute / 60 + 1e-6
-
-
-@given(st.lists(st.text(max_size=3), max_size=300))
-def test_rate_limiter_bounds_the_number_of_callers(callers: list[str]) -> None:
-    rates = RateLimiter(60, 5, most=8)
-    for number, caller in enumerate(callers):
-        refusal(rates, caller, float(number))
-        assert len(rates) <= 8
-
-
-@given(st.integers(1, 100), st.integers(1, 50))
-def test_rate_limiter_grants_prefetch_after_the_reported_delay(per_minute: int, burst: int) -> None:
-    rates, now = RateLimiter(per_minute, burst), 0.0
-    while not (wait := refusal(rates, "a", now, awaited=False)):
-        pass
-    assert refusal(rates, "a", now + 1.001 * wait + 1e-6, awaited=False) == 0
+    served = ServeApp(tiny_model, deadline=0.2)
+    served.engine.prompt_pause = 1.0
+    body = {"prompt": [120, 32], "max_tokens": 1} | ({"turbopilot": turbopilot} if turbopilot else {})
+    counted = f'outcome="{outcome}",route="completions"}} 1.0'
+    try:
+        with pytest.raises(httpx.ReadTimeout):
+            served.client.post("/v1/completions", json=body, timeout=0.5)
+        end = time.monotonic() + 30
+        while counted not in (metrics := served.client.get("/metrics").text):
+            assert time.monotonic() < end, metrics
+            time.sleep(0.02)
+    finally:
+        served.stop()

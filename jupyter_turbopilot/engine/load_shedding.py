@@ -1,0 +1,71 @@
+"""Load shedding: the load of several callers, and the stage at which the server reduces its work. Pure."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+OVERLOADED = "overloaded"  # the code of the error of the last stage
+HALF_LIFE = 5.0  # seconds after which an earlier number of callers counts half
+WEIGHT = 1 / 8  # of the latest request in the average computing time
+INITIAL_SECONDS = 0.25  # computing time of a request, until some have ended
+
+
+class Level(IntEnum):
+    """The stages of load shedding. Each one includes those before it."""
+
+    NONE = 0
+    NO_PREFETCH = 1
+    SHORT_CONTEXT = 2  # of notebooks that are not cached yet
+    SHORT_SUGGESTIONS = 3
+    REFUSE_BUSIEST = 4  # automatic requests of the callers with the highest load
+
+
+# The predicted wait, as a share of the deadline, at which each stage begins. It ends at half of that.
+BEGINS = {
+    Level.NO_PREFETCH: 0.05,
+    Level.SHORT_CONTEXT: 0.1,
+    Level.SHORT_SUGGESTIONS: 0.2,
+    Level.REFUSE_BUSIEST: 0.4,
+}
+HYSTERESIS = 0.5
+
+
+def next_level(level: Level, load: float) -> Level:
+    """Return the level after `level` for a predicted wait, as a share of the deadline."""
+    begun = max((each for each, begins in BEGINS.items() if load >= begins), default=Level.NONE)
+    kept = max(
+        (each for each, begins in BEGINS.items() if load >= HYSTERESIS * begins and each <= level),
+        default=Level.NONE,
+    )
+    return max(begun, kept)
+
+
+class LoadMeter:
+    """Predicts how long a request waits for other callers, and chooses the level.
+
+    A caller waits for one request of each other caller, so a single caller never causes a wait.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        self.level = Level.NONE
+        self._deadline = deadline
+        self._callers = 0  # now
+        self._average = 0.0  # of the number of callers, with decay
+        self._seconds = INITIAL_SECONDS
+        self._updated_at = 0.0
+
+    @property
+    def wait(self) -> float:
+        """The predicted wait in seconds."""
+        return max(0.0, self._average - 1.0) * self._seconds
+
+    def update(self, callers: int, now: float) -> None:
+        """Record the number of callers whose users wait."""
+        decay = 0.5 ** (max(0.0, now - self._updated_at) / HALF_LIFE)
+        self._average = self._callers + (self._average - self._callers) * decay
+        self._callers, self._updated_at = callers, now
+        self.level = next_level(self.level, self.wait / self._deadline)
+
+    def add_request(self, seconds: float) -> None:
+        """Record the computing time of a request that has ended."""
+        self._seconds += (seconds - self._seconds) * WEIGHT
