@@ -57,7 +57,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         type=positive(BUSIEST),
         default=BUSIEST,
         metavar="PART",
-        help="maximum utilisation of a replica; above %(default)s users wait for each other (%(default)s)",
+        help="maximum utilisation of a replica; above %(default)s requests wait for seconds (%(default)s)",
     )
     parser.add_argument(
         "--requests-per-second",

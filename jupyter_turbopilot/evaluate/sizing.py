@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# Above this utilisation, most requests have to wait.
-BUSIEST = 0.6
+# Above this utilisation, more than 5 % of the requests at pauses wait for two seconds
+# (benchmarks/results/scale.md).
+BUSIEST = 0.9
 _NOISE = 9  # decimals to round to: 3.0000000000000004 replicas are 3
 
 

@@ -26,7 +26,7 @@ KNOWN = ("--requests-per-second", "0.2", "--seconds-per-request", "0.25")
 def test_size_computes_given_values_without_a_model(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, err = run(capsys, "size", "--users", "300", *KNOWN)
     assert (status, err) == (0, "")
-    assert out.startswith("8 replicas: 300 users x 0.3 typing x 0.2 requests/s x 0.25 s / 0.6 = 7.5\n")
+    assert out.startswith("5 replicas: 300 users x 0.3 typing x 0.2 requests/s x 0.25 s / 0.9 = 5\n")
     assert "assumed" in out
     assert "Memory: unknown" in out
 
@@ -118,7 +118,7 @@ def test_size_computes_the_rate_from_two_metrics(
     found = json.loads(out)
     # 60 requests in 100 s by 10 users: 0.06/s each; half of them type.
     assert found["requests_per_second"]["value"] == pytest.approx(0.12, rel=0.05)
-    assert found["exactly"] == pytest.approx(100 * 0.06 * 0.5 / 0.6, rel=0.05)
+    assert found["exactly"] == pytest.approx(100 * 0.06 * 0.5 / 0.9, rel=0.05)
 
 
 def test_size_reports_invalid_metrics_in_one_line(

@@ -22,8 +22,8 @@ MODELS = st.builds(
 
 
 def test_replicas_ignores_rounding_errors() -> None:
-    assert Demand(3, 0.1, 1.0, 6.0).exactly() == 3.0
-    assert Demand(3, 0.1, 1.0, 6.0).replicas() == 3
+    assert Demand(3, 0.1, 1.0, 6.0).exactly(0.6) == 3.0
+    assert Demand(3, 0.1, 1.0, 6.0).replicas(0.6) == 3
 
 
 @given(DEMANDS, PARTS)
