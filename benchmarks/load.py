@@ -262,7 +262,7 @@ async def retry_at_once(port: int, seconds: float, counts: dict[str, int]) -> No
     transport = httpx.AsyncHTTPTransport(local_address=FLOOD)
     end = time.monotonic() + seconds
 
-    async def one(number: int) -> None:
+    async def send_repeatedly(number: int) -> None:
         while time.monotonic() < end:
             body = {"prompt": f"# {number}\nvalues = ", "n_predict": 8}
             try:
@@ -274,7 +274,7 @@ async def retry_at_once(port: int, seconds: float, counts: dict[str, int]) -> No
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{port}", timeout=60, transport=transport
     ) as link:
-        await asyncio.gather(*(one(number) for number in range(CONNECTIONS)))
+        await asyncio.gather(*(send_repeatedly(number) for number in range(CONNECTIONS)))
 
 
 def flood(port: int, seconds: float, results: Queue[dict[str, int]]) -> None:
@@ -284,7 +284,7 @@ def flood(port: int, seconds: float, results: Queue[dict[str, int]]) -> None:
     results.put(counts)
 
 
-def median_wait(port: int, seconds: float) -> str:
+def describe_waits(port: int, seconds: float) -> str:
     """Return the median and the maximum of another user's waits."""
     waits, end, text = [], time.monotonic() + seconds, "def total(values):\n    return "
     transport = httpx.HTTPTransport(local_address=OTHER)
@@ -302,13 +302,13 @@ def refusals(options: argparse.Namespace) -> None:
     """Measure a user alone, then beside one whose connections retry at once."""
     limits = "c.Turbopilot.requests_per_minute = 600\nc.Turbopilot.running_per_user = 2\n"
     with turbopilot_server(f"{limits}c.Turbopilot.waiting_per_user = 8\n") as server:
-        median_wait(server.port, min(5.0, options.seconds))
-        print("alone:", median_wait(server.port, options.seconds), flush=True)
+        describe_waits(server.port, min(5.0, options.seconds))
+        print("alone:", describe_waits(server.port, options.seconds), flush=True)
         results: Queue[dict[str, int]] = Queue()
         process = Process(target=flood, args=(server.port, options.seconds, results))
         process.start()
         time.sleep(1.0)
-        print("beside the flood:", median_wait(server.port, options.seconds - 1.0))
+        print("beside the flood:", describe_waits(server.port, options.seconds - 1.0))
         print("the flood:", results.get())
         process.join()
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 MISSING_SCOPE = "missing_scope"  # the code for a JupyterHub token without the scope for the service
-# The codes for a server without its model's file.
+# The codes for a server whose model file is missing or damaged.
 MODEL_LOST = frozenset({"model_missing", "model_damaged"})
 _KINDS = {
     401: "authentication_error",

@@ -117,11 +117,11 @@ def _supported(name: str) -> SpecifierSet:
 def _folders(settings: Turbopilot) -> Iterator[Finding]:
     """Report the models folder and the user's cache folder."""
     from jupyter_turbopilot.files import is_writable
-    from jupyter_turbopilot.models.folder import described, is_closed, models_dir
+    from jupyter_turbopilot.models.folder import described, is_unreadable, models_dir
     from jupyter_turbopilot.models.personal import personal_dir
 
     models, own = models_dir(settings.models_dir), personal_dir()
-    yield Finding("models", f"in {described(models)}", problem=is_closed(models))
+    yield Finding("models", f"in {described(models)}", problem=is_unreadable(models))
     if is_writable(own):
         yield Finding("own files", f"in {own}")
     else:

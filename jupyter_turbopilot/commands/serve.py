@@ -189,11 +189,11 @@ def run_hub(options: HubOptions, settings: Turbopilot) -> int:
 def _environment_advice() -> str:
     """Return advice if the service's account may not be able to run this installation; else empty."""
     package = Path(__file__).parents[1]
-    closed = _closed((Path(sys.prefix), package, Path(sys.executable).resolve()), ())
-    if not closed:
+    unreadable = _unreadable((Path(sys.prefix), package, Path(sys.executable).resolve()), ())
+    if not unreadable:
         return ""
     return (
-        f"Only some accounts can read {closed}. Install jupyter-turbopilot in an environment that the "
+        f"Only some accounts can read {unreadable}. Install jupyter-turbopilot in an environment that the "
         "service's account and all users can read, such as one below /opt, and run this again from there."
     )
 
@@ -202,22 +202,22 @@ def _folder_advice(folder: Path) -> str:
     """Return advice if the models folder is empty, or not readable for the service and users; else empty."""
     if not (models := list(folder.glob("*.gguf"))):
         return f"There is no model in {folder} yet. Download one: jupyter turbopilot models pull"
-    if closed := _closed((folder,), models):
+    if unreadable := _unreadable((folder,), models):
         return (
-            f"Only some accounts can read {closed}. Set TURBOPILOT_MODELS to a folder that all users can "
+            f"Only some accounts can read {unreadable}. Set TURBOPILOT_MODELS to a folder that all users can "
             "read, download the model there, and run this again; or make it readable for all users."
         )
     return ""
 
 
-def _closed(entered: Iterable[Path], files: Iterable[Path]) -> Path | None:
-    """Return a path that other accounts cannot read, if any; `entered`: folders and programs."""
-    entered = tuple(entered)
+def _unreadable(folders_and_programs: Iterable[Path], files: Iterable[Path]) -> Path | None:
+    """Return a path that other accounts cannot read, if any."""
+    entered = tuple(folders_and_programs)
     parents = (parent for path in entered for parent in path.parents)
     needed = dict.fromkeys(parents, stat.S_IXOTH) | dict.fromkeys(entered, stat.S_IXOTH | stat.S_IROTH)
     needed |= dict.fromkeys(files, stat.S_IROTH)
-    closed = [each for each, bits in needed.items() if each.stat().st_mode & bits != bits]
-    return closed[-1] if closed else None
+    unreadable = [each for each, bits in needed.items() if each.stat().st_mode & bits != bits]
+    return unreadable[-1] if unreadable else None
 
 
 SERVE = Command("serve", "serve editors without a Jupyter server", Options, run, declare)

@@ -57,7 +57,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         type=positive(BUSIEST),
         default=BUSIEST,
         metavar="PART",
-        help="maximum utilisation of a replica; above %(default)s requests wait for seconds (%(default)s)",
+        help="maximum utilisation of a replica; up to %(default)s, users rarely wait (%(default)s)",
     )
     parser.add_argument(
         "--requests-per-second",
@@ -240,7 +240,7 @@ def _measurement_lines(sized: SizingResult) -> list[str]:
     lines = [
         f"{run.users} users typing here for {run.seconds:.0f} s: {run.requests} requests, "
         f"{run.seconds_per_request:.3g} s each, busy for {run.utilisation:.2f} of the time. "
-        f"At pauses, 95 % were answered within {run.wait:.2g} s."
+        f"At the beginning of a line, 95 % were answered within {run.wait:.2g} s."
         for run in sized.runs
     ]
     lines.append(_DEPENDS)

@@ -58,14 +58,15 @@ MAX_NOTEBOOKS = 256
 class ShortContexts:
     """The notebooks whose prompts have a shorter context, because they were opened while the server was busy.
 
-    A notebook keeps its context meanwhile: another one would have to be evaluated from the beginning.
+    A notebook keeps the size of its context until a warm-up at level 0, because a changed prompt has to be
+    evaluated again.
     """
 
     def __init__(self) -> None:
         self._notebooks: OrderedDict[tuple[str, str], bool] = OrderedDict()  # least recently used first
 
-    def has(self, caller: str, request: Completion, level: Level | None) -> bool:
-        """Return whether the prompt of a request has a shorter context. `level` is None if it is unknown."""
+    def update(self, caller: str, request: Completion, level: Level | None) -> bool:
+        """Record the notebook; return whether its context is short. `level` is None if it is unknown."""
         key, is_warmup = (caller, request.path), request.trigger == "warmup"
         if level is None and is_warmup:
             # A busy remote server skips the warm-up, and reports its level with that.
@@ -176,7 +177,7 @@ class Completer:
                 self.settings,
                 user,
                 level or Level.NONE,
-                has_short_context=self._short_contexts.has(caller, request, level),
+                has_short_context=self._short_contexts.update(caller, request, level),
             )
             if planned.notebook_index and not planned.asks_index:
                 planned = planned.with_cells(self._cells.of(request))

@@ -17,11 +17,11 @@ class Level(IntEnum):
     NO_PREFETCH = 1
     SHORT_CONTEXT = 2  # of notebooks that are not cached yet
     SHORT_SUGGESTIONS = 3
-    REFUSE_BUSIEST = 4  # automatic requests of the callers with the highest load
+    REFUSE_BUSIEST = 4  # automatic requests of callers who cause more than the average load
 
 
 # The predicted wait, as a share of the deadline, at which each stage begins. It ends at half of that.
-BEGINS = {
+THRESHOLDS = {
     Level.NO_PREFETCH: 0.05,
     Level.SHORT_CONTEXT: 0.1,
     Level.SHORT_SUGGESTIONS: 0.2,
@@ -32,9 +32,9 @@ HYSTERESIS = 0.5
 
 def next_level(level: Level, load: float) -> Level:
     """Return the level after `level` for a predicted wait, as a share of the deadline."""
-    begun = max((each for each, begins in BEGINS.items() if load >= begins), default=Level.NONE)
+    begun = max((each for each, begins in THRESHOLDS.items() if load >= begins), default=Level.NONE)
     kept = max(
-        (each for each, begins in BEGINS.items() if load >= HYSTERESIS * begins and each <= level),
+        (each for each, begins in THRESHOLDS.items() if load >= HYSTERESIS * begins and each <= level),
         default=Level.NONE,
     )
     return max(begun, kept)
@@ -60,7 +60,7 @@ class LoadMeter:
         return max(0.0, self._average - 1.0) * self._seconds
 
     def update(self, callers: int, now: float) -> None:
-        """Record the number of callers whose users wait."""
+        """Record the number of callers with waiting or running requests."""
         decay = 0.5 ** (max(0.0, now - self._updated_at) / HALF_LIFE)
         self._average = self._callers + (self._average - self._callers) * decay
         self._callers, self._updated_at = callers, now

@@ -49,7 +49,7 @@ class Worker:
 
         `deadline`: the usual deadline of a request in seconds.
         """
-        # Whether the callers are several users: the notebooks and kernels of one user may be several callers.
+        # False if one user owns all callers: notebooks, kernels and editors.
         self.sheds_load = False
         self._wake = threading.Condition()
         self._scheduler = Scheduler(queue_limit, running=running, waiting=waiting, deadline=deadline)

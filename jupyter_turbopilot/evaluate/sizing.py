@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# Above this utilisation, more than 5 % of the requests at pauses wait for two seconds
+# Up to this utilisation, 95 % of the requests at the beginning of a line are answered within a second
 # (benchmarks/results/scale.md).
 BUSIEST = 0.9
 _NOISE = 9  # decimals to round to: 3.0000000000000004 replicas are 3

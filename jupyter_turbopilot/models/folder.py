@@ -50,7 +50,7 @@ def models_dir(configured: str = "") -> Path:
     return Path(platformdirs.user_data_dir("jupyter-turbopilot", appauthor=False)) / "models"
 
 
-def is_closed(folder: Path) -> bool:
+def is_unreadable(folder: Path) -> bool:
     """Return whether the folder exists, or may exist, and this account may not read it."""
     try:
         return stat.S_ISDIR(folder.stat().st_mode) and not is_readable(folder)
@@ -60,7 +60,7 @@ def is_closed(folder: Path) -> bool:
 
 def described(folder: Path) -> str:
     """Return the folder's path with the user's access restrictions."""
-    if is_closed(folder):
+    if is_unreadable(folder):
         return f"{folder}, which you may not read: ask its owner for access"
     return f"{folder}" if is_writable(folder) else f"{folder}, which you may read but not write to"
 

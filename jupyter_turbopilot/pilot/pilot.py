@@ -22,7 +22,7 @@ from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import BadRequestError, DisabledError, EngineGoneError, TurbopilotError
 from jupyter_turbopilot.files import MEGABYTE
 from jupyter_turbopilot.learning.learner import Learner
-from jupyter_turbopilot.models.folder import is_closed
+from jupyter_turbopilot.models.folder import is_unreadable
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.personal import LEARNING, personal_dir
 from jupyter_turbopilot.models.store import unavailable
@@ -253,7 +253,7 @@ class Pilot:
         stored = self.kind.stored(model)
         if stored is None or stored.damaged:
             error = unavailable(model, stored, self.settings.engine)
-            closed = ", which this account may not read" if is_closed(self.store.folder) else ""
+            closed = ", which this account may not read" if is_unreadable(self.store.folder) else ""
             error.hint = (
                 f"The models folder is {self.store.folder}{closed}. To use another one, set "
                 "TURBOPILOT_MODELS or c.Turbopilot.models_dir."

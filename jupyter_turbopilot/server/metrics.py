@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply, Timings
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
-REASONS = frozenset({SUPERSEDED, YIELDED, STOPPED, DISCONNECTED})
+CANCEL_REASONS = frozenset({SUPERSEDED, YIELDED, STOPPED, DISCONNECTED})
 _SPEEDS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128)
 
 
 class Outcome(StrEnum):
-    """The outcome of a request that was not cancelled; see REASONS for the others."""
+    """The outcomes of requests other than CANCEL_REASONS."""
 
     COMPLETED = "completed"  # the client received text, or the prompt was evaluated in advance
     EMPTY = "empty"  # there was nothing to suggest
@@ -52,7 +52,7 @@ def outcome_of(reply: Reply, *, has_text: bool, is_awaited: bool, is_late: bool)
         return Outcome.COMPLETED
     if reply.finish_reason == DEADLINE or (reply.finish_reason == DISCONNECTED and is_late):
         return Outcome.TIMED_OUT
-    if reply.finish_reason in REASONS:
+    if reply.finish_reason in CANCEL_REASONS:
         return str(reply.finish_reason)
     if reply.finish_reason:  # the engine failed after a line of the index was shown
         return Outcome.FAILED

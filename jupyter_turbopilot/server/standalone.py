@@ -171,7 +171,7 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: ListenAddress
 def passed_sockets(environ: Mapping[str, str], host: str, port: int) -> tuple[socket.socket, ...]:
     """Return the sockets that systemd has opened for this process (socket activation).
 
-    Raise an error unless they listen on the configured address: the service would not be found there.
+    Raise an error unless they listen on the configured address: otherwise the hub would not find the service.
     """
     count = environ.get("LISTEN_FDS", "")
     if environ.get("LISTEN_PID") != str(os.getpid()) or not count.isdecimal():

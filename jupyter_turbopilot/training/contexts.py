@@ -1,4 +1,4 @@
-"""What requests may contain besides the notebook: kernel context, and cells of other notebooks.
+"""Kernel context and cells of other notebooks for training samples.
 
 Both are present in a part of the requests only, as for users.
 """
@@ -59,10 +59,10 @@ class Contexts:
         if document.language == "python" and rng.random() < KERNEL:
             kernel = self._objects(_path(document)).context(rng, active, self._tables)
         if rng.random() < INDEX:
-            indexed = self._siblings(document, active)
+            indexed = self._indexed_cells(document, active)
         return CellContext(kernel, indexed)
 
-    def _siblings(self, document: TrainingDocument, active: int) -> Sequence[Document]:
+    def _indexed_cells(self, document: TrainingDocument, active: int) -> Sequence[Document]:
         """Return the cells that the index would add to a prompt, without those of near-duplicates."""
         above = cells_above(document, active)
         request = Completion(

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.training.corpus import TrainingDocument
 
-ALL_RAN = 0.15  # probability that the cells below have been run, too
-FORGOTTEN = 0.08  # probability that a column is missing
-UNUSED = (0, 0, 2, 4, 8)  # further columns of a table
-FOREIGN = 0.15  # probability of a table that the notebook does not use
+BELOW_RAN = 0.15  # probability that the cells below have been run, too
+MISSING_COLUMN = 0.08  # probability that a column is missing
+MORE_COLUMNS = (0, 0, 2, 4, 8)  # further columns of a table
+UNUSED_TABLE = 0.15  # probability of a table that the notebook does not use
 _COLUMN_TYPES = ("int64", "float64", "float64", "object", "object", "str", "datetime64[ns]", "category")
 _ARRAY_TYPES = ("float64", "float64", "float64", "int64", "float32", "bool")
 _SIZES = (2, 3, 10, 28, 64, 100, 150, 200, 500, 1000, 5000)
@@ -99,13 +99,13 @@ class Objects:
 
     def context(self, rng: random.Random, active: int, others: Tables) -> KernelContext:
         """Return the likely context at a cell; `others` are tables of other notebooks."""
-        below = rng.random() < ALL_RAN
+        below = rng.random() < BELOW_RAN
         names: list[tuple[int, str, list[str] | None]] = [
             *((self.tables[name], name, columns) for name, columns in self.known_columns.items()),
             *((cell, name, None) for name, cell in self.arrays.items() if name not in self.known_columns),
         ]
         made = [each for each in names if each[0] < active or below]
-        if others and rng.random() < FOREIGN:
+        if others and rng.random() < UNUSED_TABLE:
             name, columns = rng.choice(others)
             made.append((rng.randrange(active + 1), name, columns))
         newest_first = sorted(made, key=lambda each: -each[0])
@@ -118,8 +118,8 @@ class Objects:
 
 
 def _table(rng: random.Random, columns: Sequence[str], others: Tables) -> ObjectInfo:
-    count = rng.choice(UNUSED) if others else 0
-    labels = [label for label in columns if rng.random() >= FORGOTTEN]
+    count = rng.choice(MORE_COLUMNS) if others else 0
+    labels = [label for label in columns if rng.random() >= MISSING_COLUMN]
     labels += [rng.choice(rng.choice(others)[1]) for _ in range(count)]
     labels = [*dict.fromkeys(labels)]
     if rng.random() < 0.5:  # noqa: PLR2004 - tables are often loaded with all columns in another order

@@ -49,7 +49,7 @@ PLAIN = Cuts(0.35, 1.0, LARGEST, starts=False)  # plain samples share nothing, s
 
 @dataclass(frozen=True)
 class CellContext:
-    """What the requests for a cell contain besides the notebook."""
+    """The parts of a prompt from outside the notebook."""
 
     kernel: KernelContext = NONE
     indexed: Sequence[Document] = ()  # cells of other notebooks

@@ -98,8 +98,8 @@ class Trainer:
             contexts=self._contexts_of(self.data.training),
         )
         held_out_contexts = self._contexts_of(self.data.held_out)
-        held = Course(self.data.held_out, layout, end, seed=9, contexts=held_out_contexts)
-        held_out = [*islice(held.trees(), HELD_TREES)]
+        held_out_course = Course(self.data.held_out, layout, end, seed=9, contexts=held_out_contexts)
+        held_out = [*islice(held_out_course.trees(), HELD_TREES)]
         tree_loss = TreeLoss(self._network, () if self._on_a_card else course.tokens_learnt())
         return Adapter(self._network, tree_loss, course, held_out)
 

@@ -45,7 +45,7 @@ export interface IStatus {
 /** A duration in milliseconds or seconds. */
 function describeTime(milliseconds: number): string {
   if (milliseconds < 1) {
-    return '< 1 ms'; // the server had prefetched the suggestion
+    return '< 1 ms'; // a cached completion
   }
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
@@ -190,7 +190,7 @@ export class Status {
         : notebookSwitch === 'invalid'
           ? describeDecline(this._trans, 'invalid metadata', null)
           : state.health?.busy
-            ? this._trans.__('Many users are active. Suggestions are shorter or missing.')
+            ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')
             : (state.health?.notice ?? ''),
       index: !index
         ? ''

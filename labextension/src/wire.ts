@@ -212,7 +212,7 @@ export interface IHealth {
   address: string | null;
   /** why another model could not be loaded, what this engine does not support, or why the completion cache is not stored in a file */
   notice: string | null;
-  /** whether other users keep the server busy, so that it shortens or skips suggestions */
+  /** whether the server does less for each user because other users wait: suggestions may be slower, shorter or missing */
   busy?: boolean;
   /** duration of the last completion in milliseconds */
   last_ms: number | null;

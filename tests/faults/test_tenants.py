@@ -288,7 +288,7 @@ def test_only_managers_see_total_timings(services: Serve, named: bool) -> None:
         assert (health["ready"], health["last_ms"] is None) == (True, named)
 
 
-def test_overloaded_service_refuses_automatic_requests_of_its_busiest_users(
+def test_overloaded_service_refuses_its_busiest_users(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load_shedding, "HALF_LIFE", 0.1)

@@ -17,7 +17,7 @@ from jupyter_turbopilot.models.folder import (
     checkpoint_path,
     checkpoints,
     described,
-    is_closed,
+    is_unreadable,
     models_dir,
     note_path,
     ours,
@@ -52,24 +52,24 @@ def test_models_dir_uses_the_setting_and_the_environment(
     assert models_dir().name == "models"
 
 
-def test_is_closed_distinguishes_missing_and_unreadable_folders(
+def test_is_unreadable_distinguishes_missing_and_unreadable_folders(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not is_closed(tmp_path)
-    assert not is_closed(tmp_path / "missing")
+    assert not is_unreadable(tmp_path)
+    assert not is_unreadable(tmp_path / "missing")
     with monkeypatch.context() as patch:  # for root, every folder is readable
         patch.setattr(os, "access", lambda *_: False)
-        assert is_closed(tmp_path)
+        assert is_unreadable(tmp_path)
         assert "ask its owner for access" in described(tmp_path)
-        assert not is_closed(tmp_path / "missing")
+        assert not is_unreadable(tmp_path / "missing")
     (tmp_path / "file").touch()
-    assert not is_closed(tmp_path / "file")
+    assert not is_unreadable(tmp_path / "file")
 
     def forbidden(_: Path) -> None:
         raise PermissionError(errno.EACCES, "denied")
 
     monkeypatch.setattr(Path, "stat", forbidden)  # a folder above it is closed
-    assert is_closed(tmp_path / "below")
+    assert is_unreadable(tmp_path / "below")
 
 
 def test_remove_with_note_deletes_the_note(tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_used_port_is_rejected_with_a_message(capsys: pytest.CaptureFixture[str]
     assert "systemd socket" in report
 
 
-# What systemd does: pass the socket as file descriptor 3, and name the process.
+# Like systemd, pass the socket as file descriptor 3, and name the process.
 ACTIVATE = """import os, sys
 os.dup2(int(sys.argv[1]), 3)
 os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
@@ -374,7 +374,7 @@ def test_serve_writes_the_configured_usage_log(serve: Serve, tmp_path: Path) -> 
     ("identity", "sheds_load"),
     [(KeyIdentity("", "127.0.0.1"), False), (KEY, True), (HeaderIdentity(), True)],
 )
-def test_server_without_a_key_sheds_no_load(identity: StandaloneIdentity, sheds_load: bool) -> None:
+def test_only_servers_with_several_users_shed_load(identity: StandaloneIdentity, sheds_load: bool) -> None:
     pilot = pilot_with(Turbopilot(), lambda *_: ScriptedEngine())
     application(pilot, identity)
     assert pilot.worker.sheds_load is sheds_load

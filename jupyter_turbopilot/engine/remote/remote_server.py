@@ -141,7 +141,9 @@ def _ours(model: str, offer: _Offer, host: str) -> RemoteServer:
     if not (_is_name(offer.identity) and _is_name(offer.vocabulary)):
         raise InvalidAnswerError("an identity that is not a digest")
     if offer.missing:
-        raise EngineGoneError(f"The administrator of {host} has not installed its model.")
+        raise EngineGoneError(
+            f"{host} has no usable model: its file is missing or damaged. Ask its administrator."
+        )
     if offer.context_size <= 0:
         message = f"{host} has not loaded its model yet. If this persists, ask its administrator."
         raise EngineGoneError(message, after=LOADS)

@@ -57,7 +57,7 @@ class TokenOwner(msgspec.Struct, frozen=True):
 
     @property
     def broad_scopes(self) -> list[str]:
-        """The scopes with which a thief of the token could act for other users."""
+        """The scopes that let an attacker with the token act for other users."""
         return sorted(BROAD_SCOPES & self.scopes)
 
 

@@ -44,9 +44,9 @@ BODY_SECONDS = 30.0
 # If a client keeps sending after the response, tornado closes the connection at this size.
 HARD_LIMIT = 16 * MAX_BODY
 NDJSON = "application/x-ndjson"
-# A caller whose requests are refused more often repeats them without waiting. Its requests are refused before
-# their bodies are decoded, and each response is delayed by so many seconds.
-REFUSALS_PER_MINUTE, REFUSALS_AT_ONCE, REFUSAL_DELAY = 300, 20, 1.0
+# Above this rate of refusals, the server refuses a caller's requests before it decodes their bodies, and
+# delays each response by REFUSAL_DELAY seconds.
+REFUSALS_PER_MINUTE, REFUSAL_BURST, REFUSAL_DELAY = 300, 20, 1.0
 OWN_LIMITS = frozenset({"too_many_requests", "too_many_waiting"})  # codes of the limits of one caller
 
 
@@ -150,7 +150,7 @@ class Route(AuthenticatedHandler):
     @property
     def _refusals(self) -> RateLimiter:
         """The limit of refusals of this server."""
-        refusals = RateLimiter(REFUSALS_PER_MINUTE, REFUSALS_AT_ONCE)
+        refusals = RateLimiter(REFUSALS_PER_MINUTE, REFUSAL_BURST)
         return cast("RateLimiter", self.settings.setdefault("turbopilot_refusals", refusals))
 
     @property

@@ -163,7 +163,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     busy: Annotated[
         bool | UnsetType,
         Meta(
-            description="whether other users keep the server busy, so that it shortens or skips suggestions"
+            description="whether the server does less for each user because other users wait: suggestions "
+            "may be slower, shorter or missing"
         ),
     ] = UNSET
     last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]

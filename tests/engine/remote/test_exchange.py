@@ -301,7 +301,7 @@ def test_write_sends_nothing_for_a_waiting_session() -> None:
     assert exchange.figures.addresses[side.address.host].throttled == 1
 
 
-def test_write_reports_an_overloaded_server_at_once_and_only_for_that_request() -> None:
+def test_write_reports_an_overloaded_server_at_once_for_that_request() -> None:
     side = Scripted([overloaded("h", 5.0)], [WORD, END])
     refusal, then = asyncio.run(outcomes(exchange_of(side), ("a", True), ("a", True)))
     assert isinstance(refusal, BusyError)

@@ -136,7 +136,7 @@ class RealHub:
         """`flags` and `environment` are for users' servers; `settings` for the service."""
         self.folder, self.people = folder, ("ada", "bob")
         tokens = (secrets.token_hex(16) for _ in range(5))
-        self.admin_token, self.other_token, self.figures_token, self.broad_token, proxy = tokens
+        self.admin_token, self.other_token, self.metrics_token, self.broad_token, proxy = tokens
         self.public, self.hub, self.api, self.service = free_ports(4)
         (folder / "config").mkdir(parents=True)
         (folder / "config" / "jupyter_turbopilot_config.py").write_text(
@@ -146,7 +146,7 @@ class RealHub:
             (folder / "home" / name).mkdir(parents=True)
         given = {
             "folder": str(folder), "models": str(model.parent), "model": str(model), "python": sys.executable,
-            "admin": self.admin_token, "other": self.other_token, "figures": self.figures_token,
+            "admin": self.admin_token, "other": self.other_token, "figures": self.metrics_token,
             "broad": self.broad_token, "proxy": proxy, "held": HELD,
             "documented": documented("load_groups", "spawner.user.groups", "custom_scopes"),
             "public": self.public, "hub": self.hub, "api": self.api, "service": self.service,

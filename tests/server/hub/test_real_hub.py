@@ -132,9 +132,9 @@ def test_prometheus_needs_only_the_documented_scopes(hub: RealHub) -> None:
         headers = {"Authorization": f"Bearer {token}"}
         return httpx.get(f"{hub.through}/metrics", headers=headers).status_code
 
-    assert metrics(hub.figures_token) == 200
+    assert metrics(hub.metrics_token) == 200
     for path in ("users", "services"):
-        headers = {"Authorization": f"token {hub.figures_token}"}
+        headers = {"Authorization": f"token {hub.metrics_token}"}
         assert httpx.get(f"{hub.api_url}/{path}", headers=headers).status_code == 403
     assert "the service prometheus" not in hub.service_log()
     assert metrics(hub.broad_token) == 200
@@ -292,7 +292,7 @@ def test_disconnect_cancels_generation(hub: RealHub) -> None:
 
 
 def test_metrics_count_completions_and_the_load_of_users_without_names(hub: RealHub) -> None:
-    figures = {"Authorization": f"Bearer {hub.figures_token}"}
+    figures = {"Authorization": f"Bearer {hub.metrics_token}"}
 
     def metrics() -> str:
         return httpx.get(f"{hub.through}/metrics", headers=figures).text

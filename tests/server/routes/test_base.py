@@ -79,7 +79,7 @@ async def test_error_within_a_stream_has_its_status(
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(base, "REFUSALS_PER_MINUTE", 1)
-    monkeypatch.setattr(base, "REFUSALS_AT_ONCE", 2)
+    monkeypatch.setattr(base, "REFUSAL_BURST", 2)
     monkeypatch.setattr(base, "REFUSAL_DELAY", 0.01)
 
 

@@ -178,7 +178,7 @@ def test_prefetch_requests_are_recognized_in_every_protocol() -> None:
 @pytest.mark.parametrize(
     ("turbopilot", "outcome"), [(None, "disconnected"), ({"priority": "typing"}, "timed_out")]
 )
-def test_disconnect_is_late_by_the_deadline_of_the_request(
+def test_disconnect_after_the_deadline_counts_as_timed_out(
     tiny_model: Path, turbopilot: dict[str, Any] | None, outcome: str
 ) -> None:
     served = ServeApp(tiny_model, deadline=0.2)
