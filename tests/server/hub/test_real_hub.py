@@ -265,7 +265,7 @@ def test_missing_model_is_reported_and_recovers(hub: RealHub) -> None:
     hub.start_service(ready=False)
     try:
         complete(hub, "ada", token, f"missing{time.monotonic()} = ")
-        wait(lambda: "not installed its model" in (health(hub, "ada")["reason"] or ""), what="the reason")
+        wait(lambda: "no usable model" in (health(hub, "ada")["reason"] or ""), what="the reason")
         assert not health(hub, "ada")["ready"]
         managing, _ = hub.token("ada", SCOPE, MANAGE_SCOPE)
         headers = {"Authorization": f"Bearer {managing}"}
