@@ -64,7 +64,7 @@ def test_numbers_out_of_range_are_rejected_with_the_range(
         "serve --port 0",
         "serve --port 65536",
         "size --users 0",
-        "size --users 5 --utilisation 0.7",
+        "size --users 5 --utilisation 0.95",
         "size --users 5 --seconds-per-request inf",
         "eval a --requests -1",
         "eval a --key-interval 19",
