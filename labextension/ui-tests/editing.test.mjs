@@ -93,24 +93,24 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
   test('a word and a line can be accepted', async () => {
     const cell = await notebook([FIBONACCI]);
     await page.keyboard.type('b');
-    assert.equal(await ghost(page), 'onacci(n-1) + fibonacci(n-2)');
+    assert.equal(await ghost(page), 'onacci(n - 1) + fibonacci(n - 2)');
     await page.keyboard.press('Control+ArrowRight');
     await holds(cell, `${FIBONACCI}bonacci`);
-    assert.equal(await ghost(page), '(n-1) + fibonacci(n-2)');
+    assert.equal(await ghost(page), '(n - 1) + fibonacci(n - 2)');
     await page.keyboard.press('Alt+ArrowRight');
-    await holds(cell, `${FIBONACCI}bonacci(n-1) + fibonacci(n-2)`);
+    await holds(cell, `${FIBONACCI}bonacci(n - 1) + fibonacci(n - 2)`);
   });
 
   test('typing along the ghost text keeps the rest without a request', async () => {
     const cell = await notebook([FIBONACCI]);
     await page.keyboard.type('b');
-    assert.equal(await ghost(page), 'onacci(n-1) + fibonacci(n-2)');
+    assert.equal(await ghost(page), 'onacci(n - 1) + fibonacci(n - 2)');
     const before = asked.length;
     await page.keyboard.type('ona', { delay: 120 });
-    assert.equal(await ghost(page), 'cci(n-1) + fibonacci(n-2)');
+    assert.equal(await ghost(page), 'cci(n - 1) + fibonacci(n - 2)');
     assert.equal(asked.length, before);
     await page.keyboard.press('Tab');
-    await holds(cell, `${FIBONACCI}bonacci(n-1) + fibonacci(n-2)`);
+    await holds(cell, `${FIBONACCI}bonacci(n - 1) + fibonacci(n - 2)`);
   });
 
   test('typing three characters during streaming, then Tab, inserts the exact text', async () => {
@@ -120,10 +120,10 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
     await page.waitForSelector(GHOST, { timeout: 30000 });
     await page.keyboard.type('ona');
     const rest = await ghost(page);
-    assert.ok('cci(n-1) + fibonacci(n-2)'.startsWith(rest) && rest.length > 3, rest);
-    await page.locator(GHOST, { hasText: 'fibonacci(n-2)' }).waitFor({ timeout: 15000 });
+    assert.ok('cci(n - 1) + fibonacci(n - 2)'.startsWith(rest) && rest.length > 3, rest);
+    await page.locator(GHOST, { hasText: 'fibonacci(n - 2)' }).waitFor({ timeout: 15000 });
     await page.keyboard.press('Tab');
-    await holds(cell, `${FIBONACCI}bonacci(n-1) + fibonacci(n-2)`);
+    await holds(cell, `${FIBONACCI}bonacci(n - 1) + fibonacci(n - 2)`);
   });
 
   test('moving the cursor removes the ghost text, and none appears late', async () => {
