@@ -66,7 +66,10 @@ class ShortContexts:
         self._notebooks: OrderedDict[tuple[str, str], bool] = OrderedDict()  # least recently used first
 
     def update(self, caller: str, request: Completion, level: Level | None) -> bool:
-        """Record the notebook; return whether its context is short. `level` is None if it is unknown."""
+        """Record the notebook, and return whether its prompt has a shorter context.
+
+        `level`: the level of load shedding, or None if a remote server has not reported it.
+        """
         key, is_warmup = (caller, request.path), request.trigger == "warmup"
         if level is None and is_warmup:
             # A busy remote server skips the warm-up, and reports its level with that.
@@ -275,8 +278,7 @@ class Completer:
 
     def _refuse_busiest(self, generation: Generation) -> None:
         """Raise an error for an automatic request if the server is overloaded by its user."""
-        is_busiest = self.worker.level(generation.caller) is Level.REFUSE_BUSIEST
-        if generation.plan.automatic and is_busiest:
+        if generation.plan.automatic and self.worker.level(generation.caller) is Level.REFUSE_BUSIEST:
             raise BusyError(
                 "The server is busy, and you are one of its most active users. Automatic suggestions "
                 "continue in a few seconds.",

@@ -193,7 +193,7 @@ def plan_suggestion(
 ) -> SuggestionPlan:
     """Plan a suggestion. The gate has one set of coefficients for each `model`.
 
-    `level`: the stage of load shedding.
+    `level`: the level of load shedding.
     """
     # An accepted index match becomes part of the notebook, and of the next prompt for a remote server.
     may_use = request.notebook_index and settings.may_send_index and not is_private_path(request.path)

@@ -1,17 +1,17 @@
-"""Load shedding: the load of several callers, and the stage at which the server reduces its work. Pure."""
+"""Load shedding: the load of several callers, and the level at which the server reduces its work. Pure."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 
-OVERLOADED = "overloaded"  # the code of the error of the last stage
+OVERLOADED = "overloaded"  # the code of the error of the highest level
 HALF_LIFE = 5.0  # seconds after which an earlier number of callers counts half
 WEIGHT = 1 / 8  # of the latest request in the average computing time
 INITIAL_SECONDS = 0.25  # computing time of a request, until some have ended
 
 
 class Level(IntEnum):
-    """The stages of load shedding. Each one includes those before it."""
+    """The levels of load shedding. Each one includes the lower ones."""
 
     NONE = 0
     NO_PREFETCH = 1
@@ -20,7 +20,7 @@ class Level(IntEnum):
     REFUSE_BUSIEST = 4  # automatic requests of callers who cause more than the average load
 
 
-# The predicted wait, as a share of the deadline, at which each stage begins. It ends at half of that.
+# The predicted wait, as a share of the deadline, at which each level begins. It ends at half of that.
 THRESHOLDS = {
     Level.NO_PREFETCH: 0.05,
     Level.SHORT_CONTEXT: 0.1,

@@ -106,9 +106,9 @@ class Scheduler:
         return len(self._jobs) - len(self.begun)
 
     def level(self, caller: str | None = None) -> Level:
-        """Return the stage of load shedding, for a caller if given.
+        """Return the level of load shedding, for a caller if given.
 
-        Only callers that have used more than the average reach the last stage.
+        Only callers that have used more than the average reach the highest level.
         """
         self._measure_load()
         level = self._load.level

@@ -85,7 +85,7 @@ class Worker:
         return self._scheduler.waiting
 
     def level(self, caller: str | None = None) -> Level | None:
-        """Return the stage of load shedding, for a caller if given; None if a remote server's is unknown."""
+        """Return the level of load shedding, for a caller if given; None if a remote server's is unknown."""
         engine = self.engine
         if engine is not None and engine.capabilities.remote:
             # Only the server that computes can predict a wait. It refuses requests itself.

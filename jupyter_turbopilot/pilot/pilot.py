@@ -253,9 +253,9 @@ class Pilot:
         stored = self.kind.stored(model)
         if stored is None or stored.damaged:
             error = unavailable(model, stored, self.settings.engine)
-            closed = ", which this account may not read" if is_unreadable(self.store.folder) else ""
+            note = ", which this account may not read" if is_unreadable(self.store.folder) else ""
             error.hint = (
-                f"The models folder is {self.store.folder}{closed}. To use another one, set "
+                f"The models folder is {self.store.folder}{note}. To use another one, set "
                 "TURBOPILOT_MODELS or c.Turbopilot.models_dir."
             )
             raise error

@@ -93,7 +93,7 @@ class _CurrentState(Collector):
         for name, what, value in (
             ("turbopilot_ready", "Whether a completion can start immediately.", float(worker.state.ready)),
             ("turbopilot_queue", "Waiting requests.", float(worker.waiting)),
-            ("turbopilot_load_level", "Stage of load shedding: 0 to 4.", float(worker.level() or 0)),
+            ("turbopilot_load_level", "Level of load shedding: 0 to 4.", float(worker.level() or 0)),
             ("turbopilot_memory_bytes", "Resident memory of this process.", self._process.memory_info().rss),
         ):
             yield GaugeMetricFamily(name, what, value=value)

@@ -19,7 +19,7 @@ NONE, NO_PREFETCH, SHORT_CONTEXT, SHORT_SUGGESTIONS, REFUSE_BUSIEST = Level
         (NONE, 0.2, SHORT_SUGGESTIONS),
         (NONE, 0.4, REFUSE_BUSIEST),
         (NONE, 9.0, REFUSE_BUSIEST),
-        # A stage ends at half of the load at which it begins.
+        # A level ends at half of the load at which it begins.
         (REFUSE_BUSIEST, 0.21, REFUSE_BUSIEST),
         (REFUSE_BUSIEST, 0.19, SHORT_SUGGESTIONS),
         (SHORT_SUGGESTIONS, 0.11, SHORT_SUGGESTIONS),

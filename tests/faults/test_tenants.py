@@ -292,7 +292,7 @@ def test_overloaded_service_refuses_its_busiest_users(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(load_shedding, "HALF_LIFE", 0.1)
-    monkeypatch.setattr(load_shedding, "HYSTERESIS", 0.0)  # no stage ends
+    monkeypatch.setattr(load_shedding, "HYSTERESIS", 0.0)  # no level ends
     own = shutil.copy(tiny_model, tmp_path / "tiny.gguf")
     engine = ScriptedEngine(words(60), pause=0.005)
     settings = Turbopilot(model=str(own), yield_cpu=False, deadline=0.5)

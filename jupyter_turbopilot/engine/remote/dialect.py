@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SESSION_HEADER = "X-Session-Id"  # of a request; a router sends each session to the same replica
 REPLICA_HEADER = "X-Replica-Id"  # of an answer; names the replica behind a router
-LOAD_HEADER = "X-Turbopilot-Load"  # of an answer; the stage of load shedding for this user
+LOAD_HEADER = "X-Turbopilot-Load"  # of an answer; the level of load shedding for this user
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ class RemoteEngine:
 
     @property
     def level(self) -> Level | None:
-        """The stage of load shedding of the remote server; None if it is unknown."""
+        """The level of load shedding of the remote server; None if it is unknown."""
         return self._exchange.level
 
     def start(self, request: EngineRequest) -> RemoteRun | None:

@@ -45,7 +45,7 @@ class Client(Protocol):
 
     @property
     def level(self) -> Level | None:
-        """The stage of load shedding that the server has reported lately; None if it is unknown."""
+        """The level of load shedding that the server has reported lately; None if it is unknown."""
 
     def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[EventContent]:
         """Send a request and yield the events of its answer."""
@@ -121,7 +121,7 @@ class Exchange:
 
     @property
     def level(self) -> Level | None:
-        """The highest stage of load shedding of the addresses; None if it is unknown."""
+        """The highest level of load shedding of the addresses; None if it is unknown."""
         levels = (target.side.level for target in self.targets)
         return max((level for level in levels if level is not None), default=None)
 

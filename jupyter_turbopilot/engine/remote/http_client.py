@@ -39,7 +39,7 @@ MOST_LINE = 1 << 20  # bytes; a token with its top logprobs needs a few thousand
 ENDLESS = "an endless line"
 KEPT_SECONDS = 120.0  # for which an idle connection stays open
 END = b"[DONE]"
-LEVEL_SECONDS = 10.0  # for which a reported stage of load shedding is valid
+LEVEL_SECONDS = 10.0  # for which a reported level of load shedding is valid
 
 
 class HttpClient:
@@ -67,7 +67,7 @@ class HttpClient:
 
     @property
     def level(self) -> Level | None:
-        """The stage of load shedding that the server has reported lately; None if it is unknown."""
+        """The level of load shedding that the server has reported lately; None if it is unknown."""
         return self._level if time.monotonic() < self._level_until else None
 
     async def close(self) -> None:
@@ -212,7 +212,7 @@ class Events:
 
 
 def reported_level(answer: httpx.Response) -> Level:
-    """Return the stage of load shedding in an answer's header."""
+    """Return the level of load shedding in an answer's header."""
     header = answer.headers.get(LOAD_HEADER, "")
     return next((level for level in Level if header == str(int(level))), Level.NONE)
 
