@@ -43,7 +43,7 @@ class Contexts:
         SCHEMA.prepare(path)
         with closing(Store(path)) as store:
             for name in self._documents:
-                store.put(name, "", 0.0, self._read(name).page)
+                store.put(name, "", 0.0, self._file(name).page)
         self._index = NotebookIndex(path, frozenset(self._documents).intersection)
         self._objects = cache(lambda name: Objects.of(self._documents[name]))
         step = max(1, len(documents) // MOST_READ)
