@@ -22,6 +22,8 @@ import {
 } from './lab.mjs';
 
 const FIBONACCI = 'def fibonacci(n):\n    if n < 2:\n        return n\n    return fi';
+// The model is almost undecided about the spaces: processors round differently.
+const REST_OF_FIBONACCI = /^onacci\(n ?- ?1\) \+ fibonacci\(n ?- ?2\)$/;
 
 describe('editing in JupyterLab', { timeout: 600_000 }, () => {
   let asked;
@@ -93,24 +95,26 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
   test('a word and a line can be accepted', async () => {
     const cell = await notebook([FIBONACCI]);
     await page.keyboard.type('b');
-    assert.equal(await ghost(page), 'onacci(n - 1) + fibonacci(n - 2)');
+    const text = await ghost(page);
+    assert.match(text, REST_OF_FIBONACCI);
     await page.keyboard.press('Control+ArrowRight');
     await holds(cell, `${FIBONACCI}bonacci`);
-    assert.equal(await ghost(page), '(n - 1) + fibonacci(n - 2)');
+    assert.equal(await ghost(page), text.slice('onacci'.length));
     await page.keyboard.press('Alt+ArrowRight');
-    await holds(cell, `${FIBONACCI}bonacci(n - 1) + fibonacci(n - 2)`);
+    await holds(cell, `${FIBONACCI}b${text}`);
   });
 
   test('typing along the ghost text keeps the rest without a request', async () => {
     const cell = await notebook([FIBONACCI]);
     await page.keyboard.type('b');
-    assert.equal(await ghost(page), 'onacci(n - 1) + fibonacci(n - 2)');
+    const text = await ghost(page);
+    assert.match(text, REST_OF_FIBONACCI);
     const before = asked.length;
     await page.keyboard.type('ona', { delay: 120 });
-    assert.equal(await ghost(page), 'cci(n - 1) + fibonacci(n - 2)');
+    assert.equal(await ghost(page), text.slice('ona'.length));
     assert.equal(asked.length, before);
     await page.keyboard.press('Tab');
-    await holds(cell, `${FIBONACCI}bonacci(n - 1) + fibonacci(n - 2)`);
+    await holds(cell, `${FIBONACCI}b${text}`);
   });
 
   test('typing three characters during streaming, then Tab, inserts the exact text', async () => {
@@ -119,11 +123,13 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
     await page.keyboard.press('Alt+\\');
     await page.waitForSelector(GHOST, { timeout: 30000 });
     await page.keyboard.type('ona');
-    const rest = await ghost(page);
-    assert.ok('cci(n - 1) + fibonacci(n - 2)'.startsWith(rest) && rest.length > 3, rest);
-    await page.locator(GHOST, { hasText: 'fibonacci(n - 2)' }).waitFor({ timeout: 15000 });
+    const begun = await ghost(page);
+    assert.ok(begun.startsWith('cci('), begun);
+    await page.locator(GHOST, { hasText: /fibonacci\(n ?- ?2\)/ }).waitFor({ timeout: 15000 });
+    const text = `ona${await ghost(page)}`;
+    assert.match(text, REST_OF_FIBONACCI);
     await page.keyboard.press('Tab');
-    await holds(cell, `${FIBONACCI}bonacci(n - 1) + fibonacci(n - 2)`);
+    await holds(cell, `${FIBONACCI}b${text}`);
   });
 
   test('moving the cursor removes the ghost text, and none appears late', async () => {
