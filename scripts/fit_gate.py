@@ -1,10 +1,11 @@
-"""Collect completions at many positions of notebooks, and fit the gate's coefficients to them.
+"""Collect completions at many positions of notebooks, and fit the gate's decision trees to them.
 
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl [-m MODEL] [--engine ENGINE]
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl -m MODEL.gguf --page
 python scripts/fit_gate.py fit --set NOTEBOOKS -m MODEL places.jsonl
 
-`fit --write` writes the model's coefficients; `--keep` fits only its thresholds.
+The thresholds are chosen by cross-validation: the notebooks of a package are scored by trees that were fitted
+to other packages. `fit --write` writes the model's trees and thresholds; `--keep` fits only thresholds.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ from __future__ import annotations
 import argparse
 import codecs
 import json
+import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import lightgbm
 import numpy as np
 from msgspec import structs
 from page_model import PageModel
@@ -29,11 +32,12 @@ from jupyter_turbopilot.evaluate.scoring import Score, Tally, is_end_of_line, ju
 from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.pilot.kinds import KINDS
 from jupyter_turbopilot.shell.in_process import InProcess
-from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, sigmoid
+from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features
 from jupyter_turbopilot.suggestion.fit import AIMS, DEFAULT, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.syntax import fitting
+from jupyter_turbopilot.suggestion.trees import Tree, Trees
 from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:
@@ -169,6 +173,7 @@ class Spot:
     """A completion at a position: its boundaries, their features, and which of them are correct."""
 
     notebook: int
+    package: str
     cell: int
     place: int
     before: str
@@ -176,6 +181,7 @@ class Spot:
     text: str
     watching: Watching
     right: list[bool]
+    scores: Sequence[float] = ()
     fit: dict[str, bool] = field(default_factory=dict)
 
     def fits(self, text: str) -> bool:
@@ -208,6 +214,7 @@ def look(line: dict[str, Any], notebook: TypedNotebook) -> Spot:
     future = notebook.cells[active].source[at:]
     return Spot(
         line["notebook"],
+        notebook.name.partition("__")[0],
         active,
         at,
         request.prefix,
@@ -225,87 +232,123 @@ def is_right(text: str, future: str, *, further: bool) -> bool:
     return future.startswith(text) and is_end_of_line(future, len(text))
 
 
-def solve(rows: np.ndarray, right: np.ndarray, ridge: float = 3.0) -> np.ndarray:
-    """Fit a logistic regression by Newton's method."""
-    weights = np.zeros(rows.shape[1])
-    for _ in range(30):
-        guess = 1 / (1 + np.exp(-np.clip(rows @ weights, -30, 30)))
-        slope = rows.T @ (right - guess) - ridge * weights
-        curve = (rows * (guess * (1 - guess))[:, None]).T @ rows + ridge * np.eye(len(weights))
-        step = np.linalg.solve(curve, slope)
-        weights += step
-        if np.abs(step).max() < 1e-6:  # noqa: PLR2004
-            break
-    return weights
+PARTS = 5  # of the cross-validation
+ROUNDS = 40
+BOOSTING = {
+    "objective": "binary",
+    "max_depth": 4,
+    "num_leaves": 8,
+    "learning_rate": 0.15,
+    "min_data_in_leaf": 40,
+    "lambda_l2": 5.0,
+    "feature_fraction": 0.9,
+    "seed": 1,
+    "deterministic": True,
+    "num_threads": 1,
+    "verbose": -1,
+}
+GROWING = ("sum", "worst")  # a greater probability never lowers the score
 
 
-def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float) -> Tally:
+def grow(spots: Sequence[Spot]) -> Trees:
+    """Fit trees to all boundaries of the positions."""
+    found = [values for spot in spots for values in spot.watching.found]
+    names = list(found[0])
+    rows = np.array([[values[name] for name in names] for values in found])
+    right = np.array([right for spot in spots for right in spot.right], dtype=float)
+    rules = {"monotone_constraints": [int(name in GROWING) for name in names]}
+    booster = lightgbm.train(BOOSTING | rules, lightgbm.Dataset(rows, right), ROUNDS)
+    return Trees(names, [tree_of(each["tree_structure"]) for each in booster.dump_model()["tree_info"]])
+
+
+def tree_of(node: dict[str, Any]) -> Tree:
+    """Convert a tree of LightGBM."""
+    if "leaf_value" in node:
+        return round(float(node["leaf_value"]), 4)
+    low, high = (tree_of(node[side]) for side in ("left_child", "right_child"))
+    return node["split_feature"], float(f"{node['threshold']:.5g}"), low, high
+
+
+def rate(spots: Sequence[Spot], trees: Trees) -> None:
+    """Score all boundaries of the positions."""
+    for spot in spots:
+        spot.scores = [trees.score(values) for values in spot.watching.found]
+
+
+def rate_by_others(spots: Sequence[Spot]) -> None:
+    """Score each position by trees that are fitted to other packages."""
+    packages = sorted({spot.package for spot in spots})
+    for part in range(PARTS):
+        held_out = {*packages[part::PARTS]}
+        trees = grow([spot for spot in spots if spot.package not in held_out])
+        rate([spot for spot in spots if spot.package in held_out], trees)
+
+
+def play(spots: Sequence[Spot], threshold: float) -> Tally:
     """Replay all cells with the gate at a threshold; accepted text is not typed."""
     total = Tally()
     for _, group in groupby(spots, key=lambda s: (s.notebook, s.cell)):
-        score = Score()
+        counted = Score()
         last = None
         for spot in group:
             last = spot
-            if spot.place < score.covered(spot.cell):
+            if spot.place < counted.covered(spot.cell):
                 continue
             gate = Gate(spot.watching.cursor, threshold, spot.fits)
             gate.boundaries = [
-                b._replace(score=sigmoid(sum(coefficients[k] * v for k, v in found.items())))
-                for b, found in zip(spot.watching.boundaries, spot.watching.found, strict=True)
+                boundary._replace(score=score)
+                for boundary, score in zip(spot.watching.boundaries, spot.scores, strict=True)
             ]
             end, _ = gate.shown(spot.text)
-            score.show(spot.cell, spot.place, spot.before, spot.text[:end], spot.future)
+            counted.show(spot.cell, spot.place, spot.before, spot.text[:end], spot.future)
         if last:
-            score.typed(last.place + len(last.future), last.place + len(last.future))
-        total = total + score.total
+            counted.typed(last.place + len(last.future), last.place + len(last.future))
+        total = total + counted.total
     return total
 
 
-NEARLY_ALL = 0.95  # share of the maximum savings: beyond it, an eager gate shows too many wrong suggestions
-TARGET = Path(__file__).resolve().parent.parent / "jupyter_turbopilot" / "suggestion" / "coefficients.json"
+NEARLY_ALL = 0.99  # share of the maximum savings: beyond it, an eager gate shows too many wrong suggestions
+TARGET = Path(__file__).resolve().parent.parent / "jupyter_turbopilot" / "suggestion" / "fits.json"
 
 
 def fit(options: argparse.Namespace) -> None:
-    """Fit to one half of the notebooks, choose thresholds there, print both halves, and write."""
+    """Fit trees and thresholds, print what the thresholds reach, and write."""
     notebooks = read(options.set)
-    lines = [json.loads(line) for line in options.places.open(encoding="utf-8")]
-    spots = [look(line, notebooks[line["notebook"]]) for line in lines]
-    fitted, held_out = ([s for s in spots if s.notebook % 2 == n] for n in (0, 1))
-    names = list(next(f for s in spots for f in s.watching.found))
-    rows = np.array([[f[n] for n in names] for s in fitted for f in s.watching.found])
-    right = np.array([r for s in fitted for r in s.right], dtype=float)
-    weights = solve(rows, right)
-    coefficients = {n: round(float(w), 4) for n, w in zip(names, weights, strict=True)}
-    fitted_parts = {"coefficients": coefficients}
+    spots = [look(line, notebooks[line["notebook"]]) for line in map(json.loads, options.places.open("rb"))]
+    print(f"{len(spots)} positions in {len({spot.package for spot in spots})} packages")
+    for spot in spots:
+        spot.scores = [float(right) for right in spot.right]
+    print(f"a gate that knows what follows: saved {play(spots, 0.5).share_saved:.3f}")
+    fitted: dict[str, Any] = {}
     if options.keep:
-        coefficients, fitted_parts = fit_for(options.model).coefficients, {}
-    print(f"{len(spots)} positions; {len(rows)} boundaries in the fitted half, {right.mean():.3f} correct")
-    print("threshold, fitted: precision, saved; held out: precision, saved, shown per 100 keystrokes")
-    found = {}
-    for step in range(2, 39):
-        threshold = step / 40
-        a, b = (play(half, coefficients, threshold) for half in (fitted, held_out))
-        found[threshold] = a
-        print(
-            f"{threshold:.3f}  {a.precision:.3f} {a.share_saved:.3f}  "
-            f"{b.precision:.3f} {b.share_saved:.3f} {b.per_hundred:.1f}"
-        )
-    enough = NEARLY_ALL * max(one.share_saved for one in found.values())
-    thresholds = {"always": 0.0, "eager": max(t for t, one in found.items() if one.share_saved >= enough)}
+        rate(spots, fit_for(options.model).trees)
+    else:
+        rate_by_others(spots)
+        fitted["trees"] = asdict(grow(spots))
+    print("threshold: precision, saved, shown per 100 keystrokes")
+    found = {step / 40: play(spots, step / 40) for step in range(1, 39)}
+    for threshold, tally in found.items():
+        print(f"{threshold:.3f}  {tally.precision:.3f} {tally.share_saved:.3f} {tally.per_hundred:.1f}")
+    enough = NEARLY_ALL * max(tally.share_saved for tally in found.values())
+    thresholds = {"always": 0.0, "eager": max(t for t, tally in found.items() if tally.share_saved >= enough)}
     for name in AIMS:
         aim = getattr(options, name)
-        thresholds[name] = next((t for t, a in found.items() if a.precision >= aim), max(found))
+        thresholds[name] = next((t for t, tally in found.items() if tally.precision >= aim), max(found))
     promised = {"eager": round(found[thresholds["eager"]].precision, 3)}
     print(thresholds, promised)
     if options.write:
-        write(options.model, fitted_parts | {"thresholds": thresholds, "promised": promised})
+        write(options.model, fitted | {"thresholds": thresholds, "promised": promised})
 
 
-def write(model: str, fitted: dict[str, dict[str, float]]) -> None:
-    """Write the coefficients file with one entry changed."""
+def write(model: str, fitted: dict[str, Any]) -> None:
+    """Write the file of fits with one entry changed, one tree in each line."""
     table = FITS | {model: FITS.get(model, {}) | fitted}
-    TARGET.write_text(json.dumps(table, indent=2) + "\n", "utf-8")
+    for name, parts in table.items():
+        if "trees" in parts:
+            trees = [json.dumps(tree) for tree in parts["trees"]["trees"]]
+            table[name] = parts | {"trees": parts["trees"] | {"trees": trees}}
+    text = json.dumps(table, indent=2)
+    TARGET.write_text(re.sub(r'"(\[.*\])"', r"\1", text) + "\n", "utf-8")
 
 
 def main() -> None:
@@ -332,8 +375,8 @@ def main() -> None:
     fitting.add_argument("-m", "--model", default=DEFAULT, help="the model of the completions (%(default)s)")
     for name, aim in AIMS.items():
         fitting.add_argument(f"--{name}", type=float, default=aim, help="target precision (%(default)s)")
-    fitting.add_argument("--keep", action="store_true", help="keep the current coefficients")
-    fitting.add_argument("--write", action="store_true", help="write the coefficients into the package")
+    fitting.add_argument("--keep", action="store_true", help="keep the current trees")
+    fitting.add_argument("--write", action="store_true", help="write the fit into the package")
     fitting.set_defaults(run=fit)
     options = parser.parse_args()
     if options.run is collect and options.page and not options.model:

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from fit_gate import solve
 from msgspec import structs
 
 from jupyter_turbopilot.context.notebook import gather
@@ -150,8 +149,22 @@ def fit_lines(found: Sequence[Spot]) -> dict[str, float]:
     known = [one for spot in found for one in spot.found]
     names = [*known[0].values]
     rows = np.array([[one.values[name] for name in names] for one in known])
-    weights = solve(rows, np.array([float(one.right) for one in known]), RIDGE)
+    weights = solve(rows, np.array([float(one.right) for one in known]))
     return {name: round(float(weight), 4) for name, weight in zip(names, weights, strict=True)}
+
+
+def solve(rows: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Fit a logistic regression by Newton's method."""
+    weights = np.zeros(rows.shape[1])
+    for _ in range(30):
+        guess = 1 / (1 + np.exp(-np.clip(rows @ weights, -30, 30)))
+        slope = rows.T @ (right - guess) - RIDGE * weights
+        curve = (rows * (guess * (1 - guess))[:, None]).T @ rows + RIDGE * np.eye(len(weights))
+        step = np.linalg.solve(curve, slope)
+        weights += step
+        if np.abs(step).max() < 1e-6:  # noqa: PLR2004
+            break
+    return weights
 
 
 def best(spot: Spot, coefficients: dict[str, float], threshold: float) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 SCHEMA = Path(__file__).resolve().parent.parent / "labextension" / "schema" / "plugin.json"
 PAGE_MODELS = (DEFAULT, "characters")  # the model whose fit is the fallback, and the extension's own
-PAGE_PARTS = ("coefficients", "thresholds")  # pages do not learn
+PAGE_PARTS = ("thresholds", "trees")  # pages do not learn
 USUAL = ("positional arguments", "options")  # argparse's own groups
 
 
@@ -159,24 +158,10 @@ def probe() -> str:
 
 
 def page_fits() -> str:
-    """Return the gate's coefficients of the browser models, formatted like prettier."""
-    entries = [
-        f"  {_name(model)}: {{\n"
-        + ",\n".join(f"    {part}: {{\n{_values(FITS[model][part])}\n    }}" for part in PAGE_PARTS)
-        + "\n  }"
-        for model in PAGE_MODELS
-    ]
-    table = ",\n".join(entries)
-    return (
-        f"export const DEFAULT = '{DEFAULT}';\n\n"
-        f"export const FITS: Readonly<Record<string, Partial<IFit>>> = {{\n{table}\n}};"
-    )
-
-
-def _values(values: dict[str, float]) -> str:
-    numbers = {name: int(value) if value == int(value) else value for name, value in values.items()}
-    return ",\n".join(f"      {_name(name)}: {number!r}" for name, number in numbers.items())
-
-
-def _name(name: str) -> str:
-    return name if re.fullmatch(r"[a-z]+", name) else json.dumps(name).replace('"', "'")
+    """Return the gate's fits of the browser models."""
+    fits = {
+        model: {part: fit for part, fit in FITS[model].items() if part in PAGE_PARTS} for model in PAGE_MODELS
+    }
+    values = json.dumps(fits).replace("]]", "] ]")  # three of them would end cog's block
+    head = "export const FITS: Readonly<Record<string, Partial<IFit>>>"
+    return f"export const DEFAULT = '{DEFAULT}';\n\n{head} = {values};"

@@ -32,7 +32,7 @@ from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.notebook import Context
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.features import CursorFeatures
     from jupyter_turbopilot.suggestion.resolve import Scope
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
+    from jupyter_turbopilot.suggestion.trees import Trees
 
 _PRIORITIES = {"warmup": Priority.WARMUP, "prefetch": Priority.PREFETCH}
 
@@ -122,7 +123,7 @@ class SuggestionPlan(Plan):
     notebook_index: NotebookIndex | None = None
     cells: Sequence[Document] = ()  # of the index, for the prompt
     eagerness: str
-    coefficients: Mapping[str, float]
+    trees: Trees  # they score the prefixes of a suggestion
     threshold: float  # the lowest score of a shown suggestion; 0: show all
     unasked: bool  # whether the user has not invoked it
     prompt_tokens: int  # maximum before the cursor
@@ -140,7 +141,7 @@ class SuggestionPlan(Plan):
     def writing(self) -> Suggestion:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""
         names = self.cursor.names(self.notebook_index)
-        gate = Gate(self.cursor.features, self.threshold, names.fit, self.coefficients)
+        gate = Gate(self.cursor.features, self.threshold, names.fit, self.trees)
         return Suggestion(
             self.surroundings,
             gate,
@@ -191,7 +192,7 @@ def plan_suggestion(
     *,
     has_short_context: bool = False,
 ) -> SuggestionPlan:
-    """Plan a suggestion. The gate has one set of coefficients for each `model`.
+    """Plan a suggestion. The gate is fitted to each `model`.
 
     `level`: the level of load shedding.
     """
@@ -226,7 +227,7 @@ def plan_suggestion(
         surroundings=surroundings,
         notebook_index=notebook_index,
         eagerness=eagerness,
-        coefficients=fit.coefficients,
+        trees=fit.trees,
         threshold=threshold,
         unasked=unasked,
         prompt_tokens=settings.prompt_tokens // (2 if has_short_context else 1),

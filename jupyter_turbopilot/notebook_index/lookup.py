@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.suggestion.brackets import balanced_length
-from jupyter_turbopilot.suggestion.features import score
-from jupyter_turbopilot.suggestion.fit import Fit
+from jupyter_turbopilot.suggestion.features import sigmoid
 from jupyter_turbopilot.suggestion.gate import WORTH_A_KEY, may_end
 from jupyter_turbopilot.suggestion.trim import trim
 
@@ -45,11 +44,18 @@ class LineMatch:
     imports: tuple[str, ...] = ()  # import lines that its names need and the notebook lacks
 
 
+@dataclass(frozen=True)
+class Fit:
+    """Coefficients of a logistic regression by feature, and thresholds by eagerness."""
+
+    coefficients: dict[str, float]
+    thresholds: dict[str, float]
+
+
 @cache
 def fit() -> Fit:
-    """Return coefficients and thresholds, written by `scripts/fit_lookup.py`."""
-    parts = json.loads(Path(__file__).with_name("lookup.json").read_text("utf-8"))
-    return Fit(parts["coefficients"], parts["thresholds"], promised={})
+    """Return the fit written by `scripts/fit_lookup.py`."""
+    return Fit(**json.loads(Path(__file__).with_name("lookup.json").read_text("utf-8")))
 
 
 def best_match(
@@ -79,7 +85,8 @@ def best_match(
 
 def rate(values: Mapping[str, float]) -> float:
     """Return the probability that the line continues like this."""
-    return score(dict(values), fit().coefficients)
+    coefficients = fit().coefficients
+    return sigmoid(sum(coefficients[name] * value for name, value in values.items()))
 
 
 def candidates(

@@ -13,7 +13,7 @@ from jupyter_turbopilot.bounds import LINE, cached_function, end_of
 from jupyter_turbopilot.suggestion.brackets import closers_after, open_quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
 _WORD = re.compile(r"[^\W\d]\w*+")
 _AFTER_DOT, _IN_WORD = re.compile(r"\.\w*+$"), re.compile(r"\w$")
@@ -40,7 +40,6 @@ class CursorFeatures:
     line: str = ""  # the line up to the cursor
     rest: str = ""  # the line after the cursor
     words: frozenset[str] = frozenset()  # names in the notebook
-    lines: frozenset[str] = frozenset()  # lines of the notebook, without indentation
 
     @cached_property
     def body(self) -> str:
@@ -74,21 +73,17 @@ class CursorFeatures:
 def cursor_features(prefix: str, suffix: str, pieces: Iterable[str]) -> CursorFeatures:
     """Extract the features of the text around the cursor."""
     prefix = end_of(prefix, 2**17)
-    words, lines = _words_and_lines(tuple(pieces))
-    *above, line = prefix.split("\n")
     return CursorFeatures(
-        line[-LINE:],
+        prefix.rpartition("\n")[2][-LINE:],
         suffix.partition("\n")[0].strip(),
-        words.union(_WORD.findall(prefix)),
-        lines.union(text.strip() for text in above),
+        _words(tuple(pieces)).union(_WORD.findall(prefix)),
     )
 
 
 @cached_function(2**21)
-def _words_and_lines(pieces: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the words and lines of the cells above, which do not change while the user types."""
-    above = "".join(pieces)
-    return _KEYWORDS.union(_WORD.findall(above)), frozenset(line.strip() for line in above.split("\n"))
+def _words(pieces: tuple[str, ...]) -> frozenset[str]:
+    """Return the words of the cells above, which do not change while the user types."""
+    return _KEYWORDS.union(_WORD.findall("".join(pieces)))
 
 
 def features(
@@ -99,44 +94,20 @@ def features(
     `sure` contains its tokens' logprobs; `whole`: it reaches the end of its line; `further`: that line is not
     the first.
     """
-    line = cursor.body
     body = text.strip()
-    names = _WORD.findall(body)
-    known = [word for word in names if word in cursor.words]
-    total = sum(sure)
-    values = {
-        "bias": 1.0,
-        "sum": total,
-        "odds": _odds(total),
-        "worst odds": _odds(min(sure)),
+    return {
+        "sum": sum(sure),
         "worst": min(sure),
-        "first": sure[0],
         "last": sure[-1],
-        "tokens": math.log(len(sure)),
-        "length": math.log(1 + len(body)),
-        "whole": float(whole),
-        "whole sum": total * whole,
-        "known": len(known) / len(names) if names else 1.0,
-        "unknown": math.log(1 + len(names) - len(known)),
-        "rest": float(bool(cursor.rest)),
-        "further": float(further),
-        **cursor.line_features,
-        "comment": float(line.startswith("#") or body.startswith("#")),
-        "again": float((line + text).strip() in cursor.lines) if not further else float(body in cursor.lines),
+        "length": len(body),
+        "whole": whole,
+        "unknown": sum(word not in cursor.words for word in _WORD.findall(body)),
+        "further": further,
+        "column": 0 if further else len(cursor.body),
+        "indentation": len(cursor.line) - len(cursor.body),
+        "empty line": cursor.line_features["empty line"],
+        "in brackets": cursor.line_features["in brackets"],
     }
-    values["known sum"] = total * values["known"]
-    return values
-
-
-def _odds(logarithm: float) -> float:
-    """Return the log-odds of a probability, given its logarithm."""
-    chance = min(0.999, max(SMALLEST, math.exp(logarithm)))
-    return math.log(chance / (1 - chance))
-
-
-def score(values: dict[str, float], coefficients: Mapping[str, float]) -> float:
-    """Return the probability that a suggestion prefix is right."""
-    return sigmoid(sum(coefficients[name] * value for name, value in values.items()))
 
 
 def sigmoid(value: float) -> float:

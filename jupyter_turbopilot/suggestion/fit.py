@@ -1,6 +1,6 @@
-"""Coefficients and thresholds of the gate for each model. Pure.
+"""Decision trees and thresholds of the gate for each model. Pure.
 
-`coefficients.json` contains them by model, written by `scripts/fit_gate.py`; missing parts default to those
+`fits.json` contains them by model, written by `scripts/fit_gate.py`; missing parts default to those
 of the default model. The front end uses the same numbers.
 """
 
@@ -11,23 +11,24 @@ from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
-FITS: dict[str, dict[str, dict[str, float]]] = json.loads(
-    Path(__file__).with_name("coefficients.json").read_text("utf-8")
-)
+from jupyter_turbopilot.suggestion.trees import Trees
+
+FITS: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("fits.json").read_text("utf-8"))
 DEFAULT = "qwen2.5-coder-0.5b"  # its fit also applies to models without their own
 EAGERNESS = ("quiet", "balanced", "eager", "always")
-AIMS = {"balanced": 0.65, "quiet": 0.78}  # precision that a setting promises for any model
+AIMS = {"balanced": 0.70, "quiet": 0.82}  # precision that a setting promises for any model
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Coefficients by feature, thresholds by eagerness, and the promised precision by eagerness.
+    """Decision trees, thresholds by eagerness, and the promised precision by eagerness.
 
     The precision of *eager* depends on the model: it was measured at the chosen threshold.
     """
 
-    coefficients: dict[str, float]
+    trees: Trees
     thresholds: dict[str, float]
     promised: dict[str, float]
 
@@ -41,7 +42,7 @@ def is_fitted_to(model: str) -> bool:
 def fit_for(model: str) -> Fit:
     """Return the fit for a model, or the default model's."""
     parts = FITS[DEFAULT] | FITS.get(model, {})
-    return Fit(parts["coefficients"], parts["thresholds"], AIMS | parts["promised"])
+    return Fit(Trees(**parts["trees"]), parts["thresholds"], AIMS | parts["promised"])
 
 
 @cache
@@ -51,5 +52,5 @@ def subject_of(model: str, eagerness: str) -> str:
     A digest, because a model's name may be a private path or address.
     """
     fit = fit_for(model)
-    about = (model, eagerness, fit.coefficients, fit.thresholds.get(eagerness), fit.promised.get(eagerness))
-    return blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=8).hexdigest()
+    about = (model, eagerness, fit.trees, fit.thresholds.get(eagerness), fit.promised.get(eagerness))
+    return blake2b(repr(about).encode(), digest_size=8).hexdigest()

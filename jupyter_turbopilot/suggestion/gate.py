@@ -1,8 +1,8 @@
 """The gate: decides by probability how much of a suggestion is shown. Pure.
 
 An answer may be shown up to a boundary: the end of a word, an argument or a line. The score of a boundary
-is a logistic function of the features there; its coefficients are fitted to real notebooks by
-`scripts/fit_gate.py`. A prefix is shown as soon as its score passes the setting's threshold.
+is computed from the features there by decision trees, which `scripts/fit_gate.py` fits to real
+notebooks. A prefix is shown as soon as its score passes the setting's threshold.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.suggestion.brackets import balanced_length, leaves_open
-from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features, score
+from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features
 from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
+
+    from jupyter_turbopilot.suggestion.trees import Trees
 
 WORTH_A_KEY = 4  # characters: a shorter part of a line is not shown before the line is finished
 _QUOTES = "'\""
@@ -59,12 +61,12 @@ class Gate:
         cursor: CursorFeatures,
         threshold: float,
         fits: Callable[[str], bool] = lambda _: True,
-        coefficients: Mapping[str, float] | None = None,
+        trees: Trees | None = None,
     ) -> None:
-        """`coefficients`: fitted to the model; by default those of the default model."""
+        """`trees`: fitted to the model; by default those of the default model."""
         self.cursor = cursor
         self.threshold = threshold
-        self._coefficients = coefficients or fit_for(DEFAULT).coefficients
+        self._trees = trees or fit_for(DEFAULT).trees
         self._fits = fits  # whether the cell with this text can still become valid code
         self.text = ""
         self.boundaries: list[Boundary] = []
@@ -165,4 +167,4 @@ class Gate:
 
     def rate(self, values: dict[str, float]) -> float:
         """Return the score of a suggestion prefix."""
-        return score(values, self._coefficients)
+        return self._trees.score(values)

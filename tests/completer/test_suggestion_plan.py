@@ -114,7 +114,7 @@ def test_calibration_moves_thresholds_with_a_promised_precision(
 
 
 def test_calibration_hides_more_after_wrong_suggestions(desk: Callable[..., Desk]) -> None:
-    d = desk("alpha + beta", probability=0.93)
+    d = desk("alpha + beta", probability=0.8)
     asked = request("x = ", trigger="automatic", eagerness="balanced")
     shown = d.texts(asked)
     assert shown

@@ -25,7 +25,8 @@ def test_fit_for_defaults_to_the_default_model() -> None:
 def test_fits_are_complete(model: str) -> None:
     fit = fit_for(model)
     values = features("a", [0.0], CursorFeatures(), whole=True, further=False)
-    assert set(fit.coefficients) == set(values)
+    assert {*fit.trees.features} == {*values}
+    assert 0 < fit.trees.score(values) < 1
     assert set(fit.thresholds) == set(EAGERNESS)
     assert {*fit.promised} == {*AIMS, "eager"}
     assert 0 < fit.promised["eager"] < fit.promised["balanced"] < fit.promised["quiet"] < 1
@@ -40,7 +41,7 @@ def test_subject_of_is_a_digest_of_model_and_setting() -> None:
 
 def test_subject_of_changes_with_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     before = subject_of("custom.gguf", "balanced")
-    refitted = FITS[DEFAULT] | {"coefficients": FITS[DEFAULT]["coefficients"] | {"bias": 9.0}}
+    refitted = FITS[DEFAULT] | {"trees": FITS[DEFAULT]["trees"] | {"trees": [0.5]}}
     monkeypatch.setitem(FITS, "custom.gguf", refitted)
     fit_for.cache_clear()
     subject_of.cache_clear()

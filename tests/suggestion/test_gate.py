@@ -78,7 +78,7 @@ def test_gate_shows_nothing_that_was_trimmed() -> None:
 
 
 def test_gate_closes_no_bracket_closed_after_the_cursor() -> None:
-    made = Product(CursorFeatures("sqrt((a", "))", frozenset(), frozenset()), 0.5)
+    made = Product(CursorFeatures("sqrt((a", "))"), 0.5)
     for piece in (")", " **", " 2", " +", " (", "b", " - c"):
         made.add(piece, 0.99)
     assert made.shown(") ** 2 +", final=True)[0] == 0

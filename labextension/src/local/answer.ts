@@ -11,13 +11,14 @@ import {
   newUsage,
   remainingCandidates
 } from './engineinterface';
-import { cursorFeatures, score } from './features';
+import { cursorFeatures } from './features';
 import { type Eagerness, fitFor, Gate } from './gate';
 import { byBrackets, fitting, type Judge } from './grammar';
 import { type IKernelContext, namesAt, scopeOf } from './names';
 import { gather, prefixOf, suffixOf } from './notebook';
 import { type ISurroundings, surroundingsOf } from './surroundings';
 import { cutAt, stripStart } from './text';
+import { score } from './trees';
 import { type IPiece, rounded, Suggestion } from './draft';
 
 export interface ISettings extends IBudget {
@@ -165,12 +166,12 @@ export class Composer {
     const prefix = prefixOf(this._request);
     const suffix = suffixOf(this._request);
     const unasked = trigger === 'automatic' || trigger === 'prefetch';
-    const { coefficients, thresholds } = fitFor(this._engine.name);
+    const { trees, thresholds } = fitFor(this._engine.name);
     const gate = new Gate(
       cursorFeatures(prefix, suffix, this._context.pieces),
       unasked ? thresholds[eagerness ?? this._settings.eagerness] : 0,
       this._fits(prefix),
-      values => score(values, coefficients)
+      values => score(values, trees)
     );
     return new Suggestion(this._around, gate, unasked);
   }

@@ -1,15 +1,17 @@
 /**
  * Decide how much of a suggestion is shown, by the estimated probability that each prefix is correct. Pure.
  *
- * An answer may be shown up to a boundary: the end of a word, an argument or a line. The score of a boundary is a
- * logistic function of the features there. A prefix is shown as soon as its score reaches the setting's threshold.
+ * An answer may be shown up to a boundary: the end of a word, an argument or a line. The score of a boundary is
+ * computed from the features there by decision trees. A prefix is shown as soon as its score reaches the setting's
+ * threshold.
  */
 
 import type { IRequest } from '../wire';
 import { balancedLength, leavesOpen } from './brackets';
-import { DEFAULT, FITS } from './coefficients';
 import { type CursorFeatures, features, type Features, SMALLEST, sumOf } from './features';
+import { DEFAULT, FITS } from './fits';
 import { beginsWithWord, characterBefore, codePoints, cutAt, isBlank, strip, stripEnd } from './text';
+import type { ITrees } from './trees';
 
 const WORTH_A_KEY = 4; // characters: a shorter part of a line is not shown before the line is finished
 const QUOTES = `'"`;
@@ -193,9 +195,9 @@ export class Gate {
 
 export type Eagerness = NonNullable<IRequest['eagerness']>;
 
-/** Coefficients by feature, thresholds by eagerness. */
+/** Decision trees, and thresholds by eagerness. */
 export interface IFit {
-  coefficients: Readonly<Features>;
+  trees: ITrees;
   thresholds: Readonly<Record<Eagerness, number>>;
 }
 

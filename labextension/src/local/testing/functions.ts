@@ -11,7 +11,7 @@ import { endOf } from '../bounds';
 import { balancedLength, closersAfter, leavesOpen, openQuote, outside } from '../brackets';
 import { keepTail, Layout, piecesLeftOut, readHead } from '../layout';
 import { Completer } from '../completer';
-import { CursorFeatures, cursorFeatures, type Features, features, score } from '../features';
+import { CursorFeatures, cursorFeatures, type Features, features } from '../features';
 import { fitFor, Gate, mayEnd } from '../gate';
 import { byBrackets, byGrammar, fitting } from '../grammar';
 import { lex, scan } from '../lexer';
@@ -22,6 +22,7 @@ import { gather, type IContext, looksSecret, outline, withoutSecrets } from '../
 import { chosen, scores } from '../ranking';
 import { firstLine, indentation, surroundingsOf } from '../surroundings';
 import { beginsWithWord, codePoints, compare, LETTER, linesOf, strip } from '../text';
+import { score } from '../trees';
 import { trim } from '../trim';
 import { rounded, Suggestion } from '../draft';
 import { codePointsOf, ScriptedEngine } from './engine';
@@ -29,7 +30,7 @@ import { codePointsOf, ScriptedEngine } from './engine';
 type Lines = IRequest['lines'];
 type Written = [text: string, probability: number][];
 const byLezer = byGrammar(() => parser);
-const byDefault = (values: Features) => score(values, fitFor('').coefficients);
+const byDefault = (values: Features) => score(values, fitFor('').trees);
 /** The product of the probabilities, so that the rest can be looked at by itself. */
 const byProduct = ({ sum }: Features) => Math.exp(sum);
 
@@ -121,10 +122,9 @@ export const FUNCTIONS = {
     return [cut.text, cut.done];
   },
 
-  cursor_features: (prefix: string, suffix: string, pieces: string[], words: string[], lines: string[]) => {
-    const cursor = cursorFeatures(prefix, suffix, pieces);
-    const held = [words.map(word => cursor.words.has(word)), lines.map(line => cursor.lines.has(line))];
-    return [cursor.body, cursor.rest, cursor.quote, cursor.closed, cursor.lineFeatures, ...held];
+  cursor_features: (prefix: string, suffix: string, pieces: string[], words: string[]) => {
+    const { body, rest, quote, closed, words: known } = cursorFeatures(prefix, suffix, pieces);
+    return [body, rest, quote, closed, words.map(word => known.has(word))];
   },
   features: (
     text: string,
@@ -133,9 +133,6 @@ export const FUNCTIONS = {
     whole: boolean,
     further: boolean
   ) => features(text, sure, cursorFeatures(prefix, suffix, []), { whole, further }),
-  /** The features of the line up to the cursor that are set. */
-  line_features: (line: string) =>
-    Object.entries(new CursorFeatures(line).lineFeatures).flatMap(([name, value]) => (value ? [name] : [])),
   may_end: mayEnd,
   gate: (
     written: Written,
