@@ -12,8 +12,10 @@ from __future__ import annotations
 import argparse
 import codecs
 import json
+import random
+import re
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,9 +39,10 @@ from jupyter_turbopilot.suggestion.syntax import fitting
 from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from jupyter_turbopilot.cache.completion_cache import CacheKey
+    from jupyter_turbopilot.context.notebook_file import NotebookCell
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.request import Completion
@@ -109,19 +112,37 @@ class Page:
         self._model.close()
 
 
-def places(source: Server | Page, notebook: TypedNotebook, active: int) -> Iterator[dict[str, Any]]:
-    """Iterate over the completions at every position of a cell."""
-    for place in range(EVERY, len(notebook.cells[active].source[:LONGEST_CELL]), EVERY):
-        written, ended = source.write(request_at(notebook, active, place, trigger="automatic"))
-        tokens = [(data.decode("latin-1"), round(probability, 5)) for data, probability in written]
-        yield {"path": place, "tokens": tokens, "ended": ended}
+_LINE = re.compile(r"\n[ \t]*(?=\S)")
+
+
+def every(cell: NotebookCell) -> Sequence[int]:
+    """Return every fourth position of a cell."""
+    return range(EVERY, len(cell.source[:LONGEST_CELL]), EVERY)
+
+
+def blank(notebook: TypedNotebook, count: int) -> list[tuple[int, int]]:
+    """Choose empty cells with code above, and empty lines, `count` of each: the cell and the position in it.
+
+    A line is indented like the one that follows.
+    """
+    rng = random.Random(notebook.name)  # noqa: S311 - a reproducible choice
+    code = [n for n, cell in enumerate(notebook.cells) if cell.type == "code" and cell.source.strip()]
+    rng.shuffle(cells := [(n, 0) for n in code[1:]])
+    ends = {n: [line.end() for line in _LINE.finditer(notebook.cells[n].source[:LONGEST_CELL])] for n in code}
+    rng.shuffle(lines := [(n, rng.choice(found)) for n, found in ends.items() if found])
+    return sorted(cells[:count] + lines[:count])
+
+
+def above(notebook: TypedNotebook, active: int) -> TypedNotebook:
+    """Return the notebook without the cells below: they are not written yet."""
+    return replace(notebook, cells=notebook.cells[: active + 1])
 
 
 def _in_process(options: argparse.Namespace) -> InProcess:
     settings = read_settings(options.model, engine=options.engine)
     settings.eagerness, settings.max_tokens = "always", options.tokens
     settings.yield_cpu = settings.keep_sequences = settings.learning = False
-    settings.cache_file = ""
+    settings.cache_file, settings.deadline = "", 60.0
     if options.adapters is not None:
         settings.adapters, settings.merge_adapters = options.adapters, not options.live
     local = InProcess(settings)
@@ -133,21 +154,24 @@ def collect(options: argparse.Namespace) -> None:
     """Write a line for each position: the cell, the cursor, and the tokens with their probabilities."""
     source = Page(options) if options.page else Server(options)
     notebooks = read(options.set)
-    # Take one cell of each notebook in turn: interrupted early, every notebook is represented.
-    turns = sorted(
-        (turn, number)
-        for number, notebook in enumerate(notebooks)
-        for turn in range(len(notebook.typed))
-        if options.half == "all" or number % 2 == (options.half == "held-out")
-    )[: options.cells or None]
+    numbers = [n for n in range(len(notebooks)) if options.half in {"all", ("fitted", "held-out")[n % 2]}]
+    if options.blank:
+        chosen = [(n, active, [at]) for n in numbers for active, at in blank(notebooks[n], options.blank)]
+    else:
+        # Take one cell of each notebook in turn: interrupted early, every notebook is represented.
+        turns = sorted((turn, n) for n in numbers for turn in range(len(notebooks[n].typed)))
+        cells = [(n, notebooks[n].typed[turn]) for turn, n in turns[: options.cells or None]]
+        chosen = [(n, active, every(notebooks[n].cells[active])) for n, active in cells]
     with options.out.open("w", encoding="utf-8") as out:
-        for done, (turn, number) in enumerate(turns, 1):
-            notebook = notebooks[number]
-            active = notebook.typed[turn]
-            for line in places(source, notebook, active):
-                out.write(json.dumps({"notebook": number, "cell": active} | line) + "\n")
+        for done, (number, active, places) in enumerate(chosen, 1):
+            notebook = above(notebooks[number], active) if options.blank else notebooks[number]
+            for place in places:
+                written, ended = source.write(request_at(notebook, active, place, trigger="automatic"))
+                tokens = [(data.decode("latin-1"), round(probability, 5)) for data, probability in written]
+                line = {"notebook": number, "cell": active, "path": place, "tokens": tokens, "ended": ended}
+                out.write(json.dumps(line) + "\n")
             out.flush()
-            print(f"{done}/{len(turns)} {notebook.name}", file=sys.stderr, flush=True)
+            print(f"{done}/{len(chosen)} {notebook.name}", file=sys.stderr, flush=True)
     source.close()
 
 
@@ -325,6 +349,9 @@ def main() -> None:
     gather.add_argument("-m", "--model", help="default: the configured one")
     gather.add_argument("--engine", choices=[*KINDS], help="default: the configured one")
     gather.add_argument("--page", action="store_true", help="use the engine of web pages")
+    gather.add_argument(
+        "--blank", type=int, default=0, help="instead of cells: empty cells and empty lines of each notebook"
+    )
     gather.set_defaults(run=collect)
     fitting = commands.add_parser("fit")
     fitting.add_argument("--set", type=Path, required=True)

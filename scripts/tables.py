@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMA = Path(__file__).resolve().parent.parent / "labextension" / "schema" / "plugin.json"
 PAGE_MODELS = (DEFAULT, "characters")  # the model whose fit is the fallback, and the extension's own
-PAGE_PARTS = ("coefficients", "thresholds")  # pages do not learn
+PAGE_PARTS = ("coefficients", "thresholds", "blank")  # pages do not learn
 USUAL = ("positional arguments", "options")  # argparse's own groups
 
 
@@ -161,9 +161,8 @@ def probe() -> str:
 def page_fits() -> str:
     """Return the gate's coefficients of the browser models, formatted like prettier."""
     entries = [
-        f"  {_name(model)}: {{\n"
-        + ",\n".join(f"    {part}: {{\n{_values(FITS[model][part])}\n    }}" for part in PAGE_PARTS)
-        + "\n  }"
+        f"  {_name(model)}: "
+        + _literal({part: values for part, values in FITS[model].items() if part in PAGE_PARTS}, "  ")
         for model in PAGE_MODELS
     ]
     table = ",\n".join(entries)
@@ -173,9 +172,11 @@ def page_fits() -> str:
     )
 
 
-def _values(values: dict[str, float]) -> str:
-    numbers = {name: int(value) if value == int(value) else value for name, value in values.items()}
-    return ",\n".join(f"      {_name(name)}: {number!r}" for name, number in numbers.items())
+def _literal(value: dict[str, Any] | float, indent: str) -> str:
+    if not isinstance(value, dict):
+        return repr(int(value) if value == int(value) else value)
+    entries = (f"{indent}  {_name(name)}: {_literal(each, indent + '  ')}" for name, each in value.items())
+    return "{\n" + ",\n".join(entries) + f"\n{indent}}}"
 
 
 def _name(name: str) -> str:

@@ -25,7 +25,7 @@ from jupyter_turbopilot.learning.outcomes import DisplayConditions
 from jupyter_turbopilot.notebook_index import lookup
 from jupyter_turbopilot.notebook_index.continuations import continuations_at
 from jupyter_turbopilot.suggestion.features import cursor_features
-from jupyter_turbopilot.suggestion.fit import fit_for, subject_of
+from jupyter_turbopilot.suggestion.fit import blank_position, fit_for, subject_of
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
@@ -210,8 +210,9 @@ def plan_suggestion(
     max_lines = 1 if is_short else request.max_lines or settings.max_lines
     surroundings = surroundings_of(request.prefix, request.suffix, request.lines, max_lines, earlier)
     eagerness = request.eagerness or settings.eagerness
-    fit, subject = fit_for(model), subject_of(model, eagerness)
-    threshold, promised = fit.thresholds[eagerness], fit.promised.get(eagerness)
+    position = blank_position(request.prefix, request.suffix)
+    fit, subject = fit_for(model), subject_of(model, eagerness, position)
+    threshold, promised = fit.threshold(eagerness, position), fit.promised.get(eagerness)
     if promised:
         # Moving the threshold has the same effect as calibrating each score.
         threshold = user.calibration(subject).threshold(threshold)

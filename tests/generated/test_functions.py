@@ -60,6 +60,7 @@ def test_they_take_every_character_for_the_same(twins: Twins) -> None:
         assert [c for c, a, b in zip(part, expected, found, strict=True) if a != b] == []
 
 
+BLANK = st.text(alphabet=" \t\n\u3000a", max_size=8)
 SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]] = {
     "strip": (str.strip, (TEXT,)),
     "splitlines": (lambda text: text.splitlines(keepends=True), (TEXT,)),
@@ -68,6 +69,7 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
         lambda value: round(value, 4),
         (st.floats(0, 1) | st.integers(0, 64).map(lambda n: n / 64) | st.integers(0, 9999).map(lambda n: n / 1e4),),
     ),
+    "blank_position": (fit.blank_position, (BLANK, BLANK)),
     "end_of": (bounds.end_of, (TEXT, st.integers(0, 50))),
     "cell_magic": (languages.cell_magic, (TEXT,)),
     "without_cell_magic": (languages.without_cell_magic, (TEXT,)),

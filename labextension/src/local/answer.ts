@@ -12,7 +12,7 @@ import {
   remainingCandidates
 } from './engineinterface';
 import { cursorFeatures, score } from './features';
-import { type Eagerness, fitFor, Gate } from './gate';
+import { type Eagerness, fitFor, Gate, thresholdAt } from './gate';
 import { byBrackets, fitting, type Judge } from './grammar';
 import { type IKernelContext, namesAt, scopeOf } from './names';
 import { gather, prefixOf, suffixOf } from './notebook';
@@ -165,12 +165,12 @@ export class Composer {
     const prefix = prefixOf(this._request);
     const suffix = suffixOf(this._request);
     const unasked = trigger === 'automatic' || trigger === 'prefetch';
-    const { coefficients, thresholds } = fitFor(this._engine.name);
+    const fit = fitFor(this._engine.name);
     const gate = new Gate(
       cursorFeatures(prefix, suffix, this._context.pieces),
-      unasked ? thresholds[eagerness ?? this._settings.eagerness] : 0,
+      unasked ? thresholdAt(fit, eagerness ?? this._settings.eagerness, prefix, suffix) : 0,
       this._fits(prefix),
-      values => score(values, coefficients)
+      values => score(values, fit.coefficients)
     );
     return new Suggestion(this._around, gate, unasked);
   }

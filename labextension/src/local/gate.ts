@@ -193,13 +193,36 @@ export class Gate {
 
 export type Eagerness = NonNullable<IRequest['eagerness']>;
 
+type Thresholds = Readonly<Record<Eagerness, number>>;
+
 /** Coefficients by feature, thresholds by eagerness. */
 export interface IFit {
   coefficients: Readonly<Features>;
-  thresholds: Readonly<Record<Eagerness, number>>;
+  thresholds: Thresholds;
+  /** thresholds by the position that `blankPosition` returns */
+  blank: Readonly<Record<string, Thresholds | undefined>>;
 }
 
-/** Return the fit for a model; missing values are those of the default model. */
+/** Return the fit for a model; missing values are those of the default model, except for blank positions. */
 export function fitFor(model: string): IFit {
-  return { ...(FITS[DEFAULT] as IFit), ...FITS[model] };
+  return { ...(FITS[DEFAULT] as IFit), ...(FITS[model] && { blank: {} }), ...FITS[model] };
+}
+
+/** Return the threshold of a setting at a position. */
+export function thresholdAt(
+  { thresholds, blank }: IFit,
+  eagerness: Eagerness,
+  prefix: string,
+  suffix: string
+): number {
+  return (blank[blankPosition(prefix, suffix)] ?? thresholds)[eagerness];
+}
+
+/** Return the position with its own thresholds where the cursor is in its cell, or an empty string. */
+export function blankPosition(prefix: string, suffix: string): string {
+  if (isBlank(prefix) && isBlank(suffix)) {
+    return 'empty cell';
+  }
+  const line = prefix.slice(prefix.lastIndexOf('\n') + 1) + cutAt(suffix, '\n')[0];
+  return isBlank(line) ? 'empty line' : '';
 }

@@ -12,7 +12,7 @@ import { balancedLength, closersAfter, leavesOpen, openQuote, outside } from '..
 import { keepTail, Layout, piecesLeftOut, readHead } from '../layout';
 import { Completer } from '../completer';
 import { CursorFeatures, cursorFeatures, type Features, features, score } from '../features';
-import { fitFor, Gate, mayEnd } from '../gate';
+import { blankPosition, fitFor, Gate, mayEnd } from '../gate';
 import { byBrackets, byGrammar, fitting } from '../grammar';
 import { lex, scan } from '../lexer';
 import { asPython, withoutCellMagic, withoutCommands } from '../magics';
@@ -211,6 +211,7 @@ export const FUNCTIONS = {
       count
     ).map(({ kept, banned }) => [kept.length, banned]),
   fit_for: fitFor,
+  blank_position: blankPosition,
 
   bindings: (source: string) => [...bindings(source)].sort(compare),
   names_at: (request: IRequest, facts: IKernelContext) => namesAt(request, scopeOf(request, facts)),
