@@ -2,9 +2,12 @@
 
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl [-m MODEL] [--engine ENGINE]
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl -m MODEL.gguf --page
+python scripts/fit_gate.py collect --set NOTEBOOKS --out blank.jsonl --blank 2 [-m MODEL]
 python scripts/fit_gate.py fit --set NOTEBOOKS -m MODEL places.jsonl
+python scripts/fit_gate.py fit-blank --set NOTEBOOKS -m MODEL blank.jsonl
 
-`fit --write` writes the model's coefficients; `--keep` fits only its thresholds.
+`fit --write` writes the model's coefficients; `--keep` fits only its thresholds. `fit-blank` then chooses the
+thresholds on empty lines and in empty cells: each has the precision that the setting promises.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.pilot.kinds import KINDS
 from jupyter_turbopilot.shell.in_process import InProcess
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features, sigmoid
-from jupyter_turbopilot.suggestion.fit import AIMS, DEFAULT, FITS, fit_for
+from jupyter_turbopilot.suggestion.fit import AIMS, BLANK, DEFAULT, FITS, blank_position, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.syntax import fitting
@@ -208,6 +211,16 @@ class Spot:
             self.fit[text] = fitting("python", self.before)(text)
         return self.fit[text]
 
+    def shown(self, coefficients: dict[str, float], threshold: float, *, final: bool = False) -> str:
+        """Return the text that a gate shows, once the answer is complete or before."""
+        gate = Gate(self.watching.cursor, threshold, self.fits)
+        gate.boundaries = [
+            b._replace(score=sigmoid(sum(coefficients[k] * v for k, v in found.items())))
+            for b, found in zip(self.watching.boundaries, self.watching.found, strict=True)
+        ]
+        end, _ = gate.shown(self.text, final=final)
+        return self.text[:end]
+
 
 def look(line: dict[str, Any], notebook: TypedNotebook) -> Spot:
     """Trim a completion and compute its features for the gate."""
@@ -273,13 +286,7 @@ def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float
             last = spot
             if spot.place < score.covered(spot.cell):
                 continue
-            gate = Gate(spot.watching.cursor, threshold, spot.fits)
-            gate.boundaries = [
-                b._replace(score=sigmoid(sum(coefficients[k] * v for k, v in found.items())))
-                for b, found in zip(spot.watching.boundaries, spot.watching.found, strict=True)
-            ]
-            end, _ = gate.shown(spot.text)
-            score.show(spot.cell, spot.place, spot.before, spot.text[:end], spot.future)
+            score.show(spot.cell, spot.place, spot.before, spot.shown(coefficients, threshold), spot.future)
         if last:
             score.typed(last.place + len(last.future), last.place + len(last.future))
         total = total + score.total
@@ -326,7 +333,36 @@ def fit(options: argparse.Namespace) -> None:
         write(options.model, fitted_parts | {"thresholds": thresholds, "promised": promised})
 
 
-def write(model: str, fitted: dict[str, dict[str, float]]) -> None:
+def fit_blank(options: argparse.Namespace) -> None:
+    """Choose thresholds on empty lines and in empty cells, print what they show there, and write."""
+    notebooks = read(options.set)
+    lines = [json.loads(line) for line in options.places.open(encoding="utf-8")]
+    spots = [look(line, above(notebooks[line["notebook"]], line["cell"])) for line in lines]
+    fit = fit_for(options.model)
+    thresholds = {}
+    for position in BLANK:
+        here = [spot for spot in spots if blank_position(spot.before, "") == position]
+        print(f"{len(here)} times {position}\nthreshold: shown per 100, precision of the first line")
+        precision = {}
+        for step in range(2, 39):
+            texts = ((spot.shown(fit.coefficients, step / 40, final=True), spot.future) for spot in here)
+            if shown := [(text, future) for text, future in texts if text]:
+                right = sum(judge(text, future).right for text, future in shown)
+                precision[step / 40] = right / len(shown)
+                print(f"{step / 40:.3f}  {100 * len(shown) / len(here):.1f} {precision[step / 40]:.3f}")
+        # Without a threshold that keeps the promise, the position has the same one as others.
+        thresholds[position] = {
+            name: next((t for t, a in precision.items() if a >= fit.promised.get(name, 0)), threshold)
+            if threshold
+            else 0.0
+            for name, threshold in fit.thresholds.items()
+        }
+    print(thresholds)
+    if options.write:
+        write(options.model, {"blank": thresholds})
+
+
+def write(model: str, fitted: dict[str, Any]) -> None:
     """Write the coefficients file with one entry changed."""
     table = FITS | {model: FITS.get(model, {}) | fitted}
     TARGET.write_text(json.dumps(table, indent=2) + "\n", "utf-8")
@@ -362,6 +398,12 @@ def main() -> None:
     fitting.add_argument("--keep", action="store_true", help="keep the current coefficients")
     fitting.add_argument("--write", action="store_true", help="write the coefficients into the package")
     fitting.set_defaults(run=fit)
+    choosing = commands.add_parser("fit-blank")
+    choosing.add_argument("--set", type=Path, required=True)
+    choosing.add_argument("places", type=Path)
+    choosing.add_argument("-m", "--model", default=DEFAULT, help="the model of the completions (%(default)s)")
+    choosing.add_argument("--write", action="store_true", help="write the thresholds into the package")
+    choosing.set_defaults(run=fit_blank)
     options = parser.parse_args()
     if options.run is collect and options.page and not options.model:
         parser.error("--page needs -m with the file of the page's model")

@@ -4,14 +4,18 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_turbopilot.cache.completion_cache import Answer, CompletionCache
+from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.completer.waiting import Replies
-from jupyter_turbopilot.config import TurbopilotRemote
-from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
+from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, ObjectInfo
 from jupyter_turbopilot.learning.calibration import AS_FITTED, Calibration
 from jupyter_turbopilot.learning.outcomes import DisplayConditions
 from jupyter_turbopilot.request import Cell, Completion, Document
+from jupyter_turbopilot.suggestion.fit import DEFAULT, EAGERNESS, fit_for
 
 from .desk import Desk, received, request
 
@@ -111,6 +115,23 @@ def test_calibration_moves_thresholds_with_a_promised_precision(
     assert len(d.engine.asks) == 1 + moved
     assert all((terms.promised is not None) is moved for terms in sent)
     assert trigger == "automatic" or not sent
+
+
+@given(
+    st.sampled_from(["", "x = 1", "if x:", "\n"]),
+    st.text(alphabet=" \t", max_size=4),
+    st.sampled_from(["", "y", "print("]),
+    st.sampled_from(["", "\n", "\n\nz = 2"]),
+    st.sampled_from(EAGERNESS),
+)
+def test_threshold_depends_only_on_setting_and_position(
+    above: str, blank: str, line: str, below: str, eagerness: str
+) -> None:
+    prefix = f"{above}\n{blank}{line}"
+    asked = request(prefix + below, len(prefix), trigger="automatic", eagerness=eagerness)
+    position = "" if line else "empty line" if (above + below).strip() else "empty cell"
+    plan = plan_suggestion(asked, NONE, DEFAULT, Turbopilot())
+    assert plan.threshold == fit_for(DEFAULT).threshold(eagerness, position)
 
 
 def test_calibration_hides_more_after_wrong_suggestions(desk: Callable[..., Desk]) -> None:

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.suggestion.features import CursorFeatures
-from jupyter_turbopilot.suggestion.fit import EAGERNESS, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 
 from ..shared_cases import golden
@@ -114,14 +113,6 @@ def test_gate_never_shows_less_than_before(tokens: list[tuple[str, float]], thre
 @pytest.mark.parametrize(("text", "following", "may"), golden("gate", "may_end"))
 def test_may_end_is_true_only_between_words(text: str, following: str, may: bool) -> None:
     assert may_end(text, following) is may
-
-
-def test_thresholds_increase_by_setting() -> None:
-    for model in FITS:
-        steps = [fit_for(model).thresholds[name] for name in reversed(EAGERNESS)]
-        assert steps == sorted(steps)
-        assert steps[0] == 0 < steps[1]
-        assert steps[-1] < 1
 
 
 def test_gate_accepts_the_end_of_a_quote_open_at_the_cursor() -> None:
