@@ -158,6 +158,7 @@ def collect(options: argparse.Namespace) -> None:
     source = Page(options) if options.page else Server(options)
     notebooks = read(options.set)
     numbers = [n for n in range(len(notebooks)) if options.half in {"all", ("fitted", "held-out")[n % 2]}]
+    chosen: list[tuple[int, int, Sequence[int]]]
     if options.blank:
         chosen = [(n, active, [at]) for n in numbers for active, at in blank(notebooks[n], options.blank)]
     else:
@@ -293,6 +294,7 @@ def play(spots: Sequence[Spot], coefficients: dict[str, float], threshold: float
     return total
 
 
+ENOUGH = 10  # shown suggestions: fewer say nothing about the precision of a threshold
 NEARLY_ALL = 0.95  # share of the maximum savings: beyond it, an eager gate shows too many wrong suggestions
 TARGET = Path(__file__).resolve().parent.parent / "jupyter_turbopilot" / "suggestion" / "coefficients.json"
 
@@ -343,20 +345,20 @@ def fit_blank(options: argparse.Namespace) -> None:
     for position in BLANK:
         here = [spot for spot in spots if blank_position(spot.before, "") == position]
         print(f"{len(here)} times {position}\nthreshold: shown per 100, precision of the first line")
-        precision = {}
+        found = {}
         for step in range(2, 39):
             texts = ((spot.shown(fit.coefficients, step / 40, final=True), spot.future) for spot in here)
-            if shown := [(text, future) for text, future in texts if text]:
-                right = sum(judge(text, future).right for text, future in shown)
-                precision[step / 40] = right / len(shown)
-                print(f"{step / 40:.3f}  {100 * len(shown) / len(here):.1f} {precision[step / 40]:.3f}")
-        # Without a threshold that keeps the promise, the position has the same one as others.
-        thresholds[position] = {
-            name: next((t for t, a in precision.items() if a >= fit.promised.get(name, 0)), threshold)
-            if threshold
-            else 0.0
-            for name, threshold in fit.thresholds.items()
-        }
+            rights = [judge(text, future).right for text, future in texts if text]
+            if len(rights) >= ENOUGH:
+                found[step / 40] = sum(rights) / len(rights)
+                print(f"{step / 40:.3f}  {100 * len(rights) / len(here):.1f} {found[step / 40]:.3f}")
+        thresholds[position] = dict(fit.thresholds)
+        for name, promised in fit.promised.items():
+            # A few suggestions may keep a promise by chance: all higher thresholds have to keep it.
+            broken = max((t for t, precision in found.items() if precision < promised), default=0.0)
+            # If none does, the position has no threshold of its own. There, eager is as quiet as balanced.
+            otherwise = fit.thresholds[name if name in AIMS else "balanced"]
+            thresholds[position][name] = next((t for t in found if t > broken), otherwise)
     print(thresholds)
     if options.write:
         write(options.model, {"blank": thresholds})

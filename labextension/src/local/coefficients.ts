@@ -41,6 +41,20 @@ export const FITS: Readonly<Record<string, Partial<IFit>>> = {
       eager: 0.05,
       balanced: 0.575,
       quiet: 0.775
+    },
+    blank: {
+      'empty line': {
+        always: 0,
+        eager: 0.05,
+        balanced: 0.275,
+        quiet: 0.45
+      },
+      'empty cell': {
+        always: 0,
+        eager: 0.575,
+        balanced: 0.575,
+        quiet: 0.775
+      }
     }
   },
   characters: {
