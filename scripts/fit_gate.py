@@ -2,7 +2,8 @@
 
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl [-m MODEL] [--engine ENGINE]
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl -m MODEL.gguf --page
-python scripts/fit_gate.py fit --set NOTEBOOKS -m MODEL places.jsonl
+python scripts/fit_gate.py collect --set NOTEBOOKS --out blank.jsonl --blank 2 [-m MODEL]
+python scripts/fit_gate.py fit --set NOTEBOOKS -m MODEL places.jsonl --blank blank.jsonl
 
 The thresholds are chosen by cross-validation: the notebooks of a package are scored by trees that were fitted
 to other packages. `fit --write` writes the model's trees and thresholds; `--keep` fits only thresholds.
@@ -13,9 +14,10 @@ from __future__ import annotations
 import argparse
 import codecs
 import json
+import random
 import re
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,9 +43,10 @@ from jupyter_turbopilot.suggestion.trees import Tree, Trees
 from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from jupyter_turbopilot.cache.completion_cache import CacheKey
+    from jupyter_turbopilot.context.notebook_file import NotebookCell
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.generation import Token
     from jupyter_turbopilot.request import Completion
@@ -113,19 +116,37 @@ class Page:
         self._model.close()
 
 
-def places(source: Server | Page, notebook: TypedNotebook, active: int) -> Iterator[dict[str, Any]]:
-    """Iterate over the completions at every position of a cell."""
-    for place in range(EVERY, len(notebook.cells[active].source[:LONGEST_CELL]), EVERY):
-        written, ended = source.write(request_at(notebook, active, place, trigger="automatic"))
-        tokens = [(data.decode("latin-1"), round(probability, 5)) for data, probability in written]
-        yield {"path": place, "tokens": tokens, "ended": ended}
+_LINE = re.compile(r"\n[ \t]*(?=\S)")
+
+
+def every(cell: NotebookCell) -> Sequence[int]:
+    """Return every fourth position of a cell."""
+    return range(EVERY, len(cell.source[:LONGEST_CELL]), EVERY)
+
+
+def blank(notebook: TypedNotebook, count: int) -> list[tuple[int, int]]:
+    """Choose empty cells with code above, and empty lines, `count` of each: the cell and the position in it.
+
+    A line is indented like the one that follows.
+    """
+    rng = random.Random(notebook.name)  # noqa: S311 - a reproducible choice
+    code = [n for n, cell in enumerate(notebook.cells) if cell.type == "code" and cell.source.strip()]
+    rng.shuffle(cells := [(n, 0) for n in code[1:]])
+    ends = {n: [line.end() for line in _LINE.finditer(notebook.cells[n].source[:LONGEST_CELL])] for n in code}
+    rng.shuffle(lines := [(n, rng.choice(found)) for n, found in ends.items() if found])
+    return sorted(cells[:count] + lines[:count])
+
+
+def above(notebook: TypedNotebook, active: int) -> TypedNotebook:
+    """Return the notebook without the cells below: they are not written yet."""
+    return replace(notebook, cells=notebook.cells[: active + 1])
 
 
 def _in_process(options: argparse.Namespace) -> InProcess:
     settings = read_settings(options.model, engine=options.engine)
     settings.eagerness, settings.max_tokens = "always", options.tokens
     settings.yield_cpu = settings.keep_sequences = settings.learning = False
-    settings.cache_file = ""
+    settings.cache_file, settings.deadline = "", 60.0
     if options.adapters is not None:
         settings.adapters, settings.merge_adapters = options.adapters, not options.live
     local = InProcess(settings)
@@ -137,21 +158,25 @@ def collect(options: argparse.Namespace) -> None:
     """Write a line for each position: the cell, the cursor, and the tokens with their probabilities."""
     source = Page(options) if options.page else Server(options)
     notebooks = read(options.set)
-    # Take one cell of each notebook in turn: interrupted early, every notebook is represented.
-    turns = sorted(
-        (turn, number)
-        for number, notebook in enumerate(notebooks)
-        for turn in range(len(notebook.typed))
-        if options.half == "all" or number % 2 == (options.half == "held-out")
-    )[: options.cells or None]
+    numbers = [n for n in range(len(notebooks)) if options.half in {"all", ("fitted", "held-out")[n % 2]}]
+    chosen: list[tuple[int, int, Sequence[int]]]
+    if options.blank:
+        chosen = [(n, active, [at]) for n in numbers for active, at in blank(notebooks[n], options.blank)]
+    else:
+        # Take one cell of each notebook in turn: interrupted early, every notebook is represented.
+        turns = sorted((turn, n) for n in numbers for turn in range(len(notebooks[n].typed)))
+        cells = [(n, notebooks[n].typed[turn]) for turn, n in turns[: options.cells or None]]
+        chosen = [(n, active, every(notebooks[n].cells[active])) for n, active in cells]
     with options.out.open("w", encoding="utf-8") as out:
-        for done, (turn, number) in enumerate(turns, 1):
-            notebook = notebooks[number]
-            active = notebook.typed[turn]
-            for line in places(source, notebook, active):
-                out.write(json.dumps({"notebook": number, "cell": active} | line) + "\n")
+        for done, (number, active, places) in enumerate(chosen, 1):
+            notebook = above(notebooks[number], active) if options.blank else notebooks[number]
+            for place in places:
+                written, ended = source.write(request_at(notebook, active, place, trigger="automatic"))
+                tokens = [(data.decode("latin-1"), round(probability, 5)) for data, probability in written]
+                line = {"notebook": number, "cell": active, "path": place, "tokens": tokens, "ended": ended}
+                out.write(json.dumps(line) + "\n")
             out.flush()
-            print(f"{done}/{len(turns)} {notebook.name}", file=sys.stderr, flush=True)
+            print(f"{done}/{len(chosen)} {notebook.name}", file=sys.stderr, flush=True)
     source.close()
 
 
@@ -189,6 +214,16 @@ class Spot:
         if text not in self.fit:
             self.fit[text] = fitting("python", self.before)(text)
         return self.fit[text]
+
+    def shown(self, threshold: float, *, final: bool = False) -> str:
+        """Return the text that a gate shows, once the answer is complete or before."""
+        gate = Gate(self.watching.cursor, threshold, self.fits)
+        gate.boundaries = [
+            boundary._replace(score=score)
+            for boundary, score in zip(self.watching.boundaries, self.scores, strict=True)
+        ]
+        end, _ = gate.shown(self.text, final=final)
+        return self.text[:end]
 
 
 def look(line: dict[str, Any], notebook: TypedNotebook) -> Spot:
@@ -269,19 +304,23 @@ def tree_of(node: dict[str, Any]) -> Tree:
     return node["split_feature"], float(f"{node['threshold']:.5g}"), low, high
 
 
+BLANK_WEIGHT = 6  # of positions on empty lines and in new cells: a few hundred beside thousands of others
+
+
 def rate(spots: Sequence[Spot], trees: Trees) -> None:
     """Score all boundaries of the positions."""
     for spot in spots:
         spot.scores = [trees.score(values) for values in spot.watching.found]
 
 
-def rate_by_others(spots: Sequence[Spot]) -> None:
+def rate_by_others(spots: Sequence[Spot], blank_ones: Sequence[Spot]) -> None:
     """Score each position by trees that are fitted to other packages."""
     packages = sorted({spot.package for spot in spots})
+    weighted = [*spots, *blank_ones * BLANK_WEIGHT]
     for part in range(PARTS):
         held_out = {*packages[part::PARTS]}
-        trees = grow([spot for spot in spots if spot.package not in held_out])
-        rate([spot for spot in spots if spot.package in held_out], trees)
+        trees = grow([spot for spot in weighted if spot.package not in held_out])
+        rate([spot for spot in (*spots, *blank_ones) if spot.package in held_out], trees)
 
 
 def play(spots: Sequence[Spot], threshold: float) -> Tally:
@@ -294,13 +333,7 @@ def play(spots: Sequence[Spot], threshold: float) -> Tally:
             last = spot
             if spot.place < counted.covered(spot.cell):
                 continue
-            gate = Gate(spot.watching.cursor, threshold, spot.fits)
-            gate.boundaries = [
-                boundary._replace(score=score)
-                for boundary, score in zip(spot.watching.boundaries, spot.scores, strict=True)
-            ]
-            end, _ = gate.shown(spot.text)
-            counted.show(spot.cell, spot.place, spot.before, spot.text[:end], spot.future)
+            counted.show(spot.cell, spot.place, spot.before, spot.shown(threshold), spot.future)
         if last:
             counted.typed(last.place + len(last.future), last.place + len(last.future))
         total = total + counted.total
@@ -315,16 +348,18 @@ def fit(options: argparse.Namespace) -> None:
     """Fit trees and thresholds, print what the thresholds reach, and write."""
     notebooks = read(options.set)
     spots = [look(line, notebooks[line["notebook"]]) for line in map(json.loads, options.places.open("rb"))]
+    lines = map(json.loads, options.blank.open("rb")) if options.blank else ()
+    blank_ones = [look(line, above(notebooks[line["notebook"]], line["cell"])) for line in lines]
     print(f"{len(spots)} positions in {len({spot.package for spot in spots})} packages")
     for spot in spots:
         spot.scores = [float(right) for right in spot.right]
     print(f"a gate that knows what follows: saved {play(spots, 0.5).share_saved:.3f}")
     fitted: dict[str, Any] = {}
     if options.keep:
-        rate(spots, fit_for(options.model).trees)
+        rate((*spots, *blank_ones), fit_for(options.model).trees)
     else:
-        rate_by_others(spots)
-        fitted["trees"] = asdict(grow(spots))
+        rate_by_others(spots, blank_ones)
+        fitted["trees"] = asdict(grow([*spots, *blank_ones * BLANK_WEIGHT]))
     print("threshold: precision, saved, shown per 100 keystrokes")
     found = {step / 40: play(spots, step / 40) for step in range(1, 39)}
     for threshold, tally in found.items():
@@ -336,6 +371,13 @@ def fit(options: argparse.Namespace) -> None:
         thresholds[name] = next((t for t, tally in found.items() if tally.precision >= aim), max(found))
     promised = {"eager": round(found[thresholds["eager"]].precision, 3)}
     print(thresholds, promised)
+    new_cells = [spot for spot in blank_ones if not spot.before.strip()]
+    empty_lines = [spot for spot in blank_ones if spot.before.strip()]
+    for name in promised | AIMS:
+        for kind, some in (("empty lines", empty_lines), ("new cells", new_cells)):
+            texts = [(spot.shown(thresholds[name], final=True), spot.future) for spot in some]
+            right = [judge(text, future).right for text, future in texts if text]
+            print(f"{name}, {len(some)} {kind}: {len(right)} shown, {sum(right)} right")
     if options.write:
         write(options.model, fitted | {"thresholds": thresholds, "promised": promised})
 
@@ -368,10 +410,14 @@ def main() -> None:
     gather.add_argument("-m", "--model", help="default: the configured one")
     gather.add_argument("--engine", choices=[*KINDS], help="default: the configured one")
     gather.add_argument("--page", action="store_true", help="use the engine of web pages")
+    gather.add_argument(
+        "--blank", type=int, default=0, help="instead of cells: empty lines and new cells of each notebook"
+    )
     gather.set_defaults(run=collect)
     fitting = commands.add_parser("fit")
     fitting.add_argument("--set", type=Path, required=True)
     fitting.add_argument("places", type=Path)
+    fitting.add_argument("--blank", type=Path, help="positions on empty lines and in new cells")
     fitting.add_argument("-m", "--model", default=DEFAULT, help="the model of the completions (%(default)s)")
     for name, aim in AIMS.items():
         fitting.add_argument(f"--{name}", type=float, default=aim, help="target precision (%(default)s)")

@@ -7,6 +7,7 @@ import type { IDocumentWidget } from '@jupyterlab/docregistry';
 import { NotebookPanel } from '@jupyterlab/notebook';
 import type { Cell, ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 import { Text } from '@jupyterlab/coreutils';
+import type { Widget } from '@lumino/widgets';
 import { cellLanguage, languageNamed, languageOf } from './language';
 import { type NotebookSwitch, switchOf } from './offswitches';
 import type { IPosition } from './suggestion';
@@ -64,6 +65,22 @@ function languageOfNotebook({ content, sessionContext }: NotebookPanel): string 
 /** Return the text and the cursor of a completion request. */
 export function positionIn(request: CompletionHandler.IRequest): IPosition {
   return { text: request.text, offset: Text.charIndexToJsIndex(request.offset, request.text) };
+}
+
+/** Return whether an editor is an empty code cell of a notebook, with text in a cell above. */
+export function isNewCell(widget: Widget | null, editor: CodeEditor.IEditor): boolean {
+  if (!(widget instanceof NotebookPanel)) {
+    return false;
+  }
+  const { widgets } = widget.content;
+  const active = widgets.findIndex((candidate: Cell) => candidate.editor === editor);
+  const isBlank = ({ model }: Cell): boolean => model.sharedModel.getSource().trim() === '';
+  return (
+    active >= 0 &&
+    widgets[active].model.type === 'code' &&
+    isBlank(widgets[active]) &&
+    !widgets.slice(0, active).every(isBlank)
+  );
 }
 
 /** Read the document around an editor whose text is `text`. */

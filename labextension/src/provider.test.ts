@@ -1,5 +1,6 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { IInlineCompletionList } from '@jupyterlab/completer';
+import { NotebookPanel } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -15,7 +16,7 @@ import type { IContext } from './document';
 import { LocalClient } from './local/client';
 import { FakeWorker } from './local/testing/worker';
 import { Provider } from './provider';
-import { DEFAULTS } from './settings';
+import { DEFAULTS, type ISettings } from './settings';
 import { ResponseError, ServerError } from './requesterror';
 
 const READY = { live: true, ready: true, phase: 'ready' } as IHealth;
@@ -59,14 +60,7 @@ class Bench {
         feedback: ({ id, event }: IFeedback) => void this.messages.push(`${event} ${id}`)
       } as unknown as ICompletionClient);
     this.availability = new Availability(() => this.health());
-    this.provider = new Provider(client, this.availability, {
-      widget: { isDisposed: false, context: { path: 'a.py' } } as unknown as Widget,
-      editor: null,
-      invoke: () => void this.fetch(INVOKE),
-      dismiss: () => undefined,
-      otherDocuments: () => this.others,
-      metadataChanged: this.metadataChanged
-    });
+    this.provider = new Provider(client, this.availability, this.page);
     this.provider.settings = { ...DEFAULTS, prefetch: false };
     const signal = { connect: (slot: (sender: unknown, change: unknown) => void) => this._slots.push(slot) };
     this.editor = {
@@ -140,6 +134,14 @@ class Bench {
   }
 
   readonly metadataChanged = new Signal<never, void>({} as never);
+  readonly page = {
+    widget: { isDisposed: false, context: { path: 'a.py' } } as unknown as Widget,
+    editor: null,
+    invoke: () => void this.fetch(INVOKE),
+    dismiss: () => undefined,
+    otherDocuments: () => this.others,
+    metadataChanged: this.metadataChanged
+  };
   health: () => Promise<IHealth> = () => Promise.resolve(READY);
   shown: Promise<IInlineCompletionList> = Promise.resolve({ items: [] });
   readonly asked: IAsked[] = [];
@@ -629,6 +631,57 @@ describe('a new line', () => {
     bench.type(inserted);
     await later(100);
     expect(bench.triggers).toEqual(Array(asked).fill('automatic'));
+  });
+});
+
+describe('a new cell', () => {
+  const SAME = () => undefined;
+
+  /** Give the focus to an editor below another cell, with or without an event after the completer gets it. */
+  async function focused(
+    above: string,
+    type: string,
+    before: (bench: Bench) => void,
+    isLate = true
+  ): Promise<Bench> {
+    const bench = new Bench('');
+    const cell = (kind: string, source: () => string, editor: CodeEditor.IEditor | null) => ({
+      editor,
+      model: { type: kind, sharedModel: { getSource: source } }
+    });
+    const widgets = [cell('code', () => above, null), cell(type, () => bench.text, bench.editor)];
+    const panel = Object.create(NotebookPanel.prototype) as Widget;
+    bench.page.widget = Object.assign(panel, { content: { widgets } });
+    bench.focused = !isLate;
+    bench.provider.watch(bench.editor);
+    if (isLate) {
+      await later(500);
+      bench.focused = true;
+      bench.editor.host.dispatchEvent(new Event('focusin'));
+    }
+    await later(50);
+    before(bench);
+    await later(500);
+    return bench;
+  }
+
+  const change = (settings: Partial<ISettings>) => (bench: Bench) =>
+    void (bench.provider.settings = { ...bench.provider.settings, ...settings });
+
+  it.each<[string, string, string, (bench: Bench) => void, string[]]>([
+    ['with text above requests a suggestion', 'x = 1', 'code', SAME, ['automatic']],
+    ['without text above requests none', ' ', 'code', SAME, []],
+    ['of markdown requests none', 'x = 1', 'markdown', SAME, []],
+    ['that gets text requests none', 'x = 1', 'code', bench => void (bench.text = 'y'), []],
+    ['that loses the focus requests none', 'x = 1', 'code', bench => void (bench.focused = false), []],
+    ['requests none with the setting off', 'x = 1', 'code', change({ newCells: false }), []],
+    ['requests none with suggestions on demand', 'x = 1', 'code', change({ mode: 'on demand' }), []]
+  ])('%s', async (_, above, type, before, triggers) => {
+    expect((await focused(above, type, before)).triggers).toEqual(triggers);
+  });
+
+  it('that had the focus before its completer requests a suggestion', async () => {
+    expect((await focused('x = 1', 'code', SAME, false)).triggers).toEqual(['automatic']);
   });
 });
 

@@ -14,7 +14,7 @@ import type { ICompletionClient } from './client';
 import { followOthers } from './collaboration';
 import { decide, type Event, type IState, type Trigger } from './decision';
 import { type Decline, declineOf, type Explained, isExplained } from './decline';
-import { type IContext, positionIn, readDocument } from './document';
+import { type IContext, isNewCell, positionIn, readDocument } from './document';
 import { afterComposing, follow, isAt, isOnBlankLine, positionOf, whenUnchanged } from './editor';
 import type { IInsertion } from './imports';
 import {
@@ -35,7 +35,7 @@ import type { IRequest } from './wire';
 export const NOTHING: IInlineCompletionList = { items: [] };
 /** After this number of consecutive failures, only the next keystroke sends a request again. */
 const RETRIES = 5;
-/** Milliseconds of focus before the server evaluates an editor's prompt: the user may only pass through. */
+/** Milliseconds of focus before the server evaluates an editor's prompt or suggests: the user may only pass through. */
 const SETTLE = 120;
 
 export class Provider implements IInlineCompletionProvider {
@@ -296,7 +296,7 @@ export class Provider implements IInlineCompletionProvider {
     this._outcomes.settle();
   }
 
-  /** Follow an editor: a moved cursor cancels a request, a new line triggers one. */
+  /** Follow an editor: a moved cursor cancels a request; a new line, and the focus in a new cell, trigger one. */
   watch(editor: CodeEditor.IEditor): void {
     if (this._watched.has(editor)) {
       return;
@@ -329,6 +329,19 @@ export class Provider implements IInlineCompletionProvider {
         }
       }
     );
+    // The editor of a new cell may already have the focus.
+    this._suggestInNewCell(editor);
+    editor.host.addEventListener('focusin', () => this._suggestInNewCell(editor));
+  }
+
+  /** Request a suggestion in an empty cell in which the user stays. */
+  private _suggestInNewCell(editor: CodeEditor.IEditor): void {
+    whenUnchanged(editor, Math.max(SETTLE, this.settings.delay), () => {
+      const { mode, newCells } = this.settings;
+      if (newCells && mode === 'automatic' && isNewCell(this._page.widget, editor)) {
+        this._trigger('automatic');
+      }
+    });
   }
 
   /** End a dismissal that is over; return whether another user's edit has caused the call. */

@@ -15,6 +15,7 @@ export interface ISettings {
   enabled: boolean;
   mode: 'automatic' | 'on demand';
   delay: number;
+  newCells: boolean;
   lines: 'auto' | 'single' | 'multi';
   eagerness: (typeof STEPS)[number];
   maxTokens: number;
@@ -32,6 +33,7 @@ export const DEFAULTS: ISettings = {
   enabled: true,
   mode: 'automatic',
   delay: 0,
+  newCells: true,
   lines: 'auto',
   eagerness: 'default',
   maxTokens: 0,
@@ -58,6 +60,7 @@ export function readSettings(stored: Record<string, unknown>): ISettings {
     enabled: stored.enabled !== false,
     mode: stored.mode === 'on demand' ? 'on demand' : 'automatic',
     delay: bounded(stored.delay, 0, 5000, DEFAULTS.delay),
+    newCells: stored.newCells !== false,
     lines: stored.lines === 'single' || stored.lines === 'multi' ? stored.lines : 'auto',
     eagerness: STEPS.find(step => step === stored.eagerness) ?? DEFAULTS.eagerness,
     maxTokens: bounded(stored.maxTokens, 0, 2048, DEFAULTS.maxTokens),
