@@ -24,7 +24,8 @@ _NONE: frozenset[str] = frozenset()
 _STATEMENT = re.compile(r"^(?=[^\s)\]}#])", re.MULTILINE)
 _BINDS = re.compile(rf"\b(?:{'|'.join(sorted(BINDS))})\b|:=|;")
 _CHANGES = re.compile(
-    r"(?<![.\w])([^\W\d]\w*+)(?:(?:\.loc)?(?:\[[^\]\n]*+\]|\.columns)\s*+=(?!=)|\.(?:insert|pop|update)\()"
+    r"(?<![.\w])(?P<name>[^\W\d]\w*+)(?:\[\s*+(?P<quote>[\"'])(?P<label>[^\"'\\\n]++)(?P=quote)\s*+\]\s*+=(?!=)"
+    r"|(?:(?:\.loc)?\[[^\]\n]*+\]|\.columns)\s*+=(?!=)|\.(?:insert|pop|update)\()"
 )
 _IN_PLACE = re.compile(r"\b(?:del|inplace|setattr)\b")
 _WORD = re.compile(r"[^\W\d]\w*+")
@@ -195,16 +196,22 @@ def names_at(request: Completion, scope: Scope) -> Candidates:
         return Candidates()
     text = prefix[-STATEMENT:]
     *_, start = 0, *(match.start() for match in _STATEMENT.finditer(text))
-    statement = _Statement(text[start:])
+    is_cut = not start and len(text) < len(prefix)
+    statement = _Statement("" if is_cut else text[start:])
     position = None if statement.is_comment or not statement.at_end else _position(statement, scope)
     if position is None or is_in_long_string(prefix):
         return Candidates()
     line = len(prefix) - len(text) + start + statement.line_start
+    base = position.base
+    if base in bindings(prefix[:line]) or (_BINDS.search(prefix, line) and base in bindings(prefix[line:])):
+        return Candidates()
     waiting = (other.source for other in request.cells[: request.active] if other.executed is not True)
-    if any(position.base in _changed_tables(source) for source in waiting):
+    pairs = frozenset[tuple[str, str]]().union(*map(_added_columns, (prefix[:line], *waiting)))
+    added = {label for table, label in pairs if table == base}
+    if "" in added:
         return Candidates()
-    if _is_rebound(position.base, prefix[:line], prefix[line:]):
-        return Candidates()
+    if base in scope.columns:
+        position = position._replace(names=position.names | added)
     return _candidates(position, request.suffix)
 
 
@@ -352,24 +359,12 @@ def _in_query(statement: _Statement, scope: Scope, call: _Bracket, text: str) ->
     return _Position(base, scope.columns[base] | _QUERY_WORDS, typed["begun"])
 
 
-def _is_rebound(name: str, above: str, line: str) -> bool:
-    """Return whether the cell may change a name or the columns of its table before the cursor.
-
-    The targets of the line are bound after the rest of it is evaluated.
-    """
-    return (
-        name in bindings(above)
-        or name in _changed_tables(above)
-        or (_BINDS.search(line) is not None and name in bindings(line))
-    )
-
-
 @cached_function(2**20)
-def _changed_tables(source: str) -> frozenset[str]:
-    """Return the variables whose tables a source may give other columns: too many rather than too few."""
+def _added_columns(source: str) -> frozenset[tuple[str, str]]:
+    """Return tables and labels that a source assigns; an empty label stands for any other change."""
     if _IN_PLACE.search(source):
-        return frozenset(_WORD.findall(source))
-    return frozenset(match[1] for match in _CHANGES.finditer(source))
+        return frozenset((word, "") for word in _WORD.findall(source))
+    return frozenset((match["name"], match["label"] or "") for match in _CHANGES.finditer(source))
 
 
 def _is_attribute(name: str) -> bool:

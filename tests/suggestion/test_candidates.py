@@ -124,7 +124,9 @@ def test_names_at_excludes_listed_columns() -> None:
         "!df['",
         "%%bash\ndf['",
         "df = f()\ndf['",
-        "df['a'] = 1\nx = df['",
+        "df[a] = 1\nx = df['",
+        "df.loc[a, 'b'] = 1\nx = df['",
+        "df.insert(0, 'a', 1)\nx = df['",
         "df.columns = names\ndf.groupby('",
         "df.drop(x, inplace=True)\nx = df['",
         "for df in x:\n    y = df['",
@@ -187,11 +189,17 @@ def test_names_at_returns_nothing_on_a_line_of_data() -> None:
     assert at(f"x = '{'a' * LINE}'; df[\"") == []
 
 
+def test_names_at_returns_nothing_in_a_long_statement() -> None:
+    assert at("x = [\n" + "    1,\n" * 300 + "    df['") == []
+    assert at("x = [\n" + "    1,\n" * 200 + "    df['") == ALL
+
+
 @pytest.mark.parametrize("executed", [None, False, True])
-def test_names_at_waits_for_cells_that_add_columns(executed: bool | None) -> None:
+def test_names_at_includes_columns_added_above(executed: bool | None) -> None:
     cells = [Cell(source="df['costs'] = 1", executed=executed), Cell(source="x = df['co")]
     texts = names_at(Completion(cells=cells, active=1, offset=10), SCOPE).texts
-    assert [*texts] == (["st'"] if executed else [])
+    assert [*texts] == (["st'"] if executed else ["st'", "sts'"])
+    assert at("df['costs'] = 1\nx = df['co") == ["st'", "sts'"]
 
 
 def test_only_requires_a_single_sure_text() -> None:
