@@ -130,7 +130,7 @@ class Gate:
                 break
             line += 1
         if end < len(self._certain) and self._is_certain(text):
-            return len(self._certain), max(confidence, self.threshold)
+            return len(self._certain), 1.0
         return end, confidence
 
     def _is_certain(self, text: str) -> bool:
