@@ -23,7 +23,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.learning.calibration import AS_FITTED, Calibration, log_odds
-from jupyter_turbopilot.learning.outcomes import SECONDS, Outcomes, Terms
+from jupyter_turbopilot.learning.outcomes import SECONDS, DisplayConditions, Outcomes
 from jupyter_turbopilot.request import Feedback
 from jupyter_turbopilot.suggestion.features import sigmoid
 from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for, subject_of
@@ -33,17 +33,18 @@ if TYPE_CHECKING:
 
 # Shown per 100 keystrokes, and the number of correct ones, by threshold, in the fitted half.
 SHOWN = {
-    0.05: (11.3, 0.297),
-    0.3: (7.8, 0.431),
-    0.5: (5.2, 0.579),
-    0.575: (4.1, 0.669),
-    0.65: (3.0, 0.699),
-    0.7: (2.2, 0.740),
-    0.775: (1.3, 0.802),
-    0.85: (0.7, 0.842),
+    0.05: (4.3, 0.233),
+    0.2: (3.3, 0.395),
+    0.4: (2.7, 0.547),
+    0.5: (2.3, 0.658),
+    0.6: (2.1, 0.722),
+    0.675: (1.7, 0.845),
+    0.75: (1.6, 0.884),
+    0.85: (1.5, 0.920),
+    0.925: (1.3, 0.958),
     1.0: (0.0, 1.0),
 }
-ODDS = -0.35  # difference of the log-odds from the score's, from *balanced* on
+ODDS = 0.0  # difference of the log-odds from the score's, from *balanced* on
 TARGET = 0.03  # tolerated difference from the promised precision
 SHARES = (0.8, 1.0, 1.2)  # precision at the fitted threshold relative to the promise
 SIZE = 4000  # suggestions in a world
@@ -128,7 +129,7 @@ class User:
 
     world: World
     shift: float
-    terms: Terms
+    terms: DisplayConditions
     rng: random.Random
 
     def thresholds(self) -> Iterator[float]:
@@ -177,14 +178,18 @@ def main() -> None:
         worlds = [World.of(chance, seed) for seed in range(options.worlds)]
         for setting in options.settings:
             promised = fit.promised[setting]
-            terms = Terms(subject_of(DEFAULT, setting), fit.thresholds[setting], promised)
+            terms = DisplayConditions(subject_of(DEFAULT, setting), fit.thresholds[setting], promised)
             for share in SHARES:
                 if promised * share < 0.9:  # noqa: PLR2004 - unrealistically high
                     rows(options, setting, worlds, terms, promised * share)
 
 
 def rows(
-    options: argparse.Namespace, setting: str, worlds: Sequence[World], terms: Terms, before: float
+    options: argparse.Namespace,
+    setting: str,
+    worlds: Sequence[World],
+    terms: DisplayConditions,
+    before: float,
 ) -> None:
     """Print a row for each number of shown suggestions."""
     ends: dict[int, list[list[float]]] = {count: [] for count in options.shown}

@@ -2,12 +2,15 @@
 
     python benchmarks/quality.py models --set notebooks.json.gz [--requests 600] [--write]
     python benchmarks/quality.py adapter --set notebooks.json.gz [--adapter default] [--positions 1500]
+    python benchmarks/quality.py columns --set notebooks.json.gz [--kernel python3] [--mentions 150]
 
-Both use the half of the notebooks that the gate was not fitted to. `models` replays cells with each model in
-a separate process: precision, keystrokes saved, latency per keystroke and memory, by eagerness. `--write`
-updates `jupyter_turbopilot/models/quality.json`, which the models panel and docs/models.md show. `adapter`
-counts lines that are completed exactly with and without the adapter; a third of the lines with text below
-them are completed within the finished cell.
+The first two use the half of the notebooks that the gate was not fitted to. `models` replays cells with each
+model in a separate process: precision, keystrokes saved, latency per keystroke and memory, by eagerness.
+`--write` updates `jupyter_turbopilot/models/quality.json`, which the models panel and docs/models.md show.
+`adapter` counts lines that are completed exactly with and without the adapter; a third of the lines with text
+below them are completed within the finished cell. `columns` runs the notebooks in a kernel, and counts the
+first mentions of columns that are completed, with and without kernel context, after none and one of their
+characters. The notebooks should read files with unfamiliar column names: a model knows those of public data.
 """
 
 from __future__ import annotations
@@ -18,7 +21,9 @@ import resource
 import statistics
 import subprocess
 import sys
+from collections import Counter
 from contextlib import closing
+from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +35,10 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from page_model import PageModel  # noqa: E402
 
 from jupyter_turbopilot.cli import read_settings  # noqa: E402
+from jupyter_turbopilot.context.kernel_context import NONE  # noqa: E402
 from jupyter_turbopilot.evaluate import lines, traces, typist  # noqa: E402
+from jupyter_turbopilot.evaluate.first_mentions import first_mentions  # noqa: E402
+from jupyter_turbopilot.evaluate.live import Live, ResolvedNames  # noqa: E402
 from jupyter_turbopilot.evaluate.notebooks import read  # noqa: E402
 from jupyter_turbopilot.models.recommend import Measured, Quality  # noqa: E402
 from jupyter_turbopilot.shell.in_process import InProcess  # noqa: E402
@@ -39,6 +47,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.evaluate.first_mentions import Mention
+    from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 
 EAGERNESS = ("quiet", "balanced", "eager")
 # A model, and whether it is used with the bundled adapter.
@@ -150,6 +161,42 @@ def adapter(options: argparse.Namespace) -> None:
         print(name, lines.gain(*(each.of(within=within) for each in found)).summary)
 
 
+def mentions_in(notebooks: list[TypedNotebook], live: Live) -> Iterator[tuple[Mention, KernelContext]]:
+    """Run notebooks; yield the first mentions of columns with the kernel context of their cells."""
+    for notebook in notebooks:
+        for active in notebook.typed:
+            cells, types = (*notebook.sources[:active], ""), notebook.types[: active + 1]
+            focus = traces.Keystroke(cells, types, active, 0, notebook.sources[active], 0)
+            context = live.kernel_context(traces.Trace("append", notebook.name, (focus,)))
+            for mention in first_mentions(notebook, active, context):
+                yield mention, context
+
+
+def columns(options: argparse.Namespace) -> None:
+    """Count the first mentions of columns that are completed."""
+    settings = settings_of(None)
+    settings.deadline = 300.0  # a slow machine gives the same result
+    counts, missing = Counter[tuple[str, int, str]](), {name: ResolvedNames() for name in ("with", "without")}
+    with Live(options.kernel) as live, closing(InProcess(settings)) as local:
+        local.wait()
+        chosen = islice(mentions_in(read(options.set), live), options.mentions)
+        for mention, context in chosen:
+            for name, typed in product(missing, (0, 1)):
+                request = mention.typed(typed).request(ran=True, trigger="automatic", client="typist")
+                reply = local.last(request, context if name == "with" else NONE)
+                text = reply.items[0].text if reply.items else ""
+                counts[name, typed, "all"] += 1
+                counts[name, typed, "shown"] += bool(text)
+                counts[name, typed, "right"] += text.startswith(mention.label[typed:])
+                if text:
+                    live.count_names(missing[name], request.prefix, text)
+    print("| kernel context | typed | mentions | shown | right | missing names |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for name, typed in product(missing, (0, 1)):
+        every, shown, right = (counts[name, typed, part] for part in ("all", "shown", "right"))
+        print(f"| {name} | {typed} | {every} | {shown} | {right} | {missing[name].share:.3f} |")
+
+
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser()
@@ -166,6 +213,11 @@ def main() -> None:
     command.add_argument("--adapter", default="default")
     command.add_argument("--positions", type=int, default=1500)
     command.set_defaults(run=adapter)
+    command = commands.add_parser("columns", help=columns.__doc__)
+    command.add_argument("--set", type=Path, required=True)
+    command.add_argument("--kernel", default="python3")
+    command.add_argument("--mentions", type=int, default=150)
+    command.set_defaults(run=columns)
     options = parser.parse_args()
     options.run(options)
 

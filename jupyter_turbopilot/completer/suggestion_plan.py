@@ -24,10 +24,11 @@ from jupyter_turbopilot.learning.calibration import AS_FITTED
 from jupyter_turbopilot.learning.outcomes import DisplayConditions
 from jupyter_turbopilot.notebook_index import lookup
 from jupyter_turbopilot.notebook_index.continuations import continuations_at
+from jupyter_turbopilot.suggestion.candidates import Candidates, names_at
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.fit import fit_for, subject_of
 from jupyter_turbopilot.suggestion.gate import Gate
-from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
+from jupyter_turbopilot.suggestion.names import Names, scope_of
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion
 
@@ -101,8 +102,8 @@ class CursorContext:
         return cursor_features(self.request.prefix, self.request.suffix, self._context.pieces)
 
     @cached_property
-    def following(self) -> Sequence[str]:
-        """The names of which one must follow; empty if there is no such constraint."""
+    def following(self) -> Candidates:
+        """The candidates for the name that is being typed."""
         return names_at(self.request, self.scope)
 
     def names(self, notebook_index: NotebookIndex | None, *, waits: bool = True) -> Names:
@@ -141,7 +142,13 @@ class SuggestionPlan(Plan):
     def writing(self) -> Suggestion:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""
         names = self.cursor.names(self.notebook_index)
-        gate = Gate(self.cursor.features, self.threshold, names.fit, self.trees)
+        gate = Gate(
+            self.cursor.features,
+            self.threshold,
+            names.fit,
+            self.trees,
+            certain=self.cursor.following.only,
+        )
         return Suggestion(
             self.surroundings,
             gate,
@@ -152,7 +159,7 @@ class SuggestionPlan(Plan):
 
     def names(self) -> Sequence[str]:
         """Return the names of which one must follow; empty if there is no such constraint."""
-        return self.cursor.following
+        return self.cursor.following.texts
 
     def match(self, cells: ChosenCells) -> Matches | None:
         """Query the index: choose cells if the cell is new, and look up a continuation of the line."""

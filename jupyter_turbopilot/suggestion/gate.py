@@ -62,11 +62,18 @@ class Gate:
         threshold: float,
         fits: Callable[[str], bool] = lambda _: True,
         trees: Trees | None = None,
+        certain: str = "",
     ) -> None:
-        """`trees`: fitted to the model; by default those of the default model."""
+        """`trees`: fitted to the model; by default those of the default model.
+
+        `certain`: the single candidate for the name that is being typed. It passes with any score.
+        """
         self.cursor = cursor
         self.threshold = threshold
         self._trees = trees or fit_for(DEFAULT).trees
+        # The user's own closing quote may follow.
+        quoted = certain[-1:] in {"'", '"'} and cursor.rest.startswith(certain[-1:])
+        self._certain = certain[:-1] if quoted else certain
         self._fits = fits  # whether the cell with this text can still become valid code
         self.text = ""
         self.boundaries: list[Boundary] = []
@@ -124,7 +131,14 @@ class Gate:
             if not boundary.whole:
                 break
             line += 1
+        if end < len(self._certain) and self._is_certain(text):
+            return len(self._certain), 1.0
         return end, confidence
+
+    def _is_certain(self, text: str) -> bool:
+        """Return whether the text begins with the single candidate, and that is worth a keystroke."""
+        certain = self._certain
+        return len(certain) >= WORTH_A_KEY and text.startswith(certain) and self._fits(certain)
 
     def _best(self, text: str, line: int, start: int, *, settled: bool) -> Boundary | None:
         passing = [

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import keyword
-import re
-import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import LINE
-from jupyter_turbopilot.context.languages import as_python, cell_language, is_command, without_cell_magic
+from jupyter_turbopilot.context.languages import cell_language, is_command, without_cell_magic
+from jupyter_turbopilot.suggestion.candidates import is_in_long_string
 from jupyter_turbopilot.suggestion.imports import bound_name, uses
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anything, exists, unresolved
-from jupyter_turbopilot.suggestion.syntax import fitting, scan
+from jupyter_turbopilot.suggestion.syntax import fitting
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.context.kernel_context import KernelContext
@@ -21,10 +19,6 @@ if TYPE_CHECKING:
 
 MOST_MISSING = 16  # a text with more missing names does not fit this notebook
 _NONE: frozenset[str] = frozenset()
-_COLUMN = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\[(?P<quote>[\"'])(?P<begun>[^\"'\\]*)$")
-# Characters that must be escaped in a string: quotes, control and bidirectional formatting characters.
-_AWKWARD = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
-_ATTRIBUTE = re.compile(r"(?<![.\w])(?P<base>[^\W\d]\w*)\.(?P<begun>\w+)$")
 
 
 def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
@@ -68,40 +62,6 @@ def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
     )
 
 
-def _is_in_long_string(prefix: str) -> bool:
-    """Return whether a triple-quoted string is open at the end."""
-    return ('"""' in prefix or "'''" in prefix) and len(scan(as_python(prefix)).quote) > 1
-
-
-def _is_attribute(name: str) -> bool:
-    """Return whether a name can be written after a dot."""
-    return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.is_normalized("NFKC", name)
-
-
-def names_at(request: Completion, scope: Scope) -> list[str]:
-    """Return the possible continuations of the column or attribute being typed, if they are known."""
-    line = request.prefix.rpartition("\n")[2]
-    if len(line) > LINE:
-        return []
-    if typed := _COLUMN.search(line):
-        quote = typed["quote"]
-        known, end = scope.columns.get(typed["base"], frozenset()), quote
-        if not typed["begun"] and not line[: typed.start()].strip() and not request.suffix.strip(f"{quote}]"):
-            return []  # a new column may be about to be assigned
-        known = frozenset(label for label in known if not _AWKWARD.search(label))
-    elif typed := _ATTRIBUTE.search(line):
-        known, end = scope.attributes.get(typed["base"], frozenset()), ""
-        known = frozenset(name for name in known if _is_attribute(name))
-    else:
-        return []
-    if typed["base"] in bindings(request.prefix):
-        return []
-    begun = typed["begun"]
-    if not end and begun in known:
-        return []  # the name may be complete
-    return sorted(name[len(begun) :] + end for name in known if name.startswith(begun))
-
-
 class Names:
     """Checks the names in a suggestion, and finds the import lines that it needs.
 
@@ -119,7 +79,7 @@ class Names:
         self._line = prefix.rpartition("\n")[2]
         self._scope = scope
         judges = language == "python" and scope != Scope() and len(self._line) <= LINE
-        judges = judges and not (is_command(self._line) or _is_in_long_string(prefix))
+        judges = judges and not (is_command(self._line) or is_in_long_string(prefix))
         self._bound = bindings(prefix) | bindings(request.suffix) if judges else None
         self._sources = sources if judges and scope.names is not None else None
         self._judged: dict[str, bool] = {}

@@ -27,9 +27,10 @@ from jupyter_turbopilot.helper_functions.stub import Stub, parse_instruction
 from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
 from jupyter_turbopilot.suggestion import brackets, calls, resolve, syntax, trim
+from jupyter_turbopilot.suggestion.candidates import names_at
 from jupyter_turbopilot.suggestion.features import cursor_features, kind_of_position
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
-from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
+from jupyter_turbopilot.suggestion.names import Names, scope_of
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 from jupyter_turbopilot.training import corpus

@@ -1,18 +1,12 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from msgspec import convert
 from msgspec.structs import replace
 
-from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.suggestion.names import Names, names_at, scope_of
+from jupyter_turbopilot.suggestion.names import Names, scope_of
 from jupyter_turbopilot.suggestion.resolve import bindings
-
-from ..shared_cases import golden
 
 FACTS = KernelContext(
     names={
@@ -125,14 +119,6 @@ def test_fit_accepts_a_magic_for_its_language() -> None:
     assert not fits("FROM FROM")
 
 
-@pytest.mark.parametrize(("request_", "kernel_context", "names"), golden("names", "names_at"))
-def test_names_at_returns_columns_and_attributes(
-    request_: Any, kernel_context: Any, names: list[str]
-) -> None:
-    at = convert(request_, Completion)
-    assert names_at(at, scope_of(at, convert(kernel_context, KernelContext))) == names
-
-
 def test_scope_of_ignores_text_cells() -> None:
     cells = [Cell(type="markdown", source="df = other()"), Cell(source="x = ")]
     scope = scope_of(Completion(cells=cells, active=1, offset=4), FACTS)
@@ -157,9 +143,3 @@ def test_fit_ignores_the_line_of_a_cell_magic() -> None:
 def test_fit_accepts_names_bound_after_the_cursor() -> None:
     cell = Completion(cells=[Cell(source="x = \nlater = 1")], offset=4)
     assert Names(cell, scope_of(cell, FACTS)).fit("later")
-
-
-def test_names_at_returns_nothing_on_a_line_of_data() -> None:
-    text = f"x = '{'a' * LINE}'; df[\""
-    at = Completion(cells=[Cell(source=text)], offset=len(text))
-    assert names_at(at, scope_of(at, FACTS)) == []

@@ -1,0 +1,377 @@
+"""Candidates for the name that is being typed: the columns, attributes or keyword arguments. Pure."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from jupyter_turbopilot.bounds import LINE, cached_function
+from jupyter_turbopilot.context.languages import as_python, cell_language, is_command
+from jupyter_turbopilot.suggestion.resolve import BINDS, Scope, bindings
+from jupyter_turbopilot.suggestion.syntax import Lexeme, lex, scan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jupyter_turbopilot.request import Completion
+
+STATEMENT = 2_000  # characters before the cursor that may belong to its statement
+MOST = 300  # names after a bare dot: finding the allowed tokens takes a millisecond for each 200
+_NONE: frozenset[str] = frozenset()
+_STATEMENT = re.compile(r"^(?=[^\s)\]}#])", re.MULTILINE)
+_BINDS = re.compile(rf"\b(?:{'|'.join(sorted(BINDS))})\b|:=|;")
+_CHANGES = re.compile(
+    r"(?<![.\w])(?P<name>[^\W\d]\w*+)(?:\[\s*+(?P<quote>[\"'])(?P<label>[^\"'\\\n]++)(?P=quote)\s*+\]\s*+=(?!=)"
+    r"|(?:(?:\.loc)?\[[^\]\n]*+\]|\.columns)\s*+=(?!=)|\.(?:insert|pop|update)\()"
+)
+_IN_PLACE = re.compile(r"\b(?:del|inplace|setattr)\b")
+_WORD = re.compile(r"[^\W\d]\w*+")
+_OPERAND = re.compile(r"(?:^|[(&|~]|\b(?:and|or|not)\b)\s*+(?P<begun>[^\W\d]\w*+)$")
+# Characters that must be escaped in a string: quotes, control and bidirectional formatting characters.
+_AWKWARD = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
+_SIGNS = frozenset("'\".,")  # a line without any of these contains no position
+_PAIRS = {"(": ")", "[": "]", "{": "}"}
+_QUERY_WORDS = frozenset({"index", "not", "True", "False"})  # words of a query that are no columns
+
+# The arguments of a table's methods that name its columns: by position or name, as one label or as a list.
+_COLUMNS = {
+    "boxplot": "0 column by",
+    "drop": "columns",
+    "drop_duplicates": "0 subset",
+    "dropna": "subset",
+    "duplicated": "0 subset",
+    "explode": "0 column",
+    "groupby": "0 by",
+    "hist": "0 column by",
+    "melt": "0 1 id_vars value_vars",
+    "merge": "on left_on",
+    "nlargest": "1 columns",
+    "nsmallest": "1 columns",
+    "pivot": "index columns values",
+    "pivot_table": "0 1 2 index columns values",
+    "plot": "x y",
+    "scatter": "0 1 x y",
+    "set_index": "0 keys",
+    "sort_values": "0 by",
+    "value_counts": "0 subset",
+}
+# The arguments that are dictionaries whose keys are columns.
+_KEYS = {
+    "agg": "0 func",
+    "aggregate": "0 func",
+    "astype": "0 dtype",
+    "fillna": "0 value",
+    "rename": "columns",
+}
+# The arguments of functions with an argument `data` that name its columns.
+_AXES = frozenset({"x", "y", "hue", "size", "style", "col", "row"})
+# Methods whose result has the same columns, or lets a column be selected.
+_KEEPING = frozenset(
+    {"copy", "drop_duplicates", "dropna", "fillna", "groupby", "head", "nlargest", "nsmallest", "query",
+     "sample", "sort_index", "sort_values", "tail"}
+)  # fmt: skip
+
+
+class Candidates(NamedTuple):
+    """The texts of which one must follow the cursor; without any, the text is free."""
+
+    texts: Sequence[str] = ()
+    sure: bool = False  # whether the name exists already, so that a single candidate must be it
+
+    @property
+    def only(self) -> str:
+        """The single candidate, if there is no other text that could follow."""
+        return self.texts[0] if self.sure and len(self.texts) == 1 else ""
+
+
+class _Position(NamedTuple):
+    """The names that can be written at the cursor, and the part that is typed."""
+
+    base: str  # the variable that has them
+    names: frozenset[str]
+    begun: str
+    end: str = ""  # the text after the name
+    sure: bool = True
+
+
+@dataclass
+class _Bracket:
+    """An open bracket, and the state of its current element."""
+
+    sign: str
+    at: int  # its index
+    before: int  # index of the sign before the current element
+    number: int = 0  # of the element
+    keyword: str = ""  # the name of the argument; ":" in the value of a dictionary's entry
+    named: frozenset[str] = _NONE  # the keyword arguments so far
+
+
+class _Statement:
+    """The lexemes of the statement before the cursor."""
+
+    def __init__(self, text: str) -> None:
+        self.lexemes: list[Lexeme] = []
+        self.open: list[_Bracket] = []
+        self.opener: dict[int, int] = {}  # index of the opening bracket by that of the closing one
+        self.line = 0  # index of the first lexeme of the logical line
+        self.line_start = 0
+        self.is_comment = False
+        for lexeme in lex(text):
+            self.is_comment = lexeme.kind == "comment"
+            if lexeme.kind == "line" and not self.open:
+                self.line, self.line_start = len(self.lexemes) + 1, lexeme.end
+            if not (self.is_comment or (lexeme.kind == "line" and self.open)):
+                self._add(lexeme)
+        self.at_end = bool(self.lexemes) and self.lexemes[-1].end == len(text)
+
+    def _add(self, lexeme: Lexeme) -> None:
+        at, sign = len(self.lexemes), lexeme.text if lexeme.kind == "sign" else ""
+        self.lexemes.append(lexeme)
+        if sign in _PAIRS:
+            self.open.append(_Bracket(sign, at, at))
+            return
+        if not self.open:
+            return
+        inner = self.open[-1]
+        if sign == _PAIRS[inner.sign]:
+            self.opener[at] = self.open.pop().at
+        elif sign == ",":
+            inner.before, inner.number, inner.keyword = at, inner.number + 1, ""
+        elif sign == ":" and inner.sign == "{":
+            inner.before, inner.keyword = at, ":"
+        elif sign == "=" and inner.sign == "(" and inner.before == at - 2 and self.kind(at - 1) == "name":
+            inner.before, inner.keyword = at, self.text(at - 1)
+            inner.named |= {inner.keyword}
+
+    def text(self, at: int) -> str:
+        """Return a lexeme's text; an empty one before the beginning."""
+        return self.lexemes[at].text if at >= 0 else ""
+
+    def kind(self, at: int) -> str:
+        """Return a lexeme's kind."""
+        return self.lexemes[at].kind if at >= 0 else ""
+
+    def is_operand(self, at: int) -> bool:
+        """Return whether an expression ends with a lexeme, so that a bracket after it is not a display."""
+        if self.kind(at) == "name":
+            return not keyword.iskeyword(self.text(at))
+        return self.kind(at) == "string" or self.text(at) in {")", "]", "}"}
+
+    def table(self, end: int) -> tuple[str, int]:
+        """Return the variable whose columns the expression before a lexeme has, and where it begins."""
+        at = end - 1
+        while at >= self.line:
+            if self.kind(at) == "name" and self.text(at - 1) != ".":
+                return (self.text(at), at) if not keyword.iskeyword(self.text(at)) else ("", at)
+            if self.kind(at) == "name" and self.text(at) in {"loc", "plot"}:
+                at -= 2
+                continue
+            start = self.opener.get(at, -1)
+            if self.text(at) == ")" and self.text(start - 1) in _KEEPING and self.text(start - 2) == ".":
+                at = start - 3
+            elif self.text(at) == "]" and self._selects_rows(start, at):
+                at = start - 1
+            else:
+                break
+        return "", at
+
+    def _selects_rows(self, start: int, end: int) -> bool:
+        """Return whether a subscript is a condition, so that its result has all columns."""
+        inside = {*map(self.text, range(start, end))}
+        return not _COMPARISONS.isdisjoint(inside) and not (self.text(start - 1) == "loc" and "," in inside)
+
+
+def names_at(request: Completion, scope: Scope) -> Candidates:
+    """Return the possible continuations of the name that is being typed, if they are known."""
+    cell, prefix = request.cells[request.active], request.prefix
+    current = prefix.rpartition("\n")[2]
+    is_python = cell.type == "code" and cell_language(cell.source, request.language) == "python"
+    if scope == Scope() or not is_python or len(current) > LINE or is_command(current):
+        return Candidates()
+    if _SIGNS.isdisjoint(current):
+        return Candidates()
+    text = prefix[-STATEMENT:]
+    *_, start = 0, *(match.start() for match in _STATEMENT.finditer(text))
+    is_cut = not start and len(text) < len(prefix)
+    statement = _Statement("" if is_cut else text[start:])
+    position = None if statement.is_comment or not statement.at_end else _position(statement, scope)
+    if position is None or is_in_long_string(prefix):
+        return Candidates()
+    line = len(prefix) - len(text) + start + statement.line_start
+    base = position.base
+    if base in bindings(prefix[:line]) or (_BINDS.search(prefix, line) and base in bindings(prefix[line:])):
+        return Candidates()
+    waiting = (other.source for other in request.cells[: request.active] if other.executed is not True)
+    pairs = frozenset[tuple[str, str]]().union(*map(_added_columns, (prefix[:line], *waiting)))
+    added = {label for table, label in pairs if table == base}
+    if "" in added:
+        return Candidates()
+    if base in scope.columns:
+        position = position._replace(names=position.names | added)
+    return _candidates(position, request.suffix)
+
+
+def _candidates(position: _Position, suffix: str) -> Candidates:
+    names, begun, end, sure = position[1:]
+    if end in {"'", '"'}:
+        names = frozenset(label for label in names if not _AWKWARD.search(label))
+        if not (begun or sure or suffix.strip(f"{end}]")):
+            return Candidates()  # a new column may be about to be assigned
+    else:
+        names = frozenset(filter(_is_attribute, names))
+        if not end and (begun in names or (not begun and len(names) > MOST)):
+            return Candidates()  # the name may be complete, or there are too many
+    texts = sorted(name[len(begun) :] + end for name in names if name.startswith(begun))
+    if not begun and not end:
+        texts.append("_")  # the kernel context contains no private names
+    return Candidates(texts, sure)
+
+
+def _position(statement: _Statement, scope: Scope) -> _Position | None:
+    last = len(statement.lexemes) - 1
+    lexeme = statement.lexemes[last]
+    if lexeme.kind == "string":
+        return _in_string(statement, scope)
+    if lexeme.kind == "name" and statement.text(last - 1) == ".":
+        return _attribute(statement, scope, last - 1, lexeme.text)
+    if lexeme.text == ".":
+        return _attribute(statement, scope, last, "")
+    if lexeme.kind == "name" and statement.text(last - 1) == ",":
+        return _keyword_argument(statement, scope, lexeme.text)
+    return None
+
+
+def _attribute(statement: _Statement, scope: Scope, dot: int, begun: str) -> _Position | None:
+    base = statement.text(dot - 1)
+    if statement.kind(dot - 1) != "name" or statement.text(dot - 2) == "." or base not in scope.attributes:
+        return None
+    if statement.text(statement.line) in {"from", "import"}:
+        return None  # a module may not be an attribute yet
+    return _Position(base, scope.attributes[base], begun)
+
+
+def _keyword_argument(statement: _Statement, scope: Scope, begun: str) -> _Position | None:
+    """Return the parameters, if an earlier argument has a keyword: no positional one may follow it."""
+    if not statement.open:
+        return None
+    call = statement.open[-1]
+    function = statement.text(call.at - 1)
+    if not (call.named and call.sign == "(" and call.before == len(statement.lexemes) - 2):
+        return None
+    if function not in scope.keywords or statement.text(call.at - 2) in {".", "def", "class"}:
+        return None
+    return _Position(function, scope.keywords[function] - call.named, begun, "=")
+
+
+def _in_string(statement: _Statement, scope: Scope) -> _Position | None:
+    last = len(statement.lexemes) - 1
+    literal = statement.lexemes[last]
+    if literal.text[0] in "fF" and literal.unclosed:
+        return _in_field(literal.text, scope)
+    quote, begun = literal.text[0], literal.text[1:]
+    bracket = statement.open[-1] if statement.open else None
+    if bracket is None or bracket.before != last - 1 or literal.unclosed != quote or "\\" in begun:
+        return None
+    if not statement.is_operand(bracket.at - 1):
+        position = _in_display(statement, scope, bracket)
+    elif (position := _labels(statement, scope, bracket, "")) is None:
+        return _in_query(statement, scope, bracket, begun)
+    return position and position._replace(begun=begun, end=quote)
+
+
+def _in_field(literal: str, scope: Scope) -> _Position | None:
+    """Return the position in a replacement field of an f-string, which contains an expression."""
+    head, _, field = literal.rpartition("{")
+    if not head or head.endswith("{") or "}" in field:
+        return None
+    statement = _Statement(f"({field}")
+    return _position(statement, scope) if statement.at_end else None
+
+
+def _in_display(statement: _Statement, scope: Scope, display: _Bracket) -> _Position | None:
+    """Return the columns in a list, a tuple, or the keys of a dictionary, without those already listed."""
+    outer = statement.open[-2] if len(statement.open) > 1 else None
+    if outer is None or outer.before != display.at - 1 or display.keyword:
+        return None
+    if display.sign == "(" and display.number:
+        return None
+    if (position := _labels(statement, scope, outer, display.sign)) is None:
+        return None
+    inside = range(display.at + 1, len(statement.lexemes) - 1)
+    listed = {statement.text(at)[1:-1] for at in inside if statement.kind(at) == "string"}
+    return position._replace(names=position.names - listed)
+
+
+def _labels(statement: _Statement, scope: Scope, bracket: _Bracket, display: str) -> _Position | None:
+    """Return the columns that can be written in a bracket: alone, or in the display with a sign."""
+    before = bracket.at - 1
+    if bracket.sign == "[":
+        if display in {"{", "("} or bracket.number != (statement.text(before) in {"loc", "at"}):
+            return None
+        base, start = statement.table(bracket.at - 2 if bracket.number else bracket.at)
+        # The line may be about to assign a new column.
+        new = start == statement.line and not display and bracket.at - start == (3 if bracket.number else 1)
+        return _Position(base, scope.columns[base], "", sure=not new) if base in scope.columns else None
+    if bracket.sign != "(" or statement.kind(before) != "name":
+        return None
+    method, argument = statement.text(before), bracket.keyword or str(bracket.number)
+    base = statement.table(before - 1)[0] if statement.text(before - 1) == "." else ""
+    if base not in scope.columns:
+        return _of_data(statement, scope, bracket) if argument in _AXES and not display else None
+    table: Mapping[str, str] = _KEYS if display == "{" else _COLUMNS
+    names_columns = argument in table.get(method, "").split()
+    # A named aggregation: `total=("price", "sum")`.
+    if not (names_columns or (display == "(" and method in {"agg", "aggregate"} and bracket.keyword)):
+        return None
+    return _Position(base, scope.columns[base], "")
+
+
+def _of_data(statement: _Statement, scope: Scope, call: _Bracket) -> _Position | None:
+    """Return the columns of the table that a call receives as its argument `data`."""
+    for at in range(call.at + 1, len(statement.lexemes) - 3):
+        base = statement.text(at + 2)
+        if (
+            (statement.text(at), statement.text(at + 1), statement.text(at + 3)) == ("data", "=", ",")
+            and base in scope.columns
+            and "data" in call.named
+        ):
+            return _Position(base, scope.columns[base], "")
+    return None
+
+
+def _in_query(statement: _Statement, scope: Scope, call: _Bracket, text: str) -> _Position | None:
+    """Return the columns at the beginning of a condition in a query."""
+    before = call.at - 1
+    if (
+        call.sign != "("
+        or call.number
+        or statement.text(before - 1) != "."
+        or statement.text(before) != "query"
+    ):
+        return None
+    base, typed = statement.table(before - 1)[0], _OPERAND.search(text)
+    if base not in scope.columns or not typed:
+        return None
+    return _Position(base, scope.columns[base] | _QUERY_WORDS, typed["begun"])
+
+
+@cached_function(2**20)
+def _added_columns(source: str) -> frozenset[tuple[str, str]]:
+    """Return tables and labels that a source assigns; an empty label stands for any other change."""
+    if _IN_PLACE.search(source):
+        return frozenset((word, "") for word in _WORD.findall(source))
+    return frozenset((match["name"], match["label"] or "") for match in _CHANGES.finditer(source))
+
+
+def _is_attribute(name: str) -> bool:
+    """Return whether a name can be written after a dot."""
+    return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.is_normalized("NFKC", name)
+
+
+def is_in_long_string(prefix: str) -> bool:
+    """Return whether a triple-quoted string is open at the end."""
+    return ('"""' in prefix or "'''" in prefix) and len(scan(as_python(prefix)).quote) > 1

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import convert
+
+from jupyter_turbopilot.bounds import LINE
+from jupyter_turbopilot.context.kernel_context import KernelContext
+from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.suggestion.candidates import Candidates, names_at
+from jupyter_turbopilot.suggestion.names import scope_of
+from jupyter_turbopilot.suggestion.resolve import Scope
+
+from ..shared_cases import golden
+
+SCOPE = Scope(
+    attributes={"df": frozenset({"head", "nunique", "price"}), "os": frozenset({"path"})},
+    columns={
+        "df": frozenset({"price", "cost", "unit cost"}),
+        "other": frozenset({"price", "weight"}),
+    },
+    keywords={"load": frozenset({"path", "sep", "header"})},
+)
+ALL = ["cost'", "price'", "unit cost'"]
+CLOSERS = {"(": ")", "[": "]", "{": "}"}
+
+
+def request(text: str, suffix: str = "") -> Completion:
+    return Completion(cells=[Cell(source=text + suffix)], offset=len(text))
+
+
+def at(text: str, suffix: str = "") -> list[str]:
+    return [*names_at(request(text, suffix), SCOPE).texts]
+
+
+@pytest.mark.parametrize(("request_", "kernel_context", "names"), golden("names", "names_at"))
+def test_names_at_returns_columns_and_attributes(
+    request_: Any, kernel_context: Any, names: list[str]
+) -> None:
+    at = convert(request_, Completion)
+    assert [*names_at(at, scope_of(at, convert(kernel_context, KernelContext))).texts] == names
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "df.groupby('",
+        "df.groupby(['",
+        "df.groupby(by='",
+        "df.sort_values('",
+        "df.sort_values(\n    by=['",
+        "df.drop(columns=['",
+        "df.set_index('",
+        "df.pivot_table(index='",
+        "df.pivot_table(values=1, columns=['",
+        "df.nlargest(3, '",
+        "df.agg({'",
+        "df.rename(columns={'",
+        "df.groupby('price').agg({'",
+        "df.groupby('price').agg(total=('",
+        "x = df[['",
+        "x = df.loc[:, '",
+        "x = df.loc[df['price'] > 3, ['",
+        "df[df['price'] > 3].groupby('",
+        "df[df.price > 3]['",
+        "df.groupby('price')['",
+        "df.dropna().head(3)['",
+        "(df\n .dropna()\n .sort_values('",
+        "df.plot(x='",
+        "df.plot.scatter(x='price', y='",
+        "sns.scatterplot(data=df, x='",
+        "px.line(x, data=df, y=1, hue='",
+        "df.merge(more, on='",
+        "df.merge(other, left_on='",
+        "df = df.groupby('",
+        "if True:\n    x = df['",
+        "x = f'a' + df['",
+        "print(f\"{df['",
+        "other['a'] = 1\nx = df['",
+    ],
+)
+def test_names_at_knows_where_columns_are_written(text: str) -> None:
+    assert at(text) == ALL
+
+
+def test_names_at_excludes_listed_columns() -> None:
+    assert at("x = df[['price', '") == ["cost'", "unit cost'"]
+    assert at("df.agg({'price': 'sum', '") == ["cost'", "unit cost'"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "print('",
+        "x = '",
+        "df.groupby('price', as_index='",
+        "df.agg('",
+        "df.agg({'price': '",
+        "df.rename(columns={'price': '",
+        "df.groupby('price').agg(total=('price', '",
+        "df.to_csv('",
+        "df.drop('",
+        "df.loc['",
+        "x = df.loc[3, 4, '",
+        "df.groupby('a' + '",
+        "df[['price']]['",
+        "df.loc[df.price > 3, 'cost'].groupby('",
+        "df.plot.scatter(x='price', c='",
+        "df.rename(columns={})['",
+        "f(df)['",
+        "x.df['",
+        "x.df.groupby('",
+        "unknown.groupby('",
+        "sns.scatterplot(data=unknown, x='",
+        "sns.scatterplot(data=df, title='",
+        "sns.scatterplot(f(data=df, y=1), x='",
+        "# df['",
+        "# df.groupby('",
+        "'df['",
+        '"""\ndf[\'',
+        "!df['",
+        "%%bash\ndf['",
+        "df = f()\ndf['",
+        "df[a] = 1\nx = df['",
+        "df.loc[a, 'b'] = 1\nx = df['",
+        "df.insert(0, 'a', 1)\nx = df['",
+        "df.columns = names\ndf.groupby('",
+        "df.drop(x, inplace=True)\nx = df['",
+        "for df in x:\n    y = df['",
+        "x = [df['price'] for df in y if df['",
+        "df = f(lambda df: df['",
+        "f = lambda df: df['",
+        "df['\\",
+        "df.\nhead.",
+        "import os.",
+        "x = 1.",
+        "os.path.",
+        "load('",
+        "df['price'",
+        "df.groupby(' ",
+        "df.query('price > c",
+        "df.query('",
+        "load(sep, he",
+        "load(3, he",
+        "x.load(sep=1, he",
+        "def load(sep=1, he",
+    ],
+)
+def test_names_at_leaves_other_text_free(text: str) -> None:
+    assert at(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "only"),
+    [
+        ("df.sort_values('p", "rice'"),
+        ("df.query('c", "ost"),
+        ("df.query('price > 3 and c", "ost"),
+        ("x = df['p", "rice'"),
+        ("df['p", ""),
+        ("df.loc[x, 'p", ""),
+        ("df.nu", "nique"),
+        ("df.", ""),
+        ("df['", ""),
+        ("load(sep=1, he", "ader="),
+        ("load(sep=1, header=2, ", ""),
+        ("pd.merge(df, other, on='", ""),
+    ],
+)
+def test_names_at_returns_a_single_candidate_of_existing_names(text: str, only: str) -> None:
+    assert names_at(request(text), SCOPE).only == only
+
+
+def test_names_at_allows_private_names_after_a_dot() -> None:
+    assert at("x = df.") == ["head", "nunique", "price", "_"]
+
+
+def test_names_at_allows_a_new_column_at_the_start_of_a_line() -> None:
+    assert at("df['", "']") == []
+    assert at("df.loc[x, '") == []
+    assert at("x = 1\ndf['") == []
+    assert at("df['", "'].sum()") == ALL
+
+
+def test_names_at_returns_nothing_on_a_line_of_data() -> None:
+    assert at(f"x = '{'a' * LINE}'; df[\"") == []
+
+
+def test_names_at_returns_nothing_in_a_long_statement() -> None:
+    assert at("x = [\n" + "    1,\n" * 300 + "    df['") == []
+    assert at("x = [\n" + "    1,\n" * 200 + "    df['") == ALL
+
+
+@pytest.mark.parametrize("executed", [None, False, True])
+def test_names_at_includes_columns_added_above(executed: bool | None) -> None:
+    cells = [Cell(source="df['costs'] = 1", executed=executed), Cell(source="x = df['co")]
+    texts = names_at(Completion(cells=cells, active=1, offset=10), SCOPE).texts
+    assert [*texts] == (["st'"] if executed else ["st'", "sts'"])
+    assert at("df['costs'] = 1\nx = df['co") == ["st'", "sts'"]
+
+
+def test_only_requires_a_single_sure_text() -> None:
+    assert Candidates(["a"], sure=True).only == "a"
+    assert Candidates(["a"]).only == Candidates(["a", "b"], sure=True).only == ""
+
+
+PIECES = st.sampled_from(
+    [*"()[]{}'\",.:=#\n \\", "df", "other", "load", "x", "price", "co", ".groupby(", ".query('", "['", "data=df",
+     "on=", "f'{", '"""', "lambda df: ", "for df in ", "==", "and "]
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_names_at_returns_only_continuations_of_the_typed_name(text: str) -> None:
+    known = {name for names in (*SCOPE.columns.values(), *SCOPE.attributes.values()) for name in names}
+    known |= SCOPE.keywords["load"] | {"_", "index", "not"}
+    for name in at(text):
+        bare = name.rstrip("'\"=")
+        assert any(whole.endswith(bare) and text.endswith(whole.removesuffix(bare)) for whole in known)
