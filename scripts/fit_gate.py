@@ -304,7 +304,7 @@ def tree_of(node: dict[str, Any]) -> Tree:
     return node["split_feature"], float(f"{node['threshold']:.5g}"), low, high
 
 
-BLANK_WEIGHT = 6  # of positions on empty lines and in new cells: a few hundred beside thousands of others
+BLANK_WEIGHT = 3  # of positions on empty lines and in new cells: a few hundred beside thousands of others
 
 
 def rate(spots: Sequence[Spot], trees: Trees) -> None:

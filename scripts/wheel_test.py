@@ -48,6 +48,7 @@ def main() -> None:
             "labextensions/jupyter-turbopilot/static/characters.gguf",
             "jupyter_turbopilot/server/extension.py",
             "jupyter_turbopilot/models/tuned/qwen2.5-coder-0.5b.gguf",
+            "jupyter_turbopilot/models/tuned/qwen2.5-coder-1.5b.gguf",
             "jupyter_turbopilot.json",
         ):
             if needed not in names:
