@@ -102,7 +102,7 @@ export class InFlight {
     private readonly _outcomes: Outcomes,
     private readonly _finished: (request: SuggestionRequest, body: IRequest) => void,
     private readonly _failed: (request: SuggestionRequest) => void,
-    private readonly _denied: (body: IRequest) => void
+    private readonly _denied: (body: IRequest, message: string) => void
   ) {
     _availability.changed.connect((_, { before, now }) => {
       const isAnother = before.model !== '' && before.model !== now.model;
@@ -224,7 +224,7 @@ export class InFlight {
       }
     } catch (reason) {
       if (isDenial(reason)) {
-        this._denied(body);
+        this._denied(body, reason.message);
       } else if (!abort.signal.aborted) {
         if (this.current === request) {
           this._failed(request);

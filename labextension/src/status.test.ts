@@ -56,9 +56,9 @@ function bench() {
     activity,
     settings: { enabled: true, notebookIndex: true },
     paused: new Set<string>(),
-    denied: new Map()
+    denied: new Map<string, unknown>()
   };
-  const page: { path: null; notebook: unknown } = { path: null, notebook: null };
+  const page: { path: string | null; notebook: unknown } = { path: null, notebook: null };
   const status = new Status(trans, availability, provider as unknown as Provider, page as unknown as Page);
   return { status, availability, activity, provider, page };
 }
@@ -91,6 +91,14 @@ describe('conditionOf', () => {
 });
 
 describe('Status', () => {
+  it('shows the reason why the administrator does not allow suggestions in a document', () => {
+    const { status, provider, page } = bench();
+    provider.denied.set('exam.ipynb', { kernel: null, message: 'Off in this folder.', at: 0 });
+    expect(status.current.reason).toBe('');
+    page.path = 'exam.ipynb';
+    expect(status.current.reason).toBe('Off in this folder.');
+  });
+
   it('emits changed only if the shown status changes', () => {
     const { status, availability, activity } = bench();
     const notified: Condition[] = [];

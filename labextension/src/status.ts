@@ -187,11 +187,13 @@ export class Status {
       lastMs: this._activity.lastMs,
       reason: state.error
         ? describeRequestError(this._trans, state.error)
-        : notebookSwitch === 'invalid'
-          ? describeDecline(this._trans, 'invalid metadata', null)
-          : state.health?.busy
-            ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')
-            : (state.health?.notice ?? ''),
+        : denied.has(path)
+          ? (denied.get(path)?.message ?? '')
+          : notebookSwitch === 'invalid'
+            ? describeDecline(this._trans, 'invalid metadata', null)
+            : state.health?.busy
+              ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')
+              : (state.health?.notice ?? ''),
       index: !index
         ? ''
         : settings.notebookIndex || index.error
