@@ -45,7 +45,7 @@ const limited = after(ready, {
 });
 const inPage = after(ready, {
   kind: 'health',
-  health: { ...READY, inPage: { size: null, step: null } } as IEngineHealth
+  health: { ...READY, inPage: { size: null, step: null } }
 });
 const crowded = after(ready, { kind: 'health', health: { ...READY, busy: true } });
 

@@ -148,7 +148,7 @@ export function conditionOf(
   if (error) {
     return health?.code === WITHHELD || health?.code === 'model_missing' ? 'absent' : 'failed';
   }
-  const busy = health?.busy || (timedOut && !health?.inPage);
+  const busy = health?.busy === true || (timedOut && !health?.inPage);
   return paused ? 'paused' : generating ? 'generating' : busy ? 'busy' : 'ready';
 }
 
