@@ -83,7 +83,7 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
     yield _usage_log(settings)
     access = access_of(settings, os.environ)
     if access.reason:
-        yield Finding("access", access.reason, problem=access.is_invalid)
+        yield Finding("access", access.reason, problem=True)
     else:
         if settings.denied_paths:
             yield Finding("access", f"Turbopilot is switched off in {', '.join(settings.denied_paths)}")

@@ -59,7 +59,7 @@ def test_doctor_reports_denied_paths_and_measures_the_speed(
 @pytest.mark.parametrize(
     ("settings", "finding"),
     [
-        ({"enabled": False}, "✓ access       Turbopilot is switched off by your administrator."),
+        ({"enabled": False}, "✗ access       Turbopilot is switched off by your administrator."),
         ({"denied_paths": ["**"]}, "✗ access       c.Turbopilot.denied_paths has the pattern '**'"),
     ],
 )
