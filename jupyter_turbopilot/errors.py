@@ -186,11 +186,13 @@ class EngineMissingError(NotReadyError):
 class EngineGoneError(NotReadyError):
     """The engine's process has ended, or its remote server does not respond. The worker reloads the engine.
 
-    `after`: the remote server's Retry-After in seconds, or 0.
+    `after`: the remote server's Retry-After in seconds, or 0. `max_delay`: the maximum seconds between
+    retries without it.
     """
 
     code = "engine_gone"
     after = 0.0
+    max_delay = 10.0
 
 
 class UnknownModelError(TurbopilotError):

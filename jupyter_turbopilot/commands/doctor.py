@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import secrets
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,17 +22,22 @@ from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from packaging.specifiers import SpecifierSet
 
     from jupyter_turbopilot.config import Turbopilot
-    from jupyter_turbopilot.reply import Reply
+    from jupyter_turbopilot.reply import Timings
     from jupyter_turbopilot.shell.in_process import InProcess
 
-SPEED_TOKENS = 32
+SPEED_TOKENS, LEAST_TOKENS = 32, 8  # fewer generated tokens do not measure the speed
 SLOW_TOKENS_A_SECOND = 12
 _SAMPLE = "def mean(values):\n    return sum(values) / len(values)\n\n\n" * 8
+_FUNCTIONS = (
+    "median",
+    "variance",
+    "spread",
+)  # each is completed once; noise only slows down, so the best counts
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
     yield _usage_log(settings)
     access = access_of(settings, os.environ)
     if access.reason:
-        yield Finding("access", access.reason, problem=access.is_invalid)
+        yield Finding("access", access.reason, problem=True)
     else:
         if settings.denied_paths:
             yield Finding("access", f"Turbopilot is switched off in {', '.join(settings.denied_paths)}")
@@ -176,7 +182,7 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
     """Examine the engine and its model; without problems, also measure their speed."""
     from jupyter_turbopilot.shell.in_process import InProcess
 
-    settings.cache_file = ""  # a cached completion would distort the speed
+    settings.cache_file, settings.keep_sequences = "", False  # cached answers would distort the speed
     settings.denied_paths = []  # the measured prompts have no path
     local = InProcess(settings)
     try:
@@ -186,8 +192,9 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
         findings = [*kind.examine()]
         yield from findings
         if not any(finding.problem and finding.name in {"engine", "model"} for finding in findings):
-            yield _speed(local)
-            if kind.address:
+            speed = _speed(local)
+            yield speed
+            if kind.address and not speed.problem:
                 yield _prompt_reuse(local)
             yield _gate(local.pilot.worker.state.model)
             yield _learned(local)
@@ -224,51 +231,86 @@ def _learned(local: InProcess) -> Finding:
 _FASTER = {
     "llama": "close busy programs, or use a smaller model (jupyter turbopilot models recommend)",
     "transformers": 'try c.Turbopilot.engine = "llama" with a GGUF file, or close busy programs',
-    "remote": "check the server and the network",
+    "remote": "check the network, and whether the server is busy",
 }
 
 
-def _complete(local: InProcess, name: str) -> Reply:
-    """Return a completion that generates a function body."""
+def _complete(local: InProcess, name: str, title: str) -> Timings:
+    """Generate a function body. A new title prevents that the evaluated prompt is reused."""
     from jupyter_turbopilot.request import Cell, Completion
 
-    source = f"{_SAMPLE}def {name}(values):\n    "
-    cells = [Cell(source=source)]
-    return local.last(Completion(cells=cells, offset=len(source), max_tokens=SPEED_TOKENS, lines="multi"))
+    source = f"# {title}\n{_SAMPLE}def {name}(values):\n    "
+    request = Completion(
+        cells=[Cell(source=source)], offset=len(source), max_tokens=SPEED_TOKENS, lines="multi"
+    )
+    return local.last(request).timings
 
 
 def _prompt_reuse(local: InProcess) -> Finding:
     """Report how much of the previous prompt a remote server reused."""
-    timings = _complete(local, "mode").timings
+    title = secrets.token_hex(4)
+    _complete(local, "median", title)
+    timings = _complete(local, "mode", title)
     share = timings.cached_tokens / max(1, timings.prompt_tokens)
     if share:
-        return Finding("kept", f"{share:.0%} of the next prompt was reused")
+        return Finding("prompt reuse", f"{share:.0%} of the next prompt was reused")
     return Finding(
-        "kept",
+        "prompt reuse",
         "nothing of the next prompt was reused, or the server does not report it. A router must "
         "send all requests of a session to the same server; see the Scale page of the documentation",
     )
 
 
+def rates_of(runs: Sequence[Timings]) -> tuple[float, float] | None:
+    """Return the best tokens/s of prompt evaluation and generation; None if they are not plausible."""
+    read = max((run.prompt_tokens - run.cached_tokens) / max(run.prompt_ms, 0.1) for run in runs) * 1000
+    # The prompt evaluation yields the first token.
+    write = max(
+        (
+            (run.predicted_tokens - 1) / max(run.predicted_ms, 0.1) * 1000
+            for run in runs
+            if run.predicted_tokens >= LEAST_TOKENS
+        ),
+        default=0.0,
+    )
+    # The tokens of a prompt are evaluated together, which is never slower than generating one by one.
+    return (read, write) if 0 < write <= read else None
+
+
+def _busy_advice(engine: str) -> str:
+    """Return advice if other programs use this machine, which also computes the completions; else empty."""
+    import psutil
+
+    from jupyter_turbopilot.engine.load import machine
+
+    load, cores = psutil.getloadavg()[0], machine.cores()
+    if engine == "remote" or load <= cores:
+        return ""
+    return f"This machine is busy (load {load:.1f} on {cores} cores): measure again while it is idle."
+
+
 def _speed(local: InProcess) -> Finding:
-    """Measure the speed of a completion."""
+    """Measure the speed of completions."""
     from jupyter_turbopilot.models.personal import personal_dir, remember_rate
     from jupyter_turbopilot.models.recommend import rate_of
 
-    pilot, reply = local.pilot, _complete(local, "median")
-    if reply.error:
-        return Finding("speed", reply.error.message, problem=True)
-    timings = reply.timings
-    if not timings.predicted_tokens:
-        return Finding("speed", "not measured: no token was generated in time. Try again.", problem=True)
-    read = timings.prompt_tokens / max(timings.prompt_ms, 0.1) * 1000
-    write = timings.predicted_tokens / max(timings.predicted_ms, 0.1) * 1000
+    pilot = local.pilot
+    engine = pilot.settings.engine
+    local.wait()
+    busy = _busy_advice(engine)
+    rates = rates_of([_complete(local, name, secrets.token_hex(4)) for name in _FUNCTIONS])
+    if not rates:
+        advice = busy or f"Try again, and {_FASTER[engine]}."
+        return Finding(
+            "speed", f"not measured: too few tokens were generated in time. {advice}", problem=True
+        )
+    read, write = rates
     model = pilot.kind.find(pilot.selected)
     stored = pilot.kind.stored(model)
-    if stored and pilot.settings.engine == "llama":  # the rate of other engines is not comparable
+    if stored and engine == "llama":  # the rate of other engines is not comparable
         remember_rate(personal_dir(), rate_of(model.name, stored.size, write), rough=True)
     slow = write < SLOW_TOKENS_A_SECOND
-    advice = f" This is slow: {_FASTER[pilot.settings.engine]}." if slow else ""
+    advice = (f" This is slow. {busy}" if busy else f" This is slow: {_FASTER[engine]}.") if slow else ""
     return Finding(
         "speed",
         f"prompt evaluation {read:.0f} tokens/s, generation {write:.0f} tokens/s.{advice}",

@@ -7,6 +7,7 @@ import os
 import secrets
 import stat
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -181,9 +182,23 @@ def run_hub(options: HubOptions, settings: Turbopilot) -> int:
             python, models, INSTRUCTIONS[options.kind], user=options.user, managed=managed
         )
         print(text, end="")
-    for advice in filter(None, (_environment_advice(), _folder_advice(folder))):
+    for advice in filter(
+        None, (_account_advice(options.user), _environment_advice(), _folder_advice(folder))
+    ):
         print(advice, file=sys.stderr)
     return 0
+
+
+def _account_advice(user: str) -> str:
+    """Return advice if this host has no such account; else empty."""
+    if sys.platform == "win32" or not user:
+        return ""
+    import pwd
+
+    with suppress(KeyError):
+        pwd.getpwnam(user)
+        return ""
+    return f"There is no account {user} on this host yet, so the service could not start. Create the account."
 
 
 def _environment_advice() -> str:

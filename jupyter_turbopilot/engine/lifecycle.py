@@ -162,11 +162,10 @@ class Lifecycle:
     def _retry_later(self, factory: Factory | None, gone: EngineGoneError, now: float) -> EngineState:
         """Schedule another load of an engine; return the state until then."""
         if not gone.after:
-            self._delay = min(max(SHORTEST, 2 * self._delay), LONGEST)
+            self._delay = min(max(SHORTEST, 2 * self._delay), gone.max_delay)
         delay = min(gone.after, LONGEST) or self._delay
         self._retry, self.retry_at = factory, now + delay
-        reason = f"{gone.message} Trying again in {delay:.0f} s."
-        return EngineState(Phase.FAILED, self.state.model, reason, GONE)
+        return EngineState(Phase.FAILED, self.state.model, f"{gone.message} Retrying…", GONE)
 
     def load(self, factory: Factory) -> EngineState:
         """Replace the engine, or keep the previous one; return the new state, for `finish_load`."""

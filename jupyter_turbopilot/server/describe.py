@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.access import REFUSES_PATHLESS
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.recommend import share_saved
@@ -31,7 +32,7 @@ def describe_health(
 
     `own`: whether the caller may manage the server and the statistics cover the caller's suggestions.
     `logged`: whether a usage log would contain the caller's suggestions. `hint`: whether the caller may see
-    paths of the server.
+    paths and settings of the server.
     """
     pilot.retry()
     state = pilot.worker.state
@@ -49,7 +50,7 @@ def describe_health(
         "reason": None if state.ready else reason,
         "command": None if state.ready else state.command or None,
         "address": pilot.kind.address or None,
-        "notice": _notice(pilot) if state.ready else None,
+        "notice": _notice(pilot, hint=hint) if state.ready else None,
         "busy": bool(pilot.worker.level()),
         "last_ms": pilot.completer.last_ms,
         "week": _week(pilot) if own else None,
@@ -88,7 +89,7 @@ def _week(pilot: Pilot) -> dict[str, int] | None:
     return {"shown": week.shown, "accepted": week.accepted}
 
 
-def _notice(pilot: Pilot) -> str | None:
+def _notice(pilot: Pilot, *, hint: bool) -> str | None:
     """Return the limitations of a server that is ready."""
     error, engine = pilot.worker.state.reason, pilot.worker.engine
     if not error and engine and not engine.capabilities.logprobs and pilot.settings.eagerness != "always":
@@ -96,7 +97,8 @@ def _notice(pilot: Pilot) -> str | None:
             "This engine does not return logprobs, so suggestions appear only on explicit request. "
             'Set c.Turbopilot.eagerness = "always" to show every suggestion.'
         )
-    return " ".join(filter(None, (error, pilot.cache_error))) or None
+    pathless = REFUSES_PATHLESS if hint and pilot.access.denied else ""
+    return " ".join(filter(None, (error, pilot.cache_error, pathless))) or None
 
 
 def describe_models(pilot: Pilot) -> list[dict[str, Any]]:

@@ -21,7 +21,11 @@ function editor({
 
 const document = (path: string, here = 'python', notebookSwitch = 'enabled') =>
   ({ path, here, notebookSwitch }) as IDocument;
-const switches = { stopped: false, paused: new Set(['b.py']), denied: new Map([['exam.ipynb', null]]) };
+const switches = {
+  stopped: false,
+  paused: new Set(['b.py']),
+  denied: new Map([['exam.ipynb', { kernel: null, message: 'Off.', at: 0 }]])
+};
 const ON_DEMAND = { ...DEFAULTS, mode: 'on demand' } as const;
 
 describe('declineOf', () => {

@@ -21,6 +21,8 @@ const MOST_OPEN = 2;
 export interface IActivity {
   generating: boolean;
   lastMs: number | null;
+  /** Whether the last request ended at the time limit without a text. */
+  isTimedOut: boolean;
 }
 
 /** A call of the provider. */
@@ -102,12 +104,12 @@ export class InFlight {
     private readonly _outcomes: Outcomes,
     private readonly _finished: (request: SuggestionRequest, body: IRequest) => void,
     private readonly _failed: (request: SuggestionRequest) => void,
-    private readonly _denied: (body: IRequest) => void
+    private readonly _denied: (body: IRequest, message: string) => void
   ) {
     _availability.changed.connect((_, { before, now }) => {
       const isAnother = before.model !== '' && before.model !== now.model;
       if (isAnother || (before.health && !now.health)) {
-        this._report({ lastMs: null }); // it was another model's, or another engine's
+        this._report({ lastMs: null, isTimedOut: false }); // it was another model's, or another engine's
       }
       if (before.open && !now.open) {
         this._close();
@@ -209,7 +211,8 @@ export class InFlight {
             request.isCacheable &&= !uncached;
             request.suggestion.grow(text, imports);
             if (timings) {
-              this._report({ lastMs: timings.total_ms }); // without the time in which a model was loaded
+              // Without the time in which a model was loaded.
+              this._report({ lastMs: timings.total_ms, isTimedOut: request.isTimedOut });
             }
           }
         }
@@ -224,7 +227,7 @@ export class InFlight {
       }
     } catch (reason) {
       if (isDenial(reason)) {
-        this._denied(body);
+        this._denied(body, reason.message);
       } else if (!abort.signal.aborted) {
         if (this.current === request) {
           this._failed(request);
@@ -243,7 +246,7 @@ export class InFlight {
     this.activity.emit(this._activity);
   }
 
-  private _activity: IActivity = { generating: false, lastMs: null };
+  private _activity: IActivity = { generating: false, lastMs: null, isTimedOut: false };
   /** of the requests that have been sent and not ended, the oldest first */
   private _open: AbortController[] = [];
 }

@@ -142,6 +142,15 @@ describe('notifyOfHealth', () => {
     expect(output.at(-1)).toBe('forget');
   });
 
+  it('warns once about an outage whose messages vary', () => {
+    availability.reported(READY);
+    output.length = 0;
+    for (const reason of ['Nothing answers. Retrying…', 'It has failed. Retrying…', 'It is loading.']) {
+      availability.reported({ ...MISSING, code: 'engine_gone', reason });
+    }
+    expect(output).toEqual(['Turbopilot: It has failed. Retrying…']);
+  });
+
   it('never warns if the administrator has switched suggestions off', () => {
     availability.reported(READY);
     output.length = 0;

@@ -109,18 +109,24 @@ export function notifyOfHealth(
   trans: TranslationBundle,
   completeHere: (() => unknown) | null
 ): void {
+  /** The errors of this outage: their messages vary, so that each kind is shown once. */
+  const shown = new Set<string>();
   availability.changed.connect((_, { now: { failures, health, error } }) => {
     if (failures === 0) {
+      shown.clear();
       notice.forget();
     } else if (!error) {
+      shown.clear();
       notice.clear();
     } else if (health?.code === 'model_missing' || health?.code === 'model_damaged') {
       void offer.offer(health.model, health.code);
     } else if (
       failures >= FAILURES_BEFORE_NOTICE &&
       !QUIET.includes(health?.code) &&
-      !LIMITS.includes(error.kind)
+      !LIMITS.includes(error.kind) &&
+      !shown.has(error.kind + (health?.command ?? ''))
     ) {
+      shown.add(error.kind + (health?.command ?? ''));
       const actions: Notification.IAction[] = [];
       const command = health?.command;
       if (command) {

@@ -14,6 +14,16 @@ export type IMetadataModel = Pick<
   'getMetadata' | 'setMetadata' | 'deleteMetadata' | 'metadataChanged'
 >;
 
+/** A refusal by the administrator's configuration. */
+export interface IDenial {
+  /** The kernel of the refused request; without one, the path itself is denied. */
+  readonly kernel: string | null;
+  /** The server's message. */
+  readonly message: string;
+  /** When it was received, in milliseconds. */
+  readonly at: number;
+}
+
 /** Off switches of this page, beside the settings: none survives a reload. */
 export interface ISwitches {
   /** Whether the user has stopped all suggestions. */
@@ -21,7 +31,7 @@ export interface ISwitches {
   /** Paths of documents in which the user has paused suggestions. */
   readonly paused: ReadonlySet<string>;
   /** Documents for which the administrator does not allow suggestions, by path. */
-  readonly denied: ReadonlyMap<string, unknown>;
+  readonly denied: ReadonlyMap<string, IDenial>;
 }
 
 /** Read the switch from the section of the metadata. Pure. */

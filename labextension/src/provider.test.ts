@@ -882,6 +882,7 @@ describe('a request that the administrator does not allow', () => {
 
   it.each<[string, (bench: Bench) => void]>([
     ['the document has another kernel', bench => void (bench.kernel = 'other')],
+    ['a minute', () => void vi.advanceTimersByTime(60000)],
     [
       'the server is available again',
       bench => {

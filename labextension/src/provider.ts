@@ -9,7 +9,7 @@ import {
   InlineCompletionTriggerKind
 } from '@jupyterlab/completer';
 import { type ISignal, Signal } from '@lumino/signaling';
-import { type Availability, type IChange, servesAnother } from './availability';
+import { type Availability, type IChange, MAX_RETRY_DELAY, servesAnother } from './availability';
 import type { ICompletionClient } from './client';
 import { followOthers } from './collaboration';
 import { decide, type Event, type IState, type Trigger } from './decision';
@@ -24,6 +24,7 @@ import {
   type ISuggestedItem,
   type SuggestionRequest
 } from './inflight';
+import type { IDenial } from './offswitches';
 import { Outcomes } from './outcomes';
 import type { IPage } from './page';
 import { kernelOf, RequestBuilder } from './request';
@@ -69,7 +70,7 @@ export class Provider implements IInlineCompletionProvider {
         }
       },
       ({ editor, trigger }) => (this._pending = { editor, position: positionOf(editor), trigger }),
-      body => this._deny(body)
+      (body, message) => this._deny(body, message)
     );
     _page.metadataChanged.connect(() => this._requests.documentChanged());
     _availability.changed.connect((_, change) => this._healthChanged(change));
@@ -80,11 +81,7 @@ export class Provider implements IInlineCompletionProvider {
   /** Paths of documents in which suggestions are paused. */
   readonly paused = new Set<string>();
 
-  /**
-   * Paths of documents for which the server has refused a request because the administrator does not allow it, with the
-   * kernel of the request.
-   */
-  readonly denied = new Map<string, string | null>();
+  readonly denied = new Map<string, IDenial>();
 
   /** Emitted when the server has refused a request because the administrator does not allow it. */
   readonly refused = new Signal<this, void>(this);
@@ -122,10 +119,10 @@ export class Provider implements IInlineCompletionProvider {
     for (;;) {
       const { current } = this._inFlight;
       const document = readDocument(context, position.text, request.mimeType ?? 'text/plain');
-      // Without a kernel, the path itself is denied.
-      const refusedKernel = this.denied.get(document.path) ?? null;
-      const isOtherKernel = refusedKernel !== null && refusedKernel !== kernelOf(context);
-      if (event === 'called' && (trigger === 'invoke' || isOtherKernel)) {
+      const denial = this.denied.get(document.path);
+      const isOtherKernel = Boolean(denial?.kernel && denial.kernel !== kernelOf(context));
+      const hasExpired = denial !== undefined && performance.now() >= denial.at + MAX_RETRY_DELAY;
+      if (event === 'called' && (trigger === 'invoke' || isOtherKernel || hasExpired)) {
         this.denied.delete(document.path); // the configuration or the kernel may have changed: ask the server again
       }
       const obstacle = declineOf(editor, document, this.settings, this, trigger);
@@ -410,12 +407,12 @@ export class Provider implements IInlineCompletionProvider {
     this._prefetching.add(abort);
     this._client
       .alternatives(body, abort.signal)
-      .catch((reason: unknown) => isDenial(reason) && this._deny(body))
+      .catch((reason: unknown) => isDenial(reason) && this._deny(body, reason.message))
       .finally(() => this._prefetching.delete(abort));
   }
 
-  private _deny({ path, kernel_id }: IRequest): void {
-    this.denied.set(path, kernel_id ?? null);
+  private _deny({ path, kernel_id }: IRequest, message: string): void {
+    this.denied.set(path, { kernel: kernel_id ?? null, message, at: performance.now() });
     this.refused.emit();
   }
 

@@ -39,7 +39,7 @@ export const WITHHELD = 'withheld';
 export const DISABLED = 'disabled';
 
 /** Return whether the administrator has switched suggestions off for a request. */
-export function isDenial(reason: unknown): boolean {
+export function isDenial(reason: unknown): reason is ServerError {
   return reason instanceof ServerError && reason.code === DISABLED;
 }
 

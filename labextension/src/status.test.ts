@@ -25,7 +25,8 @@ const AT_REST = {
   denied: false,
   disabled: false,
   paused: false,
-  generating: false
+  generating: false,
+  timedOut: false
 };
 const ready = after(START, { kind: 'health', health: READY });
 const loading = after(ready, { kind: 'health', health: LOADING });
@@ -42,6 +43,10 @@ const limited = after(ready, {
   kind: 'failed',
   error: { kind: 'limited', message: 'Too many requests.', retryAfter: 5000 }
 });
+const inPage = after(ready, {
+  kind: 'health',
+  health: { ...READY, inPage: { size: null, step: null } }
+});
 const crowded = after(ready, { kind: 'health', health: { ...READY, busy: true } });
 
 const lacking = (code: string) =>
@@ -56,9 +61,9 @@ function bench() {
     activity,
     settings: { enabled: true, notebookIndex: true },
     paused: new Set<string>(),
-    denied: new Map()
+    denied: new Map<string, unknown>()
   };
-  const page: { path: null; notebook: unknown } = { path: null, notebook: null };
+  const page: { path: string | null; notebook: unknown } = { path: null, notebook: null };
   const status = new Status(trans, availability, provider as unknown as Provider, page as unknown as Page);
   return { status, availability, activity, provider, page };
 }
@@ -72,6 +77,8 @@ describe('conditionOf', () => {
     ['busy', refused, {}],
     ['failed', limited, {}],
     ['busy', crowded, {}],
+    ['busy', ready, { timedOut: true }],
+    ['ready', inPage, { timedOut: true }],
     ['generating', crowded, { generating: true }],
     ['paused', crowded, { paused: true }],
     ['off', refused, { enabled: false }],
@@ -91,17 +98,25 @@ describe('conditionOf', () => {
 });
 
 describe('Status', () => {
+  it('shows the reason why the administrator does not allow suggestions in a document', () => {
+    const { status, provider, page } = bench();
+    provider.denied.set('exam.ipynb', { kernel: null, message: 'Off in this folder.', at: 0 });
+    expect(status.current.reason).toBe('');
+    page.path = 'exam.ipynb';
+    expect(status.current.reason).toBe('Off in this folder.');
+  });
+
   it('emits changed only if the shown status changes', () => {
     const { status, availability, activity } = bench();
     const notified: Condition[] = [];
     status.changed.connect((_, { condition }) => notified.push(condition));
     availability.reported(READY);
     for (let key = 0; key < 3; key++) {
-      activity.emit({ generating: true, lastMs: null });
+      activity.emit({ generating: true, lastMs: null, isTimedOut: false });
       availability.answered();
-      activity.emit({ generating: false, lastMs: 40 });
+      activity.emit({ generating: false, lastMs: 40, isTimedOut: false });
       availability.answered();
-      activity.emit({ generating: false, lastMs: 40 });
+      activity.emit({ generating: false, lastMs: 40, isTimedOut: false });
       status.update();
     }
     expect(notified).toEqual(['ready', 'generating', 'ready', 'generating', 'ready', 'generating', 'ready']);
@@ -131,6 +146,15 @@ describe('the status of a busy server', () => {
     availability.dispose();
     expect(describeStatus(trans, status.current)).toBe('Turbopilot: the server is busy');
     expect(tooltipOf(trans, status.current)).toContain('Many users are active.');
+  });
+
+  it('is shown after a request without a text at the time limit', () => {
+    const { status, availability, activity } = bench();
+    availability.reported(READY);
+    availability.dispose();
+    activity.emit({ generating: false, lastMs: 10_000, isTimedOut: true });
+    expect(describeStatus(trans, status.current)).toBe('Turbopilot: the server is busy');
+    expect(tooltipOf(trans, status.current)).toContain('No suggestion within the time limit');
   });
 });
 

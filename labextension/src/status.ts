@@ -114,7 +114,7 @@ export function describeModel(trans: TranslationBundle, { model, health }: IStat
   return trans.__('%1, in this page: %2', facts, state);
 }
 
-/** The switches that apply to the current document, and whether the server is generating. */
+/** The switches that apply to the current document, and the server's activity. */
 export interface ISwitchStates {
   enabled: boolean;
   stopped: boolean;
@@ -122,12 +122,13 @@ export interface ISwitchStates {
   disabled: boolean;
   paused: boolean;
   generating: boolean;
+  timedOut: boolean;
 }
 
 /** Return the condition to show. Pure. */
 export function conditionOf(
   { health, error }: IState,
-  { enabled, stopped, denied, disabled, paused, generating }: ISwitchStates
+  { enabled, stopped, denied, disabled, paused, generating, timedOut }: ISwitchStates
 ): Condition {
   if (health?.code === DISABLED) {
     return 'denied';
@@ -147,7 +148,8 @@ export function conditionOf(
   if (error) {
     return health?.code === WITHHELD || health?.code === 'model_missing' ? 'absent' : 'failed';
   }
-  return paused ? 'paused' : generating ? 'generating' : health?.busy ? 'busy' : 'ready';
+  const busy = health?.busy === true || (timedOut && !health?.inPage);
+  return paused ? 'paused' : generating ? 'generating' : busy ? 'busy' : 'ready';
 }
 
 /** Combines the states of the server, the provider and the document. */
@@ -178,7 +180,8 @@ export class Status {
         denied: denied.has(path),
         disabled: notebookSwitch !== 'enabled',
         paused: paused.has(path),
-        generating: this._activity.generating
+        generating: this._activity.generating,
+        timedOut: this._activity.isTimedOut
       }),
       model: describeModel(this._trans, state),
       percent: percentOf(state.health?.inPage?.step),
@@ -187,11 +190,15 @@ export class Status {
       lastMs: this._activity.lastMs,
       reason: state.error
         ? describeRequestError(this._trans, state.error)
-        : notebookSwitch === 'invalid'
-          ? describeDecline(this._trans, 'invalid metadata', null)
-          : state.health?.busy
-            ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')
-            : (state.health?.notice ?? ''),
+        : denied.has(path)
+          ? (denied.get(path)?.message ?? '')
+          : notebookSwitch === 'invalid'
+            ? describeDecline(this._trans, 'invalid metadata', null)
+            : state.health?.busy
+              ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')
+              : this._activity.isTimedOut
+                ? describeDecline(this._trans, 'timeout', null)
+                : (state.health?.notice ?? ''),
       index: !index
         ? ''
         : settings.notebookIndex || index.error
@@ -212,7 +219,7 @@ export class Status {
   }
 
   private _last: IStatus | null = null;
-  private _activity: IActivity = { generating: false, lastMs: null };
+  private _activity: IActivity = { generating: false, lastMs: null, isTimedOut: false };
 }
 
 /** Describe a status in one line. */

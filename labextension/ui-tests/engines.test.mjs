@@ -129,7 +129,7 @@ describe('a model on a remote server', { timeout: 300_000 }, () => {
     await page.keyboard.type('x', { delay: 60 });
     // First the error of the request, then that of the health check.
     await page.waitForFunction(
-      () => document.querySelector('.jp-Turbopilot-status').title.includes('Trying again in'),
+      () => document.querySelector('.jp-Turbopilot-status').title.includes('Retrying'),
       null,
       { timeout: SOON }
     );

@@ -10,10 +10,12 @@ import msgspec
 import pytest
 
 from jupyter_turbopilot import files
+from jupyter_turbopilot.commands.doctor import rates_of
 from jupyter_turbopilot.learning.learner import LearnedState
 from jupyter_turbopilot.learning.outcomes import DisplayConditions, Observations, Verdict
 from jupyter_turbopilot.models.personal import LEARNING, measured_rate, remember_rate
 from jupyter_turbopilot.notebook_index.paths import folder
+from jupyter_turbopilot.reply import Timings
 from jupyter_turbopilot.suggestion.fit import subject_of
 
 from ..notebook_index.notebooks import write
@@ -57,7 +59,7 @@ def test_doctor_reports_denied_paths_and_measures_the_speed(
 @pytest.mark.parametrize(
     ("settings", "finding"),
     [
-        ({"enabled": False}, "✓ access       Turbopilot is switched off by your administrator."),
+        ({"enabled": False}, "✗ access       Turbopilot is switched off by your administrator."),
         ({"denied_paths": ["**"]}, "✗ access       c.Turbopilot.denied_paths has the pattern '**'"),
     ],
 )
@@ -74,6 +76,31 @@ def test_doctor_examines_no_engine_while_turbopilot_is_switched_off(
     assert finding in out
     assert " model " not in out
     assert " speed " not in out
+
+
+PROMPT = {"prompt_tokens": 160, "prompt_ms": 800.0}  # 200 tokens/s
+
+
+@pytest.mark.parametrize(
+    ("runs", "rates"),
+    [
+        ([Timings(**PROMPT, predicted_tokens=33, predicted_ms=1000.0)], (200.0, 32.0)),
+        ([Timings(**PROMPT, predicted_tokens=2, predicted_ms=1.0)], None),
+        ([Timings(**PROMPT, predicted_tokens=33, predicted_ms=50.0)], None),
+        (
+            [
+                Timings(prompt_tokens=160, prompt_ms=9000.0),
+                Timings(prompt_tokens=160, cached_tokens=80, prompt_ms=400.0),
+                Timings(prompt_tokens=160, prompt_ms=9000.0, predicted_tokens=21, predicted_ms=500.0),
+            ],
+            (200.0, 40.0),
+        ),
+    ],
+)
+def test_rates_of_are_the_best_plausible_rates(
+    runs: list[Timings], rates: tuple[float, float] | None
+) -> None:
+    assert rates_of(runs) == rates
 
 
 def test_doctor_reports_an_old_jupyterlab(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import getpass
 import sys
 import tempfile
 from pathlib import Path
@@ -56,6 +57,11 @@ def test_hub_config_prints_chart_values(capsys: pytest.CaptureFixture[str]) -> N
     status, out, _ = run(capsys, "hub-config", "--kind", "helm")
     assert status == 0
     assert yaml.safe_load(out)["hub"]["services"]
+
+
+def test_hub_config_reports_a_missing_account(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no account gh0st" in run(capsys, "hub-config", "--user", "gh0st")[2]
+    assert "no account" not in run(capsys, "hub-config", "--user", getpass.getuser())[2]
 
 
 def test_hub_config_reports_a_folder_without_a_model(

@@ -43,7 +43,6 @@ EXECUTED = {
     "jupyter turbopilot index info": "there is no index",
     "jupyter turbopilot cache info": "c.Turbopilot.cache_file",
     "jupyter turbopilot forget": "There are no saved sequences",
-    "jupyter turbopilot hub-config": "c.JupyterHub.services",
     "jupyter turbopilot models info model.gguf": "llama",
     'jupyter turbopilot generate -m model.gguf -p "def fibonacci(n):" -n 100 --temp 0.2': "tokens",
 }

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 
+from jupyter_turbopilot.access import REFUSES_PATHLESS
 from jupyter_turbopilot.cache.cache_writer import CacheWriter
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.base import Capabilities
@@ -83,6 +84,15 @@ def test_health_names_the_remote_host_and_missing_logprobs(
     assert "only on explicit request" in describe_health(pilot)["notice"]
     pilot.settings.eagerness = "always"
     assert describe_health(pilot)["notice"] is None
+
+
+def test_health_reports_to_administrators_that_paths_are_required(tiny_model: Path) -> None:
+    settings = Turbopilot(model=str(tiny_model), denied_paths=["exams/**"])
+    pilot = pilot_with(settings, lambda *_: ScriptedEngine())
+    pilot.worker._life.state = EngineState(Phase.READY, "m")
+    assert describe_health(pilot)["notice"] is None
+    assert describe_health(pilot, hint=True)["notice"] == REFUSES_PATHLESS
+    pilot.stop()
 
 
 def test_health_reports_an_unusable_cache_file_without_its_path(pilot: Pilot, tmp_path: Path) -> None:

@@ -407,6 +407,13 @@ def test_share_group_without_a_name_is_logged(
     assert len(caplog.records) == report
 
 
+def test_denied_paths_of_a_service_are_logged(caplog: pytest.LogCaptureFixture) -> None:
+    for_several(Turbopilot(denied_paths=["exams/**"]))
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "c.Turbopilot.denied_paths = []" in record.getMessage()
+
+
 def test_users_have_default_limits_unless_configured() -> None:
     settings = Turbopilot()
     assert all(getattr(settings, name) == 0 for name in LIMITS)

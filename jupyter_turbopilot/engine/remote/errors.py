@@ -160,12 +160,13 @@ def strange(host: str, what: object) -> EngineError:
     return EngineError(f"{host} sent {what}. Check that c.TurbopilotRemote.urls names a completions server.")
 
 
-def gone(hosts: Iterable[str], how: object) -> EngineGoneError:
-    """Return the error if no address answers."""
-    return EngineGoneError(
-        f"{', '.join(hosts)} cannot be reached ({how}). Check the address and that the server is running, or "
-        "contact its administrator."
-    )
+def gone(hosts: Iterable[str], how: object, *, in_hub: bool = False) -> EngineGoneError:
+    """Return the error if no address answers. JupyterLab shows at most 140 characters."""
+    if in_hub:  # its users can neither check nor change the address
+        return EngineGoneError(
+            f"Your hub's completion server cannot be reached ({how}). If this lasts, tell its administrator."
+        )
+    return EngineGoneError(f"{', '.join(hosts)} cannot be reached ({how}). Is the server running?")
 
 
 def changed(host: str) -> EngineGoneError:

@@ -42,6 +42,7 @@ class Client(Protocol):
 
     address: Address
     known: bool
+    in_hub: bool
 
     @property
     def level(self) -> Level | None:
@@ -160,7 +161,9 @@ class Exchange:
                 return
         if self._next(loop.time()):
             raise NotReadyError(f"The server generated nothing ({reason}). Try again.", code="remote_server")
-        raise reason.error or errors.gone([one.side.address.host for one in self.targets], reason)
+        sides = [target.side for target in self.targets]
+        hosts = [side.address.host for side in sides]
+        raise reason.error or errors.gone(hosts, reason, in_hub=all(side.in_hub for side in sides))
 
     async def _converse(
         self,

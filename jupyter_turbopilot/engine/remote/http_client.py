@@ -48,7 +48,7 @@ class HttpClient:
     def __init__(self, address: Address, key: str, timeout: float, *, in_hub: bool = False) -> None:
         """`in_hub`: whether it is a service of this server's JupyterHub."""
         self.address = address
-        self._in_hub = in_hub
+        self.in_hub = in_hub
         self.known = False  # whether its description was checked, and it has not failed since
         self._level, self._level_until = Level.NONE, -math.inf  # the last report
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {key}"} if key else {})
@@ -103,7 +103,7 @@ class HttpClient:
             if not event.status:
                 raise
             raise errors.failure(
-                self.address.host, event.status, event.after, in_hub=self._in_hub, code=event.code
+                self.address.host, event.status, event.after, in_hub=self.in_hub, code=event.code
             ) from None
 
     @asynccontextmanager
@@ -139,7 +139,7 @@ class HttpClient:
         code = error_code(await _whole(answer)) if status in WITH_CODE else ""
         if status == errors.TOO_MANY and code == OVERLOADED:
             raise errors.overloaded(self.address.host, retry_after(answer))
-        raise errors.failure(self.address.host, status, retry_after(answer), in_hub=self._in_hub, code=code)
+        raise errors.failure(self.address.host, status, retry_after(answer), in_hub=self.in_hub, code=code)
 
 
 async def _whole(answer: httpx.Response) -> bytes:

@@ -134,7 +134,8 @@ async def _first(sides: Sequence[AnySide], work: Callable[[AnySide], Awaitable[T
             reason = error
         except EngineGoneError as error:
             gone = gone or error
-    raise gone or errors.gone([side.address.host for side in sides], reason)
+    hosts = [side.address.host for side in sides]
+    raise gone or errors.gone(hosts, reason, in_hub=all(side.in_hub for side in sides))
 
 
 @asynccontextmanager

@@ -80,6 +80,7 @@ class ProviderClient:
     """A provider as one address. Each text has its own client, so that it can be cancelled separately."""
 
     level = Level.NONE  # providers do not report their load
+    in_hub = False
 
     def __init__(self, address: Address, key: str, model: str, timeout: float) -> None:
         self.address = address

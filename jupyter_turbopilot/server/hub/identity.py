@@ -121,8 +121,9 @@ class HubIdentity(StandaloneIdentity):
             raise RefusedError(
                 403,
                 f"This token may not use the service {self._service}. Ask the JupyterHub's administrator to "
-                f"add the scope {scope_for(self._service)} to the roles `user` and `server` (see `jupyter "
-                "turbopilot hub-config`). Then restart your server.",
+                "add you to the group that may. If all users may use it, the roles `user` and `server` need "
+                f"the scope {scope_for(self._service)} (see `jupyter turbopilot hub-config`). Then restart "
+                "your server.",
                 code=MISSING_SCOPE,
             )
         if owner.broad_scopes:

@@ -35,6 +35,12 @@ def test_gone_and_changed_return_engine_gone_errors() -> None:
     assert "c.TurbopilotRemote.urls" in strange("a", "garbage").message
 
 
+def test_gone_in_hub_is_shown_whole_and_names_no_address() -> None:
+    message = gone(["10.0.0.7:10101"], "it does not answer in time", in_hub=True).message
+    assert len(f"Turbopilot: {message} Retrying…") <= 140
+    assert "10.0.0.7" not in message
+
+
 def test_refused_in_hub_without_the_scope_is_switched_off() -> None:
     error = refused("host", 403, in_hub=True, code=MISSING_SCOPE)
     assert (error.status, error.code) == (403, "disabled")

@@ -43,7 +43,7 @@ Act = EventContent | Exception | float  # an event, an exception, or seconds of 
 class Scripted:
     """A scripted address: it gives the answers one by one, and then repeats the last one."""
 
-    known = True
+    known, in_hub = True, False
     level: Level | None = Level.NONE
     recognized = 0
 

@@ -115,6 +115,11 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+async def test_missing_scope_is_explained_for_a_group_and_for_all_users() -> None:
+    with pytest.raises(TurbopilotError, match=r"add you to the group .* If all users .* access:services"):
+        await Desk(t=person(scopes=())).user("t")
+
+
 @pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
 async def test_users_have_names_and_groups(header: str) -> None:
     desk = Desk(t=person("ada", admin=True, scopes=(scope_for("ghost"), MANAGE_SCOPE)), u=person("bob"))
