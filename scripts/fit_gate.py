@@ -313,7 +313,7 @@ def rate(spots: Sequence[Spot], trees: Trees) -> None:
         spot.scores = [trees.score(values) for values in spot.watching.found]
 
 
-def rate_by_others(spots: Sequence[Spot], blank_ones: Sequence[Spot]) -> None:
+def rate_by_others(spots: list[Spot], blank_ones: list[Spot]) -> None:
     """Score each position by trees that are fitted to other packages."""
     packages = sorted({spot.package for spot in spots})
     weighted = [*spots, *blank_ones * BLANK_WEIGHT]
