@@ -187,7 +187,10 @@ def columns(options: argparse.Namespace) -> None:
                 text = reply.items[0].text if reply.items else ""
                 counts[name, typed, "all"] += 1
                 counts[name, typed, "shown"] += bool(text)
-                counts[name, typed, "right"] += text.startswith(mention.label[typed:])
+                rest = mention.label[typed:]
+                counts[name, typed, "right"] += (
+                    text.startswith(rest) and not text[len(rest) :][:1].isidentifier()
+                )
                 if text:
                     live.count_names(missing[name], request.prefix, text)
     print("| kernel context | typed | mentions | shown | right | missing names |")

@@ -195,8 +195,9 @@ class Turbopilot(Configurable):
     adapters = List(
         Unicode(),
         default_value=["default"],
-        help="LoRA adapters: default is the one that comes with the default model, others are paths of GGUF "
-        "files for the configured model. `path=0.5` sets the scale; `path@r` limits an adapter to R.",
+        help="LoRA adapters: default is the bundled adapter of the default model and of the 1.5 B model, "
+        "others are paths of GGUF files for the configured model. `path=0.5` sets the scale; `path@r` limits "
+        "an adapter to R.",
     ).tag(config=True)
     merge_adapters = Bool(
         True,

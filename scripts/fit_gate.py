@@ -315,7 +315,7 @@ def rate(spots: Sequence[Spot], trees: Trees) -> None:
 
 def rate_by_others(spots: list[Spot], blank_ones: list[Spot]) -> None:
     """Score each position by trees that are fitted to other packages."""
-    packages = sorted({spot.package for spot in spots})
+    packages = sorted({spot.package for spot in (*spots, *blank_ones)})
     weighted = [*spots, *blank_ones * BLANK_WEIGHT]
     for part in range(PARTS):
         held_out = {*packages[part::PARTS]}
@@ -345,7 +345,7 @@ TARGET = Path(__file__).resolve().parent.parent / "jupyter_turbopilot" / "sugges
 
 
 def fit(options: argparse.Namespace) -> None:
-    """Fit trees and thresholds, print what the thresholds reach, and write."""
+    """Fit trees and thresholds, print the precision and the keystrokes saved at each threshold, and write."""
     notebooks = read(options.set)
     spots = [look(line, notebooks[line["notebook"]]) for line in map(json.loads, options.places.open("rb"))]
     lines = map(json.loads, options.blank.open("rb")) if options.blank else ()
@@ -353,7 +353,7 @@ def fit(options: argparse.Namespace) -> None:
     print(f"{len(spots)} positions in {len({spot.package for spot in spots})} packages")
     for spot in spots:
         spot.scores = [float(right) for right in spot.right]
-    print(f"a gate that knows what follows: saved {play(spots, 0.5).share_saved:.3f}")
+    print(f"the best possible gate: saved {play(spots, 0.5).share_saved:.3f}")
     fitted: dict[str, Any] = {}
     if options.keep:
         rate((*spots, *blank_ones), fit_for(options.model).trees)

@@ -223,14 +223,17 @@ def plan_suggestion(
     if promised:
         # Moving the threshold has the same effect as calibrating each score.
         threshold = user.calibration(subject).threshold(threshold)
-    terms = DisplayConditions(subject, threshold, promised) if request.trigger == "automatic" else None
+    cursor, terms = CursorContext(request, kernel_context, settings), None
+    if request.trigger == "automatic":
+        # A single candidate is shown whatever its score: its outcome says nothing about the threshold.
+        terms = DisplayConditions(subject, threshold, None if cursor.following.only else promised)
     threshold = threshold if unasked else 0.0
     before, after = text_before(request)
     length = _length(request, settings, multi=surroundings.multi)
     if is_short:
         length = max(1, length // 2)
     return SuggestionPlan(
-        cursor=CursorContext(request, kernel_context, settings),
+        cursor=cursor,
         surroundings=surroundings,
         notebook_index=notebook_index,
         eagerness=eagerness,

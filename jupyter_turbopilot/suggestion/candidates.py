@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import keyword
 import re
 import unicodedata
@@ -9,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.bounds import LINE, cached_function
-from jupyter_turbopilot.context.languages import as_python, cell_language, is_command
-from jupyter_turbopilot.suggestion.resolve import BINDS, Scope, bindings
+from jupyter_turbopilot.context.languages import as_python, cell_language, is_command, without_cell_magic
+from jupyter_turbopilot.suggestion.resolve import BINDS, EVERYWHERE, Scope, bindings
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex, scan
+from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from jupyter_turbopilot.request import Completion
 
@@ -23,18 +25,29 @@ MOST = 300  # names after a bare dot: finding the allowed tokens takes a millise
 _NONE: frozenset[str] = frozenset()
 _STATEMENT = re.compile(r"^(?=[^\s)\]}#])", re.MULTILINE)
 _BINDS = re.compile(rf"\b(?:{'|'.join(sorted(BINDS))})\b|:=|;")
-_CHANGES = re.compile(
-    r"(?<![.\w])(?P<name>[^\W\d]\w*+)(?:\[\s*+(?P<quote>[\"'])(?P<label>[^\"'\\\n]++)(?P=quote)\s*+\]\s*+=(?!=)"
-    r"|(?:(?:\.loc)?\[[^\]\n]*+\]|\.columns)\s*+=(?!=)|\.(?:insert|pop|update)\()"
-)
-_IN_PLACE = re.compile(r"\b(?:del|inplace|setattr)\b")
-_WORD = re.compile(r"[^\W\d]\w*+")
 _OPERAND = re.compile(r"(?:^|[(&|~]|\b(?:and|or|not)\b)\s*+(?P<begun>[^\W\d]\w*+)$")
 # Characters that must be escaped in a string: quotes, control and bidirectional formatting characters.
 _AWKWARD = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
 _SIGNS = frozenset("'\".,")  # a line without any of these contains no position
+# After one of these, an expression is read, not assigned to.
+_READS = _COMPARISONS | {
+    *"=+-*/%&|@",
+    "and",
+    "assert",
+    "if",
+    "in",
+    "is",
+    "not",
+    "or",
+    "return",
+    "while",
+    "yield",
+}
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
+_WORD = re.compile(r"[^\W\d]\w*+")
+_CHANGING = frozenset({"insert", "pop", "update"})  # methods that change the columns
+_HARMLESS = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
 _QUERY_WORDS = frozenset({"index", "not", "True", "False"})  # words of a query that are no columns
 
 # The arguments of a table's methods that name its columns: by position or name, as one label or as a list.
@@ -59,6 +72,10 @@ _COLUMNS = {
     "sort_values": "0 by",
     "value_counts": "0 subset",
 }
+_WITH_LEVELS = frozenset(
+    {"groupby", "merge", "pivot_table", "sort_values"}
+)  # the names of index levels as well
+_NAMES_INDEX = re.compile(r"\bset_index\b|\bindex_col\b|\bindex\.names?\b")
 # The arguments that are dictionaries whose keys are columns.
 _KEYS = {
     "agg": "0 func",
@@ -96,6 +113,7 @@ class _Position(NamedTuple):
     begun: str
     end: str = ""  # the text after the name
     sure: bool = True
+    may_be_level: bool = False  # whether the name of an index level is possible as well
 
 
 @dataclass
@@ -179,6 +197,17 @@ class _Statement:
                 break
         return "", at
 
+    def may_assign(self, start: int) -> bool:
+        """Return whether the line may be about to assign to the expression that begins at a lexeme."""
+        if len(self.open) > 1:
+            return False
+        for at in range(start - 1, self.line - 1, -1):
+            if self.text(at) in _READS:
+                return False
+            if self.text(at) in {":", ";"}:
+                break
+        return True
+
     def _selects_rows(self, start: int, end: int) -> bool:
         """Return whether a subscript is a condition, so that its result has all columns."""
         inside = {*map(self.text, range(start, end))}
@@ -194,36 +223,44 @@ def names_at(request: Completion, scope: Scope) -> Candidates:
         return Candidates()
     if _SIGNS.isdisjoint(current):
         return Candidates()
+    statement, line = _statement_at(prefix)
+    position = None if statement.is_comment or not statement.at_end else _position(statement, scope)
+    if position is None or is_in_long_string(prefix):
+        return Candidates()
+    base = position.base
+    if base in bindings(prefix[:line]) or (_BINDS.search(prefix, line) and base in bindings(prefix[line:])):
+        return Candidates()
+    if position.may_be_level and any(_NAMES_INDEX.search(cell.source) for cell in request.cells):
+        return Candidates()  # the kernel context does not contain the names of index levels
+    return _candidates(position, request.suffix)
+
+
+def _statement_at(prefix: str) -> tuple[_Statement, int]:
+    """Return the statement at the cursor, and where its logical line begins."""
     text = prefix[-STATEMENT:]
     *_, start = 0, *(match.start() for match in _STATEMENT.finditer(text))
     is_cut = not start and len(text) < len(prefix)
     statement = _Statement("" if is_cut else text[start:])
-    position = None if statement.is_comment or not statement.at_end else _position(statement, scope)
-    if position is None or is_in_long_string(prefix):
-        return Candidates()
-    line = len(prefix) - len(text) + start + statement.line_start
-    base = position.base
-    if base in bindings(prefix[:line]) or (_BINDS.search(prefix, line) and base in bindings(prefix[line:])):
-        return Candidates()
-    waiting = (other.source for other in request.cells[: request.active] if other.executed is not True)
-    pairs = frozenset[tuple[str, str]]().union(*map(_added_columns, (prefix[:line], *waiting)))
-    added = {label for table, label in pairs if table == base}
-    if "" in added:
-        return Candidates()
-    if base in scope.columns:
-        position = position._replace(names=position.names | added)
-    return _candidates(position, request.suffix)
+    return statement, len(prefix) - len(text) + start + statement.line_start
+
+
+def text_before_line(prefix: str) -> str:
+    """Return the text before the cursor's logical line, completed so that it can be parsed."""
+    _, line = _statement_at(prefix)
+    start = prefix.rfind("\n", 0, line) + 1
+    indentation = len(prefix[start:]) - len(prefix[start:].lstrip(" \t"))
+    return prefix[: start + indentation] + "pass"
 
 
 def _candidates(position: _Position, suffix: str) -> Candidates:
-    names, begun, end, sure = position[1:]
+    names, begun, end, sure = position[1:5]
     if end in {"'", '"'}:
         names = frozenset(label for label in names if not _AWKWARD.search(label))
         if not (begun or sure or suffix.strip(f"{end}]")):
             return Candidates()  # a new column may be about to be assigned
     else:
         names = frozenset(filter(_is_attribute, names))
-        if not end and (begun in names or (not begun and len(names) > MOST)):
+        if not names or (not end and (begun in names or (not begun and len(names) > MOST))):
             return Candidates()  # the name may be complete, or there are too many
     texts = sorted(name[len(begun) :] + end for name in names if name.startswith(begun))
     if not begun and not end:
@@ -251,7 +288,9 @@ def _attribute(statement: _Statement, scope: Scope, dot: int, begun: str) -> _Po
         return None
     if statement.text(statement.line) in {"from", "import"}:
         return None  # a module may not be an attribute yet
-    return _Position(base, scope.attributes[base], begun)
+    # The line may assign a new attribute; tables seldom get any.
+    new = base not in scope.columns and statement.may_assign(dot - 1)
+    return _Position(base, scope.attributes[base], begun, sure=not new)
 
 
 def _keyword_argument(statement: _Statement, scope: Scope, begun: str) -> _Position | None:
@@ -313,8 +352,8 @@ def _labels(statement: _Statement, scope: Scope, bracket: _Bracket, display: str
         if display in {"{", "("} or bracket.number != (statement.text(before) in {"loc", "at"}):
             return None
         base, start = statement.table(bracket.at - 2 if bracket.number else bracket.at)
-        # The line may be about to assign a new column.
-        new = start == statement.line and not display and bracket.at - start == (3 if bracket.number else 1)
+        is_direct = bracket.at - start == (3 if bracket.number else 1)
+        new = is_direct and not display and statement.may_assign(start)
         return _Position(base, scope.columns[base], "", sure=not new) if base in scope.columns else None
     if bracket.sign != "(" or statement.kind(before) != "name":
         return None
@@ -327,7 +366,7 @@ def _labels(statement: _Statement, scope: Scope, bracket: _Bracket, display: str
     # A named aggregation: `total=("price", "sum")`.
     if not (names_columns or (display == "(" and method in {"agg", "aggregate"} and bracket.keyword)):
         return None
-    return _Position(base, scope.columns[base], "")
+    return _Position(base, scope.columns[base], "", may_be_level=method in _WITH_LEVELS)
 
 
 def _of_data(statement: _Statement, scope: Scope, call: _Bracket) -> _Position | None:
@@ -339,7 +378,7 @@ def _of_data(statement: _Statement, scope: Scope, call: _Bracket) -> _Position |
             and base in scope.columns
             and "data" in call.named
         ):
-            return _Position(base, scope.columns[base], "")
+            return _Position(base, scope.columns[base], "", may_be_level=True)
     return None
 
 
@@ -354,17 +393,46 @@ def _in_query(statement: _Statement, scope: Scope, call: _Bracket, text: str) ->
     ):
         return None
     base, typed = statement.table(before - 1)[0], _OPERAND.search(text)
-    if base not in scope.columns or not typed:
+    is_quoted = any(text.count(quote) % 2 for quote in "'\"")
+    if base not in scope.columns or not typed or is_quoted:
         return None
-    return _Position(base, scope.columns[base] | _QUERY_WORDS, typed["begun"])
+    names = scope.columns[base] | _QUERY_WORDS
+    return _Position(base, names, typed["begun"], may_be_level=True)
 
 
 @cached_function(2**20)
-def _added_columns(source: str) -> frozenset[tuple[str, str]]:
-    """Return tables and labels that a source assigns; an empty label stands for any other change."""
-    if _IN_PLACE.search(source):
+def changed_columns(source: str) -> frozenset[tuple[str, str]]:
+    """Return the tables that a source changes, with the label that it assigns, or "" for other changes."""
+    try:
+        tree = parse(as_python(without_cell_magic(source)))
+    except SyntaxError:
         return frozenset((word, "") for word in _WORD.findall(source))
-    return frozenset((match["name"], match["label"] or "") for match in _CHANGES.finditer(source))
+    return frozenset(change for change in _changes(tree) if change[0])
+
+
+def _changes(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
+            match node:
+                case ast.Subscript(value=ast.Name(table), slice=ast.Constant(str(label)), ctx=ast.Store()):
+                    yield table, label
+                case _:
+                    yield _variable(node), ""
+        elif isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute):
+                in_place = any(each.arg == "inplace" for each in node.keywords)
+                if in_place or node.func.attr in _CHANGING:
+                    yield _variable(node.func), ""
+            elif isinstance(node.func, ast.Name) and node.func.id not in _HARMLESS:
+                for each in (*node.args, *(argument.value for argument in node.keywords)):
+                    yield _variable(each), ""
+
+
+def _variable(node: ast.expr) -> str:
+    """Return the variable with which a chain of attributes and subscripts begins, or an empty string."""
+    while isinstance(node, ast.Attribute | ast.Subscript | ast.Starred):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _is_attribute(name: str) -> bool:

@@ -71,6 +71,8 @@ class Gate:
         self.cursor = cursor
         self.threshold = threshold
         self._trees = trees or fit_for(DEFAULT).trees
+        if cursor.rest[:1].isidentifier():
+            certain = ""  # the cursor is within a name
         # The user's own closing quote may follow.
         quoted = certain[-1:] in {"'", '"'} and cursor.rest.startswith(certain[-1:])
         self._certain = certain[:-1] if quoted else certain

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.languages import cell_language, is_command, without_cell_magic
-from jupyter_turbopilot.suggestion.candidates import is_in_long_string
+from jupyter_turbopilot.suggestion.candidates import changed_columns, is_in_long_string, text_before_line
 from jupyter_turbopilot.suggestion.imports import bound_name, uses
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anything, exists, unresolved
 from jupyter_turbopilot.suggestion.syntax import fitting
@@ -33,9 +33,19 @@ def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
     # A cell that has not run may change its names before the active one runs.
     changing = frozenset[str]().union(*(bound for cell, bound in others if cell.executed is not True))
     sure = {name: fact for name, fact in kernel_context.names.items() if name not in changing}
-    columns = {n: frozenset(label for label, _ in f.columns or ()) for n, f in sure.items() if f.columns}
     # Cells below have not run, otherwise the kernel would know their names.
     above = [cell for cell in request.cells[: request.active] if cell.type == "code"]
+    waiting = (cell.source for cell in above if cell.executed is not True)
+    changes = frozenset[tuple[str, str]]().union(
+        *map(changed_columns, (text_before_line(request.prefix), *waiting))
+    )
+    sure = {name: fact for name, fact in sure.items() if (name, "") not in changes}
+    columns = {
+        name: frozenset(label for label, _ in fact.columns)
+        | {label for table, label in changes if table == name}
+        for name, fact in sure.items()
+        if fact.columns
+    }
     known = frozenset(kernel_context.names).union(*(bindings(cell.source) for cell in above))
     # An executed cell may have run in an earlier kernel: then the names that it binds invisibly are missing.
     reported = bindings(request.prefix).union(bindings(request.suffix), *(bound for _, bound in others))

@@ -333,7 +333,7 @@ export class Provider implements IInlineCompletionProvider {
 
   /** Request a suggestion in an empty cell in which the user stays. */
   private _suggestInNewCell(editor: CodeEditor.IEditor): void {
-    whenUnchanged(editor, Math.max(SETTLE, this.settings.delay), () => {
+    whenUnchanged(editor, SETTLE, () => {
       const { mode, newCells } = this.settings;
       if (newCells && mode === 'automatic' && isNewCell(this._page.widget, editor)) {
         this._trigger('automatic');

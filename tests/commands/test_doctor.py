@@ -139,7 +139,7 @@ def test_doctor_reports_learned_thresholds(
     out = run(capsys, "doctor", "-m", own)[1]
     assert re.search(
         r"learning     accepted 40 of 40 this week; balanced, from 40 suggestions: slope \d\.\d\d, "
-        r"offset -\d\.\d\d: shows suggestions that score at least 0\.\d+ \(0\.575 as fitted\)$",
+        r"offset -\d\.\d\d: shows suggestions that score at least 0\.\d+ \(0\.600 as fitted\)$",
         out,
         re.MULTILINE,
     )

@@ -27,7 +27,7 @@ from jupyter_turbopilot.helper_functions.stub import Stub, parse_instruction
 from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
 from jupyter_turbopilot.suggestion import brackets, calls, resolve, syntax, trim
-from jupyter_turbopilot.suggestion.candidates import names_at
+from jupyter_turbopilot.suggestion.candidates import changed_columns, names_at, text_before_line
 from jupyter_turbopilot.suggestion.features import cursor_features, kind_of_position
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 from jupyter_turbopilot.suggestion.names import Names, scope_of
@@ -207,6 +207,8 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "closers_after before": lambda text: brackets.closers_after(text, "))"),
     "closers_after after": lambda text: brackets.closers_after("f(g(", "))" + text),
     "trim before the same": lambda text: trim.trim(text, surroundings_of("x", text), final=False),
+    "changed_columns": changed_columns,
+    "text_before_line": text_before_line,
     "cursor_features": lambda text: cursor_features(text, text, (text,)),
     "gate": suggest,
     "may_end": lambda text: may_end(text, text),

@@ -25,10 +25,10 @@ from jupyter_turbopilot.generation import EngineRequest, Sampling, Token
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.reply import Reply
 from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.suggestion import candidates, fit, names
+from jupyter_turbopilot.suggestion import fit
 
 from ..shared_cases import Twins
-from .kinds import CODE, EXAMPLES, LANGUAGE, LINES, TEXT, WRITTEN, close
+from .kinds import EXAMPLES, LANGUAGE, LINES, TEXT, WRITTEN, close
 
 CELLS = st.lists(
     st.builds(
@@ -170,21 +170,6 @@ FACTS = st.dictionaries(
     ),
     max_size=3,
 ).map(lambda names: {"names": names, "all": True})
-TYPED = st.sampled_from(
-    ["df.", "df.h", "x.", "df['", 'x = df["', 'df["p', "é['p", "xs.he", "y = x['", "x.head", "\U0001d465.h"]
-)
-
-
-@EXAMPLES
-@given(CELLS, CODE, TYPED, st.sampled_from(["", "']", '"]', "\nx", ")"]), FACTS)
-def test_names_at_agrees_where_both_know_the_position(
-    twins: Twins, cells: list[Cell], before: str, typed: str, after: str, known: Any
-) -> None:
-    text = before + typed
-    request = Completion(cells=[*cells, Cell(source=text + after)], active=len(cells), offset=len(text))
-    expected = candidates.names_at(request, names.scope_of(request, convert(known, KernelContext)))
-    # The server knows more positions, and none in a comment or a string.
-    assert twins("names_at", to_builtins(request), known) in ([], [*expected.texts]) or not expected.texts
 
 
 def answer(

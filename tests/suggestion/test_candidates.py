@@ -124,11 +124,6 @@ def test_names_at_excludes_listed_columns() -> None:
         "!df['",
         "%%bash\ndf['",
         "df = f()\ndf['",
-        "df[a] = 1\nx = df['",
-        "df.loc[a, 'b'] = 1\nx = df['",
-        "df.insert(0, 'a', 1)\nx = df['",
-        "df.columns = names\ndf.groupby('",
-        "df.drop(x, inplace=True)\nx = df['",
         "for df in x:\n    y = df['",
         "x = [df['price'] for df in y if df['",
         "df = f(lambda df: df['",
@@ -194,12 +189,93 @@ def test_names_at_returns_nothing_in_a_long_statement() -> None:
     assert at("x = [\n" + "    1,\n" * 200 + "    df['") == ALL
 
 
+FACTS = convert(
+    {
+        "all": True,
+        "names": {
+            "df": {"type": "DataFrame", "all": True, "attributes": ["head"], "columns": [["name", "str"]]},
+            "args": {"type": "Namespace", "attributes": ["rate"]},
+            "empty": {"type": "object", "attributes": []},
+        },
+    },
+    KernelContext,
+)
+
+
+def below(text: str, *above: Cell) -> Candidates:
+    asks = Completion(cells=[*above, Cell(source=text)], active=len(above), offset=len(text))
+    return names_at(asks, scope_of(asks, FACTS))
+
+
 @pytest.mark.parametrize("executed", [None, False, True])
 def test_names_at_includes_columns_added_above(executed: bool | None) -> None:
-    cells = [Cell(source="df['costs'] = 1", executed=executed), Cell(source="x = df['co")]
-    texts = names_at(Completion(cells=cells, active=1, offset=10), SCOPE).texts
-    assert [*texts] == (["st'"] if executed else ["st'", "sts'"])
-    assert at("df['costs'] = 1\nx = df['co") == ["st'", "sts'"]
+    added = below("x = df['n", Cell(source="df['next'] = 1", executed=executed))
+    assert [*added.texts] == (["ame'"] if executed else ["ame'", "ext'"])
+    assert [*below("df['next'] = 1\nx = df['n").texts] == ["ame'", "ext'"]
+    assert [*below("for i in y:\n    df['next'] = i\n    x = df['n").texts] == ["ame'", "ext'"]
+    assert [*below("df['next'], z = 1, 2\nx = df['n").texts] == ["ame'", "ext'"]
+    assert [*below("x = df['n", Cell(source="df['next'] = 1 is wrong", type="markdown")).texts] == ["ame'"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "df[a] = 1",
+        "df.loc[df['name'] > 3, 'next'] = 1",
+        "df.loc[a]['next'] = 1",
+        "df[['nx', 'ny']] = f()",
+        "df.at[0, 'next'] = 1",
+        "df.insert(0, 'next', 1)",
+        "df.columns = names",
+        "df.drop(x, inplace=True)",
+        "del df['name']",
+        "add_features(df)",
+        "setattr(df, 'next', 1)",
+        "df['next' is not finished",
+    ],
+)
+def test_names_at_returns_nothing_after_another_change(change: str) -> None:
+    assert not below("x = df['n", Cell(source=change)).texts
+    assert below("x = df['n", Cell(source=change, executed=True)).texts
+
+
+def test_names_at_reads_functions_and_methods_that_change_no_columns() -> None:
+    assert below("x = df['n", Cell(source="print(df)\nplt.plot(df)\ndf.head()")).only == "ame'"
+
+
+@pytest.mark.parametrize(
+    ("text", "only"),
+    [
+        ("df['n", ""),
+        ("x = 1; df['n", ""),
+        ("if x: df['n", ""),
+        ("a, df['n", ""),
+        ("x = df['n", "ame'"),
+        ("if df['n", "ame'"),
+        ("print(df['n", "ame'"),
+        ("args.ra", ""),
+        ("x = args.ra", "te"),
+        ("args.rank = 1\nx = args.ra", ""),
+    ],
+)
+def test_only_is_empty_where_the_line_may_assign(text: str, only: str) -> None:
+    assert below(text).only == only
+
+
+def test_names_at_returns_nothing_for_an_object_without_attributes() -> None:
+    assert not below("empty.").texts
+
+
+@pytest.mark.parametrize(
+    "typed", ["df.groupby('n", "df.sort_values(by=['n", "f(data=df, x='n", "df.query('n"]
+)
+def test_names_at_returns_nothing_where_an_index_level_may_be_named(typed: str) -> None:
+    assert below(typed).texts
+    assert not below(typed, Cell(source="other = table.set_index('night')", executed=True)).texts
+
+
+def test_names_at_returns_nothing_in_a_string_of_a_query() -> None:
+    assert not below("df.query(\"name == 'a and n").texts
 
 
 def test_only_requires_a_single_sure_text() -> None:

@@ -150,6 +150,10 @@ def test_gate_shows_a_certain_name_with_any_score(tokens: list[tuple[str, float]
     assert shown(certain_gate("ishing Rate'", *tokens)) == text
 
 
+def test_gate_shows_no_certain_name_within_a_name() -> None:
+    assert shown(certain_gate("ice'", ("ice'", 0.1), rest="ice'].sum()")) == ""
+
+
 def test_gate_leaves_the_users_closing_quote_out_of_a_certain_name() -> None:
     assert shown(certain_gate("ishing Rate'", ("ishing Rate", 1.0), ("'", 0.1), rest="']")) == "ishing Rate"
 

@@ -126,10 +126,6 @@ class StepRun:
             )
         else:
             top = likeliest(logits, sampling.top)
-        # Typed text is not repeated. Its probability and that of a single candidate say nothing about the
-        # model's confidence.
-        forced = known == len(data) or (
-            len(beginning.candidates) == 1 and beginning.candidates[0].startswith(data)
-        )
-        self.fresh.append(Token(data[known:], 1.0 if forced else probability, token, top))
+        # Typed text is not repeated, and its probability says nothing about the model's confidence.
+        self.fresh.append(Token(data[known:], 1.0 if known == len(data) else probability, token, top))
         return token

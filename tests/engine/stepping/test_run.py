@@ -9,7 +9,7 @@ from jupyter_turbopilot.engine.stepping.run import Guess, Share, StepRun
 from jupyter_turbopilot.engine.stepping.sampling import Logits
 from jupyter_turbopilot.engine.stepping.sequences import KVSequence
 from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
-from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling
+from jupyter_turbopilot.generation import EngineRequest, Sampling
 
 TABLE = ByteTable([b"a", b"b", b"ab", b"abc", b""])
 END = 4
@@ -87,13 +87,3 @@ def test_choose_returns_probabilities_before_or_after_sampling(drawn: bool, prob
     choose(run, logits(2))
     assert run.fresh[0].probability == pytest.approx(probability, rel=1e-5)
     assert len(run.fresh[0].top) == 2
-
-
-@pytest.mark.parametrize(
-    ("candidates", "is_certain"),
-    [((b"abc",), True), ((b"a",), True), ((b"ab", b"b"), False), ((), False)],
-)
-def test_choose_is_certain_of_a_single_candidate(candidates: tuple[bytes, ...], is_certain: bool) -> None:
-    run = run_of([1], sampling=Sampling(beginning=PrefixConstraint(candidates)))
-    assert choose(run, logits(0, 1)) == 0
-    assert (run.fresh[0].probability == 1.0) is is_certain
