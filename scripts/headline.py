@@ -102,7 +102,7 @@ def eagerness() -> str:
             "*balanced*, the default",
             "suggestions that are more likely correct than wrong",
         ),
-        "eager": ("*eager*", "many suggestions, most of them wrong"),
+        "eager": ("*eager*", "more suggestions, about half of them wrong"),
     }
     lines = [f"| {name} | {shows} | {share(row)} | {share(row, 2)} |" for row, (name, shows) in kinds.items()]
     head = ["| | shows | precision | keystrokes saved |", "| --- | --- | --- | --- |"]

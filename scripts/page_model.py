@@ -41,7 +41,7 @@ class PageModel:
     """A browser model, run by the page's own code and engine."""
 
     def __init__(self, model: Path, name: str, eagerness: str = "balanced") -> None:
-        """`name` selects the gate's coefficients; `eagerness` is the default of requests."""
+        """`name` selects the gate's thresholds; `eagerness` is the default of requests."""
         self._eagerness: Any = eagerness
         self._folder = TemporaryDirectory()
         self._program = TypeScript(Path(__file__).with_suffix(".ts"), Path(self._folder.name))

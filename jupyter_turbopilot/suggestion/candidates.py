@@ -94,7 +94,7 @@ _KEEPING = frozenset(
 
 
 class Candidates(NamedTuple):
-    """The texts of which one must follow the cursor; without any, the text is free."""
+    """The texts of which one must follow the cursor; without any, there is no constraint."""
 
     texts: Sequence[str] = ()
     sure: bool = False  # whether the name exists already, so that a single candidate must be it

@@ -59,7 +59,7 @@ export interface IToken {
 }
 
 export interface IEngine {
-  /** the model's name; the gate's coefficients are chosen by it */
+  /** the model's name; the gate's thresholds are chosen by it */
   readonly name: string;
   /** the maximum number of tokens of prompt and completion */
   readonly contextSize: number;
