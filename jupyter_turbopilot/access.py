@@ -33,10 +33,10 @@ ONLY_REMOTE = (
 )
 UNCHECKED = "Turbopilot is off here until the disk responds: your administrator denies some folders."
 PATHLESS = "Turbopilot is switched off by your administrator for requests without the path of a notebook."
-REFUSES_PATHLESS = (
+PATHLESS_WARNING = (
     "c.Turbopilot.denied_paths is set for this server, so it refuses requests without a path, such as those "
-    "of users' Jupyter servers, which deny their paths themselves. Set c.Turbopilot.denied_paths = [] in the "
-    "configuration file of this server."
+    "of users' Jupyter servers. If the users' servers have the same patterns in their configuration (for "
+    "example in /etc/jupyter), set c.Turbopilot.denied_paths = [] in the configuration file of this server."
 )
 _ANY = "**"  # any number of folders
 _UNLIKELY = ("\ufdd0/", "\ufdd0\ufdd0/")  # paths that only a pattern for every path matches

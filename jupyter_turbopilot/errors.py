@@ -192,7 +192,7 @@ class EngineGoneError(NotReadyError):
 
     code = "engine_gone"
     after = 0.0
-    max_delay = 10.0
+    max_delay = 60.0  # loading a large model burdens the machine
 
 
 class UnknownModelError(TurbopilotError):

@@ -138,7 +138,7 @@ def blank(notebook: TypedNotebook, count: int) -> list[tuple[int, int]]:
 
 
 def above(notebook: TypedNotebook, active: int) -> TypedNotebook:
-    """Return the notebook without the cells below: they are not written yet."""
+    """Return the notebook without the cells below, because the user has not typed them yet."""
     return replace(notebook, cells=notebook.cells[: active + 1])
 
 
@@ -163,7 +163,7 @@ def collect(options: argparse.Namespace) -> None:
     if options.blank:
         chosen = [(n, active, [at]) for n in numbers for active, at in blank(notebooks[n], options.blank)]
     else:
-        # Take one cell of each notebook in turn: interrupted early, every notebook is represented.
+        # Take one cell of each notebook in turn, so that an interrupted run covers every notebook.
         turns = sorted((turn, n) for n in numbers for turn in range(len(notebooks[n].typed)))
         cells = [(n, notebooks[n].typed[turn]) for turn, n in turns[: options.cells or None]]
         chosen = [(n, active, every(notebooks[n].cells[active])) for n, active in cells]
@@ -216,7 +216,7 @@ class Spot:
         return self.fit[text]
 
     def shown(self, threshold: float, *, final: bool = False) -> str:
-        """Return the text that a gate shows, once the answer is complete or before."""
+        """Return the text that a gate shows, of the complete answer if `final`."""
         gate = Gate(self.watching.cursor, threshold, self.fits)
         gate.boundaries = [
             boundary._replace(score=score)
@@ -267,7 +267,7 @@ def is_right(text: str, future: str, *, further: bool) -> bool:
     return future.startswith(text) and is_end_of_line(future, len(text))
 
 
-PARTS = 5  # of the cross-validation
+FOLDS = 5  # of the cross-validation
 ROUNDS = 40
 BOOSTING = {
     "objective": "binary",
@@ -282,17 +282,17 @@ BOOSTING = {
     "num_threads": 1,
     "verbose": -1,
 }
-GROWING = ("sum", "worst")  # a greater probability never lowers the score
+MONOTONE = ("sum", "worst")  # a greater probability never lowers the score
 
 
-def grow(spots: Sequence[Spot]) -> Trees:
+def fit_trees(spots: Sequence[Spot]) -> Trees:
     """Fit trees to all boundaries of the positions."""
     found = [values for spot in spots for values in spot.watching.found]
     names = list(found[0])
     rows = np.array([[values[name] for name in names] for values in found])
     right = np.array([right for spot in spots for right in spot.right], dtype=float)
-    rules = {"monotone_constraints": [int(name in GROWING) for name in names]}
-    booster = lightgbm.train(BOOSTING | rules, lightgbm.Dataset(rows, right), ROUNDS)
+    constraints = {"monotone_constraints": [int(name in MONOTONE) for name in names]}
+    booster = lightgbm.train(BOOSTING | constraints, lightgbm.Dataset(rows, right), ROUNDS)
     return Trees(names, [tree_of(each["tree_structure"]) for each in booster.dump_model()["tree_info"]])
 
 
@@ -304,23 +304,23 @@ def tree_of(node: dict[str, Any]) -> Tree:
     return node["split_feature"], float(f"{node['threshold']:.5g}"), low, high
 
 
-BLANK_WEIGHT = 3  # of positions on empty lines and in new cells: a few hundred beside thousands of others
+BLANK_WEIGHT = 3  # weight of positions on empty lines and in new cells, because there are few of them
 
 
-def rate(spots: Sequence[Spot], trees: Trees) -> None:
+def score(spots: Sequence[Spot], trees: Trees) -> None:
     """Score all boundaries of the positions."""
     for spot in spots:
         spot.scores = [trees.score(values) for values in spot.watching.found]
 
 
-def rate_by_others(spots: list[Spot], blank_ones: list[Spot]) -> None:
+def cross_validate(spots: list[Spot], blank_ones: list[Spot]) -> None:
     """Score each position by trees that are fitted to other packages."""
     packages = sorted({spot.package for spot in (*spots, *blank_ones)})
     weighted = [*spots, *blank_ones * BLANK_WEIGHT]
-    for part in range(PARTS):
-        held_out = {*packages[part::PARTS]}
-        trees = grow([spot for spot in weighted if spot.package not in held_out])
-        rate([spot for spot in (*spots, *blank_ones) if spot.package in held_out], trees)
+    for part in range(FOLDS):
+        held_out = {*packages[part::FOLDS]}
+        trees = fit_trees([spot for spot in weighted if spot.package not in held_out])
+        score([spot for spot in (*spots, *blank_ones) if spot.package in held_out], trees)
 
 
 def play(spots: Sequence[Spot], threshold: float) -> Tally:
@@ -356,10 +356,10 @@ def fit(options: argparse.Namespace) -> None:
     print(f"the best possible gate: saved {play(spots, 0.5).share_saved:.3f}")
     fitted: dict[str, Any] = {}
     if options.keep:
-        rate((*spots, *blank_ones), fit_for(options.model).trees)
+        score((*spots, *blank_ones), fit_for(options.model).trees)
     else:
-        rate_by_others(spots, blank_ones)
-        fitted["trees"] = asdict(grow([*spots, *blank_ones * BLANK_WEIGHT]))
+        cross_validate(spots, blank_ones)
+        fitted["trees"] = asdict(fit_trees([*spots, *blank_ones * BLANK_WEIGHT]))
     print("threshold: precision, saved, shown per 100 keystrokes")
     found = {step / 40: play(spots, step / 40) for step in range(1, 39)}
     for threshold, tally in found.items():

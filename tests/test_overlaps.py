@@ -54,7 +54,8 @@ KEY = "overlaps"
 SCRIPTS: list[dict[str, Any]] = json.loads(RECORD.read_text("utf-8"))
 PATIENCE = 30.0  # the timeout in seconds for the recorded state
 STILL = 0.2  # while recording: seconds without a change after which the state is final
-_TIME = re.compile(r"id|created|system_fingerprint|generation_settings|\w+_ms|\w+_per_second")
+# What differs in each run, or with the fit of the gate.
+_VARIABLE = re.compile(r"id|confidence|created|system_fingerprint|generation_settings|\w+_ms|\w+_per_second")
 _COUNT = re.compile(r'turbopilot_requests_total\{code="(\w*)",outcome="(\w+)",route="(\w+)"\} (\d+)')
 _WAITING = re.compile(r"^turbopilot_queue (\d+)", re.MULTILINE)
 
@@ -276,7 +277,7 @@ def _plain(line: str) -> Any:
 
     def reported(value: Any) -> Any:
         if isinstance(value, dict):
-            return {name: reported(one) for name, one in value.items() if not _TIME.fullmatch(name)}
+            return {name: reported(one) for name, one in value.items() if not _VARIABLE.fullmatch(name)}
         return [reported(one) for one in value] if isinstance(value, list) else value
 
     return line if line == "[DONE]" else reported(json.loads(line))

@@ -236,7 +236,7 @@ _FASTER = {
 
 
 def _complete(local: InProcess, name: str, title: str) -> Timings:
-    """Generate a function body. A new title prevents that the evaluated prompt is reused."""
+    """Generate a function body. With a new title, the engine cannot reuse the evaluated prompt."""
     from jupyter_turbopilot.request import Cell, Completion
 
     source = f"# {title}\n{_SAMPLE}def {name}(values):\n    "
@@ -261,11 +261,11 @@ def _prompt_reuse(local: InProcess) -> Finding:
     )
 
 
-def rates_of(runs: Sequence[Timings]) -> tuple[float, float] | None:
+def rates_of(runs: Sequence[Timings], *, is_remote: bool = False) -> tuple[float, float] | None:
     """Return the best tokens/s of prompt evaluation and generation; None if they are not plausible."""
-    read = max((run.prompt_tokens - run.cached_tokens) / max(run.prompt_ms, 0.1) for run in runs) * 1000
+    prefill = max((run.prompt_tokens - run.cached_tokens) / max(run.prompt_ms, 0.1) for run in runs) * 1000
     # The prompt evaluation yields the first token.
-    write = max(
+    generation = max(
         (
             (run.predicted_tokens - 1) / max(run.predicted_ms, 0.1) * 1000
             for run in runs
@@ -273,12 +273,13 @@ def rates_of(runs: Sequence[Timings]) -> tuple[float, float] | None:
         ),
         default=0.0,
     )
-    # The tokens of a prompt are evaluated together, which is never slower than generating one by one.
-    return (read, write) if 0 < write <= read else None
+    # A local engine evaluates the tokens of a prompt together, which is never slower than one by one. The times
+    # of a remote one include the network.
+    return (prefill, generation) if 0 < generation and (is_remote or generation <= prefill) else None
 
 
 def _busy_advice(engine: str) -> str:
-    """Return advice if other programs use this machine, which also computes the completions; else empty."""
+    """Return advice if the CPU that computes completions is busy, or ""."""
     import psutil
 
     from jupyter_turbopilot.engine.load import machine
@@ -296,24 +297,25 @@ def _speed(local: InProcess) -> Finding:
 
     pilot = local.pilot
     engine = pilot.settings.engine
+    busy = _busy_advice(engine)  # before the model is loaded, which raises the load
     local.wait()
-    busy = _busy_advice(engine)
-    rates = rates_of([_complete(local, name, secrets.token_hex(4)) for name in _FUNCTIONS])
+    runs = [_complete(local, name, secrets.token_hex(4)) for name in _FUNCTIONS]
+    rates = rates_of(runs, is_remote=engine == "remote")
     if not rates:
         advice = busy or f"Try again, and {_FASTER[engine]}."
         return Finding(
-            "speed", f"not measured: too few tokens were generated in time. {advice}", problem=True
+            "speed", f"not measured: the engine was too slow or its times vary. {advice}", problem=True
         )
-    read, write = rates
+    prefill, generation = rates
     model = pilot.kind.find(pilot.selected)
     stored = pilot.kind.stored(model)
     if stored and engine == "llama":  # the rate of other engines is not comparable
-        remember_rate(personal_dir(), rate_of(model.name, stored.size, write), rough=True)
-    slow = write < SLOW_TOKENS_A_SECOND
+        remember_rate(personal_dir(), rate_of(model.name, stored.size, generation), rough=True)
+    slow = generation < SLOW_TOKENS_A_SECOND
     advice = (f" This is slow. {busy}" if busy else f" This is slow: {_FASTER[engine]}.") if slow else ""
     return Finding(
         "speed",
-        f"prompt evaluation {read:.0f} tokens/s, generation {write:.0f} tokens/s.{advice}",
+        f"prompt evaluation {prefill:.0f} tokens/s, generation {generation:.0f} tokens/s.{advice}",
         problem=slow,
     )
 

@@ -182,15 +182,16 @@ def run_hub(options: HubOptions, settings: Turbopilot) -> int:
             python, models, INSTRUCTIONS[options.kind], user=options.user, managed=managed
         )
         print(text, end="")
+    account = options.user or (snippets.NAME if options.kind == "systemd-service" else "")
     for advice in filter(
-        None, (_account_advice(options.user), _environment_advice(), _folder_advice(folder))
+        None, (_account_advice(account), _environment_advice(), _folder_advice(folder))
     ):
         print(advice, file=sys.stderr)
     return 0
 
 
 def _account_advice(user: str) -> str:
-    """Return advice if this host has no such account; else empty."""
+    """Return advice if this host has no such account, or ""."""
     if sys.platform == "win32" or not user:
         return ""
     import pwd
@@ -198,7 +199,7 @@ def _account_advice(user: str) -> str:
     with suppress(KeyError):
         pwd.getpwnam(user)
         return ""
-    return f"There is no account {user} on this host yet, so the service could not start. Create the account."
+    return f"This host has no account {user}, so the service cannot start. Create the account."
 
 
 def _environment_advice() -> str:

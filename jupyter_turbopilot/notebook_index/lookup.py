@@ -45,7 +45,7 @@ class LineMatch:
 
 
 @dataclass(frozen=True)
-class Fit:
+class LookupFit:
     """Coefficients of a logistic regression by feature, and thresholds by eagerness."""
 
     coefficients: dict[str, float]
@@ -53,9 +53,9 @@ class Fit:
 
 
 @cache
-def fit() -> Fit:
+def fit() -> LookupFit:
     """Return the fit written by `scripts/fit_lookup.py`."""
-    return Fit(**json.loads(Path(__file__).with_name("lookup.json").read_text("utf-8")))
+    return LookupFit(**json.loads(Path(__file__).with_name("lookup.json").read_text("utf-8")))
 
 
 def best_match(

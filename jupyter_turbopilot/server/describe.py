@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.access import REFUSES_PATHLESS
+from jupyter_turbopilot.access import PATHLESS_WARNING
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.errors import TurbopilotError
 from jupyter_turbopilot.models.recommend import share_saved
@@ -26,19 +26,19 @@ def describe_health(
     *,
     own: bool = False,
     logged: bool = False,
-    hint: bool = False,
+    for_admin: bool = False,
 ) -> dict[str, Any]:
     """Describe the server's state, and retry a failed load if it is time to.
 
     `own`: whether the caller may manage the server and the statistics cover the caller's suggestions.
-    `logged`: whether a usage log would contain the caller's suggestions. `hint`: whether the caller may see
+    `logged`: whether a usage log would contain the caller's suggestions. `for_admin`: whether the caller may see
     paths and settings of the server.
     """
     pilot.retry()
     state = pilot.worker.state
     loading = state.phase is Phase.LOADING
     reason = state.reason or (f"The server is loading {state.model}." if loading else None)
-    if hint and reason and state.hint:
+    if for_admin and reason and state.hint:
         reason = f"{reason} {state.hint}"
     return {
         "status": "ok" if state.ready else "loading model" if loading else "error",
@@ -50,7 +50,7 @@ def describe_health(
         "reason": None if state.ready else reason,
         "command": None if state.ready else state.command or None,
         "address": pilot.kind.address or None,
-        "notice": _notice(pilot, hint=hint) if state.ready else None,
+        "notice": _notice(pilot, for_admin=for_admin) if state.ready else None,
         "busy": bool(pilot.worker.level()),
         "last_ms": pilot.completer.last_ms,
         "week": _week(pilot) if own else None,
@@ -89,7 +89,7 @@ def _week(pilot: Pilot) -> dict[str, int] | None:
     return {"shown": week.shown, "accepted": week.accepted}
 
 
-def _notice(pilot: Pilot, *, hint: bool) -> str | None:
+def _notice(pilot: Pilot, *, for_admin: bool) -> str | None:
     """Return the limitations of a server that is ready."""
     error, engine = pilot.worker.state.reason, pilot.worker.engine
     if not error and engine and not engine.capabilities.logprobs and pilot.settings.eagerness != "always":
@@ -97,7 +97,7 @@ def _notice(pilot: Pilot, *, hint: bool) -> str | None:
             "This engine does not return logprobs, so suggestions appear only on explicit request. "
             'Set c.Turbopilot.eagerness = "always" to show every suggestion.'
         )
-    pathless = REFUSES_PATHLESS if hint and pilot.access.denied else ""
+    pathless = PATHLESS_WARNING if for_admin and pilot.access.denied else ""
     return " ".join(filter(None, (error, pilot.cache_error, pathless))) or None
 
 

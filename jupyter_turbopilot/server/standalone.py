@@ -18,7 +18,7 @@ from jupyter_server.auth.authorizer import AllowAllAuthorizer
 from tornado import web
 from tornado.httpserver import HTTPServer
 
-from jupyter_turbopilot.access import REFUSES_PATHLESS
+from jupyter_turbopilot.access import PATHLESS_WARNING
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.server.identity import MAX_KEY, is_key
@@ -255,7 +255,7 @@ def for_several(settings: Turbopilot) -> None:
             " and ".join(f"c.Turbopilot.{name}" for name in lost),
         )
     if settings.denied_paths:
-        log.warning("Turbopilot: %s", REFUSES_PATHLESS)
+        log.warning("Turbopilot: %s", PATHLESS_WARNING)
     if settings.share_prompts == "group" and not settings.share_prompts_group:
         log.warning(
             'Turbopilot: c.Turbopilot.share_prompts is "group", but no group is set. Users share no '

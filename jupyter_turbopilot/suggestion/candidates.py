@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.request import Completion
 
-STATEMENT = 2_000  # characters before the cursor that may belong to its statement
-MOST = 300  # names after a bare dot: finding the allowed tokens takes a millisecond for each 200
+STATEMENT_LENGTH = 2_000  # characters before the cursor that may belong to its statement
+MOST_NAMES = 300  # names after a bare dot: finding the allowed tokens takes a millisecond for each 200
 _NONE: frozenset[str] = frozenset()
 _STATEMENT = re.compile(r"^(?=[^\s)\]}#])", re.MULTILINE)
 _BINDS = re.compile(rf"\b(?:{'|'.join(sorted(BINDS))})\b|:=|;")
 _OPERAND = re.compile(r"(?:^|[(&|~]|\b(?:and|or|not)\b)\s*+(?P<begun>[^\W\d]\w*+)$")
 # Characters that must be escaped in a string: quotes, control and bidirectional formatting characters.
-_AWKWARD = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
+_ESCAPED = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
 _SIGNS = frozenset("'\".,")  # a line without any of these contains no position
-# After one of these, an expression is read, not assigned to.
+# After these operators and keywords, an expression is an operand, not the target of an assignment.
 _READS = _COMPARISONS | {
     *"=+-*/%&|@",
     "and",
@@ -47,11 +47,11 @@ _READS = _COMPARISONS | {
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _WORD = re.compile(r"[^\W\d]\w*+")
 _CHANGING = frozenset({"insert", "pop", "update"})  # methods that change the columns
-_HARMLESS = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
+_NOT_CHANGING = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
 _QUERY_WORDS = frozenset({"index", "not", "True", "False"})  # words of a query that are no columns
 
 # The arguments of a table's methods that name its columns: by position or name, as one label or as a list.
-_COLUMNS = {
+_COLUMN_ARGUMENTS = {
     "boxplot": "0 column by",
     "drop": "columns",
     "drop_duplicates": "0 subset",
@@ -77,7 +77,7 @@ _WITH_LEVELS = frozenset(
 )  # the names of index levels as well
 _NAMES_INDEX = re.compile(r"\bset_index\b|\bindex_col\b|\bindex\.names?\b")
 # The arguments that are dictionaries whose keys are columns.
-_KEYS = {
+_KEY_ARGUMENTS = {
     "agg": "0 func",
     "aggregate": "0 func",
     "astype": "0 dtype",
@@ -94,10 +94,10 @@ _KEEPING = frozenset(
 
 
 class Candidates(NamedTuple):
-    """The texts of which one must follow the cursor; without any, there is no constraint."""
+    """The texts of which one must follow the cursor. Without texts, there is no prefix constraint."""
 
     texts: Sequence[str] = ()
-    sure: bool = False  # whether the name exists already, so that a single candidate must be it
+    sure: bool = False  # whether the name must be an existing one, so that a single candidate is certain
 
     @property
     def only(self) -> str:
@@ -174,7 +174,7 @@ class _Statement:
         return self.lexemes[at].kind if at >= 0 else ""
 
     def is_operand(self, at: int) -> bool:
-        """Return whether an expression ends with a lexeme, so that a bracket after it is not a display."""
+        """Return whether an expression ends with a lexeme: a bracket after it is a call or a subscript."""
         if self.kind(at) == "name":
             return not keyword.iskeyword(self.text(at))
         return self.kind(at) == "string" or self.text(at) in {")", "]", "}"}
@@ -237,7 +237,7 @@ def names_at(request: Completion, scope: Scope) -> Candidates:
 
 def _statement_at(prefix: str) -> tuple[_Statement, int]:
     """Return the statement at the cursor, and where its logical line begins."""
-    text = prefix[-STATEMENT:]
+    text = prefix[-STATEMENT_LENGTH:]
     *_, start = 0, *(match.start() for match in _STATEMENT.finditer(text))
     is_cut = not start and len(text) < len(prefix)
     statement = _Statement("" if is_cut else text[start:])
@@ -255,12 +255,12 @@ def text_before_line(prefix: str) -> str:
 def _candidates(position: _Position, suffix: str) -> Candidates:
     names, begun, end, sure = position[1:5]
     if end in {"'", '"'}:
-        names = frozenset(label for label in names if not _AWKWARD.search(label))
+        names = frozenset(label for label in names if not _ESCAPED.search(label))
         if not (begun or sure or suffix.strip(f"{end}]")):
             return Candidates()  # a new column may be about to be assigned
     else:
         names = frozenset(filter(_is_attribute, names))
-        if not names or (not end and (begun in names or (not begun and len(names) > MOST))):
+        if not names or (not end and (begun in names or (not begun and len(names) > MOST_NAMES))):
             return Candidates()  # the name may be complete, or there are too many
     texts = sorted(name[len(begun) :] + end for name in names if name.startswith(begun))
     if not begun and not end:
@@ -361,7 +361,7 @@ def _labels(statement: _Statement, scope: Scope, bracket: _Bracket, display: str
     base = statement.table(before - 1)[0] if statement.text(before - 1) == "." else ""
     if base not in scope.columns:
         return _of_data(statement, scope, bracket) if argument in _AXES and not display else None
-    table: Mapping[str, str] = _KEYS if display == "{" else _COLUMNS
+    table: Mapping[str, str] = _KEY_ARGUMENTS if display == "{" else _COLUMN_ARGUMENTS
     names_columns = argument in table.get(method, "").split()
     # A named aggregation: `total=("price", "sum")`.
     if not (names_columns or (display == "(" and method in {"agg", "aggregate"} and bracket.keyword)):
@@ -423,7 +423,7 @@ def _changes(tree: ast.Module) -> Iterator[tuple[str, str]]:
                 in_place = any(each.arg == "inplace" for each in node.keywords)
                 if in_place or node.func.attr in _CHANGING:
                     yield _variable(node.func), ""
-            elif isinstance(node.func, ast.Name) and node.func.id not in _HARMLESS:
+            elif isinstance(node.func, ast.Name) and node.func.id not in _NOT_CHANGING:
                 for each in (*node.args, *(argument.value for argument in node.keywords)):
                     yield _variable(each), ""
 

@@ -64,7 +64,7 @@ class Gate:
         trees: Trees | None = None,
         certain: str = "",
     ) -> None:
-        """`trees`: fitted to the model; by default those of the default model.
+        """`trees`: the model's decision trees; by default those of the default model.
 
         `certain`: the single candidate for the name that is being typed. It passes with any score.
         """
@@ -138,7 +138,7 @@ class Gate:
         return end, confidence
 
     def _is_certain(self, text: str) -> bool:
-        """Return whether the text begins with the single candidate, and that is worth a keystroke."""
+        """Return whether the text begins with the single candidate, and the candidate is worth a keystroke."""
         certain = self._certain
         return len(certain) >= WORTH_A_KEY and text.startswith(certain) and self._fits(certain)
 

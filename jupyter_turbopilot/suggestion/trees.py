@@ -16,13 +16,13 @@ Tree: TypeAlias = "float | tuple[int, float, Tree, Tree]"
 
 @dataclass(frozen=True)
 class Trees:
-    """Decision trees. The sum of their values is the log-odds that a prefix is right."""
+    """Decision trees. The sum of their values is the log-odds that a prefix is correct."""
 
     features: Sequence[str]  # names; the trees contain their indexes
     trees: Sequence[Tree]
 
     def score(self, values: Mapping[str, float]) -> float:
-        """Return the probability that a prefix with these features is right."""
+        """Return the probability that a prefix with these features is correct."""
         row = [values[name] for name in self.features]
         total = 0.0
         for tree in self.trees:

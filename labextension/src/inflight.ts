@@ -109,7 +109,7 @@ export class InFlight {
     _availability.changed.connect((_, { before, now }) => {
       const isAnother = before.model !== '' && before.model !== now.model;
       if (isAnother || (before.health && !now.health)) {
-        this._report({ lastMs: null, isTimedOut: false }); // it was another model's, or another engine's
+        this._report({ lastMs: null, isTimedOut: false }); // the last latency belongs to another model or engine
       }
       if (before.open && !now.open) {
         this._close();
@@ -199,7 +199,7 @@ export class InFlight {
     const abort = new AbortController();
     this._open.push(abort);
     this._close(MOST_OPEN);
-    this._report({ generating: true });
+    this._report({ generating: true, isTimedOut: false });
     try {
       await this._client.complete(
         body,
@@ -211,7 +211,7 @@ export class InFlight {
             request.isCacheable &&= !uncached;
             request.suggestion.grow(text, imports);
             if (timings) {
-              // Without the time in which a model was loaded.
+              // The latency excludes model loading.
               this._report({ lastMs: timings.total_ms, isTimedOut: request.isTimedOut });
             }
           }

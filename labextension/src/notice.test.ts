@@ -149,6 +149,8 @@ describe('notifyOfHealth', () => {
       availability.reported({ ...MISSING, code: 'engine_gone', reason });
     }
     expect(output).toEqual(['Turbopilot: It has failed. Retrying…']);
+    availability.reported({ ...MISSING, code: 'memory', reason: 'Not enough memory.' });
+    expect(output.at(-1)).toBe('Turbopilot: Not enough memory.');
   });
 
   it('never warns if the administrator has switched suggestions off', () => {

@@ -3,9 +3,10 @@
 import { Clipboard, Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
+import type { IEngineHealth } from './client';
 import { isModifier } from './modifierkeys';
 import type { DownloadOffer } from './downloadoffer';
-import { DISABLED, WITHHELD } from './requesterror';
+import { DISABLED, type IRequestError, WITHHELD } from './requesterror';
 import { describeRequestError } from './messages';
 
 const SHOWN = 10000;
@@ -101,6 +102,11 @@ const QUIET: unknown[] = [DISABLED, WITHHELD];
 /** Kinds of errors that pass by themselves. */
 const LIMITS: unknown[] = ['busy', 'limited'];
 
+/** Return a key that distinguishes errors whose messages vary. */
+function keyOf(error: IRequestError, health: IEngineHealth | null): string {
+  return [error.kind, health?.code, health?.command].join();
+}
+
 /** Show notifications about errors from now on. `completeHere`: null if the page must not run a model. */
 export function notifyOfHealth(
   availability: Availability,
@@ -109,7 +115,7 @@ export function notifyOfHealth(
   trans: TranslationBundle,
   completeHere: (() => unknown) | null
 ): void {
-  /** The errors of this outage: their messages vary, so that each kind is shown once. */
+  /** The errors already shown in this outage. Their messages vary, so code and command identify them. */
   const shown = new Set<string>();
   availability.changed.connect((_, { now: { failures, health, error } }) => {
     if (failures === 0) {
@@ -124,9 +130,9 @@ export function notifyOfHealth(
       failures >= FAILURES_BEFORE_NOTICE &&
       !QUIET.includes(health?.code) &&
       !LIMITS.includes(error.kind) &&
-      !shown.has(error.kind + (health?.command ?? ''))
+      !shown.has(keyOf(error, health))
     ) {
-      shown.add(error.kind + (health?.command ?? ''));
+      shown.add(keyOf(error, health));
       const actions: Notification.IAction[] = [];
       const command = health?.command;
       if (command) {

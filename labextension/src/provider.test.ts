@@ -324,9 +324,14 @@ describe('an explicit request without a suggestion', () => {
   ])('reports the reason for %s', async (finish_reason, reason) => {
     const bench = new Bench('min(');
     const declined = declinedBy(bench);
+    const timedOut: boolean[] = [];
+    bench.provider.activity.connect((_, { isTimedOut }) => timedOut.push(isTimedOut));
     await bench.ask(INVOKE);
-    await bench.answer(0, { text: '', finish_reason });
+    await bench.answer(0, { text: '', finish_reason, timings: { total_ms: 10 } as IFrame['timings'] });
     expect(declined).toEqual([reason]);
+    expect(timedOut.at(-1)).toBe(finish_reason === 'deadline');
+    await bench.ask(INVOKE);
+    expect(timedOut.at(-1)).toBe(false);
   });
 
   it('reports nothing after the focus has left the editor', async () => {
@@ -878,6 +883,18 @@ describe('a request that the administrator does not allow', () => {
     bench.kernel = 'k';
     await bench.ask();
     expect(bench.asked).toHaveLength(1);
+  });
+
+  it('stays denied after a minute while no request is sent', async () => {
+    const bench = new Bench('x = ');
+    await bench.ask();
+    bench.asked[0].fail(DENIAL);
+    await later();
+    vi.advanceTimersByTime(60000);
+    bench.provider.paused.add('a.py');
+    await bench.ask();
+    expect(bench.asked).toHaveLength(1);
+    expect([...bench.provider.denied.keys()]).toEqual(['a.py']);
   });
 
   it.each<[string, (bench: Bench) => void]>([

@@ -33,10 +33,11 @@ import { DEFAULTS, type ISettings } from './settings';
 import { Suggestion } from './suggestion';
 import type { IRequest } from './wire';
 
+const NO_DENIALS: ReadonlyMap<string, IDenial> = new Map();
 export const NOTHING: IInlineCompletionList = { items: [] };
 /** After this number of consecutive failures, only the next keystroke sends a request again. */
 const RETRIES = 5;
-/** Milliseconds of focus before the server evaluates an editor's prompt or suggests: the user may only pass through. */
+/** Milliseconds of focus before a prefill or a suggestion, because the user may only be moving past the cell. */
 const SETTLE = 120;
 
 export class Provider implements IInlineCompletionProvider {
@@ -116,16 +117,18 @@ export class Provider implements IInlineCompletionProvider {
     this.invoked = trigger === 'invoke';
     let awaited = this._inFlight.current;
     let event: Event = 'called';
+    let isAskedAgain = false;
     for (;;) {
       const { current } = this._inFlight;
       const document = readDocument(context, position.text, request.mimeType ?? 'text/plain');
       const denial = this.denied.get(document.path);
       const isOtherKernel = Boolean(denial?.kernel && denial.kernel !== kernelOf(context));
       const hasExpired = denial !== undefined && performance.now() >= denial.at + MAX_RETRY_DELAY;
-      if (event === 'called' && (trigger === 'invoke' || isOtherKernel || hasExpired)) {
-        this.denied.delete(document.path); // the configuration or the kernel may have changed: ask the server again
-      }
-      const obstacle = declineOf(editor, document, this.settings, this, trigger);
+      // The configuration or the kernel may have changed: send a request again.
+      isAskedAgain ||= event === 'called' && (trigger === 'invoke' || isOtherKernel || hasExpired);
+      const { stopped, paused } = this;
+      const switches = isAskedAgain ? { stopped, paused, denied: NO_DENIALS } : this;
+      const obstacle = declineOf(editor, document, this.settings, switches, trigger);
       const state: IState = {
         trigger,
         current: current?.editor === editor ? current.stateAt(position) : null,
@@ -150,6 +153,8 @@ export class Provider implements IInlineCompletionProvider {
           event = 'checked';
           continue;
         case 'request': {
+          this.denied.delete(document.path);
+          isAskedAgain = false;
           const body = this._requests.build(document, context, position, this.settings, trigger);
           const delay = trigger === 'automatic' ? this.settings.delay : 0;
           awaited = this._inFlight.start(call, body, action.keep, delay);
@@ -331,7 +336,7 @@ export class Provider implements IInlineCompletionProvider {
     editor.host.addEventListener('focusin', () => this._suggestInNewCell(editor));
   }
 
-  /** Request a suggestion in an empty cell in which the user stays. */
+  /** Request a suggestion if an empty cell keeps the focus. */
   private _suggestInNewCell(editor: CodeEditor.IEditor): void {
     whenUnchanged(editor, SETTLE, () => {
       const { mode, newCells } = this.settings;

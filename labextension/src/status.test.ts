@@ -26,7 +26,7 @@ const AT_REST = {
   disabled: false,
   paused: false,
   generating: false,
-  timedOut: false
+  isTimedOut: false
 };
 const ready = after(START, { kind: 'health', health: READY });
 const loading = after(ready, { kind: 'health', health: LOADING });
@@ -77,8 +77,8 @@ describe('conditionOf', () => {
     ['busy', refused, {}],
     ['failed', limited, {}],
     ['busy', crowded, {}],
-    ['busy', ready, { timedOut: true }],
-    ['ready', inPage, { timedOut: true }],
+    ['busy', ready, { isTimedOut: true }],
+    ['ready', inPage, { isTimedOut: true }],
     ['generating', crowded, { generating: true }],
     ['paused', crowded, { paused: true }],
     ['off', refused, { enabled: false }],

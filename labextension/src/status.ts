@@ -114,7 +114,7 @@ export function describeModel(trans: TranslationBundle, { model, health }: IStat
   return trans.__('%1, in this page: %2', facts, state);
 }
 
-/** The switches that apply to the current document, and the server's activity. */
+/** The off switches of the current document, and the state of the last request. */
 export interface ISwitchStates {
   enabled: boolean;
   stopped: boolean;
@@ -122,13 +122,13 @@ export interface ISwitchStates {
   disabled: boolean;
   paused: boolean;
   generating: boolean;
-  timedOut: boolean;
+  isTimedOut: boolean;
 }
 
 /** Return the condition to show. Pure. */
 export function conditionOf(
   { health, error }: IState,
-  { enabled, stopped, denied, disabled, paused, generating, timedOut }: ISwitchStates
+  { enabled, stopped, denied, disabled, paused, generating, isTimedOut }: ISwitchStates
 ): Condition {
   if (health?.code === DISABLED) {
     return 'denied';
@@ -148,7 +148,7 @@ export function conditionOf(
   if (error) {
     return health?.code === WITHHELD || health?.code === 'model_missing' ? 'absent' : 'failed';
   }
-  const busy = health?.busy === true || (timedOut && !health?.inPage);
+  const busy = health?.busy === true || (isTimedOut && !health?.inPage);
   return paused ? 'paused' : generating ? 'generating' : busy ? 'busy' : 'ready';
 }
 
@@ -171,17 +171,18 @@ export class Status {
     const { state } = this._availability;
     const { settings, stopped, denied, paused } = this._provider;
     const path = this._page.path ?? '';
+    const denial = denied.get(path);
     const index = state.health?.notebook_index;
     const notebookSwitch = switchOf(this._page.notebook);
     return {
       condition: conditionOf(state, {
         enabled: settings.enabled,
         stopped,
-        denied: denied.has(path),
+        denied: denial !== undefined,
         disabled: notebookSwitch !== 'enabled',
         paused: paused.has(path),
         generating: this._activity.generating,
-        timedOut: this._activity.isTimedOut
+        isTimedOut: this._activity.isTimedOut
       }),
       model: describeModel(this._trans, state),
       percent: percentOf(state.health?.inPage?.step),
@@ -190,13 +191,13 @@ export class Status {
       lastMs: this._activity.lastMs,
       reason: state.error
         ? describeRequestError(this._trans, state.error)
-        : denied.has(path)
-          ? (denied.get(path)?.message ?? '')
+        : denial
+          ? denial.message
           : notebookSwitch === 'invalid'
             ? describeDecline(this._trans, 'invalid metadata', null)
             : state.health?.busy
               ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')
-              : this._activity.isTimedOut
+              : this._activity.isTimedOut && !state.health?.inPage
                 ? describeDecline(this._trans, 'timeout', null)
                 : (state.health?.notice ?? ''),
       index: !index

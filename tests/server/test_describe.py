@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 
-from jupyter_turbopilot.access import REFUSES_PATHLESS
+from jupyter_turbopilot.access import PATHLESS_WARNING
 from jupyter_turbopilot.cache.cache_writer import CacheWriter
 from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.base import Capabilities
@@ -91,7 +91,7 @@ def test_health_reports_to_administrators_that_paths_are_required(tiny_model: Pa
     pilot = pilot_with(settings, lambda *_: ScriptedEngine())
     pilot.worker._life.state = EngineState(Phase.READY, "m")
     assert describe_health(pilot)["notice"] is None
-    assert describe_health(pilot, hint=True)["notice"] == REFUSES_PATHLESS
+    assert describe_health(pilot, for_admin=True)["notice"] == PATHLESS_WARNING
     pilot.stop()
 
 

@@ -170,9 +170,7 @@ class IsolatedEngine:
         try:
             reply = self._process.ask(request, min(patience, self._patience), interrupt)
         except ProcessEndedError as end:
-            gone = EngineGoneError(f"The model's process has ended: {end.verdict.reason}.")
-            gone.max_delay = 60.0  # loading a large model burdens the machine
-            raise gone from None
+            raise EngineGoneError(f"The model's process has ended: {end.verdict.reason}.") from None
         _note(reply, runs)
         if reply.failure:
             raise reply.failure.error()

@@ -161,12 +161,14 @@ def strange(host: str, what: object) -> EngineError:
 
 
 def gone(hosts: Iterable[str], how: object, *, in_hub: bool = False) -> EngineGoneError:
-    """Return the error if no address answers. JupyterLab shows at most 140 characters."""
+    """Return the error if no address answers. In a hub, it fits into the 140 characters of JupyterLab's toasts."""
     if in_hub:  # its users can neither check nor change the address
-        return EngineGoneError(
-            f"Your hub's completion server cannot be reached ({how}). If this lasts, tell its administrator."
-        )
-    return EngineGoneError(f"{', '.join(hosts)} cannot be reached ({how}). Is the server running?")
+        message = f"Your hub's completion server is unreachable ({how}). Contact its administrator."
+    else:
+        message = f"{', '.join(hosts)} cannot be reached ({how}). Is the server running?"
+    error = EngineGoneError(message)
+    error.max_delay = 10.0  # connecting again costs nothing
+    return error
 
 
 def changed(host: str) -> EngineGoneError:

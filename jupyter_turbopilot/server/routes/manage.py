@@ -89,7 +89,7 @@ async def _health(route: Route) -> dict[str, Any]:
         notebook_index,
         own=route.is_learned_from,
         logged=not route.tenant,
-        hint=route.standalone and route.may_manage,
+        for_admin=route.standalone and route.may_manage,
     )
 
 

@@ -38,7 +38,7 @@ export class CursorFeatures {
 
   /** The line up to the cursor without its indentation. */
   readonly body: string;
-  /** The length of that indentation. */
+  /** The number of characters of its indentation. */
   readonly indentation: number;
   /** The quote that is open at the cursor. */
   readonly quote: string;
@@ -64,7 +64,7 @@ export function cursorFeatures(prefix: string, suffix: string, pieces: readonly 
   );
 }
 
-/** The words of the cells above, which typing does not change. */
+/** The words of the cells above, which do not change while the user types. */
 const wordsOf = remembered(text => new Set(findAll(NAME, text)), 2 ** 20);
 
 /**

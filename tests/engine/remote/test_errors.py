@@ -35,8 +35,11 @@ def test_gone_and_changed_return_engine_gone_errors() -> None:
     assert "c.TurbopilotRemote.urls" in strange("a", "garbage").message
 
 
-def test_gone_in_hub_is_shown_whole_and_names_no_address() -> None:
-    message = gone(["10.0.0.7:10101"], "it does not answer in time", in_hub=True).message
+@pytest.mark.parametrize(
+    "how", ["it does not answer in time", "its answer broke off or is not HTTP", "its certificate is invalid or not trusted"]
+)
+def test_gone_in_hub_is_shown_whole_and_names_no_address(how: str) -> None:
+    message = gone(["10.0.0.7:10101"], how, in_hub=True).message
     assert len(f"Turbopilot: {message} Retrying…") <= 140
     assert "10.0.0.7" not in message
 
