@@ -273,9 +273,10 @@ def rates_of(runs: Sequence[Timings], *, is_remote: bool = False) -> tuple[float
         ),
         default=0.0,
     )
-    # A local engine evaluates the tokens of a prompt together, which is never slower than one by one. The times
-    # of a remote one include the network.
-    return (prefill, generation) if 0 < generation and (is_remote or generation <= prefill) else None
+    # A local engine evaluates the tokens of a prompt together, which is never slower than one by one. The
+    # times of a remote one include the network.
+    is_plausible = generation > 0 and (is_remote or generation <= prefill)
+    return (prefill, generation) if is_plausible else None
 
 
 def _busy_advice(engine: str) -> str:

@@ -183,9 +183,7 @@ def run_hub(options: HubOptions, settings: Turbopilot) -> int:
         )
         print(text, end="")
     account = options.user or (snippets.NAME if options.kind == "systemd-service" else "")
-    for advice in filter(
-        None, (_account_advice(account), _environment_advice(), _folder_advice(folder))
-    ):
+    for advice in filter(None, (_account_advice(account), _environment_advice(), _folder_advice(folder))):
         print(advice, file=sys.stderr)
     return 0
 

@@ -225,7 +225,7 @@ def plan_suggestion(
         threshold = user.calibration(subject).threshold(threshold)
     cursor, terms = CursorContext(request, kernel_context, settings), None
     if request.trigger == "automatic":
-        # The gate shows a single candidate regardless of its score, so its outcome must not move the threshold.
+        # The gate shows a single candidate regardless of its score: its outcome must not move the threshold.
         terms = DisplayConditions(subject, threshold, None if cursor.following.only else promised)
     threshold = threshold if unasked else 0.0
     before, after = text_before(request)

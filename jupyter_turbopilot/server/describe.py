@@ -31,8 +31,8 @@ def describe_health(
     """Describe the server's state, and retry a failed load if it is time to.
 
     `own`: whether the caller may manage the server and the statistics cover the caller's suggestions.
-    `logged`: whether a usage log would contain the caller's suggestions. `for_admin`: whether the caller may see
-    paths and settings of the server.
+    `logged`: whether a usage log would contain the caller's suggestions. `for_admin`: whether the caller may
+    see paths and settings of the server.
     """
     pilot.retry()
     state = pilot.worker.state

@@ -138,7 +138,7 @@ class Gate:
         return end, confidence
 
     def _is_certain(self, text: str) -> bool:
-        """Return whether the text begins with the single candidate, and the candidate is worth a keystroke."""
+        """Return whether the text begins with the single candidate, which is worth a keystroke."""
         certain = self._certain
         return len(certain) >= WORTH_A_KEY and text.startswith(certain) and self._fits(certain)
 

@@ -161,7 +161,7 @@ def strange(host: str, what: object) -> EngineError:
 
 
 def gone(hosts: Iterable[str], how: object, *, in_hub: bool = False) -> EngineGoneError:
-    """Return the error if no address answers. In a hub, it fits into the 140 characters of JupyterLab's toasts."""
+    """Return the error if no address answers. In a hub, it has at most the 140 characters of a toast."""
     if in_hub:  # its users can neither check nor change the address
         message = f"Your hub's completion server is unreachable ({how}). Contact its administrator."
     else:

@@ -36,7 +36,12 @@ def test_gone_and_changed_return_engine_gone_errors() -> None:
 
 
 @pytest.mark.parametrize(
-    "how", ["it does not answer in time", "its answer broke off or is not HTTP", "its certificate is invalid or not trusted"]
+    "how",
+    [
+        "it does not answer in time",
+        "its answer broke off or is not HTTP",
+        "its certificate is invalid or not trusted",
+    ],
 )
 def test_gone_in_hub_is_shown_whole_and_names_no_address(how: str) -> None:
     message = gone(["10.0.0.7:10101"], how, in_hub=True).message
