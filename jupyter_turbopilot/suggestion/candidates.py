@@ -33,16 +33,7 @@ _SIGNS = frozenset("'\".,")  # a line without any of these contains no position
 # After these operators and keywords, an expression is an operand, not the target of an assignment.
 _READS = _COMPARISONS | {
     *"=+-*/%&|@",
-    "and",
-    "assert",
-    "if",
-    "in",
-    "is",
-    "not",
-    "or",
-    "return",
-    "while",
-    "yield",
+    *("and", "assert", "if", "in", "is", "not", "or", "return", "while", "yield"),
 }
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _WORD = re.compile(r"[^\W\d]\w*+")
@@ -72,9 +63,8 @@ _COLUMN_ARGUMENTS = {
     "sort_values": "0 by",
     "value_counts": "0 subset",
 }
-_WITH_LEVELS = frozenset(
-    {"groupby", "merge", "pivot_table", "sort_values"}
-)  # the names of index levels as well
+# Methods whose arguments may also name index levels.
+_WITH_LEVELS = frozenset({"groupby", "merge", "pivot_table", "sort_values"})
 _NAMES_INDEX = re.compile(r"\bset_index\b|\bindex_col\b|\bindex\.names?\b")
 # The arguments that are dictionaries whose keys are columns.
 _KEY_ARGUMENTS = {
@@ -240,8 +230,14 @@ def _statement_at(prefix: str) -> tuple[_Statement, int]:
     text = prefix[-STATEMENT_LENGTH:]
     *_, start = 0, *(match.start() for match in _STATEMENT.finditer(text))
     is_cut = not start and len(text) < len(prefix)
-    statement = _Statement("" if is_cut else text[start:])
+    statement = _statement_of("" if is_cut else text[start:])
     return statement, len(prefix) - len(text) + start + statement.line_start
+
+
+@cached_function(2**16)
+def _statement_of(text: str) -> _Statement:
+    """Return the lexed statement: a request needs it for the scope and for the candidates."""
+    return _Statement(text)
 
 
 def text_before_line(prefix: str) -> str:

@@ -52,6 +52,12 @@ class Client(Protocol):
         """Send a request and yield the events of its answer."""
 
 
+def unreachable(sides: Sequence[Client], reason: object) -> EngineGoneError:
+    """Return the error if none of the clients' servers answers."""
+    hosts = [side.address.host for side in sides]
+    return errors.gone(hosts, reason, in_hub=all(side.in_hub for side in sides))
+
+
 @dataclass
 class RetryTimes:
     """The sessions for which a server asked to wait: until when, and with which status.
@@ -161,9 +167,7 @@ class Exchange:
                 return
         if self._next(loop.time()):
             raise NotReadyError(f"The server generated nothing ({reason}). Try again.", code="remote_server")
-        sides = [target.side for target in self.targets]
-        hosts = [side.address.host for side in sides]
-        raise reason.error or errors.gone(hosts, reason, in_hub=all(side.in_hub for side in sides))
+        raise reason.error or unreachable([target.side for target in self.targets], reason)
 
     async def _converse(
         self,

@@ -15,7 +15,7 @@ from jupyter_turbopilot.engine.remote.completions import Spellings
 from jupyter_turbopilot.engine.remote.detection import by_ids, by_text, check_vocabulary, identify, text_form
 from jupyter_turbopilot.engine.remote.engine import Connections, RemoteEngine
 from jupyter_turbopilot.engine.remote.errors import AskedToWaitError, DiedError, InvalidAnswerError
-from jupyter_turbopilot.engine.remote.exchange import NO_TIME, Exchange
+from jupyter_turbopilot.engine.remote.exchange import NO_TIME, Exchange, unreachable
 from jupyter_turbopilot.engine.remote.http_client import HttpClient
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
 from jupyter_turbopilot.errors import EngineGoneError, ModelRefusedError, TurbopilotError
@@ -134,8 +134,7 @@ async def _first(sides: Sequence[AnySide], work: Callable[[AnySide], Awaitable[T
             reason = error
         except EngineGoneError as error:
             gone = gone or error
-    hosts = [side.address.host for side in sides]
-    raise gone or errors.gone(hosts, reason, in_hub=all(side.in_hub for side in sides))
+    raise gone or unreachable(sides, reason)
 
 
 @asynccontextmanager
