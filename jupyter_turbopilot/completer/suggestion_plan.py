@@ -147,7 +147,7 @@ class SuggestionPlan(Plan):
             self.threshold,
             names.fit,
             self.trees,
-            certain=self.cursor.following.only,
+            single=self.cursor.following.single,
         )
         return Suggestion(
             self.surroundings,
@@ -226,7 +226,7 @@ def plan_suggestion(
     cursor, terms = CursorContext(request, kernel_context, settings), None
     if request.trigger == "automatic":
         # The gate shows a single candidate regardless of its score: its outcome must not move the threshold.
-        terms = DisplayConditions(subject, threshold, None if cursor.following.only else promised)
+        terms = DisplayConditions(subject, threshold, None if cursor.following.single else promised)
     threshold = threshold if unasked else 0.0
     before, after = text_before(request)
     length = _length(request, settings, multi=surroundings.multi)

@@ -25,7 +25,7 @@ MOST_NAMES = 300  # names after a bare dot: finding the allowed tokens takes a m
 _NONE: frozenset[str] = frozenset()
 _STATEMENT = re.compile(r"^(?=[^\s)\]}#])", re.MULTILINE)
 _BINDS = re.compile(rf"\b(?:{'|'.join(sorted(BINDS))})\b|:=|;")
-_OPERAND = re.compile(r"(?:^|[(&|~]|\b(?:and|or|not)\b)\s*+(?P<begun>[^\W\d]\w*+)$")
+_OPERAND = re.compile(r"(?:^|[(&|~]|\b(?:and|or|not)\b)\s*+(?P<typed>[^\W\d]\w*+)$")
 # Characters that must be escaped in a string: quotes, control and bidirectional formatting characters.
 _ESCAPED = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
@@ -87,12 +87,14 @@ class Candidates(NamedTuple):
     """The texts of which one must follow the cursor. Without texts, there is no prefix constraint."""
 
     texts: Sequence[str] = ()
-    sure: bool = False  # whether the name must be an existing one, so that a single candidate is certain
+    is_existing: bool = (
+        False  # whether the name must be an existing one, so that a single candidate is certain
+    )
 
     @property
-    def only(self) -> str:
+    def single(self) -> str:
         """The single candidate, if there is no other text that could follow."""
-        return self.texts[0] if self.sure and len(self.texts) == 1 else ""
+        return self.texts[0] if self.is_existing and len(self.texts) == 1 else ""
 
 
 class _Position(NamedTuple):
@@ -100,9 +102,9 @@ class _Position(NamedTuple):
 
     base: str  # the variable that has them
     names: frozenset[str]
-    begun: str
+    typed: str
     end: str = ""  # the text after the name
-    sure: bool = True
+    is_existing: bool = True
     may_be_level: bool = False  # whether the name of an index level is possible as well
 
 
@@ -249,19 +251,19 @@ def text_before_line(prefix: str) -> str:
 
 
 def _candidates(position: _Position, suffix: str) -> Candidates:
-    names, begun, end, sure = position[1:5]
+    names, typed, end, is_existing = position[1:5]
     if end in {"'", '"'}:
         names = frozenset(label for label in names if not _ESCAPED.search(label))
-        if not (begun or sure or suffix.strip(f"{end}]")):
+        if not (typed or is_existing or suffix.strip(f"{end}]")):
             return Candidates()  # a new column may be about to be assigned
     else:
         names = frozenset(filter(_is_attribute, names))
-        if not names or (not end and (begun in names or (not begun and len(names) > MOST_NAMES))):
+        if not names or (not end and (typed in names or (not typed and len(names) > MOST_NAMES))):
             return Candidates()  # the name may be complete, or there are too many
-    texts = sorted(name[len(begun) :] + end for name in names if name.startswith(begun))
-    if not begun and not end:
+    texts = sorted(name[len(typed) :] + end for name in names if name.startswith(typed))
+    if not typed and not end:
         texts.append("_")  # the kernel context contains no private names
-    return Candidates(texts, sure)
+    return Candidates(texts, is_existing)
 
 
 def _position(statement: _Statement, scope: Scope) -> _Position | None:
@@ -278,7 +280,7 @@ def _position(statement: _Statement, scope: Scope) -> _Position | None:
     return None
 
 
-def _attribute(statement: _Statement, scope: Scope, dot: int, begun: str) -> _Position | None:
+def _attribute(statement: _Statement, scope: Scope, dot: int, typed: str) -> _Position | None:
     base = statement.text(dot - 1)
     if statement.kind(dot - 1) != "name" or statement.text(dot - 2) == "." or base not in scope.attributes:
         return None
@@ -286,10 +288,10 @@ def _attribute(statement: _Statement, scope: Scope, dot: int, begun: str) -> _Po
         return None  # a module may not be an attribute yet
     # The line may assign a new attribute; tables seldom get any.
     new = base not in scope.columns and statement.may_assign(dot - 1)
-    return _Position(base, scope.attributes[base], begun, sure=not new)
+    return _Position(base, scope.attributes[base], typed, is_existing=not new)
 
 
-def _keyword_argument(statement: _Statement, scope: Scope, begun: str) -> _Position | None:
+def _keyword_argument(statement: _Statement, scope: Scope, typed: str) -> _Position | None:
     """Return the parameters, if an earlier argument has a keyword: no positional one may follow it."""
     if not statement.open:
         return None
@@ -299,7 +301,7 @@ def _keyword_argument(statement: _Statement, scope: Scope, begun: str) -> _Posit
         return None
     if function not in scope.keywords or statement.text(call.at - 2) in {".", "def", "class"}:
         return None
-    return _Position(function, scope.keywords[function] - call.named, begun, "=")
+    return _Position(function, scope.keywords[function] - call.named, typed, "=")
 
 
 def _in_string(statement: _Statement, scope: Scope) -> _Position | None:
@@ -307,15 +309,15 @@ def _in_string(statement: _Statement, scope: Scope) -> _Position | None:
     literal = statement.lexemes[last]
     if literal.text[0] in "fF" and literal.unclosed:
         return _in_field(literal.text, scope)
-    quote, begun = literal.text[0], literal.text[1:]
+    quote, typed = literal.text[0], literal.text[1:]
     bracket = statement.open[-1] if statement.open else None
-    if bracket is None or bracket.before != last - 1 or literal.unclosed != quote or "\\" in begun:
+    if bracket is None or bracket.before != last - 1 or literal.unclosed != quote or "\\" in typed:
         return None
     if not statement.is_operand(bracket.at - 1):
         position = _in_display(statement, scope, bracket)
     elif (position := _labels(statement, scope, bracket, "")) is None:
-        return _in_query(statement, scope, bracket, begun)
-    return position and position._replace(begun=begun, end=quote)
+        return _in_query(statement, scope, bracket, typed)
+    return position and position._replace(typed=typed, end=quote)
 
 
 def _in_field(literal: str, scope: Scope) -> _Position | None:
@@ -350,7 +352,9 @@ def _labels(statement: _Statement, scope: Scope, bracket: _Bracket, display: str
         base, start = statement.table(bracket.at - 2 if bracket.number else bracket.at)
         is_direct = bracket.at - start == (3 if bracket.number else 1)
         new = is_direct and not display and statement.may_assign(start)
-        return _Position(base, scope.columns[base], "", sure=not new) if base in scope.columns else None
+        return (
+            _Position(base, scope.columns[base], "", is_existing=not new) if base in scope.columns else None
+        )
     if bracket.sign != "(" or statement.kind(before) != "name":
         return None
     method, argument = statement.text(before), bracket.keyword or str(bracket.number)
@@ -388,12 +392,12 @@ def _in_query(statement: _Statement, scope: Scope, call: _Bracket, text: str) ->
         or statement.text(before) != "query"
     ):
         return None
-    base, typed = statement.table(before - 1)[0], _OPERAND.search(text)
+    base, operand = statement.table(before - 1)[0], _OPERAND.search(text)
     is_quoted = any(text.count(quote) % 2 for quote in "'\"")
-    if base not in scope.columns or not typed or is_quoted:
+    if base not in scope.columns or not operand or is_quoted:
         return None
     names = scope.columns[base] | _QUERY_WORDS
-    return _Position(base, names, typed["begun"], may_be_level=True)
+    return _Position(base, names, operand["typed"], may_be_level=True)
 
 
 @cached_function(2**20)

@@ -62,20 +62,20 @@ class Gate:
         threshold: float,
         fits: Callable[[str], bool] = lambda _: True,
         trees: Trees | None = None,
-        certain: str = "",
+        single: str = "",
     ) -> None:
         """`trees`: the model's decision trees; by default those of the default model.
 
-        `certain`: the single candidate for the name that is being typed. It passes with any score.
+        `single`: the single candidate for the name that is being typed. It passes with any score.
         """
         self.cursor = cursor
         self.threshold = threshold
         self._trees = trees or fit_for(DEFAULT).trees
         if cursor.rest[:1].isidentifier():
-            certain = ""  # the cursor is within a name
+            single = ""  # the cursor is within a name
         # The user's own closing quote may follow.
-        quoted = certain[-1:] in {"'", '"'} and cursor.rest.startswith(certain[-1:])
-        self._certain = certain[:-1] if quoted else certain
+        quoted = single[-1:] in {"'", '"'} and cursor.rest.startswith(single[-1:])
+        self._single = single[:-1] if quoted else single
         self._fits = fits  # whether the cell with this text can still become valid code
         self.text = ""
         self.boundaries: list[Boundary] = []
@@ -133,14 +133,14 @@ class Gate:
             if not boundary.whole:
                 break
             line += 1
-        if end < len(self._certain) and self._is_certain(text):
-            return len(self._certain), 1.0
+        if end < len(self._single) and self._begins_with_single(text):
+            return len(self._single), 1.0
         return end, confidence
 
-    def _is_certain(self, text: str) -> bool:
+    def _begins_with_single(self, text: str) -> bool:
         """Return whether the text begins with the single candidate, which is worth a keystroke."""
-        certain = self._certain
-        return len(certain) >= WORTH_A_KEY and text.startswith(certain) and self._fits(certain)
+        single = self._single
+        return len(single) >= WORTH_A_KEY and text.startswith(single) and self._fits(single)
 
     def _best(self, text: str, line: int, start: int, *, settled: bool) -> Boundary | None:
         passing = [

@@ -186,8 +186,9 @@ def test_the_gate_knows_the_same_of_the_cursor(
     cursor = features.cursor_features(prefix, suffix, pieces)
     every = "".join([*pieces, " ", prefix])
     words = sorted({*syntax._LEXEME.sub(r"\g<name> ", every).split(), "lambda", "self", "missing"})
-    known = [cursor.body, cursor.rest, cursor.quote, cursor.closed, [word in cursor.words for word in words]]
-    assert twins("cursor_features", prefix, suffix, pieces, words) == known
+    are_names = [word in cursor.words for word in words]
+    expected = [cursor.body, cursor.rest, cursor.quote, cursor.closed, are_names]
+    assert twins("cursor_features", prefix, suffix, pieces, words) == expected
 
 
 @EXAMPLES

@@ -166,7 +166,7 @@ def test_names_at_leaves_other_text_free(text: str) -> None:
     ],
 )
 def test_names_at_returns_a_single_candidate_of_existing_names(text: str, only: str) -> None:
-    assert names_at(request(text), SCOPE).only == only
+    assert names_at(request(text), SCOPE).single == only
 
 
 def test_names_at_allows_private_names_after_a_dot() -> None:
@@ -240,7 +240,7 @@ def test_names_at_returns_nothing_after_another_change(change: str) -> None:
 
 
 def test_names_at_reads_functions_and_methods_that_change_no_columns() -> None:
-    assert below("x = df['n", Cell(source="print(df)\nplt.plot(df)\ndf.head()")).only == "ame'"
+    assert below("x = df['n", Cell(source="print(df)\nplt.plot(df)\ndf.head()")).single == "ame'"
 
 
 @pytest.mark.parametrize(
@@ -258,8 +258,8 @@ def test_names_at_reads_functions_and_methods_that_change_no_columns() -> None:
         ("args.rank = 1\nx = args.ra", ""),
     ],
 )
-def test_only_is_empty_where_the_line_may_assign(text: str, only: str) -> None:
-    assert below(text).only == only
+def test_single_is_empty_where_the_line_may_assign(text: str, only: str) -> None:
+    assert below(text).single == only
 
 
 def test_names_at_returns_nothing_for_an_object_without_attributes() -> None:
@@ -278,9 +278,9 @@ def test_names_at_returns_nothing_in_a_string_of_a_query() -> None:
     assert not below("df.query(\"name == 'a and n").texts
 
 
-def test_only_requires_a_single_sure_text() -> None:
-    assert Candidates(["a"], sure=True).only == "a"
-    assert Candidates(["a"]).only == Candidates(["a", "b"], sure=True).only == ""
+def test_single_requires_a_single_sure_text() -> None:
+    assert Candidates(["a"], is_existing=True).single == "a"
+    assert Candidates(["a"]).single == Candidates(["a", "b"], is_existing=True).single == ""
 
 
 PIECES = st.sampled_from(

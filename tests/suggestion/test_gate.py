@@ -131,8 +131,8 @@ def test_gate_accepts_the_end_of_a_quote_open_at_the_cursor() -> None:
     assert shown(made) == "hello'"
 
 
-def certain_gate(certain: str, *tokens: tuple[str, float], rest: str = "", fits: bool = True) -> Product:
-    made = Product(CursorFeatures(rest=rest), 0.5, lambda _: fits, certain=certain)
+def single_gate(single: str, *tokens: tuple[str, float], rest: str = "", fits: bool = True) -> Product:
+    made = Product(CursorFeatures(rest=rest), 0.5, lambda _: fits, single=single)
     for piece, probability in tokens:
         made.add(piece, probability)
     return made
@@ -146,18 +146,18 @@ def certain_gate(certain: str, *tokens: tuple[str, float], rest: str = "", fits:
         ([("ishing Rate'", 1.0), ("]", 0.9), (".mean", 0.9), ("()\n", 0.9)], "ishing Rate'].mean()"),
     ],
 )
-def test_gate_shows_a_certain_name_with_any_score(tokens: list[tuple[str, float]], text: str) -> None:
-    assert shown(certain_gate("ishing Rate'", *tokens)) == text
+def test_gate_shows_a_single_candidate_with_any_score(tokens: list[tuple[str, float]], text: str) -> None:
+    assert shown(single_gate("ishing Rate'", *tokens)) == text
 
 
-def test_gate_shows_no_certain_name_within_a_name() -> None:
-    assert shown(certain_gate("ice'", ("ice'", 0.1), rest="ice'].sum()")) == ""
+def test_gate_shows_no_single_candidate_within_a_name() -> None:
+    assert shown(single_gate("ice'", ("ice'", 0.1), rest="ice'].sum()")) == ""
 
 
-def test_gate_leaves_the_users_closing_quote_out_of_a_certain_name() -> None:
-    assert shown(certain_gate("ishing Rate'", ("ishing Rate", 1.0), ("'", 0.1), rest="']")) == "ishing Rate"
+def test_gate_leaves_the_users_closing_quote_out_of_a_single_candidate() -> None:
+    assert shown(single_gate("ishing Rate'", ("ishing Rate", 1.0), ("'", 0.1), rest="']")) == "ishing Rate"
 
 
-def test_gate_hides_a_certain_name_that_is_short_or_does_not_fit() -> None:
-    assert shown(certain_gate("d'", ("d'", 0.1))) == ""
-    assert shown(certain_gate("ishing'", ("ishing'", 0.1), fits=False)) == ""
+def test_gate_hides_a_single_candidate_that_is_short_or_does_not_fit() -> None:
+    assert shown(single_gate("d'", ("d'", 0.1))) == ""
+    assert shown(single_gate("ishing'", ("ishing'", 0.1), fits=False)) == ""
