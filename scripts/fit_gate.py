@@ -194,7 +194,7 @@ class Watching(Gate):
 
 
 @dataclass
-class Spot:
+class Position:
     """A completion at a position: its boundaries, their features, and which of them are correct."""
 
     notebook: int
@@ -226,7 +226,7 @@ class Spot:
         return self.text[:end]
 
 
-def look(line: dict[str, Any], notebook: TypedNotebook) -> Spot:
+def look(line: dict[str, Any], notebook: TypedNotebook) -> Position:
     """Trim a completion and compute its features for the gate."""
     active, at = line["cell"], line["path"]
     request = request_at(notebook, active, at)
@@ -247,7 +247,7 @@ def look(line: dict[str, Any], notebook: TypedNotebook) -> Spot:
     count = sum(end < len(shown) for end in ends[:-1])
     del watching.boundaries[count:], watching.found[count:]
     future = notebook.cells[active].source[at:]
-    return Spot(
+    return Position(
         line["notebook"],
         notebook.name.partition("__")[0],
         active,
@@ -285,12 +285,12 @@ BOOSTING = {
 MONOTONE = ("sum", "worst")  # a greater probability never lowers the score
 
 
-def fit_trees(spots: Sequence[Spot]) -> Trees:
+def fit_trees(positions: Sequence[Position]) -> Trees:
     """Fit trees to all boundaries of the positions."""
-    found = [values for spot in spots for values in spot.watching.found]
+    found = [values for position in positions for values in position.watching.found]
     names = list(found[0])
     rows = np.array([[values[name] for name in names] for values in found])
-    right = np.array([right for spot in spots for right in spot.right], dtype=float)
+    right = np.array([right for position in positions for right in position.right], dtype=float)
     constraints = {"monotone_constraints": [int(name in MONOTONE) for name in names]}
     booster = lightgbm.train(BOOSTING | constraints, lightgbm.Dataset(rows, right), ROUNDS)
     return Trees(names, [tree_of(each["tree_structure"]) for each in booster.dump_model()["tree_info"]])
@@ -307,33 +307,35 @@ def tree_of(node: dict[str, Any]) -> Tree:
 BLANK_WEIGHT = 3  # weight of positions on empty lines and in new cells, because there are few of them
 
 
-def score(spots: Sequence[Spot], trees: Trees) -> None:
+def score(positions: Sequence[Position], trees: Trees) -> None:
     """Score all boundaries of the positions."""
-    for spot in spots:
-        spot.scores = [trees.score(values) for values in spot.watching.found]
+    for position in positions:
+        position.scores = [trees.score(values) for values in position.watching.found]
 
 
-def cross_validate(spots: list[Spot], blank_ones: list[Spot]) -> None:
+def cross_validate(positions: list[Position], blank_ones: list[Position]) -> None:
     """Score each position by trees that are fitted to other packages."""
-    packages = sorted({spot.package for spot in (*spots, *blank_ones)})
-    weighted = [*spots, *blank_ones * BLANK_WEIGHT]
+    packages = sorted({position.package for position in (*positions, *blank_ones)})
+    weighted = [*positions, *blank_ones * BLANK_WEIGHT]
     for part in range(FOLDS):
         held_out = {*packages[part::FOLDS]}
-        trees = fit_trees([spot for spot in weighted if spot.package not in held_out])
-        score([spot for spot in (*spots, *blank_ones) if spot.package in held_out], trees)
+        trees = fit_trees([position for position in weighted if position.package not in held_out])
+        score([position for position in (*positions, *blank_ones) if position.package in held_out], trees)
 
 
-def play(spots: Sequence[Spot], threshold: float) -> Tally:
+def play(positions: Sequence[Position], threshold: float) -> Tally:
     """Replay all cells with the gate at a threshold; accepted text is not typed."""
     total = Tally()
-    for _, group in groupby(spots, key=lambda s: (s.notebook, s.cell)):
+    for _, group in groupby(positions, key=lambda s: (s.notebook, s.cell)):
         counted = Score()
         last = None
-        for spot in group:
-            last = spot
-            if spot.place < counted.covered(spot.cell):
+        for position in group:
+            last = position
+            if position.place < counted.covered(position.cell):
                 continue
-            counted.show(spot.cell, spot.place, spot.before, spot.shown(threshold), spot.future)
+            counted.show(
+                position.cell, position.place, position.before, position.shown(threshold), position.future
+            )
         if last:
             counted.typed(last.place + len(last.future), last.place + len(last.future))
         total = total + counted.total
@@ -347,21 +349,23 @@ TARGET = Path(__file__).resolve().parent.parent / "jupyter_turbopilot" / "sugges
 def fit(options: argparse.Namespace) -> None:
     """Fit trees and thresholds, print the precision and the keystrokes saved at each threshold, and write."""
     notebooks = read(options.set)
-    spots = [look(line, notebooks[line["notebook"]]) for line in map(json.loads, options.places.open("rb"))]
+    positions = [
+        look(line, notebooks[line["notebook"]]) for line in map(json.loads, options.places.open("rb"))
+    ]
     lines = map(json.loads, options.blank.open("rb")) if options.blank else ()
     blank_ones = [look(line, above(notebooks[line["notebook"]], line["cell"])) for line in lines]
-    print(f"{len(spots)} positions in {len({spot.package for spot in spots})} packages")
-    for spot in spots:
-        spot.scores = [float(right) for right in spot.right]
-    print(f"the best possible gate: saved {play(spots, 0.5).share_saved:.3f}")
+    print(f"{len(positions)} positions in {len({position.package for position in positions})} packages")
+    for position in positions:
+        position.scores = [float(right) for right in position.right]
+    print(f"the best possible gate: saved {play(positions, 0.5).share_saved:.3f}")
     fitted: dict[str, Any] = {}
     if options.keep:
-        score((*spots, *blank_ones), fit_for(options.model).trees)
+        score((*positions, *blank_ones), fit_for(options.model).trees)
     else:
-        cross_validate(spots, blank_ones)
-        fitted["trees"] = asdict(fit_trees([*spots, *blank_ones * BLANK_WEIGHT]))
+        cross_validate(positions, blank_ones)
+        fitted["trees"] = asdict(fit_trees([*positions, *blank_ones * BLANK_WEIGHT]))
     print("threshold: precision, saved, shown per 100 keystrokes")
-    found = {step / 40: play(spots, step / 40) for step in range(1, 39)}
+    found = {step / 40: play(positions, step / 40) for step in range(1, 39)}
     for threshold, tally in found.items():
         print(f"{threshold:.3f}  {tally.precision:.3f} {tally.share_saved:.3f} {tally.per_hundred:.1f}")
     enough = NEARLY_ALL * max(tally.share_saved for tally in found.values())
@@ -371,11 +375,11 @@ def fit(options: argparse.Namespace) -> None:
         thresholds[name] = next((t for t, tally in found.items() if tally.precision >= aim), max(found))
     promised = {"eager": round(found[thresholds["eager"]].precision, 3)}
     print(thresholds, promised)
-    new_cells = [spot for spot in blank_ones if not spot.before.strip()]
-    empty_lines = [spot for spot in blank_ones if spot.before.strip()]
+    new_cells = [position for position in blank_ones if not position.before.strip()]
+    empty_lines = [position for position in blank_ones if position.before.strip()]
     for name in promised | AIMS:
         for kind, some in (("empty lines", empty_lines), ("new cells", new_cells)):
-            texts = [(spot.shown(thresholds[name], final=True), spot.future) for spot in some]
+            texts = [(position.shown(thresholds[name], final=True), position.future) for position in some]
             right = [judge(text, future).right for text, future in texts if text]
             print(f"{name}, {len(some)} {kind}: {len(right)} shown, {sum(right)} right")
     if options.write:

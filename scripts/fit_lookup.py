@@ -73,7 +73,7 @@ class Candidate:
 
 
 @dataclass
-class Spot:
+class Position:
     """A position and its index matches."""
 
     notebook: int
@@ -85,7 +85,7 @@ class Spot:
     found: list[Candidate]
 
 
-def spots(number: int, notebook: TypedNotebook, memory: NotebookIndex) -> Iterator[Spot]:
+def positions(number: int, notebook: TypedNotebook, memory: NotebookIndex) -> Iterator[Position]:
     """Iterate over the positions of a notebook with their index matches."""
     now = time.time()
     for kind, active, place, request, future in (*appended(notebook), *edited(number, notebook)):
@@ -99,7 +99,7 @@ def spots(number: int, notebook: TypedNotebook, memory: NotebookIndex) -> Iterat
                 for text, _, values in lookup.candidates(ways, cursor, around)
                 if fits(text)
             ]
-        yield Spot(number, kind, active, place, request.prefix, future, found)
+        yield Position(number, kind, active, place, request.prefix, future, found)
 
 
 Place = tuple[str, int, int, "Completion", str]
@@ -144,9 +144,9 @@ def closers(line: str) -> str:
     return expected
 
 
-def fit_lines(found: Sequence[Spot]) -> dict[str, float]:
+def fit_lines(found: Sequence[Position]) -> dict[str, float]:
     """Fit the score of index matches."""
-    known = [one for spot in found for one in spot.found]
+    known = [one for position in found for one in position.found]
     names = [*known[0].values]
     rows = np.array([[one.values[name] for name in names] for one in known])
     weights = solve(rows, np.array([float(one.right) for one in known]))
@@ -167,27 +167,27 @@ def solve(rows: np.ndarray, right: np.ndarray) -> np.ndarray:
     return weights
 
 
-def best(spot: Spot, coefficients: dict[str, float], threshold: float) -> str:
+def best(position: Position, coefficients: dict[str, float], threshold: float) -> str:
     """Return the index match that is shown at a position."""
-    scored = [(value(one, coefficients), one.text) for one in spot.found]
+    scored = [(value(one, coefficients), one.text) for one in position.found]
     good = [one for one in scored if one[0] >= threshold]
     return max(good, key=lambda p: p[0] * max(0.5, len(p[1].strip()) - 1))[1] if good else ""
 
 
-def play(found: Sequence[Spot], coefficients: dict[str, float], threshold: float) -> Tally:
+def play(found: Sequence[Position], coefficients: dict[str, float], threshold: float) -> Tally:
     """Replay with index matches only."""
     total = Tally()
     for _, group in groupby(found, key=lambda s: (s.notebook, s.kind, s.cell)):
         score, first, length = Score(), None, 0
-        for spot in group:
-            first = spot.place if first is None else first
-            length = spot.place - first + len(spot.future.partition("\n")[0])
-            if spot.kind == "append":
-                length = spot.place + len(spot.future)
-            if spot.place < score.covered(spot.cell):
+        for position in group:
+            first = position.place if first is None else first
+            length = position.place - first + len(position.future.partition("\n")[0])
+            if position.kind == "append":
+                length = position.place + len(position.future)
+            if position.place < score.covered(position.cell):
                 continue
-            text = best(spot, coefficients, threshold)
-            score.show(spot.cell, spot.place, spot.before, text, spot.future)
+            text = best(position, coefficients, threshold)
+            score.show(position.cell, position.place, position.before, text, position.future)
         score.typed(length, length)
         total = total + score.total
     return total
@@ -198,20 +198,26 @@ def value(one: Candidate, coefficients: dict[str, float]) -> float:
     return sigmoid(sum(coefficients[name] * number for name, number in one.values.items()))
 
 
-def fitted_to(fitted: Sequence[Spot], held_out: Sequence[Spot]) -> tuple[dict[str, float], dict[str, float]]:
+def fitted_to(
+    fitted: Sequence[Position], held_out: Sequence[Position]
+) -> tuple[dict[str, float], dict[str, float]]:
     """Fit and report; return coefficients and thresholds."""
     coefficients = fit_lines(fitted)
-    print(f"{sum(len(spot.found) for spot in fitted)} candidates in the fitted half")
+    print(f"{sum(len(position.found) for position in fitted)} candidates in the fitted half")
     print(json.dumps(coefficients, indent=1))
     print("calibration on the held-out half: score, correct, candidates")
-    others = [(value(one, coefficients), one.right) for spot in held_out for one in spot.found]
+    others = [(value(one, coefficients), one.right) for position in held_out for one in position.found]
     for step in range(10):
         within = [is_right for score, is_right in others if step / 10 <= score < (step + 1) / 10]
         print(f"{step / 10:.1f}  {sum(within) / max(1, len(within)):.3f}  {len(within)}")
     # Within the fitted half, use cross-validation by notebook.
-    parts = [[spot for spot in fitted if spot.notebook // 2 % PARTS == part] for part in range(PARTS)]
-    fits = [fit_lines([spot for other in parts if other is not part for spot in other]) for part in parts]
-    kinds = {kind: [spot for spot in held_out if spot.kind == kind] for kind in KINDS}
+    parts = [
+        [position for position in fitted if position.notebook // 2 % PARTS == part] for part in range(PARTS)
+    ]
+    fits = [
+        fit_lines([position for other in parts if other is not part for position in other]) for part in parts
+    ]
+    kinds = {kind: [position for position in held_out if position.kind == kind] for kind in KINDS}
     print("threshold; fitted, by parts: precision, saved; held out, append and edit: precision, saved, shown")
     tallies: dict[float, Tally] = {}
     for step in range(8, 39):
@@ -232,17 +238,19 @@ def fitted_to(fitted: Sequence[Spot], held_out: Sequence[Spot]) -> tuple[dict[st
     return coefficients, thresholds
 
 
-def places_of(notebooks: Sequence[TypedNotebook], shelf: IndexShelf, numbers: Iterable[int]) -> list[Spot]:
+def places_of(
+    notebooks: Sequence[TypedNotebook], shelf: IndexShelf, numbers: Iterable[int]
+) -> list[Position]:
     """Return the positions of notebooks; odd numbers are held out."""
     with closing(shelf):
         return [
-            spot
+            position
             for number, notebook in zip(numbers, notebooks, strict=False)
-            for spot in spots(number, notebook, shelf.index_for(notebook.name))
+            for position in positions(number, notebook, shelf.index_for(notebook.name))
         ]
 
 
-def by_one_author(folder: Path | None, first: int) -> list[Spot]:
+def by_one_author(folder: Path | None, first: int) -> list[Position]:
     """Return positions in some cells of notebooks written successively by one author."""
     rng = random.Random(first)  # noqa: S311 - a reproducible choice
     notebooks = [
@@ -265,11 +273,11 @@ def main() -> None:
     people = by_one_author(options.users, 2 * len(notebooks))
     others = by_one_author(options.others, 2 * len(notebooks) + 1)
     print(f"{len(found)} positions, {len(people)} of single authors, {len(others)} of others")
-    fitted = [spot for spot in (*found, *people) if spot.notebook % 2 == 0]
-    coefficients, thresholds = fitted_to(fitted, [spot for spot in found if spot.notebook % 2])
+    fitted = [position for position in (*found, *people) if position.notebook % 2 == 0]
+    coefficients, thresholds = fitted_to(fitted, [position for position in found if position.notebook % 2])
     for name, threshold in thresholds.items():
         for kind in KINDS:
-            tally = play([spot for spot in others if spot.kind == kind], coefficients, threshold)
+            tally = play([position for position in others if position.kind == kind], coefficients, threshold)
             print(f"others, {name}, {kind}: {tally.precision:.3f} {tally.share_saved:.3f} {tally.shown}")
     if options.write:
         fit = {"coefficients": coefficients, "thresholds": thresholds}
