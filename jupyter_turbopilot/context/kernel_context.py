@@ -26,6 +26,7 @@ class ObjectInfo(msgspec.Struct, frozen=True, kw_only=True):
     name: _Word | None = None  # full name of a module
     columns: list[tuple[_Word, _Word]] | None = None
     all: bool = False  # whether `columns` is complete
+    levels: list[_Word] = []  # names of the levels of the index
     shape: list[int] = []
     dtype: _Word | None = None
     parameters: list[_Word] | None = None

@@ -6,12 +6,17 @@ class dictionaries, instance dictionaries, and values that classes written in C 
 The user's properties, methods, metaclasses and keys are never called, compared, hashed or converted to text.
 A dictionary that may hold foreign keys is never searched directly: its plain keys are copied first. Values
 are never read. The amount of work is bounded, also in time, so that the kernel is soon ready again.
+
+After an error, a query may name expressions. The answer then also has a report: the fields of the error that
+are plain data, descriptions of these expressions, and the names of files near a missing file.
 """
 
+import ast
 import datetime as dt
 import os
 import sys
 import types
+from collections import deque
 from contextlib import suppress
 from importlib.machinery import EXTENSION_SUFFIXES
 from itertools import islice
@@ -22,6 +27,10 @@ SECONDS = 0.008  # CPU time; after that, objects are listed but no longer inspec
 MOST_NAMES, MOST_LOOKED_AT, MOST_ATTRIBUTES, MOST_COLUMNS, MOST_BLOCKS = 200, 5000, 1500, 200, 200
 MOST_BYTES, MOST_FOLDERS, LONGEST_FOLDER, MOST_BUILTIN = 128 * 1024, 64, 1024, 256
 LONGEST = 120
+REPORT_SECONDS, MOST_REPORT_BYTES, MOST_WANTED, MOST_WRAPPERS = 0.05, 256 * 1024, 100, 8
+MOST_LABELS, MOST_LABEL_BYTES, LONGEST_LABEL, MOST_LEVELS, MOST_KEYS = 10_000, 256 * 1024, 512, 32, 1000
+MOST_FRAMES, MOST_STEPS, LONGEST_PATH = 30, 100_000, 4096
+MOST_NEAR, MOST_FILES, MOST_AROUND = 3, 500, 100
 # Names that IPython puts into every namespace. Other names hidden from `%who` come from startup files.
 _SHELLS = ("In", "Out", "exit", "get_ipython", "open", "quit")
 
@@ -34,7 +43,7 @@ _module_dict = vars(types.ModuleType)["__dict__"].__get__
 _HEAP, _IMMUTABLE = 1 << 9, 1 << 8  # a class defined in Python has the first flag and never the second
 _IN_C = (types.GetSetDescriptorType, types.MemberDescriptorType, types.MethodDescriptorType)
 _PLAIN = (int, float, complex, bool, str, bytes, list, tuple, dict, set, frozenset, type(None))
-_FUNCTION_OPEN = 8  # CO_VARKEYWORDS
+_FUNCTION_OPEN, _OPTIMIZED = 8, 1  # CO_VARKEYWORDS, CO_OPTIMIZED
 
 _NUMPY = {"b": "bool", "i": "int", "u": "uint", "f": "float", "c": "complex", "U": "str", "S": "bytes",
           "V": "void", "T": "str", "M": "datetime64", "m": "timedelta64"}  # fmt: skip
@@ -219,17 +228,17 @@ class _Look:
             return f"{word}{self._read(dtype, 'itemsize') * 8}"
         return word + self._read(dtype, "str")[3:] if kind in ("M", "m") else word
 
-    def _labels(self, index: Any) -> Tuple[List[Any], int]:
+    def _labels(self, index: Any, most: int = MOST_COLUMNS) -> Tuple[List[Any], int]:
         """Return the first labels of a pandas Index, and its length."""
         data = self._read(index, "_data")
         inner = {"StringArray": "_ndarray", "ArrowStringArray": "_pa_array"}.get(self._kind(data)[1])
         data = self._read(data, inner) if inner else data
         if self._kind(data)[0] == "numpy":
-            return data[:MOST_COLUMNS].tolist(), len(data)
+            return data[:most].tolist(), len(data)
         # An extension type may be a user's class that converts each value.
         kinds = self._kind(data)[1], self._kind(self._read(data, "type"))[1]
         if kinds == ("ChunkedArray", "DataType"):
-            return data.slice(0, MOST_COLUMNS).to_pylist(), data.length()
+            return data.slice(0, most).to_pylist(), data.length()
         return [], -1
 
     def _pandas(self, frame: Any) -> Tuple[List[Any], List[str], int]:
@@ -265,7 +274,15 @@ class _Look:
         labels, words, count = self._pandas(frame) if ours else self._polars(self._read(frame, "_df"))
         pairs = [[_text(label), word] for label, word in zip(labels, words)]
         pairs = [pair for pair in pairs if pair[0] is not None]
-        return {"columns": pairs, "all": len(pairs) == count}
+        return {"columns": pairs, "all": len(pairs) == count, "levels": self._levels(frame) if ours else []}
+
+    def _levels(self, table: Any) -> List[str]:
+        """Return the names of the levels of a pandas index."""
+        axes = self._read(self._read(table, "_mgr"), "axes")
+        if type(axes) is not list or not axes:
+            return []
+        names = self._read(axes[-1], "_names")
+        return _texts(names if type(names) is list else [self._read(axes[-1], "_name")], MOST_LEVELS)
 
     def _series(self, series: Any) -> Dict[str, Any]:
         if self._kind(series)[0] == "polars":
@@ -301,11 +318,16 @@ class _Look:
 
     # Descriptions -------------------------------------------------------------------------------------------
 
+    def _class_of(self, value: Any) -> Dict[str, Any]:
+        """Return the name and module of an object's class."""
+        kind = type(value)
+        module = self._members(kind).get("__module__") if _flags(kind) & _HEAP else _static_module(kind)
+        return {"type": _text(_class_name(kind)), "module": _text(module)}
+
     def describe(self, value: Any) -> Dict[str, Any]:
         """Return a description of an object."""
         kind = type(value)
-        module = self._members(kind).get("__module__") if _flags(kind) & _HEAP else _static_module(kind)
-        described: Dict[str, Any] = {"type": _text(_class_name(kind)), "module": _text(module)}
+        described = self._class_of(value)
         _, name = self._kind(value)
         if name == "DataFrame":
             described.update(self._frame(value))
@@ -350,7 +372,8 @@ def _parameters(function: Any) -> Dict[str, Any]:
 
 def _size(described: Dict[str, Any]) -> int:
     """Estimate the size of a description in the message."""
-    texts = [*(described.get("attributes") or ()), *(described.get("parameters") or ())]
+    lists = (described.get(name) for name in ("attributes", "parameters", "keys", "levels"))
+    texts = [text for found in lists for text in found or ()]
     texts += [text for pair in described.get("columns") or () for text in pair]
     return 200 + len("".join(texts)) + 4 * len(texts)
 
@@ -380,12 +403,17 @@ def modules() -> Dict[str, Any]:
     }
 
 
+def _last(namespace: Any) -> List[Tuple[Any, Any]]:
+    """Return the last items of a namespace, newest first."""
+    return list(islice(reversed(dict.items(namespace)), MOST_LOOKED_AT))
+
+
 def facts(namespace: Any) -> Dict[str, Any]:
     """Describe the newest names of a namespace."""
     look, left = _Look(), MOST_BYTES
     if not _is_one_of(dict, _mro(type(namespace))):
         return {"names": {}, "all": False, "modules": {}}
-    last = list(islice(reversed(dict.items(namespace)), MOST_LOOKED_AT))
+    last = _last(namespace)
     newest = [(n, v) for n, v in last if type(n) is str and _is_public(n) and n not in _SHELLS]
     described: Dict[str, Any] = {}
     for name, value in newest[:MOST_NAMES]:
@@ -398,6 +426,300 @@ def facts(namespace: Any) -> Dict[str, Any]:
     return {"names": described, "all": complete, "modules": modules()}
 
 
+# Errors -----------------------------------------------------------------------------------------------------
+
+_MISSING: Any = object()
+
+
+class _ErrorLook(_Look):
+    """An inspection of the objects that an error may concern."""
+
+    def __init__(self, *, keys: bool) -> None:
+        super().__init__()
+        self.end = thread_time() + REPORT_SECONDS
+        self._with_keys = keys
+        self._label_bytes = MOST_LABEL_BYTES
+
+    def find(self, expression: str, scope: Dict[str, Any]) -> Any:
+        """Return the object or module of an expression; `_MISSING` if code would have to compute it."""
+        value = self._find(ast.parse(expression, mode="eval").body, scope)
+        return self._modules.get(expression, _MISSING) if value is _MISSING else value
+
+    def _find(self, node: Any, scope: Dict[str, Any]) -> Any:
+        if type(node) is ast.Name:
+            return scope.get(node.id, _MISSING)
+        value = self._find(node.value, scope)
+        if value is not _MISSING and type(node) is ast.Attribute:
+            return self._attribute(value, node.attr)
+        if type(value) is dict and type(node) is ast.Subscript and self._with_keys:
+            return _plain(value).get(ast.literal_eval(node.slice), _MISSING)
+        return _MISSING
+
+    def _attribute(self, value: Any, name: str) -> Any:
+        """Return an attribute that no code computes, or the function of a method."""
+        if type(value) is types.ModuleType:
+            return _plain(_module_dict(value)).get(name, _MISSING)
+        member = self._member(value if _is_class(value) else type(value), name)
+        kind = type(member)
+        if kind is types.FunctionType:
+            return member
+        if _is_one_of(kind, (staticmethod, classmethod)):
+            return member.__func__
+        own = {} if _is_class(value) else self._own(value) or {}
+        if kind is types.MemberDescriptorType and not _is_class(value):
+            return member.__get__(value)  # other descriptors written in C may call the user's code
+        if name in own:
+            return own[name]
+        return member if self._member(kind, "__get__") is _MISSING else _MISSING
+
+    def _member(self, kind: Any, name: str) -> Any:
+        """Return the content of a class or its base classes under a name."""
+        found = (self._members(base) for base in _mro(kind))
+        return next((members[name] for members in found if name in members), _MISSING)
+
+    def _has_dynamic_attributes(self, kind: Any) -> bool:
+        """Return whether code of a class may provide further attributes."""
+        own = [self._members(base) for base in _mro(kind) if not _is_one_of(base, (object, type, *_PLAIN))]
+        return any("__getattr__" in members or "__getattribute__" in members for members in own)
+
+    def describe(self, value: Any) -> Dict[str, Any]:
+        """Return a description of an object that an error may concern."""
+        kind, described = type(value), self._class_of(value)
+        module, (package, name) = described["module"], self._kind(value)
+        if name in ("DataFrame", "Series", "ndarray", "Tensor"):
+            described["attributes"] = _both(self._words_of(kind)[0], self._own(value))
+            if name == "DataFrame":
+                described["labels"] = self._all_labels(value)
+            if package == "pandas":
+                described["levels"] = self._levels(value)
+        elif kind is types.ModuleType:
+            plain = _plain(_module_dict(value))
+            described["name"] = module = _text(plain.get("__name__"))
+            described["attributes"] = _words({*plain, *_texts(plain.get("__all__"), MOST_ATTRIBUTES)})
+        elif _is_class(value):
+            described["attributes"] = None if self._has_dynamic_attributes(kind) else self._words_of(value)[0]
+            described.update(self._constructor(value))
+        elif _is_one_of(kind, (types.FunctionType, types.MethodType)):
+            described.update(_keywords(value))
+        elif not self._has_dynamic_attributes(kind):
+            described["attributes"] = _both(self._words_of(kind)[0], self._own(value))
+        if kind is dict and self._with_keys and len(value) <= MOST_KEYS:
+            keys = [_text(key) for key in value]
+            described["keys"] = None if any(key is None for key in keys) else keys
+        version = self._module((module or "").partition(".")[0]).get("__version__")
+        return {**described, "version": _text(version)}
+
+    def _constructor(self, kind: Any) -> Dict[str, Any]:
+        """Return the parameters of a class, unless its metaclass is called instead."""
+        if any("__call__" in self._members(base) for base in _mro(type(kind)) if base is not type):
+            return {}
+        for name in ("__init__", "__new__"):
+            member = self._member(kind, name)
+            member = member.__func__ if type(member) is staticmethod else member
+            if type(member) is types.FunctionType:
+                return _keywords(member)
+        return {}
+
+    def _all_labels(self, frame: Any) -> Optional[List[str]]:
+        """Return the column labels that are strings; None if there are too many, or they are unknown."""
+        if self._kind(frame)[0] == "pandas":
+            axes = self._read(self._read(frame, "_mgr"), "axes")
+            if type(axes) is not list or self._kind(axes[0]) != ("pandas", "Index"):
+                return None
+            labels, count = self._labels(axes[0], MOST_LABELS)
+        else:
+            inner = self._read(frame, "_df")
+            if self._kind(inner) != ("polars", "PyDataFrame"):
+                return None
+            labels = self._call(inner, "columns")
+            count = len(labels)
+        texts = [text for text in (_text(label, LONGEST_LABEL) for label in labels) if text is not None]
+        self._label_bytes -= 4 * len(texts) + len("".join(texts).encode())
+        return texts if 0 <= count <= MOST_LABELS and self._label_bytes > 0 else None
+
+
+def _is_class(value: Any) -> bool:
+    return _is_one_of(type, _mro(type(value)))
+
+
+def _keywords(function: Any) -> Dict[str, Any]:
+    """Return the parameters that a function, or the function that it wraps, accepts as keywords."""
+    if type(function) is types.MethodType:
+        function = function.__func__
+    for _ in range(MOST_WRAPPERS):
+        if type(function) is not types.FunctionType or type(function.__dict__) is not dict:
+            return {}
+        own = _plain(function.__dict__)
+        if "__wrapped__" not in own:
+            break
+        function = own["__wrapped__"]
+    if "__wrapped__" in own or "__signature__" in own:
+        return {}
+    code = function.__code__
+    names = code.co_varnames[code.co_posonlyargcount : code.co_argcount + code.co_kwonlyargcount]
+    named = [name for name in names[:MOST_ATTRIBUTES] if _text(name) and name not in ("self", "cls")]
+    return {"parameters": named, "open": bool(code.co_flags & _FUNCTION_OPEN)}
+
+
+def _field(error: Any, kind: Any, name: str) -> Any:
+    """Read a field of a built-in exception class, bypassing overrides in subclasses; None if absent."""
+    member = _class_dict(kind).get(name)
+    return member.__get__(error) if member and _is_one_of(kind, _mro(type(error))) else None
+
+
+def _last_error() -> Any:
+    """Return the last unhandled exception; None if there is none."""
+    own = _plain(_module_dict(sys))
+    found = (own.get("last_value"), own.get("last_exc"))
+    return next((value for value in found if _is_one_of(BaseException, _mro(type(value)))), None)
+
+
+def _frames(error: Any, namespace: Any) -> Tuple[List[Dict[str, Any]], Dict[str, Any]]:
+    """Return the last frames of an exception, and the local names of the last one in the notebook."""
+    step, inside = _field(error, BaseException, "__traceback__"), None
+    last: Any = deque(maxlen=MOST_FRAMES)
+    for _ in range(MOST_STEPS):
+        if step is None:
+            break
+        last.append(step)
+        if step.tb_frame.f_globals is namespace:
+            inside = step
+        step = step.tb_next
+    steps = [*last] if inside is None or _is_one_of(inside, last) else [inside, *last]
+    frames = [frame for frame in map(_frame_at, steps) if frame["file"] is not None]
+    return frames, _locals(inside.tb_frame) if inside is not None else {}
+
+
+def _frame_at(step: Any) -> Dict[str, Any]:
+    """Return the position of an entry of a traceback."""
+    code, line = step.tb_frame.f_code, step.tb_lineno
+    frame = {"file": _text(code.co_filename, LONGEST_PATH), "line": line or 0}
+    if hasattr(code, "co_positions"):  # since Python 3.11
+        _, end_line, column, end_column = next(
+            islice(code.co_positions(), step.tb_lasti // 2, None), (None, None, None, None)
+        )
+        frame.update(end_line=end_line, column=column, end_column=end_column)
+    return frame
+
+
+def _locals(frame: Any) -> Dict[str, Any]:
+    """Return the local variables of a function's frame."""
+    if not frame.f_code.co_flags & _OPTIMIZED:
+        return {}  # the namespace, or that of a class, which may be a user's object
+    variables = frame.f_locals
+    return _plain(variables) if _is_fixed(type(variables)) else {}
+
+
+def _error(look: _ErrorLook, error: Any, frames: List[Dict[str, Any]]) -> Dict[str, Any]:
+    """Describe an exception by those of its fields that are plain data."""
+    kinds = [kind for kind in (NameError, AttributeError, ImportError) if _is_one_of(kind, _mro(type(error)))]
+    name = next((_text(_field(error, kind, "name")) for kind in kinds), None)
+    arguments = _field(error, BaseException, "args")
+    is_key = _is_one_of(KeyError, _mro(type(error))) and len(arguments) == 1
+    is_file = _is_one_of(FileNotFoundError, _mro(type(error)))
+    described: Dict[str, Any] = {
+        "type": _text(_class_name(type(error))) or "",
+        "name": name,
+        "key": _text(arguments[0], LONGEST_LABEL) if is_key else None,
+        "path": _text(_field(error, OSError, "filename"), LONGEST_PATH) if is_file else None,
+        "frames": frames,
+    }
+    if name is not None and (obj := _field(error, AttributeError, "obj")) is not None:
+        with suppress(Exception):  # the library's internals may have changed
+            described["object"] = look.describe(obj)
+    return described
+
+
+def _names_in(folder: str) -> List[str]:
+    """Return the names in a folder; those of folders end with a slash."""
+    names = []
+    with suppress(OSError, ValueError), os.scandir(folder or ".") as entries:
+        for entry in islice(entries, MOST_FILES):
+            name = _text(entry.name, LONGEST_LABEL - 1)
+            if name is not None and not name.startswith("."):
+                names.append(name + "/" if entry.is_dir() else name)
+    return sorted(names)
+
+
+def _pairs(name: str) -> Any:
+    return set(zip(name.lower(), name.lower()[1:]))
+
+
+def _folders(path: str) -> List[Dict[str, Any]]:
+    """List the folder of a missing file, or the nearest that exists, and similar folders near it."""
+    join, isdir = os.path.join, os.path.isdir
+    (folder, name), missing = os.path.split(path), ""
+    rest: List[str] = []
+    while folder and not isdir(folder):
+        folder, part = os.path.split(folder)
+        rest, missing = [missing, *rest] if missing else rest, part
+        if not part:
+            return []
+    names = _names_in(folder)
+    around = [join(folder, each[:-1], *rest) for each in names if each.endswith("/")]
+    if not missing:
+        missing, parent = os.path.split(folder)[1], os.path.normpath(join(folder, os.pardir))
+        parent = "" if parent == "." else parent
+        around += [parent, *(join(parent, each[:-1]) for each in _names_in(parent) if each.endswith("/"))]
+
+    def order(each: str) -> Tuple[bool, int]:
+        alike = len(_pairs(missing) & _pairs(each[len(folder) :]))
+        return not os.path.exists(join(each, name)), -alike  # noqa: PTH110
+
+    others = [each for each in dict.fromkeys(around) if each != folder][:MOST_AROUND]
+    nearest = sorted(others, key=order)[: MOST_NEAR - 1]
+    listed = [(folder, names), *((each, _names_in(each)) for each in nearest)]
+    return [{"path": each.replace(os.sep, "/"), "names": found} for each, found in listed]
+
+
+def report(namespace: Any, wanted: Any, *, keys: bool = True) -> Dict[str, Any]:
+    """Describe the last error, and the objects of expressions that it may concern."""
+    if not _is_one_of(dict, _mro(type(namespace))):
+        return {}
+    look, error, left = _ErrorLook(keys=keys), _last_error(), MOST_REPORT_BYTES
+    last = _last(namespace)
+    scope = {name: value for name, value in reversed(last) if type(name) is str}
+    reported: Dict[str, Any] = {}
+    if error is not None:
+        frames, variables = _frames(error, namespace)
+        scope.update(variables)
+        reported["error"] = _error(look, error, frames)
+        path = reported["error"]["path"]
+        with suppress(OSError, ValueError):
+            if path:
+                reported["folders"] = _folders(path)
+            elif _is_one_of(ImportError, _mro(type(error))):
+                reported["folders"] = [{"path": "", "names": _names_in("")}]
+    objects: Dict[str, Any] = {}
+    for expression in _texts(wanted, MOST_WANTED, LONGEST_LABEL):
+        if left < 0 or thread_time() > look.end:
+            break
+        with suppress(Exception):  # the library's internals may have changed
+            value = look.find(expression, scope)
+            if value is not _MISSING:
+                objects[expression] = look.describe(value)
+                left -= _size(objects[expression])
+    names = [name for name in reversed([*scope]) if _is_public(name) and name not in _SHELLS]
+    kept = []
+    for name in names:
+        left -= len(name) + 4
+        if left < 0:
+            break
+        kept.append(name)
+    complete = len(kept) == len(names) and len(last) < MOST_LOOKED_AT
+    return {**reported, "objects": objects, "names": kept, "all": complete}
+
+
+def _answer(namespace: Any, message: Any) -> Dict[str, Any]:
+    """Return the answer to a query: the kernel context, and a report if the query names expressions."""
+    answer = facts(namespace)
+    with suppress(Exception):  # return the kernel context even if the report fails
+        asked = message["content"]["data"]
+        if type(asked.get("wanted")) is list:
+            answer["report"] = report(namespace, asked["wanted"], keys=asked.get("keys") is True)
+    return answer
+
+
 def install(target: str) -> None:
     """Register a comm target that answers queries without history, hooks or output."""
     from IPython import get_ipython
@@ -405,9 +727,9 @@ def install(target: str) -> None:
     shell = get_ipython()
     manager = shell.kernel.comm_manager
 
-    def answer(comm: Any, _message: Any) -> None:
+    def answer(comm: Any, message: Any) -> None:
         try:
-            comm.send(facts(shell.user_ns))
+            comm.send(_answer(shell.user_ns, message))
             if hasattr(manager, "comm_close"):  # not in kernels other than ipykernel
                 # Close it as if the client had: every page logs an error for a published close of an unknown
                 # comm, while it ignores an answer.

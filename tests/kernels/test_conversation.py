@@ -6,8 +6,15 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
-from jupyter_turbopilot.kernels.conversation import ClosedWithoutAnswer, Conversation, Message, installation
+from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
+from jupyter_turbopilot.kernels.conversation import (
+    Answer,
+    ClosedWithoutAnswer,
+    Conversation,
+    Message,
+    installation,
+)
 
 FACTS = {"names": {"df": {"type": "DataFrame"}}, "all": True}
 
@@ -44,7 +51,7 @@ def test_installation_is_one_expression_that_binds_no_name() -> None:
 def test_hear_accepts_an_answer_from_a_kernel_that_closes_the_comm() -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
-    assert isinstance(conversation.receive(*answer(comm)), KernelContext)
+    assert isinstance(conversation.receive(*answer(comm)), Answer)
     assert conversation.receive(*close(comm)) is None
     assert [message.type for message in conversation.ask()] == ["comm_open"]
 
@@ -52,7 +59,8 @@ def test_hear_accepts_an_answer_from_a_kernel_that_closes_the_comm() -> None:
 def test_hear_treats_an_invalid_answer_as_empty_facts() -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
-    assert conversation.receive(*answer(comm, data={"names": 1})) is NONE
+    received = conversation.receive(*answer(comm, data={"names": 1}))
+    assert received == Answer(comm, NONE, NO_REPORT)
     assert not conversation.is_open
 
 
@@ -63,6 +71,27 @@ def test_hear_reports_a_comm_closed_without_an_answer() -> None:
     assert [message.type for message in conversation.ask()] == ["comm_open"]
     conversation.reinstall()
     assert [message.type for message in conversation.ask()] == ["execute_request", "comm_open"]
+
+
+def test_query_after_an_error_leaves_the_open_query_alone() -> None:
+    conversation = Conversation()
+    first = comm_of(conversation.ask())
+    comm, messages = conversation.ask_for_report(["df"], keys=True)
+    assert comm_of(messages) == comm
+    assert messages[-1].content["data"] == {"wanted": ["df"], "keys": True}
+    received = conversation.receive(*answer(comm, data={**FACTS, "report": {"names": ["df"], "all": True}}))
+    assert isinstance(received, Answer)
+    assert received.report.names == ["df"]
+    assert conversation.is_open
+    assert isinstance(conversation.receive(*answer(first)), Answer)
+    assert not conversation.is_open
+
+
+def test_an_abandoned_query_after_an_error_receives_nothing() -> None:
+    conversation = Conversation()
+    comm, _ = conversation.ask_for_report([], keys=False)
+    conversation.abandon(comm)
+    assert conversation.receive(*answer(comm)) is None
 
 
 def test_restart_installs_the_handler_again() -> None:
@@ -87,4 +116,4 @@ def test_hear_ignores_messages_of_other_clients(messages: list[tuple[str, str]])
     comm = comm_of(conversation.ask())
     for kind, other in messages:
         assert conversation.receive(kind, {"comm_id": other, "data": FACTS}) is None
-    assert isinstance(conversation.receive(*answer(comm)), KernelContext)
+    assert isinstance(conversation.receive(*answer(comm)), Answer)

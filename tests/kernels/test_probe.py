@@ -9,11 +9,13 @@ import io
 import json
 import sys
 import types
+from abc import ABC
 from collections import OrderedDict
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -21,6 +23,7 @@ import pytest
 import torch
 
 from jupyter_turbopilot.context import kernel_context as kernel
+from jupyter_turbopilot.fixes.report import Folder, Report
 from jupyter_turbopilot.kernels import probe
 
 RAN: list[str] = []
@@ -369,6 +372,218 @@ def test_facts_run_no_code_of_keys_or_namespace_classes() -> None:
         assert list(found["names"]) == ["price"]
     assert probe.facts(instance(hostile_class()))["names"] == {}
     assert RAN == []
+
+
+def failing(error: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make an exception the last one of this process."""
+    monkeypatch.setattr(sys, "last_value", error, raising=False)
+
+
+def report_of(namespace: Any, *wanted: str, keys: bool = True) -> Report:
+    """Return the report as the server reads it."""
+    return msgspec.convert(json.loads(json.dumps(probe.report(namespace, [*wanted], keys=keys))), Report)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.filterwarnings("ignore:non-string key:RuntimeWarning")  # Python 3.13 warns about such a class
+def test_report_runs_no_code_of_the_user(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    value = HOSTILE[kind]()
+    failing(AttributeError("x", name="x", obj=value), monkeypatch)
+    namespace = {"value": value, "held": types.SimpleNamespace(value=value)}
+    RAN.clear()
+    found = report_of(namespace, "value", "value.columns", "value._df.select", "value.closed", "held.value")
+    ran = list(RAN)
+    namespace.clear()
+    monkeypatch.undo()
+    assert ran == []
+    assert found.error
+    assert found.error.object == found.objects["held.value"]
+
+
+HOSTILE_ERRORS = {
+    "text": lambda: type("Odd", (KeyError,), EVIL)("key"),
+    "key": lambda: KeyError(Collides("key")),
+    "object as key": lambda: KeyError(instance(hostile_class())),
+    "fields": lambda: type("Odd", (NameError,), {"name": property(noted("name"))})("x", name="y"),
+    "no exception": lambda: types.SimpleNamespace(__traceback__=1),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_ERRORS)
+def test_report_runs_no_code_of_the_error(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(HOSTILE_ERRORS[kind](), monkeypatch)
+    RAN.clear()
+    found = report_of({})
+    assert RAN == []
+    assert (found.error is None) == (kind == "no exception")
+    assert not found.error or found.error.key == ("key" if kind == "text" else None)
+
+
+def test_report_has_the_fields_of_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = FileNotFoundError(2, "No such file", "data/sale.csv")
+    for error, expected in (
+        (NameError("m", name="frme"), ("NameError", "frme", None, None)),
+        (ImportError("m", name="pandas"), ("ImportError", "pandas", None, None)),
+        (KeyError("revenu"), ("KeyError", None, "revenu", None)),
+        (KeyError("k" * 600), ("KeyError", None, None, None)),
+        (KeyError(3), ("KeyError", None, None, None)),
+        (missing, ("FileNotFoundError", None, None, "data/sale.csv")),
+        (PermissionError(13, "Denied", "secret"), ("PermissionError", None, None, None)),
+    ):
+        failing(error, monkeypatch)
+        found = report_of({}).error
+        assert found
+        assert (found.type, found.name, found.key, found.path) == expected
+
+
+def test_report_has_positions_and_the_locals_of_the_last_cell_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = "def f(table):\n    inner = table\n    return deep(inner, 99)\nf({'revenue': 1})"
+    namespace: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    exec(compile("def deep(x, n): return deep(x, n - 1) if n else x['revenu']", "lib.py", "exec"), others)  # noqa: S102
+    namespace["deep"] = others["deep"]
+    with pytest.raises(KeyError) as raised:
+        exec(compile(cell, "<ipython-input-1-x>", "exec"), namespace)  # noqa: S102
+    failing(raised.value, monkeypatch)
+    found = report_of(namespace, "inner", "table", "f", "missing", "inner.x")
+    assert found.error
+    first, *inner = found.error.frames
+    assert (first.file, first.line, first.column, first.end_column) == ("<ipython-input-1-x>", 3, 11, 26)
+    assert [frame.file for frame in inner] == ["lib.py"] * 30
+    assert found.objects.keys() == {"inner", "table", "f"}
+    assert found.objects["inner"].keys == ["revenue"]
+    assert found.names[:2] == ["inner", "table"]
+    assert report_of(namespace, "inner", keys=False).objects["inner"].keys is None
+
+
+def test_report_describes_tables() -> None:
+    index = pd.MultiIndex.from_product([[1], [2]], names=["year", None])
+    namespace = {
+        "frame": pd.DataFrame({"a'b\n": [1], 3: [2], "x" * 600: [3]}, index=index),
+        "table": pl.DataFrame({f"c{n}": [1] for n in range(300)}),
+        "wide": pd.DataFrame(np.zeros((1, 10_001)), columns=[f"c{n}" for n in range(10_001)]),
+        "series": pd.Series([1], index=pd.Index([1], name="day")),
+        "levels": pd.DataFrame([[1, 2]], columns=index.append(index)),
+    }
+    found = report_of(namespace, *namespace, "frame.groupby", "pd.read_csv").objects
+    assert found["frame"].labels == ["a'b\n", "3"][:1]
+    assert found["frame"].levels == ["year"]
+    assert found["frame"].version == pd.__version__
+    assert found["table"].labels == [*namespace["table"].columns]
+    assert found["wide"].labels is None
+    assert found["levels"].labels is None
+    assert found["series"].levels == ["day"]
+    assert "rolling" in (found["series"].attributes or ())
+    assert "by" in (found["frame.groupby"].parameters or ())
+
+
+def test_report_bounds_the_size_of_labels() -> None:
+    frame = pd.DataFrame(np.zeros((1, 1000)), columns=[f"{n}{'é' * 400}" for n in range(1000)])
+    assert report_of({"frame": frame}, "frame").objects["frame"].labels is None
+
+
+def test_report_describes_callables_and_classes() -> None:
+    def plain(a: int, /, b: int, *, c: int) -> None: ...
+
+    @functools.wraps(plain)
+    def wrapper(*args: Any, **kwargs: Any) -> None: ...
+
+    class Model:
+        rate = 0.5
+
+        def __init__(self, depth: int = 1, **more: int) -> None: ...
+
+        @classmethod
+        def load(cls, path: str) -> None: ...
+
+    class Abstract(ABC, Model): ...
+
+    namespace = {
+        "plain": plain,
+        "wrapper": wrapper,
+        "Model": Model,
+        "Abstract": Abstract,
+        "model": Abstract(),
+    }
+    wanted = (*namespace, "model.load", "Model.load", "model.rate", "Model.rate", "model.missing")
+    found = report_of(namespace, *wanted).objects
+    assert found["plain"].parameters == found["wrapper"].parameters == ["b", "c"]
+    assert not found["plain"].open
+    assert found["Model"].parameters == found["Abstract"].parameters == ["depth"]
+    assert found["Model"].open
+    assert found["model.load"].parameters == found["Model.load"].parameters == ["path"]
+    assert found["model.rate"].type == found["Model.rate"].type == "float"
+    assert found["model"].attributes == ["load", "rate"]
+    assert "model.missing" not in found
+
+
+def test_report_finds_items_of_dictionaries() -> None:
+    config = {Key("db"): 1, "db": {"port": 1, "hosts": types.SimpleNamespace(main={"name": "a"})}}
+    wanted = ("config['db']", "config['db']['hosts'].main", "config['missing']", "config[0]", "config['")
+    RAN.clear()
+    found = report_of({"config": config, "held": type("Held", (dict,), EVIL)()}, *wanted, "held['a']").objects
+    assert RAN == []
+    assert {name: each.keys for name, each in found.items()} == {
+        "config['db']": ["port", "hosts"],
+        "config['db']['hosts'].main": ["name"],
+    }
+    assert report_of({"config": config}, "config['db']", keys=False).objects == {}
+
+
+def test_report_describes_modules_that_compute_attributes() -> None:
+    found = report_of({"np": np}, "np", "np.linalg").objects
+    assert "asarray" in (found["np"].attributes or ())
+    assert (found["np"].name, found["np"].version) == ("numpy", np.__version__)
+    assert found["np.linalg"].version == np.__version__
+    assert "join" in (report_of({}, "os.path").objects["os.path"].attributes or ())  # not bound to a name
+
+
+def test_report_lists_folders_around_a_missing_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("data/sales.csv", "other/raw/sales.csv", "other/costs.csv", ".hidden/sales.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+
+    def folders(path: str) -> dict[str, list[str]]:
+        failing(FileNotFoundError(2, "No such file", path), monkeypatch)
+        return {folder.path: folder.names for folder in report_of({}).folders}
+
+    assert folders("sale.csv")[""] == ["data/", "other/"]
+    assert folders("sales.csv")["data"] == ["sales.csv"]
+    assert folders("data/costs.csv") == {
+        "data": ["sales.csv"],
+        "other": ["costs.csv", "raw/"],
+        "": ["data/", "other/"],
+    }
+    assert folders("dat/sales.csv")["data"] == ["sales.csv"]
+    assert folders("othr/raw/sales.csv")["other/raw"] == ["sales.csv"]
+    assert folders(f"{tmp_path}/dat/sales.csv")[f"{tmp_path}/data"] == ["sales.csv"]
+    assert "" in folders("no/such/place/sales.csv")
+    assert folders("\0/x") == {} or "" in folders("\0/x")
+
+
+def test_report_lists_the_working_folder_after_an_import_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "helpers.py").touch()
+    monkeypatch.chdir(tmp_path)
+    failing(ModuleNotFoundError("m", name="helper"), monkeypatch)
+    assert report_of({}).folders == [Folder(path="", names=["helpers.py"])]
+
+
+def test_report_bounds_the_listed_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for number in range(probe.MOST_FILES + 10):
+        (tmp_path / f"file{number}").touch()
+    failing(FileNotFoundError(2, "No such file", f"{tmp_path}/x"), monkeypatch)
+    assert len(report_of({}).folders[0].names) == probe.MOST_FILES
+
+
+def test_answer_has_a_report_only_if_expressions_are_wanted() -> None:
+    namespace = {"x": 1}
+    for message in ({}, {"content": {"data": {}}}, {"content": {"data": {"wanted": "x"}}}):
+        assert probe._answer(namespace, message) == probe.facts(namespace)
+    asked = {"content": {"data": {"wanted": ["x"], "keys": True}}}
+    assert probe._answer(namespace, asked)["report"]["objects"]["x"]["type"] == "int"
 
 
 def test_facts_include_startup_names_and_exclude_shell_names() -> None:

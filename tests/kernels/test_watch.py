@@ -12,7 +12,8 @@ import pytest
 from jupyter_client.session import Session
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 
-from jupyter_turbopilot.kernels.watch import MOST_PATIENCE, PATIENCE, UNUSED, Kernels, Watch
+from jupyter_turbopilot.fixes.report import NONE
+from jupyter_turbopilot.kernels.watch import MOST_PATIENCE, PATIENCE, SETTLE, UNUSED, Kernels, Watch
 
 HOSTILE = """
 import builtins
@@ -438,3 +439,89 @@ def test_watch_restores_activity_after_an_unanswered_query(silent: Silent) -> No
     silent.answers()
     silent.clock.advance(1)
     assert silent.manager.last_activity == "the user's"
+
+
+async def report(person: Person, *wanted: str) -> Any:
+    """Return the first report with an error: on a busy machine, a kernel may answer late."""
+    for _ in range(10):
+        found = await person.kernels.report(person.kernel_id, wanted, keys=True)
+        if found.error:
+            return found
+    raise TimeoutError
+
+
+async def fail(person: Person, code: str) -> None:
+    reply = await person.client.execute_interactive(code, timeout=60, output_hook=lambda _: None)
+    assert reply["content"]["status"] == "error"
+
+
+def test_report_describes_the_error_of_the_last_cell() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run("def f(frame):\n    return frame['revenu']")
+        await fail(person, "f({'revenue': 1})")
+        found = await report(person, "frame", "f")
+        assert (found.error.type, found.error.key) == ("KeyError", "revenu")
+        assert found.objects["frame"].keys == ["revenue"]
+        assert [(frame.line, frame.column) for frame in found.error.frames[-2:]] == [(1, 0), (2, 11)]
+        assert "f" in person.kernels.kernel_context(person.kernel_id).names
+        await person.client.wait_for_ready(timeout=60)
+        activity = person.manager.get_kernel(person.kernel_id).last_activity
+        await report(person)
+        await asyncio.sleep(2 * SETTLE)
+        assert person.manager.get_kernel(person.kernel_id).last_activity == activity
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_report_runs_no_code_of_the_error() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run(HOSTILE)
+        await person.run(
+            "class Odd(KeyError):\n"
+            "    def __str__(self): ran.append('str'); return 'odd'\n"
+            "    args = property(lambda self: ran.append('args'))\n"
+        )
+        await fail(person, "try:\n    raise Odd(hostile)\nfinally:\n    ran.clear()")
+        await person.run("ran.clear()")
+        found = await report(person, "hostile", "hostile.columns", "Hostile")
+        assert (found.error.type, found.error.key) == ("Odd", None)
+        assert found.objects["hostile"].type == "Hostile"
+        assert await person.value("ran") == "[]"
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_report_follows_a_restart() -> None:
+    async def scenario(person: Person) -> None:
+        await fail(person, "first")
+        assert (await report(person)).error.name == "first"
+        await person.manager.restart_kernel(person.kernel_id)
+        await person.client.wait_for_ready(timeout=60)
+        await fail(person, "second")
+        assert (await report(person)).error.name == "second"
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_report_of_a_busy_or_dead_kernel_is_empty() -> None:
+    async def scenario(person: Person) -> None:
+        await fail(person, "first")
+        await report(person)
+        person.client.execute("import time; time.sleep(600)")
+        while not person.kernels._watches[person.kernel_id].busy:
+            await asyncio.sleep(0.05)
+        assert await person.kernels.report(person.kernel_id, [], keys=True) == NONE
+        await person.manager.get_kernel(person.kernel_id).signal_kernel(9)
+        assert await person.kernels.report(person.kernel_id, [], keys=True) == NONE
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_report_installs_a_missing_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Watch, "_update_state", lambda *_: None)
+    test_report_follows_a_restart()
+
+
+def test_report_of_an_unknown_kernel_is_empty() -> None:
+    kernels = Kernels(AsyncMappingKernelManager())
+    assert asyncio.run(kernels.report("missing", [], keys=True)) == NONE

@@ -1,0 +1,44 @@
+"""A fix: edits of cells, or a cell to insert. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Source = Literal["kernel", "notebook", "imports", "files", "syntax", "api"]
+
+
+class Edit(msgspec.Struct, frozen=True, kw_only=True):
+    """A replacement in a cell, in code points."""
+
+    cell: Annotated[int, Meta(ge=0, description="index of the cell in the request")]
+    start: Annotated[int, Meta(ge=0, description="start of the replaced text, in code points")]
+    end: Annotated[int, Meta(ge=0, description="end of the replaced text, in code points")]
+    old: Annotated[str, Meta(description="the replaced text; do not apply the edit if the cell differs")]
+    text: Annotated[str, Meta(description="the new text")]
+
+
+class InsertedCell(msgspec.Struct, frozen=True, kw_only=True):
+    """A code cell to insert. It is not executed."""
+
+    before: Annotated[
+        int, Meta(ge=0, description="index of the cell in the request above which to insert it")
+    ]
+    source: str
+
+
+class Fix(msgspec.Struct, frozen=True, kw_only=True):
+    """A fix for an error."""
+
+    title: Annotated[str, Meta(description="the question to the user, such as `Did you mean 'revenue_eur'?`")]
+    source: Annotated[Source, Meta(description="where the fix was found")]
+    confidence: Annotated[
+        float, Meta(ge=0.0, le=1.0, description="estimated probability that the fix is right")
+    ]
+    edits: list[Edit] = []
+    insert: Annotated[InsertedCell | None, Meta(description="a cell to insert")] = None
+    run: Annotated[
+        list[int], Meta(description="indices of the cells that *Apply and Run* executes, in this order")
+    ] = []

@@ -1,0 +1,75 @@
+"""The report of a kernel about its last error. Pure."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+Word = Annotated[str, Meta(max_length=512)]
+Path = Annotated[str, Meta(max_length=4096)]
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """A frame of a traceback, with the position of the instruction as in `co_positions`."""
+
+    file: Path
+    line: int
+    end_line: int | None = None  # None: unknown, as before Python 3.11
+    column: int | None = None  # in UTF-8 bytes
+    end_column: int | None = None
+
+
+class ObjectDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """A description of an object, without its values."""
+
+    type: Word | None = None  # name of its exact class
+    module: Word | None = None  # module of its class
+    name: Word | None = None  # full name of a module
+    version: Word | None = None  # `__version__` of a module, or of the package of the class
+    labels: list[Word] | None = None  # all column labels of a table; None: not a table, or unknown
+    levels: list[Word] = []  # names of the index levels of a table
+    keys: list[Word] | None = None  # short string keys of an exact dictionary, if these are all its keys
+    attributes: list[Word] | None = None  # None: it may compute attributes
+    parameters: list[Word] | None = None  # of a function, or of a class's `__init__`
+    open: bool = False  # whether it accepts arbitrary keyword arguments
+
+
+class KernelError(msgspec.Struct, frozen=True, kw_only=True):
+    """The kernel's last exception, as far as its fields are plain data."""
+
+    type: Word
+    name: Word | None = None  # `name` of a NameError, AttributeError or ImportError
+    key: Word | None = None  # the key of a KeyError, if it is a string
+    path: Path | None = None  # `filename` of a FileNotFoundError
+    object: ObjectDescription | None = None  # `obj` of an AttributeError
+    frames: list[Frame] = []  # outermost first
+
+
+class Folder(msgspec.Struct, frozen=True, kw_only=True):
+    """The names of the files and folders in a folder; the names of folders end with `/`."""
+
+    path: Path  # relative to the working directory, unless the path in the code is absolute
+    names: list[Word]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of a kernel to a request for fixes."""
+
+    error: KernelError | None = None
+    objects: dict[Word, ObjectDescription] = {}  # by expression: `frame`, `data.frame`
+    names: list[Word] = []  # all public names of the namespace, and the locals of the notebook's last frame
+    all: bool = False  # whether `names` is complete
+    folders: list[Folder] = []  # near the path of a FileNotFoundError; the working folder of an ImportError
+
+
+NONE = Report()
+
+
+def read_report(data: Any) -> Report:
+    """Parse a kernel's answer; invalid data gives an empty report."""
+    try:
+        return msgspec.convert(data, Report)
+    except msgspec.ValidationError:
+        return NONE
