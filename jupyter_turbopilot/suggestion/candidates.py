@@ -16,7 +16,7 @@ from jupyter_turbopilot.suggestion.syntax import Lexeme, lex, scan
 from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from jupyter_turbopilot.request import Completion
 
@@ -65,7 +65,6 @@ _COLUMN_ARGUMENTS = {
 }
 # Methods whose arguments may also name index levels.
 _WITH_LEVELS = frozenset({"groupby", "merge", "pivot_table", "sort_values"})
-_NAMES_INDEX = re.compile(r"\bset_index\b|\bindex_col\b|\bindex\.names?\b")
 # The arguments that are dictionaries whose keys are columns.
 _KEY_ARGUMENTS = {
     "agg": "0 func",
@@ -74,8 +73,11 @@ _KEY_ARGUMENTS = {
     "fillna": "0 value",
     "rename": "columns",
 }
-# The arguments of functions with an argument `data` that name its columns.
-_AXES = frozenset({"x", "y", "hue", "size", "style", "col", "row"})
+# The keyword arguments that name columns in nearly all functions and methods.
+_COLUMN_KEYWORDS = frozenset(
+    {"by", "col", "column", "columns", "hue", "id_vars", "index_col", "keys", "left_on", "on", "right_on",
+     "row", "size", "style", "subset", "value_vars", "values", "x", "y"}
+)  # fmt: skip
 # Methods whose result has the same columns, or lets a column be selected.
 _KEEPING = frozenset(
     {"copy", "drop_duplicates", "dropna", "fillna", "groupby", "head", "nlargest", "nsmallest", "query",
@@ -100,12 +102,10 @@ class Candidates(NamedTuple):
 class _Position(NamedTuple):
     """The names that can be written at the cursor, and the part that is typed."""
 
-    base: str  # the variable that has them
     names: frozenset[str]
     typed: str
     end: str = ""  # the text after the name
     is_existing: bool = True
-    may_be_level: bool = False  # whether the name of an index level is possible as well
 
 
 @dataclass
@@ -189,6 +189,14 @@ class _Statement:
                 break
         return "", at
 
+    def arguments(self, call: _Bracket) -> set[str]:
+        """Return the complete arguments of a call that are single names."""
+        at, found = len(self.lexemes) - 1, set[str]()
+        while (at := self.opener.get(at - 1, at - 1)) > call.at:
+            if self.text(at + 1) == "," and self.text(at - 1) in {"(", ",", "="}:
+                found.add(self.text(at))
+        return found
+
     def may_assign(self, start: int) -> bool:
         """Return whether the line may be about to assign to the expression that begins at a lexeme."""
         if len(self.open) > 1:
@@ -216,14 +224,12 @@ def names_at(request: Completion, scope: Scope) -> Candidates:
     if _SIGNS.isdisjoint(current):
         return Candidates()
     statement, line = _statement_at(prefix)
-    position = None if statement.is_comment or not statement.at_end else _position(statement, scope)
+    if statement.is_comment or not statement.at_end:
+        return Candidates()
+    bound = bindings(prefix[:line]) | (bindings(prefix[line:]) if _BINDS.search(prefix, line) else _NONE)
+    position = _position(statement, scope.without(bound))
     if position is None or is_in_long_string(prefix):
         return Candidates()
-    base = position.base
-    if base in bindings(prefix[:line]) or (_BINDS.search(prefix, line) and base in bindings(prefix[line:])):
-        return Candidates()
-    if position.may_be_level and any(_NAMES_INDEX.search(cell.source) for cell in request.cells):
-        return Candidates()  # the kernel context does not contain the names of index levels
     return _candidates(position, request.suffix)
 
 
@@ -251,7 +257,7 @@ def text_before_line(prefix: str) -> str:
 
 
 def _candidates(position: _Position, suffix: str) -> Candidates:
-    names, typed, end, is_existing = position[1:5]
+    names, typed, end, is_existing = position[:4]
     if end in {"'", '"'}:
         names = frozenset(label for label in names if not _ESCAPED.search(label))
         if not (typed or is_existing or suffix.strip(f"{end}]")):
@@ -288,7 +294,7 @@ def _attribute(statement: _Statement, scope: Scope, dot: int, typed: str) -> _Po
         return None  # a module may not be an attribute yet
     # The line may assign a new attribute; tables seldom get any.
     new = base not in scope.columns and statement.may_assign(dot - 1)
-    return _Position(base, scope.attributes[base], typed, is_existing=not new)
+    return _Position(scope.attributes[base], typed, is_existing=not new)
 
 
 def _keyword_argument(statement: _Statement, scope: Scope, typed: str) -> _Position | None:
@@ -301,7 +307,7 @@ def _keyword_argument(statement: _Statement, scope: Scope, typed: str) -> _Posit
         return None
     if function not in scope.keywords or statement.text(call.at - 2) in {".", "def", "class"}:
         return None
-    return _Position(function, scope.keywords[function] - call.named, typed, "=")
+    return _Position(scope.keywords[function] - call.named, typed, "=")
 
 
 def _in_string(statement: _Statement, scope: Scope) -> _Position | None:
@@ -331,55 +337,64 @@ def _in_field(literal: str, scope: Scope) -> _Position | None:
 
 def _in_display(statement: _Statement, scope: Scope, display: _Bracket) -> _Position | None:
     """Return the columns in a list, a tuple, or the keys of a dictionary, without those already listed."""
-    outer = statement.open[-2] if len(statement.open) > 1 else None
-    if outer is None or outer.before != display.at - 1 or display.keyword:
-        return None
-    if display.sign == "(" and display.number:
-        return None
-    if (position := _labels(statement, scope, outer, display.sign)) is None:
+    if display.keyword:
         return None
     inside = range(display.at + 1, len(statement.lexemes) - 1)
     listed = {statement.text(at)[1:-1] for at in inside if statement.kind(at) == "string"}
-    return position._replace(names=position.names - listed)
+    outer = statement.open[-2] if len(statement.open) > 1 else None
+    position = None
+    if outer and outer.before == display.at - 1 and not (display.sign == "(" and display.number):
+        position = _labels(statement, scope, outer, display.sign)
+    if position is None and display.sign == "[" and display.number == len(listed) > 0:
+        # A list that begins with columns of a table continues with them.
+        position = _of_tables(labels for labels in scope.columns.values() if labels >= listed)
+    return position and position._replace(names=position.names - listed)
+
+
+def _of_tables(columns: Iterable[frozenset[str]]) -> _Position | None:
+    """Return a position with the columns of several tables; None without tables."""
+    names = _NONE.union(*columns)
+    return _Position(names, "") if names else None
+
+
+def _selected(statement: _Statement, scope: Scope, bracket: _Bracket, display: str) -> _Position | None:
+    """Return the columns that can be written in a subscript."""
+    if display in {"{", "("} or bracket.number != (statement.text(bracket.at - 1) in {"loc", "at"}):
+        return None
+    base, start = statement.table(bracket.at - 2 if bracket.number else bracket.at)
+    is_direct = bracket.at - start == (3 if bracket.number else 1)
+    new = is_direct and not display and statement.may_assign(start)
+    return _Position(scope.columns[base], "", is_existing=not new) if base in scope.columns else None
 
 
 def _labels(statement: _Statement, scope: Scope, bracket: _Bracket, display: str) -> _Position | None:
     """Return the columns that can be written in a bracket: alone, or in the display with a sign."""
-    before = bracket.at - 1
     if bracket.sign == "[":
-        if display in {"{", "("} or bracket.number != (statement.text(before) in {"loc", "at"}):
-            return None
-        base, start = statement.table(bracket.at - 2 if bracket.number else bracket.at)
-        is_direct = bracket.at - start == (3 if bracket.number else 1)
-        new = is_direct and not display and statement.may_assign(start)
-        return (
-            _Position(base, scope.columns[base], "", is_existing=not new) if base in scope.columns else None
-        )
+        return _selected(statement, scope, bracket, display)
+    before = bracket.at - 1
     if bracket.sign != "(" or statement.kind(before) != "name":
         return None
     method, argument = statement.text(before), bracket.keyword or str(bracket.number)
     base = statement.table(before - 1)[0] if statement.text(before - 1) == "." else ""
     if base not in scope.columns:
-        return _of_data(statement, scope, bracket) if argument in _AXES and not display else None
+        # Functions such as `sns.lineplot` receive the table as an argument, maybe as a later one.
+        tables = statement.arguments(bracket) & scope.columns.keys()
+        is_other = "data" in bracket.named and not tables
+        if argument not in _COLUMN_KEYWORDS or display == "{" or is_other:
+            return None
+        return _of_tables(_with_levels(scope, table) for table in tables or scope.columns)
     table: Mapping[str, str] = _KEY_ARGUMENTS if display == "{" else _COLUMN_ARGUMENTS
     names_columns = argument in table.get(method, "").split()
     # A named aggregation: `total=("price", "sum")`.
     if not (names_columns or (display == "(" and method in {"agg", "aggregate"} and bracket.keyword)):
         return None
-    return _Position(base, scope.columns[base], "", may_be_level=method in _WITH_LEVELS)
+    names = _with_levels(scope, base) if method in _WITH_LEVELS else scope.columns[base]
+    return _Position(names, "")
 
 
-def _of_data(statement: _Statement, scope: Scope, call: _Bracket) -> _Position | None:
-    """Return the columns of the table that a call receives as its argument `data`."""
-    for at in range(call.at + 1, len(statement.lexemes) - 3):
-        base = statement.text(at + 2)
-        if (
-            (statement.text(at), statement.text(at + 1), statement.text(at + 3)) == ("data", "=", ",")
-            and base in scope.columns
-            and "data" in call.named
-        ):
-            return _Position(base, scope.columns[base], "", may_be_level=True)
-    return None
+def _with_levels(scope: Scope, table: str) -> frozenset[str]:
+    """Return the names of the columns and the index levels of a table."""
+    return scope.columns[table] | scope.levels.get(table, _NONE)
 
 
 def _in_query(statement: _Statement, scope: Scope, call: _Bracket, text: str) -> _Position | None:
@@ -396,8 +411,7 @@ def _in_query(statement: _Statement, scope: Scope, call: _Bracket, text: str) ->
     is_quoted = any(text.count(quote) % 2 for quote in "'\"")
     if base not in scope.columns or not operand or is_quoted:
         return None
-    names = scope.columns[base] | _QUERY_WORDS
-    return _Position(base, names, operand["typed"], may_be_level=True)
+    return _Position(_with_levels(scope, base) | _QUERY_WORDS, operand["typed"])
 
 
 @cached_function(2**20)

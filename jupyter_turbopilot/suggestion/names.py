@@ -64,6 +64,7 @@ def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
             if fact.attributes is not None
         },
         columns={name: labels for name, labels in columns.items() if sure[name].all},
+        levels={name: frozenset(fact.levels) for name, fact in sure.items() if fact.levels},
         keywords={
             name: frozenset(fact.parameters)
             for name, fact in sure.items()

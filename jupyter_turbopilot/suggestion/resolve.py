@@ -7,7 +7,7 @@ import builtins
 import keyword
 import re
 import unicodedata
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT, cached_function
@@ -47,7 +47,17 @@ class Scope:
     names: frozenset[str] | None = None  # None: any name may exist
     attributes: Mapping[str, frozenset[str]] = field(default_factory=dict)
     columns: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    levels: Mapping[str, frozenset[str]] = field(default_factory=dict)  # of the indices of tables
     keywords: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def without(self, bound: frozenset[str]) -> Scope:
+        """Return the scope without the attributes, columns and keywords of names that are bound again."""
+        return replace(
+            self,
+            attributes={name: found for name, found in self.attributes.items() if name not in bound},
+            columns={name: found for name, found in self.columns.items() if name not in bound},
+            keywords={name: found for name, found in self.keywords.items() if name not in bound},
+        )
 
 
 @cached_function(2**22)

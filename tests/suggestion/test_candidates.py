@@ -116,7 +116,6 @@ def test_names_at_excludes_listed_columns() -> None:
         "unknown.groupby('",
         "sns.scatterplot(data=unknown, x='",
         "sns.scatterplot(data=df, title='",
-        "sns.scatterplot(f(data=df, y=1), x='",
         "# df['",
         "# df.groupby('",
         "'df['",
@@ -269,9 +268,46 @@ def test_names_at_returns_nothing_for_an_object_without_attributes() -> None:
 @pytest.mark.parametrize(
     "typed", ["df.groupby('n", "df.sort_values(by=['n", "f(data=df, x='n", "df.query('n"]
 )
-def test_names_at_returns_nothing_where_an_index_level_may_be_named(typed: str) -> None:
-    assert below(typed).texts
-    assert not below(typed, Cell(source="other = table.set_index('night')", executed=True)).texts
+def test_names_at_includes_index_levels(typed: str) -> None:
+    scope = Scope(columns={"df": frozenset({"name"})}, levels={"df": frozenset({"night"})})
+    found = names_at(request(typed), scope).texts
+    assert {text.strip("'") for text in found} >= {"ame", "ight"}
+
+
+def test_names_at_excludes_index_levels_where_columns_are_selected() -> None:
+    scope = Scope(columns={"df": frozenset({"name"})}, levels={"df": frozenset({"night"})})
+    assert [*names_at(request("x = df['n"), scope).texts] == ["ame'"]
+
+
+@pytest.mark.parametrize(
+    ("text", "texts"),
+    [
+        ("columns = ['price', '", ["cost'", "unit cost'", "weight'"]),
+        ("columns = ['cost', '", ["price'", "unit cost'"]),
+        ("columns = ['cost', 'colour', '", []),
+        ("columns = ['", []),
+        ("columns = {'cost', '", []),
+    ],
+)
+def test_names_at_continues_a_list_of_columns(text: str, texts: list[str]) -> None:
+    assert at(text) == texts
+
+
+@pytest.mark.parametrize(
+    ("text", "texts"),
+    [
+        ("sns.boxplot(x='", ["cost'", "price'", "unit cost'", "weight'"]),
+        ("pd.melt(other, id_vars=['", ["price'", "weight'"]),
+        ("sns.boxplot(data=unknown, x='", []),
+        ("f(title='", []),
+    ],
+)
+def test_names_at_completes_columns_in_arguments_of_functions(text: str, texts: list[str]) -> None:
+    assert at(text) == texts
+
+
+def test_names_at_ignores_tables_that_the_cell_binds_again() -> None:
+    assert at("df = load()\nsns.boxplot(x='") == ["price'", "weight'"]
 
 
 def test_names_at_returns_nothing_in_a_string_of_a_query() -> None:
