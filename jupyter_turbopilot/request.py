@@ -179,16 +179,75 @@ class FunctionRequest(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0
 
 
+class FixCell(msgspec.Struct, frozen=True, kw_only=True):
+    """A cell in a request for fixes or a rename."""
+
+    id: Annotated[str, Meta(max_length=256)] = ""
+    type: Literal["code", "markdown", "raw"] = "code"
+    source: Annotated[
+        str | None, Meta(description="null if the cell does not fit into the request; it keeps its position")
+    ] = None
+    execution_count: Annotated[
+        int | None, Meta(description="number of its last execution; null if it has not been run")
+    ] = None
+    changed: Annotated[bool, Meta(description="whether it has been edited since its last execution")] = False
+
+
+class ErrorOutput(msgspec.Struct, frozen=True, kw_only=True):
+    """The error output of a cell, without ANSI escape sequences and HTML."""
+
+    name: Annotated[str, Meta(max_length=512, description="class of the exception")]
+    message: Annotated[str, Meta(max_length=8192)] = ""
+    traceback: Annotated[
+        list[Annotated[str, Meta(max_length=4096)]],
+        Meta(max_length=2048, description="its lines; at most 64 KiB in all"),
+    ] = []
+
+
+class FixRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for fixes for the error of a cell."""
+
+    path: Annotated[Name, Meta(description="path of the notebook on the server")] = ""
+    language: Annotated[str, Meta(max_length=64, description="only Python is supported")] = "python"
+    kernel_id: Annotated[
+        Annotated[str, Meta(max_length=128)] | None,
+        Meta(description="kernel of the notebook, as in a completion request"),
+    ] = None
+    enabled: Enabled = None
+    cells: Annotated[list[FixCell], Meta(min_length=1, max_length=MAX_CELLS, description="all cells")]
+    failed: Annotated[int, Meta(ge=0, description="index of the failed cell")]
+    error: ErrorOutput
+    client: Annotated[str, Meta(max_length=128, description="identifies the notebook's view")] = ""
+
+
+class RenameRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for the other uses of a name that the user has changed at its binding."""
+
+    path: Annotated[Name, Meta(description="path of the notebook on the server")] = ""
+    language: Annotated[str, Meta(max_length=64, description="only Python is supported")] = "python"
+    kernel_id: Annotated[
+        Annotated[str, Meta(max_length=128)] | None,
+        Meta(description="kernel of the notebook, as in a completion request"),
+    ] = None
+    enabled: Enabled = None
+    cells: Annotated[list[FixCell], Meta(min_length=1, max_length=MAX_CELLS, description="all cells")]
+    active: Annotated[int, Meta(ge=0, description="index of the edited cell")]
+    before: Annotated[str, Meta(description="source of the edited cell before the edit")]
+    client: Annotated[str, Meta(max_length=128, description="identifies the notebook's view")] = ""
+
+
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of a suggestion, without text."""
+    """The outcome of a suggestion, a fix or a rename, without text."""
 
     id: Annotated[str, Meta(max_length=64, description="`id` of the response")]
     event: Annotated[
-        Literal["shown", "accepted", "dismissed", "typed_over", "retained"],
+        Literal["shown", "accepted", "dismissed", "typed_over", "retained", "applied"],
         Meta(
             description="`accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the "
             "cursor left it; `typed_over`: the user typed it, or something else; `retained`: how much of it "
-            "remains after half a minute of typing, again after five minutes, or when the page is closed"
+            "remains after half a minute of typing, again after five minutes, or when the page is closed; "
+            "`applied`: the user applied a fix or a rename. The server only counts `shown`, `applied` and "
+            "`dismissed` of these"
         ),
     ]
     chars: Annotated[
@@ -287,10 +346,7 @@ def _wrong(error: msgspec.ValidationError) -> BadRequestError:
 def parse_completion(body: bytes) -> Completion:
     """Parse and check a completion request."""
     request = decode(body, Completion)
-    if request.active >= len(request.cells):
-        raise BadRequestError(
-            f"active must be less than the number of cells, {len(request.cells)}.", field="active"
-        )
+    _check_index(request.active, "active", len(request.cells))
     length = len(request.cells[request.active].source)
     if request.offset > length:
         raise BadRequestError(
@@ -301,3 +357,22 @@ def parse_completion(body: bytes) -> Completion:
             "A stream carries a single suggestion. Set n to 1, or stream to false.", field="n"
         )
     return request
+
+
+def parse_fix(body: bytes) -> FixRequest:
+    """Parse and check a request for fixes."""
+    request = decode(body, FixRequest)
+    _check_index(request.failed, "failed", len(request.cells))
+    return request
+
+
+def parse_rename(body: bytes) -> RenameRequest:
+    """Parse and check a request for a rename."""
+    request = decode(body, RenameRequest)
+    _check_index(request.active, "active", len(request.cells))
+    return request
+
+
+def _check_index(index: int, field: str, count: int) -> None:
+    if index >= count:
+        raise BadRequestError(f"{field} must be less than the number of cells, {count}.", field=field)

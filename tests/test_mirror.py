@@ -16,6 +16,8 @@ ELSEWHERE = {
     "engine/stepping/moves.py": ["engine/stepping/test_sequences.py"],
     "notebook_index/base.py": ["notebook_index/test_reader.py", "notebook_index/test_local_files.py"],
     "notebook_index/contents.py": ["notebook_index/test_build.py", "server/test_contents.py"],
+    "fixes/fix.py": ["fixes/test_find.py", "server/routes/test_fixes.py"],
+    "fixes/report.py": ["kernels/test_conversation.py", "kernels/test_probe.py"],
     "models/convert/config.py": ["models/convert/test_checkpoint.py"],
     "models/convert/gpt.py": ["models/convert/test_families.py"],
     "models/convert/llama.py": ["models/convert/test_families.py"],

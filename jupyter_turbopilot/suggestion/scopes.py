@@ -10,7 +10,7 @@ import ast
 import re
 from bisect import bisect_left
 from itertools import accumulate
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from jupyter_turbopilot.syntax_tree import all_arguments, error_at, parse, parts_of
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CLASS_NAME = 200  # characters of a class name kept in private names
+Located: TypeAlias = (
+    "ast.expr | ast.stmt | ast.arg | ast.keyword | ast.alias | ast.excepthandler | ast.pattern"
+)
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -38,6 +41,7 @@ class Scopes:
         free = (name for scope in module.scopes for name in scope.free())
         self.free = sorted(free, key=lambda name: (name.lineno, name.col_offset))
         self.bound = module.bound  # for other code, including `global` names of functions
+        self.nodes = module.nodes  # all nodes in the order of the text, with their scopes
 
     @property
     def open(self) -> bool:
@@ -45,13 +49,13 @@ class Scopes:
         imports = (node for node in ast.walk(self.tree) if isinstance(node, ast.ImportFrom))
         return any(alias.name == "*" for node in imports for alias in node.names)
 
-    def span(self, node: ast.expr) -> tuple[int, int]:
-        """Return the start and end of an expression, in characters."""
+    def span(self, node: Located) -> tuple[int, int]:
+        """Return the start and end of a node, in characters."""
         start = self._offset(node.lineno, node.col_offset)
         return start, self._offset(node.end_lineno or node.lineno, node.end_col_offset or node.col_offset)
 
-    def text(self, node: ast.expr) -> str:
-        """Return the source text of an expression."""
+    def text(self, node: Located) -> str:
+        """Return the source text of a node."""
         return self._source[slice(*self.span(node))]
 
     def _offset(self, line: int, column: int) -> int:
@@ -64,15 +68,16 @@ class Scopes:
         return begin + bisect_left(self._bytes[line], column) + (column > 0)
 
 
-class _Scope:
+class LexicalScope:
     """The names of a module, a class, a function, a comprehension, or of type parameters ("types")."""
 
-    def __init__(self, kind: str, outer: _Scope | None = None, class_name: str = "") -> None:
+    def __init__(self, kind: str, outer: LexicalScope | None = None, class_name: str = "") -> None:
         self.class_name: str = class_name or (outer.class_name if outer else "")
         self.kind = kind
         self.outer = outer
-        self.module: _Scope = outer.module if outer else self
-        self.scopes: list[_Scope] = []  # of a module: itself and all nested ones
+        self.module: LexicalScope = outer.module if outer else self
+        self.scopes: list[LexicalScope] = []  # of a module: itself and all nested ones
+        self.nodes: list[tuple[ast.AST, LexicalScope]] = []  # of a module: all nodes
         self.module.scopes.append(self)
         self.bound: set[str] = set()
         self.assigned: set[str] = set()  # names that a later statement here may not declare
@@ -136,7 +141,7 @@ class _Scope:
 
         Only code directly inside a class sees the names of that class.
         """
-        scope: _Scope | None = self
+        scope: LexicalScope | None = self
         while scope and scope is not self.module:
             if direct or scope.kind != "class":
                 if name in scope.declared:
@@ -147,6 +152,22 @@ class _Scope:
                 return True
             direct, scope = scope.kind == "types", scope.outer
         return False
+
+    def owner(self, name: str) -> LexicalScope:
+        """Return the scope that binds a name as seen from here; the module if no other one does."""
+        scope, direct = self, True
+        while scope.outer:
+            if direct or scope.kind != "class":
+                if scope.declared.get(name) == "global":
+                    return scope.module
+                if name in scope.bound:
+                    return scope
+            direct, scope = scope.kind == "types", scope.outer
+        return scope
+
+    def is_same_scope(self, other: LexicalScope) -> bool:
+        """Return whether this is the other scope; all cells share the scope of the module."""
+        return self is other or not (self.outer or other.outer)
 
     def free(self) -> Iterator[ast.Name]:
         """Yield the names that are used here without any binding."""
@@ -162,13 +183,14 @@ class _Scope:
         return f"_{class_name}{name}" if private else name
 
 
-def _module_scope(tree: ast.Module) -> _Scope:
+def _module_scope(tree: ast.Module) -> LexicalScope:
     """Return the scope of a module; raise SyntaxError for invalid uses of names."""
-    module = _Scope("module")
+    module = LexicalScope("module")
     # Without recursion, in the order of the text.
-    work: list[tuple[ast.AST, _Scope]] = [(tree, module)]
+    work: list[tuple[ast.AST, LexicalScope]] = [(tree, module)]
     while work:
         node, scope = work.pop()
+        module.nodes.append((node, scope))
         if isinstance(node, ast.Name):
             scope.look_up_or_bind(node)
             continue
@@ -179,7 +201,7 @@ def _module_scope(tree: ast.Module) -> _Scope:
     return module
 
 
-def _bind(node: ast.AST, scope: _Scope) -> None:
+def _bind(node: ast.AST, scope: LexicalScope) -> None:
     """Record the names that a node uses, binds or declares itself."""
     match node:
         case ast.MatchMapping(rest=str(name)):
@@ -199,10 +221,10 @@ def _bind(node: ast.AST, scope: _Scope) -> None:
             scope.bind(named)  # a function, a class, `except … as`, a capture, a type parameter
 
 
-def _parts(node: ast.AST, scope: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
+def _parts(node: ast.AST, scope: LexicalScope) -> Iterator[tuple[ast.AST, LexicalScope]]:
     """Yield the parts of a node with their scopes."""
     parameters = getattr(node, "type_params", ())  # from Python 3.12 on
-    types = _Scope("types", scope) if parameters else scope
+    types = LexicalScope("types", scope) if parameters else scope
     outer: list[ast.AST | None] = []
     typed: list[ast.AST | None] = [*parameters]  # parts that see the type parameters
     inner: list[ast.AST | None] = []
@@ -215,11 +237,11 @@ def _parts(node: ast.AST, scope: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
             body, inner = _function(node.args, scope), [node.body]
             outer = [*node.args.defaults, *node.args.kw_defaults]
         case ast.ClassDef():
-            body, inner = _Scope("class", types, node.name), [*node.body]
+            body, inner = LexicalScope("class", types, node.name), [*node.body]
             outer = [*node.decorator_list]
             typed += [*node.bases, *node.keywords]
         case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-            body = _Scope("comprehension", scope)
+            body = LexicalScope("comprehension", scope)
             first, *others = node.generators
             results = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
             outer, inner = [first.iter], [first.target, *first.ifs, *others, *results]
@@ -233,8 +255,9 @@ def _parts(node: ast.AST, scope: _Scope) -> Iterator[tuple[ast.AST, _Scope]]:
         yield from ((part, each) for part in parts if part)
 
 
-def _function(given: ast.arguments, outer: _Scope) -> _Scope:
-    scope = _Scope("function", outer)
+def _function(given: ast.arguments, outer: LexicalScope) -> LexicalScope:
+    scope = LexicalScope("function", outer)
     for each in all_arguments(given):
         scope.bind(each.arg)
+        scope.module.nodes.append((each, scope))
     return scope

@@ -1,0 +1,229 @@
+"""A failed cell: its error, the position of the error, and the known names. Pure."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from io import StringIO
+from itertools import accumulate, takewhile
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
+from jupyter_turbopilot.context.kernel_context import KernelContext
+from jupyter_turbopilot.context.languages import as_python, cell_magic
+from jupyter_turbopilot.fixes.fix import Edit
+from jupyter_turbopilot.fixes.report import NONE, Report
+from jupyter_turbopilot.syntax_tree import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from jupyter_turbopilot.fixes.report import Frame
+    from jupyter_turbopilot.request import FixCell
+    from jupyter_turbopilot.suggestion.imports import Sources
+
+# The header of a frame in a cell, by version of IPython, and the arrow at its line.
+_CELL = re.compile(r"^(?:Cell In|Input In|In) ?\[(\d+)\]|^<ipython-input-(\d+)-")
+_FRAME = re.compile(r"^(?:File |Cell In|Input In|In ?\[|<ipython-input-|[/~.\w].*? in )")
+_ARROW = re.compile(r"^-+> ?(\d+) ?")
+_CHAINED = re.compile(r"^(?:During handling of the above|The above exception was the direct cause)")
+# IPython shows the lines below `%%time` without the header of a cell.
+_TIMED = re.compile(r"^(?:File )?<timed (?:exec|eval)>:(\d+)")
+_CELL_FILE = re.compile(r"ipykernel_\d+[/\\]\d+\.py$|^<ipython-input-|^<timed (?:exec|eval)>$")
+N = TypeVar("N", bound=ast.AST)
+
+
+class ErrorPosition(NamedTuple):
+    """The part of a cell that raised an error: the failed expression, or the whole line if it is unknown."""
+
+    cell: int
+    start: int  # in code points
+    end: int
+    exact: bool  # whether it is the failed expression
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A failed cell."""
+
+    cells: Sequence[FixCell]
+    failed: int
+    name: str  # class of the exception
+    message: str
+    traceback: Sequence[str] = ()  # lines
+    report: Report = NONE
+    kernel_context: KernelContext = NO_CONTEXT
+    imports: Sources | None = None  # sources of import lines; None: unknown
+
+    @cached_property
+    def source(self) -> str:
+        """The source of the cell that contains `position`; empty without a position."""
+        return self.cells[self.position.cell].source or "" if self.position else ""
+
+    @cached_property
+    def position(self) -> ErrorPosition | None:
+        """The innermost position in the notebook that raised the error; None if its cell has changed."""
+        line, count, is_timed = self._last_line()
+        frame = next((each for each in reversed(self._frames) if _CELL_FILE.search(each.file)), None)
+        if line is None and frame is not None:
+            line = frame.line
+        cell = self._cell(count)
+        if cell is None or line is None:
+            return None
+        source = self.cells[cell].source or ""
+        lines = _lines_of(source)
+        skipped = _blank(lines)
+        if is_timed:
+            if cell_magic(source) != "time":
+                return None  # the lines are those of another cell
+            skipped += 1 + _blank(lines[skipped + 1 :])
+        if not 0 < line <= len(lines) - skipped:
+            return None
+        begin = sum(map(len, lines[:skipped]))
+        lines = lines[skipped:]
+        if frame is not None and frame.line == line and (span := _span(lines, frame)):
+            return ErrorPosition(cell, begin + span[0], begin + span[1], exact=True)
+        begin += sum(map(len, lines[: line - 1]))
+        text = lines[line - 1]
+        start = begin + len(text) - len(text.lstrip())
+        return ErrorPosition(cell, start, begin + len(text.rstrip()), exact=False)
+
+    @property
+    def reruns(self) -> list[int]:
+        """The cells to execute after an edit at `position`."""
+        return (
+            [self.position.cell, self.failed]
+            if self.position and self.position.cell != self.failed
+            else [self.failed]
+        )
+
+    @property
+    def is_inside_library(self) -> bool:
+        """Whether code outside the notebook raised the error."""
+        return bool(self._frames) and not _CELL_FILE.search(self._frames[-1].file)
+
+    @cached_property
+    def tree(self) -> ast.Module | None:
+        """The syntax tree of the cell that contains `position`; None if it does not parse."""
+        try:
+            return parse(as_python(self.source))
+        except SyntaxError:
+            return None
+
+    def nodes(self, kind: type[N]) -> Iterator[N]:
+        """Yield the nodes of a kind in the failed expression, or in the failed line."""
+        if self.tree is None or self.position is None:
+            return
+        for node in ast.walk(self.tree):
+            if isinstance(node, kind) and hasattr(node, "end_lineno"):
+                start, end = self.span(node)
+                if self.position.start <= start and end <= self.position.end:
+                    yield node
+
+    def functions_around(self, node: ast.expr) -> set[str]:
+        """Return the names of the functions that contain a node."""
+        functions = (
+            each
+            for each in ast.walk(self.tree or node)
+            if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
+        )
+        return {each.name for each in functions if each.lineno <= node.lineno <= (each.end_lineno or 0)}
+
+    def span(self, node: ast.AST) -> tuple[int, int]:
+        """Return the start and end of a node in the cell, in code points."""
+        line, column = node.lineno, node.col_offset  # type: ignore[attr-defined]
+        end_line, end_column = node.end_lineno, node.end_col_offset  # type: ignore[attr-defined]
+        return self._offset(line, column), self._offset(end_line, end_column)
+
+    def edit(self, start: int, end: int, text: str) -> Edit:
+        """Return an edit of the cell that contains `position`."""
+        if self.position is None:
+            raise ValueError("The failure has no position.")
+        return Edit(cell=self.position.cell, start=start, end=end, old=self.source[start:end], text=text)
+
+    def parses_with(self, edits: Iterable[Edit]) -> bool:
+        """Return whether the cell that contains `position` parses after edits of it."""
+        source = self.source
+        for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
+            source = source[: edit.start] + edit.text + source[edit.end :]
+        try:
+            parse(as_python(source))
+        except SyntaxError:
+            return False
+        return True
+
+    @cached_property
+    def _lines(self) -> list[str]:
+        return _lines_of(self.source)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [0, *accumulate(map(len, self._lines))]
+
+    def _offset(self, line: int, column: int) -> int:
+        return self._starts[line - 1] + _characters(self._lines[line - 1], column)
+
+    @property
+    def _frames(self) -> Sequence[Frame]:
+        return self.report.error.frames if self.report.error else ()
+
+    def _last_line(self) -> tuple[int | None, int | None, bool]:
+        """Return the line of the last frame in a cell, its execution count, and whether `%%time` ran it."""
+        line = count = None
+        in_cell = is_timed = False
+        for text in self.traceback:
+            if _CHAINED.match(text):
+                line = count = None  # the frames above belong to another exception
+                is_timed = False
+            elif timed := _TIMED.match(text):
+                # A second frame may be that of a function from another cell.
+                in_cell, line, is_timed = False, 0 if is_timed else int(timed[1]), True
+            elif found := _CELL.match(text):
+                in_cell, count, line, is_timed = True, int(found[1] or found[2]), None, False
+                if named := re.search(r"line (\d+)", text):
+                    line = int(named[1])
+            elif in_cell and (arrow := _ARROW.match(text)):
+                line = int(arrow[1])
+            elif _FRAME.match(text):
+                in_cell = False
+        return line, count, is_timed
+
+    def _cell(self, count: int | None) -> int | None:
+        """Return the index of the unchanged cell with an execution count; without one, the failed cell."""
+        if count is None or self.cells[self.failed].execution_count == count:
+            found = [self.failed]
+        else:
+            found = [n for n, cell in enumerate(self.cells) if cell.execution_count == count]
+        if len(found) != 1 or self.cells[found[0]].changed or self.cells[found[0]].source is None:
+            return None
+        return found[0]
+
+
+def _lines_of(source: str) -> list[str]:
+    """Split a source as Python does; `splitlines` also splits at form feeds and further characters."""
+    return [*StringIO(source, newline="")]
+
+
+def _blank(lines: Sequence[str]) -> int:
+    """Return the number of blank lines at the start, which IPython removes."""
+    return sum(1 for _ in takewhile(str.isspace, lines))
+
+
+def _span(lines: Sequence[str], frame: Frame) -> tuple[int, int] | None:
+    """Return the start and end of a frame's instruction, in code points."""
+    if frame.column is None or frame.end_column is None or frame.end_line is None:
+        return None
+    if frame.end_line > len(lines):
+        return None
+    start = sum(map(len, lines[: frame.line - 1])) + _characters(lines[frame.line - 1], frame.column)
+    end = sum(map(len, lines[: frame.end_line - 1])) + _characters(
+        lines[frame.end_line - 1], frame.end_column
+    )
+    return start, end
+
+
+def _characters(line: str, column: int) -> int:
+    """Convert an offset in UTF-8 bytes to code points."""
+    return len(line.encode()[:column].decode("utf-8", "ignore"))

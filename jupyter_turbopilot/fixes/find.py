@@ -1,0 +1,122 @@
+"""Find the fixes for an error by the class of its exception, and rank them. Pure."""
+
+from __future__ import annotations
+
+import ast
+import logging
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, TypeGuard
+
+from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.fixes import (
+    api_changes,
+    attributes,
+    files,
+    imports,
+    keys,
+    names,
+    parameters,
+    syntax,
+)
+from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.report import NONE
+from jupyter_turbopilot.syntax_tree import parse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from jupyter_turbopilot.fixes.fix import Fix
+    from jupyter_turbopilot.fixes.report import KernelError
+    from jupyter_turbopilot.request import ErrorOutput, FixCell
+
+    Finder = Callable[[Failure], Iterator[Fix]]
+
+log = logging.getLogger(__name__)
+
+MIN_CONFIDENCE = 0.5
+MAX_FIXES = 3
+MAX_EXPRESSIONS = 100
+MAX_PARTS = 16  # attributes and keys of an expression; `unparse` of a chain of hundreds is slow
+FINDERS: dict[str, tuple[Finder, ...]] = {
+    "NameError": (names.find,),
+    "KeyError": (keys.find,),
+    "ColumnNotFoundError": (keys.find,),  # polars
+    "ValueError": (keys.find,),  # seaborn, plotly
+    "ModuleNotFoundError": (api_changes.find, imports.find),
+    "ImportError": (api_changes.find, imports.find),
+    "AttributeError": (api_changes.find, attributes.find),
+    "TypeError": (parameters.find,),
+    "FileNotFoundError": (files.find,),
+    "SyntaxError": (syntax.find,),
+    "IndentationError": (syntax.find,),
+    "TabError": (syntax.find,),
+}
+
+
+def find_fixes(failure: Failure) -> list[Fix]:
+    """Return the fixes to offer, best first."""
+    if failure.cells[failure.failed].changed:
+        return []
+    if failure.report.error and not _is_same_error(failure, failure.report.error):
+        failure = replace(failure, report=NONE)  # another cell has failed since
+    found: list[Fix] = []
+    for find in FINDERS.get(failure.name, ()):
+        try:
+            for fix in islice(find(failure), MAX_FIXES):
+                if fix.confidence >= MIN_CONFIDENCE and not any(_is_same(fix, other) for other in found):
+                    found.append(fix)
+        except Exception:  # keep the fixes of the other modules
+            log.warning("Turbopilot failed to find fixes for a %s.", failure.name, exc_info=True)
+    return sorted(found, key=lambda fix: -fix.confidence)[:MAX_FIXES]
+
+
+def _is_same_error(failure: Failure, error: KernelError) -> bool:
+    """Return whether the last error of the kernel matches that of the failed cell."""
+    about = error.key if error.key is not None else error.path
+    fields = [error.name, None if about is None else repr(about)]
+    return failure.name == error.type and (
+        not failure.message or all(text in failure.message for text in fields if text is not None)
+    )
+
+
+def _is_same(fix: Fix, other: Fix) -> bool:
+    return (fix.edits, fix.insert, fix.run) == (other.edits, other.insert, other.run)
+
+
+def expressions_to_describe(cells: Sequence[FixCell], failed: int, error: ErrorOutput) -> list[str]:
+    """Return the expressions that an error may concern, nearest to its line first."""
+    failure = Failure(cells, failed, error.name, error.message, error.traceback)
+    line = failure.source.count("\n", 0, failure.position.start) + 1 if failure.position else 1
+    found: dict[str, int] = {}
+    for source in (failure.source, cells[failed].source or ""):
+        for name, at in _expressions(source):
+            found.setdefault(name, abs(at - line))
+            found[name] = min(found[name], abs(at - line))
+        line = 1 - len(source.splitlines())  # names in the failed cell come after those at the error
+    return sorted(found, key=lambda name: found[name])[:MAX_EXPRESSIONS]
+
+
+def _expressions(source: str) -> Iterator[tuple[str, int]]:
+    """Yield each dotted name with its line, also with literal keys, and the modules of imported names."""
+    try:
+        tree = parse(as_python(source))
+    except SyntaxError:
+        return
+    for node in ast.walk(tree):
+        inner: ast.AST = node
+        for _ in range(MAX_PARTS):
+            if isinstance(inner, ast.Attribute) or _is_literal_key(inner):
+                inner = inner.value
+        if isinstance(inner, ast.Name):
+            yield ast.unparse(node), inner.lineno
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module, node.lineno
+
+
+def _is_literal_key(node: ast.AST) -> TypeGuard[ast.Subscript]:
+    """Return whether an expression is an item with a literal key, such as `config["db"]`."""
+    match node:
+        case ast.Subscript(slice=ast.Constant(value=str())):
+            return True
+    return False

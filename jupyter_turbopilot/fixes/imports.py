@@ -1,0 +1,153 @@
+"""Misspelled modules and imported names, and distributions to install. Pure."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.fixes.fix import Fix, InsertedCell
+from jupyter_turbopilot.fixes.nearest import nearest
+from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
+from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from jupyter_turbopilot.fixes.failure import Failure
+
+_MODULE = re.compile(r"^No module named '([\w.]+)'\Z")  # a shadowed module has a longer message
+_NAME = re.compile(r"^cannot import name '(\w+)' from '([\w.]+)' \((?!unknown location)(.*)\)\Z")
+_IMPORTED = re.compile(r"^[ \t]*(?:import|from)[ \t]+([\w.]+)", re.MULTILINE)
+_INSTALLED = re.compile(r"[/\\](?:site-packages|dist-packages|lib|Lib|lib64)[/\\]")
+_LINES = [*MODULES.values(), *MEMBERS.values(), *(line for lines in BY_USE.values() for line in lines)]
+_KNOWN = {line.split()[1] for line in _LINES}
+# Distributions of modules with another name.
+_OTHER = {
+    "Bio": "biopython",
+    "Crypto": "pycryptodome",
+    "OpenSSL": "pyOpenSSL",
+    "PIL": "pillow",
+    "attr": "attrs",
+    "bs4": "beautifulsoup4",
+    "community": "python-louvain",
+    "cv2": "opencv-python",
+    "dateutil": "python-dateutil",
+    "docx": "python-docx",
+    "dotenv": "python-dotenv",
+    "fitz": "pymupdf",
+    "git": "GitPython",
+    "igraph": "python-igraph",
+    "imblearn": "imbalanced-learn",
+    "jwt": "PyJWT",
+    "pptx": "python-pptx",
+    "psycopg2": "psycopg2-binary",
+    "pywt": "PyWavelets",
+    "serial": "pyserial",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "umap": "umap-learn",
+    "usb": "pyusb",
+    "yaml": "pyyaml",
+}
+_DISTRIBUTIONS = {
+    **{name: name.replace("_", "-") for name in {line.partition(".")[0] for line in _KNOWN}},
+    **_OTHER,
+}
+for _name in (*sys.stdlib_module_names, "cupy"):  # the distribution of CuPy depends on the version of CUDA
+    _DISTRIBUTIONS.pop(_name, None)
+
+
+def find(failure: Failure) -> Iterator[Fix]:
+    """Find the nearest module or name, or the distribution of a missing module."""
+    if failure.position is None or failure.is_inside_library:
+        return
+    if missing := _MODULE.match(failure.message):
+        yield from _modules(failure, missing[1])
+    elif (missing := _NAME.match(failure.message)) and not _is_shadowed(missing[2], missing[3]):
+        names = {line.split()[3] for line in _LINES if line.startswith(f"from {missing[2]} ")}
+        yield from _respelled(failure, missing[2], missing[1], names | _attributes(failure, missing[2]))
+
+
+def _is_shadowed(module: str, path: str) -> bool:
+    """Return whether a local file has the name of a module that is installed elsewhere."""
+    top = module.partition(".")[0]
+    is_known = top in _DISTRIBUTIONS or top in sys.stdlib_module_names
+    return is_known and not _INSTALLED.search(path)
+
+
+def _modules(failure: Failure, module: str) -> Iterator[Fix]:
+    parent, _, name = module.rpartition(".")
+    local = {name.rstrip("/").removesuffix(".py") for each in failure.report.folders for name in each.names}
+    if parent:
+        known = _names_below(parent, _imported(failure, module))
+        yield from _respelled(failure, parent, name, known | _attributes(failure, parent))
+    elif module in local:
+        return
+    elif module in _DISTRIBUTIONS:
+        distribution = _DISTRIBUTIONS[module]
+        cell = InsertedCell(before=failure.failed, source=f"%pip install {distribution}")
+        yield Fix(title=f"Install {distribution}?", source="imports", confidence=0.9, insert=cell)
+    else:
+        known = _names_below("", _imported(failure, module))
+        yield from _respelled(failure, "", module, known)
+
+
+def _imported(failure: Failure, missing: str) -> set[str]:
+    """Return the modules that the notebook imports."""
+    found = {
+        name for cell in failure.cells if cell.type == "code" for name in _IMPORTED.findall(cell.source or "")
+    }
+    return {name for name in found if name != missing and not name.startswith(f"{missing}.")}
+
+
+def _names_below(parent: str, imported: Iterable[str]) -> set[str]:
+    """Return the next part of known dotted names that begin with `parent`."""
+    prefix = f"{parent}." if parent else ""
+    standard = {name for name in sys.stdlib_module_names if not name.startswith("_")}
+    known = {*imported, *_KNOWN, *standard, *_OTHER}
+    return {name[len(prefix) :].partition(".")[0] for name in known if name.startswith(prefix)}
+
+
+def _attributes(failure: Failure, module: str) -> set[str]:
+    described = failure.report.objects.get(module)
+    names = described.attributes if described else None
+    return {name for name in names or () if not name.startswith("_")}
+
+
+def _respelled(failure: Failure, parent: str, name: str, candidates: set[str]) -> Iterator[Fix]:
+    """Yield the fix that replaces a module or an imported name, and its uses in the cell."""
+    near = nearest(name, candidates)
+    try:
+        cell = ParsedCell(failure.source)
+    except SyntaxError:
+        return
+    mentions = [*_mentions(cell, parent, name)]
+    if near is None or len(mentions) != 1 or failure.position is None:
+        return
+    start, is_bound = mentions[0]
+    names = (node for node in ast.walk(cell.scopes.tree) if isinstance(node, ast.Name) and node.id == name)
+    uses = [cell.start(node) for node in names] if is_bound else []
+    edits = [failure.edit(each, each + len(name), near[0]) for each in sorted([start, *uses])]
+    if any(edit.old != name for edit in edits):
+        return
+    run = sorted({failure.position.cell, failure.failed})
+    title = f"Did you mean '{parent + '.' if parent else ''}{near[0]}'?"
+    yield Fix(title=title, source="imports", confidence=near[1], edits=edits, run=run)
+
+
+def _mentions(cell: ParsedCell, parent: str, name: str) -> Iterator[tuple[int, bool]]:
+    """Yield the positions of an imported name, and whether the statement binds it."""
+    dotted, prefix = (f"{parent}.{name}", len(parent) + 1) if parent else (name, 0)
+    for node in ast.walk(cell.scopes.tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                if f"{alias.name}.".startswith(f"{dotted}."):
+                    yield cell.start(alias) + prefix, not parent and alias.asname is None
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            if f"{node.module}.".startswith(f"{dotted}."):
+                yield cell.start(node) + cell.scopes.text(node).find(dotted, len("from")) + prefix, False
+            for alias in node.names if node.module == parent else ():
+                if alias.name == name:
+                    yield cell.start(alias), alias.asname is None

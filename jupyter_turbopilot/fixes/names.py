@@ -1,0 +1,189 @@
+"""Undefined names: cells to run first, missing imports, misspellings. Pure."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.context.languages import as_python, cell_language
+from jupyter_turbopilot.fixes.fix import Edit, Fix
+from jupyter_turbopilot.fixes.nearest import nearest
+from jupyter_turbopilot.suggestion.candidates import changed_columns
+from jupyter_turbopilot.suggestion.imports import imports_of, insertion, uses
+from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings
+from jupyter_turbopilot.suggestion.scopes import Scopes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
+
+    from jupyter_turbopilot.fixes.failure import Failure
+    from jupyter_turbopilot.request import FixCell
+
+_UNDEFINED = re.compile(r"name '(\w+)' is not defined")
+_BUILTINS = frozenset(name for name in dir(builtins) if not name.startswith("_"))
+_INNER = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+
+
+def find(failure: Failure) -> Iterator[Fix]:
+    """Find cells to run, an import or another name for an undefined one."""
+    found = _UNDEFINED.match(failure.message)
+    if not found or failure.is_inside_library:
+        return
+    word = found[1]
+    if all(node.id != word for node in failure.nodes(ast.Name)):
+        return
+    yield from _cells(failure, word)
+    imported = [*_import(failure, word)]
+    yield from imported or _nearest(failure, word)  # `Path` is the class rather than a variable `path`
+
+
+# Cells to run --------------------------------------------------------------------------------------------
+
+
+def _cells(failure: Failure, word: str) -> Iterator[Fix]:
+    """Offer to run the cells above that define a name, and those that these cells need."""
+    exists = _existing(failure)
+    needed = {word} | (_names_in(failure.cells[failure.failed])[1] - exists)
+    run: list[int] = []
+    is_defined = False
+    for at in range(failure.failed - 1, -1, -1):
+        cell = failure.cells[at]
+        if not _needs_run(cell, failure.cells[failure.failed]) or not _may_contain(cell, needed):
+            continue
+        bound, reads = _names_in(cell)
+        # A cell that adds a column to a table belongs to its definition.
+        extended = {table for table, label in changed_columns(cell.source or "") if label}
+        if needed & (bound | extended):
+            is_defined = is_defined or word in bound
+            run.insert(0, at)
+            needed = (needed - bound) | (reads - exists)
+    if is_defined:
+        numbers = [str(failure.cells[at].execution_count or at + 1) for at in run]
+        cells = (
+            f"cell {numbers[0]}" if len(run) == 1 else f"cells {', '.join(numbers[:-1])} and {numbers[-1]}"
+        )
+        confidence = 0.6 if needed else 0.95
+        run.append(failure.failed)
+        yield Fix(title=f"Run {cells} first?", source="notebook", confidence=confidence, run=run)
+
+
+def _is_code(cell: FixCell) -> bool:
+    return (
+        cell.type == "code" and bool(cell.source) and cell_language(cell.source or "", "python") == "python"
+    )
+
+
+def _needs_run(cell: FixCell, failed: FixCell) -> bool:
+    """Return whether a cell has not been run since its last edit, or not in this kernel."""
+    before = failed.execution_count is None or (cell.execution_count or 0) < failed.execution_count
+    return _is_code(cell) and (cell.execution_count is None or cell.changed or not before)
+
+
+def _may_contain(cell: FixCell, names: AbstractSet[str]) -> bool:
+    return any(name in (cell.source or "") for name in names)
+
+
+def _existing(failure: Failure) -> AbstractSet[str]:
+    """Return the names that exist in the kernel, as far as that is known."""
+    known = EVERYWHERE.union(failure.report.names, failure.kernel_context.names)
+    if failure.report.all:
+        return known
+    ran = [
+        cell
+        for cell in failure.cells
+        if _is_code(cell) and not _needs_run(cell, failure.cells[failure.failed])
+    ]
+    return known.union(*(bindings(as_python(cell.source or "")) for cell in ran))
+
+
+def _names_in(cell: FixCell) -> tuple[AbstractSet[str], AbstractSet[str]]:
+    """Return the names that a cell binds, and those that it reads before or without binding them."""
+    try:
+        scopes = Scopes(as_python(cell.source or ""))
+    except SyntaxError:
+        return frozenset(), frozenset()
+    reads = {node.id for node in scopes.free}
+    bound: set[str] = set()
+    for statement in scopes.tree.body:
+        loaded = {*_loaded(statement)} & scopes.bound
+        own = {*_loaded(statement, stored=True)}
+        # `x = x + 1` reads `x`, whereas a loop binds its names before its body reads them.
+        reads |= loaded - bound - (set() if isinstance(statement, ast.Assign | ast.AugAssign) else own)
+        bound |= own
+    return scopes.bound, reads
+
+
+def _loaded(statement: ast.stmt, *, stored: bool = False) -> Iterator[str]:
+    """Yield the names that a statement reads, or binds, outside functions."""
+    work: list[ast.AST] = [statement]
+    while work:
+        node = work.pop()
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            yield node.target.id
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) == stored:
+            yield node.id
+        elif stored and isinstance(node, ast.alias):
+            yield (node.asname or node.name).partition(".")[0]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) and stored:
+            yield node.name
+        if not isinstance(node, _INNER):
+            work.extend(ast.iter_child_nodes(node))
+
+
+def _binding(failure: Failure, word: str) -> Iterator[str]:
+    """Yield the sources of the cells that bind a name."""
+    sources = (as_python(cell.source or "") for cell in failure.cells if _is_code(cell))
+    return (source for source in sources if word in source and word in bindings(source))
+
+
+# Imports -------------------------------------------------------------------------------------------------
+
+
+def _import(failure: Failure, word: str) -> Iterator[Fix]:
+    """Offer the only import line that binds a name as it is used."""
+    cell = failure.cells[failure.failed]
+    if failure.imports is None or cell.changed or not cell.source:
+        return
+    if any(all(known.name != word for known in imports_of(source)) for source in _binding(failure, word)):
+        return  # another object
+    lines = {failure.imports.line_for(use) for use in uses(failure.source) if use.name == word} - {""}
+    if len(lines) != 1 or not (line := lines.pop()):
+        return
+    at, text = insertion(cell.source, [line])
+    module, _, name = line.removeprefix("from ").partition(" import ")
+    title = f"Import {name} from {module}?" if line.startswith("from ") else f"I{line[1:]}?"
+    edits = [Edit(cell=failure.failed, start=at, end=at, old="", text=text)]
+    yield Fix(title=title, source="imports", confidence=0.9, edits=edits, run=[failure.failed])
+
+
+# Misspellings --------------------------------------------------------------------------------------------
+
+
+def _nearest(failure: Failure, word: str) -> Iterator[Fix]:
+    """Offer the nearest bound name, unless a cell binds the undefined one."""
+    if any(_binding(failure, word)):
+        return
+    bound = {node.id for node in failure.nodes(ast.Name) if isinstance(node.ctx, ast.Store)}
+    # The plural of a built-in function, such as `inputs`, is more likely a variable.
+    names = {name for name in _BUILTINS if not word.startswith(name)}.union(
+        _existing(failure) - EVERYWHERE, bound
+    )
+    near = nearest(word, names)
+    if not near:
+        return
+    edits = [failure.edit(*failure.span(node), near[0]) for node in _free(failure) if node.id == word]
+    # Before Python 3.12, positions in f-strings are inexact.
+    if edits and all(edit.old == word for edit in edits) and failure.parses_with(edits):
+        title = f"Did you mean {near[0]!r}?"
+        yield Fix(title=title, source="kernel", confidence=near[1], edits=edits, run=failure.reruns)
+
+
+def _free(failure: Failure) -> list[ast.Name]:
+    """Return the uses of names that the cell does not bind."""
+    try:
+        return Scopes(as_python(failure.source)).free
+    except SyntaxError:
+        return []

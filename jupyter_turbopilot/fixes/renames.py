@@ -1,0 +1,281 @@
+"""Renaming the other uses of a variable, function, parameter or import alias after an edit. Pure."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import keyword
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.fixes.fix import Edit
+from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
+from jupyter_turbopilot.syntax_tree import LONGEST, all_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jupyter_turbopilot.request import RenameRequest
+    from jupyter_turbopilot.suggestion.scopes import LexicalScope
+
+# IPython binds these, or gives them a meaning.
+_RESERVED = frozenset(dir(builtins)) | {"_", "In", "Out", "get_ipython", "display", "exit", "quit"}
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+
+
+class Rename(msgspec.Struct, frozen=True, kw_only=True):
+    """An offer to rename the other uses of a name."""
+
+    title: str
+    edits: list[Edit]
+    run: list[int]  # index of the cell that binds the name
+
+
+def find(request: RenameRequest) -> Rename | None:
+    """Return the edits of all other uses, if exactly one identifier was changed at its only binding."""
+    change = _change(request)
+    cells = _cells(request, change) if change else None
+    if not change or not cells or change.cell not in cells:
+        return None
+    mentions = cells[change.cell].variables(change.old)
+    binding = next((each for each in mentions if each.start == change.start), None)
+    if not binding or binding.role != "binding" or binding.owner.kind == "class":
+        return None
+    starts = _uses(cells, change, binding)
+    if isinstance(binding.node, ast.arg) and starts is not None:
+        keywords = _keywords(cells, change, binding)
+        starts = None if keywords is None else starts + keywords
+    elif any(cell.type == "code" and cell.source is None for cell in request.cells):
+        return None
+    if not starts or not all(cells[cell].source.startswith(change.old, start) for cell, start in starts):
+        return None  # the source may spell the name with other characters
+    edits = [change.edit(cell, start) for cell, start in sorted(starts)]
+    return Rename(title=_title(edits), edits=edits, run=[change.cell])
+
+
+class _Change(NamedTuple):
+    """A changed identifier; its position is that before and after the edit."""
+
+    cell: int
+    start: int
+    old: str
+    new: str
+
+    def edit(self, cell: int, start: int) -> Edit:
+        """Return the edit of a use at a position before the change."""
+        if cell == self.cell and start > self.start:
+            start += len(self.new) - len(self.old)
+        return Edit(cell=cell, start=start, end=start + len(self.old), old=self.old, text=self.new)
+
+
+def _change(request: RenameRequest) -> _Change | None:
+    """Return the identifier that differs, if nothing else does."""
+    before, after = request.before, request.cells[request.active].source or ""
+    if request.language != "python" or max(len(before), len(after)) > LONGEST or before == after:
+        return None
+    start = _common(before, after)
+    tail = _common(before[: start - 1 if start else None : -1], after[: start - 1 if start else None : -1])
+    while start and _continues(before[start - 1]):
+        start -= 1
+    while tail and _continues(before[-tail]):
+        tail -= 1
+    old, new = before[start : len(before) - tail], after[start : len(after) - tail]
+    if not all(map(_is_name, (old, new))) or new in _RESERVED or old == "_":
+        return None
+    return _Change(request.active, start, old, new)
+
+
+def _common(first: str, second: str) -> int:
+    """Return the length of the common prefix."""
+    pairs = zip(first, second, strict=False)
+    return next((n for n, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
+
+
+def _continues(character: str) -> bool:
+    return f"_{character}".isidentifier()
+
+
+def _is_name(text: str) -> bool:
+    # A name with two underscores is mangled in classes.
+    return text.isidentifier() and not keyword.iskeyword(text) and not text.startswith("__")
+
+
+def _title(edits: list[Edit]) -> str:
+    uses, cells = len(edits), len({edit.cell for edit in edits})
+    return f"Rename {uses} use{'s' * (uses > 1)} in {cells} cell{'s' * (cells > 1)}?"
+
+
+class _Mention(NamedTuple):
+    """An occurrence of a variable."""
+
+    start: int  # in the source
+    role: str  # "binding", "import" (without an alias) or "use"
+    node: ast.AST
+    scope: LexicalScope
+    owner: LexicalScope
+
+
+class _Cell(ParsedCell):
+    """A parsed cell, as before the change."""
+
+    def variables(self, name: str) -> Iterator[_Mention]:
+        """Yield the occurrences of a variable name in all scopes, without attributes and keywords."""
+        for node, scope in self.scopes.nodes:
+            if role := self._role(node, name):
+                start = self.name_start(node, name)
+                yield _Mention(start, role, node, scope, scope.owner(name))
+
+    def name_start(self, node: ast.AST, name: str) -> int:
+        """Return the position of a name in the source of its node."""
+        text, start, end = self.python, 0, len(self.python)
+        if isinstance(node, ast.NamedExpr):
+            node = node.target
+        if hasattr(node, "lineno"):
+            start, end = self.scopes.span(node)  # type: ignore[arg-type]
+        match node:
+            case ast.alias(asname=str()) | ast.MatchAs() | ast.MatchStar():
+                start = end - len(name)
+            case ast.MatchMapping():
+                start = max(start, text.rfind(name, start, end))
+            case ast.ExceptHandler(type=ast.expr() as kind):
+                start = _first(name, text, self.scopes.span(kind)[1])
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Global() | ast.Nonlocal():
+                start = _first(name, text, start)
+        return self.position(start)
+
+    @cached_property
+    def _augmented(self) -> set[int]:
+        return {id(node.target) for node, _ in self.scopes.nodes if isinstance(node, ast.AugAssign)}
+
+    def _role(self, node: ast.AST, name: str) -> str:
+        match node:
+            case ast.Name(id=found):
+                is_use = not isinstance(node.ctx, ast.Store) or id(node) in self._augmented
+                role = "use" if is_use else "binding"
+            case ast.NamedExpr():
+                found, role = node.target.id, "binding"
+            case ast.arg(arg=found) | ast.alias(asname=str(found)) | ast.MatchMapping(rest=str(found)):
+                role = "binding"
+            case ast.alias():
+                found, role = node.name.partition(".")[0], "import"
+            case ast.Global() | ast.Nonlocal():
+                found, role = name if name in node.names else "", "use"
+            case _:
+                found, role = getattr(node, "name", ""), "binding"
+        return role if found == name else ""
+
+
+def _first(name: str, text: str, start: int) -> int:
+    found = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)").search(text, start)
+    return found.start() if found else start
+
+
+def _cells(request: RenameRequest, change: _Change) -> dict[int, _Cell] | None:
+    """Parse the cells that contain one of the names; return None if one of these does not parse."""
+    mentioned = re.compile(rf"(?<!\w)(?:{re.escape(change.old)}|{re.escape(change.new)})(?!\w)")
+    cells = {}
+    for number, cell in enumerate(request.cells):
+        source = request.before if number == change.cell else cell.source or ""
+        if cell.type != "code" or not mentioned.search(source):
+            continue
+        if cell_language(source, "python") != "python":
+            continue
+        try:
+            cells[number] = _Cell(source)
+        except SyntaxError:
+            return None
+    return cells
+
+
+def _uses(cells: dict[int, _Cell], change: _Change, binding: _Mention) -> list[tuple[int, int]] | None:
+    """Return the cells and positions of the other uses; None for a second binding or a name in use."""
+    is_global = binding.owner.outer is None
+    if is_global and change.old in _RESERVED:
+        return None
+    starts = []
+    for number, cell in cells.items():
+        if any(cell.variables(change.new)):
+            return None
+        for each in cell.variables(change.old):
+            if each.owner.kind == "class" and each.role == "use":
+                return None  # before the class binds the name, it is another variable
+            if not each.owner.is_same_scope(binding.owner) or (number, each.start) == (
+                change.cell,
+                change.start,
+            ):
+                continue
+            if each.role != "use":
+                return None
+            starts.append((number, each.start))
+    return starts
+
+
+def _keywords(cells: dict[int, _Cell], change: _Change, binding: _Mention) -> list[tuple[int, int]] | None:
+    """Return the keyword arguments that are the renamed parameter; None if others may be."""
+    function, scope = next(
+        (node, scope)
+        for node, scope in cells[change.cell].scopes.nodes
+        if isinstance(node, _FUNCTIONS) and binding.node in all_arguments(node.args)
+    )
+    if binding.node in {function.args.vararg, function.args.kwarg}:
+        return []
+    decorators = getattr(function, "decorator_list", [])
+    if any(_mentions(node, change.old) for each in decorators for node in ast.walk(each)):
+        return None
+    # A lambda has no name, and a method is called on an object of unknown class.
+    name = attribute = getattr(function, "name", "")
+    if scope.kind == "class":
+        name = scope.class_name if name == "__init__" else ""
+    owner = (scope.outer or scope).owner(name) if scope.kind == "class" else scope.owner(name)
+    return _arguments(cells, change.old, name, attribute, owner)
+
+
+def _arguments(
+    cells: dict[int, _Cell], parameter: str, name: str, attribute: str, owner: LexicalScope
+) -> list[tuple[int, int]] | None:
+    """Return the keyword arguments of calls of a function; None if other calls may have them."""
+    starts: list[tuple[int, int]] = []
+    called: set[ast.AST] = set()
+    is_value = has_others = False
+    for number, cell in cells.items():
+        for node, around in cell.scopes.nodes:
+            if isinstance(node, ast.Name) and node not in called and node.id == name:
+                is_value = is_value or (
+                    isinstance(node.ctx, ast.Load) and around.owner(name).is_same_scope(owner)
+                )
+            if not isinstance(node, ast.Call):
+                continue
+            found = [each for each in node.keywords if each.arg == parameter]
+            if (
+                isinstance(node.func, ast.Name)
+                and node.func.id == name
+                and around.owner(name).is_same_scope(owner)
+            ):
+                called.add(node.func)
+                if any(each.arg is None for each in node.keywords):
+                    return None  # `f(**options)` may contain the parameter
+                starts += [(number, cell.name_start(each, parameter)) for each in found]
+            elif found and _may_call(node, name, attribute):
+                return None
+            else:
+                has_others = has_others or bool(found)
+    # Another name of the function may be called with the parameter.
+    return None if is_value and has_others else starts
+
+
+def _mentions(node: ast.AST, *names: str) -> bool:
+    """Return whether a node is a name, an attribute, a keyword or a string of that text."""
+    return any(getattr(node, field, None) in names for field in ("id", "attr", "arg", "value"))
+
+
+def _may_call(call: ast.Call, name: str, attribute: str) -> bool:
+    """Return whether a call may pass its keyword arguments to a function, as with `partial`."""
+    if isinstance(call.func, ast.Attribute) and call.func.attr == attribute:
+        return True
+    if attribute in {"", "__init__"} and isinstance(call.func, ast.Name):
+        return True  # a lambda, or a subclass
+    return any(_mentions(node, name, attribute) for each in call.args for node in ast.walk(each))

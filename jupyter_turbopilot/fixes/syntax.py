@@ -1,0 +1,343 @@
+"""Repairs of cells that do not parse: a missing sign, indentation, or Python 2's print. Pure.
+
+A repair is offered if it is the only one at the error that makes the cell parse.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from keyword import kwlist
+from typing import TYPE_CHECKING, NamedTuple
+
+from jupyter_turbopilot.context.languages import as_python, cell_language
+from jupyter_turbopilot.fixes.fix import Edit, Fix
+from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
+from jupyter_turbopilot.syntax_tree import TooLongError, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jupyter_turbopilot.fixes.failure import Failure
+
+KINDS = ("SyntaxError", "IndentationError", "TabError")
+_MOST = 300_000  # characters parsed for one error
+_LONGEST_LINE = 500
+_LINES_ABOVE = 20  # whose indentation a line may have
+_COMPOUND = {
+    "if",
+    "elif",
+    "else",
+    "for",
+    "while",
+    "def",
+    "class",
+    "try",
+    "except",
+    "finally",
+    "with",
+    "match",
+}
+_COMPOUND |= {"case", "async"}
+_CONDITIONS = {"if", "elif", "while", "assert", "and", "or", "not"}
+_CLOSERS = {"(": ")", "[": "]", "{": "}"}
+_OPENERS = {closer: opener for opener, closer in _CLOSERS.items()}
+_KEYWORDS = {*kwlist} - {"None", "True", "False"}
+# The end of a string is before a sign or the end of the line, its start after a sign.
+_QUOTABLE = re.compile(r"(?<!['\"])(?=\s{0,8}(?:[,)\]}.:+%*]|$))|(?<![^\s(\[{,=+])(?=[^\s'\"])")
+_INDENT = re.compile(r"[ \t]*")
+
+
+class _Repair(NamedTuple):
+    """A replacement in the source."""
+
+    start: int
+    end: int
+    text: str
+    title: str
+    confidence: float = 0.9
+
+    def applied(self, source: str) -> str:
+        return source[: self.start] + self.text + source[self.end :]
+
+
+def find(failure: Failure) -> Iterator[Fix]:
+    """Yield the repair of the failed cell, if exactly one is possible."""
+    cell = failure.cells[failure.failed]
+    source = cell.source or ""
+    if failure.name not in KINDS or cell.changed or cell_language(source, "python") != "python":
+        return
+    error = _error(source)
+    if error is None or error.lineno is None:
+        return
+    repairs = _working(source, _ErrorLines(source, error))
+    if len({repair.applied(source) for repair in repairs}) == 1:
+        repair = repairs[0]
+        edit = Edit(
+            cell=failure.failed,
+            start=repair.start,
+            end=repair.end,
+            old=source[repair.start : repair.end],
+            text=repair.text,
+        )
+        yield Fix(
+            title=repair.title,
+            source="syntax",
+            confidence=repair.confidence,
+            edits=[edit],
+            run=[failure.failed],
+        )
+
+
+def _error(source: str) -> SyntaxError | None:
+    """Return the error of a cell; None if it parses or is too long."""
+    try:
+        parse(as_python(source))
+    except TooLongError:
+        return None
+    except SyntaxError as error:
+        return error
+    return None
+
+
+def _parses(source: str) -> bool:
+    try:
+        parse(as_python(source))
+    except SyntaxError:
+        return False
+    return True
+
+
+class _ErrorLines:
+    """The lines around an error."""
+
+    def __init__(self, source: str, error: SyntaxError) -> None:
+        self.source = source
+        self.lines = source.split("\n")
+        self.message = error.msg
+        self.starts = [0]
+        for line in self.lines:
+            self.starts.append(self.starts[-1] + len(line) + 1)
+        self.line = min(max((error.lineno or 1) - 1, 0), len(self.lines) - 1)
+
+    def nearby(self) -> Iterator[int]:
+        """Yield the line of the error and the nearest lines of code above and below."""
+        above = next((n for n in range(self.line - 1, -1, -1) if self.lines[n].strip()), None)
+        below = next((n for n in range(self.line + 1, len(self.lines)) if self.lines[n].strip()), None)
+        for number in (self.line, above, below):
+            if number is not None and len(self.lines[number]) <= _LONGEST_LINE:
+                yield number
+
+    def lexemes(self, number: int) -> list[Lexeme]:
+        """Return the lexemes of a line, with positions in the line, without a comment."""
+        return [lexeme for lexeme in lex(self.lines[number]) if lexeme.kind != "comment"]
+
+    def indentation(self, number: int) -> str:
+        """Return the white space at the start of a line."""
+        found = _INDENT.match(self.lines[number])
+        return found[0] if found else ""
+
+
+def _working(source: str, error: _ErrorLines) -> list[_Repair]:
+    """Return the repairs after which the cell parses; none if there are too many to try."""
+    top, bottom = _region(error)
+    region, working, left = source[top:bottom], [], _MOST
+    for repair in _repairs(error):
+        moved = repair._replace(start=repair.start - top, end=repair.end - top)
+        if not 0 <= moved.start <= moved.end <= len(region):
+            continue
+        left -= len(region)
+        if left < 0:
+            return []
+        if _parses(moved.applied(region)):
+            working.append(repair)
+    if working and not _parses(working[0].applied(source)):
+        return []
+    return working
+
+
+def _region(error: _ErrorLines) -> tuple[int, int]:
+    """Return the start and end of the top-level statements around the error."""
+    near = [*error.nearby()] or [error.line]
+    top, bottom = max(0, min(near) - 1), max(near) + 1
+    while top and not _begins_statement(error.lines[top]):
+        top -= 1
+    while bottom < len(error.lines) and not _begins_statement(error.lines[bottom]):
+        bottom += 1
+    return error.starts[top], min(error.starts[bottom], len(error.source))
+
+
+def _begins_statement(line: str) -> bool:
+    word = re.match(r"\w+|[@]", line)
+    return word is not None and word[0] not in {"else", "elif", "except", "finally"}
+
+
+def _repairs(error: _ErrorLines) -> Iterator[_Repair]:
+    """Yield the repairs that may suit, each with a position in the source."""
+    if "indent" in error.message or "tabs" in error.message:
+        yield from _indentations(error)
+        return
+    for number in error.nearby():
+        start, line = error.starts[number], error.lines[number]
+        lexemes = error.lexemes(number)
+        if not lexemes:
+            continue
+        for repair in (
+            *_prints(lexemes),
+            *_colons(lexemes),
+            *_conditions(lexemes),
+            *_quotes(line, lexemes),
+            *_brackets(lexemes),
+            *_commas(lexemes),
+        ):
+            yield repair._replace(start=start + repair.start, end=start + repair.end)
+
+
+def _prints(lexemes: list[Lexeme]) -> Iterator[_Repair]:
+    """Add the parentheses of `print x`."""
+    for one, other in pairwise(lexemes):
+        if one.text == "print" and other.text != "(":
+            text = _text(lexemes, other.start)
+            yield _Repair(one.end, lexemes[-1].end, f"({text})", "Add parentheses to print?", 0.97)
+
+
+def _text(lexemes: list[Lexeme], start: int) -> str:
+    """Return the text of a line from a position on, with its white space."""
+    result, at = [], start
+    for lexeme in lexemes:
+        if lexeme.start >= start:
+            result += [" " * (lexeme.start - at), lexeme.text]
+            at = lexeme.end
+    return "".join(result)
+
+
+def _colons(lexemes: list[Lexeme]) -> Iterator[_Repair]:
+    """Add the colon of a compound statement."""
+    if lexemes[0].text in _COMPOUND and lexemes[-1].text != ":":
+        end = lexemes[-1].end
+        yield _Repair(end, end, ":", "Add the missing ':'?")
+
+
+def _conditions(lexemes: list[Lexeme]) -> Iterator[_Repair]:
+    """Compare instead of assigning in a condition."""
+    for n, lexeme in enumerate(lexemes):
+        if lexeme.text == "=" and any(each.text in _CONDITIONS for each in lexemes[:n]):
+            yield _Repair(lexeme.start, lexeme.end, "==", "Replace '=' with '=='?")
+
+
+def _quotes(line: str, lexemes: list[Lexeme]) -> Iterator[_Repair]:
+    """Close the string that ends with the line, or open the string that its quote closes."""
+    last = lexemes[-1]
+    quote = last.unclosed or (last.text if last.text in {'"', "'"} else "")
+    if not quote or len(quote) > 1:
+        return
+    for match in _QUOTABLE.finditer(line):
+        if match.start() > lexemes[0].start:
+            yield _Repair(match.start(), match.start(), quote, "Add the missing quote?")
+
+
+def _commas(lexemes: list[Lexeme]) -> Iterator[_Repair]:
+    """Separate two adjacent values in brackets."""
+    depth, braces = 0, 0
+    for one, other in zip(lexemes, [*lexemes[1:], None], strict=True):
+        depth += (one.text in _CLOSERS) - (one.text in _OPENERS)
+        braces += (one.text == "{") - (one.text == "}")
+        if one.text not in _OPENERS and not _is_value(one):
+            continue
+        if other is None:
+            yield _Repair(one.end, one.end, ",", "Add the missing comma?")
+        elif _is_value(other) or other.text in _CLOSERS:
+            if depth > 0:
+                yield _Repair(one.end, one.end, ",", "Add the missing comma?")
+            if braces > 0:
+                yield _Repair(one.end, one.end, ":", "Add the missing ':'?")
+
+
+def _brackets(lexemes: list[Lexeme]) -> Iterator[_Repair]:
+    """Add a bracket, or replace one of the wrong kind."""
+    opened: list[Lexeme] = []
+    for n, lexeme in enumerate(lexemes):
+        if lexeme.text in _CLOSERS:
+            opened.append(lexeme)
+        elif lexeme.text in _OPENERS and opened and _CLOSERS[opened[-1].text] == lexeme.text:
+            opened.pop()
+        elif lexeme.text in _OPENERS:
+            yield from _openers(lexemes[:n], _OPENERS[lexeme.text])
+            break
+    if opened:
+        yield from _closers(lexemes, opened[-1], _CLOSERS[opened[-1].text])
+
+
+def _openers(lexemes: list[Lexeme], opener: str) -> Iterator[_Repair]:
+    """Open a bracket between a name and the value after it."""
+    for one, other in pairwise(lexemes):
+        if one.kind == "name" and _is_value(one) and _is_value(other):
+            yield _Repair(one.end, one.end, opener, f"Add the missing '{opener}'?")
+
+
+def _is_value(lexeme: Lexeme) -> bool:
+    return lexeme.kind in {"name", "number", "string"} and lexeme.text not in _KEYWORDS
+
+
+def _closers(lexemes: list[Lexeme], opened: Lexeme, closer: str) -> Iterator[_Repair]:
+    """Close a bracket wherever a value ends, except where its user would hardly have meant that."""
+    at = next(n for n, lexeme in enumerate(lexemes) if lexeme is opened)
+    before = [lexeme.text for lexeme in lexemes[:at]]
+    is_print = before[-1:] == ["print"]
+    is_statement = "=" not in before and before[:1] != ["return"] and not _COMPOUND.intersection(before[:1])
+    is_single = "=" in before and "," not in before
+    depth = 0
+    for one, other in zip(lexemes[at:], [*lexemes[at + 1 :], None], strict=True):
+        depth += (one.text in _CLOSERS) - (one.text in _OPENERS)
+        if other is not None and not (other.text == ":" and other is lexemes[-1]):
+            if other.text in _CLOSERS or one is opened or is_print:
+                continue  # results are seldom called, and calls seldom lack arguments
+            is_tuple = other.text == "," and (is_single or is_statement)
+            is_operation = is_statement and other.text != "." and other.text not in _OPENERS
+            if depth == 1 and (is_tuple or is_operation):
+                continue
+        yield _Repair(one.end, one.end, closer, f"Add the missing '{closer}'?")
+
+
+def _indentations(error: _ErrorLines) -> Iterator[_Repair]:
+    """Indent a line like its neighbours."""
+    number, lines = error.line, error.lines
+    own = error.indentation(number)
+    above = next((n for n in range(number - 1, -1, -1) if lines[n].strip()), None)
+    below = next((n for n in range(number + 1, len(lines)) if lines[n].strip()), None)
+    if above is None:
+        wanted = {""}
+    elif error.message == "unexpected indent" and above and error.indentation(above - 1) == own:
+        number, own, wanted = above, error.indentation(above), {own}
+    elif "expected an indented block" in error.message:
+        wanted = _block(error, above, below)
+    elif "tabs" in error.message:
+        wanted = {own.replace("\t", "    "), error.indentation(above)}
+    else:
+        above = max(0, number - _LINES_ABOVE)
+        wanted = {
+            error.indentation(n) for n in range(above, number + 2) if n < len(lines) and lines[n].strip()
+        }
+    start = error.starts[number]
+    for indentation in sorted(wanted - {own}):
+        title = "Replace tabs with spaces?" if "\t" in own else f"Indent line {number + 1}?"
+        if len(indentation) < len(own) and "\t" not in own:
+            title = f"Unindent line {number + 1}?"
+        yield _Repair(start, start + len(own), indentation, title)
+
+
+def _block(error: _ErrorLines, above: int, below: int | None) -> set[str]:
+    """Return the indentation of the only line of a block, or of its first line if others follow."""
+    own, head = error.indentation(error.line), error.indentation(above)
+    unit = "\t" if "\t" in "".join(map(error.indentation, range(len(error.lines)))) else "    "
+    if below is None or (below > error.line + 1 and len(error.indentation(below)) <= len(own)):
+        return {head + unit}
+    following = error.indentation(below)
+    if len(following) > len(own):
+        is_head = error.lines[error.line].rstrip().endswith(":")
+        return {head + unit} if is_head else {following}
+    return (
+        set()
+        if _begins_statement(error.lines[below].lstrip()) and len(following) == len(own)
+        else {head + unit}
+    )

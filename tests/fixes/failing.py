@@ -1,0 +1,68 @@
+"""Failed cells as a kernel reports them."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.report import Frame, KernelError, ObjectDescription, Report
+from jupyter_turbopilot.request import FixCell
+from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_turbopilot.fixes.fix import Fix
+
+FRAME = ObjectDescription(
+    type="DataFrame",
+    module="pandas.core.frame",
+    version="2.2.0",
+    labels=["revenue_eur", "city", "Order ID"],
+    levels=["region"],
+    attributes=["copy", "head", "items", "sort_values"],
+)
+IMPORTS = Sources(lambda _, *, near: (), lambda _: ModuleLocation.ANYWHERE)  # noqa: ARG005
+
+
+def failure(
+    source: str,
+    error: str,
+    expression: str = "",
+    *,
+    above: Sequence[FixCell] = (),
+    names: Sequence[str] = (),
+    objects: dict[str, ObjectDescription] | None = None,
+    library: bool = False,
+    **fields: Any,
+) -> Failure:
+    """Return the failure of the last cell: in `expression`, or else in its only line."""
+    name, _, message = error.partition(": ")
+    start = source.index(expression)
+    begin = source.rfind("\n", 0, start) + 1
+    line = source.count("\n", 0, start) + 1
+    columns = [len(source[begin:at].encode()) for at in (start, start + len(expression))]
+    end_line = line + expression.count("\n")
+    frame = Frame("/tmp/ipykernel_1/1.py", line, end_line, *columns) if expression else None
+    frames = [*([frame] if frame else []), *([Frame("/lib/pandas/frame.py", 1)] if library else [])]
+    report = Report(
+        error=KernelError(type=name, frames=frames, **fields),
+        objects={"df": FRAME} if objects is None else objects,
+        names=[*names],
+        all=True,
+    )
+    cells = [*above, FixCell(source=source, execution_count=10)]
+    traceback = [f"Cell In[10], line {line}"]
+    return Failure(cells, len(above), name, message, traceback, report, imports=IMPORTS)
+
+
+def applied(failed: Failure, fix: Fix) -> str:
+    """Return the failed cell after a fix; check that each edit replaces what it claims, and that it parses."""
+    source = failed.cells[failed.failed].source or ""
+    for edit in sorted(fix.edits, key=lambda edit: edit.start, reverse=True):
+        assert edit.cell == failed.failed
+        assert source[edit.start : edit.end] == edit.old
+        source = source[: edit.start] + edit.text + source[edit.end :]
+    ast.parse(source)
+    return source

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.fixes.attributes import find
+from jupyter_turbopilot.fixes.report import ObjectDescription
+from tests.fixes.failing import FRAME, applied, failure
+
+POLARS = ObjectDescription(
+    type="DataFrame", module="polars.dataframe.frame", labels=["city"], attributes=["head"]
+)
+MODULE = ObjectDescription(
+    type="module", module="builtins", name="math", attributes=["sqrt", "floor", "comb"]
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "known", "fixed", "title"),
+    [
+        ("df.haed()", FRAME, "df.head()", "Did you mean 'head'?"),
+        ("df.revenu_eur.sum()", FRAME, "df.revenue_eur.sum()", "Did you mean 'revenue_eur'?"),
+        ("df.order_id", FRAME, "df['Order ID']", "Did you mean ['Order ID']?"),
+        ("df.city", POLARS, "df['city']", "Did you mean ['city']?"),
+        ("math.floro(1)", MODULE, "math.floor(1)", "Did you mean 'floor'?"),
+        ("(df\n .haed())", FRAME, "(df\n .head())", "Did you mean 'head'?"),
+    ],
+)
+def test_misspelled_attribute_is_corrected(
+    source: str, known: ObjectDescription, fixed: str, title: str
+) -> None:
+    word = source.replace("\n ", "").partition(".")[2].partition("(")[0].partition(".")[0]
+    error = f"AttributeError: 'X' object has no attribute '{word}'"
+    failed = failure(source, error, source, name=word, object=known)
+    (fix,) = find(failed)
+    assert (applied(failed, fix), fix.title) == (fixed, title)
+
+
+@pytest.mark.parametrize(
+    ("known", "message"),
+    [
+        (None, "'NoneType' object has no attribute 'haed'"),
+        (
+            ObjectDescription(type="NoneType", attributes=["head"]),
+            "'NoneType' object has no attribute 'haed'",
+        ),
+        (ObjectDescription(type="Model"), "'Model' object has no attribute 'haed'"),
+        (FRAME, "partially initialized module 'df' has no attribute 'haed' (circular import)"),
+        (FRAME, "module 'df' has no attribute 'haed' (consider renaming '/home/df.py')"),
+        (
+            ObjectDescription(type="Model", attributes=["heads", "headed", "hard"]),
+            "'Model' has no attribute 'heade'",
+        ),
+        (ObjectDescription(type="Model", attributes=["tail"]), "'Model' object has no attribute 'haed'"),
+    ],
+)
+def test_uncertain_attribute_is_not_corrected(known: ObjectDescription | None, message: str) -> None:
+    objects: dict[str, ObjectDescription] = {}
+    assert [*find(failure("df.haed", f"AttributeError: {message}", object=known, objects=objects))] == []
+
+
+@given(st.text(min_size=4, max_size=30))
+def test_any_label_as_attribute_parses(label: str) -> None:
+    word = "".join(letter if letter.isidentifier() else "_" for letter in label.lower())
+    known = ObjectDescription(type="DataFrame", module="pandas", labels=[label], attributes=[])
+    failed = failure(f"df.{word}.sum()", f"AttributeError: no attribute '{word}'", name=word, object=known)
+    for fix in find(failed):
+        applied(failed, fix)

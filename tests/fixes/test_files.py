@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.files import find
+from jupyter_turbopilot.fixes.report import Folder, KernelError, Report
+from jupyter_turbopilot.request import FixCell
+
+FOLDERS = [
+    Folder(path=".", names=["data/", "notes.txt", "a1.csv", "a2.csv"]),
+    Folder(path="data", names=["measurements.csv", "stations.csv", "it's.csv", "weather.csv"]),
+    Folder(path="data/old", names=["weather.csv"]),
+]
+
+
+def corrected(
+    *sources: str, path: str, folders: list[Folder] = FOLDERS, reported: bool = True
+) -> list[str] | None:
+    """Correct the error of the last cell."""
+    failure = Failure(
+        cells=[FixCell(source=source, execution_count=n) for n, source in enumerate(sources)],
+        failed=len(sources) - 1,
+        name="FileNotFoundError",
+        message=f"[Errno 2] No such file or directory: {path!r}",
+        traceback=[f"Cell In[{len(sources) - 1}], line 1"],
+        report=Report(
+            error=KernelError(type="FileNotFoundError", path=path if reported else None), folders=folders
+        ),
+    )
+    found = list(find(failure))
+    if not found:
+        return None
+    (edit,) = found[0].edits
+    results = list(sources)
+    cell = sources[edit.cell]
+    assert cell[edit.start : edit.end] == edit.old
+    assert found[0].run == sorted({edit.cell, len(sources) - 1})
+    results[edit.cell] = cell[: edit.start] + edit.text + cell[edit.end :]
+    return results
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("data/measurments.csv", "data/measurements.csv"),
+        ("data/Stations.csv", "data/stations.csv"),
+        ("notes.tx", "notes.txt"),
+        ("./note.txt", "./notes.txt"),
+        ("stations.csv", "data/stations.csv"),
+        ("./stations.csv", "./data/stations.csv"),
+        ("dta/stations.csv", "data/stations.csv"),
+    ],
+)
+def test_find_corrects_a_path(path: str, expected: str) -> None:
+    source = f"é = open('{path}')"
+    assert corrected(source, path=path) == [source.replace(path, expected)]
+    assert corrected(source, path=path, reported=False) == [source.replace(path, expected)]
+
+
+def test_find_corrects_an_absolute_path() -> None:
+    folders = [Folder(path="/srv/data", names=["stations.csv"])]
+    source = 'open(r"/srv/data/station.csv")'
+    assert corrected(source, path="/srv/data/station.csv", folders=folders) == [
+        'open(r"/srv/data/stations.csv")'
+    ]
+
+
+def test_find_corrects_a_literal_in_another_cell() -> None:
+    cells = ["%ls\nPATH = 'data/station.csv'", "open(PATH)"]
+    assert corrected(*cells, path="data/station.csv") == ["%ls\nPATH = 'data/stations.csv'", "open(PATH)"]
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        ("open('data/station.csv'); 'data/station.csv'", "data/station.csv"),
+        ("open('data/' + name)", "data/station.csv"),
+        ("open(f'data/station.csv')", "data/station.csv"),
+        ("open('a3.csv')", "a3.csv"),
+        ("open('unrelated.bin')", "unrelated.bin"),
+        ("open('weather.csv')", "weather.csv"),
+        ("open('data/its.csv')", "data/its.csv"),
+        ("# 'notes.tx'", "notes.tx"),
+        ("open('notes.tx') +", "notes.tx"),
+    ],
+)
+def test_find_offers_nothing(source: str, path: str) -> None:
+    assert corrected(source, path=path) is None
+
+
+def test_find_offers_nothing_without_folders() -> None:
+    assert corrected("open('notes.tx')", path="notes.tx", folders=[]) is None

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe, find_fixes
+from jupyter_turbopilot.fixes.fix import Edit, Fix
+from jupyter_turbopilot.fixes.report import KernelError, Report
+from jupyter_turbopilot.request import ErrorOutput, FixCell
+
+HEADER = ["KeyError    Traceback (most recent call last)", "Cell In[2], line 2"]
+
+
+def cells(*sources: str, changed: bool = False) -> list[FixCell]:
+    return [
+        FixCell(source=source, execution_count=number, changed=changed)
+        for number, source in enumerate(sources, 1)
+    ]
+
+
+def fix(text: str, confidence: float) -> Fix:
+    edit = Edit(cell=0, start=0, end=1, old="x", text=text)
+    return Fix(title=text, source="kernel", confidence=confidence, edits=[edit])
+
+
+def failure(name: str = "KeyError", **more: object) -> Failure:
+    return Failure(cells("x"), 0, name, "", **more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def kinds(monkeypatch: pytest.MonkeyPatch) -> list[Fix | Exception]:
+    """Fixes that the kinds for a KeyError find; an exception is raised by one kind."""
+    found: list[Fix | Exception] = []
+
+    def kind(number: int, _: Failure) -> Iterator[Fix]:
+        for each in found[number::2]:
+            if isinstance(each, Exception):
+                raise each
+            yield each
+
+    each = tuple(lambda failure, number=number: kind(number, failure) for number in (0, 1))
+    monkeypatch.setitem(FINDERS, "KeyError", each)
+    return found
+
+
+def titles(failure: Failure) -> list[str]:
+    return [fix.title for fix in find_fixes(failure)]
+
+
+def test_find_fixes_returns_the_three_most_certain(kinds: list[Fix | Exception]) -> None:
+    kinds += [fix("a", 0.6), fix("b", 0.9), fix("c", 0.7), fix("d", 0.4), fix("e", 0.8), fix("e", 0.8)]
+    assert titles(failure()) == ["b", "e", "c"]
+
+
+def test_find_fixes_prefers_the_first_kind_if_equally_certain(kinds: list[Fix | Exception]) -> None:
+    kinds += [fix("first", 0.9), fix("second", 0.9)]
+    assert titles(failure()) == ["first", "second"]
+
+
+def test_find_fixes_logs_the_failure_of_one_kind(
+    kinds: list[Fix | Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    kinds += [RuntimeError("bug"), fix("a", 0.6)]
+    assert titles(failure()) == ["a"]
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_find_fixes_is_silent_for_a_changed_cell_or_an_unknown_error(kinds: list[Fix | Exception]) -> None:
+    kinds += [fix("a", 0.9)]
+    assert find_fixes(Failure(cells("x", changed=True), 0, "KeyError", "")) == []
+    assert find_fixes(failure("MyKeyError")) == []
+
+
+def test_find_fixes_ignores_the_report_of_another_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Report] = []
+
+    def kind(failure: Failure) -> Iterator[Fix]:
+        seen.append(failure.report)
+        return iter(())
+
+    monkeypatch.setitem(FINDERS, "KeyError", (kind,))
+    own, other = (Report(error=KernelError(type=name), names=["a"]) for name in ("KeyError", "NameError"))
+    for report in (own, other):
+        find_fixes(failure(report=report))
+    assert seen == [own, Report()]
+
+
+@pytest.mark.parametrize(
+    ("name", "message", "own", "other"),
+    [
+        ("KeyError", r"'a\n'", {"key": "a\n"}, {"key": "b"}),
+        ("NameError", "name 'a' is not defined", {"name": "a"}, {"name": "b"}),
+        ("FileNotFoundError", "[Errno 2] No such file or directory: 'a'", {"path": "a"}, {"path": "b"}),
+        ("FileNotFoundError", "", {"path": "a"}, None),
+    ],
+)
+def test_find_fixes_ignores_the_report_of_a_later_error_of_the_same_class(
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    message: str,
+    own: dict[str, str],
+    other: dict[str, str] | None,
+) -> None:
+    seen: list[Report] = []
+
+    def kind(failure: Failure) -> Iterator[Fix]:
+        seen.append(failure.report)
+        return iter(())
+
+    monkeypatch.setitem(FINDERS, name, (kind,))
+    for fields in filter(None, (own, other)):
+        report = Report(error=KernelError(type=name, **fields), names=["a"])  # type: ignore[arg-type]
+        find_fixes(Failure(cells("x"), 0, name, message, report=report))
+        assert seen.pop() == (report if fields is own else Report())
+
+
+def test_wanted_lists_dotted_names_nearest_to_the_error_first() -> None:
+    above = "def load(path):\n    return table.frame[path]\n\nother = load\n"
+    error = ErrorOutput(name="KeyError", traceback=["Cell In[2], line 1", *HEADER[:1], "Cell In[1], line 2"])
+    found = expressions_to_describe(
+        cells(above, "load(here.there)\n%time\nfrom os.path import jion"), 1, error
+    )
+    assert found[:3] == ["table.frame", "path", "table"]
+    assert {*found} == {"table.frame", "path", "table", "load", "other", "here.there", "here", "os.path"}
+
+
+def test_wanted_lists_items_with_literal_keys() -> None:
+    error = ErrorOutput(name="KeyError", traceback=HEADER)
+    found = expressions_to_describe(cells("", "\nconfig[\"db\"].ports['http']\nrows[0]"), 1, error)
+    assert {*found} == {
+        "config['db'].ports['http']",
+        "config['db'].ports",
+        "config['db']",
+        "config",
+        "rows",
+    }
+
+
+def test_wanted_is_bounded_and_empty_without_a_tree() -> None:
+    error = ErrorOutput(name="KeyError", traceback=HEADER)
+    many = "\n".join(f"name{number}" for number in range(500))
+    found = expressions_to_describe(cells("", many), 1, error)
+    assert len(found) == 100
+    assert "name1" in found
+    assert expressions_to_describe(cells("", "f(("), 1, error) == []
+    chain = expressions_to_describe(cells("", f"\nroot{'.b' * 2000}"), 1, error)
+    assert "root.b" in chain
+    assert max(map(len, chain)) < 100
+    assert expressions_to_describe([FixCell()], 0, error) == []

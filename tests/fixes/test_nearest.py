@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.fixes.nearest import nearest
+
+
+@pytest.mark.parametrize(
+    ("word", "candidates", "found"),
+    [
+        ("revenu_eur", ["revenue_eur", "city"], "revenue_eur"),
+        ("revenu", ["revenue", "revenues"], "revenue"),
+        ("recieve", ["receive"], "receive"),
+        ("definately", ["definitely"], "definitely"),
+        ("x_tset", ["x_test", "y_test"], "x_test"),
+        ("num_row", ["num_rows"], "num_rows"),
+        ("categorys", ["categories"], "categories"),
+        ("flase", ["False"], "False"),
+        ("DataFarme", ["DataFrame"], "DataFrame"),
+        ("pagetitel", ["page_title"], "page_title"),
+        ("lenght_1", ["length_1", "length_2"], "length_1"),
+        ("total_price", ["price_total"], "price_total"),
+        ("X_TRAIN", ["x_train", "x_test"], "x_train"),
+    ],
+)
+def test_nearest_name_is_found(word: str, candidates: list[str], found: str) -> None:
+    near = nearest(word, candidates)
+    assert near
+    assert near[0] == found
+
+
+@pytest.mark.parametrize(
+    ("word", "candidates"),
+    [
+        ("dat", ["data"]),
+        ("df1", ["df2"]),
+        ("frame1", ["frame2"]),
+        ("frame", ["frame2"]),
+        ("data", ["date"]),
+        ("x_train", ["y_train"]),
+        ("price_usd", ["price_eur"]),
+        ("lat_min", ["lat_max"]),
+        ("minimum", ["maximum"]),
+        ("sepal_length", ["petal_length"]),
+        ("scaler", ["scaled"]),
+        ("normalized", ["normalize"]),
+        ("unique", ["nunique"]),
+        ("encode", ["decode"]),
+        ("tablee", ["table", "tablet"]),
+        ("pricee", ["price", "prices", "pricey"]),
+        ("X_trian", ["X_train", "x_train"]),
+        ("revenue_total_eur", ["revenue_eur"]),
+        ("", ["frame"]),
+        ("frame", []),
+        ("frame", ["frame"]),
+    ],
+)
+def test_nearest_name_is_none_if_it_is_uncertain(word: str, candidates: list[str]) -> None:
+    assert nearest(word, candidates) is None
+
+
+@pytest.mark.parametrize(
+    ("word", "candidates", "found"),
+    [
+        ("ID", ["id"], "id"),
+        ("Revenue EUR", ["revenue_eur"], "revenue_eur"),
+        ("city", ["city ", "year"], "city "),
+        ("Sepal.Length", ["sepal_length", "petal_length"], "sepal_length"),
+        ("revenue_total_eur", ["revenue_eur", "city"], "revenue_eur"),
+        ("price ($)", ["price (€)"], None),
+        ("sum", ["num"], None),
+        ("2020", ["2021"], None),
+    ],
+)
+def test_nearest_key(word: str, candidates: list[str], found: str | None) -> None:
+    near = nearest(word, candidates, kind="key")
+    assert (near and near[0]) == found
+
+
+@given(st.text(max_size=200), st.lists(st.text(max_size=30), max_size=5))
+def test_nearest_is_another_candidate(word: str, candidates: list[str]) -> None:
+    for kind in ("name", "key", "file"):
+        near = nearest(word, candidates, kind=kind)
+        assert near is None or (near[0] in candidates and near[0] != word and 0.5 <= near[1] <= 1)
+
+
+@given(st.text("abcdefgh_", min_size=4, max_size=20).filter(lambda word: word.strip("_") != ""))
+def test_nearest_is_independent_of_the_order(word: str) -> None:
+    candidates = [word + "x", word + "y", word[1:], word.upper()]
+    assert nearest(word, candidates) == nearest(word, candidates[::-1])
+
+
+def test_nearest_of_a_very_long_word_is_none() -> None:
+    assert nearest("a" * 10_000, ["a" * 9_999], kind="key") is None
+
+
+@pytest.mark.parametrize(("edits", "is_found"), [(5, False), (6, True), (30, True)])
+def test_nearest_counts_edits_until_a_candidate_is_far(edits: int, is_found: bool) -> None:
+    word = "abcdefghijklmnopqrst" * 4
+    near, other = (f"{word[:21]}{'z' * n}{word[21 + n :]}" for n in (3, edits))
+    assert (nearest(word, [near, other]) is not None) == is_found
