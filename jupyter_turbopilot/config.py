@@ -273,6 +273,16 @@ class Turbopilot(Configurable):
         "signatures, for the prompt and to drop suggestions with names that do not exist, and for its module "
         "search path, to find what can be imported. Values are not read, and no user code runs.",
     ).tag(config=True)
+    suggest_fixes = Bool(
+        True,
+        help="Suggest fixes after errors: the nearest name, column, file or parameter, a missing import and "
+        "the like. No model is used, and nothing is applied without your action.",
+    ).tag(config=True)
+    read_dictionary_keys = Bool(
+        True,
+        help="After an error, also read the short string keys of the dictionaries that the failed code uses, "
+        "to find misspelled ones.",
+    ).tag(config=True)
     deadline = Float(
         10.0, min=0.1, max=600.0, help="Seconds after which a completion returns its text so far."
     ).tag(config=True)

@@ -9,8 +9,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jupyter_turbopilot.engine.lifecycle import Phase
+from jupyter_turbopilot.fixes.fix import Edit, Fix, InsertedCell
 from jupyter_turbopilot.reply import Timings
-from jupyter_turbopilot.request import Cell, Completion, Document, Feedback, Pull, Select
+from jupyter_turbopilot.request import (
+    Cell,
+    Completion,
+    Document,
+    ErrorOutput,
+    Feedback,
+    FixCell,
+    FixRequest,
+    Pull,
+    RenameRequest,
+    Select,
+)
 from jupyter_turbopilot.server.routes import contract
 from jupyter_turbopilot.server.routes.table import ROUTES, document
 
@@ -24,6 +36,15 @@ INTERFACES: dict[str, Any] = {
     "IAnswer": contract.Answer,
     "IError": contract.Error,
     "IFrame": contract.Frame,
+    "IFixCell": FixCell,
+    "IErrorOutput": ErrorOutput,
+    "IFixRequest": FixRequest,
+    "IEdit": Edit,
+    "IInsertedCell": InsertedCell,
+    "IFix": Fix,
+    "IFixes": contract.Fixes,
+    "IRenameRequest": RenameRequest,
+    "IRenamed": contract.Renamed,
     "IFeedback": Feedback,
     "INotebookIndex": contract.NotebookIndex,
     "IWeek": contract.Week,

@@ -139,12 +139,126 @@ export interface IFrame {
   error?: IError;
 }
 
-/** The outcome of a suggestion, without text. */
+/** A cell in a request for fixes or a rename. */
+export interface IFixCell {
+  id: string;
+  type: 'code' | 'markdown' | 'raw';
+  /** null if the cell does not fit into the request; it keeps its position */
+  source?: string | null;
+  /** number of its last execution; null if it has not been run */
+  execution_count?: number | null;
+  /** whether it has been edited since its last execution */
+  changed: boolean;
+}
+
+/** The error output of a cell, without ANSI escape sequences and HTML. */
+export interface IErrorOutput {
+  /** class of the exception */
+  name: string;
+  message: string;
+  /** its lines; at most 64 KiB in all */
+  traceback: string[];
+}
+
+/** A request for fixes for the error of a cell. */
+export interface IFixRequest {
+  /** path of the notebook on the server */
+  path: string;
+  /** only Python is supported */
+  language: string;
+  /** kernel of the notebook, as in a completion request */
+  kernel_id?: string | null;
+  /** whether the metadata of the notebook allow suggestions; null: the server reads the saved notebook */
+  enabled?: boolean | null;
+  /** all cells */
+  cells: IFixCell[];
+  /** index of the failed cell */
+  failed: number;
+  error: IErrorOutput;
+  /** identifies the notebook's view */
+  client: string;
+}
+
+/** A replacement in a cell, in code points. */
+export interface IEdit {
+  /** index of the cell in the request */
+  cell: number;
+  /** start of the replaced text, in code points */
+  start: number;
+  /** end of the replaced text, in code points */
+  end: number;
+  /** the replaced text; do not apply the edit if the cell differs */
+  old: string;
+  /** the new text */
+  text: string;
+}
+
+/** A code cell to insert. It is not executed. */
+export interface IInsertedCell {
+  /** index of the cell in the request above which to insert it */
+  before: number;
+  source: string;
+}
+
+/** A fix for an error. */
+export interface IFix {
+  /** the question to the user, such as `Did you mean 'revenue_eur'?` */
+  title: string;
+  /** where the fix was found */
+  source: 'api' | 'files' | 'imports' | 'kernel' | 'notebook' | 'syntax';
+  /** estimated probability that the fix is right */
+  confidence: number;
+  edits: IEdit[];
+  /** a cell to insert */
+  insert?: IInsertedCell | null;
+  /** indices of the cells that *Apply and Run* executes, in this order */
+  run: number[];
+}
+
+/** The fixes for an error, best first: at most three. */
+export interface IFixes {
+  /** identifies this response in `POST feedback` */
+  id: string;
+  fixes: IFix[];
+}
+
+/** A request for the other uses of a name that the user has changed at its binding. */
+export interface IRenameRequest {
+  /** path of the notebook on the server */
+  path: string;
+  /** only Python is supported */
+  language: string;
+  /** kernel of the notebook, as in a completion request */
+  kernel_id?: string | null;
+  /** whether the metadata of the notebook allow suggestions; null: the server reads the saved notebook */
+  enabled?: boolean | null;
+  /** all cells */
+  cells: IFixCell[];
+  /** index of the edited cell */
+  active: number;
+  /** source of the edited cell before the edit */
+  before: string;
+  /** identifies the notebook's view */
+  client: string;
+}
+
+/** The edits that rename the other uses of a name; `edits` is empty if there is nothing to offer. */
+export interface IRenamed {
+  /** identifies this response in `POST feedback` */
+  id: string;
+  /** the offer to the user, such as `Rename 7 uses in 3 cells?` */
+  title: string;
+  edits: IEdit[];
+  /** indices of the cells to run afterwards, because the kernel still has the old name */
+  run: number[];
+}
+
+/** The outcome of a suggestion, a fix or a rename, without text. */
 export interface IFeedback {
   /** `id` of the response */
   id: string;
-  /** `accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the cursor left it; `typed_over`: the user typed it, or something else; `retained`: how much of it remains after half a minute of typing, again after five minutes, or when the page is closed */
-  event: 'accepted' | 'dismissed' | 'retained' | 'shown' | 'typed_over';
+  /** `accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the cursor left it; `typed_over`: the user typed it, or something else; `retained`: how much of it remains after half a minute of typing, again after five minutes, or when the page is closed; `applied`: the user applied a fix or a rename. The server only counts `shown`, `applied` and `dismissed` of these */
+  event: 'accepted' | 'applied' | 'dismissed' | 'retained' | 'shown' | 'typed_over';
   /** number of its characters in the document, typed or accepted; of `shown`: its length */
   chars: number;
   /** its length at that time, as more may have been on its way; 0: all that was sent */

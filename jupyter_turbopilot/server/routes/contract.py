@@ -13,6 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from jupyter_turbopilot.engine.lifecycle import Phase  # noqa: TC001 - the schema is made at run time
+from jupyter_turbopilot.fixes.fix import Edit, Fix  # noqa: TC001 - the schema is made at run time
 from jupyter_turbopilot.helper_functions.event import Event
 from jupyter_turbopilot.reply import Timings  # noqa: TC001 - the schema is made at run time
 
@@ -102,6 +103,25 @@ class HelperEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
     """One line of a streamed response of `helpers`. The last is `done`, or has an `error`."""
 
     error: Error | UnsetType = UNSET
+
+
+class Fixes(msgspec.Struct, frozen=True, kw_only=True):
+    """The fixes for an error, best first: at most three."""
+
+    id: Annotated[str, Meta(description="identifies this response in `POST feedback`")]
+    fixes: list[Fix]
+
+
+class Renamed(msgspec.Struct, frozen=True, kw_only=True):
+    """The edits that rename the other uses of a name; `edits` is empty if there is nothing to offer."""
+
+    id: Annotated[str, Meta(description="identifies this response in `POST feedback`")]
+    title: Annotated[str, Meta(description="the offer to the user, such as `Rename 7 uses in 3 cells?`")]
+    edits: list[Edit]
+    run: Annotated[
+        list[int],
+        Meta(description="indices of the cells to run afterwards, because the kernel still has the old name"),
+    ]
 
 
 class NotebookIndex(msgspec.Struct, frozen=True, kw_only=True):

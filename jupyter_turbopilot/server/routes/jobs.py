@@ -6,7 +6,7 @@ import math
 import time
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 import msgspec
 from tornado.iostream import StreamClosedError
@@ -53,7 +53,7 @@ class JobRoute(Route):
     """Base class of routes that generate. A disconnect cancels the generation."""
 
     accepts_plain_body = True
-    errors = (BusyError, NotReadyError)
+    errors: ClassVar[tuple[type[TurbopilotError], ...]] = (BusyError, NotReadyError)
     # Paths of the notebook that the request is for, any of which may be denied. Raw text has none.
     paths: tuple[str, ...] = ()
 
@@ -147,10 +147,10 @@ class JobRoute(Route):
             self.metrics.count_error(self.name, error)
             raise
 
-    def charge(self, request: Completion) -> None:
+    def charge(self, *, awaited: bool = True) -> None:
         """Charge the caller for a request before it is submitted, and count errors."""
         try:
-            self._rates.take(self._caller_for(request), time.monotonic(), awaited=is_awaited(request))
+            self._rates.take(self.caller, time.monotonic(), awaited=awaited)
         except BusyError as error:
             self.metrics.count_error(self.name, error)
             raise

@@ -21,12 +21,19 @@ from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED
 from jupyter_turbopilot.errors import BusyError, DisabledError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.helper_functions.follow import follow_async
 from jupyter_turbopilot.helper_functions.generate import generate_functions
-from jupyter_turbopilot.request import Completion, Feedback, FunctionRequest, parse_completion
-from jupyter_turbopilot.server.metrics import Outcome, outcome_of_error
+from jupyter_turbopilot.request import (
+    Completion,
+    Feedback,
+    FixRequest,
+    FunctionRequest,
+    RenameRequest,
+    parse_completion,
+)
+from jupyter_turbopilot.server.metrics import FIXES_AND_RENAMES, Outcome, outcome_of_error
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.contract import Answer, Frame, HelperEvent
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
-from jupyter_turbopilot.server.routes.jobs import JobRoute
+from jupyter_turbopilot.server.routes.jobs import JobRoute, is_awaited
 from jupyter_turbopilot.server.saved_switch import SavedSwitches
 
 if TYPE_CHECKING:
@@ -36,6 +43,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.helper_functions.event import Event
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Document
+
+    NotebookRequest = Completion | FunctionRequest | FixRequest | RenameRequest
 
 LINKS_SECONDS = 0.5  # until a path counts as denied because its links could not be followed
 AT_ONCE = 2  # concurrent `helpers` requests per caller
@@ -47,7 +56,7 @@ DISABLED_IN_NOTEBOOK = (
 class NotebookRoute(JobRoute):
     """Base class of routes whose requests are for a notebook and may use kernel context."""
 
-    def admit_content(self, request: Completion | FunctionRequest) -> None:
+    def admit_content(self, request: NotebookRequest) -> None:
         """Raise a DisabledError if the content of the request shows that completion is disabled.
 
         This is cheap, so call it before you charge the caller: a rate limit would hide the reason.
@@ -59,7 +68,7 @@ class NotebookRoute(JobRoute):
         if request.enabled is False:
             raise DisabledError(DISABLED_IN_NOTEBOOK, code="disabled_in_notebook")
 
-    async def admit(self, request: Completion | FunctionRequest) -> None:
+    async def admit(self, request: NotebookRequest) -> None:
         """Raise a DisabledError if the administrator or the saved notebook disables completion.
 
         The paths of the kernel's sessions count, too: the one in the request may be wrong. A page knows the
@@ -105,18 +114,23 @@ class NotebookRoute(JobRoute):
 
     async def kernel_context(self, request: Completion | FunctionRequest) -> KernelContext:
         """Return the kernel context of the notebook, for callers who may run code in the kernel."""
-        kernels, name = self.pilot.kernels, request.kernel_id
-        if not kernels or not name or is_private_path(request.path):
-            return NONE
+        kernels, name = self.pilot.kernels, await self.allowed_kernel(request)
+        return kernels.kernel_context(name) if kernels and name else NONE
+
+    async def allowed_kernel(self, request: NotebookRequest) -> str | None:
+        """Return the kernel of the notebook if the server may query it for the caller."""
+        name = request.kernel_id
+        if not self.pilot.kernels or not name or is_private_path(request.path):
+            return None
         if not await self.may("execute", "kernels"):
-            return NONE
+            return None
         try:
             session = await ensure_async(self.settings["session_manager"].get_session(kernel_id=name))
         except web.HTTPError:
-            return NONE  # a kernel without a session
+            return None  # a kernel without a session
         if {*equivalent_paths(str(session.get("path")))}.isdisjoint(equivalent_paths(request.path)):
-            return NONE
-        return kernels.kernel_context(name)
+            return None
+        return name
 
 
 class CompleteRoute(NotebookRoute):
@@ -126,7 +140,7 @@ class CompleteRoute(NotebookRoute):
     async def post(self, request: Completion) -> None:
         """Complete at the cursor."""
         self.admit_content(request)
-        self.charge(request)
+        self.charge(awaited=is_awaited(request))
         await self.admit(request)
         request = msgspec.structs.replace(request, documents=await self.allowed_documents(request))
         notebook_index = await self.notebook_index() if request.notebook_index else None
@@ -171,8 +185,12 @@ class FeedbackRoute(Route):
 
     @Endpoint(Feedback, status=204)
     async def post(self, feedback: Feedback) -> None:
-        """Record the outcome of a suggestion, and learn from it."""
-        self.pilot.completer.feedback(feedback)
+        """Record the outcome of a suggestion, and learn from it; or count that of a fix or a rename."""
+        kind = feedback.id.partition("-")[0]
+        if kind in FIXES_AND_RENAMES:
+            self.metrics.count_fix_or_rename(kind, feedback.event)
+        elif feedback.event != "applied":
+            self.pilot.completer.feedback(feedback)
         await self.finish()
 
     @Endpoint(status=204, access="manage", errors=(NotReadyError,))

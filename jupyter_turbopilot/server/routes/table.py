@@ -18,6 +18,7 @@ from jupyter_turbopilot.errors import (
 from jupyter_turbopilot.server.routes.base import NDJSON, Route
 from jupyter_turbopilot.server.routes.contract import Failure
 from jupyter_turbopilot.server.routes.endpoint import Endpoint, endpoints
+from jupyter_turbopilot.server.routes.fixes import FixRoute, RenameRoute
 from jupyter_turbopilot.server.routes.huggingface import GenerateRoute
 from jupyter_turbopilot.server.routes.llamacpp import (
     CompletionRoute,
@@ -134,6 +135,8 @@ class OpenAPIRoute(Route):
 ROUTES: tuple[tuple[str, type[Route]], ...] = (
     ("complete", CompleteRoute),
     ("helpers", HelpersRoute),
+    ("fix", FixRoute),
+    ("rename", RenameRoute),
     ("infill", InfillRoute),
     ("completion", CompletionRoute),
     ("completions", CompletionRoute),

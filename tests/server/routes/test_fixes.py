@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
+from jupyter_turbopilot.fixes import renames
+from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.find import FINDERS
+from jupyter_turbopilot.fixes.fix import Edit, Fix
+from jupyter_turbopilot.fixes.report import NONE
+
+from .conftest import Ask, error_of
+
+SOURCE = "frame['revenu']"
+
+
+def fix_body(**more: Any) -> dict[str, Any]:
+    cell = {"source": SOURCE, "execution_count": 1}
+    return {"cells": [cell], "failed": 0, "error": {"name": "KeyError", "message": "'revenu'"}} | more
+
+
+def rename_body(**more: Any) -> dict[str, Any]:
+    return {"cells": [{"source": "total = 1\ntotl"}], "active": 0, "before": "totl = 1\ntotl"} | more
+
+
+def fixes(response: Any) -> list[dict[str, Any]]:
+    assert response.code == 200, response.body
+    found: list[dict[str, Any]] = json.loads(response.body)["fixes"]
+    return found
+
+
+@pytest.fixture
+def failures(monkeypatch: pytest.MonkeyPatch) -> list[Failure]:
+    """The failures for which a scripted kind of fix was asked."""
+    seen: list[Failure] = []
+
+    def kind(failure: Failure) -> Iterator[Fix]:
+        seen.append(failure)
+        edit = Edit(cell=0, start=7, end=13, old="revenu", text="revenue")
+        yield Fix(title="Did you mean 'revenue'?", source="kernel", confidence=0.9, edits=[edit], run=[0])
+
+    monkeypatch.setitem(FINDERS, "KeyError", (kind,))
+    return seen
+
+
+class Queried:
+    """Records the queries of kernels after errors."""
+
+    def __init__(self) -> None:
+        self.wanted: list[list[str]] = []
+
+    async def report(self, _: str, wanted: list[str], *, keys: bool) -> Any:
+        self.wanted.append(wanted)
+        return NONE
+
+    def kernel_context(self, _: str) -> Any:
+        return NO_CONTEXT
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def queried(pilot: Any) -> Queried:
+    pilot.kernels.close()
+    pilot.kernels = Queried()
+    return pilot.kernels
+
+
+@pytest.fixture
+def session(jp_serverapp: Any, jp_asyncio_loop: Any) -> Iterator[Any]:
+    manager = jp_serverapp.session_manager
+    yield jp_asyncio_loop.run_until_complete(
+        manager.create_session(path="mine.ipynb", name="mine.ipynb", type="notebook", kernel_name="python3")
+    )
+    jp_asyncio_loop.run_until_complete(jp_serverapp.kernel_manager.shutdown_all(now=True))
+
+
+async def test_fix_needs_no_model(ask: Ask, pilot: Any, failures: list[Failure]) -> None:
+    answer = json.loads((await ask("fix", fix_body())).body)
+    assert answer["fixes"] == [
+        {
+            "title": "Did you mean 'revenue'?",
+            "source": "kernel",
+            "confidence": 0.9,
+            "edits": [{"cell": 0, "start": 7, "end": 13, "old": "revenu", "text": "revenue"}],
+            "insert": None,
+            "run": [0],
+        }
+    ]
+    assert answer["id"].startswith("fix-")
+    assert pilot.worker.state.phase == "empty"
+
+
+async def test_fix_queries_the_kernel_of_the_notebook(
+    ask: Ask, pilot: Any, failures: list[Failure], session: Any, jp_serverapp: Any
+) -> None:
+    own = session["kernel"]["id"]
+    client = jp_serverapp.kernel_manager.get_kernel(own).client()
+    client.start_channels()
+    try:
+        await client.wait_for_ready(timeout=60)
+        reply = await client.execute_interactive(
+            f"frame = {{'revenue': 1}}\n{SOURCE}", timeout=60, output_hook=lambda _: None
+        )
+        assert reply["content"]["status"] == "error"
+        for number in range(5):  # on a busy machine, a new kernel may answer late
+            body = fix_body(path="mine.ipynb", kernel_id=own)
+            assert len(fixes(await ask("fix", body))) == 1
+            if failures[number].report.error:
+                break
+    finally:
+        client.stop_channels()
+    failure = failures[-1]
+    assert failure.report.error
+    assert (failure.report.error.type, failure.report.error.key) == ("KeyError", "revenu")
+    assert failure.report.objects["frame"].keys == ["revenue"]
+    assert "frame" in failure.kernel_context.names
+    assert failure.imports
+
+
+async def test_fix_without_permission_queries_no_kernel(
+    ask: Ask,
+    queried: Queried,
+    failures: list[Failure],
+    session: Any,
+    jp_serverapp: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    own = session["kernel"]["id"]
+    for path in ("other.ipynb", ".env"):
+        await ask("fix", fix_body(path=path, kernel_id=own))
+    body = fix_body(path="mine.ipynb", kernel_id=own)
+    assert fixes(await ask("fix", body))
+    assert queried.wanted == [["frame['revenu']", "frame"]]
+    monkeypatch.setattr(
+        type(jp_serverapp.authorizer),
+        "is_authorized",
+        lambda _self, _handler, _user, action, resource: (action, resource) != ("execute", "kernels"),
+    )
+    assert fixes(await ask("fix", body))
+    assert len(queried.wanted) == 1
+
+
+async def test_fix_is_silent_for_other_languages_and_if_it_is_off(
+    ask: Ask, pilot: Any, failures: list[Failure]
+) -> None:
+    assert fixes(await ask("fix", fix_body(language="r"))) == []
+    pilot.settings.suggest_fixes = False
+    assert fixes(await ask("fix", fix_body())) == []
+    assert failures == []
+
+
+@pytest.mark.parametrize("route", ["fix", "rename"])
+async def test_corrections_obey_the_off_switches(ask: Ask, pilot: Any, route: str) -> None:
+    body = fix_body(enabled=False) if route == "fix" else rename_body(enabled=False)
+    response = await ask(route, body)
+    assert (response.code, error_of(response)["code"]) == (403, "disabled_in_notebook")
+
+
+async def test_fix_survives_the_failure_of_a_kind(
+    ask: Ask, pilot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(FINDERS, "KeyError", (lambda _: 1 / 0,))
+    assert fixes(await ask("fix", fix_body())) == []
+
+
+@pytest.mark.parametrize(("route", "field"), [("fix", "failed"), ("rename", "active")])
+async def test_corrections_name_an_invalid_index(ask: Ask, pilot: Any, route: str, field: str) -> None:
+    body = fix_body(failed=1) if route == "fix" else rename_body(active=1)
+    response = await ask(route, body)
+    assert (response.code, error_of(response)["field"]) == (400, field)
+
+
+async def test_fix_refuses_an_enormous_traceback(ask: Ask, pilot: Any, failures: list[Failure]) -> None:
+    error = {"name": "KeyError", "traceback": ["x" * 10_000_000]}
+    assert (await ask("fix", fix_body(error=error))).code == 413
+    assert failures == []
+
+
+async def test_corrections_are_charged_and_counted(ask: Ask, pilot: Any, failures: list[Failure]) -> None:
+    pilot.settings.requests_per_minute = pilot.settings.burst = 1
+    assert fixes(await ask("fix", fix_body()))
+    response = await ask("rename", rename_body())
+    assert (response.code, error_of(response)["code"]) == (429, "too_many_requests")
+    text = (await ask("metrics", method="GET")).body.decode()
+    assert 'turbopilot_requests_total{code="",outcome="completed",route="fix"} 1.0' in text
+    assert 'turbopilot_requests_total{code="too_many_requests",outcome="refused",route="rename"} 1.0' in text
+
+
+async def test_rename_returns_the_edits_of_other_uses(
+    ask: Ask, pilot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edit = Edit(cell=0, start=10, end=14, old="totl", text="total")
+    monkeypatch.setattr(
+        renames, "find", lambda _: renames.Rename(title="Rename 1 use in 1 cell", edits=[edit], run=[0])
+    )
+    answer = json.loads((await ask("rename", rename_body())).body)
+    assert answer.pop("id").startswith("rename-")
+    assert answer == {
+        "title": "Rename 1 use in 1 cell",
+        "edits": [{"cell": 0, "start": 10, "end": 14, "old": "totl", "text": "total"}],
+        "run": [0],
+    }
+    monkeypatch.setattr(renames, "find", lambda _: None)
+    assert json.loads((await ask("rename", rename_body())).body)["edits"] == []
+    assert json.loads((await ask("rename", rename_body(language="r"))).body)["edits"] == []
+
+
+async def test_feedback_on_corrections_is_counted_and_not_learned(ask: Ask, pilot: Any) -> None:
+    for name, event in (("fix-1", "applied"), ("rename-1", "dismissed"), ("1", "applied")):
+        assert (await ask("feedback", {"id": name, "event": event})).code == 204
+    assert pilot.completer.counters["dismissed"] == 0
+    text = (await ask("metrics", method="GET")).body.decode()
+    assert 'turbopilot_fixes_and_renames_total{event="applied",kind="fix"} 1.0' in text
+    assert 'turbopilot_fixes_and_renames_total{event="dismissed",kind="rename"} 1.0' in text
