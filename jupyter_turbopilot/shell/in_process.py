@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.access import access_of
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import STOPPED
@@ -16,10 +13,11 @@ from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
 from jupyter_turbopilot.helper_functions.follow import follow
 from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.server import runtime
+from jupyter_turbopilot.shell.access import access_of_process, check_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from pathlib import Path
 
     from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.kernel_context import KernelContext
@@ -49,16 +47,13 @@ class InProcess:
 
         `file`: the completed file; None: the current folder decides whether completion is allowed.
         """
-        # Absolute patterns need the server's root folder, to which the checked paths are relative.
-        server = runtime.find() if settings.denied_paths else None
-        self.pilot = Pilot(settings, access=access_of(settings, os.environ, server.root if server else ""))
+        self.pilot = Pilot(settings, access=access_of_process(settings))
         self._file = file
         self._notify = notify or _print_to_terminal
 
     def check(self) -> None:
         """Raise a DisabledError if the administrator switched completion off, or in this folder."""
-        access = self.pilot.access
-        access.check(runtime.path_in_server(self._file or Path()) if access.denied else "")
+        check_file(self.pilot.access, self._file)
 
     def begin(self) -> None:
         """Start loading in the background."""

@@ -1,9 +1,10 @@
-"""The magics `%complete`, `%%complete` and `%turbopilot`."""
+"""The magics `%complete`, `%%complete`, `%fix` and `%turbopilot`."""
 
 from __future__ import annotations
 
 import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import dropwhile
@@ -28,10 +29,11 @@ from jupyter_turbopilot.usage_log import describe_content
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
     from jupyter_turbopilot.helper_functions.event import Event
     from jupyter_turbopilot.request import Completion, FunctionRequest
+    from jupyter_turbopilot.shell.fixes import CorrectedInput
     from jupyter_turbopilot.shell.in_process import InProcess
 
 MARK = "<|>"
@@ -54,6 +56,7 @@ def load(shell: InteractiveShell) -> None:
     if getattr(shell, _LOADED, None) is None:
         magics = TurbopilotMagics(shell)
         shell.register_magics(magics)
+        shell.events.register("post_run_cell", magics.executed)
         shell.input_transformers_cleanup.insert(0, _as_call)
         setattr(shell, _LOADED, magics)
         try:
@@ -69,8 +72,14 @@ def unload(shell: InteractiveShell) -> None:
         magics.off()
         if magics.local:
             magics.local.close()
-        for kind, name in (("line", "complete"), ("cell", "complete"), ("line", "turbopilot")):
+        for kind, name in (
+            ("line", "complete"),
+            ("cell", "complete"),
+            ("line", "fix"),
+            ("line", "turbopilot"),
+        ):
             shell.magics_manager.magics[kind].pop(name, None)
+        shell.events.unregister("post_run_cell", magics.executed)
         shell.input_transformers_cleanup.remove(_as_call)
         setattr(shell, _LOADED, None)
 
@@ -160,6 +169,8 @@ class TurbopilotMagics(Magics):
         super().__init__(shell)
         self.local: InProcess | None = None
         self._alternatives: _Answers | None = None  # of the last call with --alternatives
+        self._failed: tuple[BaseException, int] | None = None  # error and number of the last input
+        self._corrected_input: CorrectedInput | None = None  # of the last input in a terminal
 
     @cached_property
     def settings(self) -> Turbopilot:
@@ -260,6 +271,39 @@ class TurbopilotMagics(Magics):
         index = _index(health.get("notebook_index"))
         usage_log = _usage_log(health.get("usage_log"))
         return f"Turbopilot: {state}{ghost}{index}{usage_log}"
+
+    # %fix ---------------------------------------------------------------------------------------------------
+
+    def executed(self, result: ExecutionResult) -> None:
+        """Look for a fix if an input failed; in a terminal, describe it."""
+        self._failed = self._corrected_input = None
+        error = result.error_before_exec or result.error_in_exec
+        if error is None or result.info is None or not result.info.store_history:
+            return
+        self._failed = error, len(self.shell.history_manager.input_hist_raw) - 1
+        if self._in_terminal:  # in notebooks, the front end shows the fix
+            self._corrected_input = self._find_corrected_input()
+        if self._corrected_input:
+            print(f"%fix: {printable(self._corrected_input.description)}")
+
+    def _find_corrected_input(self) -> CorrectedInput | None:
+        from jupyter_turbopilot.shell.fixes import corrected_input_of
+
+        pilot = self.local.pilot if self.local else None
+        notebook_index = pilot.notebook_index if pilot else None
+        with suppress(ConfigurationError):
+            return self._failed and corrected_input_of(
+                self.shell, *self._failed, self.settings, notebook_index
+            )
+        return None
+
+    @line_magic
+    def fix(self, _line: str) -> None:
+        """Put the corrected input at the prompt, for you to check and run."""
+        correction = self._corrected_input or self._find_corrected_input()
+        if correction is None:
+            raise UsageError("There is no fix for the last input.")
+        self.shell.set_next_input(correction.source.removesuffix("\n"))
 
     # %complete ----------------------------------------------------------------------------------------------
 
