@@ -1,6 +1,18 @@
 /** The interfaces of clients for completions and models, implemented for the server and for the browser engine. */
 
-import type { IAnswer, IFeedback, IFrame, IHealth, IModel, IRequest, IStep } from './wire';
+import type {
+  IAnswer,
+  IFeedback,
+  IFixes,
+  IFixRequest,
+  IFrame,
+  IHealth,
+  IModel,
+  IRenamed,
+  IRenameRequest,
+  IRequest,
+  IStep
+} from './wire';
 
 /** The health of an engine. */
 export interface IEngineHealth extends IHealth {
@@ -35,7 +47,16 @@ export interface IModelClient {
   remove(model: string): Promise<number>;
 }
 
-export interface IClient extends ICompletionClient, IModelClient {
+export interface IFixClient {
+  /** Return fixes for an error, or null: the engine has none. */
+  fix(request: IFixRequest, signal: AbortSignal): Promise<IFixes | null>;
+  rename(request: IRenameRequest, signal: AbortSignal): Promise<IRenamed | null>;
+  feedback(feedback: IFeedback): void;
+}
+
+/** An engine in this page has neither fixes nor renames. */
+export interface IClient
+  extends ICompletionClient, IModelClient, Partial<Pick<IFixClient, 'fix' | 'rename'>> {
   /** Release resources: another client is used. This one may be used again later. */
   leave?(): void;
 }

@@ -66,6 +66,7 @@ function bench() {
     completers,
     provider,
     alternatives: { cancel: note('cancel alternatives') },
+    offers: { clear: note('clear offers'), changed: new Signal<object, unknown>({}) },
     acceptor: { acceptWord: note('word'), acceptLine: note('line') },
     preferences,
     availability,
@@ -109,7 +110,7 @@ describe('addCommands', () => {
   });
 
   it('cancels all requests and removes the suggestion when suggestions are disabled or paused', () => {
-    const cleared = ['cancel all', 'cancel alternatives', 'dismiss'];
+    const cleared = ['cancel all', 'clear offers', 'cancel alternatives', 'dismiss'];
     parts.preferences.current = { ...DEFAULTS, enabled: false };
     parts.preferences.changed.emit(null);
     expect(parts.log).toEqual([...cleared, 'changed all']);
@@ -166,7 +167,15 @@ describe('addCommands', () => {
     expect(label()).toBe('Resume All Suggestions');
     parts.run(CommandIDs.stop);
     const updated = ['withdraw notice', 'update', `changed ${CommandIDs.stop}`];
-    expect(parts.log).toEqual(['stop', 'cancel alternatives', 'dismiss', ...updated, 'resume', ...updated]);
+    expect(parts.log).toEqual([
+      'stop',
+      'cancel alternatives',
+      'clear offers',
+      'dismiss',
+      ...updated,
+      'resume',
+      ...updated
+    ]);
   });
 
   it('disables suggestions in the current notebook and enables them again', () => {

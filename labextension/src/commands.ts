@@ -9,6 +9,7 @@ import type { Acceptor } from './accept';
 import type { Alternatives } from './alternatives';
 import type { Availability } from './availability';
 import type { Completers } from './completers';
+import type { Offers } from './fixes/offers';
 import { hasSelectedText } from './editor';
 import type { NotebookIndex } from './notebookindex';
 import type { Notice } from './notice';
@@ -33,6 +34,8 @@ export namespace CommandIDs {
   export const acceptWord = 'turbopilot:accept-word';
   export const acceptLine = 'turbopilot:accept-line';
   export const dismiss = 'turbopilot:dismiss';
+  export const applyFix = 'turbopilot:apply-fix';
+  export const dismissFix = 'turbopilot:dismiss-fix';
   export const chooseModel = 'turbopilot:choose-model';
   export const openSettings = 'turbopilot:open-settings';
   export const copyInstallCommand = 'turbopilot:copy-install-command';
@@ -51,6 +54,7 @@ export interface IParts {
   provider: Provider;
   alternatives: Alternatives;
   acceptor: Acceptor;
+  offers: Offers;
   availability: Availability;
   preferences: Preferences;
   status: Status;
@@ -66,6 +70,7 @@ export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts
   addNotebookIndex(commands, parts);
   addSuggesting(commands, parts);
   addAccepting(commands, parts);
+  addFixes(commands, parts);
   addInformation(commands, parts);
   parts.preferences.changed.connect(() => commands.notifyCommandChanged());
   parts.availability.changed.connect(() => {
@@ -103,20 +108,22 @@ export function fillPalette(palette: ICommandPalette): void {
   }
 }
 
-/** Cancel all requests, so that no late response is shown, and remove the shown suggestion. */
+/** Cancel all requests, so that no late response is shown, and remove the shown suggestion and all offers. */
 export function clearSuggestions({
   provider,
   alternatives,
+  offers,
   page
-}: Pick<IParts, 'provider' | 'alternatives' | 'page'>): void {
+}: Pick<IParts, 'provider' | 'alternatives' | 'offers' | 'page'>): void {
   provider.cancelAll();
+  offers.clear();
   alternatives.cancel();
   page.dismiss();
 }
 
 /** Enable or disable suggestions, globally or in one document, or stop them at once. */
 function addSwitches(commands: CommandRegistry, parts: IParts): void {
-  const { trans, page, provider, alternatives, preferences, status, notice } = parts;
+  const { trans, page, provider, alternatives, offers, preferences, status, notice } = parts;
   let wasEnabled = preferences.current.enabled;
   preferences.changed.connect(() => {
     const { enabled } = preferences.current;
@@ -169,6 +176,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
       } else {
         provider.stop();
         alternatives.cancel();
+        offers.clear();
         page.dismiss();
       }
       notice.withdraw();
@@ -275,6 +283,27 @@ function addAccepting(commands: CommandRegistry, parts: IParts): void {
       provider.dismiss(shown);
       alternatives.cancel();
     }
+  });
+}
+
+/** Apply or dismiss the newest fix or rename of the notebook. */
+function addFixes(commands: CommandRegistry, { trans, page, offers }: IParts): void {
+  const current = () => page.notebookView;
+  commands.addCommand(CommandIDs.applyFix, {
+    label: trans.__('Apply Fix or Rename'),
+    caption: trans.__('Apply the newest fix or rename that is offered in this notebook'),
+    isEnabled: () => offers.newestIn(current()) !== undefined,
+    execute: () => offers.newestIn(current())?.primary?.()
+  });
+  commands.addCommand(CommandIDs.dismissFix, {
+    label: trans.__('Dismiss Fix or Rename'),
+    caption: trans.__('Remove the fix or rename that is offered in the active cell'),
+    isEnabled: () => offers.dismissibleIn(current()) !== undefined,
+    execute: () => offers.dismissibleIn(current())?.dismiss()
+  });
+  offers.changed.connect(() => {
+    commands.notifyCommandChanged(CommandIDs.applyFix);
+    commands.notifyCommandChanged(CommandIDs.dismissFix);
   });
 }
 

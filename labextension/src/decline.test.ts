@@ -36,7 +36,7 @@ describe('declineOf', () => {
     ['disabled in notebook', editor(), document('b.py', 'python', 'disabled'), DEFAULTS],
     ['invalid metadata', editor(), document('a.ipynb', 'python', 'invalid'), DEFAULTS],
     ['paused', editor({ readOnly: true }), document('b.py'), DEFAULTS],
-    ['read-only', editor({ readOnly: true }), document('.env'), DEFAULTS],
+    ['read-only', editor({ readOnly: true, cursors: 2 }), document('a.py'), DEFAULTS],
     ['language', editor(), document('a.ipynb', 'Markdown'), DEFAULTS],
     ['private', editor({ cursors: 2 }), document('.env'), DEFAULTS],
     ['cursors', editor({ cursors: 2 }), document('a.py'), ON_DEMAND],

@@ -43,30 +43,47 @@ export function isExplained(decline: Decline): decline is Explained {
   return !(SILENT as readonly string[]).includes(decline);
 }
 
-/** Return the reason to request no suggestion in an editor, or `null`. */
-export function declineOf(
-  editor: CodeEditor.IEditor,
-  document: IDocument,
+type Reasons = [Decline, boolean][];
+
+/** Return the reason to request nothing for a document, or `null`. */
+export function switchedOff(
+  document: Pick<IDocument, 'path' | 'notebookSwitch' | 'here'>,
   settings: ISettings,
-  { stopped, paused, denied }: ISwitches,
-  trigger: Trigger
+  { stopped, paused, denied }: ISwitches
 ): Decline | null {
-  const isAutomatic = trigger === 'automatic';
-  const reasons: [Decline, boolean][] = [
+  const reasons: Reasons = [
     ['off', !settings.enabled],
     ['stopped', stopped],
     ['denied', denied.has(document.path)],
     ['disabled in notebook', document.notebookSwitch === 'disabled'],
     ['invalid metadata', document.notebookSwitch === 'invalid'],
     ['paused', paused.has(document.path)],
-    ['read-only', isReadOnly(editor)],
     ['language', settings.disabledLanguages.includes(document.here.toLowerCase())],
-    ['private', isPrivatePath(document.path)],
+    ['private', isPrivatePath(document.path)]
+  ];
+  return first(reasons);
+}
+
+/** Return the reason to request no suggestion in an editor, or `null`. */
+export function declineOf(
+  editor: CodeEditor.IEditor,
+  document: IDocument,
+  settings: ISettings,
+  switches: ISwitches,
+  trigger: Trigger
+): Decline | null {
+  const isAutomatic = trigger === 'automatic';
+  const reasons: Reasons = [
+    ['read-only', isReadOnly(editor)],
     ['cursors', hasSeveralCursors(editor)],
     ['on demand', isAutomatic && settings.mode === 'on demand'],
     ['command mode', isAutomatic && isInCommandMode(editor)],
     ['unfocused', isAutomatic && !editor.hasFocus()],
     ['composing', isComposing(editor)]
   ];
+  return switchedOff(document, settings, switches) ?? first(reasons);
+}
+
+function first(reasons: Reasons): Decline | null {
   return reasons.find(([, applies]) => applies)?.[0] ?? null;
 }

@@ -51,7 +51,7 @@ function failureOf(model: ICellModel): string | null {
 }
 
 /** Return the language of a notebook's code cells; before the kernel has started, that of its kernel spec. */
-function languageOfNotebook({ content, sessionContext }: NotebookPanel): string {
+export function languageOfNotebook({ content, sessionContext }: NotebookPanel): string {
   const mimeType = content.codeMimetype;
   if (mimeType && mimeType !== PLAIN) {
     return languageOf(mimeType);

@@ -126,7 +126,10 @@ export function insertAtCursor(
 }
 
 /** Make a change as a separate undo step; keystrokes in quick succession share one. */
-export function inOneUndoStep(editor: CodeEditor.IEditor | null | undefined, change: () => void): void {
+export function inOneUndoStep(
+  editor: { model: { sharedModel: object } } | null | undefined,
+  change: () => void
+): void {
   const shared = editor?.model.sharedModel as { undoManager?: IUndoManager | null } | undefined;
   shared?.undoManager?.stopCapturing();
   change();

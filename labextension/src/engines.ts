@@ -2,10 +2,22 @@
 
 import { PageConfig, URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
-import type { IClient, IEngineHealth } from './client';
+import type { IClient, IEngineHealth, IFixClient } from './client';
 import type { Wanted } from './settings';
 import { ResponseError, ServerError } from './requesterror';
-import type { IAnswer, IFeedback, IFrame, IHealth, IModel, IRequest, IStep } from './wire';
+import type {
+  IAnswer,
+  IFeedback,
+  IFixes,
+  IFixRequest,
+  IFrame,
+  IHealth,
+  IModel,
+  IRenamed,
+  IRenameRequest,
+  IRequest,
+  IStep
+} from './wire';
 
 /** Milliseconds before the first retry; the delay doubles up to `MAX_RETRY`. */
 const FIRST_RETRY = 5000;
@@ -78,7 +90,7 @@ async function hasServer(settings: ServerConnection.ISettings): Promise<boolean>
   }
 }
 
-export class ChosenClient implements IClient {
+export class ChosenClient implements IClient, IFixClient {
   /** Requests wait until `use` has set a client. */
   constructor() {
     this._client = new Promise(resolve => (this._resolve = resolve));
@@ -99,6 +111,14 @@ export class ChosenClient implements IClient {
 
   async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
     return (await this._client).alternatives(request, signal);
+  }
+
+  async fix(request: IFixRequest, signal: AbortSignal): Promise<IFixes | null> {
+    return (await (await this._client).fix?.(request, signal)) ?? null;
+  }
+
+  async rename(request: IRenameRequest, signal: AbortSignal): Promise<IRenamed | null> {
+    return (await (await this._client).rename?.(request, signal)) ?? null;
   }
 
   async health(signal?: AbortSignal): Promise<IEngineHealth> {

@@ -2,17 +2,21 @@
 
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
-import type { IClient } from './client';
+import type { IClient, IFixClient } from './client';
 import { ResponseError, UNKNOWN_CODE, readRetryAfter, ServerError } from './requesterror';
 import type {
   IAnswer,
   IError,
   IFeedback,
+  IFixes,
+  IFixRequest,
   IFrame,
   IHealth,
   IModel,
   IPull,
   IRemoved,
+  IRenamed,
+  IRenameRequest,
   IRequest,
   ISelect,
   IStep
@@ -22,7 +26,7 @@ import type {
 const FIRST_BYTE = 30000;
 const NEXT_BYTE = 10000;
 
-export class HttpClient implements IClient {
+export class HttpClient implements IClient, IFixClient {
   readonly inPage = false;
 
   constructor(readonly settings: ServerConnection.ISettings) {}
@@ -41,6 +45,18 @@ export class HttpClient implements IClient {
       await this._ask('complete', 'POST', request, signal),
       (answer: IAnswer) =>
         Array.isArray(answer.items) && answer.items.every(({ text }) => typeof text === 'string')
+    );
+  }
+
+  async fix(request: IFixRequest, signal: AbortSignal): Promise<IFixes> {
+    return whole(await this._ask('fix', 'POST', request, signal), (answer: IFixes) =>
+      Array.isArray(answer.fixes)
+    );
+  }
+
+  async rename(request: IRenameRequest, signal: AbortSignal): Promise<IRenamed> {
+    return whole(await this._ask('rename', 'POST', request, signal), (answer: IRenamed) =>
+      Array.isArray(answer.edits)
     );
   }
 

@@ -16,9 +16,12 @@ import { ChosenClient, Engines, pageProperties } from './engines';
 import { addCommands, clearSuggestions, CommandIDs, fillMenu, fillPalette } from './commands';
 import { Completers } from './completers';
 import { Downloads } from './downloads';
+import { FixOffers } from './fixes/fixes';
+import { Offers } from './fixes/offers';
+import { RenameOffers } from './fixes/renames';
 import { Notice, notifyOfHealth } from './notice';
 import { HttpClient } from './httpclient';
-import { claimKeys, watchModifiedTab, watchVimEscape } from './keys';
+import { claimKeys, shortcutOf, watchModifiedTab, watchVimEscape } from './keys';
 import { learningDialog } from './learning';
 import { describeDecline } from './messages';
 import { LiveRegion } from './liveregion';
@@ -150,6 +153,19 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const menu = new MenuSvg({ commands });
     const statusItem = new StatusItem(trans, menu);
     const announcer = new StatusAnnouncer(trans, live);
+    const offers = new Offers();
+    const fixing = {
+      client,
+      availability,
+      preferences,
+      switches: provider,
+      offers,
+      live,
+      trans,
+      shortcut: () => shortcutOf(commands, CommandIDs.applyFix)
+    };
+    new FixOffers(fixing);
+    new RenameOffers(fixing, page);
     status.changed.connect((_, now) => {
       statusItem.display(now);
       announcer.announce(now);
@@ -174,6 +190,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       provider,
       alternatives,
       acceptor,
+      offers,
       availability,
       preferences,
       status,
@@ -210,7 +227,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       void useEngine();
       if (usedIndex && !settings.notebookIndex) {
         // The shown suggestion may come from the index.
-        clearSuggestions({ provider, alternatives, page });
+        clearSuggestions({ provider, alternatives, offers, page });
       }
       usedIndex = settings.notebookIndex;
       status.update();
@@ -230,7 +247,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
         return;
       }
       if (state !== 'enabled') {
-        clearSuggestions({ provider, alternatives, page });
+        clearSuggestions({ provider, alternatives, offers, page });
       }
       if (state === 'invalid') {
         notice.brief(`Turbopilot: ${describeDecline(trans, 'invalid metadata', null)}`);

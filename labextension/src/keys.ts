@@ -33,6 +33,12 @@ export function watchVimEscape(remove: () => void): void {
   );
 }
 
+/** Return the shortcut of a command, for display; empty if it has none. */
+export function shortcutOf({ keyBindings }: CommandRegistry, id: string): string {
+  const binding = keyBindings.find(({ command }) => command === id);
+  return binding ? CommandRegistry.formatKeystroke(binding.keys) : '';
+}
+
 /** Handle the shortcuts of some commands before CodeMirror does, in elements for which `wanted` returns true. */
 export function claimKeys(
   commands: CommandRegistry,

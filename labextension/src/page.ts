@@ -5,7 +5,7 @@ import type { CodeEditor } from '@jupyterlab/codeeditor';
 import type { ICompletionProviderManager } from '@jupyterlab/completer';
 import { DocumentWidget, type IDocumentWidget } from '@jupyterlab/docregistry';
 import { FileEditor } from '@jupyterlab/fileeditor';
-import { type INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
+import { type INotebookModel, type Notebook, NotebookPanel } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 import type { Completers } from './completers';
@@ -48,8 +48,13 @@ export class Page {
 
   /** The model of the current notebook; null: the document is not a notebook, or is not loaded yet. */
   get notebook(): INotebookModel | null {
+    return this.notebookView?.model ?? null;
+  }
+
+  /** The current notebook, or null. */
+  get notebookView(): Notebook | null {
     const { widget } = this;
-    return widget instanceof NotebookPanel ? widget.content.model : null;
+    return widget instanceof NotebookPanel ? widget.content : null;
   }
 
   /** Let JupyterLab call its providers, as for an explicit request. */

@@ -24,6 +24,8 @@ export interface ISettings {
   prefetch: boolean;
   otherDocuments: boolean;
   notebookIndex: boolean;
+  suggestFixes: boolean;
+  suggestRenames: boolean;
   announce: boolean;
 }
 
@@ -42,6 +44,8 @@ export const DEFAULTS: ISettings = {
   prefetch: true,
   otherDocuments: true,
   notebookIndex: true,
+  suggestFixes: true,
+  suggestRenames: true,
   announce: false
 };
 
@@ -71,6 +75,8 @@ export function readSettings(stored: Record<string, unknown>): ISettings {
     prefetch: stored.prefetch !== false,
     otherDocuments: stored.otherDocuments !== false,
     notebookIndex: stored.notebookIndex !== false,
+    suggestFixes: stored.suggestFixes !== false,
+    suggestRenames: stored.suggestRenames !== false,
     announce: stored.announce === true
   };
 }

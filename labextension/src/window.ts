@@ -79,7 +79,7 @@ export function chooseWindow(
 
 const encoder = new TextEncoder();
 
-function byteLength(text: string): number {
+export function byteLength(text: string): number {
   return encoder.encode(text).length;
 }
 

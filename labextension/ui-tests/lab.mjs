@@ -352,6 +352,16 @@ export async function setCells(page, cells) {
   );
 }
 
+/** Settings without grey text, unless it is requested. */
+export const ON_DEMAND = { 'jupyter-turbopilot:plugin': { mode: 'on demand' } };
+
+/** Let kernels that start from now on show tracebacks of one line: others name folders of this machine. */
+export function shortTracebacks(lab) {
+  const profile = path.join(lab.home, 'ipython', 'profile_default');
+  mkdirSync(profile, { recursive: true });
+  writeFileSync(path.join(profile, 'ipython_config.py'), 'c.InteractiveShell.xmode = "Minimal"\n');
+}
+
 /** Open a document in an open page. */
 export async function openTab(page, file) {
   await page.evaluate(path => window.jupyterapp.commands.execute('docmanager:open', { path }), file);

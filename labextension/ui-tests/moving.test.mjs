@@ -1,4 +1,4 @@
-/** The moving picture of the documentation, recorded in real time with the default model. UPDATE_PICTURES=1 takes it. */
+/** The moving pictures of the documentation, recorded in real time. UPDATE_PICTURES=1 takes them. */
 
 import assert from 'node:assert/strict';
 import { Buffer } from 'node:buffer';
@@ -12,16 +12,21 @@ import {
   ghost,
   gone,
   hideIndexNotice,
+  holds,
+  ON_DEMAND,
   openFile,
   openLab,
   RESULTS,
   ROOT,
   runFirstCell,
-  textOf
+  shortTracebacks,
+  textOf,
+  writeNotebook
 } from './lab.mjs';
 
 const FOLDER = path.join(RESULTS, 'moving');
 const SIZE = { width: 860, height: 430 };
+const STILL_CURSOR = { '@jupyterlab/notebook-extension:tracker': { codeCellConfig: { cursorBlinkRate: 0 } } };
 const KEYSTROKE = 170; // milliseconds from one to the next
 const FILES = ['demo.ipynb', 'orders.csv', 'report-2024.ipynb', 'report-2025.ipynb'];
 
@@ -37,7 +42,7 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
       files: FILES,
       environment: { TURBOPILOT_MODELS: path.dirname(defaultModel()) },
       scale: 1,
-      settings: { '@jupyterlab/notebook-extension:tracker': { codeCellConfig: { cursorBlinkRate: 0 } } }
+      settings: STILL_CURSOR
     }));
   });
 
@@ -98,19 +103,61 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
     assert.match(await type('index', '# Revenue by month\nrevenue_by_month = '), /^orders\.resample/);
     await accept('index', /orders\.resample\("MS", on="order_date"\)\["revenue"\]\.sum\(\)$/);
     await page.waitForTimeout(1000);
-    const listed = await record();
-    const python = path.join(path.dirname(process.env.JUPYTER), 'python');
-    const out = path.join(ROOT, 'docs', 'ghost-text-moving.png');
-    const done = spawnSync(python, [path.join(ROOT, 'scripts', 'moving_picture.py'), listed, out], {
-      encoding: 'utf8'
-    });
-    assert.equal(done.status, 0, done.stderr);
+    combine(await record(), 'ghost-text-moving.png');
     await page.close();
   });
 });
 
+describe('the moving picture of a fix', { timeout: 120_000, skip: !process.env.UPDATE_PICTURES }, () => {
+  test('shows a misspelled column that is corrected with one keystroke', async () => {
+    const { lab, browser, close } = await openLab({
+      loaded: false,
+      scale: 1,
+      settings: { ...STILL_CURSOR, ...ON_DEMAND }
+    });
+    try {
+      shortTracebacks(lab);
+      const setup =
+        'import pandas as pd\n\nsales = pd.DataFrame({"region": ["north", "south"], "revenue_eur": [120.0, 80.5]})';
+      writeNotebook(lab, 'sales.ipynb', [setup, '']);
+      const page = await openFile(browser.context, lab, 'sales.ipynb');
+      await page.setViewportSize({ width: 860, height: 360 });
+      await page.evaluate(() => window.jupyterapp.commands.execute('application:toggle-left-area'));
+      await runFirstCell(page);
+      const cell = await editCell(page, 1);
+      await page.mouse.move(0, 0);
+      await page.waitForTimeout(500);
+      const record = await recorder(page, 1);
+      await page.keyboard.type('sales["revenu_eur"].sum()', { delay: KEYSTROKE / 2 });
+      await page.waitForTimeout(500);
+      await page.keyboard.press('Control+Enter');
+      await cell.locator('.jp-Turbopilot-offer').waitFor({ timeout: 20_000 });
+      await page.waitForTimeout(2500);
+      await page.keyboard.press('Alt+.');
+      await holds(cell, 'sales["revenue_eur"].sum()');
+      await page.waitForTimeout(1500);
+      await page.keyboard.press('Control+Enter');
+      await cell.locator('.jp-OutputArea', { hasText: '200.5' }).waitFor();
+      await page.waitForTimeout(2000);
+      combine(await record(), 'fix-moving.png');
+    } finally {
+      await close();
+    }
+  });
+});
+
+/** Combine frames into a moving picture of the documentation. */
+function combine(frames, name) {
+  const python = path.join(path.dirname(process.env.JUPYTER), 'python');
+  const out = path.join(ROOT, 'docs', name);
+  const done = spawnSync(python, [path.join(ROOT, 'scripts', 'moving_picture.py'), frames, out], {
+    encoding: 'utf8'
+  });
+  assert.equal(done.status, 0, done.stderr);
+}
+
 /** Record a page as its frames are painted; the function that is returned ends it, and returns the list of frames. */
-async function recorder(page) {
+async function recorder(page, everyNthFrame = 4) {
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
   const frames = [];
@@ -119,7 +166,7 @@ async function recorder(page) {
     frames.push({ data, at: metadata.timestamp * 1000 });
     void session.send('Page.screencastFrameAck', { sessionId });
   });
-  await session.send('Page.startScreencast', { format: 'png', everyNthFrame: 4 });
+  await session.send('Page.startScreencast', { format: 'png', everyNthFrame });
   return async () => {
     const end = Date.now();
     await session.send('Page.stopScreencast');

@@ -12,16 +12,24 @@ import {
   hideIndexNotice,
   holds,
   openFile,
+  ON_DEMAND,
   openLab,
   picture,
   ROOT,
   runFirstCell,
-  textOf
+  setCells,
+  shortTracebacks,
+  textOf,
+  writeNotebook
 } from './lab.mjs';
 import { openLite } from './site.mjs';
 
 const FILES = ['demo.ipynb', 'orders.csv', 'report-2024.ipynb', 'report-2025.ipynb'];
 const CELLS = JSON.parse(readFileSync(path.join(ROOT, 'binder', FILES[0]), 'utf8')).cells;
+const SALES = [
+  'import pandas as pd\n\nsales = pd.DataFrame({"region": ["north", "south"], "revenue_eur": [120.0, 80.5]})',
+  'sales["revenu_eur"].sum()'
+];
 const at = id => CELLS.findIndex(cell => cell.id === id);
 
 /** The text in backticks in the Markdown of a step. */
@@ -30,6 +38,23 @@ const codeIn = step => [...CELLS[at(step)].source.join('').matchAll(/`([^`]+)`/g
 const TAKES = Boolean(process.env.UPDATE_PICTURES);
 /** The pictures show this text. Without pictures, part of it is enough: the model may continue differently elsewhere. */
 const like = (pictured, walked) => (TAKES ? pictured : walked);
+
+/** Run a failing cell until it has a fix: a kernel that is busy does not answer in time. */
+async function offered(page, index) {
+  const offer = page.locator('.jp-Turbopilot-offer');
+  for (let tries = 0; ; tries++) {
+    await editCell(page, index);
+    await page.keyboard.press('Control+Enter');
+    try {
+      await offer.waitFor({ timeout: 5000 });
+      return offer;
+    } catch (error) {
+      if (tries === 5) {
+        throw error;
+      }
+    }
+  }
+}
 
 describe('the tutorial', { timeout: 600_000 }, () => {
   let browser;
@@ -102,7 +127,7 @@ describe('the tutorial', { timeout: 600_000 }, () => {
 
   test('has the same text to type in its page and in its notebook', () => {
     const tutorial = readFileSync(path.join(ROOT, 'docs', 'tutorial.md'), 'utf8');
-    for (let step = 2; step <= 7; step++) {
+    for (let step = 2; step <= 8; step++) {
       for (const text of codeIn(`step-${step}`)) {
         assert.ok(tutorial.includes(`\`${text}\``), text);
       }
@@ -192,6 +217,17 @@ describe('the tutorial', { timeout: 600_000 }, () => {
     await page.keyboard.press('Escape');
   });
 
+  test('corrects a misspelled column after an error', async () => {
+    const [typed, fixed] = codeIn('step-8');
+    const cell = await editCell(page, at('fix'));
+    await page.keyboard.type(typed);
+    const offer = await offered(page, at('fix'));
+    assert.match(await offer.innerText(), /Did you mean 'quantity'\?/);
+    await picture(page, 'tutorial-8-fix', [cellOf('step-8'), cell.locator('.jp-Cell-inputWrapper'), offer]);
+    await page.keyboard.press('Alt+.');
+    await holds(cell, fixed);
+  });
+
   test('has its commands in the menu of the status item, its settings and its models', async () => {
     await status().click();
     const menu = page.locator('.lm-Menu');
@@ -201,7 +237,7 @@ describe('the tutorial', { timeout: 600_000 }, () => {
     for (const title of ['Enabled', 'When to suggest', 'Suggestion length', 'Eagerness']) {
       await editor.getByText(title, { exact: true }).first().waitFor({ timeout: 30_000 });
     }
-    await picture(page, 'tutorial-8-settings');
+    await picture(page, 'tutorial-9-settings');
     await status().click();
     await menu.getByText('Models…').click();
     await page.setViewportSize({ width: 1100, height: 740 });
@@ -274,6 +310,49 @@ describe('the tutorial', { timeout: 600_000 }, () => {
     await page.locator('.lm-Menu-itemLabel', { hasText: 'Turbopilot: ready' }).waitFor();
     await picture(page, 'notebook7');
     await page.close();
+  });
+});
+
+describe('the documentation of fixes and renames', { timeout: 120_000, skip: !TAKES }, () => {
+  let browser;
+  let close;
+  let lab;
+  let page;
+
+  const cellAt = index => page.locator('.jp-Notebook .jp-Cell').nth(index);
+  const offer = () => page.locator('.jp-Turbopilot-offer');
+
+  before(async () => {
+    ({ lab, browser, close } = await openLab({ loaded: false, settings: ON_DEMAND }));
+    shortTracebacks(lab);
+    writeNotebook(lab, 'sales.ipynb', ['']);
+    page = await openFile(browser.context, lab, 'sales.ipynb');
+    await page.setViewportSize({ width: 860, height: 420 });
+    await page.evaluate(() => window.jupyterapp.commands.execute('application:toggle-left-area'));
+  });
+
+  after(() => close?.());
+
+  test('has a picture of a fix', async () => {
+    await setCells(page, SALES);
+    await runFirstCell(page);
+    await offered(page, 1);
+    await picture(page, '../fix', [cellAt(0), cellAt(1)], 4);
+  });
+
+  test('has a picture of a rename', async () => {
+    await setCells(page, [
+      'revenue = sales["revenue"]',
+      'share = revenue / revenue.sum()',
+      'print(f"{revenue.max():.2f} of {revenue.sum():.2f}")'
+    ]);
+    await editCell(page, 0);
+    await page.keyboard.press('Home');
+    await page.keyboard.press('Control+ArrowRight');
+    await page.keyboard.type('_eur', { delay: 40 });
+    await offer().waitFor({ timeout: 10_000 });
+    await offer().locator('summary').click();
+    await picture(page, 'rename', [cellAt(0), cellAt(2)], 4);
   });
 });
 

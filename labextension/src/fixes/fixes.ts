@@ -1,0 +1,208 @@
+/** After a cell has failed, ask for fixes of its error and offer them above its traceback. */
+
+import type { CodeCell, ICellModel, ICodeCellModel } from '@jupyterlab/cells';
+import { NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
+import { inOneUndoStep } from '../editor';
+import type { IFix } from '../wire';
+import { type IRawError, readError } from './errors';
+import {
+  applyTarget,
+  describeChanges,
+  executionsOf,
+  type IParts,
+  isAllowed,
+  present,
+  requestOf,
+  TIMEOUT
+} from './notebook';
+import { type IAction, Offer } from './offer';
+import { type OfferEdits, targetOf } from './target';
+
+type IExecuted = NonNullable<Parameters<Parameters<typeof NotebookActions.executed.connect>[0]>[1]>;
+
+/** A fix whose cells are known. */
+interface ICandidate {
+  title: string;
+  target: OfferEdits;
+  insert: { before: ICellModel; source: string } | null;
+  run: CodeCell[];
+}
+
+export class FixOffers {
+  constructor(private readonly _parts: IParts) {
+    NotebookActions.executionScheduled.connect((_, { notebook, cell }) => {
+      this._pending.get(cell.model)?.abort();
+      this._shown.get(cell.model)?.dispose();
+      if (notebook.model) {
+        executionsOf(notebook.model).scheduled(cell.model);
+      }
+    });
+    NotebookActions.executed.connect((_, executed) => {
+      const { notebook, cell } = executed;
+      if (notebook.model && !cell.isDisposed) {
+        executionsOf(notebook.model).executed(cell.model);
+        void this._executed(executed).catch(() => undefined); // fixes are optional: a failed request is not reported
+      }
+    });
+  }
+
+  private async _executed({ notebook, cell, success, error }: IExecuted): Promise<void> {
+    const { model, parent: panel } = notebook;
+    const { _parts: parts } = this;
+    if (success || !model || cell.model.type !== 'code' || !(panel instanceof NotebookPanel)) {
+      return;
+    }
+    const failed = cell as CodeCell;
+    const { errorName: name, errorValue: message, traceback } = error ?? {};
+    const read = readError(name ? { name, message, traceback } : outputOf(failed.model));
+    const isWanted = (): boolean =>
+      isAllowed(parts, 'suggestFixes', panel, failed) && !executionsOf(model).isChanged(failed.model);
+    const cells = Array.from(model.cells);
+    const index = cells.indexOf(failed.model);
+    const common = read && isWanted() ? requestOf(panel, index) : null;
+    if (!read || !common) {
+      return;
+    }
+    const abort = new AbortController();
+    this._pending.set(failed.model, abort);
+    const answer = await parts.client.fix(
+      { ...common, failed: index, error: read },
+      AbortSignal.any([abort.signal, AbortSignal.timeout(TIMEOUT)])
+    );
+    if (!answer || abort.signal.aborted || !isWanted() || failed.model.outputs.length === 0) {
+      return;
+    }
+    const onConflict = (): void => this._shown.get(failed.model)?.dispose();
+    const candidates = answer.fixes
+      .map(fix => candidateOf(panel, cells, fix, failed, onConflict))
+      .filter(candidate => candidate !== null);
+    if (candidates.length > 0) {
+      this._show(new Offer(panel, failed, parts.trans), answer.id, candidates, read.name);
+    }
+  }
+
+  private _show(offer: Offer, id: string, candidates: readonly ICandidate[], error: string): void {
+    const { trans, shortcut, live } = this._parts;
+    const { model } = offer.cell;
+    const { outputs } = model;
+    const cleared = (): void => {
+      if (outputs.length === 0) {
+        offer.dispose();
+      }
+    };
+    outputs.changed.connect(cleared);
+    offer.disposed.connect(() => {
+      outputs.changed.disconnect(cleared);
+      candidates.forEach(({ target }) => target.release());
+      this._shown.delete(model);
+    });
+    this._shown.set(model, offer);
+    const display = (index: number): void => {
+      const { target, insert, title, run } = candidates[index];
+      const apply = (): boolean => {
+        const isApplied = applyTarget(this._parts, offer, id, target);
+        if (isApplied) {
+          offer.dispose();
+          insertCell(offer.panel, insert);
+        }
+        return isApplied;
+      };
+      const changes = describeChanges(trans, offer.panel, target, offer.cell);
+      if (insert) {
+        const hunk = { before: [], after: [[{ text: insert.source, changed: true }]] };
+        changes.push({ label: trans.__('New cell above'), hunks: [hunk] });
+      }
+      const actions: IAction[] = [];
+      if (changes.length > 0) {
+        actions.push({
+          label: trans.__('Apply'),
+          caption: trans.__('Change the code without running it'),
+          run: apply
+        });
+      }
+      // The user runs an inserted cell, as it may install a package.
+      if (!insert) {
+        actions.push({
+          label: trans.__('Apply and Run'),
+          caption: trans.__('Change the code and run the cells concerned; stop at the first failure'),
+          run: () => void (apply() && runInOrder(offer.panel, run))
+        });
+      }
+      if (candidates.length > 1) {
+        actions.push({
+          label: trans.__('Next (%1 of %2)', index + 1, candidates.length),
+          caption: trans.__('Show another fix'),
+          run: () => {
+            display((index + 1) % candidates.length);
+            live.say(offer.label);
+          }
+        });
+      }
+      offer.display({ error, question: title, changes, collapsed: false, actions, shortcut: shortcut() });
+    };
+    display(0);
+    present(this._parts, 'suggestFixes', offer, id);
+  }
+
+  private readonly _pending = new WeakMap<ICellModel, AbortController>();
+  private readonly _shown = new WeakMap<ICellModel, Offer>();
+}
+
+/** Return the last error output of a cell: executors on the server report no error. */
+function outputOf({ outputs }: ICodeCellModel): IRawError {
+  for (let index = outputs.length - 1; index >= 0; index--) {
+    const output = outputs.get(index).toJSON();
+    if (output.output_type === 'error') {
+      return { name: output.ename, message: output.evalue, traceback: output.traceback };
+    }
+  }
+  return { name: null, message: null, traceback: null };
+}
+
+/** Find the cells of a fix; null if one of them has changed since the request, or may not be changed. */
+function candidateOf(
+  panel: NotebookPanel,
+  cells: readonly ICellModel[],
+  { title, edits, insert, run }: IFix,
+  failed: CodeCell,
+  onConflict: () => void
+): ICandidate | null {
+  const { widgets } = panel.content;
+  const indices = run.length > 0 ? run : [cells.indexOf(failed.model)];
+  const runs = indices.map(index => widgets.find(({ model }) => model === cells[index]));
+  const before = insert && cells[insert.before];
+  if (runs.some(cell => cell?.model.type !== 'code') || (insert && !before)) {
+    return null;
+  }
+  const target = targetOf(panel, cells, edits, onConflict);
+  return (
+    target && {
+      title,
+      target,
+      insert: insert && before ? { before, source: insert.source } : null,
+      run: runs as CodeCell[]
+    }
+  );
+}
+
+function insertCell({ content: { model } }: NotebookPanel, insert: ICandidate['insert']): void {
+  if (!insert || !model) {
+    return;
+  }
+  const at = Array.from(model.cells).indexOf(insert.before);
+  inOneUndoStep({ model }, () => {
+    model.sharedModel.insertCell(Math.max(0, at), { cell_type: 'code', source: insert.source });
+  });
+}
+
+/** Run cells one after the other; stop at the first failure. */
+async function runInOrder(
+  { content, sessionContext }: NotebookPanel,
+  cells: readonly CodeCell[]
+): Promise<void> {
+  for (const cell of cells) {
+    if (cell.isDisposed || !(await NotebookActions.runCells(content, [cell], sessionContext))) {
+      return;
+    }
+  }
+}

@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import { changeOf, mentions } from './identifiers';
+
+describe('changeOf', () => {
+  it.each([
+    ['revenue = 3', 'revenue_eur = 3', { old: 'revenue', name: 'revenue_eur' }],
+    ['a = 1\nb = a', 'aa = 1\nb = a', { old: 'a', name: 'aa' }],
+    ['x = y', 'xy = y', { old: 'x', name: 'xy' }],
+    ['def area(w):\n    pass', 'def area(width):\n    pass', { old: 'w', name: 'width' }],
+    ['import numpy as np', 'import numpy as num', { old: 'np', name: 'num' }],
+    ['größe = 1', 'größen = 1', { old: 'größe', name: 'größen' }],
+    ['😀 = old', '😀 = new', { old: 'old', name: 'new' }],
+    ['old', 'new', { old: 'old', name: 'new' }]
+  ])('finds the changed identifier of %j and %j', (before, after, expected) => {
+    expect(changeOf(before, after)).toEqual(expected);
+  });
+
+  it('waits while an identifier is being replaced', () => {
+    expect(changeOf('revenue = 3', ' = 3')).toBe('none');
+  });
+
+  it('returns none for equal texts', () => {
+    expect(changeOf('a', 'a')).toBe('none');
+  });
+
+  it.each([
+    ['', 'revenue'],
+    ['a = 1', 'a = 12'],
+    ['a = 1', 'a = 1\nb = 2'],
+    ['a = 1', '1a = 1'],
+    ['ab', 'a b'],
+    ['a b', 'ab'],
+    ['a = b', 'c = d'],
+    ['a = 1  # revenue', 'a = 1  # revenues'],
+    ['a = "revenue"', 'a = "revenues"'],
+    ['if a: pass', 'iffy a: pass'],
+    ['a = b', 'a = None']
+  ])('finds no changed identifier in %j and %j', (before, after) => {
+    expect(changeOf(before, after)).toBe('other');
+  });
+});
+
+describe('mentions', () => {
+  it('finds whole words only, in code and in f-strings', () => {
+    expect(mentions('print(f"{revenue}")', 'revenue')).toBe(true);
+    expect(mentions('revenue_eur = prerevenue', 'revenue')).toBe(false);
+  });
+});

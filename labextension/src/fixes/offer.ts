@@ -1,0 +1,186 @@
+/** An offer below the input of a cell: a question, the lines that would change, and buttons. */
+
+import type { CodeCell } from '@jupyterlab/cells';
+import type { NotebookPanel } from '@jupyterlab/notebook';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { Signal } from '@lumino/signaling';
+import { type PanelLayout, Widget } from '@lumino/widgets';
+import { button } from '../modelrow';
+import type { IHunk, ISegment } from './replacements';
+
+/** Milliseconds for which an offer says why it cannot be applied. */
+const FAILURE_SHOWN = 4000;
+/** Characters of an unchanged part of a line. */
+const CONTEXT = 60;
+
+export interface IAction {
+  label: string;
+  caption: string;
+  run: () => void;
+}
+
+/** The changed lines of a cell, or the source of a new one. */
+export interface IChangedCell {
+  label: string;
+  hunks: IHunk[];
+}
+
+export interface IContent {
+  /** the class of the exception, or empty */
+  error: string;
+  question: string;
+  changes: IChangedCell[];
+  /** whether the changes are hidden at first */
+  collapsed: boolean;
+  /** the buttons before *Dismiss* */
+  actions: IAction[];
+  /** the shortcut of the first action, empty without a keystroke; null: the shortcut does nothing */
+  shortcut: string | null;
+}
+
+export class Offer extends Widget {
+  constructor(
+    readonly panel: NotebookPanel,
+    readonly cell: CodeCell,
+    private readonly _trans: TranslationBundle
+  ) {
+    super();
+    this.addClass('jp-Turbopilot-offer');
+    this.node.setAttribute('role', 'group');
+    // A click keeps the focus and the mode of the notebook, so that the user can continue to type.
+    this.node.addEventListener('mousedown', event => {
+      const isButton = event.target instanceof Element && event.target.closest('button, summary');
+      if (isButton && panel.node.contains(document.activeElement)) {
+        event.preventDefault();
+        event.stopPropagation();
+      }
+    });
+    cell.disposed.connect(this._end, this);
+    void cell.ready.then(() => {
+      if (!this.isDisposed && !cell.isDisposed) {
+        const layout = cell.layout as PanelLayout;
+        const outputs = layout.widgets.findIndex(widget => widget.hasClass('jp-Cell-outputWrapper'));
+        layout.insertWidget(outputs < 0 ? layout.widgets.length : outputs, this);
+      }
+    });
+  }
+
+  /** Its text for screen readers. */
+  label = '';
+
+  /** What the shortcut does, or null. */
+  primary: (() => void) | null = null;
+
+  /** Emitted when the content has changed. */
+  readonly changed = new Signal<this, void>(this);
+
+  /** Call when the user dismisses the offer. */
+  dismiss: () => void = () => this.dispose();
+
+  display(content: IContent): void {
+    const { actions, shortcut } = content;
+    this.primary = shortcut === null ? null : actions[0].run;
+    const title = element('div', 'jp-Turbopilot-offer-title');
+    if (content.error) {
+      title.append(element('code', '', content.error), ': ');
+    }
+    title.append(content.question);
+    this.label = title.textContent ?? '';
+    this.node.setAttribute('aria-label', this.label);
+    const buttons = element('div', 'jp-Turbopilot-offer-buttons');
+    const dismiss: IAction = {
+      label: this._trans.__('Dismiss'),
+      caption: this._trans.__('Remove this offer'),
+      run: () => this.dismiss()
+    };
+    [...actions, dismiss].forEach(({ label, caption, run }, index) => {
+      const made = button(label, 'button');
+      made.title = caption;
+      made.addEventListener('click', run);
+      if (shortcut && index === 0) {
+        made.dataset.shortcut = shortcut; // shown by the style sheet
+        made.setAttribute('aria-label', label);
+      }
+      buttons.append(made);
+    });
+    const line = element('div', 'jp-Turbopilot-offer-line');
+    line.append(title, buttons);
+    this._replace(line, ...this._changes(content));
+  }
+
+  /** Show briefly why the offer cannot be applied, then remove it. */
+  showFailure(reason: string): void {
+    this.primary = null;
+    this._replace(element('div', 'jp-Turbopilot-offer-title', reason));
+    setTimeout(() => this.dispose(), FAILURE_SHOWN);
+  }
+
+  override dispose(): void {
+    if (this.isDisposed) {
+      return;
+    }
+    this._replace();
+    super.dispose();
+  }
+
+  /** Replace the content. The focus stays on the button at the same position from the end, or returns to the cell. */
+  private _replace(...content: HTMLElement[]): void {
+    const hadFocus = this.node.contains(document.activeElement);
+    const buttons = () => Array.from(this.node.querySelectorAll('button')).reverse();
+    const position = buttons().findIndex(each => each === document.activeElement);
+    this.node.replaceChildren(...content);
+    const { content: notebook } = this.panel;
+    const next = buttons().at(position);
+    if (hadFocus && next) {
+      next.focus();
+    } else if (hadFocus && !notebook.isDisposed) {
+      notebook.activate();
+    }
+    this.changed.emit();
+  }
+
+  private readonly _end = (): void => this.dispose();
+
+  private _changes({ changes, collapsed }: IContent): HTMLElement[] {
+    if (changes.length === 0) {
+      return [];
+    }
+    const list = element('div', 'jp-Turbopilot-offer-changes');
+    for (const { label, hunks } of changes) {
+      if (label) {
+        list.append(element('div', 'jp-Turbopilot-offer-cell', label));
+      }
+      for (const { before, after } of hunks) {
+        list.append(...before.map(line => lineOf('del', line)), ...after.map(line => lineOf('ins', line)));
+      }
+    }
+    if (!collapsed) {
+      return [list];
+    }
+    const details = element('details');
+    details.append(element('summary', '', this._trans.__('Preview')), list);
+    return [details];
+  }
+}
+
+/** Show a removed or an added line; the elements of its changed parts have the roles `deletion` and `insertion`. */
+function lineOf(kind: 'del' | 'ins', segments: readonly ISegment[]): HTMLElement {
+  const line = element('code', `jp-Turbopilot-offer-${kind}`);
+  segments.forEach(({ text, changed }, index) => {
+    const isLong = !changed && text.length > CONTEXT;
+    const shown = !isLong ? text : index === 0 ? `…${text.slice(-CONTEXT)}` : `${text.slice(0, CONTEXT)}…`;
+    line.append(changed ? element(kind, '', shown) : shown);
+  });
+  return line;
+}
+
+function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  className = '',
+  text = ''
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}

@@ -1,0 +1,51 @@
+/** The offers that are shown; the shortcuts refer to the newest one of a notebook. */
+
+import type { Notebook } from '@jupyterlab/notebook';
+import { Signal } from '@lumino/signaling';
+import type { Offer } from './offer';
+
+/** Classes for the selectors of the shortcuts: without an offer, a keystroke does what it does otherwise. */
+const NOTEBOOK_CLASS = 'jp-mod-turbopilot-canApply';
+const CELL_CLASS = 'jp-mod-turbopilot-hasOffer';
+
+export class Offers {
+  /** Emitted when an offer has been added, changed or removed. */
+  readonly changed = new Signal<this, void>(this);
+
+  add(offer: Offer): void {
+    this._offers.push(offer);
+    offer.changed.connect(() => this._update(offer));
+    offer.disposed.connect(() => {
+      this._offers.splice(this._offers.indexOf(offer), 1);
+      this._update(offer);
+    });
+    this._update(offer);
+  }
+
+  /** Return the newest offer of a notebook that can be applied. */
+  newestIn(notebook: Notebook | null): Offer | undefined {
+    return this._offers.filter(({ panel, primary }) => panel.content === notebook && primary !== null).at(-1);
+  }
+
+  /** Return the newest offer of the active cell, or else of the notebook. */
+  dismissibleIn(notebook: Notebook | null): Offer | undefined {
+    const shown = this._offers.filter(({ panel }) => panel.content === notebook);
+    return shown.filter(({ cell }) => cell === notebook?.activeCell).at(-1) ?? shown.at(-1);
+  }
+
+  /** Remove all offers. */
+  clear(): void {
+    [...this._offers].forEach(offer => offer.dispose());
+  }
+
+  private _update({ panel, cell }: Offer): void {
+    panel.node.classList.toggle(NOTEBOOK_CLASS, this.newestIn(panel.content) !== undefined);
+    cell.node.classList.toggle(
+      CELL_CLASS,
+      this._offers.some(offer => offer.cell === cell)
+    );
+    this.changed.emit();
+  }
+
+  private readonly _offers: Offer[] = [];
+}

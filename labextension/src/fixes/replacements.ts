@@ -1,0 +1,114 @@
+/** Replacements of text in a cell: applied, moved by other edits, and shown as changed lines. Pure. */
+
+import { Text } from '@jupyterlab/coreutils';
+import type { IStep } from '../retention';
+import type { IEdit } from '../wire';
+
+/** A replacement; the positions are in UTF-16 units. */
+export interface IReplacement {
+  start: number;
+  end: number;
+  old: string;
+  text: string;
+}
+
+/** A part of a line. */
+export interface ISegment {
+  text: string;
+  /** whether it is removed or added */
+  changed: boolean;
+}
+
+/** Changed lines. */
+export interface IHunk {
+  before: ISegment[][];
+  after: ISegment[][];
+}
+
+/** Convert an edit in code points; null if the text at its position differs. */
+export function replacementOf(source: string, { start, end, old, text }: IEdit): IReplacement | null {
+  const from = Text.charIndexToJsIndex(start, source);
+  const to = Text.charIndexToJsIndex(end, source);
+  return source.slice(from, to) === old ? { start: from, end: to, old, text } : null;
+}
+
+/** Return whether a source still has the text that is replaced. */
+export function isCurrent(source: string, { start, end, old }: IReplacement): boolean {
+  return source.slice(start, end) === old;
+}
+
+/** Move a replacement along with an edit of the cell; null if the edit touches its text. */
+export function moved(replacement: IReplacement, steps: readonly IStep[]): IReplacement | null {
+  let { start, end } = replacement;
+  let at = 0;
+  for (const { retain = 0, insert, delete: deleted = 0 } of steps) {
+    const inserted = typeof insert === 'string' ? insert.length : 0;
+    if (inserted + deleted > 0 && at + deleted >= start && at <= end) {
+      return null;
+    }
+    const shift = at < start ? inserted - deleted : 0;
+    start += shift;
+    end += shift;
+    at += retain + inserted;
+  }
+  return { ...replacement, start, end };
+}
+
+/** Return the lines that replacements change. */
+export function changedLines(source: string, replacements: readonly IReplacement[]): IHunk[] {
+  const hunks: IReplacement[][] = [];
+  for (const replacement of [...replacements].sort((one, other) => one.start - other.start)) {
+    const group = hunks.at(-1);
+    if (group && endOfLine(source, group.at(-1)?.end ?? 0) >= replacement.start) {
+      group.push(replacement);
+    } else {
+      hunks.push([replacement]);
+    }
+  }
+  return hunks.map(group => hunkOf(source, group));
+}
+
+function hunkOf(source: string, group: readonly IReplacement[]): IHunk {
+  const [{ start, text, old }] = group;
+  const from = source.slice(0, start).lastIndexOf('\n') + 1;
+  if (group.length === 1 && from === start && !old && text.endsWith('\n')) {
+    return { before: [], after: lines([{ text: text.slice(0, -1), changed: true }]) };
+  }
+  const before: ISegment[] = [];
+  const after: ISegment[] = [];
+  let at = from;
+  const keep = (end: number): void => {
+    const kept = { text: source.slice(at, end), changed: false };
+    before.push(kept);
+    after.push(kept);
+  };
+  for (const replacement of group) {
+    keep(replacement.start);
+    before.push({ text: replacement.old, changed: true });
+    after.push({ text: replacement.text, changed: true });
+    at = replacement.end;
+  }
+  keep(endOfLine(source, at));
+  return { before: lines(before), after: lines(after) };
+}
+
+/** Split segments at line ends, and omit empty ones. */
+function lines(segments: readonly ISegment[]): ISegment[][] {
+  const found: ISegment[][] = [[]];
+  for (const { text, changed } of segments) {
+    text.split('\n').forEach((part, index) => {
+      if (index > 0) {
+        found.push([]);
+      }
+      if (part) {
+        found.at(-1)?.push({ text: part, changed });
+      }
+    });
+  }
+  return found;
+}
+
+function endOfLine(source: string, at: number): number {
+  const end = source.indexOf('\n', at);
+  return end < 0 ? source.length : end;
+}

@@ -1,0 +1,341 @@
+/** Fixes after an error and renames after an edit, in a real notebook with a real kernel, before any model is downloaded. */
+
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { contrastOf } from './contrast.mjs';
+import {
+  editCell,
+  holds,
+  openFile,
+  openLab,
+  runFirstCell,
+  screenshot,
+  setCells,
+  textOf,
+  writeNotebook
+} from './lab.mjs';
+
+const OFFER = '.jp-Turbopilot-offer';
+const DEFINED = 'revenue_eur = {"north": 1, "south": 2}';
+const FAILING = 'print(revenu_eur)';
+const FIXED = 'print(revenue_eur)';
+
+describe('fixes and renames', { timeout: 300_000 }, () => {
+  let browser;
+  let close;
+  let lab;
+  let page;
+  let requests;
+
+  before(async () => {
+    ({ lab, browser, close } = await openLab({
+      loaded: false,
+      environment: { TURBOPILOT_MODELS: path.join(import.meta.dirname, 'no-models') }
+    }));
+    writeNotebook(lab, 'fixes.ipynb', ['']);
+    page = await openFile(browser.context, lab, 'fixes.ipynb');
+    await page.waitForFunction(
+      () =>
+        window.jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.connectionStatus ===
+        'connected'
+    );
+    page.on('request', request => {
+      const [, route] = request.url().match(/\/turbopilot\/(fix|rename|feedback)/) ?? [];
+      if (route) {
+        requests.push({ route, ...JSON.parse(request.postData() ?? '{}') });
+      }
+    });
+  });
+
+  beforeEach(() => void (requests = []));
+
+  after(() => close?.());
+
+  const cellAt = index => page.locator('.jp-Notebook .jp-Cell').nth(index);
+  const offer = () => page.locator(OFFER);
+  const button = name => offer().getByRole('button', { name, exact: true });
+  const gone = () => offer().waitFor({ state: 'detached', timeout: 5000 });
+  const sent = route => requests.filter(request => request.route === route);
+
+  /** Run a cell and keep it active. */
+  async function run(index) {
+    const cell = await editCell(page, index);
+    await page.keyboard.press('Control+Enter');
+    await page.waitForFunction(
+      index => {
+        const { content } = window.jupyterapp.shell.currentWidget;
+        const { model } = content.widgets[index];
+        return model.executionState === 'idle' && model.executionCount !== null;
+      },
+      index,
+      { timeout: 60_000 }
+    );
+    return cell;
+  }
+
+  /** Show the fix of a misspelled name. */
+  async function failed(cells = [DEFINED, FAILING]) {
+    await setCells(page, cells);
+    for (let index = 0; index < cells.length - 1; index++) {
+      await run(index);
+    }
+    const cell = await run(cells.length - 1);
+    await offer().waitFor({ timeout: 20_000 });
+    return cell;
+  }
+
+  test('a misspelled name is corrected with one keystroke and one undo step', async () => {
+    const cell = await failed();
+    assert.match(await offer().innerText(), /NameError: Did you mean 'revenue_eur'\?/);
+    assert.equal(await offer().locator('ins').innerText(), 'revenue_eur');
+    assert.equal(await offer().locator('del').innerText(), 'revenu_eur');
+    const [above, below] = await Promise.all([
+      offer().boundingBox(),
+      cell.locator('.jp-OutputArea').boundingBox()
+    ]);
+    assert.ok(above.y + above.height <= below.y, 'the offer is above the traceback');
+    await screenshot(page, 'fix');
+    const heard = await page.locator('.jp-Turbopilot-live > div').last().textContent();
+    assert.match(heard, /Did you mean 'revenue_eur'\? Press Alt\+\. to apply\./);
+    await page.keyboard.press('Alt+.');
+    await holds(cell, FIXED);
+    await gone();
+    await cell.locator('.cm-content').click();
+    await page.keyboard.press('Control+z');
+    await holds(cell, FAILING);
+    const { id } = sent('feedback').at(-1);
+    assert.deepEqual(
+      sent('feedback').map(({ event }) => event),
+      ['shown', 'applied']
+    );
+    assert.ok(sent('feedback').every(feedback => feedback.id === id));
+    assert.equal(sent('fix').length, 1);
+  });
+
+  test('the shortcut does nothing special without an offer', async () => {
+    await setCells(page, ['']);
+    await editCell(page, 0);
+    const isPrevented = page.evaluate(
+      () =>
+        new Promise(resolve =>
+          window.addEventListener(
+            'keydown',
+            event => event.key === '.' && setTimeout(() => resolve(event.defaultPrevented))
+          )
+        )
+    );
+    await page.keyboard.press('Alt+.');
+    assert.equal(await isPrevented, false);
+  });
+
+  test('a fix is applied and run', async () => {
+    const cell = await failed();
+    await button('Apply and Run').click();
+    await holds(cell, FIXED);
+    await cell.locator('.jp-OutputArea-output', { hasText: "{'north': 1, 'south': 2}" }).waitFor();
+    await gone();
+  });
+
+  test('a click keeps the focus in the editor', async () => {
+    const cell = await failed();
+    await editCell(page, 1);
+    await button('Apply').click();
+    await gone();
+    await page.keyboard.type(';');
+    await holds(cell, `${FIXED};`);
+  });
+
+  test('the buttons are reached and pressed with the keyboard', async () => {
+    const cell = await failed();
+    await button('Apply').focus();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Shift+Tab');
+    const outline = await button('Apply').evaluate(node => window.getComputedStyle(node).outlineStyle);
+    assert.equal(outline, 'solid');
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Dismiss');
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Shift+Tab');
+    await page.keyboard.press('Enter');
+    await holds(cell, FIXED);
+    await gone();
+    assert.ok(await page.evaluate(() => document.activeElement.closest('.jp-Notebook') !== null));
+  });
+
+  test('Escape dismisses a fix only in its cell', async () => {
+    await failed();
+    await editCell(page, 0);
+    await page.keyboard.press('Escape');
+    await page.waitForTimeout(300);
+    assert.equal(await offer().count(), 1);
+    await editCell(page, 1);
+    await page.keyboard.press('Escape');
+    await gone();
+    assert.equal(sent('feedback').at(-1).event, 'dismissed');
+  });
+
+  test('an offer is removed by an edit of its text, a new run and cleared outputs', async () => {
+    const cell = await failed();
+    await page.evaluate(() => window.jupyterapp.commands.execute('notebook:clear-cell-output'));
+    await gone();
+    await run(1);
+    await offer().waitFor();
+    await editCell(page, 1);
+    await page.keyboard.type('  # printed');
+    await page.waitForTimeout(200);
+    assert.equal(await offer().count(), 1, 'an edit elsewhere does not remove it');
+    await page.keyboard.press('Home');
+    await page.keyboard.type('x = 1; ');
+    await page.keyboard.press('Alt+.');
+    await holds(cell, `x = 1; ${FIXED}  # printed`);
+    await setCells(page, [DEFINED, FAILING]);
+    await run(0);
+    await run(1);
+    await offer().waitFor();
+    await editCell(page, 1);
+    await page.keyboard.press('ArrowLeft');
+    await page.keyboard.press('Backspace');
+    await gone();
+  });
+
+  test('an error without a fix has no offer', async () => {
+    await setCells(page, ['1 / 0']);
+    await run(0);
+    await page.waitForTimeout(1500);
+    assert.equal(await offer().count(), 0);
+  });
+
+  test('a notebook that never fails sends no requests', async () => {
+    await setCells(page, ['amount = 1', 'total = amount + 1']);
+    await run(0);
+    await run(1);
+    await editCell(page, 1);
+    await page.keyboard.type('\nprint(total)  # a comment', { delay: 20 });
+    await page.waitForTimeout(800);
+    await page.keyboard.type(' that grows', { delay: 20 });
+    await page.waitForTimeout(800);
+    assert.deepEqual(requests, []);
+  });
+
+  test('a renamed variable is renamed in three cells, and its cell is offered to be run', async () => {
+    await setCells(page, ['revenue = 3', 'double = revenue * 2', 'print(revenue, "revenue")\nrevenue']);
+    for (const index of [0, 1, 2]) {
+      await run(index);
+    }
+    await editCell(page, 0);
+    await page.keyboard.press('Home');
+    await page.keyboard.press('Control+ArrowRight');
+    await page.keyboard.type('_eur', { delay: 40 });
+    await offer().waitFor({ timeout: 10_000 });
+    assert.match(await offer().innerText(), /Rename 3 uses in 2 cells/);
+    assert.equal(sent('rename').length, 1);
+    await page.keyboard.press('x');
+    await gone();
+    await page.keyboard.press('Backspace');
+    await offer().waitFor({ timeout: 10_000 });
+    await offer().locator('summary').click();
+    await screenshot(page, 'rename');
+    await editCell(page, 0);
+    await page.keyboard.press('Alt+.');
+    await holds(cellAt(1), 'double = revenue_eur * 2');
+    await holds(cellAt(2), 'print(revenue_eur, "revenue")\nrevenue_eur');
+    await screenshot(page, 'rename-run');
+    await run(0);
+    await gone();
+    await editCell(page, 2);
+    await page.keyboard.press('Control+z');
+    await holds(cellAt(2), 'print(revenue, "revenue")\nrevenue');
+    assert.equal(await textOf(cellAt(1)), 'double = revenue_eur * 2');
+  });
+
+  test('further fixes are shown one after the other, and a cell to insert is not run', async () => {
+    const fixes = [
+      { title: 'Run cell 1 first?', edits: [], insert: null, run: [0, 1] },
+      { title: 'Install it?', edits: [], insert: { before: 1, source: '%pip install it' }, run: [] }
+    ].map(fix => ({ source: 'notebook', confidence: 0.9, ...fix }));
+    await page.route('**/turbopilot/fix*', route => route.fulfill({ json: { id: 'fix-0', fixes } }));
+    await setCells(page, ['one = 1', 'print(one)\n1 / 0']);
+    await run(1);
+    await offer().waitFor();
+    const labels = () => offer().getByRole('button').allInnerTexts();
+    assert.deepEqual(await labels(), ['Apply and Run', 'Next (1 of 2)', 'Dismiss']);
+    await page.keyboard.press('Alt+.');
+    await cellAt(1).locator('.jp-OutputArea-output', { hasText: 'ZeroDivisionError' }).waitFor();
+    await offer().waitFor();
+    await button('Next (1 of 2)').press('Enter');
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Next (2 of 2)');
+    assert.deepEqual(await labels(), ['Apply', 'Next (2 of 2)', 'Dismiss']);
+    await screenshot(page, 'fix-install');
+    await button('Apply').press('Enter');
+    await holds(cellAt(1), '%pip install it');
+    assert.equal(await cellAt(1).locator('.jp-InputPrompt').innerText(), '[ ]:');
+    await page.keyboard.press('z');
+    await page.waitForFunction(() => window.jupyterapp.shell.currentWidget.content.widgets.length === 2);
+    await page.unroute('**/turbopilot/fix*');
+  });
+
+  test('offers are legible in every theme', async () => {
+    await failed();
+    for (const theme of ['JupyterLab Dark', 'JupyterLab Dark High Contrast', 'JupyterLab Light']) {
+      await page.evaluate(
+        theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme }),
+        theme
+      );
+      await page.waitForSelector(`body[data-jp-theme-name="${theme}"]`, { state: 'attached' });
+      await page.waitForTimeout(700);
+      await screenshot(page, `fix-${theme.replaceAll(' ', '-').toLowerCase()}`);
+      for (const part of ['.jp-Turbopilot-offer-title', 'del', 'ins']) {
+        const contrast = await contrastOf(offer().locator(part).first());
+        assert.ok(contrast >= 4.5, `${theme}, ${part}: ${contrast.toFixed(2)}`);
+      }
+    }
+  });
+
+  test('the off switches and the setting prevent requests', async () => {
+    await failed();
+    await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:stop'));
+    await gone();
+    requests = [];
+    await run(1);
+    await page.waitForTimeout(800);
+    assert.deepEqual(sent('fix'), []);
+    await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:stop'));
+    await run(1);
+    await offer().waitFor();
+    await page.evaluate(() =>
+      window.jupyterapp.commands.execute('settingeditor:open', { query: 'Turbopilot' })
+    );
+    await page.locator('[id$="_suggestFixes"]').uncheck();
+    await gone();
+    await page.locator('.lm-TabBar-tab', { hasText: 'fixes.ipynb' }).click();
+    requests = [];
+    await run(1);
+    await page.waitForTimeout(800);
+    assert.deepEqual(sent('fix'), []);
+  });
+});
+
+describe('fixes in Notebook 7', { timeout: 120_000 }, () => {
+  test('are applied with the same keystroke', async () => {
+    const { lab, browser, close } = await openLab({
+      app: 'notebook',
+      loaded: false,
+      flags: ['--JupyterNotebookApp.expose_app_in_browser=True']
+    });
+    try {
+      writeNotebook(lab, 'seven.ipynb', [`${DEFINED}\n${FAILING}`]);
+      const page = await browser.context.newPage();
+      await page.goto(`${lab.url}/notebooks/seven.ipynb?token=${lab.token}`);
+      await page.waitForSelector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', { timeout: 60_000 });
+      await runFirstCell(page);
+      await page.locator(OFFER).waitFor({ timeout: 20_000 });
+      await screenshot(page, 'fix-notebook-7');
+      await page.keyboard.press('Alt+.');
+      await holds(page.locator('.jp-Notebook .jp-Cell').first(), `${DEFINED}\n${FIXED}`);
+    } finally {
+      await close();
+    }
+  });
+});
