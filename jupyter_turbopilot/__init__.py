@@ -28,7 +28,7 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """Add `%turbopilot`, `%complete` and `%%complete` to a shell."""
+    """Add `%turbopilot`, `%complete`, `%%complete` and `%fix` to a shell."""
     from jupyter_turbopilot.shell.magics import load
 
     load(shell)

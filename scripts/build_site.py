@@ -32,7 +32,7 @@ CHAPTERS = {
     "Tutorial": ["tutorial"],
     "Install": ["install", "coming-from", "troubleshooting", "faq"],
     "Use": ["jupyterlab", "ipython", "browser", "editors", "other-extensions"],
-    "Features": ["imports", "notebook-index", "threshold", "helper-functions"],
+    "Features": ["imports", "fixes", "notebook-index", "threshold", "helper-functions"],
     "Models": ["models", "engines", "training", "conversion", "large-models"],
     "Administer": ["jupyterhub", "switching-off", "scale", "privacy"],
     "Reference": ["settings", "cli", "http", "http-reference", "glossary"],
