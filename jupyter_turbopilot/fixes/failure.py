@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.context.languages import as_python, cell_magic
-from jupyter_turbopilot.fixes.fix import Edit
+from jupyter_turbopilot.fixes.fix import Edit, apply
 from jupyter_turbopilot.fixes.report import NONE, Report
 from jupyter_turbopilot.syntax_tree import parse
 
@@ -145,11 +145,8 @@ class Failure:
 
     def parses_with(self, edits: Iterable[Edit]) -> bool:
         """Return whether the cell that contains `position` parses after edits of it."""
-        source = self.source
-        for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
-            source = source[: edit.start] + edit.text + source[edit.end :]
         try:
-            parse(as_python(source))
+            parse(as_python(apply(self.source, edits)))
         except SyntaxError:
             return False
         return True

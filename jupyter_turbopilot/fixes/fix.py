@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Source = Literal["kernel", "notebook", "imports", "files", "syntax", "api"]
 
@@ -18,6 +21,13 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
     end: Annotated[int, Meta(ge=0, description="end of the replaced text, in code points")]
     old: Annotated[str, Meta(description="the replaced text; do not apply the edit if the cell differs")]
     text: Annotated[str, Meta(description="the new text")]
+
+
+def apply(source: str, edits: Iterable[Edit]) -> str:
+    """Return the source of a cell after edits of it."""
+    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
+        source = source[: edit.start] + edit.text + source[edit.end :]
+    return source
 
 
 class InsertedCell(msgspec.Struct, frozen=True, kw_only=True):

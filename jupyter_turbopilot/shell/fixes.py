@@ -11,6 +11,7 @@ from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.errors import DisabledError
 from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.find import expressions_to_describe, find_fixes
+from jupyter_turbopilot.fixes.fix import apply
 from jupyter_turbopilot.fixes.report import read_report
 from jupyter_turbopilot.kernels import probe
 from jupyter_turbopilot.request import Cell, Completion, ErrorOutput, FixCell
@@ -19,7 +20,7 @@ from jupyter_turbopilot.shell.history import CELLS, kernel_context_of
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.config import Turbopilot
-    from jupyter_turbopilot.fixes.fix import Fix
+    from jupyter_turbopilot.fixes.fix import Edit, Fix
     from jupyter_turbopilot.notebook_index.reader import NotebookIndex
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def corrected_input_of(
     settings: Turbopilot,
     notebook_index: NotebookIndex | None = None,
 ) -> CorrectedInput | None:
-    """Return the best correction of an input, which raised the last error; None if there is none.
+    """Return the best correction of an input, which raised the last error, or None.
 
     The class of the error may be the user's, so none of its methods are called.
     """
@@ -122,12 +123,14 @@ def _corrected(cells: list[FixCell], fix: Fix) -> CorrectedInput | None:
         return CorrectedInput(fix.insert.source, f"run {_quoted(fix.insert.source)}")
     if len({edit.cell for edit in fix.edits}) != 1:
         return None
-    source, changes = cells[fix.edits[0].cell].source or "", []
-    for edit in sorted(fix.edits, key=lambda edit: -edit.start):
-        source = source[: edit.start] + edit.text + source[edit.end :]
-        old, new = _quoted(edit.old.strip()), _quoted(edit.text.strip())
-        changes.append(f"replace {old} by {new}" if edit.old else f"insert {new}")
-    return CorrectedInput(source, ", ".join(reversed(changes)))
+    source = apply(cells[fix.edits[0].cell].source or "", fix.edits)
+    edits = sorted(fix.edits, key=lambda edit: edit.start)
+    return CorrectedInput(source, ", ".join(map(_description, edits)))
+
+
+def _description(edit: Edit) -> str:
+    new = _quoted(edit.text.strip())
+    return f"replace {_quoted(edit.old.strip())} by {new}" if edit.old else f"insert {new}"
 
 
 def _quoted(text: str) -> str:
