@@ -204,36 +204,32 @@ class ErrorOutput(msgspec.Struct, frozen=True, kw_only=True):
     ] = []
 
 
-class FixRequest(msgspec.Struct, frozen=True, kw_only=True):
+class EditRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for edits of a notebook."""
+
+    path: Annotated[Name, Meta(description="path of the notebook on the server")] = ""
+    language: Annotated[str, Meta(max_length=64, description="only Python is supported")] = "python"
+    kernel_id: Annotated[
+        Annotated[str, Meta(max_length=128)] | None,
+        Meta(description="kernel of the notebook, as in a completion request"),
+    ] = None
+    enabled: Enabled = None
+    cells: Annotated[list[FixCell], Meta(min_length=1, max_length=MAX_CELLS, description="all cells")]
+    client: Annotated[str, Meta(max_length=128, description="identifies the notebook's view")] = ""
+
+
+class FixRequest(EditRequest, frozen=True, kw_only=True):
     """A request for fixes for the error of a cell."""
 
-    path: Annotated[Name, Meta(description="path of the notebook on the server")] = ""
-    language: Annotated[str, Meta(max_length=64, description="only Python is supported")] = "python"
-    kernel_id: Annotated[
-        Annotated[str, Meta(max_length=128)] | None,
-        Meta(description="kernel of the notebook, as in a completion request"),
-    ] = None
-    enabled: Enabled = None
-    cells: Annotated[list[FixCell], Meta(min_length=1, max_length=MAX_CELLS, description="all cells")]
     failed: Annotated[int, Meta(ge=0, description="index of the failed cell")]
     error: ErrorOutput
-    client: Annotated[str, Meta(max_length=128, description="identifies the notebook's view")] = ""
 
 
-class RenameRequest(msgspec.Struct, frozen=True, kw_only=True):
+class RenameRequest(EditRequest, frozen=True, kw_only=True):
     """A request for the other uses of a name that the user has changed at its binding."""
 
-    path: Annotated[Name, Meta(description="path of the notebook on the server")] = ""
-    language: Annotated[str, Meta(max_length=64, description="only Python is supported")] = "python"
-    kernel_id: Annotated[
-        Annotated[str, Meta(max_length=128)] | None,
-        Meta(description="kernel of the notebook, as in a completion request"),
-    ] = None
-    enabled: Enabled = None
-    cells: Annotated[list[FixCell], Meta(min_length=1, max_length=MAX_CELLS, description="all cells")]
     active: Annotated[int, Meta(ge=0, description="index of the edited cell")]
     before: Annotated[str, Meta(description="source of the edited cell before the edit")]
-    client: Annotated[str, Meta(max_length=128, description="identifies the notebook's view")] = ""
 
 
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):

@@ -172,11 +172,11 @@ export interface IFixRequest {
   enabled?: boolean | null;
   /** all cells */
   cells: IFixCell[];
+  /** identifies the notebook's view */
+  client: string;
   /** index of the failed cell */
   failed: number;
   error: IErrorOutput;
-  /** identifies the notebook's view */
-  client: string;
 }
 
 /** A replacement in a cell, in code points. */
@@ -234,12 +234,12 @@ export interface IRenameRequest {
   enabled?: boolean | null;
   /** all cells */
   cells: IFixCell[];
+  /** identifies the notebook's view */
+  client: string;
   /** index of the edited cell */
   active: number;
   /** source of the edited cell before the edit */
   before: string;
-  /** identifies the notebook's view */
-  client: string;
 }
 
 /** The edits that rename the other uses of a name; `edits` is empty if there is nothing to offer. */

@@ -19,6 +19,7 @@ from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
 from jupyter_turbopilot.request import (
     Cell,
     Completion,
+    EditRequest,
     FixRequest,
     RenameRequest,
     parse_fix,
@@ -45,7 +46,7 @@ class _EditRoute(NotebookRoute):
 
     errors = (BusyError,)
 
-    async def admit_and_charge(self, request: FixRequest | RenameRequest) -> None:
+    async def admit_and_charge(self, request: EditRequest) -> None:
         """Check that completion is enabled, and count the request against the rate limit of the caller."""
         self.admit_content(request)
         self.charge()

@@ -23,10 +23,9 @@ from jupyter_turbopilot.helper_functions.follow import follow_async
 from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.request import (
     Completion,
+    EditRequest,
     Feedback,
-    FixRequest,
     FunctionRequest,
-    RenameRequest,
     parse_completion,
 )
 from jupyter_turbopilot.server.metrics import FIXES_AND_RENAMES, Outcome, outcome_of_error
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.reply import Reply
     from jupyter_turbopilot.request import Document
 
-    NotebookRequest = Completion | FunctionRequest | FixRequest | RenameRequest
+    NotebookRequest = Completion | FunctionRequest | EditRequest
 
 LINKS_SECONDS = 0.5  # until a path counts as denied because its links could not be followed
 AT_ONCE = 2  # concurrent `helpers` requests per caller
