@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -121,3 +121,12 @@ def fail_within_stream(engine: ScriptedEngine, error: TurbopilotError) -> None:
         step(runs, attention)
 
     engine.step = fail_later  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def session(jp_serverapp: Any, jp_asyncio_loop: Any) -> Iterator[Any]:
+    manager = jp_serverapp.session_manager
+    yield jp_asyncio_loop.run_until_complete(
+        manager.create_session(path="mine.ipynb", name="mine.ipynb", type="notebook", kernel_name="python3")
+    )
+    jp_asyncio_loop.run_until_complete(jp_serverapp.kernel_manager.shutdown_all(now=True))

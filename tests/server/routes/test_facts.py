@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -23,15 +22,6 @@ class QueuedRequest:
 
     def close(self) -> None:
         pass
-
-
-@pytest.fixture
-def session(jp_serverapp: Any, jp_asyncio_loop: Any) -> Iterator[Any]:
-    manager = jp_serverapp.session_manager
-    yield jp_asyncio_loop.run_until_complete(
-        manager.create_session(path="mine.ipynb", name="mine.ipynb", type="notebook", kernel_name="python3")
-    )
-    jp_asyncio_loop.run_until_complete(jp_serverapp.kernel_manager.shutdown_all(now=True))
 
 
 @pytest.fixture

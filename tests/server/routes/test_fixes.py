@@ -71,15 +71,6 @@ def queried(pilot: Any) -> Queried:
     return pilot.kernels
 
 
-@pytest.fixture
-def session(jp_serverapp: Any, jp_asyncio_loop: Any) -> Iterator[Any]:
-    manager = jp_serverapp.session_manager
-    yield jp_asyncio_loop.run_until_complete(
-        manager.create_session(path="mine.ipynb", name="mine.ipynb", type="notebook", kernel_name="python3")
-    )
-    jp_asyncio_loop.run_until_complete(jp_serverapp.kernel_manager.shutdown_all(now=True))
-
-
 async def test_fix_needs_no_model(ask: Ask, pilot: Any, failures: list[Failure]) -> None:
     answer = json.loads((await ask("fix", fix_body())).body)
     assert answer["fixes"] == [
