@@ -186,7 +186,7 @@ def _expression(failure: Failure, node: ast.Attribute, change: _Change) -> str:
 
 
 def _name_of(failure: Failure, module: str) -> str:
-    """Return the shortest expression for a module; "" if there is none."""
+    """Return the shortest expression for a module, or an empty string."""
     names = (name for name, described in _known(failure).items() if described.name == module)
     return min(names, key=len, default="")
 

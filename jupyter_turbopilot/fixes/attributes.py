@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.failure import Failure
 
 _MISSING = re.compile(r"has no attribute '(\w+)'")
-# No object, or a local file that hides a module
-_SILENT = re.compile(r"^'NoneType'|^partially initialized module|consider renaming")
+# Errors without a fix: the object is None, or a local file shadows a module.
+_WITHOUT_FIX = re.compile(r"^'NoneType'|^partially initialized module|consider renaming")
 _DOTTED = re.compile(r"\A\s*+\.\s*+(\w++)\Z")
 
 
@@ -34,7 +34,7 @@ def find(failure: Failure) -> Iterator[Fix]:
     """Find the nearest attribute or column of the object, if it is known."""
     error = failure.report.error
     node = missing_attribute(failure)
-    if node is None or not error or _SILENT.search(failure.message):
+    if node is None or not error or _WITHOUT_FIX.search(failure.message):
         return
     # Some modules raise an error without the object.
     described = error.object or failure.report.objects.get(ast.unparse(node.value))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MISSING = re.compile(
     r"No such file or directory: (['\"])(?P<path>.*)\1\Z|^File (?P<file>.*) does not exist\Z"
 )
-_ELSEWHERE = 0.8  # confidence in a file of the same name in another folder
+_CONFIDENCE = 0.8  # of a file with the same name in another folder
 _UNQUOTED = re.compile(r"[^'\"\\\x00-\x1f{}]*")  # valid in any string literal
 
 
@@ -49,14 +49,14 @@ def _nearest(path: str, folders: list[Folder]) -> tuple[str, float] | None:
     if not name or "\\" in path:
         return None
     prefix = "./" if path.startswith("./") else ""
-    elsewhere = {_join(prefix, folder.path, name) for folder in folders if name in folder.names} - {path}
+    others = {_join(prefix, folder.path, name) for folder in folders if name in folder.names} - {path}
     here = [folder for folder in folders if _plain(folder.path) == _plain(parent)]
     names = [each.rstrip("/") for folder in here for each in folder.names]
     near = None if name in names else nearest(name, names, kind="file")
-    if near and not elsewhere:
+    if near and not others:
         return path[: len(path) - len(name)] + near[0], near[1]
-    if len(elsewhere) == 1 and not near:
-        return elsewhere.pop(), _ELSEWHERE
+    if len(others) == 1 and not near:
+        return others.pop(), _CONFIDENCE
     return None
 
 

@@ -71,7 +71,7 @@ def find(failure: Failure) -> Iterator[Fix]:
 
 
 def _is_shadowed(module: str, path: str) -> bool:
-    """Return whether a local file has the name of a module that is installed elsewhere."""
+    """Return whether a local file shadows an installed module."""
     top = module.partition(".")[0]
     is_known = top in _DISTRIBUTIONS or top in sys.stdlib_module_names
     return is_known and not _INSTALLED.search(path)

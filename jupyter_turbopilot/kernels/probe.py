@@ -568,7 +568,7 @@ def _field(error: Any, kind: Any, name: str) -> Any:
 
 
 def _last_error() -> Any:
-    """Return the last unhandled exception; None if there is none."""
+    """Return the last unhandled exception, or None."""
     own = _plain(_module_dict(sys))
     found = (own.get("last_value"), own.get("last_exc"))
     return next((value for value in found if _is_one_of(BaseException, _mro(type(value)))), None)

@@ -33,7 +33,7 @@ export interface IParts {
   offers: Offers;
   live: LiveRegion;
   trans: TranslationBundle;
-  /** Return the shortcut that applies an offer, for display; empty if there is none. */
+  /** Return the shortcut that applies an offer, for display, or an empty string. */
   shortcut: () => string;
 }
 

@@ -8,7 +8,7 @@ import { type PanelLayout, Widget } from '@lumino/widgets';
 import { button } from '../modelrow';
 import type { IHunk, ISegment } from './replacements';
 
-/** Milliseconds for which an offer says why it cannot be applied. */
+/** Milliseconds for which an offer shows why it cannot be applied. */
 const FAILURE_SHOWN = 4000;
 /** Characters of an unchanged part of a line. */
 const CONTEXT = 60;

@@ -173,7 +173,7 @@ export class RenameOffers {
     present(this._parts, 'suggestRenames', offer, answer.id, () => this._resetBaseline(followed));
   }
 
-  /** Offer to run the cells that bind the name, as the kernel still holds the old one. */
+  /** Offer to run the cells that bind the name, because the kernel still has the old one. */
   private _offerRun(offer: Offer, cells: readonly ICellModel[], bindings: readonly number[]): void {
     const { trans, live } = this._parts;
     const { content, sessionContext } = offer.panel;
