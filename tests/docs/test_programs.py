@@ -21,13 +21,13 @@ from jupyter_turbopilot.server.routes import base, endpoint
 
 from ..scripted_engine import ScriptedEngine
 from ..serving import Server
-from ..shell import test_magics
+from ..shell import conftest, test_magics
 from .pages import ROOT, Block, blocks
 
 HERE, KEY = "http://127.0.0.1:18080", "the key"  # of the documented server
 
 # Sessions with a scripted model.
-shell, says = test_magics.shell, test_magics.says
+shell, says = conftest.shell, test_magics.says
 
 
 def programs() -> list[Block]:
@@ -90,7 +90,7 @@ def test_two_lines_enable_ghost_text_in_a_terminal(tmp_path: Path, tiny_model: P
 
 
 def test_cell_magic_completes_into_the_next_cell(
-    shell: test_magics.Shell, says: Callable[..., ScriptedEngine]
+    shell: conftest.Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
     says("\n    return n % 2 == 0")
     test_magics.run(shell, CELL.text)
@@ -98,7 +98,7 @@ def test_cell_magic_completes_into_the_next_cell(
 
 
 def test_stub_becomes_the_documented_functions(
-    shell: test_magics.Shell, says: Callable[..., ScriptedEngine]
+    shell: conftest.Shell, says: Callable[..., ScriptedEngine]
 ) -> None:
     shown = WRITTEN.text.rstrip("\n")
     helper = re.search(r"def is_prime\(prime\):\n {4}(.+?)\n\n\n", shown, re.DOTALL)

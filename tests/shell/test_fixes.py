@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.find import FINDERS
 from jupyter_turbopilot.fixes.fix import Edit, Fix, InsertedCell
-from jupyter_turbopilot.shell import magics
 
-
-class Shell(InteractiveShell):
-    """A real shell that records its next input."""
-
-    next_input = ""
-
-    def set_next_input(self, text: str, replace: bool = False) -> None:
-        assert not replace
-        self.next_input = text
-
-
-@pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    Shell.clear_instance()
-    shell = Shell.instance()
-    shell.run_line_magic("load_ext", "jupyter_turbopilot")
-    yield shell
-    magics.unload(shell)
-    Shell.clear_instance()
-    atexit.unregister(shell.atexit_operations)
-    shell.atexit_operations()  # at once: its folder may be deleted before this process exits
-    shell.restore_sys_module_state()  # `__main__` too: new processes are started from it
+from .conftest import Shell
 
 
 def run(shell: Shell, code: str) -> str:
@@ -78,9 +52,9 @@ def test_fix_puts_the_corrected_input_at_the_prompt(
     seen = scripted("KeyError", "revenu", "revenue")
     run(shell, "frame = {'revenue': 1}")
     assert offered(shell, "1 + 1\nframe['revenu']") == "%fix: replace 'revenu' by 'revenue'"
-    assert shell.next_input == ""
+    assert shell.next_input is None
     run(shell, "%fix")
-    assert shell.next_input == "1 + 1\nframe['revenue']"
+    assert shell.next_input == ("1 + 1\nframe['revenue']", False)
     assert seen[0].message == "'revenu'"
     assert seen[0].report.objects["frame"].keys == ["revenue"]
     assert len(seen) == 1
@@ -103,7 +77,7 @@ def test_fix_corrects_the_input_that_defines_the_failed_function(
     run(shell, "def f():\n    return vaule")
     assert offered(shell, "f()") == "%fix: replace 'vaule' by 'value'"
     run(shell, "%fix")
-    assert shell.next_input == "def f():\n    return value"
+    assert shell.next_input == ("def f():\n    return value", False)
 
 
 def test_fix_corrects_invalid_syntax(shell: Shell, scripted: Callable[..., list[Failure]]) -> None:
@@ -118,7 +92,7 @@ def test_fix_describes_insertions(shell: Shell, scripted: Callable[..., list[Fai
     scripted("NameError", "", "", edits=[], insert=cell)
     assert offered(shell, "cv2") == "%fix: run '%pip install opencv-python'"
     run(shell, "%fix")
-    assert shell.next_input == "%pip install opencv-python"
+    assert shell.next_input == ("%pip install opencv-python", False)
 
 
 def test_fix_describes_long_and_unprintable_text_on_one_line(
@@ -179,4 +153,4 @@ def test_fix_without_a_front_end_looks_for_the_fix_on_request(
     assert offered(shell, "abc") == ""
     assert seen == []
     run(shell, "%fix")
-    assert shell.next_input == "abd"
+    assert shell.next_input == ("abd", False)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import _thread
-import atexit
 import json
 import sys
 import threading
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import RichOutput, capture_output
 
 from jupyter_turbopilot.config import Turbopilot
@@ -22,29 +20,7 @@ from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.shell import magics
 
 from ..scripted_engine import ScriptedEngine, pilot_with
-
-
-class Shell(InteractiveShell):
-    """A real shell that records its next input."""
-
-    next_input: tuple[str, bool] | None = None
-
-    def set_next_input(self, text: str, replace: bool = False) -> None:
-        self.next_input = (text, replace)
-
-
-@pytest.fixture
-def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
-    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
-    Shell.clear_instance()
-    shell = Shell.instance()
-    shell.run_line_magic("load_ext", "jupyter_turbopilot")
-    yield shell
-    magics.unload(shell)
-    Shell.clear_instance()
-    atexit.unregister(shell.atexit_operations)
-    shell.atexit_operations()  # at once: its folder may be deleted before this process exits
-    shell.restore_sys_module_state()  # `__main__` too: new processes are started from it
+from .conftest import Shell
 
 
 @pytest.fixture
