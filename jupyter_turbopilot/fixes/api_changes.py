@@ -219,7 +219,7 @@ def _is_table(failure: Failure, node: ast.expr, pandas: str) -> bool:
     return made or (described is not None and _owner(described) == "pandas.DataFrame")
 
 
-def _source(failure: Failure, node: ast.AST) -> str:
+def _source(failure: Failure, node: ast.expr | ast.keyword) -> str:
     start, end = failure.span(node)
     return failure.source[start:end]
 

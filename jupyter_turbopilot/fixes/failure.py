@@ -7,13 +7,14 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from io import StringIO
-from itertools import accumulate, takewhile
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.context.languages import as_python, cell_magic
 from jupyter_turbopilot.fixes.fix import Edit, apply
+from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
 from jupyter_turbopilot.fixes.report import NONE, Report
 from jupyter_turbopilot.syntax_tree import parse
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.report import Frame
     from jupyter_turbopilot.request import FixCell
     from jupyter_turbopilot.suggestion.imports import Sources
+    from jupyter_turbopilot.suggestion.scopes import Located
 
 # The header of a frame in a cell, by version of IPython, and the arrow at its line.
 _CELL = re.compile(r"^(?:Cell In|Input In|In) ?\[(\d+)\]|^<ipython-input-(\d+)-")
@@ -32,7 +34,7 @@ _CHAINED = re.compile(r"^(?:During handling of the above|The above exception was
 # IPython shows the lines below `%%time` without the header of a cell.
 _TIMED = re.compile(r"^(?:File )?<timed (?:exec|eval)>:(\d+)")
 _CELL_FILE = re.compile(r"ipykernel_\d+[/\\]\d+\.py$|^<ipython-input-|^<timed (?:exec|eval)>$")
-N = TypeVar("N", bound=ast.AST)
+N = TypeVar("N", bound="Located")
 
 
 class ErrorPosition(NamedTuple):
@@ -105,20 +107,25 @@ class Failure:
         return bool(self._frames) and not _CELL_FILE.search(self._frames[-1].file)
 
     @cached_property
-    def tree(self) -> ast.Module | None:
-        """The syntax tree of the cell that contains `position`; None if it does not parse."""
+    def parsed(self) -> ParsedCell | None:
+        """The cell that contains `position`, parsed; None if it is not valid Python."""
         try:
-            return parse(as_python(self.source))
+            return ParsedCell(self.source)
         except SyntaxError:
             return None
 
+    @property
+    def tree(self) -> ast.Module | None:
+        """The syntax tree of the cell that contains `position`; None if it does not parse."""
+        return self.parsed.scopes.tree if self.parsed else None
+
     def nodes(self, kind: type[N]) -> Iterator[N]:
         """Yield the nodes of a kind in the failed expression, or in the failed line."""
-        if self.tree is None or self.position is None:
+        if self.parsed is None or self.position is None:
             return
-        for node in ast.walk(self.tree):
-            if isinstance(node, kind) and hasattr(node, "end_lineno"):
-                start, end = self.span(node)
+        for node in ast.walk(self.parsed.scopes.tree):
+            if isinstance(node, kind):
+                start, end = self.parsed.span(node)
                 if self.position.start <= start and end <= self.position.end:
                     yield node
 
@@ -131,11 +138,11 @@ class Failure:
         )
         return {each.name for each in functions if each.lineno <= node.lineno <= (each.end_lineno or 0)}
 
-    def span(self, node: ast.AST) -> tuple[int, int]:
+    def span(self, node: Located) -> tuple[int, int]:
         """Return the start and end of a node in the cell, in code points."""
-        line, column = node.lineno, node.col_offset  # type: ignore[attr-defined]
-        end_line, end_column = node.end_lineno, node.end_col_offset  # type: ignore[attr-defined]
-        return self._offset(line, column), self._offset(end_line, end_column)
+        if self.parsed is None:
+            raise ValueError("The cell does not parse.")
+        return self.parsed.span(node)
 
     def edit(self, start: int, end: int, text: str) -> Edit:
         """Return an edit of the cell that contains `position`."""
@@ -150,17 +157,6 @@ class Failure:
         except SyntaxError:
             return False
         return True
-
-    @cached_property
-    def _lines(self) -> list[str]:
-        return _lines_of(self.source)
-
-    @cached_property
-    def _starts(self) -> list[int]:
-        return [0, *accumulate(map(len, self._lines))]
-
-    def _offset(self, line: int, column: int) -> int:
-        return self._starts[line - 1] + _characters(self._lines[line - 1], column)
 
     @property
     def _frames(self) -> Sequence[Frame]:

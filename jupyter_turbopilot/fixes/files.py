@@ -7,6 +7,7 @@ import re
 from posixpath import split
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.fixes.fix import Edit, Fix
 from jupyter_turbopilot.fixes.nearest import nearest
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
@@ -76,14 +77,17 @@ def _literals(failure: Failure, path: str) -> list[tuple[int, int]]:
     found = []
     for number, cell in enumerate(failure.cells):
         source = cell.source or ""
-        if cell.type != "code" or path not in source:
+        if cell.type != "code" or path not in source or cell_language(source, "python") != "python":
             continue
         try:
             parsed = ParsedCell(source)
         except SyntaxError:
             return []
-        for node in ast.walk(parsed.scopes.tree):
-            if not isinstance(node, ast.Constant) or node.value != path:
+        nodes = [*ast.walk(parsed.scopes.tree)]
+        # The parts of f-strings are not whole paths.
+        parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in nodes:
+            if not isinstance(node, ast.Constant) or node.value != path or id(node) in parts:
                 continue
             at = parsed.start(node) + parsed.scopes.text(node).find(path)
             if cell.changed or not source.startswith(path, at):

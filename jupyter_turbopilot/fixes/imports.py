@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.fixes.fix import Fix, InsertedCell
 from jupyter_turbopilot.fixes.nearest import nearest
-from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from jupyter_turbopilot.fixes.failure import Failure
+    from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
 
 _MODULE = re.compile(r"^No module named '([\w.]+)'\Z")  # a shadowed module has a longer message
 _NAME = re.compile(r"^cannot import name '(\w+)' from '([\w.]+)' \((?!unknown location)(.*)\)\Z")
@@ -23,6 +23,7 @@ _IMPORTED = re.compile(r"^[ \t]*(?:import|from)[ \t]+([\w.]+)", re.MULTILINE)
 _INSTALLED = re.compile(r"[/\\](?:site-packages|dist-packages|lib|Lib|lib64)[/\\]")
 _LINES = [*MODULES.values(), *MEMBERS.values(), *(line for lines in BY_USE.values() for line in lines)]
 _KNOWN = {line.split()[1] for line in _LINES}
+_STANDARD = {name for name in sys.stdlib_module_names if not name.startswith("_")}
 # Distributions of modules with another name.
 _OTHER = {
     "Bio": "biopython",
@@ -67,7 +68,8 @@ def find(failure: Failure) -> Iterator[Fix]:
         yield from _modules(failure, missing[1])
     elif (missing := _NAME.match(failure.message)) and not _is_shadowed(missing[2], missing[3]):
         names = {line.split()[3] for line in _LINES if line.startswith(f"from {missing[2]} ")}
-        yield from _respelled(failure, missing[2], missing[1], names | _attributes(failure, missing[2]))
+        near = nearest(missing[1], names | _attributes(failure, missing[2]))
+        yield from _respelled(failure, missing[2], missing[1], near)
 
 
 def _is_shadowed(module: str, path: str) -> bool:
@@ -80,9 +82,10 @@ def _is_shadowed(module: str, path: str) -> bool:
 def _modules(failure: Failure, module: str) -> Iterator[Fix]:
     parent, _, name = module.rpartition(".")
     local = {name.rstrip("/").removesuffix(".py") for each in failure.report.folders for name in each.names}
+    common = {*_imported(failure, module), *_KNOWN, *_OTHER}
     if parent:
-        known = _names_below(parent, _imported(failure, module))
-        yield from _respelled(failure, parent, name, known | _attributes(failure, parent))
+        known = _names_below(parent, common | _STANDARD) | _attributes(failure, parent)
+        yield from _respelled(failure, parent, name, nearest(name, known))
     elif module in local:
         return
     elif module in _DISTRIBUTIONS:
@@ -90,8 +93,10 @@ def _modules(failure: Failure, module: str) -> Iterator[Fix]:
         cell = InsertedCell(before=failure.failed, source=f"%pip install {distribution}")
         yield Fix(title=f"Install {distribution}?", source="imports", confidence=0.9, insert=cell)
     else:
-        known = _names_below("", _imported(failure, module))
-        yield from _respelled(failure, "", module, known)
+        # If several modules are near, prefer a common one: `nunpy` means NumPy rather than `runpy`.
+        known = _names_below("", common)
+        near = nearest(module, known | _STANDARD) or nearest(module, known)
+        yield from _respelled(failure, "", module, near)
 
 
 def _imported(failure: Failure, missing: str) -> set[str]:
@@ -102,11 +107,9 @@ def _imported(failure: Failure, missing: str) -> set[str]:
     return {name for name in found if name != missing and not name.startswith(f"{missing}.")}
 
 
-def _names_below(parent: str, imported: Iterable[str]) -> set[str]:
-    """Return the next part of known dotted names that begin with `parent`."""
+def _names_below(parent: str, known: Iterable[str]) -> set[str]:
+    """Return the names directly below `parent` in dotted names."""
     prefix = f"{parent}." if parent else ""
-    standard = {name for name in sys.stdlib_module_names if not name.startswith("_")}
-    known = {*imported, *_KNOWN, *standard, *_OTHER}
     return {name[len(prefix) :].partition(".")[0] for name in known if name.startswith(prefix)}
 
 
@@ -116,15 +119,11 @@ def _attributes(failure: Failure, module: str) -> set[str]:
     return {name for name in names or () if not name.startswith("_")}
 
 
-def _respelled(failure: Failure, parent: str, name: str, candidates: set[str]) -> Iterator[Fix]:
+def _respelled(failure: Failure, parent: str, name: str, near: tuple[str, float] | None) -> Iterator[Fix]:
     """Yield the fix that replaces a module or an imported name, and its uses in the cell."""
-    near = nearest(name, candidates)
-    try:
-        cell = ParsedCell(failure.source)
-    except SyntaxError:
-        return
-    mentions = [*_mentions(cell, parent, name)]
-    if near is None or len(mentions) != 1 or failure.position is None:
+    cell = failure.parsed
+    mentions = [*_mentions(cell, parent, name)] if cell else []
+    if cell is None or near is None or len(mentions) != 1 or failure.position is None:
         return
     start, is_bound = mentions[0]
     names = (node for node in ast.walk(cell.scopes.tree) if isinstance(node, ast.Name) and node.id == name)

@@ -174,16 +174,8 @@ def _nearest(failure: Failure, word: str) -> Iterator[Fix]:
     near = nearest(word, names)
     if not near:
         return
-    edits = [failure.edit(*failure.span(node), near[0]) for node in _free(failure) if node.id == word]
-    # Before Python 3.12, positions in f-strings are inexact.
-    if edits and all(edit.old == word for edit in edits) and failure.parses_with(edits):
+    free = failure.parsed.scopes.free if failure.parsed else []
+    edits = [failure.edit(*failure.span(node), near[0]) for node in free if node.id == word]
+    if edits and failure.parses_with(edits):
         title = f"Did you mean {near[0]!r}?"
         yield Fix(title=title, source="kernel", confidence=near[1], edits=edits, run=failure.reruns)
-
-
-def _free(failure: Failure) -> list[ast.Name]:
-    """Return the uses of names that the cell does not bind."""
-    try:
-        return Scopes(as_python(failure.source)).free
-    except SyntaxError:
-        return []

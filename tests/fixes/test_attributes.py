@@ -24,6 +24,7 @@ MODULE = ObjectDescription(
         ("df.order_id", FRAME, "df['Order ID']", "Did you mean ['Order ID']?"),
         ("df.city", POLARS, "df['city']", "Did you mean ['city']?"),
         ("math.floro(1)", MODULE, "math.floor(1)", "Did you mean 'floor'?"),
+        ("f'{df.haed()!r}'", FRAME, "f'{df.head()!r}'", "Did you mean 'head'?"),
         ("(df\n .haed())", FRAME, "(df\n .head())", "Did you mean 'head'?"),
     ],
 )

@@ -52,8 +52,9 @@ def corrected(
         ("dta/stations.csv", "data/stations.csv"),
     ],
 )
-def test_find_corrects_a_path(path: str, expected: str) -> None:
-    source = f"é = open('{path}')"
+@pytest.mark.parametrize("prefix", ["", "r"])
+def test_find_corrects_a_path(path: str, expected: str, prefix: str) -> None:
+    source = f"é = open({prefix}'{path}')"
     assert corrected(source, path=path) == [source.replace(path, expected)]
     assert corrected(source, path=path, reported=False) == [source.replace(path, expected)]
 
@@ -77,6 +78,9 @@ def test_find_corrects_a_literal_in_another_cell() -> None:
         ("open('data/station.csv'); 'data/station.csv'", "data/station.csv"),
         ("open('data/' + name)", "data/station.csv"),
         ("open(f'data/station.csv')", "data/station.csv"),
+        ("open(f'{base}note.txt')", "note.txt"),
+        ("open(f'{x.note.txt}note.txt')", "note.txt"),
+        ("open(f'{note:note.txt}')", "note.txt"),
         ("open('a3.csv')", "a3.csv"),
         ("open('unrelated.bin')", "unrelated.bin"),
         ("open('weather.csv')", "weather.csv"),

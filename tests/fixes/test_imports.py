@@ -48,6 +48,8 @@ def corrected(source: str, message: str, line: int = 1, above: str = "x = 1") ->
     ("source", "missing", "expected"),
     [
         ("import nupmy as np", "nupmy", "import numpy as np"),
+        ("import nunpy as np", "nunpy", "import numpy as np"),  # `runpy` is at the same distance
+        ("import graphvlib", "graphvlib", "import graphlib"),  # `graphviz` is further away
         ("import seaborne\nseaborne.load()", "seaborne", "import seaborn\nseaborn.load()"),
         ("import itertool", "itertool", "import itertools"),
         ("from sklern.svm import SVC", "sklern", "from sklearn.svm import SVC"),

@@ -17,6 +17,7 @@ POLARS = ObjectDescription(type="DataFrame", module="polars.dataframe.frame", la
     [
         ('df["revenu_eur"]', "KeyError: 'revenu_eur'", 'df["revenue_eur"]'),
         ("df['order_id']", "KeyError: 'order_id'", "df['Order ID']"),
+        ("f\"ö {df['citty'].sum():.2f} {{x}}\"", "KeyError: 'citty'", "f\"ö {df['city'].sum():.2f} {{x}}\""),
         ('df[["citty"]]', "KeyError: \"['citty'] not in index\"", 'df[["city"]]'),
         (
             'df[["citty", "revenu_eur"]]',

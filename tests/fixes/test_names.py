@@ -82,11 +82,14 @@ def test_name_that_another_cell_binds_is_not_imported() -> None:
 # Misspellings ------------------------------------------------------------------------------------------------
 
 
-def test_all_uses_of_a_misspelled_name_are_replaced() -> None:
-    source = "print(reslut, 'reslut')\nreslut.x = reslut"
-    failed = failure(source, "NameError: name 'reslut' is not defined", "reslut", names=["result", "other"])
+@pytest.mark.parametrize(
+    "template", ["print({0}, 'reslut')\n{0}.x = {0}", "f'''ö\n{{{0} + 1:{{{0}}}}} reslut {{{0}=}}'''"]
+)
+def test_all_uses_of_a_misspelled_name_are_replaced(template: str) -> None:
+    source, error = template.format("reslut"), "NameError: name 'reslut' is not defined"
+    failed = failure(source, error, "reslut", names=["result", "other"])
     (fix,) = find(failed)
-    assert applied(failed, fix) == "print(result, 'reslut')\nresult.x = result"
+    assert applied(failed, fix) == template.format("result")
     assert fix.title == "Did you mean 'result'?"
 
 

@@ -20,6 +20,7 @@ def error(word: str, hint: str = "") -> str:
     [
         ("fit(1, epoch=2)", "epoch", "fit(1, epochs=2)"),
         ("fit(epochs=1, scael = 2)", "scael", "fit(epochs=1, scale = 2)"),
+        ("f'{fit(epoch=2)}'", "epoch", "f'{fit(epochs=2)}'"),
         ("print(fit(1, Epochs=fit(1)))", "Epochs", "print(fit(1, epochs=fit(1)))"),
     ],
 )
