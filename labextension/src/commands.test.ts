@@ -66,7 +66,7 @@ function bench() {
     completers,
     provider,
     alternatives: { cancel: note('cancel alternatives') },
-    offers: { clear: note('clear offers'), changed: new Signal<object, unknown>({}) },
+    offers: { removeDisallowed: note('remove disallowed offers'), changed: new Signal<object, unknown>({}) },
     acceptor: { acceptWord: note('word'), acceptLine: note('line') },
     preferences,
     availability,
@@ -106,23 +106,34 @@ describe('addCommands', () => {
     parts.run(CommandIDs.toggle);
     parts.preferences.changed.emit(null);
     parts.status.changed.emit(null);
-    expect(parts.log).toEqual(['set {"enabled":false}', 'changed all', `changed ${CommandIDs.status}`]);
+    expect(parts.log).toEqual([
+      'set {"enabled":false}',
+      'remove disallowed offers',
+      'changed all',
+      `changed ${CommandIDs.status}`
+    ]);
   });
 
   it('cancels all requests and removes the suggestion when suggestions are disabled or paused', () => {
-    const cleared = ['cancel all', 'clear offers', 'cancel alternatives', 'dismiss'];
+    const cleared = ['cancel all', 'cancel alternatives', 'dismiss'];
     parts.preferences.current = { ...DEFAULTS, enabled: false };
     parts.preferences.changed.emit(null);
-    expect(parts.log).toEqual([...cleared, 'changed all']);
+    expect(parts.log).toEqual(['remove disallowed offers', ...cleared, 'changed all']);
     parts.log.length = 0;
     parts.preferences.current = DEFAULTS;
     parts.preferences.changed.emit(null);
     parts.preferences.changed.emit(null);
-    expect(parts.log).toEqual(['withdraw notice', 'changed all', 'changed all']);
+    expect(parts.log).toEqual([
+      'remove disallowed offers',
+      'withdraw notice',
+      'changed all',
+      'remove disallowed offers',
+      'changed all'
+    ]);
     parts.log.length = 0;
     parts.page.path = 'a.py';
     parts.run(CommandIDs.pause);
-    expect(parts.log).toEqual([...cleared, 'withdraw notice', 'update']);
+    expect(parts.log).toEqual([...cleared, 'remove disallowed offers', 'withdraw notice', 'update']);
   });
 
   it('copies the command that installs the engine', () => {
@@ -170,7 +181,7 @@ describe('addCommands', () => {
     expect(parts.log).toEqual([
       'stop',
       'cancel alternatives',
-      'clear offers',
+      'remove disallowed offers',
       'dismiss',
       ...updated,
       'resume',

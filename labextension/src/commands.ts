@@ -108,15 +108,13 @@ export function fillPalette(palette: ICommandPalette): void {
   }
 }
 
-/** Cancel all requests, so that no late response is shown, and remove the shown suggestion and all offers. */
+/** Cancel all requests, so that no late response is shown, and remove the shown suggestion. */
 export function clearSuggestions({
   provider,
   alternatives,
-  offers,
   page
-}: Pick<IParts, 'provider' | 'alternatives' | 'offers' | 'page'>): void {
+}: Pick<IParts, 'provider' | 'alternatives' | 'page'>): void {
   provider.cancelAll();
-  offers.clear();
   alternatives.cancel();
   page.dismiss();
 }
@@ -127,6 +125,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
   let wasEnabled = preferences.current.enabled;
   preferences.changed.connect(() => {
     const { enabled } = preferences.current;
+    offers.removeDisallowed();
     if (!enabled) {
       clearSuggestions(parts);
     } else if (!wasEnabled) {
@@ -150,6 +149,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
       if (path !== null && !provider.paused.delete(path)) {
         provider.paused.add(path);
         clearSuggestions(parts);
+        offers.removeDisallowed();
       }
       notice.withdraw();
       status.update();
@@ -176,7 +176,7 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
       } else {
         provider.stop();
         alternatives.cancel();
-        offers.clear();
+        offers.removeDisallowed();
         page.dismiss();
       }
       notice.withdraw();

@@ -227,7 +227,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       void useEngine();
       if (usedIndex && !settings.notebookIndex) {
         // The shown suggestion may come from the index.
-        clearSuggestions({ provider, alternatives, offers, page });
+        clearSuggestions({ provider, alternatives, page });
       }
       usedIndex = settings.notebookIndex;
       status.update();
@@ -243,11 +243,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
     NotebookActions.executed.connect(() => provider.forget());
     const switches = new SwitchFollower((model, state) => {
       provider.documentChanged(); // the texts of other notebooks are in the prompt
+      offers.removeDisallowed();
       if (model !== page.notebook) {
         return;
       }
       if (state !== 'enabled') {
-        clearSuggestions({ provider, alternatives, offers, page });
+        clearSuggestions({ provider, alternatives, page });
       }
       if (state === 'invalid') {
         notice.brief(`Turbopilot: ${describeDecline(trans, 'invalid metadata', null)}`);

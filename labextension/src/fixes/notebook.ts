@@ -145,20 +145,13 @@ export function present(
   id: string,
   dismissed = (): void => undefined
 ): void {
-  const { live, offers, preferences, trans, shortcut } = parts;
-  const configured = (): void => {
-    if (!isAllowed(parts, setting, offer.panel, offer.cell)) {
-      offer.dispose();
-    }
-  };
-  preferences.changed.connect(configured);
-  offer.disposed.connect(() => preferences.changed.disconnect(configured));
+  const { live, offers, trans, shortcut } = parts;
   offer.dismiss = () => {
     dismissed();
     sendFeedback(parts, id, 'dismissed');
     offer.dispose();
   };
-  offers.add(offer);
+  offers.add(offer, () => isAllowed(parts, setting, offer.panel, offer.cell));
   sendFeedback(parts, id, 'shown');
   live.say(shortcut() ? trans.__('%1 Press %2 to apply.', offer.label, shortcut()) : offer.label);
 }

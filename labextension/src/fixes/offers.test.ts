@@ -21,7 +21,7 @@ describe('Offers', () => {
     [panel, first, second].forEach(({ node }) => node.classes.clear());
   });
 
-  const add = (cell: unknown, primary: (() => void) | null = () => undefined) => {
+  const add = (cell: unknown, primary: (() => void) | null = () => undefined, isAllowed = true) => {
     const offer = {
       panel,
       cell,
@@ -30,7 +30,7 @@ describe('Offers', () => {
       disposed: new Signal<object, void>({}),
       dispose: () => offer.disposed.emit()
     };
-    offers.add(offer as unknown as Offer);
+    offers.add(offer as unknown as Offer, () => isAllowed);
     return offer;
   };
   const newest = () => offers.newestIn(content as never);
@@ -59,8 +59,17 @@ describe('Offers', () => {
     offer.primary = null;
     offer.changed.emit();
     expect(marks()).toEqual([0, 1, 0]);
-    add(second);
-    offers.clear();
+    offer.dispose();
     expect(marks()).toEqual([0, 0, 0]);
+  });
+
+  it('removes only the offers that are no longer allowed', () => {
+    add(second, null, false);
+    const kept = add(first);
+    add(second, null, false);
+    offers.removeDisallowed();
+    expect(newest()).toBe(kept);
+    kept.dispose();
+    expect(dismissible()).toBeUndefined();
   });
 });
