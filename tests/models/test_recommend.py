@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,9 +38,10 @@ def test_advise_recommends_the_largest_fast_model_without_measurements() -> None
     assert recommended(16 * GB, 30 * GB, {}) == "qwen2.5-coder-1.5b"
 
 
-def test_advise_recommends_the_default_model_by_measurements() -> None:
-    advice = advise(catalog().values(), 64 * GB, 100 * GB)
-    assert [one.model.name for one in advice if one.verdict == "recommended"] == [Turbopilot().model]
+@pytest.mark.parametrize(("faster", "model"), [(1, Turbopilot().model), (2, "qwen2.5-coder-1.5b")])
+def test_advise_recommends_a_larger_model_only_where_it_is_fast_enough(faster: int, model: str) -> None:
+    advice = advise(catalog().values(), 64 * GB, faster * REFERENCE_BYTES_PER_SECOND)
+    assert [one.model.name for one in advice if one.verdict == "recommended"] == [model]
 
 
 def test_advise_recommends_the_smallest_if_none_is_fast() -> None:
