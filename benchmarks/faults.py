@@ -212,7 +212,8 @@ def unbound(state: State) -> Iterator[Case]:
     """Yield the cell without a name: its import line is deleted, or its cell was not run or has changed."""
     used = {each.id for each in ast.walk(ast.parse(state.source)) if isinstance(each, ast.Name)}
     used -= {*bindings(state.source)}
-    bound = [bindings(as_python(cell)) for cell in state.cells[: state.number]]
+    above = [as_python(cell) for cell in state.cells[: state.number]]
+    bound = [bindings(cell) if parses(cell) else {} for cell in above]
     for name in sorted(used & {*state.look["names"]}):
         numbers = [number for number, each in enumerate(bound) if name in each]
         if len(numbers) != 1 or numbers[0] in state.failed:
