@@ -30,7 +30,7 @@ BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#8f4e8b"  # dist
 MODELS = {
     "qwen2.5-coder-0.5b": ("Qwen2.5-Coder 0.5 B with adapter (default)", BLUE, "o"),
     "qwen2.5-coder-0.5b, without its adapter": ("Qwen2.5-Coder 0.5 B without adapter", ORANGE, "s"),
-    "qwen2.5-coder-1.5b": ("Qwen2.5-Coder 1.5 B", GREEN, "D"),
+    "qwen2.5-coder-1.5b": ("Qwen2.5-Coder 1.5 B with adapter", GREEN, "D"),
     "smollm2-135m": ("SmolLM2 135 M", PURPLE, "^"),
 }
 
@@ -56,7 +56,9 @@ def saved_precision(axes: Axes) -> None:
         axes.plot(saved, precision, marker=marker, color=color, label=label)
         if color == BLUE:
             for x, y, cells in zip(saved, precision, points, strict=True):
-                axes.annotate(cells[0], (x, y), (8, 6), textcoords="offset points", color=color)
+                axes.annotate(
+                    cells[0], (x, y), (-8, -12), textcoords="offset points", color=color, ha="right"
+                )
     axes.set(
         title="Precision and keystrokes saved (from left to right: quiet, balanced, eager)",
         xlabel="keystrokes saved (%), simulated user who waits for each suggestion",
