@@ -46,7 +46,7 @@ describe('targetOf', () => {
     expect(target(RENAMED, true)).toBeNull();
   });
 
-  it('follows edits elsewhere in its cells', () => {
+  it('follows edits of other text in its cells', () => {
     const renamed = target(RENAMED);
     cells[0].sharedModel.updateSource(7, 7, '0');
     cells[1].sharedModel.updateSource(0, 0, '# first\n');
