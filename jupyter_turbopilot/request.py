@@ -33,6 +33,11 @@ Enabled = Annotated[
         "saved notebook"
     ),
 ]
+OnlyPython = Annotated[str, Meta(max_length=64, description="only Python is supported")]
+NotebookKernel = Annotated[
+    Annotated[str, Meta(max_length=128)] | None,
+    Meta(description="kernel of the notebook, as in a completion request"),
+]
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,11 +155,8 @@ class FunctionRequest(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ]
     path: Annotated[Name, Meta(description="path of the notebook or file on the server")] = ""
-    language: Annotated[str, Meta(max_length=64, description="only Python is supported")] = "python"
-    kernel_id: Annotated[
-        Annotated[str, Meta(max_length=128)] | None,
-        Meta(description="kernel of the notebook, as in a completion request"),
-    ] = None
+    language: OnlyPython = "python"
+    kernel_id: NotebookKernel = None
     enabled: Enabled = None
     cells: Annotated[list[Cell], Meta(max_length=MAX_CELLS, description="the cells above")] = []
     names: Annotated[
@@ -208,11 +210,8 @@ class EditRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request for edits of a notebook."""
 
     path: Annotated[Name, Meta(description="path of the notebook on the server")] = ""
-    language: Annotated[str, Meta(max_length=64, description="only Python is supported")] = "python"
-    kernel_id: Annotated[
-        Annotated[str, Meta(max_length=128)] | None,
-        Meta(description="kernel of the notebook, as in a completion request"),
-    ] = None
+    language: OnlyPython = "python"
+    kernel_id: NotebookKernel = None
     enabled: Enabled = None
     cells: Annotated[list[FixCell], Meta(min_length=1, max_length=MAX_CELLS, description="all cells")]
     client: Annotated[str, Meta(max_length=128, description="identifies the notebook's view")] = ""
