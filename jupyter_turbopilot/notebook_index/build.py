@@ -23,7 +23,7 @@ from jupyter_turbopilot.notebook_index.store import SCHEMA, Store
 from jupyter_turbopilot.sqlite_file.connection import NEXT_START, is_busy, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
     from jupyter_turbopilot.engine.effort import Pause
@@ -300,6 +300,7 @@ class Builder:
             for path, one in found.items()
             if known.get(path) != one.stamp and (path in known or one.modified > self._too_old)
         }
+        self._drop_deleted("", found, unseen)
         now = time.monotonic()
         if "" in unseen:
             log.debug("Turbopilot: the folder %s cannot be listed", self._source.root)
@@ -325,7 +326,8 @@ class Builder:
                 return
         except OSError:
             return  # the next scan will find it
-        found, _ = self._walk(store, path, store.under(path))
+        found, unseen = self._walk(store, path, store.under(path))
+        self._drop_deleted(path, found, unseen)
         self._first |= found
         self._update_progress(store)
 
@@ -342,6 +344,17 @@ class Builder:
         found, hidden = {one.path: one for one in newest}, {*unseen}
         self._forget(store, [path for path in known if path not in found and not is_under(path, hidden)])
         return found, hidden
+
+    def _drop_deleted(self, folder: str, found: Collection[str], unseen: Collection[str]) -> None:
+        """Remove the files that a walk of a folder has not found from the queues.
+
+        They must not be read: some sources return an empty text for a deleted file.
+        """
+        folders = {folder}
+        for queue in (self._first, self._todo):
+            for path in [path for path in queue if path not in found and is_under(path, folders)]:
+                if not is_under(path, unseen):
+                    del queue[path]
 
     def _forget_disabled(self, store: Store, looked: FileInfo) -> None:
         """Remove a saved notebook from the index at once if its metadata may disable Turbopilot.

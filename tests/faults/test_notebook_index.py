@@ -377,6 +377,37 @@ def test_temporarily_missing_file_is_not_indexed_as_empty(
         source.exists("a.ipynb")
 
 
+def test_file_deleted_before_it_is_read_is_not_indexed(loop: asyncio.AbstractEventLoop) -> None:
+    manager = Manager()
+    source = Contents(manager, loop)
+    builder = Builder(path_of(source.identity), source)
+    builder._rushing = True
+    with closing(builder._open()) as store:
+        builder._scan(store)
+        builder.changed("a.ipynb")
+        builder._refresh(store)
+        manager.texts["c.ipynb"] = manager.texts.pop("a.ipynb")
+        manager.texts["e.ipynb"] = manager.texts.pop("d/b.ipynb")
+        builder.changed("a.ipynb", "c.ipynb", "d", "e.ipynb")
+        builder._work(store)
+        assert set(store.stamps()) == {"c.ipynb", "e.ipynb"}
+
+
+def test_waiting_files_are_read_after_a_failed_listing(loop: asyncio.AbstractEventLoop) -> None:
+    manager = Manager()
+    source = Contents(manager, loop)
+    builder = Builder(path_of(source.identity), source)
+    builder._rushing = True
+    with closing(builder._open()) as store:
+        builder._scan(store)
+        manager.fails, manager.failing = 500, "d"
+        builder.changed("d")
+        builder._refresh(store)
+        manager.fails = 0
+        builder._work(store)
+        assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
+
+
 def test_deleted_code_is_hidden_while_the_manager_is_slow(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
