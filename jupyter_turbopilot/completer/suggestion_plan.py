@@ -147,7 +147,7 @@ class SuggestionPlan(Plan):
             self.threshold,
             names.fit,
             self.trees,
-            single=self.cursor.following.single,
+            candidates=self.cursor.following,
         )
         return Suggestion(
             self.surroundings,

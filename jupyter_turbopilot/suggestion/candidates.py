@@ -99,6 +99,9 @@ class Candidates(NamedTuple):
         return self.texts[0] if self.is_existing and len(self.texts) == 1 else ""
 
 
+NO_CANDIDATES = Candidates()
+
+
 class _Position(NamedTuple):
     """The names that can be written at the cursor, and the part that is typed."""
 
@@ -220,16 +223,16 @@ def names_at(request: Completion, scope: Scope) -> Candidates:
     current = prefix.rpartition("\n")[2]
     is_python = cell.type == "code" and cell_language(cell.source, request.language) == "python"
     if scope == Scope() or not is_python or len(current) > LINE or is_command(current):
-        return Candidates()
+        return NO_CANDIDATES
     if _SIGNS.isdisjoint(current):
-        return Candidates()
+        return NO_CANDIDATES
     statement, line = _statement_at(prefix)
     if statement.is_comment or not statement.at_end:
-        return Candidates()
+        return NO_CANDIDATES
     bound = bindings(prefix[:line]) | (bindings(prefix[line:]) if _BINDS.search(prefix, line) else _NONE)
     position = _position(statement, scope.without(bound))
     if position is None or is_in_long_string(prefix):
-        return Candidates()
+        return NO_CANDIDATES
     return _candidates(position, request.suffix)
 
 
@@ -261,11 +264,11 @@ def _candidates(position: _Position, suffix: str) -> Candidates:
     if end in {"'", '"'}:
         names = frozenset(label for label in names if not _ESCAPED.search(label))
         if not (typed or is_existing or suffix.strip(f"{end}]")):
-            return Candidates()  # a new column may be about to be assigned
+            return NO_CANDIDATES  # a new column may be about to be assigned
     else:
         names = frozenset(filter(_is_attribute, names))
         if not names or (not end and (typed in names or (not typed and len(names) > MOST_NAMES))):
-            return Candidates()  # the name may be complete, or there are too many
+            return NO_CANDIDATES  # the name may be complete, or there are too many
     texts = sorted(name[len(typed) :] + end for name in names if name.startswith(typed))
     if not typed and not end:
         texts.append("_")  # the kernel context contains no private names

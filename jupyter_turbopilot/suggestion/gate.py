@@ -11,16 +11,18 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.suggestion.brackets import balanced_length, leaves_open
+from jupyter_turbopilot.suggestion.candidates import NO_CANDIDATES
 from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features
 from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jupyter_turbopilot.suggestion.candidates import Candidates
     from jupyter_turbopilot.suggestion.trees import Trees
 
 WORTH_A_KEY = 4  # characters: a shorter part of a line is not shown before the line is finished
-_QUOTES = "'\""
+_QUOTES = frozenset("'\"")
 _NUMBER = "0123456789_"  # characters of integers
 _TRIED = 128  # boundaries of a line that are checked at most: each check parses the text before it
 _FORGIVEN = 0.4  # generation stops below this fraction of the threshold
@@ -38,7 +40,7 @@ class Boundary(NamedTuple):
 
 def may_end(text: str, following: str) -> bool:
     """Return whether a text may end here: not within a word, number or quotes, and not after a dot."""
-    if not text.strip(_QUOTES + " \t\n") or text[-1] in " \t.":
+    if not text.strip("'\" \t\n") or text[-1] in " \t.":
         return False
     if not following:
         return True
@@ -62,20 +64,21 @@ class Gate:
         threshold: float,
         fits: Callable[[str], bool] = lambda _: True,
         trees: Trees | None = None,
-        single: str = "",
+        candidates: Candidates = NO_CANDIDATES,
     ) -> None:
         """`trees`: the model's decision trees; by default those of the default model.
 
-        `single`: the single candidate for the name that is being typed. It passes with any score.
+        `candidates`: the candidates for the name at the cursor. A single candidate passes with any score.
         """
         self.cursor = cursor
         self.threshold = threshold
         self._trees = trees or fit_for(DEFAULT).trees
-        if cursor.rest[:1].isidentifier():
-            single = ""  # the cursor is within a name
-        # The user's own closing quote may follow.
-        quoted = single[-1:] in {"'", '"'} and cursor.rest.startswith(single[-1:])
-        self._single = single[:-1] if quoted else single
+        # The next character may belong to the name, or be the user's own closing quote.
+        following = cursor.rest[:1]
+        single = "" if following.isidentifier() else candidates.single
+        self._single = single.removesuffix(following) if following in _QUOTES else single
+        needs_quote = not following.isidentifier() and _QUOTES.isdisjoint(cursor.rest)
+        self._labels = [text for text in candidates.texts if needs_quote and text[-1:] in _QUOTES]
         self._fits = fits  # whether the cell with this text can still become valid code
         self.text = ""
         self.boundaries: list[Boundary] = []
@@ -135,7 +138,19 @@ class Gate:
             line += 1
         if end < len(self._single) and self._begins_with_single(text):
             return len(self._single), 1.0
+        if self._is_label_complete(text, end):
+            end += 1
         return end, confidence
+
+    def _is_label_complete(self, text: str, end: int) -> bool:
+        """Return whether the text up to `end` is a unique label whose closing quote follows and fits."""
+        closed = text[: end + 1]
+        return (
+            0 < end < len(text)
+            and closed in self._labels
+            and sum(label.startswith(text[:end]) for label in self._labels) == 1
+            and self._fits(closed)
+        )
 
     def _begins_with_single(self, text: str) -> bool:
         """Return whether the text begins with the single candidate, which is worth a keystroke."""

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.suggestion.candidates import Candidates
 from jupyter_turbopilot.suggestion.features import CursorFeatures
 from jupyter_turbopilot.suggestion.fit import EAGERNESS, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
@@ -131,8 +133,14 @@ def test_gate_accepts_the_end_of_a_quote_open_at_the_cursor() -> None:
     assert shown(made) == "hello'"
 
 
-def single_gate(single: str, *tokens: tuple[str, float], rest: str = "", fits: bool = True) -> Product:
-    made = Product(CursorFeatures(rest=rest), 0.5, lambda _: fits, single=single)
+def label_gate(
+    texts: str,
+    *tokens: tuple[str, float],
+    rest: str = "",
+    fits: Callable[[str], bool] = lambda _: True,
+) -> Product:
+    candidates = Candidates(texts.split("|"), is_existing=True)
+    made = Product(CursorFeatures(rest=rest), 0.5, fits, candidates=candidates)
     for piece, probability in tokens:
         made.add(piece, probability)
     return made
@@ -147,17 +155,50 @@ def single_gate(single: str, *tokens: tuple[str, float], rest: str = "", fits: b
     ],
 )
 def test_gate_shows_a_single_candidate_with_any_score(tokens: list[tuple[str, float]], text: str) -> None:
-    assert shown(single_gate("ishing Rate'", *tokens)) == text
+    assert shown(label_gate("ishing Rate'", *tokens)) == text
 
 
 def test_gate_shows_no_single_candidate_within_a_name() -> None:
-    assert shown(single_gate("ice'", ("ice'", 0.1), rest="ice'].sum()")) == ""
+    assert shown(label_gate("ice'", ("ice'", 0.1), rest="ice'].sum()")) == ""
 
 
 def test_gate_leaves_the_users_closing_quote_out_of_a_single_candidate() -> None:
-    assert shown(single_gate("ishing Rate'", ("ishing Rate", 1.0), ("'", 0.1), rest="']")) == "ishing Rate"
+    assert shown(label_gate("ishing Rate'", ("ishing Rate", 1.0), ("'", 0.1), rest="']")) == "ishing Rate"
 
 
 def test_gate_hides_a_single_candidate_that_is_short_or_does_not_fit() -> None:
-    assert shown(single_gate("d'", ("d'", 0.1))) == ""
-    assert shown(single_gate("ishing'", ("ishing'", 0.1), fits=False)) == ""
+    assert shown(label_gate("d'", ("d'", 0.1))) == ""
+    assert shown(label_gate("ishing'", ("ishing'", 0.1), fits=lambda _: False)) == ""
+
+
+@pytest.mark.parametrize(
+    ("texts", "rest", "text"),
+    [
+        ("gion'|venue'", "", "venue'"),
+        ("gion'|venue'|venue_net'", "", "venue"),
+        ("gion'|venue'", ")", "venue'"),
+        ("gion'|venue'", "'].sum()", "venue"),
+        ("gion'|venue'", '"]', "venue"),
+        ("gion'|venue'", "2']", "venue"),
+        ("gion'|venue'", "ue]", "venue"),
+        ("gion'|venue'", ")']", "venue"),
+    ],
+)
+def test_gate_adds_the_closing_quote_after_a_unique_label(texts: str, rest: str, text: str) -> None:
+    assert shown(label_gate(texts, ("venue", 0.9), ("'])", 0.1), rest=rest)) == text
+
+
+def test_gate_adds_only_the_closing_quote_of_a_label() -> None:
+    assert shown(label_gate("level=|verbose=", ("verbose", 0.9), ("=3", 0.1))) == "verbose"
+    assert shown(label_gate("'", ("'", 0.9), ("]", 0.1))) == ""
+
+
+def test_gate_shows_no_more_than_the_text() -> None:
+    made = label_gate("gion'|venue'", ("venue'", 0.9))
+    made.end()
+    assert made.shown(made.text, final=True)[0] == len("venue'")
+
+
+def test_gate_adds_no_closing_quote_that_does_not_fit() -> None:
+    made = label_gate("gion'|venue'", ("venue", 0.9), ("']", 0.1), fits=lambda text: "'" not in text)
+    assert shown(made) == "venue"
