@@ -61,13 +61,10 @@ def _cells(failure: Failure, word: str) -> Iterator[Fix]:
             run.insert(0, at)
             needed = (needed - bound) | (reads - exists)
     if is_defined:
-        numbers = [str(failure.cells[at].execution_count or at + 1) for at in run]
-        cells = (
-            f"cell {numbers[0]}" if len(run) == 1 else f"cells {', '.join(numbers[:-1])} and {numbers[-1]}"
-        )
+        more = f" and {len(run) - 1} more" if len(run) > 1 else ""
+        title = f"Run the cell that defines {word}{more}?"
         confidence = 0.6 if needed else 0.95
-        run.append(failure.failed)
-        yield Fix(title=f"Run {cells} first?", source="notebook", confidence=confidence, run=run)
+        yield Fix(title=title, source="notebook", confidence=confidence, run=[*run, failure.failed])
 
 
 def _is_code(cell: FixCell) -> bool:

@@ -252,7 +252,7 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
 
   test('further fixes are shown one after the other, and a cell to insert is not run', async () => {
     const fixes = [
-      { title: 'Run cell 1 first?', edits: [], insert: null, run: [0, 1] },
+      { title: 'Run the cell that defines total?', edits: [], insert: null, run: [0, 1] },
       { title: 'Install it?', edits: [], insert: { before: 1, source: '%pip install it' }, run: [] }
     ].map(fix => ({ source: 'notebook', confidence: 0.9, ...fix }));
     await page.route('**/turbopilot/fix*', route => route.fulfill({ json: { id: 'fix-0', fixes } }));
