@@ -17,11 +17,14 @@ import type { IRequest } from './wire';
 /** The server ends older requests of a page itself. A browser opens few connections, so the page closes the oldest. */
 const MOST_OPEN = 2;
 
+/** The maximum time in milliseconds for which the status item shows *busy* after a timeout. */
+export const TIMEOUT_SHOWN = 10_000;
+
 /** The activity of the server for this page, for the status bar. */
 export interface IActivity {
   generating: boolean;
   lastMs: number | null;
-  /** Whether the last request ended at the time limit without a text. */
+  /** Whether the last request timed out without a text, less than `TIMEOUT_SHOWN` ago. */
   isTimedOut: boolean;
 }
 
@@ -85,7 +88,7 @@ export class SuggestionRequest {
   reportedAs = '';
   announced = false;
   isCacheable = true;
-  /** whether it ended at the time limit without a text */
+  /** whether it timed out without a text */
   isTimedOut = false;
 }
 
@@ -213,6 +216,10 @@ export class InFlight {
             if (timings) {
               // The latency excludes model loading.
               this._report({ lastMs: timings.total_ms, isTimedOut: request.isTimedOut });
+              if (request.isTimedOut) {
+                clearTimeout(this._timeoutTimer);
+                this._timeoutTimer = setTimeout(() => this._report({ isTimedOut: false }), TIMEOUT_SHOWN);
+              }
             }
           }
         }
@@ -246,6 +253,7 @@ export class InFlight {
     this.activity.emit(this._activity);
   }
 
+  private _timeoutTimer?: ReturnType<typeof setTimeout>;
   private _activity: IActivity = { generating: false, lastMs: null, isTimedOut: false };
   /** of the requests that have been sent and not ended, the oldest first */
   private _open: AbortController[] = [];

@@ -13,6 +13,7 @@ import { Availability } from './availability';
 import type { ICompletionClient } from './client';
 import type { IFeedback, IFrame, IHealth, IOtherDocument, IRequest, ITimings } from './wire';
 import type { IContext } from './document';
+import { TIMEOUT_SHOWN } from './inflight';
 import { LocalClient } from './local/client';
 import { FakeWorker } from './local/testing/worker';
 import { Provider } from './provider';
@@ -330,7 +331,25 @@ describe('an explicit request without a suggestion', () => {
     await bench.answer(0, { text: '', finish_reason, timings: { total_ms: 10 } as IFrame['timings'] });
     expect(declined).toEqual([reason]);
     expect(timedOut.at(-1)).toBe(finish_reason === 'deadline');
+    await later(TIMEOUT_SHOWN - 10);
+    expect(timedOut.at(-1)).toBe(finish_reason === 'deadline');
     await bench.ask(INVOKE);
+    expect(timedOut.at(-1)).toBe(false);
+  });
+
+  it('is reported as timed out for at most TIMEOUT_SHOWN', async () => {
+    const bench = new Bench('min(');
+    const timedOut: boolean[] = [];
+    bench.provider.activity.connect((_, { isTimedOut }) => timedOut.push(isTimedOut));
+    const timings = { total_ms: 10 } as IFrame['timings'];
+    await bench.ask(INVOKE);
+    await bench.answer(0, { text: '', finish_reason: 'deadline', timings });
+    await later(TIMEOUT_SHOWN - 10);
+    await bench.ask(INVOKE);
+    await bench.answer(1, { text: '', finish_reason: 'deadline', timings });
+    await later(TIMEOUT_SHOWN - 10);
+    expect(timedOut.at(-1)).toBe(true);
+    await later(10);
     expect(timedOut.at(-1)).toBe(false);
   });
 

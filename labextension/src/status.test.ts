@@ -139,12 +139,12 @@ describe('the tooltip', () => {
   });
 });
 
-describe('the status of a busy server', () => {
+describe('the condition busy', () => {
   it('has a tooltip with the reason', () => {
     const { status, availability } = bench();
     availability.reported({ ...READY, busy: true });
     availability.dispose();
-    expect(describeStatus(trans, status.current)).toBe('Turbopilot: the server is busy');
+    expect(describeStatus(trans, status.current)).toBe('Turbopilot: busy');
     expect(tooltipOf(trans, status.current)).toContain('Many users are active.');
   });
 
@@ -153,7 +153,7 @@ describe('the status of a busy server', () => {
     availability.reported(READY);
     availability.dispose();
     activity.emit({ generating: false, lastMs: 10_000, isTimedOut: true });
-    expect(describeStatus(trans, status.current)).toBe('Turbopilot: the server is busy');
+    expect(describeStatus(trans, status.current)).toBe('Turbopilot: busy');
     expect(tooltipOf(trans, status.current)).toContain('No suggestion within the time limit');
   });
 });

@@ -70,7 +70,7 @@ export function labelOf(
     loading: percent === null ? trans.__('loading') : trans.__('loading, %1 %', percent),
     ready: trans.__('ready'),
     generating: trans.__('generating'),
-    busy: trans.__('the server is busy'),
+    busy: trans.__('busy'),
     absent: trans.__('no model'),
     failed: trans.__('not available')
   };

@@ -89,7 +89,7 @@ describe('failures of the server', { timeout: 300_000 }, () => {
 
   for (const [name, [where, answer]] of Object.entries(FAULTS)) {
     test(`${name}: typing continues, requests are limited, and ghost text returns`, async () => {
-      const shown = name.startsWith('429') ? 'the server is busy' : 'not available';
+      const shown = name.startsWith('429') ? 'busy' : 'not available';
       const head = await fresh();
       proxy.fault = (request, response) => where(request) && (answer(request, response), true);
       await page.keyboard.type(KEYS.slice(0, 3), { delay: 90 });
