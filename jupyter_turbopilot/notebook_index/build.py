@@ -23,7 +23,7 @@ from jupyter_turbopilot.notebook_index.store import SCHEMA, Store
 from jupyter_turbopilot.sqlite_file.connection import NEXT_START, is_busy, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from jupyter_turbopilot.engine.effort import Pause
@@ -300,7 +300,6 @@ class Builder:
             for path, one in found.items()
             if known.get(path) != one.stamp and (path in known or one.modified > self._too_old)
         }
-        self._drop_deleted("", found, unseen)
         now = time.monotonic()
         if "" in unseen:
             log.debug("Turbopilot: the folder %s cannot be listed", self._source.root)
@@ -326,35 +325,31 @@ class Builder:
                 return
         except OSError:
             return  # the next scan will find it
-        found, unseen = self._walk(store, path, store.under(path))
-        self._drop_deleted(path, found, unseen)
+        found, _ = self._walk(store, path, store.under(path))
         self._first |= found
         self._update_progress(store)
 
     def _walk(self, store: Store, folder: str, known: Iterable[str]) -> tuple[dict[str, FileInfo], set[str]]:
         """Return a folder's newest files and the folders that could not be listed.
 
-        Known files that were deleted are removed from the index.
+        Deleted files are removed from the index and from the queues: some sources would return an empty text
+        for them.
         """
         unseen: list[str] = []
         walked = filter(
             lambda one: self._allows(one.path), self._in_pieces(store, self._source.walk(folder, unseen))
         )
         newest = heapq.nlargest(MOST_FILES, walked, key=lambda looked: looked.modified)
-        found, hidden = {one.path: one for one in newest}, {*unseen}
-        self._forget(store, [path for path in known if path not in found and not is_under(path, hidden)])
-        return found, hidden
+        found, hidden, folders = {one.path: one for one in newest}, {*unseen}, {folder}
 
-    def _drop_deleted(self, folder: str, found: Collection[str], unseen: Collection[str]) -> None:
-        """Remove the files that a walk of a folder has not found from the queues.
+        def is_gone(path: str) -> bool:
+            return path not in found and is_under(path, folders) and not is_under(path, hidden)
 
-        They must not be read: some sources return an empty text for a deleted file.
-        """
-        folders = {folder}
         for queue in (self._first, self._todo):
-            for path in [path for path in queue if path not in found and is_under(path, folders)]:
-                if not is_under(path, unseen):
-                    del queue[path]
+            for path in filter(is_gone, tuple(queue)):
+                del queue[path]
+        self._forget(store, filter(is_gone, known))
+        return found, hidden
 
     def _forget_disabled(self, store: Store, looked: FileInfo) -> None:
         """Remove a saved notebook from the index at once if its metadata may disable Turbopilot.

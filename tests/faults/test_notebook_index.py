@@ -319,12 +319,18 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop.close()
 
 
-@pytest.mark.parametrize("status", [503, 403])
-def test_failing_manager_keeps_its_index_entries(loop: asyncio.AbstractEventLoop, status: int) -> None:
-    manager = Manager()
+def builder_of(manager: Manager, loop: asyncio.AbstractEventLoop) -> Builder:
+    """Return the builder of a manager's index, which reads files without pauses."""
     source = Contents(manager, loop)
     builder = Builder(path_of(source.identity), source)
     builder._rushing = True
+    return builder
+
+
+@pytest.mark.parametrize("status", [503, 403])
+def test_failing_manager_keeps_its_index_entries(loop: asyncio.AbstractEventLoop, status: int) -> None:
+    manager = Manager()
+    builder = builder_of(manager, loop)
 
     def user_works() -> None:
         look_again(builder, store)
@@ -352,9 +358,7 @@ def test_unlisted_folder_does_not_keep_others_in_the_index(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
     manager = Manager()
-    source = Contents(manager, loop)
-    builder = Builder(path_of(source.identity), source)
-    builder._rushing = True
+    builder = builder_of(manager, loop)
     with closing(builder._open()) as store:
         builder._work(store)
         manager.fails, manager.failing = 403, "d"
@@ -379,9 +383,7 @@ def test_temporarily_missing_file_is_not_indexed_as_empty(
 
 def test_file_deleted_before_it_is_read_is_not_indexed(loop: asyncio.AbstractEventLoop) -> None:
     manager = Manager()
-    source = Contents(manager, loop)
-    builder = Builder(path_of(source.identity), source)
-    builder._rushing = True
+    builder = builder_of(manager, loop)
     with closing(builder._open()) as store:
         builder._scan(store)
         builder.changed("a.ipynb")
@@ -395,9 +397,7 @@ def test_file_deleted_before_it_is_read_is_not_indexed(loop: asyncio.AbstractEve
 
 def test_waiting_files_are_read_after_a_failed_listing(loop: asyncio.AbstractEventLoop) -> None:
     manager = Manager()
-    source = Contents(manager, loop)
-    builder = Builder(path_of(source.identity), source)
-    builder._rushing = True
+    builder = builder_of(manager, loop)
     with closing(builder._open()) as store:
         builder._scan(store)
         manager.fails, manager.failing = 500, "d"
@@ -468,9 +468,7 @@ def test_large_notebook_of_a_manager_blocks_no_other(
 
     manager = Huge()
     manager.texts["a.ipynb"] = "x" * 200 * 1024**2
-    source = Contents(manager, loop)
-    builder = Builder(path_of(source.identity), source)
-    builder._rushing = True
+    builder = builder_of(manager, loop)
     with closing(builder._open()) as store:
         builder._work(store)
         assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
