@@ -1,11 +1,13 @@
-"""Bounds on the length of scanned text and on the size of caches, in characters. Pure.
+"""Bounds on the length of scanned text, on the work for a request, and on the size of caches. Pure.
 
 A regular expression cannot be interrupted and blocks every other thread. So patterns take linear time, and
-text of unlimited length is truncated to its relevant part before it is scanned.
+text of unlimited length is truncated to its relevant part before it is scanned. Work that grows with a
+request's body is counted, and ends at a limit.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
@@ -25,6 +27,47 @@ MOST_CONTEXT, MOST_THREADS = 131072, 512  # the same as in the settings
 
 R = TypeVar("R")
 _TENANT = ContextVar("owner", default="")
+
+
+class OperationLimitError(Exception):
+    """A request needs more operations than one request may use."""
+
+
+class Operations:
+    """Counts the operations of a request, each of about a microsecond. `most`: the limit.
+
+    `check` is called with each count; it raises an error to end the work, for example after a disconnect.
+    """
+
+    def __init__(self, most: float = math.inf, check: Callable[[], None] = lambda: None) -> None:
+        self.count = 0
+        self._most = most
+        self._check = check
+
+    def add(self, count: int) -> None:
+        """Count operations before they are made; raise an OperationLimitError above the limit."""
+        self._check()
+        self.count += count
+        if self.count > self._most:
+            raise OperationLimitError
+
+
+_OPERATIONS = ContextVar("operations", default=Operations())
+
+
+@contextmanager
+def counted_operations(operations: Operations) -> Iterator[None]:
+    """Count the operations of this context."""
+    before = _OPERATIONS.set(operations)
+    try:
+        yield
+    finally:
+        _OPERATIONS.reset(before)
+
+
+def count_operations(count: int) -> None:
+    """Count operations of the current request before they are made."""
+    _OPERATIONS.get().add(count)
 
 
 @contextmanager
