@@ -24,6 +24,7 @@ FUNCTION_TOKENS, MOST_FUNCTION_TOKENS = 2048, 16384  # for multi-function genera
 # The largest values in completion requests, command line options and magics.
 MOST_TOKENS, MOST_SUGGESTIONS, MOST_TEMPERATURE = 2048, 8, 2.0
 MOST_CONTEXT, MOST_THREADS = 131072, 512  # the same as in the settings
+MOST_OPERATIONS = 400_000  # of a request for fixes or a rename, each of about a microsecond
 
 R = TypeVar("R")
 _TENANT = ContextVar("owner", default="")
