@@ -63,6 +63,7 @@ matplotlib.cm 3.9 get_cmap=.matplotlib.pyplot.get_cmap
 builtins.dict 3.0 iteritems=items iterkeys=keys itervalues=values
 matplotlib.Legend 3.9 legendHandles=legend_handles
 """
+_DOTTED = re.compile(r"[\w.]++(?: as \w++)?")
 _APPEND = frozenset({"ignore_index", "verify_integrity", "sort"})  # parameters of `append` and `concat`
 
 
@@ -100,11 +101,21 @@ def find(failure: Failure) -> Iterator[Fix]:
         found += [edits for node in failure.nodes(ast.Import) if (edits := _import(failure, node))]
     if len(found) == 1 and failure.parses_with(found[0]):
         (edit, *_) = found[0]
-        old, new = edit.old, edit.text.rpartition("\n")[2]
+        old, new = _changed_part(edit.old, edit.text.rpartition("\n")[2])
         title = (
             f"Replace {old} with {new}?" if len(old + new) <= MOST_TITLE else f"Use {new.partition('(')[0]}?"
         )
         yield Fix(title=title, source="api", confidence=0.95, edits=found[0], run=failure.reruns)
+
+
+def _changed_part(old: str, new: str) -> tuple[str, str]:
+    """Return two dotted names without the module and the alias that they share; other texts as they are."""
+    if not (_DOTTED.fullmatch(old) and _DOTTED.fullmatch(new)):
+        return old, new
+    while "." in old and "." in new and old.partition(".")[0] == new.partition(".")[0]:
+        old, new = old.partition(".")[2], new.partition(".")[2]
+    (one, _, alias), (other, _, its) = old.partition(" as "), new.partition(" as ")
+    return (one, other) if alias == its else (old, new)
 
 
 # Attributes ----------------------------------------------------------------------------------------------

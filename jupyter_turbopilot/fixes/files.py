@@ -40,7 +40,8 @@ def find(failure: Failure) -> Iterator[Fix]:
     cell, start = literals[0]
     edit = Edit(cell=cell, start=start, end=start + len(path), old=path, text=text)
     run = [cell, failure.failed] if cell < failure.failed else [failure.failed]
-    title = f"Did you mean '{text}'?"
+    folder, name = split(text)
+    title = f"Did you mean '{name if folder == split(path)[0] else text}'?"
     yield Fix(title=title, source="files", confidence=confidence, edits=[edit], run=run)
 
 

@@ -132,7 +132,7 @@ def _respelled(failure: Failure, parent: str, name: str, near: tuple[str, float]
     if any(edit.old != name for edit in edits):
         return
     run = sorted({failure.position.cell, failure.failed})
-    title = f"Did you mean '{parent + '.' if parent else ''}{near[0]}'?"
+    title = f"Did you mean {near[0]!r}?"
     yield Fix(title=title, source="imports", confidence=near[1], edits=edits, run=run)
 
 

@@ -84,40 +84,45 @@ def test_replacement_depends_on_the_version(numpy: ObjectDescription, is_offered
 
 
 @pytest.mark.parametrize(
-    ("source", "message", "fixed"),
+    ("source", "message", "fixed", "title"),
     [
         (
             "from sklearn.cross_validation import KFold, cross_val_score",
             "No module named 'sklearn.cross_validation'",
             "from sklearn.model_selection import KFold, cross_val_score",
+            "Replace cross_validation with model_selection?",
         ),
         (
             "import sklearn.grid_search as search",
             "No module named 'sklearn.grid_search'",
             "import sklearn.model_selection as search",
+            "Replace grid_search with model_selection?",
         ),
         (
             "from sklearn.externals import joblib",
             "cannot import name 'joblib' from 'sklearn.externals' (x)",
             "import joblib",
+            "Replace from sklearn.externals import joblib with import joblib?",
         ),
         (
             "from scipy.integrate import quad, simps\nsimps(y)",
             "cannot import name 'simps' from 'scipy.integrate' (x)",
             "from scipy.integrate import quad, simpson as simps\nsimps(y)",
+            "Replace simps with simpson as simps?",
         ),
         (
             "from scipy.misc import face as image",
             "cannot import name 'face' from 'scipy.misc' (x)",
             "from scipy.datasets import face as image",
+            "Replace misc with datasets?",
         ),
     ],
 )
-def test_renamed_import_is_replaced(source: str, message: str, fixed: str) -> None:
+def test_renamed_import_is_replaced(source: str, message: str, fixed: str, title: str) -> None:
     line = source.partition("\n")[0]
     failed = failure(source, f"ImportError: {message}", line, objects={})
     (fix,) = find(failed)
-    assert applied(failed, fix) == fixed
+    assert (applied(failed, fix), fix.title) == (fixed, title)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.files import find
+from jupyter_turbopilot.fixes.fix import Fix
 from jupyter_turbopilot.fixes.report import Folder, KernelError, Report
 from jupyter_turbopilot.request import FixCell
 
@@ -14,10 +17,8 @@ FOLDERS = [
 ]
 
 
-def corrected(
-    *sources: str, path: str, folders: list[Folder] = FOLDERS, reported: bool = True
-) -> list[str] | None:
-    """Correct the error of the last cell."""
+def fixes(*sources: str, path: str, folders: list[Folder] = FOLDERS, reported: bool = True) -> list[Fix]:
+    """Return the fixes for the error of the last cell."""
     failure = Failure(
         cells=[FixCell(source=source, execution_count=n) for n, source in enumerate(sources)],
         failed=len(sources) - 1,
@@ -28,7 +29,12 @@ def corrected(
             error=KernelError(type="FileNotFoundError", path=path if reported else None), folders=folders
         ),
     )
-    found = list(find(failure))
+    return list(find(failure))
+
+
+def corrected(*sources: str, path: str, **options: Any) -> list[str] | None:
+    """Correct the error of the last cell."""
+    found = fixes(*sources, path=path, **options)
     if not found:
         return None
     (edit,) = found[0].edits
@@ -57,6 +63,20 @@ def test_find_corrects_a_path(path: str, expected: str, prefix: str) -> None:
     source = f"é = open({prefix}'{path}')"
     assert corrected(source, path=path) == [source.replace(path, expected)]
     assert corrected(source, path=path, reported=False) == [source.replace(path, expected)]
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("notes.tx", "Did you mean 'notes.txt'?"),
+        ("data/station.csv", "Did you mean 'stations.csv'?"),
+        ("./stations.csv", "Did you mean './data/stations.csv'?"),
+        ("dta/stations.csv", "Did you mean 'data/stations.csv'?"),
+    ],
+)
+def test_title_names_the_folder_only_if_it_changes(path: str, title: str) -> None:
+    (fix,) = fixes(f"open('{path}')", path=path)
+    assert fix.title == title
 
 
 def test_find_corrects_an_absolute_path() -> None:

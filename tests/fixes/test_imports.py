@@ -36,6 +36,7 @@ def corrected(source: str, message: str, line: int = 1, above: str = "x = 1") ->
         return None
     (fix,) = found
     assert fix.run == [1]
+    assert fix.title == f"Did you mean {fix.edits[0].text!r}?"
     assert fix.confidence >= 0.5
     for edit in reversed(fix.edits):
         assert source[edit.start : edit.end] == edit.old
