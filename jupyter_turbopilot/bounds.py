@@ -53,7 +53,7 @@ class Operations:
             raise OperationLimitError
 
 
-_OPERATIONS = ContextVar("operations", default=Operations())
+_OPERATIONS: ContextVar[Operations | None] = ContextVar("operations", default=None)
 
 
 @contextmanager
@@ -68,7 +68,8 @@ def counted_operations(operations: Operations) -> Iterator[None]:
 
 def count_operations(count: int) -> None:
     """Count operations of the current request before they are made."""
-    _OPERATIONS.get().add(count)
+    if operations := _OPERATIONS.get():
+        operations.add(count)
 
 
 @contextmanager

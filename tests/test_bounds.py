@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.bounds import cached_function, end_of, tenant_cache
+from jupyter_turbopilot.bounds import (
+    OperationLimitError,
+    Operations,
+    cached_function,
+    count_operations,
+    counted_operations,
+    end_of,
+    tenant_cache,
+)
 
 
 @given(st.text(alphabet="ab\n", max_size=300), st.integers(1, 100))
@@ -67,3 +76,31 @@ def test_remembering_for_separates_tenants() -> None:
             same("a")
     same("a")
     assert len(asked) == 3
+
+
+def test_count_operations_counts_those_of_the_current_request() -> None:
+    outer, inner = Operations(), Operations()
+    with counted_operations(outer):
+        count_operations(2)
+        with counted_operations(inner):
+            count_operations(3)
+        count_operations(4)
+    count_operations(5)  # without a request
+    assert (outer.count, inner.count) == (6, 3)
+
+
+def test_count_operations_raises_above_the_limit() -> None:
+    with counted_operations(Operations(most=10)):
+        count_operations(10)
+        with pytest.raises(OperationLimitError):
+            count_operations(1)
+
+
+def test_count_operations_calls_the_check_before_it_counts() -> None:
+    def disconnected() -> None:
+        raise ConnectionError
+
+    operations = Operations(check=disconnected)
+    with counted_operations(operations), pytest.raises(ConnectionError):
+        count_operations(1)
+    assert operations.count == 0
