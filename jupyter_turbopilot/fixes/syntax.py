@@ -1,6 +1,7 @@
 """Repairs of cells that do not parse: a missing sign, indentation, or Python 2's print. Pure.
 
-A repair is offered if it is the only one at the error that makes the cell parse.
+A repair is offered if it is the only one at the error that makes the cell parse, or the only one that does so
+by one or two spaces at the start of a line.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from jupyter_turbopilot.syntax_tree import TooLongError, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from jupyter_turbopilot.fixes.failure import Failure
 
 KINDS = ("SyntaxError", "IndentationError", "TabError")
 _MOST = 300_000  # characters parsed for one error
 _LONGEST_LINE = 500
+_NEAR = 2  # spaces by which a line is indented wrongly if several indentations parse
 _LINES_ABOVE = 20  # whose indentation a line may have
 _COMPOUND = {
     "if",
@@ -56,6 +59,7 @@ class _Repair(NamedTuple):
     text: str
     title: str
     confidence: float = 0.9
+    is_near: bool = False  # whether it changes an indentation by few spaces
 
     def applied(self, source: str) -> str:
         return source[: self.start] + self.text + source[self.end :]
@@ -71,8 +75,10 @@ def find(failure: Failure) -> Iterator[Fix]:
     if error is None or error.lineno is None:
         return
     repairs = _working(source, _ErrorLines(source, error))
-    if len({repair.applied(source) for repair in repairs}) == 1:
-        repair = repairs[0]
+    near = [repair for repair in repairs if repair.is_near]
+    found = {repair.applied(source): repair for repair in near or repairs}
+    if len(found) == 1:
+        (repair,) = found.values()
         edit = Edit(
             cell=failure.failed,
             start=repair.start,
@@ -308,22 +314,39 @@ def _indentations(error: _ErrorLines) -> Iterator[_Repair]:
     if above is None:
         wanted = {""}
     elif error.message == "unexpected indent" and above and error.indentation(above - 1) == own:
-        number, own, wanted = above, error.indentation(above), {own}
+        number, wanted = above, {own}
     elif "expected an indented block" in error.message:
         wanted = _block(error, above, below)
     elif "tabs" in error.message:
         wanted = {own.replace("\t", "    "), error.indentation(above)}
     else:
-        above = max(0, number - _LINES_ABOVE)
+        first = max(0, number - _LINES_ABOVE)
         wanted = {
-            error.indentation(n) for n in range(above, number + 2) if n < len(lines) and lines[n].strip()
+            error.indentation(n) for n in range(first, number + 2) if n < len(lines) and lines[n].strip()
         }
-    start = error.starts[number]
+        yield from _first_lines(error, above, below)
+    yield from _indented(error, number, wanted)
+
+
+def _first_lines(error: _ErrorLines, above: int, below: int | None) -> Iterator[_Repair]:
+    """Indent the first line of a block, above the line of the error, like the lines after it."""
+    head = next((n for n in range(above - 1, -1, -1) if error.lines[n].strip()), None)
+    own = error.indentation(error.line)
+    if head is None or below is None or error.indentation(below) != own:
+        return
+    if len(error.indentation(head)) < len(error.indentation(above)):
+        yield from (repair for repair in _indented(error, above, {own}) if repair.is_near)
+
+
+def _indented(error: _ErrorLines, number: int, wanted: AbstractSet[str]) -> Iterator[_Repair]:
+    """Yield the repairs that give a line other indentations."""
+    own, start = error.indentation(number), error.starts[number]
     for indentation in sorted(wanted - {own}):
+        is_near = abs(len(indentation) - len(own)) <= _NEAR and "\t" not in own + indentation
         title = "Replace tabs with spaces?" if "\t" in own else f"Indent line {number + 1}?"
         if len(indentation) < len(own) and "\t" not in own:
             title = f"Unindent line {number + 1}?"
-        yield _Repair(start, start + len(own), indentation, title)
+        yield _Repair(start, start + len(own), indentation, title, is_near=is_near)
 
 
 def _block(error: _ErrorLines, above: int, below: int | None) -> set[str]:
