@@ -16,6 +16,8 @@ import warnings
 from itertools import islice
 from threading import Lock
 
+from jupyter_turbopilot.bounds import count_operations
+
 LONGEST = 60_000  # characters
 MOST = LONGEST // 8  # words, signs and lines; 20 000 characters of code contain 5000
 _WORD = re.compile(r"\w+|([^\w\s])\1*+|\n+")
@@ -39,6 +41,7 @@ def parse(source: str, flags: int = 0, *, bounded: bool = True) -> ast.Module:
     if bounded and (len(source) > LONGEST or any(islice(_WORD.finditer(source), MOST, None))):
         raise TooLongError(f"The source is longer than {LONGEST} characters or {MOST} words. Split it.")
     for _ in range(_ATTEMPTS):
+        count_operations(len(source))
         _ignore()
         try:
             tree: ast.Module = compile(source, _FILE, "exec", ast.PyCF_ONLY_AST | flags, dont_inherit=True)

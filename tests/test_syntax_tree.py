@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.bounds import Operations, counted_operations
 from jupyter_turbopilot.syntax_tree import LONGEST, MOST, TooLongError, parse
 
 INTERRUPTED = """
@@ -136,3 +137,12 @@ def test_parse_is_reentrant() -> None:
     # In a separate process: with many objects, garbage collection runs at other times.
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], check=True, capture_output=True, text=True)
     assert done.stdout == "True True\n"
+
+
+def test_parse_counts_characters_before_it_parses() -> None:
+    operations = Operations()
+    with counted_operations(operations):
+        parse("x = 1\n" * 10)
+        with pytest.raises(SyntaxError):
+            parse("x = ")
+    assert operations.count == 64
