@@ -190,13 +190,13 @@ def _expression(failure: Failure, node: ast.Attribute, change: _Change) -> str:
     if change.kind != ".":
         return change.name
     module, _, name = change.name.rpartition(".")
-    if bound := _name_of(failure, module):
+    if bound := name_of(failure, module):
         return f"{bound}.{name}"
     # SciPy imports its subpackages at their first use.
     return change.name if module.startswith("scipy.") and ast.unparse(node.value).startswith("scipy.") else ""
 
 
-def _name_of(failure: Failure, module: str) -> str:
+def name_of(failure: Failure, module: str) -> str:
     """Return the shortest expression for a module, or an empty string."""
     names = (name for name, described in _known(failure).items() if described.name == module)
     return min(names, key=len, default="")
@@ -210,7 +210,7 @@ def _concatenation(
     failure: Failure, node: ast.Attribute, call: ast.Call | None, described: ObjectDescription
 ) -> list[Edit]:
     """Return the edit that replaces `a.append(b)` of tables by `pd.concat([a, b])`."""
-    pandas = _name_of(failure, "pandas")
+    pandas = name_of(failure, "pandas")
     if not (pandas and call and len(call.args) == 1 and _numbers(described.version or "") >= (2,)):
         return []
     (other,) = call.args

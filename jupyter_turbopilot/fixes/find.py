@@ -12,6 +12,7 @@ from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.fixes import (
     api_changes,
     attributes,
+    conversions,
     files,
     imports,
     keys,
@@ -45,8 +46,9 @@ FINDERS: dict[str, tuple[Finder, ...]] = {
     "ValueError": (keys.find,),  # seaborn, plotly
     "ModuleNotFoundError": (api_changes.find, imports.find),
     "ImportError": (api_changes.find, imports.find),
-    "AttributeError": (api_changes.find, attributes.find),
-    "TypeError": (parameters.find,),
+    "AttributeError": (api_changes.find, attributes.find, conversions.find),
+    "TypeError": (parameters.find, conversions.find),
+    "UFuncTypeError": (conversions.find,),  # NumPy
     "FileNotFoundError": (files.find,),
     "SyntaxError": (syntax.find,),
     "IndentationError": (syntax.find,),

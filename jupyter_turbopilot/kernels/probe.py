@@ -5,14 +5,16 @@ Objects are identified by their exact class, found in modules that are already i
 class dictionaries, instance dictionaries, and values that classes written in C expose through descriptors.
 The user's properties, methods, metaclasses and keys are never called, compared, hashed or converted to text.
 A dictionary that may hold foreign keys is never searched directly: its plain keys are copied first. Values
-are never read. The amount of work is bounded, also in time, so that the kernel is soon ready again.
+are never reported. The amount of work is bounded, also in time, so that the kernel is soon ready again.
 
 After an error, a query may name expressions. The answer then also has a report: the fields of the error that
-are plain data, descriptions of these expressions, and the names of files near a missing file.
+are plain data, descriptions of these expressions, and the names of files near a missing file. A description
+contains whether the first values of a column are strings.
 """
 
 import ast
 import datetime as dt
+import math
 import os
 import sys
 import types
@@ -30,7 +32,7 @@ LONGEST = 120
 REPORT_SECONDS, MOST_REPORT_BYTES, MOST_WANTED, MOST_WRAPPERS = 0.05, 256 * 1024, 100, 8
 MOST_LABELS, MOST_LABEL_BYTES, LONGEST_LABEL, MOST_LEVELS, MOST_KEYS = 10_000, 256 * 1024, 512, 32, 1000
 MOST_FRAMES, MOST_STEPS, LONGEST_PATH = 30, 100_000, 4096
-MOST_NEAR, MOST_FILES, MOST_AROUND = 3, 500, 100
+MOST_NEAR, MOST_FILES, MOST_AROUND, MOST_VALUES = 3, 500, 100, 100
 # Names that IPython puts into every namespace. Other names hidden from `%who` come from startup files.
 _SHELLS = ("In", "Out", "exit", "get_ipython", "open", "quit")
 
@@ -492,6 +494,7 @@ class _ErrorLook(_Look):
                 described["labels"] = self._all_labels(value)
             if package == "pandas":
                 described["levels"] = self._levels(value)
+                described["strings"] = name == "Series" and self._has_strings(value)
         elif kind is types.ModuleType:
             plain = _plain(_module_dict(value))
             described["name"] = module = _text(plain.get("__name__"))
@@ -519,6 +522,18 @@ class _ErrorLook(_Look):
             if type(member) is types.FunctionType:
                 return _keywords(member)
         return {}
+
+    def _has_strings(self, series: Any) -> bool:
+        """Return whether a Series has a dtype of strings, or only strings as its first values."""
+        blocks = self._read(self._read(series, "_mgr"), "blocks")
+        values: Any = self._read(blocks[0], "values") if type(blocks) is tuple and blocks else None
+        word = self._dtype(values)
+        if word != "object" or self._kind(values)[0] != "numpy":
+            return word in ("str", "string")
+        first = values[:MOST_VALUES].tolist()
+        missing = [each is None or (type(each) is float and math.isnan(each)) for each in first]
+        kinds = [type(each) for each, is_missing in zip(first, missing) if not is_missing]
+        return bool(kinds) and all(kind is str for kind in kinds)
 
     def _all_labels(self, frame: Any) -> Optional[List[str]]:
         """Return the column labels that are strings; None if there are too many, or they are unknown."""

@@ -477,6 +477,34 @@ def test_report_describes_tables() -> None:
     assert "by" in (found["frame.groupby"].parameters or ())
 
 
+def test_report_tells_a_series_of_strings_from_others() -> None:
+    first = [None, float("nan"), "2024-05-01"]
+    hostile = pd.Series(["a", "b"], dtype=object)
+    values = getattr(hostile._mgr.blocks[0], "values")  # noqa: B009
+    for at, kind in enumerate((hostile_class(), metaclass())):
+        values[at] = instance(kind)
+    namespace = {
+        "strings": pd.Series(["2024-05-01"]),
+        "arrow": pd.Series(["2024-05-01"], dtype="string"),
+        "objects": pd.Series(first, dtype=object),
+        "later": pd.Series([*first, *["x"] * 200, 3], dtype=object),
+        "mixed": pd.Series([*first, 3], dtype=object),
+        "hostile": hostile,
+        "subclass": pd.Series([Collides("a")], dtype=object),
+        "missing": pd.Series([None], dtype=object),
+        "empty": pd.Series([], dtype=object),
+        "numbers": pd.Series([1.5]),
+        "dates": pd.Series(pd.to_datetime(["2024-05-01"])),
+        "categories": pd.Series(["a"], dtype="category"),
+        "index": pd.Index(["a"]),
+        "table": pl.Series(["a"]),
+    }
+    RAN.clear()
+    found = report_of(namespace, *namespace).objects
+    assert [name for name, described in found.items() if described.strings] == [*namespace][:4]
+    assert RAN == []
+
+
 def test_report_bounds_the_size_of_labels() -> None:
     frame = pd.DataFrame(np.zeros((1, 1000)), columns=[f"{n}{'é' * 400}" for n in range(1000)])
     assert report_of({"frame": frame}, "frame").objects["frame"].labels is None

@@ -1,0 +1,211 @@
+"""Conversions of a number that is added to a text, and of a column of strings that is used as dates. Pure."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import TYPE_CHECKING, TypeGuard
+
+from jupyter_turbopilot.bounds import count_operations
+from jupyter_turbopilot.fixes.api_changes import name_of
+from jupyter_turbopilot.fixes.attributes import missing_attribute
+from jupyter_turbopilot.fixes.fix import Fix
+from jupyter_turbopilot.suggestion.imports import insertion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jupyter_turbopilot.fixes.failure import Failure
+    from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
+
+MOST_TITLE = 60  # characters of an expression in a title
+_NUMBER = r"(?:int|float|complex|bool|decimal\.Decimal|numpy\.(?:u?int|float|complex|bool)\w{0,8})"
+_TEXT_FIRST = re.compile(rf"can only concatenate str \(not \"{_NUMBER}\"\) to str\Z")
+_NUMBER_FIRST = re.compile(rf"unsupported operand type\(s\) for \+: '{_NUMBER}' and 'str'\Z")
+# The error of NumPy for a number or an array that is added to a text.
+_NUMPY_FIRST = re.compile(
+    r"ufunc 'add' did not contain a loop .{1,40}\(dtype\('[a-z]+\d*'\), dtype\('<U\d+'\)\)"
+)
+_NO_DATES = "Can only use .dt accessor with datetimelike values"
+# A text that may mean a number, or that has a placeholder for one.
+_MAY_BE_NUMBER = re.compile(r"\s*+[-+]?+[\d.,]++\s*+\Z")
+_PLACEHOLDER = re.compile(r"%[-+#.\d]{0,8}[sdfgir]|\{\w{0,40}\}")
+_LONGEST = 10_000  # characters of a text that is searched for placeholders
+_TO_TEXT = frozenset({"format", "join"})  # methods of texts
+# Methods whose result, without arguments, is one number.
+_TO_NUMBER = frozenset({"count", "max", "mean", "median", "min", "nunique", "std", "sum", "var"})
+# Attributes of `Series.dt` for dates, but not for durations or strings.
+_DATE_ATTRIBUTES = """
+    date day day_name day_of_week day_of_year dayofweek dayofyear days_in_month daysinmonth hour is_leap_year
+    is_month_end is_month_start is_quarter_end is_quarter_start is_year_end is_year_start isocalendar minute
+    month month_name normalize quarter second strftime time timetz to_period to_pydatetime tz tz_convert
+    tz_localize week weekday weekofyear year
+"""
+_OF_DATES = frozenset(_DATE_ATTRIBUTES.split())
+
+
+def find(failure: Failure) -> Iterator[Fix]:
+    """Find the conversion of the failed expression."""
+    if failure.name == "AttributeError":
+        yield from _to_dates(failure)
+    elif not failure.is_inside_library and "str" not in failure.report.names:
+        yield from _to_text(failure)
+
+
+def _title(expression: str, otherwise: str) -> str:
+    is_short = len(expression) <= MOST_TITLE and expression.isprintable()
+    return f"Use {expression}?" if is_short else otherwise
+
+
+# Numbers -------------------------------------------------------------------------------------------------
+
+
+def _to_text(failure: Failure) -> Iterator[Fix]:
+    """Convert the number in a sum of texts."""
+    failed = _failed_sum(failure)
+    if failed is None or failure.parsed is None:
+        return
+    if _TEXT_FIRST.match(failure.message):
+        number = failed.right
+    elif _NUMBER_FIRST.match(failure.message) or (
+        _NUMPY_FIRST.match(failure.message) and _is_number(failure, failed.left)
+    ):
+        number = failed.left
+    else:
+        return
+    operands = _operands(failure.parsed, failed, number)
+    after = operands[operands.index(number) + 1 :] if number is failed.right else []
+    # If another number follows, their sum may be meant.
+    if (after and not _is_text(failure, after[0])) or not any(map(_is_certain_text, operands)):
+        return
+    first, last = failure.span(failed)
+    start, end = failure.span(number)
+    text = f"({failure.source[start:end]})"
+    if first < start and end < last and failure.source[start - 1 : end + 1] == text:
+        start, end = start - 1, end + 1
+    edit = failure.edit(start, end, f"str{text}")
+    if failure.parses_with([edit]):
+        title = _title(edit.text, "Convert the number to text?")
+        yield Fix(title=title, source="kernel", confidence=0.9, edits=[edit], run=failure.reruns)
+
+
+def _is_sum(node: ast.AST | None) -> TypeGuard[ast.BinOp]:
+    return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
+
+
+def _failed_sum(failure: Failure) -> ast.BinOp | None:
+    """Return the failed sum; None if it is unknown which of several failed."""
+    found = [node for node in failure.nodes(ast.BinOp) if _is_sum(node)]
+    if failure.position and failure.position.exact:
+        found = [node for node in found if failure.span(node) == failure.position[1:3]]
+    return found[0] if len(found) == 1 else None
+
+
+def _operands(cell: ParsedCell, failed: ast.BinOp, number: ast.expr) -> list[ast.expr]:
+    """Return the operands of the longest sum that contains the failed one; the number is one operand."""
+    count_operations(len(cell.scopes.nodes))
+    sums = [node for node, _ in cell.scopes.nodes if _is_sum(node)]
+    around = {child: node for node in sums for child in (node.left, node.right)}
+    outer: ast.expr = failed
+    while outer in around:
+        outer = around[outer]
+    operands: list[ast.expr] = []
+    work = [outer]
+    while work:
+        node = work.pop()
+        if _is_sum(node) and node is not number:
+            work += [node.right, node.left]
+        else:
+            operands.append(node)
+    return operands
+
+
+def _is_certain_text(node: ast.expr) -> bool:
+    """Return whether an expression is a text that means no number."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return len(text) <= _LONGEST and not (_MAY_BE_NUMBER.match(text) or _PLACEHOLDER.search(text))
+        case ast.BinOp(op=ast.Mod(), left=ast.Constant(value=str())) | ast.JoinedStr():
+            return True
+        case ast.BinOp(op=ast.Mult(), left=left, right=right):
+            return any(isinstance(each, ast.Constant) and _is_certain_text(each) for each in (left, right))
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str()), attr=name)):
+            return name in _TO_TEXT
+        case ast.Call(func=ast.Name(id="str")):
+            return True
+    return False
+
+
+def _is_text(failure: Failure, node: ast.expr) -> bool:
+    match node:
+        case ast.Constant(value=str()):
+            return True
+        case ast.Name(id=name):
+            described = failure.report.objects.get(name)
+            return described is not None and (described.module, described.type) == ("builtins", "str")
+    return _is_certain_text(node)
+
+
+def _is_number(failure: Failure, node: ast.expr) -> bool:
+    """Return whether an expression is a number rather than an array."""
+    while (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "round"
+        and node.args
+    ):
+        node = node.args[0]
+    match node:
+        case ast.Name(id=name):
+            described = failure.report.objects.get(name)
+            return described is not None and described.type != "ndarray" and described.module == "numpy"
+        case ast.Call(func=ast.Attribute(attr=name), args=[], keywords=[]):
+            return name in _TO_NUMBER
+    return False
+
+
+# Dates ---------------------------------------------------------------------------------------------------
+
+
+def _to_dates(failure: Failure) -> Iterator[Fix]:
+    """Convert a column of strings wherever the following code of the cell uses it as dates."""
+    error = failure.report.error
+    failed = missing_attribute(failure) if failure.message.startswith(_NO_DATES) else None
+    if failed is None or failure.parsed is None or not (error and error.object and error.object.strings):
+        return
+    pandas = name_of(failure, "pandas")
+    if not pandas and ("pd" in failure.report.names or not failure.report.all):
+        return
+    function = f"{pandas or 'pd'}.to_datetime"
+    start, end = failure.span(failed.value)
+    column = failure.source[start:end]
+    spans = sorted(
+        span for node in _used_as_dates(failure.parsed, failed) if (span := failure.span(node))[0] >= start
+    )
+    same = [(at, to) for at, to in spans if to - at == len(column) and failure.source.startswith(column, at)]
+    edits = [failure.edit(at, to, f"{function}({column})") for at, to in same]
+    if not edits or edits[0].start != start:
+        return
+    if not pandas:
+        at, line = insertion(failure.source, ["import pandas as pd"])
+        if at == start:
+            edits[0] = failure.edit(start, end, f"{line}{edits[0].text}")
+        else:
+            edits.insert(0, failure.edit(at, at, line))
+    if failure.parses_with(edits):
+        title = _title(f"{function}({column})", "Convert the column to dates?")
+        yield Fix(title=title, source="kernel", confidence=0.85, edits=edits, run=failure.reruns)
+
+
+def _used_as_dates(cell: ParsedCell, failed: ast.Attribute) -> Iterator[ast.expr]:
+    """Yield the expressions whose dates are used in the scope of the failed one."""
+    count_operations(len(cell.scopes.nodes))
+    scopes = [
+        (node.value, scope)
+        for node, scope in cell.scopes.nodes
+        if isinstance(node, ast.Attribute) and node.attr in _OF_DATES
+    ]
+    around = next((scope for node, scope in scopes if node is failed), None)
+    for node, scope in scopes:
+        if scope is around and isinstance(node, ast.Attribute) and node.attr == failed.attr:
+            yield node.value

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
+from jupyter_turbopilot.fixes.conversions import find
+from jupyter_turbopilot.fixes.fix import Fix
+from jupyter_turbopilot.fixes.report import ObjectDescription
+from tests.fixes.failing import applied, failure
+
+TEXT_FIRST = 'TypeError: can only concatenate str (not "int") to str'
+NUMBER_FIRST = "TypeError: unsupported operand type(s) for +: 'int' and 'str'"
+NUMPY_FIRST = (
+    "UFuncTypeError: ufunc 'add' did not contain a loop with signature matching types "
+    "(dtype('float64'), dtype('<U6')) -> None"
+)
+OBJECTS = {
+    "unit": ObjectDescription(type="str", module="builtins"),
+    "share": ObjectDescription(type="float64", module="numpy"),
+    "shares": ObjectDescription(type="ndarray", module="numpy"),
+    "tax": ObjectDescription(type="int", module="builtins"),
+}
+NO_DATES = "AttributeError: Can only use .dt accessor with datetimelike values"
+SERIES = ObjectDescription(type="Series", module="pandas", strings=True)
+PANDAS = ObjectDescription(type="module", module="pandas", name="pandas")
+
+
+def message(kind: str) -> str:
+    return TEXT_FIRST.replace("int", kind)
+
+
+@pytest.mark.parametrize(
+    ("source", "expression", "error", "fixed"),
+    [
+        ('"Total: " + total', "", TEXT_FIRST, '"Total: " + str(total)'),
+        ('"Total: " + total + "\\n"', '"Total: " + total', TEXT_FIRST, '"Total: " + str(total) + "\\n"'),
+        ('name + ": " + n + "!"', 'name + ": " + n', TEXT_FIRST, 'name + ": " + str(n) + "!"'),
+        ('name + n + " items"', "name + n", TEXT_FIRST, 'name + str(n) + " items"'),
+        ('"Total: " + total + unit', '"Total: " + total', TEXT_FIRST, '"Total: " + str(total) + unit'),
+        ('print("a" + (b + c))', '"a" + (b + c)', TEXT_FIRST, 'print("a" + str(b + c))'),
+        ('"a" + f(b)', '"a" + f(b)', TEXT_FIRST, '"a" + str(f(b))'),
+        ('"a" + -b * 2', '"a" + -b * 2', message("float"), '"a" + str(-b * 2)'),
+        ("'ä' + df['x'].max()", "'ä' + df['x'].max()", message("numpy.int64"), "'ä' + str(df['x'].max())"),
+        ('"-" * 10 + n', '"-" * 10 + n', message("decimal.Decimal"), '"-" * 10 + str(n)'),
+        ('f"{a}" + n', 'f"{a}" + n', message("bool"), 'f"{a}" + str(n)'),
+        ("f\"{'a' + n}\"", "'a' + n", TEXT_FIRST, "f\"{'a' + str(n)}\""),
+        ('", ".join(names) + n', '", ".join(names) + n', TEXT_FIRST, '", ".join(names) + str(n)'),
+        ('"5 of " + n', '"5 of " + n', TEXT_FIRST, '"5 of " + str(n)'),
+        ('count + " items"', 'count + " items"', NUMBER_FIRST, 'str(count) + " items"'),
+        ('a + b + " items"', 'a + b + " items"', NUMBER_FIRST, 'str(a + b) + " items"'),
+        ('n + sep + "x"', "n + sep", NUMBER_FIRST, 'str(n) + sep + "x"'),
+        ('(a - b) + " items"', '(a - b) + " items"', NUMBER_FIRST, 'str(a - b) + " items"'),
+        ('df["x"].mean() + " kg"', "", NUMPY_FIRST, 'str(df["x"].mean()) + " kg"'),
+        ('round(df.x.mean(), 2) + " kg"', "", NUMPY_FIRST, 'str(round(df.x.mean(), 2)) + " kg"'),
+        ('share + " %"', "", NUMPY_FIRST, 'str(share) + " %"'),
+    ],
+)
+def test_number_is_converted_to_text(source: str, expression: str, error: str, fixed: str) -> None:
+    failed = failure(source, error, expression, objects=OBJECTS)
+    (fix,) = find(failed)
+    assert applied(failed, fix) == fixed
+    assert (fix.source, fix.run) == ("kernel", [0])
+
+
+@pytest.mark.parametrize(
+    ("source", "expression", "error"),
+    [
+        ('"5" + 3', "", TEXT_FIRST),
+        ('" -1,5 " + x', "", TEXT_FIRST),
+        ("answer + 1", "", TEXT_FIRST),
+        ("1 + answer", "", NUMBER_FIRST),
+        ('input("Age? ") + 1', "", TEXT_FIRST),
+        ('"%d items" + n', "", TEXT_FIRST),
+        ('"{} items" + n', "", TEXT_FIRST),
+        ('"Total: " + price + tax', '"Total: " + price', TEXT_FIRST),
+        ('"Total: " + price + 1', '"Total: " + price', TEXT_FIRST),
+        ('"a" + b + ("c" + d)', "", TEXT_FIRST),  # which one failed is unknown
+        ('"a" + items', "", message("list")),
+        ('"a" + None', "", message("NoneType")),
+        ('"a" + day', "", message("datetime.date")),
+        ('"a" + n', "", message("mine.int")),
+        ('text += "a"', "", "TypeError: unsupported operand type(s) for +=: 'int' and 'str'"),
+        ("text += 1", "", TEXT_FIRST),
+        ('sum(["a"])', "", NUMBER_FIRST),
+        ('"a" - n', "", "TypeError: unsupported operand type(s) for -: 'str' and 'int'"),
+        ('shares + " %"', "", NUMPY_FIRST),
+        ('values + " %"', "", NUMPY_FIRST),
+        ('df["x"].mean(axis=0) + " %"', "", NUMPY_FIRST),
+        ('"a" + n', "", 'TypeError: can only concatenate list (not "str") to list'),
+    ],
+)
+def test_uncertain_sum_is_not_converted(source: str, expression: str, error: str) -> None:
+    assert [*find(failure(source, error, expression, objects=OBJECTS))] == []
+
+
+def test_sum_is_not_converted_with_another_str_or_in_a_library() -> None:
+    source = '"Total: " + total'
+    assert [*find(failure(source, TEXT_FIRST, source))]
+    assert not [*find(failure(source, TEXT_FIRST, source, names=["str"]))]
+    assert not [*find(failure(source, TEXT_FIRST, source, library=True))]
+
+
+@pytest.mark.parametrize(
+    ("number", "title"),
+    [("total", "Use str(total)?"), ("f(" + "x, " * 50 + ")", "Convert the number to text?")],
+)
+def test_title_shows_a_short_number(number: str, title: str) -> None:
+    (fix,) = find(failure(f'"Total: " + {number}', TEXT_FIRST))
+    assert fix.title == title
+
+
+def test_sum_of_many_terms_is_converted() -> None:
+    terms = " + ".join(['"a"', *(f"b{n}" for n in range(300)), '"c"'])
+    source = f'"x" + n + {terms}'
+    failed = failure(source, TEXT_FIRST, '"x" + n')
+    (fix,) = find(failed)
+    assert applied(failed, fix) == f'"x" + str(n) + {terms}'
+
+
+def dates(source: str, expression: str, **options: object) -> list[Fix]:
+    fields = {"name": "dt", "object": SERIES, "objects": {"pd": PANDAS}, "library": True, **options}
+    return [*find(failure(source, NO_DATES, expression, **fields))]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("source", "expression", "fixed"),
+    [
+        ('df["day"].dt.year', 'df["day"].dt', 'pd.to_datetime(df["day"]).dt.year'),
+        ("df.day.dt.month_name()", "df.day.dt", "pd.to_datetime(df.day).dt.month_name()"),
+        ("days.dt.date", "days.dt", "pd.to_datetime(days).dt.date"),
+        ('x = f(df["day"].dropna().dt.hour)', 'df["day"].dropna().dt', 'x = f(pd.to_datetime(df["day"].dropna()).dt.hour)'),
+        (
+            'x = df["day"].dt.year\ny = df["day"].dt.month + df["end"].dt.year',
+            'df["day"].dt',
+            'x = pd.to_datetime(df["day"]).dt.year\ny = pd.to_datetime(df["day"]).dt.month + df["end"].dt.year',
+        ),
+        (
+            'def f(df): return df["day"].dt.year\nx = df["day"].dt.year',
+            'df["day"].dt.year\nx'[:12],
+            'def f(df): return pd.to_datetime(df["day"]).dt.year\nx = df["day"].dt.year',
+        ),
+    ],
+)  # fmt: skip
+def test_strings_are_converted_to_dates(source: str, expression: str, fixed: str) -> None:
+    failed = failure(
+        source, NO_DATES, expression, name="dt", object=SERIES, objects={"pd": PANDAS}, library=True
+    )
+    (fix,) = find(failed)
+    assert applied(failed, fix) == fixed
+    assert fix.run == [0]
+
+
+@pytest.mark.parametrize(
+    ("source", "expression"),
+    [
+        ('df["day"].dt.days', 'df["day"].dt'),  # of a duration
+        ('df["day"].dt.upper()', 'df["day"].dt'),
+        ('x = df["day"].dt', 'df["day"].dt'),
+        ('df["day"].dt.year + df["day"].dt.month', ""),  # which one failed is unknown
+        ('getattr(df["day"], "dt")', ""),
+    ],
+)
+def test_uncertain_use_of_dates_is_not_converted(source: str, expression: str) -> None:
+    assert dates(source, expression) == []
+
+
+def test_column_of_other_values_is_not_converted() -> None:
+    source = 'df["day"].dt.year'
+    assert dates(source, 'df["day"].dt')
+    for other in (None, ObjectDescription(type="Series", module="pandas")):
+        assert dates(source, 'df["day"].dt', object=other) == []
+
+
+@pytest.mark.parametrize("source", ["days.dt.year", "%%time\nx = days.dt.year"])
+def test_import_of_pandas_is_added(source: str) -> None:
+    options = {"name": "dt", "object": SERIES, "objects": {}, "library": True}
+    failed = failure(source, NO_DATES, "days.dt", **options)  # type: ignore[arg-type]
+    (fix,) = find(failed)
+    fixed = source.replace("days", "pd.to_datetime(days)")
+    head, magic, rest = fixed.rpartition("%%time\n")
+    results = [source]
+    for edit in reversed(fix.edits):
+        results.append(results[-1][: edit.start] + edit.text + results[-1][edit.end :])
+    assert results[-1] == f"{head}{magic}import pandas as pd\n{rest}"
+    assert dates(source, "days.dt", objects={}, names=["pd"]) == []  # perhaps another object
+
+
+def test_name_of_pandas_in_the_kernel_is_used() -> None:
+    failed = failure("days.dt.year", NO_DATES, "days.dt", name="dt", object=SERIES, objects={}, library=True)
+    known = KernelContext(names={"pandas": ObjectInfo(type="module", name="pandas")})
+    (fix,) = find(failed.__class__(**{**vars(failed), "kernel_context": known}))
+    assert applied(failed, fix) == "pandas.to_datetime(days).dt.year"
