@@ -161,6 +161,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       switches: provider,
       offers,
       live,
+      notice,
       trans,
       shortcut: () => shortcutOf(commands, CommandIDs.applyFix)
     };

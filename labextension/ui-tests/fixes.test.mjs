@@ -244,10 +244,43 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
     await screenshot(page, 'rename-run');
     await run(0);
     await gone();
+    // One step in any of the cells undoes all of it.
+    const sources = () => Promise.all([0, 1, 2].map(index => textOf(cellAt(index))));
+    const renamed = await sources();
+    const original = ['revenue = 3', 'double = revenue * 2', 'print(revenue, "revenue")\nrevenue'];
+    for (const index of [2, 0]) {
+      await editCell(page, index);
+      await page.keyboard.press('Control+z');
+      await holds(cellAt(1), original[1]);
+      assert.deepEqual(await sources(), original);
+      await page.keyboard.press('Control+Shift+z');
+      await holds(cellAt(1), renamed[1]);
+      assert.deepEqual(await sources(), renamed);
+    }
+    await editCell(page, 1);
+    await page.keyboard.type('  # changed');
     await editCell(page, 2);
     await page.keyboard.press('Control+z');
-    await holds(cellAt(2), 'print(revenue, "revenue")\nrevenue');
-    assert.equal(await textOf(cellAt(1)), 'double = revenue_eur * 2');
+    const toast = page.locator('.Toastify__toast', { hasText: 'has changed since. Nothing was undone' });
+    await toast.waitFor();
+    await screenshot(page, 'rename-not-undone');
+    assert.deepEqual(await sources(), [renamed[0], `${renamed[1]}  # changed`, renamed[2]]);
+  });
+
+  test('a button undoes a rename', async () => {
+    await setCells(page, ['revenue = 3', 'double = revenue * 2']);
+    await editCell(page, 0);
+    await page.keyboard.press('Home');
+    await page.keyboard.press('Control+ArrowRight');
+    await page.keyboard.type('_eur', { delay: 40 });
+    await offer().waitFor({ timeout: 10_000 });
+    await button('Apply').click();
+    await offer().getByText('Renamed 1 use.').waitFor();
+    await holds(cellAt(1), 'double = revenue_eur * 2');
+    await button('Undo').click();
+    await holds(cellAt(1), 'double = revenue * 2');
+    await holds(cellAt(0), 'revenue = 3');
+    await gone();
   });
 
   test('further fixes are shown one after the other, and a cell to insert is not run', async () => {

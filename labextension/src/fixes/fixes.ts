@@ -100,7 +100,7 @@ export class FixOffers {
     const display = (index: number): void => {
       const { target, insert, title, run } = candidates[index];
       const apply = (): boolean => {
-        const isApplied = applyTarget(this._parts, offer, id, target);
+        const isApplied = applyTarget(this._parts, offer, id, target) !== null;
         if (isApplied) {
           offer.dispose();
           insertCell(offer.panel, insert);

@@ -3,14 +3,14 @@ import { changeOf, mentions } from './identifiers';
 
 describe('changeOf', () => {
   it.each([
-    ['revenue = 3', 'revenue_eur = 3', { old: 'revenue', name: 'revenue_eur' }],
-    ['a = 1\nb = a', 'aa = 1\nb = a', { old: 'a', name: 'aa' }],
-    ['x = y', 'xy = y', { old: 'x', name: 'xy' }],
-    ['def area(w):\n    pass', 'def area(width):\n    pass', { old: 'w', name: 'width' }],
-    ['import numpy as np', 'import numpy as num', { old: 'np', name: 'num' }],
-    ['größe = 1', 'größen = 1', { old: 'größe', name: 'größen' }],
-    ['😀 = old', '😀 = new', { old: 'old', name: 'new' }],
-    ['old', 'new', { old: 'old', name: 'new' }]
+    ['revenue = 3', 'revenue_eur = 3', { start: 0, old: 'revenue', name: 'revenue_eur' }],
+    ['a = 1\nb = a', 'aa = 1\nb = a', { start: 0, old: 'a', name: 'aa' }],
+    ['x = y', 'xy = y', { start: 0, old: 'x', name: 'xy' }],
+    ['def area(w):\n    pass', 'def area(width):\n    pass', { start: 9, old: 'w', name: 'width' }],
+    ['import numpy as np', 'import numpy as num', { start: 16, old: 'np', name: 'num' }],
+    ['größe = 1', 'größen = 1', { start: 0, old: 'größe', name: 'größen' }],
+    ['😀 = old', '😀 = new', { start: 5, old: 'old', name: 'new' }],
+    ['old', 'new', { start: 0, old: 'old', name: 'new' }]
   ])('finds the changed identifier of %j and %j', (before, after, expected) => {
     expect(changeOf(before, after)).toEqual(expected);
   });

@@ -9,8 +9,9 @@ const KEYWORDS = new Set(
   ).split(' ')
 );
 
-/** A changed identifier. */
+/** A changed identifier, and its start in UTF-16 units. */
 export interface IChangedName {
+  start: number;
   old: string;
   name: string;
 }
@@ -45,7 +46,7 @@ export function changeOf(before: string, after: string): Change {
   const isRenamed = lex(after).some(
     lexeme => lexeme.start === changed.start && lexeme.text === name && isIdentifier(lexeme)
   );
-  return isRenamed ? { old: changed.text, name } : 'other';
+  return isRenamed ? { start: changed.start, old: changed.text, name } : 'other';
 }
 
 /** Return whether a name is used in a source text, comments and strings included. */

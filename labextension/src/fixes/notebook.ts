@@ -1,6 +1,6 @@
 /** The notebook in requests for fixes and renames, and the reasons to send none. */
 
-import type { CodeCell, ICodeCellModel } from '@jupyterlab/cells';
+import type { CodeCell, ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 import type { INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { UUID } from '@lumino/coreutils';
@@ -10,16 +10,18 @@ import { switchedOff } from '../decline';
 import { languageOfNotebook } from '../document';
 import { cellLanguage } from '../language';
 import type { LiveRegion } from '../liveregion';
+import type { Notice } from '../notice';
 import { type ISwitches, switchOf } from '../offswitches';
 import { DISABLED } from '../requesterror';
 import type { Preferences } from '../settings';
 import type { IFeedback, IFixCell, IRenameRequest } from '../wire';
 import { fitCells } from './cells';
 import { Executions } from './executions';
+import type { JointUndo } from './jointundo';
 import type { IChangedCell, Offer } from './offer';
 import type { Offers } from './offers';
 import { changedLines } from './replacements';
-import type { OfferEdits } from './target';
+import type { IOwnEdit, OfferEdits } from './target';
 
 /** Milliseconds to wait for a response. */
 export const TIMEOUT = 10_000;
@@ -32,6 +34,7 @@ export interface IParts {
   switches: ISwitches;
   offers: Offers;
   live: LiveRegion;
+  notice: Pick<Notice, 'brief'>;
   trans: TranslationBundle;
   /** Return the shortcut that applies an offer, for display, or an empty string. */
   shortcut: () => string;
@@ -105,36 +108,63 @@ function readCells(notebook: INotebookModel): IFixCell[] {
   });
 }
 
+/** Name a cell by its number, or else by its position. */
+export function describeCell(
+  trans: TranslationBundle,
+  { content }: NotebookPanel,
+  model: ICellModel
+): string {
+  const count = (model as ICodeCellModel).executionCount;
+  const position = content.widgets.findIndex(cell => cell.model === model) + 1;
+  if (position === 0) {
+    return trans.__('Another cell'); // it has been deleted
+  }
+  return count ? trans.__('Cell [%1]', count) : trans.__('Cell %1', position);
+}
+
 /** Describe the lines that a target changes; cells other than `own` are named. */
 export function describeChanges(
   trans: TranslationBundle,
-  { content }: NotebookPanel,
+  panel: NotebookPanel,
   { edits }: OfferEdits,
   own: CodeCell | null
 ): IChangedCell[] {
-  return Array.from(edits, ([model, replacements]) => {
-    const count = (model as ICodeCellModel).executionCount;
-    const position = content.widgets.findIndex(cell => cell.model === model) + 1;
-    return {
-      label: model === own?.model ? '' : count ? trans.__('Cell [%1]', count) : trans.__('Cell %1', position),
-      hunks: changedLines(model.sharedModel.getSource(), replacements)
-    };
-  });
+  return Array.from(edits, ([model, replacements]) => ({
+    label: model === own?.model ? '' : describeCell(trans, panel, model),
+    hunks: changedLines(model.sharedModel.getSource(), replacements)
+  }));
 }
 
-/** Change the cells, unless their text has changed meanwhile; return whether that succeeded. */
-export function applyTarget(parts: IParts, offer: Offer, id: string, target: OfferEdits): boolean {
-  const { live, trans } = parts;
-  const isApplied = target.apply();
-  if (isApplied) {
+/** Change the cells; return null, without any change, if their text has changed meanwhile. */
+export function applyTarget(
+  parts: IParts,
+  offer: Offer,
+  id: string,
+  target: OfferEdits,
+  own: IOwnEdit | null = null
+): JointUndo | null {
+  const { live, notice, trans } = parts;
+  const { panel } = offer;
+  const applied = target.apply(own);
+  if (applied) {
     sendFeedback(parts, id, 'applied');
     live.say(trans.__('Applied.'));
+    applied.stepped.connect((_, { step, changed }) => {
+      if (changed) {
+        const cell = describeCell(trans, panel, changed);
+        notice.brief(
+          step === 'undo'
+            ? trans.__('%1 has changed since. Nothing was undone: undo again to change only this cell.', cell)
+            : trans.__('%1 has changed since. Nothing was redone: redo again to change only this cell.', cell)
+        );
+      }
+    });
   } else {
     const reason = trans.__('The fix cannot be applied: the code has changed.');
     offer.showFailure(reason);
     live.say(reason);
   }
-  return isApplied;
+  return applied;
 }
 
 /** Show a new offer, and announce it to screen readers. */

@@ -10,6 +10,8 @@ import type { IHunk, ISegment } from './replacements';
 
 /** Milliseconds for which an offer shows why it cannot be applied. */
 const FAILURE_SHOWN = 4000;
+/** Milliseconds for which an offer reports what was done. */
+const REPORT_SHOWN = 10_000;
 /** Characters of an unchanged part of a line. */
 const CONTEXT = 60;
 
@@ -113,6 +115,15 @@ export class Offer extends Widget {
     this.primary = null;
     this._replace(element('div', 'jp-Turbopilot-offer-title', reason));
     setTimeout(() => this.dispose(), FAILURE_SHOWN);
+  }
+
+  /** Remove a report after some time, unless the user has gone to its buttons. */
+  disposeLater(): void {
+    setTimeout(() => {
+      if (!this.node.contains(document.activeElement)) {
+        this.dispose();
+      }
+    }, REPORT_SHOWN);
   }
 
   override dispose(): void {

@@ -3,13 +3,15 @@
 import type { Cell, CodeCell, ICellModel } from '@jupyterlab/cells';
 import { NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
 import { followOthers } from '../collaboration';
-import { isComposing } from '../editor';
+import { isComposing, positionOf } from '../editor';
 import type { Page } from '../page';
 import { byteLength, wellFormed } from '../window';
 import type { IRenamed } from '../wire';
 import { changeOf, type IChangedName, mentions } from './identifiers';
+import type { JointUndo } from './jointundo';
 import {
   applyTarget,
+  describeCell,
   describeChanges,
   executionsOf,
   type IParts,
@@ -19,7 +21,8 @@ import {
   TIMEOUT
 } from './notebook';
 import { type IAction, Offer } from './offer';
-import { targetOf } from './target';
+import { movedPosition } from './replacements';
+import { type IOwnEdit, targetOf } from './target';
 
 /** Milliseconds without typing after which the cell is compared. */
 export const SETTLE = 500;
@@ -113,12 +116,12 @@ export class RenameOffers {
     }
   }
 
-  private async _ask(followed: IFollowed, { old }: IChangedName): Promise<void> {
+  private async _ask(followed: IFollowed, change: IChangedName): Promise<void> {
     const { _parts: parts } = this;
     const { panel, cell } = followed;
     const cells = Array.from(panel.content.model?.cells ?? []);
     const isUsed = cells.some(
-      ({ type, sharedModel }) => type === 'code' && mentions(sharedModel.getSource(), old)
+      ({ type, sharedModel }) => type === 'code' && mentions(sharedModel.getSource(), change.old)
     );
     const isOn = (): boolean => isAllowed(parts, 'suggestRenames', panel, cell);
     const active = cells.indexOf(cell.model);
@@ -133,11 +136,11 @@ export class RenameOffers {
       AbortSignal.any([abort.signal, AbortSignal.timeout(TIMEOUT)])
     );
     if (answer?.edits.length && !abort.signal.aborted && isOn()) {
-      this._show(followed, cells, answer);
+      this._show(followed, cells, answer, { model: cell.model, before: followed.before, change });
     }
   }
 
-  private _show(followed: IFollowed, cells: readonly ICellModel[], answer: IRenamed): void {
+  private _show(followed: IFollowed, cells: readonly ICellModel[], answer: IRenamed, own: IOwnEdit): void {
     const { trans, shortcut } = this._parts;
     const { panel, cell } = followed;
     const offer = new Offer(panel, cell, trans);
@@ -153,12 +156,24 @@ export class RenameOffers {
     });
     const apply = (): void => {
       this._offer = null; // the edits in its own cell do not remove it
-      if (applyTarget(this._parts, offer, answer.id, target)) {
-        clearTimeout(this._timer);
-        this._timer = undefined;
-        this._resetBaseline(this._followed ?? followed);
+      const { editor } = cell;
+      const cursor = editor && positionOf(editor).offset;
+      const applied = applyTarget(this._parts, offer, answer.id, target, own);
+      if (applied) {
+        const moved = cursor !== null && movedPosition(cursor, target.edits.get(cell.model) ?? []);
+        const position = moved !== false && editor?.getPositionAt(moved);
+        if (position) {
+          editor?.setCursorPosition(position, { scroll: false });
+        }
+        this._settle();
         this._offer = offer;
-        this._offerRun(offer, cells, answer.run);
+        applied.stepped.connect((_, { changed }) => {
+          if (!changed) {
+            this._settle();
+            offer.dispose();
+          }
+        });
+        this._report(offer, cells, answer, applied);
       }
     };
     offer.display({
@@ -173,32 +188,63 @@ export class RenameOffers {
     present(this._parts, 'suggestRenames', offer, answer.id, () => this._resetBaseline(followed));
   }
 
-  /** Offer to run the cells that bind the name, because the kernel still has the old one. */
-  private _offerRun(offer: Offer, cells: readonly ICellModel[], bindings: readonly number[]): void {
-    const { trans, live } = this._parts;
-    const { content, sessionContext } = offer.panel;
-    const runs = content.model && executionsOf(content.model);
-    const models = bindings.map(index => cells[index]).filter(cell => runs?.isChanged(cell));
-    const binding = content.widgets.filter(({ model }) => models.includes(model));
-    if (binding.length === 0) {
-      offer.dispose();
-      return;
+  /** The followed cell was changed by a rename, not by the user. */
+  private _settle(): void {
+    clearTimeout(this._timer);
+    this._timer = undefined;
+    if (this._followed) {
+      this._resetBaseline(this._followed);
     }
-    const scheduled = (_: unknown, { cell }: { cell: Cell }): void => {
-      if (models.includes(cell.model)) {
-        offer.dispose();
+  }
+
+  /** Report a rename; offer to run the cells that bind the name if the kernel still has the old one, and to undo it. */
+  private _report(
+    offer: Offer,
+    cells: readonly ICellModel[],
+    { edits, run }: IRenamed,
+    applied: JointUndo
+  ): void {
+    const { trans, live, notice } = this._parts;
+    const { panel } = offer;
+    const { content, sessionContext } = panel;
+    const runs = content.model && executionsOf(content.model);
+    const models = run.map(index => cells[index]).filter(cell => runs?.isChanged(cell));
+    const binding = content.widgets.filter(({ model }) => models.includes(model));
+    const actions: IAction[] = [
+      {
+        label: trans.__('Undo'),
+        caption: trans.__('Undo the rename in all cells'),
+        run: () => {
+          const changed = applied.undo();
+          if (changed) {
+            notice.brief(
+              trans.__('%1 has changed since. Nothing was undone.', describeCell(trans, panel, changed))
+            );
+          }
+        }
       }
-    };
-    NotebookActions.executionScheduled.connect(scheduled);
-    offer.disposed.connect(() => NotebookActions.executionScheduled.disconnect(scheduled));
-    const question = trans.__('The kernel still has the old name. Run the cell that binds the new one?');
-    const run: IAction = {
-      label: trans.__('Run Cell'),
-      caption: trans.__('Run the cell that binds the name'),
-      run: () => void NotebookActions.runCells(content, binding, sessionContext)
-    };
+    ];
+    let question = trans._n('Renamed %1 use.', 'Renamed %1 uses.', edits.length);
+    if (binding.length > 0) {
+      const scheduled = (_: unknown, { cell }: { cell: Cell }): void => {
+        if (models.includes(cell.model)) {
+          offer.dispose();
+        }
+      };
+      NotebookActions.executionScheduled.connect(scheduled);
+      offer.disposed.connect(() => NotebookActions.executionScheduled.disconnect(scheduled));
+      const ask = trans.__('The kernel still has the old name. Run the cell that binds the new one?');
+      question = `${question} ${ask}`;
+      actions.unshift({
+        label: trans.__('Run Cell'),
+        caption: trans.__('Run the cell that binds the name'),
+        run: () => void NotebookActions.runCells(content, binding, sessionContext)
+      });
+    } else {
+      offer.disposeLater();
+    }
     offer.dismiss = () => offer.dispose();
-    offer.display({ error: '', question, changes: [], collapsed: false, actions: [run], shortcut: null });
+    offer.display({ error: '', question, changes: [], collapsed: false, actions, shortcut: null });
     live.say(question);
   }
 

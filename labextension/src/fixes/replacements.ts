@@ -54,6 +54,13 @@ export function moved(replacement: IReplacement, steps: readonly IStep[]): IRepl
   return { ...replacement, start, end };
 }
 
+/** Return where a position is after replacements. */
+export function movedPosition(position: number, replacements: readonly IReplacement[]): number {
+  return replacements
+    .filter(({ start }) => start < position)
+    .reduce((moved, { old, text }) => moved + text.length - old.length, position);
+}
+
 /** Return the lines that replacements change. */
 export function changedLines(source: string, replacements: readonly IReplacement[]): IHunk[] {
   const hunks: IReplacement[][] = [];

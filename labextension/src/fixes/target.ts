@@ -2,10 +2,22 @@
 
 import type { ICellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
-import { inOneUndoStep } from '../editor';
 import type { IStep } from '../retention';
 import type { IEdit } from '../wire';
+import type { IChangedName } from './identifiers';
+import { JointUndo } from './jointundo';
 import { type IReplacement, isCurrent, moved, replacementOf } from './replacements';
+
+/** Undo steps in which the user may have typed a name. */
+const MOST_STEPS = 50;
+
+/** An edit by the user that an offer completes. */
+export interface IOwnEdit {
+  model: ICellModel;
+  /** the text before it */
+  before: string;
+  change: IChangedName;
+}
 
 export class OfferEdits {
   /** `onConflict` is called once if an edit touches the text that is replaced. */
@@ -18,8 +30,11 @@ export class OfferEdits {
     }
   }
 
-  /** Make the changes, as one undo step in each cell; return false, without any change, if a text differs. */
-  apply(): boolean {
+  /**
+   * Make the changes as one undo step; return null, without any change, if a text differs. The step includes the user's
+   * edit of the cell `own`, from its text `before`, if it is the last one in the history of the cell.
+   */
+  apply(own: IOwnEdit | null = null): JointUndo | null {
     this.release();
     const edited = [...this.edits];
     if (
@@ -27,19 +42,21 @@ export class OfferEdits {
         edits.every(edit => isCurrent(sharedModel.getSource(), edit))
       )
     ) {
-      return false;
+      return null;
     }
-    for (const [model, edits] of edited) {
-      const { sharedModel } = model;
-      inOneUndoStep({ model }, () =>
+    const models = new Set([...(own ? [own.model] : []), ...this.edits.keys()]);
+    return new JointUndo([...models], isSeparate => {
+      if (own && isSeparate) {
+        repeat(own);
+      }
+      for (const [{ sharedModel }, edits] of edited) {
         sharedModel.transact(() => {
           for (const { start, end, text } of [...edits].sort((one, other) => other.start - one.start)) {
             sharedModel.updateSource(start, end, text);
           }
-        })
-      );
-    }
-    return true;
+        });
+      }
+    });
   }
 
   /** Stop following the cells. */
@@ -65,6 +82,26 @@ export class OfferEdits {
       this._onConflict();
     }
   };
+}
+
+/** Undo the user's edit, and make it again as part of the next undo step. */
+function repeat({ model: { sharedModel }, before, change: { start, old, name } }: IOwnEdit): void {
+  const source = sharedModel.getSource();
+  const replace = (replaced: string): void => sharedModel.updateSource(start, start + replaced.length, name);
+  let steps = 0;
+  while (steps < MOST_STEPS && sharedModel.getSource() !== before && sharedModel.undo()) {
+    steps++;
+  }
+  if (steps > 0 && sharedModel.getSource() === before) {
+    replace(old);
+    return;
+  }
+  for (; steps > 0; steps--) {
+    sharedModel.redo();
+  }
+  if (source.startsWith(name, start)) {
+    replace(name); // the history needs a change
+  }
 }
 
 /** Find the cells of edits; null if the text of one of them differs, or may not be changed. */

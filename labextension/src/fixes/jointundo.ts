@@ -1,0 +1,125 @@
+/** A change of several cells that is undone and redone as a whole, although each cell has its own history. */
+
+import type { ICellModel } from '@jupyterlab/cells';
+import { Signal } from '@lumino/signaling';
+
+type Step = 'undo' | 'redo';
+
+/** A step of the user in one of the cells: it was made in all of them, or in none because a cell has `changed`. */
+export interface IStepped {
+  step: Step;
+  changed: ICellModel | null;
+}
+
+/** The part of a Yjs undo manager that is used. */
+interface IUndoManager {
+  undoStack: readonly object[];
+  redoStack: readonly object[];
+  stopCapturing(): void;
+  on(event: 'stack-item-popped', listener: IListener): void;
+  off(event: 'stack-item-popped', listener: IListener): void;
+}
+
+type IListener = (event: { stackItem: object }) => void;
+
+/** A cell after the change, or after it was undone. */
+interface IPart {
+  model: ICellModel;
+  manager: IUndoManager;
+  listener: IListener;
+  /** the change in the history of the cell */
+  item: object | undefined;
+  source: string;
+}
+
+export class JointUndo {
+  /** Call `change` with whether each cell has its own history. With that of the whole document, the cells share a step. */
+  constructor(models: readonly ICellModel[], change: (isSeparate: boolean) => void) {
+    const managers = new Map<IUndoManager, ICellModel>();
+    for (const model of models) {
+      const { undoManager } = model.sharedModel as { undoManager?: IUndoManager | null };
+      if (undoManager) {
+        managers.set(undoManager, model);
+      }
+    }
+    const separate = (): void => managers.forEach((_, manager) => manager.stopCapturing());
+    separate();
+    change(managers.size === models.length);
+    separate();
+    for (const [manager, model] of managers) {
+      const listener: IListener = ({ stackItem }) => {
+        if (stackItem === part.item && !this._isStepping) {
+          queueMicrotask(() => this._follow(part)); // the manager has not finished the step
+        }
+      };
+      const part: IPart = { model, manager, listener, item: undefined, source: '' };
+      this._parts.push(part);
+      manager.on('stack-item-popped', listener);
+    }
+    this._note();
+  }
+
+  /** Emitted after the change has been undone or redone, and if the user tried to. */
+  readonly stepped = new Signal<this, IStepped>(this);
+
+  /** Undo the change in all cells, or in none if one of them has changed since; return that cell. */
+  undo(): ICellModel | null {
+    const changed = this._parts.find(part => !this._isCurrent(part));
+    if (!changed && this._step === 'undo') {
+      this._stepIn(this._parts);
+    }
+    return changed?.model ?? null;
+  }
+
+  /** The user has undone or redone the change in one cell: do the same in the others, or else reverse it. */
+  private _follow(first: IPart): void {
+    const others = this._parts.filter(part => part !== first);
+    const changed = others.find(part => !this._isCurrent(part));
+    if (!changed) {
+      this._stepIn(others);
+      return;
+    }
+    // The next step is made in this cell only: the user could not undo older edits otherwise.
+    this._parts.forEach(({ manager, listener }) => manager.off('stack-item-popped', listener));
+    const step = this._step;
+    first.model.sharedModel[opposite(step)]();
+    this.stepped.emit({ step, changed: changed.model });
+  }
+
+  private _stepIn(parts: readonly IPart[]): void {
+    const step = this._step;
+    this._isStepping = true;
+    parts.forEach(({ model }) => model.sharedModel[step]());
+    this._isStepping = false;
+    this._step = opposite(step);
+    this._note();
+    this.stepped.emit({ step, changed: null });
+  }
+
+  private _isCurrent(part: IPart): boolean {
+    const { sharedModel } = part.model;
+    return (
+      !sharedModel.isDisposed && sharedModel.getSource() === part.source && this._newest(part) === part.item
+    );
+  }
+
+  private _newest({ manager }: IPart): object | undefined {
+    return (this._step === 'undo' ? manager.undoStack : manager.redoStack).at(-1);
+  }
+
+  private _note(): void {
+    for (const part of this._parts) {
+      part.item = this._newest(part);
+      part.source = part.model.sharedModel.getSource();
+    }
+  }
+
+  private readonly _parts: IPart[] = [];
+  /** what can be done next */
+  private _step: Step = 'undo';
+  private _isStepping = false;
+}
+
+function opposite(step: Step): Step {
+  return step === 'undo' ? 'redo' : 'undo';
+}
