@@ -299,8 +299,9 @@ class Turbopilot(Configurable):
         0,
         min=0,
         max=1_000_000,
-        help="Maximum requests per user and minute; further ones get 429 with Retry-After. Tokenizing and "
-        "`helpers` count once for each 8 KiB. 0: no limit; `serve` for several users: 600.",
+        help="Maximum requests per user and minute; further ones get 429 with Retry-After. Requests for "
+        "tokens, helper functions, fixes and renames count once for each 8 KiB, those for completions only "
+        "above 256 KiB (`complete`: 768 KiB). 0: no limit; `serve` for several users: 600.",
     ).tag(config=True)
     burst = Int(
         60,

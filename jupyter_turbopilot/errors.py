@@ -123,6 +123,17 @@ class UnknownTokenError(BadRequestError):
         super().__init__(f"The loaded model has no token {token}. Use ids from POST tokenize.", field=field)
 
 
+class TooComplexError(BadRequestError):
+    """The text in the body needs more computation than one request may use."""
+
+    code = "too_complex"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This text needs more computation than one request may use. Send a shorter or simpler text."
+        )
+
+
 class BodyTooLargeError(BadRequestError):
     """The body is larger than the server accepts."""
 

@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import STATEMENT
+from jupyter_turbopilot.bounds import STATEMENT, count_operations
 from jupyter_turbopilot.context.languages import as_python, cell_language
 from jupyter_turbopilot.helper_functions.parsing import Function, readable
 from jupyter_turbopilot.suggestion.calls import Call, takes
@@ -14,7 +14,7 @@ from jupyter_turbopilot.suggestion.resolve import bindings
 from jupyter_turbopilot.suggestion.scopes import Scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
     from jupyter_turbopilot.request import FunctionRequest
@@ -47,18 +47,14 @@ def existing_names_for(
     request: FunctionRequest,
     kernel_context: KernelContext,
     above: str = "",
-    proceed: Callable[[], None] = lambda: None,
 ) -> ExistingNames:
-    """Return the names that exist for a request: listed in it, in the kernel, in cells, and in `above`.
-
-    `proceed` is called for each cell; it raises an exception to stop the work.
-    """
+    """Return the names that exist for a request: listed in it, in the kernel, in cells, and in `above`."""
     names, open_ = {*request.names, *kernel_context.names}, False
     heads = {
         name: head for name, fact in kernel_context.names.items() if (head := _head_of_fact(fact)) is not None
     }
     for source, defines in (*_sources(request), (readable(above), True)):
-        proceed()
+        count_operations(len(source))
         scopes = _scopes(source)
         if defines:
             names |= scopes.bound if scopes else bindings(source)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.helper_functions.author import Author, Continuation, Question, TokenBudget
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import FunctionRequest
     from jupyter_turbopilot.suggestion.calls import Call
 
+PARSED = 20  # operations to parse the head of a function
 NO_BODY = "the model generated no body that parses"
 TOO_MANY = "left out: the limit of functions or of nested calls is reached"
 NO_CLASS = "exists and does not accept this call; as the name of a class, it is not generated"
@@ -56,19 +58,15 @@ def generate_functions(
     request: FunctionRequest,
     kernel_context: KernelContext = NONE,
     clock: Callable[[], float] = time.monotonic,
-    proceed: Callable[[], None] = lambda: None,
 ) -> GenerationSteps:
-    """Yield events, the last one `done` with the result, and a `Question` for each request to the model.
-
-    `proceed` is called repeatedly; it raises an exception to stop the work.
-    """
+    """Yield events, the last one `done` with the result, and a `Question` for each request to the model."""
     if request.language != "python":
         raise BadRequestError(
             f"Helper functions can be generated for Python only, not for {request.language}. "
             "Request a completion instead.",
             field="language",
         )
-    return _Generation(request, kernel_context, clock, proceed).run(parse_instruction(request.source))
+    return _Generation(request, kernel_context, clock).run(parse_instruction(request.source))
 
 
 class _Generation:
@@ -79,10 +77,8 @@ class _Generation:
         request: FunctionRequest,
         kernel_context: KernelContext,
         clock: Callable[[], float],
-        proceed: Callable[[], None],
     ) -> None:
         self._request = request
-        self._proceed = proceed
         self._kernel_context = kernel_context
         self._existing = ExistingNames()
         self._budget = TokenBudget(clock, math.inf, request.max_tokens)
@@ -97,9 +93,7 @@ class _Generation:
         """Generate the first function, then all missing callees."""
         self._budget.until = self._budget.clock() + self._request.seconds
         self._above = instruction.above
-        self._existing = existing_names_for(
-            self._request, self._kernel_context, instruction.above, self._proceed
-        )
+        self._existing = existing_names_for(self._request, self._kernel_context, instruction.above)
         stub = instruction.stub or (yield from self._author.head(instruction))
         if instruction.comment and stub.name in EVERYWHERE | self._existing.names:
             stub = stub.named(self._free(stub.name))  # do not redefine an existing name
@@ -178,7 +172,7 @@ class _Generation:
         """Return the source with calls renamed that existing functions do not accept; collect the events."""
         names: dict[str, str] = {}
         for missing in missing_functions(source, frozenset()):
-            self._proceed()
+            count_operations(PARSED)
             if missing.name == name or missing.name not in self._stubs.keys() | self._existing.names:
                 continue
             if self._takes(missing.name, missing.calls):

@@ -1,12 +1,17 @@
-"""Own threads for calls that would block the event loop: the default ones belong to Jupyter."""
+"""Own threads for calls that would block the event loop: the default ones belong to Jupyter.
+
+They are daemon threads: a disk that does not answer must not keep the process from ending.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections import Counter, deque
+from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from jupyter_turbopilot.errors import BusyError, NotReadyError
 
@@ -14,38 +19,109 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 THREADS = 4
-DISK_THREADS = 32  # most of them may wait for a disk that does not respond
+DISK_THREADS = 64  # most of them may wait for a disk that does not respond
 MOST = 256  # running and waiting calls
 
 T = TypeVar("T")
 
 
+class _Call(NamedTuple):
+    """A call for a caller."""
+
+    caller: Hashable
+    function: Callable[[], Any]
+    result: Future[Any]
+
+
 class BackgroundThreads:
-    """Runs a limited number of functions at a time outside the event loop."""
+    """Runs a limited number of functions at a time outside the event loop, the callers' in turn.
+
+    A caller may have as many running calls as there are free threads: half of the threads, a quarter if
+    another caller has half of them, and so on. So none can occupy all threads. The same applies to the queue.
+    """
 
     def __init__(self, threads: int = THREADS) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="turbopilot-background")
-        self._pending = 0
+        self._limit = threads
+        self._lock = threading.Lock()
+        self._waiting: dict[Hashable, deque[_Call]] = {}  # by caller, the next caller first
+        self._running: Counter[Hashable] = Counter()  # calls by caller
+        self._pending: Counter[Hashable] = Counter()  # running and waiting calls by caller
+        self.is_closed = False
 
-    async def run(self, function: Callable[..., T], *given: object, **named: object) -> T:
-        """Return the result of a function, which sees the caller's context variables."""
-        if self._pending >= MOST:
-            raise BusyError("Too many requests are waiting. Try again shortly.")
-        try:
-            future = asyncio.get_running_loop().run_in_executor(
-                self._pool, partial(copy_context().run, function, *given, **named)
-            )
-        except RuntimeError:
-            raise NotReadyError("The server is stopping.", code="stopped") from None
-        self._pending += 1
-        try:
-            return await future
-        finally:
-            self._pending -= 1
+    async def run(self, caller: Hashable, function: Callable[..., T], *given: object, **named: object) -> T:
+        """Return the result of a function, which sees the context variables of the current task.
+
+        If the task is cancelled while the call waits, it is not made.
+        """
+        call = _Call(caller, partial(copy_context().run, function, *given, **named), Future())
+        self._submit(call)
+        return cast("T", await asyncio.wrap_future(call.result))
+
+    def check(self) -> None:
+        """Raise an error after `close`."""
+        if self.is_closed:
+            raise NotReadyError("The server is stopping.", code="stopped")
 
     def close(self) -> None:
-        """Start no more calls; running ones finish."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """Start no more calls; running ones may finish."""
+        with self._lock:
+            self.is_closed = True
+            waiting = [call for calls in self._waiting.values() for call in calls]
+            self._waiting.clear()
+        for call in waiting:
+            if call.result.set_running_or_notify_cancel():
+                call.result.set_exception(NotReadyError("The server is stopping.", code="stopped"))
+
+    def _submit(self, call: _Call) -> None:
+        """Queue a call, and start a thread if it may run now."""
+        with self._lock:
+            self.check()
+            if self._pending[call.caller] >= MOST - self._pending.total():
+                raise BusyError("Too many requests are waiting. Try again shortly.")
+            self._pending[call.caller] += 1
+            self._waiting.setdefault(call.caller, deque()).append(call)
+            begun = self._take()
+        if begun:
+            try:
+                threading.Thread(
+                    target=self._run, args=(begun,), name="turbopilot-background", daemon=True
+                ).start()
+            except RuntimeError:  # the system cannot start another thread
+                with self._lock:
+                    self._end(begun)
+                raise BusyError("The system cannot start another thread. Try again shortly.") from None
+
+    def _take(self) -> _Call | None:
+        """Return the next call that may run, and put its caller last; None if there is none."""
+        free = self._limit - self._running.total()
+        for caller, calls in self._waiting.items():
+            if self._running[caller] < free:
+                call = calls.popleft()
+                del self._waiting[caller]
+                if calls:
+                    self._waiting[caller] = calls
+                self._running[caller] += 1
+                return call
+        return None
+
+    def _end(self, call: _Call) -> None:
+        """Record the end of a call."""
+        for calls in (self._running, self._pending):
+            calls[call.caller] -= 1
+            if not calls[call.caller]:
+                del calls[call.caller]
+
+    def _run(self, call: _Call | None) -> None:
+        """Run a call, then those that may run because it has ended: at most one."""
+        while call:
+            if call.result.set_running_or_notify_cancel():
+                try:
+                    call.result.set_result(call.function())
+                except BaseException as error:  # noqa: BLE001 - the caller receives it
+                    call.result.set_exception(error)
+            with self._lock:
+                self._end(call)
+                call = self._take()
 
 
 class DiskThreads:
@@ -55,16 +131,16 @@ class DiskThreads:
         self._threads = BackgroundThreads(DISK_THREADS)
         self._pending: dict[Hashable, asyncio.Task[Any]] = {}
 
-    async def run(self, key: Hashable, function: Callable[..., T], *given: object) -> T:
+    async def run(self, caller: Hashable, key: Hashable, function: Callable[..., T], *given: object) -> T:
         """Return the result of a function, or of the pending call with the same key.
 
         A caller that stops waiting leaves the call pending.
         """
         if not (call := self._pending.get(key)):
-            call = self._pending[key] = asyncio.create_task(self._threads.run(function, *given))
+            call = self._pending[key] = asyncio.create_task(self._threads.run(caller, function, *given))
             call.add_done_callback(lambda _: self._pending.pop(key))
         return cast("T", await asyncio.shield(call))
 
     def close(self) -> None:
-        """Start no more calls; running ones finish."""
+        """Start no more calls; running ones may finish."""
         self._threads.close()

@@ -38,14 +38,17 @@ class SavedSwitches:
         # Modification and switch by path, the least recently read first.
         self._known: OrderedDict[str, tuple[object, bool]] = OrderedDict()
 
-    async def is_enabled(self, path: str) -> bool:
+    async def is_enabled(self, path: str, caller: str) -> bool:
         """Return whether the metadata of a saved notebook allow completion; True if they are unreadable."""
         if self._manager is None or not path.lower().endswith(NOTEBOOK):
             return True
-        read = self._read_file if uses_file_paths(self._manager) else self._read_from_manager
         for name in dict.fromkeys(equivalent_paths(path)):
+            if uses_file_paths(self._manager):
+                reading = self._disk.run(caller, ("metadata", name), self._read_file, name)
+            else:
+                reading = self._read_from_manager(name)
             try:
-                modified, enabled = await asyncio.wait_for(read(name), SECONDS)
+                modified, enabled = await asyncio.wait_for(reading, SECONDS)
             except Exception:  # managers of third parties may raise anything
                 log.debug("Turbopilot: a notebook could not be read", exc_info=True)
                 continue
@@ -56,22 +59,18 @@ class SavedSwitches:
             return enabled
         return True
 
-    async def _read_file(self, name: str) -> tuple[object, bool]:
+    def _read_file(self, name: str) -> tuple[object, bool]:
         """Return the modification and the switch of a notebook on the disk. The manager is slower."""
         known = self._known.get(name)
         path = Path(self._manager._get_os_path(name))  # noqa: SLF001 - as Jupyter's own managers do
-
-        def read() -> tuple[object, bool]:
-            if not path.is_file():
-                raise FileNotFoundError
-            with path.open("rb") as file:
-                found = os.fstat(file.fileno())
-                modified = found.st_mtime_ns, found.st_size
-                if known and known[0] == modified:
-                    return known
-                return modified, _is_enabled_in_file(file, found.st_size)
-
-        return await self._disk.run(("metadata", name), read)
+        if not path.is_file():
+            raise FileNotFoundError
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            modified = found.st_mtime_ns, found.st_size
+            if known and known[0] == modified:
+                return known
+            return modified, _is_enabled_in_file(file, found.st_size)
 
     async def _read_from_manager(self, name: str) -> tuple[object, bool]:
         """Return the modification and the switch of a notebook that only the manager can read.

@@ -45,10 +45,10 @@ class Remote:
 async def test_notebook_of_a_manager_is_read_again_only_after_a_change(disk: DiskThreads) -> None:
     manager = Remote()
     switches = SavedSwitches(manager, disk)
-    assert [await switches.is_enabled("a.ipynb") for _ in range(3)] == [False] * 3
+    assert [await switches.is_enabled("a.ipynb", "ada") for _ in range(3)] == [False] * 3
     assert manager.contents == 1
     manager.metadata, manager.modified = {}, datetime(2026, 1, 2, tzinfo=UTC)
-    assert await switches.is_enabled("a.ipynb")
+    assert await switches.is_enabled("a.ipynb", "ada")
     assert manager.contents == 2
 
 
@@ -58,7 +58,7 @@ async def test_notebook_counts_as_enabled_while_the_manager_does_not_answer(
     manager = Remote()
     manager.seconds = 60
     monkeypatch.setattr(saved_switch, "SECONDS", 0.01)
-    assert await SavedSwitches(manager, disk).is_enabled("a.ipynb")
+    assert await SavedSwitches(manager, disk).is_enabled("a.ipynb", "ada")
 
 
 async def test_notebook_on_the_disk_is_read_without_the_manager(
@@ -69,12 +69,12 @@ async def test_notebook_on_the_disk_is_read_without_the_manager(
     content = json.loads(notebook("x = 1"))
     (tmp_path / "a.ipynb").write_text(json.dumps(content))
     switches = SavedSwitches(manager, disk)
-    assert await switches.is_enabled("a.ipynb")
+    assert await switches.is_enabled("a.ipynb", "ada")
     content["metadata"] = OFF
     (tmp_path / "a.ipynb").write_text(json.dumps(content))
-    assert not await switches.is_enabled("a.ipynb")
-    assert not await switches.is_enabled("RTC:a.ipynb")
-    assert await switches.is_enabled("missing.ipynb")
+    assert not await switches.is_enabled("a.ipynb", "ada")
+    assert not await switches.is_enabled("RTC:a.ipynb", "ada")
+    assert await switches.is_enabled("missing.ipynb", "ada")
 
 
 @pytest.mark.parametrize(("metadata", "enabled"), [(OFF, False), ({}, True)])
@@ -88,7 +88,7 @@ async def test_section_of_a_large_notebook_disables_it_without_parsing(
     for size in (1, text.find("turbo") + 2, len(text) - 1):
         monkeypatch.setattr(saved_switch, "MOST_BYTES", size)
         (tmp_path / "a.ipynb").touch()
-        assert await switches.is_enabled("a.ipynb") is enabled
+        assert await switches.is_enabled("a.ipynb", "ada") is enabled
 
 
 async def test_notebook_on_a_disk_that_does_not_respond_is_read_once(
@@ -105,8 +105,8 @@ async def test_notebook_on_a_disk_that_does_not_respond_is_read_once(
     monkeypatch.setattr(saved_switch, "SECONDS", 0.05)
     (tmp_path / "a.ipynb").write_text("{}")
     switches = SavedSwitches(AsyncLargeFileManager(root_dir=str(tmp_path)), disk)
-    assert [await switches.is_enabled("a.ipynb") for _ in range(3)] == [True] * 3
+    assert [await switches.is_enabled("a.ipynb", "ada") for _ in range(3)] == [True] * 3
     assert reads == [2]
     monkeypatch.setattr(saved_switch, "SECONDS", 60)
     responds.set()
-    assert not await switches.is_enabled("a.ipynb")
+    assert not await switches.is_enabled("a.ipynb", "ada")

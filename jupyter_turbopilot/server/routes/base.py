@@ -6,9 +6,10 @@ import asyncio
 import os
 import secrets
 import time
+from collections import Counter
 from contextlib import aclosing, suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from jupyter_core.utils import ensure_async
 from jupyter_server.auth.decorator import allow_unauthenticated
@@ -35,7 +36,7 @@ from jupyter_turbopilot.server.routes.rates import RateLimiter
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import AsyncGenerator, Awaitable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
     from jupyter_turbopilot.pilot.pilot import Pilot
@@ -47,7 +48,9 @@ NDJSON = "application/x-ndjson"
 # Above this rate of refusals, the server refuses a caller's requests before it decodes their bodies, and
 # delays each response by REFUSAL_DELAY seconds.
 REFUSALS_PER_MINUTE, REFUSAL_BURST, REFUSAL_DELAY = 300, 20, 1.0
+T = TypeVar("T")
 OWN_LIMITS = frozenset({"too_many_requests", "too_many_waiting"})  # codes of the limits of one caller
+SMALL_BODY = 1 << 14  # bytes: more than a route with a few short fields needs
 
 
 @web.stream_request_body
@@ -58,6 +61,8 @@ class Route(AuthenticatedHandler):
     errors: ClassVar[tuple[type[TurbopilotError], ...]] = ()  # possible errors of all methods
     field_names: ClassVar[dict[str, str]] = {}  # field names of errors: field names in the body
     accepts_plain_body = False  # accept other content types without a Jupyter server
+    max_body: ClassVar[int] = SMALL_BODY  # bytes; a route that charges by the size sets MAX_BODY
+    at_once: ClassVar[int] = 64  # parallel requests with a body for each caller
 
     def __init_subclass__(cls, **more: Any) -> None:
         """Raise an error for methods without `Endpoint`. Handle HEAD like GET (tornado omits the body)."""
@@ -75,6 +80,8 @@ class Route(AuthenticatedHandler):
         self._received = 0
         self._disconnected = False
         self._is_slowed_down = False
+        self._is_counted = False  # whether `_running` includes this request
+        self._is_handled = False  # whether the method of the route has begun
 
     async def may(self, action: str, resource: str) -> bool:
         """Return whether the Jupyter server's authorizer allows the action."""
@@ -169,6 +176,47 @@ class Route(AuthenticatedHandler):
         with suppress(BusyError):
             self._refusals.take(caller, time.monotonic())
 
+    @property
+    def _running(self) -> Counter[tuple[str, str]]:
+        """The running requests with a body on this server, by route and caller."""
+        running: Counter[tuple[str, str]] = self.settings.setdefault("turbopilot_running", Counter())
+        return running
+
+    def _begin(self) -> None:
+        """Count a request with a body; refuse it above the limit, before its body takes memory."""
+        endpoint = endpoints(type(self)).get(self.request.method or "")
+        if self.refused or endpoint is None or endpoint.takes is None:
+            return
+        if self._running[self.name, self.caller] >= self.at_once:
+            self.refused = BusyError(
+                f"{self.at_once} of your requests to this URL are running. Try again when one has ended.",
+                code="too_many_waiting",
+            )
+            self.metrics.count_error(self.name, self.refused)
+        else:
+            self._running[self.name, self.caller] += 1
+            self._is_counted = True
+
+    def _end(self) -> None:
+        """Count a request no longer."""
+        if self._is_counted:
+            self._is_counted = False
+            self._running[self.name, self.caller] -= 1
+            if not self._running[self.name, self.caller]:
+                del self._running[self.name, self.caller]
+
+    def on_finish(self) -> None:
+        """Count the request no longer: its work has ended, also after a disconnect."""
+        self._end()
+        super().on_finish()
+
+    def on_connection_close(self) -> None:
+        """Note that the client has disconnected. If the body is incomplete, the method does not run."""
+        self._disconnected = True
+        if not self._is_handled:
+            self._end()
+        super().on_connection_close()
+
     async def _slow_down(self) -> None:
         """Refuse the request of a caller who repeats refused requests, after a delay."""
         is_open = any(endpoint.access == "open" for endpoint in endpoints(type(self)).values())
@@ -201,13 +249,14 @@ class Route(AuthenticatedHandler):
         await super().prepare()
         if isinstance(connection, HTTP1Connection):
             await self._slow_down()
+        self._begin()
         if self.refused and not isinstance(connection, HTTP1Connection):
             # uvicorn, which Ray Serve uses, discards the rest of the body. Waiting for it would hold a slot.
             self._finish_with(self.refused)
         elif self.refused:
             # tornado closes the connection after an early response. A client that is still sending then
             # reports a broken connection instead of the error, so the response follows the body.
-            self._received = MAX_BODY + 1
+            self._received = self.max_body + 1
 
     @allow_unauthenticated
     def options(self, *address: Any, **named: Any) -> None:
@@ -230,24 +279,27 @@ class Route(AuthenticatedHandler):
         self.set_header("X-GitHub-Request-Id", secrets.token_hex(16))
 
     def data_received(self, chunk: bytes) -> None:
-        """Store the body up to MAX_BODY."""
+        """Store the body up to its largest size."""
         self._received += len(chunk)
-        if self._received <= MAX_BODY:
+        if self._received <= self.max_body:
             self._chunks.append(chunk)
         else:
             self._chunks.clear()
 
     def raw_body(self) -> bytes:
-        """Return the body; raise an error if its size or content type is invalid."""
-        if self._received > MAX_BODY:
-            raise BodyTooLargeError(f"The body is larger than {MAX_BODY} bytes. Send less context.")
+        """Return the body, and free it; raise an error if its size or content type is invalid."""
+        if self._received > self.max_body:
+            advice = "Send less context." if self.max_body == MAX_BODY else "Send only the documented fields."
+            raise BodyTooLargeError(f"The body is larger than {self.max_body} bytes. {advice}")
         declared = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         plain = self.accepts_plain_body and self.standalone and may_omit_content_type(self.request.headers)
         if declared != "application/json" and not plain:
             raise WrongContentTypeError(
                 "Send the body as JSON, with the header Content-Type: application/json."
             )
-        return b"".join(self._chunks)
+        body = b"".join(self._chunks)
+        self._chunks.clear()
+        return body
 
     def finish(self, *chunk: Any, **named: Any) -> Future[None]:
         """Keep the content type that was set. Jupyter's `finish` would set JSON."""
@@ -298,6 +350,10 @@ class Route(AuthenticatedHandler):
         self.write(last)
         await self.finish()
 
+    async def run(self, function: Callable[..., T], *given: Any, **named: Any) -> T:
+        """Call a function in a background thread."""
+        return await self.pilot.background.run(self.caller, function, *given, **named)
+
     def field(self, error: TurbopilotError) -> str | None:
         """Return the name of the invalid field in the body."""
         return self.field_names.get(error.field or "", error.field)
@@ -326,6 +382,7 @@ class Route(AuthenticatedHandler):
 
     async def guard(self, work: Awaitable[None]) -> None:
         """Await `work`; send its error unless a stream has sent it or the client has disconnected."""
+        self._is_handled = True
         with suppress(StreamClosedError):
             try:
                 await work

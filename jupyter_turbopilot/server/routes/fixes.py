@@ -11,7 +11,7 @@ from tornado.iostream import StreamClosedError
 from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.engine.job import DISCONNECTED
-from jupyter_turbopilot.errors import BusyError, TurbopilotError
+from jupyter_turbopilot.errors import BusyError, TooComplexError, TurbopilotError
 from jupyter_turbopilot.fixes import renames
 from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.find import expressions_to_describe, find_fixes
@@ -46,16 +46,20 @@ class _EditRoute(NotebookRoute):
 
     errors = (BusyError,)
 
+    at_once = 4
+
     async def admit_and_charge(self, request: EditRequest) -> None:
-        """Check that completion is enabled, and count the request against the rate limit of the caller."""
+        """Check that completion is enabled, and charge the caller by the size of the body."""
         self.admit_content(request)
         self.charge()
         await self.admit(request)
 
-    async def counted(self, found: Awaitable[T]) -> T:
-        """Count the outcome of a request."""
+    async def counted(self, found: Awaitable[T], otherwise: T) -> T:
+        """Return the result of a request, and count its outcome. `otherwise`: for too complex cells."""
         try:
             result = await found
+        except TooComplexError:
+            result = otherwise
         except BusyError:
             raise  # already counted
         except TurbopilotError as error:
@@ -74,7 +78,7 @@ class FixRoute(_EditRoute):
     @Endpoint(FixRequest, read=lambda body, _: parse_fix(body), gives=Fixes)
     async def post(self, request: FixRequest) -> None:
         """Find fixes for the error of a cell. The server applies and executes nothing."""
-        fixes = await self.counted(self._fixes(request))
+        fixes = await self.counted(self._fixes(request), [])
         self.answer(msgspec.json.encode(Fixes(id=_id(self.name), fixes=fixes)))
 
     async def _fixes(self, request: FixRequest) -> list[Fix]:
@@ -121,7 +125,7 @@ class RenameRoute(_EditRoute):
     @Endpoint(RenameRequest, read=lambda body, _: parse_rename(body), gives=Renamed)
     async def post(self, request: RenameRequest) -> None:
         """Find the other uses of a name that was changed at its binding."""
-        found = await self.counted(self._rename(request))
+        found = await self.counted(self._rename(request), None)
         renamed = (
             Renamed(id=_id(self.name), title=found.title, edits=found.edits, run=found.run)
             if found

@@ -18,7 +18,7 @@ from jupyter_turbopilot.server.routes.deltas import (
     token_text,
 )
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
-from jupyter_turbopilot.server.routes.jobs import JobRoute
+from jupyter_turbopilot.server.routes.jobs import WINDOW, JobRoute
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -75,6 +75,8 @@ class GenerateBody(msgspec.Struct, frozen=True, kw_only=True):
 
 class GenerateRoute(JobRoute):
     """`POST api/generate`."""
+
+    uncharged = WINDOW
 
     def error_body(self, error: TurbopilotError) -> dict[str, Any]:
         """Return the body of an error in the format of Hugging Face's server."""

@@ -11,15 +11,27 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 import msgspec
 from tornado.iostream import StreamClosedError
 
+from jupyter_turbopilot.bounds import (
+    MOST_OPERATIONS,
+    OperationLimitError,
+    Operations,
+    counted_operations,
+)
 from jupyter_turbopilot.completer.raw_plan import priority_of
 from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
 from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.engine.remote.dialect import LOAD_HEADER, SESSION_HEADER
-from jupyter_turbopilot.errors import BadRequestError, BusyError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.errors import (
+    BadRequestError,
+    BusyError,
+    NotReadyError,
+    TooComplexError,
+    TurbopilotError,
+)
 from jupyter_turbopilot.generation import RawRequest
-from jupyter_turbopilot.request import Completion
+from jupyter_turbopilot.request import MAX_BODY, Completion
 from jupyter_turbopilot.server.identity import is_key
 from jupyter_turbopilot.server.metrics import outcome_of
 from jupyter_turbopilot.server.routes.base import Route
@@ -40,6 +52,8 @@ T = TypeVar("T")
 LATE = 0.95  # share of the deadline
 MAX_SESSION = 128  # characters
 BYTES_PER_REQUEST = 1 << 13  # that count as one request: tokenizing a megabyte takes a second
+WINDOW = 1 << 18  # characters around the cursor that a page may send with each keystroke
+CPU_SECONDS = 0.5  # of a parsing thread for a call, on machines where operations take longer
 
 
 def is_awaited(request: Completion | RawRequest) -> bool:
@@ -53,6 +67,8 @@ class JobRoute(Route):
     """Base class of routes that generate. A disconnect cancels the generation."""
 
     accepts_plain_body = True
+    max_body = MAX_BODY
+    uncharged: ClassVar[int] = 0  # bytes of the body that add nothing to the charge: typing is one request
     errors: ClassVar[tuple[type[TurbopilotError], ...]] = (BusyError, NotReadyError)
     # Paths of the notebook that the request is for, any of which may be denied. Raw text has none.
     paths: tuple[str, ...] = ()
@@ -72,10 +88,17 @@ class JobRoute(Route):
         agent = self.request.headers.get("User-Agent", "")
         return f"{client} {self.request.remote_ip} {agent}" if client else ""
 
+    @property
+    def generates(self) -> str:
+        """The name of this route's completions in the metrics."""
+        return self.name
+
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
         """`secret`: gives this server's kernels access to the route."""
         super().initialize(pilot, secret)
         self._jobs: list[Job] = []
+        self._charged = 0  # bytes of the body
+        self._operations = MOST_OPERATIONS  # that are left
         self._late = math.inf  # the time after which a client that disconnects has waited for its deadline
         self._streamed: dict[str, Timings] = {}  # of the last frame with text, by the id of the request
 
@@ -133,7 +156,7 @@ class JobRoute(Route):
             self.pilot.access.check(*self.paths)
             self.pilot.ensure()  # `load_at_start` may be off, or a failed load may now succeed
             if not is_charged:
-                self._rates.take(caller, time.monotonic(), awaited=is_awaited(request))
+                self.take(caller, awaited=is_awaited(request))
             job = self.pilot.completer.submit(
                 request, listener, kernel_context, caller, self.tenant, notebook_index=notebook_index
             )
@@ -144,40 +167,51 @@ class JobRoute(Route):
                 seconds = min(seconds, self.pilot.settings.deadline)
             self._late = job.queued_at + LATE * seconds
         except TurbopilotError as error:
-            self.metrics.count_error(self.name, error)
+            self.metrics.count_error(self.generates, error)
             raise
 
     def charge(self, *, awaited: bool = True) -> None:
-        """Charge the caller for a request before it is submitted, and count errors."""
+        """Charge the caller for the request before its work, and count errors."""
         try:
-            self._rates.take(self.caller, time.monotonic(), awaited=awaited)
+            self.take(self.caller, awaited=awaited)
         except BusyError as error:
             self.metrics.count_error(self.name, error)
             raise
 
-    def count_body(self) -> None:
-        """Charge the caller for a request without generation by the size of its body, and count errors."""
-        try:
-            self.charge_body()
-        except BusyError as error:
-            self.metrics.count_error(self.name, error)
-            raise
-
-    def charge_body(self) -> None:
-        """Charge the caller for a request by the size of its body."""
-        self._rates.take(self.caller, time.monotonic(), count=max(1.0, self._received / BYTES_PER_REQUEST))
+    def take(self, caller: str, *, awaited: bool = True) -> None:
+        """Charge a caller: the first time by the size of the body, as one request for further completions."""
+        size, self._charged = self._received - self._charged - self.uncharged, self._received
+        self._rates.take(caller, time.monotonic(), awaited=awaited, count=max(1.0, size / BYTES_PER_REQUEST))
 
     async def parse(self, function: Callable[..., T], *given: Any, **named: Any) -> T:
-        """Call a function in a parsing thread, unless the client has disconnected.
+        """Call a function in a parsing thread, with a limit of the operations for this request.
 
-        It may take seconds, so responses are encoded in other threads.
+        The work ends when the client disconnects, when the server stops, or with a TooComplexError at the
+        limit. Responses are encoded in other threads.
         """
 
         def call() -> T:
-            self.proceed()
-            return function(*given, **named)
+            end = time.thread_time() + CPU_SECONDS
 
-        return await self.pilot.parsing.run(call)
+            def check() -> None:
+                """Raise an error that pure functions do not handle if the work must end."""
+                if self._disconnected or self.pilot.parsing.is_closed or time.thread_time() > end:
+                    raise OperationLimitError
+
+            check()
+            operations = Operations(self._operations, check)
+            try:
+                with counted_operations(operations):
+                    return function(*given, **named)
+            finally:
+                self._operations -= operations.count
+
+        try:
+            return await self.pilot.parsing.run(self.caller, call)
+        except OperationLimitError:
+            self.proceed()
+            self.pilot.parsing.check()
+            raise TooComplexError from None
 
     def proceed(self) -> None:
         """Raise an error if the client has disconnected."""
@@ -192,7 +226,7 @@ class JobRoute(Route):
             has_text = bool(reply.items) or reply.id in self._streamed
             is_late = time.monotonic() >= self._late
             outcome = outcome_of(reply, has_text=has_text, is_awaited=is_awaited, is_late=is_late)
-            self.metrics.count(self.name, outcome, reply.error)
+            self.metrics.count(self.generates, outcome, reply.error)
             # The last reply to a client that has disconnected has no timings.
             is_cut = has_text and reply.finish_reason == DISCONNECTED
             self.metrics.measure(self._streamed[reply.id] if is_cut else reply.timings)
@@ -232,6 +266,5 @@ class JobRoute(Route):
 
     def on_connection_close(self) -> None:
         """Cancel all generation: the client has disconnected."""
-        self._disconnected = True
         self.cancel(DISCONNECTED)
         super().on_connection_close()

@@ -12,7 +12,7 @@ from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.body import read_body
 from jupyter_turbopilot.server.routes.deltas import Delta, Deltas, placed_tokens, probabilities
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
-from jupyter_turbopilot.server.routes.jobs import JobRoute
+from jupyter_turbopilot.server.routes.jobs import WINDOW, JobRoute
 from jupyter_turbopilot.server.routes.options import CompletionBody, InfillBody
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 class GenerationRoute(JobRoute):
     """Base class of `completion` and `infill`."""
 
+    uncharged = WINDOW
     _settings: dict[str, Any]  # repeated in each completion of the response
 
     async def _generate(self, body: CompletionBody | InfillBody) -> None:
@@ -35,7 +36,7 @@ class GenerationRoute(JobRoute):
             await self.events(self._events(body, texts))
             return
         replies = await self.final_replies(texts)
-        self.answer(await self.pilot.background.run(self._response, body, replies))
+        self.answer(await self.run(self._response, body, replies))
 
     def _response(self, body: CompletionBody | InfillBody, replies: list[Reply]) -> bytes:
         """Encode the response one completion at a time: with `n_probs` they may be large."""

@@ -140,22 +140,20 @@ class ModelsRoute(Route):
         )  # llama.cpp's server responds with this list
         if self.may_manage:
             is_off = bool(self.pilot.access.reason)  # no model is offered then
-            models = [] if is_off else await self.pilot.background.run(describe_models, self.pilot)
+            models = [] if is_off else await self.run(describe_models, self.pilot)
             listing |= {"models": models, "selected": self.pilot.selected}
         self.answer(listing)
 
     @Endpoint(Select, gives=Health, status=202, access="manage", errors=(UnknownModelError, NotReadyError))
     async def post(self, chosen: Select) -> None:
         """Select a model that is on disk. It loads in the background."""
-        await self.pilot.background.run(
-            self.pilot.select, chosen.model, adapters_enabled=chosen.adapters_enabled
-        )
+        await self.run(self.pilot.select, chosen.model, adapters_enabled=chosen.adapters_enabled)
         self.answer(await _health(self))
 
     @Endpoint(Select, gives=Removed, access="manage", errors=(UnknownModelError,))
     async def delete(self, unwanted: Select) -> None:
         """Delete the downloaded files of a model. The loaded model cannot be deleted."""
-        freed = await self.pilot.background.run(self.pilot.remove, unwanted.model)
+        freed = await self.run(self.pilot.remove, unwanted.model)
         self.answer({"freed": freed})
 
 
@@ -166,7 +164,7 @@ class NotebookIndexRoute(Route):
     async def delete(self) -> None:
         """Stop indexing, and delete the notebook index. It stays deleted until `POST`."""
         try:
-            await self.pilot.background.run((await self._owned_index()).delete)
+            await self.run((await self._owned_index()).delete)
         except (OSError, NotImplementedError, sqlite3.Error) as error:
             raise NotReadyError(
                 f"The notebook index could not be deleted: {reason_of(error)}. "
@@ -178,7 +176,7 @@ class NotebookIndexRoute(Route):
     @Endpoint(gives=Health, status=202, access="manage")
     async def post(self) -> None:
         """Build a deleted notebook index again, in the background."""
-        await self.pilot.background.run((await self._owned_index()).build_again)
+        await self.run((await self._owned_index()).build_again)
         self.answer(await _health(self))
 
     async def _owned_index(self) -> MaintainedIndex:

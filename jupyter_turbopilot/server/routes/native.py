@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from contextlib import aclosing, contextmanager
-from typing import TYPE_CHECKING, Any, cast
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 from jupyter_core.utils import ensure_async
@@ -13,12 +12,12 @@ from tornado import web
 from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.access import UNCHECKED
-from jupyter_turbopilot.bounds import tenant_cache
+from jupyter_turbopilot.bounds import MOST_OPERATIONS, tenant_cache
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.notebook_file import equivalent_paths
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED
-from jupyter_turbopilot.errors import BusyError, DisabledError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.errors import DisabledError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.helper_functions.follow import follow_async
 from jupyter_turbopilot.helper_functions.generate import generate_functions
 from jupyter_turbopilot.request import (
@@ -32,11 +31,11 @@ from jupyter_turbopilot.server.metrics import FIXES_AND_RENAMES, Outcome, outcom
 from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.contract import Answer, Frame, HelperEvent
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
-from jupyter_turbopilot.server.routes.jobs import JobRoute, is_awaited
+from jupyter_turbopilot.server.routes.jobs import WINDOW, JobRoute, is_awaited
 from jupyter_turbopilot.server.saved_switch import SavedSwitches
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.helper_functions.event import Event
@@ -45,8 +44,9 @@ if TYPE_CHECKING:
 
     NotebookRequest = Completion | FunctionRequest | EditRequest
 
+T = TypeVar("T")
+
 LINKS_SECONDS = 0.5  # until a path counts as denied because its links could not be followed
-AT_ONCE = 2  # concurrent `helpers` requests per caller
 DISABLED_IN_NOTEBOOK = (
     "Turbopilot is disabled in this notebook. To enable it, choose Disable in This Notebook again."
 )
@@ -85,14 +85,14 @@ class NotebookRoute(JobRoute):
         if is_unknown:
             if await self.may("read", "contents"):
                 readable = self.paths
-            if not all([await self._switches.is_enabled(path) for path in readable]):
+            if not all([await self._switches.is_enabled(path, self.caller) for path in readable]):
                 raise DisabledError(DISABLED_IN_NOTEBOOK, code="disabled_in_notebook")
 
     async def _check_links(self, path: str) -> None:
         """Raise a DisabledError unless completion is allowed for the file that a path leads to."""
         access = self.pilot.access
         if access.denied:
-            following = self.pilot.disk.run(("links", path), access.check_file, path)
+            following = self.pilot.disk.run(self.caller, ("links", path), access.check_file, path)
             try:
                 await asyncio.wait_for(following, LINKS_SECONDS)
             except TimeoutError:
@@ -134,6 +134,8 @@ class NotebookRoute(JobRoute):
 
 class CompleteRoute(NotebookRoute):
     """`POST turbopilot/complete`."""
+
+    uncharged = 3 * WINDOW  # a character may have three bytes
 
     @Endpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
     async def post(self, request: Completion) -> None:
@@ -198,7 +200,7 @@ class FeedbackRoute(Route):
         learner = self.pilot.completer.learner
         if learner and self.is_learned_from:
             try:
-                await self.pilot.background.run(learner.forget)
+                await self.run(learner.forget)
             except OSError as error:
                 raise NotReadyError(
                     f"The data learned from feedback could not be deleted: {error.strerror or error}.",
@@ -210,7 +212,8 @@ class FeedbackRoute(Route):
 class HelpersRoute(NotebookRoute):
     """`POST turbopilot/helpers`."""
 
-    name = "helpers_completion"  # in the metrics: `replies` counts each completion
+    generates = "helpers_completion"
+    at_once = 2
 
     @Endpoint(FunctionRequest, streams=HelperEvent)
     async def post(self, request: FunctionRequest) -> None:
@@ -218,12 +221,13 @@ class HelpersRoute(NotebookRoute):
         outcome, error = str(Outcome.FAILED), None
         try:
             self.admit_content(request)
-            with self._admitted(), tenant_cache(self.tenant):
+            self.take(self.caller)
+            with tenant_cache(self.tenant):
                 await self.admit(request)
                 kernel_context = await self.kernel_context(request)
-                growth = await self.parse(generate_functions, request, kernel_context, proceed=self.proceed)
+                growth = await self.parse(generate_functions, request, kernel_context)
                 events = follow_async(
-                    growth, lambda completion: self._generate(completion, kernel_context), self.parse
+                    growth, lambda completion: self._generate(completion, kernel_context), self._next
                 )
                 await self.stream(_lines(await anext(events), events), {"event": "done"})
             outcome = Outcome.COMPLETED
@@ -236,23 +240,10 @@ class HelpersRoute(NotebookRoute):
         finally:
             self.metrics.count("helpers", outcome, error)
 
-    @contextmanager
-    def _admitted(self) -> Iterator[None]:
-        """Charge the caller by the size of the body, and limit its concurrent requests."""
-        running: Counter[str] = self.settings.setdefault("turbopilot_helpers", Counter())
-        if running[self.caller] >= AT_ONCE:
-            raise BusyError(
-                f"{AT_ONCE} of your requests for helper functions are running. Try again when one has ended.",
-                code="too_many_waiting",
-            )
-        self.charge_body()
-        running[self.caller] += 1
-        try:
-            yield
-        finally:
-            running[self.caller] -= 1
-            if not running[self.caller]:
-                del running[self.caller]
+    async def _next(self, step: Callable[..., T], *given: Any) -> T:
+        """Return the next step. The model's texts add work, so each step has the limit of a request."""
+        self._operations = MOST_OPERATIONS
+        return await self.parse(step, *given)
 
     async def _generate(self, completion: Completion, kernel_context: KernelContext) -> AsyncGenerator[Reply]:
         """Yield the replies to a completion request."""

@@ -15,7 +15,7 @@ from jupyter_turbopilot.server.routes.base import Route
 from jupyter_turbopilot.server.routes.body import read_body
 from jupyter_turbopilot.server.routes.deltas import Deltas
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
-from jupyter_turbopilot.server.routes.jobs import JobRoute
+from jupyter_turbopilot.server.routes.jobs import WINDOW, JobRoute
 from jupyter_turbopilot.server.routes.openai_completions import CompletionsBody
 from jupyter_turbopilot.server.routes.openai_format import CompletionFormat, error_body, model_list
 from jupyter_turbopilot.server.routes.peer import FIELDS, describe_engine, identity_digest
@@ -47,6 +47,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
     """`POST v1/completions`, and `v1/engines/…/completions` for older clients."""
 
     field_names = FIELDS
+    uncharged = WINDOW
 
     def set_default_headers(self) -> None:
         """Add the replica's id."""
@@ -61,7 +62,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         formatter = CompletionFormat(body, self._piece, identity_digest(engine) if engine else "")
         if not body.stream:
             replies = await self.final_replies(texts)
-            self.answer(await self.pilot.background.run(formatter.whole, replies))
+            self.answer(await self.run(formatter.whole, replies))
             return
         await self.events(self._stream_chunks(texts, formatter), last=b"data: [DONE]\n\n")
 
@@ -108,7 +109,7 @@ class OpenAIModelsRoute(OpenAIRoute):
         """Return the engine's capabilities. Wake a sleeping engine if they are unknown."""
         pilot = self.pilot
         if engine := pilot.worker.engine:
-            _ENGINES[pilot] = await pilot.background.run(describe_engine, engine)
+            _ENGINES[pilot] = await self.run(describe_engine, engine)
         elif pilot.worker.state.phase is not Phase.UNLOADED:
             pilot.ensure()
             return describe_engine(None, missing=pilot.worker.state.code in MODEL_LOST)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from jupyter_turbopilot.errors import UnknownTokenError
+from jupyter_turbopilot.bounds import count_operations
+from jupyter_turbopilot.errors import TooComplexError, UnknownTokenError
 from jupyter_turbopilot.reply import compact
 from jupyter_turbopilot.server.routes.body import read_body
 from jupyter_turbopilot.server.routes.deltas import token_text
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
 SLICE = 1 << 12  # tokens or characters
+SCANNED = 1 << 10  # characters that are scanned for a control token in a microsecond
 Sliced = TypeVar("Sliced", str, list[int])
 
 
@@ -41,10 +43,13 @@ class DetokenizeBody(msgspec.Struct, frozen=True):
 class TokenizeRoute(JobRoute):
     """`POST tokenize`."""
 
+    at_once = 4
+    errors = (*JobRoute.errors, TooComplexError)
+
     @Endpoint(TokenizeBody, read=read_body)
     async def post(self, body: TokenizeBody) -> None:
         """Return the tokens of a text."""
-        self.count_body()
+        self.charge()
         # A large text would block the event loop.
         self.answer(await self.parse(_tokenize_body, self.vocabulary(), body))
 
@@ -65,6 +70,7 @@ def _tokenize_body(vocabulary: Vocabulary, body: TokenizeBody) -> bytes:
 
 
 def _detokenize_body(vocabulary: Vocabulary, tokens: list[int]) -> bytes:
+    count_operations(len(tokens))
     text = b"".join(map(_Pieces(vocabulary).of, tokens)).decode("utf-8", "replace")
     return b'{"content":"%b"}' % b"".join(compact(some)[1:-1] for some in _slices(text))
 
@@ -76,6 +82,7 @@ def _tokens(vocabulary: Vocabulary, body: TokenizeBody) -> list[int]:
         ids.append(vocabulary.markers.bos)
     for part in parts:
         for fragment in split_specials(part, vocabulary.specials) if body.parse_special else (part,):
+            count_operations(1 if isinstance(fragment, int) else len(fragment))
             ids += [fragment] if isinstance(fragment, int) else vocabulary.tokenize(fragment)
     return ids
 
@@ -84,6 +91,7 @@ def split_specials(text: str | int, specials: Mapping[str, int]) -> list[str | i
     """Split a text at control tokens, the longest first, like llama.cpp."""
     fragments: list[str | int] = [text]
     for name in sorted(specials, key=len, reverse=True):
+        count_operations(len(fragments) + (0 if isinstance(text, int) else len(text) // SCANNED))
         parts: list[str | int] = []
         for part in fragments:
             if isinstance(part, int) or name not in part:
@@ -100,10 +108,13 @@ def split_specials(text: str | int, specials: Mapping[str, int]) -> list[str | i
 class DetokenizeRoute(JobRoute):
     """`POST detokenize`."""
 
+    at_once = 4
+    errors = (*JobRoute.errors, TooComplexError)
+
     @Endpoint(DetokenizeBody, read=read_body)
     async def post(self, body: DetokenizeBody) -> None:
         """Return the text of tokens."""
-        self.count_body()
+        self.charge()
         self.answer(await self.parse(_detokenize_body, self.vocabulary(), body.tokens))
 
 

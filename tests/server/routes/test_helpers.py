@@ -12,7 +12,7 @@ import pytest
 from jupyter_turbopilot.errors import BusyError
 from jupyter_turbopilot.helper_functions import existing
 from jupyter_turbopilot.server import runtime
-from jupyter_turbopilot.server.routes.native import AT_ONCE, HelpersRoute
+from jupyter_turbopilot.server.routes.native import HelpersRoute
 from jupyter_turbopilot.suggestion.scopes import Scopes
 
 from ...scripted_engine import ScriptedEngine
@@ -155,7 +155,7 @@ async def test_helpers_bounds_parallel_requests_of_a_caller(
     ask: Ask, post: Post, ready: Any, engine: ScriptedEngine
 ) -> None:
     engine.answer, engine.pause = "x = 1\n    " * 200, 0.01
-    running = [await post("helpers", STUB) for _ in range(AT_ONCE)]
+    running = [await post("helpers", STUB) for _ in range(HelpersRoute.at_once)]
     for reader, _ in running:
         while b'"found"' not in await reader.readline():
             pass
