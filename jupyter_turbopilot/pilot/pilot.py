@@ -168,14 +168,14 @@ class Pilot:
         return self.notebook_index
 
     def ensure(self) -> None:
-        """Start loading if necessary, or retry a failed load: called for each request."""
+        """Start loading if necessary, or retry a failed load: called for each request. Reads the disk."""
         if self.worker.state.phase is Phase.EMPTY:
             self.start()
         else:
             self.retry()
 
     def retry(self) -> None:
-        """Retry a failed load if it may succeed now: called for each status query."""
+        """Retry a failed load if it may succeed now: called for each status query. Reads the disk."""
         state = self.worker.state
         if self.access.reason:
             return  # a retry would be refused, too

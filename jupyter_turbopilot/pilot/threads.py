@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections import Counter, deque
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
@@ -31,6 +32,12 @@ class _Call(NamedTuple):
     caller: Hashable
     function: Callable[[], Any]
     result: Future[Any]
+
+
+async def stop_within(seconds: float, stop: Callable[[], object]) -> None:
+    """Call a function that stops something; return after some seconds if a disk does not answer."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(BackgroundThreads(1).run("", stop), seconds)
 
 
 class BackgroundThreads:

@@ -28,13 +28,12 @@ def describe_health(
     logged: bool = False,
     for_admin: bool = False,
 ) -> dict[str, Any]:
-    """Describe the server's state, and retry a failed load if it is time to.
+    """Describe the server's state.
 
     `own`: whether the caller may manage the server and the statistics cover the caller's suggestions.
     `logged`: whether a usage log would contain the caller's suggestions. `for_admin`: whether the caller may
     see paths and settings of the server.
     """
-    pilot.retry()
     state = pilot.worker.state
     loading = state.phase is Phase.LOADING
     reason = state.reason or (f"The server is loading {state.model}." if loading else None)

@@ -22,12 +22,15 @@ from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.errors import ConfigurationError
 from jupyter_turbopilot.kernels.watch import Kernels
 from jupyter_turbopilot.pilot.pilot import Pilot, usage_log_of
+from jupyter_turbopilot.pilot.threads import stop_within
 from jupyter_turbopilot.server import runtime
 from jupyter_turbopilot.server.routes.manage import MissingRoute
 from jupyter_turbopilot.server.routes.table import ROUTES
 from jupyter_turbopilot.server.saved_switch import uses_file_paths
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jupyter_server.serverapp import ServerApp
 
     from jupyter_turbopilot.notebook_index.base import Source
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 # Seconds. Loading briefly holds the GIL, so the server responds to its first requests before.
 LOAD_AFTER = 1.5
+STOP_SECONDS = 2.0  # until the end of the process, if a disk does not answer
 _JUPYTER_MANAGERS = {FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager}
 _CHANGES = {"create", "save", "upload", "rename", "copy", "delete"}
 
@@ -46,6 +50,7 @@ class TurbopilotExtension(ExtensionApp):
     load_other_extensions = True
     classes = list(SECTIONS)  # noqa: RUF012 - Jupyter declares a list
     pilot: Pilot | None = None
+    _starting: Sequence[asyncio.Task[None]] = ()
 
     def _config_file_name_default(self) -> str:
         # The command line reads this file too. Jupyter's default is jupyter_jupyter_turbopilot_config.
@@ -102,28 +107,40 @@ class TurbopilotExtension(ExtensionApp):
             named = self.pilot.cache_file if self.pilot else ""
             url = loopback_url(server)
             runtime.write(runtime.Runtime(url, self._secret, os.getpid(), named, server.root_dir))
-        if self.pilot and self.pilot.settings.load_at_start:
-            # Loading would delay the server's first responses.
-            asyncio.get_running_loop().call_later(LOAD_AFTER, self._load)
-        if self.pilot and self.pilot.settings.notebook_index:
-            asyncio.get_running_loop().call_later(LOAD_AFTER, self._start_index, server.contents_manager)
+        if self.pilot:
+            self._starting = [
+                asyncio.create_task(self._load(self.pilot)),
+                asyncio.create_task(self._start_index(self.pilot, server.contents_manager)),
+            ]
 
-    def _load(self) -> None:
-        if self.pilot and self.pilot.worker.state.phase is Phase.EMPTY:
-            self.pilot.start()
+    async def _load(self, pilot: Pilot) -> None:
+        """Load the model, unless a request has started this."""
+        if pilot.settings.load_at_start:
+            await asyncio.sleep(LOAD_AFTER)
+            if pilot.worker.state.phase is Phase.EMPTY:
+                await pilot.disk.run("", "model", pilot.start)
 
-    def _start_index(self, manager: Any) -> None:
+    async def _start_index(self, pilot: Pilot, manager: Any) -> None:
         """Start the notebook index."""
-        if self.pilot and (
-            notebook_index := self.pilot.remember(source_of(manager, asyncio.get_running_loop()))
-        ):
-            listen(manager, notebook_index)
+        if pilot.settings.notebook_index:
+            await asyncio.sleep(LOAD_AFTER)
+            loop = asyncio.get_running_loop()
+
+            def start() -> MaintainedIndex | None:
+                return pilot.remember(source_of(manager, loop))
+
+            if notebook_index := await pilot.disk.run("", "root", start):
+                listen(manager, notebook_index)
 
     async def stop_extension(self) -> None:
         """Unload the model and end all requests."""
-        runtime.remove(os.getpid())
+        for task in self._starting:
+            task.cancel()
         if self.pilot:
-            self.pilot.stop()
+            if self.pilot.kernels:
+                self.pilot.kernels.close()  # its sockets belong to the event loop
+            await stop_within(STOP_SECONDS, self.pilot.stop)
+        runtime.remove(os.getpid())
 
 
 def any_kernel_busy(manager: Any) -> bool:

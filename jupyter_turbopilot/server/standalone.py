@@ -21,6 +21,7 @@ from tornado.httpserver import HTTPServer
 from jupyter_turbopilot.access import PATHLESS_WARNING
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.pilot.threads import stop_within
 from jupyter_turbopilot.server.identity import MAX_KEY, is_key
 from jupyter_turbopilot.server.routes.manage import MissingRoute, OpenHealthRoute, StatusRoute
 from jupyter_turbopilot.server.routes.table import ROUTES
@@ -42,6 +43,8 @@ log = logging.getLogger(__name__)
 # Per user, unless configured. Fast typing causes two or three requests per second, each with a prefetch.
 LIMITS = {"requests_per_minute": 600, "running_per_user": 2, "waiting_per_user": 8}
 POLL = 0.05  # seconds
+# Until the end of the process, if a disk or a client does not answer.
+STOP_SECONDS, CLOSE_SECONDS = 2.0, 0.5
 # Errors in the command line or the settings: a retry would fail too.
 PERMANENT_ERRORS = {"unknown_model", "model_refused", "model_damaged", "address", "key"}
 FIRST_FD = 3  # the first file descriptor that systemd passes
@@ -147,7 +150,12 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: ListenAddress
         listen(server, place)
     ended = asyncio.Event()
     on_signals(asyncio.get_running_loop(), ended.set)
-    pilot.start()
+    # Selecting the model reads the disk, which may not answer.
+    waits = [
+        asyncio.ensure_future(pilot.disk.run("", "model", pilot.start)),
+        asyncio.ensure_future(ended.wait()),
+    ]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     # systemd would restart the service repeatedly, and requests to its socket would wait until they time out.
     status = 0 if place.sockets else load_failure_status(pilot)
     if not status:
@@ -161,10 +169,10 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: ListenAddress
         else:
             status = await wait_for_end(ended, pilot)
     server.stop()
-    await asyncio.get_running_loop().run_in_executor(None, pilot.stop)
+    await stop_within(STOP_SECONDS, pilot.stop)
     # Otherwise tornado logs a request that arrives now as an uncaught exception.
     with suppress(TimeoutError):
-        await asyncio.wait_for(server.close_all_connections(), 1.0)
+        await asyncio.wait_for(server.close_all_connections(), CLOSE_SECONDS)
     await identity.stop()
     return status
 

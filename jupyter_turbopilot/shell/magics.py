@@ -246,6 +246,7 @@ class TurbopilotMagics(Magics):
                 from jupyter_turbopilot.server.describe import describe_health
 
                 pilot = self._local_pilot().pilot
+                pilot.retry()
                 health = describe_health(pilot, pilot.notebook_index, own=True, logged=True)
                 where = "in this process"
             else:

@@ -128,10 +128,16 @@ def wait_for(pilot: Pilot, phase: Phase) -> None:
     until(lambda: pilot.worker.state.phase is phase)
 
 
+def polled(pilot: Pilot) -> dict[str, Any]:
+    """Return the state of the server, like `GET health`."""
+    pilot.retry()
+    return describe_health(pilot)
+
+
 def settled(pilot: Pilot) -> dict[str, Any]:
     """Poll like an editor until loading has ended."""
     for _ in range(3000):
-        health = describe_health(pilot)
+        health = polled(pilot)
         if health["phase"] != "loading":
             return health
         time.sleep(0.01)
@@ -162,7 +168,7 @@ def test_retry_loads_a_model_downloaded_by_another_process(
     assert not loaded
     (tmp_path / "own.gguf").write_bytes(tiny_model.read_bytes())
     clock.after(1)
-    describe_health(pilot)
+    polled(pilot)
     assert settled(pilot)["ready"]
     assert len(loaded) == 1
 
@@ -196,13 +202,13 @@ def test_retry_repeats_a_failed_wake_up(make_pilot: Make, failure: Exception) ->
     assert settled(pilot)["phase"] == "failed"
     assert len(tries) == 1
     clock.after(2.5)
-    describe_health(pilot)
+    polled(pilot)
     assert not settled(pilot)["ready"]
     assert len(tries) == 2
     clock.after(2.5)  # the delay doubles
     assert not settled(pilot)["ready"]
     clock.after(2.5)
-    describe_health(pilot)
+    polled(pilot)
     assert settled(pilot)["ready"]
 
 
@@ -211,10 +217,10 @@ def test_retry_loads_once_memory_is_free(make_pilot: Make, monkeypatch: pytest.M
     clock = Clock(pilot)
     monkeypatch.setattr("jupyter_turbopilot.engine.load.machine.free_memory", lambda: 1000)
     load(pilot)
-    assert describe_health(pilot)["code"] == "memory"
+    assert polled(pilot)["code"] == "memory"
     monkeypatch.undo()
     clock.after(1)
-    describe_health(pilot)
+    polled(pilot)
     assert settled(pilot)["ready"]
     assert len(loaded) == 1
 
@@ -231,7 +237,7 @@ def test_retry_waits_for_a_refused_file_to_change(make_pilot: Make, tiny_model: 
     assert refused.code == "model_refused"
     for _ in range(5):
         clock.after(3600)
-        describe_health(pilot)
+        polled(pilot)
         pilot.ensure()
     assert pilot.worker.state is refused
     own.write_bytes(tiny_model.read_bytes())
@@ -410,7 +416,7 @@ def test_pilot_that_is_switched_off_loads_nothing(
     for refused in (pilot.select, pilot.download):
         with pytest.raises(DisabledError):
             refused(pilot.selected)
-    health = describe_health(pilot)
+    health = polled(pilot)
     assert (health["ready"], health["code"]) == (False, "disabled")
     assert health["reason"] == "Turbopilot is switched off by your administrator."
     assert loaded == []

@@ -19,6 +19,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.completer.tenant import tenant_of
+from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.errors import (
     BodyTooLargeError,
     BusyError,
@@ -48,6 +49,7 @@ NDJSON = "application/x-ndjson"
 # Above this rate of refusals, the server refuses a caller's requests before it decodes their bodies, and
 # delays each response by REFUSAL_DELAY seconds.
 REFUSALS_PER_MINUTE, REFUSAL_BURST, REFUSAL_DELAY = 300, 20, 1.0
+DISK_SECONDS = 0.5  # until a disk counts as not answering
 T = TypeVar("T")
 OWN_LIMITS = frozenset({"too_many_requests", "too_many_waiting"})  # codes of the limits of one caller
 SMALL_BODY = 1 << 14  # bytes: more than a route with a few short fields needs
@@ -349,6 +351,12 @@ class Route(AuthenticatedHandler):
             raise
         self.write(last)
         await self.finish()
+
+    async def try_loading(self, attempt: Callable[[], None]) -> None:
+        """Call `Pilot.ensure` or `Pilot.retry` unless a model is loaded. They read the disk."""
+        if self.pilot.worker.state.phase in {Phase.EMPTY, Phase.FAILED}:
+            with suppress(TimeoutError, BusyError):
+                await asyncio.wait_for(self.pilot.disk.run(self.caller, "model", attempt), DISK_SECONDS)
 
     async def run(self, function: Callable[..., T], *given: Any, **named: Any) -> T:
         """Call a function in a background thread."""

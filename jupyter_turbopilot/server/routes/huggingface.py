@@ -111,7 +111,7 @@ class GenerateRoute(JobRoute):
 
     async def _tokens(self, text: RawRequest, head: str, seed: int) -> AsyncGenerator[dict[str, Any]]:
         deltas, number = Deltas(), 0
-        async for reply in self.replies(text):
+        async for reply in await self.replies(text):
             if reply.error:
                 raise reply.error
             for delta in deltas.of(reply):

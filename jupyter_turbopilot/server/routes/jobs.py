@@ -109,7 +109,7 @@ class JobRoute(Route):
         rates = RateLimiter(settings.requests_per_minute, settings.burst)
         return cast("RateLimiter", self.settings.setdefault("turbopilot_rates", rates))
 
-    def replies(
+    async def replies(
         self,
         request: Completion | RawRequest,
         kernel_context: KernelContext = NONE,
@@ -118,11 +118,12 @@ class JobRoute(Route):
         is_charged: bool = False,
     ) -> AsyncReplies:
         """Submit a request and return its replies. `is_charged`: the caller has been charged for it."""
+        await self.try_loading(self.pilot.ensure)
         replies = AsyncReplies(partial(self._count, is_awaited=is_awaited(request)))
         self._submit(request, kernel_context, replies.listen, notebook_index, is_charged=is_charged)
         return replies
 
-    def submit_all(self, requests: Sequence[RawRequest]) -> AsyncBatch:
+    async def submit_all(self, requests: Sequence[RawRequest]) -> AsyncBatch:
         """Submit several requests and return all their replies in the order of arrival."""
         most = self.pilot.settings.waiting_per_user
         if 0 < most < len(requests):  # a retry would not help
@@ -130,6 +131,7 @@ class JobRoute(Route):
                 f"One user may have {most} waiting requests. Send at most {most} prompts at a time.",
                 field="prompt",
             )
+        await self.try_loading(self.pilot.ensure)
         awaited = any(is_awaited(request) for request in requests)
         batch = AsyncBatch(len(requests), partial(self._count, is_awaited=awaited))
         for number, request in enumerate(requests):
@@ -154,7 +156,6 @@ class JobRoute(Route):
             self.set_header(LOAD_HEADER, str(int(level)))
         try:
             self.pilot.access.check(*self.paths)
-            self.pilot.ensure()  # `load_at_start` may be off, or a failed load may now succeed
             if not is_charged:
                 self.take(caller, awaited=is_awaited(request))
             job = self.pilot.completer.submit(
@@ -233,7 +234,8 @@ class JobRoute(Route):
 
     async def final_replies(self, requests: Sequence[RawRequest]) -> list[Reply]:
         """Return the last reply to each request; raise an error if one is empty."""
-        last = {number: reply async for number, reply in self.submit_all(requests) if reply.done}
+        batch = await self.submit_all(requests)
+        last = {number: reply async for number, reply in batch if reply.done}
         for number, request in enumerate(requests):
             self.require_output(last[number], request)
         return [last[number] for number in range(len(requests))]

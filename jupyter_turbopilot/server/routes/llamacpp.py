@@ -53,7 +53,7 @@ class GenerationRoute(JobRoute):
         """Stream the completions, one prompt after the other."""
         for number, text in enumerate(texts):
             deltas = Deltas()
-            async for reply in self.replies(text):
+            async for reply in await self.replies(text):
                 if reply.error:
                     raise reply.error
                 fresh = deltas.of(reply)

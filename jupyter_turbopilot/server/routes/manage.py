@@ -74,6 +74,7 @@ class StatusRoute(Route):
     @Endpoint(access="open")
     async def get(self) -> None:
         """Return the page."""
+        await self.try_loading(self.pilot.retry)
         health = describe_health(self.pilot)
         state = f"{health['model']}: {'ready' if health['ready'] else health['phase']}."
         self.set_header("Content-Type", "text/html; charset=utf-8")
@@ -83,6 +84,7 @@ class StatusRoute(Route):
 
 async def _health(route: Route) -> dict[str, Any]:
     """Return the server's state as far as the caller may see it."""
+    await route.try_loading(route.pilot.retry)
     notebook_index = await route.notebook_index()
     return describe_health(
         route.pilot,
@@ -135,9 +137,9 @@ class ModelsRoute(Route):
     @Endpoint(gives=Models)
     async def get(self) -> None:
         """List the models and the selected one."""
-        listing = model_list(
-            describe_health(self.pilot)["model"]
-        )  # llama.cpp's server responds with this list
+        await self.try_loading(self.pilot.retry)
+        # llama.cpp's server responds with this list.
+        listing = model_list(describe_health(self.pilot)["model"])
         if self.may_manage:
             is_off = bool(self.pilot.access.reason)  # no model is offered then
             models = [] if is_off else await self.run(describe_models, self.pilot)
@@ -194,7 +196,9 @@ class PullRoute(Route):
     @Endpoint(Pull, streams=Progress, access="manage", errors=(UnknownModelError, BusyError))
     async def post(self, wanted: Pull) -> None:
         """Download a model. The download continues if the connection closes; `DELETE` stops it."""
-        download = self.pilot.download(wanted.model, mirrors=wanted.mirrors, select=wanted.select)
+        download = await self.run(
+            self.pilot.download, wanted.model, mirrors=wanted.mirrors, select=wanted.select
+        )
         await self.stream(self._progress(download), {"phase": "failed", "done": True})
 
     @staticmethod
@@ -209,4 +213,4 @@ class PullRoute(Route):
     @Endpoint(Select, gives=Stopped, access="manage", errors=(UnknownModelError,))
     async def delete(self, unwanted: Select) -> None:
         """Stop a download. It can be resumed later."""
-        self.answer({"stopped": self.pilot.library.cancel(unwanted.model)})
+        self.answer({"stopped": await self.run(self.pilot.library.cancel, unwanted.model)})

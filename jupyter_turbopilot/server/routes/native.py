@@ -28,7 +28,7 @@ from jupyter_turbopilot.request import (
     parse_completion,
 )
 from jupyter_turbopilot.server.metrics import FIXES_AND_RENAMES, Outcome, outcome_of_error
-from jupyter_turbopilot.server.routes.base import Route
+from jupyter_turbopilot.server.routes.base import DISK_SECONDS, Route
 from jupyter_turbopilot.server.routes.contract import Answer, Frame, HelperEvent
 from jupyter_turbopilot.server.routes.endpoint import Endpoint
 from jupyter_turbopilot.server.routes.jobs import WINDOW, JobRoute, is_awaited
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LINKS_SECONDS = 0.5  # until a path counts as denied because its links could not be followed
 DISABLED_IN_NOTEBOOK = (
     "Turbopilot is disabled in this notebook. To enable it, choose Disable in This Notebook again."
 )
@@ -94,7 +93,7 @@ class NotebookRoute(JobRoute):
         if access.denied:
             following = self.pilot.disk.run(self.caller, ("links", path), access.check_file, path)
             try:
-                await asyncio.wait_for(following, LINKS_SECONDS)
+                await asyncio.wait_for(following, DISK_SECONDS)
             except TimeoutError:
                 raise DisabledError(UNCHECKED) from None
 
@@ -146,7 +145,7 @@ class CompleteRoute(NotebookRoute):
         request = msgspec.structs.replace(request, documents=await self.allowed_documents(request))
         notebook_index = await self.notebook_index() if request.notebook_index else None
         context = await self.kernel_context(request)
-        replies = self.replies(request, context, notebook_index, is_charged=True)
+        replies = await self.replies(request, context, notebook_index, is_charged=True)
         reply = await anext(replies)
         if request.stream:
             failed = {"id": reply.id, "done": True, "text": "", "finish_reason": "error"}
@@ -248,7 +247,7 @@ class HelpersRoute(NotebookRoute):
     async def _generate(self, completion: Completion, kernel_context: KernelContext) -> AsyncGenerator[Reply]:
         """Yield the replies to a completion request."""
         self.proceed()
-        replies = self.replies(completion, kernel_context)
+        replies = await self.replies(completion, kernel_context)
         try:
             async for reply in replies:
                 if reply.error:

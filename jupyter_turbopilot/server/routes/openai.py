@@ -76,7 +76,7 @@ class CompletionsRoute(OpenAIRoute, JobRoute):
         """Stream all completions; several prompts are processed together."""
         deltas = [Deltas(include_hidden=formatter.include_hidden) for _ in texts]
         last: dict[int, Reply] = {}
-        async for number, reply in self.submit_all(texts):
+        async for number, reply in await self.submit_all(texts):
             for delta in deltas[number].of(reply):
                 yield formatter.chunk(number, reply, delta)
             if reply.done:
@@ -92,6 +92,7 @@ class OpenAIModelsRoute(OpenAIRoute):
     @Endpoint(errors=(UnknownModelError,))
     async def get(self, name: str = "") -> None:
         """List the selected model, with the engine's capabilities for other Turbopilot servers."""
+        await self.try_loading(self.pilot.retry)
         name_here = describe_health(self.pilot)["model"]
         listing = model_list(name_here, turbopilot=await self._engine_description())
         if not name:
@@ -111,7 +112,7 @@ class OpenAIModelsRoute(OpenAIRoute):
         if engine := pilot.worker.engine:
             _ENGINES[pilot] = await self.run(describe_engine, engine)
         elif pilot.worker.state.phase is not Phase.UNLOADED:
-            pilot.ensure()
+            await self.try_loading(pilot.ensure)
             return describe_engine(None, missing=pilot.worker.state.code in MODEL_LOST)
         elif pilot not in _ENGINES:
             pilot.worker.ensure_loaded()

@@ -108,13 +108,13 @@ async def test_path_on_a_disk_that_does_not_respond_is_refused(
         return realpath(path, **given)
 
     monkeypatch.setattr(os.path, "realpath", wait)
-    monkeypatch.setattr(native, "LINKS_SECONDS", 0.05)
+    monkeypatch.setattr(native, "DISK_SECONDS", 0.05)
     body = complete_body(path="dead/a.ipynb", enabled=True)
     for _ in range(3):
         response = await ask("complete", body)
         assert (response.code, message_of(response.body)) == (403, UNCHECKED)
     assert len(calls) == 1
-    monkeypatch.setattr(native, "LINKS_SECONDS", 60)
+    monkeypatch.setattr(native, "DISK_SECONDS", 60)
     assert (await ask("complete", complete_body(path="b.ipynb", enabled=True))).code == 200
     responds.set()
     assert (await ask("complete", body)).code == 200

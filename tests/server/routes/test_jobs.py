@@ -51,7 +51,10 @@ async def test_empty_answer_is_an_error_with_the_reason(
     ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def late(_route: Any, _requests: Any) -> AsyncGenerator[tuple[int, Reply]]:
-        yield 0, Reply("id", done=True, finish_reason="deadline")
+        async def replies() -> AsyncGenerator[tuple[int, Reply]]:
+            yield 0, Reply("id", done=True, finish_reason="deadline")
+
+        return replies()
 
     monkeypatch.setattr(JobRoute, "submit_all", late)
     response = await ask("v1/completions", {"prompt": "x"})
