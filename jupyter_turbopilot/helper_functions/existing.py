@@ -54,7 +54,7 @@ def existing_names_for(
         name: head for name, fact in kernel_context.names.items() if (head := _head_of_fact(fact)) is not None
     }
     for source, defines in (*_sources(request), (readable(above), True)):
-        count_operations(len(source))
+        count_operations(len(source) // 4)
         scopes = _scopes(source)
         if defines:
             names |= scopes.bound if scopes else bindings(source)
