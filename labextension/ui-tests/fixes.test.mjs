@@ -292,9 +292,20 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
     await setCells(page, ['one = 1', 'print(one)\n1 / 0']);
     await run(1);
     await offer().waitFor();
-    const labels = () => offer().getByRole('button').allInnerTexts();
+    const labels = () => offer().locator('.jp-Turbopilot-offer-buttons button').allInnerTexts();
     assert.deepEqual(await labels(), ['Apply and Run', 'Next (1 of 2)', 'Dismiss']);
+    // The cell that would be run is shown, as text and up to date.
+    const shown = offer().locator('.jp-Turbopilot-offer-run code');
+    assert.equal(await shown.innerText(), 'one = 1');
+    assert.equal(await cellAt(0).evaluate(node => node.matches('.jp-mod-turbopilot-toRun')), true);
+    await editCell(page, 0);
+    await page.keyboard.press('Control+Home');
+    await page.keyboard.type('# <b>first</b>\n');
+    await offer().getByText('# <b>first</b> …').waitFor();
+    await button('Cell 1').click();
+    await screenshot(page, 'fix-cells-to-run');
     await page.keyboard.press('Alt+.');
+    await page.waitForFunction(() => !document.querySelector('.jp-mod-turbopilot-toRun'));
     await cellAt(1).locator('.jp-OutputArea-output', { hasText: 'ZeroDivisionError' }).waitFor();
     await offer().waitFor();
     await button('Next (1 of 2)').press('Enter');

@@ -15,7 +15,7 @@ import {
   requestOf,
   TIMEOUT
 } from './notebook';
-import { type IAction, Offer } from './offer';
+import { type IAction, Offer, scrollTo } from './offer';
 import { type OfferEdits, targetOf } from './target';
 
 type IExecuted = NonNullable<Parameters<Parameters<typeof NotebookActions.executed.connect>[0]>[1]>;
@@ -97,7 +97,9 @@ export class FixOffers {
       this._shown.delete(model);
     });
     this._shown.set(model, offer);
+    let shown = 0;
     const display = (index: number): void => {
+      shown = index;
       const { target, insert, title, run } = candidates[index];
       const apply = (): boolean => {
         const isApplied = applyTarget(this._parts, offer, id, target) !== null;
@@ -138,9 +140,34 @@ export class FixOffers {
           }
         });
       }
-      offer.display({ error, question: title, changes, collapsed: false, actions, shortcut: shortcut() });
+      const runs = run.filter(cell => cell !== offer.cell && !target.edits.has(cell.model));
+      offer.display({
+        error,
+        question: title,
+        changes,
+        runs: insert ? [] : runs,
+        collapsed: false,
+        actions,
+        shortcut: shortcut()
+      });
     };
     display(0);
+    // The first lines of the cells to run are up to date.
+    const isChanged = ({ model }: CodeCell): boolean =>
+      candidates.some(({ target }) => target.edits.has(model));
+    for (const cell of new Set(candidates.flatMap(({ run }) => run))) {
+      if (cell === offer.cell || isChanged(cell)) {
+        continue;
+      }
+      const { sharedModel } = cell.model;
+      const edited = (_: unknown, { sourceChange }: { sourceChange?: unknown }): void => {
+        if (sourceChange && offer.primary) {
+          display(shown);
+        }
+      };
+      sharedModel.changed.connect(edited);
+      offer.disposed.connect(() => sharedModel.changed.disconnect(edited));
+    }
     present(this._parts, 'suggestFixes', offer, id);
   }
 
@@ -195,13 +222,15 @@ function insertCell({ content: { model } }: NotebookPanel, insert: ICandidate['i
   });
 }
 
-/** Run cells one after the other; stop at the first failure. */
-async function runInOrder(
-  { content, sessionContext }: NotebookPanel,
-  cells: readonly CodeCell[]
-): Promise<void> {
+/** Show and run cells one after the other; stop at the first failure. */
+async function runInOrder(panel: NotebookPanel, cells: readonly CodeCell[]): Promise<void> {
+  const { content, sessionContext } = panel;
   for (const cell of cells) {
-    if (cell.isDisposed || !(await NotebookActions.runCells(content, [cell], sessionContext))) {
+    if (cell.isDisposed) {
+      return;
+    }
+    scrollTo(panel, cell);
+    if (!(await NotebookActions.runCells(content, [cell], sessionContext))) {
       return;
     }
   }

@@ -6,7 +6,8 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 import { type PanelLayout, Widget } from '@lumino/widgets';
 import { button } from '../modelrow';
-import type { IHunk, ISegment } from './replacements';
+import { describeCell } from './notebook';
+import { firstLine, type IHunk, type ISegment } from './replacements';
 
 /** Milliseconds for which an offer shows why it cannot be applied. */
 const FAILURE_SHOWN = 4000;
@@ -14,6 +15,11 @@ const FAILURE_SHOWN = 4000;
 const REPORT_SHOWN = 10_000;
 /** Characters of an unchanged part of a line. */
 const CONTEXT = 60;
+/** Characters of the first line of a cell, and of its source in the tooltip. */
+const LINE = 100;
+const SOURCE = 2000;
+/** The class of the cells that an offer would run. */
+const RUN_CLASS = 'jp-mod-turbopilot-toRun';
 
 export interface IAction {
   label: string;
@@ -32,6 +38,8 @@ export interface IContent {
   error: string;
   question: string;
   changes: IChangedCell[];
+  /** the cells that would be run, without the cell of the offer and those in `changes` */
+  runs: CodeCell[];
   /** whether the changes are hidden at first */
   collapsed: boolean;
   /** the buttons before *Dismiss* */
@@ -80,14 +88,14 @@ export class Offer extends Widget {
   dismiss: () => void = () => this.dispose();
 
   display(content: IContent): void {
-    const { actions, shortcut } = content;
+    const { actions, runs, shortcut } = content;
     this.primary = shortcut === null ? null : actions[0].run;
     const title = element('div', 'jp-Turbopilot-offer-title');
     if (content.error) {
       title.append(element('code', '', content.error), ': ');
     }
     title.append(content.question);
-    this.label = title.textContent ?? '';
+    this.label = [title.textContent, ...runs.map(cell => firstLine(sourceOf(cell), LINE))].join(' ');
     this.node.setAttribute('aria-label', this.label);
     const buttons = element('div', 'jp-Turbopilot-offer-buttons');
     const dismiss: IAction = {
@@ -107,7 +115,9 @@ export class Offer extends Widget {
     });
     const line = element('div', 'jp-Turbopilot-offer-line');
     line.append(title, buttons);
-    this._replace(line, ...this._changes(content));
+    this._replace(line, ...runs.map(cell => this._run(cell)), ...this._changes(content));
+    this._runs = runs;
+    runs.forEach(cell => cell.addClass(RUN_CLASS));
   }
 
   /** Show briefly why the offer cannot be applied, then remove it. */
@@ -137,9 +147,12 @@ export class Offer extends Widget {
   /** Replace the content. The focus stays on the button at the same position from the end, or returns to the cell. */
   private _replace(...content: HTMLElement[]): void {
     const hadFocus = this.node.contains(document.activeElement);
-    const buttons = () => Array.from(this.node.querySelectorAll('button')).reverse();
+    const buttons = () =>
+      Array.from(this.node.querySelectorAll<HTMLElement>('.jp-Turbopilot-offer-buttons button')).reverse();
     const position = buttons().findIndex(each => each === document.activeElement);
     this.node.replaceChildren(...content);
+    this._runs.forEach(cell => cell.removeClass(RUN_CLASS));
+    this._runs = [];
     const { content: notebook } = this.panel;
     const next = buttons().at(position);
     if (hadFocus && next) {
@@ -151,6 +164,20 @@ export class Offer extends Widget {
   }
 
   private readonly _end = (): void => this.dispose();
+  private _runs: CodeCell[] = [];
+
+  /** Show the first line of a cell that would be run, with a button that scrolls to it. */
+  private _run(cell: CodeCell): HTMLElement {
+    const source = sourceOf(cell);
+    const shown = button(describeCell(this._trans, this.panel, cell.model), 'button');
+    shown.title = this._trans.__('Show the cell that would be run');
+    shown.addEventListener('click', () => scrollTo(this.panel, cell));
+    const code = element('code', '', firstLine(source, LINE));
+    code.title = source.slice(0, SOURCE);
+    const line = element('div', 'jp-Turbopilot-offer-run');
+    line.append(shown, code);
+    return line;
+  }
 
   private _changes({ changes, collapsed }: IContent): HTMLElement[] {
     if (changes.length === 0) {
@@ -172,6 +199,15 @@ export class Offer extends Widget {
     details.append(element('summary', '', this._trans.__('Preview')), list);
     return [details];
   }
+}
+
+/** Scroll to a cell, unless it is visible. */
+export function scrollTo({ content }: NotebookPanel, cell: CodeCell): void {
+  void content.scrollToItem(content.widgets.indexOf(cell), 'smart').catch(() => undefined);
+}
+
+function sourceOf({ model }: CodeCell): string {
+  return model.sharedModel.getSource();
 }
 
 /** Show a removed or an added line; the elements of its changed parts have the roles `deletion` and `insertion`. */

@@ -180,6 +180,7 @@ export class RenameOffers {
       error: '',
       question: answer.title,
       changes: describeChanges(trans, panel, target, null),
+      runs: [],
       collapsed: true,
       actions: [{ label: trans.__('Apply'), caption: trans.__('Rename in all cells'), run: apply }],
       shortcut: shortcut()
@@ -244,7 +245,16 @@ export class RenameOffers {
       offer.disposeLater();
     }
     offer.dismiss = () => offer.dispose();
-    offer.display({ error: '', question, changes: [], collapsed: false, actions, shortcut: null });
+    const others = (binding as CodeCell[]).filter(cell => cell !== offer.cell);
+    offer.display({
+      error: '',
+      question,
+      changes: [],
+      runs: others,
+      collapsed: false,
+      actions,
+      shortcut: null
+    });
     live.say(question);
   }
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { changedLines, isCurrent, moved, replacementOf } from './replacements';
+import { changedLines, firstLine, isCurrent, moved, movedPosition, replacementOf } from './replacements';
 
 const edit = (start: number, end: number, old: string, text: string) => ({ cell: 0, start, end, old, text });
 
@@ -99,5 +99,26 @@ describe('changedLines', () => {
         ['a(', '<  b>)']
       ]
     ]);
+  });
+});
+
+describe('movedPosition', () => {
+  it('keeps a position behind the same text', () => {
+    const replacements = [replacementOf('old = old', edit(0, 3, 'old', 'newer'))].flatMap(one => one ?? []);
+    expect([0, 3, 9].map(position => movedPosition(position, replacements))).toEqual([0, 5, 11]);
+  });
+});
+
+describe('firstLine', () => {
+  it.each([
+    ['x = 1', 'x = 1'],
+    ['\n  x = 1\n\n', 'x = 1'],
+    ['x = 1\ny = 2', 'x = 1 …'],
+    ['x = "ab"', 'x = "ab"'],
+    ['x = "abc"', 'x = "abc …'],
+    ['😀😀😀😀😀😀😀😀😀', '😀😀😀😀😀😀😀😀 …'],
+    ['', '']
+  ])('of %j is %j', (source, expected) => {
+    expect(firstLine(source, 8)).toBe(expected);
   });
 });

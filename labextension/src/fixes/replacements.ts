@@ -54,6 +54,17 @@ export function moved(replacement: IReplacement, steps: readonly IStep[]): IRepl
   return { ...replacement, start, end };
 }
 
+/** Return the first line of a source that is not empty, with up to `most` characters; `…` stands for all that follows. */
+export function firstLine(source: string, most: number): string {
+  const text = source.trim();
+  const [line] = text.split('\n', 1);
+  const shown = Array.from(line.slice(0, 2 * most), character => character)
+    .slice(0, most)
+    .join('')
+    .trimEnd();
+  return shown === text ? shown : `${shown} …`;
+}
+
 /** Return where a position is after replacements. */
 export function movedPosition(position: number, replacements: readonly IReplacement[]): number {
   return replacements
