@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 CANARY = "zq7canary"  # part of every text that is sent; must not appear in a log
 MOST = 1_100_000  # characters; slightly more than the server accepts
@@ -251,6 +251,222 @@ def tokens(rng: random.Random) -> Sending:
     return Sending("tokenize", dumps(rng, {"content": shape(rng), "with_pieces": often(rng)}))
 
 
+# Fixes and renames ------------------------------------------------------------------------------------------
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+def _cell(source: str, count: int | None = 1) -> dict[str, Any]:
+    return {"source": source, "execution_count": count}
+
+
+def _failed(name: str, message: str, source: str, above: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
+    """Return a request for fixes for the last cell, which raised an error in its first line."""
+    cells = [*above, _cell(source, 2)]
+    error = {"name": name, "message": message[:8192], "traceback": ["Cell In[2], line 1"]}
+    return {"path": "strange.ipynb", "cells": cells, "failed": len(cells) - 1, "error": error}
+
+
+def _strings(size: int) -> str:
+    """Return string literals, about as many as a cell may have."""
+    return ", ".join(f"'Level {number}'" for number in range(max(1, min(size // 14, 1200))))
+
+
+def _word(length: int = 81) -> str:
+    return (LETTERS * (length // len(LETTERS) + 1))[:length]
+
+
+def _near(size: int, length: int = 81) -> Iterator[str]:
+    """Yield different names that are near a word of this length."""
+    word = _word(length)
+    for number in range(max(1, size // (length + 4))):
+        rest, letter = divmod(number, len(LETTERS))
+        end, start = divmod(rest, length)
+        edited = word[:start] + LETTERS[letter] + word[start + 1 :]
+        yield edited[: length - end - 1] + "_" + edited[length - end - 1 :]
+
+
+def _split(pieces: Iterable[str], most: int = 10_000) -> Iterator[str]:
+    """Join lines to cells of limited length."""
+    lines: list[str] = []
+    for piece in pieces:
+        lines.append(piece)
+        if sum(map(len, lines[-1:])) * len(lines) > most:
+            yield "\n".join(lines)
+            lines = []
+    yield "\n".join(lines)
+
+
+def _nested(size: int, depth: int, call: str = "g({}, oldp=1)", inner: str = "1") -> Iterator[str]:
+    """Yield nested calls."""
+    for _ in range(max(1, size // (depth * len(call)))):
+        head, tail = call.split("{}")
+        yield head * depth + inner + tail * depth
+
+
+FIXES: dict[str, Callable[[int], dict[str, Any]]] = {
+    "a repeated beginning": lambda n: _failed("ValueError", "Level " * 1365, f"x[{_strings(n)}]"),
+    "other repeated beginnings": lambda n: _failed(
+        "KeyError",
+        "valid columns: [" * 200 + "but received: a" * 200 + "Level (" * 200,
+        f"x[{_strings(n)}]",
+    ),
+    "missing labels": lambda n: _failed(
+        "KeyError", f"[{_strings(n)[:8000]}] not in index", f"df[[{_strings(n)}]]"
+    ),
+    "one missing label": lambda n: _failed("KeyError", "'Levl 1'", f"df['Levl 1', {_strings(n)}]"),
+    "labels in nested calls": lambda n: _failed(
+        "KeyError", "'a'", "; ".join(_nested(min(n, 8_000), 60, "col('a', {})"))
+    ),
+    "labels in a sum": lambda n: _failed("KeyError", "'a'", "df[" + "'a' + " * min(n // 6, 900) + "'b']"),
+    "labels below a chain": lambda n: _failed(
+        "KeyError", "'a'", "df" + ".head()" * min(n // 7, 900) + "['a']"
+    ),
+    "a loop over itself": lambda n: _failed(
+        "KeyError", "'a'", "for a in a.iterrows(): a['a']" + "; a['b']" * min(n // 8, 900)
+    ),
+    "a deep expression": lambda n: _failed(
+        "AttributeError", "has no attribute 'b'", "(" + "a + " * min(n // 4, 900) + "a).b"
+    ),
+    "a deep function": lambda n: _failed(
+        "TypeError", "f() got an unexpected keyword argument 'b'", "(" + "a + " * min(n // 4, 900) + "a)(b=1)"
+    ),
+    "attributes": lambda n: _failed("AttributeError", "has no attribute 'b'", "a" + ".b" * min(n // 2, 900)),
+    "many attributes": lambda n: _failed(
+        "AttributeError", "has no attribute 'append'", "df.append(1); " * min(n // 14, 1000)
+    ),
+    "near modules": lambda n: _failed(
+        "ModuleNotFoundError",
+        f"No module named '{_word()}'",
+        f"import {_word()}",
+        map(_cell, _split(f"import {name}" for name in _near(n))),
+    ),
+    "near names": lambda n: _failed(
+        "NameError",
+        f"name '{_word()}' is not defined",
+        _word(),
+        map(_cell, _split(f"{name}=1" for name in _near(n))),
+    ),
+    "short near names": lambda n: _failed(
+        "NameError",
+        f"name '{_word(9)}' is not defined",
+        _word(9),
+        map(_cell, _split(f"{name}=1" for name in _near(n, 9))),
+    ),
+    "cells not run": lambda n: _failed(
+        "NameError",
+        "name 'n0' is not defined",
+        "; ".join(f"n{at}" for at in range(min(n // 14, 3000))),
+        (_cell(f"n{at} = n{at + 1}", None) for at in range(min(n // 14, 3000))),
+    ),
+    "uses of an import": lambda n: _failed(
+        "NameError",
+        "name 'w' is not defined",
+        "; ".join(f"w.a{at}" for at in range(min(n // 10, 1500))),
+        map(_cell, _split(f"from b{at} import w" for at in range(n // 20))),
+    ),
+    "the same file": lambda n: _failed(
+        "FileNotFoundError",
+        f"[Errno 2] No such file or directory: '{'b' + 'a' * 400}'",
+        "open(x)",
+        (_cell("a" * 15_000 + f" = '{'b' + 'a' * 400}'") for _ in range(n // 16_000)),
+    ),
+    "a repeated path": lambda n: _failed(
+        "FileNotFoundError", "No such file or directory: '" * 290, "open('a')" + "\n" * min(n, 9000)
+    ),
+    "renamed names": lambda n: _failed(
+        "ImportError",
+        "cannot import name 'product' from 'numpy' (/lib/numpy.py)",
+        "from numpy import "
+        + ", ".join(["product"] * min(n // 20, 1500))
+        + "\n"
+        + "product(1)\n" * min(n // 20, 700),
+    ),
+    "misspelled imports": lambda n: _failed(
+        "ImportError",
+        "cannot import name 'producd' from 'numpy' (/lib/numpy.py)",
+        "from numpy import producd\n" + "producd\n" * min(n // 8, 3500),
+    ),
+    "repairs": lambda n: _failed(
+        "SyntaxError", "invalid syntax", "f(" + "a b, " * 90 + "\n" + "x = 1\n" * min(n // 6, 1200)
+    ),
+    "repairs in a block": lambda n: _failed(
+        "SyntaxError", "invalid syntax", "if a\n" + "    print 'b', a b = (\n" * min(n // 24, 600)
+    ),
+    "nested scopes": lambda n: _failed(
+        "NameError",
+        "name 'b' is not defined",
+        "b; " + "lambda: " * 80 + f"[{', '.join(f'c{at}' for at in range(min(n // 7, 3500)))}]",
+    ),
+    "other alphabets": lambda n: _failed(
+        "NameError",
+        "name 'прибыль' is not defined",
+        "прибыль",
+        map(_cell, _split(f"прибы{LETTERS[at % 26]}{at} = 'e\u0301\u202e🙂'" for at in range(n // 20))),
+    ),
+    "a long traceback": lambda n: (
+        _failed("NameError", "name 'b' is not defined", "b")
+        | {"error": {"name": "NameError", "traceback": ["/a in " * 600] * min(n // 3600, 18)}}
+    ),
+}
+
+
+def _renamed(before: str, after: str, others: Iterable[str] = ()) -> dict[str, Any]:
+    cells = [_cell(after), *map(_cell, others)]
+    return {"path": "strange.ipynb", "cells": cells, "active": 0, "before": before}
+
+
+RENAMES: dict[str, Callable[[int], dict[str, Any]]] = {
+    "nested calls": lambda n: _renamed(
+        "def f(oldp): pass", "def f(newp): pass", _split(_nested(n, 90), 6000)
+    ),
+    "nested calls of the function": lambda n: _renamed(
+        "def g(oldp): pass", "def g(newp): pass", _split(_nested(n, 90), 6000)
+    ),
+    "a method": lambda n: _renamed(
+        "class A:\n    def g(self, oldp): pass",
+        "class A:\n    def g(self, newp): pass",
+        _split(_nested(n, 60, "a.g({}, oldp=1)"), 6000),
+    ),
+    "uses": lambda n: _renamed("oldp = 1", "newp = 1", _split("f(oldp)" for _ in range(n // 8))),
+    "a long new name": lambda n: _renamed(
+        "a = 1" + "; a" * min(n // 6, 3000),
+        "b" * min(n // 2, 50_000) + " = 1" + "; a" * min(n // 6, 3000),
+        _split("a" for _ in range(n // 3)),
+    ),
+    "long names": lambda n: _renamed(
+        "e\u0301" * 9000 + " = 1",
+        "e\u0301" * 9000 + "a = 1",
+        ("e\u0301" * 25_000 for _ in range(n // 80_000)),
+    ),
+    "nested scopes": lambda n: _renamed(
+        "oldp = 1", "newp = 1", ("lambda: " * 80 + f"[{'oldp, ' * 2500}]" for _ in range(n // 20_000))
+    ),
+    "parameters": lambda n: _renamed(
+        "def f(oldp): pass",
+        "def f(newp): pass",
+        _split(f"def f{at}(oldp, a): f(oldp=a)" for at in range(n // 30)),
+    ),
+}
+
+
+def size_of_edit(rng: random.Random) -> int:
+    """Draw the approximate number of characters of a notebook."""
+    return int(10 ** rng.uniform(1, 6))
+
+
+def fix(rng: random.Random) -> Sending:
+    """An error in a notebook that is hard to analyse."""
+    body = FIXES[rng.choice([*FIXES])](size_of_edit(rng))
+    return Sending("fix", dumps(rng, body | {"client": CANARY}), manner=manner(rng))
+
+
+def rename(rng: random.Random) -> Sending:
+    """An edit in a notebook that is hard to analyse."""
+    body = RENAMES[rng.choice([*RENAMES])](size_of_edit(rng))
+    return Sending("rename", dumps(rng, body | {"client": CANARY}), manner=manner(rng))
+
+
 # Invalid bodies and other requests --------------------------------------------------------------------------
 
 
@@ -275,6 +491,8 @@ ROUTES = (
     "v1/completions",
     "api/generate",
     "tokenize",
+    "fix",
+    "rename",
     "feedback",
     "models",
     "nosuch",
@@ -324,7 +542,7 @@ CASES: dict[str, tuple[int, Callable[[random.Random], Sending]]] = {
     for weight, case in (
         (6, native_cell), (4, native_notebook), (2, native_documents), (1, native_alternatives),
         (2, native_values), (4, infill), (3, completion), (3, openai), (2, copilot), (2, huggingface),
-        (2, tokens), (3, broken), (1, odd_call), (1, feedback),
+        (2, tokens), (2, fix), (2, rename), (3, broken), (1, odd_call), (1, feedback),
     )
 }  # fmt: skip
 

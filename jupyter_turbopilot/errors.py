@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import time
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import logging
 
 MISSING_SCOPE = "missing_scope"  # the code for a JupyterHub token without the scope for the service
 # The codes for a server whose model file is missing or damaged.
@@ -15,6 +19,8 @@ _KINDS = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
+QUIET = 60.0  # seconds after a logged failure in which failures of the same kind are not logged
+_LOGGED: dict[tuple[str, str, str], float] = {}  # when a failure of a kind was logged
 _REFUSALS = {
     401: ("unauthenticated", "The API key is missing or wrong. Send it in the header Authorization: Bearer."),
     403: ("forbidden", "The server does not allow you to do this."),
@@ -257,3 +263,16 @@ class TextFailedError(EngineError):
         super().__init__(error.message)
         self.error = error
         self.run = run
+
+
+def log_failure(log: logging.Logger, message: str, failure: BaseException) -> None:
+    """Log an unexpected failure, at most once a minute for each kind: any request may cause it.
+
+    The traceback, which may quote the request, is logged for debugging only.
+    """
+    kind = log.name, message, type(failure).__name__
+    now = time.monotonic()
+    if now - _LOGGED.get(kind, -math.inf) >= QUIET:
+        _LOGGED[kind] = now
+        log.error("%s (%s).", message, type(failure).__name__)
+    log.debug("%s.", message, exc_info=failure)

@@ -22,6 +22,7 @@ LONGEST = 60_000  # characters
 MOST = LONGEST // 8  # words, signs and lines; 20 000 characters of code contain 5000
 _WORD = re.compile(r"\w+|([^\w\s])\1*+|\n+")
 _ATTEMPTS = 4
+_CALL = 20  # operations for parsing an empty source
 _FILE = "<turbopilot>"
 _OURS = re.escape(_FILE)  # in filters, the file name replaces a module's
 _IGNORED = ("ignore", None, Warning, re.compile(_OURS), 0)
@@ -38,10 +39,11 @@ def parse(source: str, flags: int = 0, *, bounded: bool = True) -> ast.Module:
 
     `flags`: further flags of `compile`. `bounded`: reject source that would block other threads.
     """
-    if bounded and (len(source) > LONGEST or any(islice(_WORD.finditer(source), MOST, None))):
+    words = sum(1 for _ in islice(_WORD.finditer(source), MOST + 1)) if len(source) <= LONGEST else MOST + 1
+    if bounded and words > MOST:
         raise TooLongError(f"The source is longer than {LONGEST} characters or {MOST} words. Split it.")
     for _ in range(_ATTEMPTS):
-        count_operations(len(source))
+        count_operations(_CALL + len(source) // 16 + words * 3 // 2)
         _ignore()
         try:
             tree: ast.Module = compile(source, _FILE, "exec", ast.PyCF_ONLY_AST | flags, dont_inherit=True)

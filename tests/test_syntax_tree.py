@@ -6,7 +6,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 import pytest
@@ -139,10 +139,9 @@ def test_parse_is_reentrant() -> None:
     assert done.stdout == "True True\n"
 
 
-def test_parse_counts_characters_before_it_parses() -> None:
+@given(st.integers(1, 500), st.sampled_from(["x = 1\n", "x=(", "a.b;", "'", "# a b\n", "   "]))
+def test_parse_counts_words_before_it_parses(number: int, text: str) -> None:
     operations = Operations()
-    with counted_operations(operations):
-        parse("x = 1\n" * 10)
-        with pytest.raises(SyntaxError):
-            parse("x = ")
-    assert operations.count == 64
+    with counted_operations(operations), suppress(SyntaxError):
+        parse(text * number)
+    assert number // 20 <= operations.count <= 20 + 8 * number

@@ -11,7 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.errors import EngineError, TurbopilotError
+from jupyter_turbopilot.errors import EngineError, TurbopilotError, log_failure
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine, Run
@@ -119,5 +119,5 @@ def as_error(failure: BaseException) -> TurbopilotError:
     """Return the error to report for a failure. It contains no code, path or prompt."""
     if isinstance(failure, TurbopilotError):
         return failure
-    log.error("Turbopilot: A completion failed", exc_info=failure)
+    log_failure(log, "Turbopilot: A completion failed", failure)
     return EngineError(f"The completion failed ({type(failure).__name__}). See the server log for details.")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.fixes.attributes import missing_attribute
 from jupyter_turbopilot.fixes.fix import Fix
+from jupyter_turbopilot.fixes.parsed_cell import expression_of
 from jupyter_turbopilot.suggestion.imports import insertion
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from jupyter_turbopilot.context.kernel_context import ObjectInfo
     from jupyter_turbopilot.fixes.failure import Failure
@@ -64,6 +68,9 @@ builtins.dict 3.0 iteritems=items iterkeys=keys itervalues=values
 matplotlib.Legend 3.9 legendHandles=legend_handles
 """
 _DOTTED = re.compile(r"[\w.]++(?: as \w++)?")
+_WORD = re.compile(r"\w++")
+_QUOTED = re.compile(r"(?<=')[\w.]++(?=')")
+_VERSION = re.compile(r"\d{1,9}")
 _APPEND = frozenset({"ignore_index", "verify_integrity", "sort"})  # parameters of `append` and `concat`
 
 
@@ -94,11 +101,7 @@ _CHANGES = dict(_changes())
 
 def find(failure: Failure) -> Iterator[Fix]:
     """Find the new name of an attribute or import that a library has renamed."""
-    if failure.name == "AttributeError":
-        found = [edits for node in failure.nodes(ast.Attribute) if (edits := _attribute(failure, node))]
-    else:
-        found = [edits for node in failure.nodes(ast.ImportFrom) if (edits := _import_from(failure, node))]
-        found += [edits for node in failure.nodes(ast.Import) if (edits := _import(failure, node))]
+    found = [*islice(filter(None, _edits(failure)), 2)]
     if len(found) == 1 and failure.parses_with(found[0]):
         (edit, *_) = found[0]
         old, new = _changed_part(edit.old, edit.text.rpartition("\n")[2])
@@ -106,6 +109,21 @@ def find(failure: Failure) -> Iterator[Fix]:
             f"Replace {old} with {new}?" if len(old + new) <= MOST_TITLE else f"Use {new.partition('(')[0]}?"
         )
         yield Fix(title=title, source="api", confidence=0.95, edits=found[0], run=failure.reruns)
+
+
+def _edits(failure: Failure) -> Iterator[list[Edit]]:
+    """Yield the edits for each node, or empty lists."""
+    if failure.name == "AttributeError":
+        missing, named = missing_attribute(failure), frozenset(_WORD.findall(failure.message))
+        for node in failure.nodes(ast.Attribute):
+            if node.attr in named:
+                yield _attribute(failure, node, is_missing=node is missing)
+    else:
+        quoted = frozenset(_QUOTED.findall(failure.message))
+        for statement in failure.nodes(ast.ImportFrom):
+            yield _import_from(failure, statement, quoted)
+        for each in failure.nodes(ast.Import):
+            yield _import(failure, each, quoted)
 
 
 def _changed_part(old: str, new: str) -> tuple[str, str]:
@@ -121,22 +139,22 @@ def _changed_part(old: str, new: str) -> tuple[str, str]:
 # Attributes ----------------------------------------------------------------------------------------------
 
 
-def _attribute(failure: Failure, node: ast.Attribute) -> list[Edit]:
+def _attribute(failure: Failure, node: ast.Attribute, *, is_missing: bool) -> list[Edit]:
     """Return the edits that rename an attribute, if the error is about it."""
     error = failure.report.error
-    described = failure.report.objects.get(ast.unparse(node.value))
-    if error and error.object and missing_attribute(failure) is node:
+    described = failure.described(node.value)
+    if error and error.object and is_missing:
         described = error.object
-    if described is None or not re.search(rf"\b{node.attr}\b", failure.message):
+    if described is None:
         return []
-    call = next(
-        (each for each in ast.walk(failure.tree or node) if getattr(each, "func", None) is node), None
-    )
-    called = call if isinstance(call, ast.Call) else None
-    if (_owner(described), node.attr) == ("pandas.DataFrame", "append"):
-        return _concatenation(failure, node, called, described)
+    is_append = (_owner(described), node.attr) == ("pandas.DataFrame", "append")
     change = _CHANGES.get((_owner(described), node.attr))
-    if change is None or not _applies(failure, change, described) or not _accepts(change, called):
+    if not (is_append or (change and _applies(failure, change, described))):
+        return []
+    called = failure.parsed.call_of(node) if failure.parsed else None
+    if is_append:
+        return _concatenation(failure, node, called, described)
+    if change is None or not _accepts(change, called):
         return []
     new = _expression(failure, node, change)
     start, end = failure.span(node)
@@ -169,7 +187,7 @@ def _applies(failure: Failure, change: _Change, described: ObjectDescription) ->
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d{1,9}", version)[:2])
+    return tuple(int(number) for number in _VERSION.findall(version)[:2])
 
 
 def _accepts(change: _Change, call: ast.Call | None) -> bool:
@@ -193,7 +211,8 @@ def _expression(failure: Failure, node: ast.Attribute, change: _Change) -> str:
     if bound := name_of(failure, module):
         return f"{bound}.{name}"
     # SciPy imports its subpackages at their first use.
-    return change.name if module.startswith("scipy.") and ast.unparse(node.value).startswith("scipy.") else ""
+    is_of_scipy = (expression_of(node.value) or "").startswith("scipy.")
+    return change.name if module.startswith("scipy.") and is_of_scipy else ""
 
 
 def name_of(failure: Failure, module: str) -> str:
@@ -203,6 +222,7 @@ def name_of(failure: Failure, module: str) -> str:
 
 
 def _known(failure: Failure) -> dict[str, ObjectInfo | ObjectDescription]:
+    count_operations((len(failure.kernel_context.names) + len(failure.report.objects)) // 8)
     return {**failure.kernel_context.names, **failure.report.objects}
 
 
@@ -225,8 +245,8 @@ def _concatenation(
 
 
 def _is_table(failure: Failure, node: ast.expr, pandas: str) -> bool:
-    described = failure.report.objects.get(ast.unparse(node))
-    made = isinstance(node, ast.Call) and ast.unparse(node.func) == f"{pandas}.DataFrame"
+    described = failure.described(node)
+    made = isinstance(node, ast.Call) and expression_of(node.func) == f"{pandas}.DataFrame"
     return made or (described is not None and _owner(described) == "pandas.DataFrame")
 
 
@@ -238,30 +258,30 @@ def _source(failure: Failure, node: ast.expr | ast.keyword) -> str:
 # Imports -------------------------------------------------------------------------------------------------
 
 
-def _import(failure: Failure, node: ast.Import) -> list[Edit]:
+def _import(failure: Failure, node: ast.Import, quoted: AbstractSet[str]) -> list[Edit]:
     """Return the edit that renames an imported module."""
     renamed = [
         failure.edit(*failure.span(alias), f"{new} as {alias.asname}")
         for alias in node.names
-        if alias.asname and (new := _module(failure, alias.name))
+        if alias.asname and (new := _module(failure, alias.name, quoted))
     ]
     return renamed if len(node.names) == 1 else []
 
 
-def _import_from(failure: Failure, node: ast.ImportFrom) -> list[Edit]:
-    """Return the edits that rename a module or imported names.
+def _import_from(failure: Failure, node: ast.ImportFrom, quoted: AbstractSet[str]) -> list[Edit]:
+    """Return the edits that rename a module or imported names. `quoted`: the names in the message.
 
     The error shows that the package exists without the old name.
     """
     if not node.module or node.level:
         return []
     start, end = failure.span(node)
-    if new := _module(failure, node.module):
+    if new := _module(failure, node.module, quoted):
         return _edit_of_module(failure, node, new)
     edits = []
     for alias in node.names:
         change = _CHANGES.get((node.module, alias.name))
-        if not change or change.kind in {"/", "<"} or not re.search(rf"'{alias.name}'", failure.message):
+        if not change or change.kind in {"/", "<"} or alias.name not in quoted:
             continue
         if not _fits_version(failure, node.module, change) or not _accepts_all(failure, alias, change):
             return []
@@ -286,11 +306,11 @@ def _edit_of_module(failure: Failure, node: ast.ImportFrom, new: str) -> list[Ed
     return [failure.edit(at, at + len(old), new)] if at > 0 else []
 
 
-def _module(failure: Failure, module: str) -> str:
+def _module(failure: Failure, module: str, quoted: AbstractSet[str]) -> str:
     """Return the new name of a module that the error reports as missing; "" if it has none."""
     owner, _, old = module.rpartition(".")
     change = _CHANGES.get((owner, old))
-    if not change or f"'{module}'" not in failure.message or not _fits_version(failure, owner, change):
+    if not change or module not in quoted or not _fits_version(failure, owner, change):
         return ""
     return change.name if change.kind else f"{owner}.{change.name}"
 
@@ -302,10 +322,6 @@ def _fits_version(failure: Failure, module: str, change: _Change) -> bool:
 
 def _accepts_all(failure: Failure, alias: ast.alias, change: _Change) -> bool:
     """Return whether the renamed function accepts all calls in the cell."""
-    name = alias.asname or alias.name
-    calls = [
-        each
-        for each in ast.walk(failure.tree or ast.Module([], []))
-        if isinstance(each, ast.Call) and isinstance(each.func, ast.Name) and each.func.id == name
-    ]
+    calls = failure.parsed.calls_of(alias.asname or alias.name) if failure.parsed else []
+    count_operations(len(calls))
     return not change.argument and all(_accepts(change, call) for call in calls)

@@ -6,8 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.fixes.fix import Fix
-from jupyter_turbopilot.fixes.keys import quoted
+from jupyter_turbopilot.fixes.fix import Fix, quoted
 from jupyter_turbopilot.fixes.nearest import nearest
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def find(failure: Failure) -> Iterator[Fix]:
     if node is None or not error or _WITHOUT_FIX.search(failure.message):
         return
     # Some modules raise an error without the object.
-    described = error.object or failure.report.objects.get(ast.unparse(node.value))
+    described = error.object or failure.described(node.value)
     if described is None or described.type == "NoneType":
         return
     attributes = {name for name in described.attributes or () if not name.startswith("_")}
@@ -58,7 +57,7 @@ def find(failure: Failure) -> Iterator[Fix]:
         return  # `self._valeu` in the property `value`
     is_polars = (described.module or "").startswith("polars")
     if name in attributes or (name.isidentifier() and not is_polars):
-        title, edit = repr(name), failure.edit(end - len(node.attr), end, name)
+        title, edit = quoted(name), failure.edit(end - len(node.attr), end, name)
     else:
         title, edit = f"[{quoted(name)}]", failure.edit(end - len(dotted[0]), end, f"[{name!r}]")
     if failure.parses_with([edit]):

@@ -10,18 +10,19 @@ from io import StringIO
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.context.languages import as_python, cell_magic
 from jupyter_turbopilot.fixes.fix import Edit, apply
-from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
+from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, expression_of, words_of
 from jupyter_turbopilot.fixes.report import NONE, Report
 from jupyter_turbopilot.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from jupyter_turbopilot.fixes.report import Frame
+    from jupyter_turbopilot.fixes.report import Frame, ObjectDescription
     from jupyter_turbopilot.request import FixCell
     from jupyter_turbopilot.suggestion.imports import Sources
     from jupyter_turbopilot.suggestion.scopes import Located
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _CELL = re.compile(r"^(?:Cell In|Input In|In) ?\[(\d+)\]|^<ipython-input-(\d+)-")
 _FRAME = re.compile(r"^(?:File |Cell In|Input In|In ?\[|<ipython-input-|[/~.\w].*? in )")
 _ARROW = re.compile(r"^-+> ?(\d+) ?")
+_LINE = re.compile(r"line (\d+)")
 _CHAINED = re.compile(r"^(?:During handling of the above|The above exception was the direct cause)")
 # IPython shows the lines below `%%time` without the header of a cell.
 _TIMED = re.compile(r"^(?:File )?<timed (?:exec|eval)>:(\d+)")
@@ -92,6 +94,16 @@ class Failure:
         start = begin + len(text) - len(text.lstrip())
         return ErrorPosition(cell, start, begin + len(text.rstrip()), exact=False)
 
+    @cached_property
+    def _words(self) -> dict[int, frozenset[str]]:
+        return {}
+
+    def words(self, cell: int) -> frozenset[str]:
+        """Return the words of a cell: a name that is not among them does not occur."""
+        if cell not in self._words:
+            self._words[cell] = words_of(self.cells[cell].source or "")
+        return self._words[cell]
+
     @property
     def reruns(self) -> list[int]:
         """The cells to execute after an edit at `position`."""
@@ -123,19 +135,22 @@ class Failure:
         """Yield the nodes of a kind in the failed expression, or in the failed line."""
         if self.parsed is None or self.position is None:
             return
-        for node in ast.walk(self.parsed.scopes.tree):
+        for node in self.parsed.nodes:
             if isinstance(node, kind):
+                count_operations(2)
                 start, end = self.parsed.span(node)
                 if self.position.start <= start and end <= self.position.end:
                     yield node
 
+    def described(self, node: ast.expr) -> ObjectDescription | None:
+        """Return the kernel's description of an expression, if it is a dotted name."""
+        expression = expression_of(node) if self.report.objects else None
+        return self.report.objects.get(expression) if expression else None
+
     def functions_around(self, node: ast.expr) -> set[str]:
         """Return the names of the functions that contain a node."""
-        functions = (
-            each
-            for each in ast.walk(self.tree or node)
-            if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)
-        )
+        nodes = self.parsed.nodes if self.parsed else [node]
+        functions = (each for each in nodes if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef))
         return {each.name for each in functions if each.lineno <= node.lineno <= (each.end_lineno or 0)}
 
     def span(self, node: Located) -> tuple[int, int]:
@@ -175,7 +190,7 @@ class Failure:
                 in_cell, line, is_timed = False, 0 if is_timed else int(timed[1]), True
             elif found := _CELL.match(text):
                 in_cell, count, line, is_timed = True, int(found[1] or found[2]), None, False
-                if named := re.search(r"line (\d+)", text):
+                if named := _LINE.search(text):
                     line = int(named[1])
             elif in_cell and (arrow := _ARROW.match(text)):
                 line = int(arrow[1])

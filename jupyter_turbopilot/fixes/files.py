@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
+from contextlib import suppress
 from posixpath import split
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.context.languages import cell_language
-from jupyter_turbopilot.fixes.fix import Edit, Fix
+from jupyter_turbopilot.fixes.fix import Edit, Fix, quoted
 from jupyter_turbopilot.fixes.nearest import nearest
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
 
@@ -18,31 +20,62 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.failure import Failure
     from jupyter_turbopilot.fixes.report import Folder
 
-_MISSING = re.compile(
-    r"No such file or directory: (['\"])(?P<path>.*)\1\Z|^File (?P<file>.*) does not exist\Z"
-)
+_BEFORE = "No such file or directory: "
+_LONGEST = 1024  # characters of a path
+_IN_FIND = 99  # characters; Python's search for a longer text may take quadratic time
 _CONFIDENCE = 0.8  # of a file with the same name in another folder
 _UNQUOTED = re.compile(r"[^'\"\\\x00-\x1f{}]*")  # valid in any string literal
 
 
 def find(failure: Failure) -> Iterator[Fix]:
     """Find the nearest file, if one string literal of the notebook is the missing path."""
-    found = _MISSING.search(failure.message)
     error = failure.report.error
-    path = (error and error.path) or (found and (found["path"] or found["file"]))
-    if failure.name != "FileNotFoundError" or not path or not failure.position:
+    path = (error and error.path) or _path_in(failure.message)
+    if failure.name != "FileNotFoundError" or not path or len(path) > _LONGEST or not failure.position:
         return
     near = _nearest(path, failure.report.folders)
-    literals = _literals(failure, path)
-    if near is None or len(literals) != 1 or not _UNQUOTED.fullmatch(near[0]):
+    literals = _literals(failure, path) if near else []
+    if near is None or len(literals) != 1:
         return
     text, confidence = near
-    cell, start = literals[0]
-    edit = Edit(cell=cell, start=start, end=start + len(path), old=path, text=text)
-    run = [cell, failure.failed] if cell < failure.failed else [failure.failed]
+    (literal,) = literals
+    edit = literal.with_text(text)
+    if edit is None:
+        return
+    run = [edit.cell, failure.failed] if edit.cell < failure.failed else [failure.failed]
     folder, name = split(text)
-    title = f"Did you mean '{name if folder == split(path)[0] else text}'?"
+    title = f"Did you mean {quoted(name if folder == split(path)[0] else text)}?"
     yield Fix(title=title, source="files", confidence=confidence, edits=[edit], run=run)
+
+
+def _path_in(message: str) -> str:
+    """Return the missing path in a message, or an empty string."""
+    quoting = message.partition(_BEFORE)[2]
+    if quoting[:1] in {"'", '"'} and quoting.endswith(quoting[0]) and "\n" not in quoting:
+        return quoting[1:-1]
+    before, after = "File ", " does not exist"
+    is_whole = message.startswith(before) and message.endswith(after) and "\n" not in message
+    return message[len(before) : -len(after)] if is_whole else ""
+
+
+class _Literal(NamedTuple):
+    """A string literal that is the missing path."""
+
+    cell: int
+    start: int
+    text: str
+    path: str
+
+    def with_text(self, path: str) -> Edit | None:
+        """Return the edit that replaces the path; None if it would have to be escaped in an unknown way."""
+        start, old, new = self.start + self.text.find(self.path), self.path, path
+        if not path.isprintable():  # for example with marks that change the direction of the text
+            with suppress(SyntaxError, ValueError):
+                if ast.literal_eval(self.text) == self.path:
+                    start, old, new = self.start, self.text, repr(path)
+        if not new.isprintable() or (new == path and not _UNQUOTED.fullmatch(path)):
+            return None
+        return Edit(cell=self.cell, start=start, end=start + len(old), old=old, text=new)
 
 
 def _nearest(path: str, folders: list[Folder]) -> tuple[str, float] | None:
@@ -73,25 +106,30 @@ def _plain(folder: str) -> str:
     return "" if plain == "." else plain.rstrip("/") or plain
 
 
-def _literals(failure: Failure, path: str) -> list[tuple[int, int]]:
-    """Return the cells and positions of the string literals that equal a path."""
+def _literals(failure: Failure, path: str) -> list[_Literal]:
+    """Return the string literals that equal a path."""
     found = []
     for number, cell in enumerate(failure.cells):
         source = cell.source or ""
-        if cell.type != "code" or path not in source or cell_language(source, "python") != "python":
+        count_operations(1 + len(source) // 64)
+        if (
+            cell.type != "code"
+            or path[-_IN_FIND:] not in source
+            or cell_language(source, "python") != "python"
+        ):
             continue
         try:
             parsed = ParsedCell(source)
         except SyntaxError:
             return []
-        nodes = [*ast.walk(parsed.scopes.tree)]
         # The parts of f-strings are not whole paths.
-        parts = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
-        for node in nodes:
+        parts = {id(part) for node in parsed.nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in parsed.nodes:
             if not isinstance(node, ast.Constant) or node.value != path or id(node) in parts:
                 continue
-            at = parsed.start(node) + parsed.scopes.text(node).find(path)
-            if cell.changed or not source.startswith(path, at):
+            start, end = parsed.span(node)
+            literal = _Literal(number, start, source[start:end], path)
+            if cell.changed or path not in literal.text:
                 return []
-            found.append((number, at))
+            found.append(literal)
     return found

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounds import OperationLimitError, count_operations
 from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.errors import log_failure
 from jupyter_turbopilot.fixes import (
     api_changes,
     attributes,
@@ -21,6 +24,7 @@ from jupyter_turbopilot.fixes import (
     syntax,
 )
 from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.parsed_cell import expression_of
 from jupyter_turbopilot.fixes.report import NONE
 from jupyter_turbopilot.syntax_tree import parse
 
@@ -36,9 +40,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MIN_CONFIDENCE = 0.5
+# Errors of this package. Others end the request: the client may have disconnected.
+_FAULTS = (ArithmeticError, AttributeError, LookupError, RuntimeError, SyntaxError, TypeError, ValueError)
 MAX_FIXES = 3
 MAX_EXPRESSIONS = 100
-MAX_PARTS = 16  # attributes and keys of an expression; `unparse` of a chain of hundreds is slow
 FINDERS: dict[str, tuple[Finder, ...]] = {
     "NameError": (names.find,),
     "KeyError": (keys.find,),
@@ -68,8 +73,10 @@ def find_fixes(failure: Failure) -> list[Fix]:
             for fix in islice(find(failure), MAX_FIXES):
                 if fix.confidence >= MIN_CONFIDENCE and not any(_is_same(fix, other) for other in found):
                     found.append(fix)
-        except Exception:  # keep the fixes of the other modules
-            log.warning("Turbopilot failed to find fixes for a %s.", failure.name, exc_info=True)
+        except OperationLimitError:
+            break
+        except _FAULTS as error:  # keep the fixes of the other modules
+            log_failure(log, f"Turbopilot failed to find fixes with {find.__module__}", error)
     return sorted(found, key=lambda fix: -fix.confidence)[:MAX_FIXES]
 
 
@@ -91,11 +98,11 @@ def expressions_to_describe(cells: Sequence[FixCell], failed: int, error: ErrorO
     failure = Failure(cells, failed, error.name, error.message, error.traceback)
     line = failure.source.count("\n", 0, failure.position.start) + 1 if failure.position else 1
     found: dict[str, int] = {}
-    for source in (failure.source, cells[failed].source or ""):
-        for name, at in _expressions(source):
-            found.setdefault(name, abs(at - line))
-            found[name] = min(found[name], abs(at - line))
-        line = 1 - len(source.splitlines())  # names in the failed cell come after those at the error
+    with suppress(OperationLimitError):
+        for source in dict.fromkeys((failure.source, cells[failed].source or "")):
+            for name, at in _expressions(source):
+                found[name] = min(found.get(name, abs(at - line)), abs(at - line))
+            line = 1 - len(source.splitlines())  # names in the failed cell come after those at the error
     return sorted(found, key=lambda name: found[name])[:MAX_EXPRESSIONS]
 
 
@@ -105,20 +112,10 @@ def _expressions(source: str) -> Iterator[tuple[str, int]]:
         tree = parse(as_python(source))
     except SyntaxError:
         return
+    count_operations(len(source) // 2)
     for node in ast.walk(tree):
-        inner: ast.AST = node
-        for _ in range(MAX_PARTS):
-            if isinstance(inner, ast.Attribute) or _is_literal_key(inner):
-                inner = inner.value
-        if isinstance(inner, ast.Name):
-            yield ast.unparse(node), inner.lineno
+        if isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+            if expression := expression_of(node):
+                yield expression, node.lineno
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             yield node.module, node.lineno
-
-
-def _is_literal_key(node: ast.AST) -> TypeGuard[ast.Subscript]:
-    """Return whether an expression is an item with a literal key, such as `config["db"]`."""
-    match node:
-        case ast.Subscript(slice=ast.Constant(value=str())):
-            return True
-    return False

@@ -10,6 +10,7 @@ from msgspec import Meta
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+MOST_TITLE = 60  # characters of a text in a title
 Source = Literal["kernel", "notebook", "imports", "files", "syntax", "api"]
 
 
@@ -25,9 +26,22 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
 
 def apply(source: str, edits: Iterable[Edit]) -> str:
     """Return the source of a cell after edits of it."""
-    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
-        source = source[: edit.start] + edit.text + source[edit.end :]
-    return source
+    parts, at = [], 0
+    for edit in sorted(edits, key=lambda edit: edit.start):
+        parts += [source[at : edit.start], edit.text]
+        at = edit.end
+    return "".join([*parts, source[at:]])
+
+
+def quoted(text: str) -> str:
+    """Return a text for a title: shortened, with escapes for control and formatting characters."""
+    return repr(shortened(text))
+
+
+def shortened(text: str) -> str:
+    """Return a text without its middle part if it is too long for a title."""
+    half = MOST_TITLE // 2
+    return text if len(text) <= MOST_TITLE else f"{text[:half]}…{text[1 - half :]}"
 
 
 class InsertedCell(msgspec.Struct, frozen=True, kw_only=True):

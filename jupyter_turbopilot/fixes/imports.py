@@ -7,7 +7,8 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.fixes.fix import Fix, InsertedCell
+from jupyter_turbopilot.bounds import count_operations
+from jupyter_turbopilot.fixes.fix import Fix, InsertedCell, quoted
 from jupyter_turbopilot.fixes.nearest import nearest
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
 
@@ -101,6 +102,7 @@ def _modules(failure: Failure, module: str) -> Iterator[Fix]:
 
 def _imported(failure: Failure, missing: str) -> set[str]:
     """Return the modules that the notebook imports."""
+    count_operations(sum(len(cell.source or "") for cell in failure.cells) // 32)
     found = {
         name for cell in failure.cells if cell.type == "code" for name in _IMPORTED.findall(cell.source or "")
     }
@@ -126,20 +128,20 @@ def _respelled(failure: Failure, parent: str, name: str, near: tuple[str, float]
     if cell is None or near is None or len(mentions) != 1 or failure.position is None:
         return
     start, is_bound = mentions[0]
-    names = (node for node in ast.walk(cell.scopes.tree) if isinstance(node, ast.Name) and node.id == name)
+    names = (node for node in cell.nodes if isinstance(node, ast.Name) and node.id == name)
     uses = [cell.start(node) for node in names] if is_bound else []
     edits = [failure.edit(each, each + len(name), near[0]) for each in sorted([start, *uses])]
     if any(edit.old != name for edit in edits):
         return
     run = sorted({failure.position.cell, failure.failed})
-    title = f"Did you mean {near[0]!r}?"
+    title = f"Did you mean {quoted(near[0])}?"
     yield Fix(title=title, source="imports", confidence=near[1], edits=edits, run=run)
 
 
 def _mentions(cell: ParsedCell, parent: str, name: str) -> Iterator[tuple[int, bool]]:
     """Yield the positions of an imported name, and whether the statement binds it."""
     dotted, prefix = (f"{parent}.{name}", len(parent) + 1) if parent else (name, 0)
-    for node in ast.walk(cell.scopes.tree):
+    for node in cell.nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 if f"{alias.name}.".startswith(f"{dotted}."):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from contextlib import suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, TypeGuard
 
-from jupyter_turbopilot.fixes.fix import Fix
-from jupyter_turbopilot.fixes.nearest import nearest
+from jupyter_turbopilot.bounds import count_operations
+from jupyter_turbopilot.fixes.fix import Fix, quoted
+from jupyter_turbopilot.fixes.nearest import NameIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,15 +20,25 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.fix import Edit
     from jupyter_turbopilot.fixes.report import ObjectDescription
 
-MOST_TITLE = 60  # characters of a label in a title
-# The missing label in messages that do not quote it as Python does, or that quote other labels, too.
-_MISSING = re.compile(
-    r"Columns? not found: (.+)|Level (.+) not found|Requested level \((.+)\) does"
-    r"|Could not interpret (?:value|input) [`'](.+?)[`']|but received: (.+?)(?: To use the index.*)?\Z"
-    r"|unable to find column \"(.+?)\"; valid|\A\"(.+?)\" not found",
-    re.DOTALL,
+# The missing label in messages that do not quote it as Python does, or that quote other labels, too: it is
+# between two texts, of which the second is the first one, or the last one.
+_BETWEEN = (
+    ("Column not found: ", "", True),
+    ("Columns not found: ", "", True),
+    ("Level ", " not found", True),
+    ("Requested level (", ") does", True),
+    ("Could not interpret value `", "`", False),
+    ("Could not interpret input `", "`", False),
+    ("Could not interpret value '", "'", False),
+    ("Could not interpret input '", "'", False),
+    ("but received: ", " To use the index", False),
+    ("but received: ", "", True),
+    ('unable to find column "', '"; valid', False),
 )
-_KNOWN = re.compile(r"(?:valid columns: |Expected one of )(\[.*?\])(?= but received|\n|$)", re.DOTALL)
+_KNOWN = ("valid columns: [", "Expected one of [")
+_END_OF_KNOWN = re.compile(r"\](?= but received|\n|\Z)")
+_MOST_MESSAGE = 8192  # characters of a message that are searched
+_MOST_TITLES = 3  # labels in a title
 _PLAIN = re.compile(r"""(["'])[^"'\\\n]*\1""")
 # Methods and accessors of tables whose result has the same columns.
 _SAME_COLUMNS = """
@@ -43,34 +56,33 @@ _JOINS = frozenset({"join", "merge", "merge_asof", "merge_ordered"})
 def find(failure: Failure) -> Iterator[Fix]:
     """Find the nearest existing label for a missing one that the failed expression contains as a literal."""
     text = _text(failure)
-    if failure.tree is None or not text:
+    if failure.parsed is None or not text:
         return
-    parents = {child: node for node in ast.walk(failure.tree) for child in ast.iter_child_nodes(node)}
     strings = [node for node in failure.nodes(ast.Constant) if isinstance(node.value, str)]
+    counts = Counter(node.value for node in strings)
+    missing = _Missing(text)
+    labels = _Labels(failure)
+    listed = _listed(failure.message)
     edits: list[Edit] = []
-    labels: list[str] = []
+    found: list[str] = []
     least = 1.0
     for node in strings:
-        if not _is_missing(str(node.value), text):
+        if str(node.value) not in missing:
             continue
-        known = _from_message(failure.message) or _Labels(failure, parents).of(node)
-        if not known or node.value in known:
+        known = labels.index(listed or labels.of(node))
+        if not known or str(node.value) in known:
             continue
-        near = nearest(str(node.value), known, kind="key")
+        near = known.nearest(str(node.value), "key")
         edit = near and replacement(failure, node, near[0])
-        if not (near and edit) or sum(other.value == node.value for other in strings) > 1:
+        if not (near and edit) or counts[node.value] > 1:
             return
         edits.append(edit)
-        labels.append(quoted(near[0]))
+        found.append(quoted(near[0]))
         least = min(least, near[1])
     if edits and failure.parses_with(edits):
-        title = f"Did you mean {' and '.join(labels)}?"
+        more = [f"{len(found) - _MOST_TITLES} more"] if len(found) > _MOST_TITLES else []
+        title = f"Did you mean {' and '.join([*found[:_MOST_TITLES], *more])}?"
         yield Fix(title=title, source="kernel", confidence=least, edits=edits, run=failure.reruns)
-
-
-def quoted(label: str) -> str:
-    """Return a label as shown in a title."""
-    return repr(label if len(label) <= MOST_TITLE else f"{label[: MOST_TITLE - 1]}…")
 
 
 def replacement(failure: Failure, node: ast.Constant, label: str) -> Edit | None:
@@ -94,27 +106,54 @@ def _text(failure: Failure) -> str:
         if failure.report.error and failure.report.error.key is not None:
             return failure.report.error.key
         with suppress(SyntaxError, ValueError, MemoryError, RecursionError):
-            value = ast.literal_eval(text)
+            value = ast.literal_eval(text[:_MOST_MESSAGE])
             return value if isinstance(value, str) else text
     return text
 
 
-def _is_missing(label: str, text: str) -> bool:
-    """Return whether a message names a label as missing."""
-    if found := _MISSING.search(text):
-        named = next(filter(None, found.groups()))
-        return label == named or repr(label) in named
-    is_column_error = text.startswith(
-        ("[", "None of ", "Label(s) ", "Column(s) ", "Index(", "Only a column name", "The following")
-    )
-    return label == text or (is_column_error and repr(label) in text)
+class _Missing:
+    """The labels that a message names as missing."""
+
+    def __init__(self, message: str) -> None:
+        text = message[:_MOST_MESSAGE]
+        named = _named(text)
+        self._labels = {text if named is None else named}
+        # A quoted label is between two quotes.
+        self._quoted: set[str] = set()
+        is_column_error = text.startswith(
+            ("[", "None of ", "Label(s) ", "Column(s) ", "Index(", "Only a column name", "The following")
+        )
+        if named is not None or is_column_error:
+            quoting = text if named is None else named
+            self._quoted = {*quoting.split("'"), *quoting.split('"')}
+
+    def __contains__(self, label: str) -> bool:
+        return label in self._labels or repr(label)[1:-1] in self._quoted
 
 
-def _from_message(message: str) -> Sequence[str]:
+def _named(text: str) -> str | None:
+    """Return the part of a message that names the missing label, or None."""
+    found: list[tuple[int, str]] = []
+    if text.startswith('"') and (end := text.find('" not found', 2)) > 0:
+        return text[1:end]
+    for before, after, is_last in _BETWEEN:
+        start = text.find(before)
+        if start >= 0:
+            first = start + len(before)
+            end = text.rfind(after, first + 1) if is_last else text.find(after, first + 1)
+            if end > first:
+                found.append((start, text[first:end]))
+    return min(found, key=lambda one: one[0])[1] if found else None
+
+
+def _listed(message: str) -> Sequence[str]:
     """Return the existing labels that a message lists."""
-    if found := _KNOWN.search(message):
+    text = message[:_MOST_MESSAGE]
+    starts = [text.find(start) + len(start) - 1 for start in _KNOWN if start in text]
+    if starts and (end := _END_OF_KNOWN.search(text, min(starts))):
         with suppress(SyntaxError, ValueError, MemoryError, RecursionError):
-            return [label for label in ast.literal_eval(found[1]) if isinstance(label, str)]
+            labels = ast.literal_eval(text[min(starts) : end.end()])
+            return [label for label in labels if isinstance(label, str)]
     return ()
 
 
@@ -127,6 +166,7 @@ def _is_polars(table: ObjectDescription) -> bool:
 
 
 def _has_columns_axis(call: ast.Call) -> bool:
+    count_operations(len(call.keywords) // 8)
     values = [each.value for each in call.keywords if each.arg == "axis"]
     return any(isinstance(value, ast.Constant) and value.value in {1, "columns"} for value in values)
 
@@ -134,11 +174,13 @@ def _has_columns_axis(call: ast.Call) -> bool:
 def _of_join(tables: Sequence[ObjectDescription], word: str | None, *, is_left: bool) -> Sequence[str]:
     """Return the labels that a parameter of a join refers to."""
     left, *right = (table.labels or [] for table in tables)
+    count_operations(sum(map(len, right)) // 8)
     if word == "left_on" or (word == "on" and is_left):
         return left
     if not right or word not in {"on", "right_on", "by"}:
         return ()
-    return [label for label in right[0] if word == "right_on" or label in left]
+    in_left = frozenset(left)
+    return [label for label in right[0] if word == "right_on" or label in in_left]
 
 
 def _is_of_rows(call: ast.Call, method: str, word: str | None, table: ObjectDescription) -> bool:
@@ -148,17 +190,41 @@ def _is_of_rows(call: ast.Call, method: str, word: str | None, table: ObjectDesc
     if method in _BY_AXIS:
         is_of_rows = word in {None, _BY_AXIS[method]} and not _is_polars(table)
     else:
-        grouped = call.func.value if isinstance(call.func, ast.Attribute) else call
-        is_of_rows = method == "apply" and ".group" not in ast.unparse(grouped)
+        is_of_rows = method == "apply" and not _is_grouped(call)
     return is_of_rows and not _has_columns_axis(call)
+
+
+def _is_grouped(call: ast.Call) -> bool:
+    """Return whether a method is called on the groups of a table."""
+    node = call.func
+    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
+        if isinstance(node, ast.Attribute) and node.attr.startswith("group"):
+            return True
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return False
 
 
 class _Labels:
     """The labels that a string in the failed expression may refer to."""
 
-    def __init__(self, failure: Failure, parents: dict[ast.AST, ast.AST]) -> None:
+    def __init__(self, failure: Failure) -> None:
         self._failure = failure
-        self._parents = parents
+        nodes = failure.parsed.nodes if failure.parsed else []
+        count_operations(len(nodes))
+        self._parents = {child: node for node in nodes for child in ast.iter_child_nodes(node)}
+        # The results for nodes, with whether they are in an argument `level`.
+        self._known: dict[tuple[ast.AST, bool], Sequence[str]] = {}
+        self._indexes: dict[int, tuple[Sequence[str], NameIndex]] = {}  # by the identity of the labels
+        self._calls: dict[ast.Call, Sequence[ObjectDescription]] = {}
+        self._of_arguments: dict[tuple[ast.Call, str | None, bool], Sequence[str]] = {}
+
+    def index(self, labels: Sequence[str]) -> NameIndex | None:
+        """Return the index of labels, which all strings that refer to them share; None without labels."""
+        if not labels:
+            return None
+        if id(labels) not in self._indexes:
+            self._indexes[id(labels)] = labels, NameIndex(labels)
+        return self._indexes[id(labels)][1]
 
     def of(self, node: ast.AST) -> Sequence[str]:
         """Return the labels among which a string is looked up; empty if the object is unknown."""
@@ -166,23 +232,33 @@ class _Labels:
         if isinstance(direct, ast.Attribute | ast.Subscript) and direct.value is node:
             return ()  # a part of the string is looked up, or the result of its method
         is_level = False
-        while parent := self._parents.get(node):
-            match parent:
-                case ast.Subscript(slice=index) if index is node:
-                    if not isinstance(parent.value, ast.Name) or not self._is_bound_by_lambda(parent):
-                        return self._of_subscript(parent, node)
-                case ast.Call() if node is not parent.func:
-                    known = self._of_call(parent, node, is_level=is_level)
-                    if known is not None:
-                        return known
-                case ast.keyword(arg="level"):
-                    is_level = True
-                case ast.stmt():
-                    break
-                case ast.Tuple() if _is_locator(owner := getattr(self._parents[parent], "value", None)):
-                    return self._columns(owner.value) if node in parent.elts[1:] else ()
-            node = parent
-        return ()
+        passed: list[tuple[ast.AST, bool]] = []
+        found: Sequence[str] | None = None
+        while found is None:
+            found = self._known.get((node, is_level))
+            if found is None:
+                passed.append((node, is_level))
+                found = self._of_parent(node, is_level=is_level)
+            is_level = is_level or (isinstance(node, ast.keyword) and node.arg == "level")
+            node = self._parents.get(node, node)
+        count_operations(2 * len(passed))
+        self._known.update(dict.fromkeys(passed, found))
+        return found
+
+    def _of_parent(self, node: ast.AST, *, is_level: bool) -> Sequence[str] | None:
+        """Return the labels that the expression around a node decides on; None if one around it decides."""
+        match parent := self._parents.get(node):
+            case None | ast.stmt():
+                return ()
+            case ast.Subscript(slice=index) if index is node:
+                if not isinstance(parent.value, ast.Name) or not self._is_bound_by_lambda(parent):
+                    return self._of_subscript(parent, node)
+            case ast.Call() if node is not parent.func:
+                is_level = is_level or (isinstance(node, ast.keyword) and node.arg == "level")
+                return self._of_call(parent, node, is_level=is_level)
+            case ast.Tuple() if _is_locator(owner := getattr(self._parents[parent], "value", None)):
+                return () if node is parent.elts[0] else self._columns(owner.value)
+        return None
 
     def _of_subscript(self, node: ast.Subscript, index: ast.AST) -> Sequence[str]:
         if _is_locator(node.value):
@@ -195,27 +271,40 @@ class _Labels:
 
     def _of_call(self, call: ast.Call, node: ast.AST, *, is_level: bool) -> Sequence[str] | None:
         """Return the labels that an argument of a call refers to; None if another call around it decides."""
-        owner, method = (
-            (call.func.value, call.func.attr)
-            if isinstance(call.func, ast.Attribute)
-            else (None, ast.unparse(call.func))
-        )
+        owner, method = None, ""
+        if isinstance(call.func, ast.Attribute):
+            owner, method = call.func.value, call.func.attr
+        elif isinstance(call.func, ast.Name):
+            method = call.func.id
         if method == "col":
             return None  # the table that the expression is passed to
         found = self._described(owner) if owner else None
         if found and found.keys is not None:
             return found.keys if method == "pop" and node in call.args[:1] else ()
-        tables = [*([owner] if owner else ()), *(each.value for each in call.keywords if each.arg in _TABLES)]
-        known = [*filter(None, map(self._table, (*tables, *call.args)))]
-        word = node.arg if isinstance(node, ast.keyword) else None
-        if not known:
+        key = call, node.arg if isinstance(node, ast.keyword) else None, is_level
+        if key not in self._of_arguments:
+            self._of_arguments[key] = self._of_argument(call, method, key[1], is_level=is_level)
+        return self._of_arguments[key]
+
+    def _of_argument(self, call: ast.Call, method: str, word: str | None, *, is_level: bool) -> Sequence[str]:
+        tables = self._tables(call)
+        if not tables:
             return ()
-        table = known[0]
+        table = tables[0]
         if is_level or method in _ON_LEVELS:
             return table.levels
         if method in _JOINS:
-            return _of_join(known, word, is_left=method == "join" and not _is_polars(table))
+            return _of_join(tables, word, is_left=method == "join" and not _is_polars(table))
         return () if _is_of_rows(call, method, word, table) else [*(table.labels or ()), *table.levels]
+
+    def _tables(self, call: ast.Call) -> Sequence[ObjectDescription]:
+        """Return the tables that a call refers to: its object, then those in its arguments."""
+        if call not in self._calls:
+            count_operations(len(call.args) + len(call.keywords))
+            owner = [call.func.value] if isinstance(call.func, ast.Attribute) else []
+            named = (each.value for each in call.keywords if each.arg in _TABLES)
+            self._calls[call] = [*filter(None, map(self._table, (*owner, *named, *call.args)))]
+        return self._calls[call]
 
     def _columns(self, node: ast.expr) -> Sequence[str]:
         table = self._table(node)
@@ -223,32 +312,40 @@ class _Labels:
 
     def _table(self, node: ast.expr) -> ObjectDescription | None:
         """Return the table whose columns an expression has."""
-        found = self._described(node)
-        if found and found.labels is not None:
-            return found
-        match node:
-            case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in _SAME:
-                return self._table(value)
-            case ast.Attribute(value=value, attr=name) if name in _SAME:
-                return self._table(value)
-            case ast.Subscript(value=value, slice=ast.Compare() | ast.BinOp() | ast.UnaryOp()):
-                return self._table(value.value if _is_locator(value) else value)
-            case ast.Name():
-                return self._iterated(node)
+        looked_up: set[str] = set()
+        inner: ast.expr | None = node
+        while inner:
+            count_operations(2)
+            found = self._described(inner)
+            if found and found.labels is not None:
+                return found
+            match inner:
+                case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in _SAME:
+                    inner = value
+                case ast.Attribute(value=value, attr=name) if name in _SAME:
+                    inner = value
+                case ast.Subscript(value=value, slice=ast.Compare() | ast.BinOp() | ast.UnaryOp()):
+                    inner = value.value if _is_locator(value) else value
+                case ast.Name(id=name) if name not in looked_up:
+                    looked_up.add(name)  # a loop may have the name of what it iterates over
+                    inner = self._iterated.get(name)
+                case _:
+                    inner = None
         return None
 
-    def _iterated(self, node: ast.expr) -> ObjectDescription | None:
-        """Return the table whose rows a loop assigns to a name."""
-        if not isinstance(node, ast.Name) or self._failure.tree is None:
-            return None
-        for loop in ast.walk(self._failure.tree):
+    @cached_property
+    def _iterated(self) -> dict[str, ast.expr]:
+        """The tables whose rows a loop assigns to names."""
+        tables: dict[str, ast.expr] = {}
+        for loop in self._failure.parsed.nodes if self._failure.parsed else ():
             match loop:
                 case ast.For() | ast.comprehension():
-                    names = {each.id for each in ast.walk(loop.target) if isinstance(each, ast.Name)}
                     match loop.iter:
-                        case ast.Call(func=ast.Attribute(value=value, attr="iterrows")) if node.id in names:
-                            return self._table(value)
-        return None
+                        case ast.Call(func=ast.Attribute(value=value, attr="iterrows")):
+                            for each in ast.walk(loop.target):
+                                if isinstance(each, ast.Name):
+                                    tables.setdefault(each.id, value)
+        return tables
 
     def _is_bound_by_lambda(self, node: ast.Subscript) -> bool:
         """Return whether a subscripted name is a parameter of a lambda, such as a row in `apply`."""
@@ -257,8 +354,9 @@ class _Labels:
             return False
         parent = self._parents.get(node)
         while parent and not isinstance(parent, ast.Lambda | ast.stmt):
+            count_operations(1)
             parent = self._parents.get(parent)
         return isinstance(parent, ast.Lambda) and any(each.arg == name for each in parent.args.args)
 
     def _described(self, node: ast.expr) -> ObjectDescription | None:
-        return self._failure.report.objects.get(ast.unparse(node))
+        return self._failure.described(node)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounds import OperationLimitError, count_operations
 from jupyter_turbopilot.context.languages import as_python, cell_language
-from jupyter_turbopilot.fixes.fix import Edit, Fix
-from jupyter_turbopilot.fixes.nearest import nearest
-from jupyter_turbopilot.suggestion.candidates import changed_columns
+from jupyter_turbopilot.fixes.fix import Edit, Fix, quoted, shortened
+from jupyter_turbopilot.fixes.nearest import LONGEST, nearest
+from jupyter_turbopilot.suggestion.candidates import changes
 from jupyter_turbopilot.suggestion.imports import imports_of, insertion, uses
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings
 from jupyter_turbopilot.suggestion.scopes import Scopes
@@ -30,41 +32,44 @@ _INNER = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 def find(failure: Failure) -> Iterator[Fix]:
     """Find cells to run, an import or another name for an undefined one."""
     found = _UNDEFINED.match(failure.message)
-    if not found or failure.is_inside_library:
+    if not found or failure.is_inside_library or len(found[1]) > LONGEST:
         return
     word = found[1]
     if all(node.id != word for node in failure.nodes(ast.Name)):
         return
-    yield from _cells(failure, word)
+    exists = _existing(failure)
+    yield from _cells(failure, word, exists)
     imported = [*_import(failure, word)]
-    yield from imported or _nearest(failure, word)  # `Path` is the class rather than a variable `path`
+    yield from imported or _nearest(
+        failure, word, exists
+    )  # `Path` is the class rather than a variable `path`
 
 
 # Cells to run --------------------------------------------------------------------------------------------
 
 
-def _cells(failure: Failure, word: str) -> Iterator[Fix]:
+def _cells(failure: Failure, word: str, exists: AbstractSet[str]) -> Iterator[Fix]:
     """Offer to run the cells above that define a name, and those that these cells need."""
-    exists = _existing(failure)
     needed = {word} | (_names_in(failure.cells[failure.failed])[1] - exists)
-    run: list[int] = []
+    run = [failure.failed]
     is_defined = False
-    for at in range(failure.failed - 1, -1, -1):
-        cell = failure.cells[at]
-        if not _needs_run(cell, failure.cells[failure.failed]) or not _may_contain(cell, needed):
-            continue
-        bound, reads = _names_in(cell)
-        # A cell that adds a column to a table belongs to its definition.
-        extended = {table for table, label in changed_columns(cell.source or "") if label}
-        if needed & (bound | extended):
-            is_defined = is_defined or word in bound
-            run.insert(0, at)
-            needed = (needed - bound) | (reads - exists)
+    with suppress(OperationLimitError):  # offer the cells found so far, which are the nearest ones
+        for at in range(failure.failed - 1, -1, -1):
+            cell = failure.cells[at]
+            if not _needs_run(cell, failure.cells[failure.failed]) or needed.isdisjoint(failure.words(at)):
+                continue
+            bound, reads, extended = _names_in(cell)
+            # A cell that adds a column to a table belongs to its definition.
+            if not (needed.isdisjoint(bound) and needed.isdisjoint(extended)):
+                is_defined = is_defined or word in bound
+                run.append(at)
+                needed -= bound
+                needed |= reads - exists
     if is_defined:
-        more = f" and {len(run) - 1} more" if len(run) > 1 else ""
+        more = f" and {len(run) - 2} more" if len(run) > 2 else ""  # noqa: PLR2004
         title = f"Run the cell that defines {word}{more}?"
         confidence = 0.6 if needed else 0.95
-        yield Fix(title=title, source="notebook", confidence=confidence, run=[*run, failure.failed])
+        yield Fix(title=title, source="notebook", confidence=confidence, run=run[::-1])
 
 
 def _is_code(cell: FixCell) -> bool:
@@ -77,10 +82,6 @@ def _needs_run(cell: FixCell, failed: FixCell) -> bool:
     """Return whether a cell has not been run since its last edit, or not in this kernel."""
     before = failed.execution_count is None or (cell.execution_count or 0) < failed.execution_count
     return _is_code(cell) and (cell.execution_count is None or cell.changed or not before)
-
-
-def _may_contain(cell: FixCell, names: AbstractSet[str]) -> bool:
-    return any(name in (cell.source or "") for name in names)
 
 
 def _existing(failure: Failure) -> AbstractSet[str]:
@@ -96,12 +97,13 @@ def _existing(failure: Failure) -> AbstractSet[str]:
     return known.union(*(bindings(as_python(cell.source or "")) for cell in ran))
 
 
-def _names_in(cell: FixCell) -> tuple[AbstractSet[str], AbstractSet[str]]:
-    """Return the names that a cell binds, and those that it reads before or without binding them."""
+def _names_in(cell: FixCell) -> tuple[AbstractSet[str], AbstractSet[str], AbstractSet[str]]:
+    """Return the names that a cell binds, reads before or without binding them, and adds columns to."""
     try:
         scopes = Scopes(as_python(cell.source or ""))
     except SyntaxError:
-        return frozenset(), frozenset()
+        return frozenset(), frozenset(), frozenset()
+    count_operations(4 * len(scopes.nodes))
     reads = {node.id for node in scopes.free}
     bound: set[str] = set()
     for statement in scopes.tree.body:
@@ -110,7 +112,7 @@ def _names_in(cell: FixCell) -> tuple[AbstractSet[str], AbstractSet[str]]:
         # `x = x + 1` reads `x`, whereas a loop binds its names before its body reads them.
         reads |= loaded - bound - (set() if isinstance(statement, ast.Assign | ast.AugAssign) else own)
         bound |= own
-    return scopes.bound, reads
+    return scopes.bound, reads, {table for table, label in changes(scopes.tree) if label}
 
 
 def _loaded(statement: ast.stmt, *, stored: bool = False) -> Iterator[str]:
@@ -132,8 +134,11 @@ def _loaded(statement: ast.stmt, *, stored: bool = False) -> Iterator[str]:
 
 def _binding(failure: Failure, word: str) -> Iterator[str]:
     """Yield the sources of the cells that bind a name."""
-    sources = (as_python(cell.source or "") for cell in failure.cells if _is_code(cell))
-    return (source for source in sources if word in source and word in bindings(source))
+    for at, cell in enumerate(failure.cells):
+        if _is_code(cell) and word in failure.words(at):
+            source = as_python(cell.source or "")
+            if word in bindings(source):
+                yield source
 
 
 # Imports -------------------------------------------------------------------------------------------------
@@ -146,12 +151,14 @@ def _import(failure: Failure, word: str) -> Iterator[Fix]:
         return
     if any(all(known.name != word for known in imports_of(source)) for source in _binding(failure, word)):
         return  # another object
-    lines = {failure.imports.line_for(use) for use in uses(failure.source) if use.name == word} - {""}
+    count_operations(len(failure.source) // 2)
+    used = {use for use in uses(failure.source) if use.name == word}
+    lines = {failure.imports.line_for(use) for use in used} - {""}
     if len(lines) != 1 or not (line := lines.pop()):
         return
     at, text = insertion(cell.source, [line])
     module, _, name = line.removeprefix("from ").partition(" import ")
-    title = f"Import {name} from {module}?" if line.startswith("from ") else f"I{line[1:]}?"
+    title = shortened(f"Import {name} from {module}" if line.startswith("from ") else f"I{line[1:]}") + "?"
     edits = [Edit(cell=failure.failed, start=at, end=at, old="", text=text)]
     yield Fix(title=title, source="imports", confidence=0.9, edits=edits, run=[failure.failed])
 
@@ -159,20 +166,18 @@ def _import(failure: Failure, word: str) -> Iterator[Fix]:
 # Misspellings --------------------------------------------------------------------------------------------
 
 
-def _nearest(failure: Failure, word: str) -> Iterator[Fix]:
+def _nearest(failure: Failure, word: str, exists: AbstractSet[str]) -> Iterator[Fix]:
     """Offer the nearest bound name, unless a cell binds the undefined one."""
     if any(_binding(failure, word)):
         return
     bound = {node.id for node in failure.nodes(ast.Name) if isinstance(node.ctx, ast.Store)}
     # The plural of a built-in function, such as `inputs`, is more likely a variable.
-    names = {name for name in _BUILTINS if not word.startswith(name)}.union(
-        _existing(failure) - EVERYWHERE, bound
-    )
+    names = {name for name in _BUILTINS if not word.startswith(name)}.union(exists - EVERYWHERE, bound)
     near = nearest(word, names)
     if not near:
         return
     free = failure.parsed.scopes.free if failure.parsed else []
     edits = [failure.edit(*failure.span(node), near[0]) for node in free if node.id == word]
     if edits and failure.parses_with(edits):
-        title = f"Did you mean {near[0]!r}?"
+        title = f"Did you mean {quoted(near[0])}?"
         yield Fix(title=title, source="kernel", confidence=near[1], edits=edits, run=failure.reruns)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from typing import TYPE_CHECKING, Literal
 
+from jupyter_turbopilot.bounds import count_operations
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator
 
 SHORTEST = 4  # characters of a name; almost any shorter name is near another one
 LONGEST = 100  # characters
@@ -17,70 +20,202 @@ _FAR = 100.0
 _PLURAL, _REORDERED, _OMITTED = 0.5, 1.0, 2.0  # costs; an edit costs 1
 _CONFIDENCE = ((0.0, 0.97), (1.0, 0.9), (1.5, 0.75), (2.0, 0.7), (3.0, 0.55))  # by the largest cost
 _MOST = ((4, 0.0), (7, 1.0), (8, 1.5), (12, 2.0), (LONGEST + 1, 3.0))  # cost, by the length that is too long
+_NUMBER = "0"  # stands for any number
+_OF_PLURALS = frozenset("iesy")  # letters that a plural adds or removes
+_NAME, _GROUP = 5, 2  # operations for a name of an index, and for a group that is not near
 
-_MOST_EDITS = 6  # twice the largest cost of a near candidate: the others must be further away
+
+class NameIndex:
+    """Names for several searches, in groups: the names of a group differ in numbers and separators only.
+
+    A table may have thousands of numbered columns, which are compared with a word at once.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = {name for name in names if len(name) <= LONGEST}
+        self._groups: dict[_Words, dict[tuple[str, ...], list[str]]] = {}
+        groups: dict[tuple[str, ...], dict[tuple[str, ...], list[str]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
+        count_operations(sum(_NAME + len(name) // 6 for name in self._names))
+        for name in self._names:
+            if tokens := _tokens(name):
+                groups[_without_numbers(tokens)][_numbers(tokens)].append(name)
+        self._groups = {_Words(tokens): members for tokens, members in groups.items()}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def nearest(self, word: str, kind: Literal["name", "key", "file"] = "name") -> tuple[str, float] | None:
+        """Return the only near name and a confidence, or None; a word is not near itself.
+
+        Short names, names that differ only in digits, and several nearly equally near names give None.
+        """
+        tokens = _tokens(word)
+        least = SHORTEST if kind == "name" else 1
+        if not least <= len(word) <= LONGEST or not any(map(str.isalpha, tokens)):
+            return None
+        search = _Search(_most(len("".join(tokens))))
+        words = _Words(_without_numbers(tokens))
+        count_operations(len(self._groups) * _GROUP)
+        for others, members in self._groups.items():
+            if not words.may_cost_less(others, search.limit):
+                continue
+            names = {
+                numbers: near
+                for numbers, each in members.items()
+                if (near := [name for name in each if name != word and least <= len(name) <= 2 * len(word)])
+            }
+            for cost, name in _costs(tokens, others, names, search.limit, may_omit=kind == "key"):
+                search.add(cost, name)
+        if not search.name or search.is_ambiguous:
+            return None
+        other = _tokens(search.name)
+        if _numbers(tokens) != _numbers(other):
+            return None
+        if search.cost > _most(min(len("".join(tokens)), len("".join(other)))):
+            return None
+        return search.name, next(confidence for most, confidence in _CONFIDENCE if search.cost <= most)
 
 
 def nearest(
-    word: str, candidates: Iterable[str], *, kind: Literal["name", "key", "file"] = "name"
+    word: str, names: Iterable[str], *, kind: Literal["name", "key", "file"] = "name"
 ) -> tuple[str, float] | None:
-    """Return the only near candidate and a confidence, or None.
+    """Return the only near name and a confidence, or None."""
+    return NameIndex(names).nearest(word, kind)
 
-    Short names, names that differ only in digits, and several nearly equally near candidates give None.
-    """
-    tokens = _tokens(word)
-    least = SHORTEST if kind == "name" else 1
-    if not least <= len(word) <= LONGEST or not any(map(str.isalpha, tokens)):
-        return None
-    letters = set("".join(tokens))
-    found: list[tuple[float, str]] = []
-    for candidate in {*candidates} - {word}:
-        if not least <= len(candidate) <= LONGEST or abs(len(candidate) - len(word)) > len(word):
+
+class _Search:
+    """The nearest name so far. `limit`: names with this cost or a larger one do not change the result."""
+
+    def __init__(self, most: float) -> None:
+        self.name = ""
+        self.cost = self._second = _FAR
+        self.limit = _least_of_others(most)
+
+    @property
+    def is_ambiguous(self) -> bool:
+        """Return whether another name is nearly as near."""
+        return self._second < _least_of_others(self.cost)
+
+    def add(self, cost: float, name: str) -> None:
+        """Compare a further name."""
+        if cost >= self.limit:
+            return
+        if (cost, name) < (self.cost, self.name):
+            self.cost, self.name, cost = cost, name, self.cost
+        self._second = min(self._second, cost)
+        # If the nearest name is not the only one, only a nearer one can be.
+        self.limit = min(self.limit, self.cost if self.is_ambiguous else _least_of_others(self.cost))
+
+
+def _least_of_others(cost: float) -> float:
+    """Return the least cost of the other names if a name with this cost is the only near one."""
+    return max(cost + 0.5, 2 * cost)
+
+
+class _Words:
+    """The words of a name, with the same text for all numbers."""
+
+    def __init__(self, tokens: tuple[str, ...]) -> None:
+        self.tokens = tokens
+        self.slots = tuple(token == _NUMBER for token in tokens)
+        self.letters = frozenset("".join(tokens)) - {_NUMBER}
+        self._mask = 0
+        for letter in self.letters - _OF_PLURALS:
+            self._mask |= 1 << (ord(letter) & 63)
+
+    def may_cost_less(self, other: _Words, limit: float) -> bool:
+        """Return whether the distance may be below a limit: each edit adds or removes one letter."""
+        added = (other._mask & ~self._mask).bit_count()
+        removed = (self._mask & ~other._mask).bit_count()
+        if max(added, removed) >= limit and added and removed and self._compares_letters(other):
+            return False
+        return len(self.letters ^ other.letters) <= len(self.letters)
+
+    def _compares_letters(self, other: _Words) -> bool:
+        """Return whether no word is compared with a number."""
+        return self.slots == other.slots or (len(self.slots) != len(other.slots) and not all(other.slots))
+
+
+def _costs(
+    tokens: list[str],
+    others: _Words,
+    names: dict[tuple[str, ...], list[str]],
+    limit: float,
+    *,
+    may_omit: bool,
+) -> Iterator[tuple[float, str]]:
+    """Yield the names of a group with their costs; of those with other numbers, only a nearest one."""
+    count_operations(_NAME + len(others.letters) // 2)
+    words, numbers = _without_numbers(tokens), _numbers(tokens)
+    slots = tuple(token == _NUMBER for token in words)
+    if slots == others.slots:
+        cost = _cost([*words], [*others.tokens], limit, may_omit=may_omit)
+        yield from ((cost, name) for name in names.get(numbers, ()))
+        if cost + 1 >= limit:
+            return
+        count_operations(len(names))
+        differences = (
+            (cost + sum(map(str.__ne__, numbers, each)), near[0])
+            for each, near in names.items()
+            if each != numbers
+        )
+        if found := next((one for one in differences if one[0] <= cost + 1), None):
+            yield found
+        return
+    count_operations(len(names) * _NAME)
+    letters = {*"".join(tokens)}
+    for each, near in names.items():
+        full = iter(each)
+        other = [next(full) if token == _NUMBER else token for token in others.tokens]
+        if len(letters.symmetric_difference("".join(other))) > len(letters):
             continue
-        others = _tokens(candidate)
-        if len(letters.symmetric_difference("".join(others))) > len(letters):
-            continue
-        if (cost := _cost(tokens, others, may_omit=kind == "key")) < _FAR:
-            found.append((cost, candidate))
-    if not found:
-        return None
-    (best, name), *further = sorted(found)
-    if further and further[0][0] < max(best + 0.5, 2 * best):
-        return None
-    if _digits(tokens) != _digits(_tokens(name)):
-        return None
-    length = min(len("".join(tokens)), len("".join(_tokens(name))))
-    if best > next(most for end, most in _MOST if length < end):
-        return None
-    return name, next(confidence for most, confidence in _CONFIDENCE if best <= most)
+        cost = _cost(tokens, other, limit, may_omit=may_omit)
+        yield from ((cost, name) for name in near)
 
 
 def _tokens(name: str) -> list[str]:
     """Split a name into lower-case words, numbers and signs; white space, `_`, `-` and `.` separate words."""
-    return _TOKEN.findall(_CAMEL.sub("_", name).casefold())
+    words = name if name.islower() else _CAMEL.sub("_", name).casefold()
+    return _TOKEN.findall(words)
 
 
-def _digits(tokens: Sequence[str]) -> list[str]:
-    return [token for token in tokens if token.isdigit()]
+def _numbers(tokens: Iterable[str]) -> tuple[str, ...]:
+    return tuple(token for token in tokens if token.isdigit())
 
 
-def _cost(tokens: list[str], others: list[str], *, may_omit: bool) -> float:
-    """Return the distance of two names, in edits."""
+def _without_numbers(tokens: Iterable[str]) -> tuple[str, ...]:
+    return tuple(_NUMBER if token.isdigit() else token for token in tokens)
+
+
+def _most(length: int) -> float:
+    """Return the largest cost of a name of this length."""
+    return next(most for end, most in _MOST if length < end)
+
+
+def _cost(tokens: list[str], others: list[str], limit: float, *, may_omit: bool) -> float:
+    """Return the distance of two names, in edits; if it reaches the limit, any value that does."""
     one, other = "".join(tokens), "".join(others)
     if one == other:
         return 0.0
     if sorted(tokens) == sorted(others):
         return _REORDERED
     if len(tokens) == len(others):
-        return sum(_token_cost(*pair) for pair in zip(tokens, others, strict=True))
+        cost = 0.0
+        for pair in zip(tokens, others, strict=True):
+            cost += _token_cost(*pair, limit - cost)
+            if cost >= limit:
+                break
+        return cost
     shorter, longer = sorted((tokens, others), key=len)
     if len(shorter) > 1 and len(longer) == len(shorter) + 1 and {*shorter} < {*longer}:
         return _OMITTED if may_omit else _FAR
     # Words may have been joined.
-    return _token_cost(one, other)
+    return _token_cost(one, other, limit)
 
 
-def _token_cost(one: str, other: str) -> float:
+def _token_cost(one: str, other: str, limit: float) -> float:
     """Return the distance of two words; edits that often give another word cost more."""
     short, long = sorted((one, other), key=len)
     if one == other or short.isdigit() or long.isdigit():
@@ -89,7 +224,7 @@ def _token_cost(one: str, other: str) -> float:
         return _PLURAL
     if long in {f"{short}d", f"{short}r"} and long[-1] != short[-1]:
         return _FAR  # `scale`, `scaled` and `scaler`
-    cost = _edits(one, other)
+    cost = _edits(one, other, limit)
     if len(one) != len(other):
         is_short = len(long) < SHORTEST and (cost > 1 or len(short) == 1)
         return _FAR if is_short else cost + 0.5 * (one[0] != other[0])
@@ -102,24 +237,39 @@ def _token_cost(one: str, other: str) -> float:
     return cost + 0.5 * ((not swaps and len(one) == SHORTEST) + different_start + different_end)
 
 
-def _edits(one: str, other: str) -> int:
+def _edits(one: str, other: str, limit: float) -> int:
     """Return the number of inserted, removed and replaced characters and swapped neighbours.
 
-    Numbers above `_MOST_EDITS` are not exact: a table may have thousands of long labels.
+    If it reaches the limit, return any number that does.
     """
-    pairs = enumerate(zip(one, other, strict=False))
-    same = next((n for n, (letter, wanted) in pairs if letter != wanted), min(len(one), len(other)))
-    one, other = one[same:], other[same:]
-    before: list[int] = []
-    row: list[int] = [*range(len(other) + 1)]
+    start = _common(one, other)
+    one, other = one[start:], other[start:]
+    end = _common(one[::-1], other[::-1])
+    one, other = one[: len(one) - end], other[: len(other) - end]
+    if abs(len(one) - len(other)) >= limit or not (one and other):
+        return max(len(one), len(other))
+    if max(len(one), len(other)) > 2 and limit <= 2:  # noqa: PLR2004 - one edit leaves two characters
+        return 2
+    count_operations(len(one) + len(other))
+    # Hyyrö's bit-parallel algorithm: bits are differences between neighbours in a column of the table.
+    places: dict[str, int] = {}
     for at, letter in enumerate(one):
-        before, last, row = row, before, [at + 1, *[_MOST_EDITS] * len(other)]
-        for to in range(max(0, at - _MOST_EDITS), min(len(other), at + _MOST_EDITS + 1)):
-            wanted = other[to]
-            least = min(before[to] + (letter != wanted), before[to + 1] + 1, row[to] + 1)
-            if at and to and letter == other[to - 1] and one[at - 1] == wanted:
-                least = min(least, last[to - 1] + 1)
-            row[to + 1] = least
-        if min(row) >= _MOST_EDITS:
-            break
-    return max(row[-1], abs(len(one) - len(other)))
+        places[letter] = places.get(letter, 0) | 1 << at
+    whole, last = (1 << len(one)) - 1, 1 << (len(one) - 1)
+    more, fewer, same, before, count = whole, 0, 0, 0, len(one)
+    for letter in other:
+        at_letter = places.get(letter, 0)
+        swapped = ((~same & at_letter) << 1) & before
+        same = ((((at_letter & more) + more) ^ more) | at_letter | fewer | swapped) & whole
+        added, removed = (fewer | ~(same | more)) & whole, same & more
+        count += bool(added & last) - bool(removed & last)
+        added, removed = added << 1 | 1, removed << 1
+        more, fewer = (removed | ~(same | added)) & whole, added & same
+        before = at_letter
+    return count
+
+
+def _common(one: str, other: str) -> int:
+    """Return the length of the common start."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (letter, wanted) in pairs if letter != wanted), min(len(one), len(other)))

@@ -6,8 +6,9 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.fixes.fix import Fix
+from jupyter_turbopilot.fixes.fix import Fix, quoted
 from jupyter_turbopilot.fixes.nearest import nearest
+from jupyter_turbopilot.fixes.parsed_cell import expression_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,7 @@ def find(failure: Failure) -> Iterator[Fix]:
     edit = near and failure.edit(start, start + len(word), near[0])
     if near and edit and edit.old == word:
         yield Fix(
-            title=f"Did you mean {near[0]!r}?",
+            title=f"Did you mean {quoted(near[0])}?",
             source="kernel",
             confidence=near[1] - _LESS * is_open,
             edits=[edit],
@@ -49,7 +50,7 @@ def find(failure: Failure) -> Iterator[Fix]:
 
 def _parameters(failure: Failure, function: ast.expr) -> tuple[list[str] | None, bool]:
     """Return the known parameters of a function, and whether it accepts others."""
-    name = ast.unparse(function)
+    name = expression_of(function) or ""
     described = failure.report.objects.get(name)
     if described and described.parameters is not None:
         return described.parameters, described.open

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import ast
+import re
 import unicodedata
 from bisect import bisect_right
+from functools import cached_property
 from io import StringIO
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.suggestion.resolve import as_identifier
 from jupyter_turbopilot.suggestion.scopes import Scopes
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.scopes import Located
+
+# Names may contain combining marks, which `\w` does not match.
+_NAMES = re.compile(r"[\w\u0300-\u036f\u0900-\u0e7f]++")
+LONGEST_EXPRESSION, _MOST_PARTS = 512, 16  # characters; attributes and keys
 
 
 class ParsedCell:
@@ -25,9 +33,36 @@ class ParsedCell:
         self.python = as_python(source)
         self.scopes = Scopes(self.python)
         self._python_lines, self._source_lines = map(_line_starts, (self.python, source))
-        names = (node for node in ast.walk(self.scopes.tree) if isinstance(node, ast.Name))
+        names = (node for node in self.nodes if isinstance(node, ast.Name))
         if not all(unicodedata.normalize("NFKC", self.scopes.text(node)) == node.id for node in names):
             raise SyntaxError("Up to Python 3.11, positions in nested f-strings of several lines are wrong.")
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes; parents come before their children."""
+        count_operations(3 * len(self.scopes.nodes))
+        return [*ast.walk(self.scopes.tree)]
+
+    @cached_property
+    def _calls(self) -> dict[ast.expr, ast.Call]:
+        """The calls by their functions."""
+        return {node.func: node for node in self.nodes if isinstance(node, ast.Call)}
+
+    def call_of(self, function: ast.expr) -> ast.Call | None:
+        """Return the call whose function is an expression."""
+        return self._calls.get(function)
+
+    @cached_property
+    def _calls_by_name(self) -> dict[str, list[ast.Call]]:
+        calls: dict[str, list[ast.Call]] = {}
+        for function, call in self._calls.items():
+            if isinstance(function, ast.Name):
+                calls.setdefault(function.id, []).append(call)
+        return calls
+
+    def calls_of(self, name: str) -> list[ast.Call]:
+        """Return the calls of a name."""
+        return self._calls_by_name.get(name, [])
 
     def start(self, node: Located) -> int:
         """Return the start of a node in the source."""
@@ -42,6 +77,37 @@ class ParsedCell:
         """Convert a position in the Python text to one in the source."""
         line = bisect_right(self._python_lines, at) - 1
         return self._source_lines[line] + at - self._python_lines[line]
+
+
+def words_of(source: str) -> frozenset[str]:
+    """Return the words of a source, as written and as Python normalizes them."""
+    count_operations(len(source) // 16)
+    words = frozenset(_NAMES.findall(source))
+    return words if source.isascii() else words | {as_identifier(word) for word in words}
+
+
+def expression_of(node: ast.AST) -> str | None:
+    """Return the text of a dotted name, which may have string keys: `config["db"].path`; None for others.
+
+    The kernel describes objects by this text, which is that of `ast.unparse`.
+    """
+    parts: list[str] = []
+    for _ in range(_MOST_PARTS + 1):
+        match node:
+            case ast.Attribute(value=value, attr=name):
+                parts.append(f".{name}")
+                node = value
+            case ast.Subscript(value=value, slice=ast.Constant(value=str(key))):
+                if len(key) > LONGEST_EXPRESSION:
+                    return None
+                parts.append(f"[{key!r}]")
+                node = value
+            case ast.Name(id=name):
+                text = "".join((name, *reversed(parts)))
+                return text if len(text) <= LONGEST_EXPRESSION else None
+            case _:
+                return None
+    return None
 
 
 def _line_starts(text: str) -> list[int]:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from jupyter_turbopilot.bounds import OperationLimitError, count_operations
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.fixes.fix import Edit
-from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
+from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, words_of
 from jupyter_turbopilot.syntax_tree import LONGEST, all_arguments
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 # IPython binds these, or gives them a meaning.
 _RESERVED = frozenset(dir(builtins)) | {"_", "In", "Out", "get_ipython", "display", "exit", "quit"}
+_LONGEST_NAME = 200  # characters; each edit contains the name
+_LONGEST_HEAD = 2000  # characters of a statement before the name
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
@@ -37,6 +40,13 @@ class Rename(msgspec.Struct, frozen=True, kw_only=True):
 
 def find(request: RenameRequest) -> Rename | None:
     """Return the edits of all other uses, if exactly one identifier was changed at its only binding."""
+    try:
+        return _find(request)
+    except OperationLimitError:
+        return None
+
+
+def _find(request: RenameRequest) -> Rename | None:
     change = _change(request)
     cells = _cells(request, change) if change else None
     if not change or not cells or change.cell not in cells:
@@ -77,6 +87,7 @@ def _change(request: RenameRequest) -> _Change | None:
     before, after = request.before, request.cells[request.active].source or ""
     if request.language != "python" or max(len(before), len(after)) > LONGEST or before == after:
         return None
+    count_operations((len(before) + len(after)) // 8)
     start = _common(before, after)
     tail = _common(before[: start - 1 if start else None : -1], after[: start - 1 if start else None : -1])
     while start and _continues(before[start - 1]):
@@ -101,7 +112,12 @@ def _continues(character: str) -> bool:
 
 def _is_name(text: str) -> bool:
     # A name with two underscores is mangled in classes.
-    return text.isidentifier() and not keyword.iskeyword(text) and not text.startswith("__")
+    return (
+        text.isidentifier()
+        and len(text) <= _LONGEST_NAME
+        and not keyword.iskeyword(text)
+        and not text.startswith("__")
+    )
 
 
 def _title(edits: list[Edit]) -> str:
@@ -124,6 +140,7 @@ class _Cell(ParsedCell):
 
     def variables(self, name: str) -> Iterator[_Mention]:
         """Yield the occurrences of a variable name in all scopes, without attributes and keywords."""
+        count_operations(len(self.scopes.nodes))
         for node, scope in self.scopes.nodes:
             if role := self._role(node, name):
                 start = self.name_start(node, name)
@@ -146,6 +163,28 @@ class _Cell(ParsedCell):
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() | ast.Global() | ast.Nonlocal():
                 start = _first(name, text, start)
         return self.position(start)
+
+    def may_pass_keywords(self, call: ast.Call, name: str, attribute: str) -> bool:
+        """Return whether a call may pass its keyword arguments to a function, as with `partial`."""
+        if isinstance(call.func, ast.Attribute) and call.func.attr == attribute:
+            return True
+        if attribute in {"", "__init__"} and isinstance(call.func, ast.Name):
+            return True  # a lambda, or a subclass
+        return not self._mentioning(name, attribute).isdisjoint(call.args)
+
+    def _mentioning(self, *names: str) -> set[ast.AST]:
+        """Return the nodes that mention one of the names, or contain a node that does."""
+        if names not in self._mentions:
+            found: set[ast.AST] = set()
+            for node in reversed(self.nodes):  # children come before their parents
+                if _mentions(node, *names) or not found.isdisjoint(ast.iter_child_nodes(node)):
+                    found.add(node)
+            self._mentions[names] = found
+        return self._mentions[names]
+
+    @cached_property
+    def _mentions(self) -> dict[tuple[str, ...], set[ast.AST]]:
+        return {}
 
     @cached_property
     def _augmented(self) -> set[int]:
@@ -170,17 +209,18 @@ class _Cell(ParsedCell):
 
 
 def _first(name: str, text: str, start: int) -> int:
-    found = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)").search(text, start)
+    """Return the position of a name near the start of a statement."""
+    pattern = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
+    found = pattern.search(text, start, start + _LONGEST_HEAD)
     return found.start() if found else start
 
 
 def _cells(request: RenameRequest, change: _Change) -> dict[int, _Cell] | None:
     """Parse the cells that contain one of the names; return None if one of these does not parse."""
-    mentioned = re.compile(rf"(?<!\w)(?:{re.escape(change.old)}|{re.escape(change.new)})(?!\w)")
     cells = {}
     for number, cell in enumerate(request.cells):
         source = request.before if number == change.cell else cell.source or ""
-        if cell.type != "code" or not mentioned.search(source):
+        if cell.type != "code" or words_of(source).isdisjoint((change.old, change.new)):
             continue
         if cell_language(source, "python") != "python":
             continue
@@ -242,6 +282,7 @@ def _arguments(
     called: set[ast.AST] = set()
     is_value = has_others = False
     for number, cell in cells.items():
+        count_operations(len(cell.scopes.nodes))
         for node, around in cell.scopes.nodes:
             if isinstance(node, ast.Name) and node not in called and node.id == name:
                 is_value = is_value or (
@@ -259,7 +300,7 @@ def _arguments(
                 if any(each.arg is None for each in node.keywords):
                     return None  # `f(**options)` may contain the parameter
                 starts += [(number, cell.name_start(each, parameter)) for each in found]
-            elif found and _may_call(node, name, attribute):
+            elif found and cell.may_pass_keywords(node, name, attribute):
                 return None
             else:
                 has_others = has_others or bool(found)
@@ -270,12 +311,3 @@ def _arguments(
 def _mentions(node: ast.AST, *names: str) -> bool:
     """Return whether a node is a name, an attribute, a keyword or a string of that text."""
     return any(getattr(node, field, None) in names for field in ("id", "attr", "arg", "value"))
-
-
-def _may_call(call: ast.Call, name: str, attribute: str) -> bool:
-    """Return whether a call may pass its keyword arguments to a function, as with `partial`."""
-    if isinstance(call.func, ast.Attribute) and call.func.attr == attribute:
-        return True
-    if attribute in {"", "__init__"} and isinstance(call.func, ast.Name):
-        return True  # a lambda, or a subclass
-    return any(_mentions(node, name, attribute) for each in call.args for node in ast.walk(each))

@@ -11,6 +11,7 @@ from itertools import pairwise
 from keyword import kwlist
 from typing import TYPE_CHECKING, NamedTuple
 
+from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.context.languages import as_python, cell_language
 from jupyter_turbopilot.fixes.fix import Edit, Fix
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
@@ -49,6 +50,7 @@ _KEYWORDS = {*kwlist} - {"None", "True", "False"}
 # The end of a string is before a sign or the end of the line, its start after a sign.
 _QUOTABLE = re.compile(r"(?<!['\"])(?=\s{0,8}(?:[,)\]}.:+%*]|$))|(?<![^\s(\[{,=+])(?=[^\s'\"])")
 _INDENT = re.compile(r"[ \t]*")
+_START = re.compile(r"\w+|[@]")
 
 
 class _Repair(NamedTuple):
@@ -76,6 +78,7 @@ def find(failure: Failure) -> Iterator[Fix]:
         return
     repairs = _working(source, _ErrorLines(source, error))
     near = [repair for repair in repairs if repair.is_near]
+    count_operations(len(repairs) * len(source) // 256)
     found = {repair.applied(source): repair for repair in near or repairs}
     if len(found) == 1:
         (repair,) = found.values()
@@ -174,7 +177,7 @@ def _region(error: _ErrorLines) -> tuple[int, int]:
 
 
 def _begins_statement(line: str) -> bool:
-    word = re.match(r"\w+|[@]", line)
+    word = _START.match(line)
     return word is not None and word[0] not in {"else", "elif", "except", "finally"}
 
 

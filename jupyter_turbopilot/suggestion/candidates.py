@@ -424,10 +424,11 @@ def changed_columns(source: str) -> frozenset[tuple[str, str]]:
         tree = parse(as_python(without_cell_magic(source)))
     except SyntaxError:
         return frozenset((word, "") for word in _WORD.findall(source))
-    return frozenset(change for change in _changes(tree) if change[0])
+    return frozenset(change for change in changes(tree) if change[0])
 
 
-def _changes(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def changes(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield the tables that a cell changes, with the label that it assigns, or ""; an empty name: unknown."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
             match node:

@@ -12,12 +12,14 @@ from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeAlias
 
+from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.syntax_tree import all_arguments, error_at, parse, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _CLASS_NAME = 200  # characters of a class name kept in private names
+_COUNTED = 32  # nodes, each of which takes about two operations
 Located: TypeAlias = (
     "ast.expr | ast.stmt | ast.arg | ast.keyword | ast.alias | ast.excepthandler | ast.pattern"
 )
@@ -76,6 +78,7 @@ class LexicalScope:
         self.kind = kind
         self.outer = outer
         self.module: LexicalScope = outer.module if outer else self
+        self.depth: int = outer.depth + 1 if outer else 0
         self.scopes: list[LexicalScope] = []  # of a module: itself and all nested ones
         self.nodes: list[tuple[ast.AST, LexicalScope]] = []  # of a module: all nodes
         self.module.scopes.append(self)
@@ -155,6 +158,7 @@ class LexicalScope:
 
     def owner(self, name: str) -> LexicalScope:
         """Return the scope that binds a name as seen from here; the module if no other one does."""
+        count_operations(1 + self.depth // 8)
         scope, direct = self, True
         while scope.outer:
             if direct or scope.kind != "class":
@@ -171,6 +175,7 @@ class LexicalScope:
 
     def free(self) -> Iterator[ast.Name]:
         """Yield the names that are used here without any binding."""
+        count_operations(len(self.used) * self.depth // 8)
         for name, nodes in self.used.items():
             if name not in self.module.bound and not self.finds(name):
                 yield from nodes
@@ -189,6 +194,8 @@ def _module_scope(tree: ast.Module) -> LexicalScope:
     # Without recursion, in the order of the text.
     work: list[tuple[ast.AST, LexicalScope]] = [(tree, module)]
     while work:
+        if len(module.nodes) % _COUNTED == 0:
+            count_operations(2 * _COUNTED)
         node, scope = work.pop()
         module.nodes.append((node, scope))
         if isinstance(node, ast.Name):

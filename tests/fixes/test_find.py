@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from jupyter_turbopilot.bounds import OperationLimitError
 from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe, find_fixes
 from jupyter_turbopilot.fixes.fix import Edit, Fix
@@ -64,8 +65,21 @@ def test_find_fixes_logs_the_failure_of_one_kind(
     kinds: list[Fix | Exception], caplog: pytest.LogCaptureFixture
 ) -> None:
     kinds += [RuntimeError("bug"), fix("a", 0.6)]
+    assert titles(failure()) == titles(failure()) == ["a"]
+    (record,) = [record for record in caplog.records if record.levelno > logging.DEBUG]
+    assert "RuntimeError" in record.message
+    assert not record.exc_info
+
+
+def test_find_fixes_keeps_those_found_before_the_limit(kinds: list[Fix | Exception]) -> None:
+    kinds += [fix("a", 0.6), fix("b", 0.9), OperationLimitError()]
     assert titles(failure()) == ["a"]
-    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+
+
+def test_find_fixes_ends_at_an_error_of_the_check(kinds: list[Fix | Exception]) -> None:
+    kinds += [ConnectionError(), fix("a", 0.6)]
+    with pytest.raises(ConnectionError):
+        find_fixes(failure())
 
 
 def test_find_fixes_is_silent_for_a_changed_cell_or_an_unknown_error(kinds: list[Fix | Exception]) -> None:
