@@ -48,7 +48,7 @@ def find(request: RenameRequest) -> Rename | None:
 
 def _find(request: RenameRequest) -> Rename | None:
     change = _change(request)
-    cells = _cells(request, change) if change else None
+    cells = cells_of(request, change) if change else None
     if not change or not cells or change.cell not in cells:
         return None
     mentions = cells[change.cell].variables(change.old)
@@ -64,10 +64,10 @@ def _find(request: RenameRequest) -> Rename | None:
     if not starts or not all(cells[cell].source.startswith(change.old, start) for cell, start in starts):
         return None  # the source may spell the name with other characters
     edits = [change.edit(cell, start) for cell, start in sorted(starts)]
-    return Rename(title=_title(edits), edits=edits, run=[change.cell])
+    return Rename(title=title_of(edits), edits=edits, run=[change.cell])
 
 
-class _Change(NamedTuple):
+class Change(NamedTuple):
     """A changed identifier; its position is that before and after the edit."""
 
     cell: int
@@ -82,14 +82,11 @@ class _Change(NamedTuple):
         return Edit(cell=cell, start=start, end=start + len(self.old), old=self.old, text=self.new)
 
 
-def _change(request: RenameRequest) -> _Change | None:
+def _change(request: RenameRequest) -> Change | None:
     """Return the identifier that differs, if nothing else does."""
-    before, after = request.before, request.cells[request.active].source or ""
-    if request.language != "python" or max(len(before), len(after)) > LONGEST or before == after:
+    if not (changed := changed_part(request)):
         return None
-    count_operations((len(before) + len(after)) // 8)
-    start = _common(before, after)
-    tail = _common(before[: start - 1 if start else None : -1], after[: start - 1 if start else None : -1])
+    (start, tail), before, after = changed, request.before, request.cells[request.active].source or ""
     while start and _continues(before[start - 1]):
         start -= 1
     while tail and _continues(before[-tail]):
@@ -97,7 +94,18 @@ def _change(request: RenameRequest) -> _Change | None:
     old, new = before[start : len(before) - tail], after[start : len(after) - tail]
     if not all(map(_is_name, (old, new))) or new in _RESERVED or old == "_":
         return None
-    return _Change(request.active, start, old, new)
+    return Change(request.active, start, old, new)
+
+
+def changed_part(request: RenameRequest) -> tuple[int, int] | None:
+    """Return the start of the changed text, and the length of the text after it; None without one."""
+    before, after = request.before, request.cells[request.active].source or ""
+    if request.language != "python" or max(len(before), len(after)) > LONGEST or before == after:
+        return None
+    count_operations((len(before) + len(after)) // 8)
+    start = _common(before, after)
+    tail = _common(before[: start - 1 if start else None : -1], after[: start - 1 if start else None : -1])
+    return start, tail
 
 
 def _common(first: str, second: str) -> int:
@@ -120,7 +128,8 @@ def _is_name(text: str) -> bool:
     )
 
 
-def _title(edits: list[Edit]) -> str:
+def title_of(edits: list[Edit]) -> str:
+    """Return the question to the user."""
     uses, cells = len(edits), len({edit.cell for edit in edits})
     return f"Rename {uses} use{'s' * (uses > 1)} in {cells} cell{'s' * (cells > 1)}?"
 
@@ -135,7 +144,7 @@ class _Mention(NamedTuple):
     owner: LexicalScope
 
 
-class _Cell(ParsedCell):
+class Cell(ParsedCell):
     """A parsed cell, as before the change."""
 
     def variables(self, name: str) -> Iterator[_Mention]:
@@ -215,23 +224,24 @@ def _first(name: str, text: str, start: int) -> int:
     return found.start() if found else start
 
 
-def _cells(request: RenameRequest, change: _Change) -> dict[int, _Cell] | None:
+def cells_of(request: RenameRequest, change: Change, *names: str) -> dict[int, Cell] | None:
     """Parse the cells that contain one of the names; return None if one of these does not parse."""
+    named = [words_of(name) for name in (change.old, change.new, *names)]
     cells = {}
     for number, cell in enumerate(request.cells):
         source = request.before if number == change.cell else cell.source or ""
-        if cell.type != "code" or words_of(source).isdisjoint((change.old, change.new)):
+        if cell.type != "code" or not any(map(words_of(source).issuperset, named)):
             continue
         if cell_language(source, "python") != "python":
             continue
         try:
-            cells[number] = _Cell(source)
+            cells[number] = Cell(source)
         except SyntaxError:
             return None
     return cells
 
 
-def _uses(cells: dict[int, _Cell], change: _Change, binding: _Mention) -> list[tuple[int, int]] | None:
+def _uses(cells: dict[int, Cell], change: Change, binding: _Mention) -> list[tuple[int, int]] | None:
     """Return the cells and positions of the other uses; None for a second binding or a name in use."""
     is_global = binding.owner.outer is None
     if is_global and change.old in _RESERVED:
@@ -254,7 +264,7 @@ def _uses(cells: dict[int, _Cell], change: _Change, binding: _Mention) -> list[t
     return starts
 
 
-def _keywords(cells: dict[int, _Cell], change: _Change, binding: _Mention) -> list[tuple[int, int]] | None:
+def _keywords(cells: dict[int, Cell], change: Change, binding: _Mention) -> list[tuple[int, int]] | None:
     """Return the keyword arguments that are the renamed parameter; None if others may be."""
     function, scope = next(
         (node, scope)
@@ -275,7 +285,7 @@ def _keywords(cells: dict[int, _Cell], change: _Change, binding: _Mention) -> li
 
 
 def _arguments(
-    cells: dict[int, _Cell], parameter: str, name: str, attribute: str, owner: LexicalScope
+    cells: dict[int, Cell], parameter: str, name: str, attribute: str, owner: LexicalScope
 ) -> list[tuple[int, int]] | None:
     """Return the keyword arguments of calls of a function; None if other calls may have them."""
     starts: list[tuple[int, int]] = []

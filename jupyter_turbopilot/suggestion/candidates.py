@@ -42,7 +42,7 @@ _NOT_CHANGING = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do
 _QUERY_WORDS = frozenset({"index", "not", "True", "False"})  # words of a query that are no columns
 
 # The arguments of a table's methods that name its columns: by position or name, as one label or as a list.
-_COLUMN_ARGUMENTS = {
+COLUMN_ARGUMENTS = {
     "boxplot": "0 column by",
     "drop": "columns",
     "drop_duplicates": "0 subset",
@@ -66,7 +66,7 @@ _COLUMN_ARGUMENTS = {
 # Methods whose arguments may also name index levels.
 _WITH_LEVELS = frozenset({"groupby", "merge", "pivot_table", "sort_values"})
 # The arguments that are dictionaries whose keys are columns.
-_KEY_ARGUMENTS = {
+KEY_ARGUMENTS = {
     "agg": "0 func",
     "aggregate": "0 func",
     "astype": "0 dtype",
@@ -74,12 +74,12 @@ _KEY_ARGUMENTS = {
     "rename": "columns",
 }
 # The keyword arguments that name columns in nearly all functions and methods.
-_COLUMN_KEYWORDS = frozenset(
+COLUMN_KEYWORDS = frozenset(
     {"by", "col", "column", "columns", "hue", "id_vars", "index_col", "keys", "left_on", "on", "right_on",
      "row", "size", "style", "subset", "value_vars", "values", "x", "y"}
 )  # fmt: skip
 # Methods whose result has the same columns, or lets a column be selected.
-_KEEPING = frozenset(
+KEEPING = frozenset(
     {"copy", "drop_duplicates", "dropna", "fillna", "groupby", "head", "nlargest", "nsmallest", "query",
      "sample", "sort_index", "sort_values", "tail"}
 )  # fmt: skip
@@ -184,7 +184,7 @@ class _Statement:
                 at -= 2
                 continue
             start = self.opener.get(at, -1)
-            if self.text(at) == ")" and self.text(start - 1) in _KEEPING and self.text(start - 2) == ".":
+            if self.text(at) == ")" and self.text(start - 1) in KEEPING and self.text(start - 2) == ".":
                 at = start - 3
             elif self.text(at) == "]" and self._selects_rows(start, at):
                 at = start - 1
@@ -383,10 +383,10 @@ def _labels(statement: _Statement, scope: Scope, bracket: _Bracket, display: str
         # Functions such as `sns.lineplot` receive the table as an argument, maybe as a later one.
         tables = statement.arguments(bracket) & scope.columns.keys()
         is_other = "data" in bracket.named and not tables
-        if argument not in _COLUMN_KEYWORDS or display == "{" or is_other:
+        if argument not in COLUMN_KEYWORDS or display == "{" or is_other:
             return None
         return _of_tables(_with_levels(scope, table) for table in tables or scope.columns)
-    table: Mapping[str, str] = _KEY_ARGUMENTS if display == "{" else _COLUMN_ARGUMENTS
+    table: Mapping[str, str] = KEY_ARGUMENTS if display == "{" else COLUMN_ARGUMENTS
     names_columns = argument in table.get(method, "").split()
     # A named aggregation: `total=("price", "sum")`.
     if not (names_columns or (display == "(" and method in {"agg", "aggregate"} and bracket.keyword)):

@@ -12,7 +12,7 @@ from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.errors import BusyError, TooComplexError, TurbopilotError
-from jupyter_turbopilot.fixes import renames
+from jupyter_turbopilot.fixes import column_renames, renames
 from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.find import expressions_to_describe, find_fixes
 from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
@@ -137,7 +137,11 @@ class RenameRoute(_EditRoute):
         await self.admit_and_charge(request)
         if request.language != "python":
             return None
-        return await self.parse(renames.find, request)
+        return await self.parse(_find_rename, request)
+
+
+def _find_rename(request: RenameRequest) -> renames.Rename | None:
+    return column_renames.find(request) or renames.find(request)
 
 
 def _id(kind: str) -> str:

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.fixes.column_renames import find
+from jupyter_turbopilot.fixes.renames import Rename
+from jupyter_turbopilot.request import FixCell, RenameRequest
+
+ASSIGNED = 'spec"] = '
+
+
+def offer(*sources: str, new: str = "specifik", active: int = 0) -> Rename | None:
+    """Change the label of the assignment in a cell, and find the other uses."""
+    before = sources[active]
+    cells = [FixCell(source=source) for source in sources]
+    at = before.index(ASSIGNED)
+    cells[active] = FixCell(source=before[:at] + new + before[at + len("spec") :])
+    return find(RenameRequest(cells=cells, active=active, before=before))
+
+
+def applied(*sources: str, new: str = "specifik", active: int = 0) -> list[str] | None:
+    rename = offer(*sources, new=new, active=active)
+    if rename is None:
+        return None
+    results = [*sources]
+    results[active] = sources[active].replace(ASSIGNED, f'{new}"] = ', 1)
+    for edit in reversed(rename.edits):
+        cell = results[edit.cell]
+        assert cell[edit.start : edit.end] == edit.old == "spec"
+        results[edit.cell] = cell[: edit.start] + edit.text + cell[edit.end :]
+    return results
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        'df["spec"].mean()',
+        "f(df['spec'])",
+        'df[["city", "spec"]].head()',
+        'df[df["spec"] > 1]["city"]',
+        'df[df["city"] == "a"]["spec"].sum()',
+        'df.loc[:, "spec"]',
+        'df.loc[df["city"] == "a", ["city", "spec"]]',
+        "df.spec.mean()",
+        "x = df.dropna().spec",
+        'df.groupby("spec").size()',
+        'df.groupby(by=["city", "spec"])["city"].count()',
+        'df.groupby("city")["spec"].mean()',
+        'df.groupby("city").agg({"spec": "mean"})',
+        'df.groupby("city").agg(total=("spec", "sum"))',
+        'df.sort_values("spec", ascending=False).head()["spec"]',
+        'df.drop(columns=["spec"])',
+        'df.drop(columns="spec")',
+        'df.pivot_table(index="city", values="spec")',
+        'df.rename(columns={"spec": "b"})',
+        'df.astype({"spec": int})',
+        'df.merge(other, left_on="spec", right_on="b")',
+        'df.plot(x="city", y="spec")',
+        'df.plot.scatter("city", "spec")',
+        'sns.histplot(data=df, x="spec")',
+        'px.scatter(df, x="spec", y="city")',
+        'del df["spec"]',
+        "f\"{df['spec'].sum():.2f} specs\"",
+        'def f():\n    return df["spec"]',
+        '%time df["city"]\né = "é" + df["spec"]',
+    ],
+)
+def test_find_renames_the_uses_of_a_column(use: str) -> None:
+    fixed = use.replace("'spec'", "'specifik'").replace('"spec"', '"specifik"').replace(".spec", ".specifik")
+    source = 'df = load()\ndf["spec"] = df["a"] / 2\n'
+    assert applied(source, use) == [source.replace(ASSIGNED, 'specifik"] = '), fixed]
+    assert applied("x", source + use, active=1) == [
+        "x",
+        source.replace(ASSIGNED, 'specifik"] = ') + fixed,
+    ]
+
+
+def test_find_reports_the_uses_and_the_assigning_cell() -> None:
+    rename = offer("df = load()", 'df["spec"] = 1\ndf["spec"] + df["spec"]', 'df["spec"]', active=1)
+    assert rename is not None
+    assert (rename.title, rename.run) == ("Rename 3 uses in 2 cells?", [1])
+
+
+def test_find_renames_to_a_label_with_other_characters() -> None:
+    source = 'df["spec"] = 1\ndf["spec"]'
+    assert applied(source, new="specific weight (kg)") == [source.replace("spec", "specific weight (kg)")]
+    assert applied(source + "\ndf.spec", new="specific weight") is None
+    assert applied(source + "\ndf.spec", new="count") is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "plt.title('spec')",
+        'plt.xlabel("specifik")',
+        'df["day"].dt.spec',
+        "x.spec()",
+        '"the spec of a table"',
+        '%%bash\necho "spec"',
+        "# 'spec'",
+        'f(spec=1, x=g("spec2"))',
+        "df2 = df.copy()",
+        "print(f'spec {x}')",
+    ],
+)
+def test_find_is_independent_of_other_texts(other: str) -> None:
+    source = 'df["spec"] = 1\ndf["spec"]'
+    assert applied(source, other) == ['df["specifik"] = 1\ndf["specifik"]', other]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        'sub["spec"]',
+        'for row in df.iterrows(): row["spec"]',
+        "for row in df.itertuples(): row.spec",
+        'columns = ["city", "spec"]',
+        "columns = {'spec': 1}",
+        'df.query("spec > 1")',
+        'df.query(f"spec > {x}")',
+        'smf.ols("price ~ spec", data=df)',
+        'sql("SELECT spec FROM df")',
+        'df[f"spec"]',
+        'df["specifik"]',
+        "df.specifik",
+        "df.assign(specifik=1)",
+        "df.assign(spec=1)",
+        'df["spec"] = 2',
+        'df["spec"] += 2',
+        'df.loc[df["a"] > 1, "spec"] = 2',
+        "df.spec = 1",
+        'df[["spec", "b"]] = 1',
+        "df = df.dropna()",
+        "for df in tables: pass",
+        "del df",
+        "other = df",
+        "(other := df)",
+        'df.merge(other, on="spec")',
+        'df.drop("spec", axis=1)',
+        'df[r"spec"]',
+        'df["sp" "ec"]',
+        '%timeit df["spec"]',
+        '!echo {df["spec"]}',
+        'df[mask]["spec"]',
+        'df["spec"] +',
+        'def f(df):\n    return df["spec"]',
+        'getattr(df, "spec")',
+        'match x:\n    case "spec": pass',
+    ],
+)  # fmt: skip
+def test_find_offers_nothing_for_unclear_uses(other: str) -> None:
+    source = 'df["spec"] = 1\ndf["spec"]'
+    assert applied(source, "x") is not None
+    assert applied(source, other) is None
+
+
+@pytest.mark.parametrize(
+    "above",
+    ['df["spec"]', "df.spec", 'df = read()\ndf["spec"].sum()', 'def f(): return df["spec"]', "x = df"],
+)
+def test_find_offers_nothing_for_a_column_that_existed(above: str) -> None:
+    assert applied(above, 'df["spec"] = 1\ndf["spec"]', active=1) is None
+    assert applied(above + '\ndf["spec"] = 1\ndf["spec"]') is None
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'df["spec"] = 1',  # no other use
+        'df["spec"] = df["spec"].str.lower()\ndf["spec"]',
+        'df["spec"] = df["b"] = 1\ndf["spec"]',
+        'x.df["spec"] = 1\nx.df["spec"]',
+        'class A:\n    df["spec"] = 1\n    df = 2\ndf["spec"]',
+        'x = df["spec"] = 1\ndf["spec"]',
+        'f(df)["spec"] = 1\nf(df)["spec"]',
+        'df["spec"] = 1\ndf["spec"] +',
+    ],
+)
+def test_find_offers_nothing_for_other_assignments(source: str) -> None:
+    assert applied(source) is None
+
+
+@pytest.mark.parametrize("new", ["", "a'b", 'a"] = df["b', "a\\n", "{x}", "x" * 201])
+def test_find_offers_nothing_for_an_unusual_label(new: str) -> None:
+    assert applied('df["spec"] = 1\ndf["spec"]', new=new) is None
+
+
+def test_find_leaves_local_tables_alone() -> None:
+    cells = ['df["spec"] = 1\ndf["spec"]', 'def f(df):\n    return df["city"]']
+    assert applied(*cells) == ['df["specifik"] = 1\ndf["specifik"]', cells[1]]
+    local = 'def f(df):\n    df["spec"] = 1\n    return df["spec"].sum()'
+    assert applied(local, "df = 1") == [local.replace("spec", "specifik"), "df = 1"]
+
+
+def test_find_offers_nothing_without_all_cells() -> None:
+    before, after = 'df["spec"] = 1\ndf["spec"]', 'df["specs"] = 1\ndf["spec"]'
+    cells = [FixCell(source=after), FixCell(source=None)]
+    assert find(RenameRequest(cells=cells[:1], active=0, before=before)) is not None
+    assert find(RenameRequest(cells=cells, active=0, before=before)) is None
