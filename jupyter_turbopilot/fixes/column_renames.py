@@ -235,7 +235,9 @@ class _Labels:
         lines = zip(self._cell.source.split("\n"), self._cell.python.split("\n"), strict=True)
         if any(line != python and any(label in line for label in labels) for line, python in lines):
             raise _UnclearError  # a magic
-        has_queries = any(isinstance(node, ast.Attribute) and node.attr in _QUERIES for node in self._cell.nodes)
+        has_queries = any(
+            isinstance(node, ast.Attribute) and node.attr in _QUERIES for node in self._cell.nodes
+        )
         for node in self._cell.nodes:
             if node in self._found:
                 continue

@@ -283,6 +283,28 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
     await gone();
   });
 
+  test('a column is renamed where it is assigned', async () => {
+    await setCells(page, ['orders = {"net": 2}', 'orders["tax"] = orders["net"] / 5', 'orders["tax"] * 3']);
+    await editCell(page, 1);
+    await page.keyboard.press('Home');
+    for (let step = 0; step < 'orders["'.length; step++) {
+      await page.keyboard.press('ArrowRight');
+    }
+    for (let step = 0; step < 'tax'.length; step++) {
+      await page.keyboard.press('Delete');
+    }
+    await page.waitForTimeout(700);
+    assert.deepEqual(sent('rename'), [], 'the label is being replaced');
+    await page.keyboard.type('vat', { delay: 40 });
+    await offer().waitFor({ timeout: 10_000 });
+    assert.match(await offer().innerText(), /Rename 1 use in 1 cell\?/);
+    await page.keyboard.press('Alt+.');
+    await holds(cellAt(2), 'orders["vat"] * 3');
+    await holds(cellAt(1), 'orders["vat"] = orders["net"] / 5');
+    await page.keyboard.press('Control+z');
+    await holds(cellAt(2), 'orders["tax"] * 3');
+  });
+
   test('further fixes are shown one after the other, and a cell to insert is not run', async () => {
     const fixes = [
       { title: 'Run the cell that defines total?', edits: [], insert: null, run: [0, 1] },

@@ -1,4 +1,4 @@
-/** Find the identifier that an edit has changed. Pure. */
+/** Find the identifier, or the label of an assigned column, that an edit has changed. Pure. */
 
 import { type ILexeme, lex } from '../local/lexer';
 
@@ -9,14 +9,23 @@ const KEYWORDS = new Set(
   ).split(' ')
 );
 
-/** A changed identifier, and its start in UTF-16 units. */
+/** A string that may be the label of a column. */
+const LABEL = /^(["'])[^"'\\\n]*\1$/;
+
+/** A name in a source, and its start in UTF-16 units. */
+interface IName {
+  start: number;
+  text: string;
+}
+
+/** A changed identifier or label, and its start in UTF-16 units. */
 export interface IChangedName {
   start: number;
   old: string;
   name: string;
 }
 
-/** `none`: nothing has changed, or an identifier has been deleted, perhaps to type another one · `other`: anything else. */
+/** `none`: nothing has changed, or a name has been deleted, perhaps to type another one · `other`: anything else. */
 export type Change = IChangedName | 'none' | 'other';
 
 /** Compare two versions of a cell. */
@@ -33,8 +42,8 @@ export function changeOf(before: string, after: string): Change {
   while (same < shorter - start && before.at(-1 - same) === after.at(-1 - same)) {
     same++;
   }
-  const changed = lex(before).find(
-    lexeme => isIdentifier(lexeme) && lexeme.start <= start && before.length - same <= endOf(lexeme)
+  const changed = namesIn(before).find(
+    found => found.text !== '' && found.start <= start && before.length - same <= endOf(found)
   );
   if (!changed) {
     return 'other';
@@ -43,21 +52,42 @@ export function changeOf(before: string, after: string): Change {
   if (name === '') {
     return 'none';
   }
-  const isRenamed = lex(after).some(
-    lexeme => lexeme.start === changed.start && lexeme.text === name && isIdentifier(lexeme)
-  );
+  const isRenamed = namesIn(after).some(({ start, text }) => start === changed.start && text === name);
   return isRenamed ? { start: changed.start, old: changed.text, name } : 'other';
 }
 
 /** Return whether a name is used in a source text, comments and strings included. */
 export function mentions(source: string, name: string): boolean {
-  return Array.from(source.matchAll(/[\p{L}\p{N}\p{M}_]+/gu)).some(([word]) => word === name);
+  const word = '[\\p{L}\\p{N}\\p{M}_]';
+  const text = name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+  return new RegExp(`(?<!${word})${text}(?!${word})`, 'u').test(source);
+}
+
+/** Return the identifiers of a source, and the labels in assignments such as `df["label"] = 1`. */
+function namesIn(source: string): IName[] {
+  const lexemes = lex(source);
+  return lexemes.flatMap((lexeme, at) => {
+    const { start, text } = lexeme;
+    if (isIdentifier(lexeme)) {
+      return [{ start, text }];
+    }
+    return isAssignedLabel(lexemes, at) ? [{ start: start + 1, text: text.slice(1, -1) }] : [];
+  });
+}
+
+function isAssignedLabel(lexemes: readonly ILexeme[], at: number): boolean {
+  const [above, table] = [lexemes[at - 3], lexemes[at - 2]];
+  const signs = [at - 1, at + 1, at + 2].map(index => lexemes[index]?.text).join('');
+  const isStatement = !above || above.kind === 'line' || above.text === ';' || above.text === ':';
+  return (
+    signs === '[]=' && isStatement && !!table && isIdentifier(table) && LABEL.test(lexemes[at]?.text ?? '')
+  );
 }
 
 function isIdentifier({ kind, text }: ILexeme): boolean {
   return kind === 'name' && !KEYWORDS.has(text);
 }
 
-function endOf({ start, text }: ILexeme): number {
+function endOf({ start, text }: IName): number {
   return start + text.length;
 }

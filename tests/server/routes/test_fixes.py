@@ -202,6 +202,12 @@ async def test_rename_returns_the_edits_of_other_uses(
     assert json.loads((await ask("rename", rename_body(language="r"))).body)["edits"] == []
 
 
+async def test_rename_returns_the_edits_of_a_column(ask: Ask) -> None:
+    before, after = 'df["tax"] = 1\ndf["tax"]', 'df["vat"] = 1\ndf["tax"]'
+    answer = json.loads((await ask("rename", rename_body(cells=[{"source": after}], before=before))).body)
+    assert answer["edits"] == [{"cell": 0, "start": 18, "end": 21, "old": "tax", "text": "vat"}]
+
+
 async def test_feedback_on_corrections_is_counted_and_not_learned(ask: Ask, pilot: Any) -> None:
     for name, event in (("fix-1", "applied"), ("rename-1", "dismissed"), ("1", "applied")):
         assert (await ask("feedback", {"id": name, "event": event})).code == 204
