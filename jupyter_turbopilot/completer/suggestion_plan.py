@@ -153,6 +153,7 @@ class SuggestionPlan(Plan):
             self.surroundings,
             gate,
             unasked=self.unasked,
+            joins=names.joins,
             imports=names.imports,
             undecided=lambda: names.undecided,
         )

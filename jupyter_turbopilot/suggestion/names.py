@@ -10,7 +10,7 @@ from jupyter_turbopilot.context.languages import cell_language, is_command, with
 from jupyter_turbopilot.suggestion.candidates import changed_columns, is_in_long_string, text_before_line
 from jupyter_turbopilot.suggestion.imports import bound_name, uses
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anything, exists, unresolved
-from jupyter_turbopilot.suggestion.syntax import fitting
+from jupyter_turbopilot.suggestion.syntax import fitting, joining
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.context.kernel_context import KernelContext
@@ -80,13 +80,14 @@ class Names:
     """
 
     def __init__(self, request: Completion, scope: Scope, sources: Sources | None = None) -> None:
-        language = cell_language(request.cells[request.active].source, request.language)
-        prefix = request.prefix
+        cell, prefix = request.cells[request.active], request.prefix
+        language = cell_language(cell.source, request.language)
         if language != request.language:
             # The line of the cell magic is not in the cell's language.
             _, newline, body = prefix.lstrip().partition("\n")
             prefix = body if newline else prefix
         self._parses = fitting(language, prefix)
+        self.joins = joining(language if cell.type == "code" else "", prefix, request.suffix)
         self._line = prefix.rpartition("\n")[2]
         self._scope = scope
         judges = language == "python" and scope != Scope() and len(self._line) <= LINE
@@ -99,11 +100,11 @@ class Names:
         self.undecided = False  # whether any check lacked information: its result may change soon
 
     def fit(self, text: str) -> bool:
-        """Return whether a text fits: it parses, and its names exist or can be imported."""
+        """Return whether a text fits: it parses at the cursor, and its names exist or can be imported."""
         if text in self._judged:
             return self._judged[text]
         self._waits = False
-        fits = self._parses(text) and self._exist(text)
+        fits = self.joins(text) and self._parses(text) and self._exist(text)
         if not self._waits:
             self._judged[text] = fits
         return fits

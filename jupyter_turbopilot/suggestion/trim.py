@@ -2,7 +2,6 @@
 
 Every filter keeps a prefix of its text, and never keeps less of a longer text, so the shown text only grows.
 A filter holds back text that it cannot judge yet, until more text follows or the answer is final.
-until the answer is final.
 """
 
 from __future__ import annotations
@@ -314,3 +313,12 @@ def trim(text: str, surroundings: Surroundings, *, final: bool) -> Cut:
         text = cut.text
         done = done or cut.done
     return Cut(text, done)
+
+
+def joining_part(text: str, joins: Callable[[str], bool]) -> str:
+    """Return the longest prefix of whole words that the text after the cursor can follow."""
+    for end in range(len(text), 0, -1):
+        is_inside_word = end < len(text) and _is_word(text[end - 1]) and _is_word(text[end])
+        if not (is_inside_word or text[end - 1].isspace()) and joins(text[:end]):
+            return text[:end]
+    return ""

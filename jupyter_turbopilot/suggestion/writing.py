@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.suggestion.matching import Matcher
-from jupyter_turbopilot.suggestion.trim import trim
+from jupyter_turbopilot.suggestion.trim import Cut, joining_part, trim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -100,9 +100,11 @@ class Suggestion(Writing):
         gate: Gate,
         *,
         unasked: bool,
+        joins: Callable[[str], bool] = lambda _: True,
         imports: Callable[[str], tuple[str, ...]] = lambda _: (),
         undecided: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`joins`: whether the text after the cursor can follow a text."""
         super().__init__(imports, undecided)
         if surroundings.indented:
             # The line is already indented, which some models repeat.
@@ -110,10 +112,11 @@ class Suggestion(Writing):
         self._surroundings = surroundings
         self._gate = gate
         self._unasked = unasked
+        self._joins = joins
 
     def _judge(self, piece: str, probability: float) -> bool:
         self._gate.add(piece, probability)
-        cut = trim(self._text, self._surroundings, final=False)
+        cut = self._trim(final=False)
         self.ended = cut.done
         if not self._unasked:
             return self._show(self._whole_lines(cut.text))
@@ -123,12 +126,16 @@ class Suggestion(Writing):
     def finish(self, *, whole: bool) -> None:
         """Show the rest."""
         # After trimming ended the answer, the text held back after that is not part of it.
-        cut = trim(self._text, self._surroundings, final=whole and not self.ended)
+        cut = self._trim(final=whole and not self.ended)
         if whole and not self.gave_up:
             self._gate.end()
         self._pass(cut.text, final=True)
         if not self._unasked:
             self._show(cut.text if whole else self._whole_lines(cut.text))
+
+    def _trim(self, *, final: bool) -> Cut:
+        cut = trim(self._text, self._surroundings, final=final)
+        return replace(cut, text=joining_part(cut.text, self._joins))
 
     def _whole_lines(self, text: str) -> str:
         """Drop the last line if it is unfinished and not the only one."""

@@ -40,6 +40,21 @@ def test_automatic_suggestions_show_the_confident_part_of_a_cut_line(
     assert d.texts(request(trigger="automatic", max_tokens=9)) == ["apple + bread + cheese"]
 
 
+@pytest.mark.parametrize("trigger", ["automatic", "invoke"])
+def test_suggestions_in_a_line_end_where_the_rest_can_follow(desk: Callable[..., Desk], trigger: str) -> None:
+    d = desk('ord_mm"].dropna().sum()')
+    asked = request('m = df["nederb].mean()', 14, trigger=trigger, stream=True)
+    assert {*d.texts(asked)} == {'ord_mm"'}
+    assert desk("ord_mm\n").texts(asked) == []
+
+
+def test_alternatives_in_a_line_end_where_the_rest_can_follow(desk: Callable[..., Desk]) -> None:
+    answers = iter(["(a + b", "d, (", "] + ["])
+    d = desk(lambda _: next(answers), probability=0.5)
+    (reply,) = d.ask(request("x = [y] * 2", 5, n=3, temperature=0.8))
+    assert [item.text for item in reply.items] == ["d,", "] + ["]
+
+
 WORDS = st.lists(st.sampled_from(["a", "(", ")", '"', "\n", "    b", " = 1", "```", "x)"]), max_size=12).map(
     "".join
 )

@@ -81,6 +81,15 @@ def test_confident_index_match_is_the_answer_without_the_engine(
     assert d.completer.last_ms is not None
 
 
+@pytest.mark.usefixtures("sure_of_beginnings")
+@pytest.mark.parametrize(("rest", "shown"), [("", ["first_name"]), ("a) + b)", [])])
+def test_index_match_ends_where_the_rest_of_the_line_can_follow(
+    desk: Callable[..., Desk], rest: str, shown: list[str]
+) -> None:
+    d = remembering(desk(""), "values = f(first_name, g(a) + b)")
+    assert d.texts(typed(f"values = f({rest}", offset=11))[:1] == shown
+
+
 def test_uncertain_index_match_is_a_draft(desk: Callable[..., Desk], sure: Callable[[float], None]) -> None:
     sure(0.1)
     d = remembering(desk("ad_frame(other)"), LINE)

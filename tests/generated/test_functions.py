@@ -109,6 +109,10 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
     "may_end": (gate.may_end, (TEXT, TEXT)),
     "bindings": (lambda text: sorted(resolve._loose_bindings(text)), (TEXT,)),
     "fits": (lambda prefix, text: syntax.fitting("", prefix)(text), (CODE, CODE)),
+    "joins": (lambda prefix, suffix, text: syntax.joining("", prefix, suffix)(text), (CODE, CODE, CODE)),
+    "joined": (
+        lambda prefix, suffix, text: trim.joining_part(text, syntax.joining("", prefix, suffix)), (CODE, CODE, TEXT),
+    ),
 }  # fmt: skip
 
 
@@ -243,8 +247,10 @@ def test_as_tokens_arrive_the_same_text_is_shown(
     unasked: bool,
     whole: bool,
 ) -> None:
-    made = gate.Gate(features.cursor_features(prefix, suffix, []), threshold)
-    text = writing.Suggestion(surroundings.surroundings_of(prefix, suffix), made, unasked=unasked)
+    joins = syntax.joining("", prefix, suffix)
+    made = gate.Gate(features.cursor_features(prefix, suffix, []), threshold, joins)
+    around = surroundings.surroundings_of(prefix, suffix)
+    text = writing.Suggestion(around, made, unasked=unasked, joins=joins)
     seen: list[Any] = []
     for piece, probability in written:
         grown = not text.done and text.take([Token(piece.encode(), probability)])

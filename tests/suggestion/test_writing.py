@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.suggestion.features import CursorFeatures
+from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
+from jupyter_turbopilot.suggestion.syntax import joining, scan, valid_beginning
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
 
 from ..shared_cases import golden
@@ -56,6 +59,48 @@ def test_suggestion_frames_are_prefixes_of_the_next(texts: list[str], unasked: b
             break
     writing.finish(whole=True)
     assert writing.shown.startswith(shown)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["a", "ord", ".b", "(", ")", "[x", "]", '"', '"].', "'", ", ", " ", "# "]),
+        max_size=12,
+    ),
+    st.sampled_from(["m = df[|].mean()", 'm = df["n|].mean()', 'm = df["n|"]', "f(a|, b)", "x = | + [y]"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_suggestion_frames_can_be_followed_by_the_rest_of_the_line(
+    texts: list[str], line: str, unasked: bool, whole: bool
+) -> None:
+    prefix, rest = line.split("|")
+    joins = joining("python", prefix, rest)
+    gate = Gate(cursor_features(prefix, rest, ()), 0.1 if unasked else 0.0, joins)
+    writing = Suggestion(surroundings_of(prefix, rest), gate, unasked=unasked, joins=joins)
+    frames = [""]
+    for token in tokens(texts):
+        if writing.take([token]):
+            frames.append(writing.shown)
+        if writing.done:
+            break
+    writing.finish(whole=whole)
+    frames.append(writing.shown)
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(frames))
+    for shown in filter(None, frames):
+        code = prefix + shown + rest
+        opened = scan(code)
+        assert (valid_beginning(code), opened.brackets, opened.quote) == (True, "", "")
+
+
+@pytest.mark.parametrize("unasked", [True, False])
+def test_suggestion_in_a_line_ends_where_the_rest_can_follow(unasked: bool) -> None:
+    prefix, rest = 'm = df["nederb', "].mean()"
+    joins = joining("python", prefix, rest)
+    gate = Gate(cursor_features(prefix, rest, ()), 0.3 if unasked else 0.0, joins)
+    writing = Suggestion(surroundings_of(prefix, rest), gate, unasked=unasked, joins=joins)
+    writing.take(tokens(["ord", "_mm", '"].', "dropna", "()."], 0.95))
+    writing.finish(whole=True)
+    assert writing.shown == 'ord_mm"'
 
 
 def test_suggestion_drops_repeated_indentation() -> None:

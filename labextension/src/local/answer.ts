@@ -13,7 +13,7 @@ import {
 } from './engineinterface';
 import { cursorFeatures } from './features';
 import { type Eagerness, fitFor, Gate } from './gate';
-import { byBrackets, fitting, type Judge } from './grammar';
+import { byBrackets, fitting, joining, type Judge } from './grammar';
 import { type IKernelContext, namesAt, scopeOf } from './names';
 import { gather, prefixOf, suffixOf } from './notebook';
 import { type ISurroundings, surroundingsOf } from './surroundings';
@@ -167,23 +167,22 @@ export class Composer {
     const suffix = suffixOf(this._request);
     const unasked = trigger === 'automatic' || trigger === 'prefetch';
     const { trees, thresholds } = fitFor(this._engine.name);
-    const gate = new Gate(
-      cursorFeatures(prefix, suffix, this._context.pieces),
-      unasked ? thresholds[eagerness ?? this._settings.eagerness] : 0,
-      this._fits(prefix),
-      values => score(values, trees)
-    );
-    return new Suggestion(this._around, gate, unasked);
-  }
-
-  /** Return a function that checks whether a text is syntactically valid at the cursor. */
-  private _fits(prefix: string): (text: string) => boolean {
     const { cells, active, language: own } = this._request;
-    const language = cellLanguage(cells[active].source, own);
+    const { source, type } = cells[active];
+    const language = cellLanguage(source, own);
     // The line of a cell magic is not in the cell's language.
     const [, newline, body] = cutAt(stripStart(prefix), '\n');
     const code = language !== own && newline ? body : prefix;
-    return fitting(language, code, this._sources.judge ?? byBrackets);
+    const judge = this._sources.judge ?? byBrackets;
+    const fits = fitting(language, code, judge);
+    const joins = joining(type === 'code' ? language : '', code, suffix, judge);
+    const gate = new Gate(
+      cursorFeatures(prefix, suffix, this._context.pieces),
+      unasked ? thresholds[eagerness ?? this._settings.eagerness] : 0,
+      text => joins(text) && fits(text),
+      values => score(values, trees)
+    );
+    return new Suggestion(this._around, gate, unasked, joins);
   }
 
   private get _around() {

@@ -62,6 +62,15 @@ describe('an answer', () => {
     expect(await framesOf(new Completer(saying('a + b', 0.1)), requestOf('x = '))).not.toEqual([]);
   });
 
+  it.each(['automatic', 'invoke'] as const)(
+    'ends where the rest of the line can follow (%s)',
+    async trigger => {
+      const request = requestOf('m = df["nederb].mean()', { offset: 14, trigger });
+      const frames = await framesOf(new Completer(saying('ord_mm"].dropna().sum()')), request);
+      expect(frames.at(-1)).toMatchObject({ text: 'ord_mm"' });
+    }
+  );
+
   it('has three characters for each requested token', async () => {
     const engine = saying('a');
     await framesOf(new Completer(engine), requestOf('x = ', { max_tokens: 5, lines: 'single' }));

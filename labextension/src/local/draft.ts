@@ -3,7 +3,7 @@
 import type { Gate } from './gate';
 import type { ISurroundings } from './surroundings';
 import { isBlank, stripEnd, stripStart } from './text';
-import { trim } from './trim';
+import { type ICut, joiningPart, trim } from './trim';
 
 /** A token of an answer: its text, as far as it belongs to the answer. */
 export interface IPiece {
@@ -17,7 +17,9 @@ export class Suggestion {
   constructor(
     private readonly _surroundings: ISurroundings,
     private readonly _gate: Gate,
-    private readonly _unasked: boolean
+    private readonly _unasked: boolean,
+    /** whether the text after the cursor can follow a text */
+    private readonly _joins: (text: string) => boolean = () => true
   ) {
     // Some models repeat the indentation of the line.
     this._dropped = _surroundings.indented ? ' \t' : '';
@@ -60,7 +62,7 @@ export class Suggestion {
   /** Show the rest; `whole` means that the model has ended the text. */
   finish(whole: boolean): void {
     // The held-back text is not part of a trimmed suggestion.
-    const { text } = trim(this._text, this._surroundings, whole && !this.ended);
+    const { text } = this._trim(whole && !this.ended);
     if (whole && !this.gaveUp) {
       this._gate.end();
     }
@@ -73,13 +75,18 @@ export class Suggestion {
   /** Process the next piece of the text; return whether there is more to show. */
   private _judge(piece: string, probability: number): boolean {
     this._gate.add(piece, probability);
-    const cut = trim(this._text, this._surroundings, false);
+    const cut = this._trim(false);
     this.ended = cut.done;
     if (!this._unasked) {
       return this._show(this._wholeLines(cut.text));
     }
     this.gaveUp = this._gate.hopeless;
     return this._pass(cut.text, false);
+  }
+
+  private _trim(final: boolean): ICut {
+    const { text, done } = trim(this._text, this._surroundings, final);
+    return { text: joiningPart(text, this._joins), done };
   }
 
   /** Drop the last line if it is unfinished and not the only one. */

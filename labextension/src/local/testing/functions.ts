@@ -13,7 +13,7 @@ import { keepTail, Layout, piecesLeftOut, readHead } from '../layout';
 import { Completer } from '../completer';
 import { CursorFeatures, cursorFeatures, type Features, features } from '../features';
 import { fitFor, Gate, mayEnd } from '../gate';
-import { byBrackets, byGrammar, fitting } from '../grammar';
+import { byBrackets, byGrammar, fitting, joining } from '../grammar';
 import { lex, scan } from '../lexer';
 import { asPython, withoutCellMagic, withoutCommands } from '../magics';
 import { Matcher } from '../matching';
@@ -23,7 +23,7 @@ import { chosen, scores } from '../ranking';
 import { firstLine, indentation, surroundingsOf } from '../surroundings';
 import { beginsWithWord, codePoints, compare, LETTER, linesOf, strip } from '../text';
 import { score } from '../trees';
-import { trim } from '../trim';
+import { joiningPart, trim } from '../trim';
 import { rounded, Suggestion } from '../draft';
 import { codePointsOf, ScriptedEngine } from './engine';
 
@@ -176,8 +176,9 @@ export const FUNCTIONS = {
     whole: boolean
   ) => {
     const cursor = cursorFeatures(prefix, suffix, []);
-    const gate = new Gate(cursor, threshold, () => true, byDefault);
-    const writing = new Suggestion(surroundingsOf(prefix, suffix), gate, unasked);
+    const joins = joining('', prefix, suffix, byBrackets);
+    const gate = new Gate(cursor, threshold, joins, byDefault);
+    const writing = new Suggestion(surroundingsOf(prefix, suffix), gate, unasked, joins);
     const look = (grown: boolean) => [
       grown,
       writing.shown,
@@ -212,6 +213,10 @@ export const FUNCTIONS = {
   bindings: (source: string) => [...bindings(source)].sort(compare),
   names_at: (request: IRequest, facts: IKernelContext) => namesAt(request, scopeOf(request, facts)),
   fits: (prefix: string, text: string) => fitting('', prefix, byBrackets)(text),
+  joins: (prefix: string, suffix: string, text: string) => joining('', prefix, suffix, byBrackets)(text),
+  /** The part of a text that the rest of the statement can follow. */
+  joined: (prefix: string, suffix: string, text: string, language = '') =>
+    joiningPart(text, joining(language, prefix, suffix, byLezer)),
 
   valid_beginning: (text: string) =>
     fitting('python', '', byLezer)(text) && byLezer('python', text).faults === 0,
