@@ -231,7 +231,8 @@ describe('the texts of the status', () => {
   it('contain the usage log before the host, and in the tooltip', () => {
     const both = { ...status, usageLog: true, address: 'gpu.example.org' };
     expect(labelOf(trans, both)).toEqual({
-      state: 'Turbopilot: ready · usage log',
+      name: 'Turbopilot: ',
+      state: 'ready · usage log',
       address: ' · gpu.example.org',
       time: ' · 40 ms'
     });

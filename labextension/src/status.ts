@@ -50,8 +50,9 @@ function describeTime(milliseconds: number): string {
   return milliseconds < 1000 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** The parts of the label. A narrow window hides the time first and the state last. */
+/** The parts of the label. A narrow window hides the time, the address and the name, but never the state. */
 export interface ILabel {
+  name: string;
   state: string;
   address: string;
   time: string;
@@ -76,7 +77,8 @@ export function labelOf(
   };
   const logged = usageLog ? ` · ${trans.__('usage log')}` : '';
   return {
-    state: `Turbopilot: ${states[condition]}${logged}`,
+    name: 'Turbopilot: ',
+    state: `${states[condition]}${logged}`,
     address: address && condition !== 'off' ? ` · ${address}` : '',
     time: condition === 'ready' && lastMs !== null ? ` · ${describeTime(lastMs)}` : ''
   };
@@ -225,6 +227,6 @@ export class Status {
 
 /** Describe a status in one line. */
 export function describeStatus(trans: TranslationBundle, status: IStatus): string {
-  const { state, address, time } = labelOf(trans, status);
-  return state + address + time;
+  const { name, state, address, time } = labelOf(trans, status);
+  return name + state + address + time;
 }

@@ -17,9 +17,14 @@ export class StatusItem extends Widget {
     const dot = document.createElement('span');
     dot.className = 'jp-Turbopilot-dot';
     dot.setAttribute('aria-hidden', 'true');
+    this._name.className = 'jp-Turbopilot-name';
+    this._state.className = 'jp-Turbopilot-state';
+    this._details.className = 'jp-Turbopilot-details';
     this._address.className = 'jp-Turbopilot-address';
     this._time.className = 'jp-Turbopilot-time';
     this._label.className = 'jp-Turbopilot-label';
+    this._details.append(this._address, this._time);
+    this._label.append(this._name, this._state, this._details);
     this._button.append(dot, this._label);
     this._open(menu);
     this.node.append(this._button);
@@ -27,12 +32,12 @@ export class StatusItem extends Widget {
 
   display(status: IStatus): void {
     this._button.dataset.condition = status.condition;
-    const { state, address, time } = labelOf(this._trans, status);
+    const { name, state, address, time } = labelOf(this._trans, status);
+    this._name.textContent = name;
     this._address.textContent = address;
     this._time.textContent = time;
     this._state.textContent = state;
     this._state.classList.toggle('jp-mod-usage-log', status.usageLog);
-    this._label.replaceChildren(this._state, this._address, this._time);
     this._button.title = tooltipOf(this._trans, status);
     this._button.setAttribute('aria-label', describeStatus(this._trans, status));
   }
@@ -56,7 +61,9 @@ export class StatusItem extends Widget {
 
   private readonly _button = document.createElement('button');
   private readonly _label = document.createElement('span');
+  private readonly _name = document.createElement('span');
   private readonly _state = document.createElement('span');
+  private readonly _details = document.createElement('span');
   private readonly _address = document.createElement('span');
   private readonly _time = document.createElement('span');
 }

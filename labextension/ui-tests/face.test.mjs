@@ -25,7 +25,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
   let page;
 
   const run = command => page.evaluate(name => void window.jupyterapp.commands.execute(name), command);
-  const label = () => page.locator('.jp-Turbopilot-status').innerText();
+  const label = async () => (await page.locator('.jp-Turbopilot-status').innerText()).replaceAll('\n', '');
   const toast = text => page.locator('.Toastify__toast', { hasText: text }).first();
   const editing = () => page.locator('.jp-Notebook.jp-mod-editMode').count();
   let lines = 0;
@@ -254,10 +254,19 @@ describe('the user interface', { timeout: 300_000 }, () => {
       )
     );
     await screenshot(page, 'status-900');
-    await page.setViewportSize({ width: 620, height: 700 });
-    await page.waitForTimeout(500);
-    assert.ok(await page.locator('.jp-Turbopilot-status').isVisible());
-    assert.equal(await label(), 'Turbopilot: ready');
+    for (const width of [720, 620]) {
+      await page.setViewportSize({ width, height: 700 });
+      await page.waitForTimeout(500);
+      const isCut = await page.locator('.jp-Turbopilot-state').evaluate(node => {
+        const text = document.createRange();
+        text.selectNodeContents(node);
+        const [shown, whole] = [node, text].map(each => each.getBoundingClientRect());
+        return node.textContent !== 'ready' || whole.right > shown.right || whole.bottom > shown.bottom + 1;
+      });
+      assert.ok(!isCut, `the state is visible at ${width} pixels`);
+      assert.equal(await label(), 'Turbopilot: ready');
+      await screenshot(page, `status-${width}`);
+    }
     await page.setViewportSize({ width: 1180, height: 760 });
   });
 
