@@ -214,9 +214,10 @@ export class InFlight {
             request.isCacheable &&= !uncached;
             request.suggestion.grow(text, imports);
             if (timings) {
-              // The latency excludes model loading.
-              this._report({ lastMs: timings.total_ms, isTimedOut: request.isTimedOut });
-              if (request.isTimedOut) {
+              const { isTimedOut } = request;
+              // The latency excludes model loading; a timeout has none.
+              this._report({ lastMs: isTimedOut ? null : timings.total_ms, isTimedOut });
+              if (isTimedOut) {
                 clearTimeout(this._timeoutTimer);
                 this._timeoutTimer = setTimeout(() => this._report({ isTimedOut: false }), TIMEOUT_SHOWN);
               }

@@ -340,7 +340,11 @@ describe('an explicit request without a suggestion', () => {
   it('is reported as timed out for at most TIMEOUT_SHOWN', async () => {
     const bench = new Bench('min(');
     const timedOut: boolean[] = [];
-    bench.provider.activity.connect((_, { isTimedOut }) => timedOut.push(isTimedOut));
+    const times: (number | null)[] = [];
+    bench.provider.activity.connect((_, { isTimedOut, lastMs }) => {
+      timedOut.push(isTimedOut);
+      times.push(lastMs);
+    });
     const timings = { total_ms: 10 } as IFrame['timings'];
     await bench.ask(INVOKE);
     await bench.answer(0, { text: '', finish_reason: 'deadline', timings });
@@ -351,6 +355,7 @@ describe('an explicit request without a suggestion', () => {
     expect(timedOut.at(-1)).toBe(true);
     await later(10);
     expect(timedOut.at(-1)).toBe(false);
+    expect(times.at(-1)).toBeNull();
   });
 
   it('reports nothing after the focus has left the editor', async () => {
