@@ -231,9 +231,9 @@ class _Labels:
 
     def _check_others(self) -> None:
         """Raise an _UnclearError if another string or attribute may be the old or the new label."""
-        labels = {self._change.old, self._change.new}
+        old, labels = self._change.old, {self._change.old, self._change.new}
         lines = zip(self._cell.source.split("\n"), self._cell.python.split("\n"), strict=True)
-        if any(line != python and any(label in line for label in labels) for line, python in lines):
+        if any(line != python and old in line for line, python in lines):
             raise _UnclearError  # a magic
         has_queries = any(
             isinstance(node, ast.Attribute) and node.attr in _QUERIES for node in self._cell.nodes
@@ -245,7 +245,7 @@ class _Labels:
             match node:
                 case ast.Constant(value=str(text)):
                     is_unclear = text in labels and not _is_shown(node, parent)
-                    if text not in labels and self._change.old in text:
+                    if text not in labels and old in text:
                         is_unclear = has_queries or "~" in text or self._table in text
                 case ast.Attribute(attr=name, value=base) if name in labels:
                     is_method = isinstance(parent, ast.Call) and parent.func is node

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from jupyter_turbopilot.fixes.column_renames import find
 from jupyter_turbopilot.fixes.renames import Rename
 from jupyter_turbopilot.request import FixCell, RenameRequest
+from jupyter_turbopilot.suggestion.syntax import lex
 
 ASSIGNED = 'spec"] = '
 
@@ -84,6 +87,7 @@ def test_find_reports_the_uses_and_the_assigning_cell() -> None:
 def test_find_renames_to_a_label_with_other_characters() -> None:
     source = 'df["spec"] = 1\ndf["spec"]'
     assert applied(source, new="specific weight (kg)") == [source.replace("spec", "specific weight (kg)")]
+    assert applied(source, "%matplotlib inline", new="inline") is not None
     assert applied(source + "\ndf.spec", new="specific weight") is None
     assert applied(source + "\ndf.spec", new="count") is None
 
@@ -197,3 +201,40 @@ def test_find_offers_nothing_without_all_cells() -> None:
     cells = [FixCell(source=after), FixCell(source=None)]
     assert find(RenameRequest(cells=cells[:1], active=0, before=before)) is not None
     assert find(RenameRequest(cells=cells, active=0, before=before)) is None
+
+
+STATEMENTS = st.sampled_from(
+    [
+        'df["city"]',
+        'x = df["spec"].mean()',
+        "df[['spec', 'city']]",
+        'df.loc[df["spec"] > 1, "city"]',
+        'df.groupby("spec").agg({"city": "count"})',
+        'sns.lineplot(data=df, x="spec")',
+        "f(df)",
+        'y["spec"]',
+        'df["spec"] = 2',
+        "df = y",
+        'for row in df["spec"]: print("city", row)',
+        "print(f\"{df['spec']}\")",
+        '%time df["city"]',
+    ]
+)
+
+
+@given(st.lists(st.lists(STATEMENTS, max_size=3).map("\n".join), max_size=3), st.integers(0, 3))
+@settings(max_examples=100, deadline=None)
+def test_a_rename_leaves_no_label_and_its_inverse_restores_the_cells(cells: list[str], active: int) -> None:
+    active = min(active, len(cells))
+    cells = [*cells[:active], 'df["spec"] = 1', *cells[active:]]
+    renamed = applied(*cells, new="vikt", active=active)
+    if renamed is None:
+        return
+    assert not any("spec" in lexeme.text for cell in renamed for lexeme in lex(cell))
+    assert [cell.replace("vikt", "spec") for cell in renamed] == cells
+    before = renamed[active]
+    back = [FixCell(source=cell) for cell in renamed]
+    back[active] = FixCell(source=before.replace("vikt", "spec", 1))
+    undone = find(RenameRequest(cells=back, active=active, before=before))
+    assert undone is not None
+    assert len(undone.edits) == sum(cell.count("vikt") for cell in renamed) - 1
