@@ -117,7 +117,7 @@ class Access:
 
     def _forms(self, path: str) -> Iterator[Parts]:
         """Yield the possible forms of a path below the root folder."""
-        for name in set(equivalent_paths(path.replace("\\", "/"))):
+        for name in equivalent_paths(path.replace("\\", "/")):
             parts = _parts(name, folds_case=self.folds_case)
             yield parts
             for root in self.roots:
@@ -128,7 +128,7 @@ class Access:
         """Yield the paths on the disk that the forms of a path lead to."""
         if not (self.denied and self.root):
             return
-        for name in set(equivalent_paths(path.replace(os.sep, "/"))):
+        for name in equivalent_paths(path.replace(os.sep, "/")):
             parts = _parts(name, folds_case=self.folds_case)
             is_absolute = any(parts[: len(root)] == root for root in self.roots)
             folder = Path(self.root).anchor if is_absolute else self.root

@@ -56,6 +56,11 @@ def denying(*patterns: str, root: str = ROOT, folds_case: bool = False) -> Acces
         # Other forms of a path.
         ("exams/**", "/exams/a.ipynb"),
         ("exams/**", "RTC:exams/a.ipynb"),
+        ("exams/**", "RTC:drive:exams/a.ipynb"),
+        ("exams/**", "RTC:drive:/exams/a.ipynb"),
+        ("exams/**", "/RTC:./drive:../exams/a.ipynb"),
+        ("exams/**", "a:b:c:d:e:f:g:exams/a.ipynb"),
+        ("drive:exams/**", "RTC:drive:exams/a.ipynb"),
         ("exams/**", "./exams//a.ipynb"),
         ("exams/**", "work/../exams/a.ipynb"),
         ("exams/**", "../../exams/a.ipynb"),
@@ -112,7 +117,7 @@ def test_absolute_patterns_match_the_root_folder_without_links(tmp_path: Path) -
     assert access.allows("a.ipynb")
 
 
-@pytest.mark.parametrize("form", ["{}", "/{}", "RTC:{}", "{root}/{}"])
+@pytest.mark.parametrize("form", ["{}", "/{}", "RTC:{}", "RTC:drive:{}", "{root}/{}"])
 @pytest.mark.parametrize("path", ["course/exams/a.ipynb", "x/a.ipynb", "exams", "y/b.ipynb"])
 def test_check_file_follows_links(tmp_path: Path, path: str, form: str) -> None:
     course, root = tmp_path / "course", tmp_path / "ada"

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 SECTION = "turbopilot"  # Turbopilot's section of a notebook's metadata
+# JSON may escape each character of a key.
+_ESCAPED_SECTION = re.compile(
+    '"' + "".join(rf"(?:{letter}|\\u00(?i:{ord(letter):02x}))" for letter in SECTION) + '"'
+)
+LONGEST_SECTION = 6 * len(SECTION) + 2  # characters of the escaped key
+_MOST_DRIVES = 4
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ def is_enabled_in(text: str) -> bool:
 
 def may_have_section(text: str) -> bool:
     """Return whether a piece of a notebook file may contain Turbopilot's section: a fast check."""
-    return f'"{SECTION}"' in text
+    return f'"{SECTION}"' in text or ("\\u00" in text and _ESCAPED_SECTION.search(text) is not None)
 
 
 def _language(metadata: Any) -> str:
@@ -89,9 +96,14 @@ def _language(metadata: Any) -> str:
     return "python"
 
 
-def equivalent_paths(path: str) -> tuple[str, str]:
-    """Return the possible forms of a path in the server's folder: as it is, and without a drive name.
+def equivalent_paths(path: str) -> tuple[str, ...]:
+    """Return the possible forms of a path in the server's folder: as it is, and without names of drives.
 
-    JupyterLab prefixes paths with the name of a drive.
+    JupyterLab prefixes paths with the name of a drive, and a drive of an extension may contain another one.
     """
-    return path.strip("/"), path.partition(":")[2].strip("/") or path.strip("/")
+    forms, rest = [path.strip("/")], path
+    for _ in range(_MOST_DRIVES):
+        rest = rest.partition(":")[2]
+        forms.append(rest.strip("/"))
+    forms.append(path.rpartition(":")[2].strip("/"))
+    return tuple(dict.fromkeys(form for form in forms if form)) or ("",)

@@ -13,6 +13,7 @@ from jupyter_core.utils import ensure_async
 from jupyter_server.services.contents.fileio import FileManagerMixin
 
 from jupyter_turbopilot.context.notebook_file import (
+    LONGEST_SECTION,
     equivalent_paths,
     is_enabled,
     is_enabled_in,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 SECONDS = 2.0  # until a notebook counts as enabled because its metadata are not known
-_OVERLAP = 64  # characters: more than the name of Turbopilot's section
 MOST = 256  # remembered notebooks
 
 
@@ -42,7 +42,7 @@ class SavedSwitches:
         """Return whether the metadata of a saved notebook allow completion; True if they are unreadable."""
         if self._manager is None or not path.lower().endswith(NOTEBOOK):
             return True
-        for name in dict.fromkeys(equivalent_paths(path)):
+        for name in equivalent_paths(path):
             if uses_file_paths(self._manager):
                 reading = self._disk.run(caller, ("metadata", name), self._read_file, name)
             else:
@@ -95,7 +95,7 @@ def _is_enabled_in_file(file: BinaryIO, size: int) -> bool:
         return is_enabled_in(file.read().decode("utf-8", "replace"))
     text = ""
     while piece := file.read(MOST_BYTES).decode("utf-8", "replace"):
-        text = text[-_OVERLAP:] + piece
+        text = text[-LONGEST_SECTION:] + piece
         if may_have_section(text):
             return False
     return True

@@ -13,6 +13,7 @@ from jupyter_turbopilot.context.notebook_file import (
     equivalent_paths,
     is_enabled,
     is_enabled_in,
+    may_have_section,
     parse_notebook,
 )
 
@@ -82,15 +83,20 @@ def test_parse_notebook_accepts_any_json(value: Any) -> None:
     assert notebook is None or len(notebook.cells) == len(value["cells"])
 
 
-def test_names_of_removes_a_drive_but_not_a_colon_in_a_name() -> None:
+def test_equivalent_paths_removes_drives_but_not_a_colon_in_a_name() -> None:
     assert equivalent_paths("RTC:work/a.ipynb") == ("RTC:work/a.ipynb", "work/a.ipynb")
+    assert equivalent_paths("RTC:s3:a.ipynb") == ("RTC:s3:a.ipynb", "s3:a.ipynb", "a.ipynb")
     assert equivalent_paths("/notes 10:30/a.ipynb") == ("notes 10:30/a.ipynb", "30/a.ipynb")
-    assert equivalent_paths("work/a.ipynb") == ("work/a.ipynb", "work/a.ipynb")
+    assert equivalent_paths("work/a.ipynb") == ("work/a.ipynb",)
+    assert equivalent_paths("RTC:") == ("RTC:",)
+    assert equivalent_paths("") == ("",)
 
 
-@given(st.text())
-def test_names_of_includes_the_path_itself(path: str) -> None:
-    assert equivalent_paths(path)[0] == path.strip("/")
+@given(st.lists(st.text("aB:/ ", max_size=4), max_size=12), st.text("xyz/", min_size=1))
+def test_equivalent_paths_includes_the_path_without_and_with_all_drives(drives: list[str], name: str) -> None:
+    path = "".join(f"{drive}:" for drive in drives) + name
+    if name.strip("/"):
+        assert {path.strip("/"), name.strip("/")} <= {*equivalent_paths(path)}
 
 
 @pytest.mark.parametrize(
@@ -118,6 +124,15 @@ def test_is_enabled_accepts_only_booleans(metadata: Any, enabled: bool) -> None:
 def test_is_enabled_in_reads_the_metadata_of_any_format(content: dict[str, Any]) -> None:
     assert not is_enabled_in(json.dumps(content | {"metadata": {"turbopilot": {"enabled": False}}}))
     assert is_enabled_in(json.dumps(content | {"metadata": {"tags": ["turbopilot"]}}))
+
+
+@given(st.lists(st.sampled_from(["{}", "\\u{:04x}", "\\u{:04X}"]), min_size=10, max_size=10))
+def test_is_enabled_in_reads_escaped_keys(forms: list[str]) -> None:
+    pairs = zip(forms, "turbopilot", strict=True)
+    key = "".join(form.format(letter if form == "{}" else ord(letter)) for form, letter in pairs)
+    assert not is_enabled_in(f'{{"metadata": {{"{key}": {{"enabled": false}}}}}}')
+    assert may_have_section(f'"{key}"')
+    assert not may_have_section(f'"{key}s" "{key[1:]}" "\\{key}"')
 
 
 def test_is_enabled_in_refuses_damaged_files_with_the_section() -> None:

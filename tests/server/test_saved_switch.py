@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+from jupyter_server.services.contents.fileio import FileManagerMixin
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
 from jupyter_turbopilot.pilot.threads import DiskThreads
@@ -77,15 +78,36 @@ async def test_notebook_on_the_disk_is_read_without_the_manager(
     assert await switches.is_enabled("missing.ipynb", "ada")
 
 
+async def test_path_of_a_notebook_is_looked_up_outside_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: DiskThreads
+) -> None:
+    threads = set[int]()
+
+    def path(manager: AsyncLargeFileManager, name: str) -> str:
+        threads.add(threading.get_ident())
+        return f"{manager.root_dir}/{name}"
+
+    monkeypatch.setattr(FileManagerMixin, "_get_os_path", path)
+    (tmp_path / "a.ipynb").write_text(json.dumps({"metadata": OFF}))
+    assert not await SavedSwitches(AsyncLargeFileManager(root_dir=str(tmp_path)), disk).is_enabled(
+        "a.ipynb", "ada"
+    )
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+@pytest.mark.parametrize(
+    "key", ["turbopilot", "turbop\\u0069lot", r"\u0074\u0075\u0072\u0062\u006F\u0070\u0069\u006C\u006f\u0074"]
+)
 @pytest.mark.parametrize(("metadata", "enabled"), [(OFF, False), ({}, True)])
 async def test_section_of_a_large_notebook_disables_it_without_parsing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: DiskThreads, metadata: Any, enabled: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disk: DiskThreads, metadata: Any, enabled: bool, key: str
 ) -> None:
-    text = json.dumps({"cells": [], "metadata": metadata})
+    text = json.dumps({"cells": [], "metadata": metadata}).replace("turbopilot", key)
     (tmp_path / "a.ipynb").write_text(text)
     monkeypatch.setattr(saved_switch, "is_enabled_in", None)
     switches = SavedSwitches(AsyncLargeFileManager(root_dir=str(tmp_path)), disk)
-    for size in (1, text.find("turbo") + 2, len(text) - 1):
+    for size in (1, text.find(key) + 2, text.find(key) + len(key), len(text) - 1):
         monkeypatch.setattr(saved_switch, "MOST_BYTES", size)
         (tmp_path / "a.ipynb").touch()
         assert await switches.is_enabled("a.ipynb", "ada") is enabled
