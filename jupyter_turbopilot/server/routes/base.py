@@ -53,6 +53,7 @@ DISK_SECONDS = 0.5  # until a disk counts as not answering
 T = TypeVar("T")
 OWN_LIMITS = frozenset({"too_many_requests", "too_many_waiting"})  # codes of the limits of one caller
 SMALL_BODY = 1 << 14  # bytes: more than a route with a few short fields needs
+MANY = 64  # requests: more than the editors of a user send at once
 
 
 @web.stream_request_body
@@ -64,7 +65,7 @@ class Route(AuthenticatedHandler):
     field_names: ClassVar[dict[str, str]] = {}  # field names of errors: field names in the body
     accepts_plain_body = False  # accept other content types without a Jupyter server
     max_body: ClassVar[int] = SMALL_BODY  # bytes; a route that charges by the size sets MAX_BODY
-    at_once: ClassVar[int] = 64  # parallel requests with a body for each caller
+    at_once: ClassVar[int] = MANY  # parallel requests with a body for each caller
 
     def __init_subclass__(cls, **more: Any) -> None:
         """Raise an error for methods without `Endpoint`. Handle HEAD like GET (tornado omits the body)."""
@@ -189,7 +190,9 @@ class Route(AuthenticatedHandler):
         endpoint = endpoints(type(self)).get(self.request.method or "")
         if self.refused or endpoint is None or endpoint.takes is None:
             return
-        if self._running[self.name, self.caller] >= self.at_once:
+        # With the key, the caller may be a server of many users; generation has limits of its own.
+        is_server = self.at_once == MANY and self.names_users
+        if self._running[self.name, self.caller] >= self.at_once and not is_server:
             self.refused = BusyError(
                 f"{self.at_once} of your requests to this URL are running. Try again when one has ended.",
                 code="too_many_waiting",
