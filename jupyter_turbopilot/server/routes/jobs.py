@@ -208,11 +208,13 @@ class JobRoute(Route):
                 self._operations -= operations.count
 
         try:
-            return await self.pilot.parsing.run(self.caller, call)
+            result = await self.pilot.parsing.run(self.caller, call)
         except OperationLimitError:
             self.proceed()
             self.pilot.parsing.check()
             raise TooComplexError from None
+        self.proceed()  # pure functions may return what they have found so far
+        return result
 
     def proceed(self) -> None:
         """Raise an error if the client has disconnected."""
