@@ -53,8 +53,9 @@ function bench({ main = 'first', typed = '', invoked = true, alternatives = 2, d
 }
 
 describe('alternatives', () => {
-  it('omit prefixes of the shown text', async () => {
-    expect(await bench().reply('first', 'second', '', 'fir')).toEqual(['second']);
+  it('have the server’s order and include prefixes of the shown text', async () => {
+    const texts = ['"order_date")', '"order_date").head()', '', '"order_date").tail(10)'];
+    expect(await bench({ main: texts[1] }).reply(...texts)).toEqual([texts[0], texts[3]]);
   });
 
   it.each([

@@ -64,12 +64,15 @@ function withoutSpaces(text: string): string {
   return text.trimEnd().replace(/(^|\S)[^\S\n]+/g, '$1');
 }
 
-/** Return the items that differ from the shown text and from each other in more than white space. */
+/**
+ * Return the items that differ from the shown text and from each other in more than white space, in their order: by
+ * probability. A prefix of the shown text is often more probable than that.
+ */
 function distinct(items: readonly ISuggestion[], shown: string): ISuggestion[] {
-  const seen = new Set<string>();
+  const seen = new Set(['', shown]);
   return items.filter(({ text }) => {
     const bare = withoutSpaces(text);
-    const isNew = !shown.startsWith(bare) && !seen.has(bare);
+    const isNew = !seen.has(bare);
     seen.add(bare);
     return isNew;
   });

@@ -1,7 +1,7 @@
 /** Tracks JupyterLab's inline completers and their editors, and works around bugs of the completer. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
-import { type IInlineCompleterFactory, InlineCompleter } from '@jupyterlab/completer';
+import { type CompletionHandler, type IInlineCompleterFactory, InlineCompleter } from '@jupyterlab/completer';
 import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 
@@ -19,25 +19,31 @@ function keepLateReplies(completer: InlineCompleter): void {
 }
 
 /**
- * The completer keeps the ghost text and its CSS class on the editor when no suggestion is left, or none that was not
- * typed in full. Shortcuts with this selector (Tab, Escape) would then have no effect.
+ * The completer keeps suggestions that were typed in full. When no other is left, it also keeps the ghost text and its CSS
+ * class on the editor, and shortcuts with this selector (Tab, Escape) have no effect.
  */
-function keepMarksTrue(completer: InlineCompleter): void {
-  const isEmpty = (): boolean =>
-    !completer.model?.completions?.items?.some(item => item.insertText || item.isIncomplete || item.error);
-  const clear = (): void => {
-    if (isEmpty() && completer.isActive) {
-      completer.model?.reset();
+function removeUsedUp(completer: InlineCompleter): void {
+  const { model } = completer;
+  const itemsOf = (): CompletionHandler.IInlineItem[] => model?.completions?.items ?? [];
+  const isLeft = (item: CompletionHandler.IInlineItem): boolean =>
+    Boolean(item.insertText || item.isIncomplete || item.error);
+  const remove = (): void => {
+    const items = itemsOf();
+    const left = items.filter(isLeft);
+    if (left.length === 0 && completer.isActive) {
+      model?.reset();
+    } else if (left.length > 0 && left.length < items.length) {
+      model?.setCompletions({ ...model.completions, items: left });
     }
   };
   const update = (): void => {
-    if (isEmpty()) {
+    if (!itemsOf().some(isLeft) || !itemsOf().every(isLeft)) {
       // CodeMirror does not allow a change during an update.
-      setTimeout(clear, 0);
+      setTimeout(remove, 0);
     }
   };
-  completer.model?.suggestionsChanged.connect(update);
-  completer.model?.filterTextChanged.connect(update);
+  model?.suggestionsChanged.connect(update);
+  model?.filterTextChanged.connect(update);
 }
 
 export class Completers {
@@ -50,10 +56,12 @@ export class Completers {
       completer.disposed.connect(() => this._completers.delete(completer));
       this._followEditor(completer);
       keepLateReplies(completer);
-      keepMarksTrue(completer);
+      removeUsedUp(completer);
+      const emitRendered = this._followText(completer);
       const cycle = completer.cycle.bind(completer);
       completer.cycle = direction => {
         cycle(direction);
+        emitRendered();
         this.cycled.emit(completer);
       };
       this.created.emit(completer);
@@ -62,6 +70,9 @@ export class Completers {
   }
 
   readonly created = new Signal<this, InlineCompleter>(this);
+
+  /** Completers that show another text, or none. */
+  readonly rendered = new Signal<this, InlineCompleter>(this);
 
   /** Completers in which the user has switched to another suggestion. */
   readonly cycled = new Signal<this, InlineCompleter>(this);
@@ -78,6 +89,16 @@ export class Completers {
       }
     }
     return undefined;
+  }
+
+  /** Return whether an open completion menu keeps JupyterLab from showing ghost text in an editor. */
+  isSuppressed(editor: CodeEditor.IEditor): boolean {
+    return [...this._completers].some(
+      completer =>
+        completer.editor === editor &&
+        completer.suppressIfTabCompleterActive &&
+        editor.host.classList.contains('jp-mod-completer-active')
+    );
   }
 
   /** Return the completer's editor inside a widget. */
@@ -102,6 +123,18 @@ export class Completers {
         }
       }
     });
+  }
+
+  /** Emit `rendered` when a completer shows another text. Return a function that emits it for another suggestion. */
+  private _followText(completer: InlineCompleter): () => void {
+    const emit = (): void => this.rendered.emit(completer);
+    const update = (): void => {
+      completer.current?.stream.connect(emit);
+      emit();
+    };
+    completer.model?.suggestionsChanged.connect(update);
+    completer.model?.filterTextChanged.connect(update);
+    return update;
   }
 
   private _followEditor(completer: InlineCompleter): void {

@@ -1,12 +1,15 @@
 import type { CodeEditor } from '@jupyterlab/codeeditor';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import {
   afterComposing,
   follow,
   hasSelectedText,
+  type IGhost,
   isAt,
   isOnBlankLine,
   positionOf,
+  revealGhost,
   whenUnchanged
 } from './editor';
 
@@ -114,5 +117,56 @@ describe('editor helpers', () => {
     Object.assign(state, change);
     vi.advanceTimersByTime(10);
     expect(then).toHaveBeenCalledTimes(calls);
+  });
+});
+
+describe('revealGhost', () => {
+  const HEIGHT = 20;
+
+  /** A line of this height at a place in a document of which a window of `shown` pixels is visible. */
+  function page(at: number, height: number, shown: number, scrollTop: number) {
+    const box = {
+      scrollHeight: 1000 + height,
+      clientHeight: shown,
+      clientTop: 0,
+      scrollTop,
+      parentElement: null,
+      getBoundingClientRect: () => ({ top: 0 })
+    };
+    const top = () => at - box.scrollTop;
+    const line = { parentElement: box, getBoundingClientRect: () => ({ bottom: top() + height }) };
+    const text = { getClientRects: () => [{ top: top(), bottom: top() + HEIGHT }] };
+    return { box, top, ghost: { line, text } as unknown as IGhost };
+  }
+
+  const number = (min: number, max: number) => fc.integer({ min, max });
+
+  it('scrolls as little as possible, and only while the cursor is and stays visible', () => {
+    vi.stubGlobal('getComputedStyle', () => ({ overflowY: 'auto' }));
+    fc.assert(
+      fc.property(
+        number(0, 1000),
+        number(HEIGHT, 600),
+        number(100, 300),
+        number(0, 800),
+        (at, height, shown, scrollTop) => {
+          const { box, top, ghost } = page(at, height, shown, scrollTop);
+          const isVisible = () => top() >= 0 && top() + HEIGHT <= shown;
+          const wasVisible = isVisible();
+          revealGhost(ghost);
+          const by = box.scrollTop - scrollTop;
+          const hidden = top() + height - shown;
+          expect(isVisible()).toBe(wasVisible);
+          if (wasVisible) {
+            // All of it is visible, or the cursor is at the top.
+            expect(hidden <= 0 || top() === 0).toBe(true);
+            expect(by === 0 || (by > 0 && hidden >= 0)).toBe(true);
+          } else {
+            expect(by).toBe(0);
+          }
+        }
+      )
+    );
+    vi.unstubAllGlobals();
   });
 });

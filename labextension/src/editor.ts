@@ -7,6 +7,7 @@ import type { IPosition } from './suggestion';
 /** What a CodeMirror view offers beyond JupyterLab's own interface of an editor. */
 interface IView {
   dom: HTMLElement;
+  scrollDOM: HTMLElement;
   composing: boolean;
   contentDOM: HTMLElement & { editContext?: EventTarget | null };
   dispatch(change: unknown): void;
@@ -123,6 +124,39 @@ export function insertAtCursor(
     userEvent: 'input.complete',
     scrollIntoView: true
   });
+}
+
+/** Ghost text, and the editor's line that contains it. */
+export interface IGhost {
+  text: Element;
+  line: Element;
+  scroller: Element;
+}
+
+/** Return the ghost text of an editor, or null. */
+export function ghostIn(editor: CodeEditor.IEditor): IGhost | null {
+  const view = viewOf(editor);
+  const text = view?.dom.querySelector(
+    '.jp-GhostText:not(.jp-GhostText-lineSpacer, .jp-GhostText-letterSpacer)'
+  );
+  const line = text?.closest('.cm-line');
+  return view && text && line ? { text, line, scroller: view.scrollDOM } : null;
+}
+
+/** Scroll ghost text and the note under it into view if the cursor is visible and stays so. */
+export function revealGhost({ text, line }: IGhost): void {
+  for (let box = line.parentElement; box; box = box.parentElement) {
+    if (box.scrollHeight > box.clientHeight && /auto|scroll/.test(getComputedStyle(box).overflowY)) {
+      const top = box.getBoundingClientRect().top + box.clientTop;
+      const bottom = top + box.clientHeight;
+      const [cursor] = text.getClientRects(); // the first line of the text begins at the cursor
+      if (cursor.top < top || cursor.bottom > bottom) {
+        return;
+      }
+      const hidden = line.getBoundingClientRect().bottom - bottom;
+      box.scrollTop += Math.max(0, Math.min(Math.ceil(hidden), Math.floor(cursor.top - top)));
+    }
+  }
 }
 
 /** Make a change as a separate undo step; keystrokes in quick succession share one. */

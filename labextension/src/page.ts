@@ -6,6 +6,7 @@ import type { ICompletionProviderManager } from '@jupyterlab/completer';
 import { DocumentWidget, type IDocumentWidget } from '@jupyterlab/docregistry';
 import { FileEditor } from '@jupyterlab/fileeditor';
 import { type INotebookModel, type Notebook, NotebookPanel } from '@jupyterlab/notebook';
+import { MessageLoop } from '@lumino/messaging';
 import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 import type { Completers } from './completers';
@@ -19,7 +20,14 @@ const MOST_DOCUMENTS = 4;
 /** The part of the page that a provider uses. */
 export type IPage = Pick<
   Page,
-  'widget' | 'editor' | 'invoke' | 'dismiss' | 'otherDocuments' | 'metadataChanged'
+  | 'widget'
+  | 'editor'
+  | 'invoke'
+  | 'dismiss'
+  | 'closeMenu'
+  | 'isSuppressed'
+  | 'otherDocuments'
+  | 'metadataChanged'
 >;
 
 export class Page {
@@ -69,6 +77,20 @@ export class Page {
 
   dismiss(): void {
     this._completers.dismiss();
+  }
+
+  /** Return whether an open completion menu keeps JupyterLab from showing ghost text in an editor. */
+  isSuppressed(editor: CodeEditor.IEditor): boolean {
+    return this._completers.isSuppressed(editor);
+  }
+
+  /** Close the completion menu. JupyterLab has no command for it, but any key outside the editor closes it. */
+  closeMenu(): void {
+    const menus = document.querySelectorAll('.jp-Completer:not(.lm-mod-hidden)');
+    if (menus.length > 0) {
+      menus.forEach(menu => menu.dispatchEvent(new KeyboardEvent('keydown')));
+      MessageLoop.flush(); // otherwise the menu closes in the next frame
+    }
   }
 
   /** Focus the document after a dialog that was opened from a notification: the notification is being removed. */

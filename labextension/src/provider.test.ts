@@ -140,6 +140,8 @@ class Bench {
     editor: null,
     invoke: () => void this.fetch(INVOKE),
     dismiss: () => undefined,
+    closeMenu: () => (this.menu = false),
+    isSuppressed: () => this.menu,
     otherDocuments: () => this.others,
     metadataChanged: this.metadataChanged
   };
@@ -154,6 +156,8 @@ class Bench {
   readonly editor: CodeEditor.IEditor;
   focused = true;
   selected = false;
+  /** Whether the completion menu is open. */
+  menu = false;
   kernel: string | null = 'k';
   others: IOtherDocument[] = [];
   private readonly _selected: (() => void)[] = [];
@@ -191,6 +195,36 @@ describe('an answer that must not be cached', () => {
     }
     bench.provider.settings = { ...bench.provider.settings, eagerness: DEFAULTS.eagerness };
     expect(await at(bench, 'x = ', { text: 'times' })).toBe('total');
+  });
+});
+
+describe('an open completion menu', () => {
+  it('suppresses an automatic suggestion until the next keystroke without it', async () => {
+    const bench = new Bench('x = ');
+    bench.menu = true;
+    await bench.ask();
+    await bench.answer(0, { text: 'total' });
+    expect(await bench.textShown()).toBeUndefined();
+    bench.type('t');
+    await bench.ask();
+    expect(await bench.textShown()).toBeUndefined();
+    expect(bench.messages).toEqual([]);
+    bench.menu = false;
+    bench.type('o');
+    await bench.ask();
+    expect(await bench.textShown()).toBe('tal');
+    expect(bench.messages).toEqual(['shown a']);
+    expect(bench.asked).toHaveLength(1);
+  });
+
+  it('is closed by an explicit request, at once and when the text arrives', async () => {
+    const bench = new Bench('x = ');
+    bench.menu = true;
+    await bench.ask(INVOKE);
+    expect(bench.menu).toBe(false);
+    bench.menu = true;
+    await bench.shows(0, 'total');
+    expect(bench.menu).toBe(false);
   });
 });
 

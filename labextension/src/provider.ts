@@ -114,6 +114,9 @@ export class Provider implements IInlineCompletionProvider {
     const trigger = this._triggered ?? (isInvoked ? 'invoke' : 'automatic');
     const call = { editor, position, trigger };
     const isForeignEdit = this._noticeEdit(call);
+    if (trigger === 'invoke') {
+      this._page.closeMenu();
+    }
     this.invoked = trigger === 'invoke';
     let awaited = this._inFlight.current;
     let event: Event = 'called';
@@ -166,9 +169,12 @@ export class Provider implements IInlineCompletionProvider {
           this.invoked = action.trigger === 'invoke';
           event = 'continued';
       }
-      const item = awaited && (await this._itemOf(awaited));
+      const item = awaited && (await this._itemOf(awaited, trigger));
       if (item) {
         return { items: [item] };
+      }
+      if (trigger === 'automatic' && this._page.isSuppressed(editor)) {
+        return NOTHING; // the text is shown when the call after the next keystroke finds the menu closed
       }
     }
   }
@@ -368,12 +374,17 @@ export class Provider implements IInlineCompletionProvider {
     }
   }
 
-  /** Wait for the first text of a request; return `null` if there is none. */
-  private async _itemOf(request: SuggestionRequest): Promise<ISuggestedItem | null> {
+  /** Wait for the first text of a request that a call may show; return `null` if there is none. */
+  private async _itemOf(request: SuggestionRequest, trigger: Trigger): Promise<ISuggestedItem | null> {
     const { editor, suggestion } = request;
     for await (const rest of this._inFlight.rests(request)) {
       if (!editor.hasFocus()) {
         break;
+      }
+      if (trigger === 'invoke') {
+        this._page.closeMenu(); // the user may have opened it while the request was waiting
+      } else if (this._page.isSuppressed(editor)) {
+        continue; // JupyterLab would not show it
       }
       if (!this._dismissed.get(editor)?.hides(rest, positionOf(editor))) {
         request.item = {

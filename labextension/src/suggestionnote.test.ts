@@ -10,28 +10,30 @@ describe('noteSuggestions', () => {
     const marks = new Set<string>();
     const toggle = (name: string, on: boolean) => (on ? marks.add(name) : marks.delete(name));
     const owner = {};
-    const suggestionsChanged = new Signal<object, void>(owner);
     const completer = {
       current: null as object | null,
       editor: { host: { classList: { toggle }, style: { setProperty: vi.fn() } } },
-      model: { suggestionsChanged, filterTextChanged: new Signal<object, void>(owner) }
+      node: { classList: { toggle: vi.fn() }, dataset: { display: 'onHover' } }
     };
-    const created = new Signal<object, InlineCompleter>(owner);
-    const cycled = new Signal<object, InlineCompleter>(owner);
-    noteSuggestions({ created, cycled } as unknown as Completers, ['ours'], nullTranslator.load(''));
-    created.emit(completer as unknown as InlineCompleter);
+    const rendered = new Signal<object, InlineCompleter>(owner);
+    vi.stubGlobal('window', new EventTarget());
+    vi.stubGlobal('requestAnimationFrame', () => undefined);
+    noteSuggestions({ rendered } as unknown as Completers, ['ours'], nullTranslator.load(''));
 
-    const shown = (identifier: string): string[] => {
-      completer.current = { provider: { identifier }, stream: new Signal<object, void>(owner) };
-      suggestionsChanged.emit();
+    const shown = (current: object | null): string[] => {
+      completer.current = current;
+      rendered.emit(completer as unknown as InlineCompleter);
       return [...marks];
     };
-    expect(shown('ours')).toEqual(['jp-mod-turbopilot-ours']);
-    expect(shown('another')).toEqual([]);
-    shown('ours');
-    completer.current = null;
-    suggestionsChanged.emit();
-    expect(marks.size).toBe(0);
+    const ours = { provider: { identifier: 'ours' } };
+    expect(shown(ours)).toEqual(['jp-mod-turbopilot-ours']);
+    expect(shown({ provider: { identifier: 'another' } })).toEqual([]);
+    shown(ours);
+    expect(shown(null)).toEqual([]);
+    // The toolbar that is always displayed has the place of a note.
+    completer.node.dataset.display = 'always';
+    expect(shown(ours)).toEqual(['jp-mod-turbopilot-ours', 'jp-mod-turbopilot-noted']);
+    vi.unstubAllGlobals();
   });
 });
 

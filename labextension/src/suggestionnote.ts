@@ -1,15 +1,22 @@
-/** The note under a line with ghost text: the number of the suggestion among several, and the imports it adds. */
+/** The note under a line with ghost text, with JupyterLab's toolbar beside it, and their place in the window. */
 
 import type { InlineCompleter } from '@jupyterlab/completer';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Completers } from './completers';
+import { ghostIn, type IGhost, revealGhost } from './editor';
 import type { ISuggestedItem } from './inflight';
 
 /** The style sheet shows this text under the line with ghost text in an editor. */
 const PROPERTY = '--jp-turbopilot-note';
 const NOTED = 'jp-mod-turbopilot-noted';
-/** The class of an editor whose ghost text comes from Turbopilot; it has a higher contrast than JupyterLab's own. */
+/** The class of an editor whose ghost text comes from Turbopilot, and of JupyterLab's toolbar for it. The text has a higher contrast than JupyterLab's own. */
 const OURS = 'jp-mod-turbopilot-ours';
+/** The class of JupyterLab's toolbar for a single suggestion. */
+const SINGLE = 'jp-mod-turbopilot-single';
+/** Milliseconds without scrolling by mouse or touch before ghost text may scroll. */
+const SETTLE = 500;
+/** Pixels between the note and the toolbar, and to the edge of the editor. */
+const GAP = 8;
 
 export function describeImports(trans: TranslationBundle, imports: readonly string[]): string {
   return imports.length > 0 ? trans.__('adds %1', imports.join('; ')) : '';
@@ -30,27 +37,60 @@ export function noteSuggestions(
   identifiers: readonly string[],
   trans: TranslationBundle
 ): void {
-  completers.created.connect((_, completer) => {
-    const write = (): void => {
-      const host = completer.editor?.host;
-      const note = describeCurrent(trans, completer);
-      const provider = completer.current?.provider.identifier;
-      host?.classList.toggle(OURS, provider !== undefined && identifiers.includes(provider));
-      host?.classList.toggle(NOTED, note !== '');
-      // JSON strings are CSS strings as long as a note has neither line breaks nor control characters.
-      host?.style.setProperty(PROPERTY, JSON.stringify(note));
-    };
-    const update = (): void => {
-      completer.current?.stream.disconnect(write);
-      completer.current?.stream.connect(write);
-      write();
-    };
-    completer.model?.suggestionsChanged.connect(update);
-    completer.model?.filterTextChanged.connect(update);
-    completers.cycled.connect((_, other) => {
-      if (other === completer) {
-        update();
+  let scrolledAt = -SETTLE;
+  const scrolled = ({ timeStamp }: Event): void => void (scrolledAt = timeStamp);
+  for (const type of ['wheel', 'touchmove']) {
+    window.addEventListener(type, scrolled, { capture: true, passive: true });
+  }
+  const appearedAt = new WeakMap<object, number>();
+  completers.rendered.connect((_, completer) => {
+    const { current, editor, node } = completer;
+    const note = describeCurrent(trans, completer);
+    const isOurs = identifiers.includes(current?.provider.identifier ?? '');
+    editor?.host.classList.toggle(OURS, isOurs);
+    // A toolbar that the user has set to be always displayed has the place of the note.
+    editor?.host.classList.toggle(NOTED, note !== '' || (isOurs && node.dataset.display === 'always'));
+    // JSON strings are CSS strings as long as a note has neither line breaks nor control characters.
+    editor?.host.style.setProperty(PROPERTY, JSON.stringify(note));
+    node.classList.toggle(OURS, isOurs);
+    node.classList.toggle(SINGLE, completer.model?.completions?.items.length === 1);
+    if (!current || !editor) {
+      return;
+    }
+    const since = appearedAt.get(current) ?? performance.now();
+    appearedAt.set(current, since);
+    requestAnimationFrame(() => {
+      const ghost = editor.isDisposed ? null : ghostIn(editor);
+      if (!ghost || completer.current !== current) {
+        return;
       }
+      fitNote(ghost, editor.host, node);
+      if (scrolledAt + SETTLE <= since) {
+        revealGhost(ghost);
+      }
+      moveToolbar(ghost, node, isOurs);
     });
   });
+}
+
+/** Fit the note into the visible part of the editor, and leave room for the toolbar beside it. */
+function fitNote({ line, scroller }: IGhost, { style }: HTMLElement, toolbar: HTMLElement): void {
+  const padding = parseFloat(getComputedStyle(line).paddingLeft);
+  const left = line.getBoundingClientRect().left - scroller.getBoundingClientRect().left;
+  const start = left + padding + scroller.scrollLeft;
+  style.setProperty(`${PROPERTY}-left`, `${start}px`);
+  style.setProperty(`${PROPERTY}-width`, `${scroller.clientWidth - start - GAP - toolbar.offsetWidth}px`);
+  style.setProperty(`${PROPERTY}-height`, `${toolbar.offsetHeight}px`);
+}
+
+/** Move the toolbar to the note: JupyterLab puts it above the cursor, where it covers code. */
+function moveToolbar({ line, scroller }: IGhost, toolbar: HTMLElement, isOurs: boolean): void {
+  toolbar.style.translate = '';
+  if (isOurs) {
+    const { left, bottom } = toolbar.getBoundingClientRect();
+    const note = getComputedStyle(line, '::after');
+    const end = scroller.getBoundingClientRect().left + parseFloat(note.left) + (parseFloat(note.width) || 0);
+    const { bottom: below } = line.getBoundingClientRect();
+    toolbar.style.translate = `${end + GAP - left}px ${below - bottom}px`;
+  }
 }

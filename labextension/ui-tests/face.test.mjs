@@ -170,25 +170,50 @@ describe('the user interface', { timeout: 300_000 }, () => {
         return;
       }
       await hold;
-      const items = [`${SAID} `, 'max(2)', 'max(2)\n', 'min(3)'].map(text => ({ text, confidence: 1 }));
+      const items = ['sum', `${SAID} `, 'max(2)', 'max(2)\n'].map(text => ({ text, confidence: 1 }));
       await route.fulfill({ json: { id: 'more', items } }).catch(() => undefined);
     });
     const more = () => page.waitForRequest(request => request.postDataJSON?.()?.n > 1);
     await fresh();
     await page.keyboard.press('Alt+\\');
     const note = words =>
-      page.waitForFunction(content => {
-        const line = document.querySelector('.cm-line:has(.jp-GhostText)');
-        return line && window.getComputedStyle(line, '::after').content === content;
-      }, `"${words}"`);
+      page.waitForFunction(
+        content => {
+          const line = document.querySelector('.cm-line:has(.jp-GhostText)');
+          return line && window.getComputedStyle(line, '::after').content === content;
+        },
+        words === 'none' ? words : `"${words}"`
+      );
     const announced = () => page.locator('.jp-Turbopilot-live > div').last().textContent();
     await note('1 of 3');
     assert.equal(await announced(), `Suggestion: ${SAID}`);
     await page.keyboard.press('Alt+]');
     await note('2 of 3');
+    assert.equal(await ghost(page), 'sum');
+    await page.keyboard.press('Alt+]');
+    await note('3 of 3');
     assert.equal(await ghost(page), 'max(2)');
-    assert.equal(await announced(), 'Suggestion (2 of 3): max(2)');
+    assert.equal(await announced(), 'Suggestion (3 of 3): max(2)');
     await screenshot(page, 'counter');
+    await page.keyboard.press('Alt+]');
+    await note('1 of 3');
+    // JupyterLab's toolbar is on the row of the note, where no code is.
+    await page.locator(GHOST).first().hover();
+    const bar = await page.locator('.jp-InlineCompleter-hover').boundingBox();
+    const text = await page.locator(GHOST).first().boundingBox();
+    const line = await page.locator('.cm-line:has(.jp-GhostText)').boundingBox();
+    assert.ok(bar.y >= text.y + text.height, JSON.stringify({ bar, text }));
+    assert.ok(bar.y + bar.height <= line.y + line.height + 1, JSON.stringify({ bar, line }));
+    await screenshot(page, 'toolbar');
+    await page.mouse.move(0, 0);
+    // A suggestion that is typed in full is no alternative.
+    await page.keyboard.type('sum', { delay: 60 });
+    await note('none');
+    assert.equal(await ghost(page), SAID.slice('sum'.length));
+    // For a single suggestion, the toolbar has nothing to show.
+    await page.locator(GHOST).first().hover();
+    await page.waitForSelector('.jp-InlineCompleter-hover', { state: 'hidden' });
+    await page.mouse.move(0, 0);
     for (const key of ['Escape', 'Home']) {
       let release;
       hold = new Promise(resolve => (release = resolve));
@@ -202,6 +227,59 @@ describe('the user interface', { timeout: 300_000 }, () => {
       await page.waitForTimeout(500);
       assert.equal(await page.locator(GHOST).count(), 0, key);
     }
+    await page.unroute('**/turbopilot/complete*');
+  });
+
+  test('an explicit request closes the completion menu, at once and when its text arrives', async () => {
+    const menu = page.locator('.jp-Completer:visible');
+    const openMenu = async () => {
+      // JupyterLab waits one second for the kernel, which may be slow at first.
+      for (let tries = 0; tries < 10 && !(await menu.count()); tries++) {
+        await page.keyboard.press('Tab');
+        await menu.waitFor({ timeout: 1500 }).catch(() => undefined);
+      }
+      await menu.waitFor();
+    };
+    let delay = 0;
+    await page.route('**/turbopilot/complete*', async route => {
+      await new Promise(resolve => setTimeout(resolve, delay));
+      await route.continue().catch(() => undefined);
+    });
+    await run('turbopilot:pause');
+    const cell = await editCell(page, 0);
+    await page.keyboard.press('Control+a');
+    await page.keyboard.insertText(`a_${++lines} = ma`);
+    await run('turbopilot:pause');
+    await openMenu();
+    await screenshot(page, 'completion-menu');
+    await page.keyboard.press('Alt+\\');
+    assert.equal(await menu.count(), 0);
+    assert.equal(await ghost(page), SAID);
+    await page.keyboard.press('Escape');
+    await gone(page);
+    // Tab opens the menu while the request waits.
+    delay = 2000;
+    await page.keyboard.press('Alt+\\');
+    await openMenu();
+    assert.equal(await ghost(page), SAID);
+    assert.equal(await menu.count(), 0);
+    await page.keyboard.press('Escape');
+    await gone(page);
+    // Tab keeps its meaning: a suggestion that nobody asked for leaves the menu open.
+    delay = 0;
+    await page.keyboard.press('Backspace');
+    await ghost(page);
+    await page.keyboard.press('Escape');
+    await gone(page);
+    await openMenu();
+    const answered = page.waitForResponse('**/turbopilot/complete*');
+    await page.keyboard.type('a');
+    await (await answered).finished();
+    await page.waitForTimeout(300);
+    assert.equal(await page.locator(GHOST).count(), 0);
+    await page.keyboard.press('Tab');
+    assert.match(await textOf(cell), /^a_\d+ = ma/);
+    await page.keyboard.press('Escape');
     await page.unroute('**/turbopilot/complete*');
   });
 

@@ -108,6 +108,46 @@ describe('imports of a suggestion', { timeout: 300_000 }, () => {
     }
   });
 
+  test('are scrolled into view with ghost text and note, unless the user scrolls', async () => {
+    const long = Array.from({ length: 60 }, (_, index) => `v_${index} = ${index}`).join('\n');
+    const text = Array.from({ length: 6 }, () => 'sns.heatmap(table)').join('\n');
+    await page.route('**/turbopilot/complete*', async route => {
+      await new Promise(resolve => setTimeout(resolve, 400));
+      const frame = { id: 'a', text, imports: [LINE], done: true, timings: { total_ms: 1 } };
+      await route.fulfill({ contentType: 'application/x-ndjson', body: `${JSON.stringify(frame)}\n` });
+    });
+    await setCells(page, [long, 'axes =', long]);
+    const outer = page.locator('.jp-Notebook .jp-WindowedPanel-outer');
+    const below = () =>
+      outer.evaluate(node => {
+        const line = node.querySelector('.cm-line:has(.jp-GhostText)').getBoundingClientRect();
+        return Math.ceil(line.bottom - node.getBoundingClientRect().top - node.clientHeight);
+      });
+    const ask = async before => {
+      await editCell(page, 1);
+      await page.waitForTimeout(600);
+      const cell = page.locator('.jp-Notebook .jp-Cell').nth(1);
+      const { y, height } = await cell.boundingBox();
+      const bottom = await outer.evaluate(node => node.getBoundingClientRect().top + node.clientHeight);
+      await outer.evaluate((node, by) => (node.scrollTop += by), y + height - bottom);
+      await page.keyboard.press('Alt+\\');
+      await before();
+      assert.equal(await ghost(page), text);
+    };
+    await ask(async () => undefined);
+    assert.ok((await below()) <= 0);
+    assert.equal(await noteIn(), `"adds ${LINE}"`);
+    await screenshot(page, 'import-bottom');
+    await page.keyboard.press('Escape');
+    await ask(async () => {
+      const { x, y } = await outer.boundingBox();
+      await page.mouse.move(x + 300, y + 100);
+      await page.mouse.wheel(0, -5);
+    });
+    assert.ok((await below()) > 50);
+    await page.unroute('**/turbopilot/complete*');
+  });
+
   test('are added with the part that uses the name, and the suggestion continues', async () => {
     const cell = await typed([TABLE, 'axes ='], ' ');
     assert.equal(await ghost(page), 'sns.heatmap(table)');

@@ -28,6 +28,16 @@ def test_alternatives_branch_at_the_least_certain_tokens(desk: Callable[..., Des
     assert {s.temperature for s in d.engine.samplings} == {0.0}
 
 
+def test_alternatives_begin_with_the_likeliest_even_if_a_prefix(desk: Callable[..., Desk]) -> None:
+    answers = iter(["a + b", "c + d", "\n"])
+    d = desk(lambda _: next(answers), probability=0.5)
+    (reply,) = d.ask(request("x = ", n=3))
+    assert {item.text for item in reply.items} == {"a", "a + b", "c + d"}
+    confidences = [item.confidence for item in reply.items]
+    assert confidences == sorted(confidences, reverse=True)
+    assert reply.items[0].text == "a"
+
+
 def test_alternatives_are_empty_if_all_tokens_are_certain(desk: Callable[..., Desk]) -> None:
     d = desk("a + b", probability=0.99)
     (reply,) = d.ask(request(n=3))
