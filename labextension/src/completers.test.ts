@@ -37,6 +37,7 @@ function bench(...texts: string[]) {
     completers,
     completer: completer as unknown as InlineCompleter,
     model: completer.model,
+    editor: completer.editor as unknown as CodeEditor.IEditor,
     items,
     menu,
     cycle
@@ -87,8 +88,7 @@ describe('Completers', () => {
   });
 
   it('isSuppressed is true while the completion menu of the editor is open', () => {
-    const { completers, completer, menu } = bench();
-    const editor = completer.editor as CodeEditor.IEditor;
+    const { completers, completer, editor, menu } = bench();
     expect(completers.isSuppressed(editor)).toBe(false);
     menu.isOpen = true;
     expect(completers.isSuppressed(editor)).toBe(true);

@@ -143,20 +143,34 @@ export function ghostIn(editor: CodeEditor.IEditor): IGhost | null {
   return view && text && line ? { text, line, scroller: view.scrollDOM } : null;
 }
 
-/** Scroll ghost text and the note under it into view if the cursor is visible and stays so. */
-export function revealGhost({ text, line }: IGhost): void {
-  for (let box = line.parentElement; box; box = box.parentElement) {
+/** Yield the visible range of each element that scrolls vertically around another, from the inside. */
+function* scrollersOf({
+  parentElement: box
+}: Element): Generator<{ box: Element; top: number; bottom: number }> {
+  for (; box; box = box.parentElement) {
     if (box.scrollHeight > box.clientHeight && /auto|scroll/.test(getComputedStyle(box).overflowY)) {
       const top = box.getBoundingClientRect().top + box.clientTop;
-      const bottom = top + box.clientHeight;
-      const [cursor] = text.getClientRects(); // the first line of the text begins at the cursor
-      if (cursor.top < top || cursor.bottom > bottom) {
-        return;
-      }
-      const hidden = line.getBoundingClientRect().bottom - bottom;
-      box.scrollTop += Math.max(0, Math.min(Math.ceil(hidden), Math.floor(cursor.top - top)));
+      yield { box, top, bottom: top + box.clientHeight };
     }
   }
+}
+
+/** Scroll ghost text and the note under it into view if the cursor is visible and stays so. */
+export function revealGhost({ text, line }: IGhost): void {
+  for (const { box, top, bottom } of scrollersOf(line)) {
+    const [cursor] = text.getClientRects(); // the first line of the text begins at the cursor
+    if (cursor.top < top || cursor.bottom > bottom) {
+      return;
+    }
+    const hidden = line.getBoundingClientRect().bottom - bottom;
+    box.scrollTop += Math.max(0, Math.min(Math.ceil(hidden), Math.floor(cursor.top - top)));
+  }
+}
+
+/** Return whether the end of the line with ghost text is visible. */
+export function isEndVisible({ line }: IGhost): boolean {
+  const { bottom: end } = line.getBoundingClientRect();
+  return [...scrollersOf(line)].every(({ top, bottom }) => end > top && end < bottom + 1);
 }
 
 /** Make a change as a separate undo step; keystrokes in quick succession share one. */

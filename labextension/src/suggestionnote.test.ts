@@ -17,6 +17,7 @@ describe('noteSuggestions', () => {
     };
     const rendered = new Signal<object, InlineCompleter>(owner);
     vi.stubGlobal('window', new EventTarget());
+    vi.stubGlobal('document', new EventTarget());
     vi.stubGlobal('requestAnimationFrame', () => undefined);
     noteSuggestions({ rendered } as unknown as Completers, ['ours'], nullTranslator.load(''));
 

@@ -3,11 +3,12 @@
 import type { InlineCompleter } from '@jupyterlab/completer';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Completers } from './completers';
-import { ghostIn, type IGhost, revealGhost } from './editor';
+import { ghostIn, type IGhost, isEndVisible, revealGhost } from './editor';
 import type { ISuggestedItem } from './inflight';
 
-/** The style sheet shows this text under the line with ghost text in an editor. */
-const PROPERTY = '--jp-turbopilot-note';
+/** Properties for the style sheet: the text under the line with ghost text, and the position of JupyterLab's toolbar. */
+const NOTE = '--jp-turbopilot-note';
+const TOOLBAR = '--jp-turbopilot-toolbar';
 const NOTED = 'jp-mod-turbopilot-noted';
 /** The class of an editor whose ghost text comes from Turbopilot, and of JupyterLab's toolbar for it. The text has a higher contrast than JupyterLab's own. */
 const OURS = 'jp-mod-turbopilot-ours';
@@ -51,7 +52,7 @@ export function noteSuggestions(
     // A toolbar that the user has set to be always displayed has the place of the note.
     editor?.host.classList.toggle(NOTED, note !== '' || (isOurs && node.dataset.display === 'always'));
     // JSON strings are CSS strings as long as a note has neither line breaks nor control characters.
-    editor?.host.style.setProperty(PROPERTY, JSON.stringify(note));
+    editor?.host.style.setProperty(NOTE, JSON.stringify(note));
     node.classList.toggle(OURS, isOurs);
     node.classList.toggle(SINGLE, completer.model?.completions?.items.length === 1);
     if (!current || !editor) {
@@ -60,17 +61,24 @@ export function noteSuggestions(
     const since = appearedAt.get(current) ?? performance.now();
     appearedAt.set(current, since);
     requestAnimationFrame(() => {
-      const ghost = editor.isDisposed ? null : ghostIn(editor);
-      if (!ghost || completer.current !== current) {
-        return;
+      const ghost = completer.current === current && !editor.isDisposed ? ghostIn(editor) : null;
+      if (ghost) {
+        fitNote(ghost, editor.host, node);
+        if (scrolledAt + SETTLE <= since) {
+          revealGhost(ghost);
+        }
+        placeToolbar(ghost, node);
       }
-      fitNote(ghost, editor.host, node);
-      if (scrolledAt + SETTLE <= since) {
-        revealGhost(ghost);
-      }
-      moveToolbar(ghost, node, isOurs);
     });
   });
+  const follow = (): void => {
+    const { editor, node } = completers.active ?? {};
+    const ghost = editor && ghostIn(editor);
+    if (ghost && node) {
+      placeToolbar(ghost, node);
+    }
+  };
+  document.addEventListener('scroll', follow, { capture: true, passive: true });
 }
 
 /** Fit the note into the visible part of the editor, and leave room for the toolbar beside it. */
@@ -78,19 +86,17 @@ function fitNote({ line, scroller }: IGhost, { style }: HTMLElement, toolbar: HT
   const padding = parseFloat(getComputedStyle(line).paddingLeft);
   const left = line.getBoundingClientRect().left - scroller.getBoundingClientRect().left;
   const start = left + padding + scroller.scrollLeft;
-  style.setProperty(`${PROPERTY}-left`, `${start}px`);
-  style.setProperty(`${PROPERTY}-width`, `${scroller.clientWidth - start - GAP - toolbar.offsetWidth}px`);
-  style.setProperty(`${PROPERTY}-height`, `${toolbar.offsetHeight}px`);
+  style.setProperty(`${NOTE}-left`, `${start}px`);
+  style.setProperty(`${NOTE}-width`, `${scroller.clientWidth - start - GAP - toolbar.offsetWidth}px`);
+  style.setProperty(`${NOTE}-height`, `${toolbar.offsetHeight}px`);
 }
 
-/** Move the toolbar to the note: JupyterLab puts it above the cursor, where it covers code. */
-function moveToolbar({ line, scroller }: IGhost, toolbar: HTMLElement, isOurs: boolean): void {
-  toolbar.style.translate = '';
-  if (isOurs) {
-    const { left, bottom } = toolbar.getBoundingClientRect();
-    const note = getComputedStyle(line, '::after');
-    const end = scroller.getBoundingClientRect().left + parseFloat(note.left) + (parseFloat(note.width) || 0);
-    const { bottom: below } = line.getBoundingClientRect();
-    toolbar.style.translate = `${end + GAP - left}px ${below - bottom}px`;
-  }
+/** Put the toolbar beside the note. JupyterLab puts it above the cursor, where it covers code. */
+function placeToolbar(ghost: IGhost, { offsetHeight, style }: HTMLElement): void {
+  const { line, scroller } = ghost;
+  const note = getComputedStyle(line, '::after');
+  const end = parseFloat(note.left) + (parseFloat(note.width) || 0);
+  style.setProperty(`${TOOLBAR}-left`, `${scroller.getBoundingClientRect().left + end + GAP}px`);
+  style.setProperty(`${TOOLBAR}-top`, `${line.getBoundingClientRect().bottom - offsetHeight}px`);
+  style.visibility = isEndVisible(ghost) ? '' : 'hidden';
 }

@@ -265,7 +265,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
     assert.equal(await menu.count(), 0);
     await page.keyboard.press('Escape');
     await gone(page);
-    // Tab keeps its meaning: a suggestion that nobody asked for leaves the menu open.
+    // Tab keeps its meaning: an automatic suggestion leaves the menu open.
     delay = 0;
     await page.keyboard.press('Backspace');
     await ghost(page);
