@@ -6,13 +6,13 @@ import os
 import posixpath
 import re
 import sys
-import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.bounds import normalized
 from jupyter_turbopilot.context.notebook_file import equivalent_paths
 from jupyter_turbopilot.errors import DisabledError
 
@@ -193,7 +193,7 @@ def _invalid(problem: str) -> Access:
 
 def _parts(path: str, *, folds_case: bool) -> Parts:
     """Return the normalized parts of a path; `..` does not lead out of the root folder."""
-    name = unicodedata.normalize("NFC", path.replace("\\", "/"))
+    name = normalized("NFC", path.replace("\\", "/"))
     if folds_case:
         name = name.casefold()
     return tuple(part for part in posixpath.normpath(f"/{name}").split("/") if part)

@@ -8,12 +8,15 @@ request's body is counted, and ends at a limit.
 from __future__ import annotations
 
 import math
+import re
 import threading
+import unicodedata
 from collections import OrderedDict
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import wraps
-from typing import TYPE_CHECKING, Any, TypeVar
+from itertools import chain, groupby
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,6 +28,10 @@ FUNCTION_TOKENS, MOST_FUNCTION_TOKENS = 2048, 16384  # for multi-function genera
 MOST_TOKENS, MOST_SUGGESTIONS, MOST_TEMPERATURE = 2048, 8, 2.0
 MOST_CONTEXT, MOST_THREADS = 131072, 512  # the same as in the settings
 MOST_OPERATIONS = 400_000  # of a request for fixes or a rename, each of about a microsecond
+
+MOST_MARKS = 30  # combining marks after each other, as in Unicode's Stream-Safe Text Format
+# Characters that may be combining marks; the last two are letters whose decompositions are.
+_MARKS = re.compile(r"(?:[^\w\x00-\x7f]|[\uff9e\uff9f])++")
 
 R = TypeVar("R")
 _TENANT = ContextVar("owner", default="")
@@ -80,6 +87,44 @@ def tenant_cache(tenant: str) -> Iterator[None]:
         yield
     finally:
         _TENANT.reset(before)
+
+
+def has_many_marks(text: str) -> bool:
+    """Return whether more combining marks follow each other than in any real text.
+
+    Python's parser sorts them in quadratic time.
+    """
+    if text.isascii():
+        return False
+    runs = (run[0] for run in _MARKS.finditer(text) if len(run[0]) > MOST_MARKS)
+    parts = (unicodedata.normalize("NFKD", each) for run in runs for each in run)
+    return any(
+        is_mark and sum(1 for _ in marks) > MOST_MARKS
+        for is_mark, marks in groupby(chain.from_iterable(parts), key=_is_mark)
+    )
+
+
+def normalized(form: Literal["NFC", "NFKC"], text: str) -> str:
+    """Return the normal form of a text; `unicodedata` alone sorts combining marks in quadratic time."""
+    if text.isascii():
+        return text
+    decomposition: Literal["NFD", "NFKD"] = "NFD" if form == "NFC" else "NFKD"
+
+    def in_order(run: re.Match[str]) -> str:
+        if len(run[0]) <= MOST_MARKS:
+            return run[0]
+        parts = (unicodedata.normalize(decomposition, each) for each in run[0])
+        groups = groupby(chain.from_iterable(parts), key=_is_mark)
+        ordered = (
+            sorted(group, key=unicodedata.combining) if is_mark else group for is_mark, group in groups
+        )
+        return "".join(chain.from_iterable(ordered))
+
+    return unicodedata.normalize(form, _MARKS.sub(in_order, text))
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.combining(character) > 0
 
 
 def end_of(text: str, room: int) -> str:

@@ -16,7 +16,7 @@ import warnings
 from itertools import islice
 from threading import Lock
 
-from jupyter_turbopilot.bounds import count_operations
+from jupyter_turbopilot.bounds import MOST_MARKS, count_operations, has_many_marks
 
 LONGEST = 60_000  # characters
 MOST = LONGEST // 8  # words, signs and lines; 20 000 characters of code contain 5000
@@ -42,6 +42,8 @@ def parse(source: str, flags: int = 0, *, bounded: bool = True) -> ast.Module:
     words = sum(1 for _ in islice(_WORD.finditer(source), MOST + 1)) if len(source) <= LONGEST else MOST + 1
     if bounded and words > MOST:
         raise TooLongError(f"The source is longer than {LONGEST} characters or {MOST} words. Split it.")
+    if has_many_marks(source):
+        raise TooLongError(f"The source has more than {MOST_MARKS} combining marks after each other.")
     for _ in range(_ATTEMPTS):
         count_operations(_CALL + len(source) // 16 + words * 3 // 2)
         _ignore()

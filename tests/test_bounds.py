@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import unicodedata
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +14,32 @@ from jupyter_turbopilot.bounds import (
     count_operations,
     counted_operations,
     end_of,
+    has_many_marks,
+    normalized,
     tenant_cache,
 )
+
+# Marks of several classes, a mark that is two, letters that are marks or contain one, and other signs.
+MARKS = st.text(alphabet="\u0301\u0316\u0323\u0344\u0f73\u0f71\uff9e\u3099é-\u2500a", max_size=120)
+
+
+@given(MARKS, st.sampled_from(["NFC", "NFKC"]))
+def test_normalized_is_the_normal_form(text: str, form: Literal["NFC", "NFKC"]) -> None:
+    assert normalized(form, text) == unicodedata.normalize(form, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "has_many"),
+    [
+        ("a" * 99, False),
+        ("\u2500" * 99, False),
+        ("e\u0301" * 99, False),
+        ("\u0301\u0316" * 16, True),
+        ("\u0f73" * 31, True),
+    ],
+)
+def test_has_many_marks_counts_marks_after_each_other(text: str, *, has_many: bool) -> None:
+    assert has_many_marks(text) is has_many
 
 
 @given(st.text(alphabet="ab\n", max_size=300), st.integers(1, 100))

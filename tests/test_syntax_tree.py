@@ -139,6 +139,12 @@ def test_parse_is_reentrant() -> None:
     assert done.stdout == "True True\n"
 
 
+def test_parse_rejects_marks_that_take_quadratic_time() -> None:
+    parse(f"x = 1  # {chr(0x2500) * 80}\ne{chr(0x301)} = 1")
+    with pytest.raises(TooLongError, match="combining marks"):
+        parse("a" + "\u0301" * 20_000 + "\u0316" * 20_000)
+
+
 @given(st.integers(1, 500), st.sampled_from(["x = 1\n", "x=(", "a.b;", "'", "# a b\n", "   "]))
 def test_parse_counts_words_before_it_parses(number: int, text: str) -> None:
     operations = Operations()

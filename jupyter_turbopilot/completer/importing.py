@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import cached_function
+from jupyter_turbopilot.bounds import cached_function, count_operations
 from jupyter_turbopilot.completer.installed import Installed, TimedCache
 from jupyter_turbopilot.context.notebook_file import equivalent_paths
 from jupyter_turbopilot.context.private import is_private_path
@@ -92,6 +92,7 @@ def sources_of(
         return (request.path, cells), *others
 
     def known(name: str, *, near: bool) -> Lines:
+        count_operations(sum(len(imports) for _, imports in open_documents(near=near)) // 4)
         here = [
             (path, lines)
             for path, imports in open_documents(near=near)

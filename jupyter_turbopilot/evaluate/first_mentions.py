@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
 
 SHORTEST = 4  # characters of a label: the rest of a shorter one is not worth a keystroke
-_CAPTION = re.compile(r"(?:label|title|legend|text|print|annotate)\w*\([^)\n]*\Z")
+_CAPTION = re.compile(r"(?:label|title|legend|text|print|annotate)\w{0,20}\([^)\n]*\Z")
 
 
 @dataclass(frozen=True)

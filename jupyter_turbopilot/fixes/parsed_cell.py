@@ -83,7 +83,9 @@ def words_of(source: str) -> frozenset[str]:
     """Return the words of a source, as written and as Python normalizes them."""
     count_operations(len(source) // 16)
     words = frozenset(_NAMES.findall(source))
-    return words if source.isascii() else words | {as_identifier(word) for word in words}
+    if source.isascii():
+        return words
+    return words | {as_identifier(word) for word in words if len(word) <= LONGEST_EXPRESSION}
 
 
 def expression_of(node: ast.AST) -> str | None:

@@ -8,7 +8,7 @@ from collections import Counter
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from jupyter_turbopilot.bounds import cached_function
+from jupyter_turbopilot.bounds import cached_function, count_operations
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
 from jupyter_turbopilot.suggestion.resolve import BINDS
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
@@ -108,6 +108,7 @@ class Sources:
 
 
 def _certain(use: Use, known: Counter[str]) -> str:
+    count_operations(1 + len(known))
     by_use = BY_USE.get(use.name, {})
     meant = {line for line, uses in by_use.items() if use.follows in uses}
     own: Counter[str] = Counter()
@@ -142,9 +143,10 @@ def _for_use(line: str, use: Use) -> str:
     return f"import {package}" if dot and is_other else line
 
 
-def _known_lines(name: str, lines: Iterable[tuple[str, int]]) -> Counter[str]:
+def _known_lines(name: str, lines: Sequence[tuple[str, int]]) -> Counter[str]:
     """Reduce lines to the import of this name alone, and add up equal ones."""
     known: Counter[str] = Counter()
+    count_operations(4 * len(lines))
     for line, count in lines:
         if alone := binding(line, name):
             known[alone] += count
@@ -153,6 +155,7 @@ def _known_lines(name: str, lines: Iterable[tuple[str, int]]) -> Counter[str]:
 
 def imports_of(source: str) -> Iterator[Import]:
     """Iterate over the absolute imports in a text; relative ones have no fixed meaning."""
+    count_operations(len(source) // 64)
     for found in _STATEMENT.finditer(source):
         yield from _imports_in(found[1])
 

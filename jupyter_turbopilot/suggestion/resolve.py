@@ -6,11 +6,10 @@ import ast
 import builtins
 import keyword
 import re
-import unicodedata
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import STATEMENT, cached_function
+from jupyter_turbopilot.bounds import LINE, STATEMENT, cached_function, normalized
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
 from jupyter_turbopilot.syntax_tree import parse
 
@@ -80,7 +79,9 @@ def binds_anything(source: str) -> bool:
 
 def _loose_bindings(source: str) -> frozenset[str]:
     """Return the names that unparsable text may bind: too many rather than too few."""
-    source = as_identifier(source)
+    if not source.isascii():
+        lines = source.splitlines(keepends=True)
+        source = "".join(line if len(line) > LINE else as_identifier(line) for line in lines)
     return frozenset(word for names in _bound_loosely(source) for word in _WORD.findall(names))
 
 
@@ -178,7 +179,7 @@ def exists(name: str, scope: Scope, own: frozenset[str] = frozenset()) -> bool:
 
 def as_identifier(name: str) -> str:
     """Return a name as Python's parser normalizes it."""
-    return name if name.isascii() else unicodedata.normalize("NFKC", name)
+    return normalized("NFKC", name)
 
 
 def _no_column(lexemes: list[Lexeme], at: int, scope: Scope, own: frozenset[str]) -> bool:

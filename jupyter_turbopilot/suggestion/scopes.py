@@ -158,7 +158,7 @@ class LexicalScope:
 
     def owner(self, name: str) -> LexicalScope:
         """Return the scope that binds a name as seen from here; the module if no other one does."""
-        count_operations(1 + self.depth // 8)
+        count_operations(1 + self.depth // 4)
         scope, direct = self, True
         while scope.outer:
             if direct or scope.kind != "class":
@@ -175,7 +175,7 @@ class LexicalScope:
 
     def free(self) -> Iterator[ast.Name]:
         """Yield the names that are used here without any binding."""
-        count_operations(len(self.used) * self.depth // 8)
+        count_operations(len(self.used) * self.depth // 4)
         for name, nodes in self.used.items():
             if name not in self.module.bound and not self.finds(name):
                 yield from nodes

@@ -29,6 +29,8 @@ _MADE: dict[str, Callable[[int], str]] = {
     "statements": lambda n: "x = f(1)\n" * (n // 9),
     "a function": lambda n: "def f():\n" + "    x = f(1)\n" * (n // 13),
     "a long number": lambda n: "x = " + "1" * n,
+    "marks out of order": lambda n: "a" + "\u0301" * (n // 2) + "\u0316" * (n // 2) + " = 1",
+    "marks in a comment": lambda n: "x = 1  # a" + "\u0301\uff9e\u0316" * (n // 3),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import gc
 import importlib
 import pkgutil
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +23,7 @@ from jupyter_turbopilot.context import kernel_context as kernel
 from jupyter_turbopilot.context import languages, notebook, private, ranking
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.fixes import files, keys, parsed_cell
 from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.helper_functions.parsing import with_body
 from jupyter_turbopilot.helper_functions.stub import Stub, parse_instruction
@@ -106,9 +109,43 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
 PATTERNS = dict(patterns())
 
 
+LITERAL = re.compile(r"[A-Za-z][\w ,:'`-]{2,}")  # text in a pattern
+LONGER = 10_000, 20_000, 40_000
+
+
 def test_package_patterns_are_found() -> None:
     assert len(PATTERNS) > 40
     assert "jupyter_turbopilot.context.private._NAMED" in PATTERNS
+
+
+def test_patterns_are_constants_of_modules() -> None:
+    """Patterns that functions compile are not found; those may only contain escaped names."""
+    folder = Path(jupyter_turbopilot.__file__).parent / "fixes"
+    for path in folder.glob("*.py"):
+        functions = [
+            each for each in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(each, ast.FunctionDef)
+        ]
+        for function in functions:
+            for node in ast.walk(function):
+                match node:
+                    case ast.Call(func=ast.Attribute(value=ast.Name("re"), attr=name)) if name != "escape":
+                        assert "re.escape(" in ast.unparse(node), f"{path.name}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_patterns_run_in_linear_time_on_their_own_text(name: str) -> None:
+    pattern = PATTERNS[name]
+    encoded = isinstance(pattern.pattern, bytes)
+    source = pattern.pattern.decode() if isinstance(pattern.pattern, bytes) else pattern.pattern
+    pieces = {*LITERAL.findall(source.replace("\\", ""))}
+    for piece in {f"{piece}{end}" for piece in pieces for end in ("", "(", "'", '"')}:
+
+        def time(size: int, piece: str = piece) -> float:
+            text = (piece * (size // len(piece) + 1))[:size]
+            return seconds(lambda text: [*pattern.finditer(text)], text.encode() if encoded else text)
+
+        if time(LONGER[-1]) >= SHORT and not any(is_linear([*map(time, LONGER)]) for _ in range(5)):
+            pytest.fail(f"{name} takes more than linear time on {piece!r}")
 
 
 @pytest.mark.parametrize("name", PATTERNS)
@@ -217,6 +254,10 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "keep_tail": lambda text: keep_tail(list(text.encode()), 999),
     "corpus": corpus._is_python,
     "position": kind_of_position,
+    "missing labels": keys._Missing,
+    "listed labels": keys._listed,
+    "path": files._path_in,
+    "words": parsed_cell.words_of,
     "the surroundings of a logged text": lambda text: private_text.surroundings_of(text, text),
     "logged text": lambda text: private_text.loggable(text, private_text.surroundings_of(text, text)),
 }  # fmt: skip

@@ -1,0 +1,173 @@
+"""The work for fixes and renames is counted, and bounded for any notebook."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.bounds import MOST_OPERATIONS, Operations, counted_operations
+from jupyter_turbopilot.completer.importing import sources_of
+from jupyter_turbopilot.context.kernel_context import KernelContext, Modules
+from jupyter_turbopilot.fixes import renames
+from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe, find_fixes
+from jupyter_turbopilot.fixes.report import Folder, KernelError, ObjectDescription, Report
+from jupyter_turbopilot.request import Cell, Completion, FixRequest, parse_fix, parse_rename
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+
+from awkward import FIXES, RENAMES
+
+MOST_BODY = 2**20
+# Operations for each character of a body and of the report, and Python lines for each operation.
+PER_CHARACTER, LINES, BASE = 25, 20, 5_000
+LABELS = [f"Level {number}" for number in range(10_000, 10_400)]
+TABLE = ObjectDescription(type="DataFrame", module="pandas.core.frame", version="2.2.0", labels=LABELS)
+NAMES = ("df", "x", "a", "col", "numpy")
+FOLDERS = [Folder(path=".", names=["b" + "a" * 399 + "c", "b.csv"])]
+CONTEXT = KernelContext(modules=Modules(path=("/nowhere",)))
+
+
+def report_of(name: str) -> Report:
+    return Report(error=KernelError(type=name), objects=dict.fromkeys(NAMES, TABLE), folders=FOLDERS)
+
+
+def find(request: FixRequest, *, reported: bool) -> None:
+    """Find fixes as the server does."""
+    error = request.error
+    assert len(expressions_to_describe(request.cells, request.failed, error)) <= 100
+    cells = [Cell(type=cell.type, source=cell.source or "") for cell in request.cells]
+    find_fixes(
+        Failure(
+            request.cells,
+            request.failed,
+            error.name,
+            error.message,
+            error.traceback,
+            report_of(error.name) if reported else Report(),
+            CONTEXT,
+            sources_of(Completion(cells=cells, offset=0), CONTEXT, None),
+        )
+    )
+
+
+def lines_of(call: Callable[[], Any]) -> int:
+    """Return the number of Python lines that a call executes."""
+    lines = 0
+
+    def trace(_frame: Any, event: str, _argument: Any) -> Any:
+        nonlocal lines
+        lines += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return lines
+
+
+def check(body: bytes, call: Callable[[], Any]) -> None:
+    """Check that a call counts its work, and that the work is proportional to the size of the body."""
+    operations = Operations(MOST_OPERATIONS)
+    with counted_operations(operations):
+        lines = lines_of(call)
+    assert operations.count <= PER_CHARACTER * (len(body) + BASE)
+    assert lines <= LINES * (operations.count + BASE)
+
+
+def encoded(body: dict[str, Any]) -> bytes:
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+@settings(max_examples=100)
+@given(st.sampled_from([*FIXES]), st.integers(1, 30_000), st.booleans())
+def test_find_fixes_counts_operations(name: str, size: int, reported: bool) -> None:
+    body = encoded(FIXES[name](size))
+    request = parse_fix(body)
+    check(body, lambda: find(request, reported=reported))
+
+
+@settings(max_examples=40)
+@given(st.sampled_from([*RENAMES]), st.integers(1, 30_000))
+def test_renames_count_operations(name: str, size: int) -> None:
+    body = encoded(RENAMES[name](size))
+    request = parse_rename(body)
+    check(body, lambda: renames.find(request))
+
+
+PIECES = (
+    "a", "b", "df", "'a'", "'Level 1'", "1", ".a", ".head()", "['a']", "[b]", "(", ")", "[", "]", "f(", "lambda a: ",
+    ", ", " = ", "\n", "; ", "oldp=", "import a\n", "from numpy import ", "for a in ", ":\n    ", "def f(oldp):\n    ",
+    "class A:\n    ", "é", "e\u0301", "\u202e", "\u2028", "#", "\\", '"""', "%%time\n", "!a\n", "global a\n",
+)  # fmt: skip
+TEXTS = st.tuples(st.lists(st.sampled_from(PIECES), max_size=6).map("".join), st.integers(1, 400)).map(
+    lambda drawn: drawn[0] * drawn[1]
+)
+SOURCES = st.lists(TEXTS, max_size=4).map("".join)
+MESSAGES = st.lists(
+    st.sampled_from([
+        "name 'a' is not defined", "'a'", "['a'] not in index", "Level ", " not found", "No module named 'a'",
+        "has no attribute 'head'", "got an unexpected keyword argument 'oldp'", "valid columns: ['a'", "]",
+        "cannot import name 'a' from 'numpy' (/lib)", "No such file or directory: 'a'", "but received: ", "\n",
+    ])
+).map("".join)  # fmt: skip
+
+
+@given(st.sampled_from([*FINDERS]), MESSAGES, st.lists(SOURCES, max_size=5), SOURCES, st.booleans())
+def test_find_fixes_counts_operations_for_any_notebook(
+    name: str,
+    message: str,
+    above: list[str],
+    source: str,
+    reported: bool,
+) -> None:
+    cells = [{"source": each, "execution_count": 1 if at % 2 else None} for at, each in enumerate(above)]
+    cells.append({"source": source, "execution_count": 2})
+    error = {"name": name, "message": message[:8192], "traceback": ["Cell In[2], line 1"]}
+    body = encoded({"cells": cells, "failed": len(cells) - 1, "error": error})
+    request = parse_fix(body)
+    check(body, lambda: find(request, reported=reported))
+
+
+@given(SOURCES, SOURCES, st.lists(SOURCES, max_size=5))
+def test_renames_count_operations_for_any_notebook(head: str, tail: str, others: list[str]) -> None:
+    cells = [{"source": f"{head}newp{tail}"}, *({"source": each} for each in others)]
+    body = encoded({"cells": cells, "active": 0, "before": f"{head}oldp{tail}"})
+    request = parse_rename(body)
+    check(body, lambda: renames.find(request))
+
+
+def largest(make: Callable[[int], dict[str, Any]]) -> bytes:
+    """Return the largest body that the server admits."""
+    size = MOST_BODY
+    while len(body := encoded(make(size))) > MOST_BODY:
+        size = size * 9 // 10
+    return body
+
+
+@pytest.mark.parametrize("name", FIXES)
+def test_find_fixes_ends_at_the_limit_for_the_largest_body(name: str) -> None:
+    request = parse_fix(largest(FIXES[name]))
+    operations = Operations(MOST_OPERATIONS)
+    with counted_operations(operations):
+        find(request, reported=False)
+    assert operations.count < 1.5 * MOST_OPERATIONS
+
+
+@pytest.mark.parametrize("name", RENAMES)
+def test_renames_end_at_the_limit_for_the_largest_body(name: str) -> None:
+    request = parse_rename(largest(RENAMES[name]))
+    operations = Operations(MOST_OPERATIONS)
+    with counted_operations(operations):
+        renames.find(request)
+    assert operations.count < 1.5 * MOST_OPERATIONS
