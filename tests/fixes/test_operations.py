@@ -89,7 +89,7 @@ def encoded(body: dict[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(st.sampled_from([*FIXES]), st.integers(1, 30_000), st.booleans())
 def test_find_fixes_counts_operations(name: str, size: int, reported: bool) -> None:
     body = encoded(FIXES[name](size))
@@ -123,6 +123,7 @@ MESSAGES = st.lists(
 ).map("".join)  # fmt: skip
 
 
+@settings(max_examples=30)
 @given(st.sampled_from([*FINDERS]), MESSAGES, st.lists(SOURCES, max_size=5), SOURCES, st.booleans())
 def test_find_fixes_counts_operations_for_any_notebook(
     name: str,
@@ -139,6 +140,7 @@ def test_find_fixes_counts_operations_for_any_notebook(
     check(body, lambda: find(request, reported=reported))
 
 
+@settings(max_examples=30)
 @given(SOURCES, SOURCES, st.lists(SOURCES, max_size=5))
 def test_renames_count_operations_for_any_notebook(head: str, tail: str, others: list[str]) -> None:
     cells = [{"source": f"{head}newp{tail}"}, *({"source": each} for each in others)]
