@@ -221,3 +221,34 @@ async def test_failed_deletion_is_reported_and_indexing_continues(
     write(tmp_path / "work", "b.ipynb", "settle(2)")
     index.builder.changed("b.ipynb")
     until(lambda: known(index.builder.path) == {"a.ipynb", "b.ipynb"})
+
+
+@pytest.mark.parametrize(
+    ("path", "method", "body"),
+    [
+        ("health", "GET", None),
+        ("models", "GET", None),
+        ("v1/models", "GET", None),
+        ("complete", "POST", complete_body()),
+        ("v1/completions", "POST", {"prompt": "x"}),
+    ],
+)
+async def test_requests_are_answered_while_the_models_folder_does_not_answer(
+    ask: Ask, pilot: Any, monkeypatch: pytest.MonkeyPatch, path: str, method: str, body: Any
+) -> None:
+    pilot.selected = "/missing.gguf"
+    pilot.start()
+    assert pilot.worker.state.phase == "failed"
+    responds, threads = threading.Event(), list[int]()
+
+    def stuck(_: Any) -> None:
+        threads.append(threading.get_ident())
+        assert responds.wait(60)
+
+    monkeypatch.setattr(pilot.kind, "stored", stuck)
+    monkeypatch.setattr(pilot.kind, "models", lambda _: [])
+    response = await ask(path, body, method=method)
+    assert response.code == (200 if method == "GET" else 503)
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+    responds.set()
