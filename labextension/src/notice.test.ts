@@ -178,6 +178,18 @@ describe('notifyOfHealth', () => {
     expect(output.filter(words => !['clear', 'forget'].includes(words))).toEqual([]);
   });
 
+  it('never warns about a server that cannot be reached, but about the next error', async () => {
+    health = () => Promise.reject(new TypeError('Failed to fetch'));
+    for (let tries = 0; tries < 3; tries++) {
+      await availability.check();
+    }
+    expect(availability.state.error?.kind).toBe('unreachable');
+    expect(output).toEqual([]);
+    health = () => Promise.reject(new ResponseError('unexpected'));
+    await availability.check();
+    expect(output).toEqual(['Turbopilot: Unexpected response (proxy or login page?)']);
+  });
+
   it('clears the warning while the model is loading and may show it again', () => {
     availability.failed(new ResponseError('timeout'));
     availability.reported({ ...READY, ready: false, phase: 'loading' });

@@ -99,8 +99,8 @@ const FAILURES_BEFORE_NOTICE = 2;
 
 /** Codes of errors that the status item shows, and no notification: the user or the administrator caused them. */
 const QUIET: unknown[] = [DISABLED, WITHHELD];
-/** Kinds of errors that pass by themselves. */
-const LIMITS: unknown[] = ['busy', 'limited'];
+/** Kinds of errors that pass by themselves. JupyterLab itself reports a server that cannot be reached. */
+const PASSING: unknown[] = ['busy', 'limited', 'unreachable'];
 
 /** Return a key that distinguishes errors whose messages vary. */
 function keyOf(error: IRequestError, health: IEngineHealth | null): string {
@@ -129,7 +129,7 @@ export function notifyOfHealth(
     } else if (
       failures >= FAILURES_BEFORE_NOTICE &&
       !QUIET.includes(health?.code) &&
-      !LIMITS.includes(error.kind) &&
+      !PASSING.includes(error.kind) &&
       !shown.has(keyOf(error, health))
     ) {
       shown.add(keyOf(error, health));

@@ -104,7 +104,7 @@ describe('failures of the server', { timeout: 300_000 }, () => {
       assert.equal(await page.locator(GHOST).count(), 0);
       // A browser may repeat a request after a closed connection.
       assert.ok(asks() - before <= 5, `${asks() - before} requests for ${KEYS.length} keys`);
-      assert.ok((await toasts()) <= 1, await page.locator('.Toastify').innerText());
+      assert.ok((await toasts()) <= 1, String(await page.locator('.Toastify').allInnerTexts()));
       assert.ok((await label()).includes(shown));
       if (name === '500') {
         await screenshot(page, 'notice');
@@ -163,6 +163,11 @@ describe('failures of the server', { timeout: 300_000 }, () => {
       null,
       { timeout: 15000 }
     );
+    // JupyterLab reports it in a dialog.
+    await page.locator('.jp-Dialog', { hasText: 'Server Connection Error' }).waitFor({ timeout: 15000 });
+    await page.waitForTimeout(2000);
+    await screenshot(page, 'server-killed');
+    assert.equal(await page.locator('.Toastify__toast', { hasText: 'Turbopilot' }).count(), 0);
     await lab.start();
     await page.waitForFunction(
       () => document.querySelector('.jp-Turbopilot-status').textContent.includes('ready'),
