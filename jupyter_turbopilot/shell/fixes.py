@@ -7,6 +7,12 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jupyter_turbopilot.bounds import (
+    MOST_OPERATIONS,
+    OperationLimitError,
+    Operations,
+    counted_operations,
+)
 from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.errors import DisabledError
 from jupyter_turbopilot.fixes.failure import Failure
@@ -26,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST = 60  # characters of a text in a description
+LONGEST_MESSAGE, LONGEST_FILE = 8192, 1024  # characters
 _CELL_FILE = re.compile(r"\A<ipython-input-(\d++)-|ipykernel_\d++[/\\]\d++\.py\Z")
 
 
@@ -51,8 +58,9 @@ def corrected_input_of(
         check_file(access_of_process(settings))
         if not settings.suggest_fixes or getattr(sys, "last_value", None) is not error:
             return None
-        return _corrected_input(shell, error, number, settings, notebook_index)
-    except DisabledError:
+        with counted_operations(Operations(MOST_OPERATIONS)):
+            return _corrected_input(shell, error, number, settings, notebook_index)
+    except (DisabledError, OperationLimitError):
         return None
     except Exception:  # an error of this package must not reach the user
         log.debug("Turbopilot: cannot look for a fix", exc_info=True)
@@ -74,8 +82,11 @@ def _corrected_input(
     if failed < 0 or not reported:
         return None
     traceback = [_header(frame.file, frame.line, number) for frame in reported.frames]
-    if issubclass(type(error), SyntaxError) and _CELL_FILE.search(_field(error, "filename") or ""):
-        traceback.append(_header(_field(error, "filename"), _field(error, "lineno") or 0, number))
+    if issubclass(type(error), SyntaxError):
+        file, line = _field(error, "filename"), _field(error, "lineno")
+        # These may be objects of the user's classes.
+        if type(file) is str and type(line) is int and _CELL_FILE.search(file[-LONGEST_FILE:]):
+            traceback.append(_header(file[-LONGEST_FILE:], line, number))
     output = ErrorOutput(name=reported.type, message=_message(error), traceback=traceback)
     report = read_report(
         probe.report(
@@ -114,7 +125,8 @@ def _message(error: BaseException) -> str:
     arguments = vars(BaseException)["args"].__get__(error)
     if not arguments or type(arguments[0]) is not str:
         return ""
-    return repr(arguments[0]) if issubclass(type(error), KeyError) else arguments[0]
+    text = arguments[0]
+    return (repr(text) if issubclass(type(error), KeyError) else text)[:LONGEST_MESSAGE]
 
 
 def _corrected(cells: list[FixCell], fix: Fix) -> CorrectedInput | None:

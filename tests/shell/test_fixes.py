@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from IPython.utils.capture import capture_output
 
+from jupyter_turbopilot.bounds import MOST_OPERATIONS, count_operations
 from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.find import FINDERS
 from jupyter_turbopilot.fixes.fix import Edit, Fix, InsertedCell
@@ -143,6 +144,48 @@ def test_fix_calls_no_method_of_the_users_error(shell: Shell, scripted: Callable
     shell._turbopilot_magics.executed(result)  # type: ignore[attr-defined]
     assert shell.user_ns["ran"] == []
     assert seen[0].message == "'x'"
+
+
+HOSTILE_FIELDS = """
+class Hostile:
+    calls = []
+    def __bool__(self): self.calls.append("bool"); return True
+    def __format__(self, spec): self.calls.append("format"); return "x"
+    def __str__(self): self.calls.append("str"); return "x"
+    def __index__(self): self.calls.append("index"); return 1
+class Text(str):
+    def __bool__(self): Hostile.calls.append("bool"); return True
+    def __format__(self, spec): Hostile.calls.append("format"); return "x"
+"""
+
+
+@pytest.mark.parametrize("file", ["Hostile()", "Text('<ipython-input-1-a>')"])
+def test_fix_calls_no_method_of_the_fields_of_a_syntax_error(shell: Shell, file: str) -> None:
+    run(shell, HOSTILE_FIELDS)
+    run(shell, f"error = SyntaxError('a')\nerror.filename, error.lineno = {file}, Hostile()")
+    with capture_output():
+        result = shell.run_cell("raise error", store_history=False)
+    shell.user_ns["Hostile"].calls.clear()
+    shell.history_manager.store_inputs(3, "raise error")
+    result.info.store_history = True
+    shell._turbopilot_magics.executed(result)  # type: ignore[attr-defined]
+    assert shell.user_ns["Hostile"].calls == []
+
+
+def test_fix_shortens_the_message(shell: Shell, scripted: Callable[..., list[Failure]]) -> None:
+    seen = scripted("KeyError", "a", "b")
+    run(shell, "raise KeyError('a' * 100_000)")
+    assert len(seen[0].message) == 8192
+
+
+def test_fix_limits_the_operations(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kind(failure: Failure) -> Iterator[Fix]:
+        yield Fix(title="", source="kernel", confidence=0.9, edits=[failure.edit(0, 0, "b")])
+        count_operations(MOST_OPERATIONS + 1)
+        yield Fix(title="", source="kernel", confidence=0.99, edits=[failure.edit(0, 0, "c")])
+
+    monkeypatch.setitem(FINDERS, "KeyError", (kind,))
+    assert offered(shell, "{}['a']") == "%fix: insert 'b'"
 
 
 def test_fix_without_a_front_end_looks_for_the_fix_on_request(
