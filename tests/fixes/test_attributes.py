@@ -68,3 +68,10 @@ def test_any_label_as_attribute_parses(label: str) -> None:
     failed = failure(f"df.{word}.sum()", f"AttributeError: no attribute '{word}'", name=word, object=known)
     for fix in find(failed):
         applied(failed, fix)
+
+
+def test_find_handles_deep_expressions() -> None:
+    source = "(" + "a + " * 330 + "a).heda"
+    described = ObjectDescription(type="Series", attributes=["head"])
+    failed = failure(source, "AttributeError: 'Series' object has no attribute 'heda'", source, object=described)
+    assert [fix.title for fix in find(failed)] == ["Did you mean 'head'?"]

@@ -115,3 +115,24 @@ def test_find_offers_nothing(source: str, path: str) -> None:
 
 def test_find_offers_nothing_without_folders() -> None:
     assert corrected("open('notes.tx')", path="notes.tx", folders=[]) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "title"),
+    [
+        ("rep\u202eort1.csv", r"open('rep\u202eort1.csv')", r"Did you mean 'rep\u202eort1.csv'?"),
+        ("report\u20281.csv", r"open('report\u20281.csv')", r"Did you mean 'report\u20281.csv'?"),
+    ],
+)
+def test_find_escapes_formatting_characters(name: str, code: str, title: str) -> None:
+    folders = [Folder(path=".", names=[name])]
+    assert corrected("open('report1.csv')", path="report1.csv", folders=folders) == [code]
+    assert fixes("open('report1.csv')", path="report1.csv", folders=folders)[0].title == title
+    assert not fixes("open(f'report1.csv')", path="report1.csv", folders=folders)
+
+
+def test_find_shortens_the_title() -> None:
+    folders = [Folder(path=".", names=["a" * 90 + "b.csv"])]
+    (fix,) = fixes(f"open('{'a' * 90}c.csv')", path="a" * 90 + "c.csv", folders=folders)
+    assert len(fix.title) < 80
+    assert fix.title.endswith("ab.csv'?")
