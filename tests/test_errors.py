@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from jupyter_turbopilot.errors import (
@@ -7,6 +9,7 @@ from jupyter_turbopilot.errors import (
     DownloadError,
     NotReadyError,
     TurbopilotError,
+    log_failure,
 )
 
 
@@ -23,3 +26,14 @@ def test_error_body_and_headers_contain_retry_after(error: TurbopilotError, seco
     body = error.body()["error"]
     assert (body["status"], body["retry_after"]) == (error.status, seconds)
     assert error.headers.get("Retry-After") == (seconds and str(seconds))
+
+
+def test_log_failure_logs_a_kind_once_and_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("test_log_failure")
+    for failure in (ValueError("secret"), ValueError("secret"), RecursionError("deep")):
+        log_failure(log, "It failed", failure)
+    assert [record.message for record in caplog.records if record.levelno > logging.DEBUG] == [
+        "It failed (ValueError).",
+        "It failed (RecursionError).",
+    ]
+    assert not any(record.exc_info for record in caplog.records if record.levelno > logging.DEBUG)

@@ -22,7 +22,7 @@ from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import YIELDED, as_error
 from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.engine.load_shedding import OVERLOADED, Level
-from jupyter_turbopilot.errors import BusyError, TurbopilotError
+from jupyter_turbopilot.errors import BusyError, TurbopilotError, log_failure
 from jupyter_turbopilot.lookups import lookups
 from jupyter_turbopilot.notebook_index.cells import ChosenCells
 from jupyter_turbopilot.prompt.layout import LAYOUT
@@ -236,8 +236,8 @@ class Completer:
             ):
                 with tenant_cache(plan.cache_key.tenant):
                     matches = plan.match(self._cells)
-        except Exception:
-            log.exception("Turbopilot: The notebook index could not be read")
+        except Exception as failure:  # noqa: BLE001 - the suggestion does not need the index
+            log_failure(log, "Turbopilot: The notebook index could not be read", failure)
         self._continue(generation, matches)
 
     def _time_out(self, generation: Generation) -> None:

@@ -73,5 +73,7 @@ def test_any_label_as_attribute_parses(label: str) -> None:
 def test_find_handles_deep_expressions() -> None:
     source = "(" + "a + " * 330 + "a).heda"
     described = ObjectDescription(type="Series", attributes=["head"])
-    failed = failure(source, "AttributeError: 'Series' object has no attribute 'heda'", source, object=described)
+    failed = failure(
+        source, "AttributeError: 'Series' object has no attribute 'heda'", source, object=described
+    )
     assert [fix.title for fix in find(failed)] == ["Did you mean 'head'?"]
