@@ -119,7 +119,7 @@ class _Words:
 
     def __init__(self, tokens: tuple[str, ...]) -> None:
         self.tokens = tokens
-        self.slots = tuple(token == _NUMBER for token in tokens)
+        self.number_positions = tuple(token == _NUMBER for token in tokens)
         self.letters = frozenset("".join(tokens)) - {_NUMBER}
         self._mask = 0
         for letter in self.letters - _OF_PLURALS:
@@ -135,7 +135,9 @@ class _Words:
 
     def _compares_letters(self, other: _Words) -> bool:
         """Return whether no word is compared with a number."""
-        return self.slots == other.slots or (len(self.slots) != len(other.slots) and not all(other.slots))
+        return self.number_positions == other.number_positions or (
+            len(self.number_positions) != len(other.number_positions) and not all(other.number_positions)
+        )
 
 
 def _costs(
@@ -149,8 +151,8 @@ def _costs(
     """Yield the names of a group with their costs; of those with other numbers, only a nearest one."""
     count_operations(_NAME + len(others.letters) // 2)
     words, numbers = _without_numbers(tokens), _numbers(tokens)
-    slots = tuple(token == _NUMBER for token in words)
-    if slots == others.slots:
+    number_positions = tuple(token == _NUMBER for token in words)
+    if number_positions == others.number_positions:
         cost = _cost([*words], [*others.tokens], limit, may_omit=may_omit)
         yield from ((cost, name) for name in names.get(numbers, ()))
         if cost + 1 >= limit:
