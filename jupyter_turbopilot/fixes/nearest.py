@@ -150,10 +150,10 @@ def _costs(
 ) -> Iterator[tuple[float, str]]:
     """Yield the names of a group with their costs; of those with other numbers, only a nearest one."""
     count_operations(_NAME + len(others.letters) // 2)
-    words, numbers = _without_numbers(tokens), _numbers(tokens)
-    number_positions = tuple(token == _NUMBER for token in words)
+    texts, numbers = _without_numbers(tokens), _numbers(tokens)
+    number_positions = tuple(token == _NUMBER for token in texts)
     if number_positions == others.number_positions:
-        cost = _cost([*words], [*others.tokens], limit, may_omit=may_omit)
+        cost = _cost([*texts], [*others.tokens], limit, may_omit=may_omit)
         yield from ((cost, name) for name in names.get(numbers, ()))
         if cost + 1 >= limit:
             return
