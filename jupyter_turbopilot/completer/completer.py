@@ -31,7 +31,7 @@ from jupyter_turbopilot.request import Completion
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.cache.completion_cache import CompletionCache
+    from jupyter_turbopilot.cache.completion_cache import CachedCompletion, CompletionCache
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.suggestion_plan import Matches
     from jupyter_turbopilot.completer.waiting import Listener
@@ -195,21 +195,21 @@ class Completer:
         """Return the listeners that record replies; there are none on a multi-user server."""
         observers: list[Listener] = []
         if not plan.cache_key.tenant and isinstance(request, Completion):
-            if self.learner and plan.terms:
-                observers.append(partial(self.learner.observe, plan.terms))
+            if self.learner and plan.automatic:
+                observers.append(partial(_calibrate, self.learner, plan))
             if self.usage_log and (observe := self.usage_log.follow(request)):
                 observers.append(observe)
         return observers
 
     def _begin(self, generation: Generation) -> None:
-        """Query the index if the plan wants it, then answer from the cache or queue the request."""
+        """Queue the request, or let the look-up thread query the index and answer from the cache."""
         plan, editors = generation.plan, self.shared.editors
-        generation.awaits_index = asks_index = isinstance(plan, SuggestionPlan) and plan.asks_index
+        generation.awaits_look_up = looks_up = _asks_index(plan) or self._find_cached(plan) is not None
         if plan.client and (ended := editors.enter(generation)):
             ended.finish(None)
             if ended is generation:
                 return
-        if not asks_index:
+        if not looks_up:
             try:
                 self._queue(generation)
             except TurbopilotError:
@@ -219,33 +219,33 @@ class Completer:
         timeout = INDEX_TIMEOUT if plan.priority.awaited else PREFETCH_TIMEOUT
         try:
             self.worker.call_at(time.monotonic() + timeout, partial(self._time_out, generation))
-            submitted = lookups.submit(partial(self._query_index, generation))
+            submitted = lookups.submit(partial(self._look_up, generation))
         except RuntimeError:  # no thread can be started
             submitted = False
         if not submitted:
-            self._continue(generation, None)
+            self._time_out(generation)
 
-    def _query_index(self, generation: Generation) -> None:
-        """Query the index on the look-up thread."""
+    def _look_up(self, generation: Generation) -> None:
+        """Query the index and the cache on the look-up thread."""
         plan, matches = generation.plan, None
         try:
             if (
                 isinstance(plan, SuggestionPlan)
-                and generation.awaits_index
+                and generation.awaits_look_up
                 and not generation.cancel.is_set()
             ):
                 with tenant_cache(plan.cache_key.tenant):
                     matches = plan.match(self._cells)
         except Exception as failure:  # noqa: BLE001 - the suggestion does not need the index
             log_failure(log, "Turbopilot: The notebook index could not be read", failure)
-        self._continue(generation, matches)
+        self._continue(generation, matches, replays=True)
 
     def _time_out(self, generation: Generation) -> None:
-        """Continue without the index, on the timer's thread. The worker reads the cache later."""
+        """Continue without the look-up, on the timer's thread or the event loop. The worker reads the cache."""
         self._continue(generation, None, replays=False)
 
-    def _continue(self, generation: Generation, matches: Matches | None, *, replays: bool = True) -> None:
-        """Continue with the result of the index, or without one after the timeout. Later calls return."""
+    def _continue(self, generation: Generation, matches: Matches | None, *, replays: bool) -> None:
+        """Continue after the look-up, or without its result after the timeout. Later calls return."""
         if not self.shared.editors.end_look_up(generation):
             return
         plan, state = generation.plan, self.worker.state
@@ -255,16 +255,17 @@ class Completer:
                     generation.supersede_older()
                     generation.finish(None)
                     return
-                if isinstance(plan, SuggestionPlan):
+                if isinstance(plan, SuggestionPlan) and plan.asks_index:
                     cells = matches.cells if matches else self._cells.settle(plan.cursor.request)
                     generation.plan = plan.with_cells(cells)
-                if not generation.offer(matches, state.model if state.ready else ""):
-                    self._queue(generation, replays=replays)
+                    if generation.offer(matches, state.model if state.ready else ""):
+                        return
+                self._queue(generation, replays=replays)
         except Exception as error:  # noqa: BLE001 - the client waits for a reply
             generation.finish(as_error(error))
 
-    def _queue(self, generation: Generation, *, replays: bool = True) -> None:
-        """Answer from the cache, or put the request in the worker's queue."""
+    def _queue(self, generation: Generation, *, replays: bool = False) -> None:
+        """Put the request in the worker's queue; answer from the cache before if `replays` is set."""
         try:
             if replays and (cached := self._replay(generation)):
                 self.counters["cache_hits"] += 1
@@ -289,14 +290,18 @@ class Completer:
     def _replay(self, generation: Generation) -> Reply | None:
         """Return the reply from a complete cached completion; None if missing, or if a look-up is needed."""
         plan = generation.plan
-        cached = plan.find_cached(self.results)
-        if not cached or not plan.is_answered_by(cached):
+        if not (cached := self._find_cached(plan)):
             return None
         if not (state := self.worker.state).ready:
             raise not_ready(state)
         with suppress(WouldWaitError), cached_only():
             return replay(generation.id, state.model, plan, cached)
         return None  # the worker's thread may wait for the look-up
+
+    def _find_cached(self, plan: Plan) -> CachedCompletion | None:
+        """Return the cached completion that is the whole answer, or None."""
+        cached = plan.find_cached(self.results)
+        return cached if cached and plan.is_answered_by(cached) else None
 
     def answer_from(self, engine: Engine) -> None:
         """Use the cached completions of this engine; those of other models and settings are not found."""
@@ -321,6 +326,16 @@ def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:
     servers = (*map(_without_secrets, remote.urls), remote.model, remote.vocabulary, remote.fim)
     source = (version("jupyter-turbopilot"), engine.identity, engine.name, root)
     return repr((source, prompt, text, sent, servers))
+
+
+def _asks_index(plan: Plan) -> bool:
+    return isinstance(plan, SuggestionPlan) and plan.asks_index
+
+
+def _calibrate(learner: Learner, plan: Plan, reply: Reply) -> None:
+    """Record a suggestion that is shown to the user. Only these replies need the conditions."""
+    if reply.items and (terms := plan.terms()):
+        learner.observe(terms, reply)
 
 
 def _without_secrets(url: str) -> str:

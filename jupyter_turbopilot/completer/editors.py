@@ -25,7 +25,7 @@ class Editors:
     When an editor sends another request:
     1. If the client numbers its requests and the new request has a lower number, the new one is superseded.
     2. If the latest request is in another document or cell, it is superseded.
-    3. If the latest still waits for the index, it is superseded, and the new request takes over from its
+    3. If the latest still waits for its look-up, it is superseded, and the new request takes over from its
        predecessor.
     4. Otherwise the new request takes over from the latest: its position in the queue, and its text if
        `Text.is_continued_by` returns True. The latest is superseded as soon as the new one is in the queue or
@@ -53,7 +53,7 @@ class Editors:
                 self._latest[new.editor] = new
             waits = False
             if latest and not is_late:
-                waits, latest.awaits_index = latest.awaits_index, False
+                waits, latest.awaits_look_up = latest.awaits_look_up, False
                 if latest.plan.cell_key == new.plan.cell_key:
                     new.older = latest.older if waits else latest
                     superseded = [latest] if waits else []
@@ -67,7 +67,7 @@ class Editors:
     def end_look_up(self, generation: Generation) -> bool:
         """End a request's index look-up; return False if it has ended already."""
         with self._lock:
-            awaited, generation.awaits_index = generation.awaits_index, False
+            awaited, generation.awaits_look_up = generation.awaits_look_up, False
             return awaited
 
     def leave(self, generation: Generation) -> None:

@@ -57,7 +57,7 @@ class Shared:
 class Generation(Job):
     """One request: its plan, its text, and the replies that it has sent.
 
-        index look-up ──▶ waiting ──▶ begun ──▶ ended
+        look-up ────────▶ waiting ──▶ begun ──▶ ended
               │              │                    ▲
               └──────────────┴────────────────────┘ superseded, cancelled, late, answered from index or cache
 
@@ -65,7 +65,7 @@ class Generation(Job):
     call `publish` and `end`. The last reply has `done` set.
     """
 
-    awaits_index = False  # whether the index look-up has not ended; protected by the lock of `Editors`
+    awaits_look_up = False  # whether the look-up has not ended; protected by the lock of `Editors`
 
     def __init__(self, plan: Plan, caller: str, listeners: Sequence[Listener], shared: Shared) -> None:
         """`listeners` receive each reply, in this order."""

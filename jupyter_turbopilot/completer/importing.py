@@ -40,7 +40,7 @@ class WouldWaitError(Exception):
 
 @contextmanager
 def cached_only() -> Iterator[None]:
-    """Use cached look-ups only; raise `WouldWaitError` if one is missing. For event loops."""
+    """Use cached look-ups only; raise `WouldWaitError` if one is missing."""
     before = _CACHED_ONLY.set(True)
     try:
         yield

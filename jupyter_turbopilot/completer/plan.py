@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 class Plan(ABC):
     """The parameters of a request: limits, priority, and the key of its cache entry.
 
-    A plan is made on the event loop, so making one is cheap. `prompt`, `names` and `writing` take longer and
-    run on the worker's thread. `writing` is also called by threads that answer from the cache.
+    A plan is made on the event loop, so making one is cheap: nothing is parsed. Its methods take longer and
+    run on other threads, most on the worker's.
     """
 
     cache_key: CacheKey  # the key of the cache entry
@@ -51,7 +51,6 @@ class Plan(ABC):
     automatic: bool = False  # whether the editor sends it while the user types
     gated: bool = False  # whether the gate may hide the suggestion
     judged: bool = False  # whether the gate has a threshold, which requires the tokens' probabilities
-    terms: DisplayConditions | None = None  # of an automatic suggestion, whose outcome calibrates the gate
     answers: bool = True  # whether cached completions are replayed; otherwise they only serve as drafts
     exact: bool = False  # whether prompt and draft are sent to the engine unchanged
     hint: Sequence[int] = ()  # the draft of an exact request
@@ -69,6 +68,10 @@ class Plan(ABC):
     def names(self) -> Sequence[str]:
         """Return the names of which one must follow; empty if there is no such constraint."""
         return ()
+
+    def terms(self) -> DisplayConditions | None:
+        """Return the conditions of an automatic suggestion, whose outcome calibrates the gate."""
+        return None
 
     def for_tenant(self, tenant: str, session: str) -> Self:
         """Return the plan with an owner and a session."""

@@ -29,7 +29,7 @@ from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.fit import fit_for, subject_of
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.names import Names, scope_of
-from jupyter_turbopilot.suggestion.surroundings import surroundings_of
+from jupyter_turbopilot.suggestion.surroundings import is_multi_line, surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion
 
 if TYPE_CHECKING:
@@ -76,10 +76,14 @@ NO_DATA = UserData()
 class CursorContext:
     """The context of the cursor, computed lazily: a cached answer needs only a part of it."""
 
-    def __init__(self, request: Completion, kernel_context: KernelContext, settings: Turbopilot) -> None:
+    def __init__(
+        self, request: Completion, kernel_context: KernelContext, settings: Turbopilot, max_lines: int
+    ) -> None:
+        """`max_lines`: of a suggestion."""
         self.request = request
         self.kernel_context = kernel_context
         self._settings = settings
+        self._max_lines = max_lines
 
     def with_cells(self, cells: Sequence[Document] = ()) -> Context:
         """Return the context for a prompt, with cells from the index."""
@@ -90,6 +94,19 @@ class CursorContext:
     @cached_property
     def _context(self) -> Context:
         return gather(*_allowed_to_leave(self.request, self.kernel_context, self._settings))
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """The limits of a suggestion."""
+        request = self.request
+        own = request.cells[request.active]
+        language = cell_language(own.source, request.language)
+        earlier = (
+            cell.source
+            for cell in request.cells[: request.active]
+            if cell.type == own.type and cell_language(cell.source, request.language) == language
+        )
+        return surroundings_of(request.prefix, request.suffix, request.lines, self._max_lines, earlier)
 
     @cached_property
     def scope(self) -> Scope:
@@ -120,12 +137,13 @@ class SuggestionPlan(Plan):
     """A plan with the cursor's context and names, trimming, and the gate."""
 
     cursor: CursorContext
-    surroundings: Surroundings
     notebook_index: NotebookIndex | None = None
     cells: Sequence[Document] = ()  # of the index, for the prompt
     eagerness: str
     trees: Trees  # they score the prefixes of a suggestion
     threshold: float  # the lowest score of a shown suggestion; 0: show all
+    subject: str  # identifies the scores: model and setting
+    promised: float | None  # precision that the setting promises, if any
     unasked: bool  # whether the user has not invoked it
     prompt_tokens: int  # maximum before the cursor
 
@@ -150,7 +168,7 @@ class SuggestionPlan(Plan):
             candidates=self.cursor.following,
         )
         return Suggestion(
-            self.surroundings,
+            self.cursor.surroundings,
             gate,
             unasked=self.unasked,
             joins=names.joins,
@@ -162,6 +180,14 @@ class SuggestionPlan(Plan):
         """Return the names of which one must follow; empty if there is no such constraint."""
         return self.cursor.following.texts
 
+    def terms(self) -> DisplayConditions | None:
+        """Return the conditions of an automatic suggestion, whose outcome calibrates the gate."""
+        if not self.automatic:
+            return None
+        # The gate shows a single candidate regardless of its score: its outcome must not move the threshold.
+        promised = None if self.cursor.following.single else self.promised
+        return DisplayConditions(self.subject, self.threshold, promised)
+
     def match(self, cells: ChosenCells) -> Matches | None:
         """Query the index: choose cells if the cell is new, and look up a continuation of the line."""
         request, notebook_index = self.cursor.request, self.notebook_index
@@ -170,14 +196,15 @@ class SuggestionPlan(Plan):
         chosen = cells.choose(notebook_index, request)
         if request.trigger == "warmup":
             return Matches(chosen)
-        candidates = continuations_at(notebook_index, request, self.surroundings, time.time())
+        surroundings = self.cursor.surroundings
+        candidates = continuations_at(notebook_index, request, surroundings, time.time())
         if not candidates:
             return Matches(chosen)
         # The model answers an invoked request; a line of the index is only its draft.
         shows = request.trigger == "automatic" and request.n == 1
         threshold = lookup.fit().thresholds[self.eagerness] if shows else math.inf
         names = self.cursor.names(notebook_index, waits=False)
-        line = lookup.best_match(candidates, self.cursor.features, self.surroundings, names.fit, threshold)
+        line = lookup.best_match(candidates, self.cursor.features, surroundings, names.fit, threshold)
         if line and line.sure:
             line = replace(line, imports=names.imports(line.text))
         return Matches(chosen, line, settled=not names.undecided)
@@ -208,38 +235,29 @@ def plan_suggestion(
     may_use = request.notebook_index and settings.may_send_index and not is_private_path(request.path)
     notebook_index = user.notebook_index if may_use else None
     own = request.cells[request.active]
-    language = cell_language(own.source, request.language)
-    earlier = (
-        cell.source
-        for cell in request.cells[: request.active]
-        if cell.type == own.type and cell_language(cell.source, request.language) == language
-    )
     unasked = request.trigger in {"automatic", "prefetch"}
     is_short = unasked and level >= Level.SHORT_SUGGESTIONS
     max_lines = 1 if is_short else request.max_lines or settings.max_lines
-    surroundings = surroundings_of(request.prefix, request.suffix, request.lines, max_lines, earlier)
     eagerness = request.eagerness or settings.eagerness
     fit, subject = fit_for(model), subject_of(model, eagerness)
     threshold, promised = fit.thresholds[eagerness], fit.promised.get(eagerness)
     if promised:
         # Moving the threshold has the same effect as calibrating each score.
         threshold = user.calibration(subject).threshold(threshold)
-    cursor, terms = CursorContext(request, kernel_context, settings), None
-    if request.trigger == "automatic":
-        # The gate shows a single candidate regardless of its score: its outcome must not move the threshold.
-        terms = DisplayConditions(subject, threshold, None if cursor.following.single else promised)
     threshold = threshold if unasked else 0.0
     before, after = text_before(request)
-    length = _length(request, settings, multi=surroundings.multi)
+    multi = is_multi_line(request.prefix, request.suffix, request.lines)
+    length = _length(request, settings, multi=multi)
     if is_short:
         length = max(1, length // 2)
     return SuggestionPlan(
-        cursor=cursor,
-        surroundings=surroundings,
+        cursor=CursorContext(request, kernel_context, settings, max_lines),
         notebook_index=notebook_index,
         eagerness=eagerness,
         trees=fit.trees,
         threshold=threshold,
+        subject=subject,
+        promised=promised,
         unasked=unasked,
         prompt_tokens=settings.prompt_tokens // (2 if has_short_context else 1),
         names_stay=settings.engine == "remote" and not settings.remote.send_kernel_context,
@@ -264,11 +282,10 @@ def plan_suggestion(
         client=request.client,
         sequence=request.sequence,
         cell_key=f"{request.path}\n{own.id or request.active}",
-        language=language,
+        language=cell_language(own.source, request.language),
         automatic=request.trigger == "automatic",
         gated=request.trigger == "automatic",
         judged=threshold > 0,
-        terms=terms,
         moves=settings.move_suffix,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
     )

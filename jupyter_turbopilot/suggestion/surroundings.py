@@ -6,12 +6,14 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.suggestion.brackets import closers_after, open_quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _IMPORT = re.compile(r"^(?:import|from [^ \n]+ import) .*", re.MULTILINE)
+MAX_IMPORTS = 2**14  # characters of import lines, which are searched at each token
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,15 @@ def indentation(line: str) -> int:
     return len(line[: len(line) - len(line.lstrip(" \t"))].expandtabs(4))
 
 
+def is_multi_line(prefix: str, suffix: str, lines: Literal["auto", "single", "multi"] = "auto") -> bool:
+    """Return whether a suggestion may have several lines.
+
+    With `auto`, it may on a blank line and after a colon. The line must end at the cursor.
+    """
+    line, rest = prefix[prefix.rfind("\n") + 1 :].rstrip(), suffix.partition("\n")[0]
+    return not rest.strip() and (lines == "multi" or (lines == "auto" and (not line or line[-1] == ":")))
+
+
 def surroundings_of(
     prefix: str,
     suffix: str,
@@ -45,20 +56,20 @@ def surroundings_of(
 ) -> Surroundings:
     """Return the surroundings of the cursor.
 
-    With `auto`, a suggestion has several lines on a blank line and after a colon, otherwise one line.
     `earlier` contains the sources of the cells above in the same language.
     """
     before, _, line = prefix.rpartition("\n")
     rest, _, below = suffix.partition("\n")
     blank = not line.strip()
     opens_block = line.rstrip().endswith(":") and not rest.strip()
-    multi = not rest.strip() and (lines == "multi" or (lines == "auto" and (blank or opens_block)))
     indent = indentation(line) + (1 if opens_block else 0)
     above = before.rstrip().rpartition("\n")[2]
     if blank and above.rstrip().endswith(":") and indentation(above) >= indentation(line):
         indent = indentation(above) + 1  # after Enter in an editor that does not indent
+    code = "\n".join((*earlier, before))
+    count_operations(len(code) // 32)
     return Surroundings(
-        multi=multi,
+        multi=is_multi_line(line, rest, lines),
         indent=indent,
         rest=rest,
         next_line=first_line(below),
@@ -68,7 +79,7 @@ def surroundings_of(
         max_lines=max_lines,
         closed=closers_after(line, rest),
         indented=blank and line != "",
-        imports="\n".join(_IMPORT.findall("\n".join((*earlier, before)))),
+        imports="\n".join(_IMPORT.findall(code))[:MAX_IMPORTS],
     )
 
 

@@ -54,12 +54,12 @@ def send(shared: Shared) -> Callable[..., Generation]:
     """Let an editor send a request; return its generation."""
 
     def sent(
-        path: str = "a.ipynb", *, awaits_index: bool = False, caller: str = "ann", **more: Any
+        path: str = "a.ipynb", *, awaits_look_up: bool = False, caller: str = "ann", **more: Any
     ) -> Generation:
         asked = request(path=path, client="tab", **more)
         plan = plan_suggestion(asked, NONE, "model", Turbopilot())
         generation = Generation(plan, caller, [], shared)
-        generation.awaits_index = awaits_index
+        generation.awaits_look_up = awaits_look_up
         shared.editors.enter(generation)
         return generation
 
@@ -87,7 +87,7 @@ def test_editors_supersede_the_latest_in_another_document(send: Callable[..., Ge
 def test_editors_supersede_a_look_up_and_keep_its_predecessor(
     send: Callable[..., Generation], shared: Shared
 ) -> None:
-    first, waiting = send(), send(awaits_index=True)
+    first, waiting = send(), send(awaits_look_up=True)
     newest = send()
     assert waiting.cancel.reason == SUPERSEDED
     assert newest.older is first
@@ -97,7 +97,7 @@ def test_editors_supersede_a_look_up_and_keep_its_predecessor(
 def test_editors_supersede_a_look_ups_predecessor_in_another_document(
     send: Callable[..., Generation],
 ) -> None:
-    first, waiting = send(), send(awaits_index=True)
+    first, waiting = send(), send(awaits_look_up=True)
     newest = send("b.ipynb")
     assert newest.older is None
     assert first.cancel.reason == waiting.cancel.reason == SUPERSEDED
@@ -111,7 +111,7 @@ def test_editors_supersede_a_request_that_arrives_late(send: Callable[..., Gener
 
 
 def test_editors_end_a_look_up_once(send: Callable[..., Generation], shared: Shared) -> None:
-    waiting = send(awaits_index=True)
+    waiting = send(awaits_look_up=True)
     assert [shared.editors.end_look_up(waiting) for _ in range(2)] == [True, False]
 
 
