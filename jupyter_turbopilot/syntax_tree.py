@@ -72,6 +72,19 @@ def parts_of(node: ast.AST) -> list[ast.AST]:
     return [part for part in ast.iter_child_nodes(node) if not isinstance(part, _LEAVES)]
 
 
+def walk(tree: ast.AST) -> list[ast.AST]:
+    """Return all nodes except contexts, in the order of `ast.walk` and in half of its time."""
+    nodes = [tree]
+    for node in nodes:
+        for name in node._fields:
+            value = getattr(node, name, None)
+            if isinstance(value, list):
+                nodes += [part for part in value if isinstance(part, ast.AST)]
+            elif isinstance(value, ast.AST) and name != "ctx":
+                nodes.append(value)
+    return nodes
+
+
 def all_arguments(given: ast.arguments) -> list[ast.arg]:
     """Return all parameters of a function."""
     stars = [each for each in (given.vararg, given.kwarg) if each]

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.bounds import Operations, counted_operations
-from jupyter_turbopilot.syntax_tree import LONGEST, MOST, TooLongError, parse
+from jupyter_turbopilot.syntax_tree import LONGEST, MOST, TooLongError, parse, walk
 
 INTERRUPTED = """
 import ast, gc
@@ -151,3 +151,9 @@ def test_parse_counts_words_before_it_parses(number: int, text: str) -> None:
     with counted_operations(operations), suppress(SyntaxError):
         parse(text * number)
     assert number // 20 <= operations.count <= 20 + 8 * number
+
+
+def test_walk_returns_all_nodes_except_contexts() -> None:
+    source = "@d\ndef f(a, *, b: int = 1, **c):\n    global g\n    return {x: [*y, f'{z!r:>3}'] for x, *_ in (a, b)}"
+    tree = parse(f"{source}\nmatch a:\n    case {{'k': [B(x=1), *rest]}} if (c := a.b[1:2]): del c[0]\n")
+    assert walk(tree) == [node for node in ast.walk(tree) if not isinstance(node, ast.expr_context)]

@@ -241,7 +241,7 @@ class Completer:
         self._continue(generation, matches, replays=True)
 
     def _time_out(self, generation: Generation) -> None:
-        """Continue without the look-up, on the timer's thread or the event loop. The worker reads the cache."""
+        """Continue without the look-up, on the timer's thread or the event loop. The worker will look up."""
         self._continue(generation, None, replays=False)
 
     def _continue(self, generation: Generation, matches: Matches | None, *, replays: bool) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from itertools import chain, islice
 from pathlib import PurePosixPath
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 LASTS = 10.0  # seconds; import lines of deleted documents must disappear soon
 MOST = 1024  # cached results, one for each index, name, folder and set of open documents
+MOST_IMPORTS, MOST_IN_CELL = 4096, 128  # imported names of a notebook, and of each cell or document
 _INSTALLED = Installed()
 _INDEXED: TimedCache[tuple[NotebookIndex, str, str | None, frozenset[str]], Lines] = TimedCache(LASTS, MOST)
 _LOCK = Lock()  # protects `_INDEXED`
@@ -82,7 +84,8 @@ def sources_of(
 
     @cache
     def open_documents(*, near: bool) -> Sequence[tuple[str, set[Import]]]:
-        cells = {found for cell in request.cells if cell.type == "code" for found in _imports(cell.source)}
+        sources = (cell.source for cell in request.cells if cell.type == "code")
+        cells = {*islice(chain.from_iterable(map(_imports, sources)), MOST_IMPORTS)}
         others = (
             (other.path, {*_imports(other.source)})
             for other in request.documents
@@ -121,6 +124,6 @@ def _folders(path: str) -> frozenset[str]:
     return frozenset(str(PurePosixPath(name).parent) for name in equivalent_paths(path) if name)
 
 
-@cached_function(2**20)
+@cached_function(2**22)  # keystrokes do not change most cells
 def _imports(source: str) -> tuple[Import, ...]:
-    return tuple(imports_of(source))
+    return tuple(islice(imports_of(source), MOST_IN_CELL))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from jupyter_turbopilot.bounds import LINE
+
 _SAME_LANGUAGE = {"time", "timeit", "capture", "prun", "memit", "mprun", "python", "python3", "px", "debug"}
 _MAGIC_LANGUAGES = {
     "bash": "bash", "sh": "bash", "script": "bash", "cmd": "bat",
@@ -39,7 +41,7 @@ def comment_mark(language: str) -> str:
 
 def cell_magic(source: str) -> str:
     """Return the name of the `%%magic` at the start of a cell, or an empty string."""
-    magic = _CELL_MAGIC.match(source)
+    magic = _CELL_MAGIC.match(source, 0, LINE)
     return magic["name"] if magic else ""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import cached_function, end_of
+from jupyter_turbopilot.bounds import cached_function, count_operations, end_of
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, describe
 from jupyter_turbopilot.context.languages import (
     cell_language,
@@ -57,6 +57,7 @@ def gather(
     if is_private_path(request.path):
         return Context((), prefix, suffix)
     cells = _above(request, language)
+    count_operations((len(prefix) + sum(map(len, cells))) // 16)
     # Use only stable parts of the active cell: a keystroke must not change the beginning of the prompt.
     head = outline([prefix[: prefix.rfind("\n") + 1]])
     others = _elsewhere(_texts(request.documents, language), language, "".join([*cells, head]))
@@ -160,6 +161,7 @@ def _elsewhere(documents: tuple[tuple[str, str], ...], language: str, near: str)
 
 @cached_function(2**22)  # keystrokes do not change the cells above
 def _cell_text(kind: str, source: str, notebook_language: str, language: str) -> str:
+    count_operations(len(source) // 4)
     if kind == "code":
         if cell_language(source, notebook_language) != language:
             return ""

@@ -159,6 +159,7 @@ _DIGIT, _LETTER = re.compile(r"[0-9]"), re.compile(r"[A-Za-z]")
 _SMALL, _CAPITAL = re.compile(r"[a-z]"), re.compile(r"[A-Z]")
 _SHORT = 7  # characters of a word with a digit that may be a name: `sha256`, `urllib2`
 _MOST_A_TURN = 4  # characters of a random value for each turn; words have more
+FOLDED = re.compile("[İıſ\u212a]")  # match i, s or k if case is ignored
 _WEB_TOKEN = re.compile(r"\beyJ[\w-]{10,}+", re.IGNORECASE)
 _WEB_TOKEN_REST = re.compile(r"\.[\w-]{10,}+\.")
 
@@ -173,9 +174,9 @@ def looks_secret(line: str) -> bool:
     """Return whether a line seems to contain a secret; a line too long to check counts as one."""
     if not SHORTEST <= len(line) <= LINE:
         return len(line) > LINE
-    # Most lines contain none of the required parts, and searching for plain text is much faster. Ignoring
-    # case, a pattern also matches some non-ASCII letters, so lines with one are always searched.
-    lowered = line.lower() if line.isascii() else ""
+    # Most lines contain none of the required parts, and searching for plain text is much faster. Lines with a
+    # character that patterns match as an ASCII letter are always searched.
+    lowered = "" if not line.isascii() and FOLDED.search(line) else line.lower()
     return bool(
         (_may_have(lowered, _IN_KEYS) and _KEY.search(line))
         or (_LONG_WORD.search(line) and _TOKEN.search(line))

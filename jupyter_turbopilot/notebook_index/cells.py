@@ -10,16 +10,20 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
+from jupyter_turbopilot.bounds import end_of
 from jupyter_turbopilot.cache.completion_cache import digest
 from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.context.notebook import NEAR
 from jupyter_turbopilot.notebook_index.base import MOST_ABOVE
 from jupyter_turbopilot.notebook_index.entries import entries_of, words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.notebook_index.reader import NotebookIndex
-    from jupyter_turbopilot.request import Completion, Document
+    from jupyter_turbopilot.request import Cell, Completion, Document
 
 MOST_WORDS = 128  # words of the cells above, in all, that are looked up
 LOOKED_AT = 32  # cells above that are considered
@@ -135,12 +139,23 @@ def _lines(source: str) -> frozenset[str]:
     return frozenset(line for line in map(str.rstrip, source.splitlines()) if line)
 
 
+def _nearest(request: Completion) -> Iterator[Cell]:
+    """Iterate over the ends of the cells above, nearest first, up to a total length."""
+    room = NEAR
+    for cell in reversed(request.cells[max(0, request.active - LOOKED_AT) : request.active]):
+        source = end_of(cell.source, NEAR // 4)
+        room -= len(source)
+        if room < 0:
+            return
+        yield cell if source == cell.source else structs.replace(cell, source=source)
+
+
 def words_above(request: Completion) -> tuple[frozenset[str], ...]:
     """Return the words of the cells above, nearest first, never those of the cell being typed.
 
     The text is divided into entries as in the index, so that distances match.
     """
-    near = request.cells[max(0, request.active - LOOKED_AT) : request.active]
+    near = list(_nearest(request))[::-1]
     # The index keeps only the first of several equal cells.
     cells = {(cell.type, cell.source.strip()): cell for cell in near}
     entries = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import LINE, cached_function, end_of
+from jupyter_turbopilot.bounds import LINE, cached_function, count_operations, end_of
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import ABOVE, NEAR
 from jupyter_turbopilot.context.private import spread_secrets
@@ -97,13 +97,14 @@ def own_continuations(start: str, above: str, texts: Iterable[tuple[str, ...]]) 
     return [Continuation(rest, often, rest in below_same) for rest, often in times.items()]
 
 
-@cached_function(2**22)  # most keystrokes change no earlier line
+@cached_function(2**24)  # most keystrokes change no earlier line
 def _lines(*parts: str) -> tuple[tuple[str, str, int], ...]:
     """Return the sorted lines of a text, each with the one above it and the number of occurrences.
 
     Secrets are detected in the whole text, as the cursor may be in the middle of one. Otherwise the parts
     are separate: the line below the cursor does not follow the line above it.
     """
+    count_operations(sum(map(len, parts)))
     if ARMOUR.search("\n".join(parts)):
         return ()
     divided = [part.splitlines(keepends=True) for part in parts]
@@ -141,6 +142,6 @@ def modules_in(sources: Iterable[str]) -> frozenset[str]:
     return frozenset().union(*map(_modules, sources))
 
 
-@cached_function(2**20)  # a keystroke does not change other cells
+@cached_function(2**22)  # a keystroke does not change other cells
 def _modules(source: str) -> frozenset[str]:
     return frozenset(found.module for found in imports_of(source))

@@ -9,11 +9,11 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.bounds import LINE, cached_function
+from jupyter_turbopilot.bounds import LINE, cached_function, count_operations
 from jupyter_turbopilot.context.languages import as_python, cell_language, is_command, without_cell_magic
 from jupyter_turbopilot.suggestion.resolve import BINDS, EVERYWHERE, Scope, bindings
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex, scan
-from jupyter_turbopilot.syntax_tree import parse
+from jupyter_turbopilot.syntax_tree import parse, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -417,19 +417,20 @@ def _in_query(statement: _Statement, scope: Scope, call: _Bracket, text: str) ->
     return _Position(_with_levels(scope, base) | _QUERY_WORDS, operand["typed"])
 
 
-@cached_function(2**20)
+@cached_function(2**23)
 def changed_columns(source: str) -> frozenset[tuple[str, str]]:
     """Return the tables that a source changes, with the label that it assigns, or "" for other changes."""
     try:
         tree = parse(as_python(without_cell_magic(source)))
     except SyntaxError:
+        count_operations(len(source) // 4)
         return frozenset((word, "") for word in _WORD.findall(source))
     return frozenset(change for change in changes(tree) if change[0])
 
 
 def changes(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """Yield the tables that a cell changes, with the label that it assigns, or ""; an empty name: unknown."""
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Subscript | ast.Attribute) and not isinstance(node.ctx, ast.Load):
             match node:
                 case ast.Subscript(value=ast.Name(table), slice=ast.Constant(str(label)), ctx=ast.Store()):

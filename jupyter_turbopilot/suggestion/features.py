@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import LINE, cached_function, end_of
+from jupyter_turbopilot.bounds import LINE, cached_function, count_operations, end_of
 from jupyter_turbopilot.suggestion.brackets import closers_after, open_quote
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class CursorFeatures:
 def cursor_features(prefix: str, suffix: str, pieces: Iterable[str]) -> CursorFeatures:
     """Extract the features of the text around the cursor."""
     prefix = end_of(prefix, 2**17)
+    count_operations(len(prefix) // 8)
     return CursorFeatures(
         prefix.rpartition("\n")[2][-LINE:],
         suffix.partition("\n")[0].strip(),
@@ -83,7 +84,9 @@ def cursor_features(prefix: str, suffix: str, pieces: Iterable[str]) -> CursorFe
 @cached_function(2**21)
 def _words(pieces: tuple[str, ...]) -> frozenset[str]:
     """Return the words of the cells above, which do not change while the user types."""
-    return _KEYWORDS.union(_WORD.findall("".join(pieces)))
+    text = "".join(pieces)
+    count_operations(len(text) // 8)
+    return _KEYWORDS.union(_WORD.findall(text))
 
 
 def features(

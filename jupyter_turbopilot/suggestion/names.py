@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import Completion
     from jupyter_turbopilot.suggestion.imports import Sources, Use
 
+# Characters of a cell and of all cells. In longer ones, any name may exist: parsing them would take too long.
+LONGEST_CELL, MOST_CODE = 2**15, 2**18
 MOST_MISSING = 16  # a text with more missing names does not fit this notebook
 _NONE: frozenset[str] = frozenset()
 
@@ -24,6 +26,13 @@ _NONE: frozenset[str] = frozenset()
 def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
     """Combine the names of the kernel with those bound by cells that have not run."""
     if not kernel_context.names and not kernel_context.all:
+        return Scope()
+    code = [
+        len(cell.source)
+        for number, cell in enumerate(request.cells)
+        if cell.type == "code" or number == request.active
+    ]
+    if max(code) > LONGEST_CELL or sum(code) > MOST_CODE:
         return Scope()
     others = [
         (cell, bindings(cell.source))

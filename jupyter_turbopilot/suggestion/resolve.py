@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import LINE, STATEMENT, cached_function, normalized
+from jupyter_turbopilot.bounds import LINE, STATEMENT, cached_function, count_operations, normalized
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
-from jupyter_turbopilot.syntax_tree import parse
+from jupyter_turbopilot.syntax_tree import parse, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -59,7 +59,7 @@ class Scope:
         )
 
 
-@cached_function(2**22)
+@cached_function(2**23)  # more than the names of `MOST_CODE` characters: keystrokes do not change most cells
 def bindings(source: str) -> frozenset[str]:
     """Return the names that a cell binds, whether or not it is finished."""
     if len(source) > STATEMENT:
@@ -71,7 +71,7 @@ def bindings(source: str) -> frozenset[str]:
     return frozenset(_bound(tree))
 
 
-@cached_function(2**20)
+@cached_function(2**21)
 def binds_anything(source: str) -> bool:
     """Return whether a cell binds names that are not visible in it, as `from x import *` does."""
     return _ANYTHING.search(source) is not None
@@ -79,6 +79,7 @@ def binds_anything(source: str) -> bool:
 
 def _loose_bindings(source: str) -> frozenset[str]:
     """Return the names that unparsable text may bind: too many rather than too few."""
+    count_operations(len(source) // 2)
     if not source.isascii():
         lines = source.splitlines(keepends=True)
         source = "".join(line if len(line) > LINE else as_identifier(line) for line in lines)
@@ -108,7 +109,7 @@ def _bound_loosely(source: str) -> Iterator[str]:
 
 
 def _bound(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -10,7 +10,7 @@ import re
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.bounds import STATEMENT, cached_function
+from jupyter_turbopilot.bounds import STATEMENT, cached_function, count_operations
 from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.syntax_tree import TooLongError, parse
 
@@ -65,6 +65,7 @@ class Lexeme(NamedTuple):
 
 def lex(source: str) -> Iterator[Lexeme]:
     """Split a source text into lexemes; white space other than line ends is omitted."""
+    count_operations(len(source))
     for match in _LEXEME.finditer(source):
         kind = str(match.lastgroup)
         unclosed = match["quote"] if kind == "string" and not match["closed"] else ""

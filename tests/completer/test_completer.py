@@ -3,13 +3,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
+from jupyter_turbopilot.bounds import Operations, counted_operations
 from jupyter_turbopilot.cache.completion_cache import Answer, CacheKey, CompletionCache
+from jupyter_turbopilot.completer import completer
 from jupyter_turbopilot.completer.completer import Completer, identity_of
 from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
-from jupyter_turbopilot.context.kernel_context import KernelContext, read_kernel_context
+from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo, read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.load_shedding import Level
@@ -17,10 +20,12 @@ from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.errors import BusyError, EngineError
 from jupyter_turbopilot.generation import ExactRequest, RawRequest, Token
+from jupyter_turbopilot.learning.calibration import AS_FITTED
 from jupyter_turbopilot.reply import Reply
+from jupyter_turbopilot.request import Cell, Completion
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
-from .desk import Desk, received, request
+from .desk import PATIENCE, Desk, received, request
 
 
 def test_completer_skips_prefetching_while_resting(desk: Callable[..., Desk]) -> None:
@@ -273,3 +278,69 @@ def test_completer_has_an_engine_loaded_again_that_cannot_release_a_text(desk: C
     assert d.texts(RawRequest("x = ")) == ["a + b"]
     assert d.texts(RawRequest("y = ")) == ["a + b"]
     assert (d.engine.closed, d.engine.kept) == (True, False)
+
+
+# The event loop ------------------------------------------------------------------------------------------
+
+TABLE = KernelContext({"df": ObjectInfo(columns=[("price", "f"), ("unit", "i")], all=True)}, all=True)
+
+
+def hostile(**more: object) -> Completion:
+    cells = [Cell(id=f"{at}", source=f"a{at} = df['unit'] + {at}\n" * 300) for at in range(20)]
+    return Completion(
+        cells=[*cells, Cell(id="own", source="df['p")], active=20, offset=5, path="a.ipynb", **more
+    )
+
+
+@pytest.mark.parametrize("trigger", ["automatic", "invoke"])
+def test_submit_parses_nothing_on_the_event_loop(desk: Callable[..., Desk], trigger: str) -> None:
+    d = desk("rice']", probability=1.0)
+    d.completer.learner = SimpleNamespace(  # type: ignore[assignment]
+        calibration=lambda _: AS_FITTED, observe=lambda *_: None
+    )
+    for number in range(2):  # the second time, from the cache
+        operations = Operations()
+        with counted_operations(operations):
+            _, replies = d.begin(hostile(trigger=trigger, eagerness="always"), kernel_context=TABLE)
+        assert received(replies)[-1].items[0].text == "rice']"
+        assert (operations.count, d.completer.counters["cache_hits"]) == (0, number)
+
+
+def test_submit_answers_from_the_cache_on_another_thread(desk: Callable[..., Desk]) -> None:
+    d = desk("a")
+    d.ask(request("x = "))
+    threads, done = [], threading.Event()
+
+    def listen(reply: Reply) -> None:
+        threads.append(threading.current_thread().name)
+        done.set()
+
+    d.completer.submit(request("x = "), listen)
+    assert done.wait(PATIENCE)
+    assert threads == ["turbopilot-lookups"]
+
+
+def test_worker_answers_from_the_cache_if_the_look_up_thread_is_busy(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    d = desk("a")
+    d.ask(request("x = "))
+    monkeypatch.setattr(completer.lookups, "submit", lambda _: False)
+    assert d.texts(request("x = ")) == ["a"]
+    assert len(d.engine.asks) == 1
+
+
+def test_newer_request_supersedes_one_that_waits_for_a_cached_completion(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    d = desk("a")
+    d.ask(request("x = ", client="me"))
+    waiting: list[Callable[[], object]] = []
+    monkeypatch.setattr(completer, "INDEX_TIMEOUT", PATIENCE)
+    monkeypatch.setattr(completer.lookups, "submit", lambda call: not waiting.append(call))
+    _, first = d.begin(request("x = ", client="me"))
+    _, second = d.begin(request("x = ", client="me"))
+    assert received(first)[-1].finish_reason == "superseded"
+    for call in waiting:
+        call()
+    assert [reply.items[0].text for reply in received(second)] == ["a"]

@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import re
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.bounds import LINE
-from jupyter_turbopilot.context.private import looks_secret, without_secrets, without_spread_secrets
+from jupyter_turbopilot.context.private import (
+    FOLDED,
+    looks_secret,
+    without_secrets,
+    without_spread_secrets,
+)
 
 from ..shared_cases import golden
 
@@ -149,3 +157,11 @@ def test_without_secrets_leaves_no_secret_and_all_other_lines(source: str) -> No
 )
 def test_without_spread_secrets_finds_secrets_on_several_lines(source: str, left: str) -> None:
     assert without_spread_secrets(source) == left
+
+
+def test_looks_secret_searches_every_line_with_a_folded_letter() -> None:
+    folded = [sign for sign in map(chr, range(128, sys.maxunicode)) if re.match("[ -~]", sign, re.IGNORECASE)]
+    assert folded
+    assert all(map(FOLDED.fullmatch, folded))
+    assert looks_secret("pa\u017f\u017fword = 'dBzk4pRt2x'")
+    assert looks_secret("пароль, password = 'dBzk4pRt2x'")
