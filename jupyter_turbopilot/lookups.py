@@ -1,4 +1,4 @@
-"""A thread for calls into file systems, which may hang."""
+"""A thread for look-ups, some of which call file systems that may hang."""
 
 from __future__ import annotations
 
