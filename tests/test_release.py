@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import release
 import yaml
@@ -39,3 +40,21 @@ def test_recipe_requirements_match_the_package() -> None:
     assert sorted(build) == sorted(map(as_conda, PROJECT["build-system"]["requires"]))
     least = SpecifierSet(PROJECT["project"]["requires-python"])
     assert str(least) == f">={RECIPE['context']['python_min']}"
+
+
+def steps_of(workflow: str, action: str) -> list[dict[str, Any]]:
+    """Return the steps of a workflow that use an action."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / f"{workflow}.yml").read_text("utf-8"))["jobs"]
+    return [step for job in jobs.values() for step in job["steps"] if step.get("uses", "").startswith(action)]
+
+
+def test_release_downloads_no_artifact_by_its_name() -> None:
+    downloads = [step["with"] for step in steps_of("release", "actions/download-artifact@")]
+    assert downloads
+    assert not [given for given in downloads if "name" in given]
+
+
+def test_nightly_jobs_save_no_models() -> None:
+    caches = [step["uses"] for step in steps_of("nightly", "actions/cache")]
+    assert caches
+    assert all(uses.startswith("actions/cache/restore@") for uses in caches)
