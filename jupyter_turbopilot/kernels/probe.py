@@ -16,6 +16,7 @@ import ast
 import datetime as dt
 import math
 import os
+import stat
 import sys
 import types
 from collections import deque
@@ -33,6 +34,8 @@ REPORT_SECONDS, MOST_REPORT_BYTES, MOST_WANTED, MOST_WRAPPERS = 0.05, 256 * 1024
 MOST_LABELS, MOST_LABEL_BYTES, LONGEST_LABEL, MOST_LEVELS, MOST_KEYS = 10_000, 256 * 1024, 512, 32, 1000
 MOST_FRAMES, MOST_STEPS, LONGEST_PATH = 30, 100_000, 4096
 MOST_NEAR, MOST_FILES, MOST_AROUND, MOST_VALUES = 3, 500, 100, 100
+MOST_MISSING, MOST_MOUNTS = 16, 64 * 1024  # missing folders of a path; characters of the list of mounts
+MOST_CODE = 100_000  # bytes of code before an instruction whose columns are looked up
 # Names that IPython puts into every namespace. Other names hidden from `%who` come from startup files.
 _SHELLS = ("In", "Out", "exit", "get_ipython", "open", "quit")
 
@@ -589,8 +592,11 @@ def _last_error() -> Any:
     return next((value for value in found if _is_one_of(BaseException, _mro(type(value)))), None)
 
 
-def _frames(error: Any, namespace: Any) -> Tuple[List[Dict[str, Any]], Dict[str, Any]]:
-    """Return the last frames of an exception, and the local names of the last one in the notebook."""
+def _frames(error: Any, namespace: Any, end: float) -> Tuple[List[Dict[str, Any]], Dict[str, Any]]:
+    """Return the last frames of an exception, and the local names of the last one in the notebook.
+
+    Columns are looked up until the time `end`, those of the last frames first.
+    """
     step, inside = _field(error, BaseException, "__traceback__"), None
     last: Any = deque(maxlen=MOST_FRAMES)
     for _ in range(MOST_STEPS):
@@ -601,15 +607,17 @@ def _frames(error: Any, namespace: Any) -> Tuple[List[Dict[str, Any]], Dict[str,
             inside = step
         step = step.tb_next
     steps = [*last] if inside is None or _is_one_of(inside, last) else [inside, *last]
-    frames = [frame for frame in map(_frame_at, steps) if frame["file"] is not None]
+    frames = [_frame_at(each, columns=thread_time() < end) for each in reversed(steps)][::-1]
+    frames = [frame for frame in frames if frame["file"] is not None]
     return frames, _locals(inside.tb_frame) if inside is not None else {}
 
 
-def _frame_at(step: Any) -> Dict[str, Any]:
+def _frame_at(step: Any, *, columns: bool) -> Dict[str, Any]:
     """Return the position of an entry of a traceback."""
     code, line = step.tb_frame.f_code, step.tb_lineno
     frame = {"file": _text(code.co_filename, LONGEST_PATH), "line": line or 0}
-    if hasattr(code, "co_positions"):  # since Python 3.11
+    # Since Python 3.11. The positions are compressed, so those of all instructions before are read.
+    if columns and step.tb_lasti <= MOST_CODE and hasattr(code, "co_positions"):
         _, end_line, column, end_column = next(
             islice(code.co_positions(), step.tb_lasti // 2, None), (None, None, None, None)
         )
@@ -652,12 +660,32 @@ def _names_in(folder: str) -> List[str]:
         for entry in islice(entries, MOST_FILES):
             name = _text(entry.name, LONGEST_LABEL - 1)
             if name is not None and not name.startswith("."):
-                names.append(name + "/" if entry.is_dir() else name)
+                # A link may lead to a disk that does not answer.
+                names.append(name + "/" if entry.is_dir(follow_symlinks=False) else name)
     return sorted(names)
 
 
 def _pairs(name: str) -> Any:
     return set(zip(name.lower(), name.lower()[1:]))
+
+
+def _automounts() -> Tuple[str, ...]:
+    """Return the folders below which access to a folder may mount a disk."""
+    with suppress(OSError, ValueError), open("/proc/self/mounts", encoding="utf-8") as mounts:  # noqa: PTH123
+        fields = [line.split() for line in mounts.read(MOST_MOUNTS).splitlines()]
+        return tuple(found[1].rstrip("/") + "/" for found in fields if found[2:3] == ["autofs"])
+    return ()
+
+
+def _is_on(device: int, folder: str, automounts: Tuple[str, ...]) -> bool:
+    """Return whether a folder is on a disk that has answered."""
+    if (os.path.abspath(folder) + "/").startswith(automounts):  # noqa: PTH100
+        return False
+    try:
+        found = os.lstat(folder or ".")
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISDIR(found.st_mode) and found.st_dev == device
 
 
 def _folders(path: str) -> List[Dict[str, Any]]:
@@ -668,14 +696,20 @@ def _folders(path: str) -> List[Dict[str, Any]]:
     while folder and not isdir(folder):
         folder, part = os.path.split(folder)
         rest, missing = [missing, *rest] if missing else rest, part
-        if not part:
+        if not part or len(rest) > MOST_MISSING:
             return []
-    names = _names_in(folder)
-    around = [join(folder, each[:-1], *rest) for each in names if each.endswith("/")]
+    device, automounts, names = os.stat(folder or ".").st_dev, _automounts(), _names_in(folder)  # noqa: PTH116
+
+    def inside(parent: str, listed: List[str]) -> List[str]:
+        found = [join(parent, each[:-1]) for each in listed if each.endswith("/")][:MOST_AROUND]
+        return [each for each in found if _is_on(device, each, automounts)]
+
+    around = [join(each, *rest) for each in inside(folder, names)]
     if not missing:
         missing, parent = os.path.split(folder)[1], os.path.normpath(join(folder, os.pardir))
         parent = "" if parent == "." else parent
-        around += [parent, *(join(parent, each[:-1]) for each in _names_in(parent) if each.endswith("/"))]
+        if _is_on(device, parent, automounts):
+            around += [parent, *inside(parent, _names_in(parent))]
 
     def order(each: str) -> Tuple[bool, int]:
         alike = len(_pairs(missing) & _pairs(each[len(folder) :]))
@@ -696,7 +730,7 @@ def report(namespace: Any, wanted: Any, *, keys: bool = True) -> Dict[str, Any]:
     scope = {name: value for name, value in reversed(last) if type(name) is str}
     reported: Dict[str, Any] = {}
     if error is not None:
-        frames, variables = _frames(error, namespace)
+        frames, variables = _frames(error, namespace, look.end)
         scope.update(variables)
         reported["error"] = _error(look, error, frames)
         path = reported["error"]["path"]

@@ -7,12 +7,14 @@ import gc
 import importlib.util
 import io
 import json
+import os
 import sys
 import types
 from abc import ABC
 from collections import OrderedDict
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -597,6 +599,62 @@ def test_report_lists_the_working_folder_after_an_import_error(
     monkeypatch.chdir(tmp_path)
     failing(ModuleNotFoundError("m", name="helper"), monkeypatch)
     assert report_of({}).folders == [Folder(path="", names=["helpers.py"])]
+
+
+def test_report_ignores_a_path_with_many_missing_folders(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    failing(FileNotFoundError(2, "No such file", "a/" * 2000 + "x"), monkeypatch)
+    assert report_of({}).folders == []
+
+
+def test_report_searches_no_folder_on_another_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("remote", "local"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sales.csv").touch()
+    (tmp_path / "linked").symlink_to(tmp_path / "remote")
+    searched: list[str] = []
+    exists, lstat = os.path.exists, os.lstat
+
+    def note(path: str) -> bool:
+        searched.append(path)
+        return exists(path)
+
+    def other_disk(path: str) -> object:
+        found = lstat(path)
+        other = found.st_dev + path.endswith("remote")
+        return SimpleNamespace(st_mode=found.st_mode, st_dev=other)
+
+    monkeypatch.setattr(os.path, "exists", note)
+    monkeypatch.setattr(os, "lstat", other_disk)
+    failing(FileNotFoundError(2, "No such file", f"{tmp_path}/sales.csv"), monkeypatch)
+    found = report_of({}).folders
+    assert f"{tmp_path}/local/sales.csv" in searched
+    assert not [path for path in searched if "remote" in path or "linked" in path]
+    assert found[0].names == ["linked", "local/", "remote/"]
+
+
+def test_report_searches_no_folder_below_an_automount(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "hosts" / "one").mkdir(parents=True)
+    monkeypatch.setattr(probe, "_automounts", lambda: (f"{tmp_path}/hosts/",))
+    failing(FileNotFoundError(2, "No such file", f"{tmp_path}/hosts/two/x"), monkeypatch)
+    assert [folder.path for folder in report_of({}).folders] == [f"{tmp_path}/hosts"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 reports no columns")
+def test_report_reads_no_columns_behind_much_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    namespace: dict[str, Any] = {}
+    source = "def long(x):\n" + "    x = x + 1\n" * 40_000 + "    return x.missing\nlong(1)"
+    with pytest.raises(AttributeError) as raised:
+        exec(compile(source, "<ipython-input-1-x>", "exec"), namespace)  # noqa: S102
+    failing(raised.value, monkeypatch)
+    found = report_of(namespace)
+    assert found.error
+    *_, last = found.error.frames
+    assert (last.line, last.column) == (40_002, None)
 
 
 def test_report_bounds_the_listed_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
