@@ -25,6 +25,8 @@ _COMMAND = re.compile(r"^[ \t]*+(?:!|%[A-Za-z_]).*+$", re.MULTILINE)
 _LINE = re.compile(r"^([ \t]*+)(?:[%!][^\n]*+|(?:[^\n#'\"=(?]*+\?)+[ \t]*+)$", re.MULTILINE)
 _ASSIGNED = re.compile(r"^([ \t]*+(?:(?<= )|[\w,.\[\]])[\w, .\[\]]*+=[ \t]*+)[%!][^\n]*+$", re.MULTILINE)
 
+_PIECE = 100_000  # characters
+
 
 def cell_language(source: str, language: str) -> str:
     """Return the language of a cell: a `%%magic` on its first line may change it."""
@@ -63,4 +65,10 @@ def without_commands(source: str) -> str:
 
 def as_python(source: str) -> str:
     """Replace magics, shell commands and help lines by valid Python."""
-    return _ASSIGNED.sub(r"\1_", _LINE.sub(r"\1pass", source))
+    pieces, start = [], 0
+    # A substitution blocks all other threads.
+    while start < len(source):
+        end = source.find("\n", start + _PIECE) + 1 or len(source)
+        pieces.append(_ASSIGNED.sub(r"\1_", _LINE.sub(r"\1pass", source[start:end])))
+        start = end
+    return "".join(pieces)

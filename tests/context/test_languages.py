@@ -74,3 +74,7 @@ def test_without_cell_magic_keeps_cells_without_a_magic(source: str) -> None:
     body = without_cell_magic(source)
     assert source.endswith(body)
     assert (body == source) is (cell_magic(source) == "")
+
+
+def test_as_python_replaces_each_line_of_a_long_cell() -> None:
+    assert as_python("%a\nb?\nx = !ls\n" * 30_000 + "y") == "pass\npass\nx = _\n" * 30_000 + "y"
