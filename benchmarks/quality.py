@@ -3,6 +3,7 @@
     python benchmarks/quality.py models --set notebooks.json.gz [--requests 600] [--write]
     python benchmarks/quality.py adapter --set notebooks.json.gz [--adapter default] [--positions 1500]
     python benchmarks/quality.py columns --set notebooks.json.gz [--kernel python3] [--mentions 150]
+    python benchmarks/quality.py ends --set notebooks.json.gz [--positions 500]
 
 The first two use the half of the notebooks that the gate was not fitted to. `models` replays cells with each
 model in a separate process: precision, keystrokes saved, latency per keystroke and memory, by eagerness.
@@ -10,7 +11,9 @@ model in a separate process: precision, keystrokes saved, latency per keystroke 
 `adapter` counts lines that are completed exactly with and without the adapter; a third of the lines with text
 below them are completed within the finished cell. `columns` runs the notebooks in a kernel, and counts the
 first mentions of columns that are completed, with and without kernel context, after none and one of their
-characters. The notebooks should read files with unfamiliar column names: a model knows those of public data.
+characters. `ends` counts the right suggestions that leave a bracket or quote to close, and the suggestions in
+the middle of a line after which a valid cell does not parse. The notebooks should read files with unfamiliar
+column names: a model knows those of public data.
 """
 
 from __future__ import annotations
@@ -42,6 +45,8 @@ from jupyter_turbopilot.evaluate.live import Live, ResolvedNames  # noqa: E402
 from jupyter_turbopilot.evaluate.notebooks import read  # noqa: E402
 from jupyter_turbopilot.models.recommend import Measured, Quality  # noqa: E402
 from jupyter_turbopilot.shell.in_process import InProcess  # noqa: E402
+from jupyter_turbopilot.suggestion.brackets import closing_length  # noqa: E402
+from jupyter_turbopilot.suggestion.syntax import valid_beginning  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +64,7 @@ MODELS = (
     ("qwen2.5-coder-1.5b", True),
     ("smollm2-135m", True),
 )
+GAP = 12  # characters that are missing in the middle of a line
 PAGE = "characters"  # the browser model
 PAGE_FILE = ROOT / "labextension" / "models" / "characters.gguf"
 WRITTEN = ROOT / "jupyter_turbopilot" / "models" / "quality.json"
@@ -200,6 +206,36 @@ def columns(options: argparse.Namespace) -> None:
         print(f"| {name} | {typed} | {every} | {shown} | {right} | {missing[name].share:.3f} |")
 
 
+def ends(options: argparse.Namespace) -> None:
+    """Count suggestions that end too early or too late."""
+    notebooks = read(options.set)[1::2]
+    counts = Counter[tuple[str, str]]()
+    with closing(InProcess(settings_of(None))) as local:
+        local.wait()
+        for number, cell, at, _ in lines.positions(notebooks, options.positions):
+            source = notebooks[number].cells[cell].source
+            before, future = source[:at], source[at:]
+            line, newline, below = future.partition("\n")
+            rest = line[GAP:] + newline + below
+            for trigger, after in (("automatic", ""), ("automatic", rest), ("invoke", rest)):
+                reply = local.last(traces.request_at(notebooks[number], cell, at, after, trigger=trigger))
+                if not (text := reply.items[0].text if reply.items else "") or after.startswith("\n"):
+                    continue
+                name = f"{trigger}, {'in a line' if after else 'at the end'}"
+                counts[name, "shown"] += 1
+                counts[name, "right"] += future.startswith(text)
+                written = (before + text).rpartition("\n")[2]
+                is_open = future.startswith(text) and closing_length(written, future[len(text) :]) > 0
+                counts[name, "open"] += is_open and not after
+                was_valid = valid_beginning(source) and bool(after)
+                counts[name, "invalid"] += was_valid and not valid_beginning(before + text + after)
+    print("| suggestions | shown | right | leave a bracket or quote open | do not parse |")
+    print("| --- | --- | --- | --- | --- |")
+    for name in dict.fromkeys(name for name, _ in counts):
+        found = (str(counts[name, part]) for part in ("shown", "right", "open", "invalid"))
+        print(f"| {name} | {' | '.join(found)} |")
+
+
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser()
@@ -221,6 +257,10 @@ def main() -> None:
     command.add_argument("--kernel", default="python3")
     command.add_argument("--mentions", type=int, default=150)
     command.set_defaults(run=columns)
+    command = commands.add_parser("ends", help=ends.__doc__)
+    command.add_argument("--set", type=Path, required=True)
+    command.add_argument("--positions", type=int, default=500)
+    command.set_defaults(run=ends)
     options = parser.parse_args()
     options.run(options)
 

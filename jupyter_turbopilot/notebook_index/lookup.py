@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.suggestion.brackets import balanced_length
+from jupyter_turbopilot.suggestion.brackets import balanced_length, closing_length
 from jupyter_turbopilot.suggestion.features import sigmoid
 from jupyter_turbopilot.suggestion.gate import WORTH_A_KEY, may_end
 from jupyter_turbopilot.suggestion.trim import trim
@@ -102,7 +102,7 @@ def candidates(
         for each in continuations
         if each.rest.endswith(after)
     ]
-    for text, whole in _texts(fitting):
+    for text, whole in _texts(fitting, cursor.line):
         if trim(text, surroundings, final=True).text != text:
             continue
         if not (whole or len(text.strip()) >= WORTH_A_KEY):
@@ -111,7 +111,7 @@ def candidates(
             yield text, whole and not surroundings.multi, features_of(text, fitting, cursor)
 
 
-def _texts(continuations: Sequence[Continuation]) -> Iterator[tuple[str, bool]]:
+def _texts(continuations: Sequence[Continuation], line: str) -> Iterator[tuple[str, bool]]:
     """Yield the continuations, their first words, then prefixes that two of them share.
 
     Prefixes end where a suggestion may end. A first word is more often right than its whole line.
@@ -122,6 +122,7 @@ def _texts(continuations: Sequence[Continuation]) -> Iterator[tuple[str, bool]]:
         between = range(WORTH_A_KEY, len(rest) - WORTH_A_KEY + 1)
         ends = (end for end in between if may_end(rest[:end], rest[end:]))
         if end := next(ends, 0):
+            end += closing_length(line + rest[:end], rest[end:])
             texts.setdefault(rest[:end], rest[:end] in rests)
     for number, rest in enumerate(rests):
         for other in rests[:number]:

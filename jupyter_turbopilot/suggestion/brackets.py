@@ -75,6 +75,20 @@ def balanced_length(text: str, closed: str) -> int:
     return length
 
 
+def closing_length(before: str, after: str) -> int:
+    """Return the length of the brackets and quotes at the start of `after` that close what is open before it.
+
+    `before` is a line up to `after`. Brackets that it does not open may be open in the lines above.
+    """
+    pending, quote = _unclosed(before)
+    pending += [quote] if quote else []
+    for at, char in enumerate(after):
+        if char != (pending.pop() if pending else char) or char not in (QUOTES if quote else ")]}"):
+            return at
+        quote = ""
+    return len(after)
+
+
 def closers_after(line: str, rest: str) -> str:
     """Return the closing brackets directly after the cursor, if they match all that the line has opened."""
     rest = rest.strip()

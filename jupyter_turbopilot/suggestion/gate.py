@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.suggestion.brackets import balanced_length, leaves_open
+from jupyter_turbopilot.suggestion.brackets import balanced_length, closing_length, leaves_open
 from jupyter_turbopilot.suggestion.candidates import NO_CANDIDATES
 from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features
 from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
@@ -25,6 +25,9 @@ WORTH_A_KEY = 4  # characters: a shorter part of a line is not shown before the 
 _QUOTES = frozenset("'\"")
 _NUMBER = "0123456789_"  # characters of integers
 _TRIED = 128  # boundaries of a line that are checked at most: each check parses the text before it
+# Probability of brackets and quotes that a suggestion closes at its end. It is that of the likeliest token:
+# often several tokens begin with them, such as `)`, `):` and `))`.
+_CLOSED = 0.3
 _FORGIVEN = 0.4  # generation stops below this fraction of the threshold
 
 
@@ -82,6 +85,7 @@ class Gate:
         self._fits = fits  # whether the cell with this text can still become valid code
         self.text = ""
         self.boundaries: list[Boundary] = []
+        self._tokens: list[tuple[int, float]] = []  # the start of each token in the text, and its probability
         self._sure: list[float] = []  # logprobs of the current line
         self._start = 0  # start of that line in the text
         self._line = 0
@@ -95,6 +99,7 @@ class Gate:
         if self._sure and not (ends and not head) and may_end(self.text, piece):
             self._note(whole=False)
         self._sure.append(math.log(max(SMALLEST, probability)))
+        self._tokens.append((len(self.text), probability))
         if not ends:
             self.text += piece
             return
@@ -137,10 +142,23 @@ class Gate:
                 break
             line += 1
         if end < len(self._single) and self._begins_with_single(text):
-            return len(self._single), 1.0
-        if self._is_label_complete(text, end):
+            end, confidence = len(self._single), 1.0
+        elif self._is_label_complete(text, end):
             end += 1
-        return end, confidence
+        return self._with_closers(text, end) if end else 0, confidence
+
+    def _with_closers(self, text: str, end: int) -> int:
+        """Return the end after the brackets and quotes that probably close directly after `end`."""
+        start = text.rfind("\n", 0, end) + 1
+        before = text[start:end] if start else self.cursor.body + text[:end]
+        for length in range(closing_length(before, text[end:]), 0, -1):
+            closed = text[: end + length]
+            ends = (*(at for at, _ in self._tokens[1:]), math.inf)
+            tokens = zip(self._tokens, ends, strict=True)
+            sure = [chance for (at, chance), next_at in tokens if at < len(closed) and next_at > end]
+            if math.prod(sure) >= _CLOSED and self._may_stand(closed):
+                return len(closed)
+        return end
 
     def _is_label_complete(self, text: str, end: int) -> bool:
         """Return whether the text up to `end` is a unique label whose closing quote follows and fits."""

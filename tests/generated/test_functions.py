@@ -102,6 +102,9 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
     "leaves_open": (brackets.leaves_open, (TEXT, QUOTE)),
     "balanced_length": (brackets.balanced_length, (TEXT, st.text(alphabet=")]}", max_size=3))),
     "closers_after": (brackets.closers_after, (LINE, st.text(alphabet=")]}'\" (x,", max_size=12) | LINE)),
+    "closing_length": (
+        brackets.closing_length, (LINE, st.text(alphabet="\"')]}`x", max_size=6)),
+    ),
     "lex": (lambda text: [[x.kind, x.text, x.start, x.unclosed] for x in syntax.lex(text)], (TEXT,)),
     "scan": (lambda text: [*syntax.scan(text)], (TEXT,)),
     "indentation": (surroundings.indentation, (TEXT,)),

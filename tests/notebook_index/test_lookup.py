@@ -42,6 +42,11 @@ def test_candidates_include_common_prefixes() -> None:
     assert texts(ways, "plt.s") == ["how_all(now=True)", "how_all(now=False)", "how_all", "how_all(now="]
 
 
+def test_candidates_close_the_quote_and_brackets_of_a_first_word() -> None:
+    ways = [Continuation('nit_price"]).mean()', documents=1)]
+    assert texts(ways, 'np.log(orders["u') == ['nit_price"]).mean()', 'nit_price"])']
+
+
 def test_recall_is_surer_of_the_first_word_than_of_the_line() -> None:
     ways = [Continuation('nicate(frame, smoothing="cubic", window=13)', documents=1)]
     found = scores(ways, "frob")

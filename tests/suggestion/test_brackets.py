@@ -8,6 +8,7 @@ from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.suggestion.brackets import (
     balanced_length,
     closers_after,
+    closing_length,
     leaves_open,
     open_quote,
     outside,
@@ -60,6 +61,13 @@ def test_balanced_length_never_shrinks_for_a_longer_text(text: str, closed: str)
     lengths = [balanced_length(text[:end], closed) for end in range(len(text) + 1)]
     assert lengths == sorted(lengths)
     assert all(length <= end for end, length in enumerate(lengths))
+
+
+@pytest.mark.parametrize(("before", "after", "length"), golden("brackets", "closing_length"))
+def test_closing_length_counts_what_closes_open_brackets_and_quotes(
+    before: str, after: str, length: int
+) -> None:
+    assert closing_length(before, after) == length
 
 
 @pytest.mark.parametrize(("line", "rest", "closed"), golden("brackets", "closers_after"))

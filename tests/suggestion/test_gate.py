@@ -44,7 +44,7 @@ def shown_of(written: Written, threshold: float = 0.5, ended: bool = False, fina
     return made.text[: made.shown(made.text, final=final)[0]]
 
 
-SHOWN = ("a finished line", "early", "the end", "the end of a line")
+SHOWN = ("a finished line", "brackets and quotes", "early", "the end", "the end of a line")
 
 
 @pytest.mark.parametrize("case", golden("gate", *(f"shown/{part}" for part in SHOWN)))

@@ -7,7 +7,7 @@
  */
 
 import type { IRequest } from '../wire';
-import { balancedLength, leavesOpen } from './brackets';
+import { balancedLength, closingLength, leavesOpen } from './brackets';
 import { type CursorFeatures, features, type Features, SMALLEST, sumOf } from './features';
 import { DEFAULT, FITS } from './fits';
 import { beginsWithWord, characterBefore, codePoints, cutAt, isBlank, strip, stripEnd } from './text';
@@ -17,6 +17,11 @@ const WORTH_A_KEY = 4; // characters: a shorter part of a line is not shown befo
 const QUOTES = `'"`;
 const NUMBER = '0123456789_'; // the characters of integers
 const TRIED = 128; // the maximum number of boundaries of a line to check, because each check parses the text
+/**
+ * The probability of brackets and quotes that a suggestion closes at its end. It is that of the likeliest token: often
+ * several tokens begin with them, such as `)`, `):` and `))`.
+ */
+const CLOSED = 0.3;
 const FORGIVEN = 0.4; // below this share of the threshold, the rest of an answer is not generated
 
 /** A position where an answer may end, and the score of the text up to there. */
@@ -70,6 +75,7 @@ export class Gate {
       this._note(false);
     }
     this._sure.push(Math.log(Math.max(SMALLEST, probability)));
+    this._tokens.push([this._text.length, probability]);
     if (!ends) {
       this._text += piece;
       return;
@@ -123,7 +129,23 @@ export class Gate {
         break;
       }
     }
-    return [end, confidence];
+    return [end ? this._withClosers(text, end) : 0, confidence];
+  }
+
+  /** The end after the brackets and quotes that probably close directly after `end`. */
+  private _withClosers(text: string, end: number): number {
+    const start = text.lastIndexOf('\n', end - 1) + 1;
+    const before = start ? text.slice(start, end) : this._cursor.body + text.slice(0, end);
+    for (let length = closingLength(before, text.slice(end)); length > 0; length--) {
+      const closed = text.slice(0, end + length);
+      const probability = this._tokens
+        .filter(([at], number) => at < closed.length && (this._tokens.at(number + 1)?.[0] ?? Infinity) > end)
+        .reduce((product, [, one]) => product * one, 1);
+      if (probability >= CLOSED && this._mayStand(closed)) {
+        return closed.length;
+      }
+    }
+    return end;
   }
 
   /** Return the boundary up to which a line is shown. */
@@ -186,6 +208,7 @@ export class Gate {
 
   private _text = '';
   private readonly _boundaries: IBoundary[] = [];
+  private readonly _tokens: [start: number, probability: number][] = [];
   private _sure: number[] = []; // the logprobs of the current line
   private _start = 0; // the offset of that line in the text
   private _line = 0;

@@ -8,7 +8,7 @@ import { cellLanguage, cellMagic, commentMark, isPrivatePath } from '../../langu
 import type { IFrame, IRequest } from '../../wire';
 import { branches, DEFAULTS, type ISettings } from '../answer';
 import { endOf } from '../bounds';
-import { balancedLength, closersAfter, leavesOpen, openQuote, outside } from '../brackets';
+import { balancedLength, closersAfter, closingLength, leavesOpen, openQuote, outside } from '../brackets';
 import { keepTail, Layout, piecesLeftOut, readHead } from '../layout';
 import { Completer } from '../completer';
 import { CursorFeatures, cursorFeatures, type Features, features } from '../features';
@@ -90,6 +90,7 @@ export const FUNCTIONS = {
   leaves_open: (text: string, quote = '') => leavesOpen(text, quote),
   balanced_length: (text: string, closed: string) => pointsAt(text, balancedLength(text, closed)),
   closers_after: closersAfter,
+  closing_length: closingLength,
   lex: (source: string) =>
     lex(source).map(({ kind, text, start, unclosed }) => [kind, text, pointsAt(source, start), unclosed]),
   scan: (text: string) => {
