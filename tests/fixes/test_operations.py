@@ -89,16 +89,16 @@ def encoded(body: dict[str, Any]) -> bytes:
     return json.dumps(body, ensure_ascii=False).encode()
 
 
-@settings(max_examples=40)
-@given(st.sampled_from([*FIXES]), st.integers(1, 30_000), st.booleans())
+@settings(max_examples=30)
+@given(st.sampled_from([*FIXES]), st.integers(1, 12_000), st.booleans())
 def test_find_fixes_counts_operations(name: str, size: int, reported: bool) -> None:
     body = encoded(FIXES[name](size))
     request = parse_fix(body)
     check(body, lambda: find(request, reported=reported))
 
 
-@settings(max_examples=40)
-@given(st.sampled_from([*RENAMES]), st.integers(1, 30_000))
+@settings(max_examples=30)
+@given(st.sampled_from([*RENAMES]), st.integers(1, 12_000))
 def test_renames_count_operations(name: str, size: int) -> None:
     body = encoded(RENAMES[name](size))
     request = parse_rename(body)
