@@ -41,11 +41,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Week:
-    """Number of automatic suggestions in a week that were shown, and that were accepted."""
+    """Number of automatic suggestions in a week that were shown, and that were accepted; keystrokes saved."""
 
     number: Count = 0
     shown: Count = 0
     accepted: Count = 0
+    saved: Count = 0
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ class LearnedState:
         week = self.week if self.week.number == number else Week(number)
         accepted = week.accepted + observations.accepted
         # A suggestion that was shown last week may be accepted in this one.
-        return Week(number, max(week.shown + observations.shown, accepted), accepted)
+        shown = max(week.shown + observations.shown, accepted)
+        return Week(number, shown, accepted, week.saved + observations.saved)
 
     def after(self, observations: Observations, now: float) -> LearnedState:
         """Return the content updated by some observations."""

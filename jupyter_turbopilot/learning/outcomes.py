@@ -45,21 +45,28 @@ class Observations:
     shown: int = 0
     accepted: int = 0
     verdicts: tuple[Verdict, ...] = ()
+    saved: int = 0  # keystrokes: characters that were inserted, minus one for each acceptance
 
     def __bool__(self) -> bool:
         """Return whether anything was observed."""
-        return bool(self.shown or self.accepted or self.verdicts)
+        return bool(self.shown or self.accepted or self.verdicts or self.saved)
 
     def __add__(self, later: Observations) -> Observations:
         """Return the sum of these and later ones."""
         return Observations(
-            self.shown + later.shown, self.accepted + later.accepted, self.verdicts + later.verdicts
+            self.shown + later.shown,
+            self.accepted + later.accepted,
+            self.verdicts + later.verdicts,
+            self.saved + later.saved,
         )
 
     def since(self, first: Observations) -> Observations:
         """Return the observations after the first ones."""
         return Observations(
-            self.shown - first.shown, self.accepted - first.accepted, self.verdicts[len(first.verdicts) :]
+            self.shown - first.shown,
+            self.accepted - first.accepted,
+            self.verdicts[len(first.verdicts) :],
+            self.saved - first.saved,
         )
 
 
@@ -83,8 +90,10 @@ class _Suggestion:
                 self.decided, self.accepted = False, None
             return Observations(shown=first)
         if feedback.event == "accepted":
+            before = max(feedback.before, self.accepted[0] if self.accepted else 0)
+            saved = max(0, min(feedback.chars, seen) - before - 1)
             first, self.counted, self.accepted = not self.counted, True, (feedback.chars, seen)
-            return Observations(accepted=first)
+            return Observations(accepted=first, saved=saved)
         if feedback.event == "retained":
             if not self.accepted:
                 return Observations()

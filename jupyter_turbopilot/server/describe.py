@@ -81,11 +81,11 @@ def _notebook_index(notebook_index: MaintainedIndex) -> dict[str, Any]:
 
 
 def _week(pilot: Pilot) -> dict[str, int] | None:
-    """Return how many suggestions were shown and accepted this week."""
+    """Return how many suggestions were shown and accepted this week, and the keystrokes saved."""
     if not (learner := pilot.completer.learner):
         return None
     week = learner.week
-    return {"shown": week.shown, "accepted": week.accepted}
+    return {"shown": week.shown, "accepted": week.accepted, "saved": week.saved}
 
 
 def _notice(pilot: Pilot, *, for_admin: bool) -> str | None:

@@ -262,7 +262,8 @@ class TurbopilotMagics(Magics):
             state = f"{health['model']} is not available {where}. {reason}"
         week = health.get("week") or {}
         if week.get("shown"):
-            state += f" {week['accepted']} of {week['shown']} suggestions accepted this week."
+            state += f" {week['accepted']} of {week['shown']} suggestions accepted this week"
+            state += f", {week.get('saved', 0)} keystrokes saved."
         ghost = ""
         if self._in_terminal:
             from jupyter_turbopilot.shell import terminal

@@ -25,7 +25,12 @@ export function learningDialog(
       title: trans.__('Acceptance Statistics'),
       body: [
         week.shown
-          ? trans.__('You accepted %1 of %2 suggestions this week.', week.accepted, week.shown)
+          ? trans.__(
+              'You accepted %1 of %2 suggestions this week, which saved %3.',
+              week.accepted,
+              week.shown,
+              trans._n('%1 keystroke', '%1 keystrokes', week.saved)
+            )
           : trans.__('No suggestions were shown this week.'),
         trans.__(
           'Turbopilot adjusts its confidence threshold to the suggestions that you accept, type over or dismiss. ' +

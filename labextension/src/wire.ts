@@ -293,6 +293,8 @@ export interface IWeek {
   shown: number;
   /** how many of these were accepted */
   accepted: number;
+  /** keystrokes saved: characters inserted, minus one for each acceptance */
+  saved: number;
 }
 
 /** The usage log of suggestion outcomes. */

@@ -393,7 +393,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await gone(other);
     await chars('dismissed');
     const shown = new Set(sent.filter(({ event }) => event === 'shown').map(one => one.id)).size;
-    const counted = { shown, accepted: 1 };
+    const counted = { shown, accepted: 1, saved: SAID.length - 1 };
     for (let tries = 0; tries < 50 && (await week()).accepted < counted.accepted; tries++) {
       await other.waitForTimeout(100); // the last of it may be on its way
     }
@@ -403,11 +403,12 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await other.keyboard.press('Escape');
 
     const dialog = other.locator('.jp-Dialog');
-    const { accepted } = counted;
+    const { accepted, saved } = counted;
     const open = async () => {
       await openLine('Acceptance Statistics…');
       await line('Acceptance Statistics…').click();
-      await dialog.getByText(`You accepted ${accepted} of ${shown} suggestions this week.`).waitFor();
+      const words = `You accepted ${accepted} of ${shown} suggestions this week, which saved ${saved} keystrokes.`;
+      await dialog.getByText(words).waitFor();
     };
     await open();
     await screenshot(other, 'learned-dialog');
@@ -420,7 +421,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
       .locator('.Toastify__toast', { hasText: 'has reset its learned thresholds' })
       .first()
       .waitFor();
-    assert.deepEqual(await week(), { shown: 0, accepted: 0 });
+    assert.deepEqual(await week(), { shown: 0, accepted: 0, saved: 0 });
     await openLine('Acceptance Statistics…');
     await line('Acceptance Statistics…').click();
     await dialog.getByText('No suggestions were shown this week.').waitFor();

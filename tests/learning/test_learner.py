@@ -66,7 +66,7 @@ def test_learner_writes_a_private_file_with_numbers_only(file: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == [LEARNING]
     kept = json.loads(file.read_bytes())
     assert kept["calibrations"]["subject"].keys() == {"slope", "offset", "seen"}
-    assert kept["week"].keys() == {"number", "shown", "accepted"}
+    assert kept["week"].keys() == {"number", "shown", "accepted", "saved"}
     assert list(personal_files(file.parent)) == [file]
 
 
@@ -290,8 +290,8 @@ def test_week_of_begins_on_monday_in_local_time() -> None:
 
 
 def test_week_counts_only_this_week() -> None:
-    learned = LearnedState().after(Observations(2, 1), NOW)
-    assert learned.week == Week(week_of(NOW), 2, 1)
+    learned = LearnedState().after(Observations(2, 1, saved=7), NOW)
+    assert learned.week == Week(week_of(NOW), 2, 1, 7)
     assert learned.counted(Observations(), NOW) == learned.week
     assert learned.counted(Observations(), NOW + 7 * DAY) == Week(week_of(NOW) + 1)
     later = learned.after(Observations(1), NOW + 7 * DAY)

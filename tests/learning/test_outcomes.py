@@ -84,6 +84,26 @@ def test_receive_counts_shown_and_accepted_once() -> None:
     assert (observed.shown, observed.accepted) == (1, 1)
 
 
+@pytest.mark.parametrize(
+    ("events", "saved"),
+    [
+        ([("accepted", 10)], 9),
+        ([("accepted", 4), ("accepted", 10)], 8),  # in two parts
+        ([("accepted", 10), ("accepted", 10)], 9),  # again after an undo
+        ([("accepted", 1)], 0),
+        ([("accepted", 1_000_000)], 9),
+        ([("typed_over", 10), ("retained", 10)], 0),
+    ],
+)
+def test_receive_counts_keystrokes_saved(events: list[tuple[str, int]], saved: int) -> None:
+    assert receive(outcomes(), ("shown", 10), *events).saved == saved
+
+
+def test_receive_counts_no_typed_characters_as_saved() -> None:
+    feedback = Feedback(id="a", event="accepted", chars=10, length=10, before=4)
+    assert outcomes().receive(feedback, 1.0).saved == 5
+
+
 def test_receive_judges_again_after_a_typing_mistake() -> None:
     found = outcomes()
     assert verdicts(found, ("shown", 10), ("typed_over", 0)) == [(0.7, False)]
@@ -173,6 +193,7 @@ COUNTS = st.builds(
     st.integers(0, 9),
     st.integers(0, 9),
     st.lists(st.builds(Verdict, st.just(TERMS), st.floats(0, 1), st.booleans()), max_size=5).map(tuple),
+    st.integers(0, 9),
 )
 
 

@@ -161,7 +161,9 @@ def test_terminal_shows_ghost_text_and_right_accepts_it(terminal: pexpect.spawn)
     terminal.send("print('is', np.__name__)\r")
     assert wait_for(terminal, "is numpy")
     terminal.send("%turbopilot\r")
-    assert re.search(r"3 of \d+ suggestions accepted this week", wait_for(terminal, "this week"))
+    assert re.search(
+        r"3 of \d+ suggestions accepted this week, \d+ keystrokes saved", wait_for(terminal, "this week")
+    )
 
 
 def test_terminal_suggests_lines_of_two_notebooks_until_they_are_deleted(

@@ -144,6 +144,9 @@ class Week(msgspec.Struct, frozen=True, kw_only=True):
 
     shown: Annotated[int, Meta(description="how many appeared automatically")]
     accepted: Annotated[int, Meta(description="how many of these were accepted")]
+    saved: Annotated[
+        int, Meta(description="keystrokes saved: characters inserted, minus one for each acceptance")
+    ]
 
 
 class UsageLog(msgspec.Struct, frozen=True, kw_only=True):

@@ -159,12 +159,20 @@ async def test_feedback_is_learned_and_can_be_deleted(
         await ask("feedback", {"id": answer["id"], "event": event, "chars": len(item["text"])})
     while not kept.exists() or not json.loads(kept.read_bytes())["calibrations"]:
         await asyncio.sleep(0.01)
-    assert json.loads((await ask("health", method="GET")).body)["week"] == {"shown": 1, "accepted": 0}
+    assert json.loads((await ask("health", method="GET")).body)["week"] == {
+        "shown": 1,
+        "accepted": 0,
+        "saved": 0,
+    }
     (found,) = json.loads(kept.read_bytes())["calibrations"].values()
     assert (found["seen"], found["offset"] > 0) == (1, True)
     assert item["text"] not in kept.read_text()
     assert (await ask("feedback", method="DELETE")).code == 204
-    assert json.loads((await ask("health", method="GET")).body)["week"] == {"shown": 0, "accepted": 0}
+    assert json.loads((await ask("health", method="GET")).body)["week"] == {
+        "shown": 0,
+        "accepted": 0,
+        "saved": 0,
+    }
     assert not kept.exists()
 
 
@@ -182,10 +190,10 @@ async def test_feedback_counts_only_the_server_owner(
     async def week(name: str) -> Any:
         return json.loads((await ask("health", method="GET", headers={"X-Who": name})).body)["week"]
 
-    assert await week("ada") == {"shown": 1, "accepted": 0}
+    assert await week("ada") == {"shown": 1, "accepted": 0, "saved": 0}
     assert await week("bob") is None
     assert (await ask("feedback", method="DELETE", headers={"X-Who": "bob"})).code == 204
-    assert await week("ada") == {"shown": 1, "accepted": 0}
+    assert await week("ada") == {"shown": 1, "accepted": 0, "saved": 0}
 
 
 async def test_runtime_secret_opens_only_the_kernels_routes(
