@@ -6,6 +6,7 @@ import ast
 import builtins
 import re
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import OperationLimitError, count_operations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 _BUILTINS = frozenset(name for name in dir(builtins) if not name.startswith("_"))
+_MOST_USES = 20  # different uses of a name, each of which may need another import
 _INNER = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
@@ -152,8 +154,8 @@ def _import(failure: Failure, word: str) -> Iterator[Fix]:
     if any(all(known.name != word for known in imports_of(source)) for source in _binding(failure, word)):
         return  # another object
     count_operations(len(failure.source) // 2)
-    used = {use for use in uses(failure.source) if use.name == word}
-    lines = {failure.imports.line_for(use) for use in used} - {""}
+    used = dict.fromkeys(use for use in uses(failure.source) if use.name == word)
+    lines = {failure.imports.line_for(use) for use in islice(used, _MOST_USES)} - {""}
     if len(lines) != 1 or not (line := lines.pop()):
         return
     at, text = insertion(cell.source, [line])
