@@ -209,8 +209,10 @@ def columns(options: argparse.Namespace) -> None:
 def ends(options: argparse.Namespace) -> None:
     """Count suggestions that end too early or too late."""
     notebooks = read(options.set)[1::2]
+    settings = settings_of(None)
+    settings.deadline = 300.0  # a slow machine gives the same result
     counts = Counter[tuple[str, str]]()
-    with closing(InProcess(settings_of(None))) as local:
+    with closing(InProcess(settings)) as local:
         local.wait()
         for number, cell, at, _ in lines.positions(notebooks, options.positions):
             source = notebooks[number].cells[cell].source

@@ -44,6 +44,7 @@ _FILLINGS = (" _ ", ", ", ".", " + ", " in ", ": ", "=", " else ", " as ", " imp
 _MOST_CLOSED = 4  # brackets that a part of a statement closes
 _MOST = 500_000  # characters parsed for one text, over all completions that are tried
 _ALIASES = {"c++": "cpp", "c#": "csharp", "sh": "bash", "js": "javascript", "ts": "typescript"}
+LONGEST_JOINED = 5_000  # characters of a statement; of a longer one, only the line at the cursor is checked
 LONGEST_TREE = 2_000  # characters: tree-sitter's recovery from many errors takes quadratic time
 LOGGED = 32  # factor by which logging slows a parse down
 PATIENCE = 2_000_000  # characters parsed for one answer; after that, every text is rejected
@@ -221,10 +222,11 @@ def joining(language: str, prefix: str, suffix: str) -> Callable[[str], bool]:
     than without the text, or its rest begins within the same brackets and quotes.
     """
     line, rest = prefix.rpartition("\n")[2], rest_of_statement(prefix, suffix)
-    if not rest.strip() or len(line) > STATEMENT:
+    before = prefix[scan(prefix).start :] if len(prefix) <= STATEMENT else prefix
+    if len(before) + len(rest) > LONGEST_JOINED:
+        before, rest = line.lstrip(), suffix.partition("\n")[0]
+    if not rest.strip() or len(line) > LONGEST_JOINED:
         return lambda _: True
-    # Parsing a long cell would take too long.
-    before = prefix[scan(prefix).start :] if len(prefix) <= STATEMENT else line.lstrip()
     return cache(_Statement(language, before, rest).is_joined_by)
 
 
@@ -237,8 +239,8 @@ class _Statement:
         self._rest = rest
         self._hides = bool(rest.partition("\n")[0].strip())  # whether a comment would hide the rest
         self._at_cursor = scan(before)
-        self._open = self._count_open("")
         self._left = PATIENCE
+        self._open = self._count_open("")
 
     def is_joined_by(self, text: str) -> bool:
         """Return whether the rest can follow a text."""
@@ -261,7 +263,9 @@ class _Statement:
         return any(self._is_valid(f"{self._before}{text}{self._rest}") for text in closing)
 
     def _count_open(self, text: str) -> int:
-        opened = scan(f"{self._before}{text}{self._rest}")
+        code = f"{self._before}{text}{self._rest}"
+        self._left -= len(code)
+        opened = scan(code)
         return len(opened.brackets) + bool(opened.quote)
 
     def _is_valid(self, code: str) -> bool:

@@ -249,8 +249,9 @@ def test_joining_rejects_everything_after_too_much_parsing(monkeypatch: pytest.M
     assert not all(joins(f"{number} + 1") for number in range(1000))
 
 
-def test_joining_checks_only_the_line_of_a_long_cell() -> None:
-    prefix = "x = [\n" + "    1,\n" * syntax.STATEMENT + "]\nif x:\n    print(x["
+@pytest.mark.parametrize("length", [syntax.LONGEST_JOINED // 6 + 1, syntax.STATEMENT])
+def test_joining_checks_only_the_line_of_a_long_statement(length: int) -> None:
+    prefix = "if x:\n" + "    y\n" * length + "    print(x["
     joins = joining("python", prefix, "])")
     assert joins("0")
     assert not joins("0] + y")

@@ -8,10 +8,11 @@ import { type Parser, TreeFragment } from '@lezer/common';
 import { STATEMENT } from './bounds';
 import { type IOpen, lex, scan } from './lexer';
 import { asPython } from './magics';
-import { cutAt, first, isBlank, isLonger, lastLine, stripEnd, stripStart } from './text';
+import { codePoints, cutAt, first, isBlank, isLonger, lastLine, stripEnd, stripStart } from './text';
 
 const MAX_PARSED = 40_000; // the maximum number of parsed characters per answer; after that, no text is valid
 const MAX_TEXT_LENGTH = 4000; // the maximum length of a text that is parsed as a whole
+const MAX_JOINED_LENGTH = 5000; // of a longer statement, only the line at the cursor is checked
 const MAX_STATEMENT_LENGTH = 10_000; // of Python, whose parser is incremental
 /**
  * Completions of an unfinished line of Python, the likeliest first: the rest of an expression, of a statement's head,
@@ -104,12 +105,14 @@ export function joining(
   judge: Judge
 ): (text: string) => boolean {
   const line = lastLine(prefix);
-  const rest = restOfStatement(prefix, suffix);
-  if (isBlank(rest) || isLonger(line, STATEMENT)) {
+  let rest = restOfStatement(prefix, suffix);
+  let before = isLonger(prefix, STATEMENT) ? prefix : prefix.slice(scan(prefix).start);
+  if (codePoints(before) + codePoints(rest) > MAX_JOINED_LENGTH) {
+    [before, rest] = [stripStart(line), cutAt(suffix, '\n')[0]];
+  }
+  if (isBlank(rest) || isLonger(line, MAX_JOINED_LENGTH)) {
     return () => true;
   }
-  // Parsing a long cell would take too long.
-  const before = isLonger(prefix, STATEMENT) ? stripStart(line) : prefix.slice(scan(prefix).start);
   const statement = new Statement(before, rest, language === 'python' ? judge : byBrackets);
   const known = new Map<string, boolean>();
   return text => {
