@@ -355,11 +355,14 @@ class Route(AuthenticatedHandler):
         self.write(last)
         await self.finish()
 
-    async def try_loading(self, attempt: Callable[[], None]) -> None:
-        """Call `Pilot.ensure` or `Pilot.retry` unless a model is loaded. They read the disk."""
-        if self.pilot.worker.state.phase in {Phase.EMPTY, Phase.FAILED}:
+    async def try_loading(self, *, only_again: bool = False) -> None:
+        """Start loading if necessary, or retry a failed load. `only_again`: do not start the first load."""
+        phase = self.pilot.worker.state.phase
+        # All calls with one key must have the same effect: a start that joined a retry would be lost.
+        if phase is Phase.FAILED or (phase is Phase.EMPTY and not only_again):
             with suppress(TimeoutError, BusyError):
-                await asyncio.wait_for(self.pilot.disk.run(self.caller, "model", attempt), DISK_SECONDS)
+                call = self.pilot.disk.run(self.caller, "model", self.pilot.ensure)
+                await asyncio.wait_for(call, DISK_SECONDS)
 
     async def run(self, function: Callable[..., T], *given: Any, **named: Any) -> T:
         """Call a function in a background thread."""

@@ -118,7 +118,7 @@ class JobRoute(Route):
         is_charged: bool = False,
     ) -> AsyncReplies:
         """Submit a request and return its replies. `is_charged`: the caller has been charged for it."""
-        await self.try_loading(self.pilot.ensure)
+        await self.try_loading()
         replies = AsyncReplies(partial(self._count, is_awaited=is_awaited(request)))
         self._submit(request, kernel_context, replies.listen, notebook_index, is_charged=is_charged)
         return replies
@@ -131,7 +131,7 @@ class JobRoute(Route):
                 f"One user may have {most} waiting requests. Send at most {most} prompts at a time.",
                 field="prompt",
             )
-        await self.try_loading(self.pilot.ensure)
+        await self.try_loading()
         awaited = any(is_awaited(request) for request in requests)
         batch = AsyncBatch(len(requests), partial(self._count, is_awaited=awaited))
         for number, request in enumerate(requests):

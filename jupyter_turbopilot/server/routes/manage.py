@@ -74,7 +74,7 @@ class StatusRoute(Route):
     @Endpoint(access="open")
     async def get(self) -> None:
         """Return the page."""
-        await self.try_loading(self.pilot.retry)
+        await self.try_loading(only_again=True)
         health = describe_health(self.pilot)
         state = f"{health['model']}: {'ready' if health['ready'] else health['phase']}."
         self.set_header("Content-Type", "text/html; charset=utf-8")
@@ -84,7 +84,7 @@ class StatusRoute(Route):
 
 async def _health(route: Route) -> dict[str, Any]:
     """Return the server's state as far as the caller may see it."""
-    await route.try_loading(route.pilot.retry)
+    await route.try_loading(only_again=True)
     notebook_index = await route.notebook_index()
     return describe_health(
         route.pilot,
@@ -137,7 +137,7 @@ class ModelsRoute(Route):
     @Endpoint(gives=Models)
     async def get(self) -> None:
         """List the models and the selected one."""
-        await self.try_loading(self.pilot.retry)
+        await self.try_loading(only_again=True)
         # llama.cpp's server responds with this list.
         listing = model_list(describe_health(self.pilot)["model"])
         if self.may_manage:

@@ -92,7 +92,7 @@ class OpenAIModelsRoute(OpenAIRoute):
     @Endpoint(errors=(UnknownModelError,))
     async def get(self, name: str = "") -> None:
         """List the selected model, with the engine's capabilities for other Turbopilot servers."""
-        await self.try_loading(self.pilot.retry)
+        await self.try_loading(only_again=True)
         name_here = describe_health(self.pilot)["model"]
         listing = model_list(name_here, turbopilot=await self._engine_description())
         if not name:
@@ -112,7 +112,7 @@ class OpenAIModelsRoute(OpenAIRoute):
         if engine := pilot.worker.engine:
             _ENGINES[pilot] = await self.run(describe_engine, engine)
         elif pilot.worker.state.phase is not Phase.UNLOADED:
-            await self.try_loading(pilot.ensure)
+            await self.try_loading()
             return describe_engine(None, missing=pilot.worker.state.code in MODEL_LOST)
         elif pilot not in _ENGINES:
             pilot.worker.ensure_loaded()
