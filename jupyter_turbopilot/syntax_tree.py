@@ -15,6 +15,7 @@ import re
 import warnings
 from itertools import islice
 from threading import Lock
+from typing import Any
 
 from jupyter_turbopilot.bounds import MOST_MARKS, count_operations, has_many_marks
 
@@ -60,6 +61,17 @@ def parse(source: str, flags: int = 0, *, bounded: bool = True) -> ast.Module:
         else:
             return tree
     raise SyntaxError("The source cannot be parsed: other threads keep changing the warning filters.")
+
+
+def literal_value(source: str) -> Any:
+    """Return the value of a literal; raise SyntaxError or ValueError for other source."""
+    match parse(source.lstrip(" \t")).body:
+        case [ast.Expr(value=node)]:
+            try:
+                return ast.literal_eval(node)
+            except (TypeError, MemoryError, RecursionError) as error:
+                raise ValueError(f"The literal has no value ({type(error).__name__}).") from None
+    raise ValueError("The source is not a literal.")
 
 
 def error_at(node: ast.AST, message: str) -> SyntaxError:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.bounds import Operations, counted_operations
-from jupyter_turbopilot.syntax_tree import LONGEST, MOST, TooLongError, parse, walk
+from jupyter_turbopilot.syntax_tree import LONGEST, MOST, TooLongError, literal_value, parse, walk
 
 INTERRUPTED = """
 import ast, gc
@@ -96,6 +96,28 @@ def test_parse_agrees_with_python(source: str) -> None:
             parse(source)
     else:
         assert ast.dump(parse(source)) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "value"), [("'a'", "a"), (" 'a'", "a"), ("['a', -1]", ["a", -1]), ("'a' 'b'  # c", "ab")]
+)
+def test_literal_value_of_a_literal(source: str, value: object) -> None:
+    assert literal_value(source) == value
+
+
+@pytest.mark.parametrize(
+    "source", ["", "a", "a = 1", "f()", "1; 2", "{[]: 1}", "(" * 300, "-" * 900 + "1", "a" + "\u0301" * 99]
+)
+def test_literal_value_rejects_other_source(source: str) -> None:
+    with pytest.raises((SyntaxError, ValueError)):
+        literal_value(source)
+
+
+def test_literal_value_counts_operations() -> None:
+    operations = Operations()
+    with counted_operations(operations):
+        literal_value(repr(["label"] * 999))
+    assert operations.count > 999
 
 
 @pytest.mark.parametrize("action", ["error", "always", "default"])

@@ -13,6 +13,7 @@ from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.fixes.fix import Edit, Fix, quoted
 from jupyter_turbopilot.fixes.nearest import nearest
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
+from jupyter_turbopilot.syntax_tree import literal_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,7 @@ class _Literal(NamedTuple):
         start, old, new = self.start + self.text.find(self.path), self.path, path
         if not path.isprintable():  # for example with marks that change the direction of the text
             with suppress(SyntaxError, ValueError):
-                if ast.literal_eval(self.text) == self.path:
+                if literal_value(self.text) == self.path:
                     start, old, new = self.start, self.text, repr(path)
         if not new.isprintable() or (new == path and not _UNQUOTED.fullmatch(path)):
             return None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.fixes.fix import Fix, quoted
 from jupyter_turbopilot.fixes.nearest import NameIndex
+from jupyter_turbopilot.syntax_tree import literal_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,7 +91,7 @@ def replacement(failure: Failure, node: ast.Constant, label: str) -> Edit | None
     start, end = failure.span(node)
     old = failure.source[start:end]
     try:
-        if ast.literal_eval(old) != node.value:
+        if literal_value(old) != node.value:
             return None
     except (SyntaxError, ValueError):
         return None  # a part of an f-string
@@ -105,8 +106,8 @@ def _text(failure: Failure) -> str:
     if failure.name == "KeyError":
         if failure.report.error and failure.report.error.key is not None:
             return failure.report.error.key
-        with suppress(SyntaxError, ValueError, MemoryError, RecursionError):
-            value = ast.literal_eval(text[:_MOST_MESSAGE])
+        with suppress(SyntaxError, ValueError):
+            value = literal_value(text[:_MOST_MESSAGE])
             return value if isinstance(value, str) else text
     return text
 
@@ -151,8 +152,8 @@ def _listed(message: str) -> Sequence[str]:
     text = message[:_MOST_MESSAGE]
     starts = [text.find(start) + len(start) - 1 for start in _KNOWN if start in text]
     if starts and (end := _END_OF_KNOWN.search(text, min(starts))):
-        with suppress(SyntaxError, ValueError, MemoryError, RecursionError):
-            labels = ast.literal_eval(text[min(starts) : end.end()])
+        with suppress(SyntaxError, ValueError):
+            labels = literal_value(text[min(starts) : end.end()])
             return [label for label in labels if isinstance(label, str)]
     return ()
 
