@@ -7,7 +7,6 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
-from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.bounds import STATEMENT
@@ -88,7 +87,7 @@ class Instruction:
 
 def parse_instruction(source: str) -> Instruction:
     """Parse an instruction or a stub; raise BadRequestError for a stub that does not parse."""
-    text = _LINE_END.sub("\n", source).rstrip()
+    text = _LINE_END.sub("\n", source[: STATEMENT + 1]).rstrip()
     text = _LEADING.sub(lambda indent: indent[0].expandtabs(), text)
     if not text or "\0" in text:
         raise BadRequestError("Write an instruction, or a `def` line.", field="source")
@@ -97,7 +96,7 @@ def parse_instruction(source: str) -> Instruction:
             "The text contains half of a surrogate pair. Delete that character, or type it again.",
             field="source",
         )
-    if len(source) > STATEMENT:
+    if max(len(source), len(text)) > STATEMENT:  # tabs become several spaces
         raise BadRequestError(
             f"The instruction is longer than {STATEMENT} characters. Shorten it to what the function "
             "should do.",
@@ -112,9 +111,13 @@ def parse_instruction(source: str) -> Instruction:
 
 def _instruction(text: str) -> Instruction:
     """Return an instruction as a comment; one that begins with a call (`mean(xs) returns …`) has a head."""
+    lines = text.split("\n")
+    # `textwrap.dedent` compiles the margin as a pattern.
+    margin = min(len(line) - len(line.lstrip(" ")) for line in lines if line.strip())
+    dedented = "\n".join(line[margin:].rstrip() for line in lines).strip("\n")
     lines = [
-        line.strip().lstrip("#").strip() if line.lstrip().startswith("#") else line.rstrip()
-        for line in dedent(text).strip("\n").split("\n")
+        line.strip().lstrip("#").strip() if line.lstrip().startswith("#") else line
+        for line in dedented.split("\n")
     ]
     instruction = Instruction("", comment="\n".join(f"# {line}".rstrip() for line in lines))
     call = _CALL.match(lines[0].lstrip())

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+from textwrap import dedent
 
 import pytest
 from hypothesis import given
@@ -212,3 +213,19 @@ def test_parse_instruction_keeps_the_indentation_of_an_instruction() -> None:
 def test_parse_instruction_rejects_a_cell_magic() -> None:
     with pytest.raises(BadRequestError, match="Remove `%%time` above"):
         parse_instruction("%%time\nimport os\ndef f(x):")
+
+
+def test_parse_instruction_limits_the_length_after_tabs_are_expanded() -> None:
+    with pytest.raises(BadRequestError, match="longer than"):
+        parse_instruction("\t" * (STATEMENT // 8) + "x")
+    assert parse_instruction("\t" * (STATEMENT // 8 - 1) + "x").comment == "# x"
+
+
+@given(st.text(alphabet="a# \n", max_size=40))
+def test_parse_instruction_dedents_like_textwrap(source: str) -> None:
+    text = f"{source.rstrip()}."
+    expected = [
+        line.strip().lstrip("#").strip() if line.lstrip().startswith("#") else line.rstrip()
+        for line in dedent(text).strip("\n").split("\n")
+    ]
+    assert parse_instruction(text).comment == "\n".join(f"# {line}".rstrip() for line in expected)
