@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from jupyter_turbopilot.bounds import LINE
+from jupyter_turbopilot.bounds import LINE, count_operations
 
 _SAME_LANGUAGE = {"time", "timeit", "capture", "prun", "memit", "mprun", "python", "python3", "px", "debug"}
 _MAGIC_LANGUAGES = {
@@ -69,6 +69,7 @@ def as_python(source: str) -> str:
     # A substitution blocks all other threads.
     while start < len(source):
         end = source.find("\n", start + _PIECE) + 1 or len(source)
+        count_operations((end - start) // 8)
         pieces.append(_ASSIGNED.sub(r"\1_", _LINE.sub(r"\1pass", source[start:end])))
         start = end
     return "".join(pieces)

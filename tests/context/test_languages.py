@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.bounds import Operations, counted_operations
 from jupyter_turbopilot.context.languages import (
     as_python,
     cell_language,
@@ -78,3 +79,10 @@ def test_without_cell_magic_keeps_cells_without_a_magic(source: str) -> None:
 
 def test_as_python_replaces_each_line_of_a_long_cell() -> None:
     assert as_python("%a\nb?\nx = !ls\n" * 30_000 + "y") == "pass\npass\nx = _\n" * 30_000 + "y"
+
+
+def test_as_python_counts_operations() -> None:
+    operations = Operations()
+    with counted_operations(operations):
+        as_python("!\n" * 100_000)
+    assert operations.count >= 20_000
