@@ -36,7 +36,7 @@ class _Call(NamedTuple):
 
 async def stop_within(seconds: float, stop: Callable[[], object]) -> None:
     """Call a function that stops something; return after some seconds if a disk does not answer."""
-    with suppress(TimeoutError):
+    with suppress(TimeoutError, BusyError):  # the process is ending, also if no thread can start
         await asyncio.wait_for(BackgroundThreads(1).run("", stop), seconds)
 
 
@@ -62,7 +62,11 @@ class BackgroundThreads:
         """
         call = _Call(caller, partial(copy_context().run, function, *given, **named), Future())
         self._submit(call)
-        return cast("T", await asyncio.wrap_future(call.result))
+        try:
+            return cast("T", await asyncio.wrap_future(call.result))
+        except asyncio.CancelledError:
+            self._forget(call)
+            raise
 
     def check(self) -> None:
         """Raise an error after `close`."""
@@ -111,12 +115,20 @@ class BackgroundThreads:
                 return call
         return None
 
+    def _forget(self, call: _Call) -> None:
+        """Remove a cancelled call from the queue unless it is running."""
+        with self._lock:
+            calls = self._waiting.get(call.caller, deque())
+            if call in calls:
+                calls.remove(call)
+                if not calls:
+                    del self._waiting[call.caller]
+                _decrement(self._pending, call.caller)
+
     def _end(self, call: _Call) -> None:
         """Record the end of a call."""
-        for calls in (self._running, self._pending):
-            calls[call.caller] -= 1
-            if not calls[call.caller]:
-                del calls[call.caller]
+        _decrement(self._running, call.caller)
+        _decrement(self._pending, call.caller)
 
     def _run(self, call: _Call | None) -> None:
         """Run a call, then those that may run because it has ended: at most one."""
@@ -129,6 +141,12 @@ class BackgroundThreads:
             with self._lock:
                 self._end(call)
                 call = self._take()
+
+
+def _decrement(counts: Counter[Hashable], caller: Hashable) -> None:
+    counts[caller] -= 1
+    if not counts[caller]:
+        del counts[caller]
 
 
 class DiskThreads:

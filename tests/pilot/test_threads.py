@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import BusyError, NotReadyError
 from jupyter_turbopilot.pilot import threads
-from jupyter_turbopilot.pilot.threads import DISK_THREADS, MOST, BackgroundThreads, DiskThreads
+from jupyter_turbopilot.pilot.threads import DISK_THREADS, MOST, BackgroundThreads, DiskThreads, stop_within
 
 
 class Held:
@@ -110,6 +110,33 @@ async def test_run_skips_calls_of_cancelled_tasks(held: Held) -> None:
     assert await ours.run("ada", lambda: 7) == 7
     assert ran == []
     ours.close()
+
+
+async def test_run_removes_cancelled_calls_from_the_queue(held: Held) -> None:
+    ours = BackgroundThreads(1)
+    first = asyncio.create_task(ours.run("eve", held))
+    await held.runs(1)
+    for _ in range(2):  # the queue has room for one such flood
+        flood = [asyncio.create_task(ours.run("ada", lambda: 7)) for _ in range(MOST // 3)]
+        await asyncio.sleep(0)
+        assert not any(call.done() for call in flood)
+        for call in flood:
+            call.cancel()
+        assert [*map(type, await asyncio.gather(*flood, return_exceptions=True))] == [
+            asyncio.CancelledError
+        ] * len(flood)
+    held.release()
+    await first
+    ours.close()
+
+
+async def test_stop_within_returns_if_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", full)
+        await stop_within(60, lambda: None)
 
 
 async def test_run_uses_daemon_threads(held: Held) -> None:
