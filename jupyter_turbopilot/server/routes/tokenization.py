@@ -80,18 +80,28 @@ def _tokens(vocabulary: Vocabulary, body: TokenizeBody) -> list[int]:
     ids: list[int] = []
     if body.add_special and vocabulary.markers.bos is not None and not isinstance((*parts, "")[0], int):
         ids.append(vocabulary.markers.bos)
+    specials = longest_first(vocabulary.specials) if body.parse_special else {}
+    count_operations(len(parts) + len(specials))
     for part in parts:
-        for fragment in split_specials(part, vocabulary.specials) if body.parse_special else (part,):
-            count_operations(1 if isinstance(fragment, int) else len(fragment))
-            ids += [fragment] if isinstance(fragment, int) else vocabulary.tokenize(fragment)
+        for fragment in [part] if isinstance(part, int) else split_specials(part, specials):
+            if isinstance(fragment, int):
+                ids.append(fragment)
+            else:
+                count_operations(len(fragment))
+                ids += vocabulary.tokenize(fragment)
     return ids
 
 
-def split_specials(text: str | int, specials: Mapping[str, int]) -> list[str | int]:
-    """Split a text at control tokens, the longest first, like llama.cpp."""
+def longest_first(specials: Mapping[str, int]) -> dict[str, int]:
+    """Return control tokens in the order in which llama.cpp looks for them."""
+    return {name: specials[name] for name in sorted(specials, key=len, reverse=True)}
+
+
+def split_specials(text: str, specials: Mapping[str, int]) -> list[str | int]:
+    """Split a text at control tokens, like llama.cpp. `specials`: the longest first."""
     fragments: list[str | int] = [text]
-    for name in sorted(specials, key=len, reverse=True):
-        count_operations(len(fragments) + (0 if isinstance(text, int) else len(text) // SCANNED))
+    for name, token in specials.items():
+        count_operations(len(fragments) + len(text) // SCANNED)
         parts: list[str | int] = []
         for part in fragments:
             if isinstance(part, int) or name not in part:
@@ -100,7 +110,7 @@ def split_specials(text: str | int, specials: Mapping[str, int]) -> list[str | i
             first, *others = part.split(name)
             parts.append(first)
             for other in others:
-                parts += [specials[name], other]
+                parts += [token, other]
         fragments = parts
     return [part for part in fragments if part != ""]
 

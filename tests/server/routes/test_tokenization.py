@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.server.routes import tokenization
 from jupyter_turbopilot.server.routes.jobs import BYTES_PER_REQUEST
-from jupyter_turbopilot.server.routes.tokenization import split_specials
+from jupyter_turbopilot.server.routes.tokenization import longest_first, split_specials
 
 from ...scripted_engine import ScriptedEngine
 from .conftest import Ask, error_of
+
+SPECIALS = longest_first({"<s>": 1, "<s>>": 2})
 
 
 @pytest.mark.parametrize(
@@ -30,14 +32,13 @@ from .conftest import Ask, error_of
     ],
 )
 def test_split_specials_separates_control_tokens(text: str, fragments: list[str | int]) -> None:
-    assert split_specials(text, {"<s>": 1, "<s>>": 2}) == fragments
+    assert split_specials(text, SPECIALS) == fragments
 
 
 @given(st.text(alphabet="<s>ab"))
 def test_split_specials_loses_no_text(text: str) -> None:
-    names = {"<s>": 1, "<s>>": 2}
-    spelt = {number: name for name, number in names.items()}
-    fragments = split_specials(text, names)
+    spelt = {number: name for name, number in SPECIALS.items()}
+    fragments = split_specials(text, SPECIALS)
     assert "".join(spelt[part] if isinstance(part, int) else part for part in fragments) == text
     assert not [part for part in fragments if isinstance(part, str) and "<s>" in part]
 
@@ -87,3 +88,12 @@ async def test_tokenize_is_charged_by_size(ask: Ask, ready: Any, path: str, body
     assert (await ask(path, body)).code == 200  # one of three
     long = body | {"unknown": "x" * (3 * BYTES_PER_REQUEST // 2)}
     assert [(await ask(path, long)).code, (await ask(path, body)).code] == [200, 429]
+
+
+async def test_tokenize_returns_many_token_ids(
+    ask: Ask, ready: Any, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.vocabulary, "specials", {f"<|{number}|>": number for number in range(256)})
+    ids = [65] * 20_000
+    response = await ask("tokenize", {"content": ids})
+    assert json.loads(response.body)["tokens"] == ids
