@@ -23,7 +23,9 @@ vi.mock('@jupyterlab/apputils', () => {
       manager: { has: (id: string) => shown.has(id) },
       info: show,
       warning: show,
-      update: () => true,
+      // JupyterLab displays an update later, also of a notification that was dismissed.
+      update: ({ id, message }: { id: string; message: string }) =>
+        setTimeout(() => shown.set(id, message)),
       dismiss: (id: string) => shown.delete(id)
     }
   };
@@ -35,13 +37,20 @@ describe('untilKey', () => {
   beforeEach(() => {
     shown.clear();
     notice = new Notice();
+    vi.useFakeTimers();
     vi.stubGlobal('document', new EventTarget());
   });
 
-  afterEach(() => vi.unstubAllGlobals());
+  afterEach(() => {
+    vi.useRealTimers();
+    vi.unstubAllGlobals();
+  });
 
   const press = (key: string) => document.dispatchEvent(Object.assign(new Event('keydown'), { key }));
-  const output = () => [...shown.values()];
+  const output = () => {
+    vi.runAllTimers();
+    return [...shown.values()];
+  };
 
   it('removes the notification at the next keystroke', () => {
     notice.untilKey('nothing');
@@ -65,6 +74,20 @@ describe('untilKey', () => {
     notice.brief('switched off');
     notice.withdraw();
     expect(output()).toEqual([]);
+  });
+
+  it('is removed by withdraw right after it was extended', () => {
+    notice.brief('switched off');
+    notice.brief('switched off');
+    notice.withdraw();
+    expect(output()).toEqual([]);
+  });
+
+  it('is shown again right after it was removed', () => {
+    notice.brief('switched off');
+    notice.withdraw();
+    notice.brief('switched off');
+    expect(output()).toEqual(['switched off']);
   });
 
   it('is not withdrawn after it became a warning', () => {

@@ -11,8 +11,11 @@ import { describeRequestError } from './messages';
 
 const SHOWN = 10000;
 const BRIEF = 4000;
+/** Milliseconds until JupyterLab has displayed an update of a notification. */
+const DISPLAY_DELAY = 100;
 
 interface IShownMessage {
+  /** empty if it is dismissed */
   id: string;
   message: string;
 }
@@ -25,7 +28,10 @@ function isThere({ id }: IShownMessage): boolean {
 
 function dismiss(shown: IShownMessage): void {
   if (isThere(shown)) {
-    Notification.dismiss(shown.id);
+    const { id } = shown;
+    shown.id = '';
+    // JupyterLab displays an update even if the notification has been dismissed since.
+    setTimeout(() => Notification.dismiss(id), DISPLAY_DELAY);
   }
 }
 
@@ -99,8 +105,8 @@ const FAILURES_BEFORE_NOTICE = 2;
 
 /** Codes of errors that the status item shows, and no notification: the user or the administrator caused them. */
 const QUIET: unknown[] = [DISABLED, WITHHELD];
-/** Kinds of errors that pass by themselves. JupyterLab itself reports a server that cannot be reached. */
-const PASSING: unknown[] = ['busy', 'limited', 'unreachable'];
+/** Transient errors. JupyterLab itself reports a server that cannot be reached. */
+const TRANSIENT: unknown[] = ['busy', 'limited', 'unreachable'];
 
 /** Return a key that distinguishes errors whose messages vary. */
 function keyOf(error: IRequestError, health: IEngineHealth | null): string {
@@ -129,7 +135,7 @@ export function notifyOfHealth(
     } else if (
       failures >= FAILURES_BEFORE_NOTICE &&
       !QUIET.includes(health?.code) &&
-      !PASSING.includes(error.kind) &&
+      !TRANSIENT.includes(error.kind) &&
       !shown.has(keyOf(error, health))
     ) {
       shown.add(keyOf(error, health));
