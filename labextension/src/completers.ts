@@ -22,22 +22,22 @@ function keepLateReplies(completer: InlineCompleter): void {
  * The completer keeps suggestions that were typed in full. When no other is left, it also keeps the ghost text and its CSS
  * class on the editor, and shortcuts with this selector (Tab, Escape) have no effect.
  */
-function removeUsedUp(completer: InlineCompleter): void {
+function removeTypedSuggestions(completer: InlineCompleter): void {
   const { model } = completer;
   const itemsOf = (): CompletionHandler.IInlineItem[] => model?.completions?.items ?? [];
-  const isLeft = (item: CompletionHandler.IInlineItem): boolean =>
+  const isPending = (item: CompletionHandler.IInlineItem): boolean =>
     Boolean(item.insertText || item.isIncomplete || item.error);
   const remove = (): void => {
     const items = itemsOf();
-    const left = items.filter(isLeft);
-    if (left.length === 0 && completer.isActive) {
+    const pending = items.filter(isPending);
+    if (pending.length === 0 && completer.isActive) {
       model?.reset();
-    } else if (left.length > 0 && left.length < items.length) {
-      model?.setCompletions({ ...model.completions, items: left });
+    } else if (pending.length > 0 && pending.length < items.length) {
+      model?.setCompletions({ ...model.completions, items: pending });
     }
   };
   const update = (): void => {
-    if (!itemsOf().some(isLeft) || !itemsOf().every(isLeft)) {
+    if (!itemsOf().some(isPending) || !itemsOf().every(isPending)) {
       // CodeMirror does not allow a change during an update.
       setTimeout(remove, 0);
     }
@@ -56,7 +56,7 @@ export class Completers {
       completer.disposed.connect(() => this._completers.delete(completer));
       this._followEditor(completer);
       keepLateReplies(completer);
-      removeUsedUp(completer);
+      removeTypedSuggestions(completer);
       const emitRendered = this._followText(completer);
       const cycle = completer.cycle.bind(completer);
       completer.cycle = direction => {

@@ -123,7 +123,7 @@ describe('editor helpers', () => {
 describe('revealGhost', () => {
   const HEIGHT = 20;
 
-  /** A line of this height at a place in a document of which a window of `shown` pixels is visible. */
+  /** A line of this height at a position in a document of which a window of `shown` pixels is visible. */
   function page(at: number, height: number, shown: number, scrollTop: number) {
     const box = {
       scrollHeight: 1000 + height,

@@ -24,8 +24,7 @@ vi.mock('@jupyterlab/apputils', () => {
       info: show,
       warning: show,
       // JupyterLab displays an update later, also of a notification that was dismissed.
-      update: ({ id, message }: { id: string; message: string }) =>
-        setTimeout(() => shown.set(id, message)),
+      update: ({ id, message }: { id: string; message: string }) => setTimeout(() => shown.set(id, message)),
       dismiss: (id: string) => shown.delete(id)
     }
   };

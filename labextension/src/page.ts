@@ -84,7 +84,7 @@ export class Page {
     return this._completers.isSuppressed(editor);
   }
 
-  /** Close the completion menu. JupyterLab has no command for it, but any key outside the editor closes it. */
+  /** Close the completion menu. JupyterLab has no command for it, but any keydown event outside the editor closes it. */
   closeMenu(): void {
     const menus = document.querySelectorAll('.jp-Completer:not(.lm-mod-hidden)');
     if (menus.length > 0) {

@@ -31,7 +31,7 @@ describe('noteSuggestions', () => {
     expect(shown({ provider: { identifier: 'another' } })).toEqual([]);
     shown(ours);
     expect(shown(null)).toEqual([]);
-    // The toolbar that is always displayed has the place of a note.
+    // The toolbar that is always displayed takes the position of a note.
     completer.node.dataset.display = 'always';
     expect(shown(ours)).toEqual(['jp-mod-turbopilot-ours', 'jp-mod-turbopilot-noted']);
     vi.unstubAllGlobals();

@@ -1,4 +1,4 @@
-/** The note under a line with ghost text, with JupyterLab's toolbar beside it, and their place in the window. */
+/** The note under a line with ghost text, with JupyterLab's toolbar beside it, and their positions. */
 
 import type { InlineCompleter } from '@jupyterlab/completer';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -49,7 +49,7 @@ export function noteSuggestions(
     const note = describeCurrent(trans, completer);
     const isOurs = identifiers.includes(current?.provider.identifier ?? '');
     editor?.host.classList.toggle(OURS, isOurs);
-    // A toolbar that the user has set to be always displayed has the place of the note.
+    // A toolbar that the user has set to be always displayed takes the position of the note.
     editor?.host.classList.toggle(NOTED, note !== '' || (isOurs && node.dataset.display === 'always'));
     // JSON strings are CSS strings as long as a note has neither line breaks nor control characters.
     editor?.host.style.setProperty(NOTE, JSON.stringify(note));
@@ -67,7 +67,7 @@ export function noteSuggestions(
         if (scrolledAt + SETTLE <= since) {
           revealGhost(ghost);
         }
-        placeToolbar(ghost, node);
+        positionToolbar(ghost, node);
       }
     });
   });
@@ -75,7 +75,7 @@ export function noteSuggestions(
     const { editor, node } = completers.active ?? {};
     const ghost = editor && ghostIn(editor);
     if (ghost && node) {
-      placeToolbar(ghost, node);
+      positionToolbar(ghost, node);
     }
   };
   document.addEventListener('scroll', follow, { capture: true, passive: true });
@@ -91,8 +91,8 @@ function fitNote({ line, scroller }: IGhost, { style }: HTMLElement, toolbar: HT
   style.setProperty(`${NOTE}-height`, `${toolbar.offsetHeight}px`);
 }
 
-/** Put the toolbar beside the note. JupyterLab puts it above the cursor, where it covers code. */
-function placeToolbar(ghost: IGhost, { offsetHeight, style }: HTMLElement): void {
+/** Position the toolbar beside the note. JupyterLab puts it above the cursor, where it covers code. */
+function positionToolbar(ghost: IGhost, { offsetHeight, style }: HTMLElement): void {
   const { line, scroller } = ghost;
   const note = getComputedStyle(line, '::after');
   const end = parseFloat(note.left) + (parseFloat(note.width) || 0);

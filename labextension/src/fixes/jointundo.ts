@@ -5,13 +5,13 @@ import { Signal } from '@lumino/signaling';
 
 type Step = 'undo' | 'redo';
 
-/** A step of the user in one of the cells: it was made in all of them, or in none because a cell has `changed`. */
+/** An undo or redo by the user: applied to all cells, or to none because `changed` was edited. */
 export interface IStepped {
   step: Step;
   changed: ICellModel | null;
 }
 
-/** The part of a Yjs undo manager that is used. */
+/** The used members of Yjs's UndoManager. */
 interface IUndoManager {
   undoStack: readonly object[];
   redoStack: readonly object[];
@@ -49,33 +49,33 @@ export class JointUndo {
     for (const [manager, model] of managers) {
       const listener: IListener = ({ stackItem }) => {
         if (stackItem === part.item && !this._isStepping) {
-          queueMicrotask(() => this._follow(part)); // the manager has not finished the step
+          queueMicrotask(() => this._applyToOthers(part)); // the manager has not finished the step
         }
       };
       const part: IPart = { model, manager, listener, item: undefined, source: '' };
       this._parts.push(part);
       manager.on('stack-item-popped', listener);
     }
-    this._note();
+    this._record();
   }
 
-  /** Emitted after the change has been undone or redone, and if the user tried to. */
+  /** Emitted after an undo or redo of the change, also if it was rejected. */
   readonly stepped = new Signal<this, IStepped>(this);
 
   /** Undo the change in all cells, or in none if one of them has changed since; return that cell. */
   undo(): ICellModel | null {
-    const changed = this._parts.find(part => !this._isCurrent(part));
-    if (!changed && this._step === 'undo') {
+    const changedPart = this._parts.find(part => !this._isCurrent(part));
+    if (!changedPart && this._step === 'undo') {
       this._stepIn(this._parts);
     }
-    return changed?.model ?? null;
+    return changedPart?.model ?? null;
   }
 
   /** The user has undone or redone the change in one cell: do the same in the others, or else reverse it. */
-  private _follow(first: IPart): void {
+  private _applyToOthers(first: IPart): void {
     const others = this._parts.filter(part => part !== first);
-    const changed = others.find(part => !this._isCurrent(part));
-    if (!changed) {
+    const changedPart = others.find(part => !this._isCurrent(part));
+    if (!changedPart) {
       this._stepIn(others);
       return;
     }
@@ -83,7 +83,7 @@ export class JointUndo {
     this._parts.forEach(({ manager, listener }) => manager.off('stack-item-popped', listener));
     const step = this._step;
     first.model.sharedModel[opposite(step)]();
-    this.stepped.emit({ step, changed: changed.model });
+    this.stepped.emit({ step, changed: changedPart.model });
   }
 
   private _stepIn(parts: readonly IPart[]): void {
@@ -92,7 +92,7 @@ export class JointUndo {
     parts.forEach(({ model }) => model.sharedModel[step]());
     this._isStepping = false;
     this._step = opposite(step);
-    this._note();
+    this._record();
     this.stepped.emit({ step, changed: null });
   }
 
@@ -107,7 +107,7 @@ export class JointUndo {
     return (this._step === 'undo' ? manager.undoStack : manager.redoStack).at(-1);
   }
 
-  private _note(): void {
+  private _record(): void {
     for (const part of this._parts) {
       part.item = this._newest(part);
       part.source = part.model.sharedModel.getSource();

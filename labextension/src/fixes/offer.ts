@@ -170,7 +170,7 @@ export class Offer extends Widget {
   private _run(cell: CodeCell): HTMLElement {
     const source = sourceOf(cell);
     const shown = button(describeCell(this._trans, this.panel, cell.model), 'button');
-    shown.title = this._trans.__('Show the cell that would be run');
+    shown.title = this._trans.__('Scroll to this cell');
     shown.addEventListener('click', () => scrollTo(this.panel, cell));
     const code = element('code', '', firstLine(source, LINE));
     code.title = source.slice(0, SOURCE);

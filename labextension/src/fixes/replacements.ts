@@ -65,7 +65,7 @@ export function firstLine(source: string, most: number): string {
   return shown === text ? shown : `${shown} …`;
 }
 
-/** Return where a position is after replacements. */
+/** Return a position adjusted for replacements. */
 export function movedPosition(position: number, replacements: readonly IReplacement[]): number {
   return replacements
     .filter(({ start }) => start < position)

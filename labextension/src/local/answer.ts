@@ -128,40 +128,40 @@ export class Composer {
     progress: IProgress,
     signal: AbortSignal
   ): AsyncGenerator<ISuggestion, IPiece[]> {
-    const writing = this._writing();
+    const suggestion = this._suggestion();
     const isFirst = ask.usage === progress.usage;
     if (written.length > 0) {
-      writing.resume(written);
+      suggestion.resume(written);
     }
     const room = Math.max(0, this._engine.contextSize - ask.prompt.length);
     const maxTokens = Math.min(ask.sampling.maxTokens, room);
     const within = { ...ask, sampling: { ...ask.sampling, maxTokens } };
     let sent = 0;
-    if (!writing.done) {
+    if (!suggestion.done) {
       for await (const { token, probability } of this._engine.generate(within, signal)) {
         sent++;
         progress.tokens++;
         const text = this._engine.vocabulary.text(token);
         progress.text += isFirst ? text : '';
-        if (writing.take([{ token, text, probability }])) {
-          yield itemOf(writing, 'streaming');
+        if (suggestion.take([{ token, text, probability }])) {
+          yield itemOf(suggestion, 'streaming');
         }
-        if (writing.done) {
+        if (suggestion.done) {
           break;
         }
       }
     }
-    const whole = writing.done || sent < maxTokens;
-    writing.finish(whole);
-    const item = itemOf(writing, whole ? 'stop' : 'length');
+    const whole = suggestion.done || sent < maxTokens;
+    suggestion.finish(whole);
+    const item = itemOf(suggestion, whole ? 'stop' : 'length');
     if (item.text && !items.some(({ text }) => text === item.text)) {
       items.push(item);
     }
-    return writing.pieces;
+    return suggestion.pieces;
   }
 
   /** Create a suggestion that is trimmed for its position and shown as far as the gate allows. */
-  private _writing(): Suggestion {
+  private _suggestion(): Suggestion {
     const { trigger, eagerness } = this._request;
     const prefix = prefixOf(this._request);
     const suffix = suffixOf(this._request);
@@ -209,8 +209,8 @@ export class Composer {
   private _surroundings: ISurroundings | undefined;
 }
 
-function itemOf(writing: Suggestion, reason: string): ISuggestion {
-  return { text: writing.shown, confidence: rounded(writing.confidence), finish_reason: reason };
+function itemOf(suggestion: Suggestion, reason: string): ISuggestion {
+  return { text: suggestion.shown, confidence: rounded(suggestion.confidence), finish_reason: reason };
 }
 
 const SURE = 0.9; // no alternatives to tokens with at least this probability

@@ -56,12 +56,7 @@ export const byBrackets: Judge = (_, text) => ({ faults: Number(!scan(text).bala
 
 /** Check with a language's grammar; without one, check brackets and quotes. */
 export function byGrammar(parserFor: (language: string) => IParser | null): Judge {
-  const known = new Map<IParser, Reparser>();
-  const reparser = (parser: IParser): Reparser => {
-    const made = known.get(parser) ?? new Reparser(parser);
-    known.set(parser, made);
-    return made;
-  };
+  const reparser = cached((parser: IParser) => new Reparser(parser));
   return (language, text) => {
     const grammar = parserFor(language);
     const parser = grammar && reparser(grammar);
@@ -79,17 +74,11 @@ export function fitting(language: string, prefix: string, judge: Judge): (text: 
   }
   let left = MAX_PARSED;
   let given: number | undefined; // the errors in the existing text
-  const known = new Map<string, boolean>();
-  const judged = (text: string): boolean => {
+  return cached(text => {
     const { faults, parsed } = left > 0 ? judge(language, prefix + text) : { faults: Infinity, parsed: 0 };
     left -= parsed;
     return faults === 0 || faults <= (given ??= judge(language, prefix).faults);
-  };
-  return text => {
-    const fits = known.get(text) ?? judged(text);
-    known.set(text, fits);
-    return fits;
-  };
+  });
 }
 
 /**
@@ -114,11 +103,16 @@ export function joining(
     return () => true;
   }
   const statement = new Statement(before, rest, language === 'python' ? judge : byBrackets);
-  const known = new Map<string, boolean>();
-  return text => {
-    const joined = known.get(text) ?? statement.isJoinedBy(text);
-    known.set(text, joined);
-    return joined;
+  return cached(text => statement.isJoinedBy(text));
+}
+
+/** Return a function that computes each result only once. */
+function cached<K, V>(compute: (key: K) => V): (key: K) => V {
+  const known = new Map<K, V>();
+  return key => {
+    const result = known.get(key) ?? compute(key);
+    known.set(key, result);
+    return result;
   };
 }
 

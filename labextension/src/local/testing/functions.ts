@@ -179,30 +179,30 @@ export const FUNCTIONS = {
     const cursor = cursorFeatures(prefix, suffix, []);
     const joins = joining('', prefix, suffix, byBrackets);
     const gate = new Gate(cursor, threshold, joins, byDefault);
-    const writing = new Suggestion(surroundingsOf(prefix, suffix), gate, unasked, joins);
+    const suggestion = new Suggestion(surroundingsOf(prefix, suffix), gate, unasked, joins);
     const look = (grown: boolean) => [
       grown,
-      writing.shown,
-      writing.confidence,
-      writing.ended,
-      writing.gaveUp
+      suggestion.shown,
+      suggestion.confidence,
+      suggestion.ended,
+      suggestion.gaveUp
     ];
     const seen = written.map(([text, probability]) =>
-      look(!writing.done && writing.take([{ token: 0, text, probability }]))
+      look(!suggestion.done && suggestion.take([{ token: 0, text, probability }]))
     );
-    writing.finish(whole);
+    suggestion.finish(whole);
     return [...seen, look(false)];
   },
   /** The shown text of an answer with probable tokens, frame by frame. */
   frames: (texts: string[], prefix: string, suffix: string, unasked: boolean, whole: boolean) => {
     const gate = new Gate(cursorFeatures(prefix, suffix, []), 0, () => true, byProduct);
-    const writing = new Suggestion(surroundingsOf(prefix, suffix), gate, unasked);
+    const suggestion = new Suggestion(surroundingsOf(prefix, suffix), gate, unasked);
     const seen = texts.map(text => {
-      writing.take([{ token: 0, text, probability: 0.9 }]);
-      return writing.shown;
+      suggestion.take([{ token: 0, text, probability: 0.9 }]);
+      return suggestion.shown;
     });
-    writing.finish(whole);
-    return [...new Set([...seen, writing.shown])].filter(text => text);
+    suggestion.finish(whole);
+    return [...new Set([...seen, suggestion.shown])].filter(text => text);
   },
   branches: (texts: string[], probabilities: number[], count: number) =>
     branches(
