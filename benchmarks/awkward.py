@@ -447,6 +447,10 @@ RENAMES: dict[str, Callable[[int], dict[str, Any]]] = {
         "def f(newp): pass",
         _split(f"def f{at}(oldp, a): f(oldp=a)" for at in range(n // 30)),
     ),
+    "a column": lambda n: _renamed(
+        'df["oldp"] = 1', 'df["newp"] = 1', _split('df["oldp"]' for _ in range(n // 12))
+    ),
+    "kept cells": lambda n: _renamed("newp = 1", "oldp = 1", ("newp;" * 3000 for _ in range(n // 15_000))),
 }
 
 

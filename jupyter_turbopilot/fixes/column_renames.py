@@ -6,17 +6,26 @@ A column is renamed only if every string and attribute that may be its label sur
 from __future__ import annotations
 
 import ast
-import keyword
 import re
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import OperationLimitError, count_operations
-from jupyter_turbopilot.fixes.renames import Cell, Change, Rename, cells_of, changed_part, title_of
+from jupyter_turbopilot.bounds import count_operations
+from jupyter_turbopilot.fixes.renames import (
+    LONGEST_NAME,
+    Cell,
+    Change,
+    Rename,
+    cells_of,
+    changed_part,
+    title_of,
+)
+from jupyter_turbopilot.suggestion.calls import name_of
 from jupyter_turbopilot.suggestion.candidates import (
     COLUMN_ARGUMENTS,
     COLUMN_KEYWORDS,
     KEEPING,
     KEY_ARGUMENTS,
+    is_attribute,
 )
 
 if TYPE_CHECKING:
@@ -27,17 +36,12 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.request import RenameRequest
     from jupyter_turbopilot.suggestion.scopes import LexicalScope
 
-_LONGEST = 200  # characters of a label, and of the variable before it
 _OUTSIDE = frozenset("'\"\\\n{}")  # characters that no label in a plain string contains
 _SUBSCRIPTED = re.compile(r"(\w+)\[['\"]\Z")
 _TABLES = frozenset({"data", "data_frame"})  # parameters of functions that take a table and labels
 _NEW_COLUMNS = frozenset({"agg", "aggregate", "assign", "dict"})  # functions whose keywords are labels
-_QUERIES = frozenset({"eval", "query"})  # methods whose text contains labels
-# Functions that show a text.
-_TEXTS = frozenset(
-    {"print", "set_title", "set_xlabel", "set_ylabel", "suptitle", "title", "xlabel", "ylabel"}
-)
-# `frame.size` is no column.
+_ACCESSORS = frozenset({"cat", "dt", "str"})  # attributes of a column whose attributes are not columns
+# Attributes of pandas.DataFrame: `frame.size` is not a column.
 _DATA_FRAME = """
     T abs add agg aggregate align all any apply asfreq asof assign astype at attrs axes bfill boxplot
     clip columns combine compare copy corr corrwith count cov cummax cummin cumprod cumsum describe diff
@@ -53,62 +57,55 @@ _DATA_FRAME = """
 _ATTRIBUTES = frozenset(_DATA_FRAME.split())
 
 
-class _UnclearError(Exception):
+class _AmbiguousError(Exception):
     """Another string or attribute may be the label, or the column may have existed before."""
 
 
-def find(request: RenameRequest) -> Rename | None:
-    """Return the edits of all other uses, if exactly one label was changed where its column is assigned."""
+def find(request: RenameRequest, change: Change) -> Rename | None:
+    """Return the edits of the other labels, if the changed one is where its column is assigned."""
     try:
-        change = _change(request)
-        edits = _edits(request, change) if change else []
-    except (OperationLimitError, _UnclearError):
+        edits = _edits(request, change)
+    except _AmbiguousError:
         return None
     return Rename(title=title_of(edits), edits=edits, run=[request.active]) if edits else None
 
 
 def _edits(request: RenameRequest, change: Change) -> list[Edit]:
     """Return the edits of the other labels."""
-    table = _table(request.before, change.start)
-    if not table or any(each.type == "code" and each.source is None for each in request.cells):
+    if any(each.type == "code" and each.source is None for each in request.cells):
         return []
+    table = _table(request.before, change.start)
     cells = cells_of(request, change, table)
     if not cells or change.cell not in cells:
         return []
     return [change.edit(cell, start) for cell, start in sorted(_uses(cells, change, table))]
 
 
-def _change(request: RenameRequest) -> Change | None:
-    """Return the text between two quotes that differs, if nothing else does."""
-    if not (changed := changed_part(request)):
-        return None
-    (start, tail), before, after = changed, request.before, request.cells[request.active].source or ""
-    while start and before[start - 1] not in _OUTSIDE:
-        start -= 1
-    while tail and before[-tail] not in _OUTSIDE:
-        tail -= 1
-    old, new = before[start : len(before) - tail], after[start : len(after) - tail]
-    is_quoted = before[:start][-1:] == before[len(before) - tail :][:1] in {"'", '"'}
-    if not is_quoted or not all(
-        0 < len(label) <= _LONGEST and _OUTSIDE.isdisjoint(label) for label in (old, new)
+def changed_label(request: RenameRequest) -> Change | None:
+    """Return the changed string in the subscript of a variable, if nothing else differs."""
+    change = changed_part(request, lambda character: character not in _OUTSIDE)
+    if not change or not all(
+        0 < len(label) <= LONGEST_NAME and _OUTSIDE.isdisjoint(label) for label in (change.old, change.new)
     ):
         return None
-    return Change(request.active, start, old, new)
+    before, end = request.before, change.start + len(change.old)
+    is_quoted = before[end : end + 1] == before[change.start - 1 : change.start]
+    return change if is_quoted and _table(before, change.start) else None
 
 
 def _table(source: str, start: int) -> str:
     """Return the variable before a label in a subscript."""
-    found = _SUBSCRIPTED.search(source[max(0, start - _LONGEST) : start])
+    found = _SUBSCRIPTED.search(source[max(0, start - LONGEST_NAME) : start])
     return found[1] if found else ""
 
 
 def _uses(cells: dict[int, Cell], change: Change, table: str) -> list[tuple[int, int]]:
-    """Return the cells and positions of the other labels; raise an _UnclearError if they are unclear."""
+    """Return the cells and positions of the other labels; raise an _AmbiguousError if they are unclear."""
     here = cells[change.cell]
     target, value = _assignment(here, change, table)
     owner = next(each.owner for each in here.variables(table) if each.node is target)
     if owner.kind == "class":
-        raise _UnclearError
+        raise _AmbiguousError
     begin, end = here.span(value)
     uses: list[tuple[int, int]] = []
     for number, cell in cells.items():
@@ -117,7 +114,7 @@ def _uses(cells: dict[int, Cell], change: Change, table: str) -> list[tuple[int,
             is_after = (number, start) > (change.cell, change.start)
             is_value = number == change.cell and begin <= start < end
             if is_binding == is_after or is_value:
-                raise _UnclearError  # the table is another one, or the column existed before
+                raise _AmbiguousError  # the table is another one, or the column existed before
             if not is_binding:
                 uses.append((number, start))
     return uses
@@ -132,16 +129,16 @@ def _assignment(cell: Cell, change: Change, table: str) -> tuple[ast.expr, ast.e
             ):
                 if name == table and cell.start(label) == change.start - 1 and label.value == change.old:
                     return target, node.value
-    raise _UnclearError
+    raise _AmbiguousError
 
 
 class _Labels:
     """The labels of a column in a cell."""
 
     def __init__(self, cell: Cell, change: Change, owner: LexicalScope, table: str) -> None:
-        count_operations(3 * len(cell.nodes))
+        count_operations(2 * len(cell.nodes))
         self._cell, self._change, self._owner, self._table = cell, change, owner, table
-        self._parents = {child: node for node in cell.nodes for child in ast.iter_child_nodes(node)}
+        self._parents = cell.parents
         self._found: set[ast.AST] = set()
 
     def starts(self, target: ast.expr) -> Iterator[tuple[int, bool]]:
@@ -157,12 +154,12 @@ class _Labels:
             elif isinstance(each.node, ast.Name):
                 parent = self._parents[each.node]
                 if isinstance(parent, ast.Assign | ast.AnnAssign | ast.NamedExpr):
-                    raise _UnclearError  # another name of the table
+                    raise _AmbiguousError  # another name of the table
                 if each.node is target and isinstance(parent, ast.Subscript):
                     self._found.add(parent.slice)
                     continue
                 for node in self._columns(each.node):
-                    if (start := self._start(node)) is not None:
+                    if (start := self._label_start(node)) is not None:
                         self._found.add(node)
                         yield start, False
         self._check_others()
@@ -171,17 +168,17 @@ class _Labels:
         """Yield the strings and attributes that are labels of a table's columns."""
         node: ast.AST | None = variable
         while node:
-            labels, node = self._around(node)
+            labels, node = self._labels_around(node)
             yield from labels
 
-    def _around(self, table: ast.AST) -> tuple[Iterable[ast.AST], ast.AST | None]:
+    def _labels_around(self, table: ast.AST) -> tuple[Iterable[ast.AST], ast.AST | None]:
         """Return the labels in the code around a table, and the code if it has the same columns."""
         parent = self._parents[table]
         outer = self._parents.get(parent)
         match parent:
             case ast.Subscript(value=value, slice=key) if value is table:
                 is_table = isinstance(key, ast.Compare | ast.BinOp | ast.UnaryOp | ast.List)
-                return self._stored(parent, key), parent if is_table else None
+                return self._subscript_labels(parent, key), parent if is_table else None
             case ast.Attribute():
                 return self._of_attribute(parent, outer)
             case ast.keyword(arg=name) if name in _TABLES and isinstance(outer, ast.Call):
@@ -198,66 +195,67 @@ class _Labels:
             return _arguments(outer, node.attr), outer if node.attr in KEEPING else None
         if node.attr in {"loc", "at"} and isinstance(outer, ast.Subscript):
             keys = outer.slice.elts if isinstance(outer.slice, ast.Tuple) else []
-            return (self._stored(outer, keys[1]) if len(keys) > 1 else ()), None
+            return (self._subscript_labels(outer, keys[1]) if len(keys) > 1 else ()), None
         return ((), node) if node.attr == "plot" else ((node,), None)
 
-    def _stored(self, subscript: ast.Subscript, key: ast.expr) -> Iterator[ast.expr]:
-        """Yield the labels of a subscript; raise an _UnclearError for a second assignment."""
+    def _subscript_labels(self, subscript: ast.Subscript, key: ast.expr) -> Iterator[ast.expr]:
+        """Yield the labels of a subscript; raise an _AmbiguousError for a second assignment."""
         labels = [*_strings(key)]
         if isinstance(subscript.ctx, ast.Store) and any(each.value == self._change.old for each in labels):
-            raise _UnclearError
+            raise _AmbiguousError
         yield from labels
 
-    def _start(self, node: ast.AST) -> int | None:
+    def _label_start(self, node: ast.AST) -> int | None:
         """Return the position of the old label in a string or an attribute; None for another label."""
         old, new = self._change.old, self._change.new
         if isinstance(node, ast.Attribute):
             if node.attr != old or old in _ATTRIBUTES:
                 return None
-            is_possible = new.isidentifier() and not keyword.iskeyword(new) and new not in _ATTRIBUTES
+            is_possible = is_attribute(new) and new not in _ATTRIBUTES
             start, is_stored = self._cell.span(node)[1] - len(old), not isinstance(node.ctx, ast.Load)
             if not is_possible or is_stored:
-                raise _UnclearError
+                raise _AmbiguousError
         elif isinstance(node, ast.Constant) and node.value == old:
             start, end = self._cell.span(node)
             start, quotes = start + 1, self._cell.source[start] + self._cell.source[end - 1]
             if quotes not in {"''", '""'}:
-                raise _UnclearError
+                raise _AmbiguousError
         else:
             return None
         if not self._cell.source.startswith(old, start):
-            raise _UnclearError
+            raise _AmbiguousError
         return start
 
     def _check_others(self) -> None:
-        """Raise an _UnclearError if another string or attribute may be the old or the new label."""
-        old, labels = self._change.old, {self._change.old, self._change.new}
-        lines = zip(self._cell.source.split("\n"), self._cell.python.split("\n"), strict=True)
-        if any(line != python and old in line for line, python in lines):
-            raise _UnclearError  # a magic
-        has_queries = any(
-            isinstance(node, ast.Attribute) and node.attr in _QUERIES for node in self._cell.nodes
-        )
-        for node in self._cell.nodes:
-            if node in self._found:
-                continue
-            parent = self._parents.get(node)
+        """Raise an _AmbiguousError if another string, attribute or magic may be the old or the new label."""
+        cell, labels = self._cell, {self._change.old, self._change.new}
+        hidden = any(node not in self._found for node, _ in cell.hidden_strings(self._change.old))
+        is_used = any(text == self._change.new for _, text in cell.hidden_strings(self._change.new))
+        if hidden or is_used or cell.has_in_magic(self._change.old):
+            raise _AmbiguousError
+        for node in cell.nodes:
             match node:
-                case ast.Constant(value=str(text)):
-                    is_unclear = text in labels and not _is_shown(node, parent)
-                    if text not in labels and old in text:
-                        is_unclear = has_queries or "~" in text or self._table in text
-                case ast.Attribute(attr=name, value=base) if name in labels:
-                    is_method = isinstance(parent, ast.Call) and parent.func is node
-                    is_unclear = (
-                        not is_method and name not in _ATTRIBUTES and isinstance(base, ast.Name | ast.Call)
-                    )
-                case ast.keyword(arg=name) if name in labels and isinstance(parent, ast.Call):
-                    is_unclear = _function(parent) in _NEW_COLUMNS
+                case ast.Attribute(attr=name, value=base) if name in labels and node not in self._found:
+                    outer = self._parents[node]
+                    is_method = isinstance(outer, ast.Call) and outer.func is node
+                    is_ambiguous = not (is_method or name in _ATTRIBUTES or name_of(base) in _ACCESSORS)
+                case ast.keyword(arg=str(name)) if name in labels:
+                    outer = self._parents[node]
+                    is_ambiguous = isinstance(outer, ast.Call) and self._may_be_label(outer, name)
                 case _:
-                    is_unclear = False
-            if is_unclear:
-                raise _UnclearError
+                    is_ambiguous = False
+            if is_ambiguous:
+                raise _AmbiguousError
+
+    def _may_be_label(self, call: ast.Call, name: str) -> bool:
+        """Return whether the name of a keyword argument may be a label, as in `df.assign(total=1)`."""
+        if name_of(call.func) in _NEW_COLUMNS:
+            return True
+        count_operations(len(call.args) + len(call.keywords))
+        given = [*call.args, *(each.value for each in call.keywords)]
+        if isinstance(call.func, ast.Attribute):
+            given.append(call.func.value)
+        return name not in COLUMN_KEYWORDS and self._table in map(name_of, given)
 
 
 def _strings(node: ast.expr) -> Iterator[ast.Constant]:
@@ -287,18 +285,3 @@ def _keywords(call: ast.Call, names: AbstractSet[str]) -> Iterator[ast.AST]:
     for each in call.keywords:
         if each.arg in names:
             yield from _strings(each.value)
-
-
-def _function(call: ast.Call) -> str:
-    """Return the last name of a called function."""
-    match call.func:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-    return ""
-
-
-def _is_shown(node: ast.Constant, parent: ast.AST | None) -> bool:
-    """Return whether a string is a text for the user, or a part of a longer one."""
-    if isinstance(parent, ast.JoinedStr):
-        return len(parent.values) > 1
-    return isinstance(parent, ast.Call) and node in parent.args and _function(parent) in _TEXTS

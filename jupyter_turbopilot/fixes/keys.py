@@ -210,9 +210,7 @@ class _Labels:
 
     def __init__(self, failure: Failure) -> None:
         self._failure = failure
-        nodes = failure.parsed.nodes if failure.parsed else []
-        count_operations(len(nodes))
-        self._parents = {child: node for node in nodes for child in ast.iter_child_nodes(node)}
+        self._parents = failure.parsed.parents if failure.parsed else {}
         # The results for nodes, with whether they are in an argument `level`.
         self._known: dict[tuple[ast.AST, bool], Sequence[str]] = {}
         self._indexes: dict[int, tuple[Sequence[str], NameIndex]] = {}  # by the identity of the labels

@@ -44,6 +44,12 @@ class ParsedCell:
         return [*ast.walk(self.scopes.tree)]
 
     @cached_property
+    def parents(self) -> dict[ast.AST, ast.AST]:
+        """The parents of all nodes but the tree."""
+        count_operations(len(self.nodes))
+        return {child: node for node in self.nodes for child in ast.iter_child_nodes(node)}
+
+    @cached_property
     def _calls(self) -> dict[ast.expr, ast.Call]:
         """The calls by their functions."""
         return {node.func: node for node in self.nodes if isinstance(node, ast.Call)}

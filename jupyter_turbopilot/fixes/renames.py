@@ -11,23 +11,44 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from jupyter_turbopilot.bounds import OperationLimitError, count_operations
+from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.fixes.fix import Edit
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, words_of
+from jupyter_turbopilot.suggestion.calls import name_of
 from jupyter_turbopilot.syntax_tree import LONGEST, all_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from jupyter_turbopilot.request import RenameRequest
     from jupyter_turbopilot.suggestion.scopes import LexicalScope
 
 # IPython binds these, or gives them a meaning.
 _RESERVED = frozenset(dir(builtins)) | {"_", "In", "Out", "get_ipython", "display", "exit", "quit"}
-_LONGEST_NAME = 200  # characters; each edit contains the name
+LONGEST_NAME = 200  # characters; each edit contains the name
 _LONGEST_HEAD = 2000  # characters of a statement before the name
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_KEPT = 2  # operations for each node that is kept, as a garbage collection visits all of them at once
+# The languages of magics that do not give their body access to variables.
+_SEPARATE = frozenset({"bash", "bat", "html", "javascript", "latex", "markdown", "perl", "ruby", "text"})
+# Commands whose arguments are text, in which IPython replaces only `$name` and `{name}`.
+_COMMAND = re.compile(
+    r"!|%(?:autoreload|cd|conda|config|env|load_ext|ls|matplotlib|mkdir|pip|reload_ext|run|uv)\b"
+)
+# In a notebook with one of these, a string may be the name or the code of a variable; `model.eval()` is not.
+_LOOKUPS = re.compile(
+    r"(?<![\w.])(?:eval|exec|vars)\(|\.eval\((?!\))|\b(?:(?:sql|timeit\.\w++|timeit)\(|sys\.modules\b|"
+    r"(?:__all__|__main__|dmatrices|dmatrix|duckdb|f_globals|f_locals|get_ipython|globals|locals|numexpr|"
+    r"sqldf|user_ns)\b)"
+)
+# Functions that show a text or open a file.
+_SHOWING = frozenset(
+    {"HTML", "Markdown", "Path", "annotate", "debug", "error", "info", "open", "print", "read_csv",
+     "read_excel", "read_json", "read_parquet", "savefig", "set_title", "set_xlabel", "set_ylabel",
+     "suptitle", "title", "to_csv", "to_excel", "to_parquet", "warning", "xlabel", "ylabel"}
+)  # fmt: skip
+_SHOWN = frozenset({"label", "title", "xlabel", "ylabel"})  # keyword arguments
 
 
 class Rename(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,13 +61,6 @@ class Rename(msgspec.Struct, frozen=True, kw_only=True):
 
 def find(request: RenameRequest) -> Rename | None:
     """Return the edits of all other uses, if exactly one identifier was changed at its only binding."""
-    try:
-        return _find(request)
-    except OperationLimitError:
-        return None
-
-
-def _find(request: RenameRequest) -> Rename | None:
     change = _change(request)
     cells = cells_of(request, change) if change else None
     if not change or not cells or change.cell not in cells:
@@ -60,6 +74,10 @@ def _find(request: RenameRequest) -> Rename | None:
         keywords = _keywords(cells, change, binding)
         starts = None if keywords is None else starts + keywords
     elif any(cell.type == "code" and cell.source is None for cell in request.cells):
+        return None
+    is_local = binding.owner.outer is not None and not isinstance(binding.node, ast.arg)
+    others = {change.cell: cells[change.cell]} if is_local else cells
+    if _has_hidden_uses(request, others, change.old):
         return None
     if not starts or not all(cells[cell].source.startswith(change.old, start) for cell, start in starts):
         return None  # the source may spell the name with other characters
@@ -84,28 +102,26 @@ class Change(NamedTuple):
 
 def _change(request: RenameRequest) -> Change | None:
     """Return the identifier that differs, if nothing else does."""
-    if not (changed := changed_part(request)):
+    change = changed_part(request, _continues)
+    if not change or not all(map(_is_name, (change.old, change.new))):
         return None
-    (start, tail), before, after = changed, request.before, request.cells[request.active].source or ""
-    while start and _continues(before[start - 1]):
-        start -= 1
-    while tail and _continues(before[-tail]):
-        tail -= 1
-    old, new = before[start : len(before) - tail], after[start : len(after) - tail]
-    if not all(map(_is_name, (old, new))) or new in _RESERVED or old == "_":
-        return None
-    return Change(request.active, start, old, new)
+    return None if change.new in _RESERVED or change.old == "_" else change
 
 
-def changed_part(request: RenameRequest) -> tuple[int, int] | None:
-    """Return the start of the changed text, and the length of the text after it; None without one."""
+def changed_part(request: RenameRequest, continues: Callable[[str], bool]) -> Change | None:
+    """Return the part that differs, extended by the characters around it that continue it."""
     before, after = request.before, request.cells[request.active].source or ""
     if request.language != "python" or max(len(before), len(after)) > LONGEST or before == after:
         return None
     count_operations((len(before) + len(after)) // 8)
     start = _common(before, after)
     tail = _common(before[: start - 1 if start else None : -1], after[: start - 1 if start else None : -1])
-    return start, tail
+    while start and continues(before[start - 1]):
+        start -= 1
+    while tail and continues(before[-tail]):
+        tail -= 1
+    old, new = before[start : len(before) - tail], after[start : len(after) - tail]
+    return Change(request.active, start, old, new)
 
 
 def _common(first: str, second: str) -> int:
@@ -122,7 +138,7 @@ def _is_name(text: str) -> bool:
     # A name with two underscores is mangled in classes.
     return (
         text.isidentifier()
-        and len(text) <= _LONGEST_NAME
+        and len(text) <= LONGEST_NAME
         and not keyword.iskeyword(text)
         and not text.startswith("__")
     )
@@ -146,6 +162,48 @@ class _Mention(NamedTuple):
 
 class Cell(ParsedCell):
     """A parsed cell, as before the change."""
+
+    def has_in_magic(self, name: str) -> bool:
+        """Return whether a magic may refer to a name."""
+        count_operations(len(self.source) // 4)
+        lines = zip(self.source.split("\n"), self.python.split("\n"), strict=True)
+        # The replacement of a magic is `pass`, or `_` in an assignment.
+        magics = (
+            line[len(python) - (1 if python.endswith("_") else len("pass")) :]
+            for line, python in lines
+            if line != python
+        )
+        return any(_refers(magic, name) for magic in magics)
+
+    def hidden_strings(self, name: str) -> Iterator[tuple[ast.AST, str]]:
+        """Yield the strings that contain a name, and are not only shown to the user."""
+        count_operations(len(self.nodes))
+        contains = word_pattern(name).search
+        for node in self.nodes:
+            match node:
+                case ast.Constant(value=str(text)) if contains(text) and not self._is_shown(node):
+                    yield node, text
+
+    def _is_shown(self, node: ast.AST) -> bool:
+        outer = self.parents[node]
+        while isinstance(outer, ast.JoinedStr):
+            node, outer = outer, self.parents[outer]
+        match outer:
+            case ast.Expr():
+                return True
+            case ast.keyword(arg=name):
+                return name in _SHOWN
+            case ast.Call(func=function):
+                name = name_of(function)
+                return node is not function and (name in _SHOWING or name.endswith("Error"))
+        return False
+
+    @cached_property
+    def annotations(self) -> set[ast.AST]:
+        """The parts of annotations."""
+        fields = ("annotation", "returns")
+        found = (each for node in self.nodes for field in fields if (each := getattr(node, field, None)))
+        return {part for each in found for part in ast.walk(each)}
 
     def variables(self, name: str) -> Iterator[_Mention]:
         """Yield the occurrences of a variable name in all scopes, without attributes and keywords."""
@@ -179,9 +237,9 @@ class Cell(ParsedCell):
             return True
         if attribute in {"", "__init__"} and isinstance(call.func, ast.Name):
             return True  # a lambda, or a subclass
-        return not self._mentioning(name, attribute).isdisjoint(call.args)
+        return not self._mentioning_nodes(name, attribute).isdisjoint(call.args)
 
-    def _mentioning(self, *names: str) -> set[ast.AST]:
+    def _mentioning_nodes(self, *names: str) -> set[ast.AST]:
         """Return the nodes that mention one of the names, or contain a node that does."""
         if names not in self._mentions:
             found: set[ast.AST] = set()
@@ -219,25 +277,59 @@ class Cell(ParsedCell):
 
 def _first(name: str, text: str, start: int) -> int:
     """Return the position of a name near the start of a statement."""
-    pattern = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)")
-    found = pattern.search(text, start, start + _LONGEST_HEAD)
+    found = word_pattern(name).search(text, start, start + _LONGEST_HEAD)
     return found.start() if found else start
 
 
+def word_pattern(word: str) -> re.Pattern[str]:
+    """Return a pattern for a word, or for a label of several words."""
+    return re.compile(rf"(?<!\w){re.escape(word)}(?!\w)")
+
+
+def _refers(magic: str, name: str) -> bool:
+    """Return whether a magic may refer to a name; `!` and `%cd` only by `$name` and `{name}`."""
+    if _COMMAND.match(magic) and "{" not in magic:
+        return f"${name}" in magic
+    return word_pattern(name).search(magic) is not None
+
+
+def _has_hidden_uses(request: RenameRequest, cells: dict[int, Cell], name: str) -> bool:
+    """Return whether a magic or a string may refer to a variable, as in `eval("x + 1")`."""
+    if any(cell.has_in_magic(name) for cell in cells.values()):
+        return True
+    # A longer cell is not parsed.
+    sources = [(cell.source or "")[:LONGEST] for cell in request.cells if cell.type == "code"]
+    count_operations(sum(map(len, sources)) // 4)
+    has_lookups = any(map(_LOOKUPS.search, sources))
+    return any(
+        has_lookups or f"@{name}" in text or "~" in text or node in cell.annotations
+        for cell in cells.values()
+        for node, text in cell.hidden_strings(name)
+    )
+
+
 def cells_of(request: RenameRequest, change: Change, *names: str) -> dict[int, Cell] | None:
-    """Parse the cells that contain one of the names; return None if one of these does not parse."""
+    """Parse the cells that contain one of the names.
+
+    Return None if one of these does not parse, or a cell in another language may use the changed name.
+    """
+    used = words_of(change.old).union(*map(words_of, names))
     named = [words_of(name) for name in (change.old, change.new, *names)]
     cells = {}
     for number, cell in enumerate(request.cells):
         source = request.before if number == change.cell else cell.source or ""
         if cell.type != "code" or not any(map(words_of(source).issuperset, named)):
             continue
-        if cell_language(source, "python") != "python":
+        if (language := cell_language(source, "python")) != "python":
+            text = source.lstrip().partition("\n")[0] if language in _SEPARATE else source
+            if words_of(text).issuperset(used):
+                return None
             continue
         try:
             cells[number] = Cell(source)
         except SyntaxError:
             return None
+        count_operations(_KEPT * len(cells[number].scopes.nodes))
     return cells
 
 

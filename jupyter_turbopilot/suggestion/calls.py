@@ -118,12 +118,13 @@ def _call(scopes: Scopes, place: ast.Name, caller: ast.Call | _Definition) -> Ca
     before_star = takewhile(lambda argument: not isinstance(argument, ast.Starred), caller.args)
     keywords = tuple(given.arg for given in caller.keywords if given.arg)
     starred = len(plain) < len(caller.args) or len(keywords) < len(caller.keywords)
-    names = tuple(map(_name_of, before_star))
+    names = tuple(map(name_of, before_star))
     return Call(start, len(plain), keywords, starred, scopes.text(caller), names)
 
 
-def _name_of(argument: ast.expr) -> str:
-    match argument:
+def name_of(node: ast.expr) -> str:
+    """Return a name, or the last one of a dotted name; an empty string for others."""
+    match node:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
     return ""

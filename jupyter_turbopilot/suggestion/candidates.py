@@ -266,7 +266,7 @@ def _candidates(position: _Position, suffix: str) -> Candidates:
         if not (typed or is_existing or suffix.strip(f"{end}]")):
             return NO_CANDIDATES  # a new column may be about to be assigned
     else:
-        names = frozenset(filter(_is_attribute, names))
+        names = frozenset(filter(is_attribute, names))
         if not names or (not end and (typed in names or (not typed and len(names) > MOST_NAMES))):
             return NO_CANDIDATES  # the name may be complete, or there are too many
     texts = sorted(name[len(typed) :] + end for name in names if name.startswith(typed))
@@ -454,7 +454,7 @@ def _variable(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def _is_attribute(name: str) -> bool:
+def is_attribute(name: str) -> bool:
     """Return whether a name can be written after a dot."""
     return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.is_normalized("NFKC", name)
 

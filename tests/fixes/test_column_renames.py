@@ -4,12 +4,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.fixes.column_renames import find
+from jupyter_turbopilot.fixes.column_renames import changed_label
+from jupyter_turbopilot.fixes.column_renames import find as find_uses
 from jupyter_turbopilot.fixes.renames import Rename
 from jupyter_turbopilot.request import FixCell, RenameRequest
 from jupyter_turbopilot.suggestion.syntax import lex
 
 ASSIGNED = 'spec"] = '
+
+
+def find(request: RenameRequest) -> Rename | None:
+    change = changed_label(request)
+    return find_uses(request, change) if change else None
 
 
 def offer(*sources: str, new: str = "specifik", active: int = 0) -> Rename | None:
@@ -90,6 +96,7 @@ def test_find_renames_to_a_label_with_other_characters() -> None:
     assert applied(source, "%matplotlib inline", new="inline") is not None
     assert applied(source + "\ndf.spec", new="specific weight") is None
     assert applied(source + "\ndf.spec", new="count") is None
+    assert applied(source + "\ndf.spec", new="\ufb01t") is None  # Python would read the attribute as `fit`
 
 
 @pytest.mark.parametrize(
@@ -105,6 +112,14 @@ def test_find_renames_to_a_label_with_other_characters() -> None:
         'f(spec=1, x=g("spec2"))',
         "df2 = df.copy()",
         "print(f'spec {x}')",
+        "plt.plot(x, label='spec of x')",
+        "raise ValueError('no spec')",
+        'read_csv("spec.csv")',
+        "!ls spec",
+        "%matplotlib spec",
+        "f(df, x=1)",
+        "sns.lineplot(x, spec=1)",
+        "%%sql\nselect spec from t",
     ],
 )
 def test_find_is_independent_of_other_texts(other: str) -> None:
@@ -150,6 +165,20 @@ def test_find_is_independent_of_other_texts(other: str) -> None:
         'def f(df):\n    return df["spec"]',
         'getattr(df, "spec")',
         'match x:\n    case "spec": pass',
+        "df.loc[df.x > 1].spec",
+        "df.iloc[0].spec",
+        "tables[0].spec",
+        'd["k"].spec',
+        "(df if x else y).spec",
+        "m.data.spec",
+        "for r in df.iterrows(): r[1].spec",
+        '"spec other".split()',
+        '"{spec}".format(**df)',
+        "f(df, spec=1)",
+        "df.pipe(f, spec=1)",
+        "q = f'select spec from {x}'",
+        "%%sql\nselect spec from df",
+        "%%R -i df\nplot(df$spec)",
     ],
 )  # fmt: skip
 def test_find_offers_nothing_for_unclear_uses(other: str) -> None:

@@ -91,7 +91,7 @@ def test_find_renames_a_variable_in_all_cells() -> None:
         ("x = 1\nclass A:\n x = 2\n def f(self): return x", 0, "renamed = 1\nclass A:\n x = 2\n def f(self): return renamed"),
         ("x = 1; f'{x} x {{x}} {x=:>{x}}'", 0, "renamed = 1; f'{renamed} x {{x}} {renamed=:>{renamed}}'"),
         ("x = 1; é = 'é'; f'é{x}' 'x'; x", 0, "renamed = 1; é = 'é'; f'é{renamed}' 'x'; renamed"),
-        ("x = !ls\n%time x\nx?\n!echo {x}\nx", 0, "renamed = !ls\n%time x\nx?\n!echo {x}\nrenamed"),
+        ("x = !ls x\n%matplotlib x\n%cd x\n!ls x\nx", 0, "renamed = !ls x\n%matplotlib x\n%cd x\n!ls x\nrenamed"),
         ("\r\nx = 1\r\n%ls\r\nx", 0, "\r\nrenamed = 1\r\n%ls\r\nrenamed"),
     ],
 )  # fmt: skip
@@ -139,6 +139,7 @@ def test_find_renames_all_uses_and_nothing_else(before: str, nth: int, after: st
         ("%%bash\nx = 1\nx", 0),
         ("x = 1\nx +", 0),
         ("x = 'x'; 'x'", 0),
+        ("def f():\n x = 1\n %store x\n x", 0),
     ],
 )
 def test_find_offers_nothing(before: str, nth: int) -> None:
@@ -159,9 +160,44 @@ def test_find_offers_nothing_for_other_cells(other: str | None) -> None:
     assert offer("x = 1\nx", other, old="x") is None
 
 
-@pytest.mark.parametrize("other", ["y +", "%%bash\nx", "f(renamed=1)", "y.renamed", "'renamed'", "x_ +"])
+@pytest.mark.parametrize(
+    "other",
+    [
+        "y +",
+        "%%bash\nx",
+        "f(renamed=1)",
+        "y.renamed",
+        "'renamed'",
+        "x_ +",
+        "plt.title('x')",
+        "'@x y'",
+        "f('x')",
+        "df['x']",
+        "%matplotlib inline",
+        "!ls x",
+    ],
+)
 def test_find_is_independent_of_other_cells(other: str) -> None:
     assert applied("x = 1\nx", other, old="x") == ["renamed = 1\nrenamed", other]
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["!echo $x", "!echo {x}", "y = !echo {x}", "%timeit x", "%%timeit x", "%%capture x", "%store x", "x?",
+     "%%bash -s {x}\necho", "%%R -i x\nplot(x)", "%%sql\nselect * from x", "eval('x + 1')", "pd.eval('x + 1')", "timeit('x', globals=g)", "globals()['x']",
+     "__all__ = ['x']", "df.query('y > @x')", "'{x}'.format(**locals())", "smf.ols('y ~ x')",
+     "duckdb.sql('select * from x')", "q = f'from x limit {n}'; sql(q)", "def f(y: 'list[x]'): pass"],
+)  # fmt: skip
+def test_find_offers_nothing_for_a_variable_in_a_magic_or_string(other: str) -> None:
+    assert applied("x = 1\nx", "title('x')", "y", old="x") is not None
+    assert applied("x = 1\nx", other, old="x") is None
+
+
+def test_find_finds_lookups_in_any_cell() -> None:
+    assert applied("x = 1\nx", "y = ['x']", "g()", old="x") is not None
+    assert applied("x = 1\nx", "y = ['x']", "g = globals()", old="x") is None
+    assert applied("x = 1\nx", "plt.title('x')", "g = globals()", old="x") is not None
+    assert applied("x = 1\nx", "y = ['x']", "model.eval(); np.repeat(y, 2)", old="x") is not None
 
 
 def test_find_leaves_locals_in_other_cells_alone() -> None:

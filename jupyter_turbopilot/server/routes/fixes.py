@@ -141,7 +141,8 @@ class RenameRoute(_EditRoute):
 
 
 def _find_rename(request: RenameRequest) -> renames.Rename | None:
-    return column_renames.find(request) or renames.find(request)
+    label = column_renames.changed_label(request)
+    return column_renames.find(request, label) if label else renames.find(request)
 
 
 def _id(kind: str) -> str:
