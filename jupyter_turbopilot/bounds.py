@@ -30,7 +30,7 @@ MOST_CONTEXT, MOST_THREADS = 131072, 512  # the same as in the settings
 MOST_OPERATIONS = 400_000  # of a request for fixes or a rename, each of about a microsecond
 
 MOST_MARKS = 30  # combining marks after each other, as in Unicode's Stream-Safe Text Format
-# Characters that may be combining marks; the last two are letters whose decompositions are.
+# Possible combining marks; U+FF9E and U+FF9F are letters that decompose to marks.
 _MARKS = re.compile(r"(?:[^\w\x00-\x7f]|[\uff9e\uff9f])++")
 
 R = TypeVar("R")

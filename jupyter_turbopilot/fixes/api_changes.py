@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.fixes.attributes import missing_attribute
-from jupyter_turbopilot.fixes.fix import Fix
+from jupyter_turbopilot.fixes.fix import MOST_TITLE, Fix
 from jupyter_turbopilot.fixes.parsed_cell import expression_of
 from jupyter_turbopilot.suggestion.imports import insertion
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.fix import Edit
     from jupyter_turbopilot.fixes.report import ObjectDescription
 
-MOST_TITLE = 60  # characters of both names
 # Owner, the first version without the old names, or else with the new ones, and old=new names. `.name` is a
 # full name, `/name` a built-in name, `<name` a name to import. `name:1` takes at most one positional
 # argument, `name(x=1)` one argument and a further one.
@@ -119,11 +118,11 @@ def _edits(failure: Failure) -> Iterator[list[Edit]]:
             if node.attr in named:
                 yield _attribute(failure, node, is_missing=node is missing)
     else:
-        quoted = frozenset(_QUOTED.findall(failure.message))
+        quoted_names = frozenset(_QUOTED.findall(failure.message))
         for statement in failure.nodes(ast.ImportFrom):
-            yield _import_from(failure, statement, quoted)
+            yield _import_from(failure, statement, quoted_names)
         for each in failure.nodes(ast.Import):
-            yield _import(failure, each, quoted)
+            yield _import(failure, each, quoted_names)
 
 
 def _changed_part(old: str, new: str) -> tuple[str, str]:
@@ -258,30 +257,30 @@ def _source(failure: Failure, node: ast.expr | ast.keyword) -> str:
 # Imports -------------------------------------------------------------------------------------------------
 
 
-def _import(failure: Failure, node: ast.Import, quoted: AbstractSet[str]) -> list[Edit]:
+def _import(failure: Failure, node: ast.Import, quoted_names: AbstractSet[str]) -> list[Edit]:
     """Return the edit that renames an imported module."""
     renamed = [
         failure.edit(*failure.span(alias), f"{new} as {alias.asname}")
         for alias in node.names
-        if alias.asname and (new := _module(failure, alias.name, quoted))
+        if alias.asname and (new := _module(failure, alias.name, quoted_names))
     ]
     return renamed if len(node.names) == 1 else []
 
 
-def _import_from(failure: Failure, node: ast.ImportFrom, quoted: AbstractSet[str]) -> list[Edit]:
-    """Return the edits that rename a module or imported names. `quoted`: the names in the message.
+def _import_from(failure: Failure, node: ast.ImportFrom, quoted_names: AbstractSet[str]) -> list[Edit]:
+    """Return the edits that rename a module or imported names. `quoted_names`: the names in the message.
 
     The error shows that the package exists without the old name.
     """
     if not node.module or node.level:
         return []
     start, end = failure.span(node)
-    if new := _module(failure, node.module, quoted):
+    if new := _module(failure, node.module, quoted_names):
         return _edit_of_module(failure, node, new)
     edits = []
     for alias in node.names:
         change = _CHANGES.get((node.module, alias.name))
-        if not change or change.kind in {"/", "<"} or alias.name not in quoted:
+        if not change or change.kind in {"/", "<"} or alias.name not in quoted_names:
             continue
         if not _fits_version(failure, node.module, change) or not _accepts_all(failure, alias, change):
             return []
@@ -306,11 +305,11 @@ def _edit_of_module(failure: Failure, node: ast.ImportFrom, new: str) -> list[Ed
     return [failure.edit(at, at + len(old), new)] if at > 0 else []
 
 
-def _module(failure: Failure, module: str, quoted: AbstractSet[str]) -> str:
+def _module(failure: Failure, module: str, quoted_names: AbstractSet[str]) -> str:
     """Return the new name of a module that the error reports as missing; "" if it has none."""
     owner, _, old = module.rpartition(".")
     change = _CHANGES.get((owner, old))
-    if not change or module not in quoted or not _fits_version(failure, owner, change):
+    if not change or module not in quoted_names or not _fits_version(failure, owner, change):
         return ""
     return change.name if change.kind else f"{owner}.{change.name}"
 

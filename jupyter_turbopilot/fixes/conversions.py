@@ -1,4 +1,4 @@
-"""Conversions of a number that is added to a text, and of a column of strings that is used as dates. Pure."""
+"""Conversions of a number that is added to a string, and of a column of strings used as dates. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.fixes.api_changes import name_of
 from jupyter_turbopilot.fixes.attributes import missing_attribute
-from jupyter_turbopilot.fixes.fix import Fix
+from jupyter_turbopilot.fixes.fix import MOST_TITLE, Fix
 from jupyter_turbopilot.suggestion.imports import insertion
 
 if TYPE_CHECKING:
@@ -18,20 +18,19 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.failure import Failure
     from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
 
-MOST_TITLE = 60  # characters of an expression in a title
 _NUMBER = r"(?:int|float|complex|bool|decimal\.Decimal|numpy\.(?:u?int|float|complex|bool)\w{0,8})"
-_TEXT_FIRST = re.compile(rf"can only concatenate str \(not \"{_NUMBER}\"\) to str\Z")
+_STRING_FIRST = re.compile(rf"can only concatenate str \(not \"{_NUMBER}\"\) to str\Z")
 _NUMBER_FIRST = re.compile(rf"unsupported operand type\(s\) for \+: '{_NUMBER}' and 'str'\Z")
-# The error of NumPy for a number or an array that is added to a text.
+# The error of NumPy for a number or an array that is added to a string.
 _NUMPY_FIRST = re.compile(
     r"ufunc 'add' did not contain a loop .{1,40}\(dtype\('[a-z]+\d*'\), dtype\('<U\d+'\)\)"
 )
 _NO_DATES = "Can only use .dt accessor with datetimelike values"
-# A text that may mean a number, or that has a placeholder for one.
+# A string that represents a number, or contains a placeholder for one.
 _MAY_BE_NUMBER = re.compile(r"\s*+[-+]?+[\d.,]++\s*+\Z")
 _PLACEHOLDER = re.compile(r"%[-+#.\d]{0,8}[sdfgir]|\{\w{0,40}\}")
-_LONGEST = 10_000  # characters of a text that is searched for placeholders
-_TO_TEXT = frozenset({"format", "join"})  # methods of texts
+_LONGEST = 10_000  # characters of a string that is searched for placeholders
+_TO_STRING = frozenset({"format", "join"})  # methods of strings
 # Methods whose result, without arguments, is one number.
 _TO_NUMBER = frozenset({"count", "max", "mean", "median", "min", "nunique", "std", "sum", "var"})
 # Attributes of `Series.dt` for dates, but not for durations or strings.
@@ -49,7 +48,7 @@ def find(failure: Failure) -> Iterator[Fix]:
     if failure.name == "AttributeError":
         yield from _to_dates(failure)
     elif not failure.is_inside_library and "str" not in failure.report.names:
-        yield from _to_text(failure)
+        yield from _to_string(failure)
 
 
 def _title(expression: str, otherwise: str) -> str:
@@ -60,12 +59,12 @@ def _title(expression: str, otherwise: str) -> str:
 # Numbers -------------------------------------------------------------------------------------------------
 
 
-def _to_text(failure: Failure) -> Iterator[Fix]:
-    """Convert the number in a sum of texts."""
+def _to_string(failure: Failure) -> Iterator[Fix]:
+    """Convert the number in a concatenation."""
     failed = _failed_sum(failure)
     if failed is None or failure.parsed is None:
         return
-    if _TEXT_FIRST.match(failure.message):
+    if _STRING_FIRST.match(failure.message):
         number = failed.right
     elif _NUMBER_FIRST.match(failure.message) or (
         _NUMPY_FIRST.match(failure.message) and _is_number(failure, failed.left)
@@ -76,7 +75,7 @@ def _to_text(failure: Failure) -> Iterator[Fix]:
     operands = _operands(failure.parsed, failed, number)
     after = operands[operands.index(number) + 1 :] if number is failed.right else []
     # If another number follows, their sum may be meant.
-    if (after and not _is_text(failure, after[0])) or not any(map(_is_certain_text, operands)):
+    if (after and not _is_string(failure, after[0])) or not any(map(_is_certain_string, operands)):
         return
     first, last = failure.span(failed)
     start, end = failure.span(number)
@@ -85,7 +84,7 @@ def _to_text(failure: Failure) -> Iterator[Fix]:
         start, end = start - 1, end + 1
     edit = failure.edit(start, end, f"str{text}")
     if failure.parses_with([edit]):
-        title = _title(edit.text, "Convert the number to text?")
+        title = _title(edit.text, "Convert the number to a string?")
         yield Fix(title=title, source="kernel", confidence=0.9, edits=[edit], run=failure.reruns)
 
 
@@ -120,42 +119,37 @@ def _operands(cell: ParsedCell, failed: ast.BinOp, number: ast.expr) -> list[ast
     return operands
 
 
-def _is_certain_text(node: ast.expr) -> bool:
-    """Return whether an expression is a text that means no number."""
+def _is_certain_string(node: ast.expr) -> bool:
+    """Return whether an expression is a string that represents no number."""
     match node:
         case ast.Constant(value=str(text)):
             return len(text) <= _LONGEST and not (_MAY_BE_NUMBER.match(text) or _PLACEHOLDER.search(text))
         case ast.BinOp(op=ast.Mod(), left=ast.Constant(value=str())) | ast.JoinedStr():
             return True
         case ast.BinOp(op=ast.Mult(), left=left, right=right):
-            return any(isinstance(each, ast.Constant) and _is_certain_text(each) for each in (left, right))
+            return any(isinstance(each, ast.Constant) and _is_certain_string(each) for each in (left, right))
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str()), attr=name)):
-            return name in _TO_TEXT
+            return name in _TO_STRING
         case ast.Call(func=ast.Name(id="str")):
             return True
     return False
 
 
-def _is_text(failure: Failure, node: ast.expr) -> bool:
+def _is_string(failure: Failure, node: ast.expr) -> bool:
     match node:
         case ast.Constant(value=str()):
             return True
         case ast.Name(id=name):
             described = failure.report.objects.get(name)
             return described is not None and (described.module, described.type) == ("builtins", "str")
-    return _is_certain_text(node)
+    return _is_certain_string(node)
 
 
 def _is_number(failure: Failure, node: ast.expr) -> bool:
     """Return whether an expression is a number rather than an array."""
-    while (
-        isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "round"
-        and node.args
-    ):
-        node = node.args[0]
     match node:
+        case ast.Call(func=ast.Name(id="round"), args=[number, *_]):
+            return _is_number(failure, number)
         case ast.Name(id=name):
             described = failure.report.objects.get(name)
             return described is not None and described.type != "ndarray" and described.module == "numpy"
@@ -200,12 +194,12 @@ def _to_dates(failure: Failure) -> Iterator[Fix]:
 def _used_as_dates(cell: ParsedCell, failed: ast.Attribute) -> Iterator[ast.expr]:
     """Yield the expressions whose dates are used in the scope of the failed one."""
     count_operations(len(cell.scopes.nodes))
-    scopes = [
+    accessors = [
         (node.value, scope)
         for node, scope in cell.scopes.nodes
         if isinstance(node, ast.Attribute) and node.attr in _OF_DATES
     ]
-    around = next((scope for node, scope in scopes if node is failed), None)
-    for node, scope in scopes:
+    around = next((scope for node, scope in accessors if node is failed), None)
+    for node, scope in accessors:
         if scope is around and isinstance(node, ast.Attribute) and node.attr == failed.attr:
             yield node.value

@@ -70,7 +70,7 @@ class _Literal(NamedTuple):
     def with_text(self, path: str) -> Edit | None:
         """Return the edit that replaces the path; None if it would have to be escaped in an unknown way."""
         start, old, new = self.start + self.text.find(self.path), self.path, path
-        if not path.isprintable():  # for example with marks that change the direction of the text
+        if not path.isprintable():  # for example with bidirectional formatting characters
             with suppress(SyntaxError, ValueError):
                 if literal_value(self.text) == self.path:
                     start, old, new = self.start, self.text, repr(path)

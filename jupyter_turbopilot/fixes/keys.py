@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.fixes.fix import Fix, quoted
 from jupyter_turbopilot.fixes.nearest import NameIndex
+from jupyter_turbopilot.suggestion.candidates import KEEPING
 from jupyter_turbopilot.syntax_tree import literal_value
 
 if TYPE_CHECKING:
@@ -43,10 +44,9 @@ _MOST_TITLES = 3  # labels in a title
 _PLAIN = re.compile(r"""(["'])[^"'\\\n]*\1""")
 # Methods and accessors of tables whose result has the same columns.
 _SAME_COLUMNS = """
-    bfill clip collect copy drop_duplicates dropna ffill fillna filter group_by groupby head lazy nlargest
-    nsmallest plot query resample reset_index rolling round sample sort sort_index sort_values tail
+    bfill clip collect ffill filter group_by lazy plot resample reset_index rolling round sort
 """
-_SAME = frozenset(_SAME_COLUMNS.split())
+_SAME = KEEPING.union(_SAME_COLUMNS.split())
 _ON_LEVELS = frozenset({"reset_index", "droplevel", "swaplevel", "unstack"})  # their positional arguments
 _NOT_ON_COLUMNS = frozenset({"asof", "eval", "get_group", "query", "reindex", "sort_index", "truncate", "xs"})
 _BY_AXIS = {"drop": "labels", "rename": "mapper"}  # names of the parameter whose meaning `axis` decides
@@ -209,6 +209,7 @@ class _Labels:
     """The labels that a string in the failed expression may refer to."""
 
     def __init__(self, failure: Failure) -> None:
+        self._described = failure.described
         self._failure = failure
         self._parents = failure.parsed.parents if failure.parsed else {}
         # The results for nodes, with whether they are in an argument `level`.
@@ -356,6 +357,3 @@ class _Labels:
             count_operations(1)
             parent = self._parents.get(parent)
         return isinstance(parent, ast.Lambda) and any(each.arg == name for each in parent.args.args)
-
-    def _described(self, node: ast.expr) -> ObjectDescription | None:
-        return self._failure.described(node)

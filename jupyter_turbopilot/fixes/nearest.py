@@ -16,7 +16,7 @@ LONGEST = 100  # characters
 _CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[^\w\s.-]")
 _SIBILANTS = ("s", "x", "z", "ch", "sh")
-_FAR = 100.0
+_UNREACHABLE = 100.0
 _PLURAL, _REORDERED, _OMITTED = 0.5, 1.0, 2.0  # costs; an edit costs 1
 _CONFIDENCE = ((0.0, 0.97), (1.0, 0.9), (1.5, 0.75), (2.0, 0.7), (3.0, 0.55))  # by the largest cost
 _MOST = ((4, 0.0), (7, 1.0), (8, 1.5), (12, 2.0), (LONGEST + 1, 3.0))  # cost, by the length that is too long
@@ -33,7 +33,6 @@ class NameIndex:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = {name for name in names if len(name) <= LONGEST}
-        self._groups: dict[_Words, dict[tuple[str, ...], list[str]]] = {}
         groups: dict[tuple[str, ...], dict[tuple[str, ...], list[str]]] = defaultdict(
             lambda: defaultdict(list)
         )
@@ -41,7 +40,9 @@ class NameIndex:
         for name in self._names:
             if tokens := _tokens(name):
                 groups[_without_numbers(tokens)][_numbers(tokens)].append(name)
-        self._groups = {_Words(tokens): members for tokens, members in groups.items()}
+        self._groups: dict[_Words, dict[tuple[str, ...], list[str]]] = {
+            _Words(tokens): members for tokens, members in groups.items()
+        }
 
     def __contains__(self, name: str) -> bool:
         return name in self._names
@@ -55,7 +56,7 @@ class NameIndex:
         least = SHORTEST if kind == "name" else 1
         if not least <= len(word) <= LONGEST or not any(map(str.isalpha, tokens)):
             return None
-        search = _Search(_most(len("".join(tokens))))
+        search = _Search(_max_cost(len("".join(tokens))))
         words = _Words(_without_numbers(tokens))
         count_operations(len(self._groups) * _GROUP)
         for others, members in self._groups.items():
@@ -73,7 +74,7 @@ class NameIndex:
         other = _tokens(search.name)
         if _numbers(tokens) != _numbers(other):
             return None
-        if search.cost > _most(min(len("".join(tokens)), len("".join(other)))):
+        if search.cost > _max_cost(min(len("".join(tokens)), len("".join(other)))):
             return None
         return search.name, next(confidence for most, confidence in _CONFIDENCE if search.cost <= most)
 
@@ -90,7 +91,7 @@ class _Search:
 
     def __init__(self, most: float) -> None:
         self.name = ""
-        self.cost = self._second = _FAR
+        self.cost = self._second = _UNREACHABLE
         self.limit = _least_of_others(most)
 
     @property
@@ -191,13 +192,13 @@ def _without_numbers(tokens: Iterable[str]) -> tuple[str, ...]:
     return tuple(_NUMBER if token.isdigit() else token for token in tokens)
 
 
-def _most(length: int) -> float:
+def _max_cost(length: int) -> float:
     """Return the largest cost of a name of this length."""
     return next(most for end, most in _MOST if length < end)
 
 
 def _cost(tokens: list[str], others: list[str], limit: float, *, may_omit: bool) -> float:
-    """Return the distance of two names, in edits; if it reaches the limit, any value that does."""
+    """Return the edit distance of two names; at or above the limit, any such value."""
     one, other = "".join(tokens), "".join(others)
     if one == other:
         return 0.0
@@ -212,7 +213,7 @@ def _cost(tokens: list[str], others: list[str], limit: float, *, may_omit: bool)
         return cost
     shorter, longer = sorted((tokens, others), key=len)
     if len(shorter) > 1 and len(longer) == len(shorter) + 1 and {*shorter} < {*longer}:
-        return _OMITTED if may_omit else _FAR
+        return _OMITTED if may_omit else _UNREACHABLE
     # Words may have been joined.
     return _token_cost(one, other, limit)
 
@@ -225,25 +226,22 @@ def _token_cost(one: str, other: str, limit: float) -> float:
     if long in {f"{short}s", f"{short[:-1]}ies"} or (long == f"{short}es" and short.endswith(_SIBILANTS)):
         return _PLURAL
     if long in {f"{short}d", f"{short}r"} and long[-1] != short[-1]:
-        return _FAR  # `scale`, `scaled` and `scaler`
+        return _UNREACHABLE  # `scale`, `scaled` and `scaler`
     cost = _edits(one, other, limit)
     if len(one) != len(other):
         is_short = len(long) < SHORTEST and (cost > 1 or len(short) == 1)
-        return _FAR if is_short else cost + 0.5 * (one[0] != other[0])
+        return _UNREACHABLE if is_short else cost + 0.5 * (one[0] != other[0])
     # `x_test` and `y_test`, `price_eur` and `price_usd`, `data` and `date`
     swaps = sorted(one) == sorted(other)
     if not swaps and len(one) < SHORTEST:
-        return _FAR
+        return _UNREACHABLE
     different_start = one[0] != other[0] and one[:2] != other[1::-1]
     different_end = one[-1] != other[-1] and one[-2:] != other[:-3:-1]
     return cost + 0.5 * ((not swaps and len(one) == SHORTEST) + different_start + different_end)
 
 
 def _edits(one: str, other: str, limit: float) -> int:
-    """Return the number of inserted, removed and replaced characters and swapped neighbours.
-
-    If it reaches the limit, return any number that does.
-    """
+    """Return the optimal string alignment distance; at or above the limit, any such value."""
     start = _common(one, other)
     one, other = one[start:], other[start:]
     end = _common(one[::-1], other[::-1])
@@ -254,13 +252,13 @@ def _edits(one: str, other: str, limit: float) -> int:
         return 2
     count_operations(len(one) + len(other))
     # Hyyrö's bit-parallel algorithm: bits are differences between neighbours in a column of the table.
-    places: dict[str, int] = {}
+    positions: dict[str, int] = {}
     for at, letter in enumerate(one):
-        places[letter] = places.get(letter, 0) | 1 << at
+        positions[letter] = positions.get(letter, 0) | 1 << at
     whole, last = (1 << len(one)) - 1, 1 << (len(one) - 1)
     more, fewer, same, before, count = whole, 0, 0, 0, len(one)
     for letter in other:
-        at_letter = places.get(letter, 0)
+        at_letter = positions.get(letter, 0)
         swapped = ((~same & at_letter) << 1) & before
         same = ((((at_letter & more) + more) ^ more) | at_letter | fewer | swapped) & whole
         added, removed = (fewer | ~(same | more)) & whole, same & more

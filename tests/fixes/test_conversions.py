@@ -4,6 +4,7 @@ import pytest
 
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.fixes.conversions import find
+from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.fix import Fix
 from jupyter_turbopilot.fixes.report import ObjectDescription
 from tests.fixes.failing import applied, failure
@@ -55,7 +56,7 @@ def message(kind: str) -> str:
         ('share + " %"', "", NUMPY_FIRST, 'str(share) + " %"'),
     ],
 )
-def test_number_is_converted_to_text(source: str, expression: str, error: str, fixed: str) -> None:
+def test_find_converts_a_number_to_a_string(source: str, expression: str, error: str, fixed: str) -> None:
     failed = failure(source, error, expression, objects=OBJECTS)
     (fix,) = find(failed)
     assert applied(failed, fix) == fixed
@@ -89,11 +90,11 @@ def test_number_is_converted_to_text(source: str, expression: str, error: str, f
         ('"a" + n', "", 'TypeError: can only concatenate list (not "str") to list'),
     ],
 )
-def test_uncertain_sum_is_not_converted(source: str, expression: str, error: str) -> None:
+def test_find_skips_an_uncertain_sum(source: str, expression: str, error: str) -> None:
     assert [*find(failure(source, error, expression, objects=OBJECTS))] == []
 
 
-def test_sum_is_not_converted_with_another_str_or_in_a_library() -> None:
+def test_find_skips_sums_with_another_str_or_in_a_library() -> None:
     source = '"Total: " + total'
     assert [*find(failure(source, TEXT_FIRST, source))]
     assert not [*find(failure(source, TEXT_FIRST, source, names=["str"]))]
@@ -102,14 +103,14 @@ def test_sum_is_not_converted_with_another_str_or_in_a_library() -> None:
 
 @pytest.mark.parametrize(
     ("number", "title"),
-    [("total", "Use str(total)?"), ("f(" + "x, " * 50 + ")", "Convert the number to text?")],
+    [("total", "Use str(total)?"), ("f(" + "x, " * 50 + ")", "Convert the number to a string?")],
 )
-def test_title_shows_a_short_number(number: str, title: str) -> None:
+def test_find_shows_a_short_number_in_the_title(number: str, title: str) -> None:
     (fix,) = find(failure(f'"Total: " + {number}', TEXT_FIRST))
     assert fix.title == title
 
 
-def test_sum_of_many_terms_is_converted() -> None:
+def test_find_converts_a_number_in_a_sum_of_many_terms() -> None:
     terms = " + ".join(['"a"', *(f"b{n}" for n in range(300)), '"c"'])
     source = f'"x" + n + {terms}'
     failed = failure(source, TEXT_FIRST, '"x" + n')
@@ -117,9 +118,13 @@ def test_sum_of_many_terms_is_converted() -> None:
     assert applied(failed, fix) == f'"x" + str(n) + {terms}'
 
 
-def dates(source: str, expression: str, **options: object) -> list[Fix]:
+def failed_dates(source: str, expression: str, **options: object) -> Failure:
     fields = {"name": "dt", "object": SERIES, "objects": {"pd": PANDAS}, "library": True, **options}
-    return [*find(failure(source, NO_DATES, expression, **fields))]  # type: ignore[arg-type]
+    return failure(source, NO_DATES, expression, **fields)  # type: ignore[arg-type]
+
+
+def dates(source: str, expression: str, **options: object) -> list[Fix]:
+    return [*find(failed_dates(source, expression, **options))]
 
 
 @pytest.mark.parametrize(
@@ -136,15 +141,13 @@ def dates(source: str, expression: str, **options: object) -> list[Fix]:
         ),
         (
             'def f(df): return df["day"].dt.year\nx = df["day"].dt.year',
-            'df["day"].dt.year\nx'[:12],
+            'df["day"].dt',
             'def f(df): return pd.to_datetime(df["day"]).dt.year\nx = df["day"].dt.year',
         ),
     ],
 )  # fmt: skip
-def test_strings_are_converted_to_dates(source: str, expression: str, fixed: str) -> None:
-    failed = failure(
-        source, NO_DATES, expression, name="dt", object=SERIES, objects={"pd": PANDAS}, library=True
-    )
+def test_find_converts_strings_to_dates(source: str, expression: str, fixed: str) -> None:
+    failed = failed_dates(source, expression)
     (fix,) = find(failed)
     assert applied(failed, fix) == fixed
     assert fix.run == [0]
@@ -160,11 +163,11 @@ def test_strings_are_converted_to_dates(source: str, expression: str, fixed: str
         ('getattr(df["day"], "dt")', ""),
     ],
 )
-def test_uncertain_use_of_dates_is_not_converted(source: str, expression: str) -> None:
+def test_find_skips_an_uncertain_use_of_dates(source: str, expression: str) -> None:
     assert dates(source, expression) == []
 
 
-def test_column_of_other_values_is_not_converted() -> None:
+def test_find_skips_a_column_of_other_values() -> None:
     source = 'df["day"].dt.year'
     assert dates(source, 'df["day"].dt')
     for other in (None, ObjectDescription(type="Series", module="pandas")):
@@ -172,9 +175,8 @@ def test_column_of_other_values_is_not_converted() -> None:
 
 
 @pytest.mark.parametrize("source", ["days.dt.year", "%%time\nx = days.dt.year"])
-def test_import_of_pandas_is_added(source: str) -> None:
-    options = {"name": "dt", "object": SERIES, "objects": {}, "library": True}
-    failed = failure(source, NO_DATES, "days.dt", **options)  # type: ignore[arg-type]
+def test_find_adds_the_import_of_pandas(source: str) -> None:
+    failed = failed_dates(source, "days.dt", objects={})
     (fix,) = find(failed)
     fixed = source.replace("days", "pd.to_datetime(days)")
     head, magic, rest = fixed.rpartition("%%time\n")
@@ -185,8 +187,8 @@ def test_import_of_pandas_is_added(source: str) -> None:
     assert dates(source, "days.dt", objects={}, names=["pd"]) == []  # perhaps another object
 
 
-def test_name_of_pandas_in_the_kernel_is_used() -> None:
-    failed = failure("days.dt.year", NO_DATES, "days.dt", name="dt", object=SERIES, objects={}, library=True)
+def test_find_uses_the_name_of_pandas_in_the_kernel() -> None:
+    failed = failed_dates("days.dt.year", "days.dt", objects={})
     known = KernelContext(names={"pandas": ObjectInfo(type="module", name="pandas")})
     (fix,) = find(failed.__class__(**{**vars(failed), "kernel_context": known}))
     assert applied(failed, fix) == "pandas.to_datetime(days).dt.year"

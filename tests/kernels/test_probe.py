@@ -479,7 +479,7 @@ def test_report_describes_tables() -> None:
     assert "by" in (found["frame.groupby"].parameters or ())
 
 
-def test_report_tells_a_series_of_strings_from_others() -> None:
+def test_report_distinguishes_a_series_of_strings() -> None:
     first = [None, float("nan"), "2024-05-01"]
     hostile = pd.Series(["a", "b"], dtype=object)
     values = getattr(hostile._mgr.blocks[0], "values")  # noqa: B009
