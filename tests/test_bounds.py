@@ -11,6 +11,7 @@ from jupyter_turbopilot.bounds import (
     OperationLimitError,
     Operations,
     cached_function,
+    common_prefix_length,
     count_operations,
     counted_operations,
     end_of,
@@ -131,3 +132,10 @@ def test_count_operations_calls_the_check_before_it_counts() -> None:
     with counted_operations(operations), pytest.raises(ConnectionError):
         count_operations(1)
     assert operations.count == 0
+
+
+@given(st.text("ab"), st.text("ab"))
+def test_common_prefix_length_is_the_longest(left: str, right: str) -> None:
+    length = common_prefix_length(left, right)
+    assert left[:length] == right[:length]
+    assert left[: length + 1] != right[: length + 1] or length == len(left) == len(right)

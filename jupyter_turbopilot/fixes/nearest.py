@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Literal
 
-from jupyter_turbopilot.bounds import count_operations
+from jupyter_turbopilot.bounds import common_prefix_length, count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -242,9 +242,9 @@ def _token_cost(one: str, other: str, limit: float) -> float:
 
 def _edits(one: str, other: str, limit: float) -> int:
     """Return the optimal string alignment distance; at or above the limit, any such value."""
-    start = _common(one, other)
+    start = common_prefix_length(one, other)
     one, other = one[start:], other[start:]
-    end = _common(one[::-1], other[::-1])
+    end = common_prefix_length(one[::-1], other[::-1])
     one, other = one[: len(one) - end], other[: len(other) - end]
     if abs(len(one) - len(other)) >= limit or not (one and other):
         return max(len(one), len(other))
@@ -267,9 +267,3 @@ def _edits(one: str, other: str, limit: float) -> int:
         more, fewer = (removed | ~(same | added)) & whole, added & same
         before = at_letter
     return count
-
-
-def _common(one: str, other: str) -> int:
-    """Return the length of the common start."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((n for n, (letter, wanted) in pairs if letter != wanted), min(len(one), len(other)))

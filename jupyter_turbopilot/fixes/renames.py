@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from jupyter_turbopilot.bounds import count_operations
+from jupyter_turbopilot.bounds import common_prefix_length, count_operations
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.fixes.fix import Edit
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, words_of
@@ -114,20 +114,14 @@ def changed_part(request: RenameRequest, continues: Callable[[str], bool]) -> Ch
     if request.language != "python" or max(len(before), len(after)) > LONGEST or before == after:
         return None
     count_operations((len(before) + len(after)) // 8)
-    start = _common(before, after)
-    tail = _common(before[: start - 1 if start else None : -1], after[: start - 1 if start else None : -1])
+    start = common_prefix_length(before, after)
+    tail = common_prefix_length(before[start:][::-1], after[start:][::-1])
     while start and continues(before[start - 1]):
         start -= 1
     while tail and continues(before[-tail]):
         tail -= 1
     old, new = before[start : len(before) - tail], after[start : len(after) - tail]
     return Change(request.active, start, old, new)
-
-
-def _common(first: str, second: str) -> int:
-    """Return the length of the common prefix."""
-    pairs = zip(first, second, strict=False)
-    return next((n for n, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
 
 
 def _continues(character: str) -> bool:

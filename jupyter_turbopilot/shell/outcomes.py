@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal
 
+from jupyter_turbopilot.bounds import common_prefix_length
 from jupyter_turbopilot.request import Feedback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from IPython.core.interactiveshell import ExecutionInfo
     from prompt_toolkit.buffer import Buffer
@@ -46,7 +47,7 @@ class _Shown:
         if not before.startswith(self.start):
             return None
         typed = before[len(self.start) :]
-        return len(typed), common(typed, self.text)
+        return len(typed), common_prefix_length(typed, self.text)
 
 
 @dataclass
@@ -182,8 +183,8 @@ def retained(text: str, start: int, end: int, run: str) -> int | None:
         return None
     old, new = ([*_TOKEN.finditer(source)] for source in (text, run))
     words, others = ([token[1].replace("'", '"') for token in tokens] for tokens in (old, new))
-    same = common(words, others)
-    after = common(words[same:][::-1], others[same:][::-1])
+    same = common_prefix_length(words, others)
+    after = common_prefix_length(words[same:][::-1], others[same:][::-1])
     last, last_new = len(old) - after, len(new) - after
     if (last - same) * (last_new - same) > MOST_COMPARED:
         return None
@@ -198,8 +199,8 @@ def retained(text: str, start: int, end: int, run: str) -> int | None:
                     text[at:stop],
                     run[new[same + first_new].start() : new[same + until_new - 1].end()],
                 )
-                ahead = common(piece, by)
-                rest = common(piece[ahead:][::-1], by[ahead:][::-1])
+                ahead = common_prefix_length(piece, by)
+                rest = common_prefix_length(piece[ahead:][::-1], by[ahead:][::-1])
                 left.append((at, at + ahead))
                 at = stop - rest
             left.append((at, stop))
@@ -208,15 +209,3 @@ def retained(text: str, start: int, end: int, run: str) -> int | None:
     if 2 * kept < end - start and 2 * around < len(text) - (end - start):
         return None
     return kept
-
-
-def common(one: Sequence[str], other: Sequence[str]) -> int:
-    """Return the length of the common prefix of two sequences."""
-    same, most = 0, min(len(one), len(other))
-    while same < most:  # by bisection: a loop over a long input would be noticeable at each keystroke
-        middle = (same + most + 1) // 2
-        if one[same:middle] == other[same:middle]:
-            same = middle
-        else:
-            most = middle - 1
-    return same

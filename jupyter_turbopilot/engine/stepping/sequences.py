@@ -14,6 +14,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from jupyter_turbopilot.bounds import common_prefix_length
 from jupyter_turbopilot.engine.stepping.moves import (
     Clear,
     Copy,
@@ -89,21 +90,6 @@ class Allocation:
     kept: int
     moves: list[Move]
     suffix: MovedSuffix | None = None
-
-
-def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
-    """Return the length of the common prefix. Comparing slices is faster than a loop."""
-    high = min(len(left), len(right))
-    if left[:high] == right[:high]:
-        return high
-    low = 0
-    while low + 1 < high:
-        middle = (low + high) // 2
-        if left[low:middle] == right[low:middle]:
-            low = middle
-        else:
-            high = middle
-    return low + (left[low : low + 1] == right[low : low + 1])
 
 
 class Sequences:
@@ -306,7 +292,7 @@ class Sequences:
         return bool(self._free) or any(not sequence.busy and sequence is not source for sequence in self._all)
 
     def _common(self, tokens: list[int], known: Sequence[int]) -> int:
-        kept = common_prefix(tokens, known)
+        kept = common_prefix_length(tokens, known)
         return kept if self._divisible or kept == len(tokens) else 0
 
     def _best(self, known: Sequence[int], partition: Partition) -> tuple[KVSequence | None, int]:
@@ -399,7 +385,7 @@ class Sequences:
 
     def _shared(self, sequence: KVSequence) -> int:
         others = (other for other in self._all if other is not sequence)
-        return max((common_prefix(sequence.cells, other.cells) for other in others), default=0)
+        return max((common_prefix_length(sequence.cells, other.cells) for other in others), default=0)
 
     def _evict(self, moves: list[Move], spare: KVSequence | None = None) -> bool:
         """Evict the least recently used idle sequence; return False if there is none."""

@@ -23,7 +23,6 @@ from jupyter_turbopilot.engine.stepping.sequences import (
     KVSequence,
     Partition,
     Sequences,
-    common_prefix,
 )
 
 tokens = st.lists(st.integers(0, 3), max_size=30)
@@ -83,13 +82,6 @@ def serve(
     sequences.extend(taken.sequence, rest)
     assert memory.cells[taken.sequence.id] == taken.sequence.tokens == prompt
     return taken.sequence
-
-
-@given(tokens, tokens)
-def test_common_prefix_is_the_longest(left: list[int], right: list[int]) -> None:
-    length = common_prefix(left, right)
-    assert left[:length] == right[:length]
-    assert left[: length + 1] != right[: length + 1] or length == len(left) == len(right)
 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=60), max_size=40))
