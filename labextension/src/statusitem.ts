@@ -37,7 +37,6 @@ export class StatusItem extends Widget {
     this._address.textContent = address;
     this._time.textContent = time;
     this._state.textContent = state;
-    this._state.classList.toggle('jp-mod-usage-log', status.usageLog);
     this._button.title = tooltipOf(this._trans, status);
     this._button.setAttribute('aria-label', describeStatus(this._trans, status));
   }

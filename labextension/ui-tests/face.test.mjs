@@ -330,18 +330,27 @@ describe('the user interface', { timeout: 300_000 }, () => {
       )
     );
     await screenshot(page, 'status-900');
-    for (const width of [720, 620]) {
-      await page.setViewportSize({ width, height: 700 });
-      await page.waitForTimeout(500);
-      const isCut = await page.locator('.jp-Turbopilot-state').evaluate(node => {
-        const text = document.createRange();
-        text.selectNodeContents(node);
-        const [shown, whole] = [node, text].map(each => each.getBoundingClientRect());
-        return node.textContent !== 'ready' || whole.right > shown.right || whole.bottom > shown.bottom + 1;
-      });
-      assert.ok(!isCut, `the state is visible at ${width} pixels`);
-      assert.equal(await label(), 'Turbopilot: ready');
-      await screenshot(page, `status-${width}`);
+    const isWhole = node => {
+      const text = document.createRange();
+      text.selectNodeContents(node);
+      const [shown, whole] = [node, text].map(each => each.getBoundingClientRect());
+      const items = [...document.querySelectorAll('.jp-StatusBar-Item')];
+      const end = Math.max(...items.map(item => item.getBoundingClientRect().right));
+      return whole.right <= shown.right && whole.bottom <= shown.bottom + 1 && end <= window.innerWidth;
+    };
+    for (const state of ['ready', 'disabled in this notebook']) {
+      await page.waitForFunction(
+        text => document.querySelector('.jp-Turbopilot-state').textContent === text,
+        state
+      );
+      for (const width of [720, 680, 500]) {
+        await page.setViewportSize({ width, height: 700 });
+        await page.waitForTimeout(500);
+        assert.ok(await page.locator('.jp-Turbopilot-state').evaluate(isWhole), `${state}, ${width} pixels`);
+        assert.equal(await label(), `Turbopilot: ${state}`);
+        await screenshot(page, `status-${width}-${state.slice(0, 8)}`);
+      }
+      await run('turbopilot:disable-in-notebook');
     }
     await page.setViewportSize({ width: 1180, height: 760 });
   });
