@@ -291,17 +291,17 @@ def _split(pieces: Iterable[str], most: int = 10_000) -> Iterator[str]:
     lines: list[str] = []
     for piece in pieces:
         lines.append(piece)
-        if sum(map(len, lines[-1:])) * len(lines) > most:
+        if len(piece) * len(lines) > most:
             yield "\n".join(lines)
             lines = []
     yield "\n".join(lines)
 
 
-def _nested(size: int, depth: int, call: str = "g({}, oldp=1)", inner: str = "1") -> Iterator[str]:
+def _nested(size: int, depth: int, call: str = "g({}, oldp=1)") -> Iterator[str]:
     """Yield nested calls."""
     for _ in range(max(1, size // (depth * len(call)))):
         head, tail = call.split("{}")
-        yield head * depth + inner + tail * depth
+        yield head * depth + "1" + tail * depth
 
 
 FIXES: dict[str, Callable[[int], dict[str, Any]]] = {

@@ -38,7 +38,7 @@ _COMMAND = re.compile(
 )
 # In a notebook with one of these, a string may be the name or the code of a variable; `model.eval()` is not.
 _LOOKUPS = re.compile(
-    r"(?<![\w.])(?:eval|exec|vars)\(|\.eval\((?!\))|\b(?:(?:sql|timeit\.\w++|timeit)\(|sys\.modules\b|"
+    r"(?<![\w.])(?:eval|exec|vars)\b|\.eval\((?!\))|\b(?:(?:sql|timeit\.\w++|timeit)\(|sys\.modules\b|"
     r"(?:__all__|__main__|dmatrices|dmatrix|duckdb|f_globals|f_locals|get_ipython|globals|locals|numexpr|"
     r"sqldf|user_ns)\b)"
 )
@@ -195,6 +195,7 @@ class Cell(ParsedCell):
     @cached_property
     def annotations(self) -> set[ast.AST]:
         """The parts of annotations."""
+        count_operations(len(self.nodes))
         fields = ("annotation", "returns")
         found = (each for node in self.nodes for field in fields if (each := getattr(node, field, None)))
         return {part for each in found for part in ast.walk(each)}

@@ -184,7 +184,7 @@ def test_find_is_independent_of_other_cells(other: str) -> None:
 @pytest.mark.parametrize(
     "other",
     ["!echo $x", "!echo {x}", "y = !echo {x}", "%timeit x", "%%timeit x", "%%capture x", "%store x", "x?",
-     "%%bash -s {x}\necho", "%%R -i x\nplot(x)", "%%sql\nselect * from x", "eval('x + 1')", "pd.eval('x + 1')", "timeit('x', globals=g)", "globals()['x']",
+     "%%bash -s {x}\necho", "%%R -i x\nplot(x)", "%%sql\nselect * from x", "eval('x + 1')", "pd.eval('x + 1')", "timeit('x', globals=g)", "f = eval; f('x')", "globals()['x']",
      "__all__ = ['x']", "df.query('y > @x')", "'{x}'.format(**locals())", "smf.ols('y ~ x')",
      "duckdb.sql('select * from x')", "q = f'from x limit {n}'; sql(q)", "def f(y: 'list[x]'): pass"],
 )  # fmt: skip
