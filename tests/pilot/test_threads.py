@@ -44,7 +44,7 @@ def held() -> Iterator[Held]:
     held.release()
 
 
-async def test_run_leaves_threads_and_places_in_the_queue_to_other_callers(held: Held) -> None:
+async def test_run_reserves_capacity_for_other_callers(held: Held) -> None:
     ours = BackgroundThreads()
     flood = [asyncio.create_task(ours.run("eve", held)) for _ in range(MOST // 2)]
     assert await asyncio.to_thread(lambda: 7) == 7
