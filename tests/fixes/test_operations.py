@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyter_turbopilot import syntax_tree
 from jupyter_turbopilot.bounds import (
     MOST_OPERATIONS,
     OperationLimitError,
@@ -28,6 +30,7 @@ from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe, find
 from jupyter_turbopilot.fixes.report import Folder, KernelError, ObjectDescription, Report
 from jupyter_turbopilot.request import Cell, Completion, FixRequest, RenameRequest, parse_fix, parse_rename
 from jupyter_turbopilot.server.routes.fixes import _find_rename
+from jupyter_turbopilot.suggestion import scopes
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
@@ -188,3 +191,16 @@ def test_renames_end_at_the_limit_for_the_largest_body(name: str) -> None:
     with counted_operations(operations):
         rename(request)
     assert operations.count < 1.5 * MOST_OPERATIONS
+
+
+def test_renames_parse_each_cell_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[str] = []
+
+    def parse(source: str) -> ast.Module:
+        parsed.append(source)
+        return syntax_tree.parse(source)
+
+    monkeypatch.setattr(scopes, "parse", parse)
+    cells = [{"source": 'df["newp"] = 1'}, {"source": 'x = "oldp"'}]
+    rename(parse_rename(encoded({"cells": cells, "active": 0, "before": 'df["oldp"] = 1'})))
+    assert parsed == ['df["oldp"] = 1', 'x = "oldp"']
