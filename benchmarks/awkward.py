@@ -454,20 +454,20 @@ RENAMES: dict[str, Callable[[int], dict[str, Any]]] = {
 }
 
 
-def size_of_edit(rng: random.Random) -> int:
+def notebook_size(rng: random.Random) -> int:
     """Draw the approximate number of characters of a notebook."""
     return int(10 ** rng.uniform(1, 6))
 
 
 def fix(rng: random.Random) -> Sending:
     """An error in a notebook that is hard to analyse."""
-    body = FIXES[rng.choice([*FIXES])](size_of_edit(rng))
+    body = FIXES[rng.choice([*FIXES])](notebook_size(rng))
     return Sending("fix", dumps(rng, body | {"client": CANARY}), manner=manner(rng))
 
 
 def rename(rng: random.Random) -> Sending:
     """An edit in a notebook that is hard to analyse."""
-    body = RENAMES[rng.choice([*RENAMES])](size_of_edit(rng))
+    body = RENAMES[rng.choice([*RENAMES])](notebook_size(rng))
     return Sending("rename", dumps(rng, body | {"client": CANARY}), manner=manner(rng))
 
 
