@@ -19,8 +19,8 @@ _KINDS = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
-QUIET = 60.0  # seconds after a logged failure in which failures of the same kind are not logged
-_LOGGED: dict[tuple[str, str, str], float] = {}  # when a failure of a kind was logged
+LOG_INTERVAL = 60.0  # seconds after a logged failure in which failures of the same kind are not logged
+_LAST_LOGGED: dict[tuple[str, str, str], float] = {}  # when a failure of a kind was logged
 _REFUSALS = {
     401: ("unauthenticated", "The API key is missing or wrong. Send it in the header Authorization: Bearer."),
     403: ("forbidden", "The server does not allow you to do this."),
@@ -272,7 +272,7 @@ def log_failure(log: logging.Logger, message: str, failure: BaseException) -> No
     """
     kind = log.name, message, type(failure).__name__
     now = time.monotonic()
-    if now - _LOGGED.get(kind, -math.inf) >= QUIET:
-        _LOGGED[kind] = now
+    if now - _LAST_LOGGED.get(kind, -math.inf) >= LOG_INTERVAL:
+        _LAST_LOGGED[kind] = now
         log.error("%s (%s).", message, type(failure).__name__)
     log.debug("%s.", message, exc_info=failure)

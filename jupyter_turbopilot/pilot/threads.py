@@ -1,6 +1,6 @@
-"""Own threads for calls that would block the event loop: the default ones belong to Jupyter.
+"""Background threads for blocking calls: asyncio's default executor belongs to Jupyter.
 
-They are daemon threads: a disk that does not answer must not keep the process from ending.
+They are daemon threads: a disk that hangs must not keep the process from ending.
 """
 
 from __future__ import annotations
@@ -20,22 +20,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
 THREADS = 4
-DISK_THREADS = 64  # most of them may wait for a disk that does not respond
-MOST = 256  # running and waiting calls
+DISK_THREADS = 64  # most of them may wait for a disk that hangs
+MAX_PENDING = 256  # running and waiting calls
+STOP_SECONDS = 2.0  # until the end of the process, if a disk hangs
 
 T = TypeVar("T")
 
 
 class _Call(NamedTuple):
-    """A call for a caller."""
+    """A queued or running call."""
 
     caller: Hashable
     function: Callable[[], Any]
     result: Future[Any]
 
 
-async def stop_within(seconds: float, stop: Callable[[], object]) -> None:
-    """Call a function that stops something; return after some seconds if a disk does not answer."""
+async def stop_within(stop: Callable[[], object], seconds: float = STOP_SECONDS) -> None:
+    """Call a function that stops something; return after some seconds if a disk hangs."""
     with suppress(TimeoutError, BusyError):  # the process is ending, also if no thread can start
         await asyncio.wait_for(BackgroundThreads(1).run("", stop), seconds)
 
@@ -68,10 +69,10 @@ class BackgroundThreads:
             self._forget(call)
             raise
 
-    def check(self) -> None:
+    def check_open(self) -> None:
         """Raise an error after `close`."""
         if self.is_closed:
-            raise NotReadyError("The server is stopping.", code="stopped")
+            raise _stopped()
 
     def close(self) -> None:
         """Start no more calls; running ones may finish."""
@@ -81,13 +82,13 @@ class BackgroundThreads:
             self._waiting.clear()
         for call in waiting:
             if call.result.set_running_or_notify_cancel():
-                call.result.set_exception(NotReadyError("The server is stopping.", code="stopped"))
+                call.result.set_exception(_stopped())
 
     def _submit(self, call: _Call) -> None:
         """Queue a call, and start a thread if it may run now."""
         with self._lock:
-            self.check()
-            if self._pending[call.caller] >= MOST - self._pending.total():
+            self.check_open()
+            if self._pending[call.caller] >= MAX_PENDING - self._pending.total():
                 raise BusyError("Too many requests are waiting. Try again shortly.")
             self._pending[call.caller] += 1
             self._waiting.setdefault(call.caller, deque()).append(call)
@@ -131,7 +132,7 @@ class BackgroundThreads:
         _decrement(self._pending, call.caller)
 
     def _run(self, call: _Call | None) -> None:
-        """Run a call, then those that may run because it has ended: at most one."""
+        """Run a call, then the next ones: the end of a call lets at most one more start."""
         while call:
             if call.result.set_running_or_notify_cancel():
                 try:
@@ -141,6 +142,10 @@ class BackgroundThreads:
             with self._lock:
                 self._end(call)
                 call = self._take()
+
+
+def _stopped() -> NotReadyError:
+    return NotReadyError("The server is stopping.", code="stopped")
 
 
 def _decrement(counts: Counter[Hashable], caller: Hashable) -> None:

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 # Seconds. Loading briefly holds the GIL, so the server responds to its first requests before.
 LOAD_AFTER = 1.5
-STOP_SECONDS = 2.0  # until the end of the process, if a disk does not answer
 _JUPYTER_MANAGERS = {FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager}
 _CHANGES = {"create", "save", "upload", "rename", "copy", "delete"}
 
@@ -125,11 +124,9 @@ class TurbopilotExtension(ExtensionApp):
         if pilot.settings.notebook_index:
             await asyncio.sleep(LOAD_AFTER)
             loop = asyncio.get_running_loop()
-
-            def start() -> MaintainedIndex | None:
-                return pilot.remember(source_of(manager, loop))
-
-            if notebook_index := await pilot.disk.run("", "root", start):
+            if notebook_index := await pilot.disk.run(
+                "", "root", lambda: pilot.remember(source_of(manager, loop))
+            ):
                 listen(manager, notebook_index)
 
     async def stop_extension(self) -> None:
@@ -139,7 +136,7 @@ class TurbopilotExtension(ExtensionApp):
         if self.pilot:
             if self.pilot.kernels:
                 self.pilot.kernels.close()  # its sockets belong to the event loop
-            await stop_within(STOP_SECONDS, self.pilot.stop)
+            await stop_within(self.pilot.stop)
         runtime.remove(os.getpid())
 
 

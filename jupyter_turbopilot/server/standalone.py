@@ -43,8 +43,7 @@ log = logging.getLogger(__name__)
 # Per user, unless configured. Fast typing causes two or three requests per second, each with a prefetch.
 LIMITS = {"requests_per_minute": 600, "running_per_user": 2, "waiting_per_user": 8}
 POLL = 0.05  # seconds
-# Until the end of the process, if a disk or a client does not answer.
-STOP_SECONDS, CLOSE_SECONDS = 2.0, 0.5
+CLOSE_SECONDS = 0.5  # until the end of the process, if a client does not close its connection
 # Errors in the command line or the settings: a retry would fail too.
 PERMANENT_ERRORS = {"unknown_model", "model_refused", "model_damaged", "address", "key"}
 FIRST_FD = 3  # the first file descriptor that systemd passes
@@ -150,7 +149,7 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: ListenAddress
         listen(server, place)
     ended = asyncio.Event()
     on_signals(asyncio.get_running_loop(), ended.set)
-    # Selecting the model reads the disk, which may not answer.
+    # Selecting the model reads the disk, which may hang.
     waits = [
         asyncio.ensure_future(pilot.disk.run("", "model", pilot.start)),
         asyncio.ensure_future(ended.wait()),
@@ -169,7 +168,7 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: ListenAddress
         else:
             status = await wait_for_end(ended, pilot)
     server.stop()
-    await stop_within(STOP_SECONDS, pilot.stop)
+    await stop_within(pilot.stop)
     # Otherwise tornado logs a request that arrives now as an uncaught exception.
     with suppress(TimeoutError):
         await asyncio.wait_for(server.close_all_connections(), CLOSE_SECONDS)

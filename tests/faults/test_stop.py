@@ -1,4 +1,4 @@
-"""A real server stops on SIGTERM while a disk does not answer and threads parse without an end."""
+"""A real server stops on SIGTERM while a disk hangs and threads parse without an end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 KEY = "k" * 20
-# A disk that does not answer, and a parser that does not end: neither can be had otherwise.
+# A disk that hangs, and a parser that does not end: neither can be had otherwise.
 HUNG = """
 import os, pathlib, sys, time
 

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.errors import BusyError, NotReadyError
 from jupyter_turbopilot.pilot import threads
-from jupyter_turbopilot.pilot.threads import DISK_THREADS, MOST, BackgroundThreads, DiskThreads, stop_within
+from jupyter_turbopilot.pilot.threads import (
+    DISK_THREADS,
+    MAX_PENDING,
+    BackgroundThreads,
+    DiskThreads,
+    stop_within,
+)
 
 
 class Held:
@@ -46,7 +52,7 @@ def held() -> Iterator[Held]:
 
 async def test_run_reserves_capacity_for_other_callers(held: Held) -> None:
     ours = BackgroundThreads()
-    flood = [asyncio.create_task(ours.run("eve", held)) for _ in range(MOST // 2)]
+    flood = [asyncio.create_task(ours.run("eve", held)) for _ in range(MAX_PENDING // 2)]
     assert await asyncio.to_thread(lambda: 7) == 7
     with pytest.raises(BusyError):
         await ours.run("eve", held)
@@ -117,7 +123,7 @@ async def test_run_removes_cancelled_calls_from_the_queue(held: Held) -> None:
     first = asyncio.create_task(ours.run("eve", held))
     await held.runs(1)
     for _ in range(2):  # the queue has room for one such flood
-        flood = [asyncio.create_task(ours.run("ada", lambda: 7)) for _ in range(MOST // 3)]
+        flood = [asyncio.create_task(ours.run("ada", lambda: 7)) for _ in range(MAX_PENDING // 3)]
         await asyncio.sleep(0)
         assert not any(call.done() for call in flood)
         for call in flood:
@@ -136,7 +142,7 @@ async def test_stop_within_returns_if_no_thread_can_start(monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", full)
-        await stop_within(60, lambda: None)
+        await stop_within(lambda: None)
 
 
 async def test_run_uses_daemon_threads(held: Held) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import secrets
 import time
@@ -49,11 +50,11 @@ NDJSON = "application/x-ndjson"
 # Above this rate of refusals, the server refuses a caller's requests before it decodes their bodies, and
 # delays each response by REFUSAL_DELAY seconds.
 REFUSALS_PER_MINUTE, REFUSAL_BURST, REFUSAL_DELAY = 300, 20, 1.0
-DISK_SECONDS = 0.5  # until a disk counts as not answering
+DISK_SECONDS = 0.5  # until a request does not wait for a disk any longer
 T = TypeVar("T")
 OWN_LIMITS = frozenset({"too_many_requests", "too_many_waiting"})  # codes of the limits of one caller
 SMALL_BODY = 1 << 14  # bytes: more than a route with a few short fields needs
-MANY = 64  # requests: more than the editors of a user send at once
+MAX_PARALLEL = 64  # requests of a user: more than their editors send at once
 
 
 @web.stream_request_body
@@ -65,7 +66,8 @@ class Route(AuthenticatedHandler):
     field_names: ClassVar[dict[str, str]] = {}  # field names of errors: field names in the body
     accepts_plain_body = False  # accept other content types without a Jupyter server
     max_body: ClassVar[int] = SMALL_BODY  # bytes; a route that charges by the size sets MAX_BODY
-    at_once: ClassVar[int] = MANY  # parallel requests with a body for each caller
+    # Parallel requests with a body per caller. None: MAX_PARALLEL, but no limit for servers with the key.
+    max_parallel: ClassVar[int | None] = None
 
     def __init_subclass__(cls, **more: Any) -> None:
         """Raise an error for methods without `Endpoint`. Handle HEAD like GET (tornado omits the body)."""
@@ -185,16 +187,16 @@ class Route(AuthenticatedHandler):
         running: Counter[tuple[str, str]] = self.settings.setdefault("turbopilot_running", Counter())
         return running
 
-    def _begin(self) -> None:
+    def _count_running(self) -> None:
         """Count a request with a body; refuse it above the limit, before its body takes memory."""
         endpoint = endpoints(type(self)).get(self.request.method or "")
         if self.refused or endpoint is None or endpoint.takes is None:
             return
-        # With the key, the caller may be a server of many users; generation has limits of its own.
-        is_server = self.at_once == MANY and self.names_users
-        if self._running[self.name, self.caller] >= self.at_once and not is_server:
+        # With the key, the caller may be a server of many users; generation has separate limits.
+        most = self.max_parallel or (math.inf if self.names_users else MAX_PARALLEL)
+        if self._running[self.name, self.caller] >= most:
             self.refused = BusyError(
-                f"{self.at_once} of your requests to this URL are running. Try again when one has ended.",
+                f"{most} of your requests to this URL are running. Try again when one has ended.",
                 code="too_many_waiting",
             )
             self.metrics.count_error(self.name, self.refused)
@@ -202,8 +204,8 @@ class Route(AuthenticatedHandler):
             self._running[self.name, self.caller] += 1
             self._is_counted = True
 
-    def _end(self) -> None:
-        """Count a request no longer."""
+    def _uncount_running(self) -> None:
+        """Stop counting the request."""
         if self._is_counted:
             self._is_counted = False
             self._running[self.name, self.caller] -= 1
@@ -211,15 +213,15 @@ class Route(AuthenticatedHandler):
                 del self._running[self.name, self.caller]
 
     def on_finish(self) -> None:
-        """Count the request no longer: its work has ended, also after a disconnect."""
-        self._end()
+        """Stop counting the request: its work has ended, also after a disconnect."""
+        self._uncount_running()
         super().on_finish()
 
     def on_connection_close(self) -> None:
         """Note that the client has disconnected. If the body is incomplete, the method does not run."""
         self._disconnected = True
         if not self._is_handled:
-            self._end()
+            self._uncount_running()
         super().on_connection_close()
 
     async def _slow_down(self) -> None:
@@ -254,7 +256,7 @@ class Route(AuthenticatedHandler):
         await super().prepare()
         if isinstance(connection, HTTP1Connection):
             await self._slow_down()
-        self._begin()
+        self._count_running()
         if self.refused and not isinstance(connection, HTTP1Connection):
             # uvicorn, which Ray Serve uses, discards the rest of the body. Waiting for it would hold a slot.
             self._finish_with(self.refused)
@@ -284,7 +286,7 @@ class Route(AuthenticatedHandler):
         self.set_header("X-GitHub-Request-Id", secrets.token_hex(16))
 
     def data_received(self, chunk: bytes) -> None:
-        """Store the body up to its largest size."""
+        """Store the body up to `max_body` bytes."""
         self._received += len(chunk)
         if self._received <= self.max_body:
             self._chunks.append(chunk)

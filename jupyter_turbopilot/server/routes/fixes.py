@@ -46,7 +46,7 @@ class _EditRoute(NotebookRoute):
 
     errors = (BusyError,)
 
-    at_once = 4
+    max_parallel = 4
 
     async def admit_and_charge(self, request: EditRequest) -> None:
         """Check that completion is enabled, and charge the caller by the size of the body."""
@@ -54,12 +54,12 @@ class _EditRoute(NotebookRoute):
         self.charge()
         await self.admit(request)
 
-    async def counted(self, found: Awaitable[T], otherwise: T) -> T:
-        """Return the result of a request, and count its outcome. `otherwise`: for too complex cells."""
+    async def counted(self, found: Awaitable[T], fallback: T) -> T:
+        """Return the result of a request, and count its outcome. `fallback`: for too complex cells."""
         try:
             result = await found
         except TooComplexError:
-            result = otherwise
+            result = fallback
         except BusyError:
             raise  # already counted
         except TurbopilotError as error:

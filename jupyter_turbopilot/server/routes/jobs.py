@@ -89,7 +89,7 @@ class JobRoute(Route):
         return f"{client} {self.request.remote_ip} {agent}" if client else ""
 
     @property
-    def generates(self) -> str:
+    def completion_metric(self) -> str:
         """The name of this route's completions in the metrics."""
         return self.name
 
@@ -168,7 +168,7 @@ class JobRoute(Route):
                 seconds = min(seconds, self.pilot.settings.deadline)
             self._late = job.queued_at + LATE * seconds
         except TurbopilotError as error:
-            self.metrics.count_error(self.generates, error)
+            self.metrics.count_error(self.completion_metric, error)
             raise
 
     def charge(self, *, awaited: bool = True) -> None:
@@ -210,13 +210,13 @@ class JobRoute(Route):
         try:
             result = await self.pilot.parsing.run(self.caller, call)
         except OperationLimitError:
-            self.proceed()
-            self.pilot.parsing.check()
+            self.check_connected()
+            self.pilot.parsing.check_open()
             raise TooComplexError from None
-        self.proceed()  # pure functions may return what they have found so far
+        self.check_connected()  # pure functions may return what they have found so far
         return result
 
-    def proceed(self) -> None:
+    def check_connected(self) -> None:
         """Raise an error if the client has disconnected."""
         if self._disconnected:
             raise StreamClosedError
@@ -229,7 +229,7 @@ class JobRoute(Route):
             has_text = bool(reply.items) or reply.id in self._streamed
             is_late = time.monotonic() >= self._late
             outcome = outcome_of(reply, has_text=has_text, is_awaited=is_awaited, is_late=is_late)
-            self.metrics.count(self.generates, outcome, reply.error)
+            self.metrics.count(self.completion_metric, outcome, reply.error)
             # The last reply to a client that has disconnected has no timings.
             is_cut = has_text and reply.finish_reason == DISCONNECTED
             self.metrics.measure(self._streamed[reply.id] if is_cut else reply.timings)

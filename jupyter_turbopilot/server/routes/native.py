@@ -211,8 +211,8 @@ class FeedbackRoute(Route):
 class HelpersRoute(NotebookRoute):
     """`POST turbopilot/helpers`."""
 
-    generates = "helpers_completion"
-    at_once = 2
+    completion_metric = "helpers_completion"
+    max_parallel = 2
 
     @Endpoint(FunctionRequest, streams=HelperEvent)
     async def post(self, request: FunctionRequest) -> None:
@@ -224,9 +224,9 @@ class HelpersRoute(NotebookRoute):
             with tenant_cache(self.tenant):
                 await self.admit(request)
                 kernel_context = await self.kernel_context(request)
-                growth = await self.parse(generate_functions, request, kernel_context)
+                steps = await self.parse(generate_functions, request, kernel_context)
                 events = follow_async(
-                    growth, lambda completion: self._generate(completion, kernel_context), self._next
+                    steps, lambda completion: self._generate(completion, kernel_context), self._next_step
                 )
                 await self.stream(_lines(await anext(events), events), {"event": "done"})
             outcome = Outcome.COMPLETED
@@ -239,14 +239,14 @@ class HelpersRoute(NotebookRoute):
         finally:
             self.metrics.count("helpers", outcome, error)
 
-    async def _next(self, step: Callable[..., T], *given: Any) -> T:
+    async def _next_step(self, step: Callable[..., T], *given: Any) -> T:
         """Return the next step. The model's texts add work, so each step has the limit of a request."""
         self._operations = MOST_OPERATIONS
         return await self.parse(step, *given)
 
     async def _generate(self, completion: Completion, kernel_context: KernelContext) -> AsyncGenerator[Reply]:
         """Yield the replies to a completion request."""
-        self.proceed()
+        self.check_connected()
         replies = await self.replies(completion, kernel_context)
         try:
             async for reply in replies:

@@ -43,7 +43,7 @@ class DetokenizeBody(msgspec.Struct, frozen=True):
 class TokenizeRoute(JobRoute):
     """`POST tokenize`."""
 
-    at_once = 4
+    max_parallel = 4
     errors = (*JobRoute.errors, TooComplexError)
 
     @Endpoint(TokenizeBody, read=read_body)
@@ -118,7 +118,7 @@ def split_specials(text: str, specials: Mapping[str, int]) -> list[str | int]:
 class DetokenizeRoute(JobRoute):
     """`POST detokenize`."""
 
-    at_once = 4
+    max_parallel = 4
     errors = (*JobRoute.errors, TooComplexError)
 
     @Endpoint(DetokenizeBody, read=read_body)

@@ -155,7 +155,7 @@ async def test_helpers_bounds_parallel_requests_of_a_caller(
     ask: Ask, post: Post, ready: Any, engine: ScriptedEngine
 ) -> None:
     engine.answer, engine.pause = "x = 1\n    " * 200, 0.01
-    running = [await post("helpers", STUB) for _ in range(HelpersRoute.at_once)]
+    running = [await post("helpers", STUB) for _ in range(HelpersRoute.max_parallel or 0)]
     for reader, _ in running:
         while b'"found"' not in await reader.readline():
             pass

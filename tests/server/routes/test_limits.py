@@ -1,4 +1,4 @@
-"""The limits of each route that takes a body: size, parallel requests, operations, disconnects, the end."""
+"""The limits of each route that takes a body: size, parallel requests, operations, disconnects, shutdown."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.request import MAX_BODY
 from jupyter_turbopilot.server.routes import fixes, jobs, native, tokenization
-from jupyter_turbopilot.server.routes.base import MANY, Route
+from jupyter_turbopilot.server.routes.base import MAX_PARALLEL, Route
 from jupyter_turbopilot.server.routes.endpoint import Endpoint, endpoints
 from jupyter_turbopilot.server.routes.table import ROUTES
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 BURST = 4
 
 
-class Taking(NamedTuple):
+class BodyMethod(NamedTuple):
     """A method of a route that takes a body."""
 
     path: str
@@ -41,14 +41,16 @@ class Taking(NamedTuple):
     endpoint: Endpoint
 
 
-TAKING = [
-    Taking(path.replace("([^/]+)", "any"), method, route, endpoint)
+BODY_METHODS = [
+    BodyMethod(path.replace("([^/]+)", "any"), method, route, endpoint)
     for path, route in ROUTES
     for method, endpoint in endpoints(route).items()
     if endpoint.takes
 ]
 USING = [
-    taking for taking in TAKING if "manage" not in {each.access for each in endpoints(taking.route).values()}
+    body_method
+    for body_method in BODY_METHODS
+    if "manage" not in {each.access for each in endpoints(body_method.route).values()}
 ]
 BODIES: dict[str, dict[str, Any]] = {
     "complete": complete_body(),
@@ -99,18 +101,18 @@ def address(request: pytest.FixtureRequest) -> str:
     return f"127.0.1.{address.number}"  # type: ignore[attr-defined]
 
 
-def id_of(taking: Taking) -> str:
-    return f"{taking.method} {taking.path}"
+def id_of(body_method: BodyMethod) -> str:
+    return f"{body_method.method} {body_method.path}"
 
 
-def send(client: httpx.Client, taking: Taking, size: int = 0) -> httpx.Response:
+def send(client: httpx.Client, body_method: BodyMethod, size: int = 0) -> httpx.Response:
     """Send a valid body, of a size in bytes."""
-    body = json.dumps(BODIES[taking.path])
+    body = json.dumps(BODIES[body_method.path])
     padding = max(0, size - len(body) - len(', "unknown": ""'))
     if size:
         body = f'{body[:-1]}, "unknown": "{"x" * padding}"}}'
     headers = {"Content-Type": "application/json"}
-    return client.request(taking.method, f"/{taking.path}", content=body, headers=headers)
+    return client.request(body_method.method, f"/{body_method.path}", content=body, headers=headers)
 
 
 def refusal(response: httpx.Response, code: str) -> dict[str, Any]:
@@ -126,16 +128,16 @@ def refusal(response: httpx.Response, code: str) -> dict[str, Any]:
 
 
 def test_bodies_cover_every_route() -> None:
-    assert BODIES.keys() == {taking.path for taking in TAKING}
+    assert BODIES.keys() == {body_method.path for body_method in BODY_METHODS}
 
 
-@pytest.mark.parametrize("taking", TAKING, ids=id_of)
-def test_large_bodies_are_charged_or_refused(server: ServeApp, address: str, taking: Taking) -> None:
+@pytest.mark.parametrize("body_method", BODY_METHODS, ids=id_of)
+def test_large_bodies_are_charged_or_refused(server: ServeApp, address: str, body_method: BodyMethod) -> None:
     with server.connected(address) as client:
-        assert send(client, taking).status_code not in {413, 429}
-        assert send(client, taking).status_code not in {413, 429}
-        response = send(client, taking, MAX_BODY - 10)
-        if taking.route.max_body < MAX_BODY:
+        assert send(client, body_method).status_code not in {413, 429}
+        assert send(client, body_method).status_code not in {413, 429}
+        response = send(client, body_method, MAX_BODY - 10)
+        if body_method.route.max_body < MAX_BODY:
             assert response.status_code == 413
             assert "fields" in response.text
             return
@@ -145,42 +147,47 @@ def test_large_bodies_are_charged_or_refused(server: ServeApp, address: str, tak
 
 @pytest.mark.parametrize("path", ["complete", "infill"])
 def test_windows_of_an_editor_count_as_one_request(server: ServeApp, address: str, path: str) -> None:
-    taking = next(taking for taking in TAKING if taking.path == path)
+    body_method = next(body_method for body_method in BODY_METHODS if body_method.path == path)
     with server.connected(address) as client:
-        codes = [send(client, taking, 250_000).status_code for _ in range(BURST)]
+        codes = [send(client, body_method, 250_000).status_code for _ in range(BURST)]
         assert codes == [200] * BURST
-        refusal(send(client, taking), "too_many_requests")
+        refusal(send(client, body_method), "too_many_requests")
 
 
-def half_a_request(server: ServeApp, address: str, taking: Taking) -> socket.socket:
-    """Send the head of a request and the beginning of its body."""
+def half_a_request(server: ServeApp, address: str, body_method: BodyMethod) -> socket.socket:
+    """Send the head of a request, and wait until the server counts it and reads its body."""
     connection = socket.create_connection(("127.0.0.1", server.port), source_address=(address, 0))
     head = (
-        f"{taking.method} /{taking.path} HTTP/1.1", f"Host: 127.0.0.1:{server.port}",
-        "Content-Type: application/json", "Content-Length: 1000", f"Authorization: Bearer {KEY}", "", "{",
+        f"{body_method.method} /{body_method.path} HTTP/1.1", f"Host: 127.0.0.1:{server.port}",
+        "Content-Type: application/json", "Content-Length: 1000", "Expect: 100-continue", f"Authorization: Bearer {KEY}", "", "",
     )  # fmt: skip
     connection.sendall("\r\n".join(head).encode())
+    assert connection.recv(99).startswith(b"HTTP/1.1 100 ")
     return connection
 
 
-@pytest.mark.parametrize("taking", USING, ids=id_of)
-def test_parallel_requests_of_a_caller_are_limited(keyless: ServeApp, address: str, taking: Taking) -> None:
+@pytest.mark.parametrize("body_method", USING, ids=id_of)
+def test_parallel_requests_of_a_caller_are_limited(
+    keyless: ServeApp, address: str, body_method: BodyMethod
+) -> None:
     with ExitStack() as open_, keyless.connected(address) as client, keyless.connected("127.0.2.1") as other:
-        for _ in range(taking.route.at_once + 8):  # the server refuses some of them
-            open_.enter_context(half_a_request(keyless, address, taking))
-        refused = until(lambda: send(client, taking), lambda response: response.status_code == 429)
+        for _ in range(
+            (body_method.route.max_parallel or MAX_PARALLEL) + 8
+        ):  # the server refuses some of them
+            open_.enter_context(half_a_request(keyless, address, body_method))
+        refused = until(lambda: send(client, body_method), lambda response: response.status_code == 429)
         refusal(refused, "too_many_waiting")
-        assert send(other, taking).status_code == 200
+        assert send(other, body_method).status_code == 200
         open_.close()
-        until(lambda: send(client, taking), lambda response: response.status_code == 200)
+        until(lambda: send(client, body_method), lambda response: response.status_code == 200)
 
 
 def test_requests_of_a_server_with_the_key_are_not_limited(server: ServeApp, address: str) -> None:
-    taking = next(taking for taking in TAKING if taking.path == "v1/completions")
+    body_method = next(body_method for body_method in BODY_METHODS if body_method.path == "v1/completions")
     with ExitStack() as open_, server.connected(address) as client:
-        for _ in range(MANY):
-            open_.enter_context(half_a_request(server, address, taking))
-        assert send(client, taking).status_code == 200
+        for _ in range(MAX_PARALLEL):
+            open_.enter_context(half_a_request(server, address, body_method))
+        assert send(client, body_method).status_code == 200
 
 
 def until(ask: Callable[[], httpx.Response], done: Callable[[httpx.Response], bool]) -> httpx.Response:
