@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import resource
 import statistics
 import subprocess
@@ -64,7 +65,7 @@ MODELS = (
     ("qwen2.5-coder-1.5b", True),
     ("smollm2-135m", True),
 )
-GAP = 12  # characters that are missing in the middle of a line
+GAP = re.compile(r"\w*+")  # what is missing in the middle of a line: the rest of a word
 PAGE = "characters"  # the browser model
 PAGE_FILE = ROOT / "labextension" / "models" / "characters.gguf"
 WRITTEN = ROOT / "jupyter_turbopilot" / "models" / "quality.json"
@@ -218,7 +219,7 @@ def ends(options: argparse.Namespace) -> None:
             source = notebooks[number].cells[cell].source
             before, future = source[:at], source[at:]
             line, newline, below = future.partition("\n")
-            rest = line[GAP:] + newline + below
+            rest = GAP.sub("", line, count=1) + newline + below
             for trigger, after in (("automatic", ""), ("automatic", rest), ("invoke", rest)):
                 reply = local.last(traces.request_at(notebooks[number], cell, at, after, trigger=trigger))
                 if not (text := reply.items[0].text if reply.items else "") or after.startswith("\n"):
