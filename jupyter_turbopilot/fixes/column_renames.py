@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.scopes import LexicalScope
 
 _OUTSIDE = frozenset("'\"\\\n{}")  # characters that no label in a plain string contains
-_SUBSCRIPTED = re.compile(r"(\w+)\[['\"]\Z")
+_SUBSCRIPTED = re.compile(r"(?<!\w)(\w++)\[['\"]\Z")
 _TABLES = frozenset({"data", "data_frame"})  # parameters of functions that take a table and labels
 _NEW_COLUMNS = frozenset({"agg", "aggregate", "assign", "dict"})  # functions whose keywords are labels
 _ACCESSORS = frozenset({"cat", "dt", "str"})  # attributes of a column whose attributes are not columns

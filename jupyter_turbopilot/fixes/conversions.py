@@ -27,7 +27,7 @@ _NUMPY_FIRST = re.compile(
 )
 _NO_DATES = "Can only use .dt accessor with datetimelike values"
 # A string that represents a number, or contains a placeholder for one.
-_MAY_BE_NUMBER = re.compile(r"\s*+[-+]?+[\d.,]++\s*+\Z")
+_MAY_BE_NUMBER = re.compile(r"\A\s*+[-+]?+[\d.,]++\s*+\Z")
 _PLACEHOLDER = re.compile(r"%[-+#.\d]{0,8}[sdfgir]|\{\w{0,40}\}")
 _LONGEST = 10_000  # characters of a string that is searched for placeholders
 _TO_STRING = frozenset({"format", "join"})  # methods of strings

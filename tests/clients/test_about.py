@@ -32,7 +32,7 @@ def test_metrics_count_requests_and_contain_no_text(server: Server) -> None:
     secret = "a_users_secret_words"
     server.client.post("/v1/completions", json={"prompt": secret, "max_tokens": 3})
     server.client.post("/v1/completions", json={"prompt": secret, "max_tokens": 10**6})
-    asked = {"cells": [{"source": secret}], "offset": 5, "path": f"{secret}.ipynb"}
+    asked = {"cells": [{"source": secret}], "offset": len(secret), "path": f"{secret}.ipynb"}
     answer = server.client.post("/complete", json=asked).json()
     server.client.post("/feedback", json={"id": answer["id"], "event": "accepted"})
     after = samples(server)

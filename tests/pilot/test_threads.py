@@ -111,6 +111,8 @@ async def test_run_skips_calls_of_cancelled_tasks(held: Held) -> None:
     waiting = asyncio.create_task(ours.run("ada", ran.append, 1))
     await asyncio.sleep(0)
     waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
     held.release()
     await first
     assert await ours.run("ada", lambda: 7) == 7
