@@ -15,7 +15,7 @@ from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.context.languages import as_python, cell_magic
 from jupyter_turbopilot.fixes.fix import Edit, apply
-from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, expression_of, words_of
+from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, expression_of, identifiers_in
 from jupyter_turbopilot.fixes.report import NONE, Report
 from jupyter_turbopilot.syntax_tree import parse
 
@@ -95,14 +95,14 @@ class Failure:
         return ErrorPosition(cell, start, begin + len(text.rstrip()), exact=False)
 
     @cached_property
-    def _words(self) -> dict[int, frozenset[str]]:
+    def _identifiers(self) -> dict[int, frozenset[str]]:
         return {}
 
-    def words(self, cell: int) -> frozenset[str]:
-        """Return the words of a cell: a name that is not among them does not occur."""
-        if cell not in self._words:
-            self._words[cell] = words_of(self.cells[cell].source or "")
-        return self._words[cell]
+    def identifiers(self, cell: int) -> frozenset[str]:
+        """Return the identifiers in a cell: a name that is not among them does not occur."""
+        if cell not in self._identifiers:
+            self._identifiers[cell] = identifiers_in(self.cells[cell].source or "")
+        return self._identifiers[cell]
 
     @property
     def reruns(self) -> list[int]:

@@ -58,7 +58,9 @@ def _cells(failure: Failure, word: str, exists: AbstractSet[str]) -> Iterator[Fi
     with suppress(OperationLimitError):  # offer the cells found so far, which are the nearest ones
         for at in range(failure.failed - 1, -1, -1):
             cell = failure.cells[at]
-            if not _needs_run(cell, failure.cells[failure.failed]) or needed.isdisjoint(failure.words(at)):
+            if not _needs_run(cell, failure.cells[failure.failed]) or needed.isdisjoint(
+                failure.identifiers(at)
+            ):
                 continue
             bound, reads, extended = _names_in(cell)
             # A cell that adds a column to a table belongs to its definition.
@@ -137,7 +139,7 @@ def _loaded(statement: ast.stmt, *, stored: bool = False) -> Iterator[str]:
 def _binding(failure: Failure, word: str) -> Iterator[str]:
     """Yield the sources of the cells that bind a name."""
     for at, cell in enumerate(failure.cells):
-        if _is_code(cell) and word in failure.words(at):
+        if _is_code(cell) and word in failure.identifiers(at):
             source = as_python(cell.source or "")
             if word in bindings(source):
                 yield source

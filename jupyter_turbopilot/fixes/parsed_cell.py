@@ -85,13 +85,13 @@ class ParsedCell:
         return self._source_lines[line] + at - self._python_lines[line]
 
 
-def words_of(source: str) -> frozenset[str]:
-    """Return the words of a source, as written and as Python normalizes them."""
+def identifiers_in(source: str) -> frozenset[str]:
+    """Return the identifiers in a source, as written and as Python normalizes them."""
     count_operations(len(source) // 16)
-    words = frozenset(_NAMES.findall(source))
+    written = frozenset(_NAMES.findall(source))
     if source.isascii():
-        return words
-    return words | {as_identifier(word) for word in words if len(word) <= LONGEST_EXPRESSION}
+        return written
+    return written | {as_identifier(name) for name in written if len(name) <= LONGEST_EXPRESSION}
 
 
 def expression_of(node: ast.AST) -> str | None:

@@ -14,7 +14,7 @@ import msgspec
 from jupyter_turbopilot.bounds import common_prefix_length, count_operations
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.fixes.fix import Edit
-from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, words_of
+from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, identifiers_in
 from jupyter_turbopilot.suggestion.calls import name_of
 from jupyter_turbopilot.syntax_tree import LONGEST, all_arguments
 
@@ -308,16 +308,16 @@ def cells_of(request: RenameRequest, change: Change, *names: str) -> dict[int, C
 
     Return None if one of these does not parse, or a cell in another language may use the changed name.
     """
-    used = words_of(change.old).union(*map(words_of, names))
-    named = [words_of(name) for name in (change.old, change.new, *names)]
+    used = identifiers_in(change.old).union(*map(identifiers_in, names))
+    named = [identifiers_in(name) for name in (change.old, change.new, *names)]
     cells = {}
     for number, cell in enumerate(request.cells):
         source = request.before if number == change.cell else cell.source or ""
-        if cell.type != "code" or not any(map(words_of(source).issuperset, named)):
+        if cell.type != "code" or not any(map(identifiers_in(source).issuperset, named)):
             continue
         if (language := cell_language(source, "python")) != "python":
             text = source.lstrip().partition("\n")[0] if language in _SEPARATE else source
-            if words_of(text).issuperset(used):
+            if identifiers_in(text).issuperset(used):
                 return None
             continue
         try:

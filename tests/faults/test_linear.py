@@ -257,7 +257,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "missing labels": keys._Missing,
     "listed labels": keys._listed,
     "path": files._path_in,
-    "words": parsed_cell.words_of,
+    "words": parsed_cell.identifiers_in,
     "the surroundings of a logged text": lambda text: private_text.surroundings_of(text, text),
     "logged text": lambda text: private_text.loggable(text, private_text.surroundings_of(text, text)),
 }  # fmt: skip
@@ -284,14 +284,14 @@ def body_of(shape: str, text: str) -> Completion:
     )
 
 
-def lines_of(call: Callable[[], Any]) -> int:
-    """Count the Python lines that a call executes."""
+def lines_of(call: Callable[[], Any], most: float = MOST_LINES) -> int:
+    """Count the Python lines that a call executes, `most` at the most."""
     lines = 0
 
     def trace(_frame: Any, event: str, _argument: Any) -> Any:
         nonlocal lines
         lines += event == "line"
-        assert lines < MOST_LINES
+        assert lines < most
         return trace
 
     before = sys.gettrace()

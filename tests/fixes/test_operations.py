@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,18 +24,18 @@ from jupyter_turbopilot.bounds import (
     counted_operations,
     tenant_cache,
 )
-from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules
-from jupyter_turbopilot.fixes.failure import Failure
-from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe, find_fixes
+from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe
 from jupyter_turbopilot.fixes.report import Folder, KernelError, ObjectDescription, Report
-from jupyter_turbopilot.request import Cell, Completion, FixRequest, RenameRequest, parse_fix, parse_rename
-from jupyter_turbopilot.server.routes.fixes import _find_rename
+from jupyter_turbopilot.request import FixRequest, RenameRequest, parse_fix, parse_rename
+from jupyter_turbopilot.server.routes.fixes import _find, _find_rename
 from jupyter_turbopilot.suggestion import scopes
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 from awkward import FIXES, RENAMES
+
+from tests.faults.test_linear import lines_of
 
 MOST_BODY = 2**20
 # Operations for each character of a body and of the report, and Python lines for each operation.
@@ -54,19 +55,7 @@ def find(request: FixRequest, *, reported: bool) -> None:
     """Find fixes as the server does."""
     error = request.error
     assert len(expressions_to_describe(request.cells, request.failed, error)) <= 100
-    cells = [Cell(type=cell.type, source=cell.source or "") for cell in request.cells]
-    find_fixes(
-        Failure(
-            request.cells,
-            request.failed,
-            error.name,
-            error.message,
-            error.traceback,
-            report_of(error.name) if reported else Report(),
-            CONTEXT,
-            sources_of(Completion(cells=cells, offset=0), CONTEXT, None),
-        )
-    )
+    _find(request, report_of(error.name) if reported else Report(), CONTEXT, None)
 
 
 def rename(request: RenameRequest) -> None:
@@ -75,30 +64,12 @@ def rename(request: RenameRequest) -> None:
         _find_rename(request)
 
 
-def lines_of(call: Callable[[], Any]) -> int:
-    """Return the number of Python lines that a call executes."""
-    lines = 0
-
-    def trace(_frame: Any, event: str, _argument: Any) -> Any:
-        nonlocal lines
-        lines += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        call()
-    finally:
-        sys.settrace(before)
-    return lines
-
-
 def check(body: bytes, call: Callable[[], Any]) -> None:
     """Check that a call counts its work, and that the work is proportional to the size of the body."""
     operations = Operations(MOST_OPERATIONS)
     # Another tenant's results are not used, so that the work is the same each time.
     with counted_operations(operations), tenant_cache(str(uuid4())):
-        lines = lines_of(call)
+        lines = lines_of(call, most=math.inf)
     assert operations.count <= PER_CHARACTER * (len(body) + BASE)
     assert lines <= LINES * (operations.count + BASE)
 
