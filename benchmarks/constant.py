@@ -18,13 +18,13 @@ import psutil
 from baseline import programs
 from harness import DEFAULT, THREADS, LocalPilot, default_weights, percentile
 
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.generation import EngineRequest, RawRequest, Sampling, Usage
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.protocol.generation import EngineRequest, RawRequest, Sampling, Usage
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.settings.config import Turbopilot
 
 TYPED = "result = [value * 2 for value in measurements if value > threshold]"
 PROMPT, WRITTEN = 512, 64  # tokens in the test of the step loop

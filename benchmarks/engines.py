@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness import DEFAULT, LocalPilot, ServerProcess, llama_server, turbopilot_server, typed_requests
 
-from jupyter_turbopilot.config import TurbopilotRemote
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.settings.config import TurbopilotRemote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator, Sequence
 
-    from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
+    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
 
 DATA: dict[str, Any] = json.loads(Path(__file__).with_name("fixes.json").read_text("utf-8"))
 SHORT = 3  # characters of a name for which no nearest name is expected

@@ -38,12 +38,12 @@ from faults import DATA, Case, State, Typist, cases, parses, renames, replace, s
 from harness import percentile
 from jupyter_client.blocking.client import BlockingKernelClient
 
-from jupyter_turbopilot.evaluate.notebooks import read
+from jupyter_turbopilot.plugins.evaluate.notebooks import read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
+    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
 
 TOKEN, TIMEOUT = "fixes", 120.0
 ERRORS = {

@@ -14,20 +14,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from jupyter_turbopilot.completer.waiting import Replies
-from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.evaluate.traces import mixed
-from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
-from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.shell.in_process import InProcess
+from jupyter_turbopilot.jupyter.pilot.kinds.llama import LlamaKind
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.plugins.evaluate.notebooks import read
+from jupyter_turbopilot.plugins.evaluate.traces import mixed
+from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.terminal.in_process import InProcess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.engine.job import Job
-    from jupyter_turbopilot.generation import RawRequest
-    from jupyter_turbopilot.reply import Reply
-    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.protocol.generation import RawRequest
+    from jupyter_turbopilot.protocol.reply import Reply
+    from jupyter_turbopilot.protocol.request import Completion
 
 DEFAULT = "qwen2.5-coder-0.5b"
 THREADS = "2"  # of llama-server: the same as Turbopilot's on the two cores of the results

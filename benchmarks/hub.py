@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from jupyter_turbopilot.models.catalog import catalog  # noqa: E402
 from jupyter_turbopilot.models.folder import models_dir  # noqa: E402
-from tests.server.hub.real_hub import RealHub, wait  # noqa: E402
+from tests.plugins.hub.real_hub import RealHub, wait  # noqa: E402
 from tests.serving import Server  # noqa: E402
 
 SHORT = {"prompt": "def area(width, height):\n    return width *", "n_predict": 2, "top_k": 1}

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.evaluate.index_gain import SIBLINGS, IndexShelf
-from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.plugins.evaluate.index_gain import SIBLINGS, IndexShelf
+from jupyter_turbopilot.plugins.evaluate.notebooks import read
+from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources, binding, bound_name
 from jupyter_turbopilot.suggestion.names import Names
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
@@ -32,8 +32,8 @@ from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.notebook_index.reader import NotebookIndex
+    from jupyter_turbopilot.index.reader import NotebookIndex
+    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
 
 
 @dataclass

@@ -22,9 +22,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.learning.calibration import AS_FITTED, Calibration, log_odds
-from jupyter_turbopilot.learning.outcomes import SECONDS, DisplayConditions, Outcomes
-from jupyter_turbopilot.request import Feedback
+from jupyter_turbopilot.completer.learning.calibration import AS_FITTED, Calibration, log_odds
+from jupyter_turbopilot.completer.learning.outcomes import SECONDS, DisplayConditions, Outcomes
+from jupyter_turbopilot.protocol.request import Feedback
 from jupyter_turbopilot.suggestion.features import sigmoid
 from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for, subject_of
 

@@ -36,10 +36,10 @@ import psutil
 from harness import OK, LocalPilot, ServerProcess, llama_server, percentile, turbopilot_server
 
 from jupyter_turbopilot.engine.base import SLOTS
-from jupyter_turbopilot.evaluate.crowd import simulate_users
-from jupyter_turbopilot.evaluate.notebooks import read, standard_library
-from jupyter_turbopilot.evaluate.sizing import BUSIEST
-from jupyter_turbopilot.evaluate.traces import Keystroke, mixed
+from jupyter_turbopilot.plugins.evaluate.crowd import simulate_users
+from jupyter_turbopilot.plugins.evaluate.notebooks import read, standard_library
+from jupyter_turbopilot.plugins.evaluate.sizing import BUSIEST
+from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, mixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -28,20 +28,20 @@ from typing import TYPE_CHECKING
 from harness import LocalPilot, percentile
 
 from jupyter_turbopilot.completer.waiting import Replies
-from jupyter_turbopilot.evaluate.notebooks import read, standard_library
-from jupyter_turbopilot.notebook_index import paths
-from jupyter_turbopilot.notebook_index.cells import ChosenCells
-from jupyter_turbopilot.notebook_index.entries import lines_of, page_of
-from jupyter_turbopilot.notebook_index.local_files import LocalFiles
-from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.index import paths
+from jupyter_turbopilot.index.cells import ChosenCells
+from jupyter_turbopilot.index.entries import lines_of, page_of
+from jupyter_turbopilot.index.local_files import LocalFiles
+from jupyter_turbopilot.index.reader import MaintainedIndex
+from jupyter_turbopilot.plugins.evaluate.notebooks import read, standard_library
+from jupyter_turbopilot.protocol.request import Cell, Completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.context.notebook_file import Notebook
-    from jupyter_turbopilot.notebook_index.build import Builder
-    from jupyter_turbopilot.notebook_index.entries import Line
+    from jupyter_turbopilot.index.build import Builder
+    from jupyter_turbopilot.index.entries import Line
+    from jupyter_turbopilot.util.notebook_file import Notebook
 
 CELLS, FEW = 28, 10  # mean cells of a notebook: of the built index, and of the one for lookups
 OUTPUT, IMAGE = 600, 20_000  # characters of output per cell, and bytes of an image for every tenth

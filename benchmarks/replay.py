@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness import ServerProcess, llama_server, percentile, turbopilot_server
 
-from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.evaluate.scoring import Score, Tally
-from jupyter_turbopilot.evaluate.traces import Keystroke, Trace, mixed
+from jupyter_turbopilot.plugins.evaluate.notebooks import read
+from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally
+from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, Trace, mixed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.identity import IdentityProvider, User
 
-from jupyter_turbopilot.pilot import pilot
-from jupyter_turbopilot.pilot.kinds.llama import LlamaKind, llama_engine
+from jupyter_turbopilot.jupyter.pilot import pilot
+from jupyter_turbopilot.jupyter.pilot.kinds.llama import LlamaKind, llama_engine
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.models.store import Store
+    from jupyter_turbopilot.settings.config import Turbopilot
 
 
 class Users(IdentityProvider):

@@ -22,20 +22,20 @@ def _jupyter_labextension_paths() -> list[dict[str, str]]:
 
 
 def _jupyter_server_extension_points() -> list[dict[str, Any]]:
-    from jupyter_turbopilot.server.extension import TurbopilotExtension
+    from jupyter_turbopilot.jupyter.extension import TurbopilotExtension
 
     return [{"module": "jupyter_turbopilot", "app": TurbopilotExtension}]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add `%turbopilot`, `%complete`, `%%complete` and `%fix` to a shell."""
-    from jupyter_turbopilot.shell.magics import load
+    from jupyter_turbopilot.terminal.magics import load
 
     load(shell)
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Remove the magics and the terminal's ghost text."""
-    from jupyter_turbopilot.shell.magics import unload
+    from jupyter_turbopilot.terminal.magics import unload
 
     unload(shell)

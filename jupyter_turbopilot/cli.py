@@ -10,12 +10,12 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from jupyter_turbopilot.commands import COMMANDS
-from jupyter_turbopilot.documentation import with_addresses
-from jupyter_turbopilot.errors import ConfigurationError, TurbopilotError
+from jupyter_turbopilot.protocol.errors import ConfigurationError, TurbopilotError
+from jupyter_turbopilot.terminal.commands import COMMANDS
+from jupyter_turbopilot.util.documentation import with_addresses
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.settings.config import Turbopilot
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -94,7 +94,7 @@ def read_settings(
     from traitlets.config import Config
     from traitlets.config.loader import JSONFileConfigLoader, PyFileConfigLoader
 
-    from jupyter_turbopilot.config import SECTIONS, Turbopilot
+    from jupyter_turbopilot.settings.config import SECTIONS, Turbopilot
 
     sections = [section.__name__ for section in SECTIONS]
     config = Config()

@@ -10,8 +10,10 @@ import msgspec
 
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.fixes.fix import Edit, Fix, InsertedCell
-from jupyter_turbopilot.reply import Timings
-from jupyter_turbopilot.request import (
+from jupyter_turbopilot.jupyter.routes.table import ROUTES, document
+from jupyter_turbopilot.protocol import contract
+from jupyter_turbopilot.protocol.reply import Timings
+from jupyter_turbopilot.protocol.request import (
     Cell,
     Completion,
     Document,
@@ -23,8 +25,6 @@ from jupyter_turbopilot.request import (
     RenameRequest,
     Select,
 )
-from jupyter_turbopilot.server.routes import contract
-from jupyter_turbopilot.server.routes.table import ROUTES, document
 
 # The front end's names of the schemas it uses.
 INTERFACES: dict[str, Any] = {

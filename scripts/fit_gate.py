@@ -29,11 +29,10 @@ from page_model import PageModel
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.evaluate.scoring import Score, Tally, is_end_of_line, judge
-from jupyter_turbopilot.evaluate.traces import EVERY, LONGEST_CELL, request_at
-from jupyter_turbopilot.pilot.kinds import KINDS
-from jupyter_turbopilot.shell.in_process import InProcess
+from jupyter_turbopilot.jupyter.pilot.kinds import KINDS
+from jupyter_turbopilot.plugins.evaluate.notebooks import read
+from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally, is_end_of_line, judge
+from jupyter_turbopilot.plugins.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features
 from jupyter_turbopilot.suggestion.fit import AIMS, DEFAULT, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
@@ -41,15 +40,16 @@ from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.syntax import fitting
 from jupyter_turbopilot.suggestion.trees import Tree, Trees
 from jupyter_turbopilot.suggestion.trim import trim
+from jupyter_turbopilot.terminal.in_process import InProcess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.cache.completion_cache import CacheKey
-    from jupyter_turbopilot.context.notebook_file import NotebookCell
-    from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.generation import Token
-    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
+    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+    from jupyter_turbopilot.protocol.generation import Token
+    from jupyter_turbopilot.protocol.request import Completion
+    from jupyter_turbopilot.util.notebook_file import NotebookCell
 
 
 class Recorder:

@@ -27,12 +27,12 @@ import numpy as np
 from msgspec import structs
 
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.evaluate.index_gain import SIBLINGS, IndexShelf, Other
-from jupyter_turbopilot.evaluate.notebooks import read
-from jupyter_turbopilot.evaluate.scoring import Score, Tally, judge
-from jupyter_turbopilot.evaluate.traces import LONGEST_CELL, request_at
-from jupyter_turbopilot.notebook_index import lookup
-from jupyter_turbopilot.notebook_index.continuations import continuations_at
+from jupyter_turbopilot.index import lookup
+from jupyter_turbopilot.index.continuations import continuations_at
+from jupyter_turbopilot.plugins.evaluate.index_gain import SIBLINGS, IndexShelf, Other
+from jupyter_turbopilot.plugins.evaluate.notebooks import read
+from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally, judge
+from jupyter_turbopilot.plugins.evaluate.traces import LONGEST_CELL, request_at
 from jupyter_turbopilot.suggestion.features import cursor_features, sigmoid
 from jupyter_turbopilot.suggestion.names import Names
 from jupyter_turbopilot.suggestion.resolve import Scope
@@ -41,9 +41,9 @@ from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from jupyter_turbopilot.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.notebook_index.reader import NotebookIndex
-    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.index.reader import NotebookIndex
+    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+    from jupyter_turbopilot.protocol.request import Completion
 
 EVERY = 2  # characters between two positions
 KINDS = ("append", "edit")

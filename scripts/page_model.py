@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 from msgspec import structs, to_builtins
 from typescript import FRONT, TypeScript
 
-from jupyter_turbopilot.reply import Timings
+from jupyter_turbopilot.protocol.reply import Timings
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.context.kernel_context import KernelContext
-    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.protocol.request import Completion
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,18 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot import config
 from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.documentation import PAGE, file_of
 from jupyter_turbopilot.engine.base import SAMPLERS, UNLIMITED, Capabilities
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.remote.completions import Spellings
-from jupyter_turbopilot.engine.remote.detection import TextForm, by_ids, by_text
-from jupyter_turbopilot.engine.remote.remote_server import Kind, RemoteServer
-from jupyter_turbopilot.engine.transformers.engine import TransformersEngine
 from jupyter_turbopilot.engine.vocabulary import CodePoints
-from jupyter_turbopilot.kernels.conversation import TARGET, installation
+from jupyter_turbopilot.jupyter.kernels.conversation import TARGET, installation
+from jupyter_turbopilot.plugins.remote.completions import Spellings
+from jupyter_turbopilot.plugins.remote.detection import TextForm, by_ids, by_text
+from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
+from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
+from jupyter_turbopilot.settings import config
 from jupyter_turbopilot.suggestion.fit import DEFAULT, FITS
+from jupyter_turbopilot.util.documentation import PAGE, file_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch.nn import functional
 
-from jupyter_turbopilot.training.network import free, load, write_model
-from jupyter_turbopilot.training.scratch import TEXT, Shape, write_blank
-from jupyter_turbopilot.training.whole import Forward
+from jupyter_turbopilot.plugins.train.network import free, load, write_model
+from jupyter_turbopilot.plugins.train.scratch import TEXT, Shape, write_blank
+from jupyter_turbopilot.plugins.train.whole import Forward
 
 SHAPE = Shape(width=64, layers=2, heads=2, length=1024)
 LINES = [

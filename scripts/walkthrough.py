@@ -24,13 +24,13 @@ from jupyter_turbopilot.completer import completer as completer_module
 from jupyter_turbopilot.completer.editors import Editors
 from jupyter_turbopilot.completer.generation import Generation
 from jupyter_turbopilot.completer.waiting import Replies
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.notebook_index import paths
-from jupyter_turbopilot.notebook_index.local_files import LocalFiles
-from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
-from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.shell.in_process import InProcess
+from jupyter_turbopilot.index import paths
+from jupyter_turbopilot.index.local_files import LocalFiles
+from jupyter_turbopilot.index.reader import MaintainedIndex
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.terminal.in_process import InProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.completer import Completer
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.suggestion_plan import Matches
-    from jupyter_turbopilot.generation import EngineRequest, Token
-    from jupyter_turbopilot.reply import Reply
+    from jupyter_turbopilot.protocol.generation import EngineRequest, Token
+    from jupyter_turbopilot.protocol.reply import Reply
 
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
 BEGIN, END = "<!-- walk-through: scripts/walkthrough.py -->\n", "<!-- end of the walk-through -->"

@@ -46,7 +46,7 @@ def main() -> None:
             "labextensions/jupyter-turbopilot/package.json",
             "labextensions/jupyter-turbopilot/static/models.json",
             "labextensions/jupyter-turbopilot/static/characters.gguf",
-            "jupyter_turbopilot/server/extension.py",
+            "jupyter_turbopilot/jupyter/extension.py",
             "jupyter_turbopilot/models/tuned/qwen2.5-coder-0.5b.gguf",
             "jupyter_turbopilot/models/tuned/qwen2.5-coder-1.5b.gguf",
             "jupyter_turbopilot.json",

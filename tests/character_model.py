@@ -17,7 +17,7 @@ import numpy as np
 
 from jupyter_turbopilot.engine.llama.bindings import bindings
 from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
-from jupyter_turbopilot.training.scratch import TEXT, Shape, write_blank
+from jupyter_turbopilot.plugins.train.scratch import TEXT, Shape, write_blank
 
 GOLDEN = Path(__file__).parent / "golden" / "engine"
 MODEL, LOGITS = GOLDEN / "tiny.gguf", GOLDEN / "logits.json"

@@ -8,10 +8,10 @@ from typing import Any
 
 from jupyter_server.auth.identity import User
 
-from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.errors import RefusedError, TurbopilotError
-from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.server.identity import KeyIdentity, StandaloneIdentity
+from jupyter_turbopilot.jupyter.identity import KeyIdentity, StandaloneIdentity
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.protocol.errors import RefusedError, TurbopilotError
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from .on_thread import OnThread
 

@@ -12,10 +12,10 @@ import httpx
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
-from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.server.describe import describe_health
-from jupyter_turbopilot.server.identity import StandaloneIdentity
-from jupyter_turbopilot.server.standalone import application
+from jupyter_turbopilot.jupyter.describe import describe_health
+from jupyter_turbopilot.jupyter.identity import StandaloneIdentity
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.jupyter.standalone import application
 
 
 class OnThread:

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.vocabulary import CodePoints
-from jupyter_turbopilot.generation import EngineRequest, Sampling, Token
-from jupyter_turbopilot.pilot.kinds.llama import LlamaKind
-from jupyter_turbopilot.pilot.library import store_of
-from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.jupyter.pilot.kinds.llama import LlamaKind
+from jupyter_turbopilot.jupyter.pilot.library import store_of
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling, Token
+from jupyter_turbopilot.settings.config import Turbopilot
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel

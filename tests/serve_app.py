@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 
-from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
-from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.server.identity import KeyIdentity, StandaloneIdentity
+from jupyter_turbopilot.jupyter.identity import KeyIdentity, StandaloneIdentity
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotRemote
 
 from .on_thread import OnThread
 from .scripted_engine import ScriptedEngine, pilot_with

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot import cli
-from jupyter_turbopilot.commands import removing
+from jupyter_turbopilot.terminal.commands import removing
 
-from .commands.running import run
+from .terminal.commands.running import run
 
 
 def test_cli_is_a_jupyter_subcommand() -> None:
@@ -52,8 +52,8 @@ def test_cli_uses_utf_8_for_pipes() -> None:
     code = (
         "import sys\n"
         "from jupyter_turbopilot import cli\n"
-        "from jupyter_turbopilot.reply import Item, Reply\n"
-        "from jupyter_turbopilot.shell.in_process import InProcess\n"
+        "from jupyter_turbopilot.protocol.reply import Item, Reply\n"
+        "from jupyter_turbopilot.terminal.in_process import InProcess\n"
         "def replies(_, request):\n"
         "    if request.cells[0].source != 'na\\xefve = \\u65e5': sys.exit(3)\n"
         "    yield Reply('1', items=(Item('\\xe9\\u65e5', 1.0, 'stop'),), done=True)\n"

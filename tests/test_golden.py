@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.shell.in_process import InProcess
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.terminal.in_process import InProcess
 
 pytestmark = pytest.mark.model
 

@@ -32,20 +32,20 @@ import pytest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from jupyter_turbopilot import lookups
 from jupyter_turbopilot.completer import completer
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.kernel_context import read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
-from jupyter_turbopilot.errors import EngineError, EngineGoneError, TextFailedError
-from jupyter_turbopilot.generation import EngineRequest, Token
-from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.request import Document
-from jupyter_turbopilot.server.identity import KeyIdentity
-from jupyter_turbopilot.server.standalone import application
+from jupyter_turbopilot.jupyter.identity import KeyIdentity
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.jupyter.standalone import application
+from jupyter_turbopilot.protocol.errors import EngineError, EngineGoneError, TextFailedError
+from jupyter_turbopilot.protocol.generation import EngineRequest, Token
+from jupyter_turbopilot.protocol.request import Document
+from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.util import lookups
 
+from .index.fake_index import FakeIndex, sighting
 from .multi_user_service import HeaderIdentity
-from .notebook_index.fake_index import FakeIndex, sighting
 from .scripted_engine import ScriptedEngine, ScriptedRun, pilot_with
 from .tiny_model import write_tiny_model
 

@@ -66,7 +66,7 @@ import importlib, os, pkgutil, signal, sys
 import pytest
 import jupyter_turbopilot, tests
 
-optional = ("deploy", "training", "engine.transformers", "models.convert")
+optional = ("deploy", "plugins.ray", "plugins.train", "plugins.transformers", "plugins.convert")
 names = [
     found.name for package in (jupyter_turbopilot, tests)
     for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")

@@ -16,7 +16,7 @@ import pytest
 from msgspec import structs
 from page_model import PageModel
 
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.protocol.request import Cell, Completion
 
 from .shared_cases import missing
 

@@ -45,7 +45,7 @@ def test_missing_engine_is_handled() -> None:
     code = (
         "import sys; sys.modules['llama_cpp'] = None\n"
         "from jupyter_turbopilot.engine.llama.bindings import bindings\n"
-        "from jupyter_turbopilot.errors import NotReadyError\n"
+        "from jupyter_turbopilot.protocol.errors import NotReadyError\n"
         "try: bindings()\n"
         "except NotReadyError as e: assert e.code == 'engine_missing' and 'pip install' in e.message\n"
         "else: raise SystemExit('no error')"
@@ -58,7 +58,7 @@ def test_broken_engine_is_handled(tmp_path: Path) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "from jupyter_turbopilot.engine.llama.bindings import bindings\n"
-        "from jupyter_turbopilot.errors import NotReadyError\n"
+        "from jupyter_turbopilot.protocol.errors import NotReadyError\n"
         "try: bindings()\n"
         "except NotReadyError as e: assert 'broken' in e.message and '--force-reinstall' in e.message\n"
         "else: raise SystemExit('no error')"

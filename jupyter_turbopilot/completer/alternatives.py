@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.completer.text import Remainder
-from jupyter_turbopilot.generation import EngineRequest, Usage
+from jupyter_turbopilot.protocol.generation import EngineRequest, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.completer.plan import Plan
-    from jupyter_turbopilot.generation import Token
-    from jupyter_turbopilot.reply import Item
+    from jupyter_turbopilot.protocol.generation import Token
+    from jupyter_turbopilot.protocol.reply import Item
 
 SAMPLED_TEMPERATURE = 0.8  # for engines without prefix constraints: greedy texts would all be the same
 CERTAIN = 0.9  # no alternative branches at a token with at least this probability

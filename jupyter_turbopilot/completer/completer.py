@@ -11,7 +11,6 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import tenant_cache
 from jupyter_turbopilot.completer.generation import Generation, Shared
 from jupyter_turbopilot.completer.importing import WouldWaitError, cached_only
 from jupyter_turbopilot.completer.plan import replay
@@ -22,28 +21,29 @@ from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import YIELDED, as_error
 from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.engine.load_shedding import OVERLOADED, Level
-from jupyter_turbopilot.errors import BusyError, TurbopilotError, log_failure
-from jupyter_turbopilot.lookups import lookups
-from jupyter_turbopilot.notebook_index.cells import ChosenCells
+from jupyter_turbopilot.index.cells import ChosenCells
 from jupyter_turbopilot.prompt.layout import LAYOUT
-from jupyter_turbopilot.request import Completion
+from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError, log_failure
+from jupyter_turbopilot.protocol.request import Completion
+from jupyter_turbopilot.util.bounds import tenant_cache
+from jupyter_turbopilot.util.lookups import lookups
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.cache.completion_cache import CachedCompletion, CompletionCache
+    from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion, CompletionCache
+    from jupyter_turbopilot.completer.learning.learner import Learner
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.suggestion_plan import Matches
     from jupyter_turbopilot.completer.waiting import Listener
-    from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.worker import Worker
-    from jupyter_turbopilot.generation import RawRequest
-    from jupyter_turbopilot.learning.learner import Learner
-    from jupyter_turbopilot.notebook_index.reader import NotebookIndex
-    from jupyter_turbopilot.reply import Reply
-    from jupyter_turbopilot.request import Feedback
-    from jupyter_turbopilot.usage_log.log import UsageLog
+    from jupyter_turbopilot.index.reader import NotebookIndex
+    from jupyter_turbopilot.plugins.usage.log import UsageLog
+    from jupyter_turbopilot.protocol.generation import RawRequest
+    from jupyter_turbopilot.protocol.reply import Reply
+    from jupyter_turbopilot.protocol.request import Feedback
+    from jupyter_turbopilot.settings.config import Turbopilot
 
 log = logging.getLogger(__name__)
 

@@ -9,30 +9,30 @@ from functools import partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from jupyter_turbopilot.bounds import tenant_cache
 from jupyter_turbopilot.completer.alternatives import TextStart, alternatives, ranked
 from jupyter_turbopilot.completer.editors import Editor, Editors
 from jupyter_turbopilot.completer.plan import item_of, replay
 from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job
-from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Usage
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.prompt.layout import Layout
-from jupyter_turbopilot.reply import Item, Reply, Timings
+from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Usage
+from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.writing import Verbatim
+from jupyter_turbopilot.util.bounds import tenant_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from jupyter_turbopilot.cache.completion_cache import CachedCompletion, CompletionCache
+    from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion, CompletionCache
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.suggestion_plan import Matches
     from jupyter_turbopilot.completer.waiting import Listener
-    from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.errors import TurbopilotError
-    from jupyter_turbopilot.generation import Sampling, Token
-    from jupyter_turbopilot.notebook_index.lookup import LineMatch
+    from jupyter_turbopilot.index.lookup import LineMatch
+    from jupyter_turbopilot.protocol.errors import TurbopilotError
+    from jupyter_turbopilot.protocol.generation import Sampling, Token
+    from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.suggestion.writing import Writing
 
 

@@ -9,8 +9,8 @@ from functools import partial
 from importlib import machinery
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from jupyter_turbopilot.lookups import lookups
 from jupyter_turbopilot.suggestion.imports import ModuleLocation
+from jupyter_turbopilot.util.lookups import lookups
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

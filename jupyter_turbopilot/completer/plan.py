@@ -8,18 +8,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from jupyter_turbopilot.engine.job import Priority
-from jupyter_turbopilot.reply import Item, Reply, Timings
+from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.cache.completion_cache import CachedCompletion, CacheKey, CompletionCache
+    from jupyter_turbopilot.completer.cache.completion_cache import (
+        CachedCompletion,
+        CacheKey,
+        CompletionCache,
+    )
+    from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.generation import Sampling
-    from jupyter_turbopilot.learning.outcomes import DisplayConditions
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
+    from jupyter_turbopilot.protocol.generation import Sampling
     from jupyter_turbopilot.suggestion.writing import Writing
 
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.cache.completion_cache import TAIL, CacheKey
+from jupyter_turbopilot.completer.cache.completion_cache import TAIL, CacheKey
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.engine.job import Priority
-from jupyter_turbopilot.errors import ContextLengthError, UnknownTokenError
-from jupyter_turbopilot.generation import ExactRequest, RawRequest
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.prompt.infill import build_infill, build_text, taken_apart
+from jupyter_turbopilot.protocol.errors import ContextLengthError, UnknownTokenError
+from jupyter_turbopilot.protocol.generation import ExactRequest, RawRequest
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt.layout import Layout
+    from jupyter_turbopilot.settings.config import Turbopilot
 
 MAX_INTERACTIVE = 512  # tokens; users do not wait for longer texts while they type
 ENDLESS = 1 << 16  # tokens; the limit of requests without one, longer than any context

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from jupyter_turbopilot.cache.completion_cache import CacheKey
+from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
 from jupyter_turbopilot.completer.importing import sources_of
+from jupyter_turbopilot.completer.learning.calibration import AS_FITTED
+from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.languages import cell_language
@@ -19,11 +21,9 @@ from jupyter_turbopilot.context.notebook import gather, text_before
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.load_shedding import Level
-from jupyter_turbopilot.generation import Sampling
-from jupyter_turbopilot.learning.calibration import AS_FITTED
-from jupyter_turbopilot.learning.outcomes import DisplayConditions
-from jupyter_turbopilot.notebook_index import lookup
-from jupyter_turbopilot.notebook_index.continuations import continuations_at
+from jupyter_turbopilot.index import lookup
+from jupyter_turbopilot.index.continuations import continuations_at
+from jupyter_turbopilot.protocol.generation import Sampling
 from jupyter_turbopilot.suggestion.candidates import Candidates, names_at
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.fit import fit_for, subject_of
@@ -35,16 +35,16 @@ from jupyter_turbopilot.suggestion.writing import Suggestion
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.config import Turbopilot
+    from jupyter_turbopilot.completer.learning.calibration import Calibration
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.learning.calibration import Calibration
-    from jupyter_turbopilot.notebook_index.cells import Choice, ChosenCells
-    from jupyter_turbopilot.notebook_index.lookup import LineMatch
-    from jupyter_turbopilot.notebook_index.reader import NotebookIndex
+    from jupyter_turbopilot.index.cells import Choice, ChosenCells
+    from jupyter_turbopilot.index.lookup import LineMatch
+    from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
-    from jupyter_turbopilot.request import Completion, Document
+    from jupyter_turbopilot.protocol.request import Completion, Document
+    from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.suggestion.features import CursorFeatures
     from jupyter_turbopilot.suggestion.resolve import Scope
     from jupyter_turbopilot.suggestion.surroundings import Surroundings

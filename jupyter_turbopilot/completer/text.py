@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.cache.completion_cache import TAIL, tokens_after
+from jupyter_turbopilot.completer.cache.completion_cache import TAIL, tokens_after
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.cache.completion_cache import CacheKey, CompletionCache
+    from jupyter_turbopilot.completer.cache.completion_cache import CacheKey, CompletionCache
     from jupyter_turbopilot.completer.plan import Plan
-    from jupyter_turbopilot.generation import EngineRequest, Token
     from jupyter_turbopilot.prompt.formats import Prompt
+    from jupyter_turbopilot.protocol.generation import EngineRequest, Token
     from jupyter_turbopilot.suggestion.writing import Writing
 
 MAX_TYPED_AHEAD = 32  # bytes; longer text was pasted, not typed

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from queue import Empty, SimpleQueue
 
-from jupyter_turbopilot.reply import Reply
+from jupyter_turbopilot.protocol.reply import Reply
 
 Listener = Callable[[Reply], None]  # called on any thread; the last reply has `done` set
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from jupyter_turbopilot.bounds import LINE, count_operations
+from jupyter_turbopilot.util.bounds import LINE, count_operations
 
 _SAME_LANGUAGE = {"time", "timeit", "capture", "prun", "memit", "mprun", "python", "python3", "px", "debug"}
 _MAGIC_LANGUAGES = {

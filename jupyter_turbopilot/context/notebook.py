@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import cached_function, count_operations, end_of
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, describe
 from jupyter_turbopilot.context.languages import (
     cell_language,
@@ -18,11 +17,12 @@ from jupyter_turbopilot.context.languages import (
 )
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
 from jupyter_turbopilot.context.ranking import blocks, chosen
+from jupyter_turbopilot.util.bounds import cached_function, count_operations, end_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from jupyter_turbopilot.request import Completion, Document
+    from jupyter_turbopilot.protocol.request import Completion, Document
 
 _HEADING = re.compile(r"^#{1,6}\s+(.+)$", re.MULTILINE)
 _OUTLINE = re.compile(r"^(?:import |from \S++ import |def |class |library\(|using ).*+$", re.MULTILINE)

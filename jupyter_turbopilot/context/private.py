@@ -9,7 +9,7 @@ from math import log2
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import LINE
+from jupyter_turbopilot.util.bounds import LINE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

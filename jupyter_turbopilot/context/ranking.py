@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import cached_function
+from jupyter_turbopilot.util.bounds import cached_function
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

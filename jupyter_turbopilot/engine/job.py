@@ -11,11 +11,11 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.errors import EngineError, TurbopilotError, log_failure
+from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError, log_failure
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine, Run
-    from jupyter_turbopilot.generation import EngineRequest, Token
+    from jupyter_turbopilot.protocol.generation import EngineRequest, Token
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import SUPERSEDED
-from jupyter_turbopilot.errors import EngineGoneError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.protocol.errors import EngineGoneError, NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

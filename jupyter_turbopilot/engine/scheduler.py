@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.job import DEADLINE, Job, Priority
 from jupyter_turbopilot.engine.load_shedding import Level, LoadMeter
-from jupyter_turbopilot.errors import BusyError
+from jupyter_turbopilot.protocol.errors import BusyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

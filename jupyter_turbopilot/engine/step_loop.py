@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.base import can_generate
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, as_error
-from jupyter_turbopilot.errors import EngineGoneError, TextFailedError
+from jupyter_turbopilot.protocol.errors import EngineGoneError, TextFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from jupyter_turbopilot.engine.base import Engine, Run
-    from jupyter_turbopilot.errors import TurbopilotError
-    from jupyter_turbopilot.generation import EngineRequest
+    from jupyter_turbopilot.protocol.errors import TurbopilotError
+    from jupyter_turbopilot.protocol.generation import EngineRequest
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.lifecycle import Factory
-    from jupyter_turbopilot.errors import BusyError, TurbopilotError
+    from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError
 
 log = logging.getLogger(__name__)
 

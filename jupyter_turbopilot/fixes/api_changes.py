@@ -7,11 +7,11 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.fixes.attributes import missing_attribute
 from jupyter_turbopilot.fixes.fix import MOST_TITLE, Fix
 from jupyter_turbopilot.fixes.parsed_cell import expression_of
 from jupyter_turbopilot.suggestion.imports import insertion
+from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

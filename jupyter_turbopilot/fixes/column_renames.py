@@ -9,7 +9,6 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.fixes.renames import (
     LONGEST_NAME,
     Cell,
@@ -27,13 +26,14 @@ from jupyter_turbopilot.suggestion.candidates import (
     KEY_ARGUMENTS,
     is_attribute,
 )
+from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
     from jupyter_turbopilot.fixes.fix import Edit
-    from jupyter_turbopilot.request import RenameRequest
+    from jupyter_turbopilot.protocol.request import RenameRequest
     from jupyter_turbopilot.suggestion.scopes import LexicalScope
 
 _OUTSIDE = frozenset("'\"\\\n{}")  # characters that no label in a plain string contains

@@ -10,20 +10,20 @@ from io import StringIO
 from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.context.languages import as_python, cell_magic
 from jupyter_turbopilot.fixes.fix import Edit, apply
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, expression_of, identifiers_in
 from jupyter_turbopilot.fixes.report import NONE, Report
-from jupyter_turbopilot.syntax_tree import parse
+from jupyter_turbopilot.util.bounds import count_operations
+from jupyter_turbopilot.util.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from jupyter_turbopilot.fixes.report import Frame, ObjectDescription
-    from jupyter_turbopilot.request import FixCell
+    from jupyter_turbopilot.protocol.request import FixCell
     from jupyter_turbopilot.suggestion.imports import Sources
     from jupyter_turbopilot.suggestion.scopes import Located
 

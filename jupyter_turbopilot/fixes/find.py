@@ -9,9 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import OperationLimitError, count_operations
 from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.errors import log_failure
 from jupyter_turbopilot.fixes import (
     api_changes,
     attributes,
@@ -26,14 +24,16 @@ from jupyter_turbopilot.fixes import (
 from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.parsed_cell import expression_of
 from jupyter_turbopilot.fixes.report import NONE
-from jupyter_turbopilot.syntax_tree import parse
+from jupyter_turbopilot.protocol.errors import log_failure
+from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
+from jupyter_turbopilot.util.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.fixes.fix import Fix
     from jupyter_turbopilot.fixes.report import KernelError
-    from jupyter_turbopilot.request import ErrorOutput, FixCell
+    from jupyter_turbopilot.protocol.request import ErrorOutput, FixCell
 
     Finder = Callable[[Failure], Iterator[Fix]]
 

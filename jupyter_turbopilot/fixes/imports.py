@@ -7,10 +7,10 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.fixes.fix import Fix, InsertedCell, quoted
 from jupyter_turbopilot.fixes.nearest import nearest
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
+from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -9,11 +9,11 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeGuard
 
-from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.fixes.fix import Fix, quoted
 from jupyter_turbopilot.fixes.nearest import NameIndex
 from jupyter_turbopilot.suggestion.candidates import KEEPING
-from jupyter_turbopilot.syntax_tree import literal_value
+from jupyter_turbopilot.util.bounds import count_operations
+from jupyter_turbopilot.util.syntax_tree import literal_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,7 +9,6 @@ from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import OperationLimitError, count_operations
 from jupyter_turbopilot.context.languages import as_python, cell_language
 from jupyter_turbopilot.fixes.fix import Edit, Fix, quoted, shortened
 from jupyter_turbopilot.fixes.nearest import LONGEST, nearest
@@ -17,13 +16,14 @@ from jupyter_turbopilot.suggestion.candidates import changes
 from jupyter_turbopilot.suggestion.imports import imports_of, insertion, uses
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings
 from jupyter_turbopilot.suggestion.scopes import Scopes
+from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
     from jupyter_turbopilot.fixes.failure import Failure
-    from jupyter_turbopilot.request import FixCell
+    from jupyter_turbopilot.protocol.request import FixCell
 
 _UNDEFINED = re.compile(r"name '(\w+)' is not defined")
 _BUILTINS = frozenset(name for name in dir(builtins) if not name.startswith("_"))

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Literal
 
-from jupyter_turbopilot.bounds import common_prefix_length, count_operations
+from jupyter_turbopilot.util.bounds import common_prefix_length, count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

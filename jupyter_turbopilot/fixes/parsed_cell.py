@@ -11,10 +11,10 @@ from io import StringIO
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.suggestion.resolve import as_identifier
 from jupyter_turbopilot.suggestion.scopes import Scopes
+from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.scopes import Located

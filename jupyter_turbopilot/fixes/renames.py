@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from jupyter_turbopilot.bounds import common_prefix_length, count_operations
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.fixes.fix import Edit
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, identifiers_in
 from jupyter_turbopilot.suggestion.calls import name_of
-from jupyter_turbopilot.syntax_tree import LONGEST, all_arguments
+from jupyter_turbopilot.util.bounds import common_prefix_length, count_operations
+from jupyter_turbopilot.util.syntax_tree import LONGEST, all_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jupyter_turbopilot.request import RenameRequest
+    from jupyter_turbopilot.protocol.request import RenameRequest
     from jupyter_turbopilot.suggestion.scopes import LexicalScope
 
 # IPython binds these, or gives them a meaning.

@@ -11,11 +11,11 @@ from itertools import pairwise
 from keyword import kwlist
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.context.languages import as_python, cell_language
 from jupyter_turbopilot.fixes.fix import Edit, Fix
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
-from jupyter_turbopilot.syntax_tree import TooLongError, parse
+from jupyter_turbopilot.util.bounds import count_operations
+from jupyter_turbopilot.util.syntax_tree import TooLongError, parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

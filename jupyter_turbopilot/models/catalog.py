@@ -8,9 +8,9 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from jupyter_turbopilot.errors import UnknownModelError
 from jupyter_turbopilot.models.entries import ENTRIES
 from jupyter_turbopilot.models.model import SAFE_FILE, HubFile, Model, Url
+from jupyter_turbopilot.protocol.errors import UnknownModelError
 
 # Hugging Face allows no two dashes in a row in a name, so `--` can replace the slash.
 _NAME = r"[A-Za-z0-9](?:-(?!-)|[\w.]){0,95}+"

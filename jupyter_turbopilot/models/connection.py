@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from jupyter_turbopilot.errors import DownloadError, TurbopilotError
+from jupyter_turbopilot.protocol.errors import DownloadError, TurbopilotError
 
 if TYPE_CHECKING:
     import ssl

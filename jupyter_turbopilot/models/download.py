@@ -10,24 +10,6 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from jupyter_turbopilot.errors import (
-    CancelledError,
-    DownloadError,
-    ModelRefusedError,
-    TurbopilotError,
-    UnknownModelError,
-)
-from jupyter_turbopilot.files import (
-    ROOM_TO_SPARE,
-    describe_shortage,
-    flush,
-    free_room,
-    is_forbidden,
-    move,
-    partial_path,
-    sha256_of,
-    size_of,
-)
 from jupyter_turbopilot.models.folder import (
     aside_path,
     copies,
@@ -40,6 +22,24 @@ from jupyter_turbopilot.models.folder import (
 )
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import address, describe
+from jupyter_turbopilot.protocol.errors import (
+    CancelledError,
+    DownloadError,
+    ModelRefusedError,
+    TurbopilotError,
+    UnknownModelError,
+)
+from jupyter_turbopilot.util.files import (
+    ROOM_TO_SPARE,
+    describe_shortage,
+    flush,
+    free_room,
+    is_forbidden,
+    move,
+    partial_path,
+    sha256_of,
+    size_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

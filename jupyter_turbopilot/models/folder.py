@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import platformdirs
 from filelock import FileLock
 
-from jupyter_turbopilot.errors import BadRequestError
-from jupyter_turbopilot.files import (
+from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.util.files import (
     is_forbidden,
     is_readable,
     is_unfinished,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.ggml import tensor_type
+from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
 if TYPE_CHECKING:
     from pathlib import Path

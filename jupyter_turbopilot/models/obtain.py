@@ -6,8 +6,6 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.errors import CancelledError, DownloadError, TurbopilotError
-from jupyter_turbopilot.files import sha256_of
 from jupyter_turbopilot.models.download import (
     DownloadProgress,
     download_errors,
@@ -16,6 +14,8 @@ from jupyter_turbopilot.models.download import (
     pull,
 )
 from jupyter_turbopilot.models.folder import is_complete, write_note
+from jupyter_turbopilot.protocol.errors import CancelledError, DownloadError, TurbopilotError
+from jupyter_turbopilot.util.files import sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,8 +53,8 @@ def _convert(
     store: Store, model: Model, progress: Callable[[DownloadProgress], None], cancel: threading.Event
 ) -> Path:
     """Download a checkpoint and convert it to the model's file."""
-    from jupyter_turbopilot.models.convert import convert
     from jupyter_turbopilot.models.repository import Repositories
+    from jupyter_turbopilot.plugins.convert import convert
 
     repositories = Repositories(store.folder, progress, cancel, hosts=store.hosts)
 

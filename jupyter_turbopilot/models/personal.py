@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import platformdirs
 
-from jupyter_turbopilot.files import is_unfinished, read_object, replace_content
+from jupyter_turbopilot.util.files import is_unfinished, read_object, replace_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.errors import ConversionError
-from jupyter_turbopilot.files import need_room
 from jupyter_turbopilot.models.ggml import NEEDS_MATRIX, UNQUANTISED_FILES
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.protocol.errors import ConversionError
+from jupyter_turbopilot.util.files import need_room
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from jupyter_turbopilot.errors import ConversionError, DownloadError
-from jupyter_turbopilot.files import move, partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import REPOSITORY
 from jupyter_turbopilot.models.download import DownloadProgress, download_errors
 from jupyter_turbopilot.models.folder import (
@@ -28,6 +26,8 @@ from jupyter_turbopilot.models.folder import (
     write_checkpoint_note,
 )
 from jupyter_turbopilot.models.model import HubFile
+from jupyter_turbopilot.protocol.errors import ConversionError, DownloadError
+from jupyter_turbopilot.util.files import move, partial_path, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence

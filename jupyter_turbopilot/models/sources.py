@@ -18,7 +18,6 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.errors import DownloadError
 from jupyter_turbopilot.models.connection import IDENTITY, connection, host_of, page, translate_errors
 from jupyter_turbopilot.models.model import HubFile, IndexParts
 from jupyter_turbopilot.models.transfer import (
@@ -32,6 +31,7 @@ from jupyter_turbopilot.models.transfer import (
     whole_number,
     write_state,
 )
+from jupyter_turbopilot.protocol.errors import DownloadError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

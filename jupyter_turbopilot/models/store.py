@@ -7,8 +7,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.errors import NotReadyError, TurbopilotError, UnknownModelError
-from jupyter_turbopilot.files import describe_size, partial_path, sha256_of
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.folder import (
     OWN,
@@ -22,6 +20,8 @@ from jupyter_turbopilot.models.folder import (
 )
 from jupyter_turbopilot.models.gguf import has_header, read_header
 from jupyter_turbopilot.models.model import IndexParts, Model, Source, address, describe
+from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError, UnknownModelError
+from jupyter_turbopilot.util.files import describe_size, partial_path, sha256_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

@@ -8,10 +8,10 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from jupyter_turbopilot.errors import CancelledError, DownloadError
-from jupyter_turbopilot.files import replace_content
 from jupyter_turbopilot.models.connection import IDENTITY, connection, translate_errors
 from jupyter_turbopilot.models.folder import state_path
+from jupyter_turbopilot.protocol.errors import CancelledError, DownloadError
+from jupyter_turbopilot.util.files import replace_content
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

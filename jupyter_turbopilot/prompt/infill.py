@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
 from jupyter_turbopilot.prompt.formats import (
     FORMATS,
     WIDEST,
@@ -16,10 +15,11 @@ from jupyter_turbopilot.prompt.formats import (
     pieces_left_out,
     read_head,
 )
+from jupyter_turbopilot.protocol.errors import BadRequestError, ContextLengthError
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.generation import RawRequest
     from jupyter_turbopilot.prompt.formats import BoundFormat, Tokenize
+    from jupyter_turbopilot.protocol.generation import RawRequest
 
 REPOSITORY, FILE = "repository", "file"
 MOST_FILES = 256

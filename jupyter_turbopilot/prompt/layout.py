@@ -5,10 +5,8 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import cached_function
 from jupyter_turbopilot.context.notebook import outline
 from jupyter_turbopilot.context.ranking import chosen
-from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.prompt.formats import (
     WIDEST,
     Budget,
@@ -18,14 +16,16 @@ from jupyter_turbopilot.prompt.formats import (
     keep_tail,
     pieces_left_out,
 )
+from jupyter_turbopilot.protocol.errors import EngineError
+from jupyter_turbopilot.util.bounds import cached_function
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.prompt.formats import Prompt
-    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.protocol.request import Completion
+    from jupyter_turbopilot.settings.config import Turbopilot
 
 LAYOUT = 2  # version of the prompt layout: a change invalidates cached completions
 PIECES_REMEMBERED = 2**24  # characters of cached cells; each token counts as several

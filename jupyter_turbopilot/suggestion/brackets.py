@@ -5,7 +5,7 @@ A quote is closed by the next one of its kind; quoted brackets are ignored.
 
 from __future__ import annotations
 
-from jupyter_turbopilot.bounds import LINE
+from jupyter_turbopilot.util.bounds import LINE
 
 QUOTES = "\"'`"
 NESTED = 32  # brackets after the cursor that are considered: more than any code nests

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
 from jupyter_turbopilot.suggestion.scopes import Scopes
-from jupyter_turbopilot.syntax_tree import parse
+from jupyter_turbopilot.util.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -9,16 +9,16 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.bounds import LINE, cached_function, count_operations
 from jupyter_turbopilot.context.languages import as_python, cell_language, is_command, without_cell_magic
 from jupyter_turbopilot.suggestion.resolve import BINDS, EVERYWHERE, Scope, bindings
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex, scan
-from jupyter_turbopilot.syntax_tree import parse, walk
+from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations
+from jupyter_turbopilot.util.syntax_tree import parse, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.protocol.request import Completion
 
 STATEMENT_LENGTH = 2_000  # characters before the cursor that may belong to its statement
 MOST_NAMES = 300  # names after a bare dot: finding the allowed tokens takes a millisecond for each 200

@@ -8,11 +8,11 @@ from collections import Counter
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from jupyter_turbopilot.bounds import cached_function, count_operations
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
 from jupyter_turbopilot.suggestion.resolve import BINDS
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
-from jupyter_turbopilot.syntax_tree import parse
+from jupyter_turbopilot.util.bounds import cached_function, count_operations
+from jupyter_turbopilot.util.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

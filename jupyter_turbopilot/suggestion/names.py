@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.languages import cell_language, is_command, without_cell_magic
 from jupyter_turbopilot.suggestion.candidates import changed_columns, is_in_long_string, text_before_line
 from jupyter_turbopilot.suggestion.imports import bound_name, uses
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anything, exists, unresolved
 from jupyter_turbopilot.suggestion.syntax import fitting, joining
+from jupyter_turbopilot.util.bounds import LINE
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.context.kernel_context import KernelContext
-    from jupyter_turbopilot.request import Completion
+    from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.suggestion.imports import Sources, Use
 
 # Characters of a cell and of all cells. In longer ones, any name may exist: parsing them would take too long.

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.bounds import LINE, STATEMENT, cached_function, count_operations, normalized
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
-from jupyter_turbopilot.syntax_tree import parse, walk
+from jupyter_turbopilot.util.bounds import LINE, STATEMENT, cached_function, count_operations, normalized
+from jupyter_turbopilot.util.syntax_tree import parse, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

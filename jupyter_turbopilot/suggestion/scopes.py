@@ -12,8 +12,8 @@ from bisect import bisect_left
 from itertools import accumulate
 from typing import TYPE_CHECKING, TypeAlias
 
-from jupyter_turbopilot.bounds import count_operations
-from jupyter_turbopilot.syntax_tree import all_arguments, error_at, parse, parts_of
+from jupyter_turbopilot.util.bounds import count_operations
+from jupyter_turbopilot.util.syntax_tree import all_arguments, error_at, parse, parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from jupyter_turbopilot.bounds import count_operations
 from jupyter_turbopilot.suggestion.brackets import closers_after, open_quote
+from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,9 +10,9 @@ import re
 from functools import cache, cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.bounds import STATEMENT, cached_function, count_operations
 from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.syntax_tree import TooLongError, parse
+from jupyter_turbopilot.util.bounds import STATEMENT, cached_function, count_operations
+from jupyter_turbopilot.util.syntax_tree import TooLongError, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

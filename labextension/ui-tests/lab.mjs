@@ -112,8 +112,8 @@ export async function startLab({
     writeFileSync(
       path.join(config, 'jupyter_server_config.py'),
       'from pathlib import Path\n' +
-        'from jupyter_turbopilot.pilot import pilot\n' +
-        'from jupyter_turbopilot.pilot.kinds.llama import LlamaKind\n' +
+        'from jupyter_turbopilot.jupyter.pilot import pilot\n' +
+        'from jupyter_turbopilot.jupyter.pilot.kinds.llama import LlamaKind\n' +
         'from tests.scripted_engine import ScriptedEngine\n' +
         'from tests.tiny_model import write_tiny_model\n' +
         `write_tiny_model(Path(${JSON.stringify(tiny)}))\n` +

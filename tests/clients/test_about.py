@@ -10,7 +10,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from prometheus_client.parser import text_string_to_metric_families
 
-from jupyter_turbopilot.server.routes.table import ROUTES, document
+from jupyter_turbopilot.jupyter.routes.table import ROUTES, document
 
 from ..serving import Server
 

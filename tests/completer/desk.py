@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import time
 
-from jupyter_turbopilot.cache.completion_cache import CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.waiting import Replies
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.generation import RawRequest
-from jupyter_turbopilot.notebook_index.reader import NotebookIndex
-from jupyter_turbopilot.reply import Reply
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.index.reader import NotebookIndex
+from jupyter_turbopilot.protocol.generation import RawRequest
+from jupyter_turbopilot.protocol.reply import Reply
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..scripted_engine import ScriptedEngine
 

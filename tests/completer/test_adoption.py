@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.cache.completion_cache import CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completer import Completer
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.job import DISCONNECTED, Job
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.reply import Reply
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.protocol.reply import Reply
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.settings.config import Turbopilot
 
-from ..notebook_index.folders import until
+from ..index.folders import until
 from ..scripted_engine import ScriptedEngine
 
 ANSWER = "alpha beta gamma delta epsilon"

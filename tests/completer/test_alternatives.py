@@ -8,10 +8,10 @@ import pytest
 from jupyter_turbopilot.completer.alternatives import SAMPLED_TEMPERATURE, branches, ranked
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.raw_plan import plan_raw
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.base import Capabilities
-from jupyter_turbopilot.generation import RawRequest, Sampling, Token
-from jupyter_turbopilot.reply import Item
+from jupyter_turbopilot.protocol.generation import RawRequest, Sampling, Token
+from jupyter_turbopilot.protocol.reply import Item
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..shared_cases import golden
 from .desk import Desk, request

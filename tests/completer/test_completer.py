@@ -7,22 +7,22 @@ from types import SimpleNamespace
 
 import pytest
 
-from jupyter_turbopilot.bounds import Operations, counted_operations
-from jupyter_turbopilot.cache.completion_cache import Answer, CacheKey, CompletionCache
 from jupyter_turbopilot.completer import completer
+from jupyter_turbopilot.completer.cache.completion_cache import Answer, CacheKey, CompletionCache
 from jupyter_turbopilot.completer.completer import Completer, identity_of
-from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
+from jupyter_turbopilot.completer.learning.calibration import AS_FITTED
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo, read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.errors import BusyError, EngineError
-from jupyter_turbopilot.generation import ExactRequest, RawRequest, Token
-from jupyter_turbopilot.learning.calibration import AS_FITTED
-from jupyter_turbopilot.reply import Reply
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.protocol.errors import BusyError, EngineError
+from jupyter_turbopilot.protocol.generation import ExactRequest, RawRequest, Token
+from jupyter_turbopilot.protocol.reply import Reply
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotRemote
+from jupyter_turbopilot.util.bounds import Operations, counted_operations
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .desk import PATIENCE, Desk, received, request

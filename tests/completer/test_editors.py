@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.cache.completion_cache import CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.editors import Editor
 from jupyter_turbopilot.completer.generation import Generation, Shared
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import SUPERSEDED
-from jupyter_turbopilot.reply import Reply
+from jupyter_turbopilot.protocol.reply import Reply
+from jupyter_turbopilot.settings.config import Turbopilot
 
-from ..notebook_index.fake_index import FakeIndex
-from ..notebook_index.folders import until
+from ..index.fake_index import FakeIndex
+from ..index.folders import until
 from ..scripted_engine import words
 from .desk import Desk, request
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot import lookups
 from jupyter_turbopilot.completer import completer, importing, installed
 from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.completer.installed import Installed
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
-from jupyter_turbopilot.notebook_index.local_files import LocalFiles
-from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
-from jupyter_turbopilot.request import Cell, Completion, Document
+from jupyter_turbopilot.index.local_files import LocalFiles
+from jupyter_turbopilot.index.reader import MaintainedIndex
+from jupyter_turbopilot.protocol.request import Cell, Completion, Document
 from jupyter_turbopilot.suggestion.imports import ModuleLocation, Use
+from jupyter_turbopilot.util import lookups
 
-from ..notebook_index.notebooks import write
+from ..index.notebooks import write
 from .desk import Desk, received, request
 
 NAMES = {"table": ObjectInfo()}

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot import lookups
-from jupyter_turbopilot.cache.completion_cache import Answer, CompletionCache
 from jupyter_turbopilot.completer import completer, installed
-from jupyter_turbopilot.config import TurbopilotRemote
+from jupyter_turbopilot.completer.cache.completion_cache import Answer, CompletionCache
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.notebook_index import lookup
-from jupyter_turbopilot.reply import Reply
-from jupyter_turbopilot.request import Cell, Completion, Document
+from jupyter_turbopilot.index import lookup
+from jupyter_turbopilot.protocol.reply import Reply
+from jupyter_turbopilot.protocol.request import Cell, Completion, Document
+from jupyter_turbopilot.settings.config import TurbopilotRemote
+from jupyter_turbopilot.util import lookups
 
-from ..notebook_index.fake_index import FakeIndex
-from ..notebook_index.folders import until
+from ..index.fake_index import FakeIndex
+from ..index.folders import until
 from ..scripted_engine import ScriptedEngine, words
 from .desk import Desk, received, request
 

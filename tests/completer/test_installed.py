@@ -8,13 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from jupyter_turbopilot import lookups
 from jupyter_turbopilot.completer import installed as module
 from jupyter_turbopilot.completer.installed import Installed, TimedCache
 from jupyter_turbopilot.context.kernel_context import Modules
 from jupyter_turbopilot.suggestion.imports import ModuleLocation
+from jupyter_turbopilot.util import lookups
 
-from ..notebook_index.folders import until
+from ..index.folders import until
 
 
 def folders(*path: object) -> Modules:

@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from jupyter_turbopilot.cache.completion_cache import CachedCompletion
+from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion
 from jupyter_turbopilot.completer.plan import Plan, replay
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.errors import NotReadyError
-from jupyter_turbopilot.generation import RawRequest, Token
-from jupyter_turbopilot.request import Completion
+from jupyter_turbopilot.protocol.errors import NotReadyError
+from jupyter_turbopilot.protocol.generation import RawRequest, Token
+from jupyter_turbopilot.protocol.request import Completion
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from .desk import Desk, request
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.raw_plan import ENDLESS
 from jupyter_turbopilot.engine.job import Priority
-from jupyter_turbopilot.generation import (
+from jupyter_turbopilot.prompt.formats import form_for
+from jupyter_turbopilot.prompt.infill import build_text, taken_apart
+from jupyter_turbopilot.protocol.generation import (
     ExactRequest,
     Markers,
     PrefixConstraint,
@@ -17,9 +19,7 @@ from jupyter_turbopilot.generation import (
     Sampling,
     Urgency,
 )
-from jupyter_turbopilot.prompt.formats import form_for
-from jupyter_turbopilot.prompt.infill import build_text, taken_apart
-from jupyter_turbopilot.request import Completion
+from jupyter_turbopilot.protocol.request import Completion
 
 from ..scripted_engine import MARKS, ScriptedEngine
 from .desk import Desk, request

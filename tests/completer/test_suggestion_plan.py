@@ -5,13 +5,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from jupyter_turbopilot.cache.completion_cache import Answer, CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import Answer, CompletionCache
+from jupyter_turbopilot.completer.learning.calibration import AS_FITTED, Calibration
+from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions
 from jupyter_turbopilot.completer.waiting import Replies
-from jupyter_turbopilot.config import TurbopilotRemote
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
-from jupyter_turbopilot.learning.calibration import AS_FITTED, Calibration
-from jupyter_turbopilot.learning.outcomes import DisplayConditions
-from jupyter_turbopilot.request import Cell, Completion, Document
+from jupyter_turbopilot.protocol.request import Cell, Completion, Document
+from jupyter_turbopilot.settings.config import TurbopilotRemote
 
 from .desk import Desk, received, request
 

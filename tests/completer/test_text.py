@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.cache.completion_cache import TAIL, CacheKey, CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import TAIL, CacheKey, CompletionCache
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after, typed_since
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling, Token
+from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Sampling, Token
+from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 from .desk import request

@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies, Replies
-from jupyter_turbopilot.errors import BusyError
-from jupyter_turbopilot.reply import Item, Reply
-from jupyter_turbopilot.server.routes.deltas import Deltas
+from jupyter_turbopilot.plugins.protocols.deltas import Deltas
+from jupyter_turbopilot.protocol.errors import BusyError
+from jupyter_turbopilot.protocol.reply import Item, Reply
 
 
 def reply(text: str, index: int = 0, *, done: bool = False) -> Reply:

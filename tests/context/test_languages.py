@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.bounds import Operations, counted_operations
 from jupyter_turbopilot.context.languages import (
     as_python,
     cell_language,
@@ -17,6 +16,7 @@ from jupyter_turbopilot.context.languages import (
     without_cell_magic,
     without_commands,
 )
+from jupyter_turbopilot.util.bounds import Operations, counted_operations
 
 from ..shared_cases import golden
 

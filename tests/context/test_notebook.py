@@ -21,7 +21,7 @@ from jupyter_turbopilot.context.notebook import (
     outline,
     text_before,
 )
-from jupyter_turbopilot.request import Cell, Completion, Document
+from jupyter_turbopilot.protocol.request import Cell, Completion, Document
 
 from ..shared_cases import golden
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.context.private import (
     FOLDED,
     looks_secret,
     without_secrets,
     without_spread_secrets,
 )
+from jupyter_turbopilot.util.bounds import LINE
 
 from ..shared_cases import golden
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 FOLDERS = ("", "jupyter_turbopilot/", "jupyter_turbopilot/completer/", "jupyter_turbopilot/engine/stepping/")
-FOLDERS += ("jupyter_turbopilot/suggestion/", "jupyter_turbopilot/notebook_index/", "labextension/src/")
+FOLDERS += ("jupyter_turbopilot/suggestion/", "jupyter_turbopilot/index/", "labextension/src/")
 PYTHON = "\n".join(path.read_text("utf-8") for path in (ROOT / "jupyter_turbopilot").rglob("*.py"))
 
 

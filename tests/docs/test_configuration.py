@@ -14,9 +14,9 @@ from jupyterhub.spawner import Spawner
 from prometheus_client.parser import text_string_to_metric_families
 from traitlets.config import Config, LoggingConfigurable
 
-from jupyter_turbopilot.config import SECTIONS, Turbopilot
-from jupyter_turbopilot.reply import Timings
-from jupyter_turbopilot.server.metrics import Metrics
+from jupyter_turbopilot.jupyter.metrics import Metrics
+from jupyter_turbopilot.protocol.reply import Timings
+from jupyter_turbopilot.settings.config import SECTIONS, Turbopilot
 
 from ..scripted_engine import ScriptedEngine, pilot_with
 from .pages import ROOT, Block, blocks, inline

@@ -17,11 +17,11 @@ import msgspec
 import pexpect
 import pytest
 
-from jupyter_turbopilot.server.routes import base, endpoint
+from jupyter_turbopilot.jupyter.routes import base, endpoint
 
 from ..scripted_engine import ScriptedEngine
 from ..serving import Server
-from ..shell import conftest, test_magics
+from ..terminal import conftest, test_magics
 from .pages import ROOT, Block, blocks
 
 HERE, KEY = "http://127.0.0.1:18080", "the key"  # of the documented server

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.job import Job
-from jupyter_turbopilot.generation import EngineRequest, Sampling, Token
+from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling, Token
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.errors import TurbopilotError
+    from jupyter_turbopilot.protocol.errors import TurbopilotError
 
 Work = Generator[EngineRequest, list[Token], None]
 Begin = Callable[[Engine, Job], Work]

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.base import Capabilities, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.engine import load_in_child
@@ -16,14 +15,15 @@ from jupyter_turbopilot.engine.child_process.messages import HostedLlama
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.engine.load.plan import LoadPlan
-from jupyter_turbopilot.engine.remote import loading as remote
-from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions, load
+from jupyter_turbopilot.plugins.remote import loading as remote
+from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions, load
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..llama_server import LlamaServer
+from ..plugins.transformers import checkpoints
 from ..serving import Server
 from ..tiny_model import learn_merges, write_tiny_model
 from .conformance import CHECKS, Check, Subject
-from .transformers import checkpoints
 
 CODE = "import numpy as np\ndef mean(values):\n    return sum(values) / len(values)\nprint('né 😀')\n" * 3
 CONTEXT = 256

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.job import as_error
-from jupyter_turbopilot.errors import EngineError, TurbopilotError
+from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError
 
 from .jobs import FunctionJob, nothing_but_one
 

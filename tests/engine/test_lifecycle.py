@@ -22,7 +22,7 @@ from jupyter_turbopilot.engine.lifecycle import (
     not_ready,
 )
 from jupyter_turbopilot.engine.step_loop import StepLoop
-from jupyter_turbopilot.errors import EngineError, EngineGoneError, ModelRefusedError
+from jupyter_turbopilot.protocol.errors import EngineError, EngineGoneError, ModelRefusedError
 
 from ..scripted_engine import ScriptedEngine
 

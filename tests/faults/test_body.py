@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.request import MAX_BODY
-from jupyter_turbopilot.server.routes import base
-from jupyter_turbopilot.server.routes.endpoint import endpoints
-from jupyter_turbopilot.server.routes.table import ROUTES
+from jupyter_turbopilot.jupyter.routes import base
+from jupyter_turbopilot.jupyter.routes.endpoint import endpoints
+from jupyter_turbopilot.jupyter.routes.table import ROUTES
+from jupyter_turbopilot.protocol.request import MAX_BODY
 
 from ..serve_app import KEY, ServeApp
 

@@ -17,17 +17,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.cache.cache_writer import CacheWriter
-from jupyter_turbopilot.cache.completion_cache import Answer, CompletionCache
+from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
+from jupyter_turbopilot.completer.cache.completion_cache import Answer, CompletionCache
 
-from ..cache.answers import MEGABYTE, answers, cache_key, open_file, texts, whole_size
+from ..completer.cache.answers import MEGABYTE, answers, cache_key, open_file, texts, whole_size
 from ..serving import Server
 
 WRITER = """
 import sys
 from pathlib import Path
-from jupyter_turbopilot.cache import cache_writer as module
-from tests.cache.answers import answers
+from jupyter_turbopilot.completer.cache import cache_writer as module
+from tests.completer.cache.answers import answers
 module.SETTLE = 0.0
 path, start, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 writer = module.CacheWriter(path, 1024 * 1024)

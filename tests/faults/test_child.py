@@ -18,12 +18,17 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.engine import ChildRun, IsolatedEngine
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.errors import CancelledError, EngineGoneError, ModelRefusedError, TurbopilotError
-from jupyter_turbopilot.generation import EngineRequest, Sampling
+from jupyter_turbopilot.protocol.errors import (
+    CancelledError,
+    EngineGoneError,
+    ModelRefusedError,
+    TurbopilotError,
+)
+from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling
 
 from ..engine.child_process.children import WAITS, change, load, play
 from ..engine.jobs import FunctionJob, Outcome, nothing_but_one
-from ..notebook_index.folders import until
+from ..index.folders import until
 
 signals = pytest.mark.skipif(sys.platform == "win32", reason="it sends signals, which Windows does not have")
 
@@ -227,7 +232,7 @@ def test_user_error_passes_through_a_load(
 ) -> None:
     changes = f"""
         from jupyter_turbopilot.engine.load import plan
-        from jupyter_turbopilot.errors import ModelRefusedError
+        from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
         def load(*_, **__):
             raise {error}
@@ -317,7 +322,7 @@ import time
 from pathlib import Path
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.generation import EngineRequest
+from jupyter_turbopilot.protocol.generation import EngineRequest
 from tests.engine.child_process.children import load
 
 sys.executable, busy = sys.argv[2], sys.argv[3] == "busy"
@@ -378,11 +383,11 @@ subprocess.Popen.__init__ = start_and_fork
 """
 PARENTS = {
     "program that sleeps": """
-from jupyter_turbopilot.running.program import run_program
+from jupyter_turbopilot.util.running.program import run_program
 run_program("open('begun', 'w').close(); import time; time.sleep(60)", seconds=60)
 """,
     "program in a C function": """
-from jupyter_turbopilot.running.program import run_program
+from jupyter_turbopilot.util.running.program import run_program
 run_program("open('begun', 'w').close(); sum(range(10**12))", seconds=60)
 """,
     "load test": """
@@ -400,7 +405,7 @@ from jupyter_turbopilot.models.quantization import Order
 quantize(Order(Path("m.gguf"), Path("target"), "Q8_0", number=7, again=False), 1)
 """,
     "busy processors": """
-from jupyter_turbopilot.commands.evaluate import keeping_busy
+from jupyter_turbopilot.plugins.evaluate.command import keeping_busy
 with keeping_busy(1):
     Path("begun").touch()
     time.sleep(60)

@@ -13,7 +13,6 @@ from typing import Any
 import httpx
 import pytest
 
-from jupyter_turbopilot.errors import DownloadError
 from jupyter_turbopilot.models import download, transfer
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.download import pull
@@ -21,6 +20,7 @@ from jupyter_turbopilot.models.folder import note_path, read_note
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
+from jupyter_turbopilot.protocol.errors import DownloadError
 
 from ..models.source_server import SourceServer
 

@@ -19,14 +19,14 @@ import httpx
 import pytest
 
 from jupyter_turbopilot.completer.waiting import Replies
-from jupyter_turbopilot.config import Turbopilot, TurbopilotRemote
-from jupyter_turbopilot.errors import BusyError
-from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.reply import Reply
-from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.server.describe import describe_health
+from jupyter_turbopilot.jupyter.describe import describe_health
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.protocol.errors import BusyError
+from jupyter_turbopilot.protocol.reply import Reply
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotRemote
 
-from ..engine.remote.fake_server import Act, FarServer, Wire, completion, status
+from ..plugins.remote.fake_server import Act, FarServer, Wire, completion, status
 from ..serve_app import KEY, Front
 from ..serving import Server
 from ..tiny_model import write_tiny_model
@@ -259,7 +259,7 @@ def test_retry_after_date_of_a_router_is_respected_and_reported(start: Start, ro
 def test_invalid_or_past_retry_after_is_ignored(
     start: Start, router: FarServer, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("jupyter_turbopilot.engine.remote.exchange.pause", lambda _: 0.05)
+    monkeypatch.setattr("jupyter_turbopilot.plugins.remote.exchange.pause", lambda _: 0.05)
     front = behind(start, router, status(429, Retry_After=message))
     assert front.client.post(ROUTE, json=GOOD).json()["choices"][0]["text"] == "ab"
 

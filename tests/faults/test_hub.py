@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jupyter_turbopilot.server.hub.client import Hub
-from jupyter_turbopilot.server.hub.identity import HubIdentity
+from jupyter_turbopilot.plugins.hub.client import Hub
+from jupyter_turbopilot.plugins.hub.identity import HubIdentity
 
+from ..plugins.hub.fake_hub import REFUSED, FakeHub, answer, known
 from ..serve_app import ServeApp
-from ..server.hub.fake_hub import REFUSED, FakeHub, answer, known
 
 if TYPE_CHECKING:
     import httpx

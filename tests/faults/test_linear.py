@@ -18,17 +18,19 @@ from typing import Any
 import pytest
 
 import jupyter_turbopilot
-from jupyter_turbopilot.cache.completion_cache import CacheKey, CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import CacheKey, CompletionCache
 from jupyter_turbopilot.context import kernel_context as kernel
 from jupyter_turbopilot.context import languages, notebook, private, ranking
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
-from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.fixes import files, keys, parsed_cell
-from jupyter_turbopilot.generation import Token
-from jupyter_turbopilot.helper_functions.parsing import with_body
-from jupyter_turbopilot.helper_functions.stub import Stub, parse_instruction
+from jupyter_turbopilot.plugins.functions.parsing import with_body
+from jupyter_turbopilot.plugins.functions.stub import Stub, parse_instruction
+from jupyter_turbopilot.plugins.train import corpus
+from jupyter_turbopilot.plugins.usage import private_text
 from jupyter_turbopilot.prompt.formats import keep_tail
-from jupyter_turbopilot.request import Cell, Completion, Document, parse_completion
+from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.protocol.generation import Token
+from jupyter_turbopilot.protocol.request import Cell, Completion, Document, parse_completion
 from jupyter_turbopilot.suggestion import brackets, calls, resolve, syntax, trim
 from jupyter_turbopilot.suggestion.candidates import changed_columns, names_at, text_before_line
 from jupyter_turbopilot.suggestion.features import cursor_features, kind_of_position
@@ -36,8 +38,6 @@ from jupyter_turbopilot.suggestion.gate import Gate, may_end
 from jupyter_turbopilot.suggestion.names import Names, scope_of
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
 from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
-from jupyter_turbopilot.training import corpus
-from jupyter_turbopilot.usage_log import private_text
 
 from .awkward import shapes
 
@@ -100,7 +100,7 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
                 yield from within(one, name)
 
     for module in pkgutil.walk_packages(jupyter_turbopilot.__path__, "jupyter_turbopilot."):
-        if module.name == "jupyter_turbopilot.deploy.ray":  # Ray is installed in a separate environment
+        if module.name.endswith((".deploy.ray", ".ray.app")):  # Ray is installed in a separate environment
             continue
         for name, value in vars(importlib.import_module(module.name)).items():
             yield from within(value, f"{module.name}.{name}")

@@ -20,19 +20,19 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.notebook_index import build, contents, local_files
-from jupyter_turbopilot.notebook_index.build import Builder
-from jupyter_turbopilot.notebook_index.contents import Contents
-from jupyter_turbopilot.notebook_index.local_files import LocalFiles
-from jupyter_turbopilot.notebook_index.paths import path_of
-from jupyter_turbopilot.notebook_index.reader import MaintainedIndex
-from jupyter_turbopilot.notebook_index.store import SCHEMA, Store
-from jupyter_turbopilot.sqlite_file.schema import FileState, Schema
+from jupyter_turbopilot.index import build, contents, local_files
+from jupyter_turbopilot.index.build import Builder
+from jupyter_turbopilot.index.contents import Contents
+from jupyter_turbopilot.index.local_files import LocalFiles
+from jupyter_turbopilot.index.paths import path_of
+from jupyter_turbopilot.index.reader import MaintainedIndex
+from jupyter_turbopilot.index.store import SCHEMA, Store
+from jupyter_turbopilot.util.sqlite_file.schema import FileState, Schema
 
-from ..notebook_index.folders import built, known, look_again, rests, settled, until
-from ..notebook_index.managers import Manager
-from ..notebook_index.notebooks import notebook, write
-from ..notebook_index.test_store import content
+from ..index.folders import built, known, look_again, rests, settled, until
+from ..index.managers import Manager
+from ..index.notebooks import notebook, write
+from ..index.test_store import content
 
 
 @pytest.fixture(autouse=True)
@@ -45,9 +45,9 @@ BUILDER = """
 import sys
 import time
 from pathlib import Path
-from jupyter_turbopilot.notebook_index import build
-from jupyter_turbopilot.notebook_index.build import Builder
-from jupyter_turbopilot.notebook_index.local_files import LocalFiles
+from jupyter_turbopilot.index import build
+from jupyter_turbopilot.index.build import Builder
+from jupyter_turbopilot.index.local_files import LocalFiles
 
 class Telling(LocalFiles):
     def read(self, path):

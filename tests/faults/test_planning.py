@@ -10,17 +10,17 @@ from typing import NamedTuple
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.bounds import Operations, counted_operations
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.suggestion_plan import SuggestionPlan, UserData, plan_suggestion
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
-from jupyter_turbopilot.generation import RawRequest
-from jupyter_turbopilot.notebook_index.cells import ChosenCells
-from jupyter_turbopilot.request import Cell, Completion
-from jupyter_turbopilot.server.routes.options import InfillBody
+from jupyter_turbopilot.index.cells import ChosenCells
+from jupyter_turbopilot.plugins.protocols.options import InfillBody
+from jupyter_turbopilot.protocol.generation import RawRequest
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.util.bounds import Operations, counted_operations
 
-from ..notebook_index.fake_index import FakeIndex
+from ..index.fake_index import FakeIndex
 from .awkward import shapes
 from .test_linear import MEBIBYTE, lines_of
 

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.remote.address import ENGINE_KEY
-from jupyter_turbopilot.engine.remote.run import RemoteRun
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
-from jupyter_turbopilot.errors import EngineGoneError, TextFailedError, TurbopilotError
-from jupyter_turbopilot.generation import EngineRequest, Sampling
+from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY
+from jupyter_turbopilot.plugins.remote.run import RemoteRun
+from jupyter_turbopilot.protocol.errors import EngineGoneError, TextFailedError, TurbopilotError
+from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling
 
-from ..engine.remote.conftest import CHARACTERS, Connect, Serve, connect, no_keys, serve
-from ..engine.remote.fake_server import Act, Wire, chances, completion, status
+from ..plugins.remote.conftest import CHARACTERS, Connect, Serve, connect, no_keys, serve
+from ..plugins.remote.fake_server import Act, Wire, chances, completion, status
 
 __all__ = ["connect", "no_keys", "serve"]
 

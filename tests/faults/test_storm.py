@@ -15,10 +15,10 @@ import pytest
 from tornado.httpserver import HTTPServer
 from tornado.testing import bind_unused_port
 
-from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.pilot.pilot import Pilot
-from jupyter_turbopilot.server.identity import KeyIdentity
-from jupyter_turbopilot.server.standalone import application
+from jupyter_turbopilot.jupyter.identity import KeyIdentity
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.jupyter.standalone import application
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..scripted_engine import ScriptedEngine, pilot_with, words
 

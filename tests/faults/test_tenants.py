@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jupyter_turbopilot.completer.tenant import tenant_of
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine import load_shedding
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.remote.dialect import LOAD_HEADER
 from jupyter_turbopilot.engine.stepping.sequences import IDLE_CELLS
-from jupyter_turbopilot.pilot.pilot import Pilot
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.plugins.remote.dialect import LOAD_HEADER
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..multi_user_service import GROUPS, WHO, Service
 from ..scripted_engine import ScriptedEngine, pilot_with, words

@@ -14,16 +14,16 @@ from typing import IO
 
 import pytest
 
-from jupyter_turbopilot.usage_log.events import Event, Requested, Shown, event_of
+from jupyter_turbopilot.plugins.usage.events import Event, Requested, Shown, event_of
 
 # Logs suggestions with a pause after each event, and prints a line before and after it: if the process is killed in
 # between, the event may be lost. With `written`, it waits until the event is in the file, so that at most one
 # is pending.
 TYPES = """
 import os, secrets, sys, time
-from jupyter_turbopilot.reply import Item, Reply
-from jupyter_turbopilot.request import Cell, Completion, Feedback
-from jupyter_turbopilot.usage_log.log import UsageLog
+from jupyter_turbopilot.protocol.reply import Item, Reply
+from jupyter_turbopilot.protocol.request import Cell, Completion, Feedback
+from jupyter_turbopilot.plugins.usage.log import UsageLog
 
 path, session, pause, wait = sys.argv[1:]
 secrets.token_urlsafe = lambda _: session

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.report import Frame, KernelError, ObjectDescription, Report
-from jupyter_turbopilot.request import FixCell
+from jupyter_turbopilot.protocol.request import FixCell
 from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.find import find_fixes
 from jupyter_turbopilot.fixes.report import Frame, KernelError, ObjectDescription, Report
-from jupyter_turbopilot.request import FixCell
+from jupyter_turbopilot.protocol.request import FixCell
 
 FILE = "/tmp/ipykernel_12/345.py"
 

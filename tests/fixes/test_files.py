@@ -8,7 +8,7 @@ from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.files import find
 from jupyter_turbopilot.fixes.fix import Fix
 from jupyter_turbopilot.fixes.report import Folder, KernelError, Report
-from jupyter_turbopilot.request import FixCell
+from jupyter_turbopilot.protocol.request import FixCell
 
 FOLDERS = [
     Folder(path=".", names=["data/", "notes.txt", "a1.csv", "a2.csv"]),

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from jupyter_turbopilot.bounds import OperationLimitError
 from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe, find_fixes
 from jupyter_turbopilot.fixes.fix import Edit, Fix
 from jupyter_turbopilot.fixes.report import KernelError, Report
-from jupyter_turbopilot.request import ErrorOutput, FixCell
+from jupyter_turbopilot.protocol.request import ErrorOutput, FixCell
+from jupyter_turbopilot.util.bounds import OperationLimitError
 
 HEADER = ["KeyError    Traceback (most recent call last)", "Cell In[2], line 2"]
 

@@ -9,7 +9,7 @@ from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.fix import Fix, InsertedCell
 from jupyter_turbopilot.fixes.imports import find
 from jupyter_turbopilot.fixes.report import Folder, Frame, KernelError, ObjectDescription, Report
-from jupyter_turbopilot.request import FixCell
+from jupyter_turbopilot.protocol.request import FixCell
 
 MODULES = {
     "sklearn.linear_model": ObjectDescription(attributes=["LinearRegression", "Ridge", "_private"]),

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.bounds import Operations, counted_operations
 from jupyter_turbopilot.fixes.keys import find
 from jupyter_turbopilot.fixes.report import ObjectDescription
+from jupyter_turbopilot.util.bounds import Operations, counted_operations
 from tests.fixes.failing import FRAME, applied, failure
 
 EXPECTED = "Expected one of ['city', 'year'] but received: citty"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.fixes.names import find
-from jupyter_turbopilot.request import FixCell
+from jupyter_turbopilot.protocol.request import FixCell
 from tests.fixes.failing import applied, failure
 
 

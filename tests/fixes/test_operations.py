@@ -16,20 +16,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot import syntax_tree
-from jupyter_turbopilot.bounds import (
+from jupyter_turbopilot.context.kernel_context import KernelContext, Modules
+from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe
+from jupyter_turbopilot.fixes.report import Folder, KernelError, ObjectDescription, Report
+from jupyter_turbopilot.jupyter.routes.fixes import _find, _find_rename
+from jupyter_turbopilot.protocol.request import FixRequest, RenameRequest, parse_fix, parse_rename
+from jupyter_turbopilot.suggestion import scopes
+from jupyter_turbopilot.util import syntax_tree
+from jupyter_turbopilot.util.bounds import (
     MOST_OPERATIONS,
     OperationLimitError,
     Operations,
     counted_operations,
     tenant_cache,
 )
-from jupyter_turbopilot.context.kernel_context import KernelContext, Modules
-from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe
-from jupyter_turbopilot.fixes.report import Folder, KernelError, ObjectDescription, Report
-from jupyter_turbopilot.request import FixRequest, RenameRequest, parse_fix, parse_rename
-from jupyter_turbopilot.server.routes.fixes import _find, _find_rename
-from jupyter_turbopilot.suggestion import scopes
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from jupyter_turbopilot.fixes.renames import Rename, find
-from jupyter_turbopilot.request import FixCell, RenameRequest
+from jupyter_turbopilot.protocol.request import FixCell, RenameRequest
 from jupyter_turbopilot.suggestion.syntax import lex
 
 from ..suggestion.modules import modules

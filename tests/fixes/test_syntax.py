@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.fixes.failure import Failure
 from jupyter_turbopilot.fixes.syntax import find
-from jupyter_turbopilot.request import FixCell
-from jupyter_turbopilot.syntax_tree import LONGEST, parse
+from jupyter_turbopilot.protocol.request import FixCell
+from jupyter_turbopilot.util.syntax_tree import LONGEST, parse
 
 from ..suggestion.modules import modules
 

@@ -5,10 +5,10 @@ from functools import partial
 
 import pytest
 
-from jupyter_turbopilot.bounds import tenant_cache
 from jupyter_turbopilot.completer import suggestion_plan
 from jupyter_turbopilot.context import notebook
 from jupyter_turbopilot.suggestion import names, resolve, syntax
+from jupyter_turbopilot.util.bounds import tenant_cache
 
 from ..shared_cases import Twins, missing
 

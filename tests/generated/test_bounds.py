@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from msgspec import to_builtins
 
-from jupyter_turbopilot import bounds
 from jupyter_turbopilot.context import notebook, private
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion import brackets, surroundings, trim
+from jupyter_turbopilot.util import bounds
 
 from ..shared_cases import Twins
 

@@ -18,11 +18,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot import bounds
 from jupyter_turbopilot.completer import alternatives
 from jupyter_turbopilot.context import languages, notebook, private, ranking
-from jupyter_turbopilot.generation import Token
 from jupyter_turbopilot.prompt import formats
+from jupyter_turbopilot.protocol.generation import Token
 from jupyter_turbopilot.suggestion import (
     brackets,
     features,
@@ -35,6 +34,7 @@ from jupyter_turbopilot.suggestion import (
     trim,
     writing,
 )
+from jupyter_turbopilot.util import bounds
 
 from ..shared_cases import GOLDEN, Twins, golden
 from .kinds import CODE, EXAMPLES, LANGUAGE, LINE, LINES, PIECES, QUOTE, TEXT, WRITTEN, close

@@ -15,16 +15,16 @@ from msgspec import convert, structs, to_builtins
 
 from jupyter_turbopilot.completer.generation import Generation, Shared
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context import notebook
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.context.notebook import Context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.vocabulary import CodePoints
-from jupyter_turbopilot.generation import EngineRequest, Sampling, Token
 from jupyter_turbopilot.prompt.layout import Layout
-from jupyter_turbopilot.reply import Reply
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling, Token
+from jupyter_turbopilot.protocol.reply import Reply
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.suggestion import fit
 
 from ..shared_cases import Twins

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.errors import UnknownModelError
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
+from jupyter_turbopilot.protocol.errors import UnknownModelError
 
 DIGEST = "a" * 64
 

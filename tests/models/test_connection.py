@@ -6,9 +6,9 @@ from typing import Any
 import httpx
 import pytest
 
-from jupyter_turbopilot.errors import DownloadError
 from jupyter_turbopilot.models import connection as connection_module
 from jupyter_turbopilot.models.connection import connection, translate_errors
+from jupyter_turbopilot.protocol.errors import DownloadError
 
 from .source_server import SourceServer
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from jupyter_turbopilot.errors import CancelledError, DownloadError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import DownloadProgress, pull
 from jupyter_turbopilot.models.folder import aside_path, copy_path, lock_path
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
 from jupyter_turbopilot.models.store import Store
+from jupyter_turbopilot.protocol.errors import CancelledError, DownloadError
 
 from .source_server import SourceServer
 

@@ -5,7 +5,6 @@ import ctypes
 import gguf
 import pytest
 
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.models.ggml import (
     BITS,
     CACHE_TYPES,
@@ -18,6 +17,7 @@ from jupyter_turbopilot.models.ggml import (
     UNQUANTISED_FILES,
     tensor_type,
 )
+from jupyter_turbopilot.settings.config import Turbopilot
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.gguf import read_header, stamp
+from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
 
 def string(text: str) -> bytes:

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.recommend import (
     MEMORY_SHARE,
@@ -17,6 +16,7 @@ from jupyter_turbopilot.models.recommend import (
     rate_of,
     speed_of,
 )
+from jupyter_turbopilot.settings.config import Turbopilot
 
 GB = 10**9
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.errors import CancelledError, ConversionError, DownloadError
 from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.folder import aside_path, checkpoint_path, is_complete, read_checkpoint_note
 from jupyter_turbopilot.models.gguf import read_header
@@ -17,6 +16,7 @@ from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.repository import Repositories
 from jupyter_turbopilot.models.store import Store
+from jupyter_turbopilot.protocol.errors import CancelledError, ConversionError, DownloadError
 from tests.models.source_server import SourceServer
 
 REPO = "owner/model"
@@ -146,7 +146,7 @@ MINE = Model("mine", "mine-q8_0.gguf", kind="Q8_0", checkpoint=REPO)
 @pytest.fixture
 def _published(server: SourceServer, tmp_path: Path) -> None:
     """Publish a checkpoint that can be converted."""
-    from tests.models.convert import families
+    from tests.plugins.convert import families
 
     families.make("gpt2", tmp_path / "hf")
     publish(server, REPO, {path.name: path.read_bytes() for path in (tmp_path / "hf").iterdir()})

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.errors import CancelledError, DownloadError
 from jupyter_turbopilot.models import sources
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Source, Url
 from jupyter_turbopilot.models.sources import fetch, fetch_metadata, list_files
 from jupyter_turbopilot.models.transfer import RemoteFile, Transfer
+from jupyter_turbopilot.protocol.errors import CancelledError, DownloadError
 
 from .source_server import SourceServer
 

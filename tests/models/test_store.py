@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.errors import DownloadError, UnknownModelError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import pull
 from jupyter_turbopilot.models.model import IndexParts, Model, Url, describe
 from jupyter_turbopilot.models.store import Store, Stored, unavailable
+from jupyter_turbopilot.protocol.errors import DownloadError, UnknownModelError
 
 from .source_server import SourceServer
 from .test_download import HUB, HUB_PATH, model

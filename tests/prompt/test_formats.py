@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.generation import Markers
 from jupyter_turbopilot.prompt.formats import (
     FORMATS,
     REEVALUATED,
@@ -19,6 +18,7 @@ from jupyter_turbopilot.prompt.formats import (
     pieces_left_out,
     read_head,
 )
+from jupyter_turbopilot.protocol.generation import Markers
 
 QWEN = BoundFormat(
     "qwen", ("prefix", "PREFIX", "suffix", "SUFFIX", "middle"), {"prefix": -1, "suffix": -2, "middle": -3}

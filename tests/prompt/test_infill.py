@@ -7,8 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.errors import BadRequestError, ContextLengthError
-from jupyter_turbopilot.generation import RawRequest, Sampling
 from jupyter_turbopilot.prompt.formats import WIDEST, BoundFormat, Budget, build
 from jupyter_turbopilot.prompt.infill import (
     ANSWER_SHARE,
@@ -18,6 +16,8 @@ from jupyter_turbopilot.prompt.infill import (
     build_text,
     taken_apart,
 )
+from jupyter_turbopilot.protocol.errors import BadRequestError, ContextLengthError
+from jupyter_turbopilot.protocol.generation import RawRequest, Sampling
 
 from .test_formats import PLAIN, letters
 from .test_formats import QWEN as FORM

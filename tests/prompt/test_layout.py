@@ -6,11 +6,11 @@ import weakref
 
 import pytest
 
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.context.notebook import Context
-from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.prompt.layout import PIECES_REMEMBERED, Layout
-from jupyter_turbopilot.request import Cell, Completion
+from jupyter_turbopilot.protocol.errors import EngineError
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..scripted_engine import ScriptedEngine
 

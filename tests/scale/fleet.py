@@ -116,7 +116,7 @@ class RayFleet(Fleet):
             "TURBOPILOT_FLEET": self.mark,
             "RAY_AUTH_MODE": "token",
             "RAY_AUTH_TOKEN": "0123456789abcdef" * 4,
-            "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "jupyter_turbopilot.deploy.ray:middlewares",
+            "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH": "jupyter_turbopilot.plugins.ray.app:middlewares",
             "RAY_USAGE_STATS_ENABLED": "0",
             # Ray's own limits, 30 s and 15 s, are not enough on two busy cores.
             "RAY_raylet_start_wait_time_s": str(int(STARTING)),
@@ -166,7 +166,7 @@ class RayFleet(Fleet):
         application = {
             "name": "turbopilot",
             "route_prefix": "/",
-            "import_path": "jupyter_turbopilot.deploy.ray:app",
+            "import_path": "jupyter_turbopilot.plugins.ray.app:app",
             "args": self._settings,
             "deployments": [deployment],
         }

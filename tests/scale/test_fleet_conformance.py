@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.config import Turbopilot
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
-from jupyter_turbopilot.engine.remote.loading import load
+from jupyter_turbopilot.plugins.remote.loading import load
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..engine.conformance import CHECKS, Check, Subject
 from .fleet import KEY, Fleet

@@ -11,7 +11,7 @@ from .fleet import ENVIRONMENTS, ROOT
 
 BUILD = """
 import json
-from jupyter_turbopilot.deploy.ray import Replica, app
+from jupyter_turbopilot.plugins.ray.app import Replica, app
 options = Replica._deployment_config
 router = options.request_router_config.request_router_class
 print(json.dumps([
@@ -68,7 +68,7 @@ def test_deployment_is_bounded_and_routes_by_session() -> None:
     ],
 )
 def test_invalid_settings_are_reported_before_the_start(call: str, word: str) -> None:
-    program = f"from jupyter_turbopilot.deploy.ray import app, key\n{call}"
+    program = f"from jupyter_turbopilot.plugins.ray.app import app, key\n{call}"
     done = run_in_ray(program, TURBOPILOT_API_KEY="")
     assert done.returncode
     assert word in done.stderr.splitlines()[-1]
@@ -76,4 +76,4 @@ def test_invalid_settings_are_reported_before_the_start(call: str, word: str) ->
 
 def test_examples_are_valid_for_ray() -> None:
     done = run_in_ray(VALIDATE)
-    assert done.stdout.splitlines() == ["jupyter_turbopilot.deploy.ray:app turbopilot"] * 2, done.stderr
+    assert done.stdout.splitlines() == ["jupyter_turbopilot.plugins.ray.app:app turbopilot"] * 2, done.stderr

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.bounds import LINE
 from jupyter_turbopilot.suggestion.brackets import (
     balanced_length,
     closers_after,
@@ -13,6 +12,7 @@ from jupyter_turbopilot.suggestion.brackets import (
     open_quote,
     outside,
 )
+from jupyter_turbopilot.util.bounds import LINE
 
 from ..shared_cases import golden
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.suggestion.resolve import Scope, bindings, unresolved
+from jupyter_turbopilot.util.bounds import STATEMENT
 
 SCOPE = Scope(
     names=frozenset({"df", "np", "load", "values"}),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from jupyter_turbopilot.suggestion.scopes import Scopes
-from jupyter_turbopilot.syntax_tree import LONGEST, MOST
+from jupyter_turbopilot.util.syntax_tree import LONGEST, MOST
 
 from .modules import free_places, modules
 

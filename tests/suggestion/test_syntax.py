@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.bounds import STATEMENT
 from jupyter_turbopilot.suggestion import syntax
 from jupyter_turbopilot.suggestion.syntax import (
     faults,
@@ -25,7 +24,8 @@ from jupyter_turbopilot.suggestion.syntax import (
     valid_beginning,
 )
 from jupyter_turbopilot.suggestion.trim import joining_part
-from jupyter_turbopilot.syntax_tree import MOST
+from jupyter_turbopilot.util.bounds import STATEMENT
+from jupyter_turbopilot.util.syntax_tree import MOST
 
 from ..shared_cases import golden
 

@@ -36,12 +36,12 @@ from jupyter_turbopilot.engine.child_process.messages import (
     encode,
     take_standard_pipes,
 )
-from jupyter_turbopilot.errors import EngineError, TurbopilotError
+from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine, Run
     from jupyter_turbopilot.engine.child_process.messages import FramePipe
-    from jupyter_turbopilot.generation import EngineRequest
+    from jupyter_turbopilot.protocol.generation import EngineRequest
 
 
 CHECKS = 0.5  # seconds between checks whether the parent is alive

@@ -22,7 +22,7 @@ from jupyter_turbopilot.engine.child_process.messages import (
     UseThreads,
 )
 from jupyter_turbopilot.engine.child_process.process import ChildProcess, ProcessEndedError, refusal
-from jupyter_turbopilot.errors import CancelledError, EngineError, EngineGoneError
+from jupyter_turbopilot.protocol.errors import CancelledError, EngineError, EngineGoneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.child_process.messages import Description, Hosted
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.generation import EngineRequest, Token
+    from jupyter_turbopilot.protocol.generation import EngineRequest, Token
 
 PATIENCE = 60.0  # seconds that the first step may take
 LEAST_PATIENCE, MARGIN = (

@@ -13,10 +13,10 @@ from jupyter_turbopilot.engine.child_process.engine import loading
 from jupyter_turbopilot.engine.child_process.messages import REFUSED, UNEXPECTED, Close, Start, Step
 from jupyter_turbopilot.engine.child_process.process import judge, refusal
 from jupyter_turbopilot.engine.load.machine import processor
-from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.files import read_object, replace_content
-from jupyter_turbopilot.generation import EngineRequest, Sampling
 from jupyter_turbopilot.models.gguf import stamp
+from jupyter_turbopilot.protocol.errors import ModelRefusedError
+from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling
+from jupyter_turbopilot.util.files import read_object, replace_content
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel

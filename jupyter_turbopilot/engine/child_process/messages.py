@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from jupyter_turbopilot import errors
 from jupyter_turbopilot.engine.base import Capabilities  # noqa: TC001 - needed by msgspec
 from jupyter_turbopilot.engine.load.plan import LoadPlan  # noqa: TC001 - needed by msgspec
-from jupyter_turbopilot.engine.transformers.checkpoint import TransformersOptions  # noqa: TC001 - needed by msgspec
-from jupyter_turbopilot.errors import EngineError, TurbopilotError
-from jupyter_turbopilot.generation import EngineRequest, Token, Usage  # noqa: TC001 - needed by msgspec
+from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions  # noqa: TC001 - needed by msgspec
+from jupyter_turbopilot.protocol import errors
+from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError
+from jupyter_turbopilot.protocol.generation import EngineRequest, Token, Usage  # noqa: TC001 - needed by msgspec
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -65,13 +65,13 @@ class HostedTransformers(Struct, frozen=True, tag="transformers"):
 
     def load(self) -> Engine:
         """Load the engine in the child process."""
-        from jupyter_turbopilot.engine.transformers.checkpoint import load
+        from jupyter_turbopilot.plugins.transformers.checkpoint import load
 
         return load(Path(self.folder), self.options, name=self.name, fim=self.fim)
 
     def build_command(self) -> str:
         """Return the command that installs PyTorch for this processor."""
-        from jupyter_turbopilot.engine.transformers.packages import install
+        from jupyter_turbopilot.plugins.transformers.packages import install
 
         return f"{install('torch')} --force-reinstall"
 

@@ -29,7 +29,7 @@ from jupyter_turbopilot.engine.child_process.messages import (
     decode_reply,
     encode,
 )
-from jupyter_turbopilot.errors import EngineMissingError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.protocol.errors import EngineMissingError, ModelRefusedError, TurbopilotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

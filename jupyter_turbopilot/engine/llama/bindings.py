@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.llama.install import build_command, install_command, reinstall_command
 from jupyter_turbopilot.engine.load.machine import lacks
-from jupyter_turbopilot.errors import EngineMissingError
+from jupyter_turbopilot.protocol.errors import EngineMissingError
 
 if TYPE_CHECKING:
     import types

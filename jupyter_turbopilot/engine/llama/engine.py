@@ -30,8 +30,8 @@ from jupyter_turbopilot.engine.stepping.moves import (
 )
 from jupyter_turbopilot.engine.stepping.sampling import bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
-from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.models.gguf import stamp
+from jupyter_turbopilot.protocol.errors import EngineError
 
 if TYPE_CHECKING:
     import types
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.stepping.moves import Move
     from jupyter_turbopilot.engine.stepping.run import BatchToken
     from jupyter_turbopilot.engine.stepping.sampling import Logits
-    from jupyter_turbopilot.generation import Sampling
+    from jupyter_turbopilot.protocol.generation import Sampling
 
 STATE_BYTES = 64 * 1024 * 1024  # saved for the next start, all notebooks together
 _ABORTED = 2

@@ -6,9 +6,9 @@ import ctypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.errors import EngineError
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec, check
+from jupyter_turbopilot.protocol.errors import EngineError
 
 if TYPE_CHECKING:
     import types

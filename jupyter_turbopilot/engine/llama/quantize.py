@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.errors import ConversionError, TurbopilotError
-from jupyter_turbopilot.files import write_atomically
+from jupyter_turbopilot.protocol.errors import ConversionError, TurbopilotError
+from jupyter_turbopilot.util.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,7 +83,7 @@ def _work(source: Path, target: Path, number: int, threads: int, again: int) -> 
 
 
 if __name__ == "__main__":
-    from jupyter_turbopilot.running.cleanup import exit_with_parent
+    from jupyter_turbopilot.util.running.cleanup import exit_with_parent
 
     exit_with_parent(int(sys.argv[6]))
     try:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.errors import BadRequestError, EngineError
+from jupyter_turbopilot.protocol.errors import BadRequestError, EngineError
 
 if TYPE_CHECKING:
     import types
     from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.engine.stepping.sampling import Ids, Logits
-    from jupyter_turbopilot.generation import Sampling
+    from jupyter_turbopilot.protocol.generation import Sampling
 
 INFILL_MOST = 128  # candidates for `infill`, which compares all pairs: a whole vocabulary would take hours
 BIAS = 1e9  # bans or forces a token; larger values overflow

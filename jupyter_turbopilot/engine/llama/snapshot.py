@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from jupyter_turbopilot.files import UNFINISHED, replace_content
 from jupyter_turbopilot.models.personal import SEQUENCES_MAGIC
+from jupyter_turbopilot.util.files import UNFINISHED, replace_content
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

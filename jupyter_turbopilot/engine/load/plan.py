@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import CHUNK, PIECES
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.ggml import CACHE_TYPES
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec  # noqa: TC001 - needed to decode a plan
+from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from jupyter_turbopilot.errors import BadRequestError
+from jupyter_turbopilot.protocol.errors import BadRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
 
-    from jupyter_turbopilot.generation import Sampling
+    from jupyter_turbopilot.protocol.generation import Sampling
 
 Logits = npt.NDArray[np.float32]
 UNDRAWN = -1

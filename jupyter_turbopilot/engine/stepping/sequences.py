@@ -14,7 +14,6 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.bounds import common_prefix_length
 from jupyter_turbopilot.engine.stepping.moves import (
     Clear,
     Copy,
@@ -26,6 +25,7 @@ from jupyter_turbopilot.engine.stepping.moves import (
     Restore,
     Truncate,
 )
+from jupyter_turbopilot.util.bounds import common_prefix_length
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,17 +7,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.errors import BadRequestError, ModelRefusedError, TurbopilotError
-from jupyter_turbopilot.files import write_atomically
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.protocol.errors import BadRequestError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.util.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jupyter_turbopilot.config import Turbopilot
     from jupyter_turbopilot.models.gguf import Header
     from jupyter_turbopilot.models.model import Model
+    from jupyter_turbopilot.settings.config import Turbopilot
 
 MAX_SCALE = 8.0
 OURS = "default"  # the bundled adapter

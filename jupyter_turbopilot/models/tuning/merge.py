@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from jupyter_turbopilot.errors import ModelRefusedError
-from jupyter_turbopilot.files import is_forbidden, is_readable, need_room, size_of, write_atomically
 from jupyter_turbopilot.models.folder import copies, copy_path, read_note, remove_with_note, write_note
 from jupyter_turbopilot.models.ggml import F16, F32, Q8_0, TYPES, UNQUANTISED
 from jupyter_turbopilot.models.gguf import has_header, read_header, sample, stamp
 from jupyter_turbopilot.models.tuning.adapters import check
+from jupyter_turbopilot.protocol.errors import ModelRefusedError
+from jupyter_turbopilot.util.files import is_forbidden, is_readable, need_room, size_of, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

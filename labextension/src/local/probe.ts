@@ -1,4 +1,4 @@
-/* The code that makes a kernel tell of its names. Generated from kernels/probe.py; `make docs` writes it anew.
+/* The code that makes a kernel tell of its names. Generated from jupyter/kernels/probe.py; `make docs` writes it anew.
 [[[cog
 import tables
 print(tables.probe())

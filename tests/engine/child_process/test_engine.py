@@ -17,13 +17,13 @@ from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.engine import LEAST_PATIENCE, IsolatedEngine, patience_for
 from jupyter_turbopilot.engine.load.plan import load as load_here
-from jupyter_turbopilot.errors import (
+from jupyter_turbopilot.protocol.errors import (
     CancelledError,
     ContextLengthError,
     EngineError,
     EngineGoneError,
 )
-from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling, Token, Usage
+from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 
 from .children import PLAN, WAITS, change, load
 
@@ -164,7 +164,7 @@ def test_step_returns_tokens_generated_before_a_failure(
 ) -> None:
     changes = """
         from jupyter_turbopilot.engine.stepping.engine import Stepping
-        from jupyter_turbopilot.errors import ContextLengthError
+        from jupyter_turbopilot.protocol.errors import ContextLengthError
 
         step = Stepping.step
         failures = [ContextLengthError(1, 2, 3), ValueError("the prompt itself"), MemoryError()]

@@ -13,8 +13,8 @@ from jupyter_turbopilot.engine.child_process import load_test
 from jupyter_turbopilot.engine.child_process.messages import HostedLlama
 from jupyter_turbopilot.engine.llama import bindings
 from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
-from jupyter_turbopilot.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+from jupyter_turbopilot.protocol.errors import CancelledError, ModelRefusedError
 
 from ...tiny_adapter import make
 from .children import change, play
@@ -118,7 +118,7 @@ def test_load_test_saves_permanent_failures_of_the_first_batch(
     error: str, code: str, tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changes = f"""
-        from jupyter_turbopilot.errors import EngineError
+        from jupyter_turbopilot.protocol.errors import EngineError
         from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 
         def fail(self, rows, interrupt):

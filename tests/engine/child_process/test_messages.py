@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot import errors
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.child_process.messages import (
     LARGEST,
@@ -30,7 +29,9 @@ from jupyter_turbopilot.engine.child_process.messages import (
 )
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
-from jupyter_turbopilot.errors import (
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+from jupyter_turbopilot.protocol import errors
+from jupyter_turbopilot.protocol.errors import (
     CancelledError,
     ContextLengthError,
     EngineError,
@@ -39,8 +40,7 @@ from jupyter_turbopilot.errors import (
     TurbopilotError,
     UnknownTokenError,
 )
-from jupyter_turbopilot.generation import EngineRequest, PrefixConstraint, Sampling, Token, Usage
-from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 
 small = st.integers(0, 1 << 31)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

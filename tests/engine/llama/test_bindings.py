@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_turbopilot.engine.llama import bindings
 from jupyter_turbopilot.engine.llama.install import build_command, install_command
-from jupyter_turbopilot.errors import EngineMissingError, NotReadyError
+from jupyter_turbopilot.protocol.errors import EngineMissingError, NotReadyError
 
 
 @pytest.mark.parametrize(("given", "during"), [({}, "30000"), ({"GOMP_SPINCOUNT": "9"}, "9")])

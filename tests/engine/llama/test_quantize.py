@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
-from jupyter_turbopilot.errors import ConversionError
 from jupyter_turbopilot.models.quantization import Order
+from jupyter_turbopilot.protocol.errors import ConversionError
 
 from ..child_process.children import play
 

@@ -10,7 +10,7 @@ from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.engine.stepping.vocabulary import LONGEST
-from jupyter_turbopilot.errors import EngineError
+from jupyter_turbopilot.protocol.errors import EngineError
 
 
 @pytest.fixture(scope="module")

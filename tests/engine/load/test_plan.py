@@ -9,8 +9,8 @@ from jupyter_turbopilot.engine.base import CHUNK
 from jupyter_turbopilot.engine.llama import engine as llama
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.plan import Hardware, Limits, LoadPlan, load, make_plan, score_bytes
-from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.gguf import Header
+from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
 MODEL = Header(
     metadata={

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.config import Turbopilot
-from jupyter_turbopilot.errors import BadRequestError
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec, adapters_of, check, chosen, read_spec
+from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.settings.config import Turbopilot
 
 
 def test_read_spec_parses_strength_and_language() -> None:

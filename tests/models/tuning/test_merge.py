@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jupyter_turbopilot import files
 from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
-from jupyter_turbopilot.errors import ModelRefusedError
 from jupyter_turbopilot.models.folder import copies, write_note
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.quantization import order
 from jupyter_turbopilot.models.tuning import merge as module
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.merge import merge, merged_copy, path_of
+from jupyter_turbopilot.protocol.errors import ModelRefusedError
+from jupyter_turbopilot.util import files
 
+from ...plugins.convert import native
 from ...tiny_adapter import make
 from ...tiny_model import write_tiny_model
-from ..convert import native
 
 TOKENS = np.random.default_rng(5).integers(0, 255, 120).tolist()
 

@@ -1,0 +1,499 @@
+"""Builds the index and keeps it up to date, on a background thread that sleeps when idle."""
+
+from __future__ import annotations
+
+import errno
+import heapq
+import logging
+import os
+import sqlite3
+import threading
+import time
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.index.base import is_under
+from jupyter_turbopilot.index.entries import Page, page_of
+from jupyter_turbopilot.index.excluded import MOST_BYTES, NOTEBOOK
+from jupyter_turbopilot.index.paths import DAY, delete_old, deletion_mark, indexes_of
+from jupyter_turbopilot.index.store import SCHEMA, Store
+from jupyter_turbopilot.util.files import ROOM_TO_SPARE, free_room
+from jupyter_turbopilot.util.notebook_file import is_enabled_in
+from jupyter_turbopilot.util.sqlite_file.connection import NEXT_START, is_busy, reason_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from jupyter_turbopilot.engine.effort import Pause
+    from jupyter_turbopilot.index.base import FileInfo, Source
+
+log = logging.getLogger(__name__)
+
+MOST_FILES = 20_000
+SWEEP = 30.0  # seconds between two scans of the folder while the index is in use
+_SCANS = 2  # scans after the index was used: one at once, and a later one for files deleted meanwhile
+_SHARE = 20  # a scan is followed by a pause of this many times its duration
+QUIET = 2.0  # seconds after a request in which no file is read
+RECENT = 60.0  # seconds after a request in which indexing uses at most half of the time
+PATIENCE = 10.0  # seconds after which one file is read even while the user types
+BATCH, LONG_BATCH = 0.03, 0.5  # seconds of reading per transaction; the second without recent requests
+TIDY = 20.0  # seconds between two removals of deleted text from the disk
+RETRY = 60.0  # seconds until the first retry after an error; doubles with each further error
+_LONGEST = 3600.0
+_POLL = 0.25  # seconds between two checks whether the user still types
+_PAUSED_POLL = 10.0  # seconds between two checks while indexing is paused
+_MOST_CHANGES = 1000  # pending changes; with more, the whole folder is scanned instead
+_PIECE = 256  # files scanned between two short pauses
+_REMOVAL_INTERVAL = 1.0  # seconds between two removals of deleted files during a long scan
+END = 1.0  # seconds that close() waits for the thread
+WHY_DELETED = "it was deleted in JupyterLab"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """State of the index."""
+
+    building: bool = False
+    files: int = 0  # indexed files
+    found: int = 0  # files found so far
+    paused: Pause | None = None  # why indexing is paused
+    error: str = ""  # why there is no index
+
+
+class EndedError(Exception):
+    """The indexing thread has to end."""
+
+
+class Builder:
+    """Indexes the files of a source into the database at `path`.
+
+    Only paths for which `allows` returns True are indexed. No file is read while `pause` returns a reason, or
+    shortly after a change of `asked`, the number of requests so far. Deleted files are removed from the index
+    at any time.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        source: Source,
+        *,
+        pause: Callable[[], Pause | None] = lambda: None,
+        asked: Callable[[], int] = lambda: 0,
+        again: bool = False,
+        allows: Callable[[str], bool] = lambda _: True,
+    ) -> None:
+        """`again`: build the index even if the user has deleted it."""
+        self.path = path
+        self.progress = Progress()
+        self._source = source
+        self._pause_now = pause
+        self._asked = asked
+        self._again = again
+        self._allows = allows
+        self._before = 0  # last value of `asked`, and the time since which it has been that
+        self._since = float("-inf")
+        self._wake = threading.Condition()
+        self._changed: dict[str, None] = {}  # changed paths, oldest change first
+        self._unseen: set[str] = set()  # paths that may have been deleted
+        self._overflows = self._overflows_seen = 0  # overflows of `_unseen`; as of the last complete scan
+        self._first: dict[str, FileInfo] = {}  # changed files to read before all others
+        self._todo: dict[str, FileInfo] = {}  # other files to read, newest first
+        self._too_old = float("-inf")  # files modified before this time do not fit into the index
+        self._scans = 1  # remaining scans
+        self._due = float("-inf")  # earliest time of the next scan
+        self._pause = SWEEP
+        self._seen = float("-inf")  # end of the last complete scan
+        self._read_at = float("-inf")  # time at which a file was last read
+        self._tidied = float("-inf")
+        self._cleared = ""
+        self._marked = float("-inf")  # time at which the modification time of the database was last set
+        self._ended = False
+        self._rushing = False  # whether a caller waits for the index
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Start the thread; further calls do nothing."""
+        with self._wake:
+            if self._thread or self._ended:
+                return
+            # A daemon thread: a disk that does not answer must not keep the process from exiting. It runs at
+            # the server's priority: with a lower one it would hold the interpreter lock while preempted.
+            self._thread = threading.Thread(target=self._run, name="turbopilot-index", daemon=True)
+        try:
+            self._thread.start()
+        except RuntimeError:  # no more threads
+            self._report("the system cannot start another thread")
+
+    def build_now(self) -> None:
+        """Rebuild the index on this thread without pauses; raises OSError or sqlite3.Error."""
+        self._rushing = self._again = True
+        with closing(self._open()) as store:
+            store.clear()
+            self._work(store)
+
+    def changed(self, *paths: str) -> None:
+        """Schedule an update of saved, renamed or deleted paths."""
+        with self._wake:
+            if self._ended:
+                return
+            for path in paths:
+                self._changed.pop(stripped := path.strip("/"), None)
+                self._changed[stripped] = None
+                self._unseen.add(stripped)
+            if len(self._changed) > _MOST_CHANGES:
+                self._changed.clear()
+                self._scan_soon()
+            if len(self._unseen) > _MOST_CHANGES:
+                self._unseen.clear()
+                self._overflows += 1
+                self._scan_soon()
+            self._wake.notify()
+
+    def used(self) -> bool:
+        """Record a use of the index; return whether the folder was scanned recently."""
+        if self._scans < _SCANS:
+            with self._wake:
+                self._scans = _SCANS
+                self._wake.notify()
+        return not self.progress.error and time.monotonic() - self._seen < 2 * self._pause
+
+    def attended(self) -> None:
+        """Record that a page is open, as its user may delete files; ignored where scans take long."""
+        if self._pause <= SWEEP:
+            self.used()
+
+    def may_be_deleted(self, path: str) -> bool:
+        """Return whether a change of a file has not been processed yet."""
+        return self._overflows > self._overflows_seen or is_under(path, self._unseen)
+
+    def close(self) -> None:
+        """Stop the thread without finishing its current work."""
+        with self._wake:
+            self._ended = True
+            self._wake.notify()
+            thread = self._thread
+        if thread and thread.is_alive():
+            thread.join(END)
+
+    def _run(self) -> None:
+        pause = RETRY
+        try:
+            while True:
+                try:
+                    with closing(self._open()) as store:
+                        while store.is_in_place():
+                            self._work(store)
+                            pause = RETRY
+                            store.rest()
+                            self._sleep(store)
+                    if not self.path.exists():
+                        self._stop("the index was deleted")
+                    continue  # another server has created a new index
+                except (OSError, NotImplementedError, sqlite3.Error) as error:
+                    self._report(reason_of(error))
+                except Exception as error:
+                    if isinstance(error, EndedError):
+                        raise
+                    log.exception("Turbopilot: the index of your code failed")
+                    self._report("an unexpected error occurred; see the log")
+                self._scans, self._due = 0, float("-inf")  # until the index is used again
+                self._wait(pause)
+                self._sleep(None)
+                pause = min(2 * pause, _LONGEST)
+        except EndedError:
+            pass
+
+    def _open(self) -> Store:
+        if free_room(self.path) < ROOM_TO_SPARE:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        SCHEMA.prepare(self.path)
+        self._mark_used()
+        delete_old(self.path)
+        self._forget_denied()
+        with ExitStack() as opened:
+            store = opened.enter_context(closing(Store(self.path)))
+            with store.transaction():  # or the index could be deleted between the checks
+                self._check_end()
+                mark = deletion_mark(self._source.identity)
+                if self._again:
+                    mark.unlink(missing_ok=True)
+                elif mark.exists():
+                    self.progress = Progress(error=WHY_DELETED)
+                    raise EndedError
+                if store.noted("root") != self._source.root:
+                    store.note("root", self._source.root)
+                self._cleared = store.noted("cleared")
+            self._again = False
+            self._scan_soon()
+            self._update_progress(store)
+            opened.pop_all()
+        return store
+
+    def _forget_denied(self) -> None:
+        """Remove the files that are denied here from the indexes that were built with other denied paths."""
+        for path in indexes_of(self._source.identity):
+            if path == self.path:
+                continue
+            try:
+                with closing(Store(path)) as store:
+                    if store.forget([known for known in store.stamps() if not self._allows(known)]):
+                        store.tidy()
+            except (OSError, sqlite3.Error) as error:
+                log.warning("Turbopilot: Denied files may remain in %s: %s.", path, reason_of(error))
+
+    def _scan_soon(self) -> None:
+        self._scans, self._due = max(1, self._scans), float("-inf")
+
+    def _mark_used(self) -> None:
+        """Update the database's modification time: unused indexes are deleted after some months."""
+        if (now := time.monotonic()) - self._marked > DAY:
+            os.utime(self.path)
+            self._marked = now
+
+    def _work(self, store: Store) -> None:
+        """Process all pending work, the most urgent first."""
+        while True:
+            self._check_end()
+            try:
+                self._check_cleared(store)
+                self._remove_deleted(store)
+                if self._changed:
+                    self._refresh(store)
+                elif self._scans and time.monotonic() >= self._due:
+                    self._scan(store)
+                elif not (self._first or self._todo):
+                    return
+                elif share := self._share():
+                    self._read_some(store, share)
+                else:
+                    paused = self._pause_now()
+                    self.progress = replace(self.progress, paused=paused)
+                    self._wait(_PAUSED_POLL if paused else _POLL, for_changes=True)
+            except sqlite3.Error as error:
+                if not is_busy(error):
+                    raise
+                self._scan_soon()
+                self._wait(_POLL)
+
+    def _sleep(self, store: Store | None) -> None:
+        with self._wake:
+            while not (self._ended or self._changed):
+                then = [self._due] if self._scans else []
+                if store and store.has_deleted_text:
+                    then.append(self._tidied + TIDY)
+                left = min(then) - time.monotonic() if then else None
+                if left is not None and left <= 0:
+                    break
+                self._wake.wait(left)
+        self._check_end()
+
+    def _scan(self, store: Store) -> None:
+        """Scan the folder: remove deleted files from the index, and queue new and changed ones."""
+        begun, overflows = time.monotonic(), self._overflows
+        self._mark_used()
+        known = store.stamps()
+        found, unseen = self._walk(store, "", known)
+        self._todo = {
+            path: one
+            for path, one in found.items()
+            if known.get(path) != one.stamp and (path in known or one.modified > self._too_old)
+        }
+        now = time.monotonic()
+        if "" in unseen:
+            log.debug("Turbopilot: the folder %s cannot be listed", self._source.root)
+        else:
+            self._seen, self._overflows_seen = now, overflows
+        self._pause = max(SWEEP, _SHARE * (now - begun))
+        self._due = now + self._pause
+        self._scans -= 1
+        self._update_progress(store, found=len(found))
+
+    def _refresh(self, store: Store) -> None:
+        """Process one change: queue the file, or the files of the folder."""
+        with self._wake:
+            if not self._changed:  # there were too many changes: a scan of the folder will find them
+                return
+            path = next(iter(self._changed))
+            del self._changed[path]
+        try:
+            if self._allows(path) and (looked := self._source.look(path)):
+                self._forget_disabled(store, looked)
+                # Even with an unchanged stamp: a coarse clock may give two versions the same one.
+                self._first[path] = looked
+                return
+        except OSError:
+            return  # the next scan will find it
+        found, _ = self._walk(store, path, store.under(path))
+        self._first |= found
+        self._update_progress(store)
+
+    def _walk(self, store: Store, folder: str, known: Iterable[str]) -> tuple[dict[str, FileInfo], set[str]]:
+        """Return a folder's newest files and the folders that could not be listed.
+
+        Deleted files are removed from the index and from the queues: some sources would return an empty text
+        for them.
+        """
+        unseen: list[str] = []
+        walked = filter(
+            lambda one: self._allows(one.path), self._in_pieces(store, self._source.walk(folder, unseen))
+        )
+        newest = heapq.nlargest(MOST_FILES, walked, key=lambda looked: looked.modified)
+        found, hidden, folders = {one.path: one for one in newest}, {*unseen}, {folder}
+
+        def is_gone(path: str) -> bool:
+            return path not in found and is_under(path, folders) and not is_under(path, hidden)
+
+        for queue in (self._first, self._todo):
+            for path in filter(is_gone, tuple(queue)):
+                del queue[path]
+        self._forget(store, filter(is_gone, known))
+        return found, hidden
+
+    def _forget_disabled(self, store: Store, looked: FileInfo) -> None:
+        """Remove a saved notebook from the index at once if its metadata may disable Turbopilot.
+
+        Otherwise its cells would be suggested until it is read again, which may be paused. Only files on the
+        disk are read now: other sources have no limit of the size, and may block the server.
+        """
+        if not looked.path.lower().endswith(NOTEBOOK) or store.stamp(looked.path) is None:
+            return
+        is_small = looked.size is not None and looked.size <= MOST_BYTES
+        is_readable = is_small and self._source.reads_from_disk
+        if not (is_readable and is_enabled_in(self._source.read(looked.path))):
+            self._forget(store, [looked.path])
+            self._update_progress(store)
+
+    def _remove_deleted(self, store: Store) -> None:
+        """Remove deleted files from the index: never delayed, as it reads no files."""
+        for path in tuple(self._unseen):
+            if self._is_gone(path):
+                self._forget(store, [path])
+                self._update_progress(store)
+            self._unseen.discard(path)
+        if store.has_deleted_text and time.monotonic() - self._tidied >= TIDY:
+            store.tidy()
+            self._tidied = time.monotonic()
+
+    def _read_some(self, store: Store, seconds: float) -> None:
+        """Read files for some time, at least one, and store them in one transaction."""
+        begun, spent = time.monotonic(), time.thread_time()
+        asked = self._asked()
+        read: list[tuple[FileInfo, Page]] = []
+        while waiting := self._first or self._todo:
+            is_changed, looked = waiting is self._first, waiting.pop(next(iter(waiting)))
+            # Another server may have indexed it.
+            known = not is_changed and store.stamp(looked.path) == looked.stamp
+            if not known and (page := self._page(looked)) is not None:
+                read.append((looked, page))
+            if time.monotonic() - begun >= seconds or self._asked() != asked:
+                break
+        try:
+            with store.transaction():
+                self._check_cleared(store)
+                for at, (looked, page) in enumerate(read):
+                    if at == 0 or self._asked() == asked:
+                        self._put(store, looked, page)
+                    else:  # a new request has arrived: store the rest later
+                        self._first[looked.path] = looked
+            store.keep_newest(MOST_FILES)
+        except sqlite3.Error:
+            self._first |= {looked.path: looked for looked, _ in read}
+            raise
+        self._read_at = time.monotonic()
+        self._update_progress(store)
+        if self._read_at - self._since < RECENT:
+            self._wait(time.thread_time() - spent)  # leave as much time to other threads
+
+    def _page(self, looked: FileInfo) -> Page | None:
+        """Return a file's indexed content; None if the file cannot be read now."""
+        if looked.size is not None and looked.size > MOST_BYTES:
+            return Page()
+        try:
+            return page_of(looked.path, self._source.read(looked.path))
+        except OSError as error:
+            log.debug("Turbopilot: a file could not be read: %s", error)
+            return None
+        except Exception:  # a defect in one file must not prevent the others from being indexed
+            log.debug("Turbopilot: a file could not be read into the index", exc_info=True)
+            return Page()
+
+    def _put(self, store: Store, looked: FileInfo, page: Page) -> None:
+        try:
+            fits = store.put(looked.path, looked.stamp, looked.modified, page)
+        except (ValueError, OverflowError, sqlite3.DataError):  # SQLite cannot store the text
+            log.debug("Turbopilot: a file could not be put into the index", exc_info=True)
+            if page != Page():
+                self._put(store, looked, Page())  # so that it is not read again
+            return
+        if not fits:
+            self._too_old = max(self._too_old, looked.modified)
+            self._todo.clear()  # the others are older
+
+    def _is_gone(self, path: str) -> bool:
+        try:
+            return not self._source.exists(path)
+        except OSError:
+            return False
+
+    def _forget(self, store: Store, paths: Iterable[str]) -> None:
+        if store.forget(paths):
+            self._too_old = float("-inf")
+
+    def _in_pieces(self, store: Store, items: Iterable[FileInfo]) -> Iterator[FileInfo]:
+        """Iterate with short pauses, and remove deleted files from the index meanwhile."""
+        tended = time.monotonic()
+        for at, item in enumerate(items):
+            if at % _PIECE == _PIECE - 1:
+                self._wait(0.005)
+            if time.monotonic() - tended > _REMOVAL_INTERVAL:
+                self._remove_deleted(store)
+                tended = time.monotonic()
+            yield item
+
+    def _share(self) -> float:
+        """Return how many seconds of reading are allowed now."""
+        now, asked = time.monotonic(), self._asked()
+        if asked != self._before:
+            self._before, self._since = asked, now
+        if self._rushing:
+            return LONG_BATCH
+        if self._pause_now():
+            return 0
+        if now - self._since >= RECENT:
+            return LONG_BATCH
+        if now - self._since >= QUIET:
+            return BATCH
+        return 1e-9 if now - self._read_at >= PATIENCE else 0
+
+    def _wait(self, seconds: float, *, for_changes: bool = False) -> None:
+        with self._wake:
+            if not (self._ended or self._rushing):
+                self._wake.wait_for(lambda: self._ended or (for_changes and self._changed), seconds)
+        self._check_end()
+
+    def _check_end(self) -> None:
+        if self._ended:
+            raise EndedError
+
+    def _check_cleared(self, store: Store) -> None:
+        if store.noted("cleared") != self._cleared:
+            self._stop("the index was emptied")
+
+    def _update_progress(self, store: Store, found: int = 0) -> None:
+        count = store.count()
+        building = bool(self._todo)
+        found = max(count, found or self.progress.found) if building else count
+        self.progress = Progress(building=building, files=count, found=found)
+
+    def _stop(self, why: str) -> None:
+        """Stop for good: a deleted index must not reappear while the server runs."""
+        self._report(f"{why}; {NEXT_START}")
+        self._ended = True
+        raise EndedError
+
+    def _report(self, reason: str) -> None:
+        if reason != self.progress.error:
+            log.warning("Turbopilot: There is no index of your code in %s: %s.", self.path, reason)
+        self.progress = Progress(error=reason)

@@ -1,0 +1,172 @@
+"""Notebooks and files of a Jupyter contents manager, wherever it stores them."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import re
+import time
+from collections import deque
+from datetime import datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from jupyter_core.utils import ensure_async
+from tornado.web import HTTPError
+
+from jupyter_turbopilot.index.base import FileInfo
+from jupyter_turbopilot.index.excluded import (
+    DEEPEST,
+    ENVIRONMENT,
+    MOST_BYTES,
+    NOTEBOOK,
+    is_wanted,
+    is_wanted_folder,
+)
+from jupyter_turbopilot.index.local_files import LocalFiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Set as AbstractSet
+
+MOST_FOLDERS = 5000  # listed in one walk
+_ANSWER = 60.0  # seconds until a call of the manager times out
+_SHARE = 4  # a manager that blocks the event loop gets at most this fraction (1/4) of the time
+# Credentials do not identify a source: they may change at each start.
+_SECRET = re.compile(r"pass|secret|token|credential|signature|(?:api|access|private)_?key", re.IGNORECASE)
+
+
+class Contents:
+    """Files of a contents manager. Its calls run on the server's event loop, one at a time.
+
+    A manager that is not asynchronous blocks the loop, so each call is followed by a pause.
+    """
+
+    reads_from_disk = False
+
+    def __init__(self, manager: Any, loop: asyncio.AbstractEventLoop) -> None:
+        kind = f"{type(manager).__module__}.{type(manager).__qualname__}"
+        self.root = str(getattr(manager, "root_dir", "")) or kind
+        # The configuration distinguishes managers of one class: their bucket, database or user.
+        self.identity = f"{kind} {self.root} {_plain(manager.trait_values(config=True))!r}"
+        self._manager = manager
+        self._loop = loop
+
+    def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[FileInfo]:
+        """Iterate over the files under a folder, breadth first."""
+        unseen = [] if unseen is None else unseen
+        waiting, left = deque([folder]), MOST_FOLDERS
+        while waiting:
+            above = waiting.popleft()
+            left -= 1
+            if left < 0:
+                unseen += [above, *waiting]
+                return
+            try:
+                model = self._get(above, type="directory", content=True)
+            except OSError:  # continue with the other folders
+                unseen.append(above)
+                continue
+            listed = model.get("content") if model else None
+            children = [child for child in listed or () if isinstance(child, dict)]
+            if above and any(child.get("name") in ENVIRONMENT for child in children):
+                continue
+            for child in children:
+                path, name = str(child.get("path", "")).strip("/"), str(child.get("name", ""))
+                if child.get("type") == "directory":
+                    if is_wanted_folder(name) and path.count("/") < DEEPEST:
+                        waiting.append(path)
+                elif is_wanted(path):
+                    yield _file_info(path, child)
+
+    def look(self, path: str) -> FileInfo | None:
+        """Return a file's metadata."""
+        model = self._get(path, content=False) if is_wanted(path) else None
+        return _file_info(path, model) if model and model.get("type") != "directory" else None
+
+    def exists(self, path: str) -> bool:
+        """Return whether a file or folder exists."""
+        return self._get(path, content=False) is not None
+
+    def read(self, path: str) -> str:
+        """Return the text of a file; a notebook stored in another format is converted to JSON."""
+        model = self._get(path, type="file", format="text", content=True)
+        content = model.get("content") if model else None
+        if content is None and path.lower().endswith(NOTEBOOK):
+            model = self._get(path, type="notebook", content=True)
+            content = model.get("content") if model else None
+        if content is None:
+            return ""
+        text = content if isinstance(content, str) else json.dumps(content, default=str)
+        return text if len(text) <= MOST_BYTES else ""
+
+    def there(self, paths: Iterable[str], *, otherwise: bool) -> AbstractSet[str]:
+        """Return all or none of them: a contents manager cannot answer in a few milliseconds."""
+        return set(paths) if otherwise else set()
+
+    def _get(self, path: str, **wanted: object) -> dict[str, Any] | None:
+        """Call the manager; None if there is no such file, OSError if the call fails."""
+        if self._loop.is_closed():
+            raise OSError("the server has stopped")
+        begun = time.monotonic()
+        asked = asyncio.run_coroutine_threadsafe(self._ask(path, wanted), self._loop)
+        try:
+            model = asked.result(_ANSWER)
+        except Exception as error:  # third-party managers may raise anything
+            asked.cancel()
+            if isinstance(error, HTTPError) and _is_not_found(error.status_code, wanted):
+                return None
+            raise OSError(f"the contents manager does not answer ({type(error).__name__})") from error
+        finally:
+            if not inspect.iscoroutinefunction(self._manager.get):
+                time.sleep(min(_ANSWER, (_SHARE - 1) * (time.monotonic() - begun)))
+        return model if isinstance(model, dict) else None
+
+    async def _ask(self, path: str, wanted: dict[str, object]) -> Any:
+        return await ensure_async(self._manager.get(path, **wanted))
+
+
+class FilesOfManager(LocalFiles):
+    """A folder on disk whose contents manager reads files in its own way.
+
+    Folders are listed directly on disk: through the manager, each listing would block the event loop.
+    """
+
+    reads_from_disk = False
+
+    def __init__(
+        self, manager: Any, loop: asyncio.AbstractEventLoop, is_listed: Callable[[str], bool], hidden: str
+    ) -> None:
+        super().__init__(manager.root_dir, is_listed, hidden)
+        self.read = Contents(manager, loop).read  # type: ignore[method-assign]
+
+
+def _is_not_found(status: int, wanted: dict[str, object]) -> bool:
+    """Return whether a status means that the file does not exist or is of another type."""
+    return status == HTTPStatus.NOT_FOUND or (status == HTTPStatus.BAD_REQUEST and "type" in wanted)
+
+
+def _file_info(path: str, model: dict[str, Any]) -> FileInfo:
+    size, modified = model.get("size"), model.get("last_modified")
+    try:
+        when = modified.timestamp() if isinstance(modified, datetime) else 0.0
+    except (ValueError, OverflowError, OSError):  # the date is out of range
+        when = 0.0
+    return FileInfo(path, f"{modified} {size}", when, size if isinstance(size, int) else None)
+
+
+def _plain(value: object) -> object:
+    """Return a stable representation of a setting."""
+    match value:
+        case str() | int() | float() | None:
+            return value
+        case dict():
+            named = {str(name): _plain(one) for name, one in value.items() if not _SECRET.search(str(name))}
+            return sorted(named.items())
+        case list() | tuple() | set() | frozenset():
+            return sorted((_plain(one) for one in value), key=repr)
+        case type():
+            return f"{value.__module__}.{value.__qualname__}"
+        case _:
+            return type(value).__qualname__

@@ -1,0 +1,191 @@
+"""Extraction of indexed entries (cells and blocks) from notebooks and source files. Pure.
+
+Text that looks like a secret is removed first; all other steps see only the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.context.languages import (
+    cell_language,
+    cell_magic,
+    without_cell_magic,
+    without_commands,
+)
+from jupyter_turbopilot.context.private import without_spread_secrets
+from jupyter_turbopilot.context.ranking import parts
+from jupyter_turbopilot.index.excluded import (
+    MOST_BYTES,
+    NOTEBOOK,
+    is_generated,
+    is_minified,
+    is_wanted,
+    language_of,
+)
+from jupyter_turbopilot.suggestion.imports import Import, imports_of
+from jupyter_turbopilot.util.notebook_file import parse_notebook
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from jupyter_turbopilot.protocol.request import Cell
+    from jupyter_turbopilot.util.notebook_file import NotebookCell
+
+SHORTEST, LONGEST = 6, 240  # characters of an indexed line
+SHORTEST_BEGINNING = 2  # typed characters from which a line is looked up
+SMALL, LARGE = 400, 2400  # characters of a block: smaller ones are joined, larger ones split
+MOST_ENTRIES, MOST_WORDS = 1000, 64
+MOST_MODULES = 256  # of a file
+LONGEST_WORD = 48
+_WORD = re.compile(r"[^\W\d]\w{2,}")
+# A private key or a certificate, up to the end of the text if its END line is missing.
+ARMOUR = re.compile(
+    r"(?:-----BEGIN [A-Z0-9 ]{3,60}-----|---- BEGIN SSH2 ).*?(?:-----END [^\n]*|---- END [^\n]*|\Z)",
+    re.DOTALL,
+)
+_NOT_INDEXED = frozenset({"text", "markdown", "html", "latex", "bat"})  # languages that are not indexed
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell of a notebook, or a block of a source file, without secrets."""
+
+    language: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """An indexed line: without indentation, with the line above it."""
+
+    text: str
+    above: str  # "" for a first line
+
+
+@dataclass(frozen=True)
+class Page:
+    """The indexed content of a file."""
+
+    entries: tuple[Entry, ...] = ()
+
+
+def page_of(path: str, text: str) -> Page:
+    """Return the indexed content of a file's text; empty if the file must not or cannot be indexed."""
+    if not is_wanted(path) or len(text) > MOST_BYTES or "\0" in text:
+        return Page()
+    if not path.lower().endswith(NOTEBOOK):
+        return Page(_entries(_of_file(path, text)))
+    notebook = parse_notebook(text, path)
+    return Page(entries_of(notebook.cells, notebook.language) if notebook and notebook.enabled else ())
+
+
+def entries_of(cells: Iterable[NotebookCell | Cell], language: str) -> tuple[Entry, ...]:
+    """Return the indexed entries of a notebook's cells, in their order."""
+    return _entries(piece for cell in cells for piece in _of_cell(cell, language))
+
+
+def _entries(found: Iterable[tuple[str, str]]) -> tuple[Entry, ...]:
+    entries = (Entry(language, kept) for language, source in found if (kept := _tidied(source)).strip())
+    # Cells are copied within a notebook: keep the first of equal ones.
+    return tuple(dict.fromkeys(entries))[:MOST_ENTRIES]
+
+
+def _tidied(source: str) -> str:
+    """Return a text as it is stored: with line feeds only, without lone surrogates."""
+    whole = source.encode("utf-8", "replace").decode()
+    return "\n".join(line.rstrip() for line in whole.splitlines()).strip("\n")
+
+
+def _of_cell(cell: NotebookCell | Cell, notebook_language: str) -> Iterator[tuple[str, str]]:
+    if cell.type != "code" or is_minified(cell.source) or ARMOUR.search(cell.source):
+        return
+    language = cell_language(cell.source, notebook_language)
+    if language in _NOT_INDEXED:
+        return
+    body = cell.source
+    if cell_magic(body):
+        body = without_cell_magic(body).partition("\n")[2]
+    # Before lines are removed or the text is split: a secret may span several lines.
+    body = without_spread_secrets(body)
+    if language == "python":
+        body = without_commands(body)
+    for piece in _pieces(body):
+        yield language, piece
+
+
+def _of_file(path: str, text: str) -> Iterator[tuple[str, str]]:
+    if is_generated(text):
+        return
+    language, joined = language_of(path), ""
+    for part in parts(without_spread_secrets(ARMOUR.sub("", text)).strip("\n")):
+        if joined and len(joined) + len(part) > SMALL:
+            yield language, joined
+            joined = ""
+        joined = f"{joined}\n\n{part}" if joined else part
+        if len(joined) > SMALL:
+            for piece in _pieces(joined):
+                yield language, piece
+            joined = ""
+    if joined:
+        yield language, joined
+
+
+def _pieces(source: str) -> Iterator[str]:
+    """Split a text that is too large for one entry, between lines."""
+    piece: list[str] = []
+    size = 0
+    for line in source.splitlines():
+        if size + len(line) > LARGE and piece:
+            yield "\n".join(piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line) + 1
+    if piece:
+        yield "\n".join(piece)
+
+
+def lines_of(source: str) -> Counter[Line]:
+    """Count the indexed lines of an entry."""
+    lines: Counter[Line] = Counter()
+    above = ""
+    for line in map(str.strip, source.split("\n")):
+        if not line:
+            continue
+        if SHORTEST <= len(line) <= LONGEST:
+            lines[Line(line, above)] += 1
+        above = line
+    return lines
+
+
+def words_of(source: str) -> frozenset[str]:
+    """Return the words by which an entry is found; the first ones if there are many."""
+    words = dict.fromkeys(word for word in _WORD.findall(source) if len(word) <= LONGEST_WORD)
+    return frozenset(list(words)[:MOST_WORDS])
+
+
+def is_word(text: str) -> bool:
+    """Return whether a text is a word that entries are indexed by."""
+    return len(text) <= LONGEST_WORD and bool(_WORD.fullmatch(text))
+
+
+def modules_of(page: Page) -> frozenset[str]:
+    """Return the top-level modules that a file imports; the first ones if there are many."""
+    found = (one.module for one in _imports(page) if len(one.module) <= LONGEST_WORD)
+    return frozenset(islice(dict.fromkeys(found), MOST_MODULES))
+
+
+def bindings_of(page: Page) -> frozenset[tuple[str, str]]:
+    """Return the names that a file's imports bind, each with an import statement for that name alone."""
+    return frozenset((one.name, one.line) for one in _imports(page) if one.name)
+
+
+@lru_cache(maxsize=1)
+def _imports(page: Page) -> tuple[Import, ...]:
+    python = (entry.source for entry in page.entries if entry.language == "python")
+    return tuple(one for source in python for one in imports_of(source))

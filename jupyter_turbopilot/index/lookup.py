@@ -1,0 +1,182 @@
+"""Index lookup: continuations of a line from the user's own code, with their probability. Pure."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import math
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.suggestion.brackets import balanced_length, closing_length
+from jupyter_turbopilot.suggestion.features import sigmoid
+from jupyter_turbopilot.suggestion.gate import WORTH_A_KEY, may_end
+from jupyter_turbopilot.suggestion.trim import trim
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from jupyter_turbopilot.index.continuations import Continuation
+    from jupyter_turbopilot.suggestion.features import CursorFeatures
+    from jupyter_turbopilot.suggestion.surroundings import Surroundings
+
+MOST_COMPARED, MOST_TEXTS = 6, 8  # continuations that are compared, and texts that are scored
+# A name that is neither assigned here nor a keyword argument.
+_NAME = re.compile(r"(\.\s*+)?(?<!\w)([^\W\d]\w*+)(?!\s*+=(?!=))")
+# Names inside strings do not count.
+_STRING = re.compile(r"\"[^\"\n]*+\"?+|'[^'\n]*+'?+")
+_BUILT_IN = frozenset(dir(builtins))
+_WORD_AT_CURSOR = re.compile(r"\.?(?<!\w)\w*+$")
+_IMPORT = re.compile(r"(?:import|from)\b")
+
+
+@dataclass(frozen=True)
+class LineMatch:
+    """An index match: a continuation of the line."""
+
+    text: str
+    confidence: float
+    sure: bool  # whether it may be shown
+    whole: bool  # whether the suggestion cannot be longer than this
+    imports: tuple[str, ...] = ()  # import lines that its names need and the notebook lacks
+
+
+@dataclass(frozen=True)
+class LookupFit:
+    """Coefficients of a logistic regression by feature, and thresholds by eagerness."""
+
+    coefficients: dict[str, float]
+    thresholds: dict[str, float]
+
+
+@cache
+def fit() -> LookupFit:
+    """Return the fit written by `scripts/fit_lookup.py`."""
+    return LookupFit(**json.loads(Path(__file__).with_name("lookup.json").read_text("utf-8")))
+
+
+def best_match(
+    continuations: Sequence[Continuation],
+    cursor: CursorFeatures,
+    surroundings: Surroundings,
+    fits: Callable[[str], bool],
+    threshold: float,
+) -> LineMatch | None:
+    """Return the best continuation above the threshold that saves most, or else the likeliest."""
+    scored = [
+        (rate(values), text, whole) for text, whole, values in candidates(continuations, cursor, surroundings)
+    ]
+
+    def gain(found: tuple[float, str, bool]) -> float:
+        # Characters saved, less the keystroke that accepts them.
+        return found[0] * max(0.5, len(found[1].strip()) - 1)
+
+    for value, text, whole in sorted(scored, key=gain, reverse=True):
+        if value >= threshold and fits(text):
+            return LineMatch(text, value, sure=True, whole=whole)
+    if not scored:
+        return None
+    value, text, whole = max(scored, key=gain)
+    return LineMatch(text, value, sure=False, whole=whole)
+
+
+def rate(values: Mapping[str, float]) -> float:
+    """Return the probability that the line continues like this."""
+    coefficients = fit().coefficients
+    return sigmoid(sum(coefficients[name] * value for name, value in values.items()))
+
+
+def candidates(
+    continuations: Sequence[Continuation], cursor: CursorFeatures, surroundings: Surroundings
+) -> Iterator[tuple[str, bool, dict[str, float]]]:
+    """Yield possible texts, whether each ends the suggestion, and its features."""
+    after = surroundings.rest.strip()
+    if surroundings.quote and after:
+        return
+    # The continuation has to end with the text after the cursor.
+    fitting = [
+        replace(each, rest=each.rest.removesuffix(after))
+        for each in continuations
+        if each.rest.endswith(after)
+    ]
+    for text, whole in _texts(fitting, cursor.line):
+        if trim(text, surroundings, final=True).text != text:
+            continue
+        if not (whole or len(text.strip()) >= WORTH_A_KEY):
+            continue
+        if balanced_length(text, cursor.closed) == len(text):
+            yield text, whole and not surroundings.multi, features_of(text, fitting, cursor)
+
+
+def _texts(continuations: Sequence[Continuation], line: str) -> Iterator[tuple[str, bool]]:
+    """Yield the continuations, their first words, then prefixes that two of them share.
+
+    Prefixes end where a suggestion may end. A first word is more often right than its whole line.
+    """
+    rests = [rest for each in continuations[:MOST_COMPARED] if (rest := each.rest.rstrip())]
+    texts = dict.fromkeys(rests[: MOST_COMPARED // 2], True)
+    for rest in rests[: MOST_COMPARED // 2]:
+        between = range(WORTH_A_KEY, len(rest) - WORTH_A_KEY + 1)
+        ends = (end for end in between if may_end(rest[:end], rest[end:]))
+        if end := next(ends, 0):
+            end += closing_length(line + rest[:end], rest[end:])
+            texts.setdefault(rest[:end], rest[:end] in rests)
+    for number, rest in enumerate(rests):
+        for other in rests[:number]:
+            end = _shared(rest, other)
+            while end and not (may_end(rest[:end], rest[end:]) and may_end(rest[:end], other[end:])):
+                end -= 1
+            if end:
+                texts.setdefault(rest[:end], rest[:end] in rests)
+    yield from list(texts.items())[:MOST_TEXTS]
+
+
+def _shared(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (first, second) in pairs if first != second), min(len(one), len(other)))
+
+
+def features_of(text: str, continuations: Sequence[Continuation], cursor: CursorFeatures) -> dict[str, float]:
+    """Return the features of a text as a continuation."""
+    agreeing = [each for each in continuations if each.rest.startswith(text)]
+    against = [each for each in continuations if not each.rest.startswith(text)]
+    total, agreed = (sum(each.weight for each in some) for some in (continuations, agreeing))
+    ending = sum(each.weight for each in agreeing if each.rest.rstrip() == text)
+    own = sum(each.own for each in agreeing)
+    # Include the beginning of the word at the cursor.
+    names = _names("" if cursor.quote else cursor.body, _STRING.sub(" ", f"{cursor.quote}{text}"))
+    strange = [dot for dot, name in names if name not in cursor.words and (dot or name not in _BUILT_IN)]
+    is_import = bool(_IMPORT.match(cursor.body))
+    return {
+        "bias": 1.0,
+        "agreement": math.log((agreed + 0.5) / (total - agreed + 0.5)),
+        "alone": float(not against),
+        "documents": math.log1p(sum(each.documents for each in agreeing)),
+        "times": math.log1p(sum(each.times for each in agreeing)),
+        "own": math.log1p(own),
+        "own against": float(any(each.own for each in against)),
+        "above": float(any(each.above for each in agreeing)),
+        "above against": float(any(each.above for each in against)),
+        "own above": float(any(each.own_above for each in agreeing)),
+        "own above against": float(any(each.own_above for each in against)),
+        "match": math.log(max(1, len(cursor.body))),
+        "length": math.log1p(len(text.strip())),
+        "ending": ending / max(1, agreed),
+        "imports": max((way.imports for way in agreeing), default=0.0),
+        "strange": math.log1p(sum(not dot for dot in strange)),
+        "strange attributes": math.log1p(sum(map(bool, strange))),
+        "rest": float(bool(cursor.rest)),
+        "import": float(is_import),
+        "import again": float(is_import and bool(own)),
+        "comment": float(cursor.body.startswith("#")),
+        **{name: value for name, value in cursor.line_features.items() if name != "empty line"},
+    }
+
+
+def _names(begun: str, text: str) -> list[tuple[str, str]]:
+    """Return the names of a text, including the partial one at the cursor, each after its dot if any."""
+    at_cursor = _WORD_AT_CURSOR.search(begun)
+    return _NAME.findall(f"{at_cursor[0] if at_cursor else ''}{text}")

@@ -1,0 +1,306 @@
+"""Lookups in the index; results from deleted files are left out."""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+import sqlite3
+import threading
+import time
+from collections import defaultdict
+from contextlib import closing, suppress
+from functools import cache, partial
+from typing import TYPE_CHECKING, TypeVar
+
+from jupyter_turbopilot.index.base import MOST_ABOVE, IndexMatch
+from jupyter_turbopilot.index.build import WHY_DELETED, Builder, Progress
+from jupyter_turbopilot.index.entries import SHORTEST_BEGINNING, words_of
+from jupyter_turbopilot.index.paths import deletion_mark, indexes_of, path_of
+from jupyter_turbopilot.index.store import SCHEMA, Store
+from jupyter_turbopilot.protocol.request import Document
+from jupyter_turbopilot.util.notebook_file import equivalent_paths
+from jupyter_turbopilot.util.sqlite_file.connection import is_busy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Set as AbstractSet
+    from pathlib import Path
+
+    from jupyter_turbopilot.engine.effort import Pause
+    from jupyter_turbopilot.index.base import Source
+    from jupyter_turbopilot.index.store import EntryMatch, IndexedLine
+
+log = logging.getLogger(__name__)
+MOST_DOCUMENTS = 8
+FADING = 0.7  # weight of a cell relative to the one below it
+_RANKED, _READ = 64, 256  # entries compared by their whole text, and entries read to find them
+_END = 0.2  # seconds that close() waits for a lookup
+T = TypeVar("T")
+
+
+class NotebookIndex:
+    """The index of one root folder, for lookups.
+
+    `is_there` returns the paths that still exist; where there is no time to check all, it checks the first
+    ones. An unreadable index returns no results. It is used on worker threads; each method returns in a few
+    milliseconds.
+    """
+
+    def __init__(self, path: Path, is_there: Callable[[Iterable[str]], AbstractSet[str]]) -> None:
+        self._is_there = is_there
+        # Two connections: a lookup of lines does not wait for a comparison of cells.
+        self._lines, self._cells = _Connection(path), _Connection(path)
+
+    def continuations(
+        self, language: str, begun: str, above: str, *, path: str, modules: Collection[str]
+    ) -> Sequence[IndexMatch]:
+        """Return the continuations of a line in other documents than `path`, the most frequent first.
+
+        `above` is the line before it, `modules` the modules that the current notebook imports.
+        """
+        start = begun.lstrip()
+        if len(start) < SHORTEST_BEGINNING:
+            return ()
+        seen = self._lines.ask(lambda store: store.lines(language, start, above.strip(), _known(store, path)))
+        candidates: defaultdict[str, list[IndexedLine]] = defaultdict(list)
+        for line in seen or ():
+            candidates[line.text[len(start) :]].append(line)
+        there = self._is_there(dict.fromkeys(line.path for line in seen or ()))
+        wanted = frozenset(modules)
+        matches = (
+            _index_match(rest, kept, wanted)
+            for rest, lines in candidates.items()
+            if (kept := [line for line in lines if line.path in there])
+        )
+        return sorted(matches, key=lambda one: (-one.above, -one.documents, -one.times, one.rest))
+
+    def following(
+        self,
+        language: str,
+        above: Sequence[Collection[str]],
+        *,
+        leaving: Collection[str],
+        here: Callable[[str], bool] = lambda _: False,
+    ) -> Sequence[Document]:
+        """Return the entries that follow cells and blocks like those above, best match first.
+
+        `above` contains the words of each cell, nearest first. Documents in `leaving` are excluded; `here`
+        returns whether the current notebook already contains a text.
+        """
+        unwanted = {name for path in leaving for name in equivalent_paths(path)}
+
+        def fits(found: EntryMatch) -> bool:
+            return (
+                found.path not in unwanted
+                and found.entry.language == language
+                and not here(found.entry.source)
+            )
+
+        found = self._cells.ask(lambda store: _following(store, above, fits)) or []
+        there = self._is_there(dict.fromkeys(one.path for one in found))
+        paths_by_text: dict[str, str] = {}
+        for one in found:
+            if one.path in there and len(paths_by_text) < MOST_DOCUMENTS:
+                # Notebooks are copied: equal entries count once.
+                paths_by_text.setdefault(one.entry.source, one.path)
+        return [
+            Document(path=path, language=language, source=source) for source, path in paths_by_text.items()
+        ]
+
+    def there(self, paths: Collection[str]) -> Collection[str] | None:
+        """Return the paths that are still indexed; None if the index cannot be read now."""
+        known = self._lines.ask(lambda store: [path for path in paths if store.stamp(path) is not None])
+        return None if known is None else self._is_there(known)
+
+    def imports(
+        self, name: str, *, folder: str | None = None, leaving: Collection[str] = ()
+    ) -> Sequence[tuple[str, int]]:
+        """Return the import lines that bind a name with the number of their documents, most frequent first.
+
+        With `folder`, only documents directly in it count ("." is the root); those in `leaving` never do.
+        """
+        found = self._lines.ask(lambda store: store.imports(name, folder, leaving)) or []
+        there = self._is_there(dict.fromkeys(path for one in found for path in one.paths))
+        counted = (
+            (one.line, one.documents - sum(path not in there for path in one.paths))
+            for one in found
+            if not there.isdisjoint(one.paths)
+        )
+        return sorted(counted, key=lambda one: (-one[1], one[0]))
+
+    def close(self) -> None:
+        """Close the database."""
+        for connection in (self._lines, self._cells):
+            connection.close()
+
+
+class _Connection:
+    """A connection to the index, shared by threads one at a time; open while the file exists."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._store: Store | None = None
+        self._closed = False
+
+    def ask(self, ask: Callable[[Store], T]) -> T | None:
+        """Return the result of a lookup; None if there is no index or another process locks it."""
+        with self._lock:
+            try:
+                if not (store := self._opened()):
+                    return None
+                with store.transaction("DEFERRED"):  # one lock for all queries
+                    return ask(store)
+            except (OSError, ValueError, sqlite3.Error) as error:
+                log.debug("Turbopilot: a lookup in the index of your code failed: %s", error)
+                if not is_busy(error):
+                    self._close_store()
+                return None
+
+    def close(self) -> None:
+        """Close the database, unless a lookup takes long: it is closed when the process exits then."""
+        self._closed = True
+        if self._lock.acquire(timeout=_END):
+            self._close_store()
+            self._lock.release()
+
+    def _opened(self) -> Store | None:
+        if self._store and not self._store.is_in_place():
+            self._close_store()
+        if self._store is None and self._path.is_file() and not self._closed:
+            self._store = Store(self._path, looking=True)
+        return self._store
+
+    def _close_store(self) -> None:
+        store, self._store = self._store, None
+        if store:
+            with suppress(sqlite3.Error):
+                store.close()
+
+
+def _known(store: Store, path: str) -> str:
+    """Return the form of a path that the index uses."""
+    return next((name for name in equivalent_paths(path) if store.stamp(name) is not None), path)
+
+
+def _index_match(rest: str, lines: Sequence[IndexedLine], modules: frozenset[str]) -> IndexMatch:
+    shared = max(len(modules & line.modules) for line in lines)
+    return IndexMatch(
+        rest=rest,
+        times=sum(line.times for line in lines),
+        documents=len({line.path for line in lines}),
+        above=any(line.same_above for line in lines),
+        modified=min(time.time(), max(line.modified for line in lines)),  # the clock may have been wrong
+        imports=shared / len(modules) if modules else 0.0,
+    )
+
+
+def _following(
+    store: Store, above: Sequence[Collection[str]], fits: Callable[[EntryMatch], bool]
+) -> list[EntryMatch]:
+    """Return the matching entries that follow those most like the ones above, best match first."""
+    # For each entry: the similarity at each distance above it.
+    sharing: defaultdict[int, dict[int, float]] = defaultdict(dict)
+    having = cache(store.having)
+    for distance, words in enumerate(above[:MOST_ABOVE]):
+        for number, shared in _sharing(having, words).items():
+            # A document's entries have consecutive numbers.
+            sharing[number + 1 + distance][distance] = FADING**distance * shared
+    likely = sorted(sharing, key=lambda number: (-sum(sharing[number].values()), -number))
+    entry = cache(store.entry)
+    size = cache(lambda number: len(words_of(found.entry.source)) if (found := entry(number)) else 0)
+    scored: list[tuple[float, int, EntryMatch]] = []
+    for number in likely[:_READ]:
+        if len(scored) == _RANKED:
+            break
+        # The current notebook and its copies resemble themselves: skip them before they fill the ranking.
+        if not ((found := entry(number)) and fits(found)):
+            continue
+        score = sum(
+            shared / math.sqrt(1 + size(before))
+            for distance, shared in sharing[number].items()
+            if _path(entry(before := number - 1 - distance)) == found.path
+        )
+        if score:
+            scored.append((score, number, found))
+    return [found for *_, found in sorted(scored, key=lambda one: one[:2], reverse=True)]
+
+
+def _path(found: EntryMatch | None) -> str:
+    return found.path if found else ""
+
+
+def _sharing(having: Callable[[str], Sequence[int]], words: Collection[str]) -> dict[int, float]:
+    """Return how much entries share with the words; rare words weigh more."""
+    shared: defaultdict[int, float] = defaultdict(float)
+    for word in sorted(words):
+        numbers = having(word)
+        for number in numbers:
+            shared[number] += 1 / len(numbers)
+    return shared
+
+
+class MaintainedIndex(NotebookIndex):
+    """The index of one source, kept up to date by a builder.
+
+    `allows` limits what is indexed, `pause` and `asked` when files are read (see `Builder`). `denied`
+    identifies the denied paths: servers with different ones would remove each other's files from the index.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        pause: Callable[[], Pause | None] = lambda: None,
+        asked: Callable[[], int] = lambda: 0,
+        allows: Callable[[str], bool] = lambda _: True,
+        denied: str = "",
+    ) -> None:
+        self.source = source
+        self._allows = allows
+        path = path_of(source.identity, denied)
+        self._new_builder = partial(Builder, path, source, pause=pause, asked=asked, allows=allows)
+        self._replacing = threading.Lock()
+        self.builder = self._new_builder()
+        super().__init__(self.builder.path, self._on_the_disk)
+
+    def delete(self) -> None:
+        """Stop indexing and delete the content of the index; it stays empty until `build_again`.
+
+        The indexes of the same files with other denied paths are cleared, too.
+        Raises OSError, NotImplementedError or sqlite3.Error if the index cannot be deleted.
+        """
+        with self._replacing:
+            self.builder.close()
+            self.builder = self._new_builder()
+            try:
+                for path in dict.fromkeys((self.builder.path, *indexes_of(self.source.identity))):
+                    SCHEMA.prepare(path)
+                    with closing(Store(path)) as store, store.transaction():
+                        store.clear(secrets.token_hex(8))
+                        deletion_mark(self.source.identity).touch(0o600)
+            except (OSError, NotImplementedError, sqlite3.Error):
+                self.builder.start()
+                raise
+            self.builder.progress = Progress(error=WHY_DELETED)
+
+    def build_again(self) -> None:
+        """Build an index that the user has deleted or cleared."""
+        with self._replacing:
+            # Another server may have deleted the index, and this one's builder may not have noticed yet.
+            if self.builder.progress.error or deletion_mark(self.source.identity).exists():
+                self.builder.close()
+                self.builder = self._new_builder(again=True)
+                self.builder.start()
+
+    def close(self) -> None:
+        """Stop the builder and close the index."""
+        self.builder.close()
+        super().close()
+
+    def _on_the_disk(self, paths: Iterable[str]) -> AbstractSet[str]:
+        """Return the allowed paths that exist; without time to check, the result of the last scan counts."""
+        seen_lately = self.builder.used()
+        certain = [path for path in paths if self._allows(path) and not self.builder.may_be_deleted(path)]
+        return self.source.there(certain, otherwise=seen_lately)

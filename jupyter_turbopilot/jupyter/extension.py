@@ -1,0 +1,197 @@
+"""The server extension: builds the pilot, mounts the routes, keeps the notebook index up to date, stops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+from jupyter_server.extension.application import ExtensionApp
+from jupyter_server.services.contents.filemanager import AsyncFileContentsManager, FileContentsManager
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager, LargeFileManager
+from jupyter_server.services.contents.manager import ContentsManager
+from jupyter_server.utils import url_path_join
+from traitlets import TraitError
+
+from jupyter_turbopilot.engine.lifecycle import Phase
+from jupyter_turbopilot.jupyter import runtime
+from jupyter_turbopilot.jupyter.kernels.watch import Kernels
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot, usage_log_of
+from jupyter_turbopilot.jupyter.pilot.threads import stop_within
+from jupyter_turbopilot.jupyter.routes.manage import MissingRoute
+from jupyter_turbopilot.jupyter.routes.table import ROUTES
+from jupyter_turbopilot.jupyter.saved_switch import uses_file_paths
+from jupyter_turbopilot.protocol.errors import ConfigurationError
+from jupyter_turbopilot.settings.access import Access
+from jupyter_turbopilot.settings.config import SECTIONS, Turbopilot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_server.serverapp import ServerApp
+
+    from jupyter_turbopilot.index.base import Source
+    from jupyter_turbopilot.index.reader import MaintainedIndex
+
+# Seconds. Loading briefly holds the GIL, so the server responds to its first requests before.
+LOAD_AFTER = 1.5
+_JUPYTER_MANAGERS = {FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager}
+_CHANGES = {"create", "save", "upload", "rename", "copy", "delete"}
+
+
+class TurbopilotExtension(ExtensionApp):
+    """Hosts the model inside the Jupyter server."""
+
+    name = "jupyter_turbopilot"
+    load_other_extensions = True
+    classes = list(SECTIONS)  # noqa: RUF012 - Jupyter declares a list
+    pilot: Pilot | None = None
+    _starting: Sequence[asyncio.Task[None]] = ()
+
+    def _config_file_name_default(self) -> str:
+        # The command line reads this file too. Jupyter's default is jupyter_jupyter_turbopilot_config.
+        return f"{self.name}_config"
+
+    def initialize_settings(self) -> None:
+        """Build the pilot. A missing engine or model does not raise: the pilot reports it as its state."""
+        settings, access = self._read_settings()
+        if settings.engine == "remote":
+            from jupyter_turbopilot.plugins.remote.loading import take_key
+
+            take_key(settings)
+        manager = cast("ServerApp", self.serverapp).kernel_manager  # set by Jupyter before this call
+        self.pilot = Pilot(
+            settings,
+            kernels=Kernels(manager) if settings.kernel_context else None,
+            kernel_busy=partial(any_kernel_busy, manager),
+            root=cast("ServerApp", self.serverapp).root_dir,
+            usage_log=usage_log_of(settings, "server"),
+            access=access,
+        )
+        access = self.pilot.access
+        if access.is_invalid:
+            self.log.warning("Turbopilot: %s", access.reason)
+        self._secret = secrets.token_urlsafe(32)
+        # Without this entry, the front end runs the model in the page. Only the server knows what is denied.
+        only = bool(access.reason or access.denied or access.only_remote)
+        web_app = cast("ServerApp", self.serverapp).web_app
+        page_config = web_app.settings.setdefault("page_config_data", {})
+        page_config["jupyterTurbopilot"] = "server only" if only else "server"
+
+    def _read_settings(self) -> tuple[Turbopilot, Access | None]:
+        """Return the settings. If they are invalid, everything is denied, and the reason says why.
+
+        An extension that raised an error would leave it to the page to run a model.
+        """
+        try:
+            settings = Turbopilot(parent=self)
+            _ = settings.transformers, settings.remote.auth  # the sections are read when first used
+        except TraitError as error:
+            reason = ConfigurationError("The configuration of Turbopilot", error).message
+            return Turbopilot(engine="llama"), Access(reason, is_invalid=True)
+        return settings, None
+
+    def initialize_handlers(self) -> None:
+        """Mount the routes under `turbopilot/`."""
+        for path, route in (*ROUTES, (".*", MissingRoute)):
+            takes = {"pilot": self.pilot, "secret": self._secret if path in runtime.SECRET_ROUTES else ""}
+            self.handlers.append((url_path_join("turbopilot", path), route, takes))
+
+    async def _start_jupyter_server_extension(self, server: Any) -> None:
+        runtime.remove_stale()
+        if not server.sock:
+            named = self.pilot.cache_file if self.pilot else ""
+            url = loopback_url(server)
+            runtime.write(runtime.Runtime(url, self._secret, os.getpid(), named, server.root_dir))
+        if self.pilot:
+            self._starting = [
+                asyncio.create_task(self._load(self.pilot)),
+                asyncio.create_task(self._start_index(self.pilot, server.contents_manager)),
+            ]
+
+    async def _load(self, pilot: Pilot) -> None:
+        """Load the model, unless a request has started this."""
+        if pilot.settings.load_at_start:
+            await asyncio.sleep(LOAD_AFTER)
+            if pilot.worker.state.phase is Phase.EMPTY:
+                await pilot.disk.run("", "model", pilot.start)
+
+    async def _start_index(self, pilot: Pilot, manager: Any) -> None:
+        """Start the notebook index."""
+        if pilot.settings.notebook_index:
+            await asyncio.sleep(LOAD_AFTER)
+            loop = asyncio.get_running_loop()
+            if notebook_index := await pilot.disk.run(
+                "", "root", lambda: pilot.remember(source_of(manager, loop))
+            ):
+                listen(manager, notebook_index)
+
+    async def stop_extension(self) -> None:
+        """Unload the model and end all requests."""
+        for task in self._starting:
+            task.cancel()
+        if self.pilot:
+            if self.pilot.kernels:
+                self.pilot.kernels.close()  # its sockets belong to the event loop
+            await stop_within(self.pilot.stop)
+        runtime.remove(os.getpid())
+
+
+def any_kernel_busy(manager: Any) -> bool:
+    """Return whether a kernel of this server is executing code."""
+    for name in manager.list_kernel_ids():
+        with suppress(Exception):  # the kernel may have ended since it was listed
+            if getattr(manager.get_kernel(name), "execution_state", None) == "busy":
+                return True
+    return False
+
+
+def loopback_url(server: Any) -> str:
+    """Return the URL of the server for processes on this machine."""
+    scheme = "https" if server.certfile else "http"
+    everywhere = server.ip in {"", "*", "0.0.0.0", "::", "localhost"}  # noqa: S104 - compared, not bound
+    host = "127.0.0.1" if everywhere else server.ip
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port}{server.base_url}"
+
+
+def source_of(manager: Any, loop: asyncio.AbstractEventLoop) -> Source:
+    """Return the source that the notebook index reads notebooks and files from."""
+    from jupyter_turbopilot.index.contents import Contents, FilesOfManager
+    from jupyter_turbopilot.index.local_files import LocalFiles
+
+    if not uses_file_paths(manager):
+        return Contents(manager, loop)
+    if type(manager) in _JUPYTER_MANAGERS:
+        return LocalFiles(manager.root_dir, manager.should_list, _hiding_rule(manager))
+    return FilesOfManager(manager, loop, manager.should_list, _hiding_rule(manager))
+
+
+def _hiding_rule(manager: Any) -> str:
+    """Return an identifier of the rule that hides files, or an empty string for Jupyter's default."""
+    rule = type(manager).should_list
+    own = "" if rule is ContentsManager.should_list else f"{rule.__module__}.{rule.__qualname__} "
+    globs = sorted(manager.hide_globs or ())
+    return own if globs == sorted(ContentsManager.hide_globs.default() or ()) else f"{own}{globs!r}"
+
+
+def listen(manager: Any, notebook_index: MaintainedIndex) -> None:
+    """Notify the index builder of files that are saved, renamed or deleted through the server."""
+
+    async def on_event(logger: Any, schema_id: str, data: dict[str, Any]) -> None:  # noqa: ARG001 - Jupyter's names
+        if data.get("action") in _CHANGES:
+            notebook_index.builder.changed(
+                *(str(data[name]) for name in ("source_path", "path") if data.get(name))
+            )
+
+    def on_save(model: dict[str, Any], **_: Any) -> None:
+        if path := model.get("path"):
+            notebook_index.builder.changed(str(path))
+
+    logger = getattr(manager, "event_logger", None)
+    if logger is not None:
+        logger.add_listener(schema_id=manager.event_schema_id, listener=on_event)
+    if type(manager) not in _JUPYTER_MANAGERS:  # other managers may not emit events when they save
+        manager.register_post_save_hook(on_save)

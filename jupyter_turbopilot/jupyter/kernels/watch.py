@@ -1,0 +1,257 @@
+"""Watches running kernels: queries each kernel's context once after every execution."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Any
+
+from jupyter_client.session import Session
+
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
+from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
+from jupyter_turbopilot.jupyter.kernels.conversation import ANSWERS, Answer, Conversation
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jupyter_turbopilot.fixes.report import Report
+    from jupyter_turbopilot.jupyter.kernels.conversation import Message
+
+log = logging.getLogger(__name__)
+
+SETTLE = 0.15  # seconds after an execution until the query: the next of several cells may follow at once
+AGAIN = 0.5  # seconds until the next check of a kernel that could not be queried
+PATIENCE = 5.0  # seconds until a query times out; doubles with each timeout
+MOST_PATIENCE = 60.0
+MOST_BYTES = 1024 * 1024  # size of a message; the probe's own are much smaller
+_PROCESSED = {"status", *ANSWERS}
+REPORT_SECONDS = 1.0  # until a query after an error times out
+POLL = 0.01  # seconds between checks whether a kernel has become idle
+UNUSED = 600.0  # seconds without a request after which a kernel is not queried any more
+
+
+class Watch:
+    """One kernel: queried at the end of each execution."""
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+        self._session = Session(config=manager.session.config, key=manager.session.key)
+        self._iopub: Any = None
+        self._shell: Any = None
+        self._conversation = Conversation()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timeout: asyncio.TimerHandle | None = None
+        self._patience = PATIENCE
+        self._activity: Any = None
+        self._executions = 0
+        self._installed_for = -1  # number of executions when the handler was last reinstalled
+        self._lapsed = False  # whether querying stopped because no request used the context
+        self._used_at = time.monotonic()
+        self._opened_at = time.monotonic()
+        self._reports: dict[str, asyncio.Future[Report | None]] = {}  # by comm; None: no handler
+        self.busy = False
+        self.kernel_context = NONE
+
+    def open(self) -> None:
+        """Connect to the kernel; query it at once if it is idle."""
+        self._opened_at = time.monotonic()
+        self._iopub = self._manager.connect_iopub()
+        self._iopub.on_recv(self._on_message)
+        self._shell = self._manager.connect_shell()
+        self._shell.on_recv(lambda _: None)
+        self._schedule()
+
+    def close(self) -> None:
+        """Disconnect from the kernel."""
+        for timer in (self._timer, self._timeout):
+            if timer:
+                timer.cancel()
+        for stream in (self._iopub, self._shell):
+            if stream and not stream.closed():
+                stream.close()
+
+    def use(self) -> KernelContext:
+        """Return the current kernel context, and keep it up to date."""
+        self._used_at = time.monotonic()
+        if self._lapsed:
+            self._lapsed = False
+            self._schedule()
+        return self.kernel_context
+
+    async def report(self, wanted: Sequence[str], *, keys: bool) -> Report:
+        """Query the kernel after an error, without waiting for it to settle; an empty report if that fails.
+
+        A cell of a queue may follow the failed one, so a busy kernel is not queried.
+        """
+        try:
+            async with asyncio.timeout(REPORT_SECONDS):
+                # A socket that was just opened may miss the answer.
+                await asyncio.sleep(self._opened_at + SETTLE - time.monotonic())
+                for _ in range(2):  # if the handler is missing, the second query installs it
+                    while self._is_busy():  # noqa: ASYNC110 - the manager's state has no event
+                        await asyncio.sleep(POLL)
+                    if (report := await self._query(wanted, keys=keys)) is not None:
+                        return report
+        except TimeoutError:
+            pass
+        return NO_REPORT
+
+    async def _query(self, wanted: Sequence[str], *, keys: bool) -> Report | None:
+        """Query the kernel after an error; None if the handler is missing."""
+        comm, messages = self._conversation.ask_for_report(wanted, keys=keys)
+        answered: asyncio.Future[Report | None] = asyncio.get_running_loop().create_future()
+        self._reports[comm] = answered
+        try:
+            self._send(messages)
+            return await answered
+        finally:
+            self._conversation.abandon(comm)
+            del self._reports[comm]
+
+    def _schedule(self, seconds: float = SETTLE) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._ask)
+
+    def _start_timeout(self) -> None:
+        if self._timeout:
+            self._timeout.cancel()
+        self._timeout = asyncio.get_running_loop().call_later(self._patience, self._on_timeout)
+
+    def _is_busy(self) -> bool:
+        return self.busy or getattr(self._manager, "execution_state", "idle") == "busy"
+
+    def _ask(self) -> None:
+        """Query the kernel, unless it is busy or a query is open."""
+        if time.monotonic() - self._used_at > UNUSED:
+            self._lapsed = True
+            return
+        if self._is_busy() or self._conversation.is_open:
+            self._schedule(AGAIN)  # the end of the execution may have been missed while connecting
+            return
+        self._send(self._conversation.ask())
+        self._start_timeout()
+
+    def _send(self, messages: Sequence[Message]) -> None:
+        # The query must not count as activity: Jupyter culls kernels by their last activity.
+        if self._activity is None:  # otherwise it was saved for a query that was never answered
+            self._activity = getattr(self._manager, "last_activity", None)
+        for message in messages:
+            self._session.send(self._shell, message.type, message.content)
+
+    def _on_timeout(self) -> None:
+        """Query again: a starting kernel may have answered before the other socket was connected."""
+        if not self._conversation.is_open:
+            return
+        if self._is_busy():  # the query may wait in the kernel's queue; do not add another one
+            self._start_timeout()
+            return
+        self._conversation.abandon()
+        self._patience = min(2 * self._patience, MOST_PATIENCE)
+        self._schedule(0)
+
+    def _on_message(self, parts: list[Any]) -> None:
+        try:
+            _, rest = self._session.feed_identities(parts)
+            kind = self._session.unpack(rest[1])["msg_type"]
+            if kind not in _PROCESSED or sum(map(len, rest)) > MOST_BYTES:
+                return  # outputs may be of any size: never parse them
+            message = self._session.deserialize(rest)
+            self._process(message, ours=message["parent_header"].get("session") == self._session.session)
+        except Exception:
+            log.debug("Turbopilot: cannot parse a message from a kernel", exc_info=True)
+
+    def _process(self, message: dict[str, Any], *, ours: bool) -> None:
+        kind, content = message["msg_type"], message["content"]
+        if kind == "status":
+            self._update_state(content["execution_state"], message["parent_header"].get("msg_type"), ours)
+            return
+        received = self._conversation.receive(kind, content)
+        if received is None:
+            return
+        self._patience = PATIENCE
+        report = self._reports.get(received.comm)
+        if isinstance(received, Answer):
+            self.kernel_context = received.kernel_context
+            if report:
+                _resolve(report, received.report)
+        elif report:
+            self._conversation.reinstall()
+            _resolve(report, None)
+        elif self._installed_for != self._executions:
+            # The handler is missing: a restart was not observed. Reinstall at most once per execution.
+            self._conversation.reinstall()
+            self.kernel_context = NONE
+            self._installed_for = self._executions
+            self._schedule()
+        asyncio.get_running_loop().call_later(SETTLE, self._restore_activity)
+
+    def _restore_activity(self) -> None:
+        """Restore the kernel's last activity, unless another client used it meanwhile."""
+        if self._activity is not None and not self._reports:
+            self._manager.last_activity, self._activity = self._activity, None
+
+    def _update_state(self, state: str, parent: str | None, ours: bool) -> None:
+        if ours:
+            return
+        self._activity = None  # another client's activity counts
+        if state in {"starting", "restarting"}:
+            self._conversation.restart()
+            for report in self._reports.values():
+                _resolve(report, NO_REPORT)
+            self.busy, self.kernel_context, self._patience = False, NONE, PATIENCE
+            self._schedule()
+        elif parent == "execute_request":
+            self.busy = state == "busy"
+            if not self.busy:
+                self._executions += 1
+                self._schedule()
+
+
+def _resolve(future: asyncio.Future[Report | None], report: Report | None) -> None:
+    if not future.done():
+        future.set_result(report)
+
+
+class Kernels:
+    """The watched kernels of a server."""
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+        self._watches: dict[str, Watch] = {}
+
+    def kernel_context(self, kernel_id: str) -> KernelContext:
+        """Return the current context of a kernel; start watching it."""
+        watch = self._watch(kernel_id)
+        return watch.use() if watch else NONE
+
+    async def report(self, kernel_id: str, wanted: Sequence[str], *, keys: bool) -> Report:
+        """Query a kernel after an error about its last exception and the wanted expressions."""
+        watch = self._watch(kernel_id)
+        return await watch.report(wanted, keys=keys) if watch else NO_REPORT
+
+    def _watch(self, kernel_id: str) -> Watch | None:
+        return self._watches.get(kernel_id) or self._start_watching(kernel_id)
+
+    def _start_watching(self, kernel_id: str) -> Watch | None:
+        for gone in [name for name in self._watches if name not in self._manager]:
+            self._watches.pop(gone).close()
+        try:
+            manager = self._manager.get_kernel(kernel_id)
+            if manager.kernel_spec.language.lower() != "python":
+                return None
+            watch = Watch(manager)
+            watch.open()
+        except Exception:
+            log.debug("Turbopilot: cannot watch this kernel", exc_info=True)
+            return None
+        self._watches[kernel_id] = watch
+        return watch
+
+    def close(self) -> None:
+        """Stop watching all kernels."""
+        for watch in self._watches.values():
+            watch.close()
+        self._watches.clear()

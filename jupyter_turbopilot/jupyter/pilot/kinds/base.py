@@ -1,0 +1,156 @@
+"""Interface of a kind of engine: its models, loading, and diagnostics for `doctor`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from jupyter_turbopilot.engine.vocabulary import Vocabulary
+from jupyter_turbopilot.models.gguf import stamp
+from jupyter_turbopilot.models.store import unavailable
+from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.util.files import MEGABYTE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.load.plan import Limits
+    from jupyter_turbopilot.models.download import DownloadProgress
+    from jupyter_turbopilot.models.model import Model
+    from jupyter_turbopilot.models.store import Store, Stored
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a diagnosis."""
+
+    name: str
+    text: str
+    problem: bool = False
+
+
+def limits_of(settings: Turbopilot) -> Limits:
+    """Return the limits that apply to every local engine."""
+    from jupyter_turbopilot.engine.load import machine
+    from jupyter_turbopilot.engine.load.plan import Limits
+
+    return Limits(
+        context_size=settings.context_size,
+        threads=machine.threads(settings.threads, settings.max_threads),
+        max_bytes=settings.max_memory * MEGABYTE,
+        sequence_bytes=settings.sequences_memory * MEGABYTE,
+    )
+
+
+def missing(model: Model, stored: Stored | None = None) -> Iterator[Finding]:
+    """Report that a model has to be downloaded, or downloaded again, and whether there is room for it."""
+    if model.path:
+        yield Finding("model", f"This engine cannot run {model.path}.", problem=True)
+        return
+    yield Finding("model", unavailable(model, stored).message, problem=True)
+    free = shutil.disk_usage(os.path.expanduser("~")).free  # noqa: PTH111 - before the folder exists
+    scarce = bool(model.size and free < model.size)
+    yield Finding("disk", f"{free / 1e9:.1f} GB free", problem=scarce)
+
+
+class OwnVocabulary(Vocabulary, Protocol):
+    """A vocabulary whose memory can be freed."""
+
+    def close(self) -> None:
+        """Free its memory; later uses raise an error."""
+
+
+class LatestVocabulary:
+    """The last loaded vocabulary of a model in another process, reused while the model is the same."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key = ""
+        self._vocabulary: OwnVocabulary | None = None
+
+    def of(self, path: Path, load: Callable[[Path], OwnVocabulary]) -> OwnVocabulary:
+        """Return the vocabulary of a file or folder; a previous one is freed."""
+        key = f"{path}|{stamp(path)}"
+        with self._lock:
+            if self._vocabulary is None or key != self._key:
+                before, self._vocabulary = self._vocabulary, load(path)
+                self._key = key
+                if before:
+                    before.close()
+            return self._vocabulary
+
+
+class EngineKind(ABC):
+    """A configured kind of engine.
+
+    The methods that are not abstract suit an engine whose model is on a remote server.
+    """
+
+    def __init__(self, settings: Turbopilot, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        self._vocabulary = LatestVocabulary()
+
+    @property
+    def address(self) -> str:
+        """The host that code is sent to; empty if it stays on this machine."""
+        return ""
+
+    @abstractmethod
+    def find(self, spec: str) -> Model:
+        """Return the model for a name, path or URL."""
+
+    @abstractmethod
+    def models(self, selected: str) -> list[Model]:
+        """List the available models, including the selected one."""
+
+    @abstractmethod
+    def stored(self, model: Model) -> Stored | None:
+        """Return the model's files on disk; None if they have to be downloaded first."""
+
+    @abstractmethod
+    def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
+        """Load a model; raise an error if it cannot be loaded here."""
+
+    @abstractmethod
+    def examine(self) -> Iterator[Finding]:
+        """Check the requirements of the engine."""
+
+    def obtain(
+        self,
+        model: Model,
+        progress: Callable[[DownloadProgress], None] = lambda _: None,  # noqa: ARG002
+        cancel: threading.Event | None = None,  # noqa: ARG002
+        *,
+        mirrors: bool = False,  # noqa: ARG002
+    ) -> Path:
+        """Download a model; return its path."""
+        raise _elsewhere(model, "download")
+
+    def merge_adapters(self, model: Model) -> None:  # noqa: B027 - most engines need no merged copy
+        """Write a copy of a model with its adapters merged, for all users of the models folder."""
+
+    def remove(self, model: Model) -> int:
+        """Delete a model's downloaded files, and return the bytes freed."""
+        raise _elsewhere(model, "remove")
+
+    def verify(self, model: Model) -> bool:
+        """Compare a model's files with their known digests."""
+        raise _elsewhere(model, "verify")
+
+
+def _elsewhere(model: Model, what: str) -> BadRequestError:
+    """Return the error for an action on a remote model."""
+    return BadRequestError(
+        f"The model {model.name} is on a remote server; there is nothing to {what} on this machine. To use a "
+        "model on this machine, set another c.Turbopilot.engine.",
+        field="model",
+    )

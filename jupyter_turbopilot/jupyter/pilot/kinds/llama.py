@@ -1,0 +1,268 @@
+"""GGUF files with llama.cpp: merging adapters, planning, load test, loading."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan, load, make_plan
+from jupyter_turbopilot.jupyter.pilot.kinds.base import EngineKind, Finding, limits_of, missing
+from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.model import Model
+from jupyter_turbopilot.models.obtain import obtain
+from jupyter_turbopilot.models.personal import SEQUENCES, VERDICTS, personal_dir
+from jupyter_turbopilot.models.store import unavailable
+from jupyter_turbopilot.models.tuning import adapters
+from jupyter_turbopilot.models.tuning.adapters import adapters_of
+from jupyter_turbopilot.models.tuning.merge import merged_copy, path_of, read_only_advice
+from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.util.files import describe_size, is_readable, is_writable
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator, Sequence
+
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.models.download import DownloadProgress
+    from jupyter_turbopilot.models.store import Store, Stored
+    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+
+log = logging.getLogger(__name__)
+EngineFactory = Callable[[Path, Model, LoadPlan, Path | None], Engine]
+
+
+def llama_engine(path: Path, model: Model, plan: LoadPlan, snapshot: Path | None = None) -> Engine:
+    """Load a model with llama.cpp, and restore its saved sequences."""
+    return load(path, plan, name=model.name, fim=model.fim, snapshot=snapshot)
+
+
+class LlamaKind(EngineKind):
+    """Loads GGUF files from the store."""
+
+    def __init__(
+        self, settings: Turbopilot, store: Store, engine_factory: EngineFactory = llama_engine
+    ) -> None:
+        super().__init__(settings, store)
+        self.engine_factory = engine_factory
+        self._adapter_warning = ""  # the last warning, to log it once
+
+    def find(self, spec: str) -> Model:
+        """Return the model for a name, path or URL."""
+        return find(spec)
+
+    def models(self, selected: str) -> list[Model]:
+        """List the catalogue, other files in the models folder, and the selected model."""
+        others = [Model(name=path.name, file=path.name, path=path) for path in self.store.others()]
+        known = [*catalog().values()]
+        if selected in catalog():
+            return [*known, *others]
+        try:
+            chosen = find(selected)
+        except TurbopilotError:
+            return [*known, *others]
+        return [*known, *(other for other in others if other.path != self.store.path(chosen)), chosen]
+
+    def stored(self, model: Model) -> Stored | None:
+        """Return the model's file on disk; None if it has to be downloaded first."""
+        return self.store.stored(model)
+
+    def remove(self, model: Model) -> int:
+        """Delete a model's files, and return the bytes freed."""
+        return self.store.remove(model)
+
+    def verify(self, model: Model) -> bool:
+        """Compare the file with its known digest."""
+        return self.store.verify(model)
+
+    def obtain(
+        self,
+        model: Model,
+        progress: Callable[[DownloadProgress], None] = lambda _: None,
+        cancel: threading.Event | None = None,
+        *,
+        mirrors: bool = False,
+    ) -> Path:
+        """Download a model, or convert its checkpoint; return its path."""
+        return obtain(self.store, model, progress, cancel, mirrors=mirrors)
+
+    def merge_adapters(self, model: Model) -> None:
+        """Write a copy of a model with its adapters merged, for all users of the models folder."""
+        self.weights(model)
+
+    def plan(self, model: Model, *, adapters_enabled: bool) -> tuple[Path, LoadPlan]:
+        """Return the file to load and the plan; raise an error if it cannot be loaded here."""
+        path, hardware = self.weights(model, adapters_enabled=adapters_enabled)
+        # Read the header first: llama.cpp aborts the process on some damaged files.
+        return path, make_plan(read_header(path), model.name, limits_of(self.settings), hardware)
+
+    def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
+        """Load a model; if the file is refused, check its digest."""
+        try:
+            return self._load(model, cancel, adapters_enabled=adapters_enabled)
+        except (ModelRefusedError, EngineError) as error:
+            if error.code not in {"model_refused", "engine"} or model.path:
+                raise
+            if self.store.has(model):
+                with suppress(OSError, TurbopilotError):  # the file may have been deleted
+                    self.store.verify(model)
+            if self.store.has(model):
+                raise
+            raise unavailable(model, self.store.stored(model)) from None
+
+    def _load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
+        """Load a model in a child process, or in this one after a load test."""
+        from jupyter_turbopilot.engine.child_process.messages import HostedLlama
+
+        path, plan = self.plan(model, adapters_enabled=adapters_enabled)
+        own = personal_dir()
+        snapshot = own / SEQUENCES if self.settings.keep_sequences else None
+        hosted = HostedLlama(str(path), plan, model.name, model.fim)
+        timeout = self.settings.load_timeout
+        if self.settings.subprocess:
+            from jupyter_turbopilot.engine.child_process.engine import load_in_child
+            from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
+
+            vocabulary = partial(self._vocabulary.of, path, load_vocabulary)
+            hosted = structs.replace(hosted, snapshot=str(snapshot or ""))
+            return load_in_child(hosted, vocabulary, cancel, timeout=timeout)
+        if self.settings.load_test and self.engine_factory is llama_engine:
+            from jupyter_turbopilot.engine.child_process.load_test import ensure_loads
+
+            ensure_loads(hosted, own / VERDICTS, timeout=timeout, cancel=cancel)
+        return self.engine_factory(path, model, plan, snapshot)
+
+    def weights(self, model: Model, *, adapters_enabled: bool = True) -> tuple[Path, Hardware]:
+        """Return the file to load and its options; adapters are merged into it or applied at run time."""
+        path, hardware = self.store.path(model), self.hardware(model, adapters_enabled=adapters_enabled)
+        added = self.added(model) if adapters_enabled else []
+        if not added:
+            return path, hardware
+        try:
+            copy = merged_copy(self.store.folder, path, added)
+        except TurbopilotError as error:
+            read_header(path)  # report a damaged model as such, not as a problem with its adapters
+            if error.message != self._adapter_warning:
+                log.warning("%s The adapters are applied at run time, which is slower.", error)
+            self._adapter_warning = error.message
+            return path, hardware
+        return copy, replace(hardware, adapters=tuple(a for a in hardware.adapters if a.language))
+
+    def added(self, model: Model) -> list[AdapterSpec]:
+        """Return the adapters to merge into a copy of a model: those for all languages."""
+        if not self.settings.merge_adapters:
+            return []
+        return [adapter for adapter in adapters_of(self.settings, model) if not adapter.language]
+
+    def hardware(self, model: Model, *, adapters_enabled: bool = True) -> Hardware:
+        """Return the settings that llama.cpp receives."""
+        settings = self.settings
+        return Hardware(
+            gpu_layers=settings.gpu_layers,
+            main_gpu=settings.main_gpu,
+            tensor_split=tuple(settings.tensor_split),
+            cache_type=settings.cache_type,
+            memory_map=settings.memory_map,
+            adapters=adapters_of(settings, model) if adapters_enabled else (),
+        )
+
+    def examine(self) -> Iterator[Finding]:
+        """Check the bindings, the GPU, the adapters, the model's file and its merged copy."""
+        from jupyter_turbopilot.engine.llama import bindings as llama
+
+        settings = self.settings
+        try:
+            yield Finding("engine", f"llama-cpp-python {llama.version()}: {llama.instruction_sets()}")
+            yield graphics(settings, able=llama.supports_gpu())
+            yield from adapter_files(settings)
+        except TurbopilotError as error:
+            yield Finding("engine", f"{error.message} {error.hint}".strip(), problem=True)
+        try:
+            model = find(settings.model)
+        except TurbopilotError as error:
+            yield Finding("model", error.message, problem=True)
+            return
+        if self.store.has(model) and not model.path:
+            with suppress(OSError, TurbopilotError):  # an unreadable file is reported below
+                self.store.verify(model)
+        stored = self.store.stored(model)
+        if stored is None or stored.damaged:
+            yield from missing(model, stored)
+        else:
+            yield model_file(model, stored)
+            yield from copy_with_adapters(self.store.folder, stored.path, self.added(model))
+
+
+def model_file(model: Model, stored: Stored) -> Finding:
+    """Report whether a model's file can be read, and whether its digest was checked."""
+    if not is_readable(stored.path):
+        return Finding("model", f"you may not read {stored.path}. Ask its owner for access", problem=True)
+    checked = (
+        "checked by digest"
+        if stored.verified
+        else f"unverified: run `jupyter turbopilot models verify {model.spec}`"
+        if model.sha256
+        else "unverified: its publisher provides no digest"
+    )
+    return Finding("model", f"{model.name}, {describe_size(stored.size)}, {checked}, {stored.path}")
+
+
+def copy_with_adapters(folder: Path, path: Path, added: Sequence[AdapterSpec]) -> Iterator[Finding]:
+    """Report the merged copy of a model and its adapters, or that this user cannot create it."""
+    if not added:
+        return
+    with suppress(TurbopilotError, OSError):  # errors of the adapter or the file are reported by other lines
+        copy = path_of(folder, path, added)
+        if copy.is_file():
+            closed = "" if is_readable(copy) else ". You may not read it. Ask its owner for access"
+            yield Finding("copy", f"with merged adapters, {copy}{closed}", problem=bool(closed))
+        elif not is_writable(copy.parent):
+            slower = "The adapters are applied at run time, which is slower."
+            yield Finding("copy", f"does not exist. {slower} {read_only_advice(folder)}", problem=True)
+
+
+def adapter_files(settings: Turbopilot) -> Iterator[Finding]:
+    """Report whether each adapter is valid, and for which models."""
+    try:
+        specs = adapters.adapters_of(settings, find(settings.model))
+    except TurbopilotError as error:
+        yield Finding("adapter", error.message, problem=True)
+        return
+    for name, scale, language in specs:
+        try:
+            path = Path(name)
+            header = adapters.check(path)
+            size = describe_size(header.file_size)
+            where = f" in {language} alone" if language else ""
+            counts = f"for {header.architecture}, strength {scale:g}{where}"
+            yield Finding("adapter", f"{path.name}, {size}, {counts}")
+        except TurbopilotError as error:
+            yield Finding("adapter", error.message, problem=True)
+
+
+def graphics(settings: Turbopilot, *, able: bool) -> Finding:
+    """Report whether a GPU can be used, and whether it is."""
+    layers = settings.gpu_layers
+    if layers and not able:
+        return Finding(
+            "graphics",
+            "gpu_layers is set, but this engine was built without GPU support. Build it for the GPU "
+            "(see the Models page of the documentation), or set c.Turbopilot.gpu_layers = 0.",
+            problem=True,
+        )
+    if layers:
+        count = "all" if layers < 0 else layers
+        return Finding("graphics", f"{count} layers on GPU {settings.main_gpu}")
+    return Finding(
+        "graphics", "no GPU is used" + (". Set c.Turbopilot.gpu_layers = -1 to use one" if able else "")
+    )

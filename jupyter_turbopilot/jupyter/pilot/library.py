@@ -1,0 +1,145 @@
+"""The available models: the catalogue, recommendations for this machine, and downloads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.models.catalog import catalog
+from jupyter_turbopilot.models.download import DownloadProgress
+from jupyter_turbopilot.models.folder import models_dir
+from jupyter_turbopilot.models.personal import measured_rate, personal_dir
+from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate
+from jupyter_turbopilot.models.store import Store
+from jupyter_turbopilot.protocol.errors import (
+    BadRequestError,
+    BusyError,
+    CancelledError,
+    DownloadError,
+    TurbopilotError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_turbopilot.jupyter.pilot.kinds.base import EngineKind
+    from jupyter_turbopilot.models.model import Model
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+log = logging.getLogger(__name__)
+MAX_DOWNLOADS = 16  # running or finished downloads that are tracked
+
+
+def store_of(settings: Turbopilot) -> Store:
+    """Return the store for the configured models folder."""
+    return Store(models_dir(settings.models_dir), mirrors=settings.mirrors, hosts=settings.download_hosts)
+
+
+class Download:
+    """A background download: its progress is in `step`, its result in `error`."""
+
+    def __init__(self) -> None:
+        self.cancel = threading.Event()
+        self.step = DownloadProgress("waiting")
+        # Every end before the model is complete is a failure, also an unexpected one.
+        self.error: TurbopilotError | None = DownloadError(
+            "The download ended before the model was complete. Try again."
+        )
+        self.finished = threading.Event()
+
+    @property
+    def failure(self) -> str | None:
+        """The reason why the download failed; None while it runs, or if the user cancelled it."""
+        if not self.finished.is_set() or self.error is None or isinstance(self.error, CancelledError):
+            return None
+        return self.error.message
+
+
+class Library:
+    """The catalogue, the store, and the downloads into it."""
+
+    def __init__(self, store: Store, kind: EngineKind) -> None:
+        self.store = store
+        self._kind = kind
+        self._downloads: dict[str, Download] = {}
+        self._lock = threading.Lock()
+
+    def advice(self) -> dict[str, Advice]:
+        """Return a recommendation about each catalogue model for this machine."""
+        rate = measured_rate(personal_dir()) or guessed_rate(machine.cores())
+        advice = advise(catalog().values(), machine.free_memory(), rate)
+        return {each.model.name: each for each in advice}
+
+    def download(
+        self, spec: str, *, mirrors: bool = False, then: Callable[[], object] = lambda: None
+    ) -> Download:
+        """Download a model in the background, then call `then`; a repeated call joins a running download."""
+        model = self._kind.find(spec)
+        with self._lock:
+            if running := self._running(model):
+                return running
+            self._make_room(model.name)
+            download = self._downloads[model.name] = Download()
+
+        def work() -> None:
+            try:
+                self._kind.obtain(
+                    model,
+                    lambda step: setattr(download, "step", step),
+                    download.cancel,
+                    mirrors=mirrors,
+                )
+                self._kind.merge_adapters(model)
+                then()
+                download.error = None
+            except TurbopilotError as error:
+                download.error = error
+            except BaseException:
+                log.exception("Turbopilot: the download of %s failed", model.name)
+            finally:
+                download.finished.set()
+
+        try:
+            threading.Thread(target=work, name="turbopilot-pull", daemon=True).start()
+        except RuntimeError:  # the system cannot start another thread
+            download.finished.set()
+        return download
+
+    def download_of(self, model: Model) -> Download | None:
+        """Return a model's latest download, if it is still tracked."""
+        return self._downloads.get(model.name)
+
+    def _running(self, model: Model) -> Download | None:
+        download = self.download_of(model)
+        return None if download is None or download.finished.is_set() else download
+
+    def cancel(self, spec: str) -> bool:
+        """Cancel a download; the next one resumes it."""
+        running = self._running(self._kind.find(spec))
+        if running:
+            running.cancel.set()
+        return running is not None
+
+    def remove(self, model: Model) -> int:
+        """Delete a model's downloaded files and return the bytes freed; refuse during a download."""
+        if self._running(model):
+            raise BadRequestError(
+                f"{model.name} is being downloaded. Cancel the download first.", field="model"
+            )
+        return self._kind.remove(model)
+
+    def close(self) -> None:
+        """Cancel all downloads."""
+        for download in list(self._downloads.values()):
+            download.cancel.set()
+
+    def _make_room(self, name: str) -> None:
+        """Drop the oldest finished downloads; running ones are kept."""
+        self._downloads.pop(name, None)
+        ended = [other for other, download in self._downloads.items() if download.finished.is_set()]
+        for other in ended[: max(0, len(self._downloads) + 1 - MAX_DOWNLOADS)]:
+            del self._downloads[other]
+        if len(self._downloads) >= MAX_DOWNLOADS:
+            raise BusyError(f"{MAX_DOWNLOADS} downloads are running. Wait until one finishes, or cancel one.")

@@ -1,0 +1,315 @@
+"""The composition root: creates store, loader, worker and completer from the settings."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
+from jupyter_turbopilot.completer.completer import Completer
+from jupyter_turbopilot.completer.learning.learner import Learner
+from jupyter_turbopilot.engine.effort import Effort
+from jupyter_turbopilot.engine.lifecycle import Phase
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load.retry import LoadConditions, Recovery
+from jupyter_turbopilot.engine.worker import Worker
+from jupyter_turbopilot.jupyter.pilot.kinds import kind_of
+from jupyter_turbopilot.jupyter.pilot.kinds.base import limits_of
+from jupyter_turbopilot.jupyter.pilot.library import Download, Library, store_of
+from jupyter_turbopilot.jupyter.pilot.threads import BackgroundThreads, DiskThreads
+from jupyter_turbopilot.models.folder import is_unreadable
+from jupyter_turbopilot.models.gguf import stamp
+from jupyter_turbopilot.models.personal import LEARNING, personal_dir
+from jupyter_turbopilot.models.store import unavailable
+from jupyter_turbopilot.models.tuning.adapters import adapters_of
+from jupyter_turbopilot.plugins.usage.log import UsageLog
+from jupyter_turbopilot.protocol.errors import (
+    BadRequestError,
+    DisabledError,
+    EngineGoneError,
+    TurbopilotError,
+)
+from jupyter_turbopilot.settings.access import access_of
+from jupyter_turbopilot.util.files import MEGABYTE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.index.base import Source
+    from jupyter_turbopilot.index.reader import MaintainedIndex
+    from jupyter_turbopilot.jupyter.kernels.watch import Kernels
+    from jupyter_turbopilot.jupyter.pilot.kinds.base import EngineKind
+    from jupyter_turbopilot.models.model import Model
+    from jupyter_turbopilot.plugins.usage.events import Where
+    from jupyter_turbopilot.settings.access import Access
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """A selected model, and whether its adapters are used."""
+
+    spec: str
+    adapters_enabled: bool = True
+
+
+class Pilot:
+    """One model, one worker and one completer, as used by the server, the terminal and the commands.
+
+    It selects the model, and decides when to retry one that could not be loaded. `kind` is the kind of
+    engine, by default the configured one; `kernels`, `kernel_busy` and `root` belong to a Jupyter server;
+    `usage_log` is given only when a user types: a command's own text must not appear in it. `access` replaces
+    the decision of the settings on where completion is allowed.
+    """
+
+    def __init__(
+        self,
+        settings: Turbopilot,
+        *,
+        kind: EngineKind | None = None,
+        kernels: Kernels | None = None,
+        kernel_busy: Callable[[], bool] = lambda: False,
+        root: str = "",
+        usage_log: UsageLog | None = None,
+        access: Access | None = None,
+    ) -> None:
+        self.settings = settings
+        self.access = access or access_of(settings, os.environ, root)
+        self.store = store_of(settings)
+        self.kind = kind or kind_of(settings, self.store)
+        self.library = Library(self.store, self.kind)
+        self.effort = Effort(yield_cpu=settings.yield_cpu, kernel_busy=kernel_busy)
+        self.worker = Worker(
+            settings.queue_limit,
+            threads=self.effort.threads,
+            idle=settings.idle_minutes * 60,
+            running=settings.running_per_user,
+            waiting=settings.waiting_per_user,
+            deadline=settings.deadline,
+        )
+        self._cache_writer = cache_writer_of(settings)
+        results = CompletionCache(
+            settings.cache_memory * MEGABYTE, keep=self._cache_writer.keep if self._cache_writer else None
+        )
+        self.completer = Completer(
+            self.worker,
+            settings,
+            results,
+            self.effort.resting,
+            root,
+            Learner(personal_dir() / LEARNING) if settings.learning else None,
+            usage_log,
+        )
+        self.background = BackgroundThreads()
+        self.parsing = BackgroundThreads(2)  # for parsing and tokenizing, which can take seconds
+        self.disk = DiskThreads()  # for reading users' files
+        self.kernels = kernels
+        self.notebook_index: MaintainedIndex | None = None  # the index of the user's code
+        self._lock = threading.Lock()
+        self._wanted = Selection(settings.model)
+        self._last_loaded = self._wanted  # the last model that was loaded, initially the configured one
+        self._recovery = Recovery()
+        if self.access.reason:
+            self.worker.set_error(settings.model, DisabledError(self.access.reason))
+
+    @property
+    def selected(self) -> str:
+        """The selected model."""
+        return self._wanted.spec
+
+    @selected.setter
+    def selected(self, spec: str) -> None:
+        self._wanted = Selection(spec, self._wanted.adapters_enabled)
+
+    @property
+    def adapters_enabled(self) -> bool:
+        """Whether adapters are used."""
+        return self._wanted.adapters_enabled
+
+    @property
+    def cache_file(self) -> str:
+        """The configured file of the persistent completion cache, or ""."""
+        return self._cache_writer.name if self._cache_writer else ""
+
+    @property
+    def cache_error(self) -> str:
+        """Why completions are not saved to the configured file; empty if they are."""
+        return self._cache_writer.error if self._cache_writer else ""
+
+    def start(self) -> None:
+        """Load the selected model in the background if it is on disk; otherwise record what is missing."""
+        try:
+            self._select(self._wanted)
+        except TurbopilotError as error:
+            self._recovery.failed(self._load_conditions())
+            self.worker.set_error(self.selected, error)
+
+    def remember(self, source: Source, folder: str = "") -> MaintainedIndex | None:
+        """Start indexing the user's own code, unless the settings disable it.
+
+        `folder`: the source's root, relative to the server's.
+        """
+        if not self.settings.notebook_index or self.access.reason or self.notebook_index:
+            return self.notebook_index
+        from jupyter_turbopilot.index.reader import MaintainedIndex
+
+        self.notebook_index = MaintainedIndex(
+            source,
+            pause=self.effort.pause,
+            asked=lambda: self.completer.counters["requests"],
+            allows=lambda path: self.access.allows(f"{folder}/{path}"),
+            denied=self.access.identity(folder),
+        )
+        self.notebook_index.builder.start()
+        return self.notebook_index
+
+    def ensure(self) -> None:
+        """Start loading if necessary, or retry a failed load: called for each request. Reads the disk."""
+        if self.worker.state.phase is Phase.EMPTY:
+            self.start()
+        else:
+            self.retry()
+
+    def retry(self) -> None:
+        """Retry a failed load if it may succeed now: called for each status query. Reads the disk."""
+        state = self.worker.state
+        if self.access.reason:
+            return  # a retry would be refused, too
+        if state.phase is Phase.FAILED and self._recovery.due(state.code, self._load_conditions):
+            self.start()
+
+    def select(self, spec: str, *, adapters_enabled: bool | None = None) -> Model:
+        """Load a model from disk in the background. `adapters_enabled`: None keeps the current choice."""
+        self._recovery.forget()
+        return self._select(
+            Selection(spec, self.adapters_enabled if adapters_enabled is None else adapters_enabled)
+        )
+
+    def download(self, spec: str, *, mirrors: bool = False, select: bool = True) -> Download:
+        """Download a model in the background, then load it."""
+        self.access.require_enabled()
+        then = partial(self.select, spec) if select else lambda: None
+        return self.library.download(spec, mirrors=mirrors, then=then)
+
+    def remove(self, spec: str) -> int:
+        """Delete a model's downloaded files and return the bytes freed; refuse while it is in use."""
+        model = self.kind.find(spec)
+        if self.worker.state.phase not in {Phase.FAILED, Phase.EMPTY} and self._uses(model):
+            raise BadRequestError(f"{model.name} is in use. Select another model first.", field="model")
+        freed = self.library.remove(model)
+        if self.worker.state.phase is Phase.FAILED and model == self.kind.find(self.selected):
+            self.start()  # updates the reason: the model is missing now
+        return freed
+
+    def stop(self) -> None:
+        """Stop downloads and the worker, then close the files."""
+        self.library.close()
+        self.background.close()
+        self.parsing.close()
+        self.disk.close()
+        self.settle()
+        self.worker.stop()
+        if self._cache_writer:
+            self._cache_writer.close()
+        if self.kernels:
+            self.kernels.close()
+
+    def settle(self) -> None:
+        """Write learned values and the usage log, and close the index."""
+        if self.completer.learner:
+            self.completer.learner.close()
+        if self.completer.usage_log:
+            self.completer.usage_log.close()
+        if self.notebook_index:
+            self.notebook_index.close()
+
+    def _load_conditions(self) -> LoadConditions:
+        """Return the conditions that the next load depends on; reads the disk and the free memory."""
+        files = ""
+        with suppress(TurbopilotError, OSError):
+            model = self.kind.find(self.selected)
+            stored = self.kind.stored(model)
+            if stored and stored.size and not stored.damaged:
+                adapters = adapters_of(self.settings, model) if self.adapters_enabled else ()
+                paths = [stored.path, *(Path(adapter.path) for adapter in adapters)]
+                files = "|".join(stamp(path) for path in paths if path.exists())
+        return LoadConditions(files, machine.free_memory())
+
+    def _uses(self, model: Model) -> bool:
+        """Return whether a model shares its files with a loaded or selected one, regardless of names."""
+        chosen = (self.kind.find(choice.spec) for choice in (self._wanted, self._last_loaded))
+        wanted, *used = (self.kind.stored(each) for each in (model, *chosen))
+        if wanted is None or not wanted.size:  # no file of it is on this machine
+            return False
+        return wanted.path.resolve() in {stored.path.resolve() for stored in used if stored}
+
+    def _select(self, choice: Selection) -> Model:
+        self.access.require_enabled()
+        model = self.kind.find(choice.spec)
+        stored = self.kind.stored(model)
+        if stored is None or stored.damaged:
+            error = unavailable(model, stored, self.settings.engine)
+            note = ", which this account may not read" if is_unreadable(self.store.folder) else ""
+            error.hint = (
+                f"The models folder is {self.store.folder}{note}. To use another one, set "
+                "TURBOPILOT_MODELS or c.Turbopilot.models_dir."
+            )
+            raise error
+        if self._cache_writer:
+            self._cache_writer.start(self.completer.results.restore)
+        with self._lock:  # the selection and the load must have the same order
+            self._wanted = choice
+            self.worker.load(model.name, partial(self._load_selection, choice, model))
+        return model
+
+    def _load_selection(self, choice: Selection, model: Model, cancel: Cancel) -> Engine:
+        """Load a selected model on the worker's thread, and record the result."""
+        begun = time.monotonic()
+        try:
+            engine = self._load(model, cancel, adapters_enabled=choice.adapters_enabled)
+        except EngineGoneError:
+            raise  # the worker retries
+        except BaseException:
+            with self._lock:
+                if self._wanted is choice:  # no other model was selected meanwhile
+                    self._wanted = self._last_loaded  # which stays in use
+            if not cancel.is_set():
+                self._recovery.failed(self._load_conditions(), time.monotonic() - begun)
+            raise
+        self.completer.answer_from(engine)
+        self._recovery.loaded(self._load_conditions())
+        self._last_loaded = choice
+        return engine
+
+    def _load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
+        self.effort.full = limits_of(self.settings).threads
+        engine = self.kind.load(model, cancel, adapters_enabled=adapters_enabled)
+        self.effort.computes_in(engine.pid)
+        return engine
+
+
+def usage_log_of(settings: Turbopilot, where: Where) -> UsageLog | None:
+    """Return the usage log, if the settings name a file."""
+    if not settings.usage_log:
+        return None
+    return UsageLog(
+        settings.usage_log, text=settings.usage_log_text, eagerness=settings.eagerness, where=where
+    )
+
+
+def cache_writer_of(settings: Turbopilot) -> CacheWriter | None:
+    """Return the persistent completion cache, if it is configured and the cache is on."""
+    if not (settings.cache_file and settings.cache_memory):
+        return None
+    from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
+
+    return CacheWriter(settings.cache_file, settings.cache_disk * MEGABYTE)

@@ -1,0 +1,69 @@
+"""The declaration of a route's method: its body, access rights, response and errors.
+
+It determines authentication, authorization, validation of the body, error responses and the OpenAPI document.
+`Route` accepts no method without a declaration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Literal
+
+from jupyter_server.auth.decorator import allow_unauthenticated, authorized
+from tornado import web
+
+from jupyter_turbopilot.protocol.request import decode
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from jupyter_turbopilot.protocol.errors import TurbopilotError
+
+    Handler = Callable[..., Awaitable[None]]
+
+# `open`: no authentication. `use`: callers whom the authorizer allows to use the resource `turbopilot`.
+# `manage`: of these, callers who may manage the models.
+Access = Literal["open", "use", "manage"]
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Decorates a method of a route. The method receives the decoded body and the path parameters."""
+
+    takes: type[Any] | None = None  # the schema of the body
+    read: Callable[[bytes, Any], Any] = decode  # decodes the body as `takes`
+    gives: type[Any] | None = None  # the schema of the response
+    streams: type[Any] | None = None  # the schema of a line, if the response can be a stream
+    status: int = 200
+    access: Access = "use"
+    errors: tuple[type[TurbopilotError], ...] = ()  # besides those of authentication and validation
+
+    def __call__(self, handle: Handler) -> Handler:
+        """Wrap the method: reject unauthorized callers, decode the body and send errors."""
+
+        @wraps(handle)
+        async def method(route: Any, *address: str) -> None:
+            await route.guard(self._handled(handle, route, address))
+
+        if self.access == "open":
+            declared: Any = allow_unauthenticated(method)
+        else:
+            declared = web.authenticated(authorized(method))
+        declared.endpoint = self
+        return declared  # type: ignore[no-any-return]
+
+    async def _handled(self, handle: Handler, route: Any, address: tuple[str, ...]) -> None:
+        if route.refused:
+            raise route.refused
+        route.set_status(self.status)
+        body = () if self.takes is None else (self.read(route.raw_body(), self.takes),)
+        await handle(route, *body, *address)
+
+
+def endpoints(route: type[Any]) -> dict[str, Endpoint]:
+    """Return the declarations of a route by method."""
+    methods = ((name, getattr(route, name.lower(), None)) for name in METHODS)
+    declared = ((name, getattr(method, "endpoint", None)) for name, method in methods)
+    return {name: endpoint for name, endpoint in declared if endpoint}

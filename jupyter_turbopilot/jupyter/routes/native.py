@@ -1,0 +1,265 @@
+"""Turbopilot's own protocol: complete, helpers, feedback."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import msgspec
+from jupyter_core.utils import ensure_async
+from tornado import web
+from tornado.iostream import StreamClosedError
+
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
+from jupyter_turbopilot.context.private import is_private_path
+from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED
+from jupyter_turbopilot.jupyter.metrics import FIXES_AND_RENAMES, Outcome, outcome_of_error
+from jupyter_turbopilot.jupyter.routes.base import DISK_SECONDS, Route
+from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
+from jupyter_turbopilot.jupyter.routes.jobs import WINDOW, JobRoute, is_awaited
+from jupyter_turbopilot.jupyter.saved_switch import SavedSwitches
+from jupyter_turbopilot.plugins.functions.follow import follow_async
+from jupyter_turbopilot.plugins.functions.generate import generate_functions
+from jupyter_turbopilot.protocol.contract import Answer, Frame, HelperEvent
+from jupyter_turbopilot.protocol.errors import DisabledError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.protocol.request import (
+    Completion,
+    EditRequest,
+    Feedback,
+    FunctionRequest,
+    parse_completion,
+)
+from jupyter_turbopilot.settings.access import UNCHECKED
+from jupyter_turbopilot.util.bounds import MOST_OPERATIONS, tenant_cache
+from jupyter_turbopilot.util.notebook_file import equivalent_paths
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+
+    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.plugins.functions.event import Event
+    from jupyter_turbopilot.protocol.reply import Reply
+    from jupyter_turbopilot.protocol.request import Document
+
+    NotebookRequest = Completion | FunctionRequest | EditRequest
+
+T = TypeVar("T")
+
+DISABLED_IN_NOTEBOOK = (
+    "Turbopilot is disabled in this notebook. To enable it, choose Disable in This Notebook again."
+)
+
+
+class NotebookRoute(JobRoute):
+    """Base class of routes whose requests are for a notebook and may use kernel context."""
+
+    def admit_content(self, request: NotebookRequest) -> None:
+        """Raise a DisabledError if the content of the request shows that completion is disabled.
+
+        This is cheap, so call it before you charge the caller: a rate limit would hide the reason.
+        """
+        access = self.pilot.access
+        access.require_enabled()
+        if request.path or not request.kernel_id:
+            access.check(request.path)
+        if request.enabled is False:
+            raise DisabledError(DISABLED_IN_NOTEBOOK, code="disabled_in_notebook")
+
+    async def admit(self, request: NotebookRequest) -> None:
+        """Raise a DisabledError if the administrator or the saved notebook disables completion.
+
+        The paths of the kernel's sessions count, too: the one in the request may be wrong. A page knows the
+        metadata before they are saved. For other clients, the server reads the saved notebook. That may be
+        expensive, so charge the caller before.
+        """
+        access = self.pilot.access
+        is_unknown = request.enabled is None
+        if request.kernel_id and (access.denied or is_unknown):
+            self.paths = await session_paths(self.settings.get("session_manager"), request.kernel_id)
+        readable = self.paths
+        self.paths = (*self.paths, request.path)
+        access.check(*self.paths)
+        await asyncio.gather(*(self._check_links(path) for path in self.paths if path))
+        if is_unknown:
+            if await self.may("read", "contents"):
+                readable = self.paths
+            if not all([await self._switches.is_enabled(path, self.caller) for path in readable]):
+                raise DisabledError(DISABLED_IN_NOTEBOOK, code="disabled_in_notebook")
+
+    async def _check_links(self, path: str) -> None:
+        """Raise a DisabledError unless completion is allowed for the file that a path leads to."""
+        access = self.pilot.access
+        if access.denied:
+            following = self.pilot.disk.run(self.caller, ("links", path), access.check_file, path)
+            try:
+                await asyncio.wait_for(following, DISK_SECONDS)
+            except TimeoutError:
+                raise DisabledError(UNCHECKED) from None
+
+    async def allowed_documents(self, request: Completion) -> list[Document]:
+        """Return the other documents of a request for which completion is allowed."""
+        allowed = [document for document in request.documents if self.pilot.access.allows(document.path)]
+        checks = (self._check_links(document.path) for document in allowed)
+        errors = await asyncio.gather(*checks, return_exceptions=True)
+        return [document for document, error in zip(allowed, errors, strict=True) if not error]
+
+    @property
+    def _switches(self) -> SavedSwitches:
+        """The switches in the saved notebooks of this server."""
+        switches = SavedSwitches(self.settings.get("contents_manager"), self.pilot.disk)
+        return cast("SavedSwitches", self.settings.setdefault("turbopilot_switches", switches))
+
+    async def kernel_context(self, request: Completion | FunctionRequest) -> KernelContext:
+        """Return the kernel context of the notebook, for callers who may run code in the kernel."""
+        kernels, name = self.pilot.kernels, await self.allowed_kernel(request)
+        return kernels.kernel_context(name) if kernels and name else NONE
+
+    async def allowed_kernel(self, request: NotebookRequest) -> str | None:
+        """Return the kernel of the notebook if the server may query it for the caller."""
+        name = request.kernel_id
+        if not self.pilot.kernels or not name or is_private_path(request.path):
+            return None
+        if not await self.may("execute", "kernels"):
+            return None
+        try:
+            session = await ensure_async(self.settings["session_manager"].get_session(kernel_id=name))
+        except web.HTTPError:
+            return None  # a kernel without a session
+        if {*equivalent_paths(str(session.get("path")))}.isdisjoint(equivalent_paths(request.path)):
+            return None
+        return name
+
+
+class CompleteRoute(NotebookRoute):
+    """`POST turbopilot/complete`."""
+
+    uncharged = 3 * WINDOW  # a character may have three bytes
+
+    @Endpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
+    async def post(self, request: Completion) -> None:
+        """Complete at the cursor."""
+        self.admit_content(request)
+        self.charge(awaited=is_awaited(request))
+        await self.admit(request)
+        request = msgspec.structs.replace(request, documents=await self.allowed_documents(request))
+        notebook_index = await self.notebook_index() if request.notebook_index else None
+        context = await self.kernel_context(request)
+        replies = await self.replies(request, context, notebook_index, is_charged=True)
+        reply = await anext(replies)
+        if request.stream:
+            failed = {"id": reply.id, "done": True, "text": "", "finish_reason": "error"}
+            await self.stream(_frames(reply, replies), failed)
+            return
+        while not reply.done:
+            reply = await anext(replies)
+        if reply.error:
+            raise reply.error
+        self.answer(reply.body())
+
+
+async def _frames(reply: Reply, replies: AsyncIterator[Reply]) -> AsyncGenerator[dict[str, Any]]:
+    """Turn replies into the lines of a stream."""
+    while not reply.done:
+        yield reply.frame()
+        reply = await anext(replies)
+    if reply.error:
+        raise reply.error
+    yield reply.frame()
+
+
+async def session_paths(manager: Any, kernel_id: str) -> tuple[str, ...]:
+    """Return the paths of all sessions with a kernel: several notebooks and consoles may share one."""
+    if manager is None:
+        return ()
+    sessions = await ensure_async(manager.list_sessions())
+    return tuple(
+        str(session.get("path"))
+        for session in sessions
+        if (session.get("kernel") or {}).get("id") == kernel_id
+    )
+
+
+class FeedbackRoute(Route):
+    """`POST turbopilot/feedback`: the outcome of a suggestion; `DELETE` deletes what was learned."""
+
+    @Endpoint(Feedback, status=204)
+    async def post(self, feedback: Feedback) -> None:
+        """Record the outcome of a suggestion, and learn from it; or count that of a fix or a rename."""
+        kind = feedback.id.partition("-")[0]
+        if kind in FIXES_AND_RENAMES:
+            self.metrics.count_fix_or_rename(kind, feedback.event)
+        elif feedback.event != "applied":
+            self.pilot.completer.feedback(feedback)
+        await self.finish()
+
+    @Endpoint(status=204, access="manage", errors=(NotReadyError,))
+    async def delete(self) -> None:
+        """Delete what was learned from feedback."""
+        learner = self.pilot.completer.learner
+        if learner and self.is_learned_from:
+            try:
+                await self.run(learner.forget)
+            except OSError as error:
+                raise NotReadyError(
+                    f"The data learned from feedback could not be deleted: {error.strerror or error}.",
+                    code="not_deleted",
+                ) from None
+        await self.finish()
+
+
+class HelpersRoute(NotebookRoute):
+    """`POST turbopilot/helpers`."""
+
+    completion_metric = "helpers_completion"
+    max_parallel = 2
+
+    @Endpoint(FunctionRequest, streams=HelperEvent)
+    async def post(self, request: FunctionRequest) -> None:
+        """Generate a function and the functions that it calls. No generated code is executed."""
+        outcome, error = str(Outcome.FAILED), None
+        try:
+            self.admit_content(request)
+            self.take(self.caller)
+            with tenant_cache(self.tenant):
+                await self.admit(request)
+                kernel_context = await self.kernel_context(request)
+                steps = await self.parse(generate_functions, request, kernel_context)
+                events = follow_async(
+                    steps, lambda completion: self._generate(completion, kernel_context), self._next_step
+                )
+                await self.stream(_lines(await anext(events), events), {"event": "done"})
+            outcome = Outcome.COMPLETED
+        except TurbopilotError as failure:
+            outcome, error = outcome_of_error(failure), failure
+            raise
+        except StreamClosedError:
+            outcome = DISCONNECTED
+            raise
+        finally:
+            self.metrics.count("helpers", outcome, error)
+
+    async def _next_step(self, step: Callable[..., T], *given: Any) -> T:
+        """Return the next step. The model's texts add work, so each step has the limit of a request."""
+        self._operations = MOST_OPERATIONS
+        return await self.parse(step, *given)
+
+    async def _generate(self, completion: Completion, kernel_context: KernelContext) -> AsyncGenerator[Reply]:
+        """Yield the replies to a completion request."""
+        self.check_connected()
+        replies = await self.replies(completion, kernel_context)
+        try:
+            async for reply in replies:
+                if reply.error:
+                    raise reply.error
+                yield reply
+        finally:
+            self.cancel(STOPPED)
+
+
+async def _lines(first: Event, events: AsyncGenerator[Event]) -> AsyncGenerator[dict[str, Any]]:
+    """Turn events into the lines of a stream."""
+    async with aclosing(events):
+        yield msgspec.to_builtins(first)
+        async for event in events:
+            yield msgspec.to_builtins(event)

@@ -1,0 +1,161 @@
+"""The runtime file: the URL and the secret with which kernels call their own server."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import stat
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+from jupyter_core.paths import jupyter_runtime_dir
+
+from jupyter_turbopilot.util.files import is_unfinished, read_object, replace_content
+
+SECRET_HEADER = "X-Turbopilot-Secret"  # noqa: S105 - the header's name
+SECRET_ROUTES = ("complete", "health", "helpers")
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The contents of the file. The secret gives access to SECRET_ROUTES only."""
+
+    url: str
+    secret: str
+    pid: int
+    cache_file: str = ""  # the setting
+    root: str = ""  # the server's root folder
+
+
+def folder() -> Path:
+    """Return Jupyter's runtime folder."""
+    return Path(jupyter_runtime_dir())
+
+
+def _machine_id() -> str:
+    """Return an identifier of this machine or container, in which process ids are unique.
+
+    Several machines can share a home folder. A container can have the host name of its host.
+    """
+    try:
+        processes = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - the link's target is not a path
+    except OSError:
+        processes = ""
+    return hashlib.sha256(f"{socket.gethostname()}|{processes}".encode()).hexdigest()[:12]
+
+
+def path_for(pid: int) -> Path:
+    """Return the file of the server with that process id on this machine."""
+    return folder() / f"turbopilot-{_machine_id()}-{pid}.json"
+
+
+def write(runtime: Runtime) -> Path:
+    """Write the file with permissions for its owner only."""
+    path = path_for(runtime.pid)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    content = json.dumps(asdict(runtime) | {"started": _started(runtime.pid)})
+    replace_content(path, content.encode(), private=True)
+    return path
+
+
+def remove(pid: int) -> None:
+    """Delete the file."""
+    with suppress(OSError):
+        path_for(pid).unlink()
+
+
+def read(pid: int) -> Runtime | None:
+    """Read a server's file; None if another user could have written it or the server has ended."""
+    path = path_for(pid)
+    try:
+        status = path.lstat()
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
+            return None
+        if not _is_running(path, pid):
+            return None
+        content = read_object(path)
+        return Runtime(
+            url=str(content["url"]),
+            secret=str(content["secret"]),
+            pid=int(content["pid"]),
+            cache_file=str(content.get("cache_file", "")),
+            root=str(content.get("root", "")),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def find() -> Runtime | None:
+    """Return the server that is the nearest ancestor of this process."""
+    try:
+        ancestors = psutil.Process().parents()
+    except psutil.Error:
+        return None
+    for process in ancestors:
+        if runtime := read(process.pid):
+            return runtime
+    return None
+
+
+def path_in_server(path: Path) -> str:
+    """Return a path relative to the root folder of the server that started this process; "" if unknown."""
+    server = find()
+    if server and server.root:
+        with suppress(OSError, ValueError):
+            return path.resolve().relative_to(Path(server.root).resolve()).as_posix()
+    return ""
+
+
+def _started(pid: int) -> str:
+    """Return the start time of a process, independent of the clock; empty if the process has ended."""
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    with suppress(psutil.Error, ValueError, OverflowError):
+        return repr(psutil.Process(pid).create_time())
+    return ""
+
+
+def survey() -> tuple[list[Path], list[Path]]:
+    """Return the files of ended servers of this machine, and all other files."""
+    stale: list[Path] = []
+    others: list[Path] = []
+    for path in sorted(folder().glob("turbopilot-*.json*")):
+        if path.suffix != ".json" and not is_unfinished(path.name):
+            continue
+        pid = _pid_of(path)
+        (others if pid is None or _is_running(path, pid) else stale).append(path)
+    return stale, others
+
+
+def running() -> list[Runtime]:
+    """Return the running servers of this machine."""
+    pids = {pid for path in survey()[1] if (pid := _pid_of(path)) is not None}
+    return [server for pid in sorted(pids) if (server := read(pid))]
+
+
+def _pid_of(path: Path) -> int | None:
+    """Return the process id in a file's name; None for a file of another machine."""
+    machine, _, pid = path.name.removeprefix("turbopilot-").rpartition(".json")[0].rpartition("-")
+    return int(pid) if machine == _machine_id() and pid.isdecimal() else None
+
+
+def _is_running(path: Path, pid: int) -> bool:
+    """Return whether the process that wrote a file is running; another process may have its id."""
+    started = _started(pid)
+    return bool(started) and read_object(path).get("started", started) == started
+
+
+def remove_stale() -> int:
+    """Delete the files of ended servers of this machine; return how many."""
+    gone = 0
+    for path in survey()[0]:
+        with suppress(OSError):
+            path.unlink()
+            gone += 1
+    return gone

@@ -1,0 +1,160 @@
+"""`jupyter turbopilot models convert` and `quantize`: write GGUF files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.models.ggml import OUTTYPES
+from jupyter_turbopilot.protocol.errors import ConversionError
+from jupyter_turbopilot.terminal.commands.command import Command
+from jupyter_turbopilot.terminal.commands.progress import Bar
+from jupyter_turbopilot.terminal.numbers import whole
+from jupyter_turbopilot.util.files import describe_size
+
+if TYPE_CHECKING:
+    import argparse
+
+    from jupyter_turbopilot.models.gguf import Header
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+
+@dataclass(frozen=True)
+class Convert:
+    """The checkpoint to convert, and the output."""
+
+    source: str
+    outtype: str
+    output: Path | None
+    tokenizer: str | None
+    shards: int
+
+
+def declare_convert(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("source", metavar="SOURCE", help="a folder, or owner/repository")
+    parser.add_argument(
+        "--outtype", choices=OUTTYPES, default="f16", help="type of the weights (%(default)s)"
+    )
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", type=Path, help="the file to write; default: named after the source"
+    )
+    parser.add_argument(
+        "--tokenizer",
+        metavar="SOURCE",
+        help="the tokenizer, if it is not in the folder of the weights: a folder, or owner/repository",
+    )
+    parser.add_argument(
+        "--shards",
+        type=whole(0, 64),
+        default=0,
+        help="number of attention shards of a CodeGen2 model: 8 for 1B and 3.7B",
+    )
+
+
+def run_convert(options: Convert, settings: Turbopilot) -> int:
+    """Convert a checkpoint, with a progress bar."""
+    from jupyter_turbopilot.jupyter.pilot.library import store_of
+    from jupyter_turbopilot.models.repository import Repositories
+    from jupyter_turbopilot.plugins.convert import convert
+
+    store = store_of(settings)
+    with Bar(options.source) as bar:
+        repositories = Repositories(store.folder, bar.fetching, hosts=store.hosts)
+        folder = repositories.checkpoint(options.source)
+        target = options.output or Path(f"{folder.resolve().name}-{options.outtype}.gguf")
+        if target.is_dir():
+            raise ConversionError(f"{target} is a folder. Pass a file with -o.")
+        convert(
+            folder,
+            target,
+            outtype=options.outtype,
+            find_tokenizer=lambda family, rows: (
+                repositories.tokenizer(options.tokenizer)
+                if options.tokenizer
+                else repositories.tokenizer_for(folder, family, rows)
+            ),
+            shards=options.shards,
+            progress=lambda name, done, total: bar.show(done, total, f"of {describe_size(total)}  {name}"),
+        )
+    print(target)
+    return 0
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """The file to quantise, and the output."""
+
+    source: Path
+    target: Path
+    type: str | None
+    force: bool
+    threads: int
+
+
+def declare_quantize(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("source", metavar="IN", type=Path, help="a GGUF file, of F16 or better")
+    parser.add_argument("target", metavar="OUT", type=Path, help="the GGUF file to write")
+    parser.add_argument(
+        "type", metavar="TYPE", help="Q4_K_M, Q8_0, …; without it, all types are listed", nargs="?"
+    )
+    parser.add_argument("--force", action="store_true", help="quantise a file that is already quantised")
+    parser.add_argument(
+        "-t",
+        "--threads",
+        type=whole(0, 1024),
+        default=0,
+        help="number of threads; 0: all available cores (%(default)s)",
+    )
+
+
+def run_quantize(options: Quantize, _: Turbopilot) -> int:
+    """Quantise a file with a progress bar; print the changes of its tensors."""
+    from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
+    from jupyter_turbopilot.engine.load import machine
+    from jupyter_turbopilot.models.gguf import read_header
+    from jupyter_turbopilot.models.quantization import order
+
+    known = kinds()
+    if not options.type:
+        raise ConversionError(f"Choose a type: {', '.join(sorted(known))}.")
+    ordered = order(options.source, options.target, options.type, known, force=options.force)
+    with Bar(ordered.kind) as bar:
+        threads = options.threads or machine.threads()
+        quantize(ordered, threads, lambda name, done, total: bar.show(done, total, f"{done}/{total} {name}"))
+    print(_table(read_header(ordered.source), read_header(ordered.target)))
+    return 0
+
+
+def _table(before: Header, after: Header) -> str:
+    """Format the change of each tensor and of the whole file."""
+    from jupyter_turbopilot.models.ggml import tensor_type
+
+    new = {part.name: part for part in after.parts}
+    lines = []
+    for old in before.parts:
+        part = new.get(old.name)
+        if part is None:
+            continue
+        shape = " x ".join(map(str, old.shape))
+        change = f"{tensor_type(old.kind).name} → {tensor_type(part.kind).name}"
+        lines.append(
+            f"{old.name:<34} {shape:>16}  {change:<14} {old.size / 1e6:9.2f} → {part.size / 1e6:8.2f} MB"
+        )
+    ratio = after.file_size / before.file_size
+    bits = 8 * sum(part.size for part in after.parts) / after.parameters
+    lines.append(
+        f"{before.file_size / 1e6:.2f} MB → {after.file_size / 1e6:.2f} MB ({ratio:.0%}), "
+        f"{bits:.2f} bits per weight"
+    )
+    return "\n".join(lines)
+
+
+COMMANDS = (
+    Command(
+        "convert", "convert a Hugging Face checkpoint to a GGUF file", Convert, run_convert, declare_convert
+    ),
+    Command("quantize", "quantise a GGUF file", Quantize, run_quantize, declare_quantize),
+)

@@ -1,0 +1,299 @@
+"""`jupyter turbopilot eval`: replay notebooks as if typed, or run HumanEval infilling."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.suggestion.fit import EAGERNESS
+from jupyter_turbopilot.terminal.commands.command import Command, add_model_and_engine
+from jupyter_turbopilot.terminal.numbers import whole
+from jupyter_turbopilot.util.files import count_of
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+    from jupyter_turbopilot.plugins.evaluate.traces import Trace
+    from jupyter_turbopilot.plugins.evaluate.typist import TypingResult
+    from jupyter_turbopilot.settings.config import Turbopilot
+    from jupyter_turbopilot.terminal.in_process import InProcess
+
+
+@dataclass(frozen=True)
+class Options:
+    """The notebooks to replay, the conditions, and the report."""
+
+    source: Path
+    humaneval: bool
+    half: str | None
+    trace: list[str]
+    requests: int
+    eagerness: list[str]
+    clock: bool
+    key_interval: int  # milliseconds
+    busy: int
+    kernel: str | None
+    index: str | None
+    report: Path | None
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        type=Path,
+        help="a notebook, a folder of notebooks, a prepared set, or HumanEval's wheel",
+    )
+    parser.add_argument(
+        "--humaneval",
+        action="store_true",
+        help="complete single lines of HumanEval and run the generated programs",
+    )
+    parser.add_argument(
+        "--half",
+        choices=["all", "fitted", "held-out"],
+        help="the half of the notebooks that the gate was fitted to, or the other one (all; with "
+        "`--index siblings`: held-out)",
+    )
+    parser.add_argument(
+        "--trace",
+        choices=["append", "edit", "hop"],
+        nargs="+",
+        default=["append"],
+        help="append: type whole cells; edit: type within finished cells; hop: alternate between two cells "
+        "(append)",
+    )
+    parser.add_argument(
+        "--requests",
+        type=whole(0, 10_000_000),
+        default=0,
+        help="approximate number of requests; 0: at every position (%(default)s)",
+    )
+    parser.add_argument(
+        "--eagerness",
+        choices=EAGERNESS,
+        nargs="+",
+        default=["balanced"],
+        help="the eagerness to evaluate (balanced)",
+    )
+    parser.add_argument(
+        "--clock",
+        action="store_true",
+        help="type in real time: only suggestions shown before the next keystroke count",
+    )
+    parser.add_argument(
+        "--key-interval",
+        type=whole(20, 60_000),
+        default=200,
+        metavar="MS",
+        help="time between two keystrokes with --clock, in milliseconds (%(default)s)",
+    )
+    parser.add_argument(
+        "--busy",
+        type=whole(0, 64),
+        default=0,
+        metavar="N",
+        help="number of other processes that each keep a core busy (%(default)s)",
+    )
+    parser.add_argument(
+        "--kernel",
+        nargs="?",
+        const="python3",
+        metavar="NAME",
+        help="run the notebooks in this kernel, and compare with and without kernel context",
+    )
+    parser.add_argument(
+        "--index",
+        metavar="FOLDER",
+        help="compare without and with a notebook index at the same precision. Indexed are the "
+        "notebooks and source files of FOLDER, or with `siblings` the other notebooks with the same name "
+        "up to `__`, except files that share half of their lines with the replayed notebook",
+    )
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write a Markdown file and plots")
+    add_model_and_engine(parser)
+
+
+def run(options: Options, settings: Turbopilot) -> int:
+    """Replay notebooks, or run HumanEval infilling; print the results."""
+    from jupyter_turbopilot.terminal.in_process import InProcess
+
+    settings.keep_sequences = settings.learning = False
+    settings.cache_file = ""
+    # In real time, yield the CPU to other programs as for a user.
+    settings.yield_cpu = options.clock
+    local = InProcess(settings)
+    try:
+        if options.humaneval:
+            return _humaneval(options, local)
+        return _with_index(options, local) if options.index else _notebooks(options, local)
+    finally:
+        local.close()
+
+
+def _humaneval(options: Options, local: InProcess) -> int:
+    from jupyter_turbopilot.plugins.evaluate import humaneval
+
+    chosen = humaneval.problems(humaneval.read(options.source), options.requests or sys.maxsize)
+    scored = humaneval.run(local, chosen, ProgressLine("HumanEval", len(chosen)))
+    lines = max(1, scored.problems)
+    print(f"{scored.problems} lines: {scored.exact / lines:.3f} exact, {scored.passed / lines:.3f} pass")
+    return 0
+
+
+def _half(options: Options, notebooks: list[TypedNotebook]) -> list[TypedNotebook]:
+    from jupyter_turbopilot.plugins.evaluate.index_gain import SIBLINGS
+
+    half = options.half or ("held-out" if options.index == SIBLINGS else "all")
+    if half == "all":
+        return notebooks
+    if len(notebooks) == 1:
+        chosen = f"--half {half}" if options.half else f"--index {SIBLINGS}"
+        raise BadRequestError(f"{chosen} needs at least two notebooks, but {options.source} has one.")
+    return notebooks[half == "held-out" :: 2]
+
+
+def _traces(notebooks: list[TypedNotebook], kind: str, options: Options) -> list[Trace]:
+    from jupyter_turbopilot.plugins.evaluate import traces
+
+    chosen = traces.of_kind(notebooks, kind, options.requests, every=1 if options.clock else traces.EVERY)
+    if not chosen:
+        raise BadRequestError(f"{options.source} has no cells that are suitable for --trace {kind}.")
+    return chosen
+
+
+def _notebooks(options: Options, local: InProcess) -> int:
+    from jupyter_turbopilot.plugins.evaluate import notebooks as notebook_sets
+    from jupyter_turbopilot.plugins.evaluate import report, typist
+    from jupyter_turbopilot.plugins.evaluate.live import Live
+
+    settings = local.pilot.settings
+    notebooks = _half(options, notebook_sets.read(options.source))
+    results: dict[str, TypingResult] = {}
+    local.wait()
+    for eagerness in options.eagerness:
+        settings.eagerness = eagerness
+        for kind in options.trace:
+            local.pilot.completer.results.clear()  # otherwise the next setting would find cached completions
+            chosen = _traces(notebooks, kind, options)
+            name = f"{eagerness}, {kind}"
+            if options.clock:
+                beside = f" with {options.busy} busy processes" if options.busy else ""
+                name += f", {options.key_interval} ms per keystroke{beside}"
+            tell = ProgressLine(name, len(chosen))
+            if options.kernel:
+                with Live(options.kernel) as live:
+                    knowing, unaware = typist.with_kernel(local, chosen, tell, live)
+                results |= {name + report.WITH_CONTEXT: knowing, name + report.WITHOUT_CONTEXT: unaware}
+                for notebook, error in live.failed.items():
+                    print(f"{notebook} failed: {error}", file=sys.stderr)
+            else:
+                with keeping_busy(options.busy):
+                    results[name] = (
+                        typist.in_real_time(local, chosen, tell, options.key_interval / 1000)
+                        if options.clock
+                        else typist.by_keystrokes(local, chosen, tell)
+                    )
+    return _report(options, local, notebooks, results)
+
+
+def _with_index(options: Options, local: InProcess) -> int:
+    """Replay notebooks without and with a notebook index."""
+    from jupyter_turbopilot.plugins.evaluate import index_gain, traces
+    from jupyter_turbopilot.plugins.evaluate import notebooks as notebook_sets
+    from jupyter_turbopilot.plugins.evaluate.index_gain import IndexShelf
+
+    if options.clock or options.kernel:
+        raise BadRequestError("--index cannot be combined with --clock or --kernel.")
+    everything = notebook_sets.read(options.source)
+    notebooks = _half(options, everything)
+    results: dict[str, TypingResult] = {}
+    gains = []
+    with closing(IndexShelf(options.index or "", everything)) as shelf:
+        local.wait()
+        for eagerness in options.eagerness:
+            local.pilot.settings.eagerness = eagerness
+            for kind in options.trace:
+                chosen = _traces(notebooks, kind, options)
+                if kind == "append":  # do not index lines before they are typed
+                    chosen = [*map(traces.from_the_top, chosen)]
+                name = f"{eagerness}, {kind}"
+                telling = partial(_progress, name, len(chosen))
+                gain = index_gain.measure(local, chosen, eagerness, shelf.index_for, telling, _print_pass)
+                results |= {f"{name}, {way}": typed for way, typed in gain.ways.items()}
+                gains.append(f"{name}: {gain.summary}")
+    return _report(options, local, notebooks, results, gains)
+
+
+def _print_pass(way: str, typed: TypingResult, words: str) -> None:
+    """Print the results of one pass: the whole run may take hours."""
+    total = typed.total
+    print(f"{way}: precision {total.precision:.3f}, saved {total.share_saved:.3f}. {words}", flush=True)
+
+
+def _progress(name: str, total: int, way: str) -> ProgressLine:
+    return ProgressLine(f"{name}, {way}", total)
+
+
+def _report(
+    options: Options,
+    local: InProcess,
+    notebooks: Sequence[TypedNotebook],
+    results: dict[str, TypingResult],
+    gains: Sequence[str] = (),
+) -> int:
+    """Print the results, and write a report if requested."""
+    from importlib.metadata import version
+
+    from jupyter_turbopilot.plugins.evaluate import report
+
+    model, ours = local.pilot.settings.model, version("jupyter-turbopilot")
+    head = f"{model}, version {ours}, {count_of(len(notebooks), 'notebook')} of {options.source.name}."
+    print(report.table(results), *gains, sep="\n")
+    if options.report:
+        for path in report.write(options.report, "\n\n".join([head, *gains]), results):
+            print(f"Written: {path}")
+    return 0
+
+
+@contextmanager
+def keeping_busy(processes: int) -> Iterator[None]:
+    """Keep some cores busy with other processes."""
+    module = "jupyter_turbopilot.util.running.cleanup"
+    code = f"from {module} import exit_with_parent\nexit_with_parent({os.getpid()})\nwhile True: pass"
+    command = [sys.executable, "-P", "-c", code]
+    others = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.communicate()
+
+
+class ProgressLine:
+    """Shows the progress of a long run on a terminal."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self._name, self._total, self._done = name, total, 0
+
+    def __call__(self, _: str) -> None:
+        """Count one more finished item."""
+        self._done += 1
+        if sys.stderr.isatty():
+            end = "\n" if self._done == self._total else ""
+            print(f"\r{self._name}: {self._done} of {self._total}", end=end, file=sys.stderr, flush=True)
+
+
+COMMAND = Command(
+    "eval", "replay notebooks and measure how useful the suggestions are", Options, run, declare
+)

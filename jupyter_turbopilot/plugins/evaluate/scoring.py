@@ -1,0 +1,172 @@
+"""Score suggestions against the text that the user is known to type. Pure."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from jupyter_turbopilot.suggestion.features import kind_of_position
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jupyter_turbopilot.plugins.evaluate.traces import Keystroke
+
+Item = TypeVar("Item")
+SHORTEST = 4  # minimum characters worth a keystroke, unless they complete the line
+_DRAWS = 1000
+
+
+def head_of(text: str) -> str:
+    """Return the text up to the end of its first non-blank line."""
+    first = re.match(r"\s*[^\n]*", text)
+    return first[0].rstrip() if first else ""
+
+
+def is_end_of_line(future: str, length: int) -> bool:
+    """Return whether only white space of the current line follows the first `length` characters."""
+    return not future[length:].partition("\n")[0].strip()
+
+
+def completes_line(text: str, future: str) -> bool:
+    """Return whether a text's first line exactly completes the current line."""
+    head = head_of(text)
+    return bool(head) and future.startswith(head) and is_end_of_line(future, len(head))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The outcome of a suggestion: accepted characters, and correct and wrong lines."""
+
+    taken: int
+    right: int
+    wrong: int
+
+
+def judge(text: str, future: str) -> Judgement:
+    """Judge a suggestion by the text that follows.
+
+    The first line must match as a whole and be worth a keystroke; further lines count one by one.
+    """
+    head = head_of(text)
+    if not head.strip() or not future.startswith(head):
+        return Judgement(0, 0, 1)
+    if len(head.strip()) < SHORTEST and not is_end_of_line(future, len(head)):
+        return Judgement(0, 0, 1)
+    taken, wrong = len(head), 0
+    end = len(head)
+    for line in text[len(head) :].split("\n")[1:]:
+        end += 1 + len(line)
+        if not line.strip():
+            continue
+        if not wrong and future.startswith(text[:end].rstrip()) and is_end_of_line(future, end):
+            taken = len(text[:end].rstrip())
+        else:
+            wrong += 1
+    return Judgement(taken, 1, wrong)
+
+
+@dataclass
+class Tally:
+    """Counts over several keystrokes."""
+
+    typed: int = 0
+    keys: int = 0
+    shown: int = 0
+    right: int = 0
+    saved: int = 0
+
+    @property
+    def precision(self) -> float:
+        """Correct suggestions as a share of those shown."""
+        return self.right / self.shown if self.shown else 0.0
+
+    @property
+    def share_saved(self) -> float:
+        """Keystrokes saved as a share of all: accepted characters, minus one keystroke per suggestion."""
+        return self.saved / self.typed if self.typed else 0.0
+
+    @property
+    def per_hundred(self) -> float:
+        """Suggestions shown per 100 keystrokes."""
+        return 100 * self.shown / self.keys if self.keys else 0.0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+
+@dataclass
+class Score:
+    """The score of typing one text; a suggestion that is typed along is counted once."""
+
+    total: Tally = field(default_factory=Tally)
+    kinds: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    _last: tuple[int, int, str] = (-1, 0, "")
+    _covered: dict[int, int] = field(default_factory=dict)
+
+    def covered(self, cell: int) -> int:
+        """Return the position up to which accepted suggestions cover a cell."""
+        return self._covered.get(cell, 0)
+
+    def show(self, cell: int, place: int, before: str, text: str, future: str) -> Judgement | None:
+        """Count a suggestion shown at a position; return None if it is not new."""
+        if not text.strip():
+            return None
+        last_cell, last_place, last = self._last
+        self._last = (cell, place, text)
+        judgement = judge(text, future)
+        kind = self.kinds[kind_of_position(before)]
+        if cell == last_cell and place >= last_place and last[place - last_place :] == text and text:
+            return None if not judgement.taken else self._take(cell, place, kind, judgement, shown=0)
+        return self._take(cell, place, kind, judgement, shown=judgement.right + judgement.wrong)
+
+    def show_at(self, keystroke: Keystroke, text: str) -> None:
+        """Count a suggestion shown at a keystroke."""
+        before = keystroke.cells[keystroke.active][: keystroke.offset]
+        self.show(keystroke.active, keystroke.place, before, text, keystroke.future)
+
+    def _take(self, cell: int, place: int, kind: Tally, judgement: Judgement, shown: int) -> Judgement:
+        worth = max(0, judgement.taken - 1)
+        for tally in (self.total, kind):
+            tally.shown += shown
+            tally.right += judgement.right
+            tally.saved += worth
+        if judgement.taken:
+            self._covered[cell] = place + judgement.taken
+        return judgement
+
+    def typed(self, characters: int, keys: int) -> None:
+        """Count typed characters and keystrokes."""
+        self.total.typed += characters
+        self.total.keys += keys
+
+
+def interval(tallies: Sequence[Tally], figure: Callable[[Tally], float]) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of a metric over notebooks."""
+    return bootstrap_interval(tallies, lambda sample: figure(sum(sample, start=Tally())))
+
+
+def ratio_interval(pairs: Sequence[tuple[Tally, Tally]]) -> str:
+    """Return the interval of the ratio of savings between the members of each pair, in parentheses.
+
+    Return an empty string for a single notebook.
+    """
+    if len(pairs) <= 1:
+        return ""
+
+    def ratio(sample: list[tuple[Tally, Tally]]) -> float:
+        first, second = (sum(tallies, start=Tally()) for tallies in zip(*sample, strict=True))
+        return first.share_saved / max(1e-9, second.share_saved)
+
+    low, high = bootstrap_interval(pairs, ratio)
+    return f" ({low:.2f} to {high:.2f})"
+
+
+def bootstrap_interval(items: Sequence[Item], figure: Callable[[list[Item]], float]) -> tuple[float, float]:
+    """Return the 95 % bootstrap interval of a metric over items."""
+    rng = random.Random(7)  # noqa: S311 - a reproducible choice
+    values = sorted(figure([rng.choice(items) for _ in items]) for _ in range(_DRAWS))
+    return values[int(_DRAWS * 0.025)], values[int(_DRAWS * 0.975)]

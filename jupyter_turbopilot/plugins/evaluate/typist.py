@@ -1,0 +1,283 @@
+"""Replay notebooks through the completer, keystroke by keystroke or in real time."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.plugins.evaluate.live import ResolvedNames
+from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally
+from jupyter_turbopilot.protocol.errors import BusyError
+from jupyter_turbopilot.suggestion.syntax import valid_beginning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from jupyter_turbopilot.completer.waiting import Listener
+    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.index.reader import NotebookIndex
+    from jupyter_turbopilot.plugins.evaluate.live import Live
+    from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, Trace
+    from jupyter_turbopilot.protocol.request import Completion
+    from jupyter_turbopilot.terminal.in_process import InProcess
+
+SPREAD = 0.5  # sigma of the log-normal distribution of keystroke intervals
+
+
+@dataclass
+class Pace:
+    """The outcomes of requests in real time."""
+
+    asked: int = 0
+    unanswered: int = 0  # before the next keystroke
+    refused: int = 0  # because the server was busy
+    taken_over: int = 0  # continued a running generation
+    ended: int = 0  # restarted although the running generation confirmed with the keystroke
+    cpu: float = 0.0  # CPU seconds
+
+
+Where = tuple[str, int, int]  # a notebook, a cell, and the number of typed characters
+
+
+@dataclass
+class TypingResult:
+    """The results of replaying notebooks."""
+
+    notebooks: dict[str, Tally] = field(default_factory=dict)
+    kinds: dict[str, Tally] = field(default_factory=dict)
+    ms: list[float] = field(default_factory=list)
+    invalid: int = 0  # shown suggestions after which the cell cannot become valid code
+    # Names in shown suggestions, checked in a live kernel.
+    names: ResolvedNames = field(default_factory=ResolvedNames)
+    pace: Pace | None = None
+    from_index: Tally = field(default_factory=Tally)  # shown from the index alone
+    from_index_ms: list[float] = field(default_factory=list)  # latency of these
+    focus_ms: list[float] = field(default_factory=list)  # duration of the warm-up of a focused cell
+    key_ms: dict[Where, float] = field(default_factory=dict)  # latency by position
+    waits: list[float] = field(default_factory=list)  # seconds from the requests at pauses to their answers
+
+    @property
+    def total(self) -> Tally:
+        """The sum over all notebooks."""
+        return sum(self.notebooks.values(), start=Tally())
+
+    def add(self, name: str, score: Score) -> None:
+        """Add the score of one trace."""
+        self.notebooks[name] = self.notebooks.get(name, Tally()) + score.total
+        for kind, tally in score.kinds.items():
+            self.kinds[kind] = self.kinds.get(kind, Tally()) + tally
+
+
+def by_keystrokes(
+    local: InProcess,
+    traces: Iterable[Trace],
+    tell: Callable[[str], None],
+    remembering: Callable[[str], NotebookIndex | None] | None = None,
+) -> TypingResult:
+    """Replay traces, waiting for every suggestion.
+
+    `remembering` returns the index for a notebook; with it, each cell gets the focus first.
+    """
+    typed = TypingResult()
+    for trace in traces:
+        if remembering:
+            with_index(local, trace, typed, remembering(trace.name))
+        else:
+            replay_trace(local, trace, typed)
+        tell(trace.name)
+    return typed
+
+
+def with_kernel(
+    local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None], live: Live
+) -> tuple[TypingResult, TypingResult]:
+    """Replay each trace twice after running the cells above: with and without kernel context."""
+    knowing, unaware = TypingResult(), TypingResult()
+    for trace in sorted(traces, key=lambda trace: (trace.name, trace.keystrokes[0].active)):
+        kernel_context = live.kernel_context(trace)
+        replay_trace(local, trace, knowing, kernel_context, live)
+        replay_trace(local, trace, unaware, NONE, live)
+        tell(trace.name)
+    return knowing, unaware
+
+
+def replay_trace(
+    local: InProcess,
+    trace: Trace,
+    typed: TypingResult,
+    kernel_context: KernelContext = NONE,
+    live: Live | None = None,
+) -> None:
+    """Replay one trace and count the outcomes."""
+    score = Score()
+    for keystroke in trace.keystrokes:
+        if keystroke.place < score.covered(keystroke.active):
+            continue
+        request = keystroke.request(ran=live is not None, trigger="automatic", client="typist")
+        begun = time.perf_counter()
+        reply = local.last(request, kernel_context)
+        typed.ms.append((time.perf_counter() - begun) * 1000)
+        before = score.total.shown
+        score.show_at(keystroke, reply.items[0].text if reply.items else "")
+        if score.total.shown > before:
+            text = reply.items[0].text
+            typed.invalid += valid_beginning(request.prefix) and not valid_beginning(request.prefix + text)
+            if live:
+                live.count_names(typed.names, request.prefix, text)
+    _finish(typed, trace, score)
+
+
+def with_index(
+    local: InProcess, trace: Trace, typed: TypingResult, notebook_index: NotebookIndex | None
+) -> None:
+    """Replay one trace like the editor, with an index; count suggestions from the index separately."""
+    score = Score()
+    counters = local.pilot.completer.counters
+    first = trace.keystrokes[0]
+    cells = (*first.cells[: first.active], "", *first.cells[first.active + 1 :])
+    focus = replace(first, cells=cells, offset=0).request(trigger="warmup", client="typist", path=trace.name)
+    typed.focus_ms.append(_asked(local, focus, notebook_index)[2])
+    for keystroke in trace.keystrokes:
+        if keystroke.place < score.covered(keystroke.active):
+            continue
+        request = keystroke.request(trigger="automatic", client="typist", stream=True, path=trace.name)
+        from_index, before = counters["index_matches"], replace(score.total)
+        text, shown_ms, ms, begun = _asked(local, request, notebook_index)
+        typed.ms.append(ms)
+        typed.key_ms[trace.name, keystroke.active, keystroke.place] = ms
+        score.show_at(keystroke, text)
+        if counters["index_matches"] > from_index and text == begun:  # the model may have extended it
+            typed.from_index_ms.append(shown_ms)
+            for name in ("shown", "right", "saved"):
+                gained = getattr(score.total, name) - getattr(before, name)
+                setattr(typed.from_index, name, getattr(typed.from_index, name) + gained)
+        if score.total.shown > before.shown:
+            typed.invalid += valid_beginning(request.prefix) and not valid_beginning(request.prefix + text)
+    _finish(typed, trace, score)
+
+
+def _asked(
+    local: InProcess, request: Completion, notebook_index: NotebookIndex | None
+) -> tuple[str, float, float, str]:
+    """Return the final text, the latencies of the first and the final text (ms), and the first text."""
+    replies, begun = Replies(), time.perf_counter()
+    text = first = ""
+    shown_ms = 0.0
+    local.pilot.completer.submit(request, replies.listen, notebook_index=notebook_index)
+    for reply in replies:
+        if reply.error:
+            raise reply.error
+        text = reply.items[0].text if reply.items else ""
+        if text and not first:
+            shown_ms, first = (time.perf_counter() - begun) * 1000, text
+    return text, shown_ms, (time.perf_counter() - begun) * 1000, first
+
+
+class _OpenRequest:
+    """An open request of the editor: typing along with its suggestion sends no new request."""
+
+    def __init__(self, local: InProcess, keystroke: Keystroke, caller: str) -> None:
+        self._local = local
+        self._caller = caller
+        self.keystroke = keystroke
+        self._replies = Replies()
+        self._begun = time.perf_counter()
+        self.text = ""
+        self.ms = 0.0  # latency of the first text
+        self.done = self.refused = False
+        self.answered_at: float | None = None  # an empty suggestion is an answer, too
+        try:
+            self._submit(keystroke, self._replies.listen, trigger="automatic", stream=True)
+        except BusyError:
+            self.done = self.refused = True
+
+    def rest(self, keystroke: Keystroke) -> str:
+        """Return the rest of the suggestion at a later keystroke."""
+        before, now = (at.cells[at.active][: at.offset] for at in (self.keystroke, keystroke))
+        if keystroke.active != self.keystroke.active or not now.startswith(before):
+            return ""
+        typed = now[len(before) :]
+        return self.text[len(typed) :] if self.text.startswith(typed) else ""
+
+    def wait(self, end: float) -> None:
+        """Receive replies until `end`; prefetch the completion after the final one."""
+        while not self.done:
+            reply = self._replies.within(max(0.001, end - time.perf_counter()))
+            if reply is None:
+                return
+            if reply.items and not self.text:
+                self.ms = (time.perf_counter() - self._begun) * 1000
+            self.text = reply.items[0].text if reply.items else self.text
+            self.done = reply.done
+            if self.answered_at is None and (reply.items or not (reply.error or reply.finish_reason)):
+                self.answered_at = time.perf_counter()
+            if reply.done and self.text:
+                self._submit(self.keystroke.accepting(self.text), lambda _: None, trigger="prefetch")
+
+    def _submit(self, keystroke: Keystroke, listener: Listener, **more: Any) -> None:
+        request = keystroke.request(client="typist", **more)
+        caller = self._caller
+        self._local.pilot.completer.submit(request, listener, caller=caller, tenant=caller)
+
+
+def in_real_time(
+    local: InProcess,
+    traces: Iterable[Trace],
+    tell: Callable[[str], None],
+    key: float = 0.2,
+    seed: int = 3,
+    caller: str = "",
+    pause: float = 0.0,
+) -> TypingResult:
+    """Replay in real time: a suggestion counts only if it is shown before the next keystroke.
+
+    The traces contain a keystroke for each character. As in the editor, a keystroke sends a request unless it
+    types along with the suggestion, and the server decides what happens to earlier requests. With a `caller`,
+    several users type concurrently: they share no cached prompts, and do not wait for the warm-up of a cell.
+    `pause`: the seconds that a user looks at the screen at the beginning of each line.
+    """
+    rng = random.Random(seed)  # noqa: S311 - a reproducible pace
+    typed = TypingResult(pace=(pace := Pace()))
+    counters, begun = dict(local.pilot.completer.counters), time.process_time()
+    for trace in traces:
+        score, request = Score(), None
+        focus = trace.keystrokes[0].request(trigger="warmup")
+        if caller:
+            local.pilot.completer.submit(focus, lambda _: None, caller=caller, tenant=caller)
+        else:
+            local.last(focus)
+        for keystroke in trace.keystrokes:
+            if keystroke.place < score.covered(keystroke.active):
+                continue
+            begun_at = time.perf_counter()
+            end = begun_at + key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
+            if is_pause := pause > 0 and keystroke.cells[keystroke.active][: keystroke.offset].endswith("\n"):
+                end += pause
+            if not request or not request.rest(keystroke):
+                request = _OpenRequest(local, keystroke, caller)
+                pace.asked += 1
+                pace.refused += request.refused
+            was_shown = bool(request.text)
+            request.wait(end)
+            if is_pause and request.keystroke is keystroke:
+                typed.waits.append((request.answered_at or end) - begun_at)
+            pace.unanswered += request.keystroke is keystroke and not request.done
+            if request.text and not was_shown:
+                typed.ms.append(request.ms)
+            score.show_at(keystroke, request.rest(keystroke))
+            time.sleep(max(0.0, end - time.perf_counter()))
+        _finish(typed, trace, score)
+        tell(trace.name)
+    pace.cpu = time.process_time() - begun
+    for name in ("continued", "ended"):
+        setattr(pace, name, local.pilot.completer.counters.get(name, 0) - counters.get(name, 0))
+    return typed
+
+
+def _finish(typed: TypingResult, trace: Trace, score: Score) -> None:
+    score.typed(trace.length, trace.length)
+    typed.add(trace.name, score)

@@ -1,0 +1,165 @@
+"""Requests to the model for a function or its head, with retries. Pure."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from jupyter_turbopilot.plugins.functions.parsing import Part, complete_part, with_body
+from jupyter_turbopilot.plugins.functions.stub import Stub, stub_with_head
+from jupyter_turbopilot.protocol.request import Cell, Completion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Sequence
+
+    from jupyter_turbopilot.plugins.functions.stub import Instruction
+    from jupyter_turbopilot.protocol.reply import Reply
+    from jupyter_turbopilot.protocol.request import FunctionRequest
+
+TRIES = 3  # attempts at a function that does not parse or has no body
+LONGEST = 512  # tokens of a function, over all its requests
+LINES = 120  # lines of a function in one request
+TOKENS = 192  # tokens of one request; a longer function takes several
+DRAWN = 0.6  # temperature of all attempts but the first
+CHARACTERS = 60_000  # of all functions: checking longer ones takes long
+SPENT = "left out: the time or token limit is reached"
+TOO_LONG = "left out: the functions before it are too long"
+UNNAMED = "generated"
+
+
+@dataclass(frozen=True)
+class Question:
+    """A completion to request, and the function that it is for."""
+
+    completion: Completion
+    name: str = ""
+    beginning: str = ""  # source of the function so far
+    until: float = math.inf  # deadline, by `time.monotonic`
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """The model's answer to a `Question`."""
+
+    text: str = ""
+    whole: bool = True  # whether the model ended the text itself
+    tokens: int = 0
+    late: bool = False  # whether the deadline passed before any text arrived
+
+    def __post_init__(self) -> None:
+        # Python also ends a line at a carriage return; other code here splits at line feeds only.
+        text = self.text.replace("\r\n", "\n").replace("\r", "\n")
+        object.__setattr__(self, "text", text)
+
+
+def continuation_in(reply: Reply) -> Continuation:
+    """Return the continuation in a reply."""
+    if not reply.items:
+        # Without a finish reason, the model ended the text at once.
+        return Continuation(whole=not reply.finish_reason, late=bool(reply.finish_reason))
+    item = reply.items[0]
+    return Continuation(item.text, item.finish_reason == "stop", len(item.tokens))
+
+
+@dataclass
+class TokenBudget:
+    """Tokens spent on functions, and the deadline."""
+
+    clock: Callable[[], float]
+    until: float
+    most_tokens: int
+    tokens: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time or token limit is reached."""
+        return self.tokens >= self.most_tokens or self.clock() >= self.until
+
+    @property
+    def left(self) -> int:
+        """Number of tokens left for an answer, at least one."""
+        return max(1, self.most_tokens - self.tokens)
+
+    def refusal(self, sources: Iterable[str]) -> str:
+        """Return why no further function can be generated in addition to these, or ""."""
+        if self.is_over:
+            return SPENT
+        return TOO_LONG if sum(map(len, sources)) > CHARACTERS else ""
+
+
+class Author:
+    """Requests functions from the model; `above` returns the source before the next one."""
+
+    def __init__(
+        self, request: FunctionRequest, budget: TokenBudget, above: Callable[[], Sequence[str]]
+    ) -> None:
+        self._request = request
+        self._budget = budget
+        self._above = above
+
+    def head(self, instruction: Instruction) -> Generator[Question, Continuation | None, Stub]:
+        """Request a name and parameters."""
+        for attempt in range(TRIES):
+            written = yield from self._ask(instruction.beginning, attempt)
+            if stub := stub_with_head(instruction, written.text):
+                return stub
+            if self._budget.is_over:
+                break
+        return Stub(UNNAMED, f"{instruction.comment}\ndef {UNNAMED}(*args, **kwargs):")
+
+    def function(self, stub: Stub) -> Generator[Question, Continuation | None, Part]:
+        """Request a function, with retries; return the best attempt."""
+        if given := complete_part(stub):
+            return given
+        best, begun, attempt = Part(), self._budget.tokens, 0
+        while attempt < TRIES:
+            part, ended, late = yield from self._body(stub, attempt, begun)
+            best = max(best, part, key=lambda each: each.statements)
+            if part.statements and part.whole and ended:
+                return part
+            if self._budget.is_over or self._budget.tokens - begun >= LONGEST:
+                break
+            attempt += not late  # on a slow machine, the next request finds more of the prompt evaluated
+        return best
+
+    def _body(
+        self, stub: Stub, attempt: int, begun: int
+    ) -> Generator[Question, Continuation | None, tuple[Part, bool, bool]]:
+        """Request a body; a truncated answer is continued by further requests.
+
+        Return the usable part, whether the model ended it, and whether the deadline passed before any text.
+        """
+        text = ""
+        while True:
+            written = yield from self._ask(stub.beginning + text, attempt, stub.name)
+            text += written.text
+            part = with_body(stub, text)
+            if written.whole or part.left:
+                return part, True, False
+            if not written.text or self._budget.is_over or self._budget.tokens - begun >= LONGEST:
+                return part, False, written.late and not text
+            text += "\n" if "\n" in text else ""
+
+    def _ask(
+        self, beginning: str, attempt: int, name: str = ""
+    ) -> Generator[Question, Continuation | None, Continuation]:
+        """Request a text: the rest of a line, or of the function with this name."""
+        drawn = self._request.attempt * TRIES + attempt
+        lines: Literal["single", "multi"] = "multi" if name else "single"
+        cells = [*self._request.cells, *(Cell(source=source) for source in self._above() if source)]
+        completion = Completion(
+            path=self._request.path,
+            cells=[*cells, Cell(source=beginning)],
+            active=len(cells),
+            offset=len(beginning),
+            lines=lines,
+            max_lines=LINES,
+            max_tokens=min(self._budget.left, TOKENS),
+            stream=True,
+            temperature=DRAWN if drawn else 0.0,
+            seed=drawn,
+        )
+        written = (yield Question(completion, name, beginning, self._budget.until)) or Continuation()
+        self._budget.tokens += max(1, written.tokens)
+        return written

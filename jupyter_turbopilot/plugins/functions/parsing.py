@@ -1,0 +1,165 @@
+"""Parses Python source without warnings; finds its last function and the body of a stub. Pure."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.context.languages import as_python
+from jupyter_turbopilot.plugins.functions.compilable import check
+from jupyter_turbopilot.suggestion.scopes import Scopes
+from jupyter_turbopilot.util.bounds import STATEMENT
+from jupyter_turbopilot.util.syntax_tree import parse
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.plugins.functions.stub import Stub
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+DEEPEST = 250  # nested statements and expressions of a function
+PARSED = 12  # prefixes of a body that are parsed at most
+FAILURES = (SyntaxError, ValueError, MemoryError, RecursionError)  # raised for source that is too complex
+
+
+def syntax_of(source: str) -> ast.Module:
+    """Return the tree of a source that was accepted before, with or without the comments above it."""
+    return parse(source, bounded=False)
+
+
+def accepted(source: str) -> ast.Module:
+    """Return the tree of a source; raise SyntaxError if it is nested too deeply to compile or unparse."""
+    tree = tree_of(source)
+    level: list[ast.AST] = [tree]
+    for _ in range(DEEPEST):
+        level = [part for node in level for part in ast.iter_child_nodes(node)]
+    if level:
+        raise SyntaxError("The source is nested too deeply.")
+    return tree
+
+
+def readable(source: str) -> str:
+    """Return the source as Python: without magics and shell commands if it does not parse."""
+    return source if parsed(source) else as_python(source)
+
+
+def defined(source: str) -> set[str]:
+    """Return the names that a source binds for other code, including `global` names of its functions."""
+    return Scopes(source).bound
+
+
+def parsed(source: str) -> ast.Module | None:
+    """Return the tree of a source; None if it does not parse, or parsing would take too long."""
+    try:
+        return tree_of(source)
+    except SyntaxError:
+        return None
+
+
+def tree_of(source: str) -> ast.Module:
+    """Return the tree of a source that can be compiled; a SyntaxError may contain the line number."""
+    if len(source) > 2 * STATEMENT:  # the user's source, and the model's
+        raise SyntaxError("The source is too long.")
+    tree = Scopes(source).tree
+    check(tree)
+    return tree
+
+
+def functions_in(source: str) -> set[str]:
+    """Return the names of a source's top-level functions and classes."""
+    tree = parsed(source)
+    return {node.name for node in tree.body if isinstance(node, Function | ast.ClassDef)} if tree else set()
+
+
+def only_function(tree: ast.Module | None) -> Function | None:
+    """Return the function at the end of a tree."""
+    if tree is None or not tree.body or not isinstance(tree.body[-1], Function):
+        return None
+    return tree.body[-1]
+
+
+def is_empty(node: ast.stmt) -> bool:
+    """Return whether a statement has no effect: `pass`, `...`, a docstring, `raise NotImplementedError`."""
+    match node:
+        case ast.Pass() | ast.Expr(value=ast.Constant()):
+            return True
+        case ast.Raise(exc=ast.Name(id=name) | ast.Call(func=ast.Name(id=name))):
+            return name == "NotImplementedError"
+    return False
+
+
+@dataclass(frozen=True)
+class Part:
+    """A function with the usable part of its body."""
+
+    source: str = ""
+    statements: int = 0  # without empty ones such as `pass`
+    whole: bool = False  # whether no part of the body was dropped
+    left: bool = False  # whether text follows the end of the function
+
+
+def with_body(stub: Stub, text: str) -> Part:
+    """Return the function with the longest prefix of a body that parses.
+
+    Long bodies are shortened in growing steps, so that few prefixes are parsed.
+    """
+    lines = text.rstrip().split("\n")
+    above = stub.beginning.count("\n")
+    count, step = len(lines), 1
+    for _ in range(PARSED):
+        if count <= 0:
+            break
+        source = stub.beginning + "\n".join(lines[:count])
+        try:
+            tree = accepted(source)
+        except SyntaxError as error:
+            # The lines before the error may parse; with it, nothing does.
+            wrong = (error.lineno or 0) - above
+            if 0 < wrong < count:
+                count = wrong - 1
+            else:
+                count, step = count - step, 2 * step
+            while count and _is_unfinished(lines[count - 1]):
+                count -= 1
+            continue
+        node = next(each for each in tree.body if isinstance(each, Function))
+        kept = _reached(node)
+        left = (
+            node is not tree.body[-1]
+            or len(kept) < len(node.body)
+            or (count < len(lines) and not lines[count][:1].isspace())
+        )
+        return Part(
+            "\n".join(source.split("\n")[: kept[-1].end_lineno]),
+            sum(not is_empty(each) for each in kept),
+            left or count == len(lines),
+            left,
+        )
+    return Part()
+
+
+def complete_part(stub: Stub) -> Part | None:
+    """Return a stub as a whole function if statements after it would never run."""
+    node = only_function(parsed(stub.beginning))
+    return Part(stub.head, len(node.body), whole=True) if node and _is_end(node.body[-1]) else None
+
+
+def _reached(node: Function) -> list[ast.stmt]:
+    """Return the statements of a body up to the one that ends it.
+
+    Later statements never run, but they make the names that they bind local, and a `yield` among them makes
+    the function a generator.
+    """
+    end = next((at for at, each in enumerate(node.body, 1) if _is_end(each)), len(node.body))
+    after = [inner for each in node.body[end:] for inner in ast.walk(each)]
+    yields = any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in after)
+    return node.body if yields else node.body[:end]
+
+
+def _is_end(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Return | ast.Raise)
+
+
+def _is_unfinished(line: str) -> bool:
+    """Return whether a function cannot end with this line: a decorator, a comment, an open bracket."""
+    text = line.strip()
+    return not text or text[0] in "@#" or text[-1] in ":,([{\\"

@@ -1,0 +1,224 @@
+"""Authentication by JupyterHub tokens, with a cache of the hub's responses."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_server.auth.identity import User
+
+from jupyter_turbopilot.jupyter.identity import StandaloneIdentity, is_key, sent_keys
+from jupyter_turbopilot.plugins.hub.client import MANAGE_SCOPE, METRICS_SCOPE, scope_for
+from jupyter_turbopilot.protocol.errors import MISSING_SCOPE, BusyError, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from jupyter_turbopilot.plugins.hub.client import Hub, TokenOwner
+    from jupyter_turbopilot.protocol.errors import TurbopilotError
+
+log = logging.getLogger(__name__)
+
+# Seconds: cached owners expire after the first and are renewed in the background after the second. A revoked
+# token works at most until it expires. Users do not notice a hub that restarts within this time.
+VALID_SECONDS, RENEW_SECONDS = 300.0, 150.0
+REJECTED_SECONDS = 10.0  # seconds for which a rejection is cached
+MAX_TOKENS = 4096  # entries, each for accepted and rejected tokens
+
+
+@dataclass(frozen=True)
+class CachedOwner:
+    """The owner of a token, and the time of the request to the hub."""
+
+    owner: TokenOwner
+    asked: float
+
+
+class OwnerCache:
+    """The hub's responses by the digests of the tokens; tokens are not stored."""
+
+    def __init__(self, most: int = MAX_TOKENS) -> None:
+        self._most = most
+        self._owners: dict[str, CachedOwner] = {}  # oldest first
+        self._rejected: dict[str, float] = {}  # time of the request; oldest first
+
+    def find(self, digest: str, now: float) -> CachedOwner | None:
+        """Return the cached owner unless it has expired."""
+        cached = self._owners.get(digest)
+        return cached if cached and now < cached.asked + VALID_SECONDS else None
+
+    def was_known(self, digest: str) -> bool:
+        """Return whether the hub accepted the token last time, even if that has expired."""
+        return digest in self._owners
+
+    def is_rejected(self, digest: str, now: float) -> bool:
+        """Return whether the hub rejected the token recently."""
+        return digest in self._rejected and now < self._rejected[digest] + REJECTED_SECONDS
+
+    def keep(self, digest: str, owner: TokenOwner | None, now: float) -> None:
+        """Cache the owner, or None for a rejected token."""
+        self._owners.pop(digest, None)
+        self._rejected.pop(digest, None)
+        if owner:
+            self._owners[digest] = CachedOwner(owner, now)
+        else:
+            self._rejected[digest] = now
+        for kept in (self._owners, self._rejected):
+            while len(kept) > self._most:
+                del kept[next(iter(kept))]
+
+
+def digest_of(token: str) -> str:
+    """Return the digest of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+MAX_NEW_TOKENS = 256  # concurrent requests for new tokens; renewals are not limited
+
+
+@dataclass
+class HubUser(User):
+    """A user of the hub."""
+
+    groups: tuple[str, ...] = ()
+    is_manager: bool = False
+    reads_metrics: bool = False
+
+
+class HubIdentity(StandaloneIdentity):
+    """Authenticates users by their JupyterHub tokens."""
+
+    distinguishes_users = True
+
+    def __init__(self, hub: Hub, service: str, clock: Callable[[], float] = time.monotonic) -> None:
+        """`service`: the name of this service in the hub."""
+        super().__init__()
+        self._hub = hub
+        self._service = service
+        self._clock = clock
+        self._owners = OwnerCache()
+        self._lookups: dict[str, asyncio.Task[TokenOwner | None]] = {}  # by the token's digest
+        self._warned: set[str] = set()  # services with broad tokens; "" for users
+        self._new: set[str] = set()  # digests in `_lookups` that the hub has not accepted yet
+
+    async def get_user(self, handler: Any) -> User | None:
+        """Return the caller, or None if the request has no token."""
+        sent = sent_keys(handler.request.headers)
+        if not sent:
+            return None
+        owner = await self._owner(sent[0]) if is_key(sent[0]) else None
+        if owner is None:
+            raise RefusedError(
+                401,
+                "The JupyterHub rejected this token. It has expired or was revoked. Restart your server in "
+                "the hub's control panel.",
+            )
+        if not owner.may_use(self._service):
+            raise RefusedError(
+                403,
+                f"This token may not use the service {self._service}. Ask the JupyterHub's administrator to "
+                "add you to the group that may. If all users may use it, the roles `user` and `server` need "
+                f"the scope {scope_for(self._service)} (see `jupyter turbopilot hub-config`). Then restart "
+                "your server.",
+                code=MISSING_SCOPE,
+            )
+        if owner.broad_scopes:
+            self._warn_about(owner)
+        return HubUser(
+            owner.unique_name,
+            owner.name,
+            groups=owner.groups,
+            is_manager=owner.may_manage,
+            reads_metrics=owner.may_read_metrics,
+        )
+
+    def _warn_about(self, owner: TokenOwner) -> None:
+        """Log once that a service or a user presents a broad token. The log contains no users' names."""
+        service = owner.name if owner.kind == "service" else ""
+        if service in self._warned:
+            return
+        self._warned.add(service)
+        log.warning(
+            "Turbopilot: A token of %s has more scopes than this service needs: %s. Use a token with the "
+            "scope %s, and %s for the metrics or %s to manage models.",
+            f"the service {service}" if service else "an administrator",
+            ", ".join(owner.broad_scopes),
+            scope_for(self._service),
+            METRICS_SCOPE,
+            MANAGE_SCOPE,
+        )
+
+    async def _owner(self, token: str) -> TokenOwner | None:
+        """Return the owner of a token; wait for the hub only if the owner is not cached."""
+        digest, now = digest_of(token), self._clock()
+        if self._owners.is_rejected(digest, now):
+            return None
+        cached = self._owners.find(digest, now)
+        if cached is None:
+            return await asyncio.shield(self._look_up(digest, token))
+        if now >= cached.asked + RENEW_SECONDS:
+            self._look_up(digest, token)
+        return cached.owner
+
+    def _look_up(self, digest: str, token: str) -> asyncio.Task[TokenOwner | None]:
+        """Request the owner from the hub, with one request at a time per token."""
+        if digest not in self._lookups:
+            if not self._owners.was_known(digest):
+                if len(self._new) >= MAX_NEW_TOKENS:
+                    raise BusyError("The JupyterHub is checking many new tokens. Try again shortly.")
+                self._new.add(digest)
+            task = self._lookups[digest] = asyncio.create_task(self._query_hub(digest, token))
+            task.add_done_callback(lambda done: self._finish_lookup(digest, done))
+        return self._lookups[digest]
+
+    async def _query_hub(self, digest: str, token: str) -> TokenOwner | None:
+        asked = self._clock()
+        owner = await self._hub.token_owner(token, known=digest not in self._new)
+        self._owners.keep(digest, owner, asked)
+        return owner
+
+    def _finish_lookup(self, digest: str, done: asyncio.Task[TokenOwner | None]) -> None:
+        del self._lookups[digest]
+        self._new.discard(digest)
+        if not done.cancelled():
+            done.exception()  # marks the exception as retrieved; otherwise asyncio logs it
+
+    def may_manage(self, user: Any) -> bool:
+        """Return whether the user's token may manage models."""
+        return bool(getattr(user, "is_manager", False))
+
+    def not_manager_error(self) -> TurbopilotError:
+        """Return an error that names the required scope."""
+        return RefusedError(
+            403,
+            f"This requires a JupyterHub administrator's token with the scope {MANAGE_SCOPE}, or for the "
+            f"metrics a token with the scope {METRICS_SCOPE}. Tokens of Jupyter servers have neither; create "
+            "one on the hub's Token page.",
+        )
+
+    def may_read_metrics(self, user: Any) -> bool:
+        """Return whether the user's token may read the metrics."""
+        return bool(getattr(user, "reads_metrics", False))
+
+    def allows_any_host(self, headers: Mapping[str, str]) -> bool:  # noqa: ARG002
+        """Accept all host names: the proxy forwards the hub's, and every route requires a token."""
+        return True
+
+    def missing_key_error(self) -> TurbopilotError | None:
+        """Return 401 with advice how to send a token."""
+        return RefusedError(
+            401,
+            "Send a token of this JupyterHub in the header Authorization: Bearer. On a Jupyter server that "
+            'the hub started, set c.TurbopilotRemote.auth = "jupyterhub". For other clients, create a token '
+            "on the hub's Token page.",
+        )
+
+    async def stop(self) -> None:
+        """Cancel all requests to the hub."""
+        for task in list(self._lookups.values()):
+            task.cancel()
+        await self._hub.close()

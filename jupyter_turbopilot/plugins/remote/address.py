@@ -1,0 +1,168 @@
+"""Reads and checks the addresses of remote servers and their API keys."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from jupyter_turbopilot.protocol.errors import ModelRefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROVIDER = "hf:"
+ENGINE_KEY, HUB_KEY = "TURBOPILOT_ENGINE_KEY", "HF_TOKEN"
+JUPYTERHUB_KEY = "JUPYTERHUB_API_TOKEN"
+MAX_KEY = 1 << 14  # characters
+_taken: dict[str, str] = {}  # keys that were removed from the environment
+
+
+@dataclass(frozen=True)
+class Address:
+    """The address of a remote server."""
+
+    root: str  # the URL before the routes, without `/v1`; empty for a named provider
+    host: str  # the part that may be displayed
+    provider: str = ""  # a Hugging Face provider; "url" for a text generation inference server at `root`
+    local: bool = False  # whether it is on this machine
+
+
+def read_addresses(urls: Sequence[str], *, allow_http: bool) -> tuple[Address, ...]:
+    """Parse the addresses of a configuration; raise ModelRefusedError without quoting an invalid one."""
+    if not urls:
+        raise _address_error("c.TurbopilotRemote.urls is empty. Set it to the server's address.")
+    found = tuple(_read(url.strip(), number, allow_http) for number, url in enumerate(urls, 1))
+    if len({bool(address.provider) for address in found}) > 1:
+        raise _address_error(
+            "c.TurbopilotRemote.urls has addresses with hf: and others, but a key is for one kind. Use only "
+            "one kind."
+        )
+    return found
+
+
+def _read(url: str, number: int, allow_http: bool) -> Address:
+    """Parse one address. Errors contain only its number, because it may contain a secret."""
+    which = f"Address {number} of c.TurbopilotRemote.urls"
+    name = url.removeprefix(PROVIDER)
+    is_provider = name != url
+    if is_provider and "/" not in name:
+        if not name.isascii() or not name.replace("-", "").isalnum():
+            raise _address_error(f"{which} has an invalid provider. Write it like hf:together.")
+        return Address("", f"{PROVIDER}{name}", name)
+    try:
+        parts = urlsplit(name)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise _address_error(f"{which} is not a valid URL. Write it like https://host:8080/v1.") from None
+    if "@" in parts.netloc:
+        raise _address_error(
+            f"{which} contains a user name or a password. Remove it, and set c.TurbopilotRemote.key_file or "
+            "the environment variable TURBOPILOT_ENGINE_KEY."
+        )
+    if parts.query or parts.fragment:
+        raise _address_error(
+            f"{which} has a query or a fragment. Remove the part from ? or # on. Set a key with "
+            "c.TurbopilotRemote.key_file."
+        )
+    if parts.scheme not in {"http", "https"} or not host or not name.isprintable() or " " in name:
+        raise _address_error(f"{which} is not a valid URL. Write it like https://host:8080/v1.")
+    local = is_loopback(host)
+    if parts.scheme == "http" and not (local or allow_http):
+        raise _address_error(
+            f"{which} is on another machine, but traffic is not encrypted. Use https://, or allow it with "
+            "c.TurbopilotRemote.allow_http = True."
+        )
+    shown = f"[{host}]" if ":" in host else host
+    shown = shown if port is None else f"{shown}:{port}"
+    path = parts.path.rstrip("/")
+    if not is_provider:
+        path = path.removesuffix("/completions").removesuffix("/v1")
+    return Address(f"{parts.scheme}://{shown}{path}", shown, "url" if is_provider else "", local)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is on this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _address_error(message: str) -> ModelRefusedError:
+    return ModelRefusedError(message, code="address")
+
+
+def read_key(file: str, *, provider: bool, jupyterhub: bool = False) -> str:
+    """Return the API key, or an empty string if none is set. Errors never contain the key.
+
+    `jupyterhub`: use this server's JupyterHub token.
+    """
+    if jupyterhub:
+        return _hub_token(file, provider=provider)
+    if file:
+        return _checked(_content(Path(file).expanduser()), "The file c.TurbopilotRemote.key_file")
+    variable = HUB_KEY if provider else ENGINE_KEY
+    key = os.environ.get(variable) or _taken.get(variable, "")
+    return _checked(key, f"The environment variable {variable}")
+
+
+def take_from_environment(*, provider: bool) -> None:
+    """Remove the key from the environment, which kernels and other child processes inherit.
+
+    A Hugging Face token is removed only if the engine uses it, because notebooks may need it.
+    """
+    for variable in (ENGINE_KEY, HUB_KEY) if provider else (ENGINE_KEY,):
+        if key := os.environ.pop(variable, ""):
+            _taken[variable] = key
+
+
+def _hub_token(file: str, *, provider: bool) -> str:
+    """Return the token. It stays in the environment, because JupyterHub's code in this process needs it."""
+    if file or provider:
+        conflict = "an address has hf:" if provider else "c.TurbopilotRemote.key_file is set"
+        raise _key_error(f'c.TurbopilotRemote.auth is "jupyterhub", but {conflict}. Remove one of them.')
+    if not (token := os.environ.get(JUPYTERHUB_KEY)):
+        raise _key_error(
+            f'c.TurbopilotRemote.auth is "jupyterhub", but the environment variable {JUPYTERHUB_KEY} is not '
+            "set. JupyterHub sets it for servers that it starts. Start this server from the hub, or remove "
+            "the setting."
+        )
+    return _checked(token, f"The environment variable {JUPYTERHUB_KEY}")
+
+
+def _content(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            found = os.fstat(file.fileno())
+            if sys.platform != "win32" and (found.st_mode & 0o077 or found.st_uid != os.getuid()):
+                raise _key_error(
+                    "Other users can read the file c.TurbopilotRemote.key_file, so its key is not used. Run "
+                    "chmod 600 on it, and get a new key if others may have read it."
+                )
+            content = file.read(MAX_KEY + 1)
+    except OSError as error:
+        raise _key_error(
+            f"The file c.TurbopilotRemote.key_file cannot be read ({type(error).__name__}). Check the path."
+        ) from None
+    text = content.decode("ascii", "replace").strip()
+    if not text:
+        raise _key_error("The file c.TurbopilotRemote.key_file is empty. Put the server's key into it.")
+    return text
+
+
+def _checked(key: str, place: str) -> str:
+    key = key.strip()
+    if len(key) > MAX_KEY or any(not "!" <= character <= "~" for character in key):
+        raise _key_error(f"{place} is not a valid key. Set it to printable ASCII characters without spaces.")
+    return key
+
+
+def _key_error(message: str) -> ModelRefusedError:
+    return ModelRefusedError(message, code="key")

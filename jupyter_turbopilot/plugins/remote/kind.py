@@ -1,0 +1,129 @@
+"""A remote server: the vocabulary of its model, and its diagnosis."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.vocabulary import CodePoints
+from jupyter_turbopilot.jupyter.pilot.kinds.base import EngineKind, Finding
+from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.model import Model
+from jupyter_turbopilot.models.store import Stored, unavailable
+from jupyter_turbopilot.prompt.infill import MARKERS
+from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.vocabulary import Vocabulary
+    from jupyter_turbopilot.models.store import Store
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+
+class RemoteKind(EngineKind):
+    """Uses the model of a remote server."""
+
+    def __init__(self, settings: Turbopilot, store: Store) -> None:
+        super().__init__(settings, store)
+        self._name = settings.remote.model  # the server's model, once known
+
+    @property
+    def address(self) -> str:
+        """The host that code is sent to."""
+        from jupyter_turbopilot.plugins.remote.loading import address
+
+        return address(self.settings)
+
+    def find(self, spec: str) -> Model:  # noqa: ARG002 - there is only one
+        """Return the server's model."""
+        name = self._name or self.address or "no server is set"
+        model = Model(name=name, file="", engine="remote")
+        known = _known(self._name)
+        return replace(model, licence=known.licence) if known else model
+
+    def models(self, selected: str) -> list[Model]:
+        """List the server's model."""
+        return [self.find(selected)]
+
+    def stored(self, model: Model) -> Stored | None:
+        """Return an empty record: no file has to be on disk."""
+        return Stored(Path(), 0, None, verified=True, source=model.name)
+
+    def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:  # noqa: ARG002
+        """Connect to the server, or raise the error."""
+        from jupyter_turbopilot.plugins.remote.loading import check, load
+
+        check(self.settings)
+        self._vocabulary_of("")  # a configured vocabulary may be missing: check before connecting
+        engine = load(self.settings, cancel, self._vocabulary_of, MARKERS)
+        self._name = engine.name
+        return engine
+
+    def _vocabulary_of(self, model: str) -> Vocabulary | None:
+        """Return the vocabulary of the server's model; None if it is not available here."""
+        wanted = self.settings.remote.vocabulary
+        if wanted == "none":
+            return None
+        if wanted != "auto":
+            return self._load_vocabulary(wanted)
+        known = _known(model)
+        return self._load_vocabulary(known.name) if known and self.store.has(known) else None
+
+    def _load_vocabulary(self, spec: str) -> Vocabulary:
+        """Load the vocabulary from a folder with a tokenizer, or from a GGUF file."""
+        folder = Path(spec).expanduser()
+        if folder.is_dir():
+            from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
+
+            return self._vocabulary.of(folder, TransformersVocabulary)
+        model = find(spec)
+        if not self.store.has(model):
+            error = unavailable(model, self.store.stored(model), "remote")
+            raise NotReadyError(
+                "The vocabulary is missing. Set c.TurbopilotRemote.vocabulary to a smaller model of the same "
+                f"family or to the folder of a tokenizer, or use this file: {error.message}",
+                code=error.code,
+            )
+        from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary as load_from_file
+
+        path = self.store.path(model)
+        read_header(path)  # first: llama.cpp aborts the process on some damaged files
+        return self._vocabulary.of(path, load_from_file)
+
+    def examine(self) -> Iterator[Finding]:
+        """Report which server responds, and its model."""
+        from jupyter_turbopilot.plugins.remote.loading import check, remote_server
+        from jupyter_turbopilot.plugins.remote.remote_server import Kind
+
+        try:
+            check(self.settings)
+            peer, seconds = remote_server(self.settings, Cancel())
+        except TurbopilotError as error:
+            yield Finding("engine", error.message, problem=True)
+            return
+        trip = "" if peer.kind is Kind.PROVIDER else f", round-trip time {1000 * seconds:.1f} ms"
+        yield Finding("engine", f"{peer.kind} at {self.address}, model {peer.model or 'unknown'}{trip}")
+        try:
+            engine = self.load(self.find(""), Cancel(), adapters_enabled=False)
+        except TurbopilotError as error:
+            yield Finding("vocabulary", error.message, problem=True)
+            return
+        known = not isinstance(engine.vocabulary, CodePoints)
+        engine.close()
+        yield Finding(
+            "vocabulary",
+            "available: prompts are sent as token ids"
+            if known
+            else "not available: prompts are sent as text. Set c.TurbopilotRemote.vocabulary to change this",
+        )
+
+
+def _known(name: str) -> Model | None:
+    """Return the catalogue model that a server's model name refers to, by its name or its file's."""
+    called = name.replace("\\", "/").rpartition("/")[2]
+    return next((one for one in catalog().values() if called and called in {one.name, one.file}), None)

@@ -1,0 +1,222 @@
+"""`jupyter turbopilot train`: fine-tune a model to notebooks and code, or train a small one from scratch."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.plugins.train.options import ADAPTER_RATE, SCRATCH_RATE, TrainingOptions, changed
+from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
+from jupyter_turbopilot.terminal.commands.command import Command, add_model
+from jupyter_turbopilot.terminal.commands.progress import Bar
+from jupyter_turbopilot.terminal.numbers import real, whole
+from jupyter_turbopilot.util.documentation import with_addresses
+from jupyter_turbopilot.util.files import describe_size
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
+
+    from jupyter_turbopilot.plugins.train.dataset import Dataset
+    from jupyter_turbopilot.plugins.train.loop import Log
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+MISSING_PACKAGES = 'Training needs extra packages. Run: python -m pip install "jupyter-turbopilot[train]"'
+LOSS_STEPS = 50  # steps averaged for the displayed loss
+CONTEXT = 4096  # maximum tokens per row
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "paths", metavar="PATH", type=Path, nargs="+", help="folders, notebooks, code, or a prepared .jsonl"
+    )
+    add_model(parser, "the model to fine-tune")
+    parser.add_argument(
+        "-o", "--output", type=Path, default=Path("adapter.gguf"), help="the file to write (%(default)s)"
+    )
+    parser.add_argument(
+        "--minutes", type=real(0.01, 100_000), default=20.0, help="time to train (%(default)s)"
+    )
+    parser.add_argument(
+        "--language", nargs="+", default=[], metavar="NAME", help="only code in these languages"
+    )
+    parser.add_argument(
+        "--rank",
+        type=whole(1, 256),
+        default=16,
+        help="rank of the adapter: how much it can learn (%(default)s)",
+    )
+    parser.add_argument(
+        "--rate", type=real(1e-6, 0.1), help=f"learning rate ({ADAPTER_RATE}; with --scratch, {SCRATCH_RATE})"
+    )
+    parser.add_argument(
+        "--cells", type=whole(0, 256), default=0, help="cells per step; 0: 1 on a CPU, 16 on a GPU"
+    )
+    parser.add_argument(
+        "--context", type=whole(64, 8192), default=768, help="maximum prompt length in tokens (%(default)s)"
+    )
+    parser.add_argument(
+        "--held-out",
+        type=real(0.0, 0.5),
+        default=0.1,
+        help="share of the documents held out for the test (%(default)s)",
+    )
+    parser.add_argument(
+        "--positions",
+        type=whole(0, 100_000),
+        default=200,
+        help="held-out lines to complete without and with the result; 0: no test (%(default)s)",
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="start from the model as published, without the adapters in use"
+    )
+    parser.add_argument("--fresh", action="store_true", help="do not resume an interrupted training")
+    parser.add_argument(
+        "--whole", action="store_true", help="train all weights and write the whole model (for small models)"
+    )
+    small = parser.add_argument_group("a small character-level model, trained from scratch")
+    small.add_argument("--scratch", action="store_true", help="start with random weights")
+    small.add_argument("--width", type=whole(32, 4096), default=288, help="hidden size (%(default)s)")
+    small.add_argument("--layers", type=whole(1, 64), default=6, help="number of layers (%(default)s)")
+    small.add_argument(
+        "--heads", type=whole(1, 64), default=6, help="attention heads per layer (%(default)s)"
+    )
+    small.add_argument(
+        "--length", type=whole(256, CONTEXT), default=2048, help="context length in characters (%(default)s)"
+    )
+    small.add_argument(
+        "--each-language", action="store_true", help="then fine-tune a copy to each language in the documents"
+    )
+
+
+def check(options: TrainingOptions) -> None:
+    """Raise an error for options that cannot be combined."""
+    if options.output.suffix != ".gguf":
+        raise BadRequestError("--output must end with .gguf.", field="output")
+    if options.each_language and not options.scratch:
+        raise BadRequestError("--each-language needs --scratch.", field="each_language")
+
+
+def run(options: TrainingOptions, settings: Turbopilot) -> int:
+    """Collect data, train, write and test; optionally fine-tune to each language."""
+    check(options)
+    try:
+        import torch
+        import transformers  # noqa: F401
+    except ImportError:
+        raise TurbopilotError(MISSING_PACKAGES) from None
+    from jupyter_turbopilot.engine.load import machine
+    from jupyter_turbopilot.plugins.train.dataset import gather
+    from jupyter_turbopilot.plugins.train.scratch import read_model_list, write_for_browsers
+
+    torch.set_num_threads(machine.cores())
+    options = replace(options, whole=options.whole or options.scratch)
+    if options.scratch:
+        read_model_list(options.output)  # report errors before training
+    if options.plain or options.whole:
+        settings = changed(settings, adapters=[])
+    data = gather(options)
+    print(
+        f"{data.summary}. {data.cells} cells to train on, "
+        f"{len(data.held_out)} documents held out for the test."
+    )
+    data.check()
+    _train(options, settings, data)
+    if options.scratch:
+        page = with_addresses("see the Browser page of the documentation")
+        print(f"For browsers: {write_for_browsers(options.output)}; {page}")
+    if options.each_language:
+        settings = changed(settings, model=str(options.output))
+        for language in data.languages():
+            print(f"\nFine-tuning to {language}:")
+            tune = options.tune(language)
+            _train(tune, settings, data.only(language))
+            write_for_browsers(tune.output, language)
+    return 0
+
+
+def _train(options: TrainingOptions, before: Turbopilot, data: Dataset) -> None:
+    """Train, write and test once."""
+    from jupyter_turbopilot.plugins.train.loop import draw
+    from jupyter_turbopilot.plugins.train.trainer import blank, compare
+
+    output = options.output.resolve()
+    if options.scratch:
+        before = changed(before, model=str(blank(options)))
+    log = _learn(options, before, data)
+    print(summary(options, log))
+    if plot := draw(log, output.with_suffix(".svg")):
+        print(f"Plot of the loss: {plot}")
+    after = (
+        changed(before, model=str(output))
+        if options.whole
+        else changed(before, adapters=[*before.adapters, str(output)])
+    )
+    with Bar("testing") as bar:
+        verdict = compare(
+            before, after, data, options.positions, lambda name, done, total: bar.show(done, total, name)
+        )
+    print(verdict)
+    used = f"model = {after.model!r}" if options.whole else f"adapters = {after.adapters!r}"
+    print(f"To use it, set c.Turbopilot.{used}")
+
+
+def _learn(options: TrainingOptions, settings: Turbopilot, data: Dataset) -> Log:
+    """Train with a progress bar and write the result; free the network's memory afterwards."""
+    from jupyter_turbopilot.plugins.train.trainer import Trainer
+    from jupyter_turbopilot.terminal.commands.loading import load
+
+    loaded = load(settings, settings.model, context=CONTEXT)
+    try:
+        # Training builds on the adapters in use, which must be merged into the model.
+        if any(not adapter.language for adapter in loaded.hardware.adapters):
+            raise TurbopilotError(
+                "The adapters in use could not be merged into the model. Add --plain to train without them."
+            )
+        with closing(Trainer(options, settings, data, loaded.engine, loaded.path)) as trainer:
+            print("Loading the model…", file=sys.stderr)
+            if steps := trainer.unpack():
+                print(f"Resuming {trainer.resumes} from step {steps}", file=sys.stderr)
+            with Bar("training") as bar:
+                log = trainer.train(_progress_callback(bar))
+    finally:
+        loaded.engine.close()
+    trainer.write()
+    return log
+
+
+def _progress_callback(bar: Bar) -> Callable[[Log, float], None]:
+    def tell(log: Log, done: float) -> None:
+        latest = [loss for _, loss in log.losses[-LOSS_STEPS:]]
+        rate = log.tokens / max(log.seconds, 0.1)
+        left = log.seconds / done - log.seconds if done else 0.0
+        loss, minutes = sum(latest) / len(latest), left / 60
+        words = f"step {log.steps}, loss {loss:.3f}, {rate:.0f} tokens/s, {minutes:.0f} min left"
+        bar.show(done, 1.0, words)
+
+    return tell
+
+
+def summary(options: TrainingOptions, log: Log) -> str:
+    """Summarise the training."""
+    size = describe_size(options.output.stat().st_size)
+    text = (
+        f"{options.output}: {size}. {log.steps} steps, {log.samples} samples, "
+        f"{log.tokens / 1e6:.2f} M tokens in {log.seconds / 60:.1f} minutes."
+    )
+    if log.held:
+        text += f" Loss on the held-out documents: {log.held[0][1]:.3f} before, {log.held[-1][1]:.3f} after."
+    return text
+
+
+COMMAND = Command(
+    "train",
+    "fine-tune a model to your notebooks and code, on this machine only",
+    TrainingOptions,
+    run,
+    declare,
+)

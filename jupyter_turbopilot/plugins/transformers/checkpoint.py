@@ -1,0 +1,281 @@
+"""Checks whether a checkpoint can be loaded, estimates its memory, and loads it."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load.plan import DEFAULT_CONTEXT, Limits, Sizes, fit
+from jupyter_turbopilot.models.gguf import stamp
+from jupyter_turbopilot.plugins.convert.checkpoint import find_tensors
+from jupyter_turbopilot.plugins.convert.config import Config, read_json
+from jupyter_turbopilot.plugins.transformers import tokenizer_file
+from jupyter_turbopilot.plugins.transformers.packages import import_package, require
+from jupyter_turbopilot.protocol.errors import ConversionError, ModelRefusedError, NotReadyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
+
+WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2}
+COMPUTE_BYTES = 128 * 1024**2  # PyTorch's working memory, an estimate for small models
+TOKEN_BYTES = 768  # per token of the vocabulary: rows of logits, their copies, the byte table
+_QUANTIZED = {"gptq": ("gptqmodel", "optimum"), "bitsandbytes": ("accelerate", "bitsandbytes")}
+
+
+@dataclass(frozen=True)
+class TransformersOptions(Limits):
+    """The settings of the engine."""
+
+    device: str = "cpu"
+    dtype: str = "auto"
+    load_in_8bit: bool = False
+    load_in_4bit: bool = False
+    attention: str = "auto"
+    offload: bool = False
+
+
+PLAIN = TransformersOptions()
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How a checkpoint will be loaded."""
+
+    context_size: int
+    threads: int
+    needs: int
+    cells: int
+    parked: int
+    device: str
+    dtype: str
+    bits: int  # to which the weights are quantized during the load; 0: not quantized
+    attention: str
+    offload: bool
+    identity: str  # changes with everything that the answers depend on
+
+
+def check(folder: Path, options: TransformersOptions = PLAIN) -> Loading:
+    """Return how a checkpoint will be loaded; raise ModelRefusedError if it cannot be."""
+    try:
+        return _check(folder, options)
+    except ConversionError as error:
+        raise ModelRefusedError(error.message) from None
+
+
+def _check(folder: Path, options: TransformersOptions) -> Loading:
+    config = read_json(folder / "config.json")
+    require("tokenizers", "torch", "transformers")
+    tokenizer_file.read(folder)
+    _check_architecture(folder, config)
+    bits = 8 * options.load_in_8bit + 4 * options.load_in_4bit
+    method = _quantization(config)
+    _check_quantization(folder, bits, method)
+    device = _device(options.device)
+    dtype = _dtype(config, options.dtype, device)
+    _check_attention(options.attention, device)
+    offload = options.offload and device not in {"cpu", "mps"}
+    if offload:
+        require("accelerate")
+    sizes = sizes_of(folder, config, dtype, bits, quantized=bool(method))
+    plan = fit(sizes, folder.name, options, _free(device, offload=offload))
+    settings = f"{device}|{dtype}|{bits}|{options.attention}|{offload}|{plan.context_size}"
+    return Loading(
+        plan.context_size,
+        plan.threads,
+        plan.needs,
+        plan.cells,
+        plan.parked,
+        device,
+        dtype,
+        bits,
+        options.attention,
+        offload,
+        identity="|".join((stamp(folder), settings, *map(_version, ("transformers", "torch")))),
+    )
+
+
+def _check_attention(wanted: str, device: str) -> None:
+    if wanted == "flash_attention_2" and (device == "cpu" or importlib.util.find_spec("flash_attn") is None):
+        raise NotReadyError(
+            "Flash Attention 2 needs the package flash-attn and a GPU. Install it and set "
+            'c.TurbopilotTransformers.device, or set c.TurbopilotTransformers.attention = "auto".',
+            code="engine_missing",
+        )
+
+
+def _version(package: str) -> str:
+    return str(import_package(package).__version__)
+
+
+def _check_architecture(folder: Path, config: dict[str, Any]) -> None:
+    kinds = import_package("transformers.models.auto.modeling_auto").MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    if str(config.get("model_type")) in kinds:
+        return
+    if config.get("auto_map"):
+        raise ModelRefusedError(
+            f"{folder.name} needs its own program code, which Turbopilot never runs. Choose a checkpoint "
+            "that transformers supports."
+        )
+    raise ModelRefusedError(
+        f"transformers cannot generate text with the model type {str(config.get('model_type'))[:60]!r}. "
+        "Choose another checkpoint, or update transformers."
+    )
+
+
+def _quantization(config: dict[str, Any]) -> str:
+    """Return the quantization method of a checkpoint, or an empty string."""
+    quantized = config.get("quantization_config")
+    return str(quantized.get("quant_method") or "bitsandbytes") if isinstance(quantized, dict) else ""
+
+
+def _check_quantization(folder: Path, bits: int, method: str) -> None:
+    if bits not in {0, 4, 8}:
+        raise ModelRefusedError(
+            "Both load_in_8bit and load_in_4bit of c.TurbopilotTransformers are set. Set only one of them."
+        )
+    if bits:
+        require(*_QUANTIZED["bitsandbytes"])
+    if not method:
+        return
+    if method not in _QUANTIZED:
+        covered = " and ".join(_QUANTIZED)
+        raise ModelRefusedError(
+            f"{folder.name} is quantized with {method[:40]!r}, but only {covered} are supported. Choose "
+            "another checkpoint."
+        )
+    if bits:
+        raise ModelRefusedError(
+            f"{folder.name} is quantized already. Remove c.TurbopilotTransformers.load_in_{bits}bit."
+        )
+    require(*_QUANTIZED[method])
+
+
+def _device(wanted: str) -> str:
+    """Return the device to compute on; raise NotReadyError if it is missing."""
+    torch = import_package("torch")
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    here = ["cpu", *(f"cuda:{number}" for number in range(cards))]
+    here += ["mps"] if torch.backends.mps.is_available() else []
+    if wanted == "auto":
+        return here[1] if len(here) > 1 else here[0]
+    device = "cuda:0" if wanted == "cuda" else wanted
+    if device not in here:
+        raise NotReadyError(
+            f"PyTorch finds no device {wanted[:40]!r}, only {', '.join(here)}. Set "
+            "c.TurbopilotTransformers.device to one of these, or install the PyTorch build for your device.",
+            code="engine_missing",
+        )
+    return device
+
+
+def _dtype(config: dict[str, Any], wanted: str, device: str) -> str:
+    """Return the data type to compute with. CPUs are slow with 16-bit types."""
+    if wanted != "auto":
+        return wanted
+    stored = str(config.get("dtype") or config.get("torch_dtype") or "").removeprefix("torch.")
+    return "float32" if device == "cpu" or stored not in WIDTHS else stored
+
+
+def _free(device: str, *, offload: bool) -> int:
+    """Return the free memory of the device, with the system's if weights may be offloaded."""
+    if not device.startswith("cuda"):
+        return machine.free_memory()
+    on_card = int(import_package("torch").cuda.mem_get_info(device)[0])
+    return on_card + machine.free_memory() if offload else on_card
+
+
+def sizes_of(folder: Path, config: dict[str, Any], dtype: str, bits: int, *, quantized: bool) -> Sizes:
+    """Estimate the memory for a checkpoint; `config` is its config.json."""
+    return Sizes(
+        trained=_trained(config),
+        weights=_weight_bytes(folder, WIDTHS[dtype], bits, quantized=quantized),
+        token=_token_bytes(folder, WIDTHS[dtype]),
+        compute=COMPUTE_BYTES + TOKEN_BYTES * Config(config | _text(config)).whole("vocab_size"),
+    )
+
+
+def _weight_bytes(folder: Path, width: int, bits: int, *, quantized: bool) -> int:
+    """Return the size of the weights in memory."""
+    tensors = find_tensors(folder)
+    if quantized:  # the files also contain scales that are not listed
+        return sum(path.stat().st_size for path in {tensor.path for tensor in tensors.values()})
+    return sum(
+        math.prod(tensor.shape) * bits // 8
+        if bits and len(tensor.shape) == 2 and not _is_table(name)  # noqa: PLR2004 - a matrix
+        else math.prod(tensor.shape) * width
+        for name, tensor in tensors.items()
+    )
+
+
+def _is_table(name: str) -> bool:
+    """Return whether a tensor has a row for each token or position. These are not quantized."""
+    return any(word in name for word in ("embed", "wte", "wpe", "lm_head"))
+
+
+def _text(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the configuration of the text part of a multimodal model."""
+    text = config.get("text_config")
+    return text if isinstance(text, dict) else {}
+
+
+def _read_config(folder: Path) -> Any:
+    """Read config.json with transformers, which knows the field names of each model family."""
+    transformers = import_package("transformers")
+    try:
+        config = transformers.AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        return config.get_text_config(decoder=True)
+    except Exception as error:  # noqa: BLE001 - an invalid file may raise anything
+        raise ModelRefusedError(
+            f"config.json cannot be used ({type(error).__name__}). Download the checkpoint again."
+        ) from None
+
+
+def _numbers(config: Any, *names: str) -> Iterator[int]:
+    for name in names:
+        value = getattr(config, name, None)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            yield value
+
+
+def _token_bytes(folder: Path, width: int) -> int:
+    """Return the maximum size of the keys and values of one token."""
+    config = _read_config(folder)
+    heads = next(_numbers(config, "num_attention_heads"), 1)
+    shared = 1 if getattr(config, "multi_query", False) else heads
+    kept = next(_numbers(config, "num_key_value_heads"), shared)
+    size = next(_numbers(config, "head_dim"), next(_numbers(config, "hidden_size"), 1) // heads)
+    return 2 * next(_numbers(config, "num_hidden_layers"), 1) * kept * size * width
+
+
+def _trained(config: dict[str, Any]) -> int:
+    """Return the context size in tokens that a model was trained for."""
+    values = config | _text(config)
+    for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length"):
+        if isinstance(values.get(name), int):
+            return Config(values).whole(name)
+    return DEFAULT_CONTEXT
+
+
+def load(
+    folder: Path, options: TransformersOptions = PLAIN, *, name: str, fim: str = "auto"
+) -> TransformersEngine:
+    """Load a checkpoint; raise ModelRefusedError or NotReadyError if that fails.
+
+    Importing this module does not import PyTorch.
+    """
+    from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
+
+    loading = check(folder, options)
+    vocabulary = TransformersVocabulary(folder)
+    from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
+    from jupyter_turbopilot.plugins.transformers.model import load_model
+
+    return TransformersEngine(load_model(folder, loading), vocabulary, loading, name=name, fim=fim)

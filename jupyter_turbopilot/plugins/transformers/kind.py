@@ -1,0 +1,201 @@
+"""Checkpoints with transformers: a local folder, or a downloaded repository."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.jupyter.pilot.kinds.base import EngineKind, Finding, limits_of, missing
+from jupyter_turbopilot.models.catalog import REPOSITORY, catalog
+from jupyter_turbopilot.models.folder import (
+    checkpoint_path,
+    checkpoints,
+    is_complete,
+    read_checkpoint_note,
+)
+from jupyter_turbopilot.models.model import Model
+from jupyter_turbopilot.models.repository import Repositories
+from jupyter_turbopilot.models.store import Stored
+from jupyter_turbopilot.protocol.errors import TurbopilotError, UnknownModelError
+from jupyter_turbopilot.util.files import describe_size, sha256_of
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Iterator
+
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.models.download import DownloadProgress
+    from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
+
+READS_WITHIN = 600.0  # seconds; a recurrent model evaluates a whole prompt in one step
+_HOW = (
+    "With the engine transformers, c.Turbopilot.model must be owner/repository of a checkpoint on Hugging "
+    "Face, a folder with a checkpoint, or a catalogue model that has one, such as incoder-1b."
+)
+
+
+class TransformersKind(EngineKind):
+    """Loads checkpoints with transformers."""
+
+    def find(self, spec: str) -> Model:
+        """Return the model for a name, folder or repository."""
+        known = catalog().get(spec)
+        if known and known.checkpoint:
+            return _checkpoint(known.checkpoint)
+        if known is None and (folder := _folder(spec)):
+            return Model(name=folder.name, file="", path=folder, engine="transformers")
+        if known is None and REPOSITORY.fullmatch(spec):
+            return _checkpoint(spec)
+        if spec.startswith(("/", "~", ".")):
+            raise UnknownModelError(f"The folder {spec!r} does not exist.", field="model")
+        raise UnknownModelError(f"{spec!r} is not a checkpoint. {_HOW}", field="model")
+
+    def models(self, selected: str) -> list[Model]:
+        """List the checkpoints of the catalogue, downloaded ones, and the selected one."""
+        fetched = [note.repository for note in checkpoints(self.store.folder)]
+        repositories = [*_known(), *(name for name in fetched if REPOSITORY.fullmatch(name))]
+        models = [_checkpoint(repository) for repository in dict.fromkeys(repositories)]
+        for spec in (self.settings.model, selected):
+            with suppress(TurbopilotError):
+                models.append(self.find(spec))
+        return [*dict.fromkeys(models)]
+
+    def folder(self, model: Model) -> Path:
+        """Return the folder of a checkpoint, whether it exists or not."""
+        return model.path or checkpoint_path(self.store.folder, model.checkpoint)
+
+    def stored(self, model: Model) -> Stored | None:
+        """Return the model's files on disk; None if they have to be downloaded first."""
+        folder = self.folder(model)
+        try:
+            if not ((folder / "config.json").is_file() if model.path else is_complete(folder)):
+                return None
+            size = sum(path.stat().st_size for path in folder.iterdir() if path.is_file())
+        except OSError:
+            return None
+        if model.path:
+            return Stored(folder, size, None, verified=False, source="your own file")
+        verified = read_checkpoint_note(folder).verified
+        return Stored(folder, size, None, verified, f"Hugging Face, {model.checkpoint}")
+
+    def remove(self, model: Model) -> int:
+        """Delete a downloaded checkpoint, and return the bytes freed."""
+        if model.path:
+            raise UnknownModelError(
+                "This folder is your own, not a download. Delete it yourself.", field="model"
+            )
+        return Repositories(self.store.folder).remove(model.checkpoint)
+
+    def verify(self, model: Model) -> bool:
+        """Compare the weights with the recorded digests."""
+        folder = self.folder(model)
+        note = read_checkpoint_note(folder)
+        if not (note.verified and is_complete(folder)):
+            raise UnknownModelError(
+                f"No digests are known for {model.name}: it was not downloaded, or has none.",
+                field="model",
+            )
+        return all(sha256_of(folder / name) == digest for name, digest in note.digests.items())
+
+    def obtain(
+        self,
+        model: Model,
+        progress: Callable[[DownloadProgress], None] = lambda _: None,
+        cancel: threading.Event | None = None,
+        *,
+        mirrors: bool = False,  # noqa: ARG002 - there are no mirrors of checkpoints
+    ) -> Path:
+        """Download a model, or only its damaged files; return its folder."""
+        if model.path:
+            return model.path
+        repositories = Repositories(self.store.folder, progress, cancel, hosts=self.store.hosts)
+        return repositories.fetch(model.checkpoint)
+
+    def options(self) -> TransformersOptions:
+        """Return the options from the settings."""
+        from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
+
+        own = self.settings.transformers
+        return TransformersOptions(
+            device=own.device,
+            dtype=own.dtype,
+            load_in_8bit=own.load_in_8bit,
+            load_in_4bit=own.load_in_4bit,
+            attention=own.attention,
+            offload=own.offload,
+            **asdict(limits_of(self.settings)),
+        )
+
+    def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:  # noqa: ARG002
+        """Load a model; raise an error if it cannot be loaded here."""
+        from jupyter_turbopilot.plugins.transformers.checkpoint import load
+        from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
+
+        folder, options = self.folder(model), self.options()
+        if self.settings.subprocess:
+            from jupyter_turbopilot.engine.child_process.engine import load_in_child
+            from jupyter_turbopilot.engine.child_process.messages import HostedTransformers
+
+            hosted = HostedTransformers(str(folder), options, model.name, model.fim)
+            vocabulary = partial(self._vocabulary.of, folder, TransformersVocabulary)
+            return load_in_child(
+                hosted, vocabulary, cancel, timeout=self.settings.load_timeout, patience=READS_WITHIN
+            )
+        return load(folder, options, name=model.name, fim=model.fim)
+
+    def examine(self) -> Iterator[Finding]:
+        """Check the packages and the checkpoint."""
+        try:
+            model = self.find(self.settings.model)
+        except TurbopilotError as error:
+            yield Finding("model", error.message, problem=True)
+            return
+        stored = self.stored(model)
+        if stored is None:
+            yield from missing(model)
+            return
+        yield Finding("model", f"{model.name}, {describe_size(stored.size)}, {stored.path}")
+        try:
+            from jupyter_turbopilot.plugins.transformers.checkpoint import check
+
+            loading = check(stored.path, self.options())
+        except TurbopilotError as error:
+            yield Finding("engine", f"{error.message} {error.hint}".strip(), problem=True)
+            return
+        bits = f", {loading.bits}-bit weights" if loading.bits else ""
+        yield Finding("engine", f"transformers on {loading.device}, {loading.dtype}{bits}")
+
+
+def _known() -> dict[str, Model]:
+    """Return the catalogue models that have a checkpoint, by repository."""
+    return {model.checkpoint: model for model in catalog().values() if model.checkpoint}
+
+
+def _checkpoint(repository: str) -> Model:
+    """Return the model of a repository, without the catalogue's data about its GGUF file."""
+    known = _known().get(repository)
+    if known is None:
+        return Model(name=repository, file="", checkpoint=repository, engine="transformers")
+    return Model(
+        name=known.name,
+        file="",
+        licence=known.licence,
+        fim=known.fim,
+        use=known.use,
+        architecture=known.architecture,
+        checkpoint=repository,
+        engine="transformers",
+    )
+
+
+def _folder(spec: str) -> Path | None:
+    """Return the folder at a path, or None."""
+    try:
+        folder = Path(spec).expanduser()
+        return folder.resolve() if folder.is_dir() else None
+    except (OSError, RuntimeError):
+        return None

@@ -1,0 +1,1 @@
+"""Requests, replies, errors, and the contract with clients."""

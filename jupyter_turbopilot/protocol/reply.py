@@ -1,0 +1,100 @@
+"""Replies: suggestions, their statistics, and their JSON form. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.protocol.errors import TurbopilotError
+    from jupyter_turbopilot.protocol.generation import Token
+
+
+@dataclass(frozen=True)
+class Item:
+    """One suggestion."""
+
+    text: str
+    confidence: float
+    finish_reason: str
+    index: int = 0  # position among several texts
+    stopped_by: str = ""  # the stop sequence that ended it
+    tokens: tuple[Token, ...] = ()
+    imports: tuple[str, ...] = ()  # import lines that its names need and the notebook lacks
+    from_index: bool = False  # whether it is an index match: its confidence is not one of the model's scores
+
+    def body(self) -> dict[str, Any]:
+        """Return the fields that all JSON forms share."""
+        body = {"text": self.text, "confidence": self.confidence}
+        return body | ({"imports": [*self.imports]} if self.imports else {})
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Time and tokens that a response took. Times are in milliseconds."""
+
+    queue_ms: float = 0.0
+    context_ms: float = 0.0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    prompt_ms: float = 0.0
+    predicted_tokens: int = 0
+    predicted_ms: float = 0.0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
+    total_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A frame of the answer; the last one is `done`."""
+
+    id: str
+    model: str = ""
+    items: tuple[Item, ...] = ()
+    timings: Timings = field(default_factory=Timings)
+    finish_reason: str | None = None
+    done: bool = False
+    truncated: bool = False  # whether the context was too small for the prompt or for the whole answer
+    error: TurbopilotError | None = None
+    # Whether clients must not cache it: it may contain deleted text, or be outdated soon.
+    uncached: bool = False
+
+    def body(self) -> dict[str, Any]:
+        """Return the answer in its JSON form."""
+        body: dict[str, Any] = {
+            "id": self.id,
+            "items": [item.body() | {"finish_reason": item.finish_reason} for item in self.items],
+            "model": self.model,
+            "timings": {name: round(value, 2) for name, value in asdict(self.timings).items()},
+        }
+        return body | self._uncached() | ({"finish_reason": self.finish_reason} if self.finish_reason else {})
+
+    def frame(self) -> dict[str, Any]:
+        """Return a line of a stream: the text so far, from the original cursor on."""
+        item = self.items[0] if self.items else Item("", 0.0, self.finish_reason or "stop")
+        frame = {"id": self.id} | item.body() | self._uncached()
+        if self.done:
+            frame |= {"done": True, "finish_reason": self.finish_reason or item.finish_reason}
+            frame |= {"model": self.model, "timings": self.body()["timings"]}
+        return frame
+
+    def _uncached(self) -> dict[str, Any]:
+        return {"uncached": True} if self.uncached else {}
+
+
+def compact(body: Any) -> bytes:
+    """Encode JSON without spaces: llama.vim drops an answer with a space after the colon of `"content"`."""
+    try:
+        return msgspec.json.encode(body)
+    except UnicodeEncodeError:  # a file name need not be valid UTF-8
+        text = json.dumps(body, separators=(",", ":"), ensure_ascii=False, default=_written)
+        return text.encode("utf-8", "replace")
+
+
+def _written(part: msgspec.Raw) -> Any:
+    """Return the value of a part that is already encoded."""
+    return json.loads(bytes(part))

@@ -1,0 +1,206 @@
+"""`jupyter turbopilot bench`: measure prompt evaluation and generation by threads and batch size."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.protocol.errors import BadRequestError, ContextLengthError
+from jupyter_turbopilot.terminal.commands.command import Command
+from jupyter_turbopilot.terminal.numbers import whole
+from jupyter_turbopilot.util.bounds import MOST_CONTEXT, MOST_THREADS
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+TEXT = "def mean(values):\n    return sum(values) / len(values)\n\n\nfor name in names:\n    show(name, 1)\n"
+
+
+@dataclass(frozen=True)
+class Options:
+    """The configurations to measure, and the number of rounds."""
+
+    models: list[str]
+    threads: list[int] | None
+    batch: list[int]
+    prompt: int
+    length: int
+    rounds: int
+    plot: Path | None
+    json: bool
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """The results of one configuration."""
+
+    model: str
+    size: int
+    threads: int
+    batch: int
+    prompt_tokens: int
+    prompt_a_second: float
+    written: int
+    written_a_second: float
+    first_ms: float  # time to first token
+    memory: int
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "models", metavar="MODEL", nargs="*", help="names or GGUF files; default: the configured one"
+    )
+    parser.add_argument(
+        "-t",
+        "--threads",
+        type=_several(whole(1, MOST_THREADS)),
+        help="numbers of threads, for example 1,2,4; default: 1 and the server's number",
+    )
+    parser.add_argument(
+        "-b",
+        "--batch",
+        type=_several(whole(1, 4096)),
+        default=[64],
+        help="batch sizes in tokens, for example 64,256; default: 64",
+    )
+    parser.add_argument(
+        "-p", "--prompt", type=whole(1, MOST_CONTEXT), default=512, help="tokens in the prompt (%(default)s)"
+    )
+    parser.add_argument(
+        "-n", "--length", type=whole(2, MOST_CONTEXT), default=48, help="tokens to generate (%(default)s)"
+    )
+    parser.add_argument(
+        "-r",
+        "--rounds",
+        type=whole(1, 1000),
+        default=3,
+        help="number of measurements; the best is reported (%(default)s)",
+    )
+    parser.add_argument("--plot", metavar="FILE", type=Path, help="write a plot (needs matplotlib)")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+
+
+def _several(one: Callable[[str], int]) -> Callable[[str], list[int]]:
+    """Return the type of comma-separated numbers."""
+    return lambda text: [one(part) for part in text.split(",")]
+
+
+def run(options: Options, settings: Turbopilot) -> int:
+    """Measure every configuration, print the results, and plot them."""
+    from jupyter_turbopilot.engine.load import machine
+
+    threads = options.threads or sorted({1, machine.threads()})
+    rows = [
+        measure(options, settings, model, count, batch)
+        for model in options.models or [settings.model]
+        for count in threads
+        for batch in options.batch
+    ]
+    _store_rate(rows)
+    print(json.dumps([asdict(row) for row in rows], indent=1) if options.json else table(rows))
+    if options.plot:
+        draw(rows, options.plot)
+    return 0
+
+
+def measure(options: Options, settings: Turbopilot, model: str, threads: int, batch: int) -> Measurement:
+    """Measure one configuration several times and keep the best values: noise only slows runs down."""
+    import psutil
+
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.load.plan import SMALLEST_CONTEXT
+    from jupyter_turbopilot.engine.stepping.engine import write
+    from jupyter_turbopilot.protocol.generation import Sampling, Usage
+    from jupyter_turbopilot.terminal.commands.loading import load
+
+    context = max(SMALLEST_CONTEXT, options.prompt + options.length + 8)
+    loaded = load(settings, model, threads=threads, context=context, chunk=batch)
+    engine = loaded.engine
+    try:
+        if options.prompt + options.length > engine.context_size:
+            raise ContextLengthError(engine.context_size, options.prompt, options.length)
+        tokens = engine.vocabulary.tokenize(TEXT)
+        prompt = (tokens * (options.prompt // len(tokens) + 1))[: options.prompt]
+        runs = []
+        for number in range(options.rounds):
+            usage = Usage()
+            # A different first token in each round prevents reuse of the evaluated prompt.
+            varied = [tokens[number % len(tokens)], *prompt[1:]]
+            sampling = Sampling(options.length, ignore_end=True)
+            list(write(engine, varied, sampling, usage, Cancel()))
+            runs.append(usage)
+        memory = psutil.Process().memory_info().rss
+    finally:
+        engine.close()
+    return Measurement(
+        engine.name,
+        loaded.size,
+        loaded.threads,
+        batch,
+        len(prompt),
+        max((run.prompt_tokens - run.cached_tokens) / run.prompt_ms * 1000 for run in runs),
+        runs[0].predicted_tokens,
+        # Prompt evaluation yields the first token.
+        max((run.predicted_tokens - 1) / max(run.predicted_ms, 0.001) * 1000 for run in runs),
+        min(run.prompt_ms for run in runs),
+        memory,
+    )
+
+
+def table(rows: Sequence[Measurement]) -> str:
+    """Format the results as a Markdown table."""
+    lines = [
+        (
+            "| model | MB | threads | batch | prompt, tokens/s | generation, tokens/s | first token, ms "
+            "| memory, MB |"
+        ),
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    lines += [
+        f"| {row.model} | {row.size / 1e6:.0f} | {row.threads} | {row.batch} | {row.prompt_a_second:.1f} "
+        f"| {row.written_a_second:.1f} | {row.first_ms:.0f} | {row.memory / 1e6:.0f} |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def draw(rows: Sequence[Measurement], target: Path) -> None:
+    """Plot both speeds by threads, with a line for each model and batch size."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise BadRequestError("--plot needs matplotlib. Run: pip install matplotlib", field="plot") from None
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for name, batch in dict.fromkeys((row.model, row.batch) for row in rows):
+        of = sorted((r for r in rows if (r.model, r.batch) == (name, batch)), key=lambda row: row.threads)
+        counts = [row.threads for row in of]
+        left.plot(counts, [row.prompt_a_second for row in of], "o-", label=f"{name}, batch {batch}")
+        right.plot(counts, [row.written_a_second for row in of], "o-", label=name)
+    for axes, title in ((left, "prompt, tokens/s"), (right, "generation, tokens/s")):
+        axes.set_title(title)
+        axes.set_xlabel("threads")
+        axes.set_ylim(bottom=0)
+        axes.legend(fontsize="small")
+    try:
+        figure.savefig(target)
+    except (OSError, ValueError) as error:  # ValueError: the file name's suffix is no image format
+        why = getattr(error, "strerror", None) or error
+        raise BadRequestError(f"The plot {target} could not be written: {why}.", field="plot") from None
+
+
+def _store_rate(rows: Sequence[Measurement]) -> None:
+    """Store how fast this machine reads weights, to estimate the speed of other models."""
+    from jupyter_turbopilot.models.personal import personal_dir, remember_rate
+    from jupyter_turbopilot.models.recommend import rate_of
+
+    remember_rate(personal_dir(), max(rate_of(row.model, row.size, row.written_a_second) for row in rows))
+
+
+COMMAND = Command("bench", "measure the speed of models on this machine", Options, run, declare)

@@ -1,0 +1,103 @@
+"""`jupyter turbopilot cache info` and `clear`: the persistent completion cache."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
+from jupyter_turbopilot.terminal.commands.command import Command, Group, NoOptions
+from jupyter_turbopilot.terminal.commands.removing import list_names, remove, servers_with
+from jupyter_turbopilot.util.files import MEGABYTE, count_of, describe_size, size_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+
+def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions, Turbopilot], int]:
+    """Return a command that calls `act` with the cache file, if the settings name one."""
+
+    def run(_: NoOptions, settings: Turbopilot) -> int:
+        import sqlite3
+
+        from jupyter_turbopilot.completer.cache.cache_file import locate, unusable
+        from jupyter_turbopilot.util.sqlite_file.connection import reason_of
+
+        if not settings.cache_file:
+            print("No cache file is set. Completions are cached in memory until the server stops.")
+            print("Set c.Turbopilot.cache_file to keep them in a file.")
+            return 0
+        try:
+            return act(locate(settings.cache_file), settings)
+        except OSError as error:
+            raise BadRequestError(unusable(settings.cache_file, reason_of(error))) from None
+        except sqlite3.Error as error:
+            raise NotReadyError(unusable(settings.cache_file, reason_of(error))) from None
+
+    return run
+
+
+def info(path: Path, settings: Turbopilot) -> int:
+    """Print the number of cached completions in the file, and how many a server loads."""
+    from jupyter_turbopilot.completer.cache.cache_file import SCHEMA, Database
+    from jupyter_turbopilot.util.sqlite_file.schema import FileState
+
+    found = SCHEMA.state_of(path)
+    if found is FileState.NOTHING:
+        print(f"{path}: nothing is cached yet.")
+    elif found is FileState.OURS:
+        with closing(Database(path, settings.cache_disk * MEGABYTE)) as database:
+            answers = database.count()
+            room = settings.cache_memory * MEGABYTE
+            read = sum(size <= room for size in accumulate(answer.size for answer in database.newest()))
+        size = describe_size(sum(map(size_of, SCHEMA.owned_files(path))))
+        kept = count_of(answers, "completion")
+        print(f"{path}: {kept}, {size} of at most {settings.cache_disk} MB.")
+        print(f"A starting server loads {read} of them into {settings.cache_memory} MB of memory.")
+        if read < answers:
+            print("Increase c.Turbopilot.cache_memory to load more.")
+    else:
+        action = "moves it aside" if found is FileState.FOREIGN else "deletes it"
+        print(f"{path} is {found.value}. The next server {action} and creates a new one.")
+        return 1
+    return 0
+
+
+def clear(path: Path, settings: Turbopilot) -> int:
+    """Delete all completions in the file, unless Turbopilot did not create it."""
+    from jupyter_turbopilot.completer.cache.cache_file import SCHEMA, Database
+    from jupyter_turbopilot.util.sqlite_file.schema import FileState
+
+    found = SCHEMA.state_of(path)
+    remaining: list[Path] = []
+    if found is FileState.NOTHING:
+        print("Nothing is cached.")
+        return 0
+    if found is FileState.OURS:
+        with closing(Database(path, settings.cache_disk * MEGABYTE)) as database:
+            answers = database.count()
+            database.clear()
+        print(f"{count_of(answers, 'completion')} deleted.")
+    elif files := SCHEMA.owned_files(path):
+        print(f"{path} was {found.value}: it is deleted.")
+        remaining = remove(files)
+        list_names("Could not be deleted", remaining)
+    else:
+        print(f"{path} is {found.value}: it was not changed.")
+        return 1
+    list_names("These servers keep their completions in memory until they stop", servers_with(path))
+    return 1 if remaining else 0
+
+
+COMMAND = Group(
+    "cache",
+    "show or clear the persistent completion cache",
+    (
+        Command("info", "show the number of cached completions", NoOptions, _on_the_file(info)),
+        Command("clear", "delete all cached completions", NoOptions, _on_the_file(clear)),
+    ),
+)

@@ -1,0 +1,347 @@
+"""`jupyter turbopilot doctor`: check the installation and its speed, and give advice."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.jupyter import front_end
+from jupyter_turbopilot.jupyter.pilot.kinds.base import Finding, limits_of
+from jupyter_turbopilot.protocol.errors import TurbopilotError
+from jupyter_turbopilot.settings.access import access_of
+from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
+from jupyter_turbopilot.terminal.commands.command import Command, add_model_and_engine
+from jupyter_turbopilot.util.documentation import with_addresses
+from jupyter_turbopilot.util.files import count_of
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from packaging.specifiers import SpecifierSet
+
+    from jupyter_turbopilot.protocol.reply import Timings
+    from jupyter_turbopilot.settings.config import Turbopilot
+    from jupyter_turbopilot.terminal.in_process import InProcess
+
+SPEED_TOKENS, LEAST_TOKENS = 32, 8  # fewer generated tokens do not measure the speed
+SLOW_TOKENS_A_SECOND = 12
+_SAMPLE = "def mean(values):\n    return sum(values) / len(values)\n\n\n" * 8
+# Each function is completed once. The best rate counts, because other load can only lower it.
+_FUNCTIONS = ("median", "variance", "spread")
+
+
+@dataclass(frozen=True)
+class Options:
+    """The output format."""
+
+    json: bool
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_model_and_engine(parser)
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def run(options: Options, settings: Turbopilot) -> int:
+    """Print the findings and the number of problems."""
+    if options.json:
+        findings = [asdict(finding) for finding in examine(settings)]
+        print(json.dumps(findings, indent=1))
+        return 1 if any(finding["problem"] for finding in findings) else 0
+    problems = 0
+    for line in examine(settings):
+        print(f"{'✗' if line.problem else '✓'} {line.name:<12} {with_addresses(line.text)}")
+        problems += line.problem
+    print(f"{count_of(problems, 'problem') if problems else 'No problems'} found.")
+    return 1 if problems else 0
+
+
+def examine(settings: Turbopilot) -> Iterator[Finding]:
+    """Examine the machine, packages, folders, engine, model and extensions, in this order."""
+    from jupyter_turbopilot.engine.load import machine
+
+    yield Finding("system", f"{platform.platform()}, Python {platform.python_version()}")
+    yield from _packages()
+    yield Finding(
+        "machine",
+        f"{machine.cores()} cores to use, {limits_of(settings).threads} threads, "
+        f"{machine.free_memory() / 1e9:.1f} GB of memory free",
+    )
+    yield from _folders(settings)
+    yield _notebook_index(settings)
+    yield _usage_log(settings)
+    access = access_of(settings, os.environ)
+    if access.reason:
+        yield Finding("access", access.reason, problem=True)
+    else:
+        if settings.denied_paths:
+            yield Finding("access", f"Turbopilot is switched off in {', '.join(settings.denied_paths)}")
+        yield from _engine(settings)
+    yield from _extensions()
+
+
+def _packages() -> Iterator[Finding]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    for name in ("jupyter-turbopilot", "jupyterlab", "jupyter-server", "ipython"):
+        try:
+            found, wanted = version(name), _supported(name)
+        except PackageNotFoundError:
+            yield Finding(name, f"missing. Run: python -m pip install {name}", problem=True)
+        else:
+            fits = wanted.contains(found, prereleases=True)
+            advice = f' is not supported. Run: python -m pip install "{name}{wanted}"'
+            yield Finding(name, found if fits else found + advice, problem=not fits)
+
+
+def _supported(name: str) -> SpecifierSet:
+    """Return the versions of a package that this package requires."""
+    from importlib.metadata import PackageNotFoundError, requires
+
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+    from packaging.utils import canonicalize_name
+
+    try:
+        required = [Requirement(one) for one in requires("jupyter-turbopilot") or ()]
+    except PackageNotFoundError:
+        return SpecifierSet()
+    return next((one.specifier for one in required if canonicalize_name(one.name) == name), SpecifierSet())
+
+
+def _folders(settings: Turbopilot) -> Iterator[Finding]:
+    """Report the models folder and the user's cache folder."""
+    from jupyter_turbopilot.models.folder import described, is_unreadable, models_dir
+    from jupyter_turbopilot.models.personal import personal_dir
+    from jupyter_turbopilot.util.files import is_writable
+
+    models, own = models_dir(settings.models_dir), personal_dir()
+    yield Finding("models", f"in {described(models)}", problem=is_unreadable(models))
+    if is_writable(own):
+        yield Finding("own files", f"in {own}")
+    else:
+        lost = "evaluated prompts are lost when a server stops, and each load begins with a load test"
+        yield Finding(
+            "own files",
+            f"{own} is not writable: {lost}. Set XDG_CACHE_HOME to a writable folder.",
+            problem=True,
+        )
+
+
+def _notebook_index(settings: Turbopilot) -> Finding:
+    """Report whether a notebook index is kept, and where."""
+    from jupyter_turbopilot.index.paths import folder, indexes, size_of_index
+    from jupyter_turbopilot.util.files import ROOM_TO_SPARE, describe_size, free_room, is_writable
+
+    if not settings.notebook_index:
+        return Finding("index", "off: c.Turbopilot.notebook_index is False")
+    if not is_writable(folder()):
+        remedy = "Set XDG_DATA_HOME to a writable folder" if sys.platform == "linux" else "Make it writable"
+        text = f"{folder()} is not writable. {remedy}, or set c.Turbopilot.notebook_index = False."
+        return Finding("index", text, problem=True)
+    if (free := free_room(folder())) < ROOM_TO_SPARE:
+        room = f"only {describe_size(free)} of disk space are free in {folder()}"
+        needed = f"indexing needs {describe_size(ROOM_TO_SPARE)}"
+        return Finding("index", f"{room}, but {needed}.", problem=True)
+    found = indexes()
+    if not found:
+        return Finding("index", f"no notebook index yet in {folder()}")
+    size = describe_size(sum(map(size_of_index, found)))
+    return Finding("index", f"{count_of(len(found), 'index', 'indexes')} in {folder()}, {size}")
+
+
+def _usage_log(settings: Turbopilot) -> Finding:
+    """Report whether a usage log is kept, and problems with its file."""
+    from jupyter_turbopilot.plugins.usage import describe_content
+    from jupyter_turbopilot.plugins.usage.file import check, locate
+
+    if not settings.usage_log:
+        return Finding("usage log", "off: c.Turbopilot.usage_log is empty")
+    try:
+        check(locate(settings.usage_log))
+    except OSError as error:
+        text = f"{settings.usage_log} cannot be written ({error.strerror})."
+        return Finding("usage log", f"{text} Set c.Turbopilot.usage_log to a writable file.", problem=True)
+    return Finding(
+        "usage log", f"kept in {settings.usage_log}: {describe_content(text=settings.usage_log_text)}"
+    )
+
+
+def _engine(settings: Turbopilot) -> Iterator[Finding]:
+    """Examine the engine and its model; without problems, also measure their speed."""
+    from jupyter_turbopilot.terminal.in_process import InProcess
+
+    settings.cache_file, settings.keep_sequences = "", False  # cached answers would distort the speed
+    settings.denied_paths = []  # the measured prompts have no path
+    local = InProcess(settings)
+    try:
+        kind = local.pilot.kind
+        if kind.address:
+            yield Finding("address", f"code is sent to {kind.address}")
+        findings = [*kind.examine()]
+        yield from findings
+        if not any(finding.problem and finding.name in {"engine", "model"} for finding in findings):
+            speed = _speed(local)
+            yield speed
+            if kind.address and not speed.problem:
+                yield _prompt_reuse(local)
+            yield _gate(local.pilot.worker.state.model)
+            yield _learned(local)
+    except TurbopilotError as error:
+        yield Finding("speed", error.message, problem=True)
+    finally:
+        local.close()
+
+
+def _gate(model: str) -> Finding:
+    """Report whether the gate is fitted to the model."""
+    fitted = "fitted to this model"
+    unfitted = "not fitted to this model; see the Engines page of the documentation"
+    return Finding("gate", fitted if is_fitted_to(model) else unfitted)
+
+
+def _learned(local: InProcess) -> Finding:
+    """Report the calibration by feedback and the resulting thresholds."""
+    learner, model = local.pilot.completer.learner, local.pilot.worker.state.model
+    if not learner:
+        return Finding("learning", "off: c.Turbopilot.learning is False")
+    week, fit = learner.week, fit_for(model)
+    learned = [
+        f"{eagerness}, from {count_of(found.seen, 'suggestion')}: slope {found.slope:.2f}, "
+        f"offset {found.offset:+.2f}: shows suggestions that score at least "
+        f"{found.threshold(fitted):.3f} ({fitted:.3f} as fitted)"
+        for eagerness, fitted in fit.thresholds.items()
+        if (found := learner.calibration(subject_of(model, eagerness))).seen
+    ]
+    text = [f"accepted {week.accepted} of {week.shown} this week", *(learned or ["nothing learned yet"])]
+    return Finding("learning", "; ".join(text))
+
+
+_FASTER = {
+    "llama": "close busy programs, or use a smaller model (jupyter turbopilot models recommend)",
+    "transformers": 'try c.Turbopilot.engine = "llama" with a GGUF file, or close busy programs',
+    "remote": "check the network, and whether the server is busy",
+}
+
+
+def _complete(local: InProcess, name: str, title: str) -> Timings:
+    """Generate a function body. With a new title, the engine cannot reuse the evaluated prompt."""
+    from jupyter_turbopilot.protocol.request import Cell, Completion
+
+    source = f"# {title}\n{_SAMPLE}def {name}(values):\n    "
+    request = Completion(
+        cells=[Cell(source=source)], offset=len(source), max_tokens=SPEED_TOKENS, lines="multi"
+    )
+    return local.last(request).timings
+
+
+def _prompt_reuse(local: InProcess) -> Finding:
+    """Report how much of the previous prompt a remote server reused."""
+    title = secrets.token_hex(4)
+    _complete(local, "median", title)
+    timings = _complete(local, "mode", title)
+    share = timings.cached_tokens / max(1, timings.prompt_tokens)
+    if share:
+        return Finding("prompt reuse", f"{share:.0%} of the next prompt was reused")
+    return Finding(
+        "prompt reuse",
+        "nothing of the next prompt was reused, or the server does not report it. A router must "
+        "send all requests of a session to the same server; see the Scale page of the documentation",
+    )
+
+
+def rates_of(runs: Sequence[Timings], *, is_remote: bool = False) -> tuple[float, float] | None:
+    """Return the best tokens/s of prompt evaluation and generation; None if they are not plausible."""
+    prefill = max((run.prompt_tokens - run.cached_tokens) / max(run.prompt_ms, 0.1) for run in runs) * 1000
+    # The prompt evaluation yields the first token.
+    generation = max(
+        (
+            (run.predicted_tokens - 1) / max(run.predicted_ms, 0.1) * 1000
+            for run in runs
+            if run.predicted_tokens >= LEAST_TOKENS
+        ),
+        default=0.0,
+    )
+    # A local engine evaluates the tokens of a prompt together, which is never slower than one by one. The
+    # times of a remote one include the network.
+    is_plausible = generation > 0 and (is_remote or generation <= prefill)
+    return (prefill, generation) if is_plausible else None
+
+
+def _busy_advice(engine: str) -> str:
+    """Return advice if the CPU that computes completions is busy, or ""."""
+    import psutil
+
+    from jupyter_turbopilot.engine.load import machine
+
+    load, cores = psutil.getloadavg()[0], machine.cores()
+    if engine == "remote" or load <= cores:
+        return ""
+    return f"This machine is busy (load {load:.1f} on {cores} cores): measure again while it is idle."
+
+
+def _speed(local: InProcess) -> Finding:
+    """Measure the speed of completions."""
+    from jupyter_turbopilot.models.personal import personal_dir, remember_rate
+    from jupyter_turbopilot.models.recommend import rate_of
+
+    pilot = local.pilot
+    engine = pilot.settings.engine
+    busy = _busy_advice(engine)  # before the model is loaded, which raises the load
+    local.wait()
+    runs = [_complete(local, name, secrets.token_hex(4)) for name in _FUNCTIONS]
+    rates = rates_of(runs, is_remote=engine == "remote")
+    if not rates:
+        advice = busy or f"Try again, and {_FASTER[engine]}."
+        return Finding(
+            "speed", f"not measured: the engine was too slow or its times vary. {advice}", problem=True
+        )
+    prefill, generation = rates
+    model = pilot.kind.find(pilot.selected)
+    stored = pilot.kind.stored(model)
+    if stored and engine == "llama":  # the rate of other engines is not comparable
+        remember_rate(personal_dir(), rate_of(model.name, stored.size, generation), rough=True)
+    slow = generation < SLOW_TOKENS_A_SECOND
+    advice = (f" This is slow. {busy}" if busy else f" This is slow: {_FASTER[engine]}.") if slow else ""
+    return Finding(
+        "speed",
+        f"prompt evaluation {prefill:.0f} tokens/s, generation {generation:.0f} tokens/s.{advice}",
+        problem=slow,
+    )
+
+
+def _extensions() -> Iterator[Finding]:
+    from jupyter_core.paths import jupyter_config_path, jupyter_path
+    from jupyter_server.extension.config import ExtensionConfigManager
+
+    enabled = (
+        ExtensionConfigManager(read_config_path=jupyter_config_path())
+        .get_jpserver_extensions()
+        .get("jupyter_turbopilot", False)
+    )
+    yield Finding(
+        "server",
+        "the extension is enabled"
+        if enabled
+        else "the extension is not enabled. Run: jupyter server extension enable jupyter_turbopilot",
+        problem=not enabled,
+    )
+    own = front_end.own_build(Path(__file__).parents[2] / "labextension")
+    yield front_end.examine(jupyter_path("labextensions"), own)
+
+
+COMMAND = Command(
+    "doctor",
+    "check the installation and its speed, and suggest fixes",
+    Options,
+    run,
+    declare,
+)

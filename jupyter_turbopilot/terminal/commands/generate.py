@@ -1,0 +1,259 @@
+"""`jupyter turbopilot generate`: continue a text and print timings."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import random
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.protocol.errors import BadRequestError, ContextLengthError
+from jupyter_turbopilot.terminal.commands.command import Command, add_model
+from jupyter_turbopilot.terminal.numbers import positive, real, whole
+from jupyter_turbopilot.util.bounds import FUNCTION_TOKENS, MOST_CONTEXT, MOST_FUNCTION_TOKENS, MOST_THREADS
+from jupyter_turbopilot.util.files import describe_size
+
+if TYPE_CHECKING:
+    import argparse
+
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+
+LENGTH = 200  # tokens
+PLAIN = {"seed": -1, "top_k": 40, "top_p": 0.9, "temp": 1.0, "batch": 64}  # invalid with --helpers
+
+
+@dataclass(frozen=True)
+class Options:
+    """The prompt and the sampling parameters."""
+
+    prompt: str | None
+    seed: int
+    threads: int
+    length: int | None
+    top_k: int
+    top_p: float
+    temp: float
+    batch: int
+    context: int
+    json: bool
+    helpers: bool
+    test: bool
+
+
+@dataclass(frozen=True)
+class Report:
+    """The costs of a generation in milliseconds and bytes."""
+
+    model: str
+    seed: int
+    threads: int
+    prompt_tokens: int
+    predicted_tokens: int
+    load_ms: float
+    sample_ms: float
+    prompt_ms: float
+    predict_ms: float
+    total_ms: float
+    memory_per_token: int
+    memory: int
+
+    def summary(self) -> str:
+        """Format the report for the terminal."""
+        read = self.prompt_ms / max(1, self.prompt_tokens)
+        wrote = self.predict_ms / max(1, self.predicted_tokens - 1)  # prompt evaluation yields the first
+        return "\n".join(
+            (
+                f"prompt          {self.prompt_tokens} tokens",
+                f"seed            {self.seed}",
+                f"load time       {self.load_ms:9.2f} ms",
+                f"prompt time     {self.prompt_ms:9.2f} ms, {read:.2f} ms per token",
+                f"predict time    {self.predict_ms:9.2f} ms, {wrote:.2f} ms each of {self.predicted_tokens}",
+                f"sample time     {self.sample_ms:9.2f} ms",
+                f"total time      {self.total_ms:9.2f} ms",
+                f"mem per token   {self.memory_per_token} bytes of KV cache",
+                f"memory          {describe_size(self.memory)} resident",
+            )
+        )
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_model(parser, "a GGUF file or a model's name")
+    parser.add_argument("-p", "--prompt", help="the text; default: standard input")
+    parser.add_argument(
+        "-s",
+        "--seed",
+        type=whole(-1, (1 << 31) - 1),
+        default=PLAIN["seed"],
+        help="random seed; -1: a new one each time (%(default)s)",
+    )
+    parser.add_argument(
+        "-t",
+        "--threads",
+        type=whole(0, MOST_THREADS),
+        default=0,
+        help="number of threads; 0: all available cores (%(default)s)",
+    )
+    parser.add_argument(
+        "-n",
+        "--n_predict",
+        "--n-predict",
+        dest="length",
+        type=whole(1, 1 << 20),
+        help=f"maximum tokens to generate; default: {LENGTH}, with --helpers {FUNCTION_TOKENS}",
+    )
+    parser.add_argument(
+        "--top-k",
+        "--top_k",
+        type=whole(0, 1 << 20),
+        default=PLAIN["top_k"],
+        help="sample from this many of the most likely tokens; 0: from all (%(default)s)",
+    )
+    parser.add_argument(
+        "--top-p",
+        "--top_p",
+        type=positive(1.0),
+        default=PLAIN["top_p"],
+        help="sample from the most likely tokens with this total probability (%(default)s)",
+    )
+    parser.add_argument(
+        "--temp",
+        type=real(0.0, 100.0),
+        default=PLAIN["temp"],
+        help="temperature; 0: always the most likely token (%(default)s)",
+    )
+    parser.add_argument(
+        "-b",
+        "--batch",
+        type=whole(1, 4096),
+        default=PLAIN["batch"],
+        help="batch size in tokens (%(default)s)",
+    )
+    parser.add_argument(
+        "-c",
+        "--context",
+        type=whole(0, MOST_CONTEXT),
+        default=0,
+        help="context size in tokens; 0: as configured",
+    )
+    parser.add_argument("--json", action="store_true", help="print the text and the timings as JSON")
+    parser.add_argument(
+        "--helpers",
+        action="store_true",
+        help="generate a Python function and its helper functions from a stub or an instruction "
+        "(see the Helper functions page of the documentation); not with -s, --top-k, --top-p, --temp and -b",
+    )
+    parser.add_argument(
+        "--test",
+        action="store_true",
+        help="with --helpers: run the stub's doctests, and regenerate functions that fail",
+    )
+
+
+def check(options: Options) -> None:
+    """Raise an error for options that cannot be combined."""
+    if options.helpers and (options.length or 1) > MOST_FUNCTION_TOKENS:
+        raise BadRequestError(
+            f"-n (--n-predict) must be from 1 to {MOST_FUNCTION_TOKENS} with --helpers.", field="length"
+        )
+    if options.helpers and any(getattr(options, name) != value for name, value in PLAIN.items()):
+        raise BadRequestError(
+            "--helpers cannot be combined with --seed, --top-k, --top-p, --temp or --batch."
+        )
+    if options.test and not options.helpers:
+        raise BadRequestError("--test needs --helpers.")
+
+
+def run(options: Options, settings: Turbopilot) -> int:
+    """Print the continuation as it is generated, then the timings."""
+    import psutil
+
+    from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.stepping.engine import write
+    from jupyter_turbopilot.protocol.generation import Sampling, Usage
+    from jupyter_turbopilot.terminal.commands.loading import Clock, load
+
+    check(options)
+    prompt = options.prompt if options.prompt is not None else sys.stdin.read()
+    if options.helpers:
+        return write_functions(prompt, options, settings)
+    length = options.length or LENGTH
+    seed = options.seed if options.seed >= 0 else random.SystemRandom().randrange(1 << 31)
+    begun = time.perf_counter()
+    loaded = load(
+        settings, settings.model, threads=options.threads, context=options.context, chunk=options.batch
+    )
+    engine, clock = loaded.engine, Clock(loaded.engine)
+    vocabulary = engine.vocabulary
+    bos = [vocabulary.markers.bos] if vocabulary.markers.bos is not None else []
+    tokens = [*bos, *vocabulary.tokenize(prompt)] or vocabulary.tokenize("\n")
+    if len(tokens) >= engine.context_size:
+        engine.close()
+        raise ContextLengthError(engine.context_size, len(tokens), length)
+    usage, decoder, pieces = Usage(), codecs.getincrementaldecoder("utf-8")("replace"), []
+    sampling = Sampling(length, options.temp, top_k=options.top_k, top_p=options.top_p, seed=seed)
+    if not options.json:
+        print(prompt, end="", flush=True)
+    try:
+        started = time.perf_counter()
+        for token in write(engine, tokens, sampling, usage, Cancel()):
+            pieces.append(decoder.decode(token.data))
+            if not options.json:
+                print(pieces[-1], end="", flush=True)
+        wrote = time.perf_counter() - started
+        report = Report(
+            model=engine.name,
+            seed=seed,
+            threads=loaded.threads,
+            prompt_tokens=usage.prompt_tokens,
+            predicted_tokens=usage.predicted_tokens,
+            load_ms=loaded.seconds * 1000,
+            sample_ms=(wrote - clock.seconds) * 1000,
+            prompt_ms=usage.prompt_ms,
+            predict_ms=usage.predicted_ms,
+            total_ms=(time.perf_counter() - begun) * 1000,
+            memory_per_token=loaded.bytes_per_token,
+            memory=psutil.Process().memory_info().rss,
+        )
+    finally:
+        engine.close()
+    if options.json:
+        print(json.dumps({"prompt": prompt, "text": "".join(pieces), **asdict(report)}, indent=1))
+    else:
+        print(f"\n\n{report.summary()}", file=sys.stderr)
+    return 0
+
+
+def write_functions(source: str, options: Options, settings: Turbopilot) -> int:
+    """Print a function and its helper functions; progress is printed to standard error."""
+    from jupyter_turbopilot.plugins.functions.magic import write
+    from jupyter_turbopilot.protocol.request import FunctionRequest
+    from jupyter_turbopilot.terminal.in_process import InProcess
+    from jupyter_turbopilot.terminal.output import TreeOutput, printable
+
+    settings.threads = options.threads or settings.threads
+    settings.context_size = options.context or settings.context_size
+    request = FunctionRequest(source=source, max_tokens=options.length or FUNCTION_TOKENS)
+    local, output = InProcess(settings), TreeOutput(terminal=True)
+    try:
+        written = write(request, local.helpers, output, output.say, test=options.test)
+    finally:
+        local.close()
+    if options.json:
+        message = {"source": written.source, "undefined": written.undefined, "failed": written.failed}
+        print(json.dumps({"prompt": source, **message}, indent=1))
+    else:
+        # A terminal would interpret control sequences, which pipes pass on.
+        print(printable(written.source) if sys.stdout.isatty() else written.source, end="")
+    if written.broken:
+        output.say(f"{written.broken} The result is incomplete.")
+    if written.stopped:
+        raise KeyboardInterrupt
+    return 1 if written.failed or written.broken else 0
+
+
+COMMAND = Command("generate", "continue a text and print timings", Options, run, declare)

@@ -1,0 +1,197 @@
+"""`jupyter turbopilot models info` and `recommend`: describe models, and recommend some for this machine."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.terminal.commands.command import Command
+from jupyter_turbopilot.terminal.numbers import whole
+from jupyter_turbopilot.util.files import describe_size
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from jupyter_turbopilot.models.gguf import Header
+    from jupyter_turbopilot.models.recommend import Advice
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+
+@dataclass(frozen=True)
+class Info:
+    """The file to describe, and the output format."""
+
+    model: str
+    context: int
+    json: bool
+
+
+def declare_info(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("model", metavar="FILE", help="a GGUF file, or a model's name")
+    parser.add_argument(
+        "--context",
+        type=whole(1, 10_000_000),
+        default=4096,
+        help="context size for the memory estimate (%(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the description as JSON")
+
+
+def run_info(options: Info, settings: Turbopilot) -> int:
+    """Describe a file."""
+    from jupyter_turbopilot.jupyter.pilot.library import store_of
+    from jupyter_turbopilot.models.catalog import find
+    from jupyter_turbopilot.models.personal import personal_dir
+    from jupyter_turbopilot.models.store import unavailable
+
+    store, model = store_of(settings), find(options.model)
+    if not store.has(model) and not model.path:
+        raise unavailable(model, store.stored(model), settings.engine)
+    description = describe(store.path(model), options.context, personal_dir())
+    print(json.dumps(description, indent=1) if options.json else summary(description))
+    return 0
+
+
+def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
+    """Return the description of a file from its header, and its estimated speed on this machine."""
+    from jupyter_turbopilot.engine.load.plan import compute_bytes, score_bytes
+    from jupyter_turbopilot.models.ggml import FILE_TYPES, tensor_type
+    from jupyter_turbopilot.models.gguf import read_header
+    from jupyter_turbopilot.models.personal import measured_rate
+
+    header = read_header(path)
+    kinds: dict[str, int] = {}
+    for part in header.parts:
+        name = tensor_type(part.kind).name
+        kinds[name] = kinds.get(name, 0) + part.size
+    number = header.metadata.get("general.file_type")
+    trained = header.number("context_length")
+    context = min(context, trained) if trained else context
+    cache = header.kv_bytes(context)
+    measured = measured_rate(personal)
+    return {
+        "file": str(path),
+        "name": header.metadata.get("general.name", path.stem),
+        "architecture": header.architecture,
+        "parameters": header.parameters,
+        "type": FILE_TYPES.get(number, str(number)) if isinstance(number, int) else "unknown",
+        "kinds": kinds,
+        "size": header.file_size,
+        "context": trained,
+        "layers": header.number("block_count"),
+        "tokenizer": "/".join(
+            str(header.metadata[key])
+            for key in ("tokenizer.ggml.model", "tokenizer.ggml.pre")
+            if key in header.metadata
+        ),
+        "vocabulary": header.metadata.get("tokenizer.ggml.tokens", 0),
+        "fim": fim_of(path, header),
+        "memory": {
+            "context": context,
+            "weights": header.file_size,
+            "cache": cache,
+            "compute": compute_bytes(header) + score_bytes(header) * context,
+        },
+        "tokens_per_second": round(measured / header.file_size, 1) if measured else None,
+    }
+
+
+def fim_of(path: Path, header: Header) -> str:
+    """Return the fill-in-the-middle format of a model, detected by its tokens."""
+    from jupyter_turbopilot.models.gguf import holds
+    from jupyter_turbopilot.prompt.formats import FORMATS
+
+    return next((known.name for known in FORMATS if holds(path, header, known.prefix)), "none")
+
+
+def summary(description: dict[str, Any]) -> str:
+    """Format a description for the terminal."""
+    memory = description["memory"]
+    total = memory["weights"] + memory["cache"] + memory["compute"]
+    kinds = ", ".join(f"{name} {describe_size(size)}" for name, size in sorted(description["kinds"].items()))
+    speed = description["tokens_per_second"]
+    lines = {
+        "file": description["file"],
+        "name": description["name"],
+        "architecture": f"{description['architecture']}, {description['layers']} layers",
+        "parameters": f"{description['parameters'] / 1e6:.1f} million",
+        "type": f"{description['type']} ({kinds})",
+        "size": describe_size(description["size"]),
+        "context": f"{description['context']} tokens",
+        "tokenizer": f"{description['tokenizer']}, {description['vocabulary']} tokens",
+        "fill-in-the-middle": {"none": "no"}.get(description["fim"], f"yes ({description['fim']})"),
+        "memory": f"{describe_size(total)} at {memory['context']} tokens: "
+        f"weights {describe_size(memory['weights'])}, "
+        f"cache {describe_size(memory['cache'])}, compute buffers {describe_size(memory['compute'])}",
+        "speed here": f"about {speed} tokens/s (estimated from the last `bench`)"
+        if speed
+        else "unknown. Run `jupyter turbopilot bench` with any model once.",
+    }
+    return "\n".join(f"{name:<20}{text}" for name, text in lines.items())
+
+
+@dataclass(frozen=True)
+class Recommend:
+    """The filter and the format of the listing."""
+
+    all: bool
+    json: bool
+
+
+def declare_recommend(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("--all", action="store_true", help="also list models that are too large or slow")
+    parser.add_argument("--json", action="store_true", help="print the models as JSON, with memory in bytes")
+
+
+def run_recommend(options: Recommend, settings: Turbopilot) -> int:
+    """Print the recommended models for this machine."""
+    from jupyter_turbopilot.engine.load import machine
+    from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+    from jupyter_turbopilot.models.personal import measured_rate, personal_dir
+
+    library, memory, cores = Pilot(settings).library, machine.free_memory(), machine.cores()
+    measured = measured_rate(personal_dir())
+    advice = sorted(
+        library.advice().values(), key=lambda one: (one.verdict != "recommended", -one.model.parameters)
+    )
+    if not options.all:
+        advice = [one for one in advice if one.verdict in {"recommended", "runs"}]
+    if options.json:
+        models = [_described(one) for one in advice]
+        found = {"free_memory": memory, "cores": cores, "measured": measured > 0, "models": models}
+        print(json.dumps(found, indent=1))
+        return 0
+    speed_known = (
+        f"{measured / 1e9:.1f} GB of weights read per second (measured)."
+        if measured
+        else "speed estimated; run `jupyter turbopilot doctor` or `bench` to measure it."
+    )
+    print(f"{memory / 1e9:.1f} GB of memory free, {cores} cores, {speed_known}")
+    for one in advice:
+        print(
+            f"{one.verdict:<12} {one.model.name:<22} {one.memory / 1e9:5.1f} GB  "
+            f"about {one.tokens_per_second:5.1f} tokens/s  {one.model.licence:<12}  {one.model.use}"
+        )
+    return 0
+
+
+def _described(advice: Advice) -> dict[str, Any]:
+    model = advice.model
+    return {
+        "name": model.name,
+        "verdict": advice.verdict,
+        "memory": advice.memory,
+        "tokens_per_second": round(advice.tokens_per_second, 1),
+        "licence": model.licence,
+        "use": model.use,
+    }
+
+
+COMMANDS = (
+    Command("info", "describe a GGUF file and its memory use", Info, run_info, declare_info),
+    Command("recommend", "recommend models for this machine", Recommend, run_recommend, declare_recommend),
+)

@@ -1,0 +1,168 @@
+"""`jupyter turbopilot models list`, `pull`, `rm`, `path` and `verify`: the catalogue and installed models."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.models.folder import aside_path
+from jupyter_turbopilot.models.store import unavailable
+from jupyter_turbopilot.terminal.commands.command import Command, NoOptions, add_engine
+from jupyter_turbopilot.terminal.commands.progress import Bar
+from jupyter_turbopilot.util.files import describe_size
+
+if TYPE_CHECKING:
+    import argparse
+
+    from jupyter_turbopilot.jupyter.pilot.kinds.base import EngineKind
+    from jupyter_turbopilot.models.model import Model
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+
+@dataclass(frozen=True)
+class ListOptions:
+    """The output format."""
+
+    json: bool
+
+
+def declare_list(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    add_engine(parser)
+    parser.add_argument("--json", action="store_true", help="print all details as JSON")
+
+
+def run_list(options: ListOptions, settings: Turbopilot) -> int:
+    """List models."""
+    from jupyter_turbopilot.jupyter.describe import describe_models
+    from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+    from jupyter_turbopilot.models.folder import described
+    from jupyter_turbopilot.models.store import unavailable
+
+    pilot = Pilot(settings)
+    models = describe_models(pilot)
+    if options.json:
+        print(json.dumps(models, indent=1))
+        return 0
+    rows = [_row(entry, settings.model) for entry in models]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for mark, name, size, *others in rows:
+        cells = [f"{mark} {name}".ljust(widths[1] + 2), size.rjust(widths[2])]
+        cells += [text.ljust(width) for text, width in zip(others, widths[3:], strict=True)]
+        print("  ".join(cells).rstrip())
+    damaged = [entry["spec"] for entry in models if entry["damaged"]]
+    for spec in damaged:
+        model = pilot.kind.find(spec)
+        print(f"\n{unavailable(model, pilot.kind.stored(model), settings.engine).message}")
+    where = described(pilot.store.folder)
+    print(f"\n* the configured model. Models are stored in {where}")
+    return 0
+
+
+def _row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
+    """Return the columns of a model: mark, name, size, state, licence and use."""
+    size = f"{'' if entry['exact_size'] else '~'}{describe_size(entry['size'])}" if entry["size"] else ""
+    mark = "*" if entry["spec"] == configured else " "
+    return mark, entry["name"], size, _state(entry), entry["licence"], entry["use"]
+
+
+def _state(entry: dict[str, Any]) -> str:
+    """Describe the state of a model on this machine."""
+    if entry["received"] is not None:
+        share = entry["received"] / entry["size"] if entry["size"] else 0
+        return f"{min(share, 1):.0%} downloaded"
+    if entry["damaged"]:
+        return "damaged"
+    if not entry["stored"]:
+        return ""
+    return "here" if entry["verified"] else "here, unverified"
+
+
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the model and the engine, which override the settings."""
+    parser.add_argument(
+        "model", metavar="MODEL", nargs="?", help="a model's name; default: the configured one"
+    )
+    add_engine(parser)
+
+
+def declare_pull(parser: argparse.ArgumentParser) -> None:
+    """Declare the model, the engine and mirrors, which override the settings."""
+    declare(parser)
+    parser.add_argument("--mirrors", action="store_true", help="allow mirrors on the package index")
+
+
+def _kind_and_model(settings: Turbopilot) -> tuple[EngineKind, Model]:
+    from jupyter_turbopilot.jupyter.pilot.kinds import kind_of
+    from jupyter_turbopilot.jupyter.pilot.library import store_of
+
+    kind = kind_of(settings, store_of(settings))
+    return kind, kind.find(settings.model)
+
+
+def run_pull(_: NoOptions, settings: Turbopilot) -> int:
+    """Download a model with a progress bar, and merge its adapters: users may not be allowed to."""
+    kind, model = _kind_and_model(settings)
+    with Bar(model.name) as bar:
+        path = kind.obtain(model, bar.fetching)
+        kind.merge_adapters(model)
+    if (aside := aside_path(path)).is_file():
+        print(f"The damaged file is kept as {aside}. Delete it if you do not need it.", file=sys.stderr)
+    print(path)
+    return 0
+
+
+def run_remove(_: NoOptions, settings: Turbopilot) -> int:
+    """Delete a model's files."""
+    kind, model = _kind_and_model(settings)
+    freed = kind.remove(model)
+    if not freed:
+        print(f"turbopilot: {model.name} is not on this machine.", file=sys.stderr)
+        return 1
+    print(f"{describe_size(freed)} freed.")
+    return 0
+
+
+def run_path(_: NoOptions, settings: Turbopilot) -> int:
+    """Print a model's path."""
+    kind, model = _kind_and_model(settings)
+    stored = kind.stored(model)
+    if stored is None or not stored.size or stored.damaged:
+        raise unavailable(model, stored, settings.engine)
+    print(stored.path)
+    return 0
+
+
+def run_verify(_: NoOptions, settings: Turbopilot) -> int:
+    """Verify a model's digest."""
+    kind, model = _kind_and_model(settings)
+    if kind.verify(model):
+        print(f"{model.name}: the digest is correct.")
+        return 0
+    stored = kind.stored(model)
+    if stored is None or stored.damaged:
+        raise unavailable(model, stored, settings.engine)
+    if stored.sha256 is None and not stored.verified:
+        print(f"{model.name}: no digest is known, so the file cannot be verified.")
+    elif model.path:
+        print(f"{model.name}: the digest is wrong. Replace the file.")
+    else:
+        print(f"{model.name}: the digest is wrong. Run: {model.pull(settings.engine)}")
+    return 1
+
+
+COMMANDS = (
+    Command(
+        "list",
+        "list the available models and their state on this machine",
+        ListOptions,
+        run_list,
+        declare_list,
+    ),
+    Command("pull", "download a model", NoOptions, run_pull, declare_pull),
+    Command("rm", "delete a model from this machine", NoOptions, run_remove, declare),
+    Command("path", "print the path of a model", NoOptions, run_path, declare),
+    Command("verify", "verify the digest of a model", NoOptions, run_verify, declare),
+)

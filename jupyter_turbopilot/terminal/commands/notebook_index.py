@@ -1,0 +1,139 @@
+"""`jupyter turbopilot index info`, `rebuild` and `clear`: the notebook index."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
+from jupyter_turbopilot.terminal.commands.command import Command, Group, NoOptions
+from jupyter_turbopilot.terminal.commands.removing import list_names, remove
+from jupyter_turbopilot.util.files import count_of, describe_size
+
+if TYPE_CHECKING:
+    import argparse
+
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """The folder to index."""
+
+    folder: str
+
+
+def declare_folder(parser: argparse.ArgumentParser) -> None:
+    """Declare the folder."""
+    parser.add_argument(
+        "folder", nargs="?", default=".", help="the server's root folder; default: the current folder"
+    )
+
+
+def info(_: NoOptions, settings: Turbopilot) -> int:
+    """Print the notebook indexes and their sizes."""
+    from jupyter_turbopilot.index.paths import folder, indexes, size_of_index
+    from jupyter_turbopilot.index.store import LIMIT
+
+    if not settings.notebook_index:
+        print("The notebook index is off: c.Turbopilot.notebook_index is False.")
+    found = indexes()
+    for path in found:
+        root, documents = _held(path)
+        size, most = describe_size(size_of_index(path)), describe_size(LIMIT)
+        print(f"{root}: {count_of(documents, 'file')}, {size} of at most {most}.")
+        print(f"  {path}")
+    if not found:
+        print(f"{folder()}: there is no index.")
+    return 0
+
+
+def rebuild(options: Rebuild, settings: Turbopilot) -> int:
+    """Rebuild the index of a folder now."""
+    import sqlite3
+
+    from jupyter_turbopilot.index.build import Builder, EndedError
+    from jupyter_turbopilot.index.local_files import LocalFiles
+    from jupyter_turbopilot.index.paths import path_of, size_of_index
+    from jupyter_turbopilot.settings.access import access_of
+    from jupyter_turbopilot.util.sqlite_file.connection import reason_of
+
+    if not settings.notebook_index:
+        raise NotReadyError(
+            "The notebook index is off: c.Turbopilot.notebook_index is False.", code="index_off"
+        )
+    root = Path(options.folder).expanduser()
+    if not root.is_dir():
+        raise BadRequestError(f"{options.folder} is not a folder. Pass a server's root folder.")
+    source = LocalFiles(root)
+    access = access_of(settings, os.environ, source.root)
+    access.require_enabled()
+    path = path_of(source.identity, access.identity())
+    builder = Builder(path, source, allows=access.allows)
+    try:
+        builder.build_now()
+    except (OSError, NotImplementedError, sqlite3.Error) as error:
+        raise NotReadyError(f"The index could not be built: {reason_of(error)}.", code="no_index") from None
+    except EndedError:
+        raise NotReadyError("The index was cleared while it was built. Try again.", code="no_index") from None
+    size = describe_size(size_of_index(builder.path))
+    print(f"{source.root}: {count_of(builder.progress.files, 'file')}, {size}.")
+    return 0
+
+
+def clear(_: NoOptions, __: Turbopilot) -> int:
+    """Clear every index, including those that servers have open or are building."""
+    import secrets
+    import sqlite3
+
+    from jupyter_turbopilot.index.paths import index_files, indexes
+    from jupyter_turbopilot.index.store import Store
+
+    found = indexes()
+    status = 0
+    for path in found:
+        root, documents = _held(path)
+        try:
+            with closing(Store(path)) as store:
+                store.clear(secrets.token_hex(8))
+        except (OSError, ValueError, sqlite3.Error):
+            if left := remove(index_files(path)):
+                list_names("Could not be deleted", left)
+                status = 1
+                continue
+        print(f"{root}: {count_of(documents, 'file')} removed from the index.")
+    if not found:
+        print("There is no index.")
+    else:
+        print(
+            "Jupyter servers and IPython create new indexes when they are restarted. "
+            "Set c.Turbopilot.notebook_index = False to keep none."
+        )
+    return status
+
+
+def _held(path: Path) -> tuple[str, int]:
+    """Return the folder of an index, and the number of indexed documents."""
+    import sqlite3
+
+    from jupyter_turbopilot.index.store import Store
+
+    try:
+        with closing(Store(path)) as store:
+            return store.noted("root"), store.count()
+    except (OSError, ValueError, sqlite3.Error):
+        return f"{path.name}, which cannot be read", 0
+
+
+COMMAND = Group(
+    "index",
+    "show, rebuild or clear the index of your notebooks and files",
+    (
+        Command("info", "show the indexes", NoOptions, info),
+        Command("rebuild", "rebuild the index of a folder", Rebuild, rebuild, declare_folder),
+        Command("clear", "clear every index", NoOptions, clear),
+    ),
+)

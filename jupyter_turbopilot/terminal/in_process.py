@@ -1,0 +1,121 @@
+"""Completion in this process: blocking access to a pilot."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.engine.job import STOPPED
+from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.plugins.functions.follow import follow
+from jupyter_turbopilot.plugins.functions.generate import generate_functions
+from jupyter_turbopilot.terminal.access import access_of_process, check_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+
+    from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.engine.lifecycle import EngineState
+    from jupyter_turbopilot.plugins.functions.event import Event
+    from jupyter_turbopilot.protocol.reply import Reply
+    from jupyter_turbopilot.protocol.request import Completion, FunctionRequest
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+POLL = 0.05
+
+
+def _print_to_terminal(message: str) -> None:
+    if sys.stderr.isatty():
+        print(message, file=sys.stderr, flush=True)
+
+
+class InProcess:
+    """A model in this process, loaded when first needed."""
+
+    def __init__(
+        self,
+        settings: Turbopilot,
+        notify: Callable[[str], None] | None = None,
+        file: Path | None = None,
+    ) -> None:
+        """`notify` is called with a message before a caller has to wait for a model.
+
+        `file`: the completed file; None: the current folder decides whether completion is allowed.
+        """
+        self.pilot = Pilot(settings, access=access_of_process(settings))
+        self._file = file
+        self._notify = notify or _print_to_terminal
+
+    def check(self) -> None:
+        """Raise a DisabledError if the administrator switched completion off, or in this folder."""
+        check_file(self.pilot.access, self._file)
+
+    def begin(self) -> None:
+        """Start loading in the background."""
+        if self.pilot.worker.state.phase in {Phase.EMPTY, Phase.FAILED}:
+            self.pilot.start()
+
+    def wait(self) -> None:
+        """Wait until the model is loaded; raise the error if it cannot be."""
+        self.begin()
+        state = self._settled()
+        if not state.ready:
+            raise not_ready(state)
+
+    def use(self, model: str) -> None:
+        """Load another model; if that fails, the previous one stays in use."""
+        if model == self.pilot.selected and self.ready():
+            return
+        self.pilot.select(model)
+        state = self._settled()
+        if self.pilot.selected != model or not state.ready:
+            raise not_ready(state)
+
+    def _settled(self) -> EngineState:
+        """Wait until loading has ended."""
+        if (state := self.pilot.worker.state).phase in {Phase.LOADING, Phase.UNLOADED, Phase.RELOADING}:
+            self._notify(f"Loading {state.model}…")
+        while (state := self.pilot.worker.state).phase is Phase.LOADING:
+            time.sleep(POLL)
+        return state
+
+    def ready(self) -> bool:
+        """Return whether a completion can start at once."""
+        return self.pilot.worker.state.ready
+
+    def replies(self, request: Completion, kernel_context: KernelContext = NONE) -> Generator[Reply]:
+        """Yield the growing reply; closing the generator cancels the request."""
+        self.check()
+        self.wait()
+        replies = Replies()
+        job = self.pilot.completer.submit(
+            request, replies.listen, kernel_context, notebook_index=self.pilot.notebook_index
+        )
+        try:
+            for reply in replies:
+                if reply.error:
+                    raise reply.error
+                yield reply
+        finally:
+            job.cancel.set(STOPPED)
+
+    def helpers(self, request: FunctionRequest, kernel_context: KernelContext = NONE) -> Generator[Event]:
+        """Return the events of a multi-function generation; closing the generator cancels it."""
+        self.check()
+        growth = generate_functions(request, kernel_context)
+        self.wait()  # the request's time limit starts after loading
+        return follow(growth, lambda completion: self.replies(completion, kernel_context))
+
+    def last(self, request: Completion, kernel_context: KernelContext = NONE) -> Reply:
+        """Return the complete reply."""
+        *_, reply = self.replies(request, kernel_context)
+        return reply
+
+    def close(self) -> None:
+        """Stop the pilot and free its memory."""
+        self.pilot.stop()

@@ -1,0 +1,564 @@
+"""The magics `%complete`, `%%complete`, `%fix` and `%turbopilot`."""
+
+from __future__ import annotations
+
+import re
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import dropwhile
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
+from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+
+from jupyter_turbopilot.plugins.usage import describe_content
+from jupyter_turbopilot.protocol.errors import ConfigurationError, TurbopilotError
+from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.terminal.numbers import real, whole
+from jupyter_turbopilot.terminal.output import Output, printable
+from jupyter_turbopilot.util.bounds import (
+    MOST_FUNCTION_TOKENS,
+    MOST_SUGGESTIONS,
+    MOST_TEMPERATURE,
+    MOST_TOKENS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
+
+    from jupyter_turbopilot.plugins.functions.event import Event
+    from jupyter_turbopilot.protocol.request import Completion, FunctionRequest
+    from jupyter_turbopilot.terminal.fixes import CorrectedInput
+    from jupyter_turbopilot.terminal.in_process import InProcess
+
+MARK = "<|>"
+_NOTHING = "Nothing to complete. Use %complete CODE, or %%complete with the code on the lines below."
+_FUNCTION = (
+    "On the lines below %%complete --helpers, describe the function, or write a `def` line with a docstring."
+)
+_LOADED = "_turbopilot_magics"
+_BUILDING = {
+    None: "being built",
+    "kernel": "paused while a kernel is busy",
+    "battery": "paused on battery",
+}
+_SHORT_WITH_VALUE = re.compile("-[a-z].")  # as -n5
+_SWITCHES = {"--fill", "--replace", "--local", "--helpers", "--test", "-h", "--help"}
+
+
+def load(shell: InteractiveShell) -> None:
+    """Register the magics; heavy modules are imported at their first use."""
+    if getattr(shell, _LOADED, None) is None:
+        magics = TurbopilotMagics(shell)
+        shell.register_magics(magics)
+        shell.events.register("post_run_cell", magics.executed)
+        shell.input_transformers_cleanup.insert(0, _as_call)
+        setattr(shell, _LOADED, magics)
+        try:
+            _ = magics.settings
+        except ConfigurationError as error:
+            _complain(error)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Remove the magics and free the memory."""
+    magics: TurbopilotMagics | None = getattr(shell, _LOADED, None)
+    if magics:
+        magics.off()
+        if magics.local:
+            magics.local.close()
+        for kind, name in (
+            ("line", "complete"),
+            ("cell", "complete"),
+            ("line", "fix"),
+            ("line", "turbopilot"),
+        ):
+            shell.magics_manager.magics[kind].pop(name, None)
+        shell.events.unregister("post_run_cell", magics.executed)
+        shell.input_transformers_cleanup.remove(_as_call)
+        setattr(shell, _LOADED, None)
+
+
+def _complain(error: TurbopilotError, rest: str = "") -> None:
+    """Print an error on one line."""
+    print(f"Turbopilot: {printable(error.message)} {rest}".strip(), file=sys.stderr)
+
+
+def _without_blank_end(cell: str, *, is_indented_by_prompt: bool) -> str:
+    """Return a cell without empty lines at its end, except a last one that is indented for another statement.
+
+    At a prompt, where an empty line ends a cell, IPython indents it like the line above.
+    """
+    lines = cell.removesuffix("\n").split("\n")
+    last = lines[-1]
+    while len(lines) > 1 and not lines[-1].strip():
+        lines.pop()
+    begins_block = lines[-1].rstrip().endswith(":")
+    is_kept = last and not last.strip() and (begins_block or not is_indented_by_prompt)
+    return "\n".join([*lines, last] if is_kept else lines)
+
+
+def _at_mark(code: str) -> tuple[str, int]:
+    """Return code without its marker, and the marker's position."""
+    if code.count(MARK) != 1:
+        raise UsageError(f"--fill needs the marker {MARK} exactly once in the code.")
+    return code.replace(MARK, ""), code.index(MARK)
+
+
+def _index(notebook_index: dict[str, Any] | None) -> str:
+    """Describe the state of the index of the user's code."""
+    if not notebook_index:
+        return ""
+    if notebook_index["error"]:
+        return f"\nIndex of your code: none ({notebook_index['error']})"
+    building = f", {_BUILDING[notebook_index['paused']]}" if notebook_index["building"] else ""
+    counted = f"{notebook_index['files']} of {notebook_index['found']} files"
+    return f"\nIndex of your code: {counted} in {notebook_index['root']}{building}"
+
+
+def _usage_log(usage_log: dict[str, Any] | None) -> str:
+    """Describe the usage log, if it is on."""
+    if not usage_log:
+        return ""
+    file = f", in {usage_log['file']}" if usage_log["file"] else ""
+    error = f"; it cannot be written: {usage_log['error']}" if usage_log["error"] else ""
+    return f"\nUsage log: on ({describe_content(text=usage_log['text'])}{file}){error}"
+
+
+def _as_call(lines: list[str]) -> list[str]:
+    """Convert `%%complete` to a call before IPython can change the code.
+
+    IPython would remove spaces in empty lines, not run a cell magic without a cell, and treat a question mark
+    at the end of an instruction as a request for help.
+    """
+    first, *below = [*dropwhile(str.isspace, lines)] or [""]
+    name, _, options = first.rstrip().partition(" ")
+    if name != "%%complete":
+        return lines
+    if not below:
+        return [f"get_ipython().run_line_magic('complete', {options!r})\n"]
+    return [f"get_ipython().run_cell_magic('complete', {options!r}, {''.join(below)!r})\n"]
+
+
+# IPython skips it when it checks whether an input is complete: the first line is typed before the others.
+_as_call.has_side_effects = True  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """The completions of one request, from which the user chooses."""
+
+    request: Completion
+    before: str  # the code before the cursor
+    after: str
+    texts: list[str]
+
+
+@magics_class
+class TurbopilotMagics(Magics):
+    """Code completion in a shell."""
+
+    shell: Any
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        super().__init__(shell)
+        self.local: InProcess | None = None
+        self._alternatives: _Answers | None = None  # of the last call with --alternatives
+        self._failed: tuple[BaseException, int] | None = None  # error and number of the last input
+        self._corrected_input: CorrectedInput | None = None  # of the last input in a terminal
+
+    @cached_property
+    def settings(self) -> Turbopilot:
+        """Settings from IPython's configuration."""
+        try:
+            settings = Turbopilot(parent=self.shell)
+            _ = settings.transformers, settings.remote.auth  # the sections are read when first used
+        except Exception as error:  # a setting may have a value of any type
+            raise ConfigurationError("IPython's configuration", error) from error
+        return settings
+
+    @property
+    def _in_terminal(self) -> bool:
+        return not hasattr(self.shell, "kernel")
+
+    # %turbopilot --------------------------------------------------------------------------------------------
+
+    @magic_arguments()
+    @argument("action", nargs="?", default="status", choices=["status", "on", "off"], help="what to do")
+    @line_magic
+    def turbopilot(self, line: str) -> None:
+        """Show the status of Turbopilot, or switch ghost text in the terminal's prompt on or off."""
+        action = parse_argstring(self.turbopilot, line).action
+        if action == "off":
+            self.off()
+            print("Ghost text is off.")
+        elif action == "on":
+            try:
+                self._on()
+            except TurbopilotError as error:
+                _complain(error, "Ghost text was not turned on. Run `%turbopilot on` again after that.")
+        else:
+            print(self._status())
+
+    def _on(self) -> None:
+        if getattr(self.shell, "pt_app", None) is None:
+            raise UsageError(
+                "Ghost text needs the full prompt of IPython in a terminal, which is not available with "
+                "--simple-prompt or in `jupyter console`. JupyterLab has its own, which is on by default. "
+                "%complete and %%complete need no prompt."
+            )
+        from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
+        from jupyter_turbopilot.terminal import terminal
+
+        local = self._local_pilot()
+        local.check()
+        local.begin()
+        state = local.pilot.worker.state
+        if state.phase is Phase.FAILED:
+            raise not_ready(state)
+        terminal.turn_on(self.shell, local)
+        begun = "is on" if state.ready else f"appears as soon as {state.model} is loaded (see %turbopilot)"
+        print(f"Ghost text {begun}: Right accepts it, F3 requests a suggestion, F4 another one.")
+        if index := local.pilot.notebook_index:
+            print(
+                f"Turbopilot indexes the code in {index.source.root}; the index is {index.builder.path}. "
+                "Set c.Turbopilot.notebook_index = False to turn this off."
+            )
+        if usage_log := local.pilot.completer.usage_log:
+            print(f"Suggestions are logged in {usage_log.name} ({describe_content(text=usage_log.text)}).")
+
+    def off(self) -> None:
+        """Turn ghost text in the prompt off."""
+        if getattr(self.shell, "pt_app", None) is not None:
+            from jupyter_turbopilot.terminal import terminal
+
+            if terminal.is_on(self.shell):
+                terminal.turn_off(self.shell)
+
+    def _status(self) -> str:
+        try:
+            if self._in_terminal or self.local:
+                from jupyter_turbopilot.jupyter.describe import describe_health
+
+                pilot = self._local_pilot().pilot
+                pilot.retry()
+                health = describe_health(pilot, pilot.notebook_index, own=True, logged=True)
+                where = "in this process"
+            else:
+                health = self._remote().health()
+                where = "in the Jupyter server"
+        except TurbopilotError as error:
+            return f"Turbopilot: {error.message}"
+        if health["ready"]:
+            speed = f", last suggestion in {health['last_ms']:.0f} ms" if health["last_ms"] else ""
+            state = f"{health['model']} is ready {where}{speed}."
+        else:
+            reason = health["reason"] or "The model is not loaded yet."
+            state = f"{health['model']} is not available {where}. {reason}"
+        week = health.get("week") or {}
+        if week.get("shown"):
+            state += f" {week['accepted']} of {week['shown']} suggestions accepted this week"
+            state += f", {week.get('saved', 0)} keystrokes saved."
+        ghost = ""
+        if self._in_terminal:
+            from jupyter_turbopilot.terminal import terminal
+
+            on = "on" if health["ready"] else "waiting for the model"
+            ghost = f"\nGhost text: {on if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
+        index = _index(health.get("notebook_index"))
+        usage_log = _usage_log(health.get("usage_log"))
+        return f"Turbopilot: {state}{ghost}{index}{usage_log}"
+
+    # %fix ---------------------------------------------------------------------------------------------------
+
+    def executed(self, result: ExecutionResult) -> None:
+        """Look for a fix if an input failed; in a terminal, describe it."""
+        self._failed = self._corrected_input = None
+        error = result.error_before_exec or result.error_in_exec
+        if error is None or result.info is None or not result.info.store_history:
+            return
+        self._failed = error, len(self.shell.history_manager.input_hist_raw) - 1
+        if self._in_terminal:  # in notebooks, the front end shows the fix
+            self._corrected_input = self._find_corrected_input()
+        if self._corrected_input:
+            print(f"%fix: {printable(self._corrected_input.description)}")
+
+    def _find_corrected_input(self) -> CorrectedInput | None:
+        from jupyter_turbopilot.terminal.fixes import corrected_input_of
+
+        pilot = self.local.pilot if self.local else None
+        notebook_index = pilot.notebook_index if pilot else None
+        with suppress(ConfigurationError):
+            return self._failed and corrected_input_of(
+                self.shell, *self._failed, self.settings, notebook_index
+            )
+        return None
+
+    @line_magic
+    def fix(self, _line: str) -> None:
+        """Put the corrected input at the prompt, for you to check and run."""
+        correction = self._corrected_input or self._find_corrected_input()
+        if correction is None:
+            raise UsageError("There is no fix for the last input.")
+        self.shell.set_next_input(correction.source.removesuffix("\n"))
+
+    # %complete ----------------------------------------------------------------------------------------------
+
+    @magic_arguments()
+    @argument(
+        "-n",
+        "--length",
+        type=whole(1, MOST_FUNCTION_TOKENS),
+        default=None,
+        help=f"maximum length in tokens, up to {MOST_TOKENS}; with --helpers {MOST_FUNCTION_TOKENS}",
+    )
+    @argument(
+        "-t",
+        "--temperature",
+        type=real(0.0, MOST_TEMPERATURE),
+        default=0.0,
+        help=f"0 for the likeliest text, up to {MOST_TEMPERATURE:g}",
+    )
+    @argument(
+        "-a",
+        "--alternatives",
+        type=whole(1, MOST_SUGGESTIONS),
+        default=1,
+        help=f"number of completions, up to {MOST_SUGGESTIONS}; they are numbered",
+    )
+    @argument(
+        "--use",
+        type=whole(1, MOST_SUGGESTIONS),
+        metavar="NUMBER",
+        default=None,
+        help="insert this one of the last --alternatives; takes no code",
+    )
+    @argument("-m", "--model", default=None, help="model to load in this process from now on")
+    @argument("--lines", choices=["auto", "single", "multi"], default=None, help="one line or several")
+    @argument("--fill", action="store_true", help=f"complete at the marker {MARK} instead of the end")
+    @argument("--replace", action="store_true", help="replace this cell instead of filling the next")
+    @argument("--local", action="store_true", help="load a model in this process if no server answers")
+    @argument(
+        "--helpers",
+        action="store_true",
+        help="generate a function from a stub or an instruction, with its helper functions",
+    )
+    @argument(
+        "--test",
+        action="store_true",
+        help="with --helpers: run the doctests of your stub, and try again if they fail",
+    )
+    @argument("-h", "--help", action="store_true", help="show this help")
+    @argument("code", nargs="*", help="the code, in the line form")
+    @line_cell_magic
+    def complete(self, line: str, cell: str | None = None) -> None:
+        """Complete code with the model; the result goes into the next input, for you to check and run."""
+        options, code = self._read(line, cell)
+        if options.help:
+            print(self.complete.__doc__)
+            return
+        if options.use:
+            self._use(options, code)
+            return
+        if not code.strip():
+            raise UsageError(_FUNCTION if options.helpers else _NOTHING)
+        if options.helpers:
+            self._write_functions(options, code)
+            return
+        self._complete(options, code, is_cell=cell is not None)
+
+    def _complete(self, options: Any, code: str, *, is_cell: bool) -> None:
+        """Complete code, and put the first completion into the next input."""
+        if options.test:
+            raise UsageError("--test runs the doctests of --helpers: use both options together.")
+        if (options.length or 1) > MOST_TOKENS:
+            raise UsageError(f"--length must be a whole number from 1 to {MOST_TOKENS}.")
+        if is_cell and not options.fill:
+            code = _without_blank_end(code, is_indented_by_prompt=self._in_terminal)
+        code, offset = _at_mark(code) if options.fill else (code, len(code))
+        from jupyter_turbopilot.terminal.history import request_at
+
+        request = request_at(
+            self.shell,
+            code,
+            offset,
+            trigger="invoke",
+            lines=options.lines or ("multi" if is_cell and offset == len(code) else "auto"),
+            stream=options.alternatives == 1,
+            n=options.alternatives,
+            max_tokens=options.length,
+            temperature=options.temperature,
+        )
+        output = Output(self._in_terminal, code[:offset], code[offset:])
+        try:
+            texts = self._ask(request, options, output)
+        except TurbopilotError as error:
+            _complain(error)
+            return
+        except KeyboardInterrupt:
+            output.stop()
+            self._notify("Stopped.")
+            return
+        answers = _Answers(request, code[:offset], code[offset:], [*filter(None, texts)])
+        if not answers.texts:
+            self._notify("Turbopilot has nothing to suggest here.")
+            return
+        if request.n > 1:
+            output.alternatives(answers.texts)
+            self._alternatives = answers
+            if len(answers.texts) > 1:
+                self._notify(
+                    "The next input contains the first one. For another, run: %complete --use NUMBER"
+                )
+        self._insert(answers, 1, replace=options.replace)
+
+    def _use(self, options: Any, code: str) -> None:
+        """Insert one of the last alternatives."""
+        default = self.complete.parser.get_default
+        given = {name for name, value in vars(options).items() if (value or None) != (default(name) or None)}
+        if code.strip() or given - {"use", "replace"}:
+            raise UsageError("--use takes no code, and no other option than --replace.")
+        if not self._alternatives:
+            raise UsageError(
+                "There are no alternatives yet. Run %%complete --alternatives 3 on your code first."
+            )
+        if options.use > (most := len(self._alternatives.texts)):
+            raise UsageError(f"--use must be a whole number from 1 to {most}, not '{options.use}'.")
+        self._insert(self._alternatives, options.use, replace=options.replace)
+
+    def _insert(self, answers: _Answers, number: int, *, replace: bool) -> None:
+        """Put the code with one of its completions into the next input."""
+        from jupyter_turbopilot.suggestion.imports import with_imports
+        from jupyter_turbopilot.terminal.history import imports_for
+
+        text = answers.texts[number - 1]
+        pilot = self.local.pilot if self.local else None
+        notebook_index = pilot.notebook_index if pilot and pilot.settings.may_send_index else None
+        imports = imports_for(self.shell, answers.request, text, notebook_index)
+        if imports:
+            self._notify(f"Adds {'; '.join(imports)}")
+        self.shell.set_next_input(
+            with_imports(answers.before + text + answers.after, imports), replace=replace
+        )
+
+    def _notify(self, words: str) -> None:
+        """Show a message that is not an error."""
+        from jupyter_turbopilot.terminal.output import TreeOutput
+
+        TreeOutput(terminal=self._in_terminal).say(words)
+
+    def _write_functions(self, options: Any, code: str) -> None:
+        """Generate a function with its helper functions."""
+        from jupyter_turbopilot.plugins.functions.magic import write
+        from jupyter_turbopilot.terminal.history import functions_for
+        from jupyter_turbopilot.terminal.output import TreeOutput
+
+        if options.fill or options.lines or options.temperature or options.alternatives != 1:
+            raise UsageError("--helpers takes no --fill, --lines, --temperature or --alternatives.")
+        request = functions_for(self.shell, code, options.length)
+
+        def tell(words: str) -> None:
+            output.say(f"Turbopilot: {words}" if self._in_terminal else words)
+
+        output = TreeOutput(terminal=self._in_terminal)
+        try:
+            written = write(request, partial(self._events, options), output, tell, test=options.test)
+        except TurbopilotError as error:
+            _complain(error)
+            return
+        if written.stopped:
+            tell("Stopped." if written.source else "Stopped before a function was finished.")
+        if written.broken:
+            rest = "What is finished is in the next cell." if written.source else "Nothing was finished."
+            print(f"Turbopilot: {printable(written.broken)} {rest}", file=sys.stderr)
+        if written.undefined:
+            tell(f"Not defined: {', '.join(written.undefined)}")
+        if written.source:
+            self.shell.set_next_input(written.source.removesuffix("\n"), replace=options.replace)
+
+    def _events(self, options: Any, request: FunctionRequest) -> Iterator[Event]:
+        """Yield the events of a generation in this process or in the server."""
+        if self._is_local(options):
+            yield from self._local_pilot(options.model).helpers(request)
+            return
+        remote = self._remote()
+        try:
+            yield from remote.helpers(request)
+        finally:
+            remote.close()
+
+    def _read(self, line: str, cell: str | None) -> tuple[Any, str]:
+        if cell is not None:
+            options = parse_argstring(self.complete, line)
+            if options.code:
+                raise UsageError(
+                    f"Unexpected {' '.join(options.code)!r}: put the code on the lines below %%complete."
+                )
+            return options, cell
+        # In the line form, the code is used as typed, with quotes and spaces: options come before it.
+        words = line.split(" ")
+        count = 0
+        while count < len(words) and words[count].startswith("-"):
+            has_value = "=" in words[count] or _SHORT_WITH_VALUE.match(words[count])
+            count += 1 if words[count] in _SWITCHES or has_value else 2
+        options = parse_argstring(self.complete, " ".join(words[:count]))
+        if options.code:
+            raise UsageError(f"Unexpected {' '.join(options.code)!r}: put the options first, then the code.")
+        return options, " ".join(words[count:])
+
+    def _ask(self, request: Completion, options: Any, output: Output) -> list[str]:
+        if self._is_local(options):
+            local = self._local_pilot(options.model)
+            if request.n > 1:
+                return [item.text for item in local.last(request).items]
+            texts = (reply.items[0].text if reply.items else "" for reply in local.replies(request))
+            return [output.follow(texts)]
+        remote = self._remote()
+        try:
+            if request.n > 1:
+                return [str(item["text"]) for item in remote.complete(request)["items"]]
+            return [output.follow(str(frame["text"]) for frame in remote.stream(request))]
+        finally:
+            remote.close()
+
+    def _is_local(self, options: Any) -> bool:
+        """Return whether to complete in this process: on request, or with a loaded model and no server."""
+        if self._in_terminal or options.local or options.model:
+            return True
+        from jupyter_turbopilot.jupyter import runtime
+
+        return self.local is not None and runtime.find() is None
+
+    def _remote(self) -> Any:
+        from jupyter_turbopilot.jupyter import runtime
+        from jupyter_turbopilot.protocol.errors import NotReadyError
+        from jupyter_turbopilot.terminal.server_client import ServerClient
+
+        server = runtime.find()
+        if server is None:
+            raise NotReadyError(
+                "No Jupyter server with Turbopilot started this kernel. To load the model in this kernel, "
+                "run the command once with --local. If JupyterLab started the kernel, run `jupyter "
+                "turbopilot doctor` to find the problem in its server.",
+                code="no_server",
+            )
+        return ServerClient(server)
+
+    def _local_pilot(self, model: str | None = None) -> Any:
+        from jupyter_turbopilot.terminal.in_process import InProcess
+
+        local = self.local or InProcess(self.settings, self._notify)
+        try:
+            if model:
+                local.use(model)
+        except BaseException:
+            if local is not self.local:
+                local.close()
+            raise
+        self.local = local
+        return local

@@ -1,0 +1,1 @@
+"""Files, threads, caches and running code: what several packages use."""

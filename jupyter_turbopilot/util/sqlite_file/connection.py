@@ -1,0 +1,181 @@
+"""A connection to a SQLite file: its files, settings, transactions, the bound in bytes, and errors.
+
+A file that another user could have put there is rejected.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.util.files import others_may_write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+WAIT = 10.0  # seconds to wait for another process that prepares or writes the file
+LONGEST = 2**18  # bytes of a row; longer ones were not written by Turbopilot and are not read
+NEXT_START = "the next Jupyter server or IPython that starts begins a new one"
+_JOURNAL = 2 * 1024**2  # bytes of the limit reserved for the journal
+_SETTINGS = ("journal_mode = DELETE", "synchronous = NORMAL", "secure_delete = ON", "trusted_schema = OFF")
+_USED = (
+    "SELECT (page_count - freelist_count) * page_size "
+    "FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+)
+_BESIDE = ("-journal", "-wal", "-shm")  # auxiliary files of SQLite
+_ADVICE = "it has to be in a folder that only you can write to"
+
+
+def connect(path: Path, *, wait: float | None = None, shared: bool = False) -> sqlite3.Connection:
+    """Connect to an existing SQLite file; deleted content is overwritten.
+
+    `wait`: seconds to wait for locks of other processes; `shared`: several threads use it, one at a time.
+    """
+    check(path)
+    path.stat()  # SQLite would create a missing file
+    connection = sqlite3.connect(
+        path, timeout=WAIT if wait is None else wait, isolation_level=None, check_same_thread=not shared
+    )
+    try:
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
+        # Damaged text must not make the rest unreadable, and Python would quote it in the error.
+        connection.text_factory = lambda text: text.decode("utf-8", "replace")
+        for setting in _SETTINGS:
+            connection.execute(f"PRAGMA {setting}").fetchall()
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+class OpenFile:
+    """An open file, after `prepare`; with its journal it stays within the size limit.
+
+    It belongs to one thread, or if it is `shared`, to several that take turns.
+    """
+
+    def __init__(self, path: Path, limit: int, *, wait: float | None = None, shared: bool = False) -> None:
+        self.room = limit - min(limit // 2, _JOURNAL)
+        self._path, self._status = path, path.lstat()  # before opening: it may be replaced afterwards
+        self._connection = connect(path, wait=wait, shared=shared)
+
+    def is_in_place(self) -> bool:
+        """Return whether the path still refers to the open file."""
+        try:
+            return os.path.samestat(self._status, self._path.lstat())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def used(self) -> int:
+        """Return the bytes of all pages in use."""
+        return int(self._connection.execute(_USED).fetchall()[0][0])
+
+    @contextmanager
+    def transaction(self, kind: str = "IMMEDIATE") -> Iterator[None]:
+        """Do everything or nothing; an inner transaction can fail alone. DEFERRED: read a single state."""
+        begin, undo, end = f"BEGIN {kind}", "ROLLBACK", "COMMIT"
+        if self._connection.in_transaction:
+            begin, undo, end = "SAVEPOINT part", "ROLLBACK TO part", "RELEASE part"
+        self._connection.execute(begin)
+        try:
+            yield
+            self._connection.execute(end)
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute(undo)
+            raise
+
+
+def is_busy(error: Exception) -> bool:
+    """Return whether another process locks the file."""
+    return _code_of(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+
+
+def is_damage(error: Exception) -> bool:
+    """Return whether the file has unexpected content."""
+    damage = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_TOOBIG}
+    return _code_of(error) in damage
+
+
+def _code_of(error: Exception) -> int:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
+
+
+def reason_of(error: OSError | NotImplementedError | sqlite3.Error) -> str:
+    """Describe an error without the path and content of the file."""
+    if isinstance(error, TimeoutError) or is_busy(error):
+        return "another process has locked it for too long"
+    if isinstance(error, NotImplementedError):
+        return "its file system cannot lock files"
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    if "no such module" in str(error):
+        return "the SQLite of this Python has no full-text search (FTS5)"
+    return f"it is damaged; {NEXT_START}" if is_damage(error) else str(error)
+
+
+def beside(path: Path) -> list[Path]:
+    """Return the auxiliary files that SQLite may create."""
+    return [path.with_name(path.name + end) for end in _BESIDE]
+
+
+def lock_path(path: Path) -> Path:
+    """Return the lock file for preparing the SQLite file."""
+    return path.with_name(f".{path.name}.lock")
+
+
+def check(path: Path) -> None:
+    """Reject a path where another user can put or has put a file: SQLite would trust its content.
+
+    A journal, for example, is written back into the file, regardless of its author.
+    """
+    with suppress(FileNotFoundError):
+        _check_folder(path.parent)
+    for file in (path, *beside(path), lock_path(path)):
+        try:
+            status = file.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if stat.S_ISLNK(status.st_mode):
+            raise _refusal(f"{file.name} is a link")
+        if hasattr(os, "getuid") and status.st_uid != os.getuid():
+            raise _refusal(f"{file.name} belongs to another user")
+        if not stat.S_ISREG(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, f"{file.name} is a folder or not a regular file")
+
+
+def _check_folder(folder: Path) -> None:
+    if not hasattr(os, "getuid"):
+        return  # on Windows, only the user can write to the user's folders
+    status = folder.stat()
+    if status.st_uid not in {0, os.getuid()}:
+        raise _refusal("its folder belongs to another user")
+    if others_may_write(status):
+        raise _refusal("others may write to its folder")
+
+
+def _refusal(what: str) -> PermissionError:
+    return PermissionError(errno.EACCES, f"{what}; {_ADVICE}")
+
+
+def delete(path: Path) -> None:
+    """Delete a file and its auxiliary files: these first, or a new file would adopt them."""
+    for file in (*beside(path), path):
+        file.unlink(missing_ok=True)
+
+
+def move(path: Path, target: Path) -> None:
+    """Move a file and its auxiliary files to the path of another file."""
+    delete(target)
+    for file, other in zip((path, *beside(path)), (target, *beside(target)), strict=True):
+        with suppress(FileNotFoundError):
+            file.rename(other)

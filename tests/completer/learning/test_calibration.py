@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.completer.learning.calibration import (
+    AS_FITTED,
+    FURTHEST,
+    OFFSET,
+    SLOPE,
+    Calibration,
+    log_odds,
+)
+from jupyter_turbopilot.suggestion.features import sigmoid
+from jupyter_turbopilot.suggestion.fit import AIMS
+
+SCORES = st.floats(0.0, 1.0)
+LESSONS = st.lists(st.tuples(SCORES, st.booleans()), max_size=60)
+
+
+def taught(verdicts: list[tuple[float, bool]], begun: Calibration = AS_FITTED) -> Calibration:
+    for score, right in verdicts:
+        begun = begun.learn(score, 0.575, 0.65, right=right)
+    return begun
+
+
+@given(LESSONS, st.floats(0.01, 0.99))
+def test_learn_stays_within_its_bounds(verdicts: list[tuple[float, bool]], threshold: float) -> None:
+    learned = taught(verdicts * 40)
+    assert SLOPE[0] <= learned.slope <= SLOPE[1]
+    assert OFFSET[0] <= learned.offset <= OFFSET[1]
+    moved = learned.threshold(threshold)
+    assert abs(log_odds(moved) - log_odds(threshold)) <= FURTHEST + 0.6  # in steps of a two-hundredth
+    assert 0 < moved < 1
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_learn_cannot_reach_never_or_always(right: bool) -> None:
+    learned = taught([(0.999 if right else 0.58, right)] * 20_000)
+    for threshold in (0.575, 0.65, 0.775, 0.8):
+        assert 0.2 < learned.threshold(threshold) <= 0.95
+
+
+@given(st.permutations([(0.6, True), (0.7, False), (0.9, True), (0.65, False), (0.8, True)] * 4))
+def test_learn_hardly_depends_on_the_order_of_outcomes(verdicts: list[tuple[float, bool]]) -> None:
+    one, other = taught(verdicts), taught(sorted(verdicts))
+    assert abs(one.offset - other.offset) < 0.15
+    assert abs(one.slope - other.slope) < 0.15
+
+
+def test_threshold_is_the_fitted_one_without_outcomes() -> None:
+    assert [AS_FITTED.threshold(value) for value in (0.0, 0.05, 0.575, 0.7777)] == [0.0, 0.05, 0.575, 0.7777]
+
+
+@given(st.floats(0.575, 1.0), st.booleans())  # suggestions below the threshold have no outcome
+def test_threshold_never_rises_with_more_right_suggestions(score: float, right: bool) -> None:
+    before = Calibration(seen=100)
+    after = before.learn(score, 0.575, 0.65, right=right).threshold(0.575)
+    assert after <= 0.575 if right else after >= 0.575
+
+
+@pytest.mark.parametrize("setting", AIMS)
+@pytest.mark.parametrize("shift", [-0.5, 0.0, 0.6])
+def test_learn_converges_to_the_promised_precision(setting: str, shift: float) -> None:
+    promised, fitted = AIMS[setting], {"balanced": 0.575, "quiet": 0.775}[setting]
+    rng = random.Random(3)
+    scores = [1 - rng.random() ** 0.7 for _ in range(4000)]  # few are high
+
+    def is_right(score: float) -> bool:
+        return rng.random() < sigmoid(log_odds(score) - 0.2 + shift)
+
+    learned = AS_FITTED
+    while learned.seen < 4000:
+        at = learned.threshold(fitted)
+        if (score := rng.choice(scores)) >= at:
+            learned = learned.learn(score, at, promised, right=is_right(score))
+    shown = [score for score in scores if score >= learned.threshold(fitted)]
+    precision = sum(sigmoid(log_odds(score) - 0.2 + shift) for score in shown) / len(shown)
+    assert precision == pytest.approx(promised, abs=0.035)
+
+
+def test_learn_adapts_the_slope_to_the_scores() -> None:
+    rng = random.Random(5)
+    steep, flat = AS_FITTED, AS_FITTED
+    for _ in range(1500):
+        score = rng.uniform(0.575, 0.95)
+        steep = steep.learn(score, 0.575, 0.65, right=score > 0.7)
+        flat = flat.learn(score, 0.575, 0.65, right=rng.random() < 0.65)
+    assert steep.slope > 1.1
+    assert flat.slope < 0.9
+
+
+def test_learn_forgets_old_outcomes() -> None:
+    wrong_once = taught([(0.7, False), (0.7, True)] * 1000)
+    assert wrong_once.offset < -0.2
+    since = taught([(0.7, index % 20 < 13) for index in range(8000)], wrong_once)
+    assert since.offset == pytest.approx(wrong_once.offset, abs=0.9)
+    back = taught([(0.7, index % 20 < 17) for index in range(4000)], since)
+    assert back.offset > since.offset
+
+
+def test_learn_changes_only_the_offset_if_most_are_wrong() -> None:
+    learned = AS_FITTED
+    for index in range(300):
+        learned = learned.learn(0.1 + index / 400, 0.05, 0.297, right=index % 10 == 0)
+    assert learned.slope == 1.0
+    assert learned.threshold(0.05) > 0.05
+
+
+def test_threshold_never_moves_to_zero() -> None:
+    assert taught([(0.9, True)] * 2000).threshold(0.01) > 0

@@ -1,0 +1,63 @@
+"""Helpers for tests of the index: building it, and reading its content."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from jupyter_turbopilot.index.build import Builder
+from jupyter_turbopilot.index.local_files import LocalFiles
+from jupyter_turbopilot.index.reader import MaintainedIndex
+from jupyter_turbopilot.index.store import Store
+from jupyter_turbopilot.util.sqlite_file.connection import is_busy
+
+SECONDS = 60.0
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait until a condition holds."""
+    end = time.monotonic() + SECONDS
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def known(place: Path) -> set[str]:
+    """Return the indexed paths."""
+    while place.is_file():
+        try:
+            with closing(Store(place, looking=True)) as store:
+                return set(store.stamps())
+        except sqlite3.Error as error:  # the builder may lock it for longer than a lookup waits
+            if not is_busy(error):
+                raise
+    return set()
+
+
+def settled(builder: Builder) -> bool:
+    """Return whether the thread is idle."""
+    waiting = builder._changed or builder._unseen or builder._first or builder._todo
+    return builder._seen > 0 and not waiting
+
+
+def look_again(builder: Builder, store: Store) -> None:
+    """Make a builder scan the folder and read new files, as it does while the index is in use."""
+    builder._scans, builder._due = 1, float("-inf")
+    builder._work(store)
+
+
+def built(root: Path) -> MaintainedIndex:
+    """Return the complete index of a folder."""
+    notebook_index = MaintainedIndex(LocalFiles(root))
+    notebook_index.builder._rushing = True
+    with closing(notebook_index.builder._open()) as store:
+        notebook_index.builder._work(store)
+    return notebook_index
+
+
+def rests(notebook_index: MaintainedIndex, begun: str) -> list[str]:
+    """Return the continuations of a line for another notebook."""
+    return [one.rest for one in notebook_index.continuations("python", begun, "", path="x.ipynb", modules=[])]

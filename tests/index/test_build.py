@@ -1,0 +1,761 @@
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tornado.web import HTTPError
+
+from jupyter_turbopilot.engine.effort import Pause
+from jupyter_turbopilot.index import build, local_files
+from jupyter_turbopilot.index.base import FileInfo
+from jupyter_turbopilot.index.build import Builder, EndedError, Progress
+from jupyter_turbopilot.index.contents import Contents
+from jupyter_turbopilot.index.entries import Page
+from jupyter_turbopilot.index.excluded import MOST_BYTES
+from jupyter_turbopilot.index.local_files import LocalFiles
+from jupyter_turbopilot.index.paths import deletion_mark, path_of
+from jupyter_turbopilot.index.store import SCHEMA, Store
+from jupyter_turbopilot.util.sqlite_file import connection
+from jupyter_turbopilot.util.sqlite_file.connection import delete
+from jupyter_turbopilot.util.sqlite_file.schema import Schema
+
+from . import folders
+from .folders import look_again, settled, until
+from .managers import Manager
+from .notebooks import write
+from .test_store import content, words
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def builder(root: Path) -> Iterator[Builder]:
+    source = LocalFiles(root)
+    with closing(Builder(path_of(source.identity), source)) as made:
+        yield made
+
+
+def known(builder: Builder) -> set[str]:
+    return folders.known(builder.path)
+
+
+def test_changed_updates_saved_renamed_and_deleted_files(builder: Builder, root: Path) -> None:
+    one = write(root, "a.ipynb", "first_name(1)")
+    write(root, "d/b.ipynb", "second_name(2)")
+    builder.start()
+    until(lambda: builder.progress.files == 2 and settled(builder))
+    write(root, "c.ipynb", "third_name(3)")
+    builder.changed("/c.ipynb")
+    until(lambda: "c.ipynb" in known(builder))
+    one.rename(root / "e.ipynb")
+    builder.changed("a.ipynb", "e.ipynb")
+    until(lambda: known(builder) == {"c.ipynb", "d/b.ipynb", "e.ipynb"})
+    (root / "d").rename(root / "f")
+    builder.changed("d", "f")
+    until(lambda: known(builder) == {"c.ipynb", "f/b.ipynb", "e.ipynb"})
+    (root / "c.ipynb").unlink()
+    builder.changed("c.ipynb")
+    until(lambda: known(builder) == {"f/b.ipynb", "e.ipynb"} and builder.progress.files == 2)
+
+
+def test_builder_pauses_reading_but_not_deletion_while_busy(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_PAUSED_POLL", 0.05)
+    monkeypatch.setattr(build, "QUIET", 0.3)
+    monkeypatch.setattr(build, "_POLL", 0.01)
+    monkeypatch.setattr(build, "PATIENCE", 600.0)
+    source, busy, types, requests = LocalFiles(root), threading.Event(), threading.Event(), [1]
+
+    def asked() -> int:
+        if types.is_set():
+            requests.append(1)
+        return len(requests)
+
+    gone = write(root, "gone.ipynb", "x_first = 1")
+    with closing(
+        Builder(
+            path_of(source.identity),
+            source,
+            pause=lambda: Pause.KERNEL if busy.is_set() else None,
+            asked=asked,
+        )
+    ) as builder:
+        builder.start()
+        until(lambda: known(builder) == {"gone.ipynb"} and settled(builder))
+        busy.set()
+        for at in range(3):
+            write(root, f"{at}.ipynb", "x_more = 1")
+            builder.changed(f"{at}.ipynb")
+        gone.unlink()
+        builder.changed("gone.ipynb")
+        until(lambda: known(builder) == set())
+        types.set()
+        busy.clear()
+        until(lambda: len(requests) > 20)
+        assert known(builder) == set()
+        types.clear()
+        until(lambda: len(known(builder)) == 3)
+
+
+def test_builder_reads_files_despite_constant_typing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "PATIENCE", 0.2)
+    write(root, "a.ipynb", "x_first = 1")
+    source = LocalFiles(root)
+    count = iter(range(10**9))
+    with closing(Builder(path_of(source.identity), source, asked=lambda: next(count))) as builder:
+        builder.start()
+        until(lambda: known(builder) == {"a.ipynb"})
+
+
+def test_builder_reads_only_changed_files_after_a_restart(root: Path) -> None:
+    source = LocalFiles(root)
+    changed = write(root, "a.ipynb", "first_name(1)")
+    write(root, "b.ipynb", "second_name(2)")
+    gone = write(root, "c.ipynb", "third_name(3)")
+    with closing(Builder(path_of(source.identity), source)) as first:
+        first.start()
+        until(lambda: first.progress.files == 3 and settled(first))
+    gone.unlink()
+    changed.write_text(changed.read_text().replace("first_name", "other_name"))
+    os.utime(changed, (1, 1))  # a clock that was set back
+    read: list[str] = []
+
+    class Noting(LocalFiles):
+        def read(self, path: str) -> str:
+            read.append(path)
+            return super().read(path)
+
+    with closing(Builder(first.path, Noting(root))) as second:
+        second.start()
+        until(lambda: second.progress.files == 2 and settled(second))
+    assert read == ["a.ipynb"]
+
+
+def test_builder_skips_unreadable_files(builder: Builder, root: Path) -> None:
+    write(root, "good.ipynb", "good_name(1)")
+    (root / "nojson.ipynb").write_text("{")
+    (root / "wide.ipynb").write_bytes("{}".encode("utf-16"))
+    (root / "nested.ipynb").write_text("[" * 500_000)
+    with (root / "huge.ipynb").open("wb") as file:
+        file.truncate(200 * 1024**2)
+    with closing(builder._open()) as store:
+        builder._work(store)
+        assert len(store.stamps()) == 5  # so that no file is read again
+        assert [source for _, _, source in content(store)["entries"]] == ["good_name(1)"]
+
+
+def test_builder_continues_after_an_unexpected_error_in_a_file(
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root, "bad.ipynb", "x_name = 1")
+    write(root, "good.ipynb", "good_name(1)")
+    page_of = build.page_of
+    monkeypatch.setattr(
+        build, "page_of", lambda path, text: 1 / 0 if path == "bad.ipynb" else page_of(path, text)
+    )
+    with closing(builder._open()) as store:
+        builder._work(store)
+        assert len(store.stamps()) == 2
+        assert store.having("good_name")
+
+
+@pytest.mark.parametrize("error", ["no room", "read-only", "no threads"])
+def test_builder_reports_once_that_no_index_can_be_kept(
+    builder: Builder,
+    root: Path,
+    error: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def refuse(*_: object) -> None:
+        if error == "no threads":
+            raise RuntimeError
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    if error == "no room":
+        monkeypatch.setattr(build, "free_room", lambda _: 1024)
+    elif error == "no threads":
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+    else:
+        monkeypatch.setattr(Schema, "prepare", refuse)
+    builder.start()
+    until(lambda: bool(builder.progress.error))
+    builder.changed("a.ipynb")
+    builder.used()
+    assert builder.progress.error
+    assert len(caplog.records) == 1
+    assert not builder.path.exists()
+
+
+@pytest.mark.parametrize("how", ["emptied", "deleted"])
+def test_builder_does_not_recreate_an_index_deleted_by_the_user(
+    builder: Builder, root: Path, how: str
+) -> None:
+    write(root, "a.ipynb", "first_name(1)")
+    builder.start()
+    until(lambda: builder.progress.files == 1 and settled(builder))
+    if how == "emptied":
+        with closing(Store(builder.path)) as store:
+            store.clear("mark")
+    else:
+        for file in SCHEMA.owned_files(builder.path):
+            file.unlink()
+    write(root, "b.ipynb", "second_name(2)")
+    builder.changed("b.ipynb")
+    until(lambda: how in builder.progress.error)
+    # The same message as in a terminal, which has no server.
+    again = "the next Jupyter server or IPython that starts begins a new one"
+    assert builder.progress.error == f"the index was {how}; {again}"
+    assert known(builder) == set()
+    with closing(Builder(builder.path, LocalFiles(root))) as second:
+        second.start()
+        until(lambda: known(second) == {"a.ipynb", "b.ipynb"})
+
+
+def test_builder_removes_denied_files_from_the_indexes_with_other_denied_paths(
+    root: Path, tmp_path: Path
+) -> None:
+    write(root, "a.ipynb", "first_name(1)")
+    write(root, "exams/b.ipynb", "second_name(2)")
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    write(elsewhere, "exams/b.ipynb", "second_name(2)")
+    source, other = LocalFiles(root), LocalFiles(elsewhere)
+    unlimited = [Builder(path_of(one.identity), one) for one in (source, other)]
+    for one in unlimited:
+        one.build_now()
+    allows = lambda path: not path.startswith("exams/")  # noqa: E731
+    with closing(Builder(path_of(source.identity, "exams"), source, allows=allows)) as limited:
+        limited.build_now()
+    assert known(limited) == known(unlimited[0]) == {"a.ipynb"}
+    assert known(unlimited[1]) == {"exams/b.ipynb"}
+    assert b"second_name" not in unlimited[0].path.read_bytes()
+
+
+def test_build_now_builds_an_index_that_was_deleted_in_jupyterlab(builder: Builder, root: Path) -> None:
+    write(root, "a.ipynb", "first_name(1)")
+    SCHEMA.prepare(builder.path)
+    deletion_mark(LocalFiles(root).identity).touch()
+    with pytest.raises(EndedError):
+        builder._open()
+    builder.build_now()
+    assert known(builder) == {"a.ipynb"}
+
+
+def test_builder_that_was_ended_leaves_the_index_deleted(root: Path) -> None:
+    source = LocalFiles(root)
+    builder = Builder(path_of(source.identity), source, again=True)
+    SCHEMA.prepare(builder.path)
+    deletion_mark(LocalFiles(root).identity).touch()
+    builder.close()
+    with pytest.raises(EndedError):
+        builder.build_now()
+    assert deletion_mark(LocalFiles(root).identity).exists()
+
+
+def test_builder_does_not_start_in_an_index_that_is_deleted_meanwhile(
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root, "a.ipynb", "first_name(1)")
+    exists = Path.exists
+    SCHEMA.prepare(builder.path)
+
+    def delete_index() -> None:
+        with closing(Store(builder.path)) as other, other.transaction():
+            other.clear("mark")
+            deletion_mark(LocalFiles(root).identity).touch()
+
+    deleting = threading.Thread(target=delete_index)
+
+    def slow(path: Path) -> bool:
+        found = exists(path)
+        if path == deletion_mark(LocalFiles(root).identity) and not deleting.ident:
+            deleting.start()
+            deleting.join(0.5)  # it has to wait for the builder's transaction
+        return found
+
+    monkeypatch.setattr(Path, "exists", slow)
+    builder.start()
+    until(lambda: deleting.ident and not deleting.is_alive())
+    builder.changed("a.ipynb")
+    until(lambda: builder.progress.error)
+    assert known(builder) == set()
+
+
+def test_builder_leaves_an_index_empty_that_is_cleared_meanwhile(builder: Builder, root: Path) -> None:
+    for at in range(20):
+        write(root, f"{at}.ipynb", f"name_of_{at} = 1")
+    read = builder._source.read
+
+    def slow(path: str) -> str:
+        if len(known(builder)) > 3:
+            with closing(Store(builder.path)) as other:
+                other.clear("mark")
+        time.sleep(build.BATCH)
+        return read(path)
+
+    builder._source.read = slow  # type: ignore[attr-defined, method-assign]
+    with pytest.raises(EndedError):
+        builder.build_now()
+    assert known(builder) == set()
+
+
+def test_builder_uses_an_index_replaced_by_another_server(builder: Builder, root: Path) -> None:
+    write(root, "a.ipynb", "first_name(1)")
+    builder.start()
+    until(lambda: builder.progress.files == 1 and settled(builder))
+    fresh = builder.path.with_name("fresh.db")
+    SCHEMA.prepare(fresh)
+    delete(builder.path)
+    fresh.replace(builder.path)
+    write(root, "b.ipynb", "second_name(2)")
+    builder.changed("b.ipynb")
+    until(lambda: known(builder) == {"a.ipynb", "b.ipynb"})
+
+
+def test_builder_finds_files_of_other_programs(
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "SWEEP", 0.1)
+    builder.start()
+    until(lambda: settled(builder) and not builder._scans)
+    write(root, "new/a.ipynb", "first_name(1)")
+    builder.used()
+    until(lambda: known(builder) == {"new/a.ipynb"})
+
+
+def test_changed_reads_a_file_with_an_unchanged_stamp(builder: Builder, root: Path) -> None:
+    file = write(root, "a.ipynb", "first_name(1)")
+    os.utime(file, (5, 5))
+    with closing(builder._open()) as store:
+        builder._work(store)
+        file.write_text(file.read_text().replace("first", "other"))
+        os.utime(file, (5, 5))
+        look_again(builder, store)
+        assert not store.having("other_name")
+        builder.changed("a.ipynb")
+        builder._work(store)
+        assert store.having("other_name")
+        assert not store.having("first_name")
+
+
+def test_builder_keeps_a_temporarily_unreadable_file(builder: Builder, root: Path) -> None:
+    write(root, "a.ipynb", "first_name(1)")
+    write(root, "b.ipynb", "second_name(1)")
+    read, failing = builder._source.read, [True]
+
+    def fails(path: str) -> str:
+        if failing[0] and path == "a.ipynb":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(path)
+
+    builder._source.read = fails  # type: ignore[attr-defined, method-assign]
+    with closing(builder._open()) as store:
+        builder._work(store)
+        assert set(store.stamps()) == {"b.ipynb"}
+        failing[0] = False
+        look_again(builder, store)
+        assert store.having("first_name")
+        failing[0] = True
+        write(root, "a.ipynb", "third_name(1)")
+        builder.changed("a.ipynb")
+        builder._work(store)
+        assert store.having("first_name"), "the previous content is kept until the file can be read again"
+
+
+def test_builder_skips_a_file_that_cannot_be_stored(
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "bad", "c"):
+        write(root, f"{name}.ipynb", f"name_of_{name} = 1")
+    (root / os.fsdecode(b"\xff.py")).write_text("name_without_letters = 1")
+    (root / "modules.py").write_text("\n".join(f"import m{'x' * 40}{at}" for at in range(8000)))
+    put = Store.put
+
+    def refuse(store: Store, path: str, *rest: object) -> bool:
+        if path == "bad.ipynb" and rest[-1] != Page():
+            raise sqlite3.DataError("string or blob too big")
+        return put(store, path, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Store, "put", refuse)
+    with closing(builder._open()) as store:
+        builder._work(store)
+        assert set(store.stamps()) == {"a.ipynb", "bad.ipynb", "c.ipynb", "modules.py"}
+        assert not store.having("name_of_bad")
+
+
+def test_builder_deletes_files_beside_a_failing_folder(
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in ("a.ipynb", "b.ipynb", "stale/c.ipynb", "stale/deep/d.ipynb"):
+        write(root, path, "x_first = 1")
+    scandir = os.scandir
+
+    def refuse(path: str) -> object:
+        if path.endswith("stale"):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return scandir(path)
+
+    with closing(builder._open()) as store:
+        builder._work(store)
+        monkeypatch.setattr(local_files.os, "scandir", refuse)
+        (root / "a.ipynb").unlink()
+        look_again(builder, store)
+        assert set(store.stamps()) == {"b.ipynb", "stale/c.ipynb", "stale/deep/d.ipynb"}
+        builder.changed("stale")
+        builder._work(store)
+        assert len(store.stamps()) == 3
+
+
+def test_builder_keeps_files_of_an_unmounted_folder(builder: Builder, root: Path) -> None:
+    write(root, "a.ipynb", "x_first = 1")
+    write(root, "disk/b.ipynb", "x_second = 1")
+    with closing(builder._open()) as store:
+        builder._work(store)
+        (root / "disk").rename(root.with_name("away"))
+        (root / "disk").mkdir()  # its mount point
+        look_again(builder, store)
+        assert set(store.stamps()) == {"a.ipynb"}
+        (root / "disk").rmdir()
+        root.with_name("away").rename(root / "disk")
+        look_again(builder, store)
+        assert set(store.stamps()) == {"a.ipynb", "disk/b.ipynb"}
+
+
+def test_builder_deletes_files_during_a_long_scan(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_REMOVAL_INTERVAL", 0.05)
+    gone = write(root, "gone.ipynb", "x_first = 1")
+    for at in range(100):
+        write(root, f"{at}.ipynb", "x_more = 1")
+    slow, goes_on, over = threading.Event(), threading.Event(), threading.Event()
+
+    class Slow(LocalFiles):
+        def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[FileInfo]:
+            for looked in [*super().walk(folder, unseen)]:
+                if slow.is_set():
+                    goes_on.wait(0.1)
+                yield looked
+            if slow.is_set() and not folder:
+                over.set()
+
+    source = Slow(root)
+    with closing(Builder(path_of(source.identity), source)) as builder:
+        builder.start()
+        until(lambda: len(known(builder)) == 101 and settled(builder))
+        slow.set()
+        builder._due = float("-inf")
+        builder._scans = 0
+        builder.used()
+        gone.unlink()
+        builder.changed("gone.ipynb")
+        until(lambda: len(known(builder)) == 100)
+        assert not over.is_set()
+        goes_on.set()
+
+
+def test_builder_sleeps_on_battery_with_files_waiting(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    wait = Builder._wait
+
+    def noted(builder: Builder, seconds: float, *, for_changes: bool = False) -> None:
+        waits.append(seconds)
+        wait(builder, seconds, for_changes=for_changes)
+
+    monkeypatch.setattr(Builder, "_wait", noted)
+    write(root, "a.ipynb", "x_first = 1")
+    source = LocalFiles(root)
+    with closing(Builder(path_of(source.identity), source, pause=lambda: Pause.BATTERY)) as builder:
+        builder.start()
+        until(lambda: build._PAUSED_POLL in waits)
+        (root / "a.ipynb").unlink()
+        builder.changed("a.ipynb")
+        until(lambda: not builder._unseen)
+
+
+def test_progress_reports_why_it_is_paused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_PAUSED_POLL", 0.05)
+    write(root, "a.ipynb", "x_first = 1")
+    source, reason = LocalFiles(root), [Pause.BATTERY]
+    with closing(
+        Builder(path_of(source.identity), source, pause=lambda: next(iter(reason), None))
+    ) as builder:
+        builder.start()
+        until(lambda: builder.progress == Progress(building=True, files=0, found=1, paused=Pause.BATTERY))
+        reason[0] = Pause.KERNEL
+        until(lambda: builder.progress.paused is Pause.KERNEL)
+        reason.clear()
+        until(lambda: builder.progress == Progress(building=False, files=1, found=1))
+
+
+def test_builder_tidies_the_disk_once_no_reader_locks_it(
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "TIDY", 0.1)
+    monkeypatch.setattr(connection, "WAIT", 0.05)
+    gone = write(root, "a.ipynb", "zyxwvuts_name(1)")
+    builder.start()
+    until(lambda: builder.progress.files == 1 and settled(builder))
+
+    def held() -> bool:
+        return any(b"zyxwvuts" in file.read_bytes() for file in SCHEMA.owned_files(builder.path))
+
+    with closing(Store(builder.path, looking=True)) as reader:
+        with reader.transaction("DEFERRED"):
+            assert reader.count() == 1
+            gone.unlink()
+            builder.changed("a.ipynb")
+            time.sleep(0.5)
+            assert held()
+        until(lambda: not held())
+    until(lambda: known(builder) == set())
+
+
+def test_builder_does_not_reread_files_without_room(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Small(Store):
+        def __init__(self, path: Path) -> None:
+            super().__init__(path, 1_000_000)
+
+    monkeypatch.setattr(build, "Store", Small)
+    for at in range(40):
+        file = write(root, f"{at}.ipynb", *(f"value_{at}_{row} = {row}" for row in range(400)))
+        os.utime(file, (at, at))
+    source = LocalFiles(root)
+    read: list[str] = []
+    plain = source.read
+    source.read = lambda path: read.append(path) or plain(path)  # type: ignore[func-returns-value, method-assign]
+    builder = Builder(path_of(source.identity), source)
+    builder._rushing = True
+    with closing(builder._open()) as store:
+        builder._work(store)
+        there = set(store.stamps())
+        assert 0 < len(there) < 40
+        read.clear()
+        look_again(builder, store)
+        assert read == []
+        (root / "39.ipynb").unlink()
+        look_again(builder, store)
+        assert store.stamps().keys() - there, "there is room again"
+
+
+def test_dropped_changes_cause_a_scan(builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "_MOST_CHANGES", 3)
+    with closing(builder._open()) as store:
+        builder._work(store)
+        refresh = builder._refresh
+
+        def burst(store: Store) -> None:
+            """Overflow the queue of changes from another thread at this moment."""
+            write(root, "0.ipynb", "x_more = 1")
+            builder.changed(*(f"{at}.ipynb" for at in range(5)))
+            refresh(store)
+
+        monkeypatch.setattr(builder, "_refresh", burst)
+        builder.changed("a.ipynb")
+        builder._work(store)
+        assert set(store.stamps()) == {"0.ipynb"}
+
+
+def test_too_many_changes_are_uncertain_until_a_scan(
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_MOST_CHANGES", 10)
+    write(root, "kept.ipynb", "x_first = 1")
+    with closing(builder._open()) as store:
+        builder._work(store)
+        for at in range(10):
+            builder.changed(f"{at}.ipynb")
+        assert builder.may_be_deleted("9.ipynb")
+        assert not builder.may_be_deleted("kept.ipynb")
+        for at in range(100):
+            builder.changed(f"{at}.ipynb")
+        assert builder.may_be_deleted("kept.ipynb")
+        builder._work(store)
+        assert not builder.may_be_deleted("kept.ipynb")
+
+
+NAMES = st.sampled_from(["a.py", "b.py", "d/a.py", "d/e/b.py", "secrets.py", ".h/a.py"])
+SOURCES = st.sampled_from(
+    ["import os", "x_one = 1\nx_two = 2", 'password = "hunter2hunter2"\nx_three = 3', ""]
+)
+HAPPENED = st.one_of(
+    st.tuples(st.just("write"), NAMES, SOURCES),
+    st.tuples(st.just("delete"), NAMES, SOURCES),
+    st.tuples(st.just("rename"), NAMES, NAMES),
+    st.tuples(st.just("rename"), st.just("d"), st.just("moved")),
+    st.tuples(st.just("tell"), NAMES | st.just("d"), SOURCES),
+    st.tuples(st.just("look"), NAMES, SOURCES),
+    st.tuples(st.just("work"), NAMES, SOURCES),
+)
+
+
+class OnDisk:
+    """Files in a folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.source = LocalFiles(root)
+        self._clock = 1
+
+    def write(self, name: str, text: str) -> None:
+        self._clock += 1
+        file = self.root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        os.utime(file, (self._clock, self._clock))
+
+    def delete(self, name: str) -> None:
+        (self.root / name).unlink(missing_ok=True)
+
+    def rename(self, name: str, other: str) -> None:
+        (self.root / other).parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):  # it does not exist, or another file is there
+            (self.root / name).rename(self.root / other)
+
+
+class Direct(Contents):
+    """Files of a contents manager, without a server."""
+
+    def _get(self, path: str, **wanted: object) -> dict[str, Any] | None:
+        try:
+            return asyncio.run(self._ask(path, wanted))  # type: ignore[no-any-return]
+        except HTTPError:
+            return None
+
+
+class Elsewhere:
+    """Files in the storage of a contents manager."""
+
+    def __init__(self, root: Path) -> None:
+        self.texts: dict[str, str] = {}
+        self.source = Direct(Manager(self.texts), None)  # type: ignore[arg-type]
+        self.source.identity += str(root)
+
+    def write(self, name: str, text: str) -> None:
+        self.texts[name] = text
+
+    def delete(self, name: str) -> None:
+        self.texts.pop(name, None)
+
+    def rename(self, name: str, other: str) -> None:
+        for path in [path for path in self.texts if path == name or path.startswith(f"{name}/")]:
+            self.texts[other + path.removeprefix(name)] = self.texts.pop(path)
+
+
+@pytest.mark.parametrize("kind", [OnDisk, Elsewhere])
+@settings(max_examples=20)
+@given(happened=st.lists(HAPPENED, max_size=14), order=st.randoms(use_true_random=False))
+def test_builder_reaches_the_same_index_for_any_order_of_events(
+    tmp_path_factory: pytest.TempPathFactory,
+    kind: type[OnDisk | Elsewhere],
+    happened: list[tuple[str, str, str]],
+    order: Random,
+) -> None:
+    root = tmp_path_factory.mktemp("root")
+    files, touched = kind(root), []
+    builder = Builder(root.parent / f"{root.name}.db", files.source)
+    builder._rushing = True
+    store = builder._open()
+    for what, name, text in happened:
+        if what == "write":
+            files.write(name, text)
+            touched.append(name)
+        elif what == "delete":
+            files.delete(name)
+            touched.append(name)
+        elif what == "rename":
+            files.rename(name, text)
+            touched += [name, text]
+        elif what == "tell":
+            builder.changed(name)
+        elif what == "look":
+            look_again(builder, store)
+        else:
+            builder._work(store)
+    order.shuffle(touched)
+    builder.changed(*touched)
+    builder._work(store)
+    fresh = Builder(root.parent / f"{root.name}-fresh.db", files.source)
+    fresh._rushing = True
+    with closing(store), closing(fresh._open()) as other:
+        fresh._work(other)
+        assert content(store) == content(other)
+        store.tidy()
+        other.tidy()
+        assert words(store) == words(other)
+        assert set(store.stamps()) == {one.path for one in files.source.walk()}
+        assert not any("hunter2" in source for _, _, source in content(store)["entries"])
+
+
+def test_builder_indexes_only_allowed_paths(root: Path) -> None:
+    write(root, "exams/a.ipynb", "x_solution = 1")
+    write(root, "own.ipynb", "x_own = 1")
+    source = LocalFiles(root)
+    with closing(Builder(path_of(source.identity), source)) as before:
+        before.build_now()
+    assert known(before) == {"exams/a.ipynb", "own.ipynb"}
+    with closing(
+        Builder(path_of(source.identity), source, allows=lambda path: not path.startswith("exams/"))
+    ) as builder:
+        builder.start()
+        until(lambda: known(builder) == {"own.ipynb"} and settled(builder))
+        write(root, "exams/a.ipynb", "x_solution = 2")
+        write(root, "more.ipynb", "x_more = 1")
+        builder.changed("exams/a.ipynb", "more.ipynb")
+        until(lambda: known(builder) == {"own.ipynb", "more.ipynb"} and settled(builder))
+
+
+def test_builder_removes_a_disabled_notebook_while_paused(root: Path) -> None:
+    path = write(root, "lesson.ipynb", "x_lesson = 1")
+    source, busy = LocalFiles(root), threading.Event()
+    pause = lambda: Pause.KERNEL if busy.is_set() else None  # noqa: E731
+    with closing(Builder(path_of(source.identity), source, pause=pause)) as builder:
+        builder.start()
+        until(lambda: known(builder) == {"lesson.ipynb"} and settled(builder))
+        busy.set()
+        content = json.loads(path.read_text())
+        content["metadata"]["turbopilot"] = {"enabled": False}
+        path.write_text(json.dumps(content))
+        builder.changed("lesson.ipynb")
+        until(lambda: known(builder) == set())
+
+
+class Unlimited(LocalFiles):
+    """Files that a contents manager reads, whatever their size."""
+
+    reads_from_disk = False
+
+
+@pytest.mark.parametrize(("kind", "size"), [(Unlimited, 1), (LocalFiles, MOST_BYTES)])
+def test_builder_forgets_a_saved_notebook_that_it_must_not_read_now(
+    root: Path, kind: type[LocalFiles], size: int
+) -> None:
+    path = write(root, "a.ipynb", "x = 1")
+    source, busy = kind(root), threading.Event()
+    pause = lambda: Pause.KERNEL if busy.is_set() else None  # noqa: E731
+    with closing(Builder(path_of(source.identity), source, pause=pause)) as builder:
+        builder.start()
+        until(lambda: known(builder) == {"a.ipynb"} and settled(builder))
+        busy.set()
+        path.write_text(path.read_text() + " " * size)
+        builder.changed("a.ipynb")
+        until(lambda: known(builder) == set())
+        busy.clear()
+        until(lambda: known(builder) == {"a.ipynb"})

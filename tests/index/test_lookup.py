@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import math
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.index import lookup
+from jupyter_turbopilot.index.continuations import Continuation
+from jupyter_turbopilot.index.lookup import candidates
+from jupyter_turbopilot.suggestion.features import cursor_features
+from jupyter_turbopilot.suggestion.fit import EAGERNESS
+from jupyter_turbopilot.suggestion.gate import may_end
+from jupyter_turbopilot.suggestion.surroundings import surroundings_of
+from jupyter_turbopilot.suggestion.syntax import fitting
+
+
+def match_of(
+    ways: list[Continuation],
+    before: str,
+    after: str = "",
+    threshold: float = 0.0,
+    pieces: tuple[str, ...] = (),
+) -> lookup.LineMatch | None:
+    cursor = cursor_features(before, after, pieces)
+    around = surroundings_of(before, after)
+    return lookup.best_match(ways, cursor, around, fitting("python", before), threshold)
+
+
+def texts(ways: list[Continuation], before: str, after: str = "") -> list[str]:
+    found = candidates(ways, cursor_features(before, after, ()), surroundings_of(before, after))
+    return [text for text, _, _ in found]
+
+
+def scores(ways: list[Continuation], before: str, pieces: tuple[str, ...] = ()) -> dict[str, float]:
+    found = candidates(ways, cursor_features(before, "", pieces), surroundings_of(before, ""))
+    return {text: lookup.rate(values) for text, _, values in found}
+
+
+def test_candidates_include_common_prefixes() -> None:
+    ways = [Continuation("how_all(now=True)", documents=2), Continuation("how_all(now=False)", documents=2)]
+    assert texts(ways, "plt.s") == ["how_all(now=True)", "how_all(now=False)", "how_all", "how_all(now="]
+
+
+def test_candidates_close_the_quote_and_brackets_of_a_first_word() -> None:
+    ways = [Continuation('nit_price"]).mean()', documents=1)]
+    assert texts(ways, 'np.log(orders["u') == ['nit_price"]).mean()', 'nit_price"])']
+
+
+def test_recall_is_surer_of_the_first_word_than_of_the_line() -> None:
+    ways = [Continuation('nicate(frame, smoothing="cubic", window=13)', documents=1)]
+    found = scores(ways, "frob")
+    assert list(found) == ['nicate(frame, smoothing="cubic", window=13)', "nicate"]
+    assert found["nicate"] > found['nicate(frame, smoothing="cubic", window=13)']
+
+
+def test_candidates_end_common_prefixes_at_a_word() -> None:
+    ways = [Continuation("int(alpha)", documents=2), Continuation("int(alphabet)", documents=2)]
+    assert texts(ways, "pr") == ["int(alpha)", "int(alphabet)", "int("]
+
+
+def test_candidates_must_end_with_the_text_after_the_cursor() -> None:
+    ways = [Continuation("alues)", documents=4), Continuation("alues[0]", documents=4)]
+    assert texts(ways, "print(v", ")") == ["alues"]
+    assert texts(ways, "print(v", ", end='')") == []
+
+
+def test_candidates_exclude_a_few_letters_within_a_line() -> None:
+    ways = [Continuation("t(a)", documents=1), Continuation("t[b]", documents=1)]
+    assert texts(ways, "prin") == ["t(a)", "t[b]"]
+
+
+def test_recall_is_less_sure_of_unknown_names() -> None:
+    ways = [Continuation("(special_frame)", documents=2, times=2)]
+    known = scores(ways, "print", ("special_frame = 1\n",))
+    assert known["(special_frame)"] > scores(ways, "print")["(special_frame)"]
+
+
+def test_recall_returns_an_unsure_match_as_a_guess() -> None:
+    found = match_of([Continuation("how()", documents=3)], "plt.s", threshold=math.inf)
+    assert found
+    assert (found.text, found.sure) == ("how()", False)
+
+
+def test_recall_skips_text_that_does_not_parse() -> None:
+    ways = [Continuation(" for y in in", documents=30, times=30)]
+    found = match_of(ways, "[x")
+    assert found
+    assert not found.sure
+
+
+def test_recall_returns_none_without_continuations() -> None:
+    assert match_of([], "plt.s") is None
+    assert match_of([Continuation("")], "plt.show()") is None
+
+
+def test_recall_is_not_whole_if_more_lines_are_allowed() -> None:
+    assert match_of([Continuation(" in xs:", documents=9)], "for x").whole  # type: ignore[union-attr]
+    cursor = cursor_features("for x", "", ())
+    around = surroundings_of("for x", "", "multi")
+    found = lookup.best_match([Continuation(" in xs:", documents=9)], cursor, around, lambda _: True, 0.0)
+    assert found
+    assert not found.whole
+
+
+def test_fit_has_a_threshold_for_each_setting_and_all_features() -> None:
+    fit = lookup.fit()
+    assert fit.thresholds.keys() == set(EAGERNESS)
+    values = lookup.features_of("a", [Continuation("a", documents=1)], cursor_features("xy", "", ()))
+    assert values.keys() == fit.coefficients.keys()
+    assert fit.thresholds["eager"] <= fit.thresholds["balanced"] <= fit.thresholds["quiet"]
+
+
+def test_recall_is_sure_of_a_line_in_notebook_and_index() -> None:
+    way = Continuation("as_frame(verbose=True)", own=1, documents=2, times=2, imports=1.0)
+    held = ("data = load_as_frame(verbose=True)\n",)
+    found = match_of([way], "data = load_", threshold=lookup.fit().thresholds["balanced"], pieces=held)
+    assert found
+    assert found.sure
+
+
+def test_features_of_counts_no_builtin_or_assigned_names_as_strange() -> None:
+    cursor = cursor_features("frobnicated_", "", ())
+    rest = "ledger = sorted(range(9), reverse=True) == other"
+    values = lookup.features_of(rest, [Continuation(rest, documents=1)], cursor)
+    assert math.isclose(values["strange"], math.log1p(1))
+
+
+def test_recall_is_sure_of_a_line_in_two_notebooks_below_the_same_line() -> None:
+    way = Continuation("ledger = sorted(range(2026), reverse=True)", documents=2, times=3, above=True)
+    before = "accounts = []\nfrobnicated_"
+    found = match_of([way], before, threshold=lookup.fit().thresholds["balanced"])
+    assert found
+    assert found.sure
+
+
+def test_features_of_counts_the_whole_word_at_the_cursor() -> None:
+    cursor = cursor_features("data = load_", "", ("load_frame(one)\n",))
+    values = lookup.features_of("frame(two)", [Continuation("frame(two)", documents=1)], cursor)
+    assert math.isclose(values["strange"], math.log1p(1))
+    of_attribute = cursor_features("data.load_", "", ("data = 1\n",))
+    values = lookup.features_of("frame(two)", [Continuation("frame(two)", documents=1)], of_attribute)
+    assert math.isclose(values["strange"], math.log1p(1))
+    assert math.isclose(values["strange attributes"], math.log1p(1))
+
+
+# For any continuations -------------------------------------------------------------------------------------------------
+
+WORDS = ["plt", ".", "show", "(", ")", " ", "x", "=", "1", "_y", "'a'", ",", "é"]
+RESTS = st.lists(st.sampled_from(WORDS), min_size=0, max_size=8).map("".join)
+WAYS = st.lists(
+    st.builds(
+        Continuation, RESTS, own=st.integers(0, 3), times=st.integers(0, 9), documents=st.integers(0, 5)
+    ),
+    max_size=8,
+)
+
+
+@given(WAYS, RESTS, RESTS)
+def test_candidates_are_prefixes_of_continuations(ways: list[Continuation], before: str, after: str) -> None:
+    found = match_of(ways, before, after)
+    if found:
+        assert any(way.rest.startswith(found.text) for way in ways)
+        assert found.text.strip()
+        assert 0.0 <= found.confidence <= 1.0
+        following = [way.rest[len(found.text) :] for way in ways if way.rest.startswith(found.text)]
+        is_whole_line = any(rest.strip() in {"", after.strip()} for rest in following)
+        assert is_whole_line or any(may_end(found.text, rest) for rest in following)

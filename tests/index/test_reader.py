@@ -1,0 +1,436 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.index import local_files
+from jupyter_turbopilot.index import reader as module
+from jupyter_turbopilot.index.build import WHY_DELETED
+from jupyter_turbopilot.index.entries import SMALL, page_of
+from jupyter_turbopilot.index.local_files import LocalFiles
+from jupyter_turbopilot.index.paths import path_of
+from jupyter_turbopilot.index.reader import MOST_DOCUMENTS, MaintainedIndex, NotebookIndex
+from jupyter_turbopilot.index.store import MOST_PATHS_EACH, SCHEMA, EntryMatch, Store
+
+from .folders import built, rests, until
+from .notebooks import notebook
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    path = tmp_path / "index.db"
+    SCHEMA.prepare(path)
+    return path
+
+
+@pytest.fixture
+def gone() -> set[str]:
+    return set()
+
+
+@pytest.fixture
+def reader(place: Path, gone: set[str]) -> Iterator[NotebookIndex]:
+    with closing(NotebookIndex(place, lambda paths: set(paths) - gone)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def put(place: Path) -> Iterator[Callable[..., None]]:
+    with closing(Store(place)) as store:
+
+        def add(path: str, *cells: str, modified: float = 1.0) -> None:
+            store.put(path, "1", modified, page_of(path, notebook(*cells)))
+
+        yield add
+
+
+def test_continuations_come_from_other_notebooks(reader: NotebookIndex, put: Callable[..., None]) -> None:
+    put("a.ipynb", "import numpy as np\nload_table(one)", modified=3.0)
+    put("b.ipynb", "import numpy as np\nload_table(one)\nload_table(one)", modified=7.0)
+    put("c.ipynb", "import pandas\nload_table(two)", modified=9.0)
+    found = reader.continuations(
+        "python", "    load_t", "import pandas", path="x.ipynb", modules=["numpy", "pandas"]
+    )
+    assert [(one.rest, one.times, one.documents, one.above, one.modified, one.imports) for one in found] == [
+        ("able(two)", 1, 1, True, 9.0, 0.5),
+        ("able(one)", 3, 2, False, 7.0, 0.5),
+    ]
+
+
+def test_continuations_exclude_the_notebook_and_single_letters(
+    reader: NotebookIndex, put: Callable[..., None]
+) -> None:
+    put("a.ipynb", "load_table(one)")
+    for path in ("a.ipynb", "/a.ipynb", "RTC:a.ipynb"):
+        assert not reader.continuations("python", "load", "", path=path, modules=[])
+        assert not reader.following("python", [["load_table"]], leaving=[path])
+    assert not reader.continuations("python", "  l", "", path="b.ipynb", modules=[])
+    assert not reader.continuations("python", "", "", path="b.ipynb", modules=[])
+
+
+def test_continuations_accept_a_colon_in_a_name(reader: NotebookIndex, put: Callable[..., None]) -> None:
+    put("10:30.ipynb", "load_table(one)")
+    put("30.ipynb", "load_table(two)")
+    for path in ("10:30.ipynb", "RTC:10:30.ipynb"):
+        found = reader.continuations("python", "load", "", path=path, modules=[])
+        assert [one.rest for one in found] == ["_table(two)"]
+
+
+def test_continuations_ignore_names_that_cannot_be_encoded(
+    reader: NotebookIndex, put: Callable[..., None]
+) -> None:
+    put("a.ipynb", "load_table(one)")
+    assert not reader.continuations("python", "load\ud800", "", path="", modules=[])
+    assert reader.continuations("python", "load", "", path="\ud800", modules=[]) == []
+    assert reader.continuations("python", "load", "", path="", modules=[])
+
+
+def test_continuations_do_not_wait_for_cell_comparisons(
+    reader: NotebookIndex, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put("a.ipynb", "load_table(one)")
+    compares, done = threading.Event(), threading.Event()
+
+    def slow(*_: object) -> list[object]:
+        compares.set()
+        done.wait(600)
+        return []
+
+    monkeypatch.setattr(module, "_following", slow)
+    thread = threading.Thread(target=lambda: reader.following("python", [["load_table"]], leaving=()))
+    thread.start()
+    assert compares.wait(20)
+    assert reader.continuations("python", "load", "", path="", modules=[])
+    reader.close()
+    done.set()
+    thread.join()
+
+
+def test_following_ranks_entries_with_rare_words_first(
+    reader: NotebookIndex, put: Callable[..., None]
+) -> None:
+    for at in range(5):
+        put(f"{at}.ipynb", "ordinary(frame)", f"number_{at} = 1")
+    put("near.ipynb", "ordinary(frame)\nsettle_accounts(ledger)", "then = 1", "at_last = 1")
+    put("open.ipynb", "settle_accounts(ledger, frame)", "then = 2")
+    put("r.ipynb", "settle_accounts(ledger)", "%%R\nthen <- 1")
+    put("ends.ipynb", "settle_accounts(ledger)")
+    above = [{"settle_accounts", "ledger", "frame"}]
+    found = reader.following("python", above, leaving={"open.ipynb"})
+    assert (found[0].path, found[0].source) == ("near.ipynb", "then = 1")
+    assert {one.source for one in found[1:]} == {f"number_{at} = 1" for at in range(5)}
+    assert not reader.following("python", [{"nowhere", "%", ""}], leaving=())
+    assert not reader.following("python", [], leaving=())
+
+
+def test_following_weights_distance_and_order(reader: NotebookIndex, put: Callable[..., None]) -> None:
+    put("both.ipynb", "load_table(one)", "clean(one)", "plot(one)")
+    put("nearest.ipynb", "other(one)", "clean(one)", "show(one)")
+    put("further.ipynb", "load_table(one)", "other(one)", "keep(one)")
+    put("turned.ipynb", "clean(one)", "load_table(one)", "never(one)")
+    found = [one.source for one in reader.following("python", [{"clean"}, {"load_table"}], leaving=())]
+    assert found[0] == "plot(one)"
+    assert {*found[1:3]} == {"show(one)", "load_table(one)"}
+    assert found[3:] == ["keep(one)"]
+
+
+def test_following_returns_copies_once(reader: NotebookIndex, put: Callable[..., None]) -> None:
+    for path in ("a.ipynb", "a-Copy1.ipynb", "a-Copy2.ipynb"):
+        put(path, "clean(one)", "plot(one)")
+    put("b.ipynb", "clean(one) + frame", "show(one)")
+    found = reader.following("python", [{"clean", "one"}], leaving=())
+    assert [one.source for one in found] == ["plot(one)", "show(one)"]
+
+
+def test_following_skips_the_current_notebook(reader: NotebookIndex, put: Callable[..., None]) -> None:
+    put("own.ipynb", *(f"settle_accounts(ledger)\nnumber_{at} = 1" for at in range(100)))
+    put("other.ipynb", "settle_accounts(frame)", "then = 1")
+    above = [{"settle_accounts", "ledger"}]
+    assert len(reader.following("python", above, leaving=())) == MOST_DOCUMENTS
+    found = reader.following("python", above, leaving=["own.ipynb"])
+    assert [(one.path, one.source) for one in found] == [("other.ipynb", "then = 1")]
+
+
+def test_following_skips_copies_and_other_languages(reader: NotebookIndex, put: Callable[..., None]) -> None:
+    own = [f"settle_accounts(ledger)\nnumber_{at} = 1" for at in range(40)]
+    put("own-Copy1.ipynb", *own)
+    put("r.ipynb", *(f"%%R\nsettle_accounts(ledger)\nletter_{at} <- 1" for at in range(40)))
+    put("other.ipynb", "settle_accounts(frame)", "then = 1")
+    found = reader.following("python", [{"settle_accounts", "ledger"}], leaving=(), here=own.__contains__)
+    assert [one.source for one in found] == ["then = 1"]
+
+
+def test_following_reads_a_limited_number_of_entries(
+    reader: NotebookIndex, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [f"word_{number}" for number in range(8)]
+    put("own.ipynb", *(f"{word}\nname_{at} = 1" for word in words for at in range(100)))
+    read: list[int] = []
+    entry = Store.entry
+
+    def counted(store: Store, number: int) -> EntryMatch | None:
+        read.append(number)
+        return entry(store, number)
+
+    monkeypatch.setattr(Store, "entry", counted)
+    assert not reader.following("python", [words], leaving=["own.ipynb"])
+    assert len(read) <= 300
+
+
+def test_following_checks_the_returned_documents_first(place: Path, put: Callable[..., None]) -> None:
+    def slow(paths: Iterable[str]) -> set[str]:
+        # There was no time to check more: the result of the last scan counts for the others.
+        looked_at = [*paths][:MOST_DOCUMENTS]
+        return {*paths} - {path for path in looked_at if path == "gone.ipynb"}
+
+    for at in range(40):
+        put(f"{at}.ipynb", "settle_accounts(frame)\nload_table(two)", f"then = {at}")
+    put("gone.ipynb", "before = 1\nsettle_accounts(ledger)", "then = 'gone'")
+    put("b.ipynb", "before = 1\nsettle_accounts(ledger, frame)", "then = 'there'")
+    with closing(NotebookIndex(place, slow)) as reader:
+        found = reader.following("python", [{"settle_accounts", "ledger"}], leaving=())
+        assert len(found) == MOST_DOCUMENTS
+        assert found[0].source == "then = 'there'"
+        assert "gone.ipynb" not in {one.path for one in found}
+        lines = reader.continuations("python", "settle", "before = 1", path="", modules=[])
+        assert "_accounts(ledger)" not in {one.rest for one in lines}
+
+
+def test_there_excludes_deleted_documents(
+    reader: NotebookIndex, put: Callable[..., None], gone: set[str], place: Path
+) -> None:
+    for path in ("a.ipynb", "b.ipynb", "c.ipynb"):
+        put(path, "load_table(one)")
+    gone.add("a.ipynb")
+    with closing(Store(place)) as store:
+        store.forget(["b.ipynb"])
+    assert {*reader.there({"a.ipynb", "b.ipynb", "c.ipynb", "never.ipynb"})} == {"c.ipynb"}
+
+
+def test_imports_exclude_the_given_documents(reader: NotebookIndex, put: Callable[..., None]) -> None:
+    paths = [f"{number:02}.ipynb" for number in range(MOST_PATHS_EACH + 4)]
+    for path in paths:
+        put(path, "import numpy as np")
+    one_fewer = [("import numpy as np", len(paths) - 1)]
+    assert [reader.imports("np", leaving=[path]) for path in paths] == [one_fewer] * len(paths)
+    assert reader.imports("np", leaving=paths[:MOST_PATHS_EACH]) == [("import numpy as np", 4)]
+    assert reader.imports("np", leaving=[*paths, "nowhere.ipynb"]) == []
+
+
+def test_imports_are_limited_to_a_folder(reader: NotebookIndex, put: Callable[..., None]) -> None:
+    put("a.ipynb", "from helpers import clean")
+    put("work/b.ipynb", "from helpers import clean")
+    put("work/deep/c.ipynb", "from tools import clean")
+    put("work2/d.ipynb", "from others import clean")
+    assert reader.imports("clean", folder=".") == [("from helpers import clean", 1)]
+    assert reader.imports("clean", folder="work") == [("from helpers import clean", 1)]
+    assert reader.imports("clean", folder="work/deep") == [("from tools import clean", 1)]
+    assert reader.imports("clean", folder="wor") == []
+    assert reader.imports("clean", folder="work_") == []
+
+
+def test_memory_without_an_index_returns_nothing(tmp_path: Path) -> None:
+    reader = NotebookIndex(tmp_path / "index.db", set)
+    assert not reader.continuations("python", "load", "", path="", modules=[])
+    assert not reader.following("python", [{"load"}], leaving=())
+    assert not reader.imports("np")
+    reader.close()
+
+
+def test_memory_reopens_a_replaced_index(
+    reader: NotebookIndex, put: Callable[..., None], place: Path
+) -> None:
+    put("a.ipynb", "load_table(one)")
+    assert reader.continuations("python", "load", "", path="", modules=[])
+    for file in SCHEMA.owned_files(place):
+        file.unlink()
+    assert not reader.continuations("python", "load", "", path="", modules=[])
+    SCHEMA.prepare(place)
+    with closing(Store(place)) as store:
+        store.put("b.ipynb", "1", 1.0, page_of("b.ipynb", notebook("load_table(two)")))
+    assert [one.rest for one in reader.continuations("python", "load", "", path="", modules=[])] == [
+        "_table(two)"
+    ]
+
+
+def test_memory_ignores_a_damaged_index(reader: NotebookIndex, put: Callable[..., None], place: Path) -> None:
+    put("a.ipynb", *(f"load_table({at})\n" * 30 for at in range(200)))
+    with closing(Store(place)) as store:
+        store.tidy()
+    with place.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * 200_000)
+    assert not reader.continuations("python", "load", "", path="", modules=[])
+    assert not reader.following("python", [{"load_table"}], leaving=())
+
+
+def test_memory_serves_several_threads(reader: NotebookIndex, put: Callable[..., None], place: Path) -> None:
+    put("a.ipynb", "load_table(one)")
+    with closing(sqlite3.connect(place, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        found: list[int] = []
+        threads = [
+            threading.Thread(
+                target=lambda: found.append(
+                    len(reader.continuations("python", "load", "", path="", modules=[]))
+                )
+            )
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert found == [0] * 8
+    assert len(reader.continuations("python", "load", "", path="", modules=[])) == 1
+
+
+PATHS = (
+    "a.ipynb",
+    "d/b.py",
+    "secrets.py",
+    ".aws/c.ipynb",
+    "credentials.py",
+    "site-packages/d.py",
+    ".e/f.ipynb",
+)
+SECRETS = (
+    'qqtoken = "hunter2hunter2"',
+    'qqkey = "sk-abcdefghijklmnopqrstuvwx"',
+    "url = 'https://qq:qqqqqqqq@host/'",
+)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make results independent of the load of the machine."""
+    monkeypatch.setattr(local_files, "_ANSWER_IN", 5.0)
+
+
+CHANGES = st.lists(
+    st.tuples(
+        st.sampled_from(PATHS),
+        st.none() | st.lists(st.integers(0, 9), min_size=1, max_size=3),  # no lines: the file is deleted
+        st.none() | st.sampled_from(SECRETS),
+        st.sampled_from(["told", "worked", "neither"]),
+    ),
+    max_size=10,
+)
+
+
+def line(path: str, number: int) -> str:
+    """A line and an import that occur in one file only."""
+    name = "".join(filter(str.isalnum, path))
+    return f"import module_{name}_{number} as alias_{name}_{number}\nwritten_in_{name}({number})"
+
+
+def write_source(root: Path, path: str, source: str, clock: int) -> None:
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    # Too long to be joined with the next block.
+    begins = f"def opening():\n    return {'x' * SMALL!r}"
+    target.write_text(notebook(begins, source) if path.endswith(".ipynb") else f"{begins}\n\n\n{source}")
+    os.utime(target, (clock, clock))  # file systems may have a coarse clock
+
+
+@settings(max_examples=25)
+@given(CHANGES)
+def test_memory_returns_nothing_private_secret_or_outdated(
+    tmp_path_factory: pytest.TempPathFactory,
+    changes: list[tuple[str, list[int] | None, str | None, str]],
+) -> None:
+    root = tmp_path_factory.mktemp("root")
+    there: dict[str, list[int]] = {}
+    with closing(built(root)) as notebook_index, closing(notebook_index.builder._open()) as store:
+        for clock, (path, numbers, secret, then) in enumerate(changes):
+            if numbers is None:
+                (root / path).unlink(missing_ok=True)
+                there.pop(path, None)
+            else:
+                lines = [*(line(path, number) for number in numbers), *filter(None, [secret])]
+                write_source(root, path, "\n".join(lines), clock)
+                there[path] = numbers
+            if then != "neither" or numbers is not None:
+                notebook_index.builder.changed(path)
+            if then == "worked" or numbers is not None:
+                notebook_index.builder._work(store)
+        expected = {
+            text
+            for path in there.keys() & {"a.ipynb", "d/b.py"}
+            for number in there[path]
+            for text in line(path, number).split("\n")
+        }
+        for begun in ("import ", "written_in_", "qq", "url"):
+            assert {begun + rest for rest in rests(notebook_index, begun)} == {
+                text for text in expected if text.startswith(begun)
+            }
+        following = notebook_index.following("python", [{"opening", "return"}], leaving=[])
+        assert {found.path for found in following} == there.keys() & {"a.ipynb", "d/b.py"}
+        for found in following:
+            assert {*found.source.split("\n")} <= expected
+        for path in PATHS:
+            for number in range(10):
+                (text, _) = line(path, number).split("\n")
+                found_imports = [one for one, _ in notebook_index.imports(text.rpartition(" ")[2])]
+                assert found_imports == ([text] if text in expected else [])
+
+
+@pytest.mark.parametrize("then", ["new version", "denied paths", "unused"])
+def test_deleted_index_stays_deleted_until_it_is_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str
+) -> None:
+    source, denied = LocalFiles(tmp_path), ""
+    write_source(tmp_path, "a.ipynb", "load_table(one)", 0)
+    with closing(MaintainedIndex(source)) as deleted:
+        deleted.delete()
+    if then == "new version":
+        with closing(sqlite3.connect(deleted.builder.path)) as old:
+            old.execute("PRAGMA user_version = 1")
+    elif then == "denied paths":
+        denied = " denied a"
+    else:
+        deleted.builder.path.unlink()
+    with closing(MaintainedIndex(source, denied=denied)) as next_server:
+        next_server.builder.start()
+        until(lambda: next_server.builder.progress.error)
+        assert next_server.builder.progress.error == WHY_DELETED
+        next_server.build_again()
+        until(lambda: rests(next_server, "load_") == ["table(one)"])
+
+
+def test_delete_clears_the_indexes_with_other_denied_paths(tmp_path: Path) -> None:
+    write_source(tmp_path, "a.ipynb", "load_table(one)", 0)
+    with (
+        closing(built(tmp_path)) as before,
+        closing(MaintainedIndex(LocalFiles(tmp_path), denied="b")) as now,
+    ):
+        assert rests(before, "load_") == ["table(one)"]
+        now.delete()
+        assert b"load_table" not in before.builder.path.read_bytes()
+
+
+def test_index_that_another_server_has_deleted_can_be_built_again(tmp_path: Path) -> None:
+    source = LocalFiles(tmp_path)
+    with closing(MaintainedIndex(source)) as own, closing(MaintainedIndex(source)) as other:
+        own.builder.start()
+        until(lambda: own.builder.path.exists() and not own.builder.progress.error)
+        other.delete()
+        own.build_again()
+        write_source(tmp_path, "a.ipynb", "load_table(one)", 0)
+        own.builder.changed("a.ipynb")
+        until(lambda: rests(own, "load_") == ["table(one)"])
+
+
+def test_servers_with_different_denied_paths_have_different_indexes(tmp_path: Path) -> None:
+    source = LocalFiles(tmp_path)
+    paths = {MaintainedIndex(source, denied=denied).builder.path for denied in ("", " denied a", " denied b")}
+    assert path_of(source.identity) in paths
+    assert len(paths) == 3

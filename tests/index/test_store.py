@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.index import store as module
+from jupyter_turbopilot.index.entries import Page, page_of
+from jupyter_turbopilot.index.store import SCHEMA, Store
+
+from .notebooks import notebook
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    path = tmp_path / "index.db"
+    SCHEMA.prepare(path)
+    return path
+
+
+@pytest.fixture
+def store(place: Path) -> Iterator[Store]:
+    with closing(Store(place)) as opened:
+        yield opened
+
+
+def page(*cells: str) -> Page:
+    return page_of("a.ipynb", notebook(*cells))
+
+
+def content(store: Store) -> dict[str, list[tuple]]:
+    """The whole content, without row ids."""
+    tables = {
+        "lines": "SELECT language, text, path, above, times FROM lines JOIN documents ON id = document",
+        "imports": "SELECT name, line, path FROM imports JOIN documents ON id = document",
+        "documents": "SELECT path, stamp, modified, modules FROM documents",
+        "entries": "SELECT path, language, source FROM entries e JOIN documents d ON d.id = document",
+        "orphans": "SELECT text FROM lines WHERE document NOT IN (SELECT id FROM documents)",
+    }
+    return {name: sorted(store._all(query)) for name, query in tables.items()}
+
+
+def words(store: Store) -> set[str]:
+    store._run("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab('main', 'words', 'row')")
+    try:
+        return {word for (word,) in store._all("SELECT term FROM temp.vocabulary")}
+    finally:
+        store._run("DROP TABLE temp.vocabulary")
+
+
+def test_lines_returns_lines_by_their_beginning(store: Store) -> None:
+    store.put("a.ipynb", "1", 5.0, page("import json\nfrobnicate(left, right)\n  frobnicate(other)"))
+    found = store.lines("python", "frobnicate(", "import json", "other.ipynb")
+    assert [(line.text, line.same_above, line.times, line.modified, line.modules) for line in found] == [
+        ("frobnicate(left, right)", True, 1, 5.0, {"json"}),
+        ("frobnicate(other)", False, 1, 5.0, {"json"}),
+    ]
+    assert store.lines("python", "frobnicate(", "", "a.ipynb") == []
+    assert store.lines("r", "frobnicate(", "", "b.ipynb") == []
+    assert store.lines("python", "frobnicatf", "", "b.ipynb") == []
+
+
+def test_lines_returns_the_likeliest(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_RETURNED", 2)
+    for number in range(3):
+        store.put(f"{number}.ipynb", "1", 1.0, page("plt.zzz(1)", f"plt.a{number}(1)"))
+    store.put("last.ipynb", "1", 1.0, page("x = 1\nplt.yyy(1)"))
+    found = {line.text for line in store.lines("python", "plt.", "x = 1", "")}
+    assert found == {"plt.yyy(1)", "plt.zzz(1)"}
+
+
+def test_lines_returns_none_with_too_many_continuations(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MOST_CONTINUATIONS", 3)
+    store.put("a.ipynb", "1", 1.0, page(*(f"plt.a{number}(1)" for number in range(4)), "plt.b(1)"))
+    assert store.lines("python", "plt.", "", "") == []
+    assert [line.text for line in store.lines("python", "plt.b", "", "")] == ["plt.b(1)"]
+
+
+def test_having_returns_entries_by_word_except_common_ones(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "COMMON", 2)
+    store.put("a.ipynb", "1", 1.0, page("rare_one(common)", "second(common)", "third(common)"))
+    (number,) = store.having("rare_one")
+    assert (found := store.entry(number)) is not None
+    assert (found.path, found.entry.source) == ("a.ipynb", "rare_one(common)")
+    assert store.having("common") == ()
+    assert store.having('od"d* OR') == store.having("two words") == ()
+    assert store.entry(10**9) is None
+
+
+def test_keep_newest_deletes_the_oldest_documents(store: Store) -> None:
+    for at in range(5):
+        store.put(f"{at}.ipynb", "1", float(at), page(f"name_of_{at} = 1"))
+    store.keep_newest(5)
+    assert store.count() == 5
+    store.keep_newest(2)
+    assert set(store.stamps()) == {"3.ipynb", "4.ipynb"}
+
+
+def test_imports_returns_lines_by_the_bound_name(store: Store) -> None:
+    store.put("a.ipynb", "1", 1.0, page("import numpy as np, os"))
+    store.put("b.ipynb", "1", 1.0, page("import numpy as np"))
+    store.put("c.ipynb", "1", 1.0, page("import nopy as np"))
+    assert [(one.line, one.documents, sorted(one.paths)) for one in store.imports("np")] == [
+        ("import numpy as np", 2, ["a.ipynb", "b.ipynb"]),
+        ("import nopy as np", 1, ["c.ipynb"]),
+    ]
+    assert store.imports("numpy") == []
+
+
+def test_put_replaces_a_document(store: Store) -> None:
+    store.put("a.ipynb", "1", 1.0, page("import old_module\nold_line(1)", "kept_line(2)"))
+    store.put("a.ipynb", "2", 2.0, page("new_line(1)", "kept_line(2)"))
+    once = content(store)
+    assert store.stamps() == {"a.ipynb": "2"}
+    assert store.lines("python", "old_line", "", "") == []
+    assert not store.having("old_line")
+    assert store.imports("old_module") == []
+    assert len(store.having("kept_line")) == 1
+    store.put("a.ipynb", "3", 3.0, page("new_line(1)", "kept_line(2)"))
+    assert content(store) == once | {"documents": [("a.ipynb", "3", 3.0, "")]}
+
+
+def test_forget_removes_text_from_the_file(store: Store, place: Path) -> None:
+    store.put("keep.ipynb", "1", 1.0, page("kept_name(1)"))
+    store.put("folder/a.ipynb", "1", 1.0, page("import zyxwvut\nqqfrobnicate_secretly(1)"))
+    store.put("folder2/a.ipynb", "1", 1.0, page("neighbour(1)"))
+    assert store.forget(["folder", "missing.ipynb"]) == 1
+    store.tidy()
+    assert words(store) == {"kept_name", "neighbour"}
+    held = b"".join(file.read_bytes() for file in place.parent.glob("index.db*"))
+    assert b"kept_name" in held
+    assert b"qqfrobnicate" not in held
+    assert b"zyxwvut" not in held
+    assert b"folder/a" not in held
+
+
+def test_put_makes_room_by_deleting_the_oldest(place: Path) -> None:
+    with closing(Store(place, 2_000_000)) as small:
+        stored = [
+            small.put(
+                f"{at}.ipynb", "1", float(at), page(*(f"value_{at}_{row} = {row}" for row in range(400)))
+            )
+            for at in range(40)
+        ]
+        assert all(stored)
+        assert small.used() <= small.room
+        left = sorted(int(path.removesuffix(".ipynb")) for path in small.stamps())
+        assert left == [*range(left[0], 40)]
+        assert 0 < left[0] < 39
+        assert not small.put("old.ipynb", "1", -1.0, page(*(f"old_{row} = {row}" for row in range(400))))
+        assert "old.ipynb" not in small.stamps()
+
+
+def test_put_is_atomic(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(Store(place)) as opened:
+        opened.put("a.ipynb", "1", 1.0, page("before_that(1)"))
+        before = content(opened)
+
+        def killed(*_: object) -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        monkeypatch.setattr(opened, "_many", killed)
+        with pytest.raises(sqlite3.OperationalError):
+            opened.put("a.ipynb", "2", 2.0, page("after_that(1)"))
+        assert content(opened) == before
+        assert not opened.having("after_that")
+
+
+def test_store_reads_the_rest_beside_damaged_text(place: Path) -> None:
+    with closing(Store(place)) as opened:
+        opened.put("a.ipynb", "1", 1.0, page("first_value = 1"))
+        opened.put("b.ipynb", "1", 1.0, page("second_value = 2"))
+    with closing(sqlite3.connect(place)) as damaged:
+        damaged.execute("UPDATE documents SET path = CAST(x'ff' AS TEXT) WHERE path = 'a.ipynb'")
+        damaged.commit()
+    with closing(Store(place)) as opened:
+        assert opened.stamps() == {"b.ipynb": "1", "\ufffd": "1"}

@@ -1,0 +1,984 @@
+"""The probe runs none of the user's code, whatever their objects are."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import importlib.util
+import io
+import json
+import os
+import sys
+import types
+from abc import ABC
+from collections import OrderedDict
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+
+from jupyter_turbopilot.context import kernel_context as kernel
+from jupyter_turbopilot.fixes.report import Folder, Report
+from jupyter_turbopilot.jupyter.kernels import probe
+
+RAN: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe, "thread_time", lambda: 0.0)
+
+
+def noted(name: str) -> Any:
+    def method(*_: Any, **__: Any) -> Any:
+        RAN.append(name)
+        raise RuntimeError(name)
+
+    return method
+
+
+SPECIAL = """
+    __getattr__ __getattribute__ __eq__ __ne__ __lt__ __hash__ __repr__ __str__ __format__ __len__ __iter__
+    __getitem__ __contains__ __bool__ __index__ __int__ __call__ __dir__ __sizeof__ __reduce__ __reduce_ex__
+    __get__ __instancecheck__ __subclasscheck__ __array__ __fspath__ __enter__ __missing__ keys items get
+"""
+PROPERTIES = "__class__ __dict__ __module__ __name__ __doc__ dtype shape columns dtypes values _mgr _data _df"
+EVIL = {name: noted(name) for name in SPECIAL.split()} | {
+    name: property(noted(name)) for name in PROPERTIES.split()
+}
+
+
+class Collides(str):
+    """A key that equals a plain one."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return str.__hash__(self)
+
+    def __eq__(self, other: object) -> bool:
+        RAN.append("key ==")
+        return str.__eq__(self, other)
+
+
+class Key:
+    """A key that is not a string, with the hash of one."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __eq__(self, other: object) -> bool:
+        RAN.append("key ==")
+        return False
+
+    __repr__ = __str__ = noted("key repr")
+
+
+LOOKED_FOR = ("__getattr__", "__getattribute__", "__module__", "__dict__", "__name__", "__wrapped__", "_mgr")
+
+
+def hostile_class(**more: Any) -> Any:
+    return type("Hostile", (), {**EVIL, **more})
+
+
+def metaclass() -> Any:
+    meta = type("Meta", (type,), {name: made for name, made in EVIL.items() if name != "__get__"})
+    return type.__new__(meta, "Made", (), {})
+
+
+def instance(kind: Any) -> Any:
+    return object.__new__(kind)
+
+
+def with_own_keys() -> Any:
+    value = instance(type("Plain", (), {}))
+    value.__dict__.update({Key(name): 1 for name in LOOKED_FOR})
+    return value
+
+
+def with_class_keys() -> Any:
+    return instance(type("Plain", (), {Key(name): 1 for name in LOOKED_FOR}))
+
+
+def with_a_dictionary_of_their_own() -> Any:
+    value = instance(type("Plain", (), {}))
+    value.__dict__ = type("Held", (dict,), EVIL)()
+    return value
+
+
+def function() -> Any:
+    def made(path: str) -> None: ...
+
+    made.__dict__.update({Key(name): 1 for name in LOOKED_FOR})
+    return made
+
+
+def function_of_strange_dictionary() -> Any:
+    def made(path: str) -> None: ...
+
+    made.__dict__ = type("Held", (dict,), EVIL)()
+    return made
+
+
+def borrowed_descriptor() -> Any:
+    """Replace a dictionary by C code that calls the user's object."""
+    wrapper = type("Borrowed", (io.TextIOWrapper,), {"__dict__": io.TextIOWrapper.__dict__["closed"]})
+    buffer = type("Buffer", (io.BytesIO,), {"closed": property(noted("closed"))})
+    return wrapper(buffer())
+
+
+def module(name: str = "thing") -> types.ModuleType:
+    made = types.ModuleType(name)
+    made.__dict__.update({Key(key): 1 for key in LOOKED_FOR})
+    made.__dict__["__getattr__"] = noted("module __getattr__")
+    return made
+
+
+def lazy_module() -> Any:
+    spec = importlib.util.find_spec("wave")
+    assert spec
+    assert spec.loader
+    spec.loader = importlib.util.LazyLoader(spec.loader)
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+def frame_of_a_hostile_array() -> Any:
+    base = pd.api.extensions.ExtensionArray
+
+    class Dtype(pd.api.extensions.ExtensionDtype):
+        name = "hostile"
+        type = str
+        na_value = None
+
+        def __str__(self) -> str:
+            RAN.append("dtype str")
+            return "hostile"
+
+        __repr__ = __str__
+
+        @classmethod
+        def construct_array_type(cls) -> Any:
+            return Array
+
+    Dtype.__module__ = "pandas.core.dtypes"
+
+    class Array(base):
+        def __init__(self, count: int) -> None:
+            self.count = count
+
+        @property
+        def dtype(self) -> Any:
+            RAN.append("array dtype")
+            return Dtype()
+
+        def __len__(self) -> int:
+            RAN.append("array len")
+            return self.count
+
+        def __getitem__(self, item: Any) -> Any:
+            RAN.append("array item")
+            return self
+
+        def copy(self) -> Any:
+            return self
+
+        def isna(self) -> Any:
+            return np.zeros(self.count, bool)
+
+    return pd.DataFrame({"a": [1, 2], "b": Array(2)})
+
+
+def frame_of_strange_labels() -> Any:
+    labels = [Key("a"), ("b", 1), float("nan"), None, Collides("c"), "ok", 3, frozenset()]
+    index = pd.Index(np.array([*labels, "x"], dtype=object)[:-1], dtype=object)
+    return pd.DataFrame(np.zeros((2, len(labels))), columns=index)
+
+
+def frame_of_their_index() -> Any:
+    index = type("Index", (pd.Index,), {"__iter__": noted("iter"), "_data": property(noted("data"))})
+    frame = pd.DataFrame({"a": [1]})
+    frame._mgr.axes[0] = instance(index)
+    return frame
+
+
+def frame_of_a_planted_manager() -> Any:
+    frame = pd.DataFrame({"a": [1]})
+    object.__setattr__(frame, "_mgr", instance(hostile_class(blocks=property(noted("blocks")))))
+    return frame
+
+
+def frame_of_a_planted_block() -> Any:
+    frame = pd.DataFrame({"a": [1]})
+    frame._mgr.blocks = (instance(hostile_class(_mgr_locs=property(noted("locs")))),)
+    return frame
+
+
+def polars_of_a_planted_table() -> Any:
+    frame = pl.DataFrame({"a": [1]})
+    frame._df = instance(hostile_class(select=noted("select"), dtype_strings=noted("dtype_strings")))
+    return frame
+
+
+class Slotted:
+    """An object whose slots look like C methods."""
+
+    __slots__ = ("columns", "dtype_strings", "len", "select")
+
+
+def planted(kind: Any = types.SimpleNamespace) -> Any:
+    """Return an object with functions in place of polars' methods."""
+    value = kind()
+    for name in Slotted.__slots__:
+        setattr(value, name, noted(name))
+    return value
+
+
+def polars_with(inner: Any) -> Any:
+    frame = pl.DataFrame({"a": [1]})
+    frame._df = inner
+    return frame
+
+
+def polars_series_with(inner: Any) -> Any:
+    series = pl.Series([1])
+    series._s = inner
+    return series
+
+
+def frame_of_planted_places() -> Any:
+    frame = pd.DataFrame({"a": [1]})
+    places = np.array([None], dtype=object)
+    places[0] = instance(hostile_class())
+    frame._mgr.blocks = (types.SimpleNamespace(_mgr_locs=types.SimpleNamespace(as_array=places)),)
+    return frame
+
+
+def polars_extension() -> Any:
+    class Extension(pl.BaseExtension):
+        @classmethod
+        def ext_from_params(cls, *_: Any) -> Any:
+            RAN.append("ext_from_params")
+            return cls("tests.hostile", pl.Int64())
+
+        def _string_repr(self) -> str:
+            RAN.append("string repr")
+            return "hostile"
+
+    pl.register_extension_type("tests.hostile", Extension)
+    try:
+        return pl.Series("a", [1]).ext.to(Extension("tests.hostile", pl.Int64())).to_frame()
+    finally:
+        pl.unregister_extension_type("tests.hostile")
+
+
+def tensor() -> Any:
+    kind = type("Mine", (torch.Tensor,), {"__torch_function__": classmethod(noted("torch function"))})
+    return torch.zeros(2).as_subclass(kind)
+
+
+def series_subclass() -> Any:
+    value = type("Mine", (pd.Series,), {})([1])
+    for name in ("__getattr__", "__getattribute__", "dtype", "shape", "_mgr"):
+        setattr(type(value), name, property(noted(name)) if name[1] != "_" else noted(name))
+    return value
+
+
+def generator() -> Any:
+    RAN.append("generator")
+    yield 1
+
+
+HOSTILE = {
+    "everything defined": lambda: instance(hostile_class()),
+    "a class": hostile_class,
+    "slots": lambda: instance(type("Slots", (), {"__slots__": ("a",), "__getattr__": noted("get")})),
+    "a metaclass": metaclass,
+    "an instance of it": lambda: type.__call__(object) and object.__new__(metaclass()),
+    "keys of its dictionary": with_own_keys,
+    "keys of its class": with_class_keys,
+    "a dictionary of their own": with_a_dictionary_of_their_own,
+    "a function's keys": function,
+    "a function's dictionary": function_of_strange_dictionary,
+    "a borrowed descriptor": borrowed_descriptor,
+    "a module with keys": module,
+    "a lazy module": lazy_module,
+    "a module's subclass": lambda: type("Mod", (types.ModuleType,), EVIL.copy())("x"),
+    "a dictionary": type("Held", (dict,), EVIL),
+    "text": lambda: type("Text", (str,), {k: v for k, v in EVIL.items() if k != "__hash__"})("x"),
+    "a number": lambda: type("Number", (int,), EVIL)(3),
+    "a partial": lambda: functools.partial(noted("partial")),
+    "a generator": generator,
+    "a spoofed module": lambda: instance(hostile_class(__module__="pandas.core.frame")),
+    "an odd module": lambda: instance(type("Odd", (), {"__module__": Collides("pandas")})),
+    "an extension array": frame_of_a_hostile_array,
+    "strange labels": frame_of_strange_labels,
+    "an index": frame_of_their_index,
+    "a planted manager": frame_of_a_planted_manager,
+    "a planted block": frame_of_a_planted_block,
+    "a planted table": polars_of_a_planted_table,
+    "functions in a planted table": lambda: polars_with(planted()),
+    "slots in a planted table": lambda: polars_with(planted(Slotted)),
+    "functions in a planted series": lambda: polars_series_with(planted()),
+    "a table as a series": lambda: polars_series_with(pl.DataFrame({"a": [1]})._df),
+    "planted places": frame_of_planted_places,
+    "polars' extension": polars_extension,
+    "a lazy frame": lambda: pl.LazyFrame({"a": [1]}).map_batches(noted("lazy"), schema={"a": pl.Int64}),
+    "a tensor": tensor,
+    "a series": series_subclass,
+    "an array": lambda: np.zeros(2).view(
+        type("Mine", (np.ndarray,), {**EVIL, "__array_finalize__": lambda *_: None})
+    ),
+    "a structure": lambda: np.zeros(2, dtype=[("a", "i4"), ("b", "O")]),
+    "a data frame's subclass": lambda: instance(type("Mine", (pd.DataFrame,), EVIL.copy())),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.filterwarnings("ignore:non-string key:RuntimeWarning")  # Python 3.13 warns about such a class
+def test_facts_run_no_code_of_the_user(kind: str) -> None:
+    value = HOSTILE[kind]()
+    namespace = {"value": value, "last": 1}
+    RAN.clear()
+    found = probe.facts(namespace)
+    ran = list(RAN)
+    namespace.clear()
+    assert ran == []
+    assert list(found["names"]) == ["last", "value"]
+    assert isinstance(found["names"]["value"]["type"], str)
+    assert kernel.read_kernel_context(json.loads(json.dumps(found))).names["last"].type == "int"
+
+
+def test_facts_run_no_code_of_keys_or_namespace_classes() -> None:
+    for kind in (dict, type("Held", (dict,), EVIL), OrderedDict):
+        namespace = dict.__new__(kind)
+        if kind is OrderedDict:
+            namespace.__init__()  # type: ignore[misc]
+        dict.update(namespace, {Key(name): 1 for name in ("price", "exit")})
+        for name in ("price", Collides("odd"), "exit"):
+            dict.__setitem__(namespace, name, 1)
+        RAN.clear()
+        found = probe.facts(namespace)
+        assert RAN == []
+        assert list(found["names"]) == ["price"]
+    assert probe.facts(instance(hostile_class()))["names"] == {}
+    assert RAN == []
+
+
+def failing(error: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make an exception the last one of this process."""
+    monkeypatch.setattr(sys, "last_value", error, raising=False)
+
+
+def report_of(namespace: Any, *wanted: str, keys: bool = True) -> Report:
+    """Return the report as the server reads it."""
+    return msgspec.convert(json.loads(json.dumps(probe.report(namespace, [*wanted], keys=keys))), Report)
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.filterwarnings("ignore:non-string key:RuntimeWarning")  # Python 3.13 warns about such a class
+def test_report_runs_no_code_of_the_user(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    value = HOSTILE[kind]()
+    failing(AttributeError("x", name="x", obj=value), monkeypatch)
+    namespace = {"value": value, "held": types.SimpleNamespace(value=value)}
+    RAN.clear()
+    found = report_of(namespace, "value", "value.columns", "value._df.select", "value.closed", "held.value")
+    ran = list(RAN)
+    namespace.clear()
+    monkeypatch.undo()
+    assert ran == []
+    assert found.error
+    assert found.error.object == found.objects["held.value"]
+
+
+HOSTILE_ERRORS = {
+    "text": lambda: type("Odd", (KeyError,), EVIL)("key"),
+    "key": lambda: KeyError(Collides("key")),
+    "object as key": lambda: KeyError(instance(hostile_class())),
+    "fields": lambda: type("Odd", (NameError,), {"name": property(noted("name"))})("x", name="y"),
+    "no exception": lambda: types.SimpleNamespace(__traceback__=1),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE_ERRORS)
+def test_report_runs_no_code_of_the_error(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing(HOSTILE_ERRORS[kind](), monkeypatch)
+    RAN.clear()
+    found = report_of({})
+    assert RAN == []
+    assert (found.error is None) == (kind == "no exception")
+    assert not found.error or found.error.key == ("key" if kind == "text" else None)
+
+
+def test_report_has_the_fields_of_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    missing = FileNotFoundError(2, "No such file", "data/sale.csv")
+    for error, expected in (
+        (NameError("m", name="frme"), ("NameError", "frme", None, None)),
+        (ImportError("m", name="pandas"), ("ImportError", "pandas", None, None)),
+        (KeyError("revenu"), ("KeyError", None, "revenu", None)),
+        (KeyError("k" * 600), ("KeyError", None, None, None)),
+        (KeyError(3), ("KeyError", None, None, None)),
+        (missing, ("FileNotFoundError", None, None, "data/sale.csv")),
+        (PermissionError(13, "Denied", "secret"), ("PermissionError", None, None, None)),
+    ):
+        failing(error, monkeypatch)
+        found = report_of({}).error
+        assert found
+        assert (found.type, found.name, found.key, found.path) == expected
+
+
+def test_report_has_positions_and_the_locals_of_the_last_cell_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = "def f(table):\n    inner = table\n    return deep(inner, 99)\nf({'revenue': 1})"
+    namespace: dict[str, Any] = {}
+    others: dict[str, Any] = {}
+    exec(compile("def deep(x, n): return deep(x, n - 1) if n else x['revenu']", "lib.py", "exec"), others)  # noqa: S102
+    namespace["deep"] = others["deep"]
+    with pytest.raises(KeyError) as raised:
+        exec(compile(cell, "<ipython-input-1-x>", "exec"), namespace)  # noqa: S102
+    failing(raised.value, monkeypatch)
+    found = report_of(namespace, "inner", "table", "f", "missing", "inner.x")
+    assert found.error
+    first, *inner = found.error.frames
+    assert (first.file, first.line, first.column, first.end_column) == ("<ipython-input-1-x>", 3, 11, 26)
+    assert [frame.file for frame in inner] == ["lib.py"] * 30
+    assert found.objects.keys() == {"inner", "table", "f"}
+    assert found.objects["inner"].keys == ["revenue"]
+    assert found.names[:2] == ["inner", "table"]
+    assert report_of(namespace, "inner", keys=False).objects["inner"].keys is None
+
+
+def test_report_describes_tables() -> None:
+    index = pd.MultiIndex.from_product([[1], [2]], names=["year", None])
+    namespace = {
+        "frame": pd.DataFrame({"a'b\n": [1], 3: [2], "x" * 600: [3]}, index=index),
+        "table": pl.DataFrame({f"c{n}": [1] for n in range(300)}),
+        "wide": pd.DataFrame(np.zeros((1, 10_001)), columns=[f"c{n}" for n in range(10_001)]),
+        "series": pd.Series([1], index=pd.Index([1], name="day")),
+        "levels": pd.DataFrame([[1, 2]], columns=index.append(index)),
+    }
+    found = report_of(namespace, *namespace, "frame.groupby", "pd.read_csv").objects
+    assert found["frame"].labels == ["a'b\n", "3"][:1]
+    assert found["frame"].levels == ["year"]
+    assert found["frame"].version == pd.__version__
+    assert found["table"].labels == [*namespace["table"].columns]
+    assert found["wide"].labels is None
+    assert found["levels"].labels is None
+    assert found["series"].levels == ["day"]
+    assert "rolling" in (found["series"].attributes or ())
+    assert "by" in (found["frame.groupby"].parameters or ())
+
+
+def test_report_distinguishes_a_series_of_strings() -> None:
+    first = [None, float("nan"), "2024-05-01"]
+    hostile = pd.Series(["a", "b"], dtype=object)
+    values = getattr(hostile._mgr.blocks[0], "values")  # noqa: B009
+    for at, kind in enumerate((hostile_class(), metaclass())):
+        values[at] = instance(kind)
+    namespace = {
+        "strings": pd.Series(["2024-05-01"]),
+        "arrow": pd.Series(["2024-05-01"], dtype="string"),
+        "objects": pd.Series(first, dtype=object),
+        "later": pd.Series([*first, *["x"] * 200, 3], dtype=object),
+        "mixed": pd.Series([*first, 3], dtype=object),
+        "hostile": hostile,
+        "subclass": pd.Series([Collides("a")], dtype=object),
+        "missing": pd.Series([None], dtype=object),
+        "empty": pd.Series([], dtype=object),
+        "numbers": pd.Series([1.5]),
+        "dates": pd.Series(pd.to_datetime(["2024-05-01"])),
+        "categories": pd.Series(["a"], dtype="category"),
+        "index": pd.Index(["a"]),
+        "table": pl.Series(["a"]),
+    }
+    RAN.clear()
+    found = report_of(namespace, *namespace).objects
+    assert [name for name, described in found.items() if described.strings] == [*namespace][:4]
+    assert RAN == []
+
+
+def test_report_bounds_the_size_of_labels() -> None:
+    frame = pd.DataFrame(np.zeros((1, 1000)), columns=[f"{n}{'é' * 400}" for n in range(1000)])
+    assert report_of({"frame": frame}, "frame").objects["frame"].labels is None
+
+
+def test_report_describes_callables_and_classes() -> None:
+    def plain(a: int, /, b: int, *, c: int) -> None: ...
+
+    @functools.wraps(plain)
+    def wrapper(*args: Any, **kwargs: Any) -> None: ...
+
+    class Model:
+        rate = 0.5
+
+        def __init__(self, depth: int = 1, **more: int) -> None: ...
+
+        @classmethod
+        def load(cls, path: str) -> None: ...
+
+    class Abstract(ABC, Model): ...
+
+    namespace = {
+        "plain": plain,
+        "wrapper": wrapper,
+        "Model": Model,
+        "Abstract": Abstract,
+        "model": Abstract(),
+    }
+    wanted = (*namespace, "model.load", "Model.load", "model.rate", "Model.rate", "model.missing")
+    found = report_of(namespace, *wanted).objects
+    assert found["plain"].parameters == found["wrapper"].parameters == ["b", "c"]
+    assert not found["plain"].open
+    assert found["Model"].parameters == found["Abstract"].parameters == ["depth"]
+    assert found["Model"].open
+    assert found["model.load"].parameters == found["Model.load"].parameters == ["path"]
+    assert found["model.rate"].type == found["Model.rate"].type == "float"
+    assert found["model"].attributes == ["load", "rate"]
+    assert "model.missing" not in found
+
+
+def test_report_finds_items_of_dictionaries() -> None:
+    config = {Key("db"): 1, "db": {"port": 1, "hosts": types.SimpleNamespace(main={"name": "a"})}}
+    wanted = ("config['db']", "config['db']['hosts'].main", "config['missing']", "config[0]", "config['")
+    RAN.clear()
+    found = report_of({"config": config, "held": type("Held", (dict,), EVIL)()}, *wanted, "held['a']").objects
+    assert RAN == []
+    assert {name: each.keys for name, each in found.items()} == {
+        "config['db']": ["port", "hosts"],
+        "config['db']['hosts'].main": ["name"],
+    }
+    assert report_of({"config": config}, "config['db']", keys=False).objects == {}
+
+
+def test_report_describes_modules_that_compute_attributes() -> None:
+    found = report_of({"np": np}, "np", "np.linalg").objects
+    assert "asarray" in (found["np"].attributes or ())
+    assert (found["np"].name, found["np"].version) == ("numpy", np.__version__)
+    assert found["np.linalg"].version == np.__version__
+    assert "join" in (report_of({}, "os.path").objects["os.path"].attributes or ())  # not bound to a name
+
+
+def test_report_lists_folders_around_a_missing_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("data/sales.csv", "other/raw/sales.csv", "other/costs.csv", ".hidden/sales.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+
+    def folders(path: str) -> dict[str, list[str]]:
+        failing(FileNotFoundError(2, "No such file", path), monkeypatch)
+        return {folder.path: folder.names for folder in report_of({}).folders}
+
+    assert folders("sale.csv")[""] == ["data/", "other/"]
+    assert folders("sales.csv")["data"] == ["sales.csv"]
+    assert folders("data/costs.csv") == {
+        "data": ["sales.csv"],
+        "other": ["costs.csv", "raw/"],
+        "": ["data/", "other/"],
+    }
+    assert folders("dat/sales.csv")["data"] == ["sales.csv"]
+    assert folders("othr/raw/sales.csv")["other/raw"] == ["sales.csv"]
+    assert folders(f"{tmp_path}/dat/sales.csv")[f"{tmp_path}/data"] == ["sales.csv"]
+    assert "" in folders("no/such/place/sales.csv")
+    assert folders("\0/x") == {} or "" in folders("\0/x")
+
+
+def test_report_lists_the_working_folder_after_an_import_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "helpers.py").touch()
+    monkeypatch.chdir(tmp_path)
+    failing(ModuleNotFoundError("m", name="helper"), monkeypatch)
+    assert report_of({}).folders == [Folder(path="", names=["helpers.py"])]
+
+
+def test_report_ignores_a_path_with_many_missing_folders(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    failing(FileNotFoundError(2, "No such file", "a/" * 2000 + "x"), monkeypatch)
+    assert report_of({}).folders == []
+
+
+def test_report_searches_no_folder_on_another_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("remote", "local"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sales.csv").touch()
+    (tmp_path / "linked").symlink_to(tmp_path / "remote")
+    searched: list[str] = []
+    exists, lstat = os.path.exists, os.lstat
+
+    def note(path: str) -> bool:
+        searched.append(path)
+        return exists(path)
+
+    def other_disk(path: str) -> object:
+        found = lstat(path)
+        other = found.st_dev + path.endswith("remote")
+        return SimpleNamespace(st_mode=found.st_mode, st_dev=other)
+
+    monkeypatch.setattr(os.path, "exists", note)
+    monkeypatch.setattr(os, "lstat", other_disk)
+    failing(FileNotFoundError(2, "No such file", f"{tmp_path}/sales.csv"), monkeypatch)
+    found = report_of({}).folders
+    assert f"{tmp_path}/local/sales.csv" in searched
+    assert not [path for path in searched if "remote" in path or "linked" in path]
+    assert found[0].names == ["linked", "local/", "remote/"]
+
+
+def test_report_searches_no_folder_below_an_automount(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "hosts" / "one").mkdir(parents=True)
+    monkeypatch.setattr(probe, "_automounts", lambda: (f"{tmp_path}/hosts/",))
+    failing(FileNotFoundError(2, "No such file", f"{tmp_path}/hosts/two/x"), monkeypatch)
+    assert [folder.path for folder in report_of({}).folders] == [f"{tmp_path}/hosts"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 reports no columns")
+def test_report_reads_no_columns_behind_much_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    namespace: dict[str, Any] = {}
+    source = "def long(x):\n" + "    x = x + 1\n" * 40_000 + "    return x.missing\nlong(1)"
+    with pytest.raises(AttributeError) as raised:
+        exec(compile(source, "<ipython-input-1-x>", "exec"), namespace)  # noqa: S102
+    failing(raised.value, monkeypatch)
+    found = report_of(namespace)
+    assert found.error
+    *_, last = found.error.frames
+    assert (last.line, last.column) == (40_002, None)
+
+
+def test_report_bounds_the_listed_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for number in range(probe.MOST_FILES + 10):
+        (tmp_path / f"file{number}").touch()
+    failing(FileNotFoundError(2, "No such file", f"{tmp_path}/x"), monkeypatch)
+    assert len(report_of({}).folders[0].names) == probe.MOST_FILES
+
+
+def test_answer_has_a_report_only_if_expressions_are_wanted() -> None:
+    namespace = {"x": 1}
+    for message in ({}, {"content": {"data": {}}}, {"content": {"data": {"wanted": "x"}}}):
+        assert probe._answer(namespace, message) == probe.facts(namespace)
+    asked = {"content": {"data": {"wanted": ["x"], "keys": True}}}
+    assert probe._answer(namespace, asked)["report"]["objects"]["x"]["type"] == "int"
+
+
+def test_facts_include_startup_names_and_exclude_shell_names() -> None:
+    namespace = {"In": [], "exit": 1, "quit": 1, "open": open, "get_ipython": 1, "_dh": [], "json": json}
+    found = probe.facts(namespace)
+    assert list(found["names"]) == ["json"]
+    assert found["all"]
+
+
+def test_facts_run_no_code_of_classes_in_place_of_library_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, held in probe._KNOWN.items():
+        fake = module(name)
+        for one in held:
+            fake.__dict__[one] = hostile_class()
+        monkeypatch.setitem(sys.modules, name, fake)
+    values = {one: instance(sys.modules["pandas"].__dict__[one]) for one in ("DataFrame", "Series", "Index")}
+    monkeypatch.setitem(sys.modules, Key("polars"), 1)  # type: ignore[arg-type]
+    RAN.clear()
+    found = probe.facts(values | {"tensor": instance(sys.modules["torch"].__dict__["Tensor"])})
+    assert RAN == []
+    assert found["names"]["DataFrame"]["columns"] == []
+
+
+def test_facts_run_no_method_of_a_class_bound_in_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = type("Own", (), {})
+    dtype = type("Dtype", (), {"__repr__": noted("repr")})
+    tensor, array, frame, table = (instance(type("Own", (), {})) for _ in range(4))
+    tensor.shape, tensor.dtype = (), instance(dtype)
+    array.__class__.__len__ = array.__class__.__getitem__ = noted("array")
+    frame._mgr = types.SimpleNamespace(axes=[pd.Index(["a"])], blocks=())
+    frame._mgr.axes[0].__dict__["_data"] = array
+    table._df = planted(own)
+    monkeypatch.setattr(torch, "Tensor", type(tensor))
+    monkeypatch.setattr(torch, "dtype", dtype)
+    monkeypatch.setattr(np, "ndarray", type(array))
+    monkeypatch.setattr(pd, "DataFrame", type(frame))
+    monkeypatch.setattr(pl, "DataFrame", type(table))
+    monkeypatch.setattr("polars._plr.PyDataFrame", own)
+    RAN.clear()
+    found = probe.facts({"tensor": tensor, "frame": frame, "table": table})
+    assert RAN == []
+    assert len(found["names"]) == 3
+
+
+def test_facts_call_no_builtin_in_place_of_torchs(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = [instance(type("Item", (), {"__lt__": noted("lt")})) for _ in range(2)]
+    monkeypatch.setattr("torch._C._len_torch_function_stack", held.sort)
+    RAN.clear()
+    probe.facts({"tensor": torch.zeros(2)})
+    assert RAN == []
+
+
+def test_facts_run_no_methods_patched_into_a_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("columns", "dtypes", "__getattr__", "__len__"):
+        monkeypatch.setattr(pd.DataFrame, name, property(noted(name)))
+    for name in ("columns", "dtype_strings"):
+        monkeypatch.setattr(type(pl.DataFrame()._df), name, noted(name))
+    namespace = {"df": pd.DataFrame({"a": [1]}), "table": pl.DataFrame()}
+    RAN.clear()
+    found = probe.facts(namespace)["names"]
+    assert RAN == []
+    assert found["df"]["columns"] == [["a", "int64"]]
+    assert "columns" not in found["table"]
+
+
+def test_facts_run_no_torch_function_mode() -> None:
+    from torch.overrides import TorchFunctionMode
+
+    class Mode(TorchFunctionMode):
+        def __torch_function__(self, *_: Any, **__: Any) -> Any:
+            RAN.append("mode")
+
+    values = {"tensor": torch.zeros(2)}
+    RAN.clear()
+    with Mode():
+        found = probe.facts(values)
+    assert RAN == []
+    assert found["names"]["tensor"]["type"] == "Tensor"
+    assert probe.facts(values)["names"]["tensor"]["shape"] == [2]
+
+
+def test_facts_keep_no_reference_to_objects() -> None:
+    kind = type("Mortal", (), {"__del__": lambda _: RAN.append("del")})
+    namespace = {"value": kind()}
+    RAN.clear()
+    gc.disable()  # objects outside cycles are freed at once
+    try:
+        probe.facts(namespace)
+        assert RAN == []
+        namespace.clear()
+        assert RAN == ["del"]
+    finally:
+        gc.enable()
+
+
+FRAME = pd.DataFrame(
+    {
+        "number": [1, 2],
+        "text": ["a", "b"],
+        "kind": pd.Categorical(["u", "v"]),
+        "day": pd.to_datetime(["2020-01-01"] * 2),
+        "hour": pd.to_datetime(["2020-01-01"] * 2, utc=True),
+        "span": pd.to_timedelta([1, 2]),
+        "maybe": pd.array([1, None]),
+        "half": pd.array([1.5, None]),
+        "flag": [True, False],
+        "string": pd.array(["a", None], dtype="string"),
+        "ratio": [1.5, 2.0],
+    }
+)
+
+
+def test_facts_use_the_dtype_names_of_pandas() -> None:
+    found = probe.facts({"df": FRAME, "part": FRAME[["ratio", "number"]], "s": FRAME["ratio"]})["names"]
+    assert found["df"]["columns"] == [[name, str(kind)] for name, kind in FRAME.dtypes.items()]
+    assert found["df"]["all"]
+    assert found["part"]["columns"] == [["ratio", "float64"], ["number", "int64"]]
+    assert (found["s"]["shape"], found["s"]["dtype"]) == ([2], "float64")
+
+
+def test_facts_read_labels_stored_by_arrow() -> None:
+    arrow = pytest.importorskip("pyarrow")
+    labels = object.__new__(pd.arrays.ArrowStringArray)
+    labels.__dict__["_pa_array"] = arrow.chunked_array([["a", "b"]])
+    frame = pd.DataFrame({"a": [1], "b": [2.5]})
+    frame.columns.__dict__["_data"] = labels
+    assert probe.facts({"df": frame})["names"]["df"]["columns"] == [["a", "int64"], ["b", "float64"]]
+
+
+def test_facts_convert_no_value_of_an_arrow_extension() -> None:
+    arrow = pytest.importorskip("pyarrow")
+
+    class Scalar(arrow.ExtensionScalar):
+        as_py = noted("as_py")
+
+    class Extension(arrow.ExtensionType):
+        def __init__(self) -> None:
+            super().__init__(arrow.string(), "tests.hostile")
+
+        def __arrow_ext_serialize__(self) -> bytes:
+            return b""
+
+        def __arrow_ext_scalar_class__(self) -> type:
+            return Scalar
+
+    labels = object.__new__(pd.arrays.ArrowStringArray)
+    stored = arrow.ExtensionArray.from_storage(Extension(), arrow.array(["a"]))
+    labels.__dict__["_pa_array"] = arrow.chunked_array([stored])
+    frame = pd.DataFrame({"a": [1]})
+    frame.columns.__dict__["_data"] = labels
+    RAN.clear()
+    found = probe.facts({"df": frame})["names"]["df"]
+    assert RAN == []
+    assert found["columns"] == []
+
+
+def test_facts_use_the_dtype_names_of_polars() -> None:
+    frame = pl.DataFrame({"a": [1], "b": ["x"], "c": [1.5], "d": [True]})
+    found = probe.facts({"df": frame, "s": frame["c"]})["names"]
+    assert found["df"]["columns"] == [["a", "Int64"], ["b", "String"], ["c", "Float64"], ["d", "Boolean"]]
+    assert (found["s"]["shape"], found["s"]["dtype"]) == ([1], "Float64")
+
+
+def test_facts_leave_out_the_parameters_of_an_enormous_function() -> None:
+    namespace: dict[str, Any] = {}
+    exec(f"def f({', '.join(f'a{number}' for number in range(5000))}): pass", namespace)  # noqa: S102
+    assert "parameters" not in probe.facts({"f": namespace["f"]})["names"]["f"]
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_facts_list_the_first_columns_of_a_wide_table(make: Any) -> None:
+    frame = make({f"c{number}": [number] for number in range(3000)})
+    found = probe.facts({"df": frame})["names"]["df"]
+    assert [label for label, _ in found["columns"]] == [f"c{number}" for number in range(probe.MOST_COLUMNS)]
+    assert not found["all"]
+
+
+def enormous_class(number: int) -> Any:
+    return type(f"Big{number}", (), {f"name_{index}": index for index in range(1400)})()
+
+
+@pytest.mark.parametrize(
+    "namespace",
+    [
+        {f"value_{number}": number for number in range(100_000)},
+        {f"_private_{number}": number for number in range(100_000)},
+        {f"made_{number}": enormous_class(number) for number in range(60)},
+        {f"wide_{n}": pd.DataFrame({f"c{m}": [["x"], [1]][m % 2] for m in range(500)}) for n in range(30)},
+    ],
+    ids=["names", "private names", "classes", "tables"],
+)
+def test_facts_are_bounded_in_work_and_name_only_existing_attributes(
+    namespace: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = 0
+
+    def trace(*_: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        return trace
+
+    clock = iter(range(10**9))
+    monkeypatch.setattr(probe, "thread_time", lambda: next(clock) * probe.SECONDS / 5)
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        found = probe.facts(namespace)
+    finally:
+        sys.settrace(before)
+    assert steps < 150_000
+    public = [name for name in namespace if not name.startswith("_")]
+    assert list(found["names"]) == public[::-1][: probe.MOST_NAMES]
+    assert len(json.dumps(found)) < 2 * probe.MOST_BYTES
+
+
+def test_facts_leave_attributes_open_with_too_many_names() -> None:
+    big = types.ModuleType("big")
+    big.__dict__.update({f"name_{number}": number for number in range(probe.MOST_ATTRIBUTES + 1)})
+    assert probe.facts({"big": big})["names"]["big"]["attributes"] is None
+
+
+def test_facts_omit_names_that_cannot_be_encoded() -> None:
+    odd = {"a b": 1, "\ud800": 2, "x" * 500: 3, "good": 4}
+    plain = type("Plain", (), {})()
+    plain.__dict__.update(odd)
+    frame = pd.DataFrame({"\ud800": [1], "good": [2]})
+    found = probe.facts({**odd, "plain": plain, "df": frame})["names"]
+    assert set(found) == {"good", "plain", "df"}
+    assert found["plain"]["attributes"] == ["good"]
+    assert found["df"]["columns"] == [["good", "int64"]]
+    assert not found["df"]["all"]
+    json.dumps(found).encode()
+
+
+def test_modules_returns_the_search_path_as_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    RAN.clear()
+    odd = ["", "/a", Collides("/b"), 3, "\ud800", "x" * 2000, Path("/c"), "src/", "../b", "/d"]
+    monkeypatch.setattr(sys, "path", odd)
+    monkeypatch.chdir(tmp_path)
+    here = str(tmp_path), str(tmp_path / "src"), str(tmp_path.parent / "b")
+    found = probe.facts({})
+    assert found["modules"]["path"] == [here[0], "/a", *here[1:], "/d"]
+    modules = kernel.read_kernel_context(json.loads(json.dumps(found))).modules
+    assert modules.path == (here[0], "/a", *here[1:], "/d")
+    assert modules.here == here
+    assert RAN == []
+
+
+def test_modules_returns_builtin_modules_and_suffixes() -> None:
+    modules = kernel.read_kernel_context(probe.facts({})).modules
+    assert modules.builtin == frozenset(sys.builtin_module_names)
+    assert modules.suffixes == tuple(EXTENSION_SUFFIXES)
+
+
+def test_modules_ignores_a_path_that_is_no_plain_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(list):  # type: ignore[type-arg]
+        def __iter__(self) -> Any:
+            raise AssertionError
+
+    monkeypatch.setattr(sys, "path", Own(["/a"]))
+    assert probe.facts({})["modules"]["path"] == []
+
+
+def test_modules_handles_a_deleted_working_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def gone() -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(sys, "path", ["", "/a"])
+    monkeypatch.setattr(probe.os, "getcwd", gone)
+    assert probe.facts({})["modules"]["path"] == ["/a"]
+
+
+class Comm:
+    """A comm of a kernel, with the messages that it published."""
+
+    comm_id = "one"
+
+    def __init__(self, *, can_send: bool = True) -> None:
+        self.can_send, self.published = can_send, []
+
+    def send(self, _: object) -> None:
+        if not self.can_send:
+            raise BrokenPipeError
+        self.published.append("comm_msg")
+
+    def close(self) -> None:
+        self.published.append("comm_close")
+
+
+def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Install the handler in a minimal kernel, and return it."""
+    targets: dict[str, Any] = {}
+    manager = types.SimpleNamespace(register_target=targets.__setitem__)
+    shell = types.SimpleNamespace(kernel=types.SimpleNamespace(comm_manager=manager), user_ns={})
+    monkeypatch.setattr("IPython.get_ipython", lambda: shell)
+    probe.install("facts")
+    return targets["facts"]
+
+
+def test_install_closes_the_comm_of_other_kernels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    comm = Comm()
+    installed(monkeypatch)(comm, {})
+    assert comm.published == ["comm_msg", "comm_close"]
+
+
+def test_install_closes_a_comm_whose_answer_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    comm = Comm(can_send=False)
+    with pytest.raises(BrokenPipeError):
+        installed(monkeypatch)(comm, {})
+    assert comm.published == ["comm_close"]

@@ -1,0 +1,529 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from jupyter_client.session import Session
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+
+from jupyter_turbopilot.fixes.report import NONE
+from jupyter_turbopilot.jupyter.kernels.watch import MOST_PATIENCE, PATIENCE, SETTLE, UNUSED, Kernels, Watch
+
+HOSTILE = """
+import builtins
+ran = []
+class Meta(type):
+    def __getattribute__(cls, name): ran.append('meta ' + name); return type.__getattribute__(cls, name)
+    def __hash__(cls): ran.append('hash'); return 1
+    def __eq__(cls, other): ran.append('eq'); return True
+class Hostile(metaclass=Meta):
+    def __getattribute__(self, name): ran.append('get ' + name); raise RuntimeError(name)
+    def __repr__(self): ran.append('repr'); raise RuntimeError
+    def __len__(self): ran.append('len'); raise RuntimeError
+    @property
+    def columns(self): ran.append('columns'); raise RuntimeError
+    @property
+    def __dict__(self): ran.append('dict'); raise RuntimeError
+    @property
+    def __class__(self): ran.append('class'); raise RuntimeError
+hostile = Hostile()
+ran.clear()
+"""
+
+
+class Person:
+    """A user with a real kernel."""
+
+    def __init__(self, manager: AsyncMappingKernelManager, kernel_id: str, client: Any) -> None:
+        self.manager, self.kernel_id, self.client = manager, kernel_id, client
+        self.kernels = Kernels(manager)
+
+    async def run(self, code: str, **more: Any) -> dict[str, Any]:
+        reply = await self.client.execute_interactive(code, timeout=60, output_hook=lambda _: None, **more)
+        assert reply["content"]["status"] == "ok", reply["content"]
+        return reply["content"]
+
+    async def value(self, expression: str) -> str:
+        content = await self.run("", user_expressions={"it": expression})
+        return content["user_expressions"]["it"]["data"]["text/plain"]
+
+    async def kernel_context(
+        self, until: Callable[[Any], bool] = lambda kernel_context: bool(kernel_context.names)
+    ) -> Any:
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            kernel_context = self.kernels.kernel_context(self.kernel_id)
+            if until(kernel_context):
+                return kernel_context
+            await asyncio.sleep(0.05)
+        raise TimeoutError(str(kernel_context))
+
+
+async def with_kernel(scenario: Callable[[Person], Any]) -> None:
+    manager = AsyncMappingKernelManager()
+    kernel_id = await manager.start_kernel(kernel_name="python3")
+    client = manager.get_kernel(kernel_id).client()
+    client.start_channels()
+    try:
+        await client.wait_for_ready(timeout=60)
+        person = Person(manager, kernel_id, client)
+        try:
+            await scenario(person)
+        finally:
+            person.kernels.close()
+    finally:
+        client.stop_channels()
+        await manager.shutdown_all(now=True)
+
+
+def test_watch_knows_names_types_columns_shapes_and_signatures() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run(
+            "import numpy as np, pandas as pd, polars as pl\n"
+            "df = pd.DataFrame({'price': [1.5], 'name': ['a'], 3: [1]})\n"
+            "table = pl.DataFrame({'day': [1], 'sum': [2.0]})\n"
+            "values = np.zeros((3, 4))\n"
+            "def load(path, sep=',', *, header=None): pass\n"
+            "class Cat:\n    def meow(self): pass\n"
+            "tom = Cat(); tom.age = 3\n"
+        )
+        names = (await person.kernel_context()).names
+        for _ in range(10):
+            if names["df"].columns is not None:
+                break
+            # On a slow machine, the first inspection may have run out of time.
+            await person.run("seen = df")
+            names = (
+                await person.kernel_context(
+                    lambda kernel_context, before=names: kernel_context.names is not before
+                )
+            ).names
+        assert names["df"].columns == [("price", "float64"), ("name", "str")]
+        assert not names["df"].all
+        assert names["table"].columns == [("day", "Int64"), ("sum", "Float64")]
+        assert names["table"].all
+        assert (names["values"].shape, names["values"].dtype) == ([3, 4], "float64")
+        assert names["load"].parameters == ["path", "sep", "header"]
+        assert names["tom"].attributes == {"meow", "age"}
+        assert names["np"].attributes is None  # its `__getattr__` provides further ones
+        assert {"In", "Out", "exit"}.isdisjoint(names)
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_watch_follows_executions_and_a_restart() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run("first = 1")
+        await person.kernel_context(lambda f: "first" in f.names)
+        await person.run("second = 2")
+        await person.kernel_context(lambda f: "second" in f.names)
+        await person.manager.restart_kernel(person.kernel_id)
+        await person.client.wait_for_ready(timeout=60)
+        await person.run("third = 3")
+        names = (await person.kernel_context(lambda f: "third" in f.names)).names
+        assert "first" not in names
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_watch_reinstalls_the_handler_after_an_unnoticed_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    received = Watch._update_state
+
+    def deaf(self: Watch, state: str, parent: str | None, ours: bool) -> None:
+        if state not in {"starting", "restarting"}:
+            received(self, state, parent, ours)
+
+    monkeypatch.setattr(Watch, "_update_state", deaf)
+    test_watch_follows_executions_and_a_restart()
+
+
+def test_watch_runs_no_user_code_and_survives_hostile_objects() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run(HOSTILE)
+        await person.run("done = 1")
+        names = (await person.kernel_context(lambda f: "done" in f.names)).names
+        assert names["hostile"].type == "Hostile"
+        assert names["hostile"].attributes is None
+        assert await person.value("ran") == "[]"
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_watch_changes_no_history_output_hooks_or_count() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run(
+            "seen = []\n"
+            "ip = get_ipython()\n"
+            "for event in ('pre_run_cell', 'post_run_cell', 'pre_execute', 'post_execute'):\n"
+            "    ip.events.register(event, lambda *a, event=event: seen.append(event))\n"
+        )
+        await person.kernel_context(lambda f: "seen" in f.names)  # installed
+        await person.run("41 + 1")
+        await person.kernel_context()
+        before = await person.value("(ip.execution_count, len(In), dict(Out), _, sorted(globals()))")
+        await person.run("seen.clear()", store_history=False)
+        await asyncio.sleep(1)  # a query runs meanwhile
+        # Any executed code would trigger it, even a silent one.
+        assert "pre_execute" not in await person.value("seen")
+        after = await person.value("(ip.execution_count, len(In), dict(Out), _, sorted(globals()))")
+        assert after == before
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_watch_survives_an_interrupt_during_a_query(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+
+    async def scenario(person: Person) -> None:
+        await person.run("first = 1")
+        await person.kernel_context()
+        code = f"import pathlib, time; pathlib.Path({str(begun)!r}).touch(); time.sleep(600)"
+        sleeping = person.client.execute(code)
+        while not begun.exists():
+            await asyncio.sleep(0.05)
+        assert "first" in person.kernels.kernel_context(person.kernel_id).names
+        await person.manager.get_kernel(person.kernel_id).interrupt_kernel()
+        while (await person.client.get_shell_msg(timeout=30))["parent_header"]["msg_id"] != sleeping:
+            pass
+        status = ""
+        while status != "ok":  # messages sent at once are aborted, too
+            reply = await person.client.execute_interactive("second = 2", timeout=60)
+            status = reply["content"]["status"]
+        await person.kernel_context(lambda f: {"first", "second"} <= set(f.names))
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_watch_publishes_no_close_and_leaves_no_comm() -> None:
+    async def scenario(person: Person) -> None:
+        received: list[bytes] = []
+        page = person.manager.get_kernel(person.kernel_id).connect_iopub()
+        page.on_recv(lambda parts: received.append(b"".join(parts)))
+        another = Person(person.manager, person.kernel_id, person.client)  # another server
+        try:
+            for name in ("first", "second", "third"):
+                await person.run(f"{name} = 1")
+                for server in (person, another):
+                    await server.kernel_context(
+                        lambda kernel_context, name=name: name in kernel_context.names
+                    )
+            await person.run("import gc; gc.collect()")  # an open comm is closed when it is freed
+            await person.kernel_context(lambda kernel_context: "gc" in kernel_context.names)
+            assert await person.value("len(get_ipython().kernel.comm_manager.comms)") == "0"
+            await person.run("last = 1")
+            while not any(b"last = 1" in message for message in received):
+                await asyncio.sleep(0.05)
+        finally:
+            another.kernels.close()
+            page.close()
+        assert any(b'"comm_msg"' in message for message in received)
+        assert not any(b'"comm_close"' in message for message in received)
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_watch_does_not_parse_large_outputs() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run("first = 1")
+        await person.kernel_context(lambda f: "first" in f.names)
+        watch = person.kernels._watches[person.kernel_id]
+        read = []
+        deserialize = watch._session.deserialize
+        watch._session.deserialize = lambda rest: read.append(len(b"".join(rest))) or deserialize(rest)
+        await person.run(
+            "print('x' * 3_000_000); from IPython.display import display; display('y')\nlast = 1"
+        )
+        await person.kernel_context(lambda f: "last" in f.names)
+        assert read
+        assert max(read) < 100_000
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_kernels_return_no_facts_for_an_unknown_kernel() -> None:
+    kernels = Kernels(AsyncMappingKernelManager())
+    assert kernels.kernel_context("missing").names == {}
+
+
+def test_watch_of_a_fresh_kernel_knows_its_search_path() -> None:
+    async def scenario(person: Person) -> None:
+        kernel_context = await person.kernel_context(lambda kernel_context: bool(kernel_context.modules.path))
+        assert kernel_context.names == {}
+        assert kernel_context.all
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_watch_of_a_starting_kernel_gets_an_answer() -> None:
+    async def scenario() -> None:
+        manager = AsyncMappingKernelManager()
+        kernel_id = await manager.start_kernel(kernel_name="python3")
+        person = Person(manager, kernel_id, None)
+        try:
+            assert (await person.kernel_context(lambda kernel_context: bool(kernel_context.modules.path))).all
+        finally:
+            person.kernels.close()
+            await manager.shutdown_all(now=True)
+
+    asyncio.run(scenario())
+
+
+class Clock:
+    """A clock controlled by the test."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._timers: list[tuple[float, SimpleNamespace, Callable[[], None]]] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Any:
+        handle = SimpleNamespace(cancelled=False)
+        handle.cancel = lambda: setattr(handle, "cancelled", True)
+        self._timers.append((self.now + seconds, handle, callback))
+        return handle
+
+    @property
+    def waiting(self) -> int:
+        return sum(not handle.cancelled for _, handle, _ in self._timers)
+
+    def advance(self, seconds: float) -> None:
+        end = self.now + seconds
+        while due := [timer for timer in self._timers if not timer[1].cancelled and timer[0] <= end]:
+            first = min(due, key=lambda timer: timer[0])
+            self._timers.remove(first)
+            self.now = first[0]
+            first[2]()
+        self.now = end
+
+
+class Stream:
+    """A kernel's socket without a peer."""
+
+    def on_recv(self, _: object) -> None: ...
+
+    def closed(self) -> bool:
+        return False
+
+    def close(self) -> None: ...
+
+
+class Silent:
+    """A watched kernel that never answers by itself, with the times of its queries."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.asked_at: list[float] = []
+        self.manager = SimpleNamespace(
+            session=Session(), connect_iopub=Stream, connect_shell=Stream, execution_state="idle",
+            last_activity="the user's",
+        )  # fmt: skip
+        self.watch = Watch(self.manager)
+        self.watch._session.send = self._sent
+        self.watch.open()
+
+    def _sent(self, _: object, kind: str, content: dict[str, Any]) -> None:
+        if kind == "comm_open":
+            self.asked_at.append(self.clock.now)
+            self.comm = content["comm_id"]
+
+    def says(self, kind: str, *, parent: str = "", **content: Any) -> None:
+        message = {"msg_type": kind, "parent_header": {"msg_type": parent}, "content": content}
+        self.watch._process(message, ours=False)
+
+    def answers(self) -> None:
+        self.says("comm_msg", comm_id=self.comm, data={"names": {}, "all": True})
+
+    def is_used(self, seconds: float) -> None:
+        for _ in range(int(seconds)):
+            self.watch.use()
+            self.clock.advance(1)
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Silent:
+    clock = Clock()
+    monkeypatch.setattr("jupyter_turbopilot.jupyter.kernels.watch.time", clock)
+    loop = SimpleNamespace(get_running_loop=lambda: clock)
+    monkeypatch.setattr("jupyter_turbopilot.jupyter.kernels.watch.asyncio", loop)
+    return Silent(clock)
+
+
+def pauses(silent: Silent) -> list[float]:
+    return [round(later - earlier, 3) for earlier, later in pairwise(silent.asked_at)]
+
+
+def test_watch_queries_a_silent_kernel_less_often(silent: Silent) -> None:
+    silent.is_used(600)
+    assert pauses(silent)[:5] == [PATIENCE, 2 * PATIENCE, 4 * PATIENCE, 8 * PATIENCE, MOST_PATIENCE]
+    assert set(pauses(silent)[5:]) == {MOST_PATIENCE}
+
+
+def test_watch_resets_its_timeout_after_an_answer_or_restart(silent: Silent) -> None:
+    silent.is_used(300)
+    silent.says("status", execution_state="starting")
+    silent.is_used(20)
+    assert pauses(silent)[-2:] == [PATIENCE, 2 * PATIENCE]
+    silent.answers()
+    silent.says("status", parent="execute_request", execution_state="idle")
+    silent.is_used(12)
+    assert pauses(silent)[-1] == PATIENCE
+
+
+def test_watch_queries_a_busy_kernel_once(silent: Silent) -> None:
+    silent.clock.advance(1)
+    silent.says("status", parent="execute_request", execution_state="busy")
+    silent.is_used(400)
+    silent.says("status", parent="execute_request", execution_state="idle")
+    silent.is_used(1)
+    assert len(silent.asked_at) == 1  # the query is still in its queue
+    silent.answers()
+    silent.is_used(1)
+    silent.answers()
+    assert len(silent.asked_at) == 2  # after an execution meanwhile
+    silent.says("status", parent="execute_request", execution_state="idle")
+    silent.manager.execution_state = "busy"  # with another kind of request
+    silent.is_used(100)
+    assert len(silent.asked_at) == 2
+
+
+def test_watch_sends_no_query_while_one_is_open(silent: Silent) -> None:
+    for _ in range(8):
+        silent.says("status", parent="execute_request", execution_state="idle")
+        silent.clock.advance(0.5)
+    assert len(silent.asked_at) == 1
+    silent.answers()
+    silent.clock.advance(1)
+    assert len(silent.asked_at) == 2
+
+
+def test_close_cancels_all_timers(silent: Silent) -> None:
+    silent.clock.advance(1)
+    silent.says("status", parent="execute_request", execution_state="idle")
+    silent.watch.close()
+    assert not silent.clock.waiting
+
+
+def test_watch_pauses_while_unused(silent: Silent) -> None:
+    silent.clock.advance(1)
+    silent.answers()
+    silent.says("status", parent="execute_request", execution_state="busy")
+    silent.clock.advance(2 * UNUSED)
+    silent.says("status", parent="execute_request", execution_state="idle")
+    silent.clock.advance(10)
+    assert len(silent.asked_at) == 1
+    silent.is_used(1)
+    assert len(silent.asked_at) == 2
+
+
+def test_watch_does_not_count_as_kernel_activity(silent: Silent) -> None:
+    silent.clock.advance(1)
+    silent.manager.last_activity = "the question's"
+    silent.answers()
+    silent.clock.advance(1)
+    assert silent.manager.last_activity == "the user's"
+
+
+def test_watch_restores_activity_after_an_unanswered_query(silent: Silent) -> None:
+    silent.clock.advance(1)
+    silent.manager.last_activity = "the first question's"
+    silent.is_used(10)
+    assert len(silent.asked_at) == 2
+    silent.answers()
+    silent.clock.advance(1)
+    assert silent.manager.last_activity == "the user's"
+
+
+async def report(person: Person, *wanted: str) -> Any:
+    """Return the first report with an error: on a busy machine, a kernel may answer late."""
+    for _ in range(10):
+        found = await person.kernels.report(person.kernel_id, wanted, keys=True)
+        if found.error:
+            return found
+    raise TimeoutError
+
+
+async def fail(person: Person, code: str) -> None:
+    reply = await person.client.execute_interactive(code, timeout=60, output_hook=lambda _: None)
+    assert reply["content"]["status"] == "error"
+
+
+def test_report_describes_the_error_of_the_last_cell() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run("def f(frame):\n    return frame['revenu']")
+        await fail(person, "f({'revenue': 1})")
+        found = await report(person, "frame", "f")
+        assert (found.error.type, found.error.key) == ("KeyError", "revenu")
+        assert found.objects["frame"].keys == ["revenue"]
+        assert [(frame.line, frame.column) for frame in found.error.frames[-2:]] == [(1, 0), (2, 11)]
+        assert "f" in person.kernels.kernel_context(person.kernel_id).names
+        await person.client.wait_for_ready(timeout=60)
+        activity = person.manager.get_kernel(person.kernel_id).last_activity
+        await report(person)
+        await asyncio.sleep(2 * SETTLE)
+        assert person.manager.get_kernel(person.kernel_id).last_activity == activity
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_report_runs_no_code_of_the_error() -> None:
+    async def scenario(person: Person) -> None:
+        await person.run(HOSTILE)
+        await person.run(
+            "class Odd(KeyError):\n"
+            "    def __str__(self): ran.append('str'); return 'odd'\n"
+            "    args = property(lambda self: ran.append('args'))\n"
+        )
+        await fail(person, "try:\n    raise Odd(hostile)\nfinally:\n    ran.clear()")
+        await person.run("ran.clear()")
+        found = await report(person, "hostile", "hostile.columns", "Hostile")
+        assert (found.error.type, found.error.key) == ("Odd", None)
+        assert found.objects["hostile"].type == "Hostile"
+        assert await person.value("ran") == "[]"
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_report_follows_a_restart() -> None:
+    async def scenario(person: Person) -> None:
+        await fail(person, "first")
+        assert (await report(person)).error.name == "first"
+        await person.manager.restart_kernel(person.kernel_id)
+        await person.client.wait_for_ready(timeout=60)
+        await fail(person, "second")
+        assert (await report(person)).error.name == "second"
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_report_of_a_busy_or_dead_kernel_is_empty() -> None:
+    async def scenario(person: Person) -> None:
+        await fail(person, "first")
+        await report(person)
+        person.client.execute("import time; time.sleep(600)")
+        while not person.kernels._watches[person.kernel_id].busy:
+            await asyncio.sleep(0.05)
+        assert await person.kernels.report(person.kernel_id, [], keys=True) == NONE
+        kernel = person.manager.get_kernel(person.kernel_id)
+        kernel.stop_restarter()  # while it restarts the killed kernel, the shutdown fails
+        await kernel.signal_kernel(9)
+        assert await person.kernels.report(person.kernel_id, [], keys=True) == NONE
+
+    asyncio.run(with_kernel(scenario))
+
+
+def test_report_installs_a_missing_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Watch, "_update_state", lambda *_: None)
+    test_report_follows_a_restart()
+
+
+def test_report_of_an_unknown_kernel_is_empty() -> None:
+    kernels = Kernels(AsyncMappingKernelManager())
+    assert asyncio.run(kernels.report("missing", [], keys=True)) == NONE

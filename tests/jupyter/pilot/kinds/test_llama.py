@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.child_process import load_test
+from jupyter_turbopilot.jupyter.pilot.kinds import llama as module
+from jupyter_turbopilot.jupyter.pilot.kinds.llama import (
+    LlamaKind,
+    copy_with_adapters,
+    llama_engine,
+    model_file,
+)
+from jupyter_turbopilot.jupyter.pilot.library import store_of
+from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.folder import copies
+from jupyter_turbopilot.models.model import HubFile, Model
+from jupyter_turbopilot.models.store import Stored
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+from jupyter_turbopilot.models.tuning.merge import merged_copy
+from jupyter_turbopilot.protocol.errors import ModelRefusedError, NotReadyError
+from jupyter_turbopilot.settings.config import Turbopilot
+
+from ....scripted_engine import ScriptedEngine
+from ....tiny_adapter import make
+
+
+def kind_with(*engine_factory: Any, **settings: Any) -> LlamaKind:
+    chosen = Turbopilot(**settings)
+    return LlamaKind(chosen, store_of(chosen), *engine_factory)
+
+
+def test_plan_follows_the_settings(tiny_model: Path) -> None:
+    kind = kind_with(
+        context_size=300, threads=5, max_threads=3, sequences_memory=0, cache_type="q8_0", memory_map=False
+    )
+    path, plan = kind.plan(find(str(tiny_model)), adapters_enabled=True)
+    assert path == tiny_model
+    assert (plan.context_size, plan.threads, plan.parked) == (300, 3, 0)
+    assert (plan.hardware.cache_type, plan.hardware.memory_map) == ("q8_0", False)
+    kept = kind_with(context_size=300, sequences_memory=1).plan(find(str(tiny_model)), adapters_enabled=True)[
+        1
+    ]
+    assert kept.parked > 0
+
+
+def test_plan_respects_the_administrators_limits(tiny_model: Path) -> None:
+    with pytest.raises(ModelRefusedError, match="max_memory"):
+        kind_with(max_memory=1).plan(find(str(tiny_model)), adapters_enabled=True)
+
+
+@pytest.mark.parametrize("tries", [True, False])
+def test_load_tests_only_llama_cpp_in_a_child_process(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, *, tries: bool
+) -> None:
+    tried: list[Path] = []
+    monkeypatch.setattr(load_test, "ensure_loads", lambda hosted, *_, **__: tried.append(Path(hosted.path)))
+    monkeypatch.setattr(f"{LlamaKind.__module__}.load", lambda *_, **__: ScriptedEngine())
+    model = find(str(tiny_model))
+    for kind in (
+        kind_with(llama_engine, load_test=tries),
+        kind_with(lambda *_: ScriptedEngine(), load_test=tries),
+    ):
+        kind.load(model, Cancel(), adapters_enabled=True)
+    assert tried == ([tiny_model] if tries else [])
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_load_saves_sequences_in_the_users_folder_unless_disabled(
+    tiny_model: Path, own_folder: Path, *, keep: bool
+) -> None:
+    given: list[tuple[Any, ...]] = []
+
+    def engine(*arguments: Any) -> ScriptedEngine:
+        given.append(arguments)
+        return ScriptedEngine()
+
+    kind, model = kind_with(engine, keep_sequences=keep), find(str(tiny_model))
+    path, plan = kind.plan(model, adapters_enabled=True)
+    kind.load(model, Cancel(), adapters_enabled=True)
+    assert given == [(path, model, plan, own_folder / "sequences" if keep else None)]
+
+
+def test_models_lists_the_selected_model_once(models_folder: Path, tmp_path: Path) -> None:
+    inside, outside = models_folder / "inside.gguf", tmp_path / "outside.gguf"
+    for path in (inside, outside):
+        path.write_bytes(b"GGUF")
+    kind, known = kind_with(), len(catalog())
+    assert [model.path for model in kind.models("smollm2-135m")[known:]] == [inside]
+    assert [model.path for model in kind.models(str(inside))[known:]] == [inside]
+    assert [model.path for model in kind.models(str(outside))[known:]] == [inside, outside]
+    assert [model.path for model in kind.models("no such model")[known:]] == [inside]
+
+
+def test_merge_adapters_makes_the_copy_for_all(models_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    own = models_folder / "own.gguf"
+    own.write_bytes(tiny_model.read_bytes())
+    adapter, one_language = str(make(tmp_path / "a.gguf")), str(make(tmp_path / "b.gguf"))
+    settings = {"model": str(own), "adapters": [adapter, f"{one_language}@r"]}
+    beside = kind_with(**settings, merge_adapters=False)
+    assert beside.added(find(str(own))) == []
+    beside.merge_adapters(find(str(own)))
+    assert copies(models_folder, own) == []
+    kind = kind_with(**settings)
+    assert kind.added(find(str(own))) == [AdapterSpec(adapter)]
+    assert kind.obtain(find(str(own))) == own
+    assert copies(models_folder, own) == []
+    kind.merge_adapters(find(str(own)))
+    (copy,) = copies(models_folder, own)
+    path, hardware = kind.weights(find(str(own)))
+    assert (path, hardware.adapters) == (copy, (AdapterSpec(one_language, 1.0, "r"),))
+
+
+@pytest.fixture
+def known(models_folder: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Model:
+    """A catalogue model whose file is on disk."""
+    data = tiny_model.read_bytes()
+    model = Model("known", "known.gguf", (HubFile("o/r", "m.gguf"),), None, hashlib.sha256(data).hexdigest())
+    monkeypatch.setitem(catalog(), "known", model)
+    (models_folder / model.file).write_bytes(data)
+    return model
+
+
+def refusing(*_: Any) -> Any:
+    raise ModelRefusedError("It crashed.")
+
+
+def test_load_checks_the_digest_of_a_refused_model(known: Model, models_folder: Path) -> None:
+    file = models_folder / known.file
+    kind = kind_with(refusing, model="known")
+    with pytest.raises(ModelRefusedError, match="It crashed"):
+        kind.load(known, Cancel(), adapters_enabled=True)
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    with pytest.raises(NotReadyError, match=r"The file of known is damaged\..*models pull known") as damaged:
+        kind.load(known, Cancel(), adapters_enabled=True)
+    assert damaged.value.code == "model_damaged"
+    file.unlink()
+    with pytest.raises(NotReadyError) as missing:
+        kind.load(known, Cancel(), adapters_enabled=True)
+    assert missing.value.code == "model_missing"
+
+
+def test_examine_computes_the_digest(known: Model, models_folder: Path) -> None:
+    file = models_folder / known.file
+    kind = kind_with(model="known")
+    assert not any(finding.problem for finding in kind.examine() if finding.name == "model")
+    file.write_bytes(file.read_bytes()[:-1] + b"!")
+    (finding,) = [finding for finding in kind.examine() if finding.name == "model"]
+    assert finding.problem
+    assert finding.text.startswith("The file of known is damaged.")
+
+
+def test_weights_warn_once_of_an_adapter_and_never_of_a_damaged_model(
+    known: Model, models_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    adapter = make(tmp_path / "a.gguf", width=32)  # for another model
+    kind = kind_with(model="known", adapters=[str(adapter)])
+    for _ in range(3):
+        assert kind.weights(known)[0] == models_folder / known.file
+    assert len(caplog.records) == 1
+    caplog.clear()
+    file = models_folder / known.file
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(NotReadyError, match="is damaged"):
+        kind.load(known, Cancel(), adapters_enabled=True)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("name", "verified", "words"),
+    [
+        ("qwen2.5-coder-0.5b", True, "checked by digest"),
+        ("qwen2.5-coder-0.5b", False, "models verify"),
+        ("starcoder2-3b", False, "its publisher provides no digest"),
+    ],
+)
+def test_model_file_reports_digest_and_permissions(
+    tiny_model: Path, name: str, words: str, *, verified: bool
+) -> None:
+    finding = model_file(find(name), Stored(tiny_model, 2_000_000, None, verified, ""))
+    assert not finding.problem
+    assert finding.text.startswith(f"{name}, 2 MB, ")
+    assert words in finding.text
+    assert finding.text.endswith(str(tiny_model))
+
+
+def test_copy_with_adapters_is_a_problem_only_if_it_cannot_be_created(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = [AdapterSpec(str(make(tmp_path / "a.gguf")))]
+    assert list(copy_with_adapters(tmp_path, tiny_model, [])) == []
+    assert list(copy_with_adapters(tmp_path, tiny_model, added)) == []  # the next load creates it
+    with monkeypatch.context() as closed:
+        closed.setattr(module, "is_writable", lambda _: False)
+        (finding,) = copy_with_adapters(tmp_path, tiny_model, added)
+        assert finding.problem
+        assert f"You may not write to {tmp_path}. Its owner can create the copy" in finding.text
+    copy = merged_copy(tmp_path, tiny_model, added)
+    (finding,) = copy_with_adapters(tmp_path, tiny_model, added)
+    assert (finding.problem, finding.text) == (False, f"with merged adapters, {copy}")
+    assert list(copy_with_adapters(tmp_path, tiny_model, [AdapterSpec(str(tiny_model))])) == []

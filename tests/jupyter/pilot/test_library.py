@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.jupyter.describe import describe_models
+from jupyter_turbopilot.jupyter.pilot.kinds import llama
+from jupyter_turbopilot.jupyter.pilot.kinds.llama import LlamaKind
+from jupyter_turbopilot.jupyter.pilot.library import MAX_DOWNLOADS, Library, store_of
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.protocol.errors import BadRequestError, BusyError, CancelledError, DownloadError
+from jupyter_turbopilot.settings.config import Turbopilot
+
+from ...scripted_engine import ScriptedEngine, pilot_with
+
+
+@pytest.fixture
+def pilot() -> Iterator[Pilot]:
+    pilot = pilot_with(Turbopilot(), lambda *_: ScriptedEngine())
+    yield pilot
+    pilot.stop()
+
+
+@pytest.fixture
+def library() -> Library:
+    store = store_of(Turbopilot())
+    return Library(store, LlamaKind(Turbopilot(), store))
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("x"), MemoryError(), SystemExit(), KeyboardInterrupt()])
+def test_download_ends_with_an_error_for_any_failure(
+    pilot: Pilot, failure: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise failure
+
+    monkeypatch.setattr("jupyter_turbopilot.jupyter.pilot.kinds.llama.obtain", fail)
+    download = pilot.download("smollm2-135m")
+    assert download.finished.wait(30)
+    assert download.error
+    assert download.error.message
+    (listed,) = (model for model in describe_models(pilot) if model["name"] == "smollm2-135m")
+    assert (listed["pulling"], listed["failed"]) == (False, download.error.message)
+
+
+def test_download_fails_without_a_thread(pilot: Pilot, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    download = pilot.download("smollm2-135m")
+    assert download.finished.is_set()
+    assert download.error
+
+
+def test_library_tracks_a_limited_number_of_downloads(pilot: Pilot, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = threading.Event()
+
+    def slow(*_: Any, **__: Any) -> None:
+        free.wait(30)
+        raise DownloadError("There is no such file.")
+
+    monkeypatch.setattr(llama, "obtain", slow)
+    under_way = [pilot.download(f"https://example.org/{n}.gguf") for n in range(MAX_DOWNLOADS)]
+    with pytest.raises(BusyError):
+        pilot.download("https://example.org/more.gguf")
+    assert pilot.download("https://example.org/3.gguf") is under_way[3]
+    free.set()
+    assert all(download.finished.wait(30) for download in under_way)
+    for number in range(3 * MAX_DOWNLOADS):
+        assert pilot.download(f"https://example.org/again-{number}.gguf").finished.wait(30)
+    failed = f"https://example.org/again-{3 * MAX_DOWNLOADS - 1}.gguf"
+    ended = pilot.library.download_of(find(failed))
+    assert ended
+    assert ended.failure
+
+
+def test_cancel_stops_a_download_without_a_failure(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait(*given: Any, **_: Any) -> None:
+        assert given[3].wait(30)
+        raise CancelledError("The download was cancelled.")
+
+    monkeypatch.setattr(llama, "obtain", wait)
+    download = library.download("smollm2-135m")
+    with pytest.raises(BadRequestError, match="is being downloaded"):
+        library.remove(find("smollm2-135m"))
+    assert library.cancel("smollm2-135m")
+    assert download.finished.wait(30)
+    assert download.failure is None
+    assert not library.cancel("smollm2-135m")

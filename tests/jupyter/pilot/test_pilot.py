@@ -1,0 +1,422 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.lifecycle import Phase
+from jupyter_turbopilot.engine.load.plan import LoadPlan
+from jupyter_turbopilot.jupyter.describe import describe_health, describe_models
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.models.catalog import catalog
+from jupyter_turbopilot.models.folder import COPIES, CheckpointNote, checkpoint_path, write_checkpoint_note
+from jupyter_turbopilot.models.model import Model
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+from jupyter_turbopilot.protocol.errors import (
+    BadRequestError,
+    DisabledError,
+    EngineError,
+    NotReadyError,
+    UnknownModelError,
+)
+from jupyter_turbopilot.protocol.generation import Token
+from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotRemote
+
+from ...engine.jobs import FunctionJob, nothing_but_one
+from ...index.folders import until
+from ...scripted_engine import ScriptedEngine, pilot_with
+from ...tiny_adapter import make
+
+Make = Callable[..., tuple[Pilot, list[tuple[Path, LoadPlan]]]]
+
+
+@pytest.fixture
+def make_pilot(tiny_model: Path) -> Iterator[Make]:
+    """A pilot whose engine only records the loaded file."""
+    made: list[Pilot] = []
+
+    def build(*adapters: str, **settings: Any) -> tuple[Pilot, list[tuple[Path, LoadPlan]]]:
+        loaded: list[tuple[Path, LoadPlan]] = []
+
+        def engine(path: Path, _: Model, plan: LoadPlan, __: Path | None) -> ScriptedEngine:
+            loaded.append((path, plan))
+            engine = ScriptedEngine()
+            engine.identity = f"{path}|{plan.hardware.stamp}"
+            return engine
+
+        chosen = Turbopilot(model=str(tiny_model), adapters=list(adapters), **settings)
+        made.append(pilot_with(chosen, engine))
+        return made[-1], loaded
+
+    yield build
+    for pilot in made:
+        pilot.stop()
+
+
+def load(pilot: Pilot, **more: Any) -> None:
+    pilot.select(pilot.selected, **more)
+    until(lambda: pilot.worker.state.phase is not Phase.LOADING)
+
+
+def test_weights_merges_adapters_into_a_copy(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
+    pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
+    load(pilot)
+    ((path, plan),) = loaded
+    assert path.parent == pilot.store.folder / COPIES
+    assert path.stem.startswith("tiny-")
+    assert plan.hardware.adapters == ()
+
+
+def test_weights_keeps_adapters_for_one_language_separate(
+    make_pilot: Make, tmp_path: Path, tiny_model: Path
+) -> None:
+    adapter = str(make(tmp_path / "a.gguf"))
+    pilot, loaded = make_pilot(f"{adapter}@r")
+    load(pilot)
+    assert loaded[0][0] == tiny_model
+    assert loaded[0][1].hardware.adapters == (AdapterSpec(adapter, 1.0, "r"),)
+
+
+@pytest.mark.parametrize("why", ["off", "no room"])
+def test_weights_applies_adapters_at_run_time_without_a_copy(
+    why: str, make_pilot: Make, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    adapter = str(make(tmp_path / "a.gguf"))
+    pilot, loaded = make_pilot(adapter, merge_adapters=why != "off")
+    if why == "no room":
+        pilot.store.folder.mkdir(parents=True)
+        (pilot.store.folder / COPIES).write_text("in the way")
+    load(pilot)
+    assert pilot.worker.state.ready
+    assert loaded[0][0] == tiny_model
+    assert loaded[0][1].hardware.adapters == (AdapterSpec(adapter),)
+
+
+def test_select_switches_adapters_off_and_on(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
+    pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
+    place = CacheKey("anything", "x = ")
+    for adapters_enabled, answered in ((True, False), (False, False), (None, True), (True, True)):
+        pilot.completer.results.remember(place, [Token(b"y", 1.0)], ended=True)
+        load(pilot, adapters_enabled=adapters_enabled)
+        # Completions of the other engine are not used; None: the engine is the same.
+        assert bool(pilot.completer.results.find(place)) == answered
+    assert [path == tiny_model for path, _ in loaded] == [False, True, True, False]
+    (shown,) = (model for model in describe_models(pilot) if model["name"] == "tiny.gguf")
+    assert shown["adapters"] == [{"name": "a", "language": "", "bundled": False}]
+    assert shown["adapters_enabled"] is True
+
+
+def test_select_keeps_the_loaded_model_if_tuning_fails(make_pilot: Make, tmp_path: Path) -> None:
+    adapter = make(tmp_path / "a.gguf")
+    pilot, loaded = make_pilot(str(adapter))
+    load(pilot, adapters_enabled=False)
+    adapter.write_bytes(b"no adapter at all, but long enough to be looked at as one")
+    pilot.kind.engine_factory = lambda *_: 1 / 0  # type: ignore[assignment, return-value]
+    load(pilot, adapters_enabled=True)
+    assert pilot.adapters_enabled is False
+    assert pilot.worker.state.ready
+    assert len(loaded) == 1
+
+
+def wait_for(pilot: Pilot, phase: Phase) -> None:
+    until(lambda: pilot.worker.state.phase is phase)
+
+
+def polled(pilot: Pilot) -> dict[str, Any]:
+    """Return the state of the server, like `GET health`."""
+    pilot.retry()
+    return describe_health(pilot)
+
+
+def settled(pilot: Pilot) -> dict[str, Any]:
+    """Poll like an editor until loading has ended."""
+    for _ in range(3000):
+        health = polled(pilot)
+        if health["phase"] != "loading":
+            return health
+        time.sleep(0.01)
+    raise AssertionError(health)
+
+
+class Clock:
+    """Advances the clock of the retry logic."""
+
+    def __init__(self, pilot: Pilot) -> None:
+        self.now = 1000.0
+        pilot._recovery._clock = lambda: self.now
+
+    def after(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_retry_loads_a_model_downloaded_by_another_process(
+    make_pilot: Make, tiny_model: Path, tmp_path: Path
+) -> None:
+    pilot, loaded = make_pilot()
+    clock = Clock(pilot)
+    pilot.selected = str(tmp_path / "own.gguf")
+    pilot.start()
+    assert settled(pilot)["code"] == "unknown_model"
+    clock.after(3600)
+    assert settled(pilot)["code"] == "unknown_model"
+    assert not loaded
+    (tmp_path / "own.gguf").write_bytes(tiny_model.read_bytes())
+    clock.after(1)
+    polled(pilot)
+    assert settled(pilot)["ready"]
+    assert len(loaded) == 1
+
+
+def failing(pilot: Pilot, *failures: Exception) -> list[int]:
+    """Make the next loads fail; the list grows with each attempt."""
+    left, tries, real = list(failures), [], pilot.kind.engine_factory
+
+    def engine(*given: Any) -> Any:
+        tries.append(1)
+        if left:
+            raise left.pop(0)
+        return real(*given)
+
+    pilot.kind.engine_factory = engine
+    return tries
+
+
+@pytest.mark.parametrize("failure", [EngineError("x"), MemoryError(), OSError(5, "x"), ZeroDivisionError()])
+def test_retry_repeats_a_failed_wake_up(make_pilot: Make, failure: Exception) -> None:
+    pilot, _ = make_pilot()
+    clock = Clock(pilot)
+    pilot.worker._idle = 0.01
+    load(pilot)
+    wait_for(pilot, Phase.UNLOADED)
+    pilot.worker._idle = None
+    tries = failing(pilot, failure, failure)
+    pilot.worker.submit(FunctionJob(nothing_but_one, lambda _: None))
+    wait_for(pilot, Phase.FAILED)
+    clock.after(0.1)
+    assert settled(pilot)["phase"] == "failed"
+    assert len(tries) == 1
+    clock.after(2.5)
+    polled(pilot)
+    assert not settled(pilot)["ready"]
+    assert len(tries) == 2
+    clock.after(2.5)  # the delay doubles
+    assert not settled(pilot)["ready"]
+    clock.after(2.5)
+    polled(pilot)
+    assert settled(pilot)["ready"]
+
+
+def test_retry_loads_once_memory_is_free(make_pilot: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    pilot, loaded = make_pilot()
+    clock = Clock(pilot)
+    monkeypatch.setattr("jupyter_turbopilot.engine.load.machine.free_memory", lambda: 1000)
+    load(pilot)
+    assert polled(pilot)["code"] == "memory"
+    monkeypatch.undo()
+    clock.after(1)
+    polled(pilot)
+    assert settled(pilot)["ready"]
+    assert len(loaded) == 1
+
+
+def test_retry_waits_for_a_refused_file_to_change(make_pilot: Make, tiny_model: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.gguf"
+    own.write_bytes(tiny_model.read_bytes()[:1000])
+    pilot, _ = make_pilot()
+    pilot.settings.model = pilot.selected = str(own)
+    pilot._last_loaded = pilot._wanted
+    clock = Clock(pilot)
+    load(pilot)
+    refused = pilot.worker.state
+    assert refused.code == "model_refused"
+    for _ in range(5):
+        clock.after(3600)
+        polled(pilot)
+        pilot.ensure()
+    assert pilot.worker.state is refused
+    own.write_bytes(tiny_model.read_bytes())
+    clock.after(1)
+    pilot.ensure()
+    assert settled(pilot)["ready"]
+
+
+def test_select_keeps_the_later_of_two_choices(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
+    pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
+    load(pilot, adapters_enabled=False)
+    gate = threading.Event()
+    real = pilot.kind.engine_factory
+
+    def slow(path: Path, model: Model, plan: LoadPlan, state: Path | None) -> Any:
+        gate.wait(30)
+        if path != tiny_model and len(loaded) == 1:
+            loaded.append((path, plan))
+            raise NotReadyError("superseded")
+        return real(path, model, plan, state)
+
+    pilot.kind.engine_factory = slow
+    pilot.select(pilot.selected, adapters_enabled=True)
+    until(lambda: pilot.worker._life.loading is not None)
+    pilot.select(pilot.selected)  # adapters stay as selected before
+    gate.set()
+    assert settled(pilot)["ready"]
+    assert pilot.adapters_enabled is True
+    assert loaded[-1][0] != tiny_model
+
+
+def test_select_failing_late_does_not_undo_a_newer_choice(
+    make_pilot: Make, tiny_model: Path, tmp_path: Path
+) -> None:
+    pilot, _ = make_pilot()
+    load(pilot)
+    other = tmp_path / "other.gguf"
+    other.write_bytes(tiny_model.read_bytes())
+    begun, gate = threading.Event(), threading.Event()
+    real = pilot._load
+
+    def slow(model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Any:
+        if model.path != other:
+            begun.set()
+            gate.wait(30)
+            raise EngineError("superseded")
+        return real(model, cancel, adapters_enabled=adapters_enabled)
+
+    pilot._load = slow  # type: ignore[method-assign]
+    pilot.select(pilot.selected)
+    begun.wait(30)
+    pilot.select(str(other))
+    gate.set()
+    assert settled(pilot)["ready"]
+    assert pilot.selected == str(other)
+
+
+def test_remove_refuses_a_used_model_under_another_name(
+    make_pilot: Make, tiny_model: Path, models_folder: Path
+) -> None:
+    pilot, _ = make_pilot()
+    stored = models_folder / catalog()["smollm2-360m"].file
+    stored.write_bytes(tiny_model.read_bytes())
+    pilot.select(str(stored))
+    assert settled(pilot)["ready"]
+    with pytest.raises(BadRequestError, match="in use"):
+        pilot.remove("smollm2-360m")
+    assert stored.exists()
+
+
+@pytest.fixture
+def transformers(models_folder: Path) -> Iterator[Pilot]:
+    pilot = Pilot(Turbopilot(engine="transformers", model="owner/used"))
+    pilot.kind.load = lambda *_, **__: ScriptedEngine()  # type: ignore[method-assign,assignment]
+    for repository in ("owner/used", "Salesforce/codegen-350M-mono"):
+        folder = checkpoint_path(models_folder, repository)
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+        write_checkpoint_note(folder, CheckpointNote(repository, ("config.json",), complete=True))
+    yield pilot
+    pilot.stop()
+
+
+def test_remove_deletes_the_checkpoint_and_no_file_of_that_name(
+    transformers: Pilot, models_folder: Path
+) -> None:
+    file = models_folder / catalog()["codegen-350m-mono"].file
+    file.write_bytes(b"another engine's")
+    assert transformers.remove("codegen-350m-mono") > 0
+    assert transformers.remove("codegen-350m-mono") == 0
+    assert file.exists()
+    assert not checkpoint_path(models_folder, "Salesforce/codegen-350M-mono").exists()
+
+
+def test_remove_refuses_only_the_used_checkpoint(transformers: Pilot, models_folder: Path) -> None:
+    transformers.start()
+    assert settled(transformers)["ready"]
+    with pytest.raises(BadRequestError, match="in use"):
+        transformers.remove("owner/used")
+    (models_folder / "config.json").write_text("{}")
+    with pytest.raises(UnknownModelError, match="your own"):
+        transformers.remove(str(models_folder))
+    assert transformers.remove("codegen-350m-mono") > 0
+    assert checkpoint_path(models_folder, "owner/used").exists()
+
+
+def test_remove_refuses_a_remote_model(models_folder: Path) -> None:
+    pilot = Pilot(Turbopilot(engine="remote", remote=TurbopilotRemote(model="far")))
+    pilot.kind.load = lambda *_, **__: ScriptedEngine()  # type: ignore[method-assign,assignment]
+    pilot.start()
+    assert settled(pilot)["ready"]
+    with pytest.raises(BadRequestError, match=r"far is on a remote server"):
+        pilot.remove("far")
+    pilot.stop()
+
+
+def test_pilot_restores_completions_from_the_file(make_pilot: Make, tmp_path: Path) -> None:
+    place = CacheKey("anything", "x = ", persistent=True)
+    named: dict[str, Any] = {"cache_file": str(tmp_path / "answers.db")}
+    for more, restored, known in (
+        ({}, False, False),
+        ({}, True, True),
+        ({"max_lines": 2}, True, False),
+        ({"cache_memory": 0}, False, False),
+    ):
+        pilot, _ = make_pilot(**named | more)
+        load(pilot)
+        results = pilot.completer.results
+        end = time.monotonic() + 30
+        while restored and not results.size:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert (results.find(place) is not None) == known
+        results.remember(place, [Token(b"y", 1.0)], ended=True)
+        pilot.stop()
+
+
+def test_pilot_logs_nothing_without_a_given_study(make_pilot: Make, tmp_path: Path) -> None:
+    pilot, _ = make_pilot(usage_log=str(tmp_path / "study.jsonl"))
+    assert pilot.completer.usage_log is None
+
+
+def test_pilot_writes_nothing_without_a_file(make_pilot: Make, tmp_path: Path) -> None:
+    pilot, _ = make_pilot()
+    load(pilot)
+    pilot.completer.results.remember(
+        CacheKey("anything", "x = ", persistent=True), [Token(b"y", 1.0)], ended=True
+    )
+    pilot.stop()
+    assert not [*tmp_path.glob("**/*.db*")]
+
+
+def test_remove_of_a_failed_model_leaves_the_reason_that_it_is_missing(
+    models_folder: Path, make_pilot: Make
+) -> None:
+    pilot, _ = make_pilot()
+    pilot.selected = "smollm2-135m"
+    file = models_folder / catalog()["smollm2-135m"].file
+    file.write_bytes(b"GGUF")
+    pilot.start()
+    assert pilot.worker.state.code == "model_damaged"
+    assert pilot.remove("smollm2-135m")
+    assert pilot.worker.state.code == "model_missing"
+    assert "models pull --mirrors smollm2-135m" in pilot.worker.state.reason
+
+
+@pytest.mark.parametrize("where", ["setting", "environment"])
+def test_pilot_that_is_switched_off_loads_nothing(
+    where: str, make_pilot: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if where == "environment":
+        monkeypatch.setenv("TURBOPILOT_ENABLED", "0")
+    pilot, loaded = make_pilot(enabled=where != "setting")
+    pilot.start()
+    pilot.ensure()
+    for refused in (pilot.select, pilot.download):
+        with pytest.raises(DisabledError):
+            refused(pilot.selected)
+    health = polled(pilot)
+    assert (health["ready"], health["code"]) == (False, "disabled")
+    assert health["reason"] == "Turbopilot is switched off by your administrator."
+    assert loaded == []

@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.jupyter.routes.base import Route
+from jupyter_turbopilot.jupyter.routes.endpoint import METHODS, endpoints
+from jupyter_turbopilot.jupyter.routes.manage import MissingRoute, StatusRoute
+from jupyter_turbopilot.jupyter.routes.table import ROUTES
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_route_with_an_undeclared_method_raises(method: str) -> None:
+    async def bare(self: Route) -> None:
+        self.answer({})
+
+    with pytest.raises(TypeError, match=f"Bare has methods without an Endpoint: {method}"):
+        type("Bare", (Route,), {method.lower(): bare})
+
+
+def test_only_state_changing_methods_require_managing() -> None:
+    managing = {
+        (path, name)
+        for path, route in ROUTES
+        for name, one in endpoints(route).items()
+        if one.access == "manage"
+    }
+    assert managing == {
+        ("models", "POST"),
+        ("models", "DELETE"),
+        ("models/pull", "POST"),
+        ("models/pull", "DELETE"),
+        ("feedback", "DELETE"),
+        ("index", "POST"),
+        ("index", "DELETE"),
+    }
+
+
+def test_routes_of_a_jupyter_server_are_not_open() -> None:
+    assert "open" not in {one.access for _, route in ROUTES for one in endpoints(route).values()}
+    assert endpoints(StatusRoute)["GET"].access == "open"
+    assert endpoints(MissingRoute) == {}

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+from jupyter_turbopilot.jupyter.routes.base import groups_of
+from jupyter_turbopilot.jupyter.routes.jobs import JobRoute, is_awaited
+from jupyter_turbopilot.plugins.protocols import llamacpp, openai_format
+from jupyter_turbopilot.plugins.protocols.deltas import placed_tokens
+from jupyter_turbopilot.protocol.generation import ExactRequest, RawRequest
+from jupyter_turbopilot.protocol.reply import Reply
+from jupyter_turbopilot.protocol.request import Cell, Completion
+
+from ...serve_app import ServeApp
+from .conftest import Ask, Named, complete_body, error_of
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "module"),
+    [("completion", {"n_probs": 2}, llamacpp), ("v1/completions", {"logprobs": 2}, openai_format)],
+)
+async def test_long_responses_are_encoded_outside_the_event_loop(
+    ask: Ask,
+    ready: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    asked: dict[str, Any],
+    module: Any,
+) -> None:
+    threads: set[int] = set()
+
+    def watched(item: Any, **more: Any) -> Any:
+        threads.add(threading.get_ident())
+        return placed_tokens(item, **more)
+
+    monkeypatch.setattr(module, "placed_tokens", watched)
+    response = await ask(path, {"prompt": "x", "max_tokens": 4, "n": 2} | asked)
+    assert response.code == 200
+    assert threads
+    assert threading.get_ident() not in threads
+
+
+async def test_empty_answer_is_an_error_with_the_reason(
+    ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def late(_route: Any, _requests: Any) -> AsyncGenerator[tuple[int, Reply]]:
+        async def replies() -> AsyncGenerator[tuple[int, Reply]]:
+            yield 0, Reply("id", done=True, finish_reason="deadline")
+
+        return replies()
+
+    monkeypatch.setattr(JobRoute, "submit_all", late)
+    response = await ask("v1/completions", {"prompt": "x"})
+    assert (response.code, error_of(response)["code"]) == (503, "deadline")
+
+
+async def test_vocabulary_without_a_model_raises(ask: Ask, pilot: Any) -> None:
+    response = await ask("tokenize", {"content": "x"})
+    assert response.code == 503
+    assert error_of(response)["message"]
+
+
+@pytest.fixture
+def tenants(ready: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tenants of the requests."""
+    seen: list[str] = []
+    submit = ready.completer.submit
+
+    def noted(
+        request: Any, listener: Any, kernel_context: Any, caller: str, tenant: str, *, notebook_index: Any
+    ) -> Any:
+        seen.append(tenant)
+        return submit(request, listener, kernel_context, caller, tenant, notebook_index=notebook_index)
+
+    monkeypatch.setattr(ready.completer, "submit", noted)
+    return seen
+
+
+async def test_server_token_and_kernels_have_no_tenant(
+    ask: Ask, tenants: list[str], jp_serverapp: Any
+) -> None:
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    for headers in ({}, {"X-Turbopilot-Secret": app._secret, "Authorization": ""}):
+        assert (await ask("complete", complete_body(), headers=headers)).code == 200
+    assert tenants == ["", ""]
+
+
+async def test_collaborators_have_tenants_but_not_the_owner(
+    ask: Ask, tenants: list[str], jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(jp_serverapp.web_app.settings, "identity_provider", Named(parent=jp_serverapp))
+    monkeypatch.setenv("JUPYTERHUB_USER", "ada")
+    for name in ("ada", "bob", "eve", "bob"):
+        assert (await ask("complete", complete_body(), headers={"X-Who": name})).code == 200
+    ada, bob, eve, again = tenants
+    assert ada == ""
+    assert bob == again
+    assert len({ada, bob, eve}) == 3
+
+
+async def test_invalid_session_id_is_ignored(ask: Ask, ready: Any, engine: Any) -> None:
+    for session in ("an-id", "with space", "x" * 300, "", "\u00e9"):
+        headers = {"X-Session-Id": session}
+        assert (await ask("v1/completions", {"prompt": "x", "max_tokens": 1}, headers=headers)).code == 200
+    assert [each.session for each in engine.asks] == ["an-id", "", "", "", ""]
+
+
+@pytest.mark.parametrize("groups", [None, "course", 7, {"course": 1}, [["course"]], [b"course"]])
+def test_invalid_groups_are_ignored(groups: Any) -> None:
+    assert groups_of(SimpleNamespace(groups=groups)) == frozenset()
+    assert groups_of(SimpleNamespace()) == frozenset()
+
+
+def test_groups_are_the_identity_providers() -> None:
+    assert groups_of(SimpleNamespace(groups=["a", "b"])) == {"a", "b"}
+
+
+async def limited(ask: Ask, *paths_and_bodies: tuple[str, dict[str, Any]]) -> list[Any]:
+    return [await ask(path, body) for path, body in paths_and_bodies]
+
+
+@pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 2}])
+async def test_rate_limit_error_names_the_limit_and_retry_after(ask: Ask, ready: Any) -> None:
+    asked = [
+        ("complete", complete_body()),
+        ("v1/completions", {"prompt": "x"}),
+        ("complete", complete_body()),
+    ]
+    granted, too, refused = await limited(ask, *asked)
+    assert (granted.code, too.code, refused.code) == (200, 200, 429)
+    assert error_of(refused)["code"] == "too_many_requests"
+    assert 55 <= int(refused.headers["Retry-After"]) <= 60
+    text = (await ask("metrics", method="GET")).body.decode()
+    assert (
+        'turbopilot_requests_total{code="too_many_requests",outcome="refused",route="complete"} 1.0' in text
+    )
+
+
+@pytest.mark.parametrize("server_traits", [{"waiting_per_user": 2}])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_too_many_prompts_is_an_error_without_retry_after(ask: Ask, ready: Any, stream: bool) -> None:
+    answers = [
+        await ask("v1/completions", {"prompt": ["x"] * count, "max_tokens": 1, "stream": stream})
+        for count in (2, 3, 2)
+    ]
+    assert [answer.code for answer in answers] == [200, 400, 200]
+    error = error_of(answers[1])
+    assert (error["param"], "at most 2 prompts" in error["message"]) == ("prompt", True)
+
+
+@pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 3}])
+async def test_prefetch_requests_are_limited_first(ask: Ask, ready: Any) -> None:
+    warm = complete_body(trigger="warmup")
+    answers = await limited(ask, *[("complete", warm)] * 2, *[("complete", complete_body())] * 3)
+    assert [answer.code for answer in answers] == [200, 429, 200, 200, 429]
+
+
+def test_prefetch_requests_are_recognized_in_every_protocol() -> None:
+    cells = [Cell(source="x")]
+    asked: list[tuple[Completion | RawRequest, bool]] = [
+        (Completion(cells=cells, offset=1, trigger="automatic"), True),
+        (Completion(cells=cells, offset=1, trigger="invoke"), True),
+        (Completion(cells=cells, offset=1, trigger="warmup"), False),
+        (Completion(cells=cells, offset=1, trigger="prefetch"), False),
+        (RawRequest("x"), True),
+        (RawRequest("x", prefetch=True), False),
+        (RawRequest((1,), exact=ExactRequest(urgency="warmup")), False),
+        (RawRequest((1,), exact=ExactRequest(urgency="typing")), True),
+    ]
+    for request, awaited in asked:
+        assert is_awaited(request) is awaited
+
+
+@pytest.mark.parametrize(
+    ("turbopilot", "outcome"), [(None, "disconnected"), ({"priority": "typing"}, "timed_out")]
+)
+def test_disconnect_after_the_deadline_counts_as_timed_out(
+    tiny_model: Path, turbopilot: dict[str, Any] | None, outcome: str
+) -> None:
+    served = ServeApp(tiny_model, deadline=0.2)
+    served.engine.prompt_pause = 1.0
+    body = {"prompt": [120, 32], "max_tokens": 1} | ({"turbopilot": turbopilot} if turbopilot else {})
+    counted = f'outcome="{outcome}",route="completions"}} 1.0'
+    try:
+        with pytest.raises(httpx.ReadTimeout):
+            served.client.post("/v1/completions", json=body, timeout=0.5)
+        end = time.monotonic() + 30
+        while counted not in (metrics := served.client.get("/metrics").text):
+            assert time.monotonic() < end, metrics
+            time.sleep(0.02)
+    finally:
+        served.stop()

@@ -1,0 +1,194 @@
+"""The index of a real Jupyter server's contents: saves, renames, deletions and permissions."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jupyter_server.services.contents.filemanager import FileContentsManager
+from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
+
+from jupyter_turbopilot.index.contents import Contents, FilesOfManager
+from jupyter_turbopilot.index.local_files import LocalFiles
+from jupyter_turbopilot.index.paths import folder
+from jupyter_turbopilot.jupyter import extension
+from jupyter_turbopilot.jupyter.extension import source_of
+
+from ..index.folders import known
+from ..index.notebooks import notebook, write
+from ..scripted_engine import ScriptedEngine, kind_with
+
+JSON = {"Content-Type": "application/json"}
+
+
+class Elsewhere(AsyncLargeFileManager):
+    """A manager that maps paths itself; its files need not be on the disk."""
+
+    def _get_os_path(self, path: str) -> str:
+        return super()._get_os_path(path)
+
+
+class Slow(FileContentsManager):
+    """A synchronous manager."""
+
+    def _get_os_path(self, path: str) -> str:
+        return super()._get_os_path(path)
+
+
+class Converting(FileContentsManager):
+    """A manager that stores files on the disk in another format."""
+
+    def get(self, path: str, **wanted: Any) -> Any:
+        model = super().get(path, **wanted)
+        if isinstance(model["content"], str):
+            model["content"] = model["content"].replace("kept_as", "read_as")
+        return model
+
+
+MANAGERS = {one.__name__: one for one in (AsyncLargeFileManager, Elsewhere, Slow, Converting)}
+
+
+@pytest.fixture(params=MANAGERS)
+def manager(request: pytest.FixtureRequest) -> Any:
+    return MANAGERS[request.param]
+
+
+@pytest.fixture
+def jp_server_config(
+    manager: Any, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    monkeypatch.setattr(extension, "LOAD_AFTER", 0.01)
+    kind = kind_with(lambda *_: ScriptedEngine("a + b"))
+    monkeypatch.setattr("jupyter_turbopilot.jupyter.pilot.pilot.kind_of", lambda settings, _: kind(settings))
+    own = tmp_path / "tiny.gguf"
+    shutil.copy(tiny_model, own)
+    return {
+        "ServerApp": {
+            "jpserver_extensions": {"jupyter_turbopilot": True},
+            "contents_manager_class": manager,
+        },
+        "FileContentsManager": {"delete_to_trash": False},  # do not fill the user's trash
+        "Turbopilot": {"model": str(own), "load_at_start": False},
+    }
+
+
+@pytest.fixture
+def pilot(jp_serverapp: Any, jp_asyncio_loop: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The pilot of a running server."""
+    monkeypatch.setattr(extension.runtime, "write", lambda _: None)
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    jp_asyncio_loop.run_until_complete(app._start_jupyter_server_extension(jp_serverapp))
+    yield app.pilot
+    app.pilot.stop()
+
+
+def paths(pilot: Any) -> set[str]:
+    return known(pilot.notebook_index.builder.path) if pilot.notebook_index else set()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        await asyncio.sleep(0.02)
+
+
+def rests(pilot: Any, begun: str) -> list[str]:
+    found = pilot.notebook_index.continuations("python", begun, "", path="x.ipynb", modules=[])
+    return [one.rest for one in found]
+
+
+async def test_index_follows_saves_renames_and_deletions(
+    jp_serverapp: Any, jp_fetch: Any, jp_root_dir: Path, pilot: Any
+) -> None:
+    write(jp_root_dir, "deep/before.ipynb", "was_there_before(1)")
+    write(jp_root_dir, ".hidden/b.ipynb", "hidden_name(1)")
+    await until(lambda: paths(pilot) == {"deep/before.ipynb"})
+    model = {"type": "notebook", "content": json.loads(notebook("frobnicate_it(2)"))}
+    await jp_fetch("api", "contents", "new.ipynb", method="PUT", body=json.dumps(model))
+    await until(lambda: "new.ipynb" in paths(pilot))
+    await until(lambda: rests(pilot, "frob") == ["nicate_it(2)"])  # a lookup does not wait for the builder
+    await jp_fetch("api", "contents", "new.ipynb", method="PATCH", body=json.dumps({"path": "other.ipynb"}))
+    await until(lambda: paths(pilot) == {"deep/before.ipynb", "other.ipynb"})
+    await jp_fetch("api", "contents", "other.ipynb", method="DELETE")
+    await until(lambda: paths(pilot) == {"deep/before.ipynb"})
+    assert rests(pilot, "frob") == []
+    health = json.loads((await jp_fetch("turbopilot", "health")).body)
+    assert health["notebook_index"] == {
+        "building": False,
+        "files": 1,
+        "found": 1,
+        "paused": None,
+        "root": str(jp_root_dir),
+        "path": str(pilot.notebook_index.builder.path),
+        "error": None,
+    }
+
+
+def test_file_paths_are_read_directly_and_others_via_manager(jp_serverapp: Any, manager: Any) -> None:
+    loop = asyncio.new_event_loop()
+    source = source_of(jp_serverapp.contents_manager, loop)
+    loop.close()
+    kind = {AsyncLargeFileManager: LocalFiles, Converting: FilesOfManager}.get(manager, Contents)
+    assert type(source) is kind
+
+
+@pytest.mark.parametrize("manager", [Converting])
+async def test_local_files_match_their_managers_listing(jp_root_dir: Path, pilot: Any) -> None:
+    write(jp_root_dir, "a.ipynb", "frobnicate = kept_as")
+    (jp_root_dir / "circle").symlink_to(jp_root_dir)
+    await until(lambda: paths(pilot) == {"a.ipynb"})
+    assert rests(pilot, "frob") == ["nicate = read_as"]
+
+
+def test_hidden_files_have_a_separate_index(tmp_path: Path) -> None:
+    def identity(**settings: Any) -> str:
+        manager = AsyncLargeFileManager(root_dir=str(tmp_path), **settings)
+        return source_of(manager, None).identity  # type: ignore[arg-type]
+
+    assert identity() == LocalFiles(tmp_path).identity
+    assert identity(hide_globs=["mine*"]) != identity()
+
+
+@pytest.mark.parametrize("manager", [AsyncLargeFileManager])
+class TestWhoMayUseIt:
+    async def test_index_requires_permission_to_read_contents(
+        self, jp_serverapp: Any, jp_fetch: Any, jp_root_dir: Path, pilot: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await until(lambda: pilot.notebook_index is not None)
+        given: list[Any] = []
+        submit = pilot.completer.submit
+
+        def note(*args: Any, notebook_index: Any = None, **more: Any) -> Any:
+            given.append(notebook_index)
+            return submit(*args, notebook_index=notebook_index, **more)
+
+        monkeypatch.setattr(pilot.completer, "submit", note)
+        pilot.start()
+        await until(lambda: pilot.worker.state.ready)
+        body = json.dumps({"cells": [{"source": "x = "}], "offset": 4, "path": "a.ipynb"})
+        await jp_fetch("turbopilot", "complete", method="POST", body=body, headers=JSON)
+        assert given == [pilot.notebook_index]
+
+        authorizer = jp_serverapp.authorizer
+        monkeypatch.setattr(
+            type(authorizer),
+            "is_authorized",
+            lambda *asked: asked[-1] != "contents",
+        )
+        await jp_fetch("turbopilot", "complete", method="POST", body=body, headers=JSON)
+        assert given[1:] == [None]
+        assert json.loads((await jp_fetch("turbopilot", "health")).body)["notebook_index"] is None
+
+
+@pytest.mark.parametrize("manager", [AsyncLargeFileManager])
+def test_memory_setting_disables_the_index(pilot: Any, jp_root_dir: Path) -> None:
+    pilot.settings.notebook_index = False
+    assert pilot.remember(LocalFiles(jp_root_dir)) is None
+    assert not folder().exists()

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from traitlets.config import Config
+
+from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
+from jupyter_turbopilot.engine.base import Capabilities
+from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
+from jupyter_turbopilot.jupyter.describe import describe_health, describe_models
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot, Selection, usage_log_of
+from jupyter_turbopilot.models.catalog import catalog
+from jupyter_turbopilot.protocol.errors import EngineMissingError
+from jupyter_turbopilot.settings.access import PATHLESS_WARNING
+from jupyter_turbopilot.settings.config import Turbopilot
+
+from ..index.folders import until
+from ..scripted_engine import ScriptedEngine, pilot_with
+
+
+@pytest.fixture
+def pilot(tiny_model: Path) -> Iterator[Pilot]:
+    pilot = pilot_with(Turbopilot(model=str(tiny_model)), lambda *_: ScriptedEngine())
+    yield pilot
+    pilot.stop()
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "ready", "reason", "notice"),
+    [
+        (EngineState(Phase.LOADING, "m"), "loading model", False, "The server is loading m.", None),
+        (EngineState(Phase.READY, "m"), "ok", True, None, None),
+        (EngineState(Phase.READY, "m", "Too large.", "memory"), "ok", True, None, "Too large."),
+        (EngineState(Phase.UNLOADED, "m"), "ok", True, None, None),
+        (EngineState(Phase.STOPPED, "m", "It stops."), "error", False, "It stops.", None),
+    ],
+)
+def test_health_reports_readiness_and_the_reason(
+    pilot: Pilot, state: EngineState, status: str, ready: bool, reason: str | None, notice: str | None
+) -> None:
+    pilot.worker._life.state = state
+    assert json.loads(json.dumps(describe_health(pilot))) == {
+        "status": status,
+        "live": True,
+        "ready": ready,
+        "phase": state.phase.value,
+        "code": state.code or None,
+        "model": "m",
+        "reason": reason,
+        "command": None,
+        "address": None,
+        "notice": notice,
+        "busy": False,
+        "last_ms": None,
+        "notebook_index": None,
+        "week": None,
+        "usage_log": None,
+    }
+
+
+def test_health_names_the_command_that_installs_the_engine(
+    pilot: Pilot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pilot, "retry", lambda: None)  # otherwise it loads the tiny model
+    pilot.worker.set_error("m", EngineMissingError("Engine missing.", "pip install it"))
+    health = describe_health(pilot)
+    assert health["reason"] == "Engine missing. Run: pip install it"
+    assert health["command"] == "pip install it"
+
+
+def test_health_names_the_remote_host_and_missing_logprobs(
+    pilot: Pilot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(pilot.kind), "address", "gpu.example.org")
+    engine = ScriptedEngine()
+    pilot.worker._loop.engine, pilot.worker._life.state = engine, EngineState(Phase.READY, "m")
+    assert describe_health(pilot)["address"] == "gpu.example.org"
+    assert describe_health(pilot)["notice"] is None
+    engine.capabilities = Capabilities(logprobs=False)
+    assert "only on explicit request" in describe_health(pilot)["notice"]
+    pilot.settings.eagerness = "always"
+    assert describe_health(pilot)["notice"] is None
+
+
+def test_health_reports_to_administrators_that_paths_are_required(tiny_model: Path) -> None:
+    settings = Turbopilot(model=str(tiny_model), denied_paths=["exams/**"])
+    pilot = pilot_with(settings, lambda *_: ScriptedEngine())
+    pilot.worker._life.state = EngineState(Phase.READY, "m")
+    assert describe_health(pilot)["notice"] is None
+    assert describe_health(pilot, for_admin=True)["notice"] == PATHLESS_WARNING
+    pilot.stop()
+
+
+def test_health_reports_an_unusable_cache_file_without_its_path(pilot: Pilot, tmp_path: Path) -> None:
+    keeper = CacheWriter(tmp_path, 1024 * 1024)
+    pilot._cache_writer = keeper
+    pilot.worker._life.state = EngineState(Phase.READY, "m")
+    assert describe_health(pilot)["notice"] is None
+    keeper.start(lambda _: False)
+    assert keeper._behind._thread is not None
+    keeper._behind._thread.join(30)
+    notice = describe_health(pilot)["notice"]
+    assert notice.startswith("Completions are not saved to the file in c.Turbopilot.cache_file: ")
+    assert notice.endswith(" is a folder or not a regular file.")
+    assert str(tmp_path) not in notice
+    pilot.worker._life.state = EngineState(Phase.READY, "m", "Too large.", "memory")
+    assert describe_health(pilot)["notice"] == f"Too large. {notice}"
+
+
+def test_health_before_loading_names_the_selected_model(pilot: Pilot, tiny_model: Path) -> None:
+    health = describe_health(pilot)
+    assert (health["phase"], health["model"], health["ready"]) == ("empty", str(tiny_model), False)
+    assert pilot.worker.state.phase is Phase.EMPTY  # describing starts nothing
+
+
+def test_models_have_an_assessment_and_the_selected_file_is_last(pilot: Pilot) -> None:
+    pilot.start()
+    until(lambda: pilot.worker.state.ready)
+    listed = json.loads(json.dumps(describe_models(pilot)))
+    assert [model["name"] for model in listed] == [*catalog(), "tiny.gguf"]
+    assert all(model["verdict"] for model in listed[:-1])
+    assert "verdict" not in listed[-1]
+    assert listed[-1]["stored"]
+    for model in listed:
+        known = catalog().get(model["name"])
+        if known and known.engine != "llama":
+            assert model["verdict"] == f"with {known.engine}"
+        elif known:
+            assert model["tokens_per_second"] > 0
+
+
+def test_checkpoints_have_no_gguf_estimates(models_folder: Path) -> None:
+    pilot = Pilot(Turbopilot(engine="transformers", model="incoder-1b"))
+    listed = {model["name"]: model for model in json.loads(json.dumps(describe_models(pilot)))}
+    pilot.stop()
+    assert {"incoder-1b", "codegen-350m-mono"} <= listed.keys()
+    for model in listed.values():
+        assert not {"memory", "tokens_per_second", "verdict"} & model.keys()
+        assert (model["size"], model["exact_size"], model["checkpoint"]) == (None, False, "")
+        assert not model["mirror"]
+
+
+MEASURED = "qwen2.5-coder-0.5b"
+
+
+@pytest.mark.parametrize(
+    ("settings", "as_measured"),
+    [
+        ({}, True),
+        ({"adapters": []}, False),
+        ({"adapters": ["default=0.5"]}, False),
+        ({"adapters": ["default", "~/house.gguf"]}, False),
+        ({"adapters": ["default", "~/house.gguf=-1"]}, False),
+        ({"model": "smollm2-135m", "adapters": ["default", "~/house.gguf"]}, True),
+    ],
+)
+@pytest.mark.usefixtures("models_folder")
+def test_measured_saving_requires_the_measured_configuration(
+    settings: dict[str, Any], as_measured: bool
+) -> None:
+    pilot = Pilot(Turbopilot(**settings))
+    try:
+        assert (saved_of(pilot)[MEASURED] is not None) is as_measured
+        pilot._wanted = Selection(pilot.selected, adapters_enabled=False)
+        untuned = saved_of(pilot)
+        assert untuned[MEASURED] is None
+        assert untuned["smollm2-135m"]  # it has no shipped adapter
+    finally:
+        pilot.stop()
+
+
+@pytest.mark.usefixtures("models_folder")
+def test_other_engines_have_no_measured_saving(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "smollm2-135m"
+    folder.mkdir()
+    remote = Turbopilot(engine="remote", config=Config(TurbopilotRemote={"model": MEASURED}))
+    for settings, name in (
+        (remote, MEASURED),
+        (Turbopilot(engine="transformers", model=str(folder)), folder.name),
+    ):
+        pilot = Pilot(settings)
+        try:
+            found = [model for model in describe_models(pilot) if model["name"] == name]
+            assert [model["saved"] for model in found] == [None] * len(found)
+            assert found
+        finally:
+            pilot.stop()
+
+
+def saved_of(pilot: Pilot) -> dict[str, float | None]:
+    return {model["name"]: model["saved"] for model in describe_models(pilot)}
+
+
+def test_health_describes_the_study_log_to_logged_users(tmp_path: Path, tiny_model: Path) -> None:
+    file = tmp_path / "study.jsonl"
+    settings = Turbopilot(model=str(tiny_model), usage_log=str(file), usage_log_text=True)
+    pilot = pilot_with(settings, lambda *_: ScriptedEngine(), usage_log=usage_log_of(settings, "server"))
+    try:
+        known = {"text": True, "file": str(file), "error": None}
+        assert describe_health(pilot, own=True, logged=True)["usage_log"] == known
+        assert describe_health(pilot, logged=True)["usage_log"] == known | {"file": None}
+        assert describe_health(pilot)["usage_log"] is None
+        file.mkdir()
+        pilot.completer.usage_log = usage_log_of(settings, "server")
+        until(lambda: "a folder" in (describe_health(pilot, logged=True)["usage_log"]["error"] or ""))
+    finally:
+        pilot.stop()
+
+
+def test_describe_models_offers_only_what_is_permitted(models_folder: Path) -> None:
+    (models_folder / "own.gguf").write_bytes(b"GGUF")
+    for mirrors in (False, True):
+        pilot = Pilot(Turbopilot(mirrors=mirrors))
+        try:
+            models = {model["name"]: model for model in describe_models(pilot)}
+        finally:
+            pilot.stop()
+        assert models["smollm2-135m"]["mirror_only"] is not mirrors
+        assert not models[MEASURED]["mirror_only"]
+        assert not models["own.gguf"]["removable"]
+        assert models["smollm2-135m"]["removable"]

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from itertools import combinations
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from jupyter_server.serverapp import ServerApp
+
+from jupyter_turbopilot.cli import read_settings
+from jupyter_turbopilot.jupyter.extension import TurbopilotExtension, any_kernel_busy
+from jupyter_turbopilot.plugins.remote import address
+from jupyter_turbopilot.settings.config import Turbopilot
+
+SETTINGS_FILES = [
+    f"{folder}/jupyter_{name}_config{ending}"
+    for folder in ("own", "shared")
+    for name in ("server", "turbopilot")
+    for ending in (".py", ".json")
+]
+
+
+def test_kernel_that_ends_meanwhile_is_not_busy() -> None:
+    class Kernels:
+        def list_kernel_ids(self) -> list[str]:
+            return ["gone", "idle", "busy"]
+
+        def get_kernel(self, name: str) -> object:
+            if name == "gone":
+                raise KeyError(name)
+            return SimpleNamespace(execution_state=name)
+
+    assert any_kernel_busy(Kernels())
+    kernels = Kernels()
+    kernels.list_kernel_ids = lambda: ["gone", "idle"]  # type: ignore[method-assign]
+    assert not any_kernel_busy(kernels)
+
+
+def test_numeric_libraries_are_imported_only_to_load_a_model() -> None:
+    code = (
+        "import sys; from jupyter_turbopilot.jupyter import extension as all_of_it; "
+        "all_of_it.Pilot(all_of_it.Turbopilot()); print({'numpy', 'gguf', 'llama_cpp'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+@pytest.fixture
+def jp_server_config(monkeypatch: pytest.MonkeyPatch, jp_config_dir: Path) -> dict[str, object]:
+    (jp_config_dir / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.max_lines = 3\n")
+    monkeypatch.setenv(address.ENGINE_KEY, "sk-hush")
+    monkeypatch.setattr(address, "_taken", {})
+    return {
+        "ServerApp": {"jpserver_extensions": {"jupyter_turbopilot": True}},
+        "Turbopilot": {
+            "engine": "remote",
+            "load_at_start": False,
+            "usage_log": str(jp_config_dir / "study.jsonl"),
+        },
+        "TurbopilotRemote": {"urls": ["http://127.0.0.1:9/v1"]},
+    }
+
+
+async def test_kernels_do_not_inherit_the_remote_servers_key(jp_serverapp: Any) -> None:
+    assert address.ENGINE_KEY not in os.environ
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    assert app.pilot.kind.address == "127.0.0.1:9"  # the section `TurbopilotRemote` is read too
+    assert address.read_key("", provider=False) == "sk-hush"
+
+
+async def test_server_and_command_line_read_the_same_configuration(jp_serverapp: Any) -> None:
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    assert app.pilot.settings.max_lines == 3
+
+
+@pytest.mark.parametrize("files", combinations(SETTINGS_FILES, 2), ids=" ".join)
+def test_override_file_is_the_same_for_server_and_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: tuple[str, str]
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path / "own"))
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(tmp_path / "shared"))
+    for lines, file in enumerate(files, 3):
+        path = tmp_path / file
+        path.parent.mkdir(exist_ok=True)
+        as_json = json.dumps({"Turbopilot": {"max_lines": lines}})
+        path.write_text(as_json if path.suffix == ".json" else f"c.Turbopilot.max_lines = {lines}\n")
+    server, extension = ServerApp(), TurbopilotExtension()
+    server.load_config_file()
+    extension._link_jupyter_server_extension(server)
+    in_server = Turbopilot(config=extension.config).max_lines
+    assert read_settings().max_lines == in_server
+    assert in_server in {3, 4}
+
+
+async def test_page_config_names_the_server(jp_serverapp: Any) -> None:
+    assert jp_serverapp.web_app.settings["page_config_data"]["jupyterTurbopilot"] == "server"
+
+
+async def test_server_writes_the_configured_usage_log(jp_serverapp: Any, jp_config_dir: Path) -> None:
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    assert app.pilot.completer.usage_log.name == str(jp_config_dir / "study.jsonl")

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.models.ggml import NEEDS_MATRIX
+from jupyter_turbopilot.models.gguf import read_header
+
+from ...terminal.commands.running import jupyter
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["no/where/at-all"], "neither a folder nor"),
+        (["."], "There is no config.json"),
+        (["{checkpoint}", "-o", "."], "is a folder"),
+        (["{checkpoint}", "--shards", "8"], "applies to CodeGen models only"),
+        (["{checkpoint}", "--tokenizer", "./none"], "neither a folder nor"),
+    ],
+)
+def test_convert_reports_unsupported_input_and_writes_nothing(
+    arguments: list[str], reason: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    done = jupyter(
+        "models", "convert", *(one.format(checkpoint=checkpoint) for one in arguments), into=tmp_path
+    )
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_convert_exits_with_2_for_a_damaged_checkpoint(checkpoint: Path, tmp_path: Path) -> None:
+    shutil.copytree(checkpoint, tmp_path / "hf")
+    data = (tmp_path / "hf" / "model.safetensors").read_bytes()
+    (tmp_path / "hf" / "model.safetensors").write_bytes(data[:-100])
+    done = jupyter("models", "convert", tmp_path / "hf", "-o", tmp_path / "model.gguf")
+    assert done.returncode == 2
+    assert "damaged or incomplete" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["hf"]
+
+
+def test_convert_names_the_output_after_the_source_and_shows_progress(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    done = jupyter("models", "convert", checkpoint, into=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "tiny-qwen-f16.gguf\n"
+    assert "100%" in done.stderr
+    assert (tmp_path / "tiny-qwen-f16.gguf").is_file()
+
+
+@pytest.mark.parametrize("kind", ["F16", "Q4_0", "Q4_K_M", "Q8_0"])
+def test_quantize_writes_a_file_that_generates(kind: str, whole: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small.gguf"
+    done = jupyter("models", "quantize", whole, small, kind)
+    assert done.returncode == 0, done.stderr
+    assert "bits per weight" in done.stdout.splitlines()[-1]
+    assert "blk.0.attn_q.weight" in done.stdout
+    made = jupyter("generate", "-m", small, "-p", "def f(x):", "-n", "4", "-s", "1", "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["predicted_tokens"] > 0
+    assert list(tmp_path.iterdir()) == [small]
+
+
+def test_quantize_refuses_types_that_need_an_importance_matrix(whole: Path, tmp_path: Path) -> None:
+    done = jupyter("models", "quantize", whole, tmp_path / "small.gguf", next(iter(NEEDS_MATRIX)))
+    assert done.returncode == 2
+    assert "importance matrix" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_quantize_refuses_a_quantised_file_without_force(whole: Path, tmp_path: Path) -> None:
+    small, again = tmp_path / "small.gguf", tmp_path / "again.gguf"
+    jupyter("models", "quantize", whole, small, "q8_0")
+    done = jupyter("models", "quantize", small, again, "Q4_0")
+    assert done.returncode == 2
+    assert "quantised already (Q8_0)" in done.stderr
+    assert not again.exists()
+    assert jupyter("models", "quantize", small, again, "Q4_0", "--force").returncode == 0
+    assert read_header(again).metadata["general.file_type"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["{whole}", "x.gguf", "Q9_Z"], "is not a type of quantisation"),
+        (["{whole}", "{whole}", "Q8_0"], "Choose another name"),
+        (["{whole}", "x.gguf"], "Choose a type"),
+        (["none.gguf", "x.gguf", "Q8_0"], "There is no file"),
+    ],
+)
+def test_quantize_reports_invalid_input_and_writes_nothing(
+    arguments: list[str], reason: str, whole: Path, tmp_path: Path
+) -> None:
+    done = jupyter("models", "quantize", *(one.format(whole=whole) for one in arguments), into=tmp_path)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

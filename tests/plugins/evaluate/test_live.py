@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.plugins.evaluate import notebooks, report, traces, typist
+from jupyter_turbopilot.plugins.evaluate.live import _ANSWER, Live, Question, ResolvedNames, questions
+from tests.plugins.evaluate.conftest import notebook
+from tests.plugins.evaluate.test_typist import Knows
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+def all_of(name: str) -> list[traces.Trace]:
+    read = [notebook for notebook in notebooks.read(DATA) if notebook.name == name]
+    return traces.of_kind(read, "append", 0)
+
+
+def test_live_provides_the_kernel_context_of_the_cells_above() -> None:
+    typed = all_of("harbour.ipynb")
+    with Live("python3") as live:
+        first, second, *_ = (live.kernel_context(trace) for trace in typed)
+        assert not first.names
+        assert [label for label, _ in second.names["ships"].columns or []] == [
+            "name",
+            "tonnage",
+            "berth_number",
+            "arrived_at",
+        ]
+        assert not live.failed
+        found = ResolvedNames()
+        live.count_names(found, "ships[", '"tonnage"].mean()')
+        live.count_names(found, "ships[", '"tonnes"]')
+        live.count_names(found, "x = ", "heavy_ships")
+        assert (found.there, found.missing, found.unknown) == (1, 2, 1)
+
+
+def test_live_reports_a_failing_cell_and_continues(tmp_path: Path) -> None:
+    path = notebook(tmp_path / "a.ipynb")
+    text = (path / "a.ipynb").read_text()
+    (path / "a.ipynb").write_text(text.replace("values = [1, 2, 3]", "values = 1 / 0"))
+    typed = traces.of_kind(notebooks.read(path), "append", 0)
+    with Live("python3") as live:
+        live.kernel_context(typed[0])
+        assert live.failed == {"a.ipynb": "cell 1: ZeroDivisionError: division by zero"}
+
+
+def test_beside_a_kernel_replays_with_and_without_context() -> None:
+    local = Knows(lambda request: "swing_it(" if request.prefix.endswith("= ") else "")
+    with Live("python3") as live:
+        knowing, unaware = typist.with_kernel(
+            local,  # type: ignore[arg-type]
+            all_of("pendulum.ipynb"),
+            lambda _: None,
+            live,
+        )
+    assert any("swing" in kernel_context.names for kernel_context in local.kernel_context)
+    assert local.kernel_context.count(NONE) * 2 == len(local.kernel_context)
+    assert knowing.names.missing == unaware.names.missing > 0
+    reported = report.table({"x" + report.WITH_CONTEXT: knowing, "x" + report.WITHOUT_CONTEXT: unaware})
+    assert "are missing (100.0%)" in reported
+    assert "times as much" in reported
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "asked"),
+    [
+        ("x = ", "ships", [Question(("ships",))]),
+        ("ships", ".head()", [Question(("ships", "head"))]),
+        ("ships.groupby(", '"day")', []),
+        ("ships[", '"tonnage"]', [Question(("ships",), "tonnage")]),
+        ('y = ships["ton', 'nage"].sum()', [Question(("ships",), "tonnage")]),
+        ("np.", "linalg.norm(", [Question(("np", "linalg")), Question(("np", "linalg", "norm"))]),
+        ("for ship in ", "fleet:", [Question(("fleet",))]),
+        ("if ", "ready", [Question(("ready",))]),
+        ("print(len(", "ships", [Question(("ships",))]),
+        ('ships["new"] = ', "1", []),
+        ("%matplotlib inline\nx = ", "ships", [Question(("ships",))]),
+    ],
+)
+def test_questions_include_only_names_of_the_suggestion(
+    before: str, text: str, asked: list[Question]
+) -> None:
+    found, _ = questions(before, text)
+    assert sorted(found, key=str) == sorted(asked, key=str)
+
+
+def test_questions_count_names_bound_in_the_cell_as_unknown() -> None:
+    assert questions("total = sum(values)\nprint(", "total.mean())") == ([], 2)
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        (Question(("text",)), True),
+        (Question(("nothing",)), False),
+        (Question(("text", "upper")), True),
+        (Question(("text", "uper")), False),
+        (Question(("nothing", "upper")), None),
+        (Question(("text",), "column"), None),
+        (Question(("ships",), "tonnage"), True),
+        (Question(("ships",), "tonnes"), False),
+    ],
+)
+def test_live_checks_names_with_the_kernels_objects(question: Question, expected: object) -> None:
+    frame = type("DataFrame", (), {"columns": ["tonnage"]})
+    scope: dict[str, object] = {}
+    exec(_ANSWER, scope)  # noqa: S102
+    answer = scope["answer"]
+    assert callable(answer)
+    assert answer({"text": "x", "ships": frame()}, (question.chain, question.key)) is expected

@@ -1,0 +1,56 @@
+"""Scripted remote servers, and engines that are connected to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.vocabulary import CodePoints, Vocabulary
+from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY, HUB_KEY
+from jupyter_turbopilot.plugins.remote.engine import RemoteEngine
+from jupyter_turbopilot.plugins.remote.loading import load
+
+from .fake_server import Act, FarServer, always, settings_for
+
+CHARACTERS = CodePoints()
+Serve = Callable[..., FarServer]
+Connect = Callable[..., RemoteEngine]
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in (ENGINE_KEY, HUB_KEY):
+        monkeypatch.delenv(variable, raising=False)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Start scripted servers."""
+    servers: list[FarServer] = []
+
+    def start(*acts: Act, **options: Any) -> FarServer:
+        servers.append(FarServer(*acts, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Load engines for scripted servers whose tokens are characters."""
+    engines: list[RemoteEngine] = []
+
+    def start(
+        *servers: FarServer | str, vocabulary: Vocabulary | None = CHARACTERS, **traits: Any
+    ) -> RemoteEngine:
+        engines.append(load(settings_for(*servers, **traits), Cancel(), always(vocabulary)))
+        return engines[-1]
+
+    yield start
+    for engine in engines:
+        engine.close()

@@ -1,0 +1,328 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.engine.base import can_generate
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.plugins.remote.engine import Connections, RemoteEngine
+from jupyter_turbopilot.plugins.remote.run import RemoteRun
+from jupyter_turbopilot.protocol.errors import CancelledError, EngineError, EngineGoneError, TextFailedError
+from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling, Token
+
+from ...engine.jobs import FunctionJob, Outcome, until_cancelled
+from ...engine.test_worker import ready
+from .conftest import Connect, Serve
+from .fake_server import Act, Wire, chances, completion, status
+
+
+def ask(text: str = "x = ", most: int = 16) -> EngineRequest:
+    return EngineRequest([*map(ord, text)], Sampling(most))
+
+
+def start(engine: RemoteEngine, asked: EngineRequest) -> RemoteRun:
+    """Start a run; there must be a free slot."""
+    run = engine.start(asked)
+    assert run
+    return run
+
+
+def finish(engine: RemoteEngine, *runs: RemoteRun) -> list[bytes]:
+    """Step until all runs are done; return their texts."""
+    while not all(run.done for run in runs):
+        engine.step([run for run in runs if not run.done], Cancel())
+    for run in runs:
+        engine.release(run)
+    return [b"".join(token.data for token in run.fresh) for run in runs]
+
+
+def write(engine: RemoteEngine, asked: EngineRequest) -> bytes:
+    return finish(engine, start(engine, asked))[0]
+
+
+def step_until(engine: RemoteEngine, run: RemoteRun, count: int) -> None:
+    while len(run.fresh) < count:
+        engine.step([run], Cancel())
+
+
+def paused(first: str, go: threading.Event, rest: str = "") -> Any:
+    """Send the first part of a text, wait for `go`, and send the rest."""
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        wire.event(model="far", choices=[{"text": first, "logprobs": chances(first, -0.1)}])
+        go.wait(30)
+        if rest:
+            wire.event(choices=[{"text": rest, "logprobs": chances(rest, -0.1), "finish_reason": "stop"}])
+
+    return act
+
+
+def waits(begun: threading.Event, closed: threading.Event) -> Act:
+    """Start an answer, and wait until its connection is closed."""
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        begun.set()
+        if wire.gone():
+            closed.set()
+
+    return act
+
+
+def test_step_streams_tokens(serve: Serve, connect: Connect) -> None:
+    go = threading.Event()
+    engine = connect(serve(paused("ab", go, "cd")))
+    run = start(engine, ask())
+    engine.step([run], Cancel())
+    assert [token.data for token in run.fresh] == [b"a", b"b"]
+    assert not run.done
+    go.set()
+    assert finish(engine, run) == [b"abcd"]
+    assert (run.request.usage.prompt_tokens, run.request.usage.predicted_tokens) == (4, 4)
+
+
+def test_step_returns_immediately_if_interrupted(serve: Serve, connect: Connect) -> None:
+    go = threading.Event()
+    engine = connect(serve(paused("a", go)))
+    run = start(engine, ask())
+    step_until(engine, run, 1)
+    interrupt = Cancel()
+    threading.Timer(0.05, interrupt.set, ("interrupt",)).start()
+    engine.step([run], interrupt)
+    engine.step([run], interrupt)
+    assert not run.done
+    go.set()
+
+
+def test_release_closes_the_request(serve: Serve, connect: Connect) -> None:
+    begun, closed = threading.Event(), threading.Event()
+    engine = connect(serve(waits(begun, closed)))
+    run = start(engine, ask())
+    assert begun.wait(30)
+    engine.release(run)
+    assert closed.wait(30)
+
+
+def test_step_stops_a_text_at_its_limit(serve: Serve, connect: Connect) -> None:
+    closed = threading.Event()
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        try:
+            while True:
+                wire.event(choices=[{"text": "abc", "logprobs": chances("abc", -0.1)}])
+                time.sleep(0.002)
+        except OSError:
+            closed.set()
+
+    engine = connect(serve(act))
+    assert write(engine, ask(most=7)) == b"abcabca"
+    assert closed.wait(30)
+
+
+def test_engine_reuses_connections(serve: Serve, connect: Connect) -> None:
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        events = b'data: {"choices": [{"finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+        wire.answer(200, events, "text/event-stream")
+
+    server = serve()
+    server.routes["/v1/completions"] = act
+    engine = connect(server)
+    write(engine, ask())
+    before = len(server._connections)
+    for _ in range(5):
+        write(engine, ask())
+    assert len(server._connections) == before
+
+
+def test_start_returns_none_without_a_free_slot(serve: Serve, connect: Connect) -> None:
+    engine = connect(serve(completion("a")), slots=2)
+    runs = [engine.start(ask()) for _ in range(3)]
+    first, second, third = runs
+    assert first
+    assert second
+    assert third is None
+    assert finish(engine, first, second) == [b"a", b"a"]
+    assert write(engine, ask()) == b"a"
+
+
+def test_resume_continues_a_suspended_run(serve: Serve, connect: Connect) -> None:
+    go = threading.Event()
+    server = serve(paused("ab", go), completion("cd"))
+    engine = connect(server, slots=1)
+    run = start(engine, ask("x", 5))
+    step_until(engine, run, 2)
+    engine.suspend(run)
+    other = start(engine, ask("y"))
+    assert not engine.resume(run)
+    assert finish(engine, other) == [b"cd"]
+    assert engine.resume(run)
+    assert finish(engine, run) == [b"abcd"]
+    go.set()
+    last = server.asked("/v1/completions")[-1]
+    assert (last["prompt"], last["max_tokens"]) == ([*map(ord, "xab")], 3)
+
+
+@pytest.mark.parametrize("size", [0, 512, 600])
+def test_start_rejects_a_prompt_that_does_not_fit(size: int, serve: Serve, connect: Connect) -> None:
+    engine = connect(serve(completion("a")))
+    with pytest.raises(EngineError, match="does not fit"):
+        engine.start(ask("x" * size))
+
+
+def test_start_limits_tokens_to_the_context(serve: Serve, connect: Connect) -> None:
+    server = serve(completion("a"))
+    write(connect(server), ask("x" * 510, 48))
+    assert server.asked("/v1/completions")[0]["max_tokens"] == 2
+
+
+@pytest.mark.parametrize(("priority", "times"), [("warmup", 1), ("prefetch", 1), ("typing", 2), ("", 2)])
+def test_prefetch_does_not_wait_for_a_busy_server(
+    priority: str, times: int, serve: Serve, connect: Connect
+) -> None:
+    server = serve(status(503, Retry_After="0"), completion("ab"))
+    engine = connect(server)
+    run = start(engine, replace(ask(), priority=priority))
+    if times == 1:
+        with pytest.raises(TextFailedError, match="not ready"):
+            engine.step([run], Cancel())
+    else:
+        assert finish(engine, run) == [b"ab"]
+    assert len(server.asked("/v1/completions")) == times
+
+
+def test_worker_keeps_the_engine_after_a_failed_text(serve: Serve, connect: Connect) -> None:
+    server = serve(status(400), completion("a"))
+    engine, loads = connect(server), []
+    worker = ready(lambda _: loads.append(1) or engine)
+    try:
+
+        def writes(engine: Any, job: Job) -> Any:
+            tokens: list[Token] = []
+            asked = ask()
+            while fresh := (yield asked):
+                tokens += fresh
+
+        results = [Outcome(), Outcome()]
+        for one in results:
+            worker.submit(FunctionJob(writes, one))
+            one.wait()
+        assert isinstance(results[0].wait(), EngineError)
+        assert results[1].wait() is None
+        assert len(loads) == 1
+        assert len(server.asked("/v1/completions")) == 2
+    finally:
+        worker.stop()
+
+
+def test_worker_sends_requests_in_parallel(serve: Serve, connect: Connect) -> None:
+    arrived = threading.Semaphore(0)
+    go = threading.Event()
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        arrived.release()
+        go.wait(30)
+
+    engine = connect(serve(act), timeout=20.0)
+    worker = ready(lambda _: engine)
+    try:
+        jobs = []
+        for _ in range(3):
+            jobs.append(FunctionJob(until_cancelled, Outcome()))
+            worker.submit(jobs[-1])
+            assert arrived.acquire(timeout=30)
+    finally:
+        go.set()
+        worker.stop()
+
+
+def test_can_generate_raises_if_the_server_is_gone(serve: Serve, connect: Connect) -> None:
+    server = serve(completion("a"))
+    engine = connect(server)
+    assert can_generate(engine)
+    server.stop()
+    with pytest.raises(EngineGoneError):
+        can_generate(engine)
+
+
+def test_close_ends_running_requests(serve: Serve, connect: Connect) -> None:
+    begun, closed = threading.Event(), threading.Event()
+    engine = connect(serve(waits(begun, closed)))
+    assert engine.start(ask())
+    assert begun.wait(30)
+    engine.close()
+    assert closed.wait(30)
+
+
+def test_requests_contain_session_and_tenant(serve: Serve, connect: Connect) -> None:
+    server = serve(completion("a"))
+    engine = connect(server)
+    for asked in (ask(), replace(ask(), session="a-session", tenant="an-owner")):
+        write(engine, asked)
+    (plain, bare), (headers, body) = [
+        (headers, body) for route, headers, body in server.requests if route == "/v1/completions"
+    ]
+    assert "x-session-id" not in plain
+    assert "cache_salt" not in bare
+    assert headers["x-session-id"] == "a-session"
+    assert body["cache_salt"] == "an-owner"
+    assert "session" not in body
+
+
+def test_connections_run_on_a_separate_thread() -> None:
+    connections = Connections()
+
+    async def who() -> threading.Thread:
+        return threading.current_thread()
+
+    thread = connections.wait_for(who(), Cancel())
+    assert thread is not threading.current_thread()
+    connections.close()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_wait_for_stops_if_cancelled() -> None:
+    connections, cancel, stopped = Connections(), Cancel(), threading.Event()
+
+    async def forever() -> None:
+        cancel.set("test")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            stopped.set()
+
+    with pytest.raises(CancelledError):
+        connections.wait_for(forever(), cancel)
+    assert stopped.wait(5)
+    connections.close()
+
+
+def test_close_ends_coroutines_before_connections() -> None:
+    begun, order = threading.Event(), list[str]()
+
+    class Client:
+        async def close(self) -> None:
+            order.append("closed")
+
+    connections = Connections([Client()])  # type: ignore[list-item]
+
+    async def forever() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            order.append("ended")
+
+    connections.begin(forever())
+    assert begun.wait(5)
+    connections.close()
+    assert order == ["ended", "closed"]

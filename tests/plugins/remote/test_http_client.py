@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import ssl
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.load_shedding import Level
+from jupyter_turbopilot.engine.vocabulary import CodePoints
+from jupyter_turbopilot.plugins.protocols.openai_format import error_body
+from jupyter_turbopilot.plugins.remote.address import Address, read_addresses
+from jupyter_turbopilot.plugins.remote.completions import ByIds
+from jupyter_turbopilot.plugins.remote.dialect import LOAD_HEADER, EventContent, Request
+from jupyter_turbopilot.plugins.remote.errors import (
+    AskedToWaitError,
+    DiedError,
+    InvalidAnswerError,
+    RemoteRefusalError,
+)
+from jupyter_turbopilot.plugins.remote.http_client import (
+    ENDLESS,
+    MOST_ANSWER,
+    Events,
+    HttpClient,
+    failure_reason,
+    reported_level,
+    retry_after,
+)
+from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
+from jupyter_turbopilot.protocol.errors import BadRequestError, BusyError, EngineError, NotReadyError
+
+from .conftest import Serve
+from .fake_server import Act, FarServer, Wire, completion, status
+from .test_detection import ask
+
+DIALECT = ByIds(RemoteServer(Kind.VLLM, "m"), CodePoints())
+
+
+def stream(server: FarServer, key: str = "") -> list[EventContent]:
+    async def received() -> list[EventContent]:
+        side = HttpClient(read_addresses([server.url], allow_http=False)[0], key, 5.0)
+        try:
+            return [one async for one in side.stream(Request("/v1/completions", {"prompt": [1]}), DIALECT)]
+        finally:
+            await side.close()
+
+    return asyncio.run(received())
+
+
+def fetch(server: FarServer, route: str) -> bytes | None:
+    return ask(server, lambda side: side.fetch(route))
+
+
+def error_event(error: Any) -> Act:
+    def act(wire: Wire, _: Any) -> None:
+        wire.begin()
+        wire.event(error=error)
+
+    return act
+
+
+def test_stream_sends_the_key_only_in_the_header(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = serve(completion("a"))
+    stream(server, "sk-hush")
+    ((_, headers, body),) = server.requests
+    assert headers["authorization"] == "Bearer sk-hush"
+    assert "hush" not in json.dumps(body)
+    assert "hush" not in caplog.text
+
+
+@pytest.mark.parametrize("code", [301, 302, 307, 401, 404, 500])
+def test_stream_rejects_other_statuses_and_redirects(code: int, serve: Serve) -> None:
+    server = serve(status(code, Location="http://127.0.0.1:1/"))
+    with pytest.raises(RemoteRefusalError) as refused:
+        stream(server)
+    assert refused.value.answered == code
+    assert "SECRET" not in refused.value.message
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "after"),
+    [
+        (BusyError("SECRET", after=3).body()["error"], 3.0),
+        (error_body(NotReadyError("SECRET"), None)["error"], 1.0),
+        ({"code": 503, "type": "unavailable_error", "message": "SECRET"}, None),  # from llama-server
+    ],
+)
+def test_error_event_may_ask_to_wait(error: Any, after: float | None, serve: Serve) -> None:
+    with pytest.raises(AskedToWaitError) as asked:
+        stream(serve(error_event(error)))
+    assert asked.value.after == after
+    assert "SECRET" not in asked.value.error.message
+
+
+@pytest.mark.parametrize("error", [EngineError("SECRET").body()["error"], {"code": 500, "message": "SECRET"}])
+def test_error_event_with_another_status_is_a_rejection(error: Any, serve: Serve) -> None:
+    with pytest.raises(RemoteRefusalError) as refused:
+        stream(serve(error_event(error)))
+    assert refused.value.answered == 500
+    assert "SECRET" not in refused.value.message
+
+
+@pytest.mark.parametrize("error", ["SECRET", {}, {"status": 200}, {"status": True, "code": "busy"}, [7]])
+def test_error_event_without_a_status_is_invalid(error: Any, serve: Serve) -> None:
+    with pytest.raises(InvalidAnswerError, match="an error instead"):
+        stream(serve(error_event(error)))
+
+
+def test_stream_names_a_rejected_option(serve: Serve) -> None:
+    refusal = b'{"error": {"message": "SECRET", "param": "repetition_penalty"}}'
+    with pytest.raises(BadRequestError, match="repeat_penalty") as refused:
+        stream(serve(lambda wire, _: wire.answer(400, refusal)))
+    assert refused.value.field == "repeat_penalty"
+    assert "SECRET" not in refused.value.message
+
+
+def test_stream_rejects_compression(serve: Serve) -> None:
+    def act(wire: Any, _: Any) -> None:
+        wire.answer(200, b"\x1f\x8b", "text/event-stream", Content_Encoding="gzip")
+
+    with pytest.raises(InvalidAnswerError, match="compressed"):
+        stream(serve(act))
+
+
+@pytest.mark.parametrize("data", [b"", b"HTTP/1.1 2", b"HTTP/1.1 200 OK\r\nContent-Le", b"\x00\xff\r\n\r\n"])
+def test_stream_reports_a_broken_connection(data: bytes, serve: Serve) -> None:
+    with pytest.raises(DiedError, match="broke off"):
+        stream(serve(lambda wire, _: wire.send(data)))
+
+
+@pytest.mark.parametrize(
+    ("header", "level"),
+    [
+        ("3", Level.SHORT_SUGGESTIONS),
+        ("0", Level.NONE),
+        ("", Level.NONE),
+        ("9", Level.NONE),
+        ("x", Level.NONE),
+    ],
+)
+def test_reported_level_is_one_of_the_stages(header: str, level: Level) -> None:
+    assert reported_level(httpx.Response(200, headers={LOAD_HEADER: header})) is level
+
+
+def test_level_is_known_only_after_an_answer(serve: Serve) -> None:
+    server = serve(completion("a"))
+
+    async def levels(side: HttpClient) -> list[Level | None]:
+        found = [side.level]
+        async for _ in side.stream(Request("/v1/completions", {"prompt": [1]}), DIALECT):
+            pass
+        return [*found, side.level]
+
+    assert ask(server, levels) == [None, Level.NONE]
+
+
+def test_stream_recognizes_an_overloaded_server(serve: Serve) -> None:
+    error = BusyError("SECRET", code="overloaded")
+    body = json.dumps(error_body(error, None)).encode()
+    with pytest.raises(BusyError) as caught:
+        stream(serve(lambda wire, _: wire.answer(429, body, Retry_After="5")))
+    assert (caught.value.code, caught.value.after) == ("overloaded", 5.0)
+    assert "SECRET" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b'{"error": {"code": "too_many_requests"}}', b'{"error": {"code": 429}}']
+)
+def test_stream_waits_after_other_refusals(body: bytes, serve: Serve) -> None:
+    with pytest.raises(AskedToWaitError):
+        stream(serve(lambda wire, _: wire.answer(429, body)))
+
+
+def test_fetch_returns_none_for_a_missing_route(serve: Serve) -> None:
+    server = serve()
+    server.routes["/a"] = lambda wire, _: wire.answer(200, b"{}")
+    assert (fetch(server, "/a"), fetch(server, "/b")) == (b"{}", None)
+
+
+def test_fetch_rejects_an_endless_answer(serve: Serve) -> None:
+    server = serve()
+    server.routes["/a"] = lambda wire, _: wire.answer(200, b"x" * (MOST_ANSWER + 1))
+    with pytest.raises(InvalidAnswerError, match="an endless answer"):
+        fetch(server, "/a")
+
+
+def test_proxy_is_not_used_for_this_machine(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert stream(serve(completion("a")))
+
+
+def test_proxy_is_used_for_other_machines(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = serve(completion("a"))
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    async def asked() -> None:
+        side = HttpClient(Address("http://far.invalid", "far.invalid"), "", 5.0)
+        try:
+            await side.fetch("/v1/models")
+        finally:
+            await side.close()
+
+    asyncio.run(asked())
+    assert proxy.requests[0][0] == "http://far.invalid/v1/models"
+
+
+def test_failure_reason_never_quotes_the_exception() -> None:
+    certificate = httpx.ConnectError("hush")
+    certificate.__cause__ = ssl.SSLCertVerificationError("hush")
+    tls = httpx.ConnectError("hush")
+    tls.__context__ = ssl.SSLError("hush")
+    reasons = [
+        failure_reason(error)
+        for error in (
+            certificate,
+            tls,
+            httpx.ConnectError("hush"),
+            httpx.ReadTimeout("hush"),
+            OSError("hush"),
+        )
+    ]
+    assert len(set(reasons)) == 5
+    assert not any("hush" in reason for reason in reasons)
+    assert "certificate" in reasons[0]
+
+
+DATA = st.lists(st.binary(min_size=1, max_size=20).filter(lambda data: not set(data) & {10, 13}), max_size=6)
+
+
+@given(DATA, st.sampled_from([b"\n", b"\r\n", b"\r"]), st.lists(st.integers(0, 300), max_size=12))
+def test_events_are_complete_for_any_chunks(data: list[bytes], end: bytes, cuts: list[int]) -> None:
+    stream = b"".join(b"data: " + one + end + end for one in data)
+    events, found, at = Events(), [], 0
+    for cut in [*sorted(cuts), len(stream)]:
+        found += events.feed(stream[at:cut])
+        at = max(at, cut)
+    # A lone carriage return at the very end may still be followed by a line feed.
+    assert found == data
+
+
+def feed(events: Events, pieces: Sequence[bytes]) -> None:
+    for piece in pieces:
+        events.feed(piece)
+
+
+@given(st.binary(max_size=200))
+def test_events_accept_any_bytes(data: bytes) -> None:
+    feed(Events(), [data[at : at + 1] for at in range(len(data))])
+
+
+def test_events_ignore_other_fields_and_join_data_lines() -> None:
+    stream = b": ping\n\nevent: x\nid: 7\ndata:one\ndata: two\n\nretry: 3\n\ndata\n\n"
+    assert Events().feed(stream) == [b"one\ntwo", b""]
+
+
+@pytest.mark.parametrize("line", [b"x" * 65, b"data: " + b"x" * 65, b"data: 123456789\n" * 5])
+def test_events_reject_endless_lines_and_events(line: bytes) -> None:
+    events, pieces = Events(most=64), [line[at : at + 8] for at in range(0, len(line), 8)]
+    with pytest.raises(InvalidAnswerError, match=ENDLESS):
+        feed(events, pieces)
+
+
+def waits(header: str) -> float | None:
+    return retry_after(httpx.Response(429, headers=[(b"Retry-After", header.encode())]))
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("3", 3.0),
+        (" 120 ", 120.0),
+        ("Sun, 22 Nov 2020 11:00:00 GMT", 0.0),
+        ("", None),
+        ("soon", None),
+        ("-1", None),
+        ("1.5", None),
+        ("²", None),
+    ],
+)
+def test_retry_after_parses_seconds_and_dates(header: str, seconds: float | None) -> None:
+    assert waits(header) == seconds
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000"])
+def test_retry_after_returns_seconds_until_a_date(zone: str) -> None:
+    date = datetime.now(UTC) + timedelta(hours=1)
+    seconds = waits(f"{date:%a, %d %b %Y %H:%M:%S} {zone}")
+    assert seconds is not None
+    assert 0 < seconds <= 3600
+
+
+@given(st.text(max_size=40))
+def test_retry_after_accepts_any_text(header: str) -> None:
+    seconds = waits(header)
+    assert seconds is None or seconds >= 0

@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
+from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY
+from jupyter_turbopilot.plugins.remote.loading import CONTEXT_SIZE, address, check, load, remote_server
+from jupyter_turbopilot.plugins.remote.remote_server import Kind
+from jupyter_turbopilot.protocol.errors import (
+    CancelledError,
+    DisabledError,
+    EngineGoneError,
+    ModelRefusedError,
+    TurbopilotError,
+)
+from jupyter_turbopilot.protocol.generation import PrefixConstraint, Sampling
+from jupyter_turbopilot.settings.config import Turbopilot
+
+from .conftest import Connect, Serve
+from .fake_server import FarServer, Wire, always, completion, settings_for, status
+from .test_detection import picky, tokenizer
+from .test_engine import ask, write
+
+OFFER = {"version": 1, "slots": 3, "context_size": 2048, "top": 20, "samplers": ["temperature", "seed"]}
+
+
+def ours(serve: Serve, **offer: Any) -> FarServer:
+    server = serve(completion("a"))
+    server.models = {"data": [{"id": "far", "turbopilot": OFFER | offer}]}
+    server.routes["/tokenize"] = tokenizer()
+    return server
+
+
+def test_load_uses_the_capabilities_of_a_turbopilot_server(serve: Serve, connect: Connect) -> None:
+    engine = connect(ours(serve, identity="1", logprobs=False))
+    capabilities = engine.capabilities
+    assert (engine.name, engine.context_size, engine.vocabulary.unit) == ("far", 2048, CHARACTERS)
+    assert (capabilities.slots, capabilities.prefix_constraints, capabilities.logprobs, capabilities.top) == (
+        3,
+        True,
+        False,
+        20,
+    )
+    assert (capabilities.samplers, capabilities.prefetch, capabilities.remote) == (
+        {"temperature", "seed"},
+        True,
+        True,
+    )
+    assert connect(ours(serve, identity="2")).identity != engine.identity
+    assert not capabilities.persistent
+    assert connect(ours(serve, identity="2", persistent=True)).capabilities.persistent
+    assert write(engine, ask()) == b"a"
+
+
+def llama(serve: Serve, text: str) -> FarServer:
+    """Return a scripted llama-server that generates a text, whose tokens are its characters."""
+    server = serve()
+    server.models = {"data": [{"id": "m", "owned_by": "llamacpp"}]}
+    server.routes["/tokenize"] = tokenizer()
+
+    def completion(wire: Wire, body: dict[str, Any]) -> None:
+        at = len(body["prompt"]) - len(ask().prompt)
+        wire.begin()
+        for character in text[at : at + body["n_predict"]]:
+            token = ord(character)
+            listed = [{"id": token, "logprob": -2.0}, {"id": 33, "logprob": -0.5}][: body["n_probs"]]
+            listing = {"id": token, "logprob": -2.0, "top_logprobs": listed}
+            wire.event(content=character, tokens=[token], completion_probabilities=[listing])
+        wire.event(content="", stop=True, stop_type="limit")
+
+    server.routes["/completion"] = completion
+    return server
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [PrefixConstraint((b"lin",), 1), PrefixConstraint(banned=33), PrefixConstraint((b"!", b"lin"), 1, 33)],
+)
+def test_llama_server_gets_two_requests_for_a_prefix_constraint(
+    beginning: PrefixConstraint, serve: Serve, connect: Connect
+) -> None:
+    server = llama(serve, "line = 1")
+    engine = connect(server)
+    asked = replace(ask(), sampling=Sampling(8, beginning=beginning))
+    assert write(engine, asked) == b"line = 1"[beginning.typed :]
+    first, rest = server.asked("/completion")
+    assert ("grammar" in first, "grammar" in rest) == (bool(beginning.candidates), bool(beginning.candidates))
+    assert (first["n_predict"], rest["n_predict"]) == (1, 7)
+    assert bool(first.get("logit_bias")) == (beginning.banned is not None)
+    assert "logit_bias" not in rest
+
+
+@pytest.mark.parametrize(("text", "limit"), [("", 8), ("line", 0)])
+def test_llama_server_gets_one_request_without_a_first_token(
+    text: str, limit: int, serve: Serve, connect: Connect
+) -> None:
+    server = llama(serve, text)
+    asked = replace(ask(), sampling=Sampling(limit, beginning=PrefixConstraint(banned=33)))
+    assert write(connect(server), asked) == b""
+    assert len(server.asked("/completion")) == 1
+
+
+def test_load_uses_the_slots_of_llama_server(serve: Serve, connect: Connect) -> None:
+    server = llama(serve, "")
+    properties = {"total_slots": 2, "default_generation_settings": {"n_ctx": 64}}
+    server.routes["/props"] = lambda wire, _: wire.answer(200, json.dumps(properties).encode())
+
+    def completion(wire: Wire, body: dict[str, Any]) -> None:
+        events = [
+            {"content": "ab", "tokens": [98], "completion_probabilities": [{"id": 98, "logprob": -0.1}]},
+            {"content": "", "stop": True, "tokens": [], "timings": {"cache_n": 2}},
+        ]
+        data = b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+        wire.answer(200, data, "text/event-stream")
+
+    server.routes["/completion"] = completion
+    engine = connect(server)
+    capabilities = engine.capabilities
+    assert (
+        capabilities.slots,
+        capabilities.prefix_constraints,
+        capabilities.logprobs,
+        engine.context_size,
+    ) == (2, True, True, 64)
+    asked = ask()
+    assert write(engine, asked) == b"ab"
+    assert asked.usage.cached_tokens == 2
+    server.routes["/infill"] = status(501)
+    text = connect(server, vocabulary=None)
+    assert text.vocabulary.markers.middle is None
+    assert write(text, ask()) == b"ab"
+
+
+def test_load_without_a_vocabulary_uses_characters(serve: Serve, connect: Connect) -> None:
+    server = serve()
+    server.models = {"data": [{"id": "far"}]}
+    server.routes["/v1/completions"] = picky()
+    engine = connect(server, vocabulary=None)
+    capabilities = engine.capabilities
+    assert engine.context_size == CONTEXT_SIZE * CHARACTERS
+    assert engine.vocabulary.markers.middle is not None
+    assert (
+        capabilities.prefix_constraints,
+        capabilities.logprobs,
+        capabilities.top,
+        capabilities.prefetch,
+    ) == (False, True, 0, False)
+    assert connect(server, vocabulary=None, prefetch="yes").capabilities.prefetch
+    assert write(engine, ask()) == b"a"
+
+
+def test_engine_sends_nothing_if_the_line_contains_a_marker(serve: Serve) -> None:
+    server = serve()
+    server.routes["/v1/completions"] = picky()
+    engine = load(settings_for(server), Cancel(), always(None), ["<MID>"])
+    try:
+        before = len(server.requests)
+        assert write(engine, ask("x = '<MID>")) == b""
+        assert len(server.requests) == before
+    finally:
+        engine.close()
+
+
+@pytest.mark.parametrize(("setting", "ahead"), [("auto", True), ("yes", True), ("no", False)])
+def test_load_prefetches_according_to_the_setting(
+    setting: str, ahead: bool, serve: Serve, connect: Connect
+) -> None:
+    assert connect(serve(completion("a")), prefetch=setting).capabilities.prefetch is ahead
+
+
+@pytest.mark.parametrize("without", ["a server", "a model", "a loaded model", "time"])
+def test_load_skips_an_address_that_is_not_ready(without: str, serve: Serve, connect: Connect) -> None:
+    first, second = serve(completion("a")), serve(completion("b"))
+    first.models = {"data": [{"id": "far", "turbopilot": {"version": 1}}] * (without == "a loaded model")}
+    if without == "a server":
+        first.stop()
+    if without == "time":
+        first.routes["/v1/models"] = status(503, Retry_After="7")
+    assert write(connect(first, second), ask()) == b"b"
+    assert first.asked("/v1/completions") == []
+
+
+def test_load_skips_an_address_that_fails_the_vocabulary_check(serve: Serve, connect: Connect) -> None:
+    first, second = serve(completion("a")), serve(completion("b"))
+    first.routes["/tokenize"] = lambda _wire, _body: None  # hangs up
+    assert write(connect(first, second), ask()) == b"b"
+    assert first.asked("/tokenize")
+
+
+def test_load_requests_the_vocabulary_by_model_name(serve: Serve) -> None:
+    asked = []
+
+    def vocabulary_of(model: str) -> CodePoints:
+        asked.append(model)
+        return CodePoints()
+
+    load(settings_for(serve(completion("a"))), Cancel(), vocabulary_of).close()
+    assert asked == ["far"]
+
+
+def test_load_lists_all_unreachable_hosts_without_the_key(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(ENGINE_KEY, "sk-hush")
+    servers = [serve(), serve()]
+    for server in servers:
+        server.stop()
+    with pytest.raises(EngineGoneError, match="nothing answers") as gone:
+        load(settings_for(*servers), Cancel(), always(CodePoints()))
+    assert all(str(server.port) in gone.value.message for server in servers)
+    assert "hush" not in repr(gone.value)
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ([], "has no model"),
+        ([{"id": "far", "turbopilot": {"version": 1}}], "not loaded its model yet"),
+        ([{"id": "far", "turbopilot": {"version": 1, "missing": True}}], "no usable model"),
+    ],
+)
+def test_load_distinguishes_missing_and_loading_models(
+    models: list[dict[str, Any]], message: str, serve: Serve
+) -> None:
+    server = serve()
+    server.models = {"data": models}
+    with pytest.raises(EngineGoneError, match=message):
+        load(settings_for(server), Cancel(), always(CodePoints()))
+
+
+@pytest.mark.parametrize(("code", "after"), [(503, 7.0), (429, 7.0)])
+def test_load_honours_retry_after(code: int, after: float, serve: Serve) -> None:
+    server = serve()
+    server.routes["/v1/models"] = status(code, Retry_After="7")
+    with pytest.raises(EngineGoneError) as gone:
+        load(settings_for(server), Cancel(), always(CodePoints()))
+    assert gone.value.after == after
+
+
+@pytest.mark.parametrize("content", [b"<html>SECRET", b"", b"\xff", b"[" * 9999])
+def test_load_reports_an_invalid_server(content: bytes, serve: Serve) -> None:
+    server = serve()
+    server.routes["/v1/models"] = lambda wire, _: wire.answer(200, content, "text/html")
+    with pytest.raises(TurbopilotError, match=r"c\.TurbopilotRemote\.urls") as refused:
+        load(settings_for(server), Cancel(), always(CodePoints()))
+    assert "SECRET" not in refused.value.message
+
+
+def test_load_can_be_cancelled(serve: Serve) -> None:
+    cancel, go = Cancel(), threading.Event()
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        cancel.set("test")
+        go.wait(30)
+
+    server = serve()
+    server.routes["/v1/models"] = act
+    with pytest.raises(CancelledError):
+        load(settings_for(server), cancel, always(CodePoints()))
+    go.set()
+
+
+def test_far_side_returns_description_and_round_trip_time(serve: Serve) -> None:
+    peer, seconds = remote_server(settings_for(serve()), Cancel())
+    assert 0 < seconds < 5
+    assert (peer.kind, peer.model, peer.context_size) == (Kind.VLLM, "far", 512)
+
+
+def test_check_validates_settings_without_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = settings_for("http://127.0.0.1:1/v1", "https://far.example/v1")
+    check(settings)
+    assert address(settings) == "127.0.0.1:1, far.example"
+    settings.remote.urls = ["https://me:hush@far.example"]
+    with pytest.raises(ModelRefusedError):
+        check(settings)
+    assert address(settings) == ""
+    with pytest.raises(ModelRefusedError, match=r"c\.TurbopilotRemote\.model"):
+        check(settings_for("hf:together"))
+    monkeypatch.setenv(ENGINE_KEY, "two words")
+    with pytest.raises(ModelRefusedError, match=ENGINE_KEY):
+        check(settings_for("http://127.0.0.1:1"))
+
+
+def test_check_rejects_empty_settings() -> None:
+    with pytest.raises(ModelRefusedError, match="urls"):
+        check(Turbopilot())
+
+
+def test_load_never_sends_the_jupyterhub_token_to_a_redirect(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "hub-token")
+    other = serve(completion("a"))
+    server = serve(completion("a"))
+    server.routes["/v1/models"] = lambda wire, _: wire.answer(307, b"", Location=f"{other.url}/v1/models")
+    with pytest.raises(TurbopilotError, match="redirects"):
+        load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))
+    assert [headers["authorization"] for _, headers, _ in server.requests] == ["Bearer hub-token"]
+    assert other.requests == []
+
+
+@pytest.mark.parametrize(("code", "message"), [(401, "revoked"), (403, "firewall"), (503, "JupyterHub")])
+def test_load_explains_a_rejected_jupyterhub_token(
+    code: int, message: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "hub-token")
+    server = serve()
+    server.routes["/v1/models"] = status(code)
+    with pytest.raises(TurbopilotError, match=message) as refused:
+        load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))
+    assert ENGINE_KEY not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("code", "message"), [("missing_scope", "account may not use"), ("disabled", "setting")]
+)
+def test_load_reports_why_a_hubs_service_refuses(
+    code: str, message: str, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JUPYTERHUB_API_TOKEN", "hub-token")
+    server = serve()
+    body = json.dumps({"error": {"code": code, "message": "SECRET"}}).encode()
+    server.routes["/v1/models"] = lambda wire, _: wire.answer(403, body)
+    with pytest.raises(DisabledError, match=message):
+        load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))

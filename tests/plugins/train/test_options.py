@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.plugins.train.options import TrainingOptions, changed
+from jupyter_turbopilot.settings.config import Turbopilot
+
+
+def test_tune_takes_a_tenth_of_the_time(
+    options: TrainingOptions,
+) -> None:
+    asked = replace(options, output=Path("to/small.gguf"), minutes=30.0, scratch=True, whole=True)
+    tune = asked.tune("go")
+    assert (tune.output, tune.scratch, tune.whole) == (Path("to/small-go.gguf"), False, True)
+    assert tune.minutes == pytest.approx(3.0)
+    assert tune.paths == options.paths
+
+
+@pytest.mark.parametrize(
+    ("language", "name"),
+    [
+        ("c++", "small-c++.gguf"),
+        ("MIT/GNU Scheme", "small-MIT-GNU-Scheme.gguf"),
+        ("../../x", "small--x.gguf"),
+    ],
+)
+def test_tune_writes_beside_its_base_for_any_language_name(
+    language: str, name: str, options: TrainingOptions
+) -> None:
+    assert replace(options, output=Path("to/small.gguf")).tune(language).output == Path("to") / name
+
+
+def test_changed_copies_the_settings() -> None:
+    settings = Turbopilot(threads=3, adapters=["a.gguf"])
+    copy = changed(settings, adapters=["b.gguf"])
+    assert (copy.threads, copy.adapters) == (3, ["b.gguf"])
+    assert settings.adapters == ["a.gguf"]
+    assert changed(copy).trait_values(config=True) == copy.trait_values(config=True)

@@ -1,0 +1,117 @@
+"""Training all weights on rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+from jupyter_turbopilot.plugins.train import whole
+from jupyter_turbopilot.plugins.train.loop import Schedule, Training
+from jupyter_turbopilot.plugins.train.network import free, load
+from jupyter_turbopilot.plugins.train.rows import Marks, Rows
+from jupyter_turbopilot.plugins.train.scratch import TEXT, Shape, write_blank
+from jupyter_turbopilot.plugins.train.whole import Forward, WholeModel
+
+FIRST = len(TEXT)
+END, PREFIX, SUFFIX, MIDDLE = range(FIRST, FIRST + 4)
+MARKS = Marks(MIDDLE, SUFFIX, (PREFIX, SUFFIX, MIDDLE))
+ROW = [PREFIX, *range(20), SUFFIX, *range(30, 40), MIDDLE, *range(20, 30), END]
+
+
+@pytest.fixture
+def learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WholeModel:
+    monkeypatch.setattr(whole, "STEP", 4 * (len(ROW) - 1))
+    path = write_blank(tmp_path / "blank.gguf", Shape(width=64, layers=2, heads=2, length=64))
+    network = load(path, torch.device("cpu"), torch.float32)
+    free(network)
+    rows = np.array([ROW] * 6, np.uint8)
+    return WholeModel(network, MARKS, Rows(rows), Rows(np.hstack([rows, rows[:, 1:]])), rows[:2])
+
+
+def test_trained_whole_model_fills_in_the_middle(learning: WholeModel, tmp_path: Path) -> None:
+    log = Training(learning, Schedule(9.0, 1e-2, 0.2, steps=60), tmp_path / "kept").run(lambda *_: None)
+    assert log.held[0][1] > 4
+    assert log.held[-1][1] < 1
+    assert log.tokens >= 60 * 4 * (len(ROW) - 1)
+    assert log.samples == 60 * 4
+
+
+def test_held_loss_covers_all_text_without_marks(learning: WholeModel) -> None:
+    learning.marks = Marks(None, None, (END,))
+    learning.held_out = np.array([[*range(20), END, END]], np.uint8)
+    with torch.no_grad():
+        logits = learning.network.model(input_ids=torch.arange(19)[None]).logits[0]
+        wanted = functional.cross_entropy(logits, torch.arange(1, 20)).item()
+    assert learning.held_loss() == pytest.approx(wanted, abs=0.02)
+    assert learning.size(learning.held_out) == (1, 21)
+
+
+def test_loss_weights_text_less_than_answers_and_ignores_marks(learning: WholeModel) -> None:
+    rows = np.array([ROW], np.uint8)
+    with torch.no_grad():
+        logits = learning.network.model(input_ids=torch.tensor([ROW[:-1]])).logits[0]
+        losses = functional.cross_entropy(logits, torch.tensor(ROW[1:]), reduction="none").tolist()
+        answer = ROW.index(MIDDLE)
+        text = [loss for loss, token in zip(losses[:answer], ROW[1:], strict=False) if token not in MARKS.all]
+        total = 0.5 * sum(text) + sum(losses[answer:])
+        wanted = total / (0.5 * len(text) + len(losses[answer:]))
+        assert learning.loss(rows).item() == pytest.approx(wanted, abs=0.02)
+        learning.held_out = rows
+        assert learning.held_loss() == pytest.approx(np.mean(losses[answer:]), abs=0.02)
+
+
+SIZES = {
+    "vocab_size": 128,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 512,
+}
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        (LlamaConfig(**SIZES, tie_word_embeddings=True), LlamaForCausalLM),
+        (LlamaConfig(**SIZES, num_key_value_heads=2), LlamaForCausalLM),
+        (Qwen2Config(**SIZES, num_key_value_heads=2), Qwen2ForCausalLM),
+    ],
+)
+def test_forward_matches_the_library(config: Any, kind: Any) -> None:
+    torch.manual_seed(1)
+    model = kind(config)
+    for name, part in model.named_parameters():
+        if "norm" in name or "bias" in name:
+            torch.nn.init.normal_(part)
+    tokens = torch.randint(0, 128, (2, 300))
+    with torch.no_grad():
+        wanted = model(input_ids=tokens).logits
+        assert torch.allclose(Forward(model, torch.float32, compiled=False)(tokens), wanted, atol=1e-4)
+        near = Forward(model, torch.bfloat16, compiled=False)(tokens)
+    assert near.dtype == torch.float32
+    assert (near - wanted).abs().max() < 0.1 * wanted.abs().max()
+
+
+def test_forward_falls_back_if_compilation_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    compiler = tmp_path / "g++"
+    compiler.write_text("#!/bin/sh\necho 'Python.h: No such file' >&2\nexit 1\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+    model = LlamaForCausalLM(LlamaConfig(**SIZES))
+    tokens = torch.randint(0, 128, (1, 40))
+    forward = Forward(model, torch.float32, compiled=True)
+    scores = forward(tokens)
+    scores.sum().backward()
+    assert "could not be compiled" in caplog.text
+    assert torch.equal(scores, Forward(model, torch.float32, compiled=False)(tokens))
+    assert all(part.grad is not None for part in model.parameters())

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.plugins.transformers.checkpoint import (
+    COMPUTE_BYTES,
+    TOKEN_BYTES,
+    Loading,
+    TransformersOptions,
+    check,
+    load,
+)
+from jupyter_turbopilot.protocol.errors import ModelRefusedError, NotReadyError
+from jupyter_turbopilot.settings.config import TurbopilotTransformers
+from tests.plugins.convert import families
+
+from . import checkpoints
+
+LAYERS, KV_HEADS, HEAD = 3, 2, 16  # of the tiny Qwen2
+
+
+@pytest.fixture
+def copy(checkpoint: Path, tmp_path: Path) -> Path:
+    """A copy of the checkpoint that a test may change."""
+    return Path(shutil.copytree(checkpoint, tmp_path / "copy"))
+
+
+def test_check_estimates_the_memory(checkpoint: Path) -> None:
+    loading = check(checkpoint, TransformersOptions(threads=3))
+    parameters = families.FAMILIES["qwen2"][1]
+    numbers = (checkpoint / "model.safetensors").stat().st_size // 4
+    cache = 2 * LAYERS * KV_HEADS * HEAD * 4 * loading.cells
+    assert (loading.context_size, loading.threads) == (parameters["max_position_embeddings"], 3)
+    assert (loading.device, loading.dtype, loading.bits) == ("cpu", "float32", 0)
+    about = numbers * 4 + cache + COMPUTE_BYTES + TOKEN_BYTES * families.ROWS
+    assert loading.needs == pytest.approx(about, abs=5_000)
+
+
+def test_check_estimates_less_memory_for_smaller_types(checkpoint: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    whole, half, eight, four = (
+        check(checkpoint, options).needs
+        for options in (
+            TransformersOptions(),
+            TransformersOptions(dtype="bfloat16"),
+            TransformersOptions(dtype="bfloat16", load_in_8bit=True),
+            TransformersOptions(dtype="bfloat16", load_in_4bit=True),
+        )
+    )
+    assert whole > half > eight > four
+
+
+@pytest.mark.parametrize(("free", "message"), [(1000, "Close other programs"), (0, "choose a smaller model")])
+def test_check_rejects_insufficient_memory_before_loading(
+    free: int, message: str, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "free_memory", lambda: free)
+    monkeypatch.setattr(torch, "load", None)
+    with pytest.raises(ModelRefusedError, match=message) as refused:
+        check(checkpoint)
+    assert refused.value.code == "memory"
+
+
+def test_check_enforces_max_memory(checkpoint: Path) -> None:
+    with pytest.raises(ModelRefusedError, match=r"c\.Turbopilot\.max_memory"):
+        check(checkpoint, TransformersOptions(max_bytes=1_000_000))
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"model_type": "own_model", "auto_map": {"AutoModelForCausalLM": "own.Model"}}, "never runs"),
+        ({"model_type": "t5"}, "cannot generate text"),
+        ({"model_type": ["nonsense"]}, "cannot generate text"),
+        ({"model_type": None}, "cannot generate text"),
+        ({"quantization_config": {"quant_method": "awq"}}, "quantized with 'awq'"),
+        ({"num_attention_heads": "many"}, "config.json cannot be used"),
+        ({"max_position_embeddings": -1}, "max_position_embeddings"),
+    ],
+)
+def test_check_rejects_unsupported_checkpoints(config: dict[str, Any], message: str, copy: Path) -> None:
+    checkpoints.change(copy, "config.json", **config)
+    with pytest.raises(ModelRefusedError, match=message):
+        check(copy)
+
+
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        ("config.json", "There is no config.json"),
+        ("tokenizer.json", "There is no tokenizer"),
+        ("model.safetensors", "There are no weights"),
+    ],
+)
+def test_check_names_a_missing_file(gone: str, message: str, copy: Path) -> None:
+    (copy / gone).unlink()
+    with pytest.raises(ModelRefusedError, match=message):
+        check(copy)
+
+
+def test_check_rejects_damaged_weights(copy: Path) -> None:
+    os.truncate(copy / "model.safetensors", 10_000)
+    with pytest.raises(ModelRefusedError, match="damaged or incomplete"):
+        check(copy)
+
+
+def test_check_never_runs_code_in_a_pickle(copy: Path) -> None:
+    class Code:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return (Path.touch, (copy / "was-run",))
+
+    (copy / "model.safetensors").unlink()
+    torch.save({"weight": Code()}, copy / "pytorch_model.bin")
+    with pytest.raises(ModelRefusedError, match="more than weights"):
+        check(copy)
+    assert not (copy / "was-run").exists()
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "mps:3", "tpu", ""])
+def test_check_lists_the_devices_if_the_chosen_one_is_missing(device: str, checkpoint: Path) -> None:
+    with pytest.raises(NotReadyError, match=r"cpu.*c\.TurbopilotTransformers\.device"):
+        check(checkpoint, TransformersOptions(device=device))
+
+
+def test_check_chooses_the_best_device(checkpoint: Path) -> None:
+    best = "cuda:0" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    assert check(checkpoint, TransformersOptions(device="auto")).device == best
+
+
+def test_check_rejects_quantizing_twice(copy: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    with pytest.raises(ModelRefusedError, match="only one of them"):
+        check(copy, TransformersOptions(load_in_8bit=True, load_in_4bit=True))
+    checkpoints.change(copy, "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
+    with pytest.raises(ModelRefusedError, match="quantized already"):
+        check(copy, TransformersOptions(load_in_4bit=True))
+
+
+def test_check_names_the_package_for_gptq(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from .test_packages import without
+
+    checkpoints.change(copy, "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
+    without(monkeypatch, "gptqmodel")
+    with pytest.raises(NotReadyError, match=r"gptqmodel is missing.*\[gptq\]"):
+        check(copy)
+
+
+def test_identity_changes_with_files_and_settings(copy: Path) -> None:
+    seen = {check(copy, TransformersOptions(dtype=dtype)).identity for dtype in ("float32", "bfloat16")}
+    assert check(copy).identity in seen
+    stat = (copy / "model.safetensors").stat()
+    os.utime(copy / "model.safetensors", ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
+    seen.add(check(copy).identity)
+    checkpoints.change(copy, "tokenizer_config.json", add_bos_token=True)
+    seen.add(check(copy).identity)
+    assert len(seen) == 4
+
+
+@given(
+    st.builds(TransformersOptions, context_size=st.integers(0, 9), offload=st.booleans()),
+    st.builds(
+        Loading,
+        **{
+            name: st.integers(0, 9)
+            for name in ("context_size", "threads", "needs", "cells", "parked", "bits")
+        },
+        **{name: st.text(max_size=5) for name in ("device", "dtype", "attention", "identity")},
+        offload=st.booleans(),
+    ),
+)
+def test_options_and_loading_survive_msgpack(options: TransformersOptions, loading: Loading) -> None:
+    for value in (options, loading):
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(value), type=type(value)) == value
+
+
+def test_options_include_every_setting() -> None:
+    assert {*TurbopilotTransformers.class_own_traits(config=True)} <= {*asdict(TransformersOptions())}
+
+
+def test_check_rejects_unavailable_flash_attention(checkpoint: Path) -> None:
+    with pytest.raises(NotReadyError, match="flash-attn and a GPU"):
+        check(checkpoint, TransformersOptions(attention="flash_attention_2"))
+
+
+def test_load_applies_the_options(checkpoint: Path) -> None:
+    options = TransformersOptions(context_size=128, threads=1, dtype="bfloat16")
+    engine = load(checkpoint, options, name="mine", fim="none")
+    assert (engine.name, engine.fim, engine.context_size) == ("mine", "none", 128)
+    assert engine.identity == check(checkpoint, options).identity
+    assert engine.capabilities.slots == 1
+    engine.close()
+
+
+def test_checkpoint_import_loads_no_heavy_packages() -> None:
+    code = (
+        "import sys; from jupyter_turbopilot.plugins.transformers import checkpoint, vocabulary; "
+        "print({'torch', 'transformers', 'tokenizers', 'llama_cpp'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "set()", done.stderr

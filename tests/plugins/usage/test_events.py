@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import fields
+
+from jupyter_turbopilot.models.catalog import catalog
+from jupyter_turbopilot.plugins.usage.events import (
+    SCHEMA,
+    Accepted,
+    Dismissed,
+    Dropped,
+    Ended,
+    Event,
+    Requested,
+    Retained,
+    Session,
+    Shown,
+    TypedOver,
+    Typing,
+    event_of,
+    line_of,
+)
+from jupyter_turbopilot.plugins.usage.usage_report import tables
+from jupyter_turbopilot.plugins.usage.usage_statistics import LogStatistics
+from jupyter_turbopilot.protocol.request import Feedback
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "usage-log.md"
+SESSION = Session(1.0, SCHEMA, "AbC3", "0.1.0", "server", 60, False, "m", "quiet")
+LOGGED: list[Event] = [
+    SESSION,
+    Requested(1, "AbC3.1", doc=3, at="after =", ms=5, requests=1, written=9),
+    Shown(1.5, "AbC3.1", chars=5, score=1, text="value"),
+    Accepted(2.0, "AbC3.1", chars=5, after=1.3, typed=2),
+    Retained(2.0, "AbC3.1", chars=5, after=31),
+    Dismissed(2.0, "AbC3.2", chars=0, after=2.1),
+    TypedOver(2.0, "AbC3.3", chars=3, after=0.9, of=17),
+    Typing(3.0, "AbC3", requests=200, written=9),
+    Dropped(3.0, "AbC3", lines=2),
+    Ended(3.0, "AbC3", requests=0, written=0),
+]
+ANYTHING: st.SearchStrategy[Any] = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.just(10**400),
+    st.floats(),
+    st.text(max_size=3),
+    st.lists(st.integers(), max_size=2),
+)
+
+
+def changed(event: Event, /, **change: object) -> bytes:
+    """Return the line of an event with other fields, whether a schema allows them or not."""
+    return json.dumps(json.loads(line_of(event)) | change).encode()
+
+
+def test_line_of_writes_one_line_that_is_read_as_the_event() -> None:
+    lines = [line_of(event) for event in LOGGED]
+    assert all(line.endswith(b"\n") and line.count(b"\n") == 1 for line in lines)
+    assert [*map(event_of, lines)] == LOGGED
+
+
+def test_line_of_leaves_out_fields_with_their_default() -> None:
+    event = Dismissed(2.0, "AbC3.2", chars=0, after=2.1)
+    assert line_of(event) == b'{"event":"dismissed","t":2.0,"id":"AbC3.2","chars":0,"after":2.1}\n'
+
+
+@pytest.mark.parametrize("score", [float("nan"), -0.1, 1.1, True, "1", None])
+def test_event_of_rejects_a_score_that_is_no_probability(score: object) -> None:
+    assert event_of(changed(LOGGED[2], score=score)) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": "a.ipynb"},
+        {"model": "/home/ada/x.gguf"},
+        {"model": "Ada"},
+        {"version": "of ada"},
+        {"session": "homes"},
+        {"model": "m\n"},
+        {"session": "AbC3\n"},
+        {"schema": SCHEMA.replace("v1", "v2")},
+        {"event": "invented"},
+    ],
+)
+def test_event_of_rejects_other_fields_and_free_text(change: dict[str, str]) -> None:
+    assert event_of(changed(SESSION))
+    assert event_of(changed(SESSION, **change)) is None
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"  ", b"{", b"[1]", b'{"event":3}', b"\xff", b"[" * 100_000, b'{"a":' * 100_000]
+)
+def test_event_of_rejects_lines_without_an_event(line: bytes) -> None:
+    assert event_of(line) is None
+
+
+def test_line_of_rejects_what_no_schema_allows() -> None:
+    with pytest.raises(ValueError, match=r"\$\.score"):
+        line_of(Shown(1.0, "AbC3.1", chars=5, score=1.5))
+
+
+@given(st.data())
+def test_event_of_accepts_only_events_that_the_report_can_use(data: st.DataObject) -> None:
+    lines = [json.loads(line_of(event)) for event in LOGGED]
+    for _ in range(data.draw(st.integers(1, 4))):
+        line = data.draw(st.sampled_from(lines))
+        name = data.draw(st.sampled_from([*line]))
+        if data.draw(st.booleans()):
+            line.pop(name, None)
+        else:
+            line[name] = data.draw(ANYTHING)
+    events = [event_of(json.dumps(line).encode()) for line in lines if line]
+    assert tables(LogStatistics([[event for event in events if event]]), 1)
+
+
+def test_session_allows_every_model_of_the_catalogue() -> None:
+    for name in catalog():
+        assert event_of(changed(SESSION, model=name)), name
+
+
+def test_feedback_events_all_have_a_schema() -> None:
+    names = {event.__struct_config__.tag for event in get_args(Event)}
+    (wanted,) = (field.type for field in fields(Feedback) if field.name == "event")
+    # The server only counts `applied`, which belongs to fixes and renames.
+    assert {*get_args(get_args(wanted)[0])} - {"applied"} <= names
+
+
+def test_documentation_lists_every_event_and_field() -> None:
+    rows = [line for line in DOCUMENT.read_text("utf-8").splitlines() if line.startswith("| `")]
+    for event in get_args(Event):
+        name = event.__struct_config__.tag
+        (row,) = (row for row in rows if row.startswith(f"| `{name}` |") and row.count("|") == 4)
+        own = [field.name for field in fields(event) if field.name != "t"]
+        assert row.endswith(f"| {', '.join(f'`{field}`' for field in own)} |")
+        assert all(any(row.startswith(f"| `{field}` |") for row in rows) for field in own)

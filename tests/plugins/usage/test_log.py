@@ -1,0 +1,396 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.plugins.usage import log as module
+from jupyter_turbopilot.plugins.usage.events import (
+    Accepted,
+    Dismissed,
+    Ended,
+    Event,
+    Requested,
+    Retained,
+    Session,
+    Shown,
+    TypedOver,
+    Typing,
+    event_of,
+)
+from jupyter_turbopilot.plugins.usage.log import UsageLog
+from jupyter_turbopilot.protocol.reply import Item, Reply
+from jupyter_turbopilot.protocol.request import Cell, Completion, Feedback
+
+from ...index.folders import until
+
+MODEL = "qwen2.5-coder-0.5b"
+Kind = TypeVar("Kind", bound=Event)
+
+
+def read(path: Path) -> list[Event]:
+    events = [event_of(line) for line in path.read_bytes().splitlines()]
+    assert all(events), "no line is broken"
+    return [event for event in events if event]
+
+
+class Desk:
+    """An editor whose suggestions are logged."""
+
+    def __init__(self, path: Path, *, text: bool = False, where: str = "server") -> None:
+        self.path = path
+        self.usage_log = UsageLog(path, text=text, where=where)  # type: ignore[arg-type]
+
+    def ask(
+        self,
+        answers: list[str],
+        name: str = "a",
+        source: str = "x = ",
+        *,
+        score: float = 0.8,
+        model: str = MODEL,
+        from_index: bool = False,
+        **more: object,
+    ) -> None:
+        asked: dict[str, object] = {"client": "editor", "trigger": "automatic", "path": "home/ada/a.ipynb"}
+        request = Completion(cells=[Cell(source=source)], offset=len(source), **asked | more)  # type: ignore[arg-type]
+        listen = self.usage_log.follow(request)
+        for number, answer in enumerate(answers):
+            item = Item(answer, score + number / 100, "stop", from_index=from_index)
+            done = number == len(answers) - 1
+            if listen:
+                listen(Reply(name, model, (item,) if answer else (), done=done))
+
+    def tell(self, event: str, chars: int, name: str = "a", **more: object) -> None:
+        self.usage_log.receive(Feedback(id=name, event=event, chars=chars, **more))  # type: ignore[arg-type]
+
+    def read(self) -> list[Event]:
+        self.usage_log.close()
+        return read(self.path)
+
+    def all_of(self, kind: type[Kind]) -> list[Kind]:
+        """Return the events of a kind."""
+        return [event for event in self.read() if isinstance(event, kind)]
+
+    def counts(self) -> list[tuple[int, int]]:
+        """Return the number of requests and typed characters in each event with counts."""
+        events = [event for event in self.read() if isinstance(event, Requested | Typing | Ended)]
+        return [(event.requests, event.written) for event in events]
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Desk]]:
+    monkeypatch.setattr("jupyter_turbopilot.plugins.usage.file.END_PATIENCE", 10.0)
+    made: list[Desk] = []
+
+    def make(name: str = "usage.jsonl", **more: object) -> Desk:
+        made.append(Desk(tmp_path / name, **more))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.usage_log.close()
+
+
+def test_log_a_suggestion_from_request_to_retention(desk: Callable[..., Desk]) -> None:
+    d = desk()
+    d.ask(["val", "values.mean()"])
+    d.tell("shown", 13, length=13)
+    d.tell("accepted", 13, length=13, seconds=1.34)
+    d.tell("retained", 12, length=13, seconds=31)
+    d.tell("retained", 5, length=13, seconds=305)
+    events = d.read()
+    session, requested, *rest = events
+    now = time.time()
+    assert all(abs(event.t - now) < 60 for event in events)
+    assert isinstance(session, Session)
+    assert (session.model, session.eagerness, session.where, session.text) == (
+        MODEL,
+        "balanced",
+        "server",
+        False,
+    )
+    name = f"{session.session}.1"
+    assert isinstance(requested, Requested)
+    assert requested == Requested(
+        requested.t, name, requested.doc, "after =", requested.ms, requests=1, written=0
+    )
+    times = [event.t for event in rest]
+    assert rest == [
+        Shown(times[0], name, chars=13, score=0.81),
+        Accepted(times[1], name, chars=13, after=1.3),
+        Retained(times[2], name, chars=12, after=31),
+        Retained(times[3], name, chars=5, after=305),
+        Ended(times[4], session.session, requests=0, written=13),
+    ]
+
+
+@pytest.mark.parametrize(("event", "kind"), [("dismissed", Dismissed), ("typed_over", TypedOver)])
+def test_log_the_typed_part_of_a_rejected_suggestion(
+    desk: Callable[..., Desk], event: str, kind: type[Dismissed | TypedOver]
+) -> None:
+    d = desk()
+    d.ask(["values"])
+    d.tell("shown", 3, length=3)
+    d.tell(event, 2, length=6, seconds=0.5)
+    (last,) = d.all_of(kind)
+    assert (last.chars, last.of, last.after) == (2, 6, 0.5)
+
+
+def test_usage_log_counts_requests_without_anything_to_show(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "UNANSWERED", 6)
+    d = desk()
+    d.ask(["a"], "a")
+    for length in range(3):
+        d.ask([""], f"nothing {length}", "x = " + "y" * (length + 1))
+    d.ask(["b"], "b", "x = yyyyy")
+    for number in range(8):
+        d.ask([""], f"later {number}")
+    assert d.counts() == [(1, 0), (4, 5), (6, 0), (2, 0)]
+    assert [type(event) for event in d.read()] == [Session, Requested, Requested, Typing, Ended]
+
+
+def test_log_typed_characters_if_nothing_was_shown(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "UNANSWERED", 3)
+    d = desk()
+    for length in range(5):
+        d.ask([""], f"nothing {length}", "x" * length)
+    assert [type(event) for event in d.read()] == [Session, Typing, Ended]
+    assert d.counts() == [(3, 2), (2, 2)]
+    assert d.all_of(Session)[0].model == MODEL
+
+
+def test_usage_log_keeps_the_model_after_a_cancelled_answer(desk: Callable[..., Desk]) -> None:
+    d = desk()
+    d.ask(["values"])
+    d.ask([""], "b", model="")
+    d.ask(["values"], "c", model="", from_index=True)
+    assert [event.model for event in d.all_of(Session)] == [MODEL]
+
+
+@pytest.mark.parametrize("answers", [[], ["values"]])
+def test_log_an_unknown_model(desk: Callable[..., Desk], answers: list[str]) -> None:
+    d = desk()
+    d.ask(answers, model="")
+    assert [event.model for event in d.all_of(Session)] == ["unknown"]
+    assert sum(requests for requests, _ in d.counts()) == 1
+
+
+@pytest.mark.parametrize("length", [6, 900])
+@pytest.mark.parametrize("follows", [True, False])
+def test_usage_log_counts_an_accepted_suggestion_once(
+    desk: Callable[..., Desk], length: int, follows: bool
+) -> None:
+    d = desk()
+    d.ask(["v" * length])
+    d.tell("shown", length)
+    d.tell("accepted", length - 2)
+    d.tell("accepted", length)
+    if follows:
+        d.ask([""], "b", "x = " + "v" * length)
+        d.ask([""], "c", "x = " + "v" * length + ".")
+    assert d.counts()[-1][1] == length + follows
+
+
+def test_usage_log_counts_typed_characters_before_an_acceptance_once(desk: Callable[..., Desk]) -> None:
+    d = desk()
+    d.ask(["values"])
+    d.tell("shown", 6)
+    d.ask([""], "b", "x = va")
+    d.tell("accepted", 6)
+    d.ask([""], "c", "x = values")
+    assert d.counts()[-1][1] == 6
+
+
+def test_log_typed_characters_before_a_partial_acceptance(desk: Callable[..., Desk]) -> None:
+    d = desk()
+    d.ask(["values.mean()"])
+    d.tell("shown", 13)
+    d.tell("accepted", 6, before=2)
+    d.tell("accepted", 7, before=6)
+    d.tell("accepted", 13, before=11)
+    assert [event.typed for event in d.all_of(Accepted)] == [2, 0, 4]
+
+
+STEP = st.tuples(
+    st.sampled_from(["ask", "take"]), st.sampled_from(["one", "two"]), st.integers(0, 600), st.integers(0, 9)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(STEP, max_size=30))
+def test_usage_log_never_counts_more_accepted_than_written(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, str, int, int]]
+) -> None:
+    d = Desk(tmp_path_factory.mktemp("study") / "usage.jsonl")
+    asked = 0
+    for step, path, length, name in steps:
+        if step == "ask":
+            d.ask(["v" * 600], str(asked), "x" * length, path=path)
+            asked += 1
+            d.tell("shown", 600, str(asked - 1))
+        else:
+            d.tell("accepted", length, str(asked - 1 - name))
+    d.usage_log.close()
+    if asked:
+        taken: dict[str, int] = {}
+        for event in d.all_of(Accepted):
+            taken[event.id] = max(event.chars, taken.get(event.id, 0))
+        assert sum(taken.values()) <= sum(written for _, written in d.counts())
+
+
+def test_usage_log_does_not_count_pasted_text_or_other_cells_as_written(desk: Callable[..., Desk]) -> None:
+    d = desk()
+    d.ask([""], source="x")
+    d.ask([""], source="x" * (module.PASTED + 2))
+    d.ask([""], source="x")
+    d.ask([""], source="another" * 9, path="another.ipynb")
+    d.ask([""], source="xyz")
+    d.ask(["a"], source="xyz")
+    assert d.counts()[0][1] == 2
+
+
+def test_log_documents_and_models_as_random_numbers(desk: Callable[..., Desk]) -> None:
+    found = set()
+    for session in range(5):
+        d = desk(f"{session}.jsonl")
+        for name, path in (("a", "one.ipynb"), ("b", "two.ipynb"), ("c", "one.ipynb")):
+            d.ask(["values"], name, path=path, model="/home/ada/x.gguf")
+        one, two, again = (event.doc for event in d.all_of(Requested))
+        assert one == again != two
+        (model,) = (event.model for event in d.all_of(Session))
+        assert model.startswith("other-")
+        found |= {one, two, model}
+    assert len(found) > 12, "each session has its own"
+
+
+def test_log_no_text_path_or_name(desk: Callable[..., Desk]) -> None:
+    d = desk()
+    d.ask(
+        ["frobnicate()"],
+        source="ada_lovelace = ",
+        path="/home/ada/thesis.ipynb",
+        client="ada-1",
+        model="/home/ada/my-model.gguf",
+        language="adas-language",
+    )
+    d.tell("shown", 12)
+    d.read()
+    text = d.path.read_text("utf-8")
+    for word in ("frobnicate", "ada", "thesis", "my-model", "gguf"):
+        assert word not in text
+
+
+def test_log_text_if_configured_and_no_secret(desk: Callable[..., Desk]) -> None:
+    d = desk(text=True)
+    d.ask(["val", "values.mean()"], "a")
+    d.tell("shown", 6, "a")
+    d.ask(['hunter2"'], "b", 'password = "')
+    d.tell("shown", 8, "b")
+    d.ask(["values"], "c", path="work/.env")
+    d.tell("shown", 6, "c")
+    assert [event.text for event in d.all_of(Shown)] == ["values", "", ""]
+
+
+def test_usage_log_does_not_log_requests_of_programs_and_prefetching(desk: Callable[..., Desk]) -> None:
+    d = desk()
+    d.ask(["values"], "alternatives", n=3)
+    d.ask(["values"], "a", client="")
+    for trigger in ("warmup", "prefetch"):
+        d.ask(["values"], trigger, trigger=trigger)
+    d.tell("shown", 6)
+    d.tell("shown", 6, "of another server")
+    d.usage_log.close()
+    assert not d.path.exists()
+
+
+def test_log_values_that_differ_from_the_defaults(desk: Callable[..., Desk]) -> None:
+    d = desk(where="terminal")
+    d.ask(["values"], trigger="invoke", language="R", from_index=True, eagerness="eager")
+    d.tell("shown", 6)
+    d.ask(["values"], "b", model="other")
+    session, changed = d.all_of(Session)
+    assert (session.where, session.eagerness) == ("terminal", "eager")
+    assert (changed.eagerness, changed.model[:6]) == ("balanced", "other-")
+    requested = d.all_of(Requested)[0]
+    assert (requested.trigger, requested.language) == ("invoke", "r")
+    assert d.all_of(Shown)[0].from_index
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be set")
+def test_log_another_time_zone(desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> None:
+    d = desk()
+    try:
+        for zone in ("UTC", "UTC", "XXX-2"):
+            monkeypatch.setenv("TZ", zone)
+            time.tzset()
+            d.ask(["values"], zone)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [event.zone for event in d.all_of(Session)] == [0, 120]
+
+
+def test_usage_log_forgets_the_oldest_suggestions(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for bound in ("SUGGESTIONS", "CELLS"):
+        monkeypatch.setattr(module, bound, 5)
+    d = desk()
+    for number in range(30):
+        d.ask(["values"], str(number), path=f"{number}.ipynb")
+    d.tell("shown", 6, "3")
+    d.tell("shown", 6, "29")
+    assert len(d.all_of(Shown)) == 1
+
+
+def test_usage_log_with_an_unusable_file_does_not_affect_suggestions(tmp_path: Path) -> None:
+    d = Desk(tmp_path)
+    d.ask(["values"])
+    d.tell("shown", 6)
+    until(lambda: d.usage_log.error)
+    assert "a folder" in d.usage_log.error
+    begun = time.monotonic()
+    d.usage_log.close()
+    assert time.monotonic() - begun < 5
+
+
+LOGS = """
+import sys
+from pathlib import Path
+from jupyter_turbopilot.plugins.usage import file
+from tests.plugins.usage.test_log import Desk
+file.END_PATIENCE = 60.0
+desk = Desk(Path(sys.argv[1]), where=sys.argv[2])
+for number in range(60):
+    desk.ask(["values"], str(number))
+    desk.tell("shown", 6, str(number))
+desk.usage_log.close()
+"""
+
+
+def test_studies_of_several_processes_share_a_file_without_loss(tmp_path: Path) -> None:
+    path = tmp_path / "usage.jsonl"
+    commands = [[sys.executable, "-c", LOGS, str(path), where] for where in ("server", "server", "terminal")]
+    started = [subprocess.Popen(command, cwd=Path(__file__).parents[3]) for command in commands]
+    assert [process.wait(60) for process in started] == [0] * 3
+    logged: dict[str, list[str]] = {}
+    for event in read(path):
+        if isinstance(event, Session):
+            logged.setdefault(event.session, [])
+        elif isinstance(event, Requested | Shown):
+            session, number = event.id.split(".")
+            logged[session].append(f"{type(event).__name__} {number}")
+    wanted = [f"{kind} {number}" for number in range(1, 61) for kind in ("Requested", "Shown")]
+    assert [*logged.values()] == [wanted] * 3

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from jupyter_turbopilot.plugins.usage.events import Dropped, Event
+from jupyter_turbopilot.plugins.usage.usage_report import tables, write
+from jupyter_turbopilot.plugins.usage.usage_statistics import LogStatistics
+from jupyter_turbopilot.protocol.errors import TurbopilotError
+
+from .test_usage_statistics import NO_SUGGESTIONS, SESSION, requested, retained, shown, taken
+
+
+def log(accepted: int = 3, model: str = "m") -> list[Event]:
+    events: list[Event] = [replace(SESSION, model=model)]
+    for number in range(10):
+        events += [requested(number, doc=number, at=["after =", "in a word"][number % 2], ms=10 * number)]
+        events.append(shown(number, 10))
+        if number < accepted:
+            events += [taken(number, 10), retained(number, 8, after=30), retained(number, 6, after=300)]
+    return events
+
+
+def test_tables_summarise_suggestion_outcomes() -> None:
+    text = tables(LogStatistics([log()]), 1)
+    assert "1 log, 10 requests, 10 suggestions shown, 1000 characters written." in text
+    assert "95 % bootstrap intervals from 10 documents (keystrokes saved: from 1 session)" in text
+    assert "fewer than 5 give none." in text
+    assert "Keystrokes saved: 0.027 of the characters written" in text
+    assert "| all | 10 | 3 | 0.300 (" in text
+    assert "| 0.800 | 0.600 |" in text
+    assert "| after = | 5 | 2 | 0.400 (" in text
+    assert "| in a word | 5 | 1 | 0.200" in text
+    assert "| 2:00 | 10 | 3 |" in text
+    assert "median 40 ms" in text
+    assert "could not be written" not in text
+
+
+def test_tables_name_the_resampled_units() -> None:
+    few = tables(LogStatistics([log(), log(), *[NO_SUGGESTIONS] * 3]), 5)
+    assert "5 logs, " in few
+    assert "intervals from 20 documents (keystrokes saved: from 5 sessions);" in few
+    assert "intervals from 5 logs;" in tables(LogStatistics([log()] * 5), 5)
+    assert "intervals from 5 logs (keystrokes saved: from 6 logs);" in tables(
+        LogStatistics([*[log()] * 5, NO_SUGGESTIONS]), 6
+    )
+
+
+def test_tables_compare_several_models() -> None:
+    text = tables(LogStatistics([log(), log(5, "n")]), 2)
+    assert "| m, eager | 10 | 3 |" in text
+    assert "| n, eager | 10 | 5 |" in text
+    assert "m, eager" not in tables(LogStatistics([log()]), 1)
+
+
+def test_tables_report_missing_events() -> None:
+    events = [*log(), Dropped(0.0, "AbC3", lines=1), shown(99)]
+    text = tables(LogStatistics([events]), 1)
+    assert "1 line could not be written; 1 event refers to a request that is not in the log." in text
+
+
+def test_write_creates_reproducible_plots(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    paths = write(tmp_path / "new" / "report.md", LogStatistics([log()]), 1)
+    assert [path.name for path in paths] == ["report.md", "report.svg"]
+    assert "![report](report.svg)" in paths[0].read_text("utf-8")
+    first = paths[1].read_bytes()
+    assert b"acceptance by position" in first
+    write(paths[0], LogStatistics([log()]), 1)
+    assert paths[1].read_bytes() == first
+    write(paths[0], LogStatistics([[]]), 1)
+
+
+def test_write_creates_only_tables_without_matplotlib(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert write(tmp_path / "report.md", LogStatistics([log()]), 1) == [tmp_path / "report.md"]
+    assert "svg" not in (tmp_path / "report.md").read_text("utf-8")
+
+
+def test_write_reports_an_unwritable_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TurbopilotError, match="The report could not be written"):
+        write(tmp_path / "file" / "report.md", LogStatistics([log()]), 1)

@@ -1,0 +1,310 @@
+"""Statistics of logs are compared with independent counts of the logged events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from jupyter_turbopilot.plugins.evaluate.scoring import bootstrap_interval
+from jupyter_turbopilot.plugins.usage import file
+from jupyter_turbopilot.plugins.usage.events import (
+    SCHEMA,
+    Accepted,
+    Ended,
+    Event,
+    Requested,
+    Retained,
+    Session,
+    Shown,
+)
+from jupyter_turbopilot.plugins.usage.file import Reading
+from jupyter_turbopilot.plugins.usage.log import UsageLog
+from jupyter_turbopilot.plugins.usage.usage_statistics import ENOUGH, LATER, SOON, LogStatistics, Share
+from jupyter_turbopilot.protocol.reply import Item, Reply
+from jupyter_turbopilot.protocol.request import Cell, Completion, Feedback
+
+BEFORE = {
+    "x = ": "after =",
+    "np.": "after a dot",
+    "f(": "in brackets",
+    "": "an empty line",
+    "x + ": "elsewhere",
+}
+
+STORY = st.fixed_dictionaries(
+    {
+        "before": st.sampled_from([*BEFORE]),
+        "text": st.text("abc", min_size=1, max_size=40),
+        "keys": st.integers(0, 5),  # unanswered requests before this one
+        "shown": st.booleans(),
+        "along": st.integers(0, 3),
+        "end": st.sampled_from(["taken", "taken", "pieces", "dismissed", "typed_over", "nothing"]),
+        "kept": st.tuples(st.floats(0, 1), st.floats(0, 1)),
+        "seconds": st.sampled_from([(), (12,), (31,), (31, 120), (31, 300), (45, 900), (700,)]),
+        "path": st.sampled_from(["one.ipynb", "two.ipynb"]),
+    }
+)
+
+
+# A logging process: text typed first, events, and whether the process is killed at the end.
+STORIES = st.one_of(st.lists(STORY, min_size=1, max_size=1), st.lists(STORY, max_size=10))
+PROCESS = st.tuples(st.sampled_from([0, 300]), STORIES, st.booleans())
+
+
+class Counts:
+    """Independent counts."""
+
+    def __init__(self) -> None:
+        self.requests = self.written = self.shown = self.taken = self.characters = self.worth = self.all = 0
+        self.at: Counter[str] = Counter()
+        self.taken_at: Counter[str] = Counter()
+        self.kept = {SOON: [0, 0], LATER: [0, 0]}
+        self.begin()
+
+    def begin(self) -> None:
+        """Start another process."""
+        self.lengths: dict[str, int] = {}
+        self.asked = self.typed = self.got = 0
+        self.reported = (0, 0)  # requests and characters logged so far
+
+    def end(self, *, killed: bool) -> None:
+        """Count the logged requests, and the minimum of written characters."""
+        requests, written = self.reported if killed else (self.asked, self.typed)
+        self.requests += requests
+        self.written += written
+        self.all += max(written, self.got)
+
+
+def ask(usage_log: UsageLog, source: str, path: str, counts: Counts) -> Callable[[Reply], None]:
+    """Send and count a request at the end of a cell; return the listener."""
+    counts.asked += 1
+    if 0 < (grown := len(source) - counts.lengths.get(path, len(source))) <= 400:
+        counts.typed += grown
+    counts.lengths[path] = len(source)
+    cells = [Cell(source=source)]
+    asked = Completion(cells=cells, offset=len(source), trigger="automatic", client="editor", path=path)
+    observe = usage_log.follow(asked)
+    assert observe
+    return observe
+
+
+def tell(usage_log: UsageLog, number: int, story: dict[str, Any], counts: Counts) -> None:
+    """Use a suggestion, and count the outcome."""
+    text, before, path = story["text"], story["before"], story["path"]
+    for key in range(story["keys"] + 1):
+        source = "y" * (number * 7 % 50) + "\n" + before if key == story["keys"] else "y" * (key + number)
+        listen = ask(usage_log, source, path, counts)
+    name = str(number)
+    listen(Reply(name, "m", (Item(text, 0.5, "stop"),), done=True))
+    counts.reported = counts.asked, counts.typed
+
+    def write(more: int) -> None:
+        counts.typed += more
+        counts.lengths[path] += more
+
+    def feedback(event: str, chars: int, seconds: float = 1.0, before: int = 0) -> None:
+        asked = Feedback(
+            id=name,
+            event=event,  # type: ignore[arg-type]
+            chars=chars,
+            length=len(text),
+            before=before,
+            seconds=seconds,
+        )
+        usage_log.receive(asked)
+
+    if not story["shown"]:
+        return
+    feedback("shown", len(text), 0.0)
+    counts.shown += 1
+    counts.at[BEFORE[before]] += 1
+    taken = 0
+    along = min(story["along"], len(text) // 2)  # typed before the rest is taken
+    if story["end"] == "pieces":
+        feedback("accepted", (len(text) + 1) // 2)
+        feedback("shown", len(text))
+        taken = (len(text) + 1) // 2
+        write(taken)
+    if story["end"] in {"taken", "pieces"}:
+        feedback("accepted", len(text), before=taken + along)
+        write(len(text) - taken)
+        taken = len(text)
+    elif story["end"] != "nothing":
+        feedback(story["end"], len(text) // 2)
+    if not taken:
+        return
+    counts.taken += 1
+    counts.taken_at[BEFORE[before]] += 1
+    counts.characters += taken
+    counts.got += taken
+    counts.worth += max(0, taken - (2 if story["end"] == "pieces" else 1) - along)
+    left: dict[int, int] = {}
+    for seconds, share in zip(story["seconds"], story["kept"], strict=False):
+        remaining = int(taken * share)
+        feedback("retained", remaining, seconds)
+        for mark in (SOON, LATER):
+            if seconds >= mark and mark not in left:
+                left[mark] = remaining
+    for mark, remaining in left.items():
+        counts.kept[mark][0] += remaining
+        counts.kept[mark][1] += taken
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file, "END_PATIENCE", 30.0)
+
+
+@settings(max_examples=40)
+@given(st.lists(st.lists(PROCESS, min_size=1, max_size=4), min_size=1, max_size=ENOUGH + 1))
+def test_figures_match_independent_counts(
+    tmp_path_factory: pytest.TempPathFactory, people: list[list[tuple[int, list[dict[str, Any]], bool]]]
+) -> None:
+    folder: Path = tmp_path_factory.mktemp("study")
+    counts, logs = Counts(), []
+    for person, processes in enumerate(people):
+        path = folder / f"{person}.jsonl"
+        events: list[Event] = []
+        lines = 0
+        for typed, stories, killed in processes:
+            usage_log = UsageLog(path, text=False)
+            counts.begin()
+            for source in ("", "y" * typed):
+                ask(usage_log, source, "three.ipynb", counts)
+            for number, story in enumerate(stories):
+                tell(usage_log, number, story, counts)
+            usage_log.close()
+            counts.end(killed=killed)
+            new = list(Reading(path))[lines:]
+            lines += len(new)
+            events += [event for event in new if not (killed and isinstance(event, Ended))]
+        logs.append(events)
+    found = LogStatistics(logs)
+    all_of_them = found.of(found.suggested)
+    assert (found.requests, found.written) == (counts.requests, counts.written)
+    assert (all_of_them.acceptance.of, all_of_them.acceptance.part) == (counts.shown, counts.taken)
+    assert (sum(one.taken for one in found.suggested), found.saved.part) == (counts.characters, counts.worth)
+    assert found.saved.of == counts.all
+    assert 0 <= found.saved.value <= 1
+    copies = LogStatistics(logs * ENOUGH)  # enough logs to resample them instead of sessions
+    assert copies.by_log == bool(counts.shown)
+    assert (copies.saved.part, copies.saved.of) == (counts.worth * ENOUGH, counts.all * ENOUGH)
+    for mark in (SOON, LATER):
+        assert [all_of_them.retained[mark].part, all_of_them.retained[mark].of] == counts.kept[mark]
+    by_position = found.by(lambda one: one.request.at)
+    assert {at: one.acceptance.of for at, one in by_position.items()} == counts.at
+    assert {
+        at: one.acceptance.part for at, one in by_position.items() if one.acceptance.part
+    } == counts.taken_at
+    assert sum(one.acceptance.of for one in found.by(lambda one: one.hour).values()) == counts.shown
+    assert (found.dropped, found.unknown) == (0, 0)
+
+
+SESSION = Session(0.0, SCHEMA, "AbC3", "0.1.0", "server", 120, False, "m", "eager")
+NO_SUGGESTIONS = [SESSION, Ended(0.0, "AbC3", requests=3, written=7)]
+
+
+def requested(number: int, **more: object) -> Requested:
+    request = Requested(0.0, f"AbC3.{number}", doc=1, at="after =", ms=10, requests=1, written=100)
+    return replace(request, **more)
+
+
+def shown(number: int, chars: int = 5) -> Shown:
+    return Shown(0.0, f"AbC3.{number}", chars=chars, score=0.5)
+
+
+def taken(number: int, chars: int, typed: int = 0) -> Accepted:
+    return Accepted(0.0, f"AbC3.{number}", chars=chars, after=1, typed=typed)
+
+
+def retained(number: int, chars: int, after: float) -> Retained:
+    return Retained(0.0, f"AbC3.{number}", chars=chars, after=after)
+
+
+def test_hours_are_local_time() -> None:
+    (one,) = LogStatistics([[SESSION, requested(1, t=23.5 * 3600), shown(1)]]).suggested
+    assert one.hour == 1
+    assert one.condition == ("m", "eager")
+
+
+def test_suggestions_of_a_damaged_session_line_are_counted() -> None:
+    (one,) = LogStatistics([[requested(1, t=23.5 * 3600), shown(1)]]).suggested
+    assert (one.hour, one.condition) == (23, ("unknown", "unknown"))
+
+
+def test_retained_text_in_a_terminal_is_final() -> None:
+    events = [requested(1), shown(1), taken(1, 5), retained(1, 4, after=6.5)]
+    for where, kept in (("terminal", {SOON: 4, LATER: 4}), ("server", {})):
+        (one,) = LogStatistics([[replace(SESSION, where=where), *events]]).suggested
+        assert one.kept == kept
+
+
+def test_intervals_match_resampled_units() -> None:
+    events: list[Event] = [SESSION]
+    units = []
+    for document in range(40):
+        accepted = document % 4
+        units.append((accepted, 4))
+        for number in range(4 * document, 4 * document + 4):
+            events += [requested(number, doc=document), shown(number)]
+            if number < 4 * document + accepted:
+                events.append(taken(number, 5))
+    found = LogStatistics([events])
+    assert len(found.units) == 40
+    low, high = bootstrap_interval(units, lambda some: sum(a for a, _ in some) / sum(b for _, b in some))
+    ours = found.of(found.suggested).acceptance
+    assert ours.value == pytest.approx(60 / 160)
+    assert ours.interval == pytest.approx((low, high), abs=0.02)
+
+
+def test_draws_ignore_logs_without_suggestions() -> None:
+    some = [requested(1), shown(1), *NO_SUGGESTIONS]
+    few = LogStatistics([some, some, *[NO_SUGGESTIONS] * 3])
+    assert (few.by_log, len(few.units), len(few.writers)) == (False, 2, 5)
+    enough = LogStatistics([*[some] * ENOUGH, NO_SUGGESTIONS])
+    assert (enough.by_log, len(enough.units), len(enough.writers)) == (True, ENOUGH, ENOUGH + 1)
+
+
+@pytest.mark.parametrize(("documents", "drawn"), [(1, False), (ENOUGH - 1, False), (ENOUGH, True)])
+def test_intervals_are_none_with_few_units(documents: int, drawn: bool) -> None:
+    events: list[Event] = [SESSION]
+    for number in range(40):
+        events += [requested(number, doc=number % documents), shown(number)]
+    found = LogStatistics([events])
+    assert bool(found.of(found.suggested).acceptance.interval) == drawn
+    assert [bool(interval) for _, interval in found.latency] == [drawn] * 2
+    assert found.saved.interval is None, "there is one session"
+
+
+def test_conditions_combine_models_outside_the_catalogue() -> None:
+    sessions = [replace(SESSION, model=model) for model in ("other-123", "other-9")]
+    events = [sessions[0], requested(1), shown(1), sessions[1], requested(2), shown(2)]
+    assert {one.condition for one in LogStatistics([events]).suggested} == {("other", "eager")}
+
+
+def test_figures_of_an_empty_log_are_zero() -> None:
+    found = LogStatistics([[]])
+    assert found.saved == Share(0, 0)
+    assert found.of([]).acceptance.value == 0.0
+    assert found.latency == [(0.0, None)] * 2
+    assert found.by(lambda one: one.hour) == {}
+
+
+def test_latency_includes_only_shown_suggestions() -> None:
+    events: list[Event] = [SESSION]
+    for number in range(100):
+        events += [requested(number, ms=number + 1, doc=number), shown(number)]
+    events.append(requested(1000, ms=100_000))
+    (median, around), (slow, about) = LogStatistics([events]).latency
+    assert (median, slow) == (50, 95)
+    assert around
+    assert about
+    assert around[0] < 50 < around[1]
+    assert about[0] < 95 < about[1] <= 100

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from jupyter_turbopilot.protocol.errors import (
+    BusyError,
+    DownloadError,
+    NotReadyError,
+    TurbopilotError,
+    log_failure,
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (BusyError("Later.", after=2.1), 3),
+        (NotReadyError("Later."), 1),
+        (BusyError("Later.", after=0.0), 1),
+        (DownloadError("gone"), None),
+    ],
+)
+def test_error_body_and_headers_contain_retry_after(error: TurbopilotError, seconds: int | None) -> None:
+    body = error.body()["error"]
+    assert (body["status"], body["retry_after"]) == (error.status, seconds)
+    assert error.headers.get("Retry-After") == (seconds and str(seconds))
+
+
+def test_log_failure_logs_a_kind_once_and_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("test_log_failure")
+    for failure in (ValueError("secret"), ValueError("secret"), RecursionError("deep")):
+        log_failure(log, "It failed", failure)
+    assert [record.message for record in caplog.records if record.levelno > logging.DEBUG] == [
+        "It failed (ValueError).",
+        "It failed (RecursionError).",
+    ]
+    assert not any(record.exc_info for record in caplog.records if record.levelno > logging.DEBUG)

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from ....plugins.convert.conftest import checkpoint, whole
+
+__all__ = ["checkpoint", "whole"]

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from jupyter_turbopilot.completer.learning.learner import LearnedState
+from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions, Observations, Verdict
+from jupyter_turbopilot.index.paths import folder
+from jupyter_turbopilot.models.personal import LEARNING, measured_rate, remember_rate
+from jupyter_turbopilot.protocol.reply import Timings
+from jupyter_turbopilot.suggestion.fit import subject_of
+from jupyter_turbopilot.terminal.commands.doctor import rates_of
+from jupyter_turbopilot.util import files
+
+from ...index.notebooks import write
+from ...serving import Server
+from .running import run
+
+
+def test_doctor_stores_the_measured_rate_for_recommendations(
+    capsys: pytest.CaptureFixture[str], own: str, own_folder: Path
+) -> None:
+    assert "estimated" in run(capsys, "models", "recommend")[1]
+    run(capsys, "doctor", "-m", own)
+    assert "(measured)" in run(capsys, "models", "recommend")[1]
+    measured = measured_rate(own_folder)
+    remember_rate(own_folder, 2e9)
+    remember_rate(own_folder, 1e9, rough=True)
+    assert measured_rate(own_folder) == 2e9 != measured
+
+
+def test_doctor_reports_problems_with_remedies(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "doctor")
+    assert status == 1
+    assert "✗ model" in out
+    assert "models pull" in out
+    problems = out.count("✗")
+    assert out.endswith(f"{problems} problem{'s' * (problems > 1)} found.\n")
+
+
+def test_doctor_reports_denied_paths_and_measures_the_speed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own: str
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(
+        '{"Turbopilot": {"denied_paths": ["exams/**", "tests"]}}'
+    )
+    out = run(capsys, "doctor", "-m", own)[1]
+    assert "✓ access       Turbopilot is switched off in exams/**, tests" in out
+    assert re.search(r". speed +prompt evaluation \d+ tokens/s", out)
+
+
+@pytest.mark.parametrize(
+    ("settings", "finding"),
+    [
+        ({"enabled": False}, "✗ access       Turbopilot is switched off by your administrator."),
+        ({"denied_paths": ["**"]}, "✗ access       c.Turbopilot.denied_paths has the pattern '**'"),
+    ],
+)
+def test_doctor_examines_no_engine_while_turbopilot_is_switched_off(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: dict[str, object],
+    finding: str,
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps({"Turbopilot": settings}))
+    out = run(capsys, "doctor")[1]
+    assert finding in out
+    assert " model " not in out
+    assert " speed " not in out
+
+
+PROMPT = {"prompt_tokens": 160, "prompt_ms": 800.0}  # 200 tokens/s
+
+
+@pytest.mark.parametrize(
+    ("runs", "rates"),
+    [
+        ([Timings(**PROMPT, predicted_tokens=33, predicted_ms=1000.0)], (200.0, 32.0)),
+        ([Timings(**PROMPT, predicted_tokens=2, predicted_ms=1.0)], None),
+        ([Timings(**PROMPT, predicted_tokens=33, predicted_ms=50.0)], None),
+        (
+            [
+                Timings(prompt_tokens=160, prompt_ms=9000.0),
+                Timings(prompt_tokens=160, cached_tokens=80, prompt_ms=400.0),
+                Timings(prompt_tokens=160, prompt_ms=9000.0, predicted_tokens=21, predicted_ms=500.0),
+            ],
+            (200.0, 40.0),
+        ),
+    ],
+)
+def test_rates_of_are_the_best_plausible_rates(
+    runs: list[Timings], rates: tuple[float, float] | None
+) -> None:
+    assert rates_of(runs) == rates
+
+
+def test_doctor_reports_an_old_jupyterlab(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = importlib.metadata.version
+    old = {"jupyterlab": "4.3.8"}
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: old.get(name) or version(name))
+    out = run(capsys, "doctor")[1]
+    assert re.search(r'✗ jupyterlab +4\.3\.8 is not supported\. Run: python -m pip install "jupyterlab', out)
+
+
+def test_doctor_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "doctor", "--json")
+    findings = {finding["name"]: finding for finding in json.loads(out)}
+    assert status == 1
+    assert findings["model"]["problem"]
+    assert "models pull" in findings["model"]["text"]
+    assert not findings["system"]["problem"]
+
+
+def test_doctor_reports_learned_thresholds(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    own: str,
+    own_folder: Path,
+) -> None:
+    assert (
+        "learning     accepted 0 of 0 this week; nothing learned yet" in run(capsys, "doctor", "-m", own)[1]
+    )
+    terms = DisplayConditions(subject_of(Path(own).name, "balanced"), 0.575, 0.65)
+    wrong = Observations(40, 40, (Verdict(terms, 0.7, right=False),) * 40)
+    learned = LearnedState().after(wrong, time.time())
+    (own_folder / LEARNING).write_bytes(msgspec.json.encode(learned))
+    out = run(capsys, "doctor", "-m", own)[1]
+    assert re.search(
+        r"learning     accepted 40 of 40 this week; balanced, from 40 suggestions: slope \d\.\d\d, "
+        r"offset -\d\.\d\d: shows suggestions that score at least 0\.\d+ \(0\.600 as fitted\)$",
+        out,
+        re.MULTILINE,
+    )
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"learning": false}}')
+    assert "learning     off" in run(capsys, "doctor", "-m", own)[1]
+
+
+def test_doctor_reports_a_missing_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    assert "✓ graphics     no GPU is used" in run(capsys, "doctor")[1]
+    (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"gpu_layers": -1}}')
+    assert (
+        "✗ graphics     gpu_layers is set, but this engine was built without GPU support"
+        in run(capsys, "doctor")[1]
+    )
+
+
+def test_doctor_examines_adapters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own: str
+) -> None:
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    message = json.dumps({"Turbopilot": {"adapters": [own, str(tmp_path / "none.gguf")]}})
+    (tmp_path / "jupyter_turbopilot_config.json").write_text(message)
+    out = run(capsys, "doctor")[1]
+    assert "tiny.gguf is not a LoRA adapter" in out
+    assert "There is no file none.gguf" in out
+
+
+def test_doctor_reports_latency_and_prompt_cache_of_a_remote_server(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path
+) -> None:
+    peer = Server(tiny_model, "--no-api-key")
+    try:
+        monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+        remote = {"urls": [peer.url], "vocabulary": str(tiny_model)}
+        message = json.dumps({"Turbopilot": {"engine": "remote"}, "TurbopilotRemote": remote})
+        (tmp_path / "jupyter_turbopilot_config.json").write_text(message)
+        out = run(capsys, "doctor")[1]
+    finally:
+        peer.stop()
+    assert f"code is sent to 127.0.0.1:{peer.port}" in out
+    assert re.search(r"round-trip time [0-9.]+ ms", out)
+    kept = re.search(r"(\d+)% of the next prompt was reused", out)
+    assert kept
+    assert 50 < int(kept[1]) < 100
+
+
+def test_doctor_reports_the_notebook_index_and_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert f"✓ index        no notebook index yet in {folder()}" in run(capsys, "doctor")[1]
+    write(tmp_path / "work", "a.ipynb", "x_one = 1")
+    run(capsys, "index", "rebuild", str(tmp_path / "work"))
+    assert f"1 index in {folder()}, 0." in run(capsys, "doctor")[1]
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "is_writable", lambda path: path != folder())
+        assert f"✗ index        {folder()} is not writable" in run(capsys, "doctor")[1]
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "free_room", lambda _: 5_000_000)
+        assert "✗ index        only 5 MB of disk space are free" in run(capsys, "doctor")[1]
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"notebook_index": false}}')
+    assert "✓ index        off: c.Turbopilot.notebook_index is False" in run(capsys, "doctor")[1]

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.plugins.functions.magic import Functions
+
+from .running import jupyter, run
+
+
+def test_generate_streams_the_text_and_prints_timings(tiny_model: Path) -> None:
+    done = jupyter("generate", "-m", tiny_model, "-p", "def f", "-n", "12", "-t", "1", "-s", "7", "-b", "8")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("def f")
+    assert len(done.stdout) > len("def f")
+    for line in (
+        "load time",
+        "sample time",
+        "prompt time",
+        "predict time",
+        "total time",
+        "mem per token",
+        "seed            7",
+    ):
+        assert line in done.stderr
+
+
+def test_generate_is_reproducible_with_a_seed(tiny_model: Path) -> None:
+    def text(*more: str) -> str:
+        done = jupyter("generate", "-m", tiny_model, "-p", "x", "-n", "12", "--json", *more)
+        return str(json.loads(done.stdout)["text"])
+
+    assert text("-s", "3") == text("-s", "3")
+    assert len({text("-s", str(seed)) for seed in range(3)}) > 1
+    assert text("--temp", "0", "-s", "1") == text("--temp", "0", "-s", "2")
+
+
+def test_generate_refuses_a_prompt_that_exceeds_the_context(tiny_model: Path) -> None:
+    done = jupyter("generate", "-m", tiny_model, "-p", "x" * 5000, "-n", "4")
+    assert done.returncode == 2
+    assert "context" in done.stderr
+
+
+def test_helpers_prints_functions_to_stdout_and_progress_to_stderr(tiny_model: Path) -> None:
+    stub = "def f(x):\n    '''Do it.'''"
+    done = jupyter("generate", "--helpers", "-m", tiny_model, "-p", stub, "-n", "12")
+    assert done.returncode == 0, done.stderr
+    ast.parse(done.stdout)
+    assert "def f(x):" in done.stdout
+    assert "f(x)" in done.stderr
+
+
+def test_helpers_reports_failing_doctests_and_exits_with_1(tiny_model: Path) -> None:
+    stub = "def f(x):\n    '''Double.\n\n    >>> f(2)\n    4\n    '''"
+    done = jupyter("generate", "--helpers", "--test", "--json", "-m", tiny_model, "-p", stub, "-n", "2")
+    assert done.returncode == 1
+    assert "not a sandbox" in done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["failed"]
+    ast.parse(answer["source"])
+
+
+@pytest.mark.parametrize(
+    "option", [["--temp", "0"], ["--top-k", "3"], ["--top-p", "1"], ["-s", "7"], ["-b", "8"]]
+)
+def test_helpers_refuses_options_without_effect(
+    capsys: pytest.CaptureFixture[str], option: list[str]
+) -> None:
+    status, _, err = run(capsys, "generate", "--helpers", "-p", "x", *option)
+    assert (status, "--helpers cannot be combined with" in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--test", "-p", "x"], ["--helpers", "-p", "def f("], ["--helpers", "-p", ""]]
+)
+def test_generate_refuses_invalid_options(arguments: list[str], tiny_model: Path) -> None:
+    done = jupyter("generate", "-m", tiny_model, *arguments)
+    assert done.returncode == 2
+    assert "turbopilot:" in done.stderr
+
+
+def test_helpers_escapes_control_sequences_for_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written = Functions("f", "def f():\n    return '\x1b]0;owned\x07'\n", broken="It \x1b[31mbroke.")
+    monkeypatch.setattr("jupyter_turbopilot.plugins.functions.magic.write", lambda *_, **__: written)
+    for terminal in (True, False):
+        monkeypatch.setattr(sys.stdout, "isatty", lambda terminal=terminal: terminal, raising=False)
+        status, out, err = run(capsys, "generate", "--helpers", "-p", "def f():")
+        assert (status, "\x1b" in out, "\x1b" in err) == (1, not terminal, False)
+        assert "The result is incomplete." in err

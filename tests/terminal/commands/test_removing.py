@@ -1,0 +1,294 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import msgspec
+import pytest
+from filelock import FileLock
+
+from jupyter_turbopilot.completer.learning.learner import LearnedState
+from jupyter_turbopilot.engine.llama import snapshot as state
+from jupyter_turbopilot.jupyter import runtime
+from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.download import pull
+from jupyter_turbopilot.models.folder import write_note
+from jupyter_turbopilot.models.model import Model
+from jupyter_turbopilot.models.obtain import obtain
+from jupyter_turbopilot.models.personal import LEARNING, remember_rate
+from jupyter_turbopilot.models.store import Store
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+from jupyter_turbopilot.models.tuning.merge import merged_copy
+from jupyter_turbopilot.terminal.commands.removing import (
+    NAMED,
+    list_names,
+    remove,
+)
+from jupyter_turbopilot.util.files import sha256_of
+from jupyter_turbopilot.util.sqlite_file import schema
+
+from ...completer.cache.answers import open_file
+from ...models.source_server import SourceServer
+from ...models.test_repository import publish
+from ...plugins.convert import families
+from ...tiny_adapter import make
+from .running import files, run
+
+THEIRS = (
+    "thesis.txt",
+    "own.gguf",
+    ".hidden.gguf",
+    ".own.gguf.json",
+    ".other.gguf.partial",
+    ".other.gguf.state",
+    ".full.gguf.lock",
+    ".sequences",
+    "tuned/house.gguf",
+    "tuned/house-0123456789ab.gguf",
+    "checkpoints/mine/model.safetensors",
+    "checkpoints/owner--model/notes.txt",
+    "deep/er/model.gguf",
+)
+
+
+def configure(folder: Path, results: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the cache file in the configuration."""
+    (folder / "jupyter_turbopilot_config.py").write_text(f"c.Turbopilot.cache_file = {str(results)!r}\n")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(folder))
+
+
+def put_theirs(folder: Path) -> None:
+    for name in THEIRS:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("[1]" if name.endswith("json") else "mine")
+
+
+def test_purge_keeps_and_lists_other_files_in_the_models_folder(
+    capsys: pytest.CaptureFixture[str], models_folder: Path
+) -> None:
+    put_theirs(models_folder)
+    status, out, _ = run(capsys, "purge", "--yes")
+    assert status == 0
+    assert files(models_folder) == set(THEIRS)
+    assert all(name in out for name in ("thesis.txt", "own.gguf", "deep", "house.gguf"))
+
+
+def test_purge_deletes_all_files_of_turbopilot(
+    capsys: pytest.CaptureFixture[str],
+    server: SourceServer,
+    tiny_model: Path,
+    models_folder: Path,
+    own_folder: Path,
+    tmp_path: Path,
+) -> None:
+    store = Store(models_folder)
+    server.files["/m.gguf"] = server.files["/cut.gguf"] = tiny_model.read_bytes()
+    path = pull(store, find(f"{server.url}/m.gguf"))
+    server.cut["/cut.gguf"] = 300_000
+    with pytest.raises(Exception, match="cannot be reached"):
+        pull(store, find(f"{server.url}/cut.gguf"))
+    families.make("gpt2", tmp_path / "hf")
+    publish(server, "owner/model", {one.name: one.read_bytes() for one in (tmp_path / "hf").iterdir()})
+    server.cut["/owner/model/resolve/main/model.safetensors"] = 100
+    converted = Model("mine", "mine-q8_0.gguf", kind="Q8_0", checkpoint="owner/model")
+    with pytest.raises(Exception, match="cannot be reached"):
+        obtain(store, converted)
+    obtain(store, Model("two", "two-q8_0.gguf", kind="Q8_0", checkpoint="owner/model"))
+    server.cut["/owner/model/resolve/main/model.safetensors"] = 100
+    with pytest.raises(Exception, match="cannot be reached"):
+        obtain(store, converted)
+    merged_copy(models_folder, path, [AdapterSpec(str(make(tmp_path / "a.gguf")))])
+    remember_rate(own_folder, 1e9)
+    (own_folder / LEARNING).write_bytes(msgspec.json.encode(LearnedState()))
+    (own_folder / "trials.json").write_text(json.dumps({"a" * 32: "ok"}))
+    state.save(own_folder / "sequences", "key", [])
+    assert len(files(models_folder)) > 12
+    put_theirs(models_folder)
+    assert run(capsys, "purge", "--yes")[0] == 0
+    assert files(models_folder) == set(THEIRS)
+    assert not own_folder.exists()
+
+
+def test_purge_deletes_damaged_learning_files_and_keeps_foreign_ones(
+    capsys: pytest.CaptureFixture[str], own_folder: Path
+) -> None:
+    own_folder.mkdir(parents=True, exist_ok=True)
+    (own_folder / LEARNING).write_text('{"calibrations": {')
+    (own_folder / f"{LEARNING}.old").write_text("another program's")
+    run(capsys, "purge", "--yes")
+    assert files(own_folder) == {f"{LEARNING}.old"}
+    (own_folder / LEARNING).write_text('{"lessons": []}')
+    run(capsys, "purge", "--yes")
+    assert files(own_folder) == {LEARNING, f"{LEARNING}.old"}
+
+
+def test_purge_deletes_emptied_folders_and_accepts_missing_ones(
+    capsys: pytest.CaptureFixture[str], models_folder: Path, own_folder: Path
+) -> None:
+    remember_rate(own_folder, 1e9)
+    write_note(models_folder / "gone.gguf", "https://example.org/gone.gguf")
+    assert run(capsys, "purge", "--yes")[0] == 0
+    assert not models_folder.exists()
+    assert not own_folder.exists()
+    assert run(capsys, "purge", "--yes")[0] == 0
+
+
+def test_purge_asks_for_confirmation_and_defaults_to_no(
+    capsys: pytest.CaptureFixture[str], own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember_rate(own_folder, 1e9)
+    monkeypatch.setattr("builtins.input", lambda _: "n")
+    assert run(capsys, "purge")[0] == 1
+
+    def silence(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", silence)
+    assert run(capsys, "purge")[0] == 1
+    assert files(own_folder) == {"speed.json"}
+
+
+def test_purge_keeps_files_of_running_and_remote_servers(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    living = runtime.write(runtime.Runtime("u", "s", os.getpid()))
+    ended = runtime.write(runtime.Runtime("u", "s", 999_999_999))
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("socket.gethostname", lambda: "elsewhere")
+        theirs = runtime.write(runtime.Runtime("u", "s", 999_999_998))
+    _, out, _ = run(capsys, "purge", "--yes")
+    assert living.exists()
+    assert theirs.exists()
+    assert not ended.exists()
+    assert str(living) in out
+    assert "1 runtime file deleted" in out
+
+
+def test_purge_keeps_a_verified_model_of_the_user(
+    capsys: pytest.CaptureFixture[str], models_folder: Path, tiny_model: Path
+) -> None:
+    models_folder.mkdir(parents=True, exist_ok=True)
+    own = models_folder / "own.gguf"
+    own.write_bytes(tiny_model.read_bytes())
+    assert Store(models_folder).verify(Model(name="own", file=own.name, sha256=sha256_of(own)))
+    status, out, _ = run(capsys, "purge", "--yes")
+    assert (status, files(models_folder)) == (0, {own.name})
+    assert own.name in out
+
+
+def test_purge_keeps_the_files_of_a_running_download(
+    capsys: pytest.CaptureFixture[str], models_folder: Path
+) -> None:
+    models_folder.mkdir(parents=True, exist_ok=True)
+    (models_folder / ".m.gguf.state").write_text('{"source": "https://example.org/m.gguf"}')
+    (models_folder / ".m.gguf.partial").write_bytes(b"GGUF")
+    names = {".m.gguf.state", ".m.gguf.partial", ".m.gguf.lock"}
+    with FileLock(models_folder / ".m.gguf.lock"):
+        assert run(capsys, "purge", "--yes")[0] == 0
+        assert files(models_folder) == names
+    assert run(capsys, "purge", "--yes")[0] == 0
+    assert not names & files(models_folder)
+
+
+def test_purge_deletes_only_the_files_of_the_completion_cache(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    path = folder / "answers.db"
+    configure(tmp_path, path, monkeypatch)
+    open_file(path).close()
+    (folder / "thesis.txt").touch()
+    monkeypatch.setattr("builtins.input", lambda question: print(question) or "y")
+    status, out, _ = run(capsys, "purge")
+    assert status == 0
+    assert str(folder) in out
+    assert files(folder) == {"thesis.txt"}
+    path.write_text("thesis")
+    assert run(capsys, "purge", "--yes")[0] == 0
+    assert path.read_text() == "thesis"
+
+
+def test_purge_deletes_the_target_of_a_linked_completion_cache(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target, link = tmp_path / "elsewhere" / "answers.db", tmp_path / "link.db"
+    link.symlink_to(target)
+    configure(tmp_path, link, monkeypatch)
+    open_file(target).close()
+    assert run(capsys, "purge", "--yes")[0] == 0
+    assert not link.is_symlink()
+    assert files(target.parent) == set()
+
+
+def test_purge_lists_servers_that_use_the_completion_cache(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "answers.db"
+    configure(tmp_path, path, monkeypatch)
+    runtime.write(runtime.Runtime("http://127.0.0.1:8888/", "s", os.getpid(), str(path)))
+    for there in (False, True):
+        if there:
+            open_file(path).close()
+        _, out, _ = run(capsys, "purge", "--yes")
+        assert ("a new file with their next completion:\n  http://127.0.0.1:8888/" in out) == there
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["answers.db", "/an\0swers.db"])
+def test_purge_reports_an_invalid_path_and_deletes_the_rest(
+    capsys: pytest.CaptureFixture[str],
+    own_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    configure(tmp_path, name, monkeypatch)
+    remember_rate(own_folder, 1e9)
+    status, out, _ = run(capsys, "purge", "--yes")
+    assert status == 1
+    assert "The file in c.Turbopilot.cache_file" in out
+    assert not own_folder.exists()
+
+
+def test_purge_reports_unreadable_folders_and_deletes_the_rest(
+    capsys: pytest.CaptureFixture[str], own_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "locked" / "answers.db"
+    configure(tmp_path, path, monkeypatch)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(schema.Schema, "is_ours", refuse)  # root may read every folder
+    remember_rate(own_folder, 1e9)
+    status, out, _ = run(capsys, "purge", "--yes")
+    assert status == 1
+    assert f"The file in c.Turbopilot.cache_file, {str(path)!r}, cannot be used: PermissionError." in out
+    assert not own_folder.exists()
+
+
+def test_forget_deletes_only_saved_sequences(capsys: pytest.CaptureFixture[str], own_folder: Path) -> None:
+    state.save(own_folder / "sequences", "key", [])
+    remember_rate(own_folder, 1e9)
+    assert run(capsys, "forget")[0] == 0
+    assert files(own_folder) == {"speed.json"}
+    assert "There are no saved sequences" in run(capsys, "forget")[1]
+
+
+def test_remove_returns_files_that_cannot_be_deleted(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "folder").mkdir()
+    assert remove([tmp_path / "file", tmp_path / "gone", tmp_path / "folder"]) == [tmp_path / "folder"]
+    assert not (tmp_path / "file").exists()
+
+
+def test_list_names_limits_long_lists_and_omits_empty_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    list_names("Left", [])
+    assert capsys.readouterr().out == ""
+    list_names("Left", [Path(f"{number:03}") for number in range(NAMED + 2)])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["Left:", "  000"]
+    assert lines[-1] == "  and 2 more"
+    assert len(lines) == NAMED + 2

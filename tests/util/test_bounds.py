@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import unicodedata
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyter_turbopilot.util.bounds import (
+    OperationLimitError,
+    Operations,
+    cached_function,
+    common_prefix_length,
+    count_operations,
+    counted_operations,
+    end_of,
+    has_many_marks,
+    normalized,
+    tenant_cache,
+)
+
+# Marks of several classes, a mark that is two, letters that are marks or contain one, and other signs.
+MARKS = st.text(alphabet="\u0301\u0316\u0323\u0344\u0f73\u0f71\uff9e\u3099é-\u2500a", max_size=120)
+
+
+@given(MARKS, st.sampled_from(["NFC", "NFKC"]))
+def test_normalized_is_the_normal_form(text: str, form: Literal["NFC", "NFKC"]) -> None:
+    assert normalized(form, text) == unicodedata.normalize(form, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "has_many"),
+    [
+        ("a" * 99, False),
+        ("\u2500" * 99, False),
+        ("e\u0301" * 99, False),
+        ("\u0301\u0316" * 16, True),
+        ("\u0f73" * 31, True),
+    ],
+)
+def test_has_many_marks_counts_marks_after_each_other(text: str, *, has_many: bool) -> None:
+    assert has_many_marks(text) is has_many
+
+
+@given(st.text(alphabet="ab\n", max_size=300), st.integers(1, 100))
+def test_end_of_keeps_at_least_three_quarters_of_the_room(text: str, room: int) -> None:
+    kept = end_of(text, room)
+    assert text.endswith(kept)
+    assert min(len(text), room - room // 4 - 1) <= len(kept) <= room
+
+
+def test_end_of_seldom_moves_its_start() -> None:
+    begins = {400 + more - len(end_of("x" * (400 + more), 400)) for more in range(1, 401)}
+    assert begins == {100, 200, 300, 400}
+
+
+def test_remembered_is_bounded_by_size() -> None:
+    asked: list[str] = []
+
+    @cached_function(10_000)
+    def twice(text: str) -> str:
+        asked.append(text)
+        return text * 2
+
+    assert twice("a") == twice("a") == "aa"
+    assert asked == ["a"]
+    twice("b" * 5000)
+    twice("b" * 5000)
+    assert len(asked) == 3, "a result as large as the cache is not cached"
+    for number in range(100):
+        twice(f"{number}" * 50)
+    twice("a")
+    assert asked.count("a") == 2
+
+
+def test_remembered_evicts_the_least_recently_used() -> None:
+    asked: list[str] = []
+
+    @cached_function(4000)
+    def same(text: str) -> str:  # about 400 characters each, including the markup
+        asked.append(text)
+        return text
+
+    texts = [f"{number:0100}" for number in range(11)]
+    for text in texts:
+        same(text)
+    same(texts[-1])
+    assert asked == texts
+    same(texts[0])
+    assert asked == [*texts, texts[0]]
+
+
+def test_remembering_for_separates_tenants() -> None:
+    asked: list[str] = []
+
+    @cached_function(10_000)
+    def same(text: str) -> str:
+        asked.append(text)
+        return text
+
+    for tenant in ("one", "other", "one", "other", ""):
+        with tenant_cache(tenant):
+            same("a")
+    same("a")
+    assert len(asked) == 3
+
+
+def test_count_operations_counts_those_of_the_current_request() -> None:
+    outer, inner = Operations(), Operations()
+    with counted_operations(outer):
+        count_operations(2)
+        with counted_operations(inner):
+            count_operations(3)
+        count_operations(4)
+    count_operations(5)  # without a request
+    assert (outer.count, inner.count) == (6, 3)
+
+
+def test_count_operations_raises_above_the_limit() -> None:
+    with counted_operations(Operations(most=10)):
+        count_operations(10)
+        with pytest.raises(OperationLimitError):
+            count_operations(1)
+
+
+def test_count_operations_calls_the_check_before_it_counts() -> None:
+    def disconnected() -> None:
+        raise ConnectionError
+
+    operations = Operations(check=disconnected)
+    with counted_operations(operations), pytest.raises(ConnectionError):
+        count_operations(1)
+    assert operations.count == 0
+
+
+@given(st.text("ab"), st.text("ab"))
+def test_common_prefix_length_is_the_longest(left: str, right: str) -> None:
+    length = common_prefix_length(left, right)
+    assert left[:length] == right[:length]
+    assert left[: length + 1] != right[: length + 1] or length == len(left) == len(right)
