@@ -22,7 +22,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.models.catalog import find
-from jupyter_turbopilot.protocol.generation import EngineRequest, RawRequest, Sampling, Usage
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, RawRequest, Sampling, Usage
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.config import Turbopilot
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.engine.job import Job
-    from jupyter_turbopilot.protocol.generation import RawRequest
+    from jupyter_turbopilot.protocol.engine_request import RawRequest
     from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Completion
 

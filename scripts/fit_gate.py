@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
     from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.protocol.generation import Token
+    from jupyter_turbopilot.protocol.engine_request import Token
     from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.util.notebook_file import NotebookCell
 

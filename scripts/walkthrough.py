@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.completer import Completer
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.suggestion_plan import Matches
-    from jupyter_turbopilot.protocol.generation import EngineRequest, Token
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.protocol.reply import Reply
 
 PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"

@@ -38,8 +38,8 @@ from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.jupyter.identity import KeyIdentity
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.jupyter.standalone import application
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
 from jupyter_turbopilot.protocol.errors import EngineError, EngineGoneError, TextFailedError
-from jupyter_turbopilot.protocol.generation import EngineRequest, Token
 from jupyter_turbopilot.protocol.request import Document
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util import lookups

@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.completer.text import Remainder
-from jupyter_turbopilot.protocol.generation import EngineRequest, Usage
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.completer.plan import Plan
-    from jupyter_turbopilot.protocol.generation import Token
+    from jupyter_turbopilot.protocol.engine_request import Token
     from jupyter_turbopilot.protocol.reply import Item
 
 SAMPLED_TEMPERATURE = 0.8  # for engines without prefix constraints: greedy texts would all be the same

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.worker import Worker
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.plugins.usage.log import UsageLog
-    from jupyter_turbopilot.protocol.generation import RawRequest
+    from jupyter_turbopilot.protocol.engine_request import RawRequest
     from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Feedback
     from jupyter_turbopilot.settings.config import Turbopilot

@@ -16,7 +16,7 @@ from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.prompt.layout import Layout
-from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Usage
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Usage
 from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.writing import Verbatim
 from jupyter_turbopilot.util.bounds import tenant_cache
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.index.lookup import LineMatch
+    from jupyter_turbopilot.protocol.engine_request import Sampling, Token
     from jupyter_turbopilot.protocol.errors import TurbopilotError
-    from jupyter_turbopilot.protocol.generation import Sampling, Token
     from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.suggestion.writing import Writing
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
-    from jupyter_turbopilot.protocol.generation import Sampling
+    from jupyter_turbopilot.protocol.engine_request import Sampling
     from jupyter_turbopilot.suggestion.writing import Writing
 
 

@@ -10,8 +10,8 @@ from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.prompt.infill import build_infill, build_text, taken_apart
+from jupyter_turbopilot.protocol.engine_request import ExactRequest, RawRequest
 from jupyter_turbopilot.protocol.errors import ContextLengthError, UnknownTokenError
-from jupyter_turbopilot.protocol.generation import ExactRequest, RawRequest
 from jupyter_turbopilot.suggestion.writing import Verbatim
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.index import lookup
 from jupyter_turbopilot.index.continuations import continuations_at
-from jupyter_turbopilot.protocol.generation import Sampling
+from jupyter_turbopilot.protocol.engine_request import Sampling
 from jupyter_turbopilot.suggestion.candidates import Candidates, names_at
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.fit import fit_for, subject_of

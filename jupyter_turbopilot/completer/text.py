@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.cache.completion_cache import CacheKey, CompletionCache
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.prompt.formats import Prompt
-    from jupyter_turbopilot.protocol.generation import EngineRequest, Token
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.suggestion.writing import Writing
 
 MAX_TYPED_AHEAD = 32  # bytes; longer text was pasted, not typed

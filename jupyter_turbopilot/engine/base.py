@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling
 from jupyter_turbopilot.protocol.errors import BadRequestError, EngineGoneError
-from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Sampling
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.protocol.generation import Token
+    from jupyter_turbopilot.protocol.engine_request import Token
 
 log = logging.getLogger(__name__)
 

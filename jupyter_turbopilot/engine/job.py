@@ -15,7 +15,7 @@ from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError, log
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine, Run
-    from jupyter_turbopilot.protocol.generation import EngineRequest, Token
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
 
 log = logging.getLogger(__name__)
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from jupyter_turbopilot.engine.base import Engine, Run
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest
     from jupyter_turbopilot.protocol.errors import TurbopilotError
-    from jupyter_turbopilot.protocol.generation import EngineRequest
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakKeyDictionary
 
-from jupyter_turbopilot.protocol.generation import Markers
+from jupyter_turbopilot.protocol.engine_request import Markers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.protocol.generation import Markers
+    from jupyter_turbopilot.protocol.engine_request import Markers
 
 REEVALUATED = 9  # tokens from the suffix marker on that are evaluated again at each keystroke
 WIDEST = 64  # characters: no token is longer. Text beyond that cannot fit, so it is not tokenized

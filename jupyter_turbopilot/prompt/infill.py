@@ -19,7 +19,7 @@ from jupyter_turbopilot.protocol.errors import BadRequestError, ContextLengthErr
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.prompt.formats import BoundFormat, Tokenize
-    from jupyter_turbopilot.protocol.generation import RawRequest
+    from jupyter_turbopilot.protocol.engine_request import RawRequest
 
 REPOSITORY, FILE = "repository", "file"
 MOST_FILES = 256

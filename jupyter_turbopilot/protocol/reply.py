@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
+    from jupyter_turbopilot.protocol.engine_request import Token
     from jupyter_turbopilot.protocol.errors import TurbopilotError
-    from jupyter_turbopilot.protocol.generation import Token
 
 
 @dataclass(frozen=True)

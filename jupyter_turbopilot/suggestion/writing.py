@@ -14,7 +14,7 @@ from jupyter_turbopilot.suggestion.trim import Cut, joining_part, trim
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from jupyter_turbopilot.protocol.generation import Token
+    from jupyter_turbopilot.protocol.engine_request import Token
     from jupyter_turbopilot.suggestion.gate import Gate
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 

@@ -11,7 +11,7 @@ from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.index.reader import NotebookIndex
-from jupyter_turbopilot.protocol.generation import RawRequest
+from jupyter_turbopilot.protocol.engine_request import RawRequest
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.config import Turbopilot

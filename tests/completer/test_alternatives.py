@@ -9,7 +9,7 @@ from jupyter_turbopilot.completer.alternatives import SAMPLED_TEMPERATURE, branc
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.engine.base import Capabilities
-from jupyter_turbopilot.protocol.generation import RawRequest, Sampling, Token
+from jupyter_turbopilot.protocol.engine_request import RawRequest, Sampling, Token
 from jupyter_turbopilot.protocol.reply import Item
 from jupyter_turbopilot.settings.config import Turbopilot
 

@@ -17,8 +17,8 @@ from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.engine.worker import Worker
+from jupyter_turbopilot.protocol.engine_request import ExactRequest, RawRequest, Token
 from jupyter_turbopilot.protocol.errors import BusyError, EngineError
-from jupyter_turbopilot.protocol.generation import ExactRequest, RawRequest, Token
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotRemote

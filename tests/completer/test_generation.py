@@ -12,8 +12,8 @@ from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import YIELDED
 from jupyter_turbopilot.engine.vocabulary import CodePoints
+from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, RawRequest, Sampling
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.protocol.generation import PrefixConstraint, RawRequest, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .desk import Desk, received, request

@@ -10,8 +10,8 @@ from jupyter_turbopilot.completer.plan import Plan, replay
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.protocol.engine_request import RawRequest, Token
 from jupyter_turbopilot.protocol.errors import NotReadyError
-from jupyter_turbopilot.protocol.generation import RawRequest, Token
 from jupyter_turbopilot.protocol.request import Completion
 from jupyter_turbopilot.settings.config import Turbopilot
 

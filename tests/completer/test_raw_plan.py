@@ -11,7 +11,7 @@ from jupyter_turbopilot.completer.raw_plan import ENDLESS
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.prompt.formats import form_for
 from jupyter_turbopilot.prompt.infill import build_text, taken_apart
-from jupyter_turbopilot.protocol.generation import (
+from jupyter_turbopilot.protocol.engine_request import (
     ExactRequest,
     Markers,
     PrefixConstraint,

@@ -11,7 +11,7 @@ from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after, typed_since
 from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Sampling, Token
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.suggestion.writing import Verbatim
 

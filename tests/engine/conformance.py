@@ -21,8 +21,8 @@ from jupyter_turbopilot.engine.base import SAMPLERS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.vocabulary import CodePoints, vocabulary_digest
 from jupyter_turbopilot.prompt.formats import form_for
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import BadRequestError, TextFailedError, TurbopilotError
-from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 
 from .test_base import ASKED
 

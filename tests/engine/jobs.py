@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.job import Job
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling, Token
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.base import MAX_STEPS, SAMPLERS, Capabilities, can_generate
-from jupyter_turbopilot.protocol.generation import Sampling
+from jupyter_turbopilot.protocol.engine_request import Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.protocol.generation import EngineRequest
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest
 
 # A value of each option that changes which token follows.
 ASKED: dict[str, Any] = {

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.job import YIELDED, Priority
 from jupyter_turbopilot.engine.step_loop import StepLoop
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import EngineError, TextFailedError
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .jobs import FunctionJob, Outcome, SmallEngine, Work, nothing_but_one, until_cancelled

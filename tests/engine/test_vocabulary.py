@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX, CodePoints, vocabulary_digest
 from jupyter_turbopilot.prompt.formats import form_for
-from jupyter_turbopilot.protocol.generation import Markers
+from jupyter_turbopilot.protocol.engine_request import Markers
 
 WORDS = CodePoints()
 

@@ -15,6 +15,7 @@ from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.worker import Worker
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import (
     BusyError,
     EngineError,
@@ -23,7 +24,6 @@ from jupyter_turbopilot.protocol.errors import (
     NotReadyError,
     TurbopilotError,
 )
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .jobs import Begin, FunctionJob, Outcome, SmallEngine, Work, nothing_but_one, until_cancelled

@@ -18,13 +18,13 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.engine import ChildRun, IsolatedEngine
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.worker import Worker
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import (
     CancelledError,
     EngineGoneError,
     ModelRefusedError,
     TurbopilotError,
 )
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling
 
 from ..engine.child_process.children import WAITS, change, load, play
 from ..engine.jobs import FunctionJob, Outcome, nothing_but_one
@@ -322,7 +322,7 @@ import time
 from pathlib import Path
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.protocol.generation import EngineRequest
+from jupyter_turbopilot.protocol.engine_request import EngineRequest
 from tests.engine.child_process.children import load
 
 sys.executable, busy = sys.argv[2], sys.argv[3] == "busy"

@@ -28,8 +28,8 @@ from jupyter_turbopilot.plugins.functions.stub import Stub, parse_instruction
 from jupyter_turbopilot.plugins.train import corpus
 from jupyter_turbopilot.plugins.usage import private_text
 from jupyter_turbopilot.prompt.formats import keep_tail
+from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.protocol.generation import Token
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document, parse_completion
 from jupyter_turbopilot.suggestion import brackets, calls, resolve, syntax, trim
 from jupyter_turbopilot.suggestion.candidates import changed_columns, names_at, text_before_line

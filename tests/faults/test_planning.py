@@ -15,7 +15,7 @@ from jupyter_turbopilot.completer.suggestion_plan import SuggestionPlan, UserDat
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.index.cells import ChosenCells
 from jupyter_turbopilot.plugins.protocols.options import InfillBody
-from jupyter_turbopilot.protocol.generation import RawRequest
+from jupyter_turbopilot.protocol.engine_request import RawRequest
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util.bounds import Operations, counted_operations

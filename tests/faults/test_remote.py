@@ -16,8 +16,8 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY
 from jupyter_turbopilot.plugins.remote.run import RemoteRun
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import EngineGoneError, TextFailedError, TurbopilotError
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling
 
 from ..plugins.remote.conftest import CHARACTERS, Connect, Serve, connect, no_keys, serve
 from ..plugins.remote.fake_server import Act, Wire, chances, completion, status

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.completer import alternatives
 from jupyter_turbopilot.context import languages, notebook, private, ranking
 from jupyter_turbopilot.prompt import formats
-from jupyter_turbopilot.protocol.generation import Token
+from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.suggestion import (
     brackets,
     features,

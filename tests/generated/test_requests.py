@@ -21,7 +21,7 @@ from jupyter_turbopilot.context.notebook import Context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.prompt.layout import Layout
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling, Token
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.config import Turbopilot

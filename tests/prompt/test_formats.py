@@ -18,7 +18,7 @@ from jupyter_turbopilot.prompt.formats import (
     pieces_left_out,
     read_head,
 )
-from jupyter_turbopilot.protocol.generation import Markers
+from jupyter_turbopilot.protocol.engine_request import Markers
 
 QWEN = BoundFormat(
     "qwen", ("prefix", "PREFIX", "suffix", "SUFFIX", "middle"), {"prefix": -1, "suffix": -2, "middle": -3}

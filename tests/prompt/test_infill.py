@@ -16,8 +16,8 @@ from jupyter_turbopilot.prompt.infill import (
     build_text,
     taken_apart,
 )
+from jupyter_turbopilot.protocol.engine_request import RawRequest, Sampling
 from jupyter_turbopilot.protocol.errors import BadRequestError, ContextLengthError
-from jupyter_turbopilot.protocol.generation import RawRequest, Sampling
 
 from .test_formats import PLAIN, letters
 from .test_formats import QWEN as FORM

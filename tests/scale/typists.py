@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.protocol.engine_request import RawRequest, Sampling
 from jupyter_turbopilot.protocol.errors import TurbopilotError
-from jupyter_turbopilot.protocol.generation import RawRequest, Sampling
 from jupyter_turbopilot.settings.config import Turbopilot
 
 from .fleet import Fleet, until

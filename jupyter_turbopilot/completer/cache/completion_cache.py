@@ -17,7 +17,7 @@ from jupyter_turbopilot.context.private import without_spread_secrets
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
-    from jupyter_turbopilot.protocol.generation import Token
+    from jupyter_turbopilot.protocol.engine_request import Token
 
 REACH = 4096  # characters of an answer that can be typed along
 TAIL = 2048  # characters before the cursor that must be equal; text further above is ignored

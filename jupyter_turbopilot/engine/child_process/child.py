@@ -41,7 +41,7 @@ from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine, Run
     from jupyter_turbopilot.engine.child_process.messages import FramePipe
-    from jupyter_turbopilot.protocol.generation import EngineRequest
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest
 
 
 CHECKS = 0.5  # seconds between checks whether the parent is alive

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.child_process.messages import Description, Hosted
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.protocol.generation import EngineRequest, Token
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
 
 PATIENCE = 60.0  # seconds that the first step may take
 LEAST_PATIENCE, MARGIN = (

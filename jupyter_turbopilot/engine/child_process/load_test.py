@@ -14,8 +14,8 @@ from jupyter_turbopilot.engine.child_process.messages import REFUSED, UNEXPECTED
 from jupyter_turbopilot.engine.child_process.process import judge, refusal
 from jupyter_turbopilot.engine.load.machine import processor
 from jupyter_turbopilot.models.gguf import stamp
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling
 from jupyter_turbopilot.util.files import read_object, replace_content
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from jupyter_turbopilot.engine.base import Capabilities  # noqa: TC001 - needed 
 from jupyter_turbopilot.engine.load.plan import LoadPlan  # noqa: TC001 - needed by msgspec
 from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions  # noqa: TC001 - needed by msgspec
 from jupyter_turbopilot.protocol import errors
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token, Usage  # noqa: TC001 - needed by msgspec
 from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError
-from jupyter_turbopilot.protocol.generation import EngineRequest, Token, Usage  # noqa: TC001 - needed by msgspec
 
 if TYPE_CHECKING:
     from typing import BinaryIO

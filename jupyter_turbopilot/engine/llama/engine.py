@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.stepping.moves import Move
     from jupyter_turbopilot.engine.stepping.run import BatchToken
     from jupyter_turbopilot.engine.stepping.sampling import Logits
-    from jupyter_turbopilot.protocol.generation import Sampling
+    from jupyter_turbopilot.protocol.engine_request import Sampling
 
 STATE_BYTES = 64 * 1024 * 1024  # saved for the next start, all notebooks together
 _ABORTED = 2

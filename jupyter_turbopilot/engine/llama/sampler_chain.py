@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.engine.stepping.sampling import Ids, Logits
-    from jupyter_turbopilot.protocol.generation import Sampling
+    from jupyter_turbopilot.protocol.engine_request import Sampling
 
 INFILL_MOST = 128  # candidates for `infill`, which compares all pairs: a whole vocabulary would take hours
 BIAS = 1e9  # bans or forces a token; larger values overflow

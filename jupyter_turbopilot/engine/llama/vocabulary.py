@@ -11,8 +11,8 @@ import numpy as np
 
 from jupyter_turbopilot.engine.llama.bindings import bindings
 from jupyter_turbopilot.engine.stepping.vocabulary import TableVocabulary
+from jupyter_turbopilot.protocol.engine_request import Markers
 from jupyter_turbopilot.protocol.errors import EngineError
-from jupyter_turbopilot.protocol.generation import Markers
 
 if TYPE_CHECKING:
     import types

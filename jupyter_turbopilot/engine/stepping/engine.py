@@ -13,8 +13,8 @@ from jupyter_turbopilot.engine.stepping.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.stepping.moves import Move, Truncate
 from jupyter_turbopilot.engine.stepping.run import BatchToken, Guess, Sampler, Share, StepRun
 from jupyter_turbopilot.engine.stepping.sequences import Allocation, KVSequence, Partition, Sequences
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import EngineError
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling, Token, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

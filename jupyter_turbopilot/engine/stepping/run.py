@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from jupyter_turbopilot.engine.stepping.sampling import UNDRAWN, choose, likeliest
-from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Token
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from collections.abc import Set as AbstractSet
 
-    from jupyter_turbopilot.protocol.generation import Sampling
+    from jupyter_turbopilot.protocol.engine_request import Sampling
 
 Logits = npt.NDArray[np.float32]
 UNDRAWN = -1

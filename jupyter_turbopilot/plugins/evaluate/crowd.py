@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine, Run
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.protocol.generation import EngineRequest
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest
     from jupyter_turbopilot.terminal.in_process import InProcess
 
 WAIT_SHARE = 0.95

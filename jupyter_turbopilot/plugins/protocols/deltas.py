@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.protocol.generation import Token
+    from jupyter_turbopilot.protocol.engine_request import Token
     from jupyter_turbopilot.protocol.reply import Item, Reply
 
 

@@ -17,7 +17,7 @@ from jupyter_turbopilot.plugins.protocols.deltas import (
     placed_tokens,
     token_text,
 )
-from jupyter_turbopilot.protocol.generation import RawRequest, Sampling
+from jupyter_turbopilot.protocol.engine_request import RawRequest, Sampling
 from jupyter_turbopilot.protocol.request import Stop  # noqa: TC001 - read by msgspec
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from jupyter_turbopilot.engine.worker import Worker
-    from jupyter_turbopilot.protocol.generation import RawRequest
+    from jupyter_turbopilot.protocol.engine_request import RawRequest
     from jupyter_turbopilot.protocol.reply import Item, Reply
 
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+    from jupyter_turbopilot.protocol.engine_request import RawRequest
     from jupyter_turbopilot.protocol.errors import TurbopilotError
-    from jupyter_turbopilot.protocol.generation import RawRequest
     from jupyter_turbopilot.protocol.reply import Reply
 
 

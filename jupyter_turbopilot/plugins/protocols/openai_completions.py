@@ -18,14 +18,14 @@ from jupyter_turbopilot.plugins.protocols.options import (
     sampling_of,
 )
 from jupyter_turbopilot.plugins.protocols.peer import MAX_LOGPROBS, PeerOptions
+from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, RawRequest
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.protocol.generation import PrefixConstraint, RawRequest
 from jupyter_turbopilot.protocol.request import Stop  # noqa: TC001 - read by msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.protocol.generation import ExactRequest
+    from jupyter_turbopilot.protocol.engine_request import ExactRequest
 
 Penalty = Annotated[float, Meta(ge=-2.0, le=2.0)]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from jupyter_turbopilot.protocol.engine_request import SAMPLERS, RawRequest, Sampling
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.protocol.generation import SAMPLERS, RawRequest, Sampling
 from jupyter_turbopilot.protocol.request import Stop  # noqa: TC001 - read by msgspec
 
 if TYPE_CHECKING:

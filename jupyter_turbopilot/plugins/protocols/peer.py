@@ -13,8 +13,8 @@ from msgspec import Meta
 
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.plugins.protocols.options import Name, TokenId  # noqa: TC001 - the schemas are made at run time
+from jupyter_turbopilot.protocol.engine_request import ExactRequest, PrefixConstraint, Urgency
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.protocol.generation import ExactRequest, PrefixConstraint, Urgency
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine

@@ -20,14 +20,14 @@ from jupyter_turbopilot.plugins.remote.dialect import (
 )
 from jupyter_turbopilot.plugins.remote.errors import ErrorEventError
 from jupyter_turbopilot.plugins.remote.remote_server import read_json
-from jupyter_turbopilot.protocol.generation import Token
+from jupyter_turbopilot.protocol.engine_request import Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.plugins.remote.completions import Spellings
-    from jupyter_turbopilot.protocol.generation import EngineRequest
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest
 
 
 class _TokenProbability(msgspec.Struct, frozen=True):

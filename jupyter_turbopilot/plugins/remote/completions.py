@@ -24,13 +24,13 @@ from jupyter_turbopilot.plugins.remote.dialect import (
 )
 from jupyter_turbopilot.plugins.remote.errors import ErrorEventError, InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer, read_json
-from jupyter_turbopilot.protocol.generation import Token
+from jupyter_turbopilot.protocol.engine_request import Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 
 _ID = "token_id:"
 MOST_DIGITS = 9

@@ -23,8 +23,8 @@ from jupyter_turbopilot.plugins.remote.remote_server import (
     read_models,
     read_properties,
 )
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.vocabulary import Vocabulary

@@ -14,7 +14,7 @@ from jupyter_turbopilot.plugins.remote.remote_server import Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling, Token
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
 
 SESSION_HEADER = "X-Session-Id"  # of a request; a router sends each session to the same replica
 REPLICA_HEADER = "X-Replica-Id"  # of an answer; names the replica behind a router

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.plugins.remote.exchange import Exchange
     from jupyter_turbopilot.plugins.remote.remote_server import RemoteServer
     from jupyter_turbopilot.plugins.remote.statistics import Figures
-    from jupyter_turbopilot.protocol.generation import EngineRequest, Token
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
 
 log = logging.getLogger(__name__)
 

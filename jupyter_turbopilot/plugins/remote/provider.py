@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.plugins.remote.address import Address
     from jupyter_turbopilot.plugins.remote.completions import Spellings
     from jupyter_turbopilot.plugins.remote.dialect import Dialect
-    from jupyter_turbopilot.protocol.generation import EngineRequest
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest
 
 SAMPLERS = frozenset({"temperature", "top_p", "seed"})
 STREAMING = {"hf-inference", "url"}  # the others do not stream

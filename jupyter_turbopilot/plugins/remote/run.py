@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.plugins.remote.dialect import UNKNOWN
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Token
 from jupyter_turbopilot.protocol.errors import EngineError
-from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Token
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.stepping.sampling import Logits
     from jupyter_turbopilot.plugins.transformers.checkpoint import Loading
     from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
-    from jupyter_turbopilot.protocol.generation import Sampling
+    from jupyter_turbopilot.protocol.engine_request import Sampling
 
 
 @dataclass

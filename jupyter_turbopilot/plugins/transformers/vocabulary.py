@@ -10,8 +10,8 @@ import numpy as np
 from jupyter_turbopilot.engine.stepping.vocabulary import TableVocabulary
 from jupyter_turbopilot.plugins.transformers.packages import import_package
 from jupyter_turbopilot.plugins.transformers.tokenizer_file import read
+from jupyter_turbopilot.protocol.engine_request import Markers
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
-from jupyter_turbopilot.protocol.generation import Markers
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -116,7 +116,7 @@ def measure(options: Options, settings: Turbopilot, model: str, threads: int, ba
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.load.plan import SMALLEST_CONTEXT
     from jupyter_turbopilot.engine.stepping.engine import write
-    from jupyter_turbopilot.protocol.generation import Sampling, Usage
+    from jupyter_turbopilot.protocol.engine_request import Sampling, Usage
     from jupyter_turbopilot.terminal.commands.loading import load
 
     context = max(SMALLEST_CONTEXT, options.prompt + options.length + 8)

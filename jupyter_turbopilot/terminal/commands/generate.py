@@ -174,7 +174,7 @@ def run(options: Options, settings: Turbopilot) -> int:
 
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.stepping.engine import write
-    from jupyter_turbopilot.protocol.generation import Sampling, Usage
+    from jupyter_turbopilot.protocol.engine_request import Sampling, Usage
     from jupyter_turbopilot.terminal.commands.loading import Clock, load
 
     check(options)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jupyter_turbopilot.completer.cache.cache_file import SCHEMA, Database
 from jupyter_turbopilot.completer.cache.completion_cache import Answer, CacheKey, CompletionCache
-from jupyter_turbopilot.protocol.generation import Token
+from jupyter_turbopilot.protocol.engine_request import Token
 
 MEGABYTE = 1024 * 1024
 

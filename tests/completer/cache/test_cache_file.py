@@ -27,7 +27,7 @@ from jupyter_turbopilot.completer.cache.cache_file import (
     unusable,
 )
 from jupyter_turbopilot.completer.cache.completion_cache import Answer, CacheKey, CompletionCache
-from jupyter_turbopilot.protocol.generation import Token
+from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.util.sqlite_file import connection, schema
 from jupyter_turbopilot.util.sqlite_file.connection import LONGEST, check, is_damage, reason_of
 from jupyter_turbopilot.util.sqlite_file.schema import FileState

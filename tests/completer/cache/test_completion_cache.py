@@ -18,7 +18,7 @@ from jupyter_turbopilot.completer.cache.completion_cache import (
     digest,
 )
 from jupyter_turbopilot.context.private import looks_secret
-from jupyter_turbopilot.protocol.generation import Token
+from jupyter_turbopilot.protocol.engine_request import Token
 
 
 def tokens(*texts: str) -> list[Token]:

@@ -31,6 +31,7 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.protocol import errors
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import (
     CancelledError,
     ContextLengthError,
@@ -40,7 +41,6 @@ from jupyter_turbopilot.protocol.errors import (
     TurbopilotError,
     UnknownTokenError,
 )
-from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 
 small = st.integers(0, 1 << 31)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

@@ -13,8 +13,8 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import Hardware
 from jupyter_turbopilot.engine.stepping.engine import write
 from jupyter_turbopilot.prompt.formats import Budget, build, form_for
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Usage
 from jupyter_turbopilot.protocol.errors import EngineError
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling, Usage
 
 from ...tiny_model import write_tiny_model
 

@@ -9,8 +9,8 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import Hardware
 from jupyter_turbopilot.engine.stepping.engine import write
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Usage
 from jupyter_turbopilot.protocol.errors import TurbopilotError
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling, Usage
 
 from ...tiny_adapter import make
 

@@ -9,8 +9,8 @@ import pytest
 
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
+from jupyter_turbopilot.protocol.engine_request import SAMPLERS, Sampling
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.protocol.generation import SAMPLERS, Sampling
 
 SIZE = 260  # the tiny model's tokens: its bytes and its control tokens
 FLAT = np.zeros(SIZE, dtype=np.float32)

@@ -18,7 +18,7 @@ from jupyter_turbopilot.engine.stepping.moves import Copy, Detach, Move, Reattac
 from jupyter_turbopilot.engine.stepping.run import BatchToken, StepRun
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
-from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Sampling, Usage
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Usage
 
 VOCABULARY = 12
 END = 11

@@ -9,7 +9,7 @@ from jupyter_turbopilot.engine.stepping.run import Guess, Share, StepRun
 from jupyter_turbopilot.engine.stepping.sampling import Logits
 from jupyter_turbopilot.engine.stepping.sequences import KVSequence
 from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 
 TABLE = ByteTable([b"a", b"b", b"ab", b"abc", b""])
 END = 4

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
 from jupyter_turbopilot.engine.stepping.sampling import NumpySampler, choose, likeliest
+from jupyter_turbopilot.protocol.engine_request import SAMPLERS, Sampling
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.protocol.generation import SAMPLERS, Sampling
 
 from ..llama.test_sampler_chain import EXTREME
 

@@ -18,6 +18,7 @@ from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.folder import COPIES, CheckpointNote, checkpoint_path, write_checkpoint_note
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.protocol.errors import (
     BadRequestError,
     DisabledError,
@@ -25,7 +26,6 @@ from jupyter_turbopilot.protocol.errors import (
     NotReadyError,
     UnknownModelError,
 )
-from jupyter_turbopilot.protocol.generation import Token
 from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotRemote
 
 from ...engine.jobs import FunctionJob, nothing_but_one

@@ -14,7 +14,7 @@ from jupyter_turbopilot.jupyter.routes.base import groups_of
 from jupyter_turbopilot.jupyter.routes.jobs import JobRoute, is_awaited
 from jupyter_turbopilot.plugins.protocols import llamacpp, openai_format
 from jupyter_turbopilot.plugins.protocols.deltas import placed_tokens
-from jupyter_turbopilot.protocol.generation import ExactRequest, RawRequest
+from jupyter_turbopilot.protocol.engine_request import ExactRequest, RawRequest
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
 

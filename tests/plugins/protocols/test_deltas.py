@@ -15,7 +15,7 @@ from jupyter_turbopilot.plugins.protocols.deltas import (
     probabilities,
     token_text,
 )
-from jupyter_turbopilot.protocol.generation import Token
+from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.protocol.reply import Item, Reply
 
 

@@ -10,8 +10,8 @@ from jupyter_turbopilot.jupyter.routes.body import read_body
 from jupyter_turbopilot.plugins.protocols.deltas import Deltas
 from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
 from jupyter_turbopilot.plugins.protocols.openai_format import CompletionFormat, error_body
+from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.protocol.errors import BadRequestError, BusyError, RefusedError
-from jupyter_turbopilot.protocol.generation import Token
 from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 
 

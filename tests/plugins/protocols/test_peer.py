@@ -21,7 +21,7 @@ from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.jupyter.routes.body import read_body
 from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
 from jupyter_turbopilot.plugins.protocols.peer import MAX_HINT, MAX_PREFIXES, describe_engine
-from jupyter_turbopilot.protocol.generation import (
+from jupyter_turbopilot.protocol.engine_request import (
     EngineRequest,
     ExactRequest,
     PrefixConstraint,

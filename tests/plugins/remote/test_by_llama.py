@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.plugins.remote.by_llama import LlamaByIds, LlamaByText, grammar
 from jupyter_turbopilot.plugins.remote.completions import Spellings
 from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
-from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Sampling, Token
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token
 
 from .test_completions import ids
 from .test_remote_server import JSON

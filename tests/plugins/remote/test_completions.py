@@ -23,7 +23,7 @@ from jupyter_turbopilot.plugins.remote.completions import (
 from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.prompt.formats import FORMATS
-from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Sampling, Token
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token
 
 from .test_remote_server import JSON
 

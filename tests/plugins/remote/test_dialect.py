@@ -20,7 +20,7 @@ from jupyter_turbopilot.plugins.remote.dialect import (
     tenant_fields,
 )
 from jupyter_turbopilot.plugins.remote.remote_server import Kind
-from jupyter_turbopilot.protocol.generation import Sampling
+from jupyter_turbopilot.protocol.engine_request import Sampling
 
 ALL = Sampling(
     temperature=0.5,

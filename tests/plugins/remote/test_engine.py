@@ -13,8 +13,8 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.plugins.remote.engine import Connections, RemoteEngine
 from jupyter_turbopilot.plugins.remote.run import RemoteRun
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
 from jupyter_turbopilot.protocol.errors import CancelledError, EngineError, EngineGoneError, TextFailedError
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling, Token
 
 from ...engine.jobs import FunctionJob, Outcome, until_cancelled
 from ...engine.test_worker import ready

@@ -32,8 +32,8 @@ from jupyter_turbopilot.plugins.remote.exchange import (
     pause,
 )
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
+from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.protocol.errors import BusyError, EngineError, EngineGoneError, NotReadyError
-from jupyter_turbopilot.protocol.generation import Token
 
 REQUEST = Request("/v1/completions", {})
 WORD, END = EventContent((Token(b"a", 1.0),)), EventContent((), ended=True)

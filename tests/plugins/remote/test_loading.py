@@ -12,6 +12,7 @@ from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
 from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY
 from jupyter_turbopilot.plugins.remote.loading import CONTEXT_SIZE, address, check, load, remote_server
 from jupyter_turbopilot.plugins.remote.remote_server import Kind
+from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, Sampling
 from jupyter_turbopilot.protocol.errors import (
     CancelledError,
     DisabledError,
@@ -19,7 +20,6 @@ from jupyter_turbopilot.protocol.errors import (
     ModelRefusedError,
     TurbopilotError,
 )
-from jupyter_turbopilot.protocol.generation import PrefixConstraint, Sampling
 from jupyter_turbopilot.settings.config import Turbopilot
 
 from .conftest import Connect, Serve

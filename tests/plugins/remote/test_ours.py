@@ -14,8 +14,8 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY
 from jupyter_turbopilot.plugins.remote.loading import load
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import EngineGoneError, ModelRefusedError, TurbopilotError
-from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 
 from ...serving import Server
 from ...tiny_model import learn_merges, write_tiny_model

@@ -21,8 +21,8 @@ from jupyter_turbopilot.plugins.remote.errors import (
     RemoteRefusalError,
 )
 from jupyter_turbopilot.plugins.remote.provider import ByProvider, ProviderClient, ensure_installed
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling
 
 from ...serving import Server
 from ...tiny_model import write_tiny_model

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.plugins.remote.dialect import EventContent
 from jupyter_turbopilot.plugins.remote.run import ANY, Answer, RemoteRun
-from jupyter_turbopilot.protocol.generation import EngineRequest, PrefixConstraint, Sampling, Token
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token
 
 
 def tokens(text: str) -> list[Token]:

@@ -23,8 +23,8 @@ from jupyter_turbopilot.plugins.convert import convert
 from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions, load
 from jupyter_turbopilot.plugins.transformers.engine import SequenceCache, TransformersEngine, new_cache
 from jupyter_turbopilot.prompt.formats import form_for
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling, Token, Usage
 from tests.plugins.convert import families
 
 from . import checkpoints

@@ -17,8 +17,8 @@ from jupyter_turbopilot.models.folder import (
     write_checkpoint_note,
 )
 from jupyter_turbopilot.plugins.transformers.kind import TransformersKind
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import UnknownModelError
-from jupyter_turbopilot.protocol.generation import EngineRequest, Sampling
 from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotTransformers
 
 from ...models.source_server import SourceServer

@@ -6,8 +6,8 @@ import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.stepping.engine import write
+from jupyter_turbopilot.protocol.engine_request import Sampling, Usage
 from jupyter_turbopilot.protocol.errors import DisabledError, NotReadyError
-from jupyter_turbopilot.protocol.generation import Sampling, Usage
 from jupyter_turbopilot.settings.access import ENABLED
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.commands.loading import Clock, load

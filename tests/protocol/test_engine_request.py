@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.protocol.generation import PrefixConstraint
+from jupyter_turbopilot.protocol.engine_request import PrefixConstraint
 
 
 def test_beginning_is_free_after_one_of_its_ways() -> None:
