@@ -10,7 +10,8 @@ import msgspec
 
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.fixes.fix import Edit, Fix, InsertedCell
-from jupyter_turbopilot.jupyter.routes.table import ROUTES, document
+from jupyter_turbopilot.jupyter.routes.openapi import document
+from jupyter_turbopilot.jupyter.routes.table import loaded
 from jupyter_turbopilot.protocol import contract
 from jupyter_turbopilot.protocol.reply import Timings
 from jupyter_turbopilot.protocol.request import (
@@ -123,7 +124,7 @@ def _union(part: Schema, names: dict[str, str]) -> list[str]:
 
 def reference() -> str:
     """Return the tables of all routes and schemas, from the OpenAPI document."""
-    described = document(ROUTES)
+    described = document(loaded())
     known = described["components"]["schemas"]
     sent: set[str] = set()
     rows: dict[tuple[str, ...], list[str]] = {}

@@ -21,8 +21,7 @@ from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.jupyter.kernels.watch import Kernels
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot, usage_log_of
 from jupyter_turbopilot.jupyter.pilot.threads import stop_within
-from jupyter_turbopilot.jupyter.routes.manage import MissingRoute
-from jupyter_turbopilot.jupyter.routes.table import ROUTES
+from jupyter_turbopilot.jupyter.routes.table import MISSING, lazy, table
 from jupyter_turbopilot.jupyter.saved_switch import uses_file_paths
 from jupyter_turbopilot.protocol.errors import ConfigurationError
 from jupyter_turbopilot.settings.access import Access
@@ -96,9 +95,9 @@ class TurbopilotExtension(ExtensionApp):
 
     def initialize_handlers(self) -> None:
         """Mount the routes under `turbopilot/`."""
-        for path, route in (*ROUTES, (".*", MissingRoute)):
-            takes = {"pilot": self.pilot, "secret": self._secret if path in runtime.SECRET_ROUTES else ""}
-            self.handlers.append((url_path_join("turbopilot", path), route, takes))
+        takes = {"pilot": self.pilot, "secret": self._secret}
+        for path, value in (*table().items(), (".*", MISSING)):
+            self.handlers.append((url_path_join("turbopilot", path), lazy(value), takes))
 
     async def _start_jupyter_server_extension(self, server: Any) -> None:
         runtime.remove_stale()

@@ -17,12 +17,11 @@ from jupyter_core.paths import jupyter_runtime_dir
 from jupyter_turbopilot.util.files import is_unfinished, read_object, replace_content
 
 SECRET_HEADER = "X-Turbopilot-Secret"  # noqa: S105 - the header's name
-SECRET_ROUTES = ("complete", "health", "helpers")
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """The contents of the file. The secret gives access to SECRET_ROUTES only."""
+    """The contents of the file. The secret gives access to routes that serve kernels."""
 
     url: str
     secret: str

@@ -21,8 +21,7 @@ from tornado.httpserver import HTTPServer
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.jupyter.identity import MAX_KEY, is_key
 from jupyter_turbopilot.jupyter.pilot.threads import stop_within
-from jupyter_turbopilot.jupyter.routes.manage import MissingRoute, OpenHealthRoute, StatusRoute
-from jupyter_turbopilot.jupyter.routes.table import ROUTES
+from jupyter_turbopilot.jupyter.routes.table import MISSING, lazy, table
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.settings.access import PATHLESS_WARNING
 
@@ -39,6 +38,14 @@ if TYPE_CHECKING:
 
 
 log = logging.getLogger(__name__)
+
+# Routes that differ from those of a Jupyter server, or that it lacks.
+_MANAGE = "jupyter_turbopilot.jupyter.routes.manage:"
+OWN = {
+    "": f"{_MANAGE}StatusRoute",
+    "health": f"{_MANAGE}OpenHealthRoute",
+    "v1/health": f"{_MANAGE}OpenHealthRoute",
+}
 
 # Per user, unless configured. Fast typing causes two or three requests per second, each with a prefetch.
 LIMITS = {"requests_per_minute": 600, "running_per_user": 2, "waiting_per_user": 8}
@@ -87,12 +94,11 @@ class Application(web.Application):
 def application(pilot: Pilot, identity: StandaloneIdentity, prefix: str = "/") -> web.Application:
     """Mount the routes under a prefix that begins and ends with a slash."""
     pilot.worker.sheds_load = identity.distinguishes_users or identity.may_manage(None)
-    own = (("", StatusRoute), ("health", OpenHealthRoute), ("v1/health", OpenHealthRoute))
     root = re.escape(prefix.rstrip("/"))
-    routes = ((f"/{path}" if path else "/?", route) for path, route in (*own, *ROUTES))
+    routes = ((f"/{path}" if path else "/?", value) for path, value in (table() | OWN).items())
     return Application(
-        [(root + path, route, {"pilot": pilot}) for path, route in routes],
-        default_handler_class=MissingRoute,
+        [(root + path, lazy(value), {"pilot": pilot}) for path, value in routes],
+        default_handler_class=lazy(MISSING),
         default_handler_args={"pilot": pilot},
         identity_provider=identity,
         authorizer=AllowAllAuthorizer(),

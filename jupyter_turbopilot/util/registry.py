@@ -42,6 +42,7 @@ failures: dict[str, str] = {}  # plugins that could not be imported, and why
 
 OWN: dict[str, tuple[Entry, ...]] = {
     "commands": (),
+    "routes": (Entry("protocols", f"{_PLUGINS}protocols:ROUTES"),),
 }
 
 

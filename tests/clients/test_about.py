@@ -10,7 +10,8 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from prometheus_client.parser import text_string_to_metric_families
 
-from jupyter_turbopilot.jupyter.routes.table import ROUTES, document
+from jupyter_turbopilot.jupyter.routes.openapi import document
+from jupyter_turbopilot.jupyter.routes.table import loaded
 
 from ..serving import Server
 
@@ -54,14 +55,14 @@ def test_metrics_count_requests_and_contain_no_text(server: Server) -> None:
 
 def test_openapi_describes_every_route_with_its_schema(server: Server) -> None:
     found = server.client.get("/openapi.json").json()
-    assert found == json.loads(json.dumps(document(ROUTES)))
-    assert len(found["paths"]) == len({path for path, _ in ROUTES})
+    assert found == json.loads(json.dumps(document(loaded())))
+    assert len(found["paths"]) == len({path for path, _ in loaded()})
     body = found["paths"]["/infill"]["post"]["requestBody"]["content"]["application/json"]["schema"]
     name = body["$ref"].rpartition("/")[2]
     assert found["components"]["schemas"][name]["required"] == ["input_prefix", "input_suffix"]
 
 
-schema = schemathesis.openapi.from_dict(document(ROUTES))
+schema = schemathesis.openapi.from_dict(document(loaded()))
 
 
 @schema.parametrize()

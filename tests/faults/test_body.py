@@ -12,7 +12,7 @@ import pytest
 
 from jupyter_turbopilot.jupyter.routes import base
 from jupyter_turbopilot.jupyter.routes.endpoint import endpoints
-from jupyter_turbopilot.jupyter.routes.table import ROUTES
+from jupyter_turbopilot.jupyter.routes.table import loaded
 from jupyter_turbopilot.protocol.request import MAX_BODY
 
 from ..serve_app import KEY, ServeApp
@@ -20,7 +20,7 @@ from ..serve_app import KEY, ServeApp
 TAKING = sorted(
     {
         (path.replace("([^/]+)", "any"), method)
-        for path, route in ROUTES
+        for path, route in loaded()
         for method, endpoint in endpoints(route).items()
         if endpoint.takes
     }

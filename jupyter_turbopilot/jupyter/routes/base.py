@@ -64,6 +64,7 @@ class Route(AuthenticatedHandler):
     auth_resource = "turbopilot"
     errors: ClassVar[tuple[type[TurbopilotError], ...]] = ()  # possible errors of all methods
     field_names: ClassVar[dict[str, str]] = {}  # field names of errors: field names in the body
+    serves_kernels = False  # whether this server's kernels may call the route with their secret
     accepts_plain_body = False  # accept other content types without a Jupyter server
     max_body: ClassVar[int] = SMALL_BODY  # bytes; a route that charges by the size sets MAX_BODY
     # Parallel requests with a body per caller. None: MAX_PARALLEL, but no limit for servers with the key.
@@ -78,9 +79,9 @@ class Route(AuthenticatedHandler):
         cls.head = cls.get
 
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
-        """`secret`: gives this server's kernels access to the route."""
+        """`secret`: the secret of this server's kernels."""
         self.pilot = pilot
-        self.secret = secret
+        self.secret = secret if self.serves_kernels else ""
         self._chunks: list[bytes] = []
         self._received = 0
         self._disconnected = False

@@ -94,7 +94,7 @@ class JobRoute(Route):
         return self.name
 
     def initialize(self, pilot: Pilot, secret: str = "") -> None:
-        """`secret`: gives this server's kernels access to the route."""
+        """`secret`: the secret of this server's kernels."""
         super().initialize(pilot, secret)
         self._jobs: list[Job] = []
         self._charged = 0  # bytes of the body

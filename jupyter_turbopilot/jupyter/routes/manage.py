@@ -98,6 +98,7 @@ async def _health(route: Route) -> dict[str, Any]:
 class HealthRoute(Route):
     """`GET turbopilot/health`: whether the server is live and ready."""
 
+    serves_kernels = True
     _track_activity = False  # the status bar's polling must not keep an idle server running
 
     @Endpoint(gives=Health)

@@ -134,6 +134,7 @@ class NotebookRoute(JobRoute):
 class CompleteRoute(NotebookRoute):
     """`POST turbopilot/complete`."""
 
+    serves_kernels = True
     uncharged = 3 * WINDOW  # a character may have three bytes
 
     @Endpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
@@ -211,6 +212,7 @@ class FeedbackRoute(Route):
 class HelpersRoute(NotebookRoute):
     """`POST turbopilot/helpers`."""
 
+    serves_kernels = True
     completion_metric = "helpers_completion"
     max_parallel = 2
 

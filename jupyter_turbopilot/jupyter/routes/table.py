@@ -1,161 +1,76 @@
-"""All routes by their paths under `turbopilot/`, and their OpenAPI document."""
+"""All routes by their paths under `turbopilot/`. The class of a route is imported for its first request."""
 
 from __future__ import annotations
 
+import logging
 import re
 from functools import cache
-from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import msgspec
+from tornado import web
 
-from jupyter_turbopilot.jupyter.routes.base import NDJSON, Route
-from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint, endpoints
-from jupyter_turbopilot.jupyter.routes.fixes import FixRoute, RenameRoute
-from jupyter_turbopilot.jupyter.routes.manage import (
-    HealthRoute,
-    MetricsRoute,
-    ModelsRoute,
-    NotebookIndexRoute,
-    PullRoute,
-)
-from jupyter_turbopilot.jupyter.routes.native import CompleteRoute, FeedbackRoute, HelpersRoute
-from jupyter_turbopilot.plugins.protocols.huggingface import GenerateRoute
-from jupyter_turbopilot.plugins.protocols.llamacpp import (
-    CompletionRoute,
-    InfillRoute,
-    PropsRoute,
-    SlotsRoute,
-)
-from jupyter_turbopilot.plugins.protocols.openai import (
-    CompletionsRoute,
-    CopilotTokenRoute,
-    OpenAIModelsRoute,
-)
-from jupyter_turbopilot.plugins.protocols.tokenization import DetokenizeRoute, TokenizeRoute
-from jupyter_turbopilot.protocol.contract import Failure
-from jupyter_turbopilot.protocol.errors import (
-    BadRequestError,
-    BodyTooLargeError,
-    RefusedError,
-    WrongContentTypeError,
-)
+from jupyter_turbopilot.util import registry
 
-_BODY_ERRORS = (BadRequestError, BodyTooLargeError, WrongContentTypeError)
-_STATUSES = {
-    200: "Success.",
-    202: "Accepted; work continues in the background.",
-    204: "Recorded.",
+if TYPE_CHECKING:
+    from jupyter_turbopilot.jupyter.routes.base import Route
+
+_log = logging.getLogger("turbopilot")
+_HERE = "jupyter_turbopilot.jupyter.routes."
+CORE = {
+    "complete": f"{_HERE}native:CompleteRoute",
+    "helpers": f"{_HERE}native:HelpersRoute",
+    "fix": f"{_HERE}fixes:FixRoute",
+    "rename": f"{_HERE}fixes:RenameRoute",
+    "feedback": f"{_HERE}native:FeedbackRoute",
+    "health": f"{_HERE}manage:HealthRoute",
+    "v1/health": f"{_HERE}manage:HealthRoute",
+    "metrics": f"{_HERE}manage:MetricsRoute",
+    "openapi.json": f"{_HERE}openapi:OpenAPIRoute",
+    "models": f"{_HERE}manage:ModelsRoute",
+    "models/pull": f"{_HERE}manage:PullRoute",
+    "index": f"{_HERE}manage:NotebookIndexRoute",
 }
+MISSING = f"{_HERE}manage:MissingRoute"  # all other paths
 
 
 @cache
-def document(routes: tuple[tuple[str, type[Route]], ...]) -> dict[str, Any]:
-    """Return the OpenAPI document of the routes."""
-    kinds = list(dict.fromkeys([*schemas_of(routes), Failure]))
-    written, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
-    schemas = dict(zip(kinds, written, strict=True))
-    paths = {}
-    for pattern, route in routes:
-        path = re.sub(r"\([^()]*+\)", "{name}", pattern)
-        paths[f"/{path}"] = {
-            method.lower(): _operation(route, method, endpoint, path, schemas)
-            for method, endpoint in endpoints(route).items()
-        }
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Turbopilot", "version": version("jupyter-turbopilot")},
-        "paths": paths,
-        "components": {
-            "schemas": components,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
-        },
-        "security": [{"key": []}],
-    }
+def table() -> dict[str, str]:
+    """Return where the class of each route is, by path: our own routes, then those of plugins.
+
+    A plugin registers a dictionary like `CORE`. Its paths cannot replace any path before them.
+    """
+    paths = dict(CORE)
+    for entry in registry.found("routes"):
+        for path, value in (entry.load() or {}).items():
+            if taken := next((known for known in paths if path == known or re.fullmatch(known, path)), ""):
+                registry.failures[value] = f"the path {path} is taken by {paths[taken]}"
+                _log.warning("Skipped the route %s: %s", value, registry.failures[value])
+            else:
+                paths[path] = value
+    return paths
 
 
-def schemas_of(routes: tuple[tuple[str, type[Route]], ...]) -> list[type[Any]]:
-    """Return all schemas that routes declare, each once, in the order of the routes."""
-    declared = [endpoint for _, route in routes for endpoint in endpoints(route).values()]
-    kinds = [kind for each in declared for kind in (each.takes, each.gives, each.streams) if kind]
-    return list(dict.fromkeys(kinds))
+def loaded() -> tuple[tuple[str, type[Route]], ...]:
+    """Return all routes with their classes, for the OpenAPI document."""
+    return tuple((path, _load(value)) for path, value in table().items())
 
 
-def _operation(
-    route: type[Route], method: str, declared: Endpoint, path: str, schemas: dict[Any, Any]
-) -> dict[str, Any]:
-    operation: dict[str, Any] = {
-        "summary": summary(getattr(route, method.lower())),
-        "description": (route.__doc__ or "").strip(),
-        "responses": _responses(route, declared, schemas),
-    }
-    if "{name}" in path:
-        operation["parameters"] = [
-            {"name": "name", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        ]
-    if declared.takes:
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": schemas[declared.takes]}},
-        }
-    return operation
+@cache
+def _load(value: str) -> type[Route]:
+    """Import the class of a route; if that fails, the path has no route."""
+    return registry.Entry("", value).load() or registry.Entry("", MISSING).load()  # type: ignore[no-any-return]
 
 
-def _responses(route: type[Route], declared: Endpoint, schemas: dict[Any, Any]) -> dict[str, Any]:
-    errors = (*route.errors, *declared.errors, *(_BODY_ERRORS if declared.takes else ()))
-    failures = {status: RefusedError(status).message for status in (401, 403)}
-    failures |= {error.status: summary(error) for error in errors}
-    answers = {"application/json": declared.gives, NDJSON: declared.streams}
-    # Routes of other protocols have different error bodies.
-    failed = {"application/json": Failure} if route.error_body is Route.error_body else {}
-    responses = {declared.status: _response(_STATUSES[declared.status], answers, schemas)}
-    responses |= {status: _response(text, failed, schemas) for status, text in failures.items()}
-    return {str(status): response for status, response in sorted(responses.items())}
+@web.stream_request_body  # like `Route`
+class _LazyRoute(web.RequestHandler):
+    """Stands for the class of a route until its first request. Its methods are never called."""
+
+    value = ""
+
+    def __new__(cls, *given: Any, **named: Any) -> Any:
+        return _load(cls.value)(*given, **named)
 
 
-def _response(text: str, kinds: dict[str, Any], schemas: dict[Any, Any]) -> dict[str, Any]:
-    content = {media: {"schema": schemas[kind]} for media, kind in kinds.items() if kind}
-    return {"description": text} | ({"content": content} if content else {})
-
-
-def summary(thing: Any) -> str:
-    """Return the first line of a docstring."""
-    return (thing.__doc__ or "").strip().partition("\n")[0]
-
-
-class OpenAPIRoute(Route):
-    """`GET openapi.json`."""
-
-    @Endpoint()
-    async def get(self) -> None:
-        """Return the OpenAPI document of all routes."""
-        self.answer(document(ROUTES))
-
-
-ROUTES: tuple[tuple[str, type[Route]], ...] = (
-    ("complete", CompleteRoute),
-    ("helpers", HelpersRoute),
-    ("fix", FixRoute),
-    ("rename", RenameRoute),
-    ("infill", InfillRoute),
-    ("completion", CompletionRoute),
-    ("completions", CompletionRoute),
-    ("tokenize", TokenizeRoute),
-    ("detokenize", DetokenizeRoute),
-    ("props", PropsRoute),
-    ("slots", SlotsRoute),
-    ("v1/completions", CompletionsRoute),
-    ("v1/engines/([^/]+)/completions", CompletionsRoute),
-    ("v1/models", OpenAIModelsRoute),
-    ("v1/models/(.+)", OpenAIModelsRoute),
-    ("copilot_internal/v2/token", CopilotTokenRoute),
-    ("api/generate", GenerateRoute),
-    ("feedback", FeedbackRoute),
-    ("health", HealthRoute),
-    ("v1/health", HealthRoute),
-    ("metrics", MetricsRoute),
-    ("openapi.json", OpenAPIRoute),
-    ("models", ModelsRoute),
-    ("models/pull", PullRoute),
-    ("index", NotebookIndexRoute),
-)
+def lazy(value: str) -> type[web.RequestHandler]:
+    """Return a class whose instances are of the class that `value` names."""
+    return type("LazyRoute", (_LazyRoute,), {"value": value})

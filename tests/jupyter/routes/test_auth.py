@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tornado import web
 
-from jupyter_turbopilot.jupyter.routes.table import ROUTES
+from jupyter_turbopilot.jupyter.routes.table import loaded
 
 from ...serve_app import KEY, ServeApp
 
@@ -20,7 +20,7 @@ BODY = {"input_prefix": "x = ", "input_suffix": "", "n_predict": 2}
 METHODS = ("get", "head", "post", "put", "patch", "delete")
 ENDS = [
     (path.replace("([^/]+)", "any").replace("(.+)", "any"), method.upper())
-    for path, route in ROUTES
+    for path, route in loaded()
     for method in METHODS
     if getattr(route, method) is not getattr(web.RequestHandler, method)
 ]

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from jupyter_turbopilot.jupyter.routes.endpoint import endpoints
-from jupyter_turbopilot.jupyter.routes.table import ROUTES
+from jupyter_turbopilot.jupyter.routes.table import loaded
 from jupyter_turbopilot.protocol import contract
 from jupyter_turbopilot.protocol.errors import EngineError
 
@@ -20,7 +20,7 @@ from ...models.source_server import SourceServer
 from ...scripted_engine import ScriptedEngine
 from .conftest import Ask, complete_body, fail_within_stream
 
-TABLE = dict(ROUTES)
+TABLE = dict(loaded())
 
 
 def check(body: bytes, kind: Any) -> Any:

@@ -5,7 +5,7 @@ import pytest
 from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.jupyter.routes.endpoint import METHODS, endpoints
 from jupyter_turbopilot.jupyter.routes.manage import MissingRoute, StatusRoute
-from jupyter_turbopilot.jupyter.routes.table import ROUTES
+from jupyter_turbopilot.jupyter.routes.table import loaded
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -20,7 +20,7 @@ def test_route_with_an_undeclared_method_raises(method: str) -> None:
 def test_only_state_changing_methods_require_managing() -> None:
     managing = {
         (path, name)
-        for path, route in ROUTES
+        for path, route in loaded()
         for name, one in endpoints(route).items()
         if one.access == "manage"
     }
@@ -36,6 +36,6 @@ def test_only_state_changing_methods_require_managing() -> None:
 
 
 def test_routes_of_a_jupyter_server_are_not_open() -> None:
-    assert "open" not in {one.access for _, route in ROUTES for one in endpoints(route).values()}
+    assert "open" not in {one.access for _, route in loaded() for one in endpoints(route).values()}
     assert endpoints(StatusRoute)["GET"].access == "open"
     assert endpoints(MissingRoute) == {}

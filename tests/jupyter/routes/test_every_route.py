@@ -9,14 +9,14 @@ import pytest
 from jupyter_server.auth.identity import User
 from tornado import web
 
-from jupyter_turbopilot.jupyter.routes.table import ROUTES
+from jupyter_turbopilot.jupyter.routes.table import loaded
 
 from .conftest import Ask
 
 METHODS = ("get", "post", "put", "patch", "delete")
 WALK = [
     (path.replace("([^/]+)", "any").replace("(.+)", "any"), method.upper(), getattr(route, method))
-    for path, route in ROUTES
+    for path, route in loaded()
     for method in METHODS
     if getattr(route, method) is not getattr(web.RequestHandler, method)
 ]
@@ -25,7 +25,7 @@ TAKING = [(path, method) for path, method, handle in WALK if handle.endpoint.tak
 
 
 def test_requests_cover_every_route() -> None:
-    assert len({path for path, _ in ENDS}) == len({path for path, _ in ROUTES})
+    assert len({path for path, _ in ENDS}) == len({path for path, _ in loaded()})
 
 
 @pytest.mark.parametrize(("path", "method"), ENDS)

@@ -17,7 +17,7 @@ import pytest
 from jupyter_turbopilot.jupyter.routes import fixes, jobs, native
 from jupyter_turbopilot.jupyter.routes.base import MAX_PARALLEL, Route
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint, endpoints
-from jupyter_turbopilot.jupyter.routes.table import ROUTES
+from jupyter_turbopilot.jupyter.routes.table import loaded
 from jupyter_turbopilot.plugins.protocols import tokenization
 from jupyter_turbopilot.protocol.request import MAX_BODY
 from jupyter_turbopilot.util.bounds import count_operations
@@ -44,7 +44,7 @@ class BodyMethod(NamedTuple):
 
 BODY_METHODS = [
     BodyMethod(path.replace("([^/]+)", "any"), method, route, endpoint)
-    for path, route in ROUTES
+    for path, route in loaded()
     for method, endpoint in endpoints(route).items()
     if endpoint.takes
 ]

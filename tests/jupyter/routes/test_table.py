@@ -1,45 +1,108 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from tornado import web
+from tornado.httpserver import HTTPServer
+from tornado.testing import bind_unused_port
 
-from jupyter_turbopilot.jupyter.routes.endpoint import endpoints
-from jupyter_turbopilot.jupyter.routes.table import ROUTES, document
+from jupyter_turbopilot.jupyter.routes import table
+from jupyter_turbopilot.jupyter.routes.base import Route
+from jupyter_turbopilot.util import registry
 
-PATHS: dict[str, Any] = document(ROUTES)["paths"]
+from .conftest import Ask
 
-
-def body_of(path: str, method: str) -> str:
-    schema = PATHS[path][method]["requestBody"]["content"]["application/json"]["schema"]
-    return str(schema["$ref"]).rpartition("/")[2]
-
-
-def test_openapi_describes_each_method_with_its_own_body() -> None:
-    assert body_of("/models/pull", "post") == "Pull"
-    assert body_of("/models/pull", "delete") == "Select"
-    assert body_of("/models", "post") == body_of("/models", "delete") == "Select"
+THEIRS = {"hello": f"{__name__}:HelloRoute"}
+COLLIDING = {"complete": "other:Route", "v1/models/x": "another:Route", "hello": "third:Route"}
+BROKEN = {"broken": "nosuch_module:Route"}
 
 
-def test_openapi_describes_exactly_the_declared_methods() -> None:
-    described = {(path, method.upper()) for path, methods in PATHS.items() for method in methods}
-    declared = {
-        ("/" + path.replace("([^/]+)", "{name}").replace("(.+)", "{name}"), method)
-        for path, route in ROUTES
-        for method in endpoints(route)
-    }
-    assert described == declared
+@pytest.fixture
+def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Register three more tables of routes."""
+    found = registry.found
+    more = tuple(registry.Entry(name, f"{__name__}:{name}") for name in ("THEIRS", "COLLIDING", "BROKEN"))
+    monkeypatch.setattr(registry, "found", lambda group: found(group) + more)
+    monkeypatch.setattr(registry, "failures", {})
+    table.table.cache_clear()
+    yield
+    table.table.cache_clear()
 
 
-@pytest.mark.parametrize(
-    ("path", "method", "statuses"),
-    [
-        ("/complete", "post", {200, 400, 401, 403, 413, 415, 429, 503}),
-        ("/feedback", "post", {204, 400, 401, 403, 413, 415}),
-        ("/models", "get", {200, 401, 403}),
-        ("/models", "post", {202, 400, 401, 403, 404, 413, 415, 503}),
-        ("/v1/models/{name}", "get", {200, 401, 403, 404}),
-    ],
-)
-def test_openapi_statuses_are_the_declared_ones(path: str, method: str, statuses: set[int]) -> None:
-    assert {int(status) for status in PATHS[path][method]["responses"]} == statuses
+def test_routes_of_plugins_follow_the_own_ones(plugins: None) -> None:
+    paths = table.table()
+    assert list(paths)[: len(table.CORE)] == list(table.CORE)
+    assert {path for path in paths if path not in table.CORE} >= {"infill", "v1/models", "hello", "broken"}
+
+
+def test_colliding_paths_are_refused_and_reported(plugins: None, caplog: pytest.LogCaptureFixture) -> None:
+    paths = table.table()
+    assert paths["complete"] == table.CORE["complete"]
+    assert paths["hello"] == THEIRS["hello"]
+    assert "v1/models/x" not in paths
+    assert registry.failures.keys() == set(COLLIDING.values())
+    assert len(caplog.records) == len(COLLIDING)
+    assert "the path complete is taken by" in registry.failures["other:Route"]
+
+
+def test_route_that_fails_to_import_is_missing(plugins: None) -> None:
+    routes = dict(table.loaded())
+    assert routes["broken"].__name__ == "MissingRoute"
+    assert registry.failures["nosuch_module:Route"].startswith("ModuleNotFoundError")
+    assert issubclass(routes["hello"], Route)
+
+
+def test_mounted_routes_import_their_classes_for_the_first_request() -> None:
+    code = (
+        "import sys; from jupyter_turbopilot.jupyter.routes import table;"
+        "[table.lazy(value) for value in table.table().values()];"
+        "print([name for name in sys.modules if name.startswith('jupyter_turbopilot.jupyter.routes.')])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "['jupyter_turbopilot.jupyter.routes.table']"
+
+
+async def test_lazy_route_streams_the_body_and_passes_its_arguments() -> None:
+    listening, port = bind_unused_port()
+    server = HTTPServer(web.Application([("/a/(.+)", table.lazy(f"{__name__}:Echo"), {"word": "w"})]))
+    server.add_sockets([listening])
+    try:
+        from tornado.httpclient import AsyncHTTPClient
+
+        url = f"http://127.0.0.1:{port}/a/b"
+        response = await AsyncHTTPClient().fetch(url, method="POST", body=b"body")
+    finally:
+        server.stop()
+    assert json.loads(response.body) == ["w", "b", "body"]
+
+
+async def test_jupyter_server_accepts_the_mounted_routes(
+    ask: Ask, jp_serverapp: Any, recwarn: pytest.WarningsRecorder
+) -> None:
+    handlers = [("/t/" + path, table.lazy(value), {"pilot": None}) for path, value in table.table().items()]
+    jp_serverapp.web_app.settings["allow_unauthenticated_access"] = False
+    jp_serverapp.web_app.add_handlers(".*$", handlers)
+    assert [str(each.message) for each in recwarn if "endpoints without" in str(each.message)] == []
+
+
+class HelloRoute(Route):
+    """A route of another distribution."""
+
+
+@web.stream_request_body
+class Echo(web.RequestHandler):
+    """Answers with its arguments and the body."""
+
+    def initialize(self, word: str) -> None:
+        self.word, self.body = word, b""
+
+    def data_received(self, chunk: bytes) -> None:
+        self.body += chunk
+
+    def post(self, name: str) -> None:
+        self.finish(json.dumps([self.word, name, self.body.decode()]))
