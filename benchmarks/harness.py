@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from jupyter_turbopilot.completer.waiting import Replies
-from jupyter_turbopilot.jupyter.pilot.kinds.llama import LlamaKind
+from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.plugins.evaluate.notebooks import read
 from jupyter_turbopilot.plugins.evaluate.traces import mixed

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_server.auth.identity import IdentityProvider, User
 
+from jupyter_turbopilot.engine.llama.kind import LlamaKind, llama_engine
 from jupyter_turbopilot.jupyter.pilot import pilot
-from jupyter_turbopilot.jupyter.pilot.kinds.llama import LlamaKind, llama_engine
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.models.store import Store

@@ -29,7 +29,6 @@ from page_model import PageModel
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.context.notebook import gather
-from jupyter_turbopilot.jupyter.pilot.kinds import KINDS
 from jupyter_turbopilot.plugins.evaluate.notebooks import read
 from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally, is_end_of_line, judge
 from jupyter_turbopilot.plugins.evaluate.traces import EVERY, LONGEST_CELL, request_at
@@ -412,7 +411,7 @@ def main() -> None:
     )
     gather.add_argument("--live", action="store_true", help="apply adapters without merging them")
     gather.add_argument("-m", "--model", help="default: the configured one")
-    gather.add_argument("--engine", choices=[*KINDS], help="default: the configured one")
+    gather.add_argument("--engine", help="default: the configured one")
     gather.add_argument("--page", action="store_true", help="use the engine of web pages")
     gather.add_argument(
         "--blank", type=int, default=0, help="instead of cells: empty lines and new cells of each notebook"

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.base import Capabilities
+from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.engine.vocabulary import CodePoints
-from jupyter_turbopilot.jupyter.pilot.kinds.llama import LlamaKind
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token

@@ -57,10 +57,6 @@ class TurbopilotExtension(ExtensionApp):
     def initialize_settings(self) -> None:
         """Build the pilot. A missing engine or model does not raise: the pilot reports it as its state."""
         settings, access = self._read_settings()
-        if settings.engine == "remote":
-            from jupyter_turbopilot.plugins.remote.loading import take_key
-
-            take_key(settings)
         manager = cast("ServerApp", self.serverapp).kernel_manager  # set by Jupyter before this call
         self.pilot = Pilot(
             settings,
@@ -70,6 +66,7 @@ class TurbopilotExtension(ExtensionApp):
             usage_log=usage_log_of(settings, "server"),
             access=access,
         )
+        self.pilot.kind.take_secrets()
         access = self.pilot.access
         if access.is_invalid:
             self.log.warning("Turbopilot: %s", access.reason)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, SummaryMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from jupyter_turbopilot.completer.completer import EVENTS
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
-    from jupyter_turbopilot.plugins.remote.statistics import Figures
     from jupyter_turbopilot.protocol.errors import TurbopilotError
     from jupyter_turbopilot.protocol.reply import Reply, Timings
 
@@ -108,42 +107,8 @@ class _CurrentState(Collector):
             ("continued", "Requests that continued the generation of an earlier one."),
         ):
             yield CounterMetricFamily(f"turbopilot_{event}", what, value=counters[event])
-        if figures := getattr(worker.engine, "figures", None):
-            yield from _remote_metrics(figures)
-
-
-def _remote_metrics(figures: Figures) -> Iterator[Metric]:
-    """Return the metrics of the remote servers since the engine connected."""
-    requests = CounterMetricFamily(
-        "turbopilot_engine_requests", "Requests to the remote server.", labels=["address"]
-    )
-    waits = CounterMetricFamily(
-        "turbopilot_engine_throttled",
-        "Requests that the remote server answered with 429 or 503.",
-        labels=["address"],
-    )
-    first = SummaryMetricFamily(
-        "turbopilot_engine_first_token_seconds",
-        "From a request to the first token of its answer.",
-        labels=["address"],
-    )
-    for address, counted in figures.addresses.items():
-        requests.add_metric([address], counted.requests)
-        waits.add_metric([address], counted.throttled)
-        first.add_metric([address], counted.answers, counted.waited)
-    found = CounterMetricFamily(
-        "turbopilot_engine_affinity",
-        "Answers to known sessions, by whether the remote server reused a cached prompt.",
-        labels=["found"],
-    )
-    found.add_metric(["hit"], figures.hits)
-    found.add_metric(["miss"], figures.misses)
-    yield from (requests, waits, first, found)
-    yield CounterMetricFamily(
-        "turbopilot_engine_sessions_moved",
-        "Times that another address or replica than before answered a session.",
-        value=figures.moved,
-    )
+        if metrics := getattr(worker.engine, "metrics", None):
+            yield from metrics()
 
 
 class Metrics:

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
-from traitlets import Bool, Enum, Float, Instance, Int, List, Unicode, default
+from traitlets import Bool, Enum, Float, Instance, Int, List, TraitError, Unicode, default
 from traitlets.config import Configurable
+
+from jupyter_turbopilot.util import registry
 
 # Environment variables can name the engine, for servers that a JupyterHub starts, for example.
 ENGINE_URL, ENGINE_AUTH = "TURBOPILOT_ENGINE_URL", "TURBOPILOT_ENGINE_AUTH"
 ENGINE_ALLOW_HTTP = "TURBOPILOT_ENGINE_ALLOW_HTTP"
+
+
+class EngineName(Unicode[str, str]):
+    """The name of a registered engine."""
+
+    def validate(self, obj: Any, value: Any) -> str:
+        """Return the value if an engine of this name is registered and, if it is not our own, installed."""
+        name: str = super().validate(obj, value)
+        entry = registry.find("engines", name)
+        if entry is None:
+            self.error(obj, value)
+        if entry not in registry.own("engines") and entry.load() is None:
+            raise TraitError(f"The engine {name} cannot be imported: {registry.failures[entry.value]}.")
+        return name
+
+    def info(self) -> str:
+        """Describe the accepted values, for the message of an error."""
+        return f"any of {[entry.name for entry in registry.found('engines')]}"
 
 
 class TurbopilotTransformers(Configurable):
@@ -143,9 +164,8 @@ class Turbopilot(Configurable):
         "a path, such as those of other editors, are refused; see the Switching off page of the "
         "documentation.",
     ).tag(config=True)
-    engine = Enum(
-        ("llama", "transformers", "remote"),
-        default_value="llama",
+    engine = EngineName(
+        "llama",
         help="The engine: llama.cpp in this process, transformers in this process, or a remote server "
         f"(see the Engines page of the documentation). Not set: remote if the environment "
         f"variable `{ENGINE_URL}` is set, otherwise llama.",

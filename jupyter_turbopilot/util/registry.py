@@ -43,6 +43,11 @@ failures: dict[str, str] = {}  # plugins that could not be imported, and why
 OWN: dict[str, tuple[Entry, ...]] = {
     "commands": (),
     "routes": (Entry("protocols", f"{_PLUGINS}protocols:ROUTES"),),
+    "engines": (
+        Entry("llama", f"{PREFIX}engine.llama.kind:LlamaKind"),
+        Entry("transformers", f"{_PLUGINS}transformers.kind:TransformersKind"),
+        Entry("remote", f"{_PLUGINS}remote.kind:RemoteKind"),
+    ),
 }
 
 
@@ -62,3 +67,8 @@ def found(group: str) -> tuple[Entry, ...]:
         if entry.value != point.value:
             failures[point.value] = f"the name {point.name} is taken by {entry.value}"
     return tuple(entries.values())
+
+
+def find(group: str, name: str) -> Entry | None:
+    """Return the entry with this name, or None. Metadata is read only if it is not our own."""
+    return next((entry for entries in (own, found) for entry in entries(group) if entry.name == name), None)

@@ -113,7 +113,7 @@ export async function startLab({
       path.join(config, 'jupyter_server_config.py'),
       'from pathlib import Path\n' +
         'from jupyter_turbopilot.jupyter.pilot import pilot\n' +
-        'from jupyter_turbopilot.jupyter.pilot.kinds.llama import LlamaKind\n' +
+        'from jupyter_turbopilot.engine.llama.kind import LlamaKind\n' +
         'from tests.scripted_engine import ScriptedEngine\n' +
         'from tests.tiny_model import write_tiny_model\n' +
         `write_tiny_model(Path(${JSON.stringify(tiny)}))\n` +

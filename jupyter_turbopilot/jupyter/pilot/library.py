@@ -24,7 +24,7 @@ from jupyter_turbopilot.protocol.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyter_turbopilot.jupyter.pilot.kinds.base import EngineKind
+    from jupyter_turbopilot.engine.kind import EngineKind
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.settings.config import Turbopilot
 

@@ -15,12 +15,11 @@ from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.learning.learner import Learner
 from jupyter_turbopilot.engine.effort import Effort
+from jupyter_turbopilot.engine.kind import kind_of, limits_of
 from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.retry import LoadConditions, Recovery
 from jupyter_turbopilot.engine.worker import Worker
-from jupyter_turbopilot.jupyter.pilot.kinds import kind_of
-from jupyter_turbopilot.jupyter.pilot.kinds.base import limits_of
 from jupyter_turbopilot.jupyter.pilot.library import Download, Library, store_of
 from jupyter_turbopilot.jupyter.pilot.threads import BackgroundThreads, DiskThreads
 from jupyter_turbopilot.models.folder import is_unreadable
@@ -44,10 +43,10 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.kind import EngineKind
     from jupyter_turbopilot.index.base import Source
     from jupyter_turbopilot.index.reader import MaintainedIndex
     from jupyter_turbopilot.jupyter.kernels.watch import Kernels
-    from jupyter_turbopilot.jupyter.pilot.kinds.base import EngineKind
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.plugins.usage.events import Where
     from jupyter_turbopilot.settings.access import Access

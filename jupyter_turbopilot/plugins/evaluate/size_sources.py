@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import httpx
 
+from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.plan import Limits, fit, sizes_of
-from jupyter_turbopilot.jupyter.pilot.kinds.llama import LlamaKind
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header

@@ -22,8 +22,10 @@ from jupyter_turbopilot.protocol.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
     from concurrent.futures import Future
+
+    from prometheus_client.metrics_core import Metric
 
     from jupyter_turbopilot.engine.base import Capabilities
     from jupyter_turbopilot.engine.cancel import Cancel
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.plugins.remote.dialect import Dialect
     from jupyter_turbopilot.plugins.remote.exchange import Exchange
     from jupyter_turbopilot.plugins.remote.remote_server import RemoteServer
-    from jupyter_turbopilot.plugins.remote.statistics import Figures
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
 
 log = logging.getLogger(__name__)
@@ -126,10 +127,9 @@ class RemoteEngine:
         self._came = threading.Condition()
         self._runs: set[RemoteRun] = set()  # with a request in progress
 
-    @property
-    def figures(self) -> Figures:
-        """The metrics of the remote server."""
-        return self._exchange.figures
+    def metrics(self) -> Iterator[Metric]:
+        """Return the metrics of the remote server, for Prometheus."""
+        return self._exchange.figures.metrics()
 
     @property
     def level(self) -> Level | None:

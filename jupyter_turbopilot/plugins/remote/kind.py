@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.kind import EngineKind, Finding
 from jupyter_turbopilot.engine.vocabulary import CodePoints
-from jupyter_turbopilot.jupyter.pilot.kinds.base import EngineKind, Finding
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
@@ -38,6 +38,12 @@ class RemoteKind(EngineKind):
         from jupyter_turbopilot.plugins.remote.loading import address
 
         return address(self.settings)
+
+    def take_secrets(self) -> None:
+        """Remove the server's key from the environment."""
+        from jupyter_turbopilot.plugins.remote.loading import take_key
+
+        take_key(self.settings)
 
     def find(self, spec: str) -> Model:  # noqa: ARG002 - there is only one
         """Return the server's model."""

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from prometheus_client.core import CounterMetricFamily, SummaryMetricFamily
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+    from prometheus_client.metrics_core import Metric
 
     from jupyter_turbopilot.plugins.remote.dialect import EventContent
 
@@ -60,6 +64,39 @@ class Figures:
         if answer.cached is not None:
             self.hits += answer.cached > 0
             self.misses += answer.cached == 0
+
+    def metrics(self) -> Iterator[Metric]:
+        """Return the metrics of the remote servers since the engine connected."""
+        requests = CounterMetricFamily(
+            "turbopilot_engine_requests", "Requests to the remote server.", labels=["address"]
+        )
+        waits = CounterMetricFamily(
+            "turbopilot_engine_throttled",
+            "Requests that the remote server answered with 429 or 503.",
+            labels=["address"],
+        )
+        first = SummaryMetricFamily(
+            "turbopilot_engine_first_token_seconds",
+            "From a request to the first token of its answer.",
+            labels=["address"],
+        )
+        for address, counted in self.addresses.items():
+            requests.add_metric([address], counted.requests)
+            waits.add_metric([address], counted.throttled)
+            first.add_metric([address], counted.answers, counted.waited)
+        found = CounterMetricFamily(
+            "turbopilot_engine_affinity",
+            "Answers to known sessions, by whether the remote server reused a cached prompt.",
+            labels=["found"],
+        )
+        found.add_metric(["hit"], self.hits)
+        found.add_metric(["miss"], self.misses)
+        yield from (requests, waits, first, found)
+        yield CounterMetricFamily(
+            "turbopilot_engine_sessions_moved",
+            "Times that another address or replica than before answered a session.",
+            value=self.moved,
+        )
 
 
 @dataclass

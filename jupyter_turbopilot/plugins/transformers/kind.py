@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.jupyter.pilot.kinds.base import EngineKind, Finding, limits_of, missing
+from jupyter_turbopilot.engine.kind import EngineKind, Finding, limits_of, missing
 from jupyter_turbopilot.models.catalog import REPOSITORY, catalog
 from jupyter_turbopilot.models.folder import (
     checkpoint_path,

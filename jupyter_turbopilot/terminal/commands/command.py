@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from jupyter_turbopilot.jupyter.pilot.kinds import KINDS
+from jupyter_turbopilot.util.registry import find, found, own
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
 
     from jupyter_turbopilot.settings.config import Turbopilot
@@ -78,10 +78,19 @@ def add_model_and_engine(parser: argparse.ArgumentParser) -> None:
     add_engine(parser)
 
 
+def _engine_name(name: str) -> str:
+    """Return the name of an engine; raise an error if none is registered under it."""
+    if find("engines", name) is None:
+        known = ", ".join(entry.name for entry in found("engines"))
+        raise argparse.ArgumentTypeError(f"invalid choice: {name!r} (choose from {known})")
+    return name
+
+
 def add_engine(parser: argparse.ArgumentParser) -> None:
     """Declare `--engine`, which overrides the configured one."""
     parser.add_argument(
         "--engine",
-        choices=[*KINDS],
+        type=_engine_name,
+        metavar=f"{{{','.join(entry.name for entry in own('engines'))}}}",
         help="the engine to use; default: the configured one; see the Engines page of the documentation",
     )

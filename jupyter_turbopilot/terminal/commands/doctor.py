@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.engine.kind import Finding, limits_of
 from jupyter_turbopilot.jupyter import front_end
-from jupyter_turbopilot.jupyter.pilot.kinds.base import Finding, limits_of
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of

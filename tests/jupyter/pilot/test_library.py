@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.engine.llama import kind
+from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.jupyter.describe import describe_models
-from jupyter_turbopilot.jupyter.pilot.kinds import llama
-from jupyter_turbopilot.jupyter.pilot.kinds.llama import LlamaKind
 from jupyter_turbopilot.jupyter.pilot.library import MAX_DOWNLOADS, Library, store_of
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.models.catalog import find
@@ -38,7 +38,7 @@ def test_download_ends_with_an_error_for_any_failure(
     def fail(*_: Any, **__: Any) -> None:
         raise failure
 
-    monkeypatch.setattr("jupyter_turbopilot.jupyter.pilot.kinds.llama.obtain", fail)
+    monkeypatch.setattr("jupyter_turbopilot.engine.llama.kind.obtain", fail)
     download = pilot.download("smollm2-135m")
     assert download.finished.wait(30)
     assert download.error
@@ -64,7 +64,7 @@ def test_library_tracks_a_limited_number_of_downloads(pilot: Pilot, monkeypatch:
         free.wait(30)
         raise DownloadError("There is no such file.")
 
-    monkeypatch.setattr(llama, "obtain", slow)
+    monkeypatch.setattr(kind, "obtain", slow)
     under_way = [pilot.download(f"https://example.org/{n}.gguf") for n in range(MAX_DOWNLOADS)]
     with pytest.raises(BusyError):
         pilot.download("https://example.org/more.gguf")
@@ -84,7 +84,7 @@ def test_cancel_stops_a_download_without_a_failure(library: Library, monkeypatch
         assert given[3].wait(30)
         raise CancelledError("The download was cancelled.")
 
-    monkeypatch.setattr(llama, "obtain", wait)
+    monkeypatch.setattr(kind, "obtain", wait)
     download = library.download("smollm2-135m")
     with pytest.raises(BadRequestError, match="is being downloaded"):
         library.remove(find("smollm2-135m"))

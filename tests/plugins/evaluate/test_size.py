@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.jupyter.pilot.kinds.llama import LlamaKind
+from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.plugins.evaluate import crowd
 from jupyter_turbopilot.plugins.evaluate.crowd import Measured

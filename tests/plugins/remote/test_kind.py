@@ -10,10 +10,10 @@ import pytest
 
 from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.kind import kind_of
+from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
 from jupyter_turbopilot.engine.vocabulary import CodePoints
-from jupyter_turbopilot.jupyter.pilot.kinds import kind_of
-from jupyter_turbopilot.jupyter.pilot.kinds.llama import LlamaKind
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.model import Model

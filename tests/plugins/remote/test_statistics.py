@@ -40,6 +40,27 @@ def test_figures_count_sessions_that_moved() -> None:
     assert figures.moved == 3
 
 
+def test_metrics_are_per_address_and_name_no_session() -> None:
+    figures = Figures(["gpu:1", "gpu:2"])
+    for address, cached in (("gpu:1", 0), ("gpu:1", 7), ("gpu:2", 0)):
+        answer(figures, address, "SECRET-SESSION", replica="SECRET-REPLICA", cached=cached)
+    figures.addresses["gpu:2"].throttled = 3
+    samples = [sample for family in figures.metrics() for sample in family.samples]
+    assert {(sample.name, *sample.labels.values()): sample.value for sample in samples} == {
+        ("turbopilot_engine_requests_total", "gpu:1"): 2,
+        ("turbopilot_engine_requests_total", "gpu:2"): 1,
+        ("turbopilot_engine_throttled_total", "gpu:1"): 0,
+        ("turbopilot_engine_throttled_total", "gpu:2"): 3,
+        ("turbopilot_engine_first_token_seconds_count", "gpu:1"): 2,
+        ("turbopilot_engine_first_token_seconds_sum", "gpu:1"): 0.5,
+        ("turbopilot_engine_first_token_seconds_count", "gpu:2"): 1,
+        ("turbopilot_engine_first_token_seconds_sum", "gpu:2"): 0.25,
+        ("turbopilot_engine_affinity_total", "hit"): 1,
+        ("turbopilot_engine_affinity_total", "miss"): 1,
+        ("turbopilot_engine_sessions_moved_total",): 1,
+    }
+
+
 def test_figures_count_only_requests_without_session_or_answer() -> None:
     figures = Figures(["a"])
     for _ in range(3):

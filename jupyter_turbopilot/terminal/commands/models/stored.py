@@ -16,7 +16,7 @@ from jupyter_turbopilot.util.files import describe_size
 if TYPE_CHECKING:
     import argparse
 
-    from jupyter_turbopilot.jupyter.pilot.kinds.base import EngineKind
+    from jupyter_turbopilot.engine.kind import EngineKind
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -95,7 +95,7 @@ def declare_pull(parser: argparse.ArgumentParser) -> None:
 
 
 def _kind_and_model(settings: Turbopilot) -> tuple[EngineKind, Model]:
-    from jupyter_turbopilot.jupyter.pilot.kinds import kind_of
+    from jupyter_turbopilot.engine.kind import kind_of
     from jupyter_turbopilot.jupyter.pilot.library import store_of
 
     kind = kind_of(settings, store_of(settings))

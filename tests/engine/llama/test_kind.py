@@ -8,8 +8,8 @@ import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process import load_test
-from jupyter_turbopilot.jupyter.pilot.kinds import llama as module
-from jupyter_turbopilot.jupyter.pilot.kinds.llama import (
+from jupyter_turbopilot.engine.llama import kind as module
+from jupyter_turbopilot.engine.llama.kind import (
     LlamaKind,
     copy_with_adapters,
     llama_engine,
@@ -25,8 +25,8 @@ from jupyter_turbopilot.models.tuning.merge import merged_copy
 from jupyter_turbopilot.protocol.errors import ModelRefusedError, NotReadyError
 from jupyter_turbopilot.settings.config import Turbopilot
 
-from ....scripted_engine import ScriptedEngine
-from ....tiny_adapter import make
+from ...scripted_engine import ScriptedEngine
+from ...tiny_adapter import make
 
 
 def kind_with(*engine_factory: Any, **settings: Any) -> LlamaKind:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 from jupyter_turbopilot.engine.vocabulary import Vocabulary
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.store import unavailable
-from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.protocol.errors import BadRequestError, EngineError
+from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.files import MEGABYTE
 
 if TYPE_CHECKING:
@@ -35,6 +36,20 @@ class Finding:
     name: str
     text: str
     problem: bool = False
+
+
+def load_kind(name: str) -> type[EngineKind]:
+    """Return the kind of engine that is registered under a name, which the setting has checked."""
+    entry = registry.find("engines", name)
+    kind: type[EngineKind] | None = entry.load() if entry else None
+    if kind is None:
+        raise EngineError(f"The engine {name} is not installed. Set c.Turbopilot.engine to another one.")
+    return kind
+
+
+def kind_of(settings: Turbopilot, store: Store) -> EngineKind:
+    """Return the configured kind of engine."""
+    return load_kind(settings.engine)(settings, store)
 
 
 def limits_of(settings: Turbopilot) -> Limits:
@@ -103,6 +118,9 @@ class EngineKind(ABC):
     def address(self) -> str:
         """The host that code is sent to; empty if it stays on this machine."""
         return ""
+
+    def take_secrets(self) -> None:  # noqa: B027 - most engines have none
+        """Remove secrets from the environment, which the kernels of a server inherit."""
 
     @abstractmethod
     def find(self, spec: str) -> Model:

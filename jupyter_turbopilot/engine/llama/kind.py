@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.kind import EngineKind, Finding, limits_of, missing
 from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan, load, make_plan
-from jupyter_turbopilot.jupyter.pilot.kinds.base import EngineKind, Finding, limits_of, missing
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+from traitlets import TraitError
+
+from jupyter_turbopilot.engine.kind import LatestVocabulary, kind_of
+from jupyter_turbopilot.engine.llama.kind import LlamaKind
+from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary, load_vocabulary
+from jupyter_turbopilot.jupyter.pilot.library import store_of
+from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.util import registry
+
+from ..tiny_model import write_tiny_model
+
+
+def test_latest_vocabulary_is_reloaded_only_if_its_file_changes(tmp_path: Path) -> None:
+    path = write_tiny_model(tmp_path / "a.gguf")
+    loaded: list[LlamaVocabulary] = []
+
+    def load(file: Path) -> LlamaVocabulary:
+        loaded.append(load_vocabulary(file))
+        return loaded[-1]
+
+    latest = LatestVocabulary()
+    first = latest.of(path, load)
+    assert latest.of(path, load) is first
+    write_tiny_model(path, merges=[("a", "b")])
+    second = latest.of(path, load)
+    assert len(loaded) == 2
+    assert second.tokenize("ab") != [ord("a"), ord("b")]
+
+
+def test_latest_vocabulary_is_reloaded_if_a_file_of_its_folder_changes(tmp_path: Path) -> None:
+    folder = tmp_path / "tokenizer"
+    folder.mkdir()
+    (folder / "tokenizer.json").write_text("{}")
+    loaded: list[Path] = []
+
+    def load(given: Path) -> LlamaVocabulary:
+        loaded.append(given)
+        return load_vocabulary(write_tiny_model(tmp_path / "tiny.gguf"))
+
+    latest = LatestVocabulary()
+    first = latest.of(folder, load)
+    assert latest.of(folder, load) is first
+    (folder / "tokenizer.json").write_text("{ }")  # in place: the folder itself is unchanged
+    latest.of(folder, load)
+    assert len(loaded) == 2
+
+
+@pytest.mark.parametrize("engine", [entry.name for entry in registry.own("engines")])
+def test_kind_of_creates_each_kind(engine: str) -> None:
+    settings = Turbopilot(engine=engine)
+    assert type(kind_of(settings, store_of(settings))).__name__.lower() == f"{engine}kind"
+
+
+@pytest.fixture
+def other(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Register an engine `other` as another distribution does."""
+
+    def register(value: str) -> None:
+        points = [EntryPoint("other", value, "jupyter_turbopilot.engines")]
+        monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: points)
+        registry.found.cache_clear()
+
+    yield register
+    monkeypatch.undo()
+    registry.found.cache_clear()
+
+
+def test_engine_of_another_distribution_is_accepted(other: Callable[[str], None]) -> None:
+    other("jupyter_turbopilot.engine.llama.kind:LlamaKind")
+    settings = Turbopilot(engine="other")
+    assert isinstance(kind_of(settings, store_of(settings)), LlamaKind)
+    with pytest.raises(
+        TraitError, match=r"any of \['llama', 'transformers', 'remote', 'other'\], not the str"
+    ):
+        Turbopilot(engine="unknown")
+
+
+def test_engine_that_cannot_be_imported_is_refused(other: Callable[[str], None]) -> None:
+    other("jupyter_turbopilot.none:Kind")
+    with pytest.raises(TraitError, match=r"The engine other cannot be imported: ModuleNotFoundError"):
+        Turbopilot(engine="other")
