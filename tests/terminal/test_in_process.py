@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from jupyter_turbopilot.jupyter import runtime
-from jupyter_turbopilot.plugins.functions.generate import generate_functions
+from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
 from jupyter_turbopilot.protocol.errors import BadRequestError, DisabledError, EngineError, NotReadyError
 from jupyter_turbopilot.protocol.request import FunctionRequest
 from jupyter_turbopilot.settings.access import Access, access_of

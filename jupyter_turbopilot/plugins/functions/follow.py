@@ -12,7 +12,7 @@ from jupyter_turbopilot.plugins.functions.event import Event
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 
-    from jupyter_turbopilot.plugins.functions.generate import GenerationSteps
+    from jupyter_turbopilot.plugins.functions.function_generator import GenerationSteps
     from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Completion
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from jupyter_turbopilot.plugins.functions.author import Continuation, Question
 from jupyter_turbopilot.plugins.functions.event import Event
-from jupyter_turbopilot.plugins.functions.generate import generate_functions
+from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
 from jupyter_turbopilot.protocol.request import FunctionRequest
 
 Answer = Callable[[Question], Continuation | str]

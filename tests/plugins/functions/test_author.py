@@ -16,7 +16,7 @@ from jupyter_turbopilot.plugins.functions.author import (
     Question,
     TokenBudget,
 )
-from jupyter_turbopilot.plugins.functions.generate import NO_TIME
+from jupyter_turbopilot.plugins.functions.function_generator import NO_TIME
 
 from .play import bodies, play
 

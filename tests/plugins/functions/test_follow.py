@@ -9,7 +9,7 @@ import pytest
 from jupyter_turbopilot.engine.job import STOPPED, Job
 from jupyter_turbopilot.plugins.functions.event import Event
 from jupyter_turbopilot.plugins.functions.follow import follow
-from jupyter_turbopilot.plugins.functions.generate import generate_functions
+from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Completion, FunctionRequest
 from jupyter_turbopilot.settings.config import Turbopilot

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.plugins.functions.author import CHARACTERS, SPENT, TOO_LONG, Continuation, Question
 from jupyter_turbopilot.plugins.functions.event import Event, Tree
-from jupyter_turbopilot.plugins.functions.generate import (
+from jupyter_turbopilot.plugins.functions.function_generator import (
     NO_BODY,
     NO_CLASS,
     TOO_MANY,

@@ -66,10 +66,10 @@ def generate_functions(
             "Request a completion instead.",
             field="language",
         )
-    return _Generation(request, kernel_context, clock).run(parse_instruction(request.source))
+    return _FunctionGenerator(request, kernel_context, clock).run(parse_instruction(request.source))
 
 
-class _Generation:
+class _FunctionGenerator:
     """State of one generation."""
 
     def __init__(
