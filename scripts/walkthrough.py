@@ -22,7 +22,7 @@ from unittest.mock import patch
 
 from jupyter_turbopilot.completer import completer as completer_module
 from jupyter_turbopilot.completer.editors import Editors
-from jupyter_turbopilot.completer.generation import Generation
+from jupyter_turbopilot.completer.completion_job import CompletionJob
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.index import paths
@@ -114,7 +114,7 @@ def fed(tokens: list[Token]) -> str:
     return written or "end of the text"
 
 
-def frame(_: None, __: Generation, reply: Reply) -> str:
+def frame(_: None, __: CompletionJob, reply: Reply) -> str:
     """Describe a frame."""
     shown = code(reply.items[0].text) if reply.items else "no text"
     score = f", score {reply.items[0].confidence:.2f}" if reply.items else ""
@@ -126,14 +126,14 @@ def frame(_: None, __: Generation, reply: Reply) -> str:
     return f"{shown}{score} ({how})"
 
 
-def entered(ended: Generation | None, _: Editors, new: Generation) -> str:
+def entered(ended: CompletionJob | None, _: Editors, new: CompletionJob) -> str:
     """Describe the effect of a request on the previous one."""
     if new.older:
         return "takes over from the request before"
     return "supersedes the request before" if ended else "the editor's only request"
 
 
-def offered(whole: bool, _: Generation, matches: Matches | None, __: str) -> str:
+def offered(whole: bool, _: CompletionJob, matches: Matches | None, __: str) -> str:
     """Describe index matches."""
     if matches is None:
         return "nothing in time"
@@ -141,9 +141,9 @@ def offered(whole: bool, _: Generation, matches: Matches | None, __: str) -> str
     return f"{len(matches.cells.documents)} cells, line {line}{', the answer' if whole else ''}"
 
 
-def began(ask: EngineRequest | None, generation: Generation, *_: Any) -> str:
-    """Describe the start of a generation."""
-    if generation.text.ids:
+def began(ask: EngineRequest | None, job: CompletionJob, *_: Any) -> str:
+    """Describe the start of a job."""
+    if job.text.ids:
         return f"continues the older text, of which {len(generation.text.tokens)} tokens are left"
     return f"{asked(ask)}; before the cursor {code(generation.plan.cache_key.tail[-40:])}"
 
@@ -152,11 +152,11 @@ def observed(trace: Trace) -> Iterator[Any]:
     """Trace each step."""
     yield trace.around(completer_module, "plan_suggestion", "`plan_suggestion`", planned)
     yield trace.around(Editors, "enter", "`Editors.enter`", entered)
-    yield trace.around(Generation, "offer", "`Generation.offer`", offered)
+    yield trace.around(CompletionJob, "offer", "`CompletionJob.offer`", offered)
     yield trace.around(Worker, "submit", "`Worker.submit`", lambda *_: "in the queue")
-    yield trace.around(Generation, "begin", "`Generation.begin`", began)
-    yield trace.around(Generation, "feed", "`Generation.feed`", lambda _, __, tokens: fed(tokens))
-    yield trace.around(Generation, "publish", "`Generation.publish`", frame)
+    yield trace.around(CompletionJob, "begin", "`CompletionJob.begin`", began)
+    yield trace.around(CompletionJob, "feed", "`CompletionJob.feed`", lambda _, __, tokens: fed(tokens))
+    yield trace.around(CompletionJob, "publish", "`CompletionJob.publish`", frame)
 
 
 def main() -> None:
@@ -216,10 +216,10 @@ def walk(completer: Completer, notebook_index: MaintainedIndex, trace: Trace) ->
     for number, source in enumerate(TYPED):
         trace.note(f"**key {number + 1}**", code(source))
         replies.append(Replies())
-        generation = completer.submit(
+        job = completer.submit(
             request(source, "automatic"), replies[-1].listen, notebook_index=notebook_index
         )
-        while number + 1 < len(TYPED) and not generation.text.tokens:
+        while number + 1 < len(TYPED) and not job.text.tokens:
             time.sleep(0.001)  # send the next keystroke before the answer
     for one in replies:
         one.last()

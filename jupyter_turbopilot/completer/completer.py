@@ -11,7 +11,7 @@ from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.generation import Generation, Shared
+from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
 from jupyter_turbopilot.completer.importing import WouldWaitError, cached_only
 from jupyter_turbopilot.completer.plan import replay
 from jupyter_turbopilot.completer.raw_plan import plan_raw
@@ -135,7 +135,7 @@ class Completer:
         tenant: str = "",
         *,
         notebook_index: NotebookIndex | None = None,
-    ) -> Generation:
+    ) -> CompletionJob:
         """Submit a request. `listener` is called with each reply; the last one has `done` set.
 
         The listener is called on the worker's threads, or before this method returns. `caller` identifies the
@@ -147,17 +147,17 @@ class Completer:
             level = self.worker.level(caller)
             plan = self._plan(request, kernel_context, caller, tenant, notebook_index, level)
             listeners = [*self._observers(request, plan), listener]
-            generation = Generation(plan, caller, listeners, self.shared)
+            job = CompletionJob(plan, caller, listeners, self.shared)
             self.counters["requests"] += 1
             editors = self.shared.editors
             rests = self._resting() or bool(level)
-            if not plan.priority.awaited and (rests or editors.is_awaited(generation.editor)):
+            if not plan.priority.awaited and (rests or editors.is_awaited(job.editor)):
                 # Skip prefetching while the CPU or the server is busy or the user waits for another request.
-                generation.cancel.set(YIELDED)
-                generation.finish(None)
+                job.cancel.set(YIELDED)
+                job.finish(None)
             else:
-                self._begin(generation)
-            return generation
+                self._begin(job)
+            return job
 
     def _plan(
         self,
@@ -201,85 +201,85 @@ class Completer:
                 observers.append(observe)
         return observers
 
-    def _begin(self, generation: Generation) -> None:
+    def _begin(self, job: CompletionJob) -> None:
         """Queue the request, or let the look-up thread query the index and answer from the cache."""
-        plan, editors = generation.plan, self.shared.editors
-        generation.awaits_look_up = looks_up = _asks_index(plan) or self._find_cached(plan) is not None
-        if plan.client and (ended := editors.enter(generation)):
+        plan, editors = job.plan, self.shared.editors
+        job.awaits_look_up = looks_up = _asks_index(plan) or self._find_cached(plan) is not None
+        if plan.client and (ended := editors.enter(job)):
             ended.finish(None)
-            if ended is generation:
+            if ended is job:
                 return
         if not looks_up:
             try:
-                self._queue(generation)
+                self._queue(job)
             except TurbopilotError:
-                editors.leave(generation)
+                editors.leave(job)
                 raise
             return
         timeout = INDEX_TIMEOUT if plan.priority.awaited else PREFETCH_TIMEOUT
         try:
-            self.worker.call_at(time.monotonic() + timeout, partial(self._time_out, generation))
-            submitted = lookups.submit(partial(self._look_up, generation))
+            self.worker.call_at(time.monotonic() + timeout, partial(self._time_out, job))
+            submitted = lookups.submit(partial(self._look_up, job))
         except RuntimeError:  # no thread can be started
             submitted = False
         if not submitted:
-            self._time_out(generation)
+            self._time_out(job)
 
-    def _look_up(self, generation: Generation) -> None:
+    def _look_up(self, job: CompletionJob) -> None:
         """Query the index and the cache on the look-up thread."""
-        plan, matches = generation.plan, None
+        plan, matches = job.plan, None
         try:
             if (
                 isinstance(plan, SuggestionPlan)
-                and generation.awaits_look_up
-                and not generation.cancel.is_set()
+                and job.awaits_look_up
+                and not job.cancel.is_set()
             ):
                 with tenant_cache(plan.cache_key.tenant):
                     matches = plan.match(self._cells)
         except Exception as failure:  # noqa: BLE001 - the suggestion does not need the index
             log_failure(log, "Turbopilot: The notebook index could not be read", failure)
-        self._continue(generation, matches, replays=True)
+        self._continue(job, matches, replays=True)
 
-    def _time_out(self, generation: Generation) -> None:
+    def _time_out(self, job: CompletionJob) -> None:
         """Continue without the look-up, on the timer's thread or the event loop. The worker will look up."""
-        self._continue(generation, None, replays=False)
+        self._continue(job, None, replays=False)
 
-    def _continue(self, generation: Generation, matches: Matches | None, *, replays: bool) -> None:
+    def _continue(self, job: CompletionJob, matches: Matches | None, *, replays: bool) -> None:
         """Continue after the look-up, or without its result after the timeout. Later calls return."""
-        if not self.shared.editors.end_look_up(generation):
+        if not self.shared.editors.end_look_up(job):
             return
-        plan, state = generation.plan, self.worker.state
+        plan, state = job.plan, self.worker.state
         try:
             with tenant_cache(plan.cache_key.tenant):
-                if generation.cancel.is_set():
-                    generation.supersede_older()
-                    generation.finish(None)
+                if job.cancel.is_set():
+                    job.supersede_older()
+                    job.finish(None)
                     return
                 if isinstance(plan, SuggestionPlan) and plan.asks_index:
                     cells = matches.cells if matches else self._cells.settle(plan.cursor.request)
-                    generation.plan = plan.with_cells(cells)
-                    if generation.offer(matches, state.model if state.ready else ""):
+                    job.plan = plan.with_cells(cells)
+                    if job.offer(matches, state.model if state.ready else ""):
                         return
-                self._queue(generation, replays=replays)
+                self._queue(job, replays=replays)
         except Exception as error:  # noqa: BLE001 - the client waits for a reply
-            generation.finish(as_error(error))
+            job.finish(as_error(error))
 
-    def _queue(self, generation: Generation, *, replays: bool = False) -> None:
+    def _queue(self, job: CompletionJob, *, replays: bool = False) -> None:
         """Put the request in the worker's queue; answer from the cache before if `replays` is set."""
         try:
-            if replays and (cached := self._replay(generation)):
+            if replays and (cached := self._replay(job)):
                 self.counters["cache_hits"] += 1
-                generation.answer(cached)
+                job.answer(cached)
             else:
-                self._refuse_busiest(generation)
-                self.worker.submit(generation)
+                self._refuse_busiest(job)
+                self.worker.submit(job)
         except TurbopilotError:
-            generation.supersede_older()
+            job.supersede_older()
             raise
 
-    def _refuse_busiest(self, generation: Generation) -> None:
+    def _refuse_busiest(self, job: CompletionJob) -> None:
         """Raise an error for an automatic request if the server is overloaded by its user."""
-        if generation.plan.automatic and self.worker.level(generation.caller) is Level.REFUSE_BUSIEST:
+        if job.plan.automatic and self.worker.level(job.caller) is Level.REFUSE_BUSIEST:
             raise BusyError(
                 "The server is busy, and you are one of its most active users. Automatic suggestions "
                 "continue in a few seconds.",
@@ -287,15 +287,15 @@ class Completer:
                 after=REFUSED_SECONDS,
             )
 
-    def _replay(self, generation: Generation) -> Reply | None:
+    def _replay(self, job: CompletionJob) -> Reply | None:
         """Return the reply from a complete cached completion; None if missing, or if a look-up is needed."""
-        plan = generation.plan
+        plan = job.plan
         if not (cached := self._find_cached(plan)):
             return None
         if not (state := self.worker.state).ready:
             raise not_ready(state)
         with suppress(WouldWaitError), cached_only():
-            return replay(generation.id, state.model, plan, cached)
+            return replay(job.id, state.model, plan, cached)
         return None  # the worker's thread may wait for the look-up
 
     def _find_cached(self, plan: Plan) -> CachedCompletion | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from jupyter_turbopilot.engine.job import SUPERSEDED
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.completer.generation import Generation
+    from jupyter_turbopilot.completer.completion_job import CompletionJob
     from jupyter_turbopilot.engine.job import Job
 
 
@@ -33,14 +33,14 @@ class Editors:
     """
 
     def __init__(self) -> None:
-        self._latest: dict[Editor, Generation] = {}
+        self._latest: dict[Editor, CompletionJob] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
         """Return the number of editors with a request in progress."""
         return len(self._latest)
 
-    def enter(self, new: Generation) -> Generation | None:
+    def enter(self, new: CompletionJob) -> CompletionJob | None:
         """Make a request its editor's latest; return the superseded request, which the caller finishes.
 
         The superseded request may be the new one.
@@ -64,17 +64,17 @@ class Editors:
                 job.cancel.set(SUPERSEDED)
         return new if is_late else latest if waits else None
 
-    def end_look_up(self, generation: Generation) -> bool:
+    def end_look_up(self, job: CompletionJob) -> bool:
         """End a request's index look-up; return False if it has ended already."""
         with self._lock:
-            awaited, generation.awaits_look_up = generation.awaits_look_up, False
+            awaited, job.awaits_look_up = job.awaits_look_up, False
             return awaited
 
-    def leave(self, generation: Generation) -> None:
+    def leave(self, job: CompletionJob) -> None:
         """Remove a request that has ended, unless the editor has sent a newer one."""
         with self._lock:
-            if self._latest.get(generation.editor) is generation:
-                del self._latest[generation.editor]
+            if self._latest.get(job.editor) is job:
+                del self._latest[job.editor]
 
     def is_awaited(self, editor: Editor) -> bool:
         """Return whether the user waits for the editor's latest request."""

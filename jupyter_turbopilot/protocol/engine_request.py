@@ -1,8 +1,8 @@
-"""Input and output of a generation, and requests for raw text. Pure."""
+"""Input and output of an engine, and requests for raw text. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence  # noqa: TC003 - an Ask is decoded from a message
+from collections.abc import Sequence  # noqa: TC003 - an EngineRequest is decoded from a message
 from dataclasses import dataclass, field
 from typing import Literal
 

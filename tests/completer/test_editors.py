@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.editors import Editor
-from jupyter_turbopilot.completer.generation import Generation, Shared
+from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import SUPERSEDED
@@ -50,42 +50,42 @@ def shared() -> Shared:
 
 
 @pytest.fixture
-def send(shared: Shared) -> Callable[..., Generation]:
-    """Let an editor send a request; return its generation."""
+def send(shared: Shared) -> Callable[..., CompletionJob]:
+    """Let an editor send a request; return its job."""
 
     def sent(
         path: str = "a.ipynb", *, awaits_look_up: bool = False, caller: str = "ann", **more: Any
-    ) -> Generation:
+    ) -> CompletionJob:
         asked = request(path=path, client="tab", **more)
         plan = plan_suggestion(asked, NONE, "model", Turbopilot())
-        generation = Generation(plan, caller, [], shared)
-        generation.awaits_look_up = awaits_look_up
-        shared.editors.enter(generation)
-        return generation
+        job = CompletionJob(plan, caller, [], shared)
+        job.awaits_look_up = awaits_look_up
+        shared.editors.enter(job)
+        return job
 
     return sent
 
 
-def test_editors_let_a_newer_request_take_over_from_the_latest(send: Callable[..., Generation]) -> None:
+def test_editors_let_a_newer_request_take_over_from_the_latest(send: Callable[..., CompletionJob]) -> None:
     first, second = send(), send()
     assert second.older is first
     assert not first.cancel.is_set()
 
 
-def test_editors_separate_callers(send: Callable[..., Generation]) -> None:
+def test_editors_separate_callers(send: Callable[..., CompletionJob]) -> None:
     first, second = send(), send(caller="bob")
     assert second.older is None
     assert not first.cancel.is_set()
 
 
-def test_editors_supersede_the_latest_in_another_document(send: Callable[..., Generation]) -> None:
+def test_editors_supersede_the_latest_in_another_document(send: Callable[..., CompletionJob]) -> None:
     first, second = send(), send("b.ipynb")
     assert second.older is None
     assert first.cancel.reason == SUPERSEDED
 
 
 def test_editors_supersede_a_look_up_and_keep_its_predecessor(
-    send: Callable[..., Generation], shared: Shared
+    send: Callable[..., CompletionJob], shared: Shared
 ) -> None:
     first, waiting = send(), send(awaits_look_up=True)
     newest = send()
@@ -95,7 +95,7 @@ def test_editors_supersede_a_look_up_and_keep_its_predecessor(
 
 
 def test_editors_supersede_a_look_ups_predecessor_in_another_document(
-    send: Callable[..., Generation],
+    send: Callable[..., CompletionJob],
 ) -> None:
     first, waiting = send(), send(awaits_look_up=True)
     newest = send("b.ipynb")
@@ -103,20 +103,20 @@ def test_editors_supersede_a_look_ups_predecessor_in_another_document(
     assert first.cancel.reason == waiting.cancel.reason == SUPERSEDED
 
 
-def test_editors_supersede_a_request_that_arrives_late(send: Callable[..., Generation]) -> None:
+def test_editors_supersede_a_request_that_arrives_late(send: Callable[..., CompletionJob]) -> None:
     newer, late = send(sequence=8), send(sequence=7)
     assert late.cancel.reason == SUPERSEDED
     assert not newer.cancel.is_set()
     assert send(sequence=9).older is newer
 
 
-def test_editors_end_a_look_up_once(send: Callable[..., Generation], shared: Shared) -> None:
+def test_editors_end_a_look_up_once(send: Callable[..., CompletionJob], shared: Shared) -> None:
     waiting = send(awaits_look_up=True)
     assert [shared.editors.end_look_up(waiting) for _ in range(2)] == [True, False]
 
 
 def test_editors_remove_an_ended_request_unless_it_was_replaced(
-    send: Callable[..., Generation], shared: Shared
+    send: Callable[..., CompletionJob], shared: Shared
 ) -> None:
     first, second = send(), send()
     shared.editors.leave(first)
@@ -127,7 +127,7 @@ def test_editors_remove_an_ended_request_unless_it_was_replaced(
 
 @pytest.mark.parametrize(("trigger", "awaited"), [("automatic", True), ("prefetch", False)])
 def test_editors_do_not_count_a_prefetch_as_awaited(
-    send: Callable[..., Generation], shared: Shared, trigger: str, awaited: bool
+    send: Callable[..., CompletionJob], shared: Shared, trigger: str, awaited: bool
 ) -> None:
     editor = Editor("ann", "tab")
     assert not shared.editors.is_awaited(editor)
@@ -143,9 +143,9 @@ def test_submit_ends_a_request_once_if_another_thread_supersedes_it(
     replies: list[Reply] = []
     enter = d.completer.shared.editors.enter
 
-    def entered(generation: Generation) -> Generation | None:
-        ended = enter(generation)
-        if generation.plan.cache_key.before == "x = ":
+    def entered(job: CompletionJob) -> CompletionJob | None:
+        ended = enter(job)
+        if job.plan.cache_key.before == "x = ":
             # Another thread sends the editor's next request before this one continues.
             d.ask(request("x = a", client="tab", trigger="automatic"))
         return ended

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert, structs, to_builtins
 
-from jupyter_turbopilot.completer.generation import Generation, Shared
+from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.context import notebook
 from jupyter_turbopilot.context.kernel_context import KernelContext
@@ -179,14 +179,14 @@ def answer(
     plan = plan_suggestion(request, kernel_context, engine.name, chosen)
     replies: list[Reply] = []
     shared = Shared(chosen, Nothing(), Counter())  # type: ignore[arg-type]
-    generation = Generation(plan, "", [replies.append], shared)
-    ask = generation.begin(engine, None)  # type: ignore[arg-type]
+    job = CompletionJob(plan, "", [replies.append], shared)
+    ask = job.begin(engine, None)  # type: ignore[arg-type]
     last, message = None, iter([])
     while ask:
         if ask is not last:
             last, message = ask, engine.say(ask)
-        ask = generation.feed(next(message))
-    generation.end(None)
+        ask = job.feed(next(message))
+    job.end(None)
     asked = [
         {
             "prompt": [*ask.prompt],

@@ -1,6 +1,6 @@
 """Generates a function, then the missing functions that it calls, then those that these call.
 
-`grow` does no I/O: it yields events and questions, and receives the answers. `follow` and `follow_async`
+`generate_functions` does no I/O: it yields events and questions, and receives the answers. `follow` and `follow_async`
 run it with a model.
 """
 

@@ -54,7 +54,7 @@ class Shared:
         return self.layout
 
 
-class Generation(Job):
+class CompletionJob(Job):
     """One request: its plan, its text, and the replies that it has sent.
 
         look-up ────────▶ waiting ──▶ begun ──▶ ended
@@ -174,7 +174,7 @@ class Generation(Job):
 
     def begin(self, engine: Engine, older: Job | None) -> EngineRequest | None:
         """Return the first request to the engine."""
-        if isinstance(older, Generation):
+        if isinstance(older, CompletionJob):
             self.text, older.text = older.text, Text()
         self._steps = steps = self._generate(engine)
         return self._advance(partial(next, steps))
@@ -306,7 +306,7 @@ class Generation(Job):
         """The priority for a remote server. The scheduler may have lowered it to bulk."""
         return self.priority.name.lower()
 
-    # Generation of texts ------------------------------------------------------------------------------------
+    # Text generation ------------------------------------------------------------------------------------
 
     def _generate_first(
         self, engine: Engine, start: TextStart
