@@ -20,12 +20,12 @@ from jupyter_turbopilot.engine.child_process.messages import (
     BrokenFrameError,
     Close,
     Description,
-    Failure,
+    ChildError,
     Interrupt,
     Load,
     Progress,
     Release,
-    Reply,
+    ChildReply,
     Request,
     Resume,
     Start,
@@ -92,13 +92,13 @@ class Host:
         engine = self.engine
         return Description(engine.name, engine.fim, engine.context_size, engine.identity, engine.capabilities)
 
-    def reply(self, request: Request, interrupt: Cancel) -> Reply:
+    def reply(self, request: Request, interrupt: Cancel) -> ChildReply:
         """Process a request. The reply contains an exception, and the tokens generated before it."""
         granted, failure = True, None
         try:
             granted = self._do(request, interrupt)
         except Exception as error:  # noqa: BLE001 - the parent handles all errors of the engine
-            failure = Failure.of(error)
+            failure = ChildError.of(error)
         match request:
             case Step(runs):
                 numbers = runs
@@ -106,7 +106,7 @@ class Host:
                 numbers = (run,)
             case _:
                 numbers = ()
-        return Reply([self._progress(number) for number in numbers if number in self._runs], granted, failure)
+        return ChildReply([self._progress(number) for number in numbers if number in self._runs], granted, failure)
 
     def _do(self, request: Request, interrupt: Cancel) -> bool:
         engine, runs = self.engine, self._runs
@@ -148,9 +148,9 @@ def serve(pipe: FramePipe, queue: SimpleQueue[QueuedRequest]) -> int:
         print(error.message, file=sys.stderr)  # noqa: T201 - the parent reads the last line
         return REFUSED
     except TurbopilotError as error:
-        pipe.send(encode(Reply(failure=Failure.of(error))))
+        pipe.send(encode(ChildReply(failure=ChildError.of(error))))
         return 0
-    pipe.send(encode(Reply(engine=host.describe())))
+    pipe.send(encode(ChildReply(engine=host.describe())))
     while not isinstance(request, Close):
         request, interrupt = queue.get()
         pipe.send(encode(host.reply(request, interrupt)))

@@ -13,7 +13,7 @@ from jupyter_turbopilot.engine.child_process.messages import (
     Close,
     Load,
     Release,
-    Reply,
+    ChildReply,
     Request,
     Resume,
     Start,
@@ -80,7 +80,7 @@ def loading(
         raise CancelledError(CANCELLED)
 
 
-def _description(reply: Reply) -> Description:
+def _description(reply: ChildReply) -> Description:
     if reply.failure:
         raise reply.failure.error()
     if reply.engine is None:
@@ -182,7 +182,7 @@ def patience_for(tokens: int, pace: float, most: float) -> float:
     return min(most, max(LEAST_PATIENCE, MARGIN * pace * tokens)) if pace else most
 
 
-def _note(reply: Reply, runs: Sequence[ChildRun]) -> None:
+def _note(reply: ChildReply, runs: Sequence[ChildRun]) -> None:
     # There are no `reply.runs` if a run could not start.
     for run, progress in zip(runs, reply.runs, strict=False):
         run.fresh += progress.fresh

@@ -151,14 +151,14 @@ def _place_of(error: Exception) -> str:
     return f"{name} in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else name
 
 
-class Failure(Struct, array_like=True):
+class ChildError(Struct, array_like=True):
     """An error, to be raised in the parent."""
 
     kind: str
     values: dict[str, Any]
 
     @classmethod
-    def of(cls, error: Exception) -> Failure:
+    def of(cls, error: Exception) -> ChildError:
         """Describe an error; an unexpected one without its message, which may contain a prompt."""
         if not isinstance(error, TurbopilotError):
             error = EngineError(f"{UNEXPECTED} ({_place_of(error)}). Try again.")
@@ -189,18 +189,18 @@ class Description(Struct):
     capabilities: Capabilities
 
 
-class Reply(Struct, array_like=True):
+class ChildReply(Struct, array_like=True):
     """The reply to any request."""
 
     runs: list[Progress] = []  # of the runs in the request, in its order
     granted: bool = True  # False: there is no free slot
-    failure: Failure | None = None
+    failure: ChildError | None = None
     engine: Description | None = None  # after a load
 
 
 _encoder = msgspec.msgpack.Encoder()
 _requests = msgspec.msgpack.Decoder(Request)
-_replies = msgspec.msgpack.Decoder(Reply)
+_replies = msgspec.msgpack.Decoder(ChildReply)
 encode = _encoder.encode
 decode_request = _requests.decode
 decode_reply = _replies.decode

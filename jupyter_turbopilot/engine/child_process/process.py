@@ -24,7 +24,7 @@ from jupyter_turbopilot.engine.child_process.messages import (
     FramePipe,
     Interrupt,
     Load,
-    Reply,
+    ChildReply,
     Request,
     decode_reply,
     encode,
@@ -213,7 +213,7 @@ class ChildProcess:
         """The process id."""
         return self._process.pid
 
-    def ask(self, request: Request, seconds: float, interrupt: Cancel | None = None) -> Reply:
+    def ask(self, request: Request, seconds: float, interrupt: Cancel | None = None) -> ChildReply:
         """Send a request and return its reply; forward `interrupt` to the process while waiting."""
         if self._verdict:
             raise ProcessEndedError(self._verdict)

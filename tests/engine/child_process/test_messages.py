@@ -16,12 +16,12 @@ from jupyter_turbopilot.engine.child_process.messages import (
     LARGEST,
     BrokenFrameError,
     Description,
-    Failure,
+    ChildError,
     FramePipe,
     Hosted,
     HostedLlama,
     Progress,
-    Reply,
+    ChildReply,
     Start,
     decode_reply,
     decode_request,
@@ -83,12 +83,12 @@ def test_ask_survives_encoding(number: int, engine_request: EngineRequest) -> No
 
 @given(st.lists(tokens), small, st.booleans())
 def test_tokens_survive_encoding(fresh: list[Token], pending: int, done: bool) -> None:
-    reply = Reply([Progress(fresh, done, pending, Usage(predicted_ms=0.25))])
+    reply = ChildReply([Progress(fresh, done, pending, Usage(predicted_ms=0.25))])
     assert decode_reply(encode(reply)) == reply
 
 
 def test_nan_survives_encoding() -> None:
-    reply = decode_reply(encode(Reply([Progress([Token(b"", math.nan)], False, 1, Usage())])))
+    reply = decode_reply(encode(ChildReply([Progress([Token(b"", math.nan)], False, 1, Usage())])))
     assert math.isnan(reply.runs[0].fresh[0].probability)
 
 
@@ -104,7 +104,7 @@ def test_decode_rejects_garbage(data: bytes) -> None:
 def test_abilities_survive_encoding() -> None:
     capabilities = Capabilities(1, False, False, 0, True, frozenset({"seed"}))
     about = Description("name", "auto", 4096, "identity", capabilities)
-    reply = decode_reply(encode(Reply(engine=about)))
+    reply = decode_reply(encode(ChildReply(engine=about)))
     assert reply.engine == about
 
 
@@ -122,7 +122,7 @@ def test_abilities_survive_encoding() -> None:
     ids=lambda error: type(error).__name__,
 )
 def test_failure_keeps_type_and_fields_of_an_error(error: TurbopilotError) -> None:
-    failure = decode_reply(encode(Reply(failure=Failure.of(error)))).failure
+    failure = decode_reply(encode(ChildReply(failure=ChildError.of(error)))).failure
     assert failure
     raised = failure.error()
     assert type(raised) is type(error)
@@ -137,23 +137,23 @@ def test_failure_becomes_the_nearest_known_type() -> None:
 
     error = OwnError("failed")
     error.more = object()  # type: ignore[attr-defined]
-    assert type(Failure.of(error).error()) is EngineError
+    assert type(ChildError.of(error).error()) is EngineError
 
 
 def test_failure_contains_only_type_and_location_of_an_exception() -> None:
     try:
         int("password = 'hunter2'")
     except ValueError as raised:
-        error = Failure.of(raised).error()
+        error = ChildError.of(raised).error()
     assert type(error) is EngineError
     assert "ValueError in test_messages.py, line" in error.message
     assert "hunter2" not in error.message
-    assert "(ValueError)" in Failure.of(ValueError("hunter2")).error().message
+    assert "(ValueError)" in ChildError.of(ValueError("hunter2")).error().message
 
 
 @pytest.mark.parametrize("kind", ["annotations", "os", "__doc__", "NoSuchError", "_KINDS"])
 def test_failure_of_an_unknown_type_becomes_an_engine_error(kind: str) -> None:
-    assert type(Failure(kind, {"message": "failed"}).error()) is EngineError
+    assert type(ChildError(kind, {"message": "failed"}).error()) is EngineError
 
 
 def test_hosted_llama_survives_encoding() -> None:

@@ -8,7 +8,7 @@ from queue import Empty, SimpleQueue
 
 import pytest
 
-from jupyter_turbopilot.engine.child_process.messages import REFUSED, HostedLlama, Load, Reply, Step, encode
+from jupyter_turbopilot.engine.child_process.messages import REFUSED, HostedLlama, Load, ChildReply, Step, encode
 from jupyter_turbopilot.engine.child_process.process import (
     ChildProcess,
     ProcessEndedError,
@@ -108,7 +108,7 @@ def test_end_kills_a_child_that_does_not_exit(
 
 def test_ask_keeps_the_child_if_encoding_fails(acts: Callable[[str], None], tmp_path: Path) -> None:
     reply = tmp_path / "reply"
-    message = encode(Reply(granted=False))
+    message = encode(ChildReply(granted=False))
     reply.write_bytes(len(message).to_bytes(4, "little") + message)
     acts(f"head -c 1 > /dev/null; cat {reply}; cat > /dev/null")
     process = ChildProcess(urgent=1)
