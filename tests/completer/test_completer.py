@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from jupyter_turbopilot.completer import completer
-from jupyter_turbopilot.completer.cache.completion_cache import Answer, CacheKey, CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CacheKey, CompletionCache
 from jupyter_turbopilot.completer.completer import Completer, identity_of
 from jupyter_turbopilot.completer.learning.calibration import AS_FITTED
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo, read_kernel_context
@@ -184,7 +184,7 @@ def test_identity_contains_addresses_without_secrets() -> None:
 
 @pytest.mark.parametrize("lasting", [True, False])
 def test_completer_does_not_save_answers_of_engines_without_identity(lasting: bool) -> None:
-    kept: list[Answer] = []
+    kept: list[CacheEntry] = []
     engine = ScriptedEngine("1")
     engine.capabilities = Capabilities(persistent=lasting)
     completer = Completer(Worker(), Turbopilot(), CompletionCache(1 << 20, kept.append))

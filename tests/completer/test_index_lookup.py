@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer import completer, installed
-from jupyter_turbopilot.completer.cache.completion_cache import Answer, CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.index import lookup
@@ -398,7 +398,7 @@ def test_answer_to_a_prompt_with_index_cells_is_not_saved_to_disk(
     desk: Callable[..., Desk], documents: list[Document]
 ) -> None:
     d = desk("1")
-    kept: list[Answer] = []
+    kept: list[CacheEntry] = []
     d.completer.shared.results = CompletionCache(1 << 20, kept.append)
     d.notebook_index = FakeIndex(documents=documents)
     d.ask(beside("x = load_frame(name)", "y = ", trigger="invoke"))

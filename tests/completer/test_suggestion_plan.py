@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from jupyter_turbopilot.completer.cache.completion_cache import Answer, CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
 from jupyter_turbopilot.completer.learning.calibration import AS_FITTED, Calibration
 from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions
 from jupyter_turbopilot.completer.waiting import Replies
@@ -44,7 +44,7 @@ def test_suggestion_of_other_documents_or_private_files_is_not_kept_on_the_disk(
     desk: Callable[..., Desk], more: dict[str, object], kept: bool
 ) -> None:
     d = desk("1")
-    answers: list[Answer] = []
+    answers: list[CacheEntry] = []
     d.completer.shared.results = CompletionCache(1 << 20, answers.append)
     assert d.texts(request("x = ", **({"path": "a.ipynb"} | more))) == ["1"]
     assert len(answers) == kept

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
-from jupyter_turbopilot.completer.cache.completion_cache import Answer, CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
 
 from ..completer.cache.answers import MEGABYTE, answers, cache_key, open_file, texts, whole_size
 from ..serving import Server
@@ -51,7 +51,7 @@ def write(path: Path, start: int, count: int) -> subprocess.Popen[str]:
 def known(path: Path) -> list[int]:
     """Return the cached completions at the next start, and check each."""
     results = CompletionCache(64 * MEGABYTE)
-    restored: list[Answer] = []
+    restored: list[CacheEntry] = []
     reader = CacheWriter(path, MEGABYTE)
     reader.start(lambda answer: bool(restored.append(answer)) or results.restore(answer))
     reader.close()

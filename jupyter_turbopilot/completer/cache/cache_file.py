@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from jupyter_turbopilot.completer.cache.completion_cache import KEY_BYTES, REACH, Answer
+from jupyter_turbopilot.completer.cache.completion_cache import KEY_BYTES, REACH, CacheEntry
 from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.util.files import absolute_path
 from jupyter_turbopilot.util.sqlite_file.connection import LONGEST, OpenFile
@@ -51,7 +51,7 @@ def unusable(name: str, reason: str) -> str:
 class Database(OpenFile):
     """The open file, after `prepare`; for one thread."""
 
-    def newest(self) -> Iterator[Answer]:
+    def newest(self) -> Iterator[CacheEntry]:
         """Iterate over the answers, newest first."""
         before = 1 << 62
         while rows := self._connection.execute(
@@ -64,7 +64,7 @@ class Database(OpenFile):
                 if all(isinstance(part, bytes) for part in row) and (answer := answer_of(Row(*row))):
                     yield answer
 
-    def add(self, answers: Iterable[Answer]) -> None:
+    def add(self, answers: Iterable[CacheEntry]) -> None:
         """Insert answers, deleting the oldest ones if there is no room."""
         with self.transaction():
             for row in map(row_of, answers):
@@ -116,7 +116,7 @@ class _Written(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     ended: bool
 
 
-def row_of(answer: Answer) -> Row:
+def row_of(answer: CacheEntry) -> Row:
     """Return the row of an answer."""
     tokens = [(token.data.decode("latin-1"), token.probability, token.id) for token in answer.tokens]
     keys = b"".join(answer.keys)
@@ -124,7 +124,7 @@ def row_of(answer: Answer) -> Row:
     return Row(answer.keys[0], keys, written, _digest(keys, written))
 
 
-def answer_of(row: Row) -> Answer | None:
+def answer_of(row: Row) -> CacheEntry | None:
     """Return the answer in a row; None if the row is invalid."""
     if row.digest != _digest(row.keys, row.answer):
         return None
@@ -138,7 +138,7 @@ def answer_of(row: Row) -> Answer | None:
     if not all(0 <= token.probability <= _CERTAIN and -1 <= token.id < _IDS for token in tokens):
         return None
     keys = tuple(row.keys[at : at + KEY_BYTES] for at in range(0, len(row.keys), KEY_BYTES))
-    answer = Answer(keys, tokens, written.limit, written.ended)
+    answer = CacheEntry(keys, tokens, written.limit, written.ended)
     reach = max(1, min(REACH, len(answer.text)))
     return answer if len(row.keys) == reach * KEY_BYTES and row.cache_key == keys[0] else None
 

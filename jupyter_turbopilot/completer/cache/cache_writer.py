@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from jupyter_turbopilot.completer.cache.completion_cache import Answer
+    from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry
 
 log = logging.getLogger(__name__)
 
@@ -36,9 +36,9 @@ class CacheWriter:
     def __init__(self, name: str | Path, limit: int) -> None:
         self.name = str(name)
         self._limit = limit
-        self._restore: Callable[[Answer], bool] = lambda _: False
+        self._restore: Callable[[CacheEntry], bool] = lambda _: False
         self._database: Database | None = None
-        self._behind: WriteBehind[Answer] = WriteBehind(
+        self._behind: WriteBehind[CacheEntry] = WriteBehind(
             "turbopilot-results",
             self._write,
             self._failure,
@@ -54,12 +54,12 @@ class CacheWriter:
             return ""
         return f"Completions are not saved to the file in c.Turbopilot.cache_file: {reason}."
 
-    def start(self, restore: Callable[[Answer], bool]) -> None:
+    def start(self, restore: Callable[[CacheEntry], bool]) -> None:
         """Open the file; `restore` receives its answers, newest first, until it returns False."""
         self._restore = restore
         self._behind.start()
 
-    def keep(self, answer: Answer) -> None:
+    def keep(self, answer: CacheEntry) -> None:
         """Queue an answer for writing."""
         self._behind.put(answer)
 
@@ -67,13 +67,13 @@ class CacheWriter:
         """Write the queued answers and stop."""
         self._behind.close(PATIENCE)
 
-    def _write(self, answers: Sequence[Answer]) -> None:
+    def _write(self, answers: Sequence[CacheEntry]) -> None:
         try:
             self._add(answers)
         except (OSError, NotImplementedError, sqlite3.Error) as error:
             raise OSError(errno.EIO, reason_of(error)) from error
 
-    def _add(self, answers: Sequence[Answer]) -> None:
+    def _add(self, answers: Sequence[CacheEntry]) -> None:
         """Add answers to the file; open and load it first."""
         path = locate(self.name)
         if self._database is None:

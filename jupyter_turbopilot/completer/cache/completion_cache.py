@@ -87,7 +87,7 @@ class CachedCompletion:
 
 
 @dataclass(frozen=True, eq=False)
-class Answer:
+class CacheEntry:
     """A generated answer."""
 
     keys: tuple[bytes, ...]  # digests of its position, then of the position after each typed character
@@ -113,12 +113,12 @@ class CompletionCache:
     `keep` receives each answer that may be saved to the file.
     """
 
-    def __init__(self, limit: int, keep: Callable[[Answer], object] | None = None) -> None:
+    def __init__(self, limit: int, keep: Callable[[CacheEntry], object] | None = None) -> None:
         self._limit = limit
         self._keep = keep
         self._identity = b""
         self._persistent = True
-        self._answers: OrderedDict[int, Answer] = OrderedDict()
+        self._answers: OrderedDict[int, CacheEntry] = OrderedDict()
         self._index: dict[bytes, int] = {}
         self._next = 0
         self._lock = threading.Lock()  # asked on the server's thread, filled on the worker's
@@ -141,7 +141,7 @@ class CompletionCache:
         """
         # Alternative tokens are reported once and not stored.
         alone = tuple(replace(token, top=()) if token.top else token for token in tokens)
-        answer = Answer((), alone, repr(cache_key.limit), ended, partial)
+        answer = CacheEntry((), alone, repr(cache_key.limit), ended, partial)
         answer = replace(answer, keys=_keys(self._identity, cache_key, answer.text))
         if answer.size > self._limit:
             return
@@ -159,7 +159,7 @@ class CompletionCache:
             self._index.clear()
             self.size = 0
 
-    def restore(self, answer: Answer) -> bool:
+    def restore(self, answer: CacheEntry) -> bool:
         """Add an answer as the oldest one; False if there is no room for it."""
         with self._lock:
             if self.size + answer.size > self._limit:
@@ -182,7 +182,7 @@ class CompletionCache:
             tokens, answer.text[offset:], answer.ended or same, answer.ended, aligned, offset > 0
         )
 
-    def _add(self, answer: Answer, *, older: bool = False) -> None:
+    def _add(self, answer: CacheEntry, *, older: bool = False) -> None:
         number, self._next = self._next, self._next + 1
         self._answers[number] = answer
         if older:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from jupyter_turbopilot.completer.cache.cache_file import SCHEMA, Database
-from jupyter_turbopilot.completer.cache.completion_cache import Answer, CacheKey, CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CacheKey, CompletionCache
 from jupyter_turbopilot.protocol.engine_request import Token
 
 MEGABYTE = 1024 * 1024
@@ -16,8 +16,8 @@ def cache_key(number: int, typed: str = "") -> CacheKey:
     return CacheKey(("asked", number), f"x = {typed}", limit=(48, True, 0.5), persistent=True)
 
 
-def answers(numbers: Iterable[int], text: str = "answer {} and some more of it") -> list[Answer]:
-    kept: list[Answer] = []
+def answers(numbers: Iterable[int], text: str = "answer {} and some more of it") -> list[CacheEntry]:
+    kept: list[CacheEntry] = []
     results = CompletionCache(1 << 28, kept.append)
     for number in numbers:
         tokens = [

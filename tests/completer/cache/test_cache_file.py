@@ -26,7 +26,7 @@ from jupyter_turbopilot.completer.cache.cache_file import (
     row_of,
     unusable,
 )
-from jupyter_turbopilot.completer.cache.completion_cache import Answer, CacheKey, CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CacheKey, CompletionCache
 from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.util.sqlite_file import connection, schema
 from jupyter_turbopilot.util.sqlite_file.connection import LONGEST, check, is_damage, reason_of
@@ -378,7 +378,7 @@ TOKENS = st.lists(
 
 @given(TOKENS, st.tuples(st.integers(), st.booleans()), st.booleans())
 def test_answer_of_restores_the_answer(tokens: list[Token], limit: object, ended: bool) -> None:
-    kept: list[Answer] = []
+    kept: list[CacheEntry] = []
     CompletionCache(1 << 24, kept.append).remember(
         CacheKey("g", "x ", limit=limit, persistent=True), tokens, ended=ended
     )  # type: ignore[arg-type]
@@ -404,7 +404,7 @@ def test_answer_of_rejects_a_changed_byte(data: st.DataObject) -> None:
 def test_answer_of_rejects_rows_in_another_format(keys: bytes, written: bytes) -> None:
     (answer,) = answers([1])
     row = row_of(answer)
-    signed = row_of(Answer((keys,), answer.tokens, "", ended=True))  # a valid digest with invalid keys
+    signed = row_of(CacheEntry((keys,), answer.tokens, "", ended=True))  # a valid digest with invalid keys
     assert answer_of(signed) is None
     assert answer_of(row._replace(answer=written)) is None
 

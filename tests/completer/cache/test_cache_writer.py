@@ -11,7 +11,7 @@ from filelock import FileLock
 from jupyter_turbopilot.completer.cache import cache_writer as keeper
 from jupyter_turbopilot.completer.cache.cache_file import Database
 from jupyter_turbopilot.completer.cache.cache_writer import WAITING, CacheWriter
-from jupyter_turbopilot.completer.cache.completion_cache import Answer, CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
 from jupyter_turbopilot.util.sqlite_file import connection, schema
 from jupyter_turbopilot.util.sqlite_file.connection import delete, lock_path
 
@@ -21,7 +21,7 @@ from .answers import MEGABYTE, answers, cache_key, open_file, texts
 LIMIT = 64 * MEGABYTE
 
 
-def nothing(_: Answer) -> bool:
+def nothing(_: CacheEntry) -> bool:
     return False
 
 
@@ -197,7 +197,7 @@ def test_close_waits_for_a_slow_writer(tmp_path: Path, monkeypatch: pytest.Monke
     tries: list[object] = []
     add = Database.add
 
-    def count(self: Database, batch: list[Answer]) -> None:
+    def count(self: Database, batch: list[CacheEntry]) -> None:
         tries.append(batch)
         add(self, batch)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.cache.completion_cache import (
     TAIL,
-    Answer,
+    CacheEntry,
     CachedCompletion,
     CacheKey,
     CompletionCache,
@@ -139,7 +139,7 @@ def persistent(before: str = "x = ", **more: Any) -> CacheKey:
 
 @given(st.lists(st.text(min_size=1, max_size=6), min_size=1, max_size=8), st.text(max_size=2500))
 def test_restore_returns_a_saved_answer_in_another_process(pieces: list[str], before: str) -> None:
-    kept: list[Answer] = []
+    kept: list[CacheEntry] = []
     first, second = CompletionCache(1 << 20, kept.append), CompletionCache(1 << 20)
     whole = "".join(pieces)
     first.remember(persistent(before, limit=(8, True)), tokens(*pieces), ended=False)
@@ -161,7 +161,7 @@ def test_restore_returns_a_saved_answer_in_another_process(pieces: list[str], be
     ],
 )
 def test_remember_does_not_save_answers_that_must_not_last(cache_key: CacheKey, answer: str) -> None:
-    kept: list[Answer] = []
+    kept: list[CacheEntry] = []
     results = CompletionCache(1 << 24, kept.append)
     results.remember(cache_key, tokens(answer), ended=True)
     assert results.find(cache_key) is not None
@@ -169,7 +169,7 @@ def test_remember_does_not_save_answers_that_must_not_last(cache_key: CacheKey, 
 
 
 def test_remember_does_not_save_guesses() -> None:
-    kept: list[Answer] = []
+    kept: list[CacheEntry] = []
     results = CompletionCache(1 << 20, kept.append)
     results.remember(persistent(), tokens("a"), ended=False, partial=True)
     assert kept == []
@@ -177,8 +177,8 @@ def test_remember_does_not_save_guesses() -> None:
     assert [answer.text for answer in kept] == ["ab"]
 
 
-def answers(*texts: str) -> list[Answer]:
-    kept: list[Answer] = []
+def answers(*texts: str) -> list[CacheEntry]:
+    kept: list[CacheEntry] = []
     source = CompletionCache(1 << 24, kept.append)
     for text in texts:
         source.remember(persistent(), tokens(text), ended=True)
@@ -276,7 +276,7 @@ def test_find_separates_tenants(before: str, tenant: str, other: str) -> None:
 
 
 def test_remember_does_not_save_answers_of_a_tenant() -> None:
-    kept: list[Answer] = []
+    kept: list[CacheEntry] = []
     results = CompletionCache(1 << 20, keep=kept.append)
     for tenant in ("", "one"):
         results.remember(CacheKey("g", "x = ", persistent=True, tenant=tenant), tokens("a"), ended=True)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.cache.cache_file import SCHEMA
-from jupyter_turbopilot.completer.cache.completion_cache import Answer
+from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry
 from jupyter_turbopilot.util.sqlite_file import connection
 from jupyter_turbopilot.util.sqlite_file.connection import (
     OpenFile,
@@ -59,7 +59,7 @@ def test_inner_transaction_rolls_back_alone(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     first, second, third = answers([1, 2, 3])
 
-    def fail_after_one() -> Iterator[Answer]:
+    def fail_after_one() -> Iterator[CacheEntry]:
         yield second
         raise ZeroDivisionError
 
