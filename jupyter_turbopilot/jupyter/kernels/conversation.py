@@ -35,7 +35,7 @@ class Message:
 
 
 @dataclass(frozen=True)
-class Answer:
+class KernelAnswer:
     """The answer in a comm. `report` is that of a query after an error."""
 
     comm: str
@@ -79,7 +79,7 @@ class Conversation:
         self._installed = True
         return [*messages, Message("comm_open", {"comm_id": comm, "target_name": TARGET, "data": data})]
 
-    def receive(self, kind: str, content: dict[str, Any]) -> Answer | ClosedWithoutAnswer | None:
+    def receive(self, kind: str, content: dict[str, Any]) -> KernelAnswer | ClosedWithoutAnswer | None:
         """Return the answer in a kernel's message; None if the message belongs to something else."""
         comm = content["comm_id"] if kind in ANSWERS else ""
         if not comm or (comm != self._comm and comm not in self._reports):
@@ -88,7 +88,7 @@ class Conversation:
         if kind == "comm_close":
             return ClosedWithoutAnswer(comm)
         data = content["data"]
-        return Answer(comm, read_kernel_context(data), read_report(data.get("report", {})))
+        return KernelAnswer(comm, read_kernel_context(data), read_report(data.get("report", {})))
 
     def abandon(self, comm: str = "") -> None:
         """Abandon an open query, by default the one for the kernel's context."""

@@ -11,7 +11,7 @@ from jupyter_client.session import Session
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
-from jupyter_turbopilot.jupyter.kernels.conversation import ANSWERS, Answer, Conversation
+from jupyter_turbopilot.jupyter.kernels.conversation import ANSWERS, KernelAnswer, Conversation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -173,7 +173,7 @@ class Watch:
             return
         self._patience = PATIENCE
         report = self._reports.get(received.comm)
-        if isinstance(received, Answer):
+        if isinstance(received, KernelAnswer):
             self.kernel_context = received.kernel_context
             if report:
                 _resolve(report, received.report)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
 from jupyter_turbopilot.jupyter.kernels.conversation import (
-    Answer,
+    KernelAnswer,
     ClosedWithoutAnswer,
     Conversation,
     Message,
@@ -51,7 +51,7 @@ def test_installation_is_one_expression_that_binds_no_name() -> None:
 def test_hear_accepts_an_answer_from_a_kernel_that_closes_the_comm() -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
-    assert isinstance(conversation.receive(*answer(comm)), Answer)
+    assert isinstance(conversation.receive(*answer(comm)), KernelAnswer)
     assert conversation.receive(*close(comm)) is None
     assert [message.type for message in conversation.ask()] == ["comm_open"]
 
@@ -60,7 +60,7 @@ def test_hear_treats_an_invalid_answer_as_empty_facts() -> None:
     conversation = Conversation()
     comm = comm_of(conversation.ask())
     received = conversation.receive(*answer(comm, data={"names": 1}))
-    assert received == Answer(comm, NONE, NO_REPORT)
+    assert received == KernelAnswer(comm, NONE, NO_REPORT)
     assert not conversation.is_open
 
 
@@ -80,10 +80,10 @@ def test_query_after_an_error_leaves_the_open_query_alone() -> None:
     assert comm_of(messages) == comm
     assert messages[-1].content["data"] == {"wanted": ["df"], "keys": True}
     received = conversation.receive(*answer(comm, data={**FACTS, "report": {"names": ["df"], "all": True}}))
-    assert isinstance(received, Answer)
+    assert isinstance(received, KernelAnswer)
     assert received.report.names == ["df"]
     assert conversation.is_open
-    assert isinstance(conversation.receive(*answer(first)), Answer)
+    assert isinstance(conversation.receive(*answer(first)), KernelAnswer)
     assert not conversation.is_open
 
 
@@ -116,4 +116,4 @@ def test_hear_ignores_messages_of_other_clients(messages: list[tuple[str, str]])
     comm = comm_of(conversation.ask())
     for kind, other in messages:
         assert conversation.receive(kind, {"comm_id": other, "data": FACTS}) is None
-    assert isinstance(conversation.receive(*answer(comm)), Answer)
+    assert isinstance(conversation.receive(*answer(comm)), KernelAnswer)
