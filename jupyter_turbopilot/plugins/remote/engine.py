@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.plugins.remote.dialect import EventContent, tenant_fields
 from jupyter_turbopilot.plugins.remote.remote_server import Kind
-from jupyter_turbopilot.plugins.remote.run import ANY, Answer, RemoteRun
+from jupyter_turbopilot.plugins.remote.run import ANY, RemoteResponse, RemoteRun
 from jupyter_turbopilot.protocol.errors import (
     CancelledError,
     EngineError,
@@ -155,12 +155,12 @@ class RemoteEngine:
         if len(self._runs) >= self.capabilities.slots:
             return False
         left = run.left()
-        answer = run.answer = Answer(left.sampling.max_tokens)
+        answer = run.answer = RemoteResponse(left.sampling.max_tokens)
         self._runs.add(run)
         run.transfer = self._connections.begin(self._converse(left, answer))
         return True
 
-    async def _converse(self, request: EngineRequest, answer: Answer) -> None:
+    async def _converse(self, request: EngineRequest, answer: RemoteResponse) -> None:
         """Request a text, and mark its answer as ended in any case."""
 
         def receive(received: EventContent) -> bool:

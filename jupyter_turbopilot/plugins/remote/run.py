@@ -22,7 +22,7 @@ ANY = PrefixConstraint()
 
 
 @dataclass(eq=False)
-class Answer:
+class RemoteResponse:
     """The answer to one request, which the connection thread fills under the engine's lock."""
 
     limit: int
@@ -60,7 +60,7 @@ class RemoteRun:
     done: bool = False
     error: TurbopilotError | None = None
     transfer: Future[None] | None = None
-    answer: Answer = field(default_factory=lambda: Answer(0))
+    answer: RemoteResponse = field(default_factory=lambda: RemoteResponse(0))
 
     @property
     def pending(self) -> int:
@@ -136,7 +136,7 @@ class RemoteRun:
                 excluded += math.exp(logarithm)
         return min(1.0, token.probability / (1.0 - excluded)) if excluded < 1.0 else UNKNOWN
 
-    def _account(self, answer: Answer) -> None:
+    def _account(self, answer: RemoteResponse) -> None:
         """Update the usage of the request."""
         usage, now = self.request.usage, time.perf_counter()
         if answer.cached is not None:

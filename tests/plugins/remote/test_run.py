@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.plugins.remote.dialect import EventContent
-from jupyter_turbopilot.plugins.remote.run import ANY, Answer, RemoteRun
+from jupyter_turbopilot.plugins.remote.run import ANY, RemoteResponse, RemoteRun
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token
 
 
@@ -18,7 +18,7 @@ def tokens(text: str) -> list[Token]:
 
 def run_of(limit: int = 8, beginning: PrefixConstraint = ANY, hint: tuple[int, ...] = ()) -> RemoteRun:
     engine_request = EngineRequest((1, 2), Sampling(limit, beginning=beginning), hint=hint)
-    return RemoteRun(engine_request, limit, beginning, answer=Answer(limit))
+    return RemoteRun(engine_request, limit, beginning, answer=RemoteResponse(limit))
 
 
 def text_of(run: RemoteRun) -> bytes:
