@@ -30,7 +30,7 @@ from jupyter_turbopilot.suggestion.fit import fit_for, subject_of
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.names import Names, scope_of
 from jupyter_turbopilot.suggestion.surroundings import is_multi_line, surroundings_of
-from jupyter_turbopilot.suggestion.writing import Suggestion
+from jupyter_turbopilot.suggestion.writing import TrimmedText
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -157,7 +157,7 @@ class SuggestionPlan(Plan):
         """Return the prompt for an engine."""
         return layout.prompt(self.cursor.request, self.cursor.with_cells(self.cells), self.prompt_tokens)
 
-    def writing(self) -> Suggestion:
+    def writing(self) -> TrimmedText:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""
         names = self.cursor.names(self.notebook_index)
         gate = Gate(
@@ -167,7 +167,7 @@ class SuggestionPlan(Plan):
             self.trees,
             candidates=self.cursor.following,
         )
-        return Suggestion(
+        return TrimmedText(
             self.cursor.surroundings,
             gate,
             unasked=self.unasked,

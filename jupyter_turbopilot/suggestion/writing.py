@@ -91,7 +91,7 @@ class Writing(ABC):
         return True
 
 
-class Suggestion(Writing):
+class TrimmedText(Writing):
     """A trimmed answer; an automatic one is shown only as far as the gate allows."""
 
     def __init__(

@@ -37,7 +37,7 @@ from jupyter_turbopilot.suggestion.features import cursor_features, kind_of_posi
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 from jupyter_turbopilot.suggestion.names import Names, scope_of
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
-from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
+from jupyter_turbopilot.suggestion.writing import TrimmedText, Verbatim
 
 from .awkward import shapes
 
@@ -162,7 +162,7 @@ def test_patterns_run_in_linear_time(name: str) -> None:
     check(name, use)
 
 
-def write(writing: Suggestion | Verbatim, text: str) -> None:
+def write(writing: TrimmedText | Verbatim, text: str) -> None:
     """Generate a text like a model, which ends after some tokens."""
     step = max(8, len(text) // 16)
     for at in range(0, len(text), step):
@@ -172,7 +172,7 @@ def write(writing: Suggestion | Verbatim, text: str) -> None:
 
 def suggest(text: str) -> None:
     around = surroundings_of("", "", "multi", 200)
-    write(Suggestion(around, Gate(cursor_features(text, text, ()), 0.1), unasked=True), text)
+    write(TrimmedText(around, Gate(cursor_features(text, text, ()), 0.1), unasked=True), text)
 
 
 def imports(text: str) -> str:
@@ -332,7 +332,7 @@ def test_mebibyte_request_is_decoded_in_bounded_time(shape: str) -> None:
     first = time.thread_time() - begun
     begun = time.thread_time()
     fits = Names(request, scope).fit
-    suggestion = Suggestion(
+    suggestion = TrimmedText(
         surroundings_of(request.prefix, request.suffix), Gate(cursor, 0.01, fits), unasked=True
     )
     write(suggestion, WIDE[shape][:4000])

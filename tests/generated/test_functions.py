@@ -253,7 +253,7 @@ def test_as_tokens_arrive_the_same_text_is_shown(
     joins = syntax.joining("", prefix, suffix)
     made = gate.Gate(features.cursor_features(prefix, suffix, []), threshold, joins)
     around = surroundings.surroundings_of(prefix, suffix)
-    text = writing.Suggestion(around, made, unasked=unasked, joins=joins)
+    text = writing.TrimmedText(around, made, unasked=unasked, joins=joins)
     seen: list[Any] = []
     for piece, probability in written:
         grown = not text.done and text.take([Token(piece.encode(), probability)])

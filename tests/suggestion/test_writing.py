@@ -11,7 +11,7 @@ from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_featur
 from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.syntax import joining, scan, valid_beginning
-from jupyter_turbopilot.suggestion.writing import Suggestion, Verbatim
+from jupyter_turbopilot.suggestion.writing import TrimmedText, Verbatim
 
 from ..shared_cases import golden
 
@@ -49,7 +49,7 @@ def test_verbatim_ends_at_the_first_complete_stop_sequence() -> None:
 
 @given(pieces, st.booleans())
 def test_suggestion_frames_are_prefixes_of_the_next(texts: list[str], unasked: bool) -> None:
-    writing = Suggestion(surroundings_of("if x:\n", ""), Gate(CursorFeatures(), 0.25), unasked=unasked)
+    writing = TrimmedText(surroundings_of("if x:\n", ""), Gate(CursorFeatures(), 0.25), unasked=unasked)
     shown = ""
     for token in tokens(texts):
         writing.take([token])
@@ -76,7 +76,7 @@ def test_suggestion_frames_can_be_followed_by_the_rest_of_the_line(
     prefix, rest = line.split("|")
     joins = joining("python", prefix, rest)
     gate = Gate(cursor_features(prefix, rest, ()), 0.1 if unasked else 0.0, joins)
-    writing = Suggestion(surroundings_of(prefix, rest), gate, unasked=unasked, joins=joins)
+    writing = TrimmedText(surroundings_of(prefix, rest), gate, unasked=unasked, joins=joins)
     frames = [""]
     for token in tokens(texts):
         if writing.take([token]):
@@ -97,7 +97,7 @@ def test_suggestion_in_a_line_ends_where_the_rest_can_follow(unasked: bool) -> N
     prefix, rest = 'm = df["nederb', "].mean()"
     joins = joining("python", prefix, rest)
     gate = Gate(cursor_features(prefix, rest, ()), 0.3 if unasked else 0.0, joins)
-    writing = Suggestion(surroundings_of(prefix, rest), gate, unasked=unasked, joins=joins)
+    writing = TrimmedText(surroundings_of(prefix, rest), gate, unasked=unasked, joins=joins)
     writing.take(tokens(["ord", "_mm", '"].', "dropna", "()."], 0.95))
     writing.finish(whole=True)
     assert writing.shown == 'ord_mm"'
@@ -105,7 +105,7 @@ def test_suggestion_in_a_line_ends_where_the_rest_can_follow(unasked: bool) -> N
 
 def test_suggestion_drops_repeated_indentation() -> None:
     for typed, shown in (("    ", "return x"), ("", "    return x"), ("    x = ", "    return x")):
-        writing = Suggestion(
+        writing = TrimmedText(
             surroundings_of(f"if x:\n{typed}", "\ny"), Gate(CursorFeatures(), 0.0), unasked=False
         )
         writing.take(tokens(["  ", "  ", "return", " x"]))
@@ -115,13 +115,13 @@ def test_suggestion_drops_repeated_indentation() -> None:
 
 
 def test_suggestion_gives_up_without_ending() -> None:
-    writing = Suggestion(surroundings_of("x = ", ""), Gate(CursorFeatures(), 0.5), unasked=True)
+    writing = TrimmedText(surroundings_of("x = ", ""), Gate(CursorFeatures(), 0.5), unasked=True)
     writing.take(tokens(["a", "b", "c"], 0.1))
     assert (writing.gave_up, writing.ended, writing.done) == (True, False, True)
 
 
 def test_suggestion_on_request_shows_everything_with_its_confidence() -> None:
-    writing = Suggestion(surroundings_of("x = ", ""), Gate(CursorFeatures(), 0.0), unasked=False)
+    writing = TrimmedText(surroundings_of("x = ", ""), Gate(CursorFeatures(), 0.0), unasked=False)
     writing.take(tokens(["valu", "e", "\n"], 0.3))
     writing.finish(whole=True)
     assert writing.shown == "value"
@@ -140,14 +140,14 @@ def test_writing_keeps_only_the_taken_tokens() -> None:
 def test_suggestion_shows_the_first_line_by_word_and_others_whole(
     texts: list[str], prefix: str, suffix: str, unasked: bool, whole: bool, frames: list[str]
 ) -> None:
-    writing = Suggestion(surroundings_of(prefix, suffix), Gate(CursorFeatures(), 0.0), unasked=unasked)
+    writing = TrimmedText(surroundings_of(prefix, suffix), Gate(CursorFeatures(), 0.0), unasked=unasked)
     seen = [writing.shown for token in tokens(texts) if writing.take([token])]
     writing.finish(whole=whole)
     assert [*dict.fromkeys([*seen, writing.shown])] == frames
 
 
 def test_resume_keeps_indentation() -> None:
-    writing = Suggestion(surroundings_of("if x:\n  ", ""), Gate(CursorFeatures(), 0.0), unasked=False)
+    writing = TrimmedText(surroundings_of("if x:\n  ", ""), Gate(CursorFeatures(), 0.0), unasked=False)
     writing.resume(tokens(["  return", " x"]))
     writing.finish(whole=True)
     assert writing.shown == "  return x"
