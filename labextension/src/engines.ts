@@ -166,7 +166,7 @@ export class ChosenClient implements IClient, IFixClient {
 }
 
 /** An engine that is not available. */
-interface IFailure {
+interface IUnavailableEngine {
   wanted: Wanted;
   reason: unknown;
   at: number;
@@ -238,7 +238,7 @@ export class Engines {
   }
 
   private _wanted: Wanted | null = null;
-  private _failed: IFailure | null = null;
+  private _failed: IUnavailableEngine | null = null;
   private _engine: Engine | null = null;
   private readonly _made: Partial<Record<Engine, Promise<IClient>>> = {};
 }

@@ -19,7 +19,7 @@ import { gather, prefixOf, suffixOf } from './notebook';
 import { type ISurroundings, surroundingsOf } from './surroundings';
 import { cutAt, stripStart } from './text';
 import { score } from './trees';
-import { type IPiece, rounded, Suggestion } from './draft';
+import { type IPiece, rounded, TrimmedText } from './writing';
 
 export interface ISettings extends IBudget {
   maxLines: number;
@@ -161,7 +161,7 @@ export class Composer {
   }
 
   /** Create a suggestion that is trimmed for its position and shown as far as the gate allows. */
-  private _suggestion(): Suggestion {
+  private _suggestion(): TrimmedText {
     const { trigger, eagerness } = this._request;
     const prefix = prefixOf(this._request);
     const suffix = suffixOf(this._request);
@@ -182,7 +182,7 @@ export class Composer {
       text => joins(text) && fits(text),
       values => score(values, trees)
     );
-    return new Suggestion(this._around, gate, unasked, joins);
+    return new TrimmedText(this._around, gate, unasked, joins);
   }
 
   private get _around() {
@@ -209,7 +209,7 @@ export class Composer {
   private _surroundings: ISurroundings | undefined;
 }
 
-function itemOf(suggestion: Suggestion, reason: string): ISuggestion {
+function itemOf(suggestion: TrimmedText, reason: string): ISuggestion {
   return { text: suggestion.shown, confidence: rounded(suggestion.confidence), finish_reason: reason };
 }
 

@@ -71,7 +71,7 @@ interface ICall {
 }
 
 /** The error that prevents completions, its time, and the delay before a retry. */
-interface IFailure {
+interface ILoadFailure {
   model: ILocalModel | null;
   error: ServerError;
   at: number;
@@ -580,7 +580,7 @@ export class LocalClient implements IClient {
   private _proven: ILocalModel | null = null;
   private _selections = 0;
   /** why the last selected model could not be opened */
-  private _refused: IFailure | null = null;
+  private _refused: ILoadFailure | null = null;
   /** the models that the user removed or stopped, and their errors */
   private readonly _withheld = new Map<ILocalModel, ServerError>();
   /** the model of the last request */
@@ -592,7 +592,7 @@ export class LocalClient implements IClient {
   private _line: ILine | null = null;
   private _engine: WorkerEngine | null = null;
   private _phase: Phase = 'empty';
-  private _failure: IFailure | null = null;
+  private _failure: ILoadFailure | null = null;
   private _wait = FIRST_RETRY;
   private _lastMs: number | null = null;
   private readonly _calls = new Map<number, ICall>();

@@ -24,7 +24,7 @@ import { firstLine, indentation, surroundingsOf } from '../surroundings';
 import { beginsWithWord, codePoints, compare, LETTER, linesOf, strip } from '../text';
 import { score } from '../trees';
 import { joiningPart, trim } from '../trim';
-import { rounded, Suggestion } from '../draft';
+import { rounded, TrimmedText } from '../writing';
 import { codePointsOf, ScriptedEngine } from './engine';
 
 type Lines = IRequest['lines'];
@@ -179,7 +179,7 @@ export const FUNCTIONS = {
     const cursor = cursorFeatures(prefix, suffix, []);
     const joins = joining('', prefix, suffix, byBrackets);
     const gate = new Gate(cursor, threshold, joins, byDefault);
-    const suggestion = new Suggestion(surroundingsOf(prefix, suffix), gate, unasked, joins);
+    const suggestion = new TrimmedText(surroundingsOf(prefix, suffix), gate, unasked, joins);
     const look = (grown: boolean) => [
       grown,
       suggestion.shown,
@@ -196,7 +196,7 @@ export const FUNCTIONS = {
   /** The shown text of an answer with probable tokens, frame by frame. */
   frames: (texts: string[], prefix: string, suffix: string, unasked: boolean, whole: boolean) => {
     const gate = new Gate(cursorFeatures(prefix, suffix, []), 0, () => true, byProduct);
-    const suggestion = new Suggestion(surroundingsOf(prefix, suffix), gate, unasked);
+    const suggestion = new TrimmedText(surroundingsOf(prefix, suffix), gate, unasked);
     const seen = texts.map(text => {
       suggestion.take([{ token: 0, text, probability: 0.9 }]);
       return suggestion.shown;

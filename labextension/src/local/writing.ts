@@ -13,7 +13,7 @@ export interface IPiece {
 }
 
 /** A suggestion that is trimmed and, for an automatic request, shown only as far as the gate allows. */
-export class Suggestion {
+export class TrimmedText {
   constructor(
     private readonly _surroundings: ISurroundings,
     private readonly _gate: Gate,
