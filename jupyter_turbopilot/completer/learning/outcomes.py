@@ -71,7 +71,7 @@ class Observations:
 
 
 @dataclass
-class _Suggestion:
+class _SentSuggestion:
     terms: DisplayConditions
     latest: float  # time of its last reply or feedback
     scores: dict[int, float] = field(default_factory=dict)  # by the lengths that were sent
@@ -126,12 +126,12 @@ class Outcomes:
     """Tracks suggestions until their outcome is known."""
 
     def __init__(self) -> None:
-        self._suggestions: OrderedDict[str, _Suggestion] = OrderedDict()  # by their latest feedback
+        self._suggestions: OrderedDict[str, _SentSuggestion] = OrderedDict()  # by their latest feedback
         self._ended = Observations()
 
     def sent(self, name: str, terms: DisplayConditions, length: int, score: float, now: float) -> None:
         """Record a suggestion that is sent to an editor, or a longer part of it."""
-        known = self._suggestions.setdefault(name, _Suggestion(terms, now))
+        known = self._suggestions.setdefault(name, _SentSuggestion(terms, now))
         known.scores[length] = score
         while len(self._suggestions) > MOST:
             self._end_oldest()

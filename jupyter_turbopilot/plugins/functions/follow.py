@@ -25,7 +25,7 @@ def follow(steps: GenerationSteps, replies: Callable[[Completion], Generator[Rep
             yield step
             step = _next(steps, None)
             continue
-        answer_so_far = _Answer(step)
+        answer_so_far = _AnswerSoFar(step)
         with closing(replies(step.completion)) as answer:
             for reply in answer:
                 if event := answer_so_far.take(reply):
@@ -47,7 +47,7 @@ async def follow_async(
             yield step
             step = await run(_next, steps, None)
             continue
-        answer_so_far = _Answer(step)
+        answer_so_far = _AnswerSoFar(step)
         async with aclosing(replies(step.completion)) as answer:
             async for reply in answer:
                 if event := answer_so_far.take(reply):
@@ -65,7 +65,7 @@ def _next(steps: GenerationSteps, written: Continuation | None) -> Event | Quest
         return None
 
 
-class _Answer:
+class _AnswerSoFar:
     """The model's answer to a question so far."""
 
     def __init__(self, question: Question) -> None:

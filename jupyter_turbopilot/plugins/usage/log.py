@@ -48,7 +48,7 @@ class _Cell:
 
 
 @dataclass
-class _Suggestion:
+class _LoggedSuggestion:
     """A request, and the suggestion that was sent for it."""
 
     cell: _Cell
@@ -92,7 +92,7 @@ class UsageLog:
         self.text = text
         self._eagerness = eagerness
         self._lock = threading.Lock()
-        self._suggestions: OrderedDict[str, _Suggestion] = OrderedDict()  # by the id of their reply
+        self._suggestions: OrderedDict[str, _LoggedSuggestion] = OrderedDict()  # by the id of their reply
         self._cells: OrderedDict[Hashable, _Cell] = OrderedDict()
         self._documents: dict[str, int] = {}
         self._models: dict[str, int] = {}
@@ -152,7 +152,7 @@ class UsageLog:
                 self._put_counts(events.Ended)
         self._writer.close()
 
-    def _count(self, request: Completion) -> _Suggestion:
+    def _count(self, request: Completion) -> _LoggedSuggestion:
         """Count a request, and the characters by which its cell has grown since the last one."""
         source = request.cells[request.active].source
         place = (request.path, request.cells[request.active].id or request.active)
@@ -168,7 +168,7 @@ class UsageLog:
         self._requests += 1
         if self._requests >= UNANSWERED:
             self._put_counts(events.Typing)
-        return _Suggestion(cell, cell.typed)
+        return _LoggedSuggestion(cell, cell.typed)
 
     def _put_counts(self, event: type[events.Typing | events.Ended]) -> None:
         requests, written = self._take_counts()
@@ -194,7 +194,7 @@ class UsageLog:
             return model
         return f"other-{self._models.setdefault(model, secrets.randbelow(NUMBERS))}"
 
-    def _answer(self, request: Completion, suggestion: _Suggestion, reply: Reply) -> None:
+    def _answer(self, request: Completion, suggestion: _LoggedSuggestion, reply: Reply) -> None:
         """Record the text that was sent; log the request with the first reply."""
         if not suggestion.id:
             self._number += 1
@@ -207,7 +207,7 @@ class UsageLog:
             self._put_request(request, suggestion)
         suggestion.send(reply.items[0])
 
-    def _put_request(self, request: Completion, suggestion: _Suggestion) -> None:
+    def _put_request(self, request: Completion, suggestion: _LoggedSuggestion) -> None:
         source = request.cells[request.active].source
         before = source[max(0, request.offset - LOOKED_AT) : request.offset]
         requests, written = self._take_counts()
@@ -232,7 +232,7 @@ class UsageLog:
             self._documents[path] = secrets.randbelow(NUMBERS)
         return self._documents[path]
 
-    def _show(self, suggestion: _Suggestion, chars: int) -> None:
+    def _show(self, suggestion: _LoggedSuggestion, chars: int) -> None:
         suggestion.shown = chars
         score, from_index = suggestion.score(chars), suggestion.from_index
         event = events.Shown(t=_now(), id=suggestion.id, chars=chars, score=score, from_index=from_index)
@@ -242,7 +242,7 @@ class UsageLog:
         else:
             self._writer.put(lambda: event)
 
-    def _end(self, suggestion: _Suggestion, feedback: Feedback) -> None:
+    def _end(self, suggestion: _LoggedSuggestion, feedback: Feedback) -> None:
         after = round(feedback.seconds, 1)
         outcome: dict[str, Any] = {"t": _now(), "id": suggestion.id, "chars": feedback.chars, "after": after}
         of = 0 if feedback.length == suggestion.shown else feedback.length
