@@ -177,11 +177,11 @@ class CompletionJob(Job):
         if isinstance(older, CompletionJob):
             self.text, older.text = older.text, Text()
         self._steps = steps = self._generate(engine)
-        return self._advance(partial(next, steps))
+        return self._resume_steps(partial(next, steps))
 
     def feed(self, tokens: list[Token]) -> EngineRequest | None:
         """Take generated tokens; return the next one."""
-        return self._advance(partial(self._steps.send, tokens)) if self._steps else None
+        return self._resume_steps(partial(self._steps.send, tokens)) if self._steps else None
 
     def close(self) -> None:
         """Cache the text as a draft, unless another request continues it."""
@@ -189,7 +189,7 @@ class CompletionJob(Job):
             self._steps.close()
         self.text.keep(self._shared.results)
 
-    def _advance(self, step: Callable[[], EngineRequest]) -> EngineRequest | None:
+    def _resume_steps(self, step: Callable[[], EngineRequest]) -> EngineRequest | None:
         try:
             with tenant_cache(self.plan.cache_key.tenant):
                 return step()
@@ -264,9 +264,9 @@ class CompletionJob(Job):
         self._shared.counters["ended"] += bool(remainder and text.begun)
         text.keep(self._shared.results)
         text.prompt, text.ids = self.plan.prompt(engine, self._shared.layout_for(engine)), []
-        return TextStart(self._make_ask(engine, text.prompt, cached, remainder))
+        return TextStart(self._request_for(engine, text.prompt, cached, remainder))
 
-    def _make_ask(
+    def _request_for(
         self, engine: Engine, prompt: Prompt, cached: CachedCompletion | None, remainder: Remainder | None
     ) -> EngineRequest:
         """Return the request for a new text, drafted by a cached completion or an older text's remainder."""
@@ -356,7 +356,7 @@ class CompletionJob(Job):
             self._stream(engine, writing)
         while True:
             text.engine_request = engine_request
-            cut, ended = yield from self._compute(engine, engine_request, writing, text)
+            cut, ended = yield from self._collect_tokens(engine, engine_request, writing, text)
             sampling, prompt = self._sampling(engine), text.evaluated
             left = sampling.max_tokens - len(writing.tokens)
             if cut or ended or not start.taken_over or left <= 0 or len(prompt) >= engine.context_size:
@@ -374,7 +374,7 @@ class CompletionJob(Job):
         self._finish(engine, writing, complete=ended and not cut)
         return writing, ended and not cut
 
-    def _compute(
+    def _collect_tokens(
         self, engine: Engine, engine_request: EngineRequest, writing: Writing, text: Text
     ) -> Generator[EngineRequest, list[Token], tuple[bool, bool]]:
         """Collect the tokens of a request; return whether it was cut short, and whether it is complete."""

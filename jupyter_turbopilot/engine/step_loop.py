@@ -161,7 +161,7 @@ class StepLoop:
             self._active[job] = None
             if not job.replaced:
                 job.cancel.watch(self.interrupt)
-            self._advance(job, partial(job.begin, self.engine, older))
+            self._advance_job(job, partial(job.begin, self.engine, older))
         if older:  # release the run if the job did not take it over
             self._release(older)
             with suppress(Exception):
@@ -250,17 +250,17 @@ class StepLoop:
         if not run.fresh and not run.done:
             return
         fresh, run.fresh = run.fresh, []
-        self._advance(job, partial(job.feed, fresh), ends=not fresh)
+        self._advance_job(job, partial(job.feed, fresh), ends=not fresh)
         if run.done and job.run is run:
-            self._advance(job, partial(job.feed, []), ends=True)
+            self._advance_job(job, partial(job.feed, []), ends=True)
 
     def _stop(self, job: Job) -> None:
         """End a cancelled job with its text so far."""
         job.stopped = True
-        if job.engine_request and self._advance(job, partial(job.feed, []), ends=True):
+        if job.engine_request and self._advance_job(job, partial(job.feed, []), ends=True):
             self._end(job, None)
 
-    def _advance(self, job: Job, advance: Callable[[], EngineRequest | None], *, ends: bool = False) -> bool:
+    def _advance_job(self, job: Job, advance: Callable[[], EngineRequest | None], *, ends: bool = False) -> bool:
         """Call `begin` or `feed` of a job; return whether it continues. `ends`: its text has ended."""
         try:
             with job.cancel.governing():

@@ -151,18 +151,18 @@ class Stepping(ABC):
         alone = interrupt if len(runs) == 1 else None
         for tuning in sorted({run.sequence.partition.tuning for run in runs}):
             self.tune(tuning)
-            self._advance(tuning, [run for run in runs if run.sequence.partition.tuning == tuning], alone)
+            self._step_adapters(tuning, [run for run in runs if run.sequence.partition.tuning == tuning], alone)
 
-    def _advance(self, tuning: int, runs: Sequence[StepRun], interrupt: Cancel | None) -> None:
+    def _step_adapters(self, tuning: int, runs: Sequence[StepRun], interrupt: Cancel | None) -> None:
         """Advance runs with the same adapters by one batch."""
         # A run that was suspended or has lost its sequence evaluates its tokens again within its text.
         writing = [run for run in runs if run.wrote and run.pending == 1]
         reading = [run for run in runs if not (run.wrote and run.pending == 1)]
         if not (writing and reading) or sum(run.unread for run in runs) < self.chunk:
             self._owed[tuning] = 0.0
-            self._compute(self._next(runs), interrupt)
+            self._evaluate_batch(self._next(runs), interrupt)
         elif self._owed[tuning] <= 0.0:
-            seconds = self._compute(self._next(reading), interrupt)
+            seconds = self._evaluate_batch(self._next(reading), interrupt)
             long = any(
                 run.request.usage.prompt_tokens - run.request.usage.cached_tokens > LONG for run in reading
             )
@@ -170,9 +170,9 @@ class Stepping(ABC):
             slow = any(self.clock() - run.started > SLOW for run in writing)
             self._owed[tuning] += seconds / min(2**further, PREFILL_MAX_IF_SLOW if slow else PREFILL_MAX)
         else:
-            self._owed[tuning] -= self._compute(self._next(writing), interrupt)
+            self._owed[tuning] -= self._evaluate_batch(self._next(writing), interrupt)
 
-    def _compute(self, shares: Sequence[Share], interrupt: Cancel | None) -> float:
+    def _evaluate_batch(self, shares: Sequence[Share], interrupt: Cancel | None) -> float:
         """Evaluate one batch; return its seconds."""
         rows = [row for share in shares for row in share.rows()]
         begun = self.clock()
