@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from jupyter_turbopilot.context.kernel_context import ObjectInfo
-    from jupyter_turbopilot.fixes.failure import Failure
+    from jupyter_turbopilot.fixes.failed_cell import FailedCell
     from jupyter_turbopilot.fixes.fix import Edit
     from jupyter_turbopilot.fixes.report import ObjectDescription
 
@@ -98,7 +98,7 @@ def _changes() -> Iterator[tuple[tuple[str, str], _Change]]:
 _CHANGES = dict(_changes())
 
 
-def find(failure: Failure) -> Iterator[Fix]:
+def find(failure: FailedCell) -> Iterator[Fix]:
     """Find the new name of an attribute or import that a library has renamed."""
     found = [*islice(filter(None, _edits(failure)), 2)]
     if len(found) == 1 and failure.parses_with(found[0]):
@@ -110,7 +110,7 @@ def find(failure: Failure) -> Iterator[Fix]:
         yield Fix(title=title, source="api", confidence=0.95, edits=found[0], run=failure.reruns)
 
 
-def _edits(failure: Failure) -> Iterator[list[Edit]]:
+def _edits(failure: FailedCell) -> Iterator[list[Edit]]:
     """Yield the edits for each node, or empty lists."""
     if failure.name == "AttributeError":
         missing, named = missing_attribute(failure), frozenset(_WORD.findall(failure.message))
@@ -138,7 +138,7 @@ def _changed_part(old: str, new: str) -> tuple[str, str]:
 # Attributes ----------------------------------------------------------------------------------------------
 
 
-def _attribute(failure: Failure, node: ast.Attribute, *, is_missing: bool) -> list[Edit]:
+def _attribute(failure: FailedCell, node: ast.Attribute, *, is_missing: bool) -> list[Edit]:
     """Return the edits that rename an attribute, if the error is about it."""
     error = failure.report.error
     described = failure.described(node.value)
@@ -173,7 +173,7 @@ def _owner(described: ObjectDescription) -> str:
     return described.name or f"{(described.module or '').partition('.')[0]}.{described.type}"
 
 
-def _applies(failure: Failure, change: _Change, described: ObjectDescription) -> bool:
+def _applies(failure: FailedCell, change: _Change, described: ObjectDescription) -> bool:
     """Return whether the version has the new name, or else the attributes contain it."""
     if described.version:
         return _numbers(described.version) >= _numbers(change.since)
@@ -200,7 +200,7 @@ def _accepts(change: _Change, call: ast.Call | None) -> bool:
     return len(call.args) <= change.positional
 
 
-def _expression(failure: Failure, node: ast.Attribute, change: _Change) -> str:
+def _expression(failure: FailedCell, node: ast.Attribute, change: _Change) -> str:
     """Return the new expression for an attribute, or its new name; "" if a module is not at hand."""
     if change.kind == "<":
         return change.name if failure.report.all and change.name not in failure.report.names else ""
@@ -214,19 +214,19 @@ def _expression(failure: Failure, node: ast.Attribute, change: _Change) -> str:
     return change.name if module.startswith("scipy.") and is_of_scipy else ""
 
 
-def name_of(failure: Failure, module: str) -> str:
+def name_of(failure: FailedCell, module: str) -> str:
     """Return the shortest expression for a module, or an empty string."""
     names = (name for name, described in _known(failure).items() if described.name == module)
     return min(names, key=len, default="")
 
 
-def _known(failure: Failure) -> dict[str, ObjectInfo | ObjectDescription]:
+def _known(failure: FailedCell) -> dict[str, ObjectInfo | ObjectDescription]:
     count_operations((len(failure.kernel_context.names) + len(failure.report.objects)) // 8)
     return {**failure.kernel_context.names, **failure.report.objects}
 
 
 def _concatenation(
-    failure: Failure, node: ast.Attribute, call: ast.Call | None, described: ObjectDescription
+    failure: FailedCell, node: ast.Attribute, call: ast.Call | None, described: ObjectDescription
 ) -> list[Edit]:
     """Return the edit that replaces `a.append(b)` of tables by `pd.concat([a, b])`."""
     pandas = name_of(failure, "pandas")
@@ -243,13 +243,13 @@ def _concatenation(
     return [failure.edit(*failure.span(call), f"{pandas}.concat([{tables}]{options})")]
 
 
-def _is_table(failure: Failure, node: ast.expr, pandas: str) -> bool:
+def _is_table(failure: FailedCell, node: ast.expr, pandas: str) -> bool:
     described = failure.described(node)
     made = isinstance(node, ast.Call) and expression_of(node.func) == f"{pandas}.DataFrame"
     return made or (described is not None and _owner(described) == "pandas.DataFrame")
 
 
-def _source(failure: Failure, node: ast.expr | ast.keyword) -> str:
+def _source(failure: FailedCell, node: ast.expr | ast.keyword) -> str:
     start, end = failure.span(node)
     return failure.source[start:end]
 
@@ -257,7 +257,7 @@ def _source(failure: Failure, node: ast.expr | ast.keyword) -> str:
 # Imports -------------------------------------------------------------------------------------------------
 
 
-def _import(failure: Failure, node: ast.Import, quoted_names: AbstractSet[str]) -> list[Edit]:
+def _import(failure: FailedCell, node: ast.Import, quoted_names: AbstractSet[str]) -> list[Edit]:
     """Return the edit that renames an imported module."""
     renamed = [
         failure.edit(*failure.span(alias), f"{new} as {alias.asname}")
@@ -267,7 +267,7 @@ def _import(failure: Failure, node: ast.Import, quoted_names: AbstractSet[str]) 
     return renamed if len(node.names) == 1 else []
 
 
-def _import_from(failure: Failure, node: ast.ImportFrom, quoted_names: AbstractSet[str]) -> list[Edit]:
+def _import_from(failure: FailedCell, node: ast.ImportFrom, quoted_names: AbstractSet[str]) -> list[Edit]:
     """Return the edits that rename a module or imported names. `quoted_names`: the names in the message.
 
     The error shows that the package exists without the old name.
@@ -297,7 +297,7 @@ def _import_from(failure: Failure, node: ast.ImportFrom, quoted_names: AbstractS
     return edits
 
 
-def _edit_of_module(failure: Failure, node: ast.ImportFrom, new: str) -> list[Edit]:
+def _edit_of_module(failure: FailedCell, node: ast.ImportFrom, new: str) -> list[Edit]:
     """Return the edit that replaces the module of a statement."""
     start, end = failure.span(node)
     old = node.module or ""
@@ -305,7 +305,7 @@ def _edit_of_module(failure: Failure, node: ast.ImportFrom, new: str) -> list[Ed
     return [failure.edit(at, at + len(old), new)] if at > 0 else []
 
 
-def _module(failure: Failure, module: str, quoted_names: AbstractSet[str]) -> str:
+def _module(failure: FailedCell, module: str, quoted_names: AbstractSet[str]) -> str:
     """Return the new name of a module that the error reports as missing; "" if it has none."""
     owner, _, old = module.rpartition(".")
     change = _CHANGES.get((owner, old))
@@ -314,12 +314,12 @@ def _module(failure: Failure, module: str, quoted_names: AbstractSet[str]) -> st
     return change.name if change.kind else f"{owner}.{change.name}"
 
 
-def _fits_version(failure: Failure, module: str, change: _Change) -> bool:
+def _fits_version(failure: FailedCell, module: str, change: _Change) -> bool:
     described = failure.report.objects.get(module.partition(".")[0])
     return not (described and described.version) or _numbers(described.version) >= _numbers(change.since)
 
 
-def _accepts_all(failure: Failure, alias: ast.alias, change: _Change) -> bool:
+def _accepts_all(failure: FailedCell, alias: ast.alias, change: _Change) -> bool:
     """Return whether the renamed function accepts all calls in the cell."""
     calls = failure.parsed.calls_of(alias.asname or alias.name) if failure.parsed else []
     count_operations(len(calls))

@@ -12,7 +12,7 @@ from jupyter_turbopilot.fixes.nearest import nearest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.fixes.failure import Failure
+    from jupyter_turbopilot.fixes.failed_cell import FailedCell
 
 _MISSING = re.compile(r"has no attribute '(\w+)'")
 # Errors without a fix: the object is None, or a local file shadows a module.
@@ -20,7 +20,7 @@ _WITHOUT_FIX = re.compile(r"^'NoneType'|^partially initialized module|consider r
 _DOTTED = re.compile(r"\A\s*+\.\s*+(\w++)\Z")
 
 
-def missing_attribute(failure: Failure) -> ast.Attribute | None:
+def missing_attribute(failure: FailedCell) -> ast.Attribute | None:
     """Return the only node in the failed expression that reads the missing attribute."""
     error = failure.report.error
     found = _MISSING.search(failure.message)
@@ -29,7 +29,7 @@ def missing_attribute(failure: Failure) -> ast.Attribute | None:
     return nodes[0] if len(nodes) == 1 else None
 
 
-def find(failure: Failure) -> Iterator[Fix]:
+def find(failure: FailedCell) -> Iterator[Fix]:
     """Find the nearest attribute or column of the object, if it is known."""
     error = failure.report.error
     node = missing_attribute(failure)

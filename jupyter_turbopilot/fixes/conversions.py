@@ -15,7 +15,7 @@ from jupyter_turbopilot.util.bounds import count_operations
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.fixes.failure import Failure
+    from jupyter_turbopilot.fixes.failed_cell import FailedCell
     from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
 
 _NUMBER = r"(?:int|float|complex|bool|decimal\.Decimal|numpy\.(?:u?int|float|complex|bool)\w{0,8})"
@@ -43,7 +43,7 @@ _DATE_ATTRIBUTES = """
 _OF_DATES = frozenset(_DATE_ATTRIBUTES.split())
 
 
-def find(failure: Failure) -> Iterator[Fix]:
+def find(failure: FailedCell) -> Iterator[Fix]:
     """Find the conversion of the failed expression."""
     if failure.name == "AttributeError":
         yield from _to_dates(failure)
@@ -59,7 +59,7 @@ def _title(expression: str, otherwise: str) -> str:
 # Numbers -------------------------------------------------------------------------------------------------
 
 
-def _to_string(failure: Failure) -> Iterator[Fix]:
+def _to_string(failure: FailedCell) -> Iterator[Fix]:
     """Convert the number in a concatenation."""
     failed = _failed_sum(failure)
     if failed is None or failure.parsed is None:
@@ -92,7 +92,7 @@ def _is_sum(node: ast.AST | None) -> TypeGuard[ast.BinOp]:
     return isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
 
 
-def _failed_sum(failure: Failure) -> ast.BinOp | None:
+def _failed_sum(failure: FailedCell) -> ast.BinOp | None:
     """Return the failed sum; None if it is unknown which of several failed."""
     found = [node for node in failure.nodes(ast.BinOp) if _is_sum(node)]
     if failure.position and failure.position.exact:
@@ -135,7 +135,7 @@ def _is_certain_string(node: ast.expr) -> bool:
     return False
 
 
-def _is_string(failure: Failure, node: ast.expr) -> bool:
+def _is_string(failure: FailedCell, node: ast.expr) -> bool:
     match node:
         case ast.Constant(value=str()):
             return True
@@ -145,7 +145,7 @@ def _is_string(failure: Failure, node: ast.expr) -> bool:
     return _is_certain_string(node)
 
 
-def _is_number(failure: Failure, node: ast.expr) -> bool:
+def _is_number(failure: FailedCell, node: ast.expr) -> bool:
     """Return whether an expression is a number rather than an array."""
     match node:
         case ast.Call(func=ast.Name(id="round"), args=[number, *_]):
@@ -161,7 +161,7 @@ def _is_number(failure: Failure, node: ast.expr) -> bool:
 # Dates ---------------------------------------------------------------------------------------------------
 
 
-def _to_dates(failure: Failure) -> Iterator[Fix]:
+def _to_dates(failure: FailedCell) -> Iterator[Fix]:
     """Convert a column of strings wherever the following code of the cell uses it as dates."""
     error = failure.report.error
     failed = missing_attribute(failure) if failure.message.startswith(_NO_DATES) else None

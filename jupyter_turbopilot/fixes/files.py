@@ -18,7 +18,7 @@ from jupyter_turbopilot.util.syntax_tree import literal_value
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.fixes.failure import Failure
+    from jupyter_turbopilot.fixes.failed_cell import FailedCell
     from jupyter_turbopilot.fixes.report import Folder
 
 _BEFORE = "No such file or directory: "
@@ -28,7 +28,7 @@ _CONFIDENCE = 0.8  # of a file with the same name in another folder
 _UNQUOTED = re.compile(r"[^'\"\\\x00-\x1f{}]*")  # valid in any string literal
 
 
-def find(failure: Failure) -> Iterator[Fix]:
+def find(failure: FailedCell) -> Iterator[Fix]:
     """Find the nearest file, if one string literal of the notebook is the missing path."""
     error = failure.report.error
     path = (error and error.path) or _path_in(failure.message)
@@ -107,7 +107,7 @@ def _plain(folder: str) -> str:
     return "" if plain == "." else plain.rstrip("/") or plain
 
 
-def _literals(failure: Failure, path: str) -> list[_Literal]:
+def _literals(failure: FailedCell, path: str) -> list[_Literal]:
     """Return the string literals that equal a path."""
     found = []
     for number, cell in enumerate(failure.cells):

@@ -21,7 +21,7 @@ from jupyter_turbopilot.fixes import (
     parameters,
     syntax,
 )
-from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.parsed_cell import expression_of
 from jupyter_turbopilot.fixes.report import NONE
 from jupyter_turbopilot.protocol.errors import log_failure
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.report import KernelError
     from jupyter_turbopilot.protocol.request import ErrorOutput, FixCell
 
-    Finder = Callable[[Failure], Iterator[Fix]]
+    Finder = Callable[[FailedCell], Iterator[Fix]]
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ FINDERS: dict[str, tuple[Finder, ...]] = {
 }
 
 
-def find_fixes(failure: Failure) -> list[Fix]:
+def find_fixes(failure: FailedCell) -> list[Fix]:
     """Return the fixes to offer, best first."""
     if failure.cells[failure.failed].changed:
         return []
@@ -80,7 +80,7 @@ def find_fixes(failure: Failure) -> list[Fix]:
     return sorted(found, key=lambda fix: -fix.confidence)[:MAX_FIXES]
 
 
-def _is_same_error(failure: Failure, error: KernelError) -> bool:
+def _is_same_error(failure: FailedCell, error: KernelError) -> bool:
     """Return whether the last error of the kernel matches that of the failed cell."""
     about = error.key if error.key is not None else error.path
     fields = [error.name, None if about is None else repr(about)]
@@ -95,7 +95,7 @@ def _is_same(fix: Fix, other: Fix) -> bool:
 
 def expressions_to_describe(cells: Sequence[FixCell], failed: int, error: ErrorOutput) -> list[str]:
     """Return the expressions that an error may concern, nearest to its line first."""
-    failure = Failure(cells, failed, error.name, error.message, error.traceback)
+    failure = FailedCell(cells, failed, error.name, error.message, error.traceback)
     line = failure.source.count("\n", 0, failure.position.start) + 1 if failure.position else 1
     found: dict[str, int] = {}
     with suppress(OperationLimitError):

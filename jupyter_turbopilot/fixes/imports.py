@@ -15,7 +15,7 @@ from jupyter_turbopilot.util.bounds import count_operations
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from jupyter_turbopilot.fixes.failure import Failure
+    from jupyter_turbopilot.fixes.failed_cell import FailedCell
     from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
 
 _MODULE = re.compile(r"^No module named '([\w.]+)'\Z")  # a shadowed module has a longer message
@@ -61,7 +61,7 @@ for _name in (*sys.stdlib_module_names, "cupy"):  # the distribution of CuPy dep
     _DISTRIBUTIONS.pop(_name, None)
 
 
-def find(failure: Failure) -> Iterator[Fix]:
+def find(failure: FailedCell) -> Iterator[Fix]:
     """Find the nearest module or name, or the distribution of a missing module."""
     if failure.position is None or failure.is_inside_library:
         return
@@ -80,7 +80,7 @@ def _is_shadowed(module: str, path: str) -> bool:
     return is_known and not _INSTALLED.search(path)
 
 
-def _modules(failure: Failure, module: str) -> Iterator[Fix]:
+def _modules(failure: FailedCell, module: str) -> Iterator[Fix]:
     parent, _, name = module.rpartition(".")
     local = {name.rstrip("/").removesuffix(".py") for each in failure.report.folders for name in each.names}
     common = {*_imported(failure, module), *_KNOWN, *_OTHER}
@@ -100,7 +100,7 @@ def _modules(failure: Failure, module: str) -> Iterator[Fix]:
         yield from _respelled(failure, "", module, near)
 
 
-def _imported(failure: Failure, missing: str) -> set[str]:
+def _imported(failure: FailedCell, missing: str) -> set[str]:
     """Return the modules that the notebook imports."""
     count_operations(sum(len(cell.source or "") for cell in failure.cells) // 32)
     found = {
@@ -115,13 +115,13 @@ def _names_below(parent: str, known: Iterable[str]) -> set[str]:
     return {name[len(prefix) :].partition(".")[0] for name in known if name.startswith(prefix)}
 
 
-def _attributes(failure: Failure, module: str) -> set[str]:
+def _attributes(failure: FailedCell, module: str) -> set[str]:
     described = failure.report.objects.get(module)
     names = described.attributes if described else None
     return {name for name in names or () if not name.startswith("_")}
 
 
-def _respelled(failure: Failure, parent: str, name: str, near: tuple[str, float] | None) -> Iterator[Fix]:
+def _respelled(failure: FailedCell, parent: str, name: str, near: tuple[str, float] | None) -> Iterator[Fix]:
     """Yield the fix that replaces a module or an imported name, and its uses in the cell."""
     cell = failure.parsed
     mentions = [*_mentions(cell, parent, name)] if cell else []

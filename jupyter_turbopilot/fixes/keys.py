@@ -18,7 +18,7 @@ from jupyter_turbopilot.util.syntax_tree import literal_value
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.fixes.failure import Failure
+    from jupyter_turbopilot.fixes.failed_cell import FailedCell
     from jupyter_turbopilot.fixes.fix import Edit
     from jupyter_turbopilot.fixes.report import ObjectDescription
 
@@ -54,7 +54,7 @@ _TABLES = frozenset({"data", "data_frame", "left", "right"})  # names of paramet
 _JOINS = frozenset({"join", "merge", "merge_asof", "merge_ordered"})
 
 
-def find(failure: Failure) -> Iterator[Fix]:
+def find(failure: FailedCell) -> Iterator[Fix]:
     """Find the nearest existing label for a missing one that the failed expression contains as a literal."""
     text = _text(failure)
     if failure.parsed is None or not text:
@@ -86,7 +86,7 @@ def find(failure: Failure) -> Iterator[Fix]:
         yield Fix(title=title, source="kernel", confidence=least, edits=edits, run=failure.reruns)
 
 
-def replacement(failure: Failure, node: ast.Constant, label: str) -> Edit | None:
+def replacement(failure: FailedCell, node: ast.Constant, label: str) -> Edit | None:
     """Return the edit that replaces the label in a string literal, with the same quotes if possible."""
     start, end = failure.span(node)
     old = failure.source[start:end]
@@ -100,7 +100,7 @@ def replacement(failure: Failure, node: ast.Constant, label: str) -> Edit | None
     return failure.edit(start, end, repr(label))
 
 
-def _text(failure: Failure) -> str:
+def _text(failure: FailedCell) -> str:
     """Return the message; that of a KeyError is the `repr` of its argument."""
     text = failure.message
     if failure.name == "KeyError":
@@ -208,7 +208,7 @@ def _is_grouped(call: ast.Call) -> bool:
 class _Labels:
     """The labels that a string in the failed expression may refer to."""
 
-    def __init__(self, failure: Failure) -> None:
+    def __init__(self, failure: FailedCell) -> None:
         self._described = failure.described
         self._failure = failure
         self._parents = failure.parsed.parents if failure.parsed else {}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
-    from jupyter_turbopilot.fixes.failure import Failure
+    from jupyter_turbopilot.fixes.failed_cell import FailedCell
     from jupyter_turbopilot.protocol.request import FixCell
 
 _UNDEFINED = re.compile(r"name '(\w+)' is not defined")
@@ -31,7 +31,7 @@ _MOST_USES = 20  # different uses of a name, each of which may need another impo
 _INNER = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
-def find(failure: Failure) -> Iterator[Fix]:
+def find(failure: FailedCell) -> Iterator[Fix]:
     """Find cells to run, an import or another name for an undefined one."""
     found = _UNDEFINED.match(failure.message)
     if not found or failure.is_inside_library or len(found[1]) > LONGEST:
@@ -50,7 +50,7 @@ def find(failure: Failure) -> Iterator[Fix]:
 # Cells to run --------------------------------------------------------------------------------------------
 
 
-def _cells(failure: Failure, word: str, exists: AbstractSet[str]) -> Iterator[Fix]:
+def _cells(failure: FailedCell, word: str, exists: AbstractSet[str]) -> Iterator[Fix]:
     """Offer to run the cells above that define a name, and those that these cells need."""
     needed = {word} | (_names_in(failure.cells[failure.failed])[1] - exists)
     run = [failure.failed]
@@ -88,7 +88,7 @@ def _needs_run(cell: FixCell, failed: FixCell) -> bool:
     return _is_code(cell) and (cell.execution_count is None or cell.changed or not before)
 
 
-def _existing(failure: Failure) -> AbstractSet[str]:
+def _existing(failure: FailedCell) -> AbstractSet[str]:
     """Return the names that exist in the kernel, as far as that is known."""
     known = EVERYWHERE.union(failure.report.names, failure.kernel_context.names)
     if failure.report.all:
@@ -136,7 +136,7 @@ def _loaded(statement: ast.stmt, *, stored: bool = False) -> Iterator[str]:
             work.extend(ast.iter_child_nodes(node))
 
 
-def _binding(failure: Failure, word: str) -> Iterator[str]:
+def _binding(failure: FailedCell, word: str) -> Iterator[str]:
     """Yield the sources of the cells that bind a name."""
     for at, cell in enumerate(failure.cells):
         if _is_code(cell) and word in failure.identifiers(at):
@@ -148,7 +148,7 @@ def _binding(failure: Failure, word: str) -> Iterator[str]:
 # Imports -------------------------------------------------------------------------------------------------
 
 
-def _import(failure: Failure, word: str) -> Iterator[Fix]:
+def _import(failure: FailedCell, word: str) -> Iterator[Fix]:
     """Offer the only import line that binds a name as it is used."""
     cell = failure.cells[failure.failed]
     if failure.imports is None or cell.changed or not cell.source:
@@ -170,7 +170,7 @@ def _import(failure: Failure, word: str) -> Iterator[Fix]:
 # Misspellings --------------------------------------------------------------------------------------------
 
 
-def _nearest(failure: Failure, word: str, exists: AbstractSet[str]) -> Iterator[Fix]:
+def _nearest(failure: FailedCell, word: str, exists: AbstractSet[str]) -> Iterator[Fix]:
     """Offer the nearest bound name, unless a cell binds the undefined one."""
     if any(_binding(failure, word)):
         return

@@ -13,13 +13,13 @@ from jupyter_turbopilot.fixes.parsed_cell import expression_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.fixes.failure import Failure
+    from jupyter_turbopilot.fixes.failed_cell import FailedCell
 
 _UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'(?:\. Did you mean '(\w+)'\?)?")
 _LESS = 0.15  # confidence, for a function that passes arbitrary keywords on
 
 
-def find(failure: Failure) -> Iterator[Fix]:
+def find(failure: FailedCell) -> Iterator[Fix]:
     """Find the nearest parameter for an unexpected keyword argument."""
     found = _UNEXPECTED.search(failure.message)
     if not found:
@@ -48,7 +48,7 @@ def find(failure: Failure) -> Iterator[Fix]:
         )
 
 
-def _parameters(failure: Failure, function: ast.expr) -> tuple[list[str] | None, bool]:
+def _parameters(failure: FailedCell, function: ast.expr) -> tuple[list[str] | None, bool]:
     """Return the known parameters of a function, and whether it accepts others."""
     name = expression_of(function) or ""
     described = failure.report.objects.get(name)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
-    from jupyter_turbopilot.fixes.failure import Failure
+    from jupyter_turbopilot.fixes.failed_cell import FailedCell
 
 KINDS = ("SyntaxError", "IndentationError", "TabError")
 _MOST = 300_000  # characters parsed for one error
@@ -67,7 +67,7 @@ class _Repair(NamedTuple):
         return source[: self.start] + self.text + source[self.end :]
 
 
-def find(failure: Failure) -> Iterator[Fix]:
+def find(failure: FailedCell) -> Iterator[Fix]:
     """Yield the repair of the failed cell, if exactly one is possible."""
     cell = failure.cells[failure.failed]
     source = cell.source or ""

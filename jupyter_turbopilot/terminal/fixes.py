@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.completer.importing import sources_of
-from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import expressions_to_describe, find_fixes
 from jupyter_turbopilot.fixes.fix import apply
 from jupyter_turbopilot.fixes.report import read_report
@@ -95,7 +95,7 @@ def _corrected_input(
     )
     kernel_context = kernel_context_of(shell)
     request = Completion(cells=[Cell(source=cell.source or "") for cell in cells], offset=0)
-    failure = Failure(
+    failure = FailedCell(
         cells,
         failed,
         output.name,

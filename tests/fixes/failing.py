@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.report import Frame, KernelError, ObjectDescription, Report
 from jupyter_turbopilot.protocol.request import FixCell
 from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources
@@ -36,7 +36,7 @@ def failure(
     objects: dict[str, ObjectDescription] | None = None,
     library: bool = False,
     **fields: Any,
-) -> Failure:
+) -> FailedCell:
     """Return the failure of the last cell: in `expression`, or else in its only line."""
     name, _, message = error.partition(": ")
     start = source.index(expression)
@@ -54,10 +54,10 @@ def failure(
     )
     cells = [*above, FixCell(source=source, execution_count=10)]
     traceback = [f"Cell In[10], line {line}"]
-    return Failure(cells, len(above), name, message, traceback, report, imports=IMPORTS)
+    return FailedCell(cells, len(above), name, message, traceback, report, imports=IMPORTS)
 
 
-def applied(failed: Failure, fix: Fix) -> str:
+def applied(failed: FailedCell, fix: Fix) -> str:
     """Return the failed cell after a fix; check that each edit replaces what it claims, and that it parses."""
     source = failed.cells[failed.failed].source or ""
     for edit in sorted(fix.edits, key=lambda edit: edit.start, reverse=True):

@@ -4,7 +4,7 @@ import pytest
 
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.fixes.conversions import find
-from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.fix import Fix
 from jupyter_turbopilot.fixes.report import ObjectDescription
 from tests.fixes.failing import applied, failure
@@ -118,7 +118,7 @@ def test_find_converts_a_number_in_a_sum_of_many_terms() -> None:
     assert applied(failed, fix) == f'"x" + str(n) + {terms}'
 
 
-def failed_dates(source: str, expression: str, **options: object) -> Failure:
+def failed_dates(source: str, expression: str, **options: object) -> FailedCell:
     fields = {"name": "dt", "object": SERIES, "objects": {"pd": PANDAS}, "library": True, **options}
     return failure(source, NO_DATES, expression, **fields)  # type: ignore[arg-type]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.files import find
 from jupyter_turbopilot.fixes.fix import Fix
 from jupyter_turbopilot.fixes.report import Folder, KernelError, Report
@@ -19,7 +19,7 @@ FOLDERS = [
 
 def fixes(*sources: str, path: str, folders: list[Folder] = FOLDERS, reported: bool = True) -> list[Fix]:
     """Return the fixes for the error of the last cell."""
-    failure = Failure(
+    failure = FailedCell(
         cells=[FixCell(source=source, execution_count=n) for n, source in enumerate(sources)],
         failed=len(sources) - 1,
         name="FileNotFoundError",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe, find_fixes
 from jupyter_turbopilot.fixes.fix import Edit, Fix
 from jupyter_turbopilot.fixes.report import KernelError, Report
@@ -27,8 +27,8 @@ def fix(text: str, confidence: float) -> Fix:
     return Fix(title=text, source="kernel", confidence=confidence, edits=[edit])
 
 
-def failure(name: str = "KeyError", **more: object) -> Failure:
-    return Failure(cells("x"), 0, name, "", **more)  # type: ignore[arg-type]
+def failure(name: str = "KeyError", **more: object) -> FailedCell:
+    return FailedCell(cells("x"), 0, name, "", **more)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> list[Fix | Exception]:
     """Fixes that the kinds for a KeyError find; an exception is raised by one kind."""
     found: list[Fix | Exception] = []
 
-    def kind(number: int, _: Failure) -> Iterator[Fix]:
+    def kind(number: int, _: FailedCell) -> Iterator[Fix]:
         for each in found[number::2]:
             if isinstance(each, Exception):
                 raise each
@@ -47,7 +47,7 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> list[Fix | Exception]:
     return found
 
 
-def titles(failure: Failure) -> list[str]:
+def titles(failure: FailedCell) -> list[str]:
     return [fix.title for fix in find_fixes(failure)]
 
 
@@ -84,14 +84,14 @@ def test_find_fixes_ends_at_an_error_of_the_check(kinds: list[Fix | Exception]) 
 
 def test_find_fixes_is_silent_for_a_changed_cell_or_an_unknown_error(kinds: list[Fix | Exception]) -> None:
     kinds += [fix("a", 0.9)]
-    assert find_fixes(Failure(cells("x", changed=True), 0, "KeyError", "")) == []
+    assert find_fixes(FailedCell(cells("x", changed=True), 0, "KeyError", "")) == []
     assert find_fixes(failure("MyKeyError")) == []
 
 
 def test_find_fixes_ignores_the_report_of_another_error(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Report] = []
 
-    def kind(failure: Failure) -> Iterator[Fix]:
+    def kind(failure: FailedCell) -> Iterator[Fix]:
         seen.append(failure.report)
         return iter(())
 
@@ -120,14 +120,14 @@ def test_find_fixes_ignores_the_report_of_a_later_error_of_the_same_class(
 ) -> None:
     seen: list[Report] = []
 
-    def kind(failure: Failure) -> Iterator[Fix]:
+    def kind(failure: FailedCell) -> Iterator[Fix]:
         seen.append(failure.report)
         return iter(())
 
     monkeypatch.setitem(FINDERS, name, (kind,))
     for fields in filter(None, (own, other)):
         report = Report(error=KernelError(type=name, **fields), names=["a"])  # type: ignore[arg-type]
-        find_fixes(Failure(cells("x"), 0, name, message, report=report))
+        find_fixes(FailedCell(cells("x"), 0, name, message, report=report))
         assert seen.pop() == (report if fields is own else Report())
 
 

@@ -5,7 +5,7 @@ import ast
 import pytest
 
 from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.fix import Fix, InsertedCell
 from jupyter_turbopilot.fixes.imports import find
 from jupyter_turbopilot.fixes.report import Folder, Frame, KernelError, ObjectDescription, Report
@@ -19,7 +19,7 @@ MODULES = {
 
 def fixes(source: str, message: str, line: int = 1, above: str = "x = 1", **report: object) -> list[Fix]:
     name = "ModuleNotFoundError" if message.startswith("No module") else "ImportError"
-    failure = Failure(
+    failure = FailedCell(
         cells=[FixCell(source=above, execution_count=1), FixCell(source=source, execution_count=2)],
         failed=1,
         name=name,

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.syntax import find
 from jupyter_turbopilot.protocol.request import FixCell
 from jupyter_turbopilot.util.syntax_tree import LONGEST, parse
@@ -17,7 +17,7 @@ from ..suggestion.modules import modules
 
 def corrected(source: str, name: str = "SyntaxError", *, changed: bool = False) -> str | None:
     cell = FixCell(source=source, execution_count=1, changed=changed)
-    found = list(find(Failure(cells=[cell], failed=0, name=name, message="invalid syntax")))
+    found = list(find(FailedCell(cells=[cell], failed=0, name=name, message="invalid syntax")))
     if not found:
         return None
     (fix,) = found

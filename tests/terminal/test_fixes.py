@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from IPython.utils.capture import capture_output
 
-from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import FINDERS
 from jupyter_turbopilot.fixes.fix import Edit, Fix, InsertedCell
 from jupyter_turbopilot.util.bounds import MOST_OPERATIONS, count_operations
@@ -29,13 +29,13 @@ def offered(shell: Shell, code: str) -> str:
 
 
 @pytest.fixture
-def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Failure]]:
+def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[FailedCell]]:
     """Make a class of errors have the fix that replaces a text in the failed line."""
 
-    def make(name: str, old: str, new: str, **more: Any) -> list[Failure]:
-        seen: list[Failure] = []
+    def make(name: str, old: str, new: str, **more: Any) -> list[FailedCell]:
+        seen: list[FailedCell] = []
 
-        def kind(failure: Failure) -> Iterator[Fix]:
+        def kind(failure: FailedCell) -> Iterator[Fix]:
             seen.append(failure)
             assert failure.position
             start = failure.source.index(old, failure.position.start)
@@ -49,7 +49,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Failure]]:
 
 
 def test_fix_puts_the_corrected_input_at_the_prompt(
-    shell: Shell, scripted: Callable[..., list[Failure]]
+    shell: Shell, scripted: Callable[..., list[FailedCell]]
 ) -> None:
     seen = scripted("KeyError", "revenu", "revenue")
     run(shell, "frame = {'revenue': 1}")
@@ -72,7 +72,7 @@ def test_fix_corrects_a_misspelled_key_a_name_and_syntax(shell: Shell) -> None:
 
 
 def test_fix_corrects_the_input_that_defines_the_failed_function(
-    shell: Shell, scripted: Callable[..., list[Failure]]
+    shell: Shell, scripted: Callable[..., list[FailedCell]]
 ) -> None:
     scripted("NameError", "vaule", "value")
     run(shell, "value = 1")
@@ -82,12 +82,12 @@ def test_fix_corrects_the_input_that_defines_the_failed_function(
     assert shell.next_input == ("def f():\n    return value", False)
 
 
-def test_fix_corrects_invalid_syntax(shell: Shell, scripted: Callable[..., list[Failure]]) -> None:
+def test_fix_corrects_invalid_syntax(shell: Shell, scripted: Callable[..., list[FailedCell]]) -> None:
     scripted("SyntaxError", "b", "b:")
     assert offered(shell, "a = 1\nif a b\n    pass") == "%fix: replace 'b' by 'b:'"
 
 
-def test_fix_describes_insertions(shell: Shell, scripted: Callable[..., list[Failure]]) -> None:
+def test_fix_describes_insertions(shell: Shell, scripted: Callable[..., list[FailedCell]]) -> None:
     scripted("NameError", "", "import os\n")
     assert offered(shell, "os") == "%fix: insert 'import os'"
     cell = InsertedCell(before=0, source="%pip install opencv-python")
@@ -98,7 +98,7 @@ def test_fix_describes_insertions(shell: Shell, scripted: Callable[..., list[Fai
 
 
 def test_fix_describes_long_and_unprintable_text_on_one_line(
-    shell: Shell, scripted: Callable[..., list[Failure]]
+    shell: Shell, scripted: Callable[..., list[FailedCell]]
 ) -> None:
     scripted("NameError", "abc", "\x1b[31m\n" + "x" * 10_000)
     line = offered(shell, "abc")
@@ -107,7 +107,7 @@ def test_fix_describes_long_and_unprintable_text_on_one_line(
 
 
 def test_fix_ignores_inputs_without_an_error_or_history(
-    shell: Shell, scripted: Callable[..., list[Failure]]
+    shell: Shell, scripted: Callable[..., list[FailedCell]]
 ) -> None:
     seen = scripted("NameError", "abc", "abd")
     with capture_output():
@@ -118,7 +118,7 @@ def test_fix_ignores_inputs_without_an_error_or_history(
 
 @pytest.mark.parametrize("setting", ["suggest_fixes", "enabled"])
 def test_fix_obeys_the_off_switches(
-    shell: Shell, scripted: Callable[..., list[Failure]], setting: str
+    shell: Shell, scripted: Callable[..., list[FailedCell]], setting: str
 ) -> None:
     seen = scripted("NameError", "abc", "abd")
     setattr(shell._turbopilot_magics.settings, setting, False)  # type: ignore[attr-defined]
@@ -127,7 +127,7 @@ def test_fix_obeys_the_off_switches(
     assert seen == []
 
 
-def test_fix_calls_no_method_of_the_users_error(shell: Shell, scripted: Callable[..., list[Failure]]) -> None:
+def test_fix_calls_no_method_of_the_users_error(shell: Shell, scripted: Callable[..., list[FailedCell]]) -> None:
     seen = scripted("Odd", "Odd", "Even")
     run(
         shell,
@@ -172,14 +172,14 @@ def test_fix_calls_no_method_of_the_fields_of_a_syntax_error(shell: Shell) -> No
     assert shell.user_ns["calls"] == []
 
 
-def test_fix_shortens_the_message(shell: Shell, scripted: Callable[..., list[Failure]]) -> None:
+def test_fix_shortens_the_message(shell: Shell, scripted: Callable[..., list[FailedCell]]) -> None:
     seen = scripted("KeyError", "a", "b")
     run(shell, "raise KeyError('a' * 100_000)")
     assert len(seen[0].message) == 8192
 
 
 def test_fix_limits_the_operations(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def kind(failure: Failure) -> Iterator[Fix]:
+    def kind(failure: FailedCell) -> Iterator[Fix]:
         yield Fix(title="", source="kernel", confidence=0.9, edits=[failure.edit(0, 0, "b")])
         count_operations(MOST_OPERATIONS + 1)
         yield Fix(title="", source="kernel", confidence=0.99, edits=[failure.edit(0, 0, "c")])
@@ -189,7 +189,7 @@ def test_fix_limits_the_operations(shell: Shell, monkeypatch: pytest.MonkeyPatch
 
 
 def test_fix_without_a_front_end_looks_for_the_fix_on_request(
-    shell: Shell, scripted: Callable[..., list[Failure]], monkeypatch: pytest.MonkeyPatch
+    shell: Shell, scripted: Callable[..., list[FailedCell]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = scripted("NameError", "abc", "abd")
     monkeypatch.setattr(Shell, "kernel", object(), raising=False)

@@ -12,7 +12,7 @@ from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.fixes import column_renames, renames
-from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import expressions_to_describe, find_fixes
 from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
 from jupyter_turbopilot.jupyter.metrics import Outcome
@@ -106,7 +106,7 @@ def _find(
     sources = sources_of(Completion(path=request.path, cells=cells, offset=0), kernel_context, notebook_index)
     error = request.error
     return find_fixes(
-        Failure(
+        FailedCell(
             request.cells,
             request.failed,
             error.name,

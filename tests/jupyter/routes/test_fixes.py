@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.fixes import renames
-from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import FINDERS
 from jupyter_turbopilot.fixes.fix import Edit, Fix
 from jupyter_turbopilot.fixes.report import NONE
@@ -34,11 +34,11 @@ def fixes(response: Any) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def failures(monkeypatch: pytest.MonkeyPatch) -> list[Failure]:
+def failures(monkeypatch: pytest.MonkeyPatch) -> list[FailedCell]:
     """The failures for which a scripted kind of fix was asked."""
-    seen: list[Failure] = []
+    seen: list[FailedCell] = []
 
-    def kind(failure: Failure) -> Iterator[Fix]:
+    def kind(failure: FailedCell) -> Iterator[Fix]:
         seen.append(failure)
         edit = Edit(cell=0, start=7, end=13, old="revenu", text="revenue")
         yield Fix(title="Did you mean 'revenue'?", source="kernel", confidence=0.9, edits=[edit], run=[0])
@@ -71,7 +71,7 @@ def queried(pilot: Any) -> Queried:
     return pilot.kernels
 
 
-async def test_fix_needs_no_model(ask: Ask, pilot: Any, failures: list[Failure]) -> None:
+async def test_fix_needs_no_model(ask: Ask, pilot: Any, failures: list[FailedCell]) -> None:
     answer = json.loads((await ask("fix", fix_body())).body)
     assert answer["fixes"] == [
         {
@@ -88,7 +88,7 @@ async def test_fix_needs_no_model(ask: Ask, pilot: Any, failures: list[Failure])
 
 
 async def test_fix_queries_the_kernel_of_the_notebook(
-    ask: Ask, pilot: Any, failures: list[Failure], session: Any, jp_serverapp: Any
+    ask: Ask, pilot: Any, failures: list[FailedCell], session: Any, jp_serverapp: Any
 ) -> None:
     own = session["kernel"]["id"]
     client = jp_serverapp.kernel_manager.get_kernel(own).client()
@@ -117,7 +117,7 @@ async def test_fix_queries_the_kernel_of_the_notebook(
 async def test_fix_without_permission_queries_no_kernel(
     ask: Ask,
     queried: Queried,
-    failures: list[Failure],
+    failures: list[FailedCell],
     session: Any,
     jp_serverapp: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -138,7 +138,7 @@ async def test_fix_without_permission_queries_no_kernel(
 
 
 async def test_fix_is_silent_for_other_languages_and_if_it_is_off(
-    ask: Ask, pilot: Any, failures: list[Failure]
+    ask: Ask, pilot: Any, failures: list[FailedCell]
 ) -> None:
     assert fixes(await ask("fix", fix_body(language="r"))) == []
     pilot.settings.suggest_fixes = False
@@ -167,13 +167,13 @@ async def test_corrections_name_an_invalid_index(ask: Ask, pilot: Any, route: st
     assert (response.code, error_of(response)["field"]) == (400, field)
 
 
-async def test_fix_refuses_an_enormous_traceback(ask: Ask, pilot: Any, failures: list[Failure]) -> None:
+async def test_fix_refuses_an_enormous_traceback(ask: Ask, pilot: Any, failures: list[FailedCell]) -> None:
     error = {"name": "KeyError", "traceback": ["x" * 10_000_000]}
     assert (await ask("fix", fix_body(error=error))).code == 413
     assert failures == []
 
 
-async def test_corrections_are_charged_and_counted(ask: Ask, pilot: Any, failures: list[Failure]) -> None:
+async def test_corrections_are_charged_and_counted(ask: Ask, pilot: Any, failures: list[FailedCell]) -> None:
     pilot.settings.requests_per_minute = pilot.settings.burst = 1
     assert fixes(await ask("fix", fix_body()))
     response = await ask("rename", rename_body())

@@ -4,7 +4,7 @@ import ast
 
 import pytest
 
-from jupyter_turbopilot.fixes.failure import Failure
+from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import find_fixes
 from jupyter_turbopilot.fixes.report import Frame, KernelError, ObjectDescription, Report
 from jupyter_turbopilot.protocol.request import FixCell
@@ -12,13 +12,13 @@ from jupyter_turbopilot.protocol.request import FixCell
 FILE = "/tmp/ipykernel_12/345.py"
 
 
-def failure(source: str, frame: Frame, *headers: str, name: str = "NameError", message: str = "") -> Failure:
+def failure(source: str, frame: Frame, *headers: str, name: str = "NameError", message: str = "") -> FailedCell:
     report = Report(error=KernelError(type=name, frames=[frame]), names=["total_value"], all=True)
     cells = [FixCell(source=source, execution_count=7)]
-    return Failure(cells, 0, name, message, ["Cell In[7], line 1", *headers], report)
+    return FailedCell(cells, 0, name, message, ["Cell In[7], line 1", *headers], report)
 
 
-def position(found: Failure) -> str | None:
+def position(found: FailedCell) -> str | None:
     return found.source[found.position.start : found.position.end] if found.position else None
 
 
@@ -73,5 +73,5 @@ def test_attribute_is_not_replaced_by_the_property_that_reads_it() -> None:
         error = KernelError(type="AttributeError", name=name, object=described, frames=[frame])
         message = f"'Box' object has no attribute '{name}'"
         traceback = ["Cell In[7], line 4"]
-        found = Failure(cells, 0, "AttributeError", message, traceback, Report(error=error))
+        found = FailedCell(cells, 0, "AttributeError", message, traceback, Report(error=error))
         assert [edit.text for fix in find_fixes(found) for edit in fix.edits] == fixes

@@ -49,7 +49,7 @@ class ErrorPosition(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedCell:
     """A failed cell."""
 
     cells: Sequence[FixCell]
