@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from jupyter_turbopilot.completer import completer as completer_module
-from jupyter_turbopilot.completer.editors import Editors
 from jupyter_turbopilot.completer.completion_job import CompletionJob
+from jupyter_turbopilot.completer.editors import Editors
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.index import paths
@@ -144,8 +144,8 @@ def offered(whole: bool, _: CompletionJob, matches: Matches | None, __: str) -> 
 def began(ask: EngineRequest | None, job: CompletionJob, *_: Any) -> str:
     """Describe the start of a job."""
     if job.text.ids:
-        return f"continues the older text, of which {len(generation.text.tokens)} tokens are left"
-    return f"{asked(ask)}; before the cursor {code(generation.plan.cache_key.tail[-40:])}"
+        return f"continues the older text, of which {len(job.text.tokens)} tokens are left"
+    return f"{asked(ask)}; before the cursor {code(job.plan.cache_key.tail[-40:])}"
 
 
 def observed(trace: Trace) -> Iterator[Any]:

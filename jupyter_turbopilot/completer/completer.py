@@ -229,11 +229,7 @@ class Completer:
         """Query the index and the cache on the look-up thread."""
         plan, matches = job.plan, None
         try:
-            if (
-                isinstance(plan, SuggestionPlan)
-                and job.awaits_look_up
-                and not job.cancel.is_set()
-            ):
+            if isinstance(plan, SuggestionPlan) and job.awaits_look_up and not job.cancel.is_set():
                 with tenant_cache(plan.cache_key.tenant):
                     matches = plan.match(self._cells)
         except Exception as failure:  # noqa: BLE001 - the suggestion does not need the index

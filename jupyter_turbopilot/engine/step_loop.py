@@ -260,7 +260,9 @@ class StepLoop:
         if job.engine_request and self._advance_job(job, partial(job.feed, []), ends=True):
             self._end(job, None)
 
-    def _advance_job(self, job: Job, advance: Callable[[], EngineRequest | None], *, ends: bool = False) -> bool:
+    def _advance_job(
+        self, job: Job, advance: Callable[[], EngineRequest | None], *, ends: bool = False
+    ) -> bool:
         """Call `begin` or `feed` of a job; return whether it continues. `ends`: its text has ended."""
         try:
             with job.cancel.governing():

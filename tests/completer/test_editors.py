@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
-from jupyter_turbopilot.completer.editors import Editor
 from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
+from jupyter_turbopilot.completer.editors import Editor
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import SUPERSEDED

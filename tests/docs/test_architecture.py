@@ -31,5 +31,11 @@ def test_architecture_names_methods_that_exist(call: str) -> None:
 
 def test_architecture_has_a_walk_through_of_every_step() -> None:
     table = PAGE.partition("<!-- walk-through")[2]
-    for step in ("plan_suggestion", "Editors.enter", "CompletionJob.offer", "Worker.submit", "Generation.begin"):
+    for step in (
+        "plan_suggestion",
+        "Editors.enter",
+        "CompletionJob.offer",
+        "Worker.submit",
+        "CompletionJob.begin",
+    ):
         assert f"| `{step}` |" in table

@@ -12,7 +12,9 @@ from jupyter_turbopilot.protocol.request import FixCell
 FILE = "/tmp/ipykernel_12/345.py"
 
 
-def failure(source: str, frame: Frame, *headers: str, name: str = "NameError", message: str = "") -> FailedCell:
+def failure(
+    source: str, frame: Frame, *headers: str, name: str = "NameError", message: str = ""
+) -> FailedCell:
     report = Report(error=KernelError(type=name, frames=[frame]), names=["total_value"], all=True)
     cells = [FixCell(source=source, execution_count=7)]
     return FailedCell(cells, 0, name, message, ["Cell In[7], line 1", *headers], report)

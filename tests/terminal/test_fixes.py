@@ -127,7 +127,9 @@ def test_fix_obeys_the_off_switches(
     assert seen == []
 
 
-def test_fix_calls_no_method_of_the_users_error(shell: Shell, scripted: Callable[..., list[FailedCell]]) -> None:
+def test_fix_calls_no_method_of_the_users_error(
+    shell: Shell, scripted: Callable[..., list[FailedCell]]
+) -> None:
     seen = scripted("Odd", "Odd", "Even")
     run(
         shell,

@@ -18,14 +18,14 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.messages import (
     REFUSED,
     BrokenFrameError,
+    ChildError,
+    ChildReply,
     Close,
     Description,
-    ChildError,
     Interrupt,
     Load,
     Progress,
     Release,
-    ChildReply,
     Request,
     Resume,
     Start,
@@ -106,7 +106,9 @@ class Host:
                 numbers = (run,)
             case _:
                 numbers = ()
-        return ChildReply([self._progress(number) for number in numbers if number in self._runs], granted, failure)
+        return ChildReply(
+            [self._progress(number) for number in numbers if number in self._runs], granted, failure
+        )
 
     def _do(self, request: Request, interrupt: Cancel) -> bool:
         engine, runs = self.engine, self._runs

@@ -10,10 +10,10 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.child_process.messages import (
+    ChildReply,
     Close,
     Load,
     Release,
-    ChildReply,
     Request,
     Resume,
     Start,

@@ -21,10 +21,10 @@ import msgspec
 from jupyter_turbopilot.engine.child_process.messages import (
     REFUSED,
     BrokenFrameError,
+    ChildReply,
     FramePipe,
     Interrupt,
     Load,
-    ChildReply,
     Request,
     decode_reply,
     encode,

@@ -151,7 +151,9 @@ class Stepping(ABC):
         alone = interrupt if len(runs) == 1 else None
         for tuning in sorted({run.sequence.partition.tuning for run in runs}):
             self.tune(tuning)
-            self._step_adapters(tuning, [run for run in runs if run.sequence.partition.tuning == tuning], alone)
+            self._step_adapters(
+                tuning, [run for run in runs if run.sequence.partition.tuning == tuning], alone
+            )
 
     def _step_adapters(self, tuning: int, runs: Sequence[StepRun], interrupt: Cancel | None) -> None:
         """Advance runs with the same adapters by one batch."""

@@ -11,7 +11,7 @@ from jupyter_client.session import Session
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
-from jupyter_turbopilot.jupyter.kernels.conversation import ANSWERS, KernelAnswer, Conversation
+from jupyter_turbopilot.jupyter.kernels.conversation import ANSWERS, Conversation, KernelAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,7 +21,7 @@ from jupyter_client.manager import KernelManager
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.jupyter.kernels.conversation import KernelAnswer, Conversation
+from jupyter_turbopilot.jupyter.kernels.conversation import Conversation, KernelAnswer
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.suggestion.resolve import bindings
 from jupyter_turbopilot.suggestion.syntax import scan

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.cache.completion_cache import (
     TAIL,
-    CacheEntry,
     CachedCompletion,
+    CacheEntry,
     CacheKey,
     CompletionCache,
     digest,

@@ -8,7 +8,14 @@ from queue import Empty, SimpleQueue
 
 import pytest
 
-from jupyter_turbopilot.engine.child_process.messages import REFUSED, HostedLlama, Load, ChildReply, Step, encode
+from jupyter_turbopilot.engine.child_process.messages import (
+    REFUSED,
+    ChildReply,
+    HostedLlama,
+    Load,
+    Step,
+    encode,
+)
 from jupyter_turbopilot.engine.child_process.process import (
     ChildProcess,
     ProcessEndedError,

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
 from jupyter_turbopilot.jupyter.kernels.conversation import (
-    KernelAnswer,
     ClosedWithoutAnswer,
     Conversation,
+    KernelAnswer,
     Message,
     installation,
 )
