@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.lifecycle import Phase
-from jupyter_turbopilot.fixes.fix import Edit, Fix, InsertedCell
 from jupyter_turbopilot.jupyter.routes.openapi import document
 from jupyter_turbopilot.jupyter.routes.table import loaded
 from jupyter_turbopilot.protocol import contract
+from jupyter_turbopilot.protocol.fix import Edit, Fix, InsertedCell
+from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.protocol.reply import Timings
 from jupyter_turbopilot.protocol.request import (
     Cell,

@@ -6,12 +6,12 @@ import logging
 import math
 import time
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import SUPERSEDED
 from jupyter_turbopilot.protocol.errors import EngineGoneError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.protocol.phase import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,20 +30,6 @@ RETRY = 10.0
 # Seconds until an engine that is gone or cannot be reached is loaded again; doubled with each failure.
 SHORTEST, LONGEST = 1.0, 60.0
 GONE = "engine_gone"
-
-
-class Phase(StrEnum):
-    """The phases of an engine, as reported by `health`."""
-
-    EMPTY = "empty"
-    LOADING = "loading"
-    READY = "ready"
-    GENERATING = "generating"  # it is generating, and a user waits
-    UNLOADED = "unloaded"  # its memory was freed; the next request loads it again
-    RELOADING = "reloading"  # it is being loaded again, and requests wait
-    FAILED = "failed"
-    STOPPED = "stopped"
-
 
 _READY = {Phase.READY, Phase.GENERATING, Phase.UNLOADED, Phase.RELOADING}
 

@@ -11,10 +11,11 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Job, Priority
-from jupyter_turbopilot.engine.lifecycle import EngineState, Lifecycle, Phase, engine_failed, not_ready
+from jupyter_turbopilot.engine.lifecycle import EngineState, Lifecycle, engine_failed, not_ready
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.scheduler import Scheduler
 from jupyter_turbopilot.engine.step_loop import StepLoop
+from jupyter_turbopilot.protocol.phase import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -8,8 +8,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.fixes.attributes import missing_attribute
-from jupyter_turbopilot.fixes.fix import MOST_TITLE, Fix
 from jupyter_turbopilot.fixes.parsed_cell import expression_of
+from jupyter_turbopilot.protocol.fix import MOST_TITLE, Fix
 from jupyter_turbopilot.suggestion.imports import insertion
 from jupyter_turbopilot.util.bounds import count_operations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.context.kernel_context import ObjectInfo
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
-    from jupyter_turbopilot.fixes.fix import Edit
     from jupyter_turbopilot.fixes.report import ObjectDescription
+    from jupyter_turbopilot.protocol.fix import Edit
 
 # Owner, the first version without the old names, or else with the new ones, and old=new names. `.name` is a
 # full name, `/name` a built-in name, `<name` a name to import. `name:1` takes at most one positional

@@ -6,8 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.fixes.fix import Fix, quoted
 from jupyter_turbopilot.fixes.nearest import nearest
+from jupyter_turbopilot.protocol.fix import Fix, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
 
-    from jupyter_turbopilot.fixes.fix import Edit
+    from jupyter_turbopilot.protocol.fix import Edit
     from jupyter_turbopilot.protocol.request import RenameRequest
     from jupyter_turbopilot.suggestion.scopes import LexicalScope
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from jupyter_turbopilot.fixes.api_changes import name_of
 from jupyter_turbopilot.fixes.attributes import missing_attribute
-from jupyter_turbopilot.fixes.fix import MOST_TITLE, Fix
+from jupyter_turbopilot.protocol.fix import MOST_TITLE, Fix
 from jupyter_turbopilot.suggestion.imports import insertion
 from jupyter_turbopilot.util.bounds import count_operations
 

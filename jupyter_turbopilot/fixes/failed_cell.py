@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.context.languages import as_python, cell_magic
-from jupyter_turbopilot.fixes.fix import Edit, apply
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, expression_of, identifiers_in
 from jupyter_turbopilot.fixes.report import NONE, Report
+from jupyter_turbopilot.protocol.fix import Edit, apply
 from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import parse
 

@@ -9,9 +9,9 @@ from posixpath import split
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.context.languages import cell_language
-from jupyter_turbopilot.fixes.fix import Edit, Fix, quoted
 from jupyter_turbopilot.fixes.nearest import nearest
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
+from jupyter_turbopilot.protocol.fix import Edit, Fix, quoted
 from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import literal_value
 

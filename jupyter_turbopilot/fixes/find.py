@@ -31,8 +31,8 @@ from jupyter_turbopilot.util.syntax_tree import parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from jupyter_turbopilot.fixes.fix import Fix
     from jupyter_turbopilot.fixes.report import KernelError
+    from jupyter_turbopilot.protocol.fix import Fix
     from jupyter_turbopilot.protocol.request import ErrorOutput, FixCell
 
     Finder = Callable[[FailedCell], Iterator[Fix]]

@@ -7,8 +7,8 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.fixes.fix import Fix, InsertedCell, quoted
 from jupyter_turbopilot.fixes.nearest import nearest
+from jupyter_turbopilot.protocol.fix import Fix, InsertedCell, quoted
 from jupyter_turbopilot.suggestion.conventions import BY_USE, MEMBERS, MODULES
 from jupyter_turbopilot.util.bounds import count_operations
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeGuard
 
-from jupyter_turbopilot.fixes.fix import Fix, quoted
 from jupyter_turbopilot.fixes.nearest import NameIndex
+from jupyter_turbopilot.protocol.fix import Fix, quoted
 from jupyter_turbopilot.suggestion.candidates import KEEPING
 from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import literal_value
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
-    from jupyter_turbopilot.fixes.fix import Edit
     from jupyter_turbopilot.fixes.report import ObjectDescription
+    from jupyter_turbopilot.protocol.fix import Edit
 
 # The missing label in messages that do not quote it as Python does, or that quote other labels, too: it is
 # between two texts, of which the second is the first one, or the last one.

@@ -10,8 +10,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import as_python, cell_language
-from jupyter_turbopilot.fixes.fix import Edit, Fix, quoted, shortened
 from jupyter_turbopilot.fixes.nearest import LONGEST, nearest
+from jupyter_turbopilot.protocol.fix import Edit, Fix, quoted, shortened
 from jupyter_turbopilot.suggestion.candidates import changes
 from jupyter_turbopilot.suggestion.imports import imports_of, insertion, uses
 from jupyter_turbopilot.suggestion.resolve import EVERYWHERE, bindings

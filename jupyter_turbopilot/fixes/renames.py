@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from jupyter_turbopilot.context.languages import cell_language
-from jupyter_turbopilot.fixes.fix import Edit
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, identifiers_in
+from jupyter_turbopilot.protocol.fix import Edit
 from jupyter_turbopilot.suggestion.calls import name_of
 from jupyter_turbopilot.util.bounds import common_prefix_length, count_operations
 from jupyter_turbopilot.util.syntax_tree import LONGEST, all_arguments

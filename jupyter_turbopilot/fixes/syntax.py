@@ -12,7 +12,7 @@ from keyword import kwlist
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.context.languages import as_python, cell_language
-from jupyter_turbopilot.fixes.fix import Edit, Fix
+from jupyter_turbopilot.protocol.fix import Edit, Fix
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex
 from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import TooLongError, parse

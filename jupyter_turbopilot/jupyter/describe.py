@@ -6,10 +6,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.models.recommend import share_saved
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.protocol.errors import TurbopilotError
+from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.access import PATHLESS_WARNING
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from jupyter_server.services.contents.manager import ContentsManager
 from jupyter_server.utils import url_path_join
 from traitlets import TraitError
 
-from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.jupyter.kernels.watch import Kernels
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot, usage_log_of
@@ -24,6 +23,7 @@ from jupyter_turbopilot.jupyter.pilot.threads import stop_within
 from jupyter_turbopilot.jupyter.routes.table import MISSING, lazy, table
 from jupyter_turbopilot.jupyter.saved_switch import uses_file_paths
 from jupyter_turbopilot.protocol.errors import ConfigurationError
+from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.access import Access
 from jupyter_turbopilot.settings.config import SECTIONS, Turbopilot
 

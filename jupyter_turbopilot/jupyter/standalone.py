@@ -18,11 +18,11 @@ from jupyter_server.auth.authorizer import AllowAllAuthorizer
 from tornado import web
 from tornado.httpserver import HTTPServer
 
-from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.jupyter.identity import MAX_KEY, is_key
 from jupyter_turbopilot.jupyter.pilot.threads import stop_within
 from jupyter_turbopilot.jupyter.routes.table import MISSING, lazy, table
 from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.access import PATHLESS_WARNING
 
 if TYPE_CHECKING:

@@ -12,9 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from jupyter_turbopilot.engine.lifecycle import Phase  # noqa: TC001 - the schema is made at run time
-from jupyter_turbopilot.fixes.fix import Edit, Fix  # noqa: TC001 - the schema is made at run time
-from jupyter_turbopilot.plugins.functions.event import Event
+from jupyter_turbopilot.protocol.fix import Edit, Fix  # noqa: TC001 - the schema is made at run time
+from jupyter_turbopilot.protocol.phase import Phase  # noqa: TC001 - the schema is made at run time
 from jupyter_turbopilot.protocol.reply import Timings  # noqa: TC001 - the schema is made at run time
 
 Assessment = Literal["recommended", "runs", "slow", "too large", "with transformers"]
@@ -96,12 +95,6 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     model: str | UnsetType = UNSET
     timings: Timings | UnsetType = UNSET
     uncached: Uncached = UNSET
-    error: Error | UnsetType = UNSET
-
-
-class HelperEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of a streamed response of `helpers`. The last is `done`, or has an `error`."""
-
     error: Error | UnsetType = UNSET
 
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import STOPPED
-from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
+from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.plugins.functions.follow import follow
 from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
+from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.terminal.access import access_of_process, check_file
 
 if TYPE_CHECKING:

@@ -212,7 +212,8 @@ class TurbopilotMagics(Magics):
                 "--simple-prompt or in `jupyter console`. JupyterLab has its own, which is on by default. "
                 "%complete and %%complete need no prompt."
             )
-        from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
+        from jupyter_turbopilot.engine.lifecycle import not_ready
+        from jupyter_turbopilot.protocol.phase import Phase
         from jupyter_turbopilot.terminal import terminal
 
         local = self._local_pilot()

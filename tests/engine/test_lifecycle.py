@@ -18,11 +18,11 @@ from jupyter_turbopilot.engine.lifecycle import (
     SHORTEST,
     EngineState,
     Lifecycle,
-    Phase,
     not_ready,
 )
 from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.protocol.errors import EngineError, EngineGoneError, ModelRefusedError
+from jupyter_turbopilot.protocol.phase import Phase
 
 from ..scripted_engine import ScriptedEngine
 

@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine import lifecycle, scheduler
 from jupyter_turbopilot.engine.base import SLOTS, Capabilities, Engine
 from jupyter_turbopilot.engine.cancel import Cancel, check
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
-from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
+from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
@@ -24,6 +24,7 @@ from jupyter_turbopilot.protocol.errors import (
     NotReadyError,
     TurbopilotError,
 )
+from jupyter_turbopilot.protocol.phase import Phase
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .jobs import Begin, FunctionJob, Outcome, SmallEngine, Work, nothing_but_one, until_cancelled

@@ -16,7 +16,6 @@ import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.engine import ChildRun, IsolatedEngine
-from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import (
@@ -25,6 +24,7 @@ from jupyter_turbopilot.protocol.errors import (
     ModelRefusedError,
     TurbopilotError,
 )
+from jupyter_turbopilot.protocol.phase import Phase
 
 from ..engine.child_process.children import WAITS, change, load, play
 from ..engine.jobs import FunctionJob, Outcome, nothing_but_one

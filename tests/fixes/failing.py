@@ -13,7 +13,7 @@ from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.fixes.fix import Fix
+    from jupyter_turbopilot.protocol.fix import Fix
 
 FRAME = ObjectDescription(
     type="DataFrame",

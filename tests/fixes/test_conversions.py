@@ -5,8 +5,8 @@ import pytest
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.fixes.conversions import find
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
-from jupyter_turbopilot.fixes.fix import Fix
 from jupyter_turbopilot.fixes.report import ObjectDescription
+from jupyter_turbopilot.protocol.fix import Fix
 from tests.fixes.failing import applied, failure
 
 TEXT_FIRST = 'TypeError: can only concatenate str (not "int") to str'

@@ -6,8 +6,8 @@ import pytest
 
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.files import find
-from jupyter_turbopilot.fixes.fix import Fix
 from jupyter_turbopilot.fixes.report import Folder, KernelError, Report
+from jupyter_turbopilot.protocol.fix import Fix
 from jupyter_turbopilot.protocol.request import FixCell
 
 FOLDERS = [

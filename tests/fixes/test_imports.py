@@ -6,9 +6,9 @@ import pytest
 
 from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
-from jupyter_turbopilot.fixes.fix import Fix, InsertedCell
 from jupyter_turbopilot.fixes.imports import find
 from jupyter_turbopilot.fixes.report import Folder, Frame, KernelError, ObjectDescription, Report
+from jupyter_turbopilot.protocol.fix import Fix, InsertedCell
 from jupyter_turbopilot.protocol.request import FixCell
 
 MODULES = {

@@ -10,11 +10,12 @@ from traitlets.config import Config
 
 from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
 from jupyter_turbopilot.engine.base import Capabilities
-from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
+from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.jupyter.describe import describe_health, describe_models
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot, Selection, usage_log_of
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.protocol.errors import EngineMissingError
+from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.access import PATHLESS_WARNING
 from jupyter_turbopilot.settings.config import Turbopilot
 

@@ -11,7 +11,7 @@ from IPython.utils.capture import capture_output
 
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import FINDERS
-from jupyter_turbopilot.fixes.fix import Edit, Fix, InsertedCell
+from jupyter_turbopilot.protocol.fix import Edit, Fix, InsertedCell
 from jupyter_turbopilot.util.bounds import MOST_OPERATIONS, count_operations
 
 from .conftest import Shell

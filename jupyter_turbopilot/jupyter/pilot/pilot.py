@@ -16,7 +16,6 @@ from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.learning.learner import Learner
 from jupyter_turbopilot.engine.effort import Effort
 from jupyter_turbopilot.engine.kind import kind_of, limits_of
-from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.retry import LoadConditions, Recovery
 from jupyter_turbopilot.engine.worker import Worker
@@ -34,6 +33,7 @@ from jupyter_turbopilot.protocol.errors import (
     EngineGoneError,
     TurbopilotError,
 )
+from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.util.files import MEGABYTE
 

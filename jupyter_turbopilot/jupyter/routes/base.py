@@ -20,7 +20,6 @@ from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.completer.tenant import tenant_of
-from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.jupyter.identity import may_omit_content_type
 from jupyter_turbopilot.jupyter.metrics import Metrics
 from jupyter_turbopilot.jupyter.routes.auth import AuthenticatedHandler
@@ -33,6 +32,7 @@ from jupyter_turbopilot.protocol.errors import (
     TurbopilotError,
     WrongContentTypeError,
 )
+from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.protocol.reply import compact
 from jupyter_turbopilot.protocol.request import MAX_BODY
 

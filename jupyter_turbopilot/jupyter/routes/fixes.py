@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
-    from jupyter_turbopilot.fixes.fix import Fix
     from jupyter_turbopilot.fixes.report import Report
     from jupyter_turbopilot.index.reader import NotebookIndex
+    from jupyter_turbopilot.protocol.fix import Fix
 
 T = TypeVar("T")
 

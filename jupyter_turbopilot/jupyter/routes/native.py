@@ -19,9 +19,10 @@ from jupyter_turbopilot.jupyter.routes.base import DISK_SECONDS, Route
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
 from jupyter_turbopilot.jupyter.routes.jobs import WINDOW, JobRoute, is_awaited
 from jupyter_turbopilot.jupyter.saved_switch import SavedSwitches
+from jupyter_turbopilot.plugins.functions.event import HelperEvent
 from jupyter_turbopilot.plugins.functions.follow import follow_async
 from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
-from jupyter_turbopilot.protocol.contract import Answer, Frame, HelperEvent
+from jupyter_turbopilot.protocol.contract import Answer, Frame
 from jupyter_turbopilot.protocol.errors import DisabledError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.protocol.request import (
     Completion,

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
+
+from jupyter_turbopilot.protocol.contract import Error  # noqa: TC001 - the schema is made at run time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,6 +42,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         tuple[str, ...], Meta(description="for `done`: names that the result uses and nothing defines")
     ] = ()
     tokens: Annotated[int, Meta(description="for `done`: number of generated tokens")] = 0
+
+
+class HelperEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of a streamed response of `helpers`. The last is `done`, or has an `error`."""
+
+    error: Error | UnsetType = UNSET
 
 
 @dataclass

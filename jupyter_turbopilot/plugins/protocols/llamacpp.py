@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.jupyter.routes.body import read_body
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
 from jupyter_turbopilot.jupyter.routes.jobs import WINDOW, JobRoute
 from jupyter_turbopilot.plugins.protocols.deltas import Delta, Deltas, placed_tokens, probabilities
 from jupyter_turbopilot.plugins.protocols.options import CompletionBody, InfillBody
+from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.protocol.reply import compact
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.jupyter.describe import describe_health
 from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.jupyter.routes.body import read_body
@@ -19,6 +18,7 @@ from jupyter_turbopilot.plugins.protocols.openai_format import CompletionFormat,
 from jupyter_turbopilot.plugins.protocols.peer import FIELDS, describe_engine, identity_digest
 from jupyter_turbopilot.plugins.remote.dialect import REPLICA_HEADER
 from jupyter_turbopilot.protocol.errors import MODEL_LOST, UnknownModelError
+from jupyter_turbopilot.protocol.phase import Phase
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -17,12 +17,13 @@ from ray.serve.experimental.consistent_hash_router import ConsistentHashRouter
 from starlette.middleware import Middleware
 
 from jupyter_turbopilot.engine.base import SLOTS
-from jupyter_turbopilot.engine.lifecycle import Phase, not_ready
+from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.jupyter.identity import KeyIdentity
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.jupyter.standalone import application, checked, refuse_usage_log
 from jupyter_turbopilot.plugins.ray.asgi import Mounted, Unanswered
 from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.config import Turbopilot
 
 KEY = "TURBOPILOT_API_KEY"

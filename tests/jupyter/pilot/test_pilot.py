@@ -10,7 +10,6 @@ import pytest
 
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.lifecycle import Phase
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.jupyter.describe import describe_health, describe_models
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
@@ -26,6 +25,7 @@ from jupyter_turbopilot.protocol.errors import (
     NotReadyError,
     UnknownModelError,
 )
+from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotRemote
 
 from ...engine.jobs import FunctionJob, nothing_but_one

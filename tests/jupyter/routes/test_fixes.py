@@ -10,8 +10,8 @@ from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.fixes import renames
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import FINDERS
-from jupyter_turbopilot.fixes.fix import Edit, Fix
 from jupyter_turbopilot.fixes.report import NONE
+from jupyter_turbopilot.protocol.fix import Edit, Fix
 
 from .conftest import Ask, error_of
 

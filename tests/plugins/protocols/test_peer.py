@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Priority
-from jupyter_turbopilot.engine.lifecycle import EngineState, Phase
+from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.jupyter.routes.body import read_body
@@ -28,6 +28,7 @@ from jupyter_turbopilot.protocol.engine_request import (
     Sampling,
     Token,
 )
+from jupyter_turbopilot.protocol.phase import Phase
 
 from ...jupyter.routes.conftest import Ask as Send
 from ...scripted_engine import ScriptedEngine
