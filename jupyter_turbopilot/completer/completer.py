@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
 from jupyter_turbopilot.completer.importing import WouldWaitError, cached_only
+from jupyter_turbopilot.completer.listeners import Listeners
 from jupyter_turbopilot.completer.plan import replay
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.completer.suggestion_plan import SuggestionPlan, UserData, plan_suggestion
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.worker import Worker
     from jupyter_turbopilot.index.reader import NotebookIndex
-    from jupyter_turbopilot.plugins.usage.log import UsageLog
     from jupyter_turbopilot.protocol.engine_request import RawRequest
     from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Feedback
@@ -87,7 +87,7 @@ class Completer:
     """Turns requests into suggestions.
 
     `results` is the completion cache. `resting` returns whether prefetching is paused. Paths are relative to
-    the folder `root`. `learner` learns from feedback, and `usage_log` logs it.
+    the folder `root`. `learner` learns from feedback.
     """
 
     def __init__(
@@ -98,13 +98,12 @@ class Completer:
         resting: Callable[[], bool] = lambda: False,
         root: str = "",
         learner: Learner | None = None,
-        usage_log: UsageLog | None = None,
     ) -> None:
         self.worker = worker
         self.settings = settings
         self.shared = Shared(settings, results, dict.fromkeys(_COUNTED, 0))
         self.learner = learner
-        self.usage_log = usage_log
+        self.listeners = Listeners(*filter(None, [learner]))
         self.secret = secrets.token_bytes(32)  # for the digests that name owners and sessions
         self._resting = resting
         self._root = root
@@ -146,8 +145,10 @@ class Completer:
         with tenant_cache(tenant):
             level = self.worker.level(caller)
             plan = self._plan(request, kernel_context, caller, tenant, notebook_index, level)
-            listeners = [*self._observers(request, plan), listener]
-            job = CompletionJob(plan, caller, listeners, self.shared)
+            observers = []
+            if not plan.cache_key.tenant and isinstance(request, Completion):  # a single-user server
+                observers = self.listeners.requested(request, plan)
+            job = CompletionJob(plan, caller, [*observers, listener], self.shared)
             self.counters["requests"] += 1
             editors = self.shared.editors
             rests = self._resting() or bool(level)
@@ -190,16 +191,6 @@ class Completer:
             tenant, session = salted(tenant, request.salt), request.session
         # Notebooks of two users at the same path are two sessions.
         return plan.for_tenant(tenant, salted(session, tenant))
-
-    def _observers(self, request: Completion | RawRequest, plan: Plan) -> list[Listener]:
-        """Return the listeners that record replies; there are none on a multi-user server."""
-        observers: list[Listener] = []
-        if not plan.cache_key.tenant and isinstance(request, Completion):
-            if self.learner and plan.automatic:
-                observers.append(partial(_calibrate, self.learner, plan))
-            if self.usage_log and (observe := self.usage_log.follow(request)):
-                observers.append(observe)
-        return observers
 
     def _begin(self, job: CompletionJob) -> None:
         """Queue the request, or let the look-up thread query the index and answer from the cache."""
@@ -305,12 +296,9 @@ class Completer:
         self.results.set_identity(identity, persistent=engine.capabilities.persistent)
 
     def feedback(self, feedback: Feedback) -> None:
-        """Count the outcome of a suggestion, learn from it, and write it to the usage log."""
+        """Count the outcome of a suggestion, and notify the listeners."""
         self.counters[feedback.event] += 1
-        if self.learner:
-            self.learner.receive(feedback)
-        if self.usage_log:
-            self.usage_log.receive(feedback)
+        self.listeners.receive(feedback)
 
 
 def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:
@@ -326,12 +314,6 @@ def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:
 
 def _asks_index(plan: Plan) -> bool:
     return isinstance(plan, SuggestionPlan) and plan.asks_index
-
-
-def _calibrate(learner: Learner, plan: Plan, reply: Reply) -> None:
-    """Record a suggestion that is shown to the user. Only these replies need the conditions."""
-    if reply.items and (terms := plan.terms()):
-        learner.observe(terms, reply)
 
 
 def _without_secrets(url: str) -> str:

@@ -31,7 +31,7 @@ def describe_health(
     """Describe the server's state.
 
     `own`: whether the caller may manage the server and the statistics cover the caller's suggestions.
-    `logged`: whether a usage log would contain the caller's suggestions. `for_admin`: whether the caller may
+    `logged`: whether listeners receive the caller's suggestions. `for_admin`: whether the caller may
     see paths and settings of the server.
     """
     state = pilot.worker.state
@@ -54,15 +54,9 @@ def describe_health(
         "last_ms": pilot.completer.last_ms,
         "week": _week(pilot) if own else None,
         "notebook_index": _notebook_index(notebook_index) if notebook_index else None,
-        "usage_log": _usage_log(pilot, own=own) if logged else None,
+        "usage_log": None,
+        **(pilot.completer.listeners.describe(own=own) if logged else {}),
     }
-
-
-def _usage_log(pilot: Pilot, *, own: bool) -> dict[str, Any] | None:
-    """Describe the usage log, if there is one; its path only for the server's owner."""
-    if not (usage_log := pilot.completer.usage_log):
-        return None
-    return {"text": usage_log.text, "file": usage_log.name if own else None, "error": usage_log.error or None}
 
 
 def _notebook_index(notebook_index: MaintainedIndex) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from traitlets import TraitError
 
 from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.jupyter.kernels.watch import Kernels
-from jupyter_turbopilot.jupyter.pilot.pilot import Pilot, usage_log_of
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.jupyter.pilot.threads import stop_within
 from jupyter_turbopilot.jupyter.routes.table import MISSING, lazy, table
 from jupyter_turbopilot.jupyter.saved_switch import uses_file_paths
@@ -63,10 +63,10 @@ class TurbopilotExtension(ExtensionApp):
             kernels=Kernels(manager) if settings.kernel_context else None,
             kernel_busy=partial(any_kernel_busy, manager),
             root=cast("ServerApp", self.serverapp).root_dir,
-            usage_log=usage_log_of(settings, "server"),
             access=access,
         )
         self.pilot.kind.take_secrets()
+        self.pilot.completer.listeners.load(settings, "server")
         access = self.pilot.access
         if access.is_invalid:
             self.log.warning("Turbopilot: %s", access.reason)

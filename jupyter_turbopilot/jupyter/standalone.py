@@ -164,11 +164,9 @@ async def serve(pilot: Pilot, identity: StandaloneIdentity, place: ListenAddress
     # systemd would restart the service repeatedly, and requests to its socket would wait until they time out.
     status = 0 if place.sockets else load_failure_status(pilot)
     if not status:
-        if pilot.completer.usage_log:
-            notice = f"{notice}\nThe server writes a usage log (c.Turbopilot.usage_log).".strip()
         print(f"Serving on {place.address}", flush=True)
-        if notice:
-            print(notice, flush=True)
+        for text in filter(None, (notice, *(one.notice for one in pilot.completer.listeners))):
+            print(text, flush=True)
         if place.sockets:
             await ended.wait()
         else:

@@ -230,8 +230,9 @@ class TurbopilotMagics(Magics):
                 f"Turbopilot indexes the code in {index.source.root}; the index is {index.builder.path}. "
                 "Set c.Turbopilot.notebook_index = False to turn this off."
             )
-        if usage_log := local.pilot.completer.usage_log:
-            print(f"Suggestions are logged in {usage_log.name} ({describe_content(text=usage_log.text)}).")
+        for listener in local.pilot.completer.listeners:
+            if listener.notice:
+                print(listener.notice)
 
     def off(self) -> None:
         """Turn ghost text in the prompt off."""

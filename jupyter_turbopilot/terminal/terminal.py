@@ -23,7 +23,6 @@ from prompt_toolkit.styles import DynamicStyle, Style, merge_styles
 from jupyter_turbopilot.completer.waiting import AsyncReplies
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.index.local_files import LocalFiles
-from jupyter_turbopilot.jupyter.pilot.pilot import usage_log_of
 from jupyter_turbopilot.jupyter.runtime import path_in_server
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.protocol.reply import Reply
@@ -383,9 +382,7 @@ def turn_on(shell: TerminalInteractiveShell, local: InProcess) -> None:
     with suppress(FileNotFoundError):  # the current folder may have been deleted
         if (folder := Path.cwd()) != folder.parent:  # never index a whole disk
             local.pilot.remember(LocalFiles(folder), path_in_server(folder))
-    completer = local.pilot.completer
-    if not completer.usage_log and (usage_log := usage_log_of(local.pilot.settings, "terminal")):
-        completer.usage_log = usage_log
+    local.pilot.completer.listeners.load(local.pilot.settings, "terminal")
     atexit.unregister(local.pilot.settle)
     atexit.register(local.pilot.settle)
     if isinstance(shell.auto_suggest, NavigableAutoSuggestFromHistory):

@@ -48,6 +48,7 @@ OWN: dict[str, tuple[Entry, ...]] = {
         Entry("transformers", f"{_PLUGINS}transformers.kind:TransformersKind"),
         Entry("remote", f"{_PLUGINS}remote.kind:RemoteKind"),
     ),
+    "listeners": (Entry("usage", f"{_PLUGINS}usage:usage_log_of"),),
 }
 
 

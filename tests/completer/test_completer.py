@@ -296,7 +296,7 @@ def hostile(**more: object) -> Completion:
 def test_submit_parses_nothing_on_the_event_loop(desk: Callable[..., Desk], trigger: str) -> None:
     d = desk("rice']", probability=1.0)
     d.completer.learner = SimpleNamespace(  # type: ignore[assignment]
-        calibration=lambda _: AS_FITTED, observe=lambda *_: None
+        calibration=lambda _: AS_FITTED
     )
     for number in range(2):  # the second time, from the cache
         operations = Operations()

@@ -8,7 +8,9 @@ import pytest
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
 from jupyter_turbopilot.completer.learning.calibration import AS_FITTED, Calibration
 from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions
-from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.completer.listeners import Listeners, SuggestionListener
+from jupyter_turbopilot.completer.plan import Plan
+from jupyter_turbopilot.completer.waiting import Listener, Replies
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
 from jupyter_turbopilot.settings.config import TurbopilotRemote
@@ -97,20 +99,24 @@ def test_calibration_moves_thresholds_with_a_promised_precision(
     desk: Callable[..., Desk], trigger: str, eagerness: str, moved: bool
 ) -> None:
     d = desk("alpha + beta + gamma", probability=1.0)
-    sent: list[DisplayConditions] = []
+    conditions: list[DisplayConditions | None] = []
+
+    class Recorder(SuggestionListener):
+        def requested(self, _request: Completion, plan: Plan) -> Listener:
+            return lambda _reply: conditions.append(plan.terms())
+
+    d.completer.listeners = Listeners(Recorder())
 
     def learn(calibration: Calibration) -> None:
-        d.completer.learner = SimpleNamespace(  # type: ignore[assignment]
-            calibration=lambda _: calibration, observe=lambda terms, _: sent.append(terms)
-        )
+        d.completer.learner = SimpleNamespace(calibration=lambda _: calibration)  # type: ignore[assignment]
 
     for calibration in (AS_FITTED, Calibration(1.0, -0.8, 300)):
         learn(calibration)
         d.ask(request(trigger=trigger, eagerness=eagerness, max_tokens=3))
     # A text that was trimmed for another threshold is not used.
     assert len(d.engine.asks) == 1 + moved
-    assert all((terms.promised is not None) is moved for terms in sent)
-    assert trigger == "automatic" or not sent
+    promised = {terms.promised is not None for terms in conditions if terms}
+    assert promised == ({moved} if trigger == "automatic" else set())
 
 
 def test_calibration_hides_more_after_wrong_suggestions(desk: Callable[..., Desk]) -> None:
@@ -119,7 +125,7 @@ def test_calibration_hides_more_after_wrong_suggestions(desk: Callable[..., Desk
     shown = d.texts(asked)
     assert shown
     d.completer.learner = SimpleNamespace(  # type: ignore[assignment]
-        calibration=lambda *_: Calibration(1.0, -1.5, 300), observe=lambda *_: None
+        calibration=lambda *_: Calibration(1.0, -1.5, 300)
     )
     assert d.texts(asked) != shown
 

@@ -9,10 +9,11 @@ import pytest
 from traitlets.config import Config
 
 from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
+from jupyter_turbopilot.completer.listeners import Listeners
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.jupyter.describe import describe_health, describe_models
-from jupyter_turbopilot.jupyter.pilot.pilot import Pilot, Selection, usage_log_of
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot, Selection
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.protocol.errors import EngineMissingError
 from jupyter_turbopilot.protocol.phase import Phase
@@ -201,14 +202,16 @@ def saved_of(pilot: Pilot) -> dict[str, float | None]:
 def test_health_describes_the_study_log_to_logged_users(tmp_path: Path, tiny_model: Path) -> None:
     file = tmp_path / "study.jsonl"
     settings = Turbopilot(model=str(tiny_model), usage_log=str(file), usage_log_text=True)
-    pilot = pilot_with(settings, lambda *_: ScriptedEngine(), usage_log=usage_log_of(settings, "server"))
+    pilot = pilot_with(settings, lambda *_: ScriptedEngine())
+    pilot.completer.listeners.load(settings, "server")
     try:
         known = {"text": True, "file": str(file), "error": None}
         assert describe_health(pilot, own=True, logged=True)["usage_log"] == known
         assert describe_health(pilot, logged=True)["usage_log"] == known | {"file": None}
         assert describe_health(pilot)["usage_log"] is None
         file.mkdir()
-        pilot.completer.usage_log = usage_log_of(settings, "server")
+        pilot.completer.listeners = Listeners()
+        pilot.completer.listeners.load(settings, "server")
         until(lambda: "a folder" in (describe_health(pilot, logged=True)["usage_log"]["error"] or ""))
     finally:
         pilot.stop()

@@ -103,4 +103,5 @@ async def test_page_config_names_the_server(jp_serverapp: Any) -> None:
 
 async def test_server_writes_the_configured_usage_log(jp_serverapp: Any, jp_config_dir: Path) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
-    assert app.pilot.completer.usage_log.name == str(jp_config_dir / "study.jsonl")
+    described = app.pilot.completer.listeners.describe(own=True)
+    assert described["usage_log"]["file"] == str(jp_config_dir / "study.jsonl")

@@ -14,12 +14,14 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from jupyter_turbopilot.completer.learning.calibration import AS_FITTED, Calibration, Count
 from jupyter_turbopilot.completer.learning.outcomes import Observations, Outcomes
+from jupyter_turbopilot.completer.listeners import SuggestionListener
 from jupyter_turbopilot.util.files import object_in, remove, replace_content
 from jupyter_turbopilot.util.write_behind import WriteBehind
 
@@ -28,8 +30,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions
+    from jupyter_turbopilot.completer.plan import Plan
+    from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.protocol.reply import Reply
-    from jupyter_turbopilot.protocol.request import Feedback
+    from jupyter_turbopilot.protocol.request import Completion, Feedback
 
 SETTLE = 20.0  # seconds in which observations are collected before they are written, or tried again
 PATIENCE = 1.0  # seconds that close() waits for them to be written
@@ -109,7 +113,7 @@ def _valid(kept: Any, kind: type[T]) -> T | None:
         return None
 
 
-class Learner:
+class Learner(SuggestionListener):
     """The calibrations learned for one user, saved in a file."""
 
     def __init__(self, path: Path) -> None:
@@ -141,9 +145,12 @@ class Learner:
         with self._lock:
             return self._kept.counted(self._waiting, time.time())
 
-    def observe(self, terms: DisplayConditions, reply: Reply) -> None:
-        """Record the suggestion in a reply to an editor."""
-        if reply.items:
+    def requested(self, _request: Completion, plan: Plan) -> Listener | None:
+        """Return a function that records the suggestions in the replies to an automatic request."""
+        return partial(self._observe, plan) if plan.automatic else None
+
+    def _observe(self, plan: Plan, reply: Reply) -> None:
+        if reply.items and (terms := plan.terms()):  # only these replies need the conditions
             item = reply.items[0]
             judged = replace(terms, promised=None) if item.from_index else terms
             self.sent(reply.id, judged, len(item.text), item.confidence)

@@ -26,7 +26,6 @@ from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.personal import LEARNING, personal_dir
 from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.models.tuning.adapters import adapters_of
-from jupyter_turbopilot.plugins.usage.log import UsageLog
 from jupyter_turbopilot.protocol.errors import (
     BadRequestError,
     DisabledError,
@@ -48,7 +47,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.index.reader import MaintainedIndex
     from jupyter_turbopilot.jupyter.kernels.watch import Kernels
     from jupyter_turbopilot.models.model import Model
-    from jupyter_turbopilot.plugins.usage.events import Where
     from jupyter_turbopilot.settings.access import Access
     from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -65,9 +63,8 @@ class Pilot:
     """One model, one worker and one completer, as used by the server, the terminal and the commands.
 
     It selects the model, and decides when to retry one that could not be loaded. `kind` is the kind of
-    engine, by default the configured one; `kernels`, `kernel_busy` and `root` belong to a Jupyter server;
-    `usage_log` is given only when a user types: a command's own text must not appear in it. `access` replaces
-    the decision of the settings on where completion is allowed.
+    engine, by default the configured one; `kernels`, `kernel_busy` and `root` belong to a Jupyter server.
+    `access` replaces the decision of the settings on where completion is allowed.
     """
 
     def __init__(
@@ -78,7 +75,6 @@ class Pilot:
         kernels: Kernels | None = None,
         kernel_busy: Callable[[], bool] = lambda: False,
         root: str = "",
-        usage_log: UsageLog | None = None,
         access: Access | None = None,
     ) -> None:
         self.settings = settings
@@ -106,7 +102,6 @@ class Pilot:
             self.effort.resting,
             root,
             Learner(personal_dir() / LEARNING) if settings.learning else None,
-            usage_log,
         )
         self.background = BackgroundThreads()
         self.parsing = BackgroundThreads(2)  # for parsing and tokenizing, which can take seconds
@@ -223,11 +218,8 @@ class Pilot:
             self.kernels.close()
 
     def settle(self) -> None:
-        """Write learned values and the usage log, and close the index."""
-        if self.completer.learner:
-            self.completer.learner.close()
-        if self.completer.usage_log:
-            self.completer.usage_log.close()
+        """Close the listeners, which write what they have recorded, and the index."""
+        self.completer.listeners.close()
         if self.notebook_index:
             self.notebook_index.close()
 
@@ -294,15 +286,6 @@ class Pilot:
         engine = self.kind.load(model, cancel, adapters_enabled=adapters_enabled)
         self.effort.computes_in(engine.pid)
         return engine
-
-
-def usage_log_of(settings: Turbopilot, where: Where) -> UsageLog | None:
-    """Return the usage log, if the settings name a file."""
-    if not settings.usage_log:
-        return None
-    return UsageLog(
-        settings.usage_log, text=settings.usage_log_text, eagerness=settings.eagerness, where=where
-    )
 
 
 def cache_writer_of(settings: Turbopilot) -> CacheWriter | None:

@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from jupyter_turbopilot.completer.listeners import Where  # noqa: TC001 - the schema is made at run time
 from jupyter_turbopilot.suggestion.features import KINDS
 
 Schema = Literal["https://events.jupyter.org/jupyter_turbopilot/usage_log/v1"]
 SCHEMA: Schema = "https://events.jupyter.org/jupyter_turbopilot/usage_log/v1"
-Where = Literal["server", "terminal"]
 LANGUAGES = (
     *("python", "bash", "c", "cpp", "cython", "go", "html", "java", "javascript", "json", "julia", "latex"),
     *("markdown", "perl", "r", "ruby", "rust", "scala", "sql", "text", "toml", "typescript", "yaml", "other"),

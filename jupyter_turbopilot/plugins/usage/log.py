@@ -16,22 +16,24 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
+from jupyter_turbopilot.completer.listeners import SuggestionListener
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.plugins.usage import events
+from jupyter_turbopilot.plugins.usage import describe_content, events
 from jupyter_turbopilot.plugins.usage.file import Writer
 from jupyter_turbopilot.plugins.usage.private_text import Surroundings, loggable, surroundings_of
 from jupyter_turbopilot.suggestion.features import LOOKED_AT, kind_of_position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Hashable
     from pathlib import Path
 
+    from jupyter_turbopilot.completer.listeners import Where
+    from jupyter_turbopilot.completer.plan import Plan
+    from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.protocol.reply import Item, Reply
     from jupyter_turbopilot.protocol.request import Completion, Feedback
-
-    Listener = Callable[[Reply], None]
 
 SUGGESTIONS = 2048  # suggestions awaiting feedback: accepted ones are followed for minutes
 CELLS = 512  # cells with a known length
@@ -82,14 +84,17 @@ class _LoggedSuggestion:
         return new - typed
 
 
-class UsageLog:
+class UsageLog(SuggestionListener):
     """Logs the suggestions of one user."""
 
     def __init__(
-        self, name: str | Path, *, text: bool, eagerness: str = "balanced", where: events.Where = "server"
+        self, name: str | Path, *, text: bool, eagerness: str = "balanced", where: Where = "server"
     ) -> None:
         self.name = str(name)
         self.text = text
+        self.notice = "The server writes a usage log (c.Turbopilot.usage_log)."
+        if where == "terminal":
+            self.notice = f"Suggestions are logged in {name} ({describe_content(text=text)})."
         self._eagerness = eagerness
         self._lock = threading.Lock()
         self._suggestions: OrderedDict[str, _LoggedSuggestion] = OrderedDict()  # by the id of their reply
@@ -116,7 +121,12 @@ class UsageLog:
         """Why nothing is written, or an empty text."""
         return self._writer.error
 
-    def follow(self, request: Completion) -> Listener | None:
+    def describe(self, *, own: bool) -> dict[str, Any]:
+        """Describe the log in the health report; its path only for the server's owner."""
+        file = self.name if own else None
+        return {"usage_log": {"text": self.text, "file": file, "error": self.error or None}}
+
+    def requested(self, request: Completion, _plan: Plan) -> Listener | None:
         """Log a request of an editor; return a listener that logs its replies.
 
         Requests of programs are not logged, nor are those for alternatives, which get no feedback.

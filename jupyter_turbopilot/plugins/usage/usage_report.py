@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.evaluate.report import write_report
 from jupyter_turbopilot.plugins.usage.usage_statistics import ENOUGH, LATER, SOON
+from jupyter_turbopilot.terminal.report import write_report
 from jupyter_turbopilot.util.files import count_of
 
 if TYPE_CHECKING:

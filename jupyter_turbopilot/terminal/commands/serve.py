@@ -80,7 +80,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     import asyncio
 
     from jupyter_turbopilot.engine import lifecycle
-    from jupyter_turbopilot.jupyter.pilot.pilot import Pilot, usage_log_of
+    from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
     from jupyter_turbopilot.jupyter.standalone import for_several, refuse_usage_log, serve
 
     identity, place, notice = _for_hub() if options.hub else _for_key(options)
@@ -91,9 +91,9 @@ def run(options: Options, settings: Turbopilot) -> int:
         settings.learning = False  # without a key, users cannot be told apart, and cannot reset it
     logging.basicConfig(format="%(message)s")
     logging.getLogger(lifecycle.__name__).setLevel(logging.INFO)  # log loading of the model
-    return asyncio.run(
-        serve(Pilot(settings, usage_log=usage_log_of(settings, "server")), identity, place, notice)
-    )
+    pilot = Pilot(settings)
+    pilot.completer.listeners.load(settings, "server")
+    return asyncio.run(serve(pilot, identity, place, notice))
 
 
 def _for_hub() -> tuple[StandaloneIdentity, ListenAddress, str]:

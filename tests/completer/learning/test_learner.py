@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from jupyter_turbopilot.completer.learning.learner import SUBJECTS, LearnedState
 from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions, Observations, Verdict
 from jupyter_turbopilot.models.personal import LEARNING, personal_files
 from jupyter_turbopilot.protocol.reply import Item, Reply
-from jupyter_turbopilot.protocol.request import Feedback
+from jupyter_turbopilot.protocol.request import Cell, Completion, Feedback
 from jupyter_turbopilot.util.files import replace_content
 
 from ...index.folders import until
@@ -371,10 +372,13 @@ def test_read_accepts_any_json(content: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("from_index", [True, False])
-def test_observe_does_not_calibrate_index_matches(file: Path, from_index: bool) -> None:
+def test_learner_does_not_calibrate_index_matches(file: Path, from_index: bool) -> None:
     learner = Learner(file)
     item = Item("alpha", 0.7, "stop", from_index=from_index)
-    learner.observe(TERMS, Reply("a", items=(item,)))
+    plan: Any = SimpleNamespace(automatic=True, terms=lambda: TERMS)
+    listen = learner.requested(Completion(cells=[Cell()], offset=0), plan)
+    assert listen
+    listen(Reply("a", items=(item,)))
     for event in ("shown", "dismissed"):
         learner.receive(Feedback(id="a", event=event, chars=5))  # type: ignore[arg-type]
     learner.close()

@@ -2,10 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from jupyter_turbopilot.plugins.evaluate import report, traces, typist
-from jupyter_turbopilot.protocol.errors import TurbopilotError
 from tests.plugins.evaluate.test_typist import Knows, rest_of_line
 
 
@@ -20,12 +17,6 @@ def test_report_contains_a_table_with_intervals_and_plots(
     assert "balanced, in a word" in text
     assert written[1].suffix == ".svg"
     assert f"({written[1].name})" in text
-
-
-def test_report_names_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(TurbopilotError, match="could not be written"):
-        report.write(tmp_path / "file" / "report.md", "A head.", {})
 
 
 def test_table_reports_the_gain_only_for_a_pair(appended: list[traces.Trace]) -> None:

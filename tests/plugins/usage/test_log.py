@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -32,6 +32,7 @@ from jupyter_turbopilot.protocol.request import Cell, Completion, Feedback
 from ...index.folders import until
 
 MODEL = "qwen2.5-coder-0.5b"
+NO_PLAN: Any = None  # the log needs only the request
 Kind = TypeVar("Kind", bound=Event)
 
 
@@ -61,7 +62,7 @@ class Desk:
     ) -> None:
         asked: dict[str, object] = {"client": "editor", "trigger": "automatic", "path": "home/ada/a.ipynb"}
         request = Completion(cells=[Cell(source=source)], offset=len(source), **asked | more)  # type: ignore[arg-type]
-        listen = self.usage_log.follow(request)
+        listen = self.usage_log.requested(request, NO_PLAN)
         for number, answer in enumerate(answers):
             item = Item(answer, score + number / 100, "stop", from_index=from_index)
             done = number == len(answers) - 1

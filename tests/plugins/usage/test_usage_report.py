@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,6 @@ from msgspec.structs import replace
 from jupyter_turbopilot.plugins.usage.events import Dropped, Event
 from jupyter_turbopilot.plugins.usage.usage_report import tables, write
 from jupyter_turbopilot.plugins.usage.usage_statistics import LogStatistics
-from jupyter_turbopilot.protocol.errors import TurbopilotError
 
 from .test_usage_statistics import NO_SUGGESTIONS, SESSION, requested, retained, shown, taken
 
@@ -72,17 +70,3 @@ def test_write_creates_reproducible_plots(tmp_path: Path) -> None:
     write(paths[0], LogStatistics([log()]), 1)
     assert paths[1].read_bytes() == first
     write(paths[0], LogStatistics([[]]), 1)
-
-
-def test_write_creates_only_tables_without_matplotlib(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert write(tmp_path / "report.md", LogStatistics([log()]), 1) == [tmp_path / "report.md"]
-    assert "svg" not in (tmp_path / "report.md").read_text("utf-8")
-
-
-def test_write_reports_an_unwritable_file(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(TurbopilotError, match="The report could not be written"):
-        write(tmp_path / "file" / "report.md", LogStatistics([log()]), 1)

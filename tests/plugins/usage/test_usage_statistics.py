@@ -30,6 +30,8 @@ from jupyter_turbopilot.plugins.usage.usage_statistics import ENOUGH, LATER, SOO
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion, Feedback
 
+from .test_log import NO_PLAN
+
 BEFORE = {
     "x = ": "after =",
     "np.": "after a dot",
@@ -90,7 +92,7 @@ def ask(usage_log: UsageLog, source: str, path: str, counts: Counts) -> Callable
     counts.lengths[path] = len(source)
     cells = [Cell(source=source)]
     asked = Completion(cells=cells, offset=len(source), trigger="automatic", client="editor", path=path)
-    observe = usage_log.follow(asked)
+    observe = usage_log.requested(asked, NO_PLAN)
     assert observe
     return observe
 

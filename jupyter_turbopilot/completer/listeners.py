@@ -1,0 +1,108 @@
+"""Listeners: what plugins learn about an editor's suggestions, from the request to the outcome."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Literal
+
+from jupyter_turbopilot.protocol.errors import log_failure
+from jupyter_turbopilot.util.registry import failures, found
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jupyter_turbopilot.completer.plan import Plan
+    from jupyter_turbopilot.completer.waiting import Listener
+    from jupyter_turbopilot.protocol.request import Completion, Feedback
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+log = logging.getLogger(__name__)
+
+Where = Literal["server", "terminal"]
+
+
+class SuggestionListener:
+    """Base of listeners. Their methods are called on any thread, the event loop's too, and must not block."""
+
+    notice = ""  # printed when a server starts, and when ghost text is turned on in a terminal
+
+    def requested(self, request: Completion, plan: Plan) -> Listener | None:  # noqa: ARG002 - for others
+        """Return a function that is called with each reply to a request, or None."""
+        return None
+
+    def receive(self, feedback: Feedback) -> None:
+        """Receive the outcome of a suggestion: shown, accepted, typed over, dismissed or retained."""
+
+    def describe(self, *, own: bool) -> dict[str, Any]:  # noqa: ARG002 - for others
+        """Return fields of the health report; `own` is whether the caller may manage the server."""
+        return {}
+
+    def close(self) -> None:
+        """Stop; the process ends."""
+
+
+class Listeners:
+    """The listeners of a completer. One that raises an error is logged once and removed."""
+
+    def __init__(self, *listeners: SuggestionListener) -> None:
+        self._listeners = listeners
+        self._loaded = False
+
+    def __iter__(self) -> Iterator[SuggestionListener]:
+        return iter(self._listeners)
+
+    def load(self, settings: Turbopilot, where: Where) -> None:
+        """Add the plugins' listeners at the first call.
+
+        Call it only where a user types: a usage log must not contain a command's own text.
+        """
+        if not self._loaded:
+            self._loaded = True
+            self._listeners += tuple(_listeners_of_plugins(settings, where))
+
+    def requested(self, request: Completion, plan: Plan) -> list[Listener]:
+        """Return the functions that receive the replies to a request."""
+        observers = ((one, self._call(one, one.requested, request, plan)) for one in self)
+        return [self._guarded(one, observe) for one, observe in observers if observe]
+
+    def receive(self, feedback: Feedback) -> None:
+        """Pass the outcome of a suggestion on."""
+        for one in self:
+            self._call(one, one.receive, feedback)
+
+    def describe(self, *, own: bool) -> dict[str, Any]:
+        """Return fields of the health report."""
+        fields: dict[str, Any] = {}
+        for one in self:
+            fields |= self._call(one, lambda one=one: one.describe(own=own)) or {}
+        return fields
+
+    def close(self) -> None:
+        """Close all."""
+        for one in self:
+            self._call(one, one.close)
+
+    def _guarded(self, listener: SuggestionListener, observe: Listener) -> Listener:
+        return lambda reply: self._call(listener, observe, reply)
+
+    def _call(self, listener: SuggestionListener, function: Callable[..., Any], *arguments: Any) -> Any:
+        if listener not in self._listeners:
+            return None  # it was removed
+        try:
+            return function(*arguments)
+        except Exception as failure:  # noqa: BLE001 - a plugin can raise anything
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
+            name = f"{type(listener).__module__}.{type(listener).__qualname__}"
+            log_failure(log, f"Turbopilot: The listener {name} failed and was removed", failure)
+            return None
+
+
+def _listeners_of_plugins(settings: Turbopilot, where: Where) -> Iterator[SuggestionListener]:
+    """Yield the plugins' listeners. Each entry is a function of the settings and of where the editor is."""
+    for entry in found("listeners"):
+        try:
+            if (factory := entry.load()) and (listener := factory(settings, where)):
+                yield listener
+        except Exception as failure:  # noqa: BLE001 - a plugin can raise anything
+            failures[entry.value] = f"{type(failure).__name__}: {failure}"
+            log_failure(log, f"Turbopilot: The listener {entry.value} could not be created", failure)

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import pytest
+
+from jupyter_turbopilot.completer import listeners as module
+from jupyter_turbopilot.completer.listeners import Listeners, SuggestionListener
+from jupyter_turbopilot.completer.plan import Plan
+from jupyter_turbopilot.completer.waiting import Listener
+from jupyter_turbopilot.protocol import errors
+from jupyter_turbopilot.protocol.reply import Reply
+from jupyter_turbopilot.protocol.request import Completion, Feedback
+from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.util.registry import Entry, failures
+
+from .desk import Desk, request
+
+
+class Recorder(SuggestionListener):
+    """Records its calls; the method named by `fails` raises an error."""
+
+    def __init__(self, fails: str = "") -> None:
+        self.calls: list[str] = []
+        self._fails = fails
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        if name == self._fails:
+            raise RuntimeError("private text")
+
+    def requested(self, _request: Completion, _plan: Plan) -> Listener:
+        self._called("requested")
+        return self._replied
+
+    def _replied(self, reply: Reply) -> None:
+        self._called("done" if reply.done else "reply")
+
+    def receive(self, feedback: Feedback) -> None:
+        self._called(feedback.event)
+
+
+def use(d: Desk, *listeners: SuggestionListener) -> None:
+    d.completer.listeners = Listeners(*listeners)
+
+
+def test_listeners_receive_requests_replies_and_outcomes(desk: Callable[..., Desk]) -> None:
+    d, recorder = desk("1"), Recorder()
+    use(d, recorder)
+    assert d.texts(request())
+    d.completer.feedback(Feedback(id="a", event="shown"))
+    assert [call for call in recorder.calls if call != "reply"] == ["requested", "done", "shown"]
+
+
+@pytest.mark.parametrize("fails", ["requested", "done", "shown"])
+def test_listener_that_fails_is_removed_and_logged_once(
+    desk: Callable[..., Desk],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    fails: str,
+) -> None:
+    monkeypatch.setattr(errors, "_LAST_LOGGED", {})
+    d, recorder, other = desk("1"), Recorder(fails), Recorder()
+    use(d, recorder, other)
+    with caplog.at_level(logging.INFO):
+        for _ in range(2):
+            assert d.texts(request())[-1] == "1"
+            d.completer.feedback(Feedback(id="a", event="shown"))
+    assert recorder.calls.count(fails) == 1
+    assert other.calls.count(fails) == 2
+    assert [*d.completer.listeners] == [other]
+    assert [record.message for record in caplog.records if "listener" in record.message] == [
+        f"Turbopilot: The listener {__name__}.Recorder failed and was removed (RuntimeError)."
+    ]
+
+
+def test_multi_user_server_notifies_no_listener(desk: Callable[..., Desk]) -> None:
+    d, recorder = desk("1"), Recorder()
+    use(d, recorder)
+    d.completer.submit(request(), lambda _: None, tenant="ada")
+    assert recorder.calls == []
+
+
+def test_load_adds_the_listeners_of_plugins_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    recorder = Recorder()
+    factories = {"own:a": lambda *_: recorder, "off:b": lambda *_: None, "broken:c": fail}
+    monkeypatch.setattr(module, "found", lambda _: [Entry(value, value) for value in factories])
+    monkeypatch.setattr(Entry, "load", lambda entry: factories[entry.value])
+    monkeypatch.setattr(module, "failures", failures.copy())
+    listeners = Listeners()
+    for _ in range(2):
+        listeners.load(Turbopilot(), "server")
+    assert [*listeners] == [recorder]
+    assert module.failures["broken:c"] == "RuntimeError: "
