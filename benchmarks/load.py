@@ -38,7 +38,7 @@ from harness import OK, LocalPilot, ServerProcess, llama_server, percentile, tur
 from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.plugins.evaluate.crowd import simulate_users
 from jupyter_turbopilot.plugins.evaluate.notebooks import read, standard_library
-from jupyter_turbopilot.plugins.evaluate.sizing import BUSIEST
+from jupyter_turbopilot.plugins.evaluate.size import BUSIEST
 from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, mixed
 
 if TYPE_CHECKING:

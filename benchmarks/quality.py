@@ -36,13 +36,13 @@ import msgspec
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
+from first_mentions import first_mentions  # noqa: E402
 from page_model import PageModel  # noqa: E402
 
 from jupyter_turbopilot.cli import read_settings  # noqa: E402
 from jupyter_turbopilot.context.kernel_context import NONE  # noqa: E402
 from jupyter_turbopilot.models.recommend import Measured, Quality  # noqa: E402
 from jupyter_turbopilot.plugins.evaluate import lines, traces, typist  # noqa: E402
-from jupyter_turbopilot.plugins.evaluate.first_mentions import first_mentions  # noqa: E402
 from jupyter_turbopilot.plugins.evaluate.live import Live, ResolvedNames  # noqa: E402
 from jupyter_turbopilot.plugins.evaluate.notebooks import read  # noqa: E402
 from jupyter_turbopilot.suggestion.brackets import closing_length  # noqa: E402
@@ -52,8 +52,9 @@ from jupyter_turbopilot.terminal.in_process import InProcess  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from first_mentions import Mention
+
     from jupyter_turbopilot.context.kernel_context import KernelContext
-    from jupyter_turbopilot.plugins.evaluate.first_mentions import Mention
     from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.settings.config import Turbopilot
 

@@ -10,7 +10,6 @@ PACKAGE = TESTS.parent / "jupyter_turbopilot"
 # Modules that need a running server, a real checkpoint or a client are tested in another file.
 ELSEWHERE = {
     "terminal/commands/command.py": ["test_cli.py"],
-    "plugins/evaluate/size_sources.py": ["plugins/evaluate/test_size.py"],
     "settings/config.py": ["test_cli.py", "test_scripts.py"],
     "deploy/ray.py": ["scale/test_ray_replica.py"],
     "plugins/ray/app.py": ["scale/test_ray_replica.py"],

@@ -5,19 +5,21 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.plugins.evaluate import crowd
 from jupyter_turbopilot.plugins.evaluate.crowd import Measured
-from jupyter_turbopilot.plugins.evaluate.size import SizingResult, summary
-from jupyter_turbopilot.plugins.evaluate.sizing import Demand, ModelMemory, memory_needed
+from jupyter_turbopilot.plugins.evaluate.size import BUSIEST, Figure, ModelMemory, Sizing, summary
 from jupyter_turbopilot.settings.config import Turbopilot
 
 from ...terminal.commands.running import run
-from .test_crowd import counters
+from .test_server_metrics import counters
 
 NOTEBOOKS = Path(__file__).parents[2] / "data"
 KNOWN = ("--requests-per-second", "0.2", "--seconds-per-request", "0.25")
@@ -143,16 +145,40 @@ def test_size_reports_invalid_metrics_in_one_line(
     assert "earlier metrics" in run(capsys, "size", "--users", "5", *three)[2]
 
 
-DEMAND = Demand(300, 0.3, 0.2, 0.25)
-MODEL = ModelMemory(500_000_000, 100_000_000, 12288.0, 4096)
-MEMORY = memory_needed(DEMAND, 8, MODEL)
-SIZED = SizingResult(DEMAND, 0.6, 8, "given", "measured here", (Measured(3, 40.0, 180, 24.0),), MODEL, MEMORY)
+def sized(users: int, share: float, rate: float, seconds: float, most: float, **more: Any) -> Sizing:
+    return Sizing(users, share, Figure(rate, "given"), Figure(seconds, "measured here"), most, **more)
 
 
-def test_size_prints_the_setting_for_the_memory() -> None:
-    assert "c.Turbopilot.sequences_memory = 604" in summary(SIZED)
+SIZINGS = st.builds(
+    sized,
+    st.integers(1, 1_000_000),
+    st.floats(0.001, 1.0),
+    st.floats(0.001, 100.0),
+    st.floats(0.001, 600.0),
+    st.floats(0.01, BUSIEST),
+    model=st.builds(ModelMemory, st.integers(0, 1 << 40), st.floats(1, 1e7), st.integers(1, 131072)),
+)
+
+
+@given(SIZINGS)
+def test_sizing_has_the_fewest_replicas_with_memory_for_all_typing_users(found: Sizing) -> None:
+    busy = found.users * found.typing_share * found.rate.value * found.seconds.value / found.utilisation
+    assert found.replicas == 1 or found.replicas - 1 <= busy * (1 + 1e-9)
+    assert busy <= found.replicas * (1 + 1e-9)
+    assert found.model
+    assert found.memory
+    assert found.memory.users * found.replicas >= found.users * found.typing_share - 1e-6
+    assert found.memory.all == found.replicas * (found.model.shared + found.memory.keys_and_values)
+
+
+def test_sizing_matches_a_manual_calculation() -> None:
+    assert sized(3, 0.1, 1.0, 6.0, 0.6).replicas == 3  # in floating point slightly more
+    found = sized(300, 0.3, 0.2, 0.25, 0.6, model=ModelMemory(600, 12 * 1024, 4096))
+    assert found.memory
+    assert (found.replicas, found.memory.users) == (8, 12)
+    assert found.memory.each == 600 + 12 * 12 * 1024 * 4096
+    assert "c.Turbopilot.sequences_memory = 604" in summary(found)
 
 
 def test_size_uses_the_singular_for_one_replica() -> None:
-    one = SizingResult(Demand(1, 0.1, 0.1, 0.1), 0.6, 1, "given", "given", (), None, None)
-    assert summary(one).startswith("1 replica: ")
+    assert summary(sized(1, 0.1, 0.1, 0.1, 0.6)).startswith("1 replica: ")
