@@ -18,6 +18,7 @@ ELSEWHERE = {
     "index/contents.py": ["index/test_build.py", "jupyter/test_contents.py"],
     "protocol/fix.py": ["fixes/test_find.py", "jupyter/routes/test_fixes.py"],
     "fixes/report.py": ["jupyter/kernels/test_conversation.py", "jupyter/kernels/test_probe.py"],
+    "protocol/headers.py": ["faults/test_tenants.py", "plugins/remote/test_http_client.py"],
     "protocol/phase.py": ["engine/test_lifecycle.py", "jupyter/test_describe.py"],
     "protocol/contract.py": ["jupyter/routes/test_contract.py"],
     "plugins/convert/config.py": ["plugins/convert/test_checkpoint.py"],

@@ -94,6 +94,12 @@ def _notice(pilot: Pilot, *, for_admin: bool) -> str | None:
     return " ".join(filter(None, (error, pilot.cache_error, pathless))) or None
 
 
+def model_list(name: str, **more: Any) -> dict[str, Any]:
+    """Return OpenAI's list of models: the model `name`, or none if the name is empty."""
+    model = {"id": name, "object": "model", "created": 0, "owned_by": "jupyter-turbopilot"} | more
+    return {"object": "list", "data": [model] if name else []}
+
+
 def describe_models(pilot: Pilot) -> list[dict[str, Any]]:
     """Describe all models that can be selected, and those that need another engine."""
     advice = pilot.library.advice()

@@ -84,6 +84,12 @@ class TurbopilotError(Exception):
         error = {"code": self.code, "type": self.kind, "field": named, "message": self.message}
         return {"error": error | self.retry()}
 
+    def openai_body(self, param: str | None = None) -> dict[str, Any]:
+        """Return the body in OpenAI's format; `param` is the invalid field of the request."""
+        code = {"unauthenticated": "invalid_api_key", "busy": "rate_limit_exceeded"}.get(self.code, self.code)
+        error = {"message": self.message, "type": self.kind, "param": param, "code": code}
+        return {"error": error | self.retry()}
+
 
 class RefusedError(TurbopilotError):
     """The server rejects the request because of its caller, URL or method. The status selects the message."""

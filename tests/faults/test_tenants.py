@@ -18,7 +18,7 @@ from jupyter_turbopilot.engine import load_shedding
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.stepping.sequences import IDLE_CELLS
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
-from jupyter_turbopilot.plugins.remote.dialect import LOAD_HEADER
+from jupyter_turbopilot.protocol.headers import LOAD_HEADER
 from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..multi_user_service import GROUPS, WHO, Service

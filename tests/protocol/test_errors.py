@@ -5,9 +5,11 @@ import logging
 import pytest
 
 from jupyter_turbopilot.protocol.errors import (
+    BadRequestError,
     BusyError,
     DownloadError,
     NotReadyError,
+    RefusedError,
     TurbopilotError,
     log_failure,
 )
@@ -26,6 +28,19 @@ def test_error_body_and_headers_contain_retry_after(error: TurbopilotError, seco
     body = error.body()["error"]
     assert (body["status"], body["retry_after"]) == (error.status, seconds)
     assert error.headers.get("Retry-After") == (seconds and str(seconds))
+
+
+def test_openai_body_has_openais_error_codes() -> None:
+    assert RefusedError(401).openai_body()["error"]["code"] == "invalid_api_key"
+    assert BusyError("Later.").openai_body()["error"]["code"] == "rate_limit_exceeded"
+    assert BadRequestError("No.").openai_body("stop")["error"] == {
+        "message": "No.",
+        "type": "invalid_request_error",
+        "param": "stop",
+        "code": "bad_request",
+        "status": 400,
+        "retry_after": None,
+    }
 
 
 def test_log_failure_logs_a_kind_once_and_no_traceback(caplog: pytest.LogCaptureFixture) -> None:

@@ -20,7 +20,6 @@ from jupyter_turbopilot.jupyter.identity import is_key
 from jupyter_turbopilot.jupyter.metrics import outcome_of
 from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.jupyter.routes.rates import RateLimiter
-from jupyter_turbopilot.plugins.remote.dialect import LOAD_HEADER, SESSION_HEADER
 from jupyter_turbopilot.protocol.engine_request import RawRequest
 from jupyter_turbopilot.protocol.errors import (
     BadRequestError,
@@ -29,6 +28,7 @@ from jupyter_turbopilot.protocol.errors import (
     TooComplexError,
     TurbopilotError,
 )
+from jupyter_turbopilot.protocol.headers import LOAD_HEADER, SESSION_HEADER
 from jupyter_turbopilot.protocol.request import MAX_BODY, Completion
 from jupyter_turbopilot.util.bounds import (
     MOST_OPERATIONS,

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from jupyter_turbopilot.jupyter.describe import describe_health, describe_models
+from jupyter_turbopilot.jupyter.describe import describe_health, describe_models, model_list
 from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
-from jupyter_turbopilot.plugins.protocols.openai_format import model_list
 from jupyter_turbopilot.protocol.contract import Health, Models, Progress, Removed, Stopped
 from jupyter_turbopilot.protocol.errors import (
     BadRequestError,

@@ -7,17 +7,17 @@ import time
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from jupyter_turbopilot.jupyter.describe import describe_health
+from jupyter_turbopilot.jupyter.describe import describe_health, model_list
 from jupyter_turbopilot.jupyter.routes.base import Route
 from jupyter_turbopilot.jupyter.routes.body import read_body
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
 from jupyter_turbopilot.jupyter.routes.jobs import WINDOW, JobRoute
 from jupyter_turbopilot.plugins.protocols.deltas import Deltas
 from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
-from jupyter_turbopilot.plugins.protocols.openai_format import CompletionFormat, error_body, model_list
+from jupyter_turbopilot.plugins.protocols.openai_format import CompletionFormat
 from jupyter_turbopilot.plugins.protocols.peer import FIELDS, describe_engine, identity_digest
-from jupyter_turbopilot.plugins.remote.dialect import REPLICA_HEADER
 from jupyter_turbopilot.protocol.errors import MODEL_LOST, UnknownModelError
+from jupyter_turbopilot.protocol.headers import REPLICA_HEADER
 from jupyter_turbopilot.protocol.phase import Phase
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class OpenAIRoute(Route):
 
     def error_body(self, error: TurbopilotError) -> dict[str, Any]:
         """Return the body of an error in OpenAI's format."""
-        return error_body(error, self.field(error))
+        return error.openai_body(self.field(error))
 
 
 class CompletionsRoute(OpenAIRoute, JobRoute):

@@ -1,4 +1,4 @@
-"""OpenAI's format of completions, errors and model lists. Independent of the web server."""
+"""OpenAI's format of completions. Independent of the web server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
-    from jupyter_turbopilot.protocol.errors import TurbopilotError
     from jupyter_turbopilot.protocol.reply import Reply
 
 
@@ -136,16 +135,3 @@ def _usage(replies: list[Reply]) -> dict[str, Any]:
         "total_tokens": read + wrote,
         "prompt_tokens_details": {"cached_tokens": sum(reply.timings.cached_tokens for reply in replies)},
     }
-
-
-def error_body(error: TurbopilotError, param: str | None) -> dict[str, Any]:
-    """Return the body of an error; `param` is the invalid field of the request."""
-    code = {"unauthenticated": "invalid_api_key", "busy": "rate_limit_exceeded"}.get(error.code, error.code)
-    body = {"message": error.message, "type": error.kind, "param": param, "code": code}
-    return {"error": body | error.retry()}
-
-
-def model_list(name: str, **more: Any) -> dict[str, Any]:
-    """Return the list of models: the model `name`, or none if the name is empty."""
-    model = {"id": name, "object": "model", "created": 0, "owned_by": "jupyter-turbopilot"} | more
-    return {"object": "list", "data": [model] if name else []}

@@ -18,7 +18,6 @@ from tornado.httputil import (
 from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.jupyter.routes.base import BODY_SECONDS, HARD_LIMIT
-from jupyter_turbopilot.plugins.protocols.openai_format import error_body
 from jupyter_turbopilot.protocol.errors import BadRequestError, BodyTimeoutError, NotReadyError
 from jupyter_turbopilot.protocol.reply import compact
 
@@ -232,4 +231,4 @@ class Unanswered:
         )
         headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
         await send({"type": "http.response.start", "status": error.status, "headers": headers})
-        await send({"type": "http.response.body", "body": compact(error_body(error, None))})
+        await send({"type": "http.response.body", "body": compact(error.openai_body())})

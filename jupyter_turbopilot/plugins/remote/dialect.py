@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
 
-SESSION_HEADER = "X-Session-Id"  # of a request; a router sends each session to the same replica
-REPLICA_HEADER = "X-Replica-Id"  # of an answer; names the replica behind a router
-LOAD_HEADER = "X-Turbopilot-Load"  # of an answer; the level of load shedding for this user
-
 
 @dataclass(frozen=True)
 class EventContent:

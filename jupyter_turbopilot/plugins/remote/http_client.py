@@ -16,14 +16,12 @@ import msgspec
 from jupyter_turbopilot.engine.load_shedding import OVERLOADED, Level
 from jupyter_turbopilot.plugins.remote import errors
 from jupyter_turbopilot.plugins.remote.dialect import (
-    LOAD_HEADER,
-    REPLICA_HEADER,
-    SESSION_HEADER,
     EventContent,
     error_code,
     refused_option,
 )
 from jupyter_turbopilot.plugins.remote.errors import DiedError, ErrorEventError, InvalidAnswerError
+from jupyter_turbopilot.protocol.headers import LOAD_HEADER, REPLICA_HEADER, SESSION_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

@@ -9,9 +9,8 @@ import pytest
 from jupyter_turbopilot.jupyter.routes.body import read_body
 from jupyter_turbopilot.plugins.protocols.deltas import Deltas
 from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
-from jupyter_turbopilot.plugins.protocols.openai_format import CompletionFormat, error_body
+from jupyter_turbopilot.plugins.protocols.openai_format import CompletionFormat
 from jupyter_turbopilot.protocol.engine_request import Token
-from jupyter_turbopilot.protocol.errors import BadRequestError, BusyError, RefusedError
 from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 
 
@@ -91,16 +90,3 @@ def test_first_chunk_for_turbopilot_has_usage_and_fingerprint() -> None:
     assert first["usage"]["prompt_tokens_details"] == {"cached_tokens": 1}
     assert "usage" not in second
     assert {event["system_fingerprint"].partition(":")[2] for event in (first, second)} == {"abc"}
-
-
-def test_error_body_has_openais_error_codes() -> None:
-    assert error_body(RefusedError(401), None)["error"]["code"] == "invalid_api_key"
-    assert error_body(BusyError("Later."), None)["error"]["code"] == "rate_limit_exceeded"
-    assert error_body(BadRequestError("No."), "stop")["error"] == {
-        "message": "No.",
-        "type": "invalid_request_error",
-        "param": "stop",
-        "code": "bad_request",
-        "status": 400,
-        "retry_after": None,
-    }

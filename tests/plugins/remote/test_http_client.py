@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.vocabulary import CodePoints
-from jupyter_turbopilot.plugins.protocols.openai_format import error_body
 from jupyter_turbopilot.plugins.remote.address import Address, read_addresses
 from jupyter_turbopilot.plugins.remote.completions import ByIds
-from jupyter_turbopilot.plugins.remote.dialect import LOAD_HEADER, EventContent, Request
+from jupyter_turbopilot.plugins.remote.dialect import EventContent, Request
 from jupyter_turbopilot.plugins.remote.errors import (
     AskedToWaitError,
     DiedError,
@@ -36,6 +35,7 @@ from jupyter_turbopilot.plugins.remote.http_client import (
 )
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.protocol.errors import BadRequestError, BusyError, EngineError, NotReadyError
+from jupyter_turbopilot.protocol.headers import LOAD_HEADER
 
 from .conftest import Serve
 from .fake_server import Act, FarServer, Wire, completion, status
@@ -91,7 +91,7 @@ def test_stream_rejects_other_statuses_and_redirects(code: int, serve: Serve) ->
     ("error", "after"),
     [
         (BusyError("SECRET", after=3).body()["error"], 3.0),
-        (error_body(NotReadyError("SECRET"), None)["error"], 1.0),
+        (NotReadyError("SECRET").openai_body()["error"], 1.0),
         ({"code": 503, "type": "unavailable_error", "message": "SECRET"}, None),  # from llama-server
     ],
 )
@@ -166,7 +166,7 @@ def test_level_is_known_only_after_an_answer(serve: Serve) -> None:
 
 def test_stream_recognizes_an_overloaded_server(serve: Serve) -> None:
     error = BusyError("SECRET", code="overloaded")
-    body = json.dumps(error_body(error, None)).encode()
+    body = json.dumps(error.openai_body()).encode()
     with pytest.raises(BusyError) as caught:
         stream(serve(lambda wire, _: wire.answer(429, body, Retry_After="5")))
     assert (caught.value.code, caught.value.after) == ("overloaded", 5.0)
