@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import DEFAULT, LocalPilot, ServerProcess, llama_server, turbopilot_server, typed_requests
+from traitlets.config import Config
 
 from jupyter_turbopilot.protocol.request import Cell, Completion
-from jupyter_turbopilot.settings.config import TurbopilotRemote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,8 +70,8 @@ def isolated(options: argparse.Namespace) -> None:
 def remote_pilot(*servers: ServerProcess, vocabulary: str = DEFAULT) -> LocalPilot:
     """Return a pilot whose engine is a server on this machine."""
     urls = [f"http://127.0.0.1:{server.port}/v1" for server in servers]
-    settings = TurbopilotRemote(urls=urls, vocabulary=vocabulary)
-    return LocalPilot(engine="remote", remote=settings, **ALL_THREADS)
+    config = Config(TurbopilotRemote={"urls": urls, "vocabulary": vocabulary})
+    return LocalPilot(engine="remote", config=config, **ALL_THREADS)
 
 
 def remote(options: argparse.Namespace) -> None:

@@ -94,9 +94,8 @@ def read_settings(
     from traitlets.config import Config
     from traitlets.config.loader import JSONFileConfigLoader, PyFileConfigLoader
 
-    from jupyter_turbopilot.settings.config import SECTIONS, Turbopilot
+    from jupyter_turbopilot.settings.config import Turbopilot
 
-    sections = [section.__name__ for section in SECTIONS]
     config = Config()
     folders = [Path(folder) for folder in reversed(jupyter_config_path())]
     # In the order in which Jupyter reads them for a server extension: later files override earlier ones.
@@ -109,12 +108,14 @@ def read_settings(
         if path.is_file():
             try:
                 loaded = loader(path.name, str(path.parent)).load_config()
-                config.merge(Config({name: loaded[name] for name in sections if name in loaded}))
+                # Plugins' sections, too: their names begin like ours.
+                ours = {name: value for name, value in loaded.items() if name.startswith("Turbopilot")}
+                config.merge(Config(ours))
             except Exception as error:  # a configuration file can raise any exception
                 raise ConfigurationError(str(path), error) from error
     try:
         settings = Turbopilot(config=config)
-        _ = settings.transformers, settings.remote.auth  # validate these settings now, too
+        settings.validate_sections()
     except Exception as error:  # values of configuration files can have any type
         raise ConfigurationError("Jupyter's configuration", error) from error
     if model:

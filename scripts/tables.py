@@ -15,6 +15,7 @@ from jupyter_turbopilot.jupyter.kernels.conversation import TARGET, installation
 from jupyter_turbopilot.plugins.remote.completions import Spellings
 from jupyter_turbopilot.plugins.remote.detection import TextForm, by_ids, by_text
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
+from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
 from jupyter_turbopilot.settings import config
 from jupyter_turbopilot.suggestion.fit import DEFAULT, FITS
@@ -37,7 +38,8 @@ def _table(head: list[str], rows: Iterable[list[str]]) -> str:
 
 def settings(section: str) -> str:
     """Return the table of a configuration section's traits."""
-    traits = sorted(getattr(config, section).class_own_traits(config=True).items())
+    (kind,) = (kind for kind in config.sections() if kind.__name__ == section)
+    traits = sorted(kind.class_own_traits(config=True).items())
     rows = (
         [f"`{name}`", "`(empty)`" if trait.default() in ("", []) else f"`{trait.default()}`", trait.help]
         for name, trait in traits
@@ -65,7 +67,7 @@ def _default(value: Any) -> str:
 
 def capabilities() -> str:
     """Return the table of engine capabilities; for remote servers as reported or configured."""
-    remote, tokens = config.TurbopilotRemote(), CodePoints()
+    remote, tokens = TurbopilotRemote(), CodePoints()
     ours = RemoteServer(
         Kind.OURS,
         slots=8,

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from traitlets.config import Config
 
 from jupyter_turbopilot.jupyter.identity import KeyIdentity, StandaloneIdentity
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
-from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotRemote
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from .on_thread import OnThread
 from .scripted_engine import ScriptedEngine, pilot_with
@@ -82,8 +83,8 @@ class Front(ServeApp):
     """A server without a model that uses a remote server."""
 
     def __init__(self, url: str, *, remote: dict[str, Any] | None = None, **settings: Any) -> None:
-        settings_remote = TurbopilotRemote(urls=[url], **(remote or {}))
-        super().__init__(Path(), engine="remote", remote=settings_remote, **settings)
+        config = Config(TurbopilotRemote={"urls": [url], **(remote or {})})
+        super().__init__(Path(), engine="remote", config=config, **settings)
 
     def _pilot(self, settings: Turbopilot) -> Pilot:
         return Pilot(settings)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot import cli
+from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.terminal.commands import removing
 
 from .terminal.commands.running import run
@@ -94,21 +95,30 @@ def test_environment_sets_the_remote_engine_unless_configured(
 ) -> None:
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     settings = cli.read_settings()
-    assert (settings.engine, settings.remote.urls) == ("llama", [])
-    assert (settings.remote.auth, settings.remote.allow_http) == ("", False)
+    assert (settings.engine, settings.section(TurbopilotRemote).urls) == ("llama", [])
+    assert (settings.section(TurbopilotRemote).auth, settings.section(TurbopilotRemote).allow_http) == (
+        "",
+        False,
+    )
     url = "http://proxy/services/turbopilot"
     monkeypatch.setenv("TURBOPILOT_ENGINE_URL", url)
     monkeypatch.setenv("TURBOPILOT_ENGINE_AUTH", "jupyterhub")
     monkeypatch.setenv("TURBOPILOT_ENGINE_ALLOW_HTTP", "1")
     settings = cli.read_settings()
-    assert (settings.engine, settings.remote.urls) == ("remote", [url])
-    assert (settings.remote.auth, settings.remote.allow_http) == ("jupyterhub", True)
+    assert (settings.engine, settings.section(TurbopilotRemote).urls) == ("remote", [url])
+    assert (settings.section(TurbopilotRemote).auth, settings.section(TurbopilotRemote).allow_http) == (
+        "jupyterhub",
+        True,
+    )
     (tmp_path / "jupyter_server_config.py").write_text(
         "c.Turbopilot.engine = 'llama'\nc.TurbopilotRemote.auth = ''\nc.TurbopilotRemote.allow_http = False\n"
     )
     settings = cli.read_settings()
-    assert (settings.engine, settings.remote.urls) == ("llama", [url])
-    assert (settings.remote.auth, settings.remote.allow_http) == ("", False)
+    assert (settings.engine, settings.section(TurbopilotRemote).urls) == ("llama", [url])
+    assert (settings.section(TurbopilotRemote).auth, settings.section(TurbopilotRemote).allow_http) == (
+        "",
+        False,
+    )
 
 
 def test_environment_key_applies_only_to_its_own_address(
@@ -119,7 +129,7 @@ def test_environment_key_applies_only_to_its_own_address(
     monkeypatch.setenv("TURBOPILOT_ENGINE_AUTH", "jupyterhub")
     monkeypatch.setenv("TURBOPILOT_ENGINE_ALLOW_HTTP", "1")
     (tmp_path / "jupyter_server_config.py").write_text("c.TurbopilotRemote.urls = ['http://far']\n")
-    remote = cli.read_settings().remote
+    remote = cli.read_settings().section(TurbopilotRemote)
     assert (remote.urls, remote.auth, remote.allow_http) == (["http://far"], "", False)
 
 

@@ -10,7 +10,8 @@ PACKAGE = TESTS.parent / "jupyter_turbopilot"
 # Modules that need a running server, a real checkpoint or a client are tested in another file.
 ELSEWHERE = {
     "terminal/commands/command.py": ["test_cli.py"],
-    "settings/config.py": ["test_cli.py", "test_scripts.py"],
+    "plugins/remote/settings.py": ["settings/test_config.py", "test_cli.py"],
+    "plugins/transformers/settings.py": ["settings/test_config.py", "plugins/transformers/test_kind.py"],
     "deploy/ray.py": ["scale/test_ray_replica.py"],
     "plugins/ray/app.py": ["scale/test_ray_replica.py"],
     "engine/stepping/moves.py": ["engine/stepping/test_sequences.py"],

@@ -303,18 +303,12 @@ class Completer:
 
 def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:
     """Return a string that changes when the same request could get another answer."""
-    remote = settings.remote
     prompt = (LAYOUT, engine.context_size, settings.prompt_tokens, settings.suffix_tokens)
     text = (settings.token_healing, settings.move_suffix, settings.max_lines)
-    sent = (settings.engine, remote.send_documents, remote.send_kernel_context)
-    servers = (*map(_without_secrets, remote.urls), remote.model, remote.vocabulary, remote.fim)
+    used = (settings.engine, settings.engine_section.identity)
     source = (version("jupyter-turbopilot"), engine.identity, engine.name, root)
-    return repr((source, prompt, text, sent, servers))
+    return repr((source, prompt, text, used))
 
 
 def _asks_index(plan: Plan) -> bool:
     return isinstance(plan, SuggestionPlan) and plan.asks_index
-
-
-def _without_secrets(url: str) -> str:
-    return url.partition("?")[0].rpartition("@")[2]

@@ -53,7 +53,7 @@ class RawPlan(Plan):
 def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
     """Plan a text for another protocol."""
     request = _parse_template(request)
-    if settings.engine == "remote" and not settings.remote.send_documents:
+    if not settings.engine_section.send_documents:
         request = replace(request, others=(), context=())
     exact = request.exact or ExactRequest()
     sampling, length = request.sampling, request.sampling.max_tokens

@@ -260,7 +260,7 @@ def plan_suggestion(
         promised=promised,
         unasked=unasked,
         prompt_tokens=settings.prompt_tokens // (2 if has_short_context else 1),
-        names_stay=settings.engine == "remote" and not settings.remote.send_kernel_context,
+        names_stay=not settings.engine_section.send_kernel_context,
         cache_key=CacheKey(
             (
                 (request.lines, request.language, request.path, notebook_index is not None),
@@ -294,13 +294,12 @@ def plan_suggestion(
 def _allowed_to_leave(
     request: Completion, kernel_context: KernelContext, settings: Turbopilot
 ) -> tuple[Completion, KernelContext]:
-    """Remove the data that may not be sent to a remote server."""
-    if settings.engine != "remote":
-        return request, kernel_context
-    if not settings.remote.send_documents:
+    """Remove the data that may not be sent to the engine."""
+    section = settings.engine_section
+    if not section.send_documents:
         # The history of a terminal session has no path.
         request = structs.replace(request, documents=[other for other in request.documents if not other.path])
-    return request, kernel_context if settings.remote.send_kernel_context else NONE
+    return request, kernel_context if section.send_kernel_context else NONE
 
 
 def _length(request: Completion, settings: Turbopilot, *, multi: bool) -> int:

@@ -25,7 +25,7 @@ from jupyter_turbopilot.jupyter.saved_switch import uses_file_paths
 from jupyter_turbopilot.protocol.errors import ConfigurationError
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.access import Access
-from jupyter_turbopilot.settings.config import SECTIONS, Turbopilot
+from jupyter_turbopilot.settings.config import Turbopilot, sections
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ class TurbopilotExtension(ExtensionApp):
 
     name = "jupyter_turbopilot"
     load_other_extensions = True
-    classes = list(SECTIONS)  # noqa: RUF012 - Jupyter declares a list
+    classes = sections()
     pilot: Pilot | None = None
     _starting: Sequence[asyncio.Task[None]] = ()
 
@@ -84,7 +84,7 @@ class TurbopilotExtension(ExtensionApp):
         """
         try:
             settings = Turbopilot(parent=self)
-            _ = settings.transformers, settings.remote.auth  # the sections are read when first used
+            settings.validate_sections()
         except TraitError as error:
             reason = ConfigurationError("The configuration of Turbopilot", error).message
             return Turbopilot(engine="llama"), Access(reason, is_invalid=True)

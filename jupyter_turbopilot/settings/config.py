@@ -1,18 +1,18 @@
-"""All settings, with their help texts and bounds."""
+"""The core's settings, with their help texts and bounds, and access to the sections of plugins."""
 
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, TypeVar
 
-from traitlets import Bool, Enum, Float, Instance, Int, List, TraitError, Unicode, default
+from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode, default
 from traitlets.config import Configurable
 
 from jupyter_turbopilot.util import registry
 
-# Environment variables can name the engine, for servers that a JupyterHub starts, for example.
-ENGINE_URL, ENGINE_AUTH = "TURBOPILOT_ENGINE_URL", "TURBOPILOT_ENGINE_AUTH"
-ENGINE_ALLOW_HTTP = "TURBOPILOT_ENGINE_ALLOW_HTTP"
+# This environment variable selects the engine `remote`, for servers that a JupyterHub starts, for example.
+ENGINE_URL = "TURBOPILOT_ENGINE_URL"
+S = TypeVar("S", bound=Configurable)
 
 
 class EngineName(Unicode[str, str]):
@@ -33,118 +33,16 @@ class EngineName(Unicode[str, str]):
         return f"any of {[entry.name for entry in registry.found('engines')]}"
 
 
-class TurbopilotTransformers(Configurable):
-    """The engine `transformers`: a checkpoint run by PyTorch."""
+class EngineSection(Configurable):
+    """The settings of an engine. An engine on this machine may receive all data."""
 
-    device = Unicode(
-        "cpu", help="The device to compute on: cpu, cuda, cuda:1, mps, or auto for the fastest one available."
-    ).tag(config=True)
-    dtype = Enum(
-        ("auto", "float32", "bfloat16", "float16"),
-        default_value="auto",
-        help="The data type to compute with. auto: float32 on the CPU, the checkpoint's type on other "
-        "devices.",
-    ).tag(config=True)
-    load_in_8bit = Bool(
-        False, help="Quantize the weights to 8 bits while loading; needs the extra `bitsandbytes`."
-    ).tag(config=True)
-    load_in_4bit = Bool(
-        False, help="Quantize the weights to 4 bits while loading; needs the extra `bitsandbytes`."
-    ).tag(config=True)
-    attention = Enum(
-        ("auto", "sdpa", "eager", "flash_attention_2"),
-        default_value="auto",
-        help="The attention implementation. flash_attention_2 needs its own package and a GPU.",
-    ).tag(config=True)
-    offload = Bool(False, help="Run layers that do not fit on the GPU on the CPU; needs `accelerate`.").tag(
-        config=True
-    )
+    send_documents = Bool(True)
+    send_kernel_context = Bool(True)
 
-
-class TurbopilotRemote(Configurable):
-    """The engine `remote`: a remote server with OpenAI's completions API."""
-
-    urls = List(
-        Unicode(),
-        help="Addresses of the server, such as http://127.0.0.1:8080/v1. If one of several fails, the next "
-        "is used. `hf:PROVIDER` uses one of Hugging Face's inference providers and cannot be combined with "
-        f"others. Not set: the environment variable `{ENGINE_URL}`.",
-    ).tag(config=True)
-    model = Unicode("", help="The model's name on the server. Empty: the server's only model.").tag(
-        config=True
-    )
-    vocabulary = Unicode(
-        "auto",
-        help="The model's vocabulary: a name from the catalogue, a GGUF file or a folder with a tokenizer. "
-        "If it is available, prompts are sent as token ids. auto: use the catalogue's vocabulary if the "
-        "server reports a catalogue model; none: send prompts as text.",
-    ).tag(config=True)
-    fim = Unicode(
-        "auto",
-        help="How a fill-in-the-middle prompt is sent as text: suffix (OpenAI's field), infill (llama.cpp's "
-        "route), none, or auto to detect what the server supports.",
-    ).tag(config=True)
-    key_file = Unicode(
-        "",
-        help="A file with the server's API key that only you can read. Empty: the environment "
-        "variable `TURBOPILOT_ENGINE_KEY`, or `HF_TOKEN` for Hugging Face's providers.",
-    ).tag(config=True)
-    auth = Enum(
-        ("", "jupyterhub"),
-        default_value="",
-        help="How to authenticate to the server. Empty: with the API key. jupyterhub: with the token that "
-        "JupyterHub gave your server, for a service of that hub; see the JupyterHub page of the "
-        f"documentation. Not set: the environment variable `{ENGINE_AUTH}`, if the address comes from the "
-        "environment, too.",
-    ).tag(config=True)
-    timeout = Float(
-        10.0,
-        min=0.1,
-        max=600.0,
-        help="Seconds to wait for the server's first token before it counts as unreachable.",
-    ).tag(config=True)
-    slots = Int(
-        0,
-        min=0,
-        max=4096,
-        help="Concurrent requests to the server. 0: the number that the server reports, or 4. With a router "
-        "in front of several servers, set their sum.",
-    ).tag(config=True)
-    prefetch = Enum(
-        ("auto", "yes", "no"),
-        default_value="auto",
-        help="Whether to send prefetch requests to the server. auto: yes, except to servers that receive "
-        "text, which may charge for each token.",
-    ).tag(config=True)
-    allow_http = Bool(
-        False,
-        help="Allow http:// to another machine: anyone on the network path can read the traffic. Not set: "
-        f"allowed if the environment variable `{ENGINE_ALLOW_HTTP}` is 1 and the address comes from the "
-        "environment, too.",
-    ).tag(config=True)
-    send_documents = Bool(
-        False, help="Also send the server code of other open documents, not only of the notebook itself."
-    ).tag(config=True)
-    send_kernel_context = Bool(
-        False, help="Send the server the kernel's names, types and columns. Values are never sent."
-    ).tag(config=True)
-
-    @default("urls")
-    def _default_urls(self) -> list[str]:
-        url = os.environ.get(ENGINE_URL)
-        return [url] if url else []
-
-    @default("auth")
-    def _default_auth(self) -> str:
-        return self._environment_for_url(ENGINE_AUTH)
-
-    @default("allow_http")
-    def _default_plain_http(self) -> bool:
-        return self._environment_for_url(ENGINE_ALLOW_HTTP) == "1"
-
-    def _environment_for_url(self, name: str) -> str:
-        """Return an environment variable, but only for the environment's own address."""
-        return os.environ.get(name, "") if self.urls == self._default_urls() else ""
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """The settings that change an engine's answers, without secrets."""
+        return ()
 
 
 class Turbopilot(Configurable):
@@ -424,26 +322,44 @@ class Turbopilot(Configurable):
         help="Seconds that a model may take in its load test before it is rejected.",
     ).tag(config=True)
 
-    transformers = Instance(TurbopilotTransformers)
-    remote = Instance(TurbopilotRemote)
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self._sections: dict[type[Configurable], Configurable] = {}
+
+    def section(self, kind: type[S]) -> S:
+        """Return a section of the same configuration."""
+        found = self._sections.get(kind)
+        if not isinstance(found, kind):
+            found = self._sections[kind] = kind(parent=self)
+        return found
+
+    @property
+    def engine_section(self) -> EngineSection:
+        """The section of the configured engine."""
+        is_own = any(entry.name == self.engine for entry in registry.own("engines"))
+        entries = (registry.own if is_own else registry.found)("settings")
+        kinds = [entry.load() for entry in entries if entry.name == self.engine]
+        kind: type[EngineSection] = next(filter(None, kinds), EngineSection)
+        return self.section(kind)
+
+    def validate_sections(self) -> None:
+        """Raise TraitError if a section has an invalid value; sections are read when they are first used."""
+        for kind in sections():
+            if kind is not Turbopilot:
+                self.section(kind).trait_values(config=True)
 
     @property
     def may_send_index(self) -> bool:
         """Whether matches from the index may be sent to the engine."""
-        remote = self.remote
-        return self.engine != "remote" or (remote.send_documents and remote.send_kernel_context)
+        section = self.engine_section
+        return section.send_documents and section.send_kernel_context
 
     @default("engine")
     def _default_engine(self) -> str:
         return "remote" if os.environ.get(ENGINE_URL) else "llama"
 
-    @default("transformers")
-    def _default_transformers(self) -> TurbopilotTransformers:
-        return TurbopilotTransformers(parent=self)
 
-    @default("remote")
-    def _default_remote(self) -> TurbopilotRemote:
-        return TurbopilotRemote(parent=self)
-
-
-SECTIONS = (Turbopilot, TurbopilotTransformers, TurbopilotRemote)
+def sections() -> list[type[Configurable]]:
+    """Return the core's section, and those of our own plugins. Another plugin reads its own."""
+    plugins = [entry.load() for entry in registry.own("settings")]
+    return [Turbopilot, *(kind for kind in plugins if kind)]

@@ -177,7 +177,7 @@ class TurbopilotMagics(Magics):
         """Settings from IPython's configuration."""
         try:
             settings = Turbopilot(parent=self.shell)
-            _ = settings.transformers, settings.remote.auth  # the sections are read when first used
+            settings.validate_sections()
         except Exception as error:  # a setting may have a value of any type
             raise ConfigurationError("IPython's configuration", error) from error
         return settings

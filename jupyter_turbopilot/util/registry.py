@@ -42,6 +42,10 @@ failures: dict[str, str] = {}  # plugins that could not be imported, and why
 
 OWN: dict[str, tuple[Entry, ...]] = {
     "commands": (),
+    "settings": (  # an engine's section has the name of the engine
+        Entry("transformers", f"{_PLUGINS}transformers.settings:TurbopilotTransformers"),
+        Entry("remote", f"{_PLUGINS}remote.settings:TurbopilotRemote"),
+    ),
     "routes": (Entry("protocols", f"{_PLUGINS}protocols:ROUTES"),),
     "engines": (
         Entry("llama", f"{PREFIX}engine.llama.kind:LlamaKind"),

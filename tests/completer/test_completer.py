@@ -6,6 +6,7 @@ from itertools import count
 from types import SimpleNamespace
 
 import pytest
+from traitlets.config import Config
 
 from jupyter_turbopilot.completer import completer
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CacheKey, CompletionCache
@@ -21,7 +22,7 @@ from jupyter_turbopilot.protocol.engine_request import ExactRequest, RawRequest,
 from jupyter_turbopilot.protocol.errors import BusyError, EngineError
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
-from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotRemote
+from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util.bounds import Operations, counted_operations
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
@@ -144,18 +145,28 @@ def test_completer_counts_hidden_automatic_suggestions(desk: Callable[..., Desk]
         {"token_healing": False},
         {"move_suffix": False},
         {"engine": "remote"},
-        {"remote": TurbopilotRemote(send_documents=True)},
-        {"remote": TurbopilotRemote(send_kernel_context=True)},
-        {"remote": TurbopilotRemote(urls=["http://127.0.0.1:1/v1"])},
-        {"remote": TurbopilotRemote(model="other")},
-        {"remote": TurbopilotRemote(vocabulary="none")},
-        {"remote": TurbopilotRemote(fim="none")},
     ],
 )
 def test_identity_changes_with_settings_that_change_answers(changed: dict[str, object]) -> None:
     engine = ScriptedEngine()
     assert identity_of(engine, Turbopilot(**changed)) != identity_of(engine, Turbopilot())
     assert identity_of(engine, Turbopilot(deadline=1.0)) == identity_of(ScriptedEngine(), Turbopilot())
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"send_documents": True},
+        {"send_kernel_context": True},
+        {"urls": ["http://127.0.0.1:1/v1"]},
+        {"model": "other"},
+        {"vocabulary": "none"},
+        {"fim": "none"},
+    ],
+)
+def test_identity_changes_with_settings_of_the_remote_engine(changed: dict[str, object]) -> None:
+    remote = Turbopilot(engine="remote", config=Config(TurbopilotRemote=changed))
+    assert identity_of(ScriptedEngine(), remote) != identity_of(ScriptedEngine(), Turbopilot(engine="remote"))
 
 
 def test_identity_changes_with_engine_and_context_size() -> None:
@@ -176,7 +187,10 @@ def test_identity_changes_with_the_root_folder() -> None:
 def test_identity_contains_addresses_without_secrets() -> None:
     report = identity_of(
         ScriptedEngine(),
-        Turbopilot(remote=TurbopilotRemote(urls=["https://me:hunter2@host:1/v1?key=hunter2"])),
+        Turbopilot(
+            engine="remote",
+            config=Config(TurbopilotRemote={"urls": ["https://me:hunter2@host:1/v1?key=hunter2"]}),
+        ),
     )
     assert "host:1/v1" in report
     assert "hunter2" not in report

@@ -12,6 +12,7 @@ from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import YIELDED
 from jupyter_turbopilot.engine.vocabulary import CodePoints
+from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, RawRequest, Sampling
 from jupyter_turbopilot.protocol.errors import BadRequestError
 
@@ -224,7 +225,7 @@ def test_generation_filters_names_that_may_not_be_sent(desk: Callable[..., Desk]
     for answer, shown in (('price"]', ['price"]']), ('other"]', ['other"]'] if reported else [])):
         d = limited(desk, answer, remote=True)
         d.completer.settings.engine = "remote"
-        d.completer.settings.remote.send_kernel_context = reported
+        d.completer.settings.section(TurbopilotRemote).send_kernel_context = reported
         assert named(d) == shown
         (engine_request,) = d.engine.asks
         assert ("price" in repr(engine_request)) == reported

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from traitlets.config import Config
 
 from jupyter_turbopilot.completer import completer, installed
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
@@ -18,7 +19,6 @@ from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.index import lookup
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
-from jupyter_turbopilot.settings.config import TurbopilotRemote
 from jupyter_turbopilot.util import lookups
 
 from ..index.fake_index import FakeIndex
@@ -381,8 +381,8 @@ def test_remote_server_gets_index_cells_only_if_allowed(
     *, documents: bool, kernel_context: bool, trigger: str
 ) -> None:
     engine = ScriptedEngine("1")
-    remote = TurbopilotRemote(send_documents=documents, send_kernel_context=kernel_context)
-    d = Desk(engine, engine="remote", remote=remote, eagerness="always")
+    allowed = {"send_documents": documents, "send_kernel_context": kernel_context}
+    d = Desk(engine, engine="remote", config=Config(TurbopilotRemote=allowed), eagerness="always")
     d.notebook_index = notebook_index = FakeIndex.of("y = load_all(name)")
     notebook_index.documents = [ELSEWHERE]
     d.ask(beside("x = load_frame(name)", "y = lo", trigger=trigger))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.raw_plan import ENDLESS
 from jupyter_turbopilot.engine.job import Priority
+from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.prompt.formats import form_for
 from jupyter_turbopilot.prompt.infill import build_text, taken_apart
 from jupyter_turbopilot.protocol.engine_request import (
@@ -184,6 +185,6 @@ def test_raw_plan_sends_other_files_to_remote_servers_only_if_allowed(
 ) -> None:
     d = desk("1")
     d.completer.settings.engine = "remote"
-    d.completer.settings.remote.send_documents = allowed
+    d.completer.settings.section(TurbopilotRemote).send_documents = allowed
     d.ask(RawRequest("x = ", "", window=True, others=(("other.py", "zebra = 1"),)))
     assert ("zebra" in d.engine.prompts[0]) == allowed

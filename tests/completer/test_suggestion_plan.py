@@ -4,6 +4,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 import pytest
+from traitlets.config import Config
 
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
 from jupyter_turbopilot.completer.learning.calibration import AS_FITTED, Calibration
@@ -13,7 +14,6 @@ from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.waiting import Listener, Replies
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
-from jupyter_turbopilot.settings.config import TurbopilotRemote
 
 from .desk import Desk, received, request
 
@@ -142,9 +142,8 @@ def test_calibration_hides_more_after_wrong_suggestions(desk: Callable[..., Desk
 def test_remote_server_gets_only_allowed_context(
     desk: Callable[..., Desk], elsewhere: bool, allowed: dict[str, bool], sent: set[str]
 ) -> None:
-    d = desk("1")
-    d.completer.settings.engine = "remote" if elsewhere else "llama"
-    d.completer.settings.remote = TurbopilotRemote(**allowed)
+    engine = "remote" if elsewhere else "llama"
+    d = desk("1", settings={"engine": engine, "config": Config(TurbopilotRemote=allowed)})
     other = Document(path="other.py", source="def load_zebra(): ...")
     history = Document(path="", source="typed = 1")
     cells = [Cell(source="load_zebra()"), Cell(source="x = ")]

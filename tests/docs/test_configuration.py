@@ -16,12 +16,12 @@ from traitlets.config import Config, LoggingConfigurable
 
 from jupyter_turbopilot.jupyter.metrics import Metrics
 from jupyter_turbopilot.protocol.reply import Timings
-from jupyter_turbopilot.settings.config import SECTIONS, Turbopilot
+from jupyter_turbopilot.settings.config import Turbopilot, sections
 
 from ..scripted_engine import ScriptedEngine, pilot_with
 from .pages import ROOT, Block, blocks, inline
 
-CLASSES = {kind.__name__: kind for kind in (*SECTIONS, JupyterHub, Spawner, InteractiveShellApp)}
+CLASSES = {kind.__name__: kind for kind in (*sections(), JupyterHub, Spawner, InteractiveShellApp)}
 
 
 def snippets() -> list[Block]:

@@ -16,6 +16,7 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.plugins.remote import loading as remote
+from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions, load
 from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -81,8 +82,8 @@ def served(folder: Path, *, by_text: bool = False) -> Callable[[], Engine]:
     local, server = llama(folder)(), Server(folder / "tiny.gguf")
     SERVERS.append(server)
     settings = Turbopilot()
-    settings.remote.urls, key = [f"{server.url}/v1"], folder / "key"
-    settings.remote.key_file = str(key)
+    settings.section(TurbopilotRemote).urls, key = [f"{server.url}/v1"], folder / "key"
+    settings.section(TurbopilotRemote).key_file = str(key)
     key.touch(0o600)
     key.write_text(server.key)
     return lambda: remote.load(settings, Cancel(), lambda _: None if by_text else local.vocabulary)
@@ -92,7 +93,7 @@ def llama_served(folder: Path) -> Callable[[], Engine]:
     local = llama(folder, ascii_only=True)()  # llama-server sends no tokens for incomplete characters
     SERVERS.append(LlamaServer(folder / "tiny.gguf", CONTEXT))
     settings = Turbopilot()
-    settings.remote.urls = [SERVERS[-1].url]
+    settings.section(TurbopilotRemote).urls = [SERVERS[-1].url]
     return lambda: remote.load(settings, Cancel(), lambda _: local.vocabulary)
 
 

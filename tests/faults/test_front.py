@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from traitlets.config import Config
 
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.jupyter.describe import describe_health
@@ -24,7 +25,7 @@ from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.protocol.errors import BusyError
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
-from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotRemote
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..plugins.remote.fake_server import Act, FarServer, Wire, completion, status
 from ..serve_app import KEY, Front
@@ -129,8 +130,8 @@ def person(front: Front, tmp_path: Path, **remote: Any) -> Pilot:
     key.write_text(KEY)
     key.chmod(0o600)
     url = f"http://127.0.0.1:{front.port}/v1"
-    front_remote = TurbopilotRemote(urls=[url], key_file=str(key), **remote)
-    pilot = Pilot(Turbopilot(engine="remote", remote=front_remote, cache_memory=0))
+    config = Config(TurbopilotRemote={"urls": [url], "key_file": str(key), **remote})
+    pilot = Pilot(Turbopilot(engine="remote", config=config, cache_memory=0))
     pilot.start()
     end = time.monotonic() + 20
     while describe_health(pilot)["phase"] == "loading":

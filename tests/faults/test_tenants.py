@@ -18,6 +18,7 @@ from jupyter_turbopilot.engine import load_shedding
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.stepping.sequences import IDLE_CELLS
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.protocol.headers import LOAD_HEADER
 from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -137,11 +138,11 @@ def before(engine: Service, tmp_path: Path) -> Service:
     settings = Turbopilot(engine="remote")
     (tmp_path / "key").touch(0o600)
     (tmp_path / "key").write_text("key")
-    settings.remote.urls, settings.remote.key_file = (
+    settings.section(TurbopilotRemote).urls, settings.section(TurbopilotRemote).key_file = (
         [f"http://127.0.0.1:{engine.port}/v1"],
         str(tmp_path / "key"),
     )
-    settings.remote.vocabulary = engine.pilot.settings.model
+    settings.section(TurbopilotRemote).vocabulary = engine.pilot.settings.model
     return Service(tmp_path, pilot=Pilot(settings))
 
 

@@ -10,6 +10,7 @@ import pytest
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.plugins.remote.loading import load
+from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..engine.conformance import CHECKS, Check, Subject
@@ -22,8 +23,8 @@ def subject(fleet: Fleet, model: Path, tmp_path_factory: pytest.TempPathFactory)
     key.touch(0o600)
     key.write_text(KEY)
     settings = Turbopilot()
-    settings.remote.urls = [f"{fleet.url}/v1"]
-    settings.remote.key_file = str(key)
+    settings.section(TurbopilotRemote).urls = [f"{fleet.url}/v1"]
+    settings.section(TurbopilotRemote).key_file = str(key)
     vocabulary = load_vocabulary(model)
     made = Subject(lambda: load(settings, Cancel(), lambda _: vocabulary))
     yield made

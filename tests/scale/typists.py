@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.protocol.engine_request import RawRequest, Sampling
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.settings.config import Turbopilot
@@ -40,8 +41,11 @@ class Typists:
 
     def __init__(self, fleet: Fleet, model: Path, key_file: Path, count: int = 20) -> None:
         settings = Turbopilot(engine="remote", cache_memory=0)
-        settings.remote.urls, settings.remote.key_file = [f"{fleet.url}/v1"], str(key_file)
-        settings.remote.vocabulary = str(model)
+        settings.section(TurbopilotRemote).urls, settings.section(TurbopilotRemote).key_file = (
+            [f"{fleet.url}/v1"],
+            str(key_file),
+        )
+        settings.section(TurbopilotRemote).vocabulary = str(model)
         self._pilot = Pilot(settings)
         self._pilot.start()
         until(lambda: self._pilot.worker.state.ready, "the engine remote", 60)

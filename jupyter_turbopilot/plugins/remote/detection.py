@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.plugins.remote.dialect import Dialect, EventContent
     from jupyter_turbopilot.plugins.remote.provider import ProviderClient
-    from jupyter_turbopilot.settings.config import TurbopilotRemote
+    from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 
     AnySide = HttpClient | ProviderClient
 

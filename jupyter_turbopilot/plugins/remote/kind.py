@@ -13,6 +13,7 @@ from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Stored, unavailable
+from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.prompt.infill import MARKERS
 from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError
 
@@ -30,7 +31,7 @@ class RemoteKind(EngineKind):
 
     def __init__(self, settings: Turbopilot, store: Store) -> None:
         super().__init__(settings, store)
-        self._name = settings.remote.model  # the server's model, once known
+        self._name = settings.section(TurbopilotRemote).model  # the server's model, once known
 
     @property
     def address(self) -> str:
@@ -72,7 +73,7 @@ class RemoteKind(EngineKind):
 
     def _vocabulary_of(self, model: str) -> Vocabulary | None:
         """Return the vocabulary of the server's model; None if it is not available here."""
-        wanted = self.settings.remote.vocabulary
+        wanted = self.settings.section(TurbopilotRemote).vocabulary
         if wanted == "none":
             return None
         if wanted != "auto":

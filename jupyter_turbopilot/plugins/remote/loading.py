@@ -18,6 +18,7 @@ from jupyter_turbopilot.plugins.remote.engine import Connections, RemoteEngine
 from jupyter_turbopilot.plugins.remote.errors import AskedToWaitError, DiedError, InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.exchange import NO_TIME, Exchange, unreachable
 from jupyter_turbopilot.plugins.remote.http_client import HttpClient
+from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.protocol.errors import EngineGoneError, ModelRefusedError, TurbopilotError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.plugins.remote.detection import AnySide
     from jupyter_turbopilot.plugins.remote.dialect import Dialect
     from jupyter_turbopilot.plugins.remote.remote_server import RemoteServer
-    from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotRemote
+    from jupyter_turbopilot.settings.config import Turbopilot
 
 T = TypeVar("T")
 ROUND_TRIPS = 4  # the shortest counts, because the first one includes connecting
@@ -39,12 +40,13 @@ CONTEXT_SIZE = 4096  # tokens, if neither the server nor a setting defines it
 
 def take_key(settings: Turbopilot) -> None:
     """Remove the key from the environment, which kernels inherit."""
-    take_from_environment(provider=any(url.startswith("hf:") for url in settings.remote.urls))
+    urls = settings.section(TurbopilotRemote).urls
+    take_from_environment(provider=any(url.startswith("hf:") for url in urls))
 
 
 def address(settings: Turbopilot) -> str:
     """Return the hosts to which code is sent, for display; empty if the settings are invalid."""
-    remote = settings.remote
+    remote = settings.section(TurbopilotRemote)
     try:
         return ", ".join(one.host for one in read_addresses(remote.urls, allow_http=remote.allow_http))
     except TurbopilotError:
@@ -53,7 +55,7 @@ def address(settings: Turbopilot) -> str:
 
 def check(settings: Turbopilot) -> None:
     """Raise ModelRefusedError for invalid settings, without sending requests."""
-    _keys(settings.remote)
+    _keys(settings.section(TurbopilotRemote))
 
 
 def _keys(remote: TurbopilotRemote) -> list[tuple[Address, str]]:
@@ -84,10 +86,11 @@ def _sides(remote: TurbopilotRemote) -> list[AnySide]:
 
 def remote_server(settings: Turbopilot, cancel: Cancel) -> tuple[RemoteServer, float]:
     """Return the description of the remote server, and its round-trip time in seconds."""
-    sides = _sides(settings.remote)
+    remote = settings.section(TurbopilotRemote)
+    sides = _sides(remote)
     connections = Connections(sides)
     try:
-        asked = _first(sides, partial(_measure, settings.remote))
+        asked = _first(sides, partial(_measure, remote))
         return connections.wait_for(asked, cancel)[1]
     finally:
         connections.close()
@@ -104,7 +107,8 @@ def load(
     `vocabulary_of` loads its model's vocabulary; if that is None, prompts are sent as text. `markers` are the
     fill-in-the-middle markers of known models; lines with them are not sent.
     """
-    remote, sides = settings.remote, _sides(settings.remote)
+    remote = settings.section(TurbopilotRemote)
+    sides = _sides(remote)
     connections = Connections(sides)
     survey = partial(_survey, settings, vocabulary_of, Spellings(markers))
 
@@ -172,7 +176,7 @@ async def _survey(
     side: AnySide,
 ) -> tuple[RemoteServer, Vocabulary, Dialect, Capabilities]:
     """Determine the dialect and the capabilities of a remote server."""
-    remote = settings.remote
+    remote = settings.section(TurbopilotRemote)
     peer = await _identify(remote, side)
     size = peer.context_size or settings.context_size or CONTEXT_SIZE
     # Loading a file is slow. The thread has no other work yet, and the server's timeout does not include it.

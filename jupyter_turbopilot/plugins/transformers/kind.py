@@ -19,6 +19,7 @@ from jupyter_turbopilot.models.folder import (
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.repository import Repositories
 from jupyter_turbopilot.models.store import Stored
+from jupyter_turbopilot.plugins.transformers.settings import TurbopilotTransformers
 from jupyter_turbopilot.protocol.errors import TurbopilotError, UnknownModelError
 from jupyter_turbopilot.util.files import describe_size, sha256_of
 
@@ -119,7 +120,7 @@ class TransformersKind(EngineKind):
         """Return the options from the settings."""
         from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
 
-        own = self.settings.transformers
+        own = self.settings.section(TurbopilotTransformers)
         return TransformersOptions(
             device=own.device,
             dtype=own.dtype,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from traitlets.config import Config
 
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
 from jupyter_turbopilot.engine.cancel import Cancel
@@ -26,7 +27,7 @@ from jupyter_turbopilot.protocol.errors import (
     UnknownModelError,
 )
 from jupyter_turbopilot.protocol.phase import Phase
-from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotRemote
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from ...engine.jobs import FunctionJob, nothing_but_one
 from ...index.folders import until
@@ -345,7 +346,7 @@ def test_remove_refuses_only_the_used_checkpoint(transformers: Pilot, models_fol
 
 
 def test_remove_refuses_a_remote_model(models_folder: Path) -> None:
-    pilot = Pilot(Turbopilot(engine="remote", remote=TurbopilotRemote(model="far")))
+    pilot = Pilot(Turbopilot(engine="remote", config=Config(TurbopilotRemote={"model": "far"})))
     pilot.kind.load = lambda *_, **__: ScriptedEngine()  # type: ignore[method-assign,assignment]
     pilot.start()
     assert settled(pilot)["ready"]

@@ -21,8 +21,9 @@ from jupyter_turbopilot.plugins.hub.snippets import (
     socket_unit,
 )
 from jupyter_turbopilot.plugins.remote.address import read_addresses
+from jupyter_turbopilot.plugins.remote.settings import ENGINE_ALLOW_HTTP, ENGINE_AUTH, TurbopilotRemote
 from jupyter_turbopilot.settings.access import LOCAL_ENGINES, access_of
-from jupyter_turbopilot.settings.config import ENGINE_ALLOW_HTTP, ENGINE_AUTH, ENGINE_URL, Turbopilot
+from jupyter_turbopilot.settings.config import ENGINE_URL, Turbopilot
 
 if TYPE_CHECKING:
     import pytest
@@ -68,9 +69,11 @@ def test_spawned_server_uses_the_services_address(monkeypatch: pytest.MonkeyPatc
     for name, value in Spawner(config=config).environment.items():
         monkeypatch.setenv(name, value)
     settings = Turbopilot()
-    assert (settings.engine, settings.remote.auth) == ("remote", "jupyterhub")
+    assert (settings.engine, settings.section(TurbopilotRemote).auth) == ("remote", "jupyterhub")
     assert access_of(settings, os.environ).only_remote
-    (address,) = read_addresses(settings.remote.urls, allow_http=settings.remote.allow_http)
+    (address,) = read_addresses(
+        settings.section(TurbopilotRemote).urls, allow_http=settings.section(TurbopilotRemote).allow_http
+    )
     service = read_environment(
         {
             "JUPYTERHUB_SERVICE_NAME": hub.services[0]["name"],

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_turbopilot.engine.vocabulary import Vocabulary
+from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.settings.config import Turbopilot
 
 Act = Callable[["Wire", dict[str, Any]], None]
@@ -150,7 +151,9 @@ def always(vocabulary: Vocabulary | None) -> Callable[[str], Vocabulary | None]:
 
 def settings_for(*servers: FarServer | str, **traits: Any) -> Turbopilot:
     settings = Turbopilot()
-    settings.remote.urls = [server if isinstance(server, str) else server.url for server in servers]
+    settings.section(TurbopilotRemote).urls = [
+        server if isinstance(server, str) else server.url for server in servers
+    ]
     for name, value in ({"timeout": 5.0} | traits).items():
-        setattr(settings.remote, name, value)
+        setattr(settings.section(TurbopilotRemote), name, value)
     return settings

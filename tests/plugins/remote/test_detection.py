@@ -24,8 +24,8 @@ from jupyter_turbopilot.plugins.remote.detection import (
 from jupyter_turbopilot.plugins.remote.errors import RemoteRefusalError
 from jupyter_turbopilot.plugins.remote.http_client import HttpClient
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
+from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
-from jupyter_turbopilot.settings.config import TurbopilotRemote
 
 from .conftest import Serve
 from .fake_server import Act, FarServer, Wire, completion, status

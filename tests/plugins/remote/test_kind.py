@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from traitlets.config import Config
 
 from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.cancel import Cancel
@@ -19,7 +20,7 @@ from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.plugins.remote.kind import RemoteKind
 from jupyter_turbopilot.protocol.errors import EngineGoneError, ModelRefusedError, NotReadyError
-from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotRemote
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from ...serving import Server
 from ...tiny_model import write_tiny_model
@@ -38,7 +39,7 @@ def server(model: Path) -> Iterator[Server]:
 
 
 def kind_with(*urls: str, **remote: Any) -> RemoteKind:
-    chosen = Turbopilot(engine="remote", remote=TurbopilotRemote(urls=[*urls], **remote))
+    chosen = Turbopilot(engine="remote", config=Config(TurbopilotRemote={"urls": [*urls], **remote}))
     return RemoteKind(chosen, store_of(chosen))
 
 

@@ -12,6 +12,7 @@ from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
 from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY
 from jupyter_turbopilot.plugins.remote.loading import CONTEXT_SIZE, address, check, load, remote_server
 from jupyter_turbopilot.plugins.remote.remote_server import Kind
+from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, Sampling
 from jupyter_turbopilot.protocol.errors import (
     CancelledError,
@@ -276,7 +277,7 @@ def test_check_validates_settings_without_requests(monkeypatch: pytest.MonkeyPat
     settings = settings_for("http://127.0.0.1:1/v1", "https://far.example/v1")
     check(settings)
     assert address(settings) == "127.0.0.1:1, far.example"
-    settings.remote.urls = ["https://me:hush@far.example"]
+    settings.section(TurbopilotRemote).urls = ["https://me:hush@far.example"]
     with pytest.raises(ModelRefusedError):
         check(settings)
     assert address(settings) == ""

@@ -23,8 +23,8 @@ from jupyter_turbopilot.plugins.transformers.checkpoint import (
     check,
     load,
 )
+from jupyter_turbopilot.plugins.transformers.settings import TurbopilotTransformers
 from jupyter_turbopilot.protocol.errors import ModelRefusedError, NotReadyError
-from jupyter_turbopilot.settings.config import TurbopilotTransformers
 from tests.plugins.convert import families
 
 from . import checkpoints

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from traitlets.config import Config
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.engine import IsolatedEngine
@@ -19,7 +20,7 @@ from jupyter_turbopilot.models.folder import (
 from jupyter_turbopilot.plugins.transformers.kind import TransformersKind
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import UnknownModelError
-from jupyter_turbopilot.settings.config import Turbopilot, TurbopilotTransformers
+from jupyter_turbopilot.settings.config import Turbopilot
 
 from ...models.source_server import SourceServer
 from ...models.sources import server
@@ -166,7 +167,9 @@ def test_load_runs_here_and_in_a_child_process(engine: Any) -> None:
 
 
 def test_options_come_from_the_settings(checkpoint: Path) -> None:
-    kind = kind_with(threads=3, transformers=TurbopilotTransformers(dtype="bfloat16", attention="eager"))
+    kind = kind_with(
+        threads=3, config=Config(TurbopilotTransformers={"dtype": "bfloat16", "attention": "eager"})
+    )
     options = kind.options()
     assert (options.threads, options.dtype, options.attention) == (3, "bfloat16", "eager")
 

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+from traitlets import TraitError, Unicode
+from traitlets.config import Config, Configurable
+
+from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
+from jupyter_turbopilot.plugins.transformers.settings import TurbopilotTransformers
+from jupyter_turbopilot.settings.config import EngineSection, Turbopilot, sections
+
+
+class TurbopilotOther(Configurable):
+    """The section of another distribution."""
+
+    name = Unicode("none").tag(config=True)
+
+
+def test_section_reads_the_same_configuration_once() -> None:
+    settings = Turbopilot(config=Config(TurbopilotOther={"name": "one"}))
+    assert settings.section(TurbopilotOther).name == "one"
+    assert settings.section(TurbopilotOther) is settings.section(TurbopilotOther)
+
+
+def test_sections_include_those_of_our_plugins() -> None:
+    assert sections() == [Turbopilot, TurbopilotTransformers, TurbopilotRemote]
+
+
+@pytest.mark.parametrize(
+    ("engine", "section"),
+    [("llama", EngineSection), ("transformers", TurbopilotTransformers), ("remote", TurbopilotRemote)],
+)
+def test_engine_section_is_that_of_the_configured_engine(engine: str, section: type[EngineSection]) -> None:
+    assert type(Turbopilot(engine=engine).engine_section) is section
+
+
+@pytest.mark.parametrize(
+    ("engine", "remote", "may_send"),
+    [
+        ("llama", {}, True),
+        ("remote", {}, False),
+        ("remote", {"send_documents": True}, False),
+        ("remote", {"send_documents": True, "send_kernel_context": True}, True),
+    ],
+)
+def test_index_is_sent_to_remote_servers_only_if_allowed(
+    engine: str, remote: dict[str, bool], may_send: bool
+) -> None:
+    settings = Turbopilot(engine=engine, config=Config(TurbopilotRemote=remote))
+    assert settings.may_send_index is may_send
+
+
+@pytest.mark.parametrize(
+    "invalid", [{"TurbopilotRemote": {"slots": -1}}, {"TurbopilotTransformers": {"dtype": "int4"}}]
+)
+def test_validate_sections_refuses_invalid_values(invalid: dict[str, dict[str, object]]) -> None:
+    settings = Turbopilot(config=Config(invalid))
+    with pytest.raises(TraitError):
+        settings.validate_sections()
+
+
+def test_validate_sections_refuses_an_invalid_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURBOPILOT_ENGINE_AUTH", "password")
+    with pytest.raises(TraitError):
+        Turbopilot().validate_sections()
