@@ -172,7 +172,13 @@ def collect(options: argparse.Namespace) -> None:
             for place in places:
                 written, ended = source.write(request_at(notebook, active, place, trigger="automatic"))
                 tokens = [(data.decode("latin-1"), round(probability, 5)) for data, probability in written]
-                line = {"notebook": number, "cell": active, "path": place, "tokens": tokens, "ended": ended}
+                line = {
+                    "notebook": number,
+                    "cell": active,
+                    "position": place,
+                    "tokens": tokens,
+                    "ended": ended,
+                }
                 out.write(json.dumps(line) + "\n")
             out.flush()
             print(f"{done}/{len(chosen)} {notebook.name}", file=sys.stderr, flush=True)
@@ -227,7 +233,7 @@ class Position:
 
 def look(line: dict[str, Any], notebook: TypedNotebook) -> Position:
     """Trim a completion and compute its features for the gate."""
-    active, at = line["cell"], line["path"]
+    active, at = line["cell"], line["position"]
     request = request_at(notebook, active, at)
     context = gather(request)
     surroundings = surroundings_of(request.prefix, request.suffix)

@@ -135,12 +135,12 @@ class Completer:
         *,
         notebook_index: NotebookIndex | None = None,
     ) -> CompletionJob:
-        """Submit a request. `listener` is called with each reply; the last one has `done` set.
+        """Submit a request. `listener` is called with each reply; the last one has `Reply.done` set.
 
         The listener is called on the worker's threads, or before this method returns. `caller` identifies the
-        client: a request never ends a request of another caller. `owner` is the tenant whose caches may serve
-        the request; it is empty on a single-user server. `memory` is the notebook index, if the caller may
-        read it.
+        client: a request never ends a request of another caller. `tenant` is the one whose caches may serve
+        the request; it is empty on a single-user server. `notebook_index` is None if the caller may not read
+        it.
         """
         with tenant_cache(tenant):
             level = self.worker.level(caller)

@@ -1,4 +1,4 @@
-"""Opaque digests that identify the owner of cached texts and the session of a notebook."""
+"""Opaque digests that identify the tenant of cached texts and the session of a notebook."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ LABEL_DIGITS = 12
 
 
 def tenant_of(username: str, groups: Collection[str], share: str, group: str, secret: bytes) -> str:
-    """Return the owner of a user's requests.
+    """Return the tenant of a user's requests.
 
-    `share` decides which users share one owner: no others (`none`), the members of `group` (`group`), or all
-    users (`all`).
+    `share` decides which users share one tenant: all users, the members of `group`, or no others.
     """
     if share == "all":
         return _digest(secret, "all")
@@ -26,7 +25,7 @@ def tenant_of(username: str, groups: Collection[str], share: str, group: str, se
 
 
 def salted(tenant: str, salt: str) -> str:
-    """Return an owner that depends on a salt from the client. No salt leads to another owner's texts."""
+    """Return a tenant that depends on a salt from the client. No salt leads to another tenant's texts."""
     return _digest(b"", "apart", tenant, salt) if salt else tenant
 
 

@@ -67,7 +67,7 @@ class Text:
 
     @property
     def tokens(self) -> Sequence[Token]:
-        """The tokens generated after `place`."""
+        """The tokens generated after `cache_key`."""
         return self.writing.tokens if self.writing else ()
 
     @property

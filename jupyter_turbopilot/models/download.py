@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DownloadProgress:
-    """The state of a download; `phase` is waiting, fetching, verifying or done."""
+    """The state of a download; `phase` is waiting, downloading, verifying or done."""
 
     phase: str
     received: int = 0

@@ -34,7 +34,7 @@ MOST_MARKS = 30  # combining marks after each other, as in Unicode's Stream-Safe
 _MARKS = re.compile(r"(?:[^\w\x00-\x7f]|[\uff9e\uff9f])++")
 
 R = TypeVar("R")
-_TENANT = ContextVar("owner", default="")
+_TENANT = ContextVar("tenant", default="")
 
 
 class OperationLimitError(Exception):

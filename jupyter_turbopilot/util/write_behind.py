@@ -20,7 +20,7 @@ class WriteBehind(Generic[T]):
     """Passes queued items to `write`, in order, on one daemon thread.
 
     The thread starts with the first item. It passes all queued items, which leave the queue when `write`
-    returns: `write` has to write all of them or none. If it raises an error, `trouble` is the reason, and
+    returns: `write` has to write all of them or none. If it raises an error, `error` is the reason, and
     `failure` returns the message that is logged once. `write` is called again after `retry` seconds; without
     `retry`, the queue is closed and emptied. `at_end` is called last, on the thread.
 

@@ -49,7 +49,7 @@ def unusable(name: str, reason: str) -> str:
 
 
 class Database(OpenFile):
-    """The open file, after `prepare`; for one thread."""
+    """The open file, after `Schema.prepare`; for one thread."""
 
     def newest(self) -> Iterator[CacheEntry]:
         """Iterate over the answers, newest first."""

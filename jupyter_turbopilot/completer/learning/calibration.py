@@ -9,7 +9,6 @@ those still shown have the promised precision. Only suggestions that passed the 
 That does not bias the offset, as the promise covers only shown suggestions. The slope follows how much more
 often the surer suggestions are right, relative to the threshold that they passed; that says little about
 scores far below it, so the slope moves more slowly. Both are bounded, and so is the movement of a threshold.
-more slowly. Both have bounds, and so has the way that a threshold may move.
 """
 
 from __future__ import annotations

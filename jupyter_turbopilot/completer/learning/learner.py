@@ -185,7 +185,7 @@ class Learner(SuggestionListener):
             self._waiting += observed
 
     def _write(self, _observed: Sequence[Observations]) -> None:
-        """Add the queued observations to the file's content; `forget` may have dropped them meanwhile."""
+        """Add the queued observations to the file's content, unless `forget` has dropped them meanwhile."""
         forgotten, failure = self._forgotten, None
         try:
             kept = self._read()

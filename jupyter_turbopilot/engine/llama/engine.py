@@ -121,7 +121,7 @@ class LlamaEngine(Stepping):
             self._adapters = LoadedAdapters(lib, self._model, self._context, hardware.adapters, path)
             self.tunings = self._adapters.tunings
             lib.llama_set_abort_callback(self._context, self._abort.callback, self._abort.data)
-            self._notebook_index = lib.llama_get_memory(self._context)
+            self._kv_cache = lib.llama_get_memory(self._context)
             self.context_size = context_size
             self._read_vocabulary()
             self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
@@ -136,7 +136,7 @@ class LlamaEngine(Stepping):
                 cells,
                 parked=parked,
                 divisible=divisible,
-                movable=divisible and bool(lib.llama_memory_can_shift(self._notebook_index)),
+                movable=divisible and bool(lib.llama_memory_can_shift(self._kv_cache)),
             )
             self._state = state
             self.identity = f"{stamp(path)}|{version()}|{hardware.stamp}"
@@ -180,27 +180,27 @@ class LlamaEngine(Stepping):
 
     def apply(self, moves: Iterable[Move]) -> None:
         """Apply changes of sequences to the KV cache."""
-        lib, memory = self._lib, self._notebook_index
+        lib, kv_cache = self._lib, self._kv_cache
         for move in moves:
             match move:
                 case Copy(source, target, count):
-                    lib.llama_memory_seq_cp(memory, source, target, 0, count)
+                    lib.llama_memory_seq_cp(kv_cache, source, target, 0, count)
                 case Truncate(sequence, start):
-                    lib.llama_memory_seq_rm(memory, sequence, start, -1)
+                    lib.llama_memory_seq_rm(kv_cache, sequence, start, -1)
                 case Park(sequence, number):
                     self._parked[number] = self._read_state(sequence)
                 case Restore(number, sequence):
                     self._write_state(sequence, self._parked.pop(number))
                 case Detach(source, target, start, stop):
-                    lib.llama_memory_seq_cp(memory, source, target, start, stop)
+                    lib.llama_memory_seq_cp(kv_cache, source, target, start, stop)
                 case Reattach(source, target, start, stop, by):
-                    lib.llama_memory_seq_add(memory, source, start, stop, by)
-                    lib.llama_memory_seq_cp(memory, source, target, start + by, stop + by)
-                    lib.llama_memory_seq_rm(memory, source, 0, -1)
+                    lib.llama_memory_seq_add(kv_cache, source, start, stop, by)
+                    lib.llama_memory_seq_cp(kv_cache, source, target, start + by, stop + by)
+                    lib.llama_memory_seq_rm(kv_cache, source, 0, -1)
                 case Discard(number):
                     self._parked.pop(number, None)
                 case Clear():
-                    lib.llama_memory_clear(memory, False)  # noqa: FBT003
+                    lib.llama_memory_clear(kv_cache, False)  # noqa: FBT003
 
     def _read_state(self, sequence: int) -> bytearray:
         size = int(self._lib.llama_state_seq_get_size(self._context, sequence))
@@ -216,7 +216,7 @@ class LlamaEngine(Stepping):
 
     def length(self, sequence: int) -> int:
         """Return the number of tokens of a sequence in the KV cache."""
-        return int(self._lib.llama_memory_seq_pos_max(self._notebook_index, sequence)) + 1
+        return int(self._lib.llama_memory_seq_pos_max(self._kv_cache, sequence)) + 1
 
     def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
         """Evaluate a batch; return False if `interrupt` aborted it."""

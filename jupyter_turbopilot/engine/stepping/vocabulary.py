@@ -117,7 +117,7 @@ class TableVocabulary(ABC):
     """A vocabulary with a byte table. A subclass tokenizes the slices."""
 
     def __init__(self, pieces: Sequence[bytes]) -> None:
-        """Build the table from the tokens' bytes. `encode` must work already."""
+        """Build the table from the tokens' bytes. This calls `encode`."""
         self.table = ByteTable([*pieces])
         self.size = len(pieces)
         self.by_character = bool(pieces) and not any(piece.decode(errors="replace")[1:] for piece in pieces)

@@ -168,7 +168,7 @@ class Route(AuthenticatedHandler):
 
     @property
     def names_users(self) -> bool:
-        """Whether the caller may name its users in `salt`: with the key, it may be another server."""
+        """Whether the caller may set `RawRequest.salt` for its users: with the key, it may be a server."""
         return self.standalone and not self.distinguishes_users and self.may_manage
 
     def _count_refusal(self, error: TurbopilotError) -> None:

@@ -105,8 +105,8 @@ def _scaled_queries(matrix: Array, *, by: int) -> Array:
 
 def split_qkv(matrix: Array, *, heads: int) -> Array:
     """Reorder a fused matrix: all queries first, then all keys, then all values."""
-    salted = matrix.reshape(heads, 3, -1, *matrix.shape[1:])
-    return salted.swapaxes(0, 1).reshape(matrix.shape)
+    grouped = matrix.reshape(heads, 3, -1, *matrix.shape[1:])
+    return grouped.swapaxes(0, 1).reshape(matrix.shape)
 
 
 def gptj(checkpoint: Checkpoint, shards: int = 0) -> Recipe:

@@ -77,8 +77,8 @@ def _llama(checkpoint: Checkpoint, architecture: str, *, turned: bool) -> Recipe
 
 def interleave_halves(matrix: Array, *, heads: int) -> Array:
     """Reorder the rows of each head: llama.cpp pairs neighbours, transformers pairs halves."""
-    salted = matrix.reshape(heads, 2, -1, *matrix.shape[1:])
-    return salted.swapaxes(1, 2).reshape(matrix.shape)
+    grouped = matrix.reshape(heads, 2, -1, *matrix.shape[1:])
+    return grouped.swapaxes(1, 2).reshape(matrix.shape)
 
 
 def starcoder2(checkpoint: Checkpoint) -> Recipe:

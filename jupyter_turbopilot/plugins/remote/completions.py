@@ -162,7 +162,7 @@ def _id(name: str) -> int:
 
 
 def piece(vocabulary: Vocabulary, token: int) -> bytes:
-    """Return the bytes of a token; raise StrangeAnswerError if it is not in the vocabulary."""
+    """Return the bytes of a token; raise InvalidAnswerError if it is not in the vocabulary."""
     try:
         if token >= 0:
             return vocabulary.piece(token)
@@ -204,8 +204,8 @@ class Spellings:
 
     def __init__(self, markers: Collection[str] = ()) -> None:
         """`markers`: the markers of all known fill-in-the-middle formats."""
-        errors = sorted({*_CONTROLS, *(marker.strip() for marker in markers)} - {""}, key=len, reverse=True)
-        self._pattern = re.compile("|".join([_BARRED, *map(re.escape, errors)]))
+        texts = sorted({*_CONTROLS, *(marker.strip() for marker in markers)} - {""}, key=len, reverse=True)
+        self._pattern = re.compile("|".join([_BARRED, *map(re.escape, texts)]))
 
     def found(self, line: str) -> bool:
         """Return whether a text contains a control token."""

@@ -46,7 +46,7 @@ class Dialect(Protocol):
         """Return the HTTP request, or None if the server cannot serve it."""
 
     def read(self, data: bytes) -> EventContent:
-        """Decode an event; raise StrangeAnswerError if that is impossible."""
+        """Decode an event; raise InvalidAnswerError if that is impossible."""
 
 
 _OPENAI = {

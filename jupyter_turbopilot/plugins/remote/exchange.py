@@ -116,7 +116,7 @@ class Exchange:
         recognize: Callable[[Client], Awaitable[RemoteServer]],
         timeout: float,
     ) -> None:
-        """`recognize` requests the description of a server, which must match `far`."""
+        """`recognize` requests the description of a server, which must match `peer`."""
         self.targets = [Target(side) for side in sides]
         self._remote = peer
         self._dialect = dialect
@@ -139,7 +139,7 @@ class Exchange:
     async def write(
         self, request: Request, receive: Callable[[EventContent], bool], *, awaited: bool = True
     ) -> None:
-        """Send a request, and pass the events of its answer to `hear` until that returns True.
+        """Send a request, and pass the events of its answer to `receive` until that returns True.
 
         `awaited`: whether to wait if an address asks to retry later.
         """

