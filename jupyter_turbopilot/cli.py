@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from jupyter_turbopilot.protocol.errors import ConfigurationError, TurbopilotError
-from jupyter_turbopilot.terminal.commands import COMMANDS
+from jupyter_turbopilot.terminal.commands.command import Parser, add_commands
+from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.documentation import with_addresses
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
@@ -22,7 +25,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a subcommand. Expected errors are one line and exit status 1, or 2 for an invalid request."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         use_utf8(stream)
-    parsed = parser().parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parsed = parser(arguments).parse_args(arguments)
     try:
         settings = read_settings(
             getattr(parsed, "model", None),
@@ -52,20 +56,6 @@ def use_utf8(stream: TextIO | None) -> None:
         stream.reconfigure(encoding="utf-8", errors="backslashreplace" if stream.writable() else "strict")
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose subcommands report unknown arguments with their own usage."""
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        parsed, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return parsed, unknown
-
-    def format_help(self) -> str:
-        """Return the help with the addresses of the documentation's pages."""
-        return with_addresses(super().format_help())
-
-
 class _Version(argparse.Action):
     """Print the version. importlib.metadata is slow, so it is imported only here."""
 
@@ -76,13 +66,17 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    top = _Parser(prog="jupyter turbopilot", description="Code completion from a model on this machine.")
+def parser(arguments: Sequence[str] = ()) -> Parser:
+    """Return the parser of the command line.
+
+    Reading the metadata of other distributions is slow. It is omitted if the arguments name an own command.
+    """
+    top = Parser(prog="jupyter turbopilot", description="Code completion from a model on this machine.")
     top.add_argument("--version", action=_Version, nargs=0, help="print the version")
-    subparsers = top.add_subparsers(required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(subparsers)
+    entries = registry.own("commands")
+    if not any(entry.name in arguments[:1] for entry in entries):
+        entries = registry.found("commands")
+    add_commands(top, (entry for entry in entries if "." not in entry.name), metavar="COMMAND")
     return top
 
 

@@ -24,6 +24,8 @@ from jupyter_turbopilot.util.documentation import PAGE, file_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from jupyter_turbopilot.terminal.commands.command import Parser
+
 SCHEMA = Path(__file__).resolve().parent.parent / "labextension" / "schema" / "plugin.json"
 PAGE_MODELS = (DEFAULT, "characters")  # the model whose fit is the fallback, and the extension's own
 PAGE_PARTS = ("thresholds", "trees")  # pages do not learn
@@ -114,8 +116,9 @@ def command_line() -> str:
     return "\n\n".join(part for command, text in _commands(parser()) for part in _section(command, text))
 
 
-def _commands(top: argparse.ArgumentParser) -> Iterator[tuple[argparse.ArgumentParser, str]]:
+def _commands(top: Parser) -> Iterator[tuple[Parser, str]]:
     """Iterate over the subcommands and their help texts, including those of groups."""
+    top.declare()
     for action in top._actions:  # noqa: SLF001 - argparse has no public way to list them
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for choice in action._choices_actions:  # noqa: SLF001

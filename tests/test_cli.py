@@ -14,6 +14,9 @@ import pytest
 from jupyter_turbopilot import cli
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.terminal.commands import removing
+from jupyter_turbopilot.terminal.commands.command import Parser
+from jupyter_turbopilot.util import registry
+from jupyter_turbopilot.util.registry import Entry
 
 from .terminal.commands.running import run
 
@@ -208,7 +211,8 @@ def test_version_option_prints_the_version(capsys: pytest.CaptureFixture[str]) -
     assert run(capsys, "--version") == (0, f"{version('jupyter-turbopilot')}\n", "")
 
 
-def every_parser(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+def every_parser(parser: Parser) -> Iterator[Parser]:
+    parser.declare()
     yield parser
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -224,3 +228,29 @@ def test_every_option_has_a_help_text() -> None:
         if not action.help and not isinstance(action, argparse._SubParsersAction)
     ]
     assert not bare
+
+
+def test_own_command_is_found_without_metadata(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "found", pytest.fail)
+    assert run(capsys, "forget")[0] == 0
+    assert run(capsys, "models", "rm", "--help")[0] == 0
+
+
+def test_commands_of_other_distributions_are_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "others.py").write_text(
+        "def declare(parser):\n"
+        "    '''greet the user'''\n"
+        "    parser.add_argument('--name')\n"
+        "    parser.set_defaults(execute=lambda options, settings: print(settings.engine, options.name))\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    others = (Entry("greet", "others:declare"), Entry("broken", "others:missing"))
+    monkeypatch.setattr(registry, "found", lambda group: (*registry.own(group), *others))
+    assert "greet the user" in run(capsys, "--help")[1]
+    assert run(capsys, "greet", "--name", "Ada") == (0, "llama Ada\n", "")
+    status, _, err = run(capsys, "broken")
+    assert (status, "invalid choice: 'broken'" in err) == (2, True)

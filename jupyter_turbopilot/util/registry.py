@@ -15,6 +15,7 @@ from typing import Any
 PREFIX = "jupyter_turbopilot."
 _PLUGINS = f"{PREFIX}plugins."
 _COMMANDS = f"{PREFIX}terminal.commands."
+_GROUP = f"{_COMMANDS}command:declare_group"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,77 @@ class Entry:
 failures: dict[str, str] = {}  # plugins that could not be imported, and why
 
 OWN: dict[str, tuple[Entry, ...]] = {
-    "commands": (),
+    # In the order of the help. A command of a group has the group's name before its own.
+    "commands": (
+        Entry("complete", f"{_COMMANDS}complete:declare", "print a completion for a position in a file"),
+        Entry("models", _GROUP, "list, download, remove, verify, convert and quantise models"),
+        Entry(
+            "models.list",
+            f"{_COMMANDS}models.stored:declare_list",
+            "list the available models and their state on this machine",
+        ),
+        Entry("models.pull", f"{_COMMANDS}models.stored:declare_pull", "download a model"),
+        Entry("models.rm", f"{_COMMANDS}models.stored:declare_remove", "delete a model from this machine"),
+        Entry("models.path", f"{_COMMANDS}models.stored:declare_path", "print the path of a model"),
+        Entry("models.verify", f"{_COMMANDS}models.stored:declare_verify", "verify the digest of a model"),
+        Entry(
+            "models.convert",
+            f"{_PLUGINS}convert.command:declare_convert",
+            "convert a Hugging Face checkpoint to a GGUF file",
+        ),
+        Entry("models.quantize", f"{_PLUGINS}convert.command:declare_quantize", "quantise a GGUF file"),
+        Entry(
+            "models.info", f"{_COMMANDS}models.info:declare_info", "describe a GGUF file and its memory use"
+        ),
+        Entry(
+            "models.recommend",
+            f"{_COMMANDS}models.info:declare_recommend",
+            "recommend models for this machine",
+        ),
+        Entry("generate", f"{_COMMANDS}generate:declare", "continue a text and print timings"),
+        Entry("bench", f"{_COMMANDS}bench:declare", "measure the speed of models on this machine"),
+        Entry(
+            "train",
+            f"{_PLUGINS}train.command:declare",
+            "fine-tune a model to your notebooks and code, on this machine only",
+        ),
+        Entry("serve", f"{_COMMANDS}serve:declare", "serve editors without a Jupyter server"),
+        Entry(
+            "hub-config",
+            f"{_PLUGINS}hub.command:declare",
+            "print the configuration of a JupyterHub that shares one model",
+        ),
+        Entry("size", f"{_PLUGINS}evaluate.size:declare", "estimate how many replicas some users need"),
+        Entry(
+            "eval",
+            f"{_PLUGINS}evaluate.command:declare",
+            "replay notebooks and measure how useful the suggestions are",
+        ),
+        Entry("cache", _GROUP, "show or clear the persistent completion cache"),
+        Entry("cache.info", f"{_COMMANDS}cache:declare_info", "show the number of cached completions"),
+        Entry("cache.clear", f"{_COMMANDS}cache:declare_clear", "delete all cached completions"),
+        Entry("index", _GROUP, "show, rebuild or clear the index of your notebooks and files"),
+        Entry("index.info", f"{_COMMANDS}notebook_index:declare_info", "show the indexes"),
+        Entry("index.rebuild", f"{_COMMANDS}notebook_index:declare_rebuild", "rebuild the index of a folder"),
+        Entry("index.clear", f"{_COMMANDS}notebook_index:declare_clear", "clear every index"),
+        Entry("usage-log", _GROUP, "summarise, describe or delete the usage log"),
+        Entry(
+            "usage-log.report",
+            f"{_PLUGINS}usage.command:declare_report",
+            "print statistics of suggestion outcomes",
+        ),
+        Entry("usage-log.info", f"{_PLUGINS}usage.command:declare_info", "describe a log"),
+        Entry("usage-log.clear", f"{_PLUGINS}usage.command:declare_clear", "delete a log"),
+        Entry(
+            "purge",
+            f"{_COMMANDS}removing:declare_purge",
+            "delete downloaded and derived models, cached completions, notebook indexes, and runtime files",
+        ),
+        Entry("forget", f"{_COMMANDS}removing:declare_forget", "delete the saved sequences of notebooks"),
+        Entry(
+            "doctor", f"{_COMMANDS}doctor:declare", "check the installation and its speed, and suggest fixes"
+        ),
+    ),
     "settings": (  # an engine's section has the name of the engine
         Entry("transformers", f"{_PLUGINS}transformers.settings:TurbopilotTransformers"),
         Entry("remote", f"{_PLUGINS}remote.settings:TurbopilotRemote"),

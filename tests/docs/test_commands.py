@@ -279,6 +279,7 @@ def test_documented_options_exist(command: str) -> None:
             break
         assert word in subparsers[0].choices, f"there is no command {command}"
         actions = subparsers[0].choices[word]
+        actions.declare()
         words.pop(0)
     known = actions._option_string_actions
     for word in words:

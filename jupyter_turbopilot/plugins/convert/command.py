@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.models.ggml import OUTTYPES
 from jupyter_turbopilot.protocol.errors import ConversionError
-from jupyter_turbopilot.terminal.commands.command import Command
 from jupyter_turbopilot.terminal.commands.progress import Bar
 from jupyter_turbopilot.terminal.numbers import whole
 from jupyter_turbopilot.util.files import describe_size
@@ -20,19 +18,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
-@dataclass(frozen=True)
-class Convert:
-    """The checkpoint to convert, and the output."""
-
-    source: str
-    outtype: str
-    output: Path | None
-    tokenizer: str | None
-    shards: int
-
-
 def declare_convert(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.add_argument("source", metavar="SOURCE", help="a folder, or owner/repository")
     parser.add_argument(
         "--outtype", choices=OUTTYPES, default="f16", help="type of the weights (%(default)s)"
@@ -51,9 +37,10 @@ def declare_convert(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="number of attention shards of a CodeGen2 model: 8 for 1B and 3.7B",
     )
+    parser.set_defaults(execute=run_convert)
 
 
-def run_convert(options: Convert, settings: Turbopilot) -> int:
+def run_convert(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Convert a checkpoint, with a progress bar."""
     from jupyter_turbopilot.jupyter.pilot.library import store_of
     from jupyter_turbopilot.models.repository import Repositories
@@ -82,19 +69,7 @@ def run_convert(options: Convert, settings: Turbopilot) -> int:
     return 0
 
 
-@dataclass(frozen=True)
-class Quantize:
-    """The file to quantise, and the output."""
-
-    source: Path
-    target: Path
-    type: str | None
-    force: bool
-    threads: int
-
-
 def declare_quantize(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.add_argument("source", metavar="IN", type=Path, help="a GGUF file, of F16 or better")
     parser.add_argument("target", metavar="OUT", type=Path, help="the GGUF file to write")
     parser.add_argument(
@@ -108,9 +83,10 @@ def declare_quantize(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="number of threads; 0: all available cores (%(default)s)",
     )
+    parser.set_defaults(execute=run_quantize)
 
 
-def run_quantize(options: Quantize, _: Turbopilot) -> int:
+def run_quantize(options: argparse.Namespace, _: Turbopilot) -> int:
     """Quantise a file with a progress bar; print the changes of its tensors."""
     from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
     from jupyter_turbopilot.engine.load import machine
@@ -150,11 +126,3 @@ def _table(before: Header, after: Header) -> str:
         f"{bits:.2f} bits per weight"
     )
     return "\n".join(lines)
-
-
-COMMANDS = (
-    Command(
-        "convert", "convert a Hugging Face checkpoint to a GGUF file", Convert, run_convert, declare_convert
-    ),
-    Command("quantize", "quantise a GGUF file", Quantize, run_quantize, declare_quantize),
-)

@@ -6,14 +6,13 @@ import os
 import subprocess
 import sys
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.suggestion.fit import EAGERNESS
-from jupyter_turbopilot.terminal.commands.command import Command, add_model_and_engine
+from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
 from jupyter_turbopilot.terminal.numbers import whole
 from jupyter_turbopilot.util.files import count_of
 
@@ -28,26 +27,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.terminal.in_process import InProcess
 
 
-@dataclass(frozen=True)
-class Options:
-    """The notebooks to replay, the conditions, and the report."""
-
-    source: Path
-    humaneval: bool
-    half: str | None
-    trace: list[str]
-    requests: int
-    eagerness: list[str]
-    clock: bool
-    key_interval: int  # milliseconds
-    busy: int
-    kernel: str | None
-    index: str | None
-    report: Path | None
-
-
 def declare(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.add_argument(
         "source",
         metavar="SOURCE",
@@ -121,9 +101,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a Markdown file and plots")
     add_model_and_engine(parser)
+    parser.set_defaults(execute=run)
 
 
-def run(options: Options, settings: Turbopilot) -> int:
+def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Replay notebooks, or run HumanEval infilling; print the results."""
     from jupyter_turbopilot.terminal.in_process import InProcess
 
@@ -140,7 +121,7 @@ def run(options: Options, settings: Turbopilot) -> int:
         local.close()
 
 
-def _humaneval(options: Options, local: InProcess) -> int:
+def _humaneval(options: argparse.Namespace, local: InProcess) -> int:
     from jupyter_turbopilot.plugins.evaluate import humaneval
 
     chosen = humaneval.problems(humaneval.read(options.source), options.requests or sys.maxsize)
@@ -150,7 +131,7 @@ def _humaneval(options: Options, local: InProcess) -> int:
     return 0
 
 
-def _half(options: Options, notebooks: list[TypedNotebook]) -> list[TypedNotebook]:
+def _half(options: argparse.Namespace, notebooks: list[TypedNotebook]) -> list[TypedNotebook]:
     from jupyter_turbopilot.plugins.evaluate.index_gain import SIBLINGS
 
     half = options.half or ("held-out" if options.index == SIBLINGS else "all")
@@ -162,7 +143,7 @@ def _half(options: Options, notebooks: list[TypedNotebook]) -> list[TypedNoteboo
     return notebooks[half == "held-out" :: 2]
 
 
-def _traces(notebooks: list[TypedNotebook], kind: str, options: Options) -> list[Trace]:
+def _traces(notebooks: list[TypedNotebook], kind: str, options: argparse.Namespace) -> list[Trace]:
     from jupyter_turbopilot.plugins.evaluate import traces
 
     chosen = traces.of_kind(notebooks, kind, options.requests, every=1 if options.clock else traces.EVERY)
@@ -171,7 +152,7 @@ def _traces(notebooks: list[TypedNotebook], kind: str, options: Options) -> list
     return chosen
 
 
-def _notebooks(options: Options, local: InProcess) -> int:
+def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
     from jupyter_turbopilot.plugins.evaluate import notebooks as notebook_sets
     from jupyter_turbopilot.plugins.evaluate import report, typist
     from jupyter_turbopilot.plugins.evaluate.live import Live
@@ -206,7 +187,7 @@ def _notebooks(options: Options, local: InProcess) -> int:
     return _report(options, local, notebooks, results)
 
 
-def _with_index(options: Options, local: InProcess) -> int:
+def _with_index(options: argparse.Namespace, local: InProcess) -> int:
     """Replay notebooks without and with a notebook index."""
     from jupyter_turbopilot.plugins.evaluate import index_gain, traces
     from jupyter_turbopilot.plugins.evaluate import notebooks as notebook_sets
@@ -245,7 +226,7 @@ def _progress(name: str, total: int, way: str) -> ProgressLine:
 
 
 def _report(
-    options: Options,
+    options: argparse.Namespace,
     local: InProcess,
     notebooks: Sequence[TypedNotebook],
     results: dict[str, TypingResult],
@@ -292,8 +273,3 @@ class ProgressLine:
         if sys.stderr.isatty():
             end = "\n" if self._done == self._total else ""
             print(f"\r{self._name}: {self._done} of {self._total}", end=end, file=sys.stderr, flush=True)
-
-
-COMMAND = Command(
-    "eval", "replay notebooks and measure how useful the suggestions are", Options, run, declare
-)

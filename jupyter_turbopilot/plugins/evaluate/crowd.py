@@ -16,11 +16,11 @@ from jupyter_turbopilot.terminal.commands.progress import Bar
 from jupyter_turbopilot.terminal.in_process import InProcess
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.plugins.evaluate.size import Options
     from jupyter_turbopilot.plugins.evaluate.typist import TypingResult
     from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -93,7 +93,7 @@ def metering(engine: Engine) -> Iterator[Meter]:
         engine.start, engine.step = start, step  # type: ignore[method-assign]
 
 
-def measure(options: Options, settings: Turbopilot) -> list[Measured]:
+def measure(options: argparse.Namespace, settings: Turbopilot) -> list[Measured]:
     """Measure one simulated user, then as many as reach the requested utilisation."""
     if settings.engine == "remote":
         raise BadRequestError(

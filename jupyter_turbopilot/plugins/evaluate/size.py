@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.terminal.commands.command import Command, add_model_and_engine
+from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
 from jupyter_turbopilot.terminal.numbers import positive, whole
 from jupyter_turbopilot.util.files import MEGABYTE, count_of, describe_size
 
@@ -31,25 +31,7 @@ do not fit into the cache are evaluated again."""
 _NOISE = 9  # decimals to round to: 3.0000000000000004 replicas are 3
 
 
-@dataclass(frozen=True)
-class Options:
-    """The users to serve, and known or assumed values."""
-
-    users: int
-    typing_share: float
-    utilisation: float
-    requests_per_second: float | None
-    seconds_per_request: float | None
-    from_metrics: list[str] | None
-    metrics_users: int
-    notebooks: Path | None
-    key_interval: int
-    seconds: int
-    json: bool
-
-
 def declare(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.add_argument(
         "--users", type=whole(1, MAX_USERS), required=True, metavar="N", help="number of users"
     )
@@ -113,11 +95,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="duration of each measurement: one user, then as many as reach --utilisation (%(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    add_json(parser)
     add_model_and_engine(parser)
+    parser.set_defaults(execute=run)
 
 
-def run(options: Options, settings: Turbopilot) -> int:
+def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Measure missing values, compute the replicas, and print the result with its assumptions."""
     from jupyter_turbopilot.plugins.evaluate import crowd, server_metrics
 
@@ -292,6 +275,3 @@ def summary(sized: Sizing) -> str:
         )
     lines.append("A replica is a server on a machine like this one, with the same number of threads.")
     return "\n".join(lines)
-
-
-COMMAND = Command("size", "estimate how many replicas some users need", Options, run, declare)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.plugins.train.options import ADAPTER_RATE, SCRATCH_RATE, TrainingOptions, changed
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
-from jupyter_turbopilot.terminal.commands.command import Command, add_model
+from jupyter_turbopilot.terminal.commands.command import add_model
 from jupyter_turbopilot.terminal.commands.progress import Bar
 from jupyter_turbopilot.terminal.numbers import real, whole
 from jupyter_turbopilot.util.documentation import with_addresses
@@ -30,7 +30,6 @@ CONTEXT = 4096  # maximum tokens per row
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.add_argument(
         "paths", metavar="PATH", type=Path, nargs="+", help="folders, notebooks, code, or a prepared .jsonl"
     )
@@ -91,6 +90,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     small.add_argument(
         "--each-language", action="store_true", help="then fine-tune a copy to each language in the documents"
     )
+    parser.set_defaults(execute=run_command)
 
 
 def check(options: TrainingOptions) -> None:
@@ -99,6 +99,13 @@ def check(options: TrainingOptions) -> None:
         raise BadRequestError("--output must end with .gguf.", field="output")
     if options.each_language and not options.scratch:
         raise BadRequestError("--each-language needs --scratch.", field="each_language")
+
+
+def run_command(parsed: argparse.Namespace, settings: Turbopilot) -> int:
+    return run(
+        TrainingOptions(**{field.name: getattr(parsed, field.name) for field in fields(TrainingOptions)}),
+        settings,
+    )
 
 
 def run(options: TrainingOptions, settings: Turbopilot) -> int:
@@ -211,12 +218,3 @@ def summary(options: TrainingOptions, log: Log) -> str:
     if log.held:
         text += f" Loss on the held-out documents: {log.held[0][1]:.3f} before, {log.held[-1][1]:.3f} after."
     return text
-
-
-COMMAND = Command(
-    "train",
-    "fine-tune a model to your notebooks and code, on this machine only",
-    TrainingOptions,
-    run,
-    declare,
-)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
-from jupyter_turbopilot.terminal.commands.command import Command, Group
 from jupyter_turbopilot.terminal.commands.removing import confirmed, size_of_all
 from jupyter_turbopilot.util.files import count_of
 
@@ -22,31 +20,7 @@ _NONE = (
 )
 
 
-@dataclass(frozen=True)
-class Report:
-    """The logs to read, and the report to write."""
-
-    files: list[Path]
-    into: Path | None
-
-
-@dataclass(frozen=True)
-class Info:
-    """The log to describe."""
-
-    file: Path | None
-
-
-@dataclass(frozen=True)
-class Clear:
-    """The log to delete, and whether to skip the confirmation."""
-
-    file: Path | None
-    yes: bool
-
-
 def declare_report(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.add_argument(
         "files",
         metavar="FILE",
@@ -60,22 +34,23 @@ def declare_report(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write a Markdown file and plots; an existing report is replaced",
     )
+    parser.set_defaults(execute=report)
 
 
-def declare_file(parser: argparse.ArgumentParser) -> None:
-    """Declare the log."""
+def declare_info(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file", metavar="FILE", nargs="?", type=Path, help="a log; default: c.Turbopilot.usage_log"
     )
+    parser.set_defaults(execute=info)
 
 
 def declare_clear(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
-    declare_file(parser)
+    declare_info(parser)
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
+    parser.set_defaults(execute=clear)
 
 
-def report(options: Report, settings: Turbopilot) -> int:
+def report(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Print the statistics of the logs."""
     from jupyter_turbopilot.plugins.usage.file import Reading
     from jupyter_turbopilot.plugins.usage.usage_report import tables, write
@@ -96,7 +71,7 @@ def report(options: Report, settings: Turbopilot) -> int:
     return 0
 
 
-def info(options: Info, settings: Turbopilot) -> int:
+def info(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Print the state, content and problems of a log."""
     from jupyter_turbopilot.plugins.usage.file import check, is_log
 
@@ -139,7 +114,7 @@ def _describe(path: Path) -> None:
         print(f"{count_of(log.broken, 'unreadable line')}.")
 
 
-def clear(options: Clear, settings: Turbopilot) -> int:
+def clear(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Delete the log."""
     from jupyter_turbopilot.plugins.usage.file import delete, is_log, require_log
 
@@ -194,14 +169,3 @@ def _check_target(target: Path) -> None:
             raise BadRequestError(
                 f"{path} is a usage log, which the report would replace. Choose another file."
             )
-
-
-COMMAND = Group(
-    "usage-log",
-    "summarise, describe or delete the usage log",
-    (
-        Command("report", "print statistics of suggestion outcomes", Report, report, declare_report),
-        Command("info", "describe a log", Info, info, declare_file),
-        Command("clear", "delete a log", Clear, clear, declare_clear),
-    ),
-)

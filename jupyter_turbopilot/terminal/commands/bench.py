@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import BadRequestError, ContextLengthError
-from jupyter_turbopilot.terminal.commands.command import Command
+from jupyter_turbopilot.terminal.commands.command import add_json
 from jupyter_turbopilot.terminal.numbers import whole
 from jupyter_turbopilot.util.bounds import MOST_CONTEXT, MOST_THREADS
 
@@ -19,20 +19,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
 
 TEXT = "def mean(values):\n    return sum(values) / len(values)\n\n\nfor name in names:\n    show(name, 1)\n"
-
-
-@dataclass(frozen=True)
-class Options:
-    """The configurations to measure, and the number of rounds."""
-
-    models: list[str]
-    threads: list[int] | None
-    batch: list[int]
-    prompt: int
-    length: int
-    rounds: int
-    plot: Path | None
-    json: bool
 
 
 @dataclass(frozen=True)
@@ -52,7 +38,6 @@ class Measurement:
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.add_argument(
         "models", metavar="MODEL", nargs="*", help="names or GGUF files; default: the configured one"
     )
@@ -83,7 +68,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="number of measurements; the best is reported (%(default)s)",
     )
     parser.add_argument("--plot", metavar="FILE", type=Path, help="write a plot (needs matplotlib)")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    add_json(parser)
+    parser.set_defaults(execute=run)
 
 
 def _several(one: Callable[[str], int]) -> Callable[[str], list[int]]:
@@ -91,7 +77,7 @@ def _several(one: Callable[[str], int]) -> Callable[[str], list[int]]:
     return lambda text: [one(part) for part in text.split(",")]
 
 
-def run(options: Options, settings: Turbopilot) -> int:
+def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Measure every configuration, print the results, and plot them."""
     from jupyter_turbopilot.engine.load import machine
 
@@ -109,7 +95,9 @@ def run(options: Options, settings: Turbopilot) -> int:
     return 0
 
 
-def measure(options: Options, settings: Turbopilot, model: str, threads: int, batch: int) -> Measurement:
+def measure(
+    options: argparse.Namespace, settings: Turbopilot, model: str, threads: int, batch: int
+) -> Measurement:
     """Measure one configuration several times and keep the best values: noise only slows runs down."""
     import psutil
 
@@ -201,6 +189,3 @@ def _store_rate(rows: Sequence[Measurement]) -> None:
     from jupyter_turbopilot.models.recommend import rate_of
 
     remember_rate(personal_dir(), max(rate_of(row.model, row.size, row.written_a_second) for row in rows))
-
-
-COMMAND = Command("bench", "measure the speed of models on this machine", Options, run, declare)

@@ -7,21 +7,29 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
-from jupyter_turbopilot.terminal.commands.command import Command, Group, NoOptions
 from jupyter_turbopilot.terminal.commands.removing import list_names, remove, servers_with
 from jupyter_turbopilot.util.files import MEGABYTE, count_of, describe_size, size_of
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
     from pathlib import Path
 
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
-def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[NoOptions, Turbopilot], int]:
+def declare_info(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(execute=_on_the_file(info))
+
+
+def declare_clear(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(execute=_on_the_file(clear))
+
+
+def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[argparse.Namespace, Turbopilot], int]:
     """Return a command that calls `act` with the cache file, if the settings name one."""
 
-    def run(_: NoOptions, settings: Turbopilot) -> int:
+    def run(_: argparse.Namespace, settings: Turbopilot) -> int:
         import sqlite3
 
         from jupyter_turbopilot.completer.cache.cache_file import locate, unusable
@@ -91,13 +99,3 @@ def clear(path: Path, settings: Turbopilot) -> int:
         return 1
     list_names("These servers keep their completions in memory until they stop", servers_with(path))
     return 1 if remaining else 0
-
-
-COMMAND = Group(
-    "cache",
-    "show or clear the persistent completion cache",
-    (
-        Command("info", "show the number of cached completions", NoOptions, _on_the_file(info)),
-        Command("clear", "delete all cached completions", NoOptions, _on_the_file(clear)),
-    ),
-)

@@ -1,70 +1,73 @@
-"""Subcommands: a name, options, and a function that runs with the options and the settings."""
+"""The parser of a subcommand, and options that several of them have.
+
+An entry of the group `commands` is a function that declares a subcommand: it adds options to its parser, and
+calls `parser.set_defaults(execute=run)`. `run(options, settings)` returns the exit status.
+"""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.util.documentation import with_addresses
 from jupyter_turbopilot.util.registry import find, found, own
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterable
 
-    from jupyter_turbopilot.settings.config import Turbopilot
-
-Options = TypeVar("Options")
+    from jupyter_turbopilot.util.registry import Entry
 
 
-class Entry(Protocol):
-    """An entry in a list of subcommands."""
+class Parser(argparse.ArgumentParser):
+    """A parser that reports unknown arguments with its own usage; its entry is imported when it is used."""
 
-    def add(self, subparsers: Any) -> None:
-        """Declare the entry."""
+    def __init__(self, *, entry: Entry | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._entry = entry
 
+    def declare(self) -> None:
+        """Import the entry, which declares the options; once."""
+        entry, self._entry = self._entry, None
+        if entry is None:
+            return
+        declare = entry.load()
+        if declare is None:
+            self.exit(1, f"{self.prog} is not available. See: jupyter turbopilot doctor\n")
+        declare(self)
 
-@dataclass(frozen=True)
-class Command(Generic[Options]):
-    """A subcommand; each field of `options`, a frozen dataclass, is a destination of its parser."""
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Declare the options, and parse them."""
+        self.declare()
+        parsed, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed, unknown
 
-    name: str
-    help: str
-    options: type[Options]
-    run: Callable[[Options, Turbopilot], int]  # returns the exit status
-    declare: Callable[[argparse.ArgumentParser], None] = lambda _: None
-
-    def add(self, subparsers: Any) -> None:
-        """Declare the subcommand and its options."""
-        parser = subparsers.add_parser(self.name, help=self.help)
-        self.declare(parser)
-        parser.set_defaults(execute=self.execute)
-
-    def execute(self, parsed: argparse.Namespace, settings: Turbopilot) -> int:
-        """Run the subcommand with the parsed options; return the exit status."""
-        names = [field.name for field in fields(self.options)]  # type: ignore[arg-type]
-        return self.run(self.options(**{name: getattr(parsed, name) for name in names}), settings)
-
-
-@dataclass(frozen=True)
-class Group:
-    """A subcommand with subcommands."""
-
-    name: str
-    help: str
-    entries: tuple[Entry, ...]
-    metavar: str = "ACTION"
-
-    def add(self, subparsers: Any) -> None:
-        """Declare the group and its entries."""
-        parser = subparsers.add_parser(self.name, help=self.help)
-        inner = parser.add_subparsers(required=True, metavar=self.metavar)
-        for entry in self.entries:
-            entry.add(inner)
+    def format_help(self) -> str:
+        """Return the help with the addresses of the documentation's pages."""
+        return with_addresses(super().format_help())
 
 
-@dataclass(frozen=True)
-class NoOptions:
-    """The options of a subcommand without any."""
+def add_commands(parser: Parser, entries: Iterable[Entry], metavar: str) -> None:
+    """Add a subcommand for each entry. One without a summary is imported for its docstring."""
+    subparsers = parser.add_subparsers(required=True, metavar=metavar, parser_class=Parser)
+    for entry in entries:
+        summary = entry.summary
+        if not summary:
+            if (declare := entry.load()) is None:
+                continue
+            summary = (declare.__doc__ or "").partition("\n")[0]
+        subparsers.add_parser(entry.name.rpartition(".")[2], help=summary, entry=entry)
+
+
+def declare_group(parser: Parser) -> None:
+    """Declare the subcommands of a group."""
+    prefix = f"{parser.prog.rpartition(' ')[2]}."
+    add_commands(
+        parser,
+        (entry for entry in own("commands") if entry.name.startswith(prefix)),
+        metavar="ACTION",
+    )
 
 
 def add_model(parser: argparse.ArgumentParser, what: str = "the model to use") -> None:
@@ -94,3 +97,8 @@ def add_engine(parser: argparse.ArgumentParser) -> None:
         metavar=f"{{{','.join(entry.name for entry in own('engines'))}}}",
         help="the engine to use; default: the configured one; see the Engines page of the documentation",
     )
+
+
+def add_json(parser: argparse.ArgumentParser, what: str = "the results") -> None:
+    """Declare `--json`."""
+    parser.add_argument("--json", action="store_true", help=f"print {what} as JSON")

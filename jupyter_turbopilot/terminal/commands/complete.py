@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.terminal.commands.command import Command, add_model_and_engine
+from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
 from jupyter_turbopilot.terminal.numbers import real, whole
 from jupyter_turbopilot.util.bounds import MOST_TEMPERATURE, MOST_TOKENS
 
@@ -22,22 +21,7 @@ if TYPE_CHECKING:
 LATE = " within c.Turbopilot.deadline"
 
 
-@dataclass(frozen=True)
-class Options:
-    """The position to complete at, and the form of the answer."""
-
-    file: str
-    line: int | None
-    col: int | None
-    language: str | None
-    length: int | None
-    lines: Literal["auto", "single", "multi"]
-    temperature: float
-    json: bool
-
-
 def declare(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.add_argument("file", metavar="FILE", help="a file, or - for standard input")
     parser.add_argument("--line", type=int, help="line, from 1; default: the end of the file")
     parser.add_argument("--col", type=int, help="column, from 1; default: the end of the line")
@@ -60,10 +44,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help=f"0: the most likely text; up to {MOST_TEMPERATURE:g} (%(default)s)",
     )
     add_model_and_engine(parser)
-    parser.add_argument("--json", action="store_true", help="print the confidence and timings as JSON")
+    add_json(parser, "the confidence and timings")
+    parser.set_defaults(execute=run)
 
 
-def run(options: Options, settings: Turbopilot) -> int:
+def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Print a completion for a position in a file."""
     from jupyter_turbopilot.terminal.in_process import InProcess
 
@@ -89,7 +74,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     return 0
 
 
-def request_of(options: Options) -> Completion:
+def request_of(options: argparse.Namespace) -> Completion:
     """Read the file and return the request."""
     from jupyter_turbopilot.protocol.request import Cell, Completion
 
@@ -141,6 +126,3 @@ def offset_of(source: str, line: int | None, column: int | None) -> int:
             f"--col must be from 1 to {len(text) + 1} in line {line}, not {column}.", field="col"
         )
     return sum(len(earlier) + 1 for earlier in lines[: line - 1]) + column - 1
-
-
-COMMAND = Command("complete", "print a completion for a position in a file", Options, run, declare)

@@ -7,7 +7,7 @@ import os
 import platform
 import secrets
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from jupyter_turbopilot.jupyter import front_end
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
-from jupyter_turbopilot.terminal.commands.command import Command, add_model_and_engine
+from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
 from jupyter_turbopilot.util.documentation import with_addresses
 from jupyter_turbopilot.util.files import count_of
 
@@ -37,20 +37,13 @@ _SAMPLE = "def mean(values):\n    return sum(values) / len(values)\n\n\n" * 8
 _FUNCTIONS = ("median", "variance", "spread")
 
 
-@dataclass(frozen=True)
-class Options:
-    """The output format."""
-
-    json: bool
-
-
 def declare(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     add_model_and_engine(parser)
-    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    add_json(parser, "the findings")
+    parser.set_defaults(execute=run)
 
 
-def run(options: Options, settings: Turbopilot) -> int:
+def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Print the findings and the number of problems."""
     if options.json:
         findings = [asdict(finding) for finding in examine(settings)]
@@ -336,12 +329,3 @@ def _extensions() -> Iterator[Finding]:
     )
     own = front_end.own_build(Path(__file__).parents[2] / "labextension")
     yield front_end.examine(jupyter_path("labextensions"), own)
-
-
-COMMAND = Command(
-    "doctor",
-    "check the installation and its speed, and suggest fixes",
-    Options,
-    run,
-    declare,
-)

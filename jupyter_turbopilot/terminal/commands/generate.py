@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import BadRequestError, ContextLengthError
-from jupyter_turbopilot.terminal.commands.command import Command, add_model
+from jupyter_turbopilot.terminal.commands.command import add_json, add_model
 from jupyter_turbopilot.terminal.numbers import positive, real, whole
 from jupyter_turbopilot.util.bounds import FUNCTION_TOKENS, MOST_CONTEXT, MOST_FUNCTION_TOKENS, MOST_THREADS
 from jupyter_turbopilot.util.files import describe_size
@@ -24,24 +24,6 @@ if TYPE_CHECKING:
 
 LENGTH = 200  # tokens
 PLAIN = {"seed": -1, "top_k": 40, "top_p": 0.9, "temp": 1.0, "batch": 64}  # invalid with --helpers
-
-
-@dataclass(frozen=True)
-class Options:
-    """The prompt and the sampling parameters."""
-
-    prompt: str | None
-    seed: int
-    threads: int
-    length: int | None
-    top_k: int
-    top_p: float
-    temp: float
-    batch: int
-    context: int
-    json: bool
-    helpers: bool
-    test: bool
 
 
 @dataclass(frozen=True)
@@ -81,7 +63,6 @@ class Report:
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     add_model(parser, "a GGUF file or a model's name")
     parser.add_argument("-p", "--prompt", help="the text; default: standard input")
     parser.add_argument(
@@ -140,7 +121,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="context size in tokens; 0: as configured",
     )
-    parser.add_argument("--json", action="store_true", help="print the text and the timings as JSON")
+    add_json(parser, "the text and the timings")
     parser.add_argument(
         "--helpers",
         action="store_true",
@@ -152,9 +133,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --helpers: run the stub's doctests, and regenerate functions that fail",
     )
+    parser.set_defaults(execute=run)
 
 
-def check(options: Options) -> None:
+def check(options: argparse.Namespace) -> None:
     """Raise an error for options that cannot be combined."""
     if options.helpers and (options.length or 1) > MOST_FUNCTION_TOKENS:
         raise BadRequestError(
@@ -168,7 +150,7 @@ def check(options: Options) -> None:
         raise BadRequestError("--test needs --helpers.")
 
 
-def run(options: Options, settings: Turbopilot) -> int:
+def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Print the continuation as it is generated, then the timings."""
     import psutil
 
@@ -228,7 +210,7 @@ def run(options: Options, settings: Turbopilot) -> int:
     return 0
 
 
-def write_functions(source: str, options: Options, settings: Turbopilot) -> int:
+def write_functions(source: str, options: argparse.Namespace, settings: Turbopilot) -> int:
     """Print a function and its helper functions; progress is printed to standard error."""
     from jupyter_turbopilot.plugins.functions.magic import write
     from jupyter_turbopilot.protocol.request import FunctionRequest
@@ -254,6 +236,3 @@ def write_functions(source: str, options: Options, settings: Turbopilot) -> int:
     if written.stopped:
         raise KeyboardInterrupt
     return 1 if written.failed or written.broken else 0
-
-
-COMMAND = Command("generate", "continue a text and print timings", Options, run, declare)

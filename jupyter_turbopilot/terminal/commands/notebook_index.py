@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
-from jupyter_turbopilot.terminal.commands.command import Command, Group, NoOptions
 from jupyter_turbopilot.terminal.commands.removing import list_names, remove
 from jupyter_turbopilot.util.files import count_of, describe_size
 
@@ -19,21 +17,22 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
-@dataclass(frozen=True)
-class Rebuild:
-    """The folder to index."""
-
-    folder: str
+def declare_info(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(execute=info)
 
 
-def declare_folder(parser: argparse.ArgumentParser) -> None:
-    """Declare the folder."""
+def declare_clear(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(execute=clear)
+
+
+def declare_rebuild(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "folder", nargs="?", default=".", help="the server's root folder; default: the current folder"
     )
+    parser.set_defaults(execute=rebuild)
 
 
-def info(_: NoOptions, settings: Turbopilot) -> int:
+def info(_: argparse.Namespace, settings: Turbopilot) -> int:
     """Print the notebook indexes and their sizes."""
     from jupyter_turbopilot.index.paths import folder, indexes, size_of_index
     from jupyter_turbopilot.index.store import LIMIT
@@ -51,7 +50,7 @@ def info(_: NoOptions, settings: Turbopilot) -> int:
     return 0
 
 
-def rebuild(options: Rebuild, settings: Turbopilot) -> int:
+def rebuild(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Rebuild the index of a folder now."""
     import sqlite3
 
@@ -84,7 +83,7 @@ def rebuild(options: Rebuild, settings: Turbopilot) -> int:
     return 0
 
 
-def clear(_: NoOptions, __: Turbopilot) -> int:
+def clear(_: argparse.Namespace, __: Turbopilot) -> int:
     """Clear every index, including those that servers have open or are building."""
     import secrets
     import sqlite3
@@ -126,14 +125,3 @@ def _held(path: Path) -> tuple[str, int]:
             return store.noted("root"), store.count()
     except (OSError, ValueError, sqlite3.Error):
         return f"{path.name}, which cannot be read", 0
-
-
-COMMAND = Group(
-    "index",
-    "show, rebuild or clear the index of your notebooks and files",
-    (
-        Command("info", "show the indexes", NoOptions, info),
-        Command("rebuild", "rebuild the index of a folder", Rebuild, rebuild, declare_folder),
-        Command("clear", "clear every index", NoOptions, clear),
-    ),
-)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.terminal.commands.command import Command, NoOptions
 from jupyter_turbopilot.util.files import count_of, describe_size, size_of
 
 if TYPE_CHECKING:
@@ -19,19 +17,16 @@ if TYPE_CHECKING:
 NAMED = 20  # maximum number of names to list
 
 
-@dataclass(frozen=True)
-class Options:
-    """Whether to skip the confirmation."""
-
-    yes: bool
-
-
-def declare(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
+def declare_purge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
+    parser.set_defaults(execute=purge)
 
 
-def purge(options: Options, settings: Turbopilot) -> int:
+def declare_forget(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(execute=forget)
+
+
+def purge(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Delete the files that Turbopilot wrote."""
     from jupyter_turbopilot.index.paths import folder, index_files
     from jupyter_turbopilot.jupyter import runtime
@@ -125,7 +120,7 @@ def _results(settings: Turbopilot) -> tuple[list[Path], str]:
         return [], unusable(settings.cache_file, reason_of(error))
 
 
-def forget(_: NoOptions, __: Turbopilot) -> int:
+def forget(_: argparse.Namespace, __: Turbopilot) -> int:
     """Delete the saved sequences of notebooks."""
     from jupyter_turbopilot.jupyter import runtime
     from jupyter_turbopilot.models.personal import personal_dir, sequences
@@ -198,13 +193,3 @@ def servers_with(path: Path) -> list[str]:
             return False
 
     return [server.url for server in runtime.running() if names_it(server.cache_file)]
-
-
-PURGE = Command(
-    "purge",
-    "delete downloaded and derived models, cached completions, notebook indexes, and runtime files",
-    Options,
-    purge,
-    declare,
-)
-FORGET = Command("forget", "delete the saved sequences of notebooks", NoOptions, forget)

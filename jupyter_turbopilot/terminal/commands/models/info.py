@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.terminal.commands.command import Command
+from jupyter_turbopilot.terminal.commands.command import add_json
 from jupyter_turbopilot.terminal.numbers import whole
 from jupyter_turbopilot.util.files import describe_size
 
@@ -19,17 +18,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
-@dataclass(frozen=True)
-class Info:
-    """The file to describe, and the output format."""
-
-    model: str
-    context: int
-    json: bool
-
-
 def declare_info(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.add_argument("model", metavar="FILE", help="a GGUF file, or a model's name")
     parser.add_argument(
         "--context",
@@ -37,10 +26,11 @@ def declare_info(parser: argparse.ArgumentParser) -> None:
         default=4096,
         help="context size for the memory estimate (%(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="print the description as JSON")
+    add_json(parser, "the description")
+    parser.set_defaults(execute=run_info)
 
 
-def run_info(options: Info, settings: Turbopilot) -> int:
+def run_info(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Describe a file."""
     from jupyter_turbopilot.jupyter.pilot.library import store_of
     from jupyter_turbopilot.models.catalog import find
@@ -133,21 +123,13 @@ def summary(description: dict[str, Any]) -> str:
     return "\n".join(f"{name:<20}{text}" for name, text in lines.items())
 
 
-@dataclass(frozen=True)
-class Recommend:
-    """The filter and the format of the listing."""
-
-    all: bool
-    json: bool
-
-
 def declare_recommend(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     parser.add_argument("--all", action="store_true", help="also list models that are too large or slow")
     parser.add_argument("--json", action="store_true", help="print the models as JSON, with memory in bytes")
+    parser.set_defaults(execute=run_recommend)
 
 
-def run_recommend(options: Recommend, settings: Turbopilot) -> int:
+def run_recommend(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Print the recommended models for this machine."""
     from jupyter_turbopilot.engine.load import machine
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
@@ -189,9 +171,3 @@ def _described(advice: Advice) -> dict[str, Any]:
         "licence": model.licence,
         "use": model.use,
     }
-
-
-COMMANDS = (
-    Command("info", "describe a GGUF file and its memory use", Info, run_info, declare_info),
-    Command("recommend", "recommend models for this machine", Recommend, run_recommend, declare_recommend),
-)

