@@ -11,6 +11,7 @@ PACKAGE = TESTS.parent / "jupyter_turbopilot"
 ELSEWHERE = {
     "terminal/commands/command.py": ["test_cli.py"],
     "plugins/remote/settings.py": ["settings/test_config.py", "test_cli.py"],
+    "plugins/transformers/hosted.py": ["plugins/transformers/test_kind.py"],
     "plugins/transformers/settings.py": ["settings/test_config.py", "plugins/transformers/test_kind.py"],
     "deploy/ray.py": ["scale/test_ray_replica.py"],
     "plugins/ray/app.py": ["scale/test_ray_replica.py"],
@@ -26,6 +27,7 @@ ELSEWHERE = {
     "plugins/convert/gpt.py": ["plugins/convert/test_families.py"],
     "plugins/convert/llama.py": ["plugins/convert/test_families.py"],
     "plugins/convert/recipe.py": ["plugins/convert/test_families.py", "plugins/convert/test_checkpoint.py"],
+    "plugins/convert/source.py": ["models/test_repository.py", "faults/test_downloads.py"],
     "plugins/convert/writer.py": ["plugins/convert/test_checkpoint.py", "plugins/convert/test_families.py"],
     "models/entries.py": ["models/test_catalog.py"],
     "models/model.py": ["models/test_catalog.py", "models/test_store.py"],

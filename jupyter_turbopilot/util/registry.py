@@ -113,6 +113,7 @@ OWN: dict[str, tuple[Entry, ...]] = {
             "doctor", f"{_COMMANDS}doctor:declare", "check the installation and its speed, and suggest fixes"
         ),
     ),
+    "model_sources": (Entry("checkpoint", f"{_PLUGINS}convert.source:fetch"),),
     "settings": (  # an engine's section has the name of the engine
         Entry("transformers", f"{_PLUGINS}transformers.settings:TurbopilotTransformers"),
         Entry("remote", f"{_PLUGINS}remote.settings:TurbopilotRemote"),

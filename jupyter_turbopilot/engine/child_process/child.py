@@ -145,7 +145,7 @@ def serve(pipe: FramePipe, queue: SimpleQueue[QueuedRequest]) -> int:
     if not isinstance(request, Load):
         return 1
     try:
-        host = Host(request.hosted.load())
+        host = Host(request.hosted().load())
     except EngineError as error:
         print(error.message, file=sys.stderr)  # noqa: T201 - the parent reads the last line
         return REFUSED

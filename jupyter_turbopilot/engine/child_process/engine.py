@@ -66,7 +66,7 @@ def loading(
     try:
         process = ChildProcess(urgent=urgent)
         with cancel.interrupting(partial(process.kill, "the load was cancelled")):
-            yield process, _description(process.ask(Load(hosted), timeout))
+            yield process, _description(process.ask(Load.of(hosted), timeout))
     except BaseException as failure:
         if process:
             process.end()

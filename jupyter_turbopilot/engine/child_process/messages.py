@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 import traceback
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from jupyter_turbopilot.engine.base import Capabilities  # noqa: TC001 - needed by msgspec
-from jupyter_turbopilot.engine.load.plan import LoadPlan  # noqa: TC001 - needed by msgspec
-from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions  # noqa: TC001 - needed by msgspec
 from jupyter_turbopilot.protocol import errors
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token, Usage  # noqa: TC001 - needed by msgspec
 from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError
@@ -28,62 +27,38 @@ LENGTH = 4  # bytes before each message
 LARGEST = 1 << 28  # bytes of a message; a larger length means that the data is not a message
 
 
-class HostedLlama(Struct, frozen=True, tag="llama"):
-    """A GGUF file in llama.cpp."""
+class Hosted(Protocol):
+    """A model for the child process: a struct, so that it can be sent."""
 
-    path: str
-    plan: LoadPlan
-    name: str
-    fim: str = "auto"
-    snapshot: str = ""  # the file of its saved sequences; empty: none
+    @property
+    def name(self) -> str:
+        """The name of the model, for messages."""
 
     def load(self) -> Engine:
         """Load the engine in the child process."""
-        from jupyter_turbopilot.engine.llama.bindings import log_to_stderr
-        from jupyter_turbopilot.engine.load.plan import load
-
-        snapshot = Path(self.snapshot) if self.snapshot else None
-        log_to_stderr()  # contains the reason for a failure
-        engine = load(Path(self.path), self.plan, name=self.name, fim=self.fim, snapshot=snapshot)
-        log_to_stderr(on=False)
-        return engine
 
     def build_command(self) -> str:
         """Return the command that builds the engine for this processor."""
-        from jupyter_turbopilot.engine.llama.install import build_command
-
-        return build_command()
-
-
-class HostedTransformers(Struct, frozen=True, tag="transformers"):
-    """A checkpoint in transformers."""
-
-    folder: str
-    options: TransformersOptions
-    name: str
-    fim: str = "auto"
-
-    def load(self) -> Engine:
-        """Load the engine in the child process."""
-        from jupyter_turbopilot.plugins.transformers.checkpoint import load
-
-        return load(Path(self.folder), self.options, name=self.name, fim=self.fim)
-
-    def build_command(self) -> str:
-        """Return the command that installs PyTorch for this processor."""
-        from jupyter_turbopilot.plugins.transformers.packages import install
-
-        return f"{install('torch')} --force-reinstall"
-
-
-# Add a class with a tag, a name and a `load` method for another kind of engine.
-Hosted = HostedLlama | HostedTransformers
 
 
 class Load(Struct, frozen=True, tag=True, array_like=True):
-    """The first request: load an engine."""
+    """The first request: load an engine. The child process imports the class of `Hosted`."""
 
-    hosted: Hosted
+    module: str
+    kind: str
+    values: msgspec.Raw
+
+    @classmethod
+    def of(cls, hosted: Hosted) -> Load:
+        """Return the request for a model."""
+        kind = type(hosted)
+        return cls(kind.__module__, kind.__qualname__, msgspec.Raw(encode(hosted)))
+
+    def hosted(self) -> Hosted:
+        """Return the model."""
+        kind = getattr(import_module(self.module), self.kind)
+        hosted: Hosted = msgspec.msgpack.decode(self.values, type=kind)
+        return hosted
 
 
 class Start(Struct, frozen=True, tag=True, array_like=True):

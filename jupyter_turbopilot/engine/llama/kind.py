@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.kind import OwnVocabulary
     from jupyter_turbopilot.models.download import DownloadProgress
     from jupyter_turbopilot.models.store import Store, Stored
     from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
@@ -106,6 +107,13 @@ class LlamaKind(EngineKind):
         # Read the header first: llama.cpp aborts the process on some damaged files.
         return path, make_plan(read_header(path), model.name, limits_of(self.settings), hardware)
 
+    @staticmethod
+    def load_vocabulary(path: Path) -> OwnVocabulary:
+        """Load the vocabulary of a GGUF file."""
+        from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
+
+        return load_vocabulary(path)
+
     def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
         """Load a model; if the file is refused, check its digest."""
         try:
@@ -122,7 +130,7 @@ class LlamaKind(EngineKind):
 
     def _load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
         """Load a model in a child process, or in this one after a load test."""
-        from jupyter_turbopilot.engine.child_process.messages import HostedLlama
+        from jupyter_turbopilot.engine.llama.hosted import HostedLlama
 
         path, plan = self.plan(model, adapters_enabled=adapters_enabled)
         own = personal_dir()
@@ -131,9 +139,8 @@ class LlamaKind(EngineKind):
         timeout = self.settings.load_timeout
         if self.settings.subprocess:
             from jupyter_turbopilot.engine.child_process.engine import load_in_child
-            from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 
-            vocabulary = partial(self._vocabulary.of, path, load_vocabulary)
+            vocabulary = partial(self._vocabulary.of, path, self.load_vocabulary)
             hosted = structs.replace(hosted, snapshot=str(snapshot or ""))
             return load_in_child(hosted, vocabulary, cancel, timeout=timeout)
         if self.settings.load_test and self.engine_factory is llama_engine:

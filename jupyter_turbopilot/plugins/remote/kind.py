@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.kind import EngineKind, Finding
+from jupyter_turbopilot.engine.kind import EngineKind, Finding, load_kind
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header
@@ -85,9 +85,7 @@ class RemoteKind(EngineKind):
         """Load the vocabulary from a folder with a tokenizer, or from a GGUF file."""
         folder = Path(spec).expanduser()
         if folder.is_dir():
-            from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
-
-            return self._vocabulary.of(folder, TransformersVocabulary)
+            return self._vocabulary.of(folder, load_kind("transformers").load_vocabulary)
         model = find(spec)
         if not self.store.has(model):
             error = unavailable(model, self.store.stored(model), "remote")
@@ -96,11 +94,9 @@ class RemoteKind(EngineKind):
                 f"family or to the folder of a tokenizer, or use this file: {error.message}",
                 code=error.code,
             )
-        from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary as load_from_file
-
         path = self.store.path(model)
         read_header(path)  # first: llama.cpp aborts the process on some damaged files
-        return self._vocabulary.of(path, load_from_file)
+        return self._vocabulary.of(path, load_kind("llama").load_vocabulary)
 
     def examine(self) -> Iterator[Finding]:
         """Report which server responds, and its model."""

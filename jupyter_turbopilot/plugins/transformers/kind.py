@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.kind import OwnVocabulary
     from jupyter_turbopilot.models.download import DownloadProgress
     from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions
 
@@ -131,18 +132,24 @@ class TransformersKind(EngineKind):
             **asdict(limits_of(self.settings)),
         )
 
+    @staticmethod
+    def load_vocabulary(path: Path) -> OwnVocabulary:
+        """Load the vocabulary of a folder with a tokenizer."""
+        from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
+
+        return TransformersVocabulary(path)
+
     def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:  # noqa: ARG002
         """Load a model; raise an error if it cannot be loaded here."""
         from jupyter_turbopilot.plugins.transformers.checkpoint import load
-        from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
 
         folder, options = self.folder(model), self.options()
         if self.settings.subprocess:
             from jupyter_turbopilot.engine.child_process.engine import load_in_child
-            from jupyter_turbopilot.engine.child_process.messages import HostedTransformers
+            from jupyter_turbopilot.plugins.transformers.hosted import HostedTransformers
 
             hosted = HostedTransformers(str(folder), options, model.name, model.fim)
-            vocabulary = partial(self._vocabulary.of, folder, TransformersVocabulary)
+            vocabulary = partial(self._vocabulary.of, folder, self.load_vocabulary)
             return load_in_child(
                 hosted, vocabulary, cancel, timeout=self.settings.load_timeout, patience=READS_WITHIN
             )

@@ -4,7 +4,6 @@ import io
 import math
 import os
 import threading
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,17 +18,12 @@ from jupyter_turbopilot.engine.child_process.messages import (
     ChildReply,
     Description,
     FramePipe,
-    Hosted,
-    HostedLlama,
     Progress,
     Start,
     decode_reply,
     decode_request,
     encode,
 )
-from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
-from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.protocol import errors
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import (
@@ -154,21 +148,6 @@ def test_failure_contains_only_type_and_location_of_an_exception() -> None:
 @pytest.mark.parametrize("kind", ["annotations", "os", "__doc__", "NoSuchError", "_KINDS"])
 def test_failure_of_an_unknown_type_becomes_an_engine_error(kind: str) -> None:
     assert type(ChildError(kind, {"message": "failed"}).error()) is EngineError
-
-
-def test_hosted_llama_survives_encoding() -> None:
-    hardware = Hardware(1, 2, (0.5, 0.5), "q8_0", False, (AdapterSpec("a.gguf", 0.5, "r"),))
-    hosted = HostedLlama(
-        "/a/model.gguf", LoadPlan(256, 2, 3, 4, 5, hardware), "name", "qwen", "/a/.sequences"
-    )
-    assert msgspec.msgpack.decode(msgspec.msgpack.encode(hosted), type=Hosted) == hosted
-
-
-def test_hosted_llama_loads_the_engine(tiny_model: Path) -> None:
-    engine = HostedLlama(str(tiny_model), LoadPlan(256, 1, 0), "tiny", "qwen").load()
-    assert isinstance(engine, LlamaEngine)
-    assert (engine.name, engine.fim, engine.context_size) == ("tiny", "qwen", 256)
-    engine.close()
 
 
 @given(st.lists(st.binary(max_size=200)))

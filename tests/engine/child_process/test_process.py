@@ -11,7 +11,6 @@ import pytest
 from jupyter_turbopilot.engine.child_process.messages import (
     REFUSED,
     ChildReply,
-    HostedLlama,
     Load,
     Step,
     encode,
@@ -22,10 +21,11 @@ from jupyter_turbopilot.engine.child_process.process import (
     TimeLimit,
     judge,
 )
+from jupyter_turbopilot.engine.llama.hosted import HostedLlama
 
 from .children import PLAN, play
 
-LOAD = Load(HostedLlama("x.gguf", PLAN, "x"))
+LOAD = Load.of(HostedLlama("x.gguf", PLAN, "x"))
 
 
 def ending(request: Load | Step = LOAD) -> str:
@@ -120,7 +120,7 @@ def test_ask_keeps_the_child_if_encoding_fails(acts: Callable[[str], None], tmp_
     acts(f"head -c 1 > /dev/null; cat {reply}; cat > /dev/null")
     process = ChildProcess(urgent=1)
     with pytest.raises(UnicodeEncodeError):
-        process.ask(Load(HostedLlama("\ud800", PLAN, "x")), 30)
+        process.ask(Load.of(HostedLlama("\ud800", PLAN, "x")), 30)
     assert not process.ask(LOAD, 30).granted
     assert process.end().reason == "it ended"
 
