@@ -1,8 +1,8 @@
-"""ggml's tensor and file types, their sizes and names, and which of them may be quantised. Pure."""
+"""ggml's tensor and file types, their sizes and names, and llama.cpp's order of rows. Pure."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class TensorType(NamedTuple):
@@ -59,3 +59,15 @@ OUTTYPES = ("f32", "f16", "bf16", "q8_0")
 CACHE_TYPES = {
     name: TYPES[NUMBERS[name.upper()]].size(32) / TYPES[F16].size(32) for name in ("f16", "q8_0", "q4_0")
 }
+
+
+def interleave_halves(matrix: Any, *, heads: int) -> Any:
+    """Reorder the rows of each head: transformers' RoPE pairs halves, llama.cpp's pairs neighbours."""
+    halves = matrix.reshape(heads, 2, -1, *matrix.shape[1:])
+    return halves.swapaxes(1, 2).reshape(matrix.shape)
+
+
+def separate_halves(matrix: Any, *, heads: int) -> Any:
+    """Undo `interleave_halves`."""
+    pairs = matrix.reshape(heads, -1, 2, *matrix.shape[1:])
+    return pairs.swapaxes(1, 2).reshape(matrix.shape)

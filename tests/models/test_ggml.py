@@ -3,6 +3,7 @@ from __future__ import annotations
 import ctypes
 
 import gguf
+import numpy as np
 import pytest
 
 from jupyter_turbopilot.models.ggml import (
@@ -15,6 +16,8 @@ from jupyter_turbopilot.models.ggml import (
     OUTTYPES,
     TYPES,
     UNQUANTISED_FILES,
+    interleave_halves,
+    separate_halves,
     tensor_type,
 )
 from jupyter_turbopilot.settings.config import Turbopilot
@@ -61,3 +64,10 @@ def test_outtypes_are_known_types() -> None:
     assert set(Turbopilot.cache_type.values) == set(CACHE_TYPES)
     assert CACHE_TYPES == {"f16": 1.0, "q8_0": 34 / 64, "q4_0": 18 / 64}
     assert all(bits < 16 for kind, bits in BITS.items() if kind != "F32")
+
+
+def test_separate_halves_undoes_interleave_halves() -> None:
+    matrix = np.arange(24).reshape(12, 2)
+    rows = interleave_halves(matrix, heads=2)
+    assert rows[:6, 0].tolist() == [0, 6, 2, 8, 4, 10]
+    assert (separate_halves(rows, heads=2) == matrix).all()

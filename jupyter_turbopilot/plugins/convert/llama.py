@@ -9,12 +9,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.models.ggml import interleave_halves
 from jupyter_turbopilot.plugins.convert.gpt import GELU, split_qkv
 from jupyter_turbopilot.plugins.convert.recipe import Recipe, Value, hyperparameters
 from jupyter_turbopilot.protocol.errors import ConversionError
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.plugins.convert.checkpoint import Array, Checkpoint
+    from jupyter_turbopilot.plugins.convert.checkpoint import Checkpoint
     from jupyter_turbopilot.plugins.convert.config import Config
 
 _COMPUTED = ".rotary_emb.inv_freq"
@@ -73,12 +74,6 @@ def _llama(checkpoint: Checkpoint, architecture: str, *, turned: bool) -> Recipe
         recipe.take(f"{to}.ffn_up.weight", f"{at}.mlp.up_proj.weight", (inner, width))
         recipe.take(f"{to}.ffn_down.weight", f"{at}.mlp.down_proj.weight", (width, inner))
     return recipe
-
-
-def interleave_halves(matrix: Array, *, heads: int) -> Array:
-    """Reorder the rows of each head: llama.cpp pairs neighbours, transformers pairs halves."""
-    grouped = matrix.reshape(heads, 2, -1, *matrix.shape[1:])
-    return grouped.swapaxes(1, 2).reshape(matrix.shape)
 
 
 def starcoder2(checkpoint: Checkpoint) -> Recipe:

@@ -12,11 +12,10 @@ import torch
 import transformers
 from torch import nn
 
-from jupyter_turbopilot.models.ggml import F16, F32
+from jupyter_turbopilot.models.ggml import F16, F32, interleave_halves, separate_halves
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.merge import Change, rewrite
-from jupyter_turbopilot.plugins.convert.llama import interleave_halves
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 
 if TYPE_CHECKING:
@@ -172,7 +171,7 @@ def _weights(path: Path, header: Header) -> Iterator[tuple[str, Any]]:
     for tensor in gguf.GGUFReader(path).tensors:
         array = gguf.dequantize(tensor.data, tensor.tensor_type)
         if heads := _heads(header, tensor.name):
-            array = halves(array, heads=heads)
+            array = separate_halves(array, heads=heads)
         yield transformers_name(tensor.name), np.array(array, np.float32, order="C")
 
 
@@ -190,12 +189,6 @@ def transformers_name(name: str) -> str:
     if len(parts) != 4 or parts[0] != "blk" or parts[2] not in called:  # noqa: PLR2004
         return name
     return f"model.layers.{parts[1]}.{called[parts[2]]}.{parts[3]}"
-
-
-def halves(matrix: Any, *, heads: int) -> Any:
-    """Reorder the rows of each head for transformers: the inverse of `interleave_halves`."""
-    grouped = matrix.reshape(heads, -1, 2, *matrix.shape[1:])
-    return grouped.swapaxes(1, 2).reshape(matrix.shape)
 
 
 def adapt(network: Network, rank: int, alpha: float, first: int = 0) -> None:
