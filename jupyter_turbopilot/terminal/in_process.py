@@ -11,8 +11,6 @@ from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import STOPPED
 from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
-from jupyter_turbopilot.plugins.functions.follow import follow
-from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.terminal.access import access_of_process, check_file
 
@@ -22,9 +20,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.engine.lifecycle import EngineState
-    from jupyter_turbopilot.plugins.functions.event import Event
     from jupyter_turbopilot.protocol.reply import Reply
-    from jupyter_turbopilot.protocol.request import Completion, FunctionRequest
+    from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.settings.config import Turbopilot
 
 POLL = 0.05
@@ -104,13 +101,6 @@ class InProcess:
                 yield reply
         finally:
             job.cancel.set(STOPPED)
-
-    def helpers(self, request: FunctionRequest, kernel_context: KernelContext = NONE) -> Generator[Event]:
-        """Return the events of a multi-function generation; closing the generator cancels it."""
-        self.check()
-        growth = generate_functions(request, kernel_context)
-        self.wait()  # the request's time limit starts after loading
-        return follow(growth, lambda completion: self.replies(completion, kernel_context))
 
     def last(self, request: Completion, kernel_context: KernelContext = NONE) -> Reply:
         """Return the complete reply."""

@@ -6,7 +6,7 @@ import re
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property
 from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,11 @@ from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
-from jupyter_turbopilot.plugins.usage import describe_content
 from jupyter_turbopilot.protocol.errors import ConfigurationError, TurbopilotError
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.numbers import real, whole
-from jupyter_turbopilot.terminal.output import Output, printable
+from jupyter_turbopilot.terminal.output import Output, printable, say
+from jupyter_turbopilot.terminal.plugin import other_plugins, own_plugins
 from jupyter_turbopilot.util.bounds import (
     MOST_FUNCTION_TOKENS,
     MOST_SUGGESTIONS,
@@ -27,20 +27,17 @@ from jupyter_turbopilot.util.bounds import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
-    from jupyter_turbopilot.plugins.functions.event import Event
-    from jupyter_turbopilot.protocol.request import Completion, FunctionRequest
+    from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.terminal.fixes import CorrectedInput
     from jupyter_turbopilot.terminal.in_process import InProcess
+    from jupyter_turbopilot.terminal.plugin import TerminalPlugin
 
 MARK = "<|>"
 _NOTHING = "Nothing to complete. Use %complete CODE, or %%complete with the code on the lines below."
-_FUNCTION = (
-    "On the lines below %%complete --helpers, describe the function, or write a `def` line with a docstring."
-)
 _LOADED = "_turbopilot_magics"
 _BUILDING = {
     None: "being built",
@@ -48,7 +45,7 @@ _BUILDING = {
     "battery": "paused on battery",
 }
 _SHORT_WITH_VALUE = re.compile("-[a-z].")  # as -n5
-_SWITCHES = {"--fill", "--replace", "--local", "--helpers", "--test", "-h", "--help"}
+_SWITCHES = {"--fill", "--replace", "--local", "-h", "--help"}
 
 
 def load(shell: InteractiveShell) -> None:
@@ -62,7 +59,7 @@ def load(shell: InteractiveShell) -> None:
         try:
             _ = magics.settings
         except ConfigurationError as error:
-            _complain(error)
+            complain(error)
 
 
 def unload(shell: InteractiveShell) -> None:
@@ -84,7 +81,7 @@ def unload(shell: InteractiveShell) -> None:
         setattr(shell, _LOADED, None)
 
 
-def _complain(error: TurbopilotError, rest: str = "") -> None:
+def complain(error: TurbopilotError, rest: str = "") -> None:
     """Print an error on one line."""
     print(f"Turbopilot: {printable(error.message)} {rest}".strip(), file=sys.stderr)
 
@@ -121,15 +118,6 @@ def _index(notebook_index: dict[str, Any] | None) -> str:
     return f"\nIndex of your code: {counted} in {notebook_index['root']}{building}"
 
 
-def _usage_log(usage_log: dict[str, Any] | None) -> str:
-    """Describe the usage log, if it is on."""
-    if not usage_log:
-        return ""
-    file = f", in {usage_log['file']}" if usage_log["file"] else ""
-    error = f"; it cannot be written: {usage_log['error']}" if usage_log["error"] else ""
-    return f"\nUsage log: on ({describe_content(text=usage_log['text'])}{file}){error}"
-
-
 def _as_call(lines: list[str]) -> list[str]:
     """Convert `%%complete` to a call before IPython can change the code.
 
@@ -147,6 +135,24 @@ def _as_call(lines: list[str]) -> list[str]:
 
 # IPython skips it when it checks whether an input is complete: the first line is typed before the others.
 _as_call.has_side_effects = True  # type: ignore[attr-defined]
+
+
+def _switches_of_plugins(method: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of our own plugins to a magic."""
+    switches = [switch for plugin in own_plugins() for switch in plugin.switches]
+    for name, text in reversed(switches):
+        method = argument(name, action="store_true", help=text)(method)
+    return method
+
+
+@cache
+def _plugins() -> list[TerminalPlugin]:
+    """Return all plugins. Those of other distributions add their options to `%%complete` at its first use."""
+    parser, others = TurbopilotMagics.complete.parser, other_plugins()
+    for name, text in (switch for plugin in others for switch in plugin.switches):
+        parser.add_argument(name, action="store_true", help=text)
+    TurbopilotMagics.complete.__doc__ = parser.format_help()
+    return [*own_plugins(), *others]
 
 
 @dataclass(frozen=True)
@@ -183,7 +189,8 @@ class TurbopilotMagics(Magics):
         return settings
 
     @property
-    def _in_terminal(self) -> bool:
+    def in_terminal(self) -> bool:
+        """Whether the shell runs in a terminal, not in a kernel."""
         return not hasattr(self.shell, "kernel")
 
     # %turbopilot --------------------------------------------------------------------------------------------
@@ -201,7 +208,7 @@ class TurbopilotMagics(Magics):
             try:
                 self._on()
             except TurbopilotError as error:
-                _complain(error, "Ghost text was not turned on. Run `%turbopilot on` again after that.")
+                complain(error, "Ghost text was not turned on. Run `%turbopilot on` again after that.")
         else:
             print(self._status())
 
@@ -216,7 +223,7 @@ class TurbopilotMagics(Magics):
         from jupyter_turbopilot.protocol.phase import Phase
         from jupyter_turbopilot.terminal import terminal
 
-        local = self._local_pilot()
+        local = self.local_pilot()
         local.check()
         local.begin()
         state = local.pilot.worker.state
@@ -244,15 +251,15 @@ class TurbopilotMagics(Magics):
 
     def _status(self) -> str:
         try:
-            if self._in_terminal or self.local:
+            if self.in_terminal or self.local:
                 from jupyter_turbopilot.jupyter.describe import describe_health
 
-                pilot = self._local_pilot().pilot
+                pilot = self.local_pilot().pilot
                 pilot.retry()
                 health = describe_health(pilot, pilot.notebook_index, own=True, logged=True)
                 where = "in this process"
             else:
-                health = self._remote().health()
+                health = self.remote().health()
                 where = "in the Jupyter server"
         except TurbopilotError as error:
             return f"Turbopilot: {error.message}"
@@ -267,14 +274,14 @@ class TurbopilotMagics(Magics):
             state += f" {week['accepted']} of {week['shown']} suggestions accepted this week"
             state += f", {week.get('saved', 0)} keystrokes saved."
         ghost = ""
-        if self._in_terminal:
+        if self.in_terminal:
             from jupyter_turbopilot.terminal import terminal
 
             on = "on" if health["ready"] else "waiting for the model"
             ghost = f"\nGhost text: {on if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
         index = _index(health.get("notebook_index"))
-        usage_log = _usage_log(health.get("usage_log"))
-        return f"Turbopilot: {state}{ghost}{index}{usage_log}"
+        lines = filter(None, (plugin.status(health) for plugin in _plugins()))
+        return "\n".join((f"Turbopilot: {state}{ghost}{index}", *lines))
 
     # %fix ---------------------------------------------------------------------------------------------------
 
@@ -285,7 +292,7 @@ class TurbopilotMagics(Magics):
         if error is None or result.info is None or not result.info.store_history:
             return
         self._failed = error, len(self.shell.history_manager.input_hist_raw) - 1
-        if self._in_terminal:  # in notebooks, the front end shows the fix
+        if self.in_terminal:  # in notebooks, the front end shows the fix
             self._corrected_input = self._find_corrected_input()
         if self._corrected_input:
             print(f"%fix: {printable(self._corrected_input.description)}")
@@ -345,16 +352,7 @@ class TurbopilotMagics(Magics):
     @argument("--fill", action="store_true", help=f"complete at the marker {MARK} instead of the end")
     @argument("--replace", action="store_true", help="replace this cell instead of filling the next")
     @argument("--local", action="store_true", help="load a model in this process if no server answers")
-    @argument(
-        "--helpers",
-        action="store_true",
-        help="generate a function from a stub or an instruction, with its helper functions",
-    )
-    @argument(
-        "--test",
-        action="store_true",
-        help="with --helpers: run the doctests of your stub, and try again if they fail",
-    )
+    @_switches_of_plugins
     @argument("-h", "--help", action="store_true", help="show this help")
     @argument("code", nargs="*", help="the code, in the line form")
     @line_cell_magic
@@ -367,21 +365,18 @@ class TurbopilotMagics(Magics):
         if options.use:
             self._use(options, code)
             return
-        if not code.strip():
-            raise UsageError(_FUNCTION if options.helpers else _NOTHING)
-        if options.helpers:
-            self._write_functions(options, code)
+        if any(plugin.complete(self, options, code) for plugin in _plugins()):
             return
+        if not code.strip():
+            raise UsageError(_NOTHING)
         self._complete(options, code, is_cell=cell is not None)
 
     def _complete(self, options: Any, code: str, *, is_cell: bool) -> None:
         """Complete code, and put the first completion into the next input."""
-        if options.test:
-            raise UsageError("--test runs the doctests of --helpers: use both options together.")
         if (options.length or 1) > MOST_TOKENS:
             raise UsageError(f"--length must be a whole number from 1 to {MOST_TOKENS}.")
         if is_cell and not options.fill:
-            code = _without_blank_end(code, is_indented_by_prompt=self._in_terminal)
+            code = _without_blank_end(code, is_indented_by_prompt=self.in_terminal)
         code, offset = _at_mark(code) if options.fill else (code, len(code))
         from jupyter_turbopilot.terminal.history import request_at
 
@@ -396,11 +391,11 @@ class TurbopilotMagics(Magics):
             max_tokens=options.length,
             temperature=options.temperature,
         )
-        output = Output(self._in_terminal, code[:offset], code[offset:])
+        output = Output(self.in_terminal, code[:offset], code[offset:])
         try:
             texts = self._ask(request, options, output)
         except TurbopilotError as error:
-            _complain(error)
+            complain(error)
             return
         except KeyboardInterrupt:
             output.stop()
@@ -450,49 +445,7 @@ class TurbopilotMagics(Magics):
 
     def _notify(self, words: str) -> None:
         """Show a message that is not an error."""
-        from jupyter_turbopilot.terminal.output import TreeOutput
-
-        TreeOutput(terminal=self._in_terminal).say(words)
-
-    def _write_functions(self, options: Any, code: str) -> None:
-        """Generate a function with its helper functions."""
-        from jupyter_turbopilot.plugins.functions.magic import write
-        from jupyter_turbopilot.terminal.history import functions_for
-        from jupyter_turbopilot.terminal.output import TreeOutput
-
-        if options.fill or options.lines or options.temperature or options.alternatives != 1:
-            raise UsageError("--helpers takes no --fill, --lines, --temperature or --alternatives.")
-        request = functions_for(self.shell, code, options.length)
-
-        def tell(words: str) -> None:
-            output.say(f"Turbopilot: {words}" if self._in_terminal else words)
-
-        output = TreeOutput(terminal=self._in_terminal)
-        try:
-            written = write(request, partial(self._events, options), output, tell, test=options.test)
-        except TurbopilotError as error:
-            _complain(error)
-            return
-        if written.stopped:
-            tell("Stopped." if written.source else "Stopped before a function was finished.")
-        if written.broken:
-            rest = "What is finished is in the next cell." if written.source else "Nothing was finished."
-            print(f"Turbopilot: {printable(written.broken)} {rest}", file=sys.stderr)
-        if written.undefined:
-            tell(f"Not defined: {', '.join(written.undefined)}")
-        if written.source:
-            self.shell.set_next_input(written.source.removesuffix("\n"), replace=options.replace)
-
-    def _events(self, options: Any, request: FunctionRequest) -> Iterator[Event]:
-        """Yield the events of a generation in this process or in the server."""
-        if self._is_local(options):
-            yield from self._local_pilot(options.model).helpers(request)
-            return
-        remote = self._remote()
-        try:
-            yield from remote.helpers(request)
-        finally:
-            remote.close()
+        say(words, terminal=self.in_terminal)
 
     def _read(self, line: str, cell: str | None) -> tuple[Any, str]:
         if cell is not None:
@@ -503,24 +456,25 @@ class TurbopilotMagics(Magics):
                 )
             return options, cell
         # In the line form, the code is used as typed, with quotes and spaces: options come before it.
+        switches = _SWITCHES.union(*(dict(plugin.switches) for plugin in _plugins()))
         words = line.split(" ")
         count = 0
         while count < len(words) and words[count].startswith("-"):
             has_value = "=" in words[count] or _SHORT_WITH_VALUE.match(words[count])
-            count += 1 if words[count] in _SWITCHES or has_value else 2
+            count += 1 if words[count] in switches or has_value else 2
         options = parse_argstring(self.complete, " ".join(words[:count]))
         if options.code:
             raise UsageError(f"Unexpected {' '.join(options.code)!r}: put the options first, then the code.")
         return options, " ".join(words[count:])
 
     def _ask(self, request: Completion, options: Any, output: Output) -> list[str]:
-        if self._is_local(options):
-            local = self._local_pilot(options.model)
+        if self.is_local(options):
+            local = self.local_pilot(options.model)
             if request.n > 1:
                 return [item.text for item in local.last(request).items]
             texts = (reply.items[0].text if reply.items else "" for reply in local.replies(request))
             return [output.follow(texts)]
-        remote = self._remote()
+        remote = self.remote()
         try:
             if request.n > 1:
                 return [str(item["text"]) for item in remote.complete(request)["items"]]
@@ -528,15 +482,16 @@ class TurbopilotMagics(Magics):
         finally:
             remote.close()
 
-    def _is_local(self, options: Any) -> bool:
+    def is_local(self, options: Any) -> bool:
         """Return whether to complete in this process: on request, or with a loaded model and no server."""
-        if self._in_terminal or options.local or options.model:
+        if self.in_terminal or options.local or options.model:
             return True
         from jupyter_turbopilot.jupyter import runtime
 
         return self.local is not None and runtime.find() is None
 
-    def _remote(self) -> Any:
+    def remote(self) -> Any:
+        """Return a client for the server that started this kernel."""
         from jupyter_turbopilot.jupyter import runtime
         from jupyter_turbopilot.protocol.errors import NotReadyError
         from jupyter_turbopilot.terminal.server_client import ServerClient
@@ -551,7 +506,8 @@ class TurbopilotMagics(Magics):
             )
         return ServerClient(server)
 
-    def _local_pilot(self, model: str | None = None) -> Any:
+    def local_pilot(self, model: str | None = None) -> Any:
+        """Return the model in this process; switch to `model` before."""
         from jupyter_turbopilot.terminal.in_process import InProcess
 
         local = self.local or InProcess(self.settings, self._notify)

@@ -9,14 +9,13 @@ import httpx
 import msgspec
 
 from jupyter_turbopilot.jupyter.runtime import SECRET_HEADER
-from jupyter_turbopilot.plugins.functions.event import Event
 from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jupyter_turbopilot.jupyter.runtime import Runtime
-    from jupyter_turbopilot.protocol.request import Completion, FunctionRequest
+    from jupyter_turbopilot.protocol.request import Completion
 
 LONGEST_MESSAGE = 1000  # characters of an error message from a proxy
 
@@ -73,12 +72,13 @@ class ServerClient:
 
     def stream(self, request: Completion) -> Iterator[dict[str, Any]]:
         """Yield frames while the text grows."""
-        return (_ours(frame, ExpectedItem) for frame in self._stream("complete", request))
+        return self.frames("complete", request, ExpectedItem)
 
-    def helpers(self, request: FunctionRequest) -> Iterator[Event]:
-        """Yield the events of a multi-function generation."""
-        frames = self._stream("helpers", request)
-        return (msgspec.convert(_ours(frame, Event), Event) for frame in frames)
+    def frames(
+        self, path: str, request: msgspec.Struct, kind: type[msgspec.Struct]
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the frames of a route, of which `kind` names the required fields."""
+        return (_ours(frame, kind) for frame in self._stream(path, request))
 
     def _ask(self, method: str, path: str, content: bytes | None = None) -> dict[str, Any]:
         """Return a complete answer."""
@@ -89,7 +89,7 @@ class ServerClient:
         _check(answer)
         return _read(answer.content)
 
-    def _stream(self, path: str, request: Completion | FunctionRequest) -> Iterator[dict[str, Any]]:
+    def _stream(self, path: str, request: msgspec.Struct) -> Iterator[dict[str, Any]]:
         """Yield the lines of an answer as they arrive."""
         content = msgspec.json.encode(request)
         try:

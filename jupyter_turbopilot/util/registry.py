@@ -118,11 +118,18 @@ OWN: dict[str, tuple[Entry, ...]] = {
         Entry("transformers", f"{_PLUGINS}transformers.settings:TurbopilotTransformers"),
         Entry("remote", f"{_PLUGINS}remote.settings:TurbopilotRemote"),
     ),
-    "routes": (Entry("protocols", f"{_PLUGINS}protocols:ROUTES"),),
+    "routes": (
+        Entry("functions", f"{_PLUGINS}functions:ROUTES"),
+        Entry("protocols", f"{_PLUGINS}protocols:ROUTES"),
+    ),
     "engines": (
         Entry("llama", f"{PREFIX}engine.llama.kind:LlamaKind"),
         Entry("transformers", f"{_PLUGINS}transformers.kind:TransformersKind"),
         Entry("remote", f"{_PLUGINS}remote.kind:RemoteKind"),
+    ),
+    "magics": (
+        Entry("functions", f"{_PLUGINS}functions.terminal:PLUGIN"),
+        Entry("usage", f"{_PLUGINS}usage.terminal:PLUGIN"),
     ),
     "listeners": (Entry("usage", f"{_PLUGINS}usage:usage_log_of"),),
 }

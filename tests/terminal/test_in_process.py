@@ -5,16 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from jupyter_turbopilot.jupyter import runtime
-from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
-from jupyter_turbopilot.protocol.errors import BadRequestError, DisabledError, EngineError, NotReadyError
-from jupyter_turbopilot.protocol.request import FunctionRequest
+from jupyter_turbopilot.protocol.errors import DisabledError, EngineError, NotReadyError
 from jupyter_turbopilot.settings.access import Access, access_of
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.in_process import InProcess
@@ -87,29 +84,6 @@ def test_wait_raises_without_a_model(local: InProcess, desk: Desk) -> None:
         local.last(request())
 
 
-def test_helpers_waits_for_the_model_after_validation(
-    local: InProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now, waited = [0.0], []
-
-    def wait() -> None:
-        now[0] += 100.0
-        waited.append(now[0])
-
-    monkeypatch.setattr(local, "wait", wait)
-    monkeypatch.setattr(
-        "jupyter_turbopilot.terminal.in_process.generate_functions",
-        partial(generate_functions, clock=lambda: now[0]),
-    )
-    with pytest.raises(BadRequestError):
-        local.helpers(FunctionRequest(source="def f("))
-    assert waited == []
-    events = local.helpers(FunctionRequest(source="def f(x):", seconds=150.0))
-    assert waited == [100.0]  # before the first step, at which the time limit starts
-    assert next(events).event == "found"
-    events.close()
-
-
 @pytest.mark.parametrize(("folder", "allowed"), [("exams/a", False), ("own", True), ("../other", False)])
 def test_replies_are_refused_in_denied_and_unknown_folders(
     folder: str, allowed: bool, local: InProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -120,12 +94,8 @@ def test_replies_are_refused_in_denied_and_unknown_folders(
     monkeypatch.setattr(runtime, "find", lambda: server)
     (place := root / folder).mkdir(parents=True)
     monkeypatch.chdir(place)
-    for ask in (
-        lambda: next(local.replies(request())),
-        lambda: local.helpers(FunctionRequest(source="def f():")),
-    ):
-        with nullcontext() if allowed else pytest.raises(DisabledError):
-            ask()
+    with nullcontext() if allowed else pytest.raises(DisabledError):
+        next(local.replies(request()))
 
 
 def test_absolute_denied_paths_are_refused_in_the_servers_root(

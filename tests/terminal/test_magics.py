@@ -348,7 +348,7 @@ def test_turbopilot_on_requires_a_model(shell: Shell) -> None:
 @pytest.mark.usefixtures("prompt")
 def test_turbopilot_status_reports_a_loading_model(shell: Shell, tiny_model: Path) -> None:
     loaded(shell).settings.model = str(tiny_model)
-    local = loaded(shell)._local_pilot()
+    local = loaded(shell).local_pilot()
     release = threading.Event()
 
     def load(*_: object) -> ScriptedEngine:

@@ -18,7 +18,6 @@ _log = logging.getLogger("turbopilot")
 _HERE = "jupyter_turbopilot.jupyter.routes."
 CORE = {
     "complete": f"{_HERE}native:CompleteRoute",
-    "helpers": f"{_HERE}native:HelpersRoute",
     "fix": f"{_HERE}fixes:FixRoute",
     "rename": f"{_HERE}fixes:RenameRoute",
     "feedback": f"{_HERE}native:FeedbackRoute",

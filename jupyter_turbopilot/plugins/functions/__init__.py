@@ -1,1 +1,3 @@
-"""Multi-function generation: a function together with the missing functions that it calls."""
+"""Generates a function with the helper functions that it calls."""
+
+ROUTES = {"helpers": "jupyter_turbopilot.plugins.functions.route:HelpersRoute"}

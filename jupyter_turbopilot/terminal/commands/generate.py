@@ -10,10 +10,11 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.protocol.errors import BadRequestError, ContextLengthError
+from jupyter_turbopilot.protocol.errors import ContextLengthError
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model
 from jupyter_turbopilot.terminal.numbers import positive, real, whole
-from jupyter_turbopilot.util.bounds import FUNCTION_TOKENS, MOST_CONTEXT, MOST_FUNCTION_TOKENS, MOST_THREADS
+from jupyter_turbopilot.terminal.plugin import own_plugins
+from jupyter_turbopilot.util.bounds import FUNCTION_TOKENS, MOST_CONTEXT, MOST_THREADS
 from jupyter_turbopilot.util.files import describe_size
 
 if TYPE_CHECKING:
@@ -122,36 +123,21 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="context size in tokens; 0: as configured",
     )
     add_json(parser, "the text and the timings")
-    parser.add_argument(
-        "--helpers",
-        action="store_true",
-        help="generate a Python function and its helper functions from a stub or an instruction "
-        "(see the Helper functions page of the documentation); not with -s, --top-k, --top-p, --temp and -b",
-    )
-    parser.add_argument(
-        "--test",
-        action="store_true",
-        help="with --helpers: run the stub's doctests, and regenerate functions that fail",
-    )
+    for plugin in own_plugins():
+        plugin.declare(parser)
     parser.set_defaults(execute=run)
 
 
-def check(options: argparse.Namespace) -> None:
-    """Raise an error for options that cannot be combined."""
-    if options.helpers and (options.length or 1) > MOST_FUNCTION_TOKENS:
-        raise BadRequestError(
-            f"-n (--n-predict) must be from 1 to {MOST_FUNCTION_TOKENS} with --helpers.", field="length"
-        )
-    if options.helpers and any(getattr(options, name) != value for name, value in PLAIN.items()):
-        raise BadRequestError(
-            "--helpers cannot be combined with --seed, --top-k, --top-p, --temp or --batch."
-        )
-    if options.test and not options.helpers:
-        raise BadRequestError("--test needs --helpers.")
+def prompt_of(options: argparse.Namespace) -> str:
+    """Return the prompt of the command line, or read it from standard input."""
+    return options.prompt if options.prompt is not None else sys.stdin.read()
 
 
 def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Print the continuation as it is generated, then the timings."""
+    for plugin in own_plugins():
+        if (status := plugin.generate(options, settings)) is not None:
+            return status
     import psutil
 
     from jupyter_turbopilot.engine.cancel import Cancel
@@ -159,10 +145,7 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     from jupyter_turbopilot.protocol.engine_request import Sampling, Usage
     from jupyter_turbopilot.terminal.commands.loading import Clock, load
 
-    check(options)
-    prompt = options.prompt if options.prompt is not None else sys.stdin.read()
-    if options.helpers:
-        return write_functions(prompt, options, settings)
+    prompt = prompt_of(options)
     length = options.length or LENGTH
     seed = options.seed if options.seed >= 0 else random.SystemRandom().randrange(1 << 31)
     begun = time.perf_counter()
@@ -208,31 +191,3 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     else:
         print(f"\n\n{report.summary()}", file=sys.stderr)
     return 0
-
-
-def write_functions(source: str, options: argparse.Namespace, settings: Turbopilot) -> int:
-    """Print a function and its helper functions; progress is printed to standard error."""
-    from jupyter_turbopilot.plugins.functions.magic import write
-    from jupyter_turbopilot.protocol.request import FunctionRequest
-    from jupyter_turbopilot.terminal.in_process import InProcess
-    from jupyter_turbopilot.terminal.output import TreeOutput, printable
-
-    settings.threads = options.threads or settings.threads
-    settings.context_size = options.context or settings.context_size
-    request = FunctionRequest(source=source, max_tokens=options.length or FUNCTION_TOKENS)
-    local, output = InProcess(settings), TreeOutput(terminal=True)
-    try:
-        written = write(request, local.helpers, output, output.say, test=options.test)
-    finally:
-        local.close()
-    if options.json:
-        message = {"source": written.source, "undefined": written.undefined, "failed": written.failed}
-        print(json.dumps({"prompt": source, **message}, indent=1))
-    else:
-        # A terminal would interpret control sequences, which pipes pass on.
-        print(printable(written.source) if sys.stdout.isatty() else written.source, end="")
-    if written.broken:
-        output.say(f"{written.broken} The result is incomplete.")
-    if written.stopped:
-        raise KeyboardInterrupt
-    return 1 if written.failed or written.broken else 0

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.jupyter import runtime
-from jupyter_turbopilot.jupyter.routes.native import HelpersRoute
 from jupyter_turbopilot.plugins.functions import existing
+from jupyter_turbopilot.plugins.functions.route import HelpersRoute
 from jupyter_turbopilot.protocol.errors import BusyError
 from jupyter_turbopilot.suggestion.scopes import Scopes
 

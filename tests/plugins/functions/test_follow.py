@@ -10,6 +10,7 @@ from jupyter_turbopilot.engine.job import STOPPED, Job
 from jupyter_turbopilot.plugins.functions.event import Event
 from jupyter_turbopilot.plugins.functions.follow import follow
 from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
+from jupyter_turbopilot.plugins.functions.terminal import events_in_process
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Completion, FunctionRequest
 from jupyter_turbopilot.settings.config import Turbopilot
@@ -63,7 +64,7 @@ def test_follow_stops_after_the_deadline(desk: Desk) -> None:
 
 
 def play(local: InProcess, source: str, **more: object) -> list[Event]:
-    return [*local.helpers(FunctionRequest(source=source, **more))]  # type: ignore[arg-type]
+    return [*events_in_process(local, FunctionRequest(source=source, **more))]  # type: ignore[arg-type]
 
 
 def test_follow_with_a_tiny_model_returns_source_that_parses(tiny_model: Path) -> None:

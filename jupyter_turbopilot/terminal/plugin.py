@@ -1,0 +1,45 @@
+"""The base of what plugins add to the magics and to `jupyter turbopilot generate`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyter_turbopilot.util.registry import found, own
+
+if TYPE_CHECKING:
+    import argparse
+
+    from jupyter_turbopilot.settings.config import Turbopilot
+    from jupyter_turbopilot.terminal.magics import TurbopilotMagics
+
+
+class TerminalPlugin:
+    """Base of plugins for IPython and the command line. An instance is registered in the group `magics`."""
+
+    switches: tuple[tuple[str, str], ...] = ()  # options of `%%complete` without a value, and their help
+
+    def complete(self, magics: TurbopilotMagics, options: Any, code: str) -> bool:  # noqa: ARG002
+        """Answer `%%complete`, if the options ask for it; return whether they do."""
+        return False
+
+    def status(self, health: dict[str, Any]) -> str:  # noqa: ARG002
+        """Return a line for `%turbopilot`, or an empty text."""
+        return ""
+
+    def declare(self, parser: argparse.ArgumentParser) -> None:
+        """Declare options of `jupyter turbopilot generate`."""
+
+    def generate(self, options: Any, settings: Turbopilot) -> int | None:  # noqa: ARG002
+        """Answer `generate`, if the options ask for it; return the exit status, otherwise None."""
+        return None
+
+
+def own_plugins() -> list[TerminalPlugin]:
+    """Return our own plugins, without reading metadata."""
+    return [plugin for entry in own("magics") if (plugin := entry.load())]
+
+
+def other_plugins() -> list[TerminalPlugin]:
+    """Return the plugins of other distributions."""
+    ours = own("magics")
+    return [plugin for entry in found("magics") if entry not in ours and (plugin := entry.load())]

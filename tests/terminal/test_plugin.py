@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.terminal import magics, plugin
+from jupyter_turbopilot.terminal.magics import TurbopilotMagics
+from jupyter_turbopilot.terminal.plugin import TerminalPlugin
+from jupyter_turbopilot.util.registry import Entry, own
+
+from .conftest import Shell
+from .test_magics import run
+
+
+class Shout(TerminalPlugin):
+    switches = (("--shout", "write in capitals"),)
+
+    def complete(self, magics: TurbopilotMagics, options: Any, code: str) -> bool:
+        if options.shout:
+            magics.shell.set_next_input(code.upper())
+        return bool(options.shout)
+
+    def status(self, health: dict[str, Any]) -> str:
+        return f"Shouts at {health['model']}."
+
+
+@pytest.fixture
+def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Install a distribution with a plugin, and forget it after the test."""
+    monkeypatch.setattr(plugin, "found", lambda group: (*own(group), Entry("shout", f"{__name__}:SHOUT")))
+    parser = TurbopilotMagics.complete.parser
+    actions, names = [*parser._actions], dict(parser._option_string_actions)
+    magics._plugins.cache_clear()
+    yield
+    parser._actions[:] = actions
+    parser._option_string_actions.clear()
+    parser._option_string_actions.update(names)
+    magics._plugins.cache_clear()
+
+
+SHOUT = Shout()
+
+
+@pytest.mark.usefixtures("_installed")
+def test_plugin_adds_an_option_and_a_line_of_the_status(shell: Shell) -> None:
+    run(shell, "%complete --shout x = 1")
+    assert shell.next_input == ("X = 1", False)
+    assert "write in capitals" in run(shell, "%complete --help").stdout
+    assert "Shouts at " in run(shell, "%turbopilot").stdout
