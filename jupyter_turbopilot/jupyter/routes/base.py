@@ -64,6 +64,7 @@ class Route(AuthenticatedHandler):
     auth_resource = "turbopilot"
     errors: ClassVar[tuple[type[TurbopilotError], ...]] = ()  # possible errors of all methods
     field_names: ClassVar[dict[str, str]] = {}  # field names of errors: field names in the body
+    serves_copilot = False  # whether Copilot's clients call the route
     serves_kernels = False  # whether this server's kernels may call the route with their secret
     accepts_plain_body = False  # accept other content types without a Jupyter server
     max_body: ClassVar[int] = SMALL_BODY  # bytes; a route that charges by the size sets MAX_BODY
@@ -284,7 +285,8 @@ class Route(AuthenticatedHandler):
     def set_default_headers(self) -> None:
         """Add GitHub's request id: Copilot's clients take responses without one for a firewall's."""
         super().set_default_headers()
-        self.set_header("X-GitHub-Request-Id", secrets.token_hex(16))
+        if self.serves_copilot:
+            self.set_header("X-GitHub-Request-Id", secrets.token_hex(16))
 
     def data_received(self, chunk: bytes) -> None:
         """Store the body up to `max_body` bytes."""

@@ -126,6 +126,8 @@ class OpenHealthRoute(Route):
 class MissingRoute(Route):
     """All other paths. Jupyter's own handler fails on some bodies."""
 
+    serves_copilot = True
+
     def refusal(self) -> TurbopilotError:
         """Reject all requests."""
         return RefusedError(404)
@@ -133,6 +135,8 @@ class MissingRoute(Route):
 
 class ModelsRoute(Route):
     """`GET turbopilot/models` lists, `POST` selects, `DELETE` removes."""
+
+    serves_copilot = True
 
     @Endpoint(gives=Models)
     async def get(self) -> None:

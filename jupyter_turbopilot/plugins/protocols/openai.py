@@ -46,6 +46,7 @@ class OpenAIRoute(Route):
 class CompletionsRoute(OpenAIRoute, JobRoute):
     """`POST v1/completions`, and `v1/engines/…/completions` for older clients."""
 
+    serves_copilot = True
     field_names = FIELDS
     uncharged = WINDOW
 
@@ -122,6 +123,8 @@ class OpenAIModelsRoute(OpenAIRoute):
 
 class CopilotTokenRoute(Route):
     """`GET copilot_internal/v2/token`: returns the caller's own key as the token."""
+
+    serves_copilot = True
 
     @Endpoint()
     async def get(self) -> None:

@@ -137,9 +137,10 @@ def test_health_returns_503_while_the_model_loads(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "method"), [("", "GET"), ("nothing", "POST"), ("infill", "POST"), ("infill", "PUT")]
+    ("path", "method"),
+    [("models", "GET"), ("nothing", "POST"), ("v1/completions", "POST"), ("models", "PUT")],
 )
-def test_responses_have_a_request_id(server: ServeApp, path: str, method: str) -> None:
+def test_responses_to_copilot_have_a_request_id(server: ServeApp, path: str, method: str) -> None:
     numbers = set()
     for headers in ({}, {"Authorization": ""}, {"Origin": "http://evil.example"}):
         response = server.client.request(method, f"/{path}", content=b"[", headers=headers)

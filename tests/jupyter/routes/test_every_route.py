@@ -33,7 +33,6 @@ async def test_every_route_requires_a_token(ask: Ask, jp_serverapp: Any, path: s
     for authorization in ("", "token wrong", "Bearer wrong"):
         response = await ask(path, {}, method=method, headers={"Authorization": authorization})
         assert response.code == 403
-        assert response.headers["X-GitHub-Request-Id"]  # required by Copilot's clients
         error = json.loads(response.body)["error"]
         assert error == "The server does not allow you to do this." or error["code"] == "forbidden"
 
