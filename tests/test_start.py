@@ -26,6 +26,12 @@ def test_loading_the_magics_imports_no_engine() -> None:
     assert not modules_after(code) & {"llama_cpp", "httpx", "jupyter_server"}
 
 
+def test_server_extension_imports_most_modules_after_the_start() -> None:
+    late = {"completer", "context.notebook", "fixes", "jupyter.kernels", "jupyter.pilot", "suggestion"}
+    loaded = modules_after("import jupyter_turbopilot.jupyter.extension")
+    assert not loaded & {f"jupyter_turbopilot.{name}" for name in late}
+
+
 def test_command_line_help_imports_no_heavy_module() -> None:
     heavy = {
         "llama_cpp",

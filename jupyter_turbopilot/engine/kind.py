@@ -119,7 +119,8 @@ class EngineKind(ABC):
         """The host that code is sent to; empty if it stays on this machine."""
         return ""
 
-    def take_secrets(self) -> None:  # noqa: B027 - most engines have none
+    @staticmethod  # noqa: B027 - most engines have none
+    def take_secrets(settings: Turbopilot) -> None:
         """Remove secrets from the environment, which the kernels of a server inherit."""
 
     @abstractmethod

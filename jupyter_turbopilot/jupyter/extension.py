@@ -1,4 +1,7 @@
-"""The server extension: builds the pilot, mounts the routes, keeps the notebook index up to date, stops."""
+"""The server extension: mounts the routes, builds the pilot, keeps the notebook index up to date, stops.
+
+Jupyter waits for the extension when it starts, so that most modules are imported right after the start.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import secrets
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_server.extension.application import ExtensionApp
@@ -16,28 +20,26 @@ from jupyter_server.services.contents.manager import ContentsManager
 from jupyter_server.utils import url_path_join
 from traitlets import TraitError
 
+from jupyter_turbopilot.engine.kind import load_kind
 from jupyter_turbopilot.jupyter import runtime
-from jupyter_turbopilot.jupyter.kernels.watch import Kernels
-from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
-from jupyter_turbopilot.jupyter.pilot.threads import stop_within
 from jupyter_turbopilot.jupyter.routes.table import MISSING, lazy, table
-from jupyter_turbopilot.jupyter.saved_switch import uses_file_paths
-from jupyter_turbopilot.protocol.errors import ConfigurationError
+from jupyter_turbopilot.protocol.errors import ConfigurationError, EngineError
 from jupyter_turbopilot.protocol.phase import Phase
-from jupyter_turbopilot.settings.access import Access
+from jupyter_turbopilot.settings.access import Access, access_of
 from jupyter_turbopilot.settings.config import Turbopilot, sections
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jupyter_server.serverapp import ServerApp
 
     from jupyter_turbopilot.index.base import Source
     from jupyter_turbopilot.index.reader import MaintainedIndex
+    from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 
 # Seconds. Loading briefly holds the GIL, so the server responds to its first requests before.
 LOAD_AFTER = 1.5
 _JUPYTER_MANAGERS = {FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager}
+# The modules that the pilot and the first requests need.
+_AFTER_START = ("pilot.pilot", "kernels.watch", "routes.native", "routes.fixes", "routes.manage")
 _CHANGES = {"create", "save", "upload", "rename", "copy", "delete"}
 
 
@@ -47,27 +49,17 @@ class TurbopilotExtension(ExtensionApp):
     name = "jupyter_turbopilot"
     load_other_extensions = True
     classes = sections()
-    pilot: Pilot | None = None
-    _starting: Sequence[asyncio.Task[None]] = ()
+    _pilot: Pilot | None = None
+    _starting: asyncio.Task[None] | None = None
 
     def _config_file_name_default(self) -> str:
         # The command line reads this file too. Jupyter's default is jupyter_jupyter_turbopilot_config.
         return f"{self.name}_config"
 
     def initialize_settings(self) -> None:
-        """Build the pilot. A missing engine or model does not raise: the pilot reports it as its state."""
-        settings, access = self._read_settings()
-        manager = cast("ServerApp", self.serverapp).kernel_manager  # set by Jupyter before this call
-        self.pilot = Pilot(
-            settings,
-            kernels=Kernels(manager) if settings.kernel_context else None,
-            kernel_busy=partial(any_kernel_busy, manager),
-            root=cast("ServerApp", self.serverapp).root_dir,
-            access=access,
-        )
-        self.pilot.kind.take_secrets()
-        self.pilot.completer.listeners.load(settings, "server")
-        access = self.pilot.access
+        """Read the settings, and notify the page of what they allow."""
+        self._turbopilot, self._access = self._read_settings()
+        access = self._access
         if access.is_invalid:
             self.log.warning("Turbopilot: %s", access.reason)
         self._secret = secrets.token_urlsafe(32)
@@ -77,7 +69,26 @@ class TurbopilotExtension(ExtensionApp):
         page_config = web_app.settings.setdefault("page_config_data", {})
         page_config["jupyterTurbopilot"] = "server only" if only else "server"
 
-    def _read_settings(self) -> tuple[Turbopilot, Access | None]:
+    @property
+    def pilot(self) -> Pilot:
+        """The pilot, built when first used. It reports a missing model as its state."""
+        if self._pilot is None:
+            from jupyter_turbopilot.jupyter.kernels.watch import Kernels
+            from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+
+            server = cast("ServerApp", self.serverapp)
+            manager, settings = server.kernel_manager, self._turbopilot
+            self._pilot = Pilot(
+                settings,
+                kernels=Kernels(manager) if settings.kernel_context else None,
+                kernel_busy=partial(any_kernel_busy, manager),
+                root=server.root_dir,
+                access=self._access,
+            )
+            self._pilot.completer.listeners.load(settings, "server")
+        return self._pilot
+
+    def _read_settings(self) -> tuple[Turbopilot, Access]:
         """Return the settings. If they are invalid, everything is denied, and the reason says why.
 
         An extension that raised an error would leave it to the page to run a model.
@@ -85,28 +96,34 @@ class TurbopilotExtension(ExtensionApp):
         try:
             settings = Turbopilot(parent=self)
             settings.validate_sections()
+            load_kind(settings.engine).take_secrets(settings)
         except TraitError as error:
             reason = ConfigurationError("The configuration of Turbopilot", error).message
-            return Turbopilot(engine="llama"), Access(reason, is_invalid=True)
-        return settings, None
+        except EngineError as error:
+            reason = error.message
+        else:
+            return settings, access_of(settings, os.environ, cast("ServerApp", self.serverapp).root_dir)
+        return Turbopilot(engine="llama"), Access(reason, is_invalid=True)
 
     def initialize_handlers(self) -> None:
         """Mount the routes under `turbopilot/`."""
-        takes = {"pilot": self.pilot, "secret": self._secret}
+        takes = {"secret": self._secret}
         for path, value in (*table().items(), (".*", MISSING)):
-            self.handlers.append((url_path_join("turbopilot", path), lazy(value), takes))
+            route = lazy(value, lambda: self.pilot)
+            self.handlers.append((url_path_join("turbopilot", path), route, takes))
 
     async def _start_jupyter_server_extension(self, server: Any) -> None:
         runtime.remove_stale()
         if not server.sock:
-            named = self.pilot.cache_file if self.pilot else ""
+            named = self._turbopilot.cache_file if self._turbopilot.cache_memory else ""
             url = loopback_url(server)
             runtime.write(runtime.Runtime(url, self._secret, os.getpid(), named, server.root_dir))
-        if self.pilot:
-            self._starting = [
-                asyncio.create_task(self._load(self.pilot)),
-                asyncio.create_task(self._start_index(self.pilot, server.contents_manager)),
-            ]
+        self._starting = asyncio.create_task(self._finish_start(server.contents_manager))
+
+    async def _finish_start(self, manager: Any) -> None:
+        """Import the other modules on another thread, build the pilot, then load the model and the index."""
+        await asyncio.to_thread(_import_others)
+        await asyncio.gather(self._load(self.pilot), self._start_index(self.pilot, manager))
 
     async def _load(self, pilot: Pilot) -> None:
         """Load the model, unless a request has started this."""
@@ -127,13 +144,20 @@ class TurbopilotExtension(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """Unload the model and end all requests."""
-        for task in self._starting:
-            task.cancel()
-        if self.pilot:
-            if self.pilot.kernels:
-                self.pilot.kernels.close()  # its sockets belong to the event loop
-            await stop_within(self.pilot.stop)
+        if self._starting:
+            self._starting.cancel()
+        if self._pilot:
+            from jupyter_turbopilot.jupyter.pilot.threads import stop_within
+
+            if self._pilot.kernels:
+                self._pilot.kernels.close()  # its sockets belong to the event loop
+            await stop_within(self._pilot.stop)
         runtime.remove(os.getpid())
+
+
+def _import_others() -> None:
+    for name in _AFTER_START:
+        import_module(f"jupyter_turbopilot.jupyter.{name}")
 
 
 def any_kernel_busy(manager: Any) -> bool:
@@ -157,6 +181,7 @@ def source_of(manager: Any, loop: asyncio.AbstractEventLoop) -> Source:
     """Return the source that the notebook index reads notebooks and files from."""
     from jupyter_turbopilot.index.contents import Contents, FilesOfManager
     from jupyter_turbopilot.index.local_files import LocalFiles
+    from jupyter_turbopilot.jupyter.saved_switch import uses_file_paths
 
     if not uses_file_paths(manager):
         return Contents(manager, loop)

@@ -97,9 +97,8 @@ def application(pilot: Pilot, identity: StandaloneIdentity, prefix: str = "/") -
     root = re.escape(prefix.rstrip("/"))
     routes = ((f"/{path}" if path else "/?", value) for path, value in (table() | OWN).items())
     return Application(
-        [(root + path, lazy(value), {"pilot": pilot}) for path, value in routes],
-        default_handler_class=lazy(MISSING),
-        default_handler_args={"pilot": pilot},
+        [(root + path, lazy(value, lambda: pilot)) for path, value in routes],
+        default_handler_class=lazy(MISSING, lambda: pilot),
         identity_provider=identity,
         authorizer=AllowAllAuthorizer(),
         base_url=prefix,

@@ -16,6 +16,7 @@ from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.jupyter.extension import TurbopilotExtension, any_kernel_busy
 from jupyter_turbopilot.plugins.remote import address
 from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.util import registry
 
 SETTINGS_FILES = [
     f"{folder}/jupyter_{name}_config{ending}"
@@ -43,11 +44,20 @@ def test_kernel_that_ends_meanwhile_is_not_busy() -> None:
 
 def test_numeric_libraries_are_imported_only_to_load_a_model() -> None:
     code = (
-        "import sys; from jupyter_turbopilot.jupyter import extension as all_of_it; "
-        "all_of_it.Pilot(all_of_it.Turbopilot()); print({'numpy', 'gguf', 'llama_cpp'} & {*sys.modules})"
+        "import sys; from jupyter_turbopilot.jupyter import extension; extension._import_others(); "
+        "from jupyter_turbopilot.jupyter.pilot.pilot import Pilot; Pilot(extension.Turbopilot()); "
+        "print({'numpy', 'gguf', 'llama_cpp'} & {*sys.modules})"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "set()", done.stderr
+
+
+def test_engine_that_fails_to_import_denies_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = registry.Entry("llama", "nosuch_module:Kind")
+    monkeypatch.setattr(registry, "own", lambda group: (broken,) if group == "engines" else ())
+    monkeypatch.setattr(registry, "failures", {})
+    _, access = TurbopilotExtension()._read_settings()
+    assert (access.is_invalid, access.reason[:20]) == (True, "The engine llama is ")
 
 
 @pytest.fixture
@@ -95,6 +105,13 @@ def test_override_file_is_the_same_for_server_and_command_line(
     in_server = Turbopilot(config=extension.config).max_lines
     assert read_settings().max_lines == in_server
     assert in_server in {3, 4}
+
+
+async def test_pilot_is_built_right_after_the_start(jp_serverapp: Any) -> None:
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    await app._start_jupyter_server_extension(jp_serverapp)
+    await app._starting
+    assert app._pilot is app.pilot
 
 
 async def test_page_config_names_the_server(jp_serverapp: Any) -> None:

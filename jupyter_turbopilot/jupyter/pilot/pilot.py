@@ -130,11 +130,6 @@ class Pilot:
         return self._wanted.adapters_enabled
 
     @property
-    def cache_file(self) -> str:
-        """The configured file of the persistent completion cache, or ""."""
-        return self._cache_writer.name if self._cache_writer else ""
-
-    @property
     def cache_error(self) -> str:
         """Why completions are not saved to the configured file; empty if they are."""
         return self._cache_writer.error if self._cache_writer else ""

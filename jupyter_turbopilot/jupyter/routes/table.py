@@ -12,6 +12,9 @@ from tornado import web
 from jupyter_turbopilot.util import registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
     from jupyter_turbopilot.jupyter.routes.base import Route
 
 _log = logging.getLogger("turbopilot")
@@ -60,16 +63,14 @@ def _load(value: str) -> type[Route]:
     return registry.Entry("", value).load() or registry.Entry("", MISSING).load()  # type: ignore[no-any-return]
 
 
-@web.stream_request_body  # like `Route`
-class _LazyRoute(web.RequestHandler):
-    """Stands for the class of a route until its first request. Its methods are never called."""
+def lazy(value: str, pilot: Callable[[], Pilot]) -> type[web.RequestHandler]:
+    """Return a class whose instances are of the class that `value` names. `pilot` returns their pilot."""
 
-    value = ""
+    @web.stream_request_body  # like `Route`
+    class LazyRoute(web.RequestHandler):
+        """Stands for the class of a route until its first request. Its methods are never called."""
 
-    def __new__(cls, *given: Any, **named: Any) -> Any:
-        return _load(cls.value)(*given, **named)
+        def __new__(cls, *given: Any, **named: Any) -> Any:
+            return _load(value)(*given, pilot=pilot(), **named)
 
-
-def lazy(value: str) -> type[web.RequestHandler]:
-    """Return a class whose instances are of the class that `value` names."""
-    return type("LazyRoute", (_LazyRoute,), {"value": value})
+    return LazyRoute

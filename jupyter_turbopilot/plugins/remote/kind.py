@@ -40,11 +40,12 @@ class RemoteKind(EngineKind):
 
         return address(self.settings)
 
-    def take_secrets(self) -> None:
+    @staticmethod
+    def take_secrets(settings: Turbopilot) -> None:
         """Remove the server's key from the environment."""
         from jupyter_turbopilot.plugins.remote.loading import take_key
 
-        take_key(self.settings)
+        take_key(settings)
 
     def find(self, spec: str) -> Model:  # noqa: ARG002 - there is only one
         """Return the server's model."""

@@ -60,7 +60,7 @@ def test_route_that_fails_to_import_is_missing(plugins: None) -> None:
 def test_mounted_routes_import_their_classes_for_the_first_request() -> None:
     code = (
         "import sys; from jupyter_turbopilot.jupyter.routes import table;"
-        "[table.lazy(value) for value in table.table().values()];"
+        "[table.lazy(value, print) for value in table.table().values()];"
         "print([name for name in sys.modules if name.startswith('jupyter_turbopilot.jupyter.routes.')])"
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -69,7 +69,9 @@ def test_mounted_routes_import_their_classes_for_the_first_request() -> None:
 
 async def test_lazy_route_streams_the_body_and_passes_its_arguments() -> None:
     listening, port = bind_unused_port()
-    server = HTTPServer(web.Application([("/a/(.+)", table.lazy(f"{__name__}:Echo"), {"word": "w"})]))
+    server = HTTPServer(
+        web.Application([("/a/(.+)", table.lazy(f"{__name__}:Echo", lambda: "pilot"), {"word": "w"})])
+    )
     server.add_sockets([listening])
     try:
         from tornado.httpclient import AsyncHTTPClient
@@ -78,13 +80,13 @@ async def test_lazy_route_streams_the_body_and_passes_its_arguments() -> None:
         response = await AsyncHTTPClient().fetch(url, method="POST", body=b"body")
     finally:
         server.stop()
-    assert json.loads(response.body) == ["w", "b", "body"]
+    assert json.loads(response.body) == ["pilot", "w", "b", "body"]
 
 
 async def test_jupyter_server_accepts_the_mounted_routes(
     ask: Ask, jp_serverapp: Any, recwarn: pytest.WarningsRecorder
 ) -> None:
-    handlers = [("/t/" + path, table.lazy(value), {"pilot": None}) for path, value in table.table().items()]
+    handlers = [("/t/" + path, table.lazy(value, lambda: None)) for path, value in table.table().items()]
     jp_serverapp.web_app.settings["allow_unauthenticated_access"] = False
     jp_serverapp.web_app.add_handlers(".*$", handlers)
     assert [str(each.message) for each in recwarn if "endpoints without" in str(each.message)] == []
@@ -98,11 +100,11 @@ class HelloRoute(Route):
 class Echo(web.RequestHandler):
     """Answers with its arguments and the body."""
 
-    def initialize(self, word: str) -> None:
-        self.word, self.body = word, b""
+    def initialize(self, pilot: str, word: str) -> None:
+        self.given, self.body = [pilot, word], b""
 
     def data_received(self, chunk: bytes) -> None:
         self.body += chunk
 
     def post(self, name: str) -> None:
-        self.finish(json.dumps([self.word, name, self.body.decode()]))
+        self.finish(json.dumps([*self.given, name, self.body.decode()]))
