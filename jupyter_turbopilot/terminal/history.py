@@ -105,7 +105,7 @@ def request_at(
 ) -> Completion:
     """Build a request to complete `text` at `offset`, with the session as context.
 
-    A magic's request has no `client`, so it is not in the usage log.
+    A magic's request has no `Completion.client`, so it is not in the usage log.
     """
     cells = session_cells(shell)
     return Completion(

@@ -1,4 +1,4 @@
-"""Operations on the KV cache: `sequences` decides on them, and the engine executes them."""
+"""Operations on the KV cache: `sequences.py` decides on them, and the engine executes them."""
 
 from __future__ import annotations
 

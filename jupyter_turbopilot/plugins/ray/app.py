@@ -123,7 +123,7 @@ def middlewares() -> list[Middleware]:
 
 
 def app(arguments: dict[str, Any]) -> Any:
-    """Build the application. Arguments are settings of `c.Turbopilot`, such as `model` or `context_size`."""
+    """Build the application. Arguments are settings of `c.Turbopilot`, such as `Turbopilot.model`."""
     known = Turbopilot.class_traits(config=True)
     if unknown := sorted(set(arguments) - set(known)):
         raise BadRequestError(

@@ -36,7 +36,7 @@ class Request:
 
     route: str
     body: dict[str, Any] = field(repr=False)
-    session: str = ""  # see `SESSION_HEADER`
+    session: str = ""  # see `headers.SESSION_HEADER`
 
 
 class Dialect(Protocol):
