@@ -6,6 +6,11 @@ import re
 
 from jupyter_turbopilot.util.bounds import LINE, count_operations
 
+LANGUAGES = {  # by the suffix of a file
+    ".py": "python", ".r": "r", ".jl": "julia", ".js": "javascript", ".ts": "typescript", ".java": "java",
+    ".c": "c", ".h": "c", ".cc": "cpp", ".cpp": "cpp", ".hpp": "cpp", ".go": "go", ".rs": "rust",
+    ".rb": "ruby", ".sh": "bash", ".sql": "sql", ".php": "php", ".kt": "kotlin", ".kts": "kotlin",
+}  # fmt: skip
 _SAME_LANGUAGE = {"time", "timeit", "capture", "prun", "memit", "mprun", "python", "python3", "px", "debug"}
 _MAGIC_LANGUAGES = {
     "bash": "bash", "sh": "bash", "script": "bash", "cmd": "bat",

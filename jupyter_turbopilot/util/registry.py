@@ -114,6 +114,7 @@ OWN: dict[str, tuple[Entry, ...]] = {
         ),
     ),
     "model_sources": (Entry("checkpoint", f"{_PLUGINS}convert.source:fetch"),),
+    "checks": (Entry("usage", f"{_PLUGINS}usage.checks:UsageLogCheck"),),
     "settings": (  # an engine's section has the name of the engine
         Entry("transformers", f"{_PLUGINS}transformers.settings:TurbopilotTransformers"),
         Entry("remote", f"{_PLUGINS}remote.settings:TurbopilotRemote"),

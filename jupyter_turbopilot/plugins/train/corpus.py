@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.context.languages import LANGUAGES
 from jupyter_turbopilot.context.private import is_private_path, without_secrets
 from jupyter_turbopilot.context.ranking import blocks
 from jupyter_turbopilot.protocol.errors import BadRequestError
@@ -22,11 +23,6 @@ from jupyter_turbopilot.util.syntax_tree import parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-LANGUAGES = {
-    ".py": "python", ".r": "r", ".jl": "julia", ".js": "javascript", ".ts": "typescript", ".java": "java",
-    ".c": "c", ".h": "c", ".cc": "cpp", ".cpp": "cpp", ".hpp": "cpp", ".go": "go", ".rs": "rust",
-    ".rb": "ruby", ".sh": "bash", ".sql": "sql", ".php": "php", ".kt": "kotlin", ".kts": "kotlin",
-}  # fmt: skip
 PREPARED = {".jsonl": Path.open, ".xz": lzma.open, ".gz": gzip.open}
 LARGEST = 4 * 1024**2  # bytes; larger files are skipped
 MAX_NON_ASCII = 0.01  # maximum share of non-ASCII characters

@@ -98,7 +98,7 @@ def request_of(options: argparse.Namespace) -> Completion:
 
 def language_of(name: str | None, file: Path) -> str:
     """Return the given language, or that of the file's suffix."""
-    from jupyter_turbopilot.plugins.train.corpus import LANGUAGES
+    from jupyter_turbopilot.context.languages import LANGUAGES
 
     if name is None:
         return LANGUAGES.get(file.suffix.lower(), "python")

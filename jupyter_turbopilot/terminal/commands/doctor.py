@@ -16,7 +16,9 @@ from jupyter_turbopilot.jupyter import front_end
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
+from jupyter_turbopilot.terminal.commands.checks import checks_of
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
+from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.documentation import with_addresses
 from jupyter_turbopilot.util.files import count_of
 
@@ -70,7 +72,8 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
     )
     yield from _folders(settings)
     yield _notebook_index(settings)
-    yield _usage_log(settings)
+    for check in checks_of(settings):
+        yield from check.examine()
     access = access_of(settings, os.environ)
     if access.reason:
         yield Finding("access", access.reason, problem=True)
@@ -79,6 +82,7 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
             yield Finding("access", f"Turbopilot is switched off in {', '.join(settings.denied_paths)}")
         yield from _engine(settings)
     yield from _extensions()
+    yield from _plugins()
 
 
 def _packages() -> Iterator[Finding]:
@@ -149,23 +153,6 @@ def _notebook_index(settings: Turbopilot) -> Finding:
         return Finding("index", f"no notebook index yet in {folder()}")
     size = describe_size(sum(map(size_of_index, found)))
     return Finding("index", f"{count_of(len(found), 'index', 'indexes')} in {folder()}, {size}")
-
-
-def _usage_log(settings: Turbopilot) -> Finding:
-    """Report whether a usage log is kept, and problems with its file."""
-    from jupyter_turbopilot.plugins.usage import describe_content
-    from jupyter_turbopilot.plugins.usage.file import check, locate
-
-    if not settings.usage_log:
-        return Finding("usage log", "off: c.Turbopilot.usage_log is empty")
-    try:
-        check(locate(settings.usage_log))
-    except OSError as error:
-        text = f"{settings.usage_log} cannot be written ({error.strerror})."
-        return Finding("usage log", f"{text} Set c.Turbopilot.usage_log to a writable file.", problem=True)
-    return Finding(
-        "usage log", f"kept in {settings.usage_log}: {describe_content(text=settings.usage_log_text)}"
-    )
 
 
 def _engine(settings: Turbopilot) -> Iterator[Finding]:
@@ -329,3 +316,13 @@ def _extensions() -> Iterator[Finding]:
     )
     own = front_end.own_build(Path(__file__).parents[2] / "labextension")
     yield front_end.examine(jupyter_path("labextensions"), own)
+
+
+def _plugins() -> Iterator[Finding]:
+    """Report the plugins of other packages, and those that cannot be imported."""
+    entries = {(group, entry) for group in registry.OWN for entry in registry.found(group) if entry.load()}
+    others = sorted(f"{entry.name} ({group})" for group, entry in entries if entry not in registry.own(group))
+    if others:
+        yield Finding("plugins", ", ".join(others))
+    for value, reason in registry.failures.items():
+        yield Finding("plugins", f"{value} is not used: {reason}", problem=True)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.terminal.commands.checks import Leftovers, checks_of, delete
 from jupyter_turbopilot.util.files import count_of, describe_size, size_of
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -34,90 +36,64 @@ def purge(options: argparse.Namespace, settings: Turbopilot) -> int:
     from jupyter_turbopilot.models.personal import personal_dir, personal_files
     from jupyter_turbopilot.util.files import is_writable
 
-    models, own = models_dir(settings.models_dir), personal_dir()
-    mine = is_writable(models)
-    folders = [models, own] if mine else [own]
-    indexes = index_files()
-    results, error = _results(settings)
-    servers = servers_with(results[0]) if results else []
-    usage_log, kept_usage_log = _usage_log(settings, (own, folder().parent))
-    files = sorted({*(ours(models) if mine else ()), *personal_files(own), *indexes, *results})
+    models, own, indexes = models_dir(settings.models_dir), personal_dir(), index_files()
     stale, living = runtime.survey()
-    places = " and ".join(
-        map(str, sorted({*folders, *(file.parent for file in (*indexes, *results, *usage_log))}))
-    )
-    ended = count_of(len(stale), "runtime file")
-    size = size_of_all([*files, *usage_log])
+    folders = [models, own] if is_writable(models) else [own]
+    kinds = [
+        *(check.leftovers() for check in checks_of(settings)),
+        Leftovers(
+            sorted({*ours(models)}) if models in folders else (),
+            {
+                "Not deleted, because Turbopilot has no record of downloading it": chain(
+                    *map(others, folders)
+                ),
+                "Not deleted, because you may not write there": {models} - {*folders},
+                "Not deleted, because their servers are running, possibly on other machines": living,
+            },
+        ),
+        Leftovers([*personal_files(own), *indexes]),
+        _completion_cache(settings),
+    ]
+    files = [file for kind in kinds for file in kind.files]
+    elsewhere = {file.parent for file in files if not any(map(file.is_relative_to, folders))}
+    places = " and ".join(map(str, sorted(elsewhere.union(folders))))
+    size, ended = size_of_all(files), count_of(len(stale), "runtime file")
     if not options.yes and not confirmed(
-        f"Delete {size} in {count_of(len(files) + len(usage_log), 'file')} from {places}, "
-        f"and {ended} of stopped servers?"
+        f"Delete {size} in {count_of(len(files), 'file')} from {places}, and {ended} of stopped servers?"
     ):
         return 1
-    remaining = remove([*files, *stale])
-    stuck = [log for log in usage_log if not _delete(log)]
-    remaining += stuck
+    remaining = [file for kind in kinds for file in remove(kind.files, kind.delete)]
+    print(f"{size} in {count_of(len(files) - len(remaining), 'file')} and {ended} deleted.")
+    remaining += remove(stale)
     for place in (*folders, folder().parent):
-        remove_empty(place, [*files, *usage_log])
-    print(f"{size} in {count_of(len(files) + len(usage_log) - len(stuck), 'file')} and {ended} deleted.")
+        remove_empty(place, files)
     list_names("Could not be deleted", remaining)
-    list_names(
-        "Not deleted, because it is a usage log (delete it with: jupyter turbopilot usage-log clear)",
-        kept_usage_log,
-    )
-    left = {path for place in folders for path in others(place)}
-    list_names("Not deleted, because Turbopilot has no record of downloading it", left - set(remaining))
-    list_names("Not deleted, because you may not write there", [] if mine else [models])
-    list_names("Not deleted, because their servers are running, possibly on other machines", living)
-    list_names("These servers create a new file with their next completion", servers)
-    if error:
-        print(error)
-    return 1 if remaining or error else 0
+    for kind in kinds:
+        for reason, names in kind.kept.items():
+            list_names(reason, {*names} - {*remaining})
+    errors = [kind.error for kind in kinds if kind.error]
+    print(*errors, sep="\n", end="\n" if errors else "")
+    return 1 if remaining or errors else 0
 
 
-def _usage_log(settings: Turbopilot, folders: tuple[Path, ...]) -> tuple[list[Path], list[Path]]:
-    """Return the usage log: first if it is in a folder of Turbopilot, second if it is in another one."""
-    from jupyter_turbopilot.plugins.usage.file import is_log, locate
-
-    try:
-        path = locate(settings.usage_log)
-        place = path.parent.resolve()  # the path may contain `..` or links
-        if not is_log(path):
-            return [], []
-        for folder in folders:
-            if place.is_relative_to(folder.resolve()):
-                return [folder / place.relative_to(folder.resolve()) / path.name], []
-    except (OSError, RuntimeError):
-        return [], []
-    return [], [path]
-
-
-def _delete(log: Path) -> bool:
-    """Delete a usage log; return whether it succeeded."""
-    from jupyter_turbopilot.plugins.usage.file import delete
-
-    try:
-        delete(log)
-    except OSError:
-        return False
-    return True
-
-
-def _results(settings: Turbopilot) -> tuple[list[Path], str]:
-    """Return the files of the completion cache, and the reason if they cannot be examined."""
+def _completion_cache(settings: Turbopilot) -> Leftovers:
     import sqlite3
 
     from jupyter_turbopilot.completer.cache.cache_file import SCHEMA, locate, unusable
     from jupyter_turbopilot.util.sqlite_file.connection import reason_of
 
     if not settings.cache_file:
-        return [], ""
+        return Leftovers()
     try:
         target = locate(settings.cache_file)
         files = SCHEMA.owned_files(target)
         named = Path(settings.cache_file).expanduser()
-        return ([*files, named] if target in files and named.is_symlink() else files), ""
+        if target in files and named.is_symlink():
+            files = [*files, named]
     except (OSError, sqlite3.Error) as error:
-        return [], unusable(settings.cache_file, reason_of(error))
+        return Leftovers(error=unusable(settings.cache_file, reason_of(error)))
+    servers = servers_with(files[0]) if files else []
+    return Leftovers(files, {"These servers create a new file with their next completion": servers})
 
 
 def forget(_: argparse.Namespace, __: Turbopilot) -> int:
@@ -137,12 +113,12 @@ def forget(_: argparse.Namespace, __: Turbopilot) -> int:
     return 1 if remaining else 0
 
 
-def remove(files: Iterable[Path]) -> list[Path]:
+def remove(files: Iterable[Path], delete: Callable[[Path], None] = delete) -> list[Path]:
     """Delete files; return those that could not be deleted."""
     remaining = []
     for path in files:
         try:
-            path.unlink(missing_ok=True)
+            delete(path)
         except OSError:
             remaining.append(path)
     return remaining

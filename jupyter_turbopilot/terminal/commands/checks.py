@@ -1,0 +1,52 @@
+"""What `doctor` reports and `purge` deletes for a plugin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.util import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from jupyter_turbopilot.engine.kind import Finding
+    from jupyter_turbopilot.settings.config import Turbopilot
+
+
+def delete(path: Path) -> None:
+    """Delete a file that may be missing."""
+    path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True)
+class Leftovers:
+    """Files that `purge` deletes, and names that it lists, by the reason why they are not deleted."""
+
+    files: Sequence[Path] = ()
+    kept: Mapping[str, Iterable[Path | str]] = field(default_factory=dict)  # iterated after the deletion
+    error: str = ""
+    delete: Callable[[Path], None] = delete
+
+
+class Check:
+    """The base of the group `checks`."""
+
+    def __init__(self, settings: Turbopilot) -> None:
+        self.settings = settings
+
+    def examine(self) -> Iterable[Finding]:
+        """Return findings for `doctor`."""
+        return ()
+
+    def leftovers(self) -> Leftovers:
+        """Return the files for `purge`."""
+        return Leftovers()
+
+
+def checks_of(settings: Turbopilot) -> Iterator[Check]:
+    """Iterate over the checks of the plugins."""
+    for entry in registry.found("checks"):
+        if check := entry.load():
+            yield check(settings)
