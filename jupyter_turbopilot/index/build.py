@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import time
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from jupyter_turbopilot.index.entries import Page, page_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, NOTEBOOK
 from jupyter_turbopilot.index.paths import DAY, delete_old, deletion_mark, indexes_of
 from jupyter_turbopilot.index.store import SCHEMA, Store
+from jupyter_turbopilot.util.failures import on_failure
 from jupyter_turbopilot.util.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.util.notebook_file import is_enabled_in
 from jupyter_turbopilot.util.sqlite_file.connection import NEXT_START, is_busy, reason_of
@@ -212,8 +213,8 @@ class Builder:
         self._mark_used()
         delete_old(self.path)
         self._forget_denied()
-        with ExitStack() as opened:
-            store = opened.enter_context(closing(Store(self.path)))
+        store = Store(self.path)
+        with on_failure(store.close):
             with store.transaction():  # or the index could be deleted between the checks
                 self._check_end()
                 mark = deletion_mark(self._source.identity)
@@ -228,7 +229,6 @@ class Builder:
             self._again = False
             self._scan_soon()
             self._update_progress(store)
-            opened.pop_all()
         return store
 
     def _forget_denied(self) -> None:

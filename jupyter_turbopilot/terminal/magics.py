@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import dropwhile
@@ -25,6 +25,7 @@ from jupyter_turbopilot.util.bounds import (
     MOST_TEMPERATURE,
     MOST_TOKENS,
 )
+from jupyter_turbopilot.util.failures import on_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -511,12 +512,8 @@ class TurbopilotMagics(Magics):
         from jupyter_turbopilot.terminal.in_process import InProcess
 
         local = self.local or InProcess(self.settings, self._notify)
-        try:
+        with nullcontext() if self.local else on_failure(local.close):
             if model:
                 local.use(model)
-        except BaseException:
-            if local is not self.local:
-                local.close()
-            raise
         self.local = local
         return local

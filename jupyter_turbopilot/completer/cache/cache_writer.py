@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.cache.cache_file import SCHEMA, Database, locate, unusable
+from jupyter_turbopilot.util.failures import on_failure
 from jupyter_turbopilot.util.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.util.sqlite_file.connection import is_busy, reason_of
 from jupyter_turbopilot.util.write_behind import WriteBehind
@@ -94,11 +95,8 @@ class CacheWriter:
     def _open(self, path: Path) -> Database:
         SCHEMA.prepare(path)
         database = Database(path, self._limit)
-        try:
+        with on_failure(database.close):
             self._while_busy(database.fit)
-        except BaseException:
-            database.close()
-            raise
         return database
 
     def _while_busy(self, act: Callable[[], None]) -> None:

@@ -22,7 +22,8 @@ from jupyter_turbopilot.engine.child_process.messages import (
     UseThreads,
 )
 from jupyter_turbopilot.engine.child_process.process import ChildProcess, ProcessEndedError, refusal
-from jupyter_turbopilot.protocol.errors import CancelledError, EngineError, EngineGoneError
+from jupyter_turbopilot.protocol.errors import CancelledError, EngineError, EngineGoneError, TurbopilotError
+from jupyter_turbopilot.util.failures import on_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -62,22 +63,19 @@ def loading(
     Raise ModelRefusedError if the process crashes or has too little memory, EngineMissingError if the engine
     was built for another processor.
     """
-    process = None
     try:
         process = ChildProcess(urgent=urgent)
-        with cancel.interrupting(partial(process.kill, "the load was cancelled")):
-            yield process, _description(process.ask(Load.of(hosted), timeout))
-    except BaseException as failure:
-        if process:
-            process.end()
+        with on_failure(process.end):
+            with cancel.interrupting(partial(process.kill, "the load was cancelled")):
+                yield process, _description(process.ask(Load.of(hosted), timeout))
+            if cancel.is_set():
+                raise CancelledError(CANCELLED)
+    except (ProcessEndedError, TurbopilotError) as failure:
         if cancel.is_set():
             raise CancelledError(CANCELLED) from None
-        if not isinstance(failure, ProcessEndedError):
-            raise
-        raise refusal(hosted, failure.verdict) from None
-    if cancel.is_set():
-        process.end()
-        raise CancelledError(CANCELLED)
+        if isinstance(failure, ProcessEndedError):
+            raise refusal(hosted, failure.verdict) from None
+        raise
 
 
 def _description(reply: ChildReply) -> Description:

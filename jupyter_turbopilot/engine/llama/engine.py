@@ -6,6 +6,7 @@ import ctypes
 import ctypes.util
 import sys
 from contextlib import nullcontext, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from jupyter_turbopilot.engine.stepping.sampling import bias_by_id, hidden_token
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.protocol.errors import EngineError
+from jupyter_turbopilot.util.failures import on_failure
 
 if TYPE_CHECKING:
     import types
@@ -117,7 +119,8 @@ class LlamaEngine(Stepping):
                 f"llama.cpp could not allocate {context_size} tokens of context for {path.name}. Lower "
                 f"c.Turbopilot.context_size or choose a smaller model.{advice}"
             )
-        try:
+        # The caller has no reference with which to free the memory.
+        with on_failure(partial(self.close, keep=False)):
             self._adapters = LoadedAdapters(lib, self._model, self._context, hardware.adapters, path)
             self.tunings = self._adapters.tunings
             lib.llama_set_abort_callback(self._context, self._abort.callback, self._abort.data)
@@ -141,9 +144,6 @@ class LlamaEngine(Stepping):
             self._state = state
             self.identity = f"{stamp(path)}|{version()}|{hardware.stamp}"
             self._restore()
-        except BaseException:
-            self.close(keep=False)  # the caller has no reference with which to free the memory
-            raise
 
     def _new_context(self, cells: int, threads: int) -> Any:
         lib = self._lib

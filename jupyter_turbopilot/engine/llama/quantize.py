@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.protocol.errors import ConversionError, TurbopilotError
+from jupyter_turbopilot.util.failures import on_failure
 from jupyter_turbopilot.util.files import write_atomically
 
 if TYPE_CHECKING:
@@ -43,17 +44,16 @@ def quantize(order: Order, threads: int, progress: Callable[[str, int, int], Non
     numbers = map(str, (order.number, threads, int(order.again), os.getpid()))
     with write_atomically(order.target, ConversionError) as partial:
         command = [sys.executable, "-P", "-m", __name__, str(order.source), str(partial), *numbers]
-        with subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as child:
-            try:
-                for line in child.stdout or ():
-                    if at := _PROGRESS.match(line):
-                        progress(at[3], int(at[1]), int(at[2]))
-                output = (child.stderr.read() if child.stderr else "").strip()
-            except BaseException:
-                child.kill()
-                raise
+        with (
+            subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ) as child,
+            on_failure(child.kill),
+        ):
+            for line in child.stdout or ():
+                if at := _PROGRESS.match(line):
+                    progress(at[3], int(at[1]), int(at[2]))
+            output = (child.stderr.read() if child.stderr else "").strip()
         if child.returncode:
             last = output.splitlines()[-1][:300] if output else f"exit status {child.returncode}"
             raise ConversionError(f"llama.cpp could not quantise to {order.kind}: {last}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from jupyter_turbopilot.protocol.errors import BadRequestError, EngineError
+from jupyter_turbopilot.util.failures import on_failure
 
 if TYPE_CHECKING:
     import types
@@ -53,12 +54,9 @@ class SamplerChain:
         self._chain = lib.llama_sampler_chain_init(lib.llama_sampler_chain_default_params())
         if not self._chain:
             raise EngineError("llama.cpp could not create a chain of samplers. Try again.")
-        try:
+        with on_failure(self.close):
             for sampler in self._samplers(vocab, sampling, prompt):
                 lib.llama_sampler_chain_add(self._chain, sampler)
-        except BaseException:
-            self.close()
-            raise
 
     def _samplers(self, vocab: Any, sampling: Sampling, prompt: Sequence[int]) -> Iterator[Any]:
         lib = self._lib

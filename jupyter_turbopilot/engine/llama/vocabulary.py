@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from jupyter_turbopilot.engine.llama.bindings import bindings
 from jupyter_turbopilot.engine.stepping.vocabulary import TableVocabulary
 from jupyter_turbopilot.protocol.engine_request import Markers
 from jupyter_turbopilot.protocol.errors import EngineError
+from jupyter_turbopilot.util.failures import on_failure
 
 if TYPE_CHECKING:
     import types
@@ -120,11 +122,8 @@ def load_vocabulary(path: Path) -> LlamaVocabulary:
     model = lib.llama_model_load_from_file(str(path).encode(), parameters)
     if not model:
         raise EngineError(f"llama.cpp could not read the vocabulary of {path.name}.")
-    try:
+    with on_failure(partial(lib.llama_model_free, model)):
         return LlamaVocabulary(lib, model, owner=True)
-    except BaseException:
-        lib.llama_model_free(model)
-        raise
 
 
 def unknown_characters(pieces: Sequence[bytes]) -> re.Pattern[str] | None:

@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import CHUNK, PIECES, Capabilities
@@ -15,6 +16,7 @@ from jupyter_turbopilot.engine.stepping.run import BatchToken, Guess, Sampler, S
 from jupyter_turbopilot.engine.stepping.sequences import Allocation, KVSequence, Partition, Sequences
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import EngineError
+from jupyter_turbopilot.util.failures import on_failure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -107,11 +109,8 @@ class Stepping(ABC):
             taken.suffix,
         )
         if not request.sampling.plain:
-            try:
+            with on_failure(partial(self.release, run)):
                 run.sampler = self.sampler(replace(request.sampling, max_tokens=limit), request.prompt)
-            except BaseException:
-                self.release(run)
-                raise
         return run
 
     def _take(
@@ -122,11 +121,8 @@ class Stepping(ABC):
         taken = self.sequences.take(tokens, room, request.suffix_span, partition, fresh=fresh)
         if taken is None:
             return None
-        try:
+        with on_failure(lambda: self.apply(self.sequences.lose(taken))):
             self.apply(taken.moves)
-        except BaseException:
-            self.apply(self.sequences.lose(taken))
-            raise
         return taken
 
     def suspend(self, run: StepRun) -> None:
@@ -177,22 +173,15 @@ class Stepping(ABC):
     def _evaluate_batch(self, shares: Sequence[Share], interrupt: Cancel | None) -> float:
         """Evaluate one batch; return its seconds."""
         rows = [row for share in shares for row in share.rows()]
-        begun = self.clock()
-        try:
+        with on_failure(partial(self._forget_batch, shares)):
+            begun = self.clock()
             whole = self.evaluate(rows, interrupt)
-        except BaseException:
-            self._forget_batch(shares)
-            raise
-        seconds = self.clock() - begun
-        if not whole:
-            self._resynchronize(shares[0].run)
-            return seconds
-        self.drafting.saw(len(rows), seconds * 1000)
-        try:
-            self._record(shares)
-        except BaseException:
-            self._forget_batch(shares)
-            raise
+            seconds = self.clock() - begun
+            if whole:
+                self.drafting.saw(len(rows), seconds * 1000)
+                self._record(shares)
+            else:
+                self._resynchronize(shares[0].run)
         return seconds
 
     def _record(self, shares: Sequence[Share]) -> None:
@@ -256,12 +245,11 @@ class Stepping(ABC):
         if before > 0:
             return before
         suffix, run.suffix = run.suffix, None
-        try:
+        with (
+            on_failure(lambda: self.apply([Truncate(suffix.sequence.id, 0)])),
+            on_failure(partial(self._forget, run.sequence)),
+        ):
             self.apply(self.sequences.reattach(run.sequence, suffix))
-        except BaseException:
-            self._forget(run.sequence)
-            self.apply([Truncate(suffix.sequence.id, 0)])
-            raise
         return run.pending
 
     def _resynchronize(self, run: StepRun) -> None:

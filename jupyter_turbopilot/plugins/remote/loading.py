@@ -20,6 +20,7 @@ from jupyter_turbopilot.plugins.remote.exchange import NO_TIME, Exchange, unreac
 from jupyter_turbopilot.plugins.remote.http_client import HttpClient
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.protocol.errors import EngineGoneError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.util.failures import on_failure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
@@ -120,11 +121,8 @@ def load(
             failed.rest(asyncio.get_running_loop().time())
         return RemoteEngine(peer, vocabulary, capabilities, dialect, exchange, connections)
 
-    try:
+    with on_failure(connections.close):
         return connections.wait_for(connect(), cancel)
-    except BaseException:
-        connections.close()
-        raise
 
 
 async def _first(sides: Sequence[AnySide], work: Callable[[AnySide], Awaitable[T]]) -> tuple[int, T]:

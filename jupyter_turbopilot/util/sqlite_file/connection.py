@@ -12,6 +12,7 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.util.failures import on_failure
 from jupyter_turbopilot.util.files import others_may_write
 
 if TYPE_CHECKING:
@@ -41,15 +42,12 @@ def connect(path: Path, *, wait: float | None = None, shared: bool = False) -> s
     connection = sqlite3.connect(
         path, timeout=WAIT if wait is None else wait, isolation_level=None, check_same_thread=not shared
     )
-    try:
+    with on_failure(connection.close):
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
         # Damaged text must not make the rest unreadable, and Python would quote it in the error.
         connection.text_factory = lambda text: text.decode("utf-8", "replace")
         for setting in _SETTINGS:
             connection.execute(f"PRAGMA {setting}").fetchall()
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 
@@ -86,13 +84,9 @@ class OpenFile:
         if self._connection.in_transaction:
             begin, undo, end = "SAVEPOINT part", "ROLLBACK TO part", "RELEASE part"
         self._connection.execute(begin)
-        try:
+        with on_failure(lambda: self._connection.in_transaction and self._connection.execute(undo)):
             yield
             self._connection.execute(end)
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute(undo)
-            raise
 
 
 def is_busy(error: Exception) -> bool:

@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.util.failures import on_failure
+
+
+def test_on_failure_undoes_and_raises_even_for_an_interrupt() -> None:
+    undone: list[str] = []
+    with pytest.raises(KeyboardInterrupt), on_failure(lambda: undone.append("it")):
+        raise KeyboardInterrupt
+    assert undone == ["it"]
+
+
+def test_on_failure_keeps_the_result_of_a_success() -> None:
+    undone: list[str] = []
+    with on_failure(lambda: undone.append("it")):
+        pass
+    assert undone == []
