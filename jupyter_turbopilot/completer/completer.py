@@ -28,6 +28,7 @@ from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError, log_f
 from jupyter_turbopilot.protocol.request import Completion
 from jupyter_turbopilot.util.bounds import tenant_cache
 from jupyter_turbopilot.util.lookups import lookups
+from jupyter_turbopilot.util.threads import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,12 +209,8 @@ class Completer:
                 raise
             return
         timeout = INDEX_TIMEOUT if plan.priority.awaited else PREFETCH_TIMEOUT
-        try:
-            self.worker.call_at(time.monotonic() + timeout, partial(self._time_out, job))
-            submitted = lookups.submit(partial(self._look_up, job))
-        except RuntimeError:  # no thread can be started
-            submitted = False
-        if not submitted:
+        Alarm(partial(self._time_out, job)).set(time.monotonic() + timeout)
+        if not lookups.submit(partial(self._look_up, job)):
             self._time_out(job)
 
     def _look_up(self, job: CompletionJob) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Set as AbstractSet  # noqa: TC003 - needed to decode `Capabilities` from a message
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling
-from jupyter_turbopilot.protocol.errors import BadRequestError, EngineGoneError
+from jupyter_turbopilot.protocol.errors import BadRequestError
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.protocol.engine_request import Token
-
-log = logging.getLogger(__name__)
 
 MAX_STEPS = 8  # a text of one token takes fewer steps
 # Prompts are evaluated in chunks, so that a short prompt does not wait for a long one.
@@ -138,25 +135,15 @@ class Engine(Protocol):
         """Free the memory; with `keep`, save the evaluated tokens for the next start."""
 
 
-def can_generate(engine: Engine) -> bool:
-    """Return whether an engine can generate a token; True if it has no free slot.
-
-    If the engine is gone, its error is raised.
-    """
+def generate_one(engine: Engine) -> None:
+    """Generate a token if there is a free slot; an engine that has failed raises its error."""
+    run = engine.start(EngineRequest([0], Sampling(max_tokens=1)))
+    if run is None:
+        return  # the next step of the other runs will show it
     try:
-        run = engine.start(EngineRequest([0], Sampling(max_tokens=1)))
-        if run is None:
-            return True  # the next step of the other runs will show it
-        try:
-            for _ in range(MAX_STEPS):
-                engine.step([run], Cancel())
-                if run.done or run.fresh:
-                    break
-        finally:
-            engine.release(run)
-    except EngineGoneError:
-        raise
-    except BaseException:
-        log.exception("Turbopilot: The engine has failed")
-        return False
-    return True
+        for _ in range(MAX_STEPS):
+            engine.step([run], Cancel())
+            if run.done or run.fresh:
+                break
+    finally:
+        engine.release(run)

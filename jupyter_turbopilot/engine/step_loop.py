@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.base import can_generate
+from jupyter_turbopilot.engine.base import generate_one
 from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, YIELDED, Job, as_error
 from jupyter_turbopilot.protocol.errors import EngineGoneError, TextFailedError
@@ -77,13 +76,11 @@ class StepLoop:
         self._set_threads(engine)
         for job, run in runs:
             job.left = run.pending
-        try:
-            engine.step([run for _, run in runs], self._interrupt)
-        except BaseException as failure:  # noqa: BLE001 - any exception of the engine
-            served = self._count_tokens(runs)
+        failure = self._attempt(lambda: engine.step([run for _, run in runs], self._interrupt))
+        served = self._count_tokens(runs)
+        if failure:
             self._handle_failure(runs, failure)
             return served
-        served = self._count_tokens(runs)
         for job, run in runs:
             if served[job] or run.pending < job.left_at_failure:
                 job.left_at_failure = 0
@@ -104,7 +101,6 @@ class StepLoop:
 
     def _handle_failure(self, runs: Sequence[tuple[Job, Run]], failure: BaseException) -> None:
         """Feed the tokens from before the failure to the jobs; end the job that caused it."""
-        self._check_gone(failure)
         for job, run in runs:
             self._feed(job, run)
         left = [job for job, run in runs if job.run is run]
@@ -133,18 +129,26 @@ class StepLoop:
 
     def close(self) -> None:
         """Free the engine's memory."""
-        engine, keep = self.engine, not self.broken
+        if self.engine:
+            failure = self._attempt(partial(self.engine.close, keep=not self.broken))
+            if failure:
+                log.error("Turbopilot: The engine could not be closed", exc_info=failure)
         self.engine, self.broken, self.gone = None, False, None
-        if engine:
-            _close(engine, keep=keep)
+
+    def _attempt(self, call: Callable[[], object]) -> BaseException | None:
+        """Call the engine or a job; return its exception: one job's error must not fail the others."""
+        try:
+            call()
+        except BaseException as failure:  # noqa: BLE001 - returned
+            if isinstance(failure, EngineGoneError):
+                self.broken, self.gone = True, failure
+            return failure
+        return None
 
     def _set_threads(self, engine: Engine) -> None:
-        if self._threads:
-            try:
-                engine.use_threads(self._threads())
-            except BaseException:
-                # The number is kept if the load cannot be measured.
-                log.debug("Turbopilot: The number of threads could not be set", exc_info=True)
+        if threads := self._threads:
+            # The number is kept if the load cannot be measured.
+            self._attempt(lambda: engine.use_threads(threads()))
 
     def _begin(self, job: Job) -> None:
         """Begin a job, which takes over the run of its older job."""
@@ -164,8 +168,7 @@ class StepLoop:
             self._advance_job(job, partial(job.begin, self.engine, older))
         if older:  # release the run if the job did not take it over
             self._release(older)
-            with suppress(Exception):
-                older.close()
+            self._attempt(older.close)
 
     def _remove_older(self, job: Job) -> Job | None:
         """Remove and return the job that another takes over from; jobs between the two have never begun."""
@@ -185,13 +188,7 @@ class StepLoop:
     def _assign_slot(self, job: Job, queue: Sequence[Job]) -> bool:
         """Assign a slot to a job; later jobs in the queue give up theirs, the last first."""
         while job in self._active and job.engine_request and self.engine:
-            try:
-                if job.run is None:
-                    job.run = self.engine.start(job.engine_request)
-                elif job.suspended:
-                    job.suspended = not self.engine.resume(job.run)
-            except BaseException as failure:  # noqa: BLE001 - one job's prompt must not fail the others
-                self._check_gone(failure)
+            if failure := self._attempt(partial(_take_slot, self.engine, job, job.engine_request)):
                 self._end(job, as_error(failure))
                 return False
             if job.run and not job.suspended:
@@ -218,17 +215,11 @@ class StepLoop:
         """Suspend a job until it gets a slot again."""
         if not job.run or not self.engine:
             return
-        try:
-            self.engine.suspend(job.run)
-            job.suspended = True
-        except BaseException as failure:  # noqa: BLE001 - see `_release`
-            self._check_gone(failure)
-            self.broken = True
+        failure = self._attempt(partial(self.engine.suspend, job.run))
+        job.suspended = failure is None
+        if failure:
+            self.broken = True  # see `_release`
             self._end(job, as_error(failure))
-
-    def _check_gone(self, failure: BaseException) -> None:
-        if isinstance(failure, EngineGoneError):
-            self.broken, self.gone = True, failure
 
     def _isolate_failure(self, jobs: Sequence[Job], failure: BaseException) -> None:
         """Find the job that fails: retry each of several jobs alone, and end a job that fails alone."""
@@ -240,10 +231,10 @@ class StepLoop:
         for job in jobs:
             self._end(job, as_error(failure))
         if self.engine and not self.broken:
-            try:
-                self.broken = not can_generate(self.engine)
-            except EngineGoneError as gone:
-                self._check_gone(gone)
+            broken = self._attempt(partial(generate_one, self.engine))
+            if broken and not self.gone:
+                log.error("Turbopilot: The engine has failed", exc_info=broken)
+            self.broken = broken is not None
 
     def _feed(self, job: Job, run: Run) -> None:
         """Feed the new tokens of a run to its job."""
@@ -264,16 +255,17 @@ class StepLoop:
         self, job: Job, advance: Callable[[], EngineRequest | None], *, ends: bool = False
     ) -> bool:
         """Call `begin` or `feed` of a job; return whether it continues. `ends`: its text has ended."""
-        try:
+        engine_request = None
+
+        def call() -> None:
+            nonlocal engine_request
             with job.cancel.governing():
                 engine_request = advance()
-        except Cancelled:
-            engine_request = None
-        except BaseException as failure:  # noqa: BLE001 - one job's error must not fail the others
-            self._end(job, as_error(failure))
-            return False
+
+        failure = self._attempt(call)
         if engine_request is None:
-            self._end(job, None)
+            cancelled = failure is None or isinstance(failure, Cancelled)
+            self._end(job, None if cancelled else as_error(failure))
             return False
         if engine_request is not job.engine_request or ends:
             self._release(job)
@@ -282,31 +274,25 @@ class StepLoop:
 
     def _release(self, job: Job) -> None:
         run, job.run, job.suspended, job.is_evaluated = job.run, None, False, False
-        if run and self.engine:
-            try:
-                self.engine.release(run)
-            except BaseException as failure:
-                # The slot cannot be used again, so the engine must be replaced.
-                self._check_gone(failure)
-                if not self.gone:
-                    log.exception("Turbopilot: The engine has failed")
-                self.broken = True
+        if run and self.engine and (failure := self._attempt(partial(self.engine.release, run))):
+            # The slot cannot be used again, so the engine must be replaced.
+            if not self.gone:
+                log.error("Turbopilot: The engine has failed", exc_info=failure)
+            self.broken = True
 
     def _end(self, job: Job, error: TurbopilotError | None) -> None:
         if job not in self._active:
             return
         del self._active[job]
         self._release(job)
-        try:
-            job.close()
-        except BaseException as failure:  # noqa: BLE001 - the job has to end in any case
+        if failure := self._attempt(job.close):
             error = error or as_error(failure)
         self._ended(job, error)
 
 
-def _close(engine: Engine, *, keep: bool) -> None:
-    """Free an engine's memory; log its exceptions."""
-    try:
-        engine.close(keep=keep)
-    except BaseException:
-        log.exception("Turbopilot: The engine could not be closed")
+def _take_slot(engine: Engine, job: Job, engine_request: EngineRequest) -> None:
+    """Start or resume a job's run if a slot is free."""
+    if job.run is None:
+        job.run = engine.start(engine_request)
+    elif job.suspended:
+        job.suspended = not engine.resume(job.run)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
-from heapq import heappop, heappush
-from itertools import count
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Job, Priority
@@ -16,6 +14,7 @@ from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.scheduler import Scheduler
 from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.protocol.phase import Phase
+from jupyter_turbopilot.util.threads import Alarm, start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,16 +23,13 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.lifecycle import Factory
     from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError
 
-log = logging.getLogger(__name__)
-
 NO_SLOT_DELAY = 0.01  # seconds until the next try if no job got a slot
 
 
 class Worker:
     """Owns the engine. Awaited jobs advance together, step by step. Other jobs run when there are none.
 
-    A second thread, the timer, ends waiting jobs that are cancelled or late, and makes the calls of
-    `call_at`. Both threads are started when needed, and restarted if they have died.
+    The timer's thread ends waiting jobs that are cancelled or late.
     """
 
     def __init__(
@@ -60,11 +56,7 @@ class Worker:
         self._step_jobs: Sequence[Job] = ()  # of the running step
         self._idle = idle or None  # seconds without work after which the engine's memory is freed
         self._thread: threading.Thread | None = None
-        self._timer: threading.Thread | None = None
-        self._calls: list[tuple[float, int, Callable[[], None]]] = []  # a heap; the number keeps their order
-        self._numbers = count()
-        self._changed = threading.Event()  # wakes the timer: a job or call was added, or a job cancelled
-        self._stopped = False  # whether the timer must end
+        self._expiry = Alarm(self._expire)
 
     @property
     def state(self) -> EngineState:
@@ -111,7 +103,9 @@ class Worker:
         with self._wake:
             self._life.replace(name, factory)
             stopped = list(self._scheduler)
-            self._ensure_threads()
+            self._thread = self._thread or start_thread("turbopilot", self._round, self._fail_all)
+            if not self._thread:
+                self._life.state = EngineState(Phase.FAILED, name, "The system cannot start another thread.")
             self._wake.notify()
         for job in stopped:
             job.cancel.set(SUPERSEDED)
@@ -151,12 +145,11 @@ class Worker:
                 refused = self._scheduler.add(job)
             if job not in gone and (refused is None or refused[0] is not job):
                 # Cancelled jobs that have begun end after the running step. The timer ends waiting ones.
-                job.cancel.watch(self._loop.interrupt if begun else self._changed.set)
+                job.cancel.watch(self._loop.interrupt if begun else partial(self._expiry.set, 0.0))
                 if self._interrupts(job):
                     self._loop.interrupt()
-                self._ensure_threads()
                 self._wake.notify()
-                self._changed.set()
+                self._expiry.set(job.deadline)
         for other in gone:
             other.finish(None)
         if refused:
@@ -167,18 +160,10 @@ class Worker:
             dropped.cancel.set(YIELDED)
             dropped.finish(error if awaited else None)
 
-    def call_at(self, when: float, call: Callable[[], None]) -> None:
-        """Make a call on the timer's thread, at a time of the monotonic clock. The call must not block."""
-        with self._wake:
-            heappush(self._calls, (when, next(self._numbers), call))
-            self._ensure_threads()
-        self._changed.set()
-
     def ensure_loaded(self) -> None:
         """Load an unloaded engine, in the background."""
         with self._wake:
             self._life.request_reload()
-            self._ensure_threads()
             self._wake.notify()
 
     def stop(self, timeout: float = 2.0) -> None:
@@ -192,7 +177,6 @@ class Worker:
             loading.set(STOPPED)
         for job in stopped:
             job.cancel.set(STOPPED)
-        self._end_timer()
         if thread and thread is not threading.current_thread():
             thread.join(timeout)
 
@@ -210,67 +194,31 @@ class Worker:
             job = job.older
         return job is not None
 
-    def _ensure_threads(self) -> None:
-        """Start the threads that are not alive."""
-        # Daemon threads: a call into llama.cpp must not keep the process from ending.
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="turbopilot", daemon=True)
-            self._thread.start()
-        if self._timer is None or not self._timer.is_alive():
-            self._timer = threading.Thread(target=self._run_timer, name="turbopilot-timer", daemon=True)
-            self._timer.start()
-
-    def _run_timer(self) -> None:
-        """End waiting jobs that are cancelled or late, and make the calls that are due."""
-        stopped = False
-        while not stopped:
-            stopped = self._stopped
-            with self._wake:
-                now = time.monotonic()
-                gone, due = self._scheduler.expire(now), []
-                while self._calls and (stopped or self._calls[0][0] <= now):
-                    due.append(heappop(self._calls)[-1])
-                earliest = min(self._scheduler.earliest, self._calls[0][0] if self._calls else math.inf)
-            for job in gone:
-                job.finish(None)
-            for call in due:
-                try:
-                    call()
-                except Exception:
-                    log.exception("Turbopilot: A delayed call failed")
-            if not stopped:
-                self._changed.wait(None if earliest == math.inf else max(0.0, earliest - time.monotonic()))
-                self._changed.clear()
-
-    def _end_timer(self) -> None:
-        """Let the timer end after its last round."""
-        self._stopped = True
-        self._changed.set()
+    def _expire(self) -> None:
+        """End waiting jobs that are cancelled or late, on the timer's thread."""
+        with self._wake:
+            gone = self._scheduler.expire(time.monotonic())
+            self._expiry.set(self._scheduler.earliest)
+        for job in gone:
+            job.finish(None)
 
     # The worker's thread ------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        # A thread that died may have left jobs that have begun. Waiting jobs are served now.
-        self._end_jobs(engine_failed(), waiting=False)
-        running = True
-        while running:
-            try:
-                running = self._round()
-            except BaseException:
-                log.exception("Turbopilot: The worker failed. It continues with the next request")
-                self._end_jobs(engine_failed())
-        self._loop.end_all()
-        self._end_jobs(None)
-        self._loop.close()
-        self._end_timer()
+    def _fail_all(self) -> bool:
+        """End all jobs after an unexpected error of a round, and continue."""
+        self._end_jobs(engine_failed())
+        return True
 
     def _round(self) -> bool:
         """Wait for work, then load an engine or take a step; return False when the server stops."""
         with self._wake:
             unused = self._wait_for_work()
-            if self._life.stopping:
-                return False
+            stopping = self._life.stopping
             factory = self._life.take_factory()
+        if stopping:
+            self._end_jobs(None)
+            self._loop.close()
+            return False
         if unused:
             self._loop.close()
         if factory:

@@ -22,6 +22,7 @@ from jupyter_turbopilot.util.failures import on_failure
 from jupyter_turbopilot.util.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.util.notebook_file import is_enabled_in
 from jupyter_turbopilot.util.sqlite_file.connection import NEXT_START, is_busy, reason_of
+from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -112,6 +113,7 @@ class Builder:
         self._marked = float("-inf")  # time at which the modification time of the database was last set
         self._ended = False
         self._rushing = False  # whether a caller waits for the index
+        self._failures = 0  # errors since the index was last usable
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -119,13 +121,10 @@ class Builder:
         with self._wake:
             if self._thread or self._ended:
                 return
-            # A daemon thread: a disk that does not answer must not keep the process from exiting. It runs at
-            # the server's priority: with a lower one it would hold the interpreter lock while preempted.
-            self._thread = threading.Thread(target=self._run, name="turbopilot-index", daemon=True)
-        try:
-            self._thread.start()
-        except RuntimeError:  # no more threads
-            self._report("the system cannot start another thread")
+            # At the server's priority: with a lower one it would hold the interpreter lock while preempted.
+            self._thread = start_thread("turbopilot-index", self._run, self._fail)
+            if not self._thread:
+                self._report("the system cannot start another thread")
 
     def build_now(self) -> None:
         """Rebuild the index on this thread without pauses; raises OSError or sqlite3.Error."""
@@ -178,33 +177,32 @@ class Builder:
         if thread and thread.is_alive():
             thread.join(END)
 
-    def _run(self) -> None:
-        pause = RETRY
+    def _run(self) -> bool:
+        """Build the index until it cannot be used; return False when the thread has to end."""
         try:
-            while True:
-                try:
-                    with closing(self._open()) as store:
-                        while store.is_in_place():
-                            self._work(store)
-                            pause = RETRY
-                            store.rest()
-                            self._sleep(store)
-                    if not self.path.exists():
-                        self._stop("the index was deleted")
-                    continue  # another server has created a new index
-                except (OSError, NotImplementedError, sqlite3.Error) as error:
-                    self._report(reason_of(error))
-                except Exception as error:
-                    if isinstance(error, EndedError):
-                        raise
-                    log.exception("Turbopilot: the index of your code failed")
-                    self._report("an unexpected error occurred; see the log")
-                self._scans, self._due = 0, float("-inf")  # until the index is used again
-                self._wait(pause)
+            if self._failures:
+                self._wait(min(RETRY * 2 ** (self._failures - 1), _LONGEST))
                 self._sleep(None)
-                pause = min(2 * pause, _LONGEST)
+            with closing(self._open()) as store:
+                while store.is_in_place():
+                    self._work(store)
+                    self._failures = 0
+                    store.rest()
+                    self._sleep(store)
+            if not self.path.exists():
+                self._stop("the index was deleted")
         except EndedError:
-            pass
+            return False
+        except (OSError, NotImplementedError, sqlite3.Error) as error:
+            self._fail(reason_of(error))
+        return True  # after an error, or because another server has created a new index
+
+    def _fail(self, reason: str = "an unexpected error occurred; see the log") -> bool:
+        """Report an error; the index is tried again when it is used."""
+        self._report(reason)
+        self._failures += 1
+        self._scans, self._due = 0, float("-inf")
+        return True
 
     def _open(self) -> Store:
         if free_room(self.path) < ROOM_TO_SPARE:

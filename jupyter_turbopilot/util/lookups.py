@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-log = logging.getLogger(__name__)
 SLOW = 0.05  # seconds that a call may take before further calls are rejected
 STUCK, MOST_STUCK = 30.0, 3  # seconds after which another thread takes over; how many threads may be stuck
 IDLE = 30.0  # seconds after which a thread without calls ends
@@ -41,11 +40,7 @@ class LookupThread:
             if time.monotonic() - self._began > STUCK and self._stuck < MOST_STUCK:
                 self._thread, self._began, self._stuck = None, math.inf, self._stuck + 1
             if not self._thread:
-                with suppress(RuntimeError):  # no thread can be started
-                    # A daemon thread: a disk that does not answer must not keep the process from ending.
-                    thread = threading.Thread(target=self._run, name="turbopilot-lookups", daemon=True)
-                    thread.start()
-                    self._thread = thread
+                self._thread = start_thread("turbopilot-lookups", self._run_next, lambda: True)
             calls = len(self._queue) + (self._began < math.inf)
             if self.is_slow or calls >= MOST or not self._thread:
                 return False
@@ -53,21 +48,19 @@ class LookupThread:
             self._changed.notify()
             return True
 
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                if threading.current_thread() is not self._thread:
-                    self._stuck -= 1
-                    return
-                self._began = math.inf
-                if not self._changed.wait_for(lambda: self._queue, IDLE):
-                    self._thread = None
-                    return
-                call, self._began = self._queue.popleft(), time.monotonic()
-            try:
-                call()
-            except BaseException:
-                log.exception("Turbopilot: A file system call failed")
+    def _run_next(self) -> bool:
+        """Run the next call; return False if the thread is idle or was replaced."""
+        with self._changed:
+            if threading.current_thread() is not self._thread:
+                self._stuck -= 1
+                return False
+            self._began = math.inf
+            if not self._changed.wait_for(lambda: self._queue, IDLE):
+                self._thread = None
+                return False
+            call, self._began = self._queue.popleft(), time.monotonic()
+        call()
+        return True
 
 
 lookups = LookupThread()

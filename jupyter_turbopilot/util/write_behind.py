@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +32,6 @@ class WriteBehind(Generic[T]):
 
     def __init__(
         self,
-        name: str,
         write: Callable[[Sequence[T]], None],
         failure: Callable[[str], str],
         *,
@@ -41,7 +41,6 @@ class WriteBehind(Generic[T]):
         at_end: Callable[[], None] = lambda: None,
     ) -> None:
         """`room`: maximum length of the queue; `settle`: seconds in which further items are collected."""
-        self._name = name
         self._write = write
         self._failure = failure
         self._room = room
@@ -81,11 +80,7 @@ class WriteBehind(Generic[T]):
         self._due = True
         self._wake.notify()
         if not (self._thread or self.ended):
-            # A daemon thread: a disk that does not answer must not keep the process from exiting.
-            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            with suppress(RuntimeError):  # the system cannot start another thread, as while Python exits
-                thread.start()
-                self._thread = thread
+            self._thread = start_thread("turbopilot-files", self._run)
 
     def _run(self) -> None:
         is_last = False
@@ -122,7 +117,7 @@ class WriteBehind(Generic[T]):
         except Exception as error:
             reason = f"an unexpected error occurred, see the log ({type(error).__name__})"
             if reason != self.error:
-                log.exception("Turbopilot: %s failed", self._name)
+                log.exception("Turbopilot: A file could not be written")
         else:
             return ""
         if reason != self.error:

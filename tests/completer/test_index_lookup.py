@@ -335,7 +335,7 @@ def test_engine_answers_if_no_look_up_thread_can_start(
 
     d = remembering(desk("1", settings={"eagerness": "always"}), LINE)
     with monkeypatch.context() as patch:
-        patch.setattr(lookups.threading, "Thread", NoThread)
+        patch.setattr(threading, "Thread", NoThread)
         assert d.texts(typed("x = a"))[-1] == "1"
     assert d.texts(typed("x = b"))[-1] == "1"
     assert d.notebook_index.asked == ["x = b"]  # type: ignore[union-attr]

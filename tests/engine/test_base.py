@@ -7,14 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.base import MAX_STEPS, SAMPLERS, Capabilities, can_generate
+from jupyter_turbopilot.engine.base import MAX_STEPS, SAMPLERS, Capabilities, generate_one
 from jupyter_turbopilot.protocol.engine_request import Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.protocol.engine_request import EngineRequest
 
 # A value of each option that changes which token follows.
 ASKED: dict[str, Any] = {
@@ -59,7 +58,7 @@ def test_check_accepts_disabled_and_default_options() -> None:
     PLAIN.check(Sampling(penalty_last_n=8))
 
 
-def test_can_generate_stops_if_no_token_is_generated() -> None:
+def test_generate_one_stops_if_no_token_is_generated() -> None:
     class Reading(ScriptedEngine):
         steps = 0
 
@@ -67,21 +66,13 @@ def test_can_generate_stops_if_no_token_is_generated() -> None:
             self.steps += 1
 
     engine = Reading()
-    assert can_generate(engine)
+    generate_one(engine)
     assert (engine.steps, engine.released) == (MAX_STEPS, 1)
-
-
-def test_can_generate_is_true_without_a_free_slot() -> None:
-    class Full(ScriptedEngine):
-        def start(self, engine_request: EngineRequest) -> None:  # type: ignore[override]
-            return None
-
-    assert can_generate(Full())
 
 
 @pytest.mark.parametrize("method", ["start", "step", "release"])
 @pytest.mark.parametrize("error", [OSError("gone"), SystemExit()])
-def test_can_generate_is_false_if_the_engine_raises(
+def test_generate_one_raises_the_error_of_the_engine(
     method: str, error: BaseException, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     engine = ScriptedEngine("word")
@@ -90,4 +81,5 @@ def test_can_generate_is_false_if_the_engine_raises(
         raise error
 
     monkeypatch.setattr(engine, method, fail)
-    assert not can_generate(engine)
+    with pytest.raises(type(error)):
+        generate_one(engine)

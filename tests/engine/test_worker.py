@@ -432,20 +432,6 @@ def test_worker_survives_exceptions_of_load_and_close(error: BaseException) -> N
     worker.stop()
 
 
-def test_worker_restarts_a_dead_thread_with_the_next_request(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, orphan = submit(worker, until_cancelled)
-    with monkeypatch.context() as patch:
-        patch.setattr(threading, "excepthook", lambda _: None)
-        patch.setattr(worker, "_end_jobs", raising(Hostile()))
-        patch.setattr(worker, "_round", raising(Hostile()))
-        wait_until(lambda: not worker.alive())
-    assert submit(worker, nothing)[1].wait() is None
-    assert orphan.wait() is not None
-    assert worker.alive()
-
-
 def test_worker_ends_all_jobs_of_a_failed_round_and_continues(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -51,7 +51,7 @@ def file() -> File:
 def test_write_behind_keeps_the_order_and_writes_the_rest_at_close(file: File) -> None:
     threads: list[threading.Thread] = []
     behind = WriteBehind[int](
-        "t", file.write, failure, room=1000, at_end=lambda: threads.append(threading.current_thread())
+        file.write, failure, room=1000, at_end=lambda: threads.append(threading.current_thread())
     )
     assert behind._thread is None, "the thread starts with the first item"
     for number in range(1000):
@@ -65,7 +65,7 @@ def test_write_behind_keeps_the_order_and_writes_the_rest_at_close(file: File) -
 
 
 def test_write_behind_gathers_items_for_a_while(file: File) -> None:
-    behind = WriteBehind[int]("t", file.write, failure, room=9, settle=60.0)
+    behind = WriteBehind[int](file.write, failure, room=9, settle=60.0)
     for number in range(3):
         behind.put(number)
         time.sleep(0.01)
@@ -74,7 +74,7 @@ def test_write_behind_gathers_items_for_a_while(file: File) -> None:
 
 
 def test_start_calls_write_without_items(file: File) -> None:
-    behind = WriteBehind[int]("t", file.write, failure, room=9)
+    behind = WriteBehind[int](file.write, failure, room=9)
     behind.start()
     until(lambda: file.written == [[]])
     behind.close(PATIENCE)
@@ -82,7 +82,7 @@ def test_start_calls_write_without_items(file: File) -> None:
 
 def test_put_never_waits_and_rejects_items_of_a_full_queue(file: File) -> None:
     file.free.clear()
-    behind = WriteBehind[int]("t", file.write, failure, room=10)
+    behind = WriteBehind[int](file.write, failure, room=10)
     behind.put(0)
     assert file.entered.wait(PATIENCE)
     begun = time.monotonic()
@@ -96,7 +96,7 @@ def test_put_never_waits_and_rejects_items_of_a_full_queue(file: File) -> None:
 def test_retry_keeps_items_until_they_are_written(file: File, caplog: pytest.LogCaptureFixture) -> None:
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/a/path")
     file.errors = [full]
-    behind = WriteBehind[int]("t", file.write, failure, room=5, retry=0.01)
+    behind = WriteBehind[int](file.write, failure, room=5, retry=0.01)
     for number in range(9):
         behind.put(number)
     until(lambda: behind.error == os.strerror(errno.ENOSPC))
@@ -115,7 +115,7 @@ def test_retry_keeps_items_until_they_are_written(file: File, caplog: pytest.Log
 def test_error_without_retry_closes_the_queue(file: File, caplog: pytest.LogCaptureFixture) -> None:
     ended = threading.Event()
     file.errors = [TimeoutError("a path")]
-    behind = WriteBehind[int]("t", file.write, failure, room=5, at_end=ended.set)
+    behind = WriteBehind[int](file.write, failure, room=5, at_end=ended.set)
     behind.put(0)
     assert ended.wait(PATIENCE)
     assert behind.error == "TimeoutError"
@@ -130,7 +130,7 @@ def test_unexpected_error_is_logged_once_with_its_traceback(
     file: File, caplog: pytest.LogCaptureFixture
 ) -> None:
     file.errors = [ValueError("a value")]
-    behind = WriteBehind[int]("t", file.write, failure, room=5, retry=0.001)
+    behind = WriteBehind[int](file.write, failure, room=5, retry=0.001)
     behind.put(0)
     until(lambda: behind.error == "an unexpected error occurred, see the log (ValueError)")
     time.sleep(0.05)
@@ -145,13 +145,13 @@ def test_put_starts_the_thread_if_it_could_not_start_before(
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    behind = WriteBehind[int]("t", file.write, failure, room=5)
+    behind = WriteBehind[int](file.write, failure, room=5)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         behind.put(0)
         behind.close(0)
     assert not file.written
-    other = WriteBehind[int]("t", file.write, failure, room=5)
+    other = WriteBehind[int](file.write, failure, room=5)
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         other.put(0)
@@ -163,7 +163,7 @@ def test_put_starts_the_thread_if_it_could_not_start_before(
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork processes")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_forked_process_writes_nothing_and_does_not_wait(file: File) -> None:
-    behind = WriteBehind[int]("t", file.write, failure, room=5)
+    behind = WriteBehind[int](file.write, failure, room=5)
     behind.put(0)
     until(lambda: file.items == [0])
     with behind._wake:  # so that the thread does not hold it

@@ -40,7 +40,6 @@ class CacheWriter:
         self._restore: Callable[[CacheEntry], bool] = lambda _: False
         self._database: Database | None = None
         self._behind: WriteBehind[CacheEntry] = WriteBehind(
-            "turbopilot-results",
             self._write,
             self._failure,
             room=WAITING,

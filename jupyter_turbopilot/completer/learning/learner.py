@@ -127,7 +127,6 @@ class Learner(SuggestionListener):
         self._lock = threading.Lock()
         self._forgotten = 0  # number of resets
         self._behind = WriteBehind[Observations](
-            "turbopilot-learning",
             self._write,
             lambda reason: f"Learned thresholds cannot be saved: {reason}.",
             room=WAITING,

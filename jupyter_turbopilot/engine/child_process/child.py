@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import time
 import traceback
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,6 +37,7 @@ from jupyter_turbopilot.engine.child_process.messages import (
     take_standard_pipes,
 )
 from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError
+from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine, Run
@@ -165,9 +166,9 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     pipe = take_standard_pipes()
     queue = SimpleQueue[QueuedRequest]()
-    threading.Thread(target=listen, args=(pipe, queue), daemon=True).start()
+    start_thread("requests", partial(listen, pipe, queue))
     if os.name == "posix":
-        threading.Thread(target=exit_with_parent, args=(int(sys.argv[1]),), daemon=True).start()
+        start_thread("parent", partial(exit_with_parent, int(sys.argv[1])))
     status = 1
     try:
         status = serve(pipe, queue)

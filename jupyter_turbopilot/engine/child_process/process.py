@@ -30,6 +30,7 @@ from jupyter_turbopilot.engine.child_process.messages import (
     encode,
 )
 from jupyter_turbopilot.protocol.errors import EngineMissingError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.util.threads import Alarm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,20 +118,15 @@ def judge(status: int, output: str) -> Verdict:
 
 
 class TimeLimit:
-    """Calls `expired` with the limit in seconds when a block exceeds it.
-
-    Its thread is notified only if the new limit ends before the one for which it waits.
-    """
+    """Calls `expired` with the limit in seconds when a block exceeds it."""
 
     def __init__(self, expired: Callable[[float], None]) -> None:
         self._expired = expired
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._end = math.inf
         self._seconds = 0.0
-        self._wakes = math.inf  # when the thread checks again
-        self._open = True
-        self._thread = threading.Thread(target=self._watch, name="turbopilot-limit", daemon=True)
-        self._thread.start()
+        # It rings at the end of an earlier limit, and is set again then: a limit for each step is cheap.
+        self._alarm = Alarm(self._check)
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -139,36 +135,24 @@ class TimeLimit:
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._end = math.inf
 
     def shorten(self, seconds: float) -> None:
         """Let the current block end within `seconds` from now, unless its limit is earlier."""
         end = time.monotonic() + seconds
-        with self._changed:
+        with self._lock:
             if end < self._end:
                 self._end, self._seconds = end, seconds
-                if end < self._wakes:
-                    self._changed.notify()
+                self._alarm.set(end)
 
-    def close(self) -> None:
-        """End the thread."""
-        with self._changed:
-            self._open = False
-            self._changed.notify()
-        if self._thread is not threading.current_thread():
-            self._thread.join()
-
-    def _watch(self) -> None:
-        with self._changed:
-            while self._open:
-                left = self._end - time.monotonic()
-                if left <= 0:
-                    self._end = math.inf
-                    self._expired(self._seconds)
-                    continue
-                self._wakes = self._end
-                self._changed.wait(None if left == math.inf else left)
+    def _check(self) -> None:
+        with self._lock:
+            if self._end > time.monotonic():
+                self._alarm.set(self._end)
+            else:
+                self._end = math.inf
+                self._expired(self._seconds)
 
 
 class ProcessEndedError(Exception):
@@ -256,7 +240,6 @@ class ChildProcess:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 status = self._process.wait()
-            self._limit.close()
             self._verdict = self._judge(status, read_end(self._output))
             self._output.close()
         return self._verdict

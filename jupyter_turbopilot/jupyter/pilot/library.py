@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from jupyter_turbopilot.protocol.errors import (
     DownloadError,
     TurbopilotError,
 )
+from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.settings.config import Turbopilot
 
-log = logging.getLogger(__name__)
 MAX_DOWNLOADS = 16  # running or finished downloads that are tracked
 
 
@@ -96,14 +95,10 @@ class Library:
                 download.error = None
             except TurbopilotError as error:
                 download.error = error
-            except BaseException:
-                log.exception("Turbopilot: the download of %s failed", model.name)
             finally:
                 download.finished.set()
 
-        try:
-            threading.Thread(target=work, name="turbopilot-pull", daemon=True).start()
-        except RuntimeError:  # the system cannot start another thread
+        if not start_thread("turbopilot-background", work):
             download.finished.set()
         return download
 

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 from jupyter_turbopilot.protocol.errors import BusyError, NotReadyError
+from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
@@ -93,15 +94,10 @@ class BackgroundThreads:
             self._pending[call.caller] += 1
             self._waiting.setdefault(call.caller, deque()).append(call)
             begun = self._take()
-        if begun:
-            try:
-                threading.Thread(
-                    target=self._run, args=(begun,), name="turbopilot-background", daemon=True
-                ).start()
-            except RuntimeError:  # the system cannot start another thread
-                with self._lock:
-                    self._end(begun)
-                raise BusyError("The system cannot start another thread. Try again shortly.") from None
+        if begun and not start_thread("turbopilot-background", partial(self._run, begun)):
+            with self._lock:
+                self._end(begun)
+            raise BusyError("The system cannot start another thread. Try again shortly.")
 
     def _take(self) -> _Call | None:
         """Return the next call that may run, and put its caller last; None if there is none."""

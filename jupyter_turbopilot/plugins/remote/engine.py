@@ -20,6 +20,7 @@ from jupyter_turbopilot.protocol.errors import (
     TextFailedError,
     TurbopilotError,
 )
+from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -47,15 +48,17 @@ NOT_AWAITED = {priority.name.lower() for priority in Priority if not priority.aw
 
 
 class Connections:
-    """A daemon thread with an event loop, so that no server keeps the process from ending."""
+    """A thread with an event loop."""
 
     def __init__(self, sides: Sequence[AnySide] = ()) -> None:
         """`sides` are closed with it."""
         self._sides = sides
         self._closed = False
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._run, name="turbopilot-remote", daemon=True)
-        self._thread.start()
+        thread = start_thread("turbopilot-remote", self._run)
+        if not thread:
+            raise EngineError("The system cannot start another thread. Try again shortly.")
+        self._thread = thread
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -86,7 +89,7 @@ class Connections:
         if not self._closed:
             self._closed = True
             self.begin(self._end())
-            self._thread.join(CLOSING)
+            self._thread.join(CLOSING)  # no server keeps the process from ending
 
     async def _end(self) -> None:
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]

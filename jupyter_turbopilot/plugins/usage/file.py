@@ -170,7 +170,7 @@ class Writer:
         self._in_file: Session | None = None  # the last session line in the file
         self._file, self._end = 0, 0  # inode and size of the file after the last write
         self._behind = WriteBehind[tuple[Session, "Callable[[], Event]"]](
-            "turbopilot-usage-log", self._write, _failure, room=WAITING, retry=RETRY
+            self._write, _failure, room=WAITING, retry=RETRY
         )
         self._behind.start()  # a file that cannot be written is reported before the first event
 

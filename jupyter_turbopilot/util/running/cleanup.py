@@ -6,12 +6,14 @@ import os
 import select
 import subprocess
 import sys
-import threading
 import time
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psutil
+
+from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +33,7 @@ def exit_with_parent(parent: int) -> None:
     pipe = os.dup(0)
     with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path
         os.dup2(nothing.fileno(), 0)
-    threading.Thread(target=_end, args=(parent, pipe), daemon=True).start()
+    start_thread("parent", partial(_end, parent, pipe))
 
 
 def _end(parent: int, pipe: int) -> None:

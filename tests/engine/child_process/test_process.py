@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -156,11 +156,8 @@ expired: SimpleQueue[float] = SimpleQueue()
 
 
 @pytest.fixture
-def limit() -> Iterator[TimeLimit]:
-    limit = TimeLimit(expired.put)
-    yield limit
-    limit.close()
-    assert not limit._thread.is_alive()
+def limit() -> TimeLimit:
+    return TimeLimit(expired.put)
 
 
 def test_time_limit_expires_only_if_exceeded(limit: TimeLimit) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.engine.base import can_generate
+from jupyter_turbopilot.engine.base import generate_one
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.plugins.remote.engine import Connections, RemoteEngine
@@ -244,13 +244,13 @@ def test_worker_sends_requests_in_parallel(serve: Serve, connect: Connect) -> No
         worker.stop()
 
 
-def test_can_generate_raises_if_the_server_is_gone(serve: Serve, connect: Connect) -> None:
+def test_generate_one_raises_if_the_server_is_gone(serve: Serve, connect: Connect) -> None:
     server = serve(completion("a"))
     engine = connect(server)
-    assert can_generate(engine)
+    generate_one(engine)
     server.stop()
     with pytest.raises(EngineGoneError):
-        can_generate(engine)
+        generate_one(engine)
 
 
 def test_close_ends_running_requests(serve: Serve, connect: Connect) -> None:

@@ -1,0 +1,93 @@
+"""Starts the threads of a process, and makes calls at a given time."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from contextlib import suppress
+from heapq import heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = logging.getLogger(__name__)
+
+
+def start_thread(
+    name: str, work: Callable[[], object], failed: Callable[[], object] = lambda: False
+) -> threading.Thread | None:
+    """Start a thread that calls `work` as long as it returns a true value; None if the system cannot.
+
+    An exception is logged, and `failed` is called for the value. The thread is a daemon: a disk that hangs or
+    a computation must not keep the process from ending.
+    """
+
+    def run() -> None:
+        while True:
+            try:
+                goes_on = work()
+            except BaseException:
+                log.exception("Turbopilot: The thread %s failed", name)
+                goes_on = failed()
+            if not goes_on:
+                return
+
+    with suppress(RuntimeError):  # too many threads, or Python is exiting
+        thread = threading.Thread(target=run, name=name, daemon=True)
+        thread.start()
+        return thread
+    return None
+
+
+class Alarm:
+    """A call that the timer's thread makes at a given time. It must not block."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.call = call
+        self.at = math.inf
+
+    def set(self, at: float) -> None:
+        """Make the call at a time of the monotonic clock, unless it is set for an earlier one."""
+        _timer.set(self, at)
+
+
+class _Timer:
+    """The thread of all alarms of the process."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._alarms: list[tuple[float, int, Alarm]] = []  # a heap; the number keeps their order
+        self._numbers = count()
+        self._thread: threading.Thread | None = None
+
+    def set(self, alarm: Alarm, at: float) -> None:
+        """Set an alarm."""
+        with self._changed:
+            if at >= alarm.at:
+                return
+            self._thread = self._thread or start_thread("turbopilot-timer", self._ring, lambda: True)
+            alarm.at = at
+            heappush(self._alarms, (at, next(self._numbers), alarm))
+            if self._alarms[0][-1] is alarm:
+                self._changed.notify()
+
+    def _ring(self) -> bool:
+        """Wait for the earliest alarm and make its call."""
+        with self._changed:
+            left = self._alarms[0][0] - time.monotonic() if self._alarms else None
+            if left is None or left > 0:
+                self._changed.wait(left)
+                return True
+            at, _, alarm = heappop(self._alarms)
+            if at != alarm.at:
+                return True  # the call was made at an earlier time
+            alarm.at = math.inf
+        alarm.call()
+        return True
+
+
+_timer = _Timer()

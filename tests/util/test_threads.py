@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.util.threads import Alarm, start_thread
+
+if TYPE_CHECKING:
+    import pytest
+
+PATIENCE = 30.0  # independent of the load of the machine
+
+
+def test_thread_is_a_daemon_and_ends_after_its_work() -> None:
+    seen: list[threading.Thread] = []
+    thread = start_thread("turbopilot-test", lambda: seen.append(threading.current_thread()))
+    assert thread
+    thread.join(PATIENCE)
+    assert seen == [thread]
+    assert (thread.name, thread.daemon) == ("turbopilot-test", True)
+
+
+def test_thread_continues_after_an_exception(caplog: pytest.LogCaptureFixture) -> None:
+    left = [SystemExit("one"), ValueError("two"), None]
+    handled: list[int] = []
+
+    def work() -> bool:
+        if error := left.pop(0):
+            raise error
+        return False
+
+    thread = start_thread("turbopilot-test", work, lambda: not handled.append(len(left)))
+    assert thread
+    thread.join(PATIENCE)
+    assert handled == [2, 1]
+    assert "SystemExit: one" in caplog.text
+    assert "ValueError: two" in caplog.text
+
+
+def test_thread_is_none_if_the_system_cannot_start_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    assert start_thread("turbopilot-test", lambda: None) is None
+
+
+def test_alarms_ring_in_order_and_survive_an_exception() -> None:
+    rang: list[int] = []
+    ended, now = threading.Event(), time.monotonic()
+    Alarm(ended.set).set(now + 0.04)
+    for number in (3, 1, 2):
+        Alarm(lambda number=number: rang.append(number)).set(now + number / 100)  # type: ignore[misc]
+    Alarm(lambda: 1 / 0).set(now)
+    assert ended.wait(PATIENCE)
+    assert rang == [1, 2, 3]
+
+
+def test_alarm_rings_once_at_the_earliest_of_its_times() -> None:
+    rang: list[float] = []
+    ended, now = threading.Event(), time.monotonic()
+    alarm = Alarm(lambda: rang.append(time.monotonic()))
+    for at in (now + 0.05, now, now + 60):
+        alarm.set(at)
+    Alarm(ended.set).set(now + 0.1)
+    assert ended.wait(PATIENCE)
+    assert len(rang) == 1
+    alarm.set(time.monotonic())
+    second = threading.Event()
+    Alarm(second.set).set(time.monotonic())
+    assert second.wait(PATIENCE)
+    assert len(rang) == 2
