@@ -85,6 +85,7 @@ def read_settings(
 ) -> Turbopilot:
     """Read Jupyter's configuration files; options of the command line override them."""
     from jupyter_core.paths import jupyter_config_path
+    from traitlets import TraitError
     from traitlets.config import Config
     from traitlets.config.loader import JSONFileConfigLoader, PyFileConfigLoader
 
@@ -110,7 +111,7 @@ def read_settings(
     try:
         settings = Turbopilot(config=config)
         settings.validate_sections()
-    except Exception as error:  # values of configuration files can have any type
+    except TraitError as error:
         raise ConfigurationError("Jupyter's configuration", error) from error
     if model:
         settings.model = model

@@ -107,7 +107,7 @@ def _find(module: str, finders: list[tuple[str, machinery.FileFinder]], modules:
     for folder, finder in finders if name.isidentifier() else ():
         try:
             spec = finder.find_spec(name)
-        except Exception:  # noqa: BLE001, S112 - skip a folder that cannot be read
+        except (OSError, ValueError):  # skip a folder that cannot be read
             continue
         if spec and spec.loader:
             return ModuleLocation.HERE if folder in modules.here else ModuleLocation.ANYWHERE

@@ -264,8 +264,8 @@ class StepLoop:
 
         failure = self._attempt(call)
         if engine_request is None:
-            cancelled = failure is None or isinstance(failure, Cancelled)
-            self._end(job, None if cancelled else as_error(failure))
+            failed = failure is not None and not isinstance(failure, Cancelled)
+            self._end(job, as_error(failure) if failure and failed else None)
             return False
         if engine_request is not job.engine_request or ends:
             self._release(job)

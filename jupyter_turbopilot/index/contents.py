@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections import deque
+from concurrent.futures import CancelledError
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -110,21 +111,30 @@ class Contents:
         if self._loop.is_closed():
             raise OSError("the server has stopped")
         begun = time.monotonic()
-        asked = asyncio.run_coroutine_threadsafe(self._ask(path, wanted), self._loop)
+        asked = asyncio.run_coroutine_threadsafe(contents_of(self._manager, path, **wanted), self._loop)
         try:
             model = asked.result(_ANSWER)
-        except Exception as error:  # third-party managers may raise anything
-            asked.cancel()
-            if isinstance(error, HTTPError) and _is_not_found(error.status_code, wanted):
+        except HTTPError as error:
+            if _is_not_found(error.status_code, wanted):
                 return None
-            raise OSError(f"the contents manager does not answer ({type(error).__name__})") from error
+            raise OSError("the contents manager does not answer") from error
+        except (TimeoutError, CancelledError) as error:
+            asked.cancel()
+            raise OSError("the contents manager does not answer") from error
         finally:
             if not inspect.iscoroutinefunction(self._manager.get):
                 time.sleep(min(_ANSWER, (_SHARE - 1) * (time.monotonic() - begun)))
         return model if isinstance(model, dict) else None
 
-    async def _ask(self, path: str, wanted: dict[str, object]) -> Any:
-        return await ensure_async(self._manager.get(path, **wanted))
+
+async def contents_of(manager: Any, path: str, **wanted: object) -> Any:
+    """Return a contents manager's model; OSError or HTTPError if that fails."""
+    try:
+        return await ensure_async(manager.get(path, **wanted))
+    except (HTTPError, OSError):
+        raise
+    except Exception as error:  # third-party managers may raise anything
+        raise OSError(f"the contents manager failed ({type(error).__name__})") from error
 
 
 class FilesOfManager(LocalFiles):

@@ -18,6 +18,7 @@ from jupyter_server.services.contents.filemanager import AsyncFileContentsManage
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager, LargeFileManager
 from jupyter_server.services.contents.manager import ContentsManager
 from jupyter_server.utils import url_path_join
+from tornado.web import HTTPError
 from traitlets import TraitError
 
 from jupyter_turbopilot.engine.kind import load_kind
@@ -163,7 +164,7 @@ def _import_others() -> None:
 def any_kernel_busy(manager: Any) -> bool:
     """Return whether a kernel of this server is executing code."""
     for name in manager.list_kernel_ids():
-        with suppress(Exception):  # the kernel may have ended since it was listed
+        with suppress(LookupError, HTTPError):  # the kernel may have ended since it was listed
             if getattr(manager.get_kernel(name), "execution_state", None) == "busy":
                 return True
     return False

@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from zipfile import BadZipFile
+from zlib import error as ZlibError  # noqa: N812 - a class
 
 import httpx
 
 from jupyter_turbopilot.protocol.errors import DownloadError, TurbopilotError
+from jupyter_turbopilot.util.failures import DAMAGED
 
 if TYPE_CHECKING:
     import ssl
@@ -37,7 +40,7 @@ def translate_errors(what: str) -> Iterator[None]:
         raise DownloadError(f"{what} answered {error.response.status_code}.") from None
     except httpx.HTTPError as error:
         raise DownloadError(f"{what} cannot be reached ({type(error).__name__}).") from None
-    except Exception as error:  # noqa: BLE001 - bad JSON, damaged archives, invalid addresses
+    except (*DAMAGED, BadZipFile, ZlibError, httpx.InvalidURL) as error:
         raise DownloadError(f"{what} sent an unreadable response ({type(error).__name__}).") from None
 
 

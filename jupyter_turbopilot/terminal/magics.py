@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from traitlets import TraitError
 
 from jupyter_turbopilot.protocol.errors import ConfigurationError, TurbopilotError
 from jupyter_turbopilot.settings.config import Turbopilot
@@ -185,7 +186,7 @@ class TurbopilotMagics(Magics):
         try:
             settings = Turbopilot(parent=self.shell)
             settings.validate_sections()
-        except Exception as error:  # a setting may have a value of any type
+        except TraitError as error:
             raise ConfigurationError("IPython's configuration", error) from error
         return settings
 

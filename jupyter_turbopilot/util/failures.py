@@ -1,4 +1,4 @@
-"""Cleaning up after a failure."""
+"""Failures: which exceptions damaged files cause, and cleaning up after any."""
 
 from __future__ import annotations
 
@@ -9,11 +9,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+# The exceptions that libraries raise for damaged files and messages, or when they are damaged themselves.
+DAMAGED = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    ImportError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+
+
 @contextmanager
-def on_failure(undo: Callable[[], object]) -> Iterator[None]:
-    """Call `undo` if the block ends with an exception, which passes."""
+def on_failure(undo: Callable[[], object], *, unless: tuple[type[BaseException], ...] = ()) -> Iterator[None]:
+    """Call `undo` if the block ends with an exception other than `unless`. The exception passes."""
     try:
         yield
+    except unless:
+        raise
     except BaseException:
         undo()
         raise

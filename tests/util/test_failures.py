@@ -12,6 +12,13 @@ def test_on_failure_undoes_and_raises_even_for_an_interrupt() -> None:
     assert undone == ["it"]
 
 
+def test_on_failure_can_ignore_a_kind_of_error() -> None:
+    undone: list[str] = []
+    with pytest.raises(KeyError), on_failure(lambda: undone.append("it"), unless=(LookupError,)):
+        raise KeyError
+    assert undone == []
+
+
 def test_on_failure_keeps_the_result_of_a_success() -> None:
     undone: list[str] = []
     with on_failure(lambda: undone.append("it")):

@@ -37,6 +37,7 @@ from jupyter_turbopilot.engine.child_process.messages import (
     take_standard_pipes,
 )
 from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError
+from jupyter_turbopilot.util.failures import on_failure
 from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
@@ -169,12 +170,14 @@ def main() -> None:
     start_thread("requests", partial(listen, pipe, queue))
     if os.name == "posix":
         start_thread("parent", partial(exit_with_parent, int(sys.argv[1])))
-    status = 1
-    try:
+    with on_failure(_fail):
         status = serve(pipe, queue)
-    except BaseException:  # noqa: BLE001 - the parent reads the traceback
-        traceback.print_exc()
     os._exit(status)  # the listening thread cannot be stopped otherwise
+
+
+def _fail() -> None:
+    traceback.print_exc()  # the parent reads it
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ from jupyter_turbopilot.engine.child_process.messages import (
     encode,
 )
 from jupyter_turbopilot.protocol.errors import EngineMissingError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.util.failures import on_failure
 from jupyter_turbopilot.util.threads import Alarm
 
 if TYPE_CHECKING:
@@ -203,22 +204,25 @@ class ChildProcess:
             raise ProcessEndedError(self._verdict)
         message = encode(request)
         self._quotable = isinstance(request, Load)
-        try:
-            with self._limit.within(seconds):
-                self._pipe.send(message)
-                # After sending: the process would apply an earlier interrupt to the previous request.
-                with interrupt.interrupting(self._forward_interrupt) if interrupt else nullcontext():
-                    data = self._pipe.receive()
-            return decode_reply(data)
-        except (OSError, EOFError):
-            raise ProcessEndedError(self.end()) from None
-        except (BrokenFrameError, msgspec.DecodeError, ValueError):
-            self.kill("it violated the protocol")
-            raise ProcessEndedError(self.end()) from None
-        except BaseException:
-            self.kill("a request was interrupted")  # the next request would get its reply
+        with on_failure(self._end_interrupted):
+            try:
+                with self._limit.within(seconds):
+                    self._pipe.send(message)
+                    # After sending: the process would apply an earlier interrupt to the previous request.
+                    with interrupt.interrupting(self._forward_interrupt) if interrupt else nullcontext():
+                        data = self._pipe.receive()
+                return decode_reply(data)
+            except (OSError, EOFError):
+                raise ProcessEndedError(self.end()) from None
+            except (BrokenFrameError, msgspec.DecodeError, ValueError):
+                self.kill("it violated the protocol")
+                raise ProcessEndedError(self.end()) from None
+
+    def _end_interrupted(self) -> None:
+        """End the process after an interrupted request: the next one would get its reply."""
+        if not self._verdict:
+            self.kill("a request was interrupted")
             self.end()
-            raise
 
     def _forward_interrupt(self) -> None:
         """Interrupt the current step. The pipe contains at most one short request, so this never blocks."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jupyter_turbopilot.engine.llama.install import build_command, install_command, reinstall_command
 from jupyter_turbopilot.engine.load.machine import lacks
 from jupyter_turbopilot.protocol.errors import EngineMissingError
+from jupyter_turbopilot.util.failures import DAMAGED
 
 if TYPE_CHECKING:
     import types
@@ -42,7 +43,7 @@ def bindings() -> types.ModuleType:
         if error.name != "llama_cpp":
             raise EngineMissingError(f"Engine broken: {error}.", install_command()) from None
         raise EngineMissingError("Engine missing.", install_command()) from None
-    except Exception as error:  # noqa: BLE001 - a broken native library may raise anything
+    except DAMAGED as error:
         broken = EngineMissingError(f"Engine broken ({type(error).__name__}).", reinstall_command())
         broken.hint = str(error)
         raise broken from None

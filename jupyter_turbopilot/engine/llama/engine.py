@@ -33,7 +33,7 @@ from jupyter_turbopilot.engine.stepping.sampling import bias_by_id, hidden_token
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.protocol.errors import EngineError
-from jupyter_turbopilot.util.failures import on_failure
+from jupyter_turbopilot.util.failures import DAMAGED, on_failure
 
 if TYPE_CHECKING:
     import types
@@ -270,7 +270,7 @@ class LlamaEngine(Stepping):
         """Free the memory; with `keep`, save the evaluated tokens for the next start."""
         lib = self._lib
         if keep and self._context and self._state:
-            with suppress(Exception):  # the memory must be freed even if saving fails
+            with suppress(*DAMAGED, EngineError):  # the memory must be freed even if saving fails
                 self._keep()
         with suppress(AttributeError):
             lib.llama_batch_free(self._batch)

@@ -413,6 +413,12 @@ def _last(namespace: Any) -> List[Tuple[Any, Any]]:
     return list(islice(reversed(dict.items(namespace)), MOST_LOOKED_AT))
 
 
+def _safely(function: Any, *given: Any) -> Any:
+    """Call a function; None if it fails: the internals of a library may have changed."""
+    with suppress(Exception):
+        return function(*given)
+
+
 def facts(namespace: Any) -> Dict[str, Any]:
     """Describe the newest names of a namespace."""
     look, left = _Look(), MOST_BYTES
@@ -424,8 +430,7 @@ def facts(namespace: Any) -> Dict[str, Any]:
     for name, value in newest[:MOST_NAMES]:
         described[name] = {"type": _text(_class_name(type(value)))}
         if left > 0 and thread_time() < look.end:
-            with suppress(Exception):  # the library's internals may have changed
-                described[name] = look.describe(value)
+            described[name] = _safely(look.describe, value) or described[name]
         left -= _size(described[name])
     complete = len(described) == len(newest) and len(last) < MOST_LOOKED_AT
     return {"names": described, "all": complete, "modules": modules()}
@@ -449,6 +454,11 @@ class _ErrorLook(_Look):
         """Return the object or module of an expression; `_MISSING` if code would have to compute it."""
         value = self._find(ast.parse(expression, mode="eval").body, scope)
         return self._modules.get(expression, _MISSING) if value is _MISSING else value
+
+    def describe_found(self, expression: str, scope: Dict[str, Any]) -> Optional[Dict[str, Any]]:
+        """Describe the object of an expression; None if there is none."""
+        value = self.find(expression, scope)
+        return None if value is _MISSING else self.describe(value)
 
     def _find(self, node: Any, scope: Dict[str, Any]) -> Any:
         if type(node) is ast.Name:
@@ -648,8 +658,9 @@ def _error(look: _ErrorLook, error: Any, frames: List[Dict[str, Any]]) -> Dict[s
         "frames": frames,
     }
     if name is not None and (obj := _field(error, AttributeError, "obj")) is not None:
-        with suppress(Exception):  # the library's internals may have changed
-            described["object"] = look.describe(obj)
+        seen = _safely(look.describe, obj)
+        if seen:
+            described["object"] = seen
     return described
 
 
@@ -743,11 +754,9 @@ def report(namespace: Any, wanted: Any, *, keys: bool = True) -> Dict[str, Any]:
     for expression in _texts(wanted, MOST_WANTED, LONGEST_LABEL):
         if left < 0 or thread_time() > look.end:
             break
-        with suppress(Exception):  # the library's internals may have changed
-            value = look.find(expression, scope)
-            if value is not _MISSING:
-                objects[expression] = look.describe(value)
-                left -= _size(objects[expression])
+        if found := _safely(look.describe_found, expression, scope):
+            objects[expression] = found
+            left -= _size(found)
     names = [name for name in reversed([*scope]) if _is_public(name) and name not in _SHELLS]
     kept = []
     for name in names:
@@ -762,10 +771,11 @@ def report(namespace: Any, wanted: Any, *, keys: bool = True) -> Dict[str, Any]:
 def _answer(namespace: Any, message: Any) -> Dict[str, Any]:
     """Return the answer to a query: the kernel context, and a report if the query names expressions."""
     answer = facts(namespace)
-    with suppress(Exception):  # return the kernel context even if the report fails
-        asked = message["content"]["data"]
-        if type(asked.get("wanted")) is list:
-            answer["report"] = report(namespace, asked["wanted"], keys=asked.get("keys") is True)
+    asked = _safely(lambda: message["content"]["data"])
+    if type(asked) is dict and type(asked.get("wanted")) is list:
+        reported = _safely(lambda: report(namespace, asked["wanted"], keys=asked.get("keys") is True))
+        if reported:
+            answer["report"] = reported
     return answer
 
 

@@ -8,10 +8,13 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.session import Session
+from tornado.web import HTTPError
+from zmq import ZMQError
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
 from jupyter_turbopilot.jupyter.kernels.conversation import ANSWERS, Conversation, KernelAnswer
+from jupyter_turbopilot.util.failures import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,7 +163,7 @@ class Watch:
                 return  # outputs may be of any size: never parse them
             message = self._session.deserialize(rest)
             self._process(message, ours=message["parent_header"].get("session") == self._session.session)
-        except Exception:
+        except DAMAGED:
             log.debug("Turbopilot: cannot parse a message from a kernel", exc_info=True)
 
     def _process(self, message: dict[str, Any], *, ours: bool) -> None:
@@ -244,7 +247,8 @@ class Kernels:
                 return None
             watch = Watch(manager)
             watch.open()
-        except Exception:
+        except (AttributeError, HTTPError, LookupError, OSError, RuntimeError, ValueError, ZMQError):
+            # The kernel has ended, or does not run on this machine.
             log.debug("Turbopilot: cannot watch this kernel", exc_info=True)
             return None
         self._watches[kernel_id] = watch

@@ -34,6 +34,7 @@ from jupyter_turbopilot.protocol.errors import (
 )
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.access import access_of
+from jupyter_turbopilot.util.failures import on_failure
 from jupyter_turbopilot.util.files import MEGABYTE
 
 if TYPE_CHECKING:
@@ -260,21 +261,20 @@ class Pilot:
     def _load_selection(self, choice: Selection, model: Model, cancel: Cancel) -> Engine:
         """Load a selected model on the worker's thread, and record the result."""
         begun = time.monotonic()
-        try:
+        failed = partial(self._load_failed, choice, cancel, begun)
+        with on_failure(failed, unless=(EngineGoneError,)):  # then the worker retries
             engine = self._load(model, cancel, adapters_enabled=choice.adapters_enabled)
-        except EngineGoneError:
-            raise  # the worker retries
-        except BaseException:
-            with self._lock:
-                if self._wanted is choice:  # no other model was selected meanwhile
-                    self._wanted = self._last_loaded  # which stays in use
-            if not cancel.is_set():
-                self._recovery.failed(self._load_conditions(), time.monotonic() - begun)
-            raise
         self.completer.answer_from(engine)
         self._recovery.loaded(self._load_conditions())
         self._last_loaded = choice
         return engine
+
+    def _load_failed(self, choice: Selection, cancel: Cancel, begun: float) -> None:
+        with self._lock:
+            if self._wanted is choice:  # no other model was selected meanwhile
+                self._wanted = self._last_loaded  # which stays in use
+        if not cancel.is_set():
+            self._recovery.failed(self._load_conditions(), time.monotonic() - begun)
 
     def _load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
         self.effort.full = limits_of(self.settings).threads

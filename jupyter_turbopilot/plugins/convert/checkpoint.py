@@ -7,12 +7,14 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 
 from jupyter_turbopilot.plugins.convert.config import Config, read_json
 from jupyter_turbopilot.protocol.errors import ConversionError
+from jupyter_turbopilot.util.failures import DAMAGED
 
 Array = np.ndarray[Any, Any]
 
@@ -180,7 +182,7 @@ def _torch_load(path: Path) -> dict[str, Any]:
     try:
         # Load tensors only: unpickling anything else could run code.
         weights = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception as error:  # noqa: BLE001 - a damaged pickle can raise any exception
+    except (*DAMAGED, UnpicklingError) as error:
         kind = type(error).__name__
         raise ConversionError(f"{path.name} is damaged, or contains more than weights ({kind}).") from None
     if not isinstance(weights, dict):

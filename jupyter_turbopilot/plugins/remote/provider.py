@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from httpx import HTTPError
 
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.plugins.remote.completions import LENGTH, spread
@@ -15,6 +16,7 @@ from jupyter_turbopilot.plugins.remote.errors import DiedError, failure
 from jupyter_turbopilot.plugins.remote.http_client import retry_after
 from jupyter_turbopilot.plugins.remote.remote_server import read_json
 from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.util.failures import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -130,7 +132,7 @@ class ProviderClient:
                     yield dialect.read(json.dumps(event).encode())
             except (TurbopilotError, GeneratorExit):
                 raise
-            except Exception as error:  # noqa: BLE001 - the library and its HTTP client may raise anything
+            except (*DAMAGED, HTTPError) as error:
                 raise self._translated(error) from None
 
     def _translated(self, error: Exception) -> Exception:

@@ -15,6 +15,7 @@ from jupyter_turbopilot.plugins.convert.config import Config, read_json
 from jupyter_turbopilot.plugins.transformers import tokenizer_file
 from jupyter_turbopilot.plugins.transformers.packages import import_package, require
 from jupyter_turbopilot.protocol.errors import ConversionError, ModelRefusedError, NotReadyError
+from jupyter_turbopilot.util.failures import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -227,12 +228,14 @@ def _text(config: dict[str, Any]) -> dict[str, Any]:
 def _read_config(folder: Path) -> Any:
     """Read config.json with transformers, which knows the field names of each model family."""
     transformers = import_package("transformers")
+    from huggingface_hub.errors import StrictDataclassError
+
     try:
         config = transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
         return config.get_text_config(decoder=True)
-    except Exception as error:  # noqa: BLE001 - an invalid file may raise anything
+    except (*DAMAGED, StrictDataclassError) as error:
         raise ModelRefusedError(
             f"config.json cannot be used ({type(error).__name__}). Download the checkpoint again."
         ) from None

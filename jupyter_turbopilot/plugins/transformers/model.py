@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
 import transformers
 from huggingface_hub import constants
+from safetensors import SafetensorError
 from transformers.utils import logging as transformers_logging
 
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
+from jupyter_turbopilot.util.failures import DAMAGED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +46,7 @@ def load_model(folder: Path, loading: Loading) -> Any:
             f"There is not enough memory for {folder.name}. Close other programs, or choose a smaller model.",
             code="memory",
         ) from None
-    except Exception as error:  # noqa: BLE001 - a damaged file may raise anything
+    except (*DAMAGED, SafetensorError, UnpicklingError) as error:
         reason = str(error).strip().split("\n")[0][:300]
         refused = ModelRefusedError(
             f"transformers could not load {folder.name} ({type(error).__name__}). Download it again, or "

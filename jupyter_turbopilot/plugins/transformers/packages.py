@@ -7,6 +7,7 @@ import importlib.util
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import EngineMissingError
+from jupyter_turbopilot.util.failures import DAMAGED
 
 if TYPE_CHECKING:
     import types
@@ -27,7 +28,7 @@ def import_package(name: str) -> types.ModuleType:
     require(name)
     try:
         return importlib.import_module(name)
-    except Exception as error:  # noqa: BLE001 - a broken native library may raise anything
+    except DAMAGED as error:
         broken = EngineMissingError(
             f"{name} is broken ({type(error).__name__}).", f"{install(name)} --force-reinstall"
         )

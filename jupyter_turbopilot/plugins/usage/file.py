@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 
 from jupyter_turbopilot.plugins.usage.events import Dropped, Session, event_of, line_of
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
+from jupyter_turbopilot.util.failures import DAMAGED
 from jupyter_turbopilot.util.files import MEGABYTE, absolute_path, describe_size, is_writable
 from jupyter_turbopilot.util.write_behind import WriteBehind
 
@@ -222,7 +223,7 @@ def _line(make: Callable[[], Event]) -> bytes:
     """Return the line of an event, or nothing if it does not match its schema."""
     try:
         return line_of(make())
-    except Exception:
+    except DAMAGED:
         log.exception("Turbopilot: an event is not in the usage log")
         return b""
 
