@@ -111,7 +111,7 @@ def read_settings(
     try:
         settings = Turbopilot(config=config)
         settings.validate_sections()
-    except TraitError as error:
+    except (AttributeError, TraitError, TypeError, ValueError) as error:
         raise ConfigurationError("Jupyter's configuration", error) from error
     if model:
         settings.model = model

@@ -186,7 +186,7 @@ class TurbopilotMagics(Magics):
         try:
             settings = Turbopilot(parent=self.shell)
             settings.validate_sections()
-        except TraitError as error:
+        except (AttributeError, TraitError, TypeError, ValueError) as error:
             raise ConfigurationError("IPython's configuration", error) from error
         return settings
 

@@ -22,7 +22,7 @@ from jupyter_turbopilot.engine.effort import Pause
 from jupyter_turbopilot.index import build, local_files
 from jupyter_turbopilot.index.base import FileInfo
 from jupyter_turbopilot.index.build import Builder, EndedError, Progress
-from jupyter_turbopilot.index.contents import Contents
+from jupyter_turbopilot.index.contents import Contents, contents_of
 from jupyter_turbopilot.index.entries import Page
 from jupyter_turbopilot.index.excluded import MOST_BYTES
 from jupyter_turbopilot.index.local_files import LocalFiles
@@ -635,7 +635,7 @@ class Direct(Contents):
 
     def _get(self, path: str, **wanted: object) -> dict[str, Any] | None:
         try:
-            return asyncio.run(self._ask(path, wanted))  # type: ignore[no-any-return]
+            return asyncio.run(contents_of(self._manager, path, **wanted))  # type: ignore[no-any-return]
         except HTTPError:
             return None
 

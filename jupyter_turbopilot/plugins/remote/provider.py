@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from httpx import HTTPError
 
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.plugins.remote.completions import LENGTH, spread
@@ -121,6 +120,8 @@ class ProviderClient:
 
     async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[EventContent]:
         """Send a request and yield the events of its answer."""
+        from huggingface_hub import errors
+
         async with self._client() as client:
             try:
                 if self.address.provider not in STREAMING:
@@ -132,7 +133,7 @@ class ProviderClient:
                     yield dialect.read(json.dumps(event).encode())
             except (TurbopilotError, GeneratorExit):
                 raise
-            except (*DAMAGED, HTTPError) as error:
+            except (*DAMAGED, errors.HTTPError) as error:
                 raise self._translated(error) from None
 
     def _translated(self, error: Exception) -> Exception:
