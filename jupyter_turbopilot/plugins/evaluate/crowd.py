@@ -6,6 +6,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from jupyter_turbopilot.plugins.evaluate.notebooks import read, standard_library
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.terminal.commands.progress import Bar
 from jupyter_turbopilot.terminal.in_process import InProcess
+from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
     import argparse
@@ -145,7 +147,7 @@ def simulate_users(
     local.pilot.worker.sheds_load = True
     lasted: list[float] = []
     results: list[TypingResult] = []
-    failures: list[BaseException] = []
+    failures: list[TurbopilotError] = []
     stopped = threading.Event()
     begun = time.perf_counter()
 
@@ -162,17 +164,18 @@ def simulate_users(
         own, name = notebooks[number % len(notebooks) :: users], f"typist {number}"
         try:
             results.append(typist.in_real_time(local, cells(own), lambda _: None, key, number, name, PAUSE))
-        except BaseException as failure:  # noqa: BLE001 - raised below
+        except TurbopilotError as failure:
             failures.append(failure)
         lasted.append(time.perf_counter() - begun)
 
-    # The command can be interrupted without waiting for daemon threads.
-    threads = [threading.Thread(target=type_cells, args=(number,), daemon=True) for number in range(users)]
+    def fail() -> None:
+        failures.append(TurbopilotError("A simulated user failed. See the log."))
+
     with metering(engine) as meter:
         try:
-            for thread in threads:
-                thread.start()
-            while any(thread.is_alive() for thread in threads) and not failures:
+            works = [partial(type_cells, number) for number in range(users)]
+            threads = [start_thread("turbopilot-typist", work, fail) for work in works]
+            while any(thread and thread.is_alive() for thread in threads) and not failures:
                 time.sleep(_LOOK)
                 tell(time.perf_counter() - begun)
         finally:

@@ -120,7 +120,7 @@ class ProviderClient:
 
     async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[EventContent]:
         """Send a request and yield the events of its answer."""
-        from huggingface_hub import errors
+        from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # of its HTTP client
 
         async with self._client() as client:
             try:
@@ -133,7 +133,7 @@ class ProviderClient:
                     yield dialect.read(json.dumps(event).encode())
             except (TurbopilotError, GeneratorExit):
                 raise
-            except (*DAMAGED, errors.HTTPError) as error:
+            except (*DAMAGED, HTTPError) as error:
                 raise self._translated(error) from None
 
     def _translated(self, error: Exception) -> Exception:
