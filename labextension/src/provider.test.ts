@@ -779,7 +779,7 @@ describe('the first suggestion of a browser model', () => {
 });
 
 describe('the announcement of a suggestion', () => {
-  /** Request at `m` and stream the start of a text; announcements are added to `said`. */
+  /** Request at `m` and stream the start of a text; announcements are added to `message`. */
   async function streaming() {
     const bench = new Bench('m');
     const message: string[] = [];

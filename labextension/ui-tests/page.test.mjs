@@ -53,7 +53,7 @@ describe('the static page', { timeout: 120_000 }, () => {
     assert.equal(await page.locator(GHOST).innerText(), rest);
   }
 
-  /** Collect the page's messages to its worker from now on in `said`. */
+  /** Collect the page's messages to its worker from now on in `messages`. */
   const listen = page =>
     page.evaluate(() => {
       const { prototype } = globalThis.Worker;

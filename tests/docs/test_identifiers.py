@@ -48,6 +48,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*
 
 IDENTIFIER = re.compile(r"(?<!`)`([A-Za-z_]\w*(?:\.\w+)*)(?:\(\))?`(?!`)")
 FILE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|ts|css|js|json|toml|yml|mjs|cjs|lock)|(?:[\w.-]+/)+)`")
+COMMENT = re.compile(r"/\*[\s\S]*?\*/|(?:^|\s)//.*", re.MULTILINE)
 # The subject of a sentence in a docstring: "`limit`: …", "`limit` is …".
 SUBJECT = re.compile(
     r"(?:^|[.:;,]\s+)((?:`\w+`(?:,| and| or) )*`\w+`)"
@@ -62,24 +63,24 @@ REGISTERED = {
     name for entries in OWN.values() for entry in entries for name in entry.name.split(".")
 } | ROUTES
 EXAMPLES = {  # names of users' code and files
-    *("Int64Array", "OAuth2Token", "Path", "a", "access_key", "data", "data.frame", "date"),
-    *("frame", "frame.size", "inputs", "m.gguf", "nunpy", "partial", "passphrase", "path"),
-    *("price_eur", "price_usd", "private_key", "scale", "scaled", "scaler"),
-    *(
-        "self._valeu",
-        "sha256",
-        "sns.lineplot",
-        "urllib2",
-        "vlaues",
-        "x",
-        "x_test",
-        "y_test",
-    ),
+    *("Int64Array", "OAuth2Token", "Path", "__all__", "a", "access_key", "data", "data.frame", "date"),
+    *("db_password", "frame", "frame.size", "inputs", "m.gguf", "nunpy", "partial", "passphrase", "path"),
+    *("price_eur", "price_usd", "private_key", "scale", "scaled", "scaler", "self._valeu", "sha256"),
+    *("sns.lineplot", "urllib2", "vlaues", "x", "x_test", "y_test"),
 }
-LIBRARIES = {  # Python's objects, IPython's names, SQL, HTTP, files and fields of llama.cpp, pandas, Ray
-    *("ATTACH", "DELETE", "POST", "Series.dt", "__", "___", "__version__", "_1", "_dh", "_i1", "_ih", "_oh"),
-    *("c.Turbopilot", "co_positions", "cog", "completion_probabilities", "filename", "general.file_type"),
-    *("obj", "post_execute", "pre_execute", "tokenizers"),
+LIBRARIES = {  # Python's objects, IPython's names, SQL, HTTP, files and fields of llama.cpp, pandas, browsers
+    *("ATTACH", "AbortError", "DELETE", "POST", "Series.dt", "__", "___", "__version__", "_1", "_dh", "_i1"),
+    *(
+        "_ih",
+        "_oh",
+        "c.Turbopilot",
+        "co_positions",
+        "cog",
+        "completion_probabilities",
+        "deletion",
+        "filename",
+    ),
+    *("g", "general.file_type", "insertion", "obj", "post_execute", "pre_execute", "tokenizers"),
 }
 OTHER_PROGRAMS = {  # settings of Ray, logrotate, JupyterHub and Text Generation Inference
     *("RAY_SERVE_ENABLE_HA_PROXY", "bitsandbytes.hf_url", "c.JupyterHub.hub_ip", "consistent_hashing"),
@@ -133,6 +134,17 @@ def test_docstrings_and_comments_name_identifiers_of_their_module() -> None:
         for name in IDENTIFIER.findall("\n".join(prose(module)))
         if not is_known(name, own)
     }
+    assert sorted(unknown) == []
+
+
+def test_comments_of_scripts_and_styles_name_identifiers_of_their_file() -> None:
+    unknown = set()
+    for path, text in CODE.items():
+        if re.match(r"labextension/.*(?<!/wire)\.(?:ts|mjs|css)$", path):
+            own = words(COMMENT.sub("", text))
+            own |= {name.removeprefix("_") for name in own}  # a private parameter of a constructor
+            names = IDENTIFIER.findall("\n".join(COMMENT.findall(text)))
+            unknown |= {f"{path}: {name}" for name in names if not is_known(name, own)}
     assert sorted(unknown) == []
 
 

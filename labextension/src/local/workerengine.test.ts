@@ -44,7 +44,7 @@ const ask = (text: string, maxTokens: number): IEngineRequest => ({
 
 const SOURCE = { url: '', sha256: '', size: 1 };
 
-/** A worker with these models: `tell` sends a message of the page, `said` collects the worker's. */
+/** A worker with these models: `tell` sends a message of the page, `output` collects the worker's. */
 function hosted(models: object) {
   const output: FromWorker[] = [];
   const port = { postMessage: (message: FromWorker) => output.push(message), onmessage: null } as IPort<
