@@ -25,6 +25,7 @@ from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.parsed_cell import expression_of
 from jupyter_turbopilot.fixes.report import NONE
 from jupyter_turbopilot.protocol.errors import log_failure
+from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse
 
@@ -68,7 +69,7 @@ def find_fixes(failure: FailedCell) -> list[Fix]:
     if failure.report.error and not _is_same_error(failure, failure.report.error):
         failure = replace(failure, report=NONE)  # another cell has failed since
     found: list[Fix] = []
-    for find in FINDERS.get(failure.name, ()):
+    for find in _finders(failure.name):
         try:
             for fix in islice(find(failure), MAX_FIXES):
                 if fix.confidence >= MIN_CONFIDENCE and not any(_is_same(fix, other) for other in found):
@@ -78,6 +79,12 @@ def find_fixes(failure: FailedCell) -> list[Fix]:
         except _FAULTS as error:  # keep the fixes of the other modules
             log_failure(log, f"Turbopilot failed to find fixes with {find.__module__}", error)
     return sorted(found, key=lambda fix: -fix.confidence)[:MAX_FIXES]
+
+
+def _finders(name: str) -> Iterator[Finder]:
+    """Yield the functions for a class of exceptions. A plugin registers a table like `FINDERS`."""
+    for table in (FINDERS, *(entry.load() for entry in registry.found("fixes"))):
+        yield from (table or {}).get(name, ())
 
 
 def _is_same_error(failure: FailedCell, error: KernelError) -> bool:

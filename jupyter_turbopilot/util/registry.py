@@ -27,7 +27,9 @@ class Entry:
     summary: str = ""  # of our own commands, for the help
 
     def load(self) -> Any:
-        """Import the object; None if that fails, which is logged and reported by `doctor`."""
+        """Import the object; None if that fails, which is logged once and reported by `doctor`."""
+        if self.value in failures:
+            return None
         try:
             module, _, attribute = self.value.partition(":")
             return getattr(import_module(module), attribute)

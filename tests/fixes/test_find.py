@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,9 @@ from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe, find
 from jupyter_turbopilot.fixes.report import KernelError, Report
 from jupyter_turbopilot.protocol.fix import Edit, Fix
 from jupyter_turbopilot.protocol.request import ErrorOutput, FixCell
+from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.bounds import OperationLimitError
+from jupyter_turbopilot.util.registry import Entry
 
 HEADER = ["KeyError    Traceback (most recent call last)", "Cell In[2], line 2"]
 
@@ -86,6 +89,25 @@ def test_find_fixes_is_silent_for_a_changed_cell_or_an_unknown_error(kinds: list
     kinds += [fix("a", 0.9)]
     assert find_fixes(FailedCell(cells("x", changed=True), 0, "KeyError", "")) == []
     assert find_fixes(failure("MyKeyError")) == []
+
+
+def test_find_fixes_of_plugins(
+    kinds: list[Fix | Exception], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kinds += [fix("a", 0.6)]
+    (tmp_path / "of_plugin.py").write_text(
+        "from jupyter_turbopilot.protocol.fix import Fix\n"
+        "def find(failure):\n"
+        "    yield Fix(title='b', source='api', confidence=0.9, run=[failure.failed])\n"
+        "FINDERS = {'KeyError': (find,), 'PluginError': (find,)}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    others = (Entry("broken", "of_plugin:missing"), Entry("plugin", "of_plugin:FINDERS"))
+    monkeypatch.setattr(registry, "failures", {})
+    monkeypatch.setattr(registry, "found", lambda group: others if group == "fixes" else ())
+    assert titles(failure()) == ["b", "a"]
+    assert titles(failure("PluginError")) == ["b"]
+    assert [*registry.failures] == ["of_plugin:missing"]
 
 
 def test_find_fixes_ignores_the_report_of_another_error(monkeypatch: pytest.MonkeyPatch) -> None:
