@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import as_python
-from jupyter_turbopilot.plugins.functions.compilable import check
 from jupyter_turbopilot.suggestion.scopes import Scopes
 from jupyter_turbopilot.util.bounds import STATEMENT
-from jupyter_turbopilot.util.syntax_tree import parse
+from jupyter_turbopilot.util.syntax_tree import all_arguments, error_at, parse, parts_of
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.plugins.functions.stub import Stub
@@ -60,8 +59,55 @@ def tree_of(source: str) -> ast.Module:
     if len(source) > 2 * STATEMENT:  # the user's source, and the model's
         raise SyntaxError("The source is too long.")
     tree = Scopes(source).tree
-    check(tree)
+    _check(tree)
     return tree
+
+
+def _check(tree: ast.Module) -> None:
+    """Raise SyntaxError for errors of models that only the compiler reports, which may take too long.
+
+    These are: a jump outside of a loop or a function, `await` outside of a coroutine, and a name given twice.
+    """
+    # In the order of the text: each node, the kind of the innermost function, and whether it is in a loop.
+    work: list[tuple[ast.AST, str, bool]] = [(tree, "", False)]
+    while work:
+        node, function, in_loop = work.pop()
+        _check_node(node, function, in_loop=in_loop)
+        body, inner = getattr(node, "body", []), (function, in_loop)
+        match node:
+            case ast.For() | ast.AsyncFor() | ast.While():
+                inner = function, True
+            case ast.FunctionDef() | ast.Lambda():
+                inner = "def", False
+            case ast.AsyncFunctionDef():
+                inner = "async", False
+            case ast.ClassDef():
+                inner = "", False
+            case ast.GeneratorExp():
+                function = "async"
+        inside = {id(part) for part in (body if isinstance(body, list) else [body])}
+        work += [
+            (part, *(inner if id(part) in inside else (function, in_loop))) for part in parts_of(node)[::-1]
+        ]
+
+
+def _check_node(node: ast.AST, function: str, *, in_loop: bool) -> None:
+    match node:
+        case ast.Return() | ast.Yield() | ast.YieldFrom() if not function:
+            raise error_at(node, f"'{type(node).__name__.lower()}' outside function")
+        case ast.Break() | ast.Continue() if not in_loop:
+            raise error_at(node, f"'{type(node).__name__.lower()}' outside loop")
+        case ast.Await() | ast.AsyncFor() | ast.AsyncWith() if function != "async":
+            raise error_at(node, "'await' or 'async' outside async function")
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+            _refuse_repeated(node, [each.arg for each in all_arguments(node.args)])
+        case ast.Call():
+            _refuse_repeated(node, [each.arg for each in node.keywords if each.arg])
+
+
+def _refuse_repeated(node: ast.AST, names: list[str]) -> None:
+    if len({*names}) < len(names):
+        raise error_at(node, "a name is given twice")
 
 
 def functions_in(source: str) -> set[str]:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ast
+import builtins
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -15,6 +17,7 @@ from jupyter_turbopilot.plugins.functions.parsing import (
     is_empty,
     only_function,
     parsed,
+    tree_of,
     with_body,
 )
 from jupyter_turbopilot.plugins.functions.stub import Stub
@@ -113,3 +116,82 @@ def test_with_body_parses_few_prefixes_of_a_long_body(text: str) -> None:
 def test_with_body_keeps_an_empty_generator() -> None:
     stub = Stub("f", "def f():")
     assert with_body(stub, "return\n    yield\n").source == "def f():\n    return\n    yield"
+
+
+REFUSED = [
+    "return 1",
+    "class A:\n    return 1",
+    "def f():\n    class A:\n        return 1",
+    "yield 1",
+    "await x",
+    "def f():\n    await x",
+    "async def f():\n    lambda: await x",
+    "def f():\n    async for a in b: pass",
+    "def f():\n    async with a: pass",
+    "def f():\n    [await a for a in b]",
+    "break",
+    "if x:\n    continue",
+    "for a in b:\n    def f():\n        break",
+    "for a in b:\n    pass\nelse:\n    break",
+    "f(a=1, a=2)",
+    "def f(a, a): pass",
+    "lambda a, *a: 0",
+    "def f():\n    x = 1\n    global x",
+    "def f():\n    nonlocal x",
+    "def f():\n    from a import *",
+]
+ACCEPTED = [
+    "def f():\n    return 1",
+    "lambda: (yield)",
+    "def f():\n    [x for x in (yield)]",
+    "async def f():\n    yield 1\n    return",
+    "async def f():\n    def g():\n        yield\n    return 1",
+    "async def f():\n    return [await a for a in b]",
+    "def f():\n    return (await a for a in b)",
+    "async def f():\n    async with a as b, c: return [d async for d in e]",
+    "while a:\n    with b:\n        try: break\n        finally: continue",
+    "for a in b:\n    try: break\n    except* E: pass\n    else: continue",
+    "try: x\nexcept* E:\n    for a in b:\n        break",
+    "def f():\n    try: return 1\n    except* E: pass",
+    "try: x\nexcept E: pass\nexcept: pass",
+    "a, *b = [*c, *d]",
+    "f(*a, *b, **c, **d)",
+    "x[*a, b]",
+    "def f(*args: *a): pass",
+    "class A(*a, b=1): pass",
+    "print({*a}, (*a,))",
+    "def f():\n    def g():\n        nonlocal x\n        x = 1\n    x = 2",
+    "class A:\n    def f(self):\n        nonlocal __class__",
+    "def f():\n    global x, y\n    x = y = 1",
+    "class A:\n    __x = 1\n    def f(self, __y):\n        def g():\n            nonlocal __y",
+    "[[x := y for y in z] for w in v]",
+    "match x:\n    case [a, *_] | (a, _): pass\n    case {1: a, **b} if a: pass\n    case A(1, b=2) as c: pass\n    case _: pass",
+    "match x:\n    case a if a: pass\n    case 1 | _: pass",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("source", REFUSED)
+def test_tree_of_refuses_what_models_get_wrong(source: str) -> None:
+    for refuse in (tree_of, lambda source: compile(source, "", "exec", dont_inherit=True)):
+        with pytest.raises(SyntaxError):
+            refuse(source)
+
+
+@pytest.mark.parametrize("source", ACCEPTED)
+def test_tree_of_accepts_what_compiles(source: str) -> None:
+    assert ast.unparse(tree_of(source))
+
+
+def test_tree_of_never_compiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The compiler copies the body of each `finally`: time and memory double with each of them.
+    lines = [f"{' ' * level}try:" for level in range(19)] + [" " * 19 + "x"]
+    for level in reversed(range(19)):
+        lines += [f"{' ' * level}finally:", f"{' ' * level} y"]
+    compiler = compile
+
+    def parser_alone(source: Any, file: str, mode: str, flags: int = 0, **more: Any) -> Any:
+        assert flags & ast.PyCF_ONLY_AST
+        return compiler(source, file, mode, flags, **more)
+
+    monkeypatch.setattr(builtins, "compile", parser_alone)
+    assert len(tree_of("\n".join(lines)).body) == 1
