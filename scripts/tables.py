@@ -12,10 +12,15 @@ from jupyter_turbopilot.engine.base import SAMPLERS, UNLIMITED, Capabilities
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.jupyter.kernels.conversation import TARGET, installation
-from jupyter_turbopilot.plugins.remote.completions import Spellings
-from jupyter_turbopilot.plugins.remote.detection import TextForm, by_ids, by_text
+from jupyter_turbopilot.plugins.remote.detection import (
+    TextForm,
+    capabilities_by_ids,
+    capabilities_by_text,
+    choose_dialect,
+)
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
+from jupyter_turbopilot.plugins.remote.text_prompt import Spellings
 from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
 from jupyter_turbopilot.settings import config
 from jupyter_turbopilot.suggestion.fit import DEFAULT, FITS
@@ -69,7 +74,6 @@ def _default(value: Any) -> str:
 
 def capabilities() -> str:
     """Return the table of engine capabilities; for remote servers as reported or configured."""
-    remote, tokens = TurbopilotRemote(), CodePoints()
     ours = RemoteServer(
         Kind.OURS,
         slots=8,
@@ -82,12 +86,10 @@ def capabilities() -> str:
     engines: dict[str, Capabilities] = {
         "llama": LlamaEngine.capabilities,
         "transformers": TransformersEngine.capabilities,
-        "remote Turbopilot": by_ids(ours, tokens, remote)[1],
-        "llama-server": by_ids(RemoteServer(Kind.LLAMA, slots=1), tokens, remote)[1],
-        "vLLM": by_ids(RemoteServer(Kind.VLLM), tokens, remote)[1],
-        "text": by_text(RemoteServer(Kind.OPENAI), TextForm("suffix", logprobs=False), Spellings(), remote)[
-            1
-        ],
+        "remote Turbopilot": _by_ids(ours),
+        "llama-server": _by_ids(RemoteServer(Kind.LLAMA, slots=1)),
+        "vLLM": _by_ids(RemoteServer(Kind.VLLM)),
+        "text": _by_text(RemoteServer(Kind.OPENAI)),
     }
     word = {True: "yes", False: "no"}
     rows = {
@@ -99,6 +101,16 @@ def capabilities() -> str:
         "sampling options": [_options(one) for one in engines.values()],
     }
     return _table(["", *engines], ([name, *cells] for name, cells in rows.items()))
+
+
+def _by_ids(peer: RemoteServer) -> Capabilities:
+    dialect = choose_dialect(peer, CodePoints(), TextForm(), Spellings())
+    return capabilities_by_ids(peer, dialect, TurbopilotRemote())
+
+
+def _by_text(peer: RemoteServer) -> Capabilities:
+    form = TextForm("suffix", logprobs=False)
+    return capabilities_by_text(peer, choose_dialect(peer, None, form, Spellings()), form, TurbopilotRemote())
 
 
 def _options(one: Capabilities) -> str:

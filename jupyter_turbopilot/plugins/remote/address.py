@@ -6,6 +6,7 @@ import ipaddress
 import os
 import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -20,6 +21,8 @@ ENGINE_KEY, HUB_KEY = "TURBOPILOT_ENGINE_KEY", "HF_TOKEN"
 JUPYTERHUB_KEY = "JUPYTERHUB_API_TOKEN"
 MAX_KEY = 1 << 14  # characters
 _taken: dict[str, str] = {}  # keys that were removed from the environment
+_address_error = partial(ModelRefusedError, code="address")
+_key_error = partial(ModelRefusedError, code="key")
 
 
 @dataclass(frozen=True)
@@ -95,10 +98,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _address_error(message: str) -> ModelRefusedError:
-    return ModelRefusedError(message, code="address")
-
-
 def read_key(file: str, *, provider: bool, jupyterhub: bool = False) -> str:
     """Return the API key, or an empty string if none is set. Errors never contain the key.
 
@@ -162,7 +161,3 @@ def _checked(key: str, place: str) -> str:
     if len(key) > MAX_KEY or any(not "!" <= character <= "~" for character in key):
         raise _key_error(f"{place} is not a valid key. Set it to printable ASCII characters without spaces.")
     return key
-
-
-def _key_error(message: str) -> ModelRefusedError:
-    return ModelRefusedError(message, code="key")

@@ -11,11 +11,10 @@ import msgspec
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX, vocabulary_digest
 from jupyter_turbopilot.plugins.remote import provider
-from jupyter_turbopilot.plugins.remote.by_llama import LlamaByIds, LlamaByText
-from jupyter_turbopilot.plugins.remote.completions import ByIds, ByText, Spellings
-from jupyter_turbopilot.plugins.remote.dialect import samplers
 from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError, RemoteRefusalError
 from jupyter_turbopilot.plugins.remote.http_client import HttpClient
+from jupyter_turbopilot.plugins.remote.llama_dialect import LlamaDialect
+from jupyter_turbopilot.plugins.remote.openai_dialect import OpenAIDialect
 from jupyter_turbopilot.plugins.remote.remote_server import (
     Kind,
     RemoteServer,
@@ -23,6 +22,7 @@ from jupyter_turbopilot.plugins.remote.remote_server import (
     read_models,
     read_properties,
 )
+from jupyter_turbopilot.plugins.remote.text_prompt import Spellings
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
@@ -83,7 +83,8 @@ async def check_vocabulary(side: HttpClient, peer: RemoteServer, vocabulary: Voc
             raise _another_vocabulary(side.address.host)
     if peer.kind is Kind.OPENAI:
         try:
-            await _first(side, ByIds(peer, vocabulary), vocabulary.tokenize(BEFORE))
+            dialect = choose_dialect(peer, vocabulary, TextForm(), Spellings())
+            await _first(side, dialect, vocabulary.tokenize(BEFORE))
         except (RemoteRefusalError, InvalidAnswerError):
             raise _another_vocabulary(side.address.host) from None
 
@@ -135,7 +136,7 @@ async def text_form(side: AnySide, peer: RemoteServer, hole: str) -> TextForm:
 
 async def _try_form(side: HttpClient, peer: RemoteServer, form: TextForm) -> TextForm:
     """Generate a token, and return the format with whether its probability is sent."""
-    dialect, _ = _text_dialect(peer, form, Spellings())
+    dialect = choose_dialect(peer, None, form, Spellings())
     prompt = [*map(ord, BEFORE)]
     if form.hole != "none":
         prompt = [PREFIX, *prompt, SUFFIX, *map(ord, AFTER), MIDDLE]
@@ -143,45 +144,42 @@ async def _try_form(side: HttpClient, peer: RemoteServer, form: TextForm) -> Tex
     return replace(form, logprobs=received is None or received.tokens[0].probability > 0)
 
 
-def by_text(
-    peer: RemoteServer, form: TextForm, spellings: Spellings, remote: TurbopilotRemote
-) -> tuple[Dialect, Capabilities]:
-    """Return the dialect and the capabilities for text prompts."""
-    dialect, supported = _text_dialect(peer, form, spellings)
-    return dialect, Capabilities(
+def choose_dialect(
+    peer: RemoteServer, vocabulary: Vocabulary | None, form: TextForm, spellings: Spellings
+) -> Dialect:
+    """Return the dialect for token ids or, without a vocabulary, for a format of text."""
+    if peer.kind is Kind.PROVIDER:
+        return provider.ProviderDialect(spellings)
+    if (peer.kind is Kind.LLAMA and (vocabulary or form.hole == "none")) or form.hole == "infill":
+        return LlamaDialect(vocabulary, spellings)
+    return OpenAIDialect(peer, vocabulary, spellings, logprobs=form.logprobs)
+
+
+def capabilities_by_ids(peer: RemoteServer, dialect: Dialect, remote: TurbopilotRemote) -> Capabilities:
+    """Return the capabilities of a server that receives token ids."""
+    return Capabilities(
         slots=_slots(peer, remote),
-        prefix_constraints=False,
-        logprobs=form.logprobs,
-        top=0,
-        prefetch=remote.prefetch == "yes",
-        samplers=supported,
+        prefix_constraints=peer.prefix_constraints or peer.kind is Kind.LLAMA,
+        logprobs=peer.logprobs,
+        top=peer.top or TOPS.get(peer.kind, 0),
+        prefetch=remote.prefetch != "no" and peer.prefetch,
+        samplers=dialect.samplers & peer.samplers,
         remote=True,
         persistent=peer.persistent,
     )
 
 
-def _text_dialect(peer: RemoteServer, form: TextForm, spellings: Spellings) -> tuple[Dialect, frozenset[str]]:
-    if peer.kind is Kind.PROVIDER:
-        return provider.ByProvider(spellings), provider.SAMPLERS
-    if form.hole == "infill" or (peer.kind is Kind.LLAMA and form.hole == "none"):
-        # A bias needs token ids, which are unknown.
-        return LlamaByText(spellings), samplers("llama") - {"drawn", "logit_bias"}
-    return ByText(peer.model, spellings, logprobs=form.logprobs), samplers("openai")
-
-
-def by_ids(
-    peer: RemoteServer, vocabulary: Vocabulary, remote: TurbopilotRemote
-) -> tuple[Dialect, Capabilities]:
-    """Return the dialect and the capabilities for token ids."""
-    llama = peer.kind is Kind.LLAMA
-    dialect = LlamaByIds(vocabulary) if llama else ByIds(peer, vocabulary)
-    return dialect, Capabilities(
+def capabilities_by_text(
+    peer: RemoteServer, dialect: Dialect, form: TextForm, remote: TurbopilotRemote
+) -> Capabilities:
+    """Return the capabilities of a server that receives text."""
+    return Capabilities(
         slots=_slots(peer, remote),
-        prefix_constraints=peer.prefix_constraints or llama,
-        logprobs=peer.logprobs,
-        top=peer.top or TOPS.get(peer.kind, 0),
-        prefetch=remote.prefetch != "no" and peer.prefetch,
-        samplers=samplers(dialect.style) & peer.samplers,
+        prefix_constraints=False,
+        logprobs=form.logprobs,
+        top=0,
+        prefetch=remote.prefetch == "yes",
+        samplers=dialect.samplers,
         remote=True,
         persistent=peer.persistent,
     )

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
+from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.remote_server import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
 
 
@@ -41,6 +43,8 @@ class Request:
 
 class Dialect(Protocol):
     """The protocol of one kind of server, with token ids or with text."""
+
+    samplers: frozenset[str]  # the options of `Sampling` that it supports
 
     def request(self, request: EngineRequest) -> Request | None:
         """Return the HTTP request, or None if the server cannot serve it."""
@@ -92,23 +96,15 @@ class _Refusal(msgspec.Struct, frozen=True):
     error: _Error = _Error()
 
 
-def refused_option(data: bytes) -> str:
-    """Return the option of `Sampling` that an error names, or an empty string."""
+def read_error(data: bytes) -> tuple[str, str]:
+    """Return the option of `Sampling` that the body of an error names, and its code; empty if missing."""
     try:
         error = msgspec.json.decode(data, type=_Refusal).error
-        named = _NAMED.search(error.message or "")
-        return _OPTIONS.get(error.param or (named[1] if named else ""), "")
     except (ValueError, RecursionError):
-        return ""
-
-
-def error_code(data: bytes) -> str:
-    """Return the code of an error, or an empty string."""
-    try:
-        code = msgspec.json.decode(data, type=_Refusal).error.code
-    except (ValueError, RecursionError):
-        return ""
-    return code if isinstance(code, str) else ""
+        return "", ""
+    named = _NAMED.search(error.message or "")
+    option = _OPTIONS.get(error.param or (named[1] if named else ""), "")
+    return option, error.code if isinstance(error.code, str) else ""
 
 
 def samplers(style: Style) -> frozenset[str]:
@@ -141,6 +137,7 @@ def tenant_fields(kind: Kind, tenant: str) -> dict[str, Any]:
     return {"cache_prompt": False} if kind is Kind.LLAMA else {"cache_salt": tenant}
 
 
+LENGTH = "length"  # the finish reason of a text that ended at a limit
 UNKNOWN = 0.0  # the probability of a token without a logprob; the gate hides it
 _ROUNDING = 1e-3  # the largest logprob above zero that is a rounding error
 
@@ -156,3 +153,13 @@ def likeliest(pairs: Iterable[tuple[int, float | None]]) -> tuple[tuple[int, flo
     """Return the tokens with valid logprobs, the most likely first."""
     valid = [(token, min(0.0, value)) for token, value in pairs if value is not None and value <= _ROUNDING]
     return tuple(sorted(valid, key=lambda pair: -pair[1]))
+
+
+def piece(vocabulary: Vocabulary, token: int) -> bytes:
+    """Return the bytes of a token; raise InvalidAnswerError if it is not in the vocabulary."""
+    try:
+        if token >= 0:
+            return vocabulary.piece(token)
+    except IndexError:
+        pass
+    raise InvalidAnswerError("a token that is not in c.TurbopilotRemote.vocabulary")

@@ -44,6 +44,14 @@ _HUB_REFUSALS = {
 }
 
 
+# By the code of the error.
+_SWITCHED_OFF = {
+    DisabledError.code: "{host} has the setting c.Turbopilot.enabled or c.Turbopilot.denied_paths.",
+    MISSING_SCOPE: "your JupyterHub account may not use {host}. After the administrator has added you, "
+    "restart your server.",
+}
+
+
 class InvalidAnswerError(ValueError):
     """A remote server sent an invalid answer. The message describes it without quoting it."""
 
@@ -109,23 +117,13 @@ def refused(host: str, status: int, *, in_hub: bool = False, code: str = "") -> 
     """Return the error to report for the HTTP status of a failed request, and the code in its body."""
     if status == TOO_MANY:
         return BusyError(f"{host} has too many requests. Try again in a moment.")
-    if status == FORBIDDEN and in_hub and code == DisabledError.code:
-        return DisabledError(
-            f"Turbopilot is switched off by your administrator: {host} has the setting c.Turbopilot.enabled "
-            "or c.Turbopilot.denied_paths."
-        )
-    if status == FORBIDDEN and in_hub and code == MISSING_SCOPE:
-        return DisabledError(
-            f"Turbopilot is switched off by your administrator: your JupyterHub account may not use {host}. "
-            "After the administrator has added you, restart your server."
-        )
-    if status == UNAVAILABLE and in_hub:
-        return NotReadyError(
-            f"{host} is not ready: the model that the JupyterHub's users share is loading or has stopped. "
-            "Try again in a moment."
-        )
+    if status == FORBIDDEN and in_hub and code in _SWITCHED_OFF:
+        reason = _SWITCHED_OFF[code].format(host=host)
+        return DisabledError(f"Turbopilot is switched off by your administrator: {reason}")
     if status == UNAVAILABLE:
-        return NotReadyError(f"{host} is not ready: its model may be loading. Try again in a moment.")
+        shared = "the model that the JupyterHub's users share is loading or has stopped"
+        reason = shared if in_hub else "its model may be loading"
+        return NotReadyError(f"{host} is not ready: {reason}. Try again in a moment.")
     reason = (in_hub and _HUB_REFUSALS.get(status)) or _refusal(status)
     return RemoteRefusalError(f"{host} {reason}", status)
 

@@ -6,7 +6,7 @@ import asyncio
 import math
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.plugins.remote import errors
 from jupyter_turbopilot.plugins.remote.dialect import EventContent
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
     from jupyter_turbopilot.engine.load_shedding import Level
-    from jupyter_turbopilot.plugins.remote.address import Address
+    from jupyter_turbopilot.plugins.remote.detection import AnySide
     from jupyter_turbopilot.plugins.remote.dialect import Dialect, Request
     from jupyter_turbopilot.plugins.remote.remote_server import RemoteServer
 
@@ -37,22 +37,7 @@ FAILURES = (AskedToWaitError, DiedError, InvalidAnswerError, TimeoutError, Turbo
 CUT = EventContent(ended=True, cut=True)
 
 
-class Client(Protocol):
-    """A connection to one address."""
-
-    address: Address
-    known: bool
-    in_hub: bool
-
-    @property
-    def level(self) -> Level | None:
-        """The level of load shedding that the server has reported lately; None if it is unknown."""
-
-    def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[EventContent]:
-        """Send a request and yield the events of its answer."""
-
-
-def unreachable(sides: Sequence[Client], reason: object) -> EngineGoneError:
+def unreachable(sides: Sequence[AnySide], reason: object) -> EngineGoneError:
     """Return the error if none of the clients' servers answers."""
     hosts = [side.address.host for side in sides]
     return errors.gone(hosts, reason, in_hub=all(side.in_hub for side in sides))
@@ -84,7 +69,7 @@ class RetryTimes:
 class Target:
     """An address and its recent failures."""
 
-    side: Client
+    side: AnySide
     failures: int = 0  # since it last answered
     rests_until: float = -math.inf
     streaming: int = 0  # answers that have started
@@ -110,10 +95,10 @@ class Exchange:
 
     def __init__(
         self,
-        sides: Sequence[Client],
+        sides: Sequence[AnySide],
         peer: RemoteServer,
         dialect: Dialect,
-        recognize: Callable[[Client], Awaitable[RemoteServer]],
+        recognize: Callable[[AnySide], Awaitable[RemoteServer]],
         timeout: float,
     ) -> None:
         """`recognize` requests the description of a server, which must match `peer`."""
@@ -263,7 +248,7 @@ class Exchange:
         finally:
             target.asked, target.probe = math.inf, None
 
-    async def _check(self, side: Client) -> None:
+    async def _check(self, side: AnySide) -> None:
         """Check the description of an address that is new or has failed."""
         if side.known:
             return
@@ -275,18 +260,17 @@ class Exchange:
             raise errors.changed(side.address.host)
         side.known = True
 
-    async def _check_answer(self, side: Client, received: EventContent) -> None:
+    async def _check_answer(self, side: AnySide, received: EventContent) -> None:
         """Raise EngineGoneError if another model or version answers."""
         name, version = received.model, self._remote.version
         if version and received.version and received.version != version:
             side.known = False
             raise errors.changed(side.address.host)
-        if not name or name in self._called or len(self._called) >= MOST_NAMES:
-            return
-        if self._called:
-            side.known = False
-            await self._check(side)  # a model may have several names
-        self._called.add(name)
+        if name and name not in self._called and len(self._called) < MOST_NAMES:
+            if self._called:
+                side.known = False
+                await self._check(side)  # a model may have several names
+            self._called.add(name)
 
 
 async def _drain(events: AsyncGenerator[EventContent], seconds: float) -> None:

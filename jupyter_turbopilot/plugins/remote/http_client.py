@@ -6,8 +6,6 @@ import math
 import ssl
 import time
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -15,11 +13,7 @@ import msgspec
 
 from jupyter_turbopilot.engine.load_shedding import OVERLOADED, Level
 from jupyter_turbopilot.plugins.remote import errors
-from jupyter_turbopilot.plugins.remote.dialect import (
-    EventContent,
-    error_code,
-    refused_option,
-)
+from jupyter_turbopilot.plugins.remote.dialect import EventContent, read_error
 from jupyter_turbopilot.plugins.remote.errors import DiedError, ErrorEventError, InvalidAnswerError
 from jupyter_turbopilot.protocol.headers import LOAD_HEADER, REPLICA_HEADER, SESSION_HEADER
 
@@ -30,8 +24,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.plugins.remote.dialect import Dialect, Request
 
 OK, NOT_ACCEPTED, MISSING = 200, 400, frozenset({404, 405, 501})
-# The statuses of errors whose code matters.
-WITH_CODE = frozenset({errors.FORBIDDEN, errors.TOO_MANY, errors.UNAVAILABLE})
 MOST_ANSWER = 1 << 22  # bytes of an answer that is not a stream
 MOST_LINE = 1 << 20  # bytes; a token with its top logprobs needs a few thousand
 ENDLESS = "an endless line"
@@ -132,9 +124,9 @@ class HttpClient:
             if answer.headers.get("content-encoding", "identity") != "identity":
                 raise InvalidAnswerError("a compressed answer, which was not asked for")
             return
-        if status == NOT_ACCEPTED and (option := refused_option(await _whole(answer))):
+        option, code = read_error(await _whole(answer))
+        if status == NOT_ACCEPTED and option:
             raise errors.not_accepted(self.address.host, option)
-        code = error_code(await _whole(answer)) if status in WITH_CODE else ""
         if status == errors.TOO_MANY and code == OVERLOADED:
             raise errors.overloaded(self.address.host, retry_after(answer))
         raise errors.failure(self.address.host, status, retry_after(answer), in_hub=self.in_hub, code=code)
@@ -169,44 +161,18 @@ def failure_reason(error: BaseException) -> str:
 
 
 class Events:
-    """Decodes a stream of server-sent events, of which only the data is used."""
+    """Decodes a stream of server-sent events, each of which has one line of data."""
 
     def __init__(self, most: int = MOST_LINE) -> None:
         self._most = most
-        self._rest = bytearray()
-        self._data: list[bytes] = []
-        self._size = 0
-        self._return = False  # whether the last byte was a carriage return, which a line feed may follow
+        self._rest = b""
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Add bytes, and return the data of the events that are complete now."""
-        if self._return and chunk.startswith(b"\n"):
-            chunk, self._return = chunk[1:], False
-        if chunk:
-            self._return = chunk.endswith(b"\r")
-        first, *others = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        self._rest += first
-        found = []
-        for line in others:
-            if (data := self._take(bytes(self._rest))) is not None:
-                found.append(data)
-            self._rest = bytearray(line)
-        if len(self._rest) + self._size > self._most:
+        """Add bytes, and return the data of the lines that are complete now."""
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if len(self._rest) > self._most:
             raise InvalidAnswerError(ENDLESS)
-        return found
-
-    def _take(self, line: bytes) -> bytes | None:
-        """Process a line; return the data if it ends an event."""
-        if not line:
-            data, self._data, self._size = self._data, [], 0
-            return b"\n".join(data) if data else None
-        name, _, value = line.partition(b":")
-        if name == b"data":
-            self._data.append(value.removeprefix(b" "))
-            self._size += len(line)
-            if self._size > self._most:
-                raise InvalidAnswerError(ENDLESS)
-        return None
+        return [data for line in lines if line.startswith(b"data:") and (data := line[5:].strip())]
 
 
 def reported_level(answer: httpx.Response) -> Level:
@@ -216,14 +182,8 @@ def reported_level(answer: httpx.Response) -> Level:
 
 
 def retry_after(answer: httpx.Response) -> float | None:
-    """Return the seconds in the Retry-After header, or None if it is missing or invalid."""
+    """Return the seconds in the Retry-After header, or None if it is missing or a date."""
     header = answer.headers.get("retry-after", "").strip()
     if header.isascii() and header.isdigit():
         return float(header[:9])
-    try:
-        date = parsedate_to_datetime(header)
-    except (ValueError, IndexError, TypeError, OverflowError):
-        return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+    return None

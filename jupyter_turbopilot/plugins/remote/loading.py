@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -12,13 +12,21 @@ from typing import TYPE_CHECKING, TypeVar
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
 from jupyter_turbopilot.plugins.remote import errors, provider
 from jupyter_turbopilot.plugins.remote.address import read_addresses, read_key, take_from_environment
-from jupyter_turbopilot.plugins.remote.completions import Spellings
-from jupyter_turbopilot.plugins.remote.detection import by_ids, by_text, check_vocabulary, identify, text_form
+from jupyter_turbopilot.plugins.remote.detection import (
+    TextForm,
+    capabilities_by_ids,
+    capabilities_by_text,
+    check_vocabulary,
+    choose_dialect,
+    identify,
+    text_form,
+)
 from jupyter_turbopilot.plugins.remote.engine import Connections, RemoteEngine
 from jupyter_turbopilot.plugins.remote.errors import AskedToWaitError, DiedError, InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.exchange import NO_TIME, Exchange, unreachable
 from jupyter_turbopilot.plugins.remote.http_client import HttpClient
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
+from jupyter_turbopilot.plugins.remote.text_prompt import Spellings
 from jupyter_turbopilot.protocol.errors import EngineGoneError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.util.failures import on_failure
 
@@ -89,12 +97,8 @@ def remote_server(settings: Turbopilot, cancel: Cancel) -> tuple[RemoteServer, f
     """Return the description of the remote server, and its round-trip time in seconds."""
     remote = settings.section(TurbopilotRemote)
     sides = _sides(remote)
-    connections = Connections(sides)
-    try:
-        asked = _first(sides, partial(_measure, remote))
-        return connections.wait_for(asked, cancel)[1]
-    finally:
-        connections.close()
+    with closing(Connections(sides)) as connections:
+        return connections.wait_for(_first(sides, partial(_measure, remote)), cancel)[1]
 
 
 def load(
@@ -153,16 +157,12 @@ async def _translated_errors(side: AnySide, seconds: float) -> AsyncIterator[Non
         raise EngineGoneError(asked.error.message, after=asked.after or 0.0) from None
 
 
-async def _identify(remote: TurbopilotRemote, side: AnySide) -> RemoteServer:
-    async with _translated_errors(side, remote.timeout):
-        return await identify(side, remote.model)
-
-
 async def _measure(remote: TurbopilotRemote, side: AnySide) -> tuple[RemoteServer, float]:
     took = []
     for _ in range(ROUND_TRIPS):
         begun = time.perf_counter()
-        peer = await _identify(remote, side)
+        async with _translated_errors(side, remote.timeout):
+            peer = await identify(side, remote.model)
         took.append(time.perf_counter() - begun)
     return peer, min(took)
 
@@ -175,16 +175,19 @@ async def _survey(
 ) -> tuple[RemoteServer, Vocabulary, Dialect, Capabilities]:
     """Determine the dialect and the capabilities of a remote server."""
     remote = settings.section(TurbopilotRemote)
-    peer = await _identify(remote, side)
+    async with _translated_errors(side, remote.timeout):
+        peer = await identify(side, remote.model)
     size = peer.context_size or settings.context_size or CONTEXT_SIZE
     # Loading a file is slow. The thread has no other work yet, and the server's timeout does not include it.
     vocabulary = vocabulary_of(peer.model)
     async with _translated_errors(side, remote.timeout):
         if vocabulary and isinstance(side, HttpClient):
             await check_vocabulary(side, peer, vocabulary)
-            dialect, capabilities = by_ids(peer, vocabulary, remote)
+            dialect = choose_dialect(peer, vocabulary, TextForm(), spellings)
+            capabilities = capabilities_by_ids(peer, dialect, remote)
         else:
             form = await text_form(side, peer, remote.fim)
-            dialect, capabilities = by_text(peer, form, spellings, remote)
+            dialect = choose_dialect(peer, None, form, spellings)
+            capabilities = capabilities_by_text(peer, dialect, form, remote)
             vocabulary, size = CodePoints(fills=form.hole != "none"), size * CHARACTERS
     return replace(peer, context_size=size), vocabulary, dialect, capabilities

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from jupyter_turbopilot.engine.load_shedding import Level
-from jupyter_turbopilot.plugins.remote.completions import LENGTH, spread
-from jupyter_turbopilot.plugins.remote.dialect import UNKNOWN, EventContent, Request, probability
+from jupyter_turbopilot.plugins.remote.dialect import LENGTH, UNKNOWN, EventContent, Request, probability
 from jupyter_turbopilot.plugins.remote.errors import DiedError, failure
 from jupyter_turbopilot.plugins.remote.http_client import retry_after
-from jupyter_turbopilot.plugins.remote.remote_server import read_json
+from jupyter_turbopilot.plugins.remote.text_prompt import Spellings, spread
 from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.util.failures import DAMAGED
 
@@ -23,40 +19,24 @@ if TYPE_CHECKING:
     from huggingface_hub import AsyncInferenceClient
 
     from jupyter_turbopilot.plugins.remote.address import Address
-    from jupyter_turbopilot.plugins.remote.completions import Spellings
     from jupyter_turbopilot.plugins.remote.dialect import Dialect
     from jupyter_turbopilot.protocol.engine_request import EngineRequest
 
-SAMPLERS = frozenset({"temperature", "top_p", "seed"})
 STREAMING = {"hf-inference", "url"}  # the others do not stream
 _CONNECTIONS = "_async_client"  # the attribute of the library's client with its HTTP client
 _NO_KEY = "none"  # without a key, the library would send the token of the Hub login
 
 
-class _Word(msgspec.Struct, frozen=True):
-    text: str = ""
-    logprob: float | None = None
-    special: bool = False
+class ProviderDialect:
+    """Prompts as text without fill-in-the-middle. The library decodes the events."""
 
-
-class _Details(msgspec.Struct, frozen=True):
-    finish_reason: str | None = None
-
-
-class _Event(msgspec.Struct, frozen=True):
-    token: _Word = _Word()
-    generated_text: str | None = None
-    details: _Details | None = None
-
-
-class ByProvider:
-    """Prompts as text without fill-in-the-middle."""
+    samplers = frozenset({"temperature", "top_p", "seed"})
 
     def __init__(self, spellings: Spellings) -> None:
         self._spellings = spellings
 
     def request(self, request: EngineRequest) -> Request | None:
-        """Return the HTTP request."""
+        """Return the arguments of the library's function."""
         prompt = self._spellings.prompt(request.prompt)
         if prompt is None:
             return None
@@ -68,12 +48,12 @@ class ByProvider:
             body |= drawing | ({"top_p": sampling.top_p} if sampling.top_p < 1 else {})
         return Request("", body)
 
-    def read(self, data: bytes) -> EventContent:
-        """Decode an event."""
-        event = read_json(data, _Event)
-        ended = event.generated_text is not None or event.details is not None
-        cut = event.details is not None and event.details.finish_reason == LENGTH
-        tokens = [] if event.token.special else spread(event.token.text, [probability(event.token.logprob)])
+    def read(self, data: Any) -> EventContent:
+        """Convert an event of the library."""
+        token, details = data.token, data.details
+        ended = data.generated_text is not None or details is not None
+        cut = details is not None and details.finish_reason == LENGTH
+        tokens = [] if token.special else spread(token.text, [probability(token.logprob)])
         return EventContent(tokens, ended, cut=cut)
 
 
@@ -130,7 +110,7 @@ class ProviderClient:
                     return
                 events = await client.text_generation(**request.body, stream=True, details=True)
                 async for event in events:
-                    yield dialect.read(json.dumps(event).encode())
+                    yield dialect.read(event)
             except (TurbopilotError, GeneratorExit):
                 raise
             except (*DAMAGED, HTTPError) as error:

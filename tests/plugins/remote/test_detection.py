@@ -10,21 +10,23 @@ import pytest
 from jupyter_turbopilot.engine.base import SAMPLERS
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.plugins.remote.address import read_addresses
-from jupyter_turbopilot.plugins.remote.by_llama import LlamaByText
-from jupyter_turbopilot.plugins.remote.completions import ByText, Spellings
 from jupyter_turbopilot.plugins.remote.detection import (
     AWKWARD,
     TextForm,
-    by_ids,
-    by_text,
+    capabilities_by_ids,
+    capabilities_by_text,
     check_vocabulary,
+    choose_dialect,
     identify,
     text_form,
 )
 from jupyter_turbopilot.plugins.remote.errors import RemoteRefusalError
 from jupyter_turbopilot.plugins.remote.http_client import HttpClient
+from jupyter_turbopilot.plugins.remote.llama_dialect import LlamaDialect
+from jupyter_turbopilot.plugins.remote.openai_dialect import OpenAIDialect
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
+from jupyter_turbopilot.plugins.remote.text_prompt import Spellings
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
 from .conftest import Serve
@@ -153,30 +155,33 @@ OURS = RemoteServer(
 @pytest.mark.parametrize(
     ("kind", "hole", "dialect"),
     [
-        (Kind.OPENAI, "infill", LlamaByText),
-        (Kind.LLAMA, "infill", LlamaByText),
-        (Kind.LLAMA, "none", LlamaByText),
-        (Kind.LLAMA, "suffix", ByText),
-        (Kind.OPENAI, "suffix", ByText),
+        (Kind.OPENAI, "infill", LlamaDialect),
+        (Kind.LLAMA, "infill", LlamaDialect),
+        (Kind.LLAMA, "none", LlamaDialect),
+        (Kind.LLAMA, "suffix", OpenAIDialect),
+        (Kind.OPENAI, "suffix", OpenAIDialect),
     ],
 )
-def test_by_text_uses_the_dialect_for_the_format(kind: Kind, hole: str, dialect: type) -> None:
+def test_choose_dialect_uses_the_dialect_for_the_format(kind: Kind, hole: str, dialect: type) -> None:
     form = TextForm(hole, logprobs=False)
-    spoken, capabilities = by_text(RemoteServer(kind), form, Spellings(), TurbopilotRemote())
+    spoken = choose_dialect(RemoteServer(kind), None, form, Spellings())
+    capabilities = capabilities_by_text(RemoteServer(kind), spoken, form, TurbopilotRemote())
     assert type(spoken) is dialect
     assert (capabilities.prefix_constraints, capabilities.logprobs) == (False, False)
-    if dialect is LlamaByText:
+    if dialect is LlamaDialect:
         assert not {"drawn", "logit_bias"} & capabilities.samplers  # they need token ids
 
 
 @pytest.mark.parametrize(("ahead", "allowed"), [("auto", False), ("yes", True), ("no", False)])
-def test_by_text_prefetches_only_if_configured(ahead: str, allowed: bool) -> None:
+def test_text_is_prefetched_only_if_configured(ahead: str, allowed: bool) -> None:
     form, remote = TextForm("suffix", logprobs=True), TurbopilotRemote(prefetch=ahead, slots=3)
-    _, capabilities = by_text(RemoteServer(Kind.OPENAI), form, Spellings(), remote)
+    dialect = choose_dialect(RemoteServer(Kind.OPENAI), None, form, Spellings())
+    capabilities = capabilities_by_text(RemoteServer(Kind.OPENAI), dialect, form, remote)
     assert (capabilities.prefetch, capabilities.logprobs, capabilities.slots) == (allowed, True, 3)
 
 
 def test_slots_setting_overrides_the_reported_slots() -> None:
+    dialect = choose_dialect(OURS, CodePoints(), TextForm(), Spellings())
     for places, expected in ((0, 5), (3, 3), (64, 64)):
-        assert by_ids(OURS, CodePoints(), TurbopilotRemote(slots=places))[1].slots == expected
-    assert by_ids(RemoteServer(Kind.VLLM), CodePoints(), TurbopilotRemote())[1].slots == 4
+        assert capabilities_by_ids(OURS, dialect, TurbopilotRemote(slots=places)).slots == expected
+    assert capabilities_by_ids(RemoteServer(Kind.VLLM), dialect, TurbopilotRemote()).slots == 4

@@ -11,10 +11,9 @@ from jupyter_turbopilot.plugins.remote.dialect import (
     UNKNOWN,
     Request,
     Style,
-    error_code,
     likeliest,
     probability,
-    refused_option,
+    read_error,
     samplers,
     sampling_fields,
     tenant_fields,
@@ -66,34 +65,23 @@ def test_sampling_fields_disable_the_servers_default_penalty() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "option"),
+    ("data", "found"),
     [
-        (b'{"error": {"param": "repetition_penalty", "message": "SECRET"}}', "repeat_penalty"),
-        (b'{"error": {"message": "Field \'repeat_last_n\': Value must be SECRET"}}', "penalty_last_n"),
-        (b'{"error": {"message": "Field \'SECRET\' is none", "param": null}}', ""),
-        (b'{"error": {"param": "prompt"}}', ""),
-        (b'{"error": {"param": 3}}', ""),
-        (b'{"error": "SECRET"}', ""),
-        (b"<html>", ""),
-        (b"[" * 100_000, ""),
+        (b'{"error": {"param": "repetition_penalty", "message": "SECRET"}}', ("repeat_penalty", "")),
+        (b'{"error": {"message": "Field \'repeat_last_n\': Value must be SECRET"}}', ("penalty_last_n", "")),
+        (b'{"error": {"message": "Field \'SECRET\' is none", "param": null}}', ("", "")),
+        (b'{"error": {"param": "prompt"}}', ("", "")),
+        (b'{"error": {"param": 3}}', ("", "")),
+        (b'{"error": "SECRET"}', ("", "")),
+        (b'{"error": {"code": "model_missing", "message": "SECRET"}}', ("", "model_missing")),
+        (b'{"error": {"code": 503}}', ("", "")),
+        (b'{"message": "Forbidden"}', ("", "")),
+        (b"<html>", ("", "")),
+        (b"[" * 100_000, ("", "")),
     ],
 )
-def test_refused_option_returns_only_known_options(data: bytes, option: str) -> None:
-    assert refused_option(data) == option
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        (b'{"error": {"code": "model_missing", "message": "SECRET"}}', "model_missing"),
-        (b'{"error": {"code": 503}}', ""),
-        (b'{"message": "Forbidden"}', ""),
-        (b"<html>", ""),
-        (b"[" * 100_000, ""),
-    ],
-)
-def test_error_code_is_text_or_empty(data: bytes, code: str) -> None:
-    assert error_code(data) == code
+def test_read_error_returns_only_known_options_and_the_code(data: bytes, found: tuple[str, str]) -> None:
+    assert read_error(data) == found
 
 
 def test_request_repr_hides_the_body() -> None:

@@ -5,7 +5,6 @@ import json
 import logging
 import ssl
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -16,7 +15,6 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.plugins.remote.address import Address, read_addresses
-from jupyter_turbopilot.plugins.remote.completions import ByIds
 from jupyter_turbopilot.plugins.remote.dialect import EventContent, Request
 from jupyter_turbopilot.plugins.remote.errors import (
     AskedToWaitError,
@@ -33,7 +31,9 @@ from jupyter_turbopilot.plugins.remote.http_client import (
     reported_level,
     retry_after,
 )
+from jupyter_turbopilot.plugins.remote.openai_dialect import OpenAIDialect
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
+from jupyter_turbopilot.plugins.remote.text_prompt import Spellings
 from jupyter_turbopilot.protocol.errors import BadRequestError, BusyError, EngineError, NotReadyError
 from jupyter_turbopilot.protocol.headers import LOAD_HEADER
 
@@ -41,7 +41,7 @@ from .conftest import Serve
 from .fake_server import Act, FarServer, Wire, completion, status
 from .test_detection import ask
 
-DIALECT = ByIds(RemoteServer(Kind.VLLM, "m"), CodePoints())
+DIALECT = OpenAIDialect(RemoteServer(Kind.VLLM, "m"), CodePoints(), Spellings())
 
 
 def stream(server: FarServer, key: str = "") -> list[EventContent]:
@@ -237,17 +237,16 @@ def test_failure_reason_never_quotes_the_exception() -> None:
     assert "certificate" in reasons[0]
 
 
-DATA = st.lists(st.binary(min_size=1, max_size=20).filter(lambda data: not set(data) & {10, 13}), max_size=6)
+DATA = st.lists(st.binary(min_size=1, max_size=20).map(bytes.hex).map(str.encode), max_size=6)
 
 
-@given(DATA, st.sampled_from([b"\n", b"\r\n", b"\r"]), st.lists(st.integers(0, 300), max_size=12))
+@given(DATA, st.sampled_from([b"\n", b"\r\n"]), st.lists(st.integers(0, 300), max_size=12))
 def test_events_are_complete_for_any_chunks(data: list[bytes], end: bytes, cuts: list[int]) -> None:
     stream = b"".join(b"data: " + one + end + end for one in data)
     events, found, at = Events(), [], 0
     for cut in [*sorted(cuts), len(stream)]:
         found += events.feed(stream[at:cut])
         at = max(at, cut)
-    # A lone carriage return at the very end may still be followed by a line feed.
     assert found == data
 
 
@@ -261,13 +260,13 @@ def test_events_accept_any_bytes(data: bytes) -> None:
     feed(Events(), [data[at : at + 1] for at in range(len(data))])
 
 
-def test_events_ignore_other_fields_and_join_data_lines() -> None:
-    stream = b": ping\n\nevent: x\nid: 7\ndata:one\ndata: two\n\nretry: 3\n\ndata\n\n"
-    assert Events().feed(stream) == [b"one\ntwo", b""]
+def test_events_ignore_other_fields() -> None:
+    stream = b": ping\n\nevent: x\nid: 7\ndata:one\n\ndata: two\n\nretry: 3\n\ndata\n\ndata:\n\n"
+    assert Events().feed(stream) == [b"one", b"two"]
 
 
-@pytest.mark.parametrize("line", [b"x" * 65, b"data: " + b"x" * 65, b"data: 123456789\n" * 5])
-def test_events_reject_endless_lines_and_events(line: bytes) -> None:
+@pytest.mark.parametrize("line", [b"x" * 65, b"data: " + b"x" * 65])
+def test_events_reject_endless_lines(line: bytes) -> None:
     events, pieces = Events(most=64), [line[at : at + 8] for at in range(0, len(line), 8)]
     with pytest.raises(InvalidAnswerError, match=ENDLESS):
         feed(events, pieces)
@@ -282,7 +281,7 @@ def waits(header: str) -> float | None:
     [
         ("3", 3.0),
         (" 120 ", 120.0),
-        ("Sun, 22 Nov 2020 11:00:00 GMT", 0.0),
+        ("Sun, 22 Nov 2020 11:00:00 GMT", None),
         ("", None),
         ("soon", None),
         ("-1", None),
@@ -290,16 +289,8 @@ def waits(header: str) -> float | None:
         ("²", None),
     ],
 )
-def test_retry_after_parses_seconds_and_dates(header: str, seconds: float | None) -> None:
+def test_retry_after_parses_seconds(header: str, seconds: float | None) -> None:
     assert waits(header) == seconds
-
-
-@pytest.mark.parametrize("zone", ["GMT", "-0000"])
-def test_retry_after_returns_seconds_until_a_date(zone: str) -> None:
-    date = datetime.now(UTC) + timedelta(hours=1)
-    seconds = waits(f"{date:%a, %d %b %Y %H:%M:%S} {zone}")
-    assert seconds is not None
-    assert 0 < seconds <= 3600
 
 
 @given(st.text(max_size=40))

@@ -1,26 +1,24 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import huggingface_hub
 import pytest
-from hypothesis import given
 
 from jupyter_turbopilot.plugins.remote.address import HUB_KEY, Address
-from jupyter_turbopilot.plugins.remote.completions import Spellings
 from jupyter_turbopilot.plugins.remote.dialect import Request
 from jupyter_turbopilot.plugins.remote.errors import (
     AskedToWaitError,
     DiedError,
-    InvalidAnswerError,
     RemoteRefusalError,
 )
-from jupyter_turbopilot.plugins.remote.provider import ByProvider, ProviderClient, ensure_installed
+from jupyter_turbopilot.plugins.remote.provider import ProviderClient, ProviderDialect, ensure_installed
+from jupyter_turbopilot.plugins.remote.text_prompt import Spellings
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError
 
@@ -28,11 +26,10 @@ from ...serving import Server
 from ...tiny_model import write_tiny_model
 from .conftest import Connect, Serve
 from .fake_server import FarServer, Wire, status
-from .test_completions import ids
 from .test_engine import ask, write
-from .test_remote_server import JSON
+from .test_text_prompt import ids
 
-DIALECT = ByProvider(Spellings())
+DIALECT = ProviderDialect(Spellings())
 
 
 def stream(address: Address, key: str = "hf_1") -> bytes:
@@ -154,15 +151,9 @@ def test_ensure_installed_names_the_missing_package(monkeypatch: pytest.MonkeyPa
         ensure_installed()
 
 
-@given(JSON)
-def test_read_accepts_or_rejects_any_event(value: Any) -> None:
-    for data in (value, {"token": value}, {"token": {"text": "x", "logprob": value}}):
-        with contextlib.suppress(InvalidAnswerError):
-            DIALECT.read(json.dumps(data).encode())
-
-
 @pytest.mark.parametrize("reason", ["eos_token", "length"])
 def test_read_reports_a_text_cut_at_a_limit(reason: str) -> None:
-    event = {"token": {"text": "a"}, "generated_text": "a", "details": {"finish_reason": reason}}
-    received = DIALECT.read(json.dumps(event).encode())
+    token = SimpleNamespace(text="a", logprob=None, special=False)
+    details = SimpleNamespace(finish_reason=reason)
+    received = DIALECT.read(SimpleNamespace(token=token, generated_text="a", details=details))
     assert (received.ended, received.cut) == (True, reason == "length")

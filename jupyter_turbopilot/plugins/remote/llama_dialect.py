@@ -1,4 +1,4 @@
-"""The dialects of llama-server: its routes, with token ids or with text. Pure."""
+"""The dialect of llama-server: its own routes. Pure."""
 
 from __future__ import annotations
 
@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from jupyter_turbopilot.plugins.remote.completions import piece, spread
 from jupyter_turbopilot.plugins.remote.dialect import (
     UNKNOWN,
     EventContent,
     Request,
-    Style,
     likeliest,
+    piece,
     probability,
+    samplers,
     sampling_fields,
 )
 from jupyter_turbopilot.plugins.remote.errors import ErrorEventError
 from jupyter_turbopilot.plugins.remote.remote_server import read_json
+from jupyter_turbopilot.plugins.remote.text_prompt import Spellings, spread
 from jupyter_turbopilot.protocol.engine_request import Token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.plugins.remote.completions import Spellings
     from jupyter_turbopilot.protocol.engine_request import EngineRequest
 
 
@@ -65,27 +65,6 @@ class _Event(msgspec.Struct, frozen=True):
     error: Any = None
 
 
-def _read(data: bytes, tokens_of: Callable[[_Event], list[Token]]) -> EventContent:
-    event = read_json(data, _Event)
-    if event.error is not None:
-        raise ErrorEventError(event.error)
-    cached = event.timings.cache_n if event.timings else None
-    return EventContent(
-        tokens_of(event), event.stop, event.model or "", cached, cut=event.stop_type == "limit"
-    )
-
-
-def _options(request: EngineRequest) -> dict[str, Any]:
-    sampling = request.sampling
-    if sampling.penalty_last_n < 0:  # the whole text, for which llama-server needs a number
-        sampling = replace(sampling, penalty_last_n=len(request.prompt) + sampling.max_tokens)
-    return sampling_fields(sampling, "llama") | {
-        "n_predict": sampling.max_tokens,
-        "stream": True,
-        "n_probs": max(1, sampling.top),
-    }
-
-
 def grammar(candidates: Sequence[bytes]) -> str:
     """Return a GBNF grammar for all texts that start with a candidate."""
     texts = (way.decode("utf-8", "ignore") for way in candidates)
@@ -93,30 +72,56 @@ def grammar(candidates: Sequence[bytes]) -> str:
     return "root ::= (" + " | ".join(f'"{literal}"' for literal in literals) + ") [^\\x00]*"
 
 
-class LlamaByIds:
-    """Prompts as token ids."""
+class LlamaDialect:
+    """Prompts as token ids if the vocabulary is known, otherwise as text.
 
-    style: Style = "llama"
+    The server adds its model's fill-in-the-middle markers to a text.
+    """
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: Vocabulary | None, spellings: Spellings) -> None:
         self._vocabulary = vocabulary
+        self._spellings = spellings
+        # A bias needs token ids.
+        self.samplers = samplers("llama") - (frozenset() if vocabulary else {"drawn", "logit_bias"})
 
-    def request(self, request: EngineRequest) -> Request:
-        """Return the HTTP request."""
-        body = _options(request) | {"prompt": list(request.prompt), "return_tokens": True}
-        if candidates := request.sampling.beginning.candidates:
-            body["grammar"] = grammar(candidates)
-        return Request("/completion", body)
+    def request(self, request: EngineRequest) -> Request | None:
+        """Return the HTTP request, or None if a control token is on the cursor's line."""
+        sampling = request.sampling
+        if sampling.penalty_last_n < 0:  # the whole text, for which llama-server needs a number
+            sampling = replace(sampling, penalty_last_n=len(request.prompt) + sampling.max_tokens)
+        body = sampling_fields(sampling, "llama") | {
+            "n_predict": sampling.max_tokens,
+            "stream": True,
+            "n_probs": max(1, sampling.top),
+        }
+        if self._vocabulary:
+            body |= {"prompt": list(request.prompt), "return_tokens": True}
+            if candidates := sampling.beginning.candidates:
+                body["grammar"] = grammar(candidates)
+            return Request("/completion", body)
+        prompt = self._spellings.prompt(request.prompt)
+        if prompt is None:
+            return None
+        if prompt.after is None:
+            return Request("/completion", body | {"prompt": prompt.before})
+        return Request("/infill", body | {"input_prefix": prompt.before, "input_suffix": prompt.after})
 
     def read(self, data: bytes) -> EventContent:
-        """Decode an event."""
-        return _read(data, self._tokens)
+        """Decode an event; raise ErrorEventError for an error."""
+        event = read_json(data, _Event)
+        if event.error is not None:
+            raise ErrorEventError(event.error)
+        cached = event.timings.cache_n if event.timings else None
+        cut = event.stop_type == "limit"
+        return EventContent(self._tokens(event), event.stop, event.model or "", cached, cut=cut)
 
     def _tokens(self, event: _Event) -> list[Token]:
+        ids, listed = event.tokens, event.completion_probabilities
+        if self._vocabulary is None:
+            return spread(event.content, [probability(chance.logarithm) for chance in listed[:1]])
         data = event.content.encode("utf-8", "replace")
         if not data:
             return []  # the last event repeats all tokens, without the text
-        ids, listed = event.tokens, event.completion_probabilities
         if b"".join(piece(self._vocabulary, token) for token in ids) != data:
             # For a character of several tokens, llama-server sends only the last one.
             ids, listed = self._vocabulary.tokenize(event.content, continues=True), listed[-1:]
@@ -128,29 +133,3 @@ class LlamaByIds:
                 chance, top = 1.0 if at else UNKNOWN, ()
             tokens.append(Token(piece(self._vocabulary, token), chance, token, top))
         return tokens
-
-
-class LlamaByText:
-    """Prompts as text. The server adds its model's fill-in-the-middle markers."""
-
-    def __init__(self, spellings: Spellings) -> None:
-        self._spellings = spellings
-
-    def request(self, request: EngineRequest) -> Request | None:
-        """Return the HTTP request."""
-        prompt = self._spellings.prompt(request.prompt)
-        if prompt is None:
-            return None
-        options = _options(request)
-        if prompt.after is None:
-            return Request("/completion", options | {"prompt": prompt.before})
-        return Request("/infill", options | {"input_prefix": prompt.before, "input_suffix": prompt.after})
-
-    def read(self, data: bytes) -> EventContent:
-        """Decode an event."""
-        return _read(data, self._characters)
-
-    def _characters(self, event: _Event) -> list[Token]:
-        return spread(
-            event.content, [probability(chance.logarithm) for chance in event.completion_probabilities[:1]]
-        )

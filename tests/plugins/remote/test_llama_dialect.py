@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 
 from jupyter_turbopilot.engine.vocabulary import CodePoints
-from jupyter_turbopilot.plugins.remote.by_llama import LlamaByIds, LlamaByText, grammar
-from jupyter_turbopilot.plugins.remote.completions import Spellings
 from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
+from jupyter_turbopilot.plugins.remote.llama_dialect import LlamaDialect, grammar
+from jupyter_turbopilot.plugins.remote.text_prompt import Spellings
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token
 
-from .test_completions import ids
 from .test_remote_server import JSON
+from .test_text_prompt import ids
 
-IDS, TEXT = LlamaByIds(CodePoints()), LlamaByText(Spellings())
+IDS, TEXT = LlamaDialect(CodePoints(), Spellings()), LlamaDialect(None, Spellings())
 
 
 def event(content: str, tokens: list[int], *chances: dict[str, Any], **more: Any) -> bytes:
