@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections import OrderedDict
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
@@ -27,6 +26,7 @@ from jupyter_turbopilot.prompt.layout import LAYOUT
 from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError, log_failure
 from jupyter_turbopilot.protocol.request import Completion
 from jupyter_turbopilot.util.bounds import tenant_cache
+from jupyter_turbopilot.util.limited_dict import LimitedDict
 from jupyter_turbopilot.util.lookups import lookups
 from jupyter_turbopilot.util.threads import Alarm
 
@@ -64,7 +64,7 @@ class ShortContexts:
     """
 
     def __init__(self) -> None:
-        self._notebooks: OrderedDict[tuple[str, str], bool] = OrderedDict()  # least recently used first
+        self._notebooks = LimitedDict[tuple[str, str], bool](MAX_NOTEBOOKS)
 
     def update(self, caller: str, request: Completion, level: Level | None) -> bool:
         """Record the notebook, and return whether its prompt has a shorter context.
@@ -75,12 +75,10 @@ class ShortContexts:
         if level is None and is_warmup:
             # A busy remote server skips the warm-up, and reports its level with that.
             return self._notebooks.get(key, False)
-        is_short = self._notebooks.pop(key, (level or Level.NONE) >= Level.SHORT_CONTEXT)
+        is_short = self._notebooks.get(key, (level or Level.NONE) >= Level.SHORT_CONTEXT)
         if level is Level.NONE and is_warmup:
             is_short = False  # the prompt is evaluated while the server has nothing else to do
         self._notebooks[key] = is_short
-        if len(self._notebooks) > MAX_NOTEBOOKS:
-            self._notebooks.popitem(last=False)
         return is_short
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
 from functools import partial
 from importlib import machinery
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from jupyter_turbopilot.suggestion.imports import ModuleLocation
+from jupyter_turbopilot.util.limited_dict import LimitedDict
 from jupyter_turbopilot.util.lookups import lookups
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ class TimedCache(Generic[K, V]):
 
     def __init__(self, seconds: float, most: int) -> None:
         self._seconds = seconds
-        self._most = most
-        self._entries: OrderedDict[K, tuple[V, float]] = OrderedDict()
+        self._entries = LimitedDict[K, tuple[V, float]](most)
 
     def get(self, key: K, *, stale: bool = False) -> V | None:
         """Return a value unless it has expired; with `stale`, also if it has."""
@@ -40,9 +39,6 @@ class TimedCache(Generic[K, V]):
     def put(self, key: K, value: V) -> None:
         """Add or renew an entry."""
         self._entries[key] = value, time.monotonic()
-        self._entries.move_to_end(key)
-        while len(self._entries) > self._most:
-            self._entries.popitem(last=False)
 
 
 class Installed:

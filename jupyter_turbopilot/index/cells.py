@@ -5,19 +5,19 @@ from __future__ import annotations
 import keyword
 import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from jupyter_turbopilot.completer.cache.completion_cache import digest
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.notebook import NEAR
 from jupyter_turbopilot.index.base import MOST_ABOVE
 from jupyter_turbopilot.index.entries import entries_of, words_of
 from jupyter_turbopilot.util.bounds import end_of
+from jupyter_turbopilot.util.digest import digest
+from jupyter_turbopilot.util.limited_dict import LimitedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -47,8 +47,8 @@ class ChosenCells:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._chosen: OrderedDict[tuple[str, ...], Choice] = OrderedDict()
-        self._focus: OrderedDict[tuple[str, ...], str] = OrderedDict()  # focused cell per editor and document
+        self._chosen = LimitedDict[tuple[str, ...], Choice](MOST_KEPT)
+        self._focus = LimitedDict[tuple[str, ...], str](MOST_KEPT)  # focused cell per editor and document
         self._lock = threading.Lock()
 
     def of(self, request: Completion) -> Choice:
@@ -84,9 +84,6 @@ class ChosenCells:
         with self._lock:
             focused = self._focus.get(tuple(place)) == cell
             self._focus[tuple(place)] = cell
-            self._focus.move_to_end(tuple(place))
-            while len(self._focus) > MOST_KEPT:
-                self._focus.popitem(last=False)
             return self._chosen.get(key), focused
 
     def _is_fresh(self, choice: Choice, seconds: float) -> bool:
@@ -99,9 +96,6 @@ class ChosenCells:
             if (decided := self._chosen.get(key)) is not before:
                 return decided or Choice()
             self._chosen[key] = choice
-            self._chosen.move_to_end(key)
-            while len(self._chosen) > MOST_KEPT:
-                self._chosen.popitem(last=False)
         return choice
 
 

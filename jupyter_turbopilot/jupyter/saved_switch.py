@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -15,6 +14,7 @@ from tornado.web import HTTPError
 from jupyter_turbopilot.index.contents import contents_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, NOTEBOOK
 from jupyter_turbopilot.protocol.errors import TurbopilotError
+from jupyter_turbopilot.util.limited_dict import LimitedDict
 from jupyter_turbopilot.util.notebook_file import (
     LONGEST_SECTION,
     equivalent_paths,
@@ -37,8 +37,7 @@ class SavedSwitches:
     def __init__(self, manager: Any, disk: DiskThreads) -> None:
         self._manager = manager
         self._disk = disk
-        # Modification and switch by path, the least recently read first.
-        self._known: OrderedDict[str, tuple[object, bool]] = OrderedDict()
+        self._known = LimitedDict[str, tuple[object, bool]](MOST)  # modification and switch by path
 
     async def is_enabled(self, path: str, caller: str) -> bool:
         """Return whether the metadata of a saved notebook allow completion; True if they are unreadable."""
@@ -55,9 +54,6 @@ class SavedSwitches:
                 log.debug("Turbopilot: a notebook could not be read", exc_info=True)
                 continue
             self._known[name] = modified, enabled
-            self._known.move_to_end(name)
-            if len(self._known) > MOST:
-                self._known.popitem(last=False)
             return enabled
         return True
 

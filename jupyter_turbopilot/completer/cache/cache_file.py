@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from jupyter_turbopilot.completer.cache.completion_cache import KEY_BYTES, REACH, CacheEntry
+from jupyter_turbopilot.completer.cache.completion_cache import REACH, CacheEntry
 from jupyter_turbopilot.protocol.engine_request import Token
+from jupyter_turbopilot.util.digest import KEY_BYTES
 from jupyter_turbopilot.util.files import absolute_path
 from jupyter_turbopilot.util.sqlite_file.connection import LONGEST, OpenFile
 from jupyter_turbopilot.util.sqlite_file.schema import Schema

@@ -13,6 +13,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.private import without_spread_secrets
+from jupyter_turbopilot.util.digest import KEY_BYTES, PIECE, digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -21,21 +22,8 @@ if TYPE_CHECKING:
 
 REACH = 4096  # characters of an answer that can be typed along
 TAIL = 2048  # characters before the cursor that must be equal; text further above is ignored
-KEY_BYTES = 16
 _NEAR = 2048  # characters before the cursor in which a secret prevents saving an answer
-# Bytes hashed per call. From 2048 bytes on, hashlib releases the GIL: while another thread computes in
-# Python, getting it back can take 5 ms.
-_PIECE = 2040
 _ENTRY_BYTES = 160  # an index entry: a key, its slot in the table, a reference
-
-
-def digest(*parts: Hashable) -> bytes:
-    """Return a digest of plain values (text, numbers, None, tuples of them), the same in every process."""
-    data = memoryview(repr(parts).encode("utf-8", "surrogatepass"))
-    found = blake2b(digest_size=KEY_BYTES)
-    for at in range(0, len(data), _PIECE):
-        found.update(data[at : at + _PIECE])
-    return found.digest()
 
 
 @dataclass(frozen=True)
@@ -214,7 +202,7 @@ def _keys(identity: bytes, cache_key: CacheKey, text: str) -> tuple[bytes, ...]:
     for character in ("", *typed):
         end += len(character.encode())
         key = begun.copy()
-        key.update(seen[max(0, end - _PIECE) : end])
+        key.update(seen[max(0, end - PIECE) : end])
         keys.append(key.digest())
     return tuple(keys)
 

@@ -8,7 +8,6 @@ reported at once, so a crashing browser would mostly hide right ones.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -126,7 +125,7 @@ class Outcomes:
     """Tracks suggestions until their outcome is known."""
 
     def __init__(self) -> None:
-        self._suggestions: OrderedDict[str, _SentSuggestion] = OrderedDict()  # by their latest feedback
+        self._suggestions: dict[str, _SentSuggestion] = {}  # by their latest feedback
         self._ended = Observations()
 
     def sent(self, name: str, terms: DisplayConditions, length: int, score: float, now: float) -> None:
@@ -141,9 +140,9 @@ class Outcomes:
         while self._suggestions and now - next(iter(self._suggestions.values())).latest > SECONDS:
             self._end_oldest()
         observed = Observations()
-        if known := self._suggestions.get(feedback.id):
+        if known := self._suggestions.pop(feedback.id, None):
+            self._suggestions[feedback.id] = known
             known.latest = now
-            self._suggestions.move_to_end(feedback.id)
             observed = known.receive(feedback)
         ended, self._ended = self._ended, Observations()
         return ended + observed
@@ -156,5 +155,4 @@ class Outcomes:
         return ended
 
     def _end_oldest(self) -> None:
-        _, oldest = self._suggestions.popitem(last=False)
-        self._ended += oldest.end()
+        self._ended += self._suggestions.pop(next(iter(self._suggestions))).end()

@@ -10,7 +10,6 @@ This module does not use llama.cpp: it returns the changes to the KV cache as a 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -119,7 +118,7 @@ class Sequences:
         self._movable = movable
         self._shares = shares
         self._all: list[KVSequence] = []
-        self._parked: OrderedDict[int, tuple[Partition, list[int]]] = OrderedDict()  # by number
+        self._parked: dict[int, tuple[Partition, list[int]]] = {}  # by number, the oldest first
         self._next_cell = self._turn = self._number = 0
         self.used = 0
 
@@ -400,7 +399,9 @@ class Sequences:
             number = self.adopt(sequence.tokens, sequence.partition)
             moves.append(Park(sequence.id, number))
             while sum(len(tokens) for _, tokens in self._parked.values()) > self._parking:
-                moves.append(Discard(self._parked.popitem(last=False)[0]))
+                oldest = next(iter(self._parked))
+                del self._parked[oldest]
+                moves.append(Discard(oldest))
         moves.append(Truncate(sequence.id, 0))
         self.drop(sequence)
         return True

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 from jupyter_turbopilot.protocol.errors import BusyError
+from jupyter_turbopilot.util.limited_dict import LimitedDict
 
 MAX_CALLERS = 4096
 MINUTE = 60.0
@@ -18,9 +17,8 @@ class RateLimiter:
     def __init__(self, per_minute: float, burst: float, most: int = MAX_CALLERS) -> None:
         self._per_minute = per_minute
         self._burst = burst
-        self._most = most
         # Remaining requests and the time of the last one, by caller. Other callers have a full bucket.
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets = LimitedDict[str, tuple[float, float]](most)
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -40,7 +38,7 @@ class RateLimiter:
         if not self._per_minute:
             return
         second = self._per_minute / MINUTE
-        left, then = self._buckets.pop(caller, (self._burst, now))
+        left, then = self._buckets.get(caller, (self._burst, now))
         # If the clock is set back, nothing is added; if it is set forward, at most a full bucket.
         left = min(self._burst, left + max(0.0, now - then) * second)
         count = min(self._burst, count)
@@ -50,8 +48,6 @@ class RateLimiter:
         else:
             missing = needed - left
         self._buckets[caller] = left, now
-        if len(self._buckets) > self._most:
-            self._buckets.popitem(last=False)  # least recently used
         if missing:
             raise BusyError(
                 f"You have made more than {self._per_minute:g} requests per minute. Try again shortly.",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import CounterMetricFamily, SummaryMetricFamily
+
+from jupyter_turbopilot.util.limited_dict import LimitedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,7 +40,7 @@ class Figures:
         self.hits = 0  # answers to a known session with cached prompt tokens
         self.misses = 0  # answers to a known session without cached prompt tokens
         self.moved = 0  # answers from another address or replica than the session's previous one
-        self._last: OrderedDict[bytes, bytes] = OrderedDict()  # the last address and replica of each session
+        self._last = LimitedDict[bytes, bytes](MOST_SESSIONS)  # the last address and replica of each session
 
     def sent(self, address: str, session: str, now: float) -> CountedAnswer:
         """Count a request, and return the counter for its answer."""
@@ -54,10 +55,8 @@ class Figures:
         if not answer.session:
             return
         name, by = _digest(answer.session), _digest(f"{answer.address}\n{answer.replica}")
-        before = self._last.pop(name, None)
+        before = self._last.get(name)
         self._last[name] = by
-        if len(self._last) > MOST_SESSIONS:
-            self._last.popitem(last=False)
         if before is None:
             return
         self.moved += before != by

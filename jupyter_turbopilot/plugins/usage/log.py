@@ -8,7 +8,6 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -24,6 +23,7 @@ from jupyter_turbopilot.plugins.usage import describe_content, events
 from jupyter_turbopilot.plugins.usage.file import Writer
 from jupyter_turbopilot.plugins.usage.private_text import Surroundings, loggable, surroundings_of
 from jupyter_turbopilot.suggestion.features import LOOKED_AT, kind_of_position
+from jupyter_turbopilot.util.limited_dict import LimitedDict
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -97,8 +97,8 @@ class UsageLog(SuggestionListener):
             self.notice = f"Suggestions are logged in {name} ({describe_content(text=text)})."
         self._eagerness = eagerness
         self._lock = threading.Lock()
-        self._suggestions: OrderedDict[str, _LoggedSuggestion] = OrderedDict()  # by the id of their reply
-        self._cells: OrderedDict[Hashable, _Cell] = OrderedDict()
+        self._suggestions = LimitedDict[str, _LoggedSuggestion](SUGGESTIONS)  # by the id of their reply
+        self._cells: LimitedDict[Hashable, _Cell] = LimitedDict(CELLS)
         self._documents: dict[str, int] = {}
         self._models: dict[str, int] = {}
         self._number = self._requests = self._written = 0
@@ -166,10 +166,7 @@ class UsageLog(SuggestionListener):
         """Count a request, and the characters by which its cell has grown since the last one."""
         source = request.cells[request.active].source
         place = (request.path, request.cells[request.active].id or request.active)
-        cell = self._cells.pop(place, None) or _Cell(len(source))
-        self._cells[place] = cell
-        if len(self._cells) > CELLS:
-            self._cells.popitem(last=False)
+        cell = self._cells[place] = self._cells.get(place) or _Cell(len(source))
         if 0 < (grown := len(source) - cell.length) <= PASTED:
             self._written += grown
             cell.typed += grown
@@ -210,8 +207,6 @@ class UsageLog(SuggestionListener):
             self._number += 1
             suggestion.id = f"{self._writer.session.session}.{self._number}"
             self._suggestions[reply.id] = suggestion
-            if len(self._suggestions) > SUGGESTIONS:
-                self._suggestions.popitem(last=False)
             if self.text and not is_private_path(request.path):
                 suggestion.surroundings = surroundings_of(request.prefix, request.suffix)
             self._put_request(request, suggestion)

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -15,7 +12,6 @@ from jupyter_turbopilot.completer.cache.completion_cache import (
     CacheEntry,
     CacheKey,
     CompletionCache,
-    digest,
 )
 from jupyter_turbopilot.context.private import looks_secret
 from jupyter_turbopilot.protocol.engine_request import Token
@@ -107,30 +103,6 @@ def test_find_compares_the_text_after_the_cursor() -> None:
     results.remember(CacheKey("g", "x", after=")"), tokens("a"), ended=True)
     assert results.find(CacheKey("g", "x", after=")")) is not None
     assert results.find(CacheKey("g", "x")) is None
-
-
-PLAIN = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner).map(tuple))  # fmt: skip
-
-
-@given(PLAIN, PLAIN)
-def test_digest_is_equal_only_for_equal_values(one: Any, other: Any) -> None:
-    assert (digest(one) == digest(other)) == (repr(one) == repr(other))
-    assert digest((one, other)) != digest(one, other)
-
-
-def test_digest_is_the_same_in_every_process() -> None:
-    message = "from jupyter_turbopilot.completer.cache.completion_cache import digest; print(digest(('ü' * 5000, 1, None)).hex())"
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", message],
-            env=os.environ | {"PYTHONHASHSEED": seed},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        for seed in ("1", "2")
-    }
-    assert found == {digest(("ü" * 5000, 1, None)).hex()}
 
 
 def persistent(before: str = "x = ", **more: Any) -> CacheKey:
