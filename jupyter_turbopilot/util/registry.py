@@ -121,6 +121,14 @@ OWN: dict[str, tuple[Entry, ...]] = {
         Entry("transformers", f"{_PLUGINS}transformers.settings:TurbopilotTransformers"),
         Entry("remote", f"{_PLUGINS}remote.settings:TurbopilotRemote"),
     ),
+    "callers": (  # options of `serve`
+        Entry(
+            "hub",
+            f"{_PLUGINS}hub.identity:hub_callers",
+            "run as a service of a JupyterHub: clients send their hub tokens; the environment sets the "
+            "address instead of --host and --port; see the JupyterHub page of the documentation",
+        ),
+    ),
     "routes": (
         Entry("functions", f"{_PLUGINS}functions:ROUTES"),
         Entry("protocols", f"{_PLUGINS}protocols:ROUTES"),

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 from jupyter_server.auth.identity import User
 
 from jupyter_turbopilot.jupyter.identity import StandaloneIdentity, is_key, sent_keys
-from jupyter_turbopilot.plugins.hub.client import MANAGE_SCOPE, METRICS_SCOPE, scope_for
+from jupyter_turbopilot.jupyter.standalone import ListenAddress, passed_sockets
+from jupyter_turbopilot.plugins.hub.client import MANAGE_SCOPE, METRICS_SCOPE, Hub, scope_for
+from jupyter_turbopilot.plugins.hub.environment import read_environment
 from jupyter_turbopilot.protocol.errors import MISSING_SCOPE, BusyError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from jupyter_turbopilot.plugins.hub.client import Hub, TokenOwner
+    from jupyter_turbopilot.plugins.hub.client import TokenOwner
     from jupyter_turbopilot.protocol.errors import TurbopilotError
 
 log = logging.getLogger(__name__)
@@ -222,3 +224,11 @@ class HubIdentity(StandaloneIdentity):
         for task in list(self._lookups.values()):
             task.cancel()
         await self._hub.close()
+
+
+def hub_callers(environment: Mapping[str, str]) -> tuple[HubIdentity, ListenAddress]:
+    """Return the identity provider and the address of the service that the environment describes."""
+    service = read_environment(environment)
+    sockets = passed_sockets(environment, service.host, service.port)
+    address = ListenAddress(service.host, service.port, service.prefix, sockets)
+    return HubIdentity(Hub(service.api_url), service.name), address

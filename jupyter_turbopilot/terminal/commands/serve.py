@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
 from jupyter_turbopilot.terminal.numbers import whole
+from jupyter_turbopilot.util.registry import found
 
 if TYPE_CHECKING:
     import argparse
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.jupyter.identity import StandaloneIdentity
     from jupyter_turbopilot.jupyter.standalone import ListenAddress
     from jupyter_turbopilot.settings.config import Turbopilot
+    from jupyter_turbopilot.util.registry import Entry
 
 API_KEY = "TURBOPILOT_API_KEY"
 
@@ -37,12 +39,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help=f"a file with the key; alternative: the environment variable {API_KEY}",
     )
     keys.add_argument("--no-api-key", action="store_true", help="no key; only with a loopback address")
-    keys.add_argument(
-        "--hub",
-        action="store_true",
-        help="run as a service of a JupyterHub: clients send their hub tokens; the environment sets the "
-        "address instead of --host and --port; see the JupyterHub page of the documentation",
-    )
+    for entry in found("callers"):
+        summary = entry.summary or f"authenticate clients with {entry.value.partition(':')[0]}"
+        keys.add_argument(f"--{entry.name}", dest="callers", action="store_const", const=entry, help=summary)
     add_model_and_engine(parser)
     parser.set_defaults(execute=run)
 
@@ -55,7 +54,7 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
     from jupyter_turbopilot.jupyter.standalone import for_several, refuse_usage_log, serve
 
-    identity, place, notice = _for_hub() if options.hub else _for_key(options)
+    identity, place, notice = _for_plugin(options.callers) if options.callers else _for_key(options)
     if identity.distinguishes_users:
         for_several(settings)
     elif not identity.may_manage(None):
@@ -68,16 +67,12 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     return asyncio.run(serve(pilot, identity, place, notice))
 
 
-def _for_hub() -> tuple[StandaloneIdentity, ListenAddress, str]:
-    from jupyter_turbopilot.jupyter.standalone import ListenAddress, passed_sockets
-    from jupyter_turbopilot.plugins.hub.client import Hub
-    from jupyter_turbopilot.plugins.hub.environment import read_environment
-    from jupyter_turbopilot.plugins.hub.identity import HubIdentity
-
-    service = read_environment(os.environ)
-    sockets = passed_sockets(os.environ, service.host, service.port)
-    place = ListenAddress(service.host, service.port, service.prefix, sockets)
-    return HubIdentity(Hub(service.api_url), service.name), place, ""
+def _for_plugin(entry: Entry) -> tuple[StandaloneIdentity, ListenAddress, str]:
+    """Return a plugin's identity provider. Its entry is a function of the environment."""
+    if (callers := entry.load()) is None:
+        raise BadRequestError(f"--{entry.name} is not available. See: jupyter turbopilot doctor")
+    identity, place = callers(os.environ)
+    return identity, place, ""
 
 
 def _for_key(options: argparse.Namespace) -> tuple[StandaloneIdentity, ListenAddress, str]:

@@ -7,7 +7,9 @@ import pytest
 
 from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.terminal.commands import serve
 from jupyter_turbopilot.terminal.commands.serve import key_of
+from jupyter_turbopilot.util import registry
 
 
 def options(key: str | None = None, file: Path | None = None, *, none: bool = False) -> Namespace:
@@ -32,3 +34,19 @@ def test_key_of_uses_the_option_the_environment_or_none(
 def test_serve_refuses_several_key_options() -> None:
     with pytest.raises(SystemExit):
         parser().parse_args(["serve", "--api-key", "a", "--no-api-key"])
+
+
+def callers(_environment: object) -> tuple[str, str]:
+    return "identity", "address"
+
+
+def test_serve_has_an_option_for_the_callers_of_each_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = tuple(registry.Entry(name, f"{__name__}:{name}") for name in ("callers", "missing"))
+    monkeypatch.setattr(serve, "found", lambda group: {"callers": entries}[group])
+    monkeypatch.setattr(registry, "failures", {})
+    found = parser().parse_args(["serve", "--callers"]).callers
+    assert serve._for_plugin(found) == ("identity", "address", "")
+    with pytest.raises(BadRequestError, match="--missing is not available"):
+        serve._for_plugin(parser().parse_args(["serve", "--missing"]).callers)
+    with pytest.raises(SystemExit):
+        parser().parse_args(["serve", "--callers", "--no-api-key"])
