@@ -480,7 +480,7 @@ class TurbopilotMagics(Magics):
         try:
             if request.n > 1:
                 return [str(item["text"]) for item in remote.complete(request)["items"]]
-            return [output.follow(str(frame["text"]) for frame in remote.stream(request))]
+            return [output.follow(str(frame["text"]) for frame in remote.frames("complete", request))]
         finally:
             remote.close()
 

@@ -149,7 +149,7 @@ def _events(magics: TurbopilotMagics, options: Any, request: FunctionRequest) ->
 
     remote = magics.remote()
     try:
-        for frame in remote.frames("helpers", request, Event):
+        for frame in remote.frames("helpers", request):
             yield msgspec.convert(frame, Event)
     finally:
         remote.close()
