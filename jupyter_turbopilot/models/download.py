@@ -124,18 +124,14 @@ def _exclusive(
     path: Path, progress: Callable[[DownloadProgress], None], cancel: threading.Event
 ) -> Iterator[None]:
     """Wait until no other process downloads the file, and lock it."""
-    lock = FileLock(lock_path(path))
-    timeout = 0.0
-    while True:
-        try:
-            lock.acquire(timeout=timeout)
-        except TimeoutError:
-            if cancel.is_set():
-                raise CancelledError("The download was cancelled.") from None
-            progress(DownloadProgress("waiting"))
-            timeout = 0.5
-            continue
-        break
+    lock = FileLock(lock_path(path), blocking=False)
+    while not lock.is_locked:
+        with suppress(TimeoutError):
+            lock.acquire()
+            break
+        progress(DownloadProgress("waiting"))
+        if cancel.wait(0.5):
+            raise CancelledError("The download was cancelled.")
     try:
         yield
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.models.download import DownloadProgress, download_errors, is_intact, pull
 from jupyter_turbopilot.protocol.errors import DownloadError
@@ -15,19 +15,6 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.models.store import Store
-
-
-class Fetch(Protocol):
-    """Obtains the file of a model that cannot be downloaded as it is."""
-
-    def __call__(
-        self,
-        store: Store,
-        model: Model,
-        progress: Callable[[DownloadProgress], None],
-        cancel: threading.Event,
-    ) -> Path:
-        """Write the model's file, and return its path."""
 
 
 def obtain(
@@ -47,7 +34,7 @@ def obtain(
     with download_errors(store.folder, model.name):
         if model.checkpoint and not is_intact(store, model, progress):
             source = registry.find("model_sources", "checkpoint")
-            fetch: Fetch | None = source.load() if source else None
+            fetch: Callable[..., Path] | None = source.load() if source else None
             if fetch is None:
                 raise DownloadError(f"{model.name} cannot be converted: the plugin for it is not installed.")
             path = fetch(store, model, progress, cancel or threading.Event())

@@ -69,9 +69,7 @@ class Store:
 
     def path(self, model: Model) -> Path:
         """Return the path of the model's file, which need not exist."""
-        if model.path:
-            return model.path
-        return self.folder / model.file
+        return model.path or self.folder / model.file
 
     def has(self, model: Model) -> bool:
         """Return whether the model's file exists and is not known to be damaged."""

@@ -43,8 +43,8 @@ def declare_convert(parser: argparse.ArgumentParser) -> None:
 def run_convert(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Convert a checkpoint, with a progress bar."""
     from jupyter_turbopilot.jupyter.pilot.library import store_of
-    from jupyter_turbopilot.models.repository import Repositories
     from jupyter_turbopilot.plugins.convert import convert
+    from jupyter_turbopilot.plugins.convert.repository import Repositories
 
     store = store_of(settings)
     with Bar(options.source) as bar:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.models.download import DownloadProgress, move_damaged_aside
 from jupyter_turbopilot.models.folder import is_complete, write_note
-from jupyter_turbopilot.models.repository import Repositories
 from jupyter_turbopilot.plugins.convert import convert
+from jupyter_turbopilot.plugins.convert.repository import Repositories
 from jupyter_turbopilot.protocol.errors import CancelledError, TurbopilotError
 from jupyter_turbopilot.util.files import sha256_of
 

@@ -17,7 +17,6 @@ from jupyter_turbopilot.models.folder import (
     read_checkpoint_note,
 )
 from jupyter_turbopilot.models.model import Model
-from jupyter_turbopilot.models.repository import Repositories
 from jupyter_turbopilot.models.store import Stored
 from jupyter_turbopilot.plugins.transformers.settings import TurbopilotTransformers
 from jupyter_turbopilot.protocol.errors import TurbopilotError, UnknownModelError
@@ -90,6 +89,8 @@ class TransformersKind(EngineKind):
             raise UnknownModelError(
                 "This folder is your own, not a download. Delete it yourself.", field="model"
             )
+        from jupyter_turbopilot.plugins.convert.repository import Repositories
+
         return Repositories(self.store.folder).remove(model.checkpoint)
 
     def verify(self, model: Model) -> bool:
@@ -114,6 +115,8 @@ class TransformersKind(EngineKind):
         """Download a model, or only its damaged files; return its folder."""
         if model.path:
             return model.path
+        from jupyter_turbopilot.plugins.convert.repository import Repositories
+
         repositories = Repositories(self.store.folder, progress, cancel, hosts=self.store.hosts)
         return repositories.fetch(model.checkpoint)
 

@@ -24,7 +24,7 @@ from jupyter_turbopilot.settings.config import Turbopilot
 
 from ...models.source_server import SourceServer
 from ...models.sources import server
-from ...models.test_repository import publish
+from ..convert.test_repository import publish
 from .checkpoints import write
 
 __all__ = ["server"]

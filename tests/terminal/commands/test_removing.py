@@ -30,8 +30,8 @@ from jupyter_turbopilot.util.sqlite_file import schema
 
 from ...completer.cache.answers import open_file
 from ...models.source_server import SourceServer
-from ...models.test_repository import publish
 from ...plugins.convert import families
+from ...plugins.convert.test_repository import publish
 from ...tiny_adapter import make
 from .running import files, run
 

@@ -14,8 +14,8 @@ from jupyter_turbopilot.models.folder import aside_path, checkpoint_path, is_com
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
-from jupyter_turbopilot.models.repository import Repositories
 from jupyter_turbopilot.models.store import Store
+from jupyter_turbopilot.plugins.convert.repository import Repositories
 from jupyter_turbopilot.protocol.errors import CancelledError, ConversionError, DownloadError
 from tests.models.source_server import SourceServer
 
