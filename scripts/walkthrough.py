@@ -23,6 +23,7 @@ from unittest.mock import patch
 from jupyter_turbopilot.completer import completer as completer_module
 from jupyter_turbopilot.completer.completion_job import CompletionJob
 from jupyter_turbopilot.completer.editors import Editors
+from jupyter_turbopilot.completer.reply_publisher import ReplyPublisher
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.index import paths
@@ -114,7 +115,7 @@ def fed(tokens: list[Token]) -> str:
     return written or "end of the text"
 
 
-def frame(_: None, __: CompletionJob, reply: Reply) -> str:
+def frame(_: None, __: ReplyPublisher, reply: Reply) -> str:
     """Describe a frame."""
     shown = code(reply.items[0].text) if reply.items else "no text"
     score = f", score {reply.items[0].confidence:.2f}" if reply.items else ""
@@ -156,7 +157,7 @@ def observed(trace: Trace) -> Iterator[Any]:
     yield trace.around(Worker, "submit", "`Worker.submit`", lambda *_: "in the queue")
     yield trace.around(CompletionJob, "begin", "`CompletionJob.begin`", began)
     yield trace.around(CompletionJob, "feed", "`CompletionJob.feed`", lambda _, __, tokens: fed(tokens))
-    yield trace.around(CompletionJob, "publish", "`CompletionJob.publish`", frame)
+    yield trace.around(ReplyPublisher, "publish", "`ReplyPublisher.publish`", frame)
 
 
 def main() -> None:

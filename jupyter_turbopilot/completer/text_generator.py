@@ -1,0 +1,347 @@
+"""Generates the texts of one request, on one self._engine."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jupyter_turbopilot.completer.alternatives import TextStart, alternatives, ranked
+from jupyter_turbopilot.completer.plan import item_of, replay
+from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after
+from jupyter_turbopilot.engine.job import DEADLINE, YIELDED
+from jupyter_turbopilot.prompt.formats import Prompt
+from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Usage
+from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
+from jupyter_turbopilot.suggestion.writing import Verbatim
+from jupyter_turbopilot.util.bounds import tenant_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion
+    from jupyter_turbopilot.completer.completion_job import Shared
+    from jupyter_turbopilot.completer.plan import Plan
+    from jupyter_turbopilot.completer.reply_publisher import ReplyPublisher
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.job import Job
+    from jupyter_turbopilot.protocol.engine_request import Sampling, Token
+    from jupyter_turbopilot.suggestion.writing import Writing
+
+
+class TextGenerator:
+    """Generates the first text of a request, which the editor's next request may continue, and alternatives.
+
+    `resume` returns a request to the engine, and receives its tokens with the next call. Frames go to
+    `ReplyPublisher.stream`, and the finished texts to `ReplyPublisher.result`.
+    """
+
+    def __init__(
+        self, job: Job, plan: Plan, engine: Engine, text: Text, shared: Shared, publisher: ReplyPublisher
+    ) -> None:
+        """`text`: that of an older request, which is continued if it fits; `job`: its deadlines and end."""
+        self.text = text  # a newer request may take it over
+        self._job = job
+        self._plan = plan
+        self._engine = engine
+        self._shared = shared
+        self._publisher = publisher
+        self._empty = Reply(publisher.result.id, engine.name)
+        self._items: list[Item] = []
+        self._generated = 0  # tokens of all texts
+        self._undecided = False  # whether a text may be trimmed at another position the next time
+        self._steps = self._generate()
+
+    def resume(self, tokens: list[Token] | None = None) -> EngineRequest | None:
+        """Take generated tokens, none at first; return the request that continues, or None at the end."""
+        try:
+            with tenant_cache(self._plan.cache_key.tenant):
+                return next(self._steps) if tokens is None else self._steps.send(tokens)
+        except StopIteration:
+            return None
+
+    def close(self) -> None:
+        """Cache the text as a draft, unless another request has taken it over."""
+        self._steps.close()
+        self.text.keep(self._shared.results)
+
+    def _generate(self) -> Generator[EngineRequest, list[Token], None]:
+        """Yield each request, receive its tokens, and set the result."""
+        begun = time.perf_counter()
+        plan = self._plan
+        if self._is_unsupported():
+            self._publisher.result = self._empty
+            return
+        cached = plan.find_cached(self._shared.results)
+        if cached and plan.is_answered_by(cached):
+            self._publisher.result = replay(self._empty.id, self._empty.model, plan, cached)
+            return
+        remainder = self.text.remainder(plan.cache_key)
+        start = self._take_over_text(remainder) or self._start_text(cached, remainder)
+        prompt = self.text.prompt or Prompt([])
+        context_ms = (time.perf_counter() - begun) * 1000
+        if plan.prompt_seconds:
+            # The time limit excludes tokens that each keystroke changes; they cannot be evaluated earlier.
+            self._job.prompt_deadline = time.monotonic() + plan.prompt_seconds
+            self._job.prompt_tail = prompt.tail
+        start, writing = yield from self._generate_first(start)
+        yield from self._generate_alternatives(start.engine_request, writing.tokens)
+        timings = self._timings(start, begun, context_ms)
+        full = len(start.engine_request.prompt) + len(writing.tokens) >= self._engine.context_size
+        items = tuple(ranked(self._items, plan))
+        cut = prompt.cut or full
+        self._publisher.result = replace(
+            self._empty, items=items, timings=timings, truncated=cut, uncached=self._undecided
+        )
+
+    def _is_unsupported(self) -> bool:
+        """Return whether the engine cannot serve the plan. Cancel unsupported prefetching."""
+        plan, capabilities = self._plan, self._engine.capabilities
+        capabilities.check(plan.sampling)
+        if not (plan.priority.awaited or capabilities.prefetch):
+            self._job.cancel.set(YIELDED)
+            return True
+        return plan.judged and not capabilities.logprobs
+
+    # Start of a text ----------------------------------------------------------------------------------------
+
+    def _take_over_text(self, remainder: Remainder | None) -> TextStart | None:
+        """Continue the older request's text, if it answers this request."""
+        text = self.text
+        if remainder and text.engine_request and text.is_continued_by(self._plan, remainder, self._names()):
+            self._shared.counters["continued"] += 1
+            return TextStart(text.engine_request, remainder, taken_over=True)
+        return None
+
+    def _names(self) -> Sequence[str]:
+        """Return the names that the text is constrained to, if the engine supports that."""
+        return self._plan.names() if self._constrains_names() else ()
+
+    def _constrains_names(self) -> bool:
+        # Kernel context may not be sent to a remote server, and a prefix constraint would contain it.
+        return self._engine.capabilities.prefix_constraints and not (
+            self._engine.capabilities.remote and self._plan.names_stay
+        )
+
+    def _start_text(self, cached: CachedCompletion | None, remainder: Remainder | None) -> TextStart:
+        """Start a new text."""
+        text = self.text
+        self._shared.counters["ended"] += bool(remainder and text.begun)
+        text.keep(self._shared.results)
+        text.prompt, text.ids = self._plan.prompt(self._engine, self._shared.layout_for(self._engine)), []
+        return TextStart(self._request_for(text.prompt, cached, remainder))
+
+    def _request_for(
+        self, prompt: Prompt, cached: CachedCompletion | None, remainder: Remainder | None
+    ) -> EngineRequest:
+        """Return the request for a new text, drafted by a cached completion or an older text's remainder."""
+        plan, (draft, aligned) = self._plan, _draft(cached, remainder)
+        if not (cached or draft) and self._publisher.index_line:
+            draft, aligned = self._publisher.index_line.text, False
+        hint = [*plan.hint]
+        if cached or draft:
+            # Token healing removed `forced` from the prompt, so the text starts with it.
+            hint = self._engine.vocabulary.tokenize(
+                prompt.forced.decode("utf-8", "ignore") + draft, continues=True
+            )
+        if cached and cached.ended:
+            hint = hint[:-1]  # the token after the end was never generated
+        sampling = self._sampling()
+        beginning = _beginning(sampling.beginning, prompt.forced, self._names())
+        return EngineRequest(
+            prompt.tokens,
+            replace(sampling, beginning=beginning),
+            Usage(),
+            hint,
+            (aligned and plan.aligned) or bool(prompt.forced),
+            prompt.suffix_span if plan.moves else (0, 0),
+            language=plan.language,
+            priority=self._urgency,
+            automatic=plan.automatic,
+            tenant=plan.cache_key.tenant,
+            session=plan.session,
+            uncached=plan.uncached,
+        )
+
+    def _sampling(self) -> Sampling:
+        sampling = self._plan.sampling
+        unit = self._engine.vocabulary.unit if self._plan.in_units else 1
+        return replace(sampling, max_tokens=sampling.max_tokens * unit)
+
+    @property
+    def _urgency(self) -> str:
+        """The priority for a remote server. The scheduler may have lowered it to bulk."""
+        return self._job.priority.name.lower()
+
+    # Text generation ------------------------------------------------------------------------------------
+
+    def _generate_first(
+        self, start: TextStart
+    ) -> Generator[EngineRequest, list[Token], tuple[TextStart, Writing]]:
+        """Generate the first text, which the editor's next request may continue, and cache it."""
+        plan, text = self._plan, self.text
+        text.cache_key = plan.cache_key if plan.is_cacheable else None
+        try:
+            writing, complete = yield from self._generate_text(start, text)
+            if not text.has_probabilities and not writing.shown and not self._job.cancel.is_set():
+                text.keep(self._shared.results)
+                start = self._start_text(plan.find_cached(self._shared.results), None)
+                writing, complete = yield from self._generate_text(start, text)
+            short = text.engine_request is not None and text.engine_request.usage.cut and not complete
+            if (
+                text.cache_key
+                and plan.sampling.max_tokens
+                and not (self._job.stopped or text.typed_ahead or short)
+            ):
+                text.writing = None
+                ended = complete and not writing.gave_up
+                self._shared.results.remember(plan.cache_key, writing.tokens, ended=ended)
+        finally:
+            # If a newer request took over the text, `self.text` is empty now and nothing is cached.
+            self.text.keep(self._shared.results)
+        return start, writing
+
+    def _generate_alternatives(
+        self, first: EngineRequest, tokens: Sequence[Token]
+    ) -> Generator[EngineRequest, list[Token], None]:
+        piece, constrains = self._engine.vocabulary.piece, self._engine.capabilities.prefix_constraints
+        for start in alternatives(first, self._plan, tokens, piece, constrains=constrains):
+            if self._job.cancel.is_set():
+                break
+            yield from self._generate_text(start, Text())
+
+    def _generate_text(
+        self, start: TextStart, text: Text
+    ) -> Generator[EngineRequest, list[Token], tuple[Writing, bool]]:
+        """Generate one text; return it and whether it is complete."""
+        engine_request = start.engine_request
+        writing = text.writing = self._plan.writing()
+        generated = start.remainder.tokens
+        text.typed_ahead = start.remainder.typed_ahead
+        text.has_probabilities = start.remainder.has_probabilities
+        if (start.taken_over or generated) and writing.resume(generated) and start.taken_over:
+            self._stream(writing)
+        while True:
+            text.engine_request = engine_request
+            cut, ended = yield from self._collect_tokens(engine_request, writing, text)
+            sampling, prompt = self._sampling(), text.evaluated
+            left = sampling.max_tokens - len(writing.tokens)
+            if cut or ended or not start.taken_over or left <= 0 or len(prompt) >= self._engine.context_size:
+                break
+            # The older request had a lower token limit.
+            sampling = replace(sampling, max_tokens=left)
+            engine_request = replace(
+                engine_request,
+                prompt=prompt,
+                sampling=sampling,
+                usage=Usage(),
+                hint=(),
+                priority=self._urgency,
+            )
+        self._finish(writing, complete=ended and not cut)
+        return writing, ended and not cut
+
+    def _collect_tokens(
+        self, engine_request: EngineRequest, writing: Writing, text: Text
+    ) -> Generator[EngineRequest, list[Token], tuple[bool, bool]]:
+        """Collect the tokens of a request; return whether it was cut short, and whether it is complete."""
+        most = min(engine_request.sampling.max_tokens, self._engine.context_size - len(engine_request.prompt))
+        # An older request may have received the first tokens.
+        sent = engine_request.usage.predicted_tokens
+        cut = False
+        while engine_request.prompt and not writing.done and not cut and (tokens := (yield engine_request)):
+            self._job.prompt_deadline = 0.0
+            sent += len(tokens)
+            text.ids += [token.id for token in tokens]
+            if (fresh := _beyond_typed(tokens, text)) is None:
+                cut = True  # the typed text differs
+                break
+            if fresh and writing.take(fresh):
+                self._stream(writing)
+            # After the time limit, complete the current line, as llama.cpp's server does.
+            late = 0 < self._plan.seconds * 1000 < engine_request.usage.predicted_ms
+            cut = late and any(b"\n" in token.data for token in fresh)
+        self._job.prompt_deadline = 0.0
+        # A draft may have been verified beyond the stop text; those tokens do not count.
+        stopped = isinstance(writing, Verbatim) and writing.done
+        self._generated += len(writing.tokens) if stopped else engine_request.usage.predicted_tokens
+        # Do not repeat a request that the engine has cut short: it may cut it again.
+        cut = cut or (engine_request.usage.cut and not writing.done)
+        return cut, writing.done or sent < most
+
+    def _stream(self, writing: Writing) -> None:
+        """Send a frame with the text so far."""
+        if not (self._plan.stream and self._matches_names(writing)) or self._job.cancel.is_set():
+            return
+        item = item_of(writing, "streaming", len(self._items))
+        usage = self.text.engine_request.usage if self.text.engine_request else Usage()
+        timings = Timings(
+            queue_ms=(self._job.started_at - self._job.queued_at) * 1000,
+            prompt_tokens=usage.prompt_tokens,
+            cached_tokens=usage.cached_tokens,
+            prompt_ms=usage.prompt_ms,
+            predicted_tokens=usage.predicted_tokens,
+            predicted_ms=usage.predicted_ms,
+        )
+        self._publisher.stream(
+            replace(self._empty, items=(item,), timings=timings, uncached=self._plan.uncached)
+        )
+
+    def _finish(self, writing: Writing, *, complete: bool) -> None:
+        """Trim a text and add it to the items, unless it differs from another item only in spaces."""
+        late = self._job.cancel.reason == DEADLINE
+        reason = DEADLINE if late else "stop" if complete else "length"
+        writing.finish(whole=reason == "stop")
+        item = item_of(writing, reason, len(self._items))
+        self._undecided = self._undecided or writing.undecided
+        bare = _without_spaces(item.text)
+        new = item.text and all(bare != _without_spaces(other.text) for other in self._items)
+        if self._plan.best or (new and self._matches_names(writing)):
+            self._items.append(item)
+
+    def _matches_names(self, writing: Writing) -> bool:
+        if self._constrains_names() or not (names := self._plan.names()):
+            return True
+        return writing.shown.startswith(tuple(names))
+
+    def _timings(self, start: TextStart, begun: float, context_ms: float) -> Timings:
+        waited = (self._job.started_at - self._job.queued_at) * 1000
+        total = waited + (time.perf_counter() - begun) * 1000
+        cost = vars(start.engine_request.usage) | {"predicted_tokens": self._generated}
+        del cost["cut"]
+        if start.taken_over:
+            cost["prompt_ms"] = 0.0  # the older request has reported it
+        return Timings(queue_ms=waited, context_ms=context_ms, total_ms=total, **cost)
+
+
+def _beyond_typed(tokens: Sequence[Token], text: Text) -> Sequence[Token] | None:
+    """Return the tokens after the text that the user typed ahead; None if the two differ."""
+    if not text.typed_ahead:
+        return tokens
+    if remainder := remainder_after(tokens, text.typed_ahead):
+        text.typed_ahead, text.has_probabilities = remainder.typed_ahead, remainder.has_probabilities
+    return remainder.tokens if remainder else None
+
+
+def _draft(cached: CachedCompletion | None, remainder: Remainder | None) -> tuple[str, bool]:
+    """Return a likely start of the answer, and whether it starts at a token boundary."""
+    if cached:
+        return cached.text, cached.aligned
+    if remainder and remainder.tokens:
+        generated = b"".join(token.data for token in remainder.tokens)
+        return generated.decode("utf-8", "ignore"), remainder.aligned
+    return "", True
+
+
+def _beginning(given: PrefixConstraint, typed: bytes, names: Sequence[str]) -> PrefixConstraint:
+    """Return the prefix constraint: the typed text, followed by one of the names."""
+    if not (typed or names):
+        return given
+    candidates = tuple(typed + name.encode() for name in names) or ((typed,) if typed else ())
+    return PrefixConstraint(candidates, len(typed))
+
+
+def _without_spaces(text: str) -> str:
+    """Return a text without trailing spaces and spaces within lines; the indentation is kept."""
+    return re.sub(r"(^|\S)[^\S\n]+", r"\1", text.rstrip())
