@@ -7,7 +7,6 @@ import sys
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import dropwhile
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
@@ -17,6 +16,7 @@ from traitlets import TraitError
 
 from jupyter_turbopilot.protocol.errors import ConfigurationError, TurbopilotError
 from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.terminal.cell_input import MARK, as_call, at_mark, without_blank_end
 from jupyter_turbopilot.terminal.numbers import real, whole
 from jupyter_turbopilot.terminal.output import Output, printable, say
 from jupyter_turbopilot.terminal.plugin import other_plugins, own_plugins
@@ -38,14 +38,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.terminal.in_process import InProcess
     from jupyter_turbopilot.terminal.plugin import TerminalPlugin
 
-MARK = "<|>"
 _NOTHING = "Nothing to complete. Use %complete CODE, or %%complete with the code on the lines below."
 _LOADED = "_turbopilot_magics"
-_BUILDING = {
-    None: "being built",
-    "kernel": "paused while a kernel is busy",
-    "battery": "paused on battery",
-}
 _SHORT_WITH_VALUE = re.compile("-[a-z].")  # as -n5
 _SWITCHES = {"--fill", "--replace", "--local", "-h", "--help"}
 
@@ -56,7 +50,7 @@ def load(shell: InteractiveShell) -> None:
         magics = TurbopilotMagics(shell)
         shell.register_magics(magics)
         shell.events.register("post_run_cell", magics.executed)
-        shell.input_transformers_cleanup.insert(0, _as_call)
+        shell.input_transformers_cleanup.insert(0, as_call)
         setattr(shell, _LOADED, magics)
         try:
             _ = magics.settings
@@ -79,64 +73,13 @@ def unload(shell: InteractiveShell) -> None:
         ):
             shell.magics_manager.magics[kind].pop(name, None)
         shell.events.unregister("post_run_cell", magics.executed)
-        shell.input_transformers_cleanup.remove(_as_call)
+        shell.input_transformers_cleanup.remove(as_call)
         setattr(shell, _LOADED, None)
 
 
 def complain(error: TurbopilotError, rest: str = "") -> None:
     """Print an error on one line."""
     print(f"Turbopilot: {printable(error.message)} {rest}".strip(), file=sys.stderr)
-
-
-def _without_blank_end(cell: str, *, is_indented_by_prompt: bool) -> str:
-    """Return a cell without empty lines at its end, except a last one that is indented for another statement.
-
-    At a prompt, where an empty line ends a cell, IPython indents it like the line above.
-    """
-    lines = cell.removesuffix("\n").split("\n")
-    last = lines[-1]
-    while len(lines) > 1 and not lines[-1].strip():
-        lines.pop()
-    begins_block = lines[-1].rstrip().endswith(":")
-    is_kept = last and not last.strip() and (begins_block or not is_indented_by_prompt)
-    return "\n".join([*lines, last] if is_kept else lines)
-
-
-def _at_mark(code: str) -> tuple[str, int]:
-    """Return code without its marker, and the marker's position."""
-    if code.count(MARK) != 1:
-        raise UsageError(f"--fill needs the marker {MARK} exactly once in the code.")
-    return code.replace(MARK, ""), code.index(MARK)
-
-
-def _index(notebook_index: dict[str, Any] | None) -> str:
-    """Describe the state of the index of the user's code."""
-    if not notebook_index:
-        return ""
-    if notebook_index["error"]:
-        return f"\nIndex of your code: none ({notebook_index['error']})"
-    building = f", {_BUILDING[notebook_index['paused']]}" if notebook_index["building"] else ""
-    counted = f"{notebook_index['files']} of {notebook_index['found']} files"
-    return f"\nIndex of your code: {counted} in {notebook_index['root']}{building}"
-
-
-def _as_call(lines: list[str]) -> list[str]:
-    """Convert `%%complete` to a call before IPython can change the code.
-
-    IPython would remove spaces in empty lines, not run a cell magic without a cell, and treat a question mark
-    at the end of an instruction as a request for help.
-    """
-    first, *below = [*dropwhile(str.isspace, lines)] or [""]
-    name, _, options = first.rstrip().partition(" ")
-    if name != "%%complete":
-        return lines
-    if not below:
-        return [f"get_ipython().run_line_magic('complete', {options!r})\n"]
-    return [f"get_ipython().run_cell_magic('complete', {options!r}, {''.join(below)!r})\n"]
-
-
-# IPython skips it when it checks whether an input is complete: the first line is typed before the others.
-_as_call.has_side_effects = True  # type: ignore[attr-defined]
 
 
 def _switches_of_plugins(method: Callable[..., None]) -> Callable[..., None]:
@@ -252,6 +195,8 @@ class TurbopilotMagics(Magics):
                 terminal.turn_off(self.shell)
 
     def _status(self) -> str:
+        from jupyter_turbopilot.terminal.status import index_status, model_status
+
         try:
             if self.in_terminal or self.local:
                 from jupyter_turbopilot.jupyter.describe import describe_health
@@ -265,25 +210,18 @@ class TurbopilotMagics(Magics):
                 where = "in the Jupyter server"
         except TurbopilotError as error:
             return f"Turbopilot: {error.message}"
-        if health["ready"]:
-            speed = f", last suggestion in {health['last_ms']:.0f} ms" if health["last_ms"] else ""
-            state = f"{health['model']} is ready {where}{speed}."
-        else:
-            reason = health["reason"] or "The model is not loaded yet."
-            state = f"{health['model']} is not available {where}. {reason}"
-        week = health.get("week") or {}
-        if week.get("shown"):
-            state += f" {week['accepted']} of {week['shown']} suggestions accepted this week"
-            state += f", {week.get('saved', 0)} keystrokes saved."
         ghost = ""
         if self.in_terminal:
             from jupyter_turbopilot.terminal import terminal
 
             on = "on" if health["ready"] else "waiting for the model"
-            ghost = f"\nGhost text: {on if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
-        index = _index(health.get("notebook_index"))
-        lines = filter(None, (plugin.status(health) for plugin in _plugins()))
-        return "\n".join((f"Turbopilot: {state}{ghost}{index}", *lines))
+            ghost = f"Ghost text: {on if terminal.is_on(self.shell) else 'off (%turbopilot on)'}"
+        lines = (
+            f"Turbopilot: {model_status(health, where)}",
+            ghost,
+            index_status(health.get("notebook_index")),
+        )
+        return "\n".join(filter(None, (*lines, *(plugin.status(health) for plugin in _plugins()))))
 
     # %fix ---------------------------------------------------------------------------------------------------
 
@@ -378,8 +316,8 @@ class TurbopilotMagics(Magics):
         if (options.length or 1) > MOST_TOKENS:
             raise UsageError(f"--length must be a whole number from 1 to {MOST_TOKENS}.")
         if is_cell and not options.fill:
-            code = _without_blank_end(code, is_indented_by_prompt=self.in_terminal)
-        code, offset = _at_mark(code) if options.fill else (code, len(code))
+            code = without_blank_end(code, is_indented_by_prompt=self.in_terminal)
+        code, offset = at_mark(code) if options.fill else (code, len(code))
         from jupyter_turbopilot.terminal.history import request_at
 
         request = request_at(

@@ -12,10 +12,7 @@ from typing import Any
 import pytest
 from IPython.utils.capture import RichOutput, capture_output
 
-from jupyter_turbopilot.engine.effort import Pause
-from jupyter_turbopilot.index.build import Progress
 from jupyter_turbopilot.jupyter import runtime
-from jupyter_turbopilot.protocol.request import Completion
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal import magics
 
@@ -128,39 +125,6 @@ def test_complete_shows_a_single_alternative(shell: Shell, server: FakeServer) -
     out = run(shell, "%%complete -a 2\nx = ")
     assert out.stdout == "1:\n"
     assert [shown.data["text/plain"] for shown in out.outputs] == ["x = one"]
-
-
-@pytest.mark.parametrize(
-    ("cell", "at_prompt", "in_notebook"),
-    [
-        ("y = np.lin", "y = np.lin", "y = np.lin"),
-        ("y = np.lin\n", "y = np.lin", "y = np.lin"),
-        ("y = np.lin\n\n\n", "y = np.lin", "y = np.lin"),
-        ("y = np.lin\n    \n\n", "y = np.lin", "y = np.lin"),
-        ("def f(x):\n    y = np.lin\n    ", "def f(x):\n    y = np.lin", "def f(x):\n    y = np.lin\n    "),
-        ("def f(x):\n    ", "def f(x):\n    ", "def f(x):\n    "),
-        ("def f(x): \n\n    \n    ", "def f(x): \n    ", "def f(x): \n    "),
-        ("x = 1\n\ny = ", "x = 1\n\ny = ", "x = 1\n\ny = "),
-    ],
-)
-def test_complete_ignores_empty_lines_at_the_end(
-    shell: Shell,
-    says: Callable[..., ScriptedEngine],
-    monkeypatch: pytest.MonkeyPatch,
-    cell: str,
-    at_prompt: str,
-    in_notebook: str,
-) -> None:
-    says("1")
-    asked: list[Completion] = []
-    local = loaded(shell).local
-    assert local
-    monkeypatch.setattr(local, "replies", lambda request: iter(asked.append(request) or ()))
-    run(shell, f"\n%%complete\n{cell}")
-    shell.kernel = object()  # type: ignore[attr-defined]
-    run(shell, f"%%complete --local\n{cell}")
-    assert [request.prefix for request in asked] == [at_prompt, in_notebook]
-    assert [request.suffix for request in asked] == ["", ""]
 
 
 @pytest.mark.parametrize(
@@ -396,15 +360,6 @@ def test_turbopilot_on_reports_the_index(
     assert f"the code in {tmp_path / 'work'}; the index is {local.pilot.notebook_index.builder.path}" in out
     assert "c.Turbopilot.notebook_index = False" in out
     assert f"Index of your code: 0 of 0 files in {tmp_path / 'work'}" in run(shell, "%turbopilot").stdout
-    builder = local.pilot.notebook_index.builder
-    builder.close()
-    for paused, reported in (
-        (None, "being built"),
-        (Pause.KERNEL, "paused while a kernel is busy"),
-        (Pause.BATTERY, "paused on battery"),
-    ):
-        builder.progress = Progress(building=True, files=1, found=3, paused=paused)
-        assert f"1 of 3 files in {tmp_path / 'work'}, {reported}" in run(shell, "%turbopilot").stdout
     local.pilot.stop()
 
 
@@ -675,8 +630,3 @@ def test_complete_in_a_kernel_uses_a_loaded_model_without_a_server(
     run(shell, "%%complete\nx = ")
     assert shell.next_input == ("x = local text", False)
     assert len(server.bodies) == 1
-
-
-def test_complete_keeps_a_question_mark_at_the_end() -> None:
-    (line,) = magics._as_call(["%%complete --helpers Is a number prime?"])
-    assert line == "get_ipython().run_line_magic('complete', '--helpers Is a number prime?')\n"
