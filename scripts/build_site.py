@@ -40,6 +40,7 @@ CHAPTERS = {
     "Develop": [
         "contributing",
         "architecture",
+        "plugins",
         "recipes",
         "platforms",
         "releasing",

@@ -243,7 +243,7 @@ def test_commands_of_other_distributions_are_found(
 ) -> None:
     (tmp_path / "others.py").write_text(
         "def declare(parser):\n"
-        "    '''greet the user'''\n"
+        "    '''Greet the user.'''\n"
         "    parser.add_argument('--name')\n"
         "    parser.set_defaults(execute=lambda options, settings: print(settings.engine, options.name))\n"
     )

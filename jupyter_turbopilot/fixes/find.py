@@ -83,8 +83,8 @@ def find_fixes(failure: FailedCell) -> list[Fix]:
 
 def _finders(name: str) -> Iterator[Finder]:
     """Yield the functions for a class of exceptions. A plugin registers a table like `FINDERS`."""
-    for table in (FINDERS, *(entry.load() for entry in registry.found("fixes"))):
-        yield from (table or {}).get(name, ())
+    for entry in registry.found("fixes"):
+        yield from (entry.load() or {}).get(name, ())
 
 
 def _is_same_error(failure: FailedCell, error: KernelError) -> bool:

@@ -102,9 +102,13 @@ def test_find_fixes_of_plugins(
         "FINDERS = {'KeyError': (find,), 'PluginError': (find,)}\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    others = (Entry("broken", "of_plugin:missing"), Entry("plugin", "of_plugin:FINDERS"))
+    entries = (
+        *registry.own("fixes"),
+        Entry("broken", "of_plugin:missing"),
+        Entry("plugin", "of_plugin:FINDERS"),
+    )
     monkeypatch.setattr(registry, "failures", {})
-    monkeypatch.setattr(registry, "found", lambda group: others if group == "fixes" else ())
+    monkeypatch.setattr(registry, "found", lambda group: entries if group == "fixes" else ())
     assert titles(failure()) == ["b", "a"]
     assert titles(failure("PluginError")) == ["b"]
     assert [*registry.failures] == ["of_plugin:missing"]

@@ -56,7 +56,8 @@ def add_commands(parser: Parser, entries: Iterable[Entry], metavar: str) -> None
         if not summary:
             if (declare := entry.load()) is None:
                 continue
-            summary = (declare.__doc__ or "").partition("\n")[0]
+            text = (declare.__doc__ or "").partition("\n")[0].removesuffix(".")
+            summary = text[:1].lower() + text[1:]
         subparsers.add_parser(entry.name.rpartition(".")[2], help=summary, entry=entry)
 
 
