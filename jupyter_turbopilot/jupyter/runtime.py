@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import socket
-import stat
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,15 +35,8 @@ def folder() -> Path:
 
 
 def _machine_id() -> str:
-    """Return an identifier of this machine or container, in which process ids are unique.
-
-    Several machines can share a home folder. A container can have the host name of its host.
-    """
-    try:
-        processes = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - the link's target is not a path
-    except OSError:
-        processes = ""
-    return hashlib.sha256(f"{socket.gethostname()}|{processes}".encode()).hexdigest()[:12]
+    """Return an identifier of this machine or container: several can share a home folder."""
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
 
 
 def path_for(pid: int) -> Path:
@@ -72,8 +64,7 @@ def read(pid: int) -> Runtime | None:
     path = path_for(pid)
     try:
         status = path.lstat()
-        if not stat.S_ISREG(status.st_mode):
-            return None
+        # A link has the mode 777.
         if hasattr(os, "getuid") and (status.st_uid != os.getuid() or status.st_mode & 0o077):
             return None
         if not _is_running(path, pid):

@@ -89,13 +89,9 @@ def test_running_lists_only_servers_of_this_machine(
     assert runtime.running() == [here]
 
 
-@pytest.mark.parametrize("what", ["host", "container"])
-def test_file_of_another_machine_is_kept_and_not_used(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_of_another_machine_is_kept_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as elsewhere:
-        if what == "host":
-            elsewhere.setattr("socket.gethostname", lambda: "elsewhere")
-        else:
-            elsewhere.setattr("os.readlink", lambda _: "pid:[1]")
+        elsewhere.setattr("socket.gethostname", lambda: "elsewhere")
         theirs = runtime.write(runtime.Runtime("u", "theirs", os.getpid()))
         gone_there = runtime.write(runtime.Runtime("u", "theirs", 999_999_999))
     assert runtime.read(os.getpid()) is None
@@ -124,11 +120,7 @@ def test_servers_are_found_without_proc_and_file_owners(
             raise FileNotFoundError(path)
         return read_text(path, *more, **named)
 
-    def no_link(path: str) -> str:
-        raise FileNotFoundError(path)
-
     monkeypatch.setattr(Path, "read_text", without_proc)
-    monkeypatch.setattr(os, "readlink", no_link)
     monkeypatch.delattr(os, "getuid")
     path = runtime.write(runtime.Runtime("http://127.0.0.1:1/", "s", os.getppid()))
     runtime.write(runtime.Runtime("http://127.0.0.1:2/", "s", 999_999_999))
