@@ -14,8 +14,7 @@ from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.jupyter.kernels.conversation import TARGET, installation
 from jupyter_turbopilot.plugins.remote.detection import (
     TextForm,
-    capabilities_by_ids,
-    capabilities_by_text,
+    capabilities_of,
     choose_dialect,
 )
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
@@ -105,12 +104,12 @@ def capabilities() -> str:
 
 def _by_ids(peer: RemoteServer) -> Capabilities:
     dialect = choose_dialect(peer, CodePoints(), TextForm(), Spellings())
-    return capabilities_by_ids(peer, dialect, TurbopilotRemote())
+    return capabilities_of(peer, dialect, TurbopilotRemote())
 
 
 def _by_text(peer: RemoteServer) -> Capabilities:
     form = TextForm("suffix", logprobs=False)
-    return capabilities_by_text(peer, choose_dialect(peer, None, form, Spellings()), form, TurbopilotRemote())
+    return capabilities_of(peer, choose_dialect(peer, None, form, Spellings()), TurbopilotRemote(), form)
 
 
 def _options(one: Capabilities) -> str:

@@ -155,35 +155,18 @@ def choose_dialect(
     return OpenAIDialect(peer, vocabulary, spellings, logprobs=form.logprobs)
 
 
-def capabilities_by_ids(peer: RemoteServer, dialect: Dialect, remote: TurbopilotRemote) -> Capabilities:
-    """Return the capabilities of a server that receives token ids."""
+def capabilities_of(
+    peer: RemoteServer, dialect: Dialect, remote: TurbopilotRemote, form: TextForm | None = None
+) -> Capabilities:
+    """Return the capabilities of a server that receives token ids, or text in a format."""
+    by_ids = form is None
     return Capabilities(
-        slots=_slots(peer, remote),
-        prefix_constraints=peer.prefix_constraints or peer.kind is Kind.LLAMA,
-        logprobs=peer.logprobs,
-        top=peer.top or TOPS.get(peer.kind, 0),
-        prefetch=remote.prefetch != "no" and peer.prefetch,
+        slots=remote.slots or peer.slots or DEFAULT_SLOTS,
+        prefix_constraints=by_ids and (peer.prefix_constraints or peer.kind is Kind.LLAMA),
+        logprobs=peer.logprobs if form is None else form.logprobs,
+        top=(peer.top or TOPS.get(peer.kind, 0)) if by_ids else 0,
+        prefetch=peer.prefetch and remote.prefetch != "no" if by_ids else remote.prefetch == "yes",
         samplers=dialect.samplers & peer.samplers,
         remote=True,
         persistent=peer.persistent,
     )
-
-
-def capabilities_by_text(
-    peer: RemoteServer, dialect: Dialect, form: TextForm, remote: TurbopilotRemote
-) -> Capabilities:
-    """Return the capabilities of a server that receives text."""
-    return Capabilities(
-        slots=_slots(peer, remote),
-        prefix_constraints=False,
-        logprobs=form.logprobs,
-        top=0,
-        prefetch=remote.prefetch == "yes",
-        samplers=dialect.samplers,
-        remote=True,
-        persistent=peer.persistent,
-    )
-
-
-def _slots(peer: RemoteServer, remote: TurbopilotRemote) -> int:
-    return remote.slots or peer.slots or DEFAULT_SLOTS

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
 from jupyter_turbopilot.plugins.remote import errors, provider
-from jupyter_turbopilot.plugins.remote.address import read_addresses, read_key, take_from_environment
+from jupyter_turbopilot.plugins.remote.address import read_addresses, read_key
 from jupyter_turbopilot.plugins.remote.detection import (
     TextForm,
-    capabilities_by_ids,
-    capabilities_by_text,
+    capabilities_of,
     check_vocabulary,
     choose_dialect,
     identify,
@@ -27,7 +26,7 @@ from jupyter_turbopilot.plugins.remote.exchange import NO_TIME, Exchange, unreac
 from jupyter_turbopilot.plugins.remote.http_client import HttpClient
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.remote.text_prompt import Spellings
-from jupyter_turbopilot.protocol.errors import EngineGoneError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.protocol.errors import EngineGoneError, ModelRefusedError
 from jupyter_turbopilot.util.failures import on_failure
 
 if TYPE_CHECKING:
@@ -45,21 +44,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 ROUND_TRIPS = 4  # the shortest counts, because the first one includes connecting
 CONTEXT_SIZE = 4096  # tokens, if neither the server nor a setting defines it
-
-
-def take_key(settings: Turbopilot) -> None:
-    """Remove the key from the environment, which kernels inherit."""
-    urls = settings.section(TurbopilotRemote).urls
-    take_from_environment(provider=any(url.startswith("hf:") for url in urls))
-
-
-def address(settings: Turbopilot) -> str:
-    """Return the hosts to which code is sent, for display; empty if the settings are invalid."""
-    remote = settings.section(TurbopilotRemote)
-    try:
-        return ", ".join(one.host for one in read_addresses(remote.urls, allow_http=remote.allow_http))
-    except TurbopilotError:
-        return ""
 
 
 def check(settings: Turbopilot) -> None:
@@ -180,14 +164,14 @@ async def _survey(
     size = peer.context_size or settings.context_size or CONTEXT_SIZE
     # Loading a file is slow. The thread has no other work yet, and the server's timeout does not include it.
     vocabulary = vocabulary_of(peer.model)
+    form = None
     async with _translated_errors(side, remote.timeout):
         if vocabulary and isinstance(side, HttpClient):
             await check_vocabulary(side, peer, vocabulary)
             dialect = choose_dialect(peer, vocabulary, TextForm(), spellings)
-            capabilities = capabilities_by_ids(peer, dialect, remote)
         else:
             form = await text_form(side, peer, remote.fim)
             dialect = choose_dialect(peer, None, form, spellings)
-            capabilities = capabilities_by_text(peer, dialect, form, remote)
             vocabulary, size = CodePoints(fills=form.hole != "none"), size * CHARACTERS
-    return replace(peer, context_size=size), vocabulary, dialect, capabilities
+    peer = replace(peer, context_size=size)
+    return peer, vocabulary, dialect, capabilities_of(peer, dialect, remote, form)

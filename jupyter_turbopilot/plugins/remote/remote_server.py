@@ -62,7 +62,7 @@ class _Offer(msgspec.Struct, frozen=True):
     logprobs: bool = True
     top: int = 0
     prefetch: bool = True
-    samplers: list[str] = []
+    samplers: frozenset[str] = frozenset()
     identity: str = ""
     vocabulary: str = ""
     persistent: bool = False
@@ -150,16 +150,16 @@ def _ours(model: str, offer: _Offer, host: str) -> RemoteServer:
     return RemoteServer(
         Kind.OURS,
         model,
-        min(max(1, offer.slots), MOST_SLOTS),
-        _size(offer.context_size),
-        max(0, offer.top),
-        offer.prefix_constraints,
-        offer.logprobs,
-        offer.prefetch,
-        frozenset(offer.samplers),
-        offer.identity,
-        offer.vocabulary,
-        offer.persistent and bool(offer.identity),
+        slots=min(max(1, offer.slots), MOST_SLOTS),
+        context_size=_size(offer.context_size),
+        top=max(0, offer.top),
+        prefix_constraints=offer.prefix_constraints,
+        logprobs=offer.logprobs,
+        prefetch=offer.prefetch,
+        samplers=offer.samplers,
+        version=offer.identity,
+        vocabulary=offer.vocabulary,
+        persistent=offer.persistent and bool(offer.identity),
     )
 
 

@@ -13,8 +13,7 @@ from jupyter_turbopilot.plugins.remote.address import read_addresses
 from jupyter_turbopilot.plugins.remote.detection import (
     AWKWARD,
     TextForm,
-    capabilities_by_ids,
-    capabilities_by_text,
+    capabilities_of,
     check_vocabulary,
     choose_dialect,
     identify,
@@ -165,7 +164,7 @@ OURS = RemoteServer(
 def test_choose_dialect_uses_the_dialect_for_the_format(kind: Kind, hole: str, dialect: type) -> None:
     form = TextForm(hole, logprobs=False)
     spoken = choose_dialect(RemoteServer(kind), None, form, Spellings())
-    capabilities = capabilities_by_text(RemoteServer(kind), spoken, form, TurbopilotRemote())
+    capabilities = capabilities_of(RemoteServer(kind), spoken, TurbopilotRemote(), form)
     assert type(spoken) is dialect
     assert (capabilities.prefix_constraints, capabilities.logprobs) == (False, False)
     if dialect is LlamaDialect:
@@ -176,12 +175,12 @@ def test_choose_dialect_uses_the_dialect_for_the_format(kind: Kind, hole: str, d
 def test_text_is_prefetched_only_if_configured(ahead: str, allowed: bool) -> None:
     form, remote = TextForm("suffix", logprobs=True), TurbopilotRemote(prefetch=ahead, slots=3)
     dialect = choose_dialect(RemoteServer(Kind.OPENAI), None, form, Spellings())
-    capabilities = capabilities_by_text(RemoteServer(Kind.OPENAI), dialect, form, remote)
+    capabilities = capabilities_of(RemoteServer(Kind.OPENAI), dialect, remote, form)
     assert (capabilities.prefetch, capabilities.logprobs, capabilities.slots) == (allowed, True, 3)
 
 
 def test_slots_setting_overrides_the_reported_slots() -> None:
     dialect = choose_dialect(OURS, CodePoints(), TextForm(), Spellings())
     for places, expected in ((0, 5), (3, 3), (64, 64)):
-        assert capabilities_by_ids(OURS, dialect, TurbopilotRemote(slots=places)).slots == expected
-    assert capabilities_by_ids(RemoteServer(Kind.VLLM), dialect, TurbopilotRemote()).slots == 4
+        assert capabilities_of(OURS, dialect, TurbopilotRemote(slots=places)).slots == expected
+    assert capabilities_of(RemoteServer(Kind.VLLM), dialect, TurbopilotRemote()).slots == 4

@@ -45,7 +45,8 @@ def kind_with(*urls: str, **remote: Any) -> RemoteKind:
 
 def test_address_contains_the_host_and_no_secret() -> None:
     assert kind_with("http://127.0.0.1:9/v1").address == "127.0.0.1:9"
-    assert "hush" not in kind_with("http://ada:hush@127.0.0.1:9/v1").address
+    assert kind_with("http://127.0.0.1:9", "https://far.example/v1").address == "127.0.0.1:9, far.example"
+    assert kind_with("http://ada:hush@127.0.0.1:9/v1").address == ""
 
 
 def test_load_uses_the_vocabulary_of_a_model_file(server: Server, model: Path) -> None:
