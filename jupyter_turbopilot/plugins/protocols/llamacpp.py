@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from jupyter_turbopilot.jupyter.routes.base import Route
-from jupyter_turbopilot.jupyter.routes.body import read_body
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
 from jupyter_turbopilot.jupyter.routes.jobs import WINDOW, JobRoute
+from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.deltas import Delta, Deltas, placed_tokens, probabilities
 from jupyter_turbopilot.plugins.protocols.options import CompletionBody, InfillBody
 from jupyter_turbopilot.protocol.phase import Phase

@@ -9,9 +9,9 @@ from weakref import WeakKeyDictionary
 
 from jupyter_turbopilot.jupyter.describe import describe_health, model_list
 from jupyter_turbopilot.jupyter.routes.base import Route
-from jupyter_turbopilot.jupyter.routes.body import read_body
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
 from jupyter_turbopilot.jupyter.routes.jobs import WINDOW, JobRoute
+from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.deltas import Deltas
 from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
 from jupyter_turbopilot.plugins.protocols.openai_format import CompletionFormat

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from jupyter_turbopilot.jupyter.routes.body import read_body
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
 from jupyter_turbopilot.jupyter.routes.jobs import JobRoute
+from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.deltas import token_text
 from jupyter_turbopilot.plugins.protocols.options import Ids, Mixed  # noqa: TC001 - the schemas are made at run time
 from jupyter_turbopilot.protocol.errors import TooComplexError, UnknownTokenError

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.jupyter.routes.body import read_body
+from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.deltas import Deltas
 from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
 from jupyter_turbopilot.plugins.protocols.openai_format import CompletionFormat

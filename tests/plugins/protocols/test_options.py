@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.jupyter.routes.body import read_body
+from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
 from jupyter_turbopilot.plugins.protocols.options import MAX_BIASED_TEXT, CompletionBody
 from jupyter_turbopilot.plugins.protocols.tokenization import TokenizeBody

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.jupyter.routes import body as module
-from jupyter_turbopilot.jupyter.routes.body import read_body
+from jupyter_turbopilot.plugins.protocols import body as module
+from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
 from jupyter_turbopilot.plugins.protocols.options import CompletionBody
 from jupyter_turbopilot.protocol.errors import BadRequestError
