@@ -10,7 +10,7 @@ from jupyter_turbopilot.context.languages import as_python, cell_language
 from jupyter_turbopilot.plugins.functions.parsing import Function, readable
 from jupyter_turbopilot.suggestion.calls import Call, takes
 from jupyter_turbopilot.suggestion.resolve import bindings
-from jupyter_turbopilot.suggestion.scopes import Scopes
+from jupyter_turbopilot.suggestion.scopes import Scopes, bound_in
 from jupyter_turbopilot.util.bounds import STATEMENT, count_operations
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def existing_names_for(
         for name in () if scopes else bindings(source):
             heads.pop(name, None)
         for node in scopes.tree.body if scopes else ():
-            for name in _bound_by(node):
+            for name in bound_in(node):
                 heads.pop(name, None)
             heads |= _heads_of(node)
     return ExistingNames(frozenset(names), heads, open_)
@@ -91,32 +91,6 @@ def _sources(request: FunctionRequest) -> list[tuple[str, bool]]:
             defines = not (cell.executed and request.names)
             sources.append((as_python(cell.source[:STATEMENT]), defines))
     return sources[::-1]
-
-
-def _bound_by(node: ast.stmt) -> set[str]:
-    """Return the names that a statement binds or deletes, including `global` ones of its functions."""
-    names: set[str] = set()
-    nodes: list[ast.AST] = [node]
-    while nodes:
-        match nodes.pop():
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef() as each:
-                names.add(each.name)
-                inner = (inner for inner in ast.walk(each) if isinstance(inner, ast.Global))
-                names.update(name for statement in inner for name in statement.names)
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()):
-                names.add(name)
-            case ast.alias(name=name, asname=other):
-                names.add(other or name.partition(".")[0])
-            case (
-                ast.ExceptHandler(name=str(name))
-                | ast.MatchAs(name=str(name))
-                | ast.MatchStar(name=str(name))
-            ) as each:
-                names.add(name)
-                nodes += ast.iter_child_nodes(each)
-            case each:
-                nodes += ast.iter_child_nodes(each)
-    return names
 
 
 def _heads_of(node: ast.stmt) -> dict[str, str]:

@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 def follow(steps: GenerationSteps, replies: Callable[[Completion], Generator[Reply]]) -> Generator[Event]:
     """Yield the events; `replies` answers a completion. Closing the generator cancels the current request."""
-    step = _next(steps, None)
-    while step:
+    written = None
+    while step := _next(steps, written):
+        written = None
         if isinstance(step, Event):
             yield step
-            step = _next(steps, None)
-            continue
-        answer_so_far = _AnswerSoFar(step)
-        with closing(replies(step.completion)) as answer:
-            for reply in answer:
-                if event := answer_so_far.take(reply):
-                    yield event
-                if answer_so_far.is_late:
-                    break
-        step = _next(steps, answer_so_far.written)
+        else:
+            answer_so_far = _AnswerSoFar(step)
+            with closing(replies(step.completion)) as answer:
+                for reply in answer:
+                    if event := answer_so_far.take(reply):
+                        yield event
+                    if answer_so_far.is_late:
+                        break
+            written = answer_so_far.written
 
 
 async def follow_async(
@@ -41,20 +41,20 @@ async def follow_async(
     run: Callable[..., Awaitable[Event | Question | None]],
 ) -> AsyncGenerator[Event]:
     """Yield the events on an event loop; `run` calls a function in a thread, as parsing takes time."""
-    step = await run(_next, steps, None)
-    while step:
+    written = None
+    while step := await run(_next, steps, written):
+        written = None
         if isinstance(step, Event):
             yield step
-            step = await run(_next, steps, None)
-            continue
-        answer_so_far = _AnswerSoFar(step)
-        async with aclosing(replies(step.completion)) as answer:
-            async for reply in answer:
-                if event := answer_so_far.take(reply):
-                    yield event
-                if answer_so_far.is_late:
-                    break
-        step = await run(_next, steps, answer_so_far.written)
+        else:
+            answer_so_far = _AnswerSoFar(step)
+            async with aclosing(replies(step.completion)) as answer:
+                async for reply in answer:
+                    if event := answer_so_far.take(reply):
+                        yield event
+                    if answer_so_far.is_late:
+                        break
+            written = answer_so_far.written
 
 
 def _next(steps: GenerationSteps, written: Continuation | None) -> Event | Question | None:

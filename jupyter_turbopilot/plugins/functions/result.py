@@ -9,9 +9,10 @@ from collections import abc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.functions.parsing import FAILURES, defined, parsed, readable, syntax_of
+from jupyter_turbopilot.plugins.functions.parsing import FAILURES, defined, readable, syntax_of
 from jupyter_turbopilot.suggestion.calls import missing_names
 from jupyter_turbopilot.suggestion.conventions import SHORT
+from jupyter_turbopilot.suggestion.imports import Insertion, insertion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -70,7 +71,7 @@ def result_of(
     undefined = tuple(name for name in missing if name not in imports)
     listed = _listed("May come from a star import:" if open_ else "Not defined here:", undefined)
     unfitting = _listed("These exist, and do not take the calls here:", tuple(sorted(unfit)))
-    imported = _with_imports(above, python, sorted(imports.values()))
+    imported = _with_imports(above, sorted(imports.values()))
     head = "\n".join(part for part in (listed, unfitting, imported) if part)
     source = "\n\n\n".join([*([head] if head else []), *ordered]) + "\n"
     return Result(source, () if open_ else undefined)
@@ -82,22 +83,12 @@ def runnable(source: str, above: str) -> str:
     return "\n".join(lines.get(line, line) for line in source.split("\n"))
 
 
-def _with_imports(above: str, python: str, imports: list[str]) -> str:
-    """Insert imports above the code, after a docstring and `__future__` imports; `python` is parsable."""
-    end = 0
-    tree = parsed(python) if imports else None
-    for at, node in enumerate(tree.body if tree else ()):
-        match node:
-            case ast.Expr(value=ast.Constant(value=str())) if not at:
-                end = node.end_lineno or end
-            case ast.ImportFrom(module="__future__"):
-                end = node.end_lineno or end
-            case _:
-                break
-    lines = above.split("\n")
-    first, rest = "\n".join(lines[:end]), "\n".join(lines[end:]).strip("\n")
-    parts = ["\n".join(part for part in (first, *imports) if part), rest]
-    return ("\n" if rest.startswith(("import ", "from ")) else "\n\n").join(part for part in parts if part)
+def _with_imports(above: str, imports: list[str]) -> str:
+    """Insert imports above the code, after a docstring and `__future__` imports."""
+    place = insertion(above, imports) if imports else Insertion(0, "")
+    first, rest = (above[: place.at] + place.text).strip("\n"), above[place.at :].strip("\n")
+    gap = "\n" if rest.startswith(("import ", "from ")) else "\n\n"
+    return gap.join(part for part in (first, rest) if part)
 
 
 def _missing(source: str, known: AbstractSet[str]) -> tuple[str, ...]:
