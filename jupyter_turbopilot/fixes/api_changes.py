@@ -207,14 +207,14 @@ def _expression(failure: FailedCell, node: ast.Attribute, change: _Change) -> st
     if change.kind != ".":
         return change.name
     module, _, name = change.name.rpartition(".")
-    if bound := name_of(failure, module):
+    if bound := module_expression(failure, module):
         return f"{bound}.{name}"
     # SciPy imports its subpackages at their first use.
     is_of_scipy = (expression_of(node.value) or "").startswith("scipy.")
     return change.name if module.startswith("scipy.") and is_of_scipy else ""
 
 
-def name_of(failure: FailedCell, module: str) -> str:
+def module_expression(failure: FailedCell, module: str) -> str:
     """Return the shortest expression for a module, or an empty string."""
     names = (name for name, described in _known(failure).items() if described.name == module)
     return min(names, key=len, default="")
@@ -229,7 +229,7 @@ def _concatenation(
     failure: FailedCell, node: ast.Attribute, call: ast.Call | None, described: ObjectDescription
 ) -> list[Edit]:
     """Return the edit that replaces `a.append(b)` of tables by `pd.concat([a, b])`."""
-    pandas = name_of(failure, "pandas")
+    pandas = module_expression(failure, "pandas")
     if not (pandas and call and len(call.args) == 1 and _numbers(described.version or "") >= (2,)):
         return []
     (other,) = call.args

@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING, TypeGuard
 
-from jupyter_turbopilot.fixes.api_changes import name_of
+from jupyter_turbopilot.fixes.api_changes import module_expression
 from jupyter_turbopilot.fixes.attributes import missing_attribute
 from jupyter_turbopilot.protocol.fix import MOST_TITLE, Fix
 from jupyter_turbopilot.suggestion.imports import insertion
@@ -167,7 +167,7 @@ def _to_dates(failure: FailedCell) -> Iterator[Fix]:
     failed = missing_attribute(failure) if failure.message.startswith(_NO_DATES) else None
     if failed is None or failure.parsed is None or not (error and error.object and error.object.strings):
         return
-    pandas = name_of(failure, "pandas")
+    pandas = module_expression(failure, "pandas")
     if not pandas and ("pd" in failure.report.names or not failure.report.all):
         return
     function = f"{pandas or 'pd'}.to_datetime"
