@@ -22,6 +22,7 @@ ELSEWHERE = {
     "index/base.py": ["index/test_reader.py", "index/test_local_files.py"],
     "index/contents.py": ["index/test_build.py", "jupyter/test_contents.py"],
     "protocol/fix.py": ["fixes/test_find.py", "jupyter/routes/test_fixes.py"],
+    "fixes/labels.py": ["fixes/test_keys.py"],
     "fixes/report.py": ["jupyter/kernels/test_conversation.py", "jupyter/kernels/test_probe.py"],
     "protocol/headers.py": ["faults/test_tenants.py", "plugins/remote/test_http_client.py"],
     "protocol/phase.py": ["engine/test_lifecycle.py", "jupyter/test_describe.py"],

@@ -109,7 +109,7 @@ def _uses(cells: dict[int, Cell], change: Change, table: str) -> list[tuple[int,
     begin, end = here.span(value)
     uses: list[tuple[int, int]] = []
     for number, cell in cells.items():
-        starts = _Labels(cell, change, owner, table).starts(target)
+        starts = _ColumnLabels(cell, change, owner, table).starts(target)
         for start, is_binding in starts:
             is_after = (number, start) > (change.cell, change.start)
             is_value = number == change.cell and begin <= start < end
@@ -132,7 +132,7 @@ def _assignment(cell: Cell, change: Change, table: str) -> tuple[ast.expr, ast.e
     raise _AmbiguousError
 
 
-class _Labels:
+class _ColumnLabels:
     """The labels of a column in a cell."""
 
     def __init__(self, cell: Cell, change: Change, owner: LexicalScope, table: str) -> None:

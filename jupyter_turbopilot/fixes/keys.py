@@ -6,20 +6,16 @@ import ast
 import re
 from collections import Counter
 from contextlib import suppress
-from functools import cached_property
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.fixes.nearest import NameIndex
+from jupyter_turbopilot.fixes.labels import LabelLookup
 from jupyter_turbopilot.protocol.fix import Fix, quoted
-from jupyter_turbopilot.suggestion.candidates import KEEPING
-from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import literal_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
-    from jupyter_turbopilot.fixes.report import ObjectDescription
     from jupyter_turbopilot.protocol.fix import Edit
 
 # The missing label in messages that do not quote it as Python does, or that quote other labels, too: it is
@@ -42,16 +38,6 @@ _END_OF_KNOWN = re.compile(r"\](?= but received|\n|\Z)")
 _MOST_MESSAGE = 8192  # characters of a message that are searched
 _MOST_TITLES = 3  # labels in a title
 _PLAIN = re.compile(r"""(["'])[^"'\\\n]*\1""")
-# Methods and accessors of tables whose result has the same columns.
-_SAME_COLUMNS = """
-    bfill clip collect ffill filter group_by lazy plot resample reset_index rolling round sort
-"""
-_SAME = KEEPING.union(_SAME_COLUMNS.split())
-_ON_LEVELS = frozenset({"reset_index", "droplevel", "swaplevel", "unstack"})  # their positional arguments
-_NOT_ON_COLUMNS = frozenset({"asof", "eval", "get_group", "query", "reindex", "sort_index", "truncate", "xs"})
-_BY_AXIS = {"drop": "labels", "rename": "mapper"}  # names of the parameter whose meaning `axis` decides
-_TABLES = frozenset({"data", "data_frame", "left", "right"})  # names of parameters
-_JOINS = frozenset({"join", "merge", "merge_asof", "merge_ordered"})
 
 
 def find(failure: FailedCell) -> Iterator[Fix]:
@@ -62,7 +48,7 @@ def find(failure: FailedCell) -> Iterator[Fix]:
     strings = [node for node in failure.nodes(ast.Constant) if isinstance(node.value, str)]
     counts = Counter(node.value for node in strings)
     missing = _Missing(text)
-    labels = _Labels(failure)
+    labels = LabelLookup(failure)
     listed = _listed(failure.message)
     edits: list[Edit] = []
     found: list[str] = []
@@ -156,204 +142,3 @@ def _listed(message: str) -> Sequence[str]:
             labels = literal_value(text[min(starts) : end.end()])
             return [label for label in labels if isinstance(label, str)]
     return ()
-
-
-def _is_locator(node: ast.AST | None) -> TypeGuard[ast.Attribute]:
-    return isinstance(node, ast.Attribute) and node.attr in {"loc", "at", "iloc", "iat"}
-
-
-def _is_polars(table: ObjectDescription) -> bool:
-    return (table.module or "").startswith("polars")
-
-
-def _has_columns_axis(call: ast.Call) -> bool:
-    count_operations(len(call.keywords) // 8)
-    values = [each.value for each in call.keywords if each.arg == "axis"]
-    return any(isinstance(value, ast.Constant) and value.value in {1, "columns"} for value in values)
-
-
-def _of_join(tables: Sequence[ObjectDescription], word: str | None, *, is_left: bool) -> Sequence[str]:
-    """Return the labels that a parameter of a join refers to."""
-    left, *right = (table.labels or [] for table in tables)
-    count_operations(sum(map(len, right)) // 8)
-    if word == "left_on" or (word == "on" and is_left):
-        return left
-    if not right or word not in {"on", "right_on", "by"}:
-        return ()
-    in_left = frozenset(left)
-    return [label for label in right[0] if word == "right_on" or label in in_left]
-
-
-def _is_of_rows(call: ast.Call, method: str, word: str | None, table: ObjectDescription) -> bool:
-    """Return whether an argument of a table's method refers to labels of rows, or to none."""
-    if method in _NOT_ON_COLUMNS or (method in _BY_AXIS and word == "index"):
-        return True
-    if method in _BY_AXIS:
-        is_of_rows = word in {None, _BY_AXIS[method]} and not _is_polars(table)
-    else:
-        is_of_rows = method == "apply" and not _is_grouped(call)
-    return is_of_rows and not _has_columns_axis(call)
-
-
-def _is_grouped(call: ast.Call) -> bool:
-    """Return whether a method is called on the groups of a table."""
-    node = call.func
-    while isinstance(node, ast.Attribute | ast.Call | ast.Subscript):
-        if isinstance(node, ast.Attribute) and node.attr.startswith("group"):
-            return True
-        node = node.func if isinstance(node, ast.Call) else node.value
-    return False
-
-
-class _Labels:
-    """The labels that a string in the failed expression may refer to."""
-
-    def __init__(self, failure: FailedCell) -> None:
-        self._described = failure.described
-        self._failure = failure
-        self._parents = failure.parsed.parents if failure.parsed else {}
-        # The results for nodes, with whether they are in an argument `level`.
-        self._known: dict[tuple[ast.AST, bool], Sequence[str]] = {}
-        self._indexes: dict[int, tuple[Sequence[str], NameIndex]] = {}  # by the identity of the labels
-        self._calls: dict[ast.Call, Sequence[ObjectDescription]] = {}
-        self._of_arguments: dict[tuple[ast.Call, str | None, bool], Sequence[str]] = {}
-
-    def index(self, labels: Sequence[str]) -> NameIndex | None:
-        """Return the index of labels, which all strings that refer to them share; None without labels."""
-        if not labels:
-            return None
-        if id(labels) not in self._indexes:
-            self._indexes[id(labels)] = labels, NameIndex(labels)
-        return self._indexes[id(labels)][1]
-
-    def of(self, node: ast.AST) -> Sequence[str]:
-        """Return the labels among which a string is looked up; empty if the object is unknown."""
-        direct = self._parents.get(node)
-        if isinstance(direct, ast.Attribute | ast.Subscript) and direct.value is node:
-            return ()  # a part of the string is looked up, or the result of its method
-        is_level = False
-        passed: list[tuple[ast.AST, bool]] = []
-        found: Sequence[str] | None = None
-        while found is None:
-            found = self._known.get((node, is_level))
-            if found is None:
-                passed.append((node, is_level))
-                found = self._of_parent(node, is_level=is_level)
-            is_level = is_level or (isinstance(node, ast.keyword) and node.arg == "level")
-            node = self._parents.get(node, node)
-        count_operations(2 * len(passed))
-        self._known.update(dict.fromkeys(passed, found))
-        return found
-
-    def _of_parent(self, node: ast.AST, *, is_level: bool) -> Sequence[str] | None:
-        """Return the labels that the expression around a node decides on; None if one around it decides."""
-        match parent := self._parents.get(node):
-            case None | ast.stmt():
-                return ()
-            case ast.Subscript(slice=index) if index is node:
-                if not isinstance(parent.value, ast.Name) or not self._is_bound_by_lambda(parent):
-                    return self._of_subscript(parent, node)
-            case ast.Call() if node is not parent.func:
-                is_level = is_level or (isinstance(node, ast.keyword) and node.arg == "level")
-                return self._of_call(parent, node, is_level=is_level)
-            case ast.Tuple() if _is_locator(owner := getattr(self._parents[parent], "value", None)):
-                return () if node is parent.elts[0] else self._columns(owner.value)
-        return None
-
-    def _of_subscript(self, node: ast.Subscript, index: ast.AST) -> Sequence[str]:
-        if _is_locator(node.value):
-            return ()  # labels of rows
-        found = self._described(node.value)
-        if found and found.keys is not None and not isinstance(index, ast.List):
-            # `counts["new"] += 1` misses the start value rather than another key.
-            return () if isinstance(self._parents.get(node), ast.AugAssign) else found.keys
-        return self._columns(node.value)
-
-    def _of_call(self, call: ast.Call, node: ast.AST, *, is_level: bool) -> Sequence[str] | None:
-        """Return the labels that an argument of a call refers to; None if another call around it decides."""
-        owner, method = None, ""
-        if isinstance(call.func, ast.Attribute):
-            owner, method = call.func.value, call.func.attr
-        elif isinstance(call.func, ast.Name):
-            method = call.func.id
-        if method == "col":
-            return None  # the table that the expression is passed to
-        found = self._described(owner) if owner else None
-        if found and found.keys is not None:
-            return found.keys if method == "pop" and node in call.args[:1] else ()
-        key = call, node.arg if isinstance(node, ast.keyword) else None, is_level
-        if key not in self._of_arguments:
-            self._of_arguments[key] = self._of_argument(call, method, key[1], is_level=is_level)
-        return self._of_arguments[key]
-
-    def _of_argument(self, call: ast.Call, method: str, word: str | None, *, is_level: bool) -> Sequence[str]:
-        tables = self._tables(call)
-        if not tables:
-            return ()
-        table = tables[0]
-        if is_level or method in _ON_LEVELS:
-            return table.levels
-        if method in _JOINS:
-            return _of_join(tables, word, is_left=method == "join" and not _is_polars(table))
-        return () if _is_of_rows(call, method, word, table) else [*(table.labels or ()), *table.levels]
-
-    def _tables(self, call: ast.Call) -> Sequence[ObjectDescription]:
-        """Return the tables that a call refers to: its object, then those in its arguments."""
-        if call not in self._calls:
-            count_operations(len(call.args) + len(call.keywords))
-            owner = [call.func.value] if isinstance(call.func, ast.Attribute) else []
-            named = (each.value for each in call.keywords if each.arg in _TABLES)
-            self._calls[call] = [*filter(None, map(self._table, (*owner, *named, *call.args)))]
-        return self._calls[call]
-
-    def _columns(self, node: ast.expr) -> Sequence[str]:
-        table = self._table(node)
-        return (table.labels or ()) if table else ()
-
-    def _table(self, node: ast.expr) -> ObjectDescription | None:
-        """Return the table whose columns an expression has."""
-        looked_up: set[str] = set()
-        inner: ast.expr | None = node
-        while inner:
-            count_operations(2)
-            found = self._described(inner)
-            if found and found.labels is not None:
-                return found
-            match inner:
-                case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in _SAME:
-                    inner = value
-                case ast.Attribute(value=value, attr=name) if name in _SAME:
-                    inner = value
-                case ast.Subscript(value=value, slice=ast.Compare() | ast.BinOp() | ast.UnaryOp()):
-                    inner = value.value if _is_locator(value) else value
-                case ast.Name(id=name) if name not in looked_up:
-                    looked_up.add(name)  # a loop may have the name of what it iterates over
-                    inner = self._iterated.get(name)
-                case _:
-                    inner = None
-        return None
-
-    @cached_property
-    def _iterated(self) -> dict[str, ast.expr]:
-        """The tables whose rows a loop assigns to names."""
-        tables: dict[str, ast.expr] = {}
-        for loop in self._failure.parsed.nodes if self._failure.parsed else ():
-            match loop:
-                case ast.For() | ast.comprehension():
-                    match loop.iter:
-                        case ast.Call(func=ast.Attribute(value=value, attr="iterrows")):
-                            for each in ast.walk(loop.target):
-                                if isinstance(each, ast.Name):
-                                    tables.setdefault(each.id, value)
-        return tables
-
-    def _is_bound_by_lambda(self, node: ast.Subscript) -> bool:
-        """Return whether a subscripted name is a parameter of a lambda, such as a row in `apply`."""
-        name = node.value.id if isinstance(node.value, ast.Name) else ""
-        if (found := self._described(node.value)) and (found.labels is not None or found.keys is not None):
-            return False
-        parent = self._parents.get(node)
-        while parent and not isinstance(parent, ast.Lambda | ast.stmt):
-            count_operations(1)
-            parent = self._parents.get(parent)
-        return isinstance(parent, ast.Lambda) and any(each.arg == name for each in parent.args.args)
