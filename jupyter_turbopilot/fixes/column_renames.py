@@ -19,13 +19,8 @@ from jupyter_turbopilot.fixes.renames import (
     title_of,
 )
 from jupyter_turbopilot.suggestion.calls import name_of
-from jupyter_turbopilot.suggestion.candidates import (
-    COLUMN_ARGUMENTS,
-    COLUMN_KEYWORDS,
-    KEEPING,
-    KEY_ARGUMENTS,
-    is_attribute,
-)
+from jupyter_turbopilot.suggestion.candidates import is_attribute
+from jupyter_turbopilot.suggestion.column_methods import COLUMN_KEYWORDS, KEEPING, names_columns
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
@@ -270,12 +265,12 @@ def _arguments(call: ast.Call, method: str) -> Iterator[ast.AST]:
         *((str(n), each) for n, each in enumerate(call.args)),
         *((each.arg, each.value) for each in call.keywords),
     ]
-    named, keys = COLUMN_ARGUMENTS.get(method, "").split(), KEY_ARGUMENTS.get(method, "").split()
     for name, value in given:
-        if name in named and (method, name) != ("merge", "on"):
+        if isinstance(value, ast.Dict):
+            if names_columns(method, name or "", is_dict=True):
+                yield from (label for key in value.keys if key for label in _strings(key))
+        elif names_columns(method, name or "") and (method, name) != ("merge", "on"):
             yield from _strings(value)
-        elif name in keys and isinstance(value, ast.Dict):
-            yield from (label for key in value.keys if key for label in _strings(key))
         elif method in {"agg", "aggregate"} and isinstance(value, ast.Tuple) and value.elts:
             yield from _strings(value.elts[0])  # `total=("price", "sum")`
 

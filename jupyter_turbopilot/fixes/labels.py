@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, TypeGuard
 
 from jupyter_turbopilot.fixes.nearest import NameIndex
-from jupyter_turbopilot.suggestion.candidates import KEEPING
+from jupyter_turbopilot.suggestion.column_methods import KEEPING
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.context.languages import as_python, cell_language, is_command, without_cell_magic
+from jupyter_turbopilot.suggestion.column_methods import COLUMN_KEYWORDS, KEEPING, names_columns
 from jupyter_turbopilot.suggestion.resolve import BINDS, EVERYWHERE, Scope, bindings
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex, scan
 from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from jupyter_turbopilot.protocol.request import Completion
 
@@ -40,49 +41,8 @@ _WORD = re.compile(r"[^\W\d]\w*+")
 _CHANGING = frozenset({"insert", "pop", "update"})  # methods that change the columns
 _NOT_CHANGING = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
 _QUERY_WORDS = frozenset({"index", "not", "True", "False"})  # words of a query that are no columns
-
-# The arguments of a table's methods that name its columns: by position or name, as one label or as a list.
-COLUMN_ARGUMENTS = {
-    "boxplot": "0 column by",
-    "drop": "columns",
-    "drop_duplicates": "0 subset",
-    "dropna": "subset",
-    "duplicated": "0 subset",
-    "explode": "0 column",
-    "groupby": "0 by",
-    "hist": "0 column by",
-    "melt": "0 1 id_vars value_vars",
-    "merge": "on left_on",
-    "nlargest": "1 columns",
-    "nsmallest": "1 columns",
-    "pivot": "index columns values",
-    "pivot_table": "0 1 2 index columns values",
-    "plot": "x y",
-    "scatter": "0 1 x y",
-    "set_index": "0 keys",
-    "sort_values": "0 by",
-    "value_counts": "0 subset",
-}
 # Methods whose arguments may also name index levels.
 _WITH_LEVELS = frozenset({"groupby", "merge", "pivot_table", "sort_values"})
-# The arguments that are dictionaries whose keys are columns.
-KEY_ARGUMENTS = {
-    "agg": "0 func",
-    "aggregate": "0 func",
-    "astype": "0 dtype",
-    "fillna": "0 value",
-    "rename": "columns",
-}
-# The keyword arguments that name columns in nearly all functions and methods.
-COLUMN_KEYWORDS = frozenset(
-    {"by", "col", "column", "columns", "hue", "id_vars", "index_col", "keys", "left_on", "on", "right_on",
-     "row", "size", "style", "subset", "value_vars", "values", "x", "y"}
-)  # fmt: skip
-# Methods whose result has the same columns, or lets a column be selected.
-KEEPING = frozenset(
-    {"copy", "drop_duplicates", "dropna", "fillna", "groupby", "head", "nlargest", "nsmallest", "query",
-     "sample", "sort_index", "sort_values", "tail"}
-)  # fmt: skip
 
 
 class Candidates(NamedTuple):
@@ -386,10 +346,9 @@ def _labels(statement: _Statement, scope: Scope, bracket: _Bracket, display: str
         if argument not in COLUMN_KEYWORDS or display == "{" or is_other:
             return None
         return _of_tables(_with_levels(scope, table) for table in tables or scope.columns)
-    table: Mapping[str, str] = KEY_ARGUMENTS if display == "{" else COLUMN_ARGUMENTS
-    names_columns = argument in table.get(method, "").split()
     # A named aggregation: `total=("price", "sum")`.
-    if not (names_columns or (display == "(" and method in {"agg", "aggregate"} and bracket.keyword)):
+    is_aggregation = display == "(" and method in {"agg", "aggregate"} and bracket.keyword
+    if not (is_aggregation or names_columns(method, argument, is_dict=display == "{")):
         return None
     names = _with_levels(scope, base) if method in _WITH_LEVELS else scope.columns[base]
     return _Position(names, "")
