@@ -45,6 +45,6 @@ KEEPING = frozenset(
 
 
 def names_columns(method: str, argument: str, *, is_dict: bool = False) -> bool:
-    """Return whether an argument, by number or name, names columns: as labels, or as the keys of a dictionary."""
+    """Return whether an argument, by number or name, names columns; with `is_dict`, by its keys."""
     table = _KEYS if is_dict else _COLUMNS
     return argument in table.get(method, "").split()
