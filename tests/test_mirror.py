@@ -19,6 +19,7 @@ ELSEWHERE = {
     "deploy/ray.py": ["scale/test_ray_replica.py"],
     "plugins/ray/app.py": ["scale/test_ray_replica.py"],
     "engine/stepping/moves.py": ["engine/stepping/test_sequences.py"],
+    "engine/stepping/run.py": ["engine/stepping/test_engine.py"],
     "index/base.py": ["index/test_reader.py", "index/test_local_files.py"],
     "index/contents.py": ["index/test_build.py", "jupyter/test_contents.py"],
     "protocol/fix.py": ["fixes/test_find.py", "jupyter/routes/test_fixes.py"],

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import math
 from collections.abc import Callable
@@ -211,16 +210,6 @@ def test_lifecycle_increases_the_delay_if_the_engine_fails_in_each_step(life: Li
         now += 1.0  # it computes for a second and then fails
     assert rests[:3] == [0.0, SHORTEST, 2 * SHORTEST]
     assert rests[-2:] == [GONE.max_delay, GONE.max_delay]
-
-
-def test_phase_is_a_word_in_json() -> None:
-    words = ["empty", "loading", "ready", "generating", "unloaded", "reloading", "failed", "stopped"]
-    assert json.loads(json.dumps(list(Phase))) == words
-
-
-def test_engine_state_is_ready_while_asleep_or_waking() -> None:
-    ready = {phase for phase in Phase if EngineState(phase).ready}
-    assert ready == {Phase.READY, Phase.GENERATING, Phase.UNLOADED, Phase.RELOADING}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.scheduler import (
     EVALUATED,
     GENERATED,
-    HALF_LIFE,
     LONGEST_RETRY,
     MOST_OWED,
     TURN,
@@ -414,18 +413,6 @@ def test_scheduler_keeps_the_order_of_editors_that_used_little_time() -> None:
     assert list(scheduler) == ones
 
 
-def test_scheduler_counts_recent_use_more_than_earlier_use() -> None:
-    first, early, late = One("a"), One("a", client="early"), One("a", client="late")
-    scheduler = scheduler_of(first, early, late)
-    scheduler.charge(TYPING, 2.0, {early: 1})
-    scheduler.charge(TYPING, 2 * HALF_LIFE, {late: 1})
-    for one in (early, late):
-        scheduler.remove(one)
-    for one in (late, early):
-        scheduler.add(one)
-    assert list(scheduler) == [first, early, late]
-
-
 # Remote engines -----------------------------------------------------------------------------------------------
 
 
@@ -511,24 +498,6 @@ def test_scheduler_promotes_the_oldest_demoted_job_when_another_ends() -> None:
     assert priorities([many[1], many[2], many[4], other]) == [TYPING, TYPING, BULK, BULK]
     assert ([*scheduler][:2], scheduler.begun, scheduler.waiting) == (many[1:3], {many[2]}, 3)
     assert (len(scheduler), scheduler.priorities()[0]) == (4, TYPING)
-
-
-def test_scheduler_counts_a_successor_before_it_promotes() -> None:
-    older, demoted = One("a", TEXT), One("a", TEXT)
-    scheduler = scheduler_of(older, demoted, running=1)
-    newer = One("a")
-    assert scheduler.replace(older, newer)
-    assert (newer.priority, demoted.priority) == (TYPING, BULK)
-    scheduler.remove(newer)
-    assert demoted.priority is TEXT
-
-
-def test_scheduler_keeps_the_place_of_a_demoted_job_for_its_successor() -> None:
-    first, older, last = ones = [One("a"), One("a"), One("a")]
-    scheduler = scheduler_of(*ones, running=1)
-    assert scheduler.replace(older, newer := One("a"))
-    assert list(scheduler) == [first, newer, last]
-    assert newer.priority is BULK
 
 
 def test_scheduler_demotes_no_typing_for_texts_or_cancelled_jobs() -> None:

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -26,7 +25,7 @@ from jupyter_turbopilot.protocol.errors import (
 )
 from jupyter_turbopilot.protocol.phase import Phase
 
-from ..scripted_engine import ScriptedEngine, ScriptedRun
+from ..scripted_engine import ScriptedEngine
 from .jobs import Begin, FunctionJob, Outcome, SmallEngine, Work, nothing_but_one, until_cancelled
 
 
@@ -109,18 +108,6 @@ def test_worker_rejects_jobs_if_the_queue_is_full(worker: Worker) -> None:
         job.cancel.set(SUPERSEDED)
     for outcome in (*(outcome for _, outcome in running), *waiting):
         assert outcome.wait() is None
-
-
-def test_worker_accepts_other_callers_if_one_fills_the_queue(worker: Worker) -> None:
-    running = crowd(worker)
-    first = submit(worker, nothing, caller="greedy")[1]
-    last = submit(worker, nothing, caller="greedy")[1]
-    other = submit(worker, nothing, caller="modest")[1]
-    assert isinstance(last.wait(), BusyError)
-    for job, _ in running:
-        job.cancel.set(SUPERSEDED)
-    assert first.wait() is None
-    assert other.wait() is None
 
 
 def test_worker_advances_jobs_of_all_callers_together(worker: Worker) -> None:
@@ -505,41 +492,6 @@ def test_worker_stop_ends_waiting_jobs_during_a_load(stuck: tuple[Worker, thread
 # Shares and priorities ---------------------------------------------------------------------------------------
 
 
-def test_worker_serves_typing_beside_sixteen_prompts_of_another_caller(worker: Worker) -> None:
-    worker._scheduler.limit = 32
-    engine = worker.engine
-    assert isinstance(engine, ScriptedEngine)
-    bulk = [submit(worker, until_cancelled, priority=Priority.BULK, caller="bulk") for _ in range(16)]
-    wait_until(lambda: len(engine.asks) == SLOTS and all(a.usage.predicted_tokens for a in engine.asks))
-    before = sum(engine_request.usage.predicted_tokens for engine_request in engine.asks)
-    typing, outcome = submit(worker, until_cancelled, caller="typist")
-    wait_until(lambda: len(engine.asks) > SLOTS and engine.asks[-1].usage.predicted_tokens >= 20)
-    during = sum(engine_request.usage.predicted_tokens for engine_request in engine.asks[:SLOTS])
-    # At most the current step, or one that had started before.
-    assert during - before <= 2 * SLOTS
-    typing.cancel.set(SUPERSEDED)
-    assert outcome.wait() is None
-    wait_until(
-        lambda: sum(engine_request.usage.predicted_tokens for engine_request in engine.asks[:SLOTS]) > during
-    )
-    for job, outcome in bulk:
-        job.cancel.set(SUPERSEDED)
-        assert outcome.wait() is None
-
-
-def test_worker_alternates_callers_on_one_slot(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scheduler, "TURN", 0.01)
-    engine = SmallEngine("word " * 5000, pause=0.002)
-    worker = ready(lambda _: engine)
-    jobs = [submit(worker, until_cancelled, caller=name) for name in "abc"]
-    wait_until(lambda: len(engine.asks) == 3 and all(a.usage.predicted_tokens > 10 for a in engine.asks))
-    for job, _ in jobs:
-        job.cancel.set(SUPERSEDED)
-    for _, outcome in jobs:
-        assert outcome.wait() is None
-    worker.stop()
-
-
 def test_worker_suspends_bulk_for_typing() -> None:
     engine = SmallEngine("one two three four five six", pause=0.002)
     worker = ready(lambda _: engine)
@@ -718,60 +670,6 @@ def test_worker_uses_the_engines_number_of_slots() -> None:
     for job in jobs:
         job.cancel.set(SUPERSEDED)
     worker.stop()
-
-
-def test_worker_serves_all_jobs_of_a_remote_engine_together() -> None:
-    engine = ScriptedEngine("word " * 5000, pause=0.002)
-    engine.capabilities = Capabilities(slots=4, remote=True)
-    together: list[int] = []
-    step = engine.step
-
-    def note(runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
-        together.append(len(runs))
-        step(runs, interrupt)
-
-    engine.step = note  # type: ignore[method-assign]
-    worker = ready(lambda _: engine)
-    bulk, _ = submit(worker, until_cancelled, priority=Priority.BULK, caller="a")
-    typing, _ = submit(worker, until_cancelled, priority=Priority.TYPING, caller="b")
-    wait_until(lambda: len(engine.asks) == 2 and all(a.usage.predicted_tokens > 5 for a in engine.asks))
-    assert together[-1] == 2
-    for job in (bulk, typing):
-        job.cancel.set(SUPERSEDED)
-    worker.stop()
-
-
-def test_worker_charges_callers_of_a_remote_engine_for_tokens() -> None:
-    engine = ScriptedEngine("word " * 5000, pause=0.002)
-    engine.capabilities = Capabilities(slots=4, remote=True)
-    worker = Worker()
-    prompts: Counter[str] = Counter()
-    charge = worker._scheduler.charge_tokens
-
-    def note(served: dict[Job, int]) -> None:
-        prompts.update({job.caller: job.uncharged for job in served})
-        charge(served)
-
-    worker._scheduler.charge_tokens = note  # type: ignore[assignment, method-assign]
-    worker.load("scripted", lambda _: engine)
-    wait_until(lambda: worker.state.phase is Phase.READY)
-
-    def long(*_: object) -> Work:
-        engine_request = EngineRequest([3] * 50, Sampling(max_tokens=5000))
-        while (yield engine_request):
-            pass
-
-    jobs = [submit(worker, work, caller=name)[0] for name, work in (("a", until_cancelled), ("b", long))]
-    wait_until(
-        lambda: (
-            len(engine.asks) == 2
-            and all(engine_request.usage.predicted_tokens > 5 for engine_request in engine.asks)
-        )
-    )
-    for job in jobs:
-        job.cancel.set(SUPERSEDED)
-    worker.stop()
-    assert prompts == {"a": 1, "b": 50}
 
 
 def test_worker_rejects_jobs_of_a_caller_with_too_many_waiting() -> None:

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from jupyter_turbopilot.engine.base import CHUNK
-from jupyter_turbopilot.engine.llama import engine as llama
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.plan import Hardware, Limits, LoadPlan, load, make_plan, score_bytes
 from jupyter_turbopilot.models.gguf import Header
@@ -84,15 +82,3 @@ def test_load_applies_the_plan(tiny_model: Path) -> None:
         assert engine._lib.llama_n_ctx(engine._context) == PLANNED.cells
     finally:
         engine.close()
-
-
-def test_load_passes_the_plan_to_the_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    given: list[Any] = []
-    monkeypatch.setattr(llama, "LlamaEngine", lambda *path, **more: given.append((*path, more)))
-    load(tmp_path, PLANNED, name="m", fim="qwen", chunk=8, snapshot=tmp_path / "saved")
-    ((path, more),) = given
-    assert path == tmp_path
-    assert more == {
-        "name": "m", "fim": "qwen", "context_size": 256, "threads": 1, "cells": 512, "parked": 64,
-        "state": tmp_path / "saved", "hardware": PLANNED.hardware, "chunk": 8,
-    }  # fmt: skip
