@@ -66,63 +66,11 @@ def send(shared: Shared) -> Callable[..., CompletionJob]:
     return sent
 
 
-def test_editors_let_a_newer_request_take_over_from_the_latest(send: Callable[..., CompletionJob]) -> None:
-    first, second = send(), send()
-    assert second.older is first
-    assert not first.cancel.is_set()
-
-
-def test_editors_separate_callers(send: Callable[..., CompletionJob]) -> None:
-    first, second = send(), send(caller="bob")
-    assert second.older is None
-    assert not first.cancel.is_set()
-
-
-def test_editors_supersede_the_latest_in_another_document(send: Callable[..., CompletionJob]) -> None:
-    first, second = send(), send("b.ipynb")
-    assert second.older is None
-    assert first.cancel.reason == SUPERSEDED
-
-
-def test_editors_supersede_a_look_up_and_keep_its_predecessor(
-    send: Callable[..., CompletionJob], shared: Shared
-) -> None:
-    first, waiting = send(), send(awaits_look_up=True)
-    newest = send()
-    assert waiting.cancel.reason == SUPERSEDED
-    assert newest.older is first
-    assert not shared.editors.end_look_up(waiting)
-
-
-def test_editors_supersede_a_look_ups_predecessor_in_another_document(
-    send: Callable[..., CompletionJob],
-) -> None:
-    first, waiting = send(), send(awaits_look_up=True)
-    newest = send("b.ipynb")
-    assert newest.older is None
-    assert first.cancel.reason == waiting.cancel.reason == SUPERSEDED
-
-
 def test_editors_supersede_a_request_that_arrives_late(send: Callable[..., CompletionJob]) -> None:
     newer, late = send(sequence=8), send(sequence=7)
     assert late.cancel.reason == SUPERSEDED
     assert not newer.cancel.is_set()
     assert send(sequence=9).older is newer
-
-
-def test_editors_end_a_look_up_once(send: Callable[..., CompletionJob], shared: Shared) -> None:
-    waiting = send(awaits_look_up=True)
-    assert [shared.editors.end_look_up(waiting) for _ in range(2)] == [True, False]
-
-
-def test_editors_remove_an_ended_request_unless_it_was_replaced(
-    send: Callable[..., CompletionJob], shared: Shared
-) -> None:
-    first, second = send(), send()
-    shared.editors.leave(first)
-    assert len(shared.editors) == 1
-    shared.editors.leave(second)
-    assert len(shared.editors) == 0
 
 
 @pytest.mark.parametrize(("trigger", "awaited"), [("automatic", True), ("prefetch", False)])

@@ -168,20 +168,3 @@ def test_remainder_after_handles_a_character_of_several_tokens() -> None:
     remainder = remainder_after(halves, "é".encode())
     assert remainder is not None
     assert text(remainder) == "t"
-
-
-def test_remainder_has_probabilities_only_at_a_whole_generated_token() -> None:
-    assert Remainder(()).has_probabilities
-    assert not Remainder((), aligned=False).has_probabilities
-    assert not Remainder((), typed_ahead=b"typed").has_probabilities
-
-
-@given(texts, texts)
-def test_typed_since_returns_none_for_another_owner(before: str, typed: str) -> None:
-    assert (
-        typed_since(CacheKey("g", before, tenant="one"), CacheKey("g", before + typed, tenant="other"))
-        is None
-    )
-    assert (
-        typed_since(CacheKey("g", before, tenant="one"), CacheKey("g", before + typed, tenant="one")) == typed
-    )
