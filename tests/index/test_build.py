@@ -425,21 +425,6 @@ def test_builder_deletes_files_beside_a_failing_folder(
         assert len(store.stamps()) == 3
 
 
-def test_builder_keeps_files_of_an_unmounted_folder(builder: Builder, root: Path) -> None:
-    write(root, "a.ipynb", "x_first = 1")
-    write(root, "disk/b.ipynb", "x_second = 1")
-    with closing(builder._open()) as store:
-        builder._work(store)
-        (root / "disk").rename(root.with_name("away"))
-        (root / "disk").mkdir()  # its mount point
-        look_again(builder, store)
-        assert set(store.stamps()) == {"a.ipynb"}
-        (root / "disk").rmdir()
-        root.with_name("away").rename(root / "disk")
-        look_again(builder, store)
-        assert set(store.stamps()) == {"a.ipynb", "disk/b.ipynb"}
-
-
 def test_builder_deletes_files_during_a_long_scan(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "_REMOVAL_INTERVAL", 0.05)
     gone = write(root, "gone.ipynb", "x_first = 1")
@@ -469,25 +454,6 @@ def test_builder_deletes_files_during_a_long_scan(root: Path, monkeypatch: pytes
         until(lambda: len(known(builder)) == 100)
         assert not over.is_set()
         goes_on.set()
-
-
-def test_builder_sleeps_on_battery_with_files_waiting(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    waits: list[float] = []
-    wait = Builder._wait
-
-    def noted(builder: Builder, seconds: float, *, for_changes: bool = False) -> None:
-        waits.append(seconds)
-        wait(builder, seconds, for_changes=for_changes)
-
-    monkeypatch.setattr(Builder, "_wait", noted)
-    write(root, "a.ipynb", "x_first = 1")
-    source = LocalFiles(root)
-    with closing(Builder(path_of(source.identity), source, pause=lambda: Pause.BATTERY)) as builder:
-        builder.start()
-        until(lambda: build._PAUSED_POLL in waits)
-        (root / "a.ipynb").unlink()
-        builder.changed("a.ipynb")
-        until(lambda: not builder._unseen)
 
 
 def test_progress_reports_why_it_is_paused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -553,24 +519,6 @@ def test_builder_does_not_reread_files_without_room(root: Path, monkeypatch: pyt
         (root / "39.ipynb").unlink()
         look_again(builder, store)
         assert store.stamps().keys() - there, "there is room again"
-
-
-def test_dropped_changes_cause_a_scan(builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_MOST_CHANGES", 3)
-    with closing(builder._open()) as store:
-        builder._work(store)
-        refresh = builder._refresh
-
-        def burst(store: Store) -> None:
-            """Overflow the queue of changes from another thread at this moment."""
-            write(root, "0.ipynb", "x_more = 1")
-            builder.changed(*(f"{at}.ipynb" for at in range(5)))
-            refresh(store)
-
-        monkeypatch.setattr(builder, "_refresh", burst)
-        builder.changed("a.ipynb")
-        builder._work(store)
-        assert set(store.stamps()) == {"0.ipynb"}
 
 
 def test_too_many_changes_are_uncertain_until_a_scan(
