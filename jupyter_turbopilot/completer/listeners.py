@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_turbopilot.protocol.errors import log_failure
-from jupyter_turbopilot.util.registry import failures, found
+from jupyter_turbopilot.util.registry import found
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,9 +100,5 @@ class Listeners:
 def _listeners_of_plugins(settings: Turbopilot, where: Where) -> Iterator[SuggestionListener]:
     """Yield the plugins' listeners. Each entry is a function of the settings and of where the editor is."""
     for entry in found("listeners"):
-        try:
-            if (factory := entry.load()) and (listener := factory(settings, where)):
-                yield listener
-        except Exception as failure:  # noqa: BLE001 - a plugin can raise anything
-            failures[entry.value] = f"{type(failure).__name__}: {failure}"
-            log_failure(log, f"Turbopilot: The listener {entry.value} could not be created", failure)
+        if listener := entry.create(settings, where):
+            yield listener

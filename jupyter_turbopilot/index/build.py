@@ -18,7 +18,7 @@ from jupyter_turbopilot.index.entries import Page, page_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, NOTEBOOK
 from jupyter_turbopilot.index.paths import DAY, delete_old, deletion_mark, indexes_of
 from jupyter_turbopilot.index.store import SCHEMA, Store
-from jupyter_turbopilot.util.failures import on_failure
+from jupyter_turbopilot.util.failures import DAMAGED, on_failure
 from jupyter_turbopilot.util.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.util.notebook_file import is_enabled_in
 from jupyter_turbopilot.util.sqlite_file.connection import NEXT_START, is_busy, reason_of
@@ -413,7 +413,7 @@ class Builder:
         except OSError as error:
             log.debug("Turbopilot: a file could not be read: %s", error)
             return None
-        except Exception:  # a defect in one file must not prevent the others from being indexed
+        except DAMAGED:  # one file must not prevent the others from being indexed
             log.debug("Turbopilot: a file could not be read into the index", exc_info=True)
             return Page()
 

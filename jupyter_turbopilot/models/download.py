@@ -29,6 +29,7 @@ from jupyter_turbopilot.protocol.errors import (
     TurbopilotError,
     UnknownModelError,
 )
+from jupyter_turbopilot.util.failures import DAMAGED
 from jupyter_turbopilot.util.files import (
     ROOM_TO_SPARE,
     describe_shortage,
@@ -97,7 +98,7 @@ def download_errors(folder: Path, name: str) -> Iterator[None]:
         raise _not_written(folder, error) from None
     except MemoryError:
         raise DownloadError(f"There is not enough memory to download {name}. Close other programs.") from None
-    except Exception as error:
+    except DAMAGED as error:
         log.exception("Turbopilot: %s could not be downloaded", name)
         raise DownloadError(f"{name} could not be downloaded ({type(error).__name__}).") from None
 

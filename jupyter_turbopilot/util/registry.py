@@ -10,7 +10,10 @@ import logging
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PREFIX = "jupyter_turbopilot."
 _PLUGINS = f"{PREFIX}plugins."
@@ -28,12 +31,22 @@ class Entry:
 
     def load(self) -> Any:
         """Import the object; None if that fails, which is logged once and reported by `doctor`."""
+        return self._attempt(self._import)
+
+    def create(self, *given: object) -> Any:
+        """Import a function and return its result; None if either fails, see `load`."""
+        return self._attempt(lambda: self._import()(*given))
+
+    def _import(self) -> Any:
+        module, _, attribute = self.value.partition(":")
+        return getattr(import_module(module), attribute)
+
+    def _attempt(self, call: Callable[[], Any]) -> Any:
         if self.value in failures:
             return None
         try:
-            module, _, attribute = self.value.partition(":")
-            return getattr(import_module(module), attribute)
-        except Exception as error:  # noqa: BLE001 - a plugin can raise anything when it is imported
+            return call()
+        except Exception as error:  # noqa: BLE001 - a plugin can raise anything
             failures[self.value] = f"{type(error).__name__}: {error}"
             logging.getLogger("turbopilot").warning(
                 "Skipped the plugin %s: %s", self.value, failures[self.value]
@@ -41,7 +54,7 @@ class Entry:
             return None
 
 
-failures: dict[str, str] = {}  # plugins that could not be imported, and why
+failures: dict[str, str] = {}  # plugins that could not be imported or used, and why
 
 OWN: dict[str, tuple[Entry, ...]] = {
     # In the order of the help. A command of a group has the group's name before its own.

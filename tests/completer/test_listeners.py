@@ -13,7 +13,8 @@ from jupyter_turbopilot.protocol import errors
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Completion, Feedback
 from jupyter_turbopilot.settings.config import Turbopilot
-from jupyter_turbopilot.util.registry import Entry, failures
+from jupyter_turbopilot.util import registry
+from jupyter_turbopilot.util.registry import Entry
 
 from .desk import Desk, request
 
@@ -89,10 +90,10 @@ def test_load_adds_the_listeners_of_plugins_once(monkeypatch: pytest.MonkeyPatch
     recorder = Recorder()
     factories = {"own:a": lambda *_: recorder, "off:b": lambda *_: None, "broken:c": fail}
     monkeypatch.setattr(module, "found", lambda _: [Entry(value, value) for value in factories])
-    monkeypatch.setattr(Entry, "load", lambda entry: factories[entry.value])
-    monkeypatch.setattr(module, "failures", failures.copy())
+    monkeypatch.setattr(Entry, "_import", lambda entry: factories[entry.value])
+    monkeypatch.setattr(registry, "failures", {})
     listeners = Listeners()
     for _ in range(2):
         listeners.load(Turbopilot(), "server")
     assert [*listeners] == [recorder]
-    assert module.failures["broken:c"] == "RuntimeError: "
+    assert registry.failures == {"broken:c": "RuntimeError: "}
