@@ -111,7 +111,6 @@ class Completer:
 
     @property
     def results(self) -> CompletionCache:
-        """The completion cache."""
         return self.shared.results
 
     @property

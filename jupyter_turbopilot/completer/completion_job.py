@@ -103,7 +103,6 @@ class CompletionJob(Job):
         self.finish(None)
 
     def begin(self, engine: Engine, older: Job | None) -> EngineRequest | None:
-        """Return the first request to the engine."""
         text = older.release_text() if isinstance(older, CompletionJob) else Text()
         self._generator = TextGenerator(self, self.plan, engine, text, self._shared, self._publisher)
         return self._generator.resume()

@@ -78,7 +78,6 @@ class Listeners:
         return fields
 
     def close(self) -> None:
-        """Close all."""
         for one in self:
             self._call(one, one.close)
 

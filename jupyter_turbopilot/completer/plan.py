@@ -87,7 +87,6 @@ class Plan(ABC):
         return self.sampling.plain and not self.exact
 
     def find_cached(self, results: CompletionCache) -> CachedCompletion | None:
-        """Return the cached completion, or None."""
         return results.find(self.cache_key) if self.is_cacheable else None
 
     def is_answered_by(self, cached: CachedCompletion) -> bool:

@@ -33,7 +33,6 @@ class RawPlan(Plan):
     length: int  # tokens of the context that the prompt may not use
 
     def prompt(self, engine: Engine, layout: Layout) -> Prompt:
-        """Return the prompt for an engine."""
         request, size = self.request, engine.context_size
         uncached = engine.vocabulary.tokenize  # for text that changes with each keystroke
         if request.window:

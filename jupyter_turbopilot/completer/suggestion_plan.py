@@ -154,7 +154,6 @@ class SuggestionPlan(Plan):
         return self.notebook_index is not None and self.priority is not Priority.PREFETCH
 
     def prompt(self, engine: Engine, layout: Layout) -> Prompt:  # noqa: ARG002 - a layout is for one engine
-        """Return the prompt for an engine."""
         return layout.prompt(self.cursor.request, self.cursor.with_cells(self.cells), self.prompt_tokens)
 
     def writing(self) -> TrimmedText:
@@ -177,11 +176,9 @@ class SuggestionPlan(Plan):
         )
 
     def names(self) -> Sequence[str]:
-        """Return the names of which one must follow; empty if there is no such constraint."""
         return self.cursor.following.texts
 
     def terms(self) -> DisplayConditions | None:
-        """Return the conditions of an automatic suggestion, whose outcome calibrates the gate."""
         if not self.automatic:
             return None
         # The gate shows a single candidate regardless of its score: its outcome must not move the threshold.

@@ -26,7 +26,6 @@ class Replies:
         return self
 
     def __next__(self) -> Reply:
-        """Wait for the next reply."""
         if (reply := self.within(None)) is None:
             raise StopIteration
         return reply
@@ -43,7 +42,6 @@ class Replies:
         return reply
 
     def last(self) -> Reply:
-        """Wait for the last reply."""
         *_, reply = self
         return reply
 

@@ -13,6 +13,7 @@ from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.job import DEADLINE, Job, Priority
 from jupyter_turbopilot.engine.load_shedding import Level, LoadMeter
 from jupyter_turbopilot.protocol.errors import BusyError
+from jupyter_turbopilot.util.limited_dict import LimitedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +89,7 @@ class Scheduler:
         self.begun: set[Job] = set()
         self._ranks = {priority: _Rank() for priority in Priority}
         self._recent: dict[tuple[str, str], float] = {}  # seconds that each editor has used, with decay
-        self.seconds: dict[str, float] = {}  # of computing, by caller; the least recent first
+        self.seconds = LimitedDict[str, float](MAX_CALLERS)  # of computing, by caller
         self._load = LoadMeter(deadline)
         self._seconds = 1.0  # average duration of a text
         self._retries: dict[str, float] = {}  # when each caller's last rejected request may be sent again
@@ -240,10 +241,8 @@ class Scheduler:
         """
         for job in served:
             job.seconds += seconds / len(served) + prompt
-            used = self.seconds.pop(job.caller, 0.0)
+            used = self.seconds.get(job.caller, 0.0)
             self.seconds[job.caller] = used + seconds / len(served) + prompt
-        while len(self.seconds) > MAX_CALLERS:
-            del self.seconds[next(iter(self.seconds))]
         if not priority.awaited:  # such jobs are served one by one
             return
         rank = self._ranks[priority]

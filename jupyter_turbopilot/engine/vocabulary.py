@@ -68,11 +68,9 @@ class CodePoints:
         self.unit = unit
 
     def find_token(self, text: str) -> int | None:
-        """Return the id of the control token with this text."""
         return self.specials.get(text)
 
     def tokenize(self, text: str, *, continues: bool = False) -> list[int]:  # noqa: ARG002 - part of the protocol
-        """Return the code points of a text."""
         return [*map(ord, text)]
 
     def piece(self, token: int) -> bytes:

@@ -60,7 +60,6 @@ class Worker:
 
     @property
     def state(self) -> EngineState:
-        """The state of the engine."""
         with self._wake:
             state = self._life.state
             if state.phase is Phase.READY and any(job.priority.awaited for job in self._scheduler.begun):

@@ -67,7 +67,6 @@ class ParsedCell:
         return calls
 
     def calls_of(self, name: str) -> list[ast.Call]:
-        """Return the calls of a name."""
         return self._calls_by_name.get(name, [])
 
     def start(self, node: Located) -> int:

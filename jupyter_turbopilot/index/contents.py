@@ -55,7 +55,6 @@ class Contents:
         self._loop = loop
 
     def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[FileInfo]:
-        """Iterate over the files under a folder, breadth first."""
         unseen = [] if unseen is None else unseen
         waiting, left = deque([folder]), MOST_FOLDERS
         while waiting:
@@ -87,7 +86,6 @@ class Contents:
         return _file_info(path, model) if model and model.get("type") != "directory" else None
 
     def exists(self, path: str) -> bool:
-        """Return whether a file or folder exists."""
         return self._get(path, content=False) is not None
 
     def read(self, path: str) -> str:

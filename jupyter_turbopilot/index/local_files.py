@@ -47,7 +47,6 @@ class LocalFiles:
         self._is_listed = is_listed
 
     def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[FileInfo]:
-        """Iterate over the files under a folder, breadth first."""
         unseen = [] if unseen is None else unseen
         waiting, left = deque([folder] if self._may_hold(folder) else []), MOST_FOUND
         while waiting:
@@ -83,7 +82,6 @@ class LocalFiles:
         return _file_info(path, found) if found and stat.S_ISREG(found.st_mode) else None
 
     def exists(self, path: str) -> bool:
-        """Return whether a file or folder exists."""
         return self._status(path) is not None
 
     def read(self, path: str) -> str:

@@ -86,7 +86,6 @@ class Application(web.Application):
     """The routes. Extra slashes are ignored, as in `/v1//completions` or `/infill/`."""
 
     def find_handler(self, request: HTTPServerRequest, **more: Any) -> Any:
-        """Look up the route of the normalized path."""
         request.path = "/" + "/".join(filter(None, request.path.split("/")))
         return super().find_handler(request, **more)
 

@@ -43,7 +43,6 @@ _COPY = re.compile(r".{1,255}-[0-9a-f]{12}\.(gguf|lock)")
 
 
 def models_dir(configured: str = "") -> Path:
-    """Return the models folder."""
     chosen = configured or os.environ.get("TURBOPILOT_MODELS", "")
     if chosen:
         return Path(chosen).expanduser()

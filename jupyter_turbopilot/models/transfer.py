@@ -51,7 +51,6 @@ def read_state(target: Path) -> TransferState:
 
 
 def write_state(target: Path, state: TransferState) -> None:
-    """Write the state."""
     replace_content(state_path(target), msgspec.json.encode(state))
 
 

@@ -65,7 +65,6 @@ class _Timer:
         self._thread: threading.Thread | None = None
 
     def set(self, alarm: Alarm, at: float) -> None:
-        """Set an alarm."""
         with self._changed:
             if at >= alarm.at:
                 return

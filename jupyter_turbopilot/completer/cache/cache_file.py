@@ -118,7 +118,6 @@ class _Written(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 
 def row_of(answer: CacheEntry) -> Row:
-    """Return the row of an answer."""
     tokens = [(token.data.decode("latin-1"), token.probability, token.id) for token in answer.tokens]
     keys = b"".join(answer.keys)
     written = msgspec.json.encode(_Written(tokens, answer.limit, answer.ended))

@@ -120,12 +120,10 @@ class IsolatedEngine:
         self._threads = 0
 
     def start(self, engine_request: EngineRequest) -> ChildRun | None:
-        """Return a new run, or None if there is no free slot."""
         run = ChildRun(next(self._numbers), engine_request)
         return run if self._ask(Start(run.number, engine_request), [run]) else None
 
     def step(self, runs: Sequence[ChildRun], interrupt: Cancel) -> None:
-        """Advance every run by its next tokens or by a chunk of its prompt; `interrupt` ends it early."""
         before, begun = sum(max(1, run.pending) for run in runs), time.monotonic()
         patience = patience_for(before, self._pace, self._patience)
         self._ask(Step(tuple(run.number for run in runs)), runs, interrupt, patience)
@@ -133,26 +131,21 @@ class IsolatedEngine:
         self._pace = max(self._pace, (time.monotonic() - begun) / max(1, done))
 
     def suspend(self, run: ChildRun) -> None:
-        """Free the slot of a run, which keeps its text."""
         self._ask(Suspend(run.number), [run])
 
     def resume(self, run: ChildRun) -> bool:
-        """Assign a slot to a suspended run; return False if none is free."""
         return self._ask(Resume(run.number), [run])
 
     def release(self, run: ChildRun) -> None:
-        """End a run; its evaluated tokens stay cached while the process runs."""
         with suppress(EngineGoneError):
             self._ask(Release(run.number))
 
     def use_threads(self, count: int) -> None:
-        """Set the number of threads for computing."""
         if count != self._threads:
             self._ask(UseThreads(count))
             self._threads = count
 
     def close(self, *, keep: bool = True) -> None:
-        """Free the memory; with `keep`, save the evaluated tokens for the next start."""
         with suppress(ProcessEndedError):
             self._process.ask(Close(keep), CLOSES_WITHIN)
         self._process.end()

@@ -116,7 +116,6 @@ def _short_spinning() -> Iterator[None]:
 
 
 def version() -> str:
-    """Return the version of the bindings."""
     return str(bindings().__version__)
 
 

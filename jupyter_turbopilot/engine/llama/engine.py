@@ -173,13 +173,11 @@ class LlamaEngine(Stepping):
         self._adapters.use(tuning)
 
     def use_threads(self, count: int) -> None:
-        """Set the number of threads for computing."""
         if count != self._threads:
             self._threads = count
             self._lib.llama_set_n_threads(self._context, count, count)
 
     def apply(self, moves: Iterable[Move]) -> None:
-        """Apply changes of sequences to the KV cache."""
         lib, kv_cache = self._lib, self._kv_cache
         for move in moves:
             match move:
@@ -215,11 +213,9 @@ class LlamaEngine(Stepping):
             raise EngineError("llama.cpp could not restore a sequence. Try again.")
 
     def length(self, sequence: int) -> int:
-        """Return the number of tokens of a sequence in the KV cache."""
         return int(self._lib.llama_memory_seq_pos_max(self._kv_cache, sequence)) + 1
 
     def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
-        """Evaluate a batch; return False if `interrupt` aborted it."""
         batch = self._batch
         batch.n_tokens = len(rows)
         for index, row in enumerate(rows):
@@ -236,7 +232,6 @@ class LlamaEngine(Stepping):
         return bool(code == 0)
 
     def logits(self, index: int) -> Logits:
-        """Return the logits of a row of the last batch."""
         row = self._lib.llama_get_logits_ith(self._context, index)
         return np.ctypeslib.as_array(row, shape=(self._vocab_size,))
 
@@ -267,7 +262,6 @@ class LlamaEngine(Stepping):
             snapshot.save(self._state, self.identity, saved)
 
     def close(self, *, keep: bool = True) -> None:
-        """Free the memory; with `keep`, save the evaluated tokens for the next start."""
         lib = self._lib
         if keep and self._context and self._state:
             with suppress(*DAMAGED, EngineError):  # the memory must be freed even if saving fails

@@ -23,7 +23,6 @@ class HostedLlama(Struct, frozen=True):
     snapshot: str = ""  # the file of its saved sequences; empty: none
 
     def load(self) -> Engine:
-        """Load the engine in the child process."""
         from jupyter_turbopilot.engine.llama.bindings import log_to_stderr
         from jupyter_turbopilot.engine.load.plan import load
 
@@ -34,7 +33,6 @@ class HostedLlama(Struct, frozen=True):
         return engine
 
     def build_command(self) -> str:
-        """Return the command that builds the engine for this processor."""
         from jupyter_turbopilot.engine.llama.install import build_command
 
         return build_command()

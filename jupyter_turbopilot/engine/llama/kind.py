@@ -59,7 +59,6 @@ class LlamaKind(EngineKind):
         self._adapter_warning = ""  # the last warning, to log it once
 
     def find(self, spec: str) -> Model:
-        """Return the model for a name, path or URL."""
         return find(spec)
 
     def models(self, selected: str) -> list[Model]:
@@ -75,15 +74,12 @@ class LlamaKind(EngineKind):
         return [*known, *(other for other in others if other.path != self.store.path(chosen)), chosen]
 
     def stored(self, model: Model) -> Stored | None:
-        """Return the model's file on disk; None if it has to be downloaded first."""
         return self.store.stored(model)
 
     def remove(self, model: Model) -> int:
-        """Delete a model's files, and return the bytes freed."""
         return self.store.remove(model)
 
     def verify(self, model: Model) -> bool:
-        """Compare the file with its known digest."""
         return self.store.verify(model)
 
     def obtain(
@@ -94,11 +90,9 @@ class LlamaKind(EngineKind):
         *,
         mirrors: bool = False,
     ) -> Path:
-        """Download a model, or convert its checkpoint; return its path."""
         return obtain(self.store, model, progress, cancel, mirrors=mirrors)
 
     def merge_adapters(self, model: Model) -> None:
-        """Write a copy of a model with its adapters merged, for all users of the models folder."""
         self.weights(model)
 
     def plan(self, model: Model, *, adapters_enabled: bool) -> tuple[Path, LoadPlan]:

@@ -97,7 +97,6 @@ class SamplerChain:
         yield lib.llama_sampler_init_dist(sampling.seed)
 
     def pick(self, logits: Logits) -> int | None:
-        """Return the next token, or None if every token is excluded."""
         candidates = self._candidates
         candidates["id"] = self._ids
         candidates["logit"] = logits + self._bias
@@ -112,7 +111,6 @@ class SamplerChain:
         return int(chosen.id) if chosen.logit > -np.inf else None
 
     def chances(self, token: int, count: int) -> tuple[float, tuple[tuple[int, float], ...]]:
-        """Return the probability of the last token after sampling, and the most likely tokens."""
         left = self._candidates[: self._left]
         if not self._draws or not self._left:
             return 1.0, ((token, 0.0),)

@@ -76,13 +76,11 @@ class LlamaVocabulary(TableVocabulary):
         return pieces
 
     def find_token(self, text: str) -> int | None:
-        """Return the id of the control token with this text, or None."""
         data = text.encode()
         buffer = (ctypes.c_int32 * 4)()
         return int(buffer[0]) if self._tokenize(data, buffer, special=True) == 1 else None
 
     def encode(self, text: str) -> list[int]:
-        """Tokenize a text without context."""
         if self._unknown:
             text = self._unknown.sub(STAND_IN, text)
         data = text.encode("utf-8", "replace")

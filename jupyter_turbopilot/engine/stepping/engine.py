@@ -126,12 +126,10 @@ class Stepping(ABC):
         return taken
 
     def suspend(self, run: StepRun) -> None:
-        """Free the sequence of a run, which keeps its text."""
         self._release_sequence(run)
         run.suspended = True
 
     def resume(self, run: StepRun) -> bool:
-        """Assign a sequence to a suspended run; return False if there is no free slot."""
         taken = self._take(run.request, run.tokens, run.limit - run.wrote)
         if taken is None:
             return False
@@ -205,7 +203,6 @@ class Stepping(ABC):
         self.apply([Truncate(sequence.id, 0)])
 
     def release(self, run: StepRun) -> None:
-        """End a run; its evaluated tokens stay cached."""
         if run.sampler:
             run.sampler.close()
             run.sampler = None

@@ -89,7 +89,6 @@ class StepRun:
 
     @property
     def pending(self) -> int:
-        """How many tokens must be evaluated before the next one can be generated."""
         return len(self.tokens) - len(self.sequence.tokens)
 
     @property

@@ -115,7 +115,6 @@ class NumpySampler:
         self._left: tuple[Ids, Numbers] | None = None  # the candidates of the last token
 
     def pick(self, logits: Logits) -> int | None:
-        """Return the next token, or None if every token is excluded."""
         with np.errstate(all="ignore"):  # the overflow of extreme settings has the intended effect
             weighed = self._penalized(logits.astype(np.float64) + self._bias)
             if self._sampling.temperature <= 0:
@@ -149,7 +148,6 @@ class NumpySampler:
         return logits
 
     def chances(self, token: int, count: int) -> tuple[float, tuple[tuple[int, float], ...]]:
-        """Return the probability of the last token after sampling, and the most likely tokens."""
         if self._left is None:
             return 1.0, ((token, 0.0),)
         ids, chances = self._left
@@ -159,7 +157,6 @@ class NumpySampler:
         )
 
     def accept(self, token: int) -> None:
-        """Add a generated token to the penalty window."""
         if not self._window.maxlen:
             return
         if len(self._window) == self._window.maxlen:

@@ -143,7 +143,6 @@ class TableVocabulary(ABC):
         return b"".join(map(self.piece, tokens))
 
     def tokenize(self, text: str, *, continues: bool = False) -> list[int]:
-        """Tokenize a text without control tokens. `continues`: whether other text precedes it."""
         tokens: list[int] = []
         for number, part in enumerate(slices(text, self.slice_rule)):
             if number:
@@ -152,7 +151,6 @@ class TableVocabulary(ABC):
         return tokens
 
     def tokenize_slice(self, text: str, *, continues: bool = False) -> list[int]:
-        """Tokenize one slice."""
         if continues and self._newline:
             tokens = self.encode("\n" + text)
             if tokens[: len(self._newline)] == self._newline:

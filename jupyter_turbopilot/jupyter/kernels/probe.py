@@ -498,7 +498,6 @@ class _ErrorLook(_Look):
         return any("__getattr__" in members or "__getattribute__" in members for members in own)
 
     def describe(self, value: Any) -> Dict[str, Any]:
-        """Return a description of an object that an error may concern."""
         kind, described = type(value), self._class_of(value)
         module, (package, name) = described["module"], self._kind(value)
         if name in ("DataFrame", "Series", "ndarray", "Tensor"):

@@ -386,7 +386,6 @@ class Route(AuthenticatedHandler):
         self._finish_with(RefusedError(status_code))
 
     def _finish_with(self, error: TurbopilotError) -> Future[None]:
-        """Finish with an error."""
         self._count_refusal(error)
         self.set_status(error.status)
         for name, value in error.headers.items():

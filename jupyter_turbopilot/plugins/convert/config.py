@@ -71,7 +71,6 @@ class Config:
         return float(value)
 
     def string(self, *names: str, default: str | None = None) -> str:
-        """Return a string."""
         value = self._value(names, default)
         if not isinstance(value, str):
             raise ConversionError(f"config.json has an invalid {names[0]}.")

@@ -21,7 +21,6 @@ _CODEGEN_SHARDS = 4  # all CodeGen models were trained with this tensor parallel
 
 
 def gpt2(checkpoint: Checkpoint) -> Recipe:
-    """Return the recipe of a GPT-2."""
     config = checkpoint.config
     config.require(add_cross_attention=False)
     width = config.whole("n_embd")

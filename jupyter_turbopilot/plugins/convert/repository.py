@@ -43,7 +43,6 @@ _CODEGEN_TOKENIZER, _CODEGEN_ROWS = "Salesforce/codegen-350M-mono", 51200
 
 
 def _folder(source: str) -> Path | None:
-    """Return the folder if `source` is one, or None if it is a repository."""
     here = Path(source).expanduser()
     if here.is_dir():
         return here

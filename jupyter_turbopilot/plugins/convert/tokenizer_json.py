@@ -106,7 +106,6 @@ def _adds_bos(raw: dict[str, Any], settings: dict[str, Any]) -> bool:
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
-    """Return the objects in a list, if it is one."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 

@@ -54,7 +54,6 @@ class Continuation:
 
 
 def continuation_in(reply: Reply) -> Continuation:
-    """Return the continuation in a reply."""
     if not reply.items:
         # Without a finish reason, the model ended the text at once.
         return Continuation(whole=not reply.finish_reason, late=bool(reply.finish_reason))

@@ -50,7 +50,6 @@ class HelperFunctions(TerminalPlugin):
         return True
 
     def declare(self, parser: argparse.ArgumentParser) -> None:
-        """Declare options of `jupyter turbopilot generate`."""
         parser.add_argument(
             "--helpers",
             action="store_true",

@@ -31,7 +31,6 @@ class TreeOutput:
         self.tree, self._handle = Tree(), None
 
     def show(self, event: Event) -> None:
-        """Show an event."""
         node = self.tree.add(event)
         if node and self._terminal:
             self._print(node.line(), ended=event.event not in {"found", "writing"})

@@ -75,7 +75,6 @@ class OwnerCache:
 
 
 def digest_of(token: str) -> str:
-    """Return the digest of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -190,7 +189,6 @@ class HubIdentity(StandaloneIdentity):
             done.exception()  # marks the exception as retrieved; otherwise asyncio logs it
 
     def may_manage(self, user: Any) -> bool:
-        """Return whether the user's token may manage models."""
         return bool(getattr(user, "is_manager", False))
 
     def not_manager_error(self) -> TurbopilotError:

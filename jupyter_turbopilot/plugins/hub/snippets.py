@@ -125,7 +125,6 @@ singleuser:
 
 
 def scopes(role: str) -> list[str]:
-    """Return the scopes of a role."""
     return [*DEFAULTS[role], scope_for(NAME)]
 
 

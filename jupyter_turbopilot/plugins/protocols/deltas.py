@@ -67,7 +67,6 @@ class Deltas:
         self._ended: set[int] = set()
 
     def of(self, reply: Reply) -> Iterator[Delta]:
-        """Return the deltas of a reply."""
         for item in reply.items:
             last = item.finish_reason != "streaming"
             if item.index in self._ended:

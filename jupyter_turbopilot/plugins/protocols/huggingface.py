@@ -79,7 +79,6 @@ class GenerateRoute(JobRoute):
     uncharged = WINDOW
 
     def error_body(self, error: TurbopilotError) -> dict[str, Any]:
-        """Return the body of an error in the format of Hugging Face's server."""
         kinds = {400: "validation", 401: error.kind, 429: "overloaded", 503: "overloaded"}
         return {"error": error.message, "error_type": kinds.get(error.status, "generation")} | error.retry()
 

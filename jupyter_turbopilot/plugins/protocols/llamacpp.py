@@ -69,7 +69,6 @@ class GenerationRoute(JobRoute):
     def _event(
         self, body: CompletionBody | InfillBody, number: int, reply: Reply, delta: Delta
     ) -> dict[str, Any]:
-        """Return the event for a delta."""
         event: dict[str, Any] = {
             "index": number * body.n_cmpl + delta.item.index,
             "content": delta.text,

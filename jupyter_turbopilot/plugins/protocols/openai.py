@@ -39,7 +39,6 @@ class OpenAIRoute(Route):
     """A route whose errors have OpenAI's format."""
 
     def error_body(self, error: TurbopilotError) -> dict[str, Any]:
-        """Return the body of an error in OpenAI's format."""
         return error.openai_body(self.field(error))
 
 

@@ -172,7 +172,6 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
     response_fields: Annotated[list[Name], Meta(max_length=64)] = []
 
     def sampling(self) -> Sampling:
-        """Return the sampling options."""
         return sampling_of(
             self,
             max_tokens=min(self.n_predict, MAX_PREDICT),
@@ -243,7 +242,6 @@ class InfillBody(GenerationOptions, frozen=True, kw_only=True):
     prompt: str = ""
 
     def texts(self) -> list[RawRequest]:
-        """Return the request."""
         others = tuple((extra.filename or "tmp", extra.text) for extra in self.input_extra)
         text = RawRequest(
             prompt=self.input_prefix,

@@ -70,7 +70,6 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
     ] = False
 
     def beginning(self) -> PrefixConstraint:
-        """Return the prefix constraint."""
         if sum(map(len, self.prefixes)) > MAX_PREFIX_TOTAL:
             raise BadRequestError(
                 f"prefixes may have at most {MAX_PREFIX_TOTAL} bytes in total.", field="prefixes"

@@ -82,7 +82,6 @@ class TurbopilotRemote(EngineSection):
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """The settings that change the answers, without secrets."""
         sent = (self.send_documents, self.send_kernel_context)
         return (sent, *map(_without_secrets, self.urls), self.model, self.vocabulary, self.fim)
 

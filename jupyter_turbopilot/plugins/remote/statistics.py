@@ -119,7 +119,6 @@ class CountedAnswer:
             self.first = min(self.first, now)
 
     def end(self) -> None:
-        """Count the answer."""
         if self.first < math.inf:
             self.figures.answered(self)
 

@@ -134,7 +134,6 @@ class Tree:
         return 0
 
     def add(self, sample: Sample) -> None:
-        """Add a sample."""
         before = len(self.tokens)
         path = self._grow([*sample.prompt, *sample.answer[:-1]])
         text = zip(path[: sample.text], sample.prompt[1 : sample.text], strict=False)

@@ -162,7 +162,6 @@ class TransformersEngine(Stepping):
         return cached.size if cached else 0
 
     def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
-        """Evaluate a batch; return False if `interrupt` aborted it."""
         self._rows.clear()
         if torch.get_num_threads() != self._threads:
             torch.set_num_threads(self._threads)
@@ -212,7 +211,6 @@ class TransformersEngine(Stepping):
         self._rows.update(zip(wanted, logits, strict=True))
 
     def logits(self, index: int) -> Logits:
-        """Return the logits of a row of the last batch."""
         return self._rows[index]
 
     def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> NumpySampler:
@@ -222,7 +220,6 @@ class TransformersEngine(Stepping):
         return NumpySampler(sampling, hidden_tokens(self.controls, ends), self.vocabulary.size, prompt)
 
     def use_threads(self, count: int) -> None:
-        """Set the number of threads for computing."""
         self._threads = count
 
     def close(self, *, keep: bool = True) -> None:  # noqa: ARG002 - part of the protocol

@@ -23,9 +23,7 @@ class HostedTransformers(Struct, frozen=True):
     fim: str = "auto"
 
     def load(self) -> Engine:
-        """Load the engine in the child process."""
         return load(Path(self.folder), self.options, name=self.name, fim=self.fim)
 
     def build_command(self) -> str:
-        """Return the command that installs PyTorch for this processor."""
         return f"{install('torch')} --force-reinstall"

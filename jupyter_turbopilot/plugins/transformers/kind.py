@@ -43,7 +43,6 @@ class TransformersKind(EngineKind):
     """Loads checkpoints with transformers."""
 
     def find(self, spec: str) -> Model:
-        """Return the model for a name, folder or repository."""
         known = catalog().get(spec)
         if known and known.checkpoint:
             return _checkpoint(known.checkpoint)
@@ -70,7 +69,6 @@ class TransformersKind(EngineKind):
         return model.path or checkpoint_path(self.store.folder, model.checkpoint)
 
     def stored(self, model: Model) -> Stored | None:
-        """Return the model's files on disk; None if they have to be downloaded first."""
         folder = self.folder(model)
         try:
             if not ((folder / "config.json").is_file() if model.path else is_complete(folder)):
@@ -84,7 +82,6 @@ class TransformersKind(EngineKind):
         return Stored(folder, size, None, verified, f"Hugging Face, {model.checkpoint}")
 
     def remove(self, model: Model) -> int:
-        """Delete a downloaded checkpoint, and return the bytes freed."""
         if model.path:
             raise UnknownModelError(
                 "This folder is your own, not a download. Delete it yourself.", field="model"
@@ -143,7 +140,6 @@ class TransformersKind(EngineKind):
         return TransformersVocabulary(path)
 
     def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:  # noqa: ARG002
-        """Load a model; raise an error if it cannot be loaded here."""
         from jupyter_turbopilot.plugins.transformers.checkpoint import load
 
         folder, options = self.folder(model), self.options()
@@ -204,7 +200,6 @@ def _checkpoint(repository: str) -> Model:
 
 
 def _folder(spec: str) -> Path | None:
-    """Return the folder at a path, or None."""
     try:
         folder = Path(spec).expanduser()
         return folder.resolve() if folder.is_dir() else None

@@ -38,7 +38,6 @@ class TransformersVocabulary(TableVocabulary):
         self.controls = np.array(sorted(self._control_ids | file.ends | padding), dtype=np.int64)
 
     def find_token(self, text: str) -> int | None:
-        """Return the id of the control token with this text, or None."""
         number = self.specials.get(text, self._tokens.get(text))
         return number if number is not None and number < self.size else None
 
@@ -60,7 +59,6 @@ class TransformersVocabulary(TableVocabulary):
         ]
 
     def encode(self, text: str) -> list[int]:
-        """Tokenize a text without context."""
         clean = text.encode("utf-8", "replace").decode()
         tokens: list[int] = self._tokenizer.encode(clean, add_special_tokens=False).ids
         return tokens

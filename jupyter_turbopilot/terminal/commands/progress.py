@@ -61,7 +61,6 @@ class Bar:
         sys.stderr.flush()
 
     def show_download(self, step: Any) -> None:
-        """Show the progress of a download."""
         if step.phase == "waiting":
             self.write(f"{self._name}: waiting for another process that is downloading it")
         elif step.phase == "verifying":

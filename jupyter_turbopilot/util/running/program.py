@@ -192,7 +192,6 @@ class _OutputReader(threading.Thread):
                     return
 
     def end(self) -> str:
-        """Return the end of the output."""
         return bytes(self._text[-4096:]).decode(errors="replace")
 
 

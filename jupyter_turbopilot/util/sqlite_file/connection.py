@@ -70,7 +70,6 @@ class OpenFile:
             return False
 
     def close(self) -> None:
-        """Close the file."""
         self._connection.close()
 
     def used(self) -> int:

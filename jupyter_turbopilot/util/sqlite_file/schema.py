@@ -54,7 +54,6 @@ class Schema:
     tables: str
 
     def state_of(self, path: Path) -> FileState:
-        """Return the state of the file at a path."""
         check(path)
         if not size_of(path):
             return FileState.NOTHING
