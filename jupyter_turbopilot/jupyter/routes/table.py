@@ -45,8 +45,9 @@ def table() -> dict[str, str]:
     for entry in registry.found("routes"):
         for path, value in (entry.load() or {}).items():
             if taken := next((known for known in paths if path == known or re.fullmatch(known, path)), ""):
-                registry.failures[value] = f"the path {path} is taken by {paths[taken]}"
-                _log.warning("Skipped the route %s: %s", value, registry.failures[value])
+                name, reason = f"{value} at {path}", f"the path is taken by {paths[taken]}"
+                registry.failures[name] = reason
+                _log.warning("Skipped the route %s: %s", name, reason)
             else:
                 paths[path] = value
     return paths

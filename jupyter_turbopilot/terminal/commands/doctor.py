@@ -320,6 +320,9 @@ def _extensions() -> Iterator[Finding]:
 
 def _plugins() -> Iterator[Finding]:
     """Report the plugins of other packages, and those that cannot be imported."""
+    from jupyter_turbopilot.jupyter.routes import table
+
+    table.loaded()
     entries = {(group, entry) for group in registry.OWN for entry in registry.found(group) if entry.load()}
     others = sorted(f"{entry.name} ({group})" for group, entry in entries if entry not in registry.own(group))
     if others:

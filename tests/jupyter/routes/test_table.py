@@ -45,9 +45,9 @@ def test_colliding_paths_are_refused_and_reported(plugins: None, caplog: pytest.
     assert paths["complete"] == table.CORE["complete"]
     assert paths["hello"] == THEIRS["hello"]
     assert "v1/models/x" not in paths
-    assert registry.failures.keys() == set(COLLIDING.values())
+    assert registry.failures.keys() == {f"{value} at {path}" for path, value in COLLIDING.items()}
     assert len(caplog.records) == len(COLLIDING)
-    assert "the path complete is taken by" in registry.failures["other:Route"]
+    assert registry.failures["other:Route at complete"] == f"the path is taken by {table.CORE['complete']}"
 
 
 def test_route_that_fails_to_import_is_missing(plugins: None) -> None:

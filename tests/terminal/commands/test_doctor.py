@@ -12,11 +12,12 @@ import pytest
 from jupyter_turbopilot.completer.learning.learner import LearnedState
 from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions, Observations, Verdict
 from jupyter_turbopilot.index.paths import folder
+from jupyter_turbopilot.jupyter.routes import table
 from jupyter_turbopilot.models.personal import LEARNING, measured_rate, remember_rate
 from jupyter_turbopilot.protocol.reply import Timings
 from jupyter_turbopilot.suggestion.fit import subject_of
 from jupyter_turbopilot.terminal.commands.doctor import rates_of
-from jupyter_turbopilot.util import files
+from jupyter_turbopilot.util import files, registry
 
 from ...index.notebooks import write
 from ...serving import Server
@@ -206,3 +207,22 @@ def test_doctor_reports_the_notebook_index_and_its_folder(
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"notebook_index": false}}')
     assert "✓ index        off: c.Turbopilot.notebook_index is False" in run(capsys, "doctor")[1]
+
+
+def test_doctor_reports_refused_routes_of_plugins(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = registry.found
+    more = registry.Entry("other", f"{__name__}:ROUTES")
+    monkeypatch.setattr(
+        registry, "found", lambda group: (*found(group), more) if group == "routes" else found(group)
+    )
+    monkeypatch.setattr(registry, "failures", {})
+    table.table.cache_clear()
+    try:
+        assert "other:Route at complete is not used: the path is taken" in run(capsys, "doctor")[1]
+    finally:
+        table.table.cache_clear()
+
+
+ROUTES = {"complete": "other:Route"}
