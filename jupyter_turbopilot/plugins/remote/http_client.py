@@ -6,6 +6,8 @@ import math
 import ssl
 import time
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -182,8 +184,14 @@ def reported_level(answer: httpx.Response) -> Level:
 
 
 def retry_after(answer: httpx.Response) -> float | None:
-    """Return the seconds in the Retry-After header, or None if it is missing or a date."""
+    """Return the seconds in the Retry-After header, or None if it is missing or invalid."""
     header = answer.headers.get("retry-after", "").strip()
     if header.isascii() and header.isdigit():
         return float(header[:9])
-    return None
+    try:
+        date = parsedate_to_datetime(header)
+    except (ValueError, IndexError, TypeError, OverflowError):
+        return None
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())
