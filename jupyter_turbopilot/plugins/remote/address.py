@@ -57,11 +57,12 @@ def _read(url: str, number: int, allow_http: bool) -> Address:
         if not name.isascii() or not name.replace("-", "").isalnum():
             raise _address_error(f"{which} has an invalid provider. Write it like hf:together.")
         return Address("", f"{PROVIDER}{name}", name)
+    invalid = _address_error(f"{which} is not a valid URL. Write it like https://host:8080/v1.")
     try:
         parts = urlsplit(name)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise _address_error(f"{which} is not a valid URL. Write it like https://host:8080/v1.") from None
+        raise invalid from None
     if "@" in parts.netloc:
         raise _address_error(
             f"{which} contains a user name or a password. Remove it, and set c.TurbopilotRemote.key_file or "
@@ -73,7 +74,7 @@ def _read(url: str, number: int, allow_http: bool) -> Address:
             "c.TurbopilotRemote.key_file."
         )
     if parts.scheme not in {"http", "https"} or not host or not name.isprintable() or " " in name:
-        raise _address_error(f"{which} is not a valid URL. Write it like https://host:8080/v1.")
+        raise invalid
     local = is_loopback(host)
     if parts.scheme == "http" and not (local or allow_http):
         raise _address_error(

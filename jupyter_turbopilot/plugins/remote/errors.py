@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 FORBIDDEN, TOO_MANY, UNAVAILABLE, WAIT = 403, 429, 503, frozenset({429, 503})
+_REJECTED = "rejected the request. Check c.TurbopilotRemote.model, vocabulary and fim."
 _REFUSALS = {
-    400: "rejected the request. Check c.TurbopilotRemote.model, vocabulary and fim.",
+    400: _REJECTED,
     401: "rejected the API key. Set the environment variable TURBOPILOT_ENGINE_KEY (HF_TOKEN for Hugging "
     "Face), or c.TurbopilotRemote.key_file.",
     403: "does not allow this API key to use the model. Ask its operator, or use another key.",
@@ -33,7 +34,7 @@ _REFUSALS = {
     "chat cannot complete text.",
     405: "has no such route. Check c.TurbopilotRemote.urls.",
     413: "rejected a prompt of this length. Lower c.Turbopilot.prompt_tokens.",
-    422: "rejected the request. Check c.TurbopilotRemote.model, vocabulary and fim.",
+    422: _REJECTED,
     501: "does not support this request with its model. Set c.TurbopilotRemote.fim to another format.",
 }
 
@@ -124,7 +125,12 @@ def refused(host: str, status: int, *, in_hub: bool = False, code: str = "") -> 
         shared = "the model that the JupyterHub's users share is loading or has stopped"
         reason = shared if in_hub else "its model may be loading"
         return NotReadyError(f"{host} is not ready: {reason}. Try again in a moment.")
-    reason = (in_hub and _HUB_REFUSALS.get(status)) or _refusal(status)
+    other = f"answered {status}. Check c.TurbopilotRemote.urls."
+    if 300 <= status < 400:  # noqa: PLR2004
+        other = "redirects to another address. Put that address into c.TurbopilotRemote.urls."
+    if status >= 500:  # noqa: PLR2004
+        other = f"failed ({status}). See its log for the reason."
+    reason = (in_hub and _HUB_REFUSALS.get(status)) or _REFUSALS.get(status, other)
     return RemoteRefusalError(f"{host} {reason}", status)
 
 
@@ -141,16 +147,6 @@ def overloaded(host: str, after: float | None) -> BusyError:
 def not_accepted(host: str, option: str) -> BadRequestError:
     """Return the error for an option that a remote server rejected."""
     return BadRequestError(f"{host} does not accept this {option}. Change or remove it.", field=option)
-
-
-def _refusal(status: int) -> str:
-    if status in _REFUSALS:
-        return _REFUSALS[status]
-    if 300 <= status < 400:  # noqa: PLR2004
-        return "redirects to another address. Put that address into c.TurbopilotRemote.urls."
-    if status >= 500:  # noqa: PLR2004
-        return f"failed ({status}). See its log for the reason."
-    return f"answered {status}. Check c.TurbopilotRemote.urls."
 
 
 def strange(host: str, what: object) -> EngineError:
