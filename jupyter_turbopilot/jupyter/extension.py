@@ -123,7 +123,9 @@ class TurbopilotExtension(ExtensionApp):
 
     async def _finish_start(self, manager: Any) -> None:
         """Import the other modules on another thread, build the pilot, then load the model and the index."""
-        await asyncio.to_thread(_import_others)
+        from jupyter_turbopilot.jupyter.pilot.threads import BackgroundThreads
+
+        await BackgroundThreads(1).run("", _import_others)
         await asyncio.gather(self._load(self.pilot), self._start_index(self.pilot, manager))
 
     async def _load(self, pilot: Pilot) -> None:
