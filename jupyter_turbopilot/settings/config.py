@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import Any, TypeVar
 
 from traitlets import Bool, Enum, Float, Int, List, TraitError, Unicode, default
@@ -336,11 +337,7 @@ class Turbopilot(Configurable):
     @property
     def engine_section(self) -> EngineSection:
         """The section of the configured engine."""
-        is_own = any(entry.name == self.engine for entry in registry.own("engines"))
-        entries = (registry.own if is_own else registry.found)("settings")
-        kinds = [entry.load() for entry in entries if entry.name == self.engine]
-        kind: type[EngineSection] = next(filter(None, kinds), EngineSection)
-        return self.section(kind)
+        return self.section(_section_of(self.engine))
 
     def validate_sections(self) -> None:
         """Raise TraitError if a section has an invalid value; sections are read when they are first used."""
@@ -357,6 +354,15 @@ class Turbopilot(Configurable):
     @default("engine")
     def _default_engine(self) -> str:
         return "remote" if os.environ.get(ENGINE_URL) else "llama"
+
+
+@cache
+def _section_of(engine: str) -> type[EngineSection]:
+    """Return the class of an engine's section. Metadata is read only for another distribution's engine."""
+    is_own = any(entry.name == engine for entry in registry.own("engines"))
+    entries = (registry.own if is_own else registry.found)("settings")
+    kinds = [entry.load() for entry in entries if entry.name == engine]
+    return next(filter(None, kinds), EngineSection)
 
 
 def sections() -> list[type[Configurable]]:
