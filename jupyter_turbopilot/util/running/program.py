@@ -32,6 +32,7 @@ from jupyter_turbopilot.util.running.cleanup import (
     size_of,
     supervisor,
 )
+from jupyter_turbopilot.util.threads import start_thread
 
 # Files that a C library opens are not checked, as with SQLite's ATTACH: see `child`.
 NO_SANDBOX = (
@@ -172,17 +173,21 @@ def _ended(process: subprocess.Popen[bytes], seconds: float) -> int | None:
     return None
 
 
-class _OutputReader(threading.Thread):
+class _OutputReader:
     """Reads the output of a program; kills it above the limit."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        super().__init__(name="turbopilot-printed", daemon=True)
         self._process, self._stream = process, cast("IO[bytes]", process.stdout)
         self._text = bytearray()
         self.too_much = False
-        self.start()
+        self._thread = start_thread("turbopilot-run", self._read)
 
-    def run(self) -> None:
+    def join(self, seconds: float) -> None:
+        """Wait for the end of the output."""
+        if self._thread:
+            self._thread.join(seconds)
+
+    def _read(self) -> None:
         with self._stream:
             while piece := os.read(self._stream.fileno(), 2**16):
                 self._text += piece
