@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from jupyter_turbopilot.jupyter.standalone import ListenAddress, passed_sockets
 from jupyter_turbopilot.plugins.hub.client import MANAGE_SCOPE, METRICS_SCOPE, Hub, scope_for
 from jupyter_turbopilot.plugins.hub.environment import read_environment
 from jupyter_turbopilot.protocol.errors import MISSING_SCOPE, BusyError, RefusedError
+from jupyter_turbopilot.util.limited_dict import LimitedDict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,55 +32,11 @@ log = logging.getLogger(__name__)
 VALID_SECONDS, RENEW_SECONDS = 300.0, 150.0
 REJECTED_SECONDS = 10.0  # seconds for which a rejection is cached
 MAX_TOKENS = 4096  # entries, each for accepted and rejected tokens
-
-
-@dataclass(frozen=True)
-class CachedOwner:
-    """The owner of a token, and the time of the request to the hub."""
-
-    owner: TokenOwner
-    asked: float
-
-
-class OwnerCache:
-    """The hub's responses by the digests of the tokens; tokens are not stored."""
-
-    def __init__(self, most: int = MAX_TOKENS) -> None:
-        self._most = most
-        self._owners: dict[str, CachedOwner] = {}  # oldest first
-        self._rejected: dict[str, float] = {}  # time of the request; oldest first
-
-    def find(self, digest: str, now: float) -> CachedOwner | None:
-        """Return the cached owner unless it has expired."""
-        cached = self._owners.get(digest)
-        return cached if cached and now < cached.asked + VALID_SECONDS else None
-
-    def was_known(self, digest: str) -> bool:
-        """Return whether the hub accepted the token last time, even if that has expired."""
-        return digest in self._owners
-
-    def is_rejected(self, digest: str, now: float) -> bool:
-        """Return whether the hub rejected the token recently."""
-        return digest in self._rejected and now < self._rejected[digest] + REJECTED_SECONDS
-
-    def keep(self, digest: str, owner: TokenOwner | None, now: float) -> None:
-        """Cache the owner, or None for a rejected token."""
-        self._owners.pop(digest, None)
-        self._rejected.pop(digest, None)
-        if owner:
-            self._owners[digest] = CachedOwner(owner, now)
-        else:
-            self._rejected[digest] = now
-        for kept in (self._owners, self._rejected):
-            while len(kept) > self._most:
-                del kept[next(iter(kept))]
+MAX_NEW_TOKENS = 256  # concurrent requests for new tokens; renewals are not limited
 
 
 def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-MAX_NEW_TOKENS = 256  # concurrent requests for new tokens; renewals are not limited
 
 
 @dataclass
@@ -101,7 +59,9 @@ class HubIdentity(StandaloneIdentity):
         self._hub = hub
         self._service = service
         self._clock = clock
-        self._owners = OwnerCache()
+        # The hub's responses by the digests of the tokens, with the times of the requests.
+        self._owners: LimitedDict[str, tuple[TokenOwner, float]] = LimitedDict(MAX_TOKENS)
+        self._rejected: LimitedDict[str, float] = LimitedDict(MAX_TOKENS)
         self._lookups: dict[str, asyncio.Task[TokenOwner | None]] = {}  # by the token's digest
         self._warned: set[str] = set()  # services with broad tokens; "" for users
         self._new: set[str] = set()  # digests in `_lookups` that the hub has not accepted yet
@@ -156,19 +116,19 @@ class HubIdentity(StandaloneIdentity):
     async def _owner(self, token: str) -> TokenOwner | None:
         """Return the owner of a token; wait for the hub only if the owner is not cached."""
         digest, now = digest_of(token), self._clock()
-        if self._owners.is_rejected(digest, now):
+        if now < self._rejected.get(digest, -math.inf) + REJECTED_SECONDS:
             return None
-        cached = self._owners.find(digest, now)
-        if cached is None:
+        owner, asked = self._owners.get(digest, (None, -math.inf))
+        if now >= asked + VALID_SECONDS:
             return await asyncio.shield(self._look_up(digest, token))
-        if now >= cached.asked + RENEW_SECONDS:
+        if now >= asked + RENEW_SECONDS:
             self._look_up(digest, token)
-        return cached.owner
+        return owner
 
     def _look_up(self, digest: str, token: str) -> asyncio.Task[TokenOwner | None]:
         """Request the owner from the hub, with one request at a time per token."""
         if digest not in self._lookups:
-            if not self._owners.was_known(digest):
+            if digest not in self._owners:  # also known if it has expired
                 if len(self._new) >= MAX_NEW_TOKENS:
                     raise BusyError("The JupyterHub is checking many new tokens. Try again shortly.")
                 self._new.add(digest)
@@ -179,7 +139,12 @@ class HubIdentity(StandaloneIdentity):
     async def _query_hub(self, digest: str, token: str) -> TokenOwner | None:
         asked = self._clock()
         owner = await self._hub.token_owner(token, known=digest not in self._new)
-        self._owners.keep(digest, owner, asked)
+        self._owners.pop(digest, None)
+        self._rejected.pop(digest, None)
+        if owner:
+            self._owners[digest] = owner, asked
+        else:
+            self._rejected[digest] = asked
         return owner
 
     def _finish_lookup(self, digest: str, done: asyncio.Task[TokenOwner | None]) -> None:

@@ -5,8 +5,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from tornado.httputil import HTTPHeaders
 
 from jupyter_turbopilot.plugins.hub.client import MANAGE_SCOPE, TokenOwner, scope_for
@@ -16,49 +14,8 @@ from jupyter_turbopilot.plugins.hub.identity import (
     RENEW_SECONDS,
     VALID_SECONDS,
     HubIdentity,
-    OwnerCache,
 )
 from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError
-
-ADA = TokenOwner("ada", "user", admin=False, groups=(), scopes=frozenset())
-BOB = TokenOwner("bob", "user", admin=False, groups=(), scopes=frozenset())
-
-
-def test_owner_cache_evicts_the_oldest_entry_first() -> None:
-    answers = OwnerCache(most=2)
-    for number, name in enumerate("abac"):
-        answers.keep(name, ADA, float(number))
-    assert [name for name in "abc" if answers.find(name, 4.0)] == ["a", "c"]
-
-
-def test_owner_cache_bounds_rejections_without_evicting_owners() -> None:
-    answers = OwnerCache(most=2)
-    answers.keep("a", ADA, 0.0)
-    for number, name in enumerate("uvwx"):
-        answers.keep(name, None, float(number))
-    assert [name for name in "uvwx" if answers.is_rejected(name, 3.0)] == ["w", "x"]
-    assert not answers.is_rejected("x", 3.0 + REJECTED_SECONDS)
-    assert answers.find("a", 3.0) is not None
-
-
-STEPS = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from([ADA, BOB, None]), st.floats(0, 200)))
-
-
-@given(STEPS)
-def test_owner_cache_returns_the_latest_unexpired_response(
-    steps: list[tuple[str, TokenOwner | None, float]],
-) -> None:
-    answers, message, now = OwnerCache(most=3), dict[str, tuple[TokenOwner | None, float]](), 0.0
-    for name, person, pause in steps:
-        now += pause
-        answers.keep(name, person, now)
-        message[name] = (person, now)
-        found = {name: answer for name in "abcdef" if (answer := answers.find(name, now))}
-        assert len(found) <= 3
-        for each, answer in found.items():
-            assert (answer.owner, answer.asked) == message[each]
-            assert now - answer.asked < VALID_SECONDS
-
 
 TOKEN = "t"
 
