@@ -92,17 +92,6 @@ def test_suggestion_frames_can_be_followed_by_the_rest_of_the_line(
         assert (valid_beginning(code), opened.brackets, opened.quote) == (True, "", "")
 
 
-@pytest.mark.parametrize("unasked", [True, False])
-def test_suggestion_in_a_line_ends_where_the_rest_can_follow(unasked: bool) -> None:
-    prefix, rest = 'm = df["nederb', "].mean()"
-    joins = joining("python", prefix, rest)
-    gate = Gate(cursor_features(prefix, rest, ()), 0.3 if unasked else 0.0, joins)
-    writing = TrimmedText(surroundings_of(prefix, rest), gate, unasked=unasked, joins=joins)
-    writing.take(tokens(["ord", "_mm", '"].', "dropna", "()."], 0.95))
-    writing.finish(whole=True)
-    assert writing.shown == 'ord_mm"'
-
-
 def test_suggestion_drops_repeated_indentation() -> None:
     for typed, shown in (("    ", "return x"), ("", "    return x"), ("    x = ", "    return x")):
         writing = TrimmedText(

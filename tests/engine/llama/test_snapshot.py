@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat
 import subprocess
@@ -96,13 +95,6 @@ def test_save_in_parallel_leaves_one_complete_file(tmp_path: Path) -> None:
         writer.join()
     assert load(tmp_path / "state", "model") in (SAVED, other)
     assert {path.name for path in tmp_path.iterdir()} == {"state", "state.lock"}
-
-
-def test_save_writes_a_json_header(tmp_path: Path) -> None:
-    save(tmp_path / "state", "model", SAVED)
-    raw = (tmp_path / "state").read_bytes()
-    start = raw.index(b'{"key"')
-    assert json.loads(raw[start : raw.index(b"}", start) + 1])["key"] == "model"
 
 
 def test_load_deletes_temporary_files_of_a_killed_process(tmp_path: Path) -> None:
