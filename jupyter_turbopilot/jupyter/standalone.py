@@ -20,7 +20,7 @@ from tornado.httpserver import HTTPServer
 
 from jupyter_turbopilot.jupyter.identity import MAX_KEY, is_key
 from jupyter_turbopilot.jupyter.pilot.threads import stop_within
-from jupyter_turbopilot.jupyter.routes.table import MISSING, lazy, table
+from jupyter_turbopilot.jupyter.routes.table import MISSING, lazy, loaded, table
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.access import PATHLESS_WARNING
@@ -93,6 +93,7 @@ class Application(web.Application):
 def application(pilot: Pilot, identity: StandaloneIdentity, prefix: str = "/") -> web.Application:
     """Mount the routes under a prefix that begins and ends with a slash."""
     pilot.worker.sheds_load = identity.distinguishes_users or identity.may_manage(None)
+    loaded()  # now, because no client waits yet
     root = re.escape(prefix.rstrip("/"))
     routes = ((f"/{path}" if path else "/?", value) for path, value in (table() | OWN).items())
     return Application(
