@@ -74,7 +74,7 @@ class Listeners:
         """Return fields of the health report."""
         fields: dict[str, Any] = {}
         for one in self:
-            fields |= self._call(one, lambda one=one: one.describe(own=own)) or {}
+            self._call(one, lambda one=one: fields.update(one.describe(own=own)))
         return fields
 
     def close(self) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,10 @@ class Recorder(SuggestionListener):
     def receive(self, feedback: Feedback) -> None:
         self._called(feedback.event)
 
+    def describe(self, *, own: bool) -> dict[str, Any]:
+        self._called("describe")
+        return {"calls": len(self.calls), "own": own}
+
 
 def use(d: Desk, *listeners: SuggestionListener) -> None:
     d.completer.listeners = Listeners(*listeners)
@@ -74,6 +79,12 @@ def test_listener_that_fails_is_removed_and_logged_once(
     assert [record.message for record in caplog.records if "listener" in record.message] == [
         f"Turbopilot: The listener {__name__}.Recorder failed and was removed (RuntimeError)."
     ]
+
+
+def test_describe_omits_a_listener_that_fails() -> None:
+    listeners = Listeners(Recorder(), Recorder("describe"))
+    assert listeners.describe(own=True) == {"calls": 1, "own": True}
+    assert len([*listeners]) == 1
 
 
 def test_multi_user_server_notifies_no_listener(desk: Callable[..., Desk]) -> None:
