@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,3 +56,18 @@ def _float(text: str) -> float:
 
 def _must_be(kind: str, numbers: str, text: str) -> str:
     return f"must be {kind} {numbers}, not {text[:40]!r}"
+
+
+def add_number(
+    parser: Any,
+    names: str,
+    kind: Callable[[str], float],
+    default: float,
+    text: str,
+    *,
+    metavar: str | None = None,
+) -> None:
+    """Declare an option with a number; its help ends with the default."""
+    parser.add_argument(
+        *names.split(), type=kind, default=default, metavar=metavar, help=f"{text} (%(default)s)"
+    )

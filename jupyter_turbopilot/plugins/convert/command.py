@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.models.ggml import OUTTYPES
 from jupyter_turbopilot.protocol.errors import ConversionError
 from jupyter_turbopilot.terminal.commands.progress import Bar
-from jupyter_turbopilot.terminal.numbers import whole
+from jupyter_turbopilot.terminal.numbers import add_number, whole
 from jupyter_turbopilot.util.files import describe_size
 
 if TYPE_CHECKING:
@@ -76,13 +76,7 @@ def declare_quantize(parser: argparse.ArgumentParser) -> None:
         "type", metavar="TYPE", help="Q4_K_M, Q8_0, …; without it, all types are listed", nargs="?"
     )
     parser.add_argument("--force", action="store_true", help="quantise a file that is already quantised")
-    parser.add_argument(
-        "-t",
-        "--threads",
-        type=whole(0, 1024),
-        default=0,
-        help="number of threads; 0: all available cores (%(default)s)",
-    )
+    add_number(parser, "-t --threads", whole(0, 1024), 0, "number of threads; 0: all available cores")
     parser.set_defaults(execute=run_quantize)
 
 

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.suggestion.fit import EAGERNESS
 from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
-from jupyter_turbopilot.terminal.numbers import whole
+from jupyter_turbopilot.terminal.commands.progress import count_items
+from jupyter_turbopilot.terminal.numbers import add_number, whole
 from jupyter_turbopilot.util.files import count_of
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.plugins.evaluate.traces import Trace
@@ -53,11 +54,8 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="append: type whole cells; edit: type within finished cells; hop: alternate between two cells "
         "(append)",
     )
-    parser.add_argument(
-        "--requests",
-        type=whole(0, 10_000_000),
-        default=0,
-        help="approximate number of requests; 0: at every position (%(default)s)",
+    add_number(
+        parser, "--requests", whole(0, 10_000_000), 0, "approximate number of requests; 0: at every position"
     )
     parser.add_argument(
         "--eagerness",
@@ -71,19 +69,16 @@ def declare(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="type in real time: only suggestions shown before the next keystroke count",
     )
-    parser.add_argument(
+    add_number(
+        parser,
         "--key-interval",
-        type=whole(20, 60_000),
-        default=200,
+        whole(20, 60_000),
+        200,
+        "time between two keystrokes with --clock, in milliseconds",
         metavar="MS",
-        help="time between two keystrokes with --clock, in milliseconds (%(default)s)",
     )
-    parser.add_argument(
-        "--busy",
-        type=whole(0, 64),
-        default=0,
-        metavar="N",
-        help="number of other processes that each keep a core busy (%(default)s)",
+    add_number(
+        parser, "--busy", whole(0, 64), 0, "number of other processes that each keep a core busy", metavar="N"
     )
     parser.add_argument(
         "--kernel",
@@ -125,7 +120,7 @@ def _humaneval(options: argparse.Namespace, local: InProcess) -> int:
     from jupyter_turbopilot.plugins.evaluate import humaneval
 
     chosen = humaneval.problems(humaneval.read(options.source), options.requests or sys.maxsize)
-    scored = humaneval.run(local, chosen, ProgressLine("HumanEval", len(chosen)))
+    scored = humaneval.run(local, chosen, count_items("HumanEval", len(chosen)))
     lines = max(1, scored.problems)
     print(f"{scored.problems} lines: {scored.exact / lines:.3f} exact, {scored.passed / lines:.3f} pass")
     return 0
@@ -170,7 +165,7 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
             if options.clock:
                 beside = f" with {options.busy} busy processes" if options.busy else ""
                 name += f", {options.key_interval} ms per keystroke{beside}"
-            tell = ProgressLine(name, len(chosen))
+            tell = count_items(name, len(chosen))
             if options.kernel:
                 with Live(options.kernel) as live:
                     knowing, unaware = typist.with_kernel(local, chosen, tell, live)
@@ -221,8 +216,8 @@ def _print_pass(way: str, typed: TypingResult, words: str) -> None:
     print(f"{way}: precision {total.precision:.3f}, saved {total.share_saved:.3f}. {words}", flush=True)
 
 
-def _progress(name: str, total: int, way: str) -> ProgressLine:
-    return ProgressLine(f"{name}, {way}", total)
+def _progress(name: str, total: int, way: str) -> Callable[[str], None]:
+    return count_items(f"{name}, {way}", total)
 
 
 def _report(
@@ -259,17 +254,3 @@ def keeping_busy(processes: int) -> Iterator[None]:
         for other in others:
             other.kill()
             other.communicate()
-
-
-class ProgressLine:
-    """Shows the progress of a long run on a terminal."""
-
-    def __init__(self, name: str, total: int) -> None:
-        self._name, self._total, self._done = name, total, 0
-
-    def __call__(self, _: str) -> None:
-        """Count one more finished item."""
-        self._done += 1
-        if sys.stderr.isatty():
-            end = "\n" if self._done == self._total else ""
-            print(f"\r{self._name}: {self._done} of {self._total}", end=end, file=sys.stderr, flush=True)

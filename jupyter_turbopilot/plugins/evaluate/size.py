@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
-from jupyter_turbopilot.terminal.numbers import positive, whole
+from jupyter_turbopilot.terminal.numbers import add_number, positive, whole
 from jupyter_turbopilot.util.files import MEGABYTE, count_of, describe_size
 
 if TYPE_CHECKING:
@@ -68,12 +68,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="compute the requests per second from a running server's metrics: a URL or a file, and maybe a "
         "file with earlier metrics",
     )
-    parser.add_argument(
+    add_number(
+        parser,
         "--metrics-users",
-        type=whole(1, MAX_USERS),
-        default=1,
+        whole(1, MAX_USERS),
+        1,
+        "number of users of that server, typing or not",
         metavar="N",
-        help="number of users of that server, typing or not (%(default)s)",
     )
     parser.add_argument(
         "--notebooks",
@@ -81,19 +82,21 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="notebooks to replay while measuring; default: functions of Python's standard library",
     )
-    parser.add_argument(
+    add_number(
+        parser,
         "--key-interval",
-        type=whole(20, 60_000),
-        default=200,
+        whole(20, 60_000),
+        200,
+        "time between two keystrokes while measuring, in milliseconds",
         metavar="MS",
-        help="time between two keystrokes while measuring, in milliseconds (%(default)s)",
     )
-    parser.add_argument(
+    add_number(
+        parser,
         "--seconds",
-        type=whole(1, 3600),
-        default=40,
+        whole(1, 3600),
+        40,
+        "duration of each measurement: one user, then as many as reach --utilisation",
         metavar="N",
-        help="duration of each measurement: one user, then as many as reach --utilisation (%(default)s)",
     )
     add_json(parser)
     add_model_and_engine(parser)

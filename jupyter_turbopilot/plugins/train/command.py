@@ -12,7 +12,7 @@ from jupyter_turbopilot.plugins.train.options import ADAPTER_RATE, SCRATCH_RATE,
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.terminal.commands.command import add_model
 from jupyter_turbopilot.terminal.commands.progress import Bar
-from jupyter_turbopilot.terminal.numbers import real, whole
+from jupyter_turbopilot.terminal.numbers import add_number, real, whole
 from jupyter_turbopilot.util.documentation import with_addresses
 from jupyter_turbopilot.util.files import describe_size
 
@@ -37,38 +37,25 @@ def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, default=Path("adapter.gguf"), help="the file to write (%(default)s)"
     )
-    parser.add_argument(
-        "--minutes", type=real(0.01, 100_000), default=20.0, help="time to train (%(default)s)"
-    )
+    add_number(parser, "--minutes", real(0.01, 100_000), 20.0, "time to train")
     parser.add_argument(
         "--language", nargs="+", default=[], metavar="NAME", help="only code in these languages"
     )
-    parser.add_argument(
-        "--rank",
-        type=whole(1, 256),
-        default=16,
-        help="rank of the adapter: how much it can learn (%(default)s)",
-    )
+    add_number(parser, "--rank", whole(1, 256), 16, "rank of the adapter: how much it can learn")
     parser.add_argument(
         "--rate", type=real(1e-6, 0.1), help=f"learning rate ({ADAPTER_RATE}; with --scratch, {SCRATCH_RATE})"
     )
     parser.add_argument(
         "--cells", type=whole(0, 256), default=0, help="cells per step; 0: 1 on a CPU, 16 on a GPU"
     )
-    parser.add_argument(
-        "--context", type=whole(64, 8192), default=768, help="maximum prompt length in tokens (%(default)s)"
-    )
-    parser.add_argument(
-        "--held-out",
-        type=real(0.0, 0.5),
-        default=0.1,
-        help="share of the documents held out for the test (%(default)s)",
-    )
-    parser.add_argument(
+    add_number(parser, "--context", whole(64, 8192), 768, "maximum prompt length in tokens")
+    add_number(parser, "--held-out", real(0.0, 0.5), 0.1, "share of the documents held out for the test")
+    add_number(
+        parser,
         "--positions",
-        type=whole(0, 100_000),
-        default=200,
-        help="held-out lines to complete without and with the result; 0: no test (%(default)s)",
+        whole(0, 100_000),
+        200,
+        "held-out lines to complete without and with the result; 0: no test",
     )
     parser.add_argument(
         "--plain", action="store_true", help="start from the model as published, without the adapters in use"
@@ -79,14 +66,10 @@ def declare(parser: argparse.ArgumentParser) -> None:
     )
     small = parser.add_argument_group("a small character-level model, trained from scratch")
     small.add_argument("--scratch", action="store_true", help="start with random weights")
-    small.add_argument("--width", type=whole(32, 4096), default=288, help="hidden size (%(default)s)")
-    small.add_argument("--layers", type=whole(1, 64), default=6, help="number of layers (%(default)s)")
-    small.add_argument(
-        "--heads", type=whole(1, 64), default=6, help="attention heads per layer (%(default)s)"
-    )
-    small.add_argument(
-        "--length", type=whole(256, CONTEXT), default=2048, help="context length in characters (%(default)s)"
-    )
+    add_number(small, "--width", whole(32, 4096), 288, "hidden size")
+    add_number(small, "--layers", whole(1, 64), 6, "number of layers")
+    add_number(small, "--heads", whole(1, 64), 6, "attention heads per layer")
+    add_number(small, "--length", whole(256, CONTEXT), 2048, "context length in characters")
     small.add_argument(
         "--each-language", action="store_true", help="then fine-tune a copy to each language in the documents"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import BadRequestError, ContextLengthError
 from jupyter_turbopilot.terminal.commands.command import add_json
-from jupyter_turbopilot.terminal.numbers import whole
+from jupyter_turbopilot.terminal.numbers import add_number, whole
 from jupyter_turbopilot.util.bounds import MOST_CONTEXT, MOST_THREADS
 
 if TYPE_CHECKING:
@@ -54,19 +54,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
         default=[64],
         help="batch sizes in tokens, for example 64,256; default: 64",
     )
-    parser.add_argument(
-        "-p", "--prompt", type=whole(1, MOST_CONTEXT), default=512, help="tokens in the prompt (%(default)s)"
-    )
-    parser.add_argument(
-        "-n", "--length", type=whole(2, MOST_CONTEXT), default=48, help="tokens to generate (%(default)s)"
-    )
-    parser.add_argument(
-        "-r",
-        "--rounds",
-        type=whole(1, 1000),
-        default=3,
-        help="number of measurements; the best is reported (%(default)s)",
-    )
+    add_number(parser, "-p --prompt", whole(1, MOST_CONTEXT), 512, "tokens in the prompt")
+    add_number(parser, "-n --length", whole(2, MOST_CONTEXT), 48, "tokens to generate")
+    add_number(parser, "-r --rounds", whole(1, 1000), 3, "number of measurements; the best is reported")
     parser.add_argument("--plot", metavar="FILE", type=Path, help="write a plot (needs matplotlib)")
     add_json(parser)
     parser.set_defaults(execute=run)

@@ -7,6 +7,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
+from jupyter_turbopilot.terminal.commands.command import without_options
 from jupyter_turbopilot.terminal.commands.removing import list_names, remove, servers_with
 from jupyter_turbopilot.util.files import MEGABYTE, count_of, describe_size, size_of
 
@@ -16,14 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.settings.config import Turbopilot
-
-
-def declare_info(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(execute=_on_the_file(info))
-
-
-def declare_clear(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(execute=_on_the_file(clear))
 
 
 def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[argparse.Namespace, Turbopilot], int]:
@@ -99,3 +92,7 @@ def clear(path: Path, settings: Turbopilot) -> int:
         return 1
     list_names("These servers keep their completions in memory until they stop", servers_with(path))
     return 1 if remaining else 0
+
+
+declare_info = without_options(_on_the_file(info))
+declare_clear = without_options(_on_the_file(clear))

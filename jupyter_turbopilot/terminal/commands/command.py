@@ -13,8 +13,9 @@ from jupyter_turbopilot.util.documentation import with_addresses
 from jupyter_turbopilot.util.registry import find, found, own
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
+    from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.util.registry import Entry
 
 
@@ -69,6 +70,11 @@ def declare_group(parser: Parser) -> None:
         (entry for entry in own("commands") if entry.name.startswith(prefix)),
         metavar="ACTION",
     )
+
+
+def without_options(run: Callable[[argparse.Namespace, Turbopilot], int]) -> Callable[[Parser], None]:
+    """Return the entry of a subcommand without options."""
+    return lambda parser: parser.set_defaults(execute=run)
 
 
 def add_model(parser: argparse.ArgumentParser, what: str = "the model to use") -> None:

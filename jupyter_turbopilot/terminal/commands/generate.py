@@ -7,12 +7,11 @@ import json
 import random
 import sys
 import time
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import ContextLengthError
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model
-from jupyter_turbopilot.terminal.numbers import positive, real, whole
+from jupyter_turbopilot.terminal.numbers import add_number, positive, real, whole
 from jupyter_turbopilot.terminal.plugin import own_plugins
 from jupyter_turbopilot.util.bounds import FUNCTION_TOKENS, MOST_CONTEXT, MOST_THREADS
 from jupyter_turbopilot.util.files import describe_size
@@ -24,62 +23,26 @@ if TYPE_CHECKING:
 
 
 LENGTH = 200  # tokens
+SUMMARY = """\
+prompt          {prompt_tokens} tokens
+seed            {seed}
+load time       {load_ms:9.2f} ms
+prompt time     {prompt_ms:9.2f} ms, {prompt_each:.2f} ms per token
+predict time    {predict_ms:9.2f} ms, {predict_each:.2f} ms each of {predicted_tokens}
+sample time     {sample_ms:9.2f} ms
+total time      {total_ms:9.2f} ms
+mem per token   {memory_per_token} bytes of KV cache
+memory          {size} resident"""
 PLAIN = {"seed": -1, "top_k": 40, "top_p": 0.9, "temp": 1.0, "batch": 64}  # invalid with --helpers
-
-
-@dataclass(frozen=True)
-class Report:
-    """The costs of a generation in milliseconds and bytes."""
-
-    model: str
-    seed: int
-    threads: int
-    prompt_tokens: int
-    predicted_tokens: int
-    load_ms: float
-    sample_ms: float
-    prompt_ms: float
-    predict_ms: float
-    total_ms: float
-    memory_per_token: int
-    memory: int
-
-    def summary(self) -> str:
-        """Format the report for the terminal."""
-        read = self.prompt_ms / max(1, self.prompt_tokens)
-        wrote = self.predict_ms / max(1, self.predicted_tokens - 1)  # prompt evaluation yields the first
-        return "\n".join(
-            (
-                f"prompt          {self.prompt_tokens} tokens",
-                f"seed            {self.seed}",
-                f"load time       {self.load_ms:9.2f} ms",
-                f"prompt time     {self.prompt_ms:9.2f} ms, {read:.2f} ms per token",
-                f"predict time    {self.predict_ms:9.2f} ms, {wrote:.2f} ms each of {self.predicted_tokens}",
-                f"sample time     {self.sample_ms:9.2f} ms",
-                f"total time      {self.total_ms:9.2f} ms",
-                f"mem per token   {self.memory_per_token} bytes of KV cache",
-                f"memory          {describe_size(self.memory)} resident",
-            )
-        )
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
     add_model(parser, "a GGUF file or a model's name")
     parser.add_argument("-p", "--prompt", help="the text; default: standard input")
-    parser.add_argument(
-        "-s",
-        "--seed",
-        type=whole(-1, (1 << 31) - 1),
-        default=PLAIN["seed"],
-        help="random seed; -1: a new one each time (%(default)s)",
+    add_number(
+        parser, "-s --seed", whole(-1, (1 << 31) - 1), PLAIN["seed"], "random seed; -1: a new one each time"
     )
-    parser.add_argument(
-        "-t",
-        "--threads",
-        type=whole(0, MOST_THREADS),
-        default=0,
-        help="number of threads; 0: all available cores (%(default)s)",
-    )
+    add_number(parser, "-t --threads", whole(0, MOST_THREADS), 0, "number of threads; 0: all available cores")
     parser.add_argument(
         "-n",
         "--n_predict",
@@ -88,33 +51,24 @@ def declare(parser: argparse.ArgumentParser) -> None:
         type=whole(1, 1 << 20),
         help=f"maximum tokens to generate; default: {LENGTH}, with --helpers {FUNCTION_TOKENS}",
     )
-    parser.add_argument(
-        "--top-k",
-        "--top_k",
-        type=whole(0, 1 << 20),
-        default=PLAIN["top_k"],
-        help="sample from this many of the most likely tokens; 0: from all (%(default)s)",
+    add_number(
+        parser,
+        "--top-k --top_k",
+        whole(0, 1 << 20),
+        PLAIN["top_k"],
+        "sample from this many of the most likely tokens; 0: from all",
     )
-    parser.add_argument(
-        "--top-p",
-        "--top_p",
-        type=positive(1.0),
-        default=PLAIN["top_p"],
-        help="sample from the most likely tokens with this total probability (%(default)s)",
+    add_number(
+        parser,
+        "--top-p --top_p",
+        positive(1.0),
+        PLAIN["top_p"],
+        "sample from the most likely tokens with this total probability",
     )
-    parser.add_argument(
-        "--temp",
-        type=real(0.0, 100.0),
-        default=PLAIN["temp"],
-        help="temperature; 0: always the most likely token (%(default)s)",
+    add_number(
+        parser, "--temp", real(0.0, 100.0), PLAIN["temp"], "temperature; 0: always the most likely token"
     )
-    parser.add_argument(
-        "-b",
-        "--batch",
-        type=whole(1, 4096),
-        default=PLAIN["batch"],
-        help="batch size in tokens (%(default)s)",
-    )
+    add_number(parser, "-b --batch", whole(1, 4096), PLAIN["batch"], "batch size in tokens")
     parser.add_argument(
         "-c",
         "--context",
@@ -170,24 +124,30 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
             if not options.json:
                 print(pieces[-1], end="", flush=True)
         wrote = time.perf_counter() - started
-        report = Report(
-            model=engine.name,
-            seed=seed,
-            threads=loaded.threads,
-            prompt_tokens=usage.prompt_tokens,
-            predicted_tokens=usage.predicted_tokens,
-            load_ms=loaded.seconds * 1000,
-            sample_ms=(wrote - clock.seconds) * 1000,
-            prompt_ms=usage.prompt_ms,
-            predict_ms=usage.predicted_ms,
-            total_ms=(time.perf_counter() - begun) * 1000,
-            memory_per_token=loaded.bytes_per_token,
-            memory=psutil.Process().memory_info().rss,
-        )
+        report = {
+            "model": engine.name,
+            "seed": seed,
+            "threads": loaded.threads,
+            "prompt_tokens": usage.prompt_tokens,
+            "predicted_tokens": usage.predicted_tokens,
+            "load_ms": loaded.seconds * 1000,
+            "sample_ms": (wrote - clock.seconds) * 1000,
+            "prompt_ms": usage.prompt_ms,
+            "predict_ms": usage.predicted_ms,
+            "total_ms": (time.perf_counter() - begun) * 1000,
+            "memory_per_token": loaded.bytes_per_token,
+            "memory": psutil.Process().memory_info().rss,
+        }
     finally:
         engine.close()
     if options.json:
-        print(json.dumps({"prompt": prompt, "text": "".join(pieces), **asdict(report)}, indent=1))
+        print(json.dumps({"prompt": prompt, "text": "".join(pieces), **report}, indent=1))
     else:
-        print(f"\n\n{report.summary()}", file=sys.stderr)
+        each = {
+            "prompt_each": usage.prompt_ms / max(1, usage.prompt_tokens),
+            # Prompt evaluation yields the first token.
+            "predict_each": usage.predicted_ms / max(1, usage.predicted_tokens - 1),
+            "size": describe_size(report["memory"]),
+        }
+        print("\n\n" + SUMMARY.format_map(report | each), file=sys.stderr)
     return 0

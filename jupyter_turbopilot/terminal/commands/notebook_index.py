@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
+from jupyter_turbopilot.terminal.commands.command import without_options
 from jupyter_turbopilot.terminal.commands.removing import list_names, remove
 from jupyter_turbopilot.util.files import count_of, describe_size
 
@@ -15,14 +16,6 @@ if TYPE_CHECKING:
     import argparse
 
     from jupyter_turbopilot.settings.config import Turbopilot
-
-
-def declare_info(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(execute=info)
-
-
-def declare_clear(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(execute=clear)
 
 
 def declare_rebuild(parser: argparse.ArgumentParser) -> None:
@@ -125,3 +118,7 @@ def _held(path: Path) -> tuple[str, int]:
             return store.noted("root"), store.count()
     except (OSError, ValueError, sqlite3.Error):
         return f"{path.name}, which cannot be read", 0
+
+
+declare_info = without_options(info)
+declare_clear = without_options(clear)

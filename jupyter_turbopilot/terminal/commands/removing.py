@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.terminal.commands.checks import Leftovers, checks_of, delete
+from jupyter_turbopilot.terminal.commands.command import without_options
 from jupyter_turbopilot.util.files import count_of, describe_size, size_of
 
 if TYPE_CHECKING:
@@ -22,10 +23,6 @@ NAMED = 20  # maximum number of names to list
 def declare_purge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-y", "--yes", action="store_true", help="do not ask for confirmation")
     parser.set_defaults(execute=purge)
-
-
-def declare_forget(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(execute=forget)
 
 
 def purge(options: argparse.Namespace, settings: Turbopilot) -> int:
@@ -111,6 +108,9 @@ def forget(_: argparse.Namespace, __: Turbopilot) -> int:
         runtime.survey()[1],
     )
     return 1 if remaining else 0
+
+
+declare_forget = without_options(forget)
 
 
 def remove(files: Iterable[Path], delete: Callable[[Path], None] = delete) -> list[Path]:

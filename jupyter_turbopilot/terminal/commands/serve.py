@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
-from jupyter_turbopilot.terminal.numbers import whole
+from jupyter_turbopilot.terminal.numbers import add_number, whole
 from jupyter_turbopilot.util.registry import found
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ API_KEY = "TURBOPILOT_API_KEY"
 
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=whole(1, 65535), default=18080, help="port to listen on (%(default)s)")
+    add_number(parser, "--port", whole(1, 65535), 18080, "port to listen on")
     keys = parser.add_mutually_exclusive_group()
     keys.add_argument(
         "--api-key",

