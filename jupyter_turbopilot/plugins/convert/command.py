@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.models.ggml import OUTTYPES
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.jupyter.pilot.library import store_of
+from jupyter_turbopilot.models.ggml import OUTTYPES, tensor_type
+from jupyter_turbopilot.models.gguf import read_header
+from jupyter_turbopilot.models.quantization import order
 from jupyter_turbopilot.protocol.errors import ConversionError
 from jupyter_turbopilot.terminal.commands.progress import Bar
 from jupyter_turbopilot.terminal.numbers import add_number, whole
@@ -42,7 +46,6 @@ def declare_convert(parser: argparse.ArgumentParser) -> None:
 
 def run_convert(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Convert a checkpoint, with a progress bar."""
-    from jupyter_turbopilot.jupyter.pilot.library import store_of
     from jupyter_turbopilot.plugins.convert import convert
     from jupyter_turbopilot.plugins.convert.repository import Repositories
 
@@ -83,9 +86,6 @@ def declare_quantize(parser: argparse.ArgumentParser) -> None:
 def run_quantize(options: argparse.Namespace, _: Turbopilot) -> int:
     """Quantise a file with a progress bar; print the changes of its tensors."""
     from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
-    from jupyter_turbopilot.engine.load import machine
-    from jupyter_turbopilot.models.gguf import read_header
-    from jupyter_turbopilot.models.quantization import order
 
     known = kinds()
     if not options.type:
@@ -100,8 +100,6 @@ def run_quantize(options: argparse.Namespace, _: Turbopilot) -> int:
 
 def _table(before: Header, after: Header) -> str:
     """Format the change of each tensor and of the whole file."""
-    from jupyter_turbopilot.models.ggml import tensor_type
-
     new = {part.name: part for part in after.parts}
     lines = []
     for old in before.parts:

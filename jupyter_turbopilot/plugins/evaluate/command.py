@@ -7,9 +7,12 @@ import subprocess
 import sys
 from contextlib import closing, contextmanager
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.plugins.evaluate import notebooks as notebook_sets
+from jupyter_turbopilot.plugins.evaluate import report, traces
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.suggestion.fit import EAGERNESS
 from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
@@ -139,8 +142,6 @@ def _half(options: argparse.Namespace, notebooks: list[TypedNotebook]) -> list[T
 
 
 def _traces(notebooks: list[TypedNotebook], kind: str, options: argparse.Namespace) -> list[Trace]:
-    from jupyter_turbopilot.plugins.evaluate import traces
-
     chosen = traces.of_kind(notebooks, kind, options.requests, every=1 if options.clock else traces.EVERY)
     if not chosen:
         raise BadRequestError(f"{options.source} has no cells that are suitable for --trace {kind}.")
@@ -148,7 +149,6 @@ def _traces(notebooks: list[TypedNotebook], kind: str, options: argparse.Namespa
 
 
 def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
-    from jupyter_turbopilot.plugins.evaluate import notebooks as notebook_sets
     from jupyter_turbopilot.plugins.evaluate import report, typist
     from jupyter_turbopilot.plugins.evaluate.live import Live
 
@@ -185,7 +185,6 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
 def _with_index(options: argparse.Namespace, local: InProcess) -> int:
     """Replay notebooks without and with a notebook index."""
     from jupyter_turbopilot.plugins.evaluate import index_gain, traces
-    from jupyter_turbopilot.plugins.evaluate import notebooks as notebook_sets
     from jupyter_turbopilot.plugins.evaluate.index_gain import IndexShelf
 
     if options.clock or options.kernel:
@@ -228,10 +227,6 @@ def _report(
     gains: Sequence[str] = (),
 ) -> int:
     """Print the results, and write a report if requested."""
-    from importlib.metadata import version
-
-    from jupyter_turbopilot.plugins.evaluate import report
-
     model, ours = local.pilot.settings.model, version("jupyter-turbopilot")
     head = f"{model}, version {ours}, {count_of(len(notebooks), 'notebook')} of {options.source.name}."
     print(report.table(results), *gains, sep="\n")

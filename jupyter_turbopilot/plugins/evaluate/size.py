@@ -8,6 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load.plan import Limits, fit, sizes_of
+from jupyter_turbopilot.jupyter.pilot.library import store_of
+from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
 from jupyter_turbopilot.terminal.numbers import add_number, positive, whole
@@ -155,11 +160,6 @@ class ModelMemory(NamedTuple):
 def model_memory(settings: Turbopilot) -> ModelMemory | None:
     """Return the memory use from the model's file, or None if there is no local file or another engine."""
     from jupyter_turbopilot.engine.llama.kind import LlamaKind
-    from jupyter_turbopilot.engine.load import machine
-    from jupyter_turbopilot.engine.load.plan import Limits, fit, sizes_of
-    from jupyter_turbopilot.jupyter.pilot.library import store_of
-    from jupyter_turbopilot.models.catalog import find
-    from jupyter_turbopilot.models.gguf import read_header
 
     if settings.engine != "llama":
         return None

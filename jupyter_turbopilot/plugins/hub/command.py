@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.models.folder import models_dir
+
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
@@ -47,7 +49,6 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Print the configuration."""
-    from jupyter_turbopilot.models.folder import models_dir
     from jupyter_turbopilot.plugins.hub import snippets
 
     if options.kind == "helm":

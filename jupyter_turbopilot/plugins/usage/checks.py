@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.kind import Finding
+from jupyter_turbopilot.index.paths import folder
+from jupyter_turbopilot.models.personal import personal_dir
 from jupyter_turbopilot.plugins.usage import describe_content
 from jupyter_turbopilot.plugins.usage.file import check, delete, is_log, locate
 from jupyter_turbopilot.terminal.commands.checks import Check, Leftovers
@@ -35,9 +37,6 @@ class UsageLogCheck(Check):
 
     def leftovers(self) -> Leftovers:
         """Return the log. One outside Turbopilot's own folders is kept."""
-        from jupyter_turbopilot.index.paths import folder
-        from jupyter_turbopilot.models.personal import personal_dir
-
         try:
             path = locate(self.settings.usage_log)
             if not is_log(path):

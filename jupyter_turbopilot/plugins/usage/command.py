@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.plugins.usage.events import Shown
+from jupyter_turbopilot.plugins.usage.file import LIMIT, Reading, check, delete, is_log, locate, require_log
+from jupyter_turbopilot.plugins.usage.usage_report import tables, write
+from jupyter_turbopilot.plugins.usage.usage_statistics import LogStatistics
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.terminal.commands.removing import confirmed, size_of_all
-from jupyter_turbopilot.util.files import count_of
+from jupyter_turbopilot.util.files import count_of, describe_size
 
 if TYPE_CHECKING:
     import argparse
@@ -52,10 +56,6 @@ def declare_clear(parser: argparse.ArgumentParser) -> None:
 
 def report(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Print the statistics of the logs."""
-    from jupyter_turbopilot.plugins.usage.file import Reading
-    from jupyter_turbopilot.plugins.usage.usage_report import tables, write
-    from jupyter_turbopilot.plugins.usage.usage_statistics import LogStatistics
-
     names = options.files or [_configured(settings)]
     if options.into:
         _check_target(options.into)
@@ -73,8 +73,6 @@ def report(options: argparse.Namespace, settings: Turbopilot) -> int:
 
 def info(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Print the state, content and problems of a log."""
-    from jupyter_turbopilot.plugins.usage.file import check, is_log
-
     if options.file:
         _describe(options.file)
         return 0
@@ -96,10 +94,6 @@ def info(options: argparse.Namespace, settings: Turbopilot) -> int:
 
 
 def _describe(path: Path) -> None:
-    from jupyter_turbopilot.plugins.usage.events import Shown
-    from jupyter_turbopilot.plugins.usage.file import LIMIT, Reading
-    from jupyter_turbopilot.util.files import describe_size
-
     log = Reading(path)
     shown = set()
     lines = 0
@@ -116,8 +110,6 @@ def _describe(path: Path) -> None:
 
 def clear(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Delete the log."""
-    from jupyter_turbopilot.plugins.usage.file import delete, is_log, require_log
-
     if not options.file and not settings.usage_log:
         print(_NONE)
         return 0
@@ -144,8 +136,6 @@ def clear(options: argparse.Namespace, settings: Turbopilot) -> int:
 
 def _configured(settings: Turbopilot) -> Path:
     """Return the log of the settings."""
-    from jupyter_turbopilot.plugins.usage.file import locate
-
     if not settings.usage_log:
         raise BadRequestError("Pass the file of a usage log, or set c.Turbopilot.usage_log.")
     try:
@@ -156,8 +146,6 @@ def _configured(settings: Turbopilot) -> Path:
 
 def _check_target(target: Path) -> None:
     """Raise an error if a report would replace a log, or its plots the report."""
-    from jupyter_turbopilot.plugins.usage.file import is_log
-
     if target.is_dir():
         raise BadRequestError(f"{target} is a folder. Pass a Markdown file, for example report.md.")
     if target.suffix.lower() == ".svg":

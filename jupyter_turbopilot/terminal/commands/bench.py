@@ -7,6 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load.plan import SMALLEST_CONTEXT
+from jupyter_turbopilot.models.personal import personal_dir, remember_rate
+from jupyter_turbopilot.models.recommend import rate_of
+from jupyter_turbopilot.protocol.engine_request import Sampling, Usage
 from jupyter_turbopilot.protocol.errors import BadRequestError, ContextLengthError
 from jupyter_turbopilot.terminal.commands.command import add_json
 from jupyter_turbopilot.terminal.numbers import add_number, whole
@@ -69,8 +77,6 @@ def _several(one: Callable[[str], int]) -> Callable[[str], list[int]]:
 
 def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Measure every configuration, print the results, and plot them."""
-    from jupyter_turbopilot.engine.load import machine
-
     threads = options.threads or sorted({1, machine.threads()})
     rows = [
         measure(options, settings, model, count, batch)
@@ -89,12 +95,7 @@ def measure(
     options: argparse.Namespace, settings: Turbopilot, model: str, threads: int, batch: int
 ) -> Measurement:
     """Measure one configuration several times and keep the best values: noise only slows runs down."""
-    import psutil
-
-    from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.load.plan import SMALLEST_CONTEXT
     from jupyter_turbopilot.engine.stepping.engine import write
-    from jupyter_turbopilot.protocol.engine_request import Sampling, Usage
     from jupyter_turbopilot.terminal.commands.loading import load
 
     context = max(SMALLEST_CONTEXT, options.prompt + options.length + 8)
@@ -175,7 +176,4 @@ def draw(rows: Sequence[Measurement], target: Path) -> None:
 
 def _store_rate(rows: Sequence[Measurement]) -> None:
     """Store how fast this machine reads weights, to estimate the speed of other models."""
-    from jupyter_turbopilot.models.personal import personal_dir, remember_rate
-    from jupyter_turbopilot.models.recommend import rate_of
-
     remember_rate(personal_dir(), max(rate_of(row.model, row.size, row.written_a_second) for row in rows))

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.completer.cache.cache_file import SCHEMA, Database, locate, unusable
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.terminal.commands.command import without_options
 from jupyter_turbopilot.terminal.commands.removing import list_names, remove, servers_with
 from jupyter_turbopilot.util.files import MEGABYTE, count_of, describe_size, size_of
+from jupyter_turbopilot.util.sqlite_file.connection import reason_of
+from jupyter_turbopilot.util.sqlite_file.schema import FileState
 
 if TYPE_CHECKING:
     import argparse
@@ -23,11 +27,6 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[argparse.N
     """Return a command that calls `act` with the cache file, if the settings name one."""
 
     def run(_: argparse.Namespace, settings: Turbopilot) -> int:
-        import sqlite3
-
-        from jupyter_turbopilot.completer.cache.cache_file import locate, unusable
-        from jupyter_turbopilot.util.sqlite_file.connection import reason_of
-
         if not settings.cache_file:
             print("No cache file is set. Completions are cached in memory until the server stops.")
             print("Set c.Turbopilot.cache_file to keep them in a file.")
@@ -44,9 +43,6 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[argparse.N
 
 def info(path: Path, settings: Turbopilot) -> int:
     """Print the number of cached completions in the file, and how many a server loads."""
-    from jupyter_turbopilot.completer.cache.cache_file import SCHEMA, Database
-    from jupyter_turbopilot.util.sqlite_file.schema import FileState
-
     found = SCHEMA.state_of(path)
     if found is FileState.NOTHING:
         print(f"{path}: nothing is cached yet.")
@@ -70,9 +66,6 @@ def info(path: Path, settings: Turbopilot) -> int:
 
 def clear(path: Path, settings: Turbopilot) -> int:
     """Delete all completions in the file, unless Turbopilot did not create it."""
-    from jupyter_turbopilot.completer.cache.cache_file import SCHEMA, Database
-    from jupyter_turbopilot.util.sqlite_file.schema import FileState
-
     found = SCHEMA.state_of(path)
     remaining: list[Path] = []
     if found is FileState.NOTHING:

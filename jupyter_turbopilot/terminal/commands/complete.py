@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.context.languages import LANGUAGES
 from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
 from jupyter_turbopilot.terminal.numbers import real, whole
 from jupyter_turbopilot.util.bounds import MOST_TEMPERATURE, MOST_TOKENS
@@ -15,7 +17,6 @@ from jupyter_turbopilot.util.bounds import MOST_TEMPERATURE, MOST_TOKENS
 if TYPE_CHECKING:
     import argparse
 
-    from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.settings.config import Turbopilot
 
 LATE = " within c.Turbopilot.deadline"
@@ -76,8 +77,6 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
 
 def request_of(options: argparse.Namespace) -> Completion:
     """Read the file and return the request."""
-    from jupyter_turbopilot.protocol.request import Cell, Completion
-
     file = Path(options.file)
     try:
         source = sys.stdin.read() if options.file == "-" else file.read_text("utf-8")
@@ -98,8 +97,6 @@ def request_of(options: argparse.Namespace) -> Completion:
 
 def language_of(name: str | None, file: Path) -> str:
     """Return the given language, or that of the file's suffix."""
-    from jupyter_turbopilot.context.languages import LANGUAGES
-
     if name is None:
         return LANGUAGES.get(file.suffix.lower(), "python")
     known = sorted({*LANGUAGES.values()})

@@ -8,25 +8,36 @@ import platform
 import secrets
 import sys
 from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+from jupyter_core.paths import jupyter_config_path, jupyter_path
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
 from jupyter_turbopilot.engine.kind import Finding, limits_of
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.index.paths import folder, indexes, size_of_index
 from jupyter_turbopilot.jupyter import front_end
+from jupyter_turbopilot.models.folder import described, is_unreadable, models_dir
+from jupyter_turbopilot.models.personal import personal_dir, remember_rate
+from jupyter_turbopilot.models.recommend import rate_of
 from jupyter_turbopilot.protocol.errors import TurbopilotError
+from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
 from jupyter_turbopilot.terminal.commands.checks import checks_of
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
 from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.documentation import with_addresses
-from jupyter_turbopilot.util.files import count_of
+from jupyter_turbopilot.util.files import ROOM_TO_SPARE, count_of, describe_size, free_room, is_writable
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
-
-    from packaging.specifiers import SpecifierSet
 
     from jupyter_turbopilot.protocol.reply import Timings
     from jupyter_turbopilot.settings.config import Turbopilot
@@ -61,8 +72,6 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
 
 def examine(settings: Turbopilot) -> Iterator[Finding]:
     """Examine the machine, packages, folders, engine, model and extensions, in this order."""
-    from jupyter_turbopilot.engine.load import machine
-
     yield Finding("system", f"{platform.platform()}, Python {platform.python_version()}")
     yield from _packages()
     yield Finding(
@@ -86,11 +95,15 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    from importlib.metadata import PackageNotFoundError, version
-
+    try:
+        required = [*map(Requirement, requires("jupyter-turbopilot") or ())]
+    except PackageNotFoundError:
+        required = []
+    supported = {canonicalize_name(one.name): one.specifier for one in reversed(required)}
     for name in ("jupyter-turbopilot", "jupyterlab", "jupyter-server", "ipython"):
+        wanted = supported.get(canonicalize_name(name), SpecifierSet())
         try:
-            found, wanted = version(name), _supported(name)
+            found = version(name)
         except PackageNotFoundError:
             yield Finding(name, f"missing. Run: python -m pip install {name}", problem=True)
         else:
@@ -99,27 +112,8 @@ def _packages() -> Iterator[Finding]:
             yield Finding(name, found if fits else found + advice, problem=not fits)
 
 
-def _supported(name: str) -> SpecifierSet:
-    """Return the versions of a package that this package requires."""
-    from importlib.metadata import PackageNotFoundError, requires
-
-    from packaging.requirements import Requirement
-    from packaging.specifiers import SpecifierSet
-    from packaging.utils import canonicalize_name
-
-    try:
-        required = [Requirement(one) for one in requires("jupyter-turbopilot") or ()]
-    except PackageNotFoundError:
-        return SpecifierSet()
-    return next((one.specifier for one in required if canonicalize_name(one.name) == name), SpecifierSet())
-
-
 def _folders(settings: Turbopilot) -> Iterator[Finding]:
     """Report the models folder and the user's cache folder."""
-    from jupyter_turbopilot.models.folder import described, is_unreadable, models_dir
-    from jupyter_turbopilot.models.personal import personal_dir
-    from jupyter_turbopilot.util.files import is_writable
-
     models, own = models_dir(settings.models_dir), personal_dir()
     yield Finding("models", f"in {described(models)}", problem=is_unreadable(models))
     if is_writable(own):
@@ -135,9 +129,6 @@ def _folders(settings: Turbopilot) -> Iterator[Finding]:
 
 def _notebook_index(settings: Turbopilot) -> Finding:
     """Report whether a notebook index is kept, and where."""
-    from jupyter_turbopilot.index.paths import folder, indexes, size_of_index
-    from jupyter_turbopilot.util.files import ROOM_TO_SPARE, describe_size, free_room, is_writable
-
     if not settings.notebook_index:
         return Finding("index", "off: c.Turbopilot.notebook_index is False")
     if not is_writable(folder()):
@@ -214,8 +205,6 @@ _FASTER = {
 
 def _complete(local: InProcess, name: str, title: str) -> Timings:
     """Generate a function body. With a new title, the engine cannot reuse the evaluated prompt."""
-    from jupyter_turbopilot.protocol.request import Cell, Completion
-
     source = f"# {title}\n{_SAMPLE}def {name}(values):\n    "
     request = Completion(
         cells=[Cell(source=source)], offset=len(source), max_tokens=SPEED_TOKENS, lines="multi"
@@ -258,10 +247,6 @@ def rates_of(runs: Sequence[Timings], *, is_remote: bool = False) -> tuple[float
 
 def _busy_advice(engine: str) -> str:
     """Return advice if the CPU that computes completions is busy, or ""."""
-    import psutil
-
-    from jupyter_turbopilot.engine.load import machine
-
     load, cores = psutil.getloadavg()[0], machine.cores()
     if engine == "remote" or load <= cores:
         return ""
@@ -270,9 +255,6 @@ def _busy_advice(engine: str) -> str:
 
 def _speed(local: InProcess) -> Finding:
     """Measure the speed of completions."""
-    from jupyter_turbopilot.models.personal import personal_dir, remember_rate
-    from jupyter_turbopilot.models.recommend import rate_of
-
     pilot = local.pilot
     engine = pilot.settings.engine
     busy = _busy_advice(engine)  # before the model is loaded, which raises the load
@@ -299,7 +281,6 @@ def _speed(local: InProcess) -> Finding:
 
 
 def _extensions() -> Iterator[Finding]:
-    from jupyter_core.paths import jupyter_config_path, jupyter_path
     from jupyter_server.extension.config import ExtensionConfigManager
 
     enabled = (

@@ -9,6 +9,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import psutil
+
+from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.protocol.engine_request import Sampling, Usage
 from jupyter_turbopilot.protocol.errors import ContextLengthError
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model
 from jupyter_turbopilot.terminal.numbers import add_number, positive, real, whole
@@ -92,11 +96,8 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     for plugin in own_plugins():
         if (status := plugin.generate(options, settings)) is not None:
             return status
-    import psutil
 
-    from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.stepping.engine import write
-    from jupyter_turbopilot.protocol.engine_request import Sampling, Usage
     from jupyter_turbopilot.terminal.commands.loading import Clock, load
 
     prompt = prompt_of(options)

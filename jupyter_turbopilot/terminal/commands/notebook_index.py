@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+import secrets
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.index.build import Builder, EndedError
+from jupyter_turbopilot.index.local_files import LocalFiles
+from jupyter_turbopilot.index.paths import folder, index_files, indexes, path_of, size_of_index
+from jupyter_turbopilot.index.store import LIMIT, Store
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
+from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.terminal.commands.command import without_options
 from jupyter_turbopilot.terminal.commands.removing import list_names, remove
 from jupyter_turbopilot.util.files import count_of, describe_size
+from jupyter_turbopilot.util.sqlite_file.connection import reason_of
 
 if TYPE_CHECKING:
     import argparse
@@ -27,9 +35,6 @@ def declare_rebuild(parser: argparse.ArgumentParser) -> None:
 
 def info(_: argparse.Namespace, settings: Turbopilot) -> int:
     """Print the notebook indexes and their sizes."""
-    from jupyter_turbopilot.index.paths import folder, indexes, size_of_index
-    from jupyter_turbopilot.index.store import LIMIT
-
     if not settings.notebook_index:
         print("The notebook index is off: c.Turbopilot.notebook_index is False.")
     found = indexes()
@@ -45,14 +50,6 @@ def info(_: argparse.Namespace, settings: Turbopilot) -> int:
 
 def rebuild(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Rebuild the index of a folder now."""
-    import sqlite3
-
-    from jupyter_turbopilot.index.build import Builder, EndedError
-    from jupyter_turbopilot.index.local_files import LocalFiles
-    from jupyter_turbopilot.index.paths import path_of, size_of_index
-    from jupyter_turbopilot.settings.access import access_of
-    from jupyter_turbopilot.util.sqlite_file.connection import reason_of
-
     if not settings.notebook_index:
         raise NotReadyError(
             "The notebook index is off: c.Turbopilot.notebook_index is False.", code="index_off"
@@ -78,12 +75,6 @@ def rebuild(options: argparse.Namespace, settings: Turbopilot) -> int:
 
 def clear(_: argparse.Namespace, __: Turbopilot) -> int:
     """Clear every index, including those that servers have open or are building."""
-    import secrets
-    import sqlite3
-
-    from jupyter_turbopilot.index.paths import index_files, indexes
-    from jupyter_turbopilot.index.store import Store
-
     found = indexes()
     status = 0
     for path in found:
@@ -109,10 +100,6 @@ def clear(_: argparse.Namespace, __: Turbopilot) -> int:
 
 def _held(path: Path) -> tuple[str, int]:
     """Return the folder of an index, and the number of indexed documents."""
-    import sqlite3
-
-    from jupyter_turbopilot.index.store import Store
-
     try:
         with closing(Store(path)) as store:
             return store.noted("root"), store.count()

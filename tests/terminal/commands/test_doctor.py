@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import re
 import time
@@ -16,8 +15,9 @@ from jupyter_turbopilot.jupyter.routes import table
 from jupyter_turbopilot.models.personal import LEARNING, measured_rate, remember_rate
 from jupyter_turbopilot.protocol.reply import Timings
 from jupyter_turbopilot.suggestion.fit import subject_of
+from jupyter_turbopilot.terminal.commands import doctor
 from jupyter_turbopilot.terminal.commands.doctor import rates_of
-from jupyter_turbopilot.util import files, registry
+from jupyter_turbopilot.util import registry
 
 from ...index.notebooks import write
 from ...serving import Server
@@ -107,9 +107,9 @@ def test_rates_of_are_the_best_plausible_rates(
 def test_doctor_reports_an_old_jupyterlab(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    version = importlib.metadata.version
+    version = doctor.version
     old = {"jupyterlab": "4.3.8"}
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: old.get(name) or version(name))
+    monkeypatch.setattr(doctor, "version", lambda name: old.get(name) or version(name))
     out = run(capsys, "doctor")[1]
     assert re.search(r'✗ jupyterlab +4\.3\.8 is not supported\. Run: python -m pip install "jupyterlab', out)
 
@@ -199,10 +199,10 @@ def test_doctor_reports_the_notebook_index_and_its_folder(
     run(capsys, "index", "rebuild", str(tmp_path / "work"))
     assert f"1 index in {folder()}, 0." in run(capsys, "doctor")[1]
     with monkeypatch.context() as patch:
-        patch.setattr(files, "is_writable", lambda path: path != folder())
+        patch.setattr(doctor, "is_writable", lambda path: path != folder())
         assert f"✗ index        {folder()} is not writable" in run(capsys, "doctor")[1]
     with monkeypatch.context() as patch:
-        patch.setattr(files, "free_room", lambda _: 5_000_000)
+        patch.setattr(doctor, "free_room", lambda _: 5_000_000)
         assert "✗ index        only 5 MB of disk space are free" in run(capsys, "doctor")[1]
     monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
     (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"notebook_index": false}}')

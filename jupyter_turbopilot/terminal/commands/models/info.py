@@ -5,6 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.engine.load import machine
+from jupyter_turbopilot.engine.load.plan import compute_bytes, score_bytes
+from jupyter_turbopilot.jupyter.pilot.library import store_of
+from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.ggml import FILE_TYPES, tensor_type
+from jupyter_turbopilot.models.gguf import holds, read_header
+from jupyter_turbopilot.models.personal import measured_rate, personal_dir
+from jupyter_turbopilot.models.store import unavailable
+from jupyter_turbopilot.prompt.formats import FORMATS
 from jupyter_turbopilot.terminal.commands.command import add_json
 from jupyter_turbopilot.terminal.numbers import add_number, whole
 from jupyter_turbopilot.util.files import describe_size
@@ -27,11 +36,6 @@ def declare_info(parser: argparse.ArgumentParser) -> None:
 
 def run_info(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Describe a file."""
-    from jupyter_turbopilot.jupyter.pilot.library import store_of
-    from jupyter_turbopilot.models.catalog import find
-    from jupyter_turbopilot.models.personal import personal_dir
-    from jupyter_turbopilot.models.store import unavailable
-
     store, model = store_of(settings), find(options.model)
     if not store.has(model) and not model.path:
         raise unavailable(model, store.stored(model), settings.engine)
@@ -42,11 +46,6 @@ def run_info(options: argparse.Namespace, settings: Turbopilot) -> int:
 
 def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
     """Return the description of a file from its header, and its estimated speed on this machine."""
-    from jupyter_turbopilot.engine.load.plan import compute_bytes, score_bytes
-    from jupyter_turbopilot.models.ggml import FILE_TYPES, tensor_type
-    from jupyter_turbopilot.models.gguf import read_header
-    from jupyter_turbopilot.models.personal import measured_rate
-
     header = read_header(path)
     kinds: dict[str, int] = {}
     for part in header.parts:
@@ -86,9 +85,6 @@ def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
 
 def fim_of(path: Path, header: Header) -> str:
     """Return the fill-in-the-middle format of a model, detected by its tokens."""
-    from jupyter_turbopilot.models.gguf import holds
-    from jupyter_turbopilot.prompt.formats import FORMATS
-
     return next((known.name for known in FORMATS if holds(path, header, known.prefix)), "none")
 
 
@@ -126,9 +122,7 @@ def declare_recommend(parser: argparse.ArgumentParser) -> None:
 
 def run_recommend(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Print the recommended models for this machine."""
-    from jupyter_turbopilot.engine.load import machine
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
-    from jupyter_turbopilot.models.personal import measured_rate, personal_dir
 
     library, memory, cores = Pilot(settings).library, machine.free_memory(), machine.cores()
     measured = measured_rate(personal_dir())

@@ -7,7 +7,9 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.models.folder import aside_path
+from jupyter_turbopilot.engine.kind import kind_of
+from jupyter_turbopilot.jupyter.pilot.library import store_of
+from jupyter_turbopilot.models.folder import aside_path, described
 from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.terminal.commands.command import add_engine, add_json
 from jupyter_turbopilot.terminal.commands.progress import Bar
@@ -32,8 +34,6 @@ def run_list(options: argparse.Namespace, settings: Turbopilot) -> int:
     """List models."""
     from jupyter_turbopilot.jupyter.describe import describe_models
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
-    from jupyter_turbopilot.models.folder import described
-    from jupyter_turbopilot.models.store import unavailable
 
     pilot = Pilot(settings)
     models = describe_models(pilot)
@@ -89,9 +89,6 @@ def declare_pull(parser: argparse.ArgumentParser) -> None:
 
 
 def _kind_and_model(settings: Turbopilot) -> tuple[EngineKind, Model]:
-    from jupyter_turbopilot.engine.kind import kind_of
-    from jupyter_turbopilot.jupyter.pilot.library import store_of
-
     kind = kind_of(settings, store_of(settings))
     return kind, kind.find(settings.model)
 
