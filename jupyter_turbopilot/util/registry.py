@@ -172,6 +172,8 @@ def found(group: str) -> tuple[Entry, ...]:
 
     entries = {entry.name: entry for entry in own(group)}
     for point in entry_points(group=PREFIX + group):
+        if point.value.startswith(PREFIX):
+            continue  # our own, perhaps of another version: an editable install keeps the metadata
         entry = entries.setdefault(point.name, Entry(point.name, point.value))
         if entry.value != point.value:
             failures[point.value] = f"the name {point.name} is taken by {entry.value}"

@@ -46,9 +46,10 @@ def test_found_entries_of_other_distributions_do_not_replace_own_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     group = f"{PREFIX}commands"
-    points = [EntryPoint("doctor", "other:doctor", group), EntryPoint("other", "other:declare", group)]
+    values = {"doctor": "other:doctor", "other": "other:declare", "bench": f"{PREFIX}old.bench:declare"}
+    points = [EntryPoint(name, value, group) for name, value in values.items()]
     monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: points)
     found = {entry.name: entry.value for entry in registry.found("commands")}
     assert found["other"] == "other:declare"
     assert found["doctor"] == next(entry.value for entry in OWN["commands"] if entry.name == "doctor")
-    assert "other:doctor" in registry.failures
+    assert [*registry.failures] == ["other:doctor"]
