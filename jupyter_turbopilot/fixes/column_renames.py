@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.fixes.renames import (
     LONGEST_NAME,
-    Cell,
-    Change,
+    NameChange,
+    OriginalCell,
     Rename,
     cells_of,
     changed_part,
@@ -56,7 +56,7 @@ class _AmbiguousError(Exception):
     """Another string or attribute may be the label, or the column may have existed before."""
 
 
-def find(request: RenameRequest, change: Change) -> Rename | None:
+def find(request: RenameRequest, change: NameChange) -> Rename | None:
     """Return the edits of the other labels, if the changed one is where its column is assigned."""
     try:
         edits = _edits(request, change)
@@ -65,7 +65,7 @@ def find(request: RenameRequest, change: Change) -> Rename | None:
     return Rename(title=title_of(edits), edits=edits, run=[request.active]) if edits else None
 
 
-def _edits(request: RenameRequest, change: Change) -> list[Edit]:
+def _edits(request: RenameRequest, change: NameChange) -> list[Edit]:
     """Return the edits of the other labels."""
     if any(each.type == "code" and each.source is None for each in request.cells):
         return []
@@ -76,7 +76,7 @@ def _edits(request: RenameRequest, change: Change) -> list[Edit]:
     return [change.edit(cell, start) for cell, start in sorted(_uses(cells, change, table))]
 
 
-def changed_label(request: RenameRequest) -> Change | None:
+def changed_label(request: RenameRequest) -> NameChange | None:
     """Return the changed string in the subscript of a variable, if nothing else differs."""
     change = changed_part(request, lambda character: character not in _OUTSIDE)
     if not change or not all(
@@ -94,7 +94,7 @@ def _table(source: str, start: int) -> str:
     return found[1] if found else ""
 
 
-def _uses(cells: dict[int, Cell], change: Change, table: str) -> list[tuple[int, int]]:
+def _uses(cells: dict[int, OriginalCell], change: NameChange, table: str) -> list[tuple[int, int]]:
     """Return the cells and positions of the other labels; raise an _AmbiguousError if they are unclear."""
     here = cells[change.cell]
     target, value = _assignment(here, change, table)
@@ -115,7 +115,7 @@ def _uses(cells: dict[int, Cell], change: Change, table: str) -> list[tuple[int,
     return uses
 
 
-def _assignment(cell: Cell, change: Change, table: str) -> tuple[ast.expr, ast.expr]:
+def _assignment(cell: OriginalCell, change: NameChange, table: str) -> tuple[ast.expr, ast.expr]:
     """Return the variable and the value of the assignment to the changed label."""
     for node, _ in cell.scopes.nodes:
         match node:
@@ -130,7 +130,7 @@ def _assignment(cell: Cell, change: Change, table: str) -> tuple[ast.expr, ast.e
 class _ColumnLabels:
     """The labels of a column in a cell."""
 
-    def __init__(self, cell: Cell, change: Change, owner: LexicalScope, table: str) -> None:
+    def __init__(self, cell: OriginalCell, change: NameChange, owner: LexicalScope, table: str) -> None:
         count_operations(2 * len(cell.nodes))
         self._cell, self._change, self._owner, self._table = cell, change, owner, table
         self._parents = cell.parents

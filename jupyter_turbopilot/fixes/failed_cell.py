@@ -14,7 +14,7 @@ from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.context.languages import as_python, cell_magic
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, expression_of, identifiers_in
-from jupyter_turbopilot.fixes.report import NONE, Report
+from jupyter_turbopilot.fixes.report import NONE, KernelReport
 from jupyter_turbopilot.protocol.fix import Edit, apply
 from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import parse
@@ -22,7 +22,7 @@ from jupyter_turbopilot.util.syntax_tree import parse
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from jupyter_turbopilot.fixes.report import Frame, ObjectDescription
+    from jupyter_turbopilot.fixes.report import ObjectDescription, TracebackFrame
     from jupyter_turbopilot.protocol.request import FixCell
     from jupyter_turbopilot.suggestion.imports import Sources
     from jupyter_turbopilot.suggestion.scopes import Located
@@ -57,7 +57,7 @@ class FailedCell:
     name: str  # class of the exception
     message: str
     traceback: Sequence[str] = ()  # lines
-    report: Report = NONE
+    report: KernelReport = NONE
     kernel_context: KernelContext = NO_CONTEXT
     imports: Sources | None = None  # sources of import lines; None: unknown
 
@@ -174,7 +174,7 @@ class FailedCell:
         return True
 
     @property
-    def _frames(self) -> Sequence[Frame]:
+    def _frames(self) -> Sequence[TracebackFrame]:
         return self.report.error.frames if self.report.error else ()
 
     def _last_line(self) -> tuple[int | None, int | None, bool]:
@@ -219,7 +219,7 @@ def _blank(lines: Sequence[str]) -> int:
     return sum(1 for _ in takewhile(str.isspace, lines))
 
 
-def _span(lines: Sequence[str], frame: Frame) -> tuple[int, int] | None:
+def _span(lines: Sequence[str], frame: TracebackFrame) -> tuple[int, int] | None:
     """Return the start and end of a frame's instruction, in code points."""
     if frame.column is None or frame.end_column is None or frame.end_line is None:
         return None

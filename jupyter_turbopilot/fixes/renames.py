@@ -85,7 +85,7 @@ def find(request: RenameRequest) -> Rename | None:
     return Rename(title=title_of(edits), edits=edits, run=[change.cell])
 
 
-class Change(NamedTuple):
+class NameChange(NamedTuple):
     """A changed identifier; its position is that before and after the edit."""
 
     cell: int
@@ -100,7 +100,7 @@ class Change(NamedTuple):
         return Edit(cell=cell, start=start, end=start + len(self.old), old=self.old, text=self.new)
 
 
-def _change(request: RenameRequest) -> Change | None:
+def _change(request: RenameRequest) -> NameChange | None:
     """Return the identifier that differs, if nothing else does."""
     change = changed_part(request, _continues)
     if not change or not all(map(_is_name, (change.old, change.new))):
@@ -108,7 +108,7 @@ def _change(request: RenameRequest) -> Change | None:
     return None if change.new in _RESERVED or change.old == "_" else change
 
 
-def changed_part(request: RenameRequest, continues: Callable[[str], bool]) -> Change | None:
+def changed_part(request: RenameRequest, continues: Callable[[str], bool]) -> NameChange | None:
     """Return the part that differs, extended by the characters around it that continue it."""
     before, after = request.before, request.cells[request.active].source or ""
     if request.language != "python" or max(len(before), len(after)) > LONGEST or before == after:
@@ -121,7 +121,7 @@ def changed_part(request: RenameRequest, continues: Callable[[str], bool]) -> Ch
     while tail and continues(before[-tail]):
         tail -= 1
     old, new = before[start : len(before) - tail], after[start : len(after) - tail]
-    return Change(request.active, start, old, new)
+    return NameChange(request.active, start, old, new)
 
 
 def _continues(character: str) -> bool:
@@ -154,7 +154,7 @@ class _Mention(NamedTuple):
     owner: LexicalScope
 
 
-class Cell(ParsedCell):
+class OriginalCell(ParsedCell):
     """A parsed cell, as before the change."""
 
     def has_in_magic(self, name: str) -> bool:
@@ -288,7 +288,7 @@ def _refers(magic: str, name: str) -> bool:
     return word_pattern(name).search(magic) is not None
 
 
-def _has_hidden_uses(request: RenameRequest, cells: dict[int, Cell], name: str) -> bool:
+def _has_hidden_uses(request: RenameRequest, cells: dict[int, OriginalCell], name: str) -> bool:
     """Return whether a magic or a string may refer to a variable, as in `eval("x + 1")`."""
     if any(cell.has_in_magic(name) for cell in cells.values()):
         return True
@@ -303,7 +303,7 @@ def _has_hidden_uses(request: RenameRequest, cells: dict[int, Cell], name: str) 
     )
 
 
-def cells_of(request: RenameRequest, change: Change, *names: str) -> dict[int, Cell] | None:
+def cells_of(request: RenameRequest, change: NameChange, *names: str) -> dict[int, OriginalCell] | None:
     """Parse the cells that contain one of the names.
 
     Return None if one of these does not parse, or a cell in another language may use the changed name.
@@ -321,14 +321,16 @@ def cells_of(request: RenameRequest, change: Change, *names: str) -> dict[int, C
                 return None
             continue
         try:
-            cells[number] = Cell(source)
+            cells[number] = OriginalCell(source)
         except SyntaxError:
             return None
         count_operations(_KEPT * len(cells[number].scopes.nodes))
     return cells
 
 
-def _uses(cells: dict[int, Cell], change: Change, binding: _Mention) -> list[tuple[int, int]] | None:
+def _uses(
+    cells: dict[int, OriginalCell], change: NameChange, binding: _Mention
+) -> list[tuple[int, int]] | None:
     """Return the cells and positions of the other uses; None for a second binding or a name in use."""
     is_global = binding.owner.outer is None
     if is_global and change.old in _RESERVED:
@@ -351,7 +353,9 @@ def _uses(cells: dict[int, Cell], change: Change, binding: _Mention) -> list[tup
     return starts
 
 
-def _keywords(cells: dict[int, Cell], change: Change, binding: _Mention) -> list[tuple[int, int]] | None:
+def _keywords(
+    cells: dict[int, OriginalCell], change: NameChange, binding: _Mention
+) -> list[tuple[int, int]] | None:
     """Return the keyword arguments that are the renamed parameter; None if others may be."""
     function, scope = next(
         (node, scope)
@@ -372,7 +376,7 @@ def _keywords(cells: dict[int, Cell], change: Change, binding: _Mention) -> list
 
 
 def _arguments(
-    cells: dict[int, Cell], parameter: str, name: str, attribute: str, owner: LexicalScope
+    cells: dict[int, OriginalCell], parameter: str, name: str, attribute: str, owner: LexicalScope
 ) -> list[tuple[int, int]] | None:
     """Return the keyword arguments of calls of a function; None if other calls may have them."""
     starts: list[tuple[int, int]] = []

@@ -11,7 +11,7 @@ Word = Annotated[str, Meta(max_length=512)]
 Path = Annotated[str, Meta(max_length=4096)]
 
 
-class Frame(msgspec.Struct, frozen=True):
+class TracebackFrame(msgspec.Struct, frozen=True):
     """A frame of a traceback, with the position of the instruction as in `co_positions`."""
 
     file: Path
@@ -45,7 +45,7 @@ class KernelError(msgspec.Struct, frozen=True, kw_only=True):
     key: Word | None = None  # the key of a KeyError, if it is a string
     path: Path | None = None  # `filename` of a FileNotFoundError
     object: ObjectDescription | None = None  # `obj` of an AttributeError
-    frames: list[Frame] = []  # outermost first
+    frames: list[TracebackFrame] = []  # outermost first
 
 
 class Folder(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +55,7 @@ class Folder(msgspec.Struct, frozen=True, kw_only=True):
     names: list[Word]
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class KernelReport(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of a kernel to a request for fixes."""
 
     error: KernelError | None = None
@@ -65,12 +65,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     folders: list[Folder] = []  # near the path of a FileNotFoundError; the working folder of an ImportError
 
 
-NONE = Report()
+NONE = KernelReport()
 
 
-def read_report(data: Any) -> Report:
+def read_report(data: Any) -> KernelReport:
     """Parse a kernel's answer; invalid data gives an empty report."""
     try:
-        return msgspec.convert(data, Report)
+        return msgspec.convert(data, KernelReport)
     except msgspec.ValidationError:
         return NONE

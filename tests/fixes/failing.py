@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
-from jupyter_turbopilot.fixes.report import Frame, KernelError, ObjectDescription, Report
+from jupyter_turbopilot.fixes.report import KernelError, KernelReport, ObjectDescription, TracebackFrame
 from jupyter_turbopilot.protocol.request import FixCell
 from jupyter_turbopilot.suggestion.imports import ModuleLocation, Sources
 
@@ -44,9 +44,9 @@ def failure(
     line = source.count("\n", 0, start) + 1
     columns = [len(source[begin:at].encode()) for at in (start, start + len(expression))]
     end_line = line + expression.count("\n")
-    frame = Frame("/tmp/ipykernel_1/1.py", line, end_line, *columns) if expression else None
-    frames = [*([frame] if frame else []), *([Frame("/lib/pandas/frame.py", 1)] if library else [])]
-    report = Report(
+    frame = TracebackFrame("/tmp/ipykernel_1/1.py", line, end_line, *columns) if expression else None
+    frames = [*([frame] if frame else []), *([TracebackFrame("/lib/pandas/frame.py", 1)] if library else [])]
+    report = KernelReport(
         error=KernelError(type=name, frames=frames, **fields),
         objects={"df": FRAME} if objects is None else objects,
         names=[*names],

@@ -6,7 +6,7 @@ import pytest
 
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.files import find
-from jupyter_turbopilot.fixes.report import Folder, KernelError, Report
+from jupyter_turbopilot.fixes.report import Folder, KernelError, KernelReport
 from jupyter_turbopilot.protocol.fix import Fix
 from jupyter_turbopilot.protocol.request import FixCell
 
@@ -25,7 +25,7 @@ def fixes(*sources: str, path: str, folders: list[Folder] = FOLDERS, reported: b
         name="FileNotFoundError",
         message=f"[Errno 2] No such file or directory: {path!r}",
         traceback=[f"Cell In[{len(sources) - 1}], line 1"],
-        report=Report(
+        report=KernelReport(
             error=KernelError(type="FileNotFoundError", path=path if reported else None), folders=folders
         ),
     )

@@ -8,7 +8,7 @@ import pytest
 
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe, find_fixes
-from jupyter_turbopilot.fixes.report import KernelError, Report
+from jupyter_turbopilot.fixes.report import KernelError, KernelReport
 from jupyter_turbopilot.protocol.fix import Edit, Fix
 from jupyter_turbopilot.protocol.request import ErrorOutput, FixCell
 from jupyter_turbopilot.util import registry
@@ -115,17 +115,19 @@ def test_find_fixes_of_plugins(
 
 
 def test_find_fixes_ignores_the_report_of_another_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[Report] = []
+    seen: list[KernelReport] = []
 
     def kind(failure: FailedCell) -> Iterator[Fix]:
         seen.append(failure.report)
         return iter(())
 
     monkeypatch.setitem(FINDERS, "KeyError", (kind,))
-    own, other = (Report(error=KernelError(type=name), names=["a"]) for name in ("KeyError", "NameError"))
+    own, other = (
+        KernelReport(error=KernelError(type=name), names=["a"]) for name in ("KeyError", "NameError")
+    )
     for report in (own, other):
         find_fixes(failure(report=report))
-    assert seen == [own, Report()]
+    assert seen == [own, KernelReport()]
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ def test_find_fixes_ignores_the_report_of_a_later_error_of_the_same_class(
     own: dict[str, str],
     other: dict[str, str] | None,
 ) -> None:
-    seen: list[Report] = []
+    seen: list[KernelReport] = []
 
     def kind(failure: FailedCell) -> Iterator[Fix]:
         seen.append(failure.report)
@@ -152,9 +154,9 @@ def test_find_fixes_ignores_the_report_of_a_later_error_of_the_same_class(
 
     monkeypatch.setitem(FINDERS, name, (kind,))
     for fields in filter(None, (own, other)):
-        report = Report(error=KernelError(type=name, **fields), names=["a"])  # type: ignore[arg-type]
+        report = KernelReport(error=KernelError(type=name, **fields), names=["a"])  # type: ignore[arg-type]
         find_fixes(FailedCell(cells("x"), 0, name, message, report=report))
-        assert seen.pop() == (report if fields is own else Report())
+        assert seen.pop() == (report if fields is own else KernelReport())
 
 
 def test_wanted_lists_dotted_names_nearest_to_the_error_first() -> None:

@@ -7,7 +7,13 @@ import pytest
 from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.imports import find
-from jupyter_turbopilot.fixes.report import Folder, Frame, KernelError, ObjectDescription, Report
+from jupyter_turbopilot.fixes.report import (
+    Folder,
+    KernelError,
+    KernelReport,
+    ObjectDescription,
+    TracebackFrame,
+)
 from jupyter_turbopilot.protocol.fix import Fix, InsertedCell
 from jupyter_turbopilot.protocol.request import FixCell
 
@@ -25,7 +31,7 @@ def fixes(source: str, message: str, line: int = 1, above: str = "x = 1", **repo
         name=name,
         message=message,
         traceback=[f"Cell In[2], line {line}"],
-        report=Report(objects=MODULES, **report),  # type: ignore[arg-type]
+        report=KernelReport(objects=MODULES, **report),  # type: ignore[arg-type]
     )
     return list(find(failure))
 
@@ -130,6 +136,6 @@ def test_find_offers_nothing_for_a_module_that_a_local_file_shadows() -> None:
 
 
 def test_find_offers_nothing_for_errors_inside_libraries() -> None:
-    frames = [Frame("/tmp/ipykernel_1/1.py", 1), Frame("/venv/x.py", 1)]
+    frames = [TracebackFrame("/tmp/ipykernel_1/1.py", 1), TracebackFrame("/venv/x.py", 1)]
     error = KernelError(type="ModuleNotFoundError", frames=frames)
     assert not fixes("import yaml", "No module named 'yaml'", error=error)

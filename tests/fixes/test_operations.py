@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules
 from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe
-from jupyter_turbopilot.fixes.report import Folder, KernelError, ObjectDescription, Report
+from jupyter_turbopilot.fixes.report import Folder, KernelError, KernelReport, ObjectDescription
 from jupyter_turbopilot.jupyter.routes.fixes import _find, _find_rename
 from jupyter_turbopilot.protocol.request import FixRequest, RenameRequest, parse_fix, parse_rename
 from jupyter_turbopilot.suggestion import scopes
@@ -47,15 +47,15 @@ FOLDERS = [Folder(path=".", names=["b" + "a" * 399 + "c", "b.csv"])]
 CONTEXT = KernelContext(modules=Modules(path=("/nowhere",)))
 
 
-def report_of(name: str) -> Report:
-    return Report(error=KernelError(type=name), objects=dict.fromkeys(NAMES, TABLE), folders=FOLDERS)
+def report_of(name: str) -> KernelReport:
+    return KernelReport(error=KernelError(type=name), objects=dict.fromkeys(NAMES, TABLE), folders=FOLDERS)
 
 
 def find(request: FixRequest, *, reported: bool) -> None:
     """Find fixes as the server does."""
     error = request.error
     assert len(expressions_to_describe(request.cells, request.failed, error)) <= 100
-    _find(request, report_of(error.name) if reported else Report(), CONTEXT, None)
+    _find(request, report_of(error.name) if reported else KernelReport(), CONTEXT, None)
 
 
 def rename(request: RenameRequest) -> None:

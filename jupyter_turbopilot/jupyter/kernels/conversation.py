@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from jupyter_turbopilot.context.kernel_context import KernelContext, read_kernel_context
-from jupyter_turbopilot.fixes.report import Report, read_report
+from jupyter_turbopilot.fixes.report import KernelReport, read_report
 from jupyter_turbopilot.jupyter.kernels import probe
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class KernelAnswer:
 
     comm: str
     kernel_context: KernelContext
-    report: Report
+    report: KernelReport
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from jupyter_turbopilot.util.failures import DAMAGED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.fixes.report import Report
+    from jupyter_turbopilot.fixes.report import KernelReport
     from jupyter_turbopilot.jupyter.kernels.conversation import Message
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Watch:
         self._lapsed = False  # whether querying stopped because no request used the context
         self._used_at = time.monotonic()
         self._opened_at = time.monotonic()
-        self._reports: dict[str, asyncio.Future[Report | None]] = {}  # by comm; None: no handler
+        self._reports: dict[str, asyncio.Future[KernelReport | None]] = {}  # by comm; None: no handler
         self.busy = False
         self.kernel_context = NONE
 
@@ -83,7 +83,7 @@ class Watch:
             self._schedule()
         return self.kernel_context
 
-    async def report(self, wanted: Sequence[str], *, keys: bool) -> Report:
+    async def report(self, wanted: Sequence[str], *, keys: bool) -> KernelReport:
         """Query the kernel after an error, without waiting for it to settle; an empty report if that fails.
 
         A cell of a queue may follow the failed one, so a busy kernel is not queried.
@@ -101,10 +101,10 @@ class Watch:
             pass
         return NO_REPORT
 
-    async def _query(self, wanted: Sequence[str], *, keys: bool) -> Report | None:
+    async def _query(self, wanted: Sequence[str], *, keys: bool) -> KernelReport | None:
         """Query the kernel after an error; None if the handler is missing."""
         comm, messages = self._conversation.ask_for_report(wanted, keys=keys)
-        answered: asyncio.Future[Report | None] = asyncio.get_running_loop().create_future()
+        answered: asyncio.Future[KernelReport | None] = asyncio.get_running_loop().create_future()
         self._reports[comm] = answered
         try:
             self._send(messages)
@@ -213,7 +213,7 @@ class Watch:
                 self._schedule()
 
 
-def _resolve(future: asyncio.Future[Report | None], report: Report | None) -> None:
+def _resolve(future: asyncio.Future[KernelReport | None], report: KernelReport | None) -> None:
     if not future.done():
         future.set_result(report)
 
@@ -230,7 +230,7 @@ class Kernels:
         watch = self._watch(kernel_id)
         return watch.use() if watch else NONE
 
-    async def report(self, kernel_id: str, wanted: Sequence[str], *, keys: bool) -> Report:
+    async def report(self, kernel_id: str, wanted: Sequence[str], *, keys: bool) -> KernelReport:
         """Query a kernel after an error about its last exception and the wanted expressions."""
         watch = self._watch(kernel_id)
         return await watch.report(wanted, keys=keys) if watch else NO_REPORT

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
-    from jupyter_turbopilot.fixes.report import Report
+    from jupyter_turbopilot.fixes.report import KernelReport
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.protocol.fix import Fix
 
@@ -89,7 +89,7 @@ class FixRoute(_EditRoute):
         notebook_index = await self.notebook_index()
         return await self.parse(_find, request, report, kernel_context, notebook_index)
 
-    async def _report(self, request: FixRequest) -> tuple[Report, KernelContext]:
+    async def _report(self, request: FixRequest) -> tuple[KernelReport, KernelContext]:
         """Query the notebook's kernel about the error, for callers who may run code in it."""
         kernels, name = self.pilot.kernels, await self.allowed_kernel(request)
         if not kernels or not name:
@@ -100,7 +100,10 @@ class FixRoute(_EditRoute):
 
 
 def _find(
-    request: FixRequest, report: Report, kernel_context: KernelContext, notebook_index: NotebookIndex | None
+    request: FixRequest,
+    report: KernelReport,
+    kernel_context: KernelContext,
+    notebook_index: NotebookIndex | None,
 ) -> list[Fix]:
     cells = [Cell(type=cell.type, source=cell.source or "") for cell in request.cells]
     sources = sources_of(Completion(path=request.path, cells=cells, offset=0), kernel_context, notebook_index)

@@ -25,7 +25,7 @@ import pytest
 import torch
 
 from jupyter_turbopilot.context import kernel_context as kernel
-from jupyter_turbopilot.fixes.report import Folder, Report
+from jupyter_turbopilot.fixes.report import Folder, KernelReport
 from jupyter_turbopilot.jupyter.kernels import probe
 
 RAN: list[str] = []
@@ -381,9 +381,11 @@ def failing(error: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "last_value", error, raising=False)
 
 
-def report_of(namespace: Any, *wanted: str, keys: bool = True) -> Report:
+def report_of(namespace: Any, *wanted: str, keys: bool = True) -> KernelReport:
     """Return the report as the server reads it."""
-    return msgspec.convert(json.loads(json.dumps(probe.report(namespace, [*wanted], keys=keys))), Report)
+    return msgspec.convert(
+        json.loads(json.dumps(probe.report(namespace, [*wanted], keys=keys))), KernelReport
+    )
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
