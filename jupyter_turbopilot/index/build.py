@@ -17,7 +17,7 @@ from jupyter_turbopilot.index.base import is_under
 from jupyter_turbopilot.index.entries import Page, page_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, NOTEBOOK
 from jupyter_turbopilot.index.paths import DAY, delete_old, deletion_mark, indexes_of
-from jupyter_turbopilot.index.store import SCHEMA, Store
+from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.util.failures import DAMAGED, on_failure
 from jupyter_turbopilot.util.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.util.notebook_file import is_enabled_in
@@ -54,7 +54,7 @@ WHY_DELETED = "it was deleted in JupyterLab"
 
 
 @dataclass(frozen=True)
-class Progress:
+class BuildProgress:
     """State of the index."""
 
     building: bool = False
@@ -88,7 +88,7 @@ class Builder:
     ) -> None:
         """`again`: build the index even if the user has deleted it."""
         self.path = path
-        self.progress = Progress()
+        self.progress = BuildProgress()
         self._source = source
         self._pause_now = pause
         self._asked = asked
@@ -204,14 +204,14 @@ class Builder:
         self._scans, self._due = 0, float("-inf")
         return True
 
-    def _open(self) -> Store:
+    def _open(self) -> IndexStore:
         if free_room(self.path) < ROOM_TO_SPARE:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         SCHEMA.prepare(self.path)
         self._mark_used()
         delete_old(self.path)
         self._forget_denied()
-        store = Store(self.path)
+        store = IndexStore(self.path)
         with on_failure(store.close):
             with store.transaction():  # or the index could be deleted between the checks
                 self._check_end()
@@ -219,7 +219,7 @@ class Builder:
                 if self._again:
                     mark.unlink(missing_ok=True)
                 elif mark.exists():
-                    self.progress = Progress(error=WHY_DELETED)
+                    self.progress = BuildProgress(error=WHY_DELETED)
                     raise EndedError
                 if store.noted("root") != self._source.root:
                     store.note("root", self._source.root)
@@ -235,7 +235,7 @@ class Builder:
             if path == self.path:
                 continue
             try:
-                with closing(Store(path)) as store:
+                with closing(IndexStore(path)) as store:
                     if store.forget([known for known in store.stamps() if not self._allows(known)]):
                         store.tidy()
             except (OSError, sqlite3.Error) as error:
@@ -250,7 +250,7 @@ class Builder:
             os.utime(self.path)
             self._marked = now
 
-    def _work(self, store: Store) -> None:
+    def _work(self, store: IndexStore) -> None:
         """Process all pending work, the most urgent first."""
         while True:
             self._check_end()
@@ -275,7 +275,7 @@ class Builder:
                 self._scan_soon()
                 self._wait(_POLL)
 
-    def _sleep(self, store: Store | None) -> None:
+    def _sleep(self, store: IndexStore | None) -> None:
         with self._wake:
             while not (self._ended or self._changed):
                 then = [self._due] if self._scans else []
@@ -287,7 +287,7 @@ class Builder:
                 self._wake.wait(left)
         self._check_end()
 
-    def _scan(self, store: Store) -> None:
+    def _scan(self, store: IndexStore) -> None:
         """Scan the folder: remove deleted files from the index, and queue new and changed ones."""
         begun, overflows = time.monotonic(), self._overflows
         self._mark_used()
@@ -308,7 +308,7 @@ class Builder:
         self._scans -= 1
         self._update_progress(store, found=len(found))
 
-    def _refresh(self, store: Store) -> None:
+    def _refresh(self, store: IndexStore) -> None:
         """Process one change: queue the file, or the files of the folder."""
         with self._wake:
             if not self._changed:  # there were too many changes: a scan of the folder will find them
@@ -327,7 +327,9 @@ class Builder:
         self._first |= found
         self._update_progress(store)
 
-    def _walk(self, store: Store, folder: str, known: Iterable[str]) -> tuple[dict[str, FileInfo], set[str]]:
+    def _walk(
+        self, store: IndexStore, folder: str, known: Iterable[str]
+    ) -> tuple[dict[str, FileInfo], set[str]]:
         """Return a folder's newest files and the folders that could not be listed.
 
         Deleted files are removed from the index and from the queues: some sources would return an empty text
@@ -349,7 +351,7 @@ class Builder:
         self._forget(store, filter(is_gone, known))
         return found, hidden
 
-    def _forget_disabled(self, store: Store, looked: FileInfo) -> None:
+    def _forget_disabled(self, store: IndexStore, looked: FileInfo) -> None:
         """Remove a saved notebook from the index at once if its metadata may disable Turbopilot.
 
         Otherwise its cells would be suggested until it is read again, which may be paused. Only files on the
@@ -363,7 +365,7 @@ class Builder:
             self._forget(store, [looked.path])
             self._update_progress(store)
 
-    def _remove_deleted(self, store: Store) -> None:
+    def _remove_deleted(self, store: IndexStore) -> None:
         """Remove deleted files from the index: never delayed, as it reads no files."""
         for path in tuple(self._unseen):
             if self._is_gone(path):
@@ -374,7 +376,7 @@ class Builder:
             store.tidy()
             self._tidied = time.monotonic()
 
-    def _read_some(self, store: Store, seconds: float) -> None:
+    def _read_some(self, store: IndexStore, seconds: float) -> None:
         """Read files for some time, at least one, and store them in one transaction."""
         begun, spent = time.monotonic(), time.thread_time()
         asked = self._asked()
@@ -417,7 +419,7 @@ class Builder:
             log.debug("Turbopilot: a file could not be read into the index", exc_info=True)
             return Page()
 
-    def _put(self, store: Store, looked: FileInfo, page: Page) -> None:
+    def _put(self, store: IndexStore, looked: FileInfo, page: Page) -> None:
         try:
             fits = store.put(looked.path, looked.stamp, looked.modified, page)
         except (ValueError, OverflowError, sqlite3.DataError):  # SQLite cannot store the text
@@ -435,11 +437,11 @@ class Builder:
         except OSError:
             return False
 
-    def _forget(self, store: Store, paths: Iterable[str]) -> None:
+    def _forget(self, store: IndexStore, paths: Iterable[str]) -> None:
         if store.forget(paths):
             self._too_old = float("-inf")
 
-    def _in_pieces(self, store: Store, items: Iterable[FileInfo]) -> Iterator[FileInfo]:
+    def _in_pieces(self, store: IndexStore, items: Iterable[FileInfo]) -> Iterator[FileInfo]:
         """Iterate with short pauses, and remove deleted files from the index meanwhile."""
         tended = time.monotonic()
         for at, item in enumerate(items):
@@ -475,15 +477,15 @@ class Builder:
         if self._ended:
             raise EndedError
 
-    def _check_cleared(self, store: Store) -> None:
+    def _check_cleared(self, store: IndexStore) -> None:
         if store.noted("cleared") != self._cleared:
             self._stop("the index was emptied")
 
-    def _update_progress(self, store: Store, found: int = 0) -> None:
+    def _update_progress(self, store: IndexStore, found: int = 0) -> None:
         count = store.count()
         building = bool(self._todo)
         found = max(count, found or self.progress.found) if building else count
-        self.progress = Progress(building=building, files=count, found=found)
+        self.progress = BuildProgress(building=building, files=count, found=found)
 
     def _stop(self, why: str) -> None:
         """Stop for good: a deleted index must not reappear while the server runs."""
@@ -494,4 +496,4 @@ class Builder:
     def _report(self, reason: str) -> None:
         if reason != self.progress.error:
             log.warning("Turbopilot: There is no index of your code in %s: %s.", self.path, reason)
-        self.progress = Progress(error=reason)
+        self.progress = BuildProgress(error=reason)

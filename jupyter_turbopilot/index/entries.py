@@ -53,7 +53,7 @@ _NOT_INDEXED = frozenset({"text", "markdown", "html", "latex", "bat"})  # langua
 
 
 @dataclass(frozen=True)
-class Entry:
+class IndexEntry:
     """A cell of a notebook, or a block of a source file, without secrets."""
 
     language: str
@@ -72,7 +72,7 @@ class Line:
 class Page:
     """The indexed content of a file."""
 
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[IndexEntry, ...] = ()
 
 
 def page_of(path: str, text: str) -> Page:
@@ -85,13 +85,13 @@ def page_of(path: str, text: str) -> Page:
     return Page(entries_of(notebook.cells, notebook.language) if notebook and notebook.enabled else ())
 
 
-def entries_of(cells: Iterable[NotebookCell | Cell], language: str) -> tuple[Entry, ...]:
+def entries_of(cells: Iterable[NotebookCell | Cell], language: str) -> tuple[IndexEntry, ...]:
     """Return the indexed entries of a notebook's cells, in their order."""
     return _entries(piece for cell in cells for piece in _of_cell(cell, language))
 
 
-def _entries(found: Iterable[tuple[str, str]]) -> tuple[Entry, ...]:
-    entries = (Entry(language, kept) for language, source in found if (kept := _tidied(source)).strip())
+def _entries(found: Iterable[tuple[str, str]]) -> tuple[IndexEntry, ...]:
+    entries = (IndexEntry(language, kept) for language, source in found if (kept := _tidied(source)).strip())
     # Cells are copied within a notebook: keep the first of equal ones.
     return tuple(dict.fromkeys(entries))[:MOST_ENTRIES]
 

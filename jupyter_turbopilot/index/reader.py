@@ -14,10 +14,10 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.index.base import MOST_ABOVE, IndexMatch
-from jupyter_turbopilot.index.build import WHY_DELETED, Builder, Progress
+from jupyter_turbopilot.index.build import WHY_DELETED, Builder, BuildProgress
 from jupyter_turbopilot.index.entries import SHORTEST_BEGINNING, words_of
 from jupyter_turbopilot.index.paths import deletion_mark, indexes_of, path_of
-from jupyter_turbopilot.index.store import SCHEMA, Store
+from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.protocol.request import Document
 from jupyter_turbopilot.util.notebook_file import equivalent_paths
 from jupyter_turbopilot.util.sqlite_file.connection import is_busy
@@ -141,10 +141,10 @@ class _Connection:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._store: Store | None = None
+        self._store: IndexStore | None = None
         self._closed = False
 
-    def ask(self, ask: Callable[[Store], T]) -> T | None:
+    def ask(self, ask: Callable[[IndexStore], T]) -> T | None:
         """Return the result of a lookup; None if there is no index or another process locks it."""
         with self._lock:
             try:
@@ -165,11 +165,11 @@ class _Connection:
             self._close_store()
             self._lock.release()
 
-    def _opened(self) -> Store | None:
+    def _opened(self) -> IndexStore | None:
         if self._store and not self._store.is_in_place():
             self._close_store()
         if self._store is None and self._path.is_file() and not self._closed:
-            self._store = Store(self._path, looking=True)
+            self._store = IndexStore(self._path, looking=True)
         return self._store
 
     def _close_store(self) -> None:
@@ -179,7 +179,7 @@ class _Connection:
                 store.close()
 
 
-def _known(store: Store, path: str) -> str:
+def _known(store: IndexStore, path: str) -> str:
     """Return the form of a path that the index uses."""
     return next((name for name in equivalent_paths(path) if store.stamp(name) is not None), path)
 
@@ -197,7 +197,7 @@ def _index_match(rest: str, lines: Sequence[IndexedLine], modules: frozenset[str
 
 
 def _following(
-    store: Store, above: Sequence[Collection[str]], fits: Callable[[EntryMatch], bool]
+    store: IndexStore, above: Sequence[Collection[str]], fits: Callable[[EntryMatch], bool]
 ) -> list[EntryMatch]:
     """Return the matching entries that follow those most like the ones above, best match first."""
     # For each entry: the similarity at each distance above it.
@@ -277,13 +277,13 @@ class MaintainedIndex(NotebookIndex):
             try:
                 for path in dict.fromkeys((self.builder.path, *indexes_of(self.source.identity))):
                     SCHEMA.prepare(path)
-                    with closing(Store(path)) as store, store.transaction():
+                    with closing(IndexStore(path)) as store, store.transaction():
                         store.clear(secrets.token_hex(8))
                         deletion_mark(self.source.identity).touch(0o600)
             except (OSError, NotImplementedError, sqlite3.Error):
                 self.builder.start()
                 raise
-            self.builder.progress = Progress(error=WHY_DELETED)
+            self.builder.progress = BuildProgress(error=WHY_DELETED)
 
     def build_again(self) -> None:
         """Build an index that the user has deleted or cleared."""

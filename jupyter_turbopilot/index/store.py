@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from zlib import crc32
 
 from jupyter_turbopilot.index.entries import (
-    Entry,
+    IndexEntry,
     Page,
     bindings_of,
     is_word,
@@ -82,10 +82,10 @@ class EntryMatch(NamedTuple):
     """An entry that contains some of the words."""
 
     path: str
-    entry: Entry
+    entry: IndexEntry
 
 
-class Store(OpenFile):
+class IndexStore(OpenFile):
     """The index of one root folder; with `looking`, for lookups only: from any thread, with a short wait."""
 
     def __init__(self, path: Path, limit: int = LIMIT, *, looking: bool = False) -> None:
@@ -233,7 +233,7 @@ class Store(OpenFile):
             "WHERE entries.id = ?",
             number,
         )
-        return EntryMatch(found[0], Entry(found[1], found[2])) if found else None
+        return EntryMatch(found[0], IndexEntry(found[1], found[2])) if found else None
 
     def imports(
         self, name: str, folder: str | None = None, leaving: Iterable[str] = ()
@@ -281,7 +281,9 @@ class Store(OpenFile):
         page = self._page_of(number)
         for at, *entry in self._all("SELECT id, language, source FROM entries WHERE document = ?", number):
             self._run(
-                "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)", at, _words(Entry(*entry))
+                "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)",
+                at,
+                _words(IndexEntry(*entry)),
             )
         self._many(
             "DELETE FROM lines WHERE language = ? AND text = ? AND document = ? AND above = ? AND times = ?",
@@ -296,7 +298,7 @@ class Store(OpenFile):
 
     def _page_of(self, number: int) -> Page:
         rows = self._all("SELECT language, source FROM entries WHERE document = ? ORDER BY id", number)
-        return Page(tuple(Entry(*row) for row in rows))
+        return Page(tuple(IndexEntry(*row) for row in rows))
 
     def _run(self, statement: str, *given: object) -> None:
         self._connection.execute(statement, given)
@@ -311,7 +313,7 @@ class Store(OpenFile):
         return next(iter(self._all(query, *given)), None)
 
 
-def _words(entry: Entry) -> str:
+def _words(entry: IndexEntry) -> str:
     return " ".join(sorted(words_of(entry.source)))
 
 

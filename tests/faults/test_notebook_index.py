@@ -26,7 +26,7 @@ from jupyter_turbopilot.index.contents import Contents
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.paths import path_of
 from jupyter_turbopilot.index.reader import MaintainedIndex
-from jupyter_turbopilot.index.store import SCHEMA, Store
+from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.util.sqlite_file.schema import FileState, Schema
 
 from ..index.folders import built, known, look_again, rests, settled, until
@@ -83,12 +83,12 @@ def fresh(root: Path, place: Path) -> dict[str, list[tuple]]:
     """Return the content of an index that was built without interruptions."""
     builder = Builder(place, LocalFiles(root))
     builder.build_now()
-    with closing(Store(place)) as store:
+    with closing(IndexStore(place)) as store:
         return content(store)
 
 
 def held(notebook_index: MaintainedIndex) -> dict[str, list[tuple]]:
-    with closing(Store(notebook_index.builder.path)) as store:
+    with closing(IndexStore(notebook_index.builder.path)) as store:
         return content(store)
 
 
@@ -212,7 +212,7 @@ def test_read_only_home_has_no_index_and_reports_it(
 
 
 def test_full_disk_keeps_the_existing_index(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Full(Store):
+    class Full(IndexStore):
         def __init__(self, path: Path) -> None:
             super().__init__(path)
             self._run("PRAGMA max_page_count = 60")
@@ -230,7 +230,7 @@ def test_full_disk_keeps_the_existing_index(root: Path, monkeypatch: pytest.Monk
         assert rests(notebook_index, "value_39_49") == [" = 49"]
         assert rests(notebook_index, "value_0_") == []
     assert SCHEMA.state_of(notebook_index.builder.path) is FileState.OURS
-    with closing(Store(notebook_index.builder.path)) as store:
+    with closing(IndexStore(notebook_index.builder.path)) as store:
         for path in store.stamps():
             assert len(store.having(f"value_{path.removesuffix('.ipynb')}_7")) == 1
 
@@ -239,7 +239,7 @@ def test_full_disk_recovers_without_a_restart(root: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(build, "RETRY", 0.1)
     full = [True]
 
-    class Full(Store):
+    class Full(IndexStore):
         def put(self, *given: Any) -> bool:
             if full[0]:
                 raise sqlite3.OperationalError("database or disk is full")

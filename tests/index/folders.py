@@ -11,7 +11,7 @@ from pathlib import Path
 from jupyter_turbopilot.index.build import Builder
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.reader import MaintainedIndex
-from jupyter_turbopilot.index.store import Store
+from jupyter_turbopilot.index.store import IndexStore
 from jupyter_turbopilot.util.sqlite_file.connection import is_busy
 
 SECONDS = 60.0
@@ -29,7 +29,7 @@ def known(place: Path) -> set[str]:
     """Return the indexed paths."""
     while place.is_file():
         try:
-            with closing(Store(place, looking=True)) as store:
+            with closing(IndexStore(place, looking=True)) as store:
                 return set(store.stamps())
         except sqlite3.Error as error:  # the builder may lock it for longer than a lookup waits
             if not is_busy(error):
@@ -43,7 +43,7 @@ def settled(builder: Builder) -> bool:
     return builder._seen > 0 and not waiting
 
 
-def look_again(builder: Builder, store: Store) -> None:
+def look_again(builder: Builder, store: IndexStore) -> None:
     """Make a builder scan the folder and read new files, as it does while the index is in use."""
     builder._scans, builder._due = 1, float("-inf")
     builder._work(store)

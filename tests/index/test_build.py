@@ -21,13 +21,13 @@ from tornado.web import HTTPError
 from jupyter_turbopilot.engine.effort import Pause
 from jupyter_turbopilot.index import build, local_files
 from jupyter_turbopilot.index.base import FileInfo
-from jupyter_turbopilot.index.build import Builder, EndedError, Progress
+from jupyter_turbopilot.index.build import Builder, BuildProgress, EndedError
 from jupyter_turbopilot.index.contents import Contents, contents_of
 from jupyter_turbopilot.index.entries import Page
 from jupyter_turbopilot.index.excluded import MOST_BYTES
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.paths import deletion_mark, path_of
-from jupyter_turbopilot.index.store import SCHEMA, Store
+from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.util.sqlite_file import connection
 from jupyter_turbopilot.util.sqlite_file.connection import delete
 from jupyter_turbopilot.util.sqlite_file.schema import Schema
@@ -214,7 +214,7 @@ def test_builder_does_not_recreate_an_index_deleted_by_the_user(
     builder.start()
     until(lambda: builder.progress.files == 1 and settled(builder))
     if how == "emptied":
-        with closing(Store(builder.path)) as store:
+        with closing(IndexStore(builder.path)) as store:
             store.clear("mark")
     else:
         for file in SCHEMA.owned_files(builder.path):
@@ -279,7 +279,7 @@ def test_builder_does_not_start_in_an_index_that_is_deleted_meanwhile(
     SCHEMA.prepare(builder.path)
 
     def delete_index() -> None:
-        with closing(Store(builder.path)) as other, other.transaction():
+        with closing(IndexStore(builder.path)) as other, other.transaction():
             other.clear("mark")
             deletion_mark(LocalFiles(root).identity).touch()
 
@@ -307,7 +307,7 @@ def test_builder_leaves_an_index_empty_that_is_cleared_meanwhile(builder: Builde
 
     def slow(path: str) -> str:
         if len(known(builder)) > 3:
-            with closing(Store(builder.path)) as other:
+            with closing(IndexStore(builder.path)) as other:
                 other.clear("mark")
         time.sleep(build.BATCH)
         return read(path)
@@ -388,14 +388,14 @@ def test_builder_skips_a_file_that_cannot_be_stored(
         write(root, f"{name}.ipynb", f"name_of_{name} = 1")
     (root / os.fsdecode(b"\xff.py")).write_text("name_without_letters = 1")
     (root / "modules.py").write_text("\n".join(f"import m{'x' * 40}{at}" for at in range(8000)))
-    put = Store.put
+    put = IndexStore.put
 
-    def refuse(store: Store, path: str, *rest: object) -> bool:
+    def refuse(store: IndexStore, path: str, *rest: object) -> bool:
         if path == "bad.ipynb" and rest[-1] != Page():
             raise sqlite3.DataError("string or blob too big")
         return put(store, path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Store, "put", refuse)
+    monkeypatch.setattr(IndexStore, "put", refuse)
     with closing(builder._open()) as store:
         builder._work(store)
         assert set(store.stamps()) == {"a.ipynb", "bad.ipynb", "c.ipynb", "modules.py"}
@@ -464,11 +464,13 @@ def test_progress_reports_why_it_is_paused(root: Path, monkeypatch: pytest.Monke
         Builder(path_of(source.identity), source, pause=lambda: next(iter(reason), None))
     ) as builder:
         builder.start()
-        until(lambda: builder.progress == Progress(building=True, files=0, found=1, paused=Pause.BATTERY))
+        until(
+            lambda: builder.progress == BuildProgress(building=True, files=0, found=1, paused=Pause.BATTERY)
+        )
         reason[0] = Pause.KERNEL
         until(lambda: builder.progress.paused is Pause.KERNEL)
         reason.clear()
-        until(lambda: builder.progress == Progress(building=False, files=1, found=1))
+        until(lambda: builder.progress == BuildProgress(building=False, files=1, found=1))
 
 
 def test_builder_tidies_the_disk_once_no_reader_locks_it(
@@ -483,7 +485,7 @@ def test_builder_tidies_the_disk_once_no_reader_locks_it(
     def held() -> bool:
         return any(b"zyxwvuts" in file.read_bytes() for file in SCHEMA.owned_files(builder.path))
 
-    with closing(Store(builder.path, looking=True)) as reader:
+    with closing(IndexStore(builder.path, looking=True)) as reader:
         with reader.transaction("DEFERRED"):
             assert reader.count() == 1
             gone.unlink()
@@ -495,7 +497,7 @@ def test_builder_tidies_the_disk_once_no_reader_locks_it(
 
 
 def test_builder_does_not_reread_files_without_room(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Small(Store):
+    class Small(IndexStore):
         def __init__(self, path: Path) -> None:
             super().__init__(path, 1_000_000)
 

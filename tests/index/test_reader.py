@@ -18,7 +18,7 @@ from jupyter_turbopilot.index.entries import SMALL, page_of
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.paths import path_of
 from jupyter_turbopilot.index.reader import MOST_DOCUMENTS, MaintainedIndex, NotebookIndex
-from jupyter_turbopilot.index.store import MOST_PATHS_EACH, SCHEMA, EntryMatch, Store
+from jupyter_turbopilot.index.store import MOST_PATHS_EACH, SCHEMA, EntryMatch, IndexStore
 
 from .folders import built, rests, until
 from .notebooks import notebook
@@ -44,7 +44,7 @@ def reader(place: Path, gone: set[str]) -> Iterator[NotebookIndex]:
 
 @pytest.fixture
 def put(place: Path) -> Iterator[Callable[..., None]]:
-    with closing(Store(place)) as store:
+    with closing(IndexStore(place)) as store:
 
         def add(path: str, *cells: str, modified: float = 1.0) -> None:
             store.put(path, "1", modified, page_of(path, notebook(*cells)))
@@ -174,13 +174,13 @@ def test_following_reads_a_limited_number_of_entries(
     words = [f"word_{number}" for number in range(8)]
     put("own.ipynb", *(f"{word}\nname_{at} = 1" for word in words for at in range(100)))
     read: list[int] = []
-    entry = Store.entry
+    entry = IndexStore.entry
 
-    def counted(store: Store, number: int) -> EntryMatch | None:
+    def counted(store: IndexStore, number: int) -> EntryMatch | None:
         read.append(number)
         return entry(store, number)
 
-    monkeypatch.setattr(Store, "entry", counted)
+    monkeypatch.setattr(IndexStore, "entry", counted)
     assert not reader.following("python", [words], leaving=["own.ipynb"])
     assert len(read) <= 300
 
@@ -210,7 +210,7 @@ def test_there_excludes_deleted_documents(
     for path in ("a.ipynb", "b.ipynb", "c.ipynb"):
         put(path, "load_table(one)")
     gone.add("a.ipynb")
-    with closing(Store(place)) as store:
+    with closing(IndexStore(place)) as store:
         store.forget(["b.ipynb"])
     assert {*reader.there({"a.ipynb", "b.ipynb", "c.ipynb", "never.ipynb"})} == {"c.ipynb"}
 
@@ -254,7 +254,7 @@ def test_memory_reopens_a_replaced_index(
         file.unlink()
     assert not reader.continuations("python", "load", "", path="", modules=[])
     SCHEMA.prepare(place)
-    with closing(Store(place)) as store:
+    with closing(IndexStore(place)) as store:
         store.put("b.ipynb", "1", 1.0, page_of("b.ipynb", notebook("load_table(two)")))
     assert [one.rest for one in reader.continuations("python", "load", "", path="", modules=[])] == [
         "_table(two)"
@@ -263,7 +263,7 @@ def test_memory_reopens_a_replaced_index(
 
 def test_memory_ignores_a_damaged_index(reader: NotebookIndex, put: Callable[..., None], place: Path) -> None:
     put("a.ipynb", *(f"load_table({at})\n" * 30 for at in range(200)))
-    with closing(Store(place)) as store:
+    with closing(IndexStore(place)) as store:
         store.tidy()
     with place.open("r+b") as file:
         file.seek(4096)

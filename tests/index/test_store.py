@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_turbopilot.index import store as module
 from jupyter_turbopilot.index.entries import Page, page_of
-from jupyter_turbopilot.index.store import SCHEMA, Store
+from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 
 from .notebooks import notebook
 
@@ -22,8 +22,8 @@ def place(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(place: Path) -> Iterator[Store]:
-    with closing(Store(place)) as opened:
+def store(place: Path) -> Iterator[IndexStore]:
+    with closing(IndexStore(place)) as opened:
         yield opened
 
 
@@ -31,7 +31,7 @@ def page(*cells: str) -> Page:
     return page_of("a.ipynb", notebook(*cells))
 
 
-def content(store: Store) -> dict[str, list[tuple]]:
+def content(store: IndexStore) -> dict[str, list[tuple]]:
     """The whole content, without row ids."""
     tables = {
         "lines": "SELECT language, text, path, above, times FROM lines JOIN documents ON id = document",
@@ -43,7 +43,7 @@ def content(store: Store) -> dict[str, list[tuple]]:
     return {name: sorted(store._all(query)) for name, query in tables.items()}
 
 
-def words(store: Store) -> set[str]:
+def words(store: IndexStore) -> set[str]:
     store._run("CREATE VIRTUAL TABLE temp.vocabulary USING fts5vocab('main', 'words', 'row')")
     try:
         return {word for (word,) in store._all("SELECT term FROM temp.vocabulary")}
@@ -51,7 +51,7 @@ def words(store: Store) -> set[str]:
         store._run("DROP TABLE temp.vocabulary")
 
 
-def test_lines_returns_lines_by_their_beginning(store: Store) -> None:
+def test_lines_returns_lines_by_their_beginning(store: IndexStore) -> None:
     store.put("a.ipynb", "1", 5.0, page("import json\nfrobnicate(left, right)\n  frobnicate(other)"))
     found = store.lines("python", "frobnicate(", "import json", "other.ipynb")
     assert [(line.text, line.same_above, line.times, line.modified, line.modules) for line in found] == [
@@ -63,7 +63,7 @@ def test_lines_returns_lines_by_their_beginning(store: Store) -> None:
     assert store.lines("python", "frobnicatf", "", "b.ipynb") == []
 
 
-def test_lines_returns_the_likeliest(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_returns_the_likeliest(store: IndexStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_RETURNED", 2)
     for number in range(3):
         store.put(f"{number}.ipynb", "1", 1.0, page("plt.zzz(1)", f"plt.a{number}(1)"))
@@ -73,7 +73,7 @@ def test_lines_returns_the_likeliest(store: Store, monkeypatch: pytest.MonkeyPat
 
 
 def test_lines_returns_none_with_too_many_continuations(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: IndexStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MOST_CONTINUATIONS", 3)
     store.put("a.ipynb", "1", 1.0, page(*(f"plt.a{number}(1)" for number in range(4)), "plt.b(1)"))
@@ -82,7 +82,7 @@ def test_lines_returns_none_with_too_many_continuations(
 
 
 def test_having_returns_entries_by_word_except_common_ones(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: IndexStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "COMMON", 2)
     store.put("a.ipynb", "1", 1.0, page("rare_one(common)", "second(common)", "third(common)"))
@@ -94,7 +94,7 @@ def test_having_returns_entries_by_word_except_common_ones(
     assert store.entry(10**9) is None
 
 
-def test_keep_newest_deletes_the_oldest_documents(store: Store) -> None:
+def test_keep_newest_deletes_the_oldest_documents(store: IndexStore) -> None:
     for at in range(5):
         store.put(f"{at}.ipynb", "1", float(at), page(f"name_of_{at} = 1"))
     store.keep_newest(5)
@@ -103,7 +103,7 @@ def test_keep_newest_deletes_the_oldest_documents(store: Store) -> None:
     assert set(store.stamps()) == {"3.ipynb", "4.ipynb"}
 
 
-def test_imports_returns_lines_by_the_bound_name(store: Store) -> None:
+def test_imports_returns_lines_by_the_bound_name(store: IndexStore) -> None:
     store.put("a.ipynb", "1", 1.0, page("import numpy as np, os"))
     store.put("b.ipynb", "1", 1.0, page("import numpy as np"))
     store.put("c.ipynb", "1", 1.0, page("import nopy as np"))
@@ -114,7 +114,7 @@ def test_imports_returns_lines_by_the_bound_name(store: Store) -> None:
     assert store.imports("numpy") == []
 
 
-def test_put_replaces_a_document(store: Store) -> None:
+def test_put_replaces_a_document(store: IndexStore) -> None:
     store.put("a.ipynb", "1", 1.0, page("import old_module\nold_line(1)", "kept_line(2)"))
     store.put("a.ipynb", "2", 2.0, page("new_line(1)", "kept_line(2)"))
     once = content(store)
@@ -127,7 +127,7 @@ def test_put_replaces_a_document(store: Store) -> None:
     assert content(store) == once | {"documents": [("a.ipynb", "3", 3.0, "")]}
 
 
-def test_forget_removes_text_from_the_file(store: Store, place: Path) -> None:
+def test_forget_removes_text_from_the_file(store: IndexStore, place: Path) -> None:
     store.put("keep.ipynb", "1", 1.0, page("kept_name(1)"))
     store.put("folder/a.ipynb", "1", 1.0, page("import zyxwvut\nqqfrobnicate_secretly(1)"))
     store.put("folder2/a.ipynb", "1", 1.0, page("neighbour(1)"))
@@ -142,7 +142,7 @@ def test_forget_removes_text_from_the_file(store: Store, place: Path) -> None:
 
 
 def test_put_makes_room_by_deleting_the_oldest(place: Path) -> None:
-    with closing(Store(place, 2_000_000)) as small:
+    with closing(IndexStore(place, 2_000_000)) as small:
         stored = [
             small.put(
                 f"{at}.ipynb", "1", float(at), page(*(f"value_{at}_{row} = {row}" for row in range(400)))
@@ -159,7 +159,7 @@ def test_put_makes_room_by_deleting_the_oldest(place: Path) -> None:
 
 
 def test_put_is_atomic(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with closing(Store(place)) as opened:
+    with closing(IndexStore(place)) as opened:
         opened.put("a.ipynb", "1", 1.0, page("before_that(1)"))
         before = content(opened)
 
@@ -174,11 +174,11 @@ def test_put_is_atomic(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_store_reads_the_rest_beside_damaged_text(place: Path) -> None:
-    with closing(Store(place)) as opened:
+    with closing(IndexStore(place)) as opened:
         opened.put("a.ipynb", "1", 1.0, page("first_value = 1"))
         opened.put("b.ipynb", "1", 1.0, page("second_value = 2"))
     with closing(sqlite3.connect(place)) as damaged:
         damaged.execute("UPDATE documents SET path = CAST(x'ff' AS TEXT) WHERE path = 'a.ipynb'")
         damaged.commit()
-    with closing(Store(place)) as opened:
+    with closing(IndexStore(place)) as opened:
         assert opened.stamps() == {"b.ipynb": "1", "\ufffd": "1"}

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.index.entries import lines_of, page_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, is_wanted, is_wanted_folder
 from jupyter_turbopilot.index.reader import NotebookIndex
-from jupyter_turbopilot.index.store import SCHEMA, Store
+from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.plugins.evaluate.scoring import ratio_interval
 from jupyter_turbopilot.plugins.evaluate.typist import TypingResult, by_keystrokes, with_index
 from jupyter_turbopilot.protocol.errors import BadRequestError
@@ -117,7 +117,7 @@ class IndexShelf:
         if family not in self._indexes:
             self._indexes[family] = path = Path(self._folder.name, f"{len(self._indexes)}.db")
             SCHEMA.prepare(path)
-            with closing(Store(path)) as store:
+            with closing(IndexStore(path)) as store:
                 for other in self._others:
                     if self._family(other.path) == family:
                         store.put(other.path, "", other.modified, other.page)

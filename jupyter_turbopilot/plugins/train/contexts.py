@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.index.cells import ChosenCells
 from jupyter_turbopilot.index.reader import NotebookIndex
-from jupyter_turbopilot.index.store import SCHEMA, Store
+from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.plugins.evaluate.index_gain import Other, is_near_duplicate, of_notebook
 from jupyter_turbopilot.plugins.train.likely_kernel import Objects
 from jupyter_turbopilot.plugins.train.samples import NOTEBOOK_ONLY, CellContext, cells_above
@@ -41,7 +41,7 @@ class Contexts:
         self._file = cache(self._read)
         path = Path(self._folder.name, "index.db")
         SCHEMA.prepare(path)
-        with closing(Store(path)) as store:
+        with closing(IndexStore(path)) as store:
             for name in self._documents:
                 store.put(name, "", 0.0, self._file(name).page)
         self._index = NotebookIndex(path, frozenset(self._documents).intersection)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.index.build import Builder, EndedError
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.paths import folder, index_files, indexes, path_of, size_of_index
-from jupyter_turbopilot.index.store import LIMIT, Store
+from jupyter_turbopilot.index.store import LIMIT, IndexStore
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.terminal.commands.command import without_options
@@ -80,7 +80,7 @@ def clear(_: argparse.Namespace, __: Turbopilot) -> int:
     for path in found:
         root, documents = _held(path)
         try:
-            with closing(Store(path)) as store:
+            with closing(IndexStore(path)) as store:
                 store.clear(secrets.token_hex(8))
         except (OSError, ValueError, sqlite3.Error):
             if left := remove(index_files(path)):
@@ -101,7 +101,7 @@ def clear(_: argparse.Namespace, __: Turbopilot) -> int:
 def _held(path: Path) -> tuple[str, int]:
     """Return the folder of an index, and the number of indexed documents."""
     try:
-        with closing(Store(path)) as store:
+        with closing(IndexStore(path)) as store:
             return store.noted("root"), store.count()
     except (OSError, ValueError, sqlite3.Error):
         return f"{path.name}, which cannot be read", 0

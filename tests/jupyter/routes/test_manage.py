@@ -13,7 +13,7 @@ import pytest
 
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.reader import MaintainedIndex
-from jupyter_turbopilot.index.store import Store
+from jupyter_turbopilot.index.store import IndexStore
 from jupyter_turbopilot.jupyter.describe import describe_health
 from jupyter_turbopilot.models.catalog import catalog, find
 
@@ -214,7 +214,7 @@ async def test_failed_deletion_is_reported_and_indexing_continues(
     ask: Ask, index: MaintainedIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "clear", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+        patch.setattr(IndexStore, "clear", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
         response = await ask("index", method="DELETE")
     assert (response.code, error_of(response)["code"]) == (503, "not_deleted")
     assert "No space left" in error_of(response)["message"]

@@ -8,7 +8,7 @@ import pytest
 from jupyter_turbopilot.index import build
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.paths import indexes, path_of
-from jupyter_turbopilot.index.store import Store
+from jupyter_turbopilot.index.store import IndexStore
 
 from ...index.notebooks import write
 from .running import run
@@ -67,7 +67,7 @@ def test_clear_empties_an_index_that_a_server_has_open(
     capsys: pytest.CaptureFixture[str], root: Path
 ) -> None:
     run(capsys, "index", "rebuild", str(root))
-    with closing(Store(indexes()[0], looking=True)) as opened:
+    with closing(IndexStore(indexes()[0], looking=True)) as opened:
         assert opened.having("qqfrobnicate")
         assert run(capsys, "index", "clear")[0] == 0
         assert not opened.having("qqfrobnicate")
