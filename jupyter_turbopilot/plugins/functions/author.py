@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from jupyter_turbopilot.plugins.functions.parsing import Part, complete_part, with_body
+from jupyter_turbopilot.plugins.functions.parsing import ParsedFunction, complete_part, with_body
 from jupyter_turbopilot.plugins.functions.stub import Stub, stub_with_head
 from jupyter_turbopilot.protocol.request import Cell, Completion
 
@@ -29,7 +29,7 @@ UNNAMED = "generated"
 
 
 @dataclass(frozen=True)
-class Question:
+class ModelQuestion:
     """A completion to request, and the function that it is for."""
 
     completion: Completion
@@ -39,8 +39,8 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Continuation:
-    """The model's answer to a `Question`."""
+class ModelAnswer:
+    """The model's answer to a `ModelQuestion`."""
 
     text: str = ""
     whole: bool = True  # whether the model ended the text itself
@@ -53,12 +53,12 @@ class Continuation:
         object.__setattr__(self, "text", text)
 
 
-def continuation_in(reply: Reply) -> Continuation:
+def continuation_in(reply: Reply) -> ModelAnswer:
     if not reply.items:
         # Without a finish reason, the model ended the text at once.
-        return Continuation(whole=not reply.finish_reason, late=bool(reply.finish_reason))
+        return ModelAnswer(whole=not reply.finish_reason, late=bool(reply.finish_reason))
     item = reply.items[0]
-    return Continuation(item.text, item.finish_reason == "stop", len(item.tokens))
+    return ModelAnswer(item.text, item.finish_reason == "stop", len(item.tokens))
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Author:
         self._budget = budget
         self._above = above
 
-    def head(self, instruction: Instruction) -> Generator[Question, Continuation | None, Stub]:
+    def head(self, instruction: Instruction) -> Generator[ModelQuestion, ModelAnswer | None, Stub]:
         """Request a name and parameters."""
         for attempt in range(TRIES):
             written = yield from self._ask(instruction.beginning, attempt)
@@ -107,11 +107,11 @@ class Author:
                 break
         return Stub(UNNAMED, f"{instruction.comment}\ndef {UNNAMED}(*args, **kwargs):")
 
-    def function(self, stub: Stub) -> Generator[Question, Continuation | None, Part]:
+    def function(self, stub: Stub) -> Generator[ModelQuestion, ModelAnswer | None, ParsedFunction]:
         """Request a function, with retries; return the best attempt."""
         if given := complete_part(stub):
             return given
-        best, begun, attempt = Part(), self._budget.tokens, 0
+        best, begun, attempt = ParsedFunction(), self._budget.tokens, 0
         while attempt < TRIES:
             part, ended, late = yield from self._body(stub, attempt, begun)
             best = max(best, part, key=lambda each: each.statements)
@@ -124,7 +124,7 @@ class Author:
 
     def _body(
         self, stub: Stub, attempt: int, begun: int
-    ) -> Generator[Question, Continuation | None, tuple[Part, bool, bool]]:
+    ) -> Generator[ModelQuestion, ModelAnswer | None, tuple[ParsedFunction, bool, bool]]:
         """Request a body; a truncated answer is continued by further requests.
 
         Return the usable part, whether the model ended it, and whether the deadline passed before any text.
@@ -142,7 +142,7 @@ class Author:
 
     def _ask(
         self, beginning: str, attempt: int, name: str = ""
-    ) -> Generator[Question, Continuation | None, Continuation]:
+    ) -> Generator[ModelQuestion, ModelAnswer | None, ModelAnswer]:
         """Request a text: the rest of a line, or of the function with this name."""
         drawn = self._request.attempt * TRIES + attempt
         lines: Literal["single", "multi"] = "multi" if name else "single"
@@ -159,6 +159,6 @@ class Author:
             temperature=DRAWN if drawn else 0.0,
             seed=drawn,
         )
-        written = (yield Question(completion, name, beginning, self._budget.until)) or Continuation()
+        written = (yield ModelQuestion(completion, name, beginning, self._budget.until)) or ModelAnswer()
         self._budget.tokens += max(1, written.tokens)
         return written

@@ -76,7 +76,7 @@ class Node:
         )
 
 
-class Tree:
+class FunctionTree:
     """The functions so far, built from events, and the result at the end."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ import time
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.functions.author import Continuation, Question, continuation_in
+from jupyter_turbopilot.plugins.functions.author import ModelAnswer, ModelQuestion, continuation_in
 from jupyter_turbopilot.plugins.functions.event import Event
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def follow(steps: GenerationSteps, replies: Callable[[Completion], Generator[Rep
 async def follow_async(
     steps: GenerationSteps,
     replies: Callable[[Completion], AsyncGenerator[Reply]],
-    run: Callable[..., Awaitable[Event | Question | None]],
+    run: Callable[..., Awaitable[Event | ModelQuestion | None]],
 ) -> AsyncGenerator[Event]:
     """Yield the events on an event loop; `run` calls a function in a thread, as parsing takes time."""
     written = None
@@ -57,7 +57,7 @@ async def follow_async(
             written = answer_so_far.written
 
 
-def _next(steps: GenerationSteps, written: Continuation | None) -> Event | Question | None:
+def _next(steps: GenerationSteps, written: ModelAnswer | None) -> Event | ModelQuestion | None:
     """Return the next step; None at the end, as StopIteration cannot leave a coroutine."""
     try:
         return steps.send(written)
@@ -68,10 +68,10 @@ def _next(steps: GenerationSteps, written: Continuation | None) -> Event | Quest
 class _AnswerSoFar:
     """The model's answer to a question so far."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: ModelQuestion) -> None:
         self._question = question
         self._lines = 0  # complete lines
-        self.written = Continuation()
+        self.written = ModelAnswer()
 
     def take(self, reply: Reply) -> Event | None:
         """Process a reply; return an event when another line of a function is complete."""

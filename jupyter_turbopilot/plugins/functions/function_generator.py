@@ -16,7 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.plugins.functions.author import Author, Continuation, Question, TokenBudget
+from jupyter_turbopilot.plugins.functions.author import Author, ModelAnswer, ModelQuestion, TokenBudget
 from jupyter_turbopilot.plugins.functions.event import Event
 from jupyter_turbopilot.plugins.functions.existing import ExistingNames, existing_names_for
 from jupyter_turbopilot.plugins.functions.parsing import FAILURES, accepted
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
-    from jupyter_turbopilot.plugins.functions.parsing import Part
+    from jupyter_turbopilot.plugins.functions.parsing import ParsedFunction
     from jupyter_turbopilot.plugins.functions.stub import Instruction
     from jupyter_turbopilot.protocol.request import FunctionRequest
     from jupyter_turbopilot.suggestion.calls import Call
@@ -42,7 +42,7 @@ TOO_MANY = "left out: the limit of functions or of nested calls is reached"
 NO_CLASS = "exists and does not accept this call; as the name of a class, it is not generated"
 NO_TIME = "the time or token limit was reached before the model generated a body"
 
-GenerationSteps = Generator[Event | Question, Continuation | None, None]
+GenerationSteps = Generator[Event | ModelQuestion, ModelAnswer | None, None]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def generate_functions(
     kernel_context: KernelContext = NONE,
     clock: Callable[[], float] = time.monotonic,
 ) -> GenerationSteps:
-    """Yield events, the last one `done` with the result, and a `Question` for each request to the model."""
+    """Yield events, the last one `done` with the result, and a `ModelQuestion` for each request to the model."""
     if request.language != "python":
         raise BadRequestError(
             f"Helper functions can be generated for Python only, not for {request.language}. "
@@ -142,7 +142,7 @@ class _FunctionGenerator:
 
     # Callees ------------------------------------------------------------------------------------------------
 
-    def _process(self, place: QueuedFunction, part: Part) -> Generator[Event]:
+    def _process(self, place: QueuedFunction, part: ParsedFunction) -> Generator[Event]:
         """Process a generated function: reuse existing callees, queue the missing ones."""
         name, source = place.stub.name, part.source
         message = "" if part.statements else NO_TIME if self._budget.is_over else NO_BODY

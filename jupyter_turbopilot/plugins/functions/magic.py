@@ -27,7 +27,7 @@ from jupyter_turbopilot.util.running.program import NO_SANDBOX, run_program
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jupyter_turbopilot.plugins.functions.event import Event, Tree
+    from jupyter_turbopilot.plugins.functions.event import Event, FunctionTree
     from jupyter_turbopilot.plugins.functions.tree_output import TreeOutput
     from jupyter_turbopilot.protocol.request import FunctionRequest
 
@@ -156,7 +156,7 @@ def _doctests(source: str) -> str:
     return doctests
 
 
-def _functions(request: FunctionRequest, tree: Tree) -> Functions:
+def _functions(request: FunctionRequest, tree: FunctionTree) -> Functions:
     """Return the generated functions, complete or up to an interruption."""
     if tree.done:
         return Functions(tree.done.name, tree.done.source, tree.done.undefined)

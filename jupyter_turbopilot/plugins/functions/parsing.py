@@ -134,7 +134,7 @@ def is_empty(node: ast.stmt) -> bool:
 
 
 @dataclass(frozen=True)
-class Part:
+class ParsedFunction:
     """A function with the usable part of its body."""
 
     source: str = ""
@@ -143,7 +143,7 @@ class Part:
     left: bool = False  # whether text follows the end of the function
 
 
-def with_body(stub: Stub, text: str) -> Part:
+def with_body(stub: Stub, text: str) -> ParsedFunction:
     """Return the function with the longest prefix of a body that parses.
 
     Long bodies are shortened in growing steps, so that few prefixes are parsed.
@@ -174,19 +174,19 @@ def with_body(stub: Stub, text: str) -> Part:
             or len(kept) < len(node.body)
             or (count < len(lines) and not lines[count][:1].isspace())
         )
-        return Part(
+        return ParsedFunction(
             "\n".join(source.split("\n")[: kept[-1].end_lineno]),
             sum(not is_empty(each) for each in kept),
             left or count == len(lines),
             left,
         )
-    return Part()
+    return ParsedFunction()
 
 
-def complete_part(stub: Stub) -> Part | None:
+def complete_part(stub: Stub) -> ParsedFunction | None:
     """Return a stub as a whole function if statements after it would never run."""
     node = only_function(parsed(stub.beginning))
-    return Part(stub.head, len(node.body), whole=True) if node and _is_end(node.body[-1]) else None
+    return ParsedFunction(stub.head, len(node.body), whole=True) if node and _is_end(node.body[-1]) else None
 
 
 def _reached(node: Function) -> list[ast.stmt]:

@@ -6,7 +6,7 @@ import html
 import sys
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.plugins.functions.event import Tree
+from jupyter_turbopilot.plugins.functions.event import FunctionTree
 from jupyter_turbopilot.terminal import output
 from jupyter_turbopilot.terminal.output import printable, width
 
@@ -24,11 +24,11 @@ class TreeOutput:
         self._terminal = terminal
         self._handle: Any = None
         self._begun = False  # whether a temporary line is shown
-        self.tree = Tree()
+        self.tree = FunctionTree()
 
     def begin(self) -> None:
         """Start another tree."""
-        self.tree, self._handle = Tree(), None
+        self.tree, self._handle = FunctionTree(), None
 
     def show(self, event: Event) -> None:
         node = self.tree.add(event)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_turbopilot.plugins.functions.author import Continuation, Question
+from jupyter_turbopilot.plugins.functions.author import ModelAnswer, ModelQuestion
 from jupyter_turbopilot.plugins.functions.event import Event
 from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
 from jupyter_turbopilot.protocol.request import FunctionRequest
 
-Answer = Callable[[Question], Continuation | str]
+Answer = Callable[[ModelQuestion], ModelAnswer | str]
 
 
 def play(source: str, answer: Answer, clock: Callable[[], float] = lambda: 0.0, **more: Any) -> list[Event]:
     """Return all events of a request; the last one is `done`."""
     growth = generate_functions(FunctionRequest(source=source, **more), clock=clock)
     events: list[Event] = []
-    step: Event | Question = next(growth)
+    step: Event | ModelQuestion = next(growth)
     while True:
         try:
             if isinstance(step, Event):
@@ -26,7 +26,7 @@ def play(source: str, answer: Answer, clock: Callable[[], float] = lambda: 0.0, 
             else:
                 message = answer(step)
                 step = growth.send(
-                    message if isinstance(message, Continuation) else Continuation(message, tokens=10)
+                    message if isinstance(message, ModelAnswer) else ModelAnswer(message, tokens=10)
                 )
         except StopIteration:
             return events

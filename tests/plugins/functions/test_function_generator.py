@@ -9,8 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
-from jupyter_turbopilot.plugins.functions.author import CHARACTERS, SPENT, TOO_LONG, Continuation, Question
-from jupyter_turbopilot.plugins.functions.event import Event, Tree
+from jupyter_turbopilot.plugins.functions.author import (
+    CHARACTERS,
+    SPENT,
+    TOO_LONG,
+    ModelAnswer,
+    ModelQuestion,
+)
+from jupyter_turbopilot.plugins.functions.event import Event, FunctionTree
 from jupyter_turbopilot.plugins.functions.function_generator import (
     NO_BODY,
     NO_CLASS,
@@ -49,9 +55,9 @@ def test_grow_generates_callees_and_puts_them_first() -> None:
 
 
 def test_grow_requests_a_callee_below_its_caller_with_a_call_as_comment() -> None:
-    asked: list[Question] = []
+    asked: list[ModelQuestion] = []
 
-    def answer(ask: Question) -> str:
+    def answer(ask: ModelQuestion) -> str:
         asked.append(ask)
         return "return price(rows[0], tax=1)" if ask.name == "total" else "return 1"
 
@@ -126,7 +132,7 @@ def test_grow_renames_calls_that_an_existing_function_does_not_accept(
         else:
             text = answers(step)
             assert isinstance(text, str)
-            step = growth.send(Continuation(text))
+            step = growth.send(ModelAnswer(text))
     assert ("renamed", "helper_2") in kinds(events)
     source = events[-1].source
     assert "return helper_2(x, 2, 3) + sum(map(helper_2, x))" in source
@@ -163,7 +169,7 @@ def test_grow_generates_the_callees_of_a_complete_stub() -> None:
 
 @pytest.mark.parametrize(("depth", "written"), [(0, 1), (3, 4)])
 def test_grow_lists_calls_beyond_the_depth(depth: int, written: int) -> None:
-    def answer(ask: Question) -> str:
+    def answer(ask: ModelQuestion) -> str:
         return f"return {ask.name}x(1)"
 
     events = play("def f(x):", answer, depth=depth)
@@ -284,8 +290,8 @@ def test_grow_handles_deeply_nested_code(kind: str) -> None:
 def test_grow_limits_the_characters_of_all_functions() -> None:
     line = "x = [a, (a, a)]\n    "
 
-    def answer(ask: Question) -> Continuation:
-        return Continuation(f"{line * 400}return {ask.name}a(a) + nowhere", tokens=10)
+    def answer(ask: ModelQuestion) -> ModelAnswer:
+        return ModelAnswer(f"{line * 400}return {ask.name}a(a) + nowhere", tokens=10)
 
     events = play("def f(a):", answer, depth=8, functions=64)
     written = [event for event in events if event.event == "finished"]
@@ -342,7 +348,7 @@ def test_grow_never_imports_over_an_existing_name() -> None:
 
 
 def test_grow_keeps_a_function_named_like_a_class() -> None:
-    tree = Tree()
+    tree = FunctionTree()
     for event in play("def Foo(x):", bodies(Foo="return helper(x)", helper="return Foo(x, 1, 2)")):
         tree.add(event)
     assert "Foo" in tree.functions

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.plugins.functions import parsing
 from jupyter_turbopilot.plugins.functions.parsing import (
-    Part,
+    ParsedFunction,
     accepted,
     complete_part,
     is_empty,
@@ -50,7 +50,7 @@ def test_with_body_keeps_the_longest_prefix_that_parses(
 
 @pytest.mark.parametrize("text", ["", "(", "# nothing", "'''open"])
 def test_with_body_returns_nothing_if_nothing_parses(text: str) -> None:
-    assert with_body(STUB, text) == Part()
+    assert with_body(STUB, text) == ParsedFunction()
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_is_empty_ignores_statements_without_effect(text: str, count: int) -> No
 )
 def test_complete_part_is_none_for_an_unfinished_stub(head: str, complete: bool) -> None:
     part = complete_part(Stub("f", head))
-    assert (part == Part(head, 1, whole=True)) is complete
+    assert (part == ParsedFunction(head, 1, whole=True)) is complete
     assert (part is None) is not complete
 
 
