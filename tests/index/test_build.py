@@ -501,7 +501,7 @@ def test_builder_does_not_reread_files_without_room(root: Path, monkeypatch: pyt
         def __init__(self, path: Path) -> None:
             super().__init__(path, 1_000_000)
 
-    monkeypatch.setattr(build, "Store", Small)
+    monkeypatch.setattr(build, "IndexStore", Small)
     for at in range(40):
         file = write(root, f"{at}.ipynb", *(f"value_{at}_{row} = {row}" for row in range(400)))
         os.utime(file, (at, at))

@@ -59,7 +59,7 @@ def generate_functions(
     kernel_context: KernelContext = NONE,
     clock: Callable[[], float] = time.monotonic,
 ) -> GenerationSteps:
-    """Yield events, the last one `done` with the result, and a `ModelQuestion` for each request to the model."""
+    """Yield events, the last one `done` with the result, and a `ModelQuestion` for each request."""
     if request.language != "python":
         raise BadRequestError(
             f"Helper functions can be generated for Python only, not for {request.language}. "
