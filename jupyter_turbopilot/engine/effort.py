@@ -37,7 +37,7 @@ class Effort:
         self._considerate = yield_cpu
         self._battery_checked_at = -_BATTERY_INTERVAL
         self._battery = False
-        self._load = Load()
+        self._load = CPULoad()
 
     def threads(self) -> int:
         """Return the number of threads to use now."""
@@ -76,7 +76,7 @@ class Effort:
         return self._battery
 
 
-class Load:
+class CPULoad:
     """Measures how many cores other processes use."""
 
     def __init__(self) -> None:

@@ -30,7 +30,7 @@ _SCALARS = {
 _STRING, _ARRAY = 8, 9
 
 
-class Part(NamedTuple):
+class GGUFTensor(NamedTuple):
     """One tensor of a file."""
 
     name: str
@@ -45,7 +45,7 @@ class Header:
     """The file's metadata and tensor list; arrays are represented by their length."""
 
     metadata: dict[str, Any]
-    parts: tuple[Part, ...]
+    parts: tuple[GGUFTensor, ...]
     file_size: int
     keys_end: int = 0  # end of the metadata, start of the tensor list
     end: int = 0  # end of the tensor list
@@ -228,9 +228,9 @@ def _parse(reader: _HeaderReader, name: str) -> Header:
     return Header(metadata, tuple(parts), reader.size, keys_end, reader.at)
 
 
-def _read_parts(reader: _HeaderReader, tensors: int, name: str) -> tuple[list[Part], int]:
+def _read_parts(reader: _HeaderReader, tensors: int, name: str) -> tuple[list[GGUFTensor], int]:
     names: set[str] = set()
-    parts: list[Part] = []
+    parts: list[GGUFTensor] = []
     end = 0
     for _ in range(tensors):
         tensor = reader.string()
@@ -245,6 +245,6 @@ def _read_parts(reader: _HeaderReader, tensors: int, name: str) -> tuple[list[Pa
         stored = tensor_type(kind)
         if 0 in shape or shape[0] % stored.block:
             raise ModelRefusedError(f"{name} has a tensor with an invalid shape: the file is damaged.")
-        parts.append(Part(tensor, tuple(shape), kind, stored.size(prod(shape)), offset))
+        parts.append(GGUFTensor(tensor, tuple(shape), kind, stored.size(prod(shape)), offset))
         end = max(end, offset + parts[-1].size)
     return parts, end

@@ -83,7 +83,7 @@ class _Bracket:
     named: frozenset[str] = _NONE  # the keyword arguments so far
 
 
-class _Statement:
+class _LexedStatement:
     """The lexemes of the statement before the cursor."""
 
     def __init__(self, text: str) -> None:
@@ -196,7 +196,7 @@ def names_at(request: Completion, scope: Scope) -> Candidates:
     return _candidates(position, request.suffix)
 
 
-def _statement_at(prefix: str) -> tuple[_Statement, int]:
+def _statement_at(prefix: str) -> tuple[_LexedStatement, int]:
     """Return the statement at the cursor, and where its logical line begins."""
     text = prefix[-STATEMENT_LENGTH:]
     *_, start = 0, *(match.start() for match in _STATEMENT.finditer(text))
@@ -206,9 +206,9 @@ def _statement_at(prefix: str) -> tuple[_Statement, int]:
 
 
 @cached_function(2**16)
-def _statement_of(text: str) -> _Statement:
+def _statement_of(text: str) -> _LexedStatement:
     """Return the lexed statement: a request needs it for the scope and for the candidates."""
-    return _Statement(text)
+    return _LexedStatement(text)
 
 
 def text_before_line(prefix: str) -> str:
@@ -235,7 +235,7 @@ def _candidates(position: _Position, suffix: str) -> Candidates:
     return Candidates(texts, is_existing)
 
 
-def _position(statement: _Statement, scope: Scope) -> _Position | None:
+def _position(statement: _LexedStatement, scope: Scope) -> _Position | None:
     last = len(statement.lexemes) - 1
     lexeme = statement.lexemes[last]
     if lexeme.kind == "string":
@@ -249,7 +249,7 @@ def _position(statement: _Statement, scope: Scope) -> _Position | None:
     return None
 
 
-def _attribute(statement: _Statement, scope: Scope, dot: int, typed: str) -> _Position | None:
+def _attribute(statement: _LexedStatement, scope: Scope, dot: int, typed: str) -> _Position | None:
     base = statement.text(dot - 1)
     if statement.kind(dot - 1) != "name" or statement.text(dot - 2) == "." or base not in scope.attributes:
         return None
@@ -260,7 +260,7 @@ def _attribute(statement: _Statement, scope: Scope, dot: int, typed: str) -> _Po
     return _Position(scope.attributes[base], typed, is_existing=not new)
 
 
-def _keyword_argument(statement: _Statement, scope: Scope, typed: str) -> _Position | None:
+def _keyword_argument(statement: _LexedStatement, scope: Scope, typed: str) -> _Position | None:
     """Return the parameters, if an earlier argument has a keyword: no positional one may follow it."""
     if not statement.open:
         return None
@@ -273,7 +273,7 @@ def _keyword_argument(statement: _Statement, scope: Scope, typed: str) -> _Posit
     return _Position(scope.keywords[function] - call.named, typed, "=")
 
 
-def _in_string(statement: _Statement, scope: Scope) -> _Position | None:
+def _in_string(statement: _LexedStatement, scope: Scope) -> _Position | None:
     last = len(statement.lexemes) - 1
     literal = statement.lexemes[last]
     if literal.text[0] in "fF" and literal.unclosed:
@@ -294,11 +294,11 @@ def _in_field(literal: str, scope: Scope) -> _Position | None:
     head, _, field = literal.rpartition("{")
     if not head or head.endswith("{") or "}" in field:
         return None
-    statement = _Statement(f"({field}")
+    statement = _LexedStatement(f"({field}")
     return _position(statement, scope) if statement.at_end else None
 
 
-def _in_display(statement: _Statement, scope: Scope, display: _Bracket) -> _Position | None:
+def _in_display(statement: _LexedStatement, scope: Scope, display: _Bracket) -> _Position | None:
     """Return the columns in a list, a tuple, or the keys of a dictionary, without those already listed."""
     if display.keyword:
         return None
@@ -320,7 +320,7 @@ def _of_tables(columns: Iterable[frozenset[str]]) -> _Position | None:
     return _Position(names, "") if names else None
 
 
-def _selected(statement: _Statement, scope: Scope, bracket: _Bracket, display: str) -> _Position | None:
+def _selected(statement: _LexedStatement, scope: Scope, bracket: _Bracket, display: str) -> _Position | None:
     """Return the columns that can be written in a subscript."""
     if display in {"{", "("} or bracket.number != (statement.text(bracket.at - 1) in {"loc", "at"}):
         return None
@@ -330,7 +330,7 @@ def _selected(statement: _Statement, scope: Scope, bracket: _Bracket, display: s
     return _Position(scope.columns[base], "", is_existing=not new) if base in scope.columns else None
 
 
-def _labels(statement: _Statement, scope: Scope, bracket: _Bracket, display: str) -> _Position | None:
+def _labels(statement: _LexedStatement, scope: Scope, bracket: _Bracket, display: str) -> _Position | None:
     """Return the columns that can be written in a bracket: alone, or in the display with a sign."""
     if bracket.sign == "[":
         return _selected(statement, scope, bracket, display)
@@ -359,7 +359,7 @@ def _with_levels(scope: Scope, table: str) -> frozenset[str]:
     return scope.columns[table] | scope.levels.get(table, _NONE)
 
 
-def _in_query(statement: _Statement, scope: Scope, call: _Bracket, text: str) -> _Position | None:
+def _in_query(statement: _LexedStatement, scope: Scope, call: _Bracket, text: str) -> _Position | None:
     """Return the columns at the beginning of a condition in a query."""
     before = call.at - 1
     if (

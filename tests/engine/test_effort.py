@@ -9,12 +9,12 @@ import psutil
 import pytest
 
 from jupyter_turbopilot.engine import effort
-from jupyter_turbopilot.engine.effort import Effort, Load, Pause
+from jupyter_turbopilot.engine.effort import CPULoad, Effort, Pause
 
 
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Load, "others", lambda _: 0.0)
+    monkeypatch.setattr(CPULoad, "others", lambda _: 0.0)
     monkeypatch.setattr(effort, "on_battery", lambda: False)
 
 
@@ -40,7 +40,7 @@ def test_effort_leaves_busy_cores_to_other_processes(
     monkeypatch: pytest.MonkeyPatch, others: float, threads: int
 ) -> None:
     monkeypatch.setattr(effort, "on_battery", lambda: False)
-    monkeypatch.setattr(Load, "others", lambda _: others)
+    monkeypatch.setattr(CPULoad, "others", lambda _: others)
     one = Effort()
     one.full = 4
     assert one.threads() == threads
@@ -61,7 +61,7 @@ def test_on_battery_is_false_if_unknown(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_load_measures_other_processes() -> None:
-    load = Load()
+    load = CPULoad()
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:
         try:
             end = time.monotonic() + 30
@@ -80,7 +80,7 @@ def test_load_excludes_the_models_child_process(
     monkeypatch.setattr(effort, "_LOAD_STALE", 60.0)  # ignore the load of this machine
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as own:
         try:
-            alone, together = Load(), Load()
+            alone, together = CPULoad(), CPULoad()
             together.include(own.pid)
             begun, child = time.monotonic(), psutil.Process(own.pid)
             while child.cpu_times().user < 0.5 and time.monotonic() - begun < 30:

@@ -220,7 +220,7 @@ def test_full_disk_keeps_the_existing_index(root: Path, monkeypatch: pytest.Monk
     for at in range(40):
         file = write(root, f"{at}.ipynb", *(f"value_{at}_{row} = {row}" for row in range(50)))
         os.utime(file, (at, at))
-    monkeypatch.setattr(build, "Store", Full)
+    monkeypatch.setattr(build, "IndexStore", Full)
     monkeypatch.setattr(build, "LONG_BATCH", 1e-9)
     with closing(MaintainedIndex(LocalFiles(root))) as notebook_index:
         notebook_index.builder.start()
@@ -245,7 +245,7 @@ def test_full_disk_recovers_without_a_restart(root: Path, monkeypatch: pytest.Mo
                 raise sqlite3.OperationalError("database or disk is full")
             return super().put(*given)
 
-    monkeypatch.setattr(build, "Store", Full)
+    monkeypatch.setattr(build, "IndexStore", Full)
     write(root, "a.ipynb", "frobnicate_it(1)")
     with closing(MaintainedIndex(LocalFiles(root))) as notebook_index:
         notebook_index.builder.start()

@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Week:
+class WeekCounts:
     """Number of automatic suggestions in a week that were shown, and that were accepted; keystrokes saved."""
 
     number: Count = 0
@@ -58,20 +58,20 @@ class LearnedState:
     """The content of the file. `calibrations`: by model and setting, the latest last."""
 
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
-    week: Week = Week()
+    week: WeekCounts = WeekCounts()
 
     def calibration(self, subject: str) -> Calibration:
         """Return the calibration of a model's scores at a setting."""
         return self.calibrations.get(subject, AS_FITTED)
 
-    def counted(self, observations: Observations, now: float) -> Week:
+    def counted(self, observations: Observations, now: float) -> WeekCounts:
         """Return this week's counts after some observations."""
         number = week_of(now)
-        week = self.week if self.week.number == number else Week(number)
+        week = self.week if self.week.number == number else WeekCounts(number)
         accepted = week.accepted + observations.accepted
         # A suggestion that was shown last week may be accepted in this one.
         shown = max(week.shown + observations.shown, accepted)
-        return Week(number, shown, accepted, week.saved + observations.saved)
+        return WeekCounts(number, shown, accepted, week.saved + observations.saved)
 
     def after(self, observations: Observations, now: float) -> LearnedState:
         """Return the content updated by some observations."""
@@ -100,9 +100,9 @@ def read(content: Mapping[str, Any]) -> LearnedState:
         for subject, one in (kept.items() if isinstance(kept, dict) else ())
         if (calibration := _valid(one, Calibration))
     }
-    week = _valid(content.get("week"), Week) or Week()
+    week = _valid(content.get("week"), WeekCounts) or WeekCounts()
     return LearnedState(
-        dict(list(found.items())[-SUBJECTS:]), week if week.accepted <= week.shown else Week()
+        dict(list(found.items())[-SUBJECTS:]), week if week.accepted <= week.shown else WeekCounts()
     )
 
 
@@ -139,7 +139,7 @@ class Learner(SuggestionListener):
         return self._learned.calibration(subject)
 
     @property
-    def week(self) -> Week:
+    def week(self) -> WeekCounts:
         """This week's counts."""
         with self._lock:
             return self._kept.counted(self._waiting, time.time())

@@ -61,7 +61,7 @@ _NOT_READ = re.compile(r"failed to open|read error|too many open files|input/out
 _OUTPUT = 64 * 1024  # bytes to read from the end of the child's error output
 
 
-class Verdict(NamedTuple):
+class ExitReason(NamedTuple):
     """Why a child process ended, and the error code.
 
     The code is `model_refused` if another try with the same file, engine and settings would also fail.
@@ -71,7 +71,7 @@ class Verdict(NamedTuple):
     code: str = "model_refused"
 
 
-def refusal(hosted: Hosted, verdict: Verdict) -> TurbopilotError:
+def refusal(hosted: Hosted, verdict: ExitReason) -> TurbopilotError:
     """Return the error for a model that did not load."""
     problem = f"{hosted.name} could not be loaded in a child process: {verdict.reason}."
     if verdict.code == EngineMissingError.code:
@@ -88,10 +88,10 @@ _ADVICE = {
 }
 
 
-def not_started(error: OSError) -> Verdict:
+def not_started(error: OSError) -> ExitReason:
     """Return the verdict for a process that could not be started."""
     reason = f"the process could not be started ({error.strerror or error})"
-    return Verdict(reason, code="memory" if error.errno == errno.ENOMEM else "load_test")
+    return ExitReason(reason, code="memory" if error.errno == errno.ENOMEM else "load_test")
 
 
 def read_end(output: IO[bytes]) -> str:
@@ -100,22 +100,22 @@ def read_end(output: IO[bytes]) -> str:
     return output.read().decode("utf-8", "replace").strip()
 
 
-def judge(status: int, output: str) -> Verdict:
+def judge(status: int, output: str) -> ExitReason:
     """Return the verdict for a nonzero exit status and the error output. Pure."""
     if status == -_KILLED:
-        return Verdict("it was killed, probably because the system was out of memory", code="memory")
+        return ExitReason("it was killed, probably because the system was out of memory", code="memory")
     if _NO_MEMORY.search(output):
-        return Verdict("there was not enough memory", code="memory")
+        return ExitReason("there was not enough memory", code="memory")
     if status in _ILLEGAL_INSTRUCTION:
         words = "it crashed: the engine was built for another processor (illegal instruction)"
-        return Verdict(words, code=EngineMissingError.code)
+        return ExitReason(words, code=EngineMissingError.code)
     last = output.splitlines()[-1][:300] if output else f"exit status {status}"
     if -status in _CRASHES or status >= _WINDOWS_CRASH:
         last = f"signal {-status}" if status < 0 else f"exception {status:#x}"
-        return Verdict(f"it crashed ({last})")
+        return ExitReason(f"it crashed ({last})")
     if status == REFUSED and not _NOT_READ.search(output):
-        return Verdict(f"it failed ({last})")
-    return Verdict(f"it failed ({last})", code="load_test")
+        return ExitReason(f"it failed ({last})")
+    return ExitReason(f"it failed ({last})", code="load_test")
 
 
 class TimeLimit:
@@ -159,7 +159,7 @@ class TimeLimit:
 class ProcessEndedError(Exception):
     """The process has ended or was killed; see `verdict`."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, verdict: ExitReason) -> None:
         super().__init__(verdict.reason)
         self.verdict = verdict
 
@@ -171,7 +171,7 @@ class ChildProcess:
         """`urgent`: how many seconds a request may take after an interrupt."""
         self._urgent = urgent
         self._killed = ""  # the reason why this process killed it
-        self._verdict: Verdict | None = None  # set when it has ended
+        self._verdict: ExitReason | None = None  # set when it has ended
         self._quotable = True  # whether its output may be quoted: False once it may contain prompts
         # A file, because a full pipe would block the child.
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the process has ended
@@ -235,7 +235,7 @@ class ChildProcess:
         self._killed = self._killed or why
         self._process.kill()
 
-    def end(self) -> Verdict:
+    def end(self) -> ExitReason:
         """End the process, free its resources, and return why it ended."""
         if self._verdict is None:
             self._pipe.close()
@@ -248,8 +248,8 @@ class ChildProcess:
             self._output.close()
         return self._verdict
 
-    def _judge(self, status: int, output: str) -> Verdict:
+    def _judge(self, status: int, output: str) -> ExitReason:
         if self._killed or status == 0:
-            return Verdict(self._killed or "it ended", code="load_test")
+            return ExitReason(self._killed or "it ended", code="load_test")
         verdict = judge(status, output)
         return verdict if self._quotable or verdict.code == "memory" else judge(status, "")

@@ -27,7 +27,7 @@ from jupyter_turbopilot.util.files import is_forbidden, is_readable, need_room, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from jupyter_turbopilot.models.gguf import Header, Part
+    from jupyter_turbopilot.models.gguf import GGUFTensor, Header
     from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 
 MAX_COPIES = 2  # copies of one model
@@ -100,7 +100,7 @@ def merge(model: Path, adapters: Sequence[tuple[Path, float]], target: Path) -> 
     if not deltas:
         raise ModelRefusedError("The adapters contain no matrices. Remove them from the settings.")
     changes = {
-        part.name: Change(_kind(part), partial(_added, deltas=deltas[part.name]))
+        part.name: TensorChange(_kind(part), partial(_added, deltas=deltas[part.name]))
         for part in header.parts
         if part.name in deltas
     }
@@ -128,7 +128,7 @@ def _digest(path: Path) -> str:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
-def _kind(part: Part) -> int:
+def _kind(part: GGUFTensor) -> int:
     """Return the type of a changed tensor; unquantised tensors keep theirs."""
     if part.kind in UNQUANTISED:
         return part.kind
@@ -163,7 +163,7 @@ def _deltas(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delt
         yield matrix, (a * (scale * (alpha / rank if alpha else 1.0)), b)
 
 
-def _matrix(data: bytes, header: Header, part: Part) -> Any:
+def _matrix(data: bytes, header: Header, part: GGUFTensor) -> Any:
     import numpy as np
 
     if part.kind not in {F32, F16}:
@@ -175,7 +175,7 @@ def _matrix(data: bytes, header: Header, part: Part) -> Any:
     return numbers.reshape(part.shape[::-1]).astype(np.float32)
 
 
-def _added(old: memoryview, part: Part, deltas: Sequence[Delta]) -> Iterator[bytes]:
+def _added(old: memoryview, part: GGUFTensor, deltas: Sequence[Delta]) -> Iterator[bytes]:
     """Dequantise a tensor a few rows at a time, add the deltas, and quantise it again."""
     import numpy as np
     from gguf import GGMLQuantizationType, quants
@@ -199,14 +199,14 @@ def _added(old: memoryview, part: Part, deltas: Sequence[Delta]) -> Iterator[byt
 
 
 @dataclass(frozen=True)
-class Change:
+class TensorChange:
     """The new type of a tensor, and the function that computes its bytes."""
 
     kind: int
-    make: Callable[[memoryview, Part], Iterable[bytes]]
+    make: Callable[[memoryview, GGUFTensor], Iterable[bytes]]
 
 
-def rewrite(source: Path, target: Path, changes: Mapping[str, Change]) -> Path:
+def rewrite(source: Path, target: Path, changes: Mapping[str, TensorChange]) -> Path:
     """Write a copy of a model with some tensors changed, atomically."""
     header = read_header(source)
     kinds = [changes[part.name].kind if part.name in changes else part.kind for part in header.parts]

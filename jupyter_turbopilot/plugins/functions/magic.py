@@ -16,7 +16,7 @@ from jupyter_turbopilot.plugins.functions.stub import parse_instruction
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.terminal.output import printable
 from jupyter_turbopilot.util.running.doctests import (
-    Verdict,
+    DoctestResult,
     doctest_program,
     doctests_of,
     may_change,
@@ -128,10 +128,10 @@ class _Attempts:
             output.end()
         return _functions(self._request, output.tree)
 
-    def _judge(self, source: str) -> Verdict:
+    def _judge(self, source: str) -> DoctestResult:
         """Run the doctests, if any."""
         if not self._doctests:
-            return Verdict()
+            return DoctestResult()
         return verdict_of(run_program(doctest_program(source, self._doctests)), self._doctests)
 
     def kept(self, last: Functions) -> Functions:

@@ -15,14 +15,14 @@ from torch import nn
 from jupyter_turbopilot.models.ggml import F16, F32, interleave_halves, separate_halves
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.tuning import adapters
-from jupyter_turbopilot.models.tuning.merge import Change, rewrite
+from jupyter_turbopilot.models.tuning.merge import TensorChange, rewrite
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from jupyter_turbopilot.models.gguf import Header, Part
+    from jupyter_turbopilot.models.gguf import GGUFTensor, Header
 
 MATRICES = {
     "self_attn.q_proj": "attn_q",
@@ -214,7 +214,7 @@ def write_model(network: Network, source: Path, target: Path) -> Path:
     """Write the current weights in F16; copy everything else from the source file."""
     state = network.model.state_dict()
 
-    def made(_: memoryview, part: Part) -> list[bytes]:
+    def made(_: memoryview, part: GGUFTensor) -> list[bytes]:
         values = _plain(
             state[transformers_name(part.name)], np.float32 if len(part.shape) == 1 else np.float16
         )
@@ -222,7 +222,7 @@ def write_model(network: Network, source: Path, target: Path) -> Path:
 
     parts = network.header.parts
     return rewrite(
-        source, target, {part.name: Change(F16 if len(part.shape) > 1 else F32, made) for part in parts}
+        source, target, {part.name: TensorChange(F16 if len(part.shape) > 1 else F32, made) for part in parts}
     )
 
 

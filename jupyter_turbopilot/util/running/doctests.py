@@ -16,7 +16,7 @@ from jupyter_turbopilot.util.syntax_tree import parse
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from jupyter_turbopilot.util.running.program import Outcome
+    from jupyter_turbopilot.util.running.program import ProgramResult
 
 LONGEST_QUOTE = 80  # characters of a quoted example or value
 _PROGRAM = """\
@@ -52,7 +52,7 @@ _ALWAYS = frozenset((*keyword.kwlist, *dir(builtins)))
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DoctestResult:
     """The result of doctests."""
 
     why: str = ""  # the reason of a failure
@@ -87,19 +87,19 @@ def doctest_program(module: str, doctests: str) -> str:
     return _PROGRAM.format(module=module, doctests=dedent(doctests), mark=_MARK, longest=LONGEST_QUOTE)
 
 
-def verdict_of(outcome: Outcome, doctests: str) -> Verdict:
+def verdict_of(outcome: ProgramResult, doctests: str) -> DoctestResult:
     """Return the result of a program of `doctest_program`."""
     if outcome.passed:
-        return Verdict()
+        return DoctestResult()
     begun, examples = _BEGUN.findall(outcome.printed), _examples(doctests)
     at = int(begun[-1]) if begun else -1
     if not 0 <= at < len(examples):
-        return Verdict(outcome.why)
+        return DoctestResult(outcome.why)
     source = " ".join(examples[at].source.split())
     quoted = source if len(source) <= LONGEST_QUOTE else f"{source[:LONGEST_QUOTE]}…"
     why = _ENDED if _BEGUN.fullmatch(outcome.why) else outcome.why  # no error was printed
     message = why.removeprefix("It ")
-    return Verdict(f"`{quoted}`{' ' if message != why else ': '}{message}", at)
+    return DoctestResult(f"`{quoted}`{' ' if message != why else ': '}{message}", at)
 
 
 def may_change(doctests: str, failed: int, functions: Iterable[str]) -> bool:

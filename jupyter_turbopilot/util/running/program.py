@@ -52,7 +52,7 @@ _CLEANED = 10.0  # maximum seconds for the cleanup after an interrupt
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ProgramResult:
     """The result of a program."""
 
     passed: bool
@@ -60,7 +60,7 @@ class Outcome:
     printed: str = field(default="", compare=False, repr=False)  # the end of its output
 
 
-def run_program(source: str, *, seconds: float = SECONDS) -> Outcome:
+def run_program(source: str, *, seconds: float = SECONDS) -> ProgramResult:
     """Run Python source without input, in an empty folder and environment, within limits.
 
     It passes if it runs to its end: not if it raises, exits early or is stopped. This is not a sandbox: see
@@ -68,7 +68,7 @@ def run_program(source: str, *, seconds: float = SECONDS) -> Outcome:
     """
     stop, done = threading.Event(), threading.Event()
 
-    def run() -> Outcome:
+    def run() -> ProgramResult:
         try:
             return _run(source, seconds, stop)
         finally:
@@ -83,7 +83,7 @@ def run_program(source: str, *, seconds: float = SECONDS) -> Outcome:
             done.wait(_CLEANED)  # a pool interrupted while it starts its thread does not wait for it
 
 
-def _run(source: str, seconds: float, stop: threading.Event) -> Outcome:
+def _run(source: str, seconds: float, stop: threading.Event) -> ProgramResult:
     place, started = tempfile.mkdtemp(prefix="turbopilot-"), time.time()
     try:
         with supervisor(place, started):
@@ -92,7 +92,7 @@ def _run(source: str, seconds: float, stop: threading.Event) -> Outcome:
         remove(place)
 
 
-def _run_in(place: Path, source: str, seconds: float, stop: threading.Event, started: float) -> Outcome:
+def _run_in(place: Path, source: str, seconds: float, stop: threading.Event, started: float) -> ProgramResult:
     program, ended, folder = (place / name for name in ("program.py", "ended", FOLDER))
     program.write_bytes(source.encode("utf-8", "surrogatepass"))
     folder.mkdir()
@@ -134,17 +134,17 @@ def _environment(folder: Path) -> dict[str, str]:
 
 def _outcome(
     process: subprocess.Popen[bytes], seconds: float, folder: Path, stop: threading.Event
-) -> Outcome:
+) -> ProgramResult:
     """Wait for the end of a program, reading its output and checking its folder."""
     printed = _OutputReader(process)
     until = time.monotonic() + seconds
     while (code := _ended(process, min(_LOOK, until - time.monotonic()))) is None:
         if why := _why_stopped(seconds, until, folder, stop):
-            return Outcome(passed=False, why=why, printed=printed.end())
+            return ProgramResult(passed=False, why=why, printed=printed.end())
     printed.join(PATIENCE / 4)  # not forever: a leftover process may keep the pipe open
     if code == 0 and not printed.too_much:
-        return Outcome(passed=True, printed=printed.end())
-    return Outcome(passed=False, why=_why_ended(code, printed), printed=printed.end())
+        return ProgramResult(passed=True, printed=printed.end())
+    return ProgramResult(passed=False, why=_why_ended(code, printed), printed=printed.end())
 
 
 def _why_ended(code: int, printed: _OutputReader) -> str:

@@ -19,7 +19,14 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.learning import learner as module
 from jupyter_turbopilot.completer.learning.calibration import AS_FITTED, Calibration
-from jupyter_turbopilot.completer.learning.learner import SUBJECTS, LearnedState, Learner, Week, read, week_of
+from jupyter_turbopilot.completer.learning.learner import (
+    SUBJECTS,
+    LearnedState,
+    Learner,
+    WeekCounts,
+    read,
+    week_of,
+)
 from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions, Observations, Verdict
 from jupyter_turbopilot.models.personal import LEARNING, personal_files
 from jupyter_turbopilot.protocol.reply import Item, Reply
@@ -292,9 +299,9 @@ def test_week_of_begins_on_monday_in_local_time() -> None:
 
 def test_week_counts_only_this_week() -> None:
     learned = LearnedState().after(Observations(2, 1, saved=7), NOW)
-    assert learned.week == Week(week_of(NOW), 2, 1, 7)
+    assert learned.week == WeekCounts(week_of(NOW), 2, 1, 7)
     assert learned.counted(Observations(), NOW) == learned.week
-    assert learned.counted(Observations(), NOW + 7 * DAY) == Week(week_of(NOW) + 1)
+    assert learned.counted(Observations(), NOW + 7 * DAY) == WeekCounts(week_of(NOW) + 1)
     later = learned.after(Observations(1), NOW + 7 * DAY)
     assert (later.week.shown, later.week.accepted) == (1, 0)
 
@@ -303,7 +310,7 @@ def test_week_counts_only_this_week() -> None:
 def test_week_resets_after_a_jump_of_the_clock(jump: float) -> None:
     learned = LearnedState().after(Observations(2, 1, (verdict(right=False),)), NOW)
     jumped = learned.after(Observations(1), NOW + jump)
-    assert jumped.week == Week(week_of(NOW + jump), 1, 0)
+    assert jumped.week == WeekCounts(week_of(NOW + jump), 1, 0)
     assert jumped.calibrations == learned.calibrations
 
 
@@ -358,7 +365,7 @@ def test_read_resets_damaged_parts_only(damaged: Any) -> None:
     kept = read(
         {"calibrations": {"good": GOOD, "bad": damaged}, "week": {"number": 1, "shown": 2, "accepted": 1}}
     )
-    assert kept == LearnedState({"good": Calibration(1.1, 0.2, 9)}, Week(1, 2, 1))
+    assert kept == LearnedState({"good": Calibration(1.1, 0.2, 9)}, WeekCounts(1, 2, 1))
 
 
 @pytest.mark.parametrize("week", [None, 3, {}, {"number": 1, "shown": 1, "accepted": 2}, {"number": -1}])

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.util.running import program
 from jupyter_turbopilot.util.running.doctests import (
     LONGEST_QUOTE,
-    Verdict,
+    DoctestResult,
     doctest_program,
     doctests_of,
     may_change,
     verdict_of,
 )
-from jupyter_turbopilot.util.running.program import Outcome, run_program
+from jupyter_turbopilot.util.running.program import ProgramResult, run_program
 
 STUB = '''
 def twice(n):
@@ -34,7 +34,7 @@ def other():
 DOCTESTS = doctests_of(STUB)
 
 
-def verdict(module: str, doctests: str = DOCTESTS, seconds: float = 2) -> Verdict:
+def verdict(module: str, doctests: str = DOCTESTS, seconds: float = 2) -> DoctestResult:
     return verdict_of(run_program(doctest_program(module, doctests), seconds=seconds), doctests)
 
 
@@ -95,7 +95,7 @@ def test_doctest_program_reports_the_expected_value(module: str, reason: str) ->
 
 def test_doctest_program_stops_an_endless_loop() -> None:
     ended = verdict("", ">>> x = 1\n>>> while True: pass\n", seconds=1)
-    assert ended == Verdict("`while True: pass` did not end within 1 seconds.", 1)
+    assert ended == DoctestResult("`while True: pass` did not end within 1 seconds.", 1)
 
 
 @pytest.mark.parametrize(
@@ -117,11 +117,13 @@ def test_verdict_of_joins_several_lines() -> None:
 
 @pytest.mark.parametrize("printed", ["", "doctest 7", "doctest x", "a doctest 0", "doctest 99999999999"])
 def test_verdict_of_ignores_printed_markers(printed: str) -> None:
-    assert verdict_of(Outcome(passed=False, why="No.", printed=printed), DOCTESTS) == Verdict("No.")
+    assert verdict_of(ProgramResult(passed=False, why="No.", printed=printed), DOCTESTS) == DoctestResult(
+        "No."
+    )
 
 
 def test_verdict_of_truncates_a_long_example() -> None:
-    outcome = Outcome(passed=False, why="It raised E", printed="\ndoctest 0\n")
+    outcome = ProgramResult(passed=False, why="It raised E", printed="\ndoctest 0\n")
     message = verdict_of(outcome, f">>> f({'x, ' * 100})\n").why
     assert message.endswith("…` raised E")
     assert len(message) < LONGEST_QUOTE + 20

@@ -50,7 +50,7 @@ def why(source: str, seconds: float = 10) -> str:
     ],
 )  # fmt: skip
 def test_run_program_passes_at_the_end_of_the_program(source: str) -> None:
-    assert run_program(source) == program.Outcome(passed=True)
+    assert run_program(source) == program.ProgramResult(passed=True)
 
 
 @pytest.mark.parametrize(
