@@ -39,6 +39,7 @@ ELSEWHERE = {
     "models/obtain.py": ["plugins/convert/test_repository.py", "faults/test_downloads.py"],
     "models/quantization.py": ["plugins/convert/test_command.py", "models/tuning/test_merge.py"],
     "models/transfer.py": ["faults/test_downloads.py", "models/test_download.py"],
+    "plugins/functions/request.py": ["jupyter/routes/test_helpers.py"],
     "plugins/functions/route.py": ["jupyter/routes/test_helpers.py"],
     "plugins/protocols/llamacpp.py": ["clients/test_editors.py", "clients/test_llama_server.py"],
     "plugins/protocols/openai.py": ["clients/test_openai_package.py"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,9 +13,8 @@ from jupyter_turbopilot.completer.importing import sources_of
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.context.private import without_secrets
 from jupyter_turbopilot.jupyter.kernels import probe
-from jupyter_turbopilot.protocol.request import MAX_CELLS, Cell, Completion, FunctionRequest
+from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.names import Names, scope_of
-from jupyter_turbopilot.util.bounds import FUNCTION_TOKENS
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.index.reader import NotebookIndex
@@ -25,8 +23,6 @@ CELLS = 60
 LONGEST_ID = 128  # characters of a kernel's id in a request
 LONGEST_NAME = 512  # characters of a name in a request
 _RUN = secrets.token_hex(8)
-# Names for IPython's history: `_`, `__`, `___`, `_i`, `_i1`, `_1`, `_ih`, `_oh`, `_dh`.
-_KEPT = re.compile(r"_{1,3}|_i{1,3}|_i?\d+|_[iod]h")
 _OURS = ("%%complete", "%complete", "%turbopilot")
 
 
@@ -75,23 +71,6 @@ def kernel_context_of(shell: Any) -> KernelContext:
     names = [name for name in [*shell.user_ns] if type(name) is str and len(name) <= LONGEST_NAME]
     return KernelContext(
         dict.fromkeys(names, ObjectInfo()), all=True, modules=msgspec.convert(probe.modules(), Modules)
-    )
-
-
-def functions_for(shell: Any, source: str, length: int | None = None) -> FunctionRequest:
-    """Build a request for a function with its helper functions, with the session as context."""
-    names = [
-        name
-        for name in shell.user_ns
-        if name.isidentifier() and len(name) <= LONGEST_NAME and not _KEPT.fullmatch(name)
-    ]
-    length = FUNCTION_TOKENS if length is None else length
-    return FunctionRequest(
-        source=source,
-        kernel_id=kernel_id_of(shell),
-        cells=session_cells(shell),
-        names=names[-MAX_CELLS:],  # the newest, up to the limit of a request
-        max_tokens=length,
     )
 
 

@@ -15,7 +15,6 @@ from jupyter_turbopilot.suggestion.imports import ModuleLocation
 from jupyter_turbopilot.terminal.history import (
     client_of,
     failed_inputs,
-    functions_for,
     imports_for,
     kernel_id_of,
     request_at,
@@ -42,14 +41,6 @@ def test_client_of_differs_between_kernels() -> None:
         subprocess.run([sys.executable, "-c", NAME], check=True, capture_output=True).stdout for _ in range(2)
     }
     assert len(names) == 2
-
-
-def test_functions_for_lists_all_names_except_ipythons() -> None:
-    shell = a_shell()
-    kept = ["_", "__", "___", "_i", "_ii", "_iii", "_i1", "_12", "_ih", "_oh", "_dh"]
-    shell.user_ns = dict.fromkeys([*kept, "_private", "a", "not a name", "pylab", "_index"])
-    shell.user_ns_hidden = {"pylab": None}
-    assert functions_for(shell, "x").names == ["_private", "a", "pylab", "_index"]
 
 
 def test_failed_inputs_returns_inputs_whose_last_run_failed() -> None:
@@ -90,4 +81,4 @@ def test_kernel_id_of_is_read_from_the_connection_file() -> None:
     shell.kernel = SimpleNamespace(parent=SimpleNamespace(connection_file="/run/kernel-1a2b-3c.json"))
     shell.user_ns = {}
     assert kernel_id_of(shell) == "1a2b-3c"
-    assert request_at(shell, "x", 1).kernel_id == functions_for(shell, "x").kernel_id == "1a2b-3c"
+    assert request_at(shell, "x", 1).kernel_id == "1a2b-3c"

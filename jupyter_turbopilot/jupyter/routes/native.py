@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import msgspec
 from jupyter_core.utils import ensure_async
@@ -20,9 +20,7 @@ from jupyter_turbopilot.protocol.contract import Answer, Frame
 from jupyter_turbopilot.protocol.errors import DisabledError, NotReadyError
 from jupyter_turbopilot.protocol.request import (
     Completion,
-    EditRequest,
     Feedback,
-    FunctionRequest,
     parse_completion,
 )
 from jupyter_turbopilot.settings.access import UNCHECKED
@@ -35,13 +33,28 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Document
 
-    NotebookRequest = Completion | FunctionRequest | EditRequest
 
 T = TypeVar("T")
 
 DISABLED_IN_NOTEBOOK = (
     "Turbopilot is disabled in this notebook. To enable it, choose Disable in This Notebook again."
 )
+
+
+class NotebookRequest(Protocol):
+    """A request for a notebook."""
+
+    @property
+    def path(self) -> str:
+        """The path of the notebook or file on the server."""
+
+    @property
+    def kernel_id(self) -> str | None:
+        """The kernel of the notebook."""
+
+    @property
+    def enabled(self) -> bool | None:
+        """Whether the notebook's metadata allow suggestions; None if they are unknown."""
 
 
 class NotebookRoute(JobRoute):
@@ -103,7 +116,7 @@ class NotebookRoute(JobRoute):
         switches = SavedSwitches(self.settings.get("contents_manager"), self.pilot.disk)
         return cast("SavedSwitches", self.settings.setdefault("turbopilot_switches", switches))
 
-    async def kernel_context(self, request: Completion | FunctionRequest) -> KernelContext:
+    async def kernel_context(self, request: NotebookRequest) -> KernelContext:
         """Return the kernel context of the notebook, for callers who may run code in the kernel."""
         kernels, name = self.pilot.kernels, await self.allowed_kernel(request)
         return kernels.kernel_context(name) if kernels and name else NONE

@@ -13,9 +13,9 @@ from jupyter_turbopilot.protocol.request import Cell, Completion
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
 
+    from jupyter_turbopilot.plugins.functions.request import FunctionRequest
     from jupyter_turbopilot.plugins.functions.stub import Instruction
     from jupyter_turbopilot.protocol.reply import Reply
-    from jupyter_turbopilot.protocol.request import FunctionRequest
 
 TRIES = 3  # attempts at a function that does not parse or has no body
 LONGEST = 512  # tokens of a function, over all its requests

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
-    from jupyter_turbopilot.protocol.request import FunctionRequest
+    from jupyter_turbopilot.plugins.functions.request import FunctionRequest
 
 ABOVE = 2**18  # characters of cells that are searched, nearest first
 _VALUES = frozenset({

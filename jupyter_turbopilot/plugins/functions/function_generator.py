@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.plugins.functions.parsing import ParsedFunction
+    from jupyter_turbopilot.plugins.functions.request import FunctionRequest
     from jupyter_turbopilot.plugins.functions.stub import Instruction
-    from jupyter_turbopilot.protocol.request import FunctionRequest
     from jupyter_turbopilot.suggestion.calls import Call
 
 PARSED = 20  # operations to parse the head of a function

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jupyter_turbopilot.plugins.functions.event import Event, FunctionTree
+    from jupyter_turbopilot.plugins.functions.request import FunctionRequest
     from jupyter_turbopilot.plugins.functions.tree_output import TreeOutput
-    from jupyter_turbopilot.protocol.request import FunctionRequest
 
     Ask = Callable[[FunctionRequest], Iterator[Event]]
     Notify = Callable[[str], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
     from jupyter_turbopilot.plugins.functions.event import Event
-    from jupyter_turbopilot.protocol.request import FunctionRequest
+    from jupyter_turbopilot.plugins.functions.request import FunctionRequest
     from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.terminal.in_process import InProcess
     from jupyter_turbopilot.terminal.magics import TurbopilotMagics
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 _DESCRIBE = (
     "On the lines below %%complete --helpers, describe the function, or write a `def` line with a docstring."
 )
+
+# Names for IPython's history: `_`, `__`, `___`, `_i`, `_i1`, `_1`, `_ih`, `_oh`, `_dh`.
+_KEPT = re.compile(r"_{1,3}|_i{1,3}|_i?\d+|_[iod]h")
 
 
 class HelperFunctions(TerminalPlugin):
@@ -80,8 +84,8 @@ class HelperFunctions(TerminalPlugin):
                 "--helpers cannot be combined with --seed, --top-k, --top-p, --temp or --batch."
             )
         from jupyter_turbopilot.plugins.functions.magic import write
+        from jupyter_turbopilot.plugins.functions.request import FunctionRequest
         from jupyter_turbopilot.plugins.functions.tree_output import TreeOutput
-        from jupyter_turbopilot.protocol.request import FunctionRequest
         from jupyter_turbopilot.terminal.in_process import InProcess
         from jupyter_turbopilot.terminal.output import printable
 
@@ -111,7 +115,6 @@ def _generate_in_shell(magics: TurbopilotMagics, options: Any, code: str) -> Non
     """Generate a function with its helper functions, and put them into the next input."""
     from jupyter_turbopilot.plugins.functions.magic import write
     from jupyter_turbopilot.plugins.functions.tree_output import TreeOutput
-    from jupyter_turbopilot.terminal.history import functions_for
     from jupyter_turbopilot.terminal.magics import complain
     from jupyter_turbopilot.terminal.output import printable
 
@@ -135,6 +138,27 @@ def _generate_in_shell(magics: TurbopilotMagics, options: Any, code: str) -> Non
         tell(f"Not defined: {', '.join(written.undefined)}")
     if written.source:
         magics.shell.set_next_input(written.source.removesuffix("\n"), replace=options.replace)
+
+
+def functions_for(shell: Any, source: str, length: int | None = None) -> FunctionRequest:
+    """Build a request for a function with its helper functions, with the session as context."""
+    from jupyter_turbopilot.plugins.functions.request import FunctionRequest
+    from jupyter_turbopilot.protocol.request import MAX_CELLS
+    from jupyter_turbopilot.terminal.history import LONGEST_NAME, kernel_id_of, session_cells
+
+    names = [
+        name
+        for name in shell.user_ns
+        if name.isidentifier() and len(name) <= LONGEST_NAME and not _KEPT.fullmatch(name)
+    ]
+    length = FUNCTION_TOKENS if length is None else length
+    return FunctionRequest(
+        source=source,
+        kernel_id=kernel_id_of(shell),
+        cells=session_cells(shell),
+        names=names[-MAX_CELLS:],  # the newest, up to the limit of a request
+        max_tokens=length,
+    )
 
 
 def _events(magics: TurbopilotMagics, options: Any, request: FunctionRequest) -> Iterator[Event]:

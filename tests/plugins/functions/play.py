@@ -8,7 +8,7 @@ from typing import Any
 from jupyter_turbopilot.plugins.functions.author import ModelAnswer, ModelQuestion
 from jupyter_turbopilot.plugins.functions.event import Event
 from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
-from jupyter_turbopilot.protocol.request import FunctionRequest
+from jupyter_turbopilot.plugins.functions.request import FunctionRequest
 
 Answer = Callable[[ModelQuestion], ModelAnswer | str]
 

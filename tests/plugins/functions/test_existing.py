@@ -4,7 +4,8 @@ import pytest
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, ObjectInfo
 from jupyter_turbopilot.plugins.functions.existing import ABOVE, ExistingNames, existing_names_for
-from jupyter_turbopilot.protocol.request import Cell, FunctionRequest
+from jupyter_turbopilot.plugins.functions.request import FunctionRequest
+from jupyter_turbopilot.protocol.request import Cell
 from jupyter_turbopilot.suggestion.calls import Call, missing_functions
 
 

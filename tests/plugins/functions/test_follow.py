@@ -10,9 +10,10 @@ from jupyter_turbopilot.engine.job import STOPPED, Job
 from jupyter_turbopilot.plugins.functions.event import Event
 from jupyter_turbopilot.plugins.functions.follow import follow
 from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
+from jupyter_turbopilot.plugins.functions.request import FunctionRequest
 from jupyter_turbopilot.plugins.functions.terminal import events_in_process
 from jupyter_turbopilot.protocol.reply import Reply
-from jupyter_turbopilot.protocol.request import Completion, FunctionRequest
+from jupyter_turbopilot.protocol.request import Completion
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.suggestion.calls import missing_names
 from jupyter_turbopilot.terminal.in_process import InProcess

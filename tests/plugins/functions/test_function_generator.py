@@ -23,7 +23,8 @@ from jupyter_turbopilot.plugins.functions.function_generator import (
     TOO_MANY,
     generate_functions,
 )
-from jupyter_turbopilot.protocol.request import Cell, FunctionRequest
+from jupyter_turbopilot.plugins.functions.request import FunctionRequest
+from jupyter_turbopilot.protocol.request import Cell
 from jupyter_turbopilot.suggestion.calls import missing_names
 
 from .play import bodies, play

@@ -8,9 +8,9 @@ from IPython.utils.capture import capture_output
 
 from jupyter_turbopilot.plugins.functions.event import Event
 from jupyter_turbopilot.plugins.functions.magic import ATTEMPTS, UNFINISHED, Functions, write
+from jupyter_turbopilot.plugins.functions.request import FunctionRequest
 from jupyter_turbopilot.plugins.functions.tree_output import TreeOutput
 from jupyter_turbopilot.protocol.errors import BadRequestError, EngineError
-from jupyter_turbopilot.protocol.request import FunctionRequest
 
 from .play import bodies, play
 

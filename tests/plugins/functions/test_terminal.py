@@ -11,9 +11,9 @@ import pytest
 
 from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.plugins.functions import function_generator
-from jupyter_turbopilot.plugins.functions.terminal import events_in_process
+from jupyter_turbopilot.plugins.functions.request import FunctionRequest
+from jupyter_turbopilot.plugins.functions.terminal import events_in_process, functions_for
 from jupyter_turbopilot.protocol.errors import BadRequestError, DisabledError
-from jupyter_turbopilot.protocol.request import FunctionRequest
 from jupyter_turbopilot.settings.access import Access, access_of
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.in_process import InProcess
@@ -63,3 +63,11 @@ def test_events_are_refused_in_a_denied_folder(
     monkeypatch.chdir(exams)
     with pytest.raises(DisabledError):
         events_in_process(local, FunctionRequest(source="def f():"))
+
+
+def test_functions_for_lists_all_names_except_ipythons() -> None:
+    shell = SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]))
+    kept = ["_", "__", "___", "_i", "_ii", "_iii", "_i1", "_12", "_ih", "_oh", "_dh"]
+    shell.user_ns = dict.fromkeys([*kept, "_private", "a", "not a name", "pylab", "_index"])
+    shell.user_ns_hidden = {"pylab": None}
+    assert functions_for(shell, "x").names == ["_private", "a", "pylab", "_index"]
