@@ -23,9 +23,9 @@ from typing import Any
 
 import psutil
 from jupyter_client.blocking.client import BlockingKernelClient
+from mixed_traces import mixed
 
 from jupyter_turbopilot.plugins.evaluate.notebooks import read
-from jupyter_turbopilot.plugins.evaluate.traces import mixed
 
 TOKEN, OK = "hostile", 200
 POLL, KEY = 0.1, 0.2  # seconds between two polls, between two keystrokes

@@ -13,11 +13,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from mixed_traces import mixed
+
 from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.plugins.evaluate.notebooks import read
-from jupyter_turbopilot.plugins.evaluate.traces import mixed
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.in_process import InProcess
 
@@ -44,7 +45,7 @@ def default_weights() -> Path:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value that a `share_prompts` of all values does not exceed."""
+    """Return the value that a share of all values does not exceed."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 

@@ -34,15 +34,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import httpx
 import psutil
 from harness import OK, LocalPilot, ServerProcess, llama_server, percentile, turbopilot_server
+from mixed_traces import mixed
 
 from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.plugins.evaluate.crowd import simulate_users
 from jupyter_turbopilot.plugins.evaluate.notebooks import read, standard_library
 from jupyter_turbopilot.plugins.evaluate.size import BUSIEST
-from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, mixed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from jupyter_turbopilot.plugins.evaluate.traces import Keystroke
 
 EDITORS, EDITOR_TOKENS, LONGEST = 8, 48, 1800  # all prompts together fit into both caches
 CLIENT_TOKENS = 24

@@ -20,13 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import ServerProcess, llama_server, percentile, turbopilot_server
+from mixed_traces import mixed
 
 from jupyter_turbopilot.plugins.evaluate.notebooks import read
 from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally
-from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, Trace, mixed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, Trace
 
 N_PREDICT, STOP = 32, ["\n"]
 KINDS = {"append": "at the end of a cell", "edit": "in a finished cell", "hop": "two cells in turns"}

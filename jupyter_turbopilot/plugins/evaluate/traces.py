@@ -103,7 +103,7 @@ def of_kind(
             random.Random(seed).shuffle(traces)  # noqa: S311 - a reproducible choice
         return _up_to(traces, requests)
     rng = random.Random(seed)  # noqa: S311 - a reproducible choice
-    made = [_MAKERS[kind](rng, notebook) for notebook in [*notebooks] * 4]
+    made = [MAKERS[kind](rng, notebook) for notebook in [*notebooks] * 4]
     return _up_to([trace for trace in made if trace], requests)
 
 
@@ -116,22 +116,6 @@ def from_the_top(trace: Trace) -> Trace:
             for one in trace.keystrokes
         ),
     )
-
-
-def mixed(notebooks: Sequence[TypedNotebook], requests: int, seed: int = 11) -> list[Trace]:
-    """Create traces of all kinds in fixed shares, for speed benchmarks."""
-    rng = random.Random(seed)  # noqa: S311 - a reproducible choice
-    traces: list[Trace] = []
-    for kind, share in SHARES.items():
-        count = 0
-        while count < requests * share:
-            trace = _MAKERS[kind](rng, rng.choice(notebooks))
-            if trace:
-                trace = Trace(kind, trace.name, trace.keystrokes[: max(4, int(requests * share - count))])
-                traces.append(trace)
-                count += len(trace.keystrokes)
-    rng.shuffle(traces)
-    return traces
 
 
 def _up_to(traces: list[Trace], requests: int) -> list[Trace]:
@@ -217,4 +201,4 @@ def _hop(rng: random.Random, notebook: TypedNotebook) -> Trace | None:
     return Trace("hop", notebook.name, tuple(keystrokes))
 
 
-_MAKERS = {"append": _append, "edit": _edit, "hop": _hop}
+MAKERS = {"append": _append, "edit": _edit, "hop": _hop}
