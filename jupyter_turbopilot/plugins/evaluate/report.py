@@ -45,7 +45,7 @@ def table(results: Mapping[str, TypingResult]) -> str:
         if pace := typed.pace:
             lines.append(
                 f"{pace.unanswered} of {pace.asked} requests were not answered before the next keystroke; "
-                f"{pace.taken_over} continued a running generation, {pace.ended} restarted one that "
+                f"{pace.continued} continued a running generation, {pace.ended} restarted one that "
                 f"agreed with it. {1000 * pace.cpu / max(1, typed.total.keys):.0f} CPU seconds per "
                 "1000 keystrokes."
             )

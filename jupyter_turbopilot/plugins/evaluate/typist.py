@@ -35,7 +35,7 @@ class Pace:
     asked: int = 0
     unanswered: int = 0  # before the next keystroke
     refused: int = 0  # because the server was busy
-    taken_over: int = 0  # continued a running generation
+    continued: int = 0  # continued a running generation
     ended: int = 0  # restarted although the running generation confirmed with the keystroke
     cpu: float = 0.0  # CPU seconds
 
@@ -273,8 +273,8 @@ def in_real_time(
         _finish(typed, trace, score)
         tell(trace.name)
     pace.cpu = time.process_time() - begun
-    for name in ("continued", "ended"):
-        setattr(pace, name, local.pilot.completer.counters.get(name, 0) - counters.get(name, 0))
+    pace.continued = local.pilot.completer.counters["continued"] - counters["continued"]
+    pace.ended = local.pilot.completer.counters["ended"] - counters["ended"]
     return typed
 
 

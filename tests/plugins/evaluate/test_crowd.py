@@ -39,7 +39,7 @@ class Local:
         self.engine = engine or Engine()
         worker = SimpleNamespace(engine=self.engine)
         self.pilot = SimpleNamespace(completer=self, worker=worker)
-        self.counters: dict[str, int] = {}
+        self.counters = {"continued": 0, "ended": 0}
 
     def submit(self, request: object, listener: object, caller: str = "", tenant: str = "") -> None:
         self.callers.add(caller)
@@ -56,7 +56,7 @@ def typed() -> list[TypedNotebook]:
 def test_type_at_once_uses_a_different_user_for_each_thread(typed: list[TypedNotebook]) -> None:
     local = Local()
     passed: list[float] = []
-    found = simulate_users(local, typed, 3, 0.2, 0.01, passed.append)  # type: ignore[arg-type]
+    found = simulate_users(local, typed, 3, 2.0, 0.01, passed.append)  # type: ignore[arg-type]
     assert local.callers == {"typist 0", "typist 1", "typist 2"}
     assert found.users == 3
     assert found.requests > 0

@@ -19,7 +19,7 @@ class Knows:
         self.kernel_context: list[KernelContext] = []
         self.callers: list[str] = []
         self.tenants: list[str] = []
-        self.counters: dict[str, int] = {}
+        self.counters = {"continued": 3, "ended": 0}
         self.pilot = SimpleNamespace(completer=self)
 
     def last(self, request: Completion, kernel_context: KernelContext = NONE) -> Reply:
@@ -33,6 +33,7 @@ class Knows:
     ) -> None:
         self.callers.append(caller)
         self.tenants.append(tenant)
+        self.counters["continued"] += request.trigger == "automatic"
         listener(self.last(request))
 
 
@@ -73,7 +74,7 @@ def test_on_a_clock_types_along_without_requests_and_prefetches(
 ) -> None:
     # Correct for the next four characters only.
     knows = Knows(lambda request: CODE[request.offset :][:6] + "??")
-    typist.in_real_time(knows, appended, lambda _: None, 0.004)  # type: ignore[arg-type]
+    typed = typist.in_real_time(knows, appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     asked = [(request.trigger, request.prefix) for request in knows.asked]
     assert asked[:4] == [
         ("warmup", CODE[:4]),
@@ -81,6 +82,8 @@ def test_on_a_clock_types_along_without_requests_and_prefetches(
         ("prefetch", CODE[:10] + "??"),
         ("automatic", CODE[:12]),
     ]
+    assert typed.pace
+    assert typed.pace.continued == typed.pace.asked
 
 
 def test_on_a_clock_with_a_caller_does_not_wait_for_warm_up(
