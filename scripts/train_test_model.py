@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from jupyter_turbopilot.plugins.train.network import free, load, write_model
 from jupyter_turbopilot.plugins.train.scratch import TEXT, Shape, write_blank
-from jupyter_turbopilot.plugins.train.whole import Forward
 
 SHAPE = Shape(width=64, layers=2, heads=2, length=1024)
 LINES = [
@@ -54,12 +53,12 @@ def main(path: Path) -> None:
     blank = write_blank(path.with_suffix(".blank"), SHAPE)
     network = load(blank, torch.device("cpu"), torch.float32)
     free(network)
-    logits = Forward(network.model, torch.float32, compiled=False)
     learner = torch.optim.AdamW(network.learnt().values(), lr=6e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(learner, 6e-3, STEPS)
     for step in range(STEPS):
         rows, targets = batch(draw)
-        loss = functional.cross_entropy(logits(rows).flatten(0, 1), targets.flatten())
+        logits = network.model(input_ids=rows, use_cache=False).logits
+        loss = functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
         learner.zero_grad()
         loss.backward()
         learner.step()

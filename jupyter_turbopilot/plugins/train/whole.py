@@ -1,15 +1,11 @@
-"""Train all weights of a model: plain rows, mixed precision, and Muon for matrices.
-
-The forward pass is written out, with fused projections and blockwise attention. On a CPU, the compiled form
-takes about half the time of the library's implementation.
-"""
+"""Train all weights of a model: plain rows, mixed precision, and Muon for matrices."""
 
 from __future__ import annotations
 
 import logging
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional
@@ -17,7 +13,7 @@ from torch.nn import functional
 from jupyter_turbopilot.plugins.train.network import best_type
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
@@ -32,9 +28,6 @@ TEXT_WEIGHT = 0.5  # weight of the text outside of answers
 LOGITS = 2**28  # maximum logits per step: a large vocabulary allows fewer tokens
 SCORE_BYTES = 12  # per logit: its value, loss and gradient
 COMPILERS = ("g++", "clang++", "c++")
-BLOCK = 128  # minimum tokens per attention block
-Turns = tuple[torch.Tensor, torch.Tensor]
-Product = tuple[torch.Tensor, torch.Tensor | None]  # a weight matrix and a bias
 
 
 def step_bytes(header: Header, length: int, kind: torch.dtype) -> int:
@@ -65,8 +58,9 @@ class WholeModel:
         self._type = best_type(self.network.device)
         vocabulary = self.network.model.lm_head.weight.shape[0]
         self._step = min(STEP, LOGITS // vocabulary)
-        compiled = self.compiled and any(map(shutil.which, COMPILERS))
-        self._forward = Forward(self.network.model, self._type, compiled=compiled)
+        self.compiled = self.compiled and any(map(shutil.which, COMPILERS))
+        for layer in self.network.model.model.layers if self.compiled else ():
+            layer.compile(dynamic=False)  # all layers have the same shape: one compilation serves them all
 
     def optimizers(self, rate: float) -> list[torch.optim.Optimizer]:
         """Return the optimizers of the matrices and of all other parameters."""
@@ -113,116 +107,23 @@ class WholeModel:
 
     def _of(self, rows: NDArray[Any]) -> torch.Tensor:
         tokens = torch.from_numpy(rows.astype("int64")).to(self.network.device)
-        scores = self._forward(tokens[:, :-1])
+        scores = self._scores(tokens[:, :-1]).float()
         targets = tokens[:, 1:]
         return functional.cross_entropy(scores.flatten(0, 1), targets.flatten(), reduction="none").view_as(
             targets
         )
 
-
-class Weights(NamedTuple):
-    """A layer's weights: its norms and projections."""
-
-    norms: tuple[torch.Tensor, torch.Tensor]
-    attending: tuple[Product, ...]
-    attended: tuple[Product, ...]
-    widening: tuple[Product, ...]
-    narrowing: tuple[Product, ...]
-
-    @classmethod
-    def of(cls, layer: Any) -> Weights:
-        """Extract the weights from the library's modules."""
-        attention, inner = layer.self_attn, layer.mlp
-        return cls(
-            (layer.input_layernorm.weight, layer.post_attention_layernorm.weight),
-            tuple(
-                (part.weight, part.bias) for part in (attention.q_proj, attention.k_proj, attention.v_proj)
-            ),
-            ((attention.o_proj.weight, attention.o_proj.bias),),
-            tuple((part.weight, part.bias) for part in (inner.gate_proj, inner.up_proj)),
-            ((inner.down_proj.weight, inner.down_proj.bias),),
-        )
-
-
-class Forward:
-    """Compute the logits of rows."""
-
-    def __init__(self, model: Any, kind: torch.dtype, *, compiled: bool) -> None:
-        """Use the number type `kind` for multiplications."""
-        self.model, self.kind = model, kind
-        self.epsilon: float = model.config.rms_norm_eps
-        # All layers have the same shape, so one compilation serves them all.
-        self._layer: Callable[..., torch.Tensor] = (
-            torch.compile(_layer, dynamic=False) if compiled else _layer
-        )
-
-    def __call__(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Return the logits at each position."""
-        model, head = self.model.model, self.model.lm_head
-        stream = model.embed_tokens(tokens).float()
-        turns = model.rotary_emb(stream, torch.arange(tokens.shape[1], device=tokens.device)[None])
-        for layer in model.layers:
-            size = layer.self_attn.head_dim
-            stream = self._through(stream, turns, Weights.of(layer), size)
-        stream = _normed(stream, model.norm.weight, self.epsilon).to(self.kind)
-        return _products(stream, ((head.weight, head.bias),))[0].float()
-
-    def _through(self, stream: torch.Tensor, turns: Turns, weights: Weights, head: int) -> torch.Tensor:
-        """Run a layer; fall back to the uncompiled function if compilation fails."""
+    def _scores(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Return the logits; fall back to uncompiled layers if compilation fails."""
+        model, mixed = self.network.model, self._type != torch.float32
         try:
-            return self._layer(stream, turns, weights, head, self.epsilon, self.kind)
+            with torch.autocast(self.network.device.type, self._type, enabled=mixed):
+                scores: torch.Tensor = model(input_ids=tokens, use_cache=False).logits
         except RuntimeError:  # compilation also needs Python's headers and OpenMP
-            if self._layer is _layer:
+            if not self.compiled:
                 raise
-            LOG.warning("The layers could not be compiled: each training step takes about twice as long.")
-            self._layer = _layer
-            return self._through(stream, turns, weights, head)
-
-
-def _layer(
-    stream: torch.Tensor, turns: Turns, weights: Weights, head: int, epsilon: float, kind: torch.dtype
-) -> torch.Tensor:
-    parts = _products(_normed(stream, weights.norms[0], epsilon).to(kind), weights.attending)
-    rows, length, _ = stream.shape
-    query, key, value = (part.view(rows, length, -1, head).transpose(1, 2) for part in parts)
-    shared = query.shape[1] // key.shape[1]
-    key, value = (part.repeat_interleave(shared, 1) if shared > 1 else part for part in (key, value))
-    seen = attend(_turned(query, turns), _turned(key, turns), value)
-    stream = stream + _products(seen.transpose(1, 2).reshape(rows, length, -1), weights.attended)[0]
-    gate, up = _products(_normed(stream, weights.norms[1], epsilon).to(kind), weights.widening)
-    return stream + _products(functional.silu(gate) * up, weights.narrowing)[0]
-
-
-def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
-    """Compute causal attention block by block; on a GPU use the library's implementation."""
-    if query.device.type != "cpu":
-        return functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-    length, scale = query.shape[2], query.shape[3] ** -0.5
-    size = max(BLOCK, length // 8)
-    ahead = torch.full((size, size), -torch.inf, dtype=query.dtype, device=query.device).triu(1)
-    made = []
-    for start in range(0, length, size):
-        stop = min(start + size, length)
-        scores = (query[:, :, start:stop] * scale) @ key[:, :, :stop].transpose(-1, -2)
-        own = scores[..., start:] + ahead[: stop - start, : stop - start]
-        weights = torch.cat([scores[..., :start], own], -1).softmax(-1)
-        made.append(weights @ value[:, :, :stop])
-    return torch.cat(made, 2)
-
-
-def _products(inputs: torch.Tensor, layers: tuple[Product, ...]) -> tuple[torch.Tensor, ...]:
-    """Multiply an input by several matrices at once."""
-    weights = torch.cat([weight for weight, _ in layers]).to(inputs.dtype)
-    biases = [bias for _, bias in layers if bias is not None]
-    products = functional.linear(inputs, weights, torch.cat(biases).to(inputs.dtype) if biases else None)
-    return torch.split(products, [weight.shape[0] for weight, _ in layers], -1)
-
-
-def _normed(stream: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
-    return stream * torch.rsqrt(stream.square().mean(-1, keepdim=True) + epsilon) * weight
-
-
-def _turned(heads: torch.Tensor, turns: Turns) -> torch.Tensor:
-    first, second = heads.float().chunk(2, -1)
-    turned = torch.cat([first, second], -1) * turns[0] + torch.cat([-second, first], -1) * turns[1]
-    return turned.to(heads.dtype)
+            LOG.warning("The layers could not be compiled: each training step takes longer.")
+            self.compiled = False
+            torch.compiler.set_stance("force_eager")
+            return self._scores(tokens)
+        return scores

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.plugins.train.options import TrainingOptions, changed
-from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.plugins.train.options import TrainingOptions
 
 
 def test_tune_takes_a_tenth_of_the_time(
@@ -31,11 +30,3 @@ def test_tune_writes_beside_its_base_for_any_language_name(
     language: str, name: str, options: TrainingOptions
 ) -> None:
     assert replace(options, output=Path("to/small.gguf")).tune(language).output == Path("to") / name
-
-
-def test_changed_copies_the_settings() -> None:
-    settings = Turbopilot(threads=3, adapters=["a.gguf"])
-    copy = changed(settings, adapters=["b.gguf"])
-    assert (copy.threads, copy.adapters) == (3, ["b.gguf"])
-    assert settings.adapters == ["a.gguf"]
-    assert changed(copy).trait_values(config=True) == copy.trait_values(config=True)
