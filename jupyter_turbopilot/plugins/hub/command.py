@@ -48,7 +48,6 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Turbopilot) -> int:
-    """Print the configuration."""
     from jupyter_turbopilot.plugins.hub import snippets
 
     if options.kind == "helm":

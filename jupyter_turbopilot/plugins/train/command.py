@@ -192,7 +192,6 @@ def _progress_callback(bar: Bar) -> Callable[[Log, float], None]:
 
 
 def summary(options: TrainingOptions, log: Log) -> str:
-    """Summarise the training."""
     size = describe_size(options.output.stat().st_size)
     text = (
         f"{options.output}: {size}. {log.steps} steps, {log.samples} samples, "

@@ -55,7 +55,6 @@ def declare_clear(parser: argparse.ArgumentParser) -> None:
 
 
 def report(options: argparse.Namespace, settings: Turbopilot) -> int:
-    """Print the statistics of the logs."""
     names = options.files or [_configured(settings)]
     if options.into:
         _check_target(options.into)
@@ -109,7 +108,6 @@ def _describe(path: Path) -> None:
 
 
 def clear(options: argparse.Namespace, settings: Turbopilot) -> int:
-    """Delete the log."""
     if not options.file and not settings.usage_log:
         print(_NONE)
         return 0

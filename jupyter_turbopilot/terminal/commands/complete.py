@@ -50,7 +50,6 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Turbopilot) -> int:
-    """Print a completion for a position in a file."""
     from jupyter_turbopilot.terminal.in_process import InProcess
 
     request = request_of(options)

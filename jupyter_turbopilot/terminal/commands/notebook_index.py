@@ -49,7 +49,6 @@ def info(_: argparse.Namespace, settings: Turbopilot) -> int:
 
 
 def rebuild(options: argparse.Namespace, settings: Turbopilot) -> int:
-    """Rebuild the index of a folder now."""
     if not settings.notebook_index:
         raise NotReadyError(
             "The notebook index is off: c.Turbopilot.notebook_index is False.", code="index_off"

@@ -35,7 +35,6 @@ def declare_info(parser: argparse.ArgumentParser) -> None:
 
 
 def run_info(options: argparse.Namespace, settings: Turbopilot) -> int:
-    """Describe a file."""
     store, model = store_of(settings), find(options.model)
     if not store.has(model) and not model.path:
         raise unavailable(model, store.stored(model), settings.engine)
@@ -121,7 +120,6 @@ def declare_recommend(parser: argparse.ArgumentParser) -> None:
 
 
 def run_recommend(options: argparse.Namespace, settings: Turbopilot) -> int:
-    """Print the recommended models for this machine."""
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 
     library, memory, cores = Pilot(settings).library, machine.free_memory(), machine.cores()

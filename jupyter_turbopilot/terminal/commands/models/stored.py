@@ -31,7 +31,6 @@ def declare_list(parser: argparse.ArgumentParser) -> None:
 
 
 def run_list(options: argparse.Namespace, settings: Turbopilot) -> int:
-    """List models."""
     from jupyter_turbopilot.jupyter.describe import describe_models
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 
@@ -106,7 +105,6 @@ def run_pull(_: argparse.Namespace, settings: Turbopilot) -> int:
 
 
 def run_remove(_: argparse.Namespace, settings: Turbopilot) -> int:
-    """Delete a model's files."""
     kind, model = _kind_and_model(settings)
     freed = kind.remove(model)
     if not freed:
@@ -117,7 +115,6 @@ def run_remove(_: argparse.Namespace, settings: Turbopilot) -> int:
 
 
 def run_path(_: argparse.Namespace, settings: Turbopilot) -> int:
-    """Print a model's path."""
     kind, model = _kind_and_model(settings)
     stored = kind.stored(model)
     if stored is None or not stored.size or stored.damaged:
@@ -127,7 +124,6 @@ def run_path(_: argparse.Namespace, settings: Turbopilot) -> int:
 
 
 def run_verify(_: argparse.Namespace, settings: Turbopilot) -> int:
-    """Verify a model's digest."""
     kind, model = _kind_and_model(settings)
     if kind.verify(model):
         print(f"{model.name}: the digest is correct.")
