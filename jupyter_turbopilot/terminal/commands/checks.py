@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.engine.kind import Finding
 from jupyter_turbopilot.util import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from jupyter_turbopilot.engine.kind import Finding
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
@@ -45,8 +45,27 @@ class Check:
         return Leftovers()
 
 
-def checks_of(settings: Turbopilot) -> Iterator[Check]:
-    """Iterate over the checks of the plugins."""
-    for entry in registry.found("checks"):
-        if check := entry.load():
-            yield check(settings)
+def findings_of(settings: Turbopilot) -> Iterator[Finding]:
+    """Iterate over the findings of the plugins."""
+    for check in _checks():
+        try:
+            yield from check(settings).examine()
+        except Exception as error:  # noqa: BLE001 - a plugin can raise anything
+            yield Finding("plugins", _failed(check, error), problem=True)
+
+
+def leftovers_of(settings: Turbopilot) -> Iterator[Leftovers]:
+    """Iterate over the files of the plugins."""
+    for check in _checks():
+        try:
+            yield check(settings).leftovers()
+        except Exception as error:  # noqa: BLE001 - a plugin can raise anything
+            yield Leftovers(error=_failed(check, error))
+
+
+def _checks() -> Iterator[type[Check]]:
+    return filter(None, (entry.load() for entry in registry.found("checks")))
+
+
+def _failed(check: type[Check], error: Exception) -> str:
+    return f"{check.__module__}.{check.__name__} failed: {type(error).__name__}: {error}"

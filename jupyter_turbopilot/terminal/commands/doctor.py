@@ -29,7 +29,7 @@ from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
-from jupyter_turbopilot.terminal.commands.checks import checks_of
+from jupyter_turbopilot.terminal.commands.checks import findings_of
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
 from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.documentation import with_addresses
@@ -81,8 +81,7 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
     )
     yield from _folders(settings)
     yield _notebook_index(settings)
-    for check in checks_of(settings):
-        yield from check.examine()
+    yield from findings_of(settings)
     access = access_of(settings, os.environ)
     if access.reason:
         yield Finding("access", access.reason, problem=True)

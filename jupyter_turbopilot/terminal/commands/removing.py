@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.terminal.commands.checks import Leftovers, checks_of, delete
+from jupyter_turbopilot.terminal.commands.checks import Leftovers, delete, leftovers_of
 from jupyter_turbopilot.terminal.commands.command import without_options
 from jupyter_turbopilot.util.files import count_of, describe_size, size_of
 
@@ -37,7 +37,7 @@ def purge(options: argparse.Namespace, settings: Turbopilot) -> int:
     stale, living = runtime.survey()
     folders = [models, own] if is_writable(models) else [own]
     kinds = [
-        *(check.leftovers() for check in checks_of(settings)),
+        *leftovers_of(settings),
         Leftovers(
             sorted({*ours(models)}) if models in folders else (),
             {

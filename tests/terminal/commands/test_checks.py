@@ -25,10 +25,22 @@ class ReportsCheck(Check):
         return Leftovers([FILE], {"Not deleted, because you wrote it": [FILE.with_name("mine.html")]})
 
 
+class FailingCheck(Check):
+    def examine(self) -> Iterable[Finding]:
+        raise LookupError("no report")
+
+    def leftovers(self) -> Leftovers:
+        raise LookupError("no report")
+
+
 @pytest.fixture(autouse=True)
 def _others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    others = (Entry("reports", f"{__name__}:ReportsCheck"), Entry("broken", "missing_package:Check"))
+    others = (
+        Entry("failing", f"{__name__}:FailingCheck"),
+        Entry("reports", f"{__name__}:ReportsCheck"),
+        Entry("broken", "missing_package:Check"),
+    )
     monkeypatch.setattr(
         registry, "found", lambda group: (*registry.own(group), *(others if group == "checks" else ()))
     )
@@ -38,7 +50,8 @@ def _others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_doctor_lists_findings_of_plugins_and_those_that_cannot_be_imported() -> None:
     found = {(one.name, one.text): one.problem for one in doctor.examine(Turbopilot(enabled=False))}
     assert found["reports", "with llama"] is False
-    assert found["plugins", "reports (checks)"] is False
+    assert found["plugins", f"{__name__}.FailingCheck failed: LookupError: no report"] is True
+    assert found["plugins", "failing (checks), reports (checks)"] is False
     why = "ModuleNotFoundError: No module named 'missing_package'"
     assert found["plugins", f"missing_package:Check is not used: {why}"] is True
 
@@ -47,5 +60,6 @@ def test_purge_deletes_and_lists_files_of_plugins(capsys: pytest.CaptureFixture[
     FILE.parent.mkdir()
     FILE.touch()
     status, out, _ = run(capsys, "purge", "--yes")
-    assert (status, FILE.exists()) == (0, False)
+    assert (status, FILE.exists()) == (1, False)
+    assert out.endswith("FailingCheck failed: LookupError: no report\n")
     assert "because you wrote it:\n  reports/mine.html" in out.replace("\\", "/")
