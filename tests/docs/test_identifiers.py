@@ -85,7 +85,7 @@ LIBRARIES = {  # Python's objects, IPython's names, SQL, HTTP, files and fields 
 OTHER_PROGRAMS = {  # settings of Ray, logrotate, JupyterHub and Text Generation Inference
     *("RAY_SERVE_ENABLE_HA_PROXY", "bitsandbytes.hf_url", "c.JupyterHub.hub_ip", "consistent_hashing"),
     *("copytruncate", "gptq.hf_url", "inference_api", "inference_api.hf_token"),
-    *("inference_api.hf_url", "oauth_client_allowed_scopes"),
+    *("inference_api.hf_url", "jhub", "oauth_client_allowed_scopes"),
 }
 EXCEPTIONS = REGISTERED | {"turbopilot"} | EXAMPLES | LIBRARIES | OTHER_PROGRAMS
 
