@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from zipfile import BadZipFile
 from zlib import error as ZlibError  # noqa: N812 - a class
@@ -18,12 +17,13 @@ from jupyter_turbopilot.util.failures import DAMAGED
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
 MAX_PAGE_BYTES = 64 * 1024**2  # of an index page or a listing
 IDENTITY = {"Accept-Encoding": "identity"}  # compressed responses have neither comparable lengths nor ranges
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # The public sources' file hosts. Some proxies and VPNs map every name to a private address.
 _FILE_HOSTS = (".files.pythonhosted.org", ".huggingface.co", ".hf.co")
 _SECURE = "turbopilot_secure"  # request extensions survive redirects
@@ -53,16 +53,17 @@ def connection(
 
     def check(request: httpx.Request) -> None:
         url, extensions = request.url, request.extensions
-        host = url.raw_host.decode("ascii")  # `url.host` decodes international names
+        # The name in the form of the trace events: `url.host` decodes international names.
+        host = url.raw_host.decode("ascii")
         trusted = _origin(url) == own or not {host, url.host}.isdisjoint(hosts)
         if url.scheme != "https" and (extensions.get(_SECURE) or not trusted):
             raise DownloadError(f"The download redirects to {url.host} without encryption. It was stopped.")
         extensions[_SECURE] = url.scheme == "https"
-        if not trusted and not f".{host}".endswith(_FILE_HOSTS) and _is_private(host):
-            raise DownloadError(
-                f"The download redirects to {host}, which is not a public address. If intended, add it to "
-                "c.Turbopilot.download_hosts."
-            )
+        extensions.pop("trace", None)
+        if not trusted and not f".{host}".endswith(_FILE_HOSTS):
+            if _is_private(host):
+                raise _private(host)
+            extensions["trace"] = _peer_check(host)
 
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     with httpx.Client(
@@ -80,19 +81,47 @@ def _certificates() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+def _peer_check(host: str) -> Callable[[str, dict[str, Any]], None]:
+    """Check the address of the connection before anything is sent: a name may have several."""
+    connecting_to = ""
+
+    def trace(event: str, info: dict[str, Any]) -> None:
+        nonlocal connecting_to
+        if event.endswith("connect_tcp.started"):
+            connecting_to = info["host"]
+        elif event.endswith("connect_tcp.complete") and connecting_to == host:  # otherwise it is a proxy
+            stream = info["return_value"]
+            address = stream.get_extra_info("server_addr")
+            if not address or _is_private(str(address[0])):
+                stream.close()
+                raise _private(host)
+
+    return trace
+
+
+def _private(host: str) -> DownloadError:
+    return DownloadError(
+        f"The download redirects to {host}, which is not a public address. If intended, add it to "
+        "c.Turbopilot.download_hosts."
+    )
+
+
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
 def _is_private(host: str) -> bool:
-    """Return whether a host is or resolves to an address that is not public."""
+    """Return whether the host is localhost or a private address; other names are checked on connection."""
     try:
-        found = socket.getaddrinfo(host.strip("[]."), None)
-    except (OSError, UnicodeError):  # a proxy may resolve it
-        return False
-    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    plain = [getattr(address, "ipv4_mapped", None) or address for address in addresses]
-    return any(not address.is_global or address.is_multicast for address in plain)
+        address = ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return host.rstrip(".").lower() == "localhost"
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        address = inner or address
+    return not address.is_global or address.is_multicast
 
 
 def host_of(url: str) -> str:

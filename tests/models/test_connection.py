@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+from typing import Any
 
 import httpx
 import pytest
@@ -21,7 +22,7 @@ from .source_server import SourceServer
             for address in (
                 "169.254.169.254", "127.0.0.1:1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "100.64.0.1", "0.0.0.0",  # noqa: S104
                 "224.0.0.1", "255.255.255.255", "[::1]", "[::]", "[fe80::1]", "[fd00::1]", "[ff02::1]",
-                "[::ffff:10.0.0.1]", "localhost", "LOCALHOST.",
+                "[::ffff:10.0.0.1]", "[2002:7f00:1::]", "[64:ff9b::a9fe:a9fe]", "localhost", "LOCALHOST.",
             )
         ),
         ("http://example.org/x", "without encryption"),
@@ -64,14 +65,19 @@ def test_connection_follows_local_redirects_only_if_allowed(
         other.stop()
 
 
-def resolved(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
-    """Let all host names resolve to an address."""
-    real = socket.getaddrinfo
-    monkeypatch.setattr(socket, "getaddrinfo", lambda _, *rest, **more: real(address, *rest, **more))
+def resolved(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """Let host names resolve to these addresses, one after the other."""
+    left = list(addresses)
+    real = socket.create_connection
+
+    def connect(address: tuple[str, int], *rest: Any, **more: Any) -> socket.socket:
+        return real((left.pop(0) if len(left) > 1 else left[0], address[1]), *rest, **more)
+
+    monkeypatch.setattr(socket, "create_connection", connect)
 
 
 @pytest.mark.parametrize("name", ["rebound.example", "REBOUND.example.", "xn--fiqs8s.example", "2130706433"])
-def test_connection_checks_the_addresses_of_a_name(
+def test_connection_checks_the_connected_address(
     server: SourceServer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     port = httpx.URL(server.url).port
