@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.terminal.fixes import CorrectedInput
     from jupyter_turbopilot.terminal.in_process import InProcess
     from jupyter_turbopilot.terminal.plugin import TerminalPlugin
+    from jupyter_turbopilot.terminal.server_client import ServerClient
 
 _NOTHING = "Nothing to complete. Use %complete CODE, or %%complete with the code on the lines below."
 _LOADED = "_turbopilot_magics"
@@ -414,11 +415,13 @@ class TurbopilotMagics(Magics):
                 return [item.text for item in local.last(request).items]
             texts = (reply.items[0].text if reply.items else "" for reply in local.replies(request))
             return [output.follow(texts)]
+        from jupyter_turbopilot.terminal.server_client import Text
+
         remote = self.remote()
         try:
             if request.n > 1:
-                return [str(item["text"]) for item in remote.complete(request)["items"]]
-            return [output.follow(str(frame["text"]) for frame in remote.frames("complete", request))]
+                return remote.complete(request)
+            return [output.follow(frame.text for frame in remote.frames("complete", request, Text))]
         finally:
             remote.close()
 
@@ -430,7 +433,7 @@ class TurbopilotMagics(Magics):
 
         return self.local is not None and runtime.find() is None
 
-    def remote(self) -> Any:
+    def remote(self) -> ServerClient:
         """Return a client for the server that started this kernel."""
         from jupyter_turbopilot.jupyter import runtime
         from jupyter_turbopilot.protocol.errors import NotReadyError

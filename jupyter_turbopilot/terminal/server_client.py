@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 import msgspec
@@ -16,6 +16,42 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.jupyter.runtime import Runtime
     from jupyter_turbopilot.protocol.request import Completion
+
+T = TypeVar("T")
+
+
+class ServerHealth(msgspec.Struct):
+    """The fields of the server's health that every version of the server sends."""
+
+    ready: bool
+    model: str
+    reason: str | None
+    last_ms: float | None
+
+
+class Text(msgspec.Struct):
+    """A suggestion, or a frame in a stream."""
+
+    text: str
+
+
+class CompleteAnswer(msgspec.Struct):
+    """The used fields of a complete answer."""
+
+    items: list[Text]
+
+
+class _Error(msgspec.Struct):
+    message: str
+    code: str
+    retry_after: int | None
+
+    def exception(self) -> TurbopilotError:
+        return TurbopilotError(self.message, code=self.code, after=self.retry_after)
+
+
+class _Refusal(msgspec.Struct):
+    error: _Error
 
 
 class ServerClient:
@@ -33,13 +69,16 @@ class ServerClient:
 
     def health(self) -> dict[str, Any]:
         """Return the server's health."""
-        return self._ask("GET", "health")
+        health = self._ask("GET", "health")
+        _converted(health, ServerHealth)
+        return health
 
-    def complete(self, request: Completion) -> dict[str, Any]:
-        """Return complete suggestions."""
-        return self._ask("POST", "complete", msgspec.json.encode(request))
+    def complete(self, request: Completion) -> list[str]:
+        """Return the texts of complete suggestions."""
+        answer = self._ask("POST", "complete", msgspec.json.encode(request))
+        return [item.text for item in _converted(answer, CompleteAnswer).items]
 
-    def frames(self, path: str, request: msgspec.Struct) -> Iterator[dict[str, Any]]:
+    def frames(self, path: str, request: msgspec.Struct, kind: type[T]) -> Iterator[T]:
         """Yield the frames of a route's answer as they arrive."""
         content = msgspec.json.encode(request)
         with _explained(), self._client.stream("POST", path, content=content) as answer:
@@ -48,9 +87,9 @@ class ServerClient:
                 raise _refusal(answer)
             for line in _lines(answer.iter_bytes()):
                 frame = _read(line)
-                if "error" in frame:
-                    raise _error(frame)
-                yield frame
+                if frame.get("error"):
+                    raise _converted(frame, _Refusal).error.exception()
+                yield _converted(frame, kind)
 
     def _ask(self, method: str, path: str, content: bytes | None = None) -> dict[str, Any]:
         """Return a complete answer."""
@@ -91,22 +130,29 @@ def _read(data: bytes) -> dict[str, Any]:
     """Parse a JSON object; a proxy or a login page returns something else."""
     try:
         return msgspec.json.decode(data, type=dict[str, Any])
-    except msgspec.MsgspecError:
-        raise NotReadyError(
-            "The response did not come from Turbopilot. Restart the kernel from JupyterLab, "
-            "or load a copy of the model in this kernel: %%complete --local",
-            code="unreachable",
-        ) from None
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        raise _foreign() from None
+
+
+def _converted(body: dict[str, Any], kind: type[T]) -> T:
+    """Return an object of this type; another program, or another version of this one, sends other fields."""
+    try:
+        return msgspec.convert(body, kind)
+    except msgspec.ValidationError:
+        raise _foreign() from None
+
+
+def _foreign() -> NotReadyError:
+    return NotReadyError(
+        "The response did not come from Turbopilot. Restart the kernel from JupyterLab, "
+        "or load a copy of the model in this kernel: %%complete --local",
+        code="unreachable",
+    )
 
 
 def _refusal(answer: httpx.Response) -> TurbopilotError:
     """Return the error of a response. Jupyter's own errors, and those of a proxy, have another form."""
     try:
-        return _error(msgspec.json.decode(answer.content))
-    except (msgspec.MsgspecError, KeyError, TypeError):
+        return msgspec.json.decode(answer.content, type=_Refusal).error.exception()
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return TurbopilotError(f"The server answered {answer.status_code}.")
-
-
-def _error(body: dict[str, Any]) -> TurbopilotError:
-    error = body["error"]
-    return TurbopilotError(error["message"], code=error["code"], after=error["retry_after"])

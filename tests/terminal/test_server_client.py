@@ -9,7 +9,7 @@ import pytest
 from jupyter_turbopilot.jupyter.runtime import Runtime
 from jupyter_turbopilot.protocol.errors import BusyError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.protocol.request import Cell, Completion
-from jupyter_turbopilot.terminal.server_client import ServerClient
+from jupyter_turbopilot.terminal.server_client import ServerClient, Text
 
 REQUEST = Completion(cells=[Cell(source="x")], offset=1)
 
@@ -22,20 +22,40 @@ def remote_that_answers(status: int, body: Any, monkeypatch: pytest.MonkeyPatch)
     return remote
 
 
-@pytest.mark.parametrize("body", [b"<html>", [], {"message": "Forbidden"}, {"error": "Bad gateway"}])
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"[" * 100_000, [], {"message": "Forbidden"}, {"error": "Bad gateway"}]
+)
 def test_client_names_the_status_of_another_programs_error(
     monkeypatch: pytest.MonkeyPatch, body: Any
 ) -> None:
     remote = remote_that_answers(502, body, monkeypatch)
-    for ask in (lambda: remote.complete(REQUEST), lambda: list(remote.frames("complete", REQUEST))):
+    for ask in (lambda: remote.complete(REQUEST), lambda: list(remote.frames("complete", REQUEST, Text))):
         with pytest.raises(TurbopilotError, match="The server answered 502"):
             ask()
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b"null", b"\xff"])
-def test_client_rejects_the_answer_of_another_program(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>",
+        b"[]",
+        b"null",
+        b"\xff",
+        b"[" * 100_000,
+        {"status": "ok"},
+        {"items": [{"text": None}], "text": None, "ready": None},
+        {"items": ["a"], "text": [], "ready": 1},
+        {"error": "Bad gateway"},
+        {"error": {"message": ["x"], "code": "a", "retry_after": None}},
+    ],
+)
+def test_client_rejects_the_answer_of_another_program(monkeypatch: pytest.MonkeyPatch, body: Any) -> None:
     remote = remote_that_answers(200, body, monkeypatch)
-    for ask in (remote.health, lambda: list(remote.frames("complete", REQUEST))):
+    for ask in (
+        remote.health,
+        lambda: remote.complete(REQUEST),
+        lambda: list(remote.frames("complete", REQUEST, Text)),
+    ):
         with pytest.raises(NotReadyError, match="did not come from Turbopilot"):
             ask()
 
@@ -44,5 +64,5 @@ def test_client_rejects_the_answer_of_another_program(monkeypatch: pytest.Monkey
 def test_client_keeps_code_and_message_of_an_error(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
     remote = remote_that_answers(status, BusyError("Come back.", after=3).body(), monkeypatch)
     with pytest.raises(TurbopilotError, match="Come back") as reported:
-        list(remote.frames("complete", REQUEST))
+        list(remote.frames("complete", REQUEST, Text))
     assert (reported.value.code, reported.value.after) == ("busy", 3)

@@ -166,14 +166,11 @@ def _events(magics: TurbopilotMagics, options: Any, request: FunctionRequest) ->
     if magics.is_local(options):
         yield from events_in_process(magics.local_pilot(options.model), request)
         return
-    import msgspec
-
     from jupyter_turbopilot.plugins.functions.event import Event
 
     remote = magics.remote()
     try:
-        for frame in remote.frames("helpers", request):
-            yield msgspec.convert(frame, Event)
+        yield from remote.frames("helpers", request, Event)
     finally:
         remote.close()
 
