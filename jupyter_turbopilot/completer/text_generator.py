@@ -1,4 +1,4 @@
-"""Generates the texts of one request, on one self._engine."""
+"""Generates the texts of one request, on one engine."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ class Builder:
     def _fail(self, reason: str = "an unexpected error occurred; see the log") -> bool:
         """Report an error; the index is tried again when it is used."""
         self._report(reason)
-        self._failures += 1
+        self._failures = min(self._failures + 1, 10)  # the next pause is `_LONGEST` by then
         self._scans, self._due = 0, float("-inf")
         return True
 

@@ -14,6 +14,7 @@ from tornado.web import HTTPError
 from jupyter_turbopilot.index.contents import contents_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, NOTEBOOK
 from jupyter_turbopilot.protocol.errors import TurbopilotError
+from jupyter_turbopilot.util.failures import DAMAGED
 from jupyter_turbopilot.util.limited_dict import LimitedDict
 from jupyter_turbopilot.util.notebook_file import (
     LONGEST_SECTION,
@@ -50,7 +51,7 @@ class SavedSwitches:
                 reading = self._read_from_manager(name)
             try:
                 modified, enabled = await asyncio.wait_for(reading, SECONDS)
-            except (HTTPError, LookupError, OSError, TurbopilotError, ValueError):
+            except (*DAMAGED, HTTPError, TurbopilotError):  # managers of third parties
                 log.debug("Turbopilot: a notebook could not be read", exc_info=True)
                 continue
             self._known[name] = modified, enabled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from struct import error as StructError  # noqa: N812 - a class
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,12 +13,18 @@ if TYPE_CHECKING:
 # The exceptions that libraries raise for damaged files and messages, or when they are damaged themselves.
 DAMAGED = (
     ArithmeticError,
+    AssertionError,
     AttributeError,
     EOFError,
     ImportError,
     LookupError,
+    MemoryError,  # a damaged file may name any length, and the parser raises it for nested code
+    NameError,
     OSError,
     RuntimeError,
+    StructError,
+    SyntaxError,  # an installation ended early, or a crash has filled a file with zeros
+    SystemError,
     TypeError,
     ValueError,
 )

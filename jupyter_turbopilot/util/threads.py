@@ -66,20 +66,20 @@ class _Timer:
 
     def set(self, alarm: Alarm, at: float) -> None:
         with self._changed:
-            if at >= alarm.at:
-                return
-            self._thread = self._thread or start_thread("turbopilot-timer", self._ring, lambda: True)
-            alarm.at = at
-            heappush(self._alarms, (at, next(self._numbers), alarm))
-            if self._alarms[0][-1] is alarm:
-                self._changed.notify()
+            if at < alarm.at:
+                alarm.at = at
+                heappush(self._alarms, (at, next(self._numbers), alarm))
+                if self._alarms[0][-1] is alarm:
+                    self._changed.notify()
+            if self._alarms and not self._thread:  # the system may have been unable to start it before
+                self._thread = start_thread("turbopilot-timer", self._ring, lambda: True)
 
     def _ring(self) -> bool:
         """Wait for the earliest alarm and make its call."""
         with self._changed:
             left = self._alarms[0][0] - time.monotonic() if self._alarms else None
             if left is None or left > 0:
-                self._changed.wait(left)
+                self._changed.wait(left and min(left, threading.TIMEOUT_MAX))
                 return True
             at, _, alarm = heappop(self._alarms)
             if at != alarm.at:

@@ -163,19 +163,39 @@ def test_builder_skips_unreadable_files(builder: Builder, root: Path) -> None:
         assert [source for _, _, source in content(store)["entries"]] == ["good_name(1)"]
 
 
+@pytest.mark.parametrize("error", [ZeroDivisionError, MemoryError])
 def test_builder_continues_after_an_unexpected_error_in_a_file(
-    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     write(root, "bad.ipynb", "x_name = 1")
     write(root, "good.ipynb", "good_name(1)")
     page_of = build.page_of
-    monkeypatch.setattr(
-        build, "page_of", lambda path, text: 1 / 0 if path == "bad.ipynb" else page_of(path, text)
-    )
+
+    def fail_for_one(path: str, text: str) -> Page:
+        if path == "bad.ipynb":
+            raise error
+        return page_of(path, text)
+
+    monkeypatch.setattr(build, "page_of", fail_for_one)
     with closing(builder._open()) as store:
         builder._work(store)
         assert len(store.stamps()) == 2
         assert store.having("good_name")
+
+
+def test_builder_pauses_for_an_hour_after_thousands_of_errors(
+    builder: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(seconds: float) -> None:
+        paused.append(seconds)
+        raise EndedError
+
+    paused: list[float] = []
+    monkeypatch.setattr(builder, "_wait", stop)
+    for _ in range(3000):
+        builder._fail()
+    assert not builder._run()
+    assert paused == [3600.0]
 
 
 @pytest.mark.parametrize("error", ["no room", "read-only", "no threads"])

@@ -53,6 +53,18 @@ async def test_notebook_of_a_manager_is_read_again_only_after_a_change(disk: Dis
     assert manager.contents == 2
 
 
+@pytest.mark.parametrize("model", [None, {"content": None}, {"content": "text"}])
+async def test_notebook_counts_as_enabled_if_the_manager_returns_something_else(
+    monkeypatch: pytest.MonkeyPatch, disk: DiskThreads, model: object
+) -> None:
+    async def get(*_: object, **__: object) -> object:
+        return model
+
+    manager = Remote()
+    monkeypatch.setattr(manager, "get", get)
+    assert await SavedSwitches(manager, disk).is_enabled("a.ipynb", "ada")
+
+
 async def test_notebook_counts_as_enabled_while_the_manager_does_not_answer(
     monkeypatch: pytest.MonkeyPatch, disk: DiskThreads
 ) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_client.session import Session
 from tornado.web import HTTPError
+from traitlets import TraitError
 from zmq import ZMQError
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
@@ -247,7 +248,7 @@ class Kernels:
                 return None
             watch = Watch(manager)
             watch.open()
-        except (AttributeError, HTTPError, LookupError, OSError, RuntimeError, ValueError, ZMQError):
+        except (*DAMAGED, HTTPError, TraitError, ZMQError):
             # The kernel has ended, or does not run on this machine.
             log.debug("Turbopilot: cannot watch this kernel", exc_info=True)
             return None

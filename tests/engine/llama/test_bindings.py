@@ -56,6 +56,7 @@ class Broken:
         (ModuleNotFoundError("No module named 'llama_cpp'", name="llama_cpp"), "Engine missing. Run: "),
         (ModuleNotFoundError("No module named 'diskcache'", name="diskcache"), "Engine broken: No module"),
         (OSError("libllama.so: cannot open"), "Engine broken (OSError). Run: "),
+        (SyntaxError("source code string cannot contain null bytes"), "Engine broken (SyntaxError). Run: "),
     ],
 )
 def test_bindings_import_error_names_the_install_command(

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from jupyter_client.session import Session
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+from traitlets import TraitError
 
+from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.fixes.report import NONE
 from jupyter_turbopilot.jupyter.kernels.watch import MOST_PATIENCE, PATIENCE, SETTLE, UNUSED, Kernels, Watch
 
@@ -527,3 +529,14 @@ def test_report_installs_a_missing_handler(monkeypatch: pytest.MonkeyPatch) -> N
 def test_report_of_an_unknown_kernel_is_empty() -> None:
     kernels = Kernels(AsyncMappingKernelManager())
     assert asyncio.run(kernels.report("missing", [], keys=True)) == NONE
+
+
+@pytest.mark.parametrize("error", [TypeError, TraitError, NotImplementedError])
+def test_kernel_that_cannot_be_watched_has_no_context(error: type[Exception]) -> None:
+    class Managers(dict[str, Any]):
+        """A manager of kernels that run elsewhere."""
+
+        def get_kernel(self, _: str) -> Any:
+            raise error
+
+    assert Kernels(Managers()).kernel_context("elsewhere") == KernelContext()
