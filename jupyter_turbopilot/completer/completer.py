@@ -227,7 +227,7 @@ class Completer:
 
     def _continue(self, job: CompletionJob, matches: Matches | None, *, replays: bool) -> None:
         """Continue after the look-up, or without its result after the timeout. Later calls return."""
-        if not self.shared.editors.end_look_up(job):
+        if not self.shared.editors.end_lookup(job):
             return
         plan, state = job.plan, self.worker.state
         try:

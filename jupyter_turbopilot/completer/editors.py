@@ -64,7 +64,7 @@ class Editors:
                 job.cancel.set(SUPERSEDED)
         return new if is_late else latest if waits else None
 
-    def end_look_up(self, job: CompletionJob) -> bool:
+    def end_lookup(self, job: CompletionJob) -> bool:
         """End a request's index look-up; return False if it has ended already."""
         with self._lock:
             awaited, job.awaits_look_up = job.awaits_look_up, False

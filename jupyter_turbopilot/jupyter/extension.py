@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # Seconds. Loading briefly holds the GIL, so the server responds to its first requests before.
 LOAD_AFTER = 1.5
 _JUPYTER_MANAGERS = {FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager}
-# The modules that the pilot and the first requests need.
+# Imported after the start, so that the first request does not wait for them.
 _AFTER_START = ("pilot.pilot", "kernels.watch", "routes.native", "routes.fixes", "routes.manage")
 _CHANGES = {"create", "save", "upload", "rename", "copy", "delete"}
 

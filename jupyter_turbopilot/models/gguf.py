@@ -219,7 +219,7 @@ def _parse(reader: _HeaderReader, name: str) -> Header:
     if not isinstance(alignment, int) or not 0 < alignment <= 1 << 20:
         raise ModelRefusedError(f"{name} has an invalid alignment: the file is damaged.")
     keys_end = reader.at
-    parts, end = _read_parts(reader, tensors, name)
+    parts, end = _read_tensor_infos(reader, tensors, name)
     start = -(-reader.at // alignment) * alignment
     if start + end > reader.size:
         raise ModelRefusedError(
@@ -228,7 +228,7 @@ def _parse(reader: _HeaderReader, name: str) -> Header:
     return Header(metadata, tuple(parts), reader.size, keys_end, reader.at)
 
 
-def _read_parts(reader: _HeaderReader, tensors: int, name: str) -> tuple[list[GGUFTensor], int]:
+def _read_tensor_infos(reader: _HeaderReader, tensors: int, name: str) -> tuple[list[GGUFTensor], int]:
     names: set[str] = set()
     parts: list[GGUFTensor] = []
     end = 0

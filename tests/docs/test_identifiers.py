@@ -168,7 +168,7 @@ def test_pages_name_identifiers_that_exist() -> None:
     assert sorted(unknown) == []
 
 
-def test_pages_for_maintainers_name_files_that_exist_and_identifiers_in_them() -> None:
+def test_maintainer_pages_name_files_and_identifiers_that_exist() -> None:
     wrong = []
     for page in FOR_MAINTAINERS:
         text = re.sub(r"```.*?```|<!-- walk.*?<!-- end", "", page.read_text("utf-8"), flags=re.DOTALL)

@@ -39,7 +39,7 @@ class ModelQuestion:
 
 
 @dataclass(frozen=True)
-class ModelAnswer:
+class ModelResponse:
     """The model's answer to a `ModelQuestion`."""
 
     text: str = ""
@@ -53,12 +53,12 @@ class ModelAnswer:
         object.__setattr__(self, "text", text)
 
 
-def continuation_in(reply: Reply) -> ModelAnswer:
+def continuation_in(reply: Reply) -> ModelResponse:
     if not reply.items:
         # Without a finish reason, the model ended the text at once.
-        return ModelAnswer(whole=not reply.finish_reason, late=bool(reply.finish_reason))
+        return ModelResponse(whole=not reply.finish_reason, late=bool(reply.finish_reason))
     item = reply.items[0]
-    return ModelAnswer(item.text, item.finish_reason == "stop", len(item.tokens))
+    return ModelResponse(item.text, item.finish_reason == "stop", len(item.tokens))
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Author:
         self._budget = budget
         self._above = above
 
-    def head(self, instruction: Instruction) -> Generator[ModelQuestion, ModelAnswer | None, Stub]:
+    def head(self, instruction: Instruction) -> Generator[ModelQuestion, ModelResponse | None, Stub]:
         """Request a name and parameters."""
         for attempt in range(TRIES):
             written = yield from self._ask(instruction.beginning, attempt)
@@ -107,7 +107,7 @@ class Author:
                 break
         return Stub(UNNAMED, f"{instruction.comment}\ndef {UNNAMED}(*args, **kwargs):")
 
-    def function(self, stub: Stub) -> Generator[ModelQuestion, ModelAnswer | None, ParsedFunction]:
+    def function(self, stub: Stub) -> Generator[ModelQuestion, ModelResponse | None, ParsedFunction]:
         """Request a function, with retries; return the best attempt."""
         if given := complete_part(stub):
             return given
@@ -124,7 +124,7 @@ class Author:
 
     def _body(
         self, stub: Stub, attempt: int, begun: int
-    ) -> Generator[ModelQuestion, ModelAnswer | None, tuple[ParsedFunction, bool, bool]]:
+    ) -> Generator[ModelQuestion, ModelResponse | None, tuple[ParsedFunction, bool, bool]]:
         """Request a body; a truncated answer is continued by further requests.
 
         Return the usable part, whether the model ended it, and whether the deadline passed before any text.
@@ -142,7 +142,7 @@ class Author:
 
     def _ask(
         self, beginning: str, attempt: int, name: str = ""
-    ) -> Generator[ModelQuestion, ModelAnswer | None, ModelAnswer]:
+    ) -> Generator[ModelQuestion, ModelResponse | None, ModelResponse]:
         """Request a text: the rest of a line, or of the function with this name."""
         drawn = self._request.attempt * TRIES + attempt
         lines: Literal["single", "multi"] = "multi" if name else "single"
@@ -159,6 +159,6 @@ class Author:
             temperature=DRAWN if drawn else 0.0,
             seed=drawn,
         )
-        written = (yield ModelQuestion(completion, name, beginning, self._budget.until)) or ModelAnswer()
+        written = (yield ModelQuestion(completion, name, beginning, self._budget.until)) or ModelResponse()
         self._budget.tokens += max(1, written.tokens)
         return written

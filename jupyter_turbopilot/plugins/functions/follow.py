@@ -6,7 +6,7 @@ import time
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.functions.author import ModelAnswer, ModelQuestion, continuation_in
+from jupyter_turbopilot.plugins.functions.author import ModelQuestion, ModelResponse, continuation_in
 from jupyter_turbopilot.plugins.functions.event import Event
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ async def follow_async(
             written = answer_so_far.written
 
 
-def _next(steps: GenerationSteps, written: ModelAnswer | None) -> Event | ModelQuestion | None:
+def _next(steps: GenerationSteps, written: ModelResponse | None) -> Event | ModelQuestion | None:
     """Return the next step; None at the end, as StopIteration cannot leave a coroutine."""
     try:
         return steps.send(written)
@@ -71,7 +71,7 @@ class _AnswerSoFar:
     def __init__(self, question: ModelQuestion) -> None:
         self._question = question
         self._lines = 0  # complete lines
-        self.written = ModelAnswer()
+        self.written = ModelResponse()
 
     def take(self, reply: Reply) -> Event | None:
         """Process a reply; return an event when another line of a function is complete."""

@@ -16,7 +16,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.plugins.functions.author import Author, ModelAnswer, ModelQuestion, TokenBudget
+from jupyter_turbopilot.plugins.functions.author import Author, ModelQuestion, ModelResponse, TokenBudget
 from jupyter_turbopilot.plugins.functions.event import Event
 from jupyter_turbopilot.plugins.functions.existing import ExistingNames, existing_names_for
 from jupyter_turbopilot.plugins.functions.parsing import FAILURES, accepted
@@ -42,7 +42,7 @@ TOO_MANY = "left out: the limit of functions or of nested calls is reached"
 NO_CLASS = "exists and does not accept this call; as the name of a class, it is not generated"
 NO_TIME = "the time or token limit was reached before the model generated a body"
 
-GenerationSteps = Generator[Event | ModelQuestion, ModelAnswer | None, None]
+GenerationSteps = Generator[Event | ModelQuestion, ModelResponse | None, None]
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_turbopilot.plugins.functions.author import ModelAnswer, ModelQuestion
+from jupyter_turbopilot.plugins.functions.author import ModelQuestion, ModelResponse
 from jupyter_turbopilot.plugins.functions.event import Event
 from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
 from jupyter_turbopilot.plugins.functions.request import FunctionRequest
 
-Answer = Callable[[ModelQuestion], ModelAnswer | str]
+Answer = Callable[[ModelQuestion], ModelResponse | str]
 
 
 def play(source: str, answer: Answer, clock: Callable[[], float] = lambda: 0.0, **more: Any) -> list[Event]:
@@ -26,7 +26,7 @@ def play(source: str, answer: Answer, clock: Callable[[], float] = lambda: 0.0, 
             else:
                 message = answer(step)
                 step = growth.send(
-                    message if isinstance(message, ModelAnswer) else ModelAnswer(message, tokens=10)
+                    message if isinstance(message, ModelResponse) else ModelResponse(message, tokens=10)
                 )
         except StopIteration:
             return events

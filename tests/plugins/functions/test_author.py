@@ -12,8 +12,8 @@ from jupyter_turbopilot.plugins.functions.author import (
     SPENT,
     TOO_LONG,
     TRIES,
-    ModelAnswer,
     ModelQuestion,
+    ModelResponse,
     TokenBudget,
 )
 from jupyter_turbopilot.plugins.functions.function_generator import NO_TIME
@@ -49,11 +49,14 @@ def test_function_retries_with_another_seed() -> None:
 
 def test_function_continues_a_truncated_body() -> None:
     parts = iter(
-        [ModelAnswer("a = 1\n    b = 2", whole=False, tokens=5), ModelAnswer("    return a + b", tokens=5)]
+        [
+            ModelResponse("a = 1\n    b = 2", whole=False, tokens=5),
+            ModelResponse("    return a + b", tokens=5),
+        ]
     )
     asked: list[ModelQuestion] = []
 
-    def answer(ask: ModelQuestion) -> ModelAnswer:
+    def answer(ask: ModelQuestion) -> ModelResponse:
         asked.append(ask)
         return next(parts)
 
@@ -62,8 +65,8 @@ def test_function_continues_a_truncated_body() -> None:
 
 
 def test_function_retries_a_late_answer() -> None:
-    late = ModelAnswer(whole=False, late=True)
-    answers = iter([late] * 2 * TRIES + [ModelAnswer("return 1", tokens=3)])
+    late = ModelResponse(whole=False, late=True)
+    answers = iter([late] * 2 * TRIES + [ModelResponse("return 1", tokens=3)])
     assert play("def f(x):", lambda _: next(answers))[-1].source == "def f(x):\n    return 1\n"
     seconds = count(0)
     events = play("def f(x):", lambda _: late, clock=lambda: float(next(seconds)), seconds=30.0)
@@ -71,7 +74,9 @@ def test_function_retries_a_late_answer() -> None:
 
 
 def test_function_limits_tokens_over_all_attempts() -> None:
-    events = play("def f(x):", lambda _: ModelAnswer("return (\n", whole=False, tokens=192), max_tokens=2048)
+    events = play(
+        "def f(x):", lambda _: ModelResponse("return (\n", whole=False, tokens=192), max_tokens=2048
+    )
     assert events[-1].tokens <= LONGEST + 192
 
 

@@ -13,8 +13,8 @@ from jupyter_turbopilot.plugins.functions.author import (
     CHARACTERS,
     SPENT,
     TOO_LONG,
-    ModelAnswer,
     ModelQuestion,
+    ModelResponse,
 )
 from jupyter_turbopilot.plugins.functions.event import Event, FunctionTree
 from jupyter_turbopilot.plugins.functions.function_generator import (
@@ -133,7 +133,7 @@ def test_grow_renames_calls_that_an_existing_function_does_not_accept(
         else:
             text = answers(step)
             assert isinstance(text, str)
-            step = growth.send(ModelAnswer(text))
+            step = growth.send(ModelResponse(text))
     assert ("renamed", "helper_2") in kinds(events)
     source = events[-1].source
     assert "return helper_2(x, 2, 3) + sum(map(helper_2, x))" in source
@@ -291,8 +291,8 @@ def test_grow_handles_deeply_nested_code(kind: str) -> None:
 def test_grow_limits_the_characters_of_all_functions() -> None:
     line = "x = [a, (a, a)]\n    "
 
-    def answer(ask: ModelQuestion) -> ModelAnswer:
-        return ModelAnswer(f"{line * 400}return {ask.name}a(a) + nowhere", tokens=10)
+    def answer(ask: ModelQuestion) -> ModelResponse:
+        return ModelResponse(f"{line * 400}return {ask.name}a(a) + nowhere", tokens=10)
 
     events = play("def f(a):", answer, depth=8, functions=64)
     written = [event for event in events if event.event == "finished"]
