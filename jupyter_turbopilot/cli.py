@@ -110,6 +110,8 @@ def read_settings(
                 raise ConfigurationError(str(path), error) from error
     try:
         settings = Turbopilot(config=config)
+        if engine:
+            settings.engine = engine
         settings.validate_sections()
     except (AttributeError, TraitError, TypeError, ValueError) as error:
         raise ConfigurationError("Jupyter's configuration", error) from error
@@ -117,8 +119,6 @@ def read_settings(
         settings.model = model
     if mirrors:
         settings.mirrors = True
-    if engine:
-        settings.engine = engine
     return settings
 
 

@@ -243,14 +243,20 @@ def test_commands_of_other_distributions_are_found(
 ) -> None:
     (tmp_path / "others.py").write_text(
         "def declare(parser):\n"
-        "    '''Greet the user.'''\n"
+        "    '''Greet 100 % of the users.'''\n"
         "    parser.add_argument('--name')\n"
         "    parser.set_defaults(execute=lambda options, settings: print(settings.engine, options.name))\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    others = (Entry("greet", "others:declare"), Entry("broken", "others:missing"))
-    monkeypatch.setattr(registry, "found", lambda group: (*registry.own(group), *others))
-    assert "greet the user" in run(capsys, "--help")[1]
+    others = {
+        "commands": (Entry("greet", "others:declare"), Entry("broken", "others:missing")),
+        "engines": (Entry("far", "others:missing"),),
+    }
+    monkeypatch.setattr(registry, "found", lambda group: (*registry.own(group), *others.get(group, ())))
+    assert "greet 100 % of the users" in run(capsys, "--help")[1]
     assert run(capsys, "greet", "--name", "Ada") == (0, "llama Ada\n", "")
     status, _, err = run(capsys, "broken")
     assert (status, "invalid choice: 'broken'" in err) == (2, True)
+    monkeypatch.setattr("jupyter_turbopilot.terminal.commands.command.found", registry.found)
+    status, _, err = run(capsys, "models", "list", "--engine", "far")
+    assert (status, "The engine far cannot be imported" in err) == (2, True)

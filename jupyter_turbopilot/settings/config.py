@@ -341,7 +341,7 @@ class Turbopilot(Configurable):
 
     def validate_sections(self) -> None:
         """Raise TraitError if a section has an invalid value; sections are read when they are first used."""
-        for kind in sections():
+        for kind in (*sections(), _section_of(self.engine)):
             if kind is not Turbopilot:
                 self.section(kind).trait_values(config=True)
 
@@ -358,14 +358,23 @@ class Turbopilot(Configurable):
 
 @cache
 def _section_of(engine: str) -> type[EngineSection]:
-    """Return the class of an engine's section. Metadata is read only for another distribution's engine."""
+    """Return the class of an engine's section. Metadata is read only for another distribution's engine.
+
+    Raise TraitError if it cannot be imported: without it, nothing would limit what the engine may receive.
+    """
     is_own = any(entry.name == engine for entry in registry.own("engines"))
     entries = (registry.own if is_own else registry.found)("settings")
-    kinds = [entry.load() for entry in entries if entry.name == engine]
-    return next(filter(None, kinds), EngineSection)
+    entry = next((entry for entry in entries if entry.name == engine), None)
+    if entry is None:
+        return EngineSection
+    kind: type[EngineSection] | None = entry.load()
+    if kind is None:
+        reason = registry.failures[entry.value]
+        raise TraitError(f"The settings of the engine {engine} cannot be imported: {reason}.")
+    return kind
 
 
 def sections() -> list[type[Configurable]]:
-    """Return the core's section, and those of our own plugins. Another plugin reads its own."""
+    """Return the core's section, and those of our own plugins."""
     plugins = [entry.load() for entry in registry.own("settings")]
     return [Turbopilot, *(kind for kind in plugins if kind)]

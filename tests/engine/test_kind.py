@@ -73,7 +73,7 @@ def other(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
 
 
 def test_engine_of_another_distribution_is_accepted(other: Callable[[str], None]) -> None:
-    other("jupyter_turbopilot.engine.llama.kind:LlamaKind")
+    other(f"{__name__}:LlamaKind")
     settings = Turbopilot(engine="other")
     assert isinstance(kind_of(settings, store_of(settings)), LlamaKind)
     with pytest.raises(
@@ -83,6 +83,6 @@ def test_engine_of_another_distribution_is_accepted(other: Callable[[str], None]
 
 
 def test_engine_that_cannot_be_imported_is_refused(other: Callable[[str], None]) -> None:
-    other("jupyter_turbopilot.none:Kind")
+    other("missing_package:Kind")
     with pytest.raises(TraitError, match=r"The engine other cannot be imported: ModuleNotFoundError"):
         Turbopilot(engine="other")

@@ -1,18 +1,41 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+
 import pytest
-from traitlets import TraitError, Unicode
+from traitlets import Int, TraitError, Unicode
 from traitlets.config import Config, Configurable
 
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.transformers.settings import TurbopilotTransformers
-from jupyter_turbopilot.settings.config import EngineSection, Turbopilot, sections
+from jupyter_turbopilot.settings.config import EngineSection, Turbopilot, _section_of, sections
+from jupyter_turbopilot.util import registry
 
 
 class TurbopilotOther(Configurable):
     """The section of another distribution."""
 
     name = Unicode("none").tag(config=True)
+
+
+class FarSection(EngineSection):
+    """The section of another distribution's engine."""
+
+    slots = Int(1, min=1).tag(config=True)
+
+
+@pytest.fixture
+def points(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
+    """The entry points of another distribution with an engine."""
+    points = [EntryPoint("far", f"{__name__}:FarSection", "jupyter_turbopilot.engines")]
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: [one for one in points if one.group == group]
+    )
+    monkeypatch.setattr(registry, "failures", {})
+    yield points
+    registry.found.cache_clear()
+    _section_of.cache_clear()
 
 
 def test_section_reads_the_same_configuration_once() -> None:
@@ -62,3 +85,16 @@ def test_validate_sections_refuses_an_invalid_variable(monkeypatch: pytest.Monke
     monkeypatch.setenv("TURBOPILOT_ENGINE_AUTH", "password")
     with pytest.raises(TraitError):
         Turbopilot().validate_sections()
+
+
+def test_validate_sections_refuses_an_engine_without_its_settings(points: list[EntryPoint]) -> None:
+    points.append(EntryPoint("far", f"{__name__}:Missing", "jupyter_turbopilot.settings"))
+    with pytest.raises(TraitError, match="settings of the engine far cannot be imported"):
+        Turbopilot(engine="far").validate_sections()
+
+
+def test_validate_sections_reads_the_section_of_another_engine(points: list[EntryPoint]) -> None:
+    points.append(EntryPoint("far", f"{__name__}:FarSection", "jupyter_turbopilot.settings"))
+    Turbopilot(engine="far", config=Config(FarSection={"slots": 2})).validate_sections()
+    with pytest.raises(TraitError, match="slots"):
+        Turbopilot(engine="far", config=Config(FarSection={"slots": 0})).validate_sections()

@@ -58,7 +58,7 @@ def add_commands(parser: Parser, entries: Iterable[Entry], metavar: str) -> None
             if (declare := entry.load()) is None:
                 continue
             text = (declare.__doc__ or "").partition("\n")[0].removesuffix(".")
-            summary = text[:1].lower() + text[1:]
+            summary = (text[:1].lower() + text[1:]).replace("%", "%%")  # argparse formats it
         subparsers.add_parser(entry.name.rpartition(".")[2], help=summary, entry=entry)
 
 
