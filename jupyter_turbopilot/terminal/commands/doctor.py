@@ -256,12 +256,13 @@ def _speed(local: InProcess) -> Finding:
     """Measure the speed of completions."""
     pilot = local.pilot
     engine = pilot.settings.engine
+    faster = _FASTER.get(engine, "close busy programs")  # the default: for engines of plugins
     busy = _busy_advice(engine)  # before the model is loaded, which raises the load
     local.wait()
     runs = [_complete(local, name, secrets.token_hex(4)) for name in _FUNCTIONS]
     rates = rates_of(runs, is_remote=engine == "remote")
     if not rates:
-        advice = busy or f"Try again, and {_FASTER[engine]}."
+        advice = busy or f"Try again, and {faster}."
         return Finding(
             "speed", f"not measured: the engine was too slow or its times vary. {advice}", problem=True
         )
@@ -271,7 +272,7 @@ def _speed(local: InProcess) -> Finding:
     if stored and engine == "llama":  # the rate of other engines is not comparable
         remember_rate(personal_dir(), rate_of(model.name, stored.size, generation), rough=True)
     slow = generation < SLOW_TOKENS_A_SECOND
-    advice = (f" This is slow. {busy}" if busy else f" This is slow: {_FASTER[engine]}.") if slow else ""
+    advice = (f" This is slow. {busy}" if busy else f" This is slow: {faster}.") if slow else ""
     return Finding(
         "speed",
         f"prompt evaluation {prefill:.0f} tokens/s, generation {generation:.0f} tokens/s.{advice}",

@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import msgspec
@@ -10,6 +12,7 @@ import pytest
 
 from jupyter_turbopilot.completer.learning.learner import LearnedState
 from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions, Observations, Verdict
+from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.index.paths import folder
 from jupyter_turbopilot.jupyter.routes import table
 from jupyter_turbopilot.models.personal import LEARNING, measured_rate, remember_rate
@@ -55,6 +58,30 @@ def test_doctor_reports_denied_paths_and_measures_the_speed(
     out = run(capsys, "doctor", "-m", own)[1]
     assert "✓ access       Turbopilot is switched off in exams/**, tests" in out
     assert re.search(r". speed +prompt evaluation \d+ tokens/s", out)
+
+
+class OtherKind(LlamaKind):
+    """An engine of another distribution."""
+
+
+@pytest.fixture
+def _other_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    point = EntryPoint("other", f"{__name__}:OtherKind", "jupyter_turbopilot.engines")
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points", lambda group: [point] if group == point.group else []
+    )
+    registry.found.cache_clear()
+    yield
+    registry.found.cache_clear()
+
+
+@pytest.mark.usefixtures("_other_engine")
+def test_doctor_advises_on_the_speed_of_a_plugins_engine(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], own: str
+) -> None:
+    monkeypatch.setattr(doctor, "rates_of", lambda *_, **__: None)
+    monkeypatch.setattr("psutil.getloadavg", lambda: (0.0, 0.0, 0.0))
+    assert "Try again, and close busy programs." in run(capsys, "doctor", "-m", own, "--engine", "other")[1]
 
 
 @pytest.mark.parametrize(
