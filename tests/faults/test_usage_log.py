@@ -43,7 +43,7 @@ def tell(act, what):
 study = UsageLog(path, text=True)
 for number in range(100_000):
     request = Completion(cells=[Cell(source="x = ")], offset=4, trigger="automatic", client="editor")
-    listen = study.follow(request)
+    listen = study.requested(request, None)
     tell(listen, Reply(str(number), "m", (Item("values", 0.5, "stop"),), done=True))
     tell(study.receive, Feedback(id=str(number), event="shown", chars=6, length=6))
 """
