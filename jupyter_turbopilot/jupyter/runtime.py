@@ -35,8 +35,14 @@ def folder() -> Path:
 
 
 def _machine_id() -> str:
-    """Return an identifier of this machine or container: several can share a home folder."""
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
+    """Return an identifier of this machine or container, in which process ids are unique.
+
+    Several can share a home folder, and a container can have the host name of its host.
+    """
+    processes = ""
+    with suppress(OSError):
+        processes = os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - the link's target is not a path
+    return hashlib.sha256(f"{socket.gethostname()}|{processes}".encode()).hexdigest()[:12]
 
 
 def path_for(pid: int) -> Path:

@@ -89,18 +89,23 @@ def test_running_lists_only_servers_of_this_machine(
     assert runtime.running() == [here]
 
 
-def test_file_of_another_machine_is_kept_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("function", "found"), [("socket.gethostname", "elsewhere"), ("os.readlink", "pid:[1]")]
+)
+def test_file_of_another_machine_or_container_is_kept_and_not_used(
+    function: str, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as elsewhere:
-        elsewhere.setattr("socket.gethostname", lambda: "elsewhere")
+        elsewhere.setattr(function, lambda *_: found)
         theirs = runtime.write(runtime.Runtime("u", "theirs", os.getpid()))
         gone_there = runtime.write(runtime.Runtime("u", "theirs", 999_999_999))
     assert runtime.read(os.getpid()) is None
     ours = runtime.write(runtime.Runtime("u", "ours", os.getpid()))
     assert runtime.remove_stale() == 0
     assert {theirs, gone_there, ours} == set(runtime.folder().iterdir())
-    found = runtime.read(os.getpid())
-    assert found
-    assert found.secret == "ours"
+    ours_read = runtime.read(os.getpid())
+    assert ours_read
+    assert ours_read.secret == "ours"
 
 
 def test_process_with_a_reused_pid_is_not_the_server() -> None:
