@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_turbopilot.protocol.errors import log_failure
+from jupyter_turbopilot.protocol.reply import compact
 from jupyter_turbopilot.util.registry import found
 
 if TYPE_CHECKING:
@@ -71,10 +72,10 @@ class Listeners:
             self._call(one, one.receive, feedback)
 
     def describe(self, *, own: bool) -> dict[str, Any]:
-        """Return fields of the health report."""
+        """Return fields of the health report. Our own listeners come first, and theirs are kept."""
         fields: dict[str, Any] = {}
         for one in self:
-            self._call(one, lambda one=one: fields.update(one.describe(own=own)))
+            fields = (self._call(one, _fields_of, one, own) or {}) | fields
         return fields
 
     def close(self) -> None:
@@ -94,6 +95,13 @@ class Listeners:
             name = f"{type(listener).__module__}.{type(listener).__qualname__}"
             log_failure(log, f"Turbopilot: The listener {name} failed and was removed", failure)
             return None
+
+
+def _fields_of(listener: SuggestionListener, own: bool) -> dict[str, Any]:
+    """Return a listener's fields; raise an error if they cannot be sent as JSON."""
+    fields = listener.describe(own=own)
+    compact(fields)
+    return {} | fields
 
 
 def _listeners_of_plugins(settings: Turbopilot, where: Where) -> Iterator[SuggestionListener]:

@@ -39,7 +39,7 @@ def describe_health(
     reason = state.reason or (f"The server is loading {state.model}." if loading else None)
     if for_admin and reason and state.hint:
         reason = f"{reason} {state.hint}"
-    return {
+    health = {
         "status": "ok" if state.ready else "loading model" if loading else "error",
         "live": pilot.worker.alive(),
         "ready": state.ready,
@@ -54,9 +54,9 @@ def describe_health(
         "last_ms": pilot.completer.last_ms,
         "week": _week(pilot) if own else None,
         "notebook_index": _notebook_index(notebook_index) if notebook_index else None,
-        "usage_log": None,
-        **(pilot.completer.listeners.describe(own=own) if logged else {}),
     }
+    added = pilot.completer.listeners.describe(own=own) if logged else {}
+    return health | {"usage_log": None} | added | health  # no listener replaces the server's own fields
 
 
 def _notebook_index(notebook_index: MaintainedIndex) -> dict[str, Any]:

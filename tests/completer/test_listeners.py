@@ -87,6 +87,17 @@ def test_describe_omits_a_listener_that_fails() -> None:
     assert len([*listeners]) == 1
 
 
+def test_describe_omits_what_cannot_be_sent_and_keeps_the_first_fields(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, second, third = Recorder(), Recorder(), Recorder()
+    for listener, fields in ((first, {"a": 1}), (second, {"b": object()}), (third, {"a": 2, "c": 3})):
+        monkeypatch.setattr(listener, "describe", lambda fields=fields, **_: fields)
+    listeners = Listeners(first, second, third)
+    assert listeners.describe(own=True) == {"a": 1, "c": 3}
+    assert [*listeners] == [first, third]
+
+
 def test_multi_user_server_notifies_no_listener(desk: Callable[..., Desk]) -> None:
     d, recorder = desk("1"), Recorder()
     use(d, recorder)

@@ -9,7 +9,7 @@ import pytest
 from traitlets.config import Config
 
 from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
-from jupyter_turbopilot.completer.listeners import Listeners
+from jupyter_turbopilot.completer.listeners import Listeners, SuggestionListener
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.jupyter.describe import describe_health, describe_models
@@ -229,3 +229,11 @@ def test_describe_models_offers_only_what_is_permitted(models_folder: Path) -> N
         assert not models[MEASURED]["mirror_only"]
         assert not models["own.gguf"]["removable"]
         assert models["smollm2-135m"]["removable"]
+
+
+def test_listener_adds_fields_and_replaces_none(pilot: Pilot, monkeypatch: pytest.MonkeyPatch) -> None:
+    listener = SuggestionListener()
+    monkeypatch.setattr(listener, "describe", lambda **_: {"ready": True, "reason": None, "more": 1})
+    plain = describe_health(pilot, logged=True)
+    pilot.completer.listeners = Listeners(listener)
+    assert describe_health(pilot, logged=True) == plain | {"more": 1}
