@@ -29,9 +29,12 @@ class Entry:
     value: str  # module:attribute
     summary: str = ""  # of our own commands, for the help
 
-    def load(self) -> Any:
-        """Import the object; None if that fails, which is logged once and reported by `doctor`."""
-        return self._attempt(self._import)
+    def load(self, checked: Callable[[Any], Any] = lambda found: found) -> Any:
+        """Import the object; None if that fails, which is logged once and reported by `doctor`.
+
+        `checked` returns the object, or raises an error if it cannot be used.
+        """
+        return self._attempt(lambda: checked(self._import()))
 
     def create(self, *given: object) -> Any:
         """Import a function and return its result; None if either fails, see `load`."""

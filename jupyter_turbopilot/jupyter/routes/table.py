@@ -43,7 +43,7 @@ def table() -> dict[str, str]:
     """
     paths = dict(CORE)
     for entry in registry.found("routes"):
-        for path, value in (entry.load() or {}).items():
+        for path, value in (entry.load(_checked) or {}).items():
             if taken := next((known for known in paths if path == known or re.fullmatch(known, path)), ""):
                 name, reason = f"{value} at {path}", f"the path is taken by {paths[taken]}"
                 registry.failures[name] = reason
@@ -51,6 +51,11 @@ def table() -> dict[str, str]:
             else:
                 paths[path] = value
     return paths
+
+
+def _checked(routes: Any) -> dict[str, str]:
+    """Return a plugin's table; raise an error if it is none, or if a path is no regular expression."""
+    return {re.compile(path).pattern: f"{value}" for path, value in routes.items()}
 
 
 def loaded() -> tuple[tuple[str, type[Route]], ...]:

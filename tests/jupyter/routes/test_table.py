@@ -50,6 +50,16 @@ def test_colliding_paths_are_refused_and_reported(plugins: None, caplog: pytest.
     assert registry.failures["other:Route at complete"] == f"the path is taken by {table.CORE['complete']}"
 
 
+@pytest.mark.parametrize("routes", [["hello"], {"(": "a:Route"}])
+def test_invalid_table_of_a_plugin_is_skipped(routes: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "INVALID", routes, raising=False)
+    entry = registry.Entry("invalid", f"{table.__name__}:INVALID")
+    monkeypatch.setattr(registry, "found", lambda _: (entry,))
+    monkeypatch.setattr(registry, "failures", {})
+    assert table.table.__wrapped__() == table.CORE
+    assert [*registry.failures] == [entry.value]
+
+
 def test_route_that_fails_to_import_is_missing(plugins: None) -> None:
     routes = dict(table.loaded())
     assert routes["broken"].__name__ == "MissingRoute"
