@@ -23,7 +23,7 @@ from traitlets import TraitError
 
 from jupyter_turbopilot.engine.kind import load_kind
 from jupyter_turbopilot.jupyter import runtime
-from jupyter_turbopilot.jupyter.routes.table import MISSING, lazy, table
+from jupyter_turbopilot.jupyter.routes.table import MISSING, lazy, loaded, table
 from jupyter_turbopilot.protocol.errors import ConfigurationError, EngineError
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.access import Access, access_of
@@ -102,6 +102,9 @@ class TurbopilotExtension(ExtensionApp):
             reason = ConfigurationError("The configuration of Turbopilot", error).message
         except EngineError as error:
             reason = error.message
+        except Exception as error:  # an engine of a plugin can raise anything
+            self.log.exception("Turbopilot: The engine has failed")
+            reason = f"The engine has failed ({type(error).__name__}), see the log of the Jupyter server."
         else:
             return settings, access_of(settings, os.environ, cast("ServerApp", self.serverapp).root_dir)
         return Turbopilot(engine="llama"), Access(reason, is_invalid=True)
@@ -125,8 +128,11 @@ class TurbopilotExtension(ExtensionApp):
         """Import the other modules on another thread, build the pilot, then load the model and the index."""
         from jupyter_turbopilot.jupyter.pilot.threads import BackgroundThreads
 
-        await BackgroundThreads(1).run("", _import_others)
-        await asyncio.gather(self._load(self.pilot), self._start_index(self.pilot, manager))
+        threads = BackgroundThreads(1)
+        await threads.run("", _import_others)
+        # All routes: a request that imports one blocks the event loop, and an upgrade can replace its file.
+        imported = threads.run("", loaded)
+        await asyncio.gather(imported, self._load(self.pilot), self._start_index(self.pilot, manager))
 
     async def _load(self, pilot: Pilot) -> None:
         """Load the model, unless a request has started this."""

@@ -13,7 +13,9 @@ import pytest
 from jupyter_server.serverapp import ServerApp
 
 from jupyter_turbopilot.cli import read_settings
+from jupyter_turbopilot.engine.kind import EngineKind
 from jupyter_turbopilot.jupyter.extension import TurbopilotExtension, any_kernel_busy
+from jupyter_turbopilot.jupyter.routes import table
 from jupyter_turbopilot.plugins.remote import address
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util import registry
@@ -58,6 +60,16 @@ def test_engine_that_fails_to_import_denies_everything(monkeypatch: pytest.Monke
     monkeypatch.setattr(registry, "failures", {})
     _, access = TurbopilotExtension()._read_settings()
     assert (access.is_invalid, access.reason[:20]) == (True, "The engine llama is ")
+
+
+def test_engine_that_raises_an_error_denies_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Turbopilot) -> None:
+        raise KeyError("SECRET")
+
+    monkeypatch.setattr(EngineKind, "take_secrets", staticmethod(fail))
+    _, access = TurbopilotExtension()._read_settings()
+    assert access.is_invalid
+    assert "(KeyError)" in access.reason
 
 
 @pytest.fixture
@@ -107,11 +119,13 @@ def test_override_file_is_the_same_for_server_and_command_line(
     assert in_server in {3, 4}
 
 
-async def test_pilot_is_built_right_after_the_start(jp_serverapp: Any) -> None:
+async def test_pilot_is_built_and_routes_are_imported_right_after_the_start(jp_serverapp: Any) -> None:
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    table._load.cache_clear()
     await app._start_jupyter_server_extension(jp_serverapp)
     await app._starting
     assert app._pilot is app.pilot
+    assert table._load.cache_info().currsize == len({*table.table().values()})
 
 
 async def test_page_config_names_the_server(jp_serverapp: Any) -> None:
