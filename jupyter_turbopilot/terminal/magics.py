@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from argparse import ArgumentError
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -94,11 +95,17 @@ def _switches_of_plugins(method: Callable[..., None]) -> Callable[..., None]:
 @cache
 def _plugins() -> list[TerminalPlugin]:
     """Return all plugins. Those of other distributions add their options to `%%complete` at its first use."""
-    parser, others = TurbopilotMagics.complete.parser, other_plugins()
-    for name, text in (switch for plugin in others for switch in plugin.switches):
-        parser.add_argument(name, action="store_true", help=text)
+    parser, plugins = TurbopilotMagics.complete.parser, own_plugins()
+    for plugin in other_plugins():
+        try:
+            for name, text in plugin.switches:
+                parser.add_argument(name, action="store_true", help=text.replace("%", "%%"))
+        except ArgumentError as error:  # another option has this name
+            print(f"Turbopilot: Skipped the plugin {type(plugin).__module__}: {error}", file=sys.stderr)
+        else:
+            plugins.append(plugin)
     TurbopilotMagics.complete.__doc__ = parser.format_help()
-    return [*own_plugins(), *others]
+    return plugins
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from .test_magics import run
 
 
 class Shout(TerminalPlugin):
-    switches = (("--shout", "write in capitals"),)
+    switches = (("--shout", "write 100 % in capitals"),)
 
     def complete(self, magics: TurbopilotMagics, options: Any, code: str) -> bool:
         if options.shout:
@@ -26,10 +26,15 @@ class Shout(TerminalPlugin):
         return f"Shouts at {health['model']}."
 
 
+class Refill(TerminalPlugin):
+    switches = (("--fill", "has the name of our own option"),)
+
+
 @pytest.fixture
 def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Install a distribution with a plugin, and forget it after the test."""
-    monkeypatch.setattr(plugin, "found", lambda group: (*own(group), Entry("shout", f"{__name__}:SHOUT")))
+    """Install a distribution with plugins, and forget them after the test."""
+    others = Entry("refill", f"{__name__}:REFILL"), Entry("shout", f"{__name__}:SHOUT")
+    monkeypatch.setattr(plugin, "found", lambda group: (*own(group), *others))
     parser = TurbopilotMagics.complete.parser
     actions, names = [*parser._actions], dict(parser._option_string_actions)
     magics._plugins.cache_clear()
@@ -40,12 +45,12 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     magics._plugins.cache_clear()
 
 
-SHOUT = Shout()
+SHOUT, REFILL = Shout(), Refill()
 
 
 @pytest.mark.usefixtures("_installed")
 def test_plugin_adds_an_option_and_a_line_of_the_status(shell: Shell) -> None:
-    run(shell, "%complete --shout x = 1")
+    assert "conflicting option string: --fill" in run(shell, "%complete --shout x = 1").stderr
     assert shell.next_input == ("X = 1", False)
-    assert "write in capitals" in run(shell, "%complete --help").stdout
+    assert "write 100 % in capitals" in run(shell, "%complete --help").stdout
     assert "Shouts at " in run(shell, "%turbopilot").stdout
