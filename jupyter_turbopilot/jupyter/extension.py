@@ -123,6 +123,12 @@ class TurbopilotExtension(ExtensionApp):
             url = loopback_url(server)
             runtime.write(runtime.Runtime(url, self._secret, os.getpid(), named, server.root_dir))
         self._starting = asyncio.create_task(self._finish_start(server.contents_manager))
+        self._starting.add_done_callback(self._report_failure)
+
+    def _report_failure(self, started: asyncio.Task[None]) -> None:
+        """Log why the start failed. Otherwise asyncio would log it only at the end of the process."""
+        if not started.cancelled() and (error := started.exception()):
+            self.log.error("Turbopilot: The start failed, so no model is loaded", exc_info=error)
 
     async def _finish_start(self, manager: Any) -> None:
         """Import the other modules on another thread, build the pilot, then load the model and the index."""

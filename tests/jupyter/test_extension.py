@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from jupyter_server.serverapp import ServerApp
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.engine.kind import EngineKind
+from jupyter_turbopilot.jupyter import extension as extension_module
 from jupyter_turbopilot.jupyter.extension import TurbopilotExtension, any_kernel_busy
 from jupyter_turbopilot.jupyter.routes import table
 from jupyter_turbopilot.plugins.remote import address
@@ -126,6 +128,21 @@ async def test_pilot_is_built_and_routes_are_imported_right_after_the_start(jp_s
     await app._starting
     assert app._pilot is app.pilot
     assert table._load.cache_info().currsize == len({*table.table().values()})
+
+
+async def test_failure_after_the_start_is_logged(jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ImportError("broken")
+
+    logged: list[tuple[str, BaseException]] = []
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    monkeypatch.setattr(app.log, "error", lambda text, exc_info: logged.append((text, exc_info)))
+    monkeypatch.setattr(extension_module, "_import_others", fail)
+    await app._start_jupyter_server_extension(jp_serverapp)
+    await asyncio.wait([app._starting])
+    await asyncio.sleep(0)
+    assert [(text[:28], str(error)) for text, error in logged] == [("Turbopilot: The start failed", "broken")]
+    await app.stop_extension()
 
 
 async def test_page_config_names_the_server(jp_serverapp: Any) -> None:
