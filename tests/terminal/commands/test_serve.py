@@ -50,3 +50,15 @@ def test_serve_has_an_option_for_the_callers_of_each_plugin(monkeypatch: pytest.
         serve._for_plugin(parser().parse_args(["serve", "--missing"]).callers)
     with pytest.raises(SystemExit):
         parser().parse_args(["serve", "--callers", "--no-api-key"])
+
+
+@pytest.mark.parametrize("name", ["host", "model"])
+def test_serve_works_without_a_plugin_whose_option_is_taken(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = registry.Entry(name, f"{__name__}:callers")
+    monkeypatch.setattr(serve, "found", lambda _: (*registry.own("callers"), taken))
+    monkeypatch.setattr(serve, "failures", failures := {})
+    options = parser().parse_args(["serve", f"--{name}", "text", "--hub"])
+    assert (vars(options)[name], options.callers.name) == ("text", "hub")
+    assert [*failures] == [taken.value]
