@@ -19,7 +19,7 @@ class TurbopilotOther(Configurable):
     name = Unicode("none").tag(config=True)
 
 
-class FarSection(EngineSection):
+class TurbopilotFar(EngineSection):
     """The section of another distribution's engine."""
 
     slots = Int(1, min=1).tag(config=True)
@@ -28,7 +28,7 @@ class FarSection(EngineSection):
 @pytest.fixture
 def points(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
     """The entry points of another distribution with an engine."""
-    points = [EntryPoint("far", f"{__name__}:FarSection", "jupyter_turbopilot.engines")]
+    points = [EntryPoint("far", f"{__name__}:TurbopilotFar", "jupyter_turbopilot.engines")]
     monkeypatch.setattr(
         "importlib.metadata.entry_points", lambda group: [one for one in points if one.group == group]
     )
@@ -94,7 +94,7 @@ def test_validate_sections_refuses_an_engine_without_its_settings(points: list[E
 
 
 def test_validate_sections_reads_the_section_of_another_engine(points: list[EntryPoint]) -> None:
-    points.append(EntryPoint("far", f"{__name__}:FarSection", "jupyter_turbopilot.settings"))
-    Turbopilot(engine="far", config=Config(FarSection={"slots": 2})).validate_sections()
+    points.append(EntryPoint("far", f"{__name__}:TurbopilotFar", "jupyter_turbopilot.settings"))
+    Turbopilot(engine="far", config=Config(TurbopilotFar={"slots": 2})).validate_sections()
     with pytest.raises(TraitError, match="slots"):
-        Turbopilot(engine="far", config=Config(FarSection={"slots": 0})).validate_sections()
+        Turbopilot(engine="far", config=Config(TurbopilotFar={"slots": 0})).validate_sections()
