@@ -47,6 +47,7 @@ class Listeners:
 
     def __init__(self, *listeners: SuggestionListener) -> None:
         self._listeners = listeners
+        self._removed: tuple[SuggestionListener, ...] = ()
         self._loaded = False
 
     def __iter__(self) -> Iterator[SuggestionListener]:
@@ -79,6 +80,8 @@ class Listeners:
         return fields
 
     def close(self) -> None:
+        """Close all listeners, also those that were removed: they have recorded something before."""
+        self._listeners, self._removed = self._listeners + self._removed, ()
         for one in self:
             self._call(one, one.close)
 
@@ -92,6 +95,7 @@ class Listeners:
             return function(*arguments)
         except Exception as failure:  # noqa: BLE001 - a plugin can raise anything
             self._listeners = tuple(one for one in self._listeners if one is not listener)
+            self._removed += (listener,)
             name = f"{type(listener).__module__}.{type(listener).__qualname__}"
             log_failure(log, f"Turbopilot: The listener {name} failed and was removed", failure)
             return None

@@ -81,6 +81,18 @@ def test_listener_that_fails_is_removed_and_logged_once(
     ]
 
 
+def test_removed_listener_is_closed_at_the_end() -> None:
+    closed: list[str] = []
+    recorder = Recorder("shown")
+    recorder.close = lambda: closed.append("closed")  # type: ignore[method-assign]
+    listeners = Listeners(recorder)
+    for _ in range(2):
+        listeners.receive(Feedback(id="a", event="shown"))
+    assert not closed
+    listeners.close()
+    assert (recorder.calls, closed) == (["shown"], ["closed"])
+
+
 def test_describe_omits_a_listener_that_fails() -> None:
     listeners = Listeners(Recorder(), Recorder("describe"))
     assert listeners.describe(own=True) == {"calls": 1, "own": True}
