@@ -84,7 +84,7 @@ def find_fixes(failure: FailedCell) -> list[Fix]:
 def _finders(name: str) -> Iterator[Finder]:
     """Yield the functions for a class of exceptions. A plugin registers a table like `FINDERS`."""
     for entry in registry.found("fixes"):
-        yield from (entry.load() or {}).get(name, ())
+        yield from (entry.load(dict) or {}).get(name, ())
 
 
 def _is_same_error(failure: FailedCell, error: KernelError) -> bool:

@@ -105,13 +105,14 @@ def test_find_fixes_of_plugins(
     entries = (
         *registry.own("fixes"),
         Entry("broken", "of_plugin:missing"),
+        Entry("invalid", "of_plugin:__name__"),
         Entry("plugin", "of_plugin:FINDERS"),
     )
     monkeypatch.setattr(registry, "failures", {})
     monkeypatch.setattr(registry, "found", lambda group: entries if group == "fixes" else ())
     assert titles(failure()) == ["b", "a"]
     assert titles(failure("PluginError")) == ["b"]
-    assert [*registry.failures] == ["of_plugin:missing"]
+    assert [*registry.failures] == ["of_plugin:missing", "of_plugin:__name__"]
 
 
 def test_find_fixes_ignores_the_report_of_another_error(monkeypatch: pytest.MonkeyPatch) -> None:
