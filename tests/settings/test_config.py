@@ -33,6 +33,8 @@ def points(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
         "importlib.metadata.entry_points", lambda group: [one for one in points if one.group == group]
     )
     monkeypatch.setattr(registry, "failures", {})
+    registry.found.cache_clear()
+    _section_of.cache_clear()
     yield points
     registry.found.cache_clear()
     _section_of.cache_clear()

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from jupyter_turbopilot.jupyter.routes import fixes, jobs, native
+from jupyter_turbopilot.jupyter.routes import fixes, jobs
 from jupyter_turbopilot.jupyter.routes.base import MAX_PARALLEL, Route
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint, endpoints
 from jupyter_turbopilot.jupyter.routes.table import loaded
+from jupyter_turbopilot.plugins.functions import route as functions_route
 from jupyter_turbopilot.plugins.protocols import tokenization
 from jupyter_turbopilot.protocol.request import MAX_BODY
 from jupyter_turbopilot.util.bounds import count_operations
@@ -72,7 +73,7 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 # The function of each route that parses, for which a test substitutes one that does not end.
 PARSING: dict[str, tuple[Any, str]] = {
-    "helpers": (native, "generate_functions"),
+    "helpers": (functions_route, "generate_functions"),
     "fix": (fixes, "_find"),
     "rename": (fixes.renames, "find"),
     "tokenize": (tokenization, "_tokenize_body"),
