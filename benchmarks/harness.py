@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mixed_traces import mixed
 
-from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.plugins.evaluate.notebooks import read

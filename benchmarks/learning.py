@@ -26,7 +26,7 @@ from jupyter_turbopilot.completer.learning.calibration import AS_FITTED, Calibra
 from jupyter_turbopilot.completer.learning.outcomes import SECONDS, DisplayConditions, Outcomes
 from jupyter_turbopilot.protocol.request import Feedback
 from jupyter_turbopilot.suggestion.features import sigmoid
-from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for, subject_of
+from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

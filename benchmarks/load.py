@@ -37,8 +37,8 @@ from harness import OK, LocalPilot, ServerProcess, llama_server, percentile, tur
 from mixed_traces import mixed
 
 from jupyter_turbopilot.engine.base import SLOTS
-from jupyter_turbopilot.plugins.evaluate.crowd import simulate_users
 from jupyter_turbopilot.plugins.evaluate.notebooks import read, standard_library
+from jupyter_turbopilot.plugins.evaluate.simulated_users import simulate_users
 from jupyter_turbopilot.plugins.evaluate.size import BUSIEST
 
 if TYPE_CHECKING:

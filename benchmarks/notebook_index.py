@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from harness import LocalPilot, percentile
 
-from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.index import paths
 from jupyter_turbopilot.index.cells import ChosenCells
 from jupyter_turbopilot.index.entries import lines_of, page_of

@@ -42,7 +42,7 @@ from page_model import PageModel  # noqa: E402
 from jupyter_turbopilot.cli import read_settings  # noqa: E402
 from jupyter_turbopilot.context.kernel_context import NONE  # noqa: E402
 from jupyter_turbopilot.models.recommend import Measured, Quality  # noqa: E402
-from jupyter_turbopilot.plugins.evaluate import lines, traces, typist  # noqa: E402
+from jupyter_turbopilot.plugins.evaluate import lines, replay, traces  # noqa: E402
 from jupyter_turbopilot.plugins.evaluate.live import Live, ResolvedNames  # noqa: E402
 from jupyter_turbopilot.plugins.evaluate.notebooks import read  # noqa: E402
 from jupyter_turbopilot.suggestion.brackets import closing_length  # noqa: E402
@@ -108,7 +108,7 @@ def measure(options: argparse.Namespace) -> None:
     """Replay with one model; print a line of JSON for each eagerness."""
     chosen = traces.of_kind(read(options.set)[1::2], "append", options.requests)
     for eagerness, completer in completers(options):
-        typed = typist.by_keystrokes(completer, chosen, lambda _: None)
+        typed = replay.by_keystrokes(completer, chosen, lambda _: None)
         found = {
             "eagerness": eagerness,
             "shown": typed.total.shown,

@@ -33,8 +33,8 @@ from jupyter_turbopilot.plugins.evaluate.notebooks import read
 from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally, is_end_of_line, judge
 from jupyter_turbopilot.plugins.evaluate.traces import EVERY, LONGEST_CELL, request_at
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features
-from jupyter_turbopilot.suggestion.fit import AIMS, DEFAULT, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate
+from jupyter_turbopilot.suggestion.gate_fit import AIMS, DEFAULT, FITS, fit_for
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.syntax import fitting
 from jupyter_turbopilot.suggestion.trees import Tree, Trees

@@ -22,7 +22,7 @@ from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.remote.text_prompt import Spellings
 from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
 from jupyter_turbopilot.settings import config
-from jupyter_turbopilot.suggestion.fit import DEFAULT, FITS
+from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, FITS
 from jupyter_turbopilot.util.documentation import PAGE, file_of
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from unittest.mock import patch
 from jupyter_turbopilot.completer import completer as completer_module
 from jupyter_turbopilot.completer.completion_job import CompletionJob
 from jupyter_turbopilot.completer.editors import Editors
+from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.completer.reply_publisher import ReplyPublisher
-from jupyter_turbopilot.completer.waiting import Replies
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.index import paths
 from jupyter_turbopilot.index.local_files import LocalFiles

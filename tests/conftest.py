@@ -13,7 +13,7 @@ from hypothesis import settings
 
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.folder import models_dir
-from jupyter_turbopilot.models.personal import personal_dir
+from jupyter_turbopilot.models.user_cache import personal_dir
 
 from .tiny_model import write_tiny_model
 

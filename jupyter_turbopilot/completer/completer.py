@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
-from jupyter_turbopilot.completer.importing import WouldWaitError, cached_only
+from jupyter_turbopilot.completer.import_sources import WouldWaitError, cached_only
 from jupyter_turbopilot.completer.listeners import Listeners
 from jupyter_turbopilot.completer.plan import replay
 from jupyter_turbopilot.completer.raw_plan import plan_raw
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion, CompletionCache
     from jupyter_turbopilot.completer.learning.learner import Learner
     from jupyter_turbopilot.completer.plan import Plan
+    from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.completer.suggestion_plan import Matches
-    from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.engine.worker import Worker
     from jupyter_turbopilot.index.reader import NotebookIndex

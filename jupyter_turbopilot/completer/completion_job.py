@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
     from jupyter_turbopilot.completer.plan import Plan
+    from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.completer.suggestion_plan import Matches
-    from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.protocol.errors import TurbopilotError

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jupyter_turbopilot.completer.plan import Plan
-    from jupyter_turbopilot.completer.waiting import Listener
+    from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.protocol.request import Completion, Feedback
     from jupyter_turbopilot.settings.config import Turbopilot
 

@@ -12,8 +12,8 @@ from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.completer.suggestion_plan import Matches
-    from jupyter_turbopilot.completer.waiting import Listener
     from jupyter_turbopilot.index.lookup import LineMatch
     from jupyter_turbopilot.protocol.errors import TurbopilotError
 

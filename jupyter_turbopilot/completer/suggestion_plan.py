@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
-from jupyter_turbopilot.completer.importing import sources_of
+from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.completer.learning.calibration import AS_FITTED
 from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions
 from jupyter_turbopilot.completer.plan import Plan
@@ -26,8 +26,8 @@ from jupyter_turbopilot.index.continuations import continuations_at
 from jupyter_turbopilot.protocol.engine_request import Sampling
 from jupyter_turbopilot.suggestion.candidates import Candidates, names_at
 from jupyter_turbopilot.suggestion.features import cursor_features
-from jupyter_turbopilot.suggestion.fit import fit_for, subject_of
 from jupyter_turbopilot.suggestion.gate import Gate
+from jupyter_turbopilot.suggestion.gate_fit import fit_for, subject_of
 from jupyter_turbopilot.suggestion.names import Names, scope_of
 from jupyter_turbopilot.suggestion.surroundings import is_multi_line, surroundings_of
 from jupyter_turbopilot.suggestion.writing import TrimmedText

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from jupyter_turbopilot.engine.effort import Pause
+    from jupyter_turbopilot.engine.cpu_usage import Pause
     from jupyter_turbopilot.index.base import FileInfo, Source
 
 log = logging.getLogger(__name__)

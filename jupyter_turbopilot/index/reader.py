@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from pathlib import Path
 
-    from jupyter_turbopilot.engine.effort import Pause
+    from jupyter_turbopilot.engine.cpu_usage import Pause
     from jupyter_turbopilot.index.base import Source
     from jupyter_turbopilot.index.store import EntryMatch, IndexedLine
 

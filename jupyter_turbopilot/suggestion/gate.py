@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from jupyter_turbopilot.suggestion.brackets import balanced_length, closing_length, leaves_open
 from jupyter_turbopilot.suggestion.candidates import NO_CANDIDATES
 from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features
-from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
+from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

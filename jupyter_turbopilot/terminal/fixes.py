@@ -7,7 +7,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.completer.importing import sources_of
+from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import expressions_to_describe, find_fixes
 from jupyter_turbopilot.fixes.report import read_report

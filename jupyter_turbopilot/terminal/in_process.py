@@ -6,7 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import STOPPED
 from jupyter_turbopilot.engine.lifecycle import not_ready

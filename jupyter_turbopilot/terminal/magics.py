@@ -18,7 +18,7 @@ from traitlets import TraitError
 from jupyter_turbopilot.protocol.errors import ConfigurationError, TurbopilotError
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.cell_input import MARK, as_call, at_mark, without_blank_end
-from jupyter_turbopilot.terminal.numbers import real, whole
+from jupyter_turbopilot.terminal.numeric_options import real, whole
 from jupyter_turbopilot.terminal.output import Output, printable, say
 from jupyter_turbopilot.terminal.plugin import other_plugins, own_plugins
 from jupyter_turbopilot.util.bounds import (

@@ -20,7 +20,7 @@ from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
 from prompt_toolkit.layout.controls import BufferControl, UIContent
 from prompt_toolkit.styles import DynamicStyle, Style, merge_styles
 
-from jupyter_turbopilot.completer.waiting import AsyncReplies
+from jupyter_turbopilot.completer.reply_iterators import AsyncReplies
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.jupyter.runtime import path_in_server

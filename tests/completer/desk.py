@@ -6,7 +6,7 @@ import time
 
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completer import Completer
-from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.worker import Worker

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from traitlets.config import Config
 
-from jupyter_turbopilot.completer import completer, installed
+from jupyter_turbopilot.completer import completer, installed_modules
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.engine.worker import Worker
@@ -143,7 +143,7 @@ def test_answer_before_module_look_ups_is_not_cached_by_the_client(
 ) -> None:
     (tmp_path / "seaborn.py").touch()
     now = [0.0]
-    monkeypatch.setattr(installed, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(installed_modules, "time", SimpleNamespace(monotonic=lambda: now[0]))
     kernel_context = KernelContext(
         {"grid": ObjectInfo(), "frame": ObjectInfo()}, all=True, modules=Modules((str(tmp_path),))
     )

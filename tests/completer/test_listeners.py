@@ -9,7 +9,7 @@ import pytest
 from jupyter_turbopilot.completer import listeners as module
 from jupyter_turbopilot.completer.listeners import Listeners, SuggestionListener
 from jupyter_turbopilot.completer.plan import Plan
-from jupyter_turbopilot.completer.waiting import Listener
+from jupyter_turbopilot.completer.reply_iterators import Listener
 from jupyter_turbopilot.protocol import errors
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Completion, Feedback

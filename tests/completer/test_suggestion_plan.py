@@ -11,7 +11,7 @@ from jupyter_turbopilot.completer.learning.calibration import AS_FITTED, Calibra
 from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions
 from jupyter_turbopilot.completer.listeners import Listeners, SuggestionListener
 from jupyter_turbopilot.completer.plan import Plan
-from jupyter_turbopilot.completer.waiting import Listener, Replies
+from jupyter_turbopilot.completer.reply_iterators import Listener, Replies
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
 

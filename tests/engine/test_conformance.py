@@ -12,7 +12,7 @@ from jupyter_turbopilot.engine.base import Capabilities, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.engine import load_in_child
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.llama.hosted import HostedLlama
+from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.plugins.remote import loading as remote

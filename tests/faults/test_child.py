@@ -393,7 +393,7 @@ run_program("open('begun', 'w').close(); sum(range(10**12))", seconds=60)
     "load test": """
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process import load_test
-from jupyter_turbopilot.engine.llama.hosted import HostedLlama
+from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 load_test._key = lambda *_: ""
 hosted = HostedLlama("m.gguf", LoadPlan(512, 1, 0), "m")

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from traitlets.config import Config
 
-from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.jupyter.describe import describe_health
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.protocol.errors import BusyError

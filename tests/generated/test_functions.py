@@ -25,8 +25,8 @@ from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.suggestion import (
     brackets,
     features,
-    fit,
     gate,
+    gate_fit,
     matching,
     resolve,
     surroundings,
@@ -277,8 +277,8 @@ def test_alternatives_branch_off_at_the_same_tokens(
 
 
 def test_models_have_the_same_fit(twins: Twins) -> None:
-    for model in (fit.DEFAULT, "another.gguf"):
-        fitted = json.loads(json.dumps(asdict(fit.fit_for(model))))
+    for model in (gate_fit.DEFAULT, "another.gguf"):
+        fitted = json.loads(json.dumps(asdict(gate_fit.fit_for(model))))
         del fitted["promised"]  # nothing is learned in a page
         assert twins("fit_for", model) == fitted
 

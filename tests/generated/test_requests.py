@@ -25,7 +25,7 @@ from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, 
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.config import Turbopilot
-from jupyter_turbopilot.suggestion import fit
+from jupyter_turbopilot.suggestion import gate_fit
 
 from ..shared_cases import Twins
 from .kinds import EXAMPLES, LANGUAGE, LINES, TEXT, WRITTEN, close
@@ -47,7 +47,7 @@ SETTINGS = st.fixed_dictionaries(
         "suffixTokens": st.sampled_from([0, 8, 96]),
         "maxTokens": st.sampled_from([2, 48]),
         "maxLines": st.integers(1, 4),
-        "eagerness": st.sampled_from(fit.EAGERNESS),
+        "eagerness": st.sampled_from(gate_fit.EAGERNESS),
     }
 )
 
@@ -215,7 +215,7 @@ def _sampling(sampling: Sampling, prompt: int, context_size: int) -> dict[str, A
     requests(
         trigger=st.sampled_from(["automatic", "invoke", "prefetch", "warmup"]),
         lines=LINES,
-        eagerness=st.none() | st.sampled_from(fit.EAGERNESS),
+        eagerness=st.none() | st.sampled_from(gate_fit.EAGERNESS),
         n=st.sampled_from([1, 1, 2, 4]),
         max_tokens=st.sampled_from([None, 3]),
         max_lines=st.sampled_from([None, 2]),

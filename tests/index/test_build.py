@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tornado.web import HTTPError
 
-from jupyter_turbopilot.engine.effort import Pause
+from jupyter_turbopilot.engine.cpu_usage import Pause
 from jupyter_turbopilot.index import build, local_files
 from jupyter_turbopilot.index.base import FileInfo
 from jupyter_turbopilot.index.build import Builder, BuildProgress, EndedError

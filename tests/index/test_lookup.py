@@ -9,8 +9,8 @@ from jupyter_turbopilot.index import lookup
 from jupyter_turbopilot.index.continuations import Continuation
 from jupyter_turbopilot.index.lookup import candidates
 from jupyter_turbopilot.suggestion.features import cursor_features
-from jupyter_turbopilot.suggestion.fit import EAGERNESS
 from jupyter_turbopilot.suggestion.gate import may_end
+from jupyter_turbopilot.suggestion.gate_fit import EAGERNESS
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.syntax import fitting
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.suggestion.candidates import Candidates
 from jupyter_turbopilot.suggestion.features import CursorFeatures
-from jupyter_turbopilot.suggestion.fit import EAGERNESS, FITS, fit_for
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
+from jupyter_turbopilot.suggestion.gate_fit import EAGERNESS, FITS, fit_for
 
 from ..shared_cases import golden
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.suggestion.features import CursorFeatures, features, sigmoid
-from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
+from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
 from jupyter_turbopilot.suggestion.trees import Trees
 
 BY_HAND = Trees(["sum", "whole"], [(0, -1.0, -2.0, (1, 0.5, 0.5, 1.5)), (1, 0.5, -0.25, 0.25), 0.125])

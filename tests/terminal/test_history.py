@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.completer.installed import Installed
+from jupyter_turbopilot.completer.installed_modules import Installed
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.imports import ModuleLocation
 from jupyter_turbopilot.terminal.history import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.terminal.numbers import whole
+from jupyter_turbopilot.terminal.numeric_options import whole
 from turbopilot_example.listener import counts
 
 if TYPE_CHECKING:

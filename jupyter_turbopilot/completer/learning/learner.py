@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions
     from jupyter_turbopilot.completer.plan import Plan
-    from jupyter_turbopilot.completer.waiting import Listener
+    from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Completion, Feedback
 

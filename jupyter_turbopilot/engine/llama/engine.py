@@ -18,8 +18,7 @@ from jupyter_turbopilot.engine.llama.lora import LoadedAdapters
 from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
 from jupyter_turbopilot.engine.load.plan import PLAIN, Hardware
-from jupyter_turbopilot.engine.stepping.engine import MAX_OUTPUTS, MAX_SEQUENCES, Stepping
-from jupyter_turbopilot.engine.stepping.moves import (
+from jupyter_turbopilot.engine.stepping.cache_operations import (
     Clear,
     Copy,
     Detach,
@@ -29,6 +28,7 @@ from jupyter_turbopilot.engine.stepping.moves import (
     Restore,
     Truncate,
 )
+from jupyter_turbopilot.engine.stepping.engine import MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.engine.stepping.sampling import bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.models.gguf import stamp
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.stepping.moves import Move
+    from jupyter_turbopilot.engine.stepping.cache_operations import Move
     from jupyter_turbopilot.engine.stepping.run import BatchToken
     from jupyter_turbopilot.engine.stepping.sampling import Logits
     from jupyter_turbopilot.protocol.engine_request import Sampling

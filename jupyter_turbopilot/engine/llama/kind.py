@@ -19,11 +19,11 @@ from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
-from jupyter_turbopilot.models.personal import SEQUENCES, VERDICTS, personal_dir
 from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.adapters import adapters_of
 from jupyter_turbopilot.models.tuning.merge import merged_copy, path_of, read_only_advice
+from jupyter_turbopilot.models.user_cache import SEQUENCES, VERDICTS, personal_dir
 from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.util.files import describe_size, is_readable, is_writable
 
@@ -124,7 +124,7 @@ class LlamaKind(EngineKind):
 
     def _load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
         """Load a model in a child process, or in this one after a load test."""
-        from jupyter_turbopilot.engine.llama.hosted import HostedLlama
+        from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
 
         path, plan = self.plan(model, adapters_enabled=adapters_enabled)
         own = personal_dir()

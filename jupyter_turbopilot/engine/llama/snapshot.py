@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from jupyter_turbopilot.models.personal import SEQUENCES_MAGIC
+from jupyter_turbopilot.models.user_cache import SEQUENCES_MAGIC
 from jupyter_turbopilot.util.files import UNFINISHED, replace_content
 
 if TYPE_CHECKING:

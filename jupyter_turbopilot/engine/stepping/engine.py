@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import CHUNK, PIECES, Capabilities
+from jupyter_turbopilot.engine.stepping.cache_operations import Move, Truncate
 from jupyter_turbopilot.engine.stepping.drafts import Drafting, look_up
-from jupyter_turbopilot.engine.stepping.moves import Move, Truncate
 from jupyter_turbopilot.engine.stepping.run import BatchToken, Guess, Sampler, Share, StepRun
 from jupyter_turbopilot.engine.stepping.sequences import Allocation, KVSequence, Partition, Sequences
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token, Usage

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.engine.stepping.moves import (
+from jupyter_turbopilot.engine.stepping.cache_operations import (
     Clear,
     Copy,
     Detach,

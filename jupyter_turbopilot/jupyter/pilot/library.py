@@ -9,9 +9,9 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.folder import models_dir
-from jupyter_turbopilot.models.personal import measured_rate, personal_dir
 from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate
 from jupyter_turbopilot.models.store import Store
+from jupyter_turbopilot.models.user_cache import measured_rate, personal_dir
 from jupyter_turbopilot.protocol.errors import (
     BadRequestError,
     BusyError,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.learning.learner import Learner
-from jupyter_turbopilot.engine.effort import Effort
+from jupyter_turbopilot.engine.cpu_usage import Effort
 from jupyter_turbopilot.engine.kind import kind_of, limits_of
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.retry import LoadConditions, Recovery
@@ -23,9 +23,9 @@ from jupyter_turbopilot.jupyter.pilot.library import Download, Library, store_of
 from jupyter_turbopilot.jupyter.pilot.threads import BackgroundThreads, DiskThreads
 from jupyter_turbopilot.models.folder import is_unreadable
 from jupyter_turbopilot.models.gguf import stamp
-from jupyter_turbopilot.models.personal import LEARNING, personal_dir
 from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.models.tuning.adapters import adapters_of
+from jupyter_turbopilot.models.user_cache import LEARNING, personal_dir
 from jupyter_turbopilot.protocol.errors import (
     BadRequestError,
     DisabledError,

@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 from tornado.iostream import StreamClosedError
 
-from jupyter_turbopilot.completer.importing import sources_of
+from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.engine.job import DISCONNECTED
 from jupyter_turbopilot.fixes import column_renames, renames

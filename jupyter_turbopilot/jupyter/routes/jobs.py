@@ -12,7 +12,7 @@ import msgspec
 from tornado.iostream import StreamClosedError
 
 from jupyter_turbopilot.completer.raw_plan import priority_of
-from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies
+from jupyter_turbopilot.completer.reply_iterators import AsyncBatch, AsyncReplies
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED
 from jupyter_turbopilot.engine.lifecycle import not_ready
@@ -40,7 +40,7 @@ from jupyter_turbopilot.util.bounds import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jupyter_turbopilot.completer.waiting import Listener
+    from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.index.reader import NotebookIndex

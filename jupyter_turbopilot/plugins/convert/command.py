@@ -12,7 +12,7 @@ from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.quantization import order
 from jupyter_turbopilot.protocol.errors import ConversionError
 from jupyter_turbopilot.terminal.commands.progress import Bar
-from jupyter_turbopilot.terminal.numbers import add_number, whole
+from jupyter_turbopilot.terminal.numeric_options import add_number, whole
 from jupyter_turbopilot.util.files import describe_size
 
 if TYPE_CHECKING:

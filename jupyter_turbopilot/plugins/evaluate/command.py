@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.plugins.evaluate import notebooks as notebook_sets
 from jupyter_turbopilot.plugins.evaluate import report, traces
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.suggestion.fit import EAGERNESS
+from jupyter_turbopilot.suggestion.gate_fit import EAGERNESS
 from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
 from jupyter_turbopilot.terminal.commands.progress import count_items
-from jupyter_turbopilot.terminal.numbers import add_number, whole
+from jupyter_turbopilot.terminal.numeric_options import add_number, whole
 from jupyter_turbopilot.util.files import count_of
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+    from jupyter_turbopilot.plugins.evaluate.replay import TypingResult
     from jupyter_turbopilot.plugins.evaluate.traces import Trace
-    from jupyter_turbopilot.plugins.evaluate.typist import TypingResult
     from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.terminal.in_process import InProcess
 
@@ -149,7 +149,7 @@ def _traces(notebooks: list[TypedNotebook], kind: str, options: argparse.Namespa
 
 
 def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
-    from jupyter_turbopilot.plugins.evaluate import report, typist
+    from jupyter_turbopilot.plugins.evaluate import replay, report
     from jupyter_turbopilot.plugins.evaluate.live import Live
 
     settings = local.pilot.settings
@@ -168,16 +168,16 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
             tell = count_items(name, len(chosen))
             if options.kernel:
                 with Live(options.kernel) as live:
-                    knowing, unaware = typist.with_kernel(local, chosen, tell, live)
+                    knowing, unaware = replay.with_kernel(local, chosen, tell, live)
                 results |= {name + report.WITH_CONTEXT: knowing, name + report.WITHOUT_CONTEXT: unaware}
                 for notebook, error in live.failed.items():
                     print(f"{notebook} failed: {error}", file=sys.stderr)
             else:
                 with keeping_busy(options.busy):
                     results[name] = (
-                        typist.in_real_time(local, chosen, tell, options.key_interval / 1000)
+                        replay.in_real_time(local, chosen, tell, options.key_interval / 1000)
                         if options.clock
-                        else typist.by_keystrokes(local, chosen, tell)
+                        else replay.by_keystrokes(local, chosen, tell)
                     )
     return _report(options, local, notebooks, results)
 

@@ -20,10 +20,10 @@ from jupyter_turbopilot.index.entries import lines_of, page_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, is_wanted, is_wanted_folder
 from jupyter_turbopilot.index.reader import NotebookIndex
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
+from jupyter_turbopilot.plugins.evaluate.replay import TypingResult, by_keystrokes, with_index
 from jupyter_turbopilot.plugins.evaluate.scoring import ratio_interval
-from jupyter_turbopilot.plugins.evaluate.typist import TypingResult, by_keystrokes, with_index
 from jupyter_turbopilot.protocol.errors import BadRequestError
-from jupyter_turbopilot.suggestion.fit import fit_for
+from jupyter_turbopilot.suggestion.gate_fit import fit_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -7,9 +7,9 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from jupyter_turbopilot.plugins.evaluate.replay import TypingResult, by_keystrokes
 from jupyter_turbopilot.plugins.evaluate.scoring import bootstrap_interval, completes_line
 from jupyter_turbopilot.plugins.evaluate.traces import LONGEST_CELL, SHARES, of_kind, request_at
-from jupyter_turbopilot.plugins.evaluate.typist import TypingResult, by_keystrokes
 from jupyter_turbopilot.terminal.in_process import InProcess
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from jupyter_turbopilot.plugins.evaluate.typist import TypingResult
+    from jupyter_turbopilot.plugins.evaluate.replay import TypingResult
 
 
 WITH_CONTEXT, WITHOUT_CONTEXT = ", with kernel context", ", without kernel context"

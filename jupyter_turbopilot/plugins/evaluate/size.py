@@ -15,14 +15,14 @@ from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
-from jupyter_turbopilot.terminal.numbers import add_number, positive, whole
+from jupyter_turbopilot.terminal.numeric_options import add_number, positive, whole
 from jupyter_turbopilot.util.files import MEGABYTE, count_of, describe_size
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.plugins.evaluate.crowd import Measured
+    from jupyter_turbopilot.plugins.evaluate.simulated_users import Measured
     from jupyter_turbopilot.settings.config import Turbopilot
 
 # Up to this utilisation, 95 % of the requests at the beginning of a line are answered within a second
@@ -110,7 +110,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Measure missing values, compute the replicas, and print the result with its assumptions."""
-    from jupyter_turbopilot.plugins.evaluate import crowd, server_metrics
+    from jupyter_turbopilot.plugins.evaluate import server_metrics, simulated_users
 
     if options.from_metrics and options.requests_per_second:
         raise BadRequestError(
@@ -130,7 +130,7 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     seconds = Figure(options.seconds_per_request, "given") if options.seconds_per_request else None
     runs: list[Measured] = []
     if not (rate and seconds):
-        runs = crowd.measure(options, settings)
+        runs = simulated_users.measure(options, settings)
         loaded = runs[-1]
         how = f"measured here, {loaded.users} users typing at once, {options.key_interval} ms per keystroke"
         rate = rate or Figure(loaded.requests_per_second, how)

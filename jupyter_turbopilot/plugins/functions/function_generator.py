@@ -1,7 +1,7 @@
 """Generates a function, then the missing functions that it calls, then those that these call.
 
-`generate_functions` does no I/O: it yields events and questions, and receives the answers. `follow.py`
-runs it with a model.
+`generate_functions` does no I/O: it yields events and questions, and receives the answers.
+`run_generation.py` runs it with a model.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.plugins.functions.author import Author, ModelQuestion, ModelResponse, TokenBudget
 from jupyter_turbopilot.plugins.functions.event import Event
 from jupyter_turbopilot.plugins.functions.existing import ExistingNames, existing_names_for
+from jupyter_turbopilot.plugins.functions.model_requests import (
+    Author,
+    ModelQuestion,
+    ModelResponse,
+    TokenBudget,
+)
 from jupyter_turbopilot.plugins.functions.parsing import FAILURES, accepted
 from jupyter_turbopilot.plugins.functions.result import imports_for, result_of
 from jupyter_turbopilot.plugins.functions.stub import Stub, parse_instruction, stub_for

@@ -13,9 +13,9 @@ from jupyter_turbopilot.jupyter.metrics import Outcome, outcome_of_error
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
 from jupyter_turbopilot.jupyter.routes.native import NotebookRoute
 from jupyter_turbopilot.plugins.functions.event import HelperEvent
-from jupyter_turbopilot.plugins.functions.follow import follow_async
 from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
 from jupyter_turbopilot.plugins.functions.request import FunctionRequest
+from jupyter_turbopilot.plugins.functions.run_generation import follow_async
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.util.bounds import MOST_OPERATIONS, tenant_cache
 

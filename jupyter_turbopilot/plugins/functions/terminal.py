@@ -177,8 +177,8 @@ def _events(magics: TurbopilotMagics, options: Any, request: FunctionRequest) ->
 
 def events_in_process(local: InProcess, request: FunctionRequest) -> Generator[Event]:
     """Return the events of a generation; closing the iterator cancels it."""
-    from jupyter_turbopilot.plugins.functions.follow import follow
     from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
+    from jupyter_turbopilot.plugins.functions.run_generation import follow
 
     local.check()
     steps = generate_functions(request)

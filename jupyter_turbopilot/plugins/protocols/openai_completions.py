@@ -17,7 +17,7 @@ from jupyter_turbopilot.plugins.protocols.options import (
     TokenId,
     sampling_of,
 )
-from jupyter_turbopilot.plugins.protocols.peer import MAX_LOGPROBS, PeerOptions
+from jupyter_turbopilot.plugins.protocols.turbopilot import MAX_LOGPROBS, PeerOptions
 from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, RawRequest
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Stop  # noqa: TC001 - read by msgspec

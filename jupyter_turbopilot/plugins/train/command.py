@@ -12,7 +12,7 @@ from jupyter_turbopilot.plugins.train.options import ADAPTER_RATE, SCRATCH_RATE,
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.terminal.commands.command import add_model
 from jupyter_turbopilot.terminal.commands.progress import Bar
-from jupyter_turbopilot.terminal.numbers import add_number, real, whole
+from jupyter_turbopilot.terminal.numeric_options import add_number, real, whole
 from jupyter_turbopilot.util.documentation import with_addresses
 from jupyter_turbopilot.util.files import describe_size
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.plugins.train.adapter import Adapter
-    from jupyter_turbopilot.plugins.train.whole import WholeModel
+    from jupyter_turbopilot.plugins.train.all_weights import WholeModel
 
 LOG = logging.getLogger(__name__)
 WARMUP = 30  # steps

@@ -15,8 +15,8 @@ from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.plugins.evaluate import lines
 from jupyter_turbopilot.plugins.train import loop, network
 from jupyter_turbopilot.plugins.train.adapter import Adapter, TreeLoss
+from jupyter_turbopilot.plugins.train.all_weights import WholeModel, step_bytes
 from jupyter_turbopilot.plugins.train.contexts import Contexts
-from jupyter_turbopilot.plugins.train.course import Course
 from jupyter_turbopilot.plugins.train.options import ADAPTER_RATE, SCRATCH_RATE, changed
 from jupyter_turbopilot.plugins.train.rows import (
     Marks,
@@ -28,7 +28,7 @@ from jupyter_turbopilot.plugins.train.rows import (
 )
 from jupyter_turbopilot.plugins.train.samples import PLAIN
 from jupyter_turbopilot.plugins.train.scratch import Shape, write_blank
-from jupyter_turbopilot.plugins.train.whole import WholeModel, step_bytes
+from jupyter_turbopilot.plugins.train.trees import Course
 from jupyter_turbopilot.prompt.layout import LAYOUT, Layout
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.util.files import sha256_of, write_atomically

@@ -15,8 +15,8 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from jupyter_turbopilot.engine.base import CHUNK, Capabilities
+from jupyter_turbopilot.engine.stepping.cache_operations import Clear, Copy, Discard, Park, Restore, Truncate
 from jupyter_turbopilot.engine.stepping.engine import Stepping
-from jupyter_turbopilot.engine.stepping.moves import Clear, Copy, Discard, Park, Restore, Truncate
 from jupyter_turbopilot.engine.stepping.sampling import NumpySampler, bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.stepping.moves import Move
+    from jupyter_turbopilot.engine.stepping.cache_operations import Move
     from jupyter_turbopilot.engine.stepping.run import BatchToken
     from jupyter_turbopilot.engine.stepping.sampling import Logits
     from jupyter_turbopilot.plugins.transformers.checkpoint import Loading

@@ -145,7 +145,7 @@ class TransformersKind(EngineKind):
         folder, options = self.folder(model), self.options()
         if self.settings.subprocess:
             from jupyter_turbopilot.engine.child_process.engine import load_in_child
-            from jupyter_turbopilot.plugins.transformers.hosted import HostedTransformers
+            from jupyter_turbopilot.plugins.transformers.hosted_model import HostedTransformers
 
             hosted = HostedTransformers(str(folder), options, model.name, model.fim)
             vocabulary = partial(self._vocabulary.of, folder, self.load_vocabulary)

@@ -12,12 +12,12 @@ import psutil
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.plan import SMALLEST_CONTEXT
-from jupyter_turbopilot.models.personal import personal_dir, remember_rate
 from jupyter_turbopilot.models.recommend import rate_of
+from jupyter_turbopilot.models.user_cache import personal_dir, remember_rate
 from jupyter_turbopilot.protocol.engine_request import Sampling, Usage
 from jupyter_turbopilot.protocol.errors import BadRequestError, ContextLengthError
 from jupyter_turbopilot.terminal.commands.command import add_json
-from jupyter_turbopilot.terminal.numbers import add_number, whole
+from jupyter_turbopilot.terminal.numeric_options import add_number, whole
 from jupyter_turbopilot.util.bounds import MOST_CONTEXT, MOST_THREADS
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from jupyter_turbopilot.context.languages import LANGUAGES
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
-from jupyter_turbopilot.terminal.numbers import real, whole
+from jupyter_turbopilot.terminal.numeric_options import real, whole
 from jupyter_turbopilot.util.bounds import MOST_TEMPERATURE, MOST_TOKENS
 
 if TYPE_CHECKING:

@@ -23,12 +23,12 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.index.paths import folder, indexes, size_of_index
 from jupyter_turbopilot.jupyter import front_end
 from jupyter_turbopilot.models.folder import described, is_unreadable, models_dir
-from jupyter_turbopilot.models.personal import personal_dir, remember_rate
 from jupyter_turbopilot.models.recommend import rate_of
+from jupyter_turbopilot.models.user_cache import personal_dir, remember_rate
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.access import access_of
-from jupyter_turbopilot.suggestion.fit import fit_for, is_fitted_to, subject_of
+from jupyter_turbopilot.suggestion.gate_fit import fit_for, is_fitted_to, subject_of
 from jupyter_turbopilot.terminal.commands.checks import findings_of
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
 from jupyter_turbopilot.util import registry

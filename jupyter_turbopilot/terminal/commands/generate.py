@@ -15,7 +15,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.protocol.engine_request import Sampling, Usage
 from jupyter_turbopilot.protocol.errors import ContextLengthError
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model
-from jupyter_turbopilot.terminal.numbers import add_number, positive, real, whole
+from jupyter_turbopilot.terminal.numeric_options import add_number, positive, real, whole
 from jupyter_turbopilot.terminal.plugin import own_plugins
 from jupyter_turbopilot.util.bounds import FUNCTION_TOKENS, MOST_CONTEXT, MOST_THREADS
 from jupyter_turbopilot.util.files import describe_size

@@ -30,7 +30,7 @@ def purge(options: argparse.Namespace, settings: Turbopilot) -> int:
     from jupyter_turbopilot.index.paths import folder, index_files
     from jupyter_turbopilot.jupyter import runtime
     from jupyter_turbopilot.models.folder import models_dir, others, ours
-    from jupyter_turbopilot.models.personal import personal_dir, personal_files
+    from jupyter_turbopilot.models.user_cache import personal_dir, personal_files
     from jupyter_turbopilot.util.files import is_writable
 
     models, own, indexes = models_dir(settings.models_dir), personal_dir(), index_files()
@@ -96,7 +96,7 @@ def _completion_cache(settings: Turbopilot) -> Leftovers:
 def forget(_: argparse.Namespace, __: Turbopilot) -> int:
     """Delete the saved sequences of notebooks."""
     from jupyter_turbopilot.jupyter import runtime
-    from jupyter_turbopilot.models.personal import personal_dir, sequences
+    from jupyter_turbopilot.models.user_cache import personal_dir, sequences
 
     files = list(sequences(personal_dir()))
     done = f"{size_of_all(files)} deleted." if files else "There are no saved sequences."

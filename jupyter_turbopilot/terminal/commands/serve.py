@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
-from jupyter_turbopilot.terminal.numbers import add_number, whole
+from jupyter_turbopilot.terminal.numeric_options import add_number, whole
 from jupyter_turbopilot.util.registry import failures, found, own
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from jupyter_turbopilot.completer.learning.calibration import (
     log_odds,
 )
 from jupyter_turbopilot.suggestion.features import sigmoid
-from jupyter_turbopilot.suggestion.fit import AIMS
+from jupyter_turbopilot.suggestion.gate_fit import AIMS
 
 SCORES = st.floats(0.0, 1.0)
 LESSONS = st.lists(st.tuples(SCORES, st.booleans()), max_size=60)

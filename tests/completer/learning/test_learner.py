@@ -28,7 +28,7 @@ from jupyter_turbopilot.completer.learning.learner import (
     week_of,
 )
 from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions, Observations, Verdict
-from jupyter_turbopilot.models.personal import LEARNING, personal_files
+from jupyter_turbopilot.models.user_cache import LEARNING, personal_files
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion, Feedback
 from jupyter_turbopilot.util.files import replace_content

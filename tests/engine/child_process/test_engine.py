@@ -237,7 +237,7 @@ def test_load_ends_if_cancelled_before_it_starts(tiny_model: Path) -> None:
 
 def test_load_ends_the_child_if_the_vocabulary_fails(tiny_model: Path) -> None:
     from jupyter_turbopilot.engine.child_process.engine import load_in_child
-    from jupyter_turbopilot.engine.llama.hosted import HostedLlama
+    from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
 
     def fail() -> Any:
         raise EngineError("no vocabulary")

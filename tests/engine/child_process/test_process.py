@@ -21,7 +21,7 @@ from jupyter_turbopilot.engine.child_process.process import (
     TimeLimit,
     judge,
 )
-from jupyter_turbopilot.engine.llama.hosted import HostedLlama
+from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
 
 from .children import PLAN, play
 

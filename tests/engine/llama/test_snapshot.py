@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.snapshot import SavedSequence, _lock, _warn, load, save
-from jupyter_turbopilot.models.personal import SEQUENCES_MAGIC
+from jupyter_turbopilot.models.user_cache import SEQUENCES_MAGIC
 
 SAVED = [SavedSequence([1, 2, 3], b"\x00\xff" * 50), SavedSequence([], b""), SavedSequence([151935], b"x")]
 

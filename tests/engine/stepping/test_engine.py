@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.base import CHUNK
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.stepping import engine as stepping
+from jupyter_turbopilot.engine.stepping.cache_operations import Copy, Detach, Move, Reattach, Truncate
 from jupyter_turbopilot.engine.stepping.engine import PREFILL_MAX, Stepping, write
-from jupyter_turbopilot.engine.stepping.moves import Copy, Detach, Move, Reattach, Truncate
 from jupyter_turbopilot.engine.stepping.run import BatchToken, StepRun
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.stepping.moves import (
+from jupyter_turbopilot.engine.stepping.cache_operations import (
     Clear,
     Copy,
     Detach,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.plugins.evaluate import typist
+from jupyter_turbopilot.plugins.evaluate import replay
 from jupyter_turbopilot.terminal.in_process import InProcess
 
 from ...terminal.commands.running import run
@@ -30,15 +30,15 @@ def test_eval_clears_cached_completions_between_settings(
     capsys: pytest.CaptureFixture[str], own: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known: list[int] = []
-    by_keystrokes = typist.by_keystrokes
+    by_keystrokes = replay.by_keystrokes
 
-    def watched(local: InProcess, *given: Any) -> typist.TypingResult:
+    def watched(local: InProcess, *given: Any) -> replay.TypingResult:
         known.append(local.pilot.completer.results.size)
         typed = by_keystrokes(local, *given)
         assert local.pilot.completer.results.size
         return typed
 
-    monkeypatch.setattr(typist, "by_keystrokes", watched)
+    monkeypatch.setattr(replay, "by_keystrokes", watched)
     status, _, err = run(
         capsys, "eval", str(NOTEBOOKS), "-m", own, "--requests", "6", "--eagerness", "always", "always"
     )

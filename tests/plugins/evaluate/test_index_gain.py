@@ -15,10 +15,10 @@ from jupyter_turbopilot.plugins.evaluate.index_gain import (
     in_folder,
 )
 from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+from jupyter_turbopilot.plugins.evaluate.replay import TypingResult, by_keystrokes
 from jupyter_turbopilot.plugins.evaluate.scoring import Tally
 from jupyter_turbopilot.plugins.evaluate.traces import Trace
-from jupyter_turbopilot.plugins.evaluate.typist import TypingResult, by_keystrokes
-from jupyter_turbopilot.suggestion.fit import DEFAULT, fit_for
+from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
 from jupyter_turbopilot.util.notebook_file import NotebookCell
 from tests.completer.desk import Desk
 from tests.index.fake_index import FakeIndex

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.plugins.evaluate import notebooks, report, traces, typist
+from jupyter_turbopilot.plugins.evaluate import notebooks, replay, report, traces
 from jupyter_turbopilot.plugins.evaluate.live import _ANSWER, Live, Question, ResolvedNames, questions
 from tests.plugins.evaluate.conftest import notebook
-from tests.plugins.evaluate.test_typist import Knows
+from tests.plugins.evaluate.test_replay import Knows
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -50,7 +50,7 @@ def test_live_reports_a_failing_cell_and_continues(tmp_path: Path) -> None:
 def test_beside_a_kernel_replays_with_and_without_context() -> None:
     local = Knows(lambda request: "swing_it(" if request.prefix.endswith("= ") else "")
     with Live("python3") as live:
-        knowing, unaware = typist.with_kernel(
+        knowing, unaware = replay.with_kernel(
             local,  # type: ignore[arg-type]
             all_of("pendulum.ipynb"),
             lambda _: None,

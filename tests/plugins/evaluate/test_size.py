@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.jupyter.pilot.library import store_of
-from jupyter_turbopilot.plugins.evaluate import crowd
-from jupyter_turbopilot.plugins.evaluate.crowd import Measured
+from jupyter_turbopilot.plugins.evaluate import simulated_users
+from jupyter_turbopilot.plugins.evaluate.simulated_users import Measured
 from jupyter_turbopilot.plugins.evaluate.size import BUSIEST, Figure, ModelMemory, Sizing, summary
 from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -83,7 +83,7 @@ def test_size_interrupted_while_measuring_prints_no_traceback(
     def stopped(*_: object) -> Measured:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(crowd, "simulate_users", stopped)
+    monkeypatch.setattr(simulated_users, "simulate_users", stopped)
     assert run(capsys, "size", "--users", "5", "-m", own) == (130, "", "turbopilot: stopped\n")
 
 

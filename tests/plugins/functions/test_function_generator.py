@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
-from jupyter_turbopilot.plugins.functions.author import (
-    CHARACTERS,
-    SPENT,
-    TOO_LONG,
-    ModelQuestion,
-    ModelResponse,
-)
 from jupyter_turbopilot.plugins.functions.event import Event, FunctionTree
 from jupyter_turbopilot.plugins.functions.function_generator import (
     NO_BODY,
     NO_CLASS,
     TOO_MANY,
     generate_functions,
+)
+from jupyter_turbopilot.plugins.functions.model_requests import (
+    CHARACTERS,
+    SPENT,
+    TOO_LONG,
+    ModelQuestion,
+    ModelResponse,
 )
 from jupyter_turbopilot.plugins.functions.request import FunctionRequest
 from jupyter_turbopilot.protocol.request import Cell

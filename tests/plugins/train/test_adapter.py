@@ -11,9 +11,9 @@ import torch
 from jupyter_turbopilot.plugins.train import adapter
 from jupyter_turbopilot.plugins.train.adapter import TreeLoss
 from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-from jupyter_turbopilot.plugins.train.course import Course, build_tree
 from jupyter_turbopilot.plugins.train.network import Network, adapt, load
 from jupyter_turbopilot.plugins.train.samples import branches_of
+from jupyter_turbopilot.plugins.train.trees import Course, build_tree
 from jupyter_turbopilot.prompt.layout import Layout
 
 from .conftest import END

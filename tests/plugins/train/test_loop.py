@@ -12,9 +12,9 @@ import torch
 from jupyter_turbopilot.plugins.train import loop
 from jupyter_turbopilot.plugins.train.adapter import Adapter, TreeLoss, loss_of
 from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-from jupyter_turbopilot.plugins.train.course import Course, Tree
 from jupyter_turbopilot.plugins.train.loop import SMOOTH, Log, Schedule, Training, draw
 from jupyter_turbopilot.plugins.train.network import Network, adapt, load
+from jupyter_turbopilot.plugins.train.trees import Course, Tree
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 

@@ -15,9 +15,9 @@ from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions, Ob
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.index.paths import folder
 from jupyter_turbopilot.jupyter.routes import table
-from jupyter_turbopilot.models.personal import LEARNING, measured_rate, remember_rate
+from jupyter_turbopilot.models.user_cache import LEARNING, measured_rate, remember_rate
 from jupyter_turbopilot.protocol.reply import Timings
-from jupyter_turbopilot.suggestion.fit import subject_of
+from jupyter_turbopilot.suggestion.gate_fit import subject_of
 from jupyter_turbopilot.terminal.commands import doctor
 from jupyter_turbopilot.terminal.commands.doctor import rates_of
 from jupyter_turbopilot.util import registry

@@ -16,10 +16,10 @@ from jupyter_turbopilot.models.download import pull
 from jupyter_turbopilot.models.folder import write_note
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
-from jupyter_turbopilot.models.personal import LEARNING, remember_rate
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.merge import merged_copy
+from jupyter_turbopilot.models.user_cache import LEARNING, remember_rate
 from jupyter_turbopilot.terminal.commands.removing import (
     NAMED,
     list_names,

@@ -11,11 +11,11 @@ from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.ggml import FILE_TYPES, tensor_type
 from jupyter_turbopilot.models.gguf import holds, read_header
-from jupyter_turbopilot.models.personal import measured_rate, personal_dir
 from jupyter_turbopilot.models.store import unavailable
+from jupyter_turbopilot.models.user_cache import measured_rate, personal_dir
 from jupyter_turbopilot.prompt.formats import FORMATS
 from jupyter_turbopilot.terminal.commands.command import add_json
-from jupyter_turbopilot.terminal.numbers import add_number, whole
+from jupyter_turbopilot.terminal.numeric_options import add_number, whole
 from jupyter_turbopilot.util.files import describe_size
 
 if TYPE_CHECKING:

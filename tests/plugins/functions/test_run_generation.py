@@ -8,9 +8,9 @@ import pytest
 
 from jupyter_turbopilot.engine.job import STOPPED, Job
 from jupyter_turbopilot.plugins.functions.event import Event
-from jupyter_turbopilot.plugins.functions.follow import follow
 from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
 from jupyter_turbopilot.plugins.functions.request import FunctionRequest
+from jupyter_turbopilot.plugins.functions.run_generation import follow
 from jupyter_turbopilot.plugins.functions.terminal import events_in_process
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Completion

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.completer import completer, importing, installed
-from jupyter_turbopilot.completer.importing import sources_of
-from jupyter_turbopilot.completer.installed import Installed
-from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.completer import completer, import_sources, installed_modules
+from jupyter_turbopilot.completer.import_sources import sources_of
+from jupyter_turbopilot.completer.installed_modules import Installed
+from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.reader import MaintainedIndex
@@ -29,7 +29,7 @@ SNS = "import seaborn as sns"
 @pytest.fixture(autouse=True)
 def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make results independent of the load of the machine."""
-    monkeypatch.setattr(installed, "TIMEOUT", 30.0)
+    monkeypatch.setattr(installed_modules, "TIMEOUT", 30.0)
     monkeypatch.setattr(lookups, "SLOW", 30.0)
     monkeypatch.setattr(completer, "INDEX_TIMEOUT", 5.0)
 
@@ -193,7 +193,9 @@ def test_completer_looks_up_no_module_on_the_callers_thread(
     assert first[1]
     assert ask() == first  # cached, so it is sent immediately
     assert d.completer.counters["cache_hits"] == 1
-    monkeypatch.setattr(importing, "_INDEXED", installed.TimedCache(10.0, 8))  # as after a restart
+    monkeypatch.setattr(
+        import_sources, "_INDEXED", installed_modules.TimedCache(10.0, 8)
+    )  # as after a restart
     assert ask() == first
     assert d.completer.counters["cache_hits"] == 1
     assert len(d.engine.asks) == 1
@@ -202,7 +204,7 @@ def test_completer_looks_up_no_module_on_the_callers_thread(
 
 def test_sources_cache_indexed_lines_for_a_while(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(installed, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(installed_modules, "time", SimpleNamespace(monotonic=lambda: now[0]))
     notebook_index: Any = Remembers("from seaborn import heatmap as draw")
     use = Use("draw", "(", dotted=False)
     for _ in range(3):

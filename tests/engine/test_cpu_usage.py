@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from jupyter_turbopilot.engine import effort
-from jupyter_turbopilot.engine.effort import CPULoad, Effort, Pause
+from jupyter_turbopilot.engine import cpu_usage
+from jupyter_turbopilot.engine.cpu_usage import CPULoad, Effort, Pause
 
 
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CPULoad, "others", lambda _: 0.0)
-    monkeypatch.setattr(effort, "on_battery", lambda: False)
+    monkeypatch.setattr(cpu_usage, "on_battery", lambda: False)
 
 
 @pytest.mark.usefixtures("quiet")
@@ -39,7 +39,7 @@ def test_effort_uses_all_threads_unless_considerate() -> None:
 def test_effort_leaves_busy_cores_to_other_processes(
     monkeypatch: pytest.MonkeyPatch, others: float, threads: int
 ) -> None:
-    monkeypatch.setattr(effort, "on_battery", lambda: False)
+    monkeypatch.setattr(cpu_usage, "on_battery", lambda: False)
     monkeypatch.setattr(CPULoad, "others", lambda _: others)
     one = Effort()
     one.full = 4
@@ -57,7 +57,7 @@ def test_effort_rests_on_battery(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_on_battery_is_false_if_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
-    assert not effort.on_battery()
+    assert not cpu_usage.on_battery()
 
 
 def test_load_measures_other_processes() -> None:
@@ -77,7 +77,7 @@ def test_load_measures_other_processes() -> None:
 def test_load_excludes_the_models_child_process(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(effort, "_LOAD_STALE", 60.0)  # ignore the load of this machine
+    monkeypatch.setattr(cpu_usage, "_LOAD_STALE", 60.0)  # ignore the load of this machine
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as own:
         try:
             alone, together = CPULoad(), CPULoad()
@@ -107,6 +107,6 @@ def test_effort_ignores_failed_measurements(monkeypatch: pytest.MonkeyPatch) -> 
     one = Effort(kernel_busy=raises)  # type: ignore[arg-type]
     one.full = 4
     monkeypatch.setattr(psutil, "cpu_times", raises)
-    monkeypatch.setattr(effort, "_LOAD_INTERVAL", 0.0)
+    monkeypatch.setattr(cpu_usage, "_LOAD_INTERVAL", 0.0)
     assert (one.threads(), one.resting()) == (4, False)
     assert Effort().threads() == 1

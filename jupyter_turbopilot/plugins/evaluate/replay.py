@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.completer.waiting import Replies
+from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.plugins.evaluate.live import ResolvedNames
 from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally
@@ -17,7 +17,7 @@ from jupyter_turbopilot.suggestion.syntax import valid_beginning
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from jupyter_turbopilot.completer.waiting import Listener
+    from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.plugins.evaluate.live import Live

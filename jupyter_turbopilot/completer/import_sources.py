@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.installed import Installed, TimedCache
+from jupyter_turbopilot.completer.installed_modules import Installed, TimedCache
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.suggestion.imports import Import, Sources, imports_of
 from jupyter_turbopilot.util.bounds import cached_function, count_operations

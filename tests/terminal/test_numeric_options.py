@@ -7,7 +7,7 @@ import pytest
 
 from jupyter_turbopilot import cli
 from jupyter_turbopilot.settings.config import Turbopilot
-from jupyter_turbopilot.terminal.numbers import positive, real, whole
+from jupyter_turbopilot.terminal.numeric_options import positive, real, whole
 from jupyter_turbopilot.util.bounds import MOST_CONTEXT, MOST_THREADS
 
 

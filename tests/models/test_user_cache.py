@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.models.personal import SPEED, measured_rate, personal_dir, remember_rate
+from jupyter_turbopilot.models.user_cache import SPEED, measured_rate, personal_dir, remember_rate
 
 
 def test_personal_dir_is_the_users_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from jupyter_turbopilot.engine.child_process.messages import Load, decode_request, encode
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.llama.hosted import HostedLlama
+from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
 from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.plugins.functions.author import (
+from jupyter_turbopilot.plugins.functions.function_generator import NO_TIME
+from jupyter_turbopilot.plugins.functions.model_requests import (
     CHARACTERS,
     LONGEST,
     SPENT,
@@ -16,7 +17,6 @@ from jupyter_turbopilot.plugins.functions.author import (
     ModelResponse,
     TokenBudget,
 )
-from jupyter_turbopilot.plugins.functions.function_generator import NO_TIME
 
 from .play import bodies, play
 

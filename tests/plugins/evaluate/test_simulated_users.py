@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from jupyter_turbopilot.plugins.evaluate import notebooks
-from jupyter_turbopilot.plugins.evaluate.crowd import Measured, simulate_users
 from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+from jupyter_turbopilot.plugins.evaluate.simulated_users import Measured, simulate_users
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 
 DATA = Path(__file__).parents[2] / "data"

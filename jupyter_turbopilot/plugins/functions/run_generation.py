@@ -6,8 +6,8 @@ import time
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.functions.author import ModelQuestion, ModelResponse, continuation_in
 from jupyter_turbopilot.plugins.functions.event import Event
+from jupyter_turbopilot.plugins.functions.model_requests import ModelQuestion, ModelResponse, continuation_in
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Generator

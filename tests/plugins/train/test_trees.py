@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-from jupyter_turbopilot.plugins.train.course import Course, Tree, arrays, build_tree
 from jupyter_turbopilot.plugins.train.samples import Sample
+from jupyter_turbopilot.plugins.train.trees import Course, Tree, arrays, build_tree
 from jupyter_turbopilot.prompt.layout import Layout
 
 from .conftest import END

@@ -20,7 +20,7 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
-from jupyter_turbopilot.plugins.protocols.peer import MAX_HINT, MAX_PREFIXES, describe_engine
+from jupyter_turbopilot.plugins.protocols.turbopilot import MAX_HINT, MAX_PREFIXES, describe_engine
 from jupyter_turbopilot.protocol.engine_request import (
     EngineRequest,
     ExactRequest,

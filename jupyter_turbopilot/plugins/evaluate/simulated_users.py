@@ -10,7 +10,7 @@ from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.plugins.evaluate import traces, typist
+from jupyter_turbopilot.plugins.evaluate import replay, traces
 from jupyter_turbopilot.plugins.evaluate.notebooks import read, standard_library
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.terminal.commands.progress import Bar
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
-    from jupyter_turbopilot.plugins.evaluate.typist import TypingResult
+    from jupyter_turbopilot.plugins.evaluate.replay import TypingResult
     from jupyter_turbopilot.settings.config import Turbopilot
 
 MAX_SIMULATED_USERS = 16
@@ -163,7 +163,7 @@ def simulate_users(
         # Users type different notebooks, as far as possible, so that they do not share cached completions.
         own, name = notebooks[number % len(notebooks) :: users], f"typist {number}"
         try:
-            results.append(typist.in_real_time(local, cells(own), lambda _: None, key, number, name, PAUSE))
+            results.append(replay.in_real_time(local, cells(own), lambda _: None, key, number, name, PAUSE))
         except TurbopilotError as failure:
             failures.append(failure)
         lasted.append(time.perf_counter() - begun)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
-from jupyter_turbopilot.plugins.evaluate import traces, typist
+from jupyter_turbopilot.plugins.evaluate import replay, traces
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Completion
 from tests.plugins.evaluate.conftest import CODE
@@ -42,7 +42,7 @@ def rest_of_line(request: Completion) -> str:
 
 
 def test_by_keystrokes_saves_typing_with_perfect_suggestions(appended: list[traces.Trace]) -> None:
-    typed = typist.by_keystrokes(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
+    typed = replay.by_keystrokes(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
     assert typed.total.precision == 1.0
     assert typed.total.share_saved > 0.5
     assert typed.notebooks.keys() == {"a.ipynb"}
@@ -50,13 +50,13 @@ def test_by_keystrokes_saves_typing_with_perfect_suggestions(appended: list[trac
 
 def test_by_keystrokes_sends_no_request_within_accepted_text(appended: list[traces.Trace]) -> None:
     knows = Knows(rest_of_line)
-    typist.by_keystrokes(knows, appended, lambda _: None)  # type: ignore[arg-type]
+    replay.by_keystrokes(knows, appended, lambda _: None)  # type: ignore[arg-type]
     offsets = [request.offset for request in knows.asked]
     assert offsets == [4, 20, 32, 36]
 
 
 def test_on_a_clock_counts_only_suggestions_before_the_next_keystroke(appended: list[traces.Trace]) -> None:
-    typed = typist.in_real_time(Knows(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
+    typed = replay.in_real_time(Knows(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     assert typed.total.saved > 0
 
     class Late(Knows):
@@ -65,7 +65,7 @@ def test_on_a_clock_counts_only_suggestions_before_the_next_keystroke(appended: 
         ) -> None:
             pass
 
-    typed = typist.in_real_time(Late(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
+    typed = replay.in_real_time(Late(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     assert typed.total.saved == 0
 
 
@@ -74,7 +74,7 @@ def test_on_a_clock_types_along_without_requests_and_prefetches(
 ) -> None:
     # Correct for the next four characters only.
     knows = Knows(lambda request: CODE[request.offset :][:6] + "??")
-    typed = typist.in_real_time(knows, appended, lambda _: None, 0.004)  # type: ignore[arg-type]
+    typed = replay.in_real_time(knows, appended, lambda _: None, 0.004)  # type: ignore[arg-type]
     asked = [(request.trigger, request.prefix) for request in knows.asked]
     assert asked[:4] == [
         ("warmup", CODE[:4]),
@@ -90,6 +90,6 @@ def test_on_a_clock_with_a_caller_does_not_wait_for_warm_up(
     appended: list[traces.Trace],
 ) -> None:
     knows = Knows(rest_of_line)
-    typist.in_real_time(knows, appended, lambda _: None, 0.004, caller="a")  # type: ignore[arg-type]
+    replay.in_real_time(knows, appended, lambda _: None, 0.004, caller="a")  # type: ignore[arg-type]
     assert set(knows.callers) == set(knows.tenants) == {"a"}
     assert len(knows.callers) == len(knows.asked)

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from jupyter_turbopilot.completer.waiting import AsyncBatch, AsyncReplies, Replies
+from jupyter_turbopilot.completer.reply_iterators import AsyncBatch, AsyncReplies, Replies
 from jupyter_turbopilot.plugins.protocols.deltas import Deltas
 from jupyter_turbopilot.protocol.errors import BusyError
 from jupyter_turbopilot.protocol.reply import Item, Reply

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from jupyter_turbopilot.completer import installed as module
-from jupyter_turbopilot.completer.installed import Installed, TimedCache
+from jupyter_turbopilot.completer import installed_modules as module
+from jupyter_turbopilot.completer.installed_modules import Installed, TimedCache
 from jupyter_turbopilot.context.kernel_context import Modules
 from jupyter_turbopilot.suggestion.imports import ModuleLocation
 from jupyter_turbopilot.util import lookups

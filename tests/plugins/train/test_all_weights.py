@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from jupyter_turbopilot.plugins.train import whole
+from jupyter_turbopilot.plugins.train import all_weights
+from jupyter_turbopilot.plugins.train.all_weights import WholeModel
 from jupyter_turbopilot.plugins.train.loop import Schedule, Training
 from jupyter_turbopilot.plugins.train.network import free, load
 from jupyter_turbopilot.plugins.train.rows import Marks, Rows
 from jupyter_turbopilot.plugins.train.scratch import TEXT, Shape, write_blank
-from jupyter_turbopilot.plugins.train.whole import WholeModel
 
 FIRST = len(TEXT)
 END, PREFIX, SUFFIX, MIDDLE = range(FIRST, FIRST + 4)
@@ -25,7 +25,7 @@ ROW = [PREFIX, *range(20), SUFFIX, *range(30, 40), MIDDLE, *range(20, 30), END]
 
 @pytest.fixture
 def learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WholeModel:
-    monkeypatch.setattr(whole, "STEP", 4 * (len(ROW) - 1))
+    monkeypatch.setattr(all_weights, "STEP", 4 * (len(ROW) - 1))
     path = write_blank(tmp_path / "blank.gguf", Shape(width=64, layers=2, heads=2, length=64))
     network = load(path, torch.device("cpu"), torch.float32)
     free(network)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from jupyter_turbopilot.suggestion.features import CursorFeatures, features
-from jupyter_turbopilot.suggestion.fit import (
+from jupyter_turbopilot.suggestion.gate_fit import (
     AIMS,
     DEFAULT,
     EAGERNESS,
