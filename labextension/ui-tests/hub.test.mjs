@@ -44,7 +44,7 @@ async function startHub() {
     path.join(path.dirname(process.env.JUPYTER ?? ''), 'python'),
     [
       '-m',
-      'tests.server.hub.real_hub',
+      'tests.plugins.hub.real_hub',
       defaultModel(),
       path.join(home, 'hub'),
       '--Turbopilot.eagerness=always',
