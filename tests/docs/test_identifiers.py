@@ -90,17 +90,17 @@ OTHER_PROGRAMS = {  # settings of Ray, logrotate, JupyterHub and Text Generation
 EXCEPTIONS = REGISTERED | {"turbopilot"} | EXAMPLES | LIBRARIES | OTHER_PROGRAMS
 
 
-def words(text: str) -> set[str]:
+def identifiers_in(text: str) -> set[str]:
     return set(re.findall(r"\w+", text))
 
 
-def own_words(name: str) -> set[str]:
-    """Return the names and the words in strings of a module, without its docstrings and comments."""
+def own_identifiers(name: str) -> set[str]:
+    """Return the identifiers of a module, also those in strings, without its docstrings and comments."""
     bare = ast.parse(CODE[name])
     for node in ast.walk(bare):
         if isinstance(getattr(node, "body", None), list) and isinstance(node.body[0], ast.Expr):
             node.body[0:1] = [] if isinstance(node.body[0].value, ast.Constant) else node.body[0:1]
-    return words(ast.unparse(bare))
+    return identifiers_in(ast.unparse(bare))
 
 
 def prose(name: str) -> Iterator[str]:
@@ -115,22 +115,24 @@ def prose(name: str) -> Iterator[str]:
 def is_known(name: str, own: set[str]) -> bool:
     """Return whether code has an identifier, or a class, module or library that it names has it."""
     first, _, rest = name.partition(".")
-    if name in EXCEPTIONS or first in PYTHON or words(name) <= own:
+    if name in EXCEPTIONS or first in PYTHON or identifiers_in(name) <= own:
         return True
     if FILE.fullmatch(f"`{name}`"):
         return any(f"/{path}".endswith(f"/{name}") for path in CODE)
     if first in CLASSES:
-        return words(rest) <= words(ast.unparse(CLASSES[first]))
+        return identifiers_in(rest) <= identifiers_in(ast.unparse(CLASSES[first]))
     path = name.replace(".", "/")
     found = [text for module, text in CODE.items() if module.endswith((f"/{first}.py", f"/{path}.py"))]
-    return bool(rest) and any(words(rest) <= words(text) | words(path) for text in found)
+    return bool(rest) and any(
+        identifiers_in(rest) <= identifiers_in(text) | identifiers_in(path) for text in found
+    )
 
 
 def test_docstrings_and_comments_name_identifiers_of_their_module() -> None:
     unknown = {
         f"{module}: {name}"
         for module in MODULES
-        for own in [own_words(module)]
+        for own in [own_identifiers(module)]
         for name in IDENTIFIER.findall("\n".join(prose(module)))
         if not is_known(name, own)
     }
@@ -141,7 +143,7 @@ def test_comments_of_scripts_and_styles_name_identifiers_of_their_file() -> None
     unknown = set()
     for path, text in CODE.items():
         if re.match(r"labextension/.*(?<!/wire)\.(?:ts|mjs|css)$", path):
-            own = words(COMMENT.sub("", text))
+            own = identifiers_in(COMMENT.sub("", text))
             own |= {name.removeprefix("_") for name in own}  # a private parameter of a constructor
             names = IDENTIFIER.findall("\n".join(COMMENT.findall(text)))
             unknown |= {f"{path}: {name}" for name in names if not is_known(name, own)}
@@ -155,14 +157,14 @@ def test_docstrings_describe_parameters_that_exist() -> None:
         for node in ast.walk(tree)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         for subjects in SUBJECT.findall(ast.get_docstring(node) or "")
-        for name in words(subjects) - {"and", "or"}
+        for name in identifiers_in(subjects) - {"and", "or"}
         if name not in {each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg)}
     ]
     assert unknown == []
 
 
 def test_pages_name_identifiers_that_exist() -> None:
-    code = words("\n".join([*CODE, *CODE.values()]))
+    code = identifiers_in("\n".join([*CODE, *CODE.values()]))
     names = {(page.name, name) for page in PAGES for name in IDENTIFIER.findall(page.read_text("utf-8"))}
     unknown = [f"{page}: {name}" for page, name in names if not is_known(name, code)]
     assert sorted(unknown) == []
@@ -176,7 +178,7 @@ def test_maintainer_pages_name_files_and_identifiers_that_exist() -> None:
             names = [name for name in FILE.findall(part) if "NAME" not in name]
             paths = {name: [path for path in CODE if f"/{name}" in f"/{path}"] for name in names}
             wrong += [f"{page.name}: {name}" for name, found in paths.items() if not found]
-            code = words("\n".join(path + CODE[path] for found in paths.values() for path in found))
+            code = identifiers_in("\n".join(path + CODE[path] for found in paths.values() for path in found))
             identifiers = IDENTIFIER.findall(FILE.sub("", part)) if names else []
             wrong += [f"{page.name}: {name} in {names}" for name in identifiers if not is_known(name, code)]
     assert wrong == []
