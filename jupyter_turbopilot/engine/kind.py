@@ -135,11 +135,6 @@ class EngineKind(ABC):
     def stored(self, model: Model) -> Stored | None:
         """Return the model's files on disk; None if they have to be downloaded first."""
 
-    @staticmethod
-    def load_vocabulary(path: Path) -> OwnVocabulary:
-        """Load the vocabulary of a model without its weights, also for another engine."""
-        raise NotImplementedError(path)
-
     @abstractmethod
     def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
         """Load a model; raise an error if it cannot be loaded here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.kind import EngineKind, Finding, load_kind
@@ -19,9 +19,10 @@ from jupyter_turbopilot.prompt.infill import MARKERS
 from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.kind import OwnVocabulary
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.models.store import Store
     from jupyter_turbopilot.settings.config import Turbopilot
@@ -88,7 +89,7 @@ class RemoteKind(EngineKind):
         """Load the vocabulary from a folder with a tokenizer, or from a GGUF file."""
         folder = Path(spec).expanduser()
         if folder.is_dir():
-            return self._vocabulary.of(folder, load_kind("transformers").load_vocabulary)
+            return self._vocabulary.of(folder, _loader_of("transformers"))
         model = find(spec)
         if not self.store.has(model):
             error = unavailable(model, self.store.stored(model), "remote")
@@ -99,7 +100,7 @@ class RemoteKind(EngineKind):
             )
         path = self.store.path(model)
         read_header(path)  # first: llama.cpp aborts the process on some damaged files
-        return self._vocabulary.of(path, load_kind("llama").load_vocabulary)
+        return self._vocabulary.of(path, _loader_of("llama"))
 
     def examine(self) -> Iterator[Finding]:
         """Report which server responds, and its model."""
@@ -127,6 +128,12 @@ class RemoteKind(EngineKind):
             if known
             else "not available: prompts are sent as text. Set c.TurbopilotRemote.vocabulary to change this",
         )
+
+
+def _loader_of(engine: str) -> Callable[[Path], OwnVocabulary]:
+    """Return the function of a local engine that loads a vocabulary without the model's weights."""
+    kind: Any = load_kind(engine)
+    return kind.load_vocabulary  # type: ignore[no-any-return]
 
 
 def _known(name: str) -> Model | None:
