@@ -1,9 +1,10 @@
-"""The nearest of some names: misspellings, other case or white space, plurals, reordered words. Pure."""
+"""The nearest of some names: misspellings, other case, accents, white space or order, plurals. Pure."""
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+import unicodedata
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Literal
 
 from jupyter_turbopilot.util.bounds import common_prefix_length, count_operations
@@ -13,13 +14,23 @@ if TYPE_CHECKING:
 
 SHORTEST = 4  # characters of a name; almost any shorter name is near another one
 LONGEST = 100  # characters
-_CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")
+# Between words in camel case; `kWh` is one word.
+_CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])(?!(?<=(?<![^\W_])[a-z])[A-Z][a-z]?(?![^\W_]))")
+_ACCENT = re.compile("[\u0300-\u036f]")  # of Latin, Greek and Cyrillic letters; others are not optional
+_STROKES = str.maketrans({"ø": "o\u0338", "ł": "l\u0335", "đ": "d\u0335"})  # without a decomposition
 _TOKEN = re.compile(r"\d+|[^\W\d_]+|[^\w\s.-]")
 _SIBILANTS = ("s", "x", "z", "ch", "sh")
 _UNREACHABLE = 100.0
-_PLURAL, _REORDERED, _OMITTED = 0.5, 1.0, 2.0  # costs; an edit costs 1
+_ACCENTS, _PLURAL, _REORDERED, _OMITTED = 0.4, 0.5, 1.0, 2.0  # costs; an edit costs 1
 _CONFIDENCE = ((0.0, 0.97), (1.0, 0.9), (1.5, 0.75), (2.0, 0.7), (3.0, 0.55))  # by the largest cost
-_MOST = ((4, 0.0), (7, 1.0), (8, 1.5), (12, 2.0), (LONGEST + 1, 3.0))  # cost, by the length that is too long
+_MOST = (
+    (2, 0.0),
+    (4, _ACCENTS),
+    (7, 1.0),
+    (8, 1.5),
+    (12, 2.0),
+    (LONGEST + 1, 3.0),
+)  # cost, by the length that is too long
 _NUMBER = "0"  # stands for any number
 _OF_PLURALS = frozenset("iesy")  # letters that a plural adds or removes
 _NAME, _GROUP = 5, 2  # operations for a name of an index, and for a group that is not near
@@ -52,9 +63,11 @@ class NameIndex:
 
         Short names, names that differ only in digits, and several nearly equally near names give None.
         """
-        tokens = _tokens(word)
         least = SHORTEST if kind == "name" else 1
-        if not least <= len(word) <= LONGEST or not any(map(str.isalpha, tokens)):
+        if not least <= len(word) <= LONGEST:
+            return None
+        tokens = _tokens(word)
+        if not any(map(str.isalpha, tokens)):
             return None
         search = _Search(_max_cost(len("".join(tokens))))
         words = _Words(_without_numbers(tokens))
@@ -112,7 +125,7 @@ class _Search:
 
 def _least_of_others(cost: float) -> float:
     """Return the least cost of the other names if a name with this cost is the only near one."""
-    return max(cost + 0.5, 2 * cost)
+    return max(cost + _ACCENTS, 2 * cost)
 
 
 class _Words:
@@ -121,7 +134,7 @@ class _Words:
     def __init__(self, tokens: tuple[str, ...]) -> None:
         self.tokens = tokens
         self.number_positions = tuple(token == _NUMBER for token in tokens)
-        self.letters = frozenset("".join(tokens)) - {_NUMBER}
+        self.letters = frozenset("".join(_without_accents(tokens)[0])) - {_NUMBER}
         self._mask = 0
         for letter in self.letters - _OF_PLURALS:
             self._mask |= 1 << (ord(letter) & 63)
@@ -168,11 +181,11 @@ def _costs(
             yield found
         return
     count_operations(len(names) * _NAME)
-    letters = {*"".join(tokens)}
+    letters = {*"".join(_without_accents(tokens)[0])}
     for each, near in names.items():
         full = iter(each)
         other = [next(full) if token == _NUMBER else token for token in others.tokens]
-        if len(letters.symmetric_difference("".join(other))) > len(letters):
+        if len(letters.symmetric_difference("".join(_without_accents(other)[0]))) > len(letters):
             continue
         cost = _cost(tokens, other, limit, may_omit=may_omit)
         yield from ((cost, name) for name in near)
@@ -181,7 +194,7 @@ def _costs(
 def _tokens(name: str) -> list[str]:
     """Split a name into lower-case words, numbers and signs; white space, `_`, `-` and `.` separate words."""
     words = name if name.islower() else _CAMEL.sub("_", name).casefold()
-    return _TOKEN.findall(words)
+    return _TOKEN.findall(unicodedata.normalize("NFC", words))
 
 
 def _numbers(tokens: Iterable[str]) -> tuple[str, ...]:
@@ -197,8 +210,33 @@ def _max_cost(length: int) -> float:
     return next(most for end, most in _MOST if length < end)
 
 
+def _without_accents(tokens: Iterable[str]) -> tuple[list[str], Counter[str]]:
+    """Return the words without their accents, and the accents."""
+    words, accents = [*tokens], Counter[str]()
+    for at, word in enumerate(words):
+        if not word.isascii():
+            count_operations(1 + len(word) // 4)
+            decomposed = unicodedata.normalize("NFD", word).translate(_STROKES)
+            # Composed again, so that a syllable of Korean remains one letter.
+            words[at] = unicodedata.normalize("NFC", _ACCENT.sub("", decomposed))
+            accents.update(_ACCENT.findall(decomposed))
+    return [word for word in words if word], accents
+
+
 def _cost(tokens: list[str], others: list[str], limit: float, *, may_omit: bool) -> float:
     """Return the edit distance of two names; at or above the limit, any such value."""
+    cost = _cost_with_accents(tokens, others, limit, may_omit=may_omit)
+    words, accents = _without_accents(tokens)
+    other_words, other_accents = _without_accents(others)
+    # Accents may be missing; a letter with another accent is another letter.
+    is_missing = accents != other_accents and (accents <= other_accents or other_accents <= accents)
+    if is_missing and words and other_words:
+        without = _cost_with_accents(words, other_words, limit - _ACCENTS, may_omit=may_omit)
+        return min(cost, without + _ACCENTS)
+    return cost
+
+
+def _cost_with_accents(tokens: list[str], others: list[str], limit: float, *, may_omit: bool) -> float:
     one, other = "".join(tokens), "".join(others)
     if one == other:
         return 0.0
@@ -206,8 +244,9 @@ def _cost(tokens: list[str], others: list[str], limit: float, *, may_omit: bool)
         return _REORDERED
     if len(tokens) == len(others):
         cost = 0.0
-        for pair in zip(tokens, others, strict=True):
-            cost += _token_cost(*pair, limit - cost)
+        pairs = [pair for pair in zip(tokens, others, strict=True) if pair[0] != pair[1]]
+        for pair in pairs:
+            cost += _token_cost(*pair, limit - cost, is_only=len(pairs) == 1)
             if cost >= limit:
                 break
         return cost
@@ -218,8 +257,11 @@ def _cost(tokens: list[str], others: list[str], limit: float, *, may_omit: bool)
     return _token_cost(one, other, limit)
 
 
-def _token_cost(one: str, other: str, limit: float) -> float:
-    """Return the distance of two words; edits that often give another word cost more."""
+def _token_cost(one: str, other: str, limit: float, *, is_only: bool = True) -> float:
+    """Return the distance of two words; edits that often give another word cost more.
+
+    `is_only`: no other word of the two names is different.
+    """
     short, long = sorted((one, other), key=len)
     if one == other or short.isdigit() or long.isdigit():
         return float(one != other)
@@ -228,16 +270,24 @@ def _token_cost(one: str, other: str, limit: float) -> float:
     if long in {f"{short}d", f"{short}r"} and long[-1] != short[-1]:
         return _UNREACHABLE  # `scale`, `scaled` and `scaler`
     cost = _edits(one, other, limit)
+    if len(long) < SHORTEST and not _is_misspelled(one, other, cost, is_only=is_only):
+        return _UNREACHABLE
     if len(one) != len(other):
-        is_short = len(long) < SHORTEST and (cost > 1 or len(short) == 1)
-        return _UNREACHABLE if is_short else cost + 0.5 * (one[0] != other[0])
+        return cost + 0.5 * (one[0] != other[0])
     # `x_test` and `y_test`, `price_eur` and `price_usd`, `data` and `date`
     swaps = sorted(one) == sorted(other)
-    if not swaps and len(one) < SHORTEST:
-        return _UNREACHABLE
     different_start = one[0] != other[0] and one[:2] != other[1::-1]
     different_end = one[-1] != other[-1] and one[-2:] != other[:-3:-1]
     return cost + 0.5 * ((not swaps and len(one) == SHORTEST) + different_start + different_end)
+
+
+def _is_misspelled(one: str, other: str, cost: float, *, is_only: bool) -> bool:
+    """Return whether a short word may be another one with swapped, doubled or missing letters."""
+    if len(one) == len(other):
+        return sorted(one) == sorted(other)
+    # `kW` may be `kWh` with a missing letter; `kWh` is neither `kW` nor `Wh`.
+    misses = is_only and len(one) < len(other) and one[0] == other[0]
+    return cost == 1 and len(one) > 1 and (misses or {*one} == {*other})
 
 
 def _edits(one: str, other: str, limit: float) -> int:

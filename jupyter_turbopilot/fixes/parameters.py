@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'(?:\. Did you mean '(\w+)'\?)?")
 _LESS = 0.15  # confidence, for a function that passes arbitrary keywords on
+_START, _STEM, _MOST_MISSING = 4, 6, 2  # letters of a parameter without its end
+_COMPLETED = 0.7  # confidence
 
 
 def find(failure: FailedCell) -> Iterator[Fix]:
@@ -35,7 +37,8 @@ def find(failure: FailedCell) -> Iterator[Fix]:
     if parameters is None or word in parameters:
         return
     given = {each.arg for each in call.keywords}
-    near = nearest(word, (name for name in parameters if name not in given and name != "self"))
+    names = [name for name in parameters if name not in given and name != "self"]
+    near = nearest(word, names) or (None if is_open else _completed(word, names))
     start, _ = failure.span(argument)
     edit = near and failure.edit(start, start + len(word), near[0])
     if near and edit and edit.old == word:
@@ -46,6 +49,15 @@ def find(failure: FailedCell) -> Iterator[Fix]:
             edits=[edit],
             run=failure.reruns,
         )
+
+
+def _completed(word: str, names: list[str]) -> tuple[str, float] | None:
+    """Return the only parameter with a similar start, if only the end of its last word is missing."""
+    similar = [name for name in names if name.startswith(word[:_START])]
+    if len(similar) != 1 or len(word) < _STEM or not similar[0].startswith(word):
+        return None
+    missing = similar[0][len(word) :]
+    return (similar[0], _COMPLETED) if missing.isalpha() and len(missing) <= _MOST_MISSING else None
 
 
 def _parameters(failure: FailedCell, function: ast.expr) -> tuple[list[str] | None, bool]:

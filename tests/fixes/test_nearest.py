@@ -23,6 +23,8 @@ from jupyter_turbopilot.fixes.nearest import nearest
         ("lenght_1", ["length_1", "length_2"], "length_1"),
         ("total_price", ["price_total"], "price_total"),
         ("X_TRAIN", ["x_train", "x_test"], "x_train"),
+        ("resume", ["résumé"], "résumé"),
+        ("försäljning", ["forsaljning"], "forsaljning"),
     ],
 )
 def test_nearest_name_is_found(word: str, candidates: list[str], found: str) -> None:
@@ -52,6 +54,10 @@ def test_nearest_name_is_found(word: str, candidates: list[str], found: str) -> 
         ("pricee", ["price", "prices", "pricey"]),
         ("X_trian", ["X_train", "x_train"]),
         ("revenue_total_eur", ["revenue_eur"]),
+        ("xTrainScaled", ["yTrainScaled"]),
+        ("Län", ["Lan"]),
+        ("gront", ["grönt", "grônt"]),
+        ("resume", ["résumé", "resumé"]),
         ("", ["frame"]),
         ("frame", []),
         ("frame", ["frame"]),
@@ -71,6 +77,28 @@ def test_nearest_name_is_none_if_it_is_uncertain(word: str, candidates: list[str
         ("revenue_total_eur", ["revenue_eur", "city"], "revenue_eur"),
         ("price ($)", ["price (€)"], None),
         ("sum", ["num"], None),
+        ("day", ["days"], None),
+        # accents
+        ("Pris ore/kWh", ["Pris öre/kWh", "Datum"], "Pris öre/kWh"),
+        ("Ålder_pa_hus", ["Ålder_på_hus", "Datum"], "Ålder_på_hus"),
+        ("Lan", ["Län", "Kommun"], "Län"),
+        ("Län", ["La\u0308n"], "La\u0308n"),
+        ("Kobenhavn", ["København"], "København"),
+        ("Forbruknig (kWh)", ["Förbrukning (kWh)"], "Förbrukning (kWh)"),
+        ("lan", ["Lan", "Län"], "Lan"),
+        ("Lan", ["Län", "Lån"], None),
+        ("Lån", ["Län"], None),
+        ("A", ["Å"], None),
+        ("がきく", ["かきく"], None),
+        # units
+        ("Förbrukning (kW)", ["Förbrukning (kWh)", "Datum"], "Förbrukning (kWh)"),
+        ("energi_kW", ["energi_kWh", "effekt_kW"], "energi_kWh"),
+        ("Effekt (kW)", ["Effekt (MW)"], None),
+        ("Effekt (W)", ["Effekt (Wh)"], None),
+        ("Energi (kWh)", ["Energi (MWh)"], None),
+        ("Energi (kWh)", ["Energi (Wh)"], None),
+        ("Frekvens (kHz)", ["Frekvens (Hz)"], None),
+        ("Tryck (kPa)", ["Tryck (hPa)"], None),
         ("2020", ["2021"], None),
     ],
 )
@@ -79,7 +107,10 @@ def test_nearest_key(word: str, candidates: list[str], found: str | None) -> Non
     assert (near and near[0]) == found
 
 
-@given(st.text(max_size=200), st.lists(st.text(max_size=30), max_size=5))
+ACCENTED = st.text("aåàøIİn\u0301\u030a_ (1", max_size=12)
+
+
+@given(st.text(max_size=200) | ACCENTED, st.lists(st.text(max_size=30) | ACCENTED, max_size=5))
 def test_nearest_is_another_candidate(word: str, candidates: list[str]) -> None:
     for kind in ("name", "key", "file"):
         near = nearest(word, candidates, kind=kind)

@@ -31,6 +31,27 @@ def test_misspelled_parameter_is_corrected(source: str, word: str, fixed: str) -
 
 
 @pytest.mark.parametrize(
+    ("word", "parameters", "is_found"),
+    [
+        ("decimal", ["value", "decimaler"], True),
+        ("decimal", ["value", "decimalerna"], False),
+        ("decimal", ["value", "decimal_xy"], False),
+        ("decimal", ["decimaler", "decile"], False),
+        ("decimal", ["decimaler", "decimerat"], False),
+        ("decim", ["value", "decimer"], False),
+        ("decimaler", ["value", "decimal"], False),
+    ],
+)
+def test_end_of_the_only_similar_parameter_is_added(word: str, parameters: list[str], is_found: bool) -> None:
+    source = f"fit(10, {word}=1)"
+    for is_open in (False, True):
+        fit = ObjectDescription(type="function", parameters=parameters, open=is_open)
+        failed = failure(source, error(word), objects={"fit": fit})
+        fixes = [applied(failed, fix) for fix in find(failed)]
+        assert fixes == (["fit(10, decimaler=1)"] if is_found and not is_open else [])
+
+
+@pytest.mark.parametrize(
     ("source", "word"),
     [
         ("fit(1, x=2)", "x"),
