@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 SHORTEST = 4  # characters of a name; almost any shorter name is near another one
 LONGEST = 100  # characters
-# Between words in camel case; `kWh` is one word.
+# Between words in camel case; the unit "kWh" is one word.
 _CAMEL = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])(?!(?<=(?<![^\W_])[a-z])[A-Z][a-z]?(?![^\W_]))")
 _ACCENT = re.compile("[\u0300-\u036f]")  # of Latin, Greek and Cyrillic letters; others are not optional
 _STROKES = str.maketrans({"ø": "o\u0338", "ł": "l\u0335", "đ": "d\u0335"})  # without a decomposition
@@ -285,7 +285,7 @@ def _is_misspelled(one: str, other: str, cost: float, *, is_only: bool) -> bool:
     """Return whether a short word may be another one with swapped, doubled or missing letters."""
     if len(one) == len(other):
         return sorted(one) == sorted(other)
-    # `kW` may be `kWh` with a missing letter; `kWh` is neither `kW` nor `Wh`.
+    # The unit "kW" may be "kWh" with a missing letter; "kWh" is neither "kW" nor "Wh".
     misses = is_only and len(one) < len(other) and one[0] == other[0]
     return cost == 1 and len(one) > 1 and (misses or {*one} == {*other})
 

@@ -303,6 +303,19 @@ describe('Outcomes', () => {
     expect(desk.events.map(([event]) => event)).toEqual(['shown', 'accepted']);
   });
 
+  it('drop ends all reports', () => {
+    const desk = new Desk('x = ');
+    desk.accept(desk.show('total'), 'total');
+    const request = desk.show('(values)', 'other');
+    const { sent } = desk;
+    desk.outcomes.drop(request);
+    desk.outcomes.left(request, false);
+    desk.typeFor(2 * LATER);
+    desk.outcomes.settle();
+    expect(desk.sent).toEqual(sent);
+    expect(desk.slots).toHaveLength(0);
+  });
+
   it('settle reports retained for all accepted texts', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total'), 'total');

@@ -84,6 +84,14 @@ export class Outcomes {
     }
   }
 
+  /** The user has switched suggestions off: report nothing on the shown and the accepted texts. */
+  drop(shown: SuggestionRequest | null): void {
+    if (shown) {
+      shown.shown = false;
+    }
+    this._accepted.forEach(accepted => accepted.end());
+  }
+
   /** Follow an accepted text while the user types on. */
   private _follow(request: SuggestionRequest, text: string, before: number): void {
     const { id, editor } = request;

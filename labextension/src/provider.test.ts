@@ -63,7 +63,10 @@ class Bench {
     this.availability = new Availability(() => this.health());
     this.provider = new Provider(client, this.availability, this.page);
     this.provider.settings = { ...DEFAULTS, prefetch: false };
-    const signal = { connect: (slot: (sender: unknown, change: unknown) => void) => this._slots.push(slot) };
+    const signal = {
+      connect: (slot: (sender: unknown, change: unknown) => void) => this._slots.push(slot),
+      disconnect: () => undefined
+    };
     this.editor = {
       isDisposed: false,
       host: new EventTarget(),
@@ -1016,5 +1019,23 @@ describe('stop', () => {
     await bench.ask();
     await bench.answer(1, { text: '1' });
     expect(await bench.textShown()).toBe('1');
+  });
+
+  it('sends no feedback on the accepted and the shown suggestion', async () => {
+    const bench = new Bench('x = ');
+    await bench.ask();
+    await bench.answer(0, { text: 'total' });
+    await bench.textShown();
+    const inserted = bench.provider.accepted('total', null);
+    bench.type('total');
+    inserted();
+    await bench.ask();
+    await bench.answer(-1, { id: 'b', text: '(values)' });
+    await bench.textShown();
+    expect(bench.messages).toEqual(['shown a', 'accepted a', 'shown b']);
+    bench.provider.stop();
+    bench.type('k');
+    bench.provider.settle();
+    expect(bench.messages).toHaveLength(3);
   });
 });

@@ -246,8 +246,9 @@ export class Provider implements IInlineCompletionProvider {
     this.cancelAll();
   }
 
-  /** Cancel all requests, prefetching included. */
+  /** Cancel all requests, prefetching included, and report on no more texts. */
   cancelAll(): void {
+    this._outcomes.drop(this._inFlight.current);
     this._pending = null;
     clearTimeout(this._warmUp);
     this._prefetching.forEach(abort => abort.abort());
