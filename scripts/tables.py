@@ -64,7 +64,7 @@ def front_end_settings() -> str:
 
 
 def _default(value: Any) -> str:
-    if value == "":
+    if value in ("", []):
         return "(empty)"
     if isinstance(value, bool):
         return "on" if value else "off"

@@ -87,6 +87,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       },
       () => !document.hidden
     );
+    const preferences = new Preferences();
     const completers = new Completers();
     const page = new Page(shell, manager, completers);
     const provider = new Provider(client, availability, page);
@@ -104,7 +105,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       };
     });
     noteSuggestions(completers, own, trans);
-    notifyOfProviders(completers, own, trans, () =>
+    notifyOfProviders(completers, own, preferences, trans, () =>
       commands.hasCommand('settingeditor:open')
         ? () => void commands.execute('settingeditor:open', { query: 'Inline Completer' })
         : null
@@ -136,7 +137,6 @@ const plugin: JupyterFrontEndPlugin<void> = {
     manager.registerInlineProvider(alternatives);
 
     // User interface.
-    const preferences = new Preferences();
     const notice = new Notice();
     const downloads = new Downloads(client, availability, trans);
     const completeHere = properties.serverOnly ? null : () => preferences.change({ engine: 'browser' });

@@ -46,7 +46,7 @@ const INDEX: INotebookIndex = {
 };
 
 describe('NotebookIndex', () => {
-  let stored: Map<string, string>;
+  let preferences: Preferences;
   let pages: Availability[];
   const page = { returnFocus: vi.fn() };
   const notice = { brief: vi.fn() };
@@ -59,7 +59,6 @@ describe('NotebookIndex', () => {
   /** Open a page of a server whose index is in this state. */
   async function open(notebook_index: INotebookIndex | null, isUsed = true) {
     const availability = new Availability(() => Promise.resolve(healthWith(notebook_index)));
-    const preferences = new Preferences();
     await preferences.change({ notebookIndex: isUsed });
     const index = new NotebookIndex(client, availability, preferences, notice, page, TRANS);
     pages.push(availability);
@@ -81,16 +80,11 @@ describe('NotebookIndex', () => {
     client.deleteIndex.mockResolvedValue(healthWith({ ...INDEX, files: 0, error: 'it was deleted' }));
     client.buildIndex.mockResolvedValue(healthWith({ ...INDEX, building: true }));
     pages = [];
-    stored = new Map();
-    vi.stubGlobal('localStorage', {
-      getItem: (key: string) => stored.get(key) ?? null,
-      setItem: (key: string, value: string) => void stored.set(key, value)
-    });
+    preferences = new Preferences(); // all pages load the stored ones
   });
 
   afterEach(() => {
     pages.forEach(one => one.dispose());
-    vi.unstubAllGlobals();
   });
 
   it('shows no notification before a suggestion is accepted', async () => {
@@ -98,14 +92,12 @@ describe('NotebookIndex', () => {
     expect(shown).toEqual([]);
   });
 
-  it('shows the notification once for each folder', async () => {
+  it('shows the notification once', async () => {
     await acceptIn(INDEX);
     await acceptIn(INDEX);
     expect(shown.map(([message]) => message)).toEqual([
       'Turbopilot suggests code from your other notebooks. Their index stays on this server.'
     ]);
-    await acceptIn({ ...INDEX, root: '/home/eve' });
-    expect(shown).toHaveLength(2);
   });
 
   it('shows no notification without an index or if the setting is disabled', async () => {
@@ -113,14 +105,6 @@ describe('NotebookIndex', () => {
     await acceptIn({ ...INDEX, error: 'There is none.' });
     await acceptIn(INDEX, false);
     expect(shown).toEqual([]);
-  });
-
-  it('shows the notification if the browser’s storage is missing or damaged', async () => {
-    stored.set('jupyter-turbopilot:notebook-index-shown', '{"a": 1');
-    await acceptIn(INDEX);
-    vi.stubGlobal('localStorage', undefined);
-    await acceptIn(INDEX);
-    expect(shown).toHaveLength(2);
   });
 
   it('explains the index in the dialog “More…”', async () => {
@@ -138,7 +122,8 @@ describe('NotebookIndex', () => {
     shown[0][1].actions[1].callback();
     expect(index.isUsed).toBe(false);
     expect(dialogs[0].buttons.map(({ label }) => label)).toEqual(['Delete Index…', 'OK']);
-    index = await acceptIn({ ...INDEX, root: '/home/eve' });
+    preferences = new Preferences();
+    index = await acceptIn(INDEX);
     pressed.push('Stop Using');
     shown[1][1].actions[2].callback();
     await vi.waitFor(() => expect(index.isUsed).toBe(false));

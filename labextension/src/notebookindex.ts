@@ -9,27 +9,6 @@ import type { Preferences } from './settings';
 import type { INotebookIndex } from './wire';
 import { describeError } from './messages';
 
-/** The localStorage key of the folders for which the notification was shown. */
-const SHOWN = 'jupyter-turbopilot:notebook-index-shown';
-const MAX_FOLDERS = 64;
-
-function shownFolders(): string[] {
-  try {
-    const stored: unknown = JSON.parse(localStorage.getItem(SHOWN) ?? '[]');
-    return Array.isArray(stored) ? stored.map(String) : [];
-  } catch {
-    return []; // without storage, the notification is shown in each page
-  }
-}
-
-function storeShown(folders: string[]): void {
-  try {
-    localStorage.setItem(SHOWN, JSON.stringify(folders.slice(-MAX_FOLDERS)));
-  } catch {
-    // The notification is shown again.
-  }
-}
-
 export class NotebookIndex {
   constructor(
     private readonly _client: Pick<ICompletionClient, 'deleteIndex' | 'buildIndex'>,
@@ -60,18 +39,12 @@ export class NotebookIndex {
     return this._preferences.current.notebookIndex;
   }
 
-  /** The user has accepted a suggestion: show the notification once for each folder. */
+  /** The user has accepted a suggestion: show the notification once. */
   accepted(): void {
     const { state } = this;
-    if (!state || state.error || state.root === this._last || !this.isUsed) {
+    if (!state || state.error || !this.isUsed || !this._preferences.noteShown('notebook index')) {
       return;
     }
-    this._last = state.root;
-    const shown = shownFolders();
-    if (shown.includes(state.root)) {
-      return;
-    }
-    storeShown([...shown, state.root]);
     const trans = this._trans;
     // JupyterLab shows 140 characters; “More…” opens a dialog with the details.
     Notification.info(
@@ -159,7 +132,4 @@ export class NotebookIndex {
       return false;
     }
   }
-
-  /** The folder for which the notification was shown last, in case the browser stores nothing. */
-  private _last = '';
 }

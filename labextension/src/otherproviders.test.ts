@@ -3,6 +3,7 @@ import { Signal } from '@lumino/signaling';
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { Completers } from './completers';
 import { notifyOfProviders } from './otherproviders';
+import { Preferences } from './settings';
 
 interface IOptions {
   actions: { label: string; callback: () => void }[];
@@ -15,11 +16,12 @@ vi.mock('@jupyterlab/apputils', () => ({
 }));
 
 /** Open a page with a completer; `suggest` lets these providers reply. */
-function open(hasSettings = true) {
+function open({ hasSettings = true, preferences = new Preferences() } = {}) {
   const opened: string[] = [];
   const owner = {};
   const created = new Signal<object, unknown>(owner);
-  notifyOfProviders({ created } as unknown as Completers, ['own'], nullTranslator.load(''), () =>
+  const completers = { created } as unknown as Completers;
+  notifyOfProviders(completers, ['own'], preferences, nullTranslator.load(''), () =>
     hasSettings ? () => opened.push('settings') : null
   );
   const suggestionsChanged = new Signal<object, void>(owner);
@@ -33,11 +35,6 @@ function open(hasSettings = true) {
 }
 
 beforeEach(() => {
-  const stored = new Map<string, string>();
-  vi.stubGlobal('localStorage', {
-    getItem: (key: string) => stored.get(key) ?? null,
-    setItem: (key: string, value: string) => void stored.set(key, value)
-  });
   shown.length = 0;
 });
 
@@ -47,14 +44,15 @@ it('own suggestions are not reported', () => {
 });
 
 it('reports another provider once in all pages', () => {
-  const { suggest } = open();
+  const preferences = new Preferences(); // all pages load the stored ones
+  const { suggest } = open({ preferences });
   suggest('own', 'nbi');
   suggest('nbi');
-  open().suggest('nbi');
+  open({ preferences }).suggest('nbi');
   expect(shown.map(([message]) => message)).toEqual([
     'NBI suggests code, too. Alt [ and Alt ] switch between suggestions. To use only one extension, disable the other.'
   ]);
-  open().suggest('nbi', 'third');
+  open({ preferences }).suggest('nbi', 'third');
   expect(shown).toHaveLength(2);
 });
 
@@ -62,7 +60,7 @@ it.each([
   [true, ['Keep Both', 'Open Settings']],
   [false, ['Keep Both']]
 ])('the notification opens the settings if there are any: %s', (hasSettings, labels) => {
-  const { suggest, opened } = open(hasSettings);
+  const { suggest, opened } = open({ hasSettings });
   suggest('nbi');
   const { actions } = shown[0][1];
   expect(actions.map(({ label }) => label)).toEqual(labels);

@@ -47,7 +47,7 @@ describe('readSettings', () => {
 });
 
 /** A registry with these settings; `change` acts like the settings editor. */
-function registry(composite: Record<string, unknown>) {
+function registry(composite: Record<string, unknown>, saved = Promise.resolve()) {
   let changed: () => void = () => undefined;
   const settings = {
     composite,
@@ -55,7 +55,7 @@ function registry(composite: Record<string, unknown>) {
     set: (name: string, value: unknown) => {
       composite[name] = value;
       changed();
-      return Promise.resolve();
+      return saved;
     }
   };
   return {
@@ -81,6 +81,28 @@ describe('Preferences', () => {
     await preferences.load(registry(composite) as unknown as ISettingRegistry, 'plugin');
     await preferences.change({ enabled: false });
     expect([composite, preferences.current.enabled]).toEqual([{ enabled: false }, false]);
+  });
+
+  it('note each shown notification once', async () => {
+    const stored = registry({});
+    const load = async (): Promise<Preferences> => {
+      const preferences = new Preferences();
+      await preferences.load(stored as unknown as ISettingRegistry, 'plugin');
+      return preferences;
+    };
+    const first = await load();
+    expect([first.noteShown('a'), first.noteShown('a'), first.noteShown('b')]).toEqual([true, false, true]);
+    const second = await load();
+    expect([second.noteShown('a'), second.noteShown('b')]).toEqual([false, false]);
+    stored.change('shownNotifications', ['b']);
+    expect([second.noteShown('a'), second.noteShown('b')]).toEqual([true, false]);
+  });
+
+  it('note shown notifications even if they cannot be stored', async () => {
+    const stored = registry({}, Promise.reject(new Error('read-only')));
+    const preferences = new Preferences();
+    await preferences.load(stored as unknown as ISettingRegistry, 'plugin');
+    expect([preferences.noteShown('a'), preferences.noteShown('a')]).toEqual([true, false]);
   });
 
   it('change without a store', async () => {

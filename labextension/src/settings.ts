@@ -27,6 +27,7 @@ export interface ISettings {
   suggestFixes: boolean;
   suggestRenames: boolean;
   announce: boolean;
+  shownNotifications: string[];
 }
 
 export const DEFAULTS: ISettings = {
@@ -46,7 +47,8 @@ export const DEFAULTS: ISettings = {
   notebookIndex: true,
   suggestFixes: true,
   suggestRenames: true,
-  announce: false
+  announce: false,
+  shownNotifications: []
 };
 
 function bounded(value: unknown, low: number, high: number, otherwise: number): number {
@@ -57,7 +59,7 @@ function bounded(value: unknown, low: number, high: number, otherwise: number): 
 
 /** Read settings that may have been edited by hand. */
 export function readSettings(stored: Record<string, unknown>): ISettings {
-  const languages = stored.disabledLanguages;
+  const { disabledLanguages: languages, shownNotifications: shown } = stored;
   return {
     engine: ENGINES.find(engine => engine === stored.engine) ?? DEFAULTS.engine,
     browserModels: typeof stored.browserModels === 'string' ? stored.browserModels.trim() : '',
@@ -77,7 +79,8 @@ export function readSettings(stored: Record<string, unknown>): ISettings {
     notebookIndex: stored.notebookIndex !== false,
     suggestFixes: stored.suggestFixes !== false,
     suggestRenames: stored.suggestRenames !== false,
-    announce: stored.announce === true
+    announce: stored.announce === true,
+    shownNotifications: Array.isArray(shown) ? shown.map(String) : DEFAULTS.shownNotifications
   };
 }
 
@@ -99,6 +102,17 @@ export class Preferences {
     for (const [name, value] of Object.entries(change)) {
       await this._stored?.set(name, value);
     }
+  }
+
+  /** Store that a notification is shown; return whether it has not been shown before, in any browser. */
+  noteShown(notification: string): boolean {
+    const { shownNotifications } = this.current;
+    if (shownNotifications.includes(notification)) {
+      return false;
+    }
+    // If it cannot be stored, it is shown again in another page.
+    this.change({ shownNotifications: [...shownNotifications, notification] }).catch(() => undefined);
+    return true;
   }
 
   private _set(settings: ISettings): void {

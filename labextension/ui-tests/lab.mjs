@@ -352,6 +352,9 @@ export async function setCells(page, cells) {
   );
 }
 
+/** Settings of a user who has seen the notification about the notebook index. */
+export const INFORMED = { 'jupyter-turbopilot:plugin': { shownNotifications: ['notebook index'] } };
+
 /** Settings without grey text, unless it is requested. */
 export const ON_DEMAND = { 'jupyter-turbopilot:plugin': { mode: 'on demand' } };
 
@@ -450,14 +453,6 @@ export async function ghost(page, { timeout = 60000 } = {}) {
 export async function screenshot(page, name) {
   mkdirSync(RESULTS, { recursive: true });
   await page.screenshot({ path: path.join(RESULTS, `${name}.png`) });
-}
-
-/** Open pages as if the notification about the notebook index was shown before. */
-export async function hideIndexNotice({ context }, lab) {
-  await context.addInitScript(
-    root => window.localStorage.setItem('jupyter-turbopilot:notebook-index-shown', JSON.stringify([root])),
-    lab.work
-  );
 }
 
 /** Take a picture for the documentation, if UPDATE_PICTURES is set: of the page, or of these parts of it. */

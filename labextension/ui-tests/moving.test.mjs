@@ -11,8 +11,8 @@ import {
   editCell,
   ghost,
   gone,
-  hideIndexNotice,
   holds,
+  INFORMED,
   ON_DEMAND,
   openFile,
   openLab,
@@ -42,7 +42,7 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
       files: FILES,
       environment: { TURBOPILOT_MODELS: path.dirname(defaultModel()) },
       scale: 1,
-      settings: STILL_CURSOR
+      settings: { ...INFORMED, ...STILL_CURSOR }
     }));
   });
 
@@ -51,7 +51,6 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
   test('shows columns, an import and a line of another notebook', async () => {
     const { cells } = JSON.parse(readFileSync(path.join(ROOT, 'binder', FILES[0]), 'utf8'));
     const at = id => cells.findIndex(cell => cell.id === id);
-    await hideIndexNotice(browser, lab);
     const page = await openFile(browser.context, lab, FILES[0]);
     await page.setViewportSize(SIZE);
     await page.evaluate(() => window.jupyterapp.commands.execute('application:toggle-left-area'));

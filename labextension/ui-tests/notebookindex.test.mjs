@@ -92,6 +92,7 @@ describe('notebook index', { timeout: 300_000 }, () => {
     await page.keyboard.press('Enter');
     await notice().waitFor({ state: 'detached' });
     await page.waitForFunction(() => document.activeElement.closest('.jp-Notebook'));
+    await page.evaluate(() => window.localStorage.clear()); // as in another browser
     await page.close();
     page = await openFile(browser.context, lab, 'open.ipynb', { reset: false });
     await page.waitForFunction(() =>

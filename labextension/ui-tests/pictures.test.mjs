@@ -9,8 +9,8 @@ import {
   editCell,
   ghost,
   gone,
-  hideIndexNotice,
   holds,
+  INFORMED,
   openFile,
   ON_DEMAND,
   openLab,
@@ -105,11 +105,11 @@ describe('the tutorial', { timeout: 600_000 }, () => {
         `--ServerApp.terminado_settings={'shell_command': ['${path.join(bin, 'ipython')}', '--no-banner']}`
       ],
       settings: {
+        ...INFORMED,
         '@jupyterlab/notebook-extension:tracker': {},
         '@jupyterlab/terminal-extension:plugin': { screenReaderMode: true, theme: 'light' }
       }
     }));
-    await hideIndexNotice(browser, lab);
     page = await openFile(browser.context, lab, FILES[0], {
       // With more than one pixel for each CSS pixel, headless Chromium reports a wrong size to the terminal.
       before: () => delete window.ResizeObserverEntry.prototype.devicePixelContentBoxSize
