@@ -65,6 +65,10 @@ describe('alternatives', () => {
     expect(await bench({ main: 'f(x ** 2)' }).reply(...texts)).toEqual(['g(y)']);
   });
 
+  it('are as many as the setting if the shown suggestion is not among them', async () => {
+    expect(await bench().reply('second', 'third', 'fourth')).toEqual(['second', 'third']);
+  });
+
   it('may differ only in indentation', async () => {
     const texts = ['\n    return x', '\nreturn x'];
     expect(await bench({ main: 'f(x)' }).reply(...texts)).toEqual(texts);

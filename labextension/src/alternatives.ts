@@ -47,7 +47,8 @@ export class Alternatives implements IInlineCompletionProvider {
     if (!answer || !isWanted()) {
       return NOTHING;
     }
-    const items = distinct(answer.items, shown);
+    // If the shown suggestion is not among the items, there is one more than the user wants.
+    const items = distinct(answer.items, shown).slice(0, settings.alternatives);
     return { items: items.map(({ text, imports }) => ({ insertText: text, imports })) };
   }
 

@@ -49,7 +49,7 @@ export class RequestBuilder {
 
   /** Turn the request for a suggestion into one for alternatives to it. */
   forAlternatives(body: IRequest, alternatives: number): IRequest {
-    // The first one repeats the shown suggestion.
+    // One of them is usually the shown suggestion.
     return { ...body, stream: false, client: `${this._clientId}-more`, n: alternatives + 1 };
   }
 
