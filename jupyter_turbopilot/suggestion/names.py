@@ -8,11 +8,22 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.context.languages import cell_language, is_command, without_cell_magic
 from jupyter_turbopilot.suggestion.candidates import changed_columns, is_in_long_string, text_before_line
 from jupyter_turbopilot.suggestion.imports import bound_name, uses
-from jupyter_turbopilot.suggestion.resolve import Scope, bindings, binds_anything, exists, unresolved
-from jupyter_turbopilot.suggestion.syntax import fitting, joining
+from jupyter_turbopilot.suggestion.joining import first_word, joining
+from jupyter_turbopilot.suggestion.resolve import (
+    EVERYWHERE,
+    Scope,
+    bindings,
+    binds_anything,
+    exists,
+    unresolved,
+)
+from jupyter_turbopilot.suggestion.syntax import fitting
+from jupyter_turbopilot.suggestion.trim import is_word
 from jupyter_turbopilot.util.bounds import LINE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.suggestion.imports import Sources, Use
@@ -82,6 +93,16 @@ def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
     )
 
 
+def _texts(request: Completion, scope: Scope) -> Iterator[str]:
+    """Yield the texts with the words that may be completed within a word."""
+    yield from (cell.source for cell in request.cells)
+    if scope.names is not None:
+        yield from EVERYWHERE | scope.names
+    for names in (scope.attributes, scope.columns, scope.levels, scope.keywords):
+        for found in names.values():
+            yield from found
+
+
 class Names:
     """Checks the names in a suggestion, and finds the import lines that it needs.
 
@@ -96,8 +117,11 @@ class Names:
             _, newline, body = prefix.lstrip().partition("\n")
             prefix = body if newline else prefix
         self._parses = fitting(language, prefix)
-        self.joins = joining(language if cell.type == "code" else "", prefix, request.suffix)
+        self.joins = joining(
+            language if cell.type == "code" else "", prefix, request.suffix, _texts(request, scope)
+        )
         self._line = prefix.rpartition("\n")[2]
+        self._rest_of_word = first_word(request.suffix)
         self._scope = scope
         judges = language == "python" and scope != Scope() and len(self._line) <= LINE
         judges = judges and not (is_command(self._line) or is_in_long_string(prefix))
@@ -113,10 +137,14 @@ class Names:
         if text in self._judged:
             return self._judged[text]
         self._waits = False
-        fits = self.joins(text) and self._parses(text) and self._exist(text)
+        fits = self.joins(text) and self._parses(text) and self._exist(self._with_word(text))
         if not self._waits:
             self._judged[text] = fits
         return fits
+
+    def _with_word(self, text: str) -> str:
+        """Add the rest of the word at the cursor to a text that ends with its beginning."""
+        return text + self._rest_of_word if is_word(text[-1:] or " ") else text
 
     def _exist(self, text: str) -> bool:
         if self._bound is None or not unresolved(self._line, text, self._scope, self._bound):

@@ -7,7 +7,7 @@ text is not an error.
 from __future__ import annotations
 
 import re
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.context.languages import as_python
@@ -31,20 +31,16 @@ _LEXEME = re.compile(
 _ALLOW_INCOMPLETE = 0x4000  # ast.PyCF_ALLOW_INCOMPLETE_INPUT: the end of the text is not an error
 _DONT_IMPLY_DEDENT, _AWAIT = 0x200, 0x2000
 _FLAGS = _ALLOW_INCOMPLETE | _DONT_IMPLY_DEDENT | _AWAIT
-_CLOSERS = {"(": ")", "[": "]", "{": "}"}
-_OPENERS = frozenset(_CLOSERS.values())
+CLOSERS = {"(": ")", "[": "]", "{": "}"}
+OPENERS = frozenset(CLOSERS.values())
 _CONTINUATIONS = frozenset({"else", "elif", "except", "finally", "case"})
 # Possible completions of an unfinished line: the rest of an expression, a statement's head, or a clause.
 _ENDINGS = (
     "", " _", ":", "():", " _:", " in _:", " in _", " _ in _", " import _", " else _", ": _", " _: _", "=_",
     " as _:", " _():", " = _", " _ import _", " def _():", " _ in _:", " _ else _", ": _ = _",
 )  # fmt: skip
-# Possible parts of a statement at the cursor.
-_FILLINGS = (" _ ", ", ", ".", " + ", " in ", ": ", "=", " else ", " as ", " import ", "[_", "(_", "{_")
-_MOST_CLOSED = 4  # brackets that a part of a statement closes
 _MOST = 500_000  # characters parsed for one text, over all completions that are tried
 _ALIASES = {"c++": "cpp", "c#": "csharp", "sh": "bash", "js": "javascript", "ts": "typescript"}
-LONGEST_JOINED = 5_000  # characters of a statement; of a longer one, only the line at the cursor is checked
 LONGEST_TREE = 2_000  # characters: tree-sitter's recovery from many errors takes quadratic time
 LOGGED = 32  # factor by which logging slows a parse down
 PATIENCE = 2_000_000  # characters parsed for one answer; after that, every text is rejected
@@ -96,9 +92,9 @@ def scan(text: str) -> Open:
     balanced, decorated, start = True, False, 0
     last = Lexeme("line", "", 0)
     for last in lex(text):
-        if last.text in _CLOSERS:
-            stack.append(_CLOSERS[last.text])
-        elif last.text in _OPENERS:
+        if last.text in CLOSERS:
+            stack.append(CLOSERS[last.text])
+        elif last.text in OPENERS:
             balanced = balanced and stack[-1:] == [last.text]
             del stack[-1:]
         elif not stack and _opens_statement(text, last):
@@ -201,113 +197,21 @@ def fitting(language: str, prefix: str) -> Callable[[str], bool]:
 
     @cache
     def given() -> int:
-        return _judge(language, prefix)[0]
+        return judge(language, prefix)[0]
 
     @cache
     def fits(text: str) -> bool:
         nonlocal left
         if left <= 0:
             return False
-        count, parsed = _judge(language, prefix + text)
+        count, parsed = judge(language, prefix + text)
         left -= parsed
         return not count or count <= given()
 
     return fits
 
 
-def joining(language: str, prefix: str, suffix: str) -> Callable[[str], bool]:
-    """Return a check whether the rest of the statement after the cursor can follow a text.
-
-    The statement must be valid then. If no text makes it valid, it must not become worse: it leaves less open
-    than without the text, or its rest begins within the same brackets and quotes.
-    """
-    line, rest = prefix.rpartition("\n")[2], rest_of_statement(prefix, suffix)
-    before = prefix[scan(prefix).start :] if len(prefix) <= STATEMENT else prefix
-    if len(before) + len(rest) > LONGEST_JOINED:
-        before, rest = line.lstrip(), suffix.partition("\n")[0]
-    if not rest.strip() or len(line) > LONGEST_JOINED:
-        return lambda _: True
-    return cache(_Statement(language, before, rest).is_joined_by)
-
-
-class _Statement:
-    """The statement around the cursor."""
-
-    def __init__(self, language: str, before: str, rest: str) -> None:
-        self._language = language
-        self._before = before
-        self._rest = rest
-        self._hides = bool(rest.partition("\n")[0].strip())  # whether a comment would hide the rest
-        self._at_cursor = scan(before)
-        self._left = PATIENCE
-        self._open = self._count_open("")
-
-    def is_joined_by(self, text: str) -> bool:
-        """Return whether the rest can follow a text."""
-        at_end, count = scan(self._before + text), self._count_open(text)
-        hidden = self._hides and at_end.comment and not self._at_cursor.comment
-        if hidden or count > self._open or self._left <= 0:
-            return False
-        valid = self._is_valid(f"{self._before}{text}{self._rest}")
-        if valid and (not count or count < self._open):
-            return True
-        has_same_open = at_end[:-1] == self._at_cursor[:-1]
-        if self._can_be_valid or not (count < self._open or has_same_open):
-            return False
-        fits = self._is_valid(self._before + text) or not self._is_valid(self._before)
-        return valid or (fits and not self._is_valid(self._before + self._rest))
-
-    @cached_property
-    def _can_be_valid(self) -> bool:
-        closing = (text for text in _fillings(self._at_cursor) if not self._count_open(text))
-        return any(self._is_valid(f"{self._before}{text}{self._rest}") for text in closing)
-
-    def _count_open(self, text: str) -> int:
-        code = f"{self._before}{text}{self._rest}"
-        self._left -= len(code)
-        opened = scan(code)
-        return len(opened.brackets) + bool(opened.quote)
-
-    def _is_valid(self, code: str) -> bool:
-        if self._language != "python":
-            return scan(code).balanced
-        errors, parsed = _judge(self._language, code)
-        self._left -= parsed
-        return not errors
-
-
-def _fillings(opened: Open) -> list[str]:
-    """Return texts of which one is likely to make a statement valid at the cursor, if any does."""
-    closed = [
-        opened.quote + opened.brackets[:end] for end in range(min(_MOST_CLOSED, len(opened.brackets)) + 1)
-    ]
-    # `_` is also the content of a replacement field of an f-string.
-    return [*closed, "_"] if opened.quote else [*_FILLINGS, *closed, *(f"_{each}" for each in closed)]
-
-
-def rest_of_statement(prefix: str, suffix: str) -> str:
-    """Return the text after the cursor up to the end of its statement.
-
-    If the brackets around the cursor are not closed, this is the rest of the line.
-    """
-    line = suffix.partition("\n")[0]
-    if len(prefix) > STATEMENT or not suffix.strip():
-        return line
-    stack: list[str] = []
-    start = scan(prefix).start
-    whole = prefix[start:] + suffix[:STATEMENT]
-    for lexeme in lex(f"{whole}\n"):
-        end = start + lexeme.start - len(prefix)
-        if lexeme.kind == "line" and end >= 0 and not stack:
-            return suffix[:end]
-        if lexeme.text in _CLOSERS:
-            stack.append(_CLOSERS[lexeme.text])
-        elif lexeme.text in _OPENERS and (not stack or stack.pop() != lexeme.text):
-            break
-    return line
-
-
-def _judge(language: str, text: str) -> tuple[int, int]:
+def judge(language: str, text: str) -> tuple[int, int]:
     """Return the number of errors that no continuation could fix, and the number of parsed characters."""
     if language == "python":
         valid, parsed = judged(text)

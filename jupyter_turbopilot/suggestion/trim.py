@@ -117,7 +117,7 @@ def line_above_again(text: str, surroundings: Surroundings, final: bool) -> Cut:
     begun = surroundings.line if body == text else ""  # the text begins on a later line
     written, newline, _ = body.partition("\n")
     line = (begun + written).rstrip()  # with its indentation: in another block it is a different line
-    if not _is_word(above.lstrip()[:1] or " ") or not above.startswith(line):
+    if not is_word(above.lstrip()[:1] or " ") or not above.startswith(line):
         return Cut(text)
     if not (newline or final):
         return Cut("")
@@ -222,7 +222,7 @@ def loop(text: str, surroundings: Surroundings, final: bool) -> Cut:
     if final and not sure:
         return Cut(text)
     end = max(0, min(sure or possible) - len(typed))
-    while 0 < end < len(text) and _is_word(text[end - 1]) and _is_word(text[end]):
+    while 0 < end < len(text) and is_word(text[end - 1]) and is_word(text[end]):
         end -= 1
     return Cut(text[:end], done=bool(sure))
 
@@ -245,7 +245,7 @@ def rest_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:
     end = 0
     while (end := matcher.find(text, end)) >= 0:
         at = end - len(rest)
-        inside_word = at > 0 and _is_word(text[at - 1]) and _is_word(rest[0])
+        inside_word = at > 0 and is_word(text[at - 1]) and is_word(rest[0])
         if is_outside[at] and not inside_word:
             return Cut(text[:at], done=True)
     closing = _closers_at_the_end(text)
@@ -268,14 +268,14 @@ def _closers_at_the_end(text: str) -> int:
     return len(text) - start
 
 
-def _is_word(char: str) -> bool:
+def is_word(char: str) -> bool:
     return char == "_" or char.isalnum()
 
 
 def unfinished_word(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Hold back a word that may be incomplete."""
     end = len(text)
-    while not final and end and _is_word(text[end - 1]):
+    while not final and end and is_word(text[end - 1]):
         end -= 1
     return Cut(text[:end])
 
@@ -313,12 +313,3 @@ def trim(text: str, surroundings: Surroundings, *, final: bool) -> Cut:
         text = cut.text
         done = done or cut.done
     return Cut(text, done)
-
-
-def joining_part(text: str, joins: Callable[[str], bool]) -> str:
-    """Return the longest prefix of whole words that the text after the cursor can follow."""
-    for end in range(len(text), 0, -1):
-        is_inside_word = end < len(text) and _is_word(text[end - 1]) and _is_word(text[end])
-        if not (is_inside_word or text[end - 1].isspace()) and joins(text[:end]):
-            return text[:end]
-    return ""

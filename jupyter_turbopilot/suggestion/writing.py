@@ -8,8 +8,9 @@ from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.suggestion.joining import joining_part
 from jupyter_turbopilot.suggestion.matching import Matcher
-from jupyter_turbopilot.suggestion.trim import Cut, joining_part, trim
+from jupyter_turbopilot.suggestion.trim import Cut, trim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

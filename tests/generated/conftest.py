@@ -7,7 +7,7 @@ import pytest
 
 from jupyter_turbopilot.completer import suggestion_plan
 from jupyter_turbopilot.context import notebook
-from jupyter_turbopilot.suggestion import names, resolve, syntax
+from jupyter_turbopilot.suggestion import joining, names, resolve, syntax
 from jupyter_turbopilot.util.bounds import tenant_cache
 
 from ..shared_cases import Twins, missing
@@ -35,7 +35,8 @@ def twins(program: Twins) -> Iterator[Twins]:
 def _without_parsers() -> Iterator[None]:
     """Let Python check syntax like a page without a grammar: by brackets, and names by patterns."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(syntax, "_judge", lambda _, text: (int(not syntax.scan(text).balanced), 0))
+        for module in (joining, syntax):
+            patch.setattr(module, "judge", lambda _, text: (int(not syntax.scan(text).balanced), 0))
         patch.setattr(names, "bindings", resolve._loose_bindings)
         patch.setattr(suggestion_plan, "Names", lambda request, *_: names.Names(request, resolve.Scope()))
         patch.setattr(notebook, "describe", lambda *_: "")

@@ -27,6 +27,7 @@ from jupyter_turbopilot.suggestion import (
     features,
     gate,
     gate_fit,
+    joining,
     matching,
     resolve,
     surroundings,
@@ -112,9 +113,13 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
     "may_end": (gate.may_end, (TEXT, TEXT)),
     "bindings": (lambda text: sorted(resolve._loose_bindings(text)), (TEXT,)),
     "fits": (lambda prefix, text: syntax.fitting("", prefix)(text), (CODE, CODE)),
-    "joins": (lambda prefix, suffix, text: syntax.joining("", prefix, suffix)(text), (CODE, CODE, CODE)),
+    "joins": (
+        lambda prefix, suffix, text, language, texts: joining.joining(language, prefix, suffix, texts)(text),
+        (CODE, CODE, CODE, st.sampled_from(["", "r"]), st.lists(CODE, max_size=2)),
+    ),
     "joined": (
-        lambda prefix, suffix, text: trim.joining_part(text, syntax.joining("", prefix, suffix)), (CODE, CODE, TEXT),
+        lambda prefix, suffix, text, language: joining.joining_part(text, joining.joining(language, prefix, suffix)),
+        (CODE, CODE, TEXT, st.sampled_from(["", "r"])),
     ),
 }  # fmt: skip
 
@@ -250,7 +255,7 @@ def test_as_tokens_arrive_the_same_text_is_shown(
     unasked: bool,
     whole: bool,
 ) -> None:
-    joins = syntax.joining("", prefix, suffix)
+    joins = joining.joining("", prefix, suffix)
     made = gate.Gate(features.cursor_features(prefix, suffix, []), threshold, joins)
     around = surroundings.surroundings_of(prefix, suffix)
     text = writing.TrimmedText(around, made, unasked=unasked, joins=joins)

@@ -143,3 +143,24 @@ def test_fit_ignores_the_line_of_a_cell_magic() -> None:
 def test_fit_accepts_names_bound_after_the_cursor() -> None:
     cell = Completion(cells=[Cell(source="x = \nlater = 1")], offset=4)
     assert Names(cell, scope_of(cell, FACTS)).fit("later")
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "after", "fits"),
+    [
+        ('x = df["pr', "i", 'ce"]', True),
+        ('x = df["pr', "inc", 'ce"]', False),
+        ("x = df.he", "a", "d", True),
+        ("print(lo", "a", "d)", True),
+        ("print(to", "ta", "l)", True),
+        ("print(to", "ni", "l)", False),
+        ("pr", "in", "t(1)", True),
+    ],
+)
+def test_a_suggestion_within_a_word_completes_a_known_name(
+    before: str, text: str, after: str, fits: bool
+) -> None:
+    cells = [Cell(source="total = 1", executed=True), Cell(source=before + after)]
+    asks = Completion(cells=cells, active=1, offset=len(before))
+    names = Names(asks, scope_of(asks, FACTS))
+    assert (names.joins(text), names.fit(text)) == (fits, fits)

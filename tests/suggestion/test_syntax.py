@@ -18,12 +18,10 @@ from jupyter_turbopilot.suggestion.syntax import (
     faults,
     fitting,
     grammar_of,
-    joining,
     lex,
     scan,
     valid_beginning,
 )
-from jupyter_turbopilot.suggestion.trim import joining_part
 from jupyter_turbopilot.util.bounds import STATEMENT
 from jupyter_turbopilot.util.syntax_tree import MOST
 
@@ -233,57 +231,6 @@ def test_fitting_checks_only_brackets_of_a_long_text() -> None:
 
 def test_fitting_accepts_everything_after_a_too_long_text() -> None:
     assert fitting("r", "x\n" * syntax.STATEMENT)("))")
-
-
-@pytest.mark.parametrize(("prefix", "suffix", "text", "language", "kept"), golden("grammar", "joined"))
-def test_joining_keeps_what_the_rest_of_the_statement_can_follow(
-    prefix: str, suffix: str, text: str, language: str, kept: str
-) -> None:
-    assert joining_part(text, joining(language, prefix, suffix)) == kept
-
-
-def test_joining_rejects_everything_after_too_much_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(syntax, "PATIENCE", 3000)
-    joins = joining("python", "f(", ")")
-    assert joins("1")
-    assert not all(joins(f"{number} + 1") for number in range(1000))
-
-
-@pytest.mark.parametrize("length", [syntax.LONGEST_JOINED // 6 + 1, syntax.STATEMENT])
-def test_joining_checks_only_the_line_of_a_long_statement(length: int) -> None:
-    prefix = "if x:\n" + "    y\n" * length + "    print(x["
-    joins = joining("python", prefix, "])")
-    assert joins("0")
-    assert not joins("0] + y")
-    assert joining("python", "x" * (syntax.STATEMENT + 1), "]")("](")
-
-
-LINES = (
-    'm = df["rain"].dropna().mean()', "x = [f(a)[0] for a in b if a]", "df.loc[df['a'] > 3, ['b', 'c']] = 0",
-    "print(f'{x:>4} of {y!r}', end='')", "ax.plot(x, y, label='it\\'s', c=(1, 2))", "x = {'a': [1, (2, 3)]}['a']",
-    *(line for line in PROGRAM.splitlines() if line[:1].strip()),
-)  # fmt: skip
-CODE = st.lists(
-    st.sampled_from(["a", " ", ".", "(", ")", "[", "]", '"', "'", ", ", "# ", '"].b(', "=", "not ", ": "])
-).map("".join)
-
-
-@given(st.sampled_from(LINES), st.data())
-def test_joining_keeps_a_valid_line_valid(line: str, data: st.DataObject) -> None:
-    start, end = sorted(data.draw(st.tuples(st.integers(1, len(line)), st.integers(1, len(line)))))
-    prefix, recorded, rest = line[:start], line[start:end], line[end:]
-    text = data.draw(st.just(recorded) | CODE | CODE.map(recorded.__add__))
-    kept = joining_part(text, joining("python", prefix, rest))
-    assert text.startswith(kept)
-    if rest.strip() and is_complete(prefix + rest):
-        assert is_complete(prefix + kept + rest)
-    if text == recorded == recorded.rstrip() and is_complete(line):
-        assert kept == recorded
-
-
-def is_complete(source: str) -> bool:
-    opened = scan(source)
-    return valid_beginning(source) and not opened.brackets and not opened.quote
 
 
 SOURCES = st.text(alphabet="()[]{}\"'`\\#\n =%!?abr1.*", max_size=30) | st.text(max_size=30)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.suggestion.features import CursorFeatures, cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
+from jupyter_turbopilot.suggestion.joining import joining
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
-from jupyter_turbopilot.suggestion.syntax import joining, scan, valid_beginning
+from jupyter_turbopilot.suggestion.syntax import scan, valid_beginning
 from jupyter_turbopilot.suggestion.writing import TrimmedText, Verbatim
 
 from ..shared_cases import golden

@@ -13,8 +13,9 @@ import {
 } from './engineinterface';
 import { cursorFeatures } from './features';
 import { type Eagerness, fitFor, Gate } from './gate';
-import { byBrackets, fitting, joining, type Judge } from './grammar';
-import { type IKernelContext, namesAt, scopeOf } from './names';
+import { byBrackets, fitting, type Judge } from './grammar';
+import { joining } from './joining';
+import { type IKernelContext, type IScope, namesAt, scopeOf } from './names';
 import { gather, prefixOf, suffixOf } from './notebook';
 import { type ISurroundings, surroundingsOf } from './surroundings';
 import { cutAt, stripStart } from './text';
@@ -93,7 +94,7 @@ export class Composer {
     const { vocabulary } = this._engine;
     const { trigger, max_tokens: most } = this._request;
     const prompt = this._layout.prompt(this._request, this._context);
-    const names = namesAt(this._request, scopeOf(this._request, this._sources.facts ?? { names: {} }));
+    const names = namesAt(this._request, this._scope);
     // An explicit request for several lines may be longer.
     const length = most ?? this._settings.maxTokens * (trigger === 'invoke' && this._around.multi ? 4 : 1);
     progress.promptTokens = prompt.length;
@@ -175,7 +176,8 @@ export class Composer {
     const code = language !== own && newline ? body : prefix;
     const judge = this._sources.judge ?? byBrackets;
     const fits = fitting(language, code, judge);
-    const joins = joining(type === 'code' ? language : '', code, suffix, judge);
+    const texts = [...cells.map(cell => cell.source), ...wordsOf(this._scope)];
+    const joins = joining(type === 'code' ? language : '', code, suffix, judge, texts);
     const gate = new Gate(
       cursorFeatures(prefix, suffix, this._context.pieces),
       unasked ? thresholds[eagerness ?? this._settings.eagerness] : 0,
@@ -183,6 +185,10 @@ export class Composer {
       values => score(values, trees)
     );
     return new TrimmedText(this._around, gate, unasked, joins);
+  }
+
+  private get _scope(): IScope {
+    return (this._scoped ??= scopeOf(this._request, this._sources.facts ?? { names: {} }));
   }
 
   private get _around() {
@@ -206,7 +212,13 @@ export class Composer {
   }
 
   private _gathered: ReturnType<typeof gather> | undefined;
+  private _scoped: IScope | undefined;
   private _surroundings: ISurroundings | undefined;
+}
+
+/** The names of columns and attributes. */
+function wordsOf({ columns, attributes }: IScope): string[] {
+  return [...columns.values(), ...attributes.values()].flatMap(names => [...names]);
 }
 
 function itemOf(suggestion: TrimmedText, reason: string): ISuggestion {

@@ -71,6 +71,21 @@ describe('an answer', () => {
     }
   );
 
+  it.each(['automatic', 'invoke'] as const)(
+    'within a word completes it to a known one, or is empty (%s)',
+    async trigger => {
+      const request = requestOf('x = df.preward', { offset: 9, trigger });
+      const facts = { names: { df: { attributes: ['price_reward'] } } };
+      const shown = async (text: string) =>
+        (await framesOf(new Completer(saying(text)), request, { facts })).at(-1)?.text;
+      expect([await shown('ice_r\n'), await shown('ices\n'), await shown('ices +\n')]).toEqual([
+        'ice_r',
+        '',
+        ''
+      ]);
+    }
+  );
+
   it('has three characters for each requested token', async () => {
     const engine = saying('a');
     await framesOf(new Completer(engine), requestOf('x = ', { max_tokens: 5, lines: 'single' }));

@@ -8,11 +8,10 @@ import { type Parser, TreeFragment } from '@lezer/common';
 import { STATEMENT } from './bounds';
 import { type IOpen, lex, scan } from './lexer';
 import { asPython } from './magics';
-import { codePoints, cutAt, first, isBlank, isLonger, lastLine, stripEnd, stripStart } from './text';
+import { isLonger, lastLine, stripEnd } from './text';
 
-const MAX_PARSED = 40_000; // the maximum number of parsed characters per answer; after that, no text is valid
+export const MAX_PARSED = 40_000; // the maximum number of parsed characters per answer; after that, no text is valid
 const MAX_TEXT_LENGTH = 4000; // the maximum length of a text that is parsed as a whole
-const MAX_JOINED_LENGTH = 5000; // of a longer statement, only the line at the cursor is checked
 const MAX_STATEMENT_LENGTH = 10_000; // of Python, whose parser is incremental
 /**
  * Completions of an unfinished line of Python, the likeliest first: the rest of an expression, of a statement's head,
@@ -37,10 +36,6 @@ const ENDINGS = [
   ...[' as _:', ' _():', ' = _', ' _ import _', ' def _():', ' _ in _:', ' _ else _', ': _ = _']
 ];
 const OUTER_ENDINGS = ['', ':', ' in _:', ' _', ' = _'];
-
-/** Possible parts of a statement at the cursor. */
-const FILLINGS = [' _ ', ', ', '.', ' + ', ' in ', ': ', '=', ' else ', ' as ', ' import ', '[_', '(_', '{_'];
-const MAX_CLOSED = 4; // the maximum number of brackets that a part of a statement closes
 
 /** A decorator without a definition. */
 const DECORATES = /(?:^|\n)([ \t]*)@(?![^]*\n[ \t]*(?:async|def|class)\b)/;
@@ -81,133 +76,14 @@ export function fitting(language: string, prefix: string, judge: Judge): (text: 
   });
 }
 
-/**
- * Return a check whether the rest of the statement after the cursor can follow a text.
- *
- * The statement must be valid then. If no text makes it valid, it must not become worse: it leaves less open than without
- * the text, or its rest begins within the same brackets and quotes.
- */
-export function joining(
-  language: string,
-  prefix: string,
-  suffix: string,
-  judge: Judge
-): (text: string) => boolean {
-  const line = lastLine(prefix);
-  let rest = restOfStatement(prefix, suffix);
-  let before = isLonger(prefix, STATEMENT) ? prefix : prefix.slice(scan(prefix).start);
-  if (codePoints(before) + codePoints(rest) > MAX_JOINED_LENGTH) {
-    [before, rest] = [stripStart(line), cutAt(suffix, '\n')[0]];
-  }
-  if (isBlank(rest) || isLonger(line, MAX_JOINED_LENGTH)) {
-    return () => true;
-  }
-  const statement = new Statement(before, rest, language === 'python' ? judge : byBrackets);
-  return cached(text => statement.isJoinedBy(text));
-}
-
 /** Return a function that computes each result only once. */
-function cached<K, V>(compute: (key: K) => V): (key: K) => V {
+export function cached<K, V>(compute: (key: K) => V): (key: K) => V {
   const known = new Map<K, V>();
   return key => {
     const result = known.get(key) ?? compute(key);
     known.set(key, result);
     return result;
   };
-}
-
-/** The statement around the cursor. */
-class Statement {
-  constructor(
-    private readonly _before: string,
-    private readonly _rest: string,
-    private readonly _judge: Judge
-  ) {
-    this._hides = !isBlank(cutAt(_rest, '\n')[0]);
-    this._atCursor = scan(_before);
-    this._open = this._countOpen('');
-  }
-
-  /** Whether the rest can follow a text. */
-  isJoinedBy(text: string): boolean {
-    const atEnd = scan(this._before + text);
-    const count = this._countOpen(text);
-    const hidden = this._hides && atEnd.comment && !this._atCursor.comment;
-    if (hidden || count > this._open || this._left <= 0) {
-      return false;
-    }
-    const valid = this._isValid(this._before + text + this._rest);
-    if (valid && (count === 0 || count < this._open)) {
-      return true;
-    }
-    const hasSameOpen = (['quote', 'brackets', 'balanced', 'comment'] as const).every(
-      key => atEnd[key] === this._atCursor[key]
-    );
-    if (this._canBeValid() || !(count < this._open || hasSameOpen)) {
-      return false;
-    }
-    const fits = this._isValid(this._before + text) || !this._isValid(this._before);
-    return valid || (fits && !this._isValid(this._before + this._rest));
-  }
-
-  private _canBeValid(): boolean {
-    return (this._completable ??= fillingsOf(this._atCursor).some(
-      text => this._countOpen(text) === 0 && this._isValid(this._before + text + this._rest)
-    ));
-  }
-
-  private _countOpen(text: string): number {
-    const { brackets, quote } = scan(this._before + text + this._rest);
-    return brackets.length + Number(quote !== '');
-  }
-
-  private _isValid(code: string): boolean {
-    const { faults, parsed } = this._judge('python', code);
-    this._left -= parsed;
-    return faults === 0;
-  }
-
-  private readonly _hides: boolean; // whether a comment would hide the rest
-  private readonly _atCursor: IOpen;
-  private readonly _open: number;
-  private _completable: boolean | undefined;
-  private _left = MAX_PARSED;
-}
-
-/** Texts of which one is likely to make a statement valid at the cursor, if any does. */
-function fillingsOf({ quote, brackets }: IOpen): readonly string[] {
-  const length = Math.min(MAX_CLOSED, brackets.length) + 1;
-  const closed = Array.from({ length }, (_, end) => quote + brackets.slice(0, end));
-  // `_` is also the content of a replacement field of an f-string.
-  return quote ? [...closed, '_'] : [...FILLINGS, ...closed, ...closed.map(each => `_${each}`)];
-}
-
-/**
- * The text after the cursor up to the end of its statement.
- *
- * If the brackets around the cursor are not closed, this is the rest of the line.
- */
-function restOfStatement(prefix: string, suffix: string): string {
-  const [line] = cutAt(suffix, '\n');
-  if (isLonger(prefix, STATEMENT) || isBlank(suffix)) {
-    return line;
-  }
-  const closers: Readonly<Record<string, string | undefined>> = { '(': ')', '[': ']', '{': '}' };
-  const stack: string[] = [];
-  const { start: begin } = scan(prefix);
-  for (const { kind, text, start } of lex(`${prefix.slice(begin)}${first(suffix, STATEMENT)}\n`)) {
-    const end = begin + start - prefix.length;
-    if (kind === 'line' && end >= 0 && stack.length === 0) {
-      return suffix.slice(0, end);
-    }
-    const closer = closers[text];
-    if (closer) {
-      stack.push(closer);
-    } else if (')]}'.includes(text) && stack.pop() !== text) {
-      break;
-    }
-  }
-  return line;
 }
 
 /** Parses texts incrementally: the common prefix with the previous text is not parsed again. */

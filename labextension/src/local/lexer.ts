@@ -14,7 +14,13 @@ const LEXEME = new RegExp(
 );
 const KINDS = ['string', 'comment', 'number', 'name', 'sign', 'line'] as const;
 const CONTINUATIONS = new Set(['else', 'elif', 'except', 'finally', 'case']);
-const CLOSERS: Readonly<Record<string, string | undefined>> = { '(': ')', '[': ']', '{': '}' };
+/** A map, as an object has properties that a name in a text may equal, such as `constructor`. */
+export const CLOSERS: ReadonlyMap<string, string> = new Map([
+  ['(', ')'],
+  ['[', ']'],
+  ['{', '}']
+]);
+export const OPENERS: ReadonlySet<string> = new Set(CLOSERS.values());
 
 /** A word, number, string, sign, comment or line end of a source text. */
 export interface ILexeme {
@@ -57,10 +63,10 @@ export function scan(text: string): IOpen {
   let [balanced, decorated, start] = [true, false, 0];
   const lexemes = lex(text);
   for (const lexeme of lexemes) {
-    const closer = CLOSERS[lexeme.text];
+    const closer = CLOSERS.get(lexeme.text);
     if (closer) {
       stack.push(closer);
-    } else if (')]}'.includes(lexeme.text)) {
+    } else if (OPENERS.has(lexeme.text)) {
       balanced = stack.pop() === lexeme.text && balanced;
     } else if (stack.length === 0 && opensStatement(text, lexeme)) {
       start = decorated ? start : lexeme.start;

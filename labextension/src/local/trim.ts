@@ -379,17 +379,3 @@ export function trim(text: string, surroundings: ISurroundings, final: boolean):
     return { text: kept.text, done: cut.done || kept.done };
   }, whole(text));
 }
-
-/** The longest prefix of whole words that the text after the cursor can follow. */
-export function joiningPart(text: string, joins: (text: string) => boolean): string {
-  for (let end = text.length; end > 0; end--) {
-    const before = characterBefore(text, end);
-    const following = text.slice(end, end + 2);
-    const splits =
-      /^[\udc00-\udfff]/.test(following) || (beginsWithWord(before) && beginsWithWord(following));
-    if (!(splits || isBlank(before)) && joins(text.slice(0, end))) {
-      return text.slice(0, end);
-    }
-  }
-  return '';
-}

@@ -3,7 +3,8 @@
 import type { Gate } from './gate';
 import type { ISurroundings } from './surroundings';
 import { isBlank, stripEnd, stripStart } from './text';
-import { type ICut, joiningPart, trim } from './trim';
+import { joiningPart } from './joining';
+import { type ICut, trim } from './trim';
 
 /** A token of an answer: its text, as far as it belongs to the answer. */
 export interface IPiece {

@@ -13,7 +13,8 @@ import { keepTail, Layout, piecesLeftOut, readHead } from '../layout';
 import { Completer } from '../completer';
 import { CursorFeatures, cursorFeatures, type Features, features } from '../features';
 import { fitFor, Gate, mayEnd } from '../gate';
-import { byBrackets, byGrammar, fitting, joining } from '../grammar';
+import { byBrackets, byGrammar, fitting } from '../grammar';
+import { joining, joiningPart } from '../joining';
 import { lex, scan } from '../lexer';
 import { asPython, withoutCellMagic, withoutCommands } from '../magics';
 import { Matcher } from '../matching';
@@ -23,7 +24,7 @@ import { chosen, scores } from '../ranking';
 import { firstLine, indentation, surroundingsOf } from '../surroundings';
 import { beginsWithWord, codePoints, compare, LETTER, linesOf, strip } from '../text';
 import { score } from '../trees';
-import { joiningPart, trim } from '../trim';
+import { trim } from '../trim';
 import { rounded, TrimmedText } from '../writing';
 import { codePointsOf, ScriptedEngine } from './engine';
 
@@ -214,10 +215,11 @@ export const FUNCTIONS = {
   bindings: (source: string) => [...bindings(source)].sort(compare),
   names_at: (request: IRequest, facts: IKernelContext) => namesAt(request, scopeOf(request, facts)),
   fits: (prefix: string, text: string) => fitting('', prefix, byBrackets)(text),
-  joins: (prefix: string, suffix: string, text: string) => joining('', prefix, suffix, byBrackets)(text),
+  joins: (prefix: string, suffix: string, text: string, language = '', texts: string[] = []) =>
+    joining(language, prefix, suffix, byBrackets, texts)(text),
   /** The part of a text that the rest of the statement can follow. */
-  joined: (prefix: string, suffix: string, text: string, language = '') =>
-    joiningPart(text, joining(language, prefix, suffix, byLezer)),
+  joined: (prefix: string, suffix: string, text: string, language = '', texts: string[] = []) =>
+    joiningPart(text, joining(language, prefix, suffix, byLezer, texts)),
 
   valid_beginning: (text: string) =>
     fitting('python', '', byLezer)(text) && byLezer('python', text).faults === 0,
