@@ -30,6 +30,8 @@ from jupyter_turbopilot.settings.access import Access, access_of
 from jupyter_turbopilot.settings.config import Turbopilot, sections
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jupyter_server.serverapp import ServerApp
 
     from jupyter_turbopilot.index.base import Source
@@ -117,28 +119,32 @@ class TurbopilotExtension(ExtensionApp):
             self.handlers.append((url_path_join("turbopilot", path), route, takes))
 
     async def _start_jupyter_server_extension(self, server: Any) -> None:
+        self._starting = asyncio.create_task(self._finish_start(server))
+        self._starting.add_done_callback(self._report_failure)
+
+    def _write_runtime_file(self, server: Any) -> None:
         runtime.remove_stale()
         if not server.sock:
             named = self._turbopilot.cache_file if self._turbopilot.cache_memory else ""
             url = loopback_url(server)
             runtime.write(runtime.Runtime(url, self._secret, os.getpid(), named, server.root_dir))
-        self._starting = asyncio.create_task(self._finish_start(server.contents_manager))
-        self._starting.add_done_callback(self._report_failure)
 
     def _report_failure(self, started: asyncio.Task[None]) -> None:
         """Log why the start failed. Otherwise asyncio would log it only at the end of the process."""
         if not started.cancelled() and (error := started.exception()):
             self.log.error("Turbopilot: The start failed, so no model is loaded", exc_info=error)
 
-    async def _finish_start(self, manager: Any) -> None:
-        """Import the other modules on another thread, build the pilot, then load the model and the index."""
+    async def _finish_start(self, server: Any) -> None:
+        """Write the runtime file and import the other modules on a thread, then load the model and the index."""
         from jupyter_turbopilot.jupyter.pilot.threads import BackgroundThreads
 
         threads = BackgroundThreads(1)
+        await threads.run("", self._write_runtime_file, server)
         await threads.run("", _import_others)
         # All routes: a request that imports one blocks the event loop, and an upgrade can replace its file.
         imported = threads.run("", loaded)
-        await asyncio.gather(imported, self._load(self.pilot), self._start_index(self.pilot, manager))
+        index = self._start_index(self.pilot, server.contents_manager)
+        await asyncio.gather(imported, self._load(self.pilot), index)
 
     async def _load(self, pilot: Pilot) -> None:
         """Load the model, unless a request has started this."""
@@ -158,16 +164,17 @@ class TurbopilotExtension(ExtensionApp):
                 listen(manager, notebook_index)
 
     async def stop_extension(self) -> None:
-        """Unload the model and end all requests."""
+        """Unload the model, end all requests and delete the runtime file."""
+        from jupyter_turbopilot.jupyter.pilot.threads import stop_within
+
         if self._starting:
             self._starting.cancel()
+        stops: list[Callable[[], object]] = [partial(runtime.remove, os.getpid())]
         if self._pilot:
-            from jupyter_turbopilot.jupyter.pilot.threads import stop_within
-
             if self._pilot.kernels:
                 self._pilot.kernels.close()  # its sockets belong to the event loop
-            await stop_within(self._pilot.stop)
-        runtime.remove(os.getpid())
+            stops.append(self._pilot.stop)
+        await asyncio.gather(*map(stop_within, stops))
 
 
 def _import_others() -> None:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.engine.kind import EngineKind
 from jupyter_turbopilot.jupyter import extension as extension_module
+from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.jupyter.extension import TurbopilotExtension, any_kernel_busy
 from jupyter_turbopilot.jupyter.routes import table
 from jupyter_turbopilot.plugins.remote import address
@@ -128,6 +130,20 @@ async def test_pilot_is_built_and_routes_are_imported_right_after_the_start(jp_s
     await app._starting
     assert app._pilot is app.pilot
     assert table._load.cache_info().currsize == len({*table.table().values()})
+
+
+async def test_runtime_file_is_written_and_removed_on_other_threads(
+    jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used: list[threading.Thread] = []
+    for name in ("remove_stale", "write", "remove"):
+        monkeypatch.setattr(runtime, name, lambda *_: used.append(threading.current_thread()))
+    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
+    await app._start_jupyter_server_extension(jp_serverapp)
+    await app._starting
+    await app.stop_extension()
+    assert len(used) == 3
+    assert threading.current_thread() not in used
 
 
 async def test_failure_after_the_start_is_logged(jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
