@@ -135,7 +135,7 @@ class TurbopilotExtension(ExtensionApp):
             self.log.error("Turbopilot: The start failed, so no model is loaded", exc_info=error)
 
     async def _finish_start(self, server: Any) -> None:
-        """Write the runtime file and import the other modules on a thread, then load the model and the index."""
+        """Write the runtime file and import other modules on a thread, then load the model and the index."""
         from jupyter_turbopilot.jupyter.pilot.threads import BackgroundThreads
 
         threads = BackgroundThreads(1)
