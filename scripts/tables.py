@@ -12,14 +12,10 @@ from jupyter_turbopilot.engine.base import SAMPLERS, UNLIMITED, Capabilities
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.jupyter.kernels.conversation import TARGET, installation
-from jupyter_turbopilot.plugins.remote.detection import (
-    TextForm,
-    capabilities_of,
-    choose_dialect,
-)
+from jupyter_turbopilot.plugins.remote.dialect import Spellings
+from jupyter_turbopilot.plugins.remote.loading import capabilities_of, choose_dialect, text_dialects
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
-from jupyter_turbopilot.plugins.remote.text_prompt import Spellings
 from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
 from jupyter_turbopilot.settings import config
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, FITS
@@ -103,13 +99,13 @@ def capabilities() -> str:
 
 
 def _by_ids(peer: RemoteServer) -> Capabilities:
-    dialect = choose_dialect(peer, CodePoints(), TextForm(), Spellings())
+    dialect = choose_dialect(peer, CodePoints(), Spellings())
     return capabilities_of(peer, dialect, TurbopilotRemote())
 
 
 def _by_text(peer: RemoteServer) -> Capabilities:
-    form = TextForm("suffix", logprobs=False)
-    return capabilities_of(peer, choose_dialect(peer, None, form, Spellings()), TurbopilotRemote(), form)
+    *_, dialect = text_dialects(peer, "suffix", Spellings())  # the last one does not ask for logprobs
+    return capabilities_of(peer, dialect, TurbopilotRemote())
 
 
 def _options(one: Capabilities) -> str:

@@ -49,7 +49,7 @@ def fetch_metadata(source: Source, hosts: Collection[str] = ()) -> RemoteFile:
     """Return a file's size and digest from Hugging Face; empty for other sources and offline."""
     if not isinstance(source, HubFile) or _offline():
         return RemoteFile()
-    with translate_errors(f"Hugging Face ({source.repo})"), connection(_endpoint(), hosts) as client:
+    with translate_errors(f"Hugging Face ({source.repo})"), connection(endpoint(), hosts) as client:
         # The digest is in the first response; the storage it redirects to does not know it.
         answer = client.head(_url(source), headers=_headers(), follow_redirects=False)
         if answer.is_error:
@@ -76,10 +76,11 @@ def fetch(source: Source, transfer: Transfer) -> None:
 
 
 def _url(source: HubFile) -> str:
-    return f"{_endpoint()}/{source.repo}/resolve/main/{source.file}"
+    return f"{endpoint()}/{source.repo}/resolve/main/{source.file}"
 
 
-def _endpoint() -> str:
+def endpoint() -> str:
+    """Return the address of Hugging Face or of its mirror."""
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
@@ -103,8 +104,8 @@ def list_files(repository: str, hosts: Collection[str] = ()) -> list[str]:
     """Return the names of the files at the top of a repository."""
     what = f"Hugging Face ({repository})"
     _refuse_offline()
-    with translate_errors(what), connection(_endpoint(), hosts) as client:
-        _, body = page(client, f"{_endpoint()}/api/models/{repository}", _headers())
+    with translate_errors(what), connection(endpoint(), hosts) as client:
+        _, body = page(client, f"{endpoint()}/api/models/{repository}", _headers())
         try:
             names = [str(entry["rfilename"]) for entry in json.loads(body)["siblings"]]
         except (ValueError, LookupError, TypeError):

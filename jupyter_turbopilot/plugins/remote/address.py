@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 PROVIDER = "hf:"
+ROUTER = "https://router.huggingface.co"  # of Hugging Face's inference providers
 ENGINE_KEY, HUB_KEY = "TURBOPILOT_ENGINE_KEY", "HF_TOKEN"
 JUPYTERHUB_KEY = "JUPYTERHUB_API_TOKEN"
 MAX_KEY = 1 << 14  # characters
@@ -29,9 +30,9 @@ _key_error = partial(ModelRefusedError, code="key")
 class Address:
     """The address of a remote server."""
 
-    root: str  # the URL before the routes, without `/v1`; empty for a named provider
+    root: str  # the URL before the routes, without `/v1`
     host: str  # the part that may be displayed
-    provider: str = ""  # a Hugging Face provider; "url" for a text generation inference server at `root`
+    provider: str = ""  # the name of one of Hugging Face's inference providers
     local: bool = False  # whether it is on this machine
 
 
@@ -51,15 +52,14 @@ def read_addresses(urls: Sequence[str], *, allow_http: bool) -> tuple[Address, .
 def _read(url: str, number: int, allow_http: bool) -> Address:
     """Parse one address. Errors contain only its number, because it may contain a secret."""
     which = f"Address {number} of c.TurbopilotRemote.urls"
-    name = url.removeprefix(PROVIDER)
-    is_provider = name != url
-    if is_provider and "/" not in name:
+    if url.startswith(PROVIDER):
+        name = url.removeprefix(PROVIDER)
         if not name.isascii() or not name.replace("-", "").isalnum():
             raise _address_error(f"{which} has an invalid provider. Write it like hf:together.")
-        return Address("", f"{PROVIDER}{name}", name)
+        return Address(f"{ROUTER}/{name}", url, name)
     invalid = _address_error(f"{which} is not a valid URL. Write it like https://host:8080/v1.")
     try:
-        parts = urlsplit(name)
+        parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise invalid from None
@@ -73,7 +73,7 @@ def _read(url: str, number: int, allow_http: bool) -> Address:
             f"{which} has a query or a fragment. Remove the part from ? or # on. Set a key with "
             "c.TurbopilotRemote.key_file."
         )
-    if parts.scheme not in {"http", "https"} or not host or not name.isprintable() or " " in name:
+    if parts.scheme not in {"http", "https"} or not host or not url.isprintable() or " " in url:
         raise invalid
     local = is_loopback(host)
     if parts.scheme == "http" and not (local or allow_http):
@@ -83,10 +83,8 @@ def _read(url: str, number: int, allow_http: bool) -> Address:
         )
     shown = f"[{host}]" if ":" in host else host
     shown = shown if port is None else f"{shown}:{port}"
-    path = parts.path.rstrip("/")
-    if not is_provider:
-        path = path.removesuffix("/completions").removesuffix("/v1")
-    return Address(f"{parts.scheme}://{shown}{path}", shown, "url" if is_provider else "", local)
+    path = parts.path.rstrip("/").removesuffix("/completions").removesuffix("/v1")
+    return Address(f"{parts.scheme}://{shown}{path}", shown, local=local)
 
 
 def is_loopback(host: str) -> bool:
@@ -104,37 +102,31 @@ def read_key(file: str, *, provider: bool, jupyterhub: bool = False) -> str:
 
     `jupyterhub`: use this server's JupyterHub token.
     """
-    if jupyterhub:
-        return _hub_token(file, provider=provider)
+    if jupyterhub and (file or provider):
+        conflict = "an address has hf:" if provider else "c.TurbopilotRemote.key_file is set"
+        raise _key_error(f'c.TurbopilotRemote.auth is "jupyterhub", but {conflict}. Remove one of them.')
     if file:
         return _checked(_content(Path(file).expanduser()), "The file c.TurbopilotRemote.key_file")
-    variable = HUB_KEY if provider else ENGINE_KEY
+    variable = JUPYTERHUB_KEY if jupyterhub else HUB_KEY if provider else ENGINE_KEY
     key = os.environ.get(variable) or _taken.get(variable, "")
+    if jupyterhub and not key:
+        raise _key_error(
+            f'c.TurbopilotRemote.auth is "jupyterhub", but the environment variable {JUPYTERHUB_KEY} is not '
+            "set. JupyterHub sets it for servers that it starts. Start this server from the hub, or remove "
+            "the setting."
+        )
     return _checked(key, f"The environment variable {variable}")
 
 
 def take_from_environment(*, provider: bool) -> None:
     """Remove the key from the environment, which kernels and other child processes inherit.
 
-    A Hugging Face token is removed only if the engine uses it, because notebooks may need it.
+    A Hugging Face token is removed only if the engine uses it, because notebooks may need it. JupyterHub's
+    code in this process needs its token.
     """
     for variable in (ENGINE_KEY, HUB_KEY) if provider else (ENGINE_KEY,):
         if key := os.environ.pop(variable, ""):
             _taken[variable] = key
-
-
-def _hub_token(file: str, *, provider: bool) -> str:
-    """Return the token. It stays in the environment, because JupyterHub's code in this process needs it."""
-    if file or provider:
-        conflict = "an address has hf:" if provider else "c.TurbopilotRemote.key_file is set"
-        raise _key_error(f'c.TurbopilotRemote.auth is "jupyterhub", but {conflict}. Remove one of them.')
-    if not (token := os.environ.get(JUPYTERHUB_KEY)):
-        raise _key_error(
-            f'c.TurbopilotRemote.auth is "jupyterhub", but the environment variable {JUPYTERHUB_KEY} is not '
-            "set. JupyterHub sets it for servers that it starts. Start this server from the hub, or remove "
-            "the setting."
-        )
-    return _checked(token, f"The environment variable {JUPYTERHUB_KEY}")
 
 
 def _content(path: Path) -> str:

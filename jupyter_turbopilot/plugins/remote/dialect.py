@@ -1,22 +1,30 @@
-"""The dialects of remote servers: the body of a request and the events of an answer."""
+"""The dialects of remote servers: the body of a request and the events of an answer. Pure."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
-from jupyter_turbopilot.plugins.remote.remote_server import Kind
+from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX
+from jupyter_turbopilot.plugins.remote.errors import ErrorEventError, ErrorFields, InvalidAnswerError
+from jupyter_turbopilot.protocol.engine_request import Token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
+
+Shape = TypeVar("Shape")
+LENGTH = "length"  # the finish reason of a text that ended at a limit
+UNKNOWN = 0.0  # the probability of a token without a logprob; the gate hides it
+_ROUNDING = 1e-3  # the largest logprob above zero that is a rounding error
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,6 @@ class EventContent:
     cached: int | None = None  # prompt tokens that were cached
     cut: bool = False  # whether the text ended at a limit or was interrupted
     version: str = ""  # of the model and software
-    replica: str = ""
 
 
 @dataclass(frozen=True)
@@ -41,17 +48,7 @@ class Request:
     session: str = ""  # see `headers.SESSION_HEADER`
 
 
-class Dialect(Protocol):
-    """The protocol of one kind of server, with token ids or with text."""
-
-    samplers: frozenset[str]  # the options of `Sampling` that it supports
-
-    def request(self, request: EngineRequest) -> Request | None:
-        """Return the HTTP request, or None if the server cannot serve it."""
-
-    def read(self, data: bytes) -> EventContent:
-        """Decode an event; raise InvalidAnswerError if that is impossible."""
-
+# Options ------------------------------------------------------------------------------------------------
 
 _OPENAI = {
     "top_p": "top_p",
@@ -77,69 +74,72 @@ _LLAMA = _VLLM | {
 _OF_DRAWING = {"top_p", "seed", "top_k", "min_p", "typical_p", "samplers"}
 _ONLY_IF_SET = {"logit_bias", "ignore_end", "drawn"}
 Style = Literal["openai", "vllm", "llama"]
-_FIELDS: Mapping[Style, Mapping[str, str]] = {"openai": _OPENAI, "vllm": _VLLM, "llama": _LLAMA}
+FIELDS: Mapping[Style, Mapping[str, str]] = {"openai": _OPENAI, "vllm": _VLLM, "llama": _LLAMA}
+_OPTIONS = {field: name for fields in FIELDS.values() for name, field in fields.items()}
 
-_OPTIONS = {field: name for fields in _FIELDS.values() for name, field in fields.items()}
 
+def sampling_fields(sampling: Sampling, style: Style) -> dict[str, Any]:
+    """Return the sampling fields of a body. Defaults are included, because the server's may differ."""
+    body: dict[str, Any] = {"temperature": sampling.temperature}
+    for name, key in FIELDS[style].items():
+        value = getattr(sampling, name)
+        if name in _OF_DRAWING:
+            used = sampling.temperature > 0
+        else:
+            used = bool(value) if name in _ONLY_IF_SET else name != "cached" or not value
+        if used:
+            body[key] = value
+    return body
+
+
+# Answers ------------------------------------------------------------------------------------------------
 
 # The field that an error of llama-server names.
 _NAMED = re.compile(r"Field '(\w{1,40})'")
 
 
 class _Error(msgspec.Struct, frozen=True):
-    code: Any = None  # text, or the status
+    """An error. Turbopilot servers send `status`; llama-server and vLLM send the status as `code`."""
+
+    code: Any = None
+    status: Any = None
+    retry_after: Any = None
     param: str | None = None
     message: str | None = None
 
 
-class _Refusal(msgspec.Struct, frozen=True):
+class _Failed(msgspec.Struct, frozen=True):
     error: _Error = _Error()
 
 
-def read_error(data: bytes) -> tuple[str, str]:
-    """Return the option of `Sampling` that the body of an error names, and its code; empty if missing."""
+def read_error(data: bytes) -> ErrorFields:
+    """Return the fields of the error in an answer or an event."""
     try:
-        error = msgspec.json.decode(data, type=_Refusal).error
+        error = msgspec.json.decode(data, type=_Failed).error
     except (ValueError, RecursionError):
-        return "", ""
+        return ErrorFields()
+    statuses = (error.status, error.code)
     named = _NAMED.search(error.message or "")
-    option = _OPTIONS.get(error.param or (named[1] if named else ""), "")
-    return option, error.code if isinstance(error.code, str) else ""
+    return ErrorFields(
+        status=next((each for each in statuses if type(each) is int and 400 <= each < 600), 0),  # noqa: PLR2004
+        code=error.code if isinstance(error.code, str) else "",
+        after=float(error.retry_after) if type(error.retry_after) is int else None,
+        option=_OPTIONS.get(error.param or (named[1] if named else ""), ""),
+    )
 
 
-def samplers(style: Style) -> frozenset[str]:
-    """Return the options of `Sampling` that a style supports."""
-    return frozenset({"temperature", *_FIELDS[style]})
-
-
-def sampling_fields(sampling: Sampling, style: Style) -> dict[str, Any]:
-    """Return the sampling fields of a body. Defaults are included, because the server's may differ."""
-    drawing = sampling.temperature > 0
-    body: dict[str, Any] = {"temperature": sampling.temperature}
-    for name, key in _FIELDS[style].items():
-        value = getattr(sampling, name)
-        if (name in _OF_DRAWING and not drawing) or (name in _ONLY_IF_SET and not value):
-            continue
-        if name == "cached" and value:
-            continue
-        body[key] = value
-    return body
-
-
-def tenant_fields(kind: Kind, tenant: str) -> dict[str, Any]:
-    """Return the fields of a body that separate the cached prompts of owners.
-
-    llama-server has no such field, so its prompt cache is disabled. An unknown server with OpenAI's protocol
-    may be vLLM, such as Ray's `serve.llm`, and gets vLLM's field: an error is better than a shared cache.
-    """
-    if not tenant or kind is Kind.PROVIDER:
-        return {}
-    return {"cache_prompt": False} if kind is Kind.LLAMA else {"cache_salt": tenant}
-
-
-LENGTH = "length"  # the finish reason of a text that ended at a limit
-UNKNOWN = 0.0  # the probability of a token without a logprob; the gate hides it
-_ROUNDING = 1e-3  # the largest logprob above zero that is a rounding error
+def read_json(data: bytes, shape: type[Shape]) -> Shape:
+    """Decode JSON to a type. Ignore unknown fields and accept NaN; raise ErrorEventError for an error."""
+    try:
+        value = json.loads(data)
+        if isinstance(value, dict) and value.get("error") is not None:
+            raise ErrorEventError("an error instead of the rest of its answer")
+        return msgspec.convert(value, shape)
+    except InvalidAnswerError:
+        raise
+    except (ValueError, RecursionError):
+        pass
+    raise InvalidAnswerError("an answer that is not the JSON of a completions server")
 
 
 def probability(logarithm: float | None) -> float:
@@ -163,3 +163,99 @@ def piece(vocabulary: Vocabulary, token: int) -> bytes:
     except IndexError:
         pass
     raise InvalidAnswerError("a token that is not in c.TurbopilotRemote.vocabulary")
+
+
+def spread(text: str, chances: Sequence[float] = ()) -> list[Token]:
+    """Return the characters of a text as tokens. The first has the probability of the whole text."""
+    whole = math.prod(chances) if chances else UNKNOWN
+    return [
+        Token(character.encode("utf-8", "replace"), 1.0 if at else whole, ord(character))
+        for at, character in enumerate(text)
+    ]
+
+
+# Prompts as text ----------------------------------------------------------------------------------------
+
+# Most servers parse these as control tokens anywhere in a text.
+_CONTROLS = ("<s>", "</s>", "<bos>", "<eos>", "[INST]", "[/INST]")
+_BARRED = r"<[|｜][^\s<>|｜]{1,40}[|｜]>"  # noqa: RUF001 - DeepSeek's bars
+
+
+class TextPrompt(NamedTuple):
+    """The text before and after the cursor; `after` is None without fill-in-the-middle."""
+
+    before: str
+    after: str | None
+
+
+class Spellings:
+    """Finds control tokens in text, which a remote server cannot distinguish from code."""
+
+    def __init__(self, markers: Collection[str] = ()) -> None:
+        """`markers`: the markers of all known fill-in-the-middle formats."""
+        texts = sorted({*_CONTROLS, *(marker.strip() for marker in markers)} - {""}, key=len, reverse=True)
+        self._pattern = re.compile("|".join([_BARRED, *map(re.escape, texts)]))
+
+    def found(self, line: str) -> bool:
+        """Return whether a text contains a control token."""
+        return self._pattern.search(line) is not None
+
+    def prompt(self, tokens: Sequence[int]) -> TextPrompt | None:
+        """Return a prompt's text without lines with control tokens; None if the cursor's line has one."""
+        before, after = parts(tokens)
+        above, break_, line = before.rpartition("\n")
+        rest, end, below = (after or "").partition("\n")
+        if self.found(line + rest):
+            return None
+        text = self._without(above + break_) + line
+        return TextPrompt(text, None if after is None else rest + end + self._without(below))
+
+    def _without(self, text: str) -> str:
+        return "".join(line for line in text.splitlines(keepends=True) if not self.found(line))
+
+
+def parts(tokens: Sequence[int]) -> TextPrompt:
+    """Split a prompt at its markers."""
+    ids = list(tokens)
+    if SUFFIX not in ids:
+        return TextPrompt(_text(ids), None)
+    at = ids.index(SUFFIX)
+    end = ids.index(MIDDLE, at) if MIDDLE in ids[at:] else len(ids)
+    return TextPrompt(_text(ids[:at] + ids[end + 1 :]), _text(ids[at + 1 : end]))
+
+
+def _text(ids: Sequence[int]) -> str:
+    return "".join(chr(token) for token in ids if token < PREFIX)
+
+
+class Dialect(ABC):
+    """The protocol of one kind of server, with token ids or, without a vocabulary, with text."""
+
+    style: Style
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary | None,
+        spellings: Spellings,
+        *,
+        fills: bool = False,
+        logprobs: bool = True,
+    ) -> None:
+        """`fills`: whether a text may have a suffix. `logprobs`: whether to request those of a text."""
+        self.vocabulary = vocabulary
+        self.spellings = spellings
+        self.fills = fills
+        self.logprobs = logprobs
+
+    @property
+    def samplers(self) -> frozenset[str]:
+        """The options of `Sampling` that it supports."""
+        return frozenset({"temperature", *FIELDS[self.style]})
+
+    @abstractmethod
+    def request(self, request: EngineRequest) -> Request | None:
+        """Return the HTTP request, or None if a control token is on the cursor's line."""
+
+    @abstractmethod
+    def read(self, data: bytes) -> EventContent:
+        """Decode an event; raise InvalidAnswerError if that is impossible."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_turbopilot.engine.job import Priority
-from jupyter_turbopilot.plugins.remote.dialect import EventContent, tenant_fields
+from jupyter_turbopilot.plugins.remote.dialect import EventContent
 from jupyter_turbopilot.plugins.remote.remote_server import Kind
 from jupyter_turbopilot.plugins.remote.run import ANY, RemoteResponse, RemoteRun
 from jupyter_turbopilot.protocol.errors import (
@@ -23,7 +23,7 @@ from jupyter_turbopilot.protocol.errors import (
 from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
     from concurrent.futures import Future
 
     from prometheus_client.metrics_core import Metric
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.load_shedding import Level
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
-    from jupyter_turbopilot.plugins.remote.detection import AnySide
     from jupyter_turbopilot.plugins.remote.dialect import Dialect
     from jupyter_turbopilot.plugins.remote.exchange import Exchange
+    from jupyter_turbopilot.plugins.remote.http_client import HttpClient
     from jupyter_turbopilot.plugins.remote.remote_server import RemoteServer
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
 
@@ -50,7 +50,7 @@ NOT_AWAITED = {priority.name.lower() for priority in Priority if not priority.aw
 class Connections:
     """A thread with an event loop."""
 
-    def __init__(self, sides: Sequence[AnySide] = ()) -> None:
+    def __init__(self, sides: Sequence[HttpClient] = ()) -> None:
         """`sides` are closed with it."""
         self._sides = sides
         self._closed = False
@@ -130,9 +130,9 @@ class RemoteEngine:
         self._came = threading.Condition()
         self._runs: set[RemoteRun] = set()  # with a request in progress
 
-    def metrics(self) -> Iterator[Metric]:
+    def metrics(self) -> Iterable[Metric]:
         """Return the metrics of the remote server, for Prometheus."""
-        return self._exchange.figures.metrics()
+        return self._exchange.metrics.registry.collect()
 
     @property
     def level(self) -> Level | None:
@@ -217,8 +217,6 @@ class RemoteEngine:
     async def _write(self, request: EngineRequest, receive: Callable[[EventContent], bool]) -> None:
         """Send a request, if the server can serve it."""
         if http_request := self._dialect.request(request):
-            body = http_request.body | tenant_fields(self._kind, request.tenant)
-            http_request = replace(http_request, body=body, session=request.session)
             await self._exchange.write(http_request, receive, awaited=request.priority not in NOT_AWAITED)
 
     def step(self, runs: Sequence[RemoteRun], interrupt: Cancel) -> None:

@@ -5,7 +5,8 @@ They never contain the server's own message, because many servers repeat the req
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.load_shedding import OVERLOADED
 from jupyter_turbopilot.protocol.errors import (
@@ -15,15 +16,14 @@ from jupyter_turbopilot.protocol.errors import (
     BusyError,
     DisabledError,
     EngineError,
-    EngineGoneError,
     NotReadyError,
     TurbopilotError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from jupyter_turbopilot.protocol.errors import EngineGoneError
 
-FORBIDDEN, TOO_MANY, UNAVAILABLE, WAIT = 403, 429, 503, frozenset({429, 503})
+INVALID, FORBIDDEN, TOO_MANY, UNAVAILABLE, WAIT = 400, 403, 429, 503, frozenset({429, 503})
 _REJECTED = "rejected the request. Check c.TurbopilotRemote.model, vocabulary and fim."
 _REFUSALS = {
     400: _REJECTED,
@@ -58,20 +58,7 @@ class InvalidAnswerError(ValueError):
 
 
 class ErrorEventError(InvalidAnswerError):
-    """An event of a stream is an error; `status` is 0, `after` None and `code` empty if not reported.
-
-    Turbopilot servers send `status` and `retry_after`; llama-server and vLLM send the status as `code`.
-    """
-
-    def __init__(self, error: Any) -> None:
-        super().__init__("an error instead of the rest of its answer")
-        fields = error if isinstance(error, dict) else {}
-        statuses = (fields.get("status"), fields.get("code"))
-        self.status = next((each for each in statuses if type(each) is int and 400 <= each < 600), 0)  # noqa: PLR2004
-        code = fields.get("code")
-        self.code = code if isinstance(code, str) else ""
-        after = fields.get("retry_after")
-        self.after = float(after) if type(after) is int and after >= 0 else None
+    """An event of a stream is an error."""
 
 
 class RemoteRefusalError(EngineError):
@@ -106,12 +93,33 @@ class AskedToWaitError(Exception):
         self.lost_model = lost_model
 
 
-def failure(
-    host: str, status: int, after: float | None, *, in_hub: bool = False, code: str = ""
-) -> Exception:
-    """Return the exception for the HTTP status of a failed request, and the code in its body."""
-    error = refused(host, status, in_hub=in_hub, code=code)
-    return AskedToWaitError(error, after, lost_model=code in MODEL_LOST) if status in WAIT else error
+@dataclass(frozen=True)
+class ErrorFields:
+    """The fields of an error in an answer; empty if the server does not send them."""
+
+    status: int = 0
+    code: str = ""
+    after: float | None = None
+    option: str = ""  # the option of `Sampling` that it names
+
+
+def failure(host: str, status: int, error: ErrorFields = ErrorFields(), *, in_hub: bool = False) -> Exception:
+    """Return the exception for the HTTP status of a failed request and the error in its body."""
+    if status == INVALID and error.option:
+        message = f"{host} does not accept this {error.option}. Change or remove it."
+        return BadRequestError(message, field=error.option)
+    if status == TOO_MANY and error.code == OVERLOADED:
+        # A busy server refuses this automatic request only: other requests need not wait.
+        return BusyError(
+            f"{host} is busy, and you are one of its most active users. Automatic suggestions continue in a "
+            "few seconds.",
+            code=OVERLOADED,
+            after=error.after,
+        )
+    reported = refused(host, status, in_hub=in_hub, code=error.code)
+    if status in WAIT:
+        return AskedToWaitError(reported, error.after, lost_model=error.code in MODEL_LOST)
+    return reported
 
 
 def refused(host: str, status: int, *, in_hub: bool = False, code: str = "") -> TurbopilotError:
@@ -132,39 +140,3 @@ def refused(host: str, status: int, *, in_hub: bool = False, code: str = "") -> 
         other = f"failed ({status}). See its log for the reason."
     reason = (in_hub and _HUB_REFUSALS.get(status)) or _REFUSALS.get(status, other)
     return RemoteRefusalError(f"{host} {reason}", status)
-
-
-def overloaded(host: str, after: float | None) -> BusyError:
-    """Return the error for an automatic request that a busy server refuses. Other requests need not wait."""
-    return BusyError(
-        f"{host} is busy, and you are one of its most active users. Automatic suggestions continue in a few "
-        "seconds.",
-        code=OVERLOADED,
-        after=after,
-    )
-
-
-def not_accepted(host: str, option: str) -> BadRequestError:
-    """Return the error for an option that a remote server rejected."""
-    return BadRequestError(f"{host} does not accept this {option}. Change or remove it.", field=option)
-
-
-def strange(host: str, what: object) -> EngineError:
-    """Return the error for an invalid answer; `what` describes it."""
-    return EngineError(f"{host} sent {what}. Check that c.TurbopilotRemote.urls names a completions server.")
-
-
-def gone(hosts: Iterable[str], how: object, *, in_hub: bool = False) -> EngineGoneError:
-    """Return the error if no address answers. In a hub, it has at most the 140 characters of a toast."""
-    if in_hub:  # its users can neither check nor change the address
-        message = f"Your hub's completion server is unreachable ({how}). Contact its administrator."
-    else:
-        message = f"{', '.join(hosts)} cannot be reached ({how}). Is the server running?"
-    error = EngineGoneError(message)
-    error.max_delay = 10.0  # connecting again costs nothing
-    return error
-
-
-def changed(host: str) -> EngineGoneError:
-    """Return the error for a remote server that has changed its model."""
-    return EngineGoneError(f"{host} has another model now. Connecting again.", code="model_changed")

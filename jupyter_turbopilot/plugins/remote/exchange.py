@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import math
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.plugins.remote import errors
+from prometheus_client import CollectorRegistry, Counter, Summary
+
 from jupyter_turbopilot.plugins.remote.dialect import EventContent
 from jupyter_turbopilot.plugins.remote.errors import AskedToWaitError, DiedError, InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.remote_server import Kind
-from jupyter_turbopilot.plugins.remote.statistics import Figures
-from jupyter_turbopilot.protocol.errors import EngineGoneError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.protocol.errors import EngineError, EngineGoneError, NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
     from jupyter_turbopilot.engine.load_shedding import Level
-    from jupyter_turbopilot.plugins.remote.detection import AnySide
     from jupyter_turbopilot.plugins.remote.dialect import Dialect, Request
+    from jupyter_turbopilot.plugins.remote.http_client import HttpClient
     from jupyter_turbopilot.plugins.remote.remote_server import RemoteServer
 
 # Seconds to wait for the rest of an answer, so that its connection can be reused: after its end was reported,
@@ -37,52 +37,66 @@ FAILURES = (AskedToWaitError, DiedError, InvalidAnswerError, TimeoutError, Turbo
 CUT = EventContent(ended=True, cut=True)
 
 
-def unreachable(sides: Sequence[AnySide], reason: object) -> EngineGoneError:
-    """Return the error if none of the clients' servers answers."""
-    hosts = [side.address.host for side in sides]
-    return errors.gone(hosts, reason, in_hub=all(side.in_hub for side in sides))
+def unreachable(sides: Sequence[HttpClient], reason: object) -> EngineGoneError:
+    """Return the error if no address answers. In a hub, it has at most the 140 characters of a toast."""
+    if all(side.in_hub for side in sides):  # its users can neither check nor change the address
+        message = f"Your hub's completion server is unreachable ({reason}). Contact its administrator."
+    else:
+        hosts = ", ".join(side.address.host for side in sides)
+        message = f"{hosts} cannot be reached ({reason}). Is the server running?"
+    error = EngineGoneError(message)
+    error.max_delay = 10.0  # connecting again costs nothing
+    return error
 
 
-@dataclass
-class RetryTimes:
-    """The sessions for which a server asked to wait: until when, and with which status.
+def changed(side: HttpClient) -> EngineGoneError:
+    """Return the error for a remote server that has changed its model."""
+    side.known = False
+    return EngineGoneError(
+        f"{side.address.host} has another model now. Connecting again.", code="model_changed"
+    )
 
-    Sessions wait separately, because a router may have free servers for others.
-    """
 
-    waits: dict[str, tuple[float, int]] = field(default_factory=dict)
-
-    def add(self, session: str, status: int, seconds: float, now: float) -> float:
-        """Add a session; return the seconds to wait."""
-        seconds = max(LEAST, seconds)
-        self.waits = {name: wait for name, wait in self.waits.items() if wait[0] > now}
-        self.waits[session] = now + min(seconds, LONGEST), status
-        return seconds
-
-    def left(self, session: str, now: float) -> tuple[float, int]:
-        """Return the remaining seconds of a session, and the status."""
-        until, status = self.waits.get(session, (now, 0))
-        return max(0.0, until - now), status
+@asynccontextmanager
+async def limited(side: HttpClient, seconds: float) -> AsyncIterator[asyncio.Timeout]:
+    """Limit the time of the block, and convert its exceptions to errors for the user."""
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield limit
+    except TimeoutError:
+        raise DiedError(NO_TIME) from None
+    except InvalidAnswerError as error:
+        host = side.address.host
+        message = f"{host} sent {error}. Check that c.TurbopilotRemote.urls names a completions server."
+        raise EngineError(message) from None
 
 
 @dataclass
 class Target:
     """An address and its recent failures."""
 
-    side: AnySide
+    side: HttpClient
     failures: int = 0  # since it last answered
     rests_until: float = -math.inf
     streaming: int = 0  # answers that have started
     received: float = -math.inf  # the time of the last token or end of an answer
     asked: float = math.inf  # the time of the first request since then
     probe: asyncio.Task[None] | None = None  # the probe in progress
-    waits: RetryTimes = field(default_factory=RetryTimes)
+    # The sessions that the server asked to wait: until when, and with which error. A router may have free
+    # servers for others.
+    waits: dict[str, tuple[float, TurbopilotError]] = field(default_factory=dict)
 
     def rest(self, now: float) -> None:
         """Pause the address, twice as long after each further failure."""
+        self.side.known = False
         if self.rests_until <= now:  # failures during a pause count as one
             self.rests_until = now + pause(self.failures)
             self.failures += 1
+
+    def wait(self, session: str, error: TurbopilotError, seconds: float, now: float) -> None:
+        """Send nothing for a session for some seconds."""
+        self.waits = {name: wait for name, wait in self.waits.items() if wait[0] > now}
+        self.waits[session] = now + min(max(LEAST, seconds), LONGEST), error
 
 
 def pause(failures: int) -> float:
@@ -90,15 +104,37 @@ def pause(failures: int) -> float:
     return min(LONGEST, FIRST * 2.0 ** min(failures, 10))
 
 
+class Metrics:
+    """The metrics of the addresses since the engine was loaded."""
+
+    def __init__(self, hosts: Sequence[str]) -> None:
+        self.registry = CollectorRegistry()
+        where: Any = {"labelnames": ["address"], "registry": self.registry}
+        self.requests = Counter("turbopilot_engine_requests", "Requests to the remote server.", **where)
+        self.throttled = Counter(
+            "turbopilot_engine_throttled",
+            "Requests that the remote server answered with 429 or 503.",
+            **where,
+        )
+        self.first_token = Summary(
+            "turbopilot_engine_first_token_seconds",
+            "From a request to the first token of its answer.",
+            **where,
+        )
+        for host in hosts:
+            for metric in (self.requests, self.throttled, self.first_token):
+                metric.labels(host)
+
+
 class Exchange:
     """Sends requests to the first address that answers. It runs on the connections' thread."""
 
     def __init__(
         self,
-        sides: Sequence[AnySide],
+        sides: Sequence[HttpClient],
         peer: RemoteServer,
         dialect: Dialect,
-        recognize: Callable[[AnySide], Awaitable[RemoteServer]],
+        recognize: Callable[[HttpClient], Awaitable[RemoteServer]],
         timeout: float,
     ) -> None:
         """`recognize` requests the description of a server, which must match `peer`."""
@@ -107,7 +143,7 @@ class Exchange:
         self._dialect = dialect
         self._recognize = recognize
         self._timeout = timeout
-        self.figures = Figures([side.address.host for side in sides])
+        self.metrics = Metrics([side.address.host for side in sides])
         # The model's names in answers. Other software may use different names in answers and in the list.
         self._called = {peer.model} if peer.kind is Kind.OURS else set()
 
@@ -168,66 +204,56 @@ class Exchange:
         Send nothing while the session has to wait.
         """
         loop, waited = asyncio.get_running_loop(), 0
-        host, session = target.side.address.host, request.session
         while True:
-            seconds, status = target.waits.left(session, loop.time())
-            if not seconds:
+            until, error = target.waits.get(request.session, (-math.inf, None))
+            if error is None or until <= loop.time():
                 try:
-                    await self._listen(target, request, receive, deadline)
+                    return await self._listen(target, request, receive, deadline)
                 except AskedToWaitError as asked:
-                    self.figures.addresses[host].throttled += 1
-                    status, after = asked.error.status, pause(waited) if asked.after is None else asked.after
-                    seconds = target.waits.add(session, status, after, loop.time())
-                    if asked.lost_model:
-                        target.side.known = False
+                    self.metrics.throttled.labels(target.side.address.host).inc()
+                    seconds = pause(waited) if asked.after is None else asked.after
+                    target.wait(request.session, asked.error, seconds, loop.time())
+                    target.side.known &= not asked.lost_model
                     waited += 1
-                else:
-                    return
-            if not awaited or loop.time() + seconds >= deadline:
-                error = errors.refused(host, status)
-                error.after = seconds
-                raise error
-            await asyncio.sleep(seconds)
+            elif not awaited or until >= deadline:
+                raise type(error)(error.message, code=error.code, after=until - loop.time())
+            else:
+                await asyncio.sleep(until - loop.time())
 
     async def _listen(
         self, target: Target, request: Request, receive: Callable[[EventContent], bool], deadline: float
     ) -> None:
         """Receive an answer. If it fails after the first token, end it there."""
         side, loop, spoke = target.side, asyncio.get_running_loop(), False
-        counted = self.figures.sent(side.address.host, request.session, loop.time())
+        begun, host = loop.time(), side.address.host
+        self.metrics.requests.labels(host).inc()
         self._watch(target)
         try:
-            async with asyncio.timeout_at(deadline) as patience:
+            async with limited(side, deadline - begun) as limit:
                 await self._check(side)
                 async with aclosing(side.stream(request, self._dialect)) as events:
                     async for received in events:
                         await self._check_answer(side, received)
-                        counted.received(received, loop.time())
                         if received.tokens or received.ended:
                             target.received, target.asked = loop.time(), math.inf
+                            if not spoke:
+                                self.metrics.first_token.labels(host).observe(loop.time() - begun)
                         if received.tokens:
                             target.streaming += not spoke
                             spoke = True
-                            patience.reschedule(loop.time() + self._timeout)
+                            limit.reschedule(loop.time() + self._timeout)
                         if receive(received):
-                            patience.reschedule(None)
+                            limit.reschedule(None)
                             await _drain(events, ENDED if received.ended else ENOUGH)
                             return
-        except FAILURES as error:
-            if spoke:
-                side.known = False
-                receive(CUT)
-                return
-            if isinstance(error, TimeoutError):
-                raise DiedError(NO_TIME) from None
-            if isinstance(error, InvalidAnswerError):
-                raise errors.strange(side.address.host, error) from None
-            raise
+            if not spoke:
+                raise DiedError("its answer broke off")
+        except FAILURES:
+            if not spoke:
+                raise
+            side.known = False
         finally:
             target.streaming -= spoke
-            counted.end()
-        if not spoke:
-            raise DiedError("its answer broke off")
         receive(CUT)
 
     def _watch(self, target: Target) -> None:
@@ -243,12 +269,11 @@ class Exchange:
             async with asyncio.timeout(PROBED):
                 await self._recognize(target.side)
         except FAILURES:
-            target.side.known = False
             target.rest(asyncio.get_running_loop().time())
         finally:
             target.asked, target.probe = math.inf, None
 
-    async def _check(self, side: AnySide) -> None:
+    async def _check(self, side: HttpClient) -> None:
         """Check the description of an address that is new or has failed."""
         if side.known:
             return
@@ -257,15 +282,14 @@ class Exchange:
         except EngineGoneError as error:
             raise DiedError(NO_MODEL, error) from None
         if peer.identity != self._remote.identity:
-            raise errors.changed(side.address.host)
+            raise changed(side)
         side.known = True
 
-    async def _check_answer(self, side: AnySide, received: EventContent) -> None:
+    async def _check_answer(self, side: HttpClient, received: EventContent) -> None:
         """Raise EngineGoneError if another model or version answers."""
         name, version = received.model, self._remote.version
         if version and received.version and received.version != version:
-            side.known = False
-            raise errors.changed(side.address.host)
+            raise changed(side)
         if name and name not in self._called and len(self._called) < MOST_NAMES:
             if self._called:
                 side.known = False

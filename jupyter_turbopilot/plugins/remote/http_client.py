@@ -6,6 +6,7 @@ import math
 import ssl
 import time
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import msgspec
 
-from jupyter_turbopilot.engine.load_shedding import OVERLOADED, Level
-from jupyter_turbopilot.plugins.remote import errors
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.plugins.remote.dialect import EventContent, read_error
-from jupyter_turbopilot.plugins.remote.errors import DiedError, ErrorEventError, InvalidAnswerError
-from jupyter_turbopilot.protocol.headers import LOAD_HEADER, REPLICA_HEADER, SESSION_HEADER
+from jupyter_turbopilot.plugins.remote.errors import DiedError, ErrorEventError, InvalidAnswerError, failure
+from jupyter_turbopilot.protocol.headers import LOAD_HEADER, SESSION_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.plugins.remote.address import Address
     from jupyter_turbopilot.plugins.remote.dialect import Dialect, Request
 
-OK, NOT_ACCEPTED, MISSING = 200, 400, frozenset({404, 405, 501})
-MOST_ANSWER = 1 << 22  # bytes of an answer that is not a stream
-MOST_LINE = 1 << 20  # bytes; a token with its top logprobs needs a few thousand
-ENDLESS = "an endless line"
+OK, MISSING = 200, frozenset({404, 405, 501})
 KEPT_SECONDS = 120.0  # for which an idle connection stays open
 END = b"[DONE]"
 LEVEL_SECONDS = 10.0  # for which a reported level of load shedding is valid
@@ -72,43 +69,41 @@ class HttpClient:
             if answer.status_code in MISSING:
                 return None
             await self._check(answer)
-            return await _whole(answer)
+            return await answer.aread()
 
     async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[EventContent]:
-        """Send a request and yield the events of its answer."""
-        events = Events()
+        """Send a request and yield the events of its answer, each of which has one line of data."""
+        rest = b""
         async with self._answer(request.route, request.body, request.session) as answer:
             await self._check(answer)
             if not answer.headers.get("content-type", "").startswith("text/event-stream"):
                 raise InvalidAnswerError("an answer that is not an event stream")
-            if replica := answer.headers.get(REPLICA_HEADER):
-                yield EventContent(replica=replica)
-            async for chunk in answer.aiter_raw():
-                for data in events.feed(chunk):
-                    yield EventContent(ended=True) if data == END else self._read(data, dialect)
+            # Lines of httpx also end at characters that JSON need not escape.
+            async for chunk in answer.aiter_bytes():
+                *lines, rest = (rest + chunk).split(b"\n")
+                for line in lines:
+                    if line.startswith(b"data:") and (data := line[5:].strip()):
+                        yield EventContent(ended=True) if data == END else self._read(data, dialect)
 
     def _read(self, data: bytes, dialect: Dialect) -> EventContent:
         """Decode an event. An error with a status is handled like one instead of the stream."""
         try:
             return dialect.read(data)
-        except ErrorEventError as event:
-            if not event.status:
+        except ErrorEventError:
+            if not (error := read_error(data)).status:
                 raise
-            raise errors.failure(
-                self.address.host, event.status, event.after, in_hub=self.in_hub, code=event.code
-            ) from None
+            raise failure(self.address.host, error.status, error, in_hub=self.in_hub) from None
 
     @asynccontextmanager
     async def _answer(
         self, route: str, body: dict[str, Any] | None, session: str = ""
     ) -> AsyncIterator[httpx.Response]:
-        url = f"{self.address.root}{route}"
+        """Send a request to a route, or to another server's URL."""
+        url = route if "://" in route else f"{self.address.root}{route}"
         if body is None:
             asked = self._client.stream("GET", url)
         else:
-            headers = {"Content-Type": "application/json"}
-            if session:
-                headers[SESSION_HEADER] = session
+            headers = {"Content-Type": "application/json"} | ({SESSION_HEADER: session} if session else {})
             asked = self._client.stream("POST", url, content=msgspec.json.encode(body), headers=headers)
         try:
             async with asked as answer:
@@ -121,27 +116,9 @@ class HttpClient:
 
     async def _check(self, answer: httpx.Response) -> None:
         """Raise an error unless the request has succeeded."""
-        status = answer.status_code
-        if status == OK:
-            if answer.headers.get("content-encoding", "identity") != "identity":
-                raise InvalidAnswerError("a compressed answer, which was not asked for")
-            return
-        option, code = read_error(await _whole(answer))
-        if status == NOT_ACCEPTED and option:
-            raise errors.not_accepted(self.address.host, option)
-        if status == errors.TOO_MANY and code == OVERLOADED:
-            raise errors.overloaded(self.address.host, retry_after(answer))
-        raise errors.failure(self.address.host, status, retry_after(answer), in_hub=self.in_hub, code=code)
-
-
-async def _whole(answer: httpx.Response) -> bytes:
-    """Read an answer that is not a stream."""
-    data = bytearray()
-    async for chunk in answer.aiter_raw():
-        data += chunk
-        if len(data) > MOST_ANSWER:
-            raise InvalidAnswerError("an endless answer")
-    return bytes(data)
+        if answer.status_code != OK:
+            error = replace(read_error(await answer.aread()), after=retry_after(answer))
+            raise failure(self.address.host, answer.status_code, error, in_hub=self.in_hub)
 
 
 def failure_reason(error: BaseException) -> str:
@@ -162,21 +139,6 @@ def failure_reason(error: BaseException) -> str:
     return f"the connection failed, {type(error).__name__}"
 
 
-class Events:
-    """Decodes a stream of server-sent events, each of which has one line of data."""
-
-    def __init__(self, most: int = MOST_LINE) -> None:
-        self._most = most
-        self._rest = b""
-
-    def feed(self, chunk: bytes) -> list[bytes]:
-        """Add bytes, and return the data of the lines that are complete now."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if len(self._rest) > self._most:
-            raise InvalidAnswerError(ENDLESS)
-        return [data for line in lines if line.startswith(b"data:") and (data := line[5:].strip())]
-
-
 def reported_level(answer: httpx.Response) -> Level:
     """Return the level of load shedding in an answer's header."""
     header = answer.headers.get(LOAD_HEADER, "")
@@ -192,6 +154,4 @@ def retry_after(answer: httpx.Response) -> float | None:
         date = parsedate_to_datetime(header)
     except (ValueError, IndexError, TypeError, OverflowError):
         return None
-    if date.tzinfo is None:
-        date = date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -67,10 +67,8 @@ class RemoteKind(EngineKind):
 
     def load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:  # noqa: ARG002
         """Connect to the server, or raise the error."""
-        from jupyter_turbopilot.plugins.remote.loading import check, load
+        from jupyter_turbopilot.plugins.remote.loading import load
 
-        check(self.settings)
-        self._vocabulary_of("")  # a configured vocabulary may be missing: check before connecting
         engine = load(self.settings, cancel, self._vocabulary_of, MARKERS)
         self._name = engine.name
         return engine
@@ -104,11 +102,10 @@ class RemoteKind(EngineKind):
 
     def examine(self) -> Iterator[Finding]:
         """Report which server responds, and its model."""
-        from jupyter_turbopilot.plugins.remote.loading import check, remote_server
+        from jupyter_turbopilot.plugins.remote.loading import remote_server
         from jupyter_turbopilot.plugins.remote.remote_server import Kind
 
         try:
-            check(self.settings)
             peer, seconds = remote_server(self.settings, Cancel())
         except TurbopilotError as error:
             yield Finding("engine", error.message, problem=True)

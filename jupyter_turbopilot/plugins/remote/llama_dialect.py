@@ -4,29 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from jupyter_turbopilot.plugins.remote.dialect import (
     UNKNOWN,
+    Dialect,
     EventContent,
     Request,
     likeliest,
     piece,
     probability,
-    samplers,
+    read_json,
     sampling_fields,
+    spread,
 )
-from jupyter_turbopilot.plugins.remote.errors import ErrorEventError
-from jupyter_turbopilot.plugins.remote.remote_server import read_json
-from jupyter_turbopilot.plugins.remote.text_prompt import Spellings, spread
 from jupyter_turbopilot.protocol.engine_request import Token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.protocol.engine_request import EngineRequest
 
 
@@ -62,7 +60,6 @@ class _Event(msgspec.Struct, frozen=True):
     completion_probabilities: list[_TokenProbability] = []
     timings: _Timings | None = None
     model: str | None = ""  # only in the last event
-    error: Any = None
 
 
 def grammar(candidates: Sequence[bytes]) -> str:
@@ -72,64 +69,64 @@ def grammar(candidates: Sequence[bytes]) -> str:
     return "root ::= (" + " | ".join(f'"{literal}"' for literal in literals) + ") [^\\x00]*"
 
 
-class LlamaDialect:
-    """Prompts as token ids if the vocabulary is known, otherwise as text.
+class LlamaDialect(Dialect):
+    """The routes of llama-server. It adds its model's fill-in-the-middle markers to a text."""
 
-    The server adds its model's fill-in-the-middle markers to a text.
-    """
+    style = "llama"
 
-    def __init__(self, vocabulary: Vocabulary | None, spellings: Spellings) -> None:
-        self._vocabulary = vocabulary
-        self._spellings = spellings
+    @property
+    def samplers(self) -> frozenset[str]:
         # A bias needs token ids.
-        self.samplers = samplers("llama") - (frozenset() if vocabulary else {"drawn", "logit_bias"})
+        return super().samplers - (frozenset() if self.vocabulary else {"drawn", "logit_bias"})
 
     def request(self, request: EngineRequest) -> Request | None:
-        """Return the HTTP request, or None if a control token is on the cursor's line."""
         sampling = request.sampling
         if sampling.penalty_last_n < 0:  # the whole text, for which llama-server needs a number
             sampling = replace(sampling, penalty_last_n=len(request.prompt) + sampling.max_tokens)
+        if request.tenant:  # tenants cannot have separate caches
+            sampling = replace(sampling, cached=False)
         body = sampling_fields(sampling, "llama") | {
             "n_predict": sampling.max_tokens,
             "stream": True,
             "n_probs": max(1, sampling.top),
         }
-        if self._vocabulary:
+        route = "/completion"
+        if self.vocabulary:
             body |= {"prompt": list(request.prompt), "return_tokens": True}
             if candidates := sampling.beginning.candidates:
                 body["grammar"] = grammar(candidates)
-            return Request("/completion", body)
-        prompt = self._spellings.prompt(request.prompt)
-        if prompt is None:
-            return None
-        if prompt.after is None:
-            return Request("/completion", body | {"prompt": prompt.before})
-        return Request("/infill", body | {"input_prefix": prompt.before, "input_suffix": prompt.after})
+        else:
+            prompt = self.spellings.prompt(request.prompt)
+            if prompt is None:
+                return None
+            if prompt.after is None:
+                body["prompt"] = prompt.before
+            else:
+                route = "/infill"
+                body |= {"input_prefix": prompt.before, "input_suffix": prompt.after}
+        return Request(route, body, request.session)
 
     def read(self, data: bytes) -> EventContent:
-        """Decode an event; raise ErrorEventError for an error."""
         event = read_json(data, _Event)
-        if event.error is not None:
-            raise ErrorEventError(event.error)
         cached = event.timings.cache_n if event.timings else None
         cut = event.stop_type == "limit"
         return EventContent(self._tokens(event), event.stop, event.model or "", cached, cut=cut)
 
     def _tokens(self, event: _Event) -> list[Token]:
         ids, listed = event.tokens, event.completion_probabilities
-        if self._vocabulary is None:
+        if self.vocabulary is None:
             return spread(event.content, [probability(chance.logarithm) for chance in listed[:1]])
         data = event.content.encode("utf-8", "replace")
         if not data:
             return []  # the last event repeats all tokens, without the text
-        if b"".join(piece(self._vocabulary, token) for token in ids) != data:
+        if b"".join(piece(self.vocabulary, token) for token in ids) != data:
             # For a character of several tokens, llama-server sends only the last one.
-            ids, listed = self._vocabulary.tokenize(event.content, continues=True), listed[-1:]
+            ids, listed = self.vocabulary.tokenize(event.content, continues=True), listed[-1:]
         tokens = []
         for at, token in enumerate(ids):
             if at < len(listed):
                 chance, top = probability(listed[at].logarithm), listed[at].top
             else:
                 chance, top = 1.0 if at else UNKNOWN, ()
-            tokens.append(Token(piece(self._vocabulary, token), chance, token, top))
+            tokens.append(Token(piece(self.vocabulary, token), chance, token, top))
         return tokens

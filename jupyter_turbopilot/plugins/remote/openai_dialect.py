@@ -9,27 +9,28 @@ import msgspec
 
 from jupyter_turbopilot.plugins.remote.dialect import (
     LENGTH,
+    Dialect,
     EventContent,
     Request,
     Style,
     likeliest,
     piece,
     probability,
-    samplers,
+    read_json,
     sampling_fields,
+    spread,
 )
-from jupyter_turbopilot.plugins.remote.errors import ErrorEventError, InvalidAnswerError
-from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer, read_json
-from jupyter_turbopilot.plugins.remote.text_prompt import Spellings, spread
+from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
+from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.protocol.engine_request import Token
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
+    from jupyter_turbopilot.plugins.remote.dialect import Spellings
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 
 _ID = "token_id:"
 MOST_DIGITS = 9
-ROUTE = "/v1/completions"
 _STYLES: dict[Kind, Style] = {Kind.OURS: "llama", Kind.VLLM: "vllm"}
 
 
@@ -65,63 +66,50 @@ class _Chunk(msgspec.Struct, frozen=True):
     model: str | None = ""
     usage: _Usage | None = None
     system_fingerprint: str | None = None
-    error: Any = None
 
 
-class OpenAIDialect:
-    """Prompts and answers as token ids if the vocabulary is known, otherwise as text.
-
-    Turbopilot servers, vLLM and compatible servers accept token ids.
-    """
+class OpenAIDialect(Dialect):
+    """The protocol of Turbopilot servers, which accept all fields, vLLM and compatible servers."""
 
     def __init__(
-        self,
-        peer: RemoteServer,
-        vocabulary: Vocabulary | None,
-        spellings: Spellings,
-        *,
-        logprobs: bool = True,
+        self, peer: RemoteServer, vocabulary: Vocabulary | None, spellings: Spellings, **text: bool
     ) -> None:
-        """`logprobs`: whether to request the logprobs of a text."""
-        self._model = peer.model
-        self._vocabulary = vocabulary
-        self._spellings = spellings
-        self._logprobs = logprobs
+        super().__init__(vocabulary, spellings, **text)
+        self._peer = peer
         self._ours = bool(vocabulary) and peer.kind is Kind.OURS
-        self._style: Style = _STYLES.get(peer.kind, "openai") if vocabulary else "openai"
-        self.samplers = samplers(self._style)
+        self.style = _STYLES.get(peer.kind, "openai") if vocabulary else "openai"
 
     def request(self, request: EngineRequest) -> Request | None:
-        """Return the HTTP request, or None if a control token is on the cursor's line."""
         sampling = request.sampling
-        body = sampling_fields(sampling, self._style) | {"stream": True}
+        body = sampling_fields(sampling, self.style) | {"stream": True}
         # Only Turbopilot servers accept 0.
         body["max_tokens"] = sampling.max_tokens if self._ours else max(1, sampling.max_tokens)
-        if self._model:
-            body["model"] = self._model
-        if self._vocabulary:
+        if self._peer.model:
+            body["model"] = self._peer.model
+        if request.tenant and self._peer.kind is not Kind.PROVIDER:
+            # This separates the cached prompts of tenants. An unknown server may be vLLM, such as Ray's
+            # `serve.llm`: an error is better than a shared cache.
+            body["cache_salt"] = request.tenant
+        if self.vocabulary:
             if "logit_bias" in body:  # a router may accept only OpenAI's format
-                body["logit_bias"] = _biases(sampling, self._vocabulary)
+                body["logit_bias"] = _biases(sampling, self.vocabulary)
             body |= {"prompt": list(request.prompt), "logprobs": sampling.top}
             body["return_tokens_as_token_ids"] = True
             if self._ours:
                 body["turbopilot"] = peer_fields(request)
-            return Request(ROUTE, body)
-        prompt = self._spellings.prompt(request.prompt)
-        if prompt is None:
-            return None
-        body["prompt"] = prompt.before
-        if prompt.after is not None:
-            body["suffix"] = prompt.after
-        if self._logprobs:
-            body["logprobs"] = 1
-        return Request(ROUTE, body)
+        else:
+            prompt = self.spellings.prompt(request.prompt)
+            if prompt is None:
+                return None
+            body["prompt"] = prompt.before
+            if prompt.after is not None:
+                body["suffix"] = prompt.after
+            if self.logprobs:
+                body["logprobs"] = 1
+        return Request(self._peer.route, body, request.session)
 
     def read(self, data: bytes) -> EventContent:
-        """Decode an event; raise ErrorEventError for an error."""
         chunk = read_json(data, _Chunk)
-        if chunk.error is not None:
-            raise ErrorEventError(chunk.error)
         choices = [choice for choice in chunk.choices if not choice.index]
         reasons = {choice.finish_reason for choice in choices}
         details = chunk.usage.prompt_tokens_details if chunk.usage else None
@@ -137,7 +125,7 @@ class OpenAIDialect:
     def _tokens(self, choice: _Choice) -> list[Token]:
         logprobs = choice.logprobs or _Logprobs()
         chances = [probability(value) for value in logprobs.token_logprobs]
-        if self._vocabulary is None:
+        if self.vocabulary is None:
             if len(chances) == len(logprobs.tokens) and "".join(logprobs.tokens) == choice.text:
                 pairs = zip(logprobs.tokens, chances, strict=True)
                 return [token for text, chance in pairs for token in spread(text, [chance])]
@@ -147,12 +135,12 @@ class OpenAIDialect:
         tops = logprobs.top_logprobs or []
         tokens = []
         for at, token in enumerate(map(_id, logprobs.tokens)):
-            if token in self._vocabulary.ends:
+            if token in self.vocabulary.ends:
                 continue
             others = (tops[at] if at < len(tops) else None) or {}
             top = likeliest((_id(other), value) for other, value in others.items())
             chance = chances[at] if at < len(chances) else probability(None)
-            tokens.append(Token(piece(self._vocabulary, token), chance, token, top))
+            tokens.append(Token(piece(self.vocabulary, token), chance, token, top))
         return tokens
 
 

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import structs
 
 from jupyter_turbopilot.engine.base import SAMPLERS
-from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
+from jupyter_turbopilot.models.sources import endpoint
+from jupyter_turbopilot.plugins.remote.dialect import read_json
 from jupyter_turbopilot.protocol.errors import EngineGoneError, ModelRefusedError
+
+if TYPE_CHECKING:
+    from jupyter_turbopilot.plugins.remote.http_client import HttpClient
 
 MOST_NAMED = 8  # models in an error
 MOST_NAME = 200  # characters
-MOST_SLOTS = 256
-LEAST_CONTEXT, MOST_CONTEXT = 64, 1 << 24  # tokens
 LOADS = 2.0  # seconds until the next try if a server has not loaded its model
+ROUTE = "/v1/completions"
+# The routes of Hugging Face's providers that differ.
+_ROUTES = {
+    "deepinfra": "/v1/openai/completions",
+    "hf-inference": "/models/{model}/v1/completions",
+    "novita": "/v3/openai/completions",
+}
 
 
 class Kind(StrEnum):
@@ -30,12 +38,9 @@ class Kind(StrEnum):
     PROVIDER = "Hugging Face"
 
 
-@dataclass(frozen=True)
-class RemoteServer:
-    """A remote server. Numbers that it does not report are 0."""
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """The capabilities of a server, as a Turbopilot server reports them. Unknown numbers are 0."""
 
-    kind: Kind
-    model: str = ""
     slots: int = 0
     context_size: int = 0
     top: int = 0
@@ -43,9 +48,19 @@ class RemoteServer:
     logprobs: bool = True
     prefetch: bool = True
     samplers: frozenset[str] = SAMPLERS
-    version: str = ""  # of the model and software, as the server reports it
+    # Of the model and software.
+    version: str = msgspec.field(default="", name="identity")
     vocabulary: str = ""  # the digest of its vocabulary
     persistent: bool = False  # whether `version` covers all that its answers depend on
+    missing: bool = False  # whether the model's file is missing or damaged
+
+
+class RemoteServer(Offer, frozen=True):
+    """A remote server."""
+
+    kind: Kind
+    model: str = ""
+    route: str = ROUTE  # for completions
 
     @property
     def identity(self) -> str:
@@ -53,27 +68,11 @@ class RemoteServer:
         return f"remote|{self.kind}|{self.model}|{self.version}|{self.vocabulary}"
 
 
-class _Offer(msgspec.Struct, frozen=True):
-    """The engine of another Turbopilot server."""
-
-    slots: int = 0
-    context_size: int = 0
-    prefix_constraints: bool = True
-    logprobs: bool = True
-    top: int = 0
-    prefetch: bool = True
-    samplers: frozenset[str] = frozenset()
-    identity: str = ""
-    vocabulary: str = ""
-    persistent: bool = False
-    missing: bool = False
-
-
 class _Entry(msgspec.Struct, frozen=True):
     id: str = ""
     owned_by: str | None = None
     max_model_len: int | None = None
-    turbopilot: _Offer | None = None
+    turbopilot: Offer | None = None
 
 
 class _Models(msgspec.Struct, frozen=True):
@@ -89,16 +88,43 @@ class _Properties(msgspec.Struct, frozen=True):
     default_generation_settings: _Settings = _Settings()
 
 
-Shape = TypeVar("Shape")
+class _Provided(msgspec.Struct, frozen=True, rename="camel"):
+    provider_id: str
+    task: str = ""
 
 
-def read_json(data: bytes, shape: type[Shape]) -> Shape:
-    """Decode JSON to a type. Ignore unknown fields and accept NaN."""
-    try:
-        return msgspec.convert(json.loads(data), shape)
-    except (ValueError, RecursionError):
-        pass
-    raise InvalidAnswerError("an answer that is not the JSON of a completions server")
+class _Mapping(msgspec.Struct, frozen=True, rename="camel"):
+    inference_provider_mapping: dict[str, _Provided] = {}
+
+
+async def identify(side: HttpClient, wanted: str) -> RemoteServer:
+    """Request the description of a remote server; `wanted` is the configured model."""
+    if side.address.provider:
+        return await _identify_provider(side, wanted)
+    data = await side.fetch("/v1/models")
+    if data is None:
+        return RemoteServer(Kind.OPENAI, wanted)
+    peer = read_models(data, wanted, side.address.host)
+    if peer.kind is Kind.LLAMA and (data := await side.fetch("/props")):
+        found = read_json(data, _Properties)
+        size = found.default_generation_settings.n_ctx
+        return structs.replace(peer, slots=found.total_slots, context_size=size)
+    return peer
+
+
+async def _identify_provider(side: HttpClient, wanted: str) -> RemoteServer:
+    """Ask Hugging Face how the provider calls the model."""
+    name = side.address.provider
+    data = await side.fetch(f"{endpoint()}/api/models/{wanted}?expand=inferenceProviderMapping")
+    found = read_json(data, _Mapping).inference_provider_mapping.get(name) if data else None
+    if found is None or found.task != "text-generation":
+        raise ModelRefusedError(
+            f"{side.address.host} cannot complete text with this model; it may only support chat. Choose "
+            "another provider or model.",
+            code="far_model",
+        )
+    route = _ROUTES.get(name, ROUTE).format(model=found.provider_id)
+    return RemoteServer(Kind.PROVIDER, found.provider_id, route=route)
 
 
 def read_models(data: bytes, wanted: str, host: str) -> RemoteServer:
@@ -121,50 +147,21 @@ def read_models(data: bytes, wanted: str, host: str) -> RemoteServer:
             code="far_model",
         )
     if offer := entry.turbopilot:
-        return _ours(entry.id, offer, host)
+        if offer.missing:
+            raise EngineGoneError(
+                f"{host} has no usable model: its file is missing or damaged. Ask its administrator."
+            )
+        if offer.context_size <= 0:
+            message = f"{host} has not loaded its model yet. If this persists, ask its administrator."
+            raise EngineGoneError(message, after=LOADS)
+        persistent = offer.persistent and bool(offer.version)
+        return RemoteServer(Kind.OURS, entry.id, **structs.asdict(offer) | {"persistent": persistent})
     if entry.owned_by == "llamacpp":
         return RemoteServer(Kind.LLAMA, entry.id)
     if entry.owned_by == "vllm" or entry.max_model_len:
-        return RemoteServer(Kind.VLLM, entry.id, context_size=_size(entry.max_model_len or 0))
+        return RemoteServer(Kind.VLLM, entry.id, context_size=entry.max_model_len or 0)
     return RemoteServer(Kind.OPENAI, entry.id)
 
 
 def _is_name(text: str) -> bool:
     return len(text) <= MOST_NAME and text.isprintable()
-
-
-def _size(reported: int) -> int:
-    return min(max(reported, LEAST_CONTEXT), MOST_CONTEXT) if reported > 0 else 0
-
-
-def _ours(model: str, offer: _Offer, host: str) -> RemoteServer:
-    if not (_is_name(offer.identity) and _is_name(offer.vocabulary)):
-        raise InvalidAnswerError("an identity that is not a digest")
-    if offer.missing:
-        raise EngineGoneError(
-            f"{host} has no usable model: its file is missing or damaged. Ask its administrator."
-        )
-    if offer.context_size <= 0:
-        message = f"{host} has not loaded its model yet. If this persists, ask its administrator."
-        raise EngineGoneError(message, after=LOADS)
-    return RemoteServer(
-        Kind.OURS,
-        model,
-        slots=min(max(1, offer.slots), MOST_SLOTS),
-        context_size=_size(offer.context_size),
-        top=max(0, offer.top),
-        prefix_constraints=offer.prefix_constraints,
-        logprobs=offer.logprobs,
-        prefetch=offer.prefetch,
-        samplers=offer.samplers,
-        version=offer.identity,
-        vocabulary=offer.vocabulary,
-        persistent=offer.persistent and bool(offer.identity),
-    )
-
-
-def read_properties(data: bytes, peer: RemoteServer) -> RemoteServer:
-    """Add the number of slots and the context size of llama-server."""
-    found = read_json(data, _Properties)
-    places = min(max(0, found.total_slots), MOST_SLOTS)
-    return replace(peer, slots=places, context_size=_size(found.default_generation_settings.n_ctx))

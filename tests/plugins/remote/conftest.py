@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, TypeVar
 
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.vocabulary import CodePoints, Vocabulary
-from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY, HUB_KEY
+from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY, HUB_KEY, read_addresses
 from jupyter_turbopilot.plugins.remote.engine import RemoteEngine
+from jupyter_turbopilot.plugins.remote.http_client import HttpClient
 from jupyter_turbopilot.plugins.remote.loading import load
 
 from .fake_server import Act, FarServer, always, settings_for
@@ -18,6 +20,18 @@ from .fake_server import Act, FarServer, always, settings_for
 CHARACTERS = CodePoints()
 Serve = Callable[..., FarServer]
 Connect = Callable[..., RemoteEngine]
+T = TypeVar("T")
+
+
+def with_client(server: FarServer, question: Callable[[HttpClient], Coroutine[Any, Any, T]]) -> T:
+    async def asked() -> T:
+        side = HttpClient(read_addresses([server.url], allow_http=False)[0], "", 5.0)
+        try:
+            return await question(side)
+        finally:
+            await side.close()
+
+    return asyncio.run(asked())
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.plugins.remote import address
-from jupyter_turbopilot.plugins.remote.address import Address, is_loopback, read_addresses, read_key
+from jupyter_turbopilot.plugins.remote.address import ROUTER, Address, is_loopback, read_addresses, read_key
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
 WRONG = {
@@ -27,7 +27,7 @@ WRONG = {
     "without encryption": "http://hush.example/v1",
     "of a private network without encryption": "http://192.168.0.7/v1",
     "that only looks like this machine": "http://localhost.hush.example/v1",
-    "of a text generation server with a password": "hf:https://me:hush@host",
+    "of a provider with a password": "hf:https://me:hush@host",
 }
 
 
@@ -57,9 +57,8 @@ def test_read_addresses_allows_plain_http_if_configured() -> None:
 
 
 def test_read_addresses_parses_hugging_face_addresses() -> None:
-    found = read_addresses(["hf:together", "hf:http://127.0.0.1:9/api/generate"], allow_http=False)
-    assert found[0] == Address("", "hf:together", "together")
-    assert found[1] == Address("http://127.0.0.1:9/api/generate", "127.0.0.1:9", "url", local=True)
+    (found,) = read_addresses(["hf:together"], allow_http=False)
+    assert found == Address(f"{ROUTER}/together", "hf:together", "together")
 
 
 @given(st.text(max_size=40), st.booleans())

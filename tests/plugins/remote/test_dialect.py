@@ -7,18 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.base import SAMPLERS
+from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX, CodePoints
 from jupyter_turbopilot.plugins.remote.dialect import (
+    FIELDS,
     UNKNOWN,
     Request,
+    Spellings,
     Style,
+    TextPrompt,
     likeliest,
+    parts,
     probability,
     read_error,
-    samplers,
+    read_json,
     sampling_fields,
-    tenant_fields,
+    spread,
 )
-from jupyter_turbopilot.plugins.remote.remote_server import Kind
+from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
+from jupyter_turbopilot.prompt.formats import FORMATS
 from jupyter_turbopilot.protocol.engine_request import Sampling
 
 ALL = Sampling(
@@ -41,14 +47,13 @@ ALL = Sampling(
 
 
 def test_llama_styles_have_a_field_for_every_option() -> None:
-    assert samplers("llama") == SAMPLERS
     assert len(sampling_fields(ALL, "llama")) == len(SAMPLERS)
 
 
 @pytest.mark.parametrize("style", ["openai", "vllm", "llama"])
 def test_sampling_fields_contain_every_supported_option(style: Style) -> None:
     sent = sampling_fields(ALL, style)
-    assert len(sent) == len(samplers(style))
+    assert len(sent) == len(FIELDS[style]) + 1
     assert sent["temperature"] == 0.5
     assert sent["top_p"] == 0.7
 
@@ -81,23 +86,12 @@ def test_sampling_fields_disable_the_servers_default_penalty() -> None:
     ],
 )
 def test_read_error_returns_only_known_options_and_the_code(data: bytes, found: tuple[str, str]) -> None:
-    assert read_error(data) == found
+    error = read_error(data)
+    assert (error.option, error.code) == found
 
 
 def test_request_repr_hides_the_body() -> None:
     assert "hush" not in repr(Request("/x", {"prompt": "hush"}))
-
-
-@pytest.mark.parametrize("kind", Kind)
-def test_owner_fields_separate_or_disable_the_cache(kind: Kind) -> None:
-    fields = {
-        Kind.OURS: {"cache_salt": "o"},
-        Kind.VLLM: {"cache_salt": "o"},
-        Kind.OPENAI: {"cache_salt": "o"},  # it may be vLLM continues a router with its own list of models
-        Kind.LLAMA: {"cache_prompt": False},
-    }
-    assert tenant_fields(kind, "o") == fields.get(kind, {})
-    assert tenant_fields(kind, "") == {}
 
 
 ANY = st.none() | st.floats()
@@ -122,3 +116,76 @@ def test_likeliest_returns_sorted_valid_logprobs(pairs: list[tuple[int, float | 
     values = [value for _, value in likeliest(pairs)]
     assert values == sorted(values, reverse=True)
     assert all(value <= 0 for value in values)
+
+
+MARKERS = [
+    text for known in FORMATS for text in (known.prefix, known.suffix, known.middle, *known.extra) if text
+]
+SPELLINGS = Spellings(MARKERS)
+CHARACTERS = st.text(st.characters(exclude_categories=["Cs"]))
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.lists(st.floats(0, 1), max_size=3))
+def test_spread_keeps_text_and_probability(text: str, chances: list[float]) -> None:
+    tokens = spread(text, chances)
+    assert b"".join(token.data for token in tokens) == text.encode()
+    whole = math.prod(chances) if chances else 0.0
+    assert not text or math.prod(token.probability for token in tokens) == pytest.approx(whole)
+
+
+def ids(before: str, after: str | None = None) -> list[int]:
+    tokenize = CodePoints().tokenize
+    if after is None:
+        return tokenize(before)
+    return [PREFIX, *tokenize(before), SUFFIX, *tokenize(after), MIDDLE]
+
+
+@given(CHARACTERS, st.none() | CHARACTERS)
+def test_parts_returns_the_texts_of_a_prompt(before: str, after: str | None) -> None:
+    assert parts(ids(before, after)) == (before, after)
+
+
+def test_parts_accepts_the_suffix_first() -> None:
+    assert parts([SUFFIX, 98, MIDDLE, 97]) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "marker", [*MARKERS, "<|endoftext|>", "<|im_start|>", "</s>", "<\uff5cend\u2581of\u2581sentence\uff5c>"]
+)
+def test_spellings_remove_lines_with_markers(marker: str) -> None:
+    prompt = SPELLINGS.prompt(ids(f"a\nx = '{marker}'\nb", f"c\n{marker}\nd\n"))
+    assert prompt == TextPrompt("a\nb", "c\nd\n")
+
+
+@pytest.mark.parametrize("marker", MARKERS)
+@pytest.mark.parametrize("cut", range(3))
+def test_spellings_reject_a_marker_on_the_cursors_line(marker: str, cut: int) -> None:
+    line = f"x{marker}y"
+    at = (0, len(line) // 2, len(line))[cut]
+    assert SPELLINGS.prompt(ids(f"a\n{line[:at]}", f"{line[at:]}\nb")) is None
+
+
+@given(CHARACTERS, st.sampled_from(MARKERS), CHARACTERS)
+def test_spellings_never_send_markers(one: str, marker: str, two: str) -> None:
+    prompt = SPELLINGS.prompt(ids(f"{one}{marker}{two}\n{two}", one))
+    if prompt:
+        assert not any(text.strip() in prompt.before + (prompt.after or "") for text in MARKERS)
+
+
+@given(st.text("abc =()<|>\n"))
+def test_spellings_keep_code_without_markers(text: str) -> None:
+    prompt = SPELLINGS.prompt(ids(text))
+    assert prompt == TextPrompt(text, None) or SPELLINGS.found(text)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"<html>", b"[" * 100_000, b'{"tokens": "1"}', b'{"tokens": [1.5]}', b"\xff", b"9" * 5000]
+)
+def test_read_json_never_quotes_invalid_data(data: bytes) -> None:
+    with pytest.raises(InvalidAnswerError) as strange:
+        read_json(data, dict[str, list[int]])
+    assert data.decode("latin1") not in str(strange.value) or not data
+
+
+def test_read_json_accepts_nan() -> None:
+    assert read_json(b"[NaN]", list[float])[0] != 0

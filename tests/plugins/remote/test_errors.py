@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.plugins.remote.errors import WAIT, RemoteRefusalError, changed, gone, refused, strange
-from jupyter_turbopilot.protocol.errors import MISSING_SCOPE, BusyError, EngineGoneError, NotReadyError
+from jupyter_turbopilot.plugins.remote.errors import WAIT, RemoteRefusalError, refused
+from jupyter_turbopilot.protocol.errors import MISSING_SCOPE, BusyError, NotReadyError
 
 
 @given(st.integers(100, 999))
@@ -27,26 +27,6 @@ def test_refused_message_contains_advice(status: int, advice: str) -> None:
 def test_refused_distinguishes_busy_and_loading_servers() -> None:
     assert isinstance(refused("host", 429), BusyError)
     assert isinstance(refused("host", 503), NotReadyError)
-
-
-def test_gone_and_changed_return_engine_gone_errors() -> None:
-    for error in (gone(["a", "b"], "nothing answers there"), changed("a")):
-        assert isinstance(error, EngineGoneError)
-    assert "c.TurbopilotRemote.urls" in strange("a", "garbage").message
-
-
-@pytest.mark.parametrize(
-    "how",
-    [
-        "it does not answer in time",
-        "its answer broke off or is not HTTP",
-        "its certificate is invalid or not trusted",
-    ],
-)
-def test_gone_in_hub_is_shown_whole_and_names_no_address(how: str) -> None:
-    message = gone(["10.0.0.7:10101"], how, in_hub=True).message
-    assert len(f"Turbopilot: {message} Retrying…") <= 140
-    assert "10.0.0.7" not in message
 
 
 def test_refused_in_hub_without_the_scope_is_switched_off() -> None:

@@ -16,8 +16,9 @@ from jupyter_turbopilot.plugins.remote.dialect import EventContent, Request
 from jupyter_turbopilot.plugins.remote.errors import (
     AskedToWaitError,
     DiedError,
+    ErrorFields,
     RemoteRefusalError,
-    overloaded,
+    failure,
     refused,
 )
 from jupyter_turbopilot.plugins.remote.exchange import (
@@ -27,9 +28,9 @@ from jupyter_turbopilot.plugins.remote.exchange import (
     LONGEST,
     MOST_NAMES,
     Exchange,
-    RetryTimes,
     Target,
     pause,
+    unreachable,
 )
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.protocol.engine_request import Token
@@ -269,7 +270,7 @@ def test_write_fails_if_the_wait_exceeds_the_timeout() -> None:
     side, other = Scripted([AskedToWaitError(refused("h", 429), 30.0)]), Scripted([WORD, END])
     with pytest.raises(BusyError) as busy:
         write(side, other)
-    assert (side.asked, other.asked, busy.value.after) == (1, 0, 30.0)
+    assert (side.asked, other.asked, busy.value.after) == (1, 0, pytest.approx(30, abs=1))
 
 
 async def outcomes(exchange: Exchange, *asks: tuple[str, bool]) -> list[object]:
@@ -298,11 +299,11 @@ def test_write_sends_nothing_for_a_waiting_session() -> None:
         assert isinstance(error, BusyError)
         assert 29 < error.after <= 30
     assert other == [WORD, END]
-    assert exchange.figures.addresses[side.address.host].throttled == 1
+    assert metric(exchange, "throttled_total") == 1
 
 
 def test_write_reports_an_overloaded_server_at_once_for_that_request() -> None:
-    side = Scripted([overloaded("h", 5.0)], [WORD, END])
+    side = Scripted([failure("h", 429, ErrorFields(code="overloaded", after=5.0))], [WORD, END])
     refusal, then = asyncio.run(outcomes(exchange_of(side), ("a", True), ("a", True)))
     assert isinstance(refusal, BusyError)
     assert (refusal.code, refusal.after) == ("overloaded", 5.0)
@@ -334,14 +335,22 @@ def test_write_sends_again_after_the_wait() -> None:
     assert (then, side.asked) == ([WORD, END], 2)
 
 
-def test_write_updates_the_figures() -> None:
-    by_x, by_y = (EventContent(replica=name, cached=cached) for name, cached in (("x", 0), ("y", 5)))
-    side = Scripted([by_x, WORD, END], [by_y, WORD, END], [by_y, 60.0])
+def metric(exchange: Exchange, name: str) -> float:
+    """Return a metric of the first address."""
+    labels = {"address": exchange.targets[0].side.address.host}
+    value = exchange.metrics.registry.get_sample_value(f"turbopilot_engine_{name}", labels)
+    assert value is not None
+    return value
+
+
+def test_write_updates_the_metrics() -> None:
+    side = Scripted([WORD, END], [0.1, WORD, WORD, END], [60.0])
     exchange = exchange_of(side, timeout=0.5)
     asyncio.run(outcomes(exchange, ("a", True), ("a", True), ("a", True)))
-    counted = exchange.figures.addresses[side.address.host]
-    assert (counted.answers, exchange.figures.moved, exchange.figures.hits) == (2, 1, 1)
-    assert counted.requests >= 3
+    assert metric(exchange, "first_token_seconds_count") == 2
+    assert 0.1 <= metric(exchange, "first_token_seconds_sum") < 0.5
+    assert metric(exchange, "requests_total") >= 3
+    assert metric(exchange, "throttled_total") == 0
 
 
 @pytest.mark.parametrize("code", [400, 401, 403, 404, 500, 502])
@@ -383,32 +392,33 @@ def test_rest_doubles_and_counts_parallel_failures_once() -> None:
     assert seen == [1, 2, 4, 8, 16, 32, 60, 60]
 
 
-def test_waits_apply_to_one_session() -> None:
-    waits = RetryTimes()
-    assert waits.add("a", 429, 3.0, 10.0) == 3.0
-    assert waits.left("a", 11.0) == (2.0, 429)
-    assert waits.left("b", 11.0)[0] == waits.left("a", 13.0)[0] == 0.0
-
-
-def test_waits_have_a_minimum() -> None:
-    waits = RetryTimes()
-    assert waits.add("a", 503, 0.0, 0.0) == LEAST
-    assert waits.left("a", 0.0) == (LEAST, 503)
-
-
 @given(st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(0, 1e9)), min_size=1, max_size=50))
-def test_waits_have_a_maximum(
-    asked: list[tuple[float, float]],
-) -> None:
-    waits = RetryTimes()
+def test_waits_are_limited_and_forgotten(asked: list[tuple[float, float]]) -> None:
+    target, error = Target(Scripted()), refused("h", 429)  # type: ignore[arg-type]
     for number, (now, seconds) in enumerate(asked):
-        waits.add(str(number), 429, seconds, now)
-        assert 0 < waits.left(str(number), now)[0] <= LONGEST + 1e-6
-        assert waits.left(str(number), now + LONGEST + 1e-3)[0] == 0
-    waits.add("last", 429, 1.0, 2e6)
-    assert len(waits.waits) == 1
+        target.wait(str(number), error, seconds, now)
+        assert target.waits[str(number)][0] - now + 1e-6 >= LEAST
+        assert target.waits[str(number)][0] - now <= LONGEST + 1e-6
+    target.wait("last", error, 1.0, 2e6)
+    assert len(target.waits) == 1
 
 
 @given(st.integers(0, 10_000))
 def test_pause_is_between_a_second_and_a_minute(failures: int) -> None:
     assert FIRST <= pause(failures) <= pause(failures + 1) <= LONGEST
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "it does not answer in time",
+        "its answer broke off or is not HTTP",
+        "its certificate is invalid or not trusted",
+    ],
+)
+def test_unreachable_in_hub_is_shown_whole_and_names_no_address(how: str) -> None:
+    side = Scripted()
+    side.in_hub = True
+    message = unreachable([side], how).message  # type: ignore[list-item]
+    assert len(f"Turbopilot: {message} Retrying…") <= 140
+    assert side.address.host not in message

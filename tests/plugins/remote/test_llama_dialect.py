@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 
 from jupyter_turbopilot.engine.vocabulary import CodePoints
+from jupyter_turbopilot.plugins.remote.dialect import Spellings
 from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.llama_dialect import LlamaDialect, grammar
-from jupyter_turbopilot.plugins.remote.text_prompt import Spellings
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token
 
+from .test_dialect import ids
 from .test_remote_server import JSON
-from .test_text_prompt import ids
 
 IDS, TEXT = LlamaDialect(CodePoints(), Spellings()), LlamaDialect(None, Spellings())
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,23 @@ import pytest
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
 from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY
-from jupyter_turbopilot.plugins.remote.loading import CONTEXT_SIZE, check, load, remote_server
-from jupyter_turbopilot.plugins.remote.remote_server import Kind
+from jupyter_turbopilot.plugins.remote.dialect import Spellings
+from jupyter_turbopilot.plugins.remote.errors import RemoteRefusalError
+from jupyter_turbopilot.plugins.remote.llama_dialect import LlamaDialect
+from jupyter_turbopilot.plugins.remote.loading import (
+    AWKWARD,
+    CONTEXT_SIZE,
+    capabilities_of,
+    check_vocabulary,
+    choose_dialect,
+    choose_text_dialect,
+    clients,
+    load,
+    remote_server,
+    text_dialects,
+)
+from jupyter_turbopilot.plugins.remote.openai_dialect import OpenAIDialect
+from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, Sampling
 from jupyter_turbopilot.protocol.errors import (
@@ -23,12 +39,33 @@ from jupyter_turbopilot.protocol.errors import (
 )
 from jupyter_turbopilot.settings.config import Turbopilot
 
-from .conftest import Connect, Serve
-from .fake_server import FarServer, Wire, always, completion, settings_for, status
-from .test_detection import picky, tokenizer
+from .conftest import Connect, Serve, with_client
+from .fake_server import Act, FarServer, Wire, always, completion, settings_for, status
 from .test_engine import ask, write
 
+
+def tokenizer(count: Callable[[list[int]], list[int]] = list) -> Callable[[Wire, dict[str, Any]], None]:
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        ids = [*map(ord, body.get("content", body.get("prompt")))]
+        wire.answer(200, json.dumps({"tokens": count(ids)}).encode())
+
+    return act
+
+
+def picky(*refused: str, logprob: float | None = -0.5) -> Act:
+    """Reject bodies with any of these fields."""
+
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        if body.keys() & {*refused}:
+            wire.answer(400, b"{}")
+        else:
+            completion("a", logprob=logprob if "logprobs" in body else None)(wire, body)
+
+    return act
+
+
 OFFER = {"version": 1, "slots": 3, "context_size": 2048, "top": 20, "samplers": ["temperature", "seed"]}
+OFFER |= {"prefix_constraints": True}
 
 
 def ours(serve: Serve, **offer: Any) -> FarServer:
@@ -202,7 +239,7 @@ def test_load_requests_the_vocabulary_by_model_name(serve: Serve) -> None:
         return CodePoints()
 
     load(settings_for(serve(completion("a"))), Cancel(), vocabulary_of).close()
-    assert asked == ["far"]
+    assert asked == ["", "far"]
 
 
 def test_load_lists_all_unreachable_hosts_without_the_key(
@@ -273,22 +310,19 @@ def test_far_side_returns_description_and_round_trip_time(serve: Serve) -> None:
     assert (peer.kind, peer.model, peer.context_size) == (Kind.VLLM, "far", 512)
 
 
-def test_check_validates_settings_without_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clients_validate_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = settings_for("http://127.0.0.1:1/v1", "https://far.example/v1")
-    check(settings)
+    assert [side.address.host for side in clients(settings)] == ["127.0.0.1:1", "far.example"]
     settings.section(TurbopilotRemote).urls = ["https://me:hush@far.example"]
     with pytest.raises(ModelRefusedError):
-        check(settings)
+        clients(settings)
     with pytest.raises(ModelRefusedError, match=r"c\.TurbopilotRemote\.model"):
-        check(settings_for("hf:together"))
+        clients(settings_for("hf:together"))
     monkeypatch.setenv(ENGINE_KEY, "two words")
     with pytest.raises(ModelRefusedError, match=ENGINE_KEY):
-        check(settings_for("http://127.0.0.1:1"))
-
-
-def test_check_rejects_empty_settings() -> None:
+        clients(settings_for("http://127.0.0.1:1"))
     with pytest.raises(ModelRefusedError, match="urls"):
-        check(Turbopilot())
+        clients(Turbopilot())
 
 
 def test_load_never_sends_the_jupyterhub_token_to_a_redirect(
@@ -328,3 +362,131 @@ def test_load_reports_why_a_hubs_service_refuses(
     server.routes["/v1/models"] = lambda wire, _: wire.answer(403, body)
     with pytest.raises(DisabledError, match=message):
         load(settings_for(server, auth="jupyterhub"), Cancel(), always(CodePoints()))
+
+
+@pytest.mark.parametrize("kind", [Kind.OURS, Kind.LLAMA, Kind.VLLM])
+def test_check_vocabulary_compares_awkward_texts(kind: Kind, serve: Serve) -> None:
+    server = serve()
+    server.routes["/tokenize"] = tokenizer()
+    with_client(server, lambda side: check_vocabulary(side, RemoteServer(kind, "m"), CodePoints()))
+    asked = server.asked("/tokenize")
+    assert tuple(body.get("content") or body["prompt"] for body in asked) == AWKWARD
+
+
+def test_check_vocabulary_rejects_another_vocabulary(serve: Serve) -> None:
+    server = serve()
+    server.routes["/tokenize"] = tokenizer(lambda ids: [1, *ids])
+    with pytest.raises(ModelRefusedError, match="another vocabulary") as refused:
+        with_client(server, lambda side: check_vocabulary(side, RemoteServer(Kind.LLAMA, "m"), CodePoints()))
+    assert refused.value.code == "vocabulary"
+
+
+def test_check_vocabulary_accepts_ids_without_a_tokenize_route(serve: Serve) -> None:
+    with_client(
+        serve(completion("a")),
+        lambda side: check_vocabulary(side, RemoteServer(Kind.OPENAI, "m"), CodePoints()),
+    )
+
+
+@pytest.mark.parametrize("act", [status(400), completion("")])
+def test_check_vocabulary_rejects_a_server_without_ids(act: Any, serve: Serve) -> None:
+    def texts(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        wire.event(choices=[{"text": "a", "logprobs": {"tokens": ["a"], "token_logprobs": [-1]}}])
+
+    server = serve(texts if act is not None and act.__name__ == "act" else act)
+    with pytest.raises(ModelRefusedError, match="does not send token ids"):
+        with_client(server, lambda side: check_vocabulary(side, RemoteServer(Kind.OPENAI, "m"), CodePoints()))
+
+
+@pytest.mark.parametrize(
+    ("refused", "fills", "logprobs"),
+    [
+        ([], True, True),
+        (["suffix"], False, True),
+        (["logprobs"], True, False),
+        (["suffix", "logprobs"], False, False),
+    ],
+)
+def test_text_is_sent_in_the_first_accepted_format(
+    refused: list[str], fills: bool, logprobs: bool, serve: Serve
+) -> None:
+    server = serve(picky(*refused))
+    assert form_of(server, Kind.OPENAI) == (OpenAIDialect, fills, logprobs)
+    assert len(server.asked("/v1/completions")) <= 4
+
+
+def form_of(server: FarServer, kind: Kind, fim: str = "auto") -> tuple[type, bool, bool]:
+    """Return the dialect for text that is chosen for a server, whether it sends suffixes, and gets logprobs."""
+    peer = RemoteServer(kind, "m")
+    dialect = with_client(server, lambda side: choose_text_dialect(side, peer, fim, Spellings()))
+    return type(dialect), dialect.fills, dialect.logprobs
+
+
+def test_text_is_sent_without_logprobs_that_cannot_be_read(serve: Serve) -> None:
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        wire.event(choices=[{"text": "a", "logprobs": 0.5 if "logprobs" in body else None}])
+
+    assert form_of(serve(act), Kind.PROVIDER) == (OpenAIDialect, False, False)
+
+
+def test_load_reports_a_server_that_only_chats(serve: Serve) -> None:
+    with pytest.raises(RemoteRefusalError, match="only chat"):
+        form_of(serve(status(404)), Kind.OPENAI)
+
+
+def test_text_is_sent_only_in_the_configured_format(serve: Serve) -> None:
+    server = serve(picky(logprob=None))
+    assert form_of(server, Kind.OPENAI, "none") == (OpenAIDialect, False, False)
+    (body,) = server.asked("/v1/completions")
+    assert "suffix" not in body
+
+
+@pytest.mark.parametrize(("code", "fills"), [(200, True), (404, False), (501, False), (400, False)])
+def test_infill_is_tried_with_llama_server(code: int, fills: bool, serve: Serve) -> None:
+    def act(wire: Wire, body: dict[str, Any]) -> None:
+        wire.begin()
+        wire.event(content="a", completion_probabilities=[{"id": 1, "logprob": -0.5}], stop=True)
+
+    server = serve()
+    server.routes |= {"/infill": act if code == 200 else status(code), "/completion": act}
+    assert form_of(server, Kind.LLAMA) == (LlamaDialect, fills, True)
+
+
+OURS = RemoteServer(Kind.OURS, slots=5, top=9, prefix_constraints=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fim", "dialect"),
+    [
+        (Kind.OPENAI, "infill", LlamaDialect),
+        (Kind.LLAMA, "infill", LlamaDialect),
+        (Kind.LLAMA, "none", LlamaDialect),
+        (Kind.LLAMA, "suffix", OpenAIDialect),
+        (Kind.OPENAI, "suffix", OpenAIDialect),
+    ],
+)
+def test_text_dialects_depend_on_the_setting(kind: Kind, fim: str, dialect: type) -> None:
+    first, *_ = text_dialects(RemoteServer(kind), fim, Spellings())
+    capabilities = capabilities_of(RemoteServer(kind), first, TurbopilotRemote())
+    assert type(first) is dialect
+    assert first.fills is (fim != "none")
+    assert not capabilities.prefix_constraints
+    if dialect is LlamaDialect:
+        assert not {"drawn", "logit_bias"} & capabilities.samplers  # they need token ids
+
+
+@pytest.mark.parametrize(("ahead", "allowed"), [("auto", False), ("yes", True), ("no", False)])
+def test_text_is_prefetched_only_if_configured(ahead: str, allowed: bool) -> None:
+    dialect, *_ = text_dialects(RemoteServer(Kind.OPENAI), "auto", Spellings())
+    remote = TurbopilotRemote(prefetch=ahead, slots=3)
+    capabilities = capabilities_of(RemoteServer(Kind.OPENAI), dialect, remote)
+    assert (capabilities.prefetch, capabilities.logprobs, capabilities.slots) == (allowed, True, 3)
+
+
+def test_slots_setting_overrides_the_reported_slots() -> None:
+    dialect = choose_dialect(OURS, CodePoints(), Spellings())
+    for places, expected in ((0, 5), (3, 3), (64, 64)):
+        assert capabilities_of(OURS, dialect, TurbopilotRemote(slots=places)).slots == expected
+    assert capabilities_of(RemoteServer(Kind.VLLM), dialect, TurbopilotRemote()).slots == 4

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 
 from jupyter_turbopilot.engine.vocabulary import CodePoints
+from jupyter_turbopilot.plugins.remote.dialect import Spellings
 from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.openai_dialect import OpenAIDialect, peer_fields
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
-from jupyter_turbopilot.plugins.remote.text_prompt import Spellings
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token
 
+from .test_dialect import ids
 from .test_remote_server import JSON
-from .test_text_prompt import ids
 
 
 class Ending(CodePoints):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
@@ -100,7 +100,7 @@ def test_remote_engine_notices_a_changed_version(
     engine = connect(server.url, vocabulary=local.vocabulary)
     exchange: Any = engine._exchange
     assert write(engine, EngineRequest(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
-    exchange._remote = replace(exchange._remote, version="0123")
+    exchange._remote = structs.replace(exchange._remote, version="0123")
     with pytest.raises(EngineGoneError, match="another model"):
         write(engine, EngineRequest(local.vocabulary.tokenize("x"), Sampling(2), Usage()))
 

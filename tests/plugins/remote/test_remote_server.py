@@ -2,21 +2,26 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.plugins.remote.address import HUB_KEY, Address
 from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.remote_server import (
     Kind,
     RemoteServer,
-    read_json,
+    identify,
     read_models,
-    read_properties,
 )
-from jupyter_turbopilot.protocol.errors import EngineGoneError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.protocol.errors import ModelRefusedError, TurbopilotError
+
+from .conftest import Connect, Serve, with_client
+from .fake_server import Act, FarServer, completion, status
+from .test_engine import ask, write
 
 OFFER = {
     "version": 1,
@@ -52,10 +57,9 @@ def listing(*entries: dict[str, Any]) -> bytes:
             RemoteServer(
                 Kind.OURS,
                 "m",
-                3,
-                2048,
-                20,
-                logprobs=True,
+                slots=3,
+                context_size=2048,
+                top=20,
                 samplers=frozenset({"seed"}),
                 version="i",
                 vocabulary="v",
@@ -105,15 +109,6 @@ def test_lasting_only_if_the_server_reports_it(more: dict[str, Any], lasting: bo
     assert read_models(listing({"id": "default"} | more), "", "host").persistent is lasting
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"<html>", b"[" * 100_000, b'{"tokens": "1"}', b'{"tokens": [1.5]}', b"\xff", b"9" * 5000]
-)
-def test_read_json_never_quotes_invalid_data(data: bytes) -> None:
-    with pytest.raises(InvalidAnswerError) as strange:
-        read_json(data, dict[str, list[int]])
-    assert data.decode("latin1") not in str(strange.value) or not data
-
-
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[31m", "x" * 201])
 def test_read_models_rejects_unprintable_names(name: str) -> None:
     with pytest.raises(ModelRefusedError, match="printable") as refused:
@@ -122,28 +117,6 @@ def test_read_models_rejects_unprintable_names(name: str) -> None:
     with pytest.raises(ModelRefusedError) as several:
         read_models(listing({"id": name}, {"id": "b"}), "", "host")
     assert name not in several.value.message
-    for field in ("identity", "vocabulary"):
-        with pytest.raises(InvalidAnswerError):
-            read_models(listing({"id": "m", "turbopilot": OFFER | {field: name}}), "", "host")
-
-
-@given(st.integers(), st.integers())
-def test_read_models_limits_slots_and_context(places: int, size: int) -> None:
-    ours = {"id": "m", "turbopilot": OFFER | {"slots": places, "context_size": size}}
-    properties = {"total_slots": places, "default_generation_settings": {"n_ctx": size}}
-    servers = [
-        read_models(listing({"id": "m", "owned_by": "vllm", "max_model_len": size}), "", "host"),
-        read_properties(json.dumps(properties).encode(), RemoteServer(Kind.LLAMA, "m")),
-    ]
-    if size > 0:
-        servers.append(read_models(listing(ours), "", "host"))
-        assert servers[-1].slots > 0
-    else:
-        with pytest.raises(EngineGoneError):
-            read_models(listing(ours), "", "host")
-    for peer in servers:
-        assert 0 <= peer.slots <= 256
-        assert peer.context_size == 0 if size <= 0 else 64 <= peer.context_size <= 1 << 24
 
 
 @given(JSON)
@@ -154,5 +127,58 @@ def test_read_models_accepts_or_rejects_any_json(value: Any) -> None:
             read_models(content, "", "host")
 
 
-def test_read_json_accepts_nan() -> None:
-    assert read_json(b"[NaN]", list[float])[0] != 0
+def test_identify_accepts_a_server_without_a_list_of_models(serve: Serve) -> None:
+    server = serve()
+    server.routes["/v1/models"] = status(404)
+    assert with_client(server, lambda side: identify(side, "m")) == RemoteServer(Kind.OPENAI, "m")
+
+
+PAGE = "/api/models/owner/model?expand=inferenceProviderMapping"
+
+
+def provided(**providers: Any) -> Act:
+    """Answer like Hugging Face's page of a model."""
+    names = {
+        name: {"status": "live", "providerId": "its/name", "task": task} for name, task in providers.items()
+    }
+    return lambda wire, _: wire.answer(200, json.dumps({"inferenceProviderMapping": names}).encode())
+
+
+@pytest.fixture
+def hugging_face(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> FarServer:
+    server = serve(completion("ab"))
+    root = f"http://127.0.0.1:{server.port}"
+    monkeypatch.setenv(HUB_KEY, "hf_1")
+    monkeypatch.setattr(f"{Address.__module__}.ROUTER", root)
+    monkeypatch.setenv("HF_ENDPOINT", root)
+    return server
+
+
+@pytest.mark.parametrize(
+    ("name", "route"),
+    [
+        ("together", "/v1/completions"),
+        ("novita", "/v3/openai/completions"),
+        ("hf-inference", "/models/its/name/v1/completions"),
+    ],
+)
+def test_provider_completes_text_with_its_name_of_the_model(
+    name: str, route: str, hugging_face: FarServer, connect: Connect
+) -> None:
+    hugging_face.routes[PAGE] = provided(**{name: "text-generation"})
+    hugging_face.routes[f"/{name}{route}"] = completion("ab")
+    engine = connect(f"hf:{name}", model="owner/model")
+    assert write(engine, replace(ask(), tenant="t")) == b"ab"
+    body = hugging_face.asked(f"/{name}{route}")[-1]
+    assert (body["prompt"], body["model"], body["max_tokens"]) == ("x = ", "its/name", 16)
+    assert not {"suffix", "cache_salt"} & body.keys()
+    assert {headers["authorization"] for _, headers, _ in hugging_face.requests} == {"Bearer hf_1"}
+
+
+def test_provider_that_only_chats_is_rejected(hugging_face: FarServer, connect: Connect) -> None:
+    hugging_face.routes[PAGE] = provided(together="conversational")
+    for name in ("together", "groq"):
+        with pytest.raises(ModelRefusedError, match="only support chat"):
+            connect(f"hf:{name}", model="owner/model")
+    with pytest.raises(ModelRefusedError, match="only support chat"):
+        connect("hf:together", model="no/model")
