@@ -349,6 +349,14 @@ describe('the user interface', { timeout: 300_000 }, () => {
         assert.ok(await page.locator('.jp-Turbopilot-state').evaluate(isWhole), `${state}, ${width} pixels`);
         assert.equal(await label(), `Turbopilot: ${state}`);
         await screenshot(page, `status-${width}-${state.slice(0, 8)}`);
+        await page.locator('.jp-Turbopilot-address').evaluate(node => {
+          node.textContent = ` · ${'inference-gateway.'.repeat(4)}example.com:8443`;
+        });
+        assert.ok(
+          await page.locator('.jp-Turbopilot-state').evaluate(isWhole),
+          `${state} and an address, ${width} pixels`
+        );
+        await page.locator('.jp-Turbopilot-address').evaluate(node => (node.textContent = ''));
       }
       await run('turbopilot:disable-in-notebook');
     }
