@@ -22,7 +22,6 @@ from ..index.folders import until
 from ..scripted_engine import ScriptedEngine
 
 ANSWER = "alpha beta gamma delta epsilon"
-MIDDLE = "<|fim_middle|>"
 
 
 class QueuedRequest:
@@ -41,10 +40,6 @@ class QueuedRequest:
     @property
     def texts(self) -> list[str]:
         return [reply.items[0].text for reply in self.replies if reply.items]
-
-    @property
-    def reason(self) -> str | None:
-        return self.replies[-1].finish_reason
 
     def text(self) -> str:
         assert self.done.wait(60)
@@ -66,10 +61,6 @@ class Editor:
         request = Completion(cells=[Cell(source=source + suffix)], offset=len(source), **asked)  # type: ignore[arg-type]
         return QueuedRequest(self.completer, request, caller)
 
-    @property
-    def counted(self) -> tuple[int, int]:
-        return self.completer.counters["continued"], self.completer.counters["ended"]
-
 
 @pytest.fixture
 def make() -> Iterator[Callable[..., Editor]]:
@@ -82,10 +73,6 @@ def make() -> Iterator[Callable[..., Editor]]:
     yield editor
     for one in made:
         one.worker.stop()
-
-
-def _wrote(editor: Editor) -> bool:
-    return any(ask.usage.predicted_tokens for ask in editor.engine.asks)
 
 
 @settings(max_examples=15, deadline=None)
@@ -133,11 +120,3 @@ def test_timings_report_the_cost_of_an_answer_once(make: Callable[..., Editor]) 
     assert (timings.prompt_tokens, timings.cached_tokens, timings.prompt_ms) == (7, 0, 0.0)
     assert timings.predicted_tokens >= 5
     assert first.replies[-1].timings.prompt_tokens == 0
-
-
-def test_counters_include_texts_that_agreed_but_were_not_continued(make: Callable[..., Editor]) -> None:
-    editor = make()
-    first = editor.ask("x = ")
-    until(lambda: len(first.texts) > 1)
-    editor.ask("x = alp", suffix=")").text()
-    assert editor.counted == (0, 1)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -9,7 +8,7 @@ from jupyter_turbopilot.completer.alternatives import SAMPLED_TEMPERATURE, branc
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.raw_plan import plan_raw
 from jupyter_turbopilot.engine.base import Capabilities
-from jupyter_turbopilot.protocol.engine_request import RawRequest, Sampling, Token
+from jupyter_turbopilot.protocol.engine_request import RawRequest, Token
 from jupyter_turbopilot.protocol.reply import Item
 from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -82,14 +81,6 @@ def test_ranked_keeps_the_most_likely_items_and_renumbers_them() -> None:
     assert [(one.text, one.index) for one in ranked(drawn, task)] == [("good", 0), ("fair", 1)]
     every = written(RawRequest("x", n=3))
     assert [one.text for one in ranked(drawn, every)] == ["poor", "good", "fair"]
-
-
-def test_ranked_sorts_by_confidence_and_keeps_the_order_of_samples() -> None:
-    items = [item("a", confidence=0.2), item("b", confidence=0.7)]
-    likeliest = replace(written(RawRequest("x")), best=0)
-    assert [one.text for one in ranked(items, likeliest)] == ["b", "a"]
-    drawn = replace(likeliest, sampling=Sampling(temperature=0.8))
-    assert [one.text for one in ranked(items, drawn)] == ["a", "b"]
 
 
 def written(request: RawRequest) -> Plan:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import count
 from types import SimpleNamespace
 
@@ -14,18 +14,17 @@ from jupyter_turbopilot.completer.completer import Completer, identity_of
 from jupyter_turbopilot.completer.learning.calibration import AS_FITTED
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo, read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
-from jupyter_turbopilot.engine.cancel import Cancel, check
+from jupyter_turbopilot.engine.cancel import check
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.protocol.engine_request import ExactRequest, RawRequest, Token
-from jupyter_turbopilot.protocol.errors import BusyError, EngineError
-from jupyter_turbopilot.protocol.reply import Reply
+from jupyter_turbopilot.protocol.errors import BusyError
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util.bounds import Operations, counted_operations
 
-from ..scripted_engine import ScriptedEngine, ScriptedRun
+from ..scripted_engine import ScriptedEngine
 from .desk import PATIENCE, Desk, received, request
 
 
@@ -259,41 +258,6 @@ def test_completer_stops_a_request_whose_prompt_is_being_tokenized(desk: Callabl
     assert d.texts(RawRequest("x = ")) == ["a + b"]
 
 
-def test_completer_continues_after_a_listener_that_raises(desk: Callable[..., Desk]) -> None:
-    def listen(_: Reply) -> None:
-        raise SystemExit
-
-    d = desk("a + b")
-    d.completer.submit(RawRequest("y = "), listen)
-    assert d.texts(RawRequest("x = ")) == ["a + b"]
-
-
-def test_completer_sends_a_text_that_had_ended_when_the_batch_failed() -> None:
-    class Late(ScriptedEngine):
-        def step(self, runs: Sequence[ScriptedRun], interrupt: Cancel) -> None:
-            super().step(runs, interrupt)
-            if any(run.done for run in runs):
-                raise EngineError("It comes too late.")
-
-    d = Desk(Late("a + b"))
-    assert d.texts(RawRequest("x = ")) == ["a + b"]
-    d.worker.stop()
-
-
-def test_completer_has_an_engine_loaded_again_that_cannot_release_a_text(desk: Callable[..., Desk]) -> None:
-    d = desk("a + b")
-    release = d.engine.release
-
-    def fail(_: ScriptedRun) -> None:
-        d.engine.release = release  # type: ignore[method-assign]
-        raise RuntimeError
-
-    d.engine.release = fail  # type: ignore[method-assign]
-    assert d.texts(RawRequest("x = ")) == ["a + b"]
-    assert d.texts(RawRequest("y = ")) == ["a + b"]
-    assert (d.engine.closed, d.engine.kept) == (True, False)
-
-
 # The event loop ------------------------------------------------------------------------------------------
 
 TABLE = KernelContext({"df": ObjectInfo(columns=[("price", "f"), ("unit", "i")], all=True)}, all=True)
@@ -318,30 +282,6 @@ def test_submit_parses_nothing_on_the_event_loop(desk: Callable[..., Desk], trig
             _, replies = d.begin(hostile(trigger=trigger, eagerness="always"), kernel_context=TABLE)
         assert received(replies)[-1].items[0].text == "rice']"
         assert (operations.count, d.completer.counters["cache_hits"]) == (0, number)
-
-
-def test_submit_answers_from_the_cache_on_another_thread(desk: Callable[..., Desk]) -> None:
-    d = desk("a")
-    d.ask(request("x = "))
-    threads, done = [], threading.Event()
-
-    def listen(reply: Reply) -> None:
-        threads.append(threading.current_thread().name)
-        done.set()
-
-    d.completer.submit(request("x = "), listen)
-    assert done.wait(PATIENCE)
-    assert threads == ["turbopilot-lookups"]
-
-
-def test_worker_answers_from_the_cache_if_the_look_up_thread_is_busy(
-    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    d = desk("a")
-    d.ask(request("x = "))
-    monkeypatch.setattr(completer.lookups, "submit", lambda _: False)
-    assert d.texts(request("x = ")) == ["a"]
-    assert len(d.engine.asks) == 1
 
 
 def test_newer_request_supersedes_one_that_waits_for_a_cached_completion(

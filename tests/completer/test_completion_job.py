@@ -105,13 +105,6 @@ def test_generation_does_not_cache_a_text_cut_by_the_engine_as_complete(
     assert len(d.engine.asks) == 2
 
 
-def test_generation_drafts_a_complete_text_without_its_last_token(desk: Callable[..., Desk]) -> None:
-    d = desk("one two")
-    for _ in range(2):
-        assert d.texts(RawRequest("x = ")) == ["one two"]
-    assert ["".join(map(chr, engine_request.hint)) for engine_request in d.engine.asks] == ["", "one tw"]
-
-
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.0, "one\ntwo two\nthree\nfour\n"), (0.15, "one\ntwo two\nthree")]
 )
@@ -210,14 +203,6 @@ def test_generation_scales_token_limits_for_character_models(desk: Callable[...,
     assert 2 * 1024 < len(engine_request.prompt) <= 3 * 1024
     d.ask(RawRequest("x", sampling=Sampling(max_tokens=20)))
     assert d.engine.asks[-1].sampling.max_tokens == 20  # other protocols count the model's own tokens
-
-
-def test_generation_sends_the_priority_to_the_engine(desk: Callable[..., Desk]) -> None:
-    d = desk("a")
-    d.ask(request(trigger="automatic"))
-    d.ask(request("x = ", trigger="warmup"))
-    d.ask(RawRequest("x"))
-    assert [engine_request.priority for engine_request in d.engine.asks] == ["typing", "warmup", "text"]
 
 
 @pytest.mark.parametrize("reported", [True, False])

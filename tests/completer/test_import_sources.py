@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.completer import completer, import_sources, installed_modules
+from jupyter_turbopilot.completer import completer, installed_modules
 from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.completer.installed_modules import Installed
 from jupyter_turbopilot.completer.reply_iterators import Replies
@@ -167,54 +165,6 @@ def test_sources_ignore_open_documents_of_other_folders_for_local_modules() -> N
 
     assert line("work/b.ipynb") == "from helpers import clean"
     assert line("elsewhere/b.ipynb") == ""
-
-
-def test_completer_looks_up_no_module_on_the_callers_thread(
-    desk: Callable[..., Desk], folder: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    d, threads = desk("draw(table)"), set[str]()
-    notebook_index: Any = Remembers("from seaborn import heatmap as draw")
-    imports = notebook_index.imports
-
-    def noted(name: str, **where: Any) -> object:
-        threads.add(threading.current_thread().name)
-        return imports(name, **where)
-
-    notebook_index.imports = noted
-
-    def ask() -> tuple[str, tuple[str, ...]]:
-        replies = Replies()
-        asks = request(trigger="automatic", eagerness="always")
-        d.completer.submit(asks, replies.listen, knowing(folder), notebook_index=notebook_index)
-        (item,) = received(replies)[-1].items
-        return item.text, item.imports
-
-    first = ask()
-    assert first[1]
-    assert ask() == first  # cached, so it is sent immediately
-    assert d.completer.counters["cache_hits"] == 1
-    monkeypatch.setattr(
-        import_sources, "_INDEXED", installed_modules.TimedCache(10.0, 8)
-    )  # as after a restart
-    assert ask() == first
-    assert d.completer.counters["cache_hits"] == 1
-    assert len(d.engine.asks) == 1
-    assert threading.current_thread().name not in threads
-
-
-def test_sources_cache_indexed_lines_for_a_while(folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(installed_modules, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    notebook_index: Any = Remembers("from seaborn import heatmap as draw")
-    use = Use("draw", "(", dotted=False)
-    for _ in range(3):
-        sources = sources_of(request(), knowing(folder), notebook_index)
-        assert sources
-        assert sources.line_for(use) == notebook_index.line
-    assert notebook_index.asked == ["draw"]
-    now[0] = 11.0
-    sources.line_for(use)
-    assert notebook_index.asked == ["draw", "draw"]
 
 
 def test_sources_count_each_document_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

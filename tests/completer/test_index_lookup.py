@@ -5,14 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import count, pairwise
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from traitlets.config import Config
 
-from jupyter_turbopilot.completer import completer, installed_modules
+from jupyter_turbopilot.completer import completer
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.engine.worker import Worker
@@ -135,29 +134,6 @@ def test_answer_without_a_slow_index_is_not_cached_by_the_client(
         assert (reported.items[0].text, reported.uncached) == ("ad(name)", True)
         gate.opened.set()
     assert d.texts(typed()) == [REST]
-
-
-@pytest.mark.usefixtures("sure")
-def test_answer_before_module_look_ups_is_not_cached_by_the_client(
-    desk: Callable[..., Desk], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "seaborn.py").touch()
-    now = [0.0]
-    monkeypatch.setattr(installed_modules, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    kernel_context = KernelContext(
-        {"grid": ObjectInfo(), "frame": ObjectInfo()}, all=True, modules=Modules((str(tmp_path),))
-    )
-    d = remembering(desk("rid", settings={"eagerness": "always"}), "grid = sns.heatmap(frame)")
-
-    def reported(begun: str = "grid = s") -> Reply:
-        return received(d.begin(typed(begun), kernel_context=kernel_context)[1])[-1]
-
-    assert reported().uncached
-    until(lambda: bool((items := reported().items) and items[0].from_index))
-    # While it is checked again whether it can be imported, the last result is used.
-    for seconds in (61.0, 200.0):
-        now[0] = seconds
-        assert reported().items[0].from_index
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")
@@ -326,21 +302,6 @@ def test_index_match_needs_a_ready_engine(desk: Callable[..., Desk], sure: objec
     assert reply.items == ()
 
 
-def test_engine_answers_if_no_look_up_thread_can_start(
-    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class NoThread:
-        def __init__(self, **_: object) -> None:
-            raise RuntimeError("can't start new thread")
-
-    d = remembering(desk("1", settings={"eagerness": "always"}), LINE)
-    with monkeypatch.context() as patch:
-        patch.setattr(threading, "Thread", NoThread)
-        assert d.texts(typed("x = a"))[-1] == "1"
-    assert d.texts(typed("x = b"))[-1] == "1"
-    assert d.notebook_index.asked == ["x = b"]  # type: ignore[union-attr]
-
-
 def test_requests_skip_the_index_if_its_queue_is_full(desk: Callable[..., Desk], gate: Gate) -> None:
     d = desk("1", settings={"eagerness": "always"})
     d.notebook_index = FakeIndex(before=gate)
@@ -428,25 +389,6 @@ def test_index_cells_that_are_late_do_not_change_the_prompt(
     d.ask(beside("x = load_frame(name)", "y = lo"))
     assert len(d.engine.prompts) == 3
     assert not any(ELSEWHERE.source in prompt for prompt in d.engine.prompts)
-
-
-def test_prefetching_waits_longer_for_the_index_than_a_keystroke(desk: Callable[..., Desk]) -> None:
-    d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = FakeIndex(documents=[ELSEWHERE], before=lambda: time.sleep(0.2))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(completer, "INDEX_TIMEOUT", 0.02)
-        patch.setattr(completer, "PREFETCH_TIMEOUT", 10.0)
-        d.ask(beside("x = load_frame(name)", "", trigger="warmup"))
-    assert ELSEWHERE.source in d.engine.prompts[0]
-
-
-def test_prefetching_uses_the_chosen_index_cells(desk: Callable[..., Desk]) -> None:
-    d = desk("1", settings={"eagerness": "always"})
-    d.notebook_index = FakeIndex(documents=[ELSEWHERE])
-    d.ask(beside("x = load_frame(name)", "y = "))
-    d.ask(beside("x = load_frame(name)", "y = load", trigger="prefetch"))
-    assert all(ELSEWHERE.source in prompt for prompt in d.engine.prompts)
-    assert (len(d.engine.prompts), len(d.notebook_index.wanted)) == (2, 1)
 
 
 def test_private_file_does_not_query_the_index(desk: Callable[..., Desk]) -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from jupyter_turbopilot.completer import installed_modules as module
-from jupyter_turbopilot.completer.installed_modules import Installed, TimedCache
+from jupyter_turbopilot.completer.installed_modules import Installed
 from jupyter_turbopilot.context.kernel_context import Modules
 from jupyter_turbopilot.suggestion.imports import ModuleLocation
 from jupyter_turbopilot.util import lookups
@@ -68,11 +68,6 @@ def test_installed_distinguishes_modules_in_the_kernels_folder(tmp_path: Path) -
         ModuleLocation.HERE,
         ModuleLocation.ANYWHERE,
     ]
-
-
-def test_installed_ignores_data_folders(tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    assert Installed()("data", folders(tmp_path)) is ModuleLocation.NOWHERE
 
 
 def test_installed_finds_namespace_package_parts_in_any_folder(tmp_path: Path) -> None:
@@ -178,10 +173,3 @@ def test_installed_waits_once_for_folders_that_do_not_answer(
     answer.set()
     until(lambda: all(installed(name, folders(tmp_path), waits=False) is not None for name in names))
     assert sorted(asked) == sorted(names)
-
-
-def test_timed_cache_removes_the_oldest_entries() -> None:
-    cache = TimedCache[int, int](10.0, 2)
-    for number in (1, 2, 1, 3):
-        cache.put(number, number)
-    assert [cache.get(number) for number in (1, 2, 3)] == [1, None, 3]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -27,16 +26,6 @@ def test_plan_caches_no_alternatives_and_sampled_texts(desk: Callable[..., Desk]
 
 def plan(asked: Completion) -> Plan:
     return plan_suggestion(asked, NONE, "model", Turbopilot())
-
-
-def test_plan_is_answered_by_a_complete_cached_completion() -> None:
-    whole = CachedCompletion((), "", complete=True, ended=True, aligned=True)
-    assert plan(request()).is_answered_by(whole)
-    assert not plan(request()).is_answered_by(replace(whole, complete=False))
-    assert not plan(request(n=2)).is_answered_by(whole)
-    assert not plan(request(trigger="warmup")).is_answered_by(whole)
-    text = plan_raw(RawRequest("x"), Turbopilot())
-    assert not text.is_answered_by(whole)
 
 
 def test_hidden_answer_is_cached_for_automatic_requests_only(desk: Callable[..., Desk]) -> None:
@@ -67,12 +56,6 @@ def test_replay_trims_a_cached_completion() -> None:
     assert [(item.text, item.finish_reason, item.stopped_by) for item in reply.items] == [
         ("one two", "stop", "\n")
     ]
-
-
-def test_replay_returns_no_item_for_an_empty_text() -> None:
-    planned = plan_raw(RawRequest("x = "), Turbopilot())
-    known = CachedCompletion((), "", complete=True, ended=True, aligned=True)
-    assert replay("id", "model", planned, known).items == ()
 
 
 @pytest.mark.parametrize(("typed", "text"), [(False, "pass"), (True, "  pass")])

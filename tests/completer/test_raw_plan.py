@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -60,13 +60,6 @@ def test_raw_plan_treats_stray_markers_as_text(parts: list[str]) -> None:
     ) & set(MARKS.values())
 
 
-def test_raw_plan_gives_prefetching_the_lowest_priority(desk: Callable[..., Desk]) -> None:
-    d = desk("a b c")
-    for ahead in (True, False):
-        d.ask(RawRequest(prompt="x", prefetch=ahead, sampling=Sampling(1)))
-    assert [engine_request.priority for engine_request in d.engine.asks] == ["warmup", "text"]
-
-
 def test_raw_plan_does_not_trim_the_answer(desk: Callable[..., Desk]) -> None:
     d = desk("one two\nthree", probability=0.01)
     asked = RawRequest("x = ", "\ny", window=True, stop=("\n",), sampling=Sampling(max_tokens=20))
@@ -115,10 +108,6 @@ def test_priority_follows_another_server_except_for_bulk(
     d = desk("a")
     d.ask(RawRequest((120,), exact=ExactRequest(urgency=urgency), **more))
     assert d.engine.asks[0].priority == priority.name.lower()
-
-
-def test_priority_accepts_the_name_of_every_priority() -> None:
-    assert set(get_args(Urgency)) == {priority.name.lower() for priority in Priority}
 
 
 def test_raw_plan_forwards_an_exact_request_unchanged(desk: Callable[..., Desk]) -> None:

@@ -67,21 +67,6 @@ def test_replies_wait_for_another_thread() -> None:
     assert replies.last().items[0].text == "a"
 
 
-async def test_async_replies_call_arrived_on_the_event_loop() -> None:
-    here, arrived = threading.get_ident(), list[tuple[int, str]]()
-
-    def note(one: Reply) -> None:
-        arrived.append((threading.get_ident(), one.items[0].text))
-
-    replies, batch = AsyncReplies(note), AsyncBatch(2, note)
-    for listen in (replies.listen, batch.listener(1)):
-        threading.Thread(target=listen, args=[reply("a", done=True)]).start()
-    assert (await anext(replies)).items[0].text == "a"
-    number, _ = await anext(batch)
-    assert number == 1
-    assert arrived == [(here, "a")] * 2
-
-
 async def test_async_replies_end_after_leave() -> None:
     replies = AsyncReplies()
     asyncio.get_running_loop().call_later(0.01, replies.leave)

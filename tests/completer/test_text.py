@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.cache.completion_cache import TAIL, CacheKey, CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import TAIL, CacheKey
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after, typed_since
@@ -79,31 +79,6 @@ def test_text_is_continued_if_it_can_become_one_of_the_names(
     text.engine_request = EngineRequest([1, 2], Sampling(beginning=PrefixConstraint(candidates)))
     newer = plan("x = ")
     assert text.is_continued_by(newer, text.remainder(newer.cache_key), names) is continues
-
-
-def test_text_is_not_continued_after_the_engine_stopped() -> None:
-    text, newer = written_text("al"), plan("x = a")
-    text.cache_key = plan("x = ").cache_key
-    text.engine_request = None
-    assert not text.is_continued_by(newer, text.remainder(newer.cache_key), ())
-
-
-def test_remainder_includes_earlier_typed_ahead_text() -> None:
-    written = written_text()
-    written.typed_ahead = b"al"
-    remainder = written.remainder(CacheKey("g", "x = p"))
-    assert remainder is not None
-    assert remainder.typed_ahead == b"alp"
-
-
-def test_keep_caches_an_unused_text_as_a_draft() -> None:
-    results, written = CompletionCache(1 << 20), written_text("al", "pha")
-    written.keep(results)
-    known = results.find(HERE)
-    assert known is not None
-    assert (known.text, known.complete) == ("alpha", False)
-    assert (written.tokens, written.begun) == ((), False)
-    assert written.remainder(HERE) is not None  # an empty text matches any typed text
 
 
 texts = st.text(max_size=12)

@@ -95,16 +95,6 @@ def test_clear_removes_answers_from_the_disk(tmp_path: Path) -> None:
     assert len(texts(path)) == 1
 
 
-def test_newest_skips_invalid_rows(tmp_path: Path) -> None:
-    path = tmp_path / "answers.db"
-    database = open_file(path)
-    database.add(answers(range(4)))
-    database._connection.execute("UPDATE answers SET answer = x'5b5d' WHERE number = 2")
-    database._connection.execute("UPDATE answers SET keys = 'text' WHERE number = 3")
-    database.close()
-    assert texts(path) == [f"answer{number}andsomemoreofit" for number in (3, 0)]
-
-
 def test_database_neither_writes_nor_reads_too_long_rows(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     database = open_file(path)
@@ -327,12 +317,6 @@ def test_unusable_is_a_sentence_that_names_the_setting(
     assert "path" not in message
 
 
-def test_reason_of_repeats_the_message_of_the_system() -> None:
-    with pytest.raises(OSError, match="too long") as error:
-        Path("/" + "x" * 5000).stat()
-    assert reason_of(error.value) == os.strerror(errno.ENAMETOOLONG)
-
-
 def test_located_resolves_a_link(tmp_path: Path) -> None:
     target, link = tmp_path / "target.db", tmp_path / "link.db"
     link.symlink_to(target)
@@ -364,11 +348,6 @@ def test_located_returns_an_absolute_path_or_raises(name: str) -> None:
             assert locate(path).is_absolute()
         except OSError as error:
             assert error.strerror
-
-
-def test_located_rejects_the_root_folder() -> None:
-    with pytest.raises(OSError, match="it names a folder"):
-        locate("/")
 
 
 TOKENS = st.lists(

@@ -9,7 +9,6 @@ import pytest
 from filelock import FileLock
 
 from jupyter_turbopilot.completer.cache import cache_writer as keeper
-from jupyter_turbopilot.completer.cache.cache_file import Database
 from jupyter_turbopilot.completer.cache.cache_writer import WAITING, CacheWriter
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
 from jupyter_turbopilot.util.sqlite_file import connection, schema
@@ -172,53 +171,3 @@ def test_keeper_creates_a_deleted_file_with_the_next_answer(
     assert texts(path) == [third.text, second.text]
     assert caplog.text.count("was deleted or replaced") == 1
     assert not one.error
-
-
-def test_keeper_reports_a_deleted_file_that_cannot_be_created(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path = tmp_path / "folder" / "answers.db"
-    one = CacheWriter(path, LIMIT)
-    one.start(nothing)
-    until(path.exists)
-    one.keep(*answers([1]))
-    until(lambda: path.exists() and texts(path))
-    shutil.rmtree(path.parent)
-    path.parent.write_text("no folder")
-    one.keep(*answers([2]))
-    until(lambda: one.error)
-    assert "cannot be used" in caplog.text
-
-
-def test_close_waits_for_a_slow_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "WAIT", 0.01)
-    path = tmp_path / "answers.db"
-    open_file(path).close()
-    tries: list[object] = []
-    add = Database.add
-
-    def count(self: Database, batch: list[CacheEntry]) -> None:
-        tries.append(batch)
-        add(self, batch)
-
-    monkeypatch.setattr(Database, "add", count)
-    one = CacheWriter(path, LIMIT)
-    with closing(connection.connect(path)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        one.start(nothing)
-        one.keep(*answers([1]))
-        until(lambda: len(tries) > 3)
-        other.execute("ROLLBACK")
-    one.close()
-    assert len(texts(path)) == 1
-
-
-def test_keeper_follows_a_link_to_its_target(tmp_path: Path) -> None:
-    target, link = tmp_path / "elsewhere" / "answers.db", tmp_path / "link.db"
-    link.symlink_to(target)
-    one = CacheWriter(link, LIMIT)
-    one.keep(*answers([1]))
-    one.start(nothing)
-    one.close()
-    assert link.is_symlink()
-    assert len(texts(target)) == 1

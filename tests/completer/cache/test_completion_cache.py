@@ -64,18 +64,6 @@ def test_remember_evicts_the_oldest_answers_beyond_the_limit(answers: list[str])
         assert results.find(CacheKey(len(answers) - 1, "x" * 100)) is not None
 
 
-def test_remember_stores_nothing_with_a_limit_of_zero() -> None:
-    results = CompletionCache(0)
-    results.remember(CacheKey("g", "x"), tokens("a"), ended=True)
-    assert results.find(CacheKey("g", "x")) is None
-
-
-def test_remember_drops_alternative_tokens() -> None:
-    results = CompletionCache(1 << 20)
-    results.remember(CacheKey("g", "x = "), [Token(b"a", 0.9, 1, ((1, -0.1), (2, -2.0)))], ended=True)
-    assert find(results, CacheKey("g", "x = ")).tokens == (Token(b"a", 0.9, 1),)
-
-
 def test_remember_replaces_a_guess_only_by_another_guess() -> None:
     results = CompletionCache(1 << 20)
     results.remember(CacheKey("g", "x = a", 8), tokens("pple"), ended=True)

@@ -82,33 +82,5 @@ def test_learn_converges_to_the_promised_precision(setting: str, shift: float) -
     assert precision == pytest.approx(promised, abs=0.035)
 
 
-def test_learn_adapts_the_slope_to_the_scores() -> None:
-    rng = random.Random(5)
-    steep, flat = AS_FITTED, AS_FITTED
-    for _ in range(1500):
-        score = rng.uniform(0.575, 0.95)
-        steep = steep.learn(score, 0.575, 0.65, right=score > 0.7)
-        flat = flat.learn(score, 0.575, 0.65, right=rng.random() < 0.65)
-    assert steep.slope > 1.1
-    assert flat.slope < 0.9
-
-
-def test_learn_forgets_old_outcomes() -> None:
-    wrong_once = taught([(0.7, False), (0.7, True)] * 1000)
-    assert wrong_once.offset < -0.2
-    since = taught([(0.7, index % 20 < 13) for index in range(8000)], wrong_once)
-    assert since.offset == pytest.approx(wrong_once.offset, abs=0.9)
-    back = taught([(0.7, index % 20 < 17) for index in range(4000)], since)
-    assert back.offset > since.offset
-
-
-def test_learn_changes_only_the_offset_if_most_are_wrong() -> None:
-    learned = AS_FITTED
-    for index in range(300):
-        learned = learned.learn(0.1 + index / 400, 0.05, 0.297, right=index % 10 == 0)
-    assert learned.slope == 1.0
-    assert learned.threshold(0.05) > 0.05
-
-
 def test_threshold_never_moves_to_zero() -> None:
     assert taught([(0.9, True)] * 2000).threshold(0.01) > 0

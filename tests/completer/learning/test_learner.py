@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import json
-import logging
 import stat
 import threading
 import time
@@ -148,46 +147,12 @@ def test_forget_reaches_another_server_with_its_next_feedback(file: Path) -> Non
     other.close()
 
 
-def test_learner_learns_in_memory_if_it_cannot_write(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "own").write_text("a file in the folder's place")
-    learner = Learner(tmp_path / "own" / LEARNING)
-    with caplog.at_level(logging.WARNING):
-        for number in range(1, 4):
-            show(learner, str(number))
-            until(lambda number=number: learner.calibration("subject").seen == number)
-            until(lambda: learner._behind.error)
-    learner.close()
-    assert len(caplog.records) == 1
-    assert "cannot be saved" in caplog.text
-
-
 def test_learner_without_feedback_writes_nothing(file: Path) -> None:
     learner = Learner(file)
     learner.sent("a", TERMS, 5, 0.7)
     learner.receive(Feedback(id="unknown", event="dismissed"))
     learner.close()
     assert not file.parent.exists()
-
-
-def test_learner_writes_everything_after_a_full_disk(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    learner = Learner(file)
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "replace_content", refuse)
-        for number in range(3):
-            show(learner, str(number))
-            until(lambda number=number: learner.calibration("subject").seen == number + 1)
-            until(lambda: learner._behind.error)
-        assert not file.exists()
-    until(file.exists)
-    show(learner, "there is room")
-    learner.close()
-    assert Learner(file).calibration("subject").seen == 4
-    assert Learner(file).week.shown == 4
 
 
 def test_learner_loses_nothing_while_the_file_is_unreadable(
@@ -219,26 +184,6 @@ def test_learner_loses_nothing_while_the_file_is_unreadable(
     assert Learner(file).week.shown == 6
 
 
-def test_learner_writes_observations_that_arrive_during_a_write(
-    file: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    learner = Learner(file)
-    written: list[int] = []
-
-    def slowly(target: Path, data: bytes, *, private: bool) -> None:
-        if not written:
-            show(learner, "b")
-        written.append(len(data))
-        replace_content(target, data, private=private)
-
-    monkeypatch.setattr(module, "replace_content", slowly)
-    show(learner, "a")
-    until(lambda: len(written) == 2)
-    learner.close()
-    assert Learner(file).calibration("subject").seen == 2
-    assert (Learner(file).week.shown, learner.week.shown) == (2, 2)
-
-
 def test_forget_during_a_write_takes_effect(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     learner = Learner(file)
     written = threading.Event()
@@ -254,20 +199,6 @@ def test_forget_during_a_write_takes_effect(file: Path, monkeypatch: pytest.Monk
     learner.close()
     assert not file.exists()
     assert (learner.calibration("subject"), learner.week.shown) == (AS_FITTED, 0)
-
-
-def test_learner_survives_a_jump_of_the_clock(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SETTLE", 3600.0)  # nothing is written before the end
-    learner = Learner(file)
-    show(learner, "a", "accepted")
-    for jump in (-1e9, 1e9):
-        with monkeypatch.context() as patch:
-            jumped = time.time() + jump
-            patch.setattr(time, "time", lambda jumped=jumped: jumped)
-            assert learner.week.accepted == 1  # not written yet, so it counts for the current week
-            show(learner, f"{jump}")
-    learner.close()
-    assert Learner(file).calibration("subject").seen == 3
 
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC).timestamp()  # a Wednesday
