@@ -55,11 +55,6 @@ def test_effort_rests_on_battery(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not Effort().resting()
 
 
-def test_on_battery_is_false_if_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(psutil, "sensors_battery", lambda: None, raising=False)
-    assert not cpu_usage.on_battery()
-
-
 def test_load_measures_other_processes() -> None:
     load = CPULoad()
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as other:

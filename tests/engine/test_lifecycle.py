@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import math
 from collections.abc import Callable
 
@@ -74,21 +73,6 @@ def test_lifecycle_reports_a_failed_load_and_ends_waiting(
 ) -> None:
     assert load(life, raising(error))
     assert life.state == EngineState(Phase.FAILED, "m", words, code, status)
-
-
-def test_lifecycle_logs_each_state_once(life: Lifecycle, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    for _ in range(3):
-        life.refuse("m", ModelRefusedError("It is not there."))
-    for _ in range(3):
-        load(life, raising(EngineGoneError("It does not answer.")))
-    for _ in range(3):
-        load(life, lambda _: ScriptedEngine())
-    assert caplog.messages == [
-        "Turbopilot: It is not there.",
-        "Turbopilot: It does not answer. Retrying…",
-        "Turbopilot: scripted is ready.",
-    ]
 
 
 def test_lifecycle_cancels_a_load_for_the_next_one(life: Lifecycle, loop: StepLoop) -> None:

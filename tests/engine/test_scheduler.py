@@ -14,8 +14,6 @@ from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
 from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.scheduler import (
-    EVALUATED,
-    GENERATED,
     LONGEST_RETRY,
     MOST_OWED,
     TURN,
@@ -271,36 +269,6 @@ def test_scheduler_keeps_callers_together_for_a_whole_turn(places: int) -> None:
     assert {len(line) for line in lines} == {places}
 
 
-def test_scheduler_lengthens_a_turn_that_was_too_short_for_the_prompt() -> None:
-    scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(SLOTS + 1)))
-    first = next(iter(scheduler))
-
-    def turn(tokens: int) -> int:
-        """Return for how many steps the first job has a slot."""
-        while first not in scheduler.next_jobs(TYPING):
-            serve(scheduler, TURN / 4, tokens=tokens)
-        steps = 0
-        while first in scheduler.next_jobs(TYPING):
-            serve(scheduler, TURN / 4, tokens=tokens)
-            steps += 1
-        return steps
-
-    short, *longer = (turn(tokens=0) for _ in range(3))
-    assert short < longer[0] < longer[1]
-    assert turn(tokens=1) <= short + 1
-
-
-def test_scheduler_skips_turns_of_a_caller_for_its_prompt() -> None:
-    scheduler = scheduler_of(One("a", left=ENDLESS), One("b", left=ENDLESS))
-    scheduler.slots = 1
-
-    def step(turns: float, tokens: int = 1) -> str:
-        return serve(scheduler, turns * TURN, tokens=tokens)[0].caller
-
-    assert [step(1, 0), step(1), step(1.8, 0), step(1)] == ["a", "b", "a", "a"]
-    assert [step(1) for _ in range(4)] == ["b", "b", "a", "b"]
-
-
 def test_scheduler_charges_remote_engines_for_tokens() -> None:
     """A caller whose texts are twice as fast has half as many turns."""
     scheduler = scheduler_of(fast := One("fast", left=ENDLESS), One("slow", left=ENDLESS))
@@ -312,19 +280,6 @@ def test_scheduler_charges_remote_engines_for_tokens() -> None:
         scheduler.charge_tokens({one: 2 if one is fast else 1})
         steps[one.caller] += 1
     assert 1.9 < steps["slow"] / steps["fast"] < 2.1
-
-
-def test_scheduler_charges_prompts_of_remote_engines_with_skipped_turns() -> None:
-    first, *_ = ones = [One(name, left=ENDLESS) for name in "abc"]
-    scheduler = scheduler_of(*ones)
-    scheduler.slots = 1
-    scheduler.begin(first)
-    first.uncharged = round(2.5 * TURN / EVALUATED)
-    scheduler.charge_tokens({first: 0})
-    assert first.uncharged
-    scheduler.charge_tokens({first: round(TURN / GENERATED)})
-    assert not first.uncharged
-    assert "".join(serve_together(scheduler, TURN)[0].caller for _ in range(8)) == "bcbcbcab"
 
 
 @given(st.lists(st.floats(0, 100), min_size=2, max_size=12), st.integers(1, 4))
@@ -402,15 +357,6 @@ def test_scheduler_puts_an_editor_before_those_that_used_more_time() -> None:
     assert list(scheduler) == [heavy[0], typing, *heavy[1:]]  # the first one has the current turn
     scheduler.add(later := One("a", client="first"))
     assert list(scheduler) == [heavy[0], typing, *heavy[1:], later]
-
-
-def test_scheduler_keeps_the_order_of_editors_that_used_little_time() -> None:
-    scheduler = Scheduler(100)
-    ones = [One("a", client=str(number)) for number in range(20)]
-    for one in ones:
-        scheduler.add(one)
-        scheduler.charge(TYPING, TURN / 20, {one: 1})
-    assert list(scheduler) == ones
 
 
 # Remote engines -----------------------------------------------------------------------------------------------
@@ -584,15 +530,6 @@ def test_scheduler_spreads_the_times_to_retry() -> None:
     assert [Refusing(running=2).after("a"), scheduler.after("c", AHEAD)] == [0.5, 1.0]
 
 
-def test_scheduler_forgets_refused_requests_whose_time_has_passed() -> None:
-    scheduler = Refusing()
-    assert [scheduler.after("a") for _ in range(3)] == [1.0, 2.0, 3.0]
-    scheduler.now += 2.0
-    assert scheduler.after("a") == 2.0
-    scheduler.now += 2.0
-    assert scheduler.after("a") == 1.0
-
-
 def test_scheduler_follows_the_duration_of_texts_in_times_to_retry() -> None:
     scheduler = Refusing()
     for _ in range(50):
@@ -657,11 +594,3 @@ def test_only_callers_above_the_average_reach_the_last_level(monkeypatch: pytest
         now += 1.0
     assert scheduler.level() is scheduler.level("ada") is Level.REFUSE_BUSIEST
     assert scheduler.level("bob") is scheduler.level("new") is Level.SHORT_SUGGESTIONS
-
-
-def test_seconds_are_counted_by_caller() -> None:
-    ada, bob = One("ada"), One("bob", AHEAD)
-    scheduler = scheduler_of(ada, bob)
-    scheduler.charge(TYPING, 2.0, {ada: 1})
-    scheduler.charge(AHEAD, 1.0, {bob: 1})
-    assert scheduler.seconds == {"ada": 2.0, "bob": 1.0}

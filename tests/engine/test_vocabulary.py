@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX, CodePoints, vocabulary_digest
-from jupyter_turbopilot.prompt.formats import form_for
 from jupyter_turbopilot.protocol.engine_request import Markers
 
 WORDS = CodePoints()
@@ -24,13 +23,6 @@ def test_code_points_round_trip(text: str) -> None:
 @given(st.text())
 def test_code_points_never_contain_markers(text: str) -> None:
     assert not {PREFIX, SUFFIX, MIDDLE} & set(CodePoints(fills=True).tokenize(text))
-
-
-def test_code_points_have_markers_only_for_fill_in_the_middle() -> None:
-    fills = CodePoints(fills=True)
-    markers = form_for(fills.find_token, fills.markers).markers
-    assert markers == {"prefix": PREFIX, "suffix": SUFFIX, "middle": MIDDLE}
-    assert not form_for(WORDS.find_token, WORDS.markers).markers
 
 
 def test_code_points_piece_of_markers_and_unknown_tokens() -> None:

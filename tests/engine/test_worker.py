@@ -55,14 +55,6 @@ def nothing(*_: object) -> Work:
     yield from ()
 
 
-def noting(what: Callable[[], object]) -> Begin:
-    def work(*_: object) -> Work:
-        what()
-        yield from ()
-
-    return work
-
-
 def submit(worker: Worker, work: Begin, **more: object) -> tuple[Job, Outcome]:
     outcome = Outcome()
     job = FunctionJob(work, outcome, **more)  # type: ignore[arg-type]
@@ -79,26 +71,6 @@ def crowd(worker: Worker) -> list[tuple[Job, Outcome]]:
     return found
 
 
-def test_worker_runs_jobs_on_one_thread(worker: Worker) -> None:
-    names: list[str] = []
-    _, outcome = submit(worker, noting(lambda: names.append(threading.current_thread().name)))
-    assert outcome.wait() is None
-    assert names == ["turbopilot"]
-    assert next(t for t in threading.enumerate() if t.name == "turbopilot").daemon
-
-
-def test_worker_reports_an_exception_of_a_job_and_continues(worker: Worker) -> None:
-    def explode() -> None:
-        raise RuntimeError("secret path /home/ann")
-
-    error = submit(worker, noting(explode))[1].wait()
-    assert error is not None
-    assert "RuntimeError" in error.message
-    assert "secret" not in error.message
-    assert submit(worker, nothing)[1].wait() is None
-    assert worker.alive()
-
-
 def test_worker_rejects_jobs_if_the_queue_is_full(worker: Worker) -> None:
     running = crowd(worker)
     waiting = [submit(worker, nothing)[1] for _ in range(2)]
@@ -108,32 +80,6 @@ def test_worker_rejects_jobs_if_the_queue_is_full(worker: Worker) -> None:
         job.cancel.set(SUPERSEDED)
     for outcome in (*(outcome for _, outcome in running), *waiting):
         assert outcome.wait() is None
-
-
-def test_worker_advances_jobs_of_all_callers_together(worker: Worker) -> None:
-    running = crowd(worker)
-    engine = worker.engine
-    assert isinstance(engine, ScriptedEngine)
-    wait_until(lambda: all(engine_request.usage.predicted_tokens > 3 for engine_request in engine.asks))
-    assert len(engine.asks) == SLOTS
-    for job, _ in running:
-        job.cancel.set(SUPERSEDED)
-    for _, outcome in running:
-        outcome.wait()
-    wait_until(lambda: engine.released == SLOTS)
-
-
-def test_worker_sets_the_threads_before_each_step() -> None:
-    count = [2]
-    worker = ready(lambda _: ScriptedEngine("word " * 5000, pause=0.002), threads=lambda: count[0])
-    running, _ = submit(worker, until_cancelled)
-    engine = worker.engine
-    assert isinstance(engine, ScriptedEngine)
-    wait_until(lambda: engine.threads == 2)
-    count[0] = 1
-    wait_until(lambda: engine.threads == 1)
-    running.cancel.set(SUPERSEDED)
-    worker.stop()
 
 
 def test_worker_frees_an_idle_engine_and_loads_it_again() -> None:
@@ -173,12 +119,6 @@ def test_worker_stops_a_job_after_its_deadline(worker: Worker) -> None:
     job, outcome = submit(worker, until_cancelled, deadline=0.05)
     outcome.wait()
     assert job.cancel.reason == DEADLINE
-
-
-def test_worker_rejects_jobs_before_a_model_is_loaded() -> None:
-    with pytest.raises(NotReadyError) as caught:
-        Worker().submit(FunctionJob(nothing, Outcome()))
-    assert caught.value.code == "empty"
 
 
 def test_worker_stops_jobs_and_closes_the_engine_for_another_model(worker: Worker) -> None:
@@ -417,16 +357,6 @@ def test_worker_survives_exceptions_of_load_and_close(error: BaseException) -> N
     wait_until(lambda: worker.state.phase is Phase.READY and worker.engine is not stubborn)
     assert submit(worker, nothing)[1].wait() is None
     worker.stop()
-
-
-def test_worker_ends_all_jobs_of_a_failed_round_and_continues(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    serve = worker._serve
-    monkeypatch.setattr(worker, "_serve", raising(Hostile()))
-    assert isinstance(submit(worker, nothing)[1].wait(), NotReadyError)
-    monkeypatch.setattr(worker, "_serve", serve)
-    assert submit(worker, nothing)[1].wait() is None
 
 
 # Waiting callers are notified immediately --------------------------------------------------------------------

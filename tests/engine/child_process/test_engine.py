@@ -19,7 +19,6 @@ from jupyter_turbopilot.engine.child_process.engine import LEAST_PATIENCE, Isola
 from jupyter_turbopilot.engine.load.plan import load as load_here
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import (
-    CancelledError,
     ContextLengthError,
     EngineError,
     EngineGoneError,
@@ -99,17 +98,6 @@ def test_isolated_engine_generates_the_same_tokens_and_usage(isolated: IsolatedE
             assert dict(one.top) == pytest.approx(dict(other.top), rel=1e-3)
         assert counts(usage) == counts(their_usage)
         assert usage.prompt_ms > 0
-
-
-def test_step_evaluates_one_chunk_of_a_prompt(isolated: IsolatedEngine) -> None:
-    run = isolated.start(EngineRequest(isolated.vocabulary.tokenize("p" * 150), Sampling(max_tokens=1)))
-    assert run
-    pending = [run.pending]
-    while not run.done:
-        isolated.step([run], Cancel())
-        pending.append(run.pending)
-    isolated.release(run)
-    assert pending[:3] == [150, 86, 22]
 
 
 def test_start_and_resume_fail_without_a_free_slot(isolated: IsolatedEngine) -> None:
@@ -226,13 +214,6 @@ def test_close_frees_all_resources(tiny_model: Path) -> None:
     with pytest.raises(EngineGoneError):
         engine.start(EngineRequest([1]))
     assert engine.vocabulary.tokenize("x")  # the vocabulary is in this process
-
-
-def test_load_ends_if_cancelled_before_it_starts(tiny_model: Path) -> None:
-    cancel = Cancel()
-    cancel.set("superseded")
-    with pytest.raises(CancelledError):
-        load(tiny_model, cancel=cancel)
 
 
 def test_load_ends_the_child_if_the_vocabulary_fails(tiny_model: Path) -> None:

@@ -10,10 +10,8 @@ import pytest
 
 from jupyter_turbopilot.engine.child_process.messages import (
     REFUSED,
-    ChildReply,
     Load,
     Step,
-    encode,
 )
 from jupyter_turbopilot.engine.child_process.process import (
     ChildProcess,
@@ -87,33 +85,6 @@ def test_child_process_gets_no_secrets(
     assert (tmp_path / "environment").read_text().count("hunter2") == 1
 
 
-def test_ask_ends_the_child_if_interrupted(
-    acts: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    acts("exec sleep 60")
-    process = ChildProcess(urgent=1)
-
-    def interrupt() -> bytes:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(process._pipe, "receive", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        process.ask(LOAD, 30)
-    assert process.end().reason == "a request was interrupted"
-
-
-def test_ask_keeps_the_child_if_encoding_fails(acts: Callable[[str], None], tmp_path: Path) -> None:
-    reply = tmp_path / "reply"
-    message = encode(ChildReply(granted=False))
-    reply.write_bytes(len(message).to_bytes(4, "little") + message)
-    acts(f"head -c 1 > /dev/null; cat {reply}; cat > /dev/null")
-    process = ChildProcess(urgent=1)
-    with pytest.raises(UnicodeEncodeError):
-        process.ask(Load.of(HostedLlama("\ud800", PLAN, "x")), 30)
-    assert not process.ask(LOAD, 30).granted
-    assert process.end().reason == "it ended"
-
-
 def test_child_process_reports_that_it_could_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(12, "Cannot allocate memory")
@@ -166,10 +137,3 @@ def test_time_limit_can_be_shortened_but_not_extended(limit: TimeLimit) -> None:
     with limit.within(0.01):
         limit.shorten(60)
         assert expired.get(timeout=10) == 0.01
-
-
-def test_time_limit_expires_once(limit: TimeLimit) -> None:
-    with limit.within(0.01):
-        expired.get(timeout=10)
-        with pytest.raises(Empty):
-            expired.get(timeout=0.05)

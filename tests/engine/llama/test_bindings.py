@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import subprocess
 import sys
@@ -80,11 +79,3 @@ def test_engine_for_another_processor_is_refused_before_it_is_initialised(
     with pytest.raises(EngineMissingError, match=r"another processor.*lacks avx2") as raised:
         bindings.bindings()
     assert raised.value.command == build_command()
-
-
-def test_installation_has_version_and_modification_time() -> None:
-    version, _, installed = bindings.installation().partition("|")
-    assert version == bindings.version() == importlib.metadata.version("llama-cpp-python")
-    assert int(installed) > 0
-    assert "CPU" in bindings.instruction_sets()
-    assert isinstance(bindings.supports_gpu(), bool)

@@ -42,15 +42,6 @@ def test_write_stops_between_tokens_if_cancelled(engine: LlamaEngine) -> None:
     assert complete(engine, "abc")[0]
 
 
-def test_write_evaluates_nothing_if_cancelled_before(engine: LlamaEngine) -> None:
-    cancel, usage = Cancel(), Usage()
-    cancel.set("superseded")
-    assert (
-        list(write(engine, engine.vocabulary.tokenize("never seen before"), Sampling(), usage, cancel)) == []
-    )
-    assert usage.predicted_tokens == 0
-
-
 @pytest.mark.model
 def test_write_keeps_the_evaluated_chunks_of_a_cancelled_prompt(default_model: Path) -> None:
     engine = LlamaEngine(default_model, name="default", context_size=2048, threads=1)
@@ -162,40 +153,6 @@ def test_engine_logprobs_do_not_depend_on_the_cache(
     chances(engine.vocabulary.tokenize("something else that takes some cells, and stays there"))
     assert chances(prompt, cached=False) == first
     engine.close()
-
-
-@pytest.mark.parametrize("part", ["_read_vocabulary", "_restore"])
-def test_engine_failed_load_frees_memory_and_keeps_the_snapshot(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: str
-) -> None:
-    def loaded() -> LlamaEngine:
-        return LlamaEngine(
-            tiny_model, name="t", context_size=512, threads=1, parked=2000, state=tmp_path / "state"
-        )
-
-    engine = loaded()
-    complete(engine, "x = 1; " * 40)
-    engine.close()
-    kept = (tmp_path / "state").read_bytes()
-    closed = []
-    close, restore = LlamaEngine.close, LlamaEngine._restore
-
-    def record(self: LlamaEngine, *, keep: bool = True) -> None:
-        close(self, keep=keep)
-        closed.append((self._model, self._context))
-
-    def fail(self: LlamaEngine) -> None:
-        if part == "_restore":
-            restore(self)
-            complete(self, "y = 2; " * 40)
-        raise ValueError("no more")
-
-    monkeypatch.setattr(LlamaEngine, "close", record)
-    monkeypatch.setattr(LlamaEngine, part, fail)
-    with pytest.raises(ValueError, match="no more"):
-        loaded()
-    assert closed == [(None, None)]
-    assert (tmp_path / "state").read_bytes() == kept
 
 
 def test_engine_never_runs_a_chat_template(tmp_path: Path) -> None:

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 from jupyter_turbopilot.engine.child_process.messages import Load, decode_request, encode
-from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
 from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
@@ -17,10 +14,3 @@ def test_hosted_llama_survives_encoding() -> None:
     load = decode_request(encode(Load.of(hosted)))
     assert isinstance(load, Load)
     assert load.hosted() == hosted
-
-
-def test_hosted_llama_loads_the_engine(tiny_model: Path) -> None:
-    engine = HostedLlama(str(tiny_model), LoadPlan(256, 1, 0), "tiny", "qwen").load()
-    assert isinstance(engine, LlamaEngine)
-    assert (engine.name, engine.fim, engine.context_size) == ("tiny", "qwen", 256)
-    engine.close()

@@ -13,13 +13,11 @@ from jupyter_turbopilot.engine.llama.kind import (
     LlamaKind,
     copy_with_adapters,
     llama_engine,
-    model_file,
 )
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.folder import copies
 from jupyter_turbopilot.models.model import HubFile, Model
-from jupyter_turbopilot.models.store import Stored
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.merge import merged_copy
 from jupyter_turbopilot.protocol.errors import ModelRefusedError, NotReadyError
@@ -168,24 +166,6 @@ def test_weights_warn_once_of_an_adapter_and_never_of_a_damaged_model(
     with pytest.raises(NotReadyError, match="is damaged"):
         kind.load(known, Cancel(), adapters_enabled=True)
     assert not caplog.records
-
-
-@pytest.mark.parametrize(
-    ("name", "verified", "words"),
-    [
-        ("qwen2.5-coder-0.5b", True, "checked by digest"),
-        ("qwen2.5-coder-0.5b", False, "models verify"),
-        ("starcoder2-3b", False, "its publisher provides no digest"),
-    ],
-)
-def test_model_file_reports_digest_and_permissions(
-    tiny_model: Path, name: str, words: str, *, verified: bool
-) -> None:
-    finding = model_file(find(name), Stored(tiny_model, 2_000_000, None, verified, ""))
-    assert not finding.problem
-    assert finding.text.startswith(f"{name}, 2 MB, ")
-    assert words in finding.text
-    assert finding.text.endswith(str(tiny_model))
 
 
 def test_copy_with_adapters_is_a_problem_only_if_it_cannot_be_created(

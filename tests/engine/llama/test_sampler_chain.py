@@ -76,20 +76,3 @@ def test_sampler_chain_samples_a_token_with_extreme_values(
 @pytest.mark.parametrize("temperature", [0.0, 1.0, 1e-300])
 def test_sampler_chain_always_picks_a_token_with_a_huge_bias(engine: LlamaEngine, temperature: float) -> None:
     assert chain(engine, temperature=temperature, logit_bias=((5, 1e308),)).pick(FLAT) == 5
-
-
-def test_sampler_chain_limits_the_penalty_window_to_the_text(engine: LlamaEngine) -> None:
-    made: list[int] = []
-
-    class Counting:
-        def __getattr__(self, name: str) -> Any:
-            if name == "llama_sampler_init_penalties":
-                return lambda size, window, *rest: (
-                    made.append(window) or getattr(engine._lib, name)(size, window, *rest)
-                )
-            return getattr(engine._lib, name)
-
-    sampling = Sampling(max_tokens=20, temperature=1.0, repeat_penalty=1.1, penalty_last_n=2**31 - 1)
-    none = np.array([], dtype=np.int64)
-    SamplerChain(Counting(), engine.vocabulary.handle, SIZE, sampling, none, [1, 2, 3]).close()  # type: ignore[arg-type]
-    assert made == [23]

@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from jupyter_turbopilot.engine.base import CHUNK
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.plan import Hardware, Limits, LoadPlan, load, make_plan, score_bytes
+from jupyter_turbopilot.engine.load.plan import Hardware, Limits, make_plan, score_bytes
 from jupyter_turbopilot.models.gguf import Header
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
@@ -64,21 +61,3 @@ def test_make_plan_needs_less_memory_with_a_small_cache_or_gpu() -> None:
 def test_fused_attention_only_with_gpu_or_quantized_cache(hardware: Hardware, fused: bool) -> None:
     assert hardware.fused_attention is fused
     assert (score_bytes(MODEL, hardware) == 0) is fused
-
-
-def test_hardware_stamp_depends_on_the_kind_of_attention() -> None:
-    assert "plain" in Hardware().stamp
-    assert "fused" in Hardware(cache_type="q8_0").stamp
-
-
-PLANNED = LoadPlan(256, 1, needs=0, cells=512, parked=64, hardware=Hardware(cache_type="f16"))
-
-
-def test_load_applies_the_plan(tiny_model: Path) -> None:
-    engine = load(tiny_model, PLANNED, name="tiny")
-    try:
-        assert (engine.name, engine.fim, engine.context_size) == ("tiny", "auto", 256)
-        assert engine.chunk == CHUNK
-        assert engine._lib.llama_n_ctx(engine._context) == PLANNED.cells
-    finally:
-        engine.close()

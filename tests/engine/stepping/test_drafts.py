@@ -26,11 +26,6 @@ def test_look_up_prefers_long_and_then_late_matches() -> None:
     assert look_up([2, 3], [2, 3, 7, 2, 3, 8], 1) == [8]
 
 
-def test_look_up_finds_matches_in_the_text_itself() -> None:
-    text = [5, 6, 7, 8, 1, 5, 6, 7]
-    assert look_up(text, text, 2) == [8, 1]
-
-
 def test_look_up_compares_whole_ids() -> None:
     assert look_up([256, 1], [0x00010000, 0x01000001, 5], 1) == []
 

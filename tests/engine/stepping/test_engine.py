@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +13,7 @@ from jupyter_turbopilot.engine.base import CHUNK
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.stepping import engine as stepping
 from jupyter_turbopilot.engine.stepping.cache_operations import Copy, Detach, Move, Reattach, Truncate
-from jupyter_turbopilot.engine.stepping.engine import PREFILL_MAX, Stepping, write
+from jupyter_turbopilot.engine.stepping.engine import PREFILL_MAX, Stepping
 from jupyter_turbopilot.engine.stepping.run import BatchToken, StepRun
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
@@ -227,15 +226,6 @@ def batches_by_sequence(engine: Arithmetic) -> list[Counter[int]]:
     return [Counter(row.sequence for row in rows) for rows in engine.batches]
 
 
-def test_step_generates_nothing_in_a_batch_with_a_full_chunk() -> None:
-    engine, text = generating()
-    other = start(engine, EngineRequest([4] * (5 * CHUNK), Sampling(max_tokens=9)))
-    engine.batches.clear()
-    while not other.wrote:
-        engine.step([text, other], Cancel())
-    assert all(len(batch) == 1 for batch in batches_by_sequence(engine))
-
-
 @pytest.mark.parametrize(
     ("size", "texts", "prompts", "part"),
     [
@@ -294,21 +284,6 @@ def test_step_shares_time_between_languages() -> None:
     while not prompt.wrote:
         engine.step([text, other, prompt], Cancel())
     assert text.wrote >= 900 - 2 * CHUNK
-
-
-def test_step_batches_a_keystroke_with_texts() -> None:
-    engine, text = generating()
-    engine.ends = set()
-    suffix = [5] * 240
-    first = start(engine, EngineRequest([1, 2, *suffix, 9], Sampling(max_tokens=1), suffix_span=(2, 242)))
-    finish(engine, [first])
-    engine.release(first)
-    second = start(engine, EngineRequest([1, 2, 3, *suffix, 9], Sampling(max_tokens=1), suffix_span=(3, 243)))
-    assert second.suffix is not None
-    engine.batches.clear()
-    while not second.wrote:
-        engine.step([text, second], Cancel())
-    assert all(batch[text.sequence.id] for batch in batches_by_sequence(engine))
 
 
 @settings(max_examples=20)
@@ -378,30 +353,6 @@ def test_step_bans_a_token_only_at_the_start(prompt: list[int]) -> None:
         assert written[0] != likeliest
         for at in range(1, len(written)):
             assert written[at] == follows([*prompt, *written[:at]])
-
-
-def shape(engine: Arithmetic, prompt: list[int], **more: Any) -> list[int]:
-    engine.batches.clear()
-    list(write(engine, prompt, Sampling(4, **more), Usage(), Cancel()))
-    return [len(batch) for batch in engine.batches]
-
-
-def test_step_uses_the_same_batches_without_a_cache() -> None:
-    engine = Arithmetic()
-    prompt = [1, 2, 3, 4] * 30
-    first = shape(engine, prompt, cached=False)
-    assert first == [CHUNK, 119 - CHUNK, 1, 1, 1, 1]
-    shape(engine, [1, 2] * 20)
-    assert shape(engine, prompt, cached=False) == first
-    engine.drafts = False  # a draft would be verified in the same batch
-    assert shape(engine, prompt)[0] == 1  # the evaluated prompt is cached for others
-
-
-def test_step_evaluates_the_last_token_alone_for_logprobs() -> None:
-    engine = Arithmetic()
-    prompt = [1, 2, 3, 4] * 30
-    assert shape(engine, prompt, top=2) == [CHUNK, 119 - CHUNK, 1, 1, 1, 1]
-    assert shape(engine, prompt, top=2) == [1, 1, 1, 1]
 
 
 @settings(max_examples=100)

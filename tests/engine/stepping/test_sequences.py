@@ -18,7 +18,6 @@ from jupyter_turbopilot.engine.stepping.cache_operations import (
 )
 from jupyter_turbopilot.engine.stepping.sequences import (
     PLAIN,
-    WORTH_KEEPING,
     Allocation,
     KVSequence,
     Partition,
@@ -126,14 +125,6 @@ def test_take_reuses_all_but_the_last_token() -> None:
     taken = take(sequences, here, 0)
     assert taken.kept == len(here) - 1
     assert sequences.used == 200 + 40 + 40 - 1
-
-
-def test_take_copies_only_if_a_long_tail_would_be_lost() -> None:
-    for length, sequence_count in ((WORTH_KEEPING + 2, 2), (WORTH_KEEPING - 2, 1)):
-        sequences, memory = Sequences(8, 1000), NotebookIndex()
-        sequences.release(serve(sequences, memory, [1] * 50 + [2] * length))
-        sequences.release(serve(sequences, memory, [1] * 50 + [3] * 5))
-        assert len(sequences.idle()) == sequence_count
 
 
 def test_sequences_keep_a_large_notebook_among_many_others() -> None:
@@ -275,14 +266,6 @@ def test_take_fresh_shares_nothing_and_clears_the_cache() -> None:
     assert taken.moves[-1] == Clear()
     memory.apply(taken.moves)
     assert list(memory.parked.values()) == [prompt]  # the cached prompt stays available
-
-
-def test_take_fresh_keeps_busy_sequences() -> None:
-    sequences, memory = Sequences(4, 1000), NotebookIndex()
-    busy = serve(sequences, memory, [1] * 100)
-    taken = take(sequences, [1] * 100, 5, fresh=True)
-    assert (taken.kept, taken.moves) == (0, [])
-    assert busy.tokens == [1] * 100
 
 
 partitions = st.builds(Partition, st.sampled_from(["", "one", "other"]), st.integers(0, 1))
