@@ -20,7 +20,6 @@ from tornado.web import HTTPError
 
 from jupyter_turbopilot.engine.cpu_usage import Pause
 from jupyter_turbopilot.index import build, local_files
-from jupyter_turbopilot.index.base import FileInfo
 from jupyter_turbopilot.index.build import Builder, BuildProgress, EndedError
 from jupyter_turbopilot.index.contents import Contents, contents_of
 from jupyter_turbopilot.index.entries import Page
@@ -28,7 +27,6 @@ from jupyter_turbopilot.index.excluded import MOST_BYTES
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.paths import deletion_mark, path_of
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
-from jupyter_turbopilot.util.sqlite_file import connection
 from jupyter_turbopilot.util.sqlite_file.connection import delete
 from jupyter_turbopilot.util.sqlite_file.schema import Schema
 
@@ -183,21 +181,6 @@ def test_builder_continues_after_an_unexpected_error_in_a_file(
         assert store.having("good_name")
 
 
-def test_builder_pauses_for_an_hour_after_thousands_of_errors(
-    builder: Builder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def stop(seconds: float) -> None:
-        paused.append(seconds)
-        raise EndedError
-
-    paused: list[float] = []
-    monkeypatch.setattr(builder, "_wait", stop)
-    for _ in range(3000):
-        builder._fail()
-    assert not builder._run()
-    assert paused == [3600.0]
-
-
 @pytest.mark.parametrize("error", ["no room", "read-only", "no threads"])
 def test_builder_reports_once_that_no_index_can_be_kept(
     builder: Builder,
@@ -278,46 +261,6 @@ def test_build_now_builds_an_index_that_was_deleted_in_jupyterlab(builder: Build
         builder._open()
     builder.build_now()
     assert known(builder) == {"a.ipynb"}
-
-
-def test_builder_that_was_ended_leaves_the_index_deleted(root: Path) -> None:
-    source = LocalFiles(root)
-    builder = Builder(path_of(source.identity), source, again=True)
-    SCHEMA.prepare(builder.path)
-    deletion_mark(LocalFiles(root).identity).touch()
-    builder.close()
-    with pytest.raises(EndedError):
-        builder.build_now()
-    assert deletion_mark(LocalFiles(root).identity).exists()
-
-
-def test_builder_does_not_start_in_an_index_that_is_deleted_meanwhile(
-    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(root, "a.ipynb", "first_name(1)")
-    exists = Path.exists
-    SCHEMA.prepare(builder.path)
-
-    def delete_index() -> None:
-        with closing(IndexStore(builder.path)) as other, other.transaction():
-            other.clear("mark")
-            deletion_mark(LocalFiles(root).identity).touch()
-
-    deleting = threading.Thread(target=delete_index)
-
-    def slow(path: Path) -> bool:
-        found = exists(path)
-        if path == deletion_mark(LocalFiles(root).identity) and not deleting.ident:
-            deleting.start()
-            deleting.join(0.5)  # it has to wait for the builder's transaction
-        return found
-
-    monkeypatch.setattr(Path, "exists", slow)
-    builder.start()
-    until(lambda: deleting.ident and not deleting.is_alive())
-    builder.changed("a.ipynb")
-    until(lambda: builder.progress.error)
-    assert known(builder) == set()
 
 
 def test_builder_leaves_an_index_empty_that_is_cleared_meanwhile(builder: Builder, root: Path) -> None:
@@ -445,37 +388,6 @@ def test_builder_deletes_files_beside_a_failing_folder(
         assert len(store.stamps()) == 3
 
 
-def test_builder_deletes_files_during_a_long_scan(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "_REMOVAL_INTERVAL", 0.05)
-    gone = write(root, "gone.ipynb", "x_first = 1")
-    for at in range(100):
-        write(root, f"{at}.ipynb", "x_more = 1")
-    slow, goes_on, over = threading.Event(), threading.Event(), threading.Event()
-
-    class Slow(LocalFiles):
-        def walk(self, folder: str = "", unseen: list[str] | None = None) -> Iterator[FileInfo]:
-            for looked in [*super().walk(folder, unseen)]:
-                if slow.is_set():
-                    goes_on.wait(0.1)
-                yield looked
-            if slow.is_set() and not folder:
-                over.set()
-
-    source = Slow(root)
-    with closing(Builder(path_of(source.identity), source)) as builder:
-        builder.start()
-        until(lambda: len(known(builder)) == 101 and settled(builder))
-        slow.set()
-        builder._due = float("-inf")
-        builder._scans = 0
-        builder.used()
-        gone.unlink()
-        builder.changed("gone.ipynb")
-        until(lambda: len(known(builder)) == 100)
-        assert not over.is_set()
-        goes_on.set()
-
-
 def test_progress_reports_why_it_is_paused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "_PAUSED_POLL", 0.05)
     write(root, "a.ipynb", "x_first = 1")
@@ -491,74 +403,6 @@ def test_progress_reports_why_it_is_paused(root: Path, monkeypatch: pytest.Monke
         until(lambda: builder.progress.paused is Pause.KERNEL)
         reason.clear()
         until(lambda: builder.progress == BuildProgress(building=False, files=1, found=1))
-
-
-def test_builder_tidies_the_disk_once_no_reader_locks_it(
-    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build, "TIDY", 0.1)
-    monkeypatch.setattr(connection, "WAIT", 0.05)
-    gone = write(root, "a.ipynb", "zyxwvuts_name(1)")
-    builder.start()
-    until(lambda: builder.progress.files == 1 and settled(builder))
-
-    def held() -> bool:
-        return any(b"zyxwvuts" in file.read_bytes() for file in SCHEMA.owned_files(builder.path))
-
-    with closing(IndexStore(builder.path, looking=True)) as reader:
-        with reader.transaction("DEFERRED"):
-            assert reader.count() == 1
-            gone.unlink()
-            builder.changed("a.ipynb")
-            time.sleep(0.5)
-            assert held()
-        until(lambda: not held())
-    until(lambda: known(builder) == set())
-
-
-def test_builder_does_not_reread_files_without_room(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Small(IndexStore):
-        def __init__(self, path: Path) -> None:
-            super().__init__(path, 1_000_000)
-
-    monkeypatch.setattr(build, "IndexStore", Small)
-    for at in range(40):
-        file = write(root, f"{at}.ipynb", *(f"value_{at}_{row} = {row}" for row in range(400)))
-        os.utime(file, (at, at))
-    source = LocalFiles(root)
-    read: list[str] = []
-    plain = source.read
-    source.read = lambda path: read.append(path) or plain(path)  # type: ignore[func-returns-value, method-assign]
-    builder = Builder(path_of(source.identity), source)
-    builder._rushing = True
-    with closing(builder._open()) as store:
-        builder._work(store)
-        there = set(store.stamps())
-        assert 0 < len(there) < 40
-        read.clear()
-        look_again(builder, store)
-        assert read == []
-        (root / "39.ipynb").unlink()
-        look_again(builder, store)
-        assert store.stamps().keys() - there, "there is room again"
-
-
-def test_too_many_changes_are_uncertain_until_a_scan(
-    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(build, "_MOST_CHANGES", 10)
-    write(root, "kept.ipynb", "x_first = 1")
-    with closing(builder._open()) as store:
-        builder._work(store)
-        for at in range(10):
-            builder.changed(f"{at}.ipynb")
-        assert builder.may_be_deleted("9.ipynb")
-        assert not builder.may_be_deleted("kept.ipynb")
-        for at in range(100):
-            builder.changed(f"{at}.ipynb")
-        assert builder.may_be_deleted("kept.ipynb")
-        builder._work(store)
-        assert not builder.may_be_deleted("kept.ipynb")
 
 
 NAMES = st.sampled_from(["a.py", "b.py", "d/a.py", "d/e/b.py", "secrets.py", ".h/a.py"])

@@ -41,11 +41,6 @@ def test_words_above_starts_with_the_nearest_cells() -> None:
     assert above[2] < {*remote.split()}
 
 
-def test_words_above_considers_a_limited_number_of_cells() -> None:
-    above = words_above(asked(*(f"name{number} = 1" for number in range(9)), ""))
-    assert above == tuple(frozenset({f"name{number}"}) for number in range(8, 8 - module.MOST_ABOVE, -1))
-
-
 LINES = st.sampled_from(
     ["import frame", "def load_frame():", "x = load_frame('x')", "from a import b", "  1", ""]
 )
@@ -62,20 +57,6 @@ def test_choose_is_independent_of_the_typed_text(before: str, after: str) -> Non
         begins.append(gather(request, indexed=chosen.of(request).documents).pieces)
     assert begins[0] == begins[1]
     assert len(begins[0]) > 1
-
-
-def test_choose_looks_up_a_refocused_cell_again() -> None:
-    notebook_index, chosen = FakeIndex(documents=[ELSEWHERE]), ChosenCells()
-    first, second = (asked("alpha = 1", "", "", active=at) for at in (1, 2))
-    for request in (first, second, first):
-        chosen.choose(notebook_index, request)
-    assert len(notebook_index.wanted) == 3
-    chosen.choose(notebook_index, second)
-    notebook_index.documents = [Document(path=ELSEWHERE.path, source="what is there now")]
-    assert chosen.choose(notebook_index, first).documents == (*notebook_index.documents,)
-    chosen.choose(notebook_index, second)
-    chosen.choose(notebook_index, asked("other = 1", "", "", active=1))
-    assert notebook_index.wanted[-1] == ({"other"},)
 
 
 def test_choose_excludes_cells_in_the_notebook() -> None:
@@ -115,16 +96,6 @@ def test_choose_drops_documents_that_left_the_index() -> None:
     now = 0.0
 
 
-def test_choose_retries_without_a_result_when_refocused() -> None:
-    notebook_index, chosen = FakeIndex(), ChosenCells()
-    first, second = (asked("alpha = 1", "", "", active=at) for at in (1, 2))
-    assert chosen.choose(notebook_index, first).documents == ()
-    notebook_index.documents = [ELSEWHERE]
-    assert chosen.choose(notebook_index, first).documents == ()
-    chosen.choose(notebook_index, second)
-    assert chosen.choose(notebook_index, first).documents == (ELSEWHERE,)
-
-
 def test_choose_separates_two_users_of_a_notebook() -> None:
     notebook_index, chosen = FakeIndex(documents=[ELSEWHERE]), ChosenCells()
     one = asked("alpha = 1", "", "", active=1, client="one")
@@ -155,21 +126,6 @@ def test_choose_excludes_open_documents_and_the_notebook() -> None:
     chosen.choose(notebook_index, request)
     assert notebook_index.left == [{"a.ipynb", "other.ipynb"}]
     assert chosen.of(request).documents == ()
-
-
-def test_choose_returns_nothing_for_the_first_cell() -> None:
-    notebook_index, chosen = FakeIndex(documents=[ELSEWHERE]), ChosenCells()
-    chosen.choose(notebook_index, asked("alpha = 1"))
-    assert notebook_index.wanted == []
-
-
-def test_choose_forgets_the_oldest_cells() -> None:
-    notebook_index, chosen = FakeIndex(documents=[ELSEWHERE]), ChosenCells()
-    sources = [f"alpha{number} = 1" for number in range(module.MOST_KEPT + 2)]
-    for at in range(1, len(sources)):
-        chosen.choose(notebook_index, asked(*sources, active=at))
-    assert chosen.of(asked(*sources, active=1)).documents == ()
-    assert chosen.of(asked(*sources, active=2)).documents == (ELSEWHERE,)
 
 
 class Unsteady(FakeIndex):

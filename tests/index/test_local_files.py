@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.index import local_files
-from jupyter_turbopilot.index.base import is_under
 from jupyter_turbopilot.index.excluded import MOST_BYTES
 from jupyter_turbopilot.index.local_files import LocalFiles
 
@@ -120,14 +119,6 @@ def test_look_stamp_changes_with_the_file(tmp_path: Path, monkeypatch: pytest.Mo
     assert not source.exists("bad\0name")
 
 
-def test_there_returns_the_default_on_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(tmp_path, "a.ipynb", "x = 1")
-    monkeypatch.setattr(local_files, "_ANSWER_IN", -1.0)
-    source = LocalFiles(tmp_path)
-    assert source.there(["a.ipynb", "gone.ipynb"], otherwise=True) == {"a.ipynb", "gone.ipynb"}
-    assert source.there(["a.ipynb", "gone.ipynb"], otherwise=False) == set()
-
-
 @pytest.mark.parametrize("code", [errno.ESTALE, errno.EIO, errno.EACCES])
 def test_exists_raises_if_the_disk_fails(tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path, "a.ipynb", "x = 1")
@@ -226,10 +217,3 @@ def test_walk_reads_foreign_files_where_no_other_user_may_write(with_foreign_fil
     assert len(paths(source)) == 4
     assert source.look("theirs.ipynb")
     assert source.read("theirs.ipynb")
-
-
-def test_is_under_includes_itself_and_all_ancestors() -> None:
-    above = ["a/b/c.py", "a/b", "a", ""]
-    assert all(is_under("a/b/c.py", {folder}) for folder in above)
-    assert not is_under("a/b/c.py", {"a/b/c", "b", "a/bb", "c.py", "a/"})
-    assert not is_under("a/b/c.py", ())

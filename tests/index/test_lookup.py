@@ -119,29 +119,12 @@ def test_recall_is_sure_of_a_line_in_notebook_and_index() -> None:
     assert found.sure
 
 
-def test_features_of_counts_no_builtin_or_assigned_names_as_strange() -> None:
-    cursor = cursor_features("frobnicated_", "", ())
-    rest = "ledger = sorted(range(9), reverse=True) == other"
-    values = lookup.features_of(rest, [Continuation(rest, documents=1)], cursor)
-    assert math.isclose(values["strange"], math.log1p(1))
-
-
 def test_recall_is_sure_of_a_line_in_two_notebooks_below_the_same_line() -> None:
     way = Continuation("ledger = sorted(range(2026), reverse=True)", documents=2, times=3, above=True)
     before = "accounts = []\nfrobnicated_"
     found = match_of([way], before, threshold=lookup.fit().thresholds["balanced"])
     assert found
     assert found.sure
-
-
-def test_features_of_counts_the_whole_word_at_the_cursor() -> None:
-    cursor = cursor_features("data = load_", "", ("load_frame(one)\n",))
-    values = lookup.features_of("frame(two)", [Continuation("frame(two)", documents=1)], cursor)
-    assert math.isclose(values["strange"], math.log1p(1))
-    of_attribute = cursor_features("data.load_", "", ("data = 1\n",))
-    values = lookup.features_of("frame(two)", [Continuation("frame(two)", documents=1)], of_attribute)
-    assert math.isclose(values["strange"], math.log1p(1))
-    assert math.isclose(values["strange attributes"], math.log1p(1))
 
 
 # For any continuations -------------------------------------------------------------------------------------------------

@@ -12,13 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.index import local_files
-from jupyter_turbopilot.index import reader as module
 from jupyter_turbopilot.index.build import WHY_DELETED
 from jupyter_turbopilot.index.entries import SMALL, page_of
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.paths import path_of
 from jupyter_turbopilot.index.reader import MOST_DOCUMENTS, MaintainedIndex, NotebookIndex
-from jupyter_turbopilot.index.store import MOST_PATHS_EACH, SCHEMA, EntryMatch, IndexStore
+from jupyter_turbopilot.index.store import MOST_PATHS_EACH, SCHEMA, IndexStore
 
 from .folders import built, rests, until
 from .notebooks import notebook
@@ -93,27 +92,6 @@ def test_continuations_ignore_names_that_cannot_be_encoded(
     assert reader.continuations("python", "load", "", path="", modules=[])
 
 
-def test_continuations_do_not_wait_for_cell_comparisons(
-    reader: NotebookIndex, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put("a.ipynb", "load_table(one)")
-    compares, done = threading.Event(), threading.Event()
-
-    def slow(*_: object) -> list[object]:
-        compares.set()
-        done.wait(600)
-        return []
-
-    monkeypatch.setattr(module, "_following", slow)
-    thread = threading.Thread(target=lambda: reader.following("python", [["load_table"]], leaving=()))
-    thread.start()
-    assert compares.wait(20)
-    assert reader.continuations("python", "load", "", path="", modules=[])
-    reader.close()
-    done.set()
-    thread.join()
-
-
 def test_following_ranks_entries_with_rare_words_first(
     reader: NotebookIndex, put: Callable[..., None]
 ) -> None:
@@ -166,23 +144,6 @@ def test_following_skips_copies_and_other_languages(reader: NotebookIndex, put: 
     put("other.ipynb", "settle_accounts(frame)", "then = 1")
     found = reader.following("python", [{"settle_accounts", "ledger"}], leaving=(), here=own.__contains__)
     assert [one.source for one in found] == ["then = 1"]
-
-
-def test_following_reads_a_limited_number_of_entries(
-    reader: NotebookIndex, put: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words = [f"word_{number}" for number in range(8)]
-    put("own.ipynb", *(f"{word}\nname_{at} = 1" for word in words for at in range(100)))
-    read: list[int] = []
-    entry = IndexStore.entry
-
-    def counted(store: IndexStore, number: int) -> EntryMatch | None:
-        read.append(number)
-        return entry(store, number)
-
-    monkeypatch.setattr(IndexStore, "entry", counted)
-    assert not reader.following("python", [words], leaving=["own.ipynb"])
-    assert len(read) <= 300
 
 
 def test_following_checks_the_returned_documents_first(place: Path, put: Callable[..., None]) -> None:
