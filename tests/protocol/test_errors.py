@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import logging
-
 import pytest
 
 from jupyter_turbopilot.protocol.errors import (
@@ -11,7 +9,6 @@ from jupyter_turbopilot.protocol.errors import (
     NotReadyError,
     RefusedError,
     TurbopilotError,
-    log_failure,
 )
 
 
@@ -41,14 +38,3 @@ def test_openai_body_has_openais_error_codes() -> None:
         "status": 400,
         "retry_after": None,
     }
-
-
-def test_log_failure_logs_a_kind_once_and_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
-    log = logging.getLogger("test_log_failure")
-    for failure in (ValueError("secret"), ValueError("secret"), RecursionError("deep")):
-        log_failure(log, "It failed", failure)
-    assert [record.message for record in caplog.records if record.levelno > logging.DEBUG] == [
-        "It failed (ValueError).",
-        "It failed (RecursionError).",
-    ]
-    assert not any(record.exc_info for record in caplog.records if record.levelno > logging.DEBUG)

@@ -24,30 +24,12 @@ def test_body_contains_every_text_and_rounded_timings() -> None:
     assert (body["timings"]["queue_ms"], body["timings"]["prompt_tokens"]) == (1.23, 3)
 
 
-def test_body_contains_imports_if_there_are_any() -> None:
-    line = "import seaborn as sns"
-    reply = Reply("id", "tiny", (Item("sns.", 0.9, "stop", imports=(line,)),))
-    assert reply.body()["items"][0]["imports"] == [line]
-    assert reply.frame()["imports"] == [line]
-
-
-@pytest.mark.parametrize(("reason", "there"), [(None, False), ("superseded", True)])
-def test_body_has_a_finish_reason_only_without_items(reason: str | None, there: bool) -> None:
-    assert ("finish_reason" in Reply("id", finish_reason=reason).body()) is there
-
-
 def test_frame_contains_only_the_text_before_the_end() -> None:
     assert Reply("id", "tiny", (Item("a", 0.9, "streaming"),)).frame() == {
         "id": "id",
         "text": "a",
         "confidence": 0.9,
     }
-
-
-@pytest.mark.parametrize("done", [False, True])
-def test_frame_marks_replies_that_must_not_be_cached(done: bool) -> None:
-    assert Reply("id", "tiny", ITEMS, uncached=True, done=done).frame()["uncached"] is True
-    assert "uncached" not in Reply("id", "tiny", ITEMS, done=done).frame()
 
 
 def test_last_frame_contains_all_fields() -> None:
@@ -67,10 +49,6 @@ def test_last_frame_without_items_has_empty_text_and_reason(reason: str | None, 
     assert (frame["text"], frame["confidence"], frame["finish_reason"]) == ("", 0.0, worded)
 
 
-def test_last_frame_prefers_the_finish_reason_of_the_request() -> None:
-    assert Reply("id", "", ITEMS, done=True, finish_reason="deadline").frame()["finish_reason"] == "deadline"
-
-
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | TEXT,
@@ -81,10 +59,6 @@ JSON = st.recursive(
 @given(JSON)
 def test_compact_is_read_back_unchanged(value: Any) -> None:
     assert json.loads(compact(value)) == value
-
-
-def test_compact_has_no_space_after_a_colon() -> None:
-    assert compact({"content": "a: b", "n": [1, 2]}) == b'{"content":"a: b","n":[1,2]}'
 
 
 def test_compact_replaces_lone_surrogates() -> None:

@@ -31,10 +31,6 @@ def test_parse_completion_accepts_a_minimal_request() -> None:
     assert (request.prefix, request.suffix, request.trigger, request.n) == ("x = ", "", "invoke", 1)
 
 
-def test_parse_completion_ignores_unknown_fields() -> None:
-    assert parse(from_the_future=[1, 2]).prefix == "x = "
-
-
 def test_offset_counts_code_points() -> None:
     request = parse(cells=[{"source": "s = '🎈é' + "}], offset=8)
     assert request.prefix == "s = '🎈é'"
@@ -71,12 +67,6 @@ def test_decode_names_the_field_of_a_wrong_value(changes: dict[str, Any], field:
     with pytest.raises(BadRequestError) as caught:
         parse(**changes)
     assert caught.value.field == field
-
-
-def test_decode_names_a_missing_field() -> None:
-    with pytest.raises(BadRequestError) as caught:
-        parse_completion(b'{"cells": [{"source": "x"}]}')
-    assert caught.value.field == "offset"
 
 
 @pytest.mark.parametrize(

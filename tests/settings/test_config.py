@@ -9,7 +9,7 @@ from traitlets.config import Config, Configurable
 
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.transformers.settings import TurbopilotTransformers
-from jupyter_turbopilot.settings.config import EngineSection, Turbopilot, _section_of, sections
+from jupyter_turbopilot.settings.config import EngineSection, Turbopilot, _section_of
 from jupyter_turbopilot.util import registry
 
 
@@ -38,16 +38,6 @@ def points(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
     yield points
     registry.found.cache_clear()
     _section_of.cache_clear()
-
-
-def test_section_reads_the_same_configuration_once() -> None:
-    settings = Turbopilot(config=Config(TurbopilotOther={"name": "one"}))
-    assert settings.section(TurbopilotOther).name == "one"
-    assert settings.section(TurbopilotOther) is settings.section(TurbopilotOther)
-
-
-def test_sections_include_those_of_our_plugins() -> None:
-    assert sections() == [Turbopilot, TurbopilotTransformers, TurbopilotRemote]
 
 
 @pytest.mark.parametrize(

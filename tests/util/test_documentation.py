@@ -67,11 +67,3 @@ def test_with_addresses_uses_the_metadata_of_the_package(
     monkeypatch.setattr(importlib.metadata, "metadata", lambda _: about)
     assert with_addresses(TEXT) == shown
     assert with_addresses("other text") == "other text"
-
-
-def test_with_addresses_keeps_the_text_of_a_package_without_metadata(monkeypatch: pytest.MonkeyPatch) -> None:
-    def metadata(name: str) -> Message:
-        raise importlib.metadata.PackageNotFoundError(name)
-
-    monkeypatch.setattr(importlib.metadata, "metadata", metadata)
-    assert with_addresses(TEXT) == TEXT

@@ -17,10 +17,3 @@ def test_on_failure_can_ignore_a_kind_of_error() -> None:
     with pytest.raises(KeyError), on_failure(lambda: undone.append("it"), unless=(LookupError,)):
         raise KeyError
     assert undone == []
-
-
-def test_on_failure_keeps_the_result_of_a_success() -> None:
-    undone: list[str] = []
-    with on_failure(lambda: undone.append("it")):
-        pass
-    assert undone == []

@@ -12,20 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.protocol.errors import ConversionError
-from jupyter_turbopilot.util import files
 from jupyter_turbopilot.util.files import (
     ROOM_TO_SPARE,
     describe_size,
     free_room,
-    is_forbidden,
     is_readable,
     is_unfinished,
     is_writable,
     need_room,
     read_object,
-    remove,
     replace_content,
-    size_of,
     write_atomically,
 )
 
@@ -138,14 +134,6 @@ def test_read_object_returns_an_empty_object_for_other_content(tmp_path: Path, c
     assert read_object(path) == {"a": 1}
 
 
-def test_size_of_and_remove_accept_a_missing_file(tmp_path: Path) -> None:
-    path = tmp_path / "a"
-    assert (size_of(path), remove(path)) == (0, 0)
-    path.write_bytes(b"abc")
-    assert (size_of(path), remove(path)) == (3, 3)
-    assert not path.exists()
-
-
 def test_is_unfinished_recognizes_names_of_replace_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,19 +176,6 @@ def test_move_waits_until_an_open_file_is_closed(tmp_path: Path, refusals: list[
     assert not refusals
 
 
-def test_move_leaves_a_file_that_stays_open(
-    tmp_path: Path, refusals: list[PermissionError], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(files, "_PATIENCE", 0.03)
-    target = tmp_path / "a.json"
-    target.write_text("old")
-    refusals += [_OpenElsewhereError(errno.EACCES, "in use")] * 1000
-    with pytest.raises(PermissionError, match="in use"):
-        replace_content(target, b"new")
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]
-    assert len(refusals) > 900, "there is a pause between attempts"
-
-
 def test_move_does_not_wait_for_a_folder_of_another_user(
     tmp_path: Path, refusals: list[PermissionError]
 ) -> None:
@@ -208,29 +183,6 @@ def test_move_does_not_wait_for_a_folder_of_another_user(
     with pytest.raises(PermissionError, match="denied"):
         replace_content(tmp_path / "a.json", b"new")
     assert len(refusals) == 1
-
-
-def test_flush_opens_the_file_for_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flushed = []
-
-    def commit(handle: int) -> None:
-        os.write(handle, b"")  # like flushing, it fails for a file that was opened for reading
-        flushed.append(handle)
-
-    monkeypatch.setattr(os, "fsync", commit)
-    with write_atomically(tmp_path / "a.gguf", ConversionError) as partial:
-        partial.write_text("whole")
-    assert flushed
-    assert (tmp_path / "a.gguf").read_text() == "whole"
-
-
-def test_is_forbidden_is_false_for_a_file_in_use() -> None:
-    assert not is_forbidden(_OpenElsewhereError(errno.EACCES, "in use"))
-
-
-def test_is_forbidden_distinguishes_permissions_from_a_full_disk() -> None:
-    kinds = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EIO)
-    assert [is_forbidden(OSError(kind, "")) for kind in kinds] == [True, True, True, False, False]
 
 
 def test_is_writable_works_before_the_folder_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

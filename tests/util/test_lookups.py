@@ -53,17 +53,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 Hold = Callable[[LookupThread], Held]
 
 
-def test_lookups_run_in_order_on_one_daemon_thread() -> None:
-    thread, ran = LookupThread(), list[tuple[int, threading.Thread]]()
-    for number in range(MOST):
-        assert thread.submit(lambda number=number: ran.append((number, threading.current_thread())))
-    until(lambda: len(ran) == MOST)
-    assert [number for number, _ in ran] == [*range(MOST)]
-    (runs,) = {thread for _, thread in ran}
-    assert runs.daemon
-    assert runs is not threading.current_thread()
-
-
 def test_lookups_log_a_failing_call_and_run_the_next(caplog: pytest.LogCaptureFixture) -> None:
     thread, ran = LookupThread(), threading.Event()
 
@@ -98,29 +87,6 @@ def test_lookups_reject_calls_if_the_queue_is_full(hold: Hold) -> None:
     assert not thread.submit(lambda: ran.append(1))
     held.free.set()
     until(lambda: len(ran) == MOST - 1)
-
-
-def test_lookups_reject_calls_if_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    thread, ran = LookupThread(), threading.Event()
-
-    def full(_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", full)
-        assert not thread.submit(ran.set)
-    assert thread.submit(ran.set)
-    assert ran.wait(PATIENCE)
-
-
-def test_lookups_end_an_idle_thread_and_start_another(hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "IDLE", 0.0)
-    thread = LookupThread()
-    for _ in range(2):
-        held = hold(thread)
-        held.free.set()
-        held.thread.join(PATIENCE)
-        assert not held.thread.is_alive()
 
 
 def test_lookups_replace_a_stuck_thread(hold: Hold, clock: list[float]) -> None:

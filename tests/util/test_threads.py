@@ -13,15 +13,6 @@ if TYPE_CHECKING:
 PATIENCE = 30.0  # independent of the load of the machine
 
 
-def test_thread_is_a_daemon_and_ends_after_its_work() -> None:
-    seen: list[threading.Thread] = []
-    thread = start_thread("turbopilot-test", lambda: seen.append(threading.current_thread()))
-    assert thread
-    thread.join(PATIENCE)
-    assert seen == [thread]
-    assert (thread.name, thread.daemon) == ("turbopilot-test", True)
-
-
 def test_thread_continues_after_an_exception(caplog: pytest.LogCaptureFixture) -> None:
     left = [SystemExit("one"), ValueError("two"), None]
     handled: list[int] = []
@@ -37,14 +28,6 @@ def test_thread_continues_after_an_exception(caplog: pytest.LogCaptureFixture) -
     assert handled == [2, 1]
     assert "SystemExit: one" in caplog.text
     assert "ValueError: two" in caplog.text
-
-
-def test_thread_is_none_if_the_system_cannot_start_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", full)
-    assert start_thread("turbopilot-test", lambda: None) is None
 
 
 def test_alarms_ring_in_order_and_survive_an_exception() -> None:
@@ -72,19 +55,6 @@ def test_alarm_rings_once_at_the_earliest_of_its_times() -> None:
     Alarm(second.set).set(time.monotonic())
     assert second.wait(PATIENCE)
     assert len(rang) == 2
-
-
-def test_alarm_rings_if_the_system_could_not_start_the_thread_at_first(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(threads, "_timer", threads._Timer())
-    rang = threading.Event()
-    alarm = Alarm(rang.set)
-    with monkeypatch.context() as full:
-        full.setattr(threads, "start_thread", lambda *_: None)
-        alarm.set(0.0)
-    alarm.set(1.0)
-    assert rang.wait(PATIENCE)
 
 
 def test_alarms_ring_although_another_is_set_for_a_time_beyond_the_clock(

@@ -73,13 +73,6 @@ def test_write_behind_gathers_items_for_a_while(file: File) -> None:
     assert file.written == [[0, 1, 2]]
 
 
-def test_start_calls_write_without_items(file: File) -> None:
-    behind = WriteBehind[int](file.write, failure, room=9)
-    behind.start()
-    until(lambda: file.written == [[]])
-    behind.close(PATIENCE)
-
-
 def test_put_never_waits_and_rejects_items_of_a_full_queue(file: File) -> None:
     file.free.clear()
     behind = WriteBehind[int](file.write, failure, room=10)
@@ -137,27 +130,6 @@ def test_unexpected_error_is_logged_once_with_its_traceback(
     behind.close(PATIENCE)
     assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
     assert caplog.text.count("ValueError: a value") == 1
-
-
-def test_put_starts_the_thread_if_it_could_not_start_before(
-    file: File, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
-    behind = WriteBehind[int](file.write, failure, room=5)
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
-        behind.put(0)
-        behind.close(0)
-    assert not file.written
-    other = WriteBehind[int](file.write, failure, room=5)
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", refuse)
-        other.put(0)
-    other.put(1)
-    other.close(PATIENCE)
-    assert file.items == [0, 1]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork processes")

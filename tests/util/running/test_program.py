@@ -327,7 +327,3 @@ def test_run_program_cleans_up_after_an_interrupt(
         run_program(source)
     assert all(process.returncode is not None for process in started)
     assert not [*tmp_path.iterdir()]
-
-
-def test_run_program_truncates_the_reason() -> None:
-    assert len(why("raise ValueError('x' * 10**5)")) <= 300
