@@ -28,36 +28,6 @@ def test_entries_have_both_digest_and_size_or_neither() -> None:
     assert all(len(model.sha256 or "") == 64 and (model.size or 0) > 1_000_000 for model in counted)
 
 
-def test_entries_include_all_required_models() -> None:
-    names = " ".join(catalog())
-    for name in [
-        "codegen-350m-mono",
-        "codegen-2b-multi",
-        "codegen-6b-nl",
-        "codegen-16b-mono",
-        "santacoder",
-        "starcoder",
-        "starcoder2-3b",
-        "starcoder2-7b",
-        "starcoder2-15b",
-        "dolphincoder",
-        "phind-codellama-34b",
-        "codestral-22b",
-        "qwen2.5-coder-0.5b",
-        "qwen2.5-coder-32b",
-        "qwen2.5-14b",
-        "qwen2.5-32b",
-        "polycoder",
-        "incoder",
-        "codeparrot",
-        "stablecode",
-        "deepseek-coder",
-        "granite",
-        "smollm2",
-    ]:
-        assert name in names
-
-
 def test_sources_list_the_publisher_before_a_mirror() -> None:
     assert [type(source) for source in catalog()["qwen2.5-coder-0.5b"].sources] == [HubFile, IndexParts]
 

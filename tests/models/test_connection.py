@@ -133,12 +133,6 @@ def test_page_refuses_an_endless_response(server: SourceServer, monkeypatch: pyt
         connection_module.page(client, f"{server.url}/list", {})
 
 
-@pytest.mark.parametrize("failure", [httpx.InvalidURL("x"), ValueError(), KeyError("a"), RecursionError()])
-def test_source_errors_describes_any_failure(failure: Exception) -> None:
-    with pytest.raises(DownloadError, match="The server"), translate_errors("The server"):
-        raise failure
-
-
 @pytest.mark.parametrize(
     "chain",
     [

@@ -11,11 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import DownloadProgress, pull
-from jupyter_turbopilot.models.folder import aside_path, copy_path, lock_path
+from jupyter_turbopilot.models.folder import aside_path, copy_path
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.protocol.errors import CancelledError, DownloadError
@@ -279,36 +278,6 @@ def test_pull_keeps_a_damaged_file_until_the_download_is_complete(
         pull(store, model(data))
     assert path.read_bytes() == b"damaged"
     assert not aside_path(path).exists()
-
-
-def test_pull_computes_no_digest_of_a_file_older_than_its_note(
-    server: SourceServer, store: Store, data: bytes
-) -> None:
-    server.files[HUB_PATH] = data
-    pull(store, model(data))
-    steps: list[DownloadProgress] = []
-    pull(store, model(data), steps.append)
-    assert steps == []
-
-
-def test_pull_reports_waiting_only_after_another_download(
-    server: SourceServer, store: Store, data: bytes
-) -> None:
-    server.files[HUB_PATH] = data
-    phases: list[str] = []
-    pull(store, model(data), lambda step: phases.append(step.phase))
-    assert "waiting" not in phases
-    store.remove(model(data))
-    cancel = threading.Event()
-
-    def stop(step: DownloadProgress) -> None:
-        phases.append(step.phase)
-        cancel.set()
-
-    phases.clear()
-    with FileLock(lock_path(store.folder / "m.gguf")), pytest.raises(CancelledError):
-        pull(store, model(data), stop, cancel)
-    assert set(phases) == {"waiting"}
 
 
 def test_pull_from_a_mirror_alone_names_the_setting_and_the_command(store: Store, data: bytes) -> None:

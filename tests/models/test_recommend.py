@@ -72,14 +72,3 @@ def test_advise_recommends_at_most_one_model_that_fits(free: float, rate: float)
     assert len(chosen) == 1
     assert chosen[0].memory <= free * MEMORY_SHARE
     assert all(one.tokens_per_second < MIN_TOKENS_PER_SECOND for one in advice if one.verdict == "slow")
-
-
-def test_measured_contains_catalogue_models_and_valid_shares() -> None:
-    assert {one.model for one in measured()} <= catalog().keys()
-    for one in measured():
-        assert {*one.eagerness} == {"quiet", "balanced", "eager"}
-        assert one.memory > catalog()[one.model].size
-        for quality in one.eagerness.values():
-            assert 0 < quality.saved < 1
-            assert 0 < quality.precision <= 1
-            assert quality.ms > 0

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -80,14 +79,6 @@ def test_fetch_metadata_is_empty_except_for_hugging_face(server: SourceServer) -
     assert fetch_metadata(publish(server, "hub")) == RemoteFile(len(BYTES))
 
 
-def test_fetch_metadata_returns_size_and_digest(server: SourceServer) -> None:
-    digest = hashlib.sha256(b"model").hexdigest()
-    server.says(PATH, 200, {"X-Linked-Etag": f'"{digest}"', "X-Linked-Size": "5"})
-    assert fetch_metadata(FILE) == RemoteFile(5, digest)
-    server.says(PATH, 200, {"X-Linked-Etag": '"a git hash"', "X-Linked-Size": "five"})
-    assert fetch_metadata(FILE) == RemoteFile()
-
-
 @pytest.mark.parametrize("message", ["1", "on", "Yes", "TRUE"])
 def test_offline_mode_sends_no_request(
     message: str, server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -133,15 +124,6 @@ def test_pip_settings_prefer_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     listing(monkeypatch, text)
     assert sources.pip_settings() == {"index-url": "https://c/simple/"}
     assert sources._index() == "https://c/simple"
-
-
-def test_index_defaults_to_pypi_without_pip(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise OSError
-
-    sources.pip_settings.cache_clear()
-    monkeypatch.setattr(subprocess, "run", fail)
-    assert sources._index() == "https://pypi.org/simple"
 
 
 def test_unreadable_certificates_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:

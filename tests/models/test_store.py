@@ -9,8 +9,8 @@ import pytest
 
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import pull
-from jupyter_turbopilot.models.model import IndexParts, Model, Url, describe
-from jupyter_turbopilot.models.store import Store, Stored, unavailable
+from jupyter_turbopilot.models.model import IndexParts, Model, Url
+from jupyter_turbopilot.models.store import Store, unavailable
 from jupyter_turbopilot.protocol.errors import DownloadError, UnknownModelError
 
 from .source_server import SourceServer
@@ -116,30 +116,3 @@ def test_unavailable_names_a_command_that_is_not_refused(
     missing = unavailable(wanted, None, engine)
     assert missing.code == "model_missing"
     assert missing.message.endswith(f"run: jupyter turbopilot models {command}")
-
-
-def test_unavailable_allows_the_mirror_that_a_damaged_file_came_from() -> None:
-    mirror = IndexParts((("w", "1"),), "/m")
-    stored = Stored(Path("m.gguf"), 1, None, False, describe(mirror), damaged=True)
-    damaged = unavailable(Model("m", "m.gguf", (HUB, mirror)), stored)
-    assert damaged.code == "model_damaged"
-    assert damaged.message == (
-        "The file of m is damaged. Download it again, or run: jupyter turbopilot models pull --mirrors m"
-    )
-
-
-def test_remove_ignores_a_file_that_is_deleted_meanwhile(
-    store: Store, data: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (store.folder / "m.gguf").write_bytes(data)
-    wanted = model(data)
-    assert store.stored(wanted)
-    stored = Store.stored
-
-    def then_it_goes(self: Store, model: Model) -> Stored | None:
-        found = stored(self, model)
-        self.path(model).unlink(missing_ok=True)
-        return found
-
-    monkeypatch.setattr(Store, "stored", then_it_goes)
-    assert store.remove(wanted) == 0

@@ -4,12 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.models.user_cache import SPEED, measured_rate, personal_dir, remember_rate
-
-
-def test_personal_dir_is_the_users_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert personal_dir() == tmp_path / "jupyter-turbopilot"
+from jupyter_turbopilot.models.user_cache import SPEED, measured_rate, remember_rate
 
 
 def test_remember_rate_stores_the_latest_rate_privately(tmp_path: Path) -> None:
@@ -24,9 +19,3 @@ def test_remember_rate_stores_the_latest_rate_privately(tmp_path: Path) -> None:
 def test_measured_rate_ignores_a_damaged_file(tmp_path: Path, content: str) -> None:
     (tmp_path / SPEED).write_text(content)
     assert measured_rate(tmp_path) == 0.0
-
-
-def test_remember_rate_ignores_an_unwritable_folder(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    remember_rate(tmp_path / "file", 1e9)
-    assert measured_rate(tmp_path / "file") == 0.0

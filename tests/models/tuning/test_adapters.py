@@ -7,7 +7,7 @@ import pytest
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.tuning import adapters
-from jupyter_turbopilot.models.tuning.adapters import AdapterSpec, adapters_of, check, chosen, read_spec
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec, adapters_of, chosen, read_spec
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -34,13 +34,6 @@ def test_chosen_limits_adapters_to_their_models(tmp_path: Path, monkeypatch: pyt
     assert chosen(specs, "one", configured=False) == ((ours, 0.5, ""),)
     assert chosen(specs, "two", configured=True) == (("mine.gguf", 1.0, ""),)
     assert chosen([], "one", configured=True) == ()
-
-
-def test_ours_returns_the_bundled_adapter() -> None:
-    path = adapters.ours("qwen2.5-coder-0.5b")
-    assert path is not None
-    assert check(path, "qwen2").parts
-    assert adapters.ours("smollm2-135m") is None
 
 
 def test_adapters_of_is_empty_for_other_engines() -> None:
