@@ -101,15 +101,6 @@ def test_find_skips_sums_with_another_str_or_in_a_library() -> None:
     assert not [*find(failure(source, TEXT_FIRST, source, library=True))]
 
 
-@pytest.mark.parametrize(
-    ("number", "title"),
-    [("total", "Use str(total)?"), ("f(" + "x, " * 50 + ")", "Convert the number to a string?")],
-)
-def test_find_shows_a_short_number_in_the_title(number: str, title: str) -> None:
-    (fix,) = find(failure(f'"Total: " + {number}', TEXT_FIRST))
-    assert fix.title == title
-
-
 def test_find_converts_a_number_in_a_sum_of_many_terms() -> None:
     terms = " + ".join(['"a"', *(f"b{n}" for n in range(300)), '"c"'])
     source = f'"x" + n + {terms}'

@@ -65,20 +65,6 @@ def test_find_corrects_a_path(path: str, expected: str, prefix: str) -> None:
     assert corrected(source, path=path, reported=False) == [source.replace(path, expected)]
 
 
-@pytest.mark.parametrize(
-    ("path", "title"),
-    [
-        ("notes.tx", "Did you mean 'notes.txt'?"),
-        ("data/station.csv", "Did you mean 'stations.csv'?"),
-        ("./stations.csv", "Did you mean './data/stations.csv'?"),
-        ("dta/stations.csv", "Did you mean 'data/stations.csv'?"),
-    ],
-)
-def test_title_names_the_folder_only_if_it_changes(path: str, title: str) -> None:
-    (fix,) = fixes(f"open('{path}')", path=path)
-    assert fix.title == title
-
-
 def test_find_corrects_an_absolute_path() -> None:
     folders = [Folder(path="/srv/data", names=["stations.csv"])]
     source = 'open(r"/srv/data/station.csv")'
@@ -111,10 +97,6 @@ def test_find_corrects_a_literal_in_another_cell() -> None:
 )
 def test_find_offers_nothing(source: str, path: str) -> None:
     assert corrected(source, path=path) is None
-
-
-def test_find_offers_nothing_without_folders() -> None:
-    assert corrected("open('notes.tx')", path="notes.tx", folders=[]) is None
 
 
 @pytest.mark.parametrize(

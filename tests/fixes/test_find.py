@@ -59,11 +59,6 @@ def test_find_fixes_returns_the_three_most_certain(kinds: list[Fix | Exception])
     assert titles(failure()) == ["b", "e", "c"]
 
 
-def test_find_fixes_prefers_the_first_kind_if_equally_certain(kinds: list[Fix | Exception]) -> None:
-    kinds += [fix("first", 0.9), fix("second", 0.9)]
-    assert titles(failure()) == ["first", "second"]
-
-
 def test_find_fixes_logs_the_failure_of_one_kind(
     kinds: list[Fix | Exception], caplog: pytest.LogCaptureFixture
 ) -> None:

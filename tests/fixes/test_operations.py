@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import math
 import sys
@@ -21,8 +20,6 @@ from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe
 from jupyter_turbopilot.fixes.report import Folder, KernelError, KernelReport, ObjectDescription
 from jupyter_turbopilot.jupyter.routes.fixes import _find, _find_rename
 from jupyter_turbopilot.protocol.request import FixRequest, RenameRequest, parse_fix, parse_rename
-from jupyter_turbopilot.suggestion import scopes
-from jupyter_turbopilot.util import syntax_tree
 from jupyter_turbopilot.util.bounds import (
     MOST_OPERATIONS,
     OperationLimitError,
@@ -162,16 +159,3 @@ def test_renames_end_at_the_limit_for_the_largest_body(name: str) -> None:
     with counted_operations(operations):
         rename(request)
     assert operations.count < 1.5 * MOST_OPERATIONS
-
-
-def test_renames_parse_each_cell_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    parsed: list[str] = []
-
-    def parse(source: str) -> ast.Module:
-        parsed.append(source)
-        return syntax_tree.parse(source)
-
-    monkeypatch.setattr(scopes, "parse", parse)
-    cells = [{"source": 'df["newp"] = 1'}, {"source": 'x = "oldp"'}]
-    rename(parse_rename(encoded({"cells": cells, "active": 0, "before": 'df["oldp"] = 1'})))
-    assert parsed == ['df["oldp"] = 1', 'x = "oldp"']
