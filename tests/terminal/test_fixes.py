@@ -174,12 +174,6 @@ def test_fix_calls_no_method_of_the_fields_of_a_syntax_error(shell: Shell) -> No
     assert shell.user_ns["calls"] == []
 
 
-def test_fix_shortens_the_message(shell: Shell, scripted: Callable[..., list[FailedCell]]) -> None:
-    seen = scripted("KeyError", "a", "b")
-    run(shell, "raise KeyError('a' * 100_000)")
-    assert len(seen[0].message) == 8192
-
-
 def test_fix_limits_the_operations(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def kind(failure: FailedCell) -> Iterator[Fix]:
         yield Fix(title="", source="kernel", confidence=0.9, edits=[failure.edit(0, 0, "b")])

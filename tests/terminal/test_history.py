@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,8 +18,6 @@ from jupyter_turbopilot.terminal.history import (
     request_at,
 )
 
-NAME = "from jupyter_turbopilot.terminal.history import client_of; shell = object(); print(client_of(shell))"
-
 
 def a_shell() -> Any:
     return SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]))
@@ -34,13 +30,6 @@ def test_client_of_is_unique_and_stable_for_a_shell() -> None:
 
 def test_request_at_of_a_magic_has_no_client() -> None:
     assert request_at(a_shell(), "x", 1, trigger="invoke").client == ""
-
-
-def test_client_of_differs_between_kernels() -> None:
-    names = {
-        subprocess.run([sys.executable, "-c", NAME], check=True, capture_output=True).stdout for _ in range(2)
-    }
-    assert len(names) == 2
 
 
 def test_failed_inputs_returns_inputs_whose_last_run_failed() -> None:

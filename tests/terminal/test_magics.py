@@ -120,13 +120,6 @@ def test_use_requires_alternatives_and_no_code(
     assert shell.next_input is None
 
 
-def test_complete_shows_a_single_alternative(shell: Shell, server: FakeServer) -> None:
-    server.items = [{"text": "one"}]
-    out = run(shell, "%%complete -a 2\nx = ")
-    assert out.stdout == "1:\n"
-    assert [shown.data["text/plain"] for shown in out.outputs] == ["x = one"]
-
-
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
@@ -220,34 +213,6 @@ def test_complete_prints_help(shell: Shell, line: str) -> None:
     assert shell.next_input is None
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [
-        ("%%complete", "Nothing to complete"),
-        ("%%complete\n\n", "Nothing to complete"),
-        ("%%complete --helpers", "lines below %%complete --helpers"),
-        ("%%complete --helpers\n  \n", "lines below %%complete --helpers"),
-        ("%complete --helpers --test", "lines below %%complete --helpers"),
-    ],
-)
-def test_complete_without_code_explains_what_to_write(
-    shell: Shell, says: Callable[..., ScriptedEngine], line: str, message: str
-) -> None:
-    engine = says("1")
-    out = run(shell, line)
-    assert message in out.stdout + out.stderr
-    assert engine.prompts == []
-
-
-def test_complete_accepts_an_unfinished_cell(shell: Shell) -> None:
-    assert shell.input_transformer_manager.check_complete("%%complete --helpers")[0] == "incomplete"
-
-
-def test_transformer_leaves_other_cell_magics_unchanged(shell: Shell) -> None:
-    out = run(shell, "%%timeit")
-    assert "cell body is empty" in out.stdout + out.stderr
-
-
 def test_complete_recovers_after_a_model_that_cannot_be_loaded(
     shell: Shell, says: Callable[..., ScriptedEngine], tmp_path: Path
 ) -> None:
@@ -260,11 +225,6 @@ def test_complete_recovers_after_a_model_that_cannot_be_loaded(
         run(shell, "%complete x = ")
         assert shell.next_input is not None
         assert shell.next_input[0].endswith("1 + 1")
-
-
-def test_complete_recovers_if_the_first_model_cannot_be_loaded(shell: Shell) -> None:
-    assert "no model called" in run(shell, "%complete --model nosuch x = ").stderr
-    assert loaded(shell).local is None
 
 
 def test_complete_keeps_another_model_for_later_calls(

@@ -160,15 +160,6 @@ def test_outcomes_report_nothing_for_an_abandoned_input() -> None:
     assert desk.events == [("shown", 5), ("accepted", 5), ("shown", 8)]
 
 
-def test_outcomes_ignore_very_long_inputs() -> None:
-    desk = Desk()
-    desk.show("total")
-    desk.accept("total")
-    desk.accept("k" * LONGEST)
-    desk.enter()
-    assert desk.events == [("shown", 5), ("accepted", 5)]
-
-
 def test_outcomes_report_nothing_without_ghost_text() -> None:
     desk = Desk()
     desk.type("total")
@@ -260,9 +251,3 @@ def test_retained_is_never_more_than_was_accepted(text: str, start: int, length:
     assert 0 <= (retained(text, start, end, run) or 0) <= end - start
     if text.strip():
         assert retained(text, start, end, text) == end - start
-
-
-def test_retained_skips_inputs_that_differ_too_much() -> None:
-    text, run = "a b " * (LONGEST // 4), "c d " * (LONGEST // 4)
-    assert retained(text, 0, 9, run) is None
-    assert retained(text, 0, 9, text[:-1] + "e") == 9

@@ -38,15 +38,6 @@ def test_bar_updates_one_line_in_a_terminal(
     assert shown.endswith("\n")
 
 
-def test_bar_leaves_no_line_if_it_showed_none(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with Bar("model") as bar:
-        bar.show(0, 0, "nothing is to be done")
-    assert capsys.readouterr().err == ""
-
-
 def fetched(
     received: int, total: int = 98_000_000, source: str = "a mirror on the package index"
 ) -> DownloadProgress:
@@ -111,10 +102,3 @@ def test_bar_never_wraps_in_a_terminal(
     assert max(map(len, pictures)) < columns
     assert all(picture.count("s left") == 1 for picture in pictures[2:-1] if columns >= 80)
     assert ("from a mirror" in pictures[-2]) is (columns == 200)
-
-
-def test_bar_reports_once_that_a_download_waits(capsys: pytest.CaptureFixture[str]) -> None:
-    with Bar("model") as bar:
-        for _ in range(3):
-            bar.show_download(DownloadProgress("waiting"))
-    assert capsys.readouterr().err == "model: waiting for another process that is downloading it\n"

@@ -20,11 +20,6 @@ from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.merge import merged_copy
 from jupyter_turbopilot.models.user_cache import LEARNING, remember_rate
-from jupyter_turbopilot.terminal.commands.removing import (
-    NAMED,
-    list_names,
-    remove,
-)
 from jupyter_turbopilot.util.files import sha256_of
 from jupyter_turbopilot.util.sqlite_file import schema
 
@@ -275,20 +270,3 @@ def test_forget_deletes_only_saved_sequences(capsys: pytest.CaptureFixture[str],
     assert run(capsys, "forget")[0] == 0
     assert files(own_folder) == {"speed.json"}
     assert "There are no saved sequences" in run(capsys, "forget")[1]
-
-
-def test_remove_returns_files_that_cannot_be_deleted(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"x")
-    (tmp_path / "folder").mkdir()
-    assert remove([tmp_path / "file", tmp_path / "gone", tmp_path / "folder"]) == [tmp_path / "folder"]
-    assert not (tmp_path / "file").exists()
-
-
-def test_list_names_limits_long_lists_and_omits_empty_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    list_names("Left", [])
-    assert capsys.readouterr().out == ""
-    list_names("Left", [Path(f"{number:03}") for number in range(NAMED + 2)])
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[:2] == ["Left:", "  000"]
-    assert lines[-1] == "  and 2 more"
-    assert len(lines) == NAMED + 2

@@ -3,9 +3,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.engine.load.plan import DEFAULT_CONTEXT
-
 from ..running import jupyter
 
 
@@ -26,10 +23,6 @@ def test_info_reports_a_missing_file() -> None:
     assert done.returncode == 2
     assert "There is no file" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_info_estimates_memory_for_the_servers_context() -> None:
-    assert parser().parse_args(["models", "info", "x"]).context == DEFAULT_CONTEXT
 
 
 def test_recommend_prints_models_for_this_machine() -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -110,15 +109,6 @@ def test_list_includes_checkpoints_for_transformers(capsys: pytest.CaptureFixtur
     _, out, _ = run(capsys, "models", "list", "--engine", "transformers")
     assert "incoder-1b" in out
     assert "qwen2.5-coder-0.5b" not in out
-
-
-def test_list_aligns_columns(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = run(capsys, "models", "list")[1].splitlines()[:-2]
-    assert len(lines) > 40
-    assert len({re.search(" [MG]B ", line).start() for line in lines}) == 1  # type: ignore[union-attr]
-    entries = [catalog()[line[2:].split()[0]] for line in lines]
-    for words in ([entry.licence for entry in entries], [entry.use for entry in entries]):
-        assert len({line.rindex(f"  {word}") for line, word in zip(lines, words, strict=True)}) == 1
 
 
 def test_list_shows_damaged_files_and_unfinished_downloads(
