@@ -5,8 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import version
-from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -72,17 +70,6 @@ def test_cli_uses_utf_8_for_pipes() -> None:
     )
     assert (message.returncode, message.stderr) == (0, b"")
     assert message.stdout.decode() == "\xe9\u65e5\n"
-
-
-def test_cli_keeps_a_configured_encoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    stream = TextIOWrapper(BytesIO(), encoding="latin-1")
-    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
-    cli.use_utf8(stream)
-    assert stream.encoding == "latin-1"
-    monkeypatch.delenv("PYTHONIOENCODING")
-    cli.use_utf8(stream)
-    cli.use_utf8(None)  # a program without a console has no streams
-    assert stream.encoding == "utf-8"
 
 
 def test_command_line_overrides_configuration_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -207,10 +194,6 @@ def test_unknown_arguments_print_the_usage_of_the_subcommand(
     assert f"jupyter turbopilot {command}: error: unrecognized arguments" in err
 
 
-def test_version_option_prints_the_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(capsys, "--version") == (0, f"{version('jupyter-turbopilot')}\n", "")
-
-
 def every_parser(parser: Parser) -> Iterator[Parser]:
     parser.declare()
     yield parser
@@ -228,14 +211,6 @@ def test_every_option_has_a_help_text() -> None:
         if not action.help and not isinstance(action, argparse._SubParsersAction)
     ]
     assert not bare
-
-
-def test_own_command_is_found_without_metadata(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(registry, "found", pytest.fail)
-    assert run(capsys, "forget")[0] == 0
-    assert run(capsys, "models", "rm", "--help")[0] == 0
 
 
 def test_commands_of_other_distributions_are_found(

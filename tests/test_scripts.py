@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 import tomllib
 from contextlib import closing
 from pathlib import Path
 
-import engine
-import engine_index
 import floors
-import preflight
 import prose
 import pytest
 from msgspec import structs
@@ -23,34 +19,6 @@ from .shared_cases import missing
 ROOT = Path(__file__).parent.parent
 RECTANGLES = ROOT / "labextension" / "ui-tests" / "model" / "rectangles.gguf"
 BEGUN = "def area(width, height):\n    ret"  # the model of the browser tests knows the rest
-
-
-@pytest.mark.parametrize("machine", ["x86_64", "AMD64", "arm64", "aarch64"])
-def test_portable_engine_flags_exclude_native_instructions(machine: str) -> None:
-    assert "-DGGML_NATIVE=ON" in engine.flags_for(machine, portable=False)
-    portable = engine.flags_for(machine, portable=True)
-    assert "-DGGML_NATIVE=OFF" in portable
-    assert ("-DGGML_AVX2=ON" in portable) is (machine in {"x86_64", "AMD64"})
-
-
-def test_engine_index_lists_the_wheels_with_their_digests() -> None:
-    wheel = "llama_cpp_python-0.3.36-1-py3-none-win_amd64.whl"
-    assets = [
-        {"name": wheel, "url": f"https://example.org/{wheel}", "digest": "sha256:ab"},
-        {"name": "jupyter_turbopilot-1.0.0.tar.gz", "url": "https://example.org/", "digest": "sha256:cd"},
-    ]
-    page = engine_index.page(assets)
-    assert f'<a href="https://example.org/{wheel}#sha256=ab">{wheel}</a>' in page
-    assert page.count("<a ") == 1
-
-
-def test_preflight_requires_a_compiler_for_the_engine_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _: None)
-    compilers = [
-        [line for line in preflight.missing(with_browser=False, with_engine=engine) if "compiler" in line]
-        for engine in (True, False)
-    ]
-    assert [len(lines) for lines in compilers] == [1, 0]
 
 
 def test_floors_are_the_oldest_supported_versions() -> None:
