@@ -14,7 +14,6 @@ import pytest
 from jupyter_server.services.contents.filemanager import FileContentsManager
 from jupyter_server.services.contents.largefilemanager import AsyncLargeFileManager
 
-from jupyter_turbopilot.index.contents import Contents, FilesOfManager
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.paths import folder
 from jupyter_turbopilot.jupyter import extension
@@ -129,14 +128,6 @@ async def test_index_follows_saves_renames_and_deletions(
         "path": str(pilot.notebook_index.builder.path),
         "error": None,
     }
-
-
-def test_file_paths_are_read_directly_and_others_via_manager(jp_serverapp: Any, manager: Any) -> None:
-    loop = asyncio.new_event_loop()
-    source = source_of(jp_serverapp.contents_manager, loop)
-    loop.close()
-    kind = {AsyncLargeFileManager: LocalFiles, Converting: FilesOfManager}.get(manager, Contents)
-    assert type(source) is kind
 
 
 @pytest.mark.parametrize("manager", [Converting])

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 
-from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
 from jupyter_turbopilot.completer.listeners import Listeners, SuggestionListener
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.lifecycle import EngineState
@@ -95,22 +94,6 @@ def test_health_reports_to_administrators_that_paths_are_required(tiny_model: Pa
     assert describe_health(pilot)["notice"] is None
     assert describe_health(pilot, for_admin=True)["notice"] == PATHLESS_WARNING
     pilot.stop()
-
-
-def test_health_reports_an_unusable_cache_file_without_its_path(pilot: Pilot, tmp_path: Path) -> None:
-    keeper = CacheWriter(tmp_path, 1024 * 1024)
-    pilot._cache_writer = keeper
-    pilot.worker._life.state = EngineState(Phase.READY, "m")
-    assert describe_health(pilot)["notice"] is None
-    keeper.start(lambda _: False)
-    assert keeper._behind._thread is not None
-    keeper._behind._thread.join(30)
-    notice = describe_health(pilot)["notice"]
-    assert notice.startswith("Completions are not saved to the file in c.Turbopilot.cache_file: ")
-    assert notice.endswith(" is a folder or not a regular file.")
-    assert str(tmp_path) not in notice
-    pilot.worker._life.state = EngineState(Phase.READY, "m", "Too large.", "memory")
-    assert describe_health(pilot)["notice"] == f"Too large. {notice}"
 
 
 def test_health_before_loading_names_the_selected_model(pilot: Pilot, tiny_model: Path) -> None:

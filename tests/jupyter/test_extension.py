@@ -19,7 +19,6 @@ from jupyter_turbopilot.engine.kind import EngineKind
 from jupyter_turbopilot.jupyter import extension as extension_module
 from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.jupyter.extension import TurbopilotExtension, any_kernel_busy
-from jupyter_turbopilot.jupyter.routes import table
 from jupyter_turbopilot.plugins.remote import address
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util import registry
@@ -121,15 +120,6 @@ def test_override_file_is_the_same_for_server_and_command_line(
     in_server = Turbopilot(config=extension.config).max_lines
     assert read_settings().max_lines == in_server
     assert in_server in {3, 4}
-
-
-async def test_pilot_is_built_and_routes_are_imported_right_after_the_start(jp_serverapp: Any) -> None:
-    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
-    table._load.cache_clear()
-    await app._start_jupyter_server_extension(jp_serverapp)
-    await app._starting
-    assert app._pilot is app.pilot
-    assert table._load.cache_info().currsize == len({*table.table().values()})
 
 
 async def test_runtime_file_is_written_and_removed_on_other_threads(

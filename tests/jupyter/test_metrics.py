@@ -123,9 +123,3 @@ OUTCOMES: list[tuple[Reply, dict[str, bool], str]] = [
 def test_outcome_of_a_request(reply: Reply, circumstances: dict[str, bool], outcome: str) -> None:
     usual = {"has_text": False, "is_awaited": True, "is_late": False}
     assert outcome_of(reply, **(usual | circumstances)) == outcome
-
-
-def test_code_of_an_error_is_counted(metrics: Metrics) -> None:
-    metrics.count_error("complete", BusyError("Later.", code="too_many_requests"))
-    labels = {"route": "complete", "outcome": "refused", "code": "too_many_requests"}
-    assert value(metrics, "turbopilot_requests_total", **labels) == 1

@@ -74,14 +74,6 @@ def test_key_file_keeps_the_key_out_of_the_process_list(serve: Serve, tmp_path: 
             assert client.post("/infill", json=BODY, headers=headers).status_code == 200
 
 
-def test_log_reports_the_loaded_model(tiny_model: Path, tmp_path: Path) -> None:
-    shutil.copy(tiny_model, tmp_path / "tiny.gguf")
-    log = tmp_path / "log"
-    with log.open("w") as written:
-        Server(tmp_path / "tiny.gguf", log=written).stop()
-    assert log.read_text() == "Turbopilot: tiny.gguf is ready.\n"
-
-
 def test_serve_ends_with_2_if_its_model_cannot_be_loaded(tiny_model: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.gguf"
     damaged.write_bytes(tiny_model.read_bytes()[:-1000])

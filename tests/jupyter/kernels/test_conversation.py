@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import ast
 from typing import Any
 
 from hypothesis import given
@@ -13,7 +12,6 @@ from jupyter_turbopilot.jupyter.kernels.conversation import (
     Conversation,
     KernelAnswer,
     Message,
-    installation,
 )
 
 FACTS = {"names": {"df": {"type": "DataFrame"}}, "all": True}
@@ -41,11 +39,6 @@ def test_ask_installs_the_handler_silently_before_the_first_query() -> None:
     assert not first[0].content["store_history"]
     assert [message.type for message in second] == ["comm_open"]
     assert comm_of(first) != comm_of(second)
-
-
-def test_installation_is_one_expression_that_binds_no_name() -> None:
-    (statement,) = ast.parse(installation()).body
-    assert isinstance(statement, ast.Expr)
 
 
 def test_hear_accepts_an_answer_from_a_kernel_that_closes_the_comm() -> None:
@@ -85,22 +78,6 @@ def test_query_after_an_error_leaves_the_open_query_alone() -> None:
     assert conversation.is_open
     assert isinstance(conversation.receive(*answer(first)), KernelAnswer)
     assert not conversation.is_open
-
-
-def test_an_abandoned_query_after_an_error_receives_nothing() -> None:
-    conversation = Conversation()
-    comm, _ = conversation.ask_for_report([], keys=False)
-    conversation.abandon(comm)
-    assert conversation.receive(*answer(comm)) is None
-
-
-def test_restart_installs_the_handler_again() -> None:
-    conversation = Conversation()
-    comm = comm_of(conversation.ask())
-    conversation.restart()
-    assert not conversation.is_open
-    assert conversation.receive(*answer(comm)) is None
-    assert [message.type for message in conversation.ask()] == ["execute_request", "comm_open"]
 
 
 @given(

@@ -12,7 +12,6 @@ import sys
 import types
 from abc import ABC
 from collections import OrderedDict
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -603,14 +602,6 @@ def test_report_lists_the_working_folder_after_an_import_error(
     assert report_of({}).folders == [Folder(path="", names=["helpers.py"])]
 
 
-def test_report_ignores_a_path_with_many_missing_folders(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    failing(FileNotFoundError(2, "No such file", "a/" * 2000 + "x"), monkeypatch)
-    assert report_of({}).folders == []
-
-
 def test_report_searches_no_folder_on_another_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in ("remote", "local"):
         (tmp_path / name).mkdir()
@@ -657,21 +648,6 @@ def test_report_reads_no_columns_behind_much_code(monkeypatch: pytest.MonkeyPatc
     assert found.error
     *_, last = found.error.frames
     assert (last.line, last.column) == (40_002, None)
-
-
-def test_report_bounds_the_listed_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for number in range(probe.MOST_FILES + 10):
-        (tmp_path / f"file{number}").touch()
-    failing(FileNotFoundError(2, "No such file", f"{tmp_path}/x"), monkeypatch)
-    assert len(report_of({}).folders[0].names) == probe.MOST_FILES
-
-
-def test_answer_has_a_report_only_if_expressions_are_wanted() -> None:
-    namespace = {"x": 1}
-    for message in ({}, {"content": {"data": {}}}, {"content": {"data": {"wanted": "x"}}}):
-        assert probe._answer(namespace, message) == probe.facts(namespace)
-    asked = {"content": {"data": {"wanted": ["x"], "keys": True}}}
-    assert probe._answer(namespace, asked)["report"]["objects"]["x"]["type"] == "int"
 
 
 def test_facts_include_startup_names_and_exclude_shell_names() -> None:
@@ -887,12 +863,6 @@ def test_facts_are_bounded_in_work_and_name_only_existing_attributes(
     assert len(json.dumps(found)) < 2 * probe.MOST_BYTES
 
 
-def test_facts_leave_attributes_open_with_too_many_names() -> None:
-    big = types.ModuleType("big")
-    big.__dict__.update({f"name_{number}": number for number in range(probe.MOST_ATTRIBUTES + 1)})
-    assert probe.facts({"big": big})["names"]["big"]["attributes"] is None
-
-
 def test_facts_omit_names_that_cannot_be_encoded() -> None:
     odd = {"a b": 1, "\ud800": 2, "x" * 500: 3, "good": 4}
     plain = type("Plain", (), {})()
@@ -918,12 +888,6 @@ def test_modules_returns_the_search_path_as_text(monkeypatch: pytest.MonkeyPatch
     assert modules.path == (here[0], "/a", *here[1:], "/d")
     assert modules.here == here
     assert RAN == []
-
-
-def test_modules_returns_builtin_modules_and_suffixes() -> None:
-    modules = kernel.read_kernel_context(probe.facts({})).modules
-    assert modules.builtin == frozenset(sys.builtin_module_names)
-    assert modules.suffixes == tuple(EXTENSION_SUFFIXES)
 
 
 def test_modules_ignores_a_path_that_is_no_plain_list(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -977,10 +941,3 @@ def test_install_closes_the_comm_of_other_kernels(
     comm = Comm()
     installed(monkeypatch)(comm, {})
     assert comm.published == ["comm_msg", "comm_close"]
-
-
-def test_install_closes_a_comm_whose_answer_cannot_be_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    comm = Comm(can_send=False)
-    with pytest.raises(BrokenPipeError):
-        installed(monkeypatch)(comm, {})
-    assert comm.published == ["comm_close"]

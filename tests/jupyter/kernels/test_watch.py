@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,7 +14,7 @@ from traitlets import TraitError
 
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.fixes.report import NONE
-from jupyter_turbopilot.jupyter.kernels.watch import MOST_PATIENCE, PATIENCE, SETTLE, UNUSED, Kernels, Watch
+from jupyter_turbopilot.jupyter.kernels.watch import SETTLE, UNUSED, Kernels, Watch
 
 HOSTILE = """
 import builtins
@@ -230,38 +229,6 @@ def test_watch_publishes_no_close_and_leaves_no_comm() -> None:
     asyncio.run(with_kernel(scenario))
 
 
-def test_watch_does_not_parse_large_outputs() -> None:
-    async def scenario(person: Person) -> None:
-        await person.run("first = 1")
-        await person.kernel_context(lambda f: "first" in f.names)
-        watch = person.kernels._watches[person.kernel_id]
-        read = []
-        deserialize = watch._session.deserialize
-        watch._session.deserialize = lambda rest: read.append(len(b"".join(rest))) or deserialize(rest)
-        await person.run(
-            "print('x' * 3_000_000); from IPython.display import display; display('y')\nlast = 1"
-        )
-        await person.kernel_context(lambda f: "last" in f.names)
-        assert read
-        assert max(read) < 100_000
-
-    asyncio.run(with_kernel(scenario))
-
-
-def test_kernels_return_no_facts_for_an_unknown_kernel() -> None:
-    kernels = Kernels(AsyncMappingKernelManager())
-    assert kernels.kernel_context("missing").names == {}
-
-
-def test_watch_of_a_fresh_kernel_knows_its_search_path() -> None:
-    async def scenario(person: Person) -> None:
-        kernel_context = await person.kernel_context(lambda kernel_context: bool(kernel_context.modules.path))
-        assert kernel_context.names == {}
-        assert kernel_context.all
-
-    asyncio.run(with_kernel(scenario))
-
-
 def test_watch_of_a_starting_kernel_gets_an_answer() -> None:
     async def scenario() -> None:
         manager = AsyncMappingKernelManager()
@@ -291,10 +258,6 @@ class Clock:
         handle.cancel = lambda: setattr(handle, "cancelled", True)
         self._timers.append((self.now + seconds, handle, callback))
         return handle
-
-    @property
-    def waiting(self) -> int:
-        return sum(not handle.cancelled for _, handle, _ in self._timers)
 
     def advance(self, seconds: float) -> None:
         end = self.now + seconds
@@ -358,27 +321,6 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> Silent:
     return Silent(clock)
 
 
-def pauses(silent: Silent) -> list[float]:
-    return [round(later - earlier, 3) for earlier, later in pairwise(silent.asked_at)]
-
-
-def test_watch_queries_a_silent_kernel_less_often(silent: Silent) -> None:
-    silent.is_used(600)
-    assert pauses(silent)[:5] == [PATIENCE, 2 * PATIENCE, 4 * PATIENCE, 8 * PATIENCE, MOST_PATIENCE]
-    assert set(pauses(silent)[5:]) == {MOST_PATIENCE}
-
-
-def test_watch_resets_its_timeout_after_an_answer_or_restart(silent: Silent) -> None:
-    silent.is_used(300)
-    silent.says("status", execution_state="starting")
-    silent.is_used(20)
-    assert pauses(silent)[-2:] == [PATIENCE, 2 * PATIENCE]
-    silent.answers()
-    silent.says("status", parent="execute_request", execution_state="idle")
-    silent.is_used(12)
-    assert pauses(silent)[-1] == PATIENCE
-
-
 def test_watch_queries_a_busy_kernel_once(silent: Silent) -> None:
     silent.clock.advance(1)
     silent.says("status", parent="execute_request", execution_state="busy")
@@ -404,13 +346,6 @@ def test_watch_sends_no_query_while_one_is_open(silent: Silent) -> None:
     silent.answers()
     silent.clock.advance(1)
     assert len(silent.asked_at) == 2
-
-
-def test_close_cancels_all_timers(silent: Silent) -> None:
-    silent.clock.advance(1)
-    silent.says("status", parent="execute_request", execution_state="idle")
-    silent.watch.close()
-    assert not silent.clock.waiting
 
 
 def test_watch_pauses_while_unused(silent: Silent) -> None:

@@ -47,16 +47,6 @@ def test_download_ends_with_an_error_for_any_failure(
     assert (listed["pulling"], listed["failed"]) == (False, download.error.message)
 
 
-def test_download_fails_without_a_thread(pilot: Pilot, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(threading.Thread, "start", full)
-    download = pilot.download("smollm2-135m")
-    assert download.finished.is_set()
-    assert download.error
-
-
 def test_library_tracks_a_limited_number_of_downloads(pilot: Pilot, monkeypatch: pytest.MonkeyPatch) -> None:
     free = threading.Event()
 

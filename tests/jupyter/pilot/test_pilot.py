@@ -10,7 +10,6 @@ import pytest
 from traitlets.config import Config
 
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
-from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.jupyter.describe import describe_health, describe_models
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
@@ -63,25 +62,6 @@ def make_pilot(tiny_model: Path) -> Iterator[Make]:
 def load(pilot: Pilot, **more: Any) -> None:
     pilot.select(pilot.selected, **more)
     until(lambda: pilot.worker.state.phase is not Phase.LOADING)
-
-
-def test_weights_merges_adapters_into_a_copy(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
-    pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
-    load(pilot)
-    ((path, plan),) = loaded
-    assert path.parent == pilot.store.folder / COPIES
-    assert path.stem.startswith("tiny-")
-    assert plan.hardware.adapters == ()
-
-
-def test_weights_keeps_adapters_for_one_language_separate(
-    make_pilot: Make, tmp_path: Path, tiny_model: Path
-) -> None:
-    adapter = str(make(tmp_path / "a.gguf"))
-    pilot, loaded = make_pilot(f"{adapter}@r")
-    load(pilot)
-    assert loaded[0][0] == tiny_model
-    assert loaded[0][1].hardware.adapters == (AdapterSpec(adapter, 1.0, "r"),)
 
 
 @pytest.mark.parametrize("why", ["off", "no room"])
@@ -268,32 +248,6 @@ def test_select_keeps_the_later_of_two_choices(make_pilot: Make, tmp_path: Path,
     assert settled(pilot)["ready"]
     assert pilot.adapters_enabled is True
     assert loaded[-1][0] != tiny_model
-
-
-def test_select_failing_late_does_not_undo_a_newer_choice(
-    make_pilot: Make, tiny_model: Path, tmp_path: Path
-) -> None:
-    pilot, _ = make_pilot()
-    load(pilot)
-    other = tmp_path / "other.gguf"
-    other.write_bytes(tiny_model.read_bytes())
-    begun, gate = threading.Event(), threading.Event()
-    real = pilot._load
-
-    def slow(model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Any:
-        if model.path != other:
-            begun.set()
-            gate.wait(30)
-            raise EngineError("superseded")
-        return real(model, cancel, adapters_enabled=adapters_enabled)
-
-    pilot._load = slow  # type: ignore[method-assign]
-    pilot.select(pilot.selected)
-    begun.wait(30)
-    pilot.select(str(other))
-    gate.set()
-    assert settled(pilot)["ready"]
-    assert pilot.selected == str(other)
 
 
 def test_remove_refuses_a_used_model_under_another_name(

@@ -4,7 +4,6 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
-from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from jupyter_turbopilot.jupyter.pilot.threads import (
     MAX_PENDING,
     BackgroundThreads,
     DiskThreads,
-    stop_within,
 )
 from jupyter_turbopilot.protocol.errors import BusyError, NotReadyError
 
@@ -104,22 +102,6 @@ def test_run_makes_each_call_once_within_the_limit(limit: int, names: list[str])
     assert most <= limit
 
 
-async def test_run_skips_calls_of_cancelled_tasks(held: Held) -> None:
-    ours, ran = BackgroundThreads(1), list[int]()
-    first = asyncio.create_task(ours.run("ada", held))
-    await held.runs(1)
-    waiting = asyncio.create_task(ours.run("ada", ran.append, 1))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    held.release()
-    await first
-    assert await ours.run("ada", lambda: 7) == 7
-    assert ran == []
-    ours.close()
-
-
 async def test_run_removes_cancelled_calls_from_the_queue(held: Held) -> None:
     ours = BackgroundThreads(1)
     first = asyncio.create_task(ours.run("eve", held))
@@ -138,40 +120,6 @@ async def test_run_removes_cancelled_calls_from_the_queue(held: Held) -> None:
     ours.close()
 
 
-async def test_stop_within_returns_if_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", full)
-        await stop_within(lambda: None)
-
-
-async def test_run_uses_daemon_threads(held: Held) -> None:
-    ours = BackgroundThreads()
-    call = asyncio.create_task(ours.run("ada", held))
-    await held.runs(1)
-    assert held.running[0].daemon
-    held.release()
-    await call
-    ours.close()
-
-
-async def test_run_reports_that_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = BackgroundThreads(1)
-
-    def full(_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "start", full)
-        for _ in range(2):
-            with pytest.raises(BusyError):
-                await ours.run("ada", lambda: 7)
-    assert await ours.run("ada", lambda: 7) == 7
-    ours.close()
-
-
 async def test_close_refuses_waiting_calls(held: Held) -> None:
     ours = BackgroundThreads(1)
     first = asyncio.create_task(ours.run("ada", held))
@@ -184,13 +132,6 @@ async def test_close_refuses_waiting_calls(held: Held) -> None:
     held.release()
     await first
     assert len(held.running) == 1
-
-
-async def test_run_passes_the_callers_context() -> None:
-    ours, owner = BackgroundThreads(), ContextVar("owner", default="")
-    owner.set("ada")
-    assert await ours.run("ada", owner.get) == "ada"
-    ours.close()
 
 
 async def test_run_raises_the_functions_error_and_fails_after_close() -> None:
@@ -234,15 +175,4 @@ async def test_disk_threads_leave_some_to_others_if_paths_hang(held: Held) -> No
     assert await asyncio.wait_for(disk.run("ada", "a", lambda: 7), 60) == 7
     held.release()
     await asyncio.gather(*hung)
-    disk.close()
-
-
-async def test_disk_threads_pass_an_error_to_each_caller() -> None:
-    disk = DiskThreads()
-
-    def fail() -> None:
-        raise FileNotFoundError
-
-    results = await asyncio.gather(*(disk.run("ada", "a", fail) for _ in range(2)), return_exceptions=True)
-    assert [type(result) for result in results] == [FileNotFoundError] * 2
     disk.close()

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
-from jupyter_turbopilot.fixes import renames
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import FINDERS
 from jupyter_turbopilot.fixes.report import NONE
@@ -181,25 +180,6 @@ async def test_corrections_are_charged_and_counted(ask: Ask, pilot: Any, failure
     text = (await ask("metrics", method="GET")).body.decode()
     assert 'turbopilot_requests_total{code="",outcome="completed",route="fix"} 1.0' in text
     assert 'turbopilot_requests_total{code="too_many_requests",outcome="refused",route="rename"} 1.0' in text
-
-
-async def test_rename_returns_the_edits_of_other_uses(
-    ask: Ask, pilot: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    edit = Edit(cell=0, start=10, end=14, old="totl", text="total")
-    monkeypatch.setattr(
-        renames, "find", lambda _: renames.Rename(title="Rename 1 use in 1 cell", edits=[edit], run=[0])
-    )
-    answer = json.loads((await ask("rename", rename_body())).body)
-    assert answer.pop("id").startswith("rename-")
-    assert answer == {
-        "title": "Rename 1 use in 1 cell",
-        "edits": [{"cell": 0, "start": 10, "end": 14, "old": "totl", "text": "total"}],
-        "run": [0],
-    }
-    monkeypatch.setattr(renames, "find", lambda _: None)
-    assert json.loads((await ask("rename", rename_body())).body)["edits"] == []
-    assert json.loads((await ask("rename", rename_body(language="r"))).body)["edits"] == []
 
 
 async def test_rename_returns_the_edits_of_a_column(ask: Ask) -> None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -12,39 +11,12 @@ import pytest
 
 from jupyter_turbopilot.jupyter.routes.base import groups_of
 from jupyter_turbopilot.jupyter.routes.jobs import JobRoute, is_awaited
-from jupyter_turbopilot.plugins.protocols import llamacpp, openai_format
-from jupyter_turbopilot.plugins.protocols.deltas import placed_tokens
 from jupyter_turbopilot.protocol.engine_request import ExactRequest, RawRequest
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
 
 from ...serve_app import ServeApp
 from .conftest import Ask, Named, complete_body, error_of
-
-
-@pytest.mark.parametrize(
-    ("path", "asked", "module"),
-    [("completion", {"n_probs": 2}, llamacpp), ("v1/completions", {"logprobs": 2}, openai_format)],
-)
-async def test_long_responses_are_encoded_outside_the_event_loop(
-    ask: Ask,
-    ready: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    path: str,
-    asked: dict[str, Any],
-    module: Any,
-) -> None:
-    threads: set[int] = set()
-
-    def watched(item: Any, **more: Any) -> Any:
-        threads.add(threading.get_ident())
-        return placed_tokens(item, **more)
-
-    monkeypatch.setattr(module, "placed_tokens", watched)
-    response = await ask(path, {"prompt": "x", "max_tokens": 4, "n": 2} | asked)
-    assert response.code == 200
-    assert threads
-    assert threading.get_ident() not in threads
 
 
 async def test_empty_answer_is_an_error_with_the_reason(

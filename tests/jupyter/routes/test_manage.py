@@ -252,16 +252,3 @@ async def test_requests_are_answered_while_the_models_folder_does_not_answer(
     assert len(threads) == 1
     assert threading.get_ident() not in threads
     responds.set()
-
-
-async def test_health_request_does_not_prevent_the_first_load(
-    ask: Ask, pilot: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pilot.selected = "/missing.gguf"
-    responds = threading.Event()
-    monkeypatch.setattr(pilot, "retry", lambda: responds.wait(60))
-    assert (await ask("health", method="GET")).code == 200
-    first = asyncio.create_task(pilot.disk.run("", "model", pilot.start))
-    responds.set()
-    await first
-    assert pilot.worker.state.phase == "failed"
