@@ -559,8 +559,9 @@ class Unlimited(LocalFiles):
 
 @pytest.mark.parametrize(("kind", "size"), [(Unlimited, 1), (LocalFiles, MOST_BYTES)])
 def test_builder_forgets_a_saved_notebook_that_it_must_not_read_now(
-    root: Path, kind: type[LocalFiles], size: int
+    root: Path, kind: type[LocalFiles], size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(build, "_PAUSED_POLL", 0.05)
     path = write(root, "a.ipynb", "x = 1")
     source, busy = kind(root), threading.Event()
     pause = lambda: Pause.KERNEL if busy.is_set() else None  # noqa: E731
