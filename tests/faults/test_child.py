@@ -125,16 +125,6 @@ def test_worker_restarts_the_child_for_the_next_request(
 
 
 @signals
-def test_idle_death_is_noticed_by_the_next_request(tiny_model: Path) -> None:
-    engine = load(tiny_model)
-    os.kill(engine.pid, signal.SIGKILL)
-    until(lambda: gone(engine.pid))
-    with pytest.raises(EngineGoneError, match="it was killed"):
-        begin(engine)
-    engine.close()
-
-
-@signals
 def test_hanging_child_is_killed(tiny_model: Path) -> None:
     engine = load(tiny_model)
     run = begin(engine)
@@ -214,35 +204,6 @@ def test_truncated_file_is_rejected_before_this_process_opens_it(
     with pytest.raises(ModelRefusedError, match="in a child process: it failed") as refused:
         load(cut)
     assert refused.value.code == "model_refused"
-
-
-@pytest.mark.parametrize(
-    ("error", "words", "code"),
-    [
-        ("MemoryError", "there was not enough memory", "memory"),
-        (
-            'ModelRefusedError("Install what is missing.", code="engine_missing")',
-            r"^Install what is missing\.$",
-            "engine_missing",
-        ),
-    ],
-)
-def test_user_error_passes_through_a_load(
-    error: str, words: str, code: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    changes = f"""
-        from jupyter_turbopilot.engine.load import plan
-        from jupyter_turbopilot.protocol.errors import ModelRefusedError
-
-        def load(*_, **__):
-            raise {error}
-
-        plan.load = load
-    """
-    change(tmp_path, monkeypatch, changes)
-    with pytest.raises(ModelRefusedError, match=words) as refused:
-        load(tiny_model)
-    assert refused.value.code == code
 
 
 def test_cancelled_load_ends_the_child(

@@ -10,8 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +25,7 @@ from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.config import Turbopilot
 
-from ..plugins.remote.fake_server import Act, FarServer, Wire, completion, status
+from ..plugins.remote.fake_server import Act, FarServer, completion, status
 from ..serve_app import KEY, Front
 from ..serving import Server
 from ..tiny_model import write_tiny_model
@@ -199,18 +197,6 @@ def test_stalled_reader_blocks_no_other_and_is_cancelled_on_close(start: Start) 
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("jump", [1e9, -1e9])
-def test_clock_jumps_have_no_effect(start: Start, monkeypatch: pytest.MonkeyPatch, jump: float) -> None:
-    front = start(requests_per_minute=600, burst=5, running_per_user=2, waiting_per_user=2)
-    goes_on(front)
-    now = time.time
-    monkeypatch.setattr(time, "time", lambda: now() + jump)
-    for _ in range(2):
-        goes_on(front)
-    monkeypatch.undo()
-    goes_on(front)
-
-
 # A router in between ---------------------------------------------------------------------------------------------
 
 
@@ -219,50 +205,6 @@ def behind(start: Start, router: FarServer, *acts: Act) -> Front:
     front = start(router.url, remote={"vocabulary": "none", "fim": "none"})
     router.acts = [*acts, completion("ab")]
     return front
-
-
-def html(code: int) -> Act:
-    def act(wire: Wire, _: dict[str, Any]) -> None:
-        wire.answer(code, b"<html><body>SECRET of the router</body></html>", "text/html")
-
-    return act
-
-
-@pytest.mark.parametrize("code", [200, 302, 502])
-def test_html_page_from_a_router_is_a_plain_error(start: Start, router: FarServer, code: int) -> None:
-    front = behind(start, router, html(code))
-    answer = front.client.post(ROUTE, json=GOOD)
-    assert answer.status_code in {500, 503}
-    assert answer.json()["error"]["message"]
-    assert "SECRET" not in answer.text
-
-
-def date(seconds: float) -> str:
-    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
-
-
-def test_retry_after_date_of_a_router_is_respected_and_reported(start: Start, router: FarServer) -> None:
-    def refuse(wire: Any, body: Any) -> None:
-        status(503, Retry_After=date(8))(wire, body)  # the date is computed at the request
-
-    front = behind(start, router, refuse)
-    before = len(router.asked(ROUTE))
-    with closing(front.connected("127.0.0.2")) as client:
-        answers = [client.post(ROUTE, json=GOOD) for _ in range(3)]
-    assert {answer.status_code for answer in answers} == {503}
-    assert all(5 <= int(answer.headers["Retry-After"]) <= 8 for answer in answers)
-    assert len(router.asked(ROUTE)) == before + 1
-    # The next request waits for the rest of that time.
-    time.sleep(max(0.0, int(answers[-1].headers["Retry-After"]) - 4))
-
-
-@pytest.mark.parametrize("message", ["Wed, 21 Oct 2015 07:28:00 GMT", "soon", "-3"], ids=repr)
-def test_invalid_or_past_retry_after_is_ignored(
-    start: Start, router: FarServer, message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("jupyter_turbopilot.plugins.remote.exchange.pause", lambda _: 0.05)
-    front = behind(start, router, status(429, Retry_After=message))
-    assert front.client.post(ROUTE, json=GOOD).json()["choices"][0]["text"] == "ab"
 
 
 def test_waiting_requests_retry_the_same_remote_after_the_delay(start: Start, router: FarServer) -> None:

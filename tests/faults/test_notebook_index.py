@@ -10,12 +10,10 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -395,19 +393,6 @@ def test_file_deleted_before_it_is_read_is_not_indexed(loop: asyncio.AbstractEve
         assert set(store.stamps()) == {"c.ipynb", "e.ipynb"}
 
 
-def test_waiting_files_are_read_after_a_failed_listing(loop: asyncio.AbstractEventLoop) -> None:
-    manager = Manager()
-    builder = builder_of(manager, loop)
-    with closing(builder._open()) as store:
-        builder._scan(store)
-        manager.fails, manager.failing = 500, "d"
-        builder.changed("d")
-        builder._refresh(store)
-        manager.fails = 0
-        builder._work(store)
-        assert set(store.stamps()) == {"a.ipynb", "d/b.ipynb"}
-
-
 def test_deleted_code_is_hidden_while_the_manager_is_slow(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
@@ -520,25 +505,3 @@ def test_stop_does_not_wait_for_a_hanging_manager(
     monkeypatch.setattr(contents, "_ANSWER", 0.05)
     with pytest.raises(OSError, match="does not answer"):
         notebook_index.source.exists("a.ipynb")
-
-
-def test_stopped_server_is_not_called() -> None:
-    loop = asyncio.new_event_loop()
-    loop.close()
-    with pytest.raises(OSError, match="has stopped"):
-        Contents(Manager(), loop).exists("a.ipynb")
-
-
-def test_builder_pauses_when_a_manager_blocks_the_event_loop(
-    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Blocking(Manager):
-        def get(self, path: str, **_: Any) -> Any:  # type: ignore[override]
-            time.sleep(0.02)
-            return {"type": "file", "content": "x = 1"}
-
-    slept: list[float] = []
-    clock = SimpleNamespace(monotonic=time.monotonic, sleep=slept.append)
-    monkeypatch.setattr(contents, "time", clock)
-    Contents(Blocking(), loop).read("a.py")
-    assert slept[0] >= 3 * 0.02
