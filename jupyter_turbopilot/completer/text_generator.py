@@ -296,7 +296,9 @@ class TextGenerator:
         item = item_of(writing, reason, len(self._items))
         self._undecided = self._undecided or writing.undecided
         bare = _without_spaces(item.text)
-        new = item.text and all(bare != _without_spaces(other.text) for other in self._items)
+        # The user asked for the first text; alternatives with unknown names are useless.
+        is_useful = not self._items or writing.fits
+        new = item.text and is_useful and all(bare != _without_spaces(other.text) for other in self._items)
         if self._plan.best or (new and self._matches_names(writing)):
             self._items.append(item)
 

@@ -7,6 +7,7 @@ import keyword
 import re
 import unicodedata
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.context.languages import as_python, cell_language, is_command, without_cell_magic
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.request import Completion
 
 STATEMENT_LENGTH = 2_000  # characters before the cursor that may belong to its statement
+MOST_LABELS = 32  # strings of a text that are checked: each check lexes the statement before it
 MOST_NAMES = 300  # names after a bare dot: finding the allowed tokens takes a millisecond for each 200
 _NONE: frozenset[str] = frozenset()
 _STATEMENT = re.compile(r"^(?=[^\s)\]}#])", re.MULTILINE)
@@ -36,6 +38,8 @@ _READS = _COMPARISONS | {
     *"=+-*/%&|@",
     *("and", "assert", "if", "in", "is", "not", "or", "return", "while", "yield"),
 }
+_QUOTES = frozenset("'\"")
+_AFTER_LABEL = frozenset(["", *",:)]}"])  # the ends of an element of a list or of an argument
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _WORD = re.compile(r"[^\W\d]\w*+")
 _CHANGING = frozenset({"insert", "pop", "update"})  # methods that change the columns
@@ -69,6 +73,7 @@ class _Position(NamedTuple):
     typed: str
     end: str = ""  # the text after the name
     is_existing: bool = True
+    table: str = ""  # the variable whose columns the names are, if it is certain
 
 
 @dataclass
@@ -194,6 +199,31 @@ def names_at(request: Completion, scope: Scope) -> Candidates:
     if position is None or is_in_long_string(prefix):
         return NO_CANDIDATES
     return _candidates(position, request.suffix)
+
+
+def lacks_column(prefix: str, text: str, scope: Scope) -> bool:
+    """Return whether a text names a column that its table certainly lacks."""
+    before = prefix[-STATEMENT_LENGTH:]
+    line = before.rpartition("\n")[2]
+    above = text.rpartition("\n")[0]
+    scope = scope.without(frozenset(table for table, _ in changed_columns(line.lstrip() + above) if above))
+    strings = (each for each in lex(line + text) if each.kind == "string" and each.start >= len(line))
+    for lexeme in islice(strings, MOST_LABELS):
+        quote, label = lexeme.text[0], lexeme.text.strip(lexeme.text[0])
+        is_operand = (line + text)[lexeme.end :].lstrip()[:1] not in _AFTER_LABEL
+        if quote not in _QUOTES or "\\" in label or is_operand:
+            continue
+        statement, _ = _statement_at((before + text)[: len(before) - len(line) + lexeme.start + 1])
+        position = _position(statement, scope) if statement.at_end else None
+        if not (position and position.table and position.is_existing and position.end == quote):
+            continue
+        # A list of new columns may be about to be assigned.
+        if statement.open[0].at == statement.line + 1 and statement.open[0].sign == "[":
+            continue
+        begins = any(name.startswith(label) for name in position.names)
+        if not (begins if lexeme.unclosed else label in position.names):
+            return True
+    return False
 
 
 def _statement_at(prefix: str) -> tuple[_LexedStatement, int]:
@@ -327,7 +357,9 @@ def _selected(statement: _LexedStatement, scope: Scope, bracket: _Bracket, displ
     base, start = statement.table(bracket.at - 2 if bracket.number else bracket.at)
     is_direct = bracket.at - start == (3 if bracket.number else 1)
     new = is_direct and not display and statement.may_assign(start)
-    return _Position(scope.columns[base], "", is_existing=not new) if base in scope.columns else None
+    if base not in scope.columns:
+        return None
+    return _Position(scope.columns[base], "", is_existing=not new, table=base)
 
 
 def _labels(statement: _LexedStatement, scope: Scope, bracket: _Bracket, display: str) -> _Position | None:
@@ -351,7 +383,7 @@ def _labels(statement: _LexedStatement, scope: Scope, bracket: _Bracket, display
     if not (is_aggregation or names_columns(method, argument, is_dict=display == "{")):
         return None
     names = _with_levels(scope, base) if method in _WITH_LEVELS else scope.columns[base]
-    return _Position(names, "")
+    return _Position(names, "", table=base)
 
 
 def _with_levels(scope: Scope, table: str) -> frozenset[str]:

@@ -82,7 +82,7 @@ class Gate:
         self._single = single.removesuffix(following) if following in _QUOTES else single
         needs_quote = not following.isidentifier() and _QUOTES.isdisjoint(cursor.rest)
         self._labels = [text for text in candidates.texts if needs_quote and text[-1:] in _QUOTES]
-        self._fits = fits  # whether the cell with this text can still become valid code
+        self.fits = fits  # whether the cell with this text can still become valid code
         self.text = ""
         self.boundaries: list[Boundary] = []
         self._tokens: list[tuple[int, float]] = []  # the start of each token in the text, and its probability
@@ -167,13 +167,13 @@ class Gate:
             0 < end < len(text)
             and closed in self._labels
             and sum(label.startswith(text[:end]) for label in self._labels) == 1
-            and self._fits(closed)
+            and self.fits(closed)
         )
 
     def _begins_with_single(self, text: str) -> bool:
         """Return whether the text begins with the single candidate, which is worth a keystroke."""
         single = self._single
-        return len(single) >= WORTH_A_KEY and text.startswith(single) and self._fits(single)
+        return len(single) >= WORTH_A_KEY and text.startswith(single) and self.fits(single)
 
     def _best(self, text: str, line: int, start: int, *, settled: bool) -> Boundary | None:
         passing = [
@@ -201,7 +201,7 @@ class Gate:
         return next(fitting, None)
 
     def _may_stand(self, text: str) -> bool:
-        return balanced_length(text, self.cursor.closed) == len(text) and self._fits(text)
+        return balanced_length(text, self.cursor.closed) == len(text) and self.fits(text)
 
     def _note(self, *, whole: bool) -> None:
         text = self.text[self._start :]

@@ -6,7 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import cell_language, is_command, without_cell_magic
-from jupyter_turbopilot.suggestion.candidates import changed_columns, is_in_long_string, text_before_line
+from jupyter_turbopilot.suggestion.candidates import (
+    changed_columns,
+    is_in_long_string,
+    lacks_column,
+    text_before_line,
+)
 from jupyter_turbopilot.suggestion.imports import bound_name, uses
 from jupyter_turbopilot.suggestion.joining import first_word, joining
 from jupyter_turbopilot.suggestion.resolve import (
@@ -120,6 +125,7 @@ class Names:
         self.joins = joining(
             language if cell.type == "code" else "", prefix, request.suffix, _texts(request, scope)
         )
+        self._prefix = prefix
         self._line = prefix.rpartition("\n")[2]
         self._rest_of_word = first_word(request.suffix)
         self._scope = scope
@@ -138,6 +144,7 @@ class Names:
             return self._judged[text]
         self._waits = False
         fits = self.joins(text) and self._parses(text) and self._exist(self._with_word(text))
+        fits = fits and not self._lacks_column(text)
         if not self._waits:
             self._judged[text] = fits
         return fits
@@ -154,6 +161,13 @@ class Names:
             return False
         scope = replace(self._scope, names=self._scope.names | names)
         return not unresolved(self._line, text, scope, self._bound)
+
+    def _lacks_column(self, text: str) -> bool:
+        if self._bound is None or not self._scope.columns:
+            return False
+        return lacks_column(
+            self._prefix, text, self._scope.without(self._bound | bindings(self._line + text))
+        )
 
     def imports(self, text: str) -> tuple[str, ...]:
         """Return the import lines for names of the text and its line that are unambiguous."""

@@ -49,6 +49,11 @@ class Writing(ABC):
         return self._imports_of(self.shown)
 
     @property
+    def fits(self) -> bool:
+        """Whether the names in the shown text exist, as far as they are known."""
+        return True
+
+    @property
     def undecided(self) -> bool:
         """Whether a check lacked information: the next answer may show more or less."""
         return self._undecided()
@@ -114,6 +119,10 @@ class TrimmedText(Writing):
         self._gate = gate
         self._unasked = unasked
         self._joins = joins
+
+    @property
+    def fits(self) -> bool:
+        return self._gate.fits(self.shown)
 
     def _judge(self, piece: str, probability: float) -> bool:
         self._gate.add(piece, probability)

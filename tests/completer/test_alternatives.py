@@ -7,13 +7,14 @@ import pytest
 from jupyter_turbopilot.completer.alternatives import SAMPLED_TEMPERATURE, branches, ranked
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.raw_plan import plan_raw
+from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.protocol.engine_request import RawRequest, Token
 from jupyter_turbopilot.protocol.reply import Item
 from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..shared_cases import golden
-from .desk import Desk, request
+from .desk import Desk, received, request
 
 
 def test_alternatives_branch_at_the_least_certain_tokens(desk: Callable[..., Desk]) -> None:
@@ -97,3 +98,12 @@ def test_branches_are_at_the_least_certain_tokens_of_the_first_line(
     found = branches(tokens, count)
     assert [[len(kept), banned] for kept, banned in found] == expected
     assert all(tokens[: len(kept)] == [*kept] for kept, _ in found)
+
+
+def test_alternatives_name_only_columns_of_their_table(desk: Callable[..., Desk]) -> None:
+    answers = iter(['"week")', '["total"])', 'by="price")'])
+    d = desk(lambda _: next(answers), probability=0.5)
+    table = ObjectInfo(type="DataFrame", columns=[("price", "float64"), ("week", "int64")], all=True)
+    asked = request("df.sort_values(", n=3, temperature=0.8)
+    (reply,) = received(d.begin(asked, kernel_context=KernelContext(names={"df": table}))[1])
+    assert sorted(item.text for item in reply.items) == ['"week")', 'by="price")']

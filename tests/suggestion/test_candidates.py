@@ -9,7 +9,7 @@ from msgspec import convert
 
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.protocol.request import Cell, Completion
-from jupyter_turbopilot.suggestion.candidates import Candidates, names_at
+from jupyter_turbopilot.suggestion.candidates import Candidates, lacks_column, names_at
 from jupyter_turbopilot.suggestion.names import scope_of
 from jupyter_turbopilot.suggestion.resolve import Scope
 from jupyter_turbopilot.util.bounds import LINE
@@ -332,3 +332,18 @@ def test_names_at_returns_only_continuations_of_the_typed_name(text: str) -> Non
     for name in at(text):
         bare = name.rstrip("'\"=")
         assert any(whole.endswith(bare) and text.endswith(whole.removesuffix(bare)) for whole in known)
+
+
+@given(
+    st.sampled_from(["df[{}]", "df[[{}]]", "df.head()[{}]", "df.groupby({}).size()", "df.pivot({})"])
+    | st.sampled_from(["df.sort_values([{}])", "df.plot(x={})", "df.agg({{{}: 1}})", "df.loc[:, {}]"]),
+    st.text(alphabet="ab", min_size=1, max_size=2),
+    st.sampled_from("'\""),
+    st.sampled_from(["x = ", "f(", "if df.size and "]),
+)
+def test_lacks_column_is_true_if_the_label_is_unknown(form: str, label: str, quote: str, before: str) -> None:
+    scope = Scope(columns={"df": frozenset({"a", "bb"})})
+    text = form.format(f"{quote}{label}{quote}")
+    is_named = "pivot" not in form  # its arguments are keywords
+    assert lacks_column(before, text, scope) is (is_named and label not in {"a", "bb"})
+    assert not lacks_column(before, text.replace("df", "other"), scope)

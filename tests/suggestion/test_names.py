@@ -164,3 +164,28 @@ def test_a_suggestion_within_a_word_completes_a_known_name(
     asks = Completion(cells=cells, active=1, offset=len(before))
     names = Names(asks, scope_of(asks, FACTS))
     assert (names.joins(text), names.fit(text)) == (fits, fits)
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "fits"),
+    [
+        ("df.sort_values(", '"price")', True),
+        ("df.sort_values(", '["weight"])', False),
+        ("df.sort_values(", 'by="weight")', False),
+        ("df.sort_values(", '["price", "weight"', False),
+        ("x = ", 'df.head().groupby("wei', False),
+        ("x = ", 'df.groupby("pri', True),
+        ("x = df", '[["weight"]]', False),
+        ("x = ", 'df.rename(columns={"price": "cost"}).sort_values("cost")', True),
+        ("x = ", 'other.sort_values("weight")', True),
+        ("", 'df["weight"] = 1\ndf.sort_values("weight")', True),
+        ("df = load(1)\ndf.sort_values(", '"weight")', True),
+        ("", 'df[["weight", "week"]] = 1', True),
+        ("x = ", 'df.sort_values("we" + rest)', True),
+        ("df.agg(", 'total=("weight", "sum"))', False),
+    ],
+)
+def test_a_suggestion_names_only_columns_of_its_table(before: str, text: str, fits: bool) -> None:
+    facts = replace(FACTS, names=FACTS.names | {"df": replace(FACTS.names["df"], attributes=None)}, all=False)
+    asks = request(("other = 1", True), text=before)
+    assert Names(asks, scope_of(asks, facts)).fit(text) is fits

@@ -155,7 +155,9 @@ export class Composer {
     const whole = suggestion.done || sent < maxTokens;
     suggestion.finish(whole);
     const item = itemOf(suggestion, whole ? 'stop' : 'length');
-    if (item.text && !items.some(({ text }) => text === item.text)) {
+    // The user asked for the first text; alternatives that do not fit are useless.
+    const isUseful = items.length === 0 || suggestion.fits;
+    if (item.text && isUseful && !items.some(({ text }) => text === item.text)) {
       items.push(item);
     }
     return suggestion.pieces;

@@ -63,7 +63,7 @@ export class Gate {
   constructor(
     private readonly _cursor: CursorFeatures,
     private readonly _threshold: number,
-    private readonly _fits: (text: string) => boolean,
+    readonly fits: (text: string) => boolean,
     private readonly _rate: (values: Features) => number
   ) {}
 
@@ -179,7 +179,7 @@ export class Gate {
   }
 
   private _mayStand(text: string): boolean {
-    return balancedLength(text, this._cursor.closed) === text.length && this._fits(text);
+    return balancedLength(text, this._cursor.closed) === text.length && this.fits(text);
   }
 
   private _note(whole: boolean): void {

@@ -73,6 +73,11 @@ export class TrimmedText {
     }
   }
 
+  /** Whether the shown text is valid at the cursor. */
+  get fits(): boolean {
+    return this._gate.fits(this.shown);
+  }
+
   /** Process the next piece of the text; return whether there is more to show. */
   private _judge(piece: string, probability: number): boolean {
     this._gate.add(piece, probability);
