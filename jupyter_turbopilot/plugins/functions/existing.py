@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.languages import as_python, cell_language
 from jupyter_turbopilot.plugins.functions.parsing import Function, readable
-from jupyter_turbopilot.suggestion.calls import Call, takes
+from jupyter_turbopilot.suggestion.calls import fits, parameters_of
 from jupyter_turbopilot.suggestion.resolve import bindings
 from jupyter_turbopilot.suggestion.scopes import Scopes, bound_in
 from jupyter_turbopilot.util.bounds import STATEMENT, count_operations
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
     from jupyter_turbopilot.plugins.functions.request import FunctionRequest
+    from jupyter_turbopilot.suggestion.calls import Call
 
 ABOVE = 2**18  # characters of cells that are searched, nearest first
 _VALUES = frozenset({
@@ -31,16 +33,20 @@ _LITERALS = (
 
 @dataclass(frozen=True)
 class ExistingNames:
-    """Existing names, with signatures where they are known."""
+    """Existing names, with parameters where they are known."""
 
     names: frozenset[str] = frozenset()
-    heads: Mapping[str, str] = field(default_factory=dict)  # `def` of a function; "" for other objects
+    parameters: Mapping[str, ast.arguments | None] = field(default_factory=dict)  # None: not callable
     open: bool = False  # whether a star import may bind further names
 
     def takes(self, name: str, calls: Iterable[Call]) -> bool:
-        """Return whether these calls of a name are valid, or may be because its signature is unknown."""
-        head = self.heads.get(name)
-        return head is None or (head != "" and takes(head, tuple(calls)))
+        """Return whether these calls of a name are valid, or may be because its parameters are unknown."""
+        if name not in self.parameters:
+            return True
+        given = self.parameters[name]
+        return given is not None and all(
+            fits(given, call.positional, call.keywords, starred=call.starred) for call in calls
+        )
 
 
 def existing_names_for(
@@ -50,9 +56,9 @@ def existing_names_for(
 ) -> ExistingNames:
     """Return the names that exist for a request: listed in it, in the kernel, in cells, and in `above`."""
     names, open_ = {*request.names, *kernel_context.names}, False
-    heads = {
-        name: head for name, fact in kernel_context.names.items() if (head := _head_of_fact(fact)) is not None
-    }
+    parameters: dict[str, ast.arguments | None] = {}
+    for name, fact in kernel_context.names.items():
+        parameters |= _parameters_of_fact(name, fact)
     for source, defines in (*_sources(request), (readable(above), True)):
         count_operations(len(source) // 4)
         scopes = _scopes(source)
@@ -60,20 +66,19 @@ def existing_names_for(
             names |= scopes.bound if scopes else bindings(source)
             open_ = open_ or (scopes is not None and scopes.open)
         for name in () if scopes else bindings(source):
-            heads.pop(name, None)
+            parameters.pop(name, None)
         for node in scopes.tree.body if scopes else ():
             for name in bound_in(node):
-                heads.pop(name, None)
-            heads |= _heads_of(node)
-    return ExistingNames(frozenset(names), heads, open_)
+                parameters.pop(name, None)
+            parameters |= _parameters_in(node)
+    return ExistingNames(frozenset(names), parameters, open_)
 
 
 def _scopes(source: str) -> Scopes | None:
     """Return the names in a source; None if it does not parse, or parsing would take too long."""
-    try:
+    with suppress(SyntaxError):
         return Scopes(source)
-    except SyntaxError:
-        return None
+    return None
 
 
 def _sources(request: FunctionRequest) -> list[tuple[str, bool]]:
@@ -93,40 +98,24 @@ def _sources(request: FunctionRequest) -> list[tuple[str, bool]]:
     return sources[::-1]
 
 
-def _heads_of(node: ast.stmt) -> dict[str, str]:
-    """Return the heads of functions that a statement defines; "" for names of other objects."""
+def _parameters_in(node: ast.stmt) -> dict[str, ast.arguments | None]:
+    """Return the parameters of functions that a statement defines; None for names of other objects."""
     if isinstance(node, Function):
-        return {} if node.decorator_list else {node.name: _head(node)}
+        return {} if node.decorator_list else {node.name: node.args}
     if isinstance(node, ast.Import):  # a module is not callable
-        return {alias.asname or alias.name.partition(".")[0]: "" for alias in node.names}
+        return {alias.asname or alias.name.partition(".")[0]: None for alias in node.names}
     if isinstance(node, ast.Assign) and isinstance(node.value, _LITERALS):
-        return {target.id: "" for target in node.targets if isinstance(target, ast.Name)}
+        return {target.id: None for target in node.targets if isinstance(target, ast.Name)}
     return {}
 
 
-def _head(node: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
-    """Return a head with the parameter names only: defaults and types may be nested too deeply."""
-    given, default = node.args, ast.Constant(...)
-    parameters = ast.arguments(
-        posonlyargs=[ast.arg(each.arg) for each in given.posonlyargs],
-        args=[ast.arg(each.arg) for each in given.args],
-        vararg=given.vararg and ast.arg(given.vararg.arg),
-        kwonlyargs=[ast.arg(each.arg) for each in given.kwonlyargs],
-        kw_defaults=[each and default for each in given.kw_defaults],
-        kwarg=given.kwarg and ast.arg(given.kwarg.arg),
-        defaults=[default] * len(given.defaults),
-    )
-    bare = ast.FunctionDef(node.name, parameters, [ast.Pass()], [], None, None, lineno=1, col_offset=0)
-    return ast.unparse(bare)
-
-
-def _head_of_fact(fact: ObjectInfo) -> str | None:
-    """Return the head of a kernel's function; "" for other objects, None if unknown."""
+def _parameters_of_fact(name: str, fact: ObjectInfo) -> dict[str, ast.arguments | None]:
+    """Return the parameters of a kernel's function; None for other objects, nothing if unknown."""
     if fact.type in _VALUES or fact.columns is not None:
-        return ""
+        return {name: None}
     if fact.parameters is None or fact.type != "function":
-        return None
-    parts = [f"{name}=None" for name in fact.parameters]
+        return {}
+    parts = [f"{each}=None" for each in fact.parameters]
     # The kernel context does not say whether the function is variadic: accept any number of arguments.
     parts[fact.positional :] = ["*_rest", *parts[fact.positional :]]
-    return f"def _({', '.join(parts + ['**_more'] * fact.open)}): pass"
+    return {name: parameters_of(f"def _({', '.join(parts + ['**_more'] * fact.open)}): pass")}

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Generator
@@ -18,13 +17,8 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.plugins.functions.event import Event
 from jupyter_turbopilot.plugins.functions.existing import ExistingNames, existing_names_for
-from jupyter_turbopilot.plugins.functions.model_requests import (
-    Author,
-    ModelQuestion,
-    ModelResponse,
-    TokenBudget,
-)
-from jupyter_turbopilot.plugins.functions.parsing import FAILURES, accepted
+from jupyter_turbopilot.plugins.functions.model_requests import Author, ModelQuestion, ModelResponse
+from jupyter_turbopilot.plugins.functions.parsing import FAILURES, tree_of
 from jupyter_turbopilot.plugins.functions.result import imports_for, result_of
 from jupyter_turbopilot.plugins.functions.stub import Stub, parse_instruction, stub_for
 from jupyter_turbopilot.protocol.errors import BadRequestError
@@ -36,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
+    from jupyter_turbopilot.plugins.functions.event import Kind
     from jupyter_turbopilot.plugins.functions.parsing import ParsedFunction
     from jupyter_turbopilot.plugins.functions.request import FunctionRequest
     from jupyter_turbopilot.plugins.functions.stub import Instruction
@@ -57,6 +52,17 @@ class QueuedFunction:
     stub: Stub
     caller: str = ""
     depth: int = 0
+
+    def event(self, kind: Kind, source: str = "", message: str = "") -> Event:
+        """Return an event of the function."""
+        return Event(
+            event=kind,
+            name=self.stub.name,
+            caller=self.caller,
+            depth=self.depth,
+            source=source,
+            message=message,
+        )
 
 
 def generate_functions(
@@ -86,8 +92,7 @@ class _FunctionGenerator:
         self._request = request
         self._kernel_context = kernel_context
         self._existing = ExistingNames()
-        self._budget = TokenBudget(clock, math.inf, request.max_tokens)
-        self._author = Author(request, self._budget, lambda: (self._above, *self._sources.values()))
+        self._author = Author(request, clock, lambda: (self._above, *self._sources.values()))
         self._above = ""
         self._stubs: dict[str, Stub] = {}  # of all functions found
         self._sources: dict[str, str] = {}  # of the generated functions, in order
@@ -96,7 +101,7 @@ class _FunctionGenerator:
 
     def run(self, instruction: Instruction) -> GenerationSteps:
         """Generate the first function, then all missing callees."""
-        self._budget.until = self._budget.clock() + self._request.seconds
+        self._author.start()
         self._above = instruction.above
         self._existing = existing_names_for(self._request, self._kernel_context, instruction.above)
         stub = instruction.stub or (yield from self._author.head(instruction))
@@ -105,52 +110,34 @@ class _FunctionGenerator:
         yield self._queue(QueuedFunction(stub))
         while self._waiting:
             place = self._waiting.popleft()
-            if self._sources and (message := self._budget.refusal(self._sources.values())):
+            if self._sources and (message := self._author.refusal(self._sources.values())):
                 del self._stubs[place.stub.name]
-                yield Event(
-                    event="given_up",
-                    name=place.stub.name,
-                    caller=place.caller,
-                    depth=place.depth,
-                    message=message,
-                )
+                yield place.event("given_up", message=message)
                 continue
             yield Event(event="writing", name=place.stub.name)
             part = yield from self._author.function(place.stub)
             yield from self._process(place, part)
-        names = self._existing.names
-        result = result_of(
-            self._above,
-            self._sources,
-            names - self._sources.keys(),
-            unfit=self._unfit,
-            open_=self._existing.open,
-        )
+        known = self._existing.names - self._sources.keys()
+        result = result_of(self._above, self._sources, known, unfit=self._unfit, open_=self._existing.open)
         yield Event(
             event="done",
             name=stub.name,
             source=result.source,
             undefined=result.undefined,
-            tokens=self._budget.tokens,
+            tokens=self._author.tokens,
         )
 
     def _queue(self, place: QueuedFunction) -> Event:
         self._stubs[place.stub.name] = place.stub
         self._waiting.append(place)
-        return Event(
-            event="found",
-            name=place.stub.name,
-            caller=place.caller,
-            depth=place.depth,
-            source=place.stub.signature,
-        )
+        return place.event("found", place.stub.signature)
 
     # Callees ------------------------------------------------------------------------------------------------
 
     def _process(self, place: QueuedFunction, part: ParsedFunction) -> Generator[Event]:
         """Process a generated function: reuse existing callees, queue the missing ones."""
         name, source = place.stub.name, part.source
-        message = "" if part.statements else NO_TIME if self._budget.is_over else NO_BODY
+        message = "" if part.statements else NO_TIME if self._author.is_over else NO_BODY
         uses: list[Event] = []
         if part.statements:
             self._sources[name] = source
@@ -161,14 +148,7 @@ class _FunctionGenerator:
         if message:
             source = place.stub.unwritten
         self._sources[name] = source
-        yield Event(
-            event="given_up" if message else "finished",
-            name=name,
-            caller=place.caller,
-            depth=place.depth,
-            source=source,
-            message=message,
-        )
+        yield place.event("given_up" if message else "finished", source, message)
         yield from uses
         with suppress(*FAILURES):
             yield from self._find_callees(place, source)
@@ -190,7 +170,7 @@ class _FunctionGenerator:
                 uses.append(Event(event="renamed", name=new, caller=name, former=missing.name))
         if names:
             source = self._sources[name] = renamed(source, names)
-            accepted(source)
+            tree_of(source)
         return source
 
     def _find_callees(self, place: QueuedFunction, source: str) -> Generator[Event]:

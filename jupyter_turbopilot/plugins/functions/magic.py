@@ -27,7 +27,7 @@ from jupyter_turbopilot.util.running.program import NO_SANDBOX, run_program
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from jupyter_turbopilot.plugins.functions.event import Event, FunctionTree
+    from jupyter_turbopilot.plugins.functions.event import Event
     from jupyter_turbopilot.plugins.functions.request import FunctionRequest
     from jupyter_turbopilot.plugins.functions.tree_output import TreeOutput
 
@@ -57,76 +57,74 @@ def write(
 
     The attempt whose examples get furthest is kept. Neither Ctrl C nor an error discards finished functions.
     """
-
-    def report(words: str) -> None:
-        notify(printable(words))  # parts of the text may come from a model
-
     doctests = _doctests(request.source) if test else ""
+    attempts = _Attempts(request, doctests, output, notify)
     if test:
-        report(NO_SANDBOX if doctests else "The stub contains no doctests: nothing is run.")
-    attempts = _Attempts(request, doctests, report)
+        attempts.report(NO_SANDBOX if doctests else "The stub contains no doctests: nothing is run.")
     try:
-        return attempts.run(ask, output)
+        return attempts.run(ask)
     except KeyboardInterrupt:
-        return replace(attempts.kept(_functions(request, output.tree)), stopped=True)
+        return replace(attempts.kept(), stopped=True)
     except TurbopilotError as error:
-        found = attempts.kept(_functions(request, output.tree))
+        found = attempts.kept()
         if not found.source:
             raise
         return replace(found, broken=printable(error.message))
     finally:
         with suppress(KeyboardInterrupt):  # an interrupt must not discard the result
-            if words := attempts.choice():
-                report(words)
+            attempts.report_choice()
 
 
 class _Attempts:
     """Repeated generation until the doctests pass."""
 
-    def __init__(self, request: FunctionRequest, doctests: str, report: Notify) -> None:
+    def __init__(self, request: FunctionRequest, doctests: str, output: TreeOutput, notify: Notify) -> None:
         self._request = request
         self._doctests = doctests
-        self._report = report
+        self._output = output
+        self._notify = notify
         self._above = parse_instruction(request.source).above
         self._made = 0
-        self._passed = False
         self._best = Functions()
         self._reached = -1  # index of its example that failed
         self._number = 0  # number of the best attempt
 
-    def run(self, ask: Ask, output: TreeOutput) -> Functions:
+    def report(self, words: str) -> None:
+        self._notify(printable(words))  # parts of the text may come from a model
+
+    def run(self, ask: Ask) -> Functions:
         """Generate functions until they pass or retrying cannot help; return the best attempt."""
         while self._made < ATTEMPTS:
             if self._made:
-                self._report(f"Generating the functions again: attempt {self._made + 1} of {ATTEMPTS}.")
-            found = self._write(ask, output)
-            if not output.tree.done:
-                return replace(self.kept(found), broken=UNFINISHED)
+                self.report(f"Generating the functions again: attempt {self._made + 1} of {ATTEMPTS}.")
+            self._write(ask)
+            if not self._output.tree.done:
+                return replace(self.kept(), broken=UNFINISHED)
+            found = self._functions()
             source = runnable(found.source, self._above)
             verdict = self._judge(source)
             if not verdict.why:
-                self._passed = True
+                self._best = Functions()  # none of the failed attempts is kept
                 return found
             if not self._best.source or verdict.failed > self._reached:
                 self._best = replace(found, failed=printable(verdict.why))
                 self._reached, self._number = verdict.failed, self._made
-            self._report(f"A doctest fails: {verdict.why}")
+            self.report(f"A doctest fails: {verdict.why}")
             if not may_change(self._doctests, verdict.failed, functions_in(source)):
-                self._report("No function can change the result of that example, so none is generated again.")
+                self.report("No function can change the result of that example, so none is generated again.")
                 break
         return self._best
 
-    def _write(self, ask: Ask, output: TreeOutput) -> Functions:
+    def _write(self, ask: Ask) -> None:
         """Generate functions once, with a different seed each time."""
         attempt = self._request.attempt + self._made
         self._made += 1
-        output.begin()
+        self._output.begin()
         try:
             for event in ask(structs.replace(self._request, attempt=attempt)):
-                output.show(event)
+                self._output.show(event)
         finally:
-            output.end()
-        return _functions(self._request, output.tree)
+            self._output.end()
 
     def _judge(self, source: str) -> DoctestResult:
         """Run the doctests, if any."""
@@ -134,15 +132,25 @@ class _Attempts:
             return DoctestResult()
         return verdict_of(run_program(doctest_program(source, self._doctests)), self._doctests)
 
-    def kept(self, last: Functions) -> Functions:
-        """Return the best attempt, or the partial result of the last one."""
-        return self._best if self._best.source else last
+    def kept(self) -> Functions:
+        """Return the best attempt, or the result of the last one, which may be partial."""
+        return self._best if self._best.source else self._functions()
 
-    def choice(self) -> str:
-        """Return a message about the attempt that is kept, if none passed."""
-        if self._passed or not self._best.source or self._made < 2:  # noqa: PLR2004
-            return ""
-        return f"Keeping attempt {self._number} of {self._made}. {self._best.failed}"
+    def report_choice(self) -> None:
+        """Report which attempt is kept, if none passed."""
+        if self._best.source and self._made > 1:
+            self.report(f"Keeping attempt {self._number} of {self._made}. {self._best.failed}")
+
+    def _functions(self) -> Functions:
+        """Return the generated functions, complete or up to an interruption."""
+        tree = self._output.tree
+        if tree.done:
+            return Functions(tree.done.name, tree.done.source, tree.done.undefined)
+        existing = existing_names_for(self._request, NONE, self._above)
+        functions = tree.functions
+        known = existing.names - functions.keys()
+        result = result_of(self._above, functions, known, open_=existing.open) if functions else Result("")
+        return Functions(next(iter(functions), ""), result.source, result.undefined)
 
 
 def _doctests(source: str) -> str:
@@ -154,14 +162,3 @@ def _doctests(source: str) -> str:
     except ValueError as error:
         raise BadRequestError(f"The doctests are invalid: {error}.", field="source") from None
     return doctests
-
-
-def _functions(request: FunctionRequest, tree: FunctionTree) -> Functions:
-    """Return the generated functions, complete or up to an interruption."""
-    if tree.done:
-        return Functions(tree.done.name, tree.done.source, tree.done.undefined)
-    functions, above = tree.functions, parse_instruction(request.source).above
-    existing = existing_names_for(request, NONE, above)
-    known = existing.names - functions.keys()
-    result = result_of(above, functions, known, open_=existing.open) if functions else Result("")
-    return Functions(next(iter(functions), ""), result.source, result.undefined)

@@ -61,24 +61,26 @@ def continuation_in(reply: Reply) -> ModelResponse:
     return ModelResponse(item.text, item.finish_reason == "stop", len(item.tokens))
 
 
-@dataclass
-class TokenBudget:
-    """Tokens spent on functions, and the deadline."""
+class Author:
+    """Requests functions from the model, within limits; `above` returns the source before the next one."""
 
-    clock: Callable[[], float]
-    until: float
-    most_tokens: int
-    tokens: int = 0
+    def __init__(
+        self, request: FunctionRequest, clock: Callable[[], float], above: Callable[[], Sequence[str]]
+    ) -> None:
+        self._request = request
+        self._clock = clock
+        self._above = above
+        self._until = math.inf  # the deadline
+        self.tokens = 0  # generated so far
+
+    def start(self) -> None:
+        """Start the time limit."""
+        self._until = self._clock() + self._request.seconds
 
     @property
     def is_over(self) -> bool:
         """Whether the time or token limit is reached."""
-        return self.tokens >= self.most_tokens or self.clock() >= self.until
-
-    @property
-    def left(self) -> int:
-        """Number of tokens left for an answer, at least one."""
-        return max(1, self.most_tokens - self.tokens)
+        return self.tokens >= self._request.max_tokens or self._clock() >= self._until
 
     def refusal(self, sources: Iterable[str]) -> str:
         """Return why no further function can be generated in addition to these, or ""."""
@@ -86,24 +88,13 @@ class TokenBudget:
             return SPENT
         return TOO_LONG if sum(map(len, sources)) > CHARACTERS else ""
 
-
-class Author:
-    """Requests functions from the model; `above` returns the source before the next one."""
-
-    def __init__(
-        self, request: FunctionRequest, budget: TokenBudget, above: Callable[[], Sequence[str]]
-    ) -> None:
-        self._request = request
-        self._budget = budget
-        self._above = above
-
     def head(self, instruction: Instruction) -> Generator[ModelQuestion, ModelResponse | None, Stub]:
         """Request a name and parameters."""
         for attempt in range(TRIES):
             written = yield from self._ask(instruction.beginning, attempt)
             if stub := stub_with_head(instruction, written.text):
                 return stub
-            if self._budget.is_over:
+            if self.is_over:
                 break
         return Stub(UNNAMED, f"{instruction.comment}\ndef {UNNAMED}(*args, **kwargs):")
 
@@ -111,13 +102,13 @@ class Author:
         """Request a function, with retries; return the best attempt."""
         if given := complete_part(stub):
             return given
-        best, begun, attempt = ParsedFunction(), self._budget.tokens, 0
+        best, begun, attempt = ParsedFunction(), self.tokens, 0
         while attempt < TRIES:
             part, ended, late = yield from self._body(stub, attempt, begun)
             best = max(best, part, key=lambda each: each.statements)
             if part.statements and part.whole and ended:
                 return part
-            if self._budget.is_over or self._budget.tokens - begun >= LONGEST:
+            if self.is_over or self.tokens - begun >= LONGEST:
                 break
             attempt += not late  # on a slow machine, the next request finds more of the prompt evaluated
         return best
@@ -136,7 +127,7 @@ class Author:
             part = with_body(stub, text)
             if written.whole or part.left:
                 return part, True, False
-            if not written.text or self._budget.is_over or self._budget.tokens - begun >= LONGEST:
+            if not written.text or self.is_over or self.tokens - begun >= LONGEST:
                 return part, False, written.late and not text
             text += "\n" if "\n" in text else ""
 
@@ -154,11 +145,11 @@ class Author:
             offset=len(beginning),
             lines=lines,
             max_lines=LINES,
-            max_tokens=min(self._budget.left, TOKENS),
+            max_tokens=min(max(1, self._request.max_tokens - self.tokens), TOKENS),
             stream=True,
             temperature=DRAWN if drawn else 0.0,
             seed=drawn,
         )
-        written = (yield ModelQuestion(completion, name, beginning, self._budget.until)) or ModelResponse()
-        self._budget.tokens += max(1, written.tokens)
+        written = (yield ModelQuestion(completion, name, beginning, self._until)) or ModelResponse()
+        self.tokens += max(1, written.tokens)
         return written

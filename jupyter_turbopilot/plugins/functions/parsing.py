@@ -21,19 +21,8 @@ FAILURES = (SyntaxError, ValueError, MemoryError, RecursionError)  # raised for 
 
 
 def syntax_of(source: str) -> ast.Module:
-    """Return the tree of a source that was accepted before, with or without the comments above it."""
+    """Return the tree of a source that `tree_of` has accepted, with or without the comments above it."""
     return parse(source, bounded=False)
-
-
-def accepted(source: str) -> ast.Module:
-    """Return the tree of a source; raise SyntaxError if it is nested too deeply to compile or unparse."""
-    tree = tree_of(source)
-    level: list[ast.AST] = [tree]
-    for _ in range(DEEPEST):
-        level = [part for node in level for part in ast.iter_child_nodes(node)]
-    if level:
-        raise SyntaxError("The source is nested too deeply.")
-    return tree
 
 
 def readable(source: str) -> str:
@@ -47,7 +36,7 @@ def defined(source: str) -> set[str]:
 
 
 def parsed(source: str) -> ast.Module | None:
-    """Return the tree of a source; None if it does not parse, or parsing would take too long."""
+    """Return the tree of a source; None if `tree_of` raises an error."""
     try:
         return tree_of(source)
     except SyntaxError:
@@ -55,7 +44,10 @@ def parsed(source: str) -> ast.Module | None:
 
 
 def tree_of(source: str) -> ast.Module:
-    """Return the tree of a source that can be compiled; a SyntaxError may contain the line number."""
+    """Return the tree of a source that can be compiled and unparsed.
+
+    Otherwise, raise SyntaxError, which may contain the line number.
+    """
     if len(source) > 2 * STATEMENT:  # the user's source, and the model's
         raise SyntaxError("The source is too long.")
     tree = Scopes(source).tree
@@ -66,12 +58,16 @@ def tree_of(source: str) -> ast.Module:
 def _check(tree: ast.Module) -> None:
     """Raise SyntaxError for errors of models that only the compiler reports, which may take too long.
 
-    These are: a jump outside of a loop or a function, `await` outside of a coroutine, and a name given twice.
+    These are: a jump outside of a loop or a function, `await` outside of a coroutine, a name given twice, and
+    deep nesting.
     """
-    # In the order of the text: each node, the kind of the innermost function, and whether it is in a loop.
-    work: list[tuple[ast.AST, str, bool]] = [(tree, "", False)]
+    # In the order of the text: each node, its depth, the kind of the innermost function, and whether it is in
+    # a loop.
+    work: list[tuple[ast.AST, int, str, bool]] = [(tree, 0, "", False)]
     while work:
-        node, function, in_loop = work.pop()
+        node, depth, function, in_loop = work.pop()
+        if depth > DEEPEST:
+            raise error_at(node, "the source is nested too deeply")
         _check_node(node, function, in_loop=in_loop)
         body, inner = getattr(node, "body", []), (function, in_loop)
         match node:
@@ -87,7 +83,8 @@ def _check(tree: ast.Module) -> None:
                 function = "async"
         inside = {id(part) for part in (body if isinstance(body, list) else [body])}
         work += [
-            (part, *(inner if id(part) in inside else (function, in_loop))) for part in parts_of(node)[::-1]
+            (part, depth + 1, *(inner if id(part) in inside else (function, in_loop)))
+            for part in parts_of(node)[::-1]
         ]
 
 
@@ -156,7 +153,7 @@ def with_body(stub: Stub, text: str) -> ParsedFunction:
             break
         source = stub.beginning + "\n".join(lines[:count])
         try:
-            tree = accepted(source)
+            tree = tree_of(source)
         except SyntaxError as error:
             # The lines before the error may parse; with it, nothing does.
             wrong = (error.lineno or 0) - above

@@ -6,7 +6,9 @@ import ast
 import sys
 import typing
 from collections import abc
+from contextlib import suppress
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.plugins.functions.parsing import FAILURES, defined, readable, syntax_of
@@ -63,10 +65,17 @@ def result_of(
     # One part at a time: one long computation would block other threads.
     python = readable(above)
     parts = [python, *ordered]
-    known = known | functions.keys() | set().union(*map(_defined, parts))
+    known = known | functions.keys()
     if python != above:
         known |= {"_"}  # the placeholder for the result of a magic or a shell command
-    missing = tuple(dict.fromkeys(name for part in parts for name in _missing(part, known)))
+    for part in parts:
+        with suppress(*FAILURES):
+            known |= defined(part)
+    missing: tuple[str, ...] = ()
+    for part in parts:
+        with suppress(*FAILURES):  # prefer a result without the list to none
+            missing += missing_names(part, known)
+    missing = tuple(dict.fromkeys(missing))
     imports = {} if open_ else imports_for(parts, missing)
     undefined = tuple(name for name in missing if name not in imports)
     listed = _listed("May come from a star import:" if open_ else "Not defined here:", undefined)
@@ -91,33 +100,18 @@ def _with_imports(above: str, imports: list[str]) -> str:
     return gap.join(part for part in (first, rest) if part)
 
 
-def _missing(source: str, known: AbstractSet[str]) -> tuple[str, ...]:
-    try:
-        return missing_names(source, known)
-    except FAILURES:  # prefer a result without the list to none
-        return ()
-
-
-def _defined(source: str) -> set[str]:
-    try:
-        return defined(source)
-    except FAILURES:
-        return set()
-
-
 def _callees_first(functions: dict[str, str]) -> Iterator[str]:
     """Yield the names of functions in call order, callees first, except in cycles."""
     seen: set[str] = set()
-    uses = {name: _used(source, functions) for name, source in functions.items()}
-    # Without recursion: `True` where a function's callees have been yielded.
-    stack = [(name, False) for name in reversed(functions)]
-    while stack:
-        name, ready = stack.pop()
-        if ready:
-            yield name
-        elif name not in seen:
-            seen.add(name)
-            stack += [(name, True), *((other, False) for other in reversed(uses[name]))]
+
+    def visit(names: Iterable[str]) -> Iterator[str]:
+        for name in names:
+            if name not in seen:
+                seen.add(name)
+                yield from visit(_used(functions[name], functions))
+                yield name
+
+    return visit(functions)
 
 
 def _used(source: str, functions: dict[str, str]) -> list[str]:
@@ -129,15 +123,8 @@ def _used(source: str, functions: dict[str, str]) -> list[str]:
 
 def _listed(words: str, names: tuple[str, ...]) -> str:
     """Return a comment that lists names."""
-    if not names:
-        return ""
-    lines, line = [], f"# {words}"
-    for name in names:
-        if len(line) + len(name) > WIDTH:
-            lines.append(line)
-            line = "#"
-        line += f" {name},"
-    return "\n".join([*lines, f"{line[:-1]}."])
+    text = f"{words} {', '.join(names)}."
+    return fill(text, WIDTH, initial_indent="# ", subsequent_indent="# ") if names else ""
 
 
 def imports_for(sources: Iterable[str], names: Iterable[str]) -> dict[str, str]:

@@ -13,7 +13,6 @@ from jupyter_turbopilot.context.languages import as_python, cell_magic
 from jupyter_turbopilot.plugins.functions.parsing import (
     FAILURES,
     Function,
-    accepted,
     is_empty,
     only_function,
     parsed,
@@ -163,8 +162,8 @@ def _stub(text: str) -> Instruction | None:
         if not parsed(stub.unwritten):  # text follows the colon
             comments = takewhile(lambda line: line.startswith("#"), lines[begins:])
             stub = Stub(node.name, "\n".join([*comments, ast.unparse(node)]))
-        accepted(readable(above))
-        accepted(stub.unwritten)
+        tree_of(readable(above))
+        tree_of(stub.unwritten)
     except FAILURES:
         raise BadRequestError(
             "The stub, or the code above it, is too long or nested too deeply. Shorten it: code in the cells "

@@ -3,19 +3,13 @@ from __future__ import annotations
 from itertools import count
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from jupyter_turbopilot.plugins.functions.function_generator import NO_TIME
 from jupyter_turbopilot.plugins.functions.model_requests import (
-    CHARACTERS,
     LONGEST,
-    SPENT,
-    TOO_LONG,
     TRIES,
     ModelQuestion,
     ModelResponse,
-    TokenBudget,
 )
 
 from .play import bodies, play
@@ -84,14 +78,3 @@ def test_continuation_normalizes_carriage_returns() -> None:
     events = play("def f(x):", bodies(f="y = g(x)\r    return y\rdef print(): pass\rimport os"))
     assert "\r" not in events[-1].source
     assert events[-1].source.endswith("def f(x):\n    y = g(x)\n    return y\n")
-
-
-@given(st.integers(0, 20), st.integers(1, 20), st.floats(0, 10), st.integers(0, 2 * CHARACTERS))
-def test_refusal_reports_reached_limits(tokens: int, most: int, now: float, characters: int) -> None:
-    spending = TokenBudget(lambda: now, 5.0, most, tokens)
-    spent = tokens >= most or now >= 5.0
-    assert spending.refusal(["x" * characters]) == (
-        SPENT if spent else TOO_LONG if characters > CHARACTERS else ""
-    )
-    assert spending.left >= 1
-    assert spending.is_over is spent

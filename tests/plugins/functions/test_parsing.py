@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.plugins.functions import parsing
 from jupyter_turbopilot.plugins.functions.parsing import (
     ParsedFunction,
-    accepted,
     complete_part,
     is_empty,
     only_function,
@@ -108,7 +107,7 @@ def test_with_body_keeps_lines_before_an_error(end: str) -> None:
 
 @given(st.text(alphabet="@a:\n (try", max_size=2000))
 def test_with_body_parses_few_prefixes_of_a_long_body(text: str) -> None:
-    with patch.object(parsing, "accepted", wraps=accepted) as parse:
+    with patch.object(parsing, "tree_of", wraps=tree_of) as parse:
         with_body(STUB, text)
     assert parse.call_count <= parsing.PARSED
 
