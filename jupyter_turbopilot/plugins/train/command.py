@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,10 +84,7 @@ def check(options: TrainingOptions) -> None:
 
 
 def run_command(parsed: argparse.Namespace, settings: Turbopilot) -> int:
-    return run(
-        TrainingOptions(**{field.name: getattr(parsed, field.name) for field in fields(TrainingOptions)}),
-        settings,
-    )
+    return run(TrainingOptions(**vars(parsed)), settings)
 
 
 def run(options: TrainingOptions, settings: Turbopilot) -> int:
@@ -104,7 +100,7 @@ def run(options: TrainingOptions, settings: Turbopilot) -> int:
     from jupyter_turbopilot.plugins.train.scratch import read_model_list, write_for_browsers
 
     torch.set_num_threads(machine.cores())
-    options = replace(options, whole=options.whole or options.scratch)
+    options = options.replace(whole=options.whole or options.scratch)
     if options.scratch:
         read_model_list(options.output)  # report errors before training
     if options.plain or options.whole:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,34 +17,18 @@ SHARE_OF_A_LANGUAGE = 0.1  # share of the minutes for fine-tuning to each langua
 _STRANGE = re.compile(r"[^\w+#-]+")
 
 
-@dataclass(frozen=True)
-class TrainingOptions:
-    """The data, method and output of a training."""
+class TrainingOptions(argparse.Namespace):
+    """The options of the command `train`."""
 
-    paths: list[Path]
     output: Path
-    minutes: float
-    language: list[str]  # empty: all languages
-    rank: int
-    rate: float | None  # None: the default of the method
-    cells: int  # per step; 0: the default of the device
-    context: int  # tokens before the cursor
-    held_out: float
-    positions: int  # positions to test; 0: no test
-    plain: bool
-    fresh: bool
-    whole: bool
-    scratch: bool
-    width: int
-    layers: int
-    heads: int
-    length: int
-    each_language: bool
+
+    def replace(self, **changed: Any) -> TrainingOptions:
+        """Return a copy with changed options."""
+        return TrainingOptions(**vars(self) | changed)
 
     def tune(self, language: str) -> TrainingOptions:
         """Return the options for fine-tuning the trained model to one language."""
-        return replace(
-            self,
+        return self.replace(
             # Notebooks may name their languages freely.
             output=self.output.with_stem(f"{self.output.stem}-{_STRANGE.sub('-', language)}"),
             minutes=self.minutes * SHARE_OF_A_LANGUAGE,

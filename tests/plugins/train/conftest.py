@@ -57,5 +57,4 @@ def documents() -> list[TrainingDocument]:
 def options(tmp_path: Path) -> TrainingOptions:
     """The options of `train work`, a short training."""
     asked = ["train", "work", "-o", str(tmp_path / "to.gguf"), "--minutes", "0.02", "--rank", "4"]
-    parsed = vars(parser().parse_args(asked))
-    return TrainingOptions(**{name: parsed[name] for name in TrainingOptions.__dataclass_fields__})
+    return TrainingOptions(**vars(parser().parse_args(asked)))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
@@ -40,10 +39,10 @@ def test_gather_reads_only_the_requested_languages(options: TrainingOptions, tmp
         (tmp_path / f"{number}.go").write_text(
             f"func scale{number}(v int) int {{\n\treturn v * {number}\n}}\n"
         )
-    asked = replace(options, paths=[tmp_path], held_out=0.5, language=["go"])
+    asked = options.replace(paths=[tmp_path], held_out=0.5, language=["go"])
     data = gather(asked)
     assert {document.language for document in (*data.training, *data.held_out)} == {"go"}
     assert data.summary.startswith("6 documents")
     assert data.held_out
-    everything = gather(replace(asked, language=[]))
+    everything = gather(asked.replace(language=[]))
     assert everything.summary.startswith("12 documents")

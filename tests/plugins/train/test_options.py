@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from jupyter_turbopilot.plugins.train.options import TrainingOptions
 def test_tune_takes_a_tenth_of_the_time(
     options: TrainingOptions,
 ) -> None:
-    asked = replace(options, output=Path("to/small.gguf"), minutes=30.0, scratch=True, whole=True)
+    asked = options.replace(output=Path("to/small.gguf"), minutes=30.0, scratch=True, whole=True)
     tune = asked.tune("go")
     assert (tune.output, tune.scratch, tune.whole) == (Path("to/small-go.gguf"), False, True)
     assert tune.minutes == pytest.approx(3.0)
@@ -29,4 +28,4 @@ def test_tune_takes_a_tenth_of_the_time(
 def test_tune_writes_beside_its_base_for_any_language_name(
     language: str, name: str, options: TrainingOptions
 ) -> None:
-    assert replace(options, output=Path("to/small.gguf")).tune(language).output == Path("to") / name
+    assert options.replace(output=Path("to/small.gguf")).tune(language).output == Path("to") / name

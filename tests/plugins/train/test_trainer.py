@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,7 +44,7 @@ def trainer(options: TrainingOptions, data: Dataset, engine: LlamaEngine, path: 
 def test_trainer_writes_a_whole_model_and_resumes_with_more_time(
     options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
 ) -> None:
-    options = replace(options, whole=True)
+    options = options.replace(whole=True)
     first = trainer(options, data, engine, tiny_model)
     assert first.unpack() == 0
     steps = first.train(silent).steps
@@ -58,15 +57,15 @@ def test_trainer_writes_a_whole_model_and_resumes_with_more_time(
     trained = options.output.read_bytes()
     again.write()
     assert options.output.read_bytes() == trained  # identifies the base model
-    longer = trainer(replace(options, minutes=1.0), data, engine, tiny_model)
+    longer = trainer(options.replace(minutes=1.0), data, engine, tiny_model)
     assert 0 < longer.unpack() <= steps  # before the rate decayed
-    assert trainer(replace(options, fresh=True), data, engine, tiny_model).unpack() == 0
+    assert trainer(options.replace(fresh=True), data, engine, tiny_model).unpack() == 0
 
 
 def test_trainer_restarts_if_the_base_model_changed(
     options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path, tmp_path: Path
 ) -> None:
-    tune = replace(options, whole=True).tune("python")
+    tune = options.replace(whole=True).tune("python")
     first = trainer(tune, data, engine, tiny_model)
     assert first.unpack() == 0
     steps = first.train(silent).steps
@@ -79,11 +78,11 @@ def test_trainer_restarts_if_the_base_model_changed(
 def test_trainer_writes_rows_of_fitting_prompts_once(
     options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
 ) -> None:
-    trainer(replace(options, whole=True), data, engine, tiny_model).unpack()
+    trainer(options.replace(whole=True), data, engine, tiny_model).unpack()
     short, long = (read_rows(options.output.with_suffix(ending)) for ending in (".rows", ".long"))
     assert (short.length, long.length) == (engine.context_size // 2, engine.context_size)
     written = options.output.with_suffix(".rows").stat().st_mtime_ns
-    trainer(replace(options, whole=True), data, engine, tiny_model).unpack()
+    trainer(options.replace(whole=True), data, engine, tiny_model).unpack()
     assert options.output.with_suffix(".rows").stat().st_mtime_ns == written
     layout, end = row_layout(engine, Turbopilot(), 512)
     assert layout.settings.prompt_tokens * layout.unit <= 512
@@ -93,7 +92,7 @@ def test_trainer_writes_rows_of_fitting_prompts_once(
 def test_trainer_rewrites_rows_of_other_documents(
     options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
 ) -> None:
-    options = replace(options, whole=True)
+    options = options.replace(whole=True)
     rows = options.output.with_suffix(".rows")
 
     def laid_out(data: Dataset) -> bytes:
@@ -122,7 +121,7 @@ def test_layout_of_leaves_half_of_the_context_and_finds_the_end_token(
 def test_need_memory_refuses_before_loading(
     options: TrainingOptions, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, scratch = replace(options, whole=True), replace(options, whole=True, scratch=True)
+    whole, scratch = options.replace(whole=True), options.replace(whole=True, scratch=True)
     characters = write_blank(tmp_path / "characters.gguf", Shape())
     need_memory(tiny_model, options, 1024)
     monkeypatch.setattr(network, "best_type", lambda _: torch.bfloat16)
@@ -137,7 +136,7 @@ def test_need_memory_refuses_before_loading(
 
 
 def test_blank_has_the_requested_size(options: TrainingOptions) -> None:
-    path = blank(replace(options, width=64, layers=3, heads=2, length=512))
+    path = blank(options.replace(width=64, layers=3, heads=2, length=512))
     assert path.name == "to-blank.gguf"
     header = read_header(path)
     assert [header.number(key) for key in ("embedding_length", "block_count", "context_length")] == [
@@ -152,4 +151,4 @@ def test_trainer_reports_an_unwritable_output_before_training(
 ) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(TurbopilotError, match=r"to-blank\.gguf could not be written"):
-        blank(replace(options, output=tmp_path / "file" / "to.gguf"))
+        blank(options.replace(output=tmp_path / "file" / "to.gguf"))
