@@ -63,15 +63,10 @@ def _read(url: str, number: int, allow_http: bool) -> Address:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise invalid from None
-    if "@" in parts.netloc:
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise _address_error(
-            f"{which} contains a user name or a password. Remove it, and set c.TurbopilotRemote.key_file or "
-            "the environment variable TURBOPILOT_ENGINE_KEY."
-        )
-    if parts.query or parts.fragment:
-        raise _address_error(
-            f"{which} has a query or a fragment. Remove the part from ? or # on. Set a key with "
-            "c.TurbopilotRemote.key_file."
+            f"{which} contains a user name, a password, a query or a fragment. Remove it, and set a key with "
+            "c.TurbopilotRemote.key_file or the environment variable TURBOPILOT_ENGINE_KEY."
         )
     if parts.scheme not in {"http", "https"} or not host or not url.isprintable() or " " in url:
         raise invalid

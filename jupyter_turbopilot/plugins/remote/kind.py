@@ -19,10 +19,9 @@ from jupyter_turbopilot.prompt.infill import MARKERS
 from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.engine.kind import OwnVocabulary
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.models.store import Store
     from jupyter_turbopilot.settings.config import Turbopilot
@@ -85,9 +84,11 @@ class RemoteKind(EngineKind):
 
     def _load_vocabulary(self, spec: str) -> Vocabulary:
         """Load the vocabulary from a folder with a tokenizer, or from a GGUF file."""
+        kind: Any  # a local engine loads a vocabulary without the model's weights
         folder = Path(spec).expanduser()
         if folder.is_dir():
-            return self._vocabulary.of(folder, _loader_of("transformers"))
+            kind = load_kind("transformers")
+            return self._vocabulary.of(folder, kind.load_vocabulary)
         model = find(spec)
         if not self.store.has(model):
             error = unavailable(model, self.store.stored(model), "remote")
@@ -98,7 +99,8 @@ class RemoteKind(EngineKind):
             )
         path = self.store.path(model)
         read_header(path)  # first: llama.cpp aborts the process on some damaged files
-        return self._vocabulary.of(path, _loader_of("llama"))
+        kind = load_kind("llama")
+        return self._vocabulary.of(path, kind.load_vocabulary)
 
     def examine(self) -> Iterator[Finding]:
         """Report which server responds, and its model."""
@@ -125,12 +127,6 @@ class RemoteKind(EngineKind):
             if known
             else "not available: prompts are sent as text. Set c.TurbopilotRemote.vocabulary to change this",
         )
-
-
-def _loader_of(engine: str) -> Callable[[Path], OwnVocabulary]:
-    """Return the function of a local engine that loads a vocabulary without the model's weights."""
-    kind: Any = load_kind(engine)
-    return kind.load_vocabulary  # type: ignore[no-any-return]
 
 
 def _known(name: str) -> Model | None:

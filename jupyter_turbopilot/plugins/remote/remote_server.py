@@ -94,7 +94,7 @@ class _Provided(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Mapping(msgspec.Struct, frozen=True, rename="camel"):
-    inference_provider_mapping: dict[str, _Provided] = {}
+    inference_provider_mapping: dict[str, _Provided] | None = None
 
 
 async def identify(side: HttpClient, wanted: str) -> RemoteServer:
@@ -116,7 +116,8 @@ async def _identify_provider(side: HttpClient, wanted: str) -> RemoteServer:
     """Ask Hugging Face how the provider calls the model."""
     name = side.address.provider
     data = await side.fetch(f"{endpoint()}/api/models/{wanted}?expand=inferenceProviderMapping")
-    found = read_json(data, _Mapping).inference_provider_mapping.get(name) if data else None
+    mapping = read_json(data, _Mapping).inference_provider_mapping if data else None
+    found = (mapping or {}).get(name)
     if found is None or found.task != "text-generation":
         raise ModelRefusedError(
             f"{side.address.host} cannot complete text with this model; it may only support chat. Choose "

@@ -14,7 +14,7 @@ const LEXEME = new RegExp(
 );
 const KINDS = ['string', 'comment', 'number', 'name', 'sign', 'line'] as const;
 const CONTINUATIONS = new Set(['else', 'elif', 'except', 'finally', 'case']);
-/** A map, as an object has properties that a name in a text may equal, such as `constructor`. */
+/** A map, as an object inherits properties that a name in a text may equal. */
 export const CLOSERS: ReadonlyMap<string, string> = new Map([
   ['(', ')'],
   ['[', ']'],

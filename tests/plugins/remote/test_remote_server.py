@@ -180,5 +180,7 @@ def test_provider_that_only_chats_is_rejected(hugging_face: FarServer, connect: 
     for name in ("together", "groq"):
         with pytest.raises(ModelRefusedError, match="only support chat"):
             connect(f"hf:{name}", model="owner/model")
-    with pytest.raises(ModelRefusedError, match="only support chat"):
-        connect("hf:together", model="no/model")
+    hugging_face.routes[PAGE] = lambda wire, _: wire.answer(200, b'{"inferenceProviderMapping": null}')
+    for model in ("owner/model", "no/model"):
+        with pytest.raises(ModelRefusedError, match="only support chat"):
+            connect("hf:together", model=model)
