@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import httpx
-import pytest
 
 from ..serving import Server
-from .test_copilot import ASKED as COPILOT
 
 # llama.vim's request: the window around the cursor, the line separately, limits in milliseconds.
 LLAMA_VIM = {
@@ -91,24 +87,6 @@ def test_infill_response_has_llama_vims_timings(server: Server) -> None:
     assert all(isinstance(response.json()[name], int | float) for name in LLAMA_VIM_FIGURES)
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("/completion", {"prompt": "x", "n_predict": 2, "stream": True}),
-        ("/v1/completions", {"prompt": "x", "max_tokens": 2}),
-        ("/v1/completions", {"prompt": "x", "max_tokens": 2, "stream": True}),
-        ("/api/generate", {"inputs": "x", "parameters": {"max_new_tokens": 2}}),
-        ("/complete", {"cells": [{"source": "x"}], "offset": 1, "stream": True}),
-        ("/completion", {"prompt": 5}),
-    ],
-)
-def test_response_json_contains_no_whitespace(server: Server, path: str, body: dict[str, Any]) -> None:
-    for line in server.client.post(path, json=body).text.splitlines():
-        message = line.removeprefix("data: ")
-        if message and message != "[DONE]":
-            assert message == json.dumps(json.loads(message), separators=(",", ":"), ensure_ascii=False)
-
-
 def test_response_fields_select_nested_fields_and_skip_unknown(server: Server) -> None:
     asked = {
         "prompt": "x",
@@ -135,34 +113,6 @@ def test_time_limit_keeps_the_evaluated_prompt_for_the_next_request(server: Serv
     assert cached == sorted(cached)
     assert found[-1]["tokens_predicted"] == 2
     assert cached[-1] == 899
-
-
-def test_time_limit_too_short_for_the_suffix_still_completes(
-    server: Server,
-) -> None:
-    # Each keystroke evaluates the suffix again, so a server that stopped there would never answer.
-    body = LLAMA_VIM | {
-        "input_suffix": "\n" + "after = 2\n" * 40,
-        "t_max_prompt_ms": 1,
-        "response_fields": [],
-    }
-    typed = [
-        body | {"prompt": "    return " + "math.pi"[:count], "samplers": ["top_k"]} for count in range(4)
-    ]
-    found = [server.client.post("/infill", json=one).json() for one in typed]
-    assert found[-1]["tokens_predicted"] > 0
-
-
-def test_infill_accepts_llama_vscodes_request(server: Server) -> None:
-    found = server.client.post("/infill", json=LLAMA_VSCODE).json()
-    assert {"content", "tokens_cached", "tokens_evaluated", "truncated", "stop_type", "timings"} <= set(found)
-
-
-def test_infill_stops_at_its_time_limit(server: Server) -> None:
-    asked = {"prompt": "x", "n_predict": 3000, "t_max_predict_ms": 30, "ignore_eos": True}
-    found = server.client.post("/completion", json=asked).json()
-    assert 0 < found["tokens_predicted"] < 3000
-    assert found["stop_type"] == "limit"
 
 
 def test_infill_stops_at_a_dedented_line(server: Server) -> None:
@@ -194,34 +144,6 @@ def test_props_slots_and_metrics_contain_no_text(server: Server) -> None:
     assert props.json()["default_generation_settings"]["n_ctx"] > 0
     assert secret not in props.text + slots.text
     assert "/" not in props.json()["model_path"]
-
-
-def test_infill_returns_the_requested_top_tokens(server: Server) -> None:
-    asked = {"prompt": "x", "n_predict": 3, "n_probs": 3, "temperature": 0}
-    reported = server.client.post("/completion", json=asked).json()["completion_probabilities"]
-    assert len(reported) == 3
-    assert all(len(token["top_logprobs"]) == 3 for token in reported)
-    assert reported[0]["top_logprobs"][0]["id"] == reported[0]["id"]
-
-
-def test_event_stream_ends_with_timings(server: Server) -> None:
-    asked = {"prompt": "x", "n_predict": 8, "temperature": 0}
-    whole = server.client.post("/completion", json=asked).json()
-    with server.client.stream("POST", "/completion", json=asked | {"stream": True}) as response:
-        lines = [line for line in response.iter_lines() if line]
-    events = [json.loads(line.removeprefix("data: ")) for line in lines]
-    assert "".join(event["content"] for event in events) == whole["content"]
-    assert [event["stop"] for event in events] == [False] * (len(events) - 1) + [True]
-    assert events[-1]["timings"]["predicted_n"] == whole["timings"]["predicted_n"]
-
-
-def test_copilot_prompt_is_truncated_at_its_far_end(server: Server) -> None:
-    long = {"prompt": "x = 1\n" * 4000, "suffix": "\n\nprint(area(2))\n", "max_tokens": 12, "n": 1}
-    asked = COPILOT | long | {"stream": False}
-    assert server.client.post("/v1/completions", json=asked).json()["usage"]["prompt_tokens"] > 100
-    plain = {key: value for key, value in asked.items() if key != "extra"}
-    refused = server.client.post("/v1/completions", json=plain)
-    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "context_length_exceeded")
 
 
 def test_expired_request_gets_an_error_with_the_reason(tiny_model: Path, tmp_path: Path) -> None:

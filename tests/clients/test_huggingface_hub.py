@@ -19,12 +19,6 @@ def client(server: Server) -> Iterator[InferenceClient]:
         yield made
 
 
-def test_generate_returns_text(client: InferenceClient) -> None:
-    text = client.text_generation(PROMPT, max_new_tokens=12)
-    assert text
-    assert client.text_generation(PROMPT, max_new_tokens=12, return_full_text=True) == PROMPT + text
-
-
 def test_generate_streams_the_same_tokens(client: InferenceClient) -> None:
     whole = client.text_generation(PROMPT, max_new_tokens=12, details=True)
     parts = list(client.text_generation(PROMPT, max_new_tokens=12, details=True, stream=True))

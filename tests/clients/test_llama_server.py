@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -40,22 +39,6 @@ def test_several_prompts_and_n_cmpl_return_a_list(server: Server) -> None:
     assert [one["index"] for one in found] == list(range(6))
     assert found[4]["content"] == ask(server, prompt="y", **WRITE)["content"]
     assert all(one["tokens_predicted"] == 3 for one in found)
-
-
-def test_stream_sends_several_completions_to_their_ends(server: Server) -> None:
-    body = {"prompt": ["x", "y"], "n_cmpl": 2, "stream": True} | WRITE
-    lines = server.client.post("/completion", json=body).text.splitlines()
-    events = [json.loads(line.removeprefix("data: ")) for line in lines if line]
-    whole = ask(server, **body | {"stream": False})
-    for index in range(4):
-        mine = [event for event in events if event["index"] == index]
-        assert [event["stop"] for event in mine] == [False] * (len(mine) - 1) + [True]
-        assert "".join(event["content"] for event in mine) == whole[index]["content"]
-
-
-def test_llama_vscodes_n_cmpl_returns_a_list(server: Server) -> None:
-    found = ask(server, "/infill", input_prefix="x = ", input_suffix="\n", n_cmpl=3, n_predict=4)
-    assert [one["index"] for one in found] == [0, 1, 2]
 
 
 def test_null_is_the_default_and_8_0_is_8(server: Server) -> None:
@@ -97,13 +80,6 @@ def test_unlimited_completion_ends_at_eos_or_context_size(server: Server, path: 
     else:
         assert found["choices"][0]["finish_reason"] == "length"
         assert found["usage"]["completion_tokens"] == 124
-
-
-def test_return_tokens_returns_token_ids(server: Server) -> None:
-    assert ask(server, prompt="x", **WRITE)["tokens"] == []
-    found = ask(server, prompt="x", return_tokens=True, **WRITE)
-    assert len(found["tokens"]) == 3
-    assert ask(server, "/detokenize", tokens=found["tokens"])["content"] == found["content"]
 
 
 def test_post_sampling_probs_returns_probabilities(server: Server) -> None:
@@ -160,18 +136,6 @@ def test_unsupported_options_are_rejected_by_name(
         ask(server, path, prompt="x", n_predict=1, **{name: harmless})
 
 
-def test_unknown_options_and_hints_are_ignored(server: Server) -> None:
-    hints = {
-        "id_slot": 3,
-        "cache_prompt": True,
-        "n_keep": 5,
-        "n_cache_reuse": 256,
-        "slot_id": -1,
-        "model": "m",
-    }
-    ask(server, prompt="x", n_predict=1, **hints, nobody_knows=[1, {}])
-
-
 @pytest.mark.parametrize(
     "prompt",
     [
@@ -220,9 +184,3 @@ def test_fim_template_is_filled_in_on_every_route(server: Server) -> None:
     assert found["usage"]["prompt_tokens"] == len("x = \ny") + 3
     found = ask(server, "/api/generate", inputs=prompt, parameters={"max_new_tokens": 3})
     assert found["generated_text"] == text
-
-
-def test_openai_response_has_a_system_fingerprint(server: Server) -> None:
-    assert ask(server, "/v1/completions", prompt="x", max_tokens=1)["system_fingerprint"].startswith(
-        "jupyter-turbopilot"
-    )

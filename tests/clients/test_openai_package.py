@@ -81,15 +81,6 @@ def test_several_prompts_return_choices_in_order(client: openai.OpenAI) -> None:
     assert [choice.text for choice in together.choices] == [found.choices[0].text for found in alone]
 
 
-def test_prompt_may_be_token_ids(client: openai.OpenAI, server: Server) -> None:
-    ids = server.client.post("/tokenize", json={"content": ASKED["prompt"]}).json()["tokens"]
-    by_ids = client.completions.create(**(ASKED | {"prompt": ids}))
-    by_lists = client.completions.create(**(ASKED | {"prompt": [ids, ids]}))
-    text = client.completions.create(**ASKED).choices[0].text
-    assert by_ids.choices[0].text == text
-    assert [choice.text for choice in by_lists.choices] == [text, text]
-
-
 def test_logprobs_are_the_models(client: openai.OpenAI) -> None:
     choice = client.completions.create(**ASKED, logprobs=4).choices[0]
     reported = choice.logprobs
@@ -134,20 +125,6 @@ def test_suffix_is_respected(client: openai.OpenAI) -> None:
     assert filled.usage.prompt_tokens == plain.usage.prompt_tokens + len("\n    return y") + 3
 
 
-def test_penalties_and_biases_change_the_completion(client: openai.OpenAI) -> None:
-    asked = ASKED | {"max_tokens": 60, "logit_bias": {"113": 20}}
-    biased = client.completions.create(**asked).choices[0].text
-    penalised = client.completions.create(**asked, frequency_penalty=2.0).choices[0].text
-    assert biased == "q" * 60
-    assert 0 < penalised.count("q") < 60
-
-
-def test_same_seed_returns_the_same_completion(client: openai.OpenAI) -> None:
-    asked = ASKED | {"temperature": 1.2}
-    one, same, other = (client.completions.create(**asked, seed=seed).choices[0].text for seed in (3, 3, 4))
-    assert one == same != other
-
-
 def test_errors_raise_the_clients_exception_classes(client: openai.OpenAI, server: Server) -> None:
     with pytest.raises(openai.BadRequestError) as refused:
         client.completions.create(**(ASKED | {"max_tokens": 100_000}))
@@ -161,23 +138,3 @@ def test_errors_raise_the_clients_exception_classes(client: openai.OpenAI, serve
         stranger.completions.create(**ASKED)
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("gpt-4")
-
-
-def test_client_timeout_leaves_the_server_healthy(client: openai.OpenAI) -> None:
-    with pytest.raises(openai.APITimeoutError):
-        client.with_options(timeout=0.001).completions.create(**(ASKED | {"max_tokens": 400}))
-    for chunk in client.completions.create(**(ASKED | {"max_tokens": 400}), stream=True):
-        assert chunk.choices
-        break
-    assert client.completions.create(**ASKED).choices
-
-
-def test_models_lists_the_loaded_model(client: openai.OpenAI) -> None:
-    (model,) = client.models.list().data
-    assert client.models.retrieve(model.id) == model
-
-
-def test_engines_path_is_an_alias_of_completions(client: openai.OpenAI, server: Server) -> None:
-    text = client.completions.create(**ASKED).choices[0].text
-    found = server.client.post("/v1/engines/codegen/completions", json=ASKED).json()
-    assert found["choices"][0]["text"] == text

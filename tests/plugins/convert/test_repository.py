@@ -16,7 +16,7 @@ from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.plugins.convert.repository import Repositories
-from jupyter_turbopilot.protocol.errors import CancelledError, ConversionError, DownloadError
+from jupyter_turbopilot.protocol.errors import CancelledError, DownloadError
 from tests.models.source_server import SourceServer
 
 REPO = "owner/model"
@@ -94,44 +94,6 @@ def test_fetch_completes_a_partial_checkpoint(
     assert not folder.exists()
 
 
-def test_tokenizer_uses_earlier_downloads_offline(
-    server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    publish(server, REPO, FILES)
-    folder = Repositories(tmp_path).tokenizer(REPO)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    assert Repositories(tmp_path).tokenizer(REPO) == folder
-    with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
-        Repositories(tmp_path).tokenizer("owner/other")
-
-
-def test_fetch_ignores_a_local_folder_with_the_repositorys_name(
-    server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    publish(server, REPO, FILES)
-    (tmp_path / "here" / REPO).mkdir(parents=True)
-    monkeypatch.chdir(tmp_path / "here")
-    assert Repositories(tmp_path).fetch(REPO) == checkpoint_path(tmp_path, REPO)
-    assert Repositories(tmp_path).checkpoint(REPO) == Path(REPO)
-
-
-def test_fetch_uses_old_weights_without_newer_ones(server: SourceServer, tmp_path: Path) -> None:
-    publish(server, REPO, {"config.json": b"{}", "pytorch_model.bin": b"w"})
-    assert (Repositories(tmp_path).checkpoint(REPO) / "pytorch_model.bin").is_file()
-
-
-@pytest.mark.parametrize("source", ["nothing", "./no/folder", "a/b/c", "../x", "owner/\nmodel"])
-def test_checkpoint_refuses_other_sources(source: str, tmp_path: Path) -> None:
-    with pytest.raises(ConversionError, match="neither a folder nor"):
-        Repositories(tmp_path).checkpoint(source)
-
-
-def test_fetch_refuses_a_repository_without_a_checkpoint(server: SourceServer, tmp_path: Path) -> None:
-    publish(server, REPO, {"README.md": b"x"})
-    with pytest.raises(ConversionError, match="contains no checkpoint"):
-        Repositories(tmp_path).checkpoint(REPO)
-
-
 def test_tokenizer_for_finds_the_tokenizer_of_codegen(server: SourceServer, tmp_path: Path) -> None:
     publish(server, "Salesforce/codegen-350M-mono", {"tokenizer.json": b"{}", "model.safetensors": b"w"})
     (tmp_path / "here").mkdir()
@@ -167,14 +129,6 @@ def test_obtain_downloads_and_converts_a_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_published")
-def test_obtain_keeps_an_existing_checkpoint(tmp_path: Path) -> None:
-    store = Store(tmp_path / "models")
-    folder = Repositories(store.folder).fetch(REPO)
-    obtain(store, MINE)
-    assert is_complete(folder)
-
-
-@pytest.mark.usefixtures("_published")
 def test_obtain_removes_files_of_a_cancelled_conversion(tmp_path: Path) -> None:
     store, cancel = Store(tmp_path / "models"), threading.Event()
 
@@ -188,8 +142,3 @@ def test_obtain_removes_files_of_a_cancelled_conversion(tmp_path: Path) -> None:
     assert (folder / "model.safetensors").is_file()
     obtain(store, MINE)
     assert not folder.exists()
-
-
-def test_obtain_refuses_models_of_other_engines(tmp_path: Path) -> None:
-    with pytest.raises(DownloadError, match=r"llama\.cpp cannot run"):
-        obtain(Store(tmp_path), Model("x", "", engine="transformers"))

@@ -80,8 +80,3 @@ def test_read_tokenizer_reads_whether_bos_is_added(
 def test_read_tokenizer_refuses_a_damaged_file(changed: dict[str, Any], reason: str, tmp_path: Path) -> None:
     with pytest.raises(ConversionError, match=reason), refusing_damage(tmp_path):
         read_tokenizer(write(tmp_path, raw() | changed))
-
-
-def test_read_tokenizer_reports_missing_files_and_the_option(tmp_path: Path) -> None:
-    with pytest.raises(ConversionError, match=r"no tokenizer.*tokenizer\.json.*--tokenizer"):
-        read_tokenizer(tmp_path)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.plugins.protocols.deltas import (
     Delta,
     Deltas,
-    log_probability,
     placed_tokens,
     probabilities,
     token_text,
@@ -59,29 +58,6 @@ def test_token_offset_is_the_end_of_the_previous_token(case: tuple[str, list[Ite
     assert "".join(token.text for token in placed) == text
     for before, after in pairwise(placed):
         assert before.offset + len(before.text) == after.offset
-
-
-def test_tokens_after_a_stop_text_are_omitted() -> None:
-    placed = placed_tokens(item("one ", "stop", 0, b"one", b" ", b"two"))
-    assert [(token.text, token.offset) for token in placed] == [("one", 0), (" ", 3)]
-
-
-def test_character_of_two_tokens_belongs_to_the_second() -> None:
-    placed = placed_tokens(item("é", "stop", 0, b"\xc3", b"\xa9"))
-    assert [(token.text, token.offset) for token in placed] == [("", 0), ("é", 0)]
-
-
-def test_unchanged_items_and_ended_items_yield_no_delta() -> None:
-    deltas = Deltas()
-    assert [delta.text for delta in deltas.of(reply(item("a")))] == ["a"]
-    assert list(deltas.of(reply(item("a")))) == []
-    assert [(delta.text, delta.last) for delta in deltas.of(reply(item("a", "stop")))] == [("", True)]
-    assert list(deltas.of(reply(item("a", "stop")))) == []
-
-
-def test_log_probability_of_an_impossible_token_is_finite() -> None:
-    assert log_probability(Token(b"a", 0.0)) == pytest.approx(math.log(1e-30))
-    assert log_probability(Token(b"a", 0.5)) == pytest.approx(math.log(0.5))
 
 
 @given(st.binary(max_size=4), st.binary(max_size=4))

@@ -27,11 +27,6 @@ def test_generate_is_greedy_unless_sampling_is_requested(given: dict[str, Any], 
     assert Parameters(**given).sampling(1).temperature == temperature
 
 
-@pytest.mark.parametrize(("sent", "length"), [(None, 100), (0, 0), (7, 7)])
-def test_max_new_tokens_zero_differs_from_null(sent: int | None, length: int) -> None:
-    assert Parameters(max_new_tokens=sent).sampling(1).max_tokens == length
-
-
 async def test_errors_have_hugging_faces_format(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
     response = await ask("api/generate", {"inputs": 5})
     error = json.loads(response.body)

@@ -52,16 +52,6 @@ def test_max_tokens_and_n_predict_limit_the_length(fields: dict[str, Any], lengt
     assert asked(**fields).texts()[0].sampling.max_tokens == length
 
 
-def test_copilot_indent_applies_only_with_trim_by_indentation() -> None:
-    assert asked(extra={"next_indent": 4, "trim_by_indentation": True}).texts()[0].indent == 4
-    assert asked(extra={"next_indent": 4}).texts()[0].indent == 0
-
-
-def test_echo_disables_prompt_truncation() -> None:
-    assert asked(extra={"next_indent": 0}).texts()[0].cut
-    assert not asked(extra={"next_indent": 0}, echo=True).texts()[0].cut
-
-
 def test_llama_cpp_options_are_accepted() -> None:
     fields = {"samplers": "kp", "repeat_last_n": 8, "post_sampling_probs": True, "cache_prompt": False}
     sampling = asked(**fields).texts()[0].sampling

@@ -45,13 +45,6 @@ def test_chosen_token_is_added_to_top_logprobs() -> None:
     assert top["z"] == pytest.approx(math.log(0.1))
 
 
-def test_return_tokens_as_token_ids_names_tokens_by_id() -> None:
-    body = asked(prompt=[120], logprobs=2, echo=True, return_tokens_as_token_ids=True)
-    logprobs = whole(body, reply(item("ab")))["choices"][0]["logprobs"]
-    assert logprobs["tokens"] == ["token_id:120", "token_id:97", "token_id:98"]
-    assert [*logprobs["top_logprobs"][1]] == ["token_id:97", "token_id:33"]
-
-
 @pytest.mark.parametrize("streamed", [True, False])
 def test_token_ids_include_tokens_without_text(streamed: bool) -> None:
     # One token was typed already, one ends inside a character, and one follows a stop text.
@@ -79,14 +72,3 @@ def test_stream_usage_is_in_the_last_event_and_null_before(wanted: bool) -> None
     assert ("usage" in wording.chunk(0, last, delta)) is wanted
     cost = wording.usage_chunk([last])
     assert (cost["choices"], cost["usage"]["total_tokens"]) == ([], 5)
-
-
-def test_first_chunk_for_turbopilot_has_usage_and_fingerprint() -> None:
-    wording, deltas = CompletionFormat(asked(prompt=[1], stream=True, turbopilot={}), piece, "abc"), Deltas()
-    steps = [item("a", "streaming"), item("ab")]
-    first, second = [
-        wording.chunk(0, reply(step), delta) for step in steps for delta in deltas.of(reply(step))
-    ]
-    assert first["usage"]["prompt_tokens_details"] == {"cached_tokens": 1}
-    assert "usage" not in second
-    assert {event["system_fingerprint"].partition(":")[2] for event in (first, second)} == {"abc"}

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 from typing import Any
 
@@ -73,27 +72,9 @@ async def test_tokenize_flood_delays_no_completions(
         await asyncio.gather(*flood)
 
 
-async def test_long_responses_are_encoded_correctly_in_slices(ask: Ask, ready: Any) -> None:
-    text = 'a"é\\\n' * 5000
-    answer = json.loads((await ask("tokenize", {"content": text, "with_pieces": True})).body)
-    assert "".join(token["piece"] for token in answer["tokens"] if isinstance(token["piece"], str))
-    ids = [token["id"] for token in answer["tokens"]]
-    assert json.loads((await ask("tokenize", {"content": text})).body)["tokens"] == ids
-    assert json.loads((await ask("detokenize", {"tokens": ids})).body)["content"] == text
-
-
 @pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 3}])
 @pytest.mark.parametrize(("path", "body"), [("tokenize", {"content": ""}), ("detokenize", {"tokens": []})])
 async def test_tokenize_is_charged_by_size(ask: Ask, ready: Any, path: str, body: dict[str, Any]) -> None:
     assert (await ask(path, body)).code == 200  # one of three
     long = body | {"unknown": "x" * (3 * BYTES_PER_REQUEST // 2)}
     assert [(await ask(path, long)).code, (await ask(path, body)).code] == [200, 429]
-
-
-async def test_tokenize_returns_many_token_ids(
-    ask: Ask, ready: Any, engine: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(engine.vocabulary, "specials", {f"<|{number}|>": number for number in range(256)})
-    ids = [65] * 20_000
-    response = await ask("tokenize", {"content": ids})
-    assert json.loads(response.body)["tokens"] == ids

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState
@@ -209,26 +208,6 @@ async def test_invalid_field_is_named(ready: Any, ask: Send, fields: dict[str, A
 
 
 @pytest.mark.parametrize("engine", ["scripted"], indirect=True)
-@pytest.mark.parametrize(("name", "value"), [("prefixes", ["YQ=="]), ("banned_token", 97)])
-async def test_engine_without_prefix_constraints_reports_it(
-    ready: Any, engine: ScriptedEngine, ask: Send, name: str, value: Any
-) -> None:
-    engine.capabilities = Capabilities(prefix_constraints=False)
-    answer = await ask("v1/completions", {"prompt": [97], "turbopilot": {name: value}})
-    assert (answer.code, json.loads(answer.body)["error"]["param"]) == (400, f"turbopilot.{name}")
-    assert (await ask("v1/completions", {"prompt": [97], "turbopilot": {"draft": [98]}})).code == 200
-
-
-@pytest.mark.parametrize("engine", ["scripted"], indirect=True)
-async def test_superseded_prefetch_ends_with_a_reason(ready: Any, engine: ScriptedEngine, ask: Send) -> None:
-    engine.capabilities = Capabilities(prefetch=False)
-    for stream in (True, False):
-        body = {"prompt": [97], "stream": stream, "turbopilot": {"priority": "prefetch"}}
-        answer = await ask("v1/completions", body)
-        assert (answer.code, json.loads(answer.body)["error"]["code"]) == (503, "yielded")
-
-
-@pytest.mark.parametrize("engine", ["scripted"], indirect=True)
 async def test_models_include_the_engines_capabilities(pilot: Any, engine: ScriptedEngine, ask: Send) -> None:
     (before,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
     assert before["turbopilot"] == {"version": 1}
@@ -244,30 +223,6 @@ async def test_models_include_the_engines_capabilities(pilot: Any, engine: Scrip
     pilot.worker._loop.engine = None
     (asleep,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
     assert asleep["turbopilot"] == model["turbopilot"]
-
-
-async def test_models_wake_a_server_that_slept_before_any_request(ready: Any, ask: EngineRequest) -> None:
-    ready.worker._life.state = EngineState(Phase.UNLOADED, "tiny.gguf")
-    ready.worker._life._loaded = ready.worker._life._loaded or (lambda _: ScriptedEngine())
-    ready.worker._loop.engine = None
-    (asleep,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
-    assert asleep["turbopilot"] == {"version": 1}
-    for _ in range(500):
-        (awake,) = json.loads((await ask("v1/models", method="GET")).body)["data"]
-        if "slots" in awake["turbopilot"]:
-            return
-    pytest.fail("it sleeps on")
-
-
-def test_engine_description_changes_with_the_engine_and_has_no_path() -> None:
-    engines = [ScriptedEngine() for _ in range(3)]
-    engines[1].identity, engines[2].name = "/home/ada/other.gguf", "other"
-    for engine in engines:
-        engine.vocabulary = engines[0].vocabulary
-    offers = [describe_engine(engine) for engine in engines]
-    assert len({each["identity"] for each in offers}) == 3
-    assert "ada" not in str(offers)
-    assert offers[0]["top"] == 20
 
 
 @given(

@@ -8,12 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from jupyter_turbopilot.plugins.train import adapter
 from jupyter_turbopilot.plugins.train.adapter import TreeLoss
 from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
 from jupyter_turbopilot.plugins.train.network import Network, adapt, load
 from jupyter_turbopilot.plugins.train.samples import branches_of
-from jupyter_turbopilot.plugins.train.trees import Course, build_tree
+from jupyter_turbopilot.plugins.train.trees import build_tree
 from jupyter_turbopilot.prompt.layout import Layout
 
 from .conftest import END
@@ -37,19 +36,3 @@ def test_tree_loss_equals_the_loss_of_separate_samples(
         together = tree_loss(build_tree(samples, 4000), 0.0).item()
         each = [tree_loss(tree, 0.0).item() * len(tree.answers) for tree in alone]
     assert together == pytest.approx(sum(each) / sum(len(tree.answers) for tree in alone), abs=1e-4)
-
-
-def test_tree_loss_changes_little_without_unused_tokens(
-    network: Network,
-    layout: Layout,
-    documents: list[TrainingDocument],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(adapter, "TOKENS_STEP", 64)
-    tree = next(Course(documents, layout, END).trees())
-    with torch.no_grad():
-        whole = TreeLoss(network)(tree, 0.1).item()
-        assert TreeLoss(network, range(260))(tree, 0.1).item() == pytest.approx(whole, abs=1e-4)
-        few = TreeLoss(network, [1])(tree, 0.1).item()
-        assert 0 < few < whole
-        assert TreeLoss(network, [1])(tree, 0.1, whole=True).item() == pytest.approx(whole, abs=1e-4)

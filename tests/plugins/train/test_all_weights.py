@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -41,16 +40,6 @@ def test_trained_whole_model_fills_in_the_middle(learning: WholeModel, tmp_path:
     assert log.samples == 60 * 4
 
 
-def test_held_loss_covers_all_text_without_marks(learning: WholeModel) -> None:
-    learning.marks = Marks(None, None, (END,))
-    learning.held_out = np.array([[*range(20), END, END]], np.uint8)
-    with torch.no_grad():
-        logits = learning.network.model(input_ids=torch.arange(19)[None]).logits[0]
-        wanted = functional.cross_entropy(logits, torch.arange(1, 20)).item()
-    assert learning.held_loss() == pytest.approx(wanted, abs=0.02)
-    assert learning.size(learning.held_out) == (1, 21)
-
-
 def test_loss_weights_text_less_than_answers_and_ignores_marks(learning: WholeModel) -> None:
     rows = np.array([ROW], np.uint8)
     with torch.no_grad():
@@ -63,24 +52,3 @@ def test_loss_weights_text_less_than_answers_and_ignores_marks(learning: WholeMo
         assert learning.loss(rows).item() == pytest.approx(wanted, abs=0.02)
         learning.held_out = rows
         assert learning.held_loss() == pytest.approx(np.mean(losses[answer:]), abs=0.02)
-
-
-def test_loss_falls_back_if_compilation_fails(
-    learning: WholeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    compiler = tmp_path / "g++"
-    compiler.write_text("#!/bin/sh\necho 'Python.h: No such file' >&2\nexit 1\n")
-    compiler.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
-    rows = np.array([ROW], np.uint8)
-    wanted = learning.loss(rows).item()
-    compiled = replace(learning, compiled=True)
-    try:
-        loss = compiled.loss(rows)
-        loss.backward()
-    finally:
-        torch.compiler.set_stance("default")
-    assert "could not be compiled" in caplog.text
-    assert loss.item() == pytest.approx(wanted, abs=1e-4)
-    assert all(part.grad is not None for part in learning.network.learnt().values())

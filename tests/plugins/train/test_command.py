@@ -103,17 +103,6 @@ def test_train_refuses_invalid_options(arguments: list[str], code: int, reason: 
     assert re.search(reason, train(*arguments, into=tmp_path, code=code).stderr)
 
 
-def test_train_reports_a_damaged_model_list_before_training(work: Path, tmp_path: Path) -> None:
-    (tmp_path / "models.json").write_text('{"models": [}')
-    done = train(work, "--scratch", "-o", "small.gguf", into=tmp_path, code=2)
-    assert "models.json cannot be read: Expecting value: line 1 column 13" in done.stderr
-    assert "cells" not in done.stdout
-
-
-def test_train_reports_a_missing_or_unsupported_model(work: Path, tmp_path: Path) -> None:
-    assert "models pull" in train(work, "-m", "smollm2-135m", into=tmp_path, code=1).stderr
-
-
 def test_train_from_scratch_fine_tunes_to_each_language(work: Path, tmp_path: Path) -> None:
     (work / "tools").mkdir()
     for number in range(60):

@@ -50,13 +50,6 @@ def test_contexts_have_kernel_context_in_a_part_of_the_cells(
     assert 10 < sum(bool(context.kernel.names) for context in found) < 40
 
 
-def test_contexts_are_the_same_for_the_same_random_numbers(
-    contexts: Contexts, documents: list[TrainingDocument]
-) -> None:
-    first, again = (contexts.of(random.Random(3), documents[0], 1) for _ in range(2))
-    assert first == again
-
-
 def test_contexts_leave_out_copies_of_the_notebook(documents: list[TrainingDocument]) -> None:
     copy = document("copy", *(cell.source for cell in documents[1].cells))
     with closing(Contexts([*documents, copy])) as contexts:

@@ -9,7 +9,6 @@ import pytest
 from jupyter_turbopilot.plugins.train.corpus import (
     TrainingDocument,
     clean,
-    parses,
     read,
     split,
     split_into_parts,
@@ -51,12 +50,6 @@ def test_read_searches_folders_and_skips_private_files(tmp_path: Path) -> None:
         NotebookCell("code", GOOD),
     )
     assert found["work/model.R"].language == "r"
-
-
-def test_parses_rejects_deeply_nested_code(tmp_path: Path) -> None:
-    (tmp_path / "a.ipynb").write_text("[" * 100_000 + "]" * 100_000)
-    (tmp_path / "b.py").write_text("x = 1\n")
-    assert [document.name for document in read([tmp_path])] == ["b.py"]
 
 
 def test_read_accepts_compressed_and_plain_corpora(tmp_path: Path) -> None:
@@ -103,11 +96,6 @@ def test_clean_removes_and_counts_copies_secrets_and_invalid_code() -> None:
     }
     assert "3 documents" in found.summary()
     assert "1 duplicated" in found.summary()
-
-
-def test_parses_ignores_ipython_syntax() -> None:
-    assert parses(one("%matplotlib inline\n!pip install x\nfiles = !ls\nimport os\nos.path?\n"))
-    assert not parses(one("for x in\n"))
 
 
 def test_clean_removes_unusually_large_documents_and_long_lines() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-from jupyter_turbopilot.plugins.train.dataset import MIN_CELLS, Dataset, gather
+from jupyter_turbopilot.plugins.train.dataset import Dataset, gather
 from jupyter_turbopilot.plugins.train.options import TrainingOptions
 from jupyter_turbopilot.util.notebook_file import NotebookCell
 
@@ -24,13 +24,6 @@ def test_languages_require_enough_cells() -> None:
     assert [document.name for document in data.only("go").training] == ["c"]
     assert data.only("go").held_out == []
     assert [document.name for document in data.only("r").held_out] == ["d"]
-
-
-def test_cells_counts_the_parts_of_a_long_file() -> None:
-    source = "def scale(value):\n    return value * 2\n\n\n" * 60
-    data = Dataset([TrainingDocument("a.go", (NotebookCell("code", source),), "go")], [])
-    assert 2 < data.cells < 60
-    assert Dataset(data.training * MIN_CELLS, []).languages() == ["go"]
 
 
 def test_gather_reads_only_the_requested_languages(options: TrainingOptions, tmp_path: Path) -> None:

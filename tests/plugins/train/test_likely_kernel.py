@@ -5,7 +5,6 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.context.kernel_context import describe
 from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
 from jupyter_turbopilot.plugins.train.likely_kernel import Objects
 from jupyter_turbopilot.util.notebook_file import NotebookCell
@@ -46,9 +45,3 @@ def test_context_mostly_lacks_what_cells_below_assign() -> None:
     contexts = [objects.context(random.Random(seed), 2, []) for seed in range(200)]
     assert 0 < sum("costs" in context.names for context in contexts) < 100
     assert all("sales" in context.names for context in contexts)
-
-
-def test_context_is_described_in_prompts() -> None:
-    one = TrainingDocument("b.ipynb", (NotebookCell("code", "x = np.zeros(3)"),))
-    described = describe(Objects.of(one).context(random.Random(1), 1, []), "")
-    assert described.startswith("# x: ndarray (")

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 
-from jupyter_turbopilot.plugins.train import loop
 from jupyter_turbopilot.plugins.train.adapter import Adapter, TreeLoss, loss_of
 from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
-from jupyter_turbopilot.plugins.train.loop import SMOOTH, Log, Schedule, Training, draw
+from jupyter_turbopilot.plugins.train.loop import Log, Schedule, Training
 from jupyter_turbopilot.plugins.train.network import Network, adapt, load
 from jupyter_turbopilot.plugins.train.trees import Course, Tree
 from jupyter_turbopilot.prompt.layout import Layout
@@ -94,15 +91,6 @@ def test_training_resumes_after_an_interruption(
         assert torch.allclose(a, b, atol=1e-5)
 
 
-def test_slope_is_full_until_the_rate_decays_to_zero(adapter: Adapter, tmp_path: Path) -> None:
-    training = Training(adapter, Schedule(1e6, fall=0.5, steps=8), tmp_path / "kept")
-    slopes = [training.slope]
-    training.run(lambda _log, _done: slopes.append(training.slope))
-    assert slopes[:5] == [1.0] * 5
-    assert slopes[5:] == pytest.approx([0.854, 0.5, 0.146, 0.0], abs=1e-3)
-    assert slopes == sorted(slopes, reverse=True)
-
-
 def test_training_with_more_time_resumes_before_the_decay(
     tiny_model: Path, course: Course, tmp_path: Path
 ) -> None:
@@ -121,45 +109,6 @@ def test_training_with_more_time_resumes_before_the_decay(
     for a, b in zip(more.learnt().values(), anew.learnt().values(), strict=True):
         assert torch.allclose(a, b, atol=1e-5)
     assert run("a", 16)[1].steps == 16  # no steps are left
-
-
-def test_training_with_less_time_keeps_its_weights(tiny_model: Path, course: Course, tmp_path: Path) -> None:
-    def run(steps: int) -> tuple[Network, Log]:
-        learning = adapter_of(tiny_model, course)
-        schedule = Schedule(1e6 + steps, 1e-2, 0.25, steps=steps)
-        return learning.network, Training(learning, schedule, tmp_path / "kept").run(silent)
-
-    trained, log = run(8)
-    again, same = run(4)
-    assert same.losses == log.losses
-    for a, b in zip(trained.learnt().values(), again.learnt().values(), strict=True):
-        assert torch.equal(a, b)
-
-
-def test_training_time_includes_earlier_runs(adapter: Adapter, tmp_path: Path) -> None:
-    first = Training(adapter, Schedule(0.02), tmp_path / "kept").run(silent)
-    assert first.steps >= 1
-    steps = first.steps
-    assert Training(adapter, Schedule(0.02), tmp_path / "kept").run(silent).steps == steps
-
-
-@pytest.mark.parametrize(
-    ("took", "counted"), [([2, 3, 30_000, 2], 67), ([200, 210, 190], 460), ([200, 210, 30_000, 200], 890)]
-)
-def test_training_time_excludes_pauses(
-    took: list[int], counted: int, adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now, loss = 0.0, adapter.loss
-
-    def slow(batch: Tree) -> torch.Tensor:
-        nonlocal now
-        now += took.pop(0)
-        return loss(batch)
-
-    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now))
-    monkeypatch.setattr(adapter, "loss", slow)
-    log = Training(adapter, Schedule(1e6, steps=len(took)), tmp_path / "kept").run(silent)
-    assert log.seconds == counted
 
 
 def test_training_of_another_origin_is_kept_but_not_resumed(
@@ -207,29 +156,6 @@ def test_infinite_loss_stops_the_training_and_keeps_the_last_save(
     assert all(part.isfinite().all() for part in adapter.network.learnt().values())
 
 
-def test_infinite_held_out_loss_stops_the_training(
-    adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    losses = iter([1.0, NAN])
-    monkeypatch.setattr(adapter, "held_loss", lambda: next(losses))
-    with pytest.raises(TurbopilotError, match="not finite"):
-        Training(adapter, Schedule(1e6, 1e-2, steps=8), tmp_path / "kept").run(silent)
-    assert not (tmp_path / "kept").exists()
-
-
-def test_infinite_weights_are_not_saved(adapter: Adapter, tmp_path: Path) -> None:
-    kept = tmp_path / "kept"
-    training = Training(adapter, Schedule(1e6, 1e-2, steps=1), kept)
-
-    def spoil(_log: Log, _done: float) -> None:
-        with torch.no_grad():
-            next(iter(training.learnt.values())).fill_(NAN)
-
-    with pytest.raises(TurbopilotError, match=r"stopped in step 1: .* lower --rate"):
-        training.run(spoil)
-    assert not kept.exists()
-
-
 def test_full_disk_is_reported_and_keeps_the_last_save(adapter: Adapter, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     Training(adapter, Schedule(1e6, steps=1), kept).run(silent)
@@ -256,22 +182,3 @@ def test_training_refuses_a_file_of_another_training(
         kept.write_bytes(content)
         with pytest.raises(TurbopilotError, match="Start again with --fresh"):
             Training(other, Schedule(9.0), kept)
-
-
-LOG = Log(steps=3, losses=[(1, 3.0), (2, 2.0), (3, 1.0)], held=[(0, 3.5), (3, 1.5)])
-
-
-def test_draw_is_reproducible(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
-    first = draw(LOG, tmp_path / "a.svg")
-    assert first == tmp_path / "a.svg"
-    text = first.read_text()
-    assert f"training, mean of {SMOOTH}" in text
-    assert "held out" in text
-    assert "<dc:date>" not in text
-
-
-def test_draw_returns_none_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert draw(LOG, tmp_path / "a.svg") is None
-    assert not (tmp_path / "a.svg").exists()

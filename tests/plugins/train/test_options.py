@@ -15,17 +15,3 @@ def test_tune_takes_a_tenth_of_the_time(
     assert (tune.output, tune.scratch, tune.whole) == (Path("to/small-go.gguf"), False, True)
     assert tune.minutes == pytest.approx(3.0)
     assert tune.paths == options.paths
-
-
-@pytest.mark.parametrize(
-    ("language", "name"),
-    [
-        ("c++", "small-c++.gguf"),
-        ("MIT/GNU Scheme", "small-MIT-GNU-Scheme.gguf"),
-        ("../../x", "small--x.gguf"),
-    ],
-)
-def test_tune_writes_beside_its_base_for_any_language_name(
-    language: str, name: str, options: TrainingOptions
-) -> None:
-    assert options.replace(output=Path("to/small.gguf")).tune(language).output == Path("to") / name

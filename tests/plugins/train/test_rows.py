@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.plugins.train.rows import LEAST, Marks, Rows, pack_samples, write_rows
 from jupyter_turbopilot.plugins.train.samples import Sample
-from jupyter_turbopilot.prompt.formats import BoundFormat
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 
 END, PREFIX, SUFFIX, MIDDLE = range(99, 103)
@@ -57,13 +56,6 @@ def test_learnt_excludes_marks_and_padding(many: list[Sample]) -> None:
     targets = rows[:, 1:]
     assert set(targets[~MARKS.learnt(rows)].tolist()) <= set(MARKS.all)
     assert not set(targets[MARKS.learnt(rows)].tolist()) & set(MARKS.all)
-
-
-def test_learnt_is_all_text_without_marks() -> None:
-    marks = Marks.of(BoundFormat("none"), END)
-    rows = np.array([*pack_samples([Sample((1, 2, 3), (4, 5, END))], 8, marks)])
-    assert rows.tolist() == [[1, 2, 3, 4, 5, END, END, END, END]]
-    assert marks.learnt(rows).tolist() == marks.answered(rows).tolist() == [[True] * 4 + [False] * 4]
 
 
 @given(count=st.integers(1, 40), tokens=st.integers(1, 1000), step=st.integers(0, 50))

@@ -48,15 +48,6 @@ def test_examples_split_the_cell_into_request_and_future(seed: int, active: int)
         ]
 
 
-def test_examples_start_new_cells_and_new_lines() -> None:
-    places = {
-        example.request.offset
-        for seed in range(20)
-        for example in examples(random.Random(seed), DOCUMENT, 2, BRANCHES, 0)
-    }
-    assert places == {0, CELLS[2].source.index("\n") + 1}
-
-
 def test_sample_contains_kernel_context_and_cells_of_other_notebooks(layout: Layout) -> None:
     kernel = KernelContext(names={"sales": ObjectInfo(type="DataFrame", columns=[("revenue", "int64")])})
     context = CellContext(kernel, [Document(path="b.ipynb", source="profit = sales.sum()")])
@@ -66,13 +57,6 @@ def test_sample_contains_kernel_context_and_cells_of_other_notebooks(layout: Lay
     prompt = text_of(layout, made.prompt)
     assert "# sales: DataFrame with revenue int64" in prompt
     assert "profit = sales.sum()" in prompt
-
-
-def test_examples_truncate_long_cells_without_an_end() -> None:
-    long = TrainingDocument("a", (NotebookCell("code", "value = 1\n" * 200),))
-    found = list(examples(random.Random(1), long, 0, BRANCHES, 24))
-    assert all(len(example.request.prefix) < 600 for example in found)
-    assert any(not example.whole for example in found)
 
 
 def test_sample_is_the_prompt_of_inference_and_the_following_text(layout: Layout) -> None:

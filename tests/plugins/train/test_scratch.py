@@ -17,10 +17,8 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.plugins.train.network import free, load, write_model
 from jupyter_turbopilot.plugins.train.scratch import ROWS, TEXT, Shape, write_blank, write_for_browsers
-from jupyter_turbopilot.plugins.train.trainer import layout_of
 from jupyter_turbopilot.prompt.formats import form_for
 from jupyter_turbopilot.protocol.errors import TurbopilotError
-from jupyter_turbopilot.settings.config import Turbopilot
 
 from ..convert import native
 
@@ -59,32 +57,6 @@ def test_blank_model_supports_fill_in_the_middle(engine: LlamaEngine) -> None:
     assert form.markers == {"prefix": first + 1, "suffix": first + 2, "middle": first + 3}
     assert first in engine.vocabulary.ends
     assert engine.vocabulary.piece(first + 1) == b""
-
-
-def test_generation_ends_before_the_placeholder_token(engine: LlamaEngine) -> None:
-    [stand_in] = engine.vocabulary.tokenize("é")
-    assert stand_in in engine.vocabulary.ends
-    assert stand_in in engine.vocabulary.controls  # it is excluded even where the end token is
-    _, end = layout_of(engine, Turbopilot(), 64)
-    assert end == len(TEXT)  # training ends answers with this token
-
-
-def test_blank_model_has_the_requested_shape(blank: Path, tmp_path: Path) -> None:
-    header = read_header(blank)
-    assert header.number("embedding_length") == 64
-    assert header.number("context_length") == 512
-    assert len(TEXT) + 4 <= ROWS == 128
-    usual = write_blank(tmp_path / "usual.gguf", Shape())
-    assert 5_500_000 < read_header(usual).parameters < 6_500_000
-    # The model is wider than its vocabulary.
-    assert load(usual, torch.device("cpu"), torch.float32).model.lm_head.weight.shape == (ROWS, 288)
-
-
-def test_shape_refuses_invalid_values(tmp_path: Path) -> None:
-    for shape in (Shape(width=100), Shape(heads=7)):
-        with pytest.raises(TurbopilotError, match="must be a multiple"):
-            write_blank(tmp_path / "a.gguf", shape)
-    assert not list(tmp_path.iterdir())
 
 
 def test_trained_model_runs_in_llama_cpp(blank: Path, tmp_path: Path) -> None:
@@ -137,14 +109,6 @@ def test_write_for_browsers_keeps_other_entries(model: Path) -> None:
     names = [(one["name"], one.get("language")) for one in listed(write_for_browsers(tune, "go"))]
     assert names == [("my model", None), ("theirs", None), ("tune", "go")]
     assert json.loads(path.read_text())["note"] == "ours"
-
-
-@pytest.mark.parametrize("content", ["{}", '{"models": []}', '{"models": [3, null]}'])
-def test_write_for_browsers_keeps_invalid_entries(content: str, model: Path) -> None:
-    model.with_name("models.json").write_text(content)
-    *others, mine = listed(write_for_browsers(model))
-    assert others == json.loads(content).get("models", [])
-    assert mine["name"] == "my model"
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"models": 3}', "[" * 100_000])

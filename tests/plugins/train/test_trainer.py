@@ -13,19 +13,13 @@ from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
 from jupyter_turbopilot.plugins.train.dataset import Dataset
 from jupyter_turbopilot.plugins.train.loop import Log
 from jupyter_turbopilot.plugins.train.options import TrainingOptions
-from jupyter_turbopilot.plugins.train.rows import read_rows
 from jupyter_turbopilot.plugins.train.scratch import Shape, write_blank
 from jupyter_turbopilot.plugins.train.trainer import (
     Trainer,
-    blank,
-    layout_of,
     need_memory,
-    row_layout,
 )
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.settings.config import Turbopilot
-
-from .conftest import END
 
 
 def silent(_log: Log, _done: float) -> None:
@@ -75,20 +69,6 @@ def test_trainer_restarts_if_the_base_model_changed(
     assert trainer(tune, data, engine, further).unpack() == 0
 
 
-def test_trainer_writes_rows_of_fitting_prompts_once(
-    options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
-) -> None:
-    trainer(options.replace(whole=True), data, engine, tiny_model).unpack()
-    short, long = (read_rows(options.output.with_suffix(ending)) for ending in (".rows", ".long"))
-    assert (short.length, long.length) == (engine.context_size // 2, engine.context_size)
-    written = options.output.with_suffix(".rows").stat().st_mtime_ns
-    trainer(options.replace(whole=True), data, engine, tiny_model).unpack()
-    assert options.output.with_suffix(".rows").stat().st_mtime_ns == written
-    layout, end = row_layout(engine, Turbopilot(), 512)
-    assert layout.settings.prompt_tokens * layout.unit <= 512
-    assert end == END
-
-
 def test_trainer_rewrites_rows_of_other_documents(
     options: TrainingOptions, data: Dataset, engine: LlamaEngine, tiny_model: Path
 ) -> None:
@@ -107,17 +87,6 @@ def test_trainer_rewrites_rows_of_other_documents(
         assert laid_out(data) == wanted
 
 
-def test_layout_of_leaves_half_of_the_context_and_finds_the_end_token(
-    engine: LlamaEngine,
-) -> None:
-    settings = Turbopilot(prompt_tokens=700)
-    assert layout_of(engine, settings, 100)[0].settings.prompt_tokens == 100
-    made, end = layout_of(engine, settings, 5000)
-    assert made.settings.prompt_tokens == engine.context_size // (2 * engine.vocabulary.unit)
-    assert end == END
-    assert settings.prompt_tokens == 700
-
-
 def test_need_memory_refuses_before_loading(
     options: TrainingOptions, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,22 +102,3 @@ def test_need_memory_refuses_before_loading(
         need_memory(characters, scratch, 4096)
     with pytest.raises(TurbopilotError, match=r"needs 3\.0 GB of memory; only 3\.0 GB is free"):
         need_memory(tiny_model, options, 1024)
-
-
-def test_blank_has_the_requested_size(options: TrainingOptions) -> None:
-    path = blank(options.replace(width=64, layers=3, heads=2, length=512))
-    assert path.name == "to-blank.gguf"
-    header = read_header(path)
-    assert [header.number(key) for key in ("embedding_length", "block_count", "context_length")] == [
-        64,
-        3,
-        512,
-    ]
-
-
-def test_trainer_reports_an_unwritable_output_before_training(
-    options: TrainingOptions, tmp_path: Path
-) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(TurbopilotError, match=r"to-blank\.gguf could not be written"):
-        blank(options.replace(output=tmp_path / "file" / "to.gguf"))

@@ -13,28 +13,12 @@ from jupyter_turbopilot.prompt.layout import Layout
 from .conftest import END
 
 
-def test_trees_resume_at_any_step(layout: Layout, documents: list[TrainingDocument]) -> None:
-    course = Course(documents, layout, END)
-    whole = list(islice(course.trees(), 30))  # more than two epochs
-    assert [tree.tokens for tree in islice(course.trees(17), 13)] == [tree.tokens for tree in whole[17:]]
-
-
 def test_trees_use_each_cell_once_per_epoch(layout: Layout, documents: list[TrainingDocument]) -> None:
     trees = list(islice(Course(documents, layout, END).trees(), 24))
     first = {bytes(t for t in tree.tokens if t < 256)[:200] for tree in trees[:12]}
     assert len(first) == 12
     again = [tree.answers for tree in trees[12:]]
     assert all(tree.answers not in again for tree in trees[:12])  # with other cursor positions
-
-
-def test_plain_yields_reproducible_samples_of_all_documents(
-    layout: Layout, documents: list[TrainingDocument]
-) -> None:
-    course = Course(documents, layout, END)
-    samples = list(course.plain())
-    assert samples == list(course.plain())
-    assert 8 <= len(samples) <= 12  # one per cell, except without following text
-    assert list(Course([], layout, END).plain()) == []
 
 
 few = st.integers(0, 3)
@@ -55,13 +39,6 @@ def way_down(tree: Tree, node: int) -> list[int]:
         found.append(node)
         node = tree.parents[node]
     return found[::-1]
-
-
-def test_tree_stores_shared_prefixes_once() -> None:
-    tree = build_tree([Sample((1, 2, 3, 8), (9,)), Sample((1, 2, 8), (7, 9))], 100)
-    assert tree.tokens == [1, 2, 3, 8, 8, 7]
-    assert tree.answers == [(3, 9), (4, 7), (5, 9)]
-    assert tree.samples == 2
 
 
 @given(samples)
@@ -104,11 +81,3 @@ def test_mask_isolates_padding(given_samples: list[Sample], step: int) -> None:
     assert (made["sees"][:size, :size] == plain["sees"]).all()
     assert not made["sees"][:size, size:].any()
     assert (made["sees"][size:].sum(axis=1) == 1).all()
-
-
-def test_tree_can_train_on_the_text_before_the_cursor() -> None:
-    tree = build_tree([Sample((1, 2, 3, 8, 9), (4,), text=3), Sample((1, 2, 8, 9), (5,))], 100)
-    assert [(tree.tokens[node], target) for node, target in tree.texts] == [(1, 2), (2, 3)]
-    made = arrays(tree)
-    assert made["answers"] == 2
-    assert len(made["nodes"]) == len(made["targets"]) == 4

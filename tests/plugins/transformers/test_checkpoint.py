@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +20,7 @@ from jupyter_turbopilot.plugins.transformers.checkpoint import (
     Loading,
     TransformersOptions,
     check,
-    load,
 )
-from jupyter_turbopilot.plugins.transformers.settings import TurbopilotTransformers
 from jupyter_turbopilot.protocol.errors import ModelRefusedError, NotReadyError
 from tests.plugins.convert import families
 
@@ -47,20 +44,6 @@ def test_check_estimates_the_memory(checkpoint: Path) -> None:
     assert (loading.device, loading.dtype, loading.bits) == ("cpu", "float32", 0)
     about = numbers * 4 + cache + COMPUTE_BYTES + TOKEN_BYTES * families.ROWS
     assert loading.needs == pytest.approx(about, abs=5_000)
-
-
-def test_check_estimates_less_memory_for_smaller_types(checkpoint: Path) -> None:
-    pytest.importorskip("bitsandbytes")
-    whole, half, eight, four = (
-        check(checkpoint, options).needs
-        for options in (
-            TransformersOptions(),
-            TransformersOptions(dtype="bfloat16"),
-            TransformersOptions(dtype="bfloat16", load_in_8bit=True),
-            TransformersOptions(dtype="bfloat16", load_in_4bit=True),
-        )
-    )
-    assert whole > half > eight > four
 
 
 @pytest.mark.parametrize(("free", "message"), [(1000, "Close other programs"), (0, "choose a smaller model")])
@@ -97,20 +80,6 @@ def test_check_rejects_unsupported_checkpoints(config: dict[str, Any], message: 
         check(copy)
 
 
-@pytest.mark.parametrize(
-    ("gone", "message"),
-    [
-        ("config.json", "There is no config.json"),
-        ("tokenizer.json", "There is no tokenizer"),
-        ("model.safetensors", "There are no weights"),
-    ],
-)
-def test_check_names_a_missing_file(gone: str, message: str, copy: Path) -> None:
-    (copy / gone).unlink()
-    with pytest.raises(ModelRefusedError, match=message):
-        check(copy)
-
-
 def test_check_rejects_damaged_weights(copy: Path) -> None:
     os.truncate(copy / "model.safetensors", 10_000)
     with pytest.raises(ModelRefusedError, match="damaged or incomplete"):
@@ -127,26 +96,6 @@ def test_check_never_runs_code_in_a_pickle(copy: Path) -> None:
     with pytest.raises(ModelRefusedError, match="more than weights"):
         check(copy)
     assert not (copy / "was-run").exists()
-
-
-@pytest.mark.parametrize("device", ["cuda:99", "mps:3", "tpu", ""])
-def test_check_lists_the_devices_if_the_chosen_one_is_missing(device: str, checkpoint: Path) -> None:
-    with pytest.raises(NotReadyError, match=r"cpu.*c\.TurbopilotTransformers\.device"):
-        check(checkpoint, TransformersOptions(device=device))
-
-
-def test_check_chooses_the_best_device(checkpoint: Path) -> None:
-    best = "cuda:0" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    assert check(checkpoint, TransformersOptions(device="auto")).device == best
-
-
-def test_check_rejects_quantizing_twice(copy: Path) -> None:
-    pytest.importorskip("bitsandbytes")
-    with pytest.raises(ModelRefusedError, match="only one of them"):
-        check(copy, TransformersOptions(load_in_8bit=True, load_in_4bit=True))
-    checkpoints.change(copy, "config.json", quantization_config={"quant_method": "gptq", "bits": 4})
-    with pytest.raises(ModelRefusedError, match="quantized already"):
-        check(copy, TransformersOptions(load_in_4bit=True))
 
 
 def test_check_names_the_package_for_gptq(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,24 +133,6 @@ def test_identity_changes_with_files_and_settings(copy: Path) -> None:
 def test_options_and_loading_survive_msgpack(options: TransformersOptions, loading: Loading) -> None:
     for value in (options, loading):
         assert msgspec.msgpack.decode(msgspec.msgpack.encode(value), type=type(value)) == value
-
-
-def test_options_include_every_setting() -> None:
-    assert {*TurbopilotTransformers.class_own_traits(config=True)} <= {*asdict(TransformersOptions())}
-
-
-def test_check_rejects_unavailable_flash_attention(checkpoint: Path) -> None:
-    with pytest.raises(NotReadyError, match="flash-attn and a GPU"):
-        check(checkpoint, TransformersOptions(attention="flash_attention_2"))
-
-
-def test_load_applies_the_options(checkpoint: Path) -> None:
-    options = TransformersOptions(context_size=128, threads=1, dtype="bfloat16")
-    engine = load(checkpoint, options, name="mine", fim="none")
-    assert (engine.name, engine.fim, engine.context_size) == ("mine", "none", 128)
-    assert engine.identity == check(checkpoint, options).identity
-    assert engine.capabilities.slots == 1
-    engine.close()
 
 
 def test_checkpoint_import_loads_no_heavy_packages() -> None:

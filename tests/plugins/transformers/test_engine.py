@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import gc
 import random
-import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,9 @@ from jupyter_turbopilot.engine.base import CHUNK, generate_one
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.stepping.engine import Stepping, write
-from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.plugins.convert import convert
 from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions, load
 from jupyter_turbopilot.plugins.transformers.engine import SequenceCache, TransformersEngine, new_cache
-from jupyter_turbopilot.prompt.formats import form_for
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError
 from tests.plugins.convert import families
@@ -78,25 +74,6 @@ def test_engine_generates_the_same_text_as_llama_cpp(family: str, tmp_path: Path
     other.close()
 
 
-def test_engine_evaluates_no_more_tokens_than_llama_cpp(checkpoint: Path, tmp_path: Path) -> None:
-    path = convert(checkpoint, tmp_path / "model.gguf", outtype="f32")
-    other = LlamaEngine(path, name="tiny", context_size=256, threads=1, cells=512)
-    other.sequences = Sequences(16, 512, movable=False)  # as with `move_suffix` off
-    engine = load(checkpoint, ONE, name="tiny")
-    evaluated = {id(each): 0 for each in (engine, other)}
-    for each in (engine, other):
-        form = form_for(each.vocabulary.find_token, each.vocabulary.markers).markers
-        text, suffix = SOURCE[:300], each.vocabulary.tokenize(SOURCE[320:360])
-        for end in range(200, 300, 3):
-            near = each.vocabulary.tokenize(text[:end])
-            prompt = [form["prefix"], *near, form["suffix"], *suffix, form["middle"]]
-            usage = Usage()
-            generate(each, prompt, max_tokens=4, usage=usage)
-            evaluated[id(each)] += usage.prompt_tokens - usage.cached_tokens
-        each.close()
-    assert evaluated[id(engine)] <= 1.05 * evaluated[id(other)]
-
-
 @settings(max_examples=8)
 @given(data=st.data())
 def test_engine_text_does_not_depend_on_earlier_prompts(checkpoint: Path, data: st.DataObject) -> None:
@@ -111,17 +88,6 @@ def test_engine_text_does_not_depend_on_earlier_prompts(checkpoint: Path, data: 
             row[engine.controls] = -np.inf
             assert row[token.id] == pytest.approx(row.max(), abs=1e-3)
     engine.close()
-
-
-def test_engine_caches_the_prompts_of_several_notebooks(engine: TransformersEngine) -> None:
-    tokens = engine.vocabulary.tokenize(SOURCE)
-    notebooks = [tokens[start : start + 120] for start in (0, 500, 900, 1300, 1700)]
-    for notebook in notebooks:
-        generate(engine, notebook, max_tokens=2)
-    for notebook in notebooks:
-        usage = Usage()
-        generate(engine, notebook, max_tokens=2, usage=usage)
-        assert usage.cached_tokens == usage.prompt_tokens - 1
 
 
 def test_engine_accepts_a_correct_draft_in_one_step(engine: TransformersEngine) -> None:
@@ -172,23 +138,6 @@ def test_engine_stops_between_layers_if_interrupted(engine: TransformersEngine, 
     assert ids(run.fresh) == alone(engine, prompt, 8)
 
 
-def test_engine_supports_fill_in_the_middle_markers(engine: TransformersEngine) -> None:
-    form = form_for(engine.vocabulary.find_token, engine.vocabulary.markers, engine.fim)
-    assert form.name == "qwen"
-    assert [engine.vocabulary.specials[text] for text in checkpoints.MARKERS] == [*form.markers.values()]
-    before, after = (engine.vocabulary.tokenize(text) for text in ("def f(x):\n", "\n    return y\n"))
-    prompt = [form.markers["prefix"], *before, form.markers["suffix"], *after, form.markers["middle"]]
-    assert ids(generate(engine, prompt, ignore_end=True)) == alone(engine, prompt, 12)
-
-
-def test_engine_never_generates_control_tokens(engine: TransformersEngine) -> None:
-    for text in snippets(4):
-        prompt = engine.vocabulary.tokenize(text)
-        for more in ({}, {"temperature": 5.0, "top_k": 0, "top_p": 1.0, "ignore_end": True}):
-            tokens = generate(engine, prompt[:100], max_tokens=30, **more)
-            assert not {*ids(tokens)} & {*engine.controls.tolist()}
-
-
 def test_engine_stops_at_end_tokens_unless_ignored(tmp_path: Path) -> None:
     folder = checkpoints.write(tmp_path)
     plain = load(folder, ONE, name="tiny")
@@ -202,16 +151,6 @@ def test_engine_stops_at_end_tokens_unless_ignored(tmp_path: Path) -> None:
     assert likely[2] not in longer
     for each in (plain, engine):
         each.close()
-
-
-def test_engine_returns_the_models_probabilities(engine: TransformersEngine) -> None:
-    prompt = engine.vocabulary.tokenize(SOURCE)[:40]
-    row = torch.tensor(families.true_logits(engine._model, prompt)[-1]).log_softmax(0)
-    (token,) = generate(engine, prompt, max_tokens=1, top=5)
-    assert token.probability == pytest.approx(float(row[token.id].exp()), abs=1e-4)
-    best = row.topk(5)
-    assert [number for number, _ in token.top] == best.indices.tolist()
-    assert [chance for _, chance in token.top] == pytest.approx(best.values.tolist(), abs=1e-4)
 
 
 def test_engine_works_after_a_failed_step(
@@ -230,39 +169,6 @@ def test_engine_works_after_a_failed_step(
             generate(engine, prompt)
     generate_one(engine)
     assert ids(generate(engine, prompt, ignore_end=True)) == alone(engine, prompt, 12)
-
-
-def test_engine_limits_parked_caches_and_close_frees_the_model(checkpoint: Path) -> None:
-    engine = load(checkpoint, TransformersOptions(threads=1, sequence_bytes=200_000), name="tiny")
-    tokens = engine.vocabulary.tokenize(SOURCE)
-    for start in range(0, 4000, 130):
-        generate(engine, tokens[start : start + 120], max_tokens=1)
-    bytes_each = 3 * 2 * 2 * 16 * 4  # layers, keys and values, heads, size, four bytes
-    kept = sum(cached.size for cached in engine._parked.values())
-    assert 100 < kept <= 200_000 // bytes_each
-    assert len(engine._caches) <= 3
-    tensors = [
-        layer.keys.untyped_storage().nbytes()
-        for cached in engine._parked.values()
-        for layer in cached.cache.layers
-    ]
-    assert sum(tensors) == kept * bytes_each // 2
-    model = weakref.ref(engine._model)
-    engine.close()
-    engine.close()
-    gc.collect()
-    assert model() is None
-
-
-def test_engine_sets_the_number_of_threads(engine: TransformersEngine) -> None:
-    before = torch.get_num_threads()
-    try:
-        for count in (2, 1):
-            engine.use_threads(count)
-            generate(engine, [5], max_tokens=1)
-            assert torch.get_num_threads() == count
-    finally:
-        torch.set_num_threads(before)
 
 
 def test_engine_truncates_sliding_window_layers(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 import huggingface_hub
@@ -12,7 +11,7 @@ import torch
 import transformers
 
 from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions, check, load
-from jupyter_turbopilot.plugins.transformers.model import load_model, quantization
+from jupyter_turbopilot.plugins.transformers.model import load_model
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 from tests.plugins.convert import families
 
@@ -42,24 +41,6 @@ def test_load_model_rejects_missing_weights(tmp_path: Path) -> None:
         load_model(folder, check(folder))
 
 
-def test_load_model_rejects_weights_of_another_shape(tmp_path: Path) -> None:
-    folder = checkpoints.write(tmp_path)
-    loading = check(folder)
-    checkpoints.change(folder, "config.json", intermediate_size=96)
-    with pytest.raises(ModelRefusedError, match="could not load"):
-        load_model(folder, loading)
-
-
-def test_load_model_reports_insufficient_memory(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_arguments: object, **_options: object) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr(transformers.AutoModelForCausalLM, "from_pretrained", full)
-    with pytest.raises(ModelRefusedError, match="not enough memory") as refused:
-        load_model(checkpoint, check(checkpoint))
-    assert refused.value.code == "memory"
-
-
 def test_load_model_downloads_and_logs_nothing(
     checkpoint: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -81,21 +62,6 @@ def test_load_model_downloads_and_logs_nothing(
     assert not huggingface_hub.constants.HF_HUB_OFFLINE
     assert caplog.text == ""
     assert "".join(capfd.readouterr()) == ""
-
-
-def test_load_model_uses_the_chosen_dtype_and_attention(checkpoint: Path) -> None:
-    loading = check(checkpoint, TransformersOptions(dtype="bfloat16", attention="eager"))
-    model = load_model(checkpoint, loading)
-    assert model.dtype == torch.bfloat16
-    assert model.config._attn_implementation == "eager"
-    assert not model.training
-
-
-@pytest.mark.parametrize("bits", [8, 4])
-def test_quantization_has_the_chosen_bits(bits: int, checkpoint: Path) -> None:
-    asked = quantization(replace(check(checkpoint), bits=bits, dtype="bfloat16"))
-    assert (asked.load_in_8bit, asked.load_in_4bit) == (bits == 8, bits == 4)
-    assert bits == 8 or asked.bnb_4bit_compute_dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("bits", [8, 4])

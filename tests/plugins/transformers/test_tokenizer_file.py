@@ -48,13 +48,6 @@ def test_read_treats_added_tokens_like_markers_as_control_tokens(text: str, tmp_
     assert file.pieces[file.controls[text]] == b""
 
 
-@pytest.mark.parametrize("text", ["    ", "\t\t", "a<b>", "< b >", "[i]", "[]", "word"])
-def test_read_keeps_other_added_tokens_as_text(text: str, tmp_path: Path) -> None:
-    file = read(folder_of(tmp_path, tokenizer(text)))
-    assert text not in file.controls
-    assert file.pieces[file.tokens[text]] == text.encode()
-
-
 def test_read_collects_end_tokens_from_all_sources(tmp_path: Path) -> None:
     raw = tokenizer("<|im_end|>", "<|file_sep|>", "<|endofmask|>", "<|im_start|>", special=True)
     folder = folder_of(tmp_path, raw, eos_token_id=7)
@@ -85,13 +78,6 @@ def test_read_rejects_a_tokenizer_of_another_model(
 ) -> None:
     with pytest.raises(ModelRefusedError, match=message):
         read(folder_of(tmp_path, tokenizer(), **change))
-
-
-def test_read_rejects_an_added_token_without_text(tmp_path: Path) -> None:
-    raw = tokenizer()
-    raw["added_tokens"].append({"id": 5, "special": True})
-    with pytest.raises(ModelRefusedError, match="is damaged"):
-        read(folder_of(tmp_path, raw))
 
 
 @given(

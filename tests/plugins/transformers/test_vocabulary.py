@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,14 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.stepping.vocabulary import LONGEST
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS
 from jupyter_turbopilot.plugins.convert import convert
 from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
-from jupyter_turbopilot.protocol.errors import ModelRefusedError
 from tests.plugins.convert import families
-
-from . import checkpoints
 
 FAMILIES = {"qwen2": "qwen", "gpt-neox": "bytes", "bigcode-shared": "digits", "llama": "scored"}
 
@@ -81,51 +75,6 @@ def test_tokenize_omits_control_tokens_that_are_words(tmp_path: Path) -> None:
     tokens = vocabulary.tokenize("ab</s>éc")
     assert not {0, 1} & {*tokens}
     assert vocabulary.join(tokens) == b" ab</s>c"
-
-
-@pytest.mark.parametrize(
-    "text", ["x = 1\n" * 60_000, "x" * 300_000, " " * 300_000, "é🐍" * 100_000, "<|fim_prefix|>" * 20_000]
-)
-def test_tokenize_splits_long_texts_into_slices(vocabulary: TransformersVocabulary, text: str) -> None:
-    longest = []
-    plain = vocabulary._tokenizer
-
-    class Watched:
-        def encode(self, part: str, **options: bool) -> object:
-            longest.append(len(part))
-            return plain.encode(part, **options)
-
-    vocabulary._tokenizer = Watched()
-    try:
-        tokens = vocabulary.tokenize(text)
-    finally:
-        vocabulary._tokenizer = plain
-    assert vocabulary.join(tokens) == text.encode()
-    assert max(longest) <= LONGEST + 1
-    assert len(longest) <= 4 * len(text) / LONGEST + 4
-
-
-def test_tokenize_is_thread_safe(vocabulary: TransformersVocabulary) -> None:
-    text = "import numpy as np\n" * 500
-    wanted, got = vocabulary.tokenize(text), []
-    threads = [threading.Thread(target=lambda: got.append(vocabulary.tokenize(text))) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    end = time.monotonic() + 30
-    for thread in threads:
-        thread.join(end - time.monotonic())
-    assert got == [wanted] * 4
-
-
-def test_vocabulary_rejects_a_damaged_tokenizer(checkpoint: Path, tmp_path: Path) -> None:
-    for name in ("config.json", "tokenizer.json"):
-        (tmp_path / name).write_bytes((checkpoint / name).read_bytes())
-    checkpoints.change(tmp_path, "tokenizer.json", pre_tokenizer={"type": "Nonsense"})
-    with pytest.raises(ModelRefusedError, match="damaged, or newer"):
-        TransformersVocabulary(tmp_path)
-    checkpoints.change(tmp_path, "tokenizer.json", pre_tokenizer=None, decoder={"type": "WordPiece"})
-    with pytest.raises(ModelRefusedError, match="bytes of its tokens are unknown"):
-        TransformersVocabulary(tmp_path)
 
 
 def test_vocabulary_does_not_import_pytorch(checkpoint: Path) -> None:

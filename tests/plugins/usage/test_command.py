@@ -6,12 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from msgspec.structs import replace
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.engine.kind import Finding
-from jupyter_turbopilot.plugins.usage import file as log_file
 from jupyter_turbopilot.plugins.usage.events import SCHEMA, Requested, Session, Shown, line_of
 from jupyter_turbopilot.plugins.usage.file import lock_path
 from jupyter_turbopilot.terminal.commands import doctor
@@ -57,15 +55,6 @@ def test_report_reads_the_configured_or_the_named_logs(
     assert "other.jsonl: skipped 1 unreadable line." in out
 
 
-def test_report_is_written_to_the_given_file(
-    capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
-) -> None:
-    write(path)
-    out = run(capsys, "usage-log", "report", "--into", str(tmp_path / "report.md"))[1]
-    assert f"Written: {tmp_path / 'report.md'}" in out
-    assert "1 suggestion shown" in (tmp_path / "report.md").read_text("utf-8")
-
-
 WITH_LINKS = pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
 
 
@@ -97,15 +86,6 @@ def test_commands_refuse_files_that_are_not_logs(capsys: pytest.CaptureFixture[s
             assert (status, f"{name} {why}" in err) == (2, True)
 
 
-def test_commands_refuse_an_invalid_configured_path(
-    capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
-) -> None:
-    configure(tmp_path, "usage.jsonl")
-    for action in ("report", "info", "clear"):
-        status, _, err = run(capsys, "usage-log", action)
-        assert (status, "relative path" in err) == (2, True)
-
-
 def test_info_describes_the_log_and_its_problems(capsys: pytest.CaptureFixture[str], path: Path) -> None:
     assert "nothing is logged yet" in run(capsys, "usage-log", "info")[1]
     write(path, b"{")
@@ -128,36 +108,10 @@ def test_info_reports_text_in_a_log_independently_of_the_setting(
     assert "This log contains the text of suggestions." in run(capsys, "usage-log", "info")[1]
 
 
-def test_report_skips_lines_edited_by_hand(capsys: pytest.CaptureFixture[str], path: Path) -> None:
-    write(path, b'{"event": "requested"}\n', line_of(SHOWN).replace(b":5", b':"many"'))
-    status, out, _ = run(capsys, "usage-log", "report")
-    assert (status, "skipped 2 unreadable lines." in out) == (0, True)
-
-
 def test_commands_report_that_no_log_is_set(capsys: pytest.CaptureFixture[str]) -> None:
     for action in ("info", "clear"):
         status, out, _ = run(capsys, "usage-log", action)
         assert (status, out.startswith("No usage log is kept")) == (0, True)
-
-
-def test_commands_accept_a_named_log_without_the_setting(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    file = write(tmp_path / "terminal.jsonl")
-    status, out, _ = run(capsys, "usage-log", "info", str(file))
-    assert (status, "3 lines about 1 suggestion" in out, "This log contains no text." in out) == (
-        0,
-        True,
-        True,
-    )
-    assert "is logged" not in out
-    assert run(capsys, "usage-log", "clear", str(file), "-y")[0] == 0
-    assert not file.exists()
-    file.write_text("a thesis")
-    for action in ("info", "clear"):
-        status, _, err = run(capsys, "usage-log", action, str(file))
-        assert (status, "is no usage log" in err) == (2, True)
-    assert file.read_text() == "a thesis"
 
 
 def test_clear_asks_and_deletes_only_the_log(
@@ -174,53 +128,6 @@ def test_clear_asks_and_deletes_only_the_log(
     assert (status, f"{path} was deleted." in out) == (0, True)
     left = {one.name for one in tmp_path.iterdir() if "usage" in one.name}
     assert left == {"usage.jsonl.2"}
-
-
-@pytest.mark.parametrize("name", [".", "..", "/", "...1", "..1"])
-def test_commands_report_a_missing_file(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    for action in ("report", "info", "clear"):
-        status, _, err = run(capsys, "usage-log", action, name)
-        assert (status, "is no usage log" in err or "does not exist" in err) == (2, True)
-
-
-def test_commands_refuse_a_configured_folder(
-    capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path
-) -> None:
-    configure(tmp_path, path.anchor)
-    assert run(capsys, "usage-log", "report")[0] == 2
-    status, _, err = run(capsys, "usage-log", "info")
-    assert (status, "it is not the path of a file" in err) == (2, True)
-
-
-@pytest.mark.parametrize("target", [".", "..", "/", "folder"])
-def test_report_refuses_a_folder_as_its_file(
-    capsys: pytest.CaptureFixture[str],
-    path: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    target: str,
-) -> None:
-    write(path)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder").mkdir()
-    before = sorted(tmp_path.rglob("*"))
-    status, _, err = run(capsys, "usage-log", "report", "--into", target)
-    assert (status, "is a folder. Pass a Markdown file" in err) == (2, True)
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_clear_reports_a_log_that_another_process_holds(
-    capsys: pytest.CaptureFixture[str], path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(log_file, "PATIENCE", 0.05)
-    write(path)
-    with FileLock(lock_path(path)):
-        status, _, err = run(capsys, "usage-log", "clear", "-y")
-    assert (status, "could not be deleted: another process has locked it for too long" in err) == (1, True)
-    assert path.exists()
 
 
 def finding() -> Finding:
@@ -244,44 +151,3 @@ def test_purge_deletes_logs_in_own_folders_and_lists_others(
     _, out, _ = run(capsys, "purge", "--yes")
     assert file.exists() != inside
     assert ("jupyter turbopilot usage-log clear" in out) != inside
-
-
-@pytest.mark.parametrize("linked", [False, pytest.param(True, marks=WITH_LINKS)])
-def test_purge_resolves_the_path_of_a_log(
-    capsys: pytest.CaptureFixture[str], path: Path, tmp_path: Path, own_folder: Path, linked: bool
-) -> None:
-    own_folder.mkdir(parents=True, exist_ok=True)
-    (tmp_path / "folder").mkdir()
-    outside = write(tmp_path / "folder" / "outside.jsonl")
-    inside = write(own_folder / "inside.jsonl")
-    if linked:
-        (own_folder / "link").symlink_to(tmp_path / "folder", target_is_directory=True)
-        (tmp_path / "link").symlink_to(own_folder, target_is_directory=True)
-        names = (own_folder / "link" / outside.name, tmp_path / "link" / inside.name)
-    else:
-        up = Path(*[".."] * len(own_folder.relative_to(tmp_path).parts))
-        names = (
-            own_folder / up / "folder" / outside.name,
-            tmp_path / "folder" / ".." / inside.relative_to(tmp_path),
-        )
-    for name, file, goes in zip(names, (outside, inside), (False, True), strict=True):
-        configure(tmp_path, name)
-        _, out, _ = run(capsys, "purge", "--yes")
-        assert file.exists() != goes
-        assert ("jupyter turbopilot usage-log clear" in out) != goes
-
-
-def test_purge_lists_a_log_that_another_process_holds(
-    capsys: pytest.CaptureFixture[str],
-    path: Path,
-    tmp_path: Path,
-    own_folder: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(log_file, "PATIENCE", 0.05)
-    own_folder.mkdir(parents=True, exist_ok=True)
-    file = write(own_folder / "usage.jsonl")
-    configure(tmp_path, file)
-    with FileLock(lock_path(file)):
-        status, out, _ = run(capsys, "purge", "--yes")
-    assert (status, f"Could not be deleted:\n  {file}" in out) == (1, True)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,11 +18,9 @@ from jupyter_turbopilot.plugins.usage.file import (
     check,
     delete,
     is_log,
-    locate,
     lock_path,
     opened,
 )
-from jupyter_turbopilot.protocol.errors import NotReadyError
 
 from ...index.folders import until
 from .test_events import LOGGED, SESSION
@@ -124,25 +121,6 @@ def test_opened_rejects_a_file_of_another_user(path: Path, monkeypatch: pytest.M
         write(path)
 
 
-def test_opened_does_not_create_a_missing_folder(path: Path) -> None:
-    away = path.parent / "away" / "study.jsonl"
-    for act in (check, write):
-        with pytest.raises(OSError, match="its folder does not exist"):
-            act(away)
-    assert not away.parent.exists()
-
-
-def test_check_names_a_folder_that_is_not_writable(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "is_writable", lambda _: False)
-    with pytest.raises(OSError, match="its folder cannot be written to"):
-        check(path)
-
-
-def test_check_changes_nothing(path: Path) -> None:
-    check(path)
-    assert not [*path.parent.iterdir()]
-
-
 def test_append_leaves_no_partial_line_on_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(path)
     real = os.write
@@ -176,24 +154,6 @@ def test_opened_waits_briefly_for_another_process(path: Path, monkeypatch: pytes
     assert path.read_bytes() == HEAD
 
 
-@pytest.mark.parametrize("name", ["study.jsonl", "a/b", "", "~no-such-user/study.jsonl"])
-def test_located_rejects_a_relative_path(name: str) -> None:
-    with pytest.raises(OSError, match=r"relative path|home folder"):
-        locate(name)
-
-
-@pytest.mark.parametrize("name", ["a\0b", "."])
-def test_located_rejects_names_of_no_file(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OSError, match="not the path of a file"):
-        locate(f"{tmp_path}/{name}" if name != "." else tmp_path.anchor)
-
-
-def test_located_finds_the_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("USERPROFILE", str(tmp_path))
-    assert locate("~/study.jsonl") == tmp_path / "study.jsonl"
-
-
 def test_reading_counts_invalid_lines(path: Path) -> None:
     path.write_bytes(HEAD + b'{"event":"sho\n\n' + b"".join(REST) + SHOWN[:9])
     reading = Reading(path)
@@ -208,24 +168,6 @@ def test_reading_finds_text_in_a_truncated_line(path: Path) -> None:
         reading = Reading(path)
         assert list(reading)
         assert reading.has_text == text
-
-
-def test_reading_does_not_hold_a_large_log_in_memory(path: Path) -> None:
-    path.write_bytes(HEAD + SHOWN * 50_000)
-    tracemalloc.start()
-    try:
-        assert sum(1 for _ in Reading(path)) == 50_001
-        assert tracemalloc.get_traced_memory()[1] < 1_000_000
-    finally:
-        tracemalloc.stop()
-
-
-def test_reading_reports_a_log_that_disappears(path: Path) -> None:
-    write(path)
-    reading = Reading(path)
-    path.unlink()
-    with pytest.raises(NotReadyError, match="cannot be read: No such file"):
-        list(reading)
 
 
 def typing(number: int) -> Typing:
@@ -250,17 +192,6 @@ def write_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     yield make
     for one in made:
         one.close()
-
-
-def test_writer_writes_a_changed_session_line(write_log: Callable[..., Writer], path: Path) -> None:
-    writer = write_log()
-    put(writer, *map(typing, range(600)))
-    writer.session = changed = replace(SESSION, model="n")
-    put(writer, typing(600), typing(601))
-    writer.close()
-    put(writer, typing(602))
-    written = [SESSION, *map(typing, range(600)), changed, typing(600), typing(601)]
-    assert list(Reading(path)) == written, "nothing is written after the end"
 
 
 def test_writer_writes_the_queue_and_counts_losses_once_the_folder_exists(
@@ -311,15 +242,3 @@ def test_writer_starts_another_file_with_its_session(
     put(writer, typing(2), typing(3))
     writer.close()
     assert list(Reading(path)) == [*theirs, SESSION, typing(2), typing(3)]
-
-
-def test_writer_waits_for_another_process(
-    write_log: Callable[..., Writer], path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.05)
-    with FileLock(lock_path(path)):
-        writer = write_log()
-        put(writer, typing(1))
-        until(lambda: "another process" in writer.error)
-    until(lambda: not writer.error)
-    assert list(Reading(path)) == [SESSION, typing(1)]

@@ -160,70 +160,6 @@ def test_usage_log_counts_requests_without_anything_to_show(
     assert [type(event) for event in d.read()] == [Session, Requested, Requested, Typing, Ended]
 
 
-def test_log_typed_characters_if_nothing_was_shown(
-    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "UNANSWERED", 3)
-    d = desk()
-    for length in range(5):
-        d.ask([""], f"nothing {length}", "x" * length)
-    assert [type(event) for event in d.read()] == [Session, Typing, Ended]
-    assert d.counts() == [(3, 2), (2, 2)]
-    assert d.all_of(Session)[0].model == MODEL
-
-
-def test_usage_log_keeps_the_model_after_a_cancelled_answer(desk: Callable[..., Desk]) -> None:
-    d = desk()
-    d.ask(["values"])
-    d.ask([""], "b", model="")
-    d.ask(["values"], "c", model="", from_index=True)
-    assert [event.model for event in d.all_of(Session)] == [MODEL]
-
-
-@pytest.mark.parametrize("answers", [[], ["values"]])
-def test_log_an_unknown_model(desk: Callable[..., Desk], answers: list[str]) -> None:
-    d = desk()
-    d.ask(answers, model="")
-    assert [event.model for event in d.all_of(Session)] == ["unknown"]
-    assert sum(requests for requests, _ in d.counts()) == 1
-
-
-@pytest.mark.parametrize("length", [6, 900])
-@pytest.mark.parametrize("follows", [True, False])
-def test_usage_log_counts_an_accepted_suggestion_once(
-    desk: Callable[..., Desk], length: int, follows: bool
-) -> None:
-    d = desk()
-    d.ask(["v" * length])
-    d.tell("shown", length)
-    d.tell("accepted", length - 2)
-    d.tell("accepted", length)
-    if follows:
-        d.ask([""], "b", "x = " + "v" * length)
-        d.ask([""], "c", "x = " + "v" * length + ".")
-    assert d.counts()[-1][1] == length + follows
-
-
-def test_usage_log_counts_typed_characters_before_an_acceptance_once(desk: Callable[..., Desk]) -> None:
-    d = desk()
-    d.ask(["values"])
-    d.tell("shown", 6)
-    d.ask([""], "b", "x = va")
-    d.tell("accepted", 6)
-    d.ask([""], "c", "x = values")
-    assert d.counts()[-1][1] == 6
-
-
-def test_log_typed_characters_before_a_partial_acceptance(desk: Callable[..., Desk]) -> None:
-    d = desk()
-    d.ask(["values.mean()"])
-    d.tell("shown", 13)
-    d.tell("accepted", 6, before=2)
-    d.tell("accepted", 7, before=6)
-    d.tell("accepted", 13, before=11)
-    assert [event.typed for event in d.all_of(Accepted)] == [2, 0, 4]
-
-
 STEP = st.tuples(
     st.sampled_from(["ask", "take"]), st.sampled_from(["one", "two"]), st.integers(0, 600), st.integers(0, 9)
 )
@@ -327,33 +263,6 @@ def test_log_values_that_differ_from_the_defaults(desk: Callable[..., Desk]) -> 
     requested = d.all_of(Requested)[0]
     assert (requested.trigger, requested.language) == ("invoke", "r")
     assert d.all_of(Shown)[0].from_index
-
-
-@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be set")
-def test_log_another_time_zone(desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch) -> None:
-    d = desk()
-    try:
-        for zone in ("UTC", "UTC", "XXX-2"):
-            monkeypatch.setenv("TZ", zone)
-            time.tzset()
-            d.ask(["values"], zone)
-    finally:
-        monkeypatch.undo()
-        time.tzset()
-    assert [event.zone for event in d.all_of(Session)] == [0, 120]
-
-
-def test_usage_log_forgets_the_oldest_suggestions(
-    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for bound in ("SUGGESTIONS", "CELLS"):
-        monkeypatch.setattr(module, bound, 5)
-    d = desk()
-    for number in range(30):
-        d.ask(["values"], str(number), path=f"{number}.ipynb")
-    d.tell("shown", 6, "3")
-    d.tell("shown", 6, "29")
-    assert len(d.all_of(Shown)) == 1
 
 
 def test_usage_log_with_an_unusable_file_does_not_affect_suggestions(tmp_path: Path) -> None:

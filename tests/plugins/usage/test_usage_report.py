@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from jupyter_turbopilot.plugins.usage.events import Dropped, Event
+from jupyter_turbopilot.plugins.usage.events import Event
 from jupyter_turbopilot.plugins.usage.usage_report import tables, write
 from jupyter_turbopilot.plugins.usage.usage_statistics import LogStatistics
 
-from .test_usage_statistics import NO_SUGGESTIONS, SESSION, requested, retained, shown, taken
+from .test_usage_statistics import SESSION, requested, retained, shown, taken
 
 
 def log(accepted: int = 3, model: str = "m") -> list[Event]:
@@ -35,29 +35,6 @@ def test_tables_summarise_suggestion_outcomes() -> None:
     assert "| 2:00 | 10 | 3 |" in text
     assert "median 40 ms" in text
     assert "could not be written" not in text
-
-
-def test_tables_name_the_resampled_units() -> None:
-    few = tables(LogStatistics([log(), log(), *[NO_SUGGESTIONS] * 3]), 5)
-    assert "5 logs, " in few
-    assert "intervals from 20 documents (keystrokes saved: from 5 sessions);" in few
-    assert "intervals from 5 logs;" in tables(LogStatistics([log()] * 5), 5)
-    assert "intervals from 5 logs (keystrokes saved: from 6 logs);" in tables(
-        LogStatistics([*[log()] * 5, NO_SUGGESTIONS]), 6
-    )
-
-
-def test_tables_compare_several_models() -> None:
-    text = tables(LogStatistics([log(), log(5, "n")]), 2)
-    assert "| m, eager | 10 | 3 |" in text
-    assert "| n, eager | 10 | 5 |" in text
-    assert "m, eager" not in tables(LogStatistics([log()]), 1)
-
-
-def test_tables_report_missing_events() -> None:
-    events = [*log(), Dropped(0.0, "AbC3", lines=1), shown(99)]
-    text = tables(LogStatistics([events]), 1)
-    assert "1 line could not be written; 1 event refers to a request that is not in the log." in text
 
 
 def test_write_creates_reproducible_plots(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from jupyter_turbopilot.plugins.usage.events import (
 )
 from jupyter_turbopilot.plugins.usage.file import Reading
 from jupyter_turbopilot.plugins.usage.log import UsageLog
-from jupyter_turbopilot.plugins.usage.usage_statistics import ENOUGH, LATER, SOON, LogStatistics, Share
+from jupyter_turbopilot.plugins.usage.usage_statistics import ENOUGH, LATER, SOON, LogStatistics
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion, Feedback
 
@@ -210,7 +210,6 @@ def test_figures_match_independent_counts(
 
 
 SESSION = Session(0.0, SCHEMA, "AbC3", "0.1.0", "server", 120, False, "m", "eager")
-NO_SUGGESTIONS = [SESSION, Ended(0.0, "AbC3", requests=3, written=7)]
 
 
 def requested(number: int, **more: object) -> Requested:
@@ -230,24 +229,6 @@ def retained(number: int, chars: int, after: float) -> Retained:
     return Retained(0.0, f"AbC3.{number}", chars=chars, after=after)
 
 
-def test_hours_are_local_time() -> None:
-    (one,) = LogStatistics([[SESSION, requested(1, t=23.5 * 3600), shown(1)]]).suggested
-    assert one.hour == 1
-    assert one.condition == ("m", "eager")
-
-
-def test_suggestions_of_a_damaged_session_line_are_counted() -> None:
-    (one,) = LogStatistics([[requested(1, t=23.5 * 3600), shown(1)]]).suggested
-    assert (one.hour, one.condition) == (23, ("unknown", "unknown"))
-
-
-def test_retained_text_in_a_terminal_is_final() -> None:
-    events = [requested(1), shown(1), taken(1, 5), retained(1, 4, after=6.5)]
-    for where, kept in (("terminal", {SOON: 4, LATER: 4}), ("server", {})):
-        (one,) = LogStatistics([[replace(SESSION, where=where), *events]]).suggested
-        assert one.kept == kept
-
-
 def test_intervals_match_resampled_units() -> None:
     events: list[Event] = [SESSION]
     units = []
@@ -264,49 +245,3 @@ def test_intervals_match_resampled_units() -> None:
     ours = found.of(found.suggested).acceptance
     assert ours.value == pytest.approx(60 / 160)
     assert ours.interval == pytest.approx((low, high), abs=0.02)
-
-
-def test_draws_ignore_logs_without_suggestions() -> None:
-    some = [requested(1), shown(1), *NO_SUGGESTIONS]
-    few = LogStatistics([some, some, *[NO_SUGGESTIONS] * 3])
-    assert (few.by_log, len(few.units), len(few.writers)) == (False, 2, 5)
-    enough = LogStatistics([*[some] * ENOUGH, NO_SUGGESTIONS])
-    assert (enough.by_log, len(enough.units), len(enough.writers)) == (True, ENOUGH, ENOUGH + 1)
-
-
-@pytest.mark.parametrize(("documents", "drawn"), [(1, False), (ENOUGH - 1, False), (ENOUGH, True)])
-def test_intervals_are_none_with_few_units(documents: int, drawn: bool) -> None:
-    events: list[Event] = [SESSION]
-    for number in range(40):
-        events += [requested(number, doc=number % documents), shown(number)]
-    found = LogStatistics([events])
-    assert bool(found.of(found.suggested).acceptance.interval) == drawn
-    assert [bool(interval) for _, interval in found.latency] == [drawn] * 2
-    assert found.saved.interval is None, "there is one session"
-
-
-def test_conditions_combine_models_outside_the_catalogue() -> None:
-    sessions = [replace(SESSION, model=model) for model in ("other-123", "other-9")]
-    events = [sessions[0], requested(1), shown(1), sessions[1], requested(2), shown(2)]
-    assert {one.condition for one in LogStatistics([events]).suggested} == {("other", "eager")}
-
-
-def test_figures_of_an_empty_log_are_zero() -> None:
-    found = LogStatistics([[]])
-    assert found.saved == Share(0, 0)
-    assert found.of([]).acceptance.value == 0.0
-    assert found.latency == [(0.0, None)] * 2
-    assert found.by(lambda one: one.hour) == {}
-
-
-def test_latency_includes_only_shown_suggestions() -> None:
-    events: list[Event] = [SESSION]
-    for number in range(100):
-        events += [requested(number, ms=number + 1, doc=number), shown(number)]
-    events.append(requested(1000, ms=100_000))
-    (median, around), (slow, about) = LogStatistics([events]).latency
-    assert (median, slow) == (50, 95)
-    assert around
-    assert about
-    assert around[0] < 50 < around[1]
-    assert about[0] < 95 < about[1] <= 100
