@@ -38,26 +38,12 @@ def test_alternatives_begin_with_the_likeliest_even_if_a_prefix(desk: Callable[.
     assert reply.items[0].text == "a"
 
 
-def test_alternatives_are_empty_if_all_tokens_are_certain(desk: Callable[..., Desk]) -> None:
-    d = desk("a + b", probability=0.99)
-    (reply,) = d.ask(request(n=3))
-    assert len(reply.items) == len(d.engine.asks) == 1
-
-
 def test_alternatives_differ_in_more_than_white_space(desk: Callable[..., Desk]) -> None:
     answers = iter(["x**2", " x ** 2", "x**2 \n"])
     d = desk(lambda _: next(answers))
     (reply,) = d.ask(request("y =", n=3, temperature=0.8))
     assert len(d.engine.asks) == 3
     assert [item.text for item in reply.items] == ["x**2"]
-
-
-def test_alternatives_may_differ_in_indentation(desk: Callable[..., Desk]) -> None:
-    texts = ["if a:\n    b()\n    c()", "if a:\n    b()\nc()"]
-    answers = iter(texts)
-    d = desk(lambda _: next(answers))
-    (reply,) = d.ask(request("", n=2, temperature=0.8, lines="multi"))
-    assert {item.text for item in reply.items} == {*texts}
 
 
 def test_alternatives_are_sampled_without_prefix_constraints(

@@ -55,24 +55,6 @@ def test_busy_server_does_not_prefetch(busy: Callable[[Level], Desk]) -> None:
         assert (reply.items, reply.finish_reason) == ((), "yielded")
 
 
-def test_busy_server_shortens_only_the_context_of_new_notebooks(busy: Callable[[Level], Desk]) -> None:
-    numbers = count(10)
-
-    def length(level: Level, path: str, trigger: str = "invoke") -> int:
-        d = busy(level)
-        d.ask(request("a_long_line = 1\n" * 200 + f"x{next(numbers)} = ", path=path, trigger=trigger))
-        return len(d.engine.asks[-1].prompt)
-
-    full = length(Level.NONE, "old.ipynb")
-    short = length(Level.SHORT_CONTEXT, "new.ipynb")
-    assert short < 0.7 * full
-    assert length(Level.REFUSE_BUSIEST, "old.ipynb") == full
-    # Notebooks get their whole context when a warm-up evaluates it.
-    assert length(Level.NONE, "new.ipynb") == short
-    assert length(Level.NONE, "new.ipynb", "warmup") == full
-    assert length(Level.NONE, "new.ipynb") == full
-
-
 def test_unknown_level_of_a_remote_server_changes_no_context(busy: Callable[[Level | None], Desk]) -> None:
     numbers = count(10)
 
@@ -117,17 +99,6 @@ def test_overloaded_server_answers_automatic_requests_from_the_cache(busy: Calla
     assert busy(Level.SHORT_SUGGESTIONS).texts(asked) == busy(Level.REFUSE_BUSIEST).texts(asked) == ["a"]
 
 
-def test_refused_request_supersedes_the_older_request_of_its_editor(
-    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    d = desk("a + b + c", pause=0.05)
-    older, replies = d.begin(request("x = ", client="editor", sequence=1, eagerness="always"))
-    monkeypatch.setattr(d.worker, "level", lambda _caller=None: Level.REFUSE_BUSIEST)
-    with pytest.raises(BusyError):
-        d.begin(request("x = y", client="editor", sequence=2, trigger="automatic"))
-    assert received(replies)[-1].finish_reason == older.cancel.reason == "superseded"
-
-
 def test_completer_counts_hidden_automatic_suggestions(desk: Callable[..., Desk]) -> None:
     d = desk("a + b", probability=0.1)
     for trigger in ("automatic", "prefetch"):
@@ -166,21 +137,6 @@ def test_identity_changes_with_settings_that_change_answers(changed: dict[str, o
 def test_identity_changes_with_settings_of_the_remote_engine(changed: dict[str, object]) -> None:
     remote = Turbopilot(engine="remote", config=Config(TurbopilotRemote=changed))
     assert identity_of(ScriptedEngine(), remote) != identity_of(ScriptedEngine(), Turbopilot(engine="remote"))
-
-
-def test_identity_changes_with_engine_and_context_size() -> None:
-    renamed = ScriptedEngine()
-    renamed.identity = "other"
-    named = ScriptedEngine()
-    named.name = "other"
-    engines = (ScriptedEngine(), ScriptedEngine(context_size=512), renamed, named)
-    assert len({identity_of(engine, Turbopilot()) for engine in engines}) == 4
-
-
-def test_identity_changes_with_the_root_folder() -> None:
-    assert identity_of(ScriptedEngine(), Turbopilot(), "a") != identity_of(
-        ScriptedEngine(), Turbopilot(), "b"
-    )
 
 
 def test_identity_contains_addresses_without_secrets() -> None:

@@ -49,13 +49,6 @@ def test_suggestions_in_a_line_end_where_the_rest_can_follow(desk: Callable[...,
     assert desk("ord_mm\n").texts(asked) == []
 
 
-def test_alternatives_in_a_line_end_where_the_rest_can_follow(desk: Callable[..., Desk]) -> None:
-    answers = iter(["(a + b", "d, (", "] + ["])
-    d = desk(lambda _: next(answers), probability=0.5)
-    (reply,) = d.ask(request("x = [y] * 2", 5, n=3, temperature=0.8))
-    assert [item.text for item in reply.items] == ["d,", "] + ["]
-
-
 WORDS = st.lists(st.sampled_from(["a", "(", ")", '"', "\n", "    b", " = 1", "```", "x)"]), max_size=12).map(
     "".join
 )
@@ -75,15 +68,6 @@ def test_frames_grow_to_the_text_without_streaming(
         assert frames[-1:] == whole
     finally:
         d.worker.stop()
-
-
-def test_generation_uses_a_cut_text_as_the_next_draft(desk: Callable[..., Desk]) -> None:
-    d = desk("one two three four five")
-    d.ask(request("x = ", max_tokens=3))
-    d.ask(request("x = one", max_tokens=3))
-    assert len(d.engine.asks) == 2
-    # The prompt ends before the word at the cursor, so the draft begins with that word.
-    assert "".join(chr(token) for token in d.engine.asks[1].hint) == "e two three"
 
 
 @pytest.mark.parametrize("words", ["one two", ""])
@@ -130,16 +114,6 @@ def limited(desk: Callable[..., Desk], answer: object, **capabilities: object) -
     made = desk(answer)
     made.engine.capabilities = Capabilities(**capabilities)  # type: ignore[arg-type]
     return made
-
-
-def test_generation_needs_probabilities_for_automatic_suggestions(
-    desk: Callable[..., Desk],
-) -> None:
-    d = limited(desk, "a + b", logprobs=False)
-    assert d.texts(request(trigger="automatic", eagerness="eager")) == []
-    assert (d.engine.asks, d.completer.counters["hidden"]) == ([], 1)
-    assert d.texts(request(trigger="automatic", eagerness="always")) == ["a + b"]
-    assert d.texts(request(trigger="invoke")) == ["a + b"]
 
 
 @pytest.mark.parametrize("trigger", ["warmup", "prefetch"])

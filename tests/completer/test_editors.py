@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +7,6 @@ import pytest
 
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
-from jupyter_turbopilot.completer.editors import Editor
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import SUPERSEDED
@@ -31,17 +29,6 @@ def test_completer_reports_the_deadline_of_a_late_request(
     assert (reply.items, reply.finish_reason) == ((), "deadline") or reply.items[
         0
     ].finish_reason == "deadline"
-
-
-def test_completer_keeps_no_state_after_a_thousand_requests(
-    desk: Callable[..., Desk],
-) -> None:
-    d = desk("a b")
-    before = threading.active_count()
-    for number in range(1_000):
-        d.ask(request(client=f"editor-{number}"))
-    assert threading.active_count() <= before + 1
-    assert len(d.completer.shared.editors) == 0
 
 
 @pytest.fixture
@@ -71,16 +58,6 @@ def test_editors_supersede_a_request_that_arrives_late(send: Callable[..., Compl
     assert late.cancel.reason == SUPERSEDED
     assert not newer.cancel.is_set()
     assert send(sequence=9).older is newer
-
-
-@pytest.mark.parametrize(("trigger", "awaited"), [("automatic", True), ("prefetch", False)])
-def test_editors_do_not_count_a_prefetch_as_awaited(
-    send: Callable[..., CompletionJob], shared: Shared, trigger: str, awaited: bool
-) -> None:
-    editor = Editor("ann", "tab")
-    assert not shared.editors.is_awaited(editor)
-    send(trigger=trigger)
-    assert shared.editors.is_awaited(editor) is awaited
 
 
 def test_submit_ends_a_request_once_if_another_thread_supersedes_it(

@@ -70,13 +70,6 @@ def test_suggestion_adds_no_import_if_the_scope_is_unknown(desk: Callable[..., D
     assert reported[-1] == ("sns.heatmap(table)", ())
 
 
-def test_cached_completion_adds_its_imports(desk: Callable[..., Desk], folder: str) -> None:
-    d = desk("sns.heatmap(table)")
-    assert asked(d, knowing(folder))[-1] == asked(d, knowing(folder))[-1]
-    assert len(d.engine.asks) == 1
-    assert d.completer.counters["cache_hits"] == 1
-
-
 @pytest.mark.parametrize("trigger", ["automatic", "invoke"])
 def test_suggestion_is_uncached_before_its_modules_are_looked_up(
     desk: Callable[..., Desk], folder: str, monkeypatch: pytest.MonkeyPatch, trigger: str
@@ -149,22 +142,6 @@ def test_sources_find_local_modules_in_the_documents_folder(desk: Callable[..., 
     assert not shown("other", "work/a.ipynb")
     # Common aliases do not depend on the folder.
     assert asked(desk("sns.heatmap(table)"), kernel_context)[-1] == ("sns.heatmap(table)", (SNS,))
-
-
-def test_sources_ignore_open_documents_of_other_folders_for_local_modules() -> None:
-    here = KernelContext(NAMES, all=True, modules=Modules(("/a",), here=("/a",)))
-    use = Use("clean", "(", dotted=False)
-
-    def line(path: str) -> str | None:
-        documents = [Document(path=path, source="from helpers import clean")]
-        asks = Completion(cells=[Cell(source="")], offset=0, path="work/a.ipynb", documents=documents)
-        found: Any = lambda *_, **__: ModuleLocation.HERE  # noqa: E731
-        sources = sources_of(asks, here, None, found)
-        assert sources
-        return sources.line_for(use)
-
-    assert line("work/b.ipynb") == "from helpers import clean"
-    assert line("elsewhere/b.ipynb") == ""
 
 
 def test_sources_count_each_document_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from itertools import count, pairwise
 from pathlib import Path
@@ -22,7 +21,7 @@ from jupyter_turbopilot.util import lookups
 
 from ..index.fake_index import FakeIndex
 from ..index.folders import until
-from ..scripted_engine import ScriptedEngine, words
+from ..scripted_engine import ScriptedEngine
 from .desk import Desk, received, request
 
 LINE = "frame = load_frame(name)"
@@ -80,24 +79,6 @@ def test_confident_index_match_is_the_answer_without_the_engine(
     assert d.completer.last_ms is not None
 
 
-@pytest.mark.usefixtures("sure_of_beginnings")
-@pytest.mark.parametrize(("rest", "shown"), [("", ["first_name"]), ("a) + b)", [])])
-def test_index_match_ends_where_the_rest_of_the_line_can_follow(
-    desk: Callable[..., Desk], rest: str, shown: list[str]
-) -> None:
-    d = remembering(desk(""), "values = f(first_name, g(a) + b)")
-    assert d.texts(typed(f"values = f({rest}", offset=11))[:1] == shown
-
-
-def test_uncertain_index_match_is_a_draft(desk: Callable[..., Desk], sure: Callable[[float], None]) -> None:
-    sure(0.1)
-    d = remembering(desk("ad_frame(other)"), LINE)
-    assert d.texts(typed(eagerness="always"))[-1] == "ad_frame(other)"
-    hint = b"".join(d.engine.vocabulary.piece(token) for token in d.engine.asks[0].hint)
-    assert hint.decode().endswith(REST)
-    assert d.completer.counters["index_matches"] == 0
-
-
 @pytest.mark.usefixtures("sure")
 @pytest.mark.parametrize("installed", [True, False])
 def test_index_match_adds_its_imports(desk: Callable[..., Desk], tmp_path: Path, installed: bool) -> None:
@@ -113,27 +94,6 @@ def test_index_match_adds_its_imports(desk: Callable[..., Desk], tmp_path: Path,
     until(lambda: bool(last().items) if installed else not last().uncached)
     found = [(item.text, item.imports) for item in last().items]
     assert found == ([("ns.heatmap(frame)", ("import seaborn as sns",))] if installed else [])
-
-
-@pytest.mark.usefixtures("sure")
-def test_index_match_is_not_cached_by_the_client(desk: Callable[..., Desk]) -> None:
-    d = remembering(desk("cal(name)"), LINE)
-    assert d.ask(typed())[-1].frame()["uncached"] is True
-    assert "uncached" not in d.ask(typed("frame = su", eagerness="always"))[-1].frame()
-
-
-@pytest.mark.usefixtures("sure")
-def test_answer_without_a_slow_index_is_not_cached_by_the_client(
-    desk: Callable[..., Desk], gate: Gate, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    d = remembering(desk("ad(name)", settings={"eagerness": "always"}), LINE)
-    with monkeypatch.context() as patch:
-        patch.setattr(completer, "INDEX_TIMEOUT", 0.02)
-        d.notebook_index.before = gate  # type: ignore[union-attr]
-        reported = d.ask(typed())[-1]
-        assert (reported.items[0].text, reported.uncached) == ("ad(name)", True)
-        gate.opened.set()
-    assert d.texts(typed()) == [REST]
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")
@@ -186,29 +146,7 @@ def test_without_streaming_the_more_confident_text_is_returned(
     assert d.completer.counters["index_matches"] == (text == "load(")
 
 
-@pytest.mark.usefixtures("sure")
-def test_hidden_cached_completion_does_not_hide_an_index_match(
-    desk: Callable[..., Desk],
-) -> None:
-    d = desk("ad_other(1)", probability=0.02)
-    d.notebook_index = FakeIndex()
-    assert d.texts(typed()) == []
-    assert len(d.engine.asks) == 1
-    remembering(d, LINE)
-    assert d.texts(typed()) == [REST]
-
-
 # Order and failures -----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.usefixtures("sure")
-def test_index_match_supersedes_the_older_request(desk: Callable[..., Desk]) -> None:
-    d = remembering(desk(words(400), pause=0.05), LINE)
-    _, older = d.begin(typed("frame = x", max_tokens=400, eagerness="always"))
-    while not d.engine.asks:
-        time.sleep(0.001)
-    assert d.texts(typed()) == [REST]
-    assert received(older)[-1].finish_reason == "superseded"
 
 
 class Gate:
@@ -240,24 +178,6 @@ def test_newer_request_supersedes_a_look_up(desk: Callable[..., Desk], gate: Gat
     gate.opened.set()
     assert received(second)[-1].items
     assert len(d.engine.asks) == 1
-
-
-def test_newer_request_takes_over_from_the_look_ups_predecessor(
-    desk: Callable[..., Desk], gate: Gate
-) -> None:
-    d = desk(words(40), pause=0.05, settings={"eagerness": "always"})
-    _, running = d.begin(typed("x = "))
-    while not d.engine.asks:
-        time.sleep(0.001)
-    d.notebook_index = FakeIndex(before=gate)
-    _, waiting = d.begin(typed("x = w"))
-    assert gate.asked.wait(30)
-    d.notebook_index = FakeIndex()
-    _, last = d.begin(typed("x = wo"))
-    gate.opened.set()
-    assert received(last)[-1].items
-    assert received(running)[-1].finish_reason == "superseded"
-    assert received(waiting)[-1].finish_reason == "superseded"
 
 
 def test_cancelled_look_up_does_not_continue(desk: Callable[..., Desk], gate: Gate) -> None:
@@ -364,16 +284,6 @@ def test_answer_to_a_prompt_with_index_cells_is_not_saved_to_disk(
     d.notebook_index = FakeIndex(documents=documents)
     d.ask(beside("x = load_frame(name)", "y = ", trigger="invoke"))
     assert len(kept) == (not documents)
-
-
-def test_index_cells_do_not_change_the_score(desk: Callable[..., Desk]) -> None:
-    found = []
-    for documents in ([], [ELSEWHERE]):
-        d = desk("read(load_frame)", probability=0.9, settings={"eagerness": "always"})
-        d.notebook_index = FakeIndex(documents=documents)
-        found.append(d.ask(beside("x = open(name)", "y = "))[-1].items[0].confidence)
-        assert (ELSEWHERE.source in d.engine.prompts[0]) == bool(documents)
-    assert found[0] == found[1]
 
 
 def test_index_cells_that_are_late_do_not_change_the_prompt(

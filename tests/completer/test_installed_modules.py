@@ -57,19 +57,6 @@ def test_installed_searches_the_kernels_standard_library(tmp_path: Path) -> None
     assert Installed()("cmath", folders(tmp_path)) is ModuleLocation.NOWHERE
 
 
-def test_installed_distinguishes_modules_in_the_kernels_folder(tmp_path: Path) -> None:
-    for name in ("here", "there"):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / f"{name}.py").touch()
-    path = str(tmp_path / "here"), str(tmp_path / "there")
-    modules = Modules(path=path, here=path[:1])
-    installed = Installed()
-    assert [installed(name, modules) for name in ("here", "there")] == [
-        ModuleLocation.HERE,
-        ModuleLocation.ANYWHERE,
-    ]
-
-
 def test_installed_finds_namespace_package_parts_in_any_folder(tmp_path: Path) -> None:
     for path in (
         "one/goggle/cloud/query/__init__.py",
@@ -93,15 +80,6 @@ def test_installed_finds_namespace_package_parts_in_any_folder(tmp_path: Path) -
     ):
         assert installed(missing, modules) is ModuleLocation.NOWHERE
     assert not [name for name in sys.modules if name.startswith("goggle")]
-
-
-def test_installed_prefers_a_package_to_namespace_packages(tmp_path: Path) -> None:
-    (tmp_path / "one" / "goggle").mkdir(parents=True)
-    (tmp_path / "one" / "goggle" / "cloud.py").touch()
-    (tmp_path / "two" / "goggle").mkdir(parents=True)
-    (tmp_path / "two" / "goggle" / "__init__.py").touch()
-    modules = Modules(path=(str(tmp_path / "one"), str(tmp_path / "two")), here=(str(tmp_path / "two"),))
-    assert Installed()("goggle.cloud", modules) is ModuleLocation.HERE
 
 
 def test_installed_finds_modules_that_are_installed_later(tmp_path: Path, clock: list[float]) -> None:
@@ -129,26 +107,6 @@ def test_installed_returns_none_at_first_without_waiting(tmp_path: Path) -> None
     assert installed("one", folders(tmp_path), waits=False) is None
     assert installed("one", folders(tmp_path)) is ModuleLocation.ANYWHERE
     assert installed("one", folders(tmp_path), waits=False) is ModuleLocation.ANYWHERE
-
-
-def test_installed_returns_an_expired_result_until_it_is_renewed(tmp_path: Path, clock: list[float]) -> None:
-    (tmp_path / "one.py").touch()
-    installed, modules = Installed(), folders(tmp_path)
-    assert installed("one", modules) is ModuleLocation.ANYWHERE
-    (tmp_path / "one.py").unlink()
-    clock[0] = 61.0
-    assert installed("one", modules, waits=False) is ModuleLocation.ANYWHERE
-    until(lambda: installed("one", modules, waits=False) is ModuleLocation.NOWHERE)
-
-
-def test_installed_does_not_return_an_expired_negative_result(tmp_path: Path, clock: list[float]) -> None:
-    installed, modules = Installed(), folders(tmp_path)
-    assert installed("one", modules) is ModuleLocation.NOWHERE
-    (tmp_path / "one.py").touch()
-    assert installed("one", modules, waits=False) is ModuleLocation.NOWHERE
-    clock[0] = 61.0
-    assert installed("one", modules, waits=False) is None
-    until(lambda: installed("one", modules, waits=False) is ModuleLocation.ANYWHERE)
 
 
 def test_installed_waits_once_for_folders_that_do_not_answer(

@@ -17,13 +17,6 @@ from jupyter_turbopilot.settings.config import Turbopilot
 from .desk import Desk, request
 
 
-def test_plan_caches_no_alternatives_and_sampled_texts(desk: Callable[..., Desk]) -> None:
-    d = desk("a")
-    for more in ({"temperature": 0.8}, {"temperature": 0.8}, {"n": 2}, {"n": 2}):
-        d.ask(request("x = ", **more))
-    assert d.completer.counters["cache_hits"] == 0
-
-
 def plan(asked: Completion) -> Plan:
     return plan_suggestion(asked, NONE, "model", Turbopilot())
 

@@ -20,10 +20,9 @@ from jupyter_turbopilot.protocol.engine_request import (
     Sampling,
     Urgency,
 )
-from jupyter_turbopilot.protocol.request import Completion
 
 from ..scripted_engine import MARKS, ScriptedEngine
-from .desk import Desk, request
+from .desk import Desk
 
 
 @pytest.mark.parametrize("family", ["qwen", "starcoder", "codestral"])
@@ -58,35 +57,6 @@ def test_raw_plan_treats_stray_markers_as_text(parts: list[str]) -> None:
     assert not set(
         build_text(form, ScriptedEngine().vocabulary.tokenize, RawRequest(prompt), 4096).tokens
     ) & set(MARKS.values())
-
-
-def test_raw_plan_does_not_trim_the_answer(desk: Callable[..., Desk]) -> None:
-    d = desk("one two\nthree", probability=0.01)
-    asked = RawRequest("x = ", "\ny", window=True, stop=("\n",), sampling=Sampling(max_tokens=20))
-    for _ in range(2):
-        assert d.texts(asked) == ["one two"]
-    assert len(d.engine.asks) == 2
-    assert d.engine.asks[1].hint
-
-
-@pytest.mark.parametrize(
-    ("asked", "priority"),
-    [
-        (RawRequest("x", stream=True), Priority.TEXT),
-        (RawRequest("x", "y", window=True), Priority.TEXT),
-        (RawRequest("x", n=2), Priority.BULK),
-        (RawRequest("x", best_of=2), Priority.BULK),
-        (RawRequest("x", bulk=True, stream=True), Priority.BULK),
-        (request(n=3), Priority.TYPING),
-        (request(trigger="automatic"), Priority.TYPING),
-    ],
-)
-def test_priority_of_several_texts_is_bulk(
-    desk: Callable[..., Desk], asked: Completion | RawRequest, priority: Priority
-) -> None:
-    d = desk("a")
-    d.ask(asked)
-    assert d.engine.asks[0].priority == priority.name.lower()
 
 
 @pytest.mark.parametrize(
@@ -126,12 +96,6 @@ def test_raw_plan_forwards_an_exact_request_unchanged(desk: Callable[..., Desk])
             engine_request.language,
         ) == ([111, 110], False, (1, 2), "r")
     assert not d.completer.results.size
-
-
-def test_raw_plan_moves_no_suffix_if_that_is_disabled(desk: Callable[..., Desk]) -> None:
-    d = desk("a", settings={"move_suffix": False})
-    d.ask(RawRequest((120, 121, 122), exact=ExactRequest(suffix_span=(1, 2))))
-    assert d.engine.asks[-1].suffix_span == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -16,14 +16,6 @@ def reply(text: str, index: int = 0, *, done: bool = False) -> Reply:
     return Reply("id", items=(Item(text, 1.0, reason, index),), done=done)
 
 
-async def test_mailbox_keeps_the_newest_and_the_last_reply() -> None:
-    found = AsyncReplies()
-    for length in range(100):
-        found.put(reply("x" * length))
-    found.put(reply("x" * 100, done=True))
-    assert [len(one.items[0].text) async for one in found] == [99, 100]
-
-
 async def test_mailbox_gives_a_slow_reader_complete_texts() -> None:
     found, deltas, message = AsyncReplies(), Deltas(), ["", ""]
     for index, text in ((0, "first"), (1, "second")):
@@ -74,10 +66,3 @@ async def test_async_replies_end_after_leave() -> None:
     replies.listen(reply("late", done=True))
     await asyncio.sleep(0.01)
     assert [one async for one in replies] == []
-
-
-def test_async_replies_ignore_replies_after_the_loop_is_closed() -> None:
-    async def make() -> AsyncReplies:
-        return AsyncReplies()
-
-    asyncio.run(make()).listen(reply("late", done=True))

@@ -71,13 +71,6 @@ def test_invoked_multi_line_suggestion_may_be_longer(
     assert [sampling.max_tokens for sampling in d.engine.samplings] == [length]
 
 
-def test_suggestion_is_drawn_with_the_seed_of_the_request(desk: Callable[..., Desk]) -> None:
-    d = desk("1")
-    for seed in (None, 7):
-        d.ask(request(temperature=0.8, seed=seed))
-    assert [sampling.seed for sampling in d.engine.samplings] == [0, 7]
-
-
 def test_suggestion_plan_honours_the_requested_number_of_lines(desk: Callable[..., Desk]) -> None:
     d = desk("a\nb\nc\nd", settings={"max_lines": 2})
     assert d.texts(request("", lines="multi"))[-1] == "a\nb"

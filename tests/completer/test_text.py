@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.cache.completion_cache import TAIL, CacheKey
+from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after, typed_since
@@ -102,11 +102,6 @@ def test_typed_since_returns_the_added_text(before: str, typed: str) -> None:
 def test_typed_since_returns_none_for_another_text(before: str, other: str) -> None:
     found = typed_since(CacheKey("g", before), CacheKey("g", other))
     assert (found is None) == (not other.startswith(before))
-
-
-def test_typed_since_ignores_removed_distant_cells() -> None:
-    near = "".join(f"line {number}\n" for number in range(TAIL))
-    assert typed_since(CacheKey("g", f"far above\n{near}"), CacheKey("g", f"{near}typed")) == "typed"
 
 
 @given(pieces, st.data())

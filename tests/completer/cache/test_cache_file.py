@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 import stat
@@ -24,12 +23,11 @@ from jupyter_turbopilot.completer.cache.cache_file import (
     answer_of,
     locate,
     row_of,
-    unusable,
 )
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CacheKey, CompletionCache
 from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.util.sqlite_file import connection, schema
-from jupyter_turbopilot.util.sqlite_file.connection import LONGEST, check, is_damage, reason_of
+from jupyter_turbopilot.util.sqlite_file.connection import check
 from jupyter_turbopilot.util.sqlite_file.schema import FileState
 
 from .answers import MEGABYTE, answers, open_file, texts, whole_size
@@ -95,22 +93,6 @@ def test_clear_removes_answers_from_the_disk(tmp_path: Path) -> None:
     assert len(texts(path)) == 1
 
 
-def test_database_neither_writes_nor_reads_too_long_rows(tmp_path: Path) -> None:
-    path = tmp_path / "answers.db"
-    database = open_file(path)
-    database.add([*answers([1]), *answers([2], "{}" + "x" * LONGEST), *answers([3])])
-    assert len(list(database.newest())) == 2
-    database.close()
-    with closing(sqlite3.connect(path)) as other:
-        other.execute("UPDATE answers SET answer = zeroblob(?)", (2 * LONGEST,))
-        other.commit()
-    database = Database(path, MEGABYTE)
-    with pytest.raises(sqlite3.Error) as error:
-        list(database.newest())
-    database.close()
-    assert is_damage(error.value)
-
-
 @pytest.fixture(autouse=True)
 def _open_to_all() -> Iterator[None]:
     """Set a umask that allows everything."""
@@ -157,14 +139,6 @@ def test_is_ours_opens_no_file_that_others_could_replace(tmp_path: Path) -> None
     for examine in (SCHEMA.is_ours, SCHEMA.owned_files):
         with pytest.raises(PermissionError, match="others may write to its folder"):
             examine(path)
-
-
-def test_prepare_replaces_an_empty_file(tmp_path: Path) -> None:
-    path = tmp_path / "answers.db"
-    path.touch(0o644)
-    SCHEMA.prepare(path)
-    assert SCHEMA.state_of(path) is FileState.OURS
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("foreign", ["text", "database"])
@@ -217,11 +191,6 @@ def error_of(code: int) -> sqlite3.OperationalError:
     error = sqlite3.OperationalError("it fails")
     error.sqlite_errorcode = code
     return error
-
-
-def test_prepare_reports_an_unwritable_folder() -> None:
-    with pytest.raises(OSError, match="sys"):
-        SCHEMA.prepare(Path("/sys/answers.db"))
 
 
 @pytest.mark.parametrize(
@@ -294,29 +263,6 @@ def test_look_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
     assert b"locked" in tried.stderr
 
 
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (error_of(sqlite3.SQLITE_CORRUPT), "damaged"),
-        (error_of(sqlite3.SQLITE_BUSY), "another process"),
-        (error_of(sqlite3.SQLITE_FULL), "it fails"),
-        (TimeoutError("a lock's path"), "another process"),
-        (NotImplementedError(), "cannot lock"),
-        (PermissionError(errno.EACCES, "others may write", "/a/path"), "others may write"),
-        (PermissionError(), "PermissionError"),
-    ],
-)
-def test_unusable_is_a_sentence_that_names_the_setting(
-    error: OSError | NotImplementedError | sqlite3.Error, words: str
-) -> None:
-    message = unusable("~/a.db", reason_of(error))
-    assert words in message
-    assert message.startswith("The file in c.Turbopilot.cache_file, '~/a.db', cannot be used: ")
-    assert message.endswith(".")
-    assert not message.endswith("..")
-    assert "path" not in message
-
-
 def test_located_resolves_a_link(tmp_path: Path) -> None:
     target, link = tmp_path / "target.db", tmp_path / "link.db"
     link.symlink_to(target)
@@ -324,21 +270,6 @@ def test_located_resolves_a_link(tmp_path: Path) -> None:
     with pytest.raises(PermissionError, match="is a link"):
         check(link)
     assert locate("~/a.db") == locate(Path.home() / "a.db")
-
-
-@pytest.mark.parametrize(
-    ("name", "why"),
-    [
-        ("answers.db", "relative"),
-        ("./folder/answers.db", "relative"),
-        ("", "relative"),
-        ("~nosuchuser/answers.db", "home folder"),
-        ("/tmp/an\0swers.db", "not a valid path"),
-    ],
-)
-def test_located_reports_why_a_name_is_no_file(name: str, why: str) -> None:
-    with pytest.raises(OSError, match=why):
-        locate(name)
 
 
 @given(st.text())

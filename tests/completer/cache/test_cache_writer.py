@@ -61,22 +61,6 @@ def test_keep_does_not_wait_for_a_locked_file(tmp_path: Path, monkeypatch: pytes
     until(lambda: texts(path)[::-1] == [answer.text for answer in ours[:WAITING]])
 
 
-def test_keep_writes_answers_before_the_file_is_read_and_none_after_close(tmp_path: Path) -> None:
-    path = tmp_path / "answers.db"
-    early, late = answers([1, 2])
-    one = CacheWriter(path, LIMIT)
-    one.keep(early)
-    one.start(nothing)
-    one.close()
-    one.keep(late)
-    one.start(nothing)
-    assert texts(path) == [early.text]
-    never = CacheWriter(tmp_path / "never.db", LIMIT)
-    never.close()
-    never.start(nothing)
-    assert not (tmp_path / "never.db").exists()
-
-
 def refuse_locks(*_: object, **__: object) -> None:
     raise NotImplementedError
 

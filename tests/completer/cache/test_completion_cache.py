@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.cache.completion_cache import (
-    TAIL,
     CachedCompletion,
     CacheEntry,
     CacheKey,
@@ -31,14 +30,6 @@ def find(results: CompletionCache, cache_key: CacheKey) -> CachedCompletion:
     return known
 
 
-def test_find_ignores_text_beyond_the_tail() -> None:
-    results = CompletionCache(1 << 20)
-    near = "n" * TAIL
-    results.remember(CacheKey("g", "first lines\n" + near), tokens("answer"), ended=True)
-    for before in (near, near + "ans"):
-        assert results.find(CacheKey("g", before)) is not None
-
-
 def test_find_returns_a_truncated_answer_only_at_its_position_and_limit() -> None:
     results = CompletionCache(1 << 20)
     results.remember(CacheKey("g", "x", limit=8), tokens("abc", "def"), ended=False)
@@ -46,12 +37,6 @@ def test_find_returns_a_truncated_answer_only_at_its_position_and_limit() -> Non
     same, longer, along = (find(results, cache_key) for cache_key in places)
     assert [same.complete, longer.complete, along.complete] == [True, False, False]
     assert along.text == "cdef"
-
-
-def test_find_reports_whether_the_rest_begins_at_a_token_boundary() -> None:
-    results = CompletionCache(1 << 20)
-    results.remember(CacheKey("g", "x"), tokens("abc", "def"), ended=True)
-    assert [find(results, CacheKey("g", before)).aligned for before in ("xab", "xabc")] == [False, True]
 
 
 @given(st.lists(st.text(min_size=1, max_size=200), max_size=30))
@@ -128,43 +113,12 @@ def test_remember_does_not_save_answers_that_must_not_last(cache_key: CacheKey, 
     assert kept == []
 
 
-def test_remember_does_not_save_guesses() -> None:
-    kept: list[CacheEntry] = []
-    results = CompletionCache(1 << 20, kept.append)
-    results.remember(persistent(), tokens("a"), ended=False, partial=True)
-    assert kept == []
-    results.remember(persistent(), tokens("ab"), ended=False)
-    assert [answer.text for answer in kept] == ["ab"]
-
-
 def answers(*texts: str) -> list[CacheEntry]:
     kept: list[CacheEntry] = []
     source = CompletionCache(1 << 24, kept.append)
     for text in texts:
         source.remember(persistent(), tokens(text), ended=True)
     return kept
-
-
-def test_restore_adds_answers_as_the_oldest_but_before_guesses() -> None:
-    older, newer = answers("older", "newer")
-    results = CompletionCache(1 << 20)
-    results.remember(persistent(), tokens("guess"), ended=False, partial=True)
-    assert results.restore(newer)
-    assert results.restore(older)
-    assert find(results, persistent()).text == "newer"
-    assert results.find(persistent("x = old")) is not None
-
-
-def test_restore_uses_only_the_remaining_room() -> None:
-    older, newer = answers("b", "c")
-    cache_key = CacheKey("g", "y")
-    results = CompletionCache(newer.size + room_for(("y", "a")))
-    results.remember(cache_key, tokens("a"), ended=True)
-    assert results.restore(newer)
-    assert not results.restore(older)
-    results.remember(CacheKey("g", "z"), tokens("d"), ended=True)
-    assert results.find(cache_key) is not None
-    assert results.find(persistent()) is None
 
 
 def room_for(*answers: tuple[str, str]) -> int:
@@ -211,20 +165,6 @@ def test_eviction_keeps_a_newer_answer_at_the_same_position() -> None:
 )
 def test_may_keep_rejects_answers_in_or_after_a_secret(before: str, text: str) -> None:
     assert not CacheKey("g", before, persistent=True).is_storable(text)
-
-
-@pytest.mark.parametrize(
-    ("before", "text"),
-    [
-        ("import os\n\nx = (\n    '", "hello world')"),
-        ("token = 'abcd1234'\n" + 300 * "x = 1234\n", "y = 2"),
-        ("key = '''-----BEGIN PUBLIC KEY-----\nMII\n-----END PUBLIC KEY-----'''\n", "x = 1"),
-        ("", ""),
-        ("x", "\n"),
-    ],
-)
-def test_may_keep_accepts_other_answers(before: str, text: str) -> None:
-    assert CacheKey("g", before, persistent=True).is_storable(text)
 
 
 @given(st.text(max_size=8), st.sampled_from(["", "one", "other"]), st.sampled_from(["", "one", "other"]))

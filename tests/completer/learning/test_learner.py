@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.completer.learning import learner as module
 from jupyter_turbopilot.completer.learning.calibration import AS_FITTED, Calibration
 from jupyter_turbopilot.completer.learning.learner import (
-    SUBJECTS,
     LearnedState,
     Learner,
     WeekCounts,
@@ -52,17 +51,6 @@ def show(learner: Learner, name: str, event: str = "dismissed") -> None:
     learner.sent(name, TERMS, 5, 0.7)
     for message in ("shown", event):
         learner.receive(Feedback(id=name, event=message, chars=5))  # type: ignore[arg-type]
-
-
-def test_learner_restores_what_it_learned_after_a_restart(file: Path) -> None:
-    learner = Learner(file)
-    for number in range(30):
-        show(learner, str(number))
-    learner.close()
-    again = Learner(file)
-    assert again.calibration("subject").seen == 30
-    assert again.calibration("subject").threshold(0.575) > 0.575
-    assert (again.week.shown, again.week.accepted) == (30, 0)
 
 
 def test_learner_writes_a_private_file_with_numbers_only(file: Path) -> None:
@@ -147,14 +135,6 @@ def test_forget_reaches_another_server_with_its_next_feedback(file: Path) -> Non
     other.close()
 
 
-def test_learner_without_feedback_writes_nothing(file: Path) -> None:
-    learner = Learner(file)
-    learner.sent("a", TERMS, 5, 0.7)
-    learner.receive(Feedback(id="unknown", event="dismissed"))
-    learner.close()
-    assert not file.parent.exists()
-
-
 def test_learner_loses_nothing_while_the_file_is_unreadable(
     file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -237,36 +217,10 @@ def test_week_counts_only_this_week() -> None:
     assert (later.week.shown, later.week.accepted) == (1, 0)
 
 
-@pytest.mark.parametrize("jump", [-40 * 365 * DAY, 40 * 365 * DAY])
-def test_week_resets_after_a_jump_of_the_clock(jump: float) -> None:
-    learned = LearnedState().after(Observations(2, 1, (verdict(right=False),)), NOW)
-    jumped = learned.after(Observations(1), NOW + jump)
-    assert jumped.week == WeekCounts(week_of(NOW + jump), 1, 0)
-    assert jumped.calibrations == learned.calibrations
-
-
-def test_week_counts_a_late_acceptance() -> None:
-    week = LearnedState().after(Observations(1), NOW).after(Observations(0, 1), NOW + 7 * DAY).week
-    assert (week.shown, week.accepted) == (1, 1)
-
-
 def test_learner_calibrates_each_subject_separately() -> None:
     learned = LearnedState().after(judged(verdict(right=False), verdict(right=True, subject="other")), NOW)
     assert learned.calibration("subject").offset < 0 < learned.calibration("other").offset
     assert learned.calibration("third") == AS_FITTED
-
-
-def test_learner_only_counts_settings_without_a_promise() -> None:
-    assert LearnedState().after(judged(verdict(right=False, promised=None)), NOW).calibrations == {}
-
-
-def test_learner_drops_the_least_recently_used_subject() -> None:
-    verdicts = [verdict(right=True, subject=str(number)) for number in range(SUBJECTS)]
-    again = [verdict(right=True, subject="0"), verdict(right=True, subject="new")]
-    learned = LearnedState().after(judged(*verdicts, *again), NOW)
-    assert len(learned.calibrations) == SUBJECTS
-    assert {"0", "new"} <= learned.calibrations.keys()
-    assert "1" not in learned.calibrations
 
 
 @given(st.lists(st.builds(verdict, right=st.booleans(), subject=st.sampled_from("abc")), max_size=30))
@@ -297,11 +251,6 @@ def test_read_resets_damaged_parts_only(damaged: Any) -> None:
         {"calibrations": {"good": GOOD, "bad": damaged}, "week": {"number": 1, "shown": 2, "accepted": 1}}
     )
     assert kept == LearnedState({"good": Calibration(1.1, 0.2, 9)}, WeekCounts(1, 2, 1))
-
-
-@pytest.mark.parametrize("week", [None, 3, {}, {"number": 1, "shown": 1, "accepted": 2}, {"number": -1}])
-def test_read_resets_a_damaged_week(week: Any) -> None:
-    assert read({"calibrations": [], "week": week}) == LearnedState()
 
 
 @given(st.dictionaries(st.sampled_from(["calibrations", "week", "x"]), JSON))

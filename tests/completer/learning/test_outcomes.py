@@ -99,45 +99,10 @@ def test_receive_counts_keystrokes_saved(events: list[tuple[str, int]], saved: i
     assert receive(outcomes(), ("shown", 10), *events).saved == saved
 
 
-def test_receive_counts_no_typed_characters_as_saved() -> None:
-    feedback = Feedback(id="a", event="accepted", chars=10, length=10, before=4)
-    assert outcomes().receive(feedback, 1.0).saved == 5
-
-
-def test_receive_judges_again_after_a_typing_mistake() -> None:
-    found = outcomes()
-    assert verdicts(found, ("shown", 10), ("typed_over", 0)) == [(0.7, False)]
-    observed = receive(found, *WHOLE, ("retained", 10))
-    assert (observed.shown, observed.accepted) == (0, 1)
-    assert [verdict.right for verdict in observed.verdicts] == [True]
-
-
-@pytest.mark.parametrize("last", ["typed_over", "accepted"])
-def test_receive_counts_a_late_shown_event(last: str) -> None:
-    found = outcomes()
-    observed = receive(found, (last, 10), ("shown", 10))
-    assert observed.shown == 1
-    assert len(observed.verdicts) == (last == "typed_over")
-
-
 def test_receive_ignores_unknown_and_expired_suggestions() -> None:
     events = [("shown", 10), ("accepted", 10), ("retained", 10), ("dismissed", 0), ("typed_over", 10)]
     assert not receive(outcomes(), *events, name="another")
     assert not receive(outcomes(), *events, now=SECONDS + 1)
-
-
-def test_receive_extends_the_expiry() -> None:
-    found = outcomes()
-    receive(found, *WHOLE, now=SECONDS - 1)
-    assert verdicts(found, ("retained", 3), now=2 * SECONDS - 2) == [(0.7, False)]
-
-
-def test_receive_counts_a_full_acceptance_as_right_after_expiry() -> None:
-    found = outcomes()
-    receive(found, *WHOLE)
-    assert verdicts(found, ("shown", 1), name="another", now=SECONDS) == []
-    assert verdicts(found, ("shown", 1), name="another", now=SECONDS + 2) == [(0.7, True)]
-    assert verdicts(found, ("shown", 1), name="another", now=SECONDS + 3) == []
 
 
 @pytest.mark.parametrize(
