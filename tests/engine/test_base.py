@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.base import MAX_STEPS, SAMPLERS, Capabilities, generate_one
+from jupyter_turbopilot.engine.base import MAX_STEPS, Capabilities, generate_one
 from jupyter_turbopilot.protocol.engine_request import Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
@@ -33,29 +33,11 @@ ASKED: dict[str, Any] = {
     "drawn": True,
     "cached": False,
 }
-PLAIN = Capabilities(samplers=frozenset())
-DRAWING = Capabilities(samplers=frozenset({"temperature", "repeat_penalty"}))
-
-
-def test_samplers_include_every_optional_field_of_sampling() -> None:
-    assert set(Sampling.__dataclass_fields__) - SAMPLERS == {"max_tokens", "top", "beginning"}
-    assert set(ASKED) == SAMPLERS
 
 
 @given(st.fixed_dictionaries({}, optional={name: st.just(value) for name, value in ASKED.items()}))
 def test_check_accepts_all_options_with_all_samplers(options: dict[str, Any]) -> None:
     Capabilities().check(Sampling(**options))
-
-
-@pytest.mark.parametrize("name", ["top_k", "top_p", "min_p", "typical_p", "samplers", "seed", "drawn"])
-def test_check_ignores_sampling_options_without_temperature(name: str) -> None:
-    PLAIN.check(Sampling(**{name: ASKED[name]}))
-
-
-def test_check_accepts_disabled_and_default_options() -> None:
-    DRAWING.check(Sampling(temperature=0.7, repeat_penalty=1.2, top_k=0, top_p=1.0, min_p=0.0))
-    DRAWING.check(Sampling(temperature=0.7, repeat_penalty=1.2))
-    PLAIN.check(Sampling(penalty_last_n=8))
 
 
 def test_generate_one_stops_if_no_token_is_generated() -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -44,15 +43,6 @@ def test_effort_leaves_busy_cores_to_other_processes(
     one = Effort()
     one.full = 4
     assert one.threads() == threads
-
-
-def test_effort_rests_on_battery(monkeypatch: pytest.MonkeyPatch) -> None:
-    plugged = SimpleNamespace(power_plugged=False)
-    monkeypatch.setattr(psutil, "sensors_battery", lambda: plugged, raising=False)
-    assert Effort().resting()
-    assert Effort().pause() is Pause.BATTERY
-    plugged.power_plugged = True
-    assert not Effort().resting()
 
 
 def test_load_measures_other_processes() -> None:

@@ -126,22 +126,6 @@ def rest(life: Lifecycle, since: float) -> float:
     return life.retry_at - since
 
 
-def test_lifecycle_delays_the_second_retry_of_a_gone_engine(life: Lifecycle, loop: StepLoop) -> None:
-    factory = lambda _: ScriptedEngine()  # noqa: E731
-    load(life, factory)
-    assert not life.recover(100.0, GONE)
-    assert (life.take_factory(), life.state.phase) == (factory, Phase.RELOADING)
-    life.finish_load(EngineState(Phase.READY, "m"))
-    assert life.recover(100.0 + RETRY - 1, GONE)
-    assert (life.state.phase, life.state.code) == (Phase.FAILED, "engine_gone")
-    assert life.state.reason == f"{GONE.message} Retrying…"
-    assert not life.pending
-    life.check_retry(life.retry_at - 0.01)
-    assert not life.pending
-    life.check_retry(life.retry_at)
-    assert life.take_factory() is factory
-
-
 def test_lifecycle_doubles_the_delay_of_retries(life: Lifecycle, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 50.0
     monkeypatch.setattr("jupyter_turbopilot.engine.lifecycle.time.monotonic", lambda: now)
@@ -177,25 +161,6 @@ def test_lifecycle_does_not_retry_if_another_engine_is_ready(life: Lifecycle) ->
     assert life.retry_at == math.inf
 
 
-def test_lifecycle_increases_the_delay_if_the_engine_fails_in_each_step(life: Lifecycle) -> None:
-    load(life, lambda _: ScriptedEngine())
-    now, rests = 1000.0, []
-    for _ in range(9):
-        life.recover(now, GONE)
-        if life.pending:
-            life.take_factory()
-            rests.append(0.0)
-        else:
-            rests.append(rest(life, now))
-            now = life.retry_at
-            life.check_retry(now)
-            life.take_factory()
-        life.finish_load(EngineState(Phase.READY, "m"))
-        now += 1.0  # it computes for a second and then fails
-    assert rests[:3] == [0.0, SHORTEST, 2 * SHORTEST]
-    assert rests[-2:] == [GONE.max_delay, GONE.max_delay]
-
-
 @pytest.mark.parametrize(
     ("state", "code", "words"),
     [
@@ -210,7 +175,3 @@ def test_not_ready_explains_each_phase(state: EngineState, code: str, words: str
     error = not_ready(state)
     assert (error.code, error.message) == (code, words)
     assert error.exit_status == 1
-
-
-def test_not_ready_has_the_exit_status_of_the_failure() -> None:
-    assert not_ready(EngineState(Phase.FAILED, "m", "It is damaged.", "model_refused", 2)).exit_status == 2

@@ -49,19 +49,6 @@ def test_single_caller_never_sheds_load(steps: list[tuple[int, float]]) -> None:
         assert (meter.level, meter.wait) == (NONE, 0.0)
 
 
-def test_wait_is_one_request_of_each_other_caller() -> None:
-    meter = LoadMeter(10.0)
-    for second in range(60):
-        meter.update(10, float(second))
-        meter.add_request(0.5)
-    assert meter.wait == pytest.approx(4.5, rel=0.01)
-    assert meter.level is REFUSE_BUSIEST
-    meter.update(0, 60.0)
-    for second in range(61, 120):
-        meter.update(0, float(second))
-    assert meter.level is NONE
-
-
 def test_short_burst_of_callers_does_not_shed_load() -> None:
     meter = LoadMeter(10.0)
     meter.update(8, 0.0)

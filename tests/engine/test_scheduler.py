@@ -3,10 +3,8 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +19,9 @@ from jupyter_turbopilot.engine.scheduler import (
 )
 
 from .jobs import FunctionJob, Outcome, until_cancelled
+
+if TYPE_CHECKING:
+    import pytest
 
 TYPING, TEXT, BULK, AHEAD, WARM = Priority
 ENDLESS = 10**6
@@ -120,13 +121,6 @@ def test_scheduler_serves_typing_first_and_then_half_of_the_time_texts() -> None
     assert [serve(scheduler, 0.02) for _ in range(50)] == [[typing]] * 50
     spent = Counter(serve(scheduler, 0.1)[0].priority for _ in range(2000))
     assert 0.9 < spent[TEXT] / spent[TYPING] < 1.1
-
-
-def test_scheduler_serves_prefetches_one_by_one_when_nothing_is_awaited() -> None:
-    warm, ahead = [One("a", WARM) for _ in range(3)], [One("b", AHEAD) for _ in range(3)]
-    bulk = One("c", BULK)
-    scheduler = scheduler_of(*warm, *ahead, bulk)
-    assert [serve(scheduler) for _ in range(7)] == [[bulk], *([one] for one in (*ahead, *warm))]
 
 
 # A share for each caller --------------------------------------------------------------------------------------
@@ -258,17 +252,6 @@ def test_scheduler_shares_the_time_between_endless_jobs(
     assert min(steps.values()) >= 0.8 * max(steps.values())
 
 
-@pytest.mark.parametrize("places", [1, 4, SLOTS])
-def test_scheduler_keeps_callers_together_for_a_whole_turn(places: int) -> None:
-    """Callers that stay are evaluated in the same batches; a caller that leaves may lose its cached prompt."""
-    scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(4 * places)))
-    scheduler.slots = places
-    lines = [serve(scheduler, TURN / 25) for _ in range(25 * 40)]
-    changes = sum(set(before) != set(after) for before, after in pairwise(lines))
-    assert changes <= 40
-    assert {len(line) for line in lines} == {places}
-
-
 def test_scheduler_charges_remote_engines_for_tokens() -> None:
     """A caller whose texts are twice as fast has half as many turns."""
     scheduler = scheduler_of(fast := One("fast", left=ENDLESS), One("slow", left=ENDLESS))
@@ -328,35 +311,7 @@ def test_scheduler_serves_the_successor_of_a_prefetch_by_its_own_priority() -> N
     assert scheduler.next_jobs(scheduler.priorities()[0]) == [typing]
 
 
-def test_scheduler_charges_a_caller_whose_job_is_replaced_at_every_step() -> None:
-    typing = One("typist", left=1000)
-    scheduler = scheduler_of(typing, *(One(f"other {number}", left=1000) for number in range(SLOTS)))
-    served: Counter[str] = Counter()
-    for _ in range(400):
-        line = scheduler.next_jobs(TYPING)
-        for one in line:
-            scheduler.begin(one)
-        served.update(one.caller for one in line)
-        if typing in line:
-            newer = One("typist", left=1000)
-            assert scheduler.replace(typing, newer)
-            typing = newer
-        scheduler.charge(TYPING, 0.1, dict.fromkeys(line, 1))
-    assert served["typist"] < 370  # of 400 steps, with eight slots for nine callers
-
-
 # Editors of one caller ----------------------------------------------------------------------------------------
-
-
-def test_scheduler_puts_an_editor_before_those_that_used_more_time() -> None:
-    heavy = [One("a", client=client) for client in ("first", "second", "third")]
-    scheduler = scheduler_of(*heavy)
-    for _ in range(1000):  # short steps
-        scheduler.charge(TYPING, 3 * TURN / 1000, dict.fromkeys(heavy[:2], 1))
-    scheduler.add(typing := One("a", client="typing"))
-    assert list(scheduler) == [heavy[0], typing, *heavy[1:]]  # the first one has the current turn
-    scheduler.add(later := One("a", client="first"))
-    assert list(scheduler) == [heavy[0], typing, *heavy[1:], later]
 
 
 # Remote engines -----------------------------------------------------------------------------------------------
@@ -368,19 +323,6 @@ def test_scheduler_serves_all_priorities_of_a_remote_engine_together() -> None:
     assert scheduler.next_remote_jobs() == ones[::-1]
     scheduler.slots = 3
     assert scheduler.next_remote_jobs() == [ones[4], ones[3], ones[2]]
-
-
-def test_scheduler_keeps_one_place_in_eight_of_a_remote_engine_for_bulk() -> None:
-    scheduler = scheduler_of(*(One(str(number), left=ENDLESS) for number in range(100)))
-    scheduler.slots = 4 * SLOTS
-    scheduler.add(One("b", BULK, left=ENDLESS))
-    assert Counter(priorities(scheduler.next_remote_jobs())) == {TYPING: 31, BULK: 1}
-    for _ in range(5):
-        scheduler.add(One("b", BULK, left=ENDLESS))
-    for _ in range(100):
-        assert Counter(priorities(serve_together(scheduler))) == {TYPING: 28, BULK: 4}
-    scheduler.add(One("c", WARM))
-    assert WARM not in priorities(scheduler.next_remote_jobs())
 
 
 @given(EVENTS, st.integers(0, 3), st.integers(1, 30))
@@ -407,55 +349,6 @@ def test_scheduler_fills_the_places_of_a_remote_engine_within_the_limits(
 
 
 # Limits for each caller ---------------------------------------------------------------------------------------
-
-
-def test_scheduler_crowds_out_the_last_job_of_the_caller_with_most() -> None:
-    greedy = [One("greedy") for _ in range(6)]
-    scheduler = scheduler_of(*greedy, limit=6)
-    refused = scheduler.add(One("modest"))
-    assert refused
-    assert (refused[0], refused[1].code, refused[1].after) == (greedy[-1], "busy", 1.0)
-    refused = scheduler.add(again := One("greedy"))
-    assert refused
-    assert refused[0] is again
-    assert scheduler.waiting == 6
-
-
-@pytest.mark.parametrize("priority", [TYPING, TEXT])
-def test_scheduler_demotes_jobs_beyond_those_that_are_served(priority: Priority) -> None:
-    many, other = [One("many", priority) for _ in range(5)], One("other", priority)
-    scheduler = scheduler_of(One("many", WARM), *many, other, running=2)
-    assert priorities([*many, other]) == [priority] * 2 + [BULK] * 3 + [priority]
-    for one in many[:4]:
-        scheduler.remove(one)
-    scheduler.add(second := One("many", priority))
-    assert second.priority is priority
-
-
-def test_scheduler_promotes_the_oldest_demoted_job_when_another_ends() -> None:
-    many = [One("many", left=ENDLESS) for _ in range(5)]
-    other = One("other", BULK, left=ENDLESS)
-    scheduler = scheduler_of(*many, other, running=2)
-    scheduler.begin(many[2])
-    assert priorities([*many[2:], other]) == [BULK] * 4
-    scheduler.remove(many[0])
-    assert priorities([*many[1:], other]) == [TYPING, TYPING, BULK, BULK, BULK]
-    scheduler.remove(many[3])
-    assert priorities([many[1], many[2], many[4], other]) == [TYPING, TYPING, BULK, BULK]
-    assert ([*scheduler][:2], scheduler.begun, scheduler.waiting) == (many[1:3], {many[2]}, 3)
-    assert (len(scheduler), scheduler.priorities()[0]) == (4, TYPING)
-
-
-def test_scheduler_demotes_no_typing_for_texts_or_cancelled_jobs() -> None:
-    scheduler = Scheduler(100, running=2, waiting=8)
-    for _ in range(6):
-        scheduler.add(One("a", TEXT))
-        scheduler.add(One("a", BULK))
-    for _ in range(2):
-        scheduler.add(cancelled := One("a"))
-        cancelled.cancel.set(SUPERSEDED)
-    scheduler.add(typing := One("a"))
-    assert typing.priority is TYPING
 
 
 @given(EVENTS, st.integers(1, 3))
@@ -528,15 +421,6 @@ def test_scheduler_spreads_the_times_to_retry() -> None:
     assert scheduler.after("b") == 1.0
     assert [scheduler.after("a") for _ in range(9)][-1] == LONGEST_RETRY
     assert [Refusing(running=2).after("a"), scheduler.after("c", AHEAD)] == [0.5, 1.0]
-
-
-def test_scheduler_follows_the_duration_of_texts_in_times_to_retry() -> None:
-    scheduler = Refusing()
-    for _ in range(50):
-        scheduler.add_duration(0.1)
-    assert 0.1 <= scheduler.after("a") < 0.11
-    scheduler.add_duration(600.0)
-    assert scheduler.after("b") < 1.2
 
 
 # Deadlines ----------------------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from jupyter_turbopilot.engine import lifecycle, scheduler
-from jupyter_turbopilot.engine.base import SLOTS, Capabilities, Engine
-from jupyter_turbopilot.engine.cancel import Cancel, check
+from jupyter_turbopilot.engine import scheduler
+from jupyter_turbopilot.engine.base import SLOTS, Engine
+from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.engine.load_shedding import Level
@@ -99,26 +99,6 @@ def test_worker_frees_an_idle_engine_and_loads_it_again() -> None:
     assert len(made) == 2
     wait_until(lambda: worker.state.phase is Phase.UNLOADED)
     worker.stop()
-
-
-def test_worker_stops_a_job_that_is_slow_to_begin(worker: Worker) -> None:
-    def tokenizing(*_: object) -> Work:
-        while True:
-            time.sleep(0.001)
-            check()
-        yield EngineRequest([1])
-
-    job, outcome = submit(worker, tokenizing)
-    wait_until(lambda: job.started_at > 0)
-    job.cancel.set(SUPERSEDED)
-    assert outcome.wait() is None
-    assert submit(worker, nothing)[1].wait() is None
-
-
-def test_worker_stops_a_job_after_its_deadline(worker: Worker) -> None:
-    job, outcome = submit(worker, until_cancelled, deadline=0.05)
-    outcome.wait()
-    assert job.cancel.reason == DEADLINE
 
 
 def test_worker_stops_jobs_and_closes_the_engine_for_another_model(worker: Worker) -> None:
@@ -411,14 +391,6 @@ def test_worker_ends_a_waiting_job_at_its_deadline(worker: Worker) -> None:
         other.cancel.set(SUPERSEDED)
 
 
-def test_worker_stop_ends_waiting_jobs_during_a_load(stuck: tuple[Worker, threading.Event]) -> None:
-    worker, _ = stuck
-    _, outcome = submit(worker, nothing)
-    wait_until(lambda: worker._life.loading is not None)
-    worker.stop(timeout=0.01)
-    assert outcome.wait() is None
-
-
 # Shares and priorities ---------------------------------------------------------------------------------------
 
 
@@ -508,41 +480,6 @@ def test_submit_takes_over_through_a_job_that_is_not_in_the_queue_yet(worker: Wo
     assert worker.waiting == 0
 
 
-def test_submit_ends_a_cancelled_job_and_leaves_the_queue_as_it_is(worker: Worker) -> None:
-    crowd(worker)
-    waiting = [submit(worker, nothing)[1] for _ in range(2)]
-    outcome = Outcome()
-    job = FunctionJob(nothing, outcome)
-    job.cancel.set(SUPERSEDED)
-    worker.submit(job)
-    assert outcome.wait() is None
-    assert not any(one.event.is_set() for one in waiting)
-
-
-def test_worker_releases_the_older_run_if_the_newer_job_does_not_use_it(worker: Worker) -> None:
-    older, _, engine = begun(worker)
-    outcome = Outcome()
-    worker.submit(FunctionJob(nothing, outcome, older=older))
-    assert outcome.wait() is None
-    wait_until(lambda: engine.released == 1)
-    assert worker.waiting == 0
-
-
-@pytest.mark.parametrize("error", [ValueError("no"), EngineError("no")])
-def test_worker_releases_the_older_run_if_the_newer_job_cannot_begin(
-    worker: Worker, error: Exception
-) -> None:
-    older, _, engine = begun(worker)
-
-    def fail(*_: object) -> Work:
-        raise error
-
-    outcome = Outcome()
-    worker.submit(FunctionJob(fail, outcome, older=older))
-    assert outcome.wait()
-    wait_until(lambda: engine.released == 1)
-
-
 def test_submit_keeps_the_queue_position_of_an_older_job(worker: Worker) -> None:
     running = crowd(worker)
     waiting, waits = submit(worker, until_cancelled)
@@ -566,39 +503,6 @@ def test_submit_interrupts_another_callers_bulk_step() -> None:
     outcome = Outcome()
     worker.submit(FunctionJob(nothing, outcome, caller="ann", older=ahead))
     assert outcome.wait() is None
-    worker.stop()
-
-
-def test_worker_retries_an_unreachable_engine_without_requests(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(lifecycle, "SHORTEST", 0.02)
-    tries: list[str] = []
-
-    def make(_: Cancel) -> Engine:
-        tries.append(worker.state.reason)
-        if len(tries) < 3:
-            raise EngineGoneError("Nothing answers.")
-        return ScriptedEngine()
-
-    worker = Worker()
-    worker.load("there", make)
-    wait_until(lambda: worker.state.phase is Phase.READY)
-    assert [bool(reason) for reason in tries] == [False, True, True]
-    assert tries[1] == "Nothing answers. Retrying…"
-    assert submit(worker, nothing)[1].wait() is None
-    worker.stop()
-
-
-def test_worker_uses_the_engines_number_of_slots() -> None:
-    engine = ScriptedEngine("word " * 5000, pause=0.002)
-    engine.capabilities = Capabilities(slots=2)
-    worker = ready(lambda _: engine)
-    jobs = [submit(worker, until_cancelled, caller=str(number))[0] for number in range(4)]
-    wait_until(lambda: sum(engine_request.usage.predicted_tokens > 3 for engine_request in engine.asks) >= 2)
-    assert len(engine.asks) == 2
-    for job in jobs:
-        job.cancel.set(SUPERSEDED)
     worker.stop()
 
 

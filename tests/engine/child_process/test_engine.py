@@ -80,11 +80,6 @@ CHOICES: list[dict[str, Any]] = [
 ]
 
 
-def test_isolated_engine_has_the_engines_description(isolated: IsolatedEngine, here: Engine) -> None:
-    for name in ("name", "fim", "context_size", "identity", "capabilities"):
-        assert getattr(isolated, name) == getattr(here, name)
-
-
 def test_isolated_engine_generates_the_same_tokens_and_usage(isolated: IsolatedEngine, here: Engine) -> None:
     for number, prompt in enumerate(PROMPTS):
         sampling = CHOICES[number % len(CHOICES)]
@@ -98,21 +93,6 @@ def test_isolated_engine_generates_the_same_tokens_and_usage(isolated: IsolatedE
             assert dict(one.top) == pytest.approx(dict(other.top), rel=1e-3)
         assert counts(usage) == counts(their_usage)
         assert usage.prompt_ms > 0
-
-
-def test_start_and_resume_fail_without_a_free_slot(isolated: IsolatedEngine) -> None:
-    def ask(letter: str) -> EngineRequest:
-        return EngineRequest(isolated.vocabulary.tokenize(letter * 400), Sampling(max_tokens=100))
-
-    first = isolated.start(ask("a"))
-    assert first
-    assert isolated.start(ask("b")) is None
-    isolated.suspend(first)
-    second = isolated.start(ask("b"))
-    assert second
-    assert not isolated.resume(first)
-    for run in (first, second):
-        isolated.release(run)
 
 
 @pytest.mark.parametrize("generated", [0, 3])

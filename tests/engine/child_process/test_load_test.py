@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -10,11 +8,10 @@ import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process import load_test
-from jupyter_turbopilot.engine.llama import bindings
 from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
 from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
-from jupyter_turbopilot.protocol.errors import CancelledError, ModelRefusedError
+from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
 from ...tiny_adapter import make
 from .children import change, play
@@ -35,15 +32,6 @@ def ensure(
 ) -> None:
     hosted = HostedLlama(str(path), plan, path.name)
     load_test.ensure_loads(hosted, memory, timeout=timeout, cancel=cancel or Cancel())
-
-
-def test_load_test_skips_a_model_that_passed(
-    tiny_model: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ensure(tiny_model, memory)
-    assert list(json.loads(memory.read_text()).values()) == ["ok"]
-    monkeypatch.setattr(sys, "executable", "/no/such/python")
-    ensure(tiny_model, memory)
 
 
 def test_load_test_includes_adapters_and_settings(tiny_model: Path, tmp_path: Path, memory: Path) -> None:
@@ -137,25 +125,3 @@ def test_load_test_replaces_a_damaged_file(tiny_model: Path, memory: Path) -> No
     memory.write_text("{nonsense")
     ensure(tiny_model, memory)
     assert list(json.loads(memory.read_text()).values()) == ["ok"]
-
-
-def test_load_test_saves_nothing_if_cancelled(
-    tiny_model: Path, tmp_path: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    play(tmp_path, monkeypatch, "exec sleep 60")
-    cancel = Cancel()
-    threading.Timer(0.2, cancel.set, args=("stopped",)).start()
-    with pytest.raises(CancelledError):
-        ensure(tiny_model, memory, cancel=cancel)
-    assert not memory.exists()
-
-
-@pytest.mark.parametrize("changed", ["installation", "processor"])
-def test_load_test_repeats_with_another_engine_or_processor(
-    changed: str, tiny_model: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    module = bindings if changed == "installation" else load_test
-    for name in ("one", "another"):
-        monkeypatch.setattr(module, changed, lambda name=name: name)
-        ensure(tiny_model, memory)
-    assert len(json.loads(memory.read_text())) == 2

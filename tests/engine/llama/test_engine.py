@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,42 +29,6 @@ def complete(engine: LlamaEngine, text: str, count: int = 12, **more: object) ->
     sampling = Sampling(max_tokens=count, **more)  # type: ignore[arg-type]
     tokens = write(engine, engine.vocabulary.tokenize(text), sampling, usage, Cancel())
     return b"".join(token.data for token in tokens), usage
-
-
-def test_write_stops_between_tokens_if_cancelled(engine: LlamaEngine) -> None:
-    cancel, usage = Cancel(), Usage()
-    tokens = write(engine, engine.vocabulary.tokenize("abc"), Sampling(max_tokens=100), usage, cancel)
-    next(tokens)
-    cancel.set("superseded")
-    assert list(tokens) == []
-    assert complete(engine, "abc")[0]
-
-
-@pytest.mark.model
-def test_write_keeps_the_evaluated_chunks_of_a_cancelled_prompt(default_model: Path) -> None:
-    engine = LlamaEngine(default_model, name="default", context_size=2048, threads=1)
-    try:
-        prompt = engine.vocabulary.tokenize("".join(f"value_{i} = {i} * 2\n" for i in range(180)))[:1500]
-        cancel, usage = Cancel(), Usage()
-
-        def stop() -> None:
-            while not any(sequence.tokens for sequence in engine.sequences._all):
-                time.sleep(0.01)
-            time.sleep(0.1)  # into the next chunk
-            cancel.set("superseded")
-
-        threading.Thread(target=stop).start()
-        assert list(write(engine, prompt, Sampling(), usage, cancel)) == []
-        assert max(len(sequence.tokens) for sequence in engine.sequences.idle()) < len(prompt)
-        # The next request uses the evaluated chunks, and its answer is the same as without them.
-        usage = Usage()
-        after = [t.data for t in write(engine, prompt[:60], Sampling(max_tokens=5), usage, Cancel())]
-        assert usage.cached_tokens == 59
-        list(write(engine, engine.vocabulary.tokenize("x"), Sampling(max_tokens=1), Usage(), Cancel()))
-        fresh = [t.data for t in write(engine, prompt[:60], Sampling(max_tokens=5), Usage(), Cancel())]
-        assert after == fresh
-    finally:
-        engine.close()
 
 
 def test_engine_loads_despite_a_damaged_snapshot(tiny_model: Path, tmp_path: Path) -> None:
@@ -135,24 +97,6 @@ def test_engine_maps_the_weights_only_with_memory_map(tiny_model: Path, tmp_path
 def test_engine_error_names_cache_type_if_the_model_lacks_it(tiny_model: Path) -> None:
     with pytest.raises(EngineError, match="cache_type"):  # its heads are smaller than a block
         LlamaEngine(tiny_model, name="t", context_size=512, threads=1, hardware=Hardware(cache_type="q8_0"))
-
-
-@pytest.mark.model
-def test_engine_logprobs_do_not_depend_on_the_cache(
-    default_model: Path,
-) -> None:
-    engine = LlamaEngine(default_model, name="default", context_size=1024, threads=1, parked=1024)
-    prompt = engine.vocabulary.tokenize("".join(f"value_{i} = {i} * 2\n" for i in range(12)) + "value_")
-
-    def chances(prompt: list[int], *, cached: bool = True) -> list[tuple[tuple[int, float], ...]]:
-        sampling = Sampling(max_tokens=3, top=3, cached=cached)
-        return [token.top for token in write(engine, prompt, sampling, Usage(), Cancel())]
-
-    first = chances(prompt, cached=False)
-    assert chances(prompt) == first  # only the last token is evaluated again
-    chances(engine.vocabulary.tokenize("something else that takes some cells, and stays there"))
-    assert chances(prompt, cached=False) == first
-    engine.close()
 
 
 def test_engine_never_runs_a_chat_template(tmp_path: Path) -> None:

@@ -30,13 +30,6 @@ def test_install_command_names_an_index_that_has_a_wheel(
     assert ("--only-binary" in command) is ("https://" in command)
 
 
-def test_install_command_builds_the_engine_for_a_processor_without_avx2(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(install, "lacks", lambda name: name == "avx2")
-    assert install.install_command() == f"python -m pip install {install.REQUIREMENT}"
-
-
 def test_requirement_is_the_one_of_the_package() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert install.REQUIREMENT.strip('"') in project["dependencies"]

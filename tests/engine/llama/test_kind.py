@@ -32,20 +32,6 @@ def kind_with(*engine_factory: Any, **settings: Any) -> LlamaKind:
     return LlamaKind(chosen, store_of(chosen), *engine_factory)
 
 
-def test_plan_follows_the_settings(tiny_model: Path) -> None:
-    kind = kind_with(
-        context_size=300, threads=5, max_threads=3, sequences_memory=0, cache_type="q8_0", memory_map=False
-    )
-    path, plan = kind.plan(find(str(tiny_model)), adapters_enabled=True)
-    assert path == tiny_model
-    assert (plan.context_size, plan.threads, plan.parked) == (300, 3, 0)
-    assert (plan.hardware.cache_type, plan.hardware.memory_map) == ("q8_0", False)
-    kept = kind_with(context_size=300, sequences_memory=1).plan(find(str(tiny_model)), adapters_enabled=True)[
-        1
-    ]
-    assert kept.parked > 0
-
-
 def test_plan_respects_the_administrators_limits(tiny_model: Path) -> None:
     with pytest.raises(ModelRefusedError, match="max_memory"):
         kind_with(max_memory=1).plan(find(str(tiny_model)), adapters_enabled=True)

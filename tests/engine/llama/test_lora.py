@@ -49,15 +49,6 @@ def test_adapter_for_another_model_is_rejected(
         text(tiny_model, (str(adapter), 1.0))
 
 
-def test_hardware_stamp_changes_with_the_adapters_contents(tmp_path: Path) -> None:
-    # Neither saved sequences nor load test results of the old adapter may be used.
-    adapter = make(tmp_path / "a.gguf")
-    before = Hardware(adapters=(AdapterSpec(str(adapter)),)).stamp
-    assert Hardware(adapters=(AdapterSpec(str(adapter)),)).stamp == before
-    make(adapter, width=32)
-    assert Hardware(adapters=(AdapterSpec(str(adapter)),)).stamp != before
-
-
 def test_adapters_apply_to_their_language_only(tiny_model: Path, tmp_path: Path) -> None:
     adapter = str(make(tmp_path / "a.gguf"))
     hardware = Hardware(adapters=(AdapterSpec(adapter, 4.0, "r"), AdapterSpec(adapter, 2.0, "julia")))

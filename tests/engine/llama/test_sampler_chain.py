@@ -71,8 +71,3 @@ def test_sampler_chain_samples_a_token_with_extreme_values(
     assert 0 <= token < SIZE
     made.accept(token)
     made.close()
-
-
-@pytest.mark.parametrize("temperature", [0.0, 1.0, 1e-300])
-def test_sampler_chain_always_picks_a_token_with_a_huge_bias(engine: LlamaEngine, temperature: float) -> None:
-    assert chain(engine, temperature=temperature, logit_bias=((5, 1e308),)).pick(FLAT) == 5

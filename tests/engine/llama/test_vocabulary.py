@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.engine.cancel import Cancel, Cancelled
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
-from jupyter_turbopilot.engine.stepping.vocabulary import LONGEST
 from jupyter_turbopilot.protocol.errors import EngineError
 
 
@@ -18,23 +16,6 @@ def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
     engine = LlamaEngine(tiny_model, name="tiny", context_size=512, threads=1)
     yield engine
     engine.close()
-
-
-def test_tokenize_is_cancelled_between_slices(engine: LlamaEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    cancel, sizes = Cancel(), []
-
-    def ids(text: str, *, continues: bool = False) -> list[int]:
-        sizes.append(len(text))
-        if len(sizes) == 3:
-            cancel.set("superseded")
-        return []
-
-    monkeypatch.setattr(engine.vocabulary, "tokenize_slice", ids)
-    with cancel.governing(), pytest.raises(Cancelled):
-        engine.vocabulary.tokenize("x = 1\n" * 40_000)
-    assert len(sizes) == 3
-    assert max(sizes) <= LONGEST
-    assert engine.vocabulary.tokenize("x = 1\n" * 2_000) == []  # other calls are not cancelled
 
 
 def test_tokenize_raises_if_the_model_is_closed(tiny_model: Path) -> None:

@@ -40,11 +40,6 @@ def test_make_plan_never_shrinks_a_configured_context(monkeypatch: pytest.Monkey
         make_plan(MODEL, "m", Limits(context_size=4096))
 
 
-def test_make_plan_limits_the_context_to_the_trained_size() -> None:
-    short = Header(MODEL.metadata | {"llama.context_length": 512}, 1, 1000)
-    assert make_plan(short, "m", Limits(context_size=4096)).context_size == 512
-
-
 def test_make_plan_needs_less_memory_with_a_small_cache_or_gpu() -> None:
     whole = make_plan(MODEL, "m", Limits(context_size=8192)).needs
     assert make_plan(MODEL, "m", Limits(context_size=8192), Hardware(cache_type="q8_0")).needs < whole
@@ -52,12 +47,3 @@ def test_make_plan_needs_less_memory_with_a_small_cache_or_gpu() -> None:
     scores = score_bytes(MODEL) * on_card.cells
     assert on_card.needs == whole - MODEL.file_size - scores
     assert on_card.hardware.gpu_layers == -1
-
-
-@pytest.mark.parametrize(
-    ("hardware", "fused"),
-    [(Hardware(), False), (Hardware(gpu_layers=-1), True), (Hardware(cache_type="q8_0"), True)],
-)
-def test_fused_attention_only_with_gpu_or_quantized_cache(hardware: Hardware, fused: bool) -> None:
-    assert hardware.fused_attention is fused
-    assert (score_bytes(MODEL, hardware) == 0) is fused

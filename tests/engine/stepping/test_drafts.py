@@ -26,27 +26,6 @@ def test_look_up_prefers_long_and_then_late_matches() -> None:
     assert look_up([2, 3], [2, 3, 7, 2, 3, 8], 1) == [8]
 
 
-def test_look_up_compares_whole_ids() -> None:
-    assert look_up([256, 1], [0x00010000, 0x01000001, 5], 1) == []
-
-
-def test_drafting_prefers_a_source_with_accepted_tokens() -> None:
-    drafting = Drafting()
-    for _ in range(50):
-        drafting.judged("aligned", 4, 4, continues=False)
-        drafting.judged("lookup", 4, 0, continues=False)
-    assert drafting.length("aligned", 4, 12, continues=False) >= 4
-    assert drafting.length("lookup", 4, 12, continues=False) == 0
-
-
-def test_drafting_sometimes_retries_a_rejected_source() -> None:
-    drafting = Drafting()
-    for _ in range(80):
-        drafting.judged("lookup", 4, 0, continues=False)
-    tried = [drafting.length("lookup", 1, 12, continues=False) for _ in range(100)]
-    assert 0 < sum(count > 0 for count in tried) < 10
-
-
 def test_drafting_stops_if_batches_are_slow() -> None:
     drafting = Drafting()
     for _ in range(200):

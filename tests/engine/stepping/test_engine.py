@@ -2,14 +2,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from itertools import count
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.base import CHUNK
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.stepping import engine as stepping
 from jupyter_turbopilot.engine.stepping.cache_operations import Copy, Detach, Move, Reattach, Truncate
@@ -159,19 +157,6 @@ def test_step_moves_a_suffix_to_the_correct_position(
         assert engine.memory[run.sequence.id] == run.sequence.tokens
 
 
-def test_step_evaluates_only_typed_tokens_before_a_suffix() -> None:
-    engine = Arithmetic(capacity=1000)
-    suffix = [10] + [3] * 40
-    evaluated = []
-    for end in range(20, 26):
-        prompt = [*([1, 2] * 20)[:end], *suffix, 9]
-        usage = Usage()
-        run = start(engine, EngineRequest(prompt, Sampling(max_tokens=1), usage, suffix_span=(end, end + 41)))
-        finish(engine, [run])
-        evaluated.append(usage.prompt_tokens - usage.cached_tokens)
-    assert evaluated == [62, 2, 2, 2, 2, 2]
-
-
 def test_release_frees_a_detached_suffix() -> None:
     engine = Arithmetic(capacity=1000)
     for end in (20, 22):
@@ -270,22 +255,6 @@ def test_stepping_finishes_a_slow_text_beside_many_long_prompts() -> None:
     assert engine.now - begun < 6.0  # 16 seconds if each token waited for a batch of prompts
 
 
-def test_step_shares_time_between_languages() -> None:
-    engine = Arithmetic(count=9, capacity=9000)
-    engine.context_size, engine.drafts, engine.ends = 2000, False, set()
-    engine.tunings = {"python": 1}
-    endless = Sampling(max_tokens=1500)
-    text, other = (
-        start(engine, EngineRequest([1, 2], endless)),
-        start(engine, EngineRequest([1, 2], endless, language="python")),
-    )
-    engine.step([text, other], Cancel())
-    prompt = start(engine, EngineRequest([3] * 900, Sampling(max_tokens=1)))
-    while not prompt.wrote:
-        engine.step([text, other, prompt], Cancel())
-    assert text.wrote >= 900 - 2 * CHUNK
-
-
 @settings(max_examples=20)
 @given(st.lists(st.integers(1, 300), min_size=2, max_size=8), st.integers(2, 12))
 def test_step_limits_prompt_evaluation_between_tokens(sizes: list[int], count: int) -> None:
@@ -307,36 +276,6 @@ def test_step_limits_prompt_evaluation_between_tokens(sizes: list[int], count: i
         else:
             read = written = 0
         assert read <= PREFILL_MAX * (written + 1) + engine.batch_size
-
-
-def test_step_evaluates_a_long_prompt_despite_many_short_ones() -> None:
-    engine = Arithmetic(count=9, capacity=9000)
-    engine.context_size, engine.drafts = 2000, False
-    numbers = count()
-
-    def short() -> StepRun:
-        return start(engine, EngineRequest([next(numbers) % 10] + [4] * 60, Sampling(max_tokens=2)))
-
-    long = start(engine, EngineRequest([3] * 1000, Sampling(max_tokens=1)))
-    engine.now += 1.0  # the others come later
-    others = [short() for _ in range(7)]
-    engine.batches.clear()
-    while not long.done:
-        engine.step([*others, long], Cancel())
-        for run in [run for run in others if run.done]:
-            engine.release(run)
-            others[others.index(run)] = short()
-        full = [batch for batch in engine.batches if len(batch) == CHUNK]
-        assert len(full) <= 1000 // (CHUNK // 4) + 1
-
-
-def test_step_never_interrupts_a_batch_of_several_texts() -> None:
-    engine = Arithmetic()
-    runs = [engine.start(EngineRequest(prompt, Sampling(max_tokens=4))) for prompt in ([1, 2], [3, 4])]
-    interrupt = Cancel()
-    interrupt.set("interrupt")
-    engine.step([run for run in runs if run], interrupt)
-    assert all(run and run.wrote == 1 for run in runs)
 
 
 @given(prompt=st.lists(st.integers(0, VOCABULARY - 2), min_size=1, max_size=40))

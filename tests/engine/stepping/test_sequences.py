@@ -116,17 +116,6 @@ def test_sequences_without_sharing_match_the_capacity(prompts: list[tuple[list[i
             sequences.release(busy.pop(0))
 
 
-def test_take_reuses_all_but_the_last_token() -> None:
-    sequences, memory = Sequences(8, 1000), NotebookIndex()
-    above = list(range(200))
-    here, there = [*above, *[501] * 40], [*above, *[502] * 40]
-    for prompt in (here, there):
-        sequences.release(serve(sequences, memory, prompt))
-    taken = take(sequences, here, 0)
-    assert taken.kept == len(here) - 1
-    assert sequences.used == 200 + 40 + 40 - 1
-
-
 def test_sequences_keep_a_large_notebook_among_many_others() -> None:
     sequences, memory = Sequences(6, 4000, parked=10_000), NotebookIndex()
     notebook = list(range(1000, 1800))
@@ -148,30 +137,6 @@ def test_take_restores_nothing_that_does_not_fit() -> None:
     serve(sequences, memory, [4] * 700)  # busy
     taken = take(sequences, [1] * 700, 0)
     assert not any(isinstance(move, Restore) for move in taken.moves)
-
-
-def test_take_restores_the_parked_copy_with_the_longest_match() -> None:
-    sequences, memory = Sequences(2, 2000, parked=10_000), NotebookIndex()
-    near, remote = [1] * 16 + [5] * 284, [1] * 200 + [6] * 100
-    other = [2] * 15 + [1] + [7] * 284  # only its sixteenth token is the same
-    for prompt in (near, remote, other, [8] * 900, [9] * 900):
-        sequences.release(serve(sequences, memory, prompt))
-    assert len(memory.parked) >= 3
-    taken = take(sequences, [1] * 250, 0)
-    memory.apply(taken.moves)
-    assert taken.kept == 200
-    assert memory.cells[taken.sequence.id][:200] == [1] * 200
-
-
-def test_sequences_discard_the_oldest_parked_first() -> None:
-    sequences, memory = Sequences(8, 10_000, parked=2000), NotebookIndex()
-    for number in range(8):
-        sequences.release(serve(sequences, memory, [number] * 900))
-    assert [tokens[0] for tokens in memory.parked.values()] == [5, 6]
-    moves, latest = sequences.park_all()
-    memory.apply(moves)
-    assert [tokens[0] for _, tokens in latest] == [7, 6]
-    assert {number for number, _ in latest} == set(memory.parked)
 
 
 def test_lose_forgets_a_sequence_that_could_not_be_restored() -> None:
@@ -257,17 +222,6 @@ def test_take_never_truncates_indivisible_sequences(more: list[int]) -> None:
     assert taken.kept == (3 if more else 0)
 
 
-def test_take_fresh_shares_nothing_and_clears_the_cache() -> None:
-    sequences, memory = Sequences(4, 1000, parked=1000), NotebookIndex()
-    prompt = [1] * 100
-    sequences.release(serve(sequences, memory, prompt))
-    taken = take(sequences, prompt, 5, fresh=True)
-    assert taken.kept == 0
-    assert taken.moves[-1] == Clear()
-    memory.apply(taken.moves)
-    assert list(memory.parked.values()) == [prompt]  # the cached prompt stays available
-
-
 partitions = st.builds(Partition, st.sampled_from(["", "one", "other"]), st.integers(0, 1))
 
 
@@ -329,10 +283,3 @@ def test_take_moves_a_suffix_only_within_a_tenant() -> None:
     mine = take(sequences, longer, 0, (101, 141), Partition("one"))
     assert mine.suffix is not None
     assert mine.suffix.sequence.partition == Partition("one")
-
-
-def test_park_all_keeps_only_plain_sequences() -> None:
-    sequences, memory = Sequences(4, 1000, parked=1000), NotebookIndex()
-    for number, partition in enumerate((PLAIN, Partition("one"), Partition("", 1), Partition(uncached=True))):
-        sequences.release(serve(sequences, memory, [number] * 100, partition=partition))
-    assert [tokens for _, tokens in sequences.park_all()[1]] == [[0] * 100]
