@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tornado.web import HTTPError
 
 from jupyter_turbopilot.engine.cpu_usage import Pause
-from jupyter_turbopilot.index import build, local_files
+from jupyter_turbopilot.index import build
 from jupyter_turbopilot.index.build import Builder, BuildProgress, EndedError
 from jupyter_turbopilot.index.contents import Contents, contents_of
 from jupyter_turbopilot.index.entries import Page
@@ -114,16 +114,6 @@ def test_builder_pauses_reading_but_not_deletion_while_busy(
         until(lambda: len(known(builder)) == 3)
 
 
-def test_builder_reads_files_despite_constant_typing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "PATIENCE", 0.2)
-    write(root, "a.ipynb", "x_first = 1")
-    source = LocalFiles(root)
-    count = iter(range(10**9))
-    with closing(Builder(path_of(source.identity), source, asked=lambda: next(count))) as builder:
-        builder.start()
-        until(lambda: known(builder) == {"a.ipynb"})
-
-
 def test_builder_reads_only_changed_files_after_a_restart(root: Path) -> None:
     source = LocalFiles(root)
     changed = write(root, "a.ipynb", "first_name(1)")
@@ -146,19 +136,6 @@ def test_builder_reads_only_changed_files_after_a_restart(root: Path) -> None:
         second.start()
         until(lambda: second.progress.files == 2 and settled(second))
     assert read == ["a.ipynb"]
-
-
-def test_builder_skips_unreadable_files(builder: Builder, root: Path) -> None:
-    write(root, "good.ipynb", "good_name(1)")
-    (root / "nojson.ipynb").write_text("{")
-    (root / "wide.ipynb").write_bytes("{}".encode("utf-16"))
-    (root / "nested.ipynb").write_text("[" * 500_000)
-    with (root / "huge.ipynb").open("wb") as file:
-        file.truncate(200 * 1024**2)
-    with closing(builder._open()) as store:
-        builder._work(store)
-        assert len(store.stamps()) == 5  # so that no file is read again
-        assert [source for _, _, source in content(store)["entries"]] == ["good_name(1)"]
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, MemoryError])
@@ -365,29 +342,6 @@ def test_builder_skips_a_file_that_cannot_be_stored(
         assert not store.having("name_of_bad")
 
 
-def test_builder_deletes_files_beside_a_failing_folder(
-    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for path in ("a.ipynb", "b.ipynb", "stale/c.ipynb", "stale/deep/d.ipynb"):
-        write(root, path, "x_first = 1")
-    scandir = os.scandir
-
-    def refuse(path: str) -> object:
-        if path.endswith("stale"):
-            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
-        return scandir(path)
-
-    with closing(builder._open()) as store:
-        builder._work(store)
-        monkeypatch.setattr(local_files.os, "scandir", refuse)
-        (root / "a.ipynb").unlink()
-        look_again(builder, store)
-        assert set(store.stamps()) == {"b.ipynb", "stale/c.ipynb", "stale/deep/d.ipynb"}
-        builder.changed("stale")
-        builder._work(store)
-        assert len(store.stamps()) == 3
-
-
 def test_progress_reports_why_it_is_paused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "_PAUSED_POLL", 0.05)
     write(root, "a.ipynb", "x_first = 1")
@@ -403,6 +357,24 @@ def test_progress_reports_why_it_is_paused(root: Path, monkeypatch: pytest.Monke
         until(lambda: builder.progress.paused is Pause.KERNEL)
         reason.clear()
         until(lambda: builder.progress == BuildProgress(building=False, files=1, found=1))
+
+
+def test_too_many_changes_are_uncertain_until_a_scan(
+    builder: Builder, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "_MOST_CHANGES", 10)
+    write(root, "kept.ipynb", "x_first = 1")
+    with closing(builder._open()) as store:
+        builder._work(store)
+        for at in range(10):
+            builder.changed(f"{at}.ipynb")
+        assert builder.may_be_deleted("9.ipynb")
+        assert not builder.may_be_deleted("kept.ipynb")
+        for at in range(100):
+            builder.changed(f"{at}.ipynb")
+        assert builder.may_be_deleted("kept.ipynb")
+        builder._work(store)
+        assert not builder.may_be_deleted("kept.ipynb")
 
 
 NAMES = st.sampled_from(["a.py", "b.py", "d/a.py", "d/e/b.py", "secrets.py", ".h/a.py"])

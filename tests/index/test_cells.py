@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.index import cells as module
-from jupyter_turbopilot.index.cells import ChosenCells, words_above
+from jupyter_turbopilot.index.cells import ChosenCells
 from jupyter_turbopilot.index.entries import entries_of
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
 
@@ -29,16 +29,6 @@ def test_choose_returns_cells_that_follow_similar_ones() -> None:
     chosen.choose(notebook_index, request)
     assert notebook_index.wanted == [({"frame", "load_frame", "path"}, {"pandas"})]
     assert chosen.of(request).documents == (ELSEWHERE,)
-
-
-def test_words_above_starts_with_the_nearest_cells() -> None:
-    remote, middle, near = (
-        "\n".join(f"{name}{number}" for number in range(60)) for name in ("far", "mid", "near")
-    )
-    above = words_above(asked("furthest = 1", remote, middle, near, ""))
-    assert [*map(len, above)] == [60, 60, module.MOST_WORDS - 120]
-    assert above[0] == {*near.split()}
-    assert above[2] < {*remote.split()}
 
 
 LINES = st.sampled_from(

@@ -12,7 +12,6 @@ from jupyter_turbopilot.index.continuations import (
     Continuation,
     continuations_at,
     merged,
-    modules_in,
     own_continuations,
 )
 from jupyter_turbopilot.protocol.request import Cell, Completion
@@ -51,13 +50,6 @@ def test_ways_at_excludes_the_line_below_the_cursor() -> None:
     assert ways_of("plt.show()", typed="x = 1\npl", below="\n\n    plt.show()") == []
 
 
-def test_own_continuations_separate_the_text_around_the_cursor() -> None:
-    (way,) = ways_of(typed="x = 1\npl", below="\ny = 2\nplt.show()")
-    assert (way.rest, way.own, way.own_above) == ("t.show()", 1, False)
-    (way,) = ways_of(typed="x = 1\npl", below="\ny = 2\nx = 1\nplt.show()")
-    assert way.own_above
-
-
 def test_ways_at_reads_the_nearest_cells_of_a_long_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ABOVE", 60)
     ways = ways_of("plt.savefig(1)" + " " * 40, "plt.show()", "x = 1", typed="plt.s")
@@ -75,16 +67,6 @@ def test_merged_adds_notebook_and_index_most_frequent_first() -> None:
     ]
 
 
-def test_merged_puts_matches_below_the_same_line_first() -> None:
-    ways = merged([], [sighting("a", 9), sighting("b", 1, above=True)], time.time())
-    assert [way.rest for way in ways] == ["b", "a"]
-
-
-def test_merged_treats_future_times_as_now() -> None:
-    (way,) = merged([], [sighting("a")], time.time() - 10 * 86_400)
-    assert way.days == 0.0
-
-
 def test_ways_at_reads_only_cells_of_the_same_language() -> None:
     cells = [
         Cell(source="print(1)"),
@@ -95,10 +77,6 @@ def test_ways_at_reads_only_cells_of_the_same_language() -> None:
     request = Completion(cells=cells, active=3, offset=2)
     ways = continuations_at(FakeIndex(), request, surroundings_of("pr", ""), time.time())
     assert [way.rest for way in ways] == ["int(1)"]
-
-
-def test_modules_in_returns_imported_modules() -> None:
-    assert modules_in(("import numpy as np\nfrom os.path import join", "x = 1")) == {"numpy", "os"}
 
 
 RESTS = st.text(st.sampled_from("ab ._='1\n"), max_size=8)

@@ -11,16 +11,12 @@ from jupyter_turbopilot.context.private import looks_secret
 from jupyter_turbopilot.index.entries import (
     LARGE,
     LONGEST,
-    MOST_ENTRIES,
-    MOST_MODULES,
     SHORTEST,
     Page,
     lines_of,
-    modules_of,
     page_of,
     words_of,
 )
-from jupyter_turbopilot.index.excluded import MOST_BYTES
 
 from .notebooks import notebook
 
@@ -85,32 +81,6 @@ def test_page_of_removes_secrets_that_begin_with_a_command() -> None:
     assert sources("a.ipynb", notebook(cell)) == [("python", "after = 1")]
 
 
-def test_page_of_keeps_one_of_equal_cells() -> None:
-    assert sources("a.ipynb", notebook("same(1)", "same(1)", "other(2)")) == [
-        ("python", "same(1)"),
-        ("python", "other(2)"),
-    ]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", "no json", "[]", "null", '{"cells": 1}', '{"cells": [1]}', '{"cells": [{"cell_type": "code"}]}',
-        "[" * 100_000, notebook("x = 1").encode("utf-16").decode("latin-1"), '{"worksheets": []}',
-        json.dumps({"cells": [{"cell_type": "code", "source": 7}]}),
-    ],
-)  # fmt: skip
-def test_page_of_rejects_other_json(text: str) -> None:
-    assert page_of("a.ipynb", text) == Page()
-
-
-def test_page_of_rejects_large_files() -> None:
-    assert page_of("a.py", "x = 1\n" * (MOST_BYTES // 6 + 1)) == Page()
-    assert (
-        len(page_of("a.ipynb", notebook(*(f"value_{at} = 1" for at in range(2000)))).entries) == MOST_ENTRIES
-    )
-
-
 def test_page_of_rejects_private_files() -> None:
     assert page_of("secrets.py", "ordinary = 1") == Page()
     assert page_of(".aws/a.ipynb", notebook("ordinary = 1")) == Page()
@@ -144,11 +114,6 @@ def test_page_of_removes_all_lines_of_a_private_key(
     assert "before = 1" in indexed
     assert ("after = 2" in indexed) == (ends or not in_file)
     assert not any(line in indexed for line in body)
-
-
-def test_modules_of_is_bounded() -> None:
-    page = page_of("a.py", "\n".join(f"import module_{at}, m{'x' * 60}{at}" for at in range(5000)))
-    assert len(modules_of(page)) == MOST_MODULES
 
 
 @given(st.lists(CODE, max_size=5), st.sampled_from(SECRETS), st.integers(0, 200), st.booleans())

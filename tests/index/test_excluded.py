@@ -2,14 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_turbopilot.index.excluded import is_generated, is_minified, is_wanted, language_of
-
-
-@pytest.mark.parametrize(
-    "path", ["a.ipynb", "A.IPYNB", "deep/er/b.py", "c.R", "my build notes/d.jl", "env.py"]
-)
-def test_is_wanted_accepts_notebooks_and_sources(path: str) -> None:
-    assert is_wanted(path)
+from jupyter_turbopilot.index.excluded import is_generated, is_minified, is_wanted
 
 
 @pytest.mark.parametrize(
@@ -26,10 +19,6 @@ def test_is_wanted_rejects_hidden_private_generated_and_installed_files(path: st
     assert not is_wanted(path)
 
 
-def test_language_of_depends_on_the_suffix() -> None:
-    assert [language_of(path) for path in ("a.py", "b.R", "c/d.SQL", "e.txt")] == ["python", "r", "sql", ""]
-
-
 @pytest.mark.parametrize(
     "head",
     [
@@ -42,17 +31,6 @@ def test_language_of_depends_on_the_suffix() -> None:
 )  # fmt: skip
 def test_is_generated_recognizes_generated_headers(head: str) -> None:
     assert is_generated(f"{head}\nimport x\n")
-
-
-@pytest.mark.parametrize(
-    "head",
-    [
-        "samples = generated_by(42)", "# Do not edit the table below", "# Do not modify: the paper quotes it",
-        '"""Plot the auto-generated data."""', "# the labels were automatically generated",
-    ],
-)  # fmt: skip
-def test_is_generated_accepts_mentions_of_generated_data(head: str) -> None:
-    assert not is_generated(f"{head}\nimport x\n")
 
 
 def test_is_minified_finds_few_long_lines() -> None:

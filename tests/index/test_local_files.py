@@ -60,13 +60,6 @@ def test_walk_does_not_follow_links(tmp_path: Path) -> None:
         source.read("link.ipynb")
 
 
-def test_root_resolves_a_link(tmp_path: Path) -> None:
-    write(tmp_path / "real", "a.ipynb", "x = 1")
-    (tmp_path / "link").symlink_to(tmp_path / "real")
-    assert LocalFiles(tmp_path / "link").identity == LocalFiles(tmp_path / "real").identity
-    assert paths(LocalFiles(tmp_path / "link")) == ["a.ipynb"]
-
-
 def test_walk_reads_part_of_a_huge_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for at in range(50):
         (tmp_path / f"{at}.py").touch()

@@ -59,23 +59,6 @@ def test_candidates_end_common_prefixes_at_a_word() -> None:
     assert texts(ways, "pr") == ["int(alpha)", "int(alphabet)", "int("]
 
 
-def test_candidates_must_end_with_the_text_after_the_cursor() -> None:
-    ways = [Continuation("alues)", documents=4), Continuation("alues[0]", documents=4)]
-    assert texts(ways, "print(v", ")") == ["alues"]
-    assert texts(ways, "print(v", ", end='')") == []
-
-
-def test_candidates_exclude_a_few_letters_within_a_line() -> None:
-    ways = [Continuation("t(a)", documents=1), Continuation("t[b]", documents=1)]
-    assert texts(ways, "prin") == ["t(a)", "t[b]"]
-
-
-def test_recall_is_less_sure_of_unknown_names() -> None:
-    ways = [Continuation("(special_frame)", documents=2, times=2)]
-    known = scores(ways, "print", ("special_frame = 1\n",))
-    assert known["(special_frame)"] > scores(ways, "print")["(special_frame)"]
-
-
 def test_recall_returns_an_unsure_match_as_a_guess() -> None:
     found = match_of([Continuation("how()", documents=3)], "plt.s", threshold=math.inf)
     assert found
@@ -87,20 +70,6 @@ def test_recall_skips_text_that_does_not_parse() -> None:
     found = match_of(ways, "[x")
     assert found
     assert not found.sure
-
-
-def test_recall_returns_none_without_continuations() -> None:
-    assert match_of([], "plt.s") is None
-    assert match_of([Continuation("")], "plt.show()") is None
-
-
-def test_recall_is_not_whole_if_more_lines_are_allowed() -> None:
-    assert match_of([Continuation(" in xs:", documents=9)], "for x").whole  # type: ignore[union-attr]
-    cursor = cursor_features("for x", "", ())
-    around = surroundings_of("for x", "", "multi")
-    found = lookup.best_match([Continuation(" in xs:", documents=9)], cursor, around, lambda _: True, 0.0)
-    assert found
-    assert not found.whole
 
 
 def test_fit_has_a_threshold_for_each_setting_and_all_features() -> None:

@@ -28,13 +28,6 @@ def index(name: str, age: float) -> Path:
     return place
 
 
-def test_delete_old_deletes_long_unused_indexes() -> None:
-    own, used, old = index("own", 200 * DAY), index("used", 89 * DAY), index("old", 91 * DAY)
-    delete_old(own)
-    assert set(indexes()) == {own, used}
-    assert not [file for file in index_files() if old.name in file.name]
-
-
 def test_delete_old_deletes_the_least_recently_used_beyond_the_limit(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -75,59 +75,6 @@ def test_continuations_exclude_the_notebook_and_single_letters(
     assert not reader.continuations("python", "", "", path="b.ipynb", modules=[])
 
 
-def test_continuations_accept_a_colon_in_a_name(reader: NotebookIndex, put: Callable[..., None]) -> None:
-    put("10:30.ipynb", "load_table(one)")
-    put("30.ipynb", "load_table(two)")
-    for path in ("10:30.ipynb", "RTC:10:30.ipynb"):
-        found = reader.continuations("python", "load", "", path=path, modules=[])
-        assert [one.rest for one in found] == ["_table(two)"]
-
-
-def test_continuations_ignore_names_that_cannot_be_encoded(
-    reader: NotebookIndex, put: Callable[..., None]
-) -> None:
-    put("a.ipynb", "load_table(one)")
-    assert not reader.continuations("python", "load\ud800", "", path="", modules=[])
-    assert reader.continuations("python", "load", "", path="\ud800", modules=[]) == []
-    assert reader.continuations("python", "load", "", path="", modules=[])
-
-
-def test_following_ranks_entries_with_rare_words_first(
-    reader: NotebookIndex, put: Callable[..., None]
-) -> None:
-    for at in range(5):
-        put(f"{at}.ipynb", "ordinary(frame)", f"number_{at} = 1")
-    put("near.ipynb", "ordinary(frame)\nsettle_accounts(ledger)", "then = 1", "at_last = 1")
-    put("open.ipynb", "settle_accounts(ledger, frame)", "then = 2")
-    put("r.ipynb", "settle_accounts(ledger)", "%%R\nthen <- 1")
-    put("ends.ipynb", "settle_accounts(ledger)")
-    above = [{"settle_accounts", "ledger", "frame"}]
-    found = reader.following("python", above, leaving={"open.ipynb"})
-    assert (found[0].path, found[0].source) == ("near.ipynb", "then = 1")
-    assert {one.source for one in found[1:]} == {f"number_{at} = 1" for at in range(5)}
-    assert not reader.following("python", [{"nowhere", "%", ""}], leaving=())
-    assert not reader.following("python", [], leaving=())
-
-
-def test_following_weights_distance_and_order(reader: NotebookIndex, put: Callable[..., None]) -> None:
-    put("both.ipynb", "load_table(one)", "clean(one)", "plot(one)")
-    put("nearest.ipynb", "other(one)", "clean(one)", "show(one)")
-    put("further.ipynb", "load_table(one)", "other(one)", "keep(one)")
-    put("turned.ipynb", "clean(one)", "load_table(one)", "never(one)")
-    found = [one.source for one in reader.following("python", [{"clean"}, {"load_table"}], leaving=())]
-    assert found[0] == "plot(one)"
-    assert {*found[1:3]} == {"show(one)", "load_table(one)"}
-    assert found[3:] == ["keep(one)"]
-
-
-def test_following_returns_copies_once(reader: NotebookIndex, put: Callable[..., None]) -> None:
-    for path in ("a.ipynb", "a-Copy1.ipynb", "a-Copy2.ipynb"):
-        put(path, "clean(one)", "plot(one)")
-    put("b.ipynb", "clean(one) + frame", "show(one)")
-    found = reader.following("python", [{"clean", "one"}], leaving=())
-    assert [one.source for one in found] == ["plot(one)", "show(one)"]
-
-
 def test_following_skips_the_current_notebook(reader: NotebookIndex, put: Callable[..., None]) -> None:
     put("own.ipynb", *(f"settle_accounts(ledger)\nnumber_{at} = 1" for at in range(100)))
     put("other.ipynb", "settle_accounts(frame)", "then = 1")
@@ -196,14 +143,6 @@ def test_imports_are_limited_to_a_folder(reader: NotebookIndex, put: Callable[..
     assert reader.imports("clean", folder="work/deep") == [("from tools import clean", 1)]
     assert reader.imports("clean", folder="wor") == []
     assert reader.imports("clean", folder="work_") == []
-
-
-def test_memory_without_an_index_returns_nothing(tmp_path: Path) -> None:
-    reader = NotebookIndex(tmp_path / "index.db", set)
-    assert not reader.continuations("python", "load", "", path="", modules=[])
-    assert not reader.following("python", [{"load"}], leaving=())
-    assert not reader.imports("np")
-    reader.close()
 
 
 def test_memory_reopens_a_replaced_index(

@@ -51,27 +51,6 @@ def words(store: IndexStore) -> set[str]:
         store._run("DROP TABLE temp.vocabulary")
 
 
-def test_lines_returns_lines_by_their_beginning(store: IndexStore) -> None:
-    store.put("a.ipynb", "1", 5.0, page("import json\nfrobnicate(left, right)\n  frobnicate(other)"))
-    found = store.lines("python", "frobnicate(", "import json", "other.ipynb")
-    assert [(line.text, line.same_above, line.times, line.modified, line.modules) for line in found] == [
-        ("frobnicate(left, right)", True, 1, 5.0, {"json"}),
-        ("frobnicate(other)", False, 1, 5.0, {"json"}),
-    ]
-    assert store.lines("python", "frobnicate(", "", "a.ipynb") == []
-    assert store.lines("r", "frobnicate(", "", "b.ipynb") == []
-    assert store.lines("python", "frobnicatf", "", "b.ipynb") == []
-
-
-def test_lines_returns_the_likeliest(store: IndexStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_RETURNED", 2)
-    for number in range(3):
-        store.put(f"{number}.ipynb", "1", 1.0, page("plt.zzz(1)", f"plt.a{number}(1)"))
-    store.put("last.ipynb", "1", 1.0, page("x = 1\nplt.yyy(1)"))
-    found = {line.text for line in store.lines("python", "plt.", "x = 1", "")}
-    assert found == {"plt.yyy(1)", "plt.zzz(1)"}
-
-
 def test_lines_returns_none_with_too_many_continuations(
     store: IndexStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,19 +60,6 @@ def test_lines_returns_none_with_too_many_continuations(
     assert [line.text for line in store.lines("python", "plt.b", "", "")] == ["plt.b(1)"]
 
 
-def test_having_returns_entries_by_word_except_common_ones(
-    store: IndexStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "COMMON", 2)
-    store.put("a.ipynb", "1", 1.0, page("rare_one(common)", "second(common)", "third(common)"))
-    (number,) = store.having("rare_one")
-    assert (found := store.entry(number)) is not None
-    assert (found.path, found.entry.source) == ("a.ipynb", "rare_one(common)")
-    assert store.having("common") == ()
-    assert store.having('od"d* OR') == store.having("two words") == ()
-    assert store.entry(10**9) is None
-
-
 def test_keep_newest_deletes_the_oldest_documents(store: IndexStore) -> None:
     for at in range(5):
         store.put(f"{at}.ipynb", "1", float(at), page(f"name_of_{at} = 1"))
@@ -101,17 +67,6 @@ def test_keep_newest_deletes_the_oldest_documents(store: IndexStore) -> None:
     assert store.count() == 5
     store.keep_newest(2)
     assert set(store.stamps()) == {"3.ipynb", "4.ipynb"}
-
-
-def test_imports_returns_lines_by_the_bound_name(store: IndexStore) -> None:
-    store.put("a.ipynb", "1", 1.0, page("import numpy as np, os"))
-    store.put("b.ipynb", "1", 1.0, page("import numpy as np"))
-    store.put("c.ipynb", "1", 1.0, page("import nopy as np"))
-    assert [(one.line, one.documents, sorted(one.paths)) for one in store.imports("np")] == [
-        ("import numpy as np", 2, ["a.ipynb", "b.ipynb"]),
-        ("import nopy as np", 1, ["c.ipynb"]),
-    ]
-    assert store.imports("numpy") == []
 
 
 def test_put_replaces_a_document(store: IndexStore) -> None:
