@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.models.catalog import catalog, find
-from jupyter_turbopilot.models.model import HubFile, IndexParts, Model, Url
+from jupyter_turbopilot.models.model import HubFile, IndexParts, Model
 from jupyter_turbopilot.protocol.errors import UnknownModelError
 
 DIGEST = "a" * 64
@@ -40,12 +38,6 @@ def test_find_accepts_a_hugging_face_file(spec: str) -> None:
     assert source.file.endswith("file.gguf")
 
 
-def test_find_accepts_a_url_with_a_digest() -> None:
-    model = find(f"https://example.org/m/x.gguf?download=1#sha256={DIGEST}")
-    assert (model.file.endswith("--x.gguf"), model.sha256) == (True, DIGEST)
-    assert model.sources == (Url("https://example.org/m/x.gguf?download=1"),)
-
-
 def test_find_gives_each_url_and_digest_its_own_file() -> None:
     specs = [
         "https://example.org/m/x.gguf",
@@ -71,10 +63,6 @@ def test_find_gives_each_url_and_digest_its_own_file() -> None:
 def test_find_returns_the_entry_for_its_hugging_face_file() -> None:
     default = catalog()["qwen2.5-coder-0.5b"]
     assert find("Qwen/Qwen2.5-Coder-0.5B-Instruct-GGUF/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf") is default
-
-
-def test_find_accepts_a_path(tmp_path: Path) -> None:
-    assert find(str(tmp_path / "own.gguf")).path == tmp_path / "own.gguf"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from jupyter_turbopilot.models import sources
 from jupyter_turbopilot.models.model import HubFile, IndexParts, Source, Url
 from jupyter_turbopilot.models.sources import fetch, fetch_metadata, list_files
 from jupyter_turbopilot.models.transfer import RemoteFile, Transfer
-from jupyter_turbopilot.protocol.errors import CancelledError, DownloadError
+from jupyter_turbopilot.protocol.errors import DownloadError
 
 from .source_server import SourceServer
 
@@ -56,27 +56,10 @@ def test_fetch_downloads_from_every_kind_of_source(kind: str, server: SourceServ
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_fetch_can_be_cancelled_for_every_kind_of_source(
-    kind: str, server: SourceServer, tmp_path: Path
-) -> None:
-    source = publish(server, kind)
-    with pytest.raises(CancelledError):
-        fetch(source, transfer(tmp_path / "f", stopped=True))
-
-
-@pytest.mark.parametrize("kind", KINDS)
 def test_fetch_refuses_more_bytes_than_the_model_has(kind: str, server: SourceServer, tmp_path: Path) -> None:
     source = publish(server, kind)
     with pytest.raises(DownloadError, match="more bytes"):
         fetch(source, transfer(tmp_path / "f", size=1000))
-
-
-def test_fetch_metadata_is_empty_except_for_hugging_face(server: SourceServer) -> None:
-    for kind in ("url", "index"):
-        assert fetch_metadata(publish(server, kind)) == RemoteFile()
-    assert server.requests == []
-    server.headers[PATH] = {"X-Linked-Size": str(len(BYTES))}
-    assert fetch_metadata(publish(server, "hub")) == RemoteFile(len(BYTES))
 
 
 @pytest.mark.parametrize("message", ["1", "on", "Yes", "TRUE"])

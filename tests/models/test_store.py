@@ -17,14 +17,6 @@ from .source_server import SourceServer
 from .test_download import HUB, HUB_PATH, model
 
 
-def test_remove_deletes_all_files_of_a_model(server: SourceServer, store: Store, data: bytes) -> None:
-    server.files[HUB_PATH] = data
-    pull(store, model(data))
-    assert store.remove(model(data)) >= len(data)
-    assert [p.name for p in store.folder.iterdir() if not p.name.endswith(".lock")] == []
-    assert store.remove(model(data)) == 0
-
-
 def test_remove_refuses_a_users_own_file(store: Store, tiny_model: Path) -> None:
     with pytest.raises(UnknownModelError):
         store.remove(find(str(tiny_model)))

@@ -50,11 +50,6 @@ def test_end_of_keeps_at_least_three_quarters_of_the_room(text: str, room: int) 
     assert min(len(text), room - room // 4 - 1) <= len(kept) <= room
 
 
-def test_end_of_seldom_moves_its_start() -> None:
-    begins = {400 + more - len(end_of("x" * (400 + more), 400)) for more in range(1, 401)}
-    assert begins == {100, 200, 300, 400}
-
-
 def test_remembered_is_bounded_by_size() -> None:
     asked: list[str] = []
 

@@ -62,12 +62,6 @@ def test_parse_notebook_finds_the_language(metadata: Any, language: str) -> None
     assert parsed(metadata).language == language
 
 
-def test_parse_notebook_accepts_missing_metadata() -> None:
-    notebook = parse_notebook(json.dumps({"cells": CELLS}), "a.ipynb")
-    assert notebook
-    assert notebook.language == "python"
-
-
 @pytest.mark.parametrize(
     "text",
     ["", "{", "[]", "3", "{}", '{"cells": 3}', '{"cells": [{"source": "x"}]}', '{"cells": [{"cell_type": "code"}]}',

@@ -15,27 +15,6 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.util.bounds import Operations, counted_operations
 from jupyter_turbopilot.util.syntax_tree import LONGEST, MOST, TooLongError, literal_value, parse, walk
 
-INTERRUPTED = """
-import ast, gc
-from jupyter_turbopilot.util.syntax_tree import parse
-
-code = "def f(a):\\n" + "    x = [a, (a, {a: a})]\\n" * 400
-expected = ast.dump(ast.parse(code))
-others = 0
-
-def collected(phase, _):
-    global others
-    if phase == "start" and others < 200:
-        others += 1
-        ast.parse("a = (b, [c])")
-
-gc.callbacks.append(collected)
-gc.set_threshold(1)
-tree = parse(code)
-gc.set_threshold(700)
-print(others > 0, ast.dump(tree) == expected)
-"""
-
 WARNED_OF = "x = f('\\w', 1 is 1)\nassert (x, '')\n"
 THREADS = f"""
 import sys, threading, warnings
@@ -128,12 +107,6 @@ def test_parse_leaves_the_filters_of_the_process() -> None:
     assert done.stdout == "True []\n"
     assert done.stderr.count("Warning") == 1
     assert "the user's own" in done.stderr
-
-
-def test_parse_is_reentrant() -> None:
-    # In a separate process: with many objects, garbage collection runs at other times.
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED], check=True, capture_output=True, text=True)
-    assert done.stdout == "True True\n"
 
 
 def test_parse_rejects_marks_that_take_quadratic_time() -> None:

@@ -64,15 +64,6 @@ def test_write_behind_keeps_the_order_and_writes_the_rest_at_close(file: File) -
     assert file.items == [*range(1000)]
 
 
-def test_write_behind_gathers_items_for_a_while(file: File) -> None:
-    behind = WriteBehind[int](file.write, failure, room=9, settle=60.0)
-    for number in range(3):
-        behind.put(number)
-        time.sleep(0.01)
-    behind.close(PATIENCE)
-    assert file.written == [[0, 1, 2]]
-
-
 def test_put_never_waits_and_rejects_items_of_a_full_queue(file: File) -> None:
     file.free.clear()
     behind = WriteBehind[int](file.write, failure, room=10)

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
-from jupyter_turbopilot.models.folder import copies, write_note
+from jupyter_turbopilot.models.folder import write_note
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.quantization import order
-from jupyter_turbopilot.models.tuning import merge as module
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.merge import merge, merged_copy, path_of
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
@@ -95,19 +94,6 @@ def test_folded_reuses_a_copy_until_an_input_changes(tmp_path: Path) -> None:
     others.add(merged_copy(tmp_path, model, [AdapterSpec(adapter, 1.0)]))
     assert first not in others
     assert len(others) == 3
-
-
-def test_folded_removes_older_copies(tmp_path: Path) -> None:
-    model = write_tiny_model(tmp_path / "tiny.gguf")
-    adapter = str(make(tmp_path / "a.gguf"))
-    other = write_tiny_model(tmp_path / "tiny-2.gguf")
-    stays = merged_copy(tmp_path, other, [AdapterSpec(adapter, 1.0)])
-    for scale in (1.0, 0.5, 0.25):
-        last = merged_copy(tmp_path, model, [AdapterSpec(adapter, scale)])
-    found = copies(tmp_path, model)
-    assert len(found) == module.MAX_COPIES
-    assert last in found
-    assert stays.is_file()
 
 
 def test_folded_finds_copies_of_a_copied_model_by_its_digest(tmp_path: Path) -> None:

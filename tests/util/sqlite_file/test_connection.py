@@ -15,23 +15,15 @@ from jupyter_turbopilot.completer.cache.cache_file import SCHEMA
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry
 from jupyter_turbopilot.util.sqlite_file import connection
 from jupyter_turbopilot.util.sqlite_file.connection import (
-    OpenFile,
     check,
     connect,
     delete,
     is_busy,
     is_damage,
-    move,
     reason_of,
 )
 
-from ...completer.cache.answers import MEGABYTE, answers, open_file
-
-
-def test_connect_creates_no_file(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        connect(tmp_path / "answers.db")
-    assert not list(tmp_path.iterdir())
+from ...completer.cache.answers import answers, open_file
 
 
 def test_connect_sets_a_rollback_journal_and_secure_deletion(tmp_path: Path) -> None:
@@ -72,19 +64,6 @@ def test_inner_transaction_rolls_back_alone(tmp_path: Path) -> None:
         with pytest.raises(ZeroDivisionError):
             opened.add(fail_after_one())
         assert [answer.text for answer in opened.newest()] == [third.text, first.text]
-
-
-def test_deferred_transaction_reads_a_single_state(tmp_path: Path) -> None:
-    path = tmp_path / "answers.db"
-    with closing(open_file(path)) as writer, closing(OpenFile(path, MEGABYTE, wait=0.01)) as reader:
-        writer.add(answers([1]))
-        with reader.transaction("DEFERRED"):
-            assert reader._connection.execute("SELECT count(*) FROM answers").fetchone() == (1,)
-            writer._connection.execute("PRAGMA busy_timeout = 10").fetchall()
-            with pytest.raises(sqlite3.OperationalError, match="locked"):
-                writer.add(answers([2]))
-        writer.add(answers([2]))
-        assert reader._connection.execute("SELECT count(*) FROM answers").fetchone() == (2,)
 
 
 @given(st.integers(0, 1 << 16))
@@ -224,12 +203,3 @@ def test_delete_raises_if_a_file_cannot_be_deleted(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="wal"):
         delete(path)
     assert path.exists()
-
-
-def test_move_replaces_a_file_moved_before(tmp_path: Path) -> None:
-    path, target = tmp_path / "answers.db", tmp_path / "answers.db.aside"
-    for name in ("answers.db", "answers.db-journal", "answers.db.aside", "answers.db.aside-wal"):
-        (tmp_path / name).write_text(name)
-    move(path, target)
-    moved = {file.name: file.read_text() for file in tmp_path.iterdir()}
-    assert moved == {"answers.db.aside": "answers.db", "answers.db.aside-journal": "answers.db-journal"}
