@@ -116,8 +116,7 @@ def load(
     async def survey(side: HttpClient) -> tuple[RemoteServer, Dialect]:
         async with limited(side, remote.timeout):
             peer = await identify(side, remote.model)
-        # Loading a file is slow. The thread has no other work yet, and the server's timeout does not include
-        # it.
+        # Loading a file is slow. The thread has no other work yet, and the server's time does not run.
         vocabulary = None if peer.kind is Kind.PROVIDER else vocabulary_of(peer.model)
         async with limited(side, remote.timeout):
             if vocabulary:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from dataclasses import replace
@@ -11,10 +10,10 @@ import pytest
 from jupyter_turbopilot.engine.base import generate_one
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
-from jupyter_turbopilot.plugins.remote.engine import Connections, RemoteEngine
+from jupyter_turbopilot.plugins.remote.engine import RemoteEngine
 from jupyter_turbopilot.plugins.remote.run import RemoteRun
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
-from jupyter_turbopilot.protocol.errors import CancelledError, EngineError, EngineGoneError, TextFailedError
+from jupyter_turbopilot.protocol.errors import EngineError, EngineGoneError, TextFailedError
 
 from ...engine.jobs import FunctionJob, Outcome, until_cancelled
 from ...engine.test_worker import ready
@@ -275,54 +274,3 @@ def test_requests_contain_session_and_tenant(serve: Serve, connect: Connect) -> 
     assert headers["x-session-id"] == "a-session"
     assert body["cache_salt"] == "an-owner"
     assert "session" not in body
-
-
-def test_connections_run_on_a_separate_thread() -> None:
-    connections = Connections()
-
-    async def who() -> threading.Thread:
-        return threading.current_thread()
-
-    thread = connections.wait_for(who(), Cancel())
-    assert thread is not threading.current_thread()
-    connections.close()
-    thread.join(5)
-    assert not thread.is_alive()
-
-
-def test_wait_for_stops_if_cancelled() -> None:
-    connections, cancel, stopped = Connections(), Cancel(), threading.Event()
-
-    async def forever() -> None:
-        cancel.set("test")
-        try:
-            await asyncio.Event().wait()
-        finally:
-            stopped.set()
-
-    with pytest.raises(CancelledError):
-        connections.wait_for(forever(), cancel)
-    assert stopped.wait(5)
-    connections.close()
-
-
-def test_close_ends_coroutines_before_connections() -> None:
-    begun, order = threading.Event(), list[str]()
-
-    class Client:
-        async def close(self) -> None:
-            order.append("closed")
-
-    connections = Connections([Client()])  # type: ignore[list-item]
-
-    async def forever() -> None:
-        begun.set()
-        try:
-            await asyncio.Event().wait()
-        finally:
-            order.append("ended")
-
-    connections.begin(forever())
-    assert begun.wait(5)
-    connections.close()
-    assert order == ["ended", "closed"]
