@@ -77,10 +77,6 @@ def test_without_cell_magic_keeps_cells_without_a_magic(source: str) -> None:
     assert (body == source) is (cell_magic(source) == "")
 
 
-def test_as_python_replaces_each_line_of_a_long_cell() -> None:
-    assert as_python("%a\nb?\nx = !ls\n" * 30_000 + "y") == "pass\npass\nx = _\n" * 30_000 + "y"
-
-
 def test_as_python_counts_operations() -> None:
     operations = Operations()
     with counted_operations(operations):

@@ -11,9 +11,6 @@ from msgspec import convert
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.context.notebook import (
     LOOKED_AT,
-    MAX_ERROR,
-    MAX_HEADING,
-    NEXT_CELL,
     OF_EACH,
     PLACE,
     RECALLED,
@@ -47,11 +44,6 @@ def test_gather_starts_the_suffix_with_the_next_line_on_a_blank_line(
 ) -> None:
     context = gather(convert(request_, Completion))
     assert asdict(context) | found == asdict(context)
-
-
-def test_gather_truncates_the_next_cell() -> None:
-    found = context_of("a", "b = 1\n" * 500, active=0)
-    assert len(found.pieces[0]) <= NEXT_CELL + 2
 
 
 def test_text_before_identifies_the_position_by_its_surroundings() -> None:
@@ -98,14 +90,6 @@ def test_gather_adds_the_last_error_as_a_comment(request_: Any, pieces: list[str
     assert gather(convert(request_, Completion)).pieces == tuple(pieces)
 
 
-def test_gather_truncates_a_cell_of_data() -> None:
-    data = "\n".join(f"row_{number} = {number}" for number in range(30_000))
-    assert len(data) > 2**18
-    pieces = context_of("import numpy as np", data, "x").pieces
-    assert pieces[0] == "import numpy as np\n\n"
-    assert pieces[1].endswith("row_29999 = 29999\n\n")
-
-
 def test_gather_keeps_the_start_of_a_long_cell_that_grows() -> None:
     data = "".join(f"row_{number} = {number}\n" for number in range(5000))
     cells = [data, data + "x = 1\n"]
@@ -117,12 +101,6 @@ def test_gather_keeps_the_start_of_a_long_cell_that_grows() -> None:
 def test_gather_removes_secrets_of_other_documents() -> None:
     documents = [Document(path="util.py", source="def load(): ...\ntoken = 'abcd1234'")]
     assert context_of("a = load()", "x", documents=documents).pieces[0] == "# util.py\ndef load(): ...\n\n"
-
-
-def test_gather_truncates_errors_and_headings() -> None:
-    assert context_of(Cell(source="x", error="E" * 1000)).pieces == (f"# {'E' * MAX_ERROR}\n",)
-    heading = Cell(type="markdown", source=f"# {'h' * 1000}")
-    assert context_of(heading, "x").pieces == (f"# {'h' * MAX_HEADING}\n",)
 
 
 def test_gather_puts_facts_directly_before_a_python_cell() -> None:

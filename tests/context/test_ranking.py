@@ -28,14 +28,6 @@ def test_chosen_keeps_the_order_and_prefers_later_equals(
     assert chosen(snippets, near, room, len) == taken
 
 
-def test_blocks_split_at_blank_lines_and_join_short_parts() -> None:
-    source = "import a\n\n\nx = 1\n\n" + "y = 2\n" * 100 + "\ndef f():\n\n    return 1\n"
-    first, second, third = blocks(source)
-    assert first == "import a\n\nx = 1"
-    assert second.startswith("y = 2")
-    assert third == "def f():\n\n    return 1"
-
-
 @given(st.lists(st.text(max_size=60), max_size=8), st.text(max_size=80), st.integers(0, 100))
 def test_chosen_snippets_fit_and_come_from_the_input(texts: list[str], near: str, room: int) -> None:
     taken = chosen(texts, near, room, len)

@@ -141,9 +141,3 @@ def test_renamed_import_is_replaced(source: str, message: str, fixed: str, title
 def test_other_import_is_not_replaced(source: str, message: str) -> None:
     line = source.partition("\n")[0]
     assert [*find(failure(source, f"ImportError: {message}", line, objects={}))] == []
-
-
-def test_import_of_an_older_version_is_not_replaced() -> None:
-    objects = {"sklearn": module("sklearn", "0.17")}
-    error = "ImportError: No module named 'sklearn.grid_search'"
-    assert [*find(failure("from sklearn.grid_search import x", error, objects=objects))] == []

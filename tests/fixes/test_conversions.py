@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.fixes.conversions import find
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.report import ObjectDescription
@@ -158,13 +157,6 @@ def test_find_skips_an_uncertain_use_of_dates(source: str, expression: str) -> N
     assert dates(source, expression) == []
 
 
-def test_find_skips_a_column_of_other_values() -> None:
-    source = 'df["day"].dt.year'
-    assert dates(source, 'df["day"].dt')
-    for other in (None, ObjectDescription(type="Series", module="pandas")):
-        assert dates(source, 'df["day"].dt', object=other) == []
-
-
 @pytest.mark.parametrize("source", ["days.dt.year", "%%time\nx = days.dt.year"])
 def test_find_adds_the_import_of_pandas(source: str) -> None:
     failed = failed_dates(source, "days.dt", objects={})
@@ -176,10 +168,3 @@ def test_find_adds_the_import_of_pandas(source: str) -> None:
         results.append(results[-1][: edit.start] + edit.text + results[-1][edit.end :])
     assert results[-1] == f"{head}{magic}import pandas as pd\n{rest}"
     assert dates(source, "days.dt", objects={}, names=["pd"]) == []  # perhaps another object
-
-
-def test_find_uses_the_name_of_pandas_in_the_kernel() -> None:
-    failed = failed_dates("days.dt.year", "days.dt", objects={})
-    known = KernelContext(names={"pandas": ObjectInfo(type="module", name="pandas")})
-    (fix,) = find(failed.__class__(**{**vars(failed), "kernel_context": known}))
-    assert applied(failed, fix) == "pandas.to_datetime(days).dt.year"

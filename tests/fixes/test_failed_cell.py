@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import ast
-
 import pytest
 
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
@@ -36,11 +34,6 @@ def test_lines_end_as_in_python(end: str) -> None:
     assert position(found) == "totl"
     assert found.tree
     assert found.span(found.tree.body[2]) == (len(source) - 8, len(source))
-
-
-def test_cell_with_an_unknown_magic_is_parsed_as_python() -> None:
-    found = failure("%%snakeviz\nprint(totl)", TracebackFrame(FILE, 2, 2, 6, 10), "Cell In[7], line 2")
-    assert [node.id for node in found.nodes(ast.Name)] == ["totl"]
 
 
 @pytest.mark.parametrize("kind", ["exec", "eval"])

@@ -54,11 +54,6 @@ def titles(failure: FailedCell) -> list[str]:
     return [fix.title for fix in find_fixes(failure)]
 
 
-def test_find_fixes_returns_the_three_most_certain(kinds: list[Fix | Exception]) -> None:
-    kinds += [fix("a", 0.6), fix("b", 0.9), fix("c", 0.7), fix("d", 0.4), fix("e", 0.8), fix("e", 0.8)]
-    assert titles(failure()) == ["b", "e", "c"]
-
-
 def test_find_fixes_logs_the_failure_of_one_kind(
     kinds: list[Fix | Exception], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -146,18 +146,3 @@ def test_unusual_label_is_corrected_or_not_offered(label: str) -> None:
     for fix in find(failed):
         assert applied(failed, fix) == f"df[{label!r}]"
         assert len(fix.title) < 100
-
-
-def test_find_ends_at_a_loop_over_itself() -> None:
-    source = "for df in df.iterrows():\n    df['revenue_eu']"
-    assert not [*find(failure(source, "KeyError: 'revenue_eu'", "df['revenue_eu']", objects={}))]
-
-
-def test_find_lists_few_labels_in_the_title() -> None:
-    labels = [f"column {chr(97 + n) * 9}" for n in range(9)]
-    source = f"df[{[f'{label}x' for label in labels]}]"
-    described = {"df": ObjectDescription(type="DataFrame", labels=labels)}
-    message = f"KeyError: {[f'{label}x' for label in labels]} not in index"
-    (fix,) = find(failure(source, message, source, objects=described))
-    assert len(fix.edits) == 9
-    assert fix.title.endswith(" and 6 more?")

@@ -121,14 +121,3 @@ def test_nearest_is_another_candidate(word: str, candidates: list[str]) -> None:
 def test_nearest_is_independent_of_the_order(word: str) -> None:
     candidates = [word + "x", word + "y", word[1:], word.upper()]
     assert nearest(word, candidates) == nearest(word, candidates[::-1])
-
-
-def test_nearest_of_a_very_long_word_is_none() -> None:
-    assert nearest("a" * 10_000, ["a" * 9_999], kind="key") is None
-
-
-@pytest.mark.parametrize(("edits", "is_found"), [(5, False), (6, True), (30, True)])
-def test_nearest_counts_edits_until_a_candidate_is_far(edits: int, is_found: bool) -> None:
-    word = "abcdefghijklmnopqrst" * 4
-    near, other = (f"{word[:21]}{'z' * n}{word[21 + n :]}" for n in (3, edits))
-    assert (nearest(word, [near, other]) is not None) == is_found

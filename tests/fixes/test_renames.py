@@ -146,11 +146,6 @@ def test_find_offers_nothing(before: str, nth: int) -> None:
     assert offer(before, old="x", nth=nth) is None
 
 
-@pytest.mark.parametrize("new", ["class", "None", "print", "1x", "__x", "_", "x.y", ""])
-def test_find_offers_no_invalid_name(new: str) -> None:
-    assert offer("x = 1\nx", old="x", new=new) is None
-
-
 def test_find_offers_nothing_for_a_builtin_of_the_notebook() -> None:
     assert offer("list = [1]", "list(y)", old="list") is None
 
@@ -193,13 +188,6 @@ def test_find_offers_nothing_for_a_variable_in_a_magic_or_string(other: str) -> 
     assert applied("x = 1\nx", other, old="x") is None
 
 
-def test_find_finds_lookups_in_any_cell() -> None:
-    assert applied("x = 1\nx", "y = ['x']", "g()", old="x") is not None
-    assert applied("x = 1\nx", "y = ['x']", "g = globals()", old="x") is None
-    assert applied("x = 1\nx", "plt.title('x')", "g = globals()", old="x") is not None
-    assert applied("x = 1\nx", "y = ['x']", "model.eval(); np.repeat(y, 2)", old="x") is not None
-
-
 def test_find_leaves_locals_in_other_cells_alone() -> None:
     cells = ["def f():\n x = 1\n return x", "x = 1\nx"]
     assert applied(*cells, old="x") == ["def f():\n renamed = 1\n return renamed", cells[1]]
@@ -218,14 +206,6 @@ def test_find_requires_a_single_change() -> None:
     assert find(RenameRequest(cells=cells, active=0, before="x = 1\nx")) is None
     assert find(RenameRequest(cells=cells, active=0, before="y = 2\ny")) is None
     assert find(RenameRequest(cells=cells, active=0, before="x = 2\nx")) is None
-
-
-def test_find_handles_long_cells() -> None:
-    line = "x + 'some text of a long cell'\n"
-    assert offer("x = 1\n" + line * (2 * 60_000 // len(line)), old="x") is None
-    short = offer("x = 1\n" + line * 500, old="x")
-    assert short is not None
-    assert len(short.edits) == 500
 
 
 def _symbols(table: symtable.SymbolTable) -> Iterator[dict[str, tuple[bool, ...]]]:

@@ -158,12 +158,6 @@ def test_form_for_prefers_the_catalogues_format() -> None:
     assert form_for(lambda _: 5, Markers()).name == FORMATS[0].name
 
 
-def test_build_counts_tokens_after_the_prefix() -> None:
-    prompt = laid_out(QWEN, "abc", "xy")
-    assert prompt.tail == len([QWEN.markers["suffix"], *"xy", QWEN.markers["middle"]])
-    assert laid_out(PLAIN, "abc").tail == 0
-
-
 @given(st.lists(st.integers(), max_size=400), st.integers(1, 300))
 def test_keep_tail_returns_an_end_that_fits(tokens: list[int], room: int) -> None:
     kept = keep_tail(tokens, room)
@@ -185,17 +179,6 @@ def test_pieces_left_out_leaves_room_for_an_outline(sizes: list[int], near: int,
     assert kept + near <= room or gone == len(sizes)
     if gone:
         assert kept + near + room // 8 <= room or gone == len(sizes)
-
-
-def test_pieces_left_out_changes_in_steps() -> None:
-    gone = [pieces_left_out([50] * 20, near, 1000) for near in range(200)]
-    assert len(set(gone)) <= 3
-
-
-def test_build_truncates_text_in_steps_before_tokenizing() -> None:
-    text = "x = 1\n" * 100_000
-    starts = {keep_tail(text + "y" * typed, 1000)[:20] for typed in range(100)}
-    assert len(starts) <= 2
 
 
 @given(st.text(max_size=300), st.integers(-2, 100))

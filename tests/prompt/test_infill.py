@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -88,14 +87,6 @@ def test_taken_apart_rejects_text_around_a_template(marks: list[str], one: str, 
     assert taken_apart(template + other) is None
 
 
-def test_taken_apart_rejects_markers_of_two_families() -> None:
-    families = [
-        TEMPLATES[name].replace("{before}", "x").replace("{after}", "x").split("x") for name in TEMPLATES
-    ]
-    for one, other in permutations((marks for marks in families if len(marks) == 3 and marks[-1]), 2):
-        assert taken_apart(f"{one[0]}a{other[1]}b{one[2]}") is None
-
-
 def test_taken_apart_keeps_markers_of_other_families_as_text() -> None:
     before = "MARK = '<fim_prefix>'\n"
     assert taken_apart(TEMPLATES["qwen"].format(before=before, after="")) == FimTexts(before, "")
@@ -131,11 +122,6 @@ def test_build_infill_matches_llama_cpp() -> None:
         -10, *letters("myproject\n"), -11, *letters("f\n"), *letters("other"), -11, *letters("filename\n"),
         marks["prefix"], *letters("abe"), marks["suffix"], *letters("cd"), marks["middle"],
     ]  # fmt: skip
-
-
-def test_build_infill_separates_files_without_file_markers() -> None:
-    found = build_infill(FORM, letters, letters, infill("a", "b", "other"), 1000, 10)
-    assert "--- snippet ---" in "".join(chr(token) for token in found.tokens if token > 0)
 
 
 def test_build_infill_seldom_moves_the_start() -> None:
@@ -185,13 +171,6 @@ def test_build_text_truncates_or_rejects_a_long_text(
 def test_build_text_rejects_a_suffix_without_markers() -> None:
     with pytest.raises(BadRequestError, match="suffix"):
         build_text(PLAIN, letters, RawRequest("a", "b"), 256)
-
-
-@pytest.mark.parametrize("length", [0, 100, 255, 256, 100_000])
-def test_build_text_keeps_the_prompt_for_a_long_answer(length: int) -> None:
-    request = RawRequest("a" * 200, sampling=Sampling(max_tokens=length), cut=True)
-    prompt = build_text(PLAIN, letters, request, 256)
-    assert (len(prompt.tokens), prompt.cut) == (200, False)
 
 
 def test_build_text_leaves_room_for_an_answer() -> None:
