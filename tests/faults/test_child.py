@@ -136,18 +136,6 @@ def test_hanging_child_is_killed(tiny_model: Path) -> None:
 
 
 @signals
-def test_child_that_ignores_an_interrupt_is_killed_sooner(tiny_model: Path) -> None:
-    engine = load(tiny_model, urgent=0.2)
-    run = begin(engine)
-    os.kill(engine.pid, signal.SIGSTOP)
-    interrupt = Cancel()
-    interrupt.set("nudge")
-    with pytest.raises(EngineGoneError, match=r"it did not answer within 0\.2 seconds"):
-        engine.step([run], interrupt)
-    engine.close()
-
-
-@signals
 def test_child_that_hangs_while_closing_is_killed(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from jupyter_turbopilot.engine.child_process import engine as module
 
@@ -274,58 +262,6 @@ def test_child_leaves_sigint_to_the_parent(tiny_model: Path) -> None:
     while not run.done:
         engine.step([run], Cancel())
     engine.close()
-
-
-PARENT = """
-import os
-import sys
-import time
-from pathlib import Path
-
-from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.protocol.engine_request import EngineRequest
-from tests.engine.child_process.children import load
-
-sys.executable, busy = sys.argv[2], sys.argv[3] == "busy"
-engine = load(Path(sys.argv[1]))
-run = engine.start(EngineRequest([1, 2, 3]))
-fork = os.fork() if sys.argv[3] == "forked" else None
-if fork == 0:  # it holds the pipe open
-    time.sleep(60)
-print(engine.pid, fork, flush=True)
-while busy:
-    engine.step([run], Cancel())
-sys.stdin.read()
-"""
-
-
-@signals
-@pytest.mark.parametrize("doing", ["busy", "idle", "forked"])
-def test_child_ends_with_its_parent(
-    doing: str, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        change(tmp_path, patch, WAITS)
-        python = sys.executable
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(tiny_model), python, doing],
-        cwd=Path(__file__).parents[2],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as parent:
-        assert parent.stdout
-        report, fork = parent.stdout.readline().split()
-        pid = int(report)
-        if doing == "busy":
-            until((tmp_path / "computing").exists)
-        assert psutil.pid_exists(pid)
-        parent.kill()
-        parent.wait()
-        until(lambda: gone(pid))
-        if doing == "forked":
-            assert psutil.pid_exists(int(fork))  # the fork still runs
-            os.kill(int(fork), signal.SIGKILL)
 
 
 # Each forks after it has started a process; the fork keeps the pipes of that process open.

@@ -25,7 +25,7 @@ from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.config import Turbopilot
 
-from ..plugins.remote.fake_server import Act, FarServer, completion, status
+from ..plugins.remote.fake_server import FarServer, completion
 from ..serve_app import KEY, Front
 from ..serving import Server
 from ..tiny_model import write_tiny_model
@@ -138,15 +138,6 @@ def person(front: Front, tmp_path: Path, **remote: Any) -> Pilot:
     return pilot
 
 
-def test_vocabulary_mismatch_is_reported(start: Start, tmp_path: Path) -> None:
-    other = write_tiny_model(tmp_path / "other.gguf", merges=[("a", "b")])
-    pilot = person(start(), tmp_path, vocabulary=str(other))
-    try:
-        assert "another vocabulary" in describe_health(pilot)["reason"]
-    finally:
-        pilot.stop()
-
-
 def type_key(pilot: Pilot, key: int) -> Reply:
     source = f"value_{key} = "
     replies = Replies()
@@ -198,21 +189,6 @@ def test_stalled_reader_blocks_no_other_and_is_cancelled_on_close(start: Start) 
 
 
 # A router in between ---------------------------------------------------------------------------------------------
-
-
-def behind(start: Start, router: FarServer, *acts: Act) -> Front:
-    """Start a front server with a router that fails as scripted and then answers."""
-    front = start(router.url, remote={"vocabulary": "none", "fim": "none"})
-    router.acts = [*acts, completion("ab")]
-    return front
-
-
-def test_waiting_requests_retry_the_same_remote_after_the_delay(start: Start, router: FarServer) -> None:
-    front = behind(start, router, *[status(429, Retry_After="1")] * 4)
-    with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(front.client.post, ROUTE, json=GOOD) for _ in range(8)]
-        assert {answer.result().status_code for answer in answers} == {200}
-    assert counted(front, "turbopilot_engine_throttled_total") <= 4
 
 
 def test_front_server_metrics_name_no_user(start: Start, peer: Server) -> None:

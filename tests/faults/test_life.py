@@ -126,13 +126,6 @@ def until_it_thinks(server: Server) -> None:
         time.sleep(0.02)
 
 
-def test_idle_server_stops_on_sigterm(own_server: Server, tmp_path: Path) -> None:
-    (runtime,) = (tmp_path / "runtime").glob(f"turbopilot-*-{own_server.process.pid}.json")
-    assert runtime.stat().st_mode & 0o777 == 0o600
-    leave(own_server)
-    assert not runtime.exists()
-
-
 def test_busy_server_stops_on_sigterm(own_server: Server) -> None:
     in_background(own_server, 20, LONG)
     leave(own_server)

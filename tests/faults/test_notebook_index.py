@@ -6,7 +6,6 @@ import asyncio
 import errno
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -91,22 +90,6 @@ def held(notebook_index: MaintainedIndex) -> dict[str, list[tuple]]:
 
 
 # The user's files ----------------------------------------------------------------------------------------
-
-
-def test_index_keeps_the_newest_of_thousands_of_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "MOST_FILES", 200)
-    for folder in range(40):
-        (root / f"{folder}").mkdir()
-        for at in range(100):
-            file = root / f"{folder}/{at}.py"
-            file.write_text(f"name_{folder}_{at} = 1")
-            os.utime(file, (folder * 100 + at, folder * 100 + at))
-    with closing(built(root)) as notebook_index:
-        assert known(notebook_index.builder.path) == {
-            f"{folder}/{at}.py" for folder in (38, 39) for at in range(100)
-        }
-        assert rests(notebook_index, "name_39_")
-        assert not rests(notebook_index, "name_12_")
 
 
 def test_file_changed_while_being_read_is_read_again(root: Path) -> None:
@@ -233,26 +216,6 @@ def test_full_disk_keeps_the_existing_index(root: Path, monkeypatch: pytest.Monk
             assert len(store.having(f"value_{path.removesuffix('.ipynb')}_7")) == 1
 
 
-def test_full_disk_recovers_without_a_restart(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "RETRY", 0.1)
-    full = [True]
-
-    class Full(IndexStore):
-        def put(self, *given: Any) -> bool:
-            if full[0]:
-                raise sqlite3.OperationalError("database or disk is full")
-            return super().put(*given)
-
-    monkeypatch.setattr(build, "IndexStore", Full)
-    write(root, "a.ipynb", "frobnicate_it(1)")
-    with closing(MaintainedIndex(LocalFiles(root))) as notebook_index:
-        notebook_index.builder.start()
-        until(lambda: "full" in notebook_index.builder.progress.error)
-        full[0] = False
-        until(lambda: rests(notebook_index, "frob") == ["nicate_it(1)"])
-        assert not notebook_index.builder.progress.error
-
-
 def test_index_in_a_read_only_home_remains_readable(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = write(root, "gone.ipynb", "settle_it(2)")
     write(root, "a.ipynb", "frobnicate_it(1)")
@@ -352,19 +315,6 @@ def test_failing_manager_keeps_its_index_entries(loop: asyncio.AbstractEventLoop
         assert manager.asked == [""], "folders are asked, not each file"
 
 
-def test_unlisted_folder_does_not_keep_others_in_the_index(
-    loop: asyncio.AbstractEventLoop,
-) -> None:
-    manager = Manager()
-    builder = builder_of(manager, loop)
-    with closing(builder._open()) as store:
-        builder._work(store)
-        manager.fails, manager.failing = 403, "d"
-        del manager.texts["a.ipynb"]
-        look_again(builder, store)
-        assert set(store.stamps()) == {"d/b.ipynb"}
-
-
 def test_temporarily_missing_file_is_not_indexed_as_empty(
     loop: asyncio.AbstractEventLoop,
 ) -> None:
@@ -377,20 +327,6 @@ def test_temporarily_missing_file_is_not_indexed_as_empty(
     assert source.read("a.ipynb") == ""
     with pytest.raises(OSError, match="does not answer"):
         source.exists("a.ipynb")
-
-
-def test_file_deleted_before_it_is_read_is_not_indexed(loop: asyncio.AbstractEventLoop) -> None:
-    manager = Manager()
-    builder = builder_of(manager, loop)
-    with closing(builder._open()) as store:
-        builder._scan(store)
-        builder.changed("a.ipynb")
-        builder._refresh(store)
-        manager.texts["c.ipynb"] = manager.texts.pop("a.ipynb")
-        manager.texts["e.ipynb"] = manager.texts.pop("d/b.ipynb")
-        builder.changed("a.ipynb", "c.ipynb", "d", "e.ipynb")
-        builder._work(store)
-        assert set(store.stamps()) == {"c.ipynb", "e.ipynb"}
 
 
 def test_deleted_code_is_hidden_while_the_manager_is_slow(
@@ -477,19 +413,6 @@ def test_managers_have_separate_indexes_that_survive_a_new_token(
     )
     assert "b2" not in identity(access_key_id="b2")
     assert identity(object=Manager()) == identity(object=Manager()), "it contains no memory addresses"
-
-
-def test_deletion_leaves_the_index_of_another_manager_of_the_class(loop: asyncio.AbstractEventLoop) -> None:
-    def index_of(bucket: str) -> MaintainedIndex:
-        manager = Manager()
-        manager.trait_values = lambda **_: {"bucket": bucket}  # type: ignore[method-assign]
-        return MaintainedIndex(Contents(manager, loop))
-
-    with closing(index_of("ada")) as one, closing(index_of("eve")) as other:
-        one.delete()
-        other.builder.start()
-        until(lambda: rests(other, "frob") == ["nicate_it(1)"] or other.builder.progress.error)
-        assert not other.builder.progress.error
 
 
 def test_stop_does_not_wait_for_a_hanging_manager(

@@ -133,12 +133,6 @@ def test_truncated_answer_is_not_cached(act: Act, cut: bool, serve: Serve, conne
     assert asked.usage.cut == cut
 
 
-def test_empty_stream_is_a_complete_answer(serve: Serve, connect: Connect) -> None:
-    server = serve(sent(HEAD + b"data: [DONE]\n\n"))
-    assert outcome(connect(server)) == b""
-    assert len(server.asked("/v1/completions")) == 1
-
-
 # Faults that end in an error.
 REPORTED: dict[str, tuple[Act, str]] = {
     "cut in a character": (WRITTEN["cut in a character"][0], "broke off"),
@@ -200,12 +194,6 @@ def test_remote_failures_are_reported_to_the_user(
         assert "hush" not in text
 
 
-@pytest.mark.parametrize("gap", [0.01, 0.1])
-def test_slow_remote_is_awaited(gap: float, serve: Serve, connect: Connect) -> None:
-    pieces = [HEAD, *(event(letter) for letter in "abcd"), event("", finish_reason="stop")]
-    assert outcome(connect(serve(sent(*pieces, pause=gap)), timeout=TIMEOUT)) == b"abcd"
-
-
 def test_retry_after_is_respected(serve: Serve, connect: Connect) -> None:
     server = serve(status(429, Retry_After="0"), status(503, Retry_After="0"), completion("ab"))
     assert outcome(connect(server)) == b"ab"
@@ -264,13 +252,6 @@ def test_remote_with_another_model_is_reloaded(serve: Serve, connect: Connect) -
     assert outcome(loaded) == b"cd"
 
 
-def test_first_remote_hangs_without_losing_text(serve: Serve, connect: Connect) -> None:
-    first, second = serve(late()), serve(completion("ab"))
-    engine = connect(first, second, timeout=2 * TIMEOUT)
-    assert [outcome(engine) for _ in range(3)] == [b"ab"] * 3
-    assert len(first.asked("/v1/completions")) == 1
-
-
 def test_first_remote_loses_its_model_without_losing_text(serve: Serve, connect: Connect) -> None:
     def ours(**offer: Any) -> dict[str, Any]:
         return {"data": [{"id": "far", "turbopilot": {"version": 1} | offer}]}
@@ -291,29 +272,6 @@ def test_first_remote_loses_its_model_without_losing_text(serve: Serve, connect:
         assert outcome(engine) == b"cd"
         time.sleep(0.05)  # the address is backing off
     assert again.asked("/v1/completions") == []
-
-
-def test_slow_request_does_not_end_others(serve: Serve, connect: Connect) -> None:
-    slow = ask()
-
-    def act(wire: Wire, body: dict[str, Any]) -> None:
-        if body["max_tokens"] == slow.sampling.max_tokens:
-            wire.gone()
-        sent(HEAD, *[event("a")] * 8, b"data: [DONE]\n\n", pause=0.2)(wire, body)
-
-    engine = connect(serve(act), timeout=TIMEOUT, slots=2)
-    runs = [engine.start(slow), engine.start(ask(32))]
-    written = None
-    while not (runs[1] is None or runs[1].done):
-        try:
-            engine.step([run for run in runs if run], Cancel())
-        except TextFailedError as failed:
-            assert failed.run is runs[0]
-            assert "in time" in failed.message
-            written, runs[0] = len(runs[1].fresh), None
-    assert written is not None
-    assert runs[1] is not None
-    assert b"".join(token.data for token in runs[1].fresh) == b"a" * 8
 
 
 def certificate(folder: Path, name: str) -> Path:

@@ -124,20 +124,6 @@ def test_missing_merged_copy_uses_adapters_and_names_the_remedy(
     assert {path: path.stat().st_mtime_ns for path in models_folder.rglob("*")} == before
 
 
-def test_unreadable_merged_copy_is_reported_and_only_slower(
-    models_folder: Path, model: Path, adapter: str, tmp_path: Path
-) -> None:
-    person = Person(tmp_path / "ada", models_folder, adapters=[adapter])
-    person.run("models", "pull", str(model), before=())
-    (copy,) = copies(models_folder, model)
-    close(models_folder)
-    copy.chmod(0)
-    done = person.run("complete", "-m", str(model), "--line", "1", str(Path(__file__)))
-    assert (done.returncode, len(done.stderr.splitlines())) == (0, 1)
-    assert f"You may not read {copy}. Ask its owner for access." in done.stderr
-    assert "You may not read it. Ask its owner for access" in person.run("doctor", "-m", str(model)).stdout
-
-
 def test_doctor_and_list_report_read_only_folders(
     models_folder: Path, model: Path, adapter: str, tmp_path: Path
 ) -> None:
@@ -157,17 +143,6 @@ def test_doctor_and_list_report_read_only_folders(
     models_folder.chmod(0)
     reported = person.run("doctor", "-m", str(model)).stdout
     assert f"✗ models       in {models_folder}, which you may not read: ask its owner for access" in reported
-
-
-def test_doctor_reports_a_missing_user_folder(models_folder: Path, model: Path, tmp_path: Path) -> None:
-    person = Person(tmp_path / "ada", models_folder)
-    home = person.own.parents[1]
-    home.chmod(0o555)
-    done = person.run("doctor", "-m", str(model))
-    home.chmod(0o755)
-    assert f"✗ own files    {person.own} is not writable" in done.stdout
-    assert "Set XDG_CACHE_HOME" in done.stdout
-    assert len([line for line in done.stderr.splitlines() if line]) <= 1
 
 
 @pytest.mark.parametrize("arguments", [("smollm2-135m",), ("smollm2-135m", "--mirrors")])
