@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 
-from jupyter_turbopilot.completer.listeners import Listeners, SuggestionListener
+from jupyter_turbopilot.completer.listeners import Listeners
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.jupyter.describe import describe_health, describe_models
@@ -96,12 +96,6 @@ def test_health_reports_to_administrators_that_paths_are_required(tiny_model: Pa
     pilot.stop()
 
 
-def test_health_before_loading_names_the_selected_model(pilot: Pilot, tiny_model: Path) -> None:
-    health = describe_health(pilot)
-    assert (health["phase"], health["model"], health["ready"]) == ("empty", str(tiny_model), False)
-    assert pilot.worker.state.phase is Phase.EMPTY  # describing starts nothing
-
-
 def test_models_have_an_assessment_and_the_selected_file_is_last(pilot: Pilot) -> None:
     pilot.start()
     until(lambda: pilot.worker.state.ready)
@@ -116,17 +110,6 @@ def test_models_have_an_assessment_and_the_selected_file_is_last(pilot: Pilot) -
             assert model["verdict"] == f"with {known.engine}"
         elif known:
             assert model["tokens_per_second"] > 0
-
-
-def test_checkpoints_have_no_gguf_estimates(models_folder: Path) -> None:
-    pilot = Pilot(Turbopilot(engine="transformers", model="incoder-1b"))
-    listed = {model["name"]: model for model in json.loads(json.dumps(describe_models(pilot)))}
-    pilot.stop()
-    assert {"incoder-1b", "codegen-350m-mono"} <= listed.keys()
-    for model in listed.values():
-        assert not {"memory", "tokens_per_second", "verdict"} & model.keys()
-        assert (model["size"], model["exact_size"], model["checkpoint"]) == (None, False, "")
-        assert not model["mirror"]
 
 
 MEASURED = "qwen2.5-coder-0.5b"
@@ -212,11 +195,3 @@ def test_describe_models_offers_only_what_is_permitted(models_folder: Path) -> N
         assert not models[MEASURED]["mirror_only"]
         assert not models["own.gguf"]["removable"]
         assert models["smollm2-135m"]["removable"]
-
-
-def test_listener_adds_fields_and_replaces_none(pilot: Pilot, monkeypatch: pytest.MonkeyPatch) -> None:
-    listener = SuggestionListener()
-    monkeypatch.setattr(listener, "describe", lambda **_: {"ready": True, "reason": None, "more": 1})
-    plain = describe_health(pilot, logged=True)
-    pilot.completer.listeners = Listeners(listener)
-    assert describe_health(pilot, logged=True) == plain | {"more": 1}

@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
 import sys
-import threading
 from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +14,6 @@ from jupyter_server.serverapp import ServerApp
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.engine.kind import EngineKind
-from jupyter_turbopilot.jupyter import extension as extension_module
-from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.jupyter.extension import TurbopilotExtension, any_kernel_busy
 from jupyter_turbopilot.plugins.remote import address
 from jupyter_turbopilot.settings.config import Turbopilot
@@ -98,11 +94,6 @@ async def test_kernels_do_not_inherit_the_remote_servers_key(jp_serverapp: Any) 
     assert address.read_key("", provider=False) == "sk-hush"
 
 
-async def test_server_and_command_line_read_the_same_configuration(jp_serverapp: Any) -> None:
-    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
-    assert app.pilot.settings.max_lines == 3
-
-
 @pytest.mark.parametrize("files", combinations(SETTINGS_FILES, 2), ids=" ".join)
 def test_override_file_is_the_same_for_server_and_command_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: tuple[str, str]
@@ -122,40 +113,5 @@ def test_override_file_is_the_same_for_server_and_command_line(
     assert in_server in {3, 4}
 
 
-async def test_runtime_file_is_written_and_removed_on_other_threads(
-    jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    used: list[threading.Thread] = []
-    for name in ("remove_stale", "write", "remove"):
-        monkeypatch.setattr(runtime, name, lambda *_: used.append(threading.current_thread()))
-    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
-    await app._start_jupyter_server_extension(jp_serverapp)
-    await app._starting
-    await app.stop_extension()
-    assert len(used) == 3
-    assert threading.current_thread() not in used
-
-
-async def test_failure_after_the_start_is_logged(jp_serverapp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
-        raise ImportError("broken")
-
-    logged: list[tuple[str, BaseException]] = []
-    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
-    monkeypatch.setattr(app.log, "error", lambda text, exc_info: logged.append((text, exc_info)))
-    monkeypatch.setattr(extension_module, "_import_others", fail)
-    await app._start_jupyter_server_extension(jp_serverapp)
-    await asyncio.wait([app._starting])
-    await asyncio.sleep(0)
-    assert [(text[:28], str(error)) for text, error in logged] == [("Turbopilot: The start failed", "broken")]
-    await app.stop_extension()
-
-
 async def test_page_config_names_the_server(jp_serverapp: Any) -> None:
     assert jp_serverapp.web_app.settings["page_config_data"]["jupyterTurbopilot"] == "server"
-
-
-async def test_server_writes_the_configured_usage_log(jp_serverapp: Any, jp_config_dir: Path) -> None:
-    (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
-    described = app.pilot.completer.listeners.describe(own=True)
-    assert described["usage_log"]["file"] == str(jp_config_dir / "study.jsonl")

@@ -50,11 +50,6 @@ def test_evaluated_and_reused_tokens_are_counted_separately(metrics: Metrics) ->
     assert value(metrics, "turbopilot_predicted_tokens_total") == 8
 
 
-def test_first_token_includes_queue_context_and_prompt(metrics: Metrics) -> None:
-    metrics.measure(Timings(queue_ms=100, context_ms=20, prompt_ms=30, predicted_tokens=1, predicted_ms=9))
-    assert value(metrics, "turbopilot_first_token_seconds_sum") == pytest.approx(0.15)
-
-
 def test_speed_covers_completions_of_several_tokens(metrics: Metrics) -> None:
     metrics.measure(Timings(predicted_tokens=10, predicted_ms=500))
     metrics.measure(Timings(predicted_tokens=1, predicted_ms=500))
@@ -81,14 +76,6 @@ def test_metrics_of_the_engine_are_shown(metrics: Metrics, pilot: Any) -> None:
     family = CounterMetricFamily("turbopilot_engine_moves", "Moves.", value=3)
     pilot.worker.engine = SimpleNamespace(metrics=lambda: [family])
     assert value(metrics, "turbopilot_engine_moves_total") == 3
-
-
-def test_two_servers_in_one_process_count_separately(pilot: Any) -> None:
-    one, other = Metrics(pilot), Metrics(pilot)
-    one.count("complete", "completed")
-    labels = {"route": "complete", "outcome": "completed", "code": ""}
-    assert value(one, "turbopilot_requests_total", **labels) == 1
-    assert value(other, "turbopilot_requests_total", **labels) is None
 
 
 def test_load_of_users_is_shown_on_request_without_their_names(metrics: Metrics) -> None:

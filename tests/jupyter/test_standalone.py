@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import shutil
@@ -22,14 +21,12 @@ from traitlets.config import Config
 
 from jupyter_turbopilot.cli import main
 from jupyter_turbopilot.jupyter import standalone
-from jupyter_turbopilot.jupyter.identity import KeyIdentity, StandaloneIdentity
-from jupyter_turbopilot.jupyter.routes.base import Route
-from jupyter_turbopilot.jupyter.standalone import LIMITS, ListenAddress, application, for_several
+from jupyter_turbopilot.jupyter.identity import KeyIdentity
+from jupyter_turbopilot.jupyter.standalone import LIMITS, ListenAddress, for_several
 from jupyter_turbopilot.jupyter.standalone import serve as serve_until_told
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.settings.config import Turbopilot
 
-from ..multi_user_service import HeaderIdentity
 from ..scripted_engine import ScriptedEngine, pilot_with
 from ..serving import Server
 
@@ -90,15 +87,6 @@ def test_serve_ends_with_2_if_its_model_cannot_be_loaded(tiny_model: Path, tmp_p
         assert reason in done.stderr
         assert done.stderr.count("\n") == 1
         assert model == str(damaged) or "Serving on" not in done.stdout
-
-
-def test_serve_waits_for_a_model_that_is_not_downloaded_yet(tmp_path: Path) -> None:
-    with (tmp_path / "log").open("w") as written:
-        Server(Path("smollm2-135m"), log=written, environment={"TURBOPILOT_MODELS": str(tmp_path)}).stop()
-    log = (tmp_path / "log").read_text()
-    assert "is not on this machine" in log
-    assert f"The models folder is {tmp_path}." in log
-    assert "TURBOPILOT_MODELS" in log
 
 
 def test_server_without_a_key_completes_but_does_not_manage(serve: Serve) -> None:
@@ -170,18 +158,6 @@ def test_hub_service_listens_on_a_passed_socket(tmp_path: Path) -> None:
             assert process.wait(30) == 0
             with pytest.raises(OSError, match="in use"):
                 socket.create_server(("127.0.0.1", port))
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="systemd passes sockets on Linux only")
-def test_service_with_a_passed_socket_survives_a_rejected_model(tmp_path: Path) -> None:
-    (tmp_path / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.model = 'nowhere-7b'")
-    with socket.create_server(("127.0.0.1", 0)) as passed:
-        port = passed.getsockname()[1]
-        process = subprocess.Popen(**activation(passed, port, tmp_path))
-        url = f"http://127.0.0.1:{port}/services/turbopilot/health"
-        assert httpx.get(url, timeout=60).json() == {"status": "error"}
-        process.terminate()
-        assert process.wait(30) == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="systemd passes sockets on Linux only")
@@ -284,27 +260,6 @@ async def health_at(port: int) -> bytes:
         writer.close()
 
 
-def test_request_during_shutdown_logs_no_error(
-    at_server: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    began, prepare = asyncio.Event(), Route.prepare
-
-    async def slowly(route: Route) -> None:
-        began.set()
-        await asyncio.sleep(0.3)
-        await prepare(route)
-
-    monkeypatch.setattr(Route, "prepare", slowly)
-
-    async def visit(port: int) -> None:
-        _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        await began.wait()
-
-    at_server(visit)
-    assert not [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR]
-
-
 def test_serve_closes_connections_above_the_limit(at_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standalone, "max_connections", lambda: 2)
 
@@ -352,24 +307,6 @@ def test_status_page_shows_only_readiness(serve: Serve) -> None:
     assert "tiny.gguf: ready." in page.text
     assert "s3cret-key" not in page.text
     assert client.get("/", headers={"Host": "evil.example"}).status_code == 401
-
-
-def test_serve_writes_the_configured_usage_log(serve: Serve, tmp_path: Path) -> None:
-    log = tmp_path / "study.jsonl"
-    settings = {"Turbopilot": {"usage_log": str(log)}}
-    (tmp_path / "jupyter_turbopilot_config.json").write_text(json.dumps(settings))
-    client = serve(environment={"JUPYTER_CONFIG_DIR": str(tmp_path)})
-    assert client.get("/health").json()["usage_log"] == {"text": False, "file": str(log), "error": None}
-
-
-@pytest.mark.parametrize(
-    ("identity", "sheds_load"),
-    [(KeyIdentity("", "127.0.0.1"), False), (KEY, True), (HeaderIdentity(), True)],
-)
-def test_only_servers_with_several_users_shed_load(identity: StandaloneIdentity, sheds_load: bool) -> None:
-    pilot = pilot_with(Turbopilot(), lambda *_: ScriptedEngine())
-    application(pilot, identity)
-    assert pilot.worker.sheds_load is sheds_load
 
 
 def test_service_for_several_users_stores_no_data(caplog: pytest.LogCaptureFixture) -> None:

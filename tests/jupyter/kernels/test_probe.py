@@ -24,7 +24,7 @@ import pytest
 import torch
 
 from jupyter_turbopilot.context import kernel_context as kernel
-from jupyter_turbopilot.fixes.report import Folder, KernelReport
+from jupyter_turbopilot.fixes.report import KernelReport
 from jupyter_turbopilot.jupyter.kernels import probe
 
 RAN: list[str] = []
@@ -508,11 +508,6 @@ def test_report_distinguishes_a_series_of_strings() -> None:
     assert RAN == []
 
 
-def test_report_bounds_the_size_of_labels() -> None:
-    frame = pd.DataFrame(np.zeros((1, 1000)), columns=[f"{n}{'é' * 400}" for n in range(1000)])
-    assert report_of({"frame": frame}, "frame").objects["frame"].labels is None
-
-
 def test_report_describes_callables_and_classes() -> None:
     def plain(a: int, /, b: int, *, c: int) -> None: ...
 
@@ -591,15 +586,6 @@ def test_report_lists_folders_around_a_missing_file(monkeypatch: pytest.MonkeyPa
     assert folders(f"{tmp_path}/dat/sales.csv")[f"{tmp_path}/data"] == ["sales.csv"]
     assert "" in folders("no/such/place/sales.csv")
     assert folders("\0/x") == {} or "" in folders("\0/x")
-
-
-def test_report_lists_the_working_folder_after_an_import_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    (tmp_path / "helpers.py").touch()
-    monkeypatch.chdir(tmp_path)
-    failing(ModuleNotFoundError("m", name="helper"), monkeypatch)
-    assert report_of({}).folders == [Folder(path="", names=["helpers.py"])]
 
 
 def test_report_searches_no_folder_on_another_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -863,19 +849,6 @@ def test_facts_are_bounded_in_work_and_name_only_existing_attributes(
     assert len(json.dumps(found)) < 2 * probe.MOST_BYTES
 
 
-def test_facts_omit_names_that_cannot_be_encoded() -> None:
-    odd = {"a b": 1, "\ud800": 2, "x" * 500: 3, "good": 4}
-    plain = type("Plain", (), {})()
-    plain.__dict__.update(odd)
-    frame = pd.DataFrame({"\ud800": [1], "good": [2]})
-    found = probe.facts({**odd, "plain": plain, "df": frame})["names"]
-    assert set(found) == {"good", "plain", "df"}
-    assert found["plain"]["attributes"] == ["good"]
-    assert found["df"]["columns"] == [["good", "int64"]]
-    assert not found["df"]["all"]
-    json.dumps(found).encode()
-
-
 def test_modules_returns_the_search_path_as_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     RAN.clear()
     odd = ["", "/a", Collides("/b"), 3, "\ud800", "x" * 2000, Path("/c"), "src/", "../b", "/d"]
@@ -888,24 +861,6 @@ def test_modules_returns_the_search_path_as_text(monkeypatch: pytest.MonkeyPatch
     assert modules.path == (here[0], "/a", *here[1:], "/d")
     assert modules.here == here
     assert RAN == []
-
-
-def test_modules_ignores_a_path_that_is_no_plain_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Own(list):  # type: ignore[type-arg]
-        def __iter__(self) -> Any:
-            raise AssertionError
-
-    monkeypatch.setattr(sys, "path", Own(["/a"]))
-    assert probe.facts({})["modules"]["path"] == []
-
-
-def test_modules_handles_a_deleted_working_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def gone() -> str:
-        raise FileNotFoundError
-
-    monkeypatch.setattr(sys, "path", ["", "/a"])
-    monkeypatch.setattr(probe.os, "getcwd", gone)
-    assert probe.facts({})["modules"]["path"] == ["/a"]
 
 
 class Comm:

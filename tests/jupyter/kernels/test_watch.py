@@ -229,20 +229,6 @@ def test_watch_publishes_no_close_and_leaves_no_comm() -> None:
     asyncio.run(with_kernel(scenario))
 
 
-def test_watch_of_a_starting_kernel_gets_an_answer() -> None:
-    async def scenario() -> None:
-        manager = AsyncMappingKernelManager()
-        kernel_id = await manager.start_kernel(kernel_name="python3")
-        person = Person(manager, kernel_id, None)
-        try:
-            assert (await person.kernel_context(lambda kernel_context: bool(kernel_context.modules.path))).all
-        finally:
-            person.kernels.close()
-            await manager.shutdown_all(now=True)
-
-    asyncio.run(scenario())
-
-
 class Clock:
     """A clock controlled by the test."""
 
@@ -338,16 +324,6 @@ def test_watch_queries_a_busy_kernel_once(silent: Silent) -> None:
     assert len(silent.asked_at) == 2
 
 
-def test_watch_sends_no_query_while_one_is_open(silent: Silent) -> None:
-    for _ in range(8):
-        silent.says("status", parent="execute_request", execution_state="idle")
-        silent.clock.advance(0.5)
-    assert len(silent.asked_at) == 1
-    silent.answers()
-    silent.clock.advance(1)
-    assert len(silent.asked_at) == 2
-
-
 def test_watch_pauses_while_unused(silent: Silent) -> None:
     silent.clock.advance(1)
     silent.answers()
@@ -363,16 +339,6 @@ def test_watch_pauses_while_unused(silent: Silent) -> None:
 def test_watch_does_not_count_as_kernel_activity(silent: Silent) -> None:
     silent.clock.advance(1)
     silent.manager.last_activity = "the question's"
-    silent.answers()
-    silent.clock.advance(1)
-    assert silent.manager.last_activity == "the user's"
-
-
-def test_watch_restores_activity_after_an_unanswered_query(silent: Silent) -> None:
-    silent.clock.advance(1)
-    silent.manager.last_activity = "the first question's"
-    silent.is_used(10)
-    assert len(silent.asked_at) == 2
     silent.answers()
     silent.clock.advance(1)
     assert silent.manager.last_activity == "the user's"
@@ -454,16 +420,6 @@ def test_report_of_a_busy_or_dead_kernel_is_empty() -> None:
         assert await person.kernels.report(person.kernel_id, [], keys=True) == NONE
 
     asyncio.run(with_kernel(scenario))
-
-
-def test_report_installs_a_missing_handler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Watch, "_update_state", lambda *_: None)
-    test_report_follows_a_restart()
-
-
-def test_report_of_an_unknown_kernel_is_empty() -> None:
-    kernels = Kernels(AsyncMappingKernelManager())
-    assert asyncio.run(kernels.report("missing", [], keys=True)) == NONE
 
 
 @pytest.mark.parametrize("error", [TypeError, TraitError, NotImplementedError])

@@ -136,24 +136,6 @@ class Clock:
         self.now += seconds
 
 
-def test_retry_loads_a_model_downloaded_by_another_process(
-    make_pilot: Make, tiny_model: Path, tmp_path: Path
-) -> None:
-    pilot, loaded = make_pilot()
-    clock = Clock(pilot)
-    pilot.selected = str(tmp_path / "own.gguf")
-    pilot.start()
-    assert settled(pilot)["code"] == "unknown_model"
-    clock.after(3600)
-    assert settled(pilot)["code"] == "unknown_model"
-    assert not loaded
-    (tmp_path / "own.gguf").write_bytes(tiny_model.read_bytes())
-    clock.after(1)
-    polled(pilot)
-    assert settled(pilot)["ready"]
-    assert len(loaded) == 1
-
-
 def failing(pilot: Pilot, *failures: Exception) -> list[int]:
     """Make the next loads fail; the list grows with each attempt."""
     left, tries, real = list(failures), [], pilot.kind.engine_factory
@@ -328,21 +310,6 @@ def test_pilot_restores_completions_from_the_file(make_pilot: Make, tmp_path: Pa
         assert (results.find(place) is not None) == known
         results.remember(place, [Token(b"y", 1.0)], ended=True)
         pilot.stop()
-
-
-def test_pilot_of_a_command_writes_no_usage_log(make_pilot: Make, tmp_path: Path) -> None:
-    pilot, _ = make_pilot(usage_log=str(tmp_path / "study.jsonl"))
-    assert [*pilot.completer.listeners] == [pilot.completer.learner]
-
-
-def test_pilot_writes_nothing_without_a_file(make_pilot: Make, tmp_path: Path) -> None:
-    pilot, _ = make_pilot()
-    load(pilot)
-    pilot.completer.results.remember(
-        CacheKey("anything", "x = ", persistent=True), [Token(b"y", 1.0)], ended=True
-    )
-    pilot.stop()
-    assert not [*tmp_path.glob("**/*.db*")]
 
 
 def test_remove_of_a_failed_model_leaves_the_reason_that_it_is_missing(

@@ -38,14 +38,6 @@ async def test_facts_are_of_the_notebooks_own_kernel(ask: Ask, asked: QueuedRequ
     assert asked.names == [own, own]
 
 
-@pytest.mark.parametrize("path", ["other.ipynb", "", "../mine.ipynb", ".env"])
-async def test_kernel_of_another_notebook_gives_no_facts(
-    ask: Ask, asked: QueuedRequest, session: Any, path: str
-) -> None:
-    await ask("complete", complete_body(path=path, kernel_id=session["kernel"]["id"]))
-    assert asked.names == []
-
-
 @pytest.mark.parametrize("name", ["missing", "../x", None, "'; drop table session"])
 async def test_kernel_without_a_session_gives_no_facts(
     ask: Ask, asked: QueuedRequest, name: str | None

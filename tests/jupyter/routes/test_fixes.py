@@ -159,19 +159,6 @@ async def test_fix_survives_the_failure_of_a_kind(
     assert fixes(await ask("fix", fix_body())) == []
 
 
-@pytest.mark.parametrize(("route", "field"), [("fix", "failed"), ("rename", "active")])
-async def test_corrections_name_an_invalid_index(ask: Ask, pilot: Any, route: str, field: str) -> None:
-    body = fix_body(failed=1) if route == "fix" else rename_body(active=1)
-    response = await ask(route, body)
-    assert (response.code, error_of(response)["field"]) == (400, field)
-
-
-async def test_fix_refuses_an_enormous_traceback(ask: Ask, pilot: Any, failures: list[FailedCell]) -> None:
-    error = {"name": "KeyError", "traceback": ["x" * 10_000_000]}
-    assert (await ask("fix", fix_body(error=error))).code == 413
-    assert failures == []
-
-
 async def test_corrections_are_charged_and_counted(ask: Ask, pilot: Any, failures: list[FailedCell]) -> None:
     pilot.settings.requests_per_minute = pilot.settings.burst = 1
     assert fixes(await ask("fix", fix_body()))
@@ -180,12 +167,6 @@ async def test_corrections_are_charged_and_counted(ask: Ask, pilot: Any, failure
     text = (await ask("metrics", method="GET")).body.decode()
     assert 'turbopilot_requests_total{code="",outcome="completed",route="fix"} 1.0' in text
     assert 'turbopilot_requests_total{code="too_many_requests",outcome="refused",route="rename"} 1.0' in text
-
-
-async def test_rename_returns_the_edits_of_a_column(ask: Ask) -> None:
-    before, after = 'df["tax"] = 1\ndf["tax"]', 'df["vat"] = 1\ndf["tax"]'
-    answer = json.loads((await ask("rename", rename_body(cells=[{"source": after}], before=before))).body)
-    assert answer["edits"] == [{"cell": 0, "start": 18, "end": 21, "old": "tax", "text": "vat"}]
 
 
 async def test_feedback_on_corrections_is_counted_and_not_learned(ask: Ask, pilot: Any) -> None:

@@ -19,21 +19,6 @@ from .conftest import Ask, Named, complete_body, error_of, lines
 Post = Callable[[str, dict[str, Any]], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
 
-async def test_complete_without_suggestions_returns_an_empty_list(
-    ask: Ask, ready: Any, engine: ScriptedEngine
-) -> None:
-    engine.answer = ""
-    assert json.loads((await ask("complete", complete_body())).body)["items"] == []
-
-
-async def test_complete_preserves_unusual_characters(ask: Ask, ready: Any, engine: ScriptedEngine) -> None:
-    odd = "s = '\x00\u202e\u200b\ufeff\r🎈"
-    engine.answer = odd
-    answer = json.loads((await ask("complete", complete_body(odd))).body)
-    assert answer["items"][0]["text"] == odd
-    assert odd in engine.prompts[0]
-
-
 async def test_complete_names_an_invalid_field(ask: Ask, ready: Any) -> None:
     response = await ask("complete", complete_body(offset=99))
     assert response.code == 400
@@ -45,25 +30,6 @@ async def test_complete_names_an_invalid_field(ask: Ask, ready: Any) -> None:
         "status": 400,
         "retry_after": None,
     }
-
-
-async def test_first_request_loads_the_model_if_startup_did_not(ask: Ask, pilot: Any) -> None:
-    assert pilot.worker.state.phase == "empty"
-    while (response := await ask("complete", complete_body())).code == 503:
-        assert error_of(response)["code"] == "loading"
-        await asyncio.sleep(0.01)
-    assert response.code == 200
-
-
-async def test_complete_without_a_model_returns_the_reason(ask: Ask, pilot: Any) -> None:
-    pilot.selected = "qwen2.5-coder-0.5b"
-    response = await ask("complete", complete_body())
-    assert response.code == 503
-    assert response.headers["Retry-After"] == "1"
-    assert error_of(response)["code"] == "model_missing"
-    assert "models pull" in error_of(response)["message"]
-    health = json.loads((await ask("health", method="GET")).body)
-    assert (health["live"], health["ready"], health["code"]) == (True, False, "model_missing")
 
 
 @pytest.fixture

@@ -36,12 +36,6 @@ def test_rate_limiter_charges_the_count_up_to_the_burst() -> None:
     assert refusal(rates, "b", 4.0, count=1e9) == 0
 
 
-def test_rate_limiter_without_a_limit_stores_no_callers() -> None:
-    rates = RateLimiter(0, 1)
-    assert not any(refusal(rates, "a", 0.0) for _ in range(1000))
-    assert len(rates) == 0
-
-
 CLOCK = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=60)
 
 

@@ -1,15 +1,11 @@
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tornado import web
-from tornado.httpserver import HTTPServer
-from tornado.testing import bind_unused_port
 
 from jupyter_turbopilot.jupyter.routes import table
 from jupyter_turbopilot.jupyter.routes.base import Route
@@ -50,23 +46,6 @@ def test_colliding_paths_are_refused_and_reported(plugins: None, caplog: pytest.
     assert registry.failures["other:Route at complete"] == f"the path is taken by {table.CORE['complete']}"
 
 
-@pytest.mark.parametrize("routes", [["hello"], {"(": "a:Route"}])
-def test_invalid_table_of_a_plugin_is_skipped(routes: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table, "INVALID", routes, raising=False)
-    entry = registry.Entry("invalid", f"{table.__name__}:INVALID")
-    monkeypatch.setattr(registry, "found", lambda _: (entry,))
-    monkeypatch.setattr(registry, "failures", {})
-    assert table.table.__wrapped__() == table.CORE
-    assert [*registry.failures] == [entry.value]
-
-
-def test_route_that_fails_to_import_is_missing(plugins: None) -> None:
-    routes = dict(table.loaded())
-    assert routes["broken"].__name__ == "MissingRoute"
-    assert registry.failures["nosuch_module:Route"].startswith("ModuleNotFoundError")
-    assert issubclass(routes["hello"], Route)
-
-
 def test_mounted_routes_import_their_classes_for_the_first_request() -> None:
     code = (
         "import sys; from jupyter_turbopilot.jupyter.routes import table;"
@@ -75,22 +54,6 @@ def test_mounted_routes_import_their_classes_for_the_first_request() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "['jupyter_turbopilot.jupyter.routes.table']"
-
-
-async def test_lazy_route_streams_the_body_and_passes_its_arguments() -> None:
-    listening, port = bind_unused_port()
-    server = HTTPServer(
-        web.Application([("/a/(.+)", table.lazy(f"{__name__}:Echo", lambda: "pilot"), {"word": "w"})])
-    )
-    server.add_sockets([listening])
-    try:
-        from tornado.httpclient import AsyncHTTPClient
-
-        url = f"http://127.0.0.1:{port}/a/b"
-        response = await AsyncHTTPClient().fetch(url, method="POST", body=b"body")
-    finally:
-        server.stop()
-    assert json.loads(response.body) == ["pilot", "w", "b", "body"]
 
 
 async def test_jupyter_server_accepts_the_mounted_routes(
@@ -104,17 +67,3 @@ async def test_jupyter_server_accepts_the_mounted_routes(
 
 class HelloRoute(Route):
     """A route of another distribution."""
-
-
-@web.stream_request_body
-class Echo(web.RequestHandler):
-    """Answers with its arguments and the body."""
-
-    def initialize(self, pilot: str, word: str) -> None:
-        self.given, self.body = [pilot, word], b""
-
-    def data_received(self, chunk: bytes) -> None:
-        self.body += chunk
-
-    def post(self, name: str) -> None:
-        self.finish(json.dumps([*self.given, name, self.body.decode()]))
