@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyter_turbopilot.terminal.cell_input import as_call, without_blank_end
+from jupyter_turbopilot.terminal.cell_input import without_blank_end
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,3 @@ from jupyter_turbopilot.terminal.cell_input import as_call, without_blank_end
 def test_complete_ignores_empty_lines_at_the_end(cell: str, at_prompt: str, in_notebook: str) -> None:
     assert without_blank_end(cell, is_indented_by_prompt=True) == at_prompt
     assert without_blank_end(cell, is_indented_by_prompt=False) == in_notebook
-
-
-def test_complete_keeps_a_question_mark_at_the_end() -> None:
-    (line,) = as_call(["%%complete --helpers Is a number prime?"])
-    assert line == "get_ipython().run_line_magic('complete', '--helpers Is a number prime?')\n"

@@ -82,11 +82,6 @@ def test_fix_corrects_the_input_that_defines_the_failed_function(
     assert shell.next_input == ("def f():\n    return value", False)
 
 
-def test_fix_corrects_invalid_syntax(shell: Shell, scripted: Callable[..., list[FailedCell]]) -> None:
-    scripted("SyntaxError", "b", "b:")
-    assert offered(shell, "a = 1\nif a b\n    pass") == "%fix: replace 'b' by 'b:'"
-
-
 def test_fix_describes_insertions(shell: Shell, scripted: Callable[..., list[FailedCell]]) -> None:
     scripted("NameError", "", "import os\n")
     assert offered(shell, "os") == "%fix: insert 'import os'"
@@ -95,15 +90,6 @@ def test_fix_describes_insertions(shell: Shell, scripted: Callable[..., list[Fai
     assert offered(shell, "cv2") == "%fix: run '%pip install opencv-python'"
     run(shell, "%fix")
     assert shell.next_input == ("%pip install opencv-python", False)
-
-
-def test_fix_describes_long_and_unprintable_text_on_one_line(
-    shell: Shell, scripted: Callable[..., list[FailedCell]]
-) -> None:
-    scripted("NameError", "abc", "\x1b[31m\n" + "x" * 10_000)
-    line = offered(shell, "abc")
-    assert line.startswith("%fix: replace 'abc' by '\\x1b[31m\\nxxx")
-    assert len(line) < 200
 
 
 def test_fix_ignores_inputs_without_an_error_or_history(
@@ -182,14 +168,3 @@ def test_fix_limits_the_operations(shell: Shell, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setitem(FINDERS, "KeyError", (kind,))
     assert offered(shell, "{}['a']") == "%fix: insert 'b'"
-
-
-def test_fix_without_a_front_end_looks_for_the_fix_on_request(
-    shell: Shell, scripted: Callable[..., list[FailedCell]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen = scripted("NameError", "abc", "abd")
-    monkeypatch.setattr(Shell, "kernel", object(), raising=False)
-    assert offered(shell, "abc") == ""
-    assert seen == []
-    run(shell, "%fix")
-    assert shell.next_input == ("abd", False)

@@ -11,7 +11,6 @@ from jupyter_turbopilot.completer.installed_modules import Installed
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.imports import ModuleLocation
 from jupyter_turbopilot.terminal.history import (
-    client_of,
     failed_inputs,
     imports_for,
     kernel_id_of,
@@ -21,15 +20,6 @@ from jupyter_turbopilot.terminal.history import (
 
 def a_shell() -> Any:
     return SimpleNamespace(history_manager=SimpleNamespace(input_hist_raw=[""]))
-
-
-def test_client_of_is_unique_and_stable_for_a_shell() -> None:
-    one, other = a_shell(), a_shell()
-    assert client_of(one) == client_of(one) != client_of(other)
-
-
-def test_request_at_of_a_magic_has_no_client() -> None:
-    assert request_at(a_shell(), "x", 1, trigger="invoke").client == ""
 
 
 def test_failed_inputs_returns_inputs_whose_last_run_failed() -> None:

@@ -205,14 +205,6 @@ def test_complete_explains_its_usage_after_an_error(
     assert shell.next_input is None
 
 
-@pytest.mark.parametrize("line", ["%%complete -h", "%%complete --help\nx = 1", "%complete -h"])
-def test_complete_prints_help(shell: Shell, line: str) -> None:
-    out = run(shell, line)
-    assert "--helpers" in out.stdout
-    assert out.stderr == ""
-    assert shell.next_input is None
-
-
 def test_complete_recovers_after_a_model_that_cannot_be_loaded(
     shell: Shell, says: Callable[..., ScriptedEngine], tmp_path: Path
 ) -> None:
@@ -225,22 +217,6 @@ def test_complete_recovers_after_a_model_that_cannot_be_loaded(
         run(shell, "%complete x = ")
         assert shell.next_input is not None
         assert shell.next_input[0].endswith("1 + 1")
-
-
-def test_complete_keeps_another_model_for_later_calls(
-    shell: Shell, says: Callable[..., ScriptedEngine], tiny_model: Path, tmp_path: Path
-) -> None:
-    says("1")
-    run(shell, "%complete x = ")
-    local = loaded(shell).local
-    assert local
-    other = tmp_path / "other.gguf"
-    other.write_bytes(tiny_model.read_bytes())
-    run(shell, f"%complete --model {other} x = ")
-    run(shell, "%complete x = ")
-    assert loaded(shell).local is local
-    assert local.ready()
-    assert local.pilot.selected == str(other)
 
 
 def test_turbopilot_on_requires_a_prompt(shell: Shell) -> None:
@@ -527,33 +503,9 @@ def test_helpers_in_a_kernel_uses_the_server_and_one_display(shell: Shell, serve
     assert server.bodies[0]["cells"][-1]["source"] == "y = 1"
 
 
-def test_complete_in_a_kernel_displays_messages(shell: Shell, server: FakeServer) -> None:
-    source = "def f(x):\n    return nowhere"
-    server.answer = [{"event": "done", "name": "f", "source": source, "undefined": ["nowhere"], "tokens": 3}]
-    out = run(shell, "%%complete --helpers --test\ndef f(x):\n")
-    assert out.stderr == ""
-    message = [shown.data["text/plain"] for shown in out.outputs]
-    assert message == ["The stub contains no doctests: nothing is run.", "Not defined: nowhere"]
-
-
 def test_complete_shows_the_servers_reason(shell: Shell, server: FakeServer) -> None:
     server.status = 503
     assert "It loads." in run(shell, "%%complete\nx = ").stderr
-
-
-def test_complete_reads_text_with_line_separators(shell: Shell, server: FakeServer) -> None:
-    text = "'a\u2028b\u0085c\x0cd\x1ce'"
-    server.answer = [{"id": "1", "text": text[:3]}, {"id": "1", "text": text, "done": True}]
-    server.spelled = False
-    run(shell, "%%complete\nx = ")
-    assert shell.next_input == (f"x = {text}", False)
-
-
-def test_complete_reports_a_response_of_another_program(shell: Shell, server: FakeServer) -> None:
-    server.instead = b"<html>Sign in</html>"
-    for code in ("%%complete\nx = ", "%%complete -a 2\nx = "):
-        assert "did not come from Turbopilot" in run(shell, code).stderr
-    assert "did not come from Turbopilot" in run(shell, "%turbopilot").stdout
 
 
 def test_complete_reports_an_unreachable_server(shell: Shell, server: FakeServer) -> None:

@@ -82,19 +82,6 @@ def test_outcomes_report_acceptance_and_retained_text() -> None:
     assert [feedback.before for feedback in desk.reported] == [0, 2, 0]
 
 
-def test_outcomes_follow_the_last_of_several_accepted_parts() -> None:
-    desk = Desk()
-    desk.show("total(values)")
-    desk.accept("total")
-    desk.accept("(values")
-    desk.type(")")
-    desk.enter()
-    assert desk.events == [
-        ("shown", 13), ("accepted", 5), ("accepted", 12), ("typed_over", 13), ("retained", 12)
-    ]  # fmt: skip
-    assert [feedback.before for feedback in desk.reported] == [0, 0, 5, 0, 0]
-
-
 @pytest.mark.parametrize(("typed", "same"), [("tot!", 3), ("x", 0), ("total", 5), ("total!", 5), ("\n", 0)])
 def test_outcomes_report_typing_over(typed: str, same: int) -> None:
     desk = Desk()
@@ -120,16 +107,6 @@ def test_outcomes_report_a_dismissal(leave: Callable[[Desk], object]) -> None:
     leave(desk)
     assert desk.events[1][0] == "dismissed"
     assert desk.events[1][1] in {0, 2}
-
-
-def test_outcomes_ignore_moves_within_the_suggestion() -> None:
-    desk = Desk()
-    desk.show("total")
-    desk.type("tot")
-    desk.delete(2)
-    assert desk.events == [("shown", 5)]
-    desk.accept("otal")
-    assert desk.events == [("shown", 5), ("accepted", 5)]
 
 
 def test_outcomes_survive_inserted_imports() -> None:
@@ -160,26 +137,6 @@ def test_outcomes_report_nothing_for_an_abandoned_input() -> None:
     assert desk.events == [("shown", 5), ("accepted", 5), ("shown", 8)]
 
 
-def test_outcomes_report_nothing_without_ghost_text() -> None:
-    desk = Desk()
-    desk.type("total")
-    desk.enter()
-    assert desk.reported == []
-
-
-def fail(_: str) -> str:
-    raise SyntaxError
-
-
-@pytest.mark.parametrize("formatter", [str, fail, lambda text: text.replace(" import ", "  import  ") + "\n"])
-def test_outcomes_retain_all_when_enter_reinserts_the_input(formatter: Callable[[str], str]) -> None:
-    desk = Desk("from collections import defa")
-    desk.show("ultdict, deque")
-    desk.accept("ultdict, deque")
-    desk.enter(formatter)
-    assert desk.events == [("shown", 14), ("accepted", 14), ("retained", 14)]
-
-
 def test_outcomes_dismiss_a_suggestion_at_enter() -> None:
     desk = Desk()
     desk.show("total")
@@ -198,16 +155,6 @@ def test_outcomes_retain_text_in_inputs_of_several_lines() -> None:
     desk.enter(then="\n    ")
     desk.enter()
     assert desk.events[-2:] == [("retained", 9), ("retained", 8)]
-
-
-def test_outcomes_ignore_indentation_inserted_by_enter() -> None:
-    desk = Desk("def f():")
-    desk.show("\n    return 1")
-    desk.enter(then="\n    ")
-    assert desk.events == [("shown", 13)]
-    desk.accept("return 1")
-    desk.enter()
-    assert desk.events[1:] == [("accepted", 13), ("retained", 13)]
 
 
 def test_outcomes_report_nothing_after_control_c() -> None:

@@ -34,11 +34,6 @@ def test_output_prints_each_complete_line_once_in_a_terminal(capsys: pytest.Capt
     assert COLOUR.sub("", capsys.readouterr().out) == "c\nend\n"
 
 
-def test_output_shows_nothing_without_text(capsys: pytest.CaptureFixture[str]) -> None:
-    assert Output(True, "x = ", "").follow(iter(["", ""])) == ""
-    assert capsys.readouterr().out == ""
-
-
 @pytest.mark.parametrize(("terminal", "printed"), [(True, "\n"), (False, "")])
 def test_stop_ends_the_line_in_a_terminal(
     capsys: pytest.CaptureFixture[str], terminal: bool, printed: str

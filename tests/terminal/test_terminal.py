@@ -360,17 +360,6 @@ async def test_cursor_moves_to_the_position_of_the_key(take: Callable[[Any], Non
     assert prompt.buffer.cursor_position == 4
 
 
-async def test_accepting_after_typing_inserts_the_import() -> None:
-    prompt = Prompt()
-    prompt.buffer.on_text_insert += prompt.suggest.inserted
-    await _with_import(prompt)
-    for character in "sns.":
-        prompt.buffer.insert_text(character)
-        assert await prompt.suggest.get_suggestion_async(prompt.buffer, prompt.buffer.document)
-    prompt.buffer.insert_text("heatmap(table)")
-    assert prompt.buffer.text == "import seaborn as sns\nx = sns.heatmap(table)"
-
-
 async def test_typing_along_a_suggestion_inserts_no_import() -> None:
     prompt = Prompt()
     prompt.buffer.on_text_insert += prompt.suggest.inserted
@@ -438,15 +427,6 @@ async def test_request_next_cycles_through_suggestions() -> None:
     )
     assert not await _pressed(prompt, prompt.suggest.request_next, "ne")
     assert _shown(prompt) == "ne"
-
-
-async def test_answers_after_a_cursor_move_are_not_shown() -> None:
-    prompt = Prompt()
-    task = asyncio.ensure_future(prompt.suggest.request(prompt.buffer))
-    await asyncio.sleep(0.01)
-    prompt.buffer.insert_text("v")
-    assert not await asyncio.wait_for(task, 1)
-    assert not _shown(prompt)
 
 
 async def test_connect_and_disconnect_restore_keys_and_style() -> None:

@@ -3,8 +3,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pytest
-
 from .running import jupyter
 
 
@@ -22,16 +20,6 @@ def test_bench_measures_by_threads_and_batch_and_stores_the_rate(tiny_model: Pat
     assert found[0]["written"] == 8
     assert found[0]["prompt_a_second"] > 0
     assert "measured" in jupyter("models", "recommend").stdout
-
-
-@pytest.mark.parametrize("name", ["missing/speed.svg", "speed.unknown"])
-def test_bench_prints_results_when_the_plot_cannot_be_written(
-    tiny_model: Path, tmp_path: Path, name: str
-) -> None:
-    done = jupyter("bench", tiny_model, "-t", "1", "-p", "8", "-n", "2", "-r", "1", "--plot", tmp_path / name)
-    assert (done.returncode, done.stdout.count(tiny_model.name)) == (2, 1)
-    assert done.stderr.startswith("turbopilot: The plot")
-    assert "could not be written" in done.stderr
 
 
 def test_bench_refuses_zero_rounds_and_sizes(tiny_model: Path) -> None:

@@ -16,10 +16,8 @@ from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.index.paths import folder
 from jupyter_turbopilot.jupyter.routes import table
 from jupyter_turbopilot.models.user_cache import LEARNING, measured_rate, remember_rate
-from jupyter_turbopilot.protocol.reply import Timings
 from jupyter_turbopilot.suggestion.gate_fit import subject_of
 from jupyter_turbopilot.terminal.commands import doctor
-from jupyter_turbopilot.terminal.commands.doctor import rates_of
 from jupyter_turbopilot.util import registry
 
 from ...index.notebooks import write
@@ -104,41 +102,6 @@ def test_doctor_examines_no_engine_while_turbopilot_is_switched_off(
     assert finding in out
     assert " model " not in out
     assert " speed " not in out
-
-
-PROMPT = {"prompt_tokens": 160, "prompt_ms": 800.0}  # 200 tokens/s
-
-
-@pytest.mark.parametrize(
-    ("runs", "rates"),
-    [
-        ([Timings(**PROMPT, predicted_tokens=33, predicted_ms=1000.0)], (200.0, 32.0)),
-        ([Timings(**PROMPT, predicted_tokens=2, predicted_ms=1.0)], None),
-        ([Timings(**PROMPT, predicted_tokens=33, predicted_ms=50.0)], None),
-        (
-            [
-                Timings(prompt_tokens=160, prompt_ms=9000.0),
-                Timings(prompt_tokens=160, cached_tokens=80, prompt_ms=400.0),
-                Timings(prompt_tokens=160, prompt_ms=9000.0, predicted_tokens=21, predicted_ms=500.0),
-            ],
-            (200.0, 40.0),
-        ),
-    ],
-)
-def test_rates_of_are_the_best_plausible_rates(
-    runs: list[Timings], rates: tuple[float, float] | None
-) -> None:
-    assert rates_of(runs) == rates
-
-
-def test_doctor_reports_an_old_jupyterlab(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    version = doctor.version
-    old = {"jupyterlab": "4.3.8"}
-    monkeypatch.setattr(doctor, "version", lambda name: old.get(name) or version(name))
-    out = run(capsys, "doctor")[1]
-    assert re.search(r'✗ jupyterlab +4\.3\.8 is not supported\. Run: python -m pip install "jupyterlab', out)
 
 
 def test_doctor_prints_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,13 +41,6 @@ def test_memory_commands_build_describe_and_clear_an_index(
     assert f"{root}: 0 files, 0.1 MB of at most 50 MB." in run(capsys, "index", "info")[1]
 
 
-def test_rebuild_uses_the_current_folder_by_default(
-    capsys: pytest.CaptureFixture[str], root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(root)
-    assert f"{root}: 2 files" in run(capsys, "index", "rebuild")[1]
-
-
 def test_rebuild_reports_errors(
     capsys: pytest.CaptureFixture[str], root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

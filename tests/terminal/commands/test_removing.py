@@ -13,7 +13,6 @@ from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import pull
-from jupyter_turbopilot.models.folder import write_note
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
@@ -118,17 +117,6 @@ def test_purge_deletes_damaged_learning_files_and_keeps_foreign_ones(
     assert files(own_folder) == {LEARNING, f"{LEARNING}.old"}
 
 
-def test_purge_deletes_emptied_folders_and_accepts_missing_ones(
-    capsys: pytest.CaptureFixture[str], models_folder: Path, own_folder: Path
-) -> None:
-    remember_rate(own_folder, 1e9)
-    write_note(models_folder / "gone.gguf", "https://example.org/gone.gguf")
-    assert run(capsys, "purge", "--yes")[0] == 0
-    assert not models_folder.exists()
-    assert not own_folder.exists()
-    assert run(capsys, "purge", "--yes")[0] == 0
-
-
 def test_purge_asks_for_confirmation_and_defaults_to_no(
     capsys: pytest.CaptureFixture[str], own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -229,22 +217,6 @@ def test_purge_lists_servers_that_use_the_completion_cache(
         _, out, _ = run(capsys, "purge", "--yes")
         assert ("a new file with their next completion:\n  http://127.0.0.1:8888/" in out) == there
     assert not path.exists()
-
-
-@pytest.mark.parametrize("name", ["answers.db", "/an\0swers.db"])
-def test_purge_reports_an_invalid_path_and_deletes_the_rest(
-    capsys: pytest.CaptureFixture[str],
-    own_folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    name: str,
-) -> None:
-    configure(tmp_path, name, monkeypatch)
-    remember_rate(own_folder, 1e9)
-    status, out, _ = run(capsys, "purge", "--yes")
-    assert status == 1
-    assert "The file in c.Turbopilot.cache_file" in out
-    assert not own_folder.exists()
 
 
 def test_purge_reports_unreadable_folders_and_deletes_the_rest(
