@@ -114,6 +114,16 @@ def test_builder_pauses_reading_but_not_deletion_while_busy(
         until(lambda: len(known(builder)) == 3)
 
 
+def test_builder_reads_files_despite_constant_typing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "PATIENCE", 0.2)
+    write(root, "a.ipynb", "x_first = 1")
+    source = LocalFiles(root)
+    count = iter(range(10**9))
+    with closing(Builder(path_of(source.identity), source, asked=lambda: next(count))) as builder:
+        builder.start()
+        until(lambda: known(builder) == {"a.ipynb"})
+
+
 def test_builder_reads_only_changed_files_after_a_restart(root: Path) -> None:
     source = LocalFiles(root)
     changed = write(root, "a.ipynb", "first_name(1)")
