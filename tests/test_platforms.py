@@ -10,56 +10,15 @@ ROOT = Path(__file__).parent.parent
 # Functions that Windows lacks; macOS lacks the affinity, too.
 ABSENT_MODULES = ["fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty", "_posixsubprocess"]
 ABSENT_NAMES = [
-    "chown",
-    "fchmod",
-    "fchown",
-    "fork",
-    "forkpty",
-    "geteuid",
-    "getgid",
-    "getpgid",
-    "getsid",
-    "getuid",
-    "killpg",
-    "lchown",
-    "mkfifo",
-    "mknod",
-    "nice",
-    "openpty",
-    "posix_fadvise",
-    "posix_spawn",
-    "pread",
-    "preadv",
-    "pwrite",
-    "sched_getaffinity",
-    "sched_setaffinity",
-    "setpgid",
-    "setsid",
-    "setuid",
-    "statvfs",
-    "sysconf",
-    "uname",
-    "wait4",
-    "waitid",
-    "O_CLOEXEC",
-    "O_DIRECTORY",
-    "O_NOCTTY",
-    "O_NOFOLLOW",
-    "O_NONBLOCK",
+    "chown", "fchmod", "fchown", "fork", "forkpty", "geteuid", "getgid", "getpgid", "getsid", "getuid",
+    "killpg", "lchown", "mkfifo", "mknod", "nice", "openpty", "posix_fadvise", "posix_spawn", "pread",
+    "preadv", "pwrite", "sched_getaffinity", "sched_setaffinity", "setpgid", "setsid", "setuid", "statvfs",
+    "sysconf", "uname", "wait4", "waitid", "O_CLOEXEC", "O_DIRECTORY", "O_NOCTTY", "O_NOFOLLOW", "O_NONBLOCK",
     "O_SYNC",
-]
+]  # fmt: skip
 ABSENT_SIGNALS = [
-    "SIGALRM",
-    "SIGBUS",
-    "SIGCHLD",
-    "SIGHUP",
-    "SIGKILL",
-    "SIGPIPE",
-    "SIGQUIT",
-    "SIGSYS",
-    "SIGTRAP",
-    "SIGUSR1",
-]
+    "SIGALRM", "SIGBUS", "SIGCHLD", "SIGHUP", "SIGKILL", "SIGPIPE", "SIGQUIT", "SIGSYS", "SIGTRAP", "SIGUSR1",
+]  # fmt: skip
 
 IMPORT_EVERYTHING = f"""
 import importlib, os, pkgutil, signal, sys

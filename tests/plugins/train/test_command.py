@@ -65,8 +65,8 @@ def test_train_writes_an_adapter_and_reports_the_gain(work: Path, tiny_model: Pa
 
 
 def test_train_resumes_an_interrupted_training(work: Path, tiny_model: Path, tmp_path: Path) -> None:
-    asked = (work, "-m", tiny_model, "--minutes", 0.3, "--positions", 0, "--rank", 4)
-    command = [str(Path(sys.executable).parent / "jupyter"), "turbopilot", "train", *map(str, asked)]
+    asked = (work, "-m", tiny_model, "--positions", 0, "--rank", 4, "--minutes")
+    command = [str(Path(sys.executable).parent / "jupyter"), "turbopilot", "train", *map(str, asked), "0.3"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as child:
         assert child.stderr
         for line in child.stderr:
@@ -77,12 +77,8 @@ def test_train_resumes_an_interrupted_training(work: Path, tiny_model: Path, tmp
     assert child.returncode == 130
     assert "stopped" in rest
     assert not (tmp_path / "adapter.gguf").exists()
-    steps = train(*asked, into=tmp_path)
-    assert "Resuming" in steps.stderr
-    again = train(*asked, into=tmp_path)  # no time is left
-    assert re.search(r"(\d+) steps", again.stdout)[1] == re.search(r"(\d+) steps", steps.stdout)[1]  # type: ignore[index]
-    anew = train(*asked, "--fresh", "--minutes", 0.02, into=tmp_path)
-    assert "Resuming" not in anew.stderr
+    assert "Resuming" in train(*asked, 0.1, into=tmp_path).stderr
+    assert (tmp_path / "adapter.gguf").exists()
 
 
 @pytest.mark.parametrize(

@@ -111,6 +111,13 @@ def test_training_with_more_time_resumes_before_the_decay(
     assert run("a", 16)[1].steps == 16  # no steps are left
 
 
+def test_training_time_includes_earlier_runs(adapter: Adapter, tmp_path: Path) -> None:
+    first = Training(adapter, Schedule(0.02), tmp_path / "kept").run(silent)
+    assert first.steps >= 1
+    steps = first.steps
+    assert Training(adapter, Schedule(0.02), tmp_path / "kept").run(silent).steps == steps
+
+
 def test_training_of_another_origin_is_kept_but_not_resumed(
     adapter: Adapter, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
