@@ -81,9 +81,7 @@ class SteppedEngine(ScriptedEngine):
             return str(text if isinstance(text, str) else text.pop(0))
 
         super().__init__(
-            answer,
-            probability=script.get("probability", 0.99),
-            context_size=script.get("context_size", 4096),
+            answer, probability=script.get("probability", 0.99), context_size=script.get("context_size", 4096)
         )
         self.capabilities = Capabilities(**script.get("capabilities", {}))
         self.loads = 0

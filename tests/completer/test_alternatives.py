@@ -46,9 +46,7 @@ def test_alternatives_differ_in_more_than_white_space(desk: Callable[..., Desk])
     assert [item.text for item in reply.items] == ["x**2"]
 
 
-def test_alternatives_are_sampled_without_prefix_constraints(
-    desk: Callable[..., Desk],
-) -> None:
+def test_alternatives_are_sampled_without_prefix_constraints(desk: Callable[..., Desk]) -> None:
     answers = iter(["one", "two", "three"])
     d = desk(lambda _: next(answers), probability=0.5)
     d.engine.capabilities = Capabilities(prefix_constraints=False)

@@ -163,9 +163,7 @@ def test_completer_does_not_save_answers_of_engines_without_identity(lasting: bo
     assert completer.results.find(CacheKey("g", "x"))
 
 
-def test_cache_entries_depend_on_the_kernel_context(
-    desk: Callable[..., Desk],
-) -> None:
+def test_cache_entries_depend_on_the_kernel_context(desk: Callable[..., Desk]) -> None:
     d = desk("1")
 
     def ask(kernel_context: KernelContext) -> None:

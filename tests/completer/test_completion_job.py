@@ -20,9 +20,7 @@ from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .desk import Desk, received, request
 
 
-def test_invoked_suggestions_stream_by_token_without_incomplete_words(
-    desk: Callable[..., Desk],
-) -> None:
+def test_invoked_suggestions_stream_by_token_without_incomplete_words(desk: Callable[..., Desk]) -> None:
     assert desk("a + b + c").texts(request(stream=True)) == ["a +", "a + b +", "a + b + c"]
 
 
@@ -32,9 +30,7 @@ def test_automatic_suggestions_stream_confident_text_then_whole_lines(desk: Call
     assert frames == ["a", "a =", "a = 1", "a = 1\nb = 2 + 3", "a = 1\nb = 2 + 3"]
 
 
-def test_automatic_suggestions_show_the_confident_part_of_a_cut_line(
-    desk: Callable[..., Desk],
-) -> None:
+def test_automatic_suggestions_show_the_confident_part_of_a_cut_line(desk: Callable[..., Desk]) -> None:
     d = desk("apple + bread + cheese", probability=1.0)
     assert d.texts(request(trigger="automatic", max_tokens=1)) == []
     assert d.texts(request(trigger="automatic", max_tokens=3)) == ["apple +"]
@@ -126,9 +122,7 @@ def test_generation_cancels_prefetching_on_engines_that_do_not_allow_it(
     assert d.texts(request()) == ["a + b"]
 
 
-def test_generation_without_prefix_constraints_keeps_the_typed_word(
-    desk: Callable[..., Desk],
-) -> None:
+def test_generation_without_prefix_constraints_keeps_the_typed_word(desk: Callable[..., Desk]) -> None:
     d = limited(desk, "ue", prefix_constraints=False)
     assert d.texts(request("val")) == ["ue"]
     assert "val<|fim_suffix|>" in d.engine.prompts[0]

@@ -19,9 +19,7 @@ from ..scripted_engine import words
 from .desk import Desk, request
 
 
-def test_completer_reports_the_deadline_of_a_late_request(
-    desk: Callable[..., Desk],
-) -> None:
+def test_completer_reports_the_deadline_of_a_late_request(desk: Callable[..., Desk]) -> None:
     d = desk(words(400), pause=0.005, settings={"deadline": 0.3})
     for number in range(8):
         d.begin(request(max_tokens=400), f"{number}")

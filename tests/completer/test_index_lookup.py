@@ -67,9 +67,7 @@ def typed(source: str = BEGUN, **more: object) -> Completion:
 
 
 @pytest.mark.usefixtures("sure")
-def test_confident_index_match_is_the_answer_without_the_engine(
-    desk: Callable[..., Desk],
-) -> None:
+def test_confident_index_match_is_the_answer_without_the_engine(desk: Callable[..., Desk]) -> None:
     d = remembering(desk("nothing"), LINE)
     (reply,) = d.ask(typed())
     assert [item.text for item in reply.items] == [REST]
@@ -97,9 +95,7 @@ def test_index_match_adds_its_imports(desk: Callable[..., Desk], tmp_path: Path,
 
 
 @pytest.mark.usefixtures("sure_of_beginnings")
-def test_generated_text_may_extend_a_shown_index_match(
-    desk: Callable[..., Desk],
-) -> None:
+def test_generated_text_may_extend_a_shown_index_match(desk: Callable[..., Desk]) -> None:
     d = remembering(desk("load(1)\n    y = 2\n"), "for x in load(1)", "for x in load(2)")
     replies = d.ask(typed("for x in ", lines="multi"))
     frames = [reply.items[0].text for reply in replies]
@@ -242,9 +238,7 @@ def beside(*sources: str, **more: object) -> Completion:
     return Completion(cells=cells, active=len(cells) - 1, offset=len(sources[-1]), **fields)  # type: ignore[arg-type]
 
 
-def test_prompt_contains_similar_cells_of_the_index(
-    desk: Callable[..., Desk],
-) -> None:
+def test_prompt_contains_similar_cells_of_the_index(desk: Callable[..., Desk]) -> None:
     d = desk("1", settings={"eagerness": "always"})
     d.notebook_index = FakeIndex(documents=[ELSEWHERE])
     for trigger, source in (("warmup", ""), ("automatic", "y = "), ("automatic", "y = lo")):

@@ -122,9 +122,7 @@ def test_raw_plan_rejects_unknown_token_ids_by_field(
     assert d.texts(RawRequest((120,) * 250, exact=ExactRequest())) == ["a"]  # it ends with the context
 
 
-def test_raw_plan_without_limit_reserves_context_for_the_text(
-    desk: Callable[..., Desk],
-) -> None:
+def test_raw_plan_without_limit_reserves_context_for_the_text(desk: Callable[..., Desk]) -> None:
     d = desk("a " * 300, context_size=256, settings={"max_tokens": 20})
     (reply,) = d.ask(RawRequest("x" * 200, sampling=Sampling(max_tokens=-1)))
     assert reply.timings.predicted_tokens > 20

@@ -7,12 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.context.private import (
-    FOLDED,
-    looks_secret,
-    without_secrets,
-    without_spread_secrets,
-)
+from jupyter_turbopilot.context.private import FOLDED, looks_secret, without_secrets, without_spread_secrets
 from jupyter_turbopilot.util.bounds import LINE
 
 from ..shared_cases import golden
@@ -20,10 +15,7 @@ from ..shared_cases import golden
 
 @pytest.mark.parametrize(
     ("line", "secret"),
-    [
-        *golden("private", "looks_secret/known"),
-        *golden("private", "looks_secret/known (server only)"),
-    ],
+    [*golden("private", "looks_secret/known"), *golden("private", "looks_secret/known (server only)")],
 )
 def test_looks_secret_finds_plain_secrets(line: str, secret: bool) -> None:
     assert looks_secret(line) is secret

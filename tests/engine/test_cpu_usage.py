@@ -59,9 +59,7 @@ def test_load_measures_other_processes() -> None:
             other.kill()
 
 
-def test_load_excludes_the_models_child_process(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_load_excludes_the_models_child_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu_usage, "_LOAD_STALE", 60.0)  # ignore the load of this machine
     with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as own:
         try:

@@ -11,12 +11,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
 from jupyter_turbopilot.engine.load_shedding import Level
-from jupyter_turbopilot.engine.scheduler import (
-    LONGEST_RETRY,
-    MOST_OWED,
-    TURN,
-    Scheduler,
-)
+from jupyter_turbopilot.engine.scheduler import LONGEST_RETRY, MOST_OWED, TURN, Scheduler
 
 from .jobs import FunctionJob, Outcome, until_cancelled
 
@@ -150,9 +145,7 @@ def test_scheduler_serves_every_job_once(events: Events, limit: int) -> None:
 
 @settings(max_examples=25)
 @given(
-    st.lists(st.integers(1, 12), min_size=2, max_size=12),
-    st.integers(1, 6),
-    st.sampled_from([TYPING, BULK]),
+    st.lists(st.integers(1, 12), min_size=2, max_size=12), st.integers(1, 6), st.sampled_from([TYPING, BULK])
 )
 def test_scheduler_gives_busy_callers_the_same(wanted: list[int], length: int, priority: Priority) -> None:
     """Each caller always has this number of jobs. A caller that needs less than its share gets everything."""

@@ -362,9 +362,7 @@ def stuck() -> Iterator[tuple[Worker, threading.Event]]:
     worker.stop()
 
 
-def test_worker_ends_waiting_jobs_stopped_during_a_load(
-    stuck: tuple[Worker, threading.Event],
-) -> None:
+def test_worker_ends_waiting_jobs_stopped_during_a_load(stuck: tuple[Worker, threading.Event]) -> None:
     worker, go = stuck
     superseded, first = submit(worker, until_cancelled)
     _, late = submit(worker, until_cancelled, deadline=0.05)

@@ -65,9 +65,7 @@ def known(path: Path) -> list[int]:
     return [answer.tokens[0].id for answer in restored]
 
 
-def test_killed_writer_leaves_a_valid_bounded_file(
-    tmp_path: Path,
-) -> None:
+def test_killed_writer_leaves_a_valid_bounded_file(tmp_path: Path) -> None:
     path = tmp_path / "answers.db"
     draw = random.Random(21)
     for _ in range(4):
@@ -106,11 +104,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@given(
-    st.integers(0, 1 << 20),
-    st.binary(max_size=300),
-    st.one_of(st.none(), st.integers(0, 1 << 16)),
-)
+@given(st.integers(0, 1 << 20), st.binary(max_size=300), st.one_of(st.none(), st.integers(0, 1 << 16)))
 @settings(max_examples=60)
 def test_corrupt_file_returns_no_wrong_completion_and_accepts_new(
     tmp_path_factory: pytest.TempPathFactory, sound: bytes, at: int, garbage: bytes, length: int | None

@@ -88,9 +88,7 @@ def counted(front: Front, start: str) -> float:
     return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(start))
 
 
-def test_burst_of_one_user_is_limited_and_affects_no_other(
-    start: Start,
-) -> None:
+def test_burst_of_one_user_is_limited_and_affects_no_other(start: Start) -> None:
     front = start(running_per_user=2, waiting_per_user=3, queue_limit=256)
     others = [front.connected(f"127.0.0.{number}") for number in (2, 3, 4)]
     with ThreadPoolExecutor(60) as pool:

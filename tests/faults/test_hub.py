@@ -69,12 +69,7 @@ def ask(alone: ServeApp, token: str = TOKEN, **headers: str) -> httpx.Response:
     return alone.client.post(f"{PREFIX}v1/completions", json=ASKED, headers=sent)
 
 
-NAMES = [
-    "a/b",
-    "a\r\nSet-Cookie: b=c",
-    "\x00\x1b[2J",
-    "Ада",
-]
+NAMES = ["a/b", "a\r\nSet-Cookie: b=c", "\x00\x1b[2J", "Ада"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,10 +84,7 @@ def test_any_user_name_is_served_and_never_logged(
     assert name not in reported
 
 
-STRANGE = {
-    "a page": answer(200, b"<html>t0ken</html>", kind="text/html"),
-    "silence": None,
-}
+STRANGE = {"a page": answer(200, b"<html>t0ken</html>", kind="text/html"), "silence": None}
 
 
 @pytest.mark.parametrize("name", STRANGE)

@@ -315,9 +315,7 @@ def test_failing_manager_keeps_its_index_entries(loop: asyncio.AbstractEventLoop
         assert manager.asked == [""], "folders are asked, not each file"
 
 
-def test_temporarily_missing_file_is_not_indexed_as_empty(
-    loop: asyncio.AbstractEventLoop,
-) -> None:
+def test_temporarily_missing_file_is_not_indexed_as_empty(loop: asyncio.AbstractEventLoop) -> None:
     manager = Manager()
     source = Contents(manager, loop)
     manager.fails, manager.failing = 500, "a"
@@ -329,9 +327,7 @@ def test_temporarily_missing_file_is_not_indexed_as_empty(
         source.exists("a.ipynb")
 
 
-def test_deleted_code_is_hidden_while_the_manager_is_slow(
-    loop: asyncio.AbstractEventLoop,
-) -> None:
+def test_deleted_code_is_hidden_while_the_manager_is_slow(loop: asyncio.AbstractEventLoop) -> None:
     manager = Manager()
     notebook_index = MaintainedIndex(Contents(manager, loop))
     with closing(notebook_index), closing(notebook_index.builder._open()) as store:
@@ -376,9 +372,7 @@ def test_circular_links_end_after_a_depth_limit(
     assert unseen
 
 
-def test_large_notebook_of_a_manager_blocks_no_other(
-    loop: asyncio.AbstractEventLoop,
-) -> None:
+def test_large_notebook_of_a_manager_blocks_no_other(loop: asyncio.AbstractEventLoop) -> None:
     class Huge(Manager):
         async def get(self, path: str, **wanted: Any) -> dict[str, Any]:
             model = await super().get(path, **wanted)
@@ -396,9 +390,7 @@ def test_large_notebook_of_a_manager_blocks_no_other(
         assert store.having("settle_it")
 
 
-def test_managers_have_separate_indexes_that_survive_a_new_token(
-    loop: asyncio.AbstractEventLoop,
-) -> None:
+def test_managers_have_separate_indexes_that_survive_a_new_token(loop: asyncio.AbstractEventLoop) -> None:
     def identity(**settings: Any) -> str:
         manager = Manager()
         manager.trait_values = lambda **_: settings  # type: ignore[method-assign]

@@ -78,10 +78,7 @@ def test_find_renames_the_uses_of_a_column(use: str) -> None:
     fixed = use.replace("'spec'", "'specifik'").replace('"spec"', '"specifik"').replace(".spec", ".specifik")
     source = 'df = load()\ndf["spec"] = df["a"] / 2\n'
     assert applied(source, use) == [source.replace(ASSIGNED, 'specifik"] = '), fixed]
-    assert applied("x", source + use, active=1) == [
-        "x",
-        source.replace(ASSIGNED, 'specifik"] = ') + fixed,
-    ]
+    assert applied("x", source + use, active=1) == ["x", source.replace(ASSIGNED, 'specifik"] = ') + fixed]
 
 
 def test_find_reports_the_uses_and_the_assigning_cell() -> None:

@@ -163,13 +163,7 @@ def test_wanted_lists_dotted_names_nearest_to_the_error_first() -> None:
 def test_wanted_lists_items_with_literal_keys() -> None:
     error = ErrorOutput(name="KeyError", traceback=HEADER)
     found = expressions_to_describe(cells("", "\nconfig[\"db\"].ports['http']\nrows[0]"), 1, error)
-    assert {*found} == {
-        "config['db'].ports['http']",
-        "config['db'].ports",
-        "config['db']",
-        "config",
-        "rows",
-    }
+    assert {*found} == {"config['db'].ports['http']", "config['db'].ports", "config['db']", "config", "rows"}
 
 
 def test_wanted_is_bounded_and_empty_without_a_tree() -> None:

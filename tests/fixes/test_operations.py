@@ -112,11 +112,7 @@ MESSAGES = st.lists(
 @settings(max_examples=30)
 @given(st.sampled_from([*FINDERS]), MESSAGES, st.lists(SOURCES, max_size=5), SOURCES, st.booleans())
 def test_find_fixes_counts_operations_for_any_notebook(
-    name: str,
-    message: str,
-    above: list[str],
-    source: str,
-    reported: bool,
+    name: str, message: str, above: list[str], source: str, reported: bool
 ) -> None:
     cells = [{"source": each, "execution_count": 1 if at % 2 else None} for at, each in enumerate(above)]
     cells.append({"source": source, "execution_count": 2})

@@ -188,10 +188,7 @@ def answer(
         ask = job.feed(next(message))
     job.end(None)
     asked = [
-        {
-            "prompt": [*ask.prompt],
-            "sampling": _sampling(ask.sampling, len(ask.prompt), engine.context_size),
-        }
+        {"prompt": [*ask.prompt], "sampling": _sampling(ask.sampling, len(ask.prompt), engine.context_size)}
         for ask in engine.asks
     ]
     if request.n > 1:

@@ -138,9 +138,7 @@ HAPPENINGS = st.lists(
 
 
 @given(HAPPENINGS)
-def test_choose_keeps_the_prefix_stable_while_the_index_changes(
-    happenings: list[str],
-) -> None:
+def test_choose_keeps_the_prefix_stable_while_the_index_changes(happenings: list[str]) -> None:
     now = 0.0
     notebook_index, chosen = Unsteady(), ChosenCells(lambda: now)
     seen: list[bytes] = []

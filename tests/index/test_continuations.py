@@ -8,12 +8,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.private import looks_secret
 from jupyter_turbopilot.index import continuations as module
-from jupyter_turbopilot.index.continuations import (
-    Continuation,
-    continuations_at,
-    merged,
-    own_continuations,
-)
+from jupyter_turbopilot.index.continuations import Continuation, continuations_at, merged, own_continuations
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 

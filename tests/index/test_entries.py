@@ -8,15 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.private import looks_secret
-from jupyter_turbopilot.index.entries import (
-    LARGE,
-    LONGEST,
-    SHORTEST,
-    Page,
-    lines_of,
-    page_of,
-    words_of,
-)
+from jupyter_turbopilot.index.entries import LARGE, LONGEST, SHORTEST, Page, lines_of, page_of, words_of
 
 from .notebooks import notebook
 

@@ -28,9 +28,7 @@ def index(name: str, age: float) -> Path:
     return place
 
 
-def test_delete_old_deletes_the_least_recently_used_beyond_the_limit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_delete_old_deletes_the_least_recently_used_beyond_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = [index(f"{days}", days * DAY) for days in (0, 1, 5, 6)]
     monkeypatch.setattr(paths, "MOST_BYTES", sum(map(paths.size_of_index, kept[:3])))
     delete_old(index("own", 0))
@@ -51,9 +49,7 @@ def test_deletion_marks_outlive_unused_indexes_and_are_listed_for_a_purge() -> N
     assert other not in index_files()
 
 
-def test_indexes_ignore_files_of_other_users(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_indexes_ignore_files_of_other_users(monkeypatch: pytest.MonkeyPatch) -> None:
     own, theirs = index("own", 0), index("theirs", 200 * DAY)
     is_ours = Schema.is_ours
 

@@ -244,8 +244,7 @@ def write_source(root: Path, path: str, source: str, clock: int) -> None:
 @settings(max_examples=25)
 @given(CHANGES)
 def test_memory_returns_nothing_private_secret_or_outdated(
-    tmp_path_factory: pytest.TempPathFactory,
-    changes: list[tuple[str, list[int] | None, str | None, str]],
+    tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[str, list[int] | None, str | None, str]]
 ) -> None:
     root = tmp_path_factory.mktemp("root")
     there: dict[str, list[int]] = {}

@@ -68,10 +68,7 @@ def jp_server_config(
     own = tmp_path / "tiny.gguf"
     shutil.copy(tiny_model, own)
     return {
-        "ServerApp": {
-            "jpserver_extensions": {"jupyter_turbopilot": True},
-            "contents_manager_class": manager,
-        },
+        "ServerApp": {"jpserver_extensions": {"jupyter_turbopilot": True}, "contents_manager_class": manager},
         "FileContentsManager": {"delete_to_trash": False},  # do not fill the user's trash
         "Turbopilot": {"model": str(own), "load_at_start": False},
     }
@@ -168,11 +165,7 @@ class TestWhoMayUseIt:
         assert given == [pilot.notebook_index]
 
         authorizer = jp_serverapp.authorizer
-        monkeypatch.setattr(
-            type(authorizer),
-            "is_authorized",
-            lambda *asked: asked[-1] != "contents",
-        )
+        monkeypatch.setattr(type(authorizer), "is_authorized", lambda *asked: asked[-1] != "contents")
         await jp_fetch("turbopilot", "complete", method="POST", body=body, headers=JSON)
         assert given[1:] == [None]
         assert json.loads((await jp_fetch("turbopilot", "health")).body)["notebook_index"] is None

@@ -142,9 +142,7 @@ def test_measured_saving_requires_the_measured_configuration(
 
 
 @pytest.mark.usefixtures("models_folder")
-def test_other_engines_have_no_measured_saving(
-    tmp_path: Path,
-) -> None:
+def test_other_engines_have_no_measured_saving(tmp_path: Path) -> None:
     folder = tmp_path / "smollm2-135m"
     folder.mkdir()
     remote = Turbopilot(engine="remote", config=Config(TurbopilotRemote={"model": MEASURED}))

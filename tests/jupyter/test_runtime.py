@@ -76,9 +76,7 @@ def test_unfinished_files_of_ended_servers_are_removed() -> None:
     left.unlink()
 
 
-def test_running_lists_only_servers_of_this_machine(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_running_lists_only_servers_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr("socket.gethostname", lambda: "elsewhere")
         runtime.write(runtime.Runtime("there", "s", os.getpid(), "~/a.db"))
@@ -115,9 +113,7 @@ def test_process_with_a_reused_pid_is_not_the_server() -> None:
     assert runtime.remove_stale() == 1
 
 
-def test_servers_are_found_without_proc_and_file_owners(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_servers_are_found_without_proc_and_file_owners(monkeypatch: pytest.MonkeyPatch) -> None:
     read_text = Path.read_text
 
     def without_proc(path: Path, *more: Any, **named: Any) -> str:

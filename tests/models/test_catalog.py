@@ -108,8 +108,7 @@ def test_find_never_leaves_the_models_folder(spec: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "spec",
-    ["0" * 2048, "/" + "a" * 300, "./" + "b" * 300, "~no-such-user/x.gguf", "https://[x/y.gguf"],
+    "spec", ["0" * 2048, "/" + "a" * 300, "./" + "b" * 300, "~no-such-user/x.gguf", "https://[x/y.gguf"]
 )
 def test_find_refuses_names_that_no_file_system_accepts(spec: str) -> None:
     with pytest.raises(UnknownModelError):

@@ -34,11 +34,7 @@ def test_connection_redirects_only_to_public_https_hosts(
     server: SourceServer, location: str, words: str
 ) -> None:
     server.says("/m", 302, {"Location": location})
-    with (
-        pytest.raises(DownloadError, match=words),
-        translate_errors("It"),
-        connection(server.url) as client,
-    ):
+    with pytest.raises(DownloadError, match=words), translate_errors("It"), connection(server.url) as client:
         client.get(f"{server.url}/m")
 
 
@@ -49,9 +45,7 @@ def test_connection_follows_redirects_within_the_source(server: SourceServer) ->
         assert client.get(f"{server.url}/m").content == b"here"
 
 
-def test_connection_follows_local_redirects_only_if_allowed(
-    server: SourceServer,
-) -> None:
+def test_connection_follows_local_redirects_only_if_allowed(server: SourceServer) -> None:
     other = SourceServer()
     other.files["/n"] = b"secret"
     server.says("/m", 302, {"Location": f"{other.url}/n"})

@@ -145,10 +145,7 @@ def test_checkpoint_note_accepts_any_content(
         (CheckpointNote("o/m", WHOLE.files, WHOLE.digests, complete=False), False),
         (CheckpointNote("o/m", WHOLE.files, {}, complete=True), False),
         (CheckpointNote("o/m", ("config.json",), {}, complete=True), False),
-        (
-            CheckpointNote("o/m", (*WHOLE.files, "model-2.safetensors"), WHOLE.digests, complete=True),
-            False,
-        ),
+        (CheckpointNote("o/m", (*WHOLE.files, "model-2.safetensors"), WHOLE.digests, complete=True), False),
     ],
 )
 def test_checkpoint_is_verified_once_all_weights_are(note: CheckpointNote, *, verified: bool) -> None:

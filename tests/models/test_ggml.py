@@ -6,13 +6,7 @@ import gguf
 import numpy as np
 import pytest
 
-from jupyter_turbopilot.models.ggml import (
-    FILE_NUMBERS,
-    FILE_TYPES,
-    TYPES,
-    interleave_halves,
-    separate_halves,
-)
+from jupyter_turbopilot.models.ggml import FILE_NUMBERS, FILE_TYPES, TYPES, interleave_halves, separate_halves
 
 
 @pytest.fixture(scope="module")

@@ -16,14 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.completer.cache.cache_file import (
-    SCHEMA,
-    Database,
-    Row,
-    answer_of,
-    locate,
-    row_of,
-)
+from jupyter_turbopilot.completer.cache.cache_file import SCHEMA, Database, Row, answer_of, locate, row_of
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CacheKey, CompletionCache
 from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.util.sqlite_file import connection, schema
@@ -194,8 +187,7 @@ def error_of(code: int) -> sqlite3.OperationalError:
 
 
 @pytest.mark.parametrize(
-    "code",
-    [sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR_NOMEM, sqlite3.SQLITE_BUSY],
+    "code", [sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_IOERR_NOMEM, sqlite3.SQLITE_BUSY]
 )
 @pytest.mark.parametrize("fails", ["connect", "Connection.execute"])
 def test_prepare_keeps_answers_after_other_errors(

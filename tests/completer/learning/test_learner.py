@@ -18,13 +18,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.learning import learner as module
 from jupyter_turbopilot.completer.learning.calibration import AS_FITTED, Calibration
-from jupyter_turbopilot.completer.learning.learner import (
-    LearnedState,
-    Learner,
-    WeekCounts,
-    read,
-    week_of,
-)
+from jupyter_turbopilot.completer.learning.learner import LearnedState, Learner, WeekCounts, read, week_of
 from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions, Observations, Verdict
 from jupyter_turbopilot.models.user_cache import LEARNING, personal_files
 from jupyter_turbopilot.protocol.reply import Item, Reply
@@ -238,13 +232,7 @@ JSON = st.recursive(
 
 @pytest.mark.parametrize(
     "damaged",
-    [
-        [],
-        GOOD | {"slope": 9},
-        GOOD | {"slope": "1"},
-        GOOD | {"offset": float("nan")},
-        GOOD | {"seen": -1},
-    ],
+    [[], GOOD | {"slope": 9}, GOOD | {"slope": "1"}, GOOD | {"offset": float("nan")}, GOOD | {"seen": -1}],
 )
 def test_read_resets_damaged_parts_only(damaged: Any) -> None:
     kept = read(

@@ -137,9 +137,7 @@ EVENTS = st.tuples(
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), EVENTS, st.integers(0, 20)), max_size=40))
-def test_receive_judges_each_appearance_at_most_once(
-    message: list[tuple[str, tuple[str, int], int]],
-) -> None:
+def test_receive_judges_each_appearance_at_most_once(message: list[tuple[str, tuple[str, int], int]]) -> None:
     found = Outcomes()
     for name in "ab":
         found.sent(name, TERMS, 10, 0.7, 0.0)

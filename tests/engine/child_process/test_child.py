@@ -7,12 +7,7 @@ import sys
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process import child
 from jupyter_turbopilot.engine.child_process.child import Host
-from jupyter_turbopilot.engine.child_process.messages import (
-    Release,
-    Resume,
-    Step,
-    Suspend,
-)
+from jupyter_turbopilot.engine.child_process.messages import Release, Resume, Step, Suspend
 
 from ..jobs import SmallEngine
 

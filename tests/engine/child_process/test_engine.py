@@ -18,11 +18,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.engine import LEAST_PATIENCE, IsolatedEngine, patience_for
 from jupyter_turbopilot.engine.load.plan import load as load_here
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token, Usage
-from jupyter_turbopilot.protocol.errors import (
-    ContextLengthError,
-    EngineError,
-    EngineGoneError,
-)
+from jupyter_turbopilot.protocol.errors import ContextLengthError, EngineError, EngineGoneError
 
 from .children import PLAN, WAITS, change, load
 

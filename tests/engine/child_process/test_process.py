@@ -7,17 +7,8 @@ from queue import Empty, SimpleQueue
 
 import pytest
 
-from jupyter_turbopilot.engine.child_process.messages import (
-    REFUSED,
-    Load,
-    Step,
-)
-from jupyter_turbopilot.engine.child_process.process import (
-    ChildProcess,
-    ProcessEndedError,
-    TimeLimit,
-    judge,
-)
+from jupyter_turbopilot.engine.child_process.messages import REFUSED, Load, Step
+from jupyter_turbopilot.engine.child_process.process import ChildProcess, ProcessEndedError, TimeLimit, judge
 from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
 
 from .children import PLAN, play

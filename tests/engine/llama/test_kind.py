@@ -9,11 +9,7 @@ import pytest
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process import load_test
 from jupyter_turbopilot.engine.llama import kind as module
-from jupyter_turbopilot.engine.llama.kind import (
-    LlamaKind,
-    copy_with_adapters,
-    llama_engine,
-)
+from jupyter_turbopilot.engine.llama.kind import LlamaKind, copy_with_adapters, llama_engine
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.folder import copies

@@ -16,13 +16,7 @@ from jupyter_turbopilot.engine.stepping.cache_operations import (
     Restore,
     Truncate,
 )
-from jupyter_turbopilot.engine.stepping.sequences import (
-    PLAIN,
-    Allocation,
-    KVSequence,
-    Partition,
-    Sequences,
-)
+from jupyter_turbopilot.engine.stepping.sequences import PLAIN, Allocation, KVSequence, Partition, Sequences
 
 tokens = st.lists(st.integers(0, 3), max_size=30)
 
@@ -163,10 +157,7 @@ class Failing(NotebookIndex):
 
 
 @given(
-    st.lists(
-        st.tuples(st.lists(st.integers(0, 2), min_size=1, max_size=120), st.booleans()),
-        max_size=40,
-    ),
+    st.lists(st.tuples(st.lists(st.integers(0, 2), min_size=1, max_size=120), st.booleans()), max_size=40),
     st.lists(st.booleans(), max_size=40),
 )
 def test_sequences_match_the_cache_after_failed_moves(

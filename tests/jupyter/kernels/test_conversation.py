@@ -7,11 +7,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
-from jupyter_turbopilot.jupyter.kernels.conversation import (
-    Conversation,
-    KernelAnswer,
-    Message,
-)
+from jupyter_turbopilot.jupyter.kernels.conversation import Conversation, KernelAnswer, Message
 
 FACTS = {"names": {"df": {"type": "DataFrame"}}, "all": True}
 
@@ -47,8 +43,7 @@ def test_hear_treats_an_invalid_answer_as_empty_facts() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["status", "stream", "comm_open", "comm_msg", "comm_close"]),
-            st.text(max_size=40),
+            st.sampled_from(["status", "stream", "comm_open", "comm_msg", "comm_close"]), st.text(max_size=40)
         )
     )
 )

@@ -890,9 +890,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
     return targets["facts"]
 
 
-def test_install_closes_the_comm_of_other_kernels(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_install_closes_the_comm_of_other_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     comm = Comm()
     installed(monkeypatch)(comm, {})
     assert comm.published == ["comm_msg", "comm_close"]

@@ -11,12 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.jupyter.pilot import threads
-from jupyter_turbopilot.jupyter.pilot.threads import (
-    DISK_THREADS,
-    MAX_PENDING,
-    BackgroundThreads,
-    DiskThreads,
-)
+from jupyter_turbopilot.jupyter.pilot.threads import DISK_THREADS, MAX_PENDING, BackgroundThreads, DiskThreads
 from jupyter_turbopilot.protocol.errors import BusyError, NotReadyError
 
 

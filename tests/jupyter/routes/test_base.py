@@ -58,12 +58,7 @@ STREAMS: dict[str, dict[str, Any]] = {
     ("error", "retry_after"), [(BusyError("Later.", after=2.4), 3), (EngineError("No."), None)]
 )
 async def test_error_within_a_stream_has_its_status(
-    ask: Ask,
-    ready: Any,
-    engine: ScriptedEngine,
-    path: str,
-    error: TurbopilotError,
-    retry_after: int | None,
+    ask: Ask, ready: Any, engine: ScriptedEngine, path: str, error: TurbopilotError, retry_after: int | None
 ) -> None:
     fail_within_stream(engine, error)
     response = await ask(path, STREAMS[path])

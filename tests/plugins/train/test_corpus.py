@@ -6,13 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.plugins.train.corpus import (
-    TrainingDocument,
-    clean,
-    read,
-    split,
-    split_into_parts,
-)
+from jupyter_turbopilot.plugins.train.corpus import TrainingDocument, clean, read, split, split_into_parts
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.util.notebook_file import NotebookCell
 

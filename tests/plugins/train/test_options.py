@@ -7,9 +7,7 @@ import pytest
 from jupyter_turbopilot.plugins.train.options import TrainingOptions
 
 
-def test_tune_takes_a_tenth_of_the_time(
-    options: TrainingOptions,
-) -> None:
+def test_tune_takes_a_tenth_of_the_time(options: TrainingOptions) -> None:
     asked = options.replace(output=Path("to/small.gguf"), minutes=30.0, scratch=True, whole=True)
     tune = asked.tune("go")
     assert (tune.output, tune.scratch, tune.whole) == (Path("to/small-go.gguf"), False, True)

@@ -67,9 +67,7 @@ def test_sample_is_the_prompt_of_inference_and_the_following_text(layout: Layout
     assert text_of(layout, made.answer).startswith("th.join(a, b)")
 
 
-def test_sample_answer_starts_with_the_healed_token(
-    tmp_path: Path,
-) -> None:
+def test_sample_answer_starts_with_the_healed_token(tmp_path: Path) -> None:
     path = write_tiny_model(tmp_path / "merged.gguf", merges=[("p", "a")])
     engine = LlamaEngine(path, name="merged", context_size=256, threads=1)
     layout = Layout(engine, Turbopilot(prompt_tokens=64, max_tokens=40))

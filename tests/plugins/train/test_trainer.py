@@ -14,10 +14,7 @@ from jupyter_turbopilot.plugins.train.dataset import Dataset
 from jupyter_turbopilot.plugins.train.loop import Log
 from jupyter_turbopilot.plugins.train.options import TrainingOptions
 from jupyter_turbopilot.plugins.train.scratch import Shape, write_blank
-from jupyter_turbopilot.plugins.train.trainer import (
-    Trainer,
-    need_memory,
-)
+from jupyter_turbopilot.plugins.train.trainer import Trainer, need_memory
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.settings.config import Turbopilot
 

@@ -28,11 +28,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
     ],
 )
 def test_require_names_the_install_command_of_a_missing_package(
-    missing: str,
-    options: TransformersOptions,
-    extra: str,
-    checkpoint: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    missing: str, options: TransformersOptions, extra: str, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     without(monkeypatch, missing)
     with pytest.raises(NotReadyError) as refused:

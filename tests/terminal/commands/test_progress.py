@@ -64,12 +64,7 @@ def test_bar_reports_rate_and_time_left_of_this_run(
         clock[0] += 100
         bar.show_download(fetched(100_000_000, 200_000_000, source="another"))
     words = [line.partition("% ")[2].partition(", from")[0] for line in capsys.readouterr().err.splitlines()]
-    assert words == [
-        "of 98 MB",
-        "of 98 MB, 5 MB/s, 8 s left",
-        "of 98 MB",
-        "of 200 MB, 0.1 MB/s, 17 min left",
-    ]
+    assert words == ["of 98 MB", "of 98 MB, 5 MB/s, 8 s left", "of 98 MB", "of 200 MB, 0.1 MB/s, 17 min left"]
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])

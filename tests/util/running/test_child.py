@@ -48,9 +48,7 @@ def run_child(prelude: str, program: str, folder: Path) -> str:
     return outcome.stdout + outcome.stderr
 
 
-def test_guards_allow_writing_to_the_null_device(
-    tmp_path: Path,
-) -> None:
+def test_guards_allow_writing_to_the_null_device(tmp_path: Path) -> None:
     (tmp_path / "nul").symlink_to(os.devnull)  # Windows' `nul` is \\.\nul
     prelude = f"os.devnull = {str(tmp_path / 'nul')!r}\nsys.platform = 'win32'"
     program = "import os\nprint('gone', file=open(os.devnull, 'w'))\nprint('done')\nopen('../x', 'w')"
@@ -59,9 +57,7 @@ def test_guards_allow_writing_to_the_null_device(
     assert "outside its own folder" in message
 
 
-def test_guards_work_without_posix_limits(
-    tmp_path: Path,
-) -> None:
+def test_guards_work_without_posix_limits(tmp_path: Path) -> None:
     absent = "sys.platform = 'win32'\nfor name in ('resource', '_posixsubprocess'): sys.modules[name] = None"
     program = "print('begun')\nimport os\nos.system('expr 6 + 36')"
     message = run_child(f"{absent}\nfor name in ('mkfifo', 'mknod'): delattr(os, name)", program, tmp_path)
