@@ -270,12 +270,14 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     thread.start()
     yield loop
 
-    def end() -> None:
-        for task in asyncio.all_tasks(loop):
+    async def end() -> None:
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
             task.cancel()
-        loop.call_soon(loop.stop)
+        await asyncio.gather(*tasks, return_exceptions=True)  # so that no thread waits for them any longer
 
-    loop.call_soon_threadsafe(end)
+    asyncio.run_coroutine_threadsafe(end(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()
 
