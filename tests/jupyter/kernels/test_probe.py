@@ -24,7 +24,7 @@ import pytest
 import torch
 
 from jupyter_turbopilot.context import kernel_context as kernel
-from jupyter_turbopilot.fixes.report import KernelReport
+from jupyter_turbopilot.fixes.report import Folder, KernelReport
 from jupyter_turbopilot.jupyter.kernels import probe
 
 RAN: list[str] = []
@@ -586,6 +586,15 @@ def test_report_lists_folders_around_a_missing_file(monkeypatch: pytest.MonkeyPa
     assert folders(f"{tmp_path}/dat/sales.csv")[f"{tmp_path}/data"] == ["sales.csv"]
     assert "" in folders("no/such/place/sales.csv")
     assert folders("\0/x") == {} or "" in folders("\0/x")
+
+
+def test_report_lists_the_working_folder_after_an_import_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "helpers.py").touch()
+    monkeypatch.chdir(tmp_path)
+    failing(ModuleNotFoundError("m", name="helper"), monkeypatch)
+    assert report_of({}).folders == [Folder(path="", names=["helpers.py"])]
 
 
 def test_report_searches_no_folder_on_another_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -344,6 +344,16 @@ def test_watch_does_not_count_as_kernel_activity(silent: Silent) -> None:
     assert silent.manager.last_activity == "the user's"
 
 
+def test_watch_restores_activity_after_an_unanswered_query(silent: Silent) -> None:
+    silent.clock.advance(1)
+    silent.manager.last_activity = "the first question's"
+    silent.is_used(10)
+    assert len(silent.asked_at) == 2
+    silent.answers()
+    silent.clock.advance(1)
+    assert silent.manager.last_activity == "the user's"
+
+
 async def report(person: Person, *wanted: str) -> Any:
     """Return the first report with an error: on a busy machine, a kernel may answer late."""
     for _ in range(10):

@@ -58,6 +58,19 @@ async def test_run_reserves_capacity_for_other_callers(held: Held) -> None:
     ours.close()
 
 
+async def test_run_serves_callers_in_turn(held: Held) -> None:
+    ours, order = BackgroundThreads(1), list[str]()
+    first = asyncio.create_task(ours.run("eve", held))
+    await held.runs(1)
+    names = ["eve", "eve", "ada", "eve", "bob", "ada"]
+    calls = [asyncio.create_task(ours.run(name, order.append, name)) for name in names]
+    await asyncio.sleep(0)
+    held.release()
+    await asyncio.gather(first, *calls)
+    assert order == ["eve", "ada", "bob", "eve", "ada", "eve"]
+    ours.close()
+
+
 @given(limit=st.integers(1, 9), names=st.lists(st.sampled_from("abcde"), max_size=24))
 @settings(deadline=None, max_examples=30)
 def test_run_makes_each_call_once_within_the_limit(limit: int, names: list[str]) -> None:
@@ -82,6 +95,24 @@ def test_run_makes_each_call_once_within_the_limit(limit: int, names: list[str])
     assert asyncio.run(run()) == [*range(len(names))]
     assert sorted(ran) == [*range(len(names))]
     assert most <= limit
+
+
+async def test_run_removes_cancelled_calls_from_the_queue(held: Held) -> None:
+    ours = BackgroundThreads(1)
+    first = asyncio.create_task(ours.run("eve", held))
+    await held.runs(1)
+    for _ in range(2):  # the queue has room for one such flood
+        flood = [asyncio.create_task(ours.run("ada", lambda: 7)) for _ in range(MAX_PENDING // 3)]
+        await asyncio.sleep(0)
+        assert not any(call.done() for call in flood)
+        for call in flood:
+            call.cancel()
+        assert [*map(type, await asyncio.gather(*flood, return_exceptions=True))] == [
+            asyncio.CancelledError
+        ] * len(flood)
+    held.release()
+    await first
+    ours.close()
 
 
 async def test_close_refuses_waiting_calls(held: Held) -> None:

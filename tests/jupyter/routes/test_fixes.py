@@ -159,6 +159,13 @@ async def test_fix_survives_the_failure_of_a_kind(
     assert fixes(await ask("fix", fix_body())) == []
 
 
+@pytest.mark.parametrize(("route", "field"), [("fix", "failed"), ("rename", "active")])
+async def test_corrections_name_an_invalid_index(ask: Ask, pilot: Any, route: str, field: str) -> None:
+    body = fix_body(failed=1) if route == "fix" else rename_body(active=1)
+    response = await ask(route, body)
+    assert (response.code, error_of(response)["field"]) == (400, field)
+
+
 async def test_corrections_are_charged_and_counted(ask: Ask, pilot: Any, failures: list[FailedCell]) -> None:
     pilot.settings.requests_per_minute = pilot.settings.burst = 1
     assert fixes(await ask("fix", fix_body()))

@@ -13,6 +13,7 @@ import pytest
 
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.reader import MaintainedIndex
+from jupyter_turbopilot.index.store import IndexStore
 from jupyter_turbopilot.jupyter.describe import describe_health
 from jupyter_turbopilot.models.catalog import catalog, find
 
@@ -191,6 +192,19 @@ async def test_collaborators_and_readers_may_not_change_the_index(
     assert (await ask("index", method=method, headers={"X-Who": "bob"})).code == 403
     assert known(index.builder.path) == {"a.ipynb"}
     assert (await ask("index", method=method, headers={"X-Who": "ada"})).code in {200, 202}
+
+
+async def test_failed_deletion_is_reported_and_indexing_continues(
+    ask: Ask, index: MaintainedIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(IndexStore, "clear", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+        response = await ask("index", method="DELETE")
+    assert (response.code, error_of(response)["code"]) == (503, "not_deleted")
+    assert "No space left" in error_of(response)["message"]
+    write(tmp_path / "work", "b.ipynb", "settle(2)")
+    index.builder.changed("b.ipynb")
+    until(lambda: known(index.builder.path) == {"a.ipynb", "b.ipynb"})
 
 
 @pytest.mark.parametrize(

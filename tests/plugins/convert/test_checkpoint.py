@@ -136,6 +136,13 @@ def test_convert_refuses_a_pickle_with_code(good: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000, "7"])
+def test_convert_refuses_invalid_json(text: str, good: Path, tmp_path: Path) -> None:
+    shutil.copytree(good, tmp_path / "hf")
+    (tmp_path / "hf" / "config.json").write_text(text)
+    refuse(tmp_path / "hf", "config.json")
+
+
 def test_convert_checks_disk_space_first(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(good, tmp_path / "hf")
     monkeypatch.setattr(files.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 1000))

@@ -16,7 +16,7 @@ from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.plugins.convert.repository import Repositories
-from jupyter_turbopilot.protocol.errors import CancelledError, DownloadError
+from jupyter_turbopilot.protocol.errors import CancelledError, ConversionError, DownloadError
 from tests.models.source_server import SourceServer
 
 REPO = "owner/model"
@@ -92,6 +92,23 @@ def test_fetch_completes_a_partial_checkpoint(
     assert read_checkpoint_note(folder).verified
     assert Repositories(tmp_path).remove(REPO) > len(FILES["model.safetensors"])
     assert not folder.exists()
+
+
+def test_tokenizer_uses_earlier_downloads_offline(
+    server: SourceServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(server, REPO, FILES)
+    folder = Repositories(tmp_path).tokenizer(REPO)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert Repositories(tmp_path).tokenizer(REPO) == folder
+    with pytest.raises(DownloadError, match="HF_HUB_OFFLINE"):
+        Repositories(tmp_path).tokenizer("owner/other")
+
+
+@pytest.mark.parametrize("source", ["nothing", "./no/folder", "a/b/c", "../x", "owner/\nmodel"])
+def test_checkpoint_refuses_other_sources(source: str, tmp_path: Path) -> None:
+    with pytest.raises(ConversionError, match="neither a folder nor"):
+        Repositories(tmp_path).checkpoint(source)
 
 
 def test_tokenizer_for_finds_the_tokenizer_of_codegen(server: SourceServer, tmp_path: Path) -> None:

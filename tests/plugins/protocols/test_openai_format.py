@@ -45,6 +45,13 @@ def test_chosen_token_is_added_to_top_logprobs() -> None:
     assert top["z"] == pytest.approx(math.log(0.1))
 
 
+def test_return_tokens_as_token_ids_names_tokens_by_id() -> None:
+    body = asked(prompt=[120], logprobs=2, echo=True, return_tokens_as_token_ids=True)
+    logprobs = whole(body, reply(item("ab")))["choices"][0]["logprobs"]
+    assert logprobs["tokens"] == ["token_id:120", "token_id:97", "token_id:98"]
+    assert [*logprobs["top_logprobs"][1]] == ["token_id:97", "token_id:33"]
+
+
 @pytest.mark.parametrize("streamed", [True, False])
 def test_token_ids_include_tokens_without_text(streamed: bool) -> None:
     # One token was typed already, one ends inside a character, and one follows a stop text.

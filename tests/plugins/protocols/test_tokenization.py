@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from typing import Any
 
@@ -70,6 +71,15 @@ async def test_tokenize_flood_delays_no_completions(
     finally:
         free.set()
         await asyncio.gather(*flood)
+
+
+async def test_long_responses_are_encoded_correctly_in_slices(ask: Ask, ready: Any) -> None:
+    text = 'a"é\\\n' * 5000
+    answer = json.loads((await ask("tokenize", {"content": text, "with_pieces": True})).body)
+    assert "".join(token["piece"] for token in answer["tokens"] if isinstance(token["piece"], str))
+    ids = [token["id"] for token in answer["tokens"]]
+    assert json.loads((await ask("tokenize", {"content": text})).body)["tokens"] == ids
+    assert json.loads((await ask("detokenize", {"tokens": ids})).body)["content"] == text
 
 
 @pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 3}])

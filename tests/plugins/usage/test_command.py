@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from msgspec.structs import replace
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.engine.kind import Finding
+from jupyter_turbopilot.plugins.usage import file as log_file
 from jupyter_turbopilot.plugins.usage.events import SCHEMA, Requested, Session, Shown, line_of
 from jupyter_turbopilot.plugins.usage.file import lock_path
 from jupyter_turbopilot.terminal.commands import doctor
@@ -130,6 +132,33 @@ def test_clear_asks_and_deletes_only_the_log(
     assert left == {"usage.jsonl.2"}
 
 
+@pytest.mark.parametrize("name", [".", "..", "/", "...1", "..1"])
+def test_commands_report_a_missing_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for action in ("report", "info", "clear"):
+        status, _, err = run(capsys, "usage-log", action, name)
+        assert (status, "is no usage log" in err or "does not exist" in err) == (2, True)
+
+
+@pytest.mark.parametrize("target", [".", "..", "/", "folder"])
+def test_report_refuses_a_folder_as_its_file(
+    capsys: pytest.CaptureFixture[str],
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    target: str,
+) -> None:
+    write(path)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    status, _, err = run(capsys, "usage-log", "report", "--into", target)
+    assert (status, "is a folder. Pass a Markdown file" in err) == (2, True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 def finding() -> Finding:
     return next(one for one in doctor.examine(read_settings()) if one.name == "usage log")
 
@@ -151,3 +180,19 @@ def test_purge_deletes_logs_in_own_folders_and_lists_others(
     _, out, _ = run(capsys, "purge", "--yes")
     assert file.exists() != inside
     assert ("jupyter turbopilot usage-log clear" in out) != inside
+
+
+def test_purge_lists_a_log_that_another_process_holds(
+    capsys: pytest.CaptureFixture[str],
+    path: Path,
+    tmp_path: Path,
+    own_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log_file, "PATIENCE", 0.05)
+    own_folder.mkdir(parents=True, exist_ok=True)
+    file = write(own_folder / "usage.jsonl")
+    configure(tmp_path, file)
+    with FileLock(lock_path(file)):
+        status, out, _ = run(capsys, "purge", "--yes")
+    assert (status, f"Could not be deleted:\n  {file}" in out) == (1, True)

@@ -18,6 +18,7 @@ from jupyter_turbopilot.plugins.usage.file import (
     check,
     delete,
     is_log,
+    locate,
     lock_path,
     opened,
 )
@@ -154,6 +155,18 @@ def test_opened_waits_briefly_for_another_process(path: Path, monkeypatch: pytes
     assert path.read_bytes() == HEAD
 
 
+@pytest.mark.parametrize("name", ["study.jsonl", "a/b", "", "~no-such-user/study.jsonl"])
+def test_located_rejects_a_relative_path(name: str) -> None:
+    with pytest.raises(OSError, match=r"relative path|home folder"):
+        locate(name)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "."])
+def test_located_rejects_names_of_no_file(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OSError, match="not the path of a file"):
+        locate(f"{tmp_path}/{name}" if name != "." else tmp_path.anchor)
+
+
 def test_reading_counts_invalid_lines(path: Path) -> None:
     path.write_bytes(HEAD + b'{"event":"sho\n\n' + b"".join(REST) + SHOWN[:9])
     reading = Reading(path)
@@ -192,6 +205,17 @@ def write_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     yield make
     for one in made:
         one.close()
+
+
+def test_writer_writes_a_changed_session_line(write_log: Callable[..., Writer], path: Path) -> None:
+    writer = write_log()
+    put(writer, *map(typing, range(600)))
+    writer.session = changed = replace(SESSION, model="n")
+    put(writer, typing(600), typing(601))
+    writer.close()
+    put(writer, typing(602))
+    written = [SESSION, *map(typing, range(600)), changed, typing(600), typing(601)]
+    assert list(Reading(path)) == written, "nothing is written after the end"
 
 
 def test_writer_writes_the_queue_and_counts_losses_once_the_folder_exists(
