@@ -111,6 +111,12 @@ def test_checkpoint_refuses_other_sources(source: str, tmp_path: Path) -> None:
         Repositories(tmp_path).checkpoint(source)
 
 
+def test_fetch_refuses_a_repository_without_a_checkpoint(server: SourceServer, tmp_path: Path) -> None:
+    publish(server, REPO, {"README.md": b"x"})
+    with pytest.raises(ConversionError, match="contains no checkpoint"):
+        Repositories(tmp_path).checkpoint(REPO)
+
+
 def test_tokenizer_for_finds_the_tokenizer_of_codegen(server: SourceServer, tmp_path: Path) -> None:
     publish(server, "Salesforce/codegen-350M-mono", {"tokenizer.json": b"{}", "model.safetensors": b"w"})
     (tmp_path / "here").mkdir()

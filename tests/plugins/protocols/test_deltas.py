@@ -60,6 +60,14 @@ def test_token_offset_is_the_end_of_the_previous_token(case: tuple[str, list[Ite
         assert before.offset + len(before.text) == after.offset
 
 
+def test_unchanged_items_and_ended_items_yield_no_delta() -> None:
+    deltas = Deltas()
+    assert [delta.text for delta in deltas.of(reply(item("a")))] == ["a"]
+    assert list(deltas.of(reply(item("a")))) == []
+    assert [(delta.text, delta.last) for delta in deltas.of(reply(item("a", "stop")))] == [("", True)]
+    assert list(deltas.of(reply(item("a", "stop")))) == []
+
+
 @given(st.binary(max_size=4), st.binary(max_size=4))
 def test_token_text_is_unique_per_token(first: bytes, second: bytes) -> None:
     assert (token_text(first) == token_text(second)) == (first == second)

@@ -80,6 +80,20 @@ def test_check_rejects_unsupported_checkpoints(config: dict[str, Any], message: 
         check(copy)
 
 
+@pytest.mark.parametrize(
+    ("gone", "message"),
+    [
+        ("config.json", "There is no config.json"),
+        ("tokenizer.json", "There is no tokenizer"),
+        ("model.safetensors", "There are no weights"),
+    ],
+)
+def test_check_names_a_missing_file(gone: str, message: str, copy: Path) -> None:
+    (copy / gone).unlink()
+    with pytest.raises(ModelRefusedError, match=message):
+        check(copy)
+
+
 def test_check_rejects_damaged_weights(copy: Path) -> None:
     os.truncate(copy / "model.safetensors", 10_000)
     with pytest.raises(ModelRefusedError, match="damaged or incomplete"):
@@ -96,6 +110,12 @@ def test_check_never_runs_code_in_a_pickle(copy: Path) -> None:
     with pytest.raises(ModelRefusedError, match="more than weights"):
         check(copy)
     assert not (copy / "was-run").exists()
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "mps:3", "tpu", ""])
+def test_check_lists_the_devices_if_the_chosen_one_is_missing(device: str, checkpoint: Path) -> None:
+    with pytest.raises(NotReadyError, match=r"cpu.*c\.TurbopilotTransformers\.device"):
+        check(checkpoint, TransformersOptions(device=device))
 
 
 def test_check_names_the_package_for_gptq(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

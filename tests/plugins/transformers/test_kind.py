@@ -46,6 +46,12 @@ def test_find_accepts_folders_repositories_and_catalogue_names(checkpoint: Path)
     assert kind.find("incoder-1b").checkpoint == "facebook/incoder-1B"
 
 
+@pytest.mark.parametrize("spec", ["qwen2.5-coder-0.5b", "nothing", "a/b/c.gguf", "\0", "x" * 5000])
+def test_find_explains_valid_names(spec: str) -> None:
+    with pytest.raises(UnknownModelError, match="owner/repository of a checkpoint"):
+        kind_with().find(spec)
+
+
 def put(kind: TransformersKind, repository: str, *, complete: bool = True, **more: Any) -> Path:
     """Put a checkpoint where it would be downloaded to."""
     folder = checkpoint_path(kind.store.folder, repository)
@@ -113,6 +119,17 @@ def test_remove_deletes_only_the_download(models_folder: Path, tmp_path: Path) -
     assert (tmp_path / "config.json").exists()
 
 
+def test_models_lists_downloads_once(models_folder: Path) -> None:
+    kind = kind_with()
+    put(kind, "owner/repository")
+    put(kind, "facebook/incoder-1B")
+    for selected in ("incoder-1b", "facebook/incoder-1B", "owner/repository", "nothing"):
+        names = [model.name for model in kind.models(selected)]
+        assert names.count("owner/repository") == names.count("incoder-1b") == 1
+        assert "facebook/incoder-1B" not in names
+    assert kind.find("facebook/incoder-1B") == kind.find("incoder-1b")
+
+
 @pytest.fixture(params=[False, True], ids=["in process", "in a child process"])
 def engine(request: pytest.FixtureRequest, checkpoint: Path) -> Iterator[Any]:
     kind = kind_with(subprocess=request.param, context_size=256)
@@ -132,3 +149,14 @@ def test_load_runs_here_and_in_a_child_process(engine: Any) -> None:
     engine.release(run)
     assert 0 < len(written) <= 4
     assert engine.context_size == 256
+
+
+def test_examine_reports_model_and_device(checkpoint: Path) -> None:
+    findings = {one.name: one for one in kind_with(model=str(checkpoint)).examine()}
+    assert "transformers on cpu, float32" in findings["engine"].text
+    assert not any(one.problem for one in findings.values())
+    (problem, *_) = kind_with(model="owner/nowhere").examine()
+    assert problem.problem
+    assert "models pull --engine transformers owner/nowhere" in problem.text
+    (problem,) = kind_with().examine()
+    assert "is not a checkpoint" in problem.text

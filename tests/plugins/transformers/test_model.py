@@ -41,6 +41,14 @@ def test_load_model_rejects_missing_weights(tmp_path: Path) -> None:
         load_model(folder, check(folder))
 
 
+def test_load_model_rejects_weights_of_another_shape(tmp_path: Path) -> None:
+    folder = checkpoints.write(tmp_path)
+    loading = check(folder)
+    checkpoints.change(folder, "config.json", intermediate_size=96)
+    with pytest.raises(ModelRefusedError, match="could not load"):
+        load_model(folder, loading)
+
+
 def test_load_model_downloads_and_logs_nothing(
     checkpoint: Path,
     monkeypatch: pytest.MonkeyPatch,

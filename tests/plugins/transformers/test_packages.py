@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import types
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -36,3 +37,14 @@ def test_require_names_the_install_command_of_a_missing_package(
     assert refused.value.code == "engine_missing"
     assert missing in refused.value.message
     assert f'python -m pip install "jupyter-turbopilot[{extra}]"' in refused.value.message
+
+
+def test_import_package_names_the_reinstall_command_if_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_name: str) -> types.ModuleType:
+        raise OSError("libtorch_cpu.so: cannot open shared object file")
+
+    monkeypatch.setattr(packages.importlib, "import_module", broken)
+    with pytest.raises(NotReadyError, match="force-reinstall") as refused:
+        packages.import_package("torch")
+    assert "libtorch" in refused.value.hint
+    assert "libtorch" not in refused.value.message

@@ -13,7 +13,10 @@ from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS
 from jupyter_turbopilot.plugins.convert import convert
 from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
+from jupyter_turbopilot.protocol.errors import ModelRefusedError
 from tests.plugins.convert import families
+
+from . import checkpoints
 
 FAMILIES = {"qwen2": "qwen", "gpt-neox": "bytes", "bigcode-shared": "digits", "llama": "scored"}
 
@@ -75,6 +78,17 @@ def test_tokenize_omits_control_tokens_that_are_words(tmp_path: Path) -> None:
     tokens = vocabulary.tokenize("ab</s>éc")
     assert not {0, 1} & {*tokens}
     assert vocabulary.join(tokens) == b" ab</s>c"
+
+
+def test_vocabulary_rejects_a_damaged_tokenizer(checkpoint: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_bytes((checkpoint / name).read_bytes())
+    checkpoints.change(tmp_path, "tokenizer.json", pre_tokenizer={"type": "Nonsense"})
+    with pytest.raises(ModelRefusedError, match="damaged, or newer"):
+        TransformersVocabulary(tmp_path)
+    checkpoints.change(tmp_path, "tokenizer.json", pre_tokenizer=None, decoder={"type": "WordPiece"})
+    with pytest.raises(ModelRefusedError, match="bytes of its tokens are unknown"):
+        TransformersVocabulary(tmp_path)
 
 
 def test_vocabulary_does_not_import_pytorch(checkpoint: Path) -> None:
