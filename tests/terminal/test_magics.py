@@ -245,28 +245,6 @@ def test_turbopilot_on_requires_a_model(shell: Shell) -> None:
     assert "Ghost text: off" in run(shell, "%turbopilot").stdout
 
 
-@pytest.mark.usefixtures("prompt")
-def test_turbopilot_status_reports_a_loading_model(shell: Shell, tiny_model: Path) -> None:
-    loaded(shell).settings.model = str(tiny_model)
-    local = loaded(shell).local_pilot()
-    release = threading.Event()
-
-    def load(*_: object) -> ScriptedEngine:
-        release.wait(30)
-        return ScriptedEngine("1")
-
-    local.pilot = pilot_with(local.pilot.settings, load)
-    out = run(shell, "%turbopilot on").stdout
-    waiting = run(shell, "%turbopilot").stdout
-    release.set()
-    local.wait()
-    ready = run(shell, "%turbopilot on").stdout
-    local.pilot.stop()
-    assert f"Ghost text appears as soon as {tiny_model.name} is loaded" in out
-    assert "Ghost text: waiting for the model" in waiting
-    assert "Ghost text is on" in ready
-
-
 def test_load_reports_an_invalid_setting_on_one_line(shell: Shell) -> None:
     magics.unload(shell)
     shell.config.Turbopilot.threads = "many"
