@@ -34,24 +34,6 @@ def test_latest_vocabulary_is_reloaded_only_if_its_file_changes(tmp_path: Path) 
     assert second.tokenize("ab") != [ord("a"), ord("b")]
 
 
-def test_latest_vocabulary_is_reloaded_if_a_file_of_its_folder_changes(tmp_path: Path) -> None:
-    folder = tmp_path / "tokenizer"
-    folder.mkdir()
-    (folder / "tokenizer.json").write_text("{}")
-    loaded: list[Path] = []
-
-    def load(given: Path) -> LlamaVocabulary:
-        loaded.append(given)
-        return load_vocabulary(write_tiny_model(tmp_path / "tiny.gguf"))
-
-    latest = LatestVocabulary()
-    first = latest.of(folder, load)
-    assert latest.of(folder, load) is first
-    (folder / "tokenizer.json").write_text("{ }")  # in place: the folder itself is unchanged
-    latest.of(folder, load)
-    assert len(loaded) == 2
-
-
 @pytest.mark.parametrize("engine", [entry.name for entry in registry.own("engines")])
 def test_kind_of_creates_each_kind(engine: str) -> None:
     settings = Turbopilot(engine=engine)

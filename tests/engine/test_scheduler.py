@@ -94,19 +94,6 @@ Events = list[tuple[str, Priority, int, int]]
 # Priorities ---------------------------------------------------------------------------------------------------
 
 
-def test_scheduler_gives_bulk_a_part_of_the_time_while_others_type() -> None:
-    scheduler = scheduler_of(One("a", BULK, left=ENDLESS), One("b", left=ENDLESS))
-    spent = Counter(serve(scheduler, 0.1)[0].priority for _ in range(4000))
-    assert 1 / 9 < spent[BULK] / spent[TYPING] < 1 / 6
-
-
-def test_scheduler_gives_all_bulk_no_more_than_one_of_many_callers() -> None:
-    typing = [One(f"typist {n}", left=10_000) for n in range(28)]
-    scheduler = scheduler_of(*typing, One("many", BULK, left=10_000))
-    steps = Counter(one.priority for _ in range(3000) for one in serve(scheduler)[:1])
-    assert 0.02 < steps[BULK] / steps.total() < 1 / 28
-
-
 def test_scheduler_serves_typing_first_and_then_half_of_the_time_texts() -> None:
     scheduler = scheduler_of(*(One("a", TEXT, left=ENDLESS) for _ in range(9)))
     for _ in range(50):
@@ -308,14 +295,6 @@ def test_scheduler_serves_the_successor_of_a_prefetch_by_its_own_priority() -> N
 
 
 # Remote engines -----------------------------------------------------------------------------------------------
-
-
-def test_scheduler_serves_all_priorities_of_a_remote_engine_together() -> None:
-    ones = [One("a", kind) for kind in (WARM, AHEAD, BULK, TEXT, TYPING)]
-    scheduler = scheduler_of(*ones)
-    assert scheduler.next_remote_jobs() == ones[::-1]
-    scheduler.slots = 3
-    assert scheduler.next_remote_jobs() == [ones[4], ones[3], ones[2]]
 
 
 @given(EVENTS, st.integers(0, 3), st.integers(1, 30))

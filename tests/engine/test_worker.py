@@ -179,27 +179,6 @@ def raising(error: BaseException) -> Callable[..., object]:
     return explode
 
 
-@pytest.mark.parametrize("error", [EngineError("It does not fit."), MemoryError(), Hostile()])
-def test_worker_ends_only_the_job_whose_start_fails(worker: Worker, error: BaseException) -> None:
-    engine = worker.engine
-    assert isinstance(engine, ScriptedEngine)
-    running, outcome = submit(worker, until_cancelled)
-    wait_until(lambda: bool(engine.asks))
-    start = engine.start
-    engine.start = lambda engine_request: (
-        start(engine_request) if engine_request.prompt == [1] else raising(error)()
-    )  # type: ignore[assignment,method-assign,return-value]
-
-    def bad(*_: object) -> Work:
-        yield EngineRequest([1, 2])
-
-    assert isinstance(submit(worker, bad)[1].wait(), EngineError)
-    assert not outcome.event.is_set()
-    running.cancel.set(SUPERSEDED)
-    assert outcome.wait() is None
-    assert worker.engine is engine
-
-
 def test_worker_ends_only_the_job_that_fails_a_batch(worker: Worker) -> None:
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
@@ -489,19 +468,6 @@ def test_submit_keeps_the_queue_position_of_an_older_job(worker: Worker) -> None
     for job, _ in running:
         job.cancel.set(SUPERSEDED)
     assert newer_told.wait() is None
-
-
-def test_submit_interrupts_another_callers_bulk_step() -> None:
-    engine = ScriptedEngine("word " * 5000, prompt_pause=10.0)
-    worker = ready(lambda _: engine)
-    ahead, _ = submit(worker, until_cancelled, priority=Priority.PREFETCH, caller="ann")
-    wait_until(lambda: bool(engine.prompts))
-    submit(worker, until_cancelled, priority=Priority.BULK, caller="bob")
-    wait_until(lambda: len(engine.prompts) == 2)
-    outcome = Outcome()
-    worker.submit(FunctionJob(nothing, outcome, caller="ann", older=ahead))
-    assert outcome.wait() is None
-    worker.stop()
 
 
 def test_worker_rejects_jobs_of_a_caller_with_too_many_waiting() -> None:

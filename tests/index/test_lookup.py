@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,17 +50,6 @@ def test_recall_is_surer_of_the_first_word_than_of_the_line() -> None:
     found = scores(ways, "frob")
     assert list(found) == ['nicate(frame, smoothing="cubic", window=13)', "nicate"]
     assert found["nicate"] > found['nicate(frame, smoothing="cubic", window=13)']
-
-
-def test_candidates_end_common_prefixes_at_a_word() -> None:
-    ways = [Continuation("int(alpha)", documents=2), Continuation("int(alphabet)", documents=2)]
-    assert texts(ways, "pr") == ["int(alpha)", "int(alphabet)", "int("]
-
-
-def test_recall_returns_an_unsure_match_as_a_guess() -> None:
-    found = match_of([Continuation("how()", documents=3)], "plt.s", threshold=math.inf)
-    assert found
-    assert (found.text, found.sure) == ("how()", False)
 
 
 def test_recall_skips_text_that_does_not_parse() -> None:

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from jupyter_turbopilot.util import lookups as module
-from jupyter_turbopilot.util.lookups import MOST, MOST_STUCK, SLOW, STUCK, LookupThread
+from jupyter_turbopilot.util.lookups import MOST, MOST_STUCK, STUCK, LookupThread
 
 from ..index.folders import until
 
@@ -63,21 +63,6 @@ def test_lookups_log_a_failing_call_and_run_the_next(caplog: pytest.LogCaptureFi
     assert thread.submit(ran.set)
     assert ran.wait(PATIENCE)
     assert "no such disk" in caplog.text
-
-
-def test_lookups_reject_calls_while_one_is_slow(hold: Hold, clock: list[float]) -> None:
-    thread, ran = LookupThread(), threading.Event()
-    held = hold(thread)
-    clock[0] = SLOW
-    assert not thread.is_slow
-    assert thread.submit(ran.set)
-    clock[0] += 0.01
-    assert thread.is_slow
-    assert not thread.submit(ran.set)
-    held.free.set()
-    assert ran.wait(PATIENCE)
-    until(lambda: not thread.is_slow)
-    assert thread.submit(lambda: None)
 
 
 def test_lookups_reject_calls_if_the_queue_is_full(hold: Hold) -> None:

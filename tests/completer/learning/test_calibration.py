@@ -44,10 +44,6 @@ def test_learn_hardly_depends_on_the_order_of_outcomes(verdicts: list[tuple[floa
     assert abs(one.slope - other.slope) < 0.15
 
 
-def test_threshold_is_the_fitted_one_without_outcomes() -> None:
-    assert [AS_FITTED.threshold(value) for value in (0.0, 0.05, 0.575, 0.7777)] == [0.0, 0.05, 0.575, 0.7777]
-
-
 @given(st.floats(0.575, 1.0), st.booleans())  # suggestions below the threshold have no outcome
 def test_threshold_never_rises_with_more_right_suggestions(score: float, right: bool) -> None:
     before = Calibration(seen=100)

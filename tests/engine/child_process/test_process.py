@@ -3,12 +3,11 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from queue import Empty, SimpleQueue
 
 import pytest
 
 from jupyter_turbopilot.engine.child_process.messages import REFUSED, Load, Step
-from jupyter_turbopilot.engine.child_process.process import ChildProcess, ProcessEndedError, TimeLimit, judge
+from jupyter_turbopilot.engine.child_process.process import ChildProcess, ProcessEndedError, judge
 from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
 
 from .children import PLAN, play
@@ -95,21 +94,3 @@ def test_child_process_reports_that_it_could_not_start(monkeypatch: pytest.Monke
 )
 def test_judge_separates_file_errors_from_others(status: int, output: str, code: str) -> None:
     assert judge(status, output).code == code
-
-
-expired: SimpleQueue[float] = SimpleQueue()
-
-
-@pytest.fixture
-def limit() -> TimeLimit:
-    return TimeLimit(expired.put)
-
-
-def test_time_limit_expires_only_if_exceeded(limit: TimeLimit) -> None:
-    for _ in range(100):
-        with limit.within(60):
-            pass
-    with limit.within(0.01):
-        assert expired.get(timeout=10) == 0.01
-    with pytest.raises(Empty):
-        expired.get_nowait()

@@ -33,13 +33,6 @@ def test_make_plan_shrinks_the_context_to_fit(monkeypatch: pytest.MonkeyPatch) -
     assert make_plan(MODEL, "m").context_size == 2048
 
 
-def test_make_plan_never_shrinks_a_configured_context(monkeypatch: pytest.MonkeyPatch) -> None:
-    full = make_plan(MODEL, "m", Limits(context_size=4096)).needs
-    monkeypatch.setattr(machine, "free_memory", lambda: full - 1)
-    with pytest.raises(ModelRefusedError):
-        make_plan(MODEL, "m", Limits(context_size=4096))
-
-
 def test_make_plan_needs_less_memory_with_a_small_cache_or_gpu() -> None:
     whole = make_plan(MODEL, "m", Limits(context_size=8192)).needs
     assert make_plan(MODEL, "m", Limits(context_size=8192), Hardware(cache_type="q8_0")).needs < whole

@@ -26,14 +26,6 @@ def test_look_up_prefers_long_and_then_late_matches() -> None:
     assert look_up([2, 3], [2, 3, 7, 2, 3, 8], 1) == [8]
 
 
-def test_drafting_stops_if_batches_are_slow() -> None:
-    drafting = Drafting()
-    for _ in range(200):
-        for size in range(1, MAX_BATCH + 1):
-            drafting.saw(size, 20.0 * size * 1.2)
-    assert drafting.length("aligned", 1, 12, continues=True) == 0
-
-
 @given(st.integers(1, 40), st.integers(0, 40), st.booleans())
 def test_drafting_limits_the_batch_size(pending: int, available: int, begun: bool) -> None:
     count = Drafting().length("aligned", pending, available, continues=begun)

@@ -194,18 +194,6 @@ def test_step_continues_after_an_interrupt(prompt: list[int], aborted: set[int])
     assert finish(engine, [run]) == [alone(prompt * 3, 15)]
 
 
-def test_step_verifies_a_correct_hint_in_one_batch() -> None:
-    engine = Arithmetic()
-    prompt = LONG
-    wanted = alone(prompt, 6)
-    hint = [byte - 97 for byte in wanted]
-    usage = Usage()
-    run = start(engine, EngineRequest(prompt, Sampling(max_tokens=6), usage, hint))
-    assert finish(engine, [run]) == [wanted]
-    assert usage.drafted_tokens == usage.accepted_tokens >= 3
-    assert len(engine.batches) < 4
-
-
 def batches_by_sequence(engine: Arithmetic) -> list[Counter[int]]:
     """Count the rows of each sequence, batch by batch."""
     return [Counter(row.sequence for row in rows) for rows in engine.batches]
