@@ -3,10 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from jupyter_turbopilot.plugins.train import loop
 from jupyter_turbopilot.plugins.train.adapter import Adapter, TreeLoss, loss_of
 from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
 from jupyter_turbopilot.plugins.train.loop import Log, Schedule, Training
@@ -118,6 +120,25 @@ def test_training_time_includes_earlier_runs(adapter: Adapter, tmp_path: Path) -
     assert Training(adapter, Schedule(0.02), tmp_path / "kept").run(silent).steps == steps
 
 
+@pytest.mark.parametrize(
+    ("took", "counted"), [([2, 3, 30_000, 2], 67), ([200, 210, 190], 460), ([200, 210, 30_000, 200], 890)]
+)
+def test_training_time_excludes_pauses(
+    took: list[int], counted: int, adapter: Adapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, loss = 0.0, adapter.loss
+
+    def slow(batch: Tree) -> torch.Tensor:
+        nonlocal now
+        now += took.pop(0)
+        return loss(batch)
+
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(adapter, "loss", slow)
+    log = Training(adapter, Schedule(1e6, steps=len(took)), tmp_path / "kept").run(silent)
+    assert log.seconds == counted
+
+
 def test_training_of_another_origin_is_kept_but_not_resumed(
     adapter: Adapter, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -161,6 +182,19 @@ def test_infinite_loss_stops_the_training_and_keeps_the_last_save(
         training.run(silent)
     assert kept.read_bytes() == saved
     assert all(part.isfinite().all() for part in adapter.network.learnt().values())
+
+
+def test_infinite_weights_are_not_saved(adapter: Adapter, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    training = Training(adapter, Schedule(1e6, 1e-2, steps=1), kept)
+
+    def spoil(_log: Log, _done: float) -> None:
+        with torch.no_grad():
+            next(iter(training.learnt.values())).fill_(NAN)
+
+    with pytest.raises(TurbopilotError, match=r"stopped in step 1: .* lower --rate"):
+        training.run(spoil)
+    assert not kept.exists()
 
 
 def test_full_disk_is_reported_and_keeps_the_last_save(adapter: Adapter, tmp_path: Path) -> None:
