@@ -220,14 +220,15 @@ class Position:
             self.fit[text] = fitting("python", self.before)(text)
         return self.fit[text]
 
-    def shown(self, threshold: float, *, final: bool = False) -> str:
-        """Return the text that a gate shows, of the complete answer if `final`."""
+    def shown(self, threshold: float) -> str:
+        """Return the text that a gate shows."""
         gate = Gate(self.watching.cursor, threshold, self.fits)
         gate.boundaries = [
             boundary._replace(score=score)
             for boundary, score in zip(self.watching.boundaries, self.scores, strict=True)
         ]
-        end, _ = gate.shown(self.text, final=final)
+        gate.tokens = self.watching.tokens
+        end, _ = gate.shown(self.text)
         return self.text[:end]
 
 
@@ -261,14 +262,14 @@ def look(line: dict[str, Any], notebook: TypedNotebook) -> Position:
         future,
         shown,
         watching,
-        [is_right(shown[: b.end], future, further=b.line > 0) for b in watching.boundaries],
+        [is_right(shown[: b.end], future, request.prefix, further=b.line > 0) for b in watching.boundaries],
     )
 
 
-def is_right(text: str, future: str, *, further: bool) -> bool:
-    """Return whether a user would accept the text."""
+def is_right(text: str, future: str, before: str, *, further: bool) -> bool:
+    """Return whether a user would accept the text after `before`."""
     if not further:
-        return judge(text, future).right == 1
+        return judge(text, future, before).right == 1
     return future.startswith(text) and is_end_of_line(future, len(text))
 
 
@@ -384,7 +385,7 @@ def fit(options: argparse.Namespace) -> None:
     empty_lines = [position for position in blank_ones if position.before.strip()]
     for name in promised | AIMS:
         for kind, some in (("empty lines", empty_lines), ("new cells", new_cells)):
-            texts = [(position.shown(thresholds[name], final=True), position.future) for position in some]
+            texts = [(position.shown(thresholds[name]), position.future) for position in some]
             right = [judge(text, future).right for text, future in texts if text]
             print(f"{name}, {len(some)} {kind}: {len(right)} shown, {sum(right)} right")
     if options.write:

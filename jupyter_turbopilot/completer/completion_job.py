@@ -91,7 +91,7 @@ class CompletionJob(Job):
 
         `matches` is None if the index did not answer in time. `model` is empty if no engine is ready.
         """
-        whole = self._publisher.offer(matches, model, stream=self.plan.stream)
+        whole = self._publisher.offer(matches, model)
         if whole:
             self.answer(whole)
         return whole is not None

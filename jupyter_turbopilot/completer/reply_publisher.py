@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class ReplyPublisher:
-    """The replies that a request has sent. Each one extends the one before it.
+    """The replies of a request.
 
-    A confident line of the index may be sent before the engine begins. Generated text replaces it if it
-    begins with that line, or if the line was not sent and has a lower confidence.
+    A confident line of the index that is complete answers the request without the engine. A part of a line
+    replaces the generated text if it has a higher confidence and no text was sent.
     """
 
     def __init__(self, name: str, listeners: Sequence[Listener], counters: dict[str, int]) -> None:
@@ -33,7 +33,6 @@ class ReplyPublisher:
         self._counters = counters
         self._submitted_at = time.perf_counter()
         self._settled = True  # whether the index look-up is complete
-        self._shown: Reply | None = None  # the latest frame, if the first one came from the index
         self._streamed = False  # whether a frame with generated text was sent
 
     def publish(self, reply: Reply) -> None:
@@ -41,74 +40,48 @@ class ReplyPublisher:
         for listener in self._listeners:
             listener(reply)
 
-    def offer(self, matches: Matches | None, model: str, *, stream: bool) -> Reply | None:
-        """Store the index matches; send a confident line, or return it if it is the whole answer.
+    def offer(self, matches: Matches | None, model: str) -> Reply | None:
+        """Store the index matches; return the line that is the whole answer, if there is one.
 
         `matches` is None if the index did not answer in time. `model` is empty if no engine is ready.
         """
         self.index_line = line = matches.line if matches else None
         self._settled = matches is not None and matches.settled
-        if not (line and line.sure and model and (stream or line.whole)):
+        if not (line and line.sure and line.whole and model):
             return None
-        self._counters["index_matches"] += 1
         timings = Timings(total_ms=(time.perf_counter() - self._submitted_at) * 1000)
-        self._shown = Reply(self.result.id, model, (_item_of(line),), timings, uncached=True)
-        if line.whole:
-            return self._shown
-        self.publish(self._shown)
-        return None
+        return replace(self._with_line(Reply(self.result.id, model), line), timings=timings)
 
     def stream(self, reply: Reply) -> None:
-        """Send a frame with generated text, unless it contradicts a shown index match."""
-        if self._extends_shown(reply):
-            reply = replace(reply, uncached=reply.uncached or self._is_uncached)
-            self._shown = self._shown and reply
-            self._streamed = True
-            self.publish(reply)
+        """Send a frame with generated text."""
+        self._streamed = True
+        self.publish(replace(reply, uncached=reply.uncached or not self._settled))
 
     def last(self, error: TurbopilotError | None, reason: str | None, *, uncached: bool) -> Reply:
         """Return the last reply: the items, or the reason why there are none.
 
         `reason`: why the request was cancelled, if it was.
         """
-        reply = self._choose(error, reason)
+        reply = replace(self.result, done=True, error=error)
+        if not (self._streamed or reason or error):
+            reply = self._more_confident(reply)
         if reason and (reason != DEADLINE or not reply.items):
             reply = replace(reply, items=(), finish_reason=reason)
-        from_index = any(item.from_index for item in reply.items)
-        uncached = uncached or self._is_uncached or from_index or self.result.uncached
-        return replace(reply, uncached=uncached)
-
-    @property
-    def _is_uncached(self) -> bool:
         # If the index was too slow, the next request may get a better answer.
-        return bool(self._shown or not self._settled)
-
-    def _extends_shown(self, reply: Reply) -> bool:
-        """Return whether a reply extends the frames that were sent after an index match."""
-        return not self._shown or bool(
-            reply.items and reply.items[0].text.startswith(self._shown.items[0].text)
-        )
-
-    def _choose(self, error: TurbopilotError | None, reason: str | None) -> Reply:
-        """Return the shown text, the generated one, or the line of the index."""
-        reply = replace(self.result, done=True, error=error)
-        if self._shown and not self._extends_shown(reply) and (not reason or reason == DEADLINE):
-            # Keep the shown text, even if the engine failed.
-            finish = "error" if error else reason or reply.finish_reason
-            return replace(self._shown, done=True, finish_reason=finish)
-        if not (self._shown or self._streamed or reason or error):
-            return self._more_confident(reply)
-        return reply
+        return replace(reply, uncached=uncached or reply.uncached or not self._settled)
 
     def _more_confident(self, reply: Reply) -> Reply:
         """Return the generated reply, or the line of the index if its confidence is higher."""
         line = self.index_line
         if not (line and line.sure):
             return reply
-        if reply.items and reply.items[0].confidence >= line.confidence:
+        if reply.items and (reply.items[0].from_index or reply.items[0].confidence >= line.confidence):
             return reply
+        return self._with_line(reply, line)
+
+    def _with_line(self, reply: Reply, line: LineMatch) -> Reply:
         self._counters["index_matches"] += 1
-        return replace(reply, items=(_item_of(line),))
+        return replace(reply, items=(_item_of(line),), uncached=True)
 
 
 def _item_of(line: LineMatch) -> Item:

@@ -30,7 +30,7 @@ from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.gate_fit import fit_for, subject_of
 from jupyter_turbopilot.suggestion.names import Names, scope_of
 from jupyter_turbopilot.suggestion.surroundings import is_multi_line, surroundings_of
-from jupyter_turbopilot.suggestion.writing import TrimmedText
+from jupyter_turbopilot.suggestion.writing import HOLD, TrimmedText
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -173,6 +173,7 @@ class SuggestionPlan(Plan):
             joins=names.joins,
             imports=names.imports,
             undecided=lambda: names.undecided,
+            hold=HOLD if self.stream else math.inf,
         )
 
     def names(self) -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import replace
@@ -216,7 +217,9 @@ class TextGenerator:
     ) -> Generator[EngineRequest, list[Token], tuple[Writing, bool]]:
         """Generate one text; return it and whether it is complete."""
         engine_request = start.engine_request
+        held_since = text.writing.held_since if start.taken_over and text.writing else math.inf
         writing = text.writing = self._plan.writing()
+        writing.held_since = held_since
         generated = start.remainder.tokens
         text.typed_ahead = start.remainder.typed_ahead
         text.has_probabilities = start.remainder.has_probabilities

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.suggestion.brackets import balanced_length, closing_length
 from jupyter_turbopilot.suggestion.features import sigmoid
-from jupyter_turbopilot.suggestion.gate import WORTH_A_KEY, may_end
+from jupyter_turbopilot.suggestion.gate import WORTH_A_KEY, expected_gain, leaves_open, may_end
 from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:
@@ -71,11 +71,11 @@ def best_match(
     ]
 
     def gain(found: tuple[float, str, bool]) -> float:
-        # Characters saved, less the keystroke that accepts them.
-        return found[0] * max(0.5, len(found[1].strip()) - 1)
+        return expected_gain(found[0], found[1])
 
     for value, text, whole in sorted(scored, key=gain, reverse=True):
-        if value >= threshold and fits(text):
+        closed = cursor.rest or not leaves_open(cursor.body + text)
+        if value >= threshold and gain((value, text, whole)) >= 0 and closed and fits(text):
             return LineMatch(text, value, sure=True, whole=whole)
     if not scored:
         return None

@@ -53,11 +53,6 @@ def outside(text: str, quote: str = "") -> list[bool]:
     return places
 
 
-def leaves_open(text: str, quote: str = "") -> bool:
-    """Return whether a text opens a bracket or quote without closing it; `quote` was open before it."""
-    return not outside(f"{text} ", quote)[-1]
-
-
 def balanced_length(text: str, closed: str) -> int:
     """Return the length of the longest prefix that closes none of the brackets in `closed`.
 

@@ -2,7 +2,8 @@
 
 An answer may be shown up to a boundary: the end of a word, an argument or a line. The score of a boundary
 is computed from the features there by decision trees, which `scripts/fit_gate.py` fits to real
-notebooks. A prefix is shown as soon as its score passes the setting's threshold.
+notebooks. Of the boundaries whose score passes the setting's threshold, the gate chooses the one that saves
+most keystrokes, less the time of reading the suggestion.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.suggestion.brackets import balanced_length, closing_length, leaves_open
+from jupyter_turbopilot.suggestion.brackets import balanced_length, closing_length
 from jupyter_turbopilot.suggestion.candidates import NO_CANDIDATES
 from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
+from jupyter_turbopilot.suggestion.syntax import end_of_line, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.candidates import Candidates
     from jupyter_turbopilot.suggestion.trees import Trees
 
-WORTH_A_KEY = 4  # characters: a shorter part of a line is not shown before the line is finished
+READING = 4  # keystrokes that take as long as reading a suggestion
+WORTH_A_KEY = 4  # minimum characters of a single candidate
 _QUOTES = frozenset("'\"")
 _NUMBER = "0123456789_"  # characters of integers
 _TRIED = 128  # boundaries of a line that are checked at most: each check parses the text before it
@@ -38,7 +41,6 @@ class Boundary(NamedTuple):
     score: float
     line: int  # number of non-empty lines that end before it
     whole: bool  # whether the line ends there
-    early: bool = False  # whether it may be shown before the line is finished
 
 
 def may_end(text: str, following: str) -> bool:
@@ -51,6 +53,17 @@ def may_end(text: str, following: str) -> bool:
         return False
     cuts = (text[-1].isalnum() or text[-1] == "_") and (following[0].isalnum() or following[0] == "_")
     return not (cuts or (following[0] == "." and _ends_with_number(text)))
+
+
+def expected_gain(probability: float, text: str) -> float:
+    """Return the keystrokes that a suggestion saves on average, less the time of reading it."""
+    return probability * (len(text.strip()) - 1) - READING
+
+
+def leaves_open(line: str) -> bool:
+    """Return whether a bracket or quote is open at the end of a line."""
+    opened = scan(line)
+    return bool(opened.brackets or opened.quote)
 
 
 def _ends_with_number(text: str) -> bool:
@@ -85,21 +98,22 @@ class Gate:
         self.fits = fits  # whether the cell with this text can still become valid code
         self.text = ""
         self.boundaries: list[Boundary] = []
-        self._tokens: list[tuple[int, float]] = []  # the start of each token in the text, and its probability
+        self.tokens: list[tuple[int, float]] = []  # the start of each token in the text, and its probability
         self._sure: list[float] = []  # logprobs of the current line
         self._start = 0  # start of that line in the text
         self._line = 0
         self._open = 0  # number of leading lines that passed as a whole
-        self._ended = False
 
     def add(self, piece: str, probability: float) -> None:
         """Process the next token."""
         head, newline, rest = piece.partition("\n")
-        ends = bool(newline and (self.text[self._start :] + head).strip())
+        written = self.text[self._start :] + head
+        begun = "" if self._line else self.cursor.body
+        ends = bool(newline and written.strip()) and end_of_line(begun, f"{written}\n") >= 0
         if self._sure and not (ends and not head) and may_end(self.text, piece):
             self._note(whole=False)
         self._sure.append(math.log(max(SMALLEST, probability)))
-        self._tokens.append((len(self.text), probability))
+        self.tokens.append((len(self.text), probability))
         if not ends:
             self.text += piece
             return
@@ -113,7 +127,6 @@ class Gate:
 
     def end(self) -> None:
         """Treat the end of the text as the end of its last line."""
-        self._ended = True
         if self._sure:
             self._note(whole=True)
 
@@ -127,34 +140,25 @@ class Gate:
         # Each further token lowers the probability of the line.
         return bool(self._sure) and sum(self._sure) < math.log(self.threshold * _FORGIVEN)
 
-    def shown(self, text: str, *, final: bool = False) -> tuple[int, float]:
-        """Return how much of the trimmed text may be shown, never less than before, and its score.
-
-        While the first line is being generated, this is its longest prefix that passes and leaves nothing
-        open; once it is finished, the later boundary with the greatest expected gain. Further lines are shown
-        only whole.
-        """
+    def shown(self, text: str) -> tuple[int, float]:
+        """Return how much of the trimmed text is worth reading, and its score; further lines only whole."""
         end, confidence, line = 0, 0.0, 0
-        while boundary := self._best(text, line, end, settled=final or self._ended or self._line > line):
-            end, value = min(boundary.end, len(text)), boundary.score
-            confidence = min(value, confidence) if line else value
+        while found := self._best(text, line, end):
+            boundary, end = found
+            confidence = min(boundary.score, confidence) if line else boundary.score
             if not boundary.whole:
                 break
             line += 1
         if end < len(self._single) and self._begins_with_single(text):
             end, confidence = len(self._single), 1.0
-        elif self._is_label_complete(text, end):
-            end += 1
-        return self._with_closers(text, end) if end else 0, confidence
+        return end, confidence
 
-    def _with_closers(self, text: str, end: int) -> int:
-        """Return the end after the brackets and quotes that probably close directly after `end`."""
-        start = text.rfind("\n", 0, end) + 1
-        before = text[start:end] if start else self.cursor.body + text[:end]
-        for length in range(closing_length(before, text[end:]), 0, -1):
+    def _with_closers(self, line: str, text: str, end: int) -> int:
+        """Return the end after the brackets and quotes that probably close the line directly after `end`."""
+        for length in range(closing_length(line, text[end:]), 0, -1):
             closed = text[: end + length]
-            ends = (*(at for at, _ in self._tokens[1:]), math.inf)
-            tokens = zip(self._tokens, ends, strict=True)
+            ends = (*(at for at, _ in self.tokens[1:]), math.inf)
+            tokens = zip(self.tokens, ends, strict=True)
             sure = [chance for (at, chance), next_at in tokens if at < len(closed) and next_at > end]
             if math.prod(sure) >= _CLOSED and self._may_stand(closed):
                 return len(closed)
@@ -175,7 +179,8 @@ class Gate:
         single = self._single
         return len(single) >= WORTH_A_KEY and text.startswith(single) and self.fits(single)
 
-    def _best(self, text: str, line: int, start: int, *, settled: bool) -> Boundary | None:
+    def _best(self, text: str, line: int, start: int) -> tuple[Boundary, int] | None:
+        """Return the boundary of a line with the greatest gain, and the end of the text shown for it."""
         passing = [
             boundary
             for boundary in self.boundaries
@@ -184,21 +189,27 @@ class Gate:
             and (boundary.whole or not line)
             and min(boundary.end, len(text)) > start
         ]
-        early = self._first_fit(text, [boundary for boundary in reversed(passing) if boundary.early])
-        if not settled:
-            return early
 
-        def worth(boundary: Boundary) -> tuple[float, int]:
-            # Characters saved, less the accepting keystroke. Without a threshold, the longest text wins.
-            gain = boundary.score * max(0.5, len(text[start : boundary.end].strip()) - 1)
-            return (gain if self.threshold else 0.0), boundary.end
+        def gain(boundary: Boundary) -> tuple[float, int]:
+            # Without a threshold, the longest text wins.
+            saved = expected_gain(boundary.score, text[start : boundary.end])
+            return (saved if self.threshold else 0.0), boundary.end
 
-        further = [boundary for boundary in passing if not early or boundary.end >= early.end]
-        return self._first_fit(text, sorted(further, key=worth, reverse=True))
-
-    def _first_fit(self, text: str, boundaries: list[Boundary]) -> Boundary | None:
-        fitting = (boundary for boundary in boundaries[:_TRIED] if self._may_stand(text[: boundary.end]))
-        return next(fitting, None)
+        for boundary in sorted(passing, key=gain, reverse=True)[:_TRIED]:
+            if gain(boundary)[0] < 0:
+                break
+            if not self._may_stand(text[: boundary.end]):
+                continue
+            end = min(boundary.end, len(text))
+            if self._is_label_complete(text, end):
+                return boundary, end + 1
+            begun = self.cursor.body if not line else ""
+            end = self._with_closers(begun + text[start:end], text, end)
+            # Text after the cursor may close the brackets, which `fits` checks; a label is worth a bracket.
+            may_open = not self.threshold or self.cursor.rest or text[:end] in self._labels
+            if may_open or not leaves_open(begun + text[start:end]):
+                return boundary, end
+        return None
 
     def _may_stand(self, text: str) -> bool:
         return balanced_length(text, self.cursor.closed) == len(text) and self.fits(text)
@@ -209,9 +220,7 @@ class Gate:
             return
         values = features(text, self._sure, self.cursor, whole=whole, further=self._line > 0)
         value = self.rate(values)
-        early = len(text.strip()) >= WORTH_A_KEY and not (self._line or leaves_open(text, self.cursor.quote))
-        early = not whole and (early or not self.threshold)
-        self.boundaries.append(Boundary(len(self.text.rstrip()), value, self._line, whole, early))
+        self.boundaries.append(Boundary(len(self.text.rstrip()), value, self._line, whole))
         self._open += whole and value >= self.threshold and self._open == self._line
 
     def rate(self, values: dict[str, float]) -> float:

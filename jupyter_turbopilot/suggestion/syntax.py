@@ -104,6 +104,19 @@ def scan(text: str) -> Open:
     return Open(last.unclosed, "".join(reversed(stack)), balanced, last.kind == "comment", start)
 
 
+def end_of_line(before: str, text: str) -> int:
+    """Return the offset in `text` where the line `before` ends; -1 if it does not.
+
+    Brackets and strings that the line opens continue it.
+    """
+    depth = 0
+    for lexeme in lex(before + text):
+        if lexeme.kind == "line" and not depth and lexeme.start >= len(before):
+            return lexeme.start - len(before)
+        depth += (lexeme.text in CLOSERS) - (depth > 0 and lexeme.text in OPENERS)
+    return -1
+
+
 def _opens_statement(text: str, lexeme: Lexeme) -> bool:
     """Return whether a top-level statement certainly begins here."""
     start = lexeme.start

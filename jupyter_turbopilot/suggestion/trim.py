@@ -10,9 +10,11 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from jupyter_turbopilot.suggestion import syntax
 from jupyter_turbopilot.suggestion.brackets import balanced_length, outside
 from jupyter_turbopilot.suggestion.matching import Matcher
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, indentation
+from jupyter_turbopilot.util.bounds import LINE
 
 _CLOSERS = frozenset(")]}\"'`;,:")
 MIN_REPEATED = 3
@@ -42,11 +44,9 @@ Filter = Callable[[str, Surroundings, bool], Cut]
 
 
 def end_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
-    """Stop at the end of the line, unless several lines are allowed."""
-    if surroundings.multi:
-        return Cut(text)
-    head, newline, _ = text.partition("\n")
-    return Cut(head, done=bool(newline))
+    """Stop at the end of the line, unless several lines are allowed. Open brackets continue it."""
+    end = -1 if surroundings.multi else syntax.end_of_line(surroundings.line[-LINE:], text)
+    return Cut(text) if end < 0 else Cut(text[:end], done=True)
 
 
 def dedent(text: str, surroundings: Surroundings, final: bool) -> Cut:

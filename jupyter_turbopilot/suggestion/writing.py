@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import math
 import re
+import time
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.surroundings import Surroundings
 
 
+HOLD = 0.15  # seconds for which a suggestion is held back, because it may still become longer
 _INDENTED = re.compile(r"\n([ \t]*+)(?=\S)")
 
 
@@ -42,6 +45,7 @@ class Writing(ABC):
         self.confidence = 1.0
         self.ended = False  # whether the text is complete: no continuation belongs to it
         self.gave_up = False  # whether no continuation would be shown
+        self.held_since = math.inf  # when a part could first be shown, by the clock
 
     @property
     def imports(self) -> tuple[str, ...]:
@@ -98,7 +102,10 @@ class Writing(ABC):
 
 
 class TrimmedText(Writing):
-    """A trimmed answer; an automatic one is shown only as far as the gate allows."""
+    """A trimmed answer; an automatic one is shown only as far as the gate allows.
+
+    It is shown once: when it is complete, or `HOLD` after a part of it could first be shown.
+    """
 
     def __init__(
         self,
@@ -109,8 +116,10 @@ class TrimmedText(Writing):
         joins: Callable[[str], bool] = lambda _: True,
         imports: Callable[[str], tuple[str, ...]] = lambda _: (),
         undecided: Callable[[], bool] = lambda: False,
+        hold: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`joins`: whether the text after the cursor can follow a text."""
+        """`joins`: whether the text after the cursor can follow a text; `hold`: see `HOLD`."""
         super().__init__(imports, undecided)
         if surroundings.indented:
             # The line is already indented, which some models repeat.
@@ -119,6 +128,8 @@ class TrimmedText(Writing):
         self._gate = gate
         self._unasked = unasked
         self._joins = joins
+        self._hold = hold
+        self._clock = clock
 
     @property
     def fits(self) -> bool:
@@ -131,17 +142,29 @@ class TrimmedText(Writing):
         if not self._unasked:
             return self._show(self._whole_lines(cut.text))
         self.gave_up = self._gate.hopeless
-        return self._pass(cut.text)
+        if self.done or self._hold == math.inf:
+            return False  # `finish` shows it
+        end, confidence = self._gate.shown(cut.text)
+        if not end:
+            return False
+        now = self._clock()
+        self.held_since = min(self.held_since, now)
+        if now - self.held_since < self._hold:
+            return False
+        self.confidence, self.gave_up = confidence, True
+        return self._show(cut.text[:end].rstrip())
 
     def finish(self, *, whole: bool) -> None:
         """Show the rest."""
+        if self._unasked and self.shown:
+            return
         # After trimming ended the answer, the text held back after that is not part of it.
         cut = self._trim(final=whole and not self.ended)
         if whole and not self.gave_up:
             self._gate.end()
-        self._pass(cut.text, final=True)
-        if not self._unasked:
-            self._show(cut.text if whole else self._whole_lines(cut.text))
+        end, self.confidence = self._gate.shown(cut.text)
+        text = cut.text if whole else self._whole_lines(cut.text)
+        self._show(cut.text[:end].rstrip() if self._unasked else text)
 
     def _trim(self, *, final: bool) -> Cut:
         cut = trim(self._text, self._surroundings, final=final)
@@ -153,10 +176,6 @@ class TrimmedText(Writing):
             return text
         above = text[: max(0, text.rfind("\n"))]
         return above if above.strip() else text
-
-    def _pass(self, text: str, *, final: bool = False) -> bool:
-        end, self.confidence = self._gate.shown(text, final=final)
-        return self._unasked and self._show(text[:end].rstrip())
 
 
 class Verbatim(Writing):

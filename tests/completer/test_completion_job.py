@@ -24,10 +24,10 @@ def test_invoked_suggestions_stream_by_token_without_incomplete_words(desk: Call
     assert desk("a + b + c").texts(request(stream=True)) == ["a +", "a + b +", "a + b + c"]
 
 
-def test_automatic_suggestions_stream_confident_text_then_whole_lines(desk: Callable[..., Desk]) -> None:
+def test_automatic_suggestions_do_not_grow(desk: Callable[..., Desk]) -> None:
     asked = request("", trigger="automatic", stream=True, eagerness="always")
-    frames = desk("a = 1\nb = 2 + 3\n").texts(asked)
-    assert frames == ["a", "a =", "a = 1", "a = 1\nb = 2 + 3", "a = 1\nb = 2 + 3"]
+    (text,) = {*desk("a = 1\nb = 2 + 3\n").texts(asked)}
+    assert "a = 1\nb = 2 + 3".startswith(text)
 
 
 def test_automatic_suggestions_show_the_confident_part_of_a_cut_line(desk: Callable[..., Desk]) -> None:
@@ -39,9 +39,9 @@ def test_automatic_suggestions_show_the_confident_part_of_a_cut_line(desk: Calla
 
 @pytest.mark.parametrize("trigger", ["automatic", "invoke"])
 def test_suggestions_in_a_line_end_where_the_rest_can_follow(desk: Callable[..., Desk], trigger: str) -> None:
-    d = desk('ord_mm"].dropna().sum()')
+    d = desk('ord_millimeter"].dropna().sum()')
     asked = request('m = df["nederb].mean()', 14, trigger=trigger, stream=True)
-    assert {*d.texts(asked)} == {'ord_mm"'}
+    assert {*d.texts(asked)} == {'ord_millimeter"'}
     assert desk("ord_mm\n").texts(asked) == []
 
 

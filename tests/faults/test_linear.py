@@ -239,7 +239,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "trim below imports": lambda text: trim.trim(imports(text), below(imports(text)[:-1]), final=False),
     "open_quote": brackets.open_quote,
     "outside": lambda text: brackets.outside(text, "'"),
-    "leaves_open": brackets.leaves_open,
+    "end_of_line": lambda text: syntax.end_of_line(text[: len(text) // 2], text[len(text) // 2 :]),
     "balanced_length": lambda text: brackets.balanced_length(text, "))"),
     "closers_after before": lambda text: brackets.closers_after(text, "))"),
     "closers_after after": lambda text: brackets.closers_after("f(g(", "))" + text),

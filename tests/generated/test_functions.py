@@ -100,7 +100,6 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
     "outside": (
         lambda text, quote: "".join("-+"[place] for place in brackets.outside(text, quote)), (TEXT, QUOTE),
     ),
-    "leaves_open": (brackets.leaves_open, (TEXT, QUOTE)),
     "balanced_length": (brackets.balanced_length, (TEXT, st.text(alphabet=")]}", max_size=3))),
     "closers_after": (brackets.closers_after, (LINE, st.text(alphabet=")]}'\" (x,", max_size=12) | LINE)),
     "closing_length": (
@@ -108,6 +107,7 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
     ),
     "lex": (lambda text: [[x.kind, x.text, x.start, x.unclosed] for x in syntax.lex(text)], (TEXT,)),
     "scan": (lambda text: [*syntax.scan(text)], (TEXT,)),
+    "end_of_line": (syntax.end_of_line, (LINE, TEXT)),
     "indentation": (surroundings.indentation, (TEXT,)),
     "first_line": (surroundings.first_line, (TEXT,)),
     "may_end": (gate.may_end, (TEXT, TEXT)),
@@ -240,7 +240,7 @@ def test_the_gate_opens_equally_far(
         seen.append([*made.shown(made.text), made.hopeless])
     if ended:
         made.end()
-    seen.append([*made.shown(made.text, final=True), made.hopeless])
+    seen.append([*made.shown(made.text), made.hopeless])
     assert close(seen, twins("gate", written, [line, rest], threshold, ended, unfit))
 
 

@@ -8,7 +8,6 @@ from jupyter_turbopilot.suggestion.brackets import (
     balanced_length,
     closers_after,
     closing_length,
-    leaves_open,
     open_quote,
     outside,
 )
@@ -39,16 +38,6 @@ def test_open_quote_ignores_too_long_lines() -> None:
 @pytest.mark.parametrize(("text", "quote", "marks"), golden("brackets", "outside"))
 def test_outside_excludes_opened_brackets(text: str, quote: str, marks: str) -> None:
     assert "".join("-+"[place] for place in outside(text, quote)) == marks
-
-
-@pytest.mark.parametrize(("text", "quote", "open_"), golden("brackets", "leaves_open"))
-def test_leaves_open_detects_unclosed_brackets(text: str, quote: str, open_: bool) -> None:
-    assert leaves_open(text, quote) is open_
-
-
-@given(CODE, CODE, QUOTE)
-def test_outside_is_true_after_a_balanced_text(text: str, more: str, quote: str) -> None:
-    assert outside(f"{text}a{more}", quote)[len(text)] is not leaves_open(text, quote)
 
 
 @pytest.mark.parametrize(("text", "closed", "length"), golden("brackets", "balanced_length"))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.terminal.in_process import InProcess
 
+_MOMENT = 0.3  # seconds: a text that is visible for less flickers
 SPREAD = 0.5  # sigma of the log-normal distribution of keystroke intervals
 
 
@@ -188,6 +189,8 @@ class _OpenRequest:
         self._begun = time.perf_counter()
         self.text = ""
         self.ms = 0.0  # latency of the first text
+        self.shown_at = 0.0
+        self.changes = 0  # of the visible text, other than by typing
         self.done = self.refused = False
         self.answered_at: float | None = None  # an empty suggestion is an answer, too
         try:
@@ -203,15 +206,23 @@ class _OpenRequest:
         typed = now[len(before) :]
         return self.text[len(typed) :] if self.text.startswith(typed) else ""
 
+    def flickered(self, now: float, score: Score) -> bool:
+        """Return whether the text was visible for a moment only and was not accepted."""
+        accepted = score.covered(self.keystroke.active) > self.keystroke.place
+        return bool(self.text) and not accepted and now - self.shown_at < _MOMENT
+
     def wait(self, end: float) -> None:
         """Receive replies until `end`; prefetch the completion after the final one."""
         while not self.done:
             reply = self._replies.within(max(0.001, end - time.perf_counter()))
             if reply is None:
                 return
-            if reply.items and not self.text:
-                self.ms = (time.perf_counter() - self._begun) * 1000
-            self.text = reply.items[0].text if reply.items else self.text
+            text = reply.items[0].text if reply.items else self.text
+            if text and not self.text:
+                self.shown_at = time.perf_counter()
+                self.ms = (self.shown_at - self._begun) * 1000
+            self.changes += bool(self.text and text != self.text)
+            self.text = text
             self.done = reply.done
             if self.answered_at is None and (reply.items or not (reply.error or reply.finish_reason)):
                 self.answered_at = time.perf_counter()
@@ -258,16 +269,18 @@ def in_real_time(
             if is_pause := pause > 0 and keystroke.cells[keystroke.active][: keystroke.offset].endswith("\n"):
                 end += pause
             if not request or not request.rest(keystroke):
+                score.total.flickered += bool(request and request.flickered(begun_at, score))
                 request = _OpenRequest(local, keystroke, caller)
                 pace.asked += 1
                 pace.refused += request.refused
-            was_shown = bool(request.text)
+            was_shown, changes = bool(request.text), request.changes
             request.wait(end)
             if is_pause and request.keystroke is keystroke:
                 typed.waits.append((request.answered_at or end) - begun_at)
             pace.unanswered += request.keystroke is keystroke and not request.done
             if request.text and not was_shown:
                 typed.ms.append(request.ms)
+            score.total.grown += request.changes - changes
             score.show_at(keystroke, request.rest(keystroke))
             time.sleep(max(0.0, end - time.perf_counter()))
         _finish(typed, trace, score)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.evaluate.scoring import Tally, interval, ratio_interval
+from jupyter_turbopilot.plugins.evaluate.scoring import READING, Tally, interval, ratio_interval
 from jupyter_turbopilot.terminal.report import write_report
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.plugins.evaluate.replay import TypingResult
 
 
+OTHER_READINGS = (1, 8)  # other assumed costs of reading a suggestion
 WITH_CONTEXT, WITHOUT_CONTEXT = ", with kernel context", ", without kernel context"
 
 
@@ -40,6 +41,7 @@ def table(results: Mapping[str, TypingResult]) -> str:
             share = tally.saved / max(1, total.typed)
             often = 100 * tally.shown / max(1, total.keys)
             lines.append(f"| {name}, {kind} | {tally.precision:.3f} | {share:.3f} | {often:.1f} | | |")
+    lines += _accepted(results)
     for name, typed in results.items():
         lines.append(f"\n{name}: {typed.invalid} shown suggestions cannot become valid code.")
         if pace := typed.pace:
@@ -58,6 +60,26 @@ def table(results: Mapping[str, TypingResult]) -> str:
         lines.append("\nThere are no intervals, because they need at least two notebooks.")
     lines += _gains(results)
     return "\n".join(lines) + "\n"
+
+
+def _accepted(results: Mapping[str, TypingResult]) -> list[str]:
+    """Describe what reading and accepting the suggestions is worth."""
+    lines = [
+        "",
+        f"| | net saved at {READING} | at {', '.join(map(str, OTHER_READINGS))} | characters per acceptance "
+        "| finish the statement | Tabs per statement | nothing left open | changed, flickered per 100 shown |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, typed in results.items():
+        notebooks, total = list(typed.notebooks.values()), typed.total
+        net = _with_interval(notebooks, lambda t: t.net())
+        others = ", ".join(f"{total.net(reading):.3f}" for reading in OTHER_READINGS)
+        unsteady = f"{total.per_shown(total.grown):.1f}, {total.per_shown(total.flickered):.1f}"
+        lines.append(
+            f"| {name} | {net} | {others} | {total.length:.1f} | {total.share_finished:.2f} | {total.tabs:.2f} "
+            f"| {total.share_closed:.3f} | {unsteady} |"
+        )
+    return lines
 
 
 def _with_interval(notebooks: Sequence[Tally], figure: Callable[[Tally], float]) -> str:

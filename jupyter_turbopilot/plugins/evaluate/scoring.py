@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.suggestion.features import kind_of_position
+from jupyter_turbopilot.suggestion.syntax import end_of_line, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 SHORTEST = 4  # minimum characters worth a keystroke, unless they complete the line
+READING = 4  # keystrokes that take as long as reading a suggestion (benchmarks/results/measure.md)
 _DRAWS = 1000
 
 
@@ -46,12 +48,20 @@ class Judgement:
     wrong: int
 
 
-def judge(text: str, future: str) -> Judgement:
-    """Judge a suggestion by the text that follows.
+def length_of_line(before: str, text: str) -> int:
+    """Return the length of a text up to the end of its first non-blank line, which open brackets continue."""
+    lead = len(text) - len(text.lstrip())
+    line = "" if "\n" in text[:lead] else before.rpartition("\n")[2]
+    end = end_of_line(line, text[lead:])
+    return len(text[: lead + end if end >= 0 else None].rstrip())
+
+
+def judge(text: str, future: str, before: str = "") -> Judgement:
+    """Judge a suggestion after `before` by the text that follows.
 
     The first line must match as a whole and be worth a keystroke; further lines count one by one.
     """
-    head = head_of(text)
+    head = text[: length_of_line(before, text)]
     if not head.strip() or not future.startswith(head):
         return Judgement(0, 0, 1)
     if len(head.strip()) < SHORTEST and not is_end_of_line(future, len(head)):
@@ -69,6 +79,11 @@ def judge(text: str, future: str) -> Judgement:
     return Judgement(taken, 1, wrong)
 
 
+def _is_open(text: str) -> bool:
+    opened = scan(text)
+    return bool(opened.brackets or opened.quote)
+
+
 @dataclass
 class Tally:
     """Counts over several keystrokes."""
@@ -78,6 +93,11 @@ class Tally:
     shown: int = 0
     right: int = 0
     saved: int = 0
+    statements: int = 0  # in which a suggestion was accepted
+    finished: int = 0  # of these, those that a suggestion finished
+    closed: int = 0  # accepted suggestions that leave no bracket or quote of the line open
+    grown: int = 0  # visible suggestions whose text changed other than by typing
+    flickered: int = 0  # suggestions that were visible for a moment only
 
     @property
     def precision(self) -> float:
@@ -89,10 +109,38 @@ class Tally:
         """Keystrokes saved as a share of all: accepted characters, minus one keystroke per suggestion."""
         return self.saved / self.typed if self.typed else 0.0
 
+    def net(self, reading: float = READING) -> float:
+        """Return the keystrokes saved less the cost of reading each text, as a share of all."""
+        return (self.saved - reading * (self.shown + self.grown)) / self.typed if self.typed else 0.0
+
+    @property
+    def length(self) -> float:
+        """Mean number of characters of an accepted suggestion."""
+        return (self.saved + self.right) / max(1, self.right)
+
+    @property
+    def share_finished(self) -> float:
+        """Accepted suggestions that finish their statement, as a share of the accepted."""
+        return self.finished / max(1, self.right)
+
+    @property
+    def share_closed(self) -> float:
+        """Accepted suggestions that leave no bracket or quote open, as a share of the accepted."""
+        return self.closed / max(1, self.right)
+
+    @property
+    def tabs(self) -> float:
+        """Acceptances per statement in which anything was accepted."""
+        return self.right / max(1, self.statements)
+
     @property
     def per_hundred(self) -> float:
         """Suggestions shown per 100 keystrokes."""
         return 100 * self.shown / self.keys if self.keys else 0.0
+
+    def per_shown(self, count: int) -> float:
+        """Return a count per 100 shown suggestions."""
+        return 100 * count / self.shown if self.shown else 0.0
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
@@ -106,6 +154,7 @@ class Score:
     kinds: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     _last: tuple[int, int, str] = (-1, 0, "")
     _covered: dict[int, int] = field(default_factory=dict)
+    _statement: tuple[int, int] = (-1, 0)  # the latest one with an accepted suggestion: its cell and end
 
     def covered(self, cell: int) -> int:
         """Return the position up to which accepted suggestions cover a cell."""
@@ -117,26 +166,42 @@ class Score:
             return None
         last_cell, last_place, last = self._last
         self._last = (cell, place, text)
-        judgement = judge(text, future)
-        kind = self.kinds[kind_of_position(before)]
-        if cell == last_cell and place >= last_place and last[place - last_place :] == text and text:
-            return None if not judgement.taken else self._take(cell, place, kind, judgement, shown=0)
-        return self._take(cell, place, kind, judgement, shown=judgement.right + judgement.wrong)
+        judgement = judge(text, future, before)
+        kind = kind_of_position(before)
+        typed_along = cell == last_cell and place >= last_place and last[place - last_place :] == text
+        counts = Tally(shown=0 if typed_along else judgement.right + judgement.wrong)
+        if judgement.taken:
+            self._covered[cell] = place + judgement.taken
+            counts = self._accept(counts, cell, place, before, future, judgement)
+        elif typed_along:
+            return None
+        self.total += counts
+        self.kinds[kind] += counts
+        return judgement
+
+    def _accept(
+        self, counts: Tally, cell: int, place: int, before: str, future: str, judgement: Judgement
+    ) -> Tally:
+        """Return the counts of an accepted suggestion."""
+        taken = future[: judgement.taken]
+        length = length_of_line(before, future)
+        statement = (cell, place + length)
+        is_new = statement != self._statement
+        self._statement = statement
+        line = (before + taken).rpartition("\n")[2]
+        return replace(
+            counts,
+            right=judgement.right,
+            saved=max(0, judgement.taken - 1),
+            statements=int(is_new),
+            finished=int(judgement.taken >= length),
+            closed=int(not _is_open(line)),
+        )
 
     def show_at(self, keystroke: Keystroke, text: str) -> None:
         """Count a suggestion shown at a keystroke."""
         before = keystroke.cells[keystroke.active][: keystroke.offset]
         self.show(keystroke.active, keystroke.place, before, text, keystroke.future)
-
-    def _take(self, cell: int, place: int, kind: Tally, judgement: Judgement, shown: int) -> Judgement:
-        worth = max(0, judgement.taken - 1)
-        for tally in (self.total, kind):
-            tally.shown += shown
-            tally.right += judgement.right
-            tally.saved += worth
-        if judgement.taken:
-            self._covered[cell] = place + judgement.taken
-        return judgement
 
     def typed(self, characters: int, keys: int) -> None:
         """Count typed characters and keystrokes."""

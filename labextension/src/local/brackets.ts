@@ -58,11 +58,6 @@ export function outside(text: string, quote = ''): boolean[] {
   return places;
 }
 
-/** Whether a text opens a bracket or quote that it does not close; `quote` was open before it. */
-export function leavesOpen(text: string, quote = ''): boolean {
-  return !outside(`${text} `, quote)[text.length];
-}
-
 /**
  * Return how much of a text fits before these closing brackets so that none is closed twice.
  *

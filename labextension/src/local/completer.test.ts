@@ -75,11 +75,11 @@ describe('an answer', () => {
     'within a word completes it to a known one, or is empty (%s)',
     async trigger => {
       const request = requestOf('x = df.preward', { offset: 9, trigger });
-      const facts = { names: { df: { attributes: ['price_reward'] } } };
+      const facts = { names: { df: { attributes: ['price_of_reward'] } } };
       const shown = async (text: string) =>
         (await framesOf(new Completer(saying(text)), request, { facts })).at(-1)?.text;
-      expect([await shown('ice_r\n'), await shown('ices\n'), await shown('ices +\n')]).toEqual([
-        'ice_r',
+      expect([await shown('ice_of_r\n'), await shown('ices\n'), await shown('ices +\n')]).toEqual([
+        'ice_of_r',
         '',
         ''
       ]);

@@ -2,18 +2,19 @@
  * Decide how much of a suggestion is shown, by the estimated probability that each prefix is correct. Pure.
  *
  * An answer may be shown up to a boundary: the end of a word, an argument or a line. The score of a boundary is
- * computed from the features there by decision trees. A prefix is shown as soon as its score reaches the setting's
- * threshold.
+ * computed from the features there by decision trees. Of the boundaries whose score reaches the setting's threshold,
+ * the gate chooses the one that saves most keystrokes, less the time of reading the suggestion.
  */
 
 import type { IRequest } from '../wire';
-import { balancedLength, closingLength, leavesOpen } from './brackets';
+import { balancedLength, closingLength } from './brackets';
 import { type CursorFeatures, features, type Features, SMALLEST, sumOf } from './features';
 import { DEFAULT, FITS } from './fits';
+import { endOfLine, scan } from './lexer';
 import { beginsWithWord, characterBefore, codePoints, cutAt, isBlank, strip, stripEnd } from './text';
 import type { ITrees } from './trees';
 
-const WORTH_A_KEY = 4; // characters: a shorter part of a line is not shown before the line is finished
+const READING = 4; // keystrokes that take as long as reading a suggestion
 const QUOTES = `'"`;
 const NUMBER = '0123456789_'; // the characters of integers
 const TRIED = 128; // the maximum number of boundaries of a line to check, because each check parses the text
@@ -32,8 +33,6 @@ export interface IBoundary {
   line: number;
   /** whether the line is finished there */
   whole: boolean;
-  /** whether it may be shown before the line is finished */
-  early: boolean;
 }
 
 /** Whether a text may end here: not within a word, a number or quotes, and not after a dot. */
@@ -47,6 +46,11 @@ export function mayEnd(text: string, following: string): boolean {
     (beginsWithWord(characterBefore(text, text.length)) && beginsWithWord(following)) ||
     (following.startsWith('.') && endsWithNumber(text))
   );
+}
+
+function leavesOpen(line: string): boolean {
+  const { brackets, quote } = scan(line);
+  return brackets !== '' || quote !== '';
 }
 
 function endsWithNumber(text: string): boolean {
@@ -70,7 +74,9 @@ export class Gate {
   /** Process the next token. */
   add(piece: string, probability: number): void {
     const [head, newline, rest] = cutAt(piece, '\n');
-    const ends = newline !== '' && !isBlank(this._written() + head);
+    const written = this._written() + head;
+    const begun = this._line ? '' : this._cursor.body;
+    const ends = newline !== '' && !isBlank(written) && endOfLine(begun, `${written}\n`) >= 0;
     if (this._sure.length > 0 && !(ends && !head) && mayEnd(this._text, piece)) {
       this._note(false);
     }
@@ -91,7 +97,6 @@ export class Gate {
 
   /** Treat the end of the text as the end of its last line. */
   end(): void {
-    this._ended = true;
     if (this._sure.length > 0) {
       this._note(true);
     }
@@ -109,34 +114,26 @@ export class Gate {
     );
   }
 
-  /**
-   * Return how much of the trimmed text may be shown, never less than before, and its score.
-   *
-   * While the first line is generated, that is its longest prefix that passes and leaves nothing open. When it is
-   * finished, it is the later boundary with the greatest expected gain. Further lines are shown only whole.
-   */
-  shown(text: string, final: boolean): [end: number, confidence: number] {
+  /** Return how much of the trimmed text is worth reading, and its score; further lines only whole. */
+  shown(text: string): [end: number, confidence: number] {
     let end = 0;
     let confidence = 0;
     for (let line = 0; ; line++) {
-      const boundary = this._best(text, line, end, final || this._ended || this._line > line);
-      if (!boundary) {
-        break;
+      const found = this._best(text, line, end);
+      if (!found) {
+        return [end, confidence];
       }
-      end = Math.min(boundary.end, text.length);
-      confidence = line ? Math.min(boundary.score, confidence) : boundary.score;
-      if (!boundary.whole) {
-        break;
+      end = found.end;
+      confidence = line ? Math.min(found.score, confidence) : found.score;
+      if (!found.whole) {
+        return [end, confidence];
       }
     }
-    return [end ? this._withClosers(text, end) : 0, confidence];
   }
 
-  /** The end after the brackets and quotes that probably close directly after `end`. */
-  private _withClosers(text: string, end: number): number {
-    const start = text.lastIndexOf('\n', end - 1) + 1;
-    const before = start ? text.slice(start, end) : this._cursor.body + text.slice(0, end);
-    for (let length = closingLength(before, text.slice(end)); length > 0; length--) {
+  /** The end after the brackets and quotes that probably close the line directly after `end`. */
+  private _withClosers(line: string, text: string, end: number): number {
+    for (let length = closingLength(line, text.slice(end)); length > 0; length--) {
       const closed = text.slice(0, end + length);
       const probability = this._tokens
         .filter(([at], number) => at < closed.length && (this._tokens.at(number + 1)?.[0] ?? Infinity) > end)
@@ -148,34 +145,36 @@ export class Gate {
     return end;
   }
 
-  /** Return the boundary up to which a line is shown. */
-  private _best(text: string, line: number, start: number, settled: boolean): IBoundary | undefined {
-    const passing = this._boundaries.filter(
-      boundary =>
-        boundary.line === line &&
-        boundary.score >= this._threshold &&
-        (boundary.whole || !line) &&
-        Math.min(boundary.end, text.length) > start
-    );
-    const early = this._firstFit(text, passing.filter(boundary => boundary.early).reverse());
-    if (!settled) {
-      return early;
-    }
-    // Characters saved, minus the keystroke that accepts them. Without a threshold, the longest text wins.
+  /** Return the boundary of a line with the greatest gain; its end includes the brackets that close after it. */
+  private _best(text: string, line: number, start: number): IBoundary | undefined {
+    // Without a threshold, the longest text wins.
     const gain = ({ end, score }: IBoundary) =>
-      this._threshold ? score * Math.max(0.5, codePoints(strip(text.slice(start, end))) - 1) : 0;
-    const further = passing
-      .filter(boundary => !early || boundary.end >= early.end)
+      this._threshold ? score * (codePoints(strip(text.slice(start, end))) - 1) - READING : 0;
+    const passing = this._boundaries
+      .filter(
+        boundary =>
+          boundary.line === line &&
+          boundary.score >= this._threshold &&
+          (boundary.whole || !line) &&
+          Math.min(boundary.end, text.length) > start
+      )
       .map(boundary => ({ boundary, gain: gain(boundary) }))
       .sort((one, other) => other.gain - one.gain || other.boundary.end - one.boundary.end);
-    return this._firstFit(
-      text,
-      further.map(({ boundary }) => boundary)
-    );
-  }
-
-  private _firstFit(text: string, boundaries: readonly IBoundary[]): IBoundary | undefined {
-    return boundaries.slice(0, TRIED).find(({ end }) => this._mayStand(text.slice(0, end)));
+    for (const { boundary, gain: saved } of passing.slice(0, TRIED)) {
+      if (saved < 0) {
+        break;
+      }
+      if (this._mayStand(text.slice(0, boundary.end))) {
+        const begun = line ? '' : this._cursor.body;
+        const least = Math.min(boundary.end, text.length);
+        const end = this._withClosers(begun + text.slice(start, least), text, least);
+        // Text after the cursor may close the brackets; `fits` checks this.
+        if (!this._threshold || this._cursor.rest || !leavesOpen(begun + text.slice(start, end))) {
+          return { ...boundary, end };
+        }
+      }
+    }
+    return undefined;
   }
 
   private _mayStand(text: string): boolean {
@@ -189,15 +188,7 @@ export class Gate {
     }
     const values = features(text, this._sure, this._cursor, { whole, further: this._line > 0 });
     const value = this._rate(values);
-    const worth = codePoints(strip(text)) >= WORTH_A_KEY;
-    const early = worth && !(this._line || leavesOpen(text, this._cursor.quote));
-    this._boundaries.push({
-      end: stripEnd(this._text).length,
-      score: value,
-      line: this._line,
-      whole,
-      early: !whole && (early || !this._threshold)
-    });
+    this._boundaries.push({ end: stripEnd(this._text).length, score: value, line: this._line, whole });
     this._open += Number(whole && value >= this._threshold && this._open === this._line);
   }
 
@@ -213,7 +204,6 @@ export class Gate {
   private _start = 0; // the offset of that line in the text
   private _line = 0;
   private _open = 0; // how many finished lines pass as a whole, from the first on
-  private _ended = false;
 }
 
 export type Eagerness = NonNullable<IRequest['eagerness']>;

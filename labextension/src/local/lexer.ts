@@ -85,6 +85,25 @@ export function scan(text: string): IOpen {
   };
 }
 
+/**
+ * The offset in `text` where the line `before` ends; -1 if it does not. Brackets and strings that the line opens
+ * continue it.
+ */
+export function endOfLine(before: string, text: string): number {
+  let depth = 0;
+  for (const { kind, text: lexeme, start } of lex(before + text)) {
+    if (kind === 'line' && depth === 0 && start >= before.length) {
+      return start - before.length;
+    }
+    if (CLOSERS.has(lexeme)) {
+      depth++;
+    } else if (depth > 0 && ')]}'.includes(lexeme)) {
+      depth--;
+    }
+  }
+  return -1;
+}
+
 /** Whether a statement at the outermost level certainly begins here. */
 function opensStatement(text: string, { kind, text: lexeme, start }: ILexeme): boolean {
   if (start && (text[start - 1] !== '\n' || text.slice(0, start).endsWith('\\\n'))) {

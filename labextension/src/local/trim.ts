@@ -6,7 +6,9 @@
  * answer is final.
  */
 
+import { LINE } from './bounds';
 import { balancedLength, outside } from './brackets';
+import { endOfLine } from './lexer';
 import { Matcher } from './matching';
 import { indentation, type ISurroundings } from './surroundings';
 import {
@@ -79,10 +81,10 @@ const unfinishedWord: Filter = (text, _, final) => {
   return whole(text.slice(0, end));
 };
 
-/** Stop at the end of the line, unless there may be several lines. */
-const endOfLine: Filter = (text, { multi }) => {
-  const [head, newline] = cutAt(text, '\n');
-  return multi ? whole(text) : { text: head, done: newline !== '' };
+/** Stop at the end of the line, unless there may be several lines. Open brackets continue it. */
+const wholeLine: Filter = (text, { multi, line }) => {
+  const end = multi ? -1 : endOfLine(last(line, LINE), text);
+  return end < 0 ? whole(text) : { text: text.slice(0, end), done: true };
 };
 
 /** Stop before a line that is indented less, and at a blank line after code without indentation. */
@@ -356,7 +358,7 @@ const trailingSpace: Filter = text => whole(stripEnd(text));
 const FILTERS: readonly Filter[] = [
   longest,
   unfinishedWord,
-  endOfLine,
+  wholeLine,
   dedent,
   lineLimit,
   codeFence,

@@ -13,14 +13,21 @@ export interface IPiece {
   probability: number;
 }
 
-/** A suggestion that is trimmed and, for an automatic request, shown only as far as the gate allows. */
+const HOLD = 150; // milliseconds for which a suggestion is held back, because it may still become longer
+
+/**
+ * A suggestion that is trimmed and, for an automatic request, shown only as far as the gate allows.
+ *
+ * An automatic one is shown once: when it is complete, or `HOLD` after a part of it could first be shown.
+ */
 export class TrimmedText {
   constructor(
     private readonly _surroundings: ISurroundings,
     private readonly _gate: Gate,
     private readonly _unasked: boolean,
     /** whether the text after the cursor can follow a text */
-    private readonly _joins: (text: string) => boolean = () => true
+    private readonly _joins: (text: string) => boolean = () => true,
+    private readonly _clock: () => number = () => performance.now()
   ) {
     // Some models repeat the indentation of the line.
     this._dropped = _surroundings.indented ? ' \t' : '';
@@ -62,15 +69,18 @@ export class TrimmedText {
 
   /** Show the rest; `whole` means that the model has ended the text. */
   finish(whole: boolean): void {
+    if (this._unasked && this.shown) {
+      return;
+    }
     // The held-back text is not part of a trimmed suggestion.
     const { text } = this._trim(whole && !this.ended);
     if (whole && !this.gaveUp) {
       this._gate.end();
     }
-    this._pass(text, true);
-    if (!this._unasked) {
-      this._show(whole ? text : this._wholeLines(text));
-    }
+    const [end, confidence] = this._gate.shown(text);
+    this.confidence = confidence;
+    const all = whole ? text : this._wholeLines(text);
+    this._show(this._unasked ? stripEnd(text.slice(0, end)) : all);
   }
 
   /** Whether the shown text is valid at the cursor. */
@@ -81,13 +91,24 @@ export class TrimmedText {
   /** Process the next piece of the text; return whether there is more to show. */
   private _judge(piece: string, probability: number): boolean {
     this._gate.add(piece, probability);
-    const cut = this._trim(false);
-    this.ended = cut.done;
+    const { text, done } = this._trim(false);
+    this.ended = done;
     if (!this._unasked) {
-      return this._show(this._wholeLines(cut.text));
+      return this._show(this._wholeLines(text));
     }
     this.gaveUp = this._gate.hopeless;
-    return this._pass(cut.text, false);
+    const [end, confidence] = this.done ? [0, 0] : this._gate.shown(text);
+    if (!end) {
+      return false;
+    }
+    const now = this._clock();
+    this._heldSince = Math.min(this._heldSince, now);
+    if (now - this._heldSince < HOLD) {
+      return false;
+    }
+    this.confidence = confidence;
+    this.gaveUp = true;
+    return this._show(stripEnd(text.slice(0, end)));
   }
 
   private _trim(final: boolean): ICut {
@@ -104,12 +125,6 @@ export class TrimmedText {
     return isBlank(above) ? text : above;
   }
 
-  private _pass(text: string, final: boolean): boolean {
-    const [end, confidence] = this._gate.shown(text, final);
-    this.confidence = confidence;
-    return this._unasked && this._show(stripEnd(text.slice(0, end)));
-  }
-
   private _show(text: string): boolean {
     if (text.length <= this.shown.length || isBlank(text)) {
       return false;
@@ -119,6 +134,7 @@ export class TrimmedText {
   }
 
   private _text = '';
+  private _heldSince = Infinity; // when a part could first be shown
   private _dropped: string; // characters that are dropped at the beginning of the text
 }
 

@@ -8,14 +8,14 @@ import { cellLanguage, cellMagic, commentMark, isPrivatePath } from '../../langu
 import type { IFrame, IRequest } from '../../wire';
 import { branches, DEFAULTS, type ISettings } from '../answer';
 import { endOf } from '../bounds';
-import { balancedLength, closersAfter, closingLength, leavesOpen, openQuote, outside } from '../brackets';
+import { balancedLength, closersAfter, closingLength, openQuote, outside } from '../brackets';
 import { keepTail, Layout, piecesLeftOut, readHead } from '../layout';
 import { Completer } from '../completer';
 import { CursorFeatures, cursorFeatures, type Features, features } from '../features';
 import { fitFor, Gate, mayEnd } from '../gate';
 import { byBrackets, byGrammar, fitting } from '../grammar';
 import { joining, joiningPart } from '../joining';
-import { lex, scan } from '../lexer';
+import { endOfLine, lex, scan } from '../lexer';
 import { asPython, withoutCellMagic, withoutCommands } from '../magics';
 import { Matcher } from '../matching';
 import { bindings, type IKernelContext, namesAt, scopeOf } from '../names';
@@ -88,12 +88,15 @@ export const FUNCTIONS = {
       .filter((_, at) => !/[\udc00-\udfff]/.test(text[at]))
       .map(place => (place ? '+' : '-'))
       .join(''),
-  leaves_open: (text: string, quote = '') => leavesOpen(text, quote),
   balanced_length: (text: string, closed: string) => pointsAt(text, balancedLength(text, closed)),
   closers_after: closersAfter,
   closing_length: closingLength,
   lex: (source: string) =>
     lex(source).map(({ kind, text, start, unclosed }) => [kind, text, pointsAt(source, start), unclosed]),
+  end_of_line: (before: string, text: string) => {
+    const end = endOfLine(before, text);
+    return end < 0 ? end : pointsAt(text, end);
+  },
   scan: (text: string) => {
     const { quote, brackets, balanced, comment, start } = scan(text);
     return [quote, brackets, balanced, comment, pointsAt(text, start)];
@@ -146,29 +149,29 @@ export const FUNCTIONS = {
     const fits = (text: string) => !unfit || !text.includes(unfit);
     const gate = new Gate(new CursorFeatures(line, rest), threshold, fits, byDefault);
     let text = '';
-    const look = (final: boolean) => {
-      const [end, confidence] = gate.shown(text, final);
+    const look = () => {
+      const [end, confidence] = gate.shown(text);
       return [pointsAt(text, end), confidence, gate.hopeless];
     };
     const seen = written.map(([piece, probability]) => {
       gate.add(piece, probability);
       text += piece;
-      return look(false);
+      return look();
     });
     if (ended) {
       gate.end();
     }
-    return [...seen, look(true)];
+    return [...seen, look()];
   },
   /** The text that a gate shows whose score is the product of the probabilities. */
-  shown: (written: Written, threshold = 0.5, ended = false, final = false) => {
+  shown: (written: Written, threshold = 0.5, ended = false) => {
     const gate = new Gate(new CursorFeatures(), threshold, () => true, byProduct);
     written.forEach(([piece, probability]) => gate.add(piece, probability));
     if (ended) {
       gate.end();
     }
     const text = written.map(([piece]) => piece).join('');
-    return text.slice(0, gate.shown(text, final)[0]);
+    return text.slice(0, gate.shown(text)[0]);
   },
   suggestion: (
     written: Written,
@@ -180,7 +183,7 @@ export const FUNCTIONS = {
     const cursor = cursorFeatures(prefix, suffix, []);
     const joins = joining('', prefix, suffix, byBrackets);
     const gate = new Gate(cursor, threshold, joins, byDefault);
-    const suggestion = new TrimmedText(surroundingsOf(prefix, suffix), gate, unasked, joins);
+    const suggestion = new TrimmedText(surroundingsOf(prefix, suffix), gate, unasked, joins, () => 0);
     const look = (grown: boolean) => [
       grown,
       suggestion.shown,
@@ -197,7 +200,7 @@ export const FUNCTIONS = {
   /** The shown text of an answer with probable tokens, frame by frame. */
   frames: (texts: string[], prefix: string, suffix: string, unasked: boolean, whole: boolean) => {
     const gate = new Gate(cursorFeatures(prefix, suffix, []), 0, () => true, byProduct);
-    const suggestion = new TrimmedText(surroundingsOf(prefix, suffix), gate, unasked);
+    const suggestion = new TrimmedText(surroundingsOf(prefix, suffix), gate, unasked, () => true, () => 0);
     const seen = texts.map(text => {
       suggestion.take([{ token: 0, text, probability: 0.9 }]);
       return suggestion.shown;
