@@ -45,7 +45,7 @@ class Writing(ABC):
         self.confidence = 1.0
         self.ended = False  # whether the text is complete: no continuation belongs to it
         self.gave_up = False  # whether no continuation would be shown
-        self.held_since = math.inf  # when a part could first be shown, by the clock
+        self.held_since = math.inf  # when a part could first be shown
 
     @property
     def imports(self) -> tuple[str, ...]:
@@ -117,7 +117,6 @@ class TrimmedText(Writing):
         imports: Callable[[str], tuple[str, ...]] = lambda _: (),
         undecided: Callable[[], bool] = lambda: False,
         hold: float = math.inf,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`joins`: whether the text after the cursor can follow a text; `hold`: see `HOLD`."""
         super().__init__(imports, undecided)
@@ -129,7 +128,6 @@ class TrimmedText(Writing):
         self._unasked = unasked
         self._joins = joins
         self._hold = hold
-        self._clock = clock
 
     @property
     def fits(self) -> bool:
@@ -147,7 +145,7 @@ class TrimmedText(Writing):
         end, confidence = self._gate.shown(cut.text)
         if not end:
             return False
-        now = self._clock()
+        now = time.monotonic()
         self.held_since = min(self.held_since, now)
         if now - self.held_since < self._hold:
             return False

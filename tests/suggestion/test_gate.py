@@ -5,8 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from jupyter_turbopilot.suggestion.candidates import Candidates
 from jupyter_turbopilot.suggestion.features import CursorFeatures
@@ -55,8 +53,8 @@ SHOWN = (
 
 @pytest.mark.parametrize("case", golden("gate", *(f"shown/{part}" for part in SHOWN)))
 def test_gate_shows_the_prefix_with_the_greatest_gain(case: tuple[Any, ...]) -> None:
-    *given, text = case
-    assert shown_of(*given) == text
+    *asked, text = case
+    assert shown_of(*asked) == text
 
 
 @pytest.mark.parametrize("opened", ["(a", "[a", "{a", "'a", '"a'])

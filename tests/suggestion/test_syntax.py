@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.suggestion import syntax
 from jupyter_turbopilot.suggestion.syntax import (
+    end_of_line,
     faults,
     fitting,
     grammar_of,
@@ -276,3 +277,20 @@ def test_lex_agrees_with_pythons_tokenizer() -> None:
     ]
     assert any(keyword.iskeyword(text) for _, text in expected)
     assert [found for found in kinds(program) if found[0] in kind_of.values()] == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "text", "end"),
+    [
+        ("x = ", "1\ny", 1),
+        ("f(", "a,\n  b)\ny", 8),
+        ("x = ", "1", -1),
+        ("x = ", "f(\n", -1),
+        ("x = ", "'a\nb'\n", 2),  # a line ends a string
+        ("x = ", "'''a\nb'''\n", 9),
+        ("# (", "a\n", 1),
+        ("a)", ")\n(", 1),
+    ],
+)
+def test_end_of_line_is_outside_of_brackets_and_strings(before: str, text: str, end: int) -> None:
+    assert end_of_line(before, text) == end

@@ -12,7 +12,7 @@ from jupyter_turbopilot.suggestion.gate import Gate
 from jupyter_turbopilot.suggestion.joining import joining
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
 from jupyter_turbopilot.suggestion.syntax import scan, valid_beginning
-from jupyter_turbopilot.suggestion.writing import TrimmedText, Verbatim
+from jupyter_turbopilot.suggestion.writing import HOLD, TrimmedText, Verbatim
 
 from ..shared_cases import golden
 
@@ -108,6 +108,29 @@ def test_suggestion_gives_up_without_ending() -> None:
     writing = TrimmedText(surroundings_of("x = ", ""), Gate(CursorFeatures(), 0.5), unasked=True)
     writing.take(tokens(["a", "b", "c"], 0.1))
     assert (writing.gave_up, writing.ended, writing.done) == (True, False, True)
+
+
+def held(texts: list[str], monkeypatch: pytest.MonkeyPatch, seconds: float = 0.04) -> list[str]:
+    """Return the shown text after each token of an automatic suggestion, one token each `seconds`."""
+    now = itertools.count()
+    monkeypatch.setattr("time.monotonic", lambda: next(now) * seconds)
+    gate = Gate(CursorFeatures("x = "), 0.01)
+    writing = TrimmedText(surroundings_of("x = ", ""), gate, unasked=True, hold=HOLD)
+    frames = []
+    for token in tokens(texts, 0.99):
+        if not writing.done:
+            writing.take([token])
+        frames.append(writing.shown)
+    writing.finish(whole=True)
+    return [*frames, writing.shown]
+
+
+def test_automatic_suggestion_is_shown_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    some = ["quantity", " +", " price", " +", " tax", " +", " rest", "\n"]
+    frames = held(some, monkeypatch)
+    assert frames[0] == ""  # it may still become longer
+    assert {*frames} == {"", "quantity + price + tax"}
+    assert held(some, monkeypatch, 0.001)[-1] == "quantity + price + tax + rest"
 
 
 def test_suggestion_on_request_shows_everything_with_its_confidence() -> None:

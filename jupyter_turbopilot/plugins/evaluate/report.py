@@ -64,20 +64,24 @@ def table(results: Mapping[str, TypingResult]) -> str:
 
 def _accepted(results: Mapping[str, TypingResult]) -> list[str]:
     """Describe what reading and accepting the suggestions is worth."""
-    lines = [
-        "",
-        f"| | net saved at {READING} | at {', '.join(map(str, OTHER_READINGS))} | characters per acceptance "
-        "| finish the statement | Tabs per statement | nothing left open | changed, flickered per 100 shown |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    head = (
+        f"net saved at {READING}",
+        f"at {', '.join(map(str, OTHER_READINGS))}",
+        "characters per acceptance",
+        "finish the statement",
+        "Tabs per statement",
+        "nothing left open",
+        "changed, flickered per 100 shown",
+    )
+    lines = ["", f"| | {' | '.join(head)} |", f"| --- |{' --- |' * len(head)}"]
     for name, typed in results.items():
         notebooks, total = list(typed.notebooks.values()), typed.total
         net = _with_interval(notebooks, lambda t: t.net())
         others = ", ".join(f"{total.net(reading):.3f}" for reading in OTHER_READINGS)
         unsteady = f"{total.per_shown(total.grown):.1f}, {total.per_shown(total.flickered):.1f}"
         lines.append(
-            f"| {name} | {net} | {others} | {total.length:.1f} | {total.share_finished:.2f} | {total.tabs:.2f} "
-            f"| {total.share_closed:.3f} | {unsteady} |"
+            f"| {name} | {net} | {others} | {total.length:.1f} | {total.share_finished:.2f} "
+            f"| {total.tabs:.2f} | {total.share_closed:.3f} | {unsteady} |"
         )
     return lines
 

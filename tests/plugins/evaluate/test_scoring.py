@@ -55,6 +55,27 @@ def test_score_saves_accepted_characters_minus_one_keystroke() -> None:
     assert score.total.per_hundred == 25.0
 
 
+def test_score_counts_statements_and_what_is_left_open() -> None:
+    score = Score()
+    future = "plt.plot(x,\n    y)\nz = 1\n"
+    score.show(0, 0, "", "plt.plot(", future)
+    score.show(0, 9, "plt.plot(", "x,\n    y)", future[9:])
+    score.show(0, 18, "", "\nz = 1", future[18:])
+    total = score.total
+    assert (total.right, total.statements, total.finished, total.closed) == (3, 2, 2, 2)
+    assert (total.length, total.tabs) == (8.0, 1.5)
+
+
+def test_net_is_what_is_saved_less_the_time_of_reading() -> None:
+    tally = Tally(typed=100, saved=40, shown=5, grown=1)
+    assert (tally.net(), tally.net(1)) == (0.16, 0.34)
+
+
+def test_judge_accepts_a_call_over_several_lines_as_one() -> None:
+    assert judge("f(a,\n  b)", "f(a,\n  b)\nc") == Judgement(9, 1, 0)
+    assert judge("a,\n  c)", "a,\n  b)\nc", "f(") == Judgement(0, 0, 1)
+
+
 def test_interval_contains_the_value_and_widens_with_variance() -> None:
     equal = [Tally(typed=100, saved=20)] * 10
     unequal = [Tally(typed=100, saved=0), Tally(typed=100, saved=40)] * 5

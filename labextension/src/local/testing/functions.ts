@@ -200,7 +200,13 @@ export const FUNCTIONS = {
   /** The shown text of an answer with probable tokens, frame by frame. */
   frames: (texts: string[], prefix: string, suffix: string, unasked: boolean, whole: boolean) => {
     const gate = new Gate(cursorFeatures(prefix, suffix, []), 0, () => true, byProduct);
-    const suggestion = new TrimmedText(surroundingsOf(prefix, suffix), gate, unasked, () => true, () => 0);
+    const suggestion = new TrimmedText(
+      surroundingsOf(prefix, suffix),
+      gate,
+      unasked,
+      () => true,
+      () => 0
+    );
     const seen = texts.map(text => {
       suggestion.take([{ token: 0, text, probability: 0.9 }]);
       return suggestion.shown;
