@@ -4,6 +4,7 @@
     python benchmarks/quality.py adapter --set notebooks.json.gz [--adapter default] [--positions 1500]
     python benchmarks/quality.py columns --set notebooks.json.gz [--kernel python3] [--mentions 150]
     python benchmarks/quality.py ends --set notebooks.json.gz [--positions 500]
+    python benchmarks/quality.py holes --set notebooks.json.gz [--positions 500]
 
 The first two use the half of the notebooks that the gate was not fitted to. `models` replays cells with each
 model in a separate process: precision, keystrokes saved, latency per keystroke and memory, by eagerness.
@@ -12,21 +13,24 @@ model in a separate process: precision, keystrokes saved, latency per keystroke 
 below them are completed within the finished cell. `columns` runs the notebooks in a kernel, and counts the
 first mentions of columns that are completed, with and without kernel context, after none and one of their
 characters. `ends` counts the right suggestions that leave a bracket or quote to close, and the suggestions in
-the middle of a line after which a valid cell does not parse. The notebooks should read files with unfamiliar
+the middle of a line after which a valid cell does not parse. `holes` removes an argument, a subscript or a
+condition from a line, and counts the suggestions that fill the hole. The notebooks of `columns` should read files with unfamiliar
 column names: a model knows those of public data.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import json
+import random
 import re
 import resource
 import statistics
 import subprocess
 import sys
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import islice, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -240,6 +244,70 @@ def ends(options: argparse.Namespace) -> None:
         print(f"| {name} | {' | '.join(found)} |")
 
 
+HOLES = ("argument", "subscript", "condition")
+
+
+def holes_in(source: str) -> Iterator[tuple[str, int, int]]:
+    """Yield the holes that can be cut into the lines of a cell: kind, start and end."""
+    starts = [0]
+    for line in source.splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(args=[*_, argument]):
+                kind, inner = "argument", argument
+            case ast.Subscript(slice=inner):
+                kind = "subscript"
+            case ast.If(test=inner) | ast.While(test=inner) | ast.IfExp(test=inner):
+                kind = "condition"
+            case ast.Compare(comparators=[inner]):
+                kind = "condition"
+            case _:
+                continue
+        if inner.lineno == inner.end_lineno and source.isascii():
+            line = starts[inner.lineno - 1]
+            yield kind, line + inner.col_offset, line + (inner.end_col_offset or 0)
+
+
+def holes(options: argparse.Namespace) -> None:
+    """Count suggestions that fill holes in lines."""
+    notebooks = read(options.set)[1::2]
+    found: dict[str, list[tuple[int, int, int, int]]] = {kind: [] for kind in HOLES}
+    for number, notebook in enumerate(notebooks):
+        for active, cell in enumerate(notebook.cells):
+            if cell.type == "code":
+                with suppress(SyntaxError):
+                    for kind, start, end in holes_in(cell.source):
+                        found[kind].append((number, active, start, end))
+    settings = settings_of(None)
+    settings.deadline = 300.0  # a slow machine gives the same result
+    print("| hole, trigger | holes | shown | exact | do not parse | repeat the text after the cursor |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    with closing(InProcess(settings)) as local:
+        local.wait()
+        for kind, trigger in product(HOLES, ("automatic", "invoke")):
+            chosen = found[kind].copy()
+            random.Random(5).shuffle(chosen)  # noqa: S311 - a reproducible choice
+            counts = Counter[str]()
+            for number, active, start, end in chosen[: options.positions]:
+                source = notebooks[number].cells[active].source
+                after = source[end:]
+                request = traces.request_at(notebooks[number], active, start, after, trigger=trigger)
+                reply = local.last(request)
+                text = reply.items[0].text if reply.items else ""
+                rest = after.partition("\n")[0]
+                tails = (text[-length:] for length in range(2, len(rest) + 1))
+                counts["shown"] += bool(text)
+                counts["exact"] += (is_exact := text == source[start:end])
+                counts["invalid"] += bool(text) and not valid_beginning(source[:start] + text + after)
+                counts["doubled"] += not is_exact and any(tail and rest.startswith(tail) for tail in tails)
+            figures = (counts[name] for name in ("shown", "exact", "invalid", "doubled"))
+            print(
+                f"| {kind}, {trigger} | {len(chosen[: options.positions])} | {' | '.join(map(str, figures))} |"
+            )
+            sys.stdout.flush()
+
+
 def main() -> None:
     """Run."""
     parser = argparse.ArgumentParser()
@@ -265,6 +333,10 @@ def main() -> None:
     command.add_argument("--set", type=Path, required=True)
     command.add_argument("--positions", type=int, default=500)
     command.set_defaults(run=ends)
+    command = commands.add_parser("holes", help=holes.__doc__)
+    command.add_argument("--set", type=Path, required=True)
+    command.add_argument("--positions", type=int, default=500)
+    command.set_defaults(run=holes)
     options = parser.parse_args()
     options.run(options)
 

@@ -283,7 +283,7 @@ def test_lex_agrees_with_pythons_tokenizer() -> None:
     ("before", "text", "end"),
     [
         ("x = ", "1\ny", 1),
-        ("f(", "a,\n  b)\ny", 8),
+        ("f(", "a,\n  b)\ny", 7),
         ("x = ", "1", -1),
         ("x = ", "f(\n", -1),
         ("x = ", "'a\nb'\n", 2),  # a line ends a string
