@@ -14,8 +14,8 @@ below them are completed within the finished cell. `columns` runs the notebooks 
 first mentions of columns that are completed, with and without kernel context, after none and one of their
 characters. `ends` counts the right suggestions that leave a bracket or quote to close, and the suggestions in
 the middle of a line after which a valid cell does not parse. `holes` removes an argument, a subscript or a
-condition from a line, and counts the suggestions that fill the hole. The notebooks of `columns` should read files with unfamiliar
-column names: a model knows those of public data.
+condition from a line, and counts the suggestions that fill the hole. The notebooks of `columns` should read
+files with unfamiliar column names: a model knows those of public data.
 """
 
 from __future__ import annotations
@@ -301,11 +301,9 @@ def holes(options: argparse.Namespace) -> None:
                 counts["exact"] += (is_exact := text == source[start:end])
                 counts["invalid"] += bool(text) and not valid_beginning(source[:start] + text + after)
                 counts["doubled"] += not is_exact and any(tail and rest.startswith(tail) for tail in tails)
-            figures = (counts[name] for name in ("shown", "exact", "invalid", "doubled"))
-            print(
-                f"| {kind}, {trigger} | {len(chosen[: options.positions])} | {' | '.join(map(str, figures))} |"
-            )
-            sys.stdout.flush()
+            figures = [len(chosen[: options.positions])]
+            figures += [counts[name] for name in ("shown", "exact", "invalid", "doubled")]
+            print(f"| {kind}, {trigger} | {' | '.join(map(str, figures))} |", flush=True)
 
 
 def main() -> None:
