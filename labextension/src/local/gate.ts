@@ -114,12 +114,15 @@ export class Gate {
     );
   }
 
-  /** Return how much of the trimmed text is worth reading, and its score; further lines only whole. */
-  shown(text: string): [end: number, confidence: number] {
+  /**
+   * Return how much of the trimmed text is worth reading, and its score; further lines only whole. Without a threshold,
+   * all of the final text is shown.
+   */
+  shown(text: string, final = true): [end: number, confidence: number] {
     let end = 0;
     let confidence = 0;
     for (let line = 0; ; line++) {
-      const found = this._best(text, line, end);
+      const found = this._best(text, line, end, final && !this._threshold);
       if (!found) {
         return [end, confidence];
       }
@@ -146,10 +149,9 @@ export class Gate {
   }
 
   /** Return the boundary of a line with the greatest gain; its end includes the brackets that close after it. */
-  private _best(text: string, line: number, start: number): IBoundary | undefined {
-    // Without a threshold, the longest text wins.
+  private _best(text: string, line: number, start: number, everything: boolean): IBoundary | undefined {
     const gain = ({ end, score }: IBoundary) =>
-      this._threshold ? score * (codePoints(strip(text.slice(start, end))) - 1) - READING : 0;
+      everything ? 0 : score * (codePoints(strip(text.slice(start, end))) - 1) - READING;
     const passing = this._boundaries
       .filter(
         boundary =>
@@ -169,7 +171,7 @@ export class Gate {
         const least = Math.min(boundary.end, text.length);
         const end = this._withClosers(begun + text.slice(start, least), text, least);
         // Text after the cursor may close the brackets; `fits` checks this.
-        if (!this._threshold || this._cursor.rest || !leavesOpen(begun + text.slice(start, end))) {
+        if (everything || this._cursor.rest || !leavesOpen(begun + text.slice(start, end))) {
           return { ...boundary, end };
         }
       }

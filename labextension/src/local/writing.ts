@@ -97,7 +97,7 @@ export class TrimmedText {
       return this._show(this._wholeLines(text));
     }
     this.gaveUp = this._gate.hopeless;
-    const [end, confidence] = this.done ? [0, 0] : this._gate.shown(text);
+    const [end, confidence] = this.done ? [0, 0] : this._gate.shown(text, false);
     if (!end) {
       return false;
     }
