@@ -158,6 +158,7 @@ class SuggestionPlan(Plan):
 
     def writing(self) -> TrimmedText:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""
+        request = self.cursor.request
         names = self.cursor.names(self.notebook_index)
         gate = Gate(
             self.cursor.features,
@@ -165,6 +166,7 @@ class SuggestionPlan(Plan):
             names.fit,
             self.trees,
             candidates=self.cursor.following,
+            prose=request.cells[request.active].type != "code",
         )
         return TrimmedText(
             self.cursor.surroundings,

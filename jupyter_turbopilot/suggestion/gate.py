@@ -15,7 +15,7 @@ from jupyter_turbopilot.suggestion.brackets import balanced_length, closing_leng
 from jupyter_turbopilot.suggestion.candidates import NO_CANDIDATES
 from jupyter_turbopilot.suggestion.features import SMALLEST, CursorFeatures, features
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
-from jupyter_turbopilot.suggestion.syntax import end_of_line, scan
+from jupyter_turbopilot.suggestion.syntax import CLOSERS, end_of_line, scan
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ _TRIED = 128  # boundaries of a line that are checked at most: each check parses
 # Probability of brackets and quotes that a suggestion closes at its end. It is that of the likeliest token:
 # often several tokens begin with them, such as `)`, `):` and `))`.
 _CLOSED = 0.3
+_OPENED = {closed: opened for opened, closed in CLOSERS.items()}
 _FORGIVEN = 0.4  # generation stops below this fraction of the threshold
 
 
@@ -66,6 +67,13 @@ def leaves_open(line: str) -> bool:
     return bool(opened.brackets or opened.quote)
 
 
+def opening_of(line: str) -> str:
+    """Return a short line that leaves the same brackets and quote or comment open."""
+    opened = scan(line)
+    brackets = "".join(_OPENED[bracket] for bracket in reversed(opened.brackets))
+    return f"{brackets}{opened.quote}{'#' if opened.comment else ''}"
+
+
 def _ends_with_number(text: str) -> bool:
     head = text.rstrip(_NUMBER)
     return len(head) < len(text) and not head[-1:].isalnum()
@@ -81,13 +89,19 @@ class Gate:
         fits: Callable[[str], bool] = lambda _: True,
         trees: Trees | None = None,
         candidates: Candidates = NO_CANDIDATES,
+        *,
+        prose: bool = False,
     ) -> None:
         """`trees`: the model's decision trees; by default those of the default model.
 
         `candidates`: the candidates for the name at the cursor. A single candidate passes with any score.
+        `prose`: whether the text is not code, so that apostrophes are not quotes.
         """
         self.cursor = cursor
         self.threshold = threshold
+        self._prose = prose
+        # A substitute for the line up to the cursor, which may be long and is scanned with each text.
+        self._opening = opening_of(cursor.body)
         self._trees = trees or fit_for(DEFAULT).trees
         # The next character may belong to the name, or be the user's own closing quote.
         following = cursor.rest[:1]
@@ -108,7 +122,7 @@ class Gate:
         """Process the next token."""
         head, newline, rest = piece.partition("\n")
         written = self.text[self._start :] + head
-        begun = "" if self._line else self.cursor.body
+        begun = "" if self._line else self._opening
         ends = bool(newline and written.strip()) and end_of_line(begun, f"{written}\n") >= 0
         if self._sure and not (ends and not head) and may_end(self.text, piece):
             self._note(whole=False)
@@ -193,9 +207,10 @@ class Gate:
             and min(boundary.end, len(text)) > start
         ]
 
-        def gain(boundary: Boundary) -> tuple[float, int]:
+        def gain(boundary: Boundary) -> tuple[float, int, bool]:
+            # Further lines are shown only after a whole one.
             saved = expected_gain(boundary.score, text[start : boundary.end])
-            return (0.0 if everything else saved), boundary.end
+            return (0.0 if everything else saved), boundary.end, boundary.whole
 
         for boundary in sorted(passing, key=gain, reverse=True)[:_TRIED]:
             if gain(boundary)[0] < 0:
@@ -205,10 +220,10 @@ class Gate:
             end = min(boundary.end, len(text))
             if self._is_label_complete(text, end):
                 return boundary, end + 1
-            begun = self.cursor.body if not line else ""
+            begun = "" if line else self._opening
             end = self._with_closers(begun + text[start:end], text, end)
             # Text after the cursor may close the brackets, which `fits` checks; a label is worth a bracket.
-            may_open = everything or self.cursor.rest or text[:end] in self._labels
+            may_open = everything or self._prose or self.cursor.rest or text[:end] in self._labels
             if may_open or not leaves_open(begun + text[start:end]):
                 return boundary, end
         return None

@@ -109,6 +109,8 @@ def end_of_line(before: str, text: str) -> int:
 
     Brackets and strings that the line opens continue it.
     """
+    if "\n" not in text:
+        return -1  # the usual case, and this runs at every token
     depth = 0
     for lexeme in lex(before + text):
         if lexeme.kind == "line" and not depth and lexeme.start >= len(before):

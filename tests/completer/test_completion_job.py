@@ -15,6 +15,7 @@ from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, RawRequest, Sampling
 from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.protocol.request import Cell, Completion
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 from .desk import Desk, received, request
@@ -35,6 +36,12 @@ def test_automatic_suggestions_show_the_confident_part_of_a_cut_line(desk: Calla
     assert d.texts(request(trigger="automatic", max_tokens=1)) == []
     assert d.texts(request(trigger="automatic", max_tokens=3)) == ["apple +"]
     assert d.texts(request(trigger="automatic", max_tokens=9)) == ["apple + bread + cheese"]
+
+
+def test_prose_with_apostrophes_is_completed_automatically(desk: Callable[..., Desk]) -> None:
+    cell = Cell(source="We don't need ", type="markdown")
+    asked = Completion(cells=[cell], offset=14, trigger="automatic")
+    assert desk("the other columns\n", probability=1.0).texts(asked) == ["the other columns"]
 
 
 @pytest.mark.parametrize("trigger", ["automatic", "invoke"])

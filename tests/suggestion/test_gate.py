@@ -10,6 +10,7 @@ from jupyter_turbopilot.suggestion.candidates import Candidates
 from jupyter_turbopilot.suggestion.features import CursorFeatures
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
 from jupyter_turbopilot.suggestion.gate_fit import EAGERNESS, FITS, fit_for
+from jupyter_turbopilot.util.bounds import Operations, counted_operations
 
 from ..shared_cases import golden
 
@@ -183,3 +184,24 @@ def test_gate_shows_no_more_than_the_text() -> None:
 def test_gate_adds_no_closing_quote_that_does_not_fit() -> None:
     made = label_gate("gion'|location'", ("location", 0.9), ("']", 0.1), fits=lambda text: "'" not in text)
     assert shown(made) == ""
+
+
+def test_gate_shows_prose_with_apostrophes() -> None:
+    made = Product(CursorFeatures("We don't"), 0.5, prose=True)
+    for piece in (" need", " the", " table", "\n"):
+        made.add(piece, 0.99)
+    assert shown(made) == " need the table"
+
+
+def test_gate_scans_a_long_line_once() -> None:
+    operations = Operations()
+    with counted_operations(operations):
+        made = Product(CursorFeatures(f"x = [{'1, ' * 5_000}"), 0.01)
+        for _ in range(20):
+            made.add(" quantity,", 0.99)
+            assert shown(made) == ""
+    assert operations.count < 2 * 15_000
+
+
+def test_gate_shows_further_lines_after_a_space_at_the_end_of_a_line() -> None:
+    assert shown_of([("a = 1", 0.9), (" \n", 0.9), ("b = 2", 0.9), ("\n", 0.9)], 0.0) == "a = 1 \nb = 2"

@@ -23,7 +23,7 @@ from jupyter_turbopilot.suggestion.syntax import (
     scan,
     valid_beginning,
 )
-from jupyter_turbopilot.util.bounds import STATEMENT
+from jupyter_turbopilot.util.bounds import STATEMENT, Operations, counted_operations
 from jupyter_turbopilot.util.syntax_tree import MOST
 
 from ..shared_cases import golden
@@ -294,3 +294,10 @@ def test_lex_agrees_with_pythons_tokenizer() -> None:
 )
 def test_end_of_line_is_outside_of_brackets_and_strings(before: str, text: str, end: int) -> None:
     assert end_of_line(before, text) == end
+
+
+def test_end_of_line_does_not_scan_a_text_without_line_ends() -> None:
+    operations = Operations()
+    with counted_operations(operations):
+        assert end_of_line("x = [" + "1, " * 5_000, "2]") == -1
+    assert operations.count == 0

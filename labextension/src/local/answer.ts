@@ -184,7 +184,8 @@ export class Composer {
       cursorFeatures(prefix, suffix, this._context.pieces),
       unasked ? thresholds[eagerness ?? this._settings.eagerness] : 0,
       text => joins(text) && fits(text),
-      values => score(values, trees)
+      values => score(values, trees),
+      type !== 'code'
     );
     return new TrimmedText(this._around, gate, unasked, joins);
   }

@@ -10,7 +10,7 @@ import type { IRequest } from '../wire';
 import { balancedLength, closingLength } from './brackets';
 import { type CursorFeatures, features, type Features, SMALLEST, sumOf } from './features';
 import { DEFAULT, FITS } from './fits';
-import { endOfLine, scan } from './lexer';
+import { CLOSERS, endOfLine, scan } from './lexer';
 import { beginsWithWord, characterBefore, codePoints, cutAt, isBlank, strip, stripEnd } from './text';
 import type { ITrees } from './trees';
 
@@ -23,6 +23,7 @@ const TRIED = 128; // the maximum number of boundaries of a line to check, becau
  * several tokens begin with them, such as `)`, `):` and `))`.
  */
 const CLOSED = 0.3;
+const OPENED = new Map([...CLOSERS].map(([opened, closed]) => [closed, opened]));
 const FORGIVEN = 0.4; // below this share of the threshold, the rest of an answer is not generated
 
 /** A position where an answer may end, and the score of the text up to there. */
@@ -53,6 +54,13 @@ function leavesOpen(line: string): boolean {
   return brackets !== '' || quote !== '';
 }
 
+/** A short line that leaves the same brackets and quote or comment open. */
+function openingOf(line: string): string {
+  const { brackets, quote, comment } = scan(line);
+  const opened = [...brackets].reverse().map(bracket => OPENED.get(bracket) ?? '');
+  return `${opened.join('')}${quote}${comment ? '#' : ''}`;
+}
+
 function endsWithNumber(text: string): boolean {
   let start = text.length;
   while (NUMBER.includes(text.charAt(start - 1) || ' ')) {
@@ -63,19 +71,25 @@ function endsWithNumber(text: string): boolean {
 
 /** Scores an answer token by token, and determines how much of it may be shown. */
 export class Gate {
-  /** `fits`: whether the cell could still become a valid program with a text; `rate`: the score of a prefix. */
+  /**
+   * `fits`: whether the cell could still become a valid program with a text; `rate`: the score of a prefix; `prose`:
+   * whether the text is not code, so that apostrophes are not quotes.
+   */
   constructor(
     private readonly _cursor: CursorFeatures,
     private readonly _threshold: number,
     readonly fits: (text: string) => boolean,
-    private readonly _rate: (values: Features) => number
-  ) {}
+    private readonly _rate: (values: Features) => number,
+    private readonly _prose = false
+  ) {
+    this._opening = openingOf(_cursor.body);
+  }
 
   /** Process the next token. */
   add(piece: string, probability: number): void {
     const [head, newline, rest] = cutAt(piece, '\n');
     const written = this._written() + head;
-    const begun = this._line ? '' : this._cursor.body;
+    const begun = this._line ? '' : this._opening;
     const ends = newline !== '' && !isBlank(written) && endOfLine(begun, `${written}\n`) >= 0;
     if (this._sure.length > 0 && !(ends && !head) && mayEnd(this._text, piece)) {
       this._note(false);
@@ -161,17 +175,22 @@ export class Gate {
           Math.min(boundary.end, text.length) > start
       )
       .map(boundary => ({ boundary, gain: gain(boundary) }))
-      .sort((one, other) => other.gain - one.gain || other.boundary.end - one.boundary.end);
+      // Further lines are shown only after a whole one.
+      .sort(
+        ({ boundary: one, gain: saved }, { boundary: other, gain: better }) =>
+          better - saved || other.end - one.end || Number(other.whole) - Number(one.whole)
+      );
     for (const { boundary, gain: saved } of passing.slice(0, TRIED)) {
       if (saved < 0) {
         break;
       }
       if (this._mayStand(text.slice(0, boundary.end))) {
-        const begun = line ? '' : this._cursor.body;
+        const begun = line ? '' : this._opening;
         const least = Math.min(boundary.end, text.length);
         const end = this._withClosers(begun + text.slice(start, least), text, least);
         // Text after the cursor may close the brackets; `fits` checks this.
-        if (everything || this._cursor.rest || !leavesOpen(begun + text.slice(start, end))) {
+        const mayOpen = everything || this._prose || this._cursor.rest !== '';
+        if (mayOpen || !leavesOpen(begun + text.slice(start, end))) {
           return { ...boundary, end };
         }
       }
@@ -199,6 +218,8 @@ export class Gate {
     return this._text.slice(this._start);
   }
 
+  /** A substitute for the line up to the cursor, which may be long and is scanned with each text. */
+  private readonly _opening: string;
   private _text = '';
   private readonly _boundaries: IBoundary[] = [];
   private readonly _tokens: [start: number, probability: number][] = [];

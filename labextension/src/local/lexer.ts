@@ -90,6 +90,9 @@ export function scan(text: string): IOpen {
  * continue it.
  */
 export function endOfLine(before: string, text: string): number {
+  if (!text.includes('\n')) {
+    return -1; // the usual case, and this runs at every token
+  }
   let depth = 0;
   for (const { kind, text: lexeme, start } of lex(before + text)) {
     if (kind === 'line' && depth === 0 && start >= before.length) {
