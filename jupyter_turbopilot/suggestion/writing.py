@@ -78,8 +78,8 @@ class Writing(ABC):
             self._text += piece
             grown = self._judge(piece, token.probability) or grown
             if self.done:
-                break
-        return grown
+                return grown
+        return self._release() or grown
 
     def resume(self, tokens: Iterable[Token]) -> bool:
         """Process tokens that continue typed text: nothing is dropped at their beginning."""
@@ -93,6 +93,10 @@ class Writing(ABC):
     @abstractmethod
     def _judge(self, piece: str, probability: float) -> bool:
         """Process the next piece of the text; return whether there is more to show."""
+
+    def _release(self) -> bool:
+        """Show text that was held back for long enough; return whether there was any."""
+        return False
 
     def _show(self, text: str) -> bool:
         if len(text) <= len(self.shown) or not text.strip():
@@ -128,6 +132,7 @@ class TrimmedText(Writing):
         self._unasked = unasked
         self._joins = joins
         self._hold = hold
+        self._cut = Cut("")  # the latest text, trimmed
 
     @property
     def fits(self) -> bool:
@@ -135,14 +140,18 @@ class TrimmedText(Writing):
 
     def _judge(self, piece: str, probability: float) -> bool:
         self._gate.add(piece, probability)
-        cut = self._trim(final=False)
-        self.ended = cut.done
+        self._cut = self._trim(final=False)
+        self.ended = self._cut.done
         if not self._unasked:
-            return self._show(self._whole_lines(cut.text))
+            return self._show(self._whole_lines(self._cut.text))
         self.gave_up = self._gate.hopeless
-        if self.done or self._hold == math.inf:
+        return False
+
+    def _release(self) -> bool:
+        if not self._unasked or self._hold == math.inf:
             return False  # `finish` shows it
-        end, confidence = self._gate.shown(cut.text, final=False)
+        text = self._cut.text
+        end, confidence = self._gate.shown(text, final=False)
         if not end:
             return False
         now = time.monotonic()
@@ -150,7 +159,7 @@ class TrimmedText(Writing):
         if now - self.held_since < self._hold:
             return False
         self.confidence, self.gave_up = confidence, True
-        return self._show(cut.text[:end].rstrip())
+        return self._show(text[:end].rstrip())
 
     def finish(self, *, whole: bool) -> None:
         """Show the rest."""

@@ -133,6 +133,15 @@ def test_automatic_suggestion_is_shown_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert held(some, monkeypatch, 0.001)[-1] == "quantity + price + tax + rest"
 
 
+def test_text_held_for_long_is_shown_as_far_as_it_was_generated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.monotonic", lambda: 1.0)
+    gate = Gate(CursorFeatures("x = "), 0.01)
+    writing = TrimmedText(surroundings_of("x = ", ""), gate, unasked=True, hold=HOLD)
+    writing.held_since = 0.0
+    assert writing.resume(tokens(["quantity", " +", " price", " +", " tax", " +"], 0.99))
+    assert (writing.shown, writing.gave_up) == ("quantity + price + tax", True)
+
+
 def test_suggestion_on_request_shows_everything_with_its_confidence() -> None:
     writing = TrimmedText(surroundings_of("x = ", ""), Gate(CursorFeatures(), 0.0), unasked=False)
     writing.take(tokens(["valu", "e", "\n"], 0.3))

@@ -55,10 +55,10 @@ export class TrimmedText {
       this._text += text;
       grown = this._judge(text, probability) || grown;
       if (this.done) {
-        break;
+        return grown;
       }
     }
-    return grown;
+    return this._release() || grown;
   }
 
   /** Add tokens that continue the text: nothing is dropped at their start. */
@@ -91,13 +91,19 @@ export class TrimmedText {
   /** Process the next piece of the text; return whether there is more to show. */
   private _judge(piece: string, probability: number): boolean {
     this._gate.add(piece, probability);
-    const { text, done } = this._trim(false);
-    this.ended = done;
+    this._cut = this._trim(false);
+    this.ended = this._cut.done;
     if (!this._unasked) {
-      return this._show(this._wholeLines(text));
+      return this._show(this._wholeLines(this._cut.text));
     }
     this.gaveUp = this._gate.hopeless;
-    const [end, confidence] = this.done ? [0, 0] : this._gate.shown(text, false);
+    return false;
+  }
+
+  /** Show text that was held back for long enough; return whether there was any. */
+  private _release(): boolean {
+    const { text } = this._cut;
+    const [end, confidence] = this._unasked ? this._gate.shown(text, false) : [0, 0];
     if (!end) {
       return false;
     }
@@ -134,6 +140,7 @@ export class TrimmedText {
   }
 
   private _text = '';
+  private _cut: ICut = { text: '', done: false }; // the latest text, trimmed
   private _heldSince = Infinity; // when a part could first be shown
   private _dropped: string; // characters that are dropped at the beginning of the text
 }
