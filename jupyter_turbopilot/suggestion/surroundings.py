@@ -76,7 +76,7 @@ def surroundings_of(
         quote=open_quote(line),
         above=above,
         line=line,
-        max_lines=max_lines,
+        max_lines=1 if lines == "single" else max_lines,
         closed=closers_after(line, rest),
         indented=blank and line != "",
         imports="\n".join(_IMPORT.findall(code))[:MAX_IMPORTS],

@@ -45,7 +45,10 @@ Filter = Callable[[str, Surroundings, bool], Cut]
 
 def end_of_line(text: str, surroundings: Surroundings, final: bool) -> Cut:  # noqa: ARG001
     """Stop at the end of the line, unless several lines are allowed. Open brackets continue it."""
-    end = -1 if surroundings.multi else syntax.end_of_line(surroundings.line[-LINE:], text)
+    if surroundings.multi:
+        return Cut(text)
+    is_single = surroundings.max_lines == 1
+    end = text.find("\n") if is_single else syntax.end_of_line(surroundings.line[-LINE:], text)
     return Cut(text) if end < 0 else Cut(text[:end], done=True)
 
 

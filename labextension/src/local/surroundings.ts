@@ -69,7 +69,7 @@ export function surroundingsOf(
     quote: openQuote(line),
     above,
     line,
-    maxLines,
+    maxLines: lines === 'single' ? 1 : maxLines,
     closed: closersAfter(line, rest),
     indented: blank && line !== '',
     imports: [...earlier, prefix.slice(0, prefix.length - line.length)]

@@ -82,8 +82,11 @@ const unfinishedWord: Filter = (text, _, final) => {
 };
 
 /** Stop at the end of the line, unless there may be several lines. Open brackets continue it. */
-const wholeLine: Filter = (text, { multi, line }) => {
-  const end = multi ? -1 : endOfLine(last(line, LINE), text);
+const wholeLine: Filter = (text, { multi, line, maxLines }) => {
+  if (multi) {
+    return whole(text);
+  }
+  const end = maxLines === 1 ? text.indexOf('\n') : endOfLine(last(line, LINE), text);
   return end < 0 ? whole(text) : { text: text.slice(0, end), done: true };
 };
 
