@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.suggestion.features import kind_of_position
-from jupyter_turbopilot.suggestion.syntax import end_of_line, scan
+from jupyter_turbopilot.suggestion.gate import leaves_open
+from jupyter_turbopilot.suggestion.syntax import end_of_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,6 +57,13 @@ def length_of_line(before: str, text: str) -> int:
     return len(text[: lead + end if end >= 0 else None].rstrip())
 
 
+def _length_of_statement(before: str, future: str) -> int:
+    """Return the length of the rest of a statement. It may have begun in an earlier line, in a bracket."""
+    end = end_of_line(before, future)
+    rest = future[: end if end >= 0 else None].rstrip()
+    return len(rest) or length_of_line(before, future)
+
+
 def judge(text: str, future: str, before: str = "") -> Judgement:
     """Judge a suggestion after `before` by the text that follows.
 
@@ -79,11 +87,6 @@ def judge(text: str, future: str, before: str = "") -> Judgement:
     return Judgement(taken, 1, wrong)
 
 
-def _is_open(text: str) -> bool:
-    opened = scan(text)
-    return bool(opened.brackets or opened.quote)
-
-
 @dataclass
 class Tally:
     """Counts over several keystrokes."""
@@ -94,7 +97,7 @@ class Tally:
     right: int = 0
     saved: int = 0
     statements: int = 0  # in which a suggestion was accepted
-    finished: int = 0  # of these, those that a suggestion finished
+    finished: int = 0  # accepted suggestions that finish their statement
     closed: int = 0  # accepted suggestions that leave no bracket or quote of the line open
     grown: int = 0  # visible suggestions whose text changed other than by typing
     flickered: int = 0  # suggestions that were visible for a moment only
@@ -184,7 +187,7 @@ class Score:
     ) -> Tally:
         """Return the counts of an accepted suggestion."""
         taken = future[: judgement.taken]
-        length = length_of_line(before, future)
+        length = _length_of_statement(before, future)
         statement = (cell, place + length)
         is_new = statement != self._statement
         self._statement = statement
@@ -195,7 +198,7 @@ class Score:
             saved=max(0, judgement.taken - 1),
             statements=int(is_new),
             finished=int(judgement.taken >= length),
-            closed=int(not _is_open(line)),
+            closed=int(not leaves_open(line)),
         )
 
     def show_at(self, keystroke: Keystroke, text: str) -> None:

@@ -66,6 +66,15 @@ def test_score_counts_statements_and_what_is_left_open() -> None:
     assert (total.length, total.tabs) == (8.0, 1.5)
 
 
+def test_score_counts_a_call_over_several_lines_as_one_statement() -> None:
+    score = Score()
+    cell = "plt.plot(first,\n    second,\n    third)\nz = 1\n"
+    for place, text in ((9, "first"), (20, "second"), (32, "third")):
+        score.show(0, place, cell[:place], text, cell[place:])
+    total = score.total
+    assert (total.right, total.statements, total.finished) == (3, 1, 0)
+
+
 def test_net_is_what_is_saved_less_the_time_of_reading() -> None:
     tally = Tally(typed=100, saved=40, shown=5, grown=1)
     assert (tally.net(), tally.net(1)) == (0.16, 0.34)
