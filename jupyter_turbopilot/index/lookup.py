@@ -74,8 +74,9 @@ def best_match(
         return expected_gain(found[0], found[1])
 
     for value, text, whole in sorted(scored, key=gain, reverse=True):
-        closed = cursor.rest or not leaves_open(cursor.body + text)
-        if value >= threshold and gain((value, text, whole)) >= 0 and closed and fits(text):
+        is_worth_reading = value >= threshold and expected_gain(value, text) >= 0
+        is_closed = cursor.rest or not leaves_open(cursor.body + text)
+        if is_worth_reading and is_closed and fits(text):
             return LineMatch(text, value, sure=True, whole=whole)
     if not scored:
         return None
