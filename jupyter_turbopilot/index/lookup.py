@@ -65,7 +65,7 @@ def best_match(
     fits: Callable[[str], bool],
     threshold: float,
 ) -> LineMatch | None:
-    """Return the best continuation above the threshold that saves most, or else the likeliest."""
+    """Return the continuation that saves most: one that may be shown, or else one for a draft."""
     scored = [
         (rate(values), text, whole) for text, whole, values in candidates(continuations, cursor, surroundings)
     ]

@@ -222,7 +222,7 @@ class Gate:
                 return boundary, end + 1
             begun = "" if line else self._opening
             end = self._with_closers(begun + text[start:end], text, end)
-            # Text after the cursor may close the brackets, which `fits` checks; a label is worth a bracket.
+            # Text after the cursor may close brackets, as `fits` checks. After a label, they may stay open.
             may_open = everything or self._prose or self.cursor.rest or text[:end] in self._labels
             if may_open or not leaves_open(begun + text[start:end]):
                 return boundary, end

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.terminal.in_process import InProcess
 
-_MOMENT = 0.3  # seconds: a text that is visible for less flickers
+_FLICKER = 0.3  # seconds: a text that is visible for less time flickers
 SPREAD = 0.5  # sigma of the log-normal distribution of keystroke intervals
 
 
@@ -207,9 +207,9 @@ class _OpenRequest:
         return self.text[len(typed) :] if self.text.startswith(typed) else ""
 
     def flickered(self, now: float, score: Score) -> bool:
-        """Return whether the text was visible for a moment only and was not accepted."""
+        """Return whether the text was visible for less than `_FLICKER` and was not accepted."""
         accepted = score.covered(self.keystroke.active) > self.keystroke.place
-        return bool(self.text) and not accepted and now - self.shown_at < _MOMENT
+        return bool(self.text) and not accepted and now - self.shown_at < _FLICKER
 
     def wait(self, end: float) -> None:
         """Receive replies until `end`; prefetch the completion after the final one."""

@@ -41,7 +41,7 @@ def table(results: Mapping[str, TypingResult]) -> str:
             share = tally.saved / max(1, total.typed)
             often = 100 * tally.shown / max(1, total.keys)
             lines.append(f"| {name}, {kind} | {tally.precision:.3f} | {share:.3f} | {often:.1f} | | |")
-    lines += _accepted(results)
+    lines += _savings(results)
     for name, typed in results.items():
         lines.append(f"\n{name}: {typed.invalid} shown suggestions cannot become valid code.")
         if pace := typed.pace:
@@ -62,8 +62,8 @@ def table(results: Mapping[str, TypingResult]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _accepted(results: Mapping[str, TypingResult]) -> list[str]:
-    """Describe what reading and accepting the suggestions is worth."""
+def _savings(results: Mapping[str, TypingResult]) -> list[str]:
+    """Return a table of the net savings and the accepted suggestions."""
     head = (
         f"net saved at {READING}",
         f"at {', '.join(map(str, OTHER_READINGS))}",

@@ -100,7 +100,7 @@ class Tally:
     finished: int = 0  # accepted suggestions that finish their statement
     closed: int = 0  # accepted suggestions that leave no bracket or quote of the line open
     grown: int = 0  # visible suggestions whose text changed other than by typing
-    flickered: int = 0  # suggestions that were visible for a moment only
+    flickered: int = 0  # suggestions that were visible for a short time only
 
     @property
     def precision(self) -> float:

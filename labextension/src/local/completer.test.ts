@@ -122,7 +122,10 @@ describe('an answer', () => {
   it('completes prose with apostrophes automatically', async () => {
     const cells = [{ id: 'cell', type: 'markdown' as const, source: "We don't need " }];
     const engine = saying('the other columns\n');
-    const frames = await framesOf(new Completer(engine), requestOf('', { cells, offset: 14, trigger: 'automatic' }));
+    const frames = await framesOf(
+      new Completer(engine),
+      requestOf('', { cells, offset: 14, trigger: 'automatic' })
+    );
     expect(frames.at(-1)).toMatchObject({ text: 'the other columns' });
   });
 

@@ -55,7 +55,7 @@ def test_score_saves_accepted_characters_minus_one_keystroke() -> None:
     assert score.total.per_hundred == 25.0
 
 
-def test_score_counts_statements_and_what_is_left_open() -> None:
+def test_score_counts_statements_and_open_brackets() -> None:
     score = Score()
     future = "plt.plot(x,\n    y)\nz = 1\n"
     score.show(0, 0, "", "plt.plot(", future)
@@ -75,7 +75,7 @@ def test_score_counts_a_call_over_several_lines_as_one_statement() -> None:
     assert (total.right, total.statements, total.finished) == (3, 1, 0)
 
 
-def test_net_is_what_is_saved_less_the_time_of_reading() -> None:
+def test_net_subtracts_the_cost_of_reading() -> None:
     tally = Tally(typed=100, saved=40, shown=5, grown=1)
     assert (tally.net(), tally.net(1)) == (0.16, 0.34)
 
