@@ -87,7 +87,7 @@ class CompletionJob(Job):
             self.older = None
 
     def offer(self, matches: Matches | None, model: str) -> bool:
-        """Store the index matches; send a confident line. Return whether that line is the whole answer.
+        """Store the index matches; answer with a confident complete line. Return whether there is one.
 
         `matches` is None if the index did not answer in time. `model` is empty if no engine is ready.
         """

@@ -197,7 +197,8 @@ class TextGenerator:
             ):
                 text.writing = None
                 ended = complete and not writing.gave_up
-                self._shared.results.remember(plan.cache_key, writing.tokens, ended=ended)
+                partial = writing.released
+                self._shared.results.remember(plan.cache_key, writing.tokens, ended=ended, partial=partial)
         finally:
             # If a newer request took over the text, `self.text` is empty now and nothing is cached.
             self.text.keep(self._shared.results)

@@ -46,6 +46,7 @@ class Writing(ABC):
         self.ended = False  # whether the text is complete: no continuation belongs to it
         self.gave_up = False  # whether no continuation would be shown
         self.held_since = math.inf  # when a part could first be shown
+        self.released = False  # whether it was shown before it was complete
 
     @property
     def imports(self) -> tuple[str, ...]:
@@ -158,7 +159,7 @@ class TrimmedText(Writing):
         self.held_since = min(self.held_since, now)
         if now - self.held_since < self._hold:
             return False
-        self.confidence, self.gave_up = confidence, True
+        self.confidence, self.gave_up, self.released = confidence, True, True
         return self._show(text[:end].rstrip())
 
     def finish(self, *, whole: bool) -> None:

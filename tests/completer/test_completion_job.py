@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.completer import suggestion_plan
 from jupyter_turbopilot.context.kernel_context import read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel
@@ -36,6 +38,18 @@ def test_automatic_suggestions_show_the_confident_part_of_a_cut_line(desk: Calla
     assert d.texts(request(trigger="automatic", max_tokens=1)) == []
     assert d.texts(request(trigger="automatic", max_tokens=3)) == ["apple +"]
     assert d.texts(request(trigger="automatic", max_tokens=9)) == ["apple + bread + cheese"]
+
+
+def test_text_released_early_is_not_cached_as_complete(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    d = desk("quantity + price + tax\n", probability=1.0)
+    asked = request(trigger="automatic", stream=True)
+    monkeypatch.setattr(suggestion_plan, "HOLD", 0.0)
+    part = d.texts(asked)[-1]
+    monkeypatch.setattr(suggestion_plan, "HOLD", math.inf)
+    whole = d.texts(asked)[-1]
+    assert (whole.startswith(part), part == whole) == (True, False)
 
 
 def test_prose_with_apostrophes_is_completed_automatically(desk: Callable[..., Desk]) -> None:
