@@ -250,8 +250,8 @@ HOLES = ("argument", "subscript", "condition")
 def holes_in(source: str) -> Iterator[tuple[str, int, int]]:
     """Yield the holes that can be cut into the lines of a cell: kind, start and end."""
     starts = [0]
-    for line in source.splitlines(keepends=True):
-        starts.append(starts[-1] + len(line))
+    for line in source.split("\n"):
+        starts.append(starts[-1] + len(line) + 1)
     for node in ast.walk(ast.parse(source)):
         match node:
             case ast.Call(args=[*_, argument]):

@@ -158,7 +158,7 @@ class SuggestionPlan(Plan):
 
     def writing(self) -> TrimmedText:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""
-        request = self.cursor.request
+        own = self.cursor.request.cells[self.cursor.request.active]
         names = self.cursor.names(self.notebook_index)
         gate = Gate(
             self.cursor.features,
@@ -166,7 +166,7 @@ class SuggestionPlan(Plan):
             names.fit,
             self.trees,
             candidates=self.cursor.following,
-            prose=request.cells[request.active].type != "code",
+            is_python=self.language == "python" and own.type == "code",
         )
         return TrimmedText(
             self.cursor.surroundings,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.candidates import Candidates
     from jupyter_turbopilot.suggestion.trees import Trees
 
-READING = 4  # keystrokes that take as long as reading a suggestion
+READING = 4  # keystrokes that take as long as reading a suggestion (benchmarks/results/measure.md)
 WORTH_A_KEY = 4  # minimum characters of a single candidate
 _QUOTES = frozenset("'\"")
 _NUMBER = "0123456789_"  # characters of integers
@@ -90,16 +90,16 @@ class Gate:
         trees: Trees | None = None,
         candidates: Candidates = NO_CANDIDATES,
         *,
-        prose: bool = False,
+        is_python: bool = True,
     ) -> None:
         """`trees`: the model's decision trees; by default those of the default model.
 
         `candidates`: the candidates for the name at the cursor. A single candidate passes with any score.
-        `prose`: whether the text is not code, so that apostrophes are not quotes.
+        `is_python`: only in Python is it known which apostrophes are quotes, and what may stay open.
         """
         self.cursor = cursor
         self.threshold = threshold
-        self._prose = prose
+        self._is_python = is_python
         # A substitute for the line up to the cursor, which may be long and is scanned with each text.
         self._opening = opening_of(cursor.body)
         self._trees = trees or fit_for(DEFAULT).trees
@@ -223,7 +223,7 @@ class Gate:
             begun = "" if line else self._opening
             end = self._with_closers(begun + text[start:end], text, end)
             # Text after the cursor may close brackets, as `fits` checks. After a label, they may stay open.
-            may_open = everything or self._prose or self.cursor.rest or text[:end] in self._labels
+            may_open = everything or not self._is_python or self.cursor.rest or text[:end] in self._labels
             if may_open or not leaves_open(begun + text[start:end]):
                 return boundary, end
         return None

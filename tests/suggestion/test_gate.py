@@ -187,7 +187,7 @@ def test_gate_adds_no_closing_quote_that_does_not_fit() -> None:
 
 
 def test_gate_shows_prose_with_apostrophes() -> None:
-    made = Product(CursorFeatures("We don't"), 0.5, prose=True)
+    made = Product(CursorFeatures("We don't"), 0.5, is_python=False)
     for piece in (" need", " the", " table", "\n"):
         made.add(piece, 0.99)
     assert shown(made) == " need the table"

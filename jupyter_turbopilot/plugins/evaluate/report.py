@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.evaluate.scoring import READING, Tally, interval, ratio_interval
+from jupyter_turbopilot.plugins.evaluate.scoring import Tally, interval, ratio_interval
+from jupyter_turbopilot.suggestion.gate import READING
 from jupyter_turbopilot.terminal.report import write_report
 
 if TYPE_CHECKING:

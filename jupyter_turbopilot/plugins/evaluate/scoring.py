@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from jupyter_turbopilot.suggestion.features import kind_of_position
-from jupyter_turbopilot.suggestion.gate import leaves_open
+from jupyter_turbopilot.suggestion.gate import READING, leaves_open
 from jupyter_turbopilot.suggestion.syntax import end_of_line
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 SHORTEST = 4  # minimum characters worth a keystroke, unless they complete the line
-READING = 4  # keystrokes that take as long as reading a suggestion (benchmarks/results/measure.md)
 _DRAWS = 1000
 
 

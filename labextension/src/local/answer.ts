@@ -20,7 +20,7 @@ import { gather, prefixOf, suffixOf } from './notebook';
 import { type ISurroundings, surroundingsOf } from './surroundings';
 import { cutAt, stripStart } from './text';
 import { score } from './trees';
-import { type IPiece, rounded, TrimmedText } from './writing';
+import { HOLD, type IPiece, rounded, TrimmedText } from './writing';
 
 export interface ISettings extends IBudget {
   maxLines: number;
@@ -185,9 +185,10 @@ export class Composer {
       unasked ? thresholds[eagerness ?? this._settings.eagerness] : 0,
       text => joins(text) && fits(text),
       values => score(values, trees),
-      type !== 'code'
+      type === 'code' && language === 'python'
     );
-    return new TrimmedText(this._around, gate, unasked, joins);
+    const hold = trigger === 'prefetch' ? Infinity : HOLD;
+    return new TrimmedText(this._around, gate, unasked, joins, hold);
   }
 
   private get _scope(): IScope {

@@ -72,15 +72,15 @@ function endsWithNumber(text: string): boolean {
 /** Scores an answer token by token, and determines how much of it may be shown. */
 export class Gate {
   /**
-   * `fits`: whether the cell could still become a valid program with a text; `rate`: the score of a prefix; `prose`:
-   * whether the text is not code, so that apostrophes are not quotes.
+   * `fits`: whether the cell could still become a valid program with a text; `rate`: the score of a prefix; `isPython`:
+   * only in Python is it known which apostrophes are quotes, and what may stay open.
    */
   constructor(
     private readonly _cursor: CursorFeatures,
     private readonly _threshold: number,
     readonly fits: (text: string) => boolean,
     private readonly _rate: (values: Features) => number,
-    private readonly _prose = false
+    private readonly _isPython = true
   ) {
     this._opening = openingOf(_cursor.body);
   }
@@ -189,7 +189,7 @@ export class Gate {
         const least = Math.min(boundary.end, text.length);
         const end = this._withClosers(begun + text.slice(start, least), text, least);
         // Text after the cursor may close the brackets; `fits` checks this.
-        const mayOpen = everything || this._prose || this._cursor.rest !== '';
+        const mayOpen = everything || !this._isPython || this._cursor.rest !== '';
         if (mayOpen || !leavesOpen(begun + text.slice(start, end))) {
           return { ...boundary, end };
         }

@@ -13,7 +13,7 @@ export interface IPiece {
   probability: number;
 }
 
-const HOLD = 150; // milliseconds for which a suggestion is held back, because it may still become longer
+export const HOLD = 150; // milliseconds for which a suggestion is held back, because it may still become longer
 
 /**
  * A suggestion that is trimmed and, for an automatic request, shown only as far as the gate allows.
@@ -27,7 +27,8 @@ export class TrimmedText {
     private readonly _unasked: boolean,
     /** whether the text after the cursor can follow a text */
     private readonly _joins: (text: string) => boolean = () => true,
-    private readonly _clock: () => number = () => performance.now()
+    /** milliseconds; see `HOLD` */
+    private readonly _hold = Infinity
   ) {
     // Some models repeat the indentation of the line.
     this._dropped = _surroundings.indented ? ' \t' : '';
@@ -107,9 +108,9 @@ export class TrimmedText {
     if (!end) {
       return false;
     }
-    const now = this._clock();
+    const now = performance.now();
     this._heldSince = Math.min(this._heldSince, now);
-    if (now - this._heldSince < HOLD) {
+    if (now - this._heldSince < this._hold) {
       return false;
     }
     this.confidence = confidence;

@@ -183,7 +183,7 @@ export const FUNCTIONS = {
     const cursor = cursorFeatures(prefix, suffix, []);
     const joins = joining('', prefix, suffix, byBrackets);
     const gate = new Gate(cursor, threshold, joins, byDefault);
-    const suggestion = new TrimmedText(surroundingsOf(prefix, suffix), gate, unasked, joins, () => 0);
+    const suggestion = new TrimmedText(surroundingsOf(prefix, suffix), gate, unasked, joins);
     const look = (grown: boolean) => [
       grown,
       suggestion.shown,
