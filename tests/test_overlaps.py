@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import math
 import re
 import ssl
 import sys
@@ -26,13 +27,14 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from jupyter_turbopilot.completer import completer
+from jupyter_turbopilot.completer import completer, suggestion_plan
 from jupyter_turbopilot.context.kernel_context import read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.jupyter.identity import KeyIdentity
@@ -385,6 +387,13 @@ async def playing(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
     `people`: a header of each request names its user. `kernels`: the context of each kernel. `index`: the
     notebook index, with `patience`: the seconds that a request waits for a lookup.
     """
+    with patch.object(suggestion_plan, "HOLD", math.inf):  # the steps take any time
+        async with _serving(script, model) as play:
+            yield play
+
+
+@asynccontextmanager
+async def _serving(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
     engine = SteppedEngine(script)
     index = SteppedIndex(script["index"]) if "index" in script else None
     kernels = script.get("kernels", {})
