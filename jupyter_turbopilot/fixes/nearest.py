@@ -211,27 +211,27 @@ def _max_cost(length: int) -> float:
 
 
 def _without_accents(tokens: Iterable[str]) -> tuple[list[str], Counter[str]]:
-    """Return the words without their accents, and the accents."""
-    words, accents = [*tokens], Counter[str]()
-    for at, word in enumerate(words):
-        if not word.isascii():
-            count_operations(1 + len(word) // 4)
-            decomposed = unicodedata.normalize("NFD", word).translate(_STROKES)
+    """Return the tokens without their accents, and the accents."""
+    plain, accents = [*tokens], Counter[str]()
+    for at, token in enumerate(plain):
+        if not token.isascii():
+            count_operations(1 + len(token) // 4)
+            decomposed = unicodedata.normalize("NFD", token).translate(_STROKES)
             # Composed again, so that a syllable of Korean remains one letter.
-            words[at] = unicodedata.normalize("NFC", _ACCENT.sub("", decomposed))
+            plain[at] = unicodedata.normalize("NFC", _ACCENT.sub("", decomposed))
             accents.update(_ACCENT.findall(decomposed))
-    return [word for word in words if word], accents
+    return [token for token in plain if token], accents
 
 
 def _cost(tokens: list[str], others: list[str], limit: float, *, may_omit: bool) -> float:
     """Return the edit distance of two names; at or above the limit, any such value."""
     cost = _cost_with_accents(tokens, others, limit, may_omit=may_omit)
-    words, accents = _without_accents(tokens)
-    other_words, other_accents = _without_accents(others)
+    plain, accents = _without_accents(tokens)
+    other_plain, other_accents = _without_accents(others)
     # Accents may be missing; a letter with another accent is another letter.
     is_missing = accents != other_accents and (accents <= other_accents or other_accents <= accents)
-    if is_missing and words and other_words:
-        without = _cost_with_accents(words, other_words, limit - _ACCENTS, may_omit=may_omit)
+    if is_missing and plain and other_plain:
+        without = _cost_with_accents(plain, other_plain, limit - _ACCENTS, may_omit=may_omit)
         return min(cost, without + _ACCENTS)
     return cost
 

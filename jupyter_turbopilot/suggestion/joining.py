@@ -7,7 +7,7 @@ from functools import cache, cached_property
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.suggestion.syntax import CLOSERS, OPENERS, judge, lex, scan
+from jupyter_turbopilot.suggestion.syntax import CLOSERS, CLOSING, judge, lex, scan
 from jupyter_turbopilot.suggestion.trim import is_word
 from jupyter_turbopilot.util.bounds import STATEMENT
 
@@ -168,7 +168,7 @@ def _repeats(own: Sequence[str], following: Sequence[str]) -> bool:
     """Return whether lexemes end with the beginning of those that follow, other than brackets of the text."""
     for count in range(1, min(_MOST_REPEATED, len(own), len(following)) + 1):
         end = own[-count:]
-        if end == following[:count] and not any(text in OPENERS or text in CLOSERS for text in _joined(end)):
+        if end == following[:count] and not any(text in CLOSING or text in CLOSERS for text in _joined(end)):
             return True
     return False
 
@@ -178,7 +178,7 @@ def _joined(lexemes: Iterable[str]) -> list[str]:
     opened: list[int] = []
     joined: list[str] = []
     for text in lexemes:
-        if text in OPENERS and opened and CLOSERS[joined[opened[-1]]] == text:
+        if text in CLOSING and opened and CLOSERS[joined[opened[-1]]] == text:
             start = opened.pop()
             joined[start:] = [joined[start] + text]
             continue
@@ -191,7 +191,7 @@ def _joined(lexemes: Iterable[str]) -> list[str]:
 def _last_element(lexemes: Iterable[str]) -> list[str]:
     """Return the lexemes after the last comma or closed bracket, with each pair of brackets as one."""
     joined = _joined(lexemes)
-    ends = (at for at, text in enumerate(joined) if text in OPENERS or text in {",", ";"})
+    ends = (at for at, text in enumerate(joined) if text in CLOSING or text in {",", ";"})
     return joined[max(ends, default=-1) + 1 :]
 
 
@@ -225,6 +225,6 @@ def rest_of_statement(prefix: str, suffix: str) -> str:
             return suffix[:end]
         if lexeme.text in CLOSERS:
             stack.append(CLOSERS[lexeme.text])
-        elif lexeme.text in OPENERS and (not stack or stack.pop() != lexeme.text):
+        elif lexeme.text in CLOSING and (not stack or stack.pop() != lexeme.text):
             break
     return line

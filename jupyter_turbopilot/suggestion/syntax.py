@@ -32,7 +32,7 @@ _ALLOW_INCOMPLETE = 0x4000  # ast.PyCF_ALLOW_INCOMPLETE_INPUT: the end of the te
 _DONT_IMPLY_DEDENT, _AWAIT = 0x200, 0x2000
 _FLAGS = _ALLOW_INCOMPLETE | _DONT_IMPLY_DEDENT | _AWAIT
 CLOSERS = {"(": ")", "[": "]", "{": "}"}
-OPENERS = frozenset(CLOSERS.values())
+CLOSING = frozenset(CLOSERS.values())
 _CONTINUATIONS = frozenset({"else", "elif", "except", "finally", "case"})
 # Possible completions of an unfinished line: the rest of an expression, a statement's head, or a clause.
 _ENDINGS = (
@@ -94,7 +94,7 @@ def scan(text: str) -> Open:
     for last in lex(text):
         if last.text in CLOSERS:
             stack.append(CLOSERS[last.text])
-        elif last.text in OPENERS:
+        elif last.text in CLOSING:
             balanced = balanced and stack[-1:] == [last.text]
             del stack[-1:]
         elif not stack and _opens_statement(text, last):
@@ -115,7 +115,7 @@ def end_of_line(before: str, text: str) -> int:
     for lexeme in lex(before + text):
         if lexeme.kind == "line" and not depth and lexeme.start >= len(before):
             return lexeme.start - len(before)
-        depth += (lexeme.text in CLOSERS) - (depth > 0 and lexeme.text in OPENERS)
+        depth += (lexeme.text in CLOSERS) - (depth > 0 and lexeme.text in CLOSING)
     return -1
 
 

@@ -244,6 +244,6 @@ def test_a_rename_keeps_the_meaning_and_its_inverse_restores_the_names(source: s
             if not any(old in scope for scope in scopes):
                 pairs = zip(lex(source), lex(renamed), strict=True)
                 changed = [new.text for other, new in pairs if other.text == old]
-                # An import of the old name under the new one cannot be renamed back.
                 back = applied(renamed, old=NEW, new=old, nth=changed[:nth].count(NEW))
-                assert back in ([source], None)
+                # An import of the old name under the new one cannot always be renamed back.
+                assert back == [source] or (back is None and f"{old} as {NEW}" in renamed)

@@ -2,7 +2,7 @@
 
 import { STATEMENT } from './bounds';
 import { byBrackets, cached, type Judge, MAX_PARSED } from './grammar';
-import { CLOSERS, type IOpen, lex, OPENERS, scan } from './lexer';
+import { CLOSERS, type IOpen, lex, CLOSING, scan } from './lexer';
 import {
   beginsWithWord,
   characterBefore,
@@ -241,7 +241,7 @@ function repeats(own: readonly string[], following: readonly string[]): boolean 
   for (let count = 1; count <= most; count++) {
     const end = own.slice(-count);
     const isSame = end.every((text, at) => text === following[at]);
-    if (isSame && !joined(end).some(text => CLOSERS.has(text) || OPENERS.has(text))) {
+    if (isSame && !joined(end).some(text => CLOSERS.has(text) || CLOSING.has(text))) {
       return true;
     }
   }
@@ -271,7 +271,7 @@ function joined(lexemes: readonly string[]): string[] {
 function lastElement(lexemes: readonly string[]): string[] {
   const element: string[] = [];
   for (const text of joined(lexemes)) {
-    if (OPENERS.has(text) || text === ',' || text === ';') {
+    if (CLOSING.has(text) || text === ',' || text === ';') {
       element.length = 0;
     } else {
       element.push(text);
@@ -308,7 +308,7 @@ function restOfStatement(prefix: string, suffix: string): string {
     const closer = CLOSERS.get(text);
     if (closer) {
       stack.push(closer);
-    } else if (OPENERS.has(text) && stack.pop() !== text) {
+    } else if (CLOSING.has(text) && stack.pop() !== text) {
       break;
     }
   }

@@ -20,7 +20,7 @@ export const CLOSERS: ReadonlyMap<string, string> = new Map([
   ['[', ']'],
   ['{', '}']
 ]);
-export const OPENERS: ReadonlySet<string> = new Set(CLOSERS.values());
+export const CLOSING: ReadonlySet<string> = new Set(CLOSERS.values());
 
 /** A word, number, string, sign, comment or line end of a source text. */
 export interface ILexeme {
@@ -66,7 +66,7 @@ export function scan(text: string): IOpen {
     const closer = CLOSERS.get(lexeme.text);
     if (closer) {
       stack.push(closer);
-    } else if (OPENERS.has(lexeme.text)) {
+    } else if (CLOSING.has(lexeme.text)) {
       balanced = stack.pop() === lexeme.text && balanced;
     } else if (stack.length === 0 && opensStatement(text, lexeme)) {
       start = decorated ? start : lexeme.start;
@@ -100,7 +100,7 @@ export function endOfLine(before: string, text: string): number {
     }
     if (CLOSERS.has(lexeme)) {
       depth++;
-    } else if (depth > 0 && ')]}'.includes(lexeme)) {
+    } else if (depth > 0 && CLOSING.has(lexeme)) {
       depth--;
     }
   }
