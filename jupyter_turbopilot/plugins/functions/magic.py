@@ -89,8 +89,8 @@ class _Attempts:
         self._reached = -1  # index of its example that failed
         self._number = 0  # number of the best attempt
 
-    def report(self, words: str) -> None:
-        self._notify(printable(words))  # parts of the text may come from a model
+    def report(self, message: str) -> None:
+        self._notify(printable(message))  # parts of the text may come from a model
 
     def run(self, ask: Ask) -> Functions:
         """Generate functions until they pass or retrying cannot help; return the best attempt."""

@@ -121,9 +121,9 @@ def _used(source: str, functions: dict[str, str]) -> list[str]:
     return [*dict.fromkeys(node.id for node in names if node.id in functions)]
 
 
-def _listed(words: str, names: tuple[str, ...]) -> str:
+def _listed(intro: str, names: tuple[str, ...]) -> str:
     """Return a comment that lists names."""
-    text = f"{words} {', '.join(names)}."
+    text = f"{intro} {', '.join(names)}."
     return fill(text, WIDTH, initial_indent="# ", subsequent_indent="# ") if names else ""
 
 
