@@ -12,7 +12,7 @@ from jupyter_turbopilot.suggestion.trim import is_word
 from jupyter_turbopilot.util.bounds import STATEMENT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from jupyter_turbopilot.suggestion.syntax import Lexeme, Open
 
@@ -23,7 +23,10 @@ LONGEST_JOINED = 5_000  # characters of a statement; of a longer one, only the l
 _MOST_REPEATED = 32  # lexemes of the rest that a text may repeat at its end
 _MOST_SEARCHED = 2**20  # characters in which words are looked up
 PATIENCE = 2_000_000  # characters parsed for one answer; after that, every text is rejected
-_WORD = re.compile(r"\w++")
+_WORD = re.compile(r"\.?\w++")
+_ONLY_CLOSING = re.compile(r"[)\]}\"'\s]++")
+_FORMATTED = re.compile(r"[rR]?[fF]")
+_FIELD_BRACKET = re.compile(r"\{\{|[{}]")
 _DOTTED_NAME = re.compile(r"\w++(?:\.\w++)*+")
 
 
@@ -31,8 +34,9 @@ def joining(language: str, prefix: str, suffix: str, texts: Iterable[str] = ()) 
     """Return a check whether the rest of the statement after the cursor can follow a text.
 
     The statement must be valid then. If no text makes it valid, it must not become worse: it leaves less open
-    than without the text, or its rest begins within the same brackets and quotes. A word that the cursor or
-    the text divides must become a word of the cell or of `texts`.
+    than without the text, or its rest begins within the same brackets and quotes. A text leaves the brackets
+    that the rest closes open, unless the rest consists of those that an editor inserts. A word that the cursor
+    or the text divides must become a word of the cell or of `texts`.
     """
     line, rest = prefix.rpartition("\n")[2], rest_of_statement(prefix, suffix)
     before = prefix[scan(prefix).start :] if len(prefix) <= STATEMENT else prefix
@@ -65,6 +69,8 @@ class _Word:
     def is_completed_by(self, text: str) -> bool:
         """Return whether a text and the rest of the word form a known word, or are separate words."""
         last = _last_word(text)
+        if self._rest and text.endswith("."):
+            return f".{self._rest}" in self._known
         if not self._rest or not (last or self._begun):
             return True
         if last == text:
@@ -73,10 +79,11 @@ class _Word:
 
     @cached_property
     def _known(self) -> frozenset[str]:
-        """The known words that end with the rest."""
+        """The known words and, with their dot, attributes that end with the rest."""
         left, found = _MOST_SEARCHED, set[str]()
         for text in self._texts:
-            found.update(word for word in _WORD.findall(text[:left]) if word.endswith(self._rest))
+            words = [word for word in _WORD.findall(text[:left]) if word.endswith(self._rest)]
+            found.update(words, (word.lstrip(".") for word in words))
             left -= len(text)
             if left <= 0:
                 break
@@ -104,14 +111,22 @@ class _Statement:
         self._at_cursor = scan(before)
         self._left = PATIENCE
         self._open = self._count_open("")
+        start, lowest = _depths(before, rest)
+        self._closed = 0 if _ONLY_CLOSING.fullmatch(rest) else start - lowest  # by the rest
+        self._is_in_field = start > len(self._at_cursor.brackets)
 
     def is_joined_by(self, text: str) -> bool:
         """Return whether the rest can follow a text."""
         at_end, count = scan(self._before + text), self._count_open(text)
+        self._left -= len(self._before) + len(text)
         hidden = self._hides and at_end.comment and not self._at_cursor.comment
         if hidden or count > self._open or self._left <= 0:
             return False
-        if self._language and not (at_end.comment or at_end.quote) and self._overlaps(text, at_end):
+        # Of the brackets at the cursor, the text may close those that the rest does not.
+        if _depths(self._before, text)[1] < self._closed:
+            return False
+        is_code = not (at_end.comment or at_end.quote) or self._is_in_field
+        if self._language and is_code and self._overlaps(text, at_end):
             return False
         valid = self._is_valid(f"{self._before}{text}{self._rest}")
         if valid and (not count or count < self._open):
@@ -125,14 +140,14 @@ class _Statement:
     def _overlaps(self, text: str, at_end: Open) -> bool:
         """Return whether a text contains what the rest is there for, such as the call of a name."""
         self._left -= len(self._before) + len(text)
-        start = len(self._before)
-        lexemes = [lexeme for lexeme in lex(self._before + text) if lexeme.end > start]
+        start = 0 if self._is_in_field else len(self._before)
+        lexemes = [lexeme for lexeme in lex(self._before[:start] + text) if lexeme.end > start]
         own = [lexeme.text for lexeme in lexemes if lexeme.start >= start]
         if _repeats(own, self._following):
             return True
         element, sign = _last_element(own), self._following[0]
         if sign in {"=", ":"}:
-            return sign in element and not at_end.brackets
+            return sign in element and (self._is_in_field or not at_end.brackets)
         if sign not in {"(", "["} or self._rest[0] != sign:
             return False
         before = self._before[-1:]
@@ -162,6 +177,31 @@ class _Statement:
         errors, parsed = judge(self._language, code)
         self._left -= parsed
         return not errors
+
+
+def _depths(before: str, text: str) -> tuple[int, int]:
+    """Return the number of brackets that are open before a text, and the lowest number within it."""
+    depth, depths = 0, []
+    for position, sign in _brackets(before + text):
+        if position >= len(before):
+            depths.append(depth)
+        depth += 1 if sign in CLOSERS else -min(depth, 1)
+    depths.append(depth)
+    return depths[0], min(depths)
+
+
+def _brackets(code: str) -> Iterator[tuple[int, str]]:
+    """Yield the brackets with their positions, including those of replacement fields."""
+    for lexeme in lex(code):
+        if lexeme.text in CLOSERS or lexeme.text in CLOSING:
+            yield lexeme.start, lexeme.text
+        elif lexeme.kind == "string" and _FORMATTED.match(lexeme.text):
+            depth = 0
+            for match in _FIELD_BRACKET.finditer(lexeme.text):
+                step = {"{": 1, "}": -min(depth, 1)}.get(match[0], 0)
+                depth += step
+                if step:
+                    yield lexeme.start + match.start(), match[0]
 
 
 def _repeats(own: Sequence[str], following: Sequence[str]) -> bool:

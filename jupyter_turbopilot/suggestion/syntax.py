@@ -119,6 +119,30 @@ def end_of_line(before: str, text: str) -> int:
     return -1
 
 
+def repeats_keyword(text: str) -> bool:
+    """Return whether a call has a keyword argument twice, which only Python's compiler refuses."""
+    if text.count("=") < 2:  # noqa: PLR2004
+        return False  # the usual case, and this runs at every token
+    calls: list[set[str]] = []
+    name, before, lambda_depth = "", "", 0
+    for lexeme in lex(text):
+        if lexeme.kind in {"line", "comment"}:
+            continue
+        if lexeme.text in CLOSERS:
+            calls.append(set())
+        elif lexeme.text in CLOSING:
+            del calls[-1:]
+        elif lexeme.text in {"lambda", ":"}:
+            lambda_depth = len(calls) if lexeme.text == "lambda" else 0
+        elif lexeme.text == "=" and name and calls and len(calls) != lambda_depth:
+            if name in calls[-1]:
+                return True
+            calls[-1].add(name)
+        name = lexeme.text if lexeme.kind == "name" and before in {"(", ","} else ""
+        before = lexeme.text
+    return False
+
+
 def _opens_statement(text: str, lexeme: Lexeme) -> bool:
     """Return whether a top-level statement certainly begins here."""
     start = lexeme.start
@@ -141,7 +165,7 @@ def judged(text: str) -> ParseResult:
         return ParseResult(valid=True, parsed=0)  # parsing it would take too long
     plain = as_python(text)
     opened = scan(plain)
-    if not opened.balanced:
+    if not opened.balanced or repeats_keyword(plain[opened.start :]):
         return ParseResult(valid=False, parsed=0)
     parsed = 0
     for whole in _completed(plain[opened.start :], opened):

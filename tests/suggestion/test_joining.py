@@ -18,7 +18,14 @@ from .test_syntax import PROGRAM
 
 
 @pytest.mark.parametrize(
-    "case", golden("joining", "joined", "joined/what the rest contains", "joined/within a word")
+    "case",
+    golden(
+        "joining",
+        "joined",
+        "joined/what the rest contains",
+        "joined/the brackets around the cursor",
+        "joined/within a word",
+    ),
 )
 def test_joining_keeps_what_the_rest_of_the_statement_can_follow(case: Sequence[Any]) -> None:
     prefix, suffix, text, language, *texts, kept = case
@@ -65,7 +72,8 @@ def test_joining_keeps_a_valid_line_valid(line: str, data: st.DataObject) -> Non
     is_further_target = rest.lstrip()[:1] in {"=", ":"}
     if text != recorded or text != recorded.rstrip() or not is_complete(line):
         return
-    if not (divides_words or divides_sign or is_further_target):
+    closes_brackets = not scan(recorded).balanced
+    if not (divides_words or divides_sign or is_further_target or closes_brackets):
         assert kept == recorded
 
 

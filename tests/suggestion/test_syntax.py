@@ -67,7 +67,7 @@ def test_valid_beginning_accepts_every_prefix_of_a_program() -> None:
             assert valid_beginning(text), text[-60:]
 
 
-KINDS = ("magics and comments", "wrong", "strings", "indentation")
+KINDS = ("magics and comments", "repeated keywords", "wrong", "strings", "indentation")
 
 
 @pytest.mark.parametrize(("text", "valid"), golden("grammar", *(f"valid_beginning/{kind}" for kind in KINDS)))

@@ -6,7 +6,7 @@
 
 import { type Parser, TreeFragment } from '@lezer/common';
 import { STATEMENT } from './bounds';
-import { type IOpen, lex, scan } from './lexer';
+import { type IOpen, lex, repeatsKeyword, scan } from './lexer';
 import { asPython } from './magics';
 import { isLonger, lastLine, stripEnd } from './text';
 
@@ -145,6 +145,7 @@ function judgePython(parser: Reparser, text: string): ReturnType<Judge> {
   const end = opened.quote ? last.length - opened.tail.length : stripEnd(last).length;
   const completes =
     opened.balanced &&
+    !repeatsKeyword(code) &&
     firstFault(parser, last) >= end &&
     isIndentedEvenly(last) &&
     reach(parser, last, endingsOf(opened)) === Infinity;

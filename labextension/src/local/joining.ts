@@ -13,6 +13,7 @@ import {
   isBlank,
   isLonger,
   lastLine,
+  SPACE,
   stripStart,
   WORD
 } from './text';
@@ -23,14 +24,18 @@ const MAX_SEARCHED = 2 ** 20; // characters in which words are looked up
 /** Possible parts of a statement at the cursor. */
 const FILLINGS = [' _ ', ', ', '.', ' + ', ' in ', ': ', '=', ' else ', ' as ', ' import ', '[_', '(_', '{_'];
 const MAX_CLOSED = 4; // the maximum number of brackets that a part of a statement closes
-const WORDS = new RegExp(`[${WORD}]+`, 'gu');
+const WORDS = new RegExp(`\\.?[${WORD}]+`, 'gu');
 const DOTTED_NAME = new RegExp(`^[${WORD}]+(?:\\.[${WORD}]+)*$`, 'u');
+const ONLY_CLOSING = new RegExp(`^[)\\]}"'${SPACE}]+$`, 'u');
+const FORMATTED = /^[rR]?[fF]/;
+
 /**
  * Return a check whether the rest of the statement after the cursor can follow a text.
  *
  * The statement must be valid then. If no text makes it valid, it must not become worse: it leaves less open than without
- * the text, or its rest begins within the same brackets and quotes. A word that the cursor or the text divides must
- * become a word of the cell or of `texts`.
+ * the text, or its rest begins within the same brackets and quotes. A text leaves the brackets that the rest closes open,
+ * unless the rest consists of those that an editor inserts. A word that the cursor or the text divides must become a
+ * word of the cell or of `texts`.
  */
 export function joining(
   language: string,
@@ -82,6 +87,9 @@ class Word {
   /** Whether a text and the rest of the word form a known word, or are separate words. */
   isCompletedBy(text: string): boolean {
     const last = lastWord(text);
+    if (this._rest && text.endsWith('.')) {
+      return this._isKnown(`.${this._rest}`);
+    }
     if (!this._rest || !(last || this._begun)) {
       return true;
     }
@@ -95,14 +103,14 @@ class Word {
     return (this._known ??= this._find()).has(word);
   }
 
-  /** The known words that end with the rest. */
+  /** The known words and, with their dot, attributes that end with the rest. */
   private _find(): ReadonlySet<string> {
     const found = new Set<string>();
     let left = MAX_SEARCHED;
     for (const text of [...this._cell, ...this._texts]) {
       for (const word of findAll(WORDS, first(text, left))) {
         if (word.endsWith(this._rest)) {
-          found.add(word);
+          found.add(word).add(word.replace('.', ''));
         }
       }
       left -= codePoints(text);
@@ -152,6 +160,9 @@ class Statement {
     this._hides = !isBlank(cutAt(_rest, '\n')[0]);
     this._atCursor = scan(_before);
     this._open = this._countOpen('');
+    const [start, lowest] = depths(_before, _rest);
+    this._closed = ONLY_CLOSING.test(_rest) ? 0 : start - lowest;
+    this._isInField = start > this._atCursor.brackets.length;
     const following = lex(_rest).flatMap(({ kind, text }) => (kind === 'line' ? [] : [text]));
     this._following = following.length > 0 ? following : [''];
   }
@@ -164,7 +175,12 @@ class Statement {
     if (hidden || count > this._open || this._left <= 0) {
       return false;
     }
-    if (this._language && !atEnd.comment && !atEnd.quote && this._overlaps(text, atEnd)) {
+    // Of the brackets at the cursor, the text may close those that the rest does not.
+    if (depths(this._before, text)[1] < this._closed) {
+      return false;
+    }
+    const isCode = (!atEnd.comment && !atEnd.quote) || this._isInField;
+    if (this._language && isCode && this._overlaps(text, atEnd)) {
       return false;
     }
     const valid = this._isValid(this._before + text + this._rest);
@@ -184,8 +200,10 @@ class Statement {
   /** Whether a text contains what the rest is there for, such as the call of a name. */
   private _overlaps(text: string, atEnd: IOpen): boolean {
     this._left -= this._before.length + text.length;
-    const { length } = this._before;
-    const lexemes = lex(this._before + text).filter(lexeme => lexeme.start + lexeme.text.length > length);
+    const length = this._isInField ? 0 : this._before.length;
+    const lexemes = lex(this._before.slice(0, length) + text).filter(
+      lexeme => lexeme.start + lexeme.text.length > length
+    );
     const own = lexemes.filter(({ start }) => start >= length).map(lexeme => lexeme.text);
     if (repeats(own, this._following)) {
       return true;
@@ -193,12 +211,12 @@ class Statement {
     const element = lastElement(own);
     const sign = this._following[0];
     if (sign === '=' || sign === ':') {
-      return element.includes(sign) && !atEnd.brackets;
+      return element.includes(sign) && (this._isInField || !atEnd.brackets);
     }
     if ((sign !== '(' && sign !== '[') || !this._rest.startsWith(sign)) {
       return false;
     }
-    const before = characterBefore(this._before, length);
+    const before = characterBefore(this._before, this._before.length);
     if (!this._atCursor.quote && (beginsWithWord(before) || before === '.') && beginsWithWord(text)) {
       // The rest calls the name at the cursor, or selects from it.
       return sign === '(' ? !DOTTED_NAME.test(text) : element.includes('[]');
@@ -230,9 +248,44 @@ class Statement {
   private readonly _hides: boolean; // whether a comment would hide the rest
   private readonly _atCursor: IOpen;
   private readonly _open: number;
+  private readonly _closed: number; // the brackets at the cursor that the rest closes
+  private readonly _isInField: boolean; // whether the cursor is within a replacement field
   private readonly _following: readonly string[]; // the lexemes of the rest
   private _completable: boolean | undefined;
   private _left = MAX_PARSED;
+}
+
+/** The number of brackets that are open before a text, and the lowest number within it. */
+function depths(before: string, text: string): readonly [number, number] {
+  let [depth, start, lowest] = [0, -1, Infinity];
+  for (const { position, sign } of bracketsOf(before + text)) {
+    if (position >= before.length) {
+      start = start < 0 ? depth : start;
+      lowest = Math.min(lowest, depth);
+    }
+    depth = CLOSERS.has(sign) ? depth + 1 : Math.max(depth - 1, 0);
+  }
+  return [start < 0 ? depth : start, Math.min(lowest, depth)];
+}
+
+/** The brackets with their positions, including those of replacement fields. */
+function bracketsOf(code: string): { position: number; sign: string }[] {
+  return lex(code).flatMap(({ kind, text, start }) => {
+    if (CLOSERS.has(text) || CLOSING.has(text)) {
+      return [{ position: start, sign: text }];
+    }
+    return kind === 'string' && FORMATTED.test(text) ? fieldBrackets(text, start) : [];
+  });
+}
+
+/** The brackets of the replacement fields of an f-string. */
+function fieldBrackets(text: string, start: number): { position: number; sign: string }[] {
+  let depth = 0;
+  return Array.from(text.matchAll(/\{\{|[{}]/g)).flatMap(({ 0: sign, index }) => {
+    const step = sign === '{' ? 1 : sign === '}' ? -Math.min(depth, 1) : 0;
+    depth += step;
+    return step ? [{ position: start + index, sign }] : [];
+  });
 }
 
 /** Whether lexemes end with the beginning of those that follow, other than brackets of the text. */

@@ -107,6 +107,36 @@ export function endOfLine(before: string, text: string): number {
   return -1;
 }
 
+/** Whether a call has a keyword argument twice, which only Python's compiler refuses. */
+export function repeatsKeyword(text: string): boolean {
+  if (text.indexOf('=') === text.lastIndexOf('=')) {
+    return false; // the usual case, and this runs at every token
+  }
+  const calls: Set<string>[] = [];
+  let [name, before, lambdaDepth] = ['', '', 0];
+  for (const { kind, text: lexeme } of lex(text)) {
+    if (kind === 'line' || kind === 'comment') {
+      continue;
+    }
+    const call = calls.at(-1);
+    if (CLOSERS.has(lexeme)) {
+      calls.push(new Set());
+    } else if (CLOSING.has(lexeme)) {
+      calls.pop();
+    } else if (lexeme === 'lambda' || lexeme === ':') {
+      lambdaDepth = lexeme === 'lambda' ? calls.length : 0;
+    } else if (lexeme === '=' && name && call && calls.length !== lambdaDepth) {
+      if (call.has(name)) {
+        return true;
+      }
+      call.add(name);
+    }
+    name = kind === 'name' && (before === '(' || before === ',') ? lexeme : '';
+    before = lexeme;
+  }
+  return false;
+}
+
 /** Whether a statement at the outermost level certainly begins here. */
 function opensStatement(text: string, { kind, text: lexeme, start }: ILexeme): boolean {
   if (start && (text[start - 1] !== '\n' || text.slice(0, start).endsWith('\\\n'))) {
