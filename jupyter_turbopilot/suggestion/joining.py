@@ -35,8 +35,8 @@ def joining(language: str, prefix: str, suffix: str, texts: Iterable[str] = ()) 
 
     The statement must be valid then. If no text makes it valid, it must not become worse: it leaves less open
     than without the text, or its rest begins within the same brackets and quotes. A text leaves the brackets
-    that the rest closes open, unless the rest consists of those that an editor inserts. A word that the cursor
-    or the text divides must become a word of the cell or of `texts`.
+    that the rest closes open, unless the rest consists of those that an editor inserts. A word that the
+    cursor or the text divides must become a word of the cell or of `texts`.
     """
     line, rest = prefix.rpartition("\n")[2], rest_of_statement(prefix, suffix)
     before = prefix[scan(prefix).start :] if len(prefix) <= STATEMENT else prefix
