@@ -93,7 +93,12 @@ class TextGenerator:
         items = tuple(ranked(self._items, plan))
         cut = prompt.cut or full
         self._publisher.result = replace(
-            self._empty, items=items, timings=timings, truncated=cut, uncached=self._undecided
+            self._empty,
+            items=items,
+            timings=timings,
+            truncated=cut,
+            refusal=writing.refusal,
+            uncached=self._undecided,
         )
 
     def _is_unsupported(self) -> bool:

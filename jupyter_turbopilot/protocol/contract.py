@@ -70,6 +70,15 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: Annotated[str, Meta(description="`stop`, `length` or `deadline`")]
 
 
+Refusal = Annotated[
+    Literal["unsure", "short", "invalid"] | UnsetType,
+    Meta(
+        description="why an automatic suggestion is not shown: the model is not confident, the text is not "
+        "worth reading, or it would not fit the code or use unknown names"
+    ),
+]
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A complete response; `items` is empty when there is nothing to suggest."""
 
@@ -80,6 +89,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: Annotated[
         str | UnsetType, Meta(description="why `items` is empty: `superseded`, `yielded`, `deadline`, …")
     ] = UNSET
+    refusal: Refusal = UNSET
     uncached: Uncached = UNSET
 
 
@@ -92,6 +102,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     imports: Imports = UNSET
     done: bool | UnsetType = UNSET
     finish_reason: str | UnsetType = UNSET
+    refusal: Refusal = UNSET
     model: str | UnsetType = UNSET
     timings: Timings | UnsetType = UNSET
     uncached: Uncached = UNSET

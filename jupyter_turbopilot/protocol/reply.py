@@ -60,6 +60,7 @@ class Reply:
     done: bool = False
     truncated: bool = False  # whether the context was too small for the prompt or for the whole answer
     error: TurbopilotError | None = None
+    refusal: str = ""  # why an automatic suggestion is not shown
     # Whether clients must not cache it: it may contain deleted text, or be outdated soon.
     uncached: bool = False
 
@@ -71,19 +72,20 @@ class Reply:
             "model": self.model,
             "timings": {name: round(value, 2) for name, value in asdict(self.timings).items()},
         }
-        return body | self._uncached() | ({"finish_reason": self.finish_reason} if self.finish_reason else {})
+        return body | self._flags() | ({"finish_reason": self.finish_reason} if self.finish_reason else {})
 
     def frame(self) -> dict[str, Any]:
         """Return a line of a stream: the text so far, from the original cursor on."""
         item = self.items[0] if self.items else Item("", 0.0, self.finish_reason or "stop")
-        frame = {"id": self.id} | item.body() | self._uncached()
+        frame = {"id": self.id} | item.body() | self._flags()
         if self.done:
             frame |= {"done": True, "finish_reason": self.finish_reason or item.finish_reason}
             frame |= {"model": self.model, "timings": self.body()["timings"]}
         return frame
 
-    def _uncached(self) -> dict[str, Any]:
-        return {"uncached": True} if self.uncached else {}
+    def _flags(self) -> dict[str, Any]:
+        refusal = {"refusal": self.refusal} if self.refusal and self.done and not self.items else {}
+        return ({"uncached": True} if self.uncached else {}) | refusal
 
 
 def compact(body: Any) -> bytes:

@@ -154,6 +154,15 @@ class Gate:
         # Each further token lowers the probability of the line.
         return bool(self._sure) and sum(self._sure) < math.log(self.threshold * _FORGIVEN)
 
+    @property
+    def refusal(self) -> str:
+        """Why nothing is shown: the scores are too low, the text is too short, or it does not fit."""
+        passing = [boundary for boundary in self.boundaries if boundary.score >= self.threshold]
+        if not passing:
+            return "unsure"
+        long = any(expected_gain(score, self.text[:end]) >= 0 for end, score, _, _ in passing)
+        return "invalid" if long else "short"
+
     def shown(self, text: str, *, final: bool = True) -> tuple[int, float]:
         """Return how much of the trimmed text is worth reading, and its score; further lines only whole.
 

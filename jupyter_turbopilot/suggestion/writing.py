@@ -64,6 +64,11 @@ class Writing(ABC):
         return self._undecided()
 
     @property
+    def refusal(self) -> str:
+        """Why nothing is shown of a generated text; empty if something is shown."""
+        return ""
+
+    @property
     def done(self) -> bool:
         """Whether further tokens cannot change the result."""
         return self.ended or self.gave_up
@@ -138,6 +143,10 @@ class TrimmedText(Writing):
     @property
     def fits(self) -> bool:
         return self._gate.fits(self.shown)
+
+    @property
+    def refusal(self) -> str:
+        return self._gate.refusal if self._unasked and self._text.strip() and not self.shown else ""
 
     def _judge(self, piece: str, probability: float) -> bool:
         self._gate.add(piece, probability)

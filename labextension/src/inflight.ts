@@ -12,7 +12,7 @@ import { positionOf } from './editor';
 import type { Outcomes } from './outcomes';
 import { isDenial } from './requesterror';
 import { type IPosition, Suggestion } from './suggestion';
-import type { IRequest } from './wire';
+import type { IFrame, IRequest } from './wire';
 
 /** The server ends older requests of a page itself. A browser opens few connections, so the page closes the oldest. */
 const MOST_OPEN = 2;
@@ -26,6 +26,8 @@ export interface IActivity {
   lastMs: number | null;
   /** Whether the last request timed out without a text, less than `TIMEOUT_SHOWN` ago. */
   isTimedOut: boolean;
+  /** Why the last automatic request has no suggestion. */
+  refusal: IFrame['refusal'] | null;
 }
 
 /** A call of the provider. */
@@ -202,12 +204,12 @@ export class InFlight {
     const abort = new AbortController();
     this._open.push(abort);
     this._close(MOST_OPEN);
-    this._report({ generating: true, isTimedOut: false });
+    this._report({ generating: true, isTimedOut: false, refusal: null });
     try {
       await this._client.complete(
         body,
         abort.signal,
-        ({ id, text, imports, uncached, timings, finish_reason }) => {
+        ({ id, text, imports, uncached, timings, finish_reason, refusal = null }) => {
           if (this.current === request) {
             request.id = id;
             request.isTimedOut = finish_reason === 'deadline' && !text;
@@ -216,7 +218,7 @@ export class InFlight {
             if (timings) {
               const { isTimedOut } = request;
               // The latency excludes model loading; a timeout has none.
-              this._report({ lastMs: isTimedOut ? null : timings.total_ms, isTimedOut });
+              this._report({ lastMs: isTimedOut ? null : timings.total_ms, isTimedOut, refusal });
               if (isTimedOut) {
                 clearTimeout(this._timeoutTimer);
                 this._timeoutTimer = setTimeout(() => this._report({ isTimedOut: false }), TIMEOUT_SHOWN);
@@ -255,7 +257,7 @@ export class InFlight {
   }
 
   private _timeoutTimer?: ReturnType<typeof setTimeout>;
-  private _activity: IActivity = { generating: false, lastMs: null, isTimedOut: false };
+  private _activity: IActivity = { generating: false, lastMs: null, isTimedOut: false, refusal: null };
   /** of the requests that have been sent and not ended, the oldest first */
   private _open: AbortController[] = [];
 }

@@ -3,7 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Explained } from './decline';
 import { type IRequestError, type ErrorKind, requestErrorOf } from './requesterror';
-import type { INotebookIndex } from './wire';
+import type { IFrame, INotebookIndex } from './wire';
 
 /** Describe an error and how to resolve it. */
 export function describeRequestError(trans: TranslationBundle, { kind, message }: IRequestError): string {
@@ -88,4 +88,14 @@ export function describeDecline(
     nothing: trans.__('No suggestion here.')
   };
   return messages[decline];
+}
+
+/** Describe why the last automatic request has no suggestion. */
+export function describeRefusal(trans: TranslationBundle, refusal: IFrame['refusal'] | null): string {
+  const messages: Record<NonNullable<IFrame['refusal']>, string> = {
+    unsure: trans.__('No suggestion: the model is not confident enough.'),
+    short: trans.__('No suggestion: it would be too short to be worth reading.'),
+    invalid: trans.__('No suggestion: it would not fit the code, or use unknown names.')
+  };
+  return refusal ? messages[refusal] : '';
 }

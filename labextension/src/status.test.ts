@@ -106,17 +106,27 @@ describe('Status', () => {
     expect(status.current.reason).toBe('Off in this folder.');
   });
 
+  it('shows why the last automatic request has no suggestion', () => {
+    const { status, availability, activity } = bench();
+    availability.reported(READY);
+    activity.emit({ generating: false, lastMs: 40, isTimedOut: false, refusal: 'short' });
+    expect(status.current.reason).toMatch(/too short/);
+    activity.emit({ generating: true, lastMs: 40, isTimedOut: false, refusal: null });
+    expect(status.current.reason).toBe('');
+    availability.dispose();
+  });
+
   it('emits changed only if the shown status changes', () => {
     const { status, availability, activity } = bench();
     const notified: Condition[] = [];
     status.changed.connect((_, { condition }) => notified.push(condition));
     availability.reported(READY);
     for (let key = 0; key < 3; key++) {
-      activity.emit({ generating: true, lastMs: null, isTimedOut: false });
+      activity.emit({ generating: true, lastMs: null, isTimedOut: false, refusal: null });
       availability.answered();
-      activity.emit({ generating: false, lastMs: 40, isTimedOut: false });
+      activity.emit({ generating: false, lastMs: 40, isTimedOut: false, refusal: null });
       availability.answered();
-      activity.emit({ generating: false, lastMs: 40, isTimedOut: false });
+      activity.emit({ generating: false, lastMs: 40, isTimedOut: false, refusal: null });
       status.update();
     }
     expect(notified).toEqual(['ready', 'generating', 'ready', 'generating', 'ready', 'generating', 'ready']);

@@ -11,7 +11,7 @@ import { switchOf } from './offswitches';
 import type { Page } from './page';
 import { DISABLED, WITHHELD } from './requesterror';
 import type { IStep } from './wire';
-import { describeDecline, describeIndex, describeRequestError } from './messages';
+import { describeDecline, describeIndex, describeRefusal, describeRequestError } from './messages';
 
 export type Condition =
   | 'denied'
@@ -201,7 +201,7 @@ export class Status {
               ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')
               : this._activity.isTimedOut && !state.health?.inPage
                 ? describeDecline(this._trans, 'timeout', null)
-                : (state.health?.notice ?? ''),
+                : state.health?.notice || describeRefusal(this._trans, this._activity.refusal),
       index: !index
         ? ''
         : settings.notebookIndex || index.error
@@ -222,7 +222,7 @@ export class Status {
   }
 
   private _last: IStatus | null = null;
-  private _activity: IActivity = { generating: false, lastMs: null, isTimedOut: false };
+  private _activity: IActivity = { generating: false, lastMs: null, isTimedOut: false, refusal: null };
 }
 
 /** Describe a status in one line. */

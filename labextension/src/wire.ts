@@ -100,6 +100,8 @@ export interface IAnswer {
   timings: ITimings;
   /** why `items` is empty: `superseded`, `yielded`, `deadline`, … */
   finish_reason?: string;
+  /** why an automatic suggestion is not shown: the model is not confident, the text is not worth reading, or it would not fit the code or use unknown names */
+  refusal?: 'invalid' | 'short' | 'unsure';
   /** do not cache this response: it may contain text from files that are not open, or the next response may differ */
   uncached?: boolean;
 }
@@ -132,6 +134,8 @@ export interface IFrame {
   imports?: string[];
   done?: boolean;
   finish_reason?: string;
+  /** why an automatic suggestion is not shown: the model is not confident, the text is not worth reading, or it would not fit the code or use unknown names */
+  refusal?: 'invalid' | 'short' | 'unsure';
   model?: string;
   timings?: ITimings;
   /** do not cache this response: it may contain text from files that are not open, or the next response may differ */

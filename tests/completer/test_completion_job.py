@@ -52,6 +52,15 @@ def test_text_released_early_is_not_cached_as_complete(
     assert (whole.startswith(part), part == whole) == (True, False)
 
 
+def test_refused_suggestion_has_a_reason(desk: Callable[..., Desk]) -> None:
+    d = desk("values.total + offset", probability=0.3)
+    (reply,) = d.ask(request(trigger="automatic"))
+    assert reply.body()["items"] == []
+    assert (reply.body()["refusal"], reply.frame()["refusal"]) == ("unsure", "unsure")
+    (reply,) = d.ask(request("y = ", trigger="invoke"))
+    assert "refusal" not in reply.body()
+
+
 def test_prose_with_apostrophes_is_completed_automatically(desk: Callable[..., Desk]) -> None:
     cell = Cell(source="We don't need ", type="markdown")
     asked = Completion(cells=[cell], offset=14, trigger="automatic")

@@ -94,6 +94,11 @@ def test_gate_shows_the_longest_prefix_that_fits() -> None:
     assert shown(made) == "quantity * 2"
 
 
+@pytest.mark.parametrize(("written", "refusal"), golden("gate", "refusal"))
+def test_gate_returns_why_nothing_is_shown(written: Written, refusal: str) -> None:
+    assert gate(*written, ended=True).refusal == refusal
+
+
 @pytest.mark.parametrize(("text", "following", "may"), golden("gate", "may_end"))
 def test_may_end_is_true_only_between_words(text: str, following: str, may: bool) -> None:
     assert may_end(text, following) is may

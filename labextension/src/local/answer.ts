@@ -1,7 +1,7 @@
 /** Generate the suggestions for a request as the server does: prompt, generation, trimming, alternatives, ranking. */
 
 import { cellLanguage } from '../language';
-import type { IRequest, ISuggestion } from '../wire';
+import type { IFrame, IRequest, ISuggestion } from '../wire';
 import { CHARACTERS, type IBudget, type Layout } from './layout';
 import {
   type IEngineRequest,
@@ -49,6 +49,8 @@ export interface IProgress {
   tokens: number;
   usage: IUsage;
   promptTokens: number;
+  /** why it is not shown */
+  refusal?: IFrame['refusal'];
 }
 
 /** A generation and the tokens that precede it. */
@@ -154,6 +156,7 @@ export class Composer {
     }
     const whole = suggestion.done || sent < maxTokens;
     suggestion.finish(whole);
+    progress.refusal = isFirst ? suggestion.refusal : progress.refusal;
     const item = itemOf(suggestion, whole ? 'stop' : 'length');
     // The user asked for the first text; alternatives that do not fit are useless.
     const isUseful = items.length === 0 || suggestion.fits;

@@ -62,7 +62,10 @@ export class Completer {
           const step = await writing.next();
           turn.signal.throwIfAborted();
           if (step.done) {
-            return { id, items: step.value, model: this._engine.name, timings: timingsOf(times, progress) };
+            const { refusal } = progress;
+            const flags = refusal && step.value.length === 0 ? { refusal } : {};
+            const timings = timingsOf(times, progress);
+            return { id, items: step.value, model: this._engine.name, timings, ...flags };
           }
           frame({ id, text: step.value.text, confidence: step.value.confidence });
         }

@@ -6,7 +6,7 @@
  * the gate chooses the one that saves most keystrokes, less the time of reading the suggestion.
  */
 
-import type { IRequest } from '../wire';
+import type { IFrame, IRequest } from '../wire';
 import { balancedLength, closingLength } from './brackets';
 import { type CursorFeatures, features, type Features, SMALLEST, sumOf } from './features';
 import { DEFAULT, FITS } from './fits';
@@ -59,6 +59,11 @@ function openingOf(line: string): string {
   const { brackets, quote, comment } = scan(line);
   const opened = [...brackets].reverse().map(bracket => OPENED.get(bracket) ?? '');
   return `${opened.join('')}${quote}${comment ? '#' : ''}`;
+}
+
+/** The keystrokes that a suggestion saves on average, less the time of reading it. */
+function expectedGain(probability: number, text: string): number {
+  return probability * (codePoints(strip(text)) - 1) - READING;
 }
 
 function endsWithNumber(text: string): boolean {
@@ -128,6 +133,13 @@ export class Gate {
     );
   }
 
+  /** Why nothing is shown: the scores are too low, the text is too short, or it does not fit. */
+  get refusal(): NonNullable<IFrame['refusal']> {
+    const passing = this._boundaries.filter(({ score }) => score >= this._threshold);
+    const isLong = passing.some(({ end, score }) => expectedGain(score, this._text.slice(0, end)) >= 0);
+    return passing.length === 0 ? 'unsure' : isLong ? 'invalid' : 'short';
+  }
+
   /**
    * Return how much of the trimmed text is worth reading, and its score; further lines only whole. Without a threshold,
    * all of the final text is shown.
@@ -165,7 +177,7 @@ export class Gate {
   /** Return the boundary of a line with the greatest gain; its end includes the brackets that close after it. */
   private _best(text: string, line: number, start: number, everything: boolean): IBoundary | undefined {
     const gain = ({ end, score }: IBoundary) =>
-      everything ? 0 : score * (codePoints(strip(text.slice(start, end))) - 1) - READING;
+      everything ? 0 : expectedGain(score, text.slice(start, end));
     const passing = this._boundaries
       .filter(
         boundary =>

@@ -1,5 +1,6 @@
 /** The text of one suggestion while its tokens arrive; the shown text only grows. Pure. */
 
+import type { IFrame } from '../wire';
 import type { Gate } from './gate';
 import type { ISurroundings } from './surroundings';
 import { isBlank, stripEnd, stripStart } from './text';
@@ -82,6 +83,11 @@ export class TrimmedText {
     this.confidence = confidence;
     const all = whole ? text : this._wholeLines(text);
     this._show(this._unasked ? stripEnd(text.slice(0, end)) : all);
+  }
+
+  /** Why nothing is shown of a generated text; `undefined` if something is shown. */
+  get refusal(): IFrame['refusal'] {
+    return this._unasked && !isBlank(this._text) && !this.shown ? this._gate.refusal : undefined;
   }
 
   /** Whether the shown text is valid at the cursor. */

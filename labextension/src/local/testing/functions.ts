@@ -38,6 +38,15 @@ const byProduct = ({ sum }: Features) => Math.exp(sum);
 /** Count in code points what is counted in UTF-16 units. */
 const pointsAt = (text: string, at: number) => codePoints(text.slice(0, at));
 
+function gateAfter(written: Written, threshold: number, ended: boolean): Gate {
+  const gate = new Gate(new CursorFeatures(), threshold, () => true, byProduct);
+  written.forEach(([piece, probability]) => gate.add(piece, probability));
+  if (ended) {
+    gate.end();
+  }
+  return gate;
+}
+
 export const FUNCTIONS = {
   strip: (text: string) => strip(text),
   splitlines: (text: string) => linesOf(text),
@@ -163,13 +172,11 @@ export const FUNCTIONS = {
     }
     return [...seen, look()];
   },
-  /** The text that a gate shows whose score is the product of the probabilities. */
+  /** Why a gate shows nothing whose score is the product of the probabilities. */
+  refusal: (written: Written) => gateAfter(written, 0.5, true).refusal,
+  /** The text that such a gate shows. */
   shown: (written: Written, threshold = 0.5, ended = false) => {
-    const gate = new Gate(new CursorFeatures(), threshold, () => true, byProduct);
-    written.forEach(([piece, probability]) => gate.add(piece, probability));
-    if (ended) {
-      gate.end();
-    }
+    const gate = gateAfter(written, threshold, ended);
     const text = written.map(([piece]) => piece).join('');
     return text.slice(0, gate.shown(text)[0]);
   },
