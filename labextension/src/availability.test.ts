@@ -5,9 +5,11 @@ import {
   Availability,
   type Event,
   FIRST_WAIT,
+  followUse,
   LOADING,
   MAX_RETRY_DELAY,
   RESPONSE_TIMEOUT,
+  REST,
   servesAnother,
   START,
   MAX_POLL_INTERVAL
@@ -108,19 +110,21 @@ describe('Availability', () => {
   let answer: () => Promise<IHealth>;
   let checks: number;
   let visible: boolean;
+  let inUse: boolean;
   let availability: Availability;
 
   beforeEach(() => {
     vi.useFakeTimers();
     checks = 0;
-    visible = true;
+    visible = inUse = true;
     answer = () => Promise.resolve(READY);
     availability = new Availability(
       () => {
         checks++;
         return answer();
       },
-      () => visible
+      () => visible,
+      () => inUse
     );
   });
 
@@ -236,6 +240,24 @@ describe('Availability', () => {
     expect(checks).toBe(3);
   });
 
+  it('does not check a server that can answer while the page is at rest', async () => {
+    await availability.check();
+    inUse = false;
+    await pass(60_000);
+    expect(checks).toBe(1);
+  });
+
+  it('checks at rest until the server can answer', async () => {
+    inUse = false;
+    answer = () => Promise.resolve(phase('loading'));
+    await availability.check();
+    await pass(LOADING);
+    expect(checks).toBe(2);
+    answer = () => Promise.resolve(READY);
+    await pass(60_000);
+    expect(checks).toBe(3);
+  });
+
   it('ignores a check that began before the failure', async () => {
     let tell: (health: IHealth) => void = () => undefined;
     answer = () => new Promise(resolve => (tell = resolve));
@@ -290,5 +312,23 @@ describe('Availability', () => {
     await availability.check();
     expect(changes).toEqual([true, false, true, true, false]);
     expect(availability.state.model).toBe('b');
+  });
+});
+
+describe('followUse', () => {
+  it('calls back when the user returns after a rest', () => {
+    vi.useFakeTimers();
+    const page = new EventTarget();
+    const returned = vi.fn();
+    const isInUse = followUse(page, returned);
+    vi.advanceTimersByTime(REST - 1);
+    page.dispatchEvent(new Event('keydown'));
+    expect(returned).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(REST);
+    expect(isInUse()).toBe(false);
+    page.dispatchEvent(new Event('pointermove'));
+    expect(isInUse()).toBe(true);
+    expect(returned).toHaveBeenCalledOnce();
+    vi.useRealTimers();
   });
 });

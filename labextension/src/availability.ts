@@ -13,6 +13,8 @@ export const FIRST_WAIT = 500;
 export const LOADING = 700;
 /** The maximum Retry-After in milliseconds. */
 export const MAX_RETRY_DELAY = 60000;
+/** Milliseconds without an action of the user after which a page is at rest. */
+export const REST = 30_000;
 /** The timeout of a health check in milliseconds. */
 export const RESPONSE_TIMEOUT = 5000;
 
@@ -112,11 +114,32 @@ export function servesAnother({ before, now }: IChange): boolean {
   return now.health !== null && (now.model !== before.model || now.health.phase !== before.health?.phase);
 }
 
+/** Call `returned` when the user uses the page again after a rest; return a function that tells whether it is in use. */
+export function followUse(page: EventTarget, returned: () => void): () => boolean {
+  let usedAt = performance.now();
+  const isInUse = (): boolean => performance.now() - usedAt < REST;
+  const use = (): void => {
+    const rested = !isInUse();
+    usedAt = performance.now();
+    if (rested) {
+      returned();
+    }
+  };
+  for (const type of ['pointermove', 'pointerdown', 'wheel', 'keydown']) {
+    page.addEventListener(type, use, { capture: true, passive: true });
+  }
+  return isInUse;
+}
+
 export class Availability {
-  /** `visible`: whether the page is visible; a hidden page is not checked. */
+  /**
+   * `visible`: whether the page is visible; a hidden page is not checked. `inUse`: whether the user uses it; otherwise a
+   * server that can answer is not checked.
+   */
   constructor(
     private readonly _health: (signal: AbortSignal) => Promise<IEngineHealth>,
-    private readonly _visible: () => boolean = () => true
+    private readonly _visible: () => boolean = () => true,
+    private readonly _inUse: () => boolean = () => true
   ) {}
 
   state = START;
@@ -209,8 +232,9 @@ export class Availability {
       return;
     }
     this._timer = setTimeout(() => {
-      // A hidden page checks when it becomes visible.
-      if (this._visible()) {
+      // A hidden page checks when it becomes visible, and a page at rest when the user returns.
+      const mayRest = now.open && canAnswer(now.health);
+      if (this._visible() && (this._inUse() || !mayRest)) {
         void this.check();
       }
     }, now.wait);

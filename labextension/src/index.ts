@@ -11,7 +11,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { MenuSvg } from '@jupyterlab/ui-components';
 import { Acceptor } from './accept';
 import { Alternatives } from './alternatives';
-import { Availability } from './availability';
+import { Availability, followUse } from './availability';
 import { ChosenClient, Engines, pageProperties } from './engines';
 import { addCommands, clearSuggestions, CommandIDs, fillMenu, fillPalette } from './commands';
 import { Completers } from './completers';
@@ -85,7 +85,8 @@ const plugin: JupyterFrontEndPlugin<void> = {
         await engines.retry();
         return client.health(signal);
       },
-      () => !document.hidden
+      () => !document.hidden,
+      followUse(document, () => void availability.check())
     );
     const preferences = new Preferences();
     const completers = new Completers();
