@@ -44,3 +44,14 @@ def test_command_line_help_imports_no_heavy_module() -> None:
         "jupyter_server",
     }
     assert not modules_after("from jupyter_turbopilot import cli; cli.parser().format_help()") & heavy
+
+
+def test_server_extension_imports_no_engine_while_jupyter_waits() -> None:
+    code = (
+        "import jupyter_server.serverapp\n"
+        "from jupyter_turbopilot.jupyter.extension import TurbopilotExtension as Extension\n"
+        "Extension()._read_settings()"
+    )
+    own = {name for name in modules_after(code) if name.startswith("jupyter_turbopilot.")}
+    assert not {name for name in own if ".engine" in name or ".models" in name}
+    assert len(own) <= 20

@@ -119,10 +119,6 @@ class EngineKind(ABC):
         """The host that code is sent to; empty if it stays on this machine."""
         return ""
 
-    @staticmethod  # noqa: B027 - most engines have none
-    def take_secrets(settings: Turbopilot) -> None:
-        """Remove secrets from the environment, which the kernels of a server inherit."""
-
     @abstractmethod
     def find(self, spec: str) -> Model:
         """Return the model for a name, path or URL."""

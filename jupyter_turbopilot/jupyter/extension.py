@@ -21,8 +21,6 @@ from jupyter_server.utils import url_path_join
 from tornado.web import HTTPError
 from traitlets import TraitError
 
-from jupyter_turbopilot.engine.kind import load_kind
-from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.jupyter.routes.table import MISSING, lazy, loaded, table
 from jupyter_turbopilot.protocol.errors import ConfigurationError, EngineError
 from jupyter_turbopilot.protocol.phase import Phase
@@ -38,8 +36,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.index.reader import MaintainedIndex
     from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 
-# Seconds. Loading briefly holds the GIL, so the server responds to its first requests before.
-LOAD_AFTER = 1.5
+# Seconds. Imports and loading briefly hold the GIL, so the server responds to its first requests before.
+IMPORT_AFTER, LOAD_AFTER = 0.5, 1.0
 _JUPYTER_MANAGERS = {FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager}
 # Imported after the start, so that the first request does not wait for them.
 _AFTER_START = ("pilot.pilot", "kernels.watch", "routes.native", "routes.fixes", "routes.manage")
@@ -99,7 +97,7 @@ class TurbopilotExtension(ExtensionApp):
         try:
             settings = Turbopilot(parent=self)
             settings.validate_sections()
-            load_kind(settings.engine).take_secrets(settings)
+            settings.engine_section.take_secrets()
         except TraitError as error:
             reason = ConfigurationError("The configuration of Turbopilot", error).message
         except EngineError as error:
@@ -123,6 +121,8 @@ class TurbopilotExtension(ExtensionApp):
         self._starting.add_done_callback(self._report_failure)
 
     def _write_runtime_file(self, server: Any) -> None:
+        from jupyter_turbopilot.jupyter import runtime
+
         runtime.remove_stale()
         if not server.sock:
             named = self._turbopilot.cache_file if self._turbopilot.cache_memory else ""
@@ -140,6 +140,7 @@ class TurbopilotExtension(ExtensionApp):
 
         threads = BackgroundThreads(1)
         await threads.run("", self._write_runtime_file, server)
+        await asyncio.sleep(IMPORT_AFTER)
         await threads.run("", _import_others)
         # All routes: a request that imports one blocks the event loop, and an upgrade can replace its file.
         imported = threads.run("", loaded)
@@ -165,6 +166,7 @@ class TurbopilotExtension(ExtensionApp):
 
     async def stop_extension(self) -> None:
         """Unload the model, end all requests and delete the runtime file."""
+        from jupyter_turbopilot.jupyter import runtime
         from jupyter_turbopilot.jupyter.pilot.threads import stop_within
 
         if self._starting:

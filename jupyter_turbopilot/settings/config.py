@@ -45,6 +45,9 @@ class EngineSection(Configurable):
         """The settings that change an engine's answers, without secrets."""
         return ()
 
+    def take_secrets(self) -> None:
+        """Remove secrets from the environment, which the kernels of a server inherit."""
+
 
 class Turbopilot(Configurable):
     """Code completion with a language model."""

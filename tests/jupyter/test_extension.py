@@ -13,11 +13,9 @@ import pytest
 from jupyter_server.serverapp import ServerApp
 
 from jupyter_turbopilot.cli import read_settings
-from jupyter_turbopilot.engine.kind import EngineKind
 from jupyter_turbopilot.jupyter.extension import TurbopilotExtension, any_kernel_busy
 from jupyter_turbopilot.plugins.remote import address
-from jupyter_turbopilot.settings.config import Turbopilot
-from jupyter_turbopilot.util import registry
+from jupyter_turbopilot.settings.config import EngineSection, Turbopilot
 
 SETTINGS_FILES = [
     f"{folder}/jupyter_{name}_config{ending}"
@@ -53,19 +51,11 @@ def test_numeric_libraries_are_imported_only_to_load_a_model() -> None:
     assert done.stdout.strip() == "set()", done.stderr
 
 
-def test_engine_that_fails_to_import_denies_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = registry.Entry("llama", "nosuch_module:Kind")
-    monkeypatch.setattr(registry, "own", lambda group: (broken,) if group == "engines" else ())
-    monkeypatch.setattr(registry, "failures", {})
-    _, access = TurbopilotExtension()._read_settings()
-    assert (access.is_invalid, access.reason[:20]) == (True, "The engine llama is ")
-
-
 def test_engine_that_raises_an_error_denies_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: Turbopilot) -> None:
+    def fail(_: EngineSection) -> None:
         raise KeyError("SECRET")
 
-    monkeypatch.setattr(EngineKind, "take_secrets", staticmethod(fail))
+    monkeypatch.setattr(EngineSection, "take_secrets", fail)
     _, access = TurbopilotExtension()._read_settings()
     assert access.is_invalid
     assert "(KeyError)" in access.reason

@@ -13,7 +13,7 @@ from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Stored, unavailable
-from jupyter_turbopilot.plugins.remote.address import PROVIDER, read_addresses, take_from_environment
+from jupyter_turbopilot.plugins.remote.address import read_addresses
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.prompt.infill import MARKERS
 from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError
@@ -42,12 +42,6 @@ class RemoteKind(EngineKind):
             return ", ".join(one.host for one in read_addresses(remote.urls, allow_http=remote.allow_http))
         except TurbopilotError:
             return ""
-
-    @staticmethod
-    def take_secrets(settings: Turbopilot) -> None:
-        """Remove the server's key from the environment."""
-        urls = settings.section(TurbopilotRemote).urls
-        take_from_environment(provider=any(url.startswith(PROVIDER) for url in urls))
 
     def find(self, spec: str) -> Model:  # noqa: ARG002 - there is only one
         """Return the server's model."""

@@ -85,6 +85,12 @@ class TurbopilotRemote(EngineSection):
         sent = (self.send_documents, self.send_kernel_context)
         return (sent, *map(_without_secrets, self.urls), self.model, self.vocabulary, self.fim)
 
+    def take_secrets(self) -> None:
+        """Remove the server's key from the environment."""
+        from jupyter_turbopilot.plugins.remote.address import PROVIDER, take_from_environment
+
+        take_from_environment(provider=any(url.startswith(PROVIDER) for url in self.urls))
+
     @default("urls")
     def _default_urls(self) -> list[str]:
         url = os.environ.get(ENGINE_URL)
