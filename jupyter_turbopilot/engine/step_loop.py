@@ -76,7 +76,9 @@ class StepLoop:
         self._set_threads(engine)
         for job, run in runs:
             job.left = run.pending
-        failure = self._attempt(lambda: engine.step([run for _, run in runs], self._interrupt))
+        failure = None
+        if not any(run.fresh or run.done for _, run in runs):  # otherwise the engine knew the first tokens
+            failure = self._attempt(lambda: engine.step([run for _, run in runs], self._interrupt))
         served = self._count_tokens(runs)
         if failure:
             self._handle_failure(runs, failure)

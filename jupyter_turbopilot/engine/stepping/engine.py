@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.base import CHUNK, PIECES, Capabilities
 from jupyter_turbopilot.engine.stepping.cache_operations import Move, Truncate
 from jupyter_turbopilot.engine.stepping.drafts import Drafting, look_up
-from jupyter_turbopilot.engine.stepping.run import BatchToken, Guess, Sampler, Share, StepRun
+from jupyter_turbopilot.engine.stepping.run import BatchToken, Continuation, Guess, Sampler, Share, StepRun
 from jupyter_turbopilot.engine.stepping.sequences import Allocation, KVSequence, Partition, Sequences
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import EngineError
 from jupyter_turbopilot.util.failures import on_failure
+from jupyter_turbopilot.util.limited_dict import LimitedDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,6 +38,7 @@ PREFILL_MAX, LONG = 64, 512
 # Otherwise a suggestion of ten tokens would reach its deadline because of many long prompts.
 SLOW, PREFILL_MAX_IF_SLOW = 2.0, 4
 MAX_SEQUENCES = 16
+MAX_CONTINUATIONS = 8  # with a row of logits each
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp requires at least one for each sequence
 
 
@@ -58,6 +60,7 @@ class Stepping(ABC):
         # By adapters: the seconds that text generation may still use before the next prompt chunk.
         self._owed: defaultdict[int, float] = defaultdict(float)
         self.sequences = Sequences(0, 0)
+        self._continuations = LimitedDict[tuple[Partition, tuple[int, ...]], Continuation](MAX_CONTINUATIONS)
         self.tunings: dict[str, int] = {}  # the adapters' number for each language; 0: no adapters
 
     @property
@@ -94,31 +97,46 @@ class Stepping(ABC):
                 "shorter prompt, or raise c.Turbopilot.context_size."
             )
         limit = max(0, min(request.sampling.max_tokens, self.context_size - size))
-        taken = self._take(request, request.prompt, limit, fresh=not request.sampling.cached)
-        if taken is None:
+        run = StepRun(request, list(request.prompt), limit, request.sampling.beginning, self.clock())
+        self._repeat(run)
+        if not self.resume(run):
             return None
-        request.usage.prompt_tokens = size
-        request.usage.cached_tokens = taken.kept + (taken.suffix.count if taken.suffix else 0)
-        run = StepRun(
-            request,
-            taken.sequence,
-            list(request.prompt),
-            limit,
-            request.sampling.beginning,
-            self.clock(),
-            taken.suffix,
-        )
+        cached = len(run.sequence.tokens) + (run.suffix.count if run.suffix else 0)
+        request.usage.prompt_tokens, request.usage.cached_tokens = size, min(size, cached)
         if not request.sampling.plain:
             with on_failure(partial(self.release, run)):
                 run.sampler = self.sampler(replace(request.sampling, max_tokens=limit), request.prompt)
         return run
 
-    def _take(
-        self, request: EngineRequest, tokens: Sequence[int], room: int, *, fresh: bool = False
-    ) -> Allocation | None:
-        """Return a sequence with room for a prompt and `room` more tokens; None if there is no free slot."""
-        partition = Partition(request.tenant, self.tunings.get(request.language, 0), request.uncached)
-        taken = self.sequences.take(tokens, room, request.suffix_span, partition, fresh=fresh)
+    def _partition(self, request: EngineRequest) -> Partition:
+        return Partition(request.tenant, self.tunings.get(request.language, 0), request.uncached)
+
+    def _repeat(self, run: StepRun) -> None:
+        """Begin a text with known tokens: while a word is typed, the prompt stays the same."""
+        key = self._partition(run.request), tuple(run.request.prompt)
+        known = self._continuations.get(key) if run.is_repeatable and run.limit else None
+        if not known:
+            return
+        run.continuation, expected = known, [*known.tokens]
+        token = run.choose(known.logits, self.table, self.controls, self.ends)
+        run.done = token is None
+        if expected and token != (expected[0] and expected[0].id):
+            run.continuation = self._continuations[key] = Continuation(known.logits, [*run.fresh] or [None])
+        elif not run.beginning.candidates:
+            run.repeat(expected[1:])
+        run.done = run.done or run.wrote >= run.limit
+        run.request.usage.predicted_tokens = run.wrote
+
+    def _take(self, run: StepRun) -> Allocation | None:
+        """Return a sequence with room for the tokens of a run and the further ones; None: no free slot."""
+        request = run.request
+        taken = self.sequences.take(
+            run.tokens,
+            run.limit - run.wrote,
+            request.suffix_span,
+            self._partition(request),
+            fresh=not (request.sampling.cached or run.wrote),
+        )
         if taken is None:
             return None
         with on_failure(lambda: self.apply(self.sequences.lose(taken))):
@@ -130,7 +148,7 @@ class Stepping(ABC):
         run.suspended = True
 
     def resume(self, run: StepRun) -> bool:
-        taken = self._take(run.request, run.tokens, run.limit - run.wrote)
+        taken = self._take(run)
         if taken is None:
             return False
         run.sequence, run.suffix, run.suspended = taken.sequence, taken.suffix, False
@@ -283,6 +301,9 @@ class Stepping(ABC):
         if not run.wrote:
             now = self.clock()
             usage.prompt_ms, run.started = (now - run.started) * 1000, now
+            if run.is_repeatable:
+                key = self._partition(run.request), tuple(run.request.prompt)
+                run.continuation = self._continuations[key] = Continuation(self.logits(index).copy())
         right = 0
         while run.wrote < run.limit:
             token = run.choose(self.logits(index + right), self.table, self.controls, self.ends)
@@ -311,9 +332,10 @@ def write(
     if run is None:
         raise EngineError("The engine is busy. Try again in a moment.")
     try:
+        yield from run.fresh
         while not run.done and not cancel.is_set():
+            run.fresh.clear()
             engine.step([run], cancel)
             yield from run.fresh
-            run.fresh.clear()
     finally:
         engine.release(run)

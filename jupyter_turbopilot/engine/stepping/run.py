@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 
 from jupyter_turbopilot.engine.stepping.sampling import UNDRAWN, choose, likeliest
+from jupyter_turbopilot.engine.stepping.sequences import KVSequence
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from jupyter_turbopilot.engine.stepping.sampling import Ids, Logits
-    from jupyter_turbopilot.engine.stepping.sequences import KVSequence, MovedSuffix
+    from jupyter_turbopilot.engine.stepping.sequences import MovedSuffix
     from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
 
 _ANY = PrefixConstraint()
@@ -69,27 +70,46 @@ class Share(NamedTuple):
             yield BatchToken(run.sequence.id, start + i, token, i >= outputs)
 
 
+@dataclass(frozen=True, eq=False)
+class Continuation:
+    """The logits after a prompt, and the most likely tokens from there; None: the end of the text.
+
+    The first token depends on the prefix constraint.
+    """
+
+    logits: Logits
+    tokens: list[Token | None] = field(default_factory=list)
+
+
 @dataclass(eq=False)
 class StepRun:
     """A text that is being generated in a sequence."""
 
     request: EngineRequest
-    sequence: KVSequence
     tokens: list[int]  # the prompt and the generated tokens; the sequence may lag behind
     limit: int
     beginning: PrefixConstraint
     started: float
+    sequence: KVSequence = field(default_factory=lambda: KVSequence(-1))  # that of the last `resume`
+    continuation: Continuation | None = None  # records its tokens
     suffix: MovedSuffix | None = None  # detached until the tokens before it are evaluated
     sampler: Sampler | None = None
     continues: bool = False  # whether the last draft was accepted completely
     wrote: int = 0
     fresh: list[Token] = field(default_factory=list)
     done: bool = False
-    suspended: bool = False  # whether it has no sequence
+    suspended: bool = True  # whether it has no sequence
 
     @property
     def pending(self) -> int:
         return len(self.tokens) - len(self.sequence.tokens)
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the next keystroke may send the same prompt, which then has the same continuation."""
+        sampling = self.request.sampling
+        usual = sampling.plain and not sampling.even and sampling.beginning.banned is None
+        return usual and self.request.automatic
 
     @property
     def unread(self) -> int:
@@ -98,6 +118,25 @@ class StepRun:
 
     def choose(self, logits: Logits, table: ByteTable, controls: Ids, ends: AbstractSet[int]) -> int | None:
         """Choose the next token from a row of logits; return None at the end of the text."""
+        number, known = self.wrote, self.continuation
+        is_free = not self.beginning.candidates
+        token = self._choose(logits, table, controls, ends)
+        if known and len(known.tokens) == number and (is_free or not number):
+            known.tokens.append(None if token is None else self.fresh[-1])
+        return token
+
+    def repeat(self, tokens: Iterable[Token | None]) -> None:
+        """Add known tokens to the text, as far as its limit allows."""
+        for token in tokens:
+            if self.done or self.wrote >= self.limit:
+                break
+            self.wrote += 1
+            self.done = token is None
+            if token:
+                self.tokens.append(token.id)
+                self.fresh.append(token)
+
+    def _choose(self, logits: Logits, table: ByteTable, controls: Ids, ends: AbstractSet[int]) -> int | None:
         beginning = self.beginning
         allowed = table.compatible(beginning.candidates) if beginning.candidates else None
         if beginning.banned is not None:

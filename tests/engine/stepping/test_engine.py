@@ -157,6 +157,43 @@ def test_step_moves_a_suffix_to_the_correct_position(
         assert engine.memory[run.sequence.id] == run.sequence.tokens
 
 
+letters = st.binary(max_size=3).map(lambda data: bytes(97 + byte % VOCABULARY for byte in data))
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(prompts, min_size=1, max_size=2),
+    st.lists(st.tuples(st.integers(0, 1), letters, st.integers(0, 12)), min_size=1, max_size=8),
+)
+def test_start_repeats_a_known_text_as_it_was_generated(
+    choices: list[list[int]], asked: list[tuple[int, bytes, int]]
+) -> None:
+    engine = Arithmetic()
+    for number, typed, limit in asked:
+        beginning = PrefixConstraint((typed,), len(typed)) if typed else PrefixConstraint()
+        sampling = Sampling(max_tokens=limit, beginning=beginning)
+        asking = EngineRequest(choices[number % len(choices)], sampling, Usage(), automatic=True)
+        texts = []
+        for each in (engine, Arithmetic()):
+            run = start(each, asking)
+            finish(each, [run])
+            texts.append([(token.id, token.data, token.probability) for token in run.fresh])
+        assert texts[0] == texts[1]
+
+
+def test_start_evaluates_nothing_for_a_prompt_with_another_constraint() -> None:
+    engine = Arithmetic()
+    typed = alone(LONG, 12)[:1]
+    for beginning in (PrefixConstraint(), PrefixConstraint((typed,), 1)):
+        engine.batches.clear()
+        request = EngineRequest(LONG, Sampling(max_tokens=12, beginning=beginning), automatic=True)
+        run = start(engine, request)
+        finish(engine, [run])
+        assert len(run.fresh) == request.usage.predicted_tokens == 12
+    assert not engine.batches
+    assert request.usage.cached_tokens == len(LONG)
+
+
 def test_release_frees_a_detached_suffix() -> None:
     engine = Arithmetic(capacity=1000)
     for end in (20, 22):
