@@ -91,17 +91,30 @@ class Plan(ABC):
 
     def is_answered_by(self, cached: CachedCompletion) -> bool:
         """Return whether a cached completion is the whole answer."""
-        return cached.complete and self.answers and self.n == 1 and self.sampling.max_tokens > 0
+        return cached.complete and self._replays
+
+    def may_be_answered_by(self, cached: CachedCompletion) -> bool:
+        """Return whether the beginning of an answer may be enough, because its probabilities apply."""
+        return cached.aligned and self.judged and self._replays and not self.names()
+
+    @property
+    def _replays(self) -> bool:
+        return self.answers and self.n == 1 and self.sampling.max_tokens > 0
 
 
-def replay(name: str, model: str, plan: Plan, cached: CachedCompletion) -> Reply:
-    """Return the reply for a cached completion, which is trimmed and scored as usual."""
+def replay(name: str, model: str, plan: Plan, cached: CachedCompletion) -> Reply | None:
+    """Return the reply for a cached completion, which is trimmed and scored as usual.
+
+    None if it has to be continued: it is the beginning of an answer that may be shown.
+    """
     begun = time.perf_counter()
     writing = plan.writing()
     if cached.typed:
         writing.resume(cached.tokens)
     else:
         writing.take(cached.tokens)
+    if not (writing.done or plan.is_answered_by(cached)):
+        return None
     reason = "stop" if cached.ended or writing.done else "length"
     writing.finish(whole=reason == "stop")
     items = (item_of(writing, reason),) if writing.shown else ()

@@ -75,8 +75,8 @@ class TextGenerator:
             self._publisher.result = self._empty
             return
         cached = plan.find_cached(self._shared.results)
-        if cached and plan.is_answered_by(cached):
-            self._publisher.result = replay(self._empty.id, self._empty.model, plan, cached)
+        if cached and (reply := self._replay(cached)):
+            self._publisher.result = reply
             return
         remainder = self.text.remainder(plan.cache_key)
         start = self._take_over_text(remainder) or self._start_text(cached, remainder)
@@ -109,6 +109,13 @@ class TextGenerator:
             self._job.cancel.set(YIELDED)
             return True
         return plan.judged and not capabilities.logprobs
+
+    def _replay(self, cached: CachedCompletion) -> Reply | None:
+        """Return the reply from a cached completion, or None if the engine has to continue it."""
+        plan = self._plan
+        if plan.is_answered_by(cached) or plan.may_be_answered_by(cached):
+            return replay(self._empty.id, self._empty.model, plan, cached)
+        return None
 
     # Start of a text ----------------------------------------------------------------------------------------
 

@@ -106,6 +106,18 @@ def test_completer_counts_hidden_automatic_suggestions(desk: Callable[..., Desk]
     assert d.completer.counters["hidden"] == 1
 
 
+def test_hidden_suggestion_stays_hidden_while_the_user_types_it(
+    desk: Callable[..., Desk], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    d = desk("first (second, third)")
+    sure = {"first": 0.9, " (second,": 0.9, " third)": 0.05}
+    token = lambda _, word: Token(word.encode(), sure[word])  # noqa: E731
+    monkeypatch.setattr(d.engine, "token", token)
+    for typed, asked in (("", 1), ("first", 1), ("first (second,", 1), ("first (sec", 2), ("other", 3)):
+        assert d.texts(request(f"x = {typed}", trigger="automatic")) == []
+        assert len(d.engine.asks) == asked
+
+
 @pytest.mark.parametrize(
     "changed",
     [
