@@ -32,7 +32,7 @@ _TRIED = 128  # boundaries of a line that are checked at most: each check parses
 # often several tokens begin with them, such as `)`, `):` and `))`.
 _CLOSED = 0.3
 _OPENED = {closed: opened for opened, closed in CLOSERS.items()}
-_FORGIVEN = 0.4  # generation stops below this fraction of the threshold
+_FORGIVEN = 0.8  # generation stops below this fraction of the threshold
 
 
 class Boundary(NamedTuple):

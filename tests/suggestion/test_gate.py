@@ -70,7 +70,7 @@ def test_gate_is_hopeless_after_a_line_that_is_not_shown() -> None:
 
 def test_gate_is_hopeless_after_an_improbable_line() -> None:
     assert gate(("a", 0.01)).hopeless
-    assert not gate(("a", 0.4)).hopeless
+    assert not gate(("a", 0.41)).hopeless
     assert not gate(("a", 0.0001), threshold=0.0).hopeless
 
 

@@ -24,7 +24,7 @@ const TRIED = 128; // the maximum number of boundaries of a line to check, becau
  */
 const CLOSED = 0.3;
 const OPENED = new Map([...CLOSERS].map(([opened, closed]) => [closed, opened]));
-const FORGIVEN = 0.4; // below this share of the threshold, the rest of an answer is not generated
+const FORGIVEN = 0.8; // below this share of the threshold, the rest of an answer is not generated
 
 /** A position where an answer may end, and the score of the text up to there. */
 export interface IBoundary {
