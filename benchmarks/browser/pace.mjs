@@ -80,7 +80,13 @@ function judge(grey, future) {
   return right ? head.length : 0;
 }
 
-const found = { keys: 0, shown: 0, right: 0, saved: 0, first: null, ms: 0 };
+const found = { keys: 0, shown: 0, right: 0, saved: 0, first: null, ms: 0, cpu: 0 };
+
+/** Return the CPU seconds of a process on Linux. */
+function cpuSeconds(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop().split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
 
 async function typeCell(page, source, began) {
   let typed = '';
@@ -138,21 +144,23 @@ try {
     await last.click();
     await page.waitForTimeout(settle * 1000);
     const began = Date.now();
+    const used = cpuSeconds(lab.pid());
     await typeCell(page, cells[active].source, began);
     found.ms += Date.now() - began;
+    found.cpu += cpuSeconds(lab.pid()) - used;
     await page.close();
   }
 } finally {
   others.forEach(other => other.kill('SIGKILL'));
   await close();
 }
-const { keys: pressed, shown, right, saved, first, ms } = found;
+const { keys: pressed, shown, right, saved, first, ms, cpu } = found;
 console.log(
-  '| keystrokes | ms per key: target, actual | busy | cells above | shown per 100 keystrokes | precision | saved | first text after |'
+  '| keystrokes | ms per key: target, actual | busy | cells above | shown per 100 keystrokes | precision | saved | first text after | CPU seconds of the server for 1 000 characters |'
 );
-console.log('| --- | --- | --- | --- | --- | --- | --- | --- |');
+console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- |');
 console.log(
   `| ${pressed} | ${pace}, ${Math.round(ms / pressed)} | ${busy} | ${above} | ${((100 * shown) / pressed).toFixed(1)} | ` +
     `${(right / Math.max(1, shown)).toFixed(2)} | ${(saved / pressed).toFixed(3)} | ` +
-    `${first === null ? 'never' : `${(first / 1000).toFixed(1)} s`} |`
+    `${first === null ? 'never' : `${(first / 1000).toFixed(1)} s`} | ${((1000 * cpu) / pressed).toFixed(0)} |`
 );

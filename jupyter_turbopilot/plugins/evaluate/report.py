@@ -49,8 +49,8 @@ def table(results: Mapping[str, TypingResult]) -> str:
             lines.append(
                 f"{pace.unanswered} of {pace.asked} requests were not answered before the next keystroke; "
                 f"{pace.continued} continued a running generation, {pace.ended} restarted one that "
-                f"agreed with it. {1000 * pace.cpu / max(1, typed.total.keys):.0f} CPU seconds per "
-                "1000 keystrokes."
+                f"agreed with it. {1000 * pace.cpu / max(1, typed.total.typed):.0f} CPU seconds for "
+                "1000 characters."
             )
         if (names := typed.names).there or names.missing:
             lines.append(
