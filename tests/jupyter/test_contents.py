@@ -16,7 +16,7 @@ from jupyter_server.services.contents.largefilemanager import AsyncLargeFileMana
 
 from jupyter_turbopilot.index.local_files import LocalFiles
 from jupyter_turbopilot.index.paths import folder
-from jupyter_turbopilot.jupyter import extension
+from jupyter_turbopilot.jupyter import extension, runtime
 from jupyter_turbopilot.jupyter.extension import source_of
 
 from ..index.folders import known
@@ -77,7 +77,7 @@ def jp_server_config(
 @pytest.fixture
 def pilot(jp_serverapp: Any, jp_asyncio_loop: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The pilot of a running server."""
-    monkeypatch.setattr(extension.runtime, "write", lambda _: None)
+    monkeypatch.setattr(runtime, "write", lambda _: None)
     (app,) = jp_serverapp.extension_manager.extension_apps["jupyter_turbopilot"]
     jp_asyncio_loop.run_until_complete(app._start_jupyter_server_extension(jp_serverapp))
     yield app.pilot
