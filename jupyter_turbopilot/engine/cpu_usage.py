@@ -5,10 +5,11 @@ Failed measurements are ignored.
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
@@ -44,7 +45,8 @@ class Effort:
         if not self._considerate:
             return self.full
         wanted = max(1, self.full // 2) if self.resting() else self.full
-        return max(1, min(wanted, self.full - int(self._load.others() + 1 - _BUSY_CORE)))
+        cores = max(self.full, self._load.cores)
+        return max(1, min(wanted, cores - int(self._load.others() + 1 - _BUSY_CORE)))
 
     def computes_in(self, pid: int | None) -> None:
         """Count the CPU time of a child process as the model's; None: there is no such process."""
@@ -77,9 +79,13 @@ class Effort:
 
 
 class CPULoad:
-    """Measures how many cores other processes use."""
+    """Measures how many of the cores that this process may use are used by others."""
 
     def __init__(self) -> None:
+        self._usable = set(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+        # Two hyperthreads of a core slow each other down, so physical cores count.
+        physical = psutil.cpu_count(logical=False) or 1
+        self.cores = min(physical, len(self._usable)) if self._usable else physical
         self.include(None)
 
     def include(self, pid: int | None) -> None:
@@ -92,7 +98,7 @@ class CPULoad:
         self._others = 0.0
 
     def others(self) -> float:
-        """Return the number of cores that other processes have used since the last measurement."""
+        """Return how many cores other processes, and other guests of the machine, have used meanwhile."""
         passed = time.monotonic() - self._at
         if passed >= _LOAD_INTERVAL and (measured := self._measure()):
             at, total, own = measured
@@ -105,12 +111,19 @@ class CPULoad:
     def _measure(self) -> tuple[float, float, float] | None:
         """Return the time, and the CPU seconds of all processes and of the model."""
         try:
-            times = psutil.cpu_times()
+            by_core = enumerate(psutil.cpu_times(percpu=True))
+            used = (_seconds(times) for core, times in by_core if not self._usable or core in self._usable)
+            total = sum(used)
             own = [process.cpu_times() for process in self._processes]
         except (psutil.Error, OSError, RuntimeError, ValueError):
             return None
-        total = times.user + times.system + getattr(times, "nice", 0.0)
         return time.monotonic(), total, sum(one.user + one.system for one in own)
+
+
+def _seconds(times: Any) -> float:
+    """Return the time that processes have used of a core, and that other virtual machines have taken."""
+    more = (getattr(times, name, 0.0) for name in ("nice", "steal"))
+    return float(times.user + times.system + sum(more))
 
 
 def on_battery() -> bool:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 import psutil
 import pytest
@@ -40,9 +42,42 @@ def test_effort_leaves_busy_cores_to_other_processes(
 ) -> None:
     monkeypatch.setattr(cpu_usage, "on_battery", lambda: False)
     monkeypatch.setattr(CPULoad, "others", lambda _: others)
+    monkeypatch.setattr(psutil, "cpu_count", lambda **_: 1)
     one = Effort()
     one.full = 4
     assert one.threads() == threads
+
+
+def test_effort_ignores_the_load_of_cores_that_a_container_leaves_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cpu_usage, "on_battery", lambda: False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
+    monkeypatch.setattr(psutil, "cpu_count", lambda **_: 64)
+    one = Effort()
+    one.full = 4  # the container's quota
+    monkeypatch.setattr(CPULoad, "others", lambda _: 50.0)
+    assert one.threads() == 4
+    monkeypatch.setattr(CPULoad, "others", lambda _: 62.0)
+    assert one.threads() == 2
+
+
+class CoreTimes(NamedTuple):
+    user: float
+    system: float = 0.0
+    nice: float = 0.0
+    idle: float = 0.0
+    steal: float = 0.0
+
+
+def test_load_includes_stolen_time_of_usable_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {1, 2}, raising=False)
+    times = [CoreTimes(0.0)] * 3
+    monkeypatch.setattr(psutil, "cpu_times", lambda **_: times)
+    load = CPULoad()
+    times = [CoreTimes(500.0), CoreTimes(10.0, steal=10.0), CoreTimes(0.0)]
+    load._at -= 1.0  # the load of one second
+    assert 15.0 < load.others() < 21.0
 
 
 def test_load_measures_other_processes() -> None:
@@ -81,7 +116,7 @@ def test_load_excludes_the_models_child_process(monkeypatch: pytest.MonkeyPatch)
     assert one.threads() == 1
 
 
-def raises(*_: object) -> float:
+def raises(*_: object, **__: object) -> float:
     raise psutil.AccessDenied
 
 

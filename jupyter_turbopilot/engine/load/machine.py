@@ -12,30 +12,27 @@ import psutil
 
 MAX_THREADS = 8
 _CGROUP = Path("/sys/fs/cgroup")
+_OWN_CGROUPS = Path("/proc/self/cgroup")
 UNLIMITED = 1 << 60
 _WINDOWS_FEATURES = {"avx": 39, "avx2": 40, "avx512f": 41}  # arguments of IsProcessorFeaturePresent
 _FEATURES = ("model name", "flags", "CPU part", "Features")  # on Intel and AMD, on ARM
 
 
-def cores(cgroup: Path = _CGROUP) -> int:
-    """Return the number of usable cores, limited by the CPU affinity and the container's quota."""
+def cores(cgroup: Path = _CGROUP, own: Path = _OWN_CGROUPS) -> int:
+    """Return the number of usable cores, limited by the CPU affinity and the quotas of cgroups."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _quota(cgroup)
-    return max(1, min(usable, int(quota))) if quota else max(1, usable)
+    quotas = (_quota(group) for group in _groups(cgroup, own, "cpu"))
+    return max(1, int(min((usable, *filter(None, quotas)))))
 
 
-def _quota(cgroup: Path) -> float | None:
-    try:
-        limit, period = (cgroup / "cpu.max").read_text().split()
-        return None if limit == "max" else int(limit) / int(period)
-    except (OSError, ValueError):
-        pass
-    try:
-        limit_v1 = int((cgroup / "cpu/cpu.cfs_quota_us").read_text())
-        period_v1 = int((cgroup / "cpu/cpu.cfs_period_us").read_text())
-    except (OSError, ValueError):
-        return None
-    return limit_v1 / period_v1 if limit_v1 > 0 else None
+def _quota(group: Path) -> float | None:
+    for files in (["cpu.max"], ["cpu.cfs_quota_us", "cpu.cfs_period_us"]):
+        try:
+            limit, period = " ".join((group / file).read_text() for file in files).split()
+            return int(limit) / int(period) if int(limit) > 0 else None
+        except (OSError, ValueError):
+            continue
+    return None
 
 
 def threads(configured: int = 0, most: int = 0) -> int:
@@ -73,10 +70,10 @@ def lacks(instructions: str, reported: Path = Path("/proc/cpuinfo")) -> bool:
     return bool(flags) and instructions not in flags.split()
 
 
-def free_memory(cgroup: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -> int:
+def free_memory(cgroup: Path = _CGROUP, own: Path = _OWN_CGROUPS) -> int:
     """Return the free memory in bytes, limited by the container."""
     free = int(psutil.virtual_memory().available)
-    for group in _groups(cgroup, own):
+    for group in _groups(cgroup, own, "memory"):
         for limit, used in (
             ("memory.max", "memory.current"),
             ("memory.limit_in_bytes", "memory.usage_in_bytes"),
@@ -92,17 +89,17 @@ def free_memory(cgroup: Path = _CGROUP, own: Path = Path("/proc/self/cgroup")) -
     return free
 
 
-def _groups(cgroup: Path, own: Path) -> set[Path]:
+def _groups(cgroup: Path, own: Path, controller: str) -> set[Path]:
     """Return the cgroups that may limit this process: a container's root, a service's own and its parents."""
-    groups = {cgroup, cgroup / "memory"}
+    groups = {cgroup, cgroup / controller}
     try:
         lines = own.read_text().splitlines()
     except OSError:
         return groups
     for line in lines:
         _, controllers, path = (*line.split(":", 2), "", "")[:3]
-        if not controllers or "memory" in controllers.split(","):
-            root = cgroup / "memory" if controllers else cgroup
+        if not controllers or controller in controllers.split(","):
+            root = cgroup / controller if controllers else cgroup
             inner = Path(path.lstrip("/"))
             groups.update(root / part for part in (inner, *inner.parents))
     return groups

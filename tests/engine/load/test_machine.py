@@ -15,6 +15,32 @@ def test_cores_are_limited_by_a_containers_quota(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "folder", "files"),
+    [
+        ("0::/user.slice/jupyter.service", "user.slice", {"cpu.max": "250000 100000"}),
+        (
+            "2:cpu,cpuacct:/docker/one",
+            "cpu/docker/one",
+            {"cpu.cfs_quota_us": "250000", "cpu.cfs_period_us": "100000"},
+        ),
+    ],
+)
+def test_cores_are_limited_by_the_quota_of_a_service(
+    line: str, folder: str, files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
+    own = tmp_path / "own"
+    own.write_text(f"1:name=systemd:/\n{line}\n")
+    group = tmp_path / folder
+    group.mkdir(parents=True)
+    for name, text in files.items():
+        (group / name).write_text(text)
+    assert machine.cores(tmp_path, own) == 2
+    own.write_text("1:name=systemd:/\n")
+    assert machine.cores(tmp_path, own) == 8
+
+
+@pytest.mark.parametrize(
     ("line", "folder", "limit", "used"),
     [
         ("0::/system.slice/jupyter.service", "system.slice", "memory.max", "memory.current"),
