@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet  # noqa: TC003 - needed to decode `Capabilities` from a message
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling
@@ -20,6 +20,7 @@ CHUNK = 64
 # Larger chunks are faster, but new requests wait longer for the end of a chunk. So the size grows with the
 # number of prompts longer than one chunk, up to this factor.
 PIECES = 4
+PROMPT_BATCH = 16  # tokens of the smallest batch that measures the speed of prompt evaluation
 SLOTS = 8  # the default number of texts that an engine generates at a time
 UNLIMITED = 1 << 16
 # The sampling options, each with the value that disables it.
@@ -43,6 +44,21 @@ _OFF: dict[str, Any] = {
 SAMPLERS = frozenset(_OFF)
 _NEED_TEMPERATURE = {"top_k", "top_p", "min_p", "typical_p", "samplers", "seed", "drawn"}
 _DEFAULTS = Sampling()
+
+
+class Speed(NamedTuple):
+    """The measured speed of an engine in tokens per second; 0: not measured."""
+
+    prompt: float = 0.0
+    generation: float = 0.0
+
+    def after(self, tokens: int, seconds: float) -> Speed:
+        """Return the average with a batch: one token is generated, and a prompt has many."""
+        field = "generation" if tokens == 1 else "prompt" if tokens >= PROMPT_BATCH else ""
+        if not field or seconds <= 0:
+            return self
+        rate, before = tokens / seconds, getattr(self, field)
+        return self._replace(**{field: (before + rate) / 2 if before else rate})
 
 
 @dataclass(frozen=True)
@@ -147,3 +163,9 @@ def generate_one(engine: Engine) -> None:
                 break
     finally:
         engine.release(run)
+
+
+def speed_of(engine: Engine | None) -> Speed:
+    """Return the measured speed of an engine; remote servers and engines of plugins have none."""
+    speed: Speed = getattr(engine, "speed", Speed())
+    return speed

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from jupyter_turbopilot.engine.base import speed_of
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.messages import (
     REFUSED,
@@ -108,9 +109,8 @@ class Host:
                 numbers = (run,)
             case _:
                 numbers = ()
-        return ChildReply(
-            [self._progress(number) for number in numbers if number in self._runs], granted, failure
-        )
+        progress = [self._progress(number) for number in numbers if number in self._runs]
+        return ChildReply(progress, granted, failure, speed=speed_of(self.engine))
 
     def _do(self, request: Request, interrupt: Cancel) -> bool:
         engine, runs = self.engine, self._runs

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.engine.base import Speed
 from jupyter_turbopilot.engine.child_process.messages import (
     ChildReply,
     Close,
@@ -116,6 +117,7 @@ class IsolatedEngine:
         self.pid: int | None = process.pid
         self._patience = patience
         self._pace = 0.0  # seconds of the slowest token
+        self.speed = Speed()
         self._numbers = count()
         self._threads = 0
 
@@ -163,6 +165,7 @@ class IsolatedEngine:
         except ProcessEndedError as end:
             raise EngineGoneError(f"The model's process has ended: {end.verdict.reason}.") from None
         _note(reply, runs)
+        self.speed = reply.speed
         if reply.failure:
             raise reply.failure.error()
         return reply.granted

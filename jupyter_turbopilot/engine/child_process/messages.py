@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 from msgspec import Struct
 
-from jupyter_turbopilot.engine.base import Capabilities  # noqa: TC001 - needed by msgspec
+from jupyter_turbopilot.engine.base import Capabilities, Speed
 from jupyter_turbopilot.protocol import errors
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token, Usage  # noqa: TC001 - needed by msgspec
 from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError
@@ -171,6 +171,7 @@ class ChildReply(Struct, array_like=True):
     granted: bool = True  # False: there is no free slot
     failure: ChildError | None = None
     engine: Description | None = None  # after a load
+    speed: Speed = Speed()
 
 
 _encoder = msgspec.msgpack.Encoder()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.base import CHUNK, PIECES, Capabilities
+from jupyter_turbopilot.engine.base import CHUNK, PIECES, PROMPT_BATCH, Capabilities, Speed
 from jupyter_turbopilot.engine.stepping.cache_operations import Move, Truncate
 from jupyter_turbopilot.engine.stepping.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.stepping.run import BatchToken, Continuation, Guess, Sampler, Share, StepRun
@@ -37,6 +37,8 @@ PREFILL_MAX, LONG = 64, 512
 # Once the generation of a text has taken SLOW seconds, prompts get at most this multiple of its time.
 # Otherwise a suggestion of ten tokens would reach its deadline because of many long prompts.
 SLOW, PREFILL_MAX_IF_SLOW = 2.0, 4
+# A chunk takes at most so many seconds on a slow machine: an interrupted chunk is evaluated again.
+CHUNK_SECONDS = 0.5
 MAX_SEQUENCES = 16
 MAX_CONTINUATIONS = 8  # with a row of logits each
 MAX_OUTPUTS = 16  # rows of logits in a batch; llama.cpp requires at least one for each sequence
@@ -56,6 +58,7 @@ class Stepping(ABC):
 
     def __init__(self, chunk: int = CHUNK) -> None:
         self.drafting = Drafting()
+        self.speed = Speed()
         self.chunk = chunk  # the maximum number of tokens evaluated at a time for one prompt
         # By adapters: the seconds that text generation may still use before the next prompt chunk.
         self._owed: defaultdict[int, float] = defaultdict(float)
@@ -195,6 +198,7 @@ class Stepping(ABC):
             seconds = self.clock() - begun
             if whole:
                 self.drafting.saw(len(rows), seconds * 1000)
+                self.speed = self.speed.after(len(rows), seconds)
                 self._record(shares)
             else:
                 self._resynchronize(shares[0].run)
@@ -236,8 +240,11 @@ class Stepping(ABC):
     def _next(self, runs: Sequence[StepRun]) -> list[Share]:
         """Return the shares of the next batch: a token of each text, and as much of the prompts as fits."""
         shares: list[Share] = []
-        prompts = sum(run.unread > self.chunk for run in runs)
-        room = self.chunk * max(1, min(prompts, PIECES))
+        chunk = self.chunk
+        if speed := self.speed.prompt:
+            chunk = min(chunk, max(PROMPT_BATCH, int(speed * CHUNK_SECONDS)))
+        prompts = sum(run.unread > chunk for run in runs)
+        room = chunk * max(1, min(prompts, PIECES))
         # Shortest prompt first, which shortens the average wait. A quarter of the batch is reserved for the
         # run that has waited longest, so that a stream of short prompts does not starve it.
         longest = min((run for run in runs if run.pending > 1), key=lambda r: r.started, default=None)

@@ -1,20 +1,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
+from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import Hardware
 from jupyter_turbopilot.engine.stepping.engine import write
+from jupyter_turbopilot.engine.stepping.run import BatchToken
+from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.prompt.formats import Budget, build, form_for
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Usage
 from jupyter_turbopilot.protocol.errors import EngineError
 
 from ...tiny_model import write_tiny_model
+from ..jobs import FunctionJob, Outcome, Work
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +28,39 @@ def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
     engine = LlamaEngine(tiny_model, name="tiny", context_size=512, threads=1)
     yield engine
     engine.close()
+
+
+def test_engine_keeps_the_evaluated_tokens_of_a_late_request(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = LlamaEngine(tiny_model, name="tiny", context_size=512, threads=1, chunk=16)
+    evaluate = engine.evaluate
+
+    def evaluate_slowly(rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
+        time.sleep(0.1)
+        return evaluate(rows, interrupt)
+
+    monkeypatch.setattr(engine, "evaluate", evaluate_slowly)
+    prompt = engine.vocabulary.tokenize("value = compute(value)\n" * 20)[:320]
+    requests = [EngineRequest(prompt, Sampling(max_tokens=1), Usage()) for _ in range(2)]
+    worker = Worker()
+    worker.load("tiny", lambda _: engine)
+    for number, deadline in enumerate((0.5, 60.0)):
+
+        def ask(_: Engine, __: Job, number: int = number) -> Work:
+            while (yield requests[number]):
+                pass
+
+        outcome = Outcome()
+        while not worker.state.ready:
+            time.sleep(0.01)
+        worker.submit(FunctionJob(ask, outcome, deadline=deadline))
+        outcome.wait()
+    worker.stop()
+    late, next_one = (one.usage for one in requests)
+    assert late.prompt_ms == 0.0
+    # The chunk that the deadline interrupts is lost.
+    assert next_one.cached_tokens >= 2 * engine.chunk
 
 
 def complete(engine: LlamaEngine, text: str, count: int = 12, **more: object) -> tuple[bytes, Usage]:
