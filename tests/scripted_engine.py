@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.engine.base import Capabilities
+from jupyter_turbopilot.engine.base import Capabilities, Speed
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.jupyter.pilot.library import store_of
@@ -69,6 +69,7 @@ class ScriptedEngine:
         self.fail = fail
         self.context_size = context_size
         self.capabilities = Capabilities()
+        self.speed = Speed()
         self.vocabulary = CodePoints(specials=MARKS, unit=1)
         self.prompts: list[str] = []
         self.samplings: list[Sampling] = []

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
+from jupyter_turbopilot.completer.first_prompts import FirstPrompts
 from jupyter_turbopilot.completer.import_sources import WouldWaitError, cached_only
 from jupyter_turbopilot.completer.listeners import Listeners
 from jupyter_turbopilot.completer.plan import replay
@@ -100,7 +101,8 @@ class Completer:
     ) -> None:
         self.worker = worker
         self.settings = settings
-        self.shared = Shared(settings, results, dict.fromkeys(_COUNTED, 0))
+        self.first_prompts = FirstPrompts(worker, settings, self._make_job)
+        self.shared = Shared(settings, results, dict.fromkeys(_COUNTED, 0), self.first_prompts)
         self.learner = learner
         self.listeners = Listeners(*filter(None, [learner]))
         self.secret = secrets.token_bytes(32)  # for the digests that name owners and sessions
@@ -155,8 +157,12 @@ class Completer:
                 job.cancel.set(YIELDED)
                 job.finish(None)
             else:
+                self.first_prompts.enter(job)
                 self._begin(job)
             return job
+
+    def _make_job(self, plan: Plan, caller: str) -> CompletionJob:
+        return CompletionJob(plan, caller, [], self.shared)
 
     def _plan(
         self,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
+    from jupyter_turbopilot.completer.first_prompts import FirstPrompts
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.completer.suggestion_plan import Matches
@@ -34,6 +35,7 @@ class Shared:
     settings: Turbopilot
     results: CompletionCache
     counters: dict[str, int]
+    first_prompts: FirstPrompts
     editors: Editors = field(default_factory=Editors)
     last_ms: float | None = None  # duration of the last answered request
     layout: Layout | None = None
@@ -121,6 +123,7 @@ class CompletionJob(Job):
         reply = self._publisher.last(error, self.cancel.reason, uncached=self.plan.uncached)
         shared = self._shared
         shared.editors.leave(self)
+        shared.first_prompts.end(self)
         if reply.items:
             shared.last_ms = reply.timings.total_ms
         elif self.plan.gated and not self.cancel.is_set() and not reply.error:

@@ -61,9 +61,11 @@ class Plan(ABC):
     aligned: bool = True  # whether the hint starts at a token boundary
     uncached: bool = False  # whether the prompt contains cells of the index: nothing is saved to disk
 
+    evaluates_whole: bool = True  # whether the prompt has its whole length on a slow machine, too
+
     @abstractmethod
-    def prompt(self, engine: Engine, layout: Layout) -> Prompt:
-        """Return the prompt for an engine."""
+    def prompt(self, engine: Engine, layout: Layout, most: int = 0) -> Prompt:
+        """Return the prompt for an engine; `most`: the limit of tokens before the cursor, 0: the plan's."""
 
     @abstractmethod
     def writing(self) -> Writing:
@@ -85,6 +87,21 @@ class Plan(ABC):
     def is_cacheable(self) -> bool:
         """Whether the answer is cached: only texts without sampling are the same each time."""
         return self.sampling.plain and not self.exact
+
+    def whole(self) -> Self:
+        """Return the plan that only evaluates the whole prompt, when there is no other work."""
+        return replace(
+            self,
+            sampling=replace(self.sampling, max_tokens=0),
+            n=1,
+            stream=False,
+            client="",
+            priority=Priority.WARMUP,
+            deadline=0.0,
+            automatic=False,
+            gated=False,
+            evaluates_whole=True,
+        )
 
     def find_cached(self, results: CompletionCache) -> CachedCompletion | None:
         return results.find(self.cache_key) if self.is_cacheable else None

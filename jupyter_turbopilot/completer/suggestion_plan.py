@@ -153,8 +153,9 @@ class SuggestionPlan(Plan):
         # Prefetching follows a suggestion for the same text: its cells are used again.
         return self.notebook_index is not None and self.priority is not Priority.PREFETCH
 
-    def prompt(self, engine: Engine, layout: Layout) -> Prompt:  # noqa: ARG002 - a layout is for one engine
-        return layout.prompt(self.cursor.request, self.cursor.with_cells(self.cells), self.prompt_tokens)
+    def prompt(self, engine: Engine, layout: Layout, most: int = 0) -> Prompt:  # noqa: ARG002 - a layout is for one engine
+        context = self.cursor.with_cells(self.cells)
+        return layout.prompt(self.cursor.request, context, most or self.prompt_tokens)
 
     def writing(self) -> TrimmedText:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""
@@ -287,6 +288,7 @@ def plan_suggestion(
         gated=request.trigger == "automatic",
         judged=threshold > 0,
         moves=settings.move_suffix,
+        evaluates_whole=False,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.completer.alternatives import TextStart, alternatives, ranked
 from jupyter_turbopilot.completer.plan import item_of, replay
 from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after
+from jupyter_turbopilot.engine.base import speed_of
 from jupyter_turbopilot.engine.job import DEADLINE, YIELDED
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Usage
@@ -22,11 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion
-    from jupyter_turbopilot.completer.completion_job import Shared
+    from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.reply_publisher import ReplyPublisher
     from jupyter_turbopilot.engine.base import Engine
-    from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.protocol.engine_request import Sampling, Token
     from jupyter_turbopilot.suggestion.writing import Writing
 
@@ -39,7 +39,13 @@ class TextGenerator:
     """
 
     def __init__(
-        self, job: Job, plan: Plan, engine: Engine, text: Text, shared: Shared, publisher: ReplyPublisher
+        self,
+        job: CompletionJob,
+        plan: Plan,
+        engine: Engine,
+        text: Text,
+        shared: Shared,
+        publisher: ReplyPublisher,
     ) -> None:
         """`text`: that of an older request, which is continued if it fits; `job`: its deadlines and end."""
         self.text = text  # a newer request may take it over
@@ -142,8 +148,16 @@ class TextGenerator:
         text = self.text
         self._shared.counters["ended"] += bool(remainder and text.begun)
         text.keep(self._shared.results)
-        text.prompt, text.ids = self._plan.prompt(self._engine, self._shared.layout_for(self._engine)), []
+        text.prompt, text.ids = self._lay_out(), []
         return TextStart(self._request_for(text.prompt, cached, remainder))
+
+    def _lay_out(self) -> Prompt:
+        """Return the prompt; on a slow machine, that of a notebook which is not evaluated is short."""
+        plan, engine, layout = self._plan, self._engine, self._shared.layout_for(self._engine)
+        prompt = plan.prompt(engine, layout)
+        if short := self._shared.first_prompts.limit(self._job, prompt, speed_of(engine)):
+            prompt = replace(plan.prompt(engine, layout, max(1, short // layout.unit)), short=True)
+        return prompt
 
     def _request_for(
         self, prompt: Prompt, cached: CachedCompletion | None, remainder: Remainder | None
@@ -202,10 +216,11 @@ class TextGenerator:
                 start = self._start_text(plan.find_cached(self._shared.results), None)
                 writing, complete = yield from self._generate_text(start, text)
             short = text.engine_request is not None and text.engine_request.usage.cut and not complete
+            prompt = text.prompt or Prompt([])
             if (
                 text.cache_key
                 and plan.sampling.max_tokens
-                and not (self._job.stopped or text.typed_ahead or short)
+                and not (self._job.stopped or text.typed_ahead or short or prompt.short)
             ):
                 text.writing = None
                 ended = complete and not writing.gave_up
@@ -255,6 +270,8 @@ class TextGenerator:
                 hint=(),
                 priority=self._urgency,
             )
+        if text.prompt and not self._job.stopped:
+            self._shared.first_prompts.evaluated(self._job, text.prompt)
         self._finish(writing, complete=ended and not cut)
         return writing, ended and not cut
 

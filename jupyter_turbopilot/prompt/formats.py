@@ -110,6 +110,7 @@ class Prompt:
     suffix_span: tuple[int, int] = (0, 0)  # position of a suffix after the prefix
     tail: int = 0  # tokens after the prefix: evaluated again at each keystroke
     cut: bool = False  # whether text had to be left out
+    short: bool = False  # whether only the nearest cells are in it, because the machine is slow
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,11 @@ import pytest
 
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
+from jupyter_turbopilot.completer.first_prompts import FirstPrompts
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import SUPERSEDED
+from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -31,7 +33,9 @@ def test_completer_reports_the_deadline_of_a_late_request(desk: Callable[..., De
 
 @pytest.fixture
 def shared() -> Shared:
-    return Shared(Turbopilot(), CompletionCache(1 << 20), {})
+    settings = Turbopilot()
+    first_prompts = FirstPrompts(Worker(), settings, lambda *_: pytest.fail("made"))
+    return Shared(settings, CompletionCache(1 << 20), {}, first_prompts)
 
 
 @pytest.fixture

@@ -9,17 +9,20 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import convert, structs, to_builtins
 
 from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
+from jupyter_turbopilot.completer.first_prompts import FirstPrompts
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.context import notebook
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.context.notebook import Context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.vocabulary import CodePoints
+from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
 from jupyter_turbopilot.protocol.reply import Reply
@@ -178,7 +181,8 @@ def answer(
     """Return the answer of a server with this scripted engine."""
     plan = plan_suggestion(request, kernel_context, engine.name, chosen)
     replies: list[Reply] = []
-    shared = Shared(chosen, Nothing(), Counter())  # type: ignore[arg-type]
+    first_prompts = FirstPrompts(Worker(), chosen, lambda *_: pytest.fail("made"))
+    shared = Shared(chosen, Nothing(), Counter(), first_prompts)  # type: ignore[arg-type]
     job = CompletionJob(plan, "", [replies.append], shared)
     ask = job.begin(engine, None)  # type: ignore[arg-type]
     last, message = None, iter([])

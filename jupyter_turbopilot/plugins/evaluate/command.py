@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.terminal.in_process import InProcess
 
+PATIENT = 300.0  # seconds: the time limit of a request that is not timed
+
 
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -110,6 +112,8 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     settings.cache_file = ""
     # In real time, yield the CPU to other programs as for a user.
     settings.yield_cpu = options.clock
+    if not options.clock:
+        settings.deadline = PATIENT  # the results must not depend on the speed of the machine
     local = InProcess(settings)
     try:
         if options.humaneval:
