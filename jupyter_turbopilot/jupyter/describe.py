@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.engine.base import speed_of
 from jupyter_turbopilot.models.recommend import share_saved
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.protocol.errors import TurbopilotError
@@ -51,6 +52,7 @@ def describe_health(
         "address": pilot.kind.address or None,
         "notice": _notice(pilot, for_admin=for_admin) if state.ready else None,
         "busy": bool(pilot.worker.level()),
+        "slow": _slow(pilot) if own and state.ready else None,
         "last_ms": pilot.completer.last_ms,
         "week": _week(pilot) if own else None,
         "notebook_index": _notebook_index(notebook_index) if notebook_index else None,
@@ -92,6 +94,14 @@ def _notice(pilot: Pilot, *, for_admin: bool) -> str | None:
         )
     pathless = PATHLESS_WARNING if for_admin and pilot.access.denied else ""
     return " ".join(filter(None, (error, pilot.cache_error, pathless))) or None
+
+
+def _slow(pilot: Pilot) -> str | None:
+    """Return that the machine is slow, and which model fits it."""
+    speed = speed_of(pilot.worker.engine)
+    if not pilot.completer.first_prompts.is_slow(speed):
+        return None
+    return f"This machine is slow. {pilot.library.advise_on(pilot.worker.state.model, speed.generation)}"
 
 
 def model_list(name: str, **more: Any) -> dict[str, Any]:

@@ -194,6 +194,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
             "may be slower, shorter or missing"
         ),
     ] = UNSET
+    slow: Annotated[
+        str | UnsetType | None,
+        Meta(description="that this machine is slow, and which model fits it; null: it is not, or unknown"),
+    ] = UNSET
     last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]
     notebook_index: Annotated[
         NotebookIndex | None,

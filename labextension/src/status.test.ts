@@ -149,6 +149,16 @@ describe('the tooltip', () => {
   });
 });
 
+describe('the tooltip of a slow machine', () => {
+  it('names the model that fits it', () => {
+    const { status, availability } = bench();
+    availability.reported({ ...READY, slow: 'This machine is slow. b fits it better than a.' });
+    availability.dispose();
+    expect(describeStatus(trans, status.current)).toBe('Turbopilot: ready');
+    expect(tooltipOf(trans, status.current)).toContain('b fits it better');
+  });
+});
+
 describe('the condition busy', () => {
   it('has a tooltip with the reason', () => {
     const { status, availability } = bench();

@@ -334,6 +334,8 @@ export interface IHealth {
   notice: string | null;
   /** whether the server does less for each user because other users wait: suggestions may be slower, shorter or missing */
   busy?: boolean;
+  /** that this machine is slow, and which model fits it; null: it is not, or unknown */
+  slow?: string | null;
   /** duration of the last completion in milliseconds */
   last_ms: number | null;
   /** the notebook index; null: there is none, or you may not see it */

@@ -9,7 +9,7 @@ import pytest
 from traitlets.config import Config
 
 from jupyter_turbopilot.completer.listeners import Listeners
-from jupyter_turbopilot.engine.base import Capabilities
+from jupyter_turbopilot.engine.base import Capabilities, Speed
 from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.jupyter.describe import describe_health, describe_models
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot, Selection
@@ -56,11 +56,28 @@ def test_health_reports_readiness_and_the_reason(
         "address": None,
         "notice": notice,
         "busy": False,
+        "slow": None,
         "last_ms": None,
         "notebook_index": None,
         "week": None,
         "usage_log": None,
     }
+
+
+def test_health_names_the_model_that_fits_a_slow_machine(pilot: Pilot) -> None:
+    engine = ScriptedEngine()
+    pilot.worker._loop.engine = engine
+    engine.speed = Speed(300.0, 30.0)
+    pilot.worker._life.state = EngineState(Phase.READY, "qwen2.5-coder-0.5b")
+    assert describe_health(pilot, own=True)["slow"] is None
+    engine.speed = Speed(30.0, 6.0)
+    assert describe_health(pilot)["slow"] is None
+    slow = describe_health(pilot, own=True)["slow"]
+    assert slow.startswith("This machine is slow. tiny-starcoder fits it better than qwen2.5-coder-0.5b.")
+    engine.speed = Speed(30.0, 20.0)
+    assert "qwen2.5-coder-0.5b is the model that fits it best" in describe_health(pilot, own=True)["slow"]
+    pilot.worker._life.state = EngineState(Phase.READY, "other.gguf")
+    assert "models recommend" in describe_health(pilot, own=True)["slow"]
 
 
 def test_health_names_the_command_that_installs_the_engine(

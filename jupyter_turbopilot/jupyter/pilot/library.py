@@ -9,7 +9,7 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.folder import models_dir
-from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate
+from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate, rate_of
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.user_cache import measured_rate, personal_dir
 from jupyter_turbopilot.protocol.errors import (
@@ -70,6 +70,18 @@ class Library:
         rate = measured_rate(personal_dir()) or guessed_rate(machine.cores())
         advice = advise(catalog().values(), machine.free_memory(), rate)
         return {each.model.name: each for each in advice}
+
+    def advise_on(self, name: str, tokens_per_second: float) -> str:
+        """Return which model fits this machine, on which a model generates this number of tokens a second."""
+        model = catalog().get(name)
+        if not model or not tokens_per_second:
+            return "Run `jupyter turbopilot models recommend` for the model that fits it."
+        rate = rate_of(name, model.bytes, tokens_per_second)
+        advice = advise(catalog().values(), machine.free_memory(), rate)
+        best = next((one.model for one in advice if one.verdict == "recommended"), model)
+        if best is model:
+            return f"{name} is the model that fits it best."
+        return f"{best.name} fits it better than {name}. Run: {best.pull()}"
 
     def download(
         self, spec: str, *, mirrors: bool = False, then: Callable[[], object] = lambda: None

@@ -18,12 +18,13 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from jupyter_turbopilot.engine.base import Speed
 from jupyter_turbopilot.engine.kind import Finding, limits_of
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.index.paths import folder, indexes, size_of_index
 from jupyter_turbopilot.jupyter import front_end
 from jupyter_turbopilot.models.folder import described, is_unreadable, models_dir
-from jupyter_turbopilot.models.recommend import rate_of
+from jupyter_turbopilot.models.recommend import MIN_TOKENS_PER_SECOND, rate_of
 from jupyter_turbopilot.models.user_cache import personal_dir, remember_rate
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.protocol.request import Cell, Completion
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.terminal.in_process import InProcess
 
 SPEED_TOKENS, LEAST_TOKENS = 32, 8  # fewer generated tokens do not measure the speed
-SLOW_TOKENS_A_SECOND = 12
 _SAMPLE = "def mean(values):\n    return sum(values) / len(values)\n\n\n" * 8
 # Each function is completed once. The best rate counts, because other load can only lower it.
 _FUNCTIONS = ("median", "variance", "spread")
@@ -196,7 +196,7 @@ def _learned(local: InProcess) -> Finding:
 
 
 _FASTER = {
-    "llama": "close busy programs, or use a smaller model (jupyter turbopilot models recommend)",
+    "llama": "close busy programs, or use a smaller model",
     "transformers": 'try c.Turbopilot.engine = "llama" with a GGUF file, or close busy programs',
     "remote": "check the network, and whether the server is busy",
 }
@@ -271,13 +271,17 @@ def _speed(local: InProcess) -> Finding:
     stored = pilot.kind.stored(model)
     if stored and engine == "llama":  # the rate of other engines is not comparable
         remember_rate(personal_dir(), rate_of(model.name, stored.size, generation), rough=True)
-    slow = generation < SLOW_TOKENS_A_SECOND
-    advice = (f" This is slow. {busy}" if busy else f" This is slow: {faster}.") if slow else ""
-    return Finding(
-        "speed",
-        f"prompt evaluation {prefill:.0f} tokens/s, generation {generation:.0f} tokens/s.{advice}",
-        problem=slow,
-    )
+    speed = f"prompt evaluation {prefill:.0f} tokens/s, generation {generation:.0f} tokens/s."
+    slow = generation < MIN_TOKENS_PER_SECOND
+    if slow:
+        speed += f" This is slow. {busy}" if busy else f" This is slow: {faster}."
+    elif engine != "remote" and pilot.completer.first_prompts.is_slow(Speed(prefill)):
+        speed += f" This machine is slow: a notebook's first prompts have its nearest cells only. {busy}"
+    else:
+        return Finding("speed", speed)
+    if engine == "llama":
+        speed = f"{speed.strip()} {pilot.library.advise_on(model.name, generation)}"
+    return Finding("speed", speed.strip(), problem=slow)
 
 
 def _extensions() -> Iterator[Finding]:
