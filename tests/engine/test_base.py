@@ -7,13 +7,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.base import MAX_STEPS, Capabilities, generate_one
+from jupyter_turbopilot.engine.base import MAX_STEPS, Capabilities, Speed, generate_one
 from jupyter_turbopilot.protocol.engine_request import Sampling
 
 from ..scripted_engine import ScriptedEngine, ScriptedRun
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
+
+
+def test_speed_is_an_average_of_the_batches() -> None:
+    speed = Speed().after(64, 1.0).after(1, 0.1)
+    assert speed == Speed(64.0, 10.0)
+    assert speed.after(64, 2.0).after(1, 0.05) == Speed(48.0, 15.0)
+    assert speed.after(5, 1.0).after(64, 0.0) == speed  # a draft; a clock that stands still
+
 
 # A value of each option that changes which token follows.
 ASKED: dict[str, Any] = {

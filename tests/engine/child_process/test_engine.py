@@ -76,6 +76,12 @@ CHOICES: list[dict[str, Any]] = [
 ]
 
 
+def test_isolated_engine_reports_the_speed_of_the_child(isolated: IsolatedEngine) -> None:
+    write(isolated, "speed of a prompt " * 10)
+    assert isolated.speed.prompt > 0
+    assert isolated.speed.generation > 0
+
+
 def test_isolated_engine_generates_the_same_tokens_and_usage(isolated: IsolatedEngine, here: Engine) -> None:
     for number, prompt in enumerate(PROMPTS):
         sampling = CHOICES[number % len(CHOICES)]

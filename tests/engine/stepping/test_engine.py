@@ -83,17 +83,6 @@ class Arithmetic(Stepping):
         return self.rows[index]
 
 
-def test_step_limits_the_seconds_of_a_chunk_on_a_slow_machine() -> None:
-    engine = Arithmetic()
-    engine.row_seconds = 0.02
-    run = start(engine, EngineRequest([1] * 190, Sampling(max_tokens=4)))
-    finish(engine, [run])
-    sizes = [len(rows) for rows in engine.batches]
-    assert engine.speed.prompt == pytest.approx(50)
-    assert sizes[:3] == [64, 25, 25]
-    assert engine.speed.generation == pytest.approx(50)
-
-
 def alone(prompt: list[int], count: int) -> bytes:
     """Generate a text without cache, drafts or other texts."""
     text = list(prompt)
@@ -427,3 +416,14 @@ def failing_at(kind: type[Move], apply: Callable[[Iterable[Move]], None]) -> Cal
             apply([move])
 
     return fail
+
+
+def test_step_limits_the_seconds_of_a_chunk_on_a_slow_machine() -> None:
+    engine = Arithmetic()
+    engine.row_seconds = 0.02
+    run = start(engine, EngineRequest([1] * 190, Sampling(max_tokens=4)))
+    finish(engine, [run])
+    sizes = [len(rows) for rows in engine.batches]
+    assert engine.speed.prompt == pytest.approx(50)
+    assert sizes[:3] == [64, 25, 25]
+    assert engine.speed.generation == pytest.approx(50)

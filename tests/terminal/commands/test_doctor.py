@@ -83,6 +83,30 @@ def test_doctor_advises_on_the_speed_of_a_plugins_engine(
 
 
 @pytest.mark.parametrize(
+    ("rates", "mark", "text"),
+    [
+        ((30.0, 6.0), "✗", "This is slow: close busy programs, or use a smaller model."),
+        ((30.0, 20.0), "✓", "a notebook's first prompts have its nearest cells only."),
+    ],
+)
+def test_doctor_names_the_model_that_fits_a_slow_machine(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    own: str,
+    rates: tuple[float, float],
+    mark: str,
+    text: str,
+) -> None:
+    monkeypatch.setattr(doctor, "rates_of", lambda *_, **__: rates)
+    monkeypatch.setattr("psutil.getloadavg", lambda: (0.0, 0.0, 0.0))
+    out = run(capsys, "doctor", "-m", own)[1]
+    (line,) = (line for line in out.splitlines() if " speed " in line)
+    assert line.startswith(mark)
+    assert text in line
+    assert "jupyter turbopilot models recommend" in line
+
+
+@pytest.mark.parametrize(
     ("settings", "finding"),
     [
         ({"enabled": False}, "✗ access       Turbopilot is switched off by your administrator."),
