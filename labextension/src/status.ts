@@ -201,7 +201,10 @@ export class Status {
               ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')
               : this._activity.isTimedOut && !state.health?.inPage
                 ? describeDecline(this._trans, 'timeout', null)
-                : [state.health?.notice || describeRefusal(this._trans, this._activity.refusal), state.health?.slow]
+                : [
+                    state.health?.notice || describeRefusal(this._trans, this._activity.refusal),
+                    state.health?.slow
+                  ]
                     .filter(Boolean)
                     .join('\n'),
       index: !index
