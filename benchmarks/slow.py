@@ -3,8 +3,8 @@
     python benchmarks/slow.py --set notebooks.json.gz [--before FOLDER] [--share 40 200] [--sessions 20]
 
 Needs permission to create a cgroup. `--share` lists the CPU quotas, in percent of one core. `--before` is
-another checkout, which runs the same sessions under the same quota directly before. Each run is a new
-process, inside the cgroup from its start.
+another checkout, which runs the same sessions under the same quota, at the same time if both quotas fit, or
+directly before. Each run is a new process, inside the cgroup from its start.
 
 A session opens a notebook that the server has not evaluated, looks at it for a second, and types a key every
 200 ms, up to a position where the default model shows a suggestion if it has time. The clock starts at the
@@ -22,7 +22,9 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -31,6 +33,7 @@ from typing import TYPE_CHECKING, Any
 from harness import LocalPilot, percentile
 
 from jupyter_turbopilot.completer.reply_iterators import Replies
+from jupyter_turbopilot.engine.load.machine import cores
 from jupyter_turbopilot.plugins.evaluate import traces
 from jupyter_turbopilot.plugins.evaluate.notebooks import read
 
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 CGROUPS = Path("/sys/fs/cgroup")
 KEY, READING = 0.2, 1.0  # seconds between two keys, and between opening a notebook and typing
 WARMING = 0.3  # seconds between opening a notebook and the request that evaluates it, as in JupyterLab
-LEAD, RETRY, ON, EVERY = 8, 4, 40, 8  # characters before the position, to the next try, after it; per pause
+LEAD, RETRY, ON, EVERY = 8, 4, 16, 8  # characters before the position, to the next try, after it; per pause
 LIMIT = 10.0  # seconds: the time limit of a request
 EARLIEST, LATEST = 8, 48  # characters of a cell at which a position is searched
 Where = tuple[int, int]  # a trace, and the number of typed characters
@@ -53,7 +56,8 @@ Where = tuple[int, int]  # a trace, and the number of typed characters
 def slowed_down(share: int) -> Iterator[Callable[[], None]]:
     """Create a cgroup with a quota in percent of one core; yield a function that enters it."""
     unified = (CGROUPS / "cgroup.controllers").exists()
-    group = (CGROUPS if unified else CGROUPS / "cpu") / f"turbopilot-slow-{os.getpid()}"
+    name = f"turbopilot-slow-{os.getpid()}-{threading.get_ident()}"
+    group = (CGROUPS if unified else CGROUPS / "cpu") / name
     group.mkdir()
     try:
         if unified:
@@ -136,7 +140,7 @@ def find_positions(local: LocalPilot, found: list[Trace], count: int) -> list[Wh
         if len(positions) == count or trace.name in names:
             continue
         for step in trace.keystrokes[EARLIEST:LATEST]:
-            if len(step.future) < ON:
+            if len(step.future) < 2 * ON:
                 break
             if local.ask(step.request(trigger="automatic", client="typist"))[1].items:
                 positions.append((number, step.place))
@@ -209,10 +213,14 @@ def main() -> None:
     print(f"{len(positions)} sessions\n")
     print("| quota | version | first suggestion, median | p95 | never | at the time limit | CPU |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
+    trees = {"before": options.before, "after": here} if options.before else {"after": here}
     for share in options.share:
-        for name, tree in (("before", options.before), ("after", here)):
-            if tree:
-                report(name, share, run(tree, options, positions, share))
+        with ThreadPoolExecutor(len(trees) if len(trees) * share <= 100 * cores() else 1) as pool:
+            measured = pool.map(
+                lambda tree, share=share: run(tree, options, positions, share), trees.values()
+            )
+            for name, one in zip(trees, measured, strict=True):
+                report(name, share, one)
 
 
 if __name__ == "__main__":
