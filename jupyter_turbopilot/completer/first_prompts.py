@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.settings.config import Turbopilot
 
-FIRST_SECONDS = 2.0  # that the evaluation of a first prompt may take
-# A machine is slow if the evaluation of the longest prompt takes more than so many seconds, and more than
-# half of the time limit of a request.
+FIRST_SECONDS = 3.0  # of evaluation for a short prompt
+# A prompt is short if the evaluation of the whole takes more than so many seconds, and more than half of the
+# time limit of a request. Below that, waiting for the whole prompt pays:
+# with few cells, the gate often shows nothing (benchmarks/results/first-minutes.md).
 SLOW_SECONDS = 5.0
 PAUSE = 0.5  # seconds without a request after which the whole prompt is evaluated
 LEAST_TOKENS = 64  # of a short prompt
@@ -60,13 +61,13 @@ class FirstPrompts:
         """`make_job` makes a job from a plan and a caller."""
         self._worker = worker
         self._make_job = make_job
-        # In tokens per second.
-        self._slow = settings.prompt_tokens / max(SLOW_SECONDS, settings.deadline / 2)
+        self._longest = settings.prompt_tokens
+        self._patience = max(SLOW_SECONDS, settings.deadline / 2)
         self._notebooks = LimitedDict[tuple[str, str], _Notebook](MAX_NOTEBOOKS)
 
     def is_slow(self, speed: Speed) -> bool:
         """Return whether a machine is slow; a service for several users reduces its work by its load."""
-        return 0 < speed.prompt < self._slow and not self._worker.sheds_load
+        return 0 < speed.prompt < self._longest / self._patience and not self._worker.sheds_load
 
     def enter(self, job: CompletionJob) -> None:
         """Interrupt the evaluation of the whole prompt: a request of the notebook was submitted."""
@@ -84,14 +85,13 @@ class FirstPrompts:
         if job.plan.evaluates_whole or not self.is_slow(speed):
             return 0
         notebook = self._notebooks.setdefault(_key(job), _Notebook(latest=job))
-        most = max(LEAST_TOKENS, int(speed.prompt * FIRST_SECONDS) - prompt.tail)
         size = len(prompt.tokens) - prompt.tail
         known = max((common_prefix_length(prompt.tokens, each) for each in notebook.evaluated), default=0)
-        if size - min(known, size) <= most:
+        if size - min(known, size) <= speed.prompt * self._patience:
             notebook.short = 0
         elif not notebook.short:
             # The same length for each keystroke: otherwise the beginning of the prompt would change.
-            notebook.short = most
+            notebook.short = max(LEAST_TOKENS, int(speed.prompt * FIRST_SECONDS) - prompt.tail)
         if notebook.short:
             self._wait(job)
         return notebook.short

@@ -14,7 +14,7 @@ from ..index.folders import until
 from .desk import Desk
 
 SLOW, FAST = Speed(prompt=40.0), Speed(prompt=400.0)
-ABOVE = [f"value_{number} = compute({number})" for number in range(20)]
+ABOVE = [f"value_{number} = compute({number})" for number in range(40)]
 
 
 @pytest.fixture
