@@ -48,7 +48,7 @@ class Plan(ABC):
     session: str = ""
     language: str = ""
     priority: Priority = Priority.TYPING
-    moves: bool = False  # whether the KV cells of the suffix may be moved instead of evaluated again
+    moves: bool = False  # whether KV cells may be moved instead of evaluated again
     deadline: float = 0.0
     prompt_seconds: float = 0.0
     seconds: float = 0.0

@@ -55,6 +55,7 @@ def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
     if not settings.engine_section.send_documents:
         request = replace(request, others=(), context=())
     exact = request.exact or ExactRequest()
+    moves = settings.infill_move_suffix if request.moves is None else request.moves
     sampling, length = request.sampling, request.sampling.max_tokens
     if length < 0:
         # Generate until the model or the context ends the text; reserve some of the context for it.
@@ -74,7 +75,7 @@ def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
         priority=priority_of(request),
         automatic=exact.automatic,
         language=exact.language,
-        moves=settings.move_suffix and request.exact is not None,
+        moves=settings.move_suffix if request.exact else request.window and moves,
         exact=request.exact is not None,
         hint=exact.hint,
         aligned=exact.aligned,
@@ -89,7 +90,7 @@ def _exact_prompt(request: RawRequest, exact: ExactRequest, length: int, engine:
     _check_ids(engine, exact.hint, "draft")
     banned = request.sampling.beginning.banned
     _check_ids(engine, () if banned is None else (banned,), "banned_token")
-    return Prompt(ids, suffix_span=exact.suffix_span)
+    return Prompt(ids, suffix_span=exact.suffix_span, context_end=exact.context_end)
 
 
 def _parse_template(request: RawRequest) -> RawRequest:

@@ -183,6 +183,7 @@ class TextGenerator:
             hint,
             (aligned and plan.aligned) or bool(prompt.forced),
             prompt.suffix_span if plan.moves else (0, 0),
+            prompt.context_end if plan.moves else 0,
             language=plan.language,
             priority=self._urgency,
             automatic=plan.automatic,

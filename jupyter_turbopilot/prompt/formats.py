@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.engine_request import Markers
 
 REEVALUATED = 9  # tokens from the suffix marker on that are evaluated again at each keystroke
+NEAR = 16  # tokens before the cursor that are evaluated again after an edit above (benchmarks/moving.py)
 WIDEST = 64  # characters: no token is longer. Text beyond that cannot fit, so it is not tokenized
 Tail = TypeVar("Tail", list[int], str)
 Tokenize = Callable[[str], list[int]]
@@ -108,6 +109,7 @@ class Prompt:
     tokens: list[int]
     forced: bytes = b""
     suffix_span: tuple[int, int] = (0, 0)  # position of a suffix after the prefix
+    context_end: int = 0  # tokens before this position may be moved after an edit
     tail: int = 0  # tokens after the prefix: evaluated again at each keystroke
     cut: bool = False  # whether text had to be left out
     short: bool = False  # whether only the nearest cells are in it, because the machine is slow
@@ -208,9 +210,13 @@ def lay_out(form: BoundFormat, tokens: list[int], parts: dict[str, list[int]], f
         tokens.extend(parts[part] if part.isupper() else [form.markers[part]])
         if part == "SUFFIX":
             stop = len(tokens)
-    suffix_last = "PREFIX" in form.order[: form.order.index("suffix")] if "suffix" in form.order else False
-    if not suffix_last:
+    before = form.order[: form.order.index("suffix")] if "suffix" in form.order else form.order
+    if "PREFIX" not in before:
         return Prompt(tokens, forced)
+    context_end = max(0, (start or len(tokens)) - NEAR)
+    if not start:
+        return Prompt(tokens, forced, context_end=context_end)
     # The tokens directly after the cursor tell the model its position, so they have to be evaluated again.
     anew = start + REEVALUATED
-    return Prompt(tokens, forced, (anew, stop) if anew < stop else (0, 0), len(tokens) - start)
+    span = (anew, stop) if anew < stop else (0, 0)
+    return Prompt(tokens, forced, span, context_end, len(tokens) - start)

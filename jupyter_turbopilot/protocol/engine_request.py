@@ -111,6 +111,7 @@ class EngineRequest:
     hint: Sequence[int] = ()
     aligned: bool = True  # whether the hint begins at a token boundary
     suffix_span: tuple[int, int] = (0, 0)  # start and end of the suffix, which moves but seldom changes
+    context_end: int = 0  # tokens before this position may be moved if earlier ones have changed
     language: str = ""  # some adapters apply to one language only
     priority: str = ""  # urgency, for an engine that also serves others
     tenant: str = ""  # tenant: sequences are never shared between tenants
@@ -129,6 +130,7 @@ class ExactRequest:
     hint: tuple[int, ...] = ()
     aligned: bool = True
     suffix_span: tuple[int, int] = (0, 0)
+    context_end: int = 0
     language: str = ""
     urgency: Urgency | None = None
     automatic: bool = False
@@ -144,6 +146,7 @@ class RawRequest:
     others: tuple[tuple[str, str], ...] = ()  # names and texts of other files
     context: tuple[tuple[str, str], ...] = ()  # parts of a template above the gap: see `prompt.infill`
     window: bool = False  # whether to lay it out like `/infill` of llama.cpp's server
+    moves: bool | None = None  # whether keys and values may be moved in `/infill`; None: as in the settings
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
     indent: int = 0  # a line with less indentation ends the text

@@ -290,9 +290,14 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     move_suffix = Bool(
         True,
-        help="Reuse the KV cache of the text after the cursor while you type, instead of evaluating that "
-        "text again at each keystroke. Faster, but suggestions can differ slightly from those without a "
-        "cache. Off: they are the same as without a cache.",
+        help="Reuse the KV cache of the text after the cursor while you type, and of the cells below one "
+        "that you edited, instead of evaluating that text again. Faster, but suggestions can differ slightly "
+        "from those without a cache. Off: they are the same as without a cache.",
+    ).tag(config=True)
+    infill_move_suffix = Bool(
+        False,
+        help="Reuse the KV cache in the same way for `/infill`, which other editors use. Requests can also "
+        "set `move_suffix` themselves. Off: `/infill` gives the same answers as without a cache.",
     ).tag(config=True)
     keep_sequences = Bool(
         True,

@@ -83,7 +83,7 @@ def test_priority_follows_another_server_except_for_bulk(
 def test_raw_plan_forwards_an_exact_request_unchanged(desk: Callable[..., Desk]) -> None:
     d = desk("one two")
     beginning = PrefixConstraint((b"on", b"tw"), 1, 7)
-    exact = ExactRequest((111, 110), aligned=False, suffix_span=(1, 2), language="r")
+    exact = ExactRequest((111, 110), aligned=False, suffix_span=(1, 2), context_end=1, language="r")
     asked = RawRequest((120, 121, 122), sampling=Sampling(9, beginning=beginning), exact=exact)
     for _ in range(2):  # earlier answers have no effect
         assert d.texts(asked) == ["one two"]
@@ -93,9 +93,23 @@ def test_raw_plan_forwards_an_exact_request_unchanged(desk: Callable[..., Desk])
             engine_request.hint,
             engine_request.aligned,
             engine_request.suffix_span,
+            engine_request.context_end,
             engine_request.language,
-        ) == ([111, 110], False, (1, 2), "r")
+        ) == ([111, 110], False, (1, 2), 1, "r")
     assert not d.completer.results.size
+
+
+@pytest.mark.parametrize(
+    ("setting", "asked", "moves"),
+    [(False, None, False), (True, None, True), (True, False, False), (False, True, True)],
+)
+def test_raw_plan_moves_the_suffix_of_infill_only_if_asked(
+    desk: Callable[..., Desk], setting: bool, asked: bool | None, moves: bool
+) -> None:
+    d = desk("a", settings={"infill_move_suffix": setting})
+    d.ask(RawRequest("x" * 100, suffix="y" * 100, window=True, moves=asked))
+    start, stop = d.engine.asks[-1].suffix_span
+    assert (start < stop, d.engine.asks[-1].context_end > 0) == (moves, moves)
 
 
 @pytest.mark.parametrize(

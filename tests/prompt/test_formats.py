@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.prompt.formats import (
     FORMATS,
+    NEAR,
     REEVALUATED,
     WIDEST,
     BoundFormat,
@@ -151,6 +152,16 @@ def test_build_marks_the_suffix_except_its_beginning() -> None:
     assert found.tokens.index(QWEN.markers["suffix"]) + REEVALUATED == start
     assert laid_out(QWEN, "abc", "short").suffix_span == (0, 0)
     assert laid_out(PLAIN, "abc").suffix_span == (0, 0)
+
+
+def test_build_marks_the_text_that_may_move_after_an_edit() -> None:
+    found = laid_out(QWEN, "x" * 100, "y" * 40)
+    assert found.tokens[found.context_end :][:NEAR] == letters("x" * NEAR)
+    assert found.tokens[found.context_end + NEAR] == QWEN.markers["suffix"]
+    assert laid_out(PLAIN, "x" * 100).context_end == 100 - NEAR
+    assert laid_out(QWEN, "x").context_end == 0
+    suffix_first = BoundFormat("", ("suffix", "SUFFIX", "prefix", "PREFIX"), {"prefix": -1, "suffix": -2})
+    assert laid_out(suffix_first, "x" * 100, "y").context_end == 0
 
 
 def test_form_for_prefers_the_catalogues_format() -> None:

@@ -26,11 +26,12 @@ from jupyter_turbopilot.engine.stepping.cache_operations import (
     Park,
     Reattach,
     Restore,
+    Shift,
     Truncate,
 )
 from jupyter_turbopilot.engine.stepping.engine import MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.engine.stepping.sampling import bias_by_id, hidden_tokens
-from jupyter_turbopilot.engine.stepping.sequences import Sequences
+from jupyter_turbopilot.engine.stepping.sequences import KVSequence, Sequences
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.protocol.errors import EngineError
 from jupyter_turbopilot.util.failures import DAMAGED, on_failure
@@ -177,7 +178,7 @@ class LlamaEngine(Stepping):
             self._threads = count
             self._lib.llama_set_n_threads(self._context, count, count)
 
-    def apply(self, moves: Iterable[Move]) -> None:
+    def apply(self, moves: Iterable[Move]) -> None:  # noqa: C901 - a case for each kind of move
         lib, kv_cache = self._lib, self._kv_cache
         for move in moves:
             match move:
@@ -191,9 +192,10 @@ class LlamaEngine(Stepping):
                     self._write_state(sequence, self._parked.pop(number))
                 case Detach(source, target, start, stop):
                     lib.llama_memory_seq_cp(kv_cache, source, target, start, stop)
-                case Reattach(source, target, start, stop, by):
-                    lib.llama_memory_seq_add(kv_cache, source, start, stop, by)
-                    lib.llama_memory_seq_cp(kv_cache, source, target, start + by, stop + by)
+                case Shift(sequence, start, stop, by):
+                    lib.llama_memory_seq_add(kv_cache, sequence, start, stop, by)
+                case Reattach(source, target):
+                    lib.llama_memory_seq_cp(kv_cache, source, target, 0, -1)
                     lib.llama_memory_seq_rm(kv_cache, source, 0, -1)
                 case Discard(number):
                     self._parked.pop(number, None)
@@ -246,18 +248,20 @@ class LlamaEngine(Stepping):
         """Load the sequences that were saved at the last stop."""
         if self._state:
             for saved in reversed(snapshot.load(self._state, self.identity)):
-                self._parked[self.sequences.adopt(saved.tokens)] = bytearray(saved.data)
+                stale = [int(index >= saved.exact) for index in range(len(saved.tokens))]
+                number = self.sequences.adopt(KVSequence(0, saved.tokens, stale=stale))
+                self._parked[number] = bytearray(saved.data)
 
     def _keep(self) -> None:
         """Save the sequences of the most recently used notebooks."""
         moves, parked = self.sequences.park_all()
         self.apply(moves)
         saved: list[snapshot.SavedSequence] = []
-        for number, tokens in parked:
-            data = self._parked[number]
+        for copy in parked:
+            data = self._parked[copy.id]
             if sum(len(sequence.data) for sequence in saved) + len(data) > STATE_BYTES:
                 break
-            saved.append(snapshot.SavedSequence(tokens, data))
+            saved.append(snapshot.SavedSequence(copy.tokens, data, copy.exact))
         if saved and self._state:
             snapshot.save(self._state, self.identity, saved)
 

@@ -36,12 +36,13 @@ class SavedSequence:
 
     tokens: list[int]
     data: bytes | bytearray
+    exact: int  # leading tokens that nothing was moved or changed before
 
 
 def save(path: Path, key: str, sequences: Sequence[SavedSequence]) -> None:
     """Write the file; `key` identifies the model and the engine. Log a warning if that fails."""
     payload = b"".join(array("i", sequence.tokens).tobytes() + sequence.data for sequence in sequences)
-    sizes = [[len(sequence.tokens), len(sequence.data)] for sequence in sequences]
+    sizes = [[len(sequence.tokens), len(sequence.data), sequence.exact] for sequence in sequences]
     header = json.dumps({"key": key, "sequences": sizes}).encode()
     body = len(header).to_bytes(_LENGTH, "little") + header + payload
     try:
@@ -103,10 +104,10 @@ def _parse(raw: bytes, key: str) -> list[SavedSequence] | None:
         return None
     at = _LENGTH + length
     sequences = []
-    for count, size in header["sequences"]:
+    for count, size, exact in header["sequences"]:
         tokens = array("i")
         tokens.frombytes(body[at : at + count * _TOKEN])
         at += count * _TOKEN
-        sequences.append(SavedSequence(tokens.tolist(), bytes(body[at : at + size])))
+        sequences.append(SavedSequence(tokens.tolist(), bytes(body[at : at + size]), exact))
         at += size
     return sequences

@@ -61,14 +61,21 @@ class Detach:
 
 
 @dataclass(frozen=True)
-class Reattach:
-    """Move a detached part by `by` positions, to the end of `target`."""
+class Shift:
+    """Move the detached tokens of `sequence` from `start` to `stop` by `by` positions."""
 
-    source: int
-    target: int
+    sequence: int
     start: int
     stop: int
     by: int
 
 
-Move = Copy | Truncate | Park | Restore | Discard | Clear | Detach | Reattach
+@dataclass(frozen=True)
+class Reattach:
+    """Append a detached part to `target`."""
+
+    source: int
+    target: int
+
+
+Move = Copy | Truncate | Park | Restore | Discard | Clear | Detach | Shift | Reattach

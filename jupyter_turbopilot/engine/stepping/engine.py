@@ -104,7 +104,7 @@ class Stepping(ABC):
         self._repeat(run)
         if not self.resume(run):
             return None
-        cached = len(run.sequence.tokens) + (run.suffix.count if run.suffix else 0)
+        cached = len(run.sequence.tokens) + sum(part.size for part in run.detached)
         request.usage.prompt_tokens, request.usage.cached_tokens = size, min(size, cached)
         if not request.sampling.plain:
             with on_failure(partial(self.release, run)):
@@ -138,6 +138,7 @@ class Stepping(ABC):
             run.limit - run.wrote,
             request.suffix_span,
             self._partition(request),
+            context_end=request.context_end,
             fresh=not (request.sampling.cached or run.wrote),
         )
         if taken is None:
@@ -154,7 +155,7 @@ class Stepping(ABC):
         taken = self._take(run)
         if taken is None:
             return False
-        run.sequence, run.suffix, run.suspended = taken.sequence, taken.suffix, False
+        run.sequence, run.detached, run.suspended = taken.sequence, taken.detached, False
         return True
 
     def tune(self, tuning: int) -> None:  # noqa: B027 - an engine may know no adapters
@@ -232,9 +233,8 @@ class Stepping(ABC):
             self._release_sequence(run)
 
     def _release_sequence(self, run: StepRun) -> None:
-        if run.suffix:
-            self.apply(self.sequences.drop_suffix(run.suffix))
-            run.suffix = None
+        while run.detached:
+            self.apply(self.sequences.drop_part(run.detached.pop()))
         self.sequences.release(run.sequence)
 
     def _next(self, runs: Sequence[StepRun]) -> list[Share]:
@@ -260,18 +260,17 @@ class Stepping(ABC):
         return shares
 
     def _readable(self, run: StepRun) -> int:
-        """Return how many tokens can be evaluated at once; reattach a detached suffix at its position."""
-        if run.suffix is None:
-            return run.pending
-        before = run.suffix.at - len(run.sequence.tokens)
-        if before > 0:
-            return before
-        suffix, run.suffix = run.suffix, None
-        with (
-            on_failure(lambda: self.apply([Truncate(suffix.sequence.id, 0)])),
-            on_failure(partial(self._forget, run.sequence)),
-        ):
-            self.apply(self.sequences.reattach(run.sequence, suffix))
+        """Return how many tokens can be evaluated at once; reattach detached parts at their positions."""
+        while run.detached:
+            before = run.detached[0].at - len(run.sequence.tokens)
+            if before > 0:
+                return before
+            part = run.detached.pop(0)
+            with (
+                on_failure(partial(self.apply, [Truncate(part.sequence.id, 0)])),
+                on_failure(partial(self._forget, run.sequence)),
+            ):
+                self.apply(self.sequences.reattach(run.sequence, part))
         return run.pending
 
     def _resynchronize(self, run: StepRun) -> None:

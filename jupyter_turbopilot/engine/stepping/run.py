@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from jupyter_turbopilot.engine.stepping.sampling import Ids, Logits
-    from jupyter_turbopilot.engine.stepping.sequences import MovedSuffix
+    from jupyter_turbopilot.engine.stepping.sequences import DetachedPart
     from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
 
 _ANY = PrefixConstraint()
@@ -92,7 +92,7 @@ class StepRun:
     started: float
     sequence: KVSequence = field(default_factory=lambda: KVSequence(-1))  # that of the last `resume`
     continuation: Continuation | None = None  # records its tokens
-    suffix: MovedSuffix | None = None  # detached until the tokens before it are evaluated
+    detached: list[DetachedPart] = field(default_factory=list)  # until the tokens before them are evaluated
     sampler: Sampler | None = None
     continues: bool = False  # whether the last draft was accepted completely
     wrote: int = 0
@@ -113,8 +113,8 @@ class StepRun:
 
     @property
     def unread(self) -> int:
-        """The pending tokens without the moved suffix, which is evaluated already."""
-        return self.pending - (self.suffix.count if self.suffix else 0)
+        """The pending tokens without the detached parts, which are evaluated already."""
+        return self.pending - sum(part.size for part in self.detached)
 
     def choose(self, logits: Logits, table: ByteTable, controls: Ids, ends: AbstractSet[int]) -> int | None:
         """Choose the next token from a row of logits; return None at the end of the text."""

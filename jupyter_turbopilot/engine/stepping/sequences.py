@@ -1,4 +1,4 @@
-"""The sequences of the KV cache: longest common prefix, forks, parking, moved suffixes.
+"""The sequences of the KV cache: longest common prefix, forks, parking, moved tokens.
 
 The sequences of a unified cache share the cells of a common prefix, so a fork needs no memory for it. If each
 sequence has a separate cache, a fork copies the prefix. Every used cell slows down the attention of all
@@ -10,7 +10,7 @@ This module does not use llama.cpp: it returns the changes to the KV cache as a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.engine.stepping.cache_operations import (
@@ -22,8 +22,10 @@ from jupyter_turbopilot.engine.stepping.cache_operations import (
     Park,
     Reattach,
     Restore,
+    Shift,
     Truncate,
 )
+from jupyter_turbopilot.engine.stepping.moved_tokens import WORTH_MOVING, Part, edited_parts, suffix_part
 from jupyter_turbopilot.util.bounds import common_prefix_length
 
 if TYPE_CHECKING:
@@ -35,10 +37,9 @@ WORTH_KEEPING = 16
 WORTH_PARKING = 32
 # Cells of idle sequences that may stay in the cache.
 IDLE_CELLS = 256
-# A suffix of at least this length is moved, not evaluated again: moving costs as much as so many tokens.
-WORTH_MOVING = 24
-# It is evaluated again after so many tokens before it have changed; until then answers hardly change.
-MOVED_LIMIT = 48
+# Moved tokens are evaluated again after so many tokens before them have changed; until then answers hardly
+# change (benchmarks/moving.py).
+MOVED_LIMIT = 96
 
 
 class Partition(NamedTuple):
@@ -62,21 +63,37 @@ class KVSequence:
     busy: bool = False
     promised: int = 0  # its maximum length while it is busy
     turn: int = 0  # counts the uses of all sequences; the last use of this one
-    detached: bool = False  # whether it is a suffix without the tokens before it
-    moved: int = 0  # tokens added or removed before a moved suffix
+    detached: bool = False  # whether it is a part without the tokens before it
     partition: Partition = PLAIN
+    context_end: int = 0  # that of its last prompt
+    stale: list[int] = field(default_factory=list)  # by token: changes before it since its evaluation
+
+    @property
+    def exact(self) -> int:
+        """The number of leading tokens that nothing was moved or changed before."""
+        return next((index for index, changes in enumerate(self.stale) if changes), len(self.stale))
 
 
 @dataclass(frozen=True)
-class MovedSuffix:
-    """The suffix of a prompt, detached until the tokens before it are evaluated."""
+class Wanted:
+    """A prompt without its last token, which is always evaluated: the answer starts from its logits."""
+
+    tokens: list[int]
+    partition: Partition
+    context_end: int = 0  # tokens after an edit may be moved up to here
+    suffix_span: tuple[int, int] = (0, 0)
+    exact: bool = False  # whether it may not use moved tokens
+
+
+@dataclass(frozen=True)
+class DetachedPart:
+    """A part of a prompt, detached until the tokens before it are evaluated."""
 
     sequence: KVSequence
-    start: int  # its old position
-    at: int  # its new position
+    at: int  # its position in the prompt
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """The number of its tokens."""
         return len(self.sequence.tokens)
 
@@ -88,7 +105,7 @@ class Allocation:
     sequence: KVSequence
     kept: int
     moves: list[Move]
-    suffix: MovedSuffix | None = None
+    detached: list[DetachedPart] = field(default_factory=list)  # by position
 
 
 class Sequences:
@@ -118,7 +135,7 @@ class Sequences:
         self._movable = movable
         self._shares = shares
         self._all: list[KVSequence] = []
-        self._parked: dict[int, tuple[Partition, list[int]]] = {}  # by number, the oldest first
+        self._parked: dict[int, KVSequence] = {}  # by number, the oldest first
         self._next_cell = self._turn = self._number = 0
         self.used = 0
 
@@ -129,33 +146,35 @@ class Sequences:
         suffix_span: tuple[int, int] = (0, 0),
         partition: Partition = PLAIN,
         *,
+        context_end: int = 0,
         fresh: bool = False,
     ) -> Allocation | None:
         """Choose a sequence for a prompt and `room` more tokens; return None if there are not enough cells.
 
         `suffix_span` is the position of the suffix in the prompt. It seldom changes while the text before it
-        grows. A `fresh` sequence shares no cells, and starts at the first cell unless others are busy: the
-        positions of its cells change the order of sums, and so their last digits.
+        grows. Tokens before `context_end` may be moved if an earlier text was edited. A `fresh` sequence
+        shares no cells, and starts at the first cell unless others are busy: the positions of its cells
+        change the order of sums, and so their last digits.
         """
-        wanted = len(prompt) + room
-        if self._claimed() + wanted > self._capacity:
+        size = len(prompt) + room
+        if self._claimed() + size > self._capacity:
             return None
         if not self._free and not self.idle():
             return None
         moves: list[Move] = []
-        suffix = None
-        source, kept = self._empty(moves) if fresh else self._known(prompt, partition, moves)
-        if source and (start := self._movable_part(source, kept, prompt, suffix_span)):
+        detached: list[DetachedPart] = []
+        exact = not context_end and suffix_span[0] == suffix_span[1]
+        wanted = Wanted(list(prompt[:-1]), partition, context_end, suffix_span, exact)
+        source, kept = self._empty(moves) if fresh else self._known(wanted, moves)
+        if source and (parts := self._movable_parts(source, kept, wanted)):
             sequence = source
-            suffix = self._detach(sequence, kept, start, suffix_span, moves)
+            detached = self._detach(sequence, kept, parts, moves)
         elif (
             source
             and not source.busy
             and (len(source.tokens) - kept < WORTH_KEEPING or not self._another(source))
         ):
             sequence = source
-            if kept < suffix_span[0]:
-                sequence.moved = 0
             self.cut(sequence, kept, moves)
         else:
             if not self._free:
@@ -163,30 +182,33 @@ class Sequences:
             sequence = self._new(partition)
             if source and kept:
                 self._fork(source, sequence, kept)
-                sequence.moved = source.moved if kept > suffix_span[0] else 0
                 moves.append(Copy(source.id, sequence.id, kept))
-        sequence.busy, sequence.promised = True, wanted
+        sequence.busy, sequence.promised = True, size - sum(part.size for part in detached)
+        sequence.context_end = context_end
         self._touch(sequence)
         while self.used + self._outstanding() > self._capacity and self._evict(moves):
             pass
         # Spare the source, unless it shares no cells with the prompt and fits into the parking.
         stays = kept or not self._shares or (source is not None and len(source.tokens) > self._parking)
         self._clear(moves, spare=source if stays else None)
-        return Allocation(sequence, kept, moves, suffix)
+        return Allocation(sequence, kept, moves, detached)
 
-    def _known(
-        self, prompt: Sequence[int], partition: Partition, moves: list[Move]
-    ) -> tuple[KVSequence | None, int]:
-        """Return the sequence with the longest common prefix, and its length."""
-        # The last token is always evaluated again: the answer starts from its logits.
-        known = prompt[:-1]
-        self._fetch(known, partition, moves)
-        return self._best(known, partition)
+    def _known(self, wanted: Wanted, moves: list[Move]) -> tuple[KVSequence | None, int]:
+        """Return the sequence with the longest common prefix, and its length.
+
+        If much of the context follows an edit, return the sequence of which the most tokens can be used.
+        """
+        if wanted.context_end - self._best(replace(wanted, context_end=0))[1] < 2 * WORTH_MOVING:
+            wanted = replace(wanted, context_end=0)
+        self._fetch(wanted, moves)
+        source = self._best(wanted)[0]
+        return source, self._common(source, wanted) if source else 0
 
     def _fork(self, source: KVSequence, target: KVSequence, count: int) -> None:
         """Add the first tokens of a sequence to another one."""
         if self._shares:
             target.tokens, target.cells = source.tokens[:count], source.cells[:count]
+            target.stale = source.stale[:count]
         else:
             self.extend(target, source.tokens[:count])
 
@@ -198,23 +220,23 @@ class Sequences:
             moves.append(Clear())
         return None, 0
 
-    def reattach(self, sequence: KVSequence, suffix: MovedSuffix) -> list[Move]:
-        """Append a detached suffix to its sequence."""
-        tokens = list(suffix.sequence.tokens)
-        stop, by = suffix.start + len(tokens), suffix.at - suffix.start
-        move = Reattach(suffix.sequence.id, sequence.id, suffix.start, stop, by)
-        self.drop(suffix.sequence)
-        self.extend(sequence, tokens)
-        return [move]
+    def reattach(self, sequence: KVSequence, part: DetachedPart) -> list[Move]:
+        """Append a detached part to its sequence."""
+        tokens, stale = part.sequence.tokens[:], part.sequence.stale[:]
+        self.drop(part.sequence)
+        self.extend(sequence, tokens, stale)
+        sequence.promised += len(tokens)
+        return [Reattach(part.sequence.id, sequence.id)]
 
-    def drop_suffix(self, suffix: MovedSuffix) -> list[Move]:
-        """Drop a detached suffix."""
-        self.drop(suffix.sequence)
-        return [Truncate(suffix.sequence.id, 0)]
+    def drop_part(self, part: DetachedPart) -> list[Move]:
+        """Drop a detached part."""
+        self.drop(part.sequence)
+        return [Truncate(part.sequence.id, 0)]
 
-    def extend(self, sequence: KVSequence, tokens: Sequence[int]) -> None:
-        """Append evaluated tokens to a sequence."""
+    def extend(self, sequence: KVSequence, tokens: Sequence[int], stale: Sequence[int] = ()) -> None:
+        """Append evaluated or moved tokens to a sequence."""
         sequence.tokens.extend(tokens)
+        sequence.stale.extend(stale or [0] * len(tokens))
         sequence.cells.extend(range(self._next_cell, self._next_cell + len(tokens)))
         self._next_cell += len(tokens)
         self.used += len(tokens)
@@ -224,7 +246,7 @@ class Sequences:
         if start >= len(sequence.tokens):
             return
         self.used -= max(0, len(sequence.cells) - max(start, self._shared(sequence)))
-        del sequence.tokens[start:], sequence.cells[start:]
+        del sequence.tokens[start:], sequence.cells[start:], sequence.stale[start:]
         if moves is not None:
             moves.append(Truncate(sequence.id, start))
 
@@ -260,22 +282,20 @@ class Sequences:
         """Return the sequences that are not busy."""
         return [sequence for sequence in self._all if not sequence.busy]
 
-    def park_all(self) -> tuple[list[Move], list[tuple[int, list[int]]]]:
+    def park_all(self) -> tuple[list[Move], list[KVSequence]]:
         """Park all idle sequences; return the moves and the plain partition's copies, last used first."""
         moves: list[Move] = []
         while self._evict(moves):
             pass
-        return moves, [
-            (number, tokens)
-            for number, (partition, tokens) in reversed(self._parked.items())
-            if partition == PLAIN
-        ]
+        return moves, [copy for copy in reversed(self._parked.values()) if copy.partition == PLAIN]
 
-    def adopt(self, tokens: Sequence[int], partition: Partition = PLAIN) -> int:
-        """Register a copy that is outside the cache; return its number."""
-        self._number += 1
-        self._parked[self._number] = (partition, list(tokens))
-        return self._number
+    def adopt(self, sequence: KVSequence) -> int:
+        """Register a copy that is outside the cache; return its number, which is its id."""
+        self._number = number = self._number + 1
+        self._parked[number] = replace(
+            sequence, id=number, tokens=[*sequence.tokens], cells=[], stale=[*sequence.stale]
+        )
+        return number
 
     def _new(self, partition: Partition) -> KVSequence:
         sequence = KVSequence(self._free.pop(), partition=partition)
@@ -290,83 +310,115 @@ class Sequences:
         """Return whether another sequence is available."""
         return bool(self._free) or any(not sequence.busy and sequence is not source for sequence in self._all)
 
-    def _common(self, tokens: list[int], known: Sequence[int]) -> int:
-        kept = common_prefix_length(tokens, known)
-        return kept if self._divisible or kept == len(tokens) else 0
+    def _common(self, sequence: KVSequence, wanted: Wanted) -> int:
+        """Return the length of the usable common prefix of a sequence and a prompt."""
+        if sequence.partition != wanted.partition or sequence.detached:
+            return 0
+        kept = common_prefix_length(sequence.tokens, wanted.tokens)
+        if wanted.exact and any(sequence.stale[:kept]):
+            kept = sequence.exact
+        return kept if self._divisible or kept == len(sequence.tokens) else 0
 
-    def _best(self, known: Sequence[int], partition: Partition) -> tuple[KVSequence | None, int]:
+    def _usable(self, sequence: KVSequence, wanted: Wanted) -> int:
+        """Return how many tokens of a prompt need not be evaluated before its suffix.
+
+        A sequence that needs no moves is preferred, unless many more tokens would have to be evaluated.
+        """
+        kept = self._common(sequence, wanted)
+        moved = sum(part.size for part in self._edited_parts(sequence, kept, wanted))
+        return kept + max(0, moved - 2 * WORTH_MOVING)
+
+    def _best(self, wanted: Wanted) -> tuple[KVSequence | None, int]:
         best: tuple[int, bool, int, KVSequence | None] = (0, False, 0, None)
         for sequence in self._all:
-            if sequence.partition != partition:
+            if sequence.partition != wanted.partition:
                 continue
-            kept = 0 if sequence.detached else self._common(sequence.tokens, known)
+            usable = self._usable(sequence, wanted)
             # Prefer a sequence that can be continued without a fork.
             rank = (
-                kept,
-                not sequence.busy and len(sequence.tokens) - kept < WORTH_KEEPING,
+                usable,
+                not sequence.busy and len(sequence.tokens) - usable < WORTH_KEEPING,
                 sequence.turn,
                 sequence,
             )
             best = max(best, rank, key=lambda choice: choice[:3])
         return best[3], best[0]
 
-    def _movable_part(
-        self, source: KVSequence, kept: int, prompt: Sequence[int], suffix_span: tuple[int, int]
-    ) -> int:
-        """Return the position of a prompt's suffix in a sequence; 0 if moving it saves no time."""
-        at, stop = suffix_span
-        if not self._movable or source.busy or not self._free or stop - at < WORTH_MOVING or kept >= at:
-            return 0
-        wanted = list(prompt[at:stop])
-        size = len(wanted)
-        start = next(
-            (i for i in range(kept, len(source.tokens) - size + 1) if source.tokens[i : i + size] == wanted),
-            0,
-        )
-        if not start:
-            return 0
-        fresh = source.moved + abs(at - start) < MOVED_LIMIT
-        return start if fresh and self._shared(source) <= start else 0
+    def _edited_parts(self, source: KVSequence, kept: int, wanted: Wanted) -> list[Part]:
+        """Return the parts of the context that follow an edit and can be moved."""
+        end = wanted.context_end
+        if not kept or end - kept < 2 * WORTH_MOVING or source.busy or not self._movable:
+            return []
+        found = edited_parts(source.tokens[: source.context_end], wanted.tokens[:end], kept)
+        parts = [part for part in found if _is_fresh(source, part)]
+        # Otherwise it is another part of the notebook, not an edit of this one.
+        is_edit = parts and sum(part.size for part in parts) > 2 * parts[-1].changes
+        return parts if is_edit else []
+
+    def _movable_parts(self, source: KVSequence, kept: int, wanted: Wanted) -> list[Part]:
+        """Return the parts of a prompt to move within a sequence, by position."""
+        if not self._movable or source.busy:
+            return []
+        parts = self._edited_parts(source, kept, wanted)
+        if kept < wanted.suffix_span[0]:
+            read = max([1, kept, *(part.start + part.size for part in parts)])
+            found = suffix_part(source.tokens, wanted.tokens, read, wanted.suffix_span)
+            parts += [part for part in found if _is_fresh(source, part)]
+        busy = (other.cells for other in self._all if other.busy)
+        shared = max((common_prefix_length(source.cells, cells) for cells in busy), default=0)
+        return parts if parts and len(parts) <= len(self._free) and shared <= parts[0].start else []
 
     def _detach(
-        self, sequence: KVSequence, kept: int, start: int, suffix_span: tuple[int, int], moves: list[Move]
-    ) -> MovedSuffix:
-        detached = self._new(sequence.partition)
-        detached.busy = detached.detached = True
-        tokens = sequence.tokens[start : start + suffix_span[1] - suffix_span[0]]
-        moves.append(Detach(sequence.id, detached.id, start, start + len(tokens)))
-        sequence.moved += abs(suffix_span[0] - start) + 1
+        self, sequence: KVSequence, kept: int, parts: list[Part], moves: list[Move]
+    ) -> list[DetachedPart]:
+        """Detach the parts, and cut the sequence. Idle sequences that share their cells are parked."""
+        for other in self.idle():
+            if other is not sequence and common_prefix_length(sequence.cells, other.cells) > parts[0].start:
+                self._park(other, moves)
+        tokens, stale = sequence.tokens[:], sequence.stale[:]
+        detached = [DetachedPart(self._new(sequence.partition), part.at) for part in parts]
+        moves += [
+            Detach(sequence.id, each.sequence.id, part.start, part.start + part.size)
+            for each, part in zip(detached, parts, strict=True)
+        ]
         self.cut(sequence, kept, moves)
-        self.extend(detached, tokens)
-        return MovedSuffix(detached, start, suffix_span[0])
+        # All at once: llama.cpp rotates the keys of the whole cache before the next batch.
+        for each, (start, at, size, changes) in zip(detached, parts, strict=True):
+            moves.append(Shift(each.sequence.id, start, start + size, at - start))
+            each.sequence.busy = each.sequence.detached = True
+            aged = [earlier + changes + 1 for earlier in stale[start : start + size]]
+            self.extend(each.sequence, tokens[start : start + size], aged)
+        return detached
 
-    def _fetch(self, known: Sequence[int], partition: Partition, moves: list[Move]) -> None:
-        """Restore a parked sequence if its common prefix is clearly longer than those in the cache."""
+    def _fetch(self, wanted: Wanted, moves: list[Move]) -> None:
+        """Restore a parked sequence if clearly more of its tokens can be used than of those in the cache."""
         if not self._parked:
             return
-        least = self._best(known, partition)[1] + WORTH_KEEPING
+        least = self._best(wanted)[1] + WORTH_KEEPING
+        last = wanted.tokens[least - 1 : least]
         candidates = [
-            (self._common(tokens, known), number)
-            for number, (kept_for, tokens) in self._parked.items()
+            (self._usable(copy, wanted), number)
+            for number, copy in self._parked.items()
             # There may be hundreds: comparing one token excludes most of them.
-            if kept_for == partition and tokens[least - 1 : least] == known[least - 1 : least] != []
+            if wanted.context_end or copy.tokens[least - 1 : least] == last != []
         ]
-        kept, number = max(candidates, default=(0, 0))
-        if kept < least:
+        usable, number = max(candidates, default=(0, 0))
+        if usable < least:
             return
-        tokens = self._parked[number][1]
-        if self._claimed() + len(tokens) > self._capacity:
+        copy = self._parked[number]
+        if self._claimed() + len(copy.tokens) > self._capacity:
             return
         del self._parked[number]  # first, because evicting discards the oldest copies
         if self._shares:
             self._clear(moves)  # so that the restored sequence gets the lowest cells
         while (
-            not self._free or self.used + self._outstanding() + len(tokens) > self._capacity
+            not self._free or self.used + self._outstanding() + len(copy.tokens) > self._capacity
         ) and self._evict(moves):
             pass
-        sequence = self._new(partition)
+        sequence = self._new(wanted.partition)
         moves.append(Restore(number, sequence.id))
-        self.extend(sequence, tokens)
+        self.extend(sequence, copy.tokens, copy.stale)
+        sequence.context_end = copy.context_end
         self._touch(sequence)
 
     def _clear(self, moves: list[Move], spare: KVSequence | None = None) -> None:
@@ -391,17 +443,25 @@ class Sequences:
         idle = [sequence for sequence in self._all if not sequence.busy and sequence is not spare]
         if not idle:
             return False
-        sequence = min(idle, key=lambda one: one.turn)
+        self._park(min(idle, key=lambda one: one.turn), moves)
+        return True
+
+    def _park(self, sequence: KVSequence, moves: list[Move]) -> None:
+        """Remove a sequence from the cache; keep a copy outside it if that is worth it."""
         if (
             len(sequence.tokens) - self._shared(sequence) >= self._worth_parking
             and len(sequence.tokens) <= self._parking
         ):
-            number = self.adopt(sequence.tokens, sequence.partition)
+            number = self.adopt(sequence)
             moves.append(Park(sequence.id, number))
-            while sum(len(tokens) for _, tokens in self._parked.values()) > self._parking:
+            while sum(len(copy.tokens) for copy in self._parked.values()) > self._parking:
                 oldest = next(iter(self._parked))
                 del self._parked[oldest]
                 moves.append(Discard(oldest))
         moves.append(Truncate(sequence.id, 0))
         self.drop(sequence)
-        return True
+
+
+def _is_fresh(source: KVSequence, part: Part) -> bool:
+    """Return whether few tokens before a part have changed since its evaluation."""
+    return max(source.stale[part.start : part.start + part.size]) + part.changes < MOVED_LIMIT

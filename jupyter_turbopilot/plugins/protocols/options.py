@@ -240,6 +240,13 @@ class InfillBody(GenerationOptions, frozen=True, kw_only=True):
     input_suffix: str
     input_extra: Annotated[list[InfillExtra], Meta(max_length=256)] = []
     prompt: str = ""
+    move_suffix: Annotated[
+        bool | None,
+        Meta(
+            description="whether to reuse the KV cache of text after a change; null: as the setting "
+            "`infill_move_suffix`. llama.cpp's server ignores it"
+        ),
+    ] = None
 
     def texts(self) -> list[RawRequest]:
         others = tuple((extra.filename or "tmp", extra.text) for extra in self.input_extra)
@@ -249,6 +256,7 @@ class InfillBody(GenerationOptions, frozen=True, kw_only=True):
             typed=self.prompt,
             others=others,
             window=True,
+            moves=self.move_suffix,
             **self.more(),
         )
         return [text]

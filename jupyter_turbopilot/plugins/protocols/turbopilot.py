@@ -57,6 +57,9 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
         Annotated[list[Index], Meta(min_length=2, max_length=2)] | None,
         Meta(description="`[from, to]`: tokens of the prompt that rarely change, but move"),
     ] = None
+    context_end: Annotated[
+        Index, Meta(description="tokens of the prompt before this one may move if earlier ones change")
+    ] = 0
     language: Annotated[
         Name, Meta(description="programming language of the completion; some adapters support only one")
     ] = ""
@@ -88,6 +91,8 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
     def exact(self, size: int) -> ExactRequest:
         """Return the other options, for a prompt of `size` tokens."""
         start, stop = self.stable_range or (0, 0)
+        if self.context_end >= size:
+            raise BadRequestError("context_end must be less than the prompt's length.", field="context_end")
         if not start <= stop < size:  # the last token is always evaluated
             raise BadRequestError(
                 "stable_range must be [from, to] and end before the prompt's last token.",
@@ -97,6 +102,7 @@ class PeerOptions(msgspec.Struct, frozen=True, kw_only=True):
             hint=tuple(self.draft),
             aligned=self.draft_aligned,
             suffix_span=(start, stop),
+            context_end=self.context_end,
             language=self.language,
             urgency=self.priority,
             automatic=self.automatic,

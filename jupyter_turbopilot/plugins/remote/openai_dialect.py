@@ -178,4 +178,6 @@ def peer_fields(request: EngineRequest) -> dict[str, Any]:
         fields["draft_aligned"] = request.aligned
     if request.suffix_span[0] < request.suffix_span[1]:
         fields["stable_range"] = list(request.suffix_span)
+    if request.context_end:
+        fields["context_end"] = request.context_end
     return fields

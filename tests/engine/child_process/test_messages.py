@@ -53,6 +53,7 @@ asks = st.builds(
     st.lists(small, max_size=5),
     st.booleans(),
     st.tuples(small, small),
+    small,
     texts,
     texts,
     texts,

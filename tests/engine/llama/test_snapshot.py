@@ -14,7 +14,11 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.llama.snapshot import SavedSequence, load, save
 from jupyter_turbopilot.models.user_cache import SEQUENCES_MAGIC
 
-SAVED = [SavedSequence([1, 2, 3], b"\x00\xff" * 50), SavedSequence([], b""), SavedSequence([151935], b"x")]
+SAVED = [
+    SavedSequence([1, 2, 3], b"\x00\xff" * 50, 2),
+    SavedSequence([], b"", 0),
+    SavedSequence([151935], b"x", 1),
+]
 
 
 def test_save_makes_the_file_private(tmp_path: Path) -> None:
@@ -61,7 +65,7 @@ def test_load_deletes_a_file_with_an_invalid_header(tmp_path: Path, header: byte
 
 
 def test_save_in_parallel_leaves_one_complete_file(tmp_path: Path) -> None:
-    other = [SavedSequence([7], b"other" * 100_000)]
+    other = [SavedSequence([7], b"other" * 100_000, 1)]
     writers = [
         threading.Thread(target=save, args=(tmp_path / "state", "model", kept)) for kept in (SAVED, other) * 4
     ]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,8 +11,16 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.stepping import engine as stepping
-from jupyter_turbopilot.engine.stepping.cache_operations import Copy, Detach, Move, Reattach, Truncate
+from jupyter_turbopilot.engine.stepping.cache_operations import (
+    Copy,
+    Detach,
+    Move,
+    Reattach,
+    Shift,
+    Truncate,
+)
 from jupyter_turbopilot.engine.stepping.engine import PREFILL_MAX, Stepping
+from jupyter_turbopilot.engine.stepping.moved_tokens import REEVALUATED
 from jupyter_turbopilot.engine.stepping.run import BatchToken, StepRun
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
@@ -37,6 +46,7 @@ class Arithmetic(Stepping):
         self.table = ByteTable([bytes([97 + token]) for token in range(VOCABULARY)])
         self.sequences = Sequences(count, capacity, movable=True)
         self.memory: dict[int, list[int]] = {}
+        self.starts: dict[int, int] = {}  # the positions of detached parts
         self.rows: list[np.ndarray] = []
         self.batches: list[Sequence[BatchToken]] = []
         self.abort_next = False
@@ -55,8 +65,12 @@ class Arithmetic(Stepping):
                 del self.memory.get(move.sequence, [])[move.start :]
             elif isinstance(move, Detach):
                 self.memory[move.target] = self.memory[move.source][move.start : move.stop]
+                self.starts[move.target] = move.start
+            elif isinstance(move, Shift):
+                assert self.starts[move.sequence] == move.start
+                self.starts[move.sequence] += move.by
             elif isinstance(move, Reattach):
-                assert len(self.memory[move.target]) == move.start + move.by
+                assert len(self.memory[move.target]) == self.starts.pop(move.source)
                 self.memory[move.target] += self.memory.pop(move.source)
 
     def length(self, sequence: int) -> int:
@@ -152,7 +166,7 @@ def test_step_moves_a_suffix_to_the_correct_position(
         usage = Usage()
         fixed = (len(prefix), len(prefix) + len(suffix))
         run = start(engine, EngineRequest(prompt, Sampling(max_tokens=10), usage, suffix_span=fixed))
-        moved += run.suffix is not None
+        moved += bool(run.detached)
         assert finish(engine, [run]) == [alone(prompt, 10)]
         assert engine.memory[run.sequence.id] == run.sequence.tokens
 
@@ -194,6 +208,76 @@ def test_start_evaluates_nothing_for_a_prompt_with_another_constraint() -> None:
     assert request.usage.cached_tokens == len(LONG)
 
 
+cells = st.lists(st.integers(0, VOCABULARY - 1), min_size=12, max_size=60)
+edits = st.lists(
+    st.tuples(st.integers(0, 179), st.integers(0, 8), st.lists(st.integers(0, VOCABULARY - 1), max_size=8)),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(max_examples=150)
+@given(cells, st.lists(edits, min_size=1, max_size=5), st.booleans())
+def test_step_moves_text_after_edits_to_the_correct_position(
+    cell: list[int], rounds: list[list[tuple[int, int, list[int]]]], interrupts: bool
+) -> None:
+    engine = Arithmetic(capacity=2000)
+    engine.context_size = 600
+    notebook = [(token * number) % VOCABULARY for number, token in enumerate((cell * 16)[:180], 3)]
+    for changes in rounds:
+        for place, removed, added in changes:
+            notebook[place : place + removed] = added
+        suffix = [10, *[4] * 30]
+        prompt = [9, *notebook, *suffix, 9]
+        span = (len(notebook) + 1, len(notebook) + 1 + len(suffix))
+        usage = Usage()
+        run = start(
+            engine,
+            EngineRequest(
+                prompt, Sampling(max_tokens=10), usage, suffix_span=span, context_end=len(notebook) - 4
+            ),
+        )
+        engine.abort_next = interrupts
+        assert finish(engine, [run]) == [alone(prompt, 10)]
+        assert engine.memory[run.sequence.id] == run.sequence.tokens
+        assert {number for number, tokens in engine.memory.items() if tokens} == {
+            sequence.id for sequence in engine.sequences.idle()
+        }
+        assert engine.sequences.used == len(
+            {cell for sequence in engine.sequences.idle() for cell in sequence.cells}
+        )
+
+
+def notebook_after(edit: list[int]) -> list[int]:
+    """Return a prompt of 200 tokens with an edit after the first 20."""
+    return [*range(20), *edit, *range(20, 200)]
+
+
+def evaluated(engine: Arithmetic, prompt: list[int], **more: Any) -> int:
+    """Evaluate a prompt; return how many of its tokens were evaluated."""
+    usage = Usage()
+    finish(engine, [start(engine, EngineRequest(prompt, Sampling(max_tokens=0), usage, **more))])
+    return usage.prompt_tokens - usage.cached_tokens
+
+
+def test_start_evaluates_few_tokens_after_an_edit_above() -> None:
+    engine = Arithmetic(capacity=2000)
+    engine.context_size = 600
+    assert evaluated(engine, notebook_after([]), context_end=190) == 200
+    assert evaluated(engine, notebook_after([300] * 5), context_end=195) == 5 + REEVALUATED + 10
+    # A request that does not allow it gets the same answer as without a cache.
+    assert evaluated(engine, [*notebook_after([300] * 5), 7]) == 206 - 20 - 5 - REEVALUATED
+    assert evaluated(engine, [*notebook_after([300] * 5), 7]) == 1
+
+
+def test_start_evaluates_all_tokens_after_many_edits() -> None:
+    engine = Arithmetic(capacity=2000)
+    engine.context_size = 600
+    counts = [evaluated(engine, notebook_after([300 + number] * 20), context_end=200) for number in range(24)]
+    assert max(counts[1:]) == 200
+    assert sorted(counts)[12] < 60
+
+
 def test_release_frees_a_detached_suffix() -> None:
     engine = Arithmetic(capacity=1000)
     for end in (20, 22):
@@ -205,7 +289,7 @@ def test_release_frees_a_detached_suffix() -> None:
         )
         if end == 20:
             finish(engine, [run])
-    assert run.suffix is not None
+    assert run.detached
     engine.release(run)
     assert engine.sequences.used == sum(map(len, engine.memory.values())) == 20
 
@@ -398,7 +482,7 @@ def test_step_recovers_from_a_failed_move(monkeypatch: pytest.MonkeyPatch) -> No
         run = start(
             engine, EngineRequest(prompt, Sampling(max_tokens=12), suffix_span=(len(typed), len(typed) + 40))
         )
-        if run.suffix:
+        if run.detached:
             with monkeypatch.context() as patch:
                 patch.setattr(engine, "apply", failing_at(Reattach, engine.apply))
                 with pytest.raises(MemoryError):

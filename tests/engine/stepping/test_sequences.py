@@ -157,7 +157,14 @@ class Failing(NotebookIndex):
 
 
 @given(
-    st.lists(st.tuples(st.lists(st.integers(0, 2), min_size=1, max_size=120), st.booleans()), max_size=40),
+    st.lists(
+        st.tuples(
+            st.lists(st.integers(0, 2), min_size=1, max_size=120)
+            | st.builds(lambda edit: [0, *edit, *range(100, 180)], st.lists(st.integers(0, 2), max_size=4)),
+            st.booleans(),
+        ),
+        max_size=40,
+    ),
     st.lists(st.booleans(), max_size=40),
 )
 def test_sequences_match_the_cache_after_failed_moves(
@@ -167,14 +174,15 @@ def test_sequences_match_the_cache_after_failed_moves(
     for prompt, fresh in prompts:
         fixed = [7] * 30
         whole = [*prompt, *fixed, 1]
-        taken = take(sequences, whole, 5, (len(prompt), len(prompt) + len(fixed)), fresh=fresh)
+        span = (len(prompt), len(prompt) + len(fixed))
+        taken = take(sequences, whole, 5, span, context_end=len(prompt), fresh=fresh)
         try:
             memory.apply(taken.moves)
         except MemoryError:
             memory.apply(sequences.lose(taken))
         else:
-            if taken.suffix:
-                memory.apply(sequences.drop_suffix(taken.suffix))
+            for part in taken.detached:
+                memory.apply(sequences.drop_part(part))
             rest = whole[taken.kept :]
             memory.cells.setdefault(taken.sequence.id, []).extend(rest)
             sequences.extend(taken.sequence, rest)
@@ -270,7 +278,36 @@ def test_take_moves_a_suffix_only_within_a_tenant() -> None:
     sequences.release(serve(sequences, memory, prompt, partition=Partition("one")))
     longer = [*range(100), 7, *range(200, 240), 300]
     other = take(sequences, longer, 0, (101, 141), Partition("other"))
-    assert (other.kept, other.suffix) == (0, None)
+    assert (other.kept, other.detached) == (0, [])
     mine = take(sequences, longer, 0, (101, 141), Partition("one"))
-    assert mine.suffix is not None
-    assert mine.suffix.sequence.partition == Partition("one")
+    assert [part.sequence.partition for part in mine.detached] == [Partition("one")]
+
+
+def edited(*lines: int) -> list[int]:
+    """Return a prompt with changed tokens near its beginning."""
+    return [*range(10), *lines, *range(100, 300), 7]
+
+
+def test_take_prefers_the_sequence_of_which_most_can_be_moved() -> None:
+    sequences, memory = Sequences(6, 2000, parked=4000, movable=True), NotebookIndex()
+    for prompt in ([*edited(1)], [*range(10), 2, *range(500, 900), 7]):
+        taken = take(sequences, prompt, 0, context_end=len(prompt) - 1)
+        memory.apply(taken.moves)
+        memory.cells.setdefault(taken.sequence.id, []).extend(prompt[taken.kept :])
+        sequences.extend(taken.sequence, prompt[taken.kept :])
+        sequences.release(taken.sequence)
+    # The first one is parked by now, and the second one has the longer common prefix.
+    taken = take(sequences, edited(2, 3), 0, context_end=len(edited(2, 3)) - 1)
+    memory.apply(taken.moves)
+    (part,) = taken.detached
+    assert (part.at + part.size, memory.cells[part.sequence.id][-1]) == (212, 299)
+
+
+def test_take_leaves_the_cells_of_a_busy_sequence() -> None:
+    sequences = Sequences(6, 2000, movable=True)
+    first = take(sequences, edited(), 0, context_end=210)
+    sequences.extend(first.sequence, edited())
+    sequences.release(first.sequence)
+    busy = take(sequences, [*edited()[:150], *[8] * 30], 0, context_end=150)
+    assert busy.kept == 150
+    assert take(sequences, edited(1), 0, context_end=211).detached == []

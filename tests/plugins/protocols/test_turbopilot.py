@@ -83,6 +83,7 @@ def body_of(ask: EngineRequest, **more: Any) -> dict[str, Any]:
             "draft": [*ask.hint],
             "draft_aligned": ask.aligned,
             "stable_range": [*ask.suffix_span],
+            "context_end": ask.context_end,
             "language": ask.language,
             "priority": "typing",
         }
@@ -198,6 +199,7 @@ async def test_remote_completion_equals_the_local_engines(
         ({"stable_range": [1]}, "turbopilot.stable_range"),
         ({"stable_range": [2, 1]}, "turbopilot.stable_range"),
         ({"stable_range": [0, 3]}, "turbopilot.stable_range"),
+        ({"context_end": 3}, "turbopilot.context_end"),
         ({"priority": "first"}, "turbopilot.priority"),
         ({"language": "x" * 200}, "turbopilot.language"),
     ],
@@ -242,7 +244,9 @@ def test_request_survives_the_round_trip(
     priority: Any,
 ) -> None:
     beginning = PrefixConstraint(tuple(candidates), typed if candidates else 0, banned)
-    sent = EngineRequest([1, 2, 3, 4], Sampling(9, beginning=beginning), hint=hint, suffix_span=span)
+    sent = EngineRequest(
+        [1, 2, 3, 4], Sampling(9, beginning=beginning), hint=hint, suffix_span=span, context_end=1
+    )
     body = read_body(json.dumps(body_of(sent, priority=priority)).encode(), CompletionsBody)
     (text,) = body.texts()
     assert text.prompt == (1, 2, 3, 4)
@@ -253,4 +257,4 @@ def test_request_survives_the_round_trip(
     assert not any(
         way.startswith(other) for way in found.candidates for other in found.candidates if other is not way
     )
-    assert text.exact == ExactRequest(tuple(hint), True, span, "", priority)
+    assert text.exact == ExactRequest(tuple(hint), True, span, 1, "", priority)

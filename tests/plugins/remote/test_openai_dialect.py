@@ -45,7 +45,13 @@ def event(tokens: list[str], logprobs: list[Any], top: Any = None, **more: Any) 
 def test_request_to_turbopilot_contains_all_fields_of_an_ask() -> None:
     beginning = PrefixConstraint((b"pr", b"\xff"), 1, 7)
     engine_request = EngineRequest(
-        (1, 2), Sampling(5, beginning=beginning), hint=(3, 4), aligned=False, suffix_span=(0, 2), language="r"
+        (1, 2),
+        Sampling(5, beginning=beginning),
+        hint=(3, 4),
+        aligned=False,
+        suffix_span=(0, 2),
+        context_end=1,
+        language="r",
     )
     request = OURS.request(engine_request)
     assert (request.route, request.body["prompt"], request.body["max_tokens"]) == (
@@ -60,6 +66,7 @@ def test_request_to_turbopilot_contains_all_fields_of_an_ask() -> None:
         "draft": [3, 4],
         "draft_aligned": False,
         "stable_range": [0, 2],
+        "context_end": 1,
         "language": "r",
     }
 
