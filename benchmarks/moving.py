@@ -288,16 +288,22 @@ def times(answers: Sequence[Answer]) -> list[str]:
 def typing(local: LocalPilot, notebooks: Sequence[TypedNotebook], count: int) -> None:
     """Type at the end of cells and in finished cells, with and without moving the suffix.
 
-    Entering a cell evaluates its prompt.
+    As in JupyterLab, entering a cell evaluates its prompt, and what follows a suggestion is prefetched.
     """
     print("| typing | keystrokes | evaluated | median ms | p95 | precision | saved |")
     texts: list[list[str]] = []
     for kind, moves in (("append", True), ("edit", True), ("edit", False)):
         local.pilot.settings.move_suffix = moves
-        runs = []
+        local.pilot.completer.results.clear()
+        runs: list[tuple[Trace, list[Answer]]] = []
         for trace in of_kind(notebooks, kind, count):
             local.ask(trace.keystrokes[0].request(trigger="warmup"))
-            runs.append((trace, [ask(local, step.request(**AUTOMATIC)) for step in trace.keystrokes]))
+            runs.append((trace, []))
+            for step in trace.keystrokes:
+                runs[-1][1].append(answer := ask(local, step.request(**AUTOMATIC)))
+                if answer.text:
+                    more = AUTOMATIC | {"trigger": "prefetch"}
+                    local.ask(step.accepting(answer.text).request(**more))
         flat = [answer for _, run in runs for answer in run]
         texts.append([answer.text for answer in flat])
         total = sum((score_trace(trace, run) for trace, run in runs), start=Tally())
@@ -368,7 +374,7 @@ def main() -> None:
     parser.add_argument("--variants", type=lambda text: text.split(","), default=[DEFAULTS])
     options = parser.parse_args()
     notebooks = read(options.set)
-    local = LocalPilot(notebook_index=False)
+    local = LocalPilot(notebook_index=False, cache_memory=8 if options.what == "typing" else 0)
     try:
         if options.what == "edits":
             edits(local, notebooks, options)
