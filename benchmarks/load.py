@@ -1,15 +1,16 @@
 """Many users of one server.
 
-    python benchmarks/load.py editors --set notebooks.json.gz [--rounds 3]
-    python benchmarks/load.py clients [--clients 50] [--seconds 30] [--rounds 6]
-    python benchmarks/load.py students [--users 2 4 6 8 10] [--threads 2] [--seconds 60]
+    python benchmarks/load.py editors --set notebooks.json.gz [--rounds 3] [--personal]
+    python benchmarks/load.py clients [--clients 50] [--seconds 30] [--rounds 6] [--personal]
+    python benchmarks/load.py students [--users 2 4 6 8 10] [--threads 2] [--seconds 60] [--personal]
     python benchmarks/load.py simulate --requests-per-second R --seconds-per-request ONE_CORE TWO_CORES
     python benchmarks/load.py refusals [--seconds 60]
 
 The first two compare this server to llama.cpp's with the same number of slots. `editors`: eight editors each
 stream one completion at the same time, after a notebook that neither server has evaluated. `clients`: each
 client repeatedly sends a short prompt. Both servers run all the time and are measured alternately, in a
-different order each round, because a machine's speed drifts.
+different order each round, because a machine's speed drifts. Turbopilot has the settings of a service for
+several users; `--personal`: those of a personal server.
 
 `students`: more and more users type notebooks at once, a request per keystroke. They are served if 95 % of
 the requests at pauses, which follow each line, are answered within two seconds. For one core: `taskset -c 0 …
@@ -81,29 +82,49 @@ async def stream(link: httpx.AsyncClient, step: Keystroke) -> Text:
     return Text(first * 1000, tokens, (time.perf_counter() - begun) * 1000)
 
 
-async def stream_all(port: int, steps: Sequence[Keystroke]) -> tuple[float, float, float]:
-    """Stream all completions at once; return tokens per second, the slowest first chunk and the mean time."""
+async def stream_all(port: int, steps: Sequence[Keystroke]) -> tuple[float, float, float, float]:
+    """Stream all completions at once.
+
+    Return tokens per second, the slowest first chunk, the mean time, and the slowest client's share.
+    """
     begun = time.perf_counter()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=300) as link:
         texts = await asyncio.gather(*(stream(link, step) for step in steps))
     rate = sum(text.tokens for text in texts) / (time.perf_counter() - begun)
-    return rate, max(text.first_ms for text in texts), statistics.mean(text.ms for text in texts)
+    first, mean = max(text.first_ms for text in texts), statistics.mean(text.ms for text in texts)
+    return rate, first, mean, slowest_share([text.tokens / text.ms for text in texts])
+
+
+def slowest_share(rates: Sequence[float]) -> float:
+    """Return the rate of the slowest client as a share of the mean."""
+    return min(rates) / (statistics.mean(rates) or 1.0)
+
+
+def service(options: argparse.Namespace) -> str:
+    """Return the configuration of a service for several users."""
+    return "" if options.personal else "c.Turbopilot.separate_caches = True\n"
 
 
 def editors(options: argparse.Namespace) -> None:
     """Compare eight editors on each server."""
     traces = mixed(read(options.set), 4000)
     steps = [trace.keystrokes[-1] for trace in traces if len(trace.keystrokes[-1].prefix) < LONGEST]
-    with llama_server(8192, EDITORS) as theirs, turbopilot_server() as ours:
-        found: dict[str, list[tuple[float, float, float]]] = {ours.name: [], theirs.name: []}
+    with llama_server(8192, EDITORS) as theirs, turbopilot_server(service(options)) as ours:
+        found: dict[str, list[tuple[float, ...]]] = {ours.name: [], theirs.name: []}
         for number in range(options.rounds):
             asked = [steps[(number * EDITORS + n) % len(steps)] for n in range(EDITORS)]
             for server in (theirs, ours)[:: 1 if number % 2 else -1]:
                 found[server.name].append(asyncio.run(stream_all(server.port, asked)))
                 print(server.name, found[server.name][-1], flush=True)
-    for index, what in enumerate(("tokens per second", "slowest first token, ms", "mean time of a text, ms")):
+    columns = (
+        "tokens per second",
+        "slowest first token, ms",
+        "mean time of a text, ms",
+        "slowest client's share",
+    )
+    for index, what in enumerate(columns):
         a, b = (statistics.mean(run[index] for run in runs) for runs in found.values())
-        print(f"{what}: Turbopilot {a:.1f}, llama-server {b:.1f}; {a / b:.2f}")
+        print(f"{what}: Turbopilot {a:.2f}, llama-server {b:.2f}; {a / b:.2f}")
 
 
 @dataclass
@@ -158,9 +179,11 @@ def one_round(server: ServerProcess, count: int, seconds: float) -> float:
     rate = sum(client.tokens for client in clients) / (time.monotonic() - begun)
     answers = [client.answers for client in clients]
     waits = [wait for client in clients for wait in client.waits]
+    slowest = slowest_share([client.tokens for client in clients])
     print(
         f"{server.name}: {sum(answers)} replies, {rate:.1f} tokens/s; per client {min(answers)} to "
-        f"{max(answers)}; {sum(client.refused for client in clients)} refused, "
+        f"{max(answers)}, the slowest {slowest:.2f} of the mean; "
+        f"{sum(client.refused for client in clients)} refused, "
         f"{sum(client.failed for client in clients)} failed; wait median {statistics.median(waits):.1f} s, "
         f"maximum {max(waits):.1f} s; memory {before:.0f} to {process.memory_info().rss / 1e6:.0f} MB",
         flush=True,
@@ -172,7 +195,7 @@ def clients(options: argparse.Namespace) -> None:
     """Compare many clients on each server."""
     with (
         llama_server(1024 * SLOTS, SLOTS) as theirs,
-        turbopilot_server("c.Turbopilot.queue_limit = 64\n") as ours,
+        turbopilot_server(f"{service(options)}c.Turbopilot.queue_limit = 64\n") as ours,
     ):
         rates: dict[str, list[float]] = {ours.name: [], theirs.name: []}
         for server in (theirs, ours):
@@ -196,14 +219,16 @@ def students(options: argparse.Namespace) -> None:
     """Measure how many users can type at once; print the rates for `simulate`, and the result of `size`."""
     notebooks = read(options.set) if options.set else standard_library()
     limits = {"running_per_user": 2, "waiting_per_user": 8, "yield_cpu": False, "cache_memory": 8}
+    limits["separate_caches"] = not options.personal
     local = LocalPilot(**limits, threads=options.threads, sequences_memory=options.sequences)
-    print("| typing at once | requests/s each | s per request | busy | p95, s | refused |\n|" + " --- |" * 6)
+    columns = ("typing at once", "requests/s each", "s per request", "busy", "p95, s", "refused", "in time")
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     runs = []
     for users in options.users:
         run = simulate_users(local, notebooks, users, options.seconds, options.key)
         print(
             f"| {users} | {run.requests_per_second:.2f} | {run.seconds_per_request:.3f} | "
-            f"{run.utilisation:.2f} | {run.wait:.2f} | {run.refused} |",
+            f"{run.utilisation:.2f} | {run.wait:.2f} | {run.refused} | {run.in_time:.3f} |",
             flush=True,
         )
         runs.append(run)
@@ -322,11 +347,13 @@ def main() -> None:
     command = commands.add_parser("editors", help=editors.__doc__)
     command.add_argument("--set", type=Path, required=True)
     command.add_argument("--rounds", type=int, default=3)
+    command.add_argument("--personal", action="store_true")
     command.set_defaults(run=editors)
     command = commands.add_parser("clients", help=clients.__doc__)
     command.add_argument("--clients", type=int, default=50)
     command.add_argument("--seconds", type=float, default=30)
     command.add_argument("--rounds", type=int, default=6)
+    command.add_argument("--personal", action="store_true")
     command.set_defaults(run=clients)
     command = commands.add_parser("students", help=students.__doc__)
     command.add_argument("--users", type=int, nargs="+", default=[1, 2, 4, 6, 8, 10, 12])
@@ -335,6 +362,7 @@ def main() -> None:
     command.add_argument("--key", type=float, default=0.2, help="seconds between keystrokes")
     command.add_argument("--sequences", type=int, default=400, help="megabytes for cached notebooks")
     command.add_argument("--set", type=Path, help="notebooks; default: functions of the standard library")
+    command.add_argument("--personal", action="store_true")
     command.set_defaults(run=students)
     command = commands.add_parser("simulate", help=simulate.__doc__)
     command.add_argument("--requests-per-second", type=float, required=True)

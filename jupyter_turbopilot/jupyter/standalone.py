@@ -47,8 +47,13 @@ OWN = {
     "v1/health": f"{_MANAGE}OpenHealthRoute",
 }
 
-# Per user, unless configured. Fast typing causes two or three requests per second, each with a prefetch.
-LIMITS = {"requests_per_minute": 600, "running_per_user": 2, "waiting_per_user": 8}
+# Unless configured. Fast typing causes two or three requests per second, each with a prefetch.
+DEFAULTS = {
+    "requests_per_minute": 600,
+    "running_per_user": 2,
+    "waiting_per_user": 8,
+    "separate_caches": True,
+}
 POLL = 0.05  # seconds
 CLOSE_SECONDS = 0.5  # until the end of the process, if a client does not close its connection
 # Errors in the command line or the settings: a retry would fail too.
@@ -271,7 +276,7 @@ def for_several(settings: Turbopilot) -> None:
             'Turbopilot: c.Turbopilot.share_prompts is "group", but no group is set. Users share no '
             "caches. Set c.Turbopilot.share_prompts_group."
         )
-    for name, value in LIMITS.items():
+    for name, value in DEFAULTS.items():
         if name not in asked and not getattr(settings, name):
             setattr(settings, name, value)
 

@@ -132,6 +132,11 @@ class Turbopilot(Configurable):
         default_value="f16",
         help="Data type of the KV cache: q8_0 takes about half the memory of f16, q4_0 about a quarter.",
     ).tag(config=True)
+    separate_caches = Bool(
+        False,
+        help="Reserve a KV cache for each text that is generated at a time: faster for several users, but "
+        "needs more memory. `serve` for several users and Ray enable it.",
+    ).tag(config=True)
     memory_map = Bool(
         True,
         help="Memory-map the weights, so that they are loaded on demand and shared between processes. Off: "

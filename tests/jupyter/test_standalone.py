@@ -22,7 +22,7 @@ from traitlets.config import Config
 from jupyter_turbopilot.cli import main
 from jupyter_turbopilot.jupyter import standalone
 from jupyter_turbopilot.jupyter.identity import KeyIdentity
-from jupyter_turbopilot.jupyter.standalone import LIMITS, ListenAddress, for_several
+from jupyter_turbopilot.jupyter.standalone import DEFAULTS, ListenAddress, for_several
 from jupyter_turbopilot.jupyter.standalone import serve as serve_until_told
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.settings.config import Turbopilot
@@ -345,13 +345,13 @@ def test_denied_paths_of_a_service_are_logged(caplog: pytest.LogCaptureFixture) 
 
 def test_users_have_default_limits_unless_configured() -> None:
     settings = Turbopilot()
-    assert all(getattr(settings, name) == 0 for name in LIMITS)
+    assert all(getattr(settings, name) == 0 for name in DEFAULTS)
     for_several(settings)
-    assert {name: getattr(settings, name) for name in LIMITS} == LIMITS
+    assert {name: getattr(settings, name) for name in DEFAULTS} == DEFAULTS
     chosen = Turbopilot(config=Config(Turbopilot={"requests_per_minute": 0, "running_per_user": 9}))
     for_several(chosen)
     assert (chosen.requests_per_minute, chosen.running_per_user) == (0, 9)
-    assert chosen.waiting_per_user == LIMITS["waiting_per_user"]
+    assert chosen.waiting_per_user == DEFAULTS["waiting_per_user"]
 
 
 def test_log_of_several_users_is_rejected_without_its_path() -> None:

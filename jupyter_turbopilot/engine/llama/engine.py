@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.engine.base import CHUNK
+from jupyter_turbopilot.engine.base import CHUNK, SLOTS
 from jupyter_turbopilot.engine.llama import snapshot
 from jupyter_turbopilot.engine.llama.bindings import bindings, version
 from jupyter_turbopilot.engine.llama.lora import LoadedAdapters
@@ -31,7 +31,7 @@ from jupyter_turbopilot.engine.stepping.cache_operations import (
 )
 from jupyter_turbopilot.engine.stepping.engine import MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.engine.stepping.sampling import bias_by_id, hidden_tokens
-from jupyter_turbopilot.engine.stepping.sequences import KVSequence, Sequences
+from jupyter_turbopilot.engine.stepping.sequences import IDLE_CELLS, KVSequence, Sequences
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.protocol.errors import EngineError
 from jupyter_turbopilot.util.failures import DAMAGED, on_failure
@@ -73,7 +73,7 @@ class _AbortFlag:
 
 
 class LlamaEngine(Stepping):
-    """One model and one context, whose sequences share a KV cache."""
+    """One model and one context, whose sequences share a KV cache unless `Hardware` separates them."""
 
     def __init__(  # noqa: PLR0913 - the fields of a plan
         self,
@@ -92,6 +92,7 @@ class LlamaEngine(Stepping):
         super().__init__(chunk)
         self._lib = lib = bindings()
         self._hardware = hardware
+        self._shares = not hardware.separate_caches
         self._model = self._context = None
         self._state: Path | None = None
         self.name = name
@@ -111,8 +112,9 @@ class LlamaEngine(Stepping):
             )
         self._abort = _AbortFlag(lib)
         self._threads = threads
-        cells = max(cells, context_size)
-        self._context = self._new_context(cells, threads)
+        sequences = MAX_SEQUENCES if self._shares else SLOTS
+        cells = max(cells, context_size * (1 if self._shares else SLOTS))
+        self._context = self._new_context(cells, sequences, threads)
         if not self._context:
             self.close()
             advice = "" if hardware.cache_type == "f16" else ' Set c.Turbopilot.cache_type = "f16".'
@@ -136,23 +138,25 @@ class LlamaEngine(Stepping):
             self.drafts = divisible
             self._parked: dict[int, bytearray] = {}
             self.sequences = Sequences(
-                MAX_SEQUENCES,
+                sequences,
                 cells,
                 parked=parked,
                 divisible=divisible,
-                movable=divisible and bool(lib.llama_memory_can_shift(self._kv_cache)),
+                movable=self._shares and divisible and bool(lib.llama_memory_can_shift(self._kv_cache)),
+                shares=self._shares,
+                idle_cells=IDLE_CELLS if self._shares else cells,
             )
             self._state = state
             self.identity = f"{stamp(path)}|{version()}|{hardware.stamp}"
             self._restore()
 
-    def _new_context(self, cells: int, threads: int) -> Any:
+    def _new_context(self, cells: int, sequences: int, threads: int) -> Any:
         lib = self._lib
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = cells
         parameters.n_batch = parameters.n_ubatch = self.batch_size
-        parameters.n_seq_max = MAX_SEQUENCES
-        parameters.kv_unified = True  # sequences share the cells of a common prefix
+        parameters.n_seq_max = sequences
+        parameters.kv_unified = self._shares  # sequences share the cells of a common prefix
         parameters.n_outputs_max = MAX_OUTPUTS  # rows of logits; one for each token would need 300 MB
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.flash_attn_type = (
@@ -183,7 +187,7 @@ class LlamaEngine(Stepping):
         for move in moves:
             match move:
                 case Copy(source, target, count):
-                    lib.llama_memory_seq_cp(kv_cache, source, target, 0, count)
+                    self._copy(source, target, count)
                 case Truncate(sequence, start):
                     lib.llama_memory_seq_rm(kv_cache, sequence, start, -1)
                 case Park(sequence, number):
@@ -201,6 +205,13 @@ class LlamaEngine(Stepping):
                     self._parked.pop(number, None)
                 case Clear():
                     lib.llama_memory_clear(kv_cache, False)  # noqa: FBT003
+
+    def _copy(self, source: int, target: int, count: int) -> None:
+        if self._shares:
+            self._lib.llama_memory_seq_cp(self._kv_cache, source, target, 0, count)
+        else:  # between caches, llama.cpp only copies whole ones
+            self._write_state(target, self._read_state(source))
+            self._lib.llama_memory_seq_rm(self._kv_cache, target, count, -1)
 
     def _read_state(self, sequence: int) -> bytearray:
         size = int(self._lib.llama_state_seq_get_size(self._context, sequence))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.base import CHUNK, PIECES
+from jupyter_turbopilot.engine.base import CHUNK, PIECES, SLOTS
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.models.ggml import CACHE_TYPES
 from jupyter_turbopilot.models.gguf import stamp
@@ -36,6 +37,7 @@ class Hardware:
     cache_type: str = "f16"
     memory_map: bool = True
     adapters: tuple[AdapterSpec, ...] = ()
+    separate_caches: bool = False  # one for each text, so that attention skips the cells of the others
 
     @property
     def fused_attention(self) -> bool:
@@ -107,8 +109,12 @@ def score_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
 
 def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Hardware = PLAIN) -> LoadPlan:
     """Choose the context size and the cache for a GGUF file; raise ModelRefusedError if it does not fit."""
-    plan = fit(sizes_of(header, hardware), name, limits, machine.free_memory())
-    return replace(plan, hardware=hardware)
+    sizes, free = sizes_of(header, hardware), machine.free_memory()
+    if hardware.separate_caches:
+        with suppress(ModelRefusedError):
+            return replace(fit(sizes, name, limits, free, SLOTS), hardware=hardware)
+        hardware = replace(hardware, separate_caches=False)
+    return replace(fit(sizes, name, limits, free), hardware=hardware)
 
 
 def sizes_of(header: Header, hardware: Hardware = PLAIN) -> Sizes:
@@ -123,26 +129,29 @@ def sizes_of(header: Header, hardware: Hardware = PLAIN) -> Sizes:
     )
 
 
-def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> LoadPlan:
-    """Choose the context size and the cache for a model; raise ModelRefusedError if it does not fit."""
+def fit(sizes: Sizes, name: str, limits: Limits, free: int, caches: int = 0) -> LoadPlan:
+    """Choose the context size and the cache for a model; raise ModelRefusedError if it does not fit.
+
+    With `caches`, each is a separate cache of the whole context size.
+    """
     wanted = min(limits.context_size or DEFAULT_CONTEXT, sizes.trained)
     free = min(free, limits.max_bytes or machine.UNLIMITED)
     parked = int(limits.sequence_bytes // max(1, sizes.token))
     # Room for the prompts of two users, if it is cheap.
-    prompts = 2 if sizes.token * wanted <= SECOND_PROMPT_BYTES else 1
+    prompts = caches or (2 if sizes.token * wanted <= SECOND_PROMPT_BYTES else 1)
     while True:
         cells = wanted * prompts
         cache = int(sizes.token * (cells + parked))
-        needs = sizes.weights + cache + sizes.compute + sizes.scores * cells
+        needs = sizes.weights + cache + sizes.compute + sizes.scores * cells // max(1, caches)
         if needs <= free:
             return LoadPlan(wanted, limits.threads, needs, cells, parked)
         if parked:
             parked = parked // 2 if parked > SMALLEST_CONTEXT else 0  # parked sequences are the least useful
             continue
-        if prompts > 1:
+        if prompts > 1 and not caches:
             prompts = 1
             continue
-        if limits.context_size or wanted // 2 < SMALLEST_CONTEXT:
+        if caches or limits.context_size or wanted // 2 < SMALLEST_CONTEXT:
             gigabytes = f"{free / 1e9:.1f} GB"
             limit = (
                 f"c.Turbopilot.max_memory allows {gigabytes}. Raise it"

@@ -113,7 +113,7 @@ class Sequences:
 
     `divisible` is False if sequences cannot be truncated (recurrent models): then a sequence is continued
     completely or not at all. `movable` is True if positions can be changed. `shares` is False if each
-    sequence has a separate cache: then a copy needs its own cells.
+    sequence has a separate cache: then a copy needs its own cells. `idle_cells` may stay in the cache.
     """
 
     def __init__(
@@ -125,6 +125,7 @@ class Sequences:
         divisible: bool = True,
         movable: bool = False,
         shares: bool = True,
+        idle_cells: int = IDLE_CELLS,
     ) -> None:
         self._free = list(range(count - 1, -1, -1))
         self._capacity = capacity
@@ -134,6 +135,7 @@ class Sequences:
         self._divisible = divisible
         self._movable = movable
         self._shares = shares
+        self._idle_cells = idle_cells
         self._all: list[KVSequence] = []
         self._parked: dict[int, KVSequence] = {}  # by number, the oldest first
         self._next_cell = self._turn = self._number = 0
@@ -422,9 +424,9 @@ class Sequences:
         self._touch(sequence)
 
     def _clear(self, moves: list[Move], spare: KVSequence | None = None) -> None:
-        """Evict idle sequences until at most `IDLE_CELLS` of their cells are left."""
+        """Evict idle sequences until at most `self._idle_cells` of their cells are left."""
         serving = sum(len(sequence.cells) for sequence in self._all if sequence.busy)
-        while self.used - serving > IDLE_CELLS and self._evict(moves, spare=spare):
+        while self.used - serving > self._idle_cells and self._evict(moves, spare=spare):
             pass
 
     def _claimed(self) -> int:

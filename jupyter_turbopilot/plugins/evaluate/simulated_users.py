@@ -43,6 +43,7 @@ class Measured:
     busy: float  # compute seconds of the engine
     wait: float = 0.0  # 95th percentile of the seconds from a request at a pause to its answer
     refused: int = 0  # requests, because the server was busy
+    in_time: float = 0.0  # share of the automatic requests that were answered before the next keystroke
 
     @property
     def requests_per_second(self) -> float:
@@ -184,5 +185,7 @@ def simulate_users(
         raise failures[0]
     waits = sorted(wait for typed in results for wait in typed.waits)
     wait = waits[int(len(waits) * WAIT_SHARE)] if waits else 0.0
-    refused = sum(typed.pace.refused for typed in results if typed.pace)
-    return Measured(users, sum(lasted) / users, meter.requests, meter.busy, wait, refused)
+    paces = [typed.pace for typed in results if typed.pace]
+    refused = sum(pace.refused for pace in paces)
+    in_time = 1 - sum(pace.unanswered for pace in paces) / max(1, sum(pace.asked for pace in paces))
+    return Measured(users, sum(lasted) / users, meter.requests, meter.busy, wait, refused, in_time)

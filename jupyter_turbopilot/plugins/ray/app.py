@@ -33,6 +33,7 @@ DEFAULTS = {
     "yield_cpu": False,
     "idle_minutes": 0.0,
     "keep_sequences": False,
+    "separate_caches": True,
     "learning": False,
     "cache_file": "",
 }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.engine.base import Engine
+from jupyter_turbopilot.engine.base import SLOTS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
@@ -90,6 +90,41 @@ def test_engine_generates_interleaved_texts_like_separate_ones(tiny_model: Path)
             answer, usage = complete(engine, prompt)
             assert answer == fresh[prompt]
     assert usage.cached_tokens == usage.prompt_tokens - 1
+    engine.close()
+
+
+def test_engine_with_separate_caches_generates_the_same_texts(tiny_model: Path) -> None:
+    prompts = [f"notebook {number}: " + f"value_{number} = {number}\n" * (4 + number) for number in range(10)]
+    prompts += [f"{prompt}y" for prompt in prompts]  # forks of the others
+    found = []
+    for hardware in (Hardware(), Hardware(separate_caches=True)):
+        engine = LlamaEngine(
+            tiny_model, name="t", context_size=512, threads=1, parked=4000, hardware=hardware
+        )
+        results = [complete(engine, prompt) for prompt in prompts]
+        found.append([text for text, _ in results])
+        assert all(usage.cached_tokens > usage.prompt_tokens - 8 for _, usage in results[len(prompts) // 2 :])
+        engine.close()
+    assert found[0] == found[1]
+
+
+def test_engine_with_separate_caches_generates_eight_texts_at_a_time(tiny_model: Path) -> None:
+    hardware = Hardware(separate_caches=True)
+    engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1, hardware=hardware)
+    prompts = ["a = 1\n" * (5 + 10 * number) for number in range(SLOTS)]
+    alone = [complete(engine, prompt)[0] for prompt in prompts]
+    runs = [
+        engine.start(EngineRequest(engine.vocabulary.tokenize(prompt), Sampling(max_tokens=12), Usage()))
+        for prompt in prompts
+    ]
+    waiting = engine.start(EngineRequest(engine.vocabulary.tokenize("b"), Sampling(max_tokens=2), Usage()))
+    assert waiting is None
+    started = [run for run in runs if run]
+    while not all(run.done for run in started):
+        engine.step([run for run in started if not run.done], Cancel())
+    assert [b"".join(token.data for token in run.fresh) for run in started] == alone
+    for run in started:
+        engine.release(run)
     engine.close()
 
 

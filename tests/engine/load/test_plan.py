@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.plan import Hardware, Limits, make_plan, score_bytes
 from jupyter_turbopilot.models.gguf import Header
@@ -40,3 +41,12 @@ def test_make_plan_needs_less_memory_with_a_small_cache_or_gpu() -> None:
     scores = score_bytes(MODEL) * on_card.cells
     assert on_card.needs == whole - MODEL.file_size - scores
     assert on_card.hardware.gpu_layers == -1
+
+
+def test_make_plan_reserves_separate_caches_if_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    separate = Hardware(separate_caches=True)
+    plan = make_plan(MODEL, "m", Limits(), separate)
+    assert (plan.cells, plan.hardware) == (SLOTS * plan.context_size, separate)
+    monkeypatch.setattr(machine, "free_memory", lambda: plan.needs - 1)
+    smaller = make_plan(MODEL, "m", Limits(), separate)
+    assert (smaller.context_size, smaller.hardware) == (plan.context_size, Hardware())
