@@ -90,7 +90,7 @@ class StepRun:
     limit: int
     beginning: PrefixConstraint
     started: float
-    sequence: KVSequence = field(default_factory=lambda: KVSequence(-1))  # that of the last `resume`
+    sequence: KVSequence = field(default_factory=lambda: KVSequence(-1))  # set when it gets a slot
     continuation: Continuation | None = None  # records its tokens
     detached: list[DetachedPart] = field(default_factory=list)  # until the tokens before them are evaluated
     sampler: Sampler | None = None
