@@ -101,7 +101,7 @@ class Completer:
     ) -> None:
         self.worker = worker
         self.settings = settings
-        self.first_prompts = FirstPrompts(worker, settings, self._make_job)
+        self.first_prompts = FirstPrompts(worker, settings, self._make_job, resting)
         self.shared = Shared(settings, results, dict.fromkeys(_COUNTED, 0), self.first_prompts)
         self.learner = learner
         self.listeners = Listeners(*filter(None, [learner]))

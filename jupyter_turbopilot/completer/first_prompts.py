@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.completer.completion_job import CompletionJob
     from jupyter_turbopilot.completer.plan import Plan
-    from jupyter_turbopilot.engine.base import Speed
+    from jupyter_turbopilot.engine.base import Engine, Speed
     from jupyter_turbopilot.engine.worker import Worker
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.settings.config import Turbopilot
@@ -56,11 +56,17 @@ class FirstPrompts:
     """Limits the prompts of notebooks that are not evaluated yet, and evaluates them in pauses."""
 
     def __init__(
-        self, worker: Worker, settings: Turbopilot, make_job: Callable[[Plan, str], CompletionJob]
+        self,
+        worker: Worker,
+        settings: Turbopilot,
+        make_job: Callable[[Plan, str], CompletionJob],
+        resting: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`make_job` makes a job from a plan and a caller."""
+        """`make_job` makes a job from a plan and a caller; `resting`: whether prefetching is paused."""
         self._worker = worker
         self._make_job = make_job
+        self._resting = resting
+        self._engine: Engine | None = None  # the engine that has evaluated the prompts
         self._longest = settings.prompt_tokens
         self._patience = max(SLOW_SECONDS, settings.deadline / 2)
         self._notebooks = LimitedDict[tuple[str, str], _Notebook](MAX_NOTEBOOKS)
@@ -84,6 +90,9 @@ class FirstPrompts:
         """Return how many tokens before the cursor to evaluate now; 0: the whole prompt."""
         if job.plan.evaluates_whole or not self.is_slow(speed):
             return 0
+        if self._engine is not self._worker.engine:
+            self._engine = self._worker.engine  # another one has evaluated nothing
+            self._notebooks.clear()
         notebook = self._notebooks.setdefault(_key(job), _Notebook(latest=job))
         size = len(prompt.tokens) - prompt.tail
         known = max((common_prefix_length(prompt.tokens, each) for each in notebook.evaluated), default=0)
@@ -114,7 +123,7 @@ class FirstPrompts:
         notebook = self._notebooks.get(_key(job))
         if not notebook or not notebook.short or notebook.latest is not job:
             return
-        if self._worker.level(job.caller) is not Level.NONE:
+        if self._resting() or self._worker.level(job.caller) is not Level.NONE:
             return
         if not notebook.growth or notebook.growth.cancel.is_set():
             notebook.growth = self._make_job(job.plan.whole(), job.caller)

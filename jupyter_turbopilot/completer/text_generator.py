@@ -227,6 +227,8 @@ class TextGenerator:
                 ended = complete and not writing.gave_up
                 partial = writing.released
                 self._shared.results.remember(plan.cache_key, writing.tokens, ended=ended, partial=partial)
+            if prompt.short:
+                text.cache_key = None  # the whole prompt has another answer
         finally:
             # If a newer request took over the text, `self.text` is empty now and nothing is cached.
             self.text.keep(self._shared.results)

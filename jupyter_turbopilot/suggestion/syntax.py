@@ -132,8 +132,10 @@ def repeats_keyword(text: str) -> bool:
             calls.append(set())
         elif lexeme.text in CLOSING:
             del calls[-1:]
-        elif lexeme.text in {"lambda", ":"}:
-            lambda_depth = len(calls) if lexeme.text == "lambda" else 0
+        elif lexeme.text == "lambda":
+            lambda_depth = len(calls)
+        elif lexeme.text == ":" and len(calls) == lambda_depth:
+            lambda_depth = 0
         elif lexeme.text == "=" and name and calls and len(calls) != lambda_depth:
             if name in calls[-1]:
                 return True

@@ -11,6 +11,7 @@ from jupyter_turbopilot.protocol.engine_request import RawRequest
 from jupyter_turbopilot.protocol.request import Cell, Completion
 
 from ..index.folders import until
+from ..scripted_engine import ScriptedEngine
 from .desk import Desk
 
 SLOW, FAST = Speed(prompt=40.0), Speed(prompt=400.0)
@@ -59,6 +60,24 @@ def test_prompt_is_whole_after_a_pause(slow_desk: Desk) -> None:
     assert is_whole(slow_desk.engine.prompts[2])
     time.sleep(0.1)
     assert len(slow_desk.engine.prompts) == 3
+
+
+def test_prompt_stays_short_while_the_machine_rests(slow_desk: Desk) -> None:
+    slow_desk.resting = True
+    slow_desk.ask(request())
+    time.sleep(0.2)
+    assert len(slow_desk.engine.prompts) == 1
+
+
+def test_prompts_are_short_again_for_another_engine(slow_desk: Desk) -> None:
+    slow_desk.ask(request())
+    until(lambda: len(slow_desk.engine.prompts) == 2 and slow_desk.engine.finished[-1])
+    another = ScriptedEngine("1")
+    another.speed = SLOW
+    slow_desk.worker.load("another", lambda _: another)
+    until(lambda: slow_desk.worker.engine is another)
+    slow_desk.ask(request("result = s"))
+    assert not is_whole(another.prompts[0])
 
 
 def test_keystroke_interrupts_the_evaluation_of_the_whole_prompt(slow_desk: Desk) -> None:

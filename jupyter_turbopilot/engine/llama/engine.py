@@ -111,6 +111,7 @@ class LlamaEngine(Stepping):
                 f"llama.cpp could not load {path.name}: it does not support this kind of model."
             )
         self._abort = _AbortFlag(lib)
+        self._shifts = False  # whether the next batch rotates the keys of moved tokens first
         self._threads = threads
         sequences = MAX_SEQUENCES if self._shares else SLOTS
         cells = max(cells, context_size * (1 if self._shares else SLOTS))
@@ -198,6 +199,7 @@ class LlamaEngine(Stepping):
                     lib.llama_memory_seq_cp(kv_cache, source, target, start, stop)
                 case Shift(sequence, start, stop, by):
                     lib.llama_memory_seq_add(kv_cache, sequence, start, stop, by)
+                    self._shifts = True
                 case Reattach(source, target):
                     lib.llama_memory_seq_cp(kv_cache, source, target, 0, -1)
                     lib.llama_memory_seq_rm(kv_cache, source, 0, -1)
@@ -238,6 +240,8 @@ class LlamaEngine(Stepping):
             batch.seq_id[index][0] = row.sequence
             batch.logits[index] = row.output
         self._abort.lower()
+        # An aborted rotation would be repeated, and the keys of some layers would be rotated twice.
+        interrupt, self._shifts = None if self._shifts else interrupt, False
         with interrupt.interrupting(self._abort.raise_) if interrupt else nullcontext():
             code = self._lib.llama_decode(self._context, batch)
         if code not in (0, _ABORTED):

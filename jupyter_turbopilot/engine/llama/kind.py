@@ -173,7 +173,7 @@ class LlamaKind(EngineKind):
             main_gpu=settings.main_gpu,
             tensor_split=tuple(settings.tensor_split),
             cache_type=settings.cache_type,
-            separate_caches=settings.separate_caches,
+            separate_caches=settings.separate_caches and not settings.gpu_layers,
             memory_map=settings.memory_map,
             adapters=adapters_of(settings, model) if adapters_enabled else (),
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,11 +109,22 @@ def score_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
 def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Hardware = PLAIN) -> LoadPlan:
     """Choose the context size and the cache for a GGUF file; raise ModelRefusedError if it does not fit."""
     sizes, free = sizes_of(header, hardware), machine.free_memory()
+    plan = fit(sizes, name, limits, free)
     if hardware.separate_caches:
-        with suppress(ModelRefusedError):
-            return replace(fit(sizes, name, limits, free, SLOTS), hardware=hardware)
-        hardware = replace(hardware, separate_caches=False)
-    return replace(fit(sizes, name, limits, free), hardware=hardware)
+        separate = with_separate_caches(plan, sizes)
+        plan, hardware = (
+            (separate, hardware)
+            if separate.needs <= min(free, limits.max_bytes or free)
+            else (plan, replace(hardware, separate_caches=False))
+        )
+    return replace(plan, hardware=hardware)
+
+
+def with_separate_caches(plan: LoadPlan, sizes: Sizes) -> LoadPlan:
+    """Return the plan with a cache for each text. Attention scores cover the cells of one of them."""
+    cells = SLOTS * plan.context_size
+    more = sizes.token * (cells - plan.cells) + sizes.scores * (plan.context_size - plan.cells)
+    return replace(plan, cells=cells, needs=plan.needs + int(more))
 
 
 def sizes_of(header: Header, hardware: Hardware = PLAIN) -> Sizes:
@@ -129,29 +139,26 @@ def sizes_of(header: Header, hardware: Hardware = PLAIN) -> Sizes:
     )
 
 
-def fit(sizes: Sizes, name: str, limits: Limits, free: int, caches: int = 0) -> LoadPlan:
-    """Choose the context size and the cache for a model; raise ModelRefusedError if it does not fit.
-
-    With `caches`, each is a separate cache of the whole context size.
-    """
+def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> LoadPlan:
+    """Choose the context size and the cache for a model; raise ModelRefusedError if it does not fit."""
     wanted = min(limits.context_size or DEFAULT_CONTEXT, sizes.trained)
     free = min(free, limits.max_bytes or machine.UNLIMITED)
     parked = int(limits.sequence_bytes // max(1, sizes.token))
     # Room for the prompts of two users, if it is cheap.
-    prompts = caches or (2 if sizes.token * wanted <= SECOND_PROMPT_BYTES else 1)
+    prompts = 2 if sizes.token * wanted <= SECOND_PROMPT_BYTES else 1
     while True:
         cells = wanted * prompts
         cache = int(sizes.token * (cells + parked))
-        needs = sizes.weights + cache + sizes.compute + sizes.scores * cells // max(1, caches)
+        needs = sizes.weights + cache + sizes.compute + sizes.scores * cells
         if needs <= free:
             return LoadPlan(wanted, limits.threads, needs, cells, parked)
         if parked:
             parked = parked // 2 if parked > SMALLEST_CONTEXT else 0  # parked sequences are the least useful
             continue
-        if prompts > 1 and not caches:
+        if prompts > 1:
             prompts = 1
             continue
-        if caches or limits.context_size or wanted // 2 < SMALLEST_CONTEXT:
+        if limits.context_size or wanted // 2 < SMALLEST_CONTEXT:
             gigabytes = f"{free / 1e9:.1f} GB"
             limit = (
                 f"c.Turbopilot.max_memory allows {gigabytes}. Raise it"

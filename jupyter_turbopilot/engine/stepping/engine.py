@@ -241,7 +241,8 @@ class Stepping(ABC):
         """Return the shares of the next batch: a token of each text, and as much of the prompts as fits."""
         shares: list[Share] = []
         chunk = self.chunk
-        if speed := self.speed.prompt:
+        is_even = any(run.request.sampling.even for run in runs)
+        if (speed := self.speed.prompt) and not is_even:
             chunk = min(chunk, max(PROMPT_BATCH, int(speed * CHUNK_SECONDS)))
         prompts = sum(run.unread > chunk for run in runs)
         room = chunk * max(1, min(prompts, PIECES))

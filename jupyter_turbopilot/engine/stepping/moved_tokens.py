@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.util.bounds import common_prefix_length
@@ -15,6 +16,7 @@ WORTH_MOVING = 24
 # Tokens after an edit that are evaluated again (benchmarks/moving.py).
 REEVALUATED = 16
 MOST_PLACES = 4  # at which a repeated run is considered
+MOST_RUNS = 64  # equal runs that are considered; periodic text has thousands
 _SIZE = array("i").itemsize
 
 
@@ -48,11 +50,15 @@ def _equal_runs(tokens: list[int], prompt: list[int], kept: int) -> list[tuple[i
         places = starts.setdefault(have[found * _SIZE : (found + WORTH_MOVING) * _SIZE], [])
         if len(places) < MOST_PLACES:
             places.append(found)
-    runs = [
-        (common_prefix_length(tokens[found:], prompt[place:]), found, place)
+    begun = (
+        (found, place)
         for place in range(kept, len(prompt) - WORTH_MOVING + 1)
         for found in starts.get(want[place * _SIZE : (place + WORTH_MOVING) * _SIZE], ())
         if kept in {found, place} or tokens[found - 1] != prompt[place - 1]
+    )
+    runs = [
+        (common_prefix_length(tokens[found:], prompt[place:]), found, place)
+        for found, place in islice(begun, MOST_RUNS)
     ]
     chosen: list[tuple[int, int, int]] = []
     for same, found, place in sorted(runs, reverse=True):

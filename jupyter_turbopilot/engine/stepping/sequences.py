@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 # When a prompt diverges from a sequence, a tail of at least this length is kept as a separate sequence.
 WORTH_KEEPING = 16
+# The same if a fork copies the prefix: a suffix, which each keystroke moves, is not worth it.
+WORTH_COPYING = 128
 # Shorter sequences are not parked: evaluating them again is cheaper.
 WORTH_PARKING = 32
 # Cells of idle sequences that may stay in the cache.
@@ -135,6 +137,7 @@ class Sequences:
         self._divisible = divisible
         self._movable = movable
         self._shares = shares
+        self._worth_forking = WORTH_KEEPING if shares else WORTH_COPYING
         self._idle_cells = idle_cells
         self._all: list[KVSequence] = []
         self._parked: dict[int, KVSequence] = {}  # by number, the oldest first
@@ -168,13 +171,15 @@ class Sequences:
         exact = not context_end and suffix_span[0] == suffix_span[1]
         wanted = Wanted(list(prompt[:-1]), partition, context_end, suffix_span, exact)
         source, kept = self._empty(moves) if fresh else self._known(wanted, moves)
+        if not self._shares and kept < WORTH_KEEPING:
+            source, kept = None, 0  # a copy would cost more than evaluating these tokens
         if source and (parts := self._movable_parts(source, kept, wanted)):
             sequence = source
             detached = self._detach(sequence, kept, parts, moves)
         elif (
             source
             and not source.busy
-            and (len(source.tokens) - kept < WORTH_KEEPING or not self._another(source))
+            and (len(source.tokens) - kept < self._worth_forking or not self._another(source))
         ):
             sequence = source
             self.cut(sequence, kept, moves)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.plan import Limits, fit, sizes_of
+from jupyter_turbopilot.engine.load.plan import Limits, fit, sizes_of, with_separate_caches
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.gguf import read_header
@@ -171,6 +171,7 @@ def model_memory(settings: Turbopilot) -> ModelMemory | None:
     sizes = sizes_of(header, hardware)
     # The users' sequences are added separately; the plan covers the shared compute buffers.
     plan = fit(sizes, model.name, Limits(context_size=settings.context_size), machine.UNLIMITED)
+    plan = with_separate_caches(plan, sizes)
     return ModelMemory(header.file_size + plan.needs - sizes.weights, sizes.token, plan.context_size)
 
 

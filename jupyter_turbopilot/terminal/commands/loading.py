@@ -56,7 +56,7 @@ def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0,
     plan = planning.make_plan(header, model.name, limits, hardware)
     begun = time.perf_counter()
     # A single sequence needs no extra cache cells.
-    alone = replace(plan, cells=0)
+    alone = replace(plan, cells=0, hardware=replace(plan.hardware, separate_caches=False))
     engine = planning.load(path, alone, name=model.name, fim=model.fim, chunk=chunk or CHUNK)
     seconds = time.perf_counter() - begun
     bytes_per_token = int(header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type])

@@ -123,8 +123,10 @@ export function repeatsKeyword(text: string): boolean {
       calls.push(new Set());
     } else if (CLOSING.has(lexeme)) {
       calls.pop();
-    } else if (lexeme === 'lambda' || lexeme === ':') {
-      lambdaDepth = lexeme === 'lambda' ? calls.length : 0;
+    } else if (lexeme === 'lambda') {
+      lambdaDepth = calls.length;
+    } else if (lexeme === ':' && calls.length === lambdaDepth) {
+      lambdaDepth = 0;
     } else if (lexeme === '=' && name && call && calls.length !== lambdaDepth) {
       if (call.has(name)) {
         return true;

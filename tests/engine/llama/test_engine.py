@@ -12,6 +12,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import Hardware
+from jupyter_turbopilot.engine.stepping.cache_operations import Shift
 from jupyter_turbopilot.engine.stepping.engine import write
 from jupyter_turbopilot.engine.stepping.run import BatchToken
 from jupyter_turbopilot.engine.worker import Worker
@@ -90,6 +91,23 @@ def test_engine_generates_interleaved_texts_like_separate_ones(tiny_model: Path)
             answer, usage = complete(engine, prompt)
             assert answer == fresh[prompt]
     assert usage.cached_tokens == usage.prompt_tokens - 1
+    engine.close()
+
+
+def test_engine_does_not_abort_the_batch_that_rotates_moved_keys(tiny_model: Path) -> None:
+    engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1)
+    interrupted = Cancel()
+    interrupted.set("newer")
+    for moved in (False, True):
+        run = engine.start(
+            EngineRequest(engine.vocabulary.tokenize("a = 1\n" * 20), Sampling(max_tokens=1), Usage())
+        )
+        assert run is not None
+        if moved:
+            engine.apply([Shift(run.sequence.id, 0, 8, 0)])
+        engine.step([run], interrupted)
+        assert bool(run.sequence.tokens) is moved
+        engine.release(run)
     engine.close()
 
 

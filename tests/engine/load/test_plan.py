@@ -50,3 +50,8 @@ def test_make_plan_reserves_separate_caches_if_they_fit(monkeypatch: pytest.Monk
     monkeypatch.setattr(machine, "free_memory", lambda: plan.needs - 1)
     smaller = make_plan(MODEL, "m", Limits(), separate)
     assert (smaller.context_size, smaller.hardware) == (plan.context_size, Hardware())
+    monkeypatch.setattr(machine, "free_memory", lambda: plan.needs)
+    assert make_plan(MODEL, "m", Limits(), separate) == plan
+    parked = make_plan(MODEL, "m", Limits(sequence_bytes=50_000_000), separate)
+    assert parked.parked > 0
+    assert parked.hardware == Hardware()

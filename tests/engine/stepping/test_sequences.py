@@ -110,6 +110,20 @@ def test_sequences_without_sharing_match_the_capacity(prompts: list[tuple[list[i
             sequences.release(busy.pop(0))
 
 
+def test_separate_caches_copy_no_prefix_that_is_cheap_to_evaluate() -> None:
+    sequences = Sequences(4, 4000, shares=False, idle_cells=4000)
+    notebook, suffix = list(range(500)), list(range(2000, 2090))
+    sequences.release(take(sequences, [*notebook, *suffix], 4).sequence)
+    sequences.extend(sequences.idle()[0], [*notebook, *suffix])
+    typed = take(sequences, [*notebook, 7, *suffix], 4)
+    assert (typed.kept, typed.moves) == (len(notebook), [Truncate(typed.sequence.id, len(notebook))])
+    sequences.extend(typed.sequence, [7, *suffix])
+    sequences.release(typed.sequence)
+    another = take(sequences, [0, 1, *range(3000, 3300)], 4)
+    assert (another.kept, another.moves) == (0, [])
+    assert another.sequence is not typed.sequence
+
+
 def test_sequences_keep_a_large_notebook_among_many_others() -> None:
     sequences, memory = Sequences(6, 4000, parked=10_000), NotebookIndex()
     notebook = list(range(1000, 1800))
