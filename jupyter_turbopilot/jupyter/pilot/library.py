@@ -19,6 +19,7 @@ from jupyter_turbopilot.protocol.errors import (
     DownloadError,
     TurbopilotError,
 )
+from jupyter_turbopilot.util.limited_dict import LimitedDict
 from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
 
 MAX_DOWNLOADS = 16  # running or finished downloads that are tracked
+MOST_ADVICE = 16
 
 
 def store_of(settings: Turbopilot) -> Store:
@@ -64,6 +66,8 @@ class Library:
         self._kind = kind
         self._downloads: dict[str, Download] = {}
         self._lock = threading.Lock()
+        # By the loaded model and its speed; each health check returns it.
+        self._advice_on = LimitedDict[tuple[str, int], str](MOST_ADVICE)
 
     def advice(self) -> dict[str, Advice]:
         """Return a recommendation about each catalogue model for this machine."""
@@ -76,12 +80,20 @@ class Library:
         model = catalog().get(name)
         if not model or not tokens_per_second:
             return "Run `jupyter turbopilot models recommend` for the model that fits it."
-        rate = rate_of(name, model.bytes, tokens_per_second)
-        advice = advise(catalog().values(), machine.free_memory(), rate)
+        key = name, round(tokens_per_second)
+        if key not in self._advice_on:
+            self._advice_on[key] = self._best_instead(model, tokens_per_second)
+        return self._advice_on[key]
+
+    @staticmethod
+    def _best_instead(model: Model, tokens_per_second: float) -> str:
+        rate = rate_of(model.name, model.bytes, tokens_per_second)
+        # The memory of the loaded model would be free for another one.
+        advice = advise(catalog().values(), machine.free_memory() + model.bytes, rate)
         best = next((one.model for one in advice if one.verdict == "recommended"), model)
         if best is model:
-            return f"{name} is the model that fits it best."
-        return f"{best.name} fits it better than {name}. Run: {best.pull()}"
+            return f"{model.name} is the model that fits it best."
+        return f"{best.name} fits it better than {model.name}. Run: {best.pull()}"
 
     def download(
         self, spec: str, *, mirrors: bool = False, then: Callable[[], object] = lambda: None
