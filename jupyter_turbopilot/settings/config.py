@@ -134,8 +134,9 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     separate_caches = Bool(
         False,
-        help="Reserve a KV cache for each text that is generated at a time: faster for several users, but "
-        "needs more memory. `serve` for several users and Ray enable it.",
+        help="Reserve a KV cache for each text that is generated at a time. Faster for several users, but "
+        "needs more memory, and `move_suffix` has no effect. `serve` for several users and Ray enable it. "
+        "Not used on a GPU, or if the memory is too small.",
     ).tag(config=True)
     memory_map = Bool(
         True,
