@@ -37,6 +37,7 @@ from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally, bootstrap_
 from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, of_kind
 from jupyter_turbopilot.plugins.protocols.options import InfillBody, InfillExtra
 from jupyter_turbopilot.prompt import formats
+from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.suggestion.gate_fit import fit_for
 
 if TYPE_CHECKING:
@@ -161,6 +162,8 @@ class Variants:
 
     def forget(self) -> None:
         """Forget all evaluated prompts."""
+        while self.local.pilot.worker.state.phase is Phase.GENERATING:  # the reply may come before the end
+            time.sleep(0.001)
         sequences = self.engine.sequences
         self.engine.apply(sequences.park_all()[0])
         sequences._parked.clear()  # noqa: SLF001

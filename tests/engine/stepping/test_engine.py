@@ -14,8 +14,11 @@ from jupyter_turbopilot.engine.stepping import engine as stepping
 from jupyter_turbopilot.engine.stepping.cache_operations import (
     Copy,
     Detach,
+    Discard,
     Move,
+    Park,
     Reattach,
+    Restore,
     Shift,
     Truncate,
 )
@@ -38,13 +41,14 @@ def follows(text: Sequence[int]) -> int:
 class Arithmetic(Stepping):
     """A model that computes `follows`, with a simulation of llama.cpp's cache."""
 
-    def __init__(self, count: int = 6, capacity: int = 400) -> None:
+    def __init__(self, count: int = 6, capacity: int = 400, parked: int = 0) -> None:
         super().__init__()
         self.context_size = 200
         self.ends = {END}
         self.controls = np.array([END], dtype=np.int64)
         self.table = ByteTable([bytes([97 + token]) for token in range(VOCABULARY)])
-        self.sequences = Sequences(count, capacity, movable=True)
+        self.sequences = Sequences(count, capacity, parked=parked, movable=True)
+        self.parked: dict[int, list[int]] = {}
         self.memory: dict[int, list[int]] = {}
         self.starts: dict[int, int] = {}  # the positions of detached parts
         self.rows: list[np.ndarray] = []
@@ -63,6 +67,12 @@ class Arithmetic(Stepping):
                 self.memory[move.target] = self.memory[move.source][: move.count]
             elif isinstance(move, Truncate):
                 del self.memory.get(move.sequence, [])[move.start :]
+            elif isinstance(move, Park):
+                self.parked[move.number] = self.memory[move.sequence][:]
+            elif isinstance(move, Restore):
+                self.memory[move.sequence] = self.parked.pop(move.number)
+            elif isinstance(move, Discard):
+                self.parked.pop(move.number, None)
             elif isinstance(move, Detach):
                 self.memory[move.target] = self.memory[move.source][move.start : move.stop]
                 self.starts[move.target] = move.start
@@ -217,35 +227,38 @@ edits = st.lists(
 
 
 @settings(max_examples=150)
-@given(cells, st.lists(edits, min_size=1, max_size=5), st.booleans())
+@given(
+    cells,
+    st.lists(st.tuples(st.integers(0, 1), edits, st.booleans()), min_size=1, max_size=8),
+    st.sampled_from([0, 300, 2000]),
+    st.booleans(),
+)
 def test_step_moves_text_after_edits_to_the_correct_position(
-    cell: list[int], rounds: list[list[tuple[int, int, list[int]]]], interrupts: bool
+    cell: list[int],
+    rounds: list[tuple[int, list[tuple[int, int, list[int]]], bool]],
+    parked: int,
+    interrupts: bool,
 ) -> None:
-    engine = Arithmetic(capacity=2000)
+    engine = Arithmetic(capacity=700, parked=parked)
     engine.context_size = 600
-    notebook = [(token * number) % VOCABULARY for number, token in enumerate((cell * 16)[:180], 3)]
-    for changes in rounds:
+    whole = [(token * number) % VOCABULARY for number, token in enumerate((cell * 16)[:180], 3)]
+    notebooks = [whole, whole[::-1]]
+    for number, changes, moves in rounds:
+        notebook = notebooks[number]
         for place, removed, added in changes:
             notebook[place : place + removed] = added
         suffix = [10, *[4] * 30]
         prompt = [9, *notebook, *suffix, 9]
         span = (len(notebook) + 1, len(notebook) + 1 + len(suffix))
-        usage = Usage()
-        run = start(
-            engine,
-            EngineRequest(
-                prompt, Sampling(max_tokens=10), usage, suffix_span=span, context_end=len(notebook) - 4
-            ),
-        )
+        more: dict[str, Any] = {"suffix_span": span, "context_end": len(notebook) - 4} if moves else {}
+        run = start(engine, EngineRequest(prompt, Sampling(max_tokens=10), **more))
         engine.abort_next = interrupts
         assert finish(engine, [run]) == [alone(prompt, 10)]
-        assert engine.memory[run.sequence.id] == run.sequence.tokens
-        assert {number for number, tokens in engine.memory.items() if tokens} == {
-            sequence.id for sequence in engine.sequences.idle()
+        idle = engine.sequences.idle()
+        assert {id_: tokens for id_, tokens in engine.memory.items() if tokens} == {
+            sequence.id: sequence.tokens for sequence in idle
         }
-        assert engine.sequences.used == len(
-            {cell for sequence in engine.sequences.idle() for cell in sequence.cells}
-        )
+        assert engine.sequences.used == len({cell for sequence in idle for cell in sequence.cells})
 
 
 def notebook_after(edit: list[int]) -> list[int]:
