@@ -37,9 +37,9 @@ FIRST_SECONDS = 3.0  # of evaluation for a short prompt
 # with few cells, the gate often shows nothing (benchmarks/results/first-minutes.md).
 SLOW_SECONDS = 5.0
 PAUSE = 0.5  # seconds without a request after which the whole prompt is evaluated
-LEAST_TOKENS = 64  # of a short prompt
+MIN_TOKENS = 64  # of a short prompt
 MAX_NOTEBOOKS = 64
-MOST_KEPT = 4  # prompts of a notebook: the user may return to another cell
+MAX_KEPT = 4  # prompts of a notebook: the user may return to another cell
 
 
 @dataclass
@@ -49,7 +49,7 @@ class _Notebook:
     short: int = 0  # the length of its prompts, kept while it is short; 0: they are whole
     evaluated: list[list[int]] = field(default_factory=list)  # whole prompts, the newest last
     latest: CompletionJob | None = None
-    growth: CompletionJob | None = None  # evaluates the whole prompt
+    full_evaluation: CompletionJob | None = None  # evaluates the whole prompt
 
 
 class FirstPrompts:
@@ -68,12 +68,12 @@ class FirstPrompts:
         self._resting = resting
         self._engine: Engine | None = None  # the engine that has evaluated the prompts
         self._longest = settings.prompt_tokens
-        self._patience = max(SLOW_SECONDS, settings.deadline / 2)
+        self._max_seconds = max(SLOW_SECONDS, settings.deadline / 2)
         self._notebooks = LimitedDict[tuple[str, str], _Notebook](MAX_NOTEBOOKS)
 
     def is_slow(self, speed: Speed) -> bool:
         """Return whether a machine is slow; a service for several users reduces its work by its load."""
-        return 0 < speed.prompt < self._longest / self._patience and not self._worker.sheds_load
+        return 0 < speed.prompt < self._longest / self._max_seconds and not self._worker.sheds_load
 
     def enter(self, job: CompletionJob) -> None:
         """Interrupt the evaluation of the whole prompt: a request of the notebook was submitted."""
@@ -81,8 +81,8 @@ class FirstPrompts:
             return
         notebook = self._notebooks.setdefault(_key(job), _Notebook())
         notebook.latest = job
-        if notebook.growth:
-            notebook.growth.cancel.set(YIELDED)
+        if notebook.full_evaluation:
+            notebook.full_evaluation.cancel.set(YIELDED)
         if notebook.short:
             self._wait(job)
 
@@ -96,11 +96,11 @@ class FirstPrompts:
         notebook = self._notebooks.setdefault(_key(job), _Notebook(latest=job))
         size = len(prompt.tokens) - prompt.tail
         known = max((common_prefix_length(prompt.tokens, each) for each in notebook.evaluated), default=0)
-        if size - min(known, size) <= speed.prompt * self._patience:
+        if size - min(known, size) <= speed.prompt * self._max_seconds:
             notebook.short = 0
         elif not notebook.short:
             # The same length for each keystroke: otherwise the beginning of the prompt would change.
-            notebook.short = max(LEAST_TOKENS, int(speed.prompt * FIRST_SECONDS) - prompt.tail)
+            notebook.short = max(MIN_TOKENS, int(speed.prompt * FIRST_SECONDS) - prompt.tail)
         if notebook.short:
             self._wait(job)
         return notebook.short
@@ -108,7 +108,7 @@ class FirstPrompts:
     def evaluated(self, job: CompletionJob, prompt: Prompt) -> None:
         """Record that a prompt was evaluated."""
         if not prompt.short and (notebook := self._notebooks.get(_key(job))):
-            notebook.evaluated = [*notebook.evaluated[1 - MOST_KEPT :], prompt.tokens]
+            notebook.evaluated = [*notebook.evaluated[1 - MAX_KEPT :], prompt.tokens]
 
     def end(self, job: CompletionJob) -> None:
         """Forget the evaluated prompts of a notebook whose request was too late: they may be lost."""
@@ -116,19 +116,19 @@ class FirstPrompts:
             notebook.evaluated = []
 
     def _wait(self, job: CompletionJob) -> None:
-        Alarm(partial(self._grow, job)).set(time.monotonic() + PAUSE)
+        Alarm(partial(self._evaluate_full_prompt, job)).set(time.monotonic() + PAUSE)
 
-    def _grow(self, job: CompletionJob) -> None:
+    def _evaluate_full_prompt(self, job: CompletionJob) -> None:
         """Evaluate the whole prompt if no newer request was submitted; on the timer's thread."""
         notebook = self._notebooks.get(_key(job))
         if not notebook or not notebook.short or notebook.latest is not job:
             return
         if self._resting() or self._worker.level(job.caller) is not Level.NONE:
             return
-        if not notebook.growth or notebook.growth.cancel.is_set():
-            notebook.growth = self._make_job(job.plan.whole(), job.caller)
+        if not notebook.full_evaluation or notebook.full_evaluation.cancel.is_set():
+            notebook.full_evaluation = self._make_job(job.plan.whole(), job.caller)
             with suppress(TurbopilotError):  # the next request tries again
-                self._worker.submit(notebook.growth)
+                self._worker.submit(notebook.full_evaluation)
 
 
 def _key(job: CompletionJob) -> tuple[str, str]:

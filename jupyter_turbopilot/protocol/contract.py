@@ -196,7 +196,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     ] = UNSET
     slow: Annotated[
         str | UnsetType | None,
-        Meta(description="that this machine is slow, and which model fits it; null: it is not, or unknown"),
+        Meta(
+            description="message if the machine is slow, with a model that fits it; null: it is fast enough, or unknown"
+        ),
     ] = UNSET
     last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]
     notebook_index: Annotated[

@@ -95,7 +95,7 @@ export function describeRefusal(trans: TranslationBundle, refusal: IFrame['refus
   const messages: Record<NonNullable<IFrame['refusal']>, string> = {
     unsure: trans.__('No suggestion: the model is not confident enough.'),
     short: trans.__('No suggestion: it would be too short to be worth reading.'),
-    invalid: trans.__('No suggestion: it would not fit the code, or use unknown names.')
+    invalid: trans.__('No suggestion: the generated code is invalid here, or uses undefined names.')
   };
   return refusal ? messages[refusal] : '';
 }

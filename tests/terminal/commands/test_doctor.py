@@ -86,7 +86,7 @@ def test_doctor_advises_on_the_speed_of_a_plugins_engine(
     ("rates", "mark", "text"),
     [
         ((30.0, 6.0), "✗", "This is slow: close busy programs, or use a smaller model."),
-        ((30.0, 20.0), "✓", "a long notebook's first prompts have its nearest cells only."),
+        ((30.0, 20.0), "✓", "the first suggestions in a long notebook use only the nearest cells."),
     ],
 )
 def test_doctor_names_the_model_that_fits_a_slow_machine(
