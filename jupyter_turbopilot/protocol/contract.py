@@ -197,7 +197,8 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     slow: Annotated[
         str | UnsetType | None,
         Meta(
-            description="message if the machine is slow, with a model that fits it; null: it is fast enough, or unknown"
+            description="message if the machine is slow, with a model that fits it; null: it is fast enough, "
+            "or the speed is unknown"
         ),
     ] = UNSET
     last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]

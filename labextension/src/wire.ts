@@ -334,7 +334,7 @@ export interface IHealth {
   notice: string | null;
   /** whether the server does less for each user because other users wait: suggestions may be slower, shorter or missing */
   busy?: boolean;
-  /** message if the machine is slow, with a model that fits it; null: it is fast enough, or unknown */
+  /** message if the machine is slow, with a model that fits it; null: it is fast enough, or the speed is unknown */
   slow?: string | null;
   /** duration of the last completion in milliseconds */
   last_ms: number | null;

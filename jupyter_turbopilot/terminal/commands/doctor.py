@@ -276,7 +276,8 @@ def _speed(local: InProcess) -> Finding:
     if slow:
         speed += f" This is slow. {busy}" if busy else f" This is slow: {faster}."
     elif engine != "remote" and pilot.completer.first_prompts.is_slow(Speed(prefill)):
-        speed += f" This machine is slow: the first suggestions in a long notebook use only the nearest cells. {busy}"
+        nearest = "the first suggestions in a long notebook use only the nearest cells."
+        speed += f" This machine is slow: {nearest} {busy}"
     else:
         return Finding("speed", speed)
     if engine == "llama":
