@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 WORTH_KEEPING = 16
 # The same if a fork copies the prefix: a suffix, which each keystroke moves, is not worth it.
 WORTH_COPYING = 128
+# A copy of so many tokens costs as much as evaluating one.
+COPIED_PER_TOKEN = 64
 # Shorter sequences are not parked: evaluating them again is cheaper.
 WORTH_PARKING = 32
 # Cells of idle sequences that may stay in the cache.
@@ -137,7 +139,6 @@ class Sequences:
         self._divisible = divisible
         self._movable = movable
         self._shares = shares
-        self._worth_forking = WORTH_KEEPING if shares else WORTH_COPYING
         self._idle_cells = idle_cells
         self._all: list[KVSequence] = []
         self._parked: dict[int, KVSequence] = {}  # by number, the oldest first
@@ -171,15 +172,13 @@ class Sequences:
         exact = not context_end and suffix_span[0] == suffix_span[1]
         wanted = Wanted(list(prompt[:-1]), partition, context_end, suffix_span, exact)
         source, kept = self._empty(moves) if fresh else self._known(wanted, moves)
-        if not self._shares and kept < WORTH_KEEPING:
-            source, kept = None, 0  # a copy would cost more than evaluating these tokens
         if source and (parts := self._movable_parts(source, kept, wanted)):
             sequence = source
             detached = self._detach(sequence, kept, parts, moves)
         elif (
             source
             and not source.busy
-            and (len(source.tokens) - kept < self._worth_forking or not self._another(source))
+            and (len(source.tokens) - kept < self._worth_forking(kept) or not self._another(source))
         ):
             sequence = source
             self.cut(sequence, kept, moves)
@@ -187,6 +186,8 @@ class Sequences:
             if not self._free:
                 self._evict(moves, spare=source)
             sequence = self._new(partition)
+            if source and not self._shares and kept * COPIED_PER_TOKEN < len(source.tokens):
+                kept = 0  # copying the sequence would cost more than evaluating these tokens
             if source and kept:
                 self._fork(source, sequence, kept)
                 moves.append(Copy(source.id, sequence.id, kept))
@@ -308,6 +309,10 @@ class Sequences:
         sequence = KVSequence(self._free.pop(), partition=partition)
         self._all.append(sequence)
         return sequence
+
+    def _worth_forking(self, kept: int) -> int:
+        """Return the length of a tail that is worth a fork. A prefix that is not copied costs nothing."""
+        return WORTH_KEEPING if self._shares or kept < WORTH_KEEPING else WORTH_COPYING
 
     def _touch(self, sequence: KVSequence) -> None:
         self._turn += 1

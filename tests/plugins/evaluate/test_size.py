@@ -50,7 +50,8 @@ def test_model_memory_equals_what_loading_needs(capsys: pytest.CaptureFixture[st
     status, out, _ = run(capsys, "size", "--users", "40", *KNOWN, "-m", own, "--json")
     assert status == 0
     needed = json.loads(out)["memory"]
-    settings = Turbopilot(model=own, sequences_memory=-(-needed["keys_and_values"] // 10**6))
+    memory = -(-needed["keys_and_values"] // 10**6)
+    settings = Turbopilot(model=own, separate_caches=True, sequences_memory=memory)  # as in a service
     kind = LlamaKind(settings, store_of(settings))
     _, plan = kind.plan(kind.find(own), adapters_enabled=True)
     assert plan.needs == pytest.approx(needed["each"], abs=2**20)
