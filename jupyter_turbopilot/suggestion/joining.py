@@ -79,11 +79,11 @@ class _Word:
 
     @cached_property
     def _known(self) -> frozenset[str]:
-        """The known words and, with their dot, attributes that end with the rest."""
+        """The known names and, with their dot, attributes that end with the rest."""
         left, found = _MOST_SEARCHED, set[str]()
         for text in self._texts:
-            words = [word for word in _WORD.findall(text[:left]) if word.endswith(self._rest)]
-            found.update(words, (word.lstrip(".") for word in words))
+            names = [name for name in _WORD.findall(text[:left]) if name.endswith(self._rest)]
+            found.update(names, (name.lstrip(".") for name in names))
             left -= len(text)
             if left <= 0:
                 break

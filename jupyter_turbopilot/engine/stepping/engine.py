@@ -114,9 +114,12 @@ class Stepping(ABC):
     def _partition(self, request: EngineRequest) -> Partition:
         return Partition(request.tenant, self.tunings.get(request.language, 0), request.uncached)
 
+    def _continuation_key(self, run: StepRun) -> tuple[Partition, tuple[int, ...]]:
+        return self._partition(run.request), tuple(run.request.prompt)
+
     def _repeat(self, run: StepRun) -> None:
         """Begin a text with known tokens: while a word is typed, the prompt stays the same."""
-        key = self._partition(run.request), tuple(run.request.prompt)
+        key = self._continuation_key(run)
         known = self._continuations.get(key) if run.is_repeatable and run.limit else None
         if not known:
             return
@@ -309,8 +312,8 @@ class Stepping(ABC):
             now = self.clock()
             usage.prompt_ms, run.started = (now - run.started) * 1000, now
             if run.is_repeatable:
-                key = self._partition(run.request), tuple(run.request.prompt)
-                run.continuation = self._continuations[key] = Continuation(self.logits(index).copy())
+                known = Continuation(self.logits(index).copy())
+                run.continuation = self._continuations[self._continuation_key(run)] = known
         right = 0
         while run.wrote < run.limit:
             token = run.choose(self.logits(index + right), self.table, self.controls, self.ends)

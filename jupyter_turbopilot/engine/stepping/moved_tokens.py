@@ -32,13 +32,13 @@ class Part(NamedTuple):
 def edited_parts(tokens: list[int], prompt: list[int], kept: int) -> list[Part]:
     """Return the parts of a prompt that follow edits of a sequence; the first `kept` tokens are equal."""
     parts: list[Part] = []
-    read = at = kept
+    found_end = place_end = kept  # of the last equal run
     changes = 0
     for found, place, same in sorted(_equal_runs(tokens, prompt, kept)):
-        changes += max(found - read, place - at)
+        changes += max(found - found_end, place - place_end)
         if same - REEVALUATED >= WORTH_MOVING:
             parts.append(Part(found + REEVALUATED, place + REEVALUATED, same - REEVALUATED, changes))
-        read, at = found + same, place + same
+        found_end, place_end = found + same, place + same
     return parts
 
 
@@ -74,14 +74,14 @@ def _equal_runs(tokens: list[int], prompt: list[int], kept: int) -> list[tuple[i
     return chosen
 
 
-def suffix_part(tokens: list[int], prompt: Sequence[int], read: int, span: tuple[int, int]) -> list[Part]:
-    """Return a prompt's suffix if a sequence has it at `read` or later."""
+def suffix_part(tokens: list[int], prompt: Sequence[int], first: int, span: tuple[int, int]) -> list[Part]:
+    """Return a prompt's suffix if a sequence has it at `first` or later."""
     at, stop = span
     wanted = list(prompt[at:stop])
     size = len(wanted)
     if size < WORTH_MOVING:
         return []
     starts = (
-        start for start in range(read, len(tokens) - size + 1) if tokens[start : start + size] == wanted
+        start for start in range(first, len(tokens) - size + 1) if tokens[start : start + size] == wanted
     )
     return [Part(start, at, size, abs(at - start)) for start in starts][:1]

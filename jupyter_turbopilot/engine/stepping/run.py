@@ -118,15 +118,13 @@ class StepRun:
 
     def choose(self, logits: Logits, table: ByteTable, controls: Ids, ends: AbstractSet[int]) -> int | None:
         """Choose the next token from a row of logits; return None at the end of the text."""
-        number, known = self.wrote, self.continuation
-        is_free = not self.beginning.candidates
+        known = self.continuation
+        # The first token is stored with its constraint; later ones are only repeated without one.
+        is_kept = not self.wrote or not self.beginning.candidates
         generated = self.tokens[len(self.request.prompt) :]
         token = self._choose(logits, table, controls, ends)
         # Another run with this prompt may have added other tokens, after a near tie.
-        is_next = (
-            known and len(known.tokens) == number and [each and each.id for each in known.tokens] == generated
-        )
-        if known and is_next and (is_free or not number):
+        if known and is_kept and [each and each.id for each in known.tokens] == generated:
             known.tokens.append(None if token is None else self.fresh[-1])
         return token
 

@@ -311,7 +311,7 @@ class Sequences:
         return sequence
 
     def _worth_forking(self, kept: int) -> int:
-        """Return the length of a tail that is worth a fork. A prefix that is not copied costs nothing."""
+        """Return the length from which a tail after `kept` common tokens stays in a separate sequence."""
         return WORTH_KEEPING if self._shares or kept < WORTH_KEEPING else WORTH_COPYING
 
     def _touch(self, sequence: KVSequence) -> None:
@@ -373,8 +373,8 @@ class Sequences:
             return []
         parts = self._edited_parts(source, kept, wanted)
         if kept < wanted.suffix_span[0]:
-            read = max([1, kept, *(part.start + part.size for part in parts)])
-            found = suffix_part(source.tokens, wanted.tokens, read, wanted.suffix_span)
+            first = max([1, kept, *(part.start + part.size for part in parts)])
+            found = suffix_part(source.tokens, wanted.tokens, first, wanted.suffix_span)
             parts += [part for part in found if _is_fresh(source, part)]
         busy = (other.cells for other in self._all if other.busy)
         shared = max((common_prefix_length(source.cells, cells) for cells in busy), default=0)

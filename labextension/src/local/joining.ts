@@ -103,7 +103,7 @@ class Word {
     return (this._known ??= this._find()).has(word);
   }
 
-  /** The known words and, with their dot, attributes that end with the rest. */
+  /** The known names and, with their dot, attributes that end with the rest. */
   private _find(): ReadonlySet<string> {
     const found = new Set<string>();
     let left = MAX_SEARCHED;
