@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVENTS = ("shown", "accepted", "dismissed", "typed_over", "retained")
+EVENTS = ("shown", "accepted", "dismissed", "typed_over", "executed", "retained")
 _COUNTED = ("requests", "cache_hits", "index_matches", "continued", "ended", "hidden", *EVENTS)
 # Seconds that a request waits for the index: after a keystroke, and when a notebook is prefetched.
 INDEX_TIMEOUT, PREFETCH_TIMEOUT = 0.05, 1.0

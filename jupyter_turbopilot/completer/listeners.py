@@ -32,7 +32,7 @@ class SuggestionListener:
         return None
 
     def receive(self, feedback: Feedback) -> None:
-        """Receive the outcome of a suggestion: shown, accepted, typed over, dismissed or retained."""
+        """Receive an outcome: shown, accepted, typed over, dismissed, executed or retained."""
 
     def describe(self, *, own: bool) -> dict[str, Any]:  # noqa: ARG002 - for others
         """Return fields of the health report; `own` is whether the caller may manage the server."""

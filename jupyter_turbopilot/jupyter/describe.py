@@ -76,12 +76,13 @@ def _notebook_index(notebook_index: MaintainedIndex) -> dict[str, Any]:
     }
 
 
-def _week(pilot: Pilot) -> dict[str, int] | None:
-    """Return how many suggestions were shown and accepted this week, and the keystrokes saved."""
+def _week(pilot: Pilot) -> dict[str, int | float | None] | None:
+    """Return this week's statistics."""
     if not (learner := pilot.completer.learner):
         return None
     week = learner.week
-    return {"shown": week.shown, "accepted": week.accepted, "saved": week.saved}
+    retained = week.retained / week.executed if week.executed else None
+    return {"shown": week.shown, "accepted": week.accepted, "saved": week.saved, "retained": retained}
 
 
 def _notice(pilot: Pilot, *, for_admin: bool) -> str | None:

@@ -151,6 +151,13 @@ class Week(msgspec.Struct, frozen=True, kw_only=True):
     saved: Annotated[
         int, Meta(description="keystrokes saved: characters inserted, minus one for each acceptance")
     ]
+    retained: Annotated[
+        float | None,
+        Meta(
+            description="share of the accepted characters that were still there when their cell was executed "
+            "next; null: none was executed"
+        ),
+    ]
 
 
 class UsageLog(msgspec.Struct, frozen=True, kw_only=True):

@@ -195,11 +195,12 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
 
     id: Annotated[str, Meta(max_length=64, description="`id` of the response")]
     event: Annotated[
-        Literal["shown", "accepted", "dismissed", "typed_over", "retained", "applied"],
+        Literal["shown", "accepted", "dismissed", "typed_over", "executed", "retained", "applied"],
         Meta(
             description="`accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the "
-            "cursor left it; `typed_over`: the user typed it, or something else; `retained`: how much of it "
-            "remains after half a minute of typing, again after five minutes, or when the page is closed; "
+            "cursor left it; `typed_over`: the user typed it, or something else; `executed`: how much of it "
+            "remains when its cell is executed next; `retained`: how much of it remains after half a minute "
+            "of typing, again after five minutes, or when the page is closed; "
             "`applied`: the user applied a fix or a rename. The server only counts `shown`, `applied` and "
             "`dismissed` of these"
         ),
@@ -233,8 +234,8 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0.0,
             le=1e6,
-            description="seconds since it was shown; of `retained`: since it was accepted. Not used for "
-            "learning, only for event logs",
+            description="seconds since it was shown; of `executed` and `retained`: since it was accepted. "
+            "Not used for learning, only for event logs",
         ),
     ] = 0.0
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.suggestion.imports import Insertion
 
-    Event = Literal["shown", "accepted", "typed_over", "dismissed", "retained"]
+    Event = Literal["shown", "accepted", "typed_over", "dismissed", "executed", "retained"]
 
 LONGEST = 1 << 16  # characters; longer inputs are not followed
 MOST_COMPARED = 1 << 18  # pairs of differing tokens: comparing more would delay the execution
@@ -130,6 +130,7 @@ class Outcomes:
         for taken in self._accepted:
             chars = retained(taken.text, taken.start, taken.end, info.raw_cell or "")
             if chars is not None:
+                self._report("executed", taken.name, chars, taken.length, taken.since)
                 self._report("retained", taken.name, chars, taken.length, taken.since)
         self._accepted = []
 

@@ -23,6 +23,10 @@ def model_status(health: dict[str, Any], where: str) -> str:
     if week.get("shown"):
         state += f" {week['accepted']} of {week['shown']} suggestions accepted this week"
         state += f", {week.get('saved', 0)} keystrokes saved."
+    if (retained := week.get("retained")) is not None:
+        state += (
+            f" Of the accepted characters, {100 * retained:.0f} % were still there when they were run next."
+        )
     return state
 
 

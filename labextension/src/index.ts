@@ -242,6 +242,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     } else {
       void useEngine();
     }
+    NotebookActions.executionScheduled.connect((_, { cell }) => provider.executed(cell.model.sharedModel));
     NotebookActions.executed.connect(() => provider.forget());
     const switches = new SwitchFollower((model, state) => {
       provider.documentChanged(); // the texts of other notebooks are in the prompt

@@ -32,6 +32,12 @@ export function learningDialog(
               trans._n('%1 keystroke', '%1 keystrokes', week.saved)
             )
           : trans.__('No suggestions were shown this week.'),
+        week.retained === null
+          ? ''
+          : trans.__(
+              'Of the accepted characters, %1 % were still there when their cell was run next.',
+              Math.round(100 * week.retained)
+            ),
         trans.__(
           'Turbopilot adjusts its confidence threshold to the suggestions that you accept, type over or dismiss. ' +
             'It stores only numbers, in a file on your server that only you can read.'
@@ -40,7 +46,9 @@ export function learningDialog(
           'Reset Learning deletes these numbers for all models and levels of eagerness, including this week’s statistics. ' +
             'Your settings and the notebook index do not change.'
         )
-      ].join(' '),
+      ]
+        .filter(Boolean)
+        .join(' '),
       buttons: [
         Dialog.cancelButton({ label: trans.__('Close') }),
         Dialog.warnButton({ label: trans.__('Reset Learning') })

@@ -242,6 +242,22 @@ describe('Outcomes', () => {
     expect(desk.slots).toHaveLength(0);
   });
 
+  it('reports executed at the first run of its cell', () => {
+    const desk = new Desk('x = ');
+    desk.accept(desk.show('total(values)'), 'total(values)');
+    desk.typeFor(4000);
+    desk.outcomes.executed({} as CodeEditor.IEditor['model']['sharedModel']); // another cell
+    desk.delete(4, 6);
+    desk.outcomes.executed(desk.editor.model.sharedModel);
+    desk.delete(4, 9);
+    desk.outcomes.executed(desk.editor.model.sharedModel);
+    desk.typeFor(TYPING + 500);
+    expect(desk.sent.slice(2)).toEqual([
+      ['executed', 11, 4],
+      ['retained', 6, 30]
+    ]);
+  });
+
   it('ignores edits of other users', () => {
     const desk = new Desk('x = ');
     desk.accept(desk.show('total'), 'total');

@@ -20,12 +20,14 @@ type IModel = CodeEditor.IEditor['model']['sharedModel'];
 /** An accepted text that is followed. */
 interface IAccepted {
   id: string;
+  model: IModel;
   at: number;
   /** How long the user had been typing when it was accepted. */
   typed: number;
-  isReported: boolean;
+  /** The events that were reported. */
+  reported: Set<IFeedback['event']>;
   /** Send feedback on how much of it is retained. */
-  report: () => void;
+  report: (event: 'executed' | 'retained') => void;
   /** Stop following it. */
   end: () => void;
 }
@@ -76,10 +78,19 @@ export class Outcomes {
     }
   }
 
+  /** A cell is executed: report on the texts that were accepted in it since the last time. */
+  executed(model: IModel): void {
+    for (const accepted of this._accepted) {
+      if (accepted.model === model && !accepted.reported.has('executed')) {
+        accepted.report('executed');
+      }
+    }
+  }
+
   /** The page is being closed: report on all accepted texts. */
   settle(): void {
     for (const accepted of this._accepted) {
-      accepted.report();
+      accepted.report('retained');
       accepted.end();
     }
   }
@@ -111,15 +122,16 @@ export class Outcomes {
     const at = this._countTyping(); // the time before the acceptance is not typing after it
     const accepted: IAccepted = {
       id,
+      model,
       at,
       typed: this._typed,
-      isReported: false,
-      report: () => {
-        accepted.isReported = true;
+      reported: new Set(),
+      report: event => {
+        accepted.reported.add(event);
         if (retention.length !== null) {
           const chars = charsBefore + retention.length;
           const seconds = Math.round((this._now() - at) / 1000);
-          this._client.feedback({ id, event: 'retained', chars, length, before: 0, seconds });
+          this._client.feedback({ id, event, chars, length, before: 0, seconds });
         }
       },
       end: () => {
@@ -144,8 +156,8 @@ export class Outcomes {
     const now = this._countTyping();
     for (const accepted of this._accepted) {
       const isLast = now - accepted.at >= LATER;
-      if (this._typed - accepted.typed >= TYPING && (isLast || !accepted.isReported)) {
-        accepted.report();
+      if (this._typed - accepted.typed >= TYPING && (isLast || !accepted.reported.has('retained'))) {
+        accepted.report('retained');
         if (isLast) {
           accepted.end();
         }

@@ -300,6 +300,11 @@ export class Provider implements IInlineCompletionProvider {
     this._inFlight.cache.clear();
   }
 
+  /** Report on the texts that were accepted in a cell: it is executed. */
+  executed(model: CodeEditor.IEditor['model']['sharedModel']): void {
+    this._outcomes.executed(model);
+  }
+
   /** Report on all accepted texts: the page is being closed. */
   settle(): void {
     this._outcomes.settle();

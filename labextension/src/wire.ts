@@ -261,15 +261,15 @@ export interface IRenamed {
 export interface IFeedback {
   /** `id` of the response */
   id: string;
-  /** `accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the cursor left it; `typed_over`: the user typed it, or something else; `retained`: how much of it remains after half a minute of typing, again after five minutes, or when the page is closed; `applied`: the user applied a fix or a rename. The server only counts `shown`, `applied` and `dismissed` of these */
-  event: 'accepted' | 'applied' | 'dismissed' | 'retained' | 'shown' | 'typed_over';
+  /** `accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the cursor left it; `typed_over`: the user typed it, or something else; `executed`: how much of it remains when its cell is executed next; `retained`: how much of it remains after half a minute of typing, again after five minutes, or when the page is closed; `applied`: the user applied a fix or a rename. The server only counts `shown`, `applied` and `dismissed` of these */
+  event: 'accepted' | 'applied' | 'dismissed' | 'executed' | 'retained' | 'shown' | 'typed_over';
   /** number of its characters in the document, typed or accepted; of `shown`: its length */
   chars: number;
   /** its length at that time, as more may have been on its way; 0: all that was sent */
   length: number;
   /** of `accepted`: number of its characters in the document before; not learned from */
   before: number;
-  /** seconds since it was shown; of `retained`: since it was accepted. Not used for learning, only for event logs */
+  /** seconds since it was shown; of `executed` and `retained`: since it was accepted. Not used for learning, only for event logs */
   seconds: number;
 }
 
@@ -299,6 +299,8 @@ export interface IWeek {
   accepted: number;
   /** keystrokes saved: characters inserted, minus one for each acceptance */
   saved: number;
+  /** share of the accepted characters that were still there when their cell was executed next; null: none was executed */
+  retained: number | null;
 }
 
 /** The usage log of suggestion outcomes. */

@@ -76,10 +76,10 @@ def test_outcomes_report_acceptance_and_retained_text() -> None:
     desk.delete(3)
     desk.type(")")
     desk.enter()
-    assert desk.events == [("shown", 13), ("accepted", 13), ("retained", 11)]
-    assert [feedback.seconds for feedback in desk.reported] == [0.0, 1.3, 7.7]
+    assert desk.events == [("shown", 13), ("accepted", 13), ("executed", 11), ("retained", 11)]
+    assert [feedback.seconds for feedback in desk.reported] == [0.0, 1.3, 7.7, 7.7]
     assert {feedback.length for feedback in desk.reported} == {13}
-    assert [feedback.before for feedback in desk.reported] == [0, 2, 0]
+    assert [feedback.before for feedback in desk.reported] == [0, 2, 0, 0]
 
 
 @pytest.mark.parametrize(("typed", "same"), [("tot!", 3), ("x", 0), ("total", 5), ("total!", 5), ("\n", 0)])
@@ -123,7 +123,13 @@ def test_outcomes_survive_inserted_imports() -> None:
     desk.key(accept)
     desk.type(" + np.e")
     desk.enter()
-    assert desk.events == [("shown", 12), ("accepted", 5), ("typed_over", 12), ("retained", 5)]
+    assert desk.events == [
+        ("shown", 12),
+        ("accepted", 5),
+        ("typed_over", 12),
+        ("executed", 5),
+        ("retained", 5),
+    ]
 
 
 def test_outcomes_report_nothing_for_an_abandoned_input() -> None:
@@ -154,7 +160,7 @@ def test_outcomes_retain_text_in_inputs_of_several_lines() -> None:
     desk.accept("print(i)")
     desk.enter(then="\n    ")
     desk.enter()
-    assert desk.events[-2:] == [("retained", 9), ("retained", 8)]
+    assert desk.events[-4:] == [("executed", 9), ("retained", 9), ("executed", 8), ("retained", 8)]
 
 
 def test_outcomes_report_nothing_after_control_c() -> None:

@@ -21,6 +21,13 @@ INDEX = {"error": None, "building": True, "paused": None, "files": 1, "found": 3
             {"last_ms": None, "week": {"shown": 4, "accepted": 2, "saved": 9}},
             "a is ready here. 2 of 4 suggestions accepted this week, 9 keystrokes saved.",
         ),
+        (
+            {"last_ms": None, "week": {"shown": 4, "accepted": 2, "saved": 9, "retained": 0.896}},
+            (
+                "a is ready here. 2 of 4 suggestions accepted this week, 9 keystrokes saved. "
+                "Of the accepted characters, 90 % were still there when they were run next."
+            ),
+        ),
     ],
 )
 def test_model_status(changed: dict[str, Any], text: str) -> None:

@@ -493,7 +493,7 @@ async def test_outcomes_follow_the_keys_and_executions() -> None:
     prompt.buffer.insert_text("x = table")
     session.app.key_processor.after_key_press.fire()
     prompt.events.trigger("pre_run_cell", SimpleNamespace(raw_cell="x = table"))
-    assert prompt.reported == [("b", "shown"), ("b", "accepted"), ("b", "retained")]
+    assert prompt.reported == [("b", event) for event in ("shown", "accepted", "executed", "retained")]
 
 
 def test_history_does_not_suggest_failed_inputs() -> None:

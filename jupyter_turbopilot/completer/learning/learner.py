@@ -45,12 +45,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class WeekCounts:
-    """Number of automatic suggestions in a week that were shown, and that were accepted; keystrokes saved."""
+    """Counts of a week's automatic suggestions."""
 
     number: Count = 0
     shown: Count = 0
     accepted: Count = 0
-    saved: Count = 0
+    saved: Count = 0  # keystrokes
+    executed: Count = 0  # accepted characters whose cell was executed
+    retained: Count = 0  # of these, still there when it was executed next
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ class LearnedState:
         accepted = week.accepted + observations.accepted
         # A suggestion that was shown last week may be accepted in this one.
         shown = max(week.shown + observations.shown, accepted)
-        return WeekCounts(number, shown, accepted, week.saved + observations.saved)
+        executed = week.executed + observations.executed
+        retained = week.retained + observations.retained
+        return WeekCounts(number, shown, accepted, week.saved + observations.saved, executed, retained)
 
     def after(self, observations: Observations, now: float) -> LearnedState:
         """Return the content updated by some observations."""
@@ -101,9 +105,8 @@ def read(content: Mapping[str, Any]) -> LearnedState:
         if (calibration := _valid(one, Calibration))
     }
     week = _valid(content.get("week"), WeekCounts) or WeekCounts()
-    return LearnedState(
-        dict(list(found.items())[-SUBJECTS:]), week if week.accepted <= week.shown else WeekCounts()
-    )
+    is_possible = week.accepted <= week.shown and week.retained <= week.executed
+    return LearnedState(dict(list(found.items())[-SUBJECTS:]), week if is_possible else WeekCounts())
 
 
 def _valid(kept: Any, kind: type[T]) -> T | None:

@@ -45,10 +45,12 @@ class Observations:
     accepted: int = 0
     verdicts: tuple[Verdict, ...] = ()
     saved: int = 0  # keystrokes: characters that were inserted, minus one for each acceptance
+    executed: int = 0  # accepted characters whose cell was executed
+    retained: int = 0  # of these, still there when it was executed next
 
     def __bool__(self) -> bool:
         """Return whether anything was observed."""
-        return bool(self.shown or self.accepted or self.verdicts or self.saved)
+        return self != Observations()
 
     def __add__(self, later: Observations) -> Observations:
         """Return the sum of these and later ones."""
@@ -57,6 +59,8 @@ class Observations:
             self.accepted + later.accepted,
             self.verdicts + later.verdicts,
             self.saved + later.saved,
+            self.executed + later.executed,
+            self.retained + later.retained,
         )
 
     def since(self, first: Observations) -> Observations:
@@ -66,6 +70,8 @@ class Observations:
             self.accepted - first.accepted,
             self.verdicts[len(first.verdicts) :],
             self.saved - first.saved,
+            self.executed - first.executed,
+            self.retained - first.retained,
         )
 
 
@@ -77,6 +83,7 @@ class _SentSuggestion:
     shown: bool = False
     counted: bool = False  # whether its acceptance was counted
     accepted: tuple[int, int] | None = None  # characters of the last acceptance, and shown characters
+    executed: bool = False  # whether its execution was counted
     decided: bool = False
 
     def receive(self, feedback: Feedback) -> Observations:
@@ -93,6 +100,8 @@ class _SentSuggestion:
             saved = max(0, min(feedback.chars, seen) - before - 1)
             first, self.counted, self.accepted = not self.counted, True, (feedback.chars, seen)
             return Observations(accepted=first, saved=saved)
+        if feedback.event == "executed":
+            return self._count_retained(feedback.chars)
         if feedback.event == "retained":
             if not self.accepted:
                 return Observations()
@@ -105,6 +114,13 @@ class _SentSuggestion:
         return (
             self._judge(self.accepted[1], right=True) if self.accepted and self.is_whole else Observations()
         )
+
+    def _count_retained(self, chars: int) -> Observations:
+        """Count the accepted characters at the first execution, without judging: the user may edit it now."""
+        if self.executed or not self.accepted:
+            return Observations()
+        self.executed, taken = True, min(self.accepted)
+        return Observations(executed=taken, retained=min(chars, taken))
 
     @property
     def is_whole(self) -> bool:

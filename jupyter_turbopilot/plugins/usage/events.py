@@ -98,6 +98,10 @@ class TypedOver(_Outcome, frozen=True, tag="typed_over"):
     of: Count = 0
 
 
+class Executed(_Outcome, frozen=True):
+    """The cell or input of an accepted suggestion was executed for the first time since then."""
+
+
 class Retained(_Outcome, frozen=True):
     """An accepted suggestion was compared with the document, some time later or at the end."""
 
@@ -125,7 +129,19 @@ class Ended(_Event, frozen=True):
     written: Count
 
 
-Event = Session | Requested | Shown | Accepted | Dismissed | TypedOver | Retained | Typing | Dropped | Ended
+Event = (
+    Session
+    | Requested
+    | Shown
+    | Accepted
+    | Dismissed
+    | TypedOver
+    | Executed
+    | Retained
+    | Typing
+    | Dropped
+    | Ended
+)
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 

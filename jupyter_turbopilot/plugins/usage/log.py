@@ -260,6 +260,8 @@ class UsageLog(SuggestionListener):
                 self._writer.put(partial(events.Dismissed, **outcome, of=of))
             case "typed_over":
                 self._writer.put(partial(events.TypedOver, **outcome, of=of))
+            case "executed":
+                self._writer.put(partial(events.Executed, **outcome))
             case "retained":
                 self._writer.put(partial(events.Retained, **outcome))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.usage.usage_statistics import ENOUGH, LATER, SOON
+from jupyter_turbopilot.plugins.usage.usage_statistics import CHECKS, ENOUGH
 from jupyter_turbopilot.terminal.report import write_report
 from jupyter_turbopilot.util.files import count_of
 
@@ -67,10 +67,9 @@ def _units(found: LogStatistics) -> str:
 
 
 def _table(name: str, figures: Mapping[str, Figures]) -> list[str]:
-    later = f"{LATER // 60} min"
     return [
-        f"| {name} | shown | accepted | acceptance | characters retained after {SOON} s | {later} |",
-        "| --- | --- | --- | --- | --- | --- |",
+        f"| {name} | shown | accepted | acceptance | characters retained {' | '.join(CHECKS)} |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
         *_rows(figures),
     ]
 
@@ -78,7 +77,7 @@ def _table(name: str, figures: Mapping[str, Figures]) -> list[str]:
 def _rows(figures: Mapping[str, Figures]) -> list[str]:
     rows = []
     for name, one in figures.items():
-        retained = " | ".join(_share(one.retained[seconds]) for seconds in (SOON, LATER))
+        retained = " | ".join(_share(one.retained[check]) for check in CHECKS)
         acceptance = one.acceptance
         rows.append(f"| {name} | {acceptance.of} | {acceptance.part} | {_share(acceptance)} | {retained} |")
     return rows
@@ -112,9 +111,7 @@ def _plot(figure: Figure, found: LogStatistics) -> None:
     below.set(title="time to the first text", xlabel="ms", ylabel="share of the suggestions")
     if ms and ms[-1] > 0:
         below.set_xscale("symlog", linthresh=10)
-    retained = found.of(found.suggested).retained
-    times = {f"{SOON} s": retained[SOON], f"{LATER // 60} min": retained[LATER]}
-    _bars(last, "accepted characters retained after", times)
+    _bars(last, "accepted characters retained", found.of(found.suggested).retained)
 
 
 def _bars(axis: Axes, title: str, shares: Mapping[str, Share]) -> None:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[np.float64]]
     Writing = tuple[int, str]  # the number of a log, and one of its sessions
 
-SOON, LATER = 30, 300  # seconds after acceptance at which retained characters are counted
+# When retained characters are counted: seconds after acceptance, and the next execution.
+SECONDS = {"after 30 s": 30, "after 5 min": 300}
+EXECUTED = "at the next run"
+CHECKS = (EXECUTED, *SECONDS)
 ENOUGH = 5  # units to resample; with fewer logs, their documents and sessions are resampled
 UNKNOWN = "unknown"  # placeholder for the model or the eagerness
 DRAWS = 1000
@@ -36,7 +39,7 @@ class Suggested:
     shown: bool = False
     taken: int = 0  # characters
     keys: int = 0  # keystrokes for them: one per acceptance, plus characters typed
-    kept: dict[int, int] = field(default_factory=dict)  # retained characters by seconds
+    kept: dict[str, int] = field(default_factory=dict)  # retained characters by check
 
     @classmethod
     def of(cls, writing: Writing, request: events.Requested, session: events.Session | None) -> Suggested:
@@ -56,10 +59,12 @@ class Suggested:
             case events.Accepted():
                 self.taken = max(self.taken, event.chars)
                 self.keys += 1 + event.typed
+            case events.Executed():
+                self.kept.setdefault(EXECUTED, event.chars)
             case events.Retained():
-                for seconds in (SOON, LATER):
+                for check, seconds in SECONDS.items():
                     if self.final or event.after >= seconds:
-                        self.kept.setdefault(seconds, event.chars)
+                        self.kept.setdefault(check, event.chars)
 
 
 class Share(NamedTuple):
@@ -80,7 +85,7 @@ class Figures:
     """Statistics of a group of suggestions."""
 
     acceptance: Share  # of shown suggestions
-    retained: dict[int, Share]  # of accepted characters, by seconds
+    retained: dict[str, Share]  # of accepted characters, by check
 
 
 class Draws:
@@ -197,12 +202,12 @@ class LogStatistics:
         shown = list(chosen)
         acceptance = self.units.share((self._unit(one), bool(one.taken), 1) for one in shown)
         retained = {
-            seconds: self.units.share(
-                (self._unit(one), min(one.kept[seconds], one.taken), one.taken)
+            check: self.units.share(
+                (self._unit(one), min(one.kept[check], one.taken), one.taken)
                 for one in shown
-                if seconds in one.kept
+                if check in one.kept
             )
-            for seconds in (SOON, LATER)
+            for check in CHECKS
         }
         return Figures(acceptance, retained)
 

@@ -54,7 +54,7 @@ def test_learner_writes_a_private_file_with_numbers_only(file: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == [LEARNING]
     kept = json.loads(file.read_bytes())
     assert kept["calibrations"]["subject"].keys() == {"slope", "offset", "seen"}
-    assert kept["week"].keys() == {"number", "shown", "accepted", "saved"}
+    assert kept["week"].keys() == {"number", "shown", "accepted", "saved", "executed", "retained"}
     assert list(personal_files(file.parent)) == [file]
 
 

@@ -99,6 +99,27 @@ def test_receive_counts_keystrokes_saved(events: list[tuple[str, int]], saved: i
     assert receive(outcomes(), ("shown", 10), *events).saved == saved
 
 
+@pytest.mark.parametrize(
+    ("events", "counted"),
+    [
+        ([("accepted", 10), ("executed", 7), ("executed", 2)], (10, 7)),  # the first run counts
+        ([("accepted", 4), ("accepted", 10), ("executed", 10)], (10, 10)),  # in two parts
+        ([("accepted", 4), ("executed", 1_000_000)], (4, 4)),
+        ([("executed", 10)], (0, 0)),
+        ([("typed_over", 10), ("executed", 10)], (0, 0)),
+    ],
+)
+def test_receive_counts_characters_retained_at_the_next_run(
+    events: list[tuple[str, int]], counted: tuple[int, int]
+) -> None:
+    observed = receive(outcomes(), ("shown", 10), *events)
+    assert (observed.executed, observed.retained) == counted
+
+
+def test_receive_does_not_judge_at_the_next_run() -> None:
+    assert verdicts(outcomes(), *WHOLE, ("executed", 0), ("retained", 10)) == [(0.7, True)]
+
+
 def test_receive_ignores_unknown_and_expired_suggestions() -> None:
     events = [("shown", 10), ("accepted", 10), ("retained", 10), ("dismissed", 0), ("typed_over", 10)]
     assert not receive(outcomes(), *events, name="another")
@@ -132,7 +153,8 @@ def test_sent_tracks_a_limited_number() -> None:
 
 
 EVENTS = st.tuples(
-    st.sampled_from(["shown", "accepted", "typed_over", "dismissed", "retained"]), st.integers(0, 1_000_000)
+    st.sampled_from(["shown", "accepted", "typed_over", "dismissed", "executed", "retained"]),
+    st.integers(0, 1_000_000),
 )
 
 
@@ -149,6 +171,7 @@ def test_receive_judges_each_appearance_at_most_once(message: list[tuple[str, tu
         assert len(each.verdicts) <= (appeared + 1) * (name != "c")
         assert each.shown <= (name != "c")
         assert each.accepted <= (name != "c")
+        assert 0 <= each.retained <= each.executed
 
 
 COUNTS = st.builds(
@@ -156,6 +179,8 @@ COUNTS = st.builds(
     st.integers(0, 9),
     st.integers(0, 9),
     st.lists(st.builds(Verdict, st.just(TERMS), st.floats(0, 1), st.booleans()), max_size=5).map(tuple),
+    st.integers(0, 9),
+    st.integers(0, 9),
     st.integers(0, 9),
 )
 

@@ -128,6 +128,7 @@ async def test_feedback_is_learned_and_can_be_deleted(
         "shown": 1,
         "accepted": 0,
         "saved": 0,
+        "retained": None,
     }
     (found,) = json.loads(kept.read_bytes())["calibrations"].values()
     assert (found["seen"], found["offset"] > 0) == (1, True)
@@ -137,6 +138,7 @@ async def test_feedback_is_learned_and_can_be_deleted(
         "shown": 0,
         "accepted": 0,
         "saved": 0,
+        "retained": None,
     }
     assert not kept.exists()
 
@@ -155,10 +157,10 @@ async def test_feedback_counts_only_the_server_owner(
     async def week(name: str) -> Any:
         return json.loads((await ask("health", method="GET", headers={"X-Who": name})).body)["week"]
 
-    assert await week("ada") == {"shown": 1, "accepted": 0, "saved": 0}
+    assert await week("ada") == {"shown": 1, "accepted": 0, "saved": 0, "retained": None}
     assert await week("bob") is None
     assert (await ask("feedback", method="DELETE", headers={"X-Who": "bob"})).code == 204
-    assert await week("ada") == {"shown": 1, "accepted": 0, "saved": 0}
+    assert await week("ada") == {"shown": 1, "accepted": 0, "saved": 0, "retained": None}
 
 
 async def test_runtime_secret_opens_only_the_kernels_routes(

@@ -17,6 +17,7 @@ from jupyter_turbopilot.plugins.usage.events import (
     Dismissed,
     Ended,
     Event,
+    Executed,
     Requested,
     Retained,
     Session,
@@ -105,6 +106,7 @@ def test_log_a_suggestion_from_request_to_retention(desk: Callable[..., Desk]) -
     d.ask(["val", "values.mean()"])
     d.tell("shown", 13, length=13)
     d.tell("accepted", 13, length=13, seconds=1.34)
+    d.tell("executed", 13, length=13, seconds=9)
     d.tell("retained", 12, length=13, seconds=31)
     d.tell("retained", 5, length=13, seconds=305)
     events = d.read()
@@ -127,9 +129,10 @@ def test_log_a_suggestion_from_request_to_retention(desk: Callable[..., Desk]) -
     assert rest == [
         Shown(times[0], name, chars=13, score=0.81),
         Accepted(times[1], name, chars=13, after=1.3),
-        Retained(times[2], name, chars=12, after=31),
-        Retained(times[3], name, chars=5, after=305),
-        Ended(times[4], session.session, requests=0, written=13),
+        Executed(times[2], name, chars=13, after=9),
+        Retained(times[3], name, chars=12, after=31),
+        Retained(times[4], name, chars=5, after=305),
+        Ended(times[5], session.session, requests=0, written=13),
     ]
 
 

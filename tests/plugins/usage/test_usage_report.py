@@ -9,7 +9,7 @@ from jupyter_turbopilot.plugins.usage.events import Event
 from jupyter_turbopilot.plugins.usage.usage_report import tables, write
 from jupyter_turbopilot.plugins.usage.usage_statistics import LogStatistics
 
-from .test_usage_statistics import SESSION, requested, retained, shown, taken
+from .test_usage_statistics import SESSION, executed, requested, retained, shown, taken
 
 
 def log(accepted: int = 3, model: str = "m") -> list[Event]:
@@ -18,7 +18,8 @@ def log(accepted: int = 3, model: str = "m") -> list[Event]:
         events += [requested(number, doc=number, at=["after =", "in a word"][number % 2], ms=10 * number)]
         events.append(shown(number, 10))
         if number < accepted:
-            events += [taken(number, 10), retained(number, 8, after=30), retained(number, 6, after=300)]
+            events += [taken(number, 10), executed(number, 9)]
+            events += [retained(number, 8, after=30), retained(number, 6, after=300)]
     return events
 
 
@@ -29,7 +30,7 @@ def test_tables_summarise_suggestion_outcomes() -> None:
     assert "fewer than 5 give none." in text
     assert "Keystrokes saved: 0.027 of the characters written" in text
     assert "| all | 10 | 3 | 0.300 (" in text
-    assert "| 0.800 | 0.600 |" in text
+    assert "| 0.900 | 0.800 | 0.600 |" in text
     assert "| after = | 5 | 2 | 0.400 (" in text
     assert "| in a word | 5 | 1 | 0.200" in text
     assert "| 2:00 | 10 | 3 |" in text

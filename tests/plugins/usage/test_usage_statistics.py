@@ -19,6 +19,7 @@ from jupyter_turbopilot.plugins.usage.events import (
     Accepted,
     Ended,
     Event,
+    Executed,
     Requested,
     Retained,
     Session,
@@ -26,7 +27,7 @@ from jupyter_turbopilot.plugins.usage.events import (
 )
 from jupyter_turbopilot.plugins.usage.file import Reading
 from jupyter_turbopilot.plugins.usage.log import UsageLog
-from jupyter_turbopilot.plugins.usage.usage_statistics import ENOUGH, LATER, SOON, LogStatistics
+from jupyter_turbopilot.plugins.usage.usage_statistics import CHECKS, ENOUGH, EXECUTED, SECONDS, LogStatistics
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion, Feedback
 
@@ -49,6 +50,7 @@ STORY = st.fixed_dictionaries(
         "along": st.integers(0, 3),
         "end": st.sampled_from(["taken", "taken", "pieces", "dismissed", "typed_over", "nothing"]),
         "kept": st.tuples(st.floats(0, 1), st.floats(0, 1)),
+        "executed": st.lists(st.floats(0, 1), max_size=2),
         "seconds": st.sampled_from([(), (12,), (31,), (31, 120), (31, 300), (45, 900), (700,)]),
         "path": st.sampled_from(["one.ipynb", "two.ipynb"]),
     }
@@ -67,7 +69,7 @@ class Counts:
         self.requests = self.written = self.shown = self.taken = self.characters = self.worth = self.all = 0
         self.at: Counter[str] = Counter()
         self.taken_at: Counter[str] = Counter()
-        self.kept = {SOON: [0, 0], LATER: [0, 0]}
+        self.kept = {check: [0, 0] for check in CHECKS}
         self.begin()
 
     def begin(self) -> None:
@@ -147,16 +149,19 @@ def tell(usage_log: UsageLog, number: int, story: dict[str, Any], counts: Counts
     counts.characters += taken
     counts.got += taken
     counts.worth += max(0, taken - (2 if story["end"] == "pieces" else 1) - along)
-    left: dict[int, int] = {}
+    left: dict[str, int] = {}
+    for share in story["executed"]:
+        feedback("executed", int(taken * share))
+        left.setdefault(EXECUTED, int(taken * share))
     for seconds, share in zip(story["seconds"], story["kept"], strict=False):
         remaining = int(taken * share)
         feedback("retained", remaining, seconds)
-        for mark in (SOON, LATER):
-            if seconds >= mark and mark not in left:
-                left[mark] = remaining
-    for mark, remaining in left.items():
-        counts.kept[mark][0] += remaining
-        counts.kept[mark][1] += taken
+        for check, least in SECONDS.items():
+            if seconds >= least and check not in left:
+                left[check] = remaining
+    for check, remaining in left.items():
+        counts.kept[check][0] += remaining
+        counts.kept[check][1] += taken
 
 
 @pytest.fixture(autouse=True)
@@ -198,8 +203,8 @@ def test_figures_match_independent_counts(
     copies = LogStatistics(logs * ENOUGH)  # enough logs to resample them instead of sessions
     assert copies.by_log == bool(counts.shown)
     assert (copies.saved.part, copies.saved.of) == (counts.worth * ENOUGH, counts.all * ENOUGH)
-    for mark in (SOON, LATER):
-        assert [all_of_them.retained[mark].part, all_of_them.retained[mark].of] == counts.kept[mark]
+    for check in CHECKS:
+        assert [all_of_them.retained[check].part, all_of_them.retained[check].of] == counts.kept[check]
     by_position = found.by(lambda one: one.request.at)
     assert {at: one.acceptance.of for at, one in by_position.items()} == counts.at
     assert {
@@ -223,6 +228,10 @@ def shown(number: int, chars: int = 5) -> Shown:
 
 def taken(number: int, chars: int, typed: int = 0) -> Accepted:
     return Accepted(0.0, f"AbC3.{number}", chars=chars, after=1, typed=typed)
+
+
+def executed(number: int, chars: int) -> Executed:
+    return Executed(0.0, f"AbC3.{number}", chars=chars, after=3)
 
 
 def retained(number: int, chars: int, after: float) -> Retained:
