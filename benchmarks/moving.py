@@ -31,7 +31,6 @@ from harness import DEFAULT, LocalPilot, percentile
 from mixed_traces import mixed
 
 from jupyter_turbopilot.engine.stepping import moved_tokens
-from jupyter_turbopilot.engine.stepping.sequences import KVSequence
 from jupyter_turbopilot.plugins.evaluate.notebooks import read
 from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally, bootstrap_interval, interval
 from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, of_kind
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+    from jupyter_turbopilot.engine.stepping.sequences import KVSequence
     from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.plugins.evaluate.traces import Trace
     from jupyter_turbopilot.protocol.engine_request import RawRequest
@@ -144,9 +144,6 @@ def visits(rng: random.Random, notebook: TypedNotebook) -> list[tuple[Keystroke,
     return found
 
 
-Saved = tuple[KVSequence, bytes]
-
-
 class Variants:
     """Asks for suggestions with keys and values moved in several ways, from the same evaluated prompt."""
 
@@ -164,14 +161,12 @@ class Variants:
         """Forget all evaluated prompts."""
         while self.local.pilot.worker.state.phase is Phase.GENERATING:  # the reply may come before the end
             time.sleep(0.001)
-        sequences = self.engine.sequences
-        self.engine.apply(sequences.park_all()[0])
-        sequences._parked.clear()  # noqa: SLF001
-        self.engine._parked.clear()  # noqa: SLF001
+        self.engine.sequences.park_all()
+        self.engine.sequences._parked.clear()  # noqa: SLF001
         self.engine._continuations.clear()  # noqa: SLF001
 
-    def evaluate(self, step: Keystroke) -> Saved:
-        """Evaluate a prompt exactly; return its sequence, and its keys and values."""
+    def evaluate(self, step: Keystroke) -> KVSequence:
+        """Evaluate a prompt exactly; return a copy of its sequence."""
         self.use(EXACT)
         self.local.ask(step.request(trigger="warmup"))
         sequence = max(self.engine.sequences.idle(), key=lambda one: one.turn)
@@ -180,12 +175,12 @@ class Variants:
         kept = replace(
             sequence, tokens=[*sequence.tokens], stale=[*sequence.stale], context_end=len(sequence.tokens)
         )
-        return kept, bytes(self.engine._read_state(sequence.id))  # noqa: SLF001
+        return replace(kept, state=self.engine.sequences.cache.save(sequence.id))
 
-    def restore(self, saved: Saved) -> None:
+    def restore(self, saved: KVSequence) -> None:
         """Return to an evaluated prompt."""
         self.forget()
-        self.engine._parked[self.engine.sequences.adopt(saved[0])] = bytearray(saved[1])  # noqa: SLF001
+        self.engine.sequences.adopt(saved)
 
 
 def edits(local: LocalPilot, notebooks: Sequence[TypedNotebook], options: argparse.Namespace) -> None:

@@ -14,35 +14,24 @@ import numpy as np
 from jupyter_turbopilot.engine.base import CHUNK, SLOTS
 from jupyter_turbopilot.engine.llama import snapshot
 from jupyter_turbopilot.engine.llama.bindings import bindings, version
+from jupyter_turbopilot.engine.llama.kv_cache import LlamaCache
 from jupyter_turbopilot.engine.llama.lora import LoadedAdapters
 from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
 from jupyter_turbopilot.engine.load.plan import PLAIN, Hardware
-from jupyter_turbopilot.engine.stepping.cache_operations import (
-    Clear,
-    Copy,
-    Detach,
-    Discard,
-    Park,
-    Reattach,
-    Restore,
-    Shift,
-    Truncate,
-)
 from jupyter_turbopilot.engine.stepping.engine import MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.engine.stepping.sampling import bias_by_id, hidden_tokens
-from jupyter_turbopilot.engine.stepping.sequences import IDLE_CELLS, KVSequence, Sequences
+from jupyter_turbopilot.engine.stepping.sequences import KVSequence, Sequences
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.protocol.errors import EngineError
 from jupyter_turbopilot.util.failures import DAMAGED, on_failure
 
 if TYPE_CHECKING:
     import types
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.stepping.cache_operations import Move
     from jupyter_turbopilot.engine.stepping.run import BatchToken
     from jupyter_turbopilot.engine.stepping.sampling import Logits
     from jupyter_turbopilot.protocol.engine_request import Sampling
@@ -111,7 +100,6 @@ class LlamaEngine(Stepping):
                 f"llama.cpp could not load {path.name}: it does not support this kind of model."
             )
         self._abort = _AbortFlag(lib)
-        self._shifts = False  # whether the next batch rotates the keys of moved tokens first
         self._threads = threads
         sequences = MAX_SEQUENCES if self._shares else SLOTS
         cells = max(cells, context_size * (1 if self._shares else SLOTS))
@@ -128,7 +116,6 @@ class LlamaEngine(Stepping):
             self._adapters = LoadedAdapters(lib, self._model, self._context, hardware.adapters, path)
             self.tunings = self._adapters.tunings
             lib.llama_set_abort_callback(self._context, self._abort.callback, self._abort.data)
-            self._kv_cache = lib.llama_get_memory(self._context)
             self.context_size = context_size
             self._read_vocabulary()
             self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
@@ -137,15 +124,15 @@ class LlamaEngine(Stepping):
                 lib.llama_model_is_recurrent(self._model) or lib.llama_model_is_hybrid(self._model)
             )
             self.drafts = divisible
-            self._parked: dict[int, bytearray] = {}
+            cache = LlamaCache(lib, self._context, shared=self._shares)
             self.sequences = Sequences(
+                cache,
                 sequences,
                 cells,
                 parked=parked,
                 divisible=divisible,
-                movable=self._shares and divisible and bool(lib.llama_memory_can_shift(self._kv_cache)),
+                movable=divisible and cache.can_shift,
                 shares=self._shares,
-                idle_cells=IDLE_CELLS if self._shares else cells,
             )
             self._state = state
             self.identity = f"{stamp(path)}|{version()}|{hardware.stamp}"
@@ -183,53 +170,6 @@ class LlamaEngine(Stepping):
             self._threads = count
             self._lib.llama_set_n_threads(self._context, count, count)
 
-    def apply(self, moves: Iterable[Move]) -> None:  # noqa: C901 - a case for each kind of move
-        lib, kv_cache = self._lib, self._kv_cache
-        for move in moves:
-            match move:
-                case Copy(source, target, count):
-                    self._copy(source, target, count)
-                case Truncate(sequence, start):
-                    lib.llama_memory_seq_rm(kv_cache, sequence, start, -1)
-                case Park(sequence, number):
-                    self._parked[number] = self._read_state(sequence)
-                case Restore(number, sequence):
-                    self._write_state(sequence, self._parked.pop(number))
-                case Detach(source, target, start, stop):
-                    lib.llama_memory_seq_cp(kv_cache, source, target, start, stop)
-                case Shift(sequence, start, stop, by):
-                    lib.llama_memory_seq_add(kv_cache, sequence, start, stop, by)
-                    self._shifts = True
-                case Reattach(source, target):
-                    lib.llama_memory_seq_cp(kv_cache, source, target, 0, -1)
-                    lib.llama_memory_seq_rm(kv_cache, source, 0, -1)
-                case Discard(number):
-                    self._parked.pop(number, None)
-                case Clear():
-                    lib.llama_memory_clear(kv_cache, False)  # noqa: FBT003
-
-    def _copy(self, source: int, target: int, count: int) -> None:
-        if self._shares:
-            self._lib.llama_memory_seq_cp(self._kv_cache, source, target, 0, count)
-        else:  # between caches, llama.cpp only copies whole ones
-            self._write_state(target, self._read_state(source))
-            self._lib.llama_memory_seq_rm(self._kv_cache, target, count, -1)
-
-    def _read_state(self, sequence: int) -> bytearray:
-        size = int(self._lib.llama_state_seq_get_size(self._context, sequence))
-        buffer = bytearray(size)
-        view = (ctypes.c_uint8 * size).from_buffer(buffer)
-        self._lib.llama_state_seq_get_data(self._context, view, size, sequence)
-        return buffer
-
-    def _write_state(self, sequence: int, data: bytearray) -> None:
-        view = (ctypes.c_uint8 * len(data)).from_buffer(data)
-        if self._lib.llama_state_seq_set_data(self._context, view, len(data), sequence) != len(data):
-            raise EngineError("llama.cpp could not restore a sequence. Try again.")
-
-    def length(self, sequence: int) -> int:
-        return int(self._lib.llama_memory_seq_pos_max(self._kv_cache, sequence)) + 1
-
     def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
         batch = self._batch
         batch.n_tokens = len(rows)
@@ -240,8 +180,9 @@ class LlamaEngine(Stepping):
             batch.seq_id[index][0] = row.sequence
             batch.logits[index] = row.output
         self._abort.lower()
+        cache = self.sequences.cache
         # An aborted rotation would be repeated, and the keys of some layers would be rotated twice.
-        interrupt, self._shifts = None if self._shifts else interrupt, False
+        interrupt, cache.shifting = None if cache.shifting else interrupt, False
         with interrupt.interrupting(self._abort.raise_) if interrupt else nullcontext():
             code = self._lib.llama_decode(self._context, batch)
         if code not in (0, _ABORTED):
@@ -264,19 +205,16 @@ class LlamaEngine(Stepping):
         if self._state:
             for saved in reversed(snapshot.load(self._state, self.identity)):
                 stale = [int(index >= saved.exact) for index in range(len(saved.tokens))]
-                number = self.sequences.adopt(KVSequence(0, saved.tokens, stale=stale))
-                self._parked[number] = bytearray(saved.data)
+                copy = KVSequence(-1, saved.tokens, stale=stale, state=bytearray(saved.data))
+                self.sequences.adopt(copy)
 
     def _keep(self) -> None:
         """Save the sequences of the most recently used notebooks."""
-        moves, parked = self.sequences.park_all()
-        self.apply(moves)
         saved: list[snapshot.SavedSequence] = []
-        for copy in parked:
-            data = self._parked[copy.id]
-            if sum(len(sequence.data) for sequence in saved) + len(data) > STATE_BYTES:
+        for copy in self.sequences.park_all():
+            if sum(len(sequence.data) for sequence in saved) + len(copy.state) > STATE_BYTES:
                 break
-            saved.append(snapshot.SavedSequence(copy.tokens, data, copy.exact))
+            saved.append(snapshot.SavedSequence(copy.tokens, copy.state, copy.exact))
         if saved and self._state:
             snapshot.save(self._state, self.identity, saved)
 

@@ -10,17 +10,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import CHUNK, PIECES, PROMPT_BATCH, Capabilities, Speed
-from jupyter_turbopilot.engine.stepping.cache_operations import Move, Truncate
 from jupyter_turbopilot.engine.stepping.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.stepping.run import BatchToken, Continuation, Guess, Sampler, Share, StepRun
-from jupyter_turbopilot.engine.stepping.sequences import Allocation, KVSequence, Partition, Sequences
+from jupyter_turbopilot.engine.stepping.sequences import Partition, Sequences
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import EngineError
 from jupyter_turbopilot.util.failures import on_failure
 from jupyter_turbopilot.util.limited_dict import LimitedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from collections.abc import Set as AbstractSet
 
     from jupyter_turbopilot.engine.cancel import Cancel
@@ -51,6 +50,7 @@ class Stepping(ABC):
     controls: Ids
     table: ByteTable
     context_size: int
+    sequences: Sequences
     capabilities = Capabilities()
     pid: int | None = None
     drafts = True
@@ -62,7 +62,6 @@ class Stepping(ABC):
         self.chunk = chunk  # the maximum number of tokens evaluated at a time for one prompt
         # By adapters: the seconds that text generation may still use before the next prompt chunk.
         self._owed: defaultdict[int, float] = defaultdict(float)
-        self.sequences = Sequences(0, 0)
         self._continuations = LimitedDict[tuple[Partition, tuple[int, ...]], Continuation](MAX_CONTINUATIONS)
         self.tunings: dict[str, int] = {}  # the adapters' number for each language; 0: no adapters
 
@@ -70,10 +69,6 @@ class Stepping(ABC):
     def batch_size(self) -> int:
         """The maximum number of tokens in a batch."""
         return self.chunk * PIECES
-
-    @abstractmethod
-    def apply(self, moves: Iterable[Move]) -> None:
-        """Apply moves to the KV cache."""
 
     @abstractmethod
     def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
@@ -86,10 +81,6 @@ class Stepping(ABC):
     def sampler(self, sampling: Sampling, prompt: Sequence[int]) -> Sampler | None:  # noqa: ARG002
         """Return the sampler of a text; None for the most likely tokens."""
         return None
-
-    @abstractmethod
-    def length(self, sequence: int) -> int:
-        """Return the number of a sequence's tokens in the KV cache."""
 
     def start(self, request: EngineRequest) -> StepRun | None:
         """Start a run in the sequence with the longest common prefix; None if there is no free slot."""
@@ -104,7 +95,7 @@ class Stepping(ABC):
         self._repeat(run)
         if not self.resume(run):
             return None
-        cached = len(run.sequence.tokens) + sum(part.size for part in run.detached)
+        cached = len(run.sequence.tokens) + run.sequence.waiting
         request.usage.prompt_tokens, request.usage.cached_tokens = size, min(size, cached)
         if not request.sampling.plain:
             with on_failure(partial(self.release, run)):
@@ -133,10 +124,13 @@ class Stepping(ABC):
         run.done = run.done or run.wrote >= run.limit
         run.request.usage.predicted_tokens = run.wrote
 
-    def _take(self, run: StepRun) -> Allocation | None:
-        """Return a sequence with room for the tokens of a run and the further ones; None: no free slot."""
+    def suspend(self, run: StepRun) -> None:
+        self.sequences.release(run.sequence)
+        run.suspended = True
+
+    def resume(self, run: StepRun) -> bool:
         request = run.request
-        taken = self.sequences.take(
+        sequence = self.sequences.take(
             run.tokens,
             run.limit - run.wrote,
             request.suffix_span,
@@ -144,21 +138,9 @@ class Stepping(ABC):
             context_end=request.context_end,
             fresh=not (request.sampling.cached or run.wrote),
         )
-        if taken is None:
-            return None
-        with on_failure(lambda: self.apply(self.sequences.lose(taken))):
-            self.apply(taken.moves)
-        return taken
-
-    def suspend(self, run: StepRun) -> None:
-        self._release_sequence(run)
-        run.suspended = True
-
-    def resume(self, run: StepRun) -> bool:
-        taken = self._take(run)
-        if taken is None:
+        if sequence is None:
             return False
-        run.sequence, run.detached, run.suspended = taken.sequence, taken.detached, False
+        run.sequence, run.suspended = sequence, False
         return True
 
     def tune(self, tuning: int) -> None:  # noqa: B027 - an engine may know no adapters
@@ -222,23 +204,14 @@ class Stepping(ABC):
     def _forget_batch(self, shares: Sequence[Share]) -> None:
         """Clear the sequences of a failed batch: their cells in the KV cache are unknown."""
         for share in shares:
-            self._forget(share.run.sequence)
-
-    def _forget(self, sequence: KVSequence) -> None:
-        self.sequences.cut(sequence, 0)
-        self.apply([Truncate(sequence.id, 0)])
+            self.sequences.cut(share.run.sequence, 0)
 
     def release(self, run: StepRun) -> None:
         if run.sampler:
             run.sampler.close()
             run.sampler = None
         if not run.suspended:
-            self._release_sequence(run)
-
-    def _release_sequence(self, run: StepRun) -> None:
-        while run.detached:
-            self.apply(self.sequences.drop_part(run.detached.pop()))
-        self.sequences.release(run.sequence)
+            self.sequences.release(run.sequence)
 
     def _next(self, runs: Sequence[StepRun]) -> list[Share]:
         """Return the shares of the next batch: a token of each text, and as much of the prompts as fits."""
@@ -265,30 +238,19 @@ class Stepping(ABC):
 
     def _readable(self, run: StepRun) -> int:
         """Return how many tokens can be evaluated at once; reattach detached parts at their positions."""
-        while run.detached:
-            before = run.detached[0].at - len(run.sequence.tokens)
+        while run.sequence.parts:
+            before = run.sequence.parts[0].start - len(run.sequence.tokens)
             if before > 0:
                 return before
-            part = run.detached.pop(0)
-            with (
-                on_failure(partial(self.apply, [Truncate(part.sequence.id, 0)])),
-                on_failure(partial(self._forget, run.sequence)),
-            ):
-                self.apply(self.sequences.reattach(run.sequence, part))
+            self.sequences.reattach(run.sequence)
         return run.pending
 
     def _resynchronize(self, run: StepRun) -> None:
         """Update a sequence after an aborted batch from the KV cache."""
         sequence = run.sequence
-        size = max(0, min(self.length(sequence.id), len(run.tokens)))
-        self.sequences.cut(sequence, size)
+        size = max(0, min(self.sequences.cache.length(sequence.id), len(run.tokens)))
         self.sequences.extend(sequence, run.tokens[len(sequence.tokens) : size])
-        self.apply([Truncate(sequence.id, size)])
-
-    def _cut(self, sequence: KVSequence, start: int) -> None:
-        moves: list[Move] = []
-        self.sequences.cut(sequence, start, moves)
-        self.apply(moves)
+        self.sequences.cut(sequence, size)
 
     def _guess(self, run: StepRun, count: int) -> Guess:
         """Return draft tokens to verify after `count` pending tokens, if that saves time."""
@@ -330,8 +292,8 @@ class Stepping(ABC):
             usage.accepted_tokens += right
             self.drafting.judged(guess.source, len(guess.tokens), right, continues=run.continues)
             run.continues = right == len(guess.tokens)
-            # Remove rejected draft tokens from the sequence.
-            self._cut(run.sequence, len(run.sequence.tokens) - len(guess.tokens) + right)
+            if not run.continues:  # remove the rejected tokens
+                self.sequences.cut(run.sequence, len(run.sequence.tokens) - len(guess.tokens) + right)
 
 
 def write(

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from jupyter_turbopilot.engine.stepping.sampling import Ids, Logits
-    from jupyter_turbopilot.engine.stepping.sequences import DetachedPart
     from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
 
 _ANY = PrefixConstraint()
@@ -92,7 +91,6 @@ class StepRun:
     started: float
     sequence: KVSequence = field(default_factory=lambda: KVSequence(-1))  # set when it gets a slot
     continuation: Continuation | None = None  # records its tokens
-    detached: list[DetachedPart] = field(default_factory=list)  # until the tokens before them are evaluated
     sampler: Sampler | None = None
     continues: bool = False  # whether the last draft was accepted completely
     wrote: int = 0
@@ -114,7 +112,7 @@ class StepRun:
     @property
     def unread(self) -> int:
         """The pending tokens without the detached parts, which are evaluated already."""
-        return self.pending - sum(part.size for part in self.detached)
+        return self.pending - self.sequence.waiting
 
     def choose(self, logits: Logits, table: ByteTable, controls: Ids, ends: AbstractSet[int]) -> int | None:
         """Choose the next token from a row of logits; return None at the end of the text."""

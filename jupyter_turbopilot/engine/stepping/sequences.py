@@ -4,32 +4,23 @@ The sequences of a unified cache share the cells of a common prefix, so a fork n
 sequence has a separate cache, a fork copies the prefix. Every used cell slows down the attention of all
 sequences, and so does every free cell below the highest used one. So few cells of idle sequences stay in the
 cache. Other sequences are parked outside it, which costs a copy of some megabytes and no evaluation.
-
-This module does not use llama.cpp: it returns the changes to the KV cache as a list of moves.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.engine.stepping.cache_operations import (
-    Clear,
-    Copy,
-    Detach,
-    Discard,
-    Move,
-    Park,
-    Reattach,
-    Restore,
-    Shift,
-    Truncate,
-)
 from jupyter_turbopilot.engine.stepping.moved_tokens import WORTH_MOVING, Part, edited_parts, suffix_part
 from jupyter_turbopilot.util.bounds import common_prefix_length
+from jupyter_turbopilot.util.failures import DAMAGED, on_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from jupyter_turbopilot.engine.stepping.kv_cache import KVCache
 
 # When a prompt diverges from a sequence, a tail of at least this length is kept as a separate sequence.
 WORTH_KEEPING = 16
@@ -44,6 +35,7 @@ IDLE_CELLS = 256
 # Moved tokens are evaluated again after so many tokens before them have changed; until then answers hardly
 # change (benchmarks/moving.py).
 MOVED_LIMIT = 96
+NOT_EVALUATED = -1  # no token of a prompt
 
 
 class Partition(NamedTuple):
@@ -67,15 +59,23 @@ class KVSequence:
     busy: bool = False
     promised: int = 0  # its maximum length while it is busy
     turn: int = 0  # counts the uses of all sequences; the last use of this one
-    detached: bool = False  # whether it is a part without the tokens before it
+    start: int = 0  # the position of its first token; not 0: a part without the tokens before it
+    # Such parts of its prompt, by position. They are appended when the tokens before them are evaluated.
+    parts: list[KVSequence] = field(default_factory=list)
     partition: Partition = PLAIN
     context_end: int = 0  # that of its last prompt
     stale: list[int] = field(default_factory=list)  # by token: changes before it since its evaluation
+    state: Any = None  # its keys and values, if it is parked
 
     @property
     def exact(self) -> int:
         """The number of leading tokens that nothing was moved or changed before."""
         return next((index for index, changes in enumerate(self.stale) if changes), len(self.stale))
+
+    @property
+    def waiting(self) -> int:
+        """The number of tokens of its parts."""
+        return sum(len(part.tokens) for part in self.parts)
 
 
 @dataclass(frozen=True)
@@ -86,30 +86,11 @@ class Wanted:
     partition: Partition
     context_end: int = 0  # tokens after an edit may be moved up to here
     suffix_span: tuple[int, int] = (0, 0)
-    exact: bool = False  # whether it may not use moved tokens
-
-
-@dataclass(frozen=True)
-class DetachedPart:
-    """A part of a prompt, detached until the tokens before it are evaluated."""
-
-    sequence: KVSequence
-    at: int  # its position in the prompt
 
     @property
-    def size(self) -> int:
-        """The number of its tokens."""
-        return len(self.sequence.tokens)
-
-
-@dataclass(frozen=True)
-class Allocation:
-    """A sequence for a prompt, the number of its evaluated tokens, and the moves that prepare it."""
-
-    sequence: KVSequence
-    kept: int
-    moves: list[Move]
-    detached: list[DetachedPart] = field(default_factory=list)  # by position
+    def exact(self) -> bool:
+        """Whether it may not use moved tokens."""
+        return not self.context_end and self.suffix_span[0] == self.suffix_span[1]
 
 
 class Sequences:
@@ -117,11 +98,12 @@ class Sequences:
 
     `divisible` is False if sequences cannot be truncated (recurrent models): then a sequence is continued
     completely or not at all. `movable` is True if positions can be changed. `shares` is False if each
-    sequence has a separate cache: then a copy needs its own cells. `idle_cells` may stay in the cache.
+    sequence has a separate cache: then a copy needs its own cells.
     """
 
     def __init__(
         self,
+        cache: KVCache,
         count: int,
         capacity: int,
         *,
@@ -129,8 +111,8 @@ class Sequences:
         divisible: bool = True,
         movable: bool = False,
         shares: bool = True,
-        idle_cells: int = IDLE_CELLS,
     ) -> None:
+        self.cache = cache
         self._free = list(range(count - 1, -1, -1))
         self._capacity = capacity
         self._parking = parked
@@ -139,10 +121,10 @@ class Sequences:
         self._divisible = divisible
         self._movable = movable
         self._shares = shares
-        self._idle_cells = idle_cells
+        self._idle_cells = IDLE_CELLS if shares else capacity
         self._all: list[KVSequence] = []
-        self._parked: dict[int, KVSequence] = {}  # by number, the oldest first
-        self._next_cell = self._turn = self._number = 0
+        self._parked: list[KVSequence] = []  # the oldest first
+        self._next_cell = self._turn = 0
         self.used = 0
 
     def take(
@@ -154,92 +136,100 @@ class Sequences:
         *,
         context_end: int = 0,
         fresh: bool = False,
-    ) -> Allocation | None:
-        """Choose a sequence for a prompt and `room` more tokens; return None if there are not enough cells.
+    ) -> KVSequence | None:
+        """Return a sequence for a prompt and `room` more tokens, or None if there are not enough cells.
 
-        `suffix_span` is the position of the suffix in the prompt. It seldom changes while the text before it
-        grows. Tokens before `context_end` may be moved if an earlier text was edited. A `fresh` sequence
-        shares no cells, and starts at the first cell unless others are busy: the positions of its cells
-        change the order of sums, and so their last digits.
+        It contains the tokens of the prompt that need not be evaluated. `suffix_span` is the position of the
+        suffix in the prompt. It seldom changes while the text before it grows. Tokens before `context_end`
+        may be moved if an earlier text was edited. A `fresh` sequence shares no cells, and starts at the
+        first cell unless others are busy: the positions of its cells change the order of sums, and so their
+        last digits.
         """
         size = len(prompt) + room
-        if self._claimed() + size > self._capacity:
+        if self._claimed() + size > self._capacity or not (self._free or self.idle()):
             return None
-        if not self._free and not self.idle():
-            return None
-        moves: list[Move] = []
-        detached: list[DetachedPart] = []
-        exact = not context_end and suffix_span[0] == suffix_span[1]
-        wanted = Wanted(list(prompt[:-1]), partition, context_end, suffix_span, exact)
-        source, kept = self._empty(moves) if fresh else self._known(wanted, moves)
-        if source and (parts := self._movable_parts(source, kept, wanted)):
-            sequence = source
-            detached = self._detach(sequence, kept, parts, moves)
-        elif (
-            source
-            and not source.busy
-            and (len(source.tokens) - kept < self._worth_forking(kept) or not self._another(source))
-        ):
-            sequence = source
-            self.cut(sequence, kept, moves)
-        else:
-            if not self._free:
-                self._evict(moves, spare=source)
-            sequence = self._new(partition)
-            if source and not self._shares and kept * COPIED_PER_TOKEN < len(source.tokens):
-                kept = 0  # copying the sequence would cost more than evaluating these tokens
-            if source and kept:
-                self._fork(source, sequence, kept)
-                moves.append(Copy(source.id, sequence.id, kept))
-        sequence.busy, sequence.promised = True, size - sum(part.size for part in detached)
+        wanted = Wanted(list(prompt[:-1]), partition, context_end, suffix_span)
+        source, kept = self._empty() if fresh else self._find(wanted)
+        sequence = self._prepare(source, kept, wanted)
+        sequence.busy, sequence.promised = True, size - sequence.waiting
         sequence.context_end = context_end
         self._touch(sequence)
-        while self.used + self._outstanding() > self._capacity and self._evict(moves):
+        while self.used + self._outstanding() > self._capacity and self._evict():
             pass
         # Spare the source, unless it shares no cells with the prompt and fits into the parking.
-        stays = kept or not self._shares or (source is not None and len(source.tokens) > self._parking)
-        self._clear(moves, spare=source if stays else None)
-        return Allocation(sequence, kept, moves, detached)
+        stays = sequence.tokens or not self._shares or (source and len(source.tokens) > self._parking)
+        self._clear(spare=source if stays else None)
+        return sequence
 
-    def _known(self, wanted: Wanted, moves: list[Move]) -> tuple[KVSequence | None, int]:
-        """Return the sequence with the longest common prefix, and its length.
+    def _prepare(self, source: KVSequence | None, kept: int, wanted: Wanted) -> KVSequence:
+        """Return a sequence with the first `kept` tokens of `source` and the parts that can be moved."""
+        if source and (parts := self._movable_parts(source, kept, wanted)):
+            self._detach(source, kept, parts)
+            return source
+        is_short = source and len(source.tokens) - kept < self._worth_forking(kept)
+        if source and not source.busy and (is_short or not self._another(source)):
+            self.cut(source, kept)
+            return source
+        if not self._free:
+            self._evict(spare=source)
+        sequence = self._new(wanted.partition)
+        # Unless copying the sequence would cost more than evaluating these tokens.
+        if source and kept and (self._shares or kept * COPIED_PER_TOKEN >= len(source.tokens)):
+            with on_failure(partial(self.drop, sequence)):
+                self.cache.copy(source.id, sequence.id, 0, kept)
+            if self._shares:
+                sequence.tokens, sequence.cells = source.tokens[:kept], source.cells[:kept]
+                sequence.stale = source.stale[:kept]
+            else:
+                self.extend(sequence, source.tokens[:kept])
+        return sequence
 
-        If much of the context follows an edit, return the sequence of which the most tokens can be used.
+    def _find(self, wanted: Wanted) -> tuple[KVSequence | None, int]:
+        """Return the sequence of which the most tokens can be used, and the length of the common prefix.
+
+        It is restored if it was parked.
         """
-        if wanted.context_end - self._best(replace(wanted, context_end=0))[1] < 2 * WORTH_MOVING:
-            wanted = replace(wanted, context_end=0)
-        self._fetch(wanted, moves)
-        source = self._best(wanted)[0]
-        return source, self._common(source, wanted) if source else 0
+        room = self._capacity - self._claimed()
+        parked = [copy for copy in self._parked if len(copy.tokens) <= room]
+        common = {
+            each: self._common(each, wanted)
+            for each in (*self._all, *parked)
+            if each.partition == wanted.partition and not each.start
+        }
+        # Most prompts continue an earlier one; then no edits are looked for.
+        is_edited = wanted.context_end - max(common.values(), default=0) >= 2 * WORTH_MOVING
 
-    def _fork(self, source: KVSequence, target: KVSequence, count: int) -> None:
-        """Add the first tokens of a sequence to another one."""
-        if self._shares:
-            target.tokens, target.cells = source.tokens[:count], source.cells[:count]
-            target.stale = source.stale[:count]
-        else:
-            self.extend(target, source.tokens[:count])
+        def rank(sequence: KVSequence) -> tuple[int, bool, int]:
+            usable = common[sequence]
+            if is_edited:
+                moved = sum(part.size for part in self._edited_parts(sequence, usable, wanted))
+                # A sequence that needs no moves is preferred, unless many more tokens can be used.
+                usable += max(0, moved - 2 * WORTH_MOVING)
+            # So is one that can be continued without a fork. A parked one must save clearly more tokens.
+            continues = not sequence.busy and len(sequence.tokens) - usable < WORTH_KEEPING
+            return usable - WORTH_KEEPING * (sequence.state is not None), continues, sequence.turn
 
-    def _empty(self, moves: list[Move]) -> tuple[None, int]:
+        ranks = {each: rank(each) for each in common}
+        best = max(ranks, key=ranks.__getitem__, default=None)
+        if best is None or ranks[best][0] < 0:
+            return None, 0
+        return (best if best.state is None else self._restore(best)), common[best]
+
+    def _empty(self) -> tuple[None, int]:
         """Evict all idle sequences, so that the next sequence starts at the first cell."""
-        while self._evict(moves):
+        while self._evict():
             pass
         if not self._all:
-            moves.append(Clear())
+            self.cache.reset()
         return None, 0
 
-    def reattach(self, sequence: KVSequence, part: DetachedPart) -> list[Move]:
-        """Append a detached part to its sequence."""
-        tokens, stale = part.sequence.tokens[:], part.sequence.stale[:]
-        self.drop(part.sequence)
-        self.extend(sequence, tokens, stale)
-        sequence.promised += len(tokens)
-        return [Reattach(part.sequence.id, sequence.id)]
-
-    def drop_part(self, part: DetachedPart) -> list[Move]:
-        """Drop a detached part."""
-        self.drop(part.sequence)
-        return [Truncate(part.sequence.id, 0)]
+    def reattach(self, sequence: KVSequence) -> None:
+        """Append the first of a sequence's parts to it."""
+        part = sequence.parts[0]
+        self.cache.copy(part.id, sequence.id, part.start, part.start + len(part.tokens))
+        self.extend(sequence, part.tokens, part.stale)
+        sequence.promised += len(part.tokens)
+        self.drop(sequence.parts.pop(0))
 
     def extend(self, sequence: KVSequence, tokens: Sequence[int], stale: Sequence[int] = ()) -> None:
         """Append evaluated or moved tokens to a sequence."""
@@ -249,17 +239,20 @@ class Sequences:
         self._next_cell += len(tokens)
         self.used += len(tokens)
 
-    def cut(self, sequence: KVSequence, start: int, moves: list[Move] | None = None) -> None:
+    def cut(self, sequence: KVSequence, start: int) -> None:
         """Remove the tokens of a sequence from `start` on."""
-        if start >= len(sequence.tokens):
-            return
-        self.used -= max(0, len(sequence.cells) - max(start, self._shared(sequence)))
-        del sequence.tokens[start:], sequence.cells[start:], sequence.stale[start:]
-        if moves is not None:
-            moves.append(Truncate(sequence.id, start))
+        if start < len(sequence.tokens):
+            self.used -= max(0, len(sequence.cells) - max(start, self._shared(sequence)))
+            del sequence.tokens[start:], sequence.cells[start:], sequence.stale[start:]
+        self.cache.truncate(sequence.id, start)
 
     def release(self, sequence: KVSequence) -> None:
-        """Keep a sequence for later prompts."""
+        """Keep a sequence for later prompts, with its parts: the next prompt may contain them, too."""
+        while sequence.parts and sequence.tokens and not self.cache.shifting:
+            self.extend(sequence, [NOT_EVALUATED] * (sequence.parts[0].start - len(sequence.tokens)))
+            self.reattach(sequence)
+        while sequence.parts:  # a copy would not contain the rotation of their keys
+            self.drop(sequence.parts.pop())
         sequence.busy = False
 
     def drop(self, sequence: KVSequence) -> None:
@@ -268,42 +261,19 @@ class Sequences:
         self._all.remove(sequence)
         self._free.append(sequence.id)
 
-    def lose(self, taken: Allocation) -> list[Move]:
-        """Remove the sequences and copies of failed moves: it is unknown which moves were executed."""
-        copies, touched = set(), {taken.sequence.id}
-        for move in taken.moves:
-            match move:
-                case Park(_, number) | Discard(number):
-                    copies.add(number)
-                case Restore(number, target):
-                    copies.add(number)
-                    touched.add(target)
-                case Truncate(target, _) | Detach(_, target):
-                    touched.add(target)
-        for number in copies:
-            self._parked.pop(number, None)
-        for sequence in [sequence for sequence in self._all if sequence.id in touched]:
-            self.drop(sequence)
-        return [*map(Discard, copies), *(Truncate(number, 0) for number in touched)]
-
     def idle(self) -> list[KVSequence]:
         """Return the sequences that are not busy."""
         return [sequence for sequence in self._all if not sequence.busy]
 
-    def park_all(self) -> tuple[list[Move], list[KVSequence]]:
-        """Park all idle sequences; return the moves and the plain partition's copies, last used first."""
-        moves: list[Move] = []
-        while self._evict(moves):
+    def park_all(self) -> list[KVSequence]:
+        """Park all idle sequences; return the plain partition's copies, last used first."""
+        while self._evict():
             pass
-        return moves, [copy for copy in reversed(self._parked.values()) if copy.partition == PLAIN]
+        return [copy for copy in reversed(self._parked) if copy.partition == PLAIN]
 
-    def adopt(self, sequence: KVSequence) -> int:
-        """Register a copy that is outside the cache; return its number, which is its id."""
-        self._number = number = self._number + 1
-        self._parked[number] = replace(
-            sequence, id=number, tokens=[*sequence.tokens], cells=[], stale=[*sequence.stale]
-        )
-        return number
+    def adopt(self, copy: KVSequence) -> None:
+        """Add a copy that is outside the cache."""
+        self._parked.append(copy)
 
     def _new(self, partition: Partition) -> KVSequence:
         sequence = KVSequence(self._free.pop(), partition=partition)
@@ -324,37 +294,10 @@ class Sequences:
 
     def _common(self, sequence: KVSequence, wanted: Wanted) -> int:
         """Return the length of the usable common prefix of a sequence and a prompt."""
-        if sequence.partition != wanted.partition or sequence.detached:
-            return 0
         kept = common_prefix_length(sequence.tokens, wanted.tokens)
         if wanted.exact and any(sequence.stale[:kept]):
             kept = sequence.exact
         return kept if self._divisible or kept == len(sequence.tokens) else 0
-
-    def _usable(self, sequence: KVSequence, wanted: Wanted) -> int:
-        """Return how many tokens of a prompt need not be evaluated before its suffix.
-
-        A sequence that needs no moves is preferred, unless many more tokens would have to be evaluated.
-        """
-        kept = self._common(sequence, wanted)
-        moved = sum(part.size for part in self._edited_parts(sequence, kept, wanted))
-        return kept + max(0, moved - 2 * WORTH_MOVING)
-
-    def _best(self, wanted: Wanted) -> tuple[KVSequence | None, int]:
-        best: tuple[int, bool, int, KVSequence | None] = (0, False, 0, None)
-        for sequence in self._all:
-            if sequence.partition != wanted.partition:
-                continue
-            usable = self._usable(sequence, wanted)
-            # Prefer a sequence that can be continued without a fork.
-            rank = (
-                usable,
-                not sequence.busy and len(sequence.tokens) - usable < WORTH_KEEPING,
-                sequence.turn,
-                sequence,
-            )
-            best = max(best, rank, key=lambda choice: choice[:3])
-        return best[3], best[0]
 
     def _edited_parts(self, source: KVSequence, kept: int, wanted: Wanted) -> list[Part]:
         """Return the parts of the context that follow an edit and can be moved."""
@@ -380,63 +323,45 @@ class Sequences:
         shared = max((common_prefix_length(source.cells, cells) for cells in busy), default=0)
         return parts if parts and len(parts) <= len(self._free) and shared <= parts[0].start else []
 
-    def _detach(
-        self, sequence: KVSequence, kept: int, parts: list[Part], moves: list[Move]
-    ) -> list[DetachedPart]:
+    def _detach(self, sequence: KVSequence, kept: int, parts: list[Part]) -> None:
         """Detach the parts, and cut the sequence. Idle sequences that share their cells are parked."""
         for other in self.idle():
             if other is not sequence and common_prefix_length(sequence.cells, other.cells) > parts[0].start:
-                self._park(other, moves)
+                self._park(other)
         tokens, stale = sequence.tokens[:], sequence.stale[:]
-        detached = [DetachedPart(self._new(sequence.partition), part.at) for part in parts]
-        moves += [
-            Detach(sequence.id, each.sequence.id, part.start, part.start + part.size)
-            for each, part in zip(detached, parts, strict=True)
-        ]
-        self.cut(sequence, kept, moves)
+        detached = [self._new(sequence.partition) for _ in parts]
+        for each, part in zip(detached, parts, strict=True):
+            self.cache.copy(sequence.id, each.id, part.start, part.start + part.size)
+        self.cut(sequence, kept)
         # All at once: llama.cpp rotates the keys of the whole cache before the next batch.
         for each, (start, at, size, changes) in zip(detached, parts, strict=True):
-            moves.append(Shift(each.sequence.id, start, start + size, at - start))
-            each.sequence.busy = each.sequence.detached = True
+            self.cache.shift(each.id, start, start + size, at - start)
+            each.busy, each.start = True, at
             aged = [earlier + changes + 1 for earlier in stale[start : start + size]]
-            self.extend(each.sequence, tokens[start : start + size], aged)
-        return detached
+            self.extend(each, tokens[start : start + size], aged)
+        sequence.parts = detached
 
-    def _fetch(self, wanted: Wanted, moves: list[Move]) -> None:
-        """Restore a parked sequence if clearly more of its tokens can be used than of those in the cache."""
-        if not self._parked:
-            return
-        least = self._best(wanted)[1] + WORTH_KEEPING
-        last = wanted.tokens[least - 1 : least]
-        candidates = [
-            (self._usable(copy, wanted), number)
-            for number, copy in self._parked.items()
-            # There may be hundreds: comparing one token excludes most of them.
-            if wanted.context_end or copy.tokens[least - 1 : least] == last != []
-        ]
-        usable, number = max(candidates, default=(0, 0))
-        if usable < least:
-            return
-        copy = self._parked[number]
-        if self._claimed() + len(copy.tokens) > self._capacity:
-            return
-        del self._parked[number]  # first, because evicting discards the oldest copies
+    def _restore(self, copy: KVSequence) -> KVSequence:
+        """Copy a parked sequence into the cache."""
+        self._parked.remove(copy)  # first, because evicting discards the oldest copies
         if self._shares:
-            self._clear(moves)  # so that the restored sequence gets the lowest cells
-        while (
-            not self._free or self.used + self._outstanding() + len(copy.tokens) > self._capacity
-        ) and self._evict(moves):
-            pass
-        sequence = self._new(wanted.partition)
-        moves.append(Restore(number, sequence.id))
+            self._clear()  # so that the restored sequence gets the lowest cells
+        size = len(copy.tokens)
+        while not self._free or self.used + self._outstanding() + size > self._capacity:
+            if not self._evict():
+                break
+        sequence = self._new(copy.partition)
+        with on_failure(partial(self.drop, sequence)):
+            self.cache.load(sequence.id, copy.state)
         self.extend(sequence, copy.tokens, copy.stale)
         sequence.context_end = copy.context_end
         self._touch(sequence)
+        return sequence
 
-    def _clear(self, moves: list[Move], spare: KVSequence | None = None) -> None:
+    def _clear(self, spare: KVSequence | None = None) -> None:
         """Evict idle sequences until at most `self._idle_cells` of their cells are left."""
         serving = sum(len(sequence.cells) for sequence in self._all if sequence.busy)
-        while self.used - serving > self._idle_cells and self._evict(moves, spare=spare):
+        while self.used - serving > self._idle_cells and self._evict(spare=spare):
             pass
 
     def _claimed(self) -> int:
@@ -450,27 +375,27 @@ class Sequences:
         others = (other for other in self._all if other is not sequence)
         return max((common_prefix_length(sequence.cells, other.cells) for other in others), default=0)
 
-    def _evict(self, moves: list[Move], spare: KVSequence | None = None) -> bool:
+    def _evict(self, spare: KVSequence | None = None) -> bool:
         """Evict the least recently used idle sequence; return False if there is none."""
         idle = [sequence for sequence in self._all if not sequence.busy and sequence is not spare]
         if not idle:
             return False
-        self._park(min(idle, key=lambda one: one.turn), moves)
+        self._park(min(idle, key=lambda one: one.turn))
         return True
 
-    def _park(self, sequence: KVSequence, moves: list[Move]) -> None:
+    def _park(self, sequence: KVSequence) -> None:
         """Remove a sequence from the cache; keep a copy outside it if that is worth it."""
-        if (
-            len(sequence.tokens) - self._shared(sequence) >= self._worth_parking
-            and len(sequence.tokens) <= self._parking
-        ):
-            number = self.adopt(sequence)
-            moves.append(Park(sequence.id, number))
-            while sum(len(copy.tokens) for copy in self._parked.values()) > self._parking:
-                oldest = next(iter(self._parked))
-                del self._parked[oldest]
-                moves.append(Discard(oldest))
-        moves.append(Truncate(sequence.id, 0))
+        worth = len(sequence.tokens) - self._shared(sequence) >= self._worth_parking
+        if worth and len(sequence.tokens) <= self._parking:
+            with suppress(*DAMAGED):  # without a copy, the tokens are evaluated again
+                state = self.cache.save(sequence.id)
+                self.adopt(
+                    replace(
+                        sequence, tokens=[*sequence.tokens], cells=[], stale=[*sequence.stale], state=state
+                    )
+                )
+            while sum(len(copy.tokens) for copy in self._parked) > self._parking:
+                del self._parked[0]
         self.drop(sequence)
 
 

@@ -15,17 +15,16 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from jupyter_turbopilot.engine.base import CHUNK, Capabilities
-from jupyter_turbopilot.engine.stepping.cache_operations import Clear, Copy, Discard, Park, Restore, Truncate
 from jupyter_turbopilot.engine.stepping.engine import Stepping
+from jupyter_turbopilot.engine.stepping.kv_cache import KVCache
 from jupyter_turbopilot.engine.stepping.sampling import NumpySampler, bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.stepping.cache_operations import Move
     from jupyter_turbopilot.engine.stepping.run import BatchToken
     from jupyter_turbopilot.engine.stepping.sampling import Logits
     from jupyter_turbopilot.plugins.transformers.checkpoint import Loading
@@ -84,6 +83,33 @@ def is_divisible(cache: Any) -> bool:
     return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
+class TransformersCache(KVCache):
+    """A cache for each sequence. `divisible`: whether they can be truncated."""
+
+    def __init__(self, *, divisible: bool) -> None:
+        self.by_sequence: dict[int, SequenceCache] = {}
+        self._divisible = divisible
+
+    def length(self, sequence: int) -> int:
+        cached = self.by_sequence.get(sequence)
+        return cached.size if cached else 0
+
+    def copy(self, source: int, target: int, start: int, stop: int) -> None:  # noqa: ARG002 - always 0
+        self.by_sequence[target] = self.by_sequence[source].copied(stop, divisible=self._divisible)
+
+    def truncate(self, sequence: int, start: int) -> None:
+        if not start:
+            self.by_sequence.pop(sequence, None)
+        elif start < self.length(sequence):
+            self.by_sequence[sequence].truncate(start)
+
+    def save(self, sequence: int) -> SequenceCache:
+        return self.by_sequence[sequence].compact()
+
+    def load(self, sequence: int, state: SequenceCache) -> None:
+        self.by_sequence[sequence] = state
+
+
 MAX_SEQUENCES = 3  # sequences share no memory, so the others are parked
 _CACHES = ("past_key_values", "cache_params")  # names of the argument in different models
 
@@ -119,11 +145,15 @@ class TransformersEngine(Stepping):
         self._divisible = self.drafts = is_divisible(new_cache(model.config))
         if not self._divisible:
             self.chunk = loading.context_size
+        self._cache = TransformersCache(divisible=self._divisible)
         self.sequences = Sequences(
-            MAX_SEQUENCES, loading.cells, parked=loading.parked, divisible=self._divisible, shares=False
+            self._cache,
+            MAX_SEQUENCES,
+            loading.cells,
+            parked=loading.parked,
+            divisible=self._divisible,
+            shares=False,
         )
-        self._caches: dict[int, SequenceCache] = {}
-        self._parked: dict[int, SequenceCache] = {}
         self._rows: dict[int, Logits] = {}
         self._interrupt: Cancel | None = None
         for modules in [part for part in model.modules() if isinstance(part, torch.nn.ModuleList)]:
@@ -133,33 +163,6 @@ class TransformersEngine(Stepping):
     def _stop_if_interrupted(self, _module: Any, _inputs: Any) -> None:
         if self._interrupt is not None and self._interrupt.is_set():
             raise _Aborted
-
-    def apply(self, moves: Iterable[Move]) -> None:
-        """Apply changes of sequences to their caches."""
-        for move in moves:
-            match move:
-                case Copy(source, target, count):
-                    self._caches[target] = self._caches[source].copied(count, divisible=self._divisible)
-                case Truncate(sequence, 0):
-                    self._caches.pop(sequence, None)
-                case Truncate(sequence, start):
-                    if start < self.length(sequence):
-                        self._caches[sequence].truncate(start)
-                case Park(sequence, number):
-                    self._parked[number] = self._caches.pop(sequence).compact()
-                case Restore(number, sequence):
-                    self._caches[sequence] = self._parked.pop(number)
-                case Discard(number):
-                    self._parked.pop(number, None)
-                case Clear():
-                    self._caches.clear()
-                case _:
-                    raise EngineError("This engine cannot move a suffix.")
-
-    def length(self, sequence: int) -> int:
-        """Return the number of cached tokens of a sequence."""
-        cached = self._caches.get(sequence)
-        return cached.size if cached else 0
 
     def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
         self._rows.clear()
@@ -171,7 +174,7 @@ class TransformersEngine(Stepping):
 
     def _evaluate(self, sequence: int, rows: list[tuple[int, BatchToken]], interrupt: Cancel | None) -> bool:
         """Evaluate the new tokens of a sequence; return False if `interrupt` aborted it."""
-        cached = self._caches.setdefault(sequence, SequenceCache(new_cache(self._model.config)))
+        cached = self._cache.by_sequence.setdefault(sequence, SequenceCache(new_cache(self._model.config)))
         whole = self._divisible or not cached.size
         for piece in [rows] if whole else [[row] for row in rows]:
             if interrupt and interrupt.is_set():
@@ -183,7 +186,7 @@ class TransformersEngine(Stepping):
                 if self._divisible:
                     cached.truncate(cached.size)
                 else:
-                    del self._caches[sequence]
+                    del self._cache.by_sequence[sequence]
                 return False
             except torch.OutOfMemoryError:
                 raise EngineError(
@@ -225,8 +228,9 @@ class TransformersEngine(Stepping):
     def close(self, *, keep: bool = True) -> None:  # noqa: ARG002 - part of the protocol
         """Free the memory."""
         self._model = None
-        for memory in (self._caches, self._parked, self._rows):
-            memory.clear()
+        self._rows.clear()
+        self._cache.by_sequence.clear()
+        self.sequences = Sequences(self._cache, 0, 0)
         gc.collect()  # modules form reference cycles
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -12,7 +12,6 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.plan import Hardware
-from jupyter_turbopilot.engine.stepping.cache_operations import Shift
 from jupyter_turbopilot.engine.stepping.engine import write
 from jupyter_turbopilot.engine.stepping.run import BatchToken
 from jupyter_turbopilot.engine.worker import Worker
@@ -104,7 +103,7 @@ def test_engine_does_not_abort_the_batch_that_rotates_moved_keys(tiny_model: Pat
         )
         assert run is not None
         if moved:
-            engine.apply([Shift(run.sequence.id, 0, 8, 0)])
+            engine.sequences.cache.shift(run.sequence.id, 0, 8, 0)
         engine.step([run], interrupted)
         assert bool(run.sequence.tokens) is moved
         engine.release(run)

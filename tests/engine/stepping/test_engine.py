@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,23 +11,14 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.stepping import engine as stepping
-from jupyter_turbopilot.engine.stepping.cache_operations import (
-    Copy,
-    Detach,
-    Discard,
-    Move,
-    Park,
-    Reattach,
-    Restore,
-    Shift,
-    Truncate,
-)
 from jupyter_turbopilot.engine.stepping.engine import PREFILL_MAX, Stepping
 from jupyter_turbopilot.engine.stepping.moved_tokens import REEVALUATED
 from jupyter_turbopilot.engine.stepping.run import BatchToken, StepRun
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
 from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Usage
+
+from .cache import SimulatedCache
 
 VOCABULARY = 12
 END = 11
@@ -47,10 +38,8 @@ class Arithmetic(Stepping):
         self.ends = {END}
         self.controls = np.array([END], dtype=np.int64)
         self.table = ByteTable([bytes([97 + token]) for token in range(VOCABULARY)])
-        self.sequences = Sequences(count, capacity, parked=parked, movable=True)
-        self.parked: dict[int, list[int]] = {}
-        self.memory: dict[int, list[int]] = {}
-        self.starts: dict[int, int] = {}  # the positions of detached parts
+        self.cache = SimulatedCache()
+        self.sequences = Sequences(self.cache, count, capacity, parked=parked, movable=True)
         self.rows: list[np.ndarray] = []
         self.batches: list[Sequence[BatchToken]] = []
         self.abort_next = False
@@ -61,31 +50,6 @@ class Arithmetic(Stepping):
         """Return the simulated time: each batch takes `batch_seconds`, and each row `row_seconds`."""
         return self.now
 
-    def apply(self, moves: Iterable[Move]) -> None:
-        for move in moves:
-            if isinstance(move, Copy):
-                self.memory[move.target] = self.memory[move.source][: move.count]
-            elif isinstance(move, Truncate):
-                del self.memory.get(move.sequence, [])[move.start :]
-            elif isinstance(move, Park):
-                self.parked[move.number] = self.memory[move.sequence][:]
-            elif isinstance(move, Restore):
-                self.memory[move.sequence] = self.parked.pop(move.number)
-            elif isinstance(move, Discard):
-                self.parked.pop(move.number, None)
-            elif isinstance(move, Detach):
-                self.memory[move.target] = self.memory[move.source][move.start : move.stop]
-                self.starts[move.target] = move.start
-            elif isinstance(move, Shift):
-                assert self.starts[move.sequence] == move.start
-                self.starts[move.sequence] += move.by
-            elif isinstance(move, Reattach):
-                assert len(self.memory[move.target]) == self.starts.pop(move.source)
-                self.memory[move.target] += self.memory.pop(move.source)
-
-    def length(self, sequence: int) -> int:
-        return len(self.memory.get(sequence, []))
-
     def evaluate(self, rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
         assert 0 < len(rows) <= self.batch_size
         self.batches.append(rows)
@@ -94,10 +58,12 @@ class Arithmetic(Stepping):
             self.abort_next = False
             return False
         self.rows = []
+        self.cache.rotate()
         for row in rows:
-            tokens = self.memory.setdefault(row.sequence, [])
-            assert row.position == len(tokens), "positions follow each other"
-            tokens.append(row.token)
+            assert row.position == self.cache.length(row.sequence), "positions follow each other"
+            self.cache.append(row.sequence, [row.token])
+            tokens = self.cache.tokens(row.sequence)
+            assert -1 not in tokens
             logits = np.zeros(VOCABULARY, dtype=np.float32)
             logits[follows(tokens)] = 5
             self.rows.append(logits if row.output else np.full(VOCABULARY, np.nan, dtype=np.float32))
@@ -176,9 +142,9 @@ def test_step_moves_a_suffix_to_the_correct_position(
         usage = Usage()
         fixed = (len(prefix), len(prefix) + len(suffix))
         run = start(engine, EngineRequest(prompt, Sampling(max_tokens=10), usage, suffix_span=fixed))
-        moved += bool(run.detached)
+        moved += bool(run.sequence.parts)
         assert finish(engine, [run]) == [alone(prompt, 10)]
-        assert engine.memory[run.sequence.id] == run.sequence.tokens
+        assert engine.cache.tokens(run.sequence.id) == run.sequence.tokens
 
 
 letters = st.binary(max_size=3).map(lambda data: bytes(97 + byte % VOCABULARY for byte in data))
@@ -255,9 +221,7 @@ def test_step_moves_text_after_edits_to_the_correct_position(
         engine.abort_next = interrupts
         assert finish(engine, [run]) == [alone(prompt, 10)]
         idle = engine.sequences.idle()
-        assert {id_: tokens for id_, tokens in engine.memory.items() if tokens} == {
-            sequence.id: sequence.tokens for sequence in idle
-        }
+        assert engine.cache.held() == {sequence.id: sequence.tokens for sequence in idle}
         assert engine.sequences.used == len({cell for sequence in idle for cell in sequence.cells})
 
 
@@ -302,9 +266,9 @@ def test_release_frees_a_detached_suffix() -> None:
         )
         if end == 20:
             finish(engine, [run])
-    assert run.detached
+    assert run.sequence.parts
     engine.release(run)
-    assert engine.sequences.used == sum(map(len, engine.memory.values())) == 20
+    assert engine.sequences.used == sum(map(len, engine.cache.held().values())) == 20
 
 
 @settings(max_examples=100)
@@ -485,34 +449,6 @@ def test_step_retries_runs_of_a_failed_batch_separately(where: str, monkeypatch:
         with pytest.raises((OSError, ValueError)):
             engine.step(going, Cancel())
     assert [finish(engine, [run]) for run in going] == [[alone(prompt, 12)] for prompt in wanted]
-
-
-def test_step_recovers_from_a_failed_move(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = Arithmetic(capacity=1000)
-    suffix = [5] * 40
-    for typed in ([1, 2, 3], [1, 2, 3, 4]):
-        prompt = [*typed, *suffix, 6]
-        run = start(
-            engine, EngineRequest(prompt, Sampling(max_tokens=12), suffix_span=(len(typed), len(typed) + 40))
-        )
-        if run.detached:
-            with monkeypatch.context() as patch:
-                patch.setattr(engine, "apply", failing_at(Reattach, engine.apply))
-                with pytest.raises(MemoryError):
-                    finish(engine, [run])
-        assert finish(engine, [run]) == [alone(prompt, 12)]
-        assert all(sequence.tokens == engine.memory[sequence.id] for sequence in engine.sequences.idle())
-    assert len(engine.sequences.idle()) == 1
-
-
-def failing_at(kind: type[Move], apply: Callable[[Iterable[Move]], None]) -> Callable[[Iterable[Move]], None]:
-    def fail(moves: Iterable[Move]) -> None:
-        for move in moves:
-            if type(move) is kind:
-                raise MemoryError
-            apply([move])
-
-    return fail
 
 
 def test_step_limits_the_seconds_of_a_chunk_on_a_slow_machine() -> None:

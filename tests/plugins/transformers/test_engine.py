@@ -131,7 +131,7 @@ def test_engine_stops_between_layers_if_interrupted(engine: TransformersEngine, 
         engine.step([run], interrupt)
     assert not interrupt.late  # not one more layer was computed
     assert len(run.sequence.tokens) % CHUNK == 0 or len(run.sequence.tokens) >= len(prompt)
-    assert engine.length(run.sequence.id) == len(run.sequence.tokens)
+    assert engine.sequences.cache.length(run.sequence.id) == len(run.sequence.tokens)
     while not run.done:
         engine.step([run], Cancel())
     engine.release(run)
@@ -221,7 +221,7 @@ def test_engine_never_truncates_a_recurrent_model(kind: str, checkpoint: Path, t
     assert run is not None
     while not interrupt.reason:
         engine.step([run], interrupt)
-    assert engine.length(run.sequence.id) == len(run.sequence.tokens) == 0
+    assert engine.sequences.cache.length(run.sequence.id) == len(run.sequence.tokens) == 0
     while not run.done:
         engine.step([run], Cancel())
     engine.release(run)
