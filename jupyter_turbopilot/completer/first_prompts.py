@@ -7,6 +7,7 @@ beginning, in pauses. An interrupted evaluation continues in the next pause.
 
 from __future__ import annotations
 
+import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -53,7 +54,10 @@ class _Notebook:
 
 
 class FirstPrompts:
-    """Limits the prompts of notebooks that are not evaluated yet, and evaluates them in pauses."""
+    """Limits the prompts of notebooks that are not evaluated yet, and evaluates them in pauses.
+
+    The event loop, the worker's thread and the timer's call it.
+    """
 
     def __init__(
         self,
@@ -70,6 +74,7 @@ class FirstPrompts:
         self._longest = settings.prompt_tokens
         self._max_seconds = max(SLOW_SECONDS, settings.deadline / 2)
         self._notebooks = LimitedDict[tuple[str, str], _Notebook](MAX_NOTEBOOKS)
+        self._lock = threading.Lock()  # for the notebooks and their fields
 
     def is_slow(self, speed: Speed) -> bool:
         """Return whether a machine is slow; a service for several users reduces its work by its load."""
@@ -79,56 +84,62 @@ class FirstPrompts:
         """Interrupt the evaluation of the whole prompt: a request of the notebook was submitted."""
         if job.plan.evaluates_whole or not self.is_slow(speed_of(self._worker.engine)):
             return
-        notebook = self._notebooks.setdefault(_key(job), _Notebook())
-        notebook.latest = job
-        if notebook.full_evaluation:
-            notebook.full_evaluation.cancel.set(YIELDED)
-        if notebook.short:
-            self._wait(job)
+        with self._lock:
+            notebook = self._notebooks.setdefault(_key(job), _Notebook())
+            notebook.latest = job
+            if notebook.full_evaluation:
+                notebook.full_evaluation.cancel.set(YIELDED)
+            if notebook.short:
+                self._wait(job)
 
     def limit(self, job: CompletionJob, prompt: Prompt, speed: Speed) -> int:
         """Return how many tokens before the cursor to evaluate now; 0: the whole prompt."""
         if job.plan.evaluates_whole or not self.is_slow(speed):
             return 0
-        if self._engine is not self._worker.engine:
-            self._engine = self._worker.engine  # another one has evaluated nothing
-            self._notebooks.clear()
-        notebook = self._notebooks.setdefault(_key(job), _Notebook(latest=job))
         size = len(prompt.tokens) - prompt.tail
-        known = max((common_prefix_length(prompt.tokens, each) for each in notebook.evaluated), default=0)
-        if size - min(known, size) <= speed.prompt * self._max_seconds:
-            notebook.short = 0
-        elif not notebook.short:
-            # The same length for each keystroke: otherwise the beginning of the prompt would change.
-            notebook.short = max(MIN_TOKENS, int(speed.prompt * FIRST_SECONDS) - prompt.tail)
-        if notebook.short:
-            self._wait(job)
-        return notebook.short
+        with self._lock:
+            if self._engine is not self._worker.engine:
+                self._engine = self._worker.engine  # another one has evaluated nothing
+                self._notebooks.clear()
+            notebook = self._notebooks.setdefault(_key(job), _Notebook(latest=job))
+            known = max((common_prefix_length(prompt.tokens, each) for each in notebook.evaluated), default=0)
+            if size - min(known, size) <= speed.prompt * self._max_seconds:
+                notebook.short = 0
+            elif not notebook.short:
+                # The same length for each keystroke: otherwise the beginning of the prompt would change.
+                notebook.short = max(MIN_TOKENS, int(speed.prompt * FIRST_SECONDS) - prompt.tail)
+            if notebook.short:
+                self._wait(job)
+            return notebook.short
 
     def evaluated(self, job: CompletionJob, prompt: Prompt) -> None:
         """Record that a prompt was evaluated."""
-        if not prompt.short and (notebook := self._notebooks.get(_key(job))):
-            notebook.evaluated = [*notebook.evaluated[1 - MAX_KEPT :], prompt.tokens]
+        with self._lock:
+            if not prompt.short and (notebook := self._notebooks.get(_key(job))):
+                notebook.evaluated = [*notebook.evaluated[1 - MAX_KEPT :], prompt.tokens]
 
     def end(self, job: CompletionJob) -> None:
         """Forget the evaluated prompts of a notebook whose request was too late: they may be lost."""
-        if job.cancel.reason == DEADLINE and (notebook := self._notebooks.get(_key(job))):
-            notebook.evaluated = []
+        with self._lock:
+            if job.cancel.reason == DEADLINE and (notebook := self._notebooks.get(_key(job))):
+                notebook.evaluated = []
 
     def _wait(self, job: CompletionJob) -> None:
         Alarm(partial(self._evaluate_full_prompt, job)).set(time.monotonic() + PAUSE)
 
     def _evaluate_full_prompt(self, job: CompletionJob) -> None:
         """Evaluate the whole prompt if no newer request was submitted; on the timer's thread."""
-        notebook = self._notebooks.get(_key(job))
-        if not notebook or not notebook.short or notebook.latest is not job:
-            return
         if self._resting() or self._worker.level(job.caller) is not Level.NONE:
             return
-        if not notebook.full_evaluation or notebook.full_evaluation.cancel.is_set():
-            notebook.full_evaluation = self._make_job(job.plan.whole(), job.caller)
-            with suppress(TurbopilotError):  # the next request tries again
-                self._worker.submit(notebook.full_evaluation)
+        with self._lock:
+            notebook = self._notebooks.get(_key(job))
+            if not notebook or not notebook.short or notebook.latest is not job:
+                return
+            if notebook.full_evaluation and not notebook.full_evaluation.cancel.is_set():
+                return
+            evaluation = notebook.full_evaluation = self._make_job(job.plan.whole(), job.caller)
+        with suppress(TurbopilotError):  # the next request tries again
+            self._worker.submit(evaluation)  # without the lock: it may end other requests
 
 
 def _key(job: CompletionJob) -> tuple[str, str]:

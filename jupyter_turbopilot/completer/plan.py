@@ -64,8 +64,8 @@ class Plan(ABC):
     evaluates_whole: bool = True  # whether the prompt has its whole length on a slow machine, too
 
     @abstractmethod
-    def prompt(self, engine: Engine, layout: Layout, most: int = 0) -> Prompt:
-        """Return the prompt for an engine; `most`: the limit of tokens before the cursor, 0: the plan's."""
+    def prompt(self, engine: Engine, layout: Layout) -> Prompt:
+        """Return the prompt for an engine."""
 
     @abstractmethod
     def writing(self) -> Writing:
@@ -78,6 +78,10 @@ class Plan(ABC):
     def terms(self) -> DisplayConditions | None:
         """Return the conditions of an automatic suggestion, whose outcome calibrates the gate."""
         return None
+
+    def shortened(self, most: int) -> Plan:  # noqa: ARG002 - most prompts have one length
+        """Return the plan with at most `most` tokens before the cursor, if its prompt can be shortened."""
+        return self
 
     def for_tenant(self, tenant: str, session: str) -> Self:
         """Return the plan with an owner and a session."""

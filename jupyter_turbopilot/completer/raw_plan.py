@@ -32,7 +32,7 @@ class RawPlan(Plan):
     request: RawRequest
     length: int  # tokens of the context that the prompt may not use
 
-    def prompt(self, engine: Engine, layout: Layout, most: int = 0) -> Prompt:  # noqa: ARG002 - it has its whole length
+    def prompt(self, engine: Engine, layout: Layout) -> Prompt:
         request, size = self.request, engine.context_size
         uncached = engine.vocabulary.tokenize  # for text that changes with each keystroke
         if request.window:

@@ -153,9 +153,12 @@ class SuggestionPlan(Plan):
         # Prefetching follows a suggestion for the same text: its cells are used again.
         return self.notebook_index is not None and self.priority is not Priority.PREFETCH
 
-    def prompt(self, engine: Engine, layout: Layout, most: int = 0) -> Prompt:  # noqa: ARG002 - a layout is for one engine
+    def prompt(self, engine: Engine, layout: Layout) -> Prompt:  # noqa: ARG002 - a layout is for one engine
         context = self.cursor.with_cells(self.cells)
-        return layout.prompt(self.cursor.request, context, most or self.prompt_tokens)
+        return layout.prompt(self.cursor.request, context, self.prompt_tokens)
+
+    def shortened(self, most: int) -> SuggestionPlan:
+        return replace(self, prompt_tokens=most)
 
     def writing(self) -> TrimmedText:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""

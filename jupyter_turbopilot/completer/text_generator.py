@@ -156,7 +156,8 @@ class TextGenerator:
         plan, engine, layout = self._plan, self._engine, self._shared.layout_for(self._engine)
         prompt = plan.prompt(engine, layout)
         if short := self._shared.first_prompts.limit(self._job, prompt, speed_of(engine)):
-            prompt = replace(plan.prompt(engine, layout, max(1, short // layout.unit)), short=True)
+            plan = plan.shortened(max(1, short // layout.unit))
+            prompt = replace(plan.prompt(engine, layout), short=True)
         return prompt
 
     def _request_for(
