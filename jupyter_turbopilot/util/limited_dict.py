@@ -17,7 +17,7 @@ class LimitedDict(OrderedDict[K, V]):
         self._most = most
 
     def __setitem__(self, key: K, value: V) -> None:
-        self.pop(key, None)  # `move_to_end` afterwards fails if another thread has dropped the item meanwhile
+        self.pop(key, None)  # not moved to the end below: another thread may have dropped the item by then
         super().__setitem__(key, value)
         if len(self) > self._most:
             self.popitem(last=False)

@@ -17,9 +17,9 @@ from jupyter_turbopilot.completer.learning.learner import Learner
 from jupyter_turbopilot.engine.cpu_usage import Effort
 from jupyter_turbopilot.engine.kind import kind_of, limits_of
 from jupyter_turbopilot.engine.load import machine
-from jupyter_turbopilot.engine.load.retry import LoadConditions, Recovery
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.jupyter.pilot.library import Download, Library, store_of
+from jupyter_turbopilot.jupyter.pilot.retry import LoadConditions, Recovery
 from jupyter_turbopilot.jupyter.pilot.threads import BackgroundThreads, DiskThreads
 from jupyter_turbopilot.models.folder import is_unreadable
 from jupyter_turbopilot.models.gguf import stamp

@@ -17,8 +17,9 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 from jupyter_turbopilot.engine.base import CHUNK, Capabilities
 from jupyter_turbopilot.engine.stepping.engine import Stepping
 from jupyter_turbopilot.engine.stepping.kv_cache import KVCache
-from jupyter_turbopilot.engine.stepping.sampling import NumpySampler, bias_by_id, hidden_tokens
+from jupyter_turbopilot.engine.stepping.sampling import bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.stepping.sequences import Sequences
+from jupyter_turbopilot.plugins.transformers.sampler import NumpySampler
 from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError
 
 if TYPE_CHECKING:

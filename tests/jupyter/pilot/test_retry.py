@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from jupyter_turbopilot.engine.load.retry import AFTER_LOAD, LOOKS, LoadConditions, Recovery
+from jupyter_turbopilot.jupyter.pilot.retry import AFTER_LOAD, LOOKS, LoadConditions, Recovery
 
 
 def test_recovery_delays_a_reload_after_a_load() -> None:
