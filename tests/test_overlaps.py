@@ -58,7 +58,7 @@ PATIENCE = 30.0  # the timeout in seconds for the recorded state
 STILL = 0.2  # while recording: seconds without a change after which the state is final
 # What differs in each run, or with the fit of the gate.
 _VARIABLE = re.compile(
-    r"id|confidence|refusal|created|system_fingerprint|generation_settings|\w+_ms|\w+_per_second"
+    r"id|confidence|hidden_reason|created|system_fingerprint|generation_settings|\w+_ms|\w+_per_second"
 )
 _COUNT = re.compile(r'turbopilot_requests_total\{code="(\w*)",outcome="(\w+)",route="(\w+)"\} (\d+)')
 _WAITING = re.compile(r"^turbopilot_queue (\d+)", re.MULTILINE)

@@ -140,7 +140,7 @@ def replay(name: str, model: str, plan: Plan, cached: CachedCompletion) -> Reply
     writing.finish(whole=reason == "stop")
     items = (item_of(writing, reason),) if writing.shown else ()
     timings = Timings(total_ms=(time.perf_counter() - begun) * 1000)
-    return Reply(name, model, items, timings, refusal=writing.refusal, uncached=writing.undecided)
+    return Reply(name, model, items, timings, hidden_reason=writing.hidden_reason, uncached=writing.undecided)
 
 
 def item_of(writing: Writing, reason: str, index: int = 0) -> Item:

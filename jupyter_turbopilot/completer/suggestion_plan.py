@@ -171,6 +171,7 @@ class SuggestionPlan(Plan):
             self.trees,
             candidates=self.cursor.following,
             is_python=self.language == "python" and own.type == "code",
+            lacks_name=lambda: names.lacks_name,
         )
         return TrimmedText(
             self.cursor.surroundings,

@@ -103,7 +103,7 @@ class TextGenerator:
             items=items,
             timings=timings,
             truncated=cut,
-            refusal=writing.refusal,
+            hidden_reason=writing.hidden_reason,
             uncached=self._undecided,
         )
 

@@ -70,11 +70,12 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: Annotated[str, Meta(description="`stop`, `length` or `deadline`")]
 
 
-Refusal = Annotated[
-    Literal["unsure", "short", "invalid"] | UnsetType,
+HiddenReason = Annotated[
+    Literal["unsure", "short", "invalid", "unknown_name", "nothing"] | UnsetType,
     Meta(
         description="why an automatic suggestion is not shown: the model is not confident, the text is not "
-        "worth reading, or it would not fit the code or use unknown names"
+        "worth reading, it would not fit the code, it would use a name or a column that does not exist, or "
+        "the model generated no text"
     ),
 ]
 
@@ -89,7 +90,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     finish_reason: Annotated[
         str | UnsetType, Meta(description="why `items` is empty: `superseded`, `yielded`, `deadline`, …")
     ] = UNSET
-    refusal: Refusal = UNSET
+    hidden_reason: HiddenReason = UNSET
     uncached: Uncached = UNSET
 
 
@@ -102,7 +103,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     imports: Imports = UNSET
     done: bool | UnsetType = UNSET
     finish_reason: str | UnsetType = UNSET
-    refusal: Refusal = UNSET
+    hidden_reason: HiddenReason = UNSET
     model: str | UnsetType = UNSET
     timings: Timings | UnsetType = UNSET
     uncached: Uncached = UNSET

@@ -60,7 +60,7 @@ class Reply:
     done: bool = False
     truncated: bool = False  # whether the context was too small for the prompt or for the whole answer
     error: TurbopilotError | None = None
-    refusal: str = ""  # why an automatic suggestion is not shown
+    hidden_reason: str = ""  # why an automatic suggestion is not shown
     # Whether clients must not cache it: it may contain deleted text, or be outdated soon.
     uncached: bool = False
 
@@ -84,8 +84,9 @@ class Reply:
         return frame
 
     def _flags(self) -> dict[str, Any]:
-        refusal = {"refusal": self.refusal} if self.refusal and self.done and not self.items else {}
-        return ({"uncached": True} if self.uncached else {}) | refusal
+        is_hidden = self.hidden_reason and self.done and not self.items
+        hidden = {"hidden_reason": self.hidden_reason} if is_hidden else {}
+        return ({"uncached": True} if self.uncached else {}) | hidden
 
 
 def compact(body: Any) -> bytes:

@@ -91,15 +91,18 @@ class Gate:
         candidates: Candidates = NO_CANDIDATES,
         *,
         is_python: bool = True,
+        lacks_name: Callable[[], bool] = lambda: False,
     ) -> None:
         """`trees`: the model's decision trees; by default those of the default model.
 
         `candidates`: the candidates for the name at the cursor. A single candidate passes with any score.
         `is_python`: only in Python is it known which apostrophes are quotes, and what may stay open.
+        `lacks_name`: whether a text did not fit because of a name that does not exist.
         """
         self.cursor = cursor
         self.threshold = threshold
         self._is_python = is_python
+        self._lacks_name = lacks_name
         # A substitute for the line up to the cursor, which may be long and is scanned with each text.
         self._opening = opening_of(cursor.body)
         self._trees = trees or fit_for(DEFAULT).trees
@@ -155,13 +158,15 @@ class Gate:
         return bool(self._sure) and sum(self._sure) < math.log(self.threshold * _FORGIVEN)
 
     @property
-    def refusal(self) -> str:
-        """Why nothing is shown: the scores are too low, the text is too short, or it does not fit."""
+    def hidden_reason(self) -> str:
+        """Why nothing is shown: the scores are too low, or the text is too short or does not fit."""
         passing = [boundary for boundary in self.boundaries if boundary.score >= self.threshold]
         if not passing:
             return "unsure"
         long = any(expected_gain(score, self.text[:end]) >= 0 for end, score, _, _ in passing)
-        return "invalid" if long else "short"
+        if not long:
+            return "short"
+        return "unknown_name" if self._lacks_name() else "invalid"
 
     def shown(self, text: str, *, final: bool = True) -> tuple[int, float]:
         """Return how much of the trimmed text is worth reading, and its score; further lines only whole.

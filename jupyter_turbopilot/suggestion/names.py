@@ -137,14 +137,16 @@ class Names:
         self._lines: dict[Use, str] = {}
         self._waits = False  # whether the last check lacked information
         self.undecided = False  # whether any check lacked information: its result may change soon
+        self.lacks_name = False  # whether a text did not fit because of a name or a column
 
     def fit(self, text: str) -> bool:
         """Return whether a text fits: it parses at the cursor, and its names exist or can be imported."""
         if text in self._judged:
             return self._judged[text]
         self._waits = False
-        fits = self.joins(text) and self._parses(text) and self._exist(self._with_word(text))
-        fits = fits and not self._lacks_column(text)
+        fits = self.joins(text) and self._parses(text)
+        if fits and not (self._exist(self._with_word(text)) and not self._lacks_column(text)):
+            self.lacks_name, fits = True, False
         if not self._waits:
             self._judged[text] = fits
         return fits

@@ -64,8 +64,8 @@ class Writing(ABC):
         return self._undecided()
 
     @property
-    def refusal(self) -> str:
-        """Why nothing is shown of a generated text; empty if something is shown."""
+    def hidden_reason(self) -> str:
+        """Why nothing is shown; empty if something is shown."""
         return ""
 
     @property
@@ -145,8 +145,10 @@ class TrimmedText(Writing):
         return self._gate.fits(self.shown)
 
     @property
-    def refusal(self) -> str:
-        return self._gate.refusal if self._unasked and self._text.strip() and not self.shown else ""
+    def hidden_reason(self) -> str:
+        if not self._unasked or self.shown:
+            return ""
+        return self._gate.hidden_reason if self._text.strip() else "nothing"
 
     def _judge(self, piece: str, probability: float) -> bool:
         self._gate.add(piece, probability)

@@ -7,6 +7,7 @@ import { hasSeveralCursors, isComposing, isInCommandMode, isReadOnly } from './e
 import { isPrivatePath } from './language';
 import type { ISwitches } from './offswitches';
 import type { ISettings } from './settings';
+import type { IFrame } from './wire';
 
 /** Reasons without a message: the request is automatic, or another call shows the suggestion or reports its reason. */
 const SILENT = [
@@ -37,10 +38,19 @@ export type Explained =
   | 'timeout'
   | 'nothing';
 
+/** Reasons that the status item shows only in its tooltip: its label shows the other ones. */
+const UNLABELLED = ['language', 'private', 'read-only', 'cursors'] as const;
+/** Why the last automatic request has no suggestion. */
+export type HiddenReason = NonNullable<IFrame['hidden_reason']> | (typeof UNLABELLED)[number];
+
 export type Decline = Explained | (typeof SILENT)[number];
 
 export function isExplained(decline: Decline): decline is Explained {
   return !(SILENT as readonly string[]).includes(decline);
+}
+
+export function isUnlabelled(decline: Decline): decline is (typeof UNLABELLED)[number] {
+  return (UNLABELLED as readonly string[]).includes(decline);
 }
 
 type Reasons = [Decline, boolean][];

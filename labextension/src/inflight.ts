@@ -8,11 +8,12 @@ import type { Availability } from './availability';
 import { SuggestionCache } from './cache';
 import type { ICompletionClient } from './client';
 import type { ICurrent, Trigger } from './decision';
+import type { HiddenReason } from './decline';
 import { positionOf } from './editor';
 import type { Outcomes } from './outcomes';
 import { isDenial } from './requesterror';
 import { type IPosition, Suggestion } from './suggestion';
-import type { IFrame, IRequest } from './wire';
+import type { IRequest } from './wire';
 
 /** The server ends older requests of a page itself. A browser opens few connections, so the page closes the oldest. */
 const MOST_OPEN = 2;
@@ -27,7 +28,7 @@ export interface IActivity {
   /** Whether the last request timed out without a text, less than `TIMEOUT_SHOWN` ago. */
   isTimedOut: boolean;
   /** Why the last automatic request has no suggestion. */
-  refusal: IFrame['refusal'] | null;
+  hiddenReason: HiddenReason | null;
 }
 
 /** A call of the provider. */
@@ -148,12 +149,18 @@ export class InFlight {
       request.keep(before);
     }
     this._replace(request, before?.editor === editor && before.rest !== null);
+    this._report({ hiddenReason: null });
     if (cached) {
       this._close();
     } else {
       setTimeout(() => void this._send(request, body), delay);
     }
     return request;
+  }
+
+  /** An automatic request is not sent. */
+  decline(hiddenReason: HiddenReason): void {
+    this._report({ hiddenReason });
   }
 
   cancel(): void {
@@ -204,12 +211,12 @@ export class InFlight {
     const abort = new AbortController();
     this._open.push(abort);
     this._close(MOST_OPEN);
-    this._report({ generating: true, isTimedOut: false, refusal: null });
+    this._report({ generating: true, isTimedOut: false });
     try {
       await this._client.complete(
         body,
         abort.signal,
-        ({ id, text, imports, uncached, timings, finish_reason, refusal = null }) => {
+        ({ id, text, imports, uncached, timings, finish_reason, hidden_reason: hiddenReason = null }) => {
           if (this.current === request) {
             request.id = id;
             request.isTimedOut = finish_reason === 'deadline' && !text;
@@ -218,7 +225,7 @@ export class InFlight {
             if (timings) {
               const { isTimedOut } = request;
               // The latency excludes model loading; a timeout has none.
-              this._report({ lastMs: isTimedOut ? null : timings.total_ms, isTimedOut, refusal });
+              this._report({ lastMs: isTimedOut ? null : timings.total_ms, isTimedOut, hiddenReason });
               if (isTimedOut) {
                 clearTimeout(this._timeoutTimer);
                 this._timeoutTimer = setTimeout(() => this._report({ isTimedOut: false }), TIMEOUT_SHOWN);
@@ -257,7 +264,7 @@ export class InFlight {
   }
 
   private _timeoutTimer?: ReturnType<typeof setTimeout>;
-  private _activity: IActivity = { generating: false, lastMs: null, isTimedOut: false, refusal: null };
+  private _activity: IActivity = { generating: false, lastMs: null, isTimedOut: false, hiddenReason: null };
   /** of the requests that have been sent and not ended, the oldest first */
   private _open: AbortController[] = [];
 }

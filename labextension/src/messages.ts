@@ -1,9 +1,9 @@
 /** Messages to the user: errors, reasons for no suggestion, the progress of the notebook index. */
 
 import type { TranslationBundle } from '@jupyterlab/translation';
-import type { Explained } from './decline';
+import type { Explained, HiddenReason } from './decline';
 import { type IRequestError, type ErrorKind, requestErrorOf } from './requesterror';
-import type { IFrame, INotebookIndex } from './wire';
+import type { INotebookIndex } from './wire';
 
 /** Describe an error and how to resolve it. */
 export function describeRequestError(trans: TranslationBundle, { kind, message }: IRequestError): string {
@@ -91,11 +91,21 @@ export function describeDecline(
 }
 
 /** Describe why the last automatic request has no suggestion. */
-export function describeRefusal(trans: TranslationBundle, refusal: IFrame['refusal'] | null): string {
-  const messages: Record<NonNullable<IFrame['refusal']>, string> = {
-    unsure: trans.__('No suggestion: the model is not confident enough.'),
-    short: trans.__('No suggestion: it would be too short to be worth reading.'),
-    invalid: trans.__('No suggestion: the generated code is invalid here, or uses undefined names.')
-  };
-  return refusal ? messages[refusal] : '';
+export function describeHidden(trans: TranslationBundle, reason: HiddenReason | null): string {
+  switch (reason) {
+    case null:
+      return '';
+    case 'unsure':
+      return trans.__('No suggestion: the model is not confident enough.');
+    case 'short':
+      return trans.__('No suggestion: it would be too short to be worth reading.');
+    case 'invalid':
+      return trans.__('No suggestion: the generated code does not fit here.');
+    case 'unknown_name':
+      return trans.__('No suggestion: the generated code uses a name or a column that does not exist.');
+    case 'nothing':
+      return trans.__('No suggestion: the model generated no text here.');
+    default:
+      return describeDecline(trans, reason, null);
+  }
 }

@@ -349,6 +349,26 @@ describe('an explicit request right after a keystroke', () => {
   });
 });
 
+describe('an automatic request without a suggestion', () => {
+  it('reports the reason until the next request', async () => {
+    const bench = new Bench('min(');
+    const reasons: (string | null)[] = [];
+    bench.provider.activity.connect((_, { hiddenReason }) => reasons.push(hiddenReason));
+    const timings = { total_ms: 10 } as IFrame['timings'];
+    await bench.ask();
+    await bench.answer(0, { text: '', finish_reason: 'stop', hidden_reason: 'short', timings });
+    expect(reasons.at(-1)).toBe('short');
+    bench.provider.settings = { ...bench.provider.settings, disabledLanguages: ['python'] };
+    bench.text += 'v';
+    await bench.ask();
+    expect(reasons.at(-1)).toBe('language');
+    bench.provider.settings = { ...bench.provider.settings, disabledLanguages: [] };
+    bench.text += 'a';
+    await bench.ask();
+    expect(reasons.at(-1)).toBeNull();
+  });
+});
+
 describe('an explicit request without a suggestion', () => {
   const declinedBy = (bench: Bench) => {
     const declined: string[] = [];

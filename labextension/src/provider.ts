@@ -13,7 +13,7 @@ import { type Availability, type IChange, MAX_RETRY_DELAY, servesAnother } from 
 import type { ICompletionClient } from './client';
 import { followOthers } from './collaboration';
 import { decide, type Event, type IState, type Trigger } from './decision';
-import { type Decline, declineOf, type Explained, isExplained } from './decline';
+import { type Decline, declineOf, type Explained, isExplained, isUnlabelled } from './decline';
 import { type IContext, isNewCell, positionIn, readDocument } from './document';
 import { afterComposing, follow, isAt, isOnBlankLine, positionOf, whenUnchanged } from './editor';
 import type { IInsertion } from './imports';
@@ -377,6 +377,8 @@ export class Provider implements IInlineCompletionProvider {
     }
     if (trigger === 'invoke' && isExplained(reason)) {
       this.declined.emit(reason);
+    } else if (isUnlabelled(reason)) {
+      this._inFlight.decline(reason);
     }
   }
 

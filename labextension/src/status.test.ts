@@ -106,12 +106,20 @@ describe('Status', () => {
     expect(status.current.reason).toBe('Off in this folder.');
   });
 
-  it('shows why the last automatic request has no suggestion', () => {
+  it.each([
+    ['unsure', /not confident/],
+    ['short', /too short/],
+    ['invalid', /does not fit/],
+    ['unknown_name', /does not exist/],
+    ['nothing', /no text/],
+    ['language', /this language/],
+    ['cursors', /single cursor/]
+  ] as const)('shows why the last automatic request has no suggestion: %s', (hiddenReason, message) => {
     const { status, availability, activity } = bench();
     availability.reported(READY);
-    activity.emit({ generating: false, lastMs: 40, isTimedOut: false, refusal: 'short' });
-    expect(status.current.reason).toMatch(/too short/);
-    activity.emit({ generating: true, lastMs: 40, isTimedOut: false, refusal: null });
+    activity.emit({ generating: false, lastMs: 40, isTimedOut: false, hiddenReason });
+    expect(status.current.reason).toMatch(message);
+    activity.emit({ generating: true, lastMs: 40, isTimedOut: false, hiddenReason: null });
     expect(status.current.reason).toBe('');
     availability.dispose();
   });
@@ -122,11 +130,11 @@ describe('Status', () => {
     status.changed.connect((_, { condition }) => notified.push(condition));
     availability.reported(READY);
     for (let key = 0; key < 3; key++) {
-      activity.emit({ generating: true, lastMs: null, isTimedOut: false, refusal: null });
+      activity.emit({ generating: true, lastMs: null, isTimedOut: false, hiddenReason: null });
       availability.answered();
-      activity.emit({ generating: false, lastMs: 40, isTimedOut: false, refusal: null });
+      activity.emit({ generating: false, lastMs: 40, isTimedOut: false, hiddenReason: null });
       availability.answered();
-      activity.emit({ generating: false, lastMs: 40, isTimedOut: false, refusal: null });
+      activity.emit({ generating: false, lastMs: 40, isTimedOut: false, hiddenReason: null });
       status.update();
     }
     expect(notified).toEqual(['ready', 'generating', 'ready', 'generating', 'ready', 'generating', 'ready']);

@@ -11,7 +11,7 @@ import { switchOf } from './offswitches';
 import type { Page } from './page';
 import { DISABLED, WITHHELD } from './requesterror';
 import type { IStep } from './wire';
-import { describeDecline, describeIndex, describeRefusal, describeRequestError } from './messages';
+import { describeDecline, describeIndex, describeHidden, describeRequestError } from './messages';
 
 export type Condition =
   | 'denied'
@@ -202,7 +202,7 @@ export class Status {
               : this._activity.isTimedOut && !state.health?.inPage
                 ? describeDecline(this._trans, 'timeout', null)
                 : [
-                    state.health?.notice || describeRefusal(this._trans, this._activity.refusal),
+                    state.health?.notice || describeHidden(this._trans, this._activity.hiddenReason),
                     state.health?.slow
                   ]
                     .filter(Boolean)
@@ -227,7 +227,7 @@ export class Status {
   }
 
   private _last: IStatus | null = null;
-  private _activity: IActivity = { generating: false, lastMs: null, isTimedOut: false, refusal: null };
+  private _activity: IActivity = { generating: false, lastMs: null, isTimedOut: false, hiddenReason: null };
 }
 
 /** Describe a status in one line. */

@@ -100,8 +100,8 @@ export interface IAnswer {
   timings: ITimings;
   /** why `items` is empty: `superseded`, `yielded`, `deadline`, … */
   finish_reason?: string;
-  /** why an automatic suggestion is not shown: the model is not confident, the text is not worth reading, or it would not fit the code or use unknown names */
-  refusal?: 'invalid' | 'short' | 'unsure';
+  /** why an automatic suggestion is not shown: the model is not confident, the text is not worth reading, it would not fit the code, it would use a name or a column that does not exist, or the model generated no text */
+  hidden_reason?: 'invalid' | 'nothing' | 'short' | 'unknown_name' | 'unsure';
   /** do not cache this response: it may contain text from files that are not open, or the next response may differ */
   uncached?: boolean;
 }
@@ -134,8 +134,8 @@ export interface IFrame {
   imports?: string[];
   done?: boolean;
   finish_reason?: string;
-  /** why an automatic suggestion is not shown: the model is not confident, the text is not worth reading, or it would not fit the code or use unknown names */
-  refusal?: 'invalid' | 'short' | 'unsure';
+  /** why an automatic suggestion is not shown: the model is not confident, the text is not worth reading, it would not fit the code, it would use a name or a column that does not exist, or the model generated no text */
+  hidden_reason?: 'invalid' | 'nothing' | 'short' | 'unknown_name' | 'unsure';
   model?: string;
   timings?: ITimings;
   /** do not cache this response: it may contain text from files that are not open, or the next response may differ */

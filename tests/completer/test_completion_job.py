@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer import suggestion_plan
-from jupyter_turbopilot.context.kernel_context import read_kernel_context
+from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo, read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import YIELDED
@@ -52,13 +52,26 @@ def test_text_released_early_is_not_cached_as_complete(
     assert (whole.startswith(part), part == whole) == (True, False)
 
 
-def test_refused_suggestion_has_a_reason(desk: Callable[..., Desk]) -> None:
-    d = desk("values.total + offset", probability=0.3)
-    (reply,) = d.ask(request(trigger="automatic"))
+@pytest.mark.parametrize(
+    ("text", "probability", "reason"),
+    [
+        ("values.total + offset", 0.3, "unsure"),
+        ("ab", 1.0, "short"),
+        ("values) + offset", 1.0, "invalid"),
+        ("frames.total + offset", 1.0, "unknown_name"),
+        ("\n", 1.0, "nothing"),
+    ],
+)
+def test_hidden_suggestion_has_a_reason(
+    text: str, probability: float, reason: str, desk: Callable[..., Desk]
+) -> None:
+    known = KernelContext({"values": ObjectInfo(type="list"), "offset": ObjectInfo(type="int")}, all=True)
+    d = desk(text, probability=probability)
+    reply = received(d.begin(request(trigger="automatic"), kernel_context=known)[1])[-1]
     assert reply.body()["items"] == []
-    assert (reply.body()["refusal"], reply.frame()["refusal"]) == ("unsure", "unsure")
+    assert (reply.body()["hidden_reason"], reply.frame()["hidden_reason"]) == (reason, reason)
     (reply,) = d.ask(request("y = ", trigger="invoke"))
-    assert "refusal" not in reply.body()
+    assert "hidden_reason" not in reply.body()
 
 
 def test_prose_with_apostrophes_is_completed_automatically(desk: Callable[..., Desk]) -> None:

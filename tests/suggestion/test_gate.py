@@ -94,9 +94,16 @@ def test_gate_shows_the_longest_prefix_that_fits() -> None:
     assert shown(made) == "quantity * 2"
 
 
-@pytest.mark.parametrize(("written", "refusal"), golden("gate", "refusal"))
-def test_gate_returns_why_nothing_is_shown(written: Written, refusal: str) -> None:
-    assert gate(*written, ended=True).refusal == refusal
+@pytest.mark.parametrize(("written", "hidden_reason"), golden("gate", "hidden_reason"))
+def test_gate_returns_why_nothing_is_shown(written: Written, hidden_reason: str) -> None:
+    assert gate(*written, ended=True).hidden_reason == hidden_reason
+
+
+def test_gate_returns_that_names_are_unknown() -> None:
+    made = Product(CursorFeatures(), 0.5, lambda _: False, lacks_name=lambda: True)
+    made.add("quantity", 0.95)
+    made.end()
+    assert made.hidden_reason == "unknown_name"
 
 
 @pytest.mark.parametrize(("text", "following", "may"), golden("gate", "may_end"))

@@ -99,6 +99,16 @@ def test_fit_requires_valid_syntax_and_existing_names() -> None:
     assert not fits("unknown")
 
 
+@pytest.mark.parametrize(
+    ("text", "lacks_name"),
+    [('df["price"].sum()', False), ('df["prise"].sum()', True), ("df)", False), ("unknown", True)],
+)
+def test_names_report_a_missing_name(text: str, lacks_name: bool) -> None:
+    names = Names(request(), scope_of(request(), FACTS))
+    names.fit(text)
+    assert names.lacks_name is lacks_name
+
+
 def test_fit_without_facts_checks_only_syntax() -> None:
     fits = Names(request(), scope_of(request(), KernelContext())).fit
     assert fits("unknown.value")

@@ -50,7 +50,7 @@ export interface IProgress {
   usage: IUsage;
   promptTokens: number;
   /** why it is not shown */
-  refusal?: IFrame['refusal'];
+  hiddenReason?: IFrame['hidden_reason'];
 }
 
 /** A generation and the tokens that precede it. */
@@ -156,7 +156,7 @@ export class Composer {
     }
     const whole = suggestion.done || sent < maxTokens;
     suggestion.finish(whole);
-    progress.refusal = isFirst ? suggestion.refusal : progress.refusal;
+    progress.hiddenReason = isFirst ? suggestion.hiddenReason : progress.hiddenReason;
     const item = itemOf(suggestion, whole ? 'stop' : 'length');
     // The user asked for the first text; alternatives that do not fit are useless.
     const isUseful = items.length === 0 || suggestion.fits;

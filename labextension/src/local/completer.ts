@@ -62,8 +62,8 @@ export class Completer {
           const step = await writing.next();
           turn.signal.throwIfAborted();
           if (step.done) {
-            const { refusal } = progress;
-            const flags = refusal && step.value.length === 0 ? { refusal } : {};
+            const { hiddenReason } = progress;
+            const flags = hiddenReason && step.value.length === 0 ? { hidden_reason: hiddenReason } : {};
             const timings = timingsOf(times, progress);
             return { id, items: step.value, model: this._engine.name, timings, ...flags };
           }

@@ -85,9 +85,12 @@ export class TrimmedText {
     this._show(this._unasked ? stripEnd(text.slice(0, end)) : all);
   }
 
-  /** Why nothing is shown of a generated text; `undefined` if something is shown. */
-  get refusal(): IFrame['refusal'] {
-    return this._unasked && !isBlank(this._text) && !this.shown ? this._gate.refusal : undefined;
+  /** Why nothing is shown; `undefined` if something is shown. */
+  get hiddenReason(): IFrame['hidden_reason'] {
+    if (!this._unasked || this.shown) {
+      return undefined;
+    }
+    return isBlank(this._text) ? 'nothing' : this._gate.hiddenReason;
   }
 
   /** Whether the shown text is valid at the cursor. */

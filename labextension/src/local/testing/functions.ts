@@ -173,7 +173,7 @@ export const FUNCTIONS = {
     return [...seen, look()];
   },
   /** Why a gate shows nothing whose score is the product of the probabilities. */
-  refusal: (written: Written) => gateAfter(written, 0.5, true).refusal,
+  hidden_reason: (written: Written) => gateAfter(written, 0.5, true).hiddenReason,
   /** The text that such a gate shows. */
   shown: (written: Written, threshold = 0.5, ended = false) => {
     const gate = gateAfter(written, threshold, ended);
