@@ -82,6 +82,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "time between two keystrokes with --clock, in milliseconds",
         metavar="MS",
     )
+    parser.add_argument(
+        "--bursts",
+        action="store_true",
+        help="with --clock: type 80 to 120 ms per keystroke, with pauses of 0.6 to 2 s at the end of each "
+        "line and of some words",
+    )
     add_number(
         parser, "--busy", whole(0, 64), 0, "number of other processes that each keep a core busy", metavar="N"
     )
@@ -156,7 +162,10 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
     from jupyter_turbopilot.plugins.evaluate import replay, report
     from jupyter_turbopilot.plugins.evaluate.live import Live
 
+    if options.bursts and not options.clock:
+        raise BadRequestError("--bursts needs --clock.")
     settings = local.pilot.settings
+    rhythm = replay.bursts if options.bursts else replay.steady(options.key_interval / 1000)
     notebooks = _half(options, notebook_sets.read(options.source))
     results: dict[str, TypingResult] = {}
     local.wait()
@@ -168,7 +177,9 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
             name = f"{eagerness}, {kind}"
             if options.clock:
                 beside = f" with {options.busy} busy processes" if options.busy else ""
-                name += f", {options.key_interval} ms per keystroke{beside}"
+                name += (
+                    f", {'bursts' if options.bursts else f'{options.key_interval} ms per keystroke'}{beside}"
+                )
             tell = count_items(name, len(chosen))
             if options.kernel:
                 with Live(options.kernel) as live:
@@ -179,7 +190,7 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
             else:
                 with keeping_busy(options.busy):
                     results[name] = (
-                        replay.in_real_time(local, chosen, tell, options.key_interval / 1000)
+                        replay.in_real_time(local, chosen, tell, rhythm)
                         if options.clock
                         else replay.by_keystrokes(local, chosen, tell)
                     )

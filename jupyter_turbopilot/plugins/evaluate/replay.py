@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from jupyter_turbopilot.protocol.errors import BusyError
 from jupyter_turbopilot.suggestion.syntax import valid_beginning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.context.kernel_context import KernelContext
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 
 _FLICKER = 0.3  # seconds: a text that is visible for less time flickers
 SPREAD = 0.5  # sigma of the log-normal distribution of keystroke intervals
+# Seconds between the keystrokes of a burst, and between two bursts: at the end of a line and of some words.
+BURST, PAUSE = (0.08, 0.12), (0.6, 2.0)
+WORD_PAUSES = 0.3  # share of words with a pause after them
+
+Rhythm = Callable[[random.Random, "Keystroke"], float]  # draws the seconds until the next keystroke
 
 
 @dataclass
@@ -235,11 +241,29 @@ class _OpenRequest:
         self._local.pilot.completer.submit(request, listener, caller=caller, tenant=caller)
 
 
+def steady(key: float) -> Rhythm:
+    """Return a function that draws the seconds until the next keystroke, on average `key`."""
+    return lambda rng, _: key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
+
+
+def bursts(rng: random.Random, keystroke: Keystroke) -> float:
+    """Return the seconds until the next keystroke of a user who types in bursts."""
+    ends_word = keystroke.cells[keystroke.active][: keystroke.offset][-1:].isalnum() and not (
+        keystroke.future[:1].isalnum() or keystroke.future[:1] == "_"
+    )
+    ends_line = keystroke.future[:1] in {"", "\n"}
+    pauses = ends_line or (ends_word and rng.random() < WORD_PAUSES)
+    return rng.uniform(*(PAUSE if pauses else BURST))
+
+
+STEADY = steady(0.2)
+
+
 def in_real_time(
     local: InProcess,
     traces: Iterable[Trace],
     tell: Callable[[str], None],
-    key: float = 0.2,
+    rhythm: Rhythm = STEADY,
     seed: int = 3,
     caller: str = "",
     pause: float = 0.0,
@@ -265,7 +289,7 @@ def in_real_time(
             if keystroke.place < score.covered(keystroke.active):
                 continue
             begun_at = time.perf_counter()
-            end = begun_at + key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
+            end = begun_at + rhythm(rng, keystroke)
             if is_pause := pause > 0 and keystroke.cells[keystroke.active][: keystroke.offset].endswith("\n"):
                 end += pause
             if not request or not request.rest(keystroke):

@@ -164,7 +164,11 @@ def simulate_users(
         # Users type different notebooks, as far as possible, so that they do not share cached completions.
         own, name = notebooks[number % len(notebooks) :: users], f"typist {number}"
         try:
-            results.append(replay.in_real_time(local, cells(own), lambda _: None, key, number, name, PAUSE))
+            results.append(
+                replay.in_real_time(
+                    local, cells(own), lambda _: None, replay.steady(key), number, name, PAUSE
+                )
+            )
         except TurbopilotError as failure:
             failures.append(failure)
         lasted.append(time.perf_counter() - begun)

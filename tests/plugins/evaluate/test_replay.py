@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from types import SimpleNamespace
+
+import pytest
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.plugins.evaluate import replay, traces
@@ -56,7 +59,7 @@ def test_by_keystrokes_sends_no_request_within_accepted_text(appended: list[trac
 
 
 def test_on_a_clock_counts_only_suggestions_before_the_next_keystroke(appended: list[traces.Trace]) -> None:
-    typed = replay.in_real_time(Knows(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
+    typed = replay.in_real_time(Knows(rest_of_line), appended, lambda _: None, replay.steady(0.004))  # type: ignore[arg-type]
     assert typed.total.saved > 0
 
     class Late(Knows):
@@ -65,8 +68,18 @@ def test_on_a_clock_counts_only_suggestions_before_the_next_keystroke(appended: 
         ) -> None:
             pass
 
-    typed = replay.in_real_time(Late(rest_of_line), appended, lambda _: None, 0.004)  # type: ignore[arg-type]
+    typed = replay.in_real_time(Late(rest_of_line), appended, lambda _: None, replay.steady(0.004))  # type: ignore[arg-type]
     assert typed.total.saved == 0
+
+
+@pytest.mark.parametrize(
+    ("typed", "future", "pauses"),
+    [("val", "ues + 1", {False}), ("values", " + 1", {False, True}), ("values + 1", "\nx", {True})],
+)
+def test_bursts_pause_after_lines_and_some_words(typed: str, future: str, pauses: set[bool]) -> None:
+    rng = random.Random(1)
+    keystroke = traces.Keystroke((typed,), ("code",), 0, len(typed), future, len(typed))
+    assert {replay.bursts(rng, keystroke) > 0.5 for _ in range(50)} == pauses
 
 
 def test_on_a_clock_types_along_without_requests_and_prefetches(
@@ -74,7 +87,7 @@ def test_on_a_clock_types_along_without_requests_and_prefetches(
 ) -> None:
     # Correct for the next four characters only.
     knows = Knows(lambda request: CODE[request.offset :][:6] + "??")
-    typed = replay.in_real_time(knows, appended, lambda _: None, 0.004)  # type: ignore[arg-type]
+    typed = replay.in_real_time(knows, appended, lambda _: None, replay.steady(0.004))  # type: ignore[arg-type]
     asked = [(request.trigger, request.prefix) for request in knows.asked]
     assert asked[:4] == [
         ("warmup", CODE[:4]),
@@ -90,6 +103,6 @@ def test_on_a_clock_with_a_caller_does_not_wait_for_warm_up(
     appended: list[traces.Trace],
 ) -> None:
     knows = Knows(rest_of_line)
-    replay.in_real_time(knows, appended, lambda _: None, 0.004, caller="a")  # type: ignore[arg-type]
+    replay.in_real_time(knows, appended, lambda _: None, replay.steady(0.004), caller="a")  # type: ignore[arg-type]
     assert set(knows.callers) == set(knows.tenants) == {"a"}
     assert len(knows.callers) == len(knows.asked)
