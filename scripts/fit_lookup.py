@@ -34,6 +34,7 @@ from jupyter_turbopilot.plugins.evaluate.notebooks import read
 from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally, judge
 from jupyter_turbopilot.plugins.evaluate.traces import LONGEST_CELL, request_at
 from jupyter_turbopilot.suggestion.features import cursor_features, sigmoid
+from jupyter_turbopilot.suggestion.gate import expected_gain
 from jupyter_turbopilot.suggestion.names import Names
 from jupyter_turbopilot.suggestion.resolve import Scope
 from jupyter_turbopilot.suggestion.surroundings import surroundings_of
@@ -70,6 +71,7 @@ class Candidate:
     text: str
     values: dict[str, float]
     right: bool
+    closed: bool
 
 
 @dataclass
@@ -95,7 +97,7 @@ def positions(number: int, notebook: TypedNotebook, memory: NotebookIndex) -> It
             cursor = cursor_features(request.prefix, request.suffix, gather(request).pieces)
             fits = Names(request, Scope()).fit
             found = [
-                Candidate(text, values, judge(text, future).right == 1)
+                Candidate(text, values, judge(text, future).right == 1, lookup.is_closed(text, cursor))
                 for text, _, values in lookup.candidates(ways, cursor, around)
                 if fits(text)
             ]
@@ -169,9 +171,9 @@ def solve(rows: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 def best(position: Position, coefficients: dict[str, float], threshold: float) -> str:
     """Return the index match that is shown at a position."""
-    scored = [(value(one, coefficients), one.text) for one in position.found]
-    good = [one for one in scored if one[0] >= threshold]
-    return max(good, key=lambda p: p[0] * max(0.5, len(p[1].strip()) - 1))[1] if good else ""
+    scored = [(value(one, coefficients), one.text) for one in position.found if one.closed]
+    good = [one for one in scored if one[0] >= threshold and expected_gain(*one) >= 0]
+    return max(good, key=lambda one: expected_gain(*one))[1] if good else ""
 
 
 def play(found: Sequence[Position], coefficients: dict[str, float], threshold: float) -> Tally:
@@ -191,6 +193,11 @@ def play(found: Sequence[Position], coefficients: dict[str, float], threshold: f
         score.typed(length, length)
         total = total + score.total
     return total
+
+
+def row(tally: Tally) -> str:
+    """Return the columns of a table."""
+    return f"{tally.precision:.3f} {tally.share_saved:.3f} {tally.net():.3f} {tally.shown}"
 
 
 def value(one: Candidate, coefficients: dict[str, float]) -> float:
@@ -218,18 +225,14 @@ def fitted_to(
         fit_lines([position for other in parts if other is not part for position in other]) for part in parts
     ]
     kinds = {kind: [position for position in held_out if position.kind == kind] for kind in KINDS}
-    print("threshold; fitted, by parts: precision, saved; held out, append and edit: precision, saved, shown")
+    print("threshold; fitted, by parts; held out, append; edit: precision, saved, net saved, shown")
     tallies: dict[float, Tally] = {}
     for step in range(8, 39):
         threshold = step / 40
         pairs = zip(parts, fits, strict=True)
         tallies[threshold] = a = sum((play(part, fit, threshold) for part, fit in pairs), start=Tally())
         b, c = (play(kinds[kind], coefficients, threshold) for kind in kinds)
-        print(
-            f"{threshold:.3f}  {a.precision:.3f} {a.share_saved:.3f}  "
-            f"{b.precision:.3f} {b.share_saved:.3f} {b.shown}  "
-            f"{c.precision:.3f} {c.share_saved:.3f} {c.shown}"
-        )
+        print(f"{threshold:.3f}  {row(a)}  {row(b)}  {row(c)}")
     thresholds = {
         name: next((t for t, tally in tallies.items() if tally.precision >= aim), max(tallies))
         for name, aim in AIMS.items()
@@ -278,7 +281,7 @@ def main() -> None:
     for name, threshold in thresholds.items():
         for kind in KINDS:
             tally = play([position for position in others if position.kind == kind], coefficients, threshold)
-            print(f"others, {name}, {kind}: {tally.precision:.3f} {tally.share_saved:.3f} {tally.shown}")
+            print(f"others, {name}, {kind}: {row(tally)}")
     if options.write:
         fit = {"coefficients": coefficients, "thresholds": thresholds}
         TARGET.write_text(json.dumps(fit, indent=2) + "\n", "utf-8")

@@ -75,13 +75,17 @@ def best_match(
 
     for value, text, whole in sorted(scored, key=gain, reverse=True):
         is_worth_reading = value >= threshold and expected_gain(value, text) >= 0
-        is_closed = cursor.rest or not leaves_open(cursor.body + text)
-        if is_worth_reading and is_closed and fits(text):
+        if is_worth_reading and is_closed(text, cursor) and fits(text):
             return LineMatch(text, value, sure=True, whole=whole)
     if not scored:
         return None
     value, text, whole = max(scored, key=gain)
     return LineMatch(text, value, sure=False, whole=whole)
+
+
+def is_closed(text: str, cursor: CursorFeatures) -> bool:
+    """Return whether a text leaves no bracket or quote open, unless text after the cursor may close it."""
+    return bool(cursor.rest) or not leaves_open(cursor.body + text)
 
 
 def rate(values: Mapping[str, float]) -> float:
