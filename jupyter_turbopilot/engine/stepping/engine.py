@@ -234,7 +234,8 @@ class Stepping(ABC):
             if count > 0:
                 shares.append(Share(run, count, self._guess(run, count) if len(runs) == 1 else Guess()))
                 room -= count
-        return shares
+        # llama.cpp evaluates separate caches together only if their numbers are consecutive.
+        return sorted(shares, key=lambda share: share.run.sequence.id)
 
     def _readable(self, run: StepRun) -> int:
         """Return how many tokens can be evaluated at once; reattach detached parts at their positions."""
