@@ -66,7 +66,7 @@ class ReplyPublisher:
         if not (self._streamed or reason or error):
             reply = self._more_confident(reply)
         if reason and (reason != DEADLINE or not reply.items):
-            reply = replace(reply, items=(), finish_reason=reason)
+            reply = replace(reply, items=(), finish_reason=reason, hidden_reason="")
         # If the index was too slow, the next request may get a better answer.
         return replace(reply, uncached=uncached or reply.uncached or not self._settled)
 

@@ -31,6 +31,12 @@ def test_completer_reports_the_deadline_of_a_late_request(desk: Callable[..., De
     ].finish_reason == "deadline"
 
 
+def test_reply_after_the_deadline_has_no_hidden_reason(desk: Callable[..., Desk]) -> None:
+    d = desk(words(400), pause=0.01, probability=0.97, settings={"deadline": 0.2})
+    (reply,) = d.ask(request(trigger="automatic", max_tokens=400))
+    assert (reply.items, reply.finish_reason, reply.hidden_reason) == ((), "deadline", "")
+
+
 @pytest.fixture
 def shared() -> Shared:
     settings = Turbopilot()
