@@ -176,10 +176,9 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
             chosen = _traces(notebooks, kind, options)
             name = f"{eagerness}, {kind}"
             if options.clock:
+                typing = "bursts" if options.bursts else f"{options.key_interval} ms per keystroke"
                 beside = f" with {options.busy} busy processes" if options.busy else ""
-                name += (
-                    f", {'bursts' if options.bursts else f'{options.key_interval} ms per keystroke'}{beside}"
-                )
+                name += f", {typing}{beside}"
             tell = count_items(name, len(chosen))
             if options.kernel:
                 with Live(options.kernel) as live:
