@@ -410,7 +410,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await gone(other);
     await chars('dismissed');
     const shown = new Set(sent.filter(({ event }) => event === 'shown').map(one => one.id)).size;
-    const counted = { shown, accepted: 1, saved: SAID.length - 1 };
+    const counted = { shown, accepted: 1, saved: SAID.length - 1, retained: null };
     for (let tries = 0; tries < 50 && (await week()).accepted < counted.accepted; tries++) {
       await other.waitForTimeout(100); // the last of it may be on its way
     }

@@ -11,7 +11,7 @@ import pytest
 
 from jupyter_turbopilot.completer.completer import EVENTS
 from jupyter_turbopilot.completer.learning import learner
-from jupyter_turbopilot.engine.load import retry
+from jupyter_turbopilot.jupyter.pilot import retry
 
 from ...scripted_engine import ScriptedEngine, words
 from .conftest import Ask, Named, complete_body, error_of, lines
