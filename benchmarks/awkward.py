@@ -454,6 +454,54 @@ RENAMES: dict[str, Callable[[int], dict[str, Any]]] = {
 }
 
 
+def _repeated(before: str, after: str, others: Iterable[str] = ()) -> dict[str, Any]:
+    body = _renamed(before, after, others)
+    return body | {"earlier": {"cell": 0, "before": before, "after": after}}
+
+
+REPEATS: dict[str, Callable[[int], dict[str, Any]]] = {
+    "places": lambda n: _repeated("f(oldp)", "f(newp)", _split("f(oldp)" for _ in range(n // 8))),
+    "nested calls": lambda n: _repeated("f(0)", "f(0, oldp=1)", _split(_nested(n, 90), 6000)),
+    "nested wrapped calls": lambda n: _repeated("f(x)", "g(f(x))", _split(_nested(n, 90), 6000)),
+    "a chain of methods": lambda n: _repeated(
+        "x" + ".a()" * min(n // 5, 1000),
+        "y" + ".a()" * min(n // 5, 1000),
+        ("x" + ".a()" * 1000 for _ in range(n // 4000)),
+    ),
+    "long sums": lambda n: _repeated("f(1)", "f(2)", ("f(1)" + "+f(1)" * 1000 for _ in range(n // 5000))),
+    "nested literals": lambda n: _repeated(
+        f"f({'[' * 60}1{']' * 60})", f"f({'[' * 60}2{']' * 60})", _split(["f([1])"] * (n // 8))
+    ),
+    "many arguments": lambda n: _repeated(
+        f"f({'x, ' * min(n // 3, 3000)})",
+        f"f({'x, ' * min(n // 3, 3000)}y)",
+        (f"f({'x, ' * 3000})" for _ in range(n // 9000)),
+    ),
+    "equal statements": lambda n: _repeated(
+        "a()\nb()\n" * min(n // 8, 600),
+        "c()\nd()\n" * min(n // 8, 600),
+        ("a()\nb()\n" * 600 for _ in range(n // 4800)),
+    ),
+    "inserted statements": lambda n: _repeated(
+        "a()\nb()", "a()\nc()\nb()", ("a()\nb()\n" * 600 for _ in range(n // 4800))
+    ),
+    "many changes": lambda n: _repeated(
+        "f(1)\n" * min(n // 5, 1500),
+        "f(2)\n" * min(n // 5, 1500),
+        ("f(1)\n" * 1500 for _ in range(n // 7500)),
+    ),
+    "assigned tables": lambda n: _repeated(
+        'df["oldp"]', 'df["newp"]', _split(f'df = f({at}); df["oldp"]' for at in range(n // 25))
+    ),
+    "nested scopes": lambda n: _repeated(
+        "f(oldp)", "f(newp)", ("lambda: " * 80 + f"[{'f(oldp), ' * 1500}]" for _ in range(n // 20_000))
+    ),
+    "long strings": lambda n: _repeated(
+        f"f('{'a' * n}')", f"f('{'b' * n}')", (f"f('{'a' * 50_000}')" for _ in range(n // 50_000))
+    ),
+}
+
+
 def notebook_size(rng: random.Random) -> int:
     """Draw the approximate number of characters of a notebook."""
     return int(10 ** rng.uniform(1, 6))
@@ -469,6 +517,12 @@ def rename(rng: random.Random) -> Sending:
     """An edit in a notebook that is hard to analyse."""
     body = RENAMES[rng.choice([*RENAMES])](notebook_size(rng))
     return Sending("rename", dumps(rng, body | {"client": CANARY}), manner=manner(rng))
+
+
+def repeat(rng: random.Random) -> Sending:
+    """Two alike edits in a notebook that is hard to analyse."""
+    body = REPEATS[rng.choice([*REPEATS])](notebook_size(rng))
+    return Sending("repeat", dumps(rng, body | {"client": CANARY}), manner=manner(rng))
 
 
 # Invalid bodies and other requests --------------------------------------------------------------------------
@@ -497,6 +551,7 @@ ROUTES = (
     "tokenize",
     "fix",
     "rename",
+    "repeat",
     "feedback",
     "models",
     "nosuch",
@@ -546,7 +601,7 @@ CASES: dict[str, tuple[int, Callable[[random.Random], Sending]]] = {
     for weight, case in (
         (6, native_cell), (4, native_notebook), (2, native_documents), (1, native_alternatives),
         (2, native_values), (4, infill), (3, completion), (3, openai), (2, copilot), (2, huggingface),
-        (2, tokens), (2, fix), (2, rename), (3, broken), (1, odd_call), (1, feedback),
+        (2, tokens), (2, fix), (2, rename), (2, repeat), (3, broken), (1, odd_call), (1, feedback),
     )
 }  # fmt: skip
 

@@ -49,7 +49,7 @@ _DATA_FRAME = """
     size skew squeeze stack std style sub subtract sum swaplevel tail take transform transpose truediv
     truncate unstack update values var where xs
 """
-_ATTRIBUTES = frozenset(_DATA_FRAME.split())
+DATA_FRAME_ATTRIBUTES = frozenset(_DATA_FRAME.split())
 
 
 class _AmbiguousError(Exception):
@@ -204,9 +204,9 @@ class _ColumnLabels:
         """Return the position of the old label in a string or an attribute; None for another label."""
         old, new = self._change.old, self._change.new
         if isinstance(node, ast.Attribute):
-            if node.attr != old or old in _ATTRIBUTES:
+            if node.attr != old or old in DATA_FRAME_ATTRIBUTES:
                 return None
-            is_possible = is_attribute(new) and new not in _ATTRIBUTES
+            is_possible = is_attribute(new) and new not in DATA_FRAME_ATTRIBUTES
             start, is_stored = self._cell.span(node)[1] - len(old), not isinstance(node.ctx, ast.Load)
             if not is_possible or is_stored:
                 raise _AmbiguousError
@@ -233,7 +233,9 @@ class _ColumnLabels:
                 case ast.Attribute(attr=name, value=base) if name in labels and node not in self._found:
                     outer = self._parents[node]
                     is_method = isinstance(outer, ast.Call) and outer.func is node
-                    is_ambiguous = not (is_method or name in _ATTRIBUTES or name_of(base) in _ACCESSORS)
+                    is_ambiguous = not (
+                        is_method or name in DATA_FRAME_ATTRIBUTES or name_of(base) in _ACCESSORS
+                    )
                 case ast.keyword(arg=str(name)) if name in labels:
                     outer = self._parents[node]
                     is_ambiguous = isinstance(outer, ast.Call) and self._may_be_label(outer, name)

@@ -15,6 +15,7 @@ from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.suggestion.resolve import as_identifier
 from jupyter_turbopilot.suggestion.scopes import Scopes
 from jupyter_turbopilot.util.bounds import count_operations
+from jupyter_turbopilot.util.syntax_tree import walk
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.scopes import Located
@@ -39,9 +40,9 @@ class ParsedCell:
 
     @cached_property
     def nodes(self) -> list[ast.AST]:
-        """All nodes; parents come before their children."""
+        """All nodes except contexts; parents come before their children."""
         count_operations(3 * len(self.scopes.nodes))
-        return [*ast.walk(self.scopes.tree)]
+        return walk(self.scopes.tree)
 
     @cached_property
     def parents(self) -> dict[ast.AST, ast.AST]:

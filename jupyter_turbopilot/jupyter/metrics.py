@@ -14,6 +14,7 @@ from jupyter_turbopilot.completer.completer import EVENTS
 from jupyter_turbopilot.completer.tenant import metrics_label
 from jupyter_turbopilot.engine.job import DEADLINE, DISCONNECTED, STOPPED, SUPERSEDED, YIELDED
 from jupyter_turbopilot.protocol.errors import BusyError
+from jupyter_turbopilot.protocol.fix import REPEATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.reply import Reply, Timings
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
-FIXES_AND_RENAMES = frozenset({"fix", "rename"})
+FIXES_AND_RENAMES = frozenset({"fix", "rename", *(f"repeat-{kind}" for kind in REPEATS)})
 CANCEL_REASONS = frozenset({SUPERSEDED, YIELDED, STOPPED, DISCONNECTED})
 _SPEEDS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128)
 
@@ -142,7 +143,7 @@ class Metrics:
         )
         self._fixes_and_renames = Counter(
             "turbopilot_fixes_and_renames",
-            "Fixes and renames by outcome.",
+            "Fixes, renames and repeated edits by outcome.",
             ["kind", "event"],
             registry=registry,
         )

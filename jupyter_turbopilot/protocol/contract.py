@@ -129,6 +129,16 @@ class Renamed(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
+class Repeated(msgspec.Struct, frozen=True, kw_only=True):
+    """The places at which to repeat an edit; `edits` is empty if there is nothing to offer."""
+
+    id: Annotated[str, Meta(description="identifies this response in `POST feedback`")]
+    title: Annotated[str, Meta(description="the offer to the user, such as `Change 3 more places?`")]
+    edits: Annotated[
+        list[Edit], Meta(description="one for each place; each may be applied without the others")
+    ]
+
+
 class NotebookIndex(msgspec.Struct, frozen=True, kw_only=True):
     """The notebook index."""
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_TITLE = 60  # characters of a text in a title
+REPEATS = ("access", "argument", "attribute", "block", "call", "expression", "literal")  # kinds
 Source = Literal["kernel", "notebook", "imports", "files", "syntax", "api"]
 
 

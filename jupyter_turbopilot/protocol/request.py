@@ -190,19 +190,39 @@ class RenameRequest(EditRequest, frozen=True, kw_only=True):
     before: Annotated[str, Meta(description="source of the edited cell before the edit")]
 
 
+class EditedCell(msgspec.Struct, frozen=True, kw_only=True):
+    """An earlier edit of a cell."""
+
+    cell: Annotated[int, Meta(ge=0, description="index of the cell")]
+    before: Annotated[str, Meta(description="its source before the edit")]
+    after: Annotated[str, Meta(description="its source after the edit; it may have changed since")]
+
+
+class RepeatRequest(RenameRequest, frozen=True, kw_only=True):
+    """A request for the places at which to repeat the user's last edits."""
+
+    earlier: Annotated[
+        EditedCell | None,
+        Meta(
+            description="an earlier edit like the last one; null: the kernel must show that the old code "
+            "is wrong"
+        ),
+    ] = None
+
+
 class Feedback(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of a suggestion, a fix or a rename, without text."""
+    """The outcome of a suggestion, a fix, a rename or a repeated edit, without text."""
 
     id: Annotated[str, Meta(max_length=64, description="`id` of the response")]
     event: Annotated[
-        Literal["shown", "accepted", "dismissed", "typed_over", "executed", "retained", "applied"],
+        Literal["shown", "accepted", "dismissed", "typed_over", "executed", "retained", "applied", "undone"],
         Meta(
             description="`accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the "
             "cursor left it; `typed_over`: the user typed it, or something else; `executed`: how much of it "
             "remains when its cell is executed next; `retained`: how much of it remains after half a minute "
-            "of typing, again after five minutes, or when the page is closed; "
-            "`applied`: the user applied a fix or a rename. The server only counts `shown`, `applied` and "
-            "`dismissed` of these"
+            "of typing, again after five minutes, or when the page is closed; `applied`: the user applied a "
+            "fix, a rename or a repeated edit; `undone`: and then undid it. The server only counts `shown`, "
+            "`applied`, `dismissed` and `undone` of these"
         ),
     ]
     chars: Annotated[
@@ -325,6 +345,15 @@ def parse_rename(body: bytes) -> RenameRequest:
     """Parse and check a request for a rename."""
     request = decode(body, RenameRequest)
     _check_index(request.active, "active", len(request.cells))
+    return request
+
+
+def parse_repeat(body: bytes) -> RepeatRequest:
+    """Parse and check a request for the places at which to repeat an edit."""
+    request = decode(body, RepeatRequest)
+    _check_index(request.active, "active", len(request.cells))
+    if request.earlier:
+        _check_index(request.earlier.cell, "earlier.cell", len(request.cells))
     return request
 
 

@@ -206,6 +206,15 @@ class Turbopilot(Configurable):
         help="Suggest fixes after errors: the nearest name, column, file or parameter, a missing import and "
         "the like. No model is used, and nothing is applied without your action.",
     ).tag(config=True)
+    suggest_renames = Bool(
+        True,
+        help="After you rename a variable or a column where it is bound, suggest to rename its other uses.",
+    ).tag(config=True)
+    suggest_repeats = Bool(
+        True,
+        help="After two alike edits, suggest to repeat them at the other places that are alike; after one "
+        "edit, if the kernel shows that the old code is wrong.",
+    ).tag(config=True)
     read_dictionary_keys = Bool(
         True,
         help="After an error, also read the short string keys of the dictionaries that the failed code uses, "
@@ -228,8 +237,8 @@ class Turbopilot(Configurable):
         min=0,
         max=1_000_000,
         help="Maximum requests per user and minute; further ones get 429 with Retry-After. Requests for "
-        "tokens, helper functions, fixes and renames count once for each 8 KiB, those for completions only "
-        "above 256 KiB (`complete`: 768 KiB). 0: no limit; `serve` for several users: 600.",
+        "tokens, helper functions, fixes, renames and repeated edits count once for each 8 KiB, those for "
+        "completions only above 256 KiB (`complete`: 768 KiB). 0: no limit; `serve` for several users: 600.",
     ).tag(config=True)
     burst = Int(
         60,

@@ -257,12 +257,54 @@ export interface IRenamed {
   run: number[];
 }
 
-/** The outcome of a suggestion, a fix or a rename, without text. */
+/** An earlier edit of a cell. */
+export interface IEditedCell {
+  /** index of the cell */
+  cell: number;
+  /** its source before the edit */
+  before: string;
+  /** its source after the edit; it may have changed since */
+  after: string;
+}
+
+/** A request for the places at which to repeat the user's last edits. */
+export interface IRepeatRequest {
+  /** path of the notebook on the server */
+  path: string;
+  /** only Python is supported */
+  language: string;
+  /** kernel of the notebook, as in a completion request */
+  kernel_id?: string | null;
+  /** whether the metadata of the notebook allow suggestions; null: the server reads the saved notebook */
+  enabled?: boolean | null;
+  /** all cells */
+  cells: IFixCell[];
+  /** identifies the notebook's view */
+  client: string;
+  /** index of the edited cell */
+  active: number;
+  /** source of the edited cell before the edit */
+  before: string;
+  /** an earlier edit like the last one; null: the kernel must show that the old code is wrong */
+  earlier?: IEditedCell | null;
+}
+
+/** The places at which to repeat an edit; `edits` is empty if there is nothing to offer. */
+export interface IRepeated {
+  /** identifies this response in `POST feedback` */
+  id: string;
+  /** the offer to the user, such as `Change 3 more places?` */
+  title: string;
+  /** one for each place; each may be applied without the others */
+  edits: IEdit[];
+}
+
+/** The outcome of a suggestion, a fix, a rename or a repeated edit, without text. */
 export interface IFeedback {
   /** `id` of the response */
   id: string;
-  /** `accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the cursor left it; `typed_over`: the user typed it, or something else; `executed`: how much of it remains when its cell is executed next; `retained`: how much of it remains after half a minute of typing, again after five minutes, or when the page is closed; `applied`: the user applied a fix or a rename. The server only counts `shown`, `applied` and `dismissed` of these */
-  event: 'accepted' | 'applied' | 'dismissed' | 'executed' | 'retained' | 'shown' | 'typed_over';
+  /** `accepted`: all of it or a part was accepted; `dismissed`: it was hidden, or the cursor left it; `typed_over`: the user typed it, or something else; `executed`: how much of it remains when its cell is executed next; `retained`: how much of it remains after half a minute of typing, again after five minutes, or when the page is closed; `applied`: the user applied a fix, a rename or a repeated edit; `undone`: and then undid it. The server only counts `shown`, `applied`, `dismissed` and `undone` of these */
+  event: 'accepted' | 'applied' | 'dismissed' | 'executed' | 'retained' | 'shown' | 'typed_over' | 'undone';
   /** number of its characters in the document, typed or accepted; of `shown`: its length */
   chars: number;
   /** its length at that time, as more may have been on its way; 0: all that was sent */

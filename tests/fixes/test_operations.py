@@ -16,10 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules
+from jupyter_turbopilot.fixes import repeats
 from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe
 from jupyter_turbopilot.fixes.report import Folder, KernelError, KernelReport, ObjectDescription
 from jupyter_turbopilot.jupyter.routes.fixes import _find, _find_rename
-from jupyter_turbopilot.protocol.request import FixRequest, RenameRequest, parse_fix, parse_rename
+from jupyter_turbopilot.protocol.request import (
+    FixRequest,
+    RenameRequest,
+    RepeatRequest,
+    parse_fix,
+    parse_rename,
+    parse_repeat,
+)
 from jupyter_turbopilot.util.bounds import (
     MOST_OPERATIONS,
     OperationLimitError,
@@ -30,7 +38,7 @@ from jupyter_turbopilot.util.bounds import (
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from awkward import FIXES, RENAMES
+from awkward import FIXES, RENAMES, REPEATS
 
 from tests.faults.test_linear import lines_of
 
@@ -61,6 +69,12 @@ def rename(request: RenameRequest) -> None:
         _find_rename(request)
 
 
+def repeat(request: RepeatRequest) -> None:
+    """Find the places as the server does."""
+    with suppress(OperationLimitError):
+        repeats.find(request)
+
+
 def check(body: bytes, call: Callable[[], Any]) -> None:
     """Check that a call counts its work, and that the work is proportional to the size of the body."""
     operations = Operations(MOST_OPERATIONS)
@@ -89,6 +103,14 @@ def test_renames_count_operations(name: str, size: int) -> None:
     body = encoded(RENAMES[name](size))
     request = parse_rename(body)
     check(body, lambda: rename(request))
+
+
+@settings(max_examples=30)
+@given(st.sampled_from([*REPEATS]), st.integers(1, 12_000))
+def test_repeats_count_operations(name: str, size: int) -> None:
+    body = encoded(REPEATS[name](size))
+    request = parse_repeat(body)
+    check(body, lambda: repeat(request))
 
 
 PIECES = (
@@ -131,6 +153,17 @@ def test_renames_count_operations_for_any_notebook(head: str, tail: str, others:
     check(body, lambda: rename(request))
 
 
+@settings(max_examples=30)
+@given(SOURCES, SOURCES, st.lists(SOURCES, max_size=5))
+def test_repeats_count_operations_for_any_notebook(head: str, tail: str, others: list[str]) -> None:
+    before, after = f"{head}oldp{tail}", f"{head}newp{tail}"
+    cells = [{"source": after}, {"source": after}, *({"source": each} for each in [before, *others])]
+    earlier = {"cell": 1, "before": before, "after": after}
+    body = encoded({"cells": cells, "active": 0, "before": before, "earlier": earlier})
+    request = parse_repeat(body)
+    check(body, lambda: repeat(request))
+
+
 def largest(make: Callable[[int], dict[str, Any]]) -> bytes:
     """Return the largest body that the server admits."""
     size = MOST_BODY
@@ -154,4 +187,13 @@ def test_renames_end_at_the_limit_for_the_largest_body(name: str) -> None:
     operations = Operations(MOST_OPERATIONS)
     with counted_operations(operations):
         rename(request)
+    assert operations.count < 1.5 * MOST_OPERATIONS
+
+
+@pytest.mark.parametrize("name", REPEATS)
+def test_repeats_end_at_the_limit_for_the_largest_body(name: str) -> None:
+    request = parse_repeat(largest(REPEATS[name]))
+    operations = Operations(MOST_OPERATIONS)
+    with counted_operations(operations):
+        repeat(request)
     assert operations.count < 1.5 * MOST_OPERATIONS

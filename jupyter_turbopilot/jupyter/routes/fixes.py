@@ -1,4 +1,4 @@
-"""Fixes after an error and renames after an edit."""
+"""Fixes after an error, and renames and repeated edits after an edit."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from tornado.iostream import StreamClosedError
 from jupyter_turbopilot.completer.import_sources import sources_of
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.engine.job import DISCONNECTED
-from jupyter_turbopilot.fixes import column_renames, renames
+from jupyter_turbopilot.fixes import column_renames, renames, repeats
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import expressions_to_describe, find_fixes
 from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
 from jupyter_turbopilot.jupyter.metrics import Outcome
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
 from jupyter_turbopilot.jupyter.routes.native import NotebookRoute
-from jupyter_turbopilot.protocol.contract import Fixes, Renamed
+from jupyter_turbopilot.protocol.contract import Fixes, Renamed, Repeated
 from jupyter_turbopilot.protocol.errors import BusyError, TooComplexError, TurbopilotError
 from jupyter_turbopilot.protocol.request import (
     Cell,
@@ -26,8 +26,10 @@ from jupyter_turbopilot.protocol.request import (
     EditRequest,
     FixRequest,
     RenameRequest,
+    RepeatRequest,
     parse_fix,
     parse_rename,
+    parse_repeat,
 )
 
 if TYPE_CHECKING:
@@ -138,7 +140,7 @@ class RenameRoute(_EditRoute):
 
     async def _rename(self, request: RenameRequest) -> renames.Rename | None:
         await self.admit_and_charge(request)
-        if request.language != "python":
+        if request.language != "python" or not self.pilot.settings.suggest_renames:
             return None
         return await self.parse(_find_rename, request)
 
@@ -148,6 +150,34 @@ def _find_rename(request: RenameRequest) -> renames.Rename | None:
     return column_renames.find(request, label) if label else renames.find(request)
 
 
+class RepeatRoute(_EditRoute):
+    """`POST turbopilot/repeat`."""
+
+    @Endpoint(RepeatRequest, read=lambda body, _: parse_repeat(body), gives=Repeated)
+    async def post(self, request: RepeatRequest) -> None:
+        """Find the places at which to repeat the user's last edits."""
+        found = await self.counted(self._repeat(request), None)
+        repeated = (
+            Repeated(id=_id(f"{self.name}-{found.kind}"), title=found.title, edits=found.edits)
+            if found
+            else Repeated(id=_id(self.name), title="", edits=[])
+        )
+        self.answer(msgspec.json.encode(repeated))
+
+    async def _repeat(self, request: RepeatRequest) -> repeats.Repeat | None:
+        await self.admit_and_charge(request)
+        if request.language != "python" or not self.pilot.settings.suggest_repeats:
+            return None
+        report = NO_REPORT
+        names = None if request.earlier else await self.parse(repeats.expressions_to_describe, request)
+        if names is not None:
+            kernels, name = self.pilot.kernels, await self.allowed_kernel(request)
+            if not kernels or not name:
+                return None
+            report = await kernels.report(name, names, keys=self.pilot.settings.read_dictionary_keys)
+        return await self.parse(repeats.find, request, report)
+
+
 def _id(kind: str) -> str:
-    """Return an id by which `POST feedback` distinguishes fixes and renames."""
+    """Return an id by which `POST feedback` distinguishes fixes, renames and repeated edits."""
     return f"{kind}-{uuid4().hex}"

@@ -192,11 +192,11 @@ class FeedbackRoute(Route):
 
     @Endpoint(Feedback, status=204)
     async def post(self, feedback: Feedback) -> None:
-        """Record the outcome of a suggestion, and learn from it; or count that of a fix or a rename."""
-        kind = feedback.id.partition("-")[0]
+        """Record the outcome of a suggestion, and learn from it; only count that of a fix or an edit."""
+        kind = feedback.id.rpartition("-")[0]
         if kind in FIXES_AND_RENAMES:
             self.metrics.count_fix_or_rename(kind, feedback.event)
-        elif feedback.event != "applied":
+        elif feedback.event not in {"applied", "undone"}:
             self.pilot.completer.feedback(feedback)
         await self.finish()
 

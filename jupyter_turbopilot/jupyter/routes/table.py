@@ -23,6 +23,7 @@ CORE = {
     "complete": f"{_HERE}native:CompleteRoute",
     "fix": f"{_HERE}fixes:FixRoute",
     "rename": f"{_HERE}fixes:RenameRoute",
+    "repeat": f"{_HERE}fixes:RepeatRoute",
     "feedback": f"{_HERE}native:FeedbackRoute",
     "health": f"{_HERE}manage:HealthRoute",
     "v1/health": f"{_HERE}manage:HealthRoute",

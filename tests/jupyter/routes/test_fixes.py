@@ -9,7 +9,7 @@ import pytest
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import FINDERS
-from jupyter_turbopilot.fixes.report import NONE
+from jupyter_turbopilot.fixes.report import NONE, KernelReport, ObjectDescription
 from jupyter_turbopilot.protocol.fix import Edit, Fix
 
 from .conftest import Ask, error_of
@@ -24,6 +24,13 @@ def fix_body(**more: Any) -> dict[str, Any]:
 
 def rename_body(**more: Any) -> dict[str, Any]:
     return {"cells": [{"source": "total = 1\ntotl"}], "active": 0, "before": "totl = 1\ntotl"} | more
+
+
+def repeat_body(**more: Any) -> dict[str, Any]:
+    """Two alike edits, and one further place."""
+    edit = {"cell": 1, "before": "f(a=1)", "after": "f(a=2)"}
+    cells = [{"source": "f(a=2)"}, {"source": "f(a=2)"}, {"source": "f(a=1)"}]
+    return {"cells": cells, "active": 0, "before": "f(a=1)", "earlier": edit} | more
 
 
 def fixes(response: Any) -> list[dict[str, Any]]:
@@ -51,10 +58,11 @@ class Queried:
 
     def __init__(self) -> None:
         self.wanted: list[list[str]] = []
+        self.reported = NONE
 
     async def report(self, _: str, wanted: list[str], *, keys: bool) -> Any:
         self.wanted.append(wanted)
-        return NONE
+        return self.reported
 
     def kernel_context(self, _: str) -> Any:
         return NO_CONTEXT
@@ -145,10 +153,12 @@ async def test_fix_is_silent_for_other_languages_and_if_it_is_off(
     assert failures == []
 
 
-@pytest.mark.parametrize("route", ["fix", "rename"])
+MAKE = {"fix": fix_body, "rename": rename_body, "repeat": repeat_body}
+
+
+@pytest.mark.parametrize("route", MAKE)
 async def test_corrections_obey_the_off_switches(ask: Ask, pilot: Any, route: str) -> None:
-    body = fix_body(enabled=False) if route == "fix" else rename_body(enabled=False)
-    response = await ask(route, body)
+    response = await ask(route, MAKE[route](enabled=False))
     assert (response.code, error_of(response)["code"]) == (403, "disabled_in_notebook")
 
 
@@ -159,11 +169,56 @@ async def test_fix_survives_the_failure_of_a_kind(
     assert fixes(await ask("fix", fix_body())) == []
 
 
-@pytest.mark.parametrize(("route", "field"), [("fix", "failed"), ("rename", "active")])
-async def test_corrections_name_an_invalid_index(ask: Ask, pilot: Any, route: str, field: str) -> None:
-    body = fix_body(failed=1) if route == "fix" else rename_body(active=1)
-    response = await ask(route, body)
+@pytest.mark.parametrize(
+    ("route", "field", "value"),
+    [
+        ("fix", "failed", 1),
+        ("rename", "active", 1),
+        ("repeat", "active", 3),
+        ("repeat", "earlier.cell", {"cell": 3, "before": "", "after": ""}),
+    ],
+)
+async def test_corrections_name_an_invalid_index(
+    ask: Ask, pilot: Any, route: str, field: str, value: Any
+) -> None:
+    response = await ask(route, MAKE[route](**{field.partition(".")[0]: value}))
     assert (response.code, error_of(response)["field"]) == (400, field)
+
+
+async def test_repeat_returns_the_other_places(ask: Ask, pilot: Any) -> None:
+    answer = json.loads((await ask("repeat", repeat_body())).body)
+    assert answer.pop("id").startswith("repeat-literal-")
+    edit = {"cell": 2, "start": 4, "end": 5, "old": "1", "text": "2"}
+    assert answer == {"title": "Change 1 more place?", "edits": [edit]}
+
+
+@pytest.mark.parametrize("route", ["rename", "repeat"])
+async def test_edits_are_silent_for_other_languages_and_if_they_are_off(
+    ask: Ask, pilot: Any, route: str
+) -> None:
+    assert json.loads((await ask(route, MAKE[route]())).body)["edits"]
+    assert not json.loads((await ask(route, MAKE[route](language="r"))).body)["edits"]
+    setattr(pilot.settings, f"suggest_{route}s", False)
+    assert not json.loads((await ask(route, MAKE[route]())).body)["edits"]
+
+
+async def test_repeat_queries_the_kernel_after_a_single_edit(
+    ask: Ask, queried: Queried, session: Any
+) -> None:
+    kernel = {"path": "mine.ipynb", "kernel_id": session["kernel"]["id"]}
+    single = {
+        "earlier": None,
+        "before": "df['a']",
+        "cells": [{"source": "df['b']"}, {"source": "df['a']"}],
+    }
+    for more in (kernel, single, single | kernel | {"path": "other.ipynb"}):
+        await ask("repeat", repeat_body(**more))
+    assert queried.wanted == []
+    table = ObjectDescription(labels=["b"])
+    queried.reported = KernelReport(objects={"df": table})
+    answer = json.loads((await ask("repeat", repeat_body(**single, **kernel))).body)
+    assert queried.wanted == [["df"]]
+    assert [edit["text"] for edit in answer["edits"]] == ["'b'"]
 
 
 async def test_corrections_are_charged_and_counted(ask: Ask, pilot: Any, failures: list[FailedCell]) -> None:
@@ -177,9 +232,15 @@ async def test_corrections_are_charged_and_counted(ask: Ask, pilot: Any, failure
 
 
 async def test_feedback_on_corrections_is_counted_and_not_learned(ask: Ask, pilot: Any) -> None:
-    for name, event in (("fix-1", "applied"), ("rename-1", "dismissed"), ("1", "applied")):
+    for name, event in (
+        ("fix-1", "applied"),
+        ("rename-1", "dismissed"),
+        ("repeat-call-1", "undone"),
+        ("1", "undone"),
+    ):
         assert (await ask("feedback", {"id": name, "event": event})).code == 204
     assert pilot.completer.counters["dismissed"] == 0
     text = (await ask("metrics", method="GET")).body.decode()
     assert 'turbopilot_fixes_and_renames_total{event="applied",kind="fix"} 1.0' in text
     assert 'turbopilot_fixes_and_renames_total{event="dismissed",kind="rename"} 1.0' in text
+    assert 'turbopilot_fixes_and_renames_total{event="undone",kind="repeat-call"} 1.0' in text

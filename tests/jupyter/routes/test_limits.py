@@ -25,7 +25,7 @@ from jupyter_turbopilot.util.bounds import count_operations
 
 from ...serve_app import KEY, ServeApp
 from .conftest import complete_body
-from .test_fixes import fix_body, rename_body
+from .test_fixes import fix_body, rename_body, repeat_body
 from .test_helpers import COMPLETE as HELPERS_BODY
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "helpers": HELPERS_BODY,
     "fix": fix_body(),
     "rename": rename_body(),
+    "repeat": repeat_body(),
     "infill": {"input_prefix": "x = ", "input_suffix": "", "n_predict": 1},
     "completion": {"prompt": "x", "n_predict": 1},
     "completions": {"prompt": "x", "n_predict": 1},
@@ -76,6 +77,7 @@ PARSING: dict[str, tuple[Any, str]] = {
     "helpers": (functions_route, "generate_functions"),
     "fix": (fixes, "_find"),
     "rename": (fixes.renames, "find"),
+    "repeat": (fixes.repeats, "find"),
     "tokenize": (tokenization, "_tokenize_body"),
     "detokenize": (tokenization, "_detokenize_body"),
 }
@@ -226,7 +228,7 @@ def test_operations_of_a_request_are_limited(
     monkeypatch.setattr(jobs, "CPU_SECONDS", math.inf)
     response = keyless.client.post(f"/{path}", json=BODIES[path])
     assert endless.ended.is_set()
-    if path in {"fix", "rename"}:
+    if path in {"fix", "rename", "repeat"}:
         assert response.status_code == 200
         assert not response.json().get("fixes", response.json().get("edits"))
     else:

@@ -1,0 +1,200 @@
+"""The smallest parts of a cell that an edit has changed. Pure."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, NamedTuple
+
+from jupyter_turbopilot.fixes.roles import Role
+from jupyter_turbopilot.fixes.shapes import AttributeName, ShapedCell
+from jupyter_turbopilot.util.bounds import common_prefix_length, count_operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jupyter_turbopilot.fixes.shapes import Shapes
+
+BLOCKS = ("body", "orelse", "finalbody")
+_MOST_CHANGES = 8
+_MOST_OUTER = 4  # nodes around a change
+_MOST_NODES = 400  # of a changed expression
+_LITERALS = (ast.Tuple, ast.List, ast.Set, ast.Dict, ast.UnaryOp, ast.JoinedStr)
+
+
+class Change(NamedTuple):
+    """Expressions or statements before and after an edit."""
+
+    before: ShapedCell
+    after: ShapedCell
+    old: tuple[ast.AST, ...]
+    new: tuple[ast.AST, ...]
+    is_block: bool = False  # whether they are statements of a block
+    above: int | None = None  # shape of the statement above them
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The shapes before and after the edit."""
+        old = tuple(self.before.shape[node] for node in self.old)
+        return old, tuple(self.after.shape[node] for node in self.new)
+
+    @property
+    def role(self) -> Role:
+        """The role of a changed expression."""
+        return Role(self.before, self.old[0])
+
+
+def changes(before: str, after: str, shapes: Shapes) -> tuple[list[Change], Change | None]:
+    """Return the changed expressions, and the smallest changed block; raise SyntaxError if nothing parses.
+
+    Of a cell that does not parse, the changed lines are compared.
+    """
+    try:
+        return _Comparison(ShapedCell(before, shapes), ShapedCell(after, shapes)).result()
+    except SyntaxError:
+        lines = _changed_lines(before, after)
+        return _Comparison(*(ShapedCell(text, shapes) for text in lines)).result()
+
+
+def _changed_lines(before: str, after: str) -> tuple[str, str]:
+    """Return the lines that differ, which parse if they are not indented."""
+    old, new = before.split("\n"), after.split("\n")
+    start = common_prefix_length(old, new)
+    tail = common_prefix_length(old[start:][::-1], new[start:][::-1])
+    changed = (lines[start : len(lines) - tail] for lines in (old, new))
+    first, second = ("\n".join(lines) for lines in changed)
+    if not first.strip() or not second.strip():
+        raise SyntaxError("Whole lines have been added or removed in a cell that does not parse.")
+    return first, second
+
+
+class _Comparison:
+    """The comparison of two versions of a cell."""
+
+    def __init__(self, before: ShapedCell, after: ShapedCell) -> None:
+        self._before, self._after = before, after
+        self._found: list[Change] = []
+        self._blocks: list[Change] = []
+
+    def result(self) -> tuple[list[Change], Change | None]:
+        """Compare the trees."""
+        work: list[list[tuple[ast.AST, ast.AST]]] = [[(self._before.scopes.tree, self._after.scopes.tree)]]
+        while work:
+            path = work.pop()
+            old, new = path[-1]
+            count_operations(len(self._before.parts[old]) + len(self._after.parts[new]))
+            pairs = self._statements(old, new)
+            if pairs is None:
+                pairs = self._expressions(old, new)
+            if pairs is None:
+                self._found += self._change(path)
+            else:
+                work += [[*path[-_MOST_OUTER:], pair] for pair in reversed(pairs)]
+            if len(self._found) + len(self._blocks) > _MOST_CHANGES:
+                return [], None
+        block = self._blocks[0] if self._blocks else None
+        has_others = block is not None and len(block.old) != len(block.new) and bool(self._found)
+        return ([], None) if has_others or len(self._blocks) > 1 else (self._found, block)
+
+    def _differs(self, old: ast.AST, new: ast.AST) -> bool:
+        return self._before.shape[old] != self._after.shape[new]
+
+    def _statements(self, old: ast.AST, new: ast.AST) -> list[tuple[ast.AST, ast.AST]] | None:
+        """Return the pairs of statements that differ; None if other parts differ, too."""
+        if type(old) is not type(new):
+            return None
+        blocks = [
+            (one, getattr(new, name)) for name in BLOCKS if isinstance(one := getattr(old, name, None), list)
+        ]
+        inside = {id(each) for both in blocks for block in both for each in block}
+        heads = [
+            [cell.shape[each] for each in cell.parts[node] if id(each) not in inside]
+            for cell, node in ((self._before, old), (self._after, new))
+        ]
+        if not inside or heads[0] != heads[1] or getattr(old, "name", "") != getattr(new, "name", ""):
+            return None
+        pairs: list[tuple[ast.AST, ast.AST]] = []
+        for one, other in blocks:
+            shapes = [self._before.shape[each] for each in one], [self._after.shape[each] for each in other]
+            start = common_prefix_length(*shapes)
+            tail = common_prefix_length(*(each[start:][::-1] for each in shapes))
+            olds, news = one[start : len(one) - tail], other[start : len(other) - tail]
+            if len(olds) == len(news):
+                pairs += [pair for pair in zip(olds, news, strict=True) if self._differs(*pair)]
+            if len(olds) > 1 or len(olds) != len(news):
+                if not olds:  # a statement around the inserted ones decides on the place
+                    below = min(tail, 1)
+                    start -= min(start, 1 - below)
+                    olds, news = (
+                        one[start : len(one) - tail + below],
+                        other[start : len(other) - tail + below],
+                    )
+                above = shapes[0][start - 1] if start else None
+                self._blocks.append(
+                    Change(self._before, self._after, (*olds,), (*news,), is_block=True, above=above)
+                )
+        return pairs
+
+    def _expressions(self, old: ast.AST, new: ast.AST) -> list[tuple[ast.AST, ast.AST]] | None:
+        """Return the only pair of parts that differ; None for several, or other nodes."""
+        shapes = self._before.shapes
+        if shapes.label(self._before.shape[old]) != shapes.label(self._after.shape[new]):
+            return None
+        parts = zip(self._before.parts[old], self._after.parts[new], strict=True)
+        pairs = [pair for pair in parts if self._differs(*pair)]
+        return pairs if len(pairs) == 1 else None
+
+    def _change(self, path: Sequence[tuple[ast.AST, ast.AST]]) -> Iterator[Change]:
+        """Yield the change that a differing pair of nodes is part of."""
+        at = len(path) - 1
+        while (at and not isinstance(path[at][0], ast.expr | ast.stmt | ast.keyword)) or (
+            isinstance(path[at][0], AttributeName)
+        ):
+            at -= 1
+        at = self._of_literal(path, at)
+        outer = [n for n in range(max(0, at - 3), at + 1) if self._is_around(*path[n])]
+        old, new = path[outer[0] if outer else at]
+        nodes = (ast.expr, ast.keyword, ast.stmt)
+        if not isinstance(old, nodes) or not isinstance(new, nodes):
+            return
+        is_bound = isinstance(getattr(old, "ctx", None), ast.Store | ast.Del) and isinstance(old, ast.Name)
+        if not is_bound:  # the binding of a name is renamed
+            yield Change(self._before, self._after, (old,), (new,), is_block=isinstance(old, ast.stmt))
+
+    def _of_literal(self, path: Sequence[tuple[ast.AST, ast.AST]], at: int) -> int:
+        """Return the level of the whole literal; an element of a list of strings is one."""
+        first = path[at][0]
+        while at and isinstance(outer := path[at - 1][0], _LITERALS) and is_literal(outer, self._before):
+            elements = [getattr(each, "value", None) for each in (first, *self._before.parts[outer])]
+            if not isinstance(outer, ast.JoinedStr) and all(isinstance(each, str) for each in elements):
+                break
+            at -= 1
+        return at
+
+    def _is_around(self, old: ast.AST, new: ast.AST) -> bool:
+        """Return whether one of two expressions contains the other one."""
+        if not isinstance(old, ast.expr) or not isinstance(new, ast.expr) or not self._differs(old, new):
+            return False
+        return _contains(new, self._after, self._before.shape[old]) or (
+            _contains(old, self._before, self._after.shape[new])
+        )
+
+
+def _contains(node: ast.AST, cell: ShapedCell, shape: int) -> bool:
+    return any(cell.shape[each] == shape for each in _parts(node, cell))
+
+
+def is_literal(node: ast.AST, cell: ShapedCell) -> bool:
+    """Return whether an expression contains no names."""
+    parts = _parts(node, cell)
+    return len(parts) < _MOST_NODES and all(isinstance(each, (ast.Constant, *_LITERALS)) for each in parts)
+
+
+def _parts(node: ast.AST, cell: ShapedCell) -> list[ast.AST]:
+    """Return a node and its parts; of a large one only the outer parts."""
+    nodes = [node]
+    for each in nodes:
+        if len(nodes) >= _MOST_NODES:
+            break
+        nodes += cell.parts[each]
+    count_operations(len(nodes))
+    return nodes

@@ -1,0 +1,195 @@
+"""The common pattern of two syntax trees by anti-unification: equal parts stay, others become holes. Pure."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from jupyter_turbopilot.fixes.roles import is_alike
+from jupyter_turbopilot.fixes.shapes import AttributeName, ShapedCell
+from jupyter_turbopilot.util.bounds import count_operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jupyter_turbopilot.fixes.shapes import Label, Shapes
+
+    Parts: TypeAlias = tuple[int, ...]  # shapes
+
+_DEEPEST = 40
+CALL = (ast.Call,)  # the label of a call whose number of arguments differs; only the function is compared
+# Expressions that need no parentheses in any place.
+_ATOMS = (
+    ast.Name, ast.Constant, ast.Call, ast.Attribute, ast.Subscript, ast.List, ast.Dict, ast.Set, ast.ListComp,
+    ast.keyword,
+)  # fmt: skip
+
+
+class Hole(NamedTuple):
+    """A part that differs in the examples."""
+
+    shapes: tuple[int, int]  # those of the examples
+    label: Label | None  # of the accepted nodes: class and, for a constant, the class of its value
+    is_closed: bool  # whether it is a variable, and only those of the examples are accepted
+
+
+class Node(NamedTuple):
+    """A node with at least one hole."""
+
+    label: Label
+    parts: tuple[Pattern, ...]
+
+
+# A number is the shape of a node without holes.
+Pattern: TypeAlias = "int | Hole | Node"
+
+
+def generalized(
+    first: tuple[Parts, Parts], last: tuple[Parts, Parts], shapes: Shapes
+) -> tuple[tuple[Pattern, ...], tuple[Pattern, ...]] | None:
+    """Return the patterns before and after two edits; None if they are equal, or the new has more holes."""
+    if [*map(len, first)] != [*map(len, last)]:
+        return None
+    known: dict[tuple[int, int], Hole] = {}
+    old, new = (
+        tuple(pattern_of(*pair, shapes, known) for pair in zip(*sides, strict=True))
+        for sides in zip(first, last, strict=True)
+    )
+    holes = [{hole for each in patterns for hole in holes_in(each)} for patterns in (old, new)]
+    return (old, new) if old != new and holes[1] <= holes[0] else None
+
+
+def pattern_of(
+    one: int,
+    other: int,
+    shapes: Shapes,
+    holes: dict[tuple[int, int], Hole],
+    depth: int = 0,
+    *,
+    is_owner: bool = False,
+) -> Pattern:
+    """Return the most specific pattern of two shapes. `is_owner`: whether attributes or keys are read."""
+    count_operations(4)
+    if one == other:
+        return one
+    labels = shapes.label(one), shapes.label(other)
+    label, parts = labels[0], shapes.parts(one)
+    if labels[0] != labels[1] and labels[0][0] is labels[1][0] is ast.Call:
+        label, parts = CALL, parts[:1]
+    elif labels[0] != labels[1] or not parts or depth > _DEEPEST:
+        kind, last = map(_kind, labels)
+        hole = Hole((one, other), kind if kind == last else None, is_owner and kind[0] is ast.Name)
+        return holes.setdefault((one, other), hole)
+    reads = label[0] in {ast.Attribute, ast.Subscript}
+    pairs = enumerate(zip(parts, shapes.parts(other), strict=label != CALL))
+    return Node(
+        label,
+        tuple(pattern_of(*pair, shapes, holes, depth + 1, is_owner=reads and not at) for at, pair in pairs),
+    )
+
+
+def _kind(label: Label) -> Label:
+    return label[:2] if label[0] is ast.Constant else label[:1]
+
+
+def holes_in(pattern: Pattern) -> set[Hole]:
+    """Return the holes of a pattern."""
+    if isinstance(pattern, Node):
+        return {hole for part in pattern.parts for hole in holes_in(part)}
+    return {pattern} if isinstance(pattern, Hole) else set()
+
+
+def substituted(pattern: Pattern, old: Pattern, new: Pattern) -> Pattern:
+    """Return a pattern with a part replaced."""
+    if pattern == old:
+        return new
+    if not isinstance(pattern, Node):
+        return pattern
+    return Node(pattern.label, tuple(substituted(part, old, new) for part in pattern.parts))
+
+
+def strength(pattern: Pattern, shapes: Shapes) -> int:
+    """Return how much of a pattern decides on its meaning: 0 for holes alone, 2 for several names."""
+    if isinstance(pattern, Hole):
+        return int(pattern.is_closed)
+    if isinstance(pattern, Node):
+        is_function = pattern.label[0] is ast.Call and isinstance(pattern.parts[0], int)
+        return is_function + sum(strength(part, shapes) for part in pattern.parts)
+    return 1 + bool(shapes.parts(pattern))
+
+
+def texts_in(pattern: Pattern, shapes: Shapes) -> Iterator[tuple[type, str]]:
+    """Yield the names and strings outside of holes, with the class of their node."""
+    if not isinstance(pattern, Hole):
+        parts: tuple[Pattern, ...]
+        label, parts = (
+            pattern if isinstance(pattern, Node) else (shapes.label(pattern), shapes.parts(pattern))
+        )
+        yield from ((label[0], each) for each in label if isinstance(each, str))
+        for part in parts:
+            yield from texts_in(part, shapes)
+
+
+class Match:
+    """The nodes of a cell for the holes of patterns, and for a pattern that is replaced as a whole."""
+
+    def __init__(self, cell: ShapedCell) -> None:
+        self.cell = cell
+        self.nodes: dict[Pattern, ast.AST] = {}
+
+    def add(self, pattern: Pattern, node: ast.AST) -> bool:
+        """Return whether a node has a pattern, and note the nodes of its holes."""
+        count_operations(1)
+        shape, shapes = self.cell.shape[node], self.cell.shapes
+        label = shapes.label(shape)
+        if isinstance(pattern, Node):
+            is_alike_node = pattern.label in {label, label[:1]}
+            return is_alike_node and all(map(self.add, pattern.parts, self.cell.parts[node]))
+        if not isinstance(pattern, Hole):
+            return pattern == shape
+        known = frozenset(shapes.label(each)[-1:] for each in pattern.shapes)
+        return (
+            pattern.label in {None, _kind(label)}
+            # The variables may differ in a number alone, as those of several axes do.
+            and (not pattern.is_closed or is_alike(label[-1:], known))
+            and self.cell.shape[self.nodes.setdefault(pattern, node)] == shape
+        )
+
+    def shape(self, pattern: Pattern) -> int:
+        """Return the shape of a pattern."""
+        if pattern in self.nodes:
+            return self.cell.shape[self.nodes[pattern]]
+        if isinstance(pattern, Node):
+            return self.cell.shapes.number(pattern.label, tuple(map(self.shape, pattern.parts)))
+        return pattern if isinstance(pattern, int) else pattern.shapes[1]
+
+    def text(self, pattern: Pattern, node: ast.AST, example: ShapedCell, *, parenthesized: bool) -> str:
+        """Return the source of a node of an example with the parts of this place."""
+        start, end = example.bounds(node)
+        text, at = "", start
+        replaced = [
+            (example.bounds(part), each, part) for each, part in self._replaced(pattern, node, example)
+        ]
+        for (begin, stop), each, part in sorted(replaced, key=lambda entry: entry[0]):
+            text += example.source[at:begin] + self._part(each, part, example, parenthesized=parenthesized)
+            at = stop
+        return text + example.source[at:end]
+
+    def _replaced(
+        self, pattern: Pattern, node: ast.AST, example: ShapedCell
+    ) -> Iterator[tuple[ast.AST, ast.AST]]:
+        """Yield the nodes of this place with those of the example that they replace."""
+        if pattern in self.nodes:
+            yield self.nodes[pattern], node
+        elif isinstance(pattern, Node):
+            for part, each in zip(pattern.parts, example.parts[node], strict=False):
+                yield from self._replaced(part, each, example)
+
+    def _part(self, node: ast.AST, part: ast.AST, example: ShapedCell, *, parenthesized: bool) -> str:
+        text = self.cell.text(node)
+        if isinstance(node, AttributeName) and not isinstance(part, AttributeName):
+            quote = example.text(part)[-1]
+            return f"{quote}{text}{quote}"
+        if isinstance(part, AttributeName) and not isinstance(node, AttributeName):
+            return str(getattr(node, "value", ""))
+        return f"({text})" if parenthesized and not isinstance(node, _ATOMS) else text

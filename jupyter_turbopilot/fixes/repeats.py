@@ -1,0 +1,248 @@
+"""Repeating an edit at the other places of a notebook that are alike. Pure."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from bisect import bisect_right
+from contextlib import suppress
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from jupyter_turbopilot.context.languages import cell_language
+from jupyter_turbopilot.fixes.argument_rules import argument_rule
+from jupyter_turbopilot.fixes.changes import changes, is_literal
+from jupyter_turbopilot.fixes.parsed_cell import expression_of, identifiers_in
+from jupyter_turbopilot.fixes.report import NONE
+from jupyter_turbopilot.fixes.rules import names_in, pattern_rule
+from jupyter_turbopilot.fixes.shapes import ShapedCell, Shapes
+from jupyter_turbopilot.protocol.fix import Edit, apply
+from jupyter_turbopilot.util.bounds import count_operations
+from jupyter_turbopilot.util.syntax_tree import LONGEST, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jupyter_turbopilot.fixes.changes import Change
+    from jupyter_turbopilot.fixes.report import KernelReport
+    from jupyter_turbopilot.fixes.rules import Place, Rule
+    from jupyter_turbopilot.protocol.request import RepeatRequest
+
+_MOST_PLACES = 200
+_LONGEST_TEXT = 4000  # characters of a new text
+
+
+class Repeat(msgspec.Struct, frozen=True, kw_only=True):
+    """An offer to repeat an edit."""
+
+    kind: str
+    title: str
+    edits: list[Edit]  # one for each place
+
+
+def find(request: RepeatRequest, report: KernelReport = NONE) -> Repeat | None:
+    """Return the places at which to repeat the user's edits.
+
+    `report`: the kernel's description of `expressions_to_describe`, which a single edit needs.
+    """
+    rule = _rule_of(request)
+    if not rule or (rule.first is rule.last and not _is_proved(rule.last, report)):
+        return None
+    edits = [*islice(_edits(request, rule), _MOST_PLACES)]
+    title = f"Change {len(edits)} more place{'s' * (len(edits) > 1)}?"
+    return Repeat(kind=rule.kind, title=title, edits=edits) if edits else None
+
+
+def expressions_to_describe(request: RepeatRequest) -> list[str] | None:
+    """Return the expressions that decide whether to repeat a single edit; None if it is not needed."""
+    rule = _rule_of(request)
+    if not rule or rule.first is not rule.last or rule.kind not in {"access", "attribute", "literal"}:
+        return None
+    owner, old, _ = _replaced_name(rule.last)
+    return ([owner] if owner else []) if old else None
+
+
+def _rule_of(request: RepeatRequest) -> Rule | None:
+    """Return the rule of the edits, or None. A single edit is compared with itself."""
+    earlier, after = request.earlier, request.cells[request.active].source or ""
+    examples = [(earlier.before, earlier.after)] if earlier else []
+    shapes = Shapes()
+    try:
+        found = [changes(*each, shapes) for each in (*examples, (request.before, after))]
+    except SyntaxError:
+        return None
+    singles = [each for expressions, _ in found for each in expressions]
+    blocks = [block for _, block in found if block]
+    if len(singles) > bool(blocks) and all(expressions for expressions, _ in found):
+        last = singles[-1]
+        rules = [argument_rule(each, last) or pattern_rule(each, last) for each in singles[:-1] or singles]
+        if all(rules):
+            return rules[-1]
+    return pattern_rule(*blocks) if len(blocks) == len(found) > 1 else None
+
+
+def _edits(request: RepeatRequest, rule: Rule) -> Iterator[Edit]:
+    """Yield the edits of all places."""
+    cells = dict(_parsed(request, rule))
+    meaning = _Meaning(request, rule, cells)
+    for number, cell in cells.items():
+        places = [each for each in rule.places(cell) if meaning.is_same(number, cell, each)]
+        yield from _checked(number, cell, _without_overlaps(places))
+
+
+def _parsed(request: RepeatRequest, rule: Rule) -> Iterator[tuple[int, ShapedCell]]:
+    """Parse the cells that contain the identifiers of a rule."""
+    example = rule.last.after
+    for number, cell in enumerate(request.cells):
+        source = cell.source or ""
+        if cell.type != "code" or len(source) > LONGEST or cell_language(source, "python") != "python":
+            continue
+        if number == request.active and source == example.source:
+            yield number, example
+        elif identifiers_in(source).issuperset(rule.used):
+            with suppress(SyntaxError):  # the user is editing it
+                yield number, ShapedCell(source, example.shapes)
+
+
+class _Meaning:
+    """Whether the names of a rule have the same meaning at a place as in the examples."""
+
+    def __init__(self, request: RepeatRequest, rule: Rule, cells: dict[int, ShapedCell]) -> None:
+        self._request, self._rule = request, rule
+        first, last = (each.after.scope(each.new[0]) for each in (rule.first, rule.last))
+        self._owners = {name: last.owner(name) for name in rule.names}
+        self._is_possible = all(
+            (owner.outer is None) == (first.owner(name).outer is None) for name, owner in self._owners.items()
+        )
+        self._first = max(map(self._first_cell, names_in(rule.last.new) - names_in(rule.last.old)), default=0)
+        self._bindings = sorted(self._bindings_of(rule.table, cells)) if rule.table else []
+        at = rule.last.after.bounds(rule.last.new[0])[0]
+        self._value = self._value_at(request.active, at)
+
+    def is_same(self, number: int, cell: ShapedCell, place: Place) -> bool:
+        """Return whether all names have the same meaning at a place."""
+        scope = cell.scope(place.node)
+        return (
+            self._is_possible
+            and number >= self._first
+            and all(scope.owner(name).is_same_scope(owner) for name, owner in self._owners.items())
+            and self._value_at(number, place.start) == self._value
+        )
+
+    def _first_cell(self, name: str) -> int:
+        """Return the first cell with a name that the edit introduced: cells above cannot use it."""
+        cells = enumerate(self._request.cells)
+        return next((at for at, cell in cells if name in identifiers_in(cell.source or "")), 0)
+
+    def _bindings_of(self, name: str, cells: dict[int, ShapedCell]) -> Iterator[tuple[int, int, int]]:
+        """Yield the positions at which a variable gets a value that is not derived from its old one.
+
+        The third number is the shape of the value, or unique.
+        """
+        binds = re.compile(rf"(?<![\w.]){re.escape(name)}\b[^\n=]*+=(?!=)|\b(?:as|for)\b")
+        for number, cell in enumerate(self._request.cells):
+            source = cell.source or ""
+            count_operations(len(source) // 4)
+            is_code = cell.type == "code" and name in source and len(source) <= LONGEST
+            if is_code and (number in cells or binds.search(source)):
+                with suppress(SyntaxError):
+                    parsed = cells.get(number) or ShapedCell(source, self._rule.last.after.shapes)
+                    for each in parsed.variables(name):
+                        if each.role != "use" and each.owner.outer is None:
+                            shape = _new_value(parsed, each.node, name)
+                            if shape is not None:
+                                yield number, each.start, shape or -1 - number * LONGEST - each.start
+
+    def _value_at(self, number: int, start: int) -> int:
+        """Return a number for the value that the table has at a position."""
+        above = bisect_right(self._bindings, (number, start, sys.maxsize))
+        return self._bindings[above - 1][2] if above else 0
+
+
+def _new_value(cell: ShapedCell, binding: ast.AST, name: str) -> int | None:
+    """Return the shape of a call without variables that is assigned, or 0 for others.
+
+    None: the value is derived from the variable, or imported, mostly from the same module.
+    """
+    value = getattr(cell.parents[binding], "value", None)
+    if not isinstance(value, ast.expr):
+        return None if isinstance(binding, ast.alias) else 0
+    nodes = walk(value)
+    count_operations(len(nodes))
+    if any(isinstance(each, ast.Name) and each.id == name for each in nodes):
+        return None
+    arguments = (
+        [*value.args, *(each.value for each in value.keywords)] if isinstance(value, ast.Call) else [value]
+    )
+    return cell.shape[value] if all(is_literal(each, cell) for each in arguments) else 0
+
+
+def _without_overlaps(places: list[Place]) -> list[Place]:
+    found: list[Place] = []
+    for each in sorted(places, key=lambda place: (place.start, -place.end)):
+        if not found or each.start >= found[-1].end:
+            found.append(each)
+    return found
+
+
+def _checked(number: int, cell: ShapedCell, places: list[Place]) -> Iterator[Edit]:
+    """Yield the edits after which the cell parses with the expected shape."""
+    edits = [
+        [
+            Edit(
+                cell=number, start=each.start, end=each.end, old=cell.source[each.start : each.end], text=text
+            )
+            for text in each.texts
+        ]
+        for each in places
+    ]
+    preferred = [texts[0] for texts in edits]
+    if not places or _is_right(cell, preferred, places):
+        yield from preferred
+        return
+    for place, texts in zip(places, edits, strict=True):
+        yield from [edit for edit in texts if _is_right(cell, [edit], [place])][:1]
+
+
+def _is_right(cell: ShapedCell, edits: list[Edit], places: list[Place]) -> bool:
+    """Return whether a cell has the expected shape after edits, with all comments."""
+    if any(len(each.text) > _LONGEST_TEXT or each.old.count("#") != each.text.count("#") for each in edits):
+        return False
+    try:
+        after = ShapedCell(apply(cell.source, edits), cell.shapes)
+    except SyntaxError:
+        return False
+    if places[0].is_block:
+        return {*after.shape.values()}.issuperset(shape for each in places for shape in each.shapes)
+    expected = cell.with_shapes({each.node: each.shapes[0] for each in places})
+    return after.shape[after.scopes.tree] == expected
+
+
+def _replaced_name(change: Change) -> tuple[str | None, str, str]:
+    """Return the object whose key or attribute was replaced, the old name and the new one, or ""."""
+    (old,), (new,) = change.old, change.new
+    names = [getattr(each, "attr", getattr(each, "value", "")) for each in (old, new)]
+    old_name, new_name = (each if isinstance(each, str) else "" for each in names)
+    outer = change.before.parents.get(old)
+    if isinstance(outer, ast.Subscript) and outer.slice is old:
+        return expression_of(outer.value), old_name, new_name
+    return expression_of(old.value) if isinstance(old, ast.Attribute) else None, old_name, new_name
+
+
+def _is_proved(change: Change, report: KernelReport) -> bool:
+    """Return whether the kernel shows that the old code cannot be right any more."""
+    if change.is_block or not isinstance(change.old[0], ast.Constant | ast.Attribute):
+        return False
+    owner, old, new = _replaced_name(change)
+    error, found = report.error, report.objects.get(owner or "")
+    if error and old in {error.path, error.key, error.name if error.type == "AttributeError" else None}:
+        return bool(old)
+    if not found or not old:
+        return False
+    if isinstance(change.old[0], ast.Constant):
+        known = found.labels if found.labels is not None else found.keys
+        return known is not None and old not in known and new in known
+    return found.attributes is not None and old not in found.attributes

@@ -1,0 +1,303 @@
+"""Rules for repeating an edit that replaces an expression or statements, and the places they change. Pure."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from jupyter_turbopilot.fixes.changes import BLOCKS, is_literal
+from jupyter_turbopilot.fixes.column_renames import DATA_FRAME_ATTRIBUTES
+from jupyter_turbopilot.fixes.parsed_cell import identifiers_in
+from jupyter_turbopilot.fixes.patterns import (
+    CALL,
+    Hole,
+    Match,
+    Node,
+    generalized,
+    holes_in,
+    strength,
+    substituted,
+    texts_in,
+)
+from jupyter_turbopilot.fixes.roles import CALLED, Role, are_alike, is_alike, path_of
+from jupyter_turbopilot.fixes.shapes import AttributeName
+from jupyter_turbopilot.util.bounds import count_operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from jupyter_turbopilot.fixes.changes import Change
+    from jupyter_turbopilot.fixes.patterns import Pattern
+    from jupyter_turbopilot.fixes.roles import Steps
+    from jupyter_turbopilot.fixes.shapes import ShapedCell, Shapes
+
+_BUILTINS = frozenset(dir(builtins))
+_STRONG = 2  # of a pattern that needs no role
+# Expressions that have a meaning without a role.
+_COMPOUND = (ast.Attribute, ast.Subscript, ast.Call, ast.Compare, ast.BinOp, ast.keyword)
+_SIMPLE = re.compile(r"(?s)([\"'])[^\"'\\\n{}]*\1")
+
+
+class Place(NamedTuple):
+    """A part of a cell that a rule changes."""
+
+    node: ast.AST
+    start: int
+    end: int
+    texts: tuple[str, ...]  # possible new texts, the preferred one first
+    shapes: tuple[int, ...]  # of the new node or statements
+    is_block: bool = False
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A generalized edit."""
+
+    kind: str
+    first: Change
+    last: Change
+    names: frozenset[str]  # variables that have the same meaning at each place
+    used: frozenset[str]  # identifiers in each cell with a place
+    table: str  # the variable whose columns are changed, or "": an assignment gives it others
+
+    def places(self, cell: ShapedCell) -> Iterator[Place]:
+        """Yield the places in a cell, which may overlap."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class _ExpressionRule(Rule):
+    """An edit that replaces the expressions of a pattern."""
+
+    old: Pattern
+    new: Pattern
+    roles: frozenset[Steps]  # empty: any
+    is_exact: bool  # whether the roles are complete
+    inner: Steps  # the first step of the role that the old expression has in the new one
+
+    def places(self, cell: ShapedCell) -> Iterator[Place]:
+        """Yield the places in a cell."""
+        count_operations(len(cell.nodes))
+        for node in cell.nodes:
+            match = Match(cell)
+            if (
+                match.add(self.old, node)
+                and self._is_read(node)
+                and self._has_role(cell, node)
+                and _are_columns(match)
+            ):
+                match.nodes[self.old] = node
+                yield Place(node, *cell.bounds(node), self._texts(match, node), (match.shape(self.new),))
+
+    def _is_read(self, node: ast.AST) -> bool:
+        is_stored = isinstance(getattr(node, "ctx", None), ast.Store | ast.Del)
+        return not is_stored or (self.kind == "access" and not isinstance(node, ast.Name))
+
+    def _has_role(self, cell: ShapedCell, node: ast.AST) -> bool:
+        if not self.roles and not self.inner:
+            return True
+        role = Role(cell, node).steps
+        is_done = role[:1] == self.inner
+        return not is_done and (
+            not self.roles or is_alike(role if self.is_exact else _heads(role), self.roles)
+        )
+
+    def _texts(self, match: Match, node: ast.AST) -> tuple[str, ...]:
+        """Return the new texts, without and with parentheses."""
+        example, old = self.last.after, match.cell.text(node)
+        found = [
+            match.text(self.new, self.last.new[0], example, parenthesized=parenthesized)
+            for parenthesized in (False, True)
+        ]
+        if _SIMPLE.fullmatch(found[0]) and _SIMPLE.fullmatch(old):
+            found[0] = old[0] + found[0][1:-1] + old[0]  # the quotes of the old string
+        return (*found, f"({found[0]})")
+
+
+@dataclass(frozen=True)
+class _BlockRule(Rule):
+    """An edit that replaces the statements of patterns."""
+
+    old: Sequence[Pattern]
+    new: Sequence[Pattern]
+
+    def places(self, cell: ShapedCell) -> Iterator[Place]:
+        """Yield the places in a cell."""
+        count_operations(len(cell.nodes))
+        for outer in cell.nodes:
+            for name in BLOCKS:
+                statements = getattr(outer, name, None)
+                if isinstance(statements, list):
+                    yield from self._runs(cell, statements)
+
+    def _runs(self, cell: ShapedCell, statements: list[ast.stmt]) -> Iterator[Place]:
+        count_operations(len(self.old) * len(statements))
+        shapes = [cell.shape[each] for each in statements]
+        for at in range(len(statements) - len(self.old) + 1):
+            nodes, match = statements[at : at + len(self.old)], Match(cell)
+            if all(map(match.add, self.old, nodes)) and self._fits(shapes, at):
+                start, end = cell.start(nodes[0]), cell.span(nodes[-1])[1]
+                if not (indent := cell.source[cell.source.rfind("\n", 0, start) + 1 : start]).strip():
+                    new = tuple(map(match.shape, self.new))
+                    yield Place(nodes[0], start, end, (self._text(match, indent),), new, is_block=True)
+
+    def _fits(self, shapes: list[int], at: int) -> bool:
+        """Return whether the statement above is that of both examples, and nothing is inserted twice."""
+        old, new = self.last.shapes
+        if len(old) != 1:
+            return True
+        if self.first.above == self.last.above not in {None, *shapes[max(0, at - 1) : at]}:
+            return False
+        more = len(new) - 1
+        if more and old[0] == new[-1]:
+            return shapes[max(0, at - more) : at] != [*new[:-1]]
+        return not more or old[0] != new[0] or shapes[at + 1 : at + 1 + more] != [*new[1:]]
+
+    def _text(self, match: Match, indent: str) -> str:
+        """Return the new text of statements."""
+        example = self.last.after
+        at = start = example.bounds(self.last.new[0])[0]
+        text = ""
+        for new, node in zip(self.new, self.last.new, strict=True):
+            begin, end = example.bounds(node)
+            text += example.source[at:begin] + match.text(new, node, example, parenthesized=False)
+            at = end
+        base = example.source[example.source.rfind("\n", 0, start) + 1 : start]
+        return text.replace(f"\n{base}", f"\n{indent}")
+
+
+def pattern_rule(first: Change, last: Change) -> Rule | None:
+    """Return the rule of two alike edits, or None. One edit is compared with itself."""
+    shapes = last.after.shapes
+    old, new = generalized(first.shapes, last.shapes, shapes) or ((), ())
+    if not old or not new or first.is_block != last.is_block:
+        return None
+    if not last.is_block:
+        return _expression_rule(first, last, old[0], new[0])
+    power = sum(strength(each, shapes) for each in old)
+    has_holes = any(map(holes_in, old))
+    if power < _STRONG or (has_holes and len(old) == 1 and power == _STRONG):
+        return None
+    names, used = _names((*old, *new), shapes), _identifiers(old, shapes)
+    return _BlockRule("block", first, last, names, used, "", old, new)
+
+
+def names_in(nodes: Sequence[ast.AST]) -> frozenset[str]:
+    """Return the variables in nodes."""
+    return frozenset(each.id for node in nodes for each in ast.walk(node) if isinstance(each, ast.Name))
+
+
+def _names(patterns: Sequence[Pattern], shapes: Shapes) -> frozenset[str]:
+    """Return the variables outside of the holes of patterns."""
+    texts = (each for pattern in patterns for each in texts_in(pattern, shapes))
+    return frozenset(text for kind, text in texts if kind is ast.Name)
+
+
+def _identifiers(patterns: Sequence[Pattern], shapes: Shapes) -> frozenset[str]:
+    """Return the identifiers outside of the holes of patterns, also those in strings."""
+    texts = {text for pattern in patterns for _, text in texts_in(pattern, shapes)}
+    # The source has an escape for other characters.
+    return frozenset[str]().union(*(identifiers_in(text) for text in texts if text.isprintable()))
+
+
+def _expression_rule(first: Change, last: Change, old: Pattern, new: Pattern) -> Rule | None:
+    """Return the rule of two replaced expressions with their patterns."""
+    shapes, roles = last.after.shapes, (first.role, last.role)
+    kind, inner = _kind(last)
+    if kind != _kind(first)[0] or not _is_literal_allowed(last, kind):
+        return None
+    old, new = _with_any_arguments(old, new, shapes)
+    required = _required_roles(kind, roles, last.old[0], old, shapes)
+    if required is None:
+        return None
+    steps, is_exact = required
+    names, used = _names([old, new], shapes), _identifiers([old], shapes)
+    if steps and is_exact:
+        names |= {role.root for role in roles if role.root}
+        used |= frozenset.intersection(*(identifiers_in(role.path) for role in roles))
+    table = path_of(last.old[0])[1] if kind == "access" else ""
+    if kind == "literal" and _is_text(last.old[0]):
+        table = roles[1].root
+    return _ExpressionRule(kind, first, last, names, used, table, old, new, steps, is_exact, inner)
+
+
+def _required_roles(
+    kind: str, roles: tuple[Role, Role], node: ast.AST, old: Pattern, shapes: Shapes
+) -> tuple[frozenset[Steps], bool] | None:
+    """Return the roles of the places, and whether they are complete; None if the pattern is too general."""
+    has_holes = bool(holes_in(old))
+    steps = frozenset(role.steps for role in roles)
+    if isinstance(old, Hole) or not (isinstance(old, Node) or isinstance(node, _COMPOUND)):
+        is_function = not has_holes and isinstance(node, ast.Name) and steps == {CALLED}
+        return (steps, True) if is_function or all(role.has_name for role in roles) else None
+    if not has_holes and kind != "call" and not isinstance(node, ast.keyword):
+        # A function may have attributes that stay.
+        return (steps if kind == "attribute" and steps == {CALLED} else frozenset()), True
+    if are_alike(steps):
+        return steps, True
+    if strength(old, shapes) < (1 if kind == "access" else _STRONG):
+        return None
+    steps = frozenset(map(_heads, steps))
+    if len(steps) == 1:
+        return steps, False
+    return None if kind == "call" else (frozenset(), False)
+
+
+def _heads(steps: Steps) -> Steps:
+    """Return the first parts of all steps: those of an assigned value without the variable."""
+    return tuple(step[0] for step in steps)
+
+
+def _with_any_arguments(old: Pattern, new: Pattern, shapes: Shapes) -> tuple[Pattern, Pattern]:
+    """Drop the arguments of a call from a pattern if the edit only puts code around it."""
+    if isinstance(old, Node) and old.label[0] is ast.Call and isinstance(new, Node):
+        shorter = Node(CALL, old.parts[:1])
+        replaced = substituted(new, old, shorter)
+        is_around = replaced != shorter and not holes_in(substituted(replaced, shorter, 0))
+        if is_around and strength(shorter, shapes) >= _STRONG:
+            return shorter, replaced
+    return old, new
+
+
+def _kind(change: Change) -> tuple[str, Steps]:
+    """Return the kind of an edit, and the first step of the role of the old expression in the new one."""
+    (old,), (new,) = change.old, change.new
+    if is_literal(old, change.before) and is_literal(new, change.after):
+        return "literal", ()
+    for node in [*ast.walk(new)][1:]:
+        if change.after.shape.get(node) == change.before.shape[old]:
+            return "call", Role(change.after, node).steps[:1]
+    if any(change.before.shape.get(node) == change.after.shape[new] for node in ast.walk(old)):
+        return "call", ()
+    both = {type(old), type(new)}
+    if both == {ast.Attribute, ast.Subscript}:
+        return "access", ()
+    if isinstance(old, ast.keyword):
+        return "argument", ()
+    return ("attribute" if both <= {ast.Name, ast.Attribute} else "expression"), ()
+
+
+def _is_literal_allowed(change: Change, kind: str) -> bool:
+    """Return whether a literal is not a position, or a number for a built-in function."""
+    role = change.role
+    is_key = any(step[0] == "key" for step in role.steps)
+    return kind != "literal" or _is_text(change.old[0]) or not (is_key or role.root in _BUILTINS)
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _are_columns(match: Match) -> bool:
+    """Return whether the attributes in holes may be columns."""
+    parents = match.cell.parents
+    for node in match.nodes.values():
+        if isinstance(node, AttributeName):
+            attribute = parents[node]
+            is_method = getattr(parents[attribute], "func", None) is attribute
+            if is_method or node.value in DATA_FRAME_ATTRIBUTES:
+                return False
+    return True

@@ -1,0 +1,132 @@
+"""Syntax trees whose nodes have shapes: numbers that are equal for equal code, whatever its layout. Pure."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from jupyter_turbopilot.fixes.renames import OriginalCell
+from jupyter_turbopilot.util.bounds import count_operations
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jupyter_turbopilot.suggestion.scopes import LexicalScope
+
+    Label: TypeAlias = tuple[Any, ...]
+
+_IGNORED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
+_WITHOUT_POSITION = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+PART = object()  # in labels, the place of a node
+_COUNTED = 6  # operations for each node
+
+
+class AttributeName(ast.Constant):
+    """The name in `object.name`, which has the shape of the string in `object["name"]`."""
+
+
+class Shapes:
+    """The numbers of the shapes in all cells of a request."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[tuple[Label, tuple[int, ...]], int] = {}
+        self._keys: list[tuple[Label, tuple[int, ...]]] = []
+
+    def number(self, label: Label, parts: tuple[int, ...]) -> int:
+        """Return the number of a shape."""
+        key = label, parts
+        number = self._numbers.setdefault(key, len(self._keys))
+        if number == len(self._keys):
+            self._keys.append(key)
+        return number
+
+    def label(self, number: int) -> Label:
+        """Return what distinguishes a node from others with the same parts."""
+        return self._keys[number][0]
+
+    def parts(self, number: int) -> tuple[int, ...]:
+        """Return the shapes of the parts."""
+        return self._keys[number][1]
+
+
+class ShapedCell(OriginalCell):
+    """A parsed cell whose nodes have shapes."""
+
+    def __init__(self, source: str, shapes: Shapes) -> None:
+        """Raise SyntaxError for a cell that does not parse or is too long."""
+        super().__init__(source)
+        count_operations(_COUNTED * len(self.nodes))
+        self.shapes = shapes
+        self.parts: dict[ast.AST, list[ast.AST]] = {}
+        self.shape: dict[ast.AST, int] = {}
+        for node in reversed(self.nodes):  # children come before their parents
+            label, parts = _split(node)
+            self.parts[node] = parts
+            for part in parts:
+                if isinstance(part, AttributeName):
+                    self.shape[part] = shapes.number(_split(part)[0], ())
+                    self.parts[part] = []
+                    self.parents[part] = node
+            self.shape[node] = shapes.number(label, tuple(self.shape[part] for part in parts))
+        self.scope_of = dict(self.scopes.nodes)
+
+    def text(self, node: ast.AST) -> str:
+        """Return the source of a node."""
+        return self.source[slice(*self.bounds(node))]
+
+    def bounds(self, node: ast.AST) -> tuple[int, int]:
+        """Return the start and end of a node that has a position."""
+        return self.span(node)  # type: ignore[arg-type]
+
+    def with_shapes(self, replaced: Mapping[ast.AST, int]) -> int:
+        """Return the shape of the cell with other shapes of some nodes."""
+        changed = {**replaced}
+        count_operations(len(self.nodes))
+        for node in reversed(self.nodes):
+            if node not in changed and not changed.keys().isdisjoint(self.parts[node]):
+                parts = tuple(changed.get(part, self.shape[part]) for part in self.parts[node])
+                changed[node] = self.shapes.number(self.shapes.label(self.shape[node]), parts)
+        return changed.get(self.scopes.tree, self.shape[self.scopes.tree])
+
+    def scope(self, node: ast.AST) -> LexicalScope:
+        """Return the scope in which a node is evaluated."""
+        while node not in self.scope_of:
+            node = self.parents[node]
+        return self.scope_of[node]
+
+
+def _split(node: ast.AST) -> tuple[Label, list[ast.AST]]:
+    """Return the label of a node and its parts."""
+    label: list[Any] = [ast.Constant if isinstance(node, AttributeName) else type(node)]
+    parts: list[Any] = []
+    for name in node._fields:
+        value = getattr(node, name, None)
+        if name in _IGNORED:
+            continue
+        if isinstance(node, ast.Attribute) and name == "attr":
+            parts.append(_attribute_name(node))
+        elif isinstance(value, list):
+            label.append(tuple(map(_mark, value)))
+            parts += [each for each in value if _mark(each) is PART]
+        elif (mark := _mark(value)) is PART:
+            parts.append(value)
+        else:
+            label += [type(value), mark]
+    return tuple(label), parts
+
+
+def _mark(value: Any) -> Any:
+    """Return what a label contains for a value; PART for a node, which is a part."""
+    if isinstance(value, _WITHOUT_POSITION):
+        return type(value)
+    return PART if isinstance(value, ast.AST) else value
+
+
+def _attribute_name(node: ast.Attribute) -> AttributeName:
+    return AttributeName(
+        node.attr,
+        lineno=node.end_lineno or 0,
+        end_lineno=node.end_lineno,
+        col_offset=(node.end_col_offset or 0) - len(node.attr.encode()),
+        end_col_offset=node.end_col_offset,
+    )

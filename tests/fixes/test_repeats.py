@@ -1,0 +1,346 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
+from jupyter_turbopilot.fixes.repeats import Repeat, expressions_to_describe, find
+from jupyter_turbopilot.fixes.report import KernelError, KernelReport, ObjectDescription
+from jupyter_turbopilot.protocol.fix import apply
+from jupyter_turbopilot.protocol.request import EditedCell, FixCell, RepeatRequest
+from jupyter_turbopilot.util.bounds import MOST_OPERATIONS, Operations, counted_operations
+
+Made = tuple[int, str, str]  # cell, old and new text
+
+
+def request_of(sources: list[str], *made: Made) -> RepeatRequest:
+    """Make one or two edits, each at the first occurrence of its old text in a cell."""
+    cells, edits = [*sources], []
+    for cell, old, new in made:
+        before = cells[cell]
+        assert old in before
+        cells[cell] = before.replace(old, new, 1)
+        edits.append(EditedCell(cell=cell, before=before, after=cells[cell]))
+    return RepeatRequest(
+        cells=[FixCell(source=each) for each in cells],
+        active=edits[-1].cell,
+        before=edits[-1].before,
+        earlier=edits[0] if len(edits) > 1 else None,
+    )
+
+
+def applied(request: RepeatRequest, offer: Repeat | None) -> list[str]:
+    """Apply all edits; check that each may also be applied alone."""
+    sources = [cell.source or "" for cell in request.cells]
+    edits = offer.edits if offer else []
+    for each in edits:
+        assert sources[each.cell][each.start : each.end] == each.old
+        ParsedCell(apply(sources[each.cell], [each]))
+    return [apply(source, [e for e in edits if e.cell == at]) for at, source in enumerate(sources)]
+
+
+def repeated(others: str, *made: Made, sources: tuple[str, ...] = ()) -> str:
+    """Return the last cell after the repeated edits of two others."""
+    request = request_of([*sources, others], *made)
+    return applied(request, find(request))[-1]
+
+
+def alike(one: str, other: str, old: str, new: str, others: str) -> str:
+    return repeated(others, (0, old, new), (1, old, new), sources=(one, other))
+
+
+def test_find_names_the_kind_and_the_number_of_places() -> None:
+    sources = ['df["a"].sum()', 'df["a"].mean()', 'df["a"] + df["a"]', "df['a'] = 1"]
+    offer = find(request_of(sources, (0, "a", "b"), (1, '"a"', '"b"')))
+    assert offer is not None
+    assert (offer.kind, offer.title) == ("literal", "Change 3 more places?")
+    assert [(each.cell, each.start, each.old, each.text) for each in offer.edits] == [
+        (2, 3, '"a"', '"b"'), (2, 13, '"a"', '"b"'), (3, 3, "'a'", "'b'"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "old", "new", "others", "result"),
+    [
+        # A literal in the same role.
+        ('df["a"]', 'x = df["a"]', '"a"', '"b"', 'df["a"]; d["a"]; df[["a"]]; "a"', 'df["b"]; d["a"]; df[["a"]]; "a"'),
+        ('df[["a", "x"]]', 'df[["a", "y"]]', '"a"', '"b"', 'df[["z", "a"]]', 'df[["z", "b"]]'),
+        ('pd.read_csv("a")', 'pd.read_csv("a", 1)', '"a"', '"b"', 'pd.read_csv("a"); open("a")', 'pd.read_csv("b"); open("a")'),
+        ("plt.f(s=(8, 4))", "plt.f(s=(8, 4))", "8", "9", "plt.f(s=(8,4)); plt.f(s=(8, 5)); plt.g(s=(8, 4))", "plt.f(s=(9, 4)); plt.f(s=(8, 5)); plt.g(s=(8, 4))"),
+        ("f(a=0.5)", "f(1, a=0.5)", "0.5", "0.6", "f(a=.5); f(b=0.5); g(a=0.5)", "f(a=0.6); f(b=0.5); g(a=0.5)"),
+        ("x[0]", "x[0]", "0", "1", "x[0]", "x[0]"),
+        ("range(10)", "range(10)", "10", "20", "range(10)", "range(10)"),
+        ('f(f"{x} a")', 'f(f"{x} a")', " a", " b", 'f(f"{x} a"); f(f"{y} a")', 'f(f"{x} b"); f(f"{y} a")'),
+        # An attribute, a function, a prefix of modules.
+        ("plt.plot(x)", "plt.plot(y)", "plt", "ax", "plt.plot(z); plt.show(); a.plt.plot(z)", "ax.plot(z); plt.show(); a.plt.plot(z)"),
+        ("np.float(1)", "f(np.float)", "np.float", "float", "x: np.float; np.float64", "x: float; np.float64"),
+        ("plt.a(1)", "plt.a(2)", "plt.a", "plt.b", "plt.a(3); plt.a; q.plt.a()", "plt.b(3); plt.a; q.plt.a()"),
+        ('df["a"].sum()', 'df["b"].sum()', "sum", "mean", 'df["c"].sum(); df.sum(); d["c"].sum()', 'df["c"].mean(); df.sum(); d["c"].sum()'),
+        ("x.append(1)", "x.append(2)", "append", "extend", "x.append(3); y.append(3)", "x.extend(3); y.append(3)"),
+        ("f(1)", "f(2)", "f(", "g(", "f(3); map(f, x); a.f(1)", "g(3); map(f, x); a.f(1)"),
+        ("x = y", "x = y", "y", "z", "x = y; y; w = y", "x = z; y; w = y"),
+        # Arguments.
+        ("plt.plot(x)", "plt.plot(y, 1)", ")", ", alpha=0.5)", "plt.plot(z, c=1); plt.hist(z); plt.plot(z, alpha=1)", "plt.plot(z, c=1, alpha=0.5); plt.hist(z); plt.plot(z, alpha=1)"),
+        ("axes[0].f(x)", "axes[1].f(x)", "(x", "(x, y=1", "axes[2].f(\n    z,\n); axes.f(z)", "axes[2].f(\n    z, y=1,\n); axes.f(z)"),
+        ("ax1.f()", "ax2.f()", "()", "(x=1)", "ax3.f(); bx3.f()", "ax3.f(x=1); bx3.f()"),
+        ("f(x)", "f(y)", "(", "(0, ", "f(z); f(z, z); f(*z)", "f(0, z); f(z, z); f(*z)"),
+        ("f(x, n=1)", "f(y, n=1)", ", n=1", "", "f(n=1); f(n=1, m=2); f(n=2); g(n=1)", "f(); f(m=2); f(n=2); g(n=1)"),
+        ("f(x, y)", "f(z, y)", ", y", "", "f(x, y); f(x, z); f(x, y, 1)", "f(x); f(x, z); f(x, y, 1)"),
+        ("f(old=1)", "f(old=2)", "old", "new", "f(old=3, x=2); g(old=1)", "f(new=3, x=2); g(old=1)"),
+        ("f(old=1)", "f(old=1, x=0)", "old", "new", "f(old=1, x=2); g(old=1)", "f(new=1, x=2); g(old=1)"),
+        # Calls.
+        ("np.log(x)", "np.log(y)", "np.log", "np.sqrt", "np.log(z); np.log", "np.sqrt(z); np.log"),
+        ("h(x)", "h(y)", "(", "(np.log(", "h(z)", "h(z)"),
+        ('a = pd.read("a")', 'b = pd.read("b")', '")', '").dropna()', 'c = pd.read("c", 1); d = pd.read(e).dropna(); pd.read(e)', 'c = pd.read("c", 1).dropna(); d = pd.read(e).dropna(); pd.read(e)'),
+        ("df.head()", "df.head()", "df", "df.dropna()", "df.head(); df.tail(); df.dropna().head()", "df.dropna().head(); df.tail(); df.dropna().head()"),
+        ("f(np.log(x))", "f(np.log(y))", "np.log", "", "f(np.log(z)); g(np.log(z)); f(z)", "f(z); g(np.log(z)); f(z)"),
+        # From an attribute to a key.
+        ("df.price", "df.price + 1", ".price", '["price"]', "df.price.sum(); df.cost; d.price; df.price()", 'df["price"].sum(); df.cost; d.price; df["price"]()'),
+        # Statements.
+        ("a(1)\nb(2)\nc", "a(1)\nb(2)\nd", "a(1)\nb(2)", "e(3)", "if x:\n    a(1)\n    b(2)\na(1)", "if x:\n    e(3)\na(1)"),
+        ("p(x)\nplt.show()", "q(y)\nplt.show()", "plt.show()", "plt.grid()\nplt.show()", "r\nplt.show()\nplt.grid()\nplt.show()", "r\nplt.grid()\nplt.show()\nplt.grid()\nplt.show()"),
+    ],
+)  # fmt: skip
+def test_find_repeats_two_alike_edits(
+    one: str, other: str, old: str, new: str, others: str, result: str
+) -> None:
+    assert alike(one, other, old, new, others) == result
+
+
+@pytest.mark.parametrize(
+    ("made", "others", "result"),
+    [
+        ([("plt.hist(x)", "x", "np.log(x)"), ("plt.hist(y)", "y", "np.log(y)")],
+         "plt.hist(z); plt.hist(np.log(z)); plt.plot(z); plt.hist(z + 1)",
+         "plt.hist(np.log(z)); plt.hist(np.log(z)); plt.plot(z); plt.hist(z + 1)"),
+        ([('df["a"].mean()', '"a"]', '"a"].dropna()'), ('df["b"].mean()', '"b"]', '"b"].dropna()')],
+         'df["c"].mean(); df["c"].sum()', 'df["c"].dropna().mean(); df["c"].sum()'),
+        ([("df.price.sum()", ".price", '["price"]'), ("df.city", ".city", '["city"]')],
+         "df.cost; df.shape; df.head(); d.cost", 'df["cost"]; df.shape; df.head(); d.cost'),
+        ([('df["a"]', '["a"]', ".a"), ('df["b"]', '["b"]', ".b")], 'df["c"]; df["d e"]', 'df.c; df["d e"]'),
+        ([("f(x, 1)", "f(x, 1)", "g(1, x)"), ("f(y, 2)", "f(y, 2)", "g(2, y)")], "f(z, 3)", "g(3, z)"),
+        ([("f(a)", "a", "b"), ("f(c)", "c", "d")], "f(a); f(c); f(e)", "f(a); f(c); f(e)"),
+        ([("x", "x", "f(x)"), ("y", "y", "g(y)")], "x; y", "x; y"),
+        ([("x > 5", "5", "6"), ("y > 5", "5", "6")], "z > 5", "z > 5"),
+    ],
+)  # fmt: skip
+def test_find_generalizes_two_edits(made: list[tuple[str, str, str]], others: str, result: str) -> None:
+    sources = tuple(source for source, _, _ in made)
+    edits = [(cell, old, new) for cell, (_, old, new) in enumerate(made)]
+    assert repeated(others, *edits, sources=sources) == result
+
+
+KEY = ('df["a"].sum()', 'df["a"].mean()')
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        'def f(df): return df["a"]',
+        'df = f()\ndf["a"]',
+        'for df in tables:\n    df["a"]',
+        '[df["a"] for df in x]',
+        '# df["a"]',
+        "'df[\"a\"]'",
+        '%%bash\ndf["a"]',
+        '!echo df["a"]',
+        'df["a"]\nf(',
+        'other.df["a"]',
+        'df1["a"]',
+    ],
+)
+def test_find_ignores_another_meaning(other: str) -> None:
+    assert alike(*KEY, '"a"', '"b"', other) == other
+
+
+def test_find_ignores_cells_above_the_binding_of_a_new_name() -> None:
+    sources = ["plt.plot(1)", "ax = f()\nplt.plot(2)", "plt.plot(3)", "plt.plot(4)"]
+    request = request_of(sources, (1, "plt.", "ax."), (2, "plt.", "ax."))
+    assert applied(request, find(request))[::3] == ["plt.plot(1)", "ax.plot(4)"]
+
+
+def test_find_keeps_the_same_table_apart_from_later_ones() -> None:
+    table, other = 'df = load("a")', 'df = load("b")'
+    sources = [table, *KEY, other, 'df["a"]', table, 'df["a"]', "df = df.dropna()", 'df["a"]']
+    request = request_of(sources, (1, '"a"', '"b"'), (2, '"a"', '"b"'))
+    assert applied(request, find(request))[4::2] == ['df["a"]', 'df["b"]', 'df["b"]']
+
+
+def test_find_repeats_edits_of_local_names_in_their_function_alone() -> None:
+    function = 'def f(df):\n    df["a"]\n    df["a"]\n    df["a"]\n\ndef g(df): df["a"]'
+    request = request_of([function, 'df["a"]'], (0, '"a"', '"b"'), (0, '"a"', '"b"'))
+    assert applied(request, find(request)) == [function.replace('"a"', '"b"', 3), 'df["a"]']
+
+
+def test_find_takes_several_changes_of_one_edit_as_examples() -> None:
+    request = request_of(['df["a"]\ndf["a"]', 'df["a"]'], (0, 'df["a"]\ndf["a"]', 'df["b"]\ndf["b"]'))
+    assert applied(request, find(request))[1] == 'df["b"]'
+    assert expressions_to_describe(request) is None
+
+
+def test_find_compares_the_changed_lines_of_a_cell_that_does_not_parse() -> None:
+    sources = ['df["a"]\nf(', 'if:\ndf["a"]', 'df["a"]', 'for:\n    df["a"]']
+    request = request_of(sources, (0, '"a"', '"b"'), (1, '"a"', '"b"'))
+    assert applied(request, find(request))[2] == 'df["b"]'
+    assert find(request_of(sources, (0, '"a"', '"b"'), (3, '"a"', '"b"'))) is None
+
+
+@pytest.mark.parametrize(
+    ("made", "sources"),
+    [
+        ([(0, "x", "y")], ["x", "x"]),
+        ([(0, "1", "2"), (1, "3", "4")], ["f(1)", "f(3)", "f(1); f(3)"]),
+        ([(0, "a", "b"), (0, "b", "a")], ["f('a')", "f('a')"]),
+        ([(0, "# a", "# b"), (1, "# a", "# b")], ["x # a", "y # a", "z # a"]),
+        ([(0, "x = 1", "y = 1"), (1, "x = 1", "y = 1")], ["x = 1", "x = 1", "x = 1"]),
+        ([(0, "a()\n", ""), (1, "a()\n", "")], ["a()\nb()", "a()\nb()", "a()\nb()"]),
+        ([(0, "", "x"), (1, "", "x")], ["", "", ""]),
+        ([(0, ", z=1", ""), (1, ")", ", y=2)")], ["f.g(x=1, z=1)", "f.g(x=2, z=1)", "f.g(x=3, z=1)"]),
+        ([(0, "x=1, ", ""), (1, ")", ", y=2)")], ["f.g(x=1, z=1)", "f.g(z=2)", "f.g(1)"]),
+        ([(0, "x", "f(x)"), (1, "x", "g(x)")], ["h(x)", "h(x)", "h(x)"]),
+        ([(0, "f(1)", "f(1)\ng(1)"), (1, "h(2)", "h(2)\ng(2)")], ["f(1)", "h(2)", "f(1)\nh(2)"]),
+    ],
+)
+def test_find_offers_nothing_for_unlike_edits(made: list[Made], sources: list[str]) -> None:
+    assert find(request_of(sources, *made)) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "old", "new", "report", "is_proved"),
+    [
+        ('df["a"]', '"a"', '"b"', {"labels": ["b"]}, True),
+        ('df["a"]', '"a"', '"b"', {"labels": ["a", "b"]}, False),
+        ('df["a"]', '"a"', '"b"', {"labels": ["c"]}, False),
+        ('df["a"]', '"a"', '"b"', {"keys": ["b"]}, True),
+        ('df["a"]', '"a"', '"b"', {}, False),
+        ("df.a", "a", "b", {"attributes": ["b"]}, True),
+        ("df.a", "a", "b", {"attributes": ["a", "b"]}, False),
+        ("df.a", "a", "b", {"attributes": None}, False),
+    ],
+)
+def test_find_repeats_a_single_edit_if_the_kernel_lacks_the_old_name(
+    source: str, old: str, new: str, report: dict[str, list[str]], is_proved: bool
+) -> None:
+    request = request_of([source, source], (0, old, new))
+    assert expressions_to_describe(request) == ["df"]
+    found = KernelReport(objects={"df": ObjectDescription(**report)})  # type: ignore[arg-type]
+    assert (find(request, found) is not None) == is_proved
+    assert find(request) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "old", "new", "error", "is_proved"),
+    [
+        ('pd.read_csv("a.csv")', "a.csv", "b.csv", {"type": "FileNotFoundError", "path": "a.csv"}, True),
+        ('pd.read_csv("a.csv")', "a.csv", "b.csv", {"type": "FileNotFoundError", "path": "c.csv"}, False),
+        ("np.float(1)", "np.float", "float", {"type": "AttributeError", "name": "float"}, True),
+        ("np.float(1)", "np.float", "float", {"type": "NameError", "name": "float"}, False),
+        ("f(x)", "x", "y", {"type": "AttributeError", "name": "x"}, False),
+    ],
+)
+def test_find_repeats_a_single_edit_of_what_failed(
+    source: str, old: str, new: str, error: dict[str, str], is_proved: bool
+) -> None:
+    request = request_of([source, source], (0, old, new))
+    found = find(request, KernelReport(error=KernelError(**error)))  # type: ignore[arg-type]
+    assert (found is not None) == is_proved
+
+
+def test_find_keeps_comments() -> None:
+    others = "f(  # first\n    x,  # second\n    1\n)\nf(x, 1)"
+    result = repeated(others, (0, "f(x, 1)", "g(1, x)"), (1, "f(x, 1)", "g(1, x)"), sources=("f(x, 1)",) * 2)
+    assert result == others.replace("\nf(x, 1)", "\ng(1, x)")
+
+
+def test_find_indents_statements_but_no_strings() -> None:
+    old, new = "a(1)\nb(2)", "c(\n    1\n)\nd(2)"
+    others = "if x:\n    a(1)\n    b(2)"
+    indented = "if x:\n    c(\n        1\n    )\n    d(2)"
+    assert repeated(others, (0, old, new), (1, old, new), sources=(old, old)) == indented
+    new = 'c("""\n1""")\nd(2)'
+    assert repeated(others, (0, old, new), (1, old, new), sources=(old, old)) == others
+
+
+def test_find_adds_parentheses_where_needed() -> None:
+    made = (0, "f(x, 1)", "x.f(1)"), (1, "f(y, 2)", "y.f(2)")
+    assert repeated("f(a + b, 3)", *made, sources=("f(x, 1)", "f(y, 2)")) == "f(a + b, 3)"
+    made = (0, "f(x[0])", "x[0].f()"), (1, "f(y.z)", "y.z.f()")
+    assert repeated("f(a + b)", *made, sources=("f(x[0])", "f(y.z)")) == "(a + b).f()"
+
+
+LINES = (
+    'df = load("{0}")', 'df["{0}"].sum()', 'df["{1}"] = df["{0}"] + 1', "df.{0}.mean()", "plt.plot(df.{0}, lw={2})", "x{2} = f({0}, {1}={2})",
+    "for {0} in range({2}):\n    plt.plot({0}, lw={2})\n    plt.show()", "def g{2}({0}, df):\n    return df[{0}]", "np.log({0})", "plt.show()",
+    'data = pd.read_csv("{0}.csv")  # {1}', "%%time\nf({0})", "f(", "[{0} for {0} in df]", 'f"{{df.{0}}} {1}"', "x = f(f({0}), y={1})",
+)  # fmt: skip
+WORDS = ("a", "b", "price", "total", "df")
+EDITS = (
+    ("df", "sales"), ('["{0}"]', ".{0}"), (".{0}", '["{0}"]'), ('"{0}"', '"{1}"'), ("plt.", "ax."), ("{0})", "{0}, c=1)"), ("{0}", "np.log({0})"),
+    ("lw={2}", "lw=7"), (", lw={2}", ""), ("f(", "g("), ("f({0})", "{0}.f()"), ("plt.show()", "plt.grid()\nplt.show()"), ("sum", "mean"),
+    (".mean()", ".dropna().mean()"), ("\n", "\n\n"), ("{0}", "{1}"), ("(", "(("), ("df", ""), (" + 1", ""), ('"{0}"]', '"{0}"].abs()'),
+)  # fmt: skip
+
+
+def edits_of(rng: random.Random, cells: list[str]) -> Iterator[EditedCell]:
+    """Make two random edits, often alike."""
+    old, new = rng.choice(EDITS)
+    for _ in range(2):
+        if rng.random() < 0.2:
+            old, new = rng.choice(EDITS)
+        values = filling(rng)
+        cell = rng.choice([at for at, source in enumerate(cells) if old.format(*values) in source] or [0])
+        before = cells[cell]
+        cells[cell] = before.replace(old.format(*values), new.format(*values), rng.choice((1, 1, 2)))
+        yield EditedCell(cell=cell, before=before, after=cells[cell])
+
+
+def filling(rng: random.Random) -> tuple[str, str, int]:
+    return rng.choice(WORDS), rng.choice(WORDS), rng.randrange(3)
+
+
+def is_parsed(source: str) -> bool:
+    try:
+        ParsedCell(source)
+    except SyntaxError:
+        return False
+    return True
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32))
+def test_applications_change_only_the_offered_places(seed: int) -> None:
+    rng = random.Random(seed)
+    cells = [
+        "\n".join(rng.choice(LINES).format(*filling(rng)) for _ in range(rng.randrange(4)))
+        for _ in range(300)
+    ]
+    earlier, last = edits_of(rng, cells)
+    found = [FixCell(source=source) for source in cells]
+    request = RepeatRequest(cells=found, active=last.cell, before=last.before, earlier=earlier)
+    operations = Operations(MOST_OPERATIONS)
+    with counted_operations(operations):
+        offer = find(request)
+    edits = offer.edits if offer else []
+    assert edits == sorted(edits, key=lambda each: (each.cell, each.start))
+    assert {each.cell for each in edits} <= {cell for cell, source in enumerate(cells) if is_parsed(source)}
+    shown = applied(request, offer)
+    changed, open_edits = [*cells], [*edits]
+    while open_edits:  # in any order
+        each = open_edits.pop(rng.randrange(len(open_edits)))
+        source = changed[each.cell]
+        assert source[each.start : each.end] == each.old
+        changed[each.cell] = apply(source, [each])
+        assert is_parsed(changed[each.cell])
+        shift = len(each.text) - len(each.old)
+        open_edits = [
+            structs.replace(other, start=other.start + shift, end=other.end + shift)
+            if other.cell == each.cell and other.start > each.start
+            else other
+            for other in open_edits
+        ]
+    assert changed == shown
