@@ -10,6 +10,8 @@ import type {
   IModel,
   IRenamed,
   IRenameRequest,
+  IRepeated,
+  IRepeatRequest,
   IRequest,
   IStep
 } from './wire';
@@ -51,12 +53,14 @@ export interface IFixClient {
   /** Return fixes for an error, or null: the engine has none. */
   fix(request: IFixRequest, signal: AbortSignal): Promise<IFixes | null>;
   rename(request: IRenameRequest, signal: AbortSignal): Promise<IRenamed | null>;
+  /** Return the places at which to repeat an edit. */
+  repeat(request: IRepeatRequest, signal: AbortSignal): Promise<IRepeated | null>;
   feedback(feedback: IFeedback): void;
 }
 
 /** An engine in this page has neither fixes nor renames. */
 export interface IClient
-  extends ICompletionClient, IModelClient, Partial<Pick<IFixClient, 'fix' | 'rename'>> {
+  extends ICompletionClient, IModelClient, Partial<Pick<IFixClient, 'fix' | 'rename' | 'repeat'>> {
   /** Release resources: another client is used. This one may be used again later. */
   leave?(): void;
 }

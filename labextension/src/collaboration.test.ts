@@ -2,7 +2,7 @@ import { YFile, YNotebook } from '@jupyter/ydoc';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { describe, expect, it } from 'vitest';
 import { applyUpdate, type Doc } from 'yjs';
-import { followOthers } from './collaboration';
+import { followEdits, followOthers } from './collaboration';
 
 interface ISharedText {
   source: string;
@@ -68,5 +68,19 @@ describe.each(Object.entries(KINDS))('a %s that two users edit', (_, make) => {
     mine.redo();
     expect(theirs.source).toBe('x');
     expect(new Set(log)).toEqual(new Set(['changed']));
+  });
+
+  it('distinguishes edits by their origin', () => {
+    const { mine, theirs } = share();
+    const origins: string[] = [];
+    const stop = followEdits(mine as never, origin => origins.push(origin));
+    mine.updateSource(0, 0, 'x');
+    theirs.updateSource(0, 0, 'y');
+    mine.undo();
+    mine.redo();
+    expect(origins).toEqual(['user', 'other user', 'undo', 'undo']);
+    stop();
+    mine.updateSource(0, 0, 'z');
+    expect(origins.length).toBe(4);
   });
 });

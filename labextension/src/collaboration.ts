@@ -1,34 +1,56 @@
-/** Edits by other users of a shared document. */
+/** Edits of a shared document, by their origin. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 
+/** `user`: by typing, or by a program in this page. */
+export type Origin = 'user' | 'undo' | 'other user';
+
 interface ITransaction {
   local: boolean;
+  origin: unknown;
   changed: Map<unknown, unknown>;
 }
 
 type Listener = (transaction: ITransaction) => void;
 
-/** The part of a Yjs text that is used. */
+/** The part of a shared model with a Yjs text that is used. */
 interface ISharedText {
-  doc: {
-    on(event: 'beforeObserverCalls', listener: Listener): void;
-    off(event: 'beforeObserverCalls', listener: Listener): void;
-  } | null;
-  toString(): string;
+  ysource?: {
+    doc: {
+      on(event: 'beforeObserverCalls', listener: Listener): void;
+      off(event: 'beforeObserverCalls', listener: Listener): void;
+    } | null;
+  };
+  undoManager?: unknown;
+}
+
+/** Call `edited` after each edit of a text, before JupyterLab calls its observers. Return a function that ends it. */
+export function followEdits(
+  sharedModel: CodeEditor.IModel['sharedModel'],
+  edited: (origin: Origin) => void
+): () => void {
+  const shared = sharedModel as ISharedText;
+  const { ysource } = shared;
+  const doc = ysource?.doc;
+  // JupyterLab's observers of a text may come before others.
+  const check: Listener = ({ local, origin, changed }) => {
+    if (!changed.has(ysource)) {
+      return;
+    }
+    edited(!local ? 'other user' : origin && origin === shared.undoManager ? 'undo' : 'user');
+  };
+  doc?.on('beforeObserverCalls', check);
+  return () => doc?.off('beforeObserverCalls', check);
 }
 
 /** Call `edited` with the text of an editor after each edit by another user, before JupyterLab calls the providers. */
 export function followOthers(editor: CodeEditor.IEditor, edited: (text: string) => void): void {
-  const { ysource } = editor.model.sharedModel as { ysource?: ISharedText };
-  const doc = ysource?.doc;
-  // JupyterLab's observers of a text may come before others.
-  const check: Listener = ({ local, changed }) => {
+  const { sharedModel } = editor.model;
+  const stop = followEdits(sharedModel, origin => {
     if (editor.isDisposed) {
-      doc?.off('beforeObserverCalls', check);
-    } else if (!local && changed.has(ysource)) {
-      edited(String(ysource));
+      stop();
+    } else if (origin === 'other user') {
+      edited(sharedModel.getSource());
     }
-  };
-  doc?.on('beforeObserverCalls', check);
+  });
 }

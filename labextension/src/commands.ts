@@ -35,6 +35,7 @@ export namespace CommandIDs {
   export const acceptLine = 'turbopilot:accept-line';
   export const dismiss = 'turbopilot:dismiss';
   export const applyFix = 'turbopilot:apply-fix';
+  export const applyAll = 'turbopilot:apply-all';
   export const dismissFix = 'turbopilot:dismiss-fix';
   export const chooseModel = 'turbopilot:choose-model';
   export const openSettings = 'turbopilot:open-settings';
@@ -286,23 +287,32 @@ function addAccepting(commands: CommandRegistry, parts: IParts): void {
   });
 }
 
-/** Apply or dismiss the newest fix or rename of the notebook. */
+/** Apply or dismiss the newest fix, rename or repeated edit of the notebook. */
 function addFixes(commands: CommandRegistry, { trans, page, offers }: IParts): void {
   const current = () => page.notebookView;
   commands.addCommand(CommandIDs.applyFix, {
-    label: trans.__('Apply Fix or Rename'),
-    caption: trans.__('Apply the newest fix or rename that is offered in this notebook'),
+    label: trans.__('Apply Fix, Rename or Repeated Edit'),
+    caption: trans.__(
+      'Apply the newest fix or rename in this notebook, or repeat the edit at the next place'
+    ),
     isEnabled: () => offers.newestIn(current()) !== undefined,
     execute: () => offers.newestIn(current())?.primary?.()
   });
+  commands.addCommand(CommandIDs.applyAll, {
+    label: trans.__('Repeat Edit at All Places'),
+    caption: trans.__('Make the edit that is offered in this notebook at all places'),
+    isEnabled: () => offers.newestIn(current(), 'all') !== undefined,
+    execute: () => offers.newestIn(current(), 'all')?.all?.()
+  });
   commands.addCommand(CommandIDs.dismissFix, {
-    label: trans.__('Dismiss Fix or Rename'),
-    caption: trans.__('Remove the fix or rename that is offered in the active cell'),
+    label: trans.__('Dismiss Fix, Rename or Repeated Edit'),
+    caption: trans.__('Remove the fix or rename in the active cell, or the repeated edit in this notebook'),
     isEnabled: () => offers.dismissibleIn(current()) !== undefined,
     execute: () => offers.dismissibleIn(current())?.dismiss()
   });
   offers.changed.connect(() => {
     commands.notifyCommandChanged(CommandIDs.applyFix);
+    commands.notifyCommandChanged(CommandIDs.applyAll);
     commands.notifyCommandChanged(CommandIDs.dismissFix);
   });
 }

@@ -15,6 +15,8 @@ import type {
   IModel,
   IRenamed,
   IRenameRequest,
+  IRepeated,
+  IRepeatRequest,
   IRequest,
   IStep
 } from './wire';
@@ -119,6 +121,10 @@ export class ChosenClient implements IClient, IFixClient {
 
   async rename(request: IRenameRequest, signal: AbortSignal): Promise<IRenamed | null> {
     return (await (await this._client).rename?.(request, signal)) ?? null;
+  }
+
+  async repeat(request: IRepeatRequest, signal: AbortSignal): Promise<IRepeated | null> {
+    return (await (await this._client).repeat?.(request, signal)) ?? null;
   }
 
   async health(signal?: AbortSignal): Promise<IEngineHealth> {

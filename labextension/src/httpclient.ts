@@ -17,6 +17,8 @@ import type {
   IRemoved,
   IRenamed,
   IRenameRequest,
+  IRepeated,
+  IRepeatRequest,
   IRequest,
   ISelect,
   IStep
@@ -56,6 +58,12 @@ export class HttpClient implements IClient, IFixClient {
 
   async rename(request: IRenameRequest, signal: AbortSignal): Promise<IRenamed> {
     return whole(await this._ask('rename', 'POST', request, signal), (answer: IRenamed) =>
+      Array.isArray(answer.edits)
+    );
+  }
+
+  async repeat(request: IRepeatRequest, signal: AbortSignal): Promise<IRepeated> {
+    return whole(await this._ask('repeat', 'POST', request, signal), (answer: IRepeated) =>
       Array.isArray(answer.edits)
     );
   }

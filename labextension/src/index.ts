@@ -16,9 +16,11 @@ import { ChosenClient, Engines, pageProperties } from './engines';
 import { addCommands, clearSuggestions, CommandIDs, fillMenu, fillPalette } from './commands';
 import { Completers } from './completers';
 import { Downloads } from './downloads';
+import { Edits } from './fixes/edits';
 import { FixOffers } from './fixes/fixes';
 import { Offers } from './fixes/offers';
 import { RenameOffers } from './fixes/renames';
+import { RepeatOffers } from './fixes/repeats';
 import { Notice, notifyOfHealth } from './notice';
 import { HttpClient } from './httpclient';
 import { claimKeys, shortcutOf, watchModifiedTab, watchVimEscape } from './keys';
@@ -157,6 +159,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const offers = new Offers();
     const fixing = {
       client,
+      edits: new Edits(page),
       availability,
       preferences,
       switches: provider,
@@ -164,10 +167,11 @@ const plugin: JupyterFrontEndPlugin<void> = {
       live,
       notice,
       trans,
-      shortcut: () => shortcutOf(commands, CommandIDs.applyFix)
+      shortcut: (isForAll = false) =>
+        shortcutOf(commands, isForAll ? CommandIDs.applyAll : CommandIDs.applyFix)
     };
     new FixOffers(fixing);
-    new RenameOffers(fixing, page);
+    new RepeatOffers(fixing, new RenameOffers(fixing));
     status.changed.connect((_, now) => {
       statusItem.display(now);
       announcer.announce(now);

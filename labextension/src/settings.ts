@@ -26,6 +26,7 @@ export interface ISettings {
   notebookIndex: boolean;
   suggestFixes: boolean;
   suggestRenames: boolean;
+  suggestRepeats: boolean;
   announce: boolean;
   shownNotifications: string[];
 }
@@ -47,6 +48,7 @@ export const DEFAULTS: ISettings = {
   notebookIndex: true,
   suggestFixes: true,
   suggestRenames: true,
+  suggestRepeats: true,
   announce: false,
   shownNotifications: []
 };
@@ -79,6 +81,7 @@ export function readSettings(stored: Record<string, unknown>): ISettings {
     notebookIndex: stored.notebookIndex !== false,
     suggestFixes: stored.suggestFixes !== false,
     suggestRenames: stored.suggestRenames !== false,
+    suggestRepeats: stored.suggestRepeats !== false,
     announce: stored.announce === true,
     shownNotifications: Array.isArray(shown) ? shown.map(String) : DEFAULTS.shownNotifications
   };

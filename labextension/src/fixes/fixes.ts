@@ -9,6 +9,8 @@ import {
   applyTarget,
   describeChanges,
   executionsOf,
+  type Feedback,
+  feedbackFor,
   type IParts,
   isAllowed,
   present,
@@ -77,11 +79,11 @@ export class FixOffers {
       .map(fix => candidateOf(panel, cells, fix, failed, onConflict))
       .filter(candidate => candidate !== null);
     if (candidates.length > 0) {
-      this._show(new Offer(panel, failed, parts.trans), answer.id, candidates, read.name);
+      this._show(new Offer(panel, failed, parts.trans), feedbackFor(parts, answer.id), candidates, read.name);
     }
   }
 
-  private _show(offer: Offer, id: string, candidates: readonly ICandidate[], error: string): void {
+  private _show(offer: Offer, feedback: Feedback, candidates: readonly ICandidate[], error: string): void {
     const { trans, shortcut, live } = this._parts;
     const { model } = offer.cell;
     const { outputs } = model;
@@ -102,7 +104,7 @@ export class FixOffers {
       shown = index;
       const { target, insert, title, run } = candidates[index];
       const apply = (): boolean => {
-        const isApplied = applyTarget(this._parts, offer, id, target) !== null;
+        const isApplied = applyTarget(this._parts, offer, feedback, () => target.apply()) !== null;
         if (isApplied) {
           offer.dispose();
           insertCell(offer.panel, insert);
@@ -148,7 +150,7 @@ export class FixOffers {
         runs: insert ? [] : runs,
         collapsed: false,
         actions,
-        shortcut: shortcut()
+        shortcuts: [shortcut()]
       });
     };
     display(0);
@@ -168,7 +170,7 @@ export class FixOffers {
       sharedModel.changed.connect(edited);
       offer.disposed.connect(() => sharedModel.changed.disconnect(edited));
     }
-    present(this._parts, 'suggestFixes', offer, id);
+    present(this._parts, 'suggestFixes', offer, feedback);
   }
 
   private readonly _pending = new WeakMap<ICellModel, AbortController>();

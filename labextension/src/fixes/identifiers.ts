@@ -28,22 +28,41 @@ export interface IChangedName {
 /** `none`: nothing has changed, or a name has been deleted, perhaps to type another one · `other`: anything else. */
 export type Change = IChangedName | 'none' | 'other';
 
-/** Compare two versions of a cell. */
-export function changeOf(before: string, after: string): Change {
-  if (before === after) {
-    return 'none';
-  }
+/** A text or a list. */
+interface ISequence {
+  readonly length: number;
+  at(index: number): unknown;
+}
+
+/** The changed part; `end` is its end before the change, `endAfter` after it. */
+export interface IRegion {
+  start: number;
+  end: number;
+  endAfter: number;
+}
+
+/** Return the part between the common beginning and the common end of two texts or lists. */
+export function changedRegion(before: ISequence, after: ISequence): IRegion {
   const shorter = Math.min(before.length, after.length);
   let start = 0;
-  while (start < shorter && before[start] === after[start]) {
+  while (start < shorter && before.at(start) === after.at(start)) {
     start++;
   }
   let same = 0; // at the end
   while (same < shorter - start && before.at(-1 - same) === after.at(-1 - same)) {
     same++;
   }
+  return { start, end: before.length - same, endAfter: after.length - same };
+}
+
+/** Compare two versions of a cell. */
+export function changeOf(before: string, after: string): Change {
+  if (before === after) {
+    return 'none';
+  }
+  const { start, end } = changedRegion(before, after);
   const changed = namesIn(before).find(
-    found => found.text !== '' && found.start <= start && before.length - same <= endOf(found)
+    found => found.text !== '' && found.start <= start && end <= endOf(found)
   );
   if (!changed) {
     return 'other';
@@ -84,7 +103,7 @@ function isAssignedLabel(lexemes: readonly ILexeme[], at: number): boolean {
   );
 }
 
-function isIdentifier({ kind, text }: ILexeme): boolean {
+export function isIdentifier({ kind, text }: ILexeme): boolean {
   return kind === 'name' && !KEYWORDS.has(text);
 }
 

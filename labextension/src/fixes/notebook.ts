@@ -16,12 +16,13 @@ import { DISABLED } from '../requesterror';
 import type { Preferences } from '../settings';
 import type { IFeedback, IFixCell, IRenameRequest } from '../wire';
 import { fitCells } from './cells';
+import type { Edits } from './edits';
 import { Executions } from './executions';
 import type { JointUndo } from './jointundo';
-import type { IChangedCell, Offer } from './offer';
-import type { Offers } from './offers';
+import type { IAction, IChangedCell, Offer } from './offer';
+import type { Offers, Setting } from './offers';
 import { changedLines } from './replacements';
-import type { IOwnEdit, OfferEdits } from './target';
+import type { OfferEdits } from './target';
 
 /** Milliseconds to wait for a response. */
 export const TIMEOUT = 10_000;
@@ -32,12 +33,13 @@ export interface IParts {
   availability: Availability;
   preferences: Preferences;
   switches: ISwitches;
+  edits: Edits;
   offers: Offers;
   live: LiveRegion;
   notice: Pick<Notice, 'brief'>;
   trans: TranslationBundle;
-  /** Return the shortcut that applies an offer, for display, or an empty string. */
-  shortcut: () => string;
+  /** Return the shortcut that applies an offer, or all of it, for display, or an empty string. */
+  shortcut: (isForAll?: boolean) => string;
 }
 
 const executions = new WeakMap<INotebookModel, Executions>();
@@ -48,8 +50,6 @@ export function executionsOf(model: INotebookModel): Executions {
   executions.set(model, known);
   return known;
 }
-
-type Setting = 'suggestFixes' | 'suggestRenames';
 
 /** Return whether a cell is Python, and the settings and the off switches allow requests for it. */
 export function isAllowed(
@@ -135,19 +135,31 @@ export function describeChanges(
   }));
 }
 
-/** Change the cells; return null, without any change, if their text has changed meanwhile. */
+/** Reports what became of an offer, each event once. */
+export type Feedback = (event: IFeedback['event']) => void;
+
+export function feedbackFor({ client }: IParts, id: string): Feedback {
+  const sent = new Set<string>();
+  return event => {
+    if (!sent.has(event)) {
+      sent.add(event);
+      client.feedback({ id, event, chars: 0, length: 0, before: 0, seconds: 0 });
+    }
+  };
+}
+
+/** Change the cells with `apply`, which returns null, without any change, if their text has changed meanwhile. */
 export function applyTarget(
-  parts: IParts,
+  { edits, live, notice, trans }: IParts,
   offer: Offer,
-  id: string,
-  target: OfferEdits,
-  own: IOwnEdit | null = null
+  feedback: Feedback,
+  apply: () => JointUndo | null
 ): JointUndo | null {
-  const { live, notice, trans } = parts;
   const { panel } = offer;
-  const applied = target.apply(own);
+  const applied = apply();
   if (applied) {
-    sendFeedback(parts, id, 'applied');
+    edits.reset();
+    feedback('applied');
     live.say(trans.__('Applied.'));
     applied.stepped.connect((_, { step, changed }) => {
       if (changed) {
@@ -167,25 +179,42 @@ export function applyTarget(
   return applied;
 }
 
+/** Return a button that undoes a change in all cells. */
+export function undoAction({ notice, trans }: IParts, { panel }: Offer, applied: JointUndo): IAction {
+  return {
+    label: trans.__('Undo'),
+    caption: trans.__('Undo the change in all cells'),
+    run: () => {
+      const changed = applied.undo();
+      if (changed) {
+        const cell = describeCell(trans, panel, changed);
+        notice.brief(trans.__('%1 has changed since. Nothing was undone.', cell));
+      }
+    }
+  };
+}
+
+/** Replace an offer by a report of what was done. */
+export function report(offer: Offer, question: string, actions: IAction[], runs: CodeCell[] = []): void {
+  offer.dismiss = () => offer.dispose();
+  offer.display({ error: '', question, changes: [], runs, collapsed: false, actions, shortcuts: [] });
+}
+
 /** Show a new offer, and announce it to screen readers. */
 export function present(
   parts: IParts,
   setting: Setting,
   offer: Offer,
-  id: string,
+  feedback: Feedback,
   dismissed = (): void => undefined
 ): void {
   const { live, offers, trans, shortcut } = parts;
   offer.dismiss = () => {
     dismissed();
-    sendFeedback(parts, id, 'dismissed');
+    feedback('dismissed');
     offer.dispose();
   };
-  offers.add(offer, () => isAllowed(parts, setting, offer.panel, offer.cell));
-  sendFeedback(parts, id, 'shown');
+  offers.add(offer, setting, () => isAllowed(parts, setting, offer.panel, offer.cell));
+  feedback('shown');
   live.say(shortcut() ? trans.__('%1 Press %2 to apply.', offer.label, shortcut()) : offer.label);
-}
-
-function sendFeedback({ client }: IParts, id: string, event: IFeedback['event']): void {
-  client.feedback({ id, event, chars: 0, length: 0, before: 0, seconds: 0 });
 }

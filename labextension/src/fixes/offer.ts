@@ -44,8 +44,8 @@ export interface IContent {
   collapsed: boolean;
   /** the buttons before *Dismiss* */
   actions: IAction[];
-  /** the shortcut of the first action, empty without a keystroke; null: the shortcut does nothing */
-  shortcut: string | null;
+  /** the shortcuts of the first actions (apply, apply to all), empty without a keystroke */
+  shortcuts: readonly string[];
 }
 
 export class Offer extends Widget {
@@ -81,6 +81,9 @@ export class Offer extends Widget {
   /** What the shortcut does, or null. */
   primary: (() => void) | null = null;
 
+  /** What the shortcut for all places does, or null. */
+  all: (() => void) | null = null;
+
   /** Emitted when the content has changed. */
   readonly changed = new Signal<this, void>(this);
 
@@ -88,8 +91,8 @@ export class Offer extends Widget {
   dismiss: () => void = () => this.dispose();
 
   display(content: IContent): void {
-    const { actions, runs, shortcut } = content;
-    this.primary = shortcut === null ? null : actions[0].run;
+    const { actions, runs, shortcuts } = content;
+    [this.primary, this.all] = [0, 1].map(index => (index < shortcuts.length ? actions[index].run : null));
     const title = element('div', 'jp-Turbopilot-offer-title');
     if (content.error) {
       title.append(element('code', '', content.error), ': ');
@@ -107,8 +110,8 @@ export class Offer extends Widget {
       const made = button(label, 'button');
       made.title = caption;
       made.addEventListener('click', run);
-      if (shortcut && index === 0) {
-        made.dataset.shortcut = shortcut; // shown by the style sheet
+      if (shortcuts[index]) {
+        made.dataset.shortcut = shortcuts[index]; // shown by the style sheet
         made.setAttribute('aria-label', label);
       }
       buttons.append(made);
@@ -122,7 +125,7 @@ export class Offer extends Widget {
 
   /** Show briefly why the offer cannot be applied, then remove it. */
   showFailure(reason: string): void {
-    this.primary = null;
+    this.primary = this.all = null;
     this._replace(element('div', 'jp-Turbopilot-offer-title', reason));
     setTimeout(() => this.dispose(), FAILURE_SHOWN);
   }
@@ -204,6 +207,14 @@ export class Offer extends Widget {
 /** Scroll to a cell, unless it is visible. */
 export function scrollTo({ content }: NotebookPanel, cell: CodeCell): void {
   void content.scrollToItem(content.widgets.indexOf(cell), 'smart').catch(() => undefined);
+}
+
+/** Return whether a position in a cell is in the visible part of its notebook. */
+export function isInView({ content }: NotebookPanel, { editor }: CodeCell, offset: number): boolean {
+  const position = editor?.getPositionAt(offset);
+  const place = position && editor?.getCoordinateForPosition(position);
+  const { top, bottom } = content.node.getBoundingClientRect();
+  return !!place && place.top >= top && place.bottom <= bottom;
 }
 
 function sourceOf({ model }: CodeCell): string {

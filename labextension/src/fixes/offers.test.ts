@@ -1,7 +1,7 @@
 import { Signal } from '@lumino/signaling';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Offer } from './offer';
-import { Offers } from './offers';
+import { Offers, type Setting } from './offers';
 
 /** An element that records its classes. */
 function nodeOf() {
@@ -11,26 +11,32 @@ function nodeOf() {
 }
 
 describe('Offers', () => {
-  const content = { activeCell: null as unknown };
+  const content = { activeCell: null as unknown, node: nodeOf() };
   const [panel, first, second] = [{ node: nodeOf(), content }, { node: nodeOf() }, { node: nodeOf() }];
   let offers: Offers;
 
   beforeEach(() => {
     offers = new Offers();
     content.activeCell = first;
-    [panel, first, second].forEach(({ node }) => node.classes.clear());
+    [panel, content, first, second].forEach(({ node }) => node.classes.clear());
   });
 
-  const add = (cell: unknown, primary: (() => void) | null = () => undefined, isAllowed = true) => {
+  const add = (
+    cell: unknown,
+    primary: (() => void) | null = () => undefined,
+    isAllowed = true,
+    setting: Setting = 'suggestFixes'
+  ) => {
     const offer = {
       panel,
       cell,
       primary,
+      all: setting === 'suggestRepeats' ? primary : null,
       changed: new Signal<object, void>({}),
       disposed: new Signal<object, void>({}),
       dispose: () => offer.disposed.emit()
     };
-    offers.add(offer as unknown as Offer, () => isAllowed);
+    offers.add(offer as unknown as Offer, setting, () => isAllowed);
     return offer;
   };
   const newest = () => offers.newestIn(content as never);
@@ -54,13 +60,34 @@ describe('Offers', () => {
 
   it('marks notebook and cell for the shortcuts while there is an offer', () => {
     const offer = add(first);
-    const marks = () => [panel, first, second].map(({ node }) => node.classes.size);
-    expect(marks()).toEqual([1, 1, 0]);
+    const marks = () => [panel, content, first, second].map(({ node }) => node.classes.size);
+    expect(marks()).toEqual([1, 0, 1, 0]);
     offer.primary = null;
     offer.changed.emit();
-    expect(marks()).toEqual([0, 1, 0]);
+    expect(marks()).toEqual([0, 0, 1, 0]);
     offer.dispose();
-    expect(marks()).toEqual([0, 0, 0]);
+    expect(marks()).toEqual([0, 0, 0, 0]);
+    const repeat = add(first, undefined, true, 'suggestRepeats');
+    expect(marks()).toEqual([2, 1, 1, 0]);
+    repeat.dispose();
+    expect(marks()).toEqual([0, 0, 0, 0]);
+  });
+
+  it('prefers fixes to renames, and renames to repeated edits', () => {
+    const kinds: Setting[] = ['suggestFixes', 'suggestRenames', 'suggestRepeats'];
+    const added = kinds.map(kind => add(second, undefined, true, kind));
+    expect(offers.newestIn(content as never, 'all')).toBe(added[2]);
+    for (const offer of added) {
+      expect(newest()).toBe(offer);
+      offer.dispose();
+    }
+  });
+
+  it('dismisses a repeated edit from any cell', () => {
+    const [repeat, fix] = [add(second, undefined, true, 'suggestRepeats'), add(second)];
+    expect(dismissible()).toBe(repeat);
+    content.activeCell = second;
+    expect(dismissible()).toBe(fix);
   });
 
   it('removes only the offers that are no longer allowed', () => {

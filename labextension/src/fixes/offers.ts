@@ -1,20 +1,26 @@
-/** The offers that are shown; the shortcuts refer to the newest one of a notebook. */
+/** The offers that are shown, and the one of a notebook to which the shortcuts refer. */
 
 import type { Notebook } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
 import type { Offer } from './offer';
 
+/** The settings that allow the kinds of offers; the shortcuts refer to the last kind first. */
+const SETTINGS = ['suggestRepeats', 'suggestRenames', 'suggestFixes'] as const;
+export type Setting = (typeof SETTINGS)[number];
+
 /** Classes for the selectors of the shortcuts: without an offer, a keystroke does what it does otherwise. */
 const NOTEBOOK_CLASS = 'jp-mod-turbopilot-canApply';
-const CELL_CLASS = 'jp-mod-turbopilot-hasOffer';
+const ALL_CLASS = 'jp-mod-turbopilot-canApplyAll';
+/** Of the cell; of the notebook if the offer can be dismissed in all cells. */
+const DISMISS_CLASS = 'jp-mod-turbopilot-hasOffer';
 
 export class Offers {
   /** Emitted when an offer has been added, changed or removed. */
   readonly changed = new Signal<this, void>(this);
 
   /** Add an offer; `isAllowed` returns whether it may still be shown. */
-  add(offer: Offer, isAllowed: () => boolean): void {
-    this._offers.set(offer, isAllowed);
+  add(offer: Offer, setting: Setting, isAllowed: () => boolean): void {
+    this._offers.set(offer, { setting, isAllowed });
     offer.changed.connect(() => this._update(offer));
     offer.disposed.connect(() => {
       this._offers.delete(offer);
@@ -23,41 +29,57 @@ export class Offers {
     this._update(offer);
   }
 
-  /** Return the newest offer of a notebook that can be applied. */
-  newestIn(notebook: Notebook | null): Offer | undefined {
+  /** Return the newest offer of a notebook that can be applied: a fix, or else a rename, or else a repeated edit. */
+  newestIn(notebook: Notebook | null, action: 'primary' | 'all' = 'primary'): Offer | undefined {
     return this._offersOf(notebook)
-      .filter(({ primary }) => primary !== null)
+      .filter(offer => offer[action] !== null)
       .at(-1);
   }
 
-  /** Return the newest offer of the active cell, or else of the notebook. */
+  /** Return the offer of the active cell, or else the repeated edit of the notebook, or else its newest offer. */
   dismissibleIn(notebook: Notebook | null): Offer | undefined {
     const shown = this._offersOf(notebook);
-    return shown.filter(({ cell }) => cell === notebook?.activeCell).at(-1) ?? shown.at(-1);
+    const here = shown.filter(({ cell }) => cell === notebook?.activeCell).at(-1);
+    return here ?? shown.filter(offer => this._isEverywhere(offer)).at(-1) ?? shown.at(-1);
   }
 
   /** Remove the offers that may no longer be shown, after a setting or an off switch has changed. */
   removeDisallowed(): void {
-    for (const [offer, isAllowed] of [...this._offers]) {
+    for (const [offer, { isAllowed }] of [...this._offers]) {
       if (!isAllowed()) {
         offer.dispose();
       }
     }
   }
 
-  /** Return the offers of a notebook, oldest first. */
+  /** Return the offers of a notebook by kind, oldest first. */
   private _offersOf(notebook: Notebook | null): Offer[] {
-    return [...this._offers.keys()].filter(({ panel }) => panel.content === notebook);
+    return [...this._offers]
+      .filter(([{ panel }]) => panel.content === notebook)
+      .sort(([, one], [, other]) => SETTINGS.indexOf(one.setting) - SETTINGS.indexOf(other.setting))
+      .map(([offer]) => offer);
+  }
+
+  /** Return whether an offer can be dismissed in all cells, because it goes from place to place. */
+  private _isEverywhere(offer: Offer): boolean {
+    return this._offers.get(offer)?.setting === 'suggestRepeats';
   }
 
   private _update({ panel, cell }: Offer): void {
-    panel.node.classList.toggle(NOTEBOOK_CLASS, this.newestIn(panel.content) !== undefined);
+    const { content, node } = panel;
+    const shown = this._offersOf(content);
+    node.classList.toggle(NOTEBOOK_CLASS, this.newestIn(content) !== undefined);
+    node.classList.toggle(ALL_CLASS, this.newestIn(content, 'all') !== undefined);
+    content.node.classList.toggle(
+      DISMISS_CLASS,
+      shown.some(offer => this._isEverywhere(offer))
+    );
     cell.node.classList.toggle(
-      CELL_CLASS,
-      [...this._offers.keys()].some(offer => offer.cell === cell)
+      DISMISS_CLASS,
+      shown.some(offer => offer.cell === cell)
     );
     this.changed.emit();
   }
 
-  private readonly _offers = new Map<Offer, () => boolean>();
+  private readonly _offers = new Map<Offer, { setting: Setting; isAllowed: () => boolean }>();
 }

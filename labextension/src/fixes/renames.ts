@@ -1,122 +1,54 @@
 /** After the user has renamed an identifier in a cell, offer to rename its other uses in the notebook. */
 
 import type { Cell, CodeCell, ICellModel } from '@jupyterlab/cells';
-import { NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
-import { followOthers } from '../collaboration';
-import { isComposing, positionOf } from '../editor';
-import type { Page } from '../page';
+import { NotebookActions } from '@jupyterlab/notebook';
+import { positionOf } from '../editor';
 import { byteLength, wellFormed } from '../window';
 import type { IRenamed } from '../wire';
+import type { IFollowed } from './edits';
 import { changeOf, type IChangedName, mentions } from './identifiers';
 import type { JointUndo } from './jointundo';
 import {
   applyTarget,
-  describeCell,
   describeChanges,
   executionsOf,
+  feedbackFor,
   type IParts,
   isAllowed,
   present,
+  report,
   requestOf,
-  TIMEOUT
+  TIMEOUT,
+  undoAction
 } from './notebook';
-import { type IAction, Offer } from './offer';
+import { Offer } from './offer';
 import { movedPosition } from './replacements';
 import { type IOwnEdit, targetOf } from './target';
 
-/** Milliseconds without typing after which the cell is compared. */
-export const SETTLE = 500;
-
-/** The cell that has the focus, or had it last. */
-interface IFollowed {
-  panel: NotebookPanel;
-  cell: CodeCell;
-  /** stop following it */
-  leave: () => void;
-  /** its source when it got the focus or last settled */
-  before: string;
-}
-
 export class RenameOffers {
-  constructor(
-    private readonly _parts: IParts,
-    private readonly _page: Pick<Page, 'widget'>
-  ) {
-    document.addEventListener('focusin', ({ target }) => {
-      if (target instanceof Element) {
-        this._focused(target);
+  constructor(private readonly _parts: IParts) {
+    const { edits } = _parts;
+    edits.edited.connect(() => {
+      this._abort?.abort();
+      this._offer?.dispose();
+    });
+    edits.refocused.connect((_, followed) => {
+      if (!this._offer) {
+        resetBaseline(followed);
       }
     });
   }
 
-  /** Follow the cell whose editor has got the focus. */
-  private _focused(target: Element): void {
-    const { widget: panel } = this._page;
-    if (!(panel instanceof NotebookPanel)) {
-      return;
-    }
-    const cell = panel.content.activeCell;
-    if (cell?.model.type !== 'code' || !cell.editor?.host.contains(target)) {
-      return;
-    }
-    if (this._followed?.cell === cell) {
-      if (!this._offer && this._timer === undefined) {
-        this._resetBaseline(this._followed);
-      }
-      return;
-    }
-    this._compareWithBaseline(); // without waiting any longer
-    this._followed?.leave();
-    const { changed } = cell.model.sharedModel;
-    changed.connect(this._edited);
-    const leave = (): void => void changed.disconnect(this._edited);
-    this._followed = { panel, cell: cell as CodeCell, leave, before: cell.model.sharedModel.getSource() };
-    if (!this._others.has(cell)) {
-      this._others.add(cell);
-      followOthers(cell.editor, () => {
-        if (this._followed?.cell === cell) {
-          this._resetBaseline(this._followed);
-        }
-      });
-    }
-  }
-
-  private _resetBaseline(followed: IFollowed): void {
-    followed.before = followed.cell.model.sharedModel.getSource();
-  }
-
-  private readonly _edited = (_: unknown, change: { sourceChange?: unknown }): void => {
-    if (change.sourceChange) {
-      this._abort?.abort();
-      this._offer?.dispose();
-      clearTimeout(this._timer);
-      this._timer = setTimeout(() => this._compareWithBaseline(), SETTLE);
-    }
-  };
-
-  /** The user has stopped typing: compare the cell. */
-  private _compareWithBaseline(): void {
-    const followed = this._followed;
-    const isPending = this._timer !== undefined;
-    clearTimeout(this._timer);
-    this._timer = undefined;
-    if (!followed || !isPending || followed.cell.isDisposed) {
-      return;
-    }
-    const { cell, before } = followed;
-    const change = changeOf(before, cell.model.sharedModel.getSource());
+  /** An edit of a cell has settled: if it renames something, offer to rename the other uses. Return whether it does. */
+  async offer(followed: IFollowed): Promise<boolean> {
+    const change = changeOf(followed.before, followed.cell.model.sharedModel.getSource());
     if (change === 'other') {
-      this._resetBaseline(followed);
-    } else if (typeof change === 'object') {
-      if (cell.editor && isComposing(cell.editor)) {
-        this._timer = setTimeout(() => this._compareWithBaseline(), SETTLE);
-        return;
-      }
-      void this._ask(followed, change).catch(() => undefined); // fixes are optional: a failed request is not reported
+      resetBaseline(followed);
     }
+    return typeof change === 'object' && this._ask(followed, change);
   }
 
-  private async _ask(followed: IFollowed, change: IChangedName): Promise<void> {
+  private async _ask(followed: IFollowed, change: IChangedName): Promise<boolean> {
     const { _parts: parts } = this;
     const { panel, cell } = followed;
     const cells = Array.from(panel.content.model?.cells ?? []);
@@ -128,28 +60,31 @@ export class RenameOffers {
     const before = wellFormed(followed.before);
     const common = isUsed && isOn() ? requestOf(panel, active, byteLength(JSON.stringify(before))) : null;
     if (!common) {
-      return;
+      return false;
     }
     const abort = (this._abort = new AbortController());
     const answer = await parts.client.rename(
       { ...common, active, before },
       AbortSignal.any([abort.signal, AbortSignal.timeout(TIMEOUT)])
     );
-    if (answer?.edits.length && !abort.signal.aborted && isOn()) {
-      this._show(followed, cells, answer, { model: cell.model, before: followed.before, change });
-    }
+    const isFound = answer?.edits.length && !abort.signal.aborted && isOn();
+    return (
+      !!isFound && this._show(followed, cells, answer, { model: cell.model, before: followed.before, change })
+    );
   }
 
-  private _show(followed: IFollowed, cells: readonly ICellModel[], answer: IRenamed, own: IOwnEdit): void {
+  /** Return whether the cells can be changed. */
+  private _show(followed: IFollowed, cells: readonly ICellModel[], answer: IRenamed, own: IOwnEdit): boolean {
     const { trans, shortcut } = this._parts;
     const { panel, cell } = followed;
     const offer = new Offer(panel, cell, trans);
     const target = targetOf(panel, cells, answer.edits, () => offer.dispose());
     if (!target) {
       offer.dispose();
-      return;
+      return false;
     }
     this._offer = offer;
+    const feedback = feedbackFor(this._parts, answer.id);
     offer.disposed.connect(() => {
       target.release();
       this._offer = this._offer === offer ? null : this._offer;
@@ -158,18 +93,17 @@ export class RenameOffers {
       this._offer = null; // the edits in its own cell do not remove it
       const { editor } = cell;
       const cursor = editor && positionOf(editor).offset;
-      const applied = applyTarget(this._parts, offer, answer.id, target, own);
+      const applied = applyTarget(this._parts, offer, feedback, () => target.apply(own));
       if (applied) {
         const moved = cursor !== null && movedPosition(cursor, target.edits.get(cell.model) ?? []);
         const position = moved !== false && editor?.getPositionAt(moved);
         if (position) {
           editor?.setCursorPosition(position, { scroll: false });
         }
-        this._settle();
         this._offer = offer;
         applied.stepped.connect((_, { changed }) => {
           if (!changed) {
-            this._settle();
+            this._parts.edits.reset();
             offer.dispose();
           }
         });
@@ -183,19 +117,11 @@ export class RenameOffers {
       runs: [],
       collapsed: true,
       actions: [{ label: trans.__('Apply'), caption: trans.__('Rename in all cells'), run: apply }],
-      shortcut: shortcut()
+      shortcuts: [shortcut()]
     });
     // A longer name is not offered again.
-    present(this._parts, 'suggestRenames', offer, answer.id, () => this._resetBaseline(followed));
-  }
-
-  /** The followed cell was changed by a rename, not by the user. */
-  private _settle(): void {
-    clearTimeout(this._timer);
-    this._timer = undefined;
-    if (this._followed) {
-      this._resetBaseline(this._followed);
-    }
+    present(this._parts, 'suggestRenames', offer, feedback, () => resetBaseline(followed));
+    return true;
   }
 
   /** Report a rename; offer to run the cells that bind the name if the kernel still has the old one, and to undo it. */
@@ -205,26 +131,13 @@ export class RenameOffers {
     { edits, run }: IRenamed,
     applied: JointUndo
   ): void {
-    const { trans, live, notice } = this._parts;
+    const { trans, live } = this._parts;
     const { panel } = offer;
     const { content, sessionContext } = panel;
     const runs = content.model && executionsOf(content.model);
     const models = run.map(index => cells[index]).filter(cell => runs?.isChanged(cell));
     const binding = content.widgets.filter(({ model }) => models.includes(model));
-    const actions: IAction[] = [
-      {
-        label: trans.__('Undo'),
-        caption: trans.__('Undo the rename in all cells'),
-        run: () => {
-          const changed = applied.undo();
-          if (changed) {
-            notice.brief(
-              trans.__('%1 has changed since. Nothing was undone.', describeCell(trans, panel, changed))
-            );
-          }
-        }
-      }
-    ];
+    const actions = [undoAction(this._parts, offer, applied)];
     let question = trans._n('Renamed %1 use.', 'Renamed %1 uses.', edits.length);
     if (binding.length > 0) {
       const scheduled = (_: unknown, { cell }: { cell: Cell }): void => {
@@ -244,23 +157,16 @@ export class RenameOffers {
     } else {
       offer.disposeLater();
     }
-    offer.dismiss = () => offer.dispose();
     const others = (binding as CodeCell[]).filter(cell => cell !== offer.cell);
-    offer.display({
-      error: '',
-      question,
-      changes: [],
-      runs: others,
-      collapsed: false,
-      actions,
-      shortcut: null
-    });
+    report(offer, question, actions, others);
     live.say(question);
   }
 
-  private _followed: IFollowed | null = null;
   private _offer: Offer | null = null;
   private _abort: AbortController | null = null;
-  private _timer: ReturnType<typeof setTimeout> | undefined;
-  private readonly _others = new WeakSet();
+}
+
+/** A further change of the name is not the continuation of this one. */
+function resetBaseline(followed: IFollowed): void {
+  followed.before = followed.cell.model.sharedModel.getSource();
 }

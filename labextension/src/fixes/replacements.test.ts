@@ -87,6 +87,12 @@ describe('changedLines', () => {
     ]);
   });
 
+  it('shows only what is added behind a text, or removed', () => {
+    expect(shown('f(x)', [2, 3, 'x, y=1'])).toEqual([[['f(x)'], ['f(x<, y=1>)']]]);
+    expect(shown('f(x, y=1)', [2, 8, 'x'])).toEqual([[['f(x<, y=1>)'], ['f(x)']]]);
+    expect(shown('f(x)', [2, 3, 'x2'])).toEqual([[['f(<x>)'], ['f(<x2>)']]]);
+  });
+
   it('shows an inserted line alone', () => {
     expect(shown('x = np.pi', [0, 0, 'import numpy as np\n'])).toEqual([[[], ['<import numpy as np>']]]);
   });

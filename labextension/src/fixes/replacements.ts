@@ -100,14 +100,22 @@ function hunkOf(source: string, group: readonly IReplacement[]): IHunk {
     before.push(kept);
     after.push(kept);
   };
-  for (const replacement of group) {
-    keep(replacement.start);
-    before.push({ text: replacement.old, changed: true });
-    after.push({ text: replacement.text, changed: true });
-    at = replacement.end;
+  for (const { start, end, old, text } of group) {
+    const kept = keptLength(old, text);
+    keep(start + kept);
+    before.push({ text: old.slice(kept), changed: true });
+    after.push({ text: text.slice(kept), changed: true });
+    at = end;
   }
   keep(endOfLine(source, at));
   return { before: lines(before), after: lines(after) };
+}
+
+/** Return the length of the shorter text if the longer one only has more behind it, which does not continue a word. */
+function keptLength(old: string, text: string): number {
+  const [shorter, longer] = old.length < text.length ? [old, text] : [text, old];
+  const isContinued = /^[\p{L}\p{N}_]/u.test(longer.slice(shorter.length));
+  return longer.startsWith(shorter) && !isContinued ? shorter.length : 0;
 }
 
 /** Split segments at line ends, and omit empty ones. */
@@ -126,7 +134,7 @@ function lines(segments: readonly ISegment[]): ISegment[][] {
   return found;
 }
 
-function endOfLine(source: string, at: number): number {
+export function endOfLine(source: string, at: number): number {
   const end = source.indexOf('\n', at);
   return end < 0 ? source.length : end;
 }

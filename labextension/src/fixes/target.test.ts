@@ -1,8 +1,10 @@
-import { createStandaloneCell } from '@jupyter/ydoc';
+import { createStandaloneCell, YNotebook } from '@jupyter/ydoc';
+import type { ICellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
+import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { IEdit } from '../wire';
-import { targetOf } from './target';
+import { type OfferEdits, targetOf } from './target';
 
 const cellOf = (source: string) => ({ sharedModel: createStandaloneCell({ cell_type: 'code', source }) });
 const edit = (cell: number, start: number, old: string, text: string): IEdit => ({
@@ -114,4 +116,186 @@ describe('targetOf', () => {
     expect(renamed?.apply()).toBeNull();
     expect(sources()).toEqual(['old = 1', 'other']);
   });
+});
+
+describe('applyNext', () => {
+  const sourceOf = ({ sharedModel }: ICellModel) => sharedModel.getSource();
+  let conflicts: number;
+  /** the new texts that are shown for each cell */
+  let shown: Map<ICellModel['sharedModel'], Set<string>>;
+
+  beforeEach(() => void (conflicts = 0));
+
+  const show = (target: OfferEdits | null) => {
+    const edits = Array.from(target?.edits ?? []);
+    shown = new Map(
+      edits.map(([model, texts]) => [model.sharedModel, new Set(texts.map(({ text }) => text))])
+    );
+  };
+
+  /** The places of `edits` in a notebook. */
+  function open(sources: string[], edits: IEdit[]) {
+    const notebook = YNotebook.create({ disableDocumentWideUndoRedo: true });
+    notebook.insertCells(
+      0,
+      sources.map(source => ({ cell_type: 'code', source }))
+    );
+    const models = notebook.cells.map(sharedModel => ({ sharedModel }) as unknown as ICellModel);
+    const panel = { content: { widgets: models.map(model => ({ model, readOnly: false })) } };
+    const onConflict = () => {
+      conflicts++;
+      show(target);
+    };
+    const target = targetOf(panel as unknown as NotebookPanel, models, edits, onConflict, true);
+    show(target);
+    return { notebook, models, target };
+  }
+
+  it('changes one place after the other, each as an undo step', async () => {
+    const { models, target } = open(
+      ['old, old', 'old'],
+      [edit(0, 5, 'old', 'newer'), edit(0, 0, 'old', 'newer'), edit(1, 0, 'old', 'newer')]
+    );
+    const seen = [];
+    for (; target?.next; seen.push(models.map(sourceOf))) {
+      expect(target.applyNext()).not.toBeNull();
+    }
+    expect(seen).toEqual([
+      ['old, newer', 'old'],
+      ['newer, newer', 'old'],
+      ['newer, newer', 'newer']
+    ]);
+    expect([conflicts, target?.length]).toEqual([0, 0]);
+    models[0].sharedModel.undo();
+    await Promise.resolve();
+    expect(models.map(sourceOf)).toEqual(['old, newer', 'newer']);
+  });
+
+  it('inserts at each place once', () => {
+    const { models, target } = open(['f(a)\nf(b)'], [edit(0, 3, '', ', x'), edit(0, 8, '', ', x')]);
+    target?.applyNext();
+    target?.applyNext();
+    expect(models.map(sourceOf)).toEqual(['f(a, x)\nf(b, x)']);
+    expect(target?.next).toBeNull();
+  });
+
+  it('drops only the places that an edit touches, and those of deleted cells', () => {
+    const edits = [0, 1, 2].map(cell => edit(cell, 0, 'old', 'new'));
+    const { notebook, models, target } = open(['old', 'old', 'old'], edits);
+    models[0].sharedModel.updateSource(1, 2, '');
+    expect([conflicts, target?.length]).toEqual([1, 2]);
+    notebook.deleteCell(1);
+    expect([conflicts, target?.length]).toEqual([2, 1]);
+    target?.applyNext();
+    expect(sourceOf(models[2])).toBe('new');
+  });
+
+  it('omits places that cannot be changed', () => {
+    const edits = [edit(0, 0, 'old', 'new'), edit(1, 0, 'old', 'new'), edit(9, 0, 'old', 'new')];
+    expect(open(['else', 'old'], edits).target?.length).toBe(1);
+    expect(open(['else'], edits).target).toBeNull();
+  });
+
+  it('never changes a place that was not shown, whatever happens to the cells of a large notebook', () => {
+    const kinds = ['insert', 'delete', 'move', 'split', 'merge', 'edit', 'edit', 'replace', 'undo', 'next'];
+    const operation = fc.record({
+      kind: fc.constantFrom(...kinds),
+      cell: fc.oneof(fc.constantFrom(...PLACES), fc.nat(299)),
+      other: fc.nat(299),
+      at: fc.nat(40),
+      count: fc.nat(6),
+      text: fc.constantFrom('', 'x', 'old0', '\n', '😀')
+    });
+    fc.assert(
+      fc.property(fc.array(operation, { maxLength: 12 }), fc.boolean(), (operations, isForAll) => {
+        const sources = Array.from({ length: 300 }, (_, cell) => `old${cell} = 1\nprint(old${cell})`);
+        const edits = PLACES.flatMap(cell =>
+          [sources[cell].lastIndexOf('old'), 0].map(start => edit(cell, start, `old${cell}`, `new${cell}`))
+        );
+        const { notebook, target } = open(sources, edits);
+        operations.forEach(each => operate(notebook, target, each));
+        applyShown(notebook, target, isForAll);
+      }),
+      { numRuns: 25 }
+    );
+  });
+
+  const PLACES = [0, 1, 7, 150, 298, 299];
+
+  interface IOperation {
+    kind: string;
+    cell: number;
+    other: number;
+    at: number;
+    count: number;
+    text: string;
+  }
+
+  /** Change a notebook as a user does. */
+  function operate(notebook: YNotebook, target: OfferEdits | null, operation: IOperation): void {
+    const { kind, at, count, text } = operation;
+    const near = (index: number): number => Math.min(index, notebook.cells.length - 1);
+    const index = near(operation.cell);
+    const cell = notebook.cells[index];
+    const source = cell.getSource();
+    const start = Math.min(at, source.length);
+    const insert = (source: string): void => void notebook.insertCell(index, { cell_type: 'code', source });
+    switch (kind) {
+      case 'insert':
+        insert(source);
+        break;
+      case 'delete':
+        notebook.deleteCell(index);
+        break;
+      case 'move':
+        notebook.moveCell(index, near(operation.other));
+        break;
+      case 'split':
+        notebook.transact(() => {
+          insert(source.slice(0, start));
+          cell.setSource(source.slice(start));
+        });
+        break;
+      case 'merge': {
+        const merged = `${source}\n${notebook.cells[near(index + 1)].getSource()}`;
+        notebook.transact(() => {
+          notebook.deleteCellRange(index, near(index + 1) + 1);
+          insert(merged);
+        });
+        break;
+      }
+      case 'edit':
+        cell.updateSource(start, Math.min(start + count, source.length), text);
+        break;
+      case 'replace':
+        cell.setSource(text + source);
+        break;
+      case 'undo':
+        cell.undo();
+        break;
+      default:
+        applyShown(notebook, target, false);
+    }
+  }
+
+  /** Apply one place or all, and compare all cells with the places that were shown. */
+  function applyShown(notebook: YNotebook, target: OfferEdits | null, isForAll: boolean): void {
+    const before = new Map(notebook.cells.map(cell => [cell, cell.getSource()]));
+    const count = target?.length ?? 0;
+    const next = target?.next;
+    const applied = isForAll ? target?.apply() : target?.applyNext();
+    expect(!!applied || count === 0).toBe(true);
+    let changes = 0;
+    for (const cell of notebook.cells) {
+      const [source, now] = [before.get(cell) ?? '', cell.getSource()];
+      const isShown = shown.has(cell) && (isForAll || next?.[0].sharedModel === cell);
+      expect(now === source || isShown).toBe(true);
+      expect(now.replace(/new/g, 'old')).toBe(source.replace(/new/g, 'old'));
+      for (const text of shown.get(cell) ?? []) {
+        changes += now.split(text).length - source.split(text).length;
+      }
+    }
+    expect(changes).toBe(isForAll ? count : Math.min(count, 1));
+    show(target);
+  }
 });

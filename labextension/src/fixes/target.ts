@@ -6,7 +6,9 @@ import type { IStep } from '../retention';
 import type { IEdit } from '../wire';
 import type { IChangedName } from './identifiers';
 import { JointUndo } from './jointundo';
-import { type IReplacement, isCurrent, moved, replacementOf } from './replacements';
+import { type IReplacement, isCurrent, moved, movedPosition, replacementOf } from './replacements';
+
+type ISharedText = ICellModel['sharedModel'];
 
 /** Undo steps in which the user may have typed a name. */
 const MOST_STEPS = 50;
@@ -19,15 +21,26 @@ export interface IOwnEdit {
   change: IChangedName;
 }
 
+/** The replacements in each cell, in the order in which they are applied one by one. */
+type Edits = Map<ICellModel, IReplacement[]>;
+
 export class OfferEdits {
-  /** `onConflict` is called once if an edit touches the text that is replaced. */
+  /** `onConflict` is called if replacements are dropped: an edit has touched their text, or their cell has been deleted. */
   constructor(
-    readonly edits: Map<ICellModel, IReplacement[]>,
+    readonly edits: Edits,
     private readonly _onConflict: () => void
   ) {
-    for (const model of edits.keys()) {
-      model.sharedModel.changed.connect(this._edited);
-    }
+    this._follow();
+  }
+
+  get length(): number {
+    return [...this.edits.values()].flat().length;
+  }
+
+  /** The cell and the replacement that `applyNext` applies, or null. */
+  get next(): [ICellModel, IReplacement] | null {
+    const [first] = this.edits;
+    return first ? [first[0], first[1][0]] : null;
   }
 
   /**
@@ -36,52 +49,93 @@ export class OfferEdits {
    */
   apply(own: IOwnEdit | null = null): JointUndo | null {
     this.release();
-    const edited = [...this.edits];
-    if (
-      !edited.every(([{ sharedModel }, edits]) =>
-        edits.every(edit => isCurrent(sharedModel.getSource(), edit))
-      )
-    ) {
-      return null;
+    return applyEdits(this.edits, own);
+  }
+
+  /** Make the next change, as an undo step; return null if the text differs. */
+  applyNext(): JointUndo | null {
+    const { next } = this;
+    this.release();
+    const applied = next && applyEdits(new Map([[next[0], [next[1]]]]), null);
+    if (applied) {
+      const [model, done] = next;
+      this._keep(model, edit => {
+        const [start, end] = [edit.start, edit.end].map(position => movedPosition(position, [done]));
+        const moved = { ...edit, start, end };
+        return edit !== done && isCurrent(model.sharedModel.getSource(), moved) ? moved : null;
+      });
     }
-    const models = new Set([...(own ? [own.model] : []), ...this.edits.keys()]);
-    return new JointUndo([...models], isSeparate => {
-      if (own && isSeparate) {
-        repeat(own);
-      }
-      for (const [{ sharedModel }, edits] of edited) {
-        sharedModel.transact(() => {
-          for (const { start, end, text } of [...edits].sort((one, other) => other.start - one.start)) {
-            sharedModel.updateSource(start, end, text);
-          }
-        });
-      }
-    });
+    this._follow();
+    return applied;
   }
 
   /** Stop following the cells. */
   release(): void {
-    for (const model of this.edits.keys()) {
-      model.sharedModel.changed.disconnect(this._edited);
+    for (const { sharedModel } of this.edits.keys()) {
+      sharedModel.changed.disconnect(this._edited);
+      sharedModel.disposed.disconnect(this._deleted);
     }
   }
 
-  private readonly _edited = (
-    text: ICellModel['sharedModel'],
-    { sourceChange }: { sourceChange?: IStep[] }
-  ): void => {
-    const model = [...this.edits.keys()].find(({ sharedModel }) => sharedModel === text);
-    if (!model || !sourceChange) {
-      return;
+  private _follow(): void {
+    for (const { sharedModel } of this.edits.keys()) {
+      sharedModel.changed.connect(this._edited);
+      sharedModel.disposed.connect(this._deleted);
     }
-    const edits = (this.edits.get(model) ?? []).map(edit => moved(edit, sourceChange));
-    if (edits.every(edit => edit !== null)) {
-      this.edits.set(model, edits);
+  }
+
+  /** Replace the replacements of a cell by new ones; return whether all were kept. */
+  private _keep(model: ICellModel, next: (edit: IReplacement) => IReplacement | null): boolean {
+    const edits = this.edits.get(model) ?? [];
+    const kept = edits.map(next).filter(edit => edit !== null);
+    if (kept.length > 0) {
+      this.edits.set(model, kept);
     } else {
-      this.release();
+      this.edits.delete(model);
+    }
+    return kept.length === edits.length;
+  }
+
+  private _modelOf(text: ISharedText): ICellModel | undefined {
+    return [...this.edits.keys()].find(({ sharedModel }) => sharedModel === text);
+  }
+
+  private readonly _edited = (text: ISharedText, { sourceChange }: { sourceChange?: IStep[] }): void => {
+    const model = this._modelOf(text);
+    if (model && sourceChange && !this._keep(model, edit => moved(edit, sourceChange))) {
       this._onConflict();
     }
   };
+
+  private readonly _deleted = (text: ISharedText): void => {
+    const model = this._modelOf(text);
+    if (model && this.edits.delete(model)) {
+      this._onConflict();
+    }
+  };
+}
+
+/** Make changes as one undo step. */
+function applyEdits(edits: Edits, own: IOwnEdit | null): JointUndo | null {
+  const edited = [...edits];
+  if (
+    !edited.every(([{ sharedModel }, edits]) => edits.every(edit => isCurrent(sharedModel.getSource(), edit)))
+  ) {
+    return null;
+  }
+  const models = new Set([...(own ? [own.model] : []), ...edits.keys()]);
+  return new JointUndo([...models], isSeparate => {
+    if (own && isSeparate) {
+      repeat(own);
+    }
+    for (const [{ sharedModel }, edits] of edited) {
+      sharedModel.transact(() => {
+        for (const { start, end, text } of [...edits].sort((one, other) => other.start - one.start)) {
+          sharedModel.updateSource(start, end, text);
+        }
+      });
+    }
+  });
 }
 
 /** Undo the user's edit, and make it again as part of the next undo step. */
@@ -104,21 +158,26 @@ function repeat({ model: { sharedModel }, before, change: { start, old, name } }
   }
 }
 
-/** Find the cells of edits; null if the text of one of them differs, or may not be changed. */
+/**
+ * Find the cells of edits; null if the text of one of them differs, or may not be changed. With `isPartial`, omit such
+ * edits; null if none is left.
+ */
 export function targetOf(
   { content }: NotebookPanel,
   cells: readonly ICellModel[],
   edits: readonly IEdit[],
-  onConflict: () => void
+  onConflict: () => void,
+  isPartial = false
 ): OfferEdits | null {
-  const found = new Map<ICellModel, IReplacement[]>();
+  const found: Edits = new Map();
   for (const edit of edits) {
     const cell = content.widgets.find(({ model }) => model === cells[edit.cell]);
     const replacement = cell?.readOnly === false && replacementOf(cell.model.sharedModel.getSource(), edit);
-    if (!cell || !replacement) {
+    if (cell && replacement) {
+      found.set(cell.model, [...(found.get(cell.model) ?? []), replacement]);
+    } else if (!isPartial) {
       return null;
     }
-    found.set(cell.model, [...(found.get(cell.model) ?? []), replacement]);
   }
-  return new OfferEdits(found, onConflict);
+  return isPartial && found.size === 0 ? null : new OfferEdits(found, onConflict);
 }

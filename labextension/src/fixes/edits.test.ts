@@ -1,0 +1,140 @@
+import { YNotebook } from '@jupyter/ydoc';
+import { Signal } from '@lumino/signaling';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { Edits, SETTLE } from './edits';
+
+class TestElement {
+  readonly tag = 'div';
+}
+
+class NotebookPanel {
+  content = { activeCell: null as unknown };
+}
+vi.mock('@jupyterlab/notebook', () => ({
+  get NotebookPanel() {
+    return NotebookPanel;
+  }
+}));
+
+describe('Edits', () => {
+  let log: string[];
+  let edits: Edits;
+  let cells: ReturnType<typeof cellOf>[];
+  let focus: (index: number) => void;
+
+  /** A cell with the editor of a user. */
+  function cellOf(sharedModel: YNotebook['cells'][number]) {
+    const selections = { changed: new Signal<object, void>({}) };
+    const cell = {
+      isDisposed: false,
+      node: new TestElement(),
+      model: { type: 'code', sharedModel },
+      editor: {
+        host: { contains: (target: unknown) => target === cell.node },
+        model: { selections },
+        line: 0,
+        composing: false,
+        get editor() {
+          return { composing: this.composing };
+        },
+        getCursorPosition: () => ({ line: cell.editor.line, column: 0 })
+      },
+      /** Insert text, as CodeMirror does. */
+      type: (at: number, text: string) =>
+        sharedModel.ymodel.doc?.transact(() => sharedModel.ysource.insert(at, text), 'CodeMirror'),
+      move: (line: number) => {
+        cell.editor.line = line;
+        selections.changed.emit();
+        vi.advanceTimersByTime(0);
+      }
+    };
+    return cell;
+  }
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    let listener: (event: object) => void = () => undefined;
+    vi.stubGlobal('Element', TestElement);
+    vi.stubGlobal('document', {
+      addEventListener: (_: string, called: typeof listener) => (listener = called)
+    });
+    const notebook = YNotebook.create({ disableDocumentWideUndoRedo: true });
+    notebook.insertCells(
+      0,
+      ['a\nb', 'c'].map(source => ({ cell_type: 'code', source }))
+    );
+    cells = notebook.cells.map(cellOf);
+    const panel = new NotebookPanel();
+    edits = new Edits({ widget: panel } as never);
+    focus = index => {
+      panel.content.activeCell = cells[index];
+      listener({ target: cells[index].node });
+    };
+    log = [];
+    edits.edited.connect(() => log.push('edited'));
+    edits.undone.connect(() => log.push('undone'));
+    edits.refocused.connect(() => log.push('refocused'));
+    edits.settled.connect((_, { cell, settled }) =>
+      log.push(`${settled} -> ${cell.model.sharedModel.getSource()}`)
+    );
+    focus(0);
+  });
+
+  it('settles after a pause', () => {
+    cells[0].type(1, '2');
+    vi.advanceTimersByTime(SETTLE - 1);
+    cells[0].type(2, '3');
+    vi.advanceTimersByTime(SETTLE - 1);
+    expect(log).toEqual(['edited', 'edited']);
+    vi.advanceTimersByTime(1);
+    expect(log.at(-1)).toBe('a\nb -> a23\nb');
+    focus(0);
+    expect(log.at(-1)).toBe('refocused');
+  });
+
+  it('settles when the cursor leaves the line or the cell', () => {
+    cells[0].type(1, '2');
+    cells[0].move(0);
+    expect(log).toEqual(['edited']);
+    cells[0].move(1);
+    expect(log.at(-1)).toBe('a\nb -> a2\nb');
+    cells[0].type(4, '3');
+    focus(1);
+    expect(log.slice(2)).toEqual(['edited', 'a\nb -> a2\nb3']);
+    cells[0].type(0, '#');
+    expect(log.length).toBe(4);
+  });
+
+  it('waits for an input method', () => {
+    cells[0].editor.composing = true;
+    cells[0].type(1, '2');
+    vi.advanceTimersByTime(SETTLE);
+    expect(log).toEqual(['edited']);
+    cells[0].editor.composing = false;
+    vi.advanceTimersByTime(SETTLE);
+    expect(log.length).toBe(2);
+  });
+
+  it('counts accepted completions as edits of the user, but not replaced texts and undone edits', () => {
+    const { sharedModel } = cells[0].model;
+    sharedModel.updateSource(0, 1, 'all');
+    vi.advanceTimersByTime(SETTLE);
+    expect(log).toEqual(['edited', 'a\nb -> all\nb']);
+    sharedModel.setSource('c\nb');
+    vi.advanceTimersByTime(SETTLE);
+    expect(log.slice(2)).toEqual(['edited', 'c\nb -> c\nb']);
+    sharedModel.undo();
+    vi.advanceTimersByTime(SETTLE);
+    const source = sharedModel.getSource();
+    expect(log.slice(4)).toEqual(['edited', 'undone', `${source} -> ${source}`]);
+  });
+
+  it('does not count an applied offer as an edit of the user', () => {
+    cells[0].model.sharedModel.updateSource(0, 1, 'all');
+    edits.reset();
+    vi.advanceTimersByTime(SETTLE);
+    cells[0].type(0, 'x');
+    vi.advanceTimersByTime(SETTLE);
+    expect(log).toEqual(['edited', 'edited', 'all\nb -> xall\nb']);
+  });
+});

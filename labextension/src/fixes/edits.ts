@@ -1,0 +1,157 @@
+/** Follow the cell in which the user types, and notice when an edit has settled. */
+
+import type { CodeCell } from '@jupyterlab/cells';
+import { NotebookPanel } from '@jupyterlab/notebook';
+import { Signal } from '@lumino/signaling';
+import { followEdits, type Origin } from '../collaboration';
+import { isComposing } from '../editor';
+import type { Page } from '../page';
+import type { IStep } from '../retention';
+
+/** Milliseconds without typing after which an edit has settled. */
+export const SETTLE = 500;
+
+/** The cell that has the focus, or had it last. */
+export interface IFollowed {
+  panel: NotebookPanel;
+  cell: CodeCell;
+  /** its source when it got the focus, or before the change of a name that has not ended */
+  before: string;
+  /** its source before the edit that has settled last, or has not settled yet */
+  settled: string;
+  /** stop following it */
+  leave: () => void;
+}
+
+export class Edits {
+  constructor(private readonly _page: Pick<Page, 'widget'>) {
+    document.addEventListener('focusin', ({ target }) => {
+      if (target instanceof Element) {
+        this._focused(target);
+      }
+    });
+  }
+
+  /** Emitted after each edit of the followed cell. */
+  readonly edited = new Signal<this, void>(this);
+
+  /** Emitted after an edit of the followed cell has been undone or redone. */
+  readonly undone = new Signal<this, IFollowed>(this);
+
+  /** Emitted when the followed cell has got the focus again, without an edit that has not settled. */
+  readonly refocused = new Signal<this, IFollowed>(this);
+
+  /** Emitted when the user has stopped typing, or has left the line or the cell. */
+  readonly settled = new Signal<this, IFollowed>(this);
+
+  /** Count the current text as unedited: it was changed for the user. */
+  reset(): void {
+    this._clear();
+    if (this._followed) {
+      resetBaselines(this._followed);
+    }
+  }
+
+  /** Follow the cell whose editor has got the focus. */
+  private _focused(target: Element): void {
+    const { widget: panel } = this._page;
+    if (!(panel instanceof NotebookPanel)) {
+      return;
+    }
+    const cell = panel.content.activeCell;
+    if (cell?.model.type !== 'code' || !cell.editor?.host.contains(target)) {
+      return;
+    }
+    if (this._followed?.cell === cell) {
+      if (this._timer === undefined) {
+        this.refocused.emit(this._followed);
+      }
+      return;
+    }
+    this._settle(); // without waiting any longer
+    this._followed?.leave();
+    const { model, editor } = cell;
+    const { sharedModel } = model;
+    const { selections } = editor.model;
+    const unfollow = followEdits(sharedModel, origin => void (this._origin = origin));
+    sharedModel.changed.connect(this._edited);
+    selections.changed.connect(this._moved);
+    const leave = (): void => {
+      unfollow();
+      sharedModel.changed.disconnect(this._edited);
+      selections.changed.disconnect(this._moved);
+    };
+    const source = sharedModel.getSource();
+    this._followed = { panel, cell: cell as CodeCell, leave, before: source, settled: source };
+  }
+
+  private readonly _edited = (_: unknown, { sourceChange }: { sourceChange?: IStep[] }): void => {
+    const { _followed: followed, _origin: origin } = this;
+    if (!sourceChange || !followed) {
+      return;
+    }
+    const { sharedModel } = followed.cell.model;
+    if (origin === 'other user') {
+      resetBaselines(followed);
+    } else if (origin === 'undo' || isReplaced(sharedModel.getSource(), sourceChange)) {
+      followed.settled = sharedModel.getSource();
+    }
+    this.edited.emit();
+    if (origin === 'undo') {
+      this.undone.emit(followed);
+    }
+    this._wait();
+    setTimeout(() => void (this._line = lineOf(followed))); // text and cursor change together
+  };
+
+  private readonly _moved = (): void => {
+    setTimeout(() => {
+      if (this._followed && this._timer !== undefined && lineOf(this._followed) !== this._line) {
+        this._settle();
+      }
+    });
+  };
+
+  private _wait(): void {
+    clearTimeout(this._timer);
+    this._timer = setTimeout(() => this._settle(), SETTLE);
+  }
+
+  private _clear(): void {
+    clearTimeout(this._timer);
+    this._timer = undefined;
+  }
+
+  private _settle(): void {
+    const { _followed: followed } = this;
+    const isPending = this._timer !== undefined;
+    this._clear();
+    if (!followed || !isPending || followed.cell.isDisposed) {
+      return;
+    }
+    if (followed.cell.editor && isComposing(followed.cell.editor)) {
+      this._wait();
+    } else {
+      this.settled.emit(followed);
+    }
+  }
+
+  private _followed: IFollowed | null = null;
+  private _origin: Origin = 'user';
+  private _line: number | undefined;
+  private _timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** Return whether a change has replaced the whole text, as a formatter or pasting does. */
+function isReplaced(source: string, steps: readonly IStep[]): boolean {
+  const inserted = steps.map(({ insert }) => (typeof insert === 'string' ? insert : '')).join('');
+  return inserted === source && steps.some(step => step.delete);
+}
+
+function resetBaselines(followed: IFollowed): void {
+  followed.before = followed.settled = followed.cell.model.sharedModel.getSource();
+}
+
+function lineOf({ cell }: IFollowed): number | undefined {
+  return cell.editor?.getCursorPosition().line;
+}

@@ -1,0 +1,318 @@
+import { YNotebook } from '@jupyter/ydoc';
+import { nullTranslator } from '@jupyterlab/translation';
+import { Signal } from '@lumino/signaling';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { DEFAULTS } from '../settings';
+import type { IRepeatRequest } from '../wire';
+import type { IParts } from './notebook';
+import type { IContent } from './offer';
+import { Offers } from './offers';
+import { RepeatOffers } from './repeats';
+
+vi.mock('../document', () => ({ languageOfNotebook: () => 'python' }));
+
+const { FakeOffer } = vi.hoisted(() => {
+  /** An offer without a widget. */
+  class FakeOffer {
+    static shown: FakeOffer[] = [];
+
+    constructor(
+      readonly panel: unknown,
+      readonly cell: { model: unknown }
+    ) {
+      FakeOffer.shown.push(this);
+    }
+
+    label = '';
+    primary: (() => void) | null = null;
+    all: (() => void) | null = null;
+    content: IContent | null = null;
+    listeners: (() => void)[] = [];
+    readonly changed = { connect: () => undefined };
+    readonly disposed = { connect: (listener: () => void) => void this.listeners.push(listener) };
+    isDisposed = false;
+    dismiss = (): void => undefined;
+
+    display(content: IContent): void {
+      this.content = content;
+      this.label = content.question;
+      [this.primary, this.all] = [0, 1].map(index =>
+        index < content.shortcuts.length ? content.actions[index].run : null
+      );
+    }
+
+    dispose(): void {
+      if (!this.isDisposed) {
+        this.isDisposed = true;
+        FakeOffer.shown.splice(FakeOffer.shown.indexOf(this), 1);
+        this.listeners.forEach(listener => listener());
+      }
+    }
+
+    disposeLater = (): void => undefined;
+    showFailure = (): void => this.dispose();
+  }
+  return { FakeOffer };
+});
+let isVisible = true;
+vi.mock('./offer', () => ({ Offer: FakeOffer, isInView: () => isVisible }));
+
+describe('RepeatOffers', () => {
+  const SOURCES = ['f(a)\nf(b)', 'f(c)', '# last\nf(d)', 'f(e)'];
+  let notebook: YNotebook;
+  let requests: IRepeatRequest[];
+  let sent: string[];
+  let said: string[];
+  let isRenamed: boolean;
+  let connection: string;
+  let preferences: { current: typeof DEFAULTS };
+  let edits: Record<'edited' | 'undone' | 'refocused' | 'settled', Signal<object, unknown>> & {
+    reset: () => void;
+  };
+  let panel: {
+    content: { activeCellIndex: number; widgets: { model: { executionCount: number | null } }[] };
+  };
+  let places: [number, number][];
+  const offers = new Offers();
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    FakeOffer.shown.splice(0);
+    [requests, sent, said] = [[], [], []];
+    [isRenamed, isVisible, connection] = [false, true, 'connected'];
+    preferences = { current: DEFAULTS };
+    places = [
+      [0, 5],
+      [1, 0],
+      [2, 7],
+      [3, 0]
+    ];
+    notebook = YNotebook.create({ disableDocumentWideUndoRedo: true });
+    notebook.insertCells(
+      0,
+      SOURCES.map(source => ({ cell_type: 'code', source }))
+    );
+    const node = { classList: { toggle: () => undefined } };
+    const editor = {
+      getPositionAt: (offset: number) => offset,
+      setCursorPosition: (offset: number) => said.push(`cursor ${offset}`),
+      focus: () => undefined
+    };
+    const widgets = notebook.cells.map((sharedModel, index) => ({
+      model: { id: `${index}`, type: 'code', sharedModel, executionCount: null },
+      isDisposed: false,
+      readOnly: false,
+      ready: Promise.resolve(),
+      node,
+      editor
+    }));
+    const model = {
+      cells: Object.assign(
+        widgets.map(widget => widget.model),
+        { changed: new Signal({}) }
+      ),
+      getMetadata: () => undefined
+    };
+    panel = {
+      id: 'panel',
+      node,
+      context: { path: 'a.ipynb' },
+      sessionContext: {
+        session: {
+          kernel: {
+            id: 'kernel',
+            get connectionStatus() {
+              return connection;
+            }
+          }
+        }
+      },
+      content: {
+        model,
+        widgets,
+        node,
+        mode: 'edit',
+        activeCellIndex: 0,
+        scrollToItem: () => Promise.resolve()
+      }
+    } as typeof panel;
+    edits = {
+      edited: new Signal({}),
+      undone: new Signal({}),
+      refocused: new Signal({}),
+      settled: new Signal({}),
+      reset: () => undefined
+    };
+    const repeat = (request: IRepeatRequest) => {
+      requests.push(request);
+      const found = places.map(([cell, start]) => ({ cell, start, end: start + 1, old: 'f', text: 'long' }));
+      return Promise.resolve({ id: `repeat-${requests.length}`, title: '', edits: found });
+    };
+    const parts = {
+      client: {
+        repeat,
+        feedback: ({ id, event }: { id: string; event: string }) => sent.push(`${id} ${event}`)
+      },
+      availability: { state: {} },
+      preferences,
+      switches: { stopped: false, paused: new Set(), denied: new Set() },
+      edits,
+      offers,
+      live: { say: (text: string) => said.push(text) },
+      notice: { brief: () => undefined },
+      trans: nullTranslator.load(''),
+      shortcut: (isForAll = false) => (isForAll ? 'Alt+Shift+.' : 'Alt+.')
+    };
+    new RepeatOffers(parts as unknown as IParts, { offer: () => Promise.resolve(isRenamed) });
+  });
+
+  const sources = () => notebook.cells.map(cell => cell.getSource());
+  const shown = () => FakeOffer.shown.at(-1);
+
+  /** Let the user change a cell from `before` to its present source. */
+  async function settle(index: number, before: string) {
+    edits.settled.emit({ panel, cell: panel.content.widgets[index], before, settled: before });
+    await vi.advanceTimersByTimeAsync(0);
+  }
+
+  /** Make two edits alike: in the first line of the first cell, and in the last cell. */
+  async function repeated(first = 0) {
+    connection = 'disconnected';
+    places[0][1] = 8;
+    places = places.slice(first, 3);
+    notebook.cells[3].updateSource(0, 1, 'long');
+    await settle(3, 'f(e)');
+    notebook.cells[0].updateSource(0, 1, 'long');
+    await settle(0, SOURCES[0]);
+    connection = 'connected';
+  }
+
+  it('asks after the second edit of a kind, with both', async () => {
+    await repeated();
+    expect(requests).toHaveLength(1);
+    const [{ active, before, earlier, cells, kernel_id }] = requests;
+    expect([active, before, kernel_id]).toEqual([0, SOURCES[0], 'kernel']);
+    expect(earlier).toEqual({ cell: 3, before: 'f(e)', after: 'long(e)' });
+    expect(cells.map(({ source }) => source)).toEqual(sources());
+    expect(sent).toEqual(['repeat-1 shown']);
+    expect(said).toEqual(['Change 3 more places? Press Alt+. to apply.']);
+  });
+
+  it('asks after the first if the old text occurs elsewhere and there is a kernel', async () => {
+    notebook.cells[1].updateSource(0, 1, 'long');
+    await settle(1, 'f(c)');
+    expect(requests.map(({ earlier }) => earlier)).toEqual([null]);
+    notebook.cells[2].updateSource(2, 6, 'first');
+    await settle(2, '# end\nf(d)');
+    expect(requests).toHaveLength(1);
+  });
+
+  it.each<[string, () => void]>([
+    ['the setting is off', () => (preferences.current = { ...DEFAULTS, suggestRepeats: false })],
+    ['a rename is offered', () => (isRenamed = true)],
+    ['there is no kernel and no earlier edit', () => (connection = 'disconnected')]
+  ])('does not ask if %s', async (_, change) => {
+    change();
+    notebook.cells[1].updateSource(0, 1, 'long');
+    await settle(1, 'f(c)');
+    expect(requests).toEqual([]);
+  });
+
+  it('shows nothing if the user has continued to type', async () => {
+    notebook.cells[1].updateSource(0, 1, 'long');
+    edits.settled.emit({ panel, cell: panel.content.widgets[1], before: 'f(c)', settled: 'f(c)' });
+    edits.edited.emit(undefined);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(FakeOffer.shown).toEqual([]);
+  });
+
+  it('goes from place to place', async () => {
+    await repeated();
+    const content = () => shown()?.content;
+    expect(content()?.changes.map(({ label }) => label)).toEqual(['', 'Cell 2', 'Cell 3']);
+    expect(content()?.actions.map(({ label }) => label)).toEqual(['Apply', 'Apply All']);
+    shown()?.primary?.();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(sources()).toEqual(['long(a)\nlong(b)', 'f(c)', '# last\nf(d)', 'long(e)']);
+    expect(content()?.question).toBe('Change 2 more places?');
+    shown()?.primary?.();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(panel.content.activeCellIndex).toBe(1);
+    expect(shown()?.cell).toBe(panel.content.widgets[1]);
+    expect(content()?.shortcuts).toEqual(['Alt+.']);
+    expect(FakeOffer.shown).toHaveLength(1);
+    shown()?.primary?.();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(sources()).toEqual(['long(a)\nlong(b)', 'long(c)', '# last\nlong(d)', 'long(e)']);
+    expect(FakeOffer.shown).toEqual([]);
+    expect(sent).toEqual(['repeat-1 shown', 'repeat-1 applied']);
+    expect(said.filter(text => text.startsWith('cursor'))).toEqual(['cursor 12', 'cursor 4', 'cursor 11']);
+  });
+
+  it('applies all as one undo step, and withdraws the offer when it is undone', async () => {
+    await repeated();
+    const before = sources();
+    shown()?.all?.();
+    expect(sources()).toEqual(['long(a)\nlong(b)', 'long(c)', '# last\nlong(d)', 'long(e)']);
+    expect(shown()?.content?.question).toBe('Changed 3 places.');
+    notebook.cells[2].undo();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(sources()).toEqual(before);
+    expect(FakeOffer.shown).toEqual([]);
+    expect(sent).toEqual(['repeat-1 shown', 'repeat-1 applied', 'repeat-1 undone']);
+    notebook.cells[1].updateSource(0, 1, 'long');
+    await settle(1, 'f(c)');
+    expect(requests).toHaveLength(1);
+  });
+
+  it('ends after an undo of the first place, and when it is dismissed', async () => {
+    await repeated();
+    shown()?.primary?.();
+    notebook.cells[0].undo();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(FakeOffer.shown).toEqual([]);
+    expect(sent.at(-1)).toBe('repeat-1 undone');
+  });
+
+  it('is not offered again after it was dismissed', async () => {
+    await repeated();
+    shown()?.dismiss();
+    expect(sent.at(-1)).toBe('repeat-1 dismissed');
+    notebook.cells[1].updateSource(0, 1, 'long');
+    await settle(1, 'f(c)');
+    expect(requests).toHaveLength(1);
+  });
+
+  it('names the cell of a place that is not visible', async () => {
+    isVisible = false;
+    await repeated(1);
+    expect(shown()?.content?.question).toBe('Change 2 more places, next in “f(c)”?');
+    shown()?.dispose();
+    panel.content.widgets[1].model.executionCount = 14;
+    places = [[1, 0]];
+    notebook.cells[2].updateSource(7, 8, 'long');
+    await settle(2, SOURCES[2]);
+    expect(shown()?.content?.question).toBe('Change 1 more place, in cell [14]?');
+  });
+
+  it('keeps the places that are not edited, and ends without any', async () => {
+    await repeated();
+    notebook.cells[1].setSource('else');
+    expect(shown()?.content?.question).toBe('Change 2 more places?');
+    notebook.deleteCell(2);
+    notebook.cells[0].setSource('else');
+    expect(FakeOffer.shown).toEqual([]);
+    expect(sent).toEqual(['repeat-1 shown']);
+  });
+
+  it('ends after five minutes, and when the edit is undone', async () => {
+    await repeated();
+    vi.advanceTimersByTime(5 * 60_000);
+    expect(FakeOffer.shown).toEqual([]);
+    notebook.cells[1].updateSource(0, 1, 'long');
+    await settle(1, 'f(c)');
+    edits.undone.emit({ panel, cell: panel.content.widgets[1] });
+    expect(FakeOffer.shown).toEqual([]);
+    expect(requests).toHaveLength(2);
+  });
+});

@@ -1,0 +1,308 @@
+/** After the user has made an edit like an earlier one, offer to repeat it at other places in the notebook. */
+
+import type { CodeCell, ICellModel } from '@jupyterlab/cells';
+import type { INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
+import { byteLength, codePoints, wellFormed } from '../window';
+import type { IEdit, IRepeated } from '../wire';
+import type { IFollowed } from './edits';
+import { History, type ISettledEdit, isRepeated, MOST_AGE, replacedText } from './history';
+import { changedRegion, mentions } from './identifiers';
+import type { JointUndo } from './jointundo';
+import {
+  applyTarget,
+  describeChanges,
+  type Feedback,
+  feedbackFor,
+  type IParts,
+  isAllowed,
+  present,
+  report,
+  requestOf,
+  TIMEOUT,
+  undoAction
+} from './notebook';
+import { isInView, Offer } from './offer';
+import type { RenameOffers } from './renames';
+import { firstLine } from './replacements';
+import { type OfferEdits, targetOf } from './target';
+
+/** Characters of a cell's first line in a question. */
+const FIRST_WORDS = 30;
+
+export class RepeatOffers {
+  constructor(
+    private readonly _parts: IParts,
+    private readonly _renames: Pick<RenameOffers, 'offer'>
+  ) {
+    const { edits } = _parts;
+    edits.edited.connect(() => this._abort?.abort());
+    edits.undone.connect((_, { panel, cell }) => {
+      this._historyOf(panel).forget(cell.model.id);
+      if (this._shown?.edited === cell.model) {
+        this._shown.end();
+      }
+    });
+    edits.settled.connect((_, followed) => {
+      void this._settled(followed).catch(() => undefined); // offers are optional: a failed request is not reported
+    });
+  }
+
+  private async _settled(followed: IFollowed): Promise<void> {
+    const { panel, cell, settled: before } = followed;
+    this._shown?.display();
+    const after = cell.model.sharedModel.getSource();
+    followed.settled = after;
+    const edit = isAllowed(this._parts, 'suggestRepeats', panel, cell)
+      ? this._historyOf(panel).add(cell.model.id, before, after, Date.now())
+      : null;
+    const { signal } = (this._abort = new AbortController());
+    if (!(await this._renames.offer(followed)) && edit && !signal.aborted) {
+      await this._ask(panel, cell, edit, signal);
+    }
+  }
+
+  private async _ask(
+    panel: NotebookPanel,
+    cell: CodeCell,
+    edit: ISettledEdit,
+    signal: AbortSignal
+  ): Promise<void> {
+    const { _parts: parts } = this;
+    const history = this._historyOf(panel);
+    const cells = Array.from(panel.content.model?.cells ?? []);
+    const ids = cells.map(({ id }) => id);
+    const alike = history.earlierLike(edit, ids);
+    const isWanted = alike !== null || isRepeated(edit) || mayBeWrong(panel, cells, replacedText(edit));
+    const earlier = alike && {
+      cell: ids.indexOf(alike.cell),
+      before: wellFormed(alike.before),
+      after: wellFormed(alike.after)
+    };
+    const own = { active: ids.indexOf(edit.cell), before: wellFormed(edit.before), earlier };
+    const common =
+      isWanted && !history.isDeclined(edit)
+        ? requestOf(panel, own.active, byteLength(JSON.stringify(own)))
+        : null;
+    const answer =
+      common &&
+      (await parts.client.repeat(
+        { ...common, ...own },
+        AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)])
+      ));
+    if (!answer?.edits.length || signal.aborted || !isAllowed(parts, 'suggestRepeats', panel, cell)) {
+      return;
+    }
+    const { endAfter } = changedRegion(edit.before, edit.after);
+    const position = codePoints(edit.after.slice(0, endAfter));
+    const edits = fromPosition(answer.edits, own.active, position);
+    this._shown?.end();
+    this._shown = new Repetition(parts, panel, cell, cells, { ...answer, edits }, () =>
+      history.decline(edit)
+    );
+  }
+
+  private _historyOf({ content }: NotebookPanel): History {
+    const { model } = content;
+    const history = (model && this._histories.get(model)) ?? new History();
+    if (model) {
+      this._histories.set(model, history);
+    }
+    return history;
+  }
+
+  private readonly _histories = new WeakMap<INotebookModel, History>();
+  private _shown: Repetition | null = null;
+  private _abort: AbortController | null = null;
+}
+
+/** The places at which an edit may be repeated, and the offer, which goes from place to place. */
+class Repetition {
+  /** `decline`: this edit is not offered again. */
+  constructor(
+    private readonly _parts: IParts,
+    private readonly _panel: NotebookPanel,
+    cell: CodeCell,
+    cells: readonly ICellModel[],
+    { id, edits }: IRepeated,
+    private readonly _decline: () => void
+  ) {
+    this.edited = cell.model;
+    this._feedback = feedbackFor(_parts, id);
+    this._target = targetOf(_panel, cells, edits, this.display, true);
+    if (this._target) {
+      _panel.content.model?.cells.changed.connect(this.display); // the positions name cells
+      this._timer = setTimeout(() => this.end(), MOST_AGE);
+      this._show(cell);
+    }
+  }
+
+  /** The cell of the user's edit. */
+  readonly edited: ICellModel;
+
+  end(): void {
+    this._stop();
+    this._offer?.dispose();
+  }
+
+  /** Show the offer in a cell. */
+  private _show(cell: CodeCell): void {
+    const previous = this._offer;
+    const offer = (this._offer = new Offer(this._panel, cell, this._parts.trans));
+    previous?.dispose();
+    offer.disposed.connect(() => {
+      if (this._offer === offer) {
+        this._stop();
+      }
+    });
+    this.display();
+    present(this._parts, 'suggestRepeats', offer, this._feedback, this._decline);
+  }
+
+  /** The places, or the lines around them, have changed. */
+  readonly display = (): void => {
+    const { _target: target, _offer: offer, _parts: parts, _panel: panel } = this;
+    const { trans, shortcut } = parts;
+    if (!target || !offer) {
+      return;
+    }
+    if (target.length === 0) {
+      this.end();
+      return;
+    }
+    const actions = [
+      {
+        label: trans.__('Apply'),
+        caption: trans.__('Change the next place, and go there'),
+        run: () => this._applyNext(target, offer)
+      },
+      {
+        label: trans.__('Apply All'),
+        caption: trans.__('Change all places'),
+        run: () => this._applyAll(target, offer)
+      }
+    ].slice(0, target.length);
+    offer.display({
+      error: '',
+      question: this._question(target),
+      changes: describeChanges(trans, panel, target, offer.cell),
+      runs: [],
+      collapsed: false,
+      actions,
+      shortcuts: actions.map((_, index) => shortcut(index > 0))
+    });
+  };
+
+  /** Ask to change the places; name the cell of the next one unless it is visible. */
+  private _question({ next, length }: OfferEdits): string {
+    const { trans } = this._parts;
+    const cell = this._cellOf(next?.[0]);
+    if (!next || !cell || isInView(this._panel, cell, next[1].start)) {
+      return trans._n('Change %1 more place?', 'Change %1 more places?', length);
+    }
+    const count = cell.model.executionCount;
+    const where = count
+      ? trans.__('cell [%1]', count)
+      : `“${firstLine(cell.model.sharedModel.getSource(), FIRST_WORDS)}”`;
+    return trans._n('Change %1 more place, in %2?', 'Change %1 more places, next in %2?', length, where);
+  }
+
+  private _applyNext(target: OfferEdits, offer: Offer): void {
+    const { next } = target;
+    const cell = this._cellOf(next?.[0]);
+    const applied = applyTarget(this._parts, offer, this._feedback, () => target.applyNext());
+    if (!applied || !next || !cell) {
+      return;
+    }
+    this._follow(applied);
+    const [, { start, text }] = next;
+    void goTo(this._panel, cell, start + text.length).then(this.display, () => undefined);
+    if (target.length === 0) {
+      this.end();
+    } else if (cell === offer.cell) {
+      this.display();
+      this._parts.live.say(offer.label);
+    } else {
+      this._show(cell);
+    }
+  }
+
+  private _applyAll(target: OfferEdits, offer: Offer): void {
+    const { trans, live } = this._parts;
+    const { length } = target;
+    const applied = applyTarget(this._parts, offer, this._feedback, () => target.apply());
+    if (applied) {
+      this._follow(applied);
+      this._stop();
+      const question = trans._n('Changed %1 place.', 'Changed %1 places.', length);
+      report(offer, question, [undoAction(this._parts, offer, applied)]);
+      offer.disposeLater();
+      live.say(question);
+    }
+  }
+
+  /** Withdraw the offer when the user undoes an application. */
+  private _follow(applied: JointUndo): void {
+    applied.stepped.connect((_, { step, changed }) => {
+      if (step === 'undo' && !changed && !this._isUndone) {
+        this._isUndone = true;
+        this._feedback('undone');
+        this._decline();
+        this.end();
+      }
+    });
+  }
+
+  private _cellOf(model: ICellModel | undefined): CodeCell | undefined {
+    return this._panel.content.widgets.find(cell => cell.model === model) as CodeCell | undefined;
+  }
+
+  /** The offer has ended, or reports what was done. */
+  private _stop(): void {
+    clearTimeout(this._timer);
+    this._panel.content.model?.cells.changed.disconnect(this.display);
+    this._target?.release();
+    this._target = null;
+  }
+
+  private readonly _feedback: Feedback;
+  private _target: OfferEdits | null;
+  private _offer: Offer | null = null;
+  private _isUndone = false;
+  private _timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** Return whether the kernel may show that a replaced text was wrong: it occurs elsewhere, and there is a kernel. */
+function mayBeWrong(
+  { sessionContext }: NotebookPanel,
+  cells: readonly ICellModel[],
+  replaced: string | null
+): boolean {
+  return (
+    replaced !== null &&
+    sessionContext.session?.kernel?.connectionStatus === 'connected' &&
+    cells.some(({ type, sharedModel }) => type === 'code' && mentions(sharedModel.getSource(), replaced))
+  );
+}
+
+/** Sort edits from a position in a cell to the end of the notebook, then from its beginning. */
+function fromPosition(edits: readonly IEdit[], active: number, position: number): IEdit[] {
+  const isBelow = ({ cell, start }: IEdit): boolean =>
+    cell > active || (cell === active && start >= position);
+  return [...edits.filter(isBelow), ...edits.filter(edit => !isBelow(edit))];
+}
+
+/** Make a cell active, and set its cursor to a position. */
+async function goTo({ content }: NotebookPanel, cell: CodeCell, offset: number): Promise<void> {
+  const index = content.widgets.indexOf(cell);
+  content.activeCellIndex = index;
+  await content.scrollToItem(index, 'smart');
+  await cell.ready;
+  const { editor } = cell;
+  const position = editor?.getPositionAt(offset);
+  if (position) {
+    editor?.setCursorPosition(position);
+  }
+  if (content.mode === 'edit') {
+    editor?.focus();
+  }
+}
