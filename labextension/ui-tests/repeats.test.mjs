@@ -1,0 +1,211 @@
+/** Repeated edits in a real notebook, before any model is downloaded. */
+
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, before, beforeEach, describe, test } from 'node:test';
+import { contrastOf } from './contrast.mjs';
+import { editCell, holds, openFile, openLab, screenshot, setCells, textOf, writeNotebook } from './lab.mjs';
+
+const OFFER = '.jp-Turbopilot-offer';
+const CELLS = ['a = 1', 'print(a)', 'print(a + 1)', 'print(a + 2)', 'print(a + 3)', 'print(a + 4)'];
+
+describe('repeated edits', { timeout: 300_000 }, () => {
+  let browser;
+  let close;
+  let lab;
+  let page;
+  let requests;
+  /** the argument that is added, another one in each test: a dismissed edit is not offered again */
+  let added;
+  let tests = 0;
+
+  before(async () => {
+    ({ lab, browser, close } = await openLab({
+      loaded: false,
+      environment: { TURBOPILOT_MODELS: path.join(import.meta.dirname, 'no-models') }
+    }));
+    writeNotebook(lab, 'repeats.ipynb', ['']);
+    page = await openFile(browser.context, lab, 'repeats.ipynb');
+    await page.waitForFunction(
+      () =>
+        window.jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.connectionStatus ===
+        'connected'
+    );
+    page.on('request', request => {
+      const [, route] = request.url().match(/\/turbopilot\/(repeat|feedback)/) ?? [];
+      if (route) {
+        requests.push({ route, ...JSON.parse(request.postData() ?? '{}') });
+      }
+    });
+  });
+
+  beforeEach(() => {
+    requests = [];
+    added = `, key${++tests}=1`;
+  });
+
+  after(() => close?.());
+
+  const cellAt = index => page.locator('.jp-Notebook .jp-Cell').nth(index);
+  const offer = () => page.locator(OFFER);
+  const button = name => offer().getByRole('button', { name, exact: true });
+  const gone = () => offer().waitFor({ state: 'detached', timeout: 5000 });
+  const sent = route => requests.filter(request => request.route === route);
+  const events = () => sent('feedback').map(({ event }) => event);
+  const offered = text => offer().getByText(text).waitFor({ timeout: 10_000 });
+  const sources = async count => {
+    const texts = [];
+    for (let index = 0; index < count; index++) {
+      texts.push(await textOf(cellAt(index)));
+    }
+    return texts;
+  };
+  /** Where the cursor is: the index of the cell, and the offset. */
+  const cursor = () =>
+    page.evaluate(() => {
+      const { content } = window.jupyterapp.shell.currentWidget;
+      const { editor } = content.activeCell;
+      return [content.activeCellIndex, editor.getOffsetAt(editor.getCursorPosition()), editor.hasFocus()];
+    });
+
+  /** Add an argument in a cell. */
+  async function add(index) {
+    const cell = await editCell(page, index);
+    await page.keyboard.press('ArrowLeft');
+    await page.keyboard.type(added, { delay: 20 });
+    return cell;
+  }
+
+  /** Make the same edit twice. */
+  async function repeated(cells = CELLS) {
+    await setCells(page, cells);
+    await add(1);
+    await add(2);
+    await offer().waitFor({ timeout: 10_000 });
+  }
+
+  test('the keystroke goes from place to place, and one undo withdraws the offer', async () => {
+    await repeated();
+    assert.match(await offer().innerText(), /Change 3 more places\?/);
+    assert.equal(sent('repeat').length, 1);
+    assert.deepEqual(await offer().locator('.jp-Turbopilot-offer-cell').allInnerTexts(), [
+      'Cell 4',
+      'Cell 5',
+      'Cell 6'
+    ]);
+    const heard = page.locator('.jp-Turbopilot-live > div');
+    assert.match(await heard.last().textContent(), /Change 3 more places\? Press Alt\+\. to apply\./);
+    await screenshot(page, 'repeat');
+    await page.keyboard.press('Alt+.');
+    await holds(cellAt(3), `print(a + 2${added})`);
+    await offered('Change 2 more places?');
+    assert.equal(await cellAt(3).locator(OFFER).count(), 1);
+    assert.deepEqual(await cursor(), [3, `print(a + 2${added}`.length, true]);
+    assert.match(await heard.last().textContent(), /Change 2 more places\?/);
+    await page.keyboard.press('Alt+.');
+    await holds(cellAt(4), `print(a + 3${added})`);
+    await offered('Change 1 more place?');
+    await page.keyboard.press('Control+z');
+    await holds(cellAt(4), CELLS[4]);
+    await gone();
+    assert.deepEqual(events(), ['shown', 'applied', 'undone']);
+    assert.equal(await textOf(cellAt(3)), `print(a + 2${added})`);
+    await add(4);
+    await page.waitForTimeout(1200);
+    assert.equal(await offer().count(), 0, 'an undone edit is not offered again');
+  });
+
+  test('Shift changes all places, which one undo in any cell reverts', async () => {
+    await repeated();
+    await page.keyboard.press('Alt+Shift+.');
+    await holds(cellAt(5), `print(a + 4${added})`);
+    await offered('Changed 3 places.');
+    await screenshot(page, 'repeat-all');
+    await editCell(page, 4);
+    await page.keyboard.press('Control+z');
+    await holds(cellAt(5), 'print(a + 4)');
+    await holds(cellAt(3), 'print(a + 2)');
+    assert.equal(await textOf(cellAt(2)), `print(a + 1${added})`);
+    await gone();
+    assert.deepEqual(events(), ['shown', 'applied', 'undone']);
+  });
+
+  test('Escape removes the offer in any cell', async () => {
+    await repeated();
+    await editCell(page, 5);
+    await page.keyboard.press('Escape');
+    await gone();
+    assert.deepEqual(events(), ['shown', 'dismissed']);
+  });
+
+  test('changes of cells and other edits move or drop places', async () => {
+    await repeated();
+    const notebook = change => page.evaluate(change);
+    await notebook(() => {
+      const { sharedModel } = window.jupyterapp.shell.currentWidget.context.model;
+      sharedModel.insertCell(0, { cell_type: 'code', source: 'print(a + 2)' });
+      sharedModel.getCell(4).updateSource(0, 0, '# inserted\n');
+    });
+    assert.match(await offer().innerText(), /Change 3 more places\?/);
+    await notebook(() => window.jupyterapp.shell.currentWidget.context.model.sharedModel.deleteCell(5));
+    await offered('Change 2 more places?');
+    await page.keyboard.press('Alt+.');
+    await holds(cellAt(4), `# inserted\nprint(a + 2${added})`);
+    await page.keyboard.press('Alt+.');
+    await holds(cellAt(5), `print(a + 4${added})`);
+    await gone();
+    assert.deepEqual((await sources(6)).slice(0, 2), ['print(a + 2)', 'a = 1']);
+  });
+
+  test('the cell of a place outside of the window is named, and shown when it is changed', async () => {
+    const far = Array.from({ length: 80 }, (_, index) => `x${index} = [\n    ${index},\n]`);
+    await repeated(['a = 1', 'id(a)', 'id(a + 1)', ...far, 'id(a + 2)']);
+    assert.match(await offer().innerText(), /Change 1 more place, in “id\(a \+ 2\)”\?/);
+    await screenshot(page, 'repeat-far');
+    await page.keyboard.press('Alt+.');
+    await page.waitForFunction(() => {
+      const { content } = window.jupyterapp.shell.currentWidget;
+      const { top } = content.activeCell.node.getBoundingClientRect();
+      return content.activeCellIndex === 83 && top > 0 && top < window.innerHeight;
+    });
+    await gone();
+  });
+
+  test('a button applies with the keyboard, and offers are legible in every theme', async () => {
+    await repeated();
+    for (const theme of ['JupyterLab Dark', 'JupyterLab Dark High Contrast', 'JupyterLab Light']) {
+      await page.evaluate(
+        theme => window.jupyterapp.commands.execute('apputils:change-theme', { theme }),
+        theme
+      );
+      await page.waitForSelector(`body[data-jp-theme-name="${theme}"]`, { state: 'attached' });
+      await page.waitForTimeout(700);
+      await screenshot(page, `repeat-${theme.replaceAll(' ', '-').toLowerCase()}`);
+      for (const part of ['.jp-Turbopilot-offer-title', 'del, ins']) {
+        const contrast = await contrastOf(offer().locator(part).first());
+        assert.ok(contrast >= 4.5, `${theme}, ${part}: ${contrast.toFixed(2)}`);
+      }
+    }
+    await button('Apply All').press('Enter');
+    await holds(cellAt(5), `print(a + 4${added})`);
+    await button('Undo').press('Enter');
+    await holds(cellAt(5), 'print(a + 4)');
+    await gone();
+  });
+
+  test('the setting prevents requests', async () => {
+    await repeated();
+    await page.evaluate(() =>
+      window.jupyterapp.commands.execute('settingeditor:open', { query: 'Turbopilot' })
+    );
+    await page.locator('[id$="_suggestRepeats"]').uncheck();
+    await gone();
+    await page.locator('.lm-TabBar-tab', { hasText: 'repeats.ipynb' }).click();
+    requests = [];
+    await setCells(page, CELLS);
+    await add(1);
+    await add(2);
+    await page.waitForTimeout(1500);
+    assert.deepEqual(sent('repeat'), []);
+  });
+});
