@@ -73,6 +73,7 @@ describe('RepeatOffers', () => {
     content: { activeCellIndex: number; widgets: { model: { executionCount: number | null } }[] };
   };
   let places: [number, number][];
+  let meanwhile: () => void;
   const offers = new Offers();
 
   beforeEach(() => {
@@ -81,6 +82,7 @@ describe('RepeatOffers', () => {
     [requests, sent, said] = [[], [], []];
     [isRenamed, isVisible, connection] = [false, true, 'connected'];
     preferences = { current: DEFAULTS };
+    meanwhile = () => undefined;
     places = [
       [0, 5],
       [1, 0],
@@ -145,6 +147,7 @@ describe('RepeatOffers', () => {
     };
     const repeat = (request: IRepeatRequest) => {
       requests.push(request);
+      meanwhile();
       const found = places.map(([cell, start]) => ({ cell, start, end: start + 1, old: 'f', text: 'long' }));
       return Promise.resolve({ id: `repeat-${requests.length}`, title: '', edits: found });
     };
@@ -224,6 +227,12 @@ describe('RepeatOffers', () => {
     edits.edited.emit(undefined);
     await vi.advanceTimersByTimeAsync(0);
     expect(FakeOffer.shown).toEqual([]);
+  });
+
+  it('omits the places in a cell that has changed since the request', async () => {
+    meanwhile = () => notebook.cells[1].updateSource(0, 0, 'f(z); '); // another user
+    await repeated(1);
+    expect(shown()?.content?.question).toBe('Change 1 more place?');
   });
 
   it('goes from place to place', async () => {

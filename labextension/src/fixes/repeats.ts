@@ -71,6 +71,7 @@ export class RepeatOffers {
     const history = this._historyOf(panel);
     const cells = Array.from(panel.content.model?.cells ?? []);
     const ids = cells.map(({ id }) => id);
+    const sources = cells.map(({ sharedModel }) => sharedModel.getSource());
     const alike = history.earlierLike(edit, ids);
     const isWanted = alike !== null || isRepeated(edit) || mayBeWrong(panel, cells, replacedText(edit));
     const earlier = alike && {
@@ -94,7 +95,10 @@ export class RepeatOffers {
     }
     const { endAfter } = changedRegion(edit.before, edit.after);
     const position = codePoints(edit.after.slice(0, endAfter));
-    const edits = fromPosition(answer.edits, own.active, position);
+    const current = answer.edits.filter(
+      ({ cell }) => cells[cell]?.sharedModel.getSource() === sources[cell]
+    ); // the positions refer to the requested text
+    const edits = fromPosition(current, own.active, position);
     this._shown?.end();
     this._shown = new Repetition(parts, panel, cell, cells, { ...answer, edits }, () =>
       history.decline(edit)
