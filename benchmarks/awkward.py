@@ -496,6 +496,17 @@ REPEATS: dict[str, Callable[[int], dict[str, Any]]] = {
     "nested scopes": lambda n: _repeated(
         "f(oldp)", "f(newp)", ("lambda: " * 80 + f"[{'f(oldp), ' * 1500}]" for _ in range(n // 20_000))
     ),
+    "a long comparison": lambda n: _repeated(
+        "1 < oldp",
+        "2 < oldp",
+        ("1 < " * 3000 + "oldp" for _ in range(n // 12_000)),
+    ),
+    "a table in a long line": lambda n: _repeated(
+        'df["oldp"]', 'df["newp"]', ("df;" * 15_000 for _ in range(n // 45_000))
+    ),
+    "a new text for many places": lambda n: _repeated(
+        "f(oldp=1)", f"f(oldp='{'a' * (n // 4)}')", _split(["f(oldp=1)"] * (n // 20))
+    ),
     "long strings": lambda n: _repeated(
         f"f('{'a' * n}')", f"f('{'b' * n}')", (f"f('{'a' * 50_000}')" for _ in range(n // 50_000))
     ),

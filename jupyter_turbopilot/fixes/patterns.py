@@ -120,14 +120,14 @@ def strength(pattern: Pattern, shapes: Shapes) -> int:
 
 def texts_in(pattern: Pattern, shapes: Shapes) -> Iterator[tuple[type, str]]:
     """Yield the names and strings outside of holes, with the class of their node."""
-    if not isinstance(pattern, Hole):
-        parts: tuple[Pattern, ...]
-        label, parts = (
-            pattern if isinstance(pattern, Node) else (shapes.label(pattern), shapes.parts(pattern))
-        )
-        yield from ((label[0], each) for each in label if isinstance(each, str))
-        for part in parts:
-            yield from texts_in(part, shapes)
+    patterns = [pattern]
+    while patterns:  # a shape may be nested too deeply for recursion
+        count_operations(1)
+        each = patterns.pop()
+        if not isinstance(each, Hole):
+            label, parts = each if isinstance(each, Node) else (shapes.label(each), shapes.parts(each))
+            yield from ((label[0], text) for text in label if isinstance(text, str))
+            patterns += parts
 
 
 class Match:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _MOST_PLACES = 200
 _LONGEST_TEXT = 4000  # characters of a new text
+_BINDS = re.compile(r"\b(?:as|for)\b")
 
 
 class Repeat(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,12 +143,17 @@ class _Meaning:
 
         The third number is the shape of the value, or unique.
         """
-        binds = re.compile(rf"(?<![\w.]){re.escape(name)}\b[^\n=]*+=(?!=)|\b(?:as|for)\b")
+        # The signs are matched, too, so that no part of a long line is scanned twice.
+        assigned = re.compile(rf"(?<![\w.]){re.escape(name)}\b[^\n=]*+(=*+)")
         for number, cell in enumerate(self._request.cells):
             source = cell.source or ""
             count_operations(len(source) // 4)
             is_code = cell.type == "code" and name in source and len(source) <= LONGEST
-            if is_code and (number in cells or binds.search(source)):
+            if is_code and (
+                number in cells
+                or _BINDS.search(source)
+                or any(found[1] == "=" for found in assigned.finditer(source))
+            ):
                 with suppress(SyntaxError):
                     parsed = cells.get(number) or ShapedCell(source, self._rule.last.after.shapes)
                     for each in parsed.variables(name):

@@ -6,6 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from jupyter_turbopilot.util.bounds import count_operations
+
 if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.shapes import ShapedCell
 
@@ -61,6 +63,7 @@ class Role:
     def _step(self, cell: ShapedCell, node: ast.AST, outer: ast.AST) -> tuple[Steps, bool]:
         """Return a step, and whether the role does not depend on more code."""
         step: Steps
+        count_operations(len(cell.parts[outer]) // 4)
         match outer:
             case ast.keyword(arg=name):
                 return ("keyword", name), False

@@ -112,6 +112,7 @@ class _ExpressionRule(Rule):
             match.text(self.new, self.last.new[0], example, parenthesized=parenthesized)
             for parenthesized in (False, True)
         ]
+        count_operations(len(found[0]) // 16)
         if _SIMPLE.fullmatch(found[0]) and _SIMPLE.fullmatch(old):
             found[0] = old[0] + found[0][1:-1] + old[0]  # the quotes of the old string
         return (*found, f"({found[0]})")

@@ -251,6 +251,19 @@ def test_find_repeats_a_single_edit_of_what_failed(
     assert (found is not None) == is_proved
 
 
+def test_find_repeats_edits_of_deeply_nested_code() -> None:
+    chain = "x" + ".a" * 1500
+    assert alike(chain, f"w = {chain}", chain, "y", f"z = {chain}") == "z = y"
+
+
+def test_find_takes_an_assignment_after_other_uses_in_a_line() -> None:
+    uses = "df == 1; df = df == 2; df = g('other')"
+    assert (
+        repeated('df["a"]', (0, '"a"', '"b"'), (1, '"a"', '"b"'), sources=('df["a"]', 'df["a"]', uses))
+        == 'df["a"]'
+    )
+
+
 def test_find_keeps_comments() -> None:
     others = "f(  # first\n    x,  # second\n    1\n)\nf(x, 1)"
     result = repeated(others, (0, "f(x, 1)", "g(1, x)"), (1, "f(x, 1)", "g(1, x)"), sources=("f(x, 1)",) * 2)
