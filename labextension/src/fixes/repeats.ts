@@ -95,9 +95,7 @@ export class RepeatOffers {
     }
     const { endAfter } = changedRegion(edit.before, edit.after);
     const position = codePoints(edit.after.slice(0, endAfter));
-    const current = answer.edits.filter(
-      ({ cell }) => cells[cell]?.sharedModel.getSource() === sources[cell]
-    ); // the positions refer to the requested text
+    const current = answer.edits.filter(({ cell }) => cells[cell]?.sharedModel.getSource() === sources[cell]); // the positions refer to the requested text
     const edits = fromPosition(current, own.active, position);
     this._shown?.end();
     this._shown = new Repetition(parts, panel, cell, cells, { ...answer, edits }, () =>
