@@ -116,8 +116,8 @@ def test_session_allows_every_model_of_the_catalogue() -> None:
 def test_feedback_events_all_have_a_schema() -> None:
     names = {event.__struct_config__.tag for event in get_args(Event)}
     (wanted,) = (field.type for field in fields(Feedback) if field.name == "event")
-    # The server only counts `applied`, which belongs to fixes and renames.
-    assert {*get_args(get_args(wanted)[0])} - {"applied"} <= names
+    # The server only counts `applied` and `undone`, which belong to fixes, renames and repeats.
+    assert {*get_args(get_args(wanted)[0])} - {"applied", "undone"} <= names
 
 
 def test_documentation_lists_every_event_and_field() -> None:
