@@ -42,9 +42,13 @@ describe('Edits', () => {
       /** Insert text, as CodeMirror does. */
       type: (at: number, text: string) =>
         sharedModel.ymodel.doc?.transact(() => sharedModel.ysource.insert(at, text), 'CodeMirror'),
-      move: (line: number) => {
+      /** Move the cursor, as typing does, too. */
+      place: (line: number) => {
         cell.editor.line = line;
         selections.changed.emit();
+      },
+      move: (line: number) => {
+        cell.place(line);
         vi.advanceTimersByTime(0);
       }
     };
@@ -103,6 +107,17 @@ describe('Edits', () => {
     expect(log.slice(2)).toEqual(['edited', 'a\nb -> a2\nb3']);
     cells[0].type(0, '#');
     expect(log.length).toBe(4);
+  });
+
+  it('does not settle when the cursor moves before the text that is typed on another line', () => {
+    cells[0].type(1, '2');
+    vi.advanceTimersByTime(SETTLE);
+    cells[0].place(1);
+    cells[0].type(4, '3');
+    vi.advanceTimersByTime(SETTLE - 1);
+    expect(log).toEqual(['edited', 'a\nb -> a2\nb', 'edited']);
+    vi.advanceTimersByTime(1);
+    expect(log.at(-1)).toBe('a\nb -> a2\nb3');
   });
 
   it('waits for an input method', () => {

@@ -101,12 +101,15 @@ export class Edits {
       this.undone.emit(followed);
     }
     this._wait();
-    setTimeout(() => void (this._line = lineOf(followed))); // text and cursor change together
+    // The text and the cursor change together, in either order: until both have, the line is unknown.
+    this._line = undefined;
+    setTimeout(() => void (this._line = lineOf(followed)));
   };
 
   private readonly _moved = (): void => {
     setTimeout(() => {
-      if (this._followed && this._timer !== undefined && lineOf(this._followed) !== this._line) {
+      const { _followed: followed, _line: line } = this;
+      if (followed && line !== undefined && this._timer !== undefined && lineOf(followed) !== line) {
         this._settle();
       }
     });
