@@ -438,7 +438,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
       .locator('.Toastify__toast', { hasText: 'has reset its learned thresholds' })
       .first()
       .waitFor();
-    assert.deepEqual(await week(), { shown: 0, accepted: 0, saved: 0 });
+    assert.deepEqual(await week(), { shown: 0, accepted: 0, saved: 0, retained: null });
     await openLine('Acceptance Statistics…');
     await line('Acceptance Statistics…').click();
     await dialog.getByText('No suggestions were shown this week.').waitFor();
