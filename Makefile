@@ -116,7 +116,7 @@ check-python:
 	@$(BIN)/ruff check -q .
 	$(BIN)/ruff format -q --check .
 	$(BIN)/lint-imports
-	$(BIN)/cog -P -I scripts --check -r $(GENERATED)
+	$(BIN)/cog -P -I scripts --check $(GENERATED)
 	$(BIN)/python scripts/prose.py
 
 check-front:
