@@ -131,7 +131,6 @@ class LlamaEngine(Stepping):
                 cells,
                 parked=parked,
                 divisible=divisible,
-                movable=divisible and cache.can_shift,
                 shares=self._shares,
             )
             self._state = state

@@ -20,11 +20,7 @@ class LlamaCache(KVCache):
         self._context = context
         self._memory = lib.llama_get_memory(context)
         self._shared = shared
-
-    @property
-    def can_shift(self) -> bool:
-        """Whether the positions of tokens can be changed."""
-        return self._shared and bool(self._lib.llama_memory_can_shift(self._memory))
+        self.can_shift = shared and bool(lib.llama_memory_can_shift(self._memory))
 
     def length(self, sequence: int) -> int:
         return int(self._lib.llama_memory_seq_pos_max(self._memory, sequence)) + 1

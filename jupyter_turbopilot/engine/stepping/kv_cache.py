@@ -9,6 +9,7 @@ from typing import Any
 class KVCache(ABC):
     """The keys and values of evaluated tokens, by sequence."""
 
+    can_shift = False  # whether the positions of tokens can be changed
     shifting = False  # whether the next batch rotates the keys of shifted tokens first
 
     @abstractmethod
@@ -32,7 +33,7 @@ class KVCache(ABC):
         """Copy a saved sequence into an empty one."""
 
     def shift(self, sequence: int, start: int, stop: int, by: int) -> None:
-        """Change the positions of tokens, if the engine can."""
+        """Change the positions of tokens; called only if `can_shift`."""
         raise NotImplementedError
 
     def reset(self) -> None:  # noqa: B027 - not all caches have an order

@@ -97,8 +97,8 @@ class Sequences:
     """At most `count` sequences in `capacity` cells, and parked copies of at most `parked` tokens.
 
     `divisible` is False if sequences cannot be truncated (recurrent models): then a sequence is continued
-    completely or not at all. `movable` is True if positions can be changed. `shares` is False if each
-    sequence has a separate cache: then a copy needs its own cells.
+    completely or not at all. `shares` is False if each sequence has a separate cache: then a copy needs its
+    own cells.
     """
 
     def __init__(
@@ -109,7 +109,6 @@ class Sequences:
         *,
         parked: int = 0,
         divisible: bool = True,
-        movable: bool = False,
         shares: bool = True,
     ) -> None:
         self.cache = cache
@@ -119,7 +118,7 @@ class Sequences:
         # A memory that cannot forget a part has a state of one size besides, however short a sequence is.
         self._worth_parking = WORTH_PARKING if divisible else 2 * WORTH_PARKING
         self._divisible = divisible
-        self._movable = movable
+        self._movable = divisible and cache.can_shift
         self._shares = shares
         self._idle_cells = IDLE_CELLS if shares else capacity
         self._all: list[KVSequence] = []

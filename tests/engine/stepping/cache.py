@@ -8,7 +8,8 @@ from jupyter_turbopilot.engine.stepping.kv_cache import KVCache
 class SimulatedCache(KVCache):
     """The tokens of each sequence, by position. `fails`: which copies, saves and loads fail, the last first."""
 
-    def __init__(self, fails: list[bool] | None = None) -> None:
+    def __init__(self, fails: list[bool] | None = None, *, can_shift: bool = False) -> None:
+        self.can_shift = can_shift
         self.positions: dict[int, dict[int, int]] = {}
         self.fails = fails or []
         self.log: list[str] = []

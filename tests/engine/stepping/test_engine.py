@@ -38,8 +38,8 @@ class Arithmetic(Stepping):
         self.ends = {END}
         self.controls = np.array([END], dtype=np.int64)
         self.table = ByteTable([bytes([97 + token]) for token in range(VOCABULARY)])
-        self.cache = SimulatedCache()
-        self.sequences = Sequences(self.cache, count, capacity, parked=parked, movable=True)
+        self.cache = SimulatedCache(can_shift=True)
+        self.sequences = Sequences(self.cache, count, capacity, parked=parked)
         self.rows: list[np.ndarray] = []
         self.batches: list[Sequence[BatchToken]] = []
         self.abort_next = False

@@ -13,9 +13,11 @@ from .cache import SimulatedCache
 tokens = st.lists(st.integers(0, 3), max_size=30)
 
 
-def setup(*counts: int, fails: list[bool] | None = None, **options: Any) -> tuple[Sequences, SimulatedCache]:
+def setup(
+    *counts: int, fails: list[bool] | None = None, can_shift: bool = False, **options: Any
+) -> tuple[Sequences, SimulatedCache]:
     """Return sequences with a simulated cache."""
-    cache = SimulatedCache(fails)
+    cache = SimulatedCache(fails, can_shift=can_shift)
     return Sequences(cache, *counts, **options), cache
 
 
@@ -145,7 +147,7 @@ def test_take_forgets_a_sequence_that_could_not_be_restored() -> None:
 def test_sequences_match_the_cache_after_failures_and_early_ends(
     prompts: list[tuple[list[int], str]], fails: list[bool]
 ) -> None:
-    sequences, cache = setup(4, 250, parked=400, movable=True, fails=fails)
+    sequences, cache = setup(4, 250, parked=400, can_shift=True, fails=fails)
     for prompt, kind in prompts:
         fixed = [7] * 30
         whole = [*prompt, *fixed, 1]
@@ -236,7 +238,7 @@ def test_take_never_shares_tokens_between_tenants(
 
 
 def test_take_moves_a_suffix_only_within_a_tenant() -> None:
-    sequences, cache = setup(4, 1000, movable=True)
+    sequences, cache = setup(4, 1000, can_shift=True)
     prompt = [*range(100), *range(200, 240), 300]
     sequences.release(serve(sequences, cache, prompt, partition=Partition("one")))
     longer = [*range(100), 7, *range(200, 240), 300]
@@ -252,7 +254,7 @@ def edited(*lines: int) -> list[int]:
 
 
 def test_take_prefers_the_sequence_of_which_most_can_be_moved() -> None:
-    sequences, cache = setup(6, 2000, parked=4000, movable=True)
+    sequences, cache = setup(6, 2000, parked=4000, can_shift=True)
     for prompt in ([*edited(1)], [*range(10), 2, *range(500, 900), 7]):
         sequences.release(serve(sequences, cache, prompt, context_end=len(prompt) - 1))
     # The first one is parked by now, and the second one has the longer common prefix.
@@ -261,7 +263,7 @@ def test_take_prefers_the_sequence_of_which_most_can_be_moved() -> None:
 
 
 def test_take_leaves_the_cells_of_a_busy_sequence() -> None:
-    sequences, cache = setup(6, 2000, movable=True)
+    sequences, cache = setup(6, 2000, can_shift=True)
     sequences.release(serve(sequences, cache, edited(), context_end=210))
     busy = take(sequences, [*edited()[:150], *[8] * 30], 0, context_end=150)
     assert len(busy.tokens) == 150
@@ -269,7 +271,7 @@ def test_take_leaves_the_cells_of_a_busy_sequence() -> None:
 
 
 def test_release_keeps_moved_tokens_of_a_prompt_that_was_not_evaluated() -> None:
-    sequences, cache = setup(6, 2000, movable=True)
+    sequences, cache = setup(6, 2000, can_shift=True)
     sequences.release(serve(sequences, cache, edited(1), context_end=len(edited(1)) - 1))
     for line in (2, 3):
         taken = take(sequences, edited(line), 0, context_end=len(edited(line)) - 1)
