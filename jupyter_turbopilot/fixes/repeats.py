@@ -206,6 +206,8 @@ def _checked(number: int, cell: ShapedCell, places: list[Place]) -> Iterator[Edi
         for each in places
     ]
     preferred = [texts[0] for texts in edits]
+    if len(cell.source) + sum(len(each.text) - len(each.old) for each in preferred) > LONGEST:
+        return  # the cell could not be analyzed any more
     if not places or _is_right(cell, preferred, places):
         yield from preferred
         return
