@@ -10,7 +10,7 @@ from jupyter_turbopilot.fixes.parsed_cell import identifiers_in
 from jupyter_turbopilot.fixes.roles import is_alike, path_of
 from jupyter_turbopilot.fixes.rules import Place, Rule, names_in
 from jupyter_turbopilot.fixes.shapes import PART
-from jupyter_turbopilot.util.bounds import common_prefix_length, count_operations
+from jupyter_turbopilot.util.bounds import changed_region, count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -101,8 +101,7 @@ def _difference(change: Change) -> tuple[list[ast.keyword], list[ast.keyword]]:
         [cell.shape[each] for each in (node.func, *node.args)] for cell, node in ((before, old), (after, new))
     ]
     shapes = [before.shape[each] for each in old.keywords], [after.shape[each] for each in new.keywords]
-    start = common_prefix_length(*shapes)
-    tail = common_prefix_length(*(each[start:][::-1] for each in shapes))
     if rest[0] != rest[1]:
         return [], []
-    return old.keywords[start : len(old.keywords) - tail], new.keywords[start : len(new.keywords) - tail]
+    start, end, end_after = changed_region(*shapes)
+    return old.keywords[start:end], new.keywords[start:end_after]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.fixes.roles import Role
 from jupyter_turbopilot.fixes.shapes import AttributeName, ShapedCell
-from jupyter_turbopilot.util.bounds import common_prefix_length, count_operations
+from jupyter_turbopilot.util.bounds import changed_region, count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,10 +58,8 @@ def changes(before: str, after: str, shapes: Shapes) -> tuple[list[Change], Chan
 def _changed_lines(before: str, after: str) -> tuple[str, str]:
     """Return the lines that differ, which parse if they are not indented."""
     old, new = before.split("\n"), after.split("\n")
-    start = common_prefix_length(old, new)
-    tail = common_prefix_length(old[start:][::-1], new[start:][::-1])
-    changed = (lines[start : len(lines) - tail] for lines in (old, new))
-    first, second = ("\n".join(lines) for lines in changed)
+    start, end, end_after = changed_region(old, new)
+    first, second = "\n".join(old[start:end]), "\n".join(new[start:end_after])
     if not first.strip() or not second.strip():
         raise SyntaxError("Whole lines have been added or removed in a cell that does not parse.")
     return first, second
@@ -115,19 +113,15 @@ class _Comparison:
         pairs: list[tuple[ast.AST, ast.AST]] = []
         for one, other in blocks:
             shapes = [self._before.shape[each] for each in one], [self._after.shape[each] for each in other]
-            start = common_prefix_length(*shapes)
-            tail = common_prefix_length(*(each[start:][::-1] for each in shapes))
-            olds, news = one[start : len(one) - tail], other[start : len(other) - tail]
+            start, end, end_after = changed_region(*shapes)
+            olds, news = one[start:end], other[start:end_after]
             if len(olds) == len(news):
                 pairs += [pair for pair in zip(olds, news, strict=True) if self._differs(*pair)]
             if len(olds) > 1 or len(olds) != len(news):
                 if not olds:  # a statement around the inserted ones decides on the place
-                    below = min(tail, 1)
+                    below = int(end < len(one))
                     start -= min(start, 1 - below)
-                    olds, news = (
-                        one[start : len(one) - tail + below],
-                        other[start : len(other) - tail + below],
-                    )
+                    olds, news = one[start : end + below], other[start : end_after + below]
                 above = shapes[0][start - 1] if start else None
                 self._blocks.append(
                     Change(self._before, self._after, (*olds,), (*news,), is_block=True, above=above)

@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Literal
 
-from jupyter_turbopilot.util.bounds import common_prefix_length, count_operations
+from jupyter_turbopilot.util.bounds import changed_region, count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -292,10 +292,8 @@ def _is_misspelled(one: str, other: str, cost: float, *, is_only: bool) -> bool:
 
 def _edits(one: str, other: str, limit: float) -> int:
     """Return the optimal string alignment distance; at or above the limit, any such value."""
-    start = common_prefix_length(one, other)
-    one, other = one[start:], other[start:]
-    end = common_prefix_length(one[::-1], other[::-1])
-    one, other = one[: len(one) - end], other[: len(other) - end]
+    start, end, end_other = changed_region(one, other)
+    one, other = one[start:end], other[start:end_other]
     if abs(len(one) - len(other)) >= limit or not (one and other):
         return max(len(one), len(other))
     if max(len(one), len(other)) > 2 and limit <= 2:  # noqa: PLR2004 - one edit leaves two characters

@@ -15,7 +15,7 @@ from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell, identifiers_in
 from jupyter_turbopilot.protocol.fix import Edit
 from jupyter_turbopilot.suggestion.calls import name_of
-from jupyter_turbopilot.util.bounds import common_prefix_length, count_operations
+from jupyter_turbopilot.util.bounds import changed_region, count_operations
 from jupyter_turbopilot.util.syntax_tree import LONGEST, all_arguments
 
 if TYPE_CHECKING:
@@ -114,14 +114,12 @@ def changed_part(request: RenameRequest, continues: Callable[[str], bool]) -> Na
     if request.language != "python" or max(len(before), len(after)) > LONGEST or before == after:
         return None
     count_operations((len(before) + len(after)) // 8)
-    start = common_prefix_length(before, after)
-    tail = common_prefix_length(before[start:][::-1], after[start:][::-1])
+    start, end, end_after = changed_region(before, after)
     while start and continues(before[start - 1]):
         start -= 1
-    while tail and continues(before[-tail]):
-        tail -= 1
-    old, new = before[start : len(before) - tail], after[start : len(after) - tail]
-    return NameChange(request.active, start, old, new)
+    while end < len(before) and continues(before[end]):
+        end, end_after = end + 1, end_after + 1
+    return NameChange(request.active, start, before[start:end], after[start:end_after])
 
 
 def _continues(character: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -53,7 +54,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Rule:
+class Rule(ABC):
     """A generalized edit."""
 
     kind: str
@@ -63,9 +64,9 @@ class Rule:
     used: frozenset[str]  # identifiers in each cell with a place
     table: str  # the variable whose columns are changed, or "": an assignment gives it others
 
+    @abstractmethod
     def places(self, cell: ShapedCell) -> Iterator[Place]:
         """Yield the places in a cell, which may overlap."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal
 
 from jupyter_turbopilot.protocol.request import Feedback
-from jupyter_turbopilot.util.bounds import common_prefix_length
+from jupyter_turbopilot.util.bounds import changed_region, common_prefix_length
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -184,13 +184,11 @@ def retained(text: str, start: int, end: int, run: str) -> int | None:
         return None
     old, new = ([*_TOKEN.finditer(source)] for source in (text, run))
     words, others = ([token[1].replace("'", '"') for token in tokens] for tokens in (old, new))
-    same = common_prefix_length(words, others)
-    after = common_prefix_length(words[same:][::-1], others[same:][::-1])
-    last, last_new = len(old) - after, len(new) - after
+    same, last, last_new = changed_region(words, others)
     if (last - same) * (last_new - same) > MOST_COMPARED:
         return None
     left = [(0, old[same - 1].end())] if same else []
-    left += [(old[last].start(), len(text))] if after else []
+    left += [(old[last].start(), len(text))] if last < len(old) else []
     matcher = SequenceMatcher(None, words[same:last], others[same:last_new], autojunk=False)
     for change, first, until, first_new, until_new in matcher.get_opcodes():
         if change in {"equal", "replace"}:
@@ -200,10 +198,9 @@ def retained(text: str, start: int, end: int, run: str) -> int | None:
                     text[at:stop],
                     run[new[same + first_new].start() : new[same + until_new - 1].end()],
                 )
-                ahead = common_prefix_length(piece, by)
-                rest = common_prefix_length(piece[ahead:][::-1], by[ahead:][::-1])
+                ahead, changed, _ = changed_region(piece, by)
                 left.append((at, at + ahead))
-                at = stop - rest
+                at += changed
             left.append((at, stop))
     kept = sum(max(0, min(end, stop) - max(start, at)) for at, stop in left)
     around = sum(stop - at for at, stop in left) - kept

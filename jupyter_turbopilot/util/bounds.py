@@ -142,6 +142,13 @@ def common_prefix_length(left: Sequence[Any], right: Sequence[Any]) -> int:
     return low + (left[low : low + 1] == right[low : low + 1])
 
 
+def changed_region(before: Sequence[Any], after: Sequence[Any]) -> tuple[int, int, int]:
+    """Return where the first difference starts, and where the last one ends in each of the two."""
+    start = common_prefix_length(before, after)
+    tail = common_prefix_length(before[start:][::-1], after[start:][::-1])
+    return start, len(before) - tail, len(after) - tail
+
+
 def end_of(text: str, room: int) -> str:
     """Return the end of a text, cut in steps of a quarter of the room, so that its start seldom moves."""
     if len(text) <= room:

@@ -11,6 +11,7 @@ from jupyter_turbopilot.util.bounds import (
     OperationLimitError,
     Operations,
     cached_function,
+    changed_region,
     common_prefix_length,
     count_operations,
     counted_operations,
@@ -107,3 +108,13 @@ def test_common_prefix_length_is_the_longest(left: str, right: str) -> None:
     length = common_prefix_length(left, right)
     assert left[:length] == right[:length]
     assert left[: length + 1] != right[: length + 1] or length == len(left) == len(right)
+
+
+@given(st.text("ab"), st.text("ab"))
+def test_changed_region_is_the_smallest(before: str, after: str) -> None:
+    start, end, end_after = changed_region(before, after)
+    assert start <= end <= len(before)
+    assert start <= end_after <= len(after)
+    assert before[:start] + after[start:end_after] + before[end:] == after
+    assert start in {end, end_after} or before[end - 1] != after[end_after - 1]
+    assert start in {end, end_after} or before[start] != after[start]
