@@ -75,6 +75,13 @@ def repeat(request: RepeatRequest) -> None:
         repeats.find(request)
 
 
+# How to make, parse and answer the body of each request after an edit.
+EDITS: dict[str, tuple[Callable[[int], dict[str, Any]], Callable[[bytes], Any], Callable[[Any], None]]] = {
+    **{f"rename, {name}": (make, parse_rename, rename) for name, make in RENAMES.items()},
+    **{f"repeat, {name}": (make, parse_repeat, repeat) for name, make in REPEATS.items()},
+}
+
+
 def check(body: bytes, call: Callable[[], Any]) -> None:
     """Check that a call counts its work, and that the work is proportional to the size of the body."""
     operations = Operations(MOST_OPERATIONS)
@@ -97,20 +104,13 @@ def test_find_fixes_counts_operations(name: str, size: int, reported: bool) -> N
     check(body, lambda: find(request, reported=reported))
 
 
-@settings(max_examples=30)
-@given(st.sampled_from([*RENAMES]), st.integers(1, 12_000))
-def test_renames_count_operations(name: str, size: int) -> None:
-    body = encoded(RENAMES[name](size))
-    request = parse_rename(body)
-    check(body, lambda: rename(request))
-
-
-@settings(max_examples=30)
-@given(st.sampled_from([*REPEATS]), st.integers(1, 12_000))
-def test_repeats_count_operations(name: str, size: int) -> None:
-    body = encoded(REPEATS[name](size))
-    request = parse_repeat(body)
-    check(body, lambda: repeat(request))
+@settings(max_examples=60)
+@given(st.sampled_from([*EDITS]), st.integers(1, 12_000))
+def test_renames_and_repeats_count_operations(name: str, size: int) -> None:
+    make, parse, run = EDITS[name]
+    body = encoded(make(size))
+    request = parse(body)
+    check(body, lambda: run(request))
 
 
 PIECES = (
@@ -181,19 +181,11 @@ def test_find_fixes_ends_at_the_limit_for_the_largest_body(name: str) -> None:
     assert operations.count < 1.5 * MOST_OPERATIONS
 
 
-@pytest.mark.parametrize("name", RENAMES)
-def test_renames_end_at_the_limit_for_the_largest_body(name: str) -> None:
-    request = parse_rename(largest(RENAMES[name]))
+@pytest.mark.parametrize("name", EDITS)
+def test_renames_and_repeats_end_at_the_limit_for_the_largest_body(name: str) -> None:
+    make, parse, run = EDITS[name]
+    request = parse(largest(make))
     operations = Operations(MOST_OPERATIONS)
     with counted_operations(operations):
-        rename(request)
-    assert operations.count < 1.5 * MOST_OPERATIONS
-
-
-@pytest.mark.parametrize("name", REPEATS)
-def test_repeats_end_at_the_limit_for_the_largest_body(name: str) -> None:
-    request = parse_repeat(largest(REPEATS[name]))
-    operations = Operations(MOST_OPERATIONS)
-    with counted_operations(operations):
-        repeat(request)
+        run(request)
     assert operations.count < 1.5 * MOST_OPERATIONS
