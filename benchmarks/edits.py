@@ -19,8 +19,6 @@ import json
 import os
 import random
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
@@ -30,13 +28,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fixes import BUSY, Server
+from fixes import Server, add_options, notebooks_of
 from harness import percentile
 from msgspec import to_builtins
 
 from jupyter_turbopilot.context.languages import as_python, cell_language
 from jupyter_turbopilot.fixes.repeats import find
-from jupyter_turbopilot.plugins.evaluate.notebooks import read
+from jupyter_turbopilot.plugins.evaluate.command import keeping_busy
 from jupyter_turbopilot.protocol.request import EditedCell, FixCell, RepeatRequest
 from jupyter_turbopilot.util.bounds import (
     MOST_OPERATIONS,
@@ -465,18 +463,12 @@ def parsed(notebook: TypedNotebook) -> Code:
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--set", type=Path, action="append", required=True, help="a prepared set")
+    add_options(parser)
     parser.add_argument("--cases", type=int, default=60, help="most cases of each kind")
     parser.add_argument("--of-notebook", type=int, default=4, help="most cases of a kind in a notebook")
-    parser.add_argument("--part", choices=("development", "held-out", "all"), default="development")
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--server", type=int, default=0, help="number of timed requests to a server")
-    parser.add_argument("--busy", type=int, default=0, help="number of busy processes beside the server")
-    parser.add_argument("--log", type=Path, help="file for every case, as JSON lines")
     options = parser.parse_args()
-    parts = {"development": (0, 1), "held-out": (2,), "all": (0, 1, 2)}[options.part]
-    every = [each for source in options.set for each in read(source)]
-    notebooks = [(each.name, parsed(each)) for n, each in enumerate(every) if n % 3 in parts]
+    notebooks = [(each.name, parsed(each)) for each in notebooks_of(options)]
     rng = random.Random(options.seed)  # noqa: S311
     rng.shuffle(notebooks)
     results: list[Result] = []
@@ -509,8 +501,7 @@ def main() -> None:
     if options.server:
         sources = [cell for _, code in notebooks for cell in code.cells[1:]]
         with ExitStack() as stack:
-            for _ in range(options.busy):
-                stack.callback(subprocess.Popen([sys.executable, "-c", BUSY]).kill)
+            stack.enter_context(keeping_busy(options.busy))
             server = stack.enter_context(Server(Path(tempfile.gettempdir(), f"edits-{os.getpid()}.log")))
             times = timed(server, sources, options.server, rng)
         print(described(f"Request to answer, {CELLS} cells", times))

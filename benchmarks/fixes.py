@@ -38,6 +38,7 @@ from faults import DATA, Case, State, Typist, cases, parses, renames, replace, s
 from harness import percentile
 from jupyter_client.blocking.client import BlockingKernelClient
 
+from jupyter_turbopilot.plugins.evaluate.command import keeping_busy
 from jupyter_turbopilot.plugins.evaluate.notebooks import read
 
 if TYPE_CHECKING:
@@ -56,7 +57,6 @@ TARGETS = ("shown 75 %", "right 92 % overall and 85 % of each kind", "wrongly sh
            "p95 150 ms idle, 400 ms beside two busy processes")  # fmt: skip
 CONVENTION = 3  # notebooks with an import line that is a convention
 CASES_OF_CELL, TRIES = 3, 2
-BUSY = "while True: pass"
 
 # Runs in the kernel: what its namespace contains; names are hidden for a case, and restored after it.
 LOOK = """
@@ -392,29 +392,38 @@ def is_of(case: Case, kind: str) -> bool:
     return case.kind.startswith("silent") if kind == "silence" else case.kind == kind
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose the notebooks and the conditions."""
+    parser.add_argument("--set", type=Path, action="append", required=True, help="a prepared set")
+    parser.add_argument("--part", choices=("development", "held-out", "all"), default="development")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--busy", type=int, default=0, help="number of busy processes beside the server")
+    parser.add_argument("--log", type=Path, help="file for every case, as JSON lines")
+
+
+def notebooks_of(options: argparse.Namespace) -> list[TypedNotebook]:
+    """Return the notebooks of the chosen part."""
+    parts = {"development": (0, 1), "held-out": (2,), "all": (0, 1, 2)}[options.part]
+    every = [each for source in options.set for each in read(source)]
+    return [each for number, each in enumerate(every) if number % 3 in parts]
+
+
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("--set", type=Path, action="append", required=True, help="a prepared set")
+    add_options(parser)
     parser.add_argument("--kernel", default="python3")
     parser.add_argument(
         "--cases", type=int, default=60, help="cases of each kind; half as many without a fix"
     )
     parser.add_argument("--renames", type=int, default=150)
-    parser.add_argument("--part", choices=("development", "held-out", "all"), default="development")
     parser.add_argument("--kinds", default="", help="only these kinds, as a regular expression")
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=60.0, help="time limit of a notebook")
-    parser.add_argument("--busy", type=int, default=0, help="number of busy processes beside the server")
-    parser.add_argument("--log", type=Path, help="file for every case, as JSON lines")
     options = parser.parse_args()
-    parts = {"development": (0, 1), "held-out": (2,), "all": (0, 1, 2)}[options.part]
-    every = [each for source in options.set for each in read(source)]
-    notebooks = [each for number, each in enumerate(every) if number % 3 in parts]
+    notebooks = notebooks_of(options)
     rng, found = random.Random(options.seed), list[Case]()  # noqa: S311
     with ExitStack() as stack:
-        for _ in range(options.busy):
-            stack.callback(subprocess.Popen([sys.executable, "-c", BUSY]).kill)
+        stack.enter_context(keeping_busy(options.busy))
         log = stack.enter_context(options.log.open("w")) if options.log else None
         server = stack.enter_context(Server(Path(tempfile.gettempdir(), f"fixes-{os.getpid()}.log")))
         answered = (ask_rename(server, *each) for each in renames(notebooks, options.renames, rng))
