@@ -1,13 +1,11 @@
 /** Fixes after an error and renames after an edit, in a real notebook with a real kernel, before any model is downloaded. */
 
 import assert from 'node:assert/strict';
-import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { contrastOf } from './contrast.mjs';
 import {
   editCell,
   holds,
-  openFile,
   openLab,
   runFirstCell,
   screenshot,
@@ -15,48 +13,33 @@ import {
   textOf,
   writeNotebook
 } from './lab.mjs';
+import { OFFER, openOffers } from './offers.mjs';
 
-const OFFER = '.jp-Turbopilot-offer';
 const DEFINED = 'revenue_eur = {"north": 1, "south": 2}';
 const FAILING = 'print(revenu_eur)';
 const FIXED = 'print(revenue_eur)';
 
 describe('fixes and renames', { timeout: 300_000 }, () => {
-  let browser;
+  let button;
+  let cellAt;
   let close;
-  let lab;
+  let gone;
+  let offer;
   let page;
   let requests;
+  let sent;
 
   before(async () => {
-    ({ lab, browser, close } = await openLab({
-      loaded: false,
-      environment: { TURBOPILOT_MODELS: path.join(import.meta.dirname, 'no-models') }
-    }));
-    writeNotebook(lab, 'fixes.ipynb', ['']);
-    page = await openFile(browser.context, lab, 'fixes.ipynb');
-    await page.waitForFunction(
-      () =>
-        window.jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.connectionStatus ===
-        'connected'
-    );
-    page.on('request', request => {
-      const [, route] = request.url().match(/\/turbopilot\/(fix|rename|feedback)/) ?? [];
-      if (route) {
-        requests.push({ route, ...JSON.parse(request.postData() ?? '{}') });
-      }
-    });
+    ({ page, requests, close, cellAt, offer, button, gone, sent } = await openOffers('fixes.ipynb', [
+      'fix',
+      'rename',
+      'feedback'
+    ]));
   });
 
-  beforeEach(() => void (requests = []));
+  beforeEach(() => void (requests.length = 0));
 
   after(() => close?.());
-
-  const cellAt = index => page.locator('.jp-Notebook .jp-Cell').nth(index);
-  const offer = () => page.locator(OFFER);
-  const button = name => offer().getByRole('button', { name, exact: true });
-  const gone = () => offer().waitFor({ state: 'detached', timeout: 5000 });
-  const sent = route => requests.filter(request => request.route === route);
 
   /** Run a cell and keep it active. */
   async function run(index) {
@@ -363,7 +346,7 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
     await failed();
     await page.evaluate(() => window.jupyterapp.commands.execute('turbopilot:stop'));
     await gone();
-    requests = [];
+    requests.length = 0;
     await run(1);
     await page.waitForTimeout(800);
     assert.deepEqual(sent('fix'), []);
@@ -376,7 +359,7 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
     await page.locator('[id$="_suggestFixes"]').uncheck();
     await gone();
     await page.locator('.lm-TabBar-tab', { hasText: 'fixes.ipynb' }).click();
-    requests = [];
+    requests.length = 0;
     await run(1);
     await page.waitForTimeout(800);
     assert.deepEqual(sent('fix'), []);

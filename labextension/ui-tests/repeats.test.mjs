@@ -1,56 +1,40 @@
 /** Repeated edits in a real notebook, before any model is downloaded. */
 
 import assert from 'node:assert/strict';
-import path from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { contrastOf } from './contrast.mjs';
-import { editCell, holds, openFile, openLab, screenshot, setCells, textOf, writeNotebook } from './lab.mjs';
+import { editCell, holds, screenshot, setCells, textOf } from './lab.mjs';
+import { OFFER, openOffers } from './offers.mjs';
 
-const OFFER = '.jp-Turbopilot-offer';
 const CELLS = ['a = 1', 'print(a)', 'print(a + 1)', 'print(a + 2)', 'print(a + 3)', 'print(a + 4)'];
 
 describe('repeated edits', { timeout: 300_000 }, () => {
-  let browser;
+  let button;
+  let cellAt;
   let close;
-  let lab;
+  let gone;
+  let offer;
   let page;
   let requests;
+  let sent;
   /** the argument that is added, another one in each test: a dismissed edit is not offered again */
   let added;
   let tests = 0;
 
   before(async () => {
-    ({ lab, browser, close } = await openLab({
-      loaded: false,
-      environment: { TURBOPILOT_MODELS: path.join(import.meta.dirname, 'no-models') }
-    }));
-    writeNotebook(lab, 'repeats.ipynb', ['']);
-    page = await openFile(browser.context, lab, 'repeats.ipynb');
-    await page.waitForFunction(
-      () =>
-        window.jupyterapp.shell.currentWidget.context.sessionContext.session?.kernel?.connectionStatus ===
-        'connected'
-    );
-    page.on('request', request => {
-      const [, route] = request.url().match(/\/turbopilot\/(repeat|feedback)/) ?? [];
-      if (route) {
-        requests.push({ route, ...JSON.parse(request.postData() ?? '{}') });
-      }
-    });
+    ({ page, requests, close, cellAt, offer, button, gone, sent } = await openOffers('repeats.ipynb', [
+      'repeat',
+      'feedback'
+    ]));
   });
 
   beforeEach(() => {
-    requests = [];
+    requests.length = 0;
     added = `, key${++tests}=1`;
   });
 
   after(() => close?.());
 
-  const cellAt = index => page.locator('.jp-Notebook .jp-Cell').nth(index);
-  const offer = () => page.locator(OFFER);
-  const button = name => offer().getByRole('button', { name, exact: true });
-  const gone = () => offer().waitFor({ state: 'detached', timeout: 5000 });
-  const sent = route => requests.filter(request => request.route === route);
   const events = () => sent('feedback').map(({ event }) => event);
   const offered = text => offer().getByText(text).waitFor({ timeout: 10_000 });
   const sources = async count => {
@@ -201,7 +185,7 @@ describe('repeated edits', { timeout: 300_000 }, () => {
     await page.locator('[id$="_suggestRepeats"]').uncheck();
     await gone();
     await page.locator('.lm-TabBar-tab', { hasText: 'repeats.ipynb' }).click();
-    requests = [];
+    requests.length = 0;
     await setCells(page, CELLS);
     await add(1);
     await add(2);
