@@ -129,7 +129,7 @@ class _Statement:
         if self._language and is_code and self._overlaps(text, at_end):
             return False
         valid = self._is_valid(f"{self._before}{text}{self._rest}")
-        if valid and (not count or count < self._open):
+        if valid and not count:
             return True
         has_same_open = at_end[:-1] == self._at_cursor[:-1]
         if self._can_be_valid or not (count < self._open or has_same_open):
@@ -141,9 +141,9 @@ class _Statement:
         """Return whether a text contains what the rest is there for, such as the call of a name."""
         self._left -= len(self._before) + len(text)
         start = 0 if self._is_in_field else len(self._before)
-        lexemes = [lexeme for lexeme in lex(self._before[:start] + text) if lexeme.end > start]
+        lexemes = list(lex(self._before[:start] + text))
         own = [lexeme.text for lexeme in lexemes if lexeme.start >= start]
-        if _repeats(own, self._following):
+        if _repeats(own, self._following) or self._concatenates(lexemes):
             return True
         element, sign = _last_element(own), self._following[0]
         if sign in {"=", ":"}:
@@ -155,6 +155,16 @@ class _Statement:
             # The rest calls the name at the cursor, or selects from it.
             return not _DOTTED_NAME.fullmatch(text) if sign == "(" else "[]" in element
         return sign == "(" and (element[-1:] in (["()"], ["[]"], ["{}"]) or _is_literal(lexemes))
+
+    def _concatenates(self, lexemes: Sequence[Lexeme]) -> bool:
+        """Return whether a text ends with a string that Python joins to the string after it."""
+        kinds = [lexeme.kind for lexeme in lexemes if lexeme.kind != "line"]
+        return self._begins_with_string and kinds[-1:] == ["string"] and kinds[-2:-1] != ["string"]
+
+    @cached_property
+    def _begins_with_string(self) -> bool:
+        kinds = (lexeme.kind for lexeme in lex(self._rest) if lexeme.kind != "line")
+        return next(kinds, "") == "string"
 
     @cached_property
     def _following(self) -> list[str]:
@@ -244,8 +254,8 @@ def _fillings(opened: Open) -> list[str]:
     closed = [
         opened.quote + opened.brackets[:end] for end in range(min(_MOST_CLOSED, len(opened.brackets)) + 1)
     ]
-    # `_` is also the content of a replacement field of an f-string.
-    return [*closed, "_"] if opened.quote else [*_FILLINGS, *closed, *(f"_{each}" for each in closed)]
+    # `_` is also the content of a replacement field of an f-string, which the rest may not close.
+    return [*closed, "_", "_}"] if opened.quote else [*_FILLINGS, *closed, *(f"_{each}" for each in closed)]
 
 
 def rest_of_statement(prefix: str, suffix: str) -> str:

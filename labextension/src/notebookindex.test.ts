@@ -100,8 +100,9 @@ describe('NotebookIndex', () => {
     ]);
   });
 
-  it('shows no notification without an index or if the setting is disabled', async () => {
+  it('shows no notification without other notebooks in the index or if the setting is disabled', async () => {
     await acceptIn(null);
+    await acceptIn({ ...INDEX, files: 1 });
     await acceptIn({ ...INDEX, error: 'There is none.' });
     await acceptIn(INDEX, false);
     expect(shown).toEqual([]);

@@ -4,7 +4,7 @@ import { Dialog, Notification, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Availability } from './availability';
 import type { ICompletionClient } from './client';
-import type { Notice } from './notice';
+import { type Notice, SHOWN } from './notice';
 import type { Preferences } from './settings';
 import type { INotebookIndex } from './wire';
 import { describeError } from './messages';
@@ -42,7 +42,14 @@ export class NotebookIndex {
   /** The user has accepted a suggestion: show the notification once. */
   accepted(): void {
     const { state } = this;
-    if (!state || state.error || !this.isUsed || !this._preferences.noteShown('notebook index')) {
+    // The index contains the notebook of the suggestion, too.
+    if (
+      !state ||
+      state.error ||
+      state.files < 2 ||
+      !this.isUsed ||
+      !this._preferences.noteShown('notebook index')
+    ) {
       return;
     }
     const trans = this._trans;
@@ -50,7 +57,7 @@ export class NotebookIndex {
     Notification.info(
       trans.__('Turbopilot suggests code from your other notebooks. Their index stays on this server.'),
       {
-        autoClose: false,
+        autoClose: SHOWN,
         actions: [
           { label: trans.__('OK'), callback: () => undefined },
           {

@@ -9,7 +9,7 @@ import type { DownloadOffer } from './downloadoffer';
 import { DISABLED, type IRequestError, WITHHELD } from './requesterror';
 import { describeRequestError } from './messages';
 
-const SHOWN = 10000;
+export const SHOWN = 10000;
 const BRIEF = 4000;
 /** Milliseconds until JupyterLab has displayed an update of a notification. */
 const DISPLAY_DELAY = 100;

@@ -157,7 +157,9 @@ describe('firstWord and firstLine', () => {
   it.each([
     ['fibonacci(n-1)', 'fibonacci'],
     [' + b', ' +'],
-    ['(a, b)', '('],
+    ['(a, b)', '(a,'],
+    ['.items()}', '.items'],
+    ['()}', '()}'],
     ['\n    return x', '\n    return'],
     ['größe = 1', 'größe'],
     ['   ', '   ']

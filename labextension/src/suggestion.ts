@@ -182,9 +182,9 @@ function commonHead(one: string, other: string): number {
   return at;
 }
 
-/** The first word of a suggestion: white space, then a name, a number or a run of punctuation. */
+/** The first word of a suggestion: white space, then a name or number with the signs before it and a comma, or signs. */
 export function firstWord(text: string): string {
-  return /^\s*([\p{L}\p{N}_]+|[^\p{L}\p{N}_\s]+)?/u.exec(text)?.[0] || text;
+  return /^\s*([^\p{L}\p{N}_\s]*[\p{L}\p{N}_]+,?|[^\p{L}\p{N}_\s]+)?/u.exec(text)?.[0] || text;
 }
 
 /** The first line of a suggestion that is not blank. */

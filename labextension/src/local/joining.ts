@@ -2,7 +2,7 @@
 
 import { STATEMENT } from './bounds';
 import { byBrackets, cached, type Judge, MAX_PARSED } from './grammar';
-import { CLOSERS, type IOpen, lex, CLOSING, scan } from './lexer';
+import { CLOSERS, type ILexeme, type IOpen, lex, CLOSING, scan } from './lexer';
 import {
   beginsWithWord,
   characterBefore,
@@ -163,8 +163,9 @@ class Statement {
     const [start, lowest] = depths(_before, _rest);
     this._closed = ONLY_CLOSING.test(_rest) ? 0 : start - lowest;
     this._isInField = start > this._atCursor.brackets.length;
-    const following = lex(_rest).flatMap(({ kind, text }) => (kind === 'line' ? [] : [text]));
-    this._following = following.length > 0 ? following : [''];
+    const following = lex(_rest).filter(({ kind }) => kind !== 'line');
+    this._following = following.length > 0 ? following.map(({ text }) => text) : [''];
+    this._beginsWithString = following[0]?.kind === 'string';
   }
 
   /** Whether the rest can follow a text. */
@@ -184,7 +185,7 @@ class Statement {
       return false;
     }
     const valid = this._isValid(this._before + text + this._rest);
-    if (valid && (count === 0 || count < this._open)) {
+    if (valid && count === 0) {
       return true;
     }
     const hasSameOpen = (['quote', 'brackets', 'balanced', 'comment'] as const).every(
@@ -201,11 +202,9 @@ class Statement {
   private _overlaps(text: string, atEnd: IOpen): boolean {
     this._left -= this._before.length + text.length;
     const length = this._isInField ? 0 : this._before.length;
-    const lexemes = lex(this._before.slice(0, length) + text).filter(
-      lexeme => lexeme.start + lexeme.text.length > length
-    );
+    const lexemes = lex(this._before.slice(0, length) + text);
     const own = lexemes.filter(({ start }) => start >= length).map(lexeme => lexeme.text);
-    if (repeats(own, this._following)) {
+    if (repeats(own, this._following) || this._concatenates(lexemes)) {
       return true;
     }
     const element = lastElement(own);
@@ -226,6 +225,12 @@ class Statement {
       sign === '(' &&
       (['()', '[]', '{}'].includes(element.at(-1) ?? '') || kind === 'number' || kind === 'string')
     );
+  }
+
+  /** Whether a text ends with a string that Python joins to the string after it. */
+  private _concatenates(lexemes: readonly ILexeme[]): boolean {
+    const kinds = lexemes.flatMap(({ kind }) => (kind === 'line' ? [] : [kind]));
+    return this._beginsWithString && kinds.at(-1) === 'string' && kinds.at(-2) !== 'string';
   }
 
   private _canBeValid(): boolean {
@@ -251,6 +256,7 @@ class Statement {
   private readonly _closed: number; // the brackets at the cursor that the rest closes
   private readonly _isInField: boolean; // whether the cursor is within a replacement field
   private readonly _following: readonly string[]; // the lexemes of the rest
+  private readonly _beginsWithString: boolean; // the rest
   private _completable: boolean | undefined;
   private _left = MAX_PARSED;
 }
@@ -337,8 +343,8 @@ function lastElement(lexemes: readonly string[]): string[] {
 function fillingsOf({ quote, brackets }: IOpen): readonly string[] {
   const length = Math.min(MAX_CLOSED, brackets.length) + 1;
   const closed = Array.from({ length }, (_, end) => quote + brackets.slice(0, end));
-  // `_` is also the content of a replacement field of an f-string.
-  return quote ? [...closed, '_'] : [...FILLINGS, ...closed, ...closed.map(each => `_${each}`)];
+  // `_` is also the content of a replacement field of an f-string, which the rest may not close.
+  return quote ? [...closed, '_', '_}'] : [...FILLINGS, ...closed, ...closed.map(each => `_${each}`)];
 }
 
 /**
