@@ -138,7 +138,7 @@ def request_body(step: Keystroke, trigger: str) -> dict[str, Any]:
     }
 
 
-def row(name: str, answers: Sequence[Answer]) -> str:
+def table_row(name: str, answers: Sequence[Answer]) -> str:
     """Return a row of the table."""
     ms = [answer.ms for answer in answers]
     accepted, drafted = sum(a.accepted for a in answers), sum(a.drafted for a in answers)
@@ -170,9 +170,9 @@ def report(traces: list[Trace], answers: dict[str, Answers], rounds: int) -> Non
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     kinds = [trace.kind for trace in traces] * rounds
     for name, runs in answers.items():
-        print(row(name, [a for run in runs for a in run]))
+        print(table_row(name, [a for run in runs for a in run]))
         for kind in (kind for kind in KINDS if kind in kinds):
-            print(row(f"{name}, {kind}", of_kind(runs, kinds, kind)))
+            print(table_row(f"{name}, {kind}", of_kind(runs, kinds, kind)))
     theirs, ours = ([a for run in runs for a in run] for runs in answers.values())
     print(f"\nmean time, Turbopilot / llama-server {ratio([a.ms for a in ours], [a.ms for a in theirs])}")
     size = len(ours) // rounds

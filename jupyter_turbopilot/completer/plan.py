@@ -79,8 +79,8 @@ class Plan(ABC):
         """Return the conditions of an automatic suggestion, whose outcome calibrates the gate."""
         return None
 
-    def shortened(self, most: int) -> Plan:  # noqa: ARG002 - most prompts have one length
-        """Return the plan with at most `most` tokens before the cursor, if its prompt can be shortened."""
+    def truncated(self, max_tokens: int) -> Plan:  # noqa: ARG002 - most prompts have one length
+        """Return the plan with fewer tokens before the cursor, if its prompt can be truncated."""
         return self
 
     def for_tenant(self, tenant: str, session: str) -> Self:

@@ -157,8 +157,8 @@ class SuggestionPlan(Plan):
         context = self.cursor.with_cells(self.cells)
         return layout.prompt(self.cursor.request, context, self.prompt_tokens)
 
-    def shortened(self, most: int) -> SuggestionPlan:
-        return replace(self, prompt_tokens=most)
+    def truncated(self, max_tokens: int) -> SuggestionPlan:
+        return replace(self, prompt_tokens=max_tokens)
 
     def writing(self) -> TrimmedText:
         """Return an empty text, which is trimmed at the cursor and passes the gate."""

@@ -156,7 +156,7 @@ class TextGenerator:
         plan, engine, layout = self._plan, self._engine, self._shared.layout_for(self._engine)
         prompt = plan.prompt(engine, layout)
         if short := self._shared.first_prompts.limit(self._job, prompt, speed_of(engine)):
-            plan = plan.shortened(max(1, short // layout.unit))
+            plan = plan.truncated(max(1, short // layout.unit))
             prompt = replace(plan.prompt(engine, layout), short=True)
         return prompt
 

@@ -112,7 +112,7 @@ class Run(Protocol):
 
     @property
     def pending(self) -> int:
-        """How many tokens must be evaluated before the next one can be generated."""
+        """The number of tokens to evaluate before the next one can be generated."""
 
 
 class Engine(Protocol):

@@ -159,7 +159,7 @@ class Gate:
 
     @property
     def hidden_reason(self) -> str:
-        """Why nothing is shown: the scores are too low, or the text is too short or does not fit."""
+        """The reason to show nothing: the scores are too low, or the text is too short or does not fit."""
         passing = [boundary for boundary in self.boundaries if boundary.score >= self.threshold]
         if not passing:
             return "unsure"

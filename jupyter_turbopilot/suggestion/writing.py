@@ -65,7 +65,7 @@ class Writing(ABC):
 
     @property
     def hidden_reason(self) -> str:
-        """Why nothing is shown; empty if something is shown."""
+        """The reason to show nothing; empty if something is shown."""
         return ""
 
     @property

@@ -1,4 +1,4 @@
-"""What plugins register. Other distributions register with the same groups of entry points.
+"""The registrations of plugins. Other distributions register with the same groups of entry points.
 
 Our own entries are in `OWN`, so that no metadata is read for them: reading it takes tens of milliseconds.
 `pyproject.toml` declares the same entries; `tests/util/test_registry.py` compares the two.

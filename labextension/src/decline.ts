@@ -40,7 +40,7 @@ export type Explained =
 
 /** Reasons that the status item shows only in its tooltip: its label shows the other ones. */
 const UNLABELLED = ['language', 'private', 'read-only', 'cursors'] as const;
-/** Why the last automatic request has no suggestion. */
+/** The reason for which the last automatic request has no suggestion. */
 export type HiddenReason = NonNullable<IFrame['hidden_reason']> | (typeof UNLABELLED)[number];
 
 export type Decline = Explained | (typeof SILENT)[number];

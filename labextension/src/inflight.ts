@@ -27,7 +27,7 @@ export interface IActivity {
   lastMs: number | null;
   /** Whether the last request timed out without a text, less than `TIMEOUT_SHOWN` ago. */
   isTimedOut: boolean;
-  /** Why the last automatic request has no suggestion. */
+  /** The reason for which the last automatic request has no suggestion. */
   hiddenReason: HiddenReason | null;
 }
 

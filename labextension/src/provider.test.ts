@@ -152,7 +152,7 @@ class Bench {
   shown: Promise<IInlineCompletionList> = Promise.resolve({ items: [] });
   readonly asked: IAsked[] = [];
   readonly prefetched: IRequest[] = [];
-  /** What became of suggestions. */
+  /** The outcomes of suggestions. */
   readonly messages: string[] = [];
   readonly provider: Provider;
   readonly availability: Availability;

@@ -49,7 +49,7 @@ class CacheWriter:
 
     @property
     def error(self) -> str:
-        """Why answers are not saved; empty if they are."""
+        """The reason not to save answers; empty if they are saved."""
         if not (reason := self._behind.error):
             return ""
         return f"Completions are not saved to the file in c.Turbopilot.cache_file: {reason}."

@@ -101,7 +101,7 @@ class _SentSuggestion:
             first, self.counted, self.accepted = not self.counted, True, (feedback.chars, seen)
             return Observations(accepted=first, saved=saved)
         if feedback.event == "executed":
-            return self._count_retained(feedback.chars)
+            return self._observe_execution(feedback.chars)
         if feedback.event == "retained":
             if not self.accepted:
                 return Observations()
@@ -115,7 +115,7 @@ class _SentSuggestion:
             self._judge(self.accepted[1], right=True) if self.accepted and self.is_whole else Observations()
         )
 
-    def _count_retained(self, chars: int) -> Observations:
+    def _observe_execution(self, chars: int) -> Observations:
         """Count the accepted characters at the first execution, without judging: the user may edit it now."""
         if self.executed or not self.accepted:
             return Observations()

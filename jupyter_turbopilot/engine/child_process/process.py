@@ -62,7 +62,7 @@ _OUTPUT = 64 * 1024  # bytes to read from the end of the child's error output
 
 
 class ExitReason(NamedTuple):
-    """Why a child process ended, and the error code.
+    """The reason for the end of a child process, and the error code.
 
     The code is `model_refused` if another try with the same file, engine and settings would also fail.
     """

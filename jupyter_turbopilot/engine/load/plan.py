@@ -84,7 +84,7 @@ class Sizes:
 
 @dataclass(frozen=True)
 class LoadPlan:
-    """How a model will be loaded."""
+    """The settings for loading a model."""
 
     context_size: int
     threads: int

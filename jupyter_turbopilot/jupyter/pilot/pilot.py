@@ -132,7 +132,7 @@ class Pilot:
 
     @property
     def cache_error(self) -> str:
-        """Why completions are not saved to the configured file; empty if they are."""
+        """The reason not to save completions to the configured file; empty if they are saved."""
         return self._cache_writer.error if self._cache_writer else ""
 
     def start(self) -> None:

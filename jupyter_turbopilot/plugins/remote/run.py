@@ -64,7 +64,7 @@ class RemoteRun:
 
     @property
     def pending(self) -> int:
-        """How many tokens must be evaluated before the next one; the server does not report its progress."""
+        """The number of tokens to evaluate before the next one; the server does not report its progress."""
         return 1 if self.written else len(self.request.prompt)
 
     @property

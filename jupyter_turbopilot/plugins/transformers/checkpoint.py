@@ -46,7 +46,7 @@ PLAIN = TransformersOptions()
 
 @dataclass(frozen=True)
 class Loading:
-    """How a checkpoint will be loaded."""
+    """The settings for loading a checkpoint."""
 
     context_size: int
     threads: int

@@ -177,7 +177,7 @@ class Writer:
 
     @property
     def error(self) -> str:
-        """Why nothing is written, or an empty text."""
+        """The reason to write nothing, or an empty text."""
         return self._behind.error
 
     def put(self, make: Callable[[], Event]) -> None:

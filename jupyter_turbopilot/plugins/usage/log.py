@@ -118,7 +118,7 @@ class UsageLog(SuggestionListener):
 
     @property
     def error(self) -> str:
-        """Why nothing is written, or an empty text."""
+        """The reason to write nothing, or an empty text."""
         return self._writer.error
 
     def describe(self, *, own: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What `doctor` reports and `purge` deletes for a plugin."""
+"""The reports of `doctor` for a plugin, and the deletions of `purge`."""
 
 from __future__ import annotations
 

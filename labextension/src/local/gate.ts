@@ -133,7 +133,7 @@ export class Gate {
     );
   }
 
-  /** Why nothing is shown: the scores are too low, the text is too short, or it does not fit. */
+  /** The reason to show nothing: the scores are too low, the text is too short, or it does not fit. */
   get hiddenReason(): NonNullable<IFrame['hidden_reason']> {
     const passing = this._boundaries.filter(({ score }) => score >= this._threshold);
     const isLong = passing.some(({ end, score }) => expectedGain(score, this._text.slice(0, end)) >= 0);

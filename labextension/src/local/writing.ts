@@ -85,7 +85,7 @@ export class TrimmedText {
     this._show(this._unasked ? stripEnd(text.slice(0, end)) : all);
   }
 
-  /** Why nothing is shown; `undefined` if something is shown. */
+  /** The reason to show nothing; `undefined` if something is shown. */
   get hiddenReason(): IFrame['hidden_reason'] {
     if (!this._unasked || this.shown) {
       return undefined;

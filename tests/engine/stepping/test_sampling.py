@@ -10,19 +10,19 @@ from jupyter_turbopilot.engine.stepping.sampling import choose, likeliest
 NONE = np.array([], dtype=np.int64)
 
 
-def row(*values: float) -> np.ndarray:
+def logits_of(*values: float) -> np.ndarray:
     return np.array(values, dtype=np.float32)
 
 
 def test_choose_is_restricted_to_allowed_tokens() -> None:
-    token, probability = choose(row(9, 1, 2), NONE, set(), np.array([1, 2]))
+    token, probability = choose(logits_of(9, 1, 2), NONE, set(), np.array([1, 2]))
     assert token == 2
     assert probability == pytest.approx(np.e / (np.e + 1), rel=1e-5)
 
 
 @given(st.lists(st.floats(-20, 20, width=32), min_size=1, max_size=50), st.integers(0, 8))
 def test_likeliest_returns_sorted_logprobs(values: list[float], count: int) -> None:
-    logits = row(*values)
+    logits = logits_of(*values)
     found = likeliest(logits, count)
     assert len(found) == min(count, len(values))
     chances = [chance for _, chance in found]

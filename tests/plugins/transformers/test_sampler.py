@@ -23,7 +23,7 @@ SIZE = 260  # the tiny model's tokens
 FLAT = np.zeros(SIZE, dtype=np.float32)
 
 
-def row(*values: float) -> np.ndarray:
+def logits_of(*values: float) -> np.ndarray:
     return np.array(values, dtype=np.float32)
 
 

@@ -39,7 +39,7 @@ def run_list(options: argparse.Namespace, settings: Turbopilot) -> int:
     if options.json:
         print(json.dumps(models, indent=1))
         return 0
-    rows = [_row(entry, settings.model) for entry in models]
+    rows = [_table_row(entry, settings.model) for entry in models]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for mark, name, size, *others in rows:
         cells = [f"{mark} {name}".ljust(widths[1] + 2), size.rjust(widths[2])]
@@ -54,7 +54,7 @@ def run_list(options: argparse.Namespace, settings: Turbopilot) -> int:
     return 0
 
 
-def _row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
+def _table_row(entry: dict[str, Any], configured: str) -> tuple[str, ...]:
     """Return the columns of a model: mark, name, size, state, licence and use."""
     size = f"{'' if entry['exact_size'] else '~'}{describe_size(entry['size'])}" if entry["size"] else ""
     mark = "*" if entry["spec"] == configured else " "

@@ -172,7 +172,7 @@ export const FUNCTIONS = {
     }
     return [...seen, look()];
   },
-  /** Why a gate shows nothing whose score is the product of the probabilities. */
+  /** The reason of a gate to show nothing, with the product of the probabilities as score. */
   hidden_reason: (written: Written) => gateAfter(written, 0.5, true).hiddenReason,
   /** The text that such a gate shows. */
   shown: (written: Written, threshold = 0.5, ended = false) => {
