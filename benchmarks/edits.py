@@ -2,10 +2,10 @@
 
 python benchmarks/edits.py --set NOTEBOOKS [--cases 60] [--part held-out] [--log FILE]
 
-Finds places in notebooks at which the same code has one meaning at least four times (columns: three), makes
-two of the edits, asks for the others, and compares each place with the code that the edit gives. Into each
-notebook, traps are put: the same code for a shadowed name, for another table, for another function, after a
-new assignment of the table, in comments and in strings. Unlike edits are two edits with nothing in common.
+Finds code in notebooks that has one meaning at least four times (columns: three), makes two of the edits,
+asks for the others, and compares each occurrence with the code that the edit gives. Into each notebook,
+traps are put: the same code for a shadowed name, for another table, for another function, after a new
+assignment of the table, in comments and in strings. Unlike edits are two edits with nothing in common.
 
 A third of the notebooks is held out and not used in development. `--server` measures the time of requests to
 a Jupyter server, for notebooks of 300 cells; `--busy` does so beside busy processes.
@@ -33,7 +33,7 @@ from harness import percentile
 from msgspec import to_builtins
 
 from jupyter_turbopilot.context.languages import as_python, cell_language
-from jupyter_turbopilot.fixes.repeats import find
+from jupyter_turbopilot.fixes.repeats import find, rule_of
 from jupyter_turbopilot.plugins.evaluate.command import keeping_busy
 from jupyter_turbopilot.protocol.request import EditedCell, FixCell, RepeatRequest
 from jupyter_turbopilot.util.bounds import (
@@ -48,14 +48,14 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
 
-FEWEST, FEWEST_COLUMNS = 4, 3  # places with the same code
+FEWEST, FEWEST_COLUMNS = 4, 3  # occurrences with the same code
 LONGEST_LABEL = 60
 CELLS = 300
 SETUP = (
     "import numpy as np\nimport other\nfrom other import changed, finish"  # names that the edits introduce
 )
 TARGETS = (
-    "offered places right 97 %, found 80 %, unlike edits with an offer 1 %, traps 0, "
+    "offered occurrences right 97 %, found 80 %, unlike edits with an offer 1 %, traps 0, "
     "p95 50 ms idle, 120 ms busy"
 )
 Span = tuple[int, int, int]  # cell, start, end
@@ -63,11 +63,11 @@ Span = tuple[int, int, int]  # cell, start, end
 
 @dataclass
 class Made:
-    """An edit of several places of a notebook."""
+    """An edit of several occurrences of a notebook."""
 
     kind: str
     cells: list[str]
-    places: list[tuple[Span, str]]  # with the new text
+    occurrences: list[tuple[Span, str]]  # with the new text
     root: str = ""  # variable on which the meaning depends
     traps: list[str] = field(default_factory=list)  # sources of cells that must not change
 
@@ -88,7 +88,7 @@ class Result:
     wrong: list[str]
 
 
-# Places -----------------------------------------------------------------------------------------------------
+# Occurrences ----------------------------------------------------------------------------------------------
 
 
 class Code:
@@ -184,8 +184,8 @@ def literal_text(node: ast.AST) -> bool:
     )
 
 
-class Places:
-    """The places of a notebook at which an edit can be made, grouped by their code and its meaning."""
+class Occurrences:
+    """The occurrences of a notebook at which an edit can be made, grouped by their code and its meaning."""
 
     def __init__(self, code: Code) -> None:
         self.groups: dict[tuple[str, str, tuple[Any, ...]], list[tuple[Span, str]]] = defaultdict(list)
@@ -197,13 +197,13 @@ class Places:
                         new = repr(f"{key.value}_new")  # type: ignore[attr-defined]
                         self._add("literal: key", root, (key.value, at), key, new)  # type: ignore[attr-defined]
                 case ast.Attribute(value=ast.Name()) if is_read(node):
-                    self._attribute(node)
+                    self._add_attribute(node)
                 case ast.Call(func=function) if path := dotted(function):
-                    self._arguments(node, path)
-                    self._calls(node, path)
+                    self._add_arguments(node, path)
+                    self._add_calls(node, path)
 
     def _add(self, kind: str, root: str, key: tuple[Any, ...], node: ast.AST, new: str, at: int = -1) -> None:
-        """Add a place: a node, or the position of an insertion."""
+        """Add an occurrence: a node, or the position of an insertion."""
         if is_global(node, self._parents, root):
             span = (self._number, at, at) if at >= 0 else self._code.span(self._number, node)
             self.groups[kind, root, key].append((span, new))
@@ -211,7 +211,7 @@ class Places:
     def _text(self, node: ast.AST) -> str:
         return self._code.text(self._code.span(self._number, node))
 
-    def _attribute(self, node: ast.Attribute) -> None:
+    def _add_attribute(self, node: ast.Attribute) -> None:
         root, name, outer = dotted(node.value), node.attr, self._parents[node]
         if isinstance(outer, ast.Call) and outer.func is node:
             if root.islower():
@@ -220,7 +220,7 @@ class Places:
         elif name.islower() and (at := self._code.table(root, self._number, node)):
             self._add("access", root, (name, at), node, f'{root}["{name}"]')
 
-    def _arguments(self, node: ast.Call, path: str) -> None:
+    def _add_arguments(self, node: ast.Call, path: str) -> None:
         root, end = path.partition(".")[0], self._code.span(self._number, node)[2]
         for each in node.keywords:
             value = each.value
@@ -238,7 +238,7 @@ class Places:
         if is_simple and not any(each.arg in {None, "zz"} for each in node.keywords):
             self._add("argument: added", root, (path,), node, ", zz=0.5" if items else "zz=0.5", at)
 
-    def _calls(self, node: ast.Call, path: str) -> None:
+    def _add_calls(self, node: ast.Call, path: str) -> None:
         root, end = path.partition(".")[0], self._code.span(self._number, node)[2]
         if isinstance(self._parents[node], ast.Assign):
             self._add("call: method", root, (path,), node, ".copy()", end)
@@ -251,11 +251,11 @@ class Places:
 
 def made(code: Code) -> Iterator[Made]:
     """Yield the edits that a notebook allows."""
-    for (kind, root, key), places in Places(code).groups.items():
+    for (kind, root, key), occurrences in Occurrences(code).groups.items():
         fewest = FEWEST_COLUMNS if kind in {"access", "literal: key"} else FEWEST
-        places.sort()
-        if len(places) >= fewest and all(one[0][:2] != two[0][:2] for one, two in pairwise(places)):
-            yield Made(kind, code.cells, places, root, [*traps(kind, root, key, code, places[0])])
+        occurrences.sort()
+        if len(occurrences) >= fewest and all(one[0][:2] != two[0][:2] for one, two in pairwise(occurrences)):
+            yield Made(kind, code.cells, occurrences, root, [*traps(kind, root, key, code, occurrences[0])])
     yield from blocks(code)
 
 
@@ -271,16 +271,18 @@ def blocks(code: Code) -> Iterator[Made]:
                     runs[ast.dump(one) + ast.dump(two)].append(
                         ((number, start, end), f"{first}\nchanged()\nfinish()")
                     )
-    for places in runs.values():
-        if len(places) >= FEWEST - 1 and all(
-            one[0][2] < two[0][1] or one[0][0] != two[0][0] for one, two in pairwise(places)
+    for occurrences in runs.values():
+        if len(occurrences) >= FEWEST - 1 and all(
+            one[0][2] < two[0][1] or one[0][0] != two[0][0] for one, two in pairwise(occurrences)
         ):
-            yield Made("block", code.cells, places)
+            yield Made("block", code.cells, occurrences)
 
 
-def traps(kind: str, root: str, key: tuple[Any, ...], code: Code, place: tuple[Span, str]) -> Iterator[str]:
+def traps(
+    kind: str, root: str, key: tuple[Any, ...], code: Code, occurrence: tuple[Span, str]
+) -> Iterator[str]:
     """Yield cells with the same code in another meaning."""
-    number, start, end = place[0]
+    number, start, end = occurrence[0]
     for source in (code.cells[number],):
         tree = parsed_cell(source)
         inside = [
@@ -336,10 +338,10 @@ def without_argument(source: str, start: int, end: int) -> tuple[int, int]:
 def asked(case: Made, chosen: Sequence[int]) -> tuple[RepeatRequest, dict[int, dict[str, Span]]]:
     """Make some of the edits; return the request, and the results of the others by cell."""
     cells, edits = [*case.cells], []
-    spans = {at: span for at, (span, _) in enumerate(case.places)}
+    spans = {at: span for at, (span, _) in enumerate(case.occurrences)}
     for at in chosen:
         number, start, end = spans.pop(at)
-        new = case.places[at][1]
+        new = case.occurrences[at][1]
         if case.kind == "argument: removed":
             start, end = without_argument(cells[number], start, end)
         before = cells[number]
@@ -352,7 +354,7 @@ def asked(case: Made, chosen: Sequence[int]) -> tuple[RepeatRequest, dict[int, d
         edits.append((number, before, cells[number]))
     expected: dict[int, dict[str, Span]] = defaultdict(dict)
     for at, (number, start, end) in spans.items():
-        new = case.places[at][1]
+        new = case.occurrences[at][1]
         if case.kind == "argument: removed":
             start, end = without_argument(cells[number], start, end)  # noqa: PLW2901
         if result := dumped(edited(cells[number], start, end, new)):
@@ -368,13 +370,13 @@ def asked(case: Made, chosen: Sequence[int]) -> tuple[RepeatRequest, dict[int, d
 
 
 def measured(case: Made, notebook: str, rng: random.Random) -> Result:
-    """Make two edits, and compare the offered places."""
-    chosen = sorted(rng.sample(range(len(case.places)), 2))
+    """Make two edits, and compare the offered occurrences."""
+    chosen = sorted(rng.sample(range(len(case.occurrences)), 2))
     request, expected = asked(case, chosen)
     begun = time.perf_counter()
     try:
         with counted_operations(Operations(MOST_OPERATIONS)):
-            found = find(request)
+            found = find(request, rule_of(request))
     except OperationLimitError:
         found = None
     ms = (time.perf_counter() - begun) * 1000
@@ -392,12 +394,12 @@ def measured(case: Made, notebook: str, rng: random.Random) -> Result:
             )
     missed = [
         (request.cells[cell].source or "")[max(0, a - 30) : b + 30]
-        for places in expected.values()
-        for cell, a, b in places.values()
+        for occurrences in expected.values()
+        for cell, a, b in occurrences.values()
     ]
     examples = [
         f"{case.cells[c][max(0, a - 40) : b + 30]!r} => {new!r}"
-        for (c, a, b), new in (case.places[at] for at in chosen)
+        for (c, a, b), new in (case.occurrences[at] for at in chosen)
     ]
     return Result(case.kind, notebook, right + len(missed), len(edits), right, trapped, len(case.traps), ms,
                   examples, [*wrong, *(f"missed {each!r}" for each in missed)])  # fmt: skip
@@ -406,11 +408,11 @@ def measured(case: Made, notebook: str, rng: random.Random) -> Result:
 def unlike(one: Made, other: Made, rng: random.Random) -> RepeatRequest:
     """Return a request after two edits that have nothing in common."""
     cells = [*one.cells]
-    (number, start, end), new = one.places[0]
+    (number, start, end), new = one.occurrences[0]
     before = cells[number]
     cells[number] = edited(before, start, end, new)
     earlier = EditedCell(cell=number, before=before, after=cells[number])
-    (last, start, end), new = other.places[-1]
+    (last, start, end), new = other.occurrences[-1]
     if last == number:
         last = (last + 1) % len(cells)
         start, end = sorted(rng.sample(range(len(cells[last]) + 1), 2)) if len(cells[last]) > 1 else (0, 0)
@@ -430,7 +432,7 @@ def timed(server: Server, sources: list[str], count: int, rng: random.Random) ->
         code = Code([SETUP, *rng.sample(sources, CELLS - 1)])
         cases = [*made(code)]
         for case in rng.sample(cases, min(len(cases), 5)):
-            request, _ = asked(case, sorted(rng.sample(range(len(case.places)), 2)))
+            request, _ = asked(case, sorted(rng.sample(range(len(case.occurrences)), 2)))
             body = to_builtins(request)
             begun = time.perf_counter()
             server.ask("POST", "turbopilot/repeat", body)
@@ -443,7 +445,7 @@ def timed(server: Server, sources: list[str], count: int, rng: random.Random) ->
 
 def table(results: Sequence[Result]) -> Iterator[str]:
     """Yield the lines of the report as Markdown."""
-    yield "| kind | cases | places | offered | right, of those offered | found | traps | changed |"
+    yield "| kind | cases | occurrences | offered | right, of those offered | found | traps | changed |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for kind in ["all", *sorted({each.kind for each in results})]:
         some = [each for each in results if kind in {"all", each.kind}]
@@ -488,7 +490,8 @@ def main() -> None:
                         print(json.dumps(results[-1].__dict__), file=log, flush=True)
             for one, other in pairwise(cases[:12]):
                 if one.kind != other.kind:
-                    found = find(unlike(one, other, rng))
+                    request = unlike(one, other, rng)
+                    found = find(request, rule_of(request))
                     offers.append(found is not None)
                     if found and log:
                         print(

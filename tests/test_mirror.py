@@ -30,7 +30,7 @@ ELSEWHERE = {
     "fixes/patterns.py": ["fixes/test_repeats.py"],
     "fixes/roles.py": ["fixes/test_repeats.py"],
     "fixes/rules.py": ["fixes/test_repeats.py"],
-    "fixes/shapes.py": ["fixes/test_repeats.py"],
+    "fixes/structures.py": ["fixes/test_repeats.py"],
     "fixes/report.py": ["jupyter/kernels/test_conversation.py", "jupyter/kernels/test_probe.py"],
     "protocol/headers.py": ["faults/test_tenants.py", "plugins/remote/test_http_client.py"],
     "protocol/phase.py": ["engine/test_lifecycle.py", "jupyter/test_describe.py"],

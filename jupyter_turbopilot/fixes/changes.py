@@ -6,13 +6,13 @@ import ast
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.fixes.roles import Role
-from jupyter_turbopilot.fixes.shapes import AttributeName, ShapedCell
+from jupyter_turbopilot.fixes.structures import AttributeName, StructuredCell
 from jupyter_turbopilot.util.bounds import changed_region, count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from jupyter_turbopilot.fixes.shapes import Shapes
+    from jupyter_turbopilot.fixes.structures import Structures
 
 BLOCKS = ("body", "orelse", "finalbody")
 _MOST_CHANGES = 8
@@ -24,18 +24,17 @@ _LITERALS = (ast.Tuple, ast.List, ast.Set, ast.Dict, ast.UnaryOp, ast.JoinedStr)
 class Change(NamedTuple):
     """Expressions or statements before and after an edit."""
 
-    before: ShapedCell
-    after: ShapedCell
+    before: StructuredCell
+    after: StructuredCell
     old: tuple[ast.AST, ...]
     new: tuple[ast.AST, ...]
     is_block: bool = False  # whether they are statements of a block
-    above: int | None = None  # shape of the statement above them
+    above: int | None = None  # structure id of the statement above them
 
     @property
-    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """The shapes before and after the edit."""
-        old = tuple(self.before.shape[node] for node in self.old)
-        return old, tuple(self.after.shape[node] for node in self.new)
+    def structures(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The structure ids before and after the edit."""
+        return tuple(self.before.ids_of(self.old)), tuple(self.after.ids_of(self.new))
 
     @property
     def role(self) -> Role:
@@ -43,16 +42,16 @@ class Change(NamedTuple):
         return Role(self.before, self.old[0])
 
 
-def changes(before: str, after: str, shapes: Shapes) -> tuple[list[Change], Change | None]:
+def changes(before: str, after: str, structures: Structures) -> tuple[list[Change], Change | None]:
     """Return the changed expressions, and the smallest changed block; raise SyntaxError if nothing parses.
 
     Of a cell that does not parse, the changed lines are compared.
     """
     try:
-        return _Comparison(ShapedCell(before, shapes), ShapedCell(after, shapes)).result()
+        return _Comparison(StructuredCell(before, structures), StructuredCell(after, structures)).result()
     except SyntaxError:
         lines = _changed_lines(before, after)
-        return _Comparison(*(ShapedCell(text, shapes) for text in lines)).result()
+        return _Comparison(*(StructuredCell(text, structures) for text in lines)).result()
 
 
 def _changed_lines(before: str, after: str) -> tuple[str, str]:
@@ -68,7 +67,7 @@ def _changed_lines(before: str, after: str) -> tuple[str, str]:
 class _Comparison:
     """The comparison of two versions of a cell."""
 
-    def __init__(self, before: ShapedCell, after: ShapedCell) -> None:
+    def __init__(self, before: StructuredCell, after: StructuredCell) -> None:
         self._before, self._after = before, after
         self._found: list[Change] = []
         self._blocks: list[Change] = []
@@ -94,7 +93,7 @@ class _Comparison:
         return ([], None) if has_others or len(self._blocks) > 1 else (self._found, block)
 
     def _differs(self, old: ast.AST, new: ast.AST) -> bool:
-        return self._before.shape[old] != self._after.shape[new]
+        return self._before.structure_of[old] != self._after.structure_of[new]
 
     def _statements(self, old: ast.AST, new: ast.AST) -> list[tuple[ast.AST, ast.AST]] | None:
         """Return the pairs of statements that differ; None if other parts differ, too."""
@@ -105,24 +104,24 @@ class _Comparison:
         ]
         inside = {id(each) for both in blocks for block in both for each in block}
         heads = [
-            [cell.shape[each] for each in cell.parts[node] if id(each) not in inside]
+            cell.ids_of(each for each in cell.parts[node] if id(each) not in inside)
             for cell, node in ((self._before, old), (self._after, new))
         ]
         if not inside or heads[0] != heads[1] or getattr(old, "name", "") != getattr(new, "name", ""):
             return None
         pairs: list[tuple[ast.AST, ast.AST]] = []
         for one, other in blocks:
-            shapes = [self._before.shape[each] for each in one], [self._after.shape[each] for each in other]
-            start, end, end_after = changed_region(*shapes)
+            structures = self._before.ids_of(one), self._after.ids_of(other)
+            start, end, end_after = changed_region(*structures)
             olds, news = one[start:end], other[start:end_after]
             if len(olds) == len(news):
                 pairs += [pair for pair in zip(olds, news, strict=True) if self._differs(*pair)]
             if len(olds) > 1 or len(olds) != len(news):
-                if not olds:  # a statement around the inserted ones decides on the place
+                if not olds:  # a statement around the inserted ones decides on the position
                     below = int(end < len(one))
                     start -= min(start, 1 - below)
                     olds, news = one[start : end + below], other[start : end_after + below]
-                above = shapes[0][start - 1] if start else None
+                above = structures[0][start - 1] if start else None
                 self._blocks.append(
                     Change(self._before, self._after, (*olds,), (*news,), is_block=True, above=above)
                 )
@@ -130,8 +129,10 @@ class _Comparison:
 
     def _expressions(self, old: ast.AST, new: ast.AST) -> list[tuple[ast.AST, ast.AST]] | None:
         """Return the only pair of parts that differ; None for several, or other nodes."""
-        shapes = self._before.shapes
-        if shapes.label(self._before.shape[old]) != shapes.label(self._after.shape[new]):
+        labels = map(
+            self._before.structures.label, (self._before.structure_of[old], self._after.structure_of[new])
+        )
+        if len({*labels}) > 1:
             return None
         parts = zip(self._before.parts[old], self._after.parts[new], strict=True)
         pairs = [pair for pair in parts if self._differs(*pair)]
@@ -168,22 +169,22 @@ class _Comparison:
         """Return whether one of two expressions contains the other one."""
         if not isinstance(old, ast.expr) or not isinstance(new, ast.expr) or not self._differs(old, new):
             return False
-        return _contains(new, self._after, self._before.shape[old]) or (
-            _contains(old, self._before, self._after.shape[new])
+        return _contains(new, self._after, self._before.structure_of[old]) or (
+            _contains(old, self._before, self._after.structure_of[new])
         )
 
 
-def _contains(node: ast.AST, cell: ShapedCell, shape: int) -> bool:
-    return any(cell.shape[each] == shape for each in _parts(node, cell))
+def _contains(node: ast.AST, cell: StructuredCell, structure: int) -> bool:
+    return structure in cell.ids_of(_parts(node, cell))
 
 
-def is_literal(node: ast.AST, cell: ShapedCell) -> bool:
+def is_literal(node: ast.AST, cell: StructuredCell) -> bool:
     """Return whether an expression contains no names."""
     parts = _parts(node, cell)
     return len(parts) < _MOST_NODES and all(isinstance(each, (ast.Constant, *_LITERALS)) for each in parts)
 
 
-def _parts(node: ast.AST, cell: ShapedCell) -> list[ast.AST]:
+def _parts(node: ast.AST, cell: StructuredCell) -> list[ast.AST]:
     """Return a node and its parts; of a large one only the outer parts."""
     nodes = [node]
     for each in nodes:

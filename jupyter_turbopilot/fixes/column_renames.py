@@ -177,9 +177,9 @@ class _ColumnLabels:
             case ast.Attribute():
                 return self._of_attribute(parent, outer)
             case ast.keyword(arg=name) if name in _TABLES and isinstance(outer, ast.Call):
-                return _keywords(outer, COLUMN_KEYWORDS), None
+                return _keyword_labels(outer, COLUMN_KEYWORDS), None
             case ast.Call(args=[first, *_]) if first is table:
-                return _keywords(parent, COLUMN_KEYWORDS), None
+                return _keyword_labels(parent, COLUMN_KEYWORDS), None
         return (), None
 
     def _of_attribute(
@@ -187,7 +187,7 @@ class _ColumnLabels:
     ) -> tuple[Iterable[ast.AST], ast.AST | None]:
         """Return the labels at an attribute of a table, and the code if it has the same columns."""
         if isinstance(outer, ast.Call) and outer.func is node:
-            return _arguments(outer, node.attr), outer if node.attr in KEEPING else None
+            return _argument_labels(outer, node.attr), outer if node.attr in KEEPING else None
         if node.attr in {"loc", "at"} and isinstance(outer, ast.Subscript):
             keys = outer.slice.elts if isinstance(outer.slice, ast.Tuple) else []
             return (self._subscript_labels(outer, keys[1]) if len(keys) > 1 else ()), None
@@ -261,7 +261,7 @@ def _strings(node: ast.expr) -> Iterator[ast.Constant]:
     yield from (each for each in nodes if isinstance(each, ast.Constant) and isinstance(each.value, str))
 
 
-def _arguments(call: ast.Call, method: str) -> Iterator[ast.AST]:
+def _argument_labels(call: ast.Call, method: str) -> Iterator[ast.AST]:
     """Yield the labels in the arguments of a table's method."""
     given = [
         *((str(n), each) for n, each in enumerate(call.args)),
@@ -277,7 +277,7 @@ def _arguments(call: ast.Call, method: str) -> Iterator[ast.AST]:
             yield from _strings(value.elts[0])  # `total=("price", "sum")`
 
 
-def _keywords(call: ast.Call, names: AbstractSet[str]) -> Iterator[ast.AST]:
+def _keyword_labels(call: ast.Call, names: AbstractSet[str]) -> Iterator[ast.AST]:
     """Yield the labels in keyword arguments."""
     for each in call.keywords:
         if each.arg in names:

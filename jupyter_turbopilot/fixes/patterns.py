@@ -6,19 +6,19 @@ import ast
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from jupyter_turbopilot.fixes.roles import is_alike
-from jupyter_turbopilot.fixes.shapes import AttributeName, ShapedCell
+from jupyter_turbopilot.fixes.structures import AttributeName, StructuredCell
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jupyter_turbopilot.fixes.shapes import Label, Shapes
+    from jupyter_turbopilot.fixes.structures import Label, Structures
 
-    Parts: TypeAlias = tuple[int, ...]  # shapes
+    Parts: TypeAlias = tuple[int, ...]  # structure ids
 
 _DEEPEST = 40
 CALL = (ast.Call,)  # the label of a call whose number of arguments differs; only the function is compared
-# Expressions that need no parentheses in any place.
+# Expressions that need no parentheses anywhere.
 _ATOMS = (
     ast.Name, ast.Constant, ast.Call, ast.Attribute, ast.Subscript, ast.List, ast.Dict, ast.Set, ast.ListComp,
     ast.keyword,
@@ -28,7 +28,7 @@ _ATOMS = (
 class Hole(NamedTuple):
     """A part that differs in the examples."""
 
-    shapes: tuple[int, int]  # those of the examples
+    structures: tuple[int, int]  # those of the examples
     label: Label | None  # of the accepted nodes: class and, for a constant, the class of its value
     is_closed: bool  # whether it is a variable, and only those of the examples are accepted
 
@@ -40,19 +40,19 @@ class Node(NamedTuple):
     parts: tuple[Pattern, ...]
 
 
-# A number is the shape of a node without holes.
+# A number is the structure id of a node without holes.
 Pattern: TypeAlias = "int | Hole | Node"
 
 
 def generalized(
-    first: tuple[Parts, Parts], last: tuple[Parts, Parts], shapes: Shapes
+    first: tuple[Parts, Parts], last: tuple[Parts, Parts], structures: Structures
 ) -> tuple[tuple[Pattern, ...], tuple[Pattern, ...]] | None:
     """Return the patterns before and after two edits; None if they are equal, or the new has more holes."""
     if [*map(len, first)] != [*map(len, last)]:
         return None
     known: dict[tuple[int, int], Hole] = {}
     old, new = (
-        tuple(pattern_of(*pair, shapes, known) for pair in zip(*sides, strict=True))
+        tuple(pattern_of(*pair, structures, known) for pair in zip(*sides, strict=True))
         for sides in zip(first, last, strict=True)
     )
     holes = [{hole for each in patterns for hole in holes_in(each)} for patterns in (old, new)]
@@ -62,18 +62,18 @@ def generalized(
 def pattern_of(
     one: int,
     other: int,
-    shapes: Shapes,
+    structures: Structures,
     holes: dict[tuple[int, int], Hole],
     depth: int = 0,
     *,
     is_owner: bool = False,
 ) -> Pattern:
-    """Return the most specific pattern of two shapes. `is_owner`: whether attributes or keys are read."""
+    """Return the most specific pattern of two structures. `is_owner`: whether attributes or keys are read."""
     count_operations(4)
     if one == other:
         return one
-    labels = shapes.label(one), shapes.label(other)
-    label, parts = labels[0], shapes.parts(one)
+    labels = structures.label(one), structures.label(other)
+    label, parts = labels[0], structures.parts(one)
     if labels[0] != labels[1] and labels[0][0] is labels[1][0] is ast.Call:
         label, parts = CALL, parts[:1]
     elif labels[0] != labels[1] or not parts or depth > _DEEPEST:
@@ -81,10 +81,12 @@ def pattern_of(
         hole = Hole((one, other), kind if kind == last else None, is_owner and kind[0] is ast.Name)
         return holes.setdefault((one, other), hole)
     reads = label[0] in {ast.Attribute, ast.Subscript}
-    pairs = enumerate(zip(parts, shapes.parts(other), strict=label != CALL))
+    pairs = enumerate(zip(parts, structures.parts(other), strict=label != CALL))
     return Node(
         label,
-        tuple(pattern_of(*pair, shapes, holes, depth + 1, is_owner=reads and not at) for at, pair in pairs),
+        tuple(
+            pattern_of(*pair, structures, holes, depth + 1, is_owner=reads and not at) for at, pair in pairs
+        ),
     )
 
 
@@ -108,24 +110,26 @@ def substituted(pattern: Pattern, old: Pattern, new: Pattern) -> Pattern:
     return Node(pattern.label, tuple(substituted(part, old, new) for part in pattern.parts))
 
 
-def strength(pattern: Pattern, shapes: Shapes) -> int:
-    """Return how much of a pattern decides on its meaning: 0 for holes alone, 2 for several names."""
+def specificity(pattern: Pattern, structures: Structures) -> int:
+    """Return how specific a pattern is: 0 for holes alone, 2 for several names."""
     if isinstance(pattern, Hole):
         return int(pattern.is_closed)
     if isinstance(pattern, Node):
         is_function = pattern.label[0] is ast.Call and isinstance(pattern.parts[0], int)
-        return is_function + sum(strength(part, shapes) for part in pattern.parts)
-    return 1 + bool(shapes.parts(pattern))
+        return is_function + sum(specificity(part, structures) for part in pattern.parts)
+    return 1 + bool(structures.parts(pattern))
 
 
-def texts_in(pattern: Pattern, shapes: Shapes) -> Iterator[tuple[type, str]]:
+def texts_in(pattern: Pattern, structures: Structures) -> Iterator[tuple[type, str]]:
     """Yield the names and strings outside of holes, with the class of their node."""
     patterns = [pattern]
-    while patterns:  # a shape may be nested too deeply for recursion
+    while patterns:  # a structure may be nested too deeply for recursion
         count_operations(1)
         each = patterns.pop()
         if not isinstance(each, Hole):
-            label, parts = each if isinstance(each, Node) else (shapes.label(each), shapes.parts(each))
+            label, parts = (
+                each if isinstance(each, Node) else (structures.label(each), structures.parts(each))
+            )
             yield from ((label[0], text) for text in label if isinstance(text, str))
             patterns += parts
 
@@ -133,38 +137,38 @@ def texts_in(pattern: Pattern, shapes: Shapes) -> Iterator[tuple[type, str]]:
 class Match:
     """The nodes of a cell for the holes of patterns, and for a pattern that is replaced as a whole."""
 
-    def __init__(self, cell: ShapedCell) -> None:
+    def __init__(self, cell: StructuredCell) -> None:
         self.cell = cell
         self.nodes: dict[Pattern, ast.AST] = {}
 
     def add(self, pattern: Pattern, node: ast.AST) -> bool:
         """Return whether a node has a pattern, and note the nodes of its holes."""
         count_operations(1)
-        shape, shapes = self.cell.shape[node], self.cell.shapes
-        label = shapes.label(shape)
+        structure, structures = self.cell.structure_of[node], self.cell.structures
+        label = structures.label(structure)
         if isinstance(pattern, Node):
             is_alike_node = pattern.label in {label, label[:1]}
             return is_alike_node and all(map(self.add, pattern.parts, self.cell.parts[node]))
         if not isinstance(pattern, Hole):
-            return pattern == shape
-        known = frozenset(shapes.label(each)[-1:] for each in pattern.shapes)
+            return pattern == structure
+        known = frozenset(structures.label(each)[-1:] for each in pattern.structures)
         return (
             pattern.label in {None, _kind(label)}
             # The variables may differ in a number alone, as those of several axes do.
             and (not pattern.is_closed or is_alike(label[-1:], known))
-            and self.cell.shape[self.nodes.setdefault(pattern, node)] == shape
+            and self.cell.structure_of[self.nodes.setdefault(pattern, node)] == structure
         )
 
-    def shape(self, pattern: Pattern) -> int:
-        """Return the shape of a pattern."""
+    def structure(self, pattern: Pattern) -> int:
+        """Return the structure id of a pattern."""
         if pattern in self.nodes:
-            return self.cell.shape[self.nodes[pattern]]
+            return self.cell.structure_of[self.nodes[pattern]]
         if isinstance(pattern, Node):
-            return self.cell.shapes.number(pattern.label, tuple(map(self.shape, pattern.parts)))
-        return pattern if isinstance(pattern, int) else pattern.shapes[1]
+            return self.cell.structures.id_of(pattern.label, tuple(map(self.structure, pattern.parts)))
+        return pattern if isinstance(pattern, int) else pattern.structures[1]
 
-    def text(self, pattern: Pattern, node: ast.AST, example: ShapedCell, *, parenthesized: bool) -> str:
-        """Return the source of a node of an example with the parts of this place."""
+    def text(self, pattern: Pattern, node: ast.AST, example: StructuredCell, *, parenthesized: bool) -> str:
+        """Return the source of a node of an example with the parts of this occurrence."""
         start, end = example.bounds(node)
         text, at = "", start
         replaced = [
@@ -176,16 +180,16 @@ class Match:
         return text + example.source[at:end]
 
     def _replaced(
-        self, pattern: Pattern, node: ast.AST, example: ShapedCell
+        self, pattern: Pattern, node: ast.AST, example: StructuredCell
     ) -> Iterator[tuple[ast.AST, ast.AST]]:
-        """Yield the nodes of this place with those of the example that they replace."""
+        """Yield the nodes of this occurrence with those of the example that they replace."""
         if pattern in self.nodes:
             yield self.nodes[pattern], node
         elif isinstance(pattern, Node):
             for part, each in zip(pattern.parts, example.parts[node], strict=False):
                 yield from self._replaced(part, each, example)
 
-    def _part(self, node: ast.AST, part: ast.AST, example: ShapedCell, *, parenthesized: bool) -> str:
+    def _part(self, node: ast.AST, part: ast.AST, example: StructuredCell, *, parenthesized: bool) -> str:
         text = self.cell.text(node)
         if isinstance(node, AttributeName) and not isinstance(part, AttributeName):
             quote = example.text(part)[-1]

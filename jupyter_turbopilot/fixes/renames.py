@@ -370,10 +370,10 @@ def _keywords(
     if scope.kind == "class":
         name = scope.class_name if name == "__init__" else ""
     owner = (scope.outer or scope).owner(name) if scope.kind == "class" else scope.owner(name)
-    return _arguments(cells, change.old, name, attribute, owner)
+    return _keyword_arguments(cells, change.old, name, attribute, owner)
 
 
-def _arguments(
+def _keyword_arguments(
     cells: dict[int, OriginalCell], parameter: str, name: str, attribute: str, owner: LexicalScope
 ) -> list[tuple[int, int]] | None:
     """Return the keyword arguments of calls of a function; None if other calls may have them."""

@@ -1,4 +1,4 @@
-"""Repeating an edit at the other places of a notebook that are alike. Pure."""
+"""Repeating an edit at the other occurrences of the edited code in a notebook. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jupyter_turbopilot.fixes.changes import changes, is_literal
 from jupyter_turbopilot.fixes.parsed_cell import expression_of, identifiers_in
 from jupyter_turbopilot.fixes.report import NONE
 from jupyter_turbopilot.fixes.rules import names_in, pattern_rule
-from jupyter_turbopilot.fixes.shapes import ShapedCell, Shapes
+from jupyter_turbopilot.fixes.structures import StructuredCell, Structures
 from jupyter_turbopilot.protocol.fix import Edit, apply
 from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import LONGEST, walk
@@ -28,51 +28,49 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.fixes.changes import Change
     from jupyter_turbopilot.fixes.report import KernelReport
-    from jupyter_turbopilot.fixes.rules import Place, Rule
+    from jupyter_turbopilot.fixes.rules import Occurrence, Rule
     from jupyter_turbopilot.protocol.request import RepeatRequest
 
-_MOST_PLACES = 200
+_MOST_OCCURRENCES = 200
 _LONGEST_TEXT = 4000  # characters of a new text
 _BINDS = re.compile(r"\b(?:as|for)\b")
 
 
-class Repeat(msgspec.Struct, frozen=True, kw_only=True):
+class RepeatOffer(msgspec.Struct, frozen=True, kw_only=True):
     """An offer to repeat an edit."""
 
     kind: str
     title: str
-    edits: list[Edit]  # one for each place
+    edits: list[Edit]  # one for each occurrence
 
 
-def find(request: RepeatRequest, report: KernelReport = NONE) -> Repeat | None:
-    """Return the places at which to repeat the user's edits.
+def find(request: RepeatRequest, rule: Rule | None, report: KernelReport = NONE) -> RepeatOffer | None:
+    """Return the occurrences at which to repeat the user's edits, by the rule of the edits.
 
     `report`: the kernel's description of `expressions_to_describe`, which a single edit needs.
     """
-    rule = _rule_of(request)
-    if not rule or (rule.first is rule.last and not _is_proved(rule.last, report)):
+    if not rule or (rule.is_of_single_edit and not _is_proved(rule.last, report)):
         return None
-    edits = [*islice(_edits(request, rule), _MOST_PLACES)]
-    title = f"Change {len(edits)} more place{'s' * (len(edits) > 1)}?"
-    return Repeat(kind=rule.kind, title=title, edits=edits) if edits else None
+    edits = [*islice(_edits(request, rule), _MOST_OCCURRENCES)]
+    title = f"Change {len(edits)} more occurrence{'s' * (len(edits) > 1)}?"
+    return RepeatOffer(kind=rule.kind, title=title, edits=edits) if edits else None
 
 
-def expressions_to_describe(request: RepeatRequest) -> list[str] | None:
-    """Return the expressions that decide whether to repeat a single edit; None if it is not needed."""
-    rule = _rule_of(request)
-    if not rule or rule.first is not rule.last or rule.kind not in {"access", "attribute", "literal"}:
+def expressions_to_describe(rule: Rule | None) -> list[str] | None:
+    """Return the expressions that decide whether to repeat a single edit; None if none can."""
+    if not rule or not rule.is_of_single_edit or rule.kind not in {"access", "attribute", "literal"}:
         return None
     owner, old, _ = _replaced_name(rule.last)
     return ([owner] if owner else []) if old else None
 
 
-def _rule_of(request: RepeatRequest) -> Rule | None:
+def rule_of(request: RepeatRequest) -> Rule | None:
     """Return the rule of the edits, or None. A single edit is compared with itself."""
     earlier, after = request.earlier, request.cells[request.active].source or ""
     examples = [(earlier.before, earlier.after)] if earlier else []
-    shapes = Shapes()
+    structures = Structures()
     try:
-        found = [changes(*each, shapes) for each in (*examples, (request.before, after))]
+        found = [changes(*each, structures) for each in (*examples, (request.before, after))]
     except SyntaxError:
         return None
     singles = [each for expressions, _ in found for each in expressions]
@@ -86,15 +84,15 @@ def _rule_of(request: RepeatRequest) -> Rule | None:
 
 
 def _edits(request: RepeatRequest, rule: Rule) -> Iterator[Edit]:
-    """Yield the edits of all places."""
+    """Yield the edits of all occurrences."""
     cells = dict(_parsed(request, rule))
     meaning = _Meaning(request, rule, cells)
     for number, cell in cells.items():
-        places = [each for each in rule.places(cell) if meaning.is_same(number, cell, each)]
-        yield from _checked(number, cell, _without_overlaps(places))
+        occurrences = [each for each in rule.occurrences(cell) if meaning.is_same(number, cell, each)]
+        yield from _checked(number, cell, _without_overlaps(occurrences))
 
 
-def _parsed(request: RepeatRequest, rule: Rule) -> Iterator[tuple[int, ShapedCell]]:
+def _parsed(request: RepeatRequest, rule: Rule) -> Iterator[tuple[int, StructuredCell]]:
     """Parse the cells that contain the identifiers of a rule."""
     example = rule.last.after
     for number, cell in enumerate(request.cells):
@@ -105,13 +103,13 @@ def _parsed(request: RepeatRequest, rule: Rule) -> Iterator[tuple[int, ShapedCel
             yield number, example
         elif identifiers_in(source).issuperset(rule.used):
             with suppress(SyntaxError):  # the user is editing it
-                yield number, ShapedCell(source, example.shapes)
+                yield number, StructuredCell(source, example.structures)
 
 
 class _Meaning:
-    """Whether the names of a rule have the same meaning at a place as in the examples."""
+    """Whether the names of a rule have the same meaning in an occurrence as in the examples."""
 
-    def __init__(self, request: RepeatRequest, rule: Rule, cells: dict[int, ShapedCell]) -> None:
+    def __init__(self, request: RepeatRequest, rule: Rule, cells: dict[int, StructuredCell]) -> None:
         self._request, self._rule = request, rule
         first, last = (each.after.scope(each.new[0]) for each in (rule.first, rule.last))
         self._owners = {name: last.owner(name) for name in rule.names}
@@ -123,14 +121,14 @@ class _Meaning:
         at = rule.last.after.bounds(rule.last.new[0])[0]
         self._value = self._value_at(request.active, at)
 
-    def is_same(self, number: int, cell: ShapedCell, place: Place) -> bool:
-        """Return whether all names have the same meaning at a place."""
-        scope = cell.scope(place.node)
+    def is_same(self, number: int, cell: StructuredCell, occurrence: Occurrence) -> bool:
+        """Return whether all names have the same meaning in an occurrence."""
+        scope = cell.scope(occurrence.node)
         return (
             self._is_possible
             and number >= self._first
             and all(scope.owner(name).is_same_scope(owner) for name, owner in self._owners.items())
-            and self._value_at(number, place.start) == self._value
+            and self._value_at(number, occurrence.start) == self._value
         )
 
     def _first_cell(self, name: str) -> int:
@@ -138,10 +136,10 @@ class _Meaning:
         cells = enumerate(self._request.cells)
         return next((at for at, cell in cells if name in identifiers_in(cell.source or "")), 0)
 
-    def _bindings_of(self, name: str, cells: dict[int, ShapedCell]) -> Iterator[tuple[int, int, int]]:
+    def _bindings_of(self, name: str, cells: dict[int, StructuredCell]) -> Iterator[tuple[int, int, int]]:
         """Yield the positions at which a variable gets a value that is not derived from its old one.
 
-        The third number is the shape of the value, or unique.
+        The third number is the structure id of the value, or unique.
         """
         # The signs are matched, too, so that no part of a long line is scanned twice.
         assigned = re.compile(rf"(?<![\w.]){re.escape(name)}\b[^\n=]*+(=*+)")
@@ -155,12 +153,12 @@ class _Meaning:
                 or any(found[1] == "=" for found in assigned.finditer(source))
             ):
                 with suppress(SyntaxError):
-                    parsed = cells.get(number) or ShapedCell(source, self._rule.last.after.shapes)
+                    parsed = cells.get(number) or StructuredCell(source, self._rule.last.after.structures)
                     for each in parsed.variables(name):
                         if each.role != "use" and each.owner.outer is None:
-                            shape = _new_value(parsed, each.node, name)
-                            if shape is not None:
-                                yield number, each.start, shape or -1 - number * LONGEST - each.start
+                            structure = _new_value(parsed, each.node, name)
+                            if structure is not None:
+                                yield number, each.start, structure or -1 - number * LONGEST - each.start
 
     def _value_at(self, number: int, start: int) -> int:
         """Return a number for the value that the table has at a position."""
@@ -168,8 +166,8 @@ class _Meaning:
         return self._bindings[above - 1][2] if above else 0
 
 
-def _new_value(cell: ShapedCell, binding: ast.AST, name: str) -> int | None:
-    """Return the shape of a call without variables that is assigned, or 0 for others.
+def _new_value(cell: StructuredCell, binding: ast.AST, name: str) -> int | None:
+    """Return the structure id of a call without variables that is assigned, or 0 for others.
 
     None: the value is derived from the variable, or imported, mostly from the same module.
     """
@@ -183,19 +181,19 @@ def _new_value(cell: ShapedCell, binding: ast.AST, name: str) -> int | None:
     arguments = (
         [*value.args, *(each.value for each in value.keywords)] if isinstance(value, ast.Call) else [value]
     )
-    return cell.shape[value] if all(is_literal(each, cell) for each in arguments) else 0
+    return cell.structure_of[value] if all(is_literal(each, cell) for each in arguments) else 0
 
 
-def _without_overlaps(places: list[Place]) -> list[Place]:
-    found: list[Place] = []
-    for each in sorted(places, key=lambda place: (place.start, -place.end)):
+def _without_overlaps(occurrences: list[Occurrence]) -> list[Occurrence]:
+    found: list[Occurrence] = []
+    for each in sorted(occurrences, key=lambda occurrence: (occurrence.start, -occurrence.end)):
         if not found or each.start >= found[-1].end:
             found.append(each)
     return found
 
 
-def _checked(number: int, cell: ShapedCell, places: list[Place]) -> Iterator[Edit]:
-    """Yield the edits after which the cell parses with the expected shape."""
+def _checked(number: int, cell: StructuredCell, occurrences: list[Occurrence]) -> Iterator[Edit]:
+    """Yield the edits after which the cell parses with the expected structure."""
     edits = [
         [
             Edit(
@@ -203,30 +201,32 @@ def _checked(number: int, cell: ShapedCell, places: list[Place]) -> Iterator[Edi
             )
             for text in each.texts
         ]
-        for each in places
+        for each in occurrences
     ]
     preferred = [texts[0] for texts in edits]
     if len(cell.source) + sum(len(each.text) - len(each.old) for each in preferred) > LONGEST:
         return  # the cell could not be analyzed any more
-    if not places or _is_right(cell, preferred, places):
+    if not occurrences or _is_right(cell, preferred, occurrences):
         yield from preferred
         return
-    for place, texts in zip(places, edits, strict=True):
-        yield from [edit for edit in texts if _is_right(cell, [edit], [place])][:1]
+    for occurrence, texts in zip(occurrences, edits, strict=True):
+        yield from [edit for edit in texts if _is_right(cell, [edit], [occurrence])][:1]
 
 
-def _is_right(cell: ShapedCell, edits: list[Edit], places: list[Place]) -> bool:
-    """Return whether a cell has the expected shape after edits, with all comments."""
+def _is_right(cell: StructuredCell, edits: list[Edit], occurrences: list[Occurrence]) -> bool:
+    """Return whether a cell has the expected structure after edits, with all comments."""
     if any(len(each.text) > _LONGEST_TEXT or each.old.count("#") != each.text.count("#") for each in edits):
         return False
     try:
-        after = ShapedCell(apply(cell.source, edits), cell.shapes)
+        after = StructuredCell(apply(cell.source, edits), cell.structures)
     except SyntaxError:
         return False
-    if places[0].is_block:
-        return {*after.shape.values()}.issuperset(shape for each in places for shape in each.shapes)
-    expected = cell.with_shapes({each.node: each.shapes[0] for each in places})
-    return after.shape[after.scopes.tree] == expected
+    if occurrences[0].is_block:
+        return {*after.structure_of.values()}.issuperset(
+            structure for each in occurrences for structure in each.structures
+        )
+    expected = cell.structure_with({each.node: each.structures[0] for each in occurrences})
+    return after.structure_of[after.scopes.tree] == expected
 
 
 def _replaced_name(change: Change) -> tuple[str | None, str, str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.fixes.shapes import ShapedCell
+    from jupyter_turbopilot.fixes.structures import StructuredCell
 
     Steps: TypeAlias = tuple[Any, ...]
 
@@ -50,7 +50,7 @@ class Role:
     values around it do.
     """
 
-    def __init__(self, cell: ShapedCell, node: ast.AST) -> None:
+    def __init__(self, cell: StructuredCell, node: ast.AST) -> None:
         self.steps: Steps = ()
         self.path = self.root = ""
         self.has_name = is_complete = False
@@ -60,7 +60,7 @@ class Role:
             self.steps += (step,)
             node = outer
 
-    def _step(self, cell: ShapedCell, node: ast.AST, outer: ast.AST) -> tuple[Steps, bool]:
+    def _step(self, cell: StructuredCell, node: ast.AST, outer: ast.AST) -> tuple[Steps, bool]:
         """Return a step, and whether the role does not depend on more code."""
         step: Steps
         count_operations(len(cell.parts[outer]) // 4)
@@ -82,8 +82,8 @@ class Role:
                 step = "key", self._path(value)
             case ast.Subscript() | ast.BinOp() | ast.Compare() | ast.BoolOp() | ast.Assign():
                 self.has_name = True
-                others = (cell.shape[each] for each in cell.parts[outer] if each is not node)
-                step = cell.shapes.label(cell.shape[outer]), *others
+                others = cell.ids_of(each for each in cell.parts[outer] if each is not node)
+                step = cell.structures.label(cell.structure_of[outer]), *others
             case _:
                 step = type(outer), tuple(name for name, each in ast.iter_fields(outer) if each is node)
         return step, True

@@ -1,4 +1,4 @@
-"""Rules for repeating an edit that replaces an expression or statements, and the places they change. Pure."""
+"""Rules for repeating an edit that replaces an expression or statements. Pure."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from jupyter_turbopilot.fixes.patterns import (
     Node,
     generalized,
     holes_in,
-    strength,
+    specificity,
     substituted,
     texts_in,
 )
 from jupyter_turbopilot.fixes.roles import CALLED, Role, are_alike, is_alike, path_of
-from jupyter_turbopilot.fixes.shapes import AttributeName
+from jupyter_turbopilot.fixes.structures import AttributeName
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.changes import Change
     from jupyter_turbopilot.fixes.patterns import Pattern
     from jupyter_turbopilot.fixes.roles import Steps
-    from jupyter_turbopilot.fixes.shapes import ShapedCell, Shapes
+    from jupyter_turbopilot.fixes.structures import StructuredCell, Structures
 
 _BUILTINS = frozenset(dir(builtins))
-_STRONG = 2  # of a pattern that needs no role
+_MIN_SPECIFICITY = 2  # of a pattern that needs no role
 # Expressions that have a meaning without a role.
 _COMPOUND = (ast.Attribute, ast.Subscript, ast.Call, ast.Compare, ast.BinOp, ast.keyword)
 _SIMPLE = re.compile(r"(?s)([\"'])[^\"'\\\n{}]*\1")
 
 
-class Place(NamedTuple):
+class Occurrence(NamedTuple):
     """A part of a cell that a rule changes."""
 
     node: ast.AST
     start: int
     end: int
     texts: tuple[str, ...]  # possible new texts, the preferred one first
-    shapes: tuple[int, ...]  # of the new node or statements
+    structures: tuple[int, ...]  # ids, of the new node or statements
     is_block: bool = False
 
 
@@ -60,13 +60,18 @@ class Rule(ABC):
     kind: str
     first: Change
     last: Change
-    names: frozenset[str]  # variables that have the same meaning at each place
-    used: frozenset[str]  # identifiers in each cell with a place
+    names: frozenset[str]  # variables that have the same meaning in each occurrence
+    used: frozenset[str]  # identifiers in each cell with an occurrence
     table: str  # the variable whose columns are changed, or "": an assignment gives it others
 
+    @property
+    def is_of_single_edit(self) -> bool:
+        """Whether there is only one example."""
+        return self.first is self.last
+
     @abstractmethod
-    def places(self, cell: ShapedCell) -> Iterator[Place]:
-        """Yield the places in a cell, which may overlap."""
+    def occurrences(self, cell: StructuredCell) -> Iterator[Occurrence]:
+        """Yield the occurrences in a cell, which may overlap."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +84,8 @@ class _ExpressionRule(Rule):
     is_exact: bool  # whether the roles are complete
     inner: Steps  # the first step of the role that the old expression has in the new one
 
-    def places(self, cell: ShapedCell) -> Iterator[Place]:
-        """Yield the places in a cell."""
+    def occurrences(self, cell: StructuredCell) -> Iterator[Occurrence]:
+        """Yield the occurrences in a cell."""
         count_operations(len(cell.nodes))
         for node in cell.nodes:
             match = Match(cell)
@@ -91,13 +96,15 @@ class _ExpressionRule(Rule):
                 and _are_columns(match)
             ):
                 match.nodes[self.old] = node
-                yield Place(node, *cell.bounds(node), self._texts(match, node), (match.shape(self.new),))
+                yield Occurrence(
+                    node, *cell.bounds(node), self._texts(match, node), (match.structure(self.new),)
+                )
 
     def _is_read(self, node: ast.AST) -> bool:
         is_stored = isinstance(getattr(node, "ctx", None), ast.Store | ast.Del)
         return not is_stored or (self.kind == "access" and not isinstance(node, ast.Name))
 
-    def _has_role(self, cell: ShapedCell, node: ast.AST) -> bool:
+    def _has_role(self, cell: StructuredCell, node: ast.AST) -> bool:
         if not self.roles and not self.inner:
             return True
         role = Role(cell, node).steps
@@ -126,8 +133,8 @@ class _BlockRule(Rule):
     old: Sequence[Pattern]
     new: Sequence[Pattern]
 
-    def places(self, cell: ShapedCell) -> Iterator[Place]:
-        """Yield the places in a cell."""
+    def occurrences(self, cell: StructuredCell) -> Iterator[Occurrence]:
+        """Yield the occurrences in a cell."""
         count_operations(len(cell.nodes))
         for outer in cell.nodes:
             for name in BLOCKS:
@@ -135,28 +142,28 @@ class _BlockRule(Rule):
                 if isinstance(statements, list):
                     yield from self._runs(cell, statements)
 
-    def _runs(self, cell: ShapedCell, statements: list[ast.stmt]) -> Iterator[Place]:
+    def _runs(self, cell: StructuredCell, statements: list[ast.stmt]) -> Iterator[Occurrence]:
         count_operations(len(self.old) * len(statements))
-        shapes = [cell.shape[each] for each in statements]
+        structures = cell.ids_of(statements)
         for at in range(len(statements) - len(self.old) + 1):
             nodes, match = statements[at : at + len(self.old)], Match(cell)
-            if all(map(match.add, self.old, nodes)) and self._fits(shapes, at):
+            if all(map(match.add, self.old, nodes)) and self._fits(structures, at):
                 start, end = cell.start(nodes[0]), cell.span(nodes[-1])[1]
                 if not (indent := cell.source[cell.source.rfind("\n", 0, start) + 1 : start]).strip():
-                    new = tuple(map(match.shape, self.new))
-                    yield Place(nodes[0], start, end, (self._text(match, indent),), new, is_block=True)
+                    new = tuple(map(match.structure, self.new))
+                    yield Occurrence(nodes[0], start, end, (self._text(match, indent),), new, is_block=True)
 
-    def _fits(self, shapes: list[int], at: int) -> bool:
+    def _fits(self, structures: list[int], at: int) -> bool:
         """Return whether the statement above is that of both examples, and nothing is inserted twice."""
-        old, new = self.last.shapes
+        old, new = self.last.structures
         if len(old) != 1:
             return True
-        if self.first.above == self.last.above not in {None, *shapes[max(0, at - 1) : at]}:
+        if self.first.above == self.last.above not in {None, *structures[max(0, at - 1) : at]}:
             return False
         more = len(new) - 1
         if more and old[0] == new[-1]:
-            return shapes[max(0, at - more) : at] != [*new[:-1]]
-        return not more or old[0] != new[0] or shapes[at + 1 : at + 1 + more] != [*new[1:]]
+            return structures[max(0, at - more) : at] != [*new[:-1]]
+        return not more or old[0] != new[0] or structures[at + 1 : at + 1 + more] != [*new[1:]]
 
     def _text(self, match: Match, indent: str) -> str:
         """Return the new text of statements."""
@@ -173,17 +180,17 @@ class _BlockRule(Rule):
 
 def pattern_rule(first: Change, last: Change) -> Rule | None:
     """Return the rule of two alike edits, or None. One edit is compared with itself."""
-    shapes = last.after.shapes
-    old, new = generalized(first.shapes, last.shapes, shapes) or ((), ())
+    structures = last.after.structures
+    old, new = generalized(first.structures, last.structures, structures) or ((), ())
     if not old or not new or first.is_block != last.is_block:
         return None
     if not last.is_block:
         return _expression_rule(first, last, old[0], new[0])
-    power = sum(strength(each, shapes) for each in old)
+    total = sum(specificity(each, structures) for each in old)
     has_holes = any(map(holes_in, old))
-    if power < _STRONG or (has_holes and len(old) == 1 and power == _STRONG):
+    if total < _MIN_SPECIFICITY or (has_holes and len(old) == 1 and total == _MIN_SPECIFICITY):
         return None
-    names, used = _names((*old, *new), shapes), _identifiers(old, shapes)
+    names, used = _names((*old, *new), structures), _identifiers(old, structures)
     return _BlockRule("block", first, last, names, used, "", old, new)
 
 
@@ -192,31 +199,31 @@ def names_in(nodes: Sequence[ast.AST]) -> frozenset[str]:
     return frozenset(each.id for node in nodes for each in ast.walk(node) if isinstance(each, ast.Name))
 
 
-def _names(patterns: Sequence[Pattern], shapes: Shapes) -> frozenset[str]:
+def _names(patterns: Sequence[Pattern], structures: Structures) -> frozenset[str]:
     """Return the variables outside of the holes of patterns."""
-    texts = (each for pattern in patterns for each in texts_in(pattern, shapes))
+    texts = (each for pattern in patterns for each in texts_in(pattern, structures))
     return frozenset(text for kind, text in texts if kind is ast.Name)
 
 
-def _identifiers(patterns: Sequence[Pattern], shapes: Shapes) -> frozenset[str]:
+def _identifiers(patterns: Sequence[Pattern], structures: Structures) -> frozenset[str]:
     """Return the identifiers outside of the holes of patterns, also those in strings."""
-    texts = {text for pattern in patterns for _, text in texts_in(pattern, shapes)}
+    texts = {text for pattern in patterns for _, text in texts_in(pattern, structures)}
     # The source has an escape for other characters.
     return frozenset[str]().union(*(identifiers_in(text) for text in texts if text.isprintable()))
 
 
 def _expression_rule(first: Change, last: Change, old: Pattern, new: Pattern) -> Rule | None:
     """Return the rule of two replaced expressions with their patterns."""
-    shapes, roles = last.after.shapes, (first.role, last.role)
+    structures, roles = last.after.structures, (first.role, last.role)
     kind, inner = _kind(last)
     if kind != _kind(first)[0] or not _is_literal_allowed(last, kind):
         return None
-    old, new = _with_any_arguments(old, new, shapes)
-    required = _required_roles(kind, roles, last.old[0], old, shapes)
+    old, new = _with_any_arguments(old, new, structures)
+    required = _required_roles(kind, roles, last.old[0], old, structures)
     if required is None:
         return None
     steps, is_exact = required
-    names, used = _names([old, new], shapes), _identifiers([old], shapes)
+    names, used = _names([old, new], structures), _identifiers([old], structures)
     if steps and is_exact:
         names |= {role.root for role in roles if role.root}
         used |= frozenset.intersection(*(identifiers_in(role.path) for role in roles))
@@ -227,9 +234,9 @@ def _expression_rule(first: Change, last: Change, old: Pattern, new: Pattern) ->
 
 
 def _required_roles(
-    kind: str, roles: tuple[Role, Role], node: ast.AST, old: Pattern, shapes: Shapes
+    kind: str, roles: tuple[Role, Role], node: ast.AST, old: Pattern, structures: Structures
 ) -> tuple[frozenset[Steps], bool] | None:
-    """Return the roles of the places, and whether they are complete; None if the pattern is too general."""
+    """Return the roles of occurrences, and whether they are complete; None if the pattern is too general."""
     has_holes = bool(holes_in(old))
     steps = frozenset(role.steps for role in roles)
     if isinstance(old, Hole) or not (isinstance(old, Node) or isinstance(node, _COMPOUND)):
@@ -240,7 +247,7 @@ def _required_roles(
         return (steps if kind == "attribute" and steps == {CALLED} else frozenset()), True
     if are_alike(steps):
         return steps, True
-    if strength(old, shapes) < (1 if kind == "access" else _STRONG):
+    if specificity(old, structures) < (1 if kind == "access" else _MIN_SPECIFICITY):
         return None
     steps = frozenset(map(_heads, steps))
     if len(steps) == 1:
@@ -253,13 +260,13 @@ def _heads(steps: Steps) -> Steps:
     return tuple(step[0] for step in steps)
 
 
-def _with_any_arguments(old: Pattern, new: Pattern, shapes: Shapes) -> tuple[Pattern, Pattern]:
+def _with_any_arguments(old: Pattern, new: Pattern, structures: Structures) -> tuple[Pattern, Pattern]:
     """Drop the arguments of a call from a pattern if the edit only puts code around it."""
     if isinstance(old, Node) and old.label[0] is ast.Call and isinstance(new, Node):
         shorter = Node(CALL, old.parts[:1])
         replaced = substituted(new, old, shorter)
         is_around = replaced != shorter and not holes_in(substituted(replaced, shorter, 0))
-        if is_around and strength(shorter, shapes) >= _STRONG:
+        if is_around and specificity(shorter, structures) >= _MIN_SPECIFICITY:
             return shorter, replaced
     return old, new
 
@@ -270,9 +277,9 @@ def _kind(change: Change) -> tuple[str, Steps]:
     if is_literal(old, change.before) and is_literal(new, change.after):
         return "literal", ()
     for node in [*ast.walk(new)][1:]:
-        if change.after.shape.get(node) == change.before.shape[old]:
+        if change.after.structure_of.get(node) == change.before.structure_of[old]:
             return "call", Role(change.after, node).steps[:1]
-    if any(change.before.shape.get(node) == change.after.shape[new] for node in ast.walk(old)):
+    if any(change.before.structure_of.get(node) == change.after.structure_of[new] for node in ast.walk(old)):
         return "call", ()
     both = {type(old), type(new)}
     if both == {ast.Attribute, ast.Subscript}:

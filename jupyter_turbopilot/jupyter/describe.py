@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.recommend import Advice
     from jupyter_turbopilot.settings.config import Turbopilot
 
+_OFFERS = ("fixes", "renames", "repeats")
+
 
 def describe_health(
     pilot: Pilot,
@@ -54,6 +56,7 @@ def describe_health(
         "busy": bool(pilot.worker.level()),
         "slow": _slow(pilot) if own and state.ready else None,
         "last_ms": pilot.completer.last_ms,
+        "offers": [kind for kind in _OFFERS if getattr(pilot.settings, f"suggest_{kind}")],
         "week": _week(pilot) if own else None,
         "notebook_index": _notebook_index(notebook_index) if notebook_index else None,
     }

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.reply import Reply, Timings
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8)
-FIXES_AND_RENAMES = frozenset({"fix", "rename", *(f"repeat-{kind}" for kind in REPEATS)})
+OFFER_KINDS = frozenset({"fix", "rename", *(f"repeat-{kind}" for kind in REPEATS)})
 CANCEL_REASONS = frozenset({SUPERSEDED, YIELDED, STOPPED, DISCONNECTED})
 _SPEEDS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128)
 
@@ -141,8 +141,8 @@ class Metrics:
         self._generated_tokens = Counter(
             "turbopilot_predicted_tokens", "Generated tokens.", registry=registry
         )
-        self._fixes_and_renames = Counter(
-            "turbopilot_fixes_and_renames",
+        self._offers = Counter(
+            "turbopilot_offers",
             "Fixes, renames and repeated edits by outcome.",
             ["kind", "event"],
             registry=registry,
@@ -159,9 +159,9 @@ class Metrics:
         """Count a request that ended with an error."""
         self.count(route, outcome_of_error(error), error)
 
-    def count_fix_or_rename(self, kind: str, event: str) -> None:
-        """Count the outcome of a fix or a rename."""
-        self._fixes_and_renames.labels(kind, event).inc()
+    def count_offer(self, kind: str, event: str) -> None:
+        """Count the outcome of a fix, a rename or a repeated edit."""
+        self._offers.labels(kind, event).inc()
 
     def measure(self, timings: Timings) -> None:
         """Record the token counts and durations of an answer."""

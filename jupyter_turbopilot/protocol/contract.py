@@ -117,7 +117,7 @@ class Fixes(msgspec.Struct, frozen=True, kw_only=True):
     fixes: list[Fix]
 
 
-class Renamed(msgspec.Struct, frozen=True, kw_only=True):
+class RenameEdits(msgspec.Struct, frozen=True, kw_only=True):
     """The edits that rename the other uses of a name; `edits` is empty if there is nothing to offer."""
 
     id: Annotated[str, Meta(description="identifies this response in `POST feedback`")]
@@ -129,13 +129,13 @@ class Renamed(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
-class Repeated(msgspec.Struct, frozen=True, kw_only=True):
-    """The places at which to repeat an edit; `edits` is empty if there is nothing to offer."""
+class RepeatEdits(msgspec.Struct, frozen=True, kw_only=True):
+    """The edits of the other occurrences of edited code; `edits` is empty if there is nothing to offer."""
 
     id: Annotated[str, Meta(description="identifies this response in `POST feedback`")]
-    title: Annotated[str, Meta(description="the offer to the user, such as `Change 3 more places?`")]
+    title: Annotated[str, Meta(description="the offer to the user, such as `Change 3 more occurrences?`")]
     edits: Annotated[
-        list[Edit], Meta(description="one for each place; each may be applied without the others")
+        list[Edit], Meta(description="one for each occurrence; each may be applied without the others")
     ]
 
 
@@ -220,6 +220,10 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = UNSET
     last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]
+    offers: Annotated[
+        list[Literal["fixes", "renames", "repeats"]] | UnsetType,
+        Meta(description="the kinds of edits that the server suggests"),
+    ] = UNSET
     notebook_index: Annotated[
         NotebookIndex | None,
         Meta(description="the notebook index; null: there is none, or you may not see it"),

@@ -199,7 +199,7 @@ class EditedCell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RepeatRequest(RenameRequest, frozen=True, kw_only=True):
-    """A request for the places at which to repeat the user's last edits."""
+    """A request for the other occurrences of the code that the user's last edits changed."""
 
     earlier: Annotated[
         EditedCell | None,
@@ -349,7 +349,7 @@ def parse_rename(body: bytes) -> RenameRequest:
 
 
 def parse_repeat(body: bytes) -> RepeatRequest:
-    """Parse and check a request for the places at which to repeat an edit."""
+    """Parse and check a request for the other occurrences of edited code."""
     request = decode(body, RepeatRequest)
     _check_index(request.active, "active", len(request.cells))
     if request.earlier:

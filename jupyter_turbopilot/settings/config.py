@@ -212,7 +212,7 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     suggest_repeats = Bool(
         True,
-        help="After two alike edits, suggest to repeat them at the other places that are alike; after one "
+        help="After two alike edits, suggest to change the other occurrences, too; after one "
         "edit, if the kernel shows that the old code is wrong.",
     ).tag(config=True)
     read_dictionary_keys = Bool(

@@ -8,9 +8,9 @@ import type {
   IFrame,
   IHealth,
   IModel,
-  IRenamed,
+  IRenameEdits,
   IRenameRequest,
-  IRepeated,
+  IRepeatEdits,
   IRepeatRequest,
   IRequest,
   IStep
@@ -52,9 +52,9 @@ export interface IModelClient {
 export interface IFixClient {
   /** Return fixes for an error, or null: the engine has none. */
   fix(request: IFixRequest, signal: AbortSignal): Promise<IFixes | null>;
-  rename(request: IRenameRequest, signal: AbortSignal): Promise<IRenamed | null>;
-  /** Return the places at which to repeat an edit. */
-  repeat(request: IRepeatRequest, signal: AbortSignal): Promise<IRepeated | null>;
+  rename(request: IRenameRequest, signal: AbortSignal): Promise<IRenameEdits | null>;
+  /** Return the edits of the other occurrences of edited code. */
+  repeat(request: IRepeatRequest, signal: AbortSignal): Promise<IRepeatEdits | null>;
   feedback(feedback: IFeedback): void;
 }
 

@@ -1,8 +1,8 @@
 import { YFile, YNotebook } from '@jupyter/ydoc';
 import type { CodeEditor } from '@jupyterlab/codeeditor';
 import { describe, expect, it } from 'vitest';
-import { applyUpdate, type Doc } from 'yjs';
-import { followEdits, followOthers } from './collaboration';
+import { applyUpdate, createRelativePositionFromTypeIndex, type Doc } from 'yjs';
+import { followEdits, followOthers, hasOtherCursor } from './collaboration';
 
 interface ISharedText {
   source: string;
@@ -82,5 +82,22 @@ describe.each(Object.entries(KINDS))('a %s that two users edit', (_, make) => {
     stop();
     mine.updateSource(0, 0, 'z');
     expect(origins.length).toBe(4);
+  });
+});
+
+describe('hasOtherCursor', () => {
+  it('finds the cursors of other users in a cell', () => {
+    const notebook = YNotebook.create();
+    const [cell, other] = ['a', 'b'].map(source => notebook.addCell({ cell_type: 'code', source }));
+    const found = () => [cell, other].map(each => hasOtherCursor(each as never));
+    expect(found()).toEqual([false, false]);
+    const cursor = { anchor: createRelativePositionFromTypeIndex(other.ysource, 1) };
+    notebook.awareness.setLocalStateField('cursors', [cursor]);
+    expect(found()).toEqual([false, false]);
+    const sent = JSON.parse(JSON.stringify([{ anchor: null }, cursor])) as unknown;
+    notebook.awareness.states.set(1, { cursors: sent });
+    notebook.awareness.states.set(2, { cursors: { other: 1 } });
+    expect(found()).toEqual([false, true]);
+    expect(hasOtherCursor(YNotebook.create().addCell({ cell_type: 'code' }) as never)).toBe(false);
   });
 });

@@ -1,6 +1,7 @@
 /** Edits of a shared document, by their origin. */
 
 import type { CodeEditor } from '@jupyterlab/codeeditor';
+import { JSONExt, type JSONObject } from '@lumino/coreutils';
 
 /** `user`: by typing, or by a program in this page. */
 export type Origin = 'user' | 'undo' | 'other user';
@@ -16,12 +17,19 @@ type Listener = (transaction: ITransaction) => void;
 /** The part of a shared model with a Yjs text that is used. */
 interface ISharedText {
   ysource?: {
+    _item: { id: JSONObject } | null;
     doc: {
       on(event: 'beforeObserverCalls', listener: Listener): void;
       off(event: 'beforeObserverCalls', listener: Listener): void;
     } | null;
   };
   undoManager?: unknown;
+  awareness?: { clientID: number; getStates(): Map<number, { cursors?: unknown }> } | null;
+}
+
+/** A cursor in the awareness of jupyter-collaboration: a relative position of Yjs. */
+interface ICursor {
+  anchor?: { type?: JSONObject } | null;
 }
 
 /** Call `edited` after each edit of a text, before JupyterLab calls its observers. Return a function that ends it. */
@@ -41,6 +49,18 @@ export function followEdits(
   };
   doc?.on('beforeObserverCalls', check);
   return () => doc?.off('beforeObserverCalls', check);
+}
+
+/** Return whether another user has the cursor in the text of a notebook's cell. */
+export function hasOtherCursor(sharedModel: CodeEditor.IModel['sharedModel']): boolean {
+  const { awareness, ysource } = sharedModel as ISharedText;
+  const own = ysource?._item?.id;
+  const isHere = ({ anchor }: ICursor): boolean =>
+    !!own && !!anchor?.type && JSONExt.deepEqual(anchor.type, own);
+  return [...(awareness?.getStates() ?? [])].some(
+    ([client, { cursors }]) =>
+      client !== awareness?.clientID && Array.isArray(cursors) && (cursors as ICursor[]).some(isHere)
+  );
 }
 
 /** Call `edited` with the text of an editor after each edit by another user, before JupyterLab calls the providers. */

@@ -293,14 +293,14 @@ function addFixes(commands: CommandRegistry, { trans, page, offers }: IParts): v
   commands.addCommand(CommandIDs.applyFix, {
     label: trans.__('Apply Fix, Rename or Repeated Edit'),
     caption: trans.__(
-      'Apply the newest fix or rename in this notebook, or repeat the edit at the next place'
+      'Apply the newest fix or rename in this notebook, or repeat the edit at the next occurrence'
     ),
     isEnabled: () => offers.newestIn(current()) !== undefined,
     execute: () => offers.newestIn(current())?.primary?.()
   });
   commands.addCommand(CommandIDs.applyAll, {
-    label: trans.__('Repeat Edit at All Places'),
-    caption: trans.__('Make the edit that is offered in this notebook at all places'),
+    label: trans.__('Repeat Edit at All Occurrences'),
+    caption: trans.__('Make the edit that is offered in this notebook at all occurrences'),
     isEnabled: () => offers.newestIn(current(), 'all') !== undefined,
     execute: () => offers.newestIn(current(), 'all')?.all?.()
   });

@@ -13,9 +13,9 @@ import type {
   IFrame,
   IHealth,
   IModel,
-  IRenamed,
+  IRenameEdits,
   IRenameRequest,
-  IRepeated,
+  IRepeatEdits,
   IRepeatRequest,
   IRequest,
   IStep
@@ -119,11 +119,11 @@ export class ChosenClient implements IClient, IFixClient {
     return (await (await this._client).fix?.(request, signal)) ?? null;
   }
 
-  async rename(request: IRenameRequest, signal: AbortSignal): Promise<IRenamed | null> {
+  async rename(request: IRenameRequest, signal: AbortSignal): Promise<IRenameEdits | null> {
     return (await (await this._client).rename?.(request, signal)) ?? null;
   }
 
-  async repeat(request: IRepeatRequest, signal: AbortSignal): Promise<IRepeated | null> {
+  async repeat(request: IRepeatRequest, signal: AbortSignal): Promise<IRepeatEdits | null> {
     return (await (await this._client).repeat?.(request, signal)) ?? null;
   }
 

@@ -15,9 +15,9 @@ import type {
   IModel,
   IPull,
   IRemoved,
-  IRenamed,
+  IRenameEdits,
   IRenameRequest,
-  IRepeated,
+  IRepeatEdits,
   IRepeatRequest,
   IRequest,
   ISelect,
@@ -56,14 +56,14 @@ export class HttpClient implements IClient, IFixClient {
     );
   }
 
-  async rename(request: IRenameRequest, signal: AbortSignal): Promise<IRenamed> {
-    return whole(await this._ask('rename', 'POST', request, signal), (answer: IRenamed) =>
+  async rename(request: IRenameRequest, signal: AbortSignal): Promise<IRenameEdits> {
+    return whole(await this._ask('rename', 'POST', request, signal), (answer: IRenameEdits) =>
       Array.isArray(answer.edits)
     );
   }
 
-  async repeat(request: IRepeatRequest, signal: AbortSignal): Promise<IRepeated> {
-    return whole(await this._ask('repeat', 'POST', request, signal), (answer: IRepeated) =>
+  async repeat(request: IRepeatRequest, signal: AbortSignal): Promise<IRepeatEdits> {
+    return whole(await this._ask('repeat', 'POST', request, signal), (answer: IRepeatEdits) =>
       Array.isArray(answer.edits)
     );
   }

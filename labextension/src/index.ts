@@ -16,7 +16,7 @@ import { ChosenClient, Engines, pageProperties } from './engines';
 import { addCommands, clearSuggestions, CommandIDs, fillMenu, fillPalette } from './commands';
 import { Completers } from './completers';
 import { Downloads } from './downloads';
-import { Edits } from './fixes/edits';
+import { EditFollower } from './fixes/edits';
 import { FixOffers } from './fixes/fixes';
 import { Offers } from './fixes/offers';
 import { RenameOffers } from './fixes/renames';
@@ -159,7 +159,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
     const offers = new Offers();
     const fixing = {
       client,
-      edits: new Edits(page),
+      edits: new EditFollower(page),
       availability,
       preferences,
       switches: provider,

@@ -247,7 +247,7 @@ export interface IRenameRequest {
 }
 
 /** The edits that rename the other uses of a name; `edits` is empty if there is nothing to offer. */
-export interface IRenamed {
+export interface IRenameEdits {
   /** identifies this response in `POST feedback` */
   id: string;
   /** the offer to the user, such as `Rename 7 uses in 3 cells?` */
@@ -267,7 +267,7 @@ export interface IEditedCell {
   after: string;
 }
 
-/** A request for the places at which to repeat the user's last edits. */
+/** A request for the other occurrences of the code that the user's last edits changed. */
 export interface IRepeatRequest {
   /** path of the notebook on the server */
   path: string;
@@ -289,13 +289,13 @@ export interface IRepeatRequest {
   earlier?: IEditedCell | null;
 }
 
-/** The places at which to repeat an edit; `edits` is empty if there is nothing to offer. */
-export interface IRepeated {
+/** The edits of the other occurrences of edited code; `edits` is empty if there is nothing to offer. */
+export interface IRepeatEdits {
   /** identifies this response in `POST feedback` */
   id: string;
-  /** the offer to the user, such as `Change 3 more places?` */
+  /** the offer to the user, such as `Change 3 more occurrences?` */
   title: string;
-  /** one for each place; each may be applied without the others */
+  /** one for each occurrence; each may be applied without the others */
   edits: IEdit[];
 }
 
@@ -382,6 +382,8 @@ export interface IHealth {
   slow?: string | null;
   /** duration of the last completion in milliseconds */
   last_ms: number | null;
+  /** the kinds of edits that the server suggests */
+  offers?: ('fixes' | 'renames' | 'repeats')[];
   /** the notebook index; null: there is none, or you may not see it */
   notebook_index: INotebookIndex | null;
   /** this week's suggestions; null if the server does not learn from your feedback */

@@ -68,9 +68,9 @@ describe('repeated edits', { timeout: 300_000 }, () => {
     await offer().waitFor({ timeout: 10_000 });
   }
 
-  test('the keystroke goes from place to place, and one undo withdraws the offer', async () => {
+  test('the keystroke changes one occurrence after the other, and one undo withdraws the offer', async () => {
     await repeated();
-    assert.match(await offer().innerText(), /Change 3 more places\?/);
+    assert.match(await offer().innerText(), /Change 3 more occurrences\?/);
     assert.equal(sent('repeat').length, 1);
     assert.deepEqual(await offer().locator('.jp-Turbopilot-offer-cell').allInnerTexts(), [
       'Cell 4',
@@ -78,17 +78,17 @@ describe('repeated edits', { timeout: 300_000 }, () => {
       'Cell 6'
     ]);
     const heard = page.locator('.jp-Turbopilot-live > div');
-    assert.match(await heard.last().textContent(), /Change 3 more places\? Press Alt\+\. to apply\./);
+    assert.match(await heard.last().textContent(), /Change 3 more occurrences\? Press Alt\+\. to apply\./);
     await screenshot(page, 'repeat');
     await page.keyboard.press('Alt+.');
     await holds(cellAt(3), `print(a + 2${added})`);
-    await offered('Change 2 more places?');
+    await offered('Change 2 more occurrences?');
     assert.equal(await cellAt(3).locator(OFFER).count(), 1);
     assert.deepEqual(await cursor(), [3, `print(a + 2${added}`.length, true]);
-    assert.match(await heard.last().textContent(), /Change 2 more places\?/);
+    assert.match(await heard.last().textContent(), /Change 2 more occurrences\?/);
     await page.keyboard.press('Alt+.');
     await holds(cellAt(4), `print(a + 3${added})`);
-    await offered('Change 1 more place?');
+    await offered('Change 1 more occurrence?');
     await page.keyboard.press('Control+z');
     await holds(cellAt(4), CELLS[4]);
     await gone();
@@ -99,11 +99,11 @@ describe('repeated edits', { timeout: 300_000 }, () => {
     assert.equal(await offer().count(), 0, 'an undone edit is not offered again');
   });
 
-  test('Shift changes all places, which one undo in any cell reverts', async () => {
+  test('Shift changes all occurrences, which one undo in any cell reverts', async () => {
     await repeated();
     await page.keyboard.press('Alt+Shift+.');
     await holds(cellAt(5), `print(a + 4${added})`);
-    await offered('Changed 3 places.');
+    await offered('Changed 3 occurrences.');
     await screenshot(page, 'repeat-all');
     await editCell(page, 4);
     await page.keyboard.press('Control+z');
@@ -122,7 +122,7 @@ describe('repeated edits', { timeout: 300_000 }, () => {
     assert.deepEqual(events(), ['shown', 'dismissed']);
   });
 
-  test('changes of cells and other edits move or drop places', async () => {
+  test('changes of cells and other edits move or drop occurrences', async () => {
     await repeated();
     const notebook = change => page.evaluate(change);
     await notebook(() => {
@@ -130,21 +130,26 @@ describe('repeated edits', { timeout: 300_000 }, () => {
       sharedModel.insertCell(0, { cell_type: 'code', source: 'print(a + 2)' });
       sharedModel.getCell(4).updateSource(0, 0, '# inserted\n');
     });
-    assert.match(await offer().innerText(), /Change 3 more places\?/);
+    assert.match(await offer().innerText(), /Change 3 more occurrences\?/);
     await notebook(() => window.jupyterapp.shell.currentWidget.context.model.sharedModel.deleteCell(5));
-    await offered('Change 2 more places?');
+    await offered('Change 2 more occurrences?');
     await page.keyboard.press('Alt+.');
     await holds(cellAt(4), `# inserted\nprint(a + 2${added})`);
+    await notebook(() => {
+      const { sharedModel } = window.jupyterapp.shell.currentWidget.context.model;
+      sharedModel.getCell(5).setMetadata('editable', false);
+    });
     await page.keyboard.press('Alt+.');
-    await holds(cellAt(5), `print(a + 4${added})`);
     await gone();
-    assert.deepEqual((await sources(6)).slice(0, 2), ['print(a + 2)', 'a = 1']);
+    await page.getByText('Not changed, because read-only or edited by another user: Cell 6.').waitFor();
+    const texts = await sources(6);
+    assert.deepEqual([texts[0], texts[1], texts[5]], ['print(a + 2)', 'a = 1', 'print(a + 4)']);
   });
 
-  test('the cell of a place outside of the window is named, and shown when it is changed', async () => {
+  test('the cell of an occurrence outside of the window is named, and shown when it is changed', async () => {
     const far = Array.from({ length: 80 }, (_, index) => `x${index} = [\n    ${index},\n]`);
     await repeated(['a = 1', 'id(a)', 'id(a + 1)', ...far, 'id(a + 2)']);
-    assert.match(await offer().innerText(), /Change 1 more place, in “id\(a \+ 2\)”\?/);
+    assert.match(await offer().innerText(), /Change 1 more occurrence, in “id\(a \+ 2\)”\?/);
     await screenshot(page, 'repeat-far');
     await page.keyboard.press('Alt+.');
     await page.waitForFunction(() => {

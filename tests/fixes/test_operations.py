@@ -70,9 +70,9 @@ def rename(request: RenameRequest) -> None:
 
 
 def repeat(request: RepeatRequest) -> None:
-    """Find the places as the server does."""
+    """Find the occurrences as the server does."""
     with suppress(OperationLimitError):
-        repeats.find(request)
+        repeats.find(request, repeats.rule_of(request))
 
 
 # How to make, parse and answer the body of each request after an edit.

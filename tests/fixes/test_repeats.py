@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from jupyter_turbopilot.fixes.parsed_cell import ParsedCell
-from jupyter_turbopilot.fixes.repeats import Repeat, expressions_to_describe, find
-from jupyter_turbopilot.fixes.report import KernelError, KernelReport, ObjectDescription
+from jupyter_turbopilot.fixes.repeats import RepeatOffer, expressions_to_describe, find, rule_of
+from jupyter_turbopilot.fixes.report import NONE, KernelError, KernelReport, ObjectDescription
 from jupyter_turbopilot.protocol.fix import apply
 from jupyter_turbopilot.protocol.request import EditedCell, FixCell, RepeatRequest
 from jupyter_turbopilot.util.bounds import MOST_OPERATIONS, Operations, counted_operations
@@ -34,7 +34,11 @@ def request_of(sources: list[str], *made: Made) -> RepeatRequest:
     )
 
 
-def applied(request: RepeatRequest, offer: Repeat | None) -> list[str]:
+def offer_for(request: RepeatRequest, report: KernelReport = NONE) -> RepeatOffer | None:
+    return find(request, rule_of(request), report)
+
+
+def applied(request: RepeatRequest, offer: RepeatOffer | None) -> list[str]:
     """Apply all edits; check that each may also be applied alone."""
     sources = [cell.source or "" for cell in request.cells]
     edits = offer.edits if offer else []
@@ -47,18 +51,18 @@ def applied(request: RepeatRequest, offer: Repeat | None) -> list[str]:
 def repeated(others: str, *made: Made, sources: tuple[str, ...] = ()) -> str:
     """Return the last cell after the repeated edits of two others."""
     request = request_of([*sources, others], *made)
-    return applied(request, find(request))[-1]
+    return applied(request, offer_for(request))[-1]
 
 
 def alike(one: str, other: str, old: str, new: str, others: str) -> str:
     return repeated(others, (0, old, new), (1, old, new), sources=(one, other))
 
 
-def test_find_names_the_kind_and_the_number_of_places() -> None:
+def test_find_names_the_kind_and_the_number_of_occurrences() -> None:
     sources = ['df["a"].sum()', 'df["a"].mean()', 'df["a"] + df["a"]', "df['a'] = 1"]
-    offer = find(request_of(sources, (0, "a", "b"), (1, '"a"', '"b"')))
+    offer = offer_for(request_of(sources, (0, "a", "b"), (1, '"a"', '"b"')))
     assert offer is not None
-    assert (offer.kind, offer.title) == ("literal", "Change 3 more places?")
+    assert (offer.kind, offer.title) == ("literal", "Change 3 more occurrences?")
     assert [(each.cell, each.start, each.old, each.text) for each in offer.edits] == [
         (2, 3, '"a"', '"b"'), (2, 13, '"a"', '"b"'), (3, 3, "'a'", "'b'"),
     ]  # fmt: skip
@@ -161,33 +165,33 @@ def test_find_ignores_another_meaning(other: str) -> None:
 def test_find_ignores_cells_above_the_binding_of_a_new_name() -> None:
     sources = ["plt.plot(1)", "ax = f()\nplt.plot(2)", "plt.plot(3)", "plt.plot(4)"]
     request = request_of(sources, (1, "plt.", "ax."), (2, "plt.", "ax."))
-    assert applied(request, find(request))[::3] == ["plt.plot(1)", "ax.plot(4)"]
+    assert applied(request, offer_for(request))[::3] == ["plt.plot(1)", "ax.plot(4)"]
 
 
 def test_find_keeps_the_same_table_apart_from_later_ones() -> None:
     table, other = 'df = load("a")', 'df = load("b")'
     sources = [table, *KEY, other, 'df["a"]', table, 'df["a"]', "df = df.dropna()", 'df["a"]']
     request = request_of(sources, (1, '"a"', '"b"'), (2, '"a"', '"b"'))
-    assert applied(request, find(request))[4::2] == ['df["a"]', 'df["b"]', 'df["b"]']
+    assert applied(request, offer_for(request))[4::2] == ['df["a"]', 'df["b"]', 'df["b"]']
 
 
 def test_find_repeats_edits_of_local_names_in_their_function_alone() -> None:
     function = 'def f(df):\n    df["a"]\n    df["a"]\n    df["a"]\n\ndef g(df): df["a"]'
     request = request_of([function, 'df["a"]'], (0, '"a"', '"b"'), (0, '"a"', '"b"'))
-    assert applied(request, find(request)) == [function.replace('"a"', '"b"', 3), 'df["a"]']
+    assert applied(request, offer_for(request)) == [function.replace('"a"', '"b"', 3), 'df["a"]']
 
 
 def test_find_takes_several_changes_of_one_edit_as_examples() -> None:
     request = request_of(['df["a"]\ndf["a"]', 'df["a"]'], (0, 'df["a"]\ndf["a"]', 'df["b"]\ndf["b"]'))
-    assert applied(request, find(request))[1] == 'df["b"]'
-    assert expressions_to_describe(request) is None
+    assert applied(request, offer_for(request))[1] == 'df["b"]'
+    assert expressions_to_describe(rule_of(request)) is None
 
 
 def test_find_compares_the_changed_lines_of_a_cell_that_does_not_parse() -> None:
     sources = ['df["a"]\nf(', 'if:\ndf["a"]', 'df["a"]', 'for:\n    df["a"]']
     request = request_of(sources, (0, '"a"', '"b"'), (1, '"a"', '"b"'))
-    assert applied(request, find(request))[2] == 'df["b"]'
-    assert find(request_of(sources, (0, '"a"', '"b"'), (3, '"a"', '"b"'))) is None
+    assert applied(request, offer_for(request))[2] == 'df["b"]'
+    assert offer_for(request_of(sources, (0, '"a"', '"b"'), (3, '"a"', '"b"'))) is None
 
 
 @pytest.mark.parametrize(
@@ -207,7 +211,7 @@ def test_find_compares_the_changed_lines_of_a_cell_that_does_not_parse() -> None
     ],
 )
 def test_find_offers_nothing_for_unlike_edits(made: list[Made], sources: list[str]) -> None:
-    assert find(request_of(sources, *made)) is None
+    assert offer_for(request_of(sources, *made)) is None
 
 
 @pytest.mark.parametrize(
@@ -227,10 +231,11 @@ def test_find_repeats_a_single_edit_if_the_kernel_lacks_the_old_name(
     source: str, old: str, new: str, report: dict[str, list[str]], is_proved: bool
 ) -> None:
     request = request_of([source, source], (0, old, new))
-    assert expressions_to_describe(request) == ["df"]
+    rule = rule_of(request)
+    assert expressions_to_describe(rule) == ["df"]
     found = KernelReport(objects={"df": ObjectDescription(**report)})  # type: ignore[arg-type]
-    assert (find(request, found) is not None) == is_proved
-    assert find(request) is None
+    assert (find(request, rule, found) is not None) == is_proved
+    assert find(request, rule) is None
 
 
 @pytest.mark.parametrize(
@@ -247,7 +252,7 @@ def test_find_repeats_a_single_edit_of_what_failed(
     source: str, old: str, new: str, error: dict[str, str], is_proved: bool
 ) -> None:
     request = request_of([source, source], (0, old, new))
-    found = find(request, KernelReport(error=KernelError(**error)))  # type: ignore[arg-type]
+    found = offer_for(request, KernelReport(error=KernelError(**error)))  # type: ignore[arg-type]
     assert (found is not None) == is_proved
 
 
@@ -326,7 +331,7 @@ def is_parsed(source: str) -> bool:
 
 @settings(max_examples=60)
 @given(st.integers(0, 2**32))
-def test_applications_change_only_the_offered_places(seed: int) -> None:
+def test_applications_change_only_the_offered_occurrences(seed: int) -> None:
     rng = random.Random(seed)
     cells = [
         "\n".join(rng.choice(LINES).format(*filling(rng)) for _ in range(rng.randrange(4)))
@@ -337,7 +342,7 @@ def test_applications_change_only_the_offered_places(seed: int) -> None:
     request = RepeatRequest(cells=found, active=last.cell, before=last.before, earlier=earlier)
     operations = Operations(MOST_OPERATIONS)
     with counted_operations(operations):
-        offer = find(request)
+        offer = offer_for(request)
     edits = offer.edits if offer else []
     assert edits == sorted(edits, key=lambda each: (each.cell, each.start))
     assert {each.cell for each in edits} <= {cell for cell, source in enumerate(cells) if is_parsed(source)}

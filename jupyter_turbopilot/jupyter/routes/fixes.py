@@ -18,7 +18,7 @@ from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
 from jupyter_turbopilot.jupyter.metrics import Outcome
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
 from jupyter_turbopilot.jupyter.routes.native import NotebookRoute
-from jupyter_turbopilot.protocol.contract import Fixes, Renamed, Repeated
+from jupyter_turbopilot.protocol.contract import Fixes, RenameEdits, RepeatEdits
 from jupyter_turbopilot.protocol.errors import BusyError, TooComplexError, TurbopilotError
 from jupyter_turbopilot.protocol.request import (
     Cell,
@@ -127,14 +127,14 @@ def _find(
 class RenameRoute(_EditRoute):
     """`POST turbopilot/rename`."""
 
-    @Endpoint(RenameRequest, read=lambda body, _: parse_rename(body), gives=Renamed)
+    @Endpoint(RenameRequest, read=lambda body, _: parse_rename(body), gives=RenameEdits)
     async def post(self, request: RenameRequest) -> None:
         """Find the other uses of a name that was changed at its binding."""
         found = await self.counted(self._rename(request), None)
         renamed = (
-            Renamed(id=_id(self.name), title=found.title, edits=found.edits, run=found.run)
+            RenameEdits(id=_id(self.name), title=found.title, edits=found.edits, run=found.run)
             if found
-            else Renamed(id=_id(self.name), title="", edits=[], run=[])
+            else RenameEdits(id=_id(self.name), title="", edits=[], run=[])
         )
         self.answer(msgspec.json.encode(renamed))
 
@@ -153,29 +153,27 @@ def _find_rename(request: RenameRequest) -> renames.Rename | None:
 class RepeatRoute(_EditRoute):
     """`POST turbopilot/repeat`."""
 
-    @Endpoint(RepeatRequest, read=lambda body, _: parse_repeat(body), gives=Repeated)
+    @Endpoint(RepeatRequest, read=lambda body, _: parse_repeat(body), gives=RepeatEdits)
     async def post(self, request: RepeatRequest) -> None:
-        """Find the places at which to repeat the user's last edits."""
+        """Find the other occurrences of the code that the user's last edits changed."""
         found = await self.counted(self._repeat(request), None)
         repeated = (
-            Repeated(id=_id(f"{self.name}-{found.kind}"), title=found.title, edits=found.edits)
+            RepeatEdits(id=_id(f"{self.name}-{found.kind}"), title=found.title, edits=found.edits)
             if found
-            else Repeated(id=_id(self.name), title="", edits=[])
+            else RepeatEdits(id=_id(self.name), title="", edits=[])
         )
         self.answer(msgspec.json.encode(repeated))
 
-    async def _repeat(self, request: RepeatRequest) -> repeats.Repeat | None:
+    async def _repeat(self, request: RepeatRequest) -> repeats.RepeatOffer | None:
         await self.admit_and_charge(request)
         if request.language != "python" or not self.pilot.settings.suggest_repeats:
             return None
-        report = NO_REPORT
-        names = None if request.earlier else await self.parse(repeats.expressions_to_describe, request)
-        if names is not None:
-            kernels, name = self.pilot.kernels, await self.allowed_kernel(request)
-            if not kernels or not name:
-                return None
+        report, rule = NO_REPORT, await self.parse(repeats.rule_of, request)
+        names = repeats.expressions_to_describe(rule)
+        kernels, name = self.pilot.kernels, None if names is None else await self.allowed_kernel(request)
+        if kernels and name and names is not None:
             report = await kernels.report(name, names, keys=self.pilot.settings.read_dictionary_keys)
-        return await self.parse(repeats.find, request, report)
+        return await self.parse(repeats.find, request, rule, report)
 
 
 def _id(kind: str) -> str:

@@ -11,7 +11,7 @@ from tornado import web
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.private import is_private_path
-from jupyter_turbopilot.jupyter.metrics import FIXES_AND_RENAMES
+from jupyter_turbopilot.jupyter.metrics import OFFER_KINDS
 from jupyter_turbopilot.jupyter.routes.base import DISK_SECONDS, Route
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
 from jupyter_turbopilot.jupyter.routes.jobs import WINDOW, JobRoute, is_awaited
@@ -194,8 +194,8 @@ class FeedbackRoute(Route):
     async def post(self, feedback: Feedback) -> None:
         """Record the outcome of a suggestion, and learn from it; only count that of a fix or an edit."""
         kind = feedback.id.rpartition("-")[0]
-        if kind in FIXES_AND_RENAMES:
-            self.metrics.count_fix_or_rename(kind, feedback.event)
+        if kind in OFFER_KINDS:
+            self.metrics.count_offer(kind, feedback.event)
         elif feedback.event not in {"applied", "undone"}:
             self.pilot.completer.feedback(feedback)
         await self.finish()

@@ -1,7 +1,7 @@
 import { YNotebook } from '@jupyter/ydoc';
 import { Signal } from '@lumino/signaling';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { Edits, SETTLE } from './edits';
+import { EditFollower, SETTLE } from './edits';
 
 class TestElement {
   readonly tag = 'div';
@@ -16,9 +16,9 @@ vi.mock('@jupyterlab/notebook', () => ({
   }
 }));
 
-describe('Edits', () => {
+describe('EditFollower', () => {
   let log: string[];
-  let edits: Edits;
+  let edits: EditFollower;
   let cells: ReturnType<typeof cellOf>[];
   let focus: (index: number) => void;
 
@@ -69,7 +69,7 @@ describe('Edits', () => {
     );
     cells = notebook.cells.map(cellOf);
     const panel = new NotebookPanel();
-    edits = new Edits({ widget: panel } as never);
+    edits = new EditFollower({ widget: panel } as never);
     focus = index => {
       panel.content.activeCell = cells[index];
       listener({ target: cells[index].node });

@@ -23,7 +23,7 @@ export interface IFollowed {
   leave: () => void;
 }
 
-export class Edits {
+export class EditFollower {
   constructor(private readonly _page: Pick<Page, 'widget'>) {
     document.addEventListener('focusin', ({ target }) => {
       if (target instanceof Element) {

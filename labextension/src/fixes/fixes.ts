@@ -15,7 +15,7 @@ import {
   isAllowed,
   present,
   requestOf,
-  TIMEOUT
+  withTimeout
 } from './notebook';
 import { type IAction, Offer, scrollTo } from './offer';
 import { type OfferEdits, targetOf } from './target';
@@ -67,10 +67,7 @@ export class FixOffers {
     }
     const abort = new AbortController();
     this._pending.set(failed.model, abort);
-    const answer = await parts.client.fix(
-      { ...common, failed: index, error: read },
-      AbortSignal.any([abort.signal, AbortSignal.timeout(TIMEOUT)])
-    );
+    const answer = await parts.client.fix({ ...common, failed: index, error: read }, withTimeout(abort));
     if (!answer || abort.signal.aborted || !isWanted() || failed.model.outputs.length === 0) {
       return;
     }
@@ -104,7 +101,7 @@ export class FixOffers {
       shown = index;
       const { target, insert, title, run } = candidates[index];
       const apply = (): boolean => {
-        const isApplied = applyTarget(this._parts, offer, feedback, () => target.apply()) !== null;
+        const isApplied = applyTarget(this._parts, offer, feedback, target, () => target.apply()) !== null;
         if (isApplied) {
           offer.dispose();
           insertCell(offer.panel, insert);

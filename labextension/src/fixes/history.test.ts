@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { differencesOf, History, isRepeated, replacedText } from './history';
+import { differencesOf, History, hasAlikeChanges, replacedText } from './history';
 
 const edit = (before: string, after: string, cell = 'a', time = 0) => ({ cell, before, after, time });
 
@@ -97,7 +97,7 @@ describe('History', () => {
     expect(history.add('a', 'f(x, a) + 1', 'f(x, a=1) + 1', 4)?.before).toBe('f(x) + 1');
   });
 
-  it('does not extend an edit by one of another place', () => {
+  it('does not extend an edit by one at another position', () => {
     const first = history.add('a', 'f(x)\nf(y)', 'g(x)\nf(y)', 0);
     const second = history.add('a', 'g(x)\nf(y)', 'g(x)\ng(y)', 1);
     expect(second?.before).toBe('g(x)\nf(y)');
@@ -116,10 +116,10 @@ describe('History', () => {
   });
 });
 
-describe('isRepeated', () => {
+describe('hasAlikeChanges', () => {
   it('compares the changes within an edit', () => {
-    expect(isRepeated(edit('f(x)\nf(y)', 'g(x)\ng(y)'))).toBe(true);
-    expect(isRepeated(edit('f(x)\nf(y)', 'g(x)\nf(y)'))).toBe(false);
+    expect(hasAlikeChanges(edit('f(x)\nf(y)', 'g(x)\ng(y)'))).toBe(true);
+    expect(hasAlikeChanges(edit('f(x)\nf(y)', 'g(x)\nf(y)'))).toBe(false);
   });
 });
 

@@ -84,7 +84,7 @@ export class History {
 }
 
 /** Return whether an edit consists of several changes that are alike. */
-export function isRepeated(edit: ISettledEdit): boolean {
+export function hasAlikeChanges(edit: ISettledEdit): boolean {
   const signatures = signaturesOf(edit);
   return signatures.some((one, index) => signatures.slice(index + 1).some(other => areAlike(one, other)));
 }

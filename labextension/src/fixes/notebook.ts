@@ -1,4 +1,4 @@
-/** The notebook in requests for fixes and renames, and the reasons to send none. */
+/** The notebook in requests for fixes, renames and repeated edits, and the reasons to send none. */
 
 import type { CodeCell, ICellModel, ICodeCellModel } from '@jupyterlab/cells';
 import type { INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
@@ -16,24 +16,29 @@ import { DISABLED } from '../requesterror';
 import type { Preferences } from '../settings';
 import type { IFeedback, IFixCell, IRenameRequest } from '../wire';
 import { fitCells } from './cells';
-import type { Edits } from './edits';
+import type { EditFollower } from './edits';
 import { Executions } from './executions';
 import type { JointUndo } from './jointundo';
 import type { IAction, IChangedCell, Offer } from './offer';
-import type { Offers, Setting } from './offers';
+import { KINDS, type Offers, type Setting } from './offers';
 import { changedLines } from './replacements';
 import type { OfferEdits } from './target';
 
 /** Milliseconds to wait for a response. */
-export const TIMEOUT = 10_000;
+const TIMEOUT = 10_000;
 
-/** The components that fixes and renames use. */
+/** Return a signal that also aborts a request if the response takes too long. */
+export function withTimeout({ signal }: AbortController): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)]);
+}
+
+/** The components that fixes, renames and repeated edits use. */
 export interface IParts {
   client: IFixClient;
   availability: Availability;
   preferences: Preferences;
   switches: ISwitches;
-  edits: Edits;
+  edits: EditFollower;
   offers: Offers;
   live: LiveRegion;
   notice: Pick<Notice, 'brief'>;
@@ -51,14 +56,19 @@ export function executionsOf(model: INotebookModel): Executions {
   return known;
 }
 
-/** Return whether a cell is Python, and the settings and the off switches allow requests for it. */
+/** Return whether a cell is Python, and the settings, the server and the off switches allow requests for it. */
 export function isAllowed(
   { preferences, availability, switches }: IParts,
   setting: Setting,
   panel: NotebookPanel,
   cell: CodeCell
 ): boolean {
-  if (cell.isDisposed || !preferences.current[setting]) {
+  const { health } = availability.state;
+  if (
+    cell.isDisposed ||
+    !preferences.current[setting] ||
+    health?.offers?.includes(KINDS[setting]) === false
+  ) {
     return false;
   }
   const here = cellLanguage(cell.model.sharedModel.getSource(), languageOfNotebook(panel));
@@ -67,7 +77,7 @@ export function isAllowed(
   return (
     here === 'python' &&
     switchedOff(document, preferences.current, switches) === null &&
-    availability.state.health?.code !== DISABLED
+    health?.code !== DISABLED
   );
 }
 
@@ -153,10 +163,11 @@ export function applyTarget(
   { edits, live, notice, trans }: IParts,
   offer: Offer,
   feedback: Feedback,
+  { locked }: OfferEdits,
   apply: () => JointUndo | null
 ): JointUndo | null {
   const { panel } = offer;
-  const applied = apply();
+  const applied = locked.length > 0 ? null : apply();
   if (applied) {
     edits.reset();
     feedback('applied');
@@ -172,32 +183,43 @@ export function applyTarget(
       }
     });
   } else {
-    const reason = trans.__('The fix cannot be applied: the code has changed.');
+    const reason =
+      locked.length > 0
+        ? trans.__('%1 is read-only. Nothing was applied.', describeCell(trans, panel, locked[0]))
+        : trans.__('The code has changed since. Nothing was applied.');
     offer.showFailure(reason);
     live.say(reason);
   }
   return applied;
 }
 
-/** Return a button that undoes a change in all cells. */
-export function undoAction({ notice, trans }: IParts, { panel }: Offer, applied: JointUndo): IAction {
-  return {
+/** Replace an offer by a report of the change, with a button that undoes it; without other actions, for some time. */
+export function report(
+  { live, notice, trans }: IParts,
+  offer: Offer,
+  applied: JointUndo,
+  question: string,
+  actions: IAction[] = [],
+  runs: CodeCell[] = []
+): void {
+  const undo: IAction = {
     label: trans.__('Undo'),
     caption: trans.__('Undo the change in all cells'),
     run: () => {
       const changed = applied.undo();
       if (changed) {
-        const cell = describeCell(trans, panel, changed);
+        const cell = describeCell(trans, offer.panel, changed);
         notice.brief(trans.__('%1 has changed since. Nothing was undone.', cell));
       }
     }
   };
-}
-
-/** Replace an offer by a report of what was done. */
-export function report(offer: Offer, question: string, actions: IAction[], runs: CodeCell[] = []): void {
+  if (actions.length === 0) {
+    offer.disposeLater();
+  }
   offer.dismiss = () => offer.dispose();
+  actions = [...actions, undo];
   offer.display({ error: '', question, changes: [], runs, collapsed: false, actions, shortcuts: [] });
+  live.say(question);
 }
 
 /** Show a new offer, and announce it to screen readers. */

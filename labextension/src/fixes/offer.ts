@@ -78,10 +78,10 @@ export class Offer extends Widget {
   /** Its text for screen readers. */
   label = '';
 
-  /** What the shortcut does, or null. */
+  /** The action of the shortcut, or null. */
   primary: (() => void) | null = null;
 
-  /** What the shortcut for all places does, or null. */
+  /** The action of the shortcut for all occurrences, or null. */
   all: (() => void) | null = null;
 
   /** Emitted when the content has changed. */

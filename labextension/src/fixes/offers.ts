@@ -4,9 +4,10 @@ import type { Notebook } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
 import type { Offer } from './offer';
 
-/** The settings that allow the kinds of offers; the shortcuts refer to the last kind first. */
-const SETTINGS = ['suggestRepeats', 'suggestRenames', 'suggestFixes'] as const;
-export type Setting = (typeof SETTINGS)[number];
+/** The kinds of offers by the settings that allow them; the shortcuts refer to the last kind first. */
+export const KINDS = { suggestRepeats: 'repeats', suggestRenames: 'renames', suggestFixes: 'fixes' } as const;
+export type Setting = keyof typeof KINDS;
+const SETTINGS = Object.keys(KINDS);
 
 /** Classes for the selectors of the shortcuts: without an offer, a keystroke does what it does otherwise. */
 const NOTEBOOK_CLASS = 'jp-mod-turbopilot-canApply';
@@ -60,7 +61,7 @@ export class Offers {
       .map(([offer]) => offer);
   }
 
-  /** Return whether an offer can be dismissed in all cells, because it goes from place to place. */
+  /** Return whether an offer can be dismissed in all cells, because it moves to the next occurrence. */
   private _isEverywhere(offer: Offer): boolean {
     return this._offers.get(offer)?.setting === 'suggestRepeats';
   }

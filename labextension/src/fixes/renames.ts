@@ -4,7 +4,7 @@ import type { Cell, CodeCell, ICellModel } from '@jupyterlab/cells';
 import { NotebookActions } from '@jupyterlab/notebook';
 import { positionOf } from '../editor';
 import { byteLength, wellFormed } from '../window';
-import type { IRenamed } from '../wire';
+import type { IRenameEdits } from '../wire';
 import type { IFollowed } from './edits';
 import { changeOf, type IChangedName, mentions } from './identifiers';
 import type { JointUndo } from './jointundo';
@@ -18,10 +18,9 @@ import {
   present,
   report,
   requestOf,
-  TIMEOUT,
-  undoAction
+  withTimeout
 } from './notebook';
-import { Offer } from './offer';
+import { type IAction, Offer } from './offer';
 import { movedPosition } from './replacements';
 import { type IOwnEdit, targetOf } from './target';
 
@@ -63,10 +62,7 @@ export class RenameOffers {
       return false;
     }
     const abort = (this._abort = new AbortController());
-    const answer = await parts.client.rename(
-      { ...common, active, before },
-      AbortSignal.any([abort.signal, AbortSignal.timeout(TIMEOUT)])
-    );
+    const answer = await parts.client.rename({ ...common, active, before }, withTimeout(abort));
     const isFound = answer?.edits.length && !abort.signal.aborted && isOn();
     return (
       !!isFound && this._show(followed, cells, answer, { model: cell.model, before: followed.before, change })
@@ -74,7 +70,12 @@ export class RenameOffers {
   }
 
   /** Return whether the cells can be changed. */
-  private _show(followed: IFollowed, cells: readonly ICellModel[], answer: IRenamed, own: IOwnEdit): boolean {
+  private _show(
+    followed: IFollowed,
+    cells: readonly ICellModel[],
+    answer: IRenameEdits,
+    own: IOwnEdit
+  ): boolean {
     const { trans, shortcut } = this._parts;
     const { panel, cell } = followed;
     const offer = new Offer(panel, cell, trans);
@@ -93,7 +94,7 @@ export class RenameOffers {
       this._offer = null; // the edits in its own cell do not remove it
       const { editor } = cell;
       const cursor = editor && positionOf(editor).offset;
-      const applied = applyTarget(this._parts, offer, feedback, () => target.apply(own));
+      const applied = applyTarget(this._parts, offer, feedback, target, () => target.apply(own));
       if (applied) {
         const moved = cursor !== null && movedPosition(cursor, target.edits.get(cell.model) ?? []);
         const position = moved !== false && editor?.getPositionAt(moved);
@@ -128,16 +129,16 @@ export class RenameOffers {
   private _report(
     offer: Offer,
     cells: readonly ICellModel[],
-    { edits, run }: IRenamed,
+    { edits, run }: IRenameEdits,
     applied: JointUndo
   ): void {
-    const { trans, live } = this._parts;
+    const { trans } = this._parts;
     const { panel } = offer;
     const { content, sessionContext } = panel;
     const runs = content.model && executionsOf(content.model);
     const models = run.map(index => cells[index]).filter(cell => runs?.isChanged(cell));
     const binding = content.widgets.filter(({ model }) => models.includes(model));
-    const actions = [undoAction(this._parts, offer, applied)];
+    const actions: IAction[] = [];
     let question = trans._n('Renamed %1 use.', 'Renamed %1 uses.', edits.length);
     if (binding.length > 0) {
       const scheduled = (_: unknown, { cell }: { cell: Cell }): void => {
@@ -149,17 +150,14 @@ export class RenameOffers {
       offer.disposed.connect(() => NotebookActions.executionScheduled.disconnect(scheduled));
       const ask = trans.__('The kernel still has the old name. Run the cell that binds the new one?');
       question = `${question} ${ask}`;
-      actions.unshift({
+      actions.push({
         label: trans.__('Run Cell'),
         caption: trans.__('Run the cell that binds the name'),
         run: () => void NotebookActions.runCells(content, binding, sessionContext)
       });
-    } else {
-      offer.disposeLater();
     }
     const others = (binding as CodeCell[]).filter(cell => cell !== offer.cell);
-    report(offer, question, actions, others);
-    live.say(question);
+    report(this._parts, offer, applied, question, actions, others);
   }
 
   private _offer: Offer | null = null;

@@ -2,6 +2,7 @@ import { YNotebook } from '@jupyter/ydoc';
 import { nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { createRelativePositionFromTypeIndex } from 'yjs';
 import { DEFAULTS } from '../settings';
 import type { IRepeatRequest } from '../wire';
 import type { IParts } from './notebook';
@@ -50,7 +51,8 @@ const { FakeOffer } = vi.hoisted(() => {
     }
 
     disposeLater = (): void => undefined;
-    showFailure = (): void => this.dispose();
+    failure = '';
+    showFailure = (reason: string): void => void (this.failure = reason);
   }
   return { FakeOffer };
 });
@@ -66,13 +68,17 @@ describe('RepeatOffers', () => {
   let isRenamed: boolean;
   let connection: string;
   let preferences: { current: typeof DEFAULTS };
+  let availability: { state: { health?: { offers: string[] } } };
   let edits: Record<'edited' | 'undone' | 'refocused' | 'settled', Signal<object, unknown>> & {
     reset: () => void;
   };
   let panel: {
-    content: { activeCellIndex: number; widgets: { model: { executionCount: number | null } }[] };
+    content: {
+      activeCellIndex: number;
+      widgets: { model: { executionCount: number | null }; readOnly: boolean }[];
+    };
   };
-  let places: [number, number][];
+  let occurrences: [number, number][];
   let meanwhile: () => void;
   const offers = new Offers();
 
@@ -82,8 +88,9 @@ describe('RepeatOffers', () => {
     [requests, sent, said] = [[], [], []];
     [isRenamed, isVisible, connection] = [false, true, 'connected'];
     preferences = { current: DEFAULTS };
+    availability = { state: {} };
     meanwhile = () => undefined;
-    places = [
+    occurrences = [
       [0, 5],
       [1, 0],
       [2, 7],
@@ -148,7 +155,13 @@ describe('RepeatOffers', () => {
     const repeat = (request: IRepeatRequest) => {
       requests.push(request);
       meanwhile();
-      const found = places.map(([cell, start]) => ({ cell, start, end: start + 1, old: 'f', text: 'long' }));
+      const found = occurrences.map(([cell, start]) => ({
+        cell,
+        start,
+        end: start + 1,
+        old: 'f',
+        text: 'long'
+      }));
       return Promise.resolve({ id: `repeat-${requests.length}`, title: '', edits: found });
     };
     const parts = {
@@ -156,13 +169,13 @@ describe('RepeatOffers', () => {
         repeat,
         feedback: ({ id, event }: { id: string; event: string }) => sent.push(`${id} ${event}`)
       },
-      availability: { state: {} },
+      availability,
       preferences,
       switches: { stopped: false, paused: new Set(), denied: new Set() },
       edits,
       offers,
       live: { say: (text: string) => said.push(text) },
-      notice: { brief: () => undefined },
+      notice: { brief: (text: string) => said.push(text) },
       trans: nullTranslator.load(''),
       shortcut: (isForAll = false) => (isForAll ? 'Alt+Shift+.' : 'Alt+.')
     };
@@ -181,8 +194,8 @@ describe('RepeatOffers', () => {
   /** Make two edits alike: in the first line of the first cell, and in the last cell. */
   async function repeated(first = 0) {
     connection = 'disconnected';
-    places[0][1] = 8;
-    places = places.slice(first, 3);
+    occurrences[0][1] = 8;
+    occurrences = occurrences.slice(first, 3);
     notebook.cells[3].updateSource(0, 1, 'long');
     await settle(3, 'f(e)');
     notebook.cells[0].updateSource(0, 1, 'long');
@@ -198,7 +211,7 @@ describe('RepeatOffers', () => {
     expect(earlier).toEqual({ cell: 3, before: 'f(e)', after: 'long(e)' });
     expect(cells.map(({ source }) => source)).toEqual(sources());
     expect(sent).toEqual(['repeat-1 shown']);
-    expect(said).toEqual(['Change 3 more places? Press Alt+. to apply.']);
+    expect(said).toEqual(['Change 3 more occurrences? Press Alt+. to apply.']);
   });
 
   it('asks after the first if the old text occurs elsewhere and there is a kernel', async () => {
@@ -212,6 +225,7 @@ describe('RepeatOffers', () => {
 
   it.each<[string, () => void]>([
     ['the setting is off', () => (preferences.current = { ...DEFAULTS, suggestRepeats: false })],
+    ['the server does not offer it', () => (availability.state.health = { offers: ['fixes', 'renames'] })],
     ['a rename is offered', () => (isRenamed = true)],
     ['there is no kernel and no earlier edit', () => (connection = 'disconnected')]
   ])('does not ask if %s', async (_, change) => {
@@ -229,13 +243,13 @@ describe('RepeatOffers', () => {
     expect(FakeOffer.shown).toEqual([]);
   });
 
-  it('omits the places in a cell that has changed since the request', async () => {
+  it('omits the occurrences in a cell that has changed since the request', async () => {
     meanwhile = () => notebook.cells[1].updateSource(0, 0, 'f(z); '); // another user
     await repeated(1);
-    expect(shown()?.content?.question).toBe('Change 1 more place?');
+    expect(shown()?.content?.question).toBe('Change 1 more occurrence?');
   });
 
-  it('goes from place to place', async () => {
+  it('goes from occurrence to occurrence', async () => {
     await repeated();
     const content = () => shown()?.content;
     expect(content()?.changes.map(({ label }) => label)).toEqual(['', 'Cell 2', 'Cell 3']);
@@ -243,7 +257,7 @@ describe('RepeatOffers', () => {
     shown()?.primary?.();
     await vi.advanceTimersByTimeAsync(0);
     expect(sources()).toEqual(['long(a)\nlong(b)', 'f(c)', '# last\nf(d)', 'long(e)']);
-    expect(content()?.question).toBe('Change 2 more places?');
+    expect(content()?.question).toBe('Change 2 more occurrences?');
     shown()?.primary?.();
     await vi.advanceTimersByTimeAsync(0);
     expect(panel.content.activeCellIndex).toBe(1);
@@ -263,7 +277,7 @@ describe('RepeatOffers', () => {
     const before = sources();
     shown()?.all?.();
     expect(sources()).toEqual(['long(a)\nlong(b)', 'long(c)', '# last\nlong(d)', 'long(e)']);
-    expect(shown()?.content?.question).toBe('Changed 3 places.');
+    expect(shown()?.content?.question).toBe('Changed 3 occurrences.');
     notebook.cells[2].undo();
     await vi.advanceTimersByTimeAsync(0);
     expect(sources()).toEqual(before);
@@ -274,7 +288,7 @@ describe('RepeatOffers', () => {
     expect(requests).toHaveLength(1);
   });
 
-  it('ends after an undo of the first place, and when it is dismissed', async () => {
+  it('ends after an undo of the first occurrence, and when it is dismissed', async () => {
     await repeated();
     shown()?.primary?.();
     notebook.cells[0].undo();
@@ -292,26 +306,48 @@ describe('RepeatOffers', () => {
     expect(requests).toHaveLength(1);
   });
 
-  it('names the cell of a place that is not visible', async () => {
+  it('names the cell of an occurrence that is not visible', async () => {
     isVisible = false;
     await repeated(1);
-    expect(shown()?.content?.question).toBe('Change 2 more places, next in “f(c)”?');
+    expect(shown()?.content?.question).toBe('Change 2 more occurrences, next in “f(c)”?');
     shown()?.dispose();
     panel.content.widgets[1].model.executionCount = 14;
-    places = [[1, 0]];
+    occurrences = [[1, 0]];
     notebook.cells[2].updateSource(7, 8, 'long');
     await settle(2, SOURCES[2]);
-    expect(shown()?.content?.question).toBe('Change 1 more place, in cell [14]?');
+    expect(shown()?.content?.question).toBe('Change 1 more occurrence, in cell [14]?');
   });
 
-  it('keeps the places that are not edited, and ends without any', async () => {
+  it('keeps the occurrences that are not edited, and ends without any', async () => {
     await repeated();
     notebook.cells[1].setSource('else');
-    expect(shown()?.content?.question).toBe('Change 2 more places?');
+    expect(shown()?.content?.question).toBe('Change 2 more occurrences?');
     notebook.deleteCell(2);
     notebook.cells[0].setSource('else');
     expect(FakeOffer.shown).toEqual([]);
     expect(sent).toEqual(['repeat-1 shown']);
+  });
+
+  it('leaves a cell alone that has become read-only, or that another user edits', async () => {
+    await repeated();
+    panel.content.widgets[0].readOnly = true;
+    shown()?.primary?.();
+    const text = 'Not changed, because read-only or edited by another user: ';
+    expect(said).toContain(`${text}Cell 1.`);
+    expect(sources()).toEqual(['long(a)\nf(b)', 'long(c)', '# last\nf(d)', 'long(e)']);
+    const anchor = createRelativePositionFromTypeIndex(notebook.cells[2].ysource, 0);
+    notebook.awareness.states.set(1, { cursors: [{ anchor }] });
+    shown()?.primary?.();
+    expect(said).toContain(`${text}Cell 3.`);
+    expect(sources()[2]).toBe('# last\nf(d)');
+    expect(FakeOffer.shown).toEqual([]);
+  });
+
+  it('names no fix if it cannot be applied', async () => {
+    await repeated();
+    vi.spyOn(notebook.cells[0], 'getSource').mockReturnValue('');
+    shown()?.primary?.();
+    expect(shown()?.failure).toBe('The code has changed since. Nothing was applied.');
   });
 
   it('ends after five minutes, and when the edit is undone', async () => {

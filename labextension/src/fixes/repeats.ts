@@ -1,15 +1,16 @@
-/** After the user has made an edit like an earlier one, offer to repeat it at other places in the notebook. */
+/** After the user has made an edit like an earlier one, offer to repeat it at other occurrences in the notebook. */
 
 import type { CodeCell, ICellModel } from '@jupyterlab/cells';
 import type { INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
 import { byteLength, codePoints, wellFormed } from '../window';
-import type { IEdit, IRepeated } from '../wire';
+import type { IEdit, IRepeatEdits } from '../wire';
 import type { IFollowed } from './edits';
-import { History, type ISettledEdit, isRepeated, MOST_AGE, replacedText } from './history';
+import { History, type ISettledEdit, hasAlikeChanges, MOST_AGE, replacedText } from './history';
 import { changedRegion, mentions } from './identifiers';
 import type { JointUndo } from './jointundo';
 import {
   applyTarget,
+  describeCell,
   describeChanges,
   type Feedback,
   feedbackFor,
@@ -18,8 +19,7 @@ import {
   present,
   report,
   requestOf,
-  TIMEOUT,
-  undoAction
+  withTimeout
 } from './notebook';
 import { isInView, Offer } from './offer';
 import type { RenameOffers } from './renames';
@@ -55,9 +55,9 @@ export class RepeatOffers {
     const edit = isAllowed(this._parts, 'suggestRepeats', panel, cell)
       ? this._historyOf(panel).add(cell.model.id, before, after, Date.now())
       : null;
-    const { signal } = (this._abort = new AbortController());
-    if (!(await this._renames.offer(followed)) && edit && !signal.aborted) {
-      await this._ask(panel, cell, edit, signal);
+    const abort = (this._abort = new AbortController());
+    if (!(await this._renames.offer(followed)) && edit && !abort.signal.aborted) {
+      await this._ask(panel, cell, edit, abort);
     }
   }
 
@@ -65,7 +65,7 @@ export class RepeatOffers {
     panel: NotebookPanel,
     cell: CodeCell,
     edit: ISettledEdit,
-    signal: AbortSignal
+    abort: AbortController
   ): Promise<void> {
     const { _parts: parts } = this;
     const history = this._historyOf(panel);
@@ -73,7 +73,7 @@ export class RepeatOffers {
     const ids = cells.map(({ id }) => id);
     const sources = cells.map(({ sharedModel }) => sharedModel.getSource());
     const alike = history.earlierLike(edit, ids);
-    const isWanted = alike !== null || isRepeated(edit) || mayBeWrong(panel, cells, replacedText(edit));
+    const isWanted = alike !== null || hasAlikeChanges(edit) || mayBeWrong(panel, cells, replacedText(edit));
     const earlier = alike && {
       cell: ids.indexOf(alike.cell),
       before: wellFormed(alike.before),
@@ -84,13 +84,8 @@ export class RepeatOffers {
       isWanted && !history.isDeclined(edit)
         ? requestOf(panel, own.active, byteLength(JSON.stringify(own)))
         : null;
-    const answer =
-      common &&
-      (await parts.client.repeat(
-        { ...common, ...own },
-        AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT)])
-      ));
-    if (!answer?.edits.length || signal.aborted || !isAllowed(parts, 'suggestRepeats', panel, cell)) {
+    const answer = common && (await parts.client.repeat({ ...common, ...own }, withTimeout(abort)));
+    if (!answer?.edits.length || abort.signal.aborted || !isAllowed(parts, 'suggestRepeats', panel, cell)) {
       return;
     }
     const { endAfter } = changedRegion(edit.before, edit.after);
@@ -98,7 +93,7 @@ export class RepeatOffers {
     const current = answer.edits.filter(({ cell }) => cells[cell]?.sharedModel.getSource() === sources[cell]); // the positions refer to the requested text
     const edits = fromPosition(current, own.active, position);
     this._shown?.end();
-    this._shown = new Repetition(parts, panel, cell, cells, { ...answer, edits }, () =>
+    this._shown = new RepeatOffer(parts, panel, cell, cells, { ...answer, edits }, () =>
       history.decline(edit)
     );
   }
@@ -113,19 +108,19 @@ export class RepeatOffers {
   }
 
   private readonly _histories = new WeakMap<INotebookModel, History>();
-  private _shown: Repetition | null = null;
+  private _shown: RepeatOffer | null = null;
   private _abort: AbortController | null = null;
 }
 
-/** The places at which an edit may be repeated, and the offer, which goes from place to place. */
-class Repetition {
+/** The occurrences at which an edit may be repeated, and the offer, which moves from one to the next. */
+class RepeatOffer {
   /** `decline`: this edit is not offered again. */
   constructor(
     private readonly _parts: IParts,
     private readonly _panel: NotebookPanel,
     cell: CodeCell,
     cells: readonly ICellModel[],
-    { id, edits }: IRepeated,
+    { id, edits }: IRepeatEdits,
     private readonly _decline: () => void
   ) {
     this.edited = cell.model;
@@ -160,7 +155,7 @@ class Repetition {
     present(this._parts, 'suggestRepeats', offer, this._feedback, this._decline);
   }
 
-  /** The places, or the lines around them, have changed. */
+  /** The occurrences, or the lines around them, have changed. */
   readonly display = (): void => {
     const { _target: target, _offer: offer, _parts: parts, _panel: panel } = this;
     const { trans, shortcut } = parts;
@@ -174,12 +169,12 @@ class Repetition {
     const actions = [
       {
         label: trans.__('Apply'),
-        caption: trans.__('Change the next place, and go there'),
+        caption: trans.__('Change the next occurrence, and go there'),
         run: () => this._applyNext(target, offer)
       },
       {
         label: trans.__('Apply All'),
-        caption: trans.__('Change all places'),
+        caption: trans.__('Change all occurrences'),
         run: () => this._applyAll(target, offer)
       }
     ].slice(0, target.length);
@@ -194,25 +189,43 @@ class Repetition {
     });
   };
 
-  /** Ask to change the places; name the cell of the next one unless it is visible. */
+  /** Ask to change the occurrences; name the cell of the next one unless it is visible. */
   private _question({ next, length }: OfferEdits): string {
     const { trans } = this._parts;
     const cell = this._cellOf(next?.[0]);
     if (!next || !cell || isInView(this._panel, cell, next[1].start)) {
-      return trans._n('Change %1 more place?', 'Change %1 more places?', length);
+      return trans._n('Change %1 more occurrence?', 'Change %1 more occurrences?', length);
     }
     const count = cell.model.executionCount;
     const where = count
       ? trans.__('cell [%1]', count)
       : `“${firstLine(cell.model.sharedModel.getSource(), FIRST_WORDS)}”`;
-    return trans._n('Change %1 more place, in %2?', 'Change %1 more places, next in %2?', length, where);
+    return trans._n(
+      'Change %1 more occurrence, in %2?',
+      'Change %1 more occurrences, next in %2?',
+      length,
+      where
+    );
+  }
+
+  /** Leave alone the cells that may not be changed now; return whether others are left. */
+  private _omitLocked(target: OfferEdits): boolean {
+    const { trans, notice } = this._parts;
+    const names = target.omitLocked().map(model => describeCell(trans, this._panel, model));
+    if (names.length > 0) {
+      notice.brief(
+        trans.__('Not changed, because read-only or edited by another user: %1.', names.join(', '))
+      );
+      this.display();
+    }
+    return target.length > 0;
   }
 
   private _applyNext(target: OfferEdits, offer: Offer): void {
-    const { next } = target;
+    const next = this._omitLocked(target) ? target.next : null;
     const cell = this._cellOf(next?.[0]);
-    const applied = applyTarget(this._parts, offer, this._feedback, () => target.applyNext());
-    if (!applied || !next || !cell) {
+    const applied = next && applyTarget(this._parts, offer, this._feedback, target, () => target.applyNext());
+    if (!applied || !cell) {
       return;
     }
     this._follow(applied);
@@ -229,16 +242,15 @@ class Repetition {
   }
 
   private _applyAll(target: OfferEdits, offer: Offer): void {
-    const { trans, live } = this._parts;
-    const { length } = target;
-    const applied = applyTarget(this._parts, offer, this._feedback, () => target.apply());
+    const { trans } = this._parts;
+    const applied =
+      this._omitLocked(target) &&
+      applyTarget(this._parts, offer, this._feedback, target, () => target.apply());
     if (applied) {
       this._follow(applied);
       this._stop();
-      const question = trans._n('Changed %1 place.', 'Changed %1 places.', length);
-      report(offer, question, [undoAction(this._parts, offer, applied)]);
-      offer.disposeLater();
-      live.say(question);
+      const question = trans._n('Changed %1 occurrence.', 'Changed %1 occurrences.', target.length);
+      report(this._parts, offer, applied, question);
     }
   }
 

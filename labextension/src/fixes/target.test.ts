@@ -94,6 +94,18 @@ describe('targetOf', () => {
     expect(target(RENAMED, true)).toBeNull();
   });
 
+  it('has the cells that have become read-only', () => {
+    const widgets = cells.map(model => ({ model, readOnly: false }));
+    const panel = { content: { widgets } } as unknown as NotebookPanel;
+    const renamed = targetOf(panel, cells as never, RENAMED, () => onConflict++);
+    expect(renamed?.locked).toEqual([]);
+    widgets[1].readOnly = true;
+    expect(renamed?.locked).toEqual([cells[1]]);
+    expect(renamed?.omitLocked()).toEqual([cells[1]]);
+    expect(renamed?.apply()).not.toBeNull();
+    expect(sources()).toEqual(['new = 1', 'print("😀", old)\nold']);
+  });
+
   it('follows edits of other text in its cells', () => {
     const renamed = target(RENAMED);
     cells[0].sharedModel.updateSource(7, 7, '0');
@@ -133,7 +145,7 @@ describe('applyNext', () => {
     );
   };
 
-  /** The places of `edits` in a notebook. */
+  /** The occurrences of `edits` in a notebook. */
   function open(sources: string[], edits: IEdit[]) {
     const notebook = YNotebook.create({ disableDocumentWideUndoRedo: true });
     notebook.insertCells(
@@ -151,7 +163,7 @@ describe('applyNext', () => {
     return { notebook, models, target };
   }
 
-  it('changes one place after the other, each as an undo step', async () => {
+  it('changes one occurrence after the other, each as an undo step', async () => {
     const { models, target } = open(
       ['old, old', 'old'],
       [edit(0, 5, 'old', 'newer'), edit(0, 0, 'old', 'newer'), edit(1, 0, 'old', 'newer')]
@@ -171,7 +183,7 @@ describe('applyNext', () => {
     expect(models.map(sourceOf)).toEqual(['old, newer', 'newer']);
   });
 
-  it('inserts at each place once', () => {
+  it('inserts at each occurrence once', () => {
     const { models, target } = open(['f(a)\nf(b)'], [edit(0, 3, '', ', x'), edit(0, 8, '', ', x')]);
     target?.applyNext();
     target?.applyNext();
@@ -179,7 +191,7 @@ describe('applyNext', () => {
     expect(target?.next).toBeNull();
   });
 
-  it('drops only the places that an edit touches, and those of deleted cells', () => {
+  it('drops only the occurrences that an edit touches, and those of deleted cells', () => {
     const edits = [0, 1, 2].map(cell => edit(cell, 0, 'old', 'new'));
     const { notebook, models, target } = open(['old', 'old', 'old'], edits);
     models[0].sharedModel.updateSource(1, 2, '');
@@ -190,13 +202,13 @@ describe('applyNext', () => {
     expect(sourceOf(models[2])).toBe('new');
   });
 
-  it('omits places that cannot be changed', () => {
+  it('omits occurrences that cannot be changed', () => {
     const edits = [edit(0, 0, 'old', 'new'), edit(1, 0, 'old', 'new'), edit(9, 0, 'old', 'new')];
     expect(open(['else', 'old'], edits).target?.length).toBe(1);
     expect(open(['else'], edits).target).toBeNull();
   });
 
-  it('never changes a place that was not shown, whatever happens to the cells of a large notebook', () => {
+  it('never changes an occurrence that was not shown, whatever happens to the cells of a large notebook', () => {
     const kinds = ['insert', 'delete', 'move', 'split', 'merge', 'edit', 'edit', 'replace', 'undo', 'next'];
     const operation = fc.record({
       kind: fc.constantFrom(...kinds),
@@ -278,7 +290,7 @@ describe('applyNext', () => {
     }
   }
 
-  /** Apply one place or all, and compare all cells with the places that were shown. */
+  /** Apply one occurrence or all, and compare all cells with the occurrences that were shown. */
   function applyShown(notebook: YNotebook, target: OfferEdits | null, isForAll: boolean): void {
     const before = new Map(notebook.cells.map(cell => [cell, cell.getSource()]));
     const count = target?.length ?? 0;

@@ -2,6 +2,7 @@
 
 import type { ICellModel } from '@jupyterlab/cells';
 import type { NotebookPanel } from '@jupyterlab/notebook';
+import { hasOtherCursor } from '../collaboration';
 import type { IStep } from '../retention';
 import type { IEdit } from '../wire';
 import type { IChangedName } from './identifiers';
@@ -22,12 +23,13 @@ export interface IOwnEdit {
 }
 
 /** The replacements in each cell, in the order in which they are applied one by one. */
-type Edits = Map<ICellModel, IReplacement[]>;
+type Replacements = Map<ICellModel, IReplacement[]>;
 
 export class OfferEdits {
   /** `onConflict` is called if replacements are dropped: an edit has touched their text, or their cell has been deleted. */
   constructor(
-    readonly edits: Edits,
+    readonly edits: Replacements,
+    private readonly _isLocked: (model: ICellModel) => boolean,
     private readonly _onConflict: () => void
   ) {
     this._follow();
@@ -35,6 +37,11 @@ export class OfferEdits {
 
   get length(): number {
     return [...this.edits.values()].flat().length;
+  }
+
+  /** The cells that may not be changed now. */
+  get locked(): ICellModel[] {
+    return [...this.edits.keys()].filter(this._isLocked);
   }
 
   /** The cell and the replacement that `applyNext` applies, or null. */
@@ -67,6 +74,15 @@ export class OfferEdits {
     }
     this._follow();
     return applied;
+  }
+
+  /** Drop the replacements in cells that may not be changed now; return the cells. */
+  omitLocked(): ICellModel[] {
+    const { locked } = this;
+    this.release();
+    locked.forEach(model => this.edits.delete(model));
+    this._follow();
+    return locked;
   }
 
   /** Stop following the cells. */
@@ -116,7 +132,7 @@ export class OfferEdits {
 }
 
 /** Make changes as one undo step. */
-function applyEdits(edits: Edits, own: IOwnEdit | null): JointUndo | null {
+function applyEdits(edits: Replacements, own: IOwnEdit | null): JointUndo | null {
   const edited = [...edits];
   if (
     !edited.every(([{ sharedModel }, edits]) => edits.every(edit => isCurrent(sharedModel.getSource(), edit)))
@@ -160,7 +176,7 @@ function repeat({ model: { sharedModel }, before, change: { start, old, name } }
 
 /**
  * Find the cells of edits; null if the text of one of them differs, or may not be changed. With `isPartial`, omit such
- * edits; null if none is left.
+ * edits, and those in cells in which another user has the cursor; null if none is left.
  */
 export function targetOf(
   { content }: NotebookPanel,
@@ -169,15 +185,18 @@ export function targetOf(
   onConflict: () => void,
   isPartial = false
 ): OfferEdits | null {
-  const found: Edits = new Map();
+  const found: Replacements = new Map();
+  const isLocked = (model: ICellModel): boolean =>
+    content.widgets.find(cell => cell.model === model)?.readOnly !== false ||
+    (isPartial && hasOtherCursor(model.sharedModel));
   for (const edit of edits) {
-    const cell = content.widgets.find(({ model }) => model === cells[edit.cell]);
-    const replacement = cell?.readOnly === false && replacementOf(cell.model.sharedModel.getSource(), edit);
-    if (cell && replacement) {
-      found.set(cell.model, [...(found.get(cell.model) ?? []), replacement]);
+    const model = cells[edit.cell];
+    const replacement = !isLocked(model) && replacementOf(model.sharedModel.getSource(), edit);
+    if (replacement) {
+      found.set(model, [...(found.get(model) ?? []), replacement]);
     } else if (!isPartial) {
       return null;
     }
   }
-  return isPartial && found.size === 0 ? null : new OfferEdits(found, onConflict);
+  return isPartial && found.size === 0 ? null : new OfferEdits(found, isLocked, onConflict);
 }

@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.context.kernel_context import NONE as NO_CONTEXT
+from jupyter_turbopilot.fixes import repeats
+from jupyter_turbopilot.fixes.changes import changes
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import FINDERS
 from jupyter_turbopilot.fixes.report import NONE, KernelReport, ObjectDescription
+from jupyter_turbopilot.fixes.structures import Structures
 from jupyter_turbopilot.protocol.fix import Edit, Fix
 
 from .conftest import Ask, error_of
@@ -27,7 +30,7 @@ def rename_body(**more: Any) -> dict[str, Any]:
 
 
 def repeat_body(**more: Any) -> dict[str, Any]:
-    """Two alike edits, and one further place."""
+    """Two alike edits, and one further occurrence."""
     edit = {"cell": 1, "before": "f(a=1)", "after": "f(a=2)"}
     cells = [{"source": "f(a=2)"}, {"source": "f(a=2)"}, {"source": "f(a=1)"}]
     return {"cells": cells, "active": 0, "before": "f(a=1)", "earlier": edit} | more
@@ -185,11 +188,11 @@ async def test_corrections_name_an_invalid_index(
     assert (response.code, error_of(response)["field"]) == (400, field)
 
 
-async def test_repeat_returns_the_other_places(ask: Ask, pilot: Any) -> None:
+async def test_repeat_returns_the_other_occurrences(ask: Ask, pilot: Any) -> None:
     answer = json.loads((await ask("repeat", repeat_body())).body)
     assert answer.pop("id").startswith("repeat-literal-")
     edit = {"cell": 2, "start": 4, "end": 5, "old": "1", "text": "2"}
-    assert answer == {"title": "Change 1 more place?", "edits": [edit]}
+    assert answer == {"title": "Change 1 more occurrence?", "edits": [edit]}
 
 
 @pytest.mark.parametrize("route", ["rename", "repeat"])
@@ -203,7 +206,7 @@ async def test_edits_are_silent_for_other_languages_and_if_they_are_off(
 
 
 async def test_repeat_queries_the_kernel_after_a_single_edit(
-    ask: Ask, queried: Queried, session: Any
+    ask: Ask, queried: Queried, session: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel = {"path": "mine.ipynb", "kernel_id": session["kernel"]["id"]}
     single = {
@@ -216,8 +219,16 @@ async def test_repeat_queries_the_kernel_after_a_single_edit(
     assert queried.wanted == []
     table = ObjectDescription(labels=["b"])
     queried.reported = KernelReport(objects={"df": table})
+    compared: list[str] = []
+
+    def compare(before: str, after: str, structures: Structures) -> Any:
+        compared.append(after)
+        return changes(before, after, structures)
+
+    monkeypatch.setattr(repeats, "changes", compare)
     answer = json.loads((await ask("repeat", repeat_body(**single, **kernel))).body)
     assert queried.wanted == [["df"]]
+    assert compared == ["df['b']"], "the rule of the edit is computed once"
     assert [edit["text"] for edit in answer["edits"]] == ["'b'"]
 
 
@@ -241,6 +252,6 @@ async def test_feedback_on_corrections_is_counted_and_not_learned(ask: Ask, pilo
         assert (await ask("feedback", {"id": name, "event": event})).code == 204
     assert pilot.completer.counters["dismissed"] == 0
     text = (await ask("metrics", method="GET")).body.decode()
-    assert 'turbopilot_fixes_and_renames_total{event="applied",kind="fix"} 1.0' in text
-    assert 'turbopilot_fixes_and_renames_total{event="dismissed",kind="rename"} 1.0' in text
-    assert 'turbopilot_fixes_and_renames_total{event="undone",kind="repeat-call"} 1.0' in text
+    assert 'turbopilot_offers_total{event="applied",kind="fix"} 1.0' in text
+    assert 'turbopilot_offers_total{event="dismissed",kind="rename"} 1.0' in text
+    assert 'turbopilot_offers_total{event="undone",kind="repeat-call"} 1.0' in text

@@ -1,4 +1,4 @@
-"""Syntax trees whose nodes have shapes: numbers that are equal for equal code, whatever its layout. Pure."""
+"""Syntax trees whose nodes have structure ids, which are equal for equal code, whatever its layout. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jupyter_turbopilot.fixes.renames import OriginalCell
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from jupyter_turbopilot.suggestion.scopes import LexicalScope
 
@@ -17,58 +17,62 @@ if TYPE_CHECKING:
 
 _IGNORED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 _WITHOUT_POSITION = (ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
-PART = object()  # in labels, the place of a node
+PART = object()  # in labels, the position of a node
 _COUNTED = 6  # operations for each node
 
 
 class AttributeName(ast.Constant):
-    """The name in `object.name`, which has the shape of the string in `object["name"]`."""
+    """The name in `object.name`, which has the structure id of the string in `object["name"]`."""
 
 
-class Shapes:
-    """The numbers of the shapes in all cells of a request."""
+class Structures:
+    """The ids of the structures in all cells of a request."""
 
     def __init__(self) -> None:
-        self._numbers: dict[tuple[Label, tuple[int, ...]], int] = {}
+        self._ids: dict[tuple[Label, tuple[int, ...]], int] = {}
         self._keys: list[tuple[Label, tuple[int, ...]]] = []
 
-    def number(self, label: Label, parts: tuple[int, ...]) -> int:
-        """Return the number of a shape."""
+    def id_of(self, label: Label, parts: tuple[int, ...]) -> int:
+        """Return the id of a structure."""
         key = label, parts
-        number = self._numbers.setdefault(key, len(self._keys))
-        if number == len(self._keys):
+        found = self._ids.setdefault(key, len(self._keys))
+        if found == len(self._keys):
             self._keys.append(key)
-        return number
+        return found
 
-    def label(self, number: int) -> Label:
+    def label(self, structure: int) -> Label:
         """Return what distinguishes a node from others with the same parts."""
-        return self._keys[number][0]
+        return self._keys[structure][0]
 
-    def parts(self, number: int) -> tuple[int, ...]:
-        """Return the shapes of the parts."""
-        return self._keys[number][1]
+    def parts(self, structure: int) -> tuple[int, ...]:
+        """Return the ids of the parts."""
+        return self._keys[structure][1]
 
 
-class ShapedCell(OriginalCell):
-    """A parsed cell whose nodes have shapes."""
+class StructuredCell(OriginalCell):
+    """A parsed cell whose nodes have structure ids."""
 
-    def __init__(self, source: str, shapes: Shapes) -> None:
+    def __init__(self, source: str, structures: Structures) -> None:
         """Raise SyntaxError for a cell that does not parse or is too long."""
         super().__init__(source)
         count_operations(_COUNTED * len(self.nodes))
-        self.shapes = shapes
+        self.structures = structures
         self.parts: dict[ast.AST, list[ast.AST]] = {}
-        self.shape: dict[ast.AST, int] = {}
+        self.structure_of: dict[ast.AST, int] = {}
         for node in reversed(self.nodes):  # children come before their parents
             label, parts = _split(node)
             self.parts[node] = parts
             for part in parts:
                 if isinstance(part, AttributeName):
-                    self.shape[part] = shapes.number(_split(part)[0], ())
+                    self.structure_of[part] = structures.id_of(_split(part)[0], ())
                     self.parts[part] = []
                     self.parents[part] = node
-            self.shape[node] = shapes.number(label, tuple(self.shape[part] for part in parts))
+            self.structure_of[node] = structures.id_of(label, tuple(self.ids_of(parts)))
         self.scope_of = dict(self.scopes.nodes)
+
+    def ids_of(self, nodes: Iterable[ast.AST]) -> list[int]:
+        """Return the structure ids of nodes."""
+        return [self.structure_of[node] for node in nodes]
 
     def text(self, node: ast.AST) -> str:
         """Return the source of a node."""
@@ -78,15 +82,15 @@ class ShapedCell(OriginalCell):
         """Return the start and end of a node that has a position."""
         return self.span(node)  # type: ignore[arg-type]
 
-    def with_shapes(self, replaced: Mapping[ast.AST, int]) -> int:
-        """Return the shape of the cell with other shapes of some nodes."""
+    def structure_with(self, replaced: Mapping[ast.AST, int]) -> int:
+        """Return the structure id of the cell with some nodes replaced."""
         changed = {**replaced}
         count_operations(len(self.nodes))
         for node in reversed(self.nodes):
             if node not in changed and not changed.keys().isdisjoint(self.parts[node]):
-                parts = tuple(changed.get(part, self.shape[part]) for part in self.parts[node])
-                changed[node] = self.shapes.number(self.shapes.label(self.shape[node]), parts)
-        return changed.get(self.scopes.tree, self.shape[self.scopes.tree])
+                parts = tuple(changed.get(part, self.structure_of[part]) for part in self.parts[node])
+                changed[node] = self.structures.id_of(self.structures.label(self.structure_of[node]), parts)
+        return changed.get(self.scopes.tree, self.structure_of[self.scopes.tree])
 
     def scope(self, node: ast.AST) -> LexicalScope:
         """Return the scope in which a node is evaluated."""
