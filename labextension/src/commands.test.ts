@@ -23,6 +23,7 @@ function bench() {
   const options = new Map<string, CommandRegistry.ICommandOptions>();
   const commands = {
     addCommand: (id: string, option: CommandRegistry.ICommandOptions) => options.set(id, option),
+    execute: (id: string) => void options.get(id)?.execute({}),
     notifyCommandChanged: (id?: string) => log.push(`changed ${id ?? 'all'}`)
   } as unknown as CommandRegistry;
   const page = {
@@ -71,7 +72,7 @@ function bench() {
     preferences,
     availability,
     status,
-    notice: { withdraw: note('withdraw notice') }
+    notice: { withdraw: note('withdraw notice'), brief: (message: string) => log.push(message) }
   } as unknown as IParts);
   const run = (id: string) => void options.get(id)?.execute({});
   const is = (id: string, what: 'isEnabled' | 'isToggled') => options.get(id)?.[what]?.({});
@@ -102,7 +103,7 @@ describe('addCommands', () => {
   });
 
   it('toggles suggestions and updates the commands when the settings change', () => {
-    expect(parts.is(CommandIDs.toggle, 'isToggled')).toBe(true);
+    expect(parts.is(CommandIDs.toggle, 'isToggled')).toBe(false);
     parts.run(CommandIDs.toggle);
     parts.preferences.changed.emit(null);
     parts.status.changed.emit(null);
@@ -142,6 +143,7 @@ describe('addCommands', () => {
     expect(parts.is(CommandIDs.copyInstallCommand, 'isEnabled')).toBe(true);
     parts.run(CommandIDs.copyInstallCommand);
     expect(copied).toEqual(['pip install it']);
+    expect(parts.log).toEqual(['Command copied']);
   });
 
   it('requests a suggestion or reports why there is none', () => {
@@ -169,14 +171,12 @@ describe('addCommands', () => {
   });
 
   it('stops everything at once until it is resumed', () => {
-    const label = () => {
-      const { label } = parts.options.get(CommandIDs.stop) ?? {};
-      return typeof label === 'function' ? label({}) : label;
-    };
-    expect(label()).toBe('Stop All Suggestions');
+    expect(parts.is(CommandIDs.turnOn, 'isEnabled')).toBe(false);
     parts.run(CommandIDs.stop);
-    expect(label()).toBe('Resume All Suggestions');
-    parts.run(CommandIDs.stop);
+    expect(parts.is(CommandIDs.stop, 'isToggled')).toBe(true);
+    expect(parts.is(CommandIDs.turnOn, 'isEnabled')).toBe(true);
+    parts.run(CommandIDs.turnOn);
+    expect(parts.is(CommandIDs.stop, 'isToggled')).toBe(false);
     const updated = ['withdraw notice', 'update', `changed ${CommandIDs.stop}`];
     expect(parts.log).toEqual([
       'stop',

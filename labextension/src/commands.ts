@@ -20,9 +20,11 @@ import type { Provider } from './provider';
 import { DISABLED } from './requesterror';
 import { describeStatus, type Status } from './status';
 import { describeUsageLog } from './usagelog';
+import type { Explained } from './decline';
 import { describeDecline, describeIndex } from './messages';
 
 export namespace CommandIDs {
+  export const turnOn = 'turbopilot:turn-on';
   export const toggle = 'turbopilot:toggle';
   export const pause = 'turbopilot:pause';
   export const disableInNotebook = 'turbopilot:disable-in-notebook';
@@ -47,6 +49,12 @@ export namespace CommandIDs {
   export const status = 'turbopilot:status';
 }
 
+/** The submenu “Turn Off”. */
+const OFF_SWITCHES = [CommandIDs.toggle, CommandIDs.stop, CommandIDs.pause, CommandIDs.disableInNotebook];
+
+/** Reasons for which “Turn On” is offered. */
+const SWITCHED_OFF: ReadonlySet<Explained> = new Set(['off', 'stopped', 'paused', 'disabled in notebook']);
+
 /** The components that the commands use. */
 export interface IParts {
   trans: TranslationBundle;
@@ -68,6 +76,7 @@ export interface IParts {
 
 export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts): void {
   addSwitches(commands, parts);
+  addTurningOn(commands, parts);
   addNotebookIndex(commands, parts);
   addSuggesting(commands, parts);
   addAccepting(commands, parts);
@@ -84,17 +93,17 @@ export function addCommands(commands: JupyterFrontEnd['commands'], parts: IParts
   parts.status.changed.connect(() => commands.notifyCommandChanged(CommandIDs.status));
 }
 
-/** Fill the menu of the status item. */
-export function fillMenu(menu: Menu): void {
+/** Fill the menu of the status item, and its submenu “Turn Off”. */
+export function fillMenu(menu: Menu, off: Menu): void {
+  for (const command of OFF_SWITCHES) {
+    off.addItem({ command });
+  }
+  for (const command of [CommandIDs.copyInstallCommand, CommandIDs.usageLog, CommandIDs.turnOn]) {
+    menu.addItem({ command });
+  }
+  menu.addItem({ type: 'submenu', submenu: off });
   for (const command of [
-    CommandIDs.copyInstallCommand,
-    CommandIDs.usageLog,
-    CommandIDs.toggle,
-    CommandIDs.stop,
-    CommandIDs.pause,
-    CommandIDs.disableInNotebook,
     CommandIDs.notebookIndex,
-    CommandIDs.deleteIndex,
     CommandIDs.chooseModel,
     CommandIDs.learning,
     CommandIDs.openSettings
@@ -135,13 +144,14 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
     wasEnabled = enabled;
   });
   commands.addCommand(CommandIDs.toggle, {
-    label: trans.__('Enable Suggestions'),
+    label: ({ palette }) =>
+      palette ? trans.__('Turn Off Everywhere (Saved)') : trans.__('Everywhere (Saved)'),
     isToggleable: true,
-    isToggled: () => preferences.current.enabled,
+    isToggled: () => !preferences.current.enabled,
     execute: () => preferences.change({ enabled: !preferences.current.enabled })
   });
   commands.addCommand(CommandIDs.pause, {
-    label: trans.__('Pause in This Document'),
+    label: ({ palette }) => (palette ? trans.__('Turn Off in This Document') : trans.__('This Document')),
     isEnabled: () => page.path !== null,
     isToggleable: true,
     isToggled: () => provider.paused.has(page.path ?? ''),
@@ -157,7 +167,8 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
     }
   });
   commands.addCommand(CommandIDs.disableInNotebook, {
-    label: trans.__('Disable in This Notebook'),
+    label: ({ palette }) =>
+      palette ? trans.__('Turn Off in This Notebook (Saved)') : trans.__('This Notebook (Saved)'),
     caption: trans.__('Saved with the notebook, for everyone who opens it'),
     isEnabled: () => page.notebook !== null,
     isToggleable: true,
@@ -170,7 +181,10 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
     }
   });
   commands.addCommand(CommandIDs.stop, {
-    label: () => (provider.stopped ? trans.__('Resume All Suggestions') : trans.__('Stop All Suggestions')),
+    label: ({ palette }) =>
+      palette ? trans.__('Turn Off Everywhere Until Reload') : trans.__('Everywhere Until Reload'),
+    isToggleable: true,
+    isToggled: () => provider.stopped,
     execute: () => {
       if (provider.stopped) {
         provider.resume();
@@ -184,6 +198,23 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
       status.update();
       commands.notifyCommandChanged(CommandIDs.stop);
     }
+  });
+}
+
+/** Undo every switch that turns suggestions off here. */
+function addTurningOn(commands: CommandRegistry, { trans, page, provider, preferences }: IParts): void {
+  const applied = (): string[] => [
+    ...(preferences.current.enabled ? [] : [CommandIDs.toggle]),
+    ...(provider.stopped ? [CommandIDs.stop] : []),
+    ...(provider.paused.has(page.path ?? '') ? [CommandIDs.pause] : []),
+    ...(switchOf(page.notebook) === 'enabled' ? [] : [CommandIDs.disableInNotebook])
+  ];
+  const isOff = () => applied().length > 0;
+  commands.addCommand(CommandIDs.turnOn, {
+    label: ({ palette }) => (palette ? trans.__('Turn On Suggestions') : trans.__('Turn On')),
+    isVisible: isOff,
+    isEnabled: isOff,
+    execute: () => Promise.all(applied().map(async id => commands.execute(id)))
   });
 }
 
@@ -217,12 +248,16 @@ function addNotebookIndex(
 /** Request a suggestion, and switch between alternatives. */
 function addSuggesting(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, provider, availability, notice } = parts;
+  const turnOn = {
+    label: trans.__('Turn On'),
+    callback: () => void commands.execute(CommandIDs.turnOn)
+  };
   provider.declined.connect((_, decline) => {
     const message = `Turbopilot: ${describeDecline(trans, decline, availability.state.error)}`;
     if (decline === 'nothing') {
       notice.untilKey(message);
     } else {
-      notice.brief(message);
+      notice.brief(message, SWITCHED_OFF.has(decline) ? [turnOn] : []);
     }
   });
   const delegate = (label: string, command: string) => ({
@@ -329,8 +364,7 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
   });
   const week = () => availability.state.health?.week ?? null;
   commands.addCommand(CommandIDs.learning, {
-    label: args =>
-      args.palette ? trans.__('Turbopilot Acceptance Statistics…') : trans.__('Acceptance Statistics…'),
+    label: args => (args.palette ? trans.__('Turbopilot Statistics…') : trans.__('Statistics…')),
     isVisible: () => week() !== null,
     isEnabled: () => week() !== null,
     execute: showLearning
@@ -356,7 +390,10 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
     caption: installs,
     isVisible: () => installs() !== '',
     isEnabled: () => installs() !== '',
-    execute: () => Clipboard.copyToSystem(installs())
+    execute: () => {
+      Clipboard.copyToSystem(installs());
+      notice.brief(trans.__('Command copied'));
+    }
   });
   commands.addCommand(CommandIDs.status, {
     label: args =>

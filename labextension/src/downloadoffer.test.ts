@@ -91,7 +91,7 @@ describe('DownloadOffer', () => {
     await offer.offer('small');
     expect(shown).toHaveLength(1);
     expect(shown[0].message).toContain('500 MB, licence MIT');
-    expect(labels(shown[0])).toEqual(['Download', 'Not now']);
+    expect(labels(shown[0])).toEqual(['Download', 'Not Now']);
   });
 
   it('offers a model again that is damaged later', async () => {
@@ -136,17 +136,17 @@ describe('DownloadOffer', () => {
     const { offer, started } = bench([MODEL], failed, failed, { kind: 'stored' });
     await offer.offer('small');
     await press(shown[0], 'Download');
-    expect([shown[1].message, labels(shown[1])]).toEqual(['No.', ['Use mirror', 'Try again']]);
-    await press(shown[1], 'Use mirror');
-    expect(labels(shown[2])).toEqual(['Try again']);
-    await press(shown[2], 'Try again');
+    expect([shown[1].message, labels(shown[1])]).toEqual(['No.', ['Use Mirror', 'Try Again']]);
+    await press(shown[1], 'Use Mirror');
+    expect(labels(shown[2])).toEqual(['Try Again']);
+    await press(shown[2], 'Try Again');
     expect([shown[3].type, started]).toEqual(['success', [false, true, true]]);
   });
 
   it('offers the mirror of a model that has no other source', async () => {
     const { offer, started } = bench([{ ...MODEL, mirror_only: true }], { kind: 'stored' });
     await offer.offer('small');
-    expect(labels(shown[0])).toEqual(['Download from a mirror', 'Not now']);
+    expect(labels(shown[0])).toEqual(['Download from a mirror', 'Not Now']);
     await press(shown[0], 'Download from a mirror');
     expect(started).toEqual([true]);
   });
@@ -171,12 +171,12 @@ describe('DownloadOffer', () => {
     const { offer } = bench([{ ...MODEL, damaged: true }]);
     await offer.offer('small');
     expect(shown[0].message).toContain('The model file of small is damaged.');
-    expect(labels(shown[0])).toEqual(['Download again', 'Not now']);
+    expect(labels(shown[0])).toEqual(['Download again', 'Not Now']);
   });
 
   it.each([
     ['a stop', { kind: 'stopped', message: 'Stopped.' }, 'default', ['Download']],
-    ['a full disk', { kind: 'failed', message: 'Full.', code: 'disk' }, 'error', ['Try again']]
+    ['a full disk', { kind: 'failed', message: 'Full.', code: 'disk' }, 'error', ['Try Again']]
   ] as const)('after %s offers what helps', async (_, outcome, type, actions) => {
     const { offer } = bench([{ ...MODEL, pulling: true }], outcome);
     await offer.offer('small');

@@ -56,7 +56,7 @@ export class DownloadOffer {
         actions: [
           this._downloadAction(model),
           {
-            label: this._trans.__('Not now'),
+            label: this._trans.__('Not Now'),
             callback: () => undefined
           }
         ]
@@ -131,10 +131,10 @@ export class DownloadOffer {
       label,
       callback: () => void this._download(model, withMirrors)
     });
-    const actions: Notification.IAction[] = [again(trans.__('Try again'), mirrors)];
+    const actions: Notification.IAction[] = [again(trans.__('Try Again'), mirrors)];
     if (outcome.code === 'download_failed' && model.mirror && !mirrors) {
       actions.unshift({
-        ...again(trans.__('Use mirror'), true),
+        ...again(trans.__('Use Mirror'), true),
         displayType: 'accent',
         caption: trans.__(
           'The mirror serves the same file, uploaded by a third party. Turbopilot verifies its checksum.'

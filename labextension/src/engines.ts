@@ -238,7 +238,7 @@ export class Engines {
       throw new ServerError(
         500,
         'not_loaded',
-        'The completion module of the extension could not be loaded. Retrying… If this persists, reload the page.'
+        'Turbopilot could not load. Retrying… If this persists, reload the page.'
       );
     }));
   }

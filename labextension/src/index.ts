@@ -206,7 +206,9 @@ const plugin: JupyterFrontEndPlugin<void> = {
       showLearning: learningDialog(client, availability, notice, trans),
       showUsageLog
     });
-    fillMenu(menu);
+    const off = new MenuSvg({ commands });
+    off.title.label = trans.__('Turn Off');
+    fillMenu(menu, off);
     // Keep the open menu up to date.
     availability.changed.connect(() => menu.isVisible && menu.update());
     if (palette) {

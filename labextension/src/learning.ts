@@ -22,7 +22,7 @@ export function learningDialog(
       return;
     }
     const asked = await showDialog({
-      title: trans.__('Acceptance Statistics'),
+      title: trans.__('Statistics'),
       body: [
         week.shown
           ? trans.__(
@@ -43,7 +43,7 @@ export function learningDialog(
             'It stores only numbers, in a file on your server that only you can read.'
         ),
         trans.__(
-          'Reset Learning deletes these numbers for all models and levels of eagerness, including this week’s statistics. ' +
+          'Reset Statistics and Learning deletes these numbers for all models and levels of eagerness, including this week’s statistics. ' +
             'Your settings and the notebook index do not change.'
         )
       ]
@@ -51,7 +51,7 @@ export function learningDialog(
         .join(' '),
       buttons: [
         Dialog.cancelButton({ label: trans.__('Close') }),
-        Dialog.warnButton({ label: trans.__('Reset Learning') })
+        Dialog.warnButton({ label: trans.__('Reset Statistics and Learning') })
       ],
       defaultButton: 0 // Enter closes
     });

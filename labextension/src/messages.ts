@@ -13,8 +13,8 @@ export function describeRequestError(trans: TranslationBundle, { kind, message }
     limited: message,
     unreachable: trans.__('The server cannot be reached.'),
     timeout: trans.__('The server does not respond.'),
-    unexpected: trans.__('Unexpected response (proxy or login page?)'),
-    incomplete: trans.__('The connection was closed before the response was complete.'),
+    unexpected: trans.__('Got a web page instead of an answer. Log in again or check your proxy.'),
+    incomplete: trans.__('Connection lost.'),
     denied: trans.__('The server denied access. Reload the page and log in again.'),
     missing: trans.__(
       'The server extension is not running. Run: jupyter server extension enable jupyter_turbopilot'
@@ -61,20 +61,14 @@ export function describeDecline(
   error: IRequestError | null
 ): string {
   const messages: Record<Explained, string> = {
-    off: trans.__('Suggestions are disabled. Enable them in the menu Settings, Turbopilot.'),
-    stopped: trans.__(
-      'All suggestions are stopped. Choose “Resume All Suggestions” in the menu Settings, Turbopilot.'
-    ),
-    denied: trans.__('Switched off by your administrator for this document.'),
-    'disabled in notebook': trans.__(
-      'Suggestions are disabled in this notebook. Click “Turbopilot” in the status bar to enable them.'
-    ),
+    off: trans.__('Suggestions are off.'),
+    stopped: trans.__('Suggestions are off until the page is reloaded.'),
+    denied: trans.__('Your administrator has turned suggestions off in this document.'),
+    'disabled in notebook': trans.__('Suggestions are off in this notebook.'),
     'invalid metadata': trans.__(
       'Suggestions are disabled in this notebook: “turbopilot.enabled” in its metadata must be true or false.'
     ),
-    paused: trans.__(
-      'Suggestions are paused in this document. Click “Turbopilot” in the status bar to resume them.'
-    ),
+    paused: trans.__('Suggestions are off in this document.'),
     language: trans.__(
       'Suggestions are disabled for this language (see “Disabled languages” in the settings).'
     ),
@@ -85,7 +79,7 @@ export function describeDecline(
     unavailable: error ? describeRequestError(trans, error) : trans.__('The model is loading.'),
     nowhere: trans.__('Place the cursor in a cell, a file or a console first.'),
     timeout: trans.__('No suggestion within the time limit: the computer is busy. Try again.'),
-    nothing: trans.__('No suggestion here.')
+    nothing: trans.__('No suggestion at this position.')
   };
   return messages[decline];
 }

@@ -26,11 +26,22 @@ export function button(label: string, type: 'button' | 'submit'): HTMLButtonElem
   return element;
 }
 
-/** The columns between name and state: their titles and texts. */
-function figures(trans: TranslationBundle, inPage: boolean): [string, (model: IModel) => string][] {
-  const estimates: [string, (model: IModel) => string][] = [
+/** Tokens per second below which a model is slow, and from which it is fast. */
+const SLOW = 12;
+const FAST = 30;
+
+/** A column: its title, the text of a model and its tooltip. */
+type Figure = [title: string, textOf: (model: IModel) => string, tooltipOf?: (model: IModel) => string];
+
+/** The columns between name and state. */
+function figures(trans: TranslationBundle, inPage: boolean): Figure[] {
+  const estimates: Figure[] = [
     [trans.__('Memory'), model => describeSize(model.memory, false)],
-    [trans.__('Tokens/s'), model => speed(model.tokens_per_second)],
+    [
+      trans.__('Speed'),
+      model => describeSpeed(trans, model.tokens_per_second),
+      model => trans.__('%1 tokens per second', speed(model.tokens_per_second))
+    ],
     [trans.__('Keystrokes saved'), model => describeSaved(trans, model.saved)]
   ];
   return [
@@ -38,6 +49,14 @@ function figures(trans: TranslationBundle, inPage: boolean): [string, (model: IM
     ...(inPage ? [] : estimates),
     [trans.__('Licence'), model => model.licence]
   ];
+}
+
+/** Describe the estimated speed of a model; one that the server calls too slow is slower than typing. */
+function describeSpeed(trans: TranslationBundle, tokens: number | null | undefined): string {
+  if (!tokens) {
+    return '';
+  }
+  return tokens < SLOW ? trans.__('slow') : tokens < FAST ? trans.__('OK') : trans.__('fast');
 }
 
 /** Describe the measured share of keystrokes that a model saves. */
@@ -58,9 +77,10 @@ export function modelRow(trans: TranslationBundle, model: IModel, actions: IActi
   row.tabIndex = -1;
   row.setAttribute('aria-current', String(model.selected));
   row.append(nameCell(trans, model));
-  for (const [title, textOf] of figures(trans, actions.inPage)) {
+  for (const [title, textOf, tooltipOf] of figures(trans, actions.inPage)) {
     const cell = row.insertCell();
     cell.textContent = textOf(model);
+    cell.title = tooltipOf?.(model) ?? '';
     // Shown in narrow panels, which hide the table head.
     cell.dataset.title = title;
   }
@@ -78,7 +98,7 @@ function nameCell(trans: TranslationBundle, model: IModel): HTMLTableCellElement
         model.verdict === 'recommended' ? trans.__('Recommended') : '',
         model.use,
         describeTuning(trans, model),
-        model.fim === 'none' ? trans.__('No fill-in-the-middle') : ''
+        model.fim === 'none' ? trans.__('Ignores text after the cursor') : ''
       ]
         .filter(Boolean)
         .join(' · ')
@@ -108,7 +128,7 @@ function describeTuning(trans: TranslationBundle, model: IModel): string {
 /** The label of the button that enables or disables a model's adapters. */
 function adapterLabel(trans: TranslationBundle, { adapters_enabled, adapters }: IModel): string {
   if (adapters?.every(({ bundled }) => bundled)) {
-    return adapters_enabled ? trans.__('Disable notebook adapter') : trans.__('Enable notebook adapter');
+    return adapters_enabled ? trans.__('Use original model') : trans.__('Use notebook adapter');
   }
   return adapters_enabled ? trans.__('Disable adapters') : trans.__('Enable adapters');
 }
@@ -152,7 +172,7 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
       cell.append(message);
     }
     if (model.failed && model.mirror && !model.mirror_only) {
-      addButton(trans.__('Use mirror'), 'mirror', () => actions.download(model, true));
+      addButton(trans.__('Use Mirror'), 'mirror', () => actions.download(model, true));
     }
     if (model.damaged && model.removable !== false) {
       addButton(trans.__('Remove'), 'remove', () => actions.remove(model));

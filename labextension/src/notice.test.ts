@@ -209,7 +209,9 @@ describe('notifyOfHealth', () => {
     expect(output).toEqual([]);
     health = () => Promise.reject(new ResponseError('unexpected'));
     await availability.check();
-    expect(output).toEqual(['Turbopilot: Unexpected response (proxy or login page?)']);
+    expect(output).toEqual([
+      'Turbopilot: Got a web page instead of an answer. Log in again or check your proxy.'
+    ]);
   });
 
   it('clears the warning while the model is loading and may show it again', () => {
@@ -230,7 +232,7 @@ describe('notifyOfHealth', () => {
     availability.failed(error);
     await availability.check();
     expect(output.at(-3)).toMatch(words);
-    expect(output.slice(-2)).toEqual(['Complete in the browser', 'here']);
+    expect(output.slice(-2)).toEqual(['Use Browser Model', 'here']);
   });
 
   it('offers the command that installs the engine', () => {

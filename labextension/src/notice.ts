@@ -51,14 +51,14 @@ export class Notice {
   }
 
   /** Show a short reply to a command; a notification with the same text is extended instead of repeated. */
-  brief(message: string): IShownMessage {
+  brief(message: string, actions: Notification.IAction[] = []): IShownMessage {
     const shown = [this._warning, this._answer].find(one => one.message === message && isThere(one));
     if (shown) {
       Notification.update({ id: shown.id, message, autoClose: BRIEF });
       return shown;
     }
     dismiss(this._answer);
-    this._answer = { id: Notification.info(message, { autoClose: BRIEF }), message };
+    this._answer = { id: Notification.info(message, { autoClose: BRIEF, actions }), message };
     return this._answer;
   }
 
@@ -145,7 +145,7 @@ export function notifyOfHealth(
         actions.push({ label: trans.__('Copy Command'), callback: () => Clipboard.copyToSystem(command) });
       }
       if (completeHere && (error.kind === 'missing' || error.kind === 'no server')) {
-        actions.push({ label: trans.__('Complete in the browser'), callback: () => void completeHere() });
+        actions.push({ label: trans.__('Use Browser Model'), callback: () => void completeHere() });
       }
       notice.warn(`Turbopilot: ${describeRequestError(trans, error)}`, actions);
     }

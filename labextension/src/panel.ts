@@ -146,7 +146,7 @@ export class ModelPanel extends Widget {
     const label = this._label;
     this._all.type = 'checkbox';
     this._all.addEventListener('change', () => this._show());
-    label.append(this._all, ` ${trans.__('Show unsuitable models')}`);
+    label.append(this._all, ` ${trans.__('Show models too large or slow')}`);
     this._message.className = 'jp-Turbopilot-message';
     this._message.setAttribute('role', 'status');
     const table = document.createElement('table');
@@ -293,11 +293,7 @@ export class ModelPanel extends Widget {
       const freed = await this._client.remove(model.spec);
       this._tell(
         model.selected
-          ? this._trans.__(
-              '%1 freed. To use it again, download the model %2 again.',
-              describeSize(freed),
-              model.name
-            )
+          ? this._trans.__('Removed %2 (%1 freed).', describeSize(freed), model.name)
           : this._trans.__('%1 freed.', describeSize(freed))
       );
       void this._availability.check();

@@ -63,17 +63,17 @@ export function labelOf(
   { condition, percent, address, usageLog, lastMs }: IStatus
 ): ILabel {
   const states: Record<Condition, string> = {
-    denied: trans.__('switched off by your administrator'),
+    denied: trans.__('off (administrator)'),
     off: trans.__('off'),
-    stopped: trans.__('stopped'),
-    disabled: trans.__('disabled in this notebook'),
-    paused: trans.__('paused'),
+    stopped: trans.__('off (until reload)'),
+    disabled: trans.__('off (this notebook)'),
+    paused: trans.__('off (this document)'),
     loading: percent === null ? trans.__('loading') : trans.__('loading, %1 %', percent),
     ready: trans.__('ready'),
     generating: trans.__('generating'),
     busy: trans.__('busy'),
     absent: trans.__('no model'),
-    failed: trans.__('not available')
+    failed: trans.__('error')
   };
   const logged = usageLog ? ` · ${trans.__('usage log')}` : '';
   return {

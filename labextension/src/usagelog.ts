@@ -11,9 +11,9 @@ export function describeUsageLog(trans: TranslationBundle, log: IUsageLog | null
     return trans.__('Usage Log: Off');
   }
   if (log.error) {
-    return trans.__('Usage Log: Cannot Be Written…');
+    return trans.__('Usage Log Error…');
   }
-  return log.text ? trans.__('Usage Log: On, With Suggestion Text…') : trans.__('Usage Log: On…');
+  return log.text ? trans.__('Usage Log (Includes Suggestions)…') : trans.__('Usage Log: On…');
 }
 
 /** Describe the contents of the log, its file, and how to disable it. */

@@ -41,7 +41,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
   async function openMenu() {
     await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click();
     await page.locator('.lm-Menu-itemLabel', { hasText: /^Turbopilot$/ }).hover();
-    await page.locator('.lm-Menu-itemLabel', { hasText: 'Enable Suggestions' }).waitFor();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Turn Off' }).waitFor();
   }
 
   before(async () => {
@@ -132,18 +132,18 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await run('turbopilot:pause');
     await page.keyboard.press('Control+End');
     await page.keyboard.press('Alt+\\');
-    await toast('paused in this document').waitFor();
-    assert.equal(await label(), 'Turbopilot: paused');
+    await toast('off in this document').waitFor();
+    assert.equal(await label(), 'Turbopilot: off (this document)');
     await run('turbopilot:pause');
     await run('turbopilot:toggle');
     await page.waitForFunction(() =>
       document.querySelector('.jp-Turbopilot-status').textContent.includes('off')
     );
     await page.keyboard.press('Alt+\\');
-    await toast('Suggestions are disabled.').waitFor();
+    await toast('Suggestions are off.').waitFor();
     assert.equal(await page.locator('.jp-Turbopilot-live > div').last().textContent(), 'Turbopilot: off');
     await run('turbopilot:toggle');
-    await toast('Suggestions are disabled.').waitFor({ state: 'detached', timeout: 3000 });
+    await toast('Suggestions are off.').waitFor({ state: 'detached', timeout: 3000 });
     await page.waitForFunction(() =>
       document.querySelector('.jp-Turbopilot-status').textContent.includes('ready')
     );
@@ -283,7 +283,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
 
   test('the menus show the enabled entries, in light and dark', async () => {
     await page.locator('.jp-Turbopilot-status').click();
-    await page.locator('.lm-Menu .lm-mod-toggled:has(svg)', { hasText: 'Enable Suggestions' }).waitFor();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Turn Off' }).waitFor();
     await screenshot(page, 'status-menu');
     await page.keyboard.press('Escape');
     await page.evaluate(() =>
@@ -291,7 +291,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
     );
     await page.waitForFunction(() => document.body.dataset.jpThemeLight === 'false');
     await page.locator('.jp-Turbopilot-status').click();
-    await page.locator('.lm-Menu .lm-mod-toggled:has(svg)', { hasText: 'Enable Suggestions' }).waitFor();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Turn Off' }).waitFor();
     await screenshot(page, 'status-menu-dark');
     await page.keyboard.press('Escape');
     await page.evaluate(() =>
@@ -338,7 +338,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
       const end = Math.max(...items.map(item => item.getBoundingClientRect().right));
       return whole.right <= shown.right && whole.bottom <= shown.bottom + 1 && end <= window.innerWidth;
     };
-    for (const state of ['ready', 'disabled in this notebook']) {
+    for (const state of ['ready', 'off (this notebook)']) {
       await page.waitForFunction(
         text => document.querySelector('.jp-Turbopilot-state').textContent === text,
         state
@@ -415,15 +415,15 @@ describe('the user interface', { timeout: 300_000 }, () => {
       await other.waitForTimeout(100); // the last of it may be on its way
     }
     assert.deepEqual(await week(), counted);
-    await openLine('Acceptance Statistics…');
+    await openLine('Statistics…');
     await screenshot(other, 'learned-menu');
     await other.keyboard.press('Escape');
 
     const dialog = other.locator('.jp-Dialog');
     const { accepted, saved } = counted;
     const open = async () => {
-      await openLine('Acceptance Statistics…');
-      await line('Acceptance Statistics…').click();
+      await openLine('Statistics…');
+      await line('Statistics…').click();
       const words = `You accepted ${accepted} of ${shown} suggestions this week, which saved ${saved} keystrokes.`;
       await dialog.getByText(words).waitFor();
     };
@@ -433,14 +433,14 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await dialog.waitFor({ state: 'detached' });
     assert.equal((await week()).accepted, accepted, 'Enter resets nothing');
     await open();
-    await dialog.getByRole('button', { name: 'Reset Learning' }).click();
+    await dialog.getByRole('button', { name: 'Reset Statistics and Learning' }).click();
     await other
       .locator('.Toastify__toast', { hasText: 'has reset its learned thresholds' })
       .first()
       .waitFor();
     assert.deepEqual(await week(), { shown: 0, accepted: 0, saved: 0, retained: null });
-    await openLine('Acceptance Statistics…');
-    await line('Acceptance Statistics…').click();
+    await openLine('Statistics…');
+    await line('Statistics…').click();
     await dialog.getByText('No suggestions were shown this week.').waitFor();
     await other.keyboard.press('Escape');
 
@@ -539,7 +539,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
       adapters: [{ name: 'x', bundled: true }]
     };
     await showAgain();
-    const tune = row.getByRole('button', { name: 'Disable notebook adapter' });
+    const tune = row.getByRole('button', { name: 'Use original model' });
     await tune.waitFor({ timeout: 10000 });
     const colour = element => window.getComputedStyle(element).backgroundColor;
     assert.notEqual(await tune.evaluate(colour), await row.evaluate(colour));
@@ -555,7 +555,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await page.goto(`${lab.url}/notebooks/face.ipynb?token=${lab.token}`);
     await editCell(page, 0);
     await openMenu();
-    await page.locator('.lm-Menu .lm-mod-toggled:has(svg)', { hasText: 'Enable Suggestions' }).waitFor();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Turn Off' }).waitFor();
     await screenshot(page, 'notebook-7-menu');
     await page.locator('.lm-Menu-itemLabel', { hasText: 'Models…' }).click();
     await page.locator('.jp-Turbopilot-models tr[data-model]').first().waitFor();
@@ -572,7 +572,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await page.keyboard.press('Control+Alt+\\');
     await gone(page);
     await openMenu();
-    await page.locator('.lm-Menu-item:not(.lm-mod-toggled)', { hasText: 'Enable Suggestions' }).waitFor();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Turn On' }).waitFor();
     await page.close();
   });
 });

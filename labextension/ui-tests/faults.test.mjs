@@ -89,7 +89,7 @@ describe('failures of the server', { timeout: 300_000 }, () => {
 
   for (const [name, [where, answer]] of Object.entries(FAULTS)) {
     test(`${name}: typing continues, requests are limited, and ghost text returns`, async () => {
-      const shown = name.startsWith('429') ? 'busy' : 'not available';
+      const shown = name.startsWith('429') ? 'busy' : 'error';
       const head = await fresh();
       proxy.fault = (request, response) => where(request) && (answer(request, response), true);
       await page.keyboard.type(KEYS.slice(0, 3), { delay: 90 });
@@ -119,7 +119,7 @@ describe('failures of the server', { timeout: 300_000 }, () => {
     proxy.fault = request => ours(request);
     await page.keyboard.type(KEYS, { delay: 90 });
     await page.waitForFunction(
-      () => document.querySelector('.jp-Turbopilot-status').textContent.includes('not available'),
+      () => document.querySelector('.jp-Turbopilot-status').textContent.includes('error'),
       null,
       { timeout: 15000 }
     );
@@ -159,7 +159,7 @@ describe('failures of the server', { timeout: 300_000 }, () => {
     await lab.kill();
     // The state is detected without typing.
     await page.waitForFunction(
-      () => document.querySelector('.jp-Turbopilot-status').textContent.includes('not available'),
+      () => document.querySelector('.jp-Turbopilot-status').textContent.includes('error'),
       null,
       { timeout: 15000 }
     );

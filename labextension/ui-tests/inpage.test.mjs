@@ -160,7 +160,7 @@ describe('JupyterLab without the server extension', { timeout: 120_000 }, () => 
       asked.filter(name => LOCAL.includes(name)),
       []
     );
-    await notice.getByRole('button', { name: 'Complete in the browser' }).click();
+    await notice.getByRole('button', { name: 'Use Browser Model' }).click();
     await page.locator('.jp-Turbopilot-status[data-condition="ready"]').waitFor({ timeout: 30_000 });
     await editCell(page, 0);
     assert.equal(await typeBegun(page), REST);

@@ -32,7 +32,7 @@ describe('a JupyterLite site', { timeout: 120_000 }, () => {
     await page.keyboard.press('Control+a');
     await page.keyboard.press('Delete');
     await askInVain(page);
-    const notice = page.locator('.Toastify__toast', { hasText: 'No suggestion here.' });
+    const notice = page.locator('.Toastify__toast', { hasText: 'No suggestion at this position.' });
     await notice.waitFor({ timeout: 30_000 });
     await screenshot(page, 'lite-nothing');
     await page.keyboard.press('ArrowLeft');
@@ -104,7 +104,7 @@ describe('a JupyterLite site', { timeout: 120_000 }, () => {
     assert.equal(site.asked.filter(name => name === `${STATIC}models.json`).length, 1);
     await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click();
     await page.locator('.lm-Menu-itemLabel', { hasText: /^Turbopilot$/ }).hover();
-    await page.locator('.lm-Menu-itemLabel', { hasText: 'Turbopilot: not available' }).waitFor();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Turbopilot: error' }).waitFor();
     await screenshot(page, 'lite-notebook-without-model');
   });
 

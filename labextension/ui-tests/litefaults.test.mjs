@@ -107,7 +107,7 @@ describe('failures in a JupyterLite site', { timeout: 120_000 }, () => {
     const status = page.locator('.jp-Turbopilot-status');
     assert.match(await status.getAttribute('title'), /^No Jupyter server responds/);
     await screenshot(page, 'lite-server-wanted');
-    await notice.getByRole('button', { name: 'Complete in the browser' }).click();
+    await notice.getByRole('button', { name: 'Use Browser Model' }).click();
     await page.locator('.jp-Turbopilot-status[data-condition="ready"]').waitFor();
     assert.match(await status.innerText(), /^Turbopilot:\s*ready$/);
     assert.deepEqual(errors, []);

@@ -118,30 +118,30 @@ describe('the Models panel', { timeout: 300_000 }, () => {
     await screenshot(page, 'models-dark');
     assert.match(await row('qwen2.5-coder-0.5b').innerText(), /491 MB[\s\S]*In use/);
     assert.equal(await row('codegen-16b-mono').count(), 0);
-    await page.getByLabel('Show unsuitable models').check();
+    await page.getByLabel('Show models too large or slow').check();
     await row('codegen-16b-mono').waitFor();
     assert.match(await row('incoder-1b').innerText(), /Requires transformers/);
     await screenshot(page, 'models-all');
-    await page.getByLabel('Show unsuitable models').uncheck();
+    await page.getByLabel('Show models too large or slow').uncheck();
   });
 
   test('disables and enables the adapter of the default model', async () => {
     const tuned = row('qwen2.5-coder-0.5b');
     assert.match(await tuned.innerText(), /Adapter enabled: notebooks/);
-    await tuned.getByRole('button', { name: 'Disable notebook adapter' }).focus();
+    await tuned.getByRole('button', { name: 'Use original model' }).focus();
     await page.keyboard.press('Enter');
     await tuned.getByText('Adapter disabled: notebooks').waitFor({ timeout: 60000 });
     await page.waitForFunction(() => /qwen2.5-coder-0.5b is ready/.test(document.body.innerText), null, {
       timeout: 60000
     });
     await screenshot(page, 'models-published');
-    await tuned.getByRole('button', { name: 'Enable notebook adapter' }).click();
-    await tuned.getByRole('button', { name: 'Disable notebook adapter' }).waitFor({ timeout: 60000 });
+    await tuned.getByRole('button', { name: 'Use notebook adapter' }).click();
+    await tuned.getByRole('button', { name: 'Use original model' }).waitFor({ timeout: 60000 });
   });
 
   test('shows and stops a download, and uses a downloaded model', async () => {
     // The estimated speed is lower on a busy machine.
-    await page.getByLabel('Show unsuitable models').check();
+    await page.getByLabel('Show models too large or slow').check();
     slow = true;
     const stop = row('smollm2-360m').getByRole('button', { name: 'Stop' });
     await row('smollm2-360m').getByRole('button', { name: 'Download' }).focus();
@@ -263,9 +263,9 @@ describe('a server without a model', { timeout: 300_000 }, () => {
     const failed = page.locator('.Toastify__toast', { hasText: 'could not be downloaded' });
     await failed.waitFor({ timeout: 30000 });
     await screenshot(page, 'failed');
-    assert.ok(await failed.getByRole('button', { name: 'Use mirror' }).count());
+    assert.ok(await failed.getByRole('button', { name: 'Use Mirror' }).count());
     broken = false;
-    await failed.getByRole('button', { name: 'Try again' }).click();
+    await failed.getByRole('button', { name: 'Try Again' }).click();
     await page.waitForFunction(
       () => /\d+ MB of 491 MB|Verifying the checksum/.test(document.body.innerText),
       null,

@@ -88,7 +88,7 @@ describe('notebook index', { timeout: 300_000 }, () => {
       assert.ok(more.includes(expected), `${expected} is not in ${more}`);
     }
     await screenshot(page, 'memory-more');
-    await dialog.getByRole('button', { name: 'Stop Using' }).waitFor();
+    await dialog.getByRole('button', { name: 'Turn Off' }).waitFor();
     await page.keyboard.press('Enter');
     await notice().waitFor({ state: 'detached' });
     await page.waitForFunction(() => document.activeElement.closest('.jp-Notebook'));
@@ -240,7 +240,7 @@ describe('notebook index with the default settings', { timeout: 300_000 }, () =>
     await page.waitForSelector('.Toastify__toast', { state: 'detached' });
     await page.locator('.jp-Turbopilot-status').click();
     const menu = page.locator('.lm-Menu');
-    await menu.getByText('Acceptance Statistics…').waitFor();
+    await menu.getByText('Statistics…').waitFor();
     await picture(page, 'status-menu', [menu, page.locator('.jp-Turbopilot-status')], 24);
   });
 });

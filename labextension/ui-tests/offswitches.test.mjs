@@ -84,13 +84,13 @@ describe('the off switches', { timeout: 300_000 }, () => {
     assert.equal(await ghost(page), SAID);
     await on.run('turbopilot:disable-in-notebook');
     await gone(page);
-    await on.shows('disabled in this notebook');
+    await on.shows('off (this notebook)');
     const before = on.requests.length;
     await on.type();
     await on.expectNothing();
     assert.equal(on.requests.length, before);
     await page.keyboard.press('Alt+\\');
-    await on.toast('disabled in this notebook').waitFor();
+    await on.toast('off in this notebook').waitFor();
     await on.run('docmanager:save');
     const saved = () =>
       JSON.parse(readFileSync(path.join(lab.work, 'own.ipynb'), 'utf8')).metadata.turbopilot;
@@ -105,7 +105,7 @@ describe('the off switches', { timeout: 300_000 }, () => {
 
   test('a notebook can be handed out without suggestions', async () => {
     await openTab(page, 'lesson.ipynb');
-    await on.shows('disabled in this notebook');
+    await on.shows('off (this notebook)');
     const before = on.requests.length;
     await on.type();
     await on.expectNothing();
@@ -122,7 +122,7 @@ describe('the off switches', { timeout: 300_000 }, () => {
     await openTab(page, 'invalid.ipynb');
     await on.toast('must be true or false').waitFor();
     assert.equal(await page.locator('.Toastify__toast', { hasText: 'true or false' }).count(), 1);
-    await on.shows('disabled in this notebook');
+    await on.shows('off (this notebook)');
     await on.type();
     await on.expectNothing();
     await on.run('turbopilot:disable-in-notebook');
@@ -137,7 +137,7 @@ describe('the off switches', { timeout: 300_000 }, () => {
       window.jupyterapp.shell.currentWidget?.context?.path?.startsWith('exams/')
     );
     await on.type();
-    await on.shows('switched off by your administrator');
+    await on.shows('off (administrator)');
     const before = on.requests.length;
     await on.type();
     await on.expectNothing();
@@ -160,7 +160,7 @@ describe('the off switches', { timeout: 300_000 }, () => {
       window.jupyterapp.shell.currentWidget?.context?.path?.startsWith('exams/')
     );
     await on.type();
-    await on.shows('switched off by your administrator');
+    await on.shows('off (administrator)');
     await on.expectNothing();
     await screenshot(page, 'denied');
   });
@@ -173,7 +173,7 @@ describe('the off switches', { timeout: 300_000 }, () => {
     await on.shows('generating');
     const before = on.aborted.length;
     await page.keyboard.press('Control+Alt+.');
-    await on.shows('stopped');
+    await on.shows('off (until reload)');
     await page.waitForTimeout(200);
     assert.ok(on.aborted.length > before);
     await page.unroute('**/turbopilot/complete*');
@@ -208,7 +208,7 @@ describe('a server that is switched off', { timeout: 300_000 }, () => {
         writeNotebook(lab, 'own.ipynb', ['a = ']);
         const page = await openFile(browser.context, lab, 'own.ipynb');
         const on = follow(page);
-        await on.shows('switched off by your administrator');
+        await on.shows('off (administrator)');
         const cell = await editCell(page, 0);
         await page.keyboard.type('1, ', { delay: 60 });
         await on.expectNothing();

@@ -231,7 +231,7 @@ describe('the tutorial', { timeout: 600_000 }, () => {
   test('has its commands in the menu of the status item, its settings and its models', async () => {
     await status().click();
     const menu = page.locator('.lm-Menu');
-    await menu.getByText('Pause in This Document').waitFor();
+    await menu.getByText('Turn Off').waitFor();
     await menu.getByText('Turbopilot Settings').click();
     const editor = page.locator('.jp-SettingsPanel');
     for (const title of ['Enabled', 'When to suggest', 'Suggestion length', 'Eagerness']) {

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 DISABLED_IN_NOTEBOOK = (
-    "Turbopilot is disabled in this notebook. To enable it, choose Disable in This Notebook again."
+    "Turbopilot is disabled in this notebook. To enable it, choose Turn On."
 )
 
 
