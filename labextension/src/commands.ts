@@ -214,7 +214,11 @@ function addTurningOn(commands: CommandRegistry, { trans, page, provider, prefer
     label: ({ palette }) => (palette ? trans.__('Turn On Suggestions') : trans.__('Turn On')),
     isVisible: isOff,
     isEnabled: isOff,
-    execute: () => Promise.all(applied().map(async id => commands.execute(id)))
+    execute: async () => {
+      for (const id of applied()) {
+        await commands.execute(id);
+      }
+    }
   });
 }
 
