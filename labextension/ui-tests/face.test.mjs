@@ -307,12 +307,13 @@ describe('the user interface', { timeout: 300_000 }, () => {
   test('the menu of the status item restores the focus', async () => {
     await editCell(page, 2);
     await page.locator('.jp-Turbopilot-status').click();
-    await page.locator('.lm-Menu-itemLabel', { hasText: 'Pause' }).click();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Turn Off' }).click();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'This Document' }).click();
     assert.equal(await editing(), 1);
     await run('turbopilot:pause');
     await page.locator('.jp-Turbopilot-status').focus();
     await page.keyboard.press('Enter');
-    await page.locator('.lm-Menu-itemLabel', { hasText: 'Pause' }).waitFor();
+    await page.locator('.lm-Menu-itemLabel', { hasText: 'Turn Off' }).waitFor();
     await page.keyboard.press('Escape');
     assert.equal(await page.locator('.jp-Turbopilot-status:focus').count(), 1);
   });
@@ -489,7 +490,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
     const row = page.locator('.jp-Turbopilot-models tr[data-model="one"]');
     await row.getByRole('button', { name: 'Download' }).waitFor();
     for (const [body, words] of [
-      ['{"phase":"downloading","received":1,"total":2}\n', 'connection was closed'],
+      ['{"phase":"downloading","received":1,"total":2}\n', 'Connection lost'],
       ['<html>Sign in</html>\n', 'Unexpected response'],
       ['{"phase":"failed","done":true,"error":{"code":"x","message":"No space."}}\n', 'No space.']
     ]) {

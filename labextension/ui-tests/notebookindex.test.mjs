@@ -167,8 +167,7 @@ describe('notebook index', { timeout: 300_000 }, () => {
     await execute('turbopilot:notebook-index');
     await until(4);
     assert.equal(await isUsed(), true);
-    await page.locator('.jp-Turbopilot-status').click();
-    await page.locator('.lm-Menu-item', { hasText: 'Delete Index…' }).click();
+    await execute('turbopilot:delete-index');
     const dialog = page.locator('.jp-Dialog');
     await dialog.waitFor();
     assert.ok((await dialog.innerText()).includes(lab.work));

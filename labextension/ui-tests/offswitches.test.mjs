@@ -143,7 +143,7 @@ describe('the off switches', { timeout: 300_000 }, () => {
     await on.expectNothing();
     assert.equal(on.requests.length, before);
     await page.keyboard.press('Alt+\\');
-    await on.toast('Switched off by your administrator').waitFor();
+    await on.toast('Your administrator has turned suggestions off').waitFor();
     assert.equal(await page.locator('.Toastify__toast--warning, .Toastify__toast--error').count(), 0);
     await page.evaluate(async () => {
       const registry = window.jupyterapp.serviceManager.settings;
