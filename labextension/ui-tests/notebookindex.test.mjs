@@ -167,7 +167,7 @@ describe('notebook index', { timeout: 300_000 }, () => {
     await execute('turbopilot:notebook-index');
     await until(4);
     assert.equal(await isUsed(), true);
-    await execute('turbopilot:delete-index');
+    void execute('turbopilot:delete-index'); // it waits for the dialog
     const dialog = page.locator('.jp-Dialog');
     await dialog.waitFor();
     assert.ok((await dialog.innerText()).includes(lab.work));
