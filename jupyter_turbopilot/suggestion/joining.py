@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache, cached_property
-from itertools import chain, takewhile
+from itertools import chain, islice, takewhile
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.suggestion.syntax import CLOSERS, CLOSING, judge, lex, scan
@@ -157,14 +157,15 @@ class _Statement:
         return sign == "(" and (element[-1:] in (["()"], ["[]"], ["{}"]) or _is_literal(lexemes))
 
     def _concatenates(self, lexemes: Sequence[Lexeme]) -> bool:
-        """Return whether a text ends with a string that Python joins to the string after it."""
-        kinds = [lexeme.kind for lexeme in lexemes if lexeme.kind != "line"]
-        return self._begins_with_string and kinds[-1:] == ["string"] and kinds[-2:-1] != ["string"]
+        """Return whether Python would join a string of the text and the one after it, on the same line."""
+        last = lexemes[-1] if lexemes else None
+        is_own = last is not None and last.kind == "string" and last.start >= len(self._before)
+        return is_own and self._begins_with_string
 
     @cached_property
     def _begins_with_string(self) -> bool:
-        kinds = (lexeme.kind for lexeme in lex(self._rest) if lexeme.kind != "line")
-        return next(kinds, "") == "string"
+        is_python = self._language == "python" and self._before.lstrip()[:1] not in {"!", "%"}
+        return is_python and any(lexeme.kind == "string" for lexeme in islice(lex(self._rest), 1))
 
     @cached_property
     def _following(self) -> list[str]:

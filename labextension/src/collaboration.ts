@@ -55,11 +55,11 @@ export function followEdits(
 export function hasOtherCursor(sharedModel: CodeEditor.IModel['sharedModel']): boolean {
   const { awareness, ysource } = sharedModel as ISharedText;
   const own = ysource?._item?.id;
-  const isHere = ({ anchor }: ICursor): boolean =>
-    !!own && !!anchor?.type && JSONExt.deepEqual(anchor.type, own);
+  const isHere = (cursor: ICursor | null): boolean =>
+    !!own && !!cursor?.anchor?.type && JSONExt.deepEqual(cursor.anchor.type, own);
   return [...(awareness?.getStates() ?? [])].some(
     ([client, { cursors }]) =>
-      client !== awareness?.clientID && Array.isArray(cursors) && (cursors as ICursor[]).some(isHere)
+      client !== awareness?.clientID && Array.isArray(cursors) && (cursors as (ICursor | null)[]).some(isHere)
   );
 }
 

@@ -189,6 +189,25 @@ describe('addCommands', () => {
     ]);
   });
 
+  it('turns on what the user turned off, and a notebook only if nothing else is off', () => {
+    const metadata = new Map<string, unknown>([['turbopilot', { enabled: false }]]);
+    parts.page.path = 'a.ipynb';
+    parts.page.notebook = {
+      getMetadata: (key: string) => metadata.get(key),
+      setMetadata: (key: string, value: unknown) => void metadata.set(key, value),
+      deleteMetadata: (key: string) => void metadata.delete(key)
+    };
+    parts.run(CommandIDs.stop);
+    parts.run(CommandIDs.pause);
+    parts.run(CommandIDs.turnOn);
+    expect(parts.is(CommandIDs.stop, 'isToggled')).toBe(false);
+    expect(parts.is(CommandIDs.pause, 'isToggled')).toBe(false);
+    expect(metadata.get('turbopilot')).toEqual({ enabled: false });
+    parts.run(CommandIDs.turnOn);
+    expect(metadata.get('turbopilot')).toBeUndefined();
+    expect(parts.is(CommandIDs.turnOn, 'isEnabled')).toBe(false);
+  });
+
   it('disables suggestions in the current notebook and enables them again', () => {
     expect(parts.is(CommandIDs.disableInNotebook, 'isEnabled')).toBe(false);
     const metadata = new Map<string, unknown>();

@@ -52,8 +52,14 @@ export namespace CommandIDs {
 /** The submenu “Turn Off”. */
 const OFF_SWITCHES = [CommandIDs.toggle, CommandIDs.stop, CommandIDs.pause, CommandIDs.disableInNotebook];
 
-/** Reasons for which “Turn On” is offered. */
-const SWITCHED_OFF: ReadonlySet<Explained> = new Set(['off', 'stopped', 'paused', 'disabled in notebook']);
+/** The switches that decline a request; “Turn On” undoes them. */
+const SWITCH_OF: ReadonlyMap<Explained, string> = new Map([
+  ['off', CommandIDs.toggle],
+  ['stopped', CommandIDs.stop],
+  ['paused', CommandIDs.pause],
+  ['disabled in notebook', CommandIDs.disableInNotebook],
+  ['invalid metadata', CommandIDs.disableInNotebook]
+]);
 
 /** The components that the commands use. */
 export interface IParts {
@@ -201,23 +207,28 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
   });
 }
 
-/** Undo every switch that turns suggestions off here. */
+/** Undo the switches that turn suggestions off here; the notebook's own, which its other readers share, only alone. */
 function addTurningOn(commands: CommandRegistry, { trans, page, provider, preferences }: IParts): void {
-  const applied = (): string[] => [
-    ...(preferences.current.enabled ? [] : [CommandIDs.toggle]),
-    ...(provider.stopped ? [CommandIDs.stop] : []),
-    ...(provider.paused.has(page.path ?? '') ? [CommandIDs.pause] : []),
-    ...(switchOf(page.notebook) === 'enabled' ? [] : [CommandIDs.disableInNotebook])
-  ];
-  const isOff = () => applied().length > 0;
+  const activeSwitches = (): string[] => {
+    const ofUser = [
+      ...(preferences.current.enabled ? [] : [CommandIDs.toggle]),
+      ...(provider.stopped ? [CommandIDs.stop] : []),
+      ...(provider.paused.has(page.path ?? '') ? [CommandIDs.pause] : [])
+    ];
+    const isOffInNotebook = switchOf(page.notebook) !== 'enabled';
+    return ofUser.length === 0 && isOffInNotebook ? [CommandIDs.disableInNotebook] : ofUser;
+  };
+  const isOff = () => activeSwitches().length > 0;
   commands.addCommand(CommandIDs.turnOn, {
     label: ({ palette }) => (palette ? trans.__('Turn On Suggestions') : trans.__('Turn On')),
     isVisible: isOff,
     isEnabled: isOff,
     execute: async () => {
-      for (const id of applied()) {
+      // All at once: while a setting is saved, the user may open another document.
+      const running = activeSwitches().map(async id => {
         await commands.execute(id);
-      }
+      });
+      await Promise.all(running);
     }
   });
 }
@@ -252,16 +263,14 @@ function addNotebookIndex(
 /** Request a suggestion, and switch between alternatives. */
 function addSuggesting(commands: CommandRegistry, parts: IParts): void {
   const { trans, page, provider, availability, notice } = parts;
-  const turnOn = {
-    label: trans.__('Turn On'),
-    callback: () => void commands.execute(CommandIDs.turnOn)
-  };
   provider.declined.connect((_, decline) => {
     const message = `Turbopilot: ${describeDecline(trans, decline, availability.state.error)}`;
     if (decline === 'nothing') {
       notice.untilKey(message);
     } else {
-      notice.brief(message, SWITCHED_OFF.has(decline) ? [turnOn] : []);
+      const id = SWITCH_OF.get(decline);
+      const undo = () => id !== undefined && commands.isToggled(id) && void commands.execute(id);
+      notice.brief(message, id ? [{ label: trans.__('Turn On'), callback: undo }] : []);
     }
   });
   const delegate = (label: string, command: string) => ({

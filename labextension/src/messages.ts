@@ -13,8 +13,8 @@ export function describeRequestError(trans: TranslationBundle, { kind, message }
     limited: message,
     unreachable: trans.__('The server cannot be reached.'),
     timeout: trans.__('The server does not respond.'),
-    unexpected: trans.__('Got a web page instead of an answer. Log in again or check your proxy.'),
-    incomplete: trans.__('Connection lost.'),
+    unexpected: trans.__('Unexpected response. Is a proxy or a login page in the way?'),
+    incomplete: trans.__('Connection lost. Try again.'),
     denied: trans.__('The server denied access. Reload the page and log in again.'),
     missing: trans.__(
       'The server extension is not running. Run: jupyter server extension enable jupyter_turbopilot'
@@ -66,13 +66,11 @@ export function describeDecline(
     denied: trans.__('Your administrator has turned suggestions off in this document.'),
     'disabled in notebook': trans.__('Suggestions are off in this notebook.'),
     'invalid metadata': trans.__(
-      'Suggestions are disabled in this notebook: “turbopilot.enabled” in its metadata must be true or false.'
+      'Suggestions are off in this notebook: “turbopilot.enabled” in its metadata must be true or false.'
     ),
     paused: trans.__('Suggestions are off in this document.'),
-    language: trans.__(
-      'Suggestions are disabled for this language (see “Disabled languages” in the settings).'
-    ),
-    private: trans.__('Suggestions are disabled in files that may contain credentials.'),
+    language: trans.__('Suggestions are off for this language (see “Disabled languages” in the settings).'),
+    private: trans.__('Suggestions are off in files that may contain credentials.'),
     'read-only': trans.__('This cell is read-only.'),
     cursors: trans.__('Suggestions need a single cursor. Press Escape to remove the others.'),
     selection: trans.__('Suggestions are not available while text is selected.'),

@@ -31,16 +31,17 @@ const SLOW = 12;
 const FAST = 30;
 
 /** A column: its title, the text of a model and its tooltip. */
-type Figure = [title: string, textOf: (model: IModel) => string, tooltipOf?: (model: IModel) => string];
+type Column = [title: string, textOf: (model: IModel) => string, tooltipOf?: (model: IModel) => string];
 
 /** The columns between name and state. */
-function figures(trans: TranslationBundle, inPage: boolean): Figure[] {
-  const estimates: Figure[] = [
+function columns(trans: TranslationBundle, inPage: boolean): Column[] {
+  const estimates: Column[] = [
     [trans.__('Memory'), model => describeSize(model.memory, false)],
     [
       trans.__('Speed'),
       model => describeSpeed(trans, model.tokens_per_second),
-      model => trans.__('%1 tokens per second', speed(model.tokens_per_second))
+      model =>
+        model.tokens_per_second ? trans.__('%1 tokens per second', speed(model.tokens_per_second)) : ''
     ],
     [trans.__('Keystrokes saved'), model => describeSaved(trans, model.saved)]
   ];
@@ -51,7 +52,7 @@ function figures(trans: TranslationBundle, inPage: boolean): Figure[] {
   ];
 }
 
-/** Describe the estimated speed of a model; one that the server calls too slow is slower than typing. */
+/** Describe the estimated speed of a model. */
 function describeSpeed(trans: TranslationBundle, tokens: number | null | undefined): string {
   if (!tokens) {
     return '';
@@ -66,7 +67,7 @@ function describeSaved(trans: TranslationBundle, saved: number | null | undefine
 
 /** The titles of the columns, in the order of a row's cells. */
 export function titles(trans: TranslationBundle, inPage: boolean): string[] {
-  const between = figures(trans, inPage).map(([title]) => title);
+  const between = columns(trans, inPage).map(([title]) => title);
   return [trans.__('Model'), ...between, trans.__('State')];
 }
 
@@ -77,7 +78,7 @@ export function modelRow(trans: TranslationBundle, model: IModel, actions: IActi
   row.tabIndex = -1;
   row.setAttribute('aria-current', String(model.selected));
   row.append(nameCell(trans, model));
-  for (const [title, textOf, tooltipOf] of figures(trans, actions.inPage)) {
+  for (const [title, textOf, tooltipOf] of columns(trans, actions.inPage)) {
     const cell = row.insertCell();
     cell.textContent = textOf(model);
     cell.title = tooltipOf?.(model) ?? '';

@@ -114,18 +114,18 @@ describe('NotebookIndex', () => {
     for (const expected of [INDEX.root, INDEX.path, 'c.Turbopilot.notebook_index = False']) {
       expect(dialogs[0].body).toContain(expected);
     }
-    expect(dialogs[0].buttons.map(({ label }) => label)).toEqual(['Delete Index…', 'Turn Off', 'OK']);
+    expect(dialogs[0].buttons.map(({ label }) => label)).toEqual(['Delete Index…', 'Turn Off Index', 'OK']);
     await vi.waitFor(() => expect(page.returnFocus).toHaveBeenCalledOnce());
   });
 
-  it('disables the setting with “Turn Off” in the notification or in the dialog', async () => {
+  it('disables the setting with “Turn Off Index” in the notification or in the dialog', async () => {
     let index = await acceptIn(INDEX);
     shown[0][1].actions[1].callback();
     expect(index.isUsed).toBe(false);
     expect(dialogs[0].buttons.map(({ label }) => label)).toEqual(['Delete Index…', 'OK']);
     preferences = new Preferences();
     index = await acceptIn(INDEX);
-    pressed.push('Turn Off');
+    pressed.push('Turn Off Index');
     shown[1][1].actions[2].callback();
     await vi.waitFor(() => expect(index.isUsed).toBe(false));
     expect(client.deleteIndex).not.toHaveBeenCalled();

@@ -61,7 +61,7 @@ export class NotebookIndex {
         actions: [
           { label: trans.__('OK'), callback: () => undefined },
           {
-            label: trans.__('Turn Off'),
+            label: trans.__('Turn Off Index'),
             callback: () => {
               this._stop();
               void this._explain(state); // the server still keeps the index
@@ -104,7 +104,7 @@ export class NotebookIndex {
       : trans.__(
           '“Suggest from my notebooks” is disabled in the settings. The index remains until you delete it.'
         );
-    const stop = trans.__('Turn Off');
+    const stop = trans.__('Turn Off Index');
     const remove = trans.__('Delete Index…');
     const { button } = await showDialog({
       title: trans.__('Notebook Index'),

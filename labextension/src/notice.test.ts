@@ -209,9 +209,7 @@ describe('notifyOfHealth', () => {
     expect(output).toEqual([]);
     health = () => Promise.reject(new ResponseError('unexpected'));
     await availability.check();
-    expect(output).toEqual([
-      'Turbopilot: Got a web page instead of an answer. Log in again or check your proxy.'
-    ]);
+    expect(output).toEqual(['Turbopilot: Unexpected response. Is a proxy or a login page in the way?']);
   });
 
   it('clears the warning while the model is loading and may show it again', () => {

@@ -53,12 +53,13 @@ export class Notice {
   /** Show a short reply to a command; a notification with the same text is extended instead of repeated. */
   brief(message: string, actions: Notification.IAction[] = []): IShownMessage {
     const shown = [this._warning, this._answer].find(one => one.message === message && isThere(one));
+    const autoClose = actions.length > 0 ? SHOWN : BRIEF; // time to reach a button
     if (shown) {
-      Notification.update({ id: shown.id, message, autoClose: BRIEF });
+      Notification.update({ id: shown.id, message, autoClose });
       return shown;
     }
     dismiss(this._answer);
-    this._answer = { id: Notification.info(message, { autoClose: BRIEF, actions }), message };
+    this._answer = { id: Notification.info(message, { autoClose, actions }), message };
     return this._answer;
   }
 

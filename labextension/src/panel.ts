@@ -146,7 +146,7 @@ export class ModelPanel extends Widget {
     const label = this._label;
     this._all.type = 'checkbox';
     this._all.addEventListener('change', () => this._show());
-    label.append(this._all, ` ${trans.__('Show models too large or slow')}`);
+    label.append(this._all, ` ${trans.__('Show models that are too large or slow')}`);
     this._message.className = 'jp-Turbopilot-message';
     this._message.setAttribute('role', 'status');
     const table = document.createElement('table');
@@ -291,11 +291,7 @@ export class ModelPanel extends Widget {
     }
     try {
       const freed = await this._client.remove(model.spec);
-      this._tell(
-        model.selected
-          ? this._trans.__('Removed %2 (%1 freed).', describeSize(freed), model.name)
-          : this._trans.__('%1 freed.', describeSize(freed))
-      );
+      this._tell(this._trans.__('Removed %2 (%1 freed).', describeSize(freed), model.name));
       void this._availability.check();
     } catch (reason) {
       this._tell(describeError(this._trans, reason), true);

@@ -197,7 +197,7 @@ describe('the status of a browser model', () => {
   it.each<[Partial<IEngineHealth>, string]>([
     [{ ready: true, phase: 'ready', model: 'small' }, 'small, 6.4 MB, in this page: loaded'],
     [{ ...LOADING, model: 'small' }, 'small, 6.4 MB, in this page: loading'],
-    [{ phase: 'failed', model: 'small' }, 'small, 6.4 MB, in this page: not available'],
+    [{ phase: 'failed', model: 'small' }, 'small, 6.4 MB, in this page: error'],
     [
       { phase: 'empty', model: '', inPage: { size: null, step: null } },
       'A model, in this page: loads when you type'

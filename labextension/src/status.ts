@@ -112,7 +112,7 @@ export function describeModel(trans: TranslationBundle, { model, health }: IStat
       ? trans.__('loads when you type')
       : health.phase === 'loading'
         ? trans.__('loading')
-        : trans.__('not available');
+        : trans.__('error');
   return trans.__('%1, in this page: %2', facts, state);
 }
 

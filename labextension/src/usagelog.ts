@@ -13,7 +13,7 @@ export function describeUsageLog(trans: TranslationBundle, log: IUsageLog | null
   if (log.error) {
     return trans.__('Usage Log Error…');
   }
-  return log.text ? trans.__('Usage Log (Includes Suggestions)…') : trans.__('Usage Log: On…');
+  return log.text ? trans.__('Usage Log: On, Includes Suggestions…') : trans.__('Usage Log: On…');
 }
 
 /** Describe the contents of the log, its file, and how to disable it. */

@@ -118,11 +118,11 @@ describe('the Models panel', { timeout: 300_000 }, () => {
     await screenshot(page, 'models-dark');
     assert.match(await row('qwen2.5-coder-0.5b').innerText(), /491 MB[\s\S]*In use/);
     assert.equal(await row('codegen-16b-mono').count(), 0);
-    await page.getByLabel('Show models too large or slow').check();
+    await page.getByLabel('Show models that are too large or slow').check();
     await row('codegen-16b-mono').waitFor();
     assert.match(await row('incoder-1b').innerText(), /Requires transformers/);
     await screenshot(page, 'models-all');
-    await page.getByLabel('Show models too large or slow').uncheck();
+    await page.getByLabel('Show models that are too large or slow').uncheck();
   });
 
   test('disables and enables the adapter of the default model', async () => {
@@ -141,7 +141,7 @@ describe('the Models panel', { timeout: 300_000 }, () => {
 
   test('shows and stops a download, and uses a downloaded model', async () => {
     // The estimated speed is lower on a busy machine.
-    await page.getByLabel('Show models too large or slow').check();
+    await page.getByLabel('Show models that are too large or slow').check();
     slow = true;
     const stop = row('smollm2-360m').getByRole('button', { name: 'Stop' });
     await row('smollm2-360m').getByRole('button', { name: 'Download' }).focus();

@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DISABLED_IN_NOTEBOOK = (
-    "Turbopilot is disabled in this notebook. To enable it, choose Turn On."
-)
+DISABLED_IN_NOTEBOOK = "Suggestions are off in this notebook. Choose Turn On in the menu Settings, Turbopilot."
 
 
 class NotebookRequest(Protocol):

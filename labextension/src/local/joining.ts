@@ -163,9 +163,11 @@ class Statement {
     const [start, lowest] = depths(_before, _rest);
     this._closed = ONLY_CLOSING.test(_rest) ? 0 : start - lowest;
     this._isInField = start > this._atCursor.brackets.length;
-    const following = lex(_rest).filter(({ kind }) => kind !== 'line');
-    this._following = following.length > 0 ? following.map(({ text }) => text) : [''];
-    this._beginsWithString = following[0]?.kind === 'string';
+    const lexemes = lex(_rest);
+    const following = lexemes.flatMap(({ kind, text }) => (kind === 'line' ? [] : [text]));
+    this._following = following.length > 0 ? following : [''];
+    const isPython = _language === 'python' && !/^\s*[!%]/.test(_before);
+    this._beginsWithString = isPython && lexemes[0]?.kind === 'string';
   }
 
   /** Whether the rest can follow a text. */
@@ -227,10 +229,11 @@ class Statement {
     );
   }
 
-  /** Whether a text ends with a string that Python joins to the string after it. */
+  /** Whether Python would join a string of the text and the one after it, on the same line. */
   private _concatenates(lexemes: readonly ILexeme[]): boolean {
-    const kinds = lexemes.flatMap(({ kind }) => (kind === 'line' ? [] : [kind]));
-    return this._beginsWithString && kinds.at(-1) === 'string' && kinds.at(-2) !== 'string';
+    const last = lexemes.at(-1);
+    const isOwn = last?.kind === 'string' && last.start >= this._before.length;
+    return isOwn && this._beginsWithString;
   }
 
   private _canBeValid(): boolean {
@@ -256,7 +259,7 @@ class Statement {
   private readonly _closed: number; // the brackets at the cursor that the rest closes
   private readonly _isInField: boolean; // whether the cursor is within a replacement field
   private readonly _following: readonly string[]; // the lexemes of the rest
-  private readonly _beginsWithString: boolean; // the rest
+  private readonly _beginsWithString: boolean; // the rest, in Python
   private _completable: boolean | undefined;
   private _left = MAX_PARSED;
 }
