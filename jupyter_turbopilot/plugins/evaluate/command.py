@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.plugins.evaluate import notebooks as notebook_sets
-from jupyter_turbopilot.plugins.evaluate import report, traces
+from jupyter_turbopilot.plugins.evaluate import report, result_file, traces
+from jupyter_turbopilot.plugins.evaluate.sources import OwnSource, UrlSource
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.suggestion.gate_fit import EAGERNESS
 from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.plugins.evaluate.replay import TypingResult
+    from jupyter_turbopilot.plugins.evaluate.sources import Source
     from jupyter_turbopilot.plugins.evaluate.traces import Trace
     from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.terminal.in_process import InProcess
@@ -35,10 +37,23 @@ PATIENT = 300.0  # seconds: the time limit of a request that is not timed
 
 def declare(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "source",
-        metavar="SOURCE",
+        "notebooks",
+        metavar="NOTEBOOKS",
+        nargs="?",
         type=Path,
         help="a notebook, a folder of notebooks, a prepared set, or HumanEval's wheel",
+    )
+    parser.add_argument(
+        "--source",
+        metavar="URL",
+        help="measure a server instead of the engine in this process. The end of the URL selects the "
+        "protocol: `/infill` (llama.cpp), `/v1/completions` (OpenAI) or `/api/generate` (Ollama). `--model` "
+        "names its model",
+    )
+    parser.add_argument(
+        "--template",
+        default="",
+        help="prompt for --source with `{prefix}` and `{suffix}`; default: the server builds it",
     )
     parser.add_argument(
         "--humaneval",
@@ -58,6 +73,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
         default=["append"],
         help="append: type whole cells; edit: type within finished cells; hop: alternate between two cells "
         "(append)",
+    )
+    parser.add_argument(
+        "--accept",
+        choices=["line", "word"],
+        default="line",
+        help="line: accept the correct first lines of a suggestion; word: also the correct first words of a "
+        "wrong line (line)",
     )
     add_number(
         parser, "--requests", whole(0, 10_000_000), 0, "approximate number of requests; 0: at every position"
@@ -106,6 +128,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "up to `__`, except files that share half of their lines with the replayed notebook",
     )
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a Markdown file and plots")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts, for --compare")
+    parser.add_argument(
+        "--compare", type=Path, nargs="+", metavar="FILE", help="compare the files of --json; replay nothing"
+    )
+    parser.add_argument(
+        "--schema", action="store_true", help="print the JSON schema of the files of --json; replay nothing"
+    )
     add_model_and_engine(parser)
     parser.set_defaults(execute=run)
 
@@ -114,6 +143,17 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Replay notebooks, or run HumanEval infilling; print the results."""
     from jupyter_turbopilot.terminal.in_process import InProcess
 
+    if options.schema:
+        print(result_file.schema().decode())
+        return 0
+    if options.compare:
+        return _print(options, *result_file.compare(options.compare))
+    if not options.notebooks:
+        raise BadRequestError("Pass notebooks to replay, or --compare.")
+    if (options.source or options.accept == "word") and (
+        options.humaneval or options.index or options.kernel
+    ):
+        raise BadRequestError("--source and --accept word exclude --humaneval, --index and --kernel.")
     settings.keep_sequences = settings.learning = False
     settings.cache_file = ""
     # In real time, yield the CPU to other programs as for a user.
@@ -132,7 +172,7 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
 def _humaneval(options: argparse.Namespace, local: InProcess) -> int:
     from jupyter_turbopilot.plugins.evaluate import humaneval
 
-    chosen = humaneval.problems(humaneval.read(options.source), options.requests or sys.maxsize)
+    chosen = humaneval.problems(humaneval.read(options.notebooks), options.requests or sys.maxsize)
     scored = humaneval.run(local, chosen, count_items("HumanEval", len(chosen)))
     lines = max(1, scored.problems)
     print(f"{scored.problems} lines: {scored.exact / lines:.3f} exact, {scored.passed / lines:.3f} pass")
@@ -147,14 +187,14 @@ def _half(options: argparse.Namespace, notebooks: list[TypedNotebook]) -> list[T
         return notebooks
     if len(notebooks) == 1:
         chosen = f"--half {half}" if options.half else f"--index {SIBLINGS}"
-        raise BadRequestError(f"{chosen} needs at least two notebooks, but {options.source} has one.")
+        raise BadRequestError(f"{chosen} needs at least two notebooks, but {options.notebooks} has one.")
     return notebooks[half == "held-out" :: 2]
 
 
 def _traces(notebooks: list[TypedNotebook], kind: str, options: argparse.Namespace) -> list[Trace]:
     chosen = traces.of_kind(notebooks, kind, options.requests, every=1 if options.clock else traces.EVERY)
     if not chosen:
-        raise BadRequestError(f"{options.source} has no cells that are suitable for --trace {kind}.")
+        raise BadRequestError(f"{options.notebooks} has no cells that are suitable for --trace {kind}.")
     return chosen
 
 
@@ -164,17 +204,15 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
 
     if options.bursts and not options.clock:
         raise BadRequestError("--bursts needs --clock.")
-    settings = local.pilot.settings
     rhythm = replay.bursts if options.bursts else replay.steady(options.key_interval / 1000)
-    notebooks = _half(options, notebook_sets.read(options.source))
+    by_word = options.accept == "word"
+    notebooks = _half(options, notebook_sets.read(options.notebooks))
     results: dict[str, TypingResult] = {}
-    local.wait()
-    for eagerness in options.eagerness:
-        settings.eagerness = eagerness
+    for way, source in _sources(options, local):
         for kind in options.trace:
             local.pilot.completer.results.clear()  # otherwise the next setting would find cached completions
             chosen = _traces(notebooks, kind, options)
-            name = f"{eagerness}, {kind}"
+            name = f"{way}, {kind}" + (", by word" if by_word else "")
             if options.clock:
                 typing = "bursts" if options.bursts else f"{options.key_interval} ms per keystroke"
                 beside = f" with {options.busy} busy processes" if options.busy else ""
@@ -189,11 +227,23 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
             else:
                 with keeping_busy(options.busy):
                     results[name] = (
-                        replay.in_real_time(local, chosen, tell, rhythm)
+                        replay.in_real_time(source, chosen, tell, rhythm, by_word=by_word)
                         if options.clock
-                        else replay.by_keystrokes(local, chosen, tell)
+                        else replay.by_keystrokes(source, chosen, tell, by_word=by_word)
                     )
     return _report(options, local, notebooks, results)
+
+
+def _sources(options: argparse.Namespace, local: InProcess) -> Iterator[tuple[str, Source]]:
+    """Iterate over the source at a URL, or the engine in this process with each eagerness."""
+    if options.source:
+        with UrlSource(options.source, options.model or "", options.template) as source:
+            yield options.source, source
+        return
+    local.wait()
+    for eagerness in options.eagerness:
+        local.pilot.settings.eagerness = eagerness
+        yield eagerness, OwnSource(local)
 
 
 def _with_index(options: argparse.Namespace, local: InProcess) -> int:
@@ -203,7 +253,7 @@ def _with_index(options: argparse.Namespace, local: InProcess) -> int:
 
     if options.clock or options.kernel:
         raise BadRequestError("--index cannot be combined with --clock or --kernel.")
-    everything = notebook_sets.read(options.source)
+    everything = notebook_sets.read(options.notebooks)
     notebooks = _half(options, everything)
     results: dict[str, TypingResult] = {}
     gains = []
@@ -240,12 +290,19 @@ def _report(
     results: dict[str, TypingResult],
     gains: Sequence[str] = (),
 ) -> int:
+    """Print the results, and write them to files if requested."""
+    source, ours = options.source or local.pilot.settings.model, version("jupyter-turbopilot")
+    count, name = count_of(len(notebooks), "notebook"), options.notebooks.name
+    if options.json:
+        result_file.write(options.json, source, name, notebooks, results)
+    return _print(options, "\n\n".join([f"{source}, version {ours}, {count} of {name}.", *gains]), results)
+
+
+def _print(options: argparse.Namespace, head: str, results: dict[str, TypingResult]) -> int:
     """Print the results, and write a report if requested."""
-    model, ours = local.pilot.settings.model, version("jupyter-turbopilot")
-    head = f"{model}, version {ours}, {count_of(len(notebooks), 'notebook')} of {options.source.name}."
-    print(report.table(results), *gains, sep="\n")
+    print(head, report.table(results), sep="\n\n")
     if options.report:
-        for path in report.write(options.report, "\n\n".join([head, *gains]), results):
+        for path in report.write(options.report, head, results):
             print(f"Written: {path}")
     return 0
 

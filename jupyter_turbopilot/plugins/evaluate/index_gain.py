@@ -20,7 +20,7 @@ from jupyter_turbopilot.index.entries import lines_of, page_of
 from jupyter_turbopilot.index.excluded import MOST_BYTES, is_wanted, is_wanted_folder
 from jupyter_turbopilot.index.reader import NotebookIndex
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
-from jupyter_turbopilot.plugins.evaluate.replay import TypingResult, by_keystrokes, with_index
+from jupyter_turbopilot.plugins.evaluate.replay import TypingResult, with_index
 from jupyter_turbopilot.plugins.evaluate.scoring import ratio_interval
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.suggestion.gate_fit import fit_for
@@ -227,7 +227,10 @@ def measure(
     def at(by: float, way: str, found: dict[float, TypingResult], index: FakeIndex) -> float:
         way = f"{way}, threshold {by:+.2f}"
         with changed_threshold(model, eagerness, by):
-            found[by] = by_keystrokes(local, traces, telling(way), index)
+            found[by], tell_trace = TypingResult(), telling(way)
+            for trace in traces:
+                with_index(local, trace, found[by], index(trace.name))
+                tell_trace(trace.name)
         tell(way, found[by], gain.summary)
         return found[by].total.precision
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.plugins.evaluate.live import Live
+    from jupyter_turbopilot.plugins.evaluate.sources import Source
     from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, Trace
     from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.terminal.in_process import InProcess
@@ -41,10 +42,10 @@ class Pace:
 
     asked: int = 0
     unanswered: int = 0  # before the next keystroke
-    refused: int = 0  # because the server was busy
+    refused: int = 0  # because the server was busy, or with another error
     continued: int = 0  # continued a running generation
     ended: int = 0  # restarted although the running generation confirmed with the keystroke
-    cpu: float = 0.0  # CPU seconds
+    cpu: float | None = None  # CPU seconds, if they are known
 
 
 Where = tuple[str, int, int]  # a notebook, a cell, and the number of typed characters
@@ -80,21 +81,12 @@ class TypingResult:
 
 
 def by_keystrokes(
-    local: InProcess,
-    traces: Iterable[Trace],
-    tell: Callable[[str], None],
-    remembering: Callable[[str], NotebookIndex | None] | None = None,
+    source: InProcess | Source, traces: Iterable[Trace], tell: Callable[[str], None], *, by_word: bool = False
 ) -> TypingResult:
-    """Replay traces, waiting for every suggestion.
-
-    `remembering` returns the index for a notebook; with it, each cell gets the focus first.
-    """
+    """Replay traces, waiting for every suggestion."""
     typed = TypingResult()
     for trace in traces:
-        if remembering:
-            with_index(local, trace, typed, remembering(trace.name))
-        else:
-            replay_trace(local, trace, typed)
+        replay_trace(source, trace, typed, by_word=by_word)
         tell(trace.name)
     return typed
 
@@ -113,20 +105,22 @@ def with_kernel(
 
 
 def replay_trace(
-    local: InProcess,
+    source: InProcess | Source,
     trace: Trace,
     typed: TypingResult,
     kernel_context: KernelContext = NONE,
     live: Live | None = None,
+    *,
+    by_word: bool = False,
 ) -> None:
     """Replay one trace and count the outcomes."""
-    score = Score()
+    score = Score(by_word)
     for keystroke in trace.keystrokes:
         if keystroke.place < score.covered(keystroke.active):
             continue
         request = keystroke.request(ran=live is not None, trigger="automatic", client="typist")
         begun = time.perf_counter()
-        reply = local.last(request, kernel_context)
+        reply = source.last(request, kernel_context)
         typed.ms.append((time.perf_counter() - begun) * 1000)
         before = score.total.shown
         score.show_at(keystroke, reply.items[0].text if reply.items else "")
@@ -187,16 +181,15 @@ def _asked(
 class _OpenRequest:
     """An open request of the editor: typing along with its suggestion sends no new request."""
 
-    def __init__(self, local: InProcess, keystroke: Keystroke, caller: str) -> None:
-        self._local = local
-        self._caller = caller
+    def __init__(self, source: Source, keystroke: Keystroke) -> None:
+        self._source = source
         self.keystroke = keystroke
         self._replies = Replies()
         self._begun = time.perf_counter()
         self.text = ""
         self.ms = 0.0  # latency of the first text
         self.shown_at = 0.0
-        self.changes = 0  # of the visible text, other than by typing
+        self.changes = self.reversals = 0  # of the visible text, other than by typing
         self.done = self.refused = False
         self.answered_at: float | None = None  # an empty suggestion is an answer, too
         try:
@@ -228,6 +221,8 @@ class _OpenRequest:
                 self.shown_at = time.perf_counter()
                 self.ms = (self.shown_at - self._begun) * 1000
             self.changes += bool(self.text and text != self.text)
+            self.reversals += not text.startswith(self.text)
+            self.refused = reply.error is not None
             self.text = text
             self.done = reply.done
             if self.answered_at is None and (reply.items or not (reply.error or reply.finish_reason)):
@@ -236,9 +231,7 @@ class _OpenRequest:
                 self._submit(self.keystroke.accepting(self.text), lambda _: None, trigger="prefetch")
 
     def _submit(self, keystroke: Keystroke, listener: Listener, **more: Any) -> None:
-        request = keystroke.request(client="typist", **more)
-        caller = self._caller
-        self._local.pilot.completer.submit(request, listener, caller=caller, tenant=caller)
+        self._source.submit(keystroke.request(client="typist", **more), listener)
 
 
 def steady(key: float) -> Rhythm:
@@ -260,31 +253,32 @@ STEADY = steady(0.2)
 
 
 def in_real_time(
-    local: InProcess,
+    source: Source,
     traces: Iterable[Trace],
     tell: Callable[[str], None],
     rhythm: Rhythm = STEADY,
+    *,
+    by_word: bool = False,
     seed: int = 3,
-    caller: str = "",
     pause: float = 0.0,
 ) -> TypingResult:
     """Replay in real time: a suggestion counts only if it is shown before the next keystroke.
 
     The traces contain a keystroke for each character. As in the editor, a keystroke sends a request unless it
-    types along with the suggestion, and the server decides what happens to earlier requests. With a `caller`,
-    several users type concurrently: they share no cached prompts, and do not wait for the warm-up of a cell.
-    `pause`: the seconds that a user looks at the screen at the beginning of each line.
+    types along with the suggestion, and the source decides what happens to earlier requests. `pause`: the
+    seconds that one of several users looks at the screen at the beginning of each line. A single user waits
+    for the warm-up of a cell.
     """
     rng = random.Random(seed)  # noqa: S311 - a reproducible pace
     typed = TypingResult(pace=(pace := Pace()))
-    counters, begun = dict(local.pilot.completer.counters), time.process_time()
+    before = source.usage()
     for trace in traces:
-        score, request = Score(), None
+        score, request = Score(by_word), None
         focus = trace.keystrokes[0].request(trigger="warmup")
-        if caller:
-            local.pilot.completer.submit(focus, lambda _: None, caller=caller, tenant=caller)
+        if pause:
+            source.submit(focus, lambda _: None)
         else:
-            local.last(focus)
+            source.last(focus)
         for keystroke in trace.keystrokes:
             if keystroke.place < score.covered(keystroke.active):
                 continue
@@ -294,24 +288,27 @@ def in_real_time(
                 end += pause
             if not request or not request.rest(keystroke):
                 score.total.flickered += bool(request and request.flickered(begun_at, score))
-                request = _OpenRequest(local, keystroke, caller)
+                request = _OpenRequest(source, keystroke)
                 pace.asked += 1
-                pace.refused += request.refused
-            was_shown, changes = bool(request.text), request.changes
+            was_shown, changes, reversals = bool(request.text), request.changes, request.reversals
             request.wait(end)
+            pace.refused += request.refused
+            request.refused = False
             if is_pause and request.keystroke is keystroke:
                 typed.waits.append((request.answered_at or end) - begun_at)
             pace.unanswered += request.keystroke is keystroke and not request.done
             if request.text and not was_shown:
                 typed.ms.append(request.ms)
             score.total.grown += request.changes - changes
+            score.total.reversed += request.reversals - reversals
             score.show_at(keystroke, request.rest(keystroke))
             time.sleep(max(0.0, end - time.perf_counter()))
         _finish(typed, trace, score)
         tell(trace.name)
-    pace.cpu = time.process_time() - begun
-    pace.continued = local.pilot.completer.counters["continued"] - counters["continued"]
-    pace.ended = local.pilot.completer.counters["ended"] - counters["ended"]
+    after = source.usage()
+    pace.continued, pace.ended = after.continued - before.continued, after.ended - before.ended
+    if before.cpu is not None and after.cpu is not None:
+        pace.cpu = after.cpu - before.cpu
     return typed
 
 

@@ -49,9 +49,12 @@ def table(results: Mapping[str, TypingResult]) -> str:
             lines.append(
                 f"{pace.unanswered} of {pace.asked} requests were not answered before the next keystroke; "
                 f"{pace.continued} continued a running generation, {pace.ended} restarted one that "
-                f"agreed with it. {1000 * pace.cpu / max(1, typed.total.typed):.0f} CPU seconds for "
-                "1000 characters."
+                f"agreed with it; {pace.refused} failed."
             )
+            if pace.cpu is not None:
+                lines.append(
+                    f"{1000 * pace.cpu / max(1, typed.total.typed):.0f} CPU seconds for 1000 characters."
+                )
         if (names := typed.names).there or names.missing:
             lines.append(
                 f"Of the names in them, {names.there} exist in the kernel, {names.missing} are missing "
@@ -72,14 +75,15 @@ def _savings(results: Mapping[str, TypingResult]) -> list[str]:
         "finish the statement",
         "Tabs per statement",
         "nothing left open",
-        "changed, flickered per 100 shown",
+        "changed, reversed, flickered per 100 shown",
     )
     lines = ["", f"| | {' | '.join(head)} |", f"| --- |{' --- |' * len(head)}"]
     for name, typed in results.items():
         notebooks, total = list(typed.notebooks.values()), typed.total
         net = _with_interval(notebooks, lambda t: t.net())
         others = ", ".join(f"{total.net(reading):.3f}" for reading in OTHER_READINGS)
-        unsteady = f"{total.per_shown(total.grown):.1f}, {total.per_shown(total.flickered):.1f}"
+        counts = total.grown, total.reversed, total.flickered
+        unsteady = ", ".join(f"{total.per_shown(count):.1f}" for count in counts)
         lines.append(
             f"| {name} | {net} | {others} | {total.length:.1f} | {total.share_finished:.2f} "
             f"| {total.tabs:.2f} | {total.share_closed:.3f} | {unsteady} |"
@@ -123,9 +127,11 @@ def _plot(figure: Figure, results: Mapping[str, TypingResult]) -> None:
         left.scatter(
             [t.share_saved for t in notebooks], [t.precision for t in notebooks], s=14, label=name, alpha=0.6
         )
+        color, total = left.collections[-1].get_facecolor(), typed.total
+        left.scatter([total.share_saved], [total.precision], s=80, color=color, edgecolor="black")
         ms = sorted(typed.ms)
         right.step(ms, [(n + 1) / len(ms) for n in range(len(ms))], where="post", label=name)
-    left.set(xlabel="keystrokes saved", ylabel="precision", title="one point for each notebook")
+    left.set(xlabel="keystrokes saved", ylabel="precision", title="each notebook, and all together")
     right.set(
         xlabel="ms", ylabel="share of the completions", title="time to the whole completion", xscale="log"
     )

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 SHORTEST = 4  # minimum characters worth a keystroke, unless they complete the line
 _DRAWS = 1000
+_WORD = re.compile(r"\s*(?:\w+|[^\w\s]+)")  # as the editor accepts it
 
 
 def head_of(text: str) -> str:
@@ -41,11 +42,12 @@ def completes_line(text: str, future: str) -> bool:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The outcome of a suggestion: accepted characters, and correct and wrong lines."""
+    """The outcome of a suggestion: accepted characters, correct and wrong lines, and the accepting keys."""
 
     taken: int
     right: int
     wrong: int
+    pressed: int = 1
 
 
 def length_of_line(before: str, text: str) -> int:
@@ -63,27 +65,39 @@ def _length_of_statement(before: str, future: str) -> int:
     return len(rest) or length_of_line(before, future)
 
 
-def judge(text: str, future: str, before: str = "") -> Judgement:
+def accepted_words(text: str, future: str) -> tuple[int, int]:
+    """Return the length and the number of the correct words at the beginning of a text."""
+    taken = pressed = 0
+    for word in _WORD.finditer(text):
+        if not future.startswith(text[: word.end()]):
+            break
+        taken, pressed = word.end(), pressed + 1
+    return taken, pressed
+
+
+def judge(text: str, future: str, before: str = "", *, by_word: bool = False) -> Judgement:
     """Judge a suggestion after `before` by the text that follows.
 
-    The first line must match as a whole and be worth a keystroke; further lines count one by one.
+    The first line must match as a whole and be worth a keystroke; further lines count one by one. One key
+    accepts a correct suggestion, or one of the correct first lines of a wrong one; `by_word`, one of the
+    correct first words of a wrong first line.
     """
     head = text[: length_of_line(before, text)]
-    if not head.strip() or not future.startswith(head):
-        return Judgement(0, 0, 1)
-    if len(head.strip()) < SHORTEST and not is_end_of_line(future, len(head)):
-        return Judgement(0, 0, 1)
-    taken, wrong = len(head), 0
+    is_short = len(head.strip()) < SHORTEST and not is_end_of_line(future, len(head))
+    if not head.strip() or not future.startswith(head) or is_short:
+        taken, pressed = accepted_words(head, future) if by_word else (0, 0)
+        return Judgement(taken, 0, 1, pressed) if taken - pressed >= SHORTEST else Judgement(0, 0, 1)
+    taken, wrong, pressed = len(head), 0, 1
     end = len(head)
     for line in text[len(head) :].split("\n")[1:]:
         end += 1 + len(line)
         if not line.strip():
             continue
         if not wrong and future.startswith(text[:end].rstrip()) and is_end_of_line(future, end):
-            taken = len(text[:end].rstrip())
+            taken, pressed = len(text[:end].rstrip()), pressed + 1
         else:
             wrong += 1
-    return Judgement(taken, 1, wrong)
+    return Judgement(taken, 1, wrong, pressed if wrong else 1)
 
 
 @dataclass
@@ -100,6 +114,9 @@ class Tally:
     closed: int = 0  # accepted suggestions that leave no bracket or quote of the line open
     grown: int = 0  # visible suggestions whose text changed other than by typing
     flickered: int = 0  # suggestions that were visible for a short time only
+    reversed: int = 0  # visible suggestions that other text replaced, other than by typing
+    partial: int = 0  # wrong suggestions of which some words were accepted
+    pressed: int = 0  # keystrokes that accepted
 
     @property
     def precision(self) -> float:
@@ -108,7 +125,7 @@ class Tally:
 
     @property
     def share_saved(self) -> float:
-        """Keystrokes saved as a share of all: accepted characters, minus one keystroke per suggestion."""
+        """Keystrokes saved as a share of all: accepted characters, minus the keystrokes that accept them."""
         return self.saved / self.typed if self.typed else 0.0
 
     def net(self, reading: float = READING) -> float:
@@ -118,22 +135,27 @@ class Tally:
     @property
     def length(self) -> float:
         """Mean number of characters of an accepted suggestion."""
-        return (self.saved + self.right) / max(1, self.right)
+        return (self.saved + self.pressed) / max(1, self.accepted)
+
+    @property
+    def accepted(self) -> int:
+        """The number of accepted suggestions."""
+        return self.right + self.partial
 
     @property
     def share_finished(self) -> float:
         """Accepted suggestions that finish their statement, as a share of the accepted."""
-        return self.finished / max(1, self.right)
+        return self.finished / max(1, self.accepted)
 
     @property
     def share_closed(self) -> float:
         """Accepted suggestions that leave no bracket or quote open, as a share of the accepted."""
-        return self.closed / max(1, self.right)
+        return self.closed / max(1, self.accepted)
 
     @property
     def tabs(self) -> float:
         """Acceptances per statement in which anything was accepted."""
-        return self.right / max(1, self.statements)
+        return self.pressed / max(1, self.statements)
 
     @property
     def per_hundred(self) -> float:
@@ -152,6 +174,7 @@ class Tally:
 class Score:
     """The score of typing one text; a suggestion that is typed along is counted once."""
 
+    by_word: bool = False  # whether the correct first words of a wrong suggestion are accepted
     total: Tally = field(default_factory=Tally)
     kinds: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
     _last: tuple[int, int, str] = (-1, 0, "")
@@ -168,7 +191,7 @@ class Score:
             return None
         last_cell, last_place, last = self._last
         self._last = (cell, place, text)
-        judgement = judge(text, future, before)
+        judgement = judge(text, future, before, by_word=self.by_word)
         kind = kind_of_position(before)
         typed_along = cell == last_cell and place >= last_place and last[place - last_place :] == text
         counts = Tally(shown=0 if typed_along else judgement.right + judgement.wrong)
@@ -194,7 +217,9 @@ class Score:
         return replace(
             counts,
             right=judgement.right,
-            saved=max(0, judgement.taken - 1),
+            saved=max(0, judgement.taken - judgement.pressed),
+            partial=1 - judgement.right,
+            pressed=judgement.pressed,
             statements=int(is_new),
             finished=int(judgement.taken >= length),
             closed=int(not leaves_open(line)),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.plugins.evaluate import replay, traces
 from jupyter_turbopilot.plugins.evaluate.notebooks import read, standard_library
+from jupyter_turbopilot.plugins.evaluate.sources import OwnSource
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.terminal.commands.progress import Bar
 from jupyter_turbopilot.terminal.in_process import InProcess
@@ -162,11 +163,16 @@ def simulate_users(
 
     def type_cells(number: int) -> None:
         # Users type different notebooks, as far as possible, so that they do not share cached completions.
-        own, name = notebooks[number % len(notebooks) :: users], f"typist {number}"
+        own = notebooks[number % len(notebooks) :: users]
         try:
             results.append(
                 replay.in_real_time(
-                    local, cells(own), lambda _: None, replay.steady(key), number, name, PAUSE
+                    OwnSource(local, f"typist {number}"),
+                    cells(own),
+                    lambda _: None,
+                    replay.steady(key),
+                    seed=number,
+                    pause=PAUSE,
                 )
             )
         except TurbopilotError as failure:

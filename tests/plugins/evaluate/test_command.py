@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.plugins.evaluate import replay
-from jupyter_turbopilot.terminal.in_process import InProcess
+from jupyter_turbopilot.plugins.evaluate.sources import OwnSource
 
 from ...terminal.commands.running import run
+from .completion_server import completing
 
 NOTEBOOKS = Path(__file__).parents[2] / "data"
 
@@ -32,10 +33,11 @@ def test_eval_clears_cached_completions_between_settings(
     known: list[int] = []
     by_keystrokes = replay.by_keystrokes
 
-    def watched(local: InProcess, *given: Any) -> replay.TypingResult:
-        known.append(local.pilot.completer.results.size)
-        typed = by_keystrokes(local, *given)
-        assert local.pilot.completer.results.size
+    def watched(source: OwnSource, *given: Any, **options: Any) -> replay.TypingResult:
+        results = source.local.pilot.completer.results
+        known.append(results.size)
+        typed = by_keystrokes(source, *given, **options)
+        assert results.size
         return typed
 
     monkeypatch.setattr(replay, "by_keystrokes", watched)
@@ -78,6 +80,10 @@ def test_eval_replays_half_of_the_notebooks_and_refuses_a_single_one(
         (["one.ipynb", "--index", "nope"], "There is no folder nope"),
         (["one.ipynb", "--trace", "hop"], "no cells that are suitable for --trace hop"),
         (["one.ipynb", "--kernel", "nope"], "There is no kernel nope"),
+        (["one.ipynb", "--source", "http://127.0.0.1/"], "is not a URL whose path ends with /infill"),
+        (["one.ipynb", "--source", "x", "--kernel"], "--source and --accept word exclude"),
+        ([], "Pass notebooks to replay, or --compare"),
+        (["--compare", "nope.json"], "nope.json cannot be read"),
         (["nope", "--humaneval"], "HumanEval could not be read from nope"),
         (["text.txt", "--humaneval"], "HumanEval could not be read from text.txt"),
     ],
@@ -115,3 +121,37 @@ def test_eval_prints_no_interval_for_one_notebook(
     assert status == 0, err
     assert " to " not in out
     assert "they need at least two notebooks" in out
+
+
+def test_eval_measures_a_server_and_compares_the_result_files(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    files = [str(tmp_path / "one.json"), str(tmp_path / "two.json")]
+    for file in files:
+        with completing("\n") as server:
+            url = server.url("/v1/completions")
+            status, _, err = run(
+                capsys,
+                "eval",
+                str(NOTEBOOKS),
+                "--requests",
+                "6",
+                "--source",
+                url,
+                "-m",
+                "small",
+                "--json",
+                file,
+            )
+        assert status == 0, err
+    page = tmp_path / "page.md"
+    status, out, err = run(capsys, "eval", "--compare", *files, "--report", str(page))
+    assert status == 0, err
+    assert f"| one: {json.loads(Path(files[0]).read_text())['source']}, append |" in out
+    assert "| two | http://127.0.0.1" in page.read_text()
+
+
+def test_eval_prints_the_schema_of_result_files(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = run(capsys, "eval", "--schema")
+    assert status == 0, err
+    assert json.loads(out)["$defs"]["ResultFile"]["required"][0] == "rules"

@@ -15,7 +15,7 @@ from jupyter_turbopilot.plugins.evaluate.index_gain import (
     in_folder,
 )
 from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
-from jupyter_turbopilot.plugins.evaluate.replay import TypingResult, by_keystrokes
+from jupyter_turbopilot.plugins.evaluate.replay import TypingResult, with_index
 from jupyter_turbopilot.plugins.evaluate.scoring import Tally
 from jupyter_turbopilot.plugins.evaluate.traces import Trace
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
@@ -42,7 +42,9 @@ class AtDesk:
 def test_with_memory_counts_index_suggestions_separately(appended: list[Trace]) -> None:
     desk = Desk(ScriptedEngine(""))
     notebook_index = FakeIndex.of(*CODE.splitlines(), documents=20)
-    result = by_keystrokes(AtDesk(desk), appended, lambda _: None, lambda _: notebook_index)  # type: ignore[arg-type]
+    result = TypingResult()
+    for trace in appended:
+        with_index(AtDesk(desk), trace, result, notebook_index)  # type: ignore[arg-type]
     desk.worker.stop()
     assert result.from_index.shown > 0
     assert result.from_index.precision == 1.0

@@ -8,6 +8,7 @@ import pytest
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.plugins.evaluate import replay, traces
+from jupyter_turbopilot.plugins.evaluate.sources import OwnSource
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Completion
 from tests.plugins.evaluate.conftest import CODE
@@ -59,7 +60,9 @@ def test_by_keystrokes_sends_no_request_within_accepted_text(appended: list[trac
 
 
 def test_on_a_clock_counts_only_suggestions_before_the_next_keystroke(appended: list[traces.Trace]) -> None:
-    typed = replay.in_real_time(Knows(rest_of_line), appended, lambda _: None, replay.steady(0.004))  # type: ignore[arg-type]
+    typed = replay.in_real_time(
+        OwnSource(Knows(rest_of_line)), appended, lambda _: None, replay.steady(0.004)
+    )  # type: ignore[arg-type]
     assert typed.total.saved > 0
 
     class Late(Knows):
@@ -68,7 +71,7 @@ def test_on_a_clock_counts_only_suggestions_before_the_next_keystroke(appended: 
         ) -> None:
             pass
 
-    typed = replay.in_real_time(Late(rest_of_line), appended, lambda _: None, replay.steady(0.004))  # type: ignore[arg-type]
+    typed = replay.in_real_time(OwnSource(Late(rest_of_line)), appended, lambda _: None, replay.steady(0.004))  # type: ignore[arg-type]
     assert typed.total.saved == 0
 
 
@@ -87,7 +90,7 @@ def test_on_a_clock_types_along_without_requests_and_prefetches(
 ) -> None:
     # Correct for the next four characters only.
     knows = Knows(lambda request: CODE[request.offset :][:6] + "??")
-    typed = replay.in_real_time(knows, appended, lambda _: None, replay.steady(0.004))  # type: ignore[arg-type]
+    typed = replay.in_real_time(OwnSource(knows), appended, lambda _: None, replay.steady(0.004))  # type: ignore[arg-type]
     asked = [(request.trigger, request.prefix) for request in knows.asked]
     assert asked[:4] == [
         ("warmup", CODE[:4]),
@@ -99,10 +102,23 @@ def test_on_a_clock_types_along_without_requests_and_prefetches(
     assert typed.pace.continued == typed.pace.asked
 
 
-def test_on_a_clock_with_a_caller_does_not_wait_for_warm_up(
+def test_on_a_clock_counts_replaced_text_as_reversed(appended: list[traces.Trace]) -> None:
+    class Fickle(Knows):
+        def submit(
+            self, request: Completion, listener: Callable[[Reply], None], caller: str = "", tenant: str = ""
+        ) -> None:
+            for text in ("wrong", "wrong name", "other"):
+                listener(Reply("id", "model", (Item(text, 0.9, "stop"),), done=text == "other"))
+
+    source = OwnSource(Fickle(rest_of_line))  # type: ignore[arg-type]
+    typed = replay.in_real_time(source, appended[:1], lambda _: None, replay.steady(0.004))
+    assert typed.total.grown == 2 * typed.total.reversed > 0
+
+
+def test_on_a_clock_one_of_several_users_does_not_wait_for_warm_up(
     appended: list[traces.Trace],
 ) -> None:
     knows = Knows(rest_of_line)
-    replay.in_real_time(knows, appended, lambda _: None, replay.steady(0.004), caller="a")  # type: ignore[arg-type]
+    replay.in_real_time(OwnSource(knows, "a"), appended, lambda _: None, replay.steady(0.004), pause=0.001)  # type: ignore[arg-type]
     assert set(knows.callers) == set(knows.tenants) == {"a"}
     assert len(knows.callers) == len(knows.asked)

@@ -29,6 +29,33 @@ def test_judge_accepts_suggestions_that_match_the_following_text(
     assert judge(text, future) == Judgement(taken, right, wrong)
 
 
+@pytest.mark.parametrize(
+    ("text", "future", "taken", "pressed"),
+    [
+        ("frame.groupby('a')", "frame.groupby('b')", 15, 4),  # frame . groupby ('
+        ("a.b", "a.c", 0, 0),  # not worth its keystrokes
+        ("value + 1", "value + 1\n", 9, 1),
+    ],
+)
+def test_judge_accepts_the_first_words_of_a_wrong_line(
+    text: str, future: str, taken: int, pressed: int
+) -> None:
+    verdict = judge(text, future, by_word=True)
+    assert (verdict.taken, verdict.pressed if taken else 0) == (taken, pressed)
+
+
+def test_judge_accepts_a_partly_correct_suggestion_line_by_line() -> None:
+    assert judge("one = 1\ntwo = 2\n3", "one = 1\ntwo = 2\nx").pressed == 2
+    assert judge("one = 1\ntwo = 2", "one = 1\ntwo = 2\nx").pressed == 1
+
+
+def test_score_counts_words_of_a_wrong_suggestion_as_partly_accepted() -> None:
+    score = Score(by_word=True)
+    score.show(0, 0, "", "frame.groupby('a')", "frame.groupby('b')")
+    total = score.total
+    assert (total.shown, total.right, total.partial, total.saved, total.length) == (1, 0, 1, 11, 15.0)
+
+
 @given(st.text("ab(\n ", max_size=30), st.text("ab(\n ", max_size=30))
 def test_judge_accepts_only_text_at_the_cursor(text: str, future: str) -> None:
     verdict = judge(text, future)

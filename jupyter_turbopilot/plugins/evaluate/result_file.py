@@ -1,0 +1,150 @@
+"""Result files: the counts of an evaluation, which can be compared with those of other people.
+
+docs/measure.md defines the counts. `jupyter turbopilot eval --schema` prints the JSON schema of a file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta
+
+from jupyter_turbopilot.engine.load.machine import cores, processor
+from jupyter_turbopilot.plugins.evaluate.replay import Pace, TypingResult
+from jupyter_turbopilot.plugins.evaluate.scoring import Tally, interval
+from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+
+RULES = 1  # version of docs/measure.md: increase it with each change of a count
+_METRICS: dict[str, Callable[[Tally], float]] = {
+    "precision": lambda tally: tally.precision,
+    "keystrokes_saved": lambda tally: tally.share_saved,
+    "net_saved": lambda tally: tally.net(),
+    "shown_per_100_keystrokes": lambda tally: tally.per_hundred,
+}
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """A value, and its 95 % interval over notebooks; null for one notebook."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """The counts of one configuration."""
+
+    metrics: dict[str, Metric]
+    notebooks: Annotated[dict[str, Tally], Meta(description="counts by notebook")]
+    kinds: Annotated[dict[str, Tally], Meta(description="counts by the kind of the cursor's position")]
+    ms: Annotated[list[float], Meta(description="milliseconds from each request to its first text")]
+    invalid: Annotated[int, Meta(description="shown suggestions after which the cell cannot become valid")]
+    pace: Annotated[Pace | None, Meta(description="requests in real time; null without --clock")]
+
+    @property
+    def typed(self) -> TypingResult:
+        """The counts as a result."""
+        return TypingResult(self.notebooks, self.kinds, self.ms, self.invalid, pace=self.pace)
+
+
+class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The results of one evaluation."""
+
+    rules: Annotated[int, Meta(description="version of the rules of the measurement")]
+    version: Annotated[str, Meta(description="version of jupyter-turbopilot")]
+    source: Annotated[str, Meta(description="model of the engine in this process, or URL")]
+    notebooks: Annotated[str, Meta(description="name of the set of notebooks")]
+    digest: Annotated[str, Meta(description="of the typed cells; results with the same digest compare")]
+    machine: str
+    date: str
+    results: dict[str, Measurement]
+
+
+def _metrics(typed: TypingResult) -> dict[str, Metric]:
+    tallies = [*typed.notebooks.values()]
+    return {
+        name: Metric(metric(typed.total), *(interval(tallies, metric) if len(tallies) > 1 else ()))
+        for name, metric in _METRICS.items()
+    }
+
+
+def _machine() -> str:
+    name, _, value = processor().partition("|")[0].partition(":")
+    return f"{cores()} cores of {value.strip() if name.strip() == 'model name' else platform.machine()}"
+
+
+def write(
+    path: Path,
+    source: str,
+    name: str,
+    notebooks: Sequence[TypedNotebook],
+    results: Mapping[str, TypingResult],
+) -> None:
+    """Write the results of an evaluation."""
+    typed = [[notebook.cells[at].source for at in notebook.typed] for notebook in notebooks]
+    content = ResultFile(
+        rules=RULES,
+        version=version("jupyter-turbopilot"),
+        source=source,
+        notebooks=name,
+        digest=hashlib.sha256(msgspec.json.encode(typed)).hexdigest()[:16],
+        machine=_machine(),
+        date=datetime.now(UTC).date().isoformat(),
+        results={
+            name: Measurement(_metrics(one), one.notebooks, one.kinds, one.ms, one.invalid, one.pace)
+            for name, one in results.items()
+        },
+    )
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(content)) + b"\n")
+    except OSError as error:
+        raise TurbopilotError(f"{path} could not be written: {error.strerror}.") from None
+
+
+def read(path: Path) -> ResultFile:
+    """Read a result file of the same version of the rules."""
+    try:
+        found = msgspec.json.decode(path.read_bytes(), type=ResultFile)
+    except OSError as error:
+        raise BadRequestError(f"{path} cannot be read: {error.strerror}.") from None
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise BadRequestError(f"{path} is not a result file of `eval --json`: {error}.") from None
+    if found.rules != RULES:
+        raise BadRequestError(
+            f"{path} was measured by version {found.rules} of the rules, this is {RULES}. Measure again."
+        )
+    return found
+
+
+def compare(paths: Sequence[Path]) -> tuple[str, dict[str, TypingResult]]:
+    """Return a description of several files, and their results by file and configuration."""
+    files = {path: read(path) for path in paths}
+    lines = ["| file | source | notebooks | machine | version, date |", "| --- | --- | --- | --- | --- |"]
+    lines += [
+        f"| {path.stem} | {file.source} | {file.notebooks} | {file.machine} | {file.version}, {file.date} |"
+        for path, file in files.items()
+    ]
+    if len({file.digest for file in files.values()}) > 1:
+        lines.append("\nThe files were measured on different notebooks, so their results do not compare.")
+    results = {
+        f"{path.stem}: {name}": measured.typed
+        for path, file in files.items()
+        for name, measured in file.results.items()
+    }
+    return "\n".join(lines), results
+
+
+def schema() -> bytes:
+    """Return the JSON schema of a result file."""
+    return msgspec.json.format(msgspec.json.encode(msgspec.json.schema(ResultFile)))

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from jupyter_turbopilot.plugins.evaluate import replay, traces
+from jupyter_turbopilot.plugins.evaluate.sources import DIALECTS, MAX_TOKENS, UrlSource
+from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from tests.plugins.evaluate.completion_server import FRAMES, completing
+
+REQUEST = Completion(
+    cells=[Cell(source="a = 1"), Cell(source="b = \nc = 2"), Cell(source="d = 3")],
+    active=1,
+    offset=4,
+    trigger="automatic",
+)
+PREFIX, SUFFIX = "a = 1\n\nb = ", "\nc = 2"
+
+
+@pytest.mark.parametrize("path", FRAMES)
+def test_url_source_returns_the_first_line_before_the_answer_ends(path: str) -> None:
+    with completing("a + 1\nmore") as server, UrlSource(server.url(path), "small") as source:
+        server.more.clear()
+        reply = source.last(REQUEST)
+        assert [item.text for item in reply.items] == ["a + 1"]
+        assert server.left.wait(5)
+        assert server.asked[-1]["model"] == "small"
+        assert server.asked[-1]["stream"] is True
+
+
+@pytest.mark.parametrize(
+    ("path", "template", "sent"),
+    [
+        ("/infill", "", {"input_prefix": PREFIX, "input_suffix": SUFFIX, "n_predict": MAX_TOKENS}),
+        ("/v1/completions", "", {"prompt": PREFIX, "suffix": SUFFIX, "max_tokens": MAX_TOKENS}),
+        ("/v1/completions", "<{prefix}|{suffix}>", {"prompt": f"<{PREFIX}|{SUFFIX}>"}),
+        ("/api/generate", "", {"prompt": PREFIX, "suffix": SUFFIX}),
+        ("/api/generate", "<{prefix}|{suffix}>", {"prompt": f"<{PREFIX}|{SUFFIX}>", "raw": True}),
+    ],
+)
+def test_url_source_sends_the_text_around_the_cursor(path: str, template: str, sent: dict[str, Any]) -> None:
+    with completing("\n") as server, UrlSource(server.url(path), template=template) as source:
+        assert not source.last(REQUEST).items
+        assert sent.items() <= server.asked[-1].items()
+        assert ("suffix" in server.asked[-1]) == ("suffix" in sent)
+
+
+def test_url_source_closes_the_connection_of_the_previous_request() -> None:
+    with completing("") as server, UrlSource(server.url("/infill")) as source:
+        server.more.clear()
+        source.submit(REQUEST, lambda _: pytest.fail("It was replaced."))
+        while len(server.asked) == 1:
+            pass
+        server.text = "a\n"
+        assert source.last(REQUEST).items
+        assert server.left.wait(5)
+
+
+def test_url_source_reports_an_error_before_the_measurement() -> None:
+    with (
+        completing("", 404) as server,
+        pytest.raises(TurbopilotError, match="answered 404"),
+        UrlSource(server.url("/infill")),
+    ):
+        pass
+    for url in (server.url("/infill"), "http://a:b/infill"):
+        with pytest.raises(TurbopilotError, match="cannot be reached"), UrlSource(url):
+            pass
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/complete", "/infill"])
+def test_url_source_refuses_other_urls(url: str) -> None:
+    with pytest.raises(BadRequestError, match=", ".join(DIALECTS)):
+        UrlSource(url)
+
+
+def test_url_source_counts_failed_requests(appended: list[traces.Trace]) -> None:
+    with completing("x\n") as server, UrlSource(server.url("/infill")) as source:
+        server.status = 500
+        typed = replay.in_real_time(source, appended[:1], lambda _: None, replay.steady(0.05))
+    assert typed.pace
+    assert typed.pace.refused > 0
+    assert typed.pace.cpu is None
+    assert typed.total.shown == 0
