@@ -36,7 +36,7 @@ CHAPTERS = {
     "Models": ["models", "engines", "training", "conversion", "large-models"],
     "Administer": ["jupyterhub", "switching-off", "scale", "privacy"],
     "Reference": ["settings", "cli", "http", "http-reference", "glossary"],
-    "Research": ["usage-log", "results/index", "comparison"],
+    "Research": ["measure", "usage-log", "results/index", "comparison"],
     "Develop": [
         "contributing",
         "architecture",
