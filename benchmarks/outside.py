@@ -43,17 +43,17 @@ HOLE = "{{completion}}"
 LANGUAGES = {".py": "python", ".R": "r", ".r": "r"}
 SECONDS = 10.0  # time limit of a program
 SEED, WINDOW = 7, 10  # of the sample; lines that overlap
+UNUSABLE = "its own solution fails here"  # for instance because it needs a faster Python; not counted
 
 # Runs a program with each input; it may read and write through descriptors.
 JUDGE = """
-import io, os, sys
+import atexit, contextlib, os, sys
 source, tests = {!r}, {!r}
-code = compile(source, "task", "exec")
+code, keep = compile(source, "task", "exec"), os.dup(1)
 for test in tests:
     for name, text in (("in", test["input"]), ("out", "")):
         with open(name, "w") as file:
             file.write(text)
-    keep = os.dup(1)
     os.dup2(os.open("in", os.O_RDONLY), 0)
     os.dup2(os.open("out", os.O_WRONLY), 1)
     sys.stdin, sys.stdout = (open(number, mode, closefd=False) for number, mode in ((0, "r"), (1, "w")))
@@ -61,7 +61,9 @@ for test in tests:
         exec(code, {{"__name__": "__main__"}})
     except SystemExit:
         pass
-    sys.stdout.flush()
+    atexit._run_exitfuncs()  # some programs print there
+    with contextlib.suppress(ValueError):  # or close their output
+        sys.stdout.flush()
     os.dup2(keep, 1)
     with open("out") as file:
         printed = file.read().split()
@@ -116,13 +118,14 @@ def kernel_context(variables: Iterable[Any]) -> KernelContext:
         if not isinstance(variable, dict):
             continue
         kind, shape = re.match(r"([\w.]*)\s*[(\[]?([\d, ]*)", variable.get("type") or "").groups()  # type: ignore[union-attr]
-        listed = re.findall(r"^\* ([^:\n]+): ?(.*)$", variable.get("value") or "", re.MULTILINE)
-        heading = (variable.get("value") or "").partition("\n")[0]
+        value = variable.get("value") or ""
+        listed = re.findall(r"^\* ([^:\n]+): ?(.*)$", value, re.MULTILINE)
+        heading = value.partition("\n")[0]
         names[variable["name"]] = {
             "type": kind.rpartition(".")[2],
             "shape": [int(number) for number in shape.split(",") if number.strip()],
             "columns": [*listed] if heading == "Columns:" else None,
-            "all": heading == "Columns:",
+            "all": heading == "Columns:" and "more" not in value,
             "attributes": [name for name, _ in listed] if heading == "Attributes:" else None,
         }
     return read_kernel_context({"names": names})
@@ -161,7 +164,7 @@ def cause(task: Task, text: str) -> str:
     labels = [label for frame in task.context.frames.values() for label, _ in frame.columns or ()]
     known = {*re.findall(r"\w+", task.before + task.after), *task.context.names, *labels}
     words = re.findall(r"[^\W\d]\w*", wanted)
-    if re.search(r"\w$", task.before):
+    if re.search(r"\w\Z", task.before):
         words = words[1:]  # the rest of a word
     return "another choice of known names" if known.issuperset(words) else "a name is not in the context"
 
@@ -191,7 +194,7 @@ class Results:
     def print(self, *names: str) -> None:
         """Print the shares of each way, and the causes of the misses."""
         for way in sorted({way for way, _ in self.rows}):
-            rows = [row for (own, _), row in self.rows.items() if own == way]
+            rows = [row for (own, _), row in self.rows.items() if own == way and row["cause"] != UNUSABLE]
             shares = ", ".join(f"{share([row[name] for row in rows])} {name}" for name in names)
             print(f"{way}: {shares}. {dict(Counter(row['cause'] for row in rows if row['cause']))}")
 
@@ -263,7 +266,7 @@ def programs(options: argparse.Namespace, local: LocalPilot, results: Results) -
         passed = exact or (runs and bool(text) and task.passes(text))
         why = "" if passed else cause(task, text)
         if runs and not passed and not task.passes(task.wanted):
-            why = "its own solution fails here"  # for instance because it needs a faster Python
+            why = UNUSABLE
         results.add(way, task.name, exact=exact, passed=passed, cause=why, wanted=task.wanted, text=text)
     results.print("exact", "passed")
 
