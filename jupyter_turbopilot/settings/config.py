@@ -208,7 +208,7 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     suggest_renames = Bool(
         True,
-        help="After you rename a variable or a column where it is assigned, suggest to rename its other uses.",
+        help="After you rename a variable or column where it is assigned, suggest to rename its other uses.",
     ).tag(config=True)
     suggest_repeats = Bool(
         True,

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DISABLED_IN_NOTEBOOK = "Suggestions are off in this notebook. Choose Turn On in the menu Settings, Turbopilot."
+DISABLED_IN_NOTEBOOK = "Suggestions are off in this notebook. Choose Settings, Turbopilot, Turn On."
 
 
 class NotebookRequest(Protocol):
