@@ -263,7 +263,7 @@ def programs(options: argparse.Namespace, local: LocalPilot, results: Results) -
         reply = local.last(task.request(lines=lines))
         text = reply.items[0].text if reply.items else ""
         exact = "".join(text.split()) == "".join(task.wanted.split())
-        passed = exact or (runs and bool(text) and task.passes(text))
+        passed = bool(text) and (task.passes(text) if runs else exact)
         why = "" if passed else cause(task, text)
         if runs and not passed and not task.passes(task.wanted):
             why = UNUSABLE

@@ -293,9 +293,10 @@ def _report(
     """Print the results, and write them to files if requested."""
     source, ours = options.source or local.pilot.settings.model, version("jupyter-turbopilot")
     count, name = count_of(len(notebooks), "notebook"), options.notebooks.name
-    if options.json:
-        result_file.write(options.json, source, name, notebooks, results)
-    return _print(options, "\n\n".join([f"{source}, version {ours}, {count} of {name}.", *gains]), results)
+    code = _print(options, "\n\n".join([f"{source}, version {ours}, {count} of {name}.", *gains]), results)
+    if options.json:  # after the results are printed: it may not be writable
+        result_file.write(options.json, source, name, notebooks, options.requests, results)
+    return code
 
 
 def _print(options: argparse.Namespace, head: str, results: dict[str, TypingResult]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.plugins.evaluate.live import ResolvedNames
 from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally
-from jupyter_turbopilot.protocol.errors import BusyError
+from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError
 from jupyter_turbopilot.suggestion.syntax import valid_beginning
 
 if TYPE_CHECKING:
@@ -278,7 +279,8 @@ def in_real_time(
         if pause:
             source.submit(focus, lambda _: None)
         else:
-            source.last(focus)
+            with suppress(TurbopilotError):  # a server may fail now and answer later
+                source.last(focus)
         for keystroke in trace.keystrokes:
             if keystroke.place < score.covered(keystroke.active):
                 continue

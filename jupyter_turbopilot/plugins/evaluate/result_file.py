@@ -65,7 +65,10 @@ class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
     version: Annotated[str, Meta(description="version of jupyter-turbopilot")]
     source: Annotated[str, Meta(description="model of the engine in this process, or URL")]
     notebooks: Annotated[str, Meta(description="name of the set of notebooks")]
-    digest: Annotated[str, Meta(description="of the typed cells; results with the same digest compare")]
+    digest: Annotated[
+        str,
+        Meta(description="of the notebooks and the number of requests; results with equal digests compare"),
+    ]
     machine: str
     date: str
     results: dict[str, Measurement]
@@ -89,16 +92,17 @@ def write(
     source: str,
     name: str,
     notebooks: Sequence[TypedNotebook],
+    requests: int,
     results: Mapping[str, TypingResult],
 ) -> None:
     """Write the results of an evaluation."""
-    typed = [[notebook.cells[at].source for at in notebook.typed] for notebook in notebooks]
+    typed = repr([([cell.source for cell in one.cells], [*one.typed]) for one in notebooks] + [requests])
     content = ResultFile(
         rules=RULES,
         version=version("jupyter-turbopilot"),
         source=source,
         notebooks=name,
-        digest=hashlib.sha256(msgspec.json.encode(typed)).hexdigest()[:16],
+        digest=hashlib.sha256(typed.encode(errors="surrogatepass")).hexdigest()[:16],
         machine=_machine(),
         date=datetime.now(UTC).date().isoformat(),
         results={
@@ -136,7 +140,9 @@ def compare(paths: Sequence[Path]) -> tuple[str, dict[str, TypingResult]]:
         for path, file in files.items()
     ]
     if len({file.digest for file in files.values()}) > 1:
-        lines.append("\nThe files were measured on different notebooks, so their results do not compare.")
+        lines.append(
+            "\nThe files were measured with different notebooks or `--requests`, so they do not compare."
+        )
     results = {
         f"{path.stem}: {name}": measured.typed
         for path, file in files.items()

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 MAX_TOKENS = 64  # of an answer; it is cut at the end of its first line
 TIMEOUT = 120.0  # seconds: a server may load its model for the first request
 _FIRST_LINE = re.compile(r"\s*\S[^\n]*\n")
+_MAX_ANSWER = 2**16  # characters of a line
 _FIRST = Completion(cells=[Cell(source="import numpy as np\nx = np.")], offset=26, trigger="automatic")
 
 
@@ -129,7 +130,7 @@ class UrlSource:
     def __enter__(self) -> Self:
         """Connect; raise an error if the server does not complete code."""
         self._loop = asyncio.new_event_loop()
-        self._client = httpx.AsyncClient(timeout=TIMEOUT)
+        self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
         self._thread = start_thread("turbopilot-source", self._loop.run_forever)
         try:
             self.last(_FIRST)
@@ -148,7 +149,7 @@ class UrlSource:
         self._loop.close()
 
     def submit(self, request: Completion, listener: Listener) -> None:
-        if request.trigger != "automatic":  # these servers have no other requests
+        if request.trigger == "prefetch":  # these servers have no such requests
             listener(Reply("", done=True))
             return
         if self._running:
@@ -175,6 +176,8 @@ class UrlSource:
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             failed = TurbopilotError(f"{self.url} cannot be reached ({type(error).__name__}).")
             reply = Reply("", done=True, error=failed)
+        except Exception as error:  # noqa: BLE001 - without a reply, the evaluation would wait forever
+            reply = Reply("", done=True, error=TurbopilotError(f"{self.url}: {error}"))
         listener(reply)
 
     async def _first_line(self, request: Completion) -> str:
@@ -186,21 +189,23 @@ class UrlSource:
         body = {"model": self._model, "stream": True} | self._dialect.body(at, prompt)
         text, rest = "", b""
         async with self._client.stream("POST", self.url, json=body) as answer:
-            if answer.is_error:
+            if not answer.is_success:
                 raise TurbopilotError(f"{self.url} answered {answer.status_code}.")
             async for chunk in answer.aiter_bytes():
                 *lines, rest = (rest + chunk).split(b"\n")
                 text += "".join(map(self._piece, lines))
                 if _FIRST_LINE.match(text):
                     return text
+                if len(text) + len(rest) > _MAX_ANSWER:
+                    raise TurbopilotError(f"{self.url} sent a line of more than {_MAX_ANSWER} characters.")
         return text + self._piece(rest)
 
     def _piece(self, line: bytes) -> str:
         """Return the text in a line of the answer: an event's data, or a JSON object."""
         data = line.removeprefix(b"data:").strip()
-        if not data or data == b"[DONE]":
+        if not data or data == b"[DONE]" or data.startswith((b":", b"event:", b"id:", b"retry:")):
             return ""
         try:
-            return str(self._dialect.piece(json.loads(data)))
+            return str(self._dialect.piece(json.loads(data)) or "")
         except (ValueError, LookupError, TypeError):
             raise TurbopilotError(f"{self.url} sent no completion: {data[:200]!r}.") from None

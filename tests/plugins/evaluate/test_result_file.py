@@ -17,7 +17,7 @@ def written(appended: list[traces.Trace], tmp_path: Path) -> Path:
     typed = replay.by_keystrokes(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
     typed.notebooks["b.ipynb"] = typed.notebooks["a.ipynb"]
     folder = notebook(tmp_path / "a.ipynb")
-    result_file.write(tmp_path / "a.json", "model", "set", notebooks.read(folder), {"balanced": typed})
+    result_file.write(tmp_path / "a.json", "model", "set", notebooks.read(folder), 0, {"balanced": typed})
     return tmp_path / "a.json"
 
 

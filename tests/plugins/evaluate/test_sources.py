@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from time import sleep
 from typing import Any
 
+import msgspec
 import pytest
 
 from jupyter_turbopilot.plugins.evaluate import replay, traces
@@ -50,12 +52,28 @@ def test_url_source_sends_the_text_around_the_cursor(path: str, template: str, s
 def test_url_source_closes_the_connection_of_the_previous_request() -> None:
     with completing("") as server, UrlSource(server.url("/infill")) as source:
         server.more.clear()
-        source.submit(REQUEST, lambda _: pytest.fail("It was replaced."))
+        replaced: list[object] = []
+        source.submit(REQUEST, replaced.append)
         while len(server.asked) == 1:
-            pass
+            sleep(0.01)
         server.text = "a\n"
         assert source.last(REQUEST).items
         assert server.left.wait(5)
+        assert not replaced
+
+
+def test_url_source_reports_a_line_without_an_end() -> None:
+    with completing("") as server, UrlSource(server.url("/infill")) as source:
+        server.text = "a" * (2**16 + 1)
+        with pytest.raises(TurbopilotError, match="sent a line of more than"):
+            source.last(REQUEST)
+
+
+def test_url_source_sends_no_prefetch() -> None:
+    with completing("a\n") as server, UrlSource(server.url("/infill")) as source:
+        asked = len(server.asked)
+        assert not source.last(msgspec.structs.replace(REQUEST, trigger="prefetch")).items
+        assert len(server.asked) == asked
 
 
 def test_url_source_reports_an_error_before_the_measurement() -> None:
