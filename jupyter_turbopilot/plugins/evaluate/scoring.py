@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 SHORTEST = 4  # minimum characters worth a keystroke, unless they complete the line
 _DRAWS = 1000
-_WORD = re.compile(r"\s*(?:\w+|[^\w\s]+)")  # as the editor accepts it
+_WORD = re.compile(r"\s*+[^\w\s]*+(?:\w++,?)?+")  # as the editor accepts it: with the signs before it
 
 
 def head_of(text: str) -> str:
@@ -68,8 +68,8 @@ def _length_of_statement(before: str, future: str) -> int:
 def accepted_words(text: str, future: str) -> tuple[int, int]:
     """Return the length and the number of the correct words at the beginning of a text."""
     taken = pressed = 0
-    for word in _WORD.finditer(text):
-        if not future.startswith(text[: word.end()]):
+    for word in _WORD.finditer(text.rstrip()):
+        if not word[0] or not future.startswith(text[: word.end()]):
             break
         taken, pressed = word.end(), pressed + 1
     return taken, pressed

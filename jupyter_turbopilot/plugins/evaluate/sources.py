@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 64  # of an answer; it is cut at the end of its first line
 TIMEOUT = 120.0  # seconds: a server may load its model for the first request
-_FIRST_LINE = re.compile(r"\s*\S[^\n]*\n")
 _MAX_ANSWER = 2**16  # characters of a line
 _FIRST = Completion(cells=[Cell(source="import numpy as np\nx = np.")], offset=26, trigger="automatic")
 
@@ -194,7 +193,7 @@ class UrlSource:
             async for chunk in answer.aiter_bytes():
                 *lines, rest = (rest + chunk).split(b"\n")
                 text += "".join(map(self._piece, lines))
-                if _FIRST_LINE.match(text):
+                if "\n" in text.lstrip():
                     return text
                 if len(text) + len(rest) > _MAX_ANSWER:
                     raise TurbopilotError(f"{self.url} sent a line of more than {_MAX_ANSWER} characters.")

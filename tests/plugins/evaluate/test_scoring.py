@@ -32,7 +32,7 @@ def test_judge_accepts_suggestions_that_match_the_following_text(
 @pytest.mark.parametrize(
     ("text", "future", "taken", "pressed"),
     [
-        ("frame.groupby('a')", "frame.groupby('b')", 15, 4),  # frame . groupby ('
+        ("frame.groupby('a')", "frame.groupby('b')", 13, 2),  # frame .groupby
         ("a.b", "a.c", 0, 0),  # not worth its keystrokes
         ("value + 1", "value + 1\n", 9, 1),
     ],
