@@ -53,7 +53,7 @@ def test_score_counts_words_of_a_wrong_suggestion_as_partly_accepted() -> None:
     score = Score(by_word=True)
     score.show(0, 0, "", "frame.groupby('a')", "frame.groupby('b')")
     total = score.total
-    assert (total.shown, total.right, total.partial, total.saved, total.length) == (1, 0, 1, 11, 15.0)
+    assert (total.shown, total.right, total.partial, total.saved, total.length) == (1, 0, 1, 11, 13.0)
 
 
 @given(st.text("ab(\n ", max_size=30), st.text("ab(\n ", max_size=30))
