@@ -117,7 +117,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
   test('an explicit request without a suggestion shows the reason', async () => {
     await editCell(page, 1);
     await page.keyboard.press('Alt+\\');
-    await toast('disabled for this language').waitFor();
+    await toast('off for this language').waitFor();
     await editCell(page, 2);
     await page.evaluate(() => {
       const { editor } = window.jupyterapp.shell.currentWidget.content.activeCell;
