@@ -21,7 +21,7 @@ describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
   const remove = async name => {
     await press(name, /Remove/);
     await page.locator('.jp-Dialog').getByRole('button', { name: 'Remove' }).click();
-    await message('0.1 MB freed.');
+    await message('(0.1 MB freed).');
     await row(name)
       .getByRole('button', { name: /Download/ })
       .waitFor();
