@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache, cached_property
-from itertools import chain, islice, takewhile
+from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.suggestion.syntax import CLOSERS, CLOSING, judge, lex, scan
@@ -141,7 +141,7 @@ class _Statement:
         """Return whether a text contains what the rest is there for, such as the call of a name."""
         self._left -= len(self._before) + len(text)
         start = 0 if self._is_in_field else len(self._before)
-        lexemes = list(lex(self._before[:start] + text))
+        lexemes = [lexeme for lexeme in lex(self._before[:start] + text) if lexeme.end > start]
         own = [lexeme.text for lexeme in lexemes if lexeme.start >= start]
         if _repeats(own, self._following) or self._concatenates(lexemes):
             return True
@@ -165,11 +165,15 @@ class _Statement:
     @cached_property
     def _begins_with_string(self) -> bool:
         is_python = self._language == "python" and self._before.lstrip()[:1] not in {"!", "%"}
-        return is_python and any(lexeme.kind == "string" for lexeme in islice(lex(self._rest), 1))
+        return is_python and [lexeme.kind for lexeme in self._lexemes_of_rest[:1]] == ["string"]
 
     @cached_property
     def _following(self) -> list[str]:
-        return [lexeme.text for lexeme in lex(self._rest) if lexeme.kind != "line"] or [""]
+        return [lexeme.text for lexeme in self._lexemes_of_rest if lexeme.kind != "line"] or [""]
+
+    @cached_property
+    def _lexemes_of_rest(self) -> list[Lexeme]:
+        return [*lex(self._rest)]
 
     @cached_property
     def _can_be_valid(self) -> bool:

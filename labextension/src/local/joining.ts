@@ -204,7 +204,9 @@ class Statement {
   private _overlaps(text: string, atEnd: IOpen): boolean {
     this._left -= this._before.length + text.length;
     const length = this._isInField ? 0 : this._before.length;
-    const lexemes = lex(this._before.slice(0, length) + text);
+    const lexemes = lex(this._before.slice(0, length) + text).filter(
+      lexeme => lexeme.start + lexeme.text.length > length
+    );
     const own = lexemes.filter(({ start }) => start >= length).map(lexeme => lexeme.text);
     if (repeats(own, this._following) || this._concatenates(lexemes)) {
       return true;
