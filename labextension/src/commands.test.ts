@@ -24,6 +24,7 @@ function bench() {
   const commands = {
     addCommand: (id: string, option: CommandRegistry.ICommandOptions) => options.set(id, option),
     execute: (id: string) => void options.get(id)?.execute({}),
+    isToggled: (id: string) => options.get(id)?.isToggled?.({}) ?? false,
     notifyCommandChanged: (id?: string) => log.push(`changed ${id ?? 'all'}`)
   } as unknown as CommandRegistry;
   const page = {

@@ -208,15 +208,11 @@ function addSwitches(commands: CommandRegistry, parts: IParts): void {
 }
 
 /** Undo the switches that turn suggestions off here; the notebook's own, which its other readers share, only alone. */
-function addTurningOn(commands: CommandRegistry, { trans, page, provider, preferences }: IParts): void {
+function addTurningOn(commands: CommandRegistry, { trans }: IParts): void {
   const activeSwitches = (): string[] => {
-    const ofUser = [
-      ...(preferences.current.enabled ? [] : [CommandIDs.toggle]),
-      ...(provider.stopped ? [CommandIDs.stop] : []),
-      ...(provider.paused.has(page.path ?? '') ? [CommandIDs.pause] : [])
-    ];
-    const isOffInNotebook = switchOf(page.notebook) !== 'enabled';
-    return ofUser.length === 0 && isOffInNotebook ? [CommandIDs.disableInNotebook] : ofUser;
+    const active = OFF_SWITCHES.filter(id => commands.isToggled(id));
+    const ofUser = active.filter(id => id !== CommandIDs.disableInNotebook);
+    return ofUser.length > 0 ? ofUser : active;
   };
   const isOff = () => activeSwitches().length > 0;
   commands.addCommand(CommandIDs.turnOn, {

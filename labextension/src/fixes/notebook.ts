@@ -217,8 +217,8 @@ export function report(
     offer.disposeLater();
   }
   offer.dismiss = () => offer.dispose();
-  actions = [...actions, undo];
-  offer.display({ error: '', question, changes: [], runs, collapsed: false, actions, shortcuts: [] });
+  const shown = [...actions, undo];
+  offer.display({ error: '', question, changes: [], runs, collapsed: false, actions: shown, shortcuts: [] });
   live.say(question);
 }
 
