@@ -169,6 +169,8 @@ class RepeatRoute(_EditRoute):
         if request.language != "python" or not self.pilot.settings.suggest_repeats:
             return None
         report, rule = NO_REPORT, await self.parse(repeats.rule_of, request)
+        if not rule:
+            return None
         names = repeats.expressions_to_describe(rule)
         kernels, name = self.pilot.kernels, None if names is None else await self.allowed_kernel(request)
         if kernels and name and names is not None:
