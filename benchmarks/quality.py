@@ -3,6 +3,7 @@
     python benchmarks/quality.py models --set notebooks.json.gz [--requests 600] [--write]
     python benchmarks/quality.py adapter --set notebooks.json.gz [--adapter default] [--positions 1500]
     python benchmarks/quality.py columns --set notebooks.json.gz [--kernel python3] [--mentions 150]
+    python benchmarks/quality.py sessions --set FOLDER --log FILE [--kernel python3] [--minutes 5]
     python benchmarks/quality.py ends --set notebooks.json.gz [--positions 500]
     python benchmarks/quality.py holes --set notebooks.json.gz [--positions 500]
 
@@ -12,10 +13,12 @@ model in a separate process: precision, keystrokes saved, latency per keystroke 
 `adapter` counts lines that are completed exactly with and without the adapter; a third of the lines with text
 below them are completed within the finished cell. `columns` runs the notebooks in a kernel, and counts the
 first mentions of columns that are completed, with and without kernel context, after none and one of their
-characters. `ends` counts the right suggestions that leave a bracket or quote to close, and the suggestions in
-the middle of a line after which a valid cell does not parse. `holes` removes an argument, a subscript or a
-condition from a line, and counts the suggestions that fill the hole. The notebooks of `columns` should read
-files with unfamiliar column names: a model knows those of public data.
+characters. `sessions` types cells of notebooks, which may read files beside them, and runs each afterwards,
+with and without kernel context; it adds the answers to a log and summarises it. `ends` counts the right
+suggestions that leave a bracket or quote to close, and the suggestions in the middle of a line after which a
+valid cell does not parse. `holes` removes an argument, a subscript or a condition from a line, and counts the
+suggestions that fill the hole. The notebooks of `columns` and `sessions` should read files with unfamiliar
+column names: a model knows those of public data.
 """
 
 from __future__ import annotations
@@ -213,6 +216,18 @@ def columns(options: argparse.Namespace) -> None:
         print(f"| {name} | {typed} | {every} | {shown} | {right} | {missing[name].share:.3f} |")
 
 
+def sessions(options: argparse.Namespace) -> None:
+    """Type whole notebooks with and without kernel context."""
+    from sessions import record, summarise
+
+    notebooks, settings = read(options.set), settings_of(None)
+    settings.deadline = 300.0  # a slow machine gives the same result
+    if options.minutes:
+        with Live(options.kernel, options.set) as live:
+            record(notebooks, live, settings, options.log, options.places, options.minutes)
+    print(*summarise(notebooks, options.log), sep="\n")
+
+
 def ends(options: argparse.Namespace) -> None:
     """Count suggestions that end too early or too late."""
     notebooks = read(options.set)[1::2]
@@ -337,6 +352,13 @@ def main() -> None:
     command.add_argument("--kernel", default="python3")
     command.add_argument("--mentions", type=int, default=150)
     command.set_defaults(run=columns)
+    command = commands.add_parser("sessions", help=sessions.__doc__)
+    command.add_argument("--set", type=Path, required=True)
+    command.add_argument("--log", type=Path, required=True)
+    command.add_argument("--kernel", default="python3")
+    command.add_argument("--places", type=int, default=80, help="of each notebook")
+    command.add_argument("--minutes", type=float, default=5.0, help="0: summarise only")
+    command.set_defaults(run=sessions)
     command = commands.add_parser("ends", help=ends.__doc__)
     command.add_argument("--set", type=Path, required=True)
     command.add_argument("--positions", type=int, default=500)

@@ -29,6 +29,7 @@ from jupyter_turbopilot.util.syntax_tree import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from jupyter_client.blocking.client import BlockingKernelClient
 
@@ -83,8 +84,10 @@ class ResolvedNames:
 class Live:
     """The kernel of the notebook that is being replayed."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, folder: Path | None = None) -> None:
+        """`folder`: of the notebooks, which may read files beside them; None: run them in an empty folder."""
         self._name = name
+        self._source = folder
         self._notebook = ""
         self._ran = 0
         self._manager: KernelManager | None = None
@@ -135,7 +138,8 @@ class Live:
         self._stop()
         self._folder = tempfile.TemporaryDirectory()
         self._manager = KernelManager(kernel_name=self._name)
-        self._manager.start_kernel(cwd=self._folder.name)
+        beside = self._source and str((self._source / notebook).parent)
+        self._manager.start_kernel(cwd=beside or self._folder.name)
         self._client = self._manager.blocking_client()
         self._client.start_channels()
         self._client.wait_for_ready(timeout=TIMEOUT)

@@ -37,6 +37,17 @@ def test_live_provides_the_kernel_context_of_the_cells_above() -> None:
         assert (found.there, found.missing, found.unknown) == (1, 2, 1)
 
 
+def test_live_runs_notebooks_beside_the_files_they_read(tmp_path: Path) -> None:
+    path = notebook(tmp_path / "a.ipynb")
+    text = (path / "a.ipynb").read_text()
+    (path / "a.ipynb").write_text(text.replace("values = [1, 2, 3]", "values = open('a.txt').read()"))
+    (path / "a.txt").write_text("1")
+    typed = traces.of_kind(notebooks.read(path), "append", 0)
+    with Live("python3", path) as live:
+        assert "values" in live.kernel_context(typed[-1]).names
+        assert not live.failed
+
+
 def test_live_reports_a_failing_cell_and_continues(tmp_path: Path) -> None:
     path = notebook(tmp_path / "a.ipynb")
     text = (path / "a.ipynb").read_text()
