@@ -15,7 +15,7 @@ FRONT_SOURCES := $(wildcard $(FRONT)/src/*.ts $(FRONT)/src/*/*.ts $(FRONT)/src/*
 BUILT := jupyter_turbopilot/labextension/static/models.json
 SITE := $(DONE)/site
 # Parts of them are generated, from the code.
-GENERATED := README.md docs/*.md $(FRONT)/src/wire.ts $(FRONT)/src/local/fits.ts $(FRONT)/src/local/probe.ts
+GENERATED := README.md docs/*.md docs/developers/*.md $(FRONT)/src/wire.ts $(FRONT)/src/local/fits.ts $(FRONT)/src/local/probe.ts
 ARGS ?=
 # Only from the command line: a variable of the environment may have this name.
 ROOT :=
@@ -168,7 +168,7 @@ wheel-test: $(DONE)/dev
 binder: $(DONE)/dev
 	@$(BIN)/python scripts/binder_test.py
 
-release: $(DONE)/dev  ## check, build and try what a release would publish: VERSION=1.2.3; nothing is published (docs/releasing.md)
+release: $(DONE)/dev  ## check, build and try what a release would publish: VERSION=1.2.3; nothing is published (docs/developers/releasing.md)
 	@PIP_CONSTRAINT=requirements.lock $(BIN)/python scripts/release.py $(or $(VERSION),$(error say which: make release VERSION=1.2.3))
 
 # Apart from the tests' environment: several of these change how JupyterLab works wherever they are installed.

@@ -121,7 +121,7 @@ def checked(address: str, document: Path) -> str:
 
 def documents() -> dict[Path, str]:
     """Return the documents and their locations on the site."""
-    found = {path: path.name for path in sorted((ROOT / "docs").glob("*.md"))}
+    found = {path: path.name for path in sorted((ROOT / "docs").glob("**/*.md"))}
     found |= {ROOT / name: place for name, place in ELSEWHERE.items()}
     found |= {path: f"results/{path.name}" for path in sorted((ROOT / "benchmarks" / "results").glob("*.md"))}
     return found

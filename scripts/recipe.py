@@ -51,7 +51,7 @@ def main() -> None:
     version = version_of(options.sdist)
     url = repository.address()
     if not url:
-        sys.exit("labextension/package.json has no `repository`. See docs/releasing.md.")
+        sys.exit("labextension/package.json has no `repository`. See docs/developers/releasing.md.")
     with options.sdist.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     text = completed(RECIPE.read_text("utf-8"), version, digest, url, options.maintainer)

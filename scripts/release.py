@@ -4,7 +4,7 @@ python scripts/release.py VERSION [--tagged]
 
 `--tagged` is for the publishing workflow: the commit is tagged already, and the package is not tested here,
 because another job does so: packages installed for the tests must not be able to change what is published.
-docs/releasing.md describes the steps before and after.
+docs/developers/releasing.md describes the steps before and after.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Trace two keystrokes through the real completer, and write the trace into docs/architecture.md.
+"""Trace two keystrokes through the real completer, and write the trace into docs/developers/architecture.md.
 
     python scripts/walkthrough.py [--print]
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.protocol.reply import Reply
 
-PAGE = Path(__file__).parents[1] / "docs" / "architecture.md"
+PAGE = Path(__file__).parents[1] / "docs" / "developers" / "architecture.md"
 BEGIN, END = "<!-- walk-through: scripts/walkthrough.py -->\n", "<!-- end of the walk-through -->"
 ABOVE = "import pandas as pd\n\npenguins = pd.read_csv('penguins.csv')\npenguins.head()"
 INDEXED = (ABOVE, "penguins.groupby('species')['body_mass'].mean()")

@@ -1,4 +1,4 @@
-"""Other systems, as far as they can be simulated here; docs/platforms.md lists what cannot be."""
+"""Other systems, as far as they can be simulated here; docs/developers/platforms.md lists what cannot be."""
 
 from __future__ import annotations
 

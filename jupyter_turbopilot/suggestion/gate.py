@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.candidates import Candidates
     from jupyter_turbopilot.suggestion.trees import Trees
 
-READING = 4  # keystrokes that take as long as reading a suggestion (docs/measure.md)
+READING = 4  # keystrokes that take as long as reading a suggestion (docs/developers/measure.md)
 WORTH_A_KEY = 4  # minimum characters of a single candidate
 _QUOTES = frozenset("'\"")
 _NUMBER = "0123456789_"  # characters of integers

@@ -1,4 +1,4 @@
-"""docs/architecture.md names threads that exist, and walks through every step."""
+"""docs/developers/architecture.md names threads that exist, and walks through every step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "developers" / "architecture.md").read_text("utf-8")
 PYTHON = "\n".join(path.read_text("utf-8") for path in (ROOT / "jupyter_turbopilot").rglob("*.py"))
 
 

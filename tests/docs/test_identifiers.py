@@ -43,8 +43,8 @@ MODULES = {
 CLASSES = {
     node.name: node for tree in MODULES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
 }
-FOR_MAINTAINERS = [ROOT / "CONTRIBUTING.md", ROOT / "docs/architecture.md", ROOT / "docs/recipes.md"]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+FOR_MAINTAINERS = [ROOT / "CONTRIBUTING.md", ROOT / "docs/developers/architecture.md", ROOT / "docs/developers/recipes.md"]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 
 IDENTIFIER = re.compile(r"(?<!`)`([A-Za-z_]\w*(?:\.\w+)*)(?:\(\))?`(?!`)")
 FILE = re.compile(r"`((?:[\w.-]+/)*[\w-]+\.(?:py|ts|css|js|json|toml|yml|mjs|cjs|lock)|(?:[\w.-]+/)+)`")

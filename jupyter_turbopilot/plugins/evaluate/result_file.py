@@ -1,6 +1,6 @@
 """Result files: the counts of an evaluation, which can be compared with those of other people.
 
-docs/measure.md defines the counts. `jupyter turbopilot eval --schema` prints the JSON schema of a file.
+docs/developers/measure.md defines the counts. `jupyter turbopilot eval --schema` prints the JSON schema of a file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
 
-RULES = 1  # version of docs/measure.md: increase it with each change of a count
+RULES = 1  # version of docs/developers/measure.md: increase it with each change of a count
 _METRICS: dict[str, Callable[[Tally], float]] = {
     "precision": lambda tally: tally.precision,
     "keystrokes_saved": lambda tally: tally.share_saved,
