@@ -1,4 +1,30 @@
-"""The events of a usage log: their schemas, and their form as lines of JSON. Pure."""
+"""The events of a usage log: their schemas, and their form as lines of JSON. Pure.
+
+Fields:
+
+- `t`: time of the event in seconds since 1970, to a tenth
+- `schema`: name and version of the schema; `version`: version of jupyter-turbopilot
+- `session`: the process that writes the log, four random characters
+- `where`: a Jupyter server, or terminal IPython; `zone`: offset of the local time from UTC in minutes
+- `text`: in Session, whether the text of suggestions is logged; in Shown, the text
+- `model`: name in the catalogue, "other-" and a random number, or "unknown" before the first answer
+- `eagerness`: the setting
+- `id`: the suggestion, as its session, a dot and a number
+- `doc`: the document, a random number that differs in each session
+- `at`: kind of cursor position; `language`: language of the cell
+- `trigger`: "invoke" if the user requested the suggestion
+- `ms`: milliseconds from the request to the first text
+- `requests`: number of requests since the last line of the session with this field
+- `written`: characters written since then, those of accepted suggestions and the growth of a cell from one
+  request to the next, if at most 400; deletions are not subtracted, pasted text and added imports count
+- `chars`: in Shown, the length of the suggestion, otherwise how many of its characters are in the document
+- `score`: estimated probability that the suggestion is right
+- `from_index`: whether it is a line that the user wrote before
+- `after`: seconds since the suggestion was shown; in Executed and Retained, since it was accepted
+- `of`: final length of the suggestion; 0: as in the last Shown
+- `typed`: how many of `chars` were typed since it was shown or last accepted
+- `lines`: number of lost events
+"""
 
 from __future__ import annotations
 
