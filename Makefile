@@ -19,7 +19,7 @@ GENERATED := README.md docs/*.md docs/developers/*.md $(FRONT)/src/wire.ts $(FRO
 ARGS ?=
 # Only from the command line: a variable of the environment may have this name.
 ROOT :=
-# The extensions that are tested beside this one (docs/other-extensions.md).
+# The extensions that are tested beside this one (docs/jupyterlab.md).
 EXTENSIONS := jupyter-collaboration jupyterlab-lsp python-lsp-server jupyterlab-vim jupyterlab-code-formatter black isort notebook-intelligence jupyter-ai
 # Running as root is normal in a container; Jupyter asks for a word of consent.
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)

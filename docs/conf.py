@@ -54,8 +54,6 @@ _WEIGHTS = {
     "scale": 0.7,
     "training": 0.85,
     "tutorial": 0.7,
-    "coming-from": 0.5,
-    "glossary": 0.3,
 }
 
 _LONG = 4  # rows

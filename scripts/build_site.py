@@ -29,13 +29,11 @@ MARK = ".jupyter-turbopilot-site"  # marks folders that this script may empty
 
 # The order of the pages. Pages that do not exist are left out: not every checkout has every page.
 CHAPTERS = {
-    "Tutorial": ["tutorial"],
-    "Install": ["install", "coming-from", "troubleshooting", "faq"],
-    "Use": ["jupyterlab", "ipython", "browser", "editors", "other-extensions"],
-    "Features": ["imports", "fixes", "notebook-index", "threshold", "helper-functions"],
-    "Models": ["models", "engines", "training", "conversion", "large-models"],
-    "Administer": ["jupyterhub", "switching-off", "scale", "privacy"],
-    "Reference": ["settings", "cli", "http", "http-reference", "glossary"],
+    "Start": ["tutorial", "install", "troubleshooting"],
+    "Use": ["jupyterlab", "fixes", "notebook-index", "ipython", "browser", "editors"],
+    "Models": ["models", "engines", "training"],
+    "Administer": ["jupyterhub", "scale", "switching-off", "privacy"],
+    "Reference": ["settings", "cli", "http", "http-reference"],
     "Research": ["measure", "usage-log", "results/index", "comparison"],
     "Develop": [
         "contributing",

@@ -1,5 +1,7 @@
 """Find wording that a reader would stumble over: `python scripts/prose.py [FILES]`.
 
+Figures in README.md and docs/ are generated from benchmarks/RESULTS.md; limits have a mark in their line.
+
 The patterns find the obvious cases in comments, docstrings, messages, Markdown and test names. They are a
 guard, not the goal: text that passes may still be unclear. `LEFT` is the number of lines that break a rule
 today.
@@ -33,6 +35,19 @@ RULES = {
     "programs report, they do not tell": r"\b(is|are) told\b",
     "name the unit and its behaviour": r"def test_(who|what|nobody)_",
 }
+FIGURE = re.compile(r"\d(?: %| ms\b| [kMG]i?B\b| times\b| tokens (?:a|per) second)")
+LIMIT = "<!-- limit -->"
+NO_PROSE = re.compile(
+    r"<!-- \[\[\[cog.*?\[\[\[end\]\]\] -->|<!-- not run.*?-->|^ *```.*?^ *```|`[^`\n]*`",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+def typed_figures(text: str) -> list[int]:
+    """Return the lines with figures that are neither generated, nor code, nor marked as limits."""
+    prose = NO_PROSE.sub(lambda found: "\n" * found[0].count("\n"), text)
+    lines = enumerate(prose.splitlines(), 1)
+    return [number for number, line in lines if FIGURE.search(line) and LIMIT not in line]
 
 
 def broken(line: str) -> str:
@@ -52,6 +67,14 @@ def main() -> None:
         for number, line in enumerate(path.read_text("utf-8").splitlines(), 1)
         if (rule := broken(line))
     ]
+    typed = [
+        f"{path}:{number}: generate this figure (scripts/headline.py), or mark a limit with {LIMIT}"
+        for path in files
+        if path == ROOT / "README.md" or (path.parent == ROOT / "docs" and path.suffix == ".md")
+        for number in typed_figures(path.read_text("utf-8"))
+    ]
+    if typed:
+        sys.exit("\n".join(typed))
     if len(found) > LEFT or sys.argv[1:]:
         print("\n".join(found))
     if len(found) != LEFT and not sys.argv[1:]:

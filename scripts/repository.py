@@ -34,6 +34,13 @@ def badge(url: str) -> str:
     return f"[![Try it on Binder]({binder}/badge_logo.svg)]({binder}/v2/gh{place.path}/HEAD?{opened})"
 
 
+def clone(url: str) -> str:
+    """Return the commands that clone the repository and start JupyterLab."""
+    address = url or "ADDRESS"  # the reader has the repository's page, but the package has no address yet
+    lines = [f"git clone {address} jupyter-turbopilot", "cd jupyter-turbopilot", "make lab"]
+    return "\n".join(["<!-- not run: it builds everything and opens a browser -->", "```bash", *lines, "```"])
+
+
 def page(readme: str, url: str, version: str) -> str:
     """Return README.md for PyPI, with links to the files of the release. Pure."""
     if not url:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 SCHEMA = Path(__file__).resolve().parent.parent / "labextension" / "schema" / "plugin.json"
 PAGE_MODELS = (DEFAULT, "characters")  # the model whose fit is the fallback, and the extension's own
 PAGE_PARTS = ("thresholds", "trees")  # pages do not learn
-USUAL = ("positional arguments", "options")  # argparse's own groups
 
 
 def _table(head: list[str], rows: Iterable[list[str]]) -> str:
@@ -119,8 +118,12 @@ def _options(one: Capabilities) -> str:
 
 
 def command_line() -> str:
-    """Return a section for each subcommand."""
-    return "\n\n".join(part for command, text in _commands(parser()) for part in _section(command, text))
+    """Return a table of the subcommands."""
+    rows = [
+        [f"`{command.prog.removeprefix('jupyter turbopilot ')}`", text]
+        for command, text in _commands(parser())
+    ]
+    return _table(["command", "what it does"], rows)
 
 
 def _commands(top: Parser) -> Iterator[tuple[Parser, str]]:
@@ -132,35 +135,6 @@ def _commands(top: Parser) -> Iterator[tuple[Parser, str]]:
                 command = action.choices[choice.dest]
                 inner = list(_commands(command))
                 yield from inner or [(command, choice.help or "")]
-
-
-def _section(command: argparse.ArgumentParser, text: str) -> Iterator[str]:
-    yield f"## `{command.prog}`"
-    yield f"{text[0].upper()}{text[1:]}."
-    groups = [(str(group.title), group._group_actions) for group in command._action_groups]  # noqa: SLF001
-    parts = {"": [action for title, actions in groups if title in USUAL for action in actions]}
-    parts |= {title: actions for title, actions in groups if title not in USUAL}
-    for title, actions in parts.items():
-        if title:
-            yield f"{title[0].upper()}{title[1:]}:"
-        rows = [_option(action) for action in actions if action.dest != "help"]
-        if rows:
-            yield _table(["option", "what it does"], rows)
-
-
-def _option(action: argparse.Action) -> list[str]:
-    value = _value(action)
-    names = [f"{name} {value}".strip() for name in action.option_strings] or [value]
-    return [", ".join(f"`{name}`" for name in names), (action.help or "") % vars(action)]
-
-
-def _value(action: argparse.Action) -> str:
-    if action.nargs == 0:
-        return ""
-    name = str(action.metavar or (action.dest.upper() if action.option_strings else action.dest))
-    if action.choices:
-        name = "{" + ",".join(map(str, action.choices)) + "}"
-    return {"?": f"[{name}]", "*": f"[{name} ...]", "+": f"{name} ..."}.get(str(action.nargs), name)
 
 
 def probe() -> str:

@@ -60,3 +60,17 @@ def test_page_model_answers_like_a_page() -> None:
 )
 def test_prose_finds_lines_that_break_a_rule(line: str, is_broken: bool) -> None:
     assert bool(prose.broken(line)) is is_broken
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("Fast.\nIt takes 57 ms.", [2]),
+        ("It saves 34 % of it,\nin 0.8 GB.", [1, 2]),
+        ("Files of at most <!-- limit -->1 MB.", []),
+        ("Set `1 MB`.\n```bash\nsleep 5 ms\n```\n<!-- not run: it downloads 2 GB -->", []),
+        ("<!-- [[[cog\nprint()\n]]] -->\n12 %\n<!-- [[[end]]] -->", []),
+    ],
+)
+def test_prose_finds_figures_that_are_typed_by_hand(text: str, lines: list[int]) -> None:
+    assert prose.typed_figures(text) == lines

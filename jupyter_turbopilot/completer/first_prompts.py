@@ -1,8 +1,8 @@
 """The first prompts of notebooks on a slow machine: short at first, whole after a pause.
 
 The nearest cells are last in a prompt, so a longer prompt begins differently: none of the keys and values of
-the short prompt can be used for it (docs/developers/architecture.md). The whole prompt is therefore evaluated from its
-beginning, in pauses. An interrupted evaluation continues in the next pause.
+the short prompt can be used for it (docs/developers/architecture.md). The whole prompt is therefore evaluated
+from its beginning, in pauses. An interrupted evaluation continues in the next pause.
 """
 
 from __future__ import annotations

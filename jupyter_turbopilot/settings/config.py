@@ -54,10 +54,9 @@ class Turbopilot(Configurable):
 
     enabled = Bool(
         True,
-        help="Whether Turbopilot completes at all. Off: the server refuses every request, loads no model and "
-        "keeps no index, and JupyterLab shows that the administrator switched it off. The environment "
-        "variable `TURBOPILOT_ENABLED=0` overrides this setting; see the Switching off page of the "
-        "documentation.",
+        help="Whether Turbopilot completes at all. Off: the server refuses every request, loads no model "
+        "and keeps no index. The environment variable `TURBOPILOT_ENABLED=0` overrides this setting; "
+        "see the Switching off page of the documentation.",
     ).tag(config=True)
     denied_paths = List(
         Unicode(),
@@ -123,9 +122,8 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     merge_adapters = Bool(
         True,
-        help="Merge adapters into a copy of the model in the models folder, which takes disk space and "
-        "makes them free at run time. Off, or if there is no copy and the folder is read-only: they are "
-        "applied at run time, which is slower.",
+        help="Merge adapters into a copy of the model in the models folder. Off, or if the folder is read-"
+        "only and has no copy: they are applied at run time, which is slower.",
     ).tag(config=True)
     cache_type = Enum(
         ("f16", "q8_0", "q4_0"),
@@ -135,8 +133,8 @@ class Turbopilot(Configurable):
     separate_caches = Bool(
         False,
         help="Reserve a KV cache for each text that is generated at a time. Faster for several users, but "
-        "needs more memory, and `move_suffix` has no effect. `serve` for several users and Ray enable it. "
-        "Not used on a GPU, or if the memory is too small.",
+        "needs more memory. `serve` for several users and Ray enable it. Not used on a GPU, or if the"
+        " memory is too small.",
     ).tag(config=True)
     memory_map = Bool(
         True,
@@ -166,24 +164,22 @@ class Turbopilot(Configurable):
     eagerness = Enum(
         ("quiet", "balanced", "eager", "always"),
         default_value="balanced",
-        help="How readily suggestions appear automatically. With the default model, 82 % of the suggestions "
-        "were correct at quiet, 67 % at balanced and 26 % at eager, which shows many more. always: show all "
-        "that pass the checks for valid code. A suggestion that you request is shown if it passes these "
-        "checks.",
+        help="How readily suggestions appear automatically; see the JupyterLab page of the documentation. "
+        "always: show all that pass the checks for valid code. A suggestion that you request is shown if it "
+        "passes these checks.",
     ).tag(config=True)
     learning = Bool(
         True,
         help="Adjust the threshold for suggestions by those that you accept or ignore, so that quiet, "
         "balanced and eager reach the precision that they promise. Only numbers are saved, in your cache "
-        "folder; see the Threshold page of the documentation. Off in a service for several users.",
+        "folder; see the JupyterLab page of the documentation. Off in a service for several users.",
     ).tag(config=True)
     usage_log = Unicode(
         "",
-        help="A file that logs the outcomes of suggestions for a study: an absolute path, or one that "
-        "begins with ~/. It contains times, lengths and scores, and no text, path or name. Only you can "
-        "read it, and it is not sent anywhere; see the Usage log page of the documentation. JupyterLab's "
-        "status menu and `%turbopilot` show that it is on. Empty: nothing is logged. Not available in a "
-        "service for several users.",
+        help="A file that logs the outcomes of suggestions for a study, without text, paths or names: an "
+        "absolute path, or one that begins with ~/. It is not sent anywhere; see the Usage log page "
+        "of the documentation. Empty: nothing is logged. Not available in a service for several "
+        "users.",
     ).tag(config=True)
     usage_log_text = Bool(
         False,
@@ -197,9 +193,9 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     kernel_context = Bool(
         True,
-        help="Query a notebook's Python kernel after each execution for its names, types, columns and "
-        "signatures, for the prompt and to drop suggestions with names that do not exist, and for its module "
-        "search path, to find what can be imported. Values are not read, and no user code runs.",
+        help="Query a notebook's Python kernel after each execution for its names, types, columns, "
+        "signatures and module search path, for the prompt and to drop suggestions with names that do"
+        " not exist. Values are not read, and no user code runs.",
     ).tag(config=True)
     suggest_fixes = Bool(
         True,
@@ -266,18 +262,16 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     cache_file = Unicode(
         "",
-        help="A file for the persistent completion cache, such as ~/.cache/turbopilot-answers.db: an "
-        "absolute path, or one that begins with ~/. It contains generated text, which may repeat your code; "
-        "only you can read it. Empty: the cache is lost at a restart. `jupyter turbopilot cache clear` "
-        "empties the file.",
+        help="A file for the persistent completion cache: an absolute path, or one that begins with ~/. It"
+        " contains generated text, which may repeat your code; only you can read it. Empty: the cache"
+        " is lost at a restart.",
     ).tag(config=True)
     cache_disk = Int(
         64,
         min=1,
         max=1 << 20,
         help="Maximum size of `cache_file` in megabytes; the oldest completions are deleted first. At its "
-        "start, a server loads the newest ones, up to `cache_memory`: in memory, a completion takes about "
-        "seven times as much. `jupyter turbopilot cache info` shows how many are loaded.",
+        "start, a server loads the newest ones, up to `cache_memory`.",
     ).tag(config=True)
     sequences_memory = Int(
         96,
@@ -288,10 +282,9 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     notebook_index = Bool(
         True,
-        help="Index your notebooks and source files under the server's root folder, or in the folder where "
-        "`%turbopilot on` was first run, so that suggestions can use code that you wrote earlier. The index "
-        "is in your data folder, and only you can read it; see the Notebook index page of the "
-        "documentation. `jupyter turbopilot index clear` empties it.",
+        help="Index the notebooks and source files under the server's root folder, or in the folder where "
+        "`%turbopilot on` was first run, so that suggestions can use code that you wrote earlier. "
+        "Only you can read the index; see the Notebook index page of the documentation.",
     ).tag(config=True)
     share_prompts = Enum(
         ("none", "group", "all"),
@@ -306,8 +299,7 @@ class Turbopilot(Configurable):
     move_suffix = Bool(
         True,
         help="Reuse the KV cache of the text after the cursor while you type, and of the cells below one "
-        "that you edited, instead of evaluating that text again. Faster, but suggestions can differ slightly "
-        "from those without a cache. Off: they are the same as without a cache.",
+        "that you edited. Faster, but suggestions can differ slightly from those without a cache.",
     ).tag(config=True)
     infill_move_suffix = Bool(
         False,

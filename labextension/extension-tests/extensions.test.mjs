@@ -1,4 +1,4 @@
-/** Tab, Escape and Enter beside other extensions: docs/other-extensions.md states what is tested here. */
+/** Tab, Escape and Enter beside other extensions: docs/jupyterlab.md states what is tested here. */
 
 import assert from 'node:assert/strict';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

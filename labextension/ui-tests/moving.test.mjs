@@ -59,7 +59,7 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
     // Kernel context arrives in the background: wait for it with other text than the recorded one.
     for (let tries = 0, text = ''; !text.startsWith('ion"]'); tries++) {
       assert.ok(tries < 20, text);
-      await editCell(page, at('alternatives'));
+      await editCell(page, at('word'));
       await page.keyboard.press('Control+a');
       await page.keyboard.type('orders["reg', { delay: 60 });
       text = await ghost(page, { timeout: 3000 }).catch(() => '');

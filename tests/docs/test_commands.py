@@ -44,7 +44,6 @@ EXECUTED = {
     "jupyter turbopilot cache info": "c.Turbopilot.cache_file",
     "jupyter turbopilot forget": "There are no saved sequences",
     "jupyter turbopilot models info model.gguf": "llama",
-    'jupyter turbopilot generate -m model.gguf -p "def fibonacci(n):" -n 100 --temp 0.2': "tokens",
 }
 # Commands that write a file: a part of its expected content.
 WRITTEN = {

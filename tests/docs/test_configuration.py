@@ -47,8 +47,8 @@ def test_configuration_snippets_are_accepted(block: Block) -> None:
 
 
 def test_dashboard_shows_the_documented_queries_of_existing_metrics() -> None:
-    page = (ROOT / "docs" / "jupyterhub.md").read_text()
-    section = page.partition("### Metrics")[2].partition("\n## ")[0]
+    page = (ROOT / "docs" / "scale.md").read_text()
+    section = page.partition("## Metrics")[2].partition("\n## ")[0]
     documented = re.findall(r"^\| `(.+?)` \|", section, re.MULTILINE)
     dashboard = json.loads((ROOT / "deploy" / "grafana.json").read_text())
     assert [panel["targets"][0]["expr"] for panel in dashboard["panels"]] == documented

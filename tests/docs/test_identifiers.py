@@ -43,7 +43,11 @@ MODULES = {
 CLASSES = {
     node.name: node for tree in MODULES.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
 }
-FOR_MAINTAINERS = [ROOT / "CONTRIBUTING.md", ROOT / "docs/developers/architecture.md", ROOT / "docs/developers/recipes.md"]
+FOR_MAINTAINERS = [
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "docs/developers/architecture.md",
+    ROOT / "docs/developers/recipes.md",
+]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 
 IDENTIFIER = re.compile(r"(?<!`)`([A-Za-z_]\w*(?:\.\w+)*)(?:\(\))?`(?!`)")

@@ -11,7 +11,7 @@ from jupyter_turbopilot.util.documentation import PAGE, file_of, with_addresses
 
 ROOT = Path(__file__).parents[2]
 REPOSITORY = "Repository, git+https://github.com/OWNER/NAME.git"
-TEXT = "see the Helper\n  functions page of the documentation."
+TEXT = "see the Usage\n  log page of the documentation."
 
 
 def texts() -> list[str]:
@@ -50,7 +50,7 @@ def test_texts_contain_no_paths_of_files_that_are_not_installed() -> None:
         ("1.2.3", "", TEXT),
         ("1.2.3.dev4", REPOSITORY, TEXT),
         ("1.2.3+local", REPOSITORY, TEXT),
-        ("1.2.3", REPOSITORY, "see https://github.com/OWNER/NAME/blob/v1.2.3/docs/helper-functions.md."),
+        ("1.2.3", REPOSITORY, "see https://github.com/OWNER/NAME/blob/v1.2.3/docs/usage-log.md."),
     ],
 )
 def test_with_addresses_uses_the_metadata_of_the_package(

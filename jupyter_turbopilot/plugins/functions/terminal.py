@@ -58,7 +58,7 @@ class HelperFunctions(TerminalPlugin):
             "--helpers",
             action="store_true",
             help="generate a Python function and its helper functions from a stub or an instruction "
-            "(see the Helper functions page of the documentation); not with -s, --top-k, --top-p, --temp "
+            "(see the IPython page of the documentation); not with -s, --top-k, --top-p, --temp "
             "and -b",
         )
         parser.add_argument(

@@ -93,8 +93,8 @@ _ServiceSpawner.start_polling = poll_often
 
 
 def documented(*markers: str) -> list[str]:
-    """Return the blocks of the JupyterHub page that contain a marker."""
-    page = (ROOT / "docs" / "jupyterhub.md").read_text()
+    """Return the blocks of the pages for administrators that contain a marker."""
+    page = "".join((ROOT / "docs" / name).read_text() for name in ("jupyterhub.md", "scale.md"))
     found = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     return [next(text for text in found if marker in text) for marker in markers]
 

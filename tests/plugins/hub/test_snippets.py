@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -140,9 +139,8 @@ def test_chart_values_use_the_proxys_address() -> None:
 
 
 def test_documented_deployment_fits_the_values_and_starts_a_service() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "jupyterhub.md").read_text()
-    (block,) = re.findall(r"```yaml\n(apiVersion.*?)```", page, flags=re.DOTALL)
-    deployment, service = yaml.safe_load_all(block)
+    path = Path(__file__).parents[3] / "deploy" / "hub-service.yaml"
+    deployment, service = yaml.safe_load_all(path.read_text())
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     found = read_environment({each["name"]: each["value"] for each in container["env"]})
     assert found.name == "turbopilot"
