@@ -227,16 +227,6 @@ describe('the tutorial', { timeout: 600_000 }, () => {
     await page.setViewportSize({ width: 900, height: 740 });
   });
 
-  test('has grey text in the dark', { skip: !TAKES }, async () => {
-    await run('apputils:change-theme', { theme: 'JupyterLab Dark' });
-    await page.waitForSelector('body[data-jp-theme-name="JupyterLab Dark"]', { state: 'attached' });
-    await page.locator('.lm-TabBar-tab', { hasText: FILES[0] }).first().click();
-    const cell = await suggested('word', codeIn('step-4'), /^enue/);
-    await picture(page, 'dark-theme', [cellOf('step-4'), cell]);
-    await run('apputils:change-theme', { theme: 'JupyterLab Light' });
-    await page.waitForSelector('body[data-jp-theme-name="JupyterLab Light"]', { state: 'attached' });
-  });
-
   test('has grey text in IPython', { skip: !TAKES }, async () => {
     const made = await fetch(`${lab.url}/api/terminals`, {
       method: 'POST',
