@@ -1,6 +1,6 @@
 """Result files: the counts of an evaluation, which can be compared with those of other people.
 
-docs/developers/measure.md defines the counts. `jupyter turbopilot eval --schema` prints the JSON schema of a file.
+docs/developers/measure.md defines the counts. `jupyter turbopilot eval --schema` prints the schema of a file.
 """
 
 from __future__ import annotations
