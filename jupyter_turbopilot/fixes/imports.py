@@ -92,7 +92,8 @@ def _modules(failure: FailedCell, module: str) -> Iterator[Fix]:
     elif module in _DISTRIBUTIONS:
         distribution = _DISTRIBUTIONS[module]
         cell = InsertedCell(before=failure.failed, source=f"%pip install {distribution}")
-        yield Fix(title=f"Install {distribution}?", source="imports", confidence=0.9, insert=cell)
+        title = f"Add a cell that installs {distribution}?"
+        yield Fix(title=title, source="imports", confidence=0.9, insert=cell)
     else:
         # If several modules are near, prefer a common one: `nunpy` means NumPy rather than `runpy`.
         known = _names_below("", common)

@@ -146,8 +146,8 @@ describe('DownloadOffer', () => {
   it('offers the mirror of a model that has no other source', async () => {
     const { offer, started } = bench([{ ...MODEL, mirror_only: true }], { kind: 'stored' });
     await offer.offer('small');
-    expect(labels(shown[0])).toEqual(['Download from a mirror', 'Not Now']);
-    await press(shown[0], 'Download from a mirror');
+    expect(labels(shown[0])).toEqual(['Download From Mirror', 'Not Now']);
+    await press(shown[0], 'Download From Mirror');
     expect(started).toEqual([true]);
   });
 
@@ -171,7 +171,7 @@ describe('DownloadOffer', () => {
     const { offer } = bench([{ ...MODEL, damaged: true }]);
     await offer.offer('small');
     expect(shown[0].message).toContain('The model file of small is damaged.');
-    expect(labels(shown[0])).toEqual(['Download again', 'Not Now']);
+    expect(labels(shown[0])).toEqual(['Download Again', 'Not Now']);
   });
 
   it.each([

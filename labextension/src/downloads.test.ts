@@ -75,9 +75,9 @@ describe('Downloads', () => {
 describe('downloadLabel', () => {
   it.each([
     ['Download', {}],
-    ['Download again', { damaged: true }],
-    ['Download and convert', { checkpoint: 'owner/repository', damaged: true }],
-    ['Download from a mirror', { mirror_only: true, damaged: true }]
+    ['Download Again', { damaged: true }],
+    ['Download and Convert', { checkpoint: 'owner/repository', damaged: true }],
+    ['Download From Mirror', { mirror_only: true, damaged: true }]
   ])('returns “%s”', (label, model) => {
     expect(downloadLabel(nullTranslator.load('x'), model)).toBe(label);
   });

@@ -64,12 +64,12 @@ export function downloadLabel(
   { checkpoint, damaged, mirror_only }: Partial<IModel>
 ): string {
   if (mirror_only) {
-    return trans.__('Download from a mirror');
+    return trans.__('Download From Mirror');
   }
   if (checkpoint) {
-    return trans.__('Download and convert');
+    return trans.__('Download and Convert');
   }
-  return damaged ? trans.__('Download again') : trans.__('Download');
+  return damaged ? trans.__('Download Again') : trans.__('Download');
 }
 
 /** Describe the progress of a download in one line. */

@@ -13,7 +13,7 @@ export function describeRequestError(trans: TranslationBundle, { kind, message }
     limited: message,
     unreachable: trans.__('The server cannot be reached.'),
     timeout: trans.__('The server does not respond.'),
-    unexpected: trans.__('Unexpected response. Is a proxy or a login page in the way?'),
+    unexpected: trans.__('Got a web page instead of an answer. Log in again or check your proxy.'),
     incomplete: trans.__('Connection lost. Try again.'),
     denied: trans.__('The server denied access. Reload the page and log in again.'),
     missing: trans.__(

@@ -129,19 +129,19 @@ function describeTuning(trans: TranslationBundle, model: IModel): string {
 /** The label of the button that enables or disables a model's adapters. */
 function adapterLabel(trans: TranslationBundle, { adapters_enabled, adapters }: IModel): string {
   if (adapters?.every(({ bundled }) => bundled)) {
-    return adapters_enabled ? trans.__('Use original model') : trans.__('Use notebook adapter');
+    return adapters_enabled ? trans.__('Use Original Model') : trans.__('Use Notebook Adapter');
   }
-  return adapters_enabled ? trans.__('Disable adapters') : trans.__('Enable adapters');
+  return adapters_enabled ? trans.__('Disable Adapters') : trans.__('Enable Adapters');
 }
 
 function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): HTMLTableCellElement {
   const cell = document.createElement('td');
-  const addButton = (label: string, key: string, action: () => void): void => {
+  const addButton = (label: string, key: string, action: () => void, parent: HTMLElement = cell): void => {
     const element = button(label, 'button');
     element.dataset.key = `${key}:${model.name}`;
     element.setAttribute('aria-label', `${label}: ${model.name}`);
     element.addEventListener('click', action);
-    cell.append(element);
+    parent.append(element);
   };
   if (model.pulling) {
     cell.append(progressBar(trans, model));
@@ -150,7 +150,20 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
   } else if (model.selected && model.stored) {
     cell.append(`${trans.__('In use')} `);
     if (model.adapters?.length) {
-      addButton(adapterLabel(trans, model), 'tune', () => actions.use(model.spec, !model.adapters_enabled));
+      const menu = document.createElement('details');
+      const summary = document.createElement('summary');
+      summary.textContent = trans.__('More');
+      summary.setAttribute('aria-label', trans.__('More: %1', model.name));
+      // The row is rebuilt with a closed menu, which then gets the focus of its button.
+      summary.dataset.key = `tune:${model.name}`;
+      menu.append(summary);
+      cell.append(menu);
+      addButton(
+        adapterLabel(trans, model),
+        'tune',
+        () => actions.use(model.spec, !model.adapters_enabled),
+        menu
+      );
     }
     if (actions.inPage) {
       addButton(trans.__('Remove'), 'remove', () => actions.remove(model));

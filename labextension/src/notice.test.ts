@@ -209,7 +209,9 @@ describe('notifyOfHealth', () => {
     expect(output).toEqual([]);
     health = () => Promise.reject(new ResponseError('unexpected'));
     await availability.check();
-    expect(output).toEqual(['Turbopilot: Unexpected response. Is a proxy or a login page in the way?']);
+    expect(output).toEqual([
+      'Turbopilot: Got a web page instead of an answer. Log in again or check your proxy.'
+    ]);
   });
 
   it('clears the warning while the model is loading and may show it again', () => {

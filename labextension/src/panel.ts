@@ -146,7 +146,7 @@ export class ModelPanel extends Widget {
     const label = this._label;
     this._all.type = 'checkbox';
     this._all.addEventListener('change', () => this._show());
-    label.append(this._all, ` ${trans.__('Show models that are too large or slow')}`);
+    label.append(this._all, ` ${trans.__('Show models too large or slow')}`);
     this._message.className = 'jp-Turbopilot-message';
     this._message.setAttribute('role', 'status');
     const table = document.createElement('table');

@@ -21,10 +21,9 @@ const trans = nullTranslator.load('jupyter_turbopilot');
 
 describe('the usage log', () => {
   it('has a label with its contents and its errors', () => {
-    expect(describeUsageLog(trans, null)).toBe('Usage Log: Off');
-    expect(describeUsageLog(trans, USAGE_LOG)).toBe('Usage Log: On…');
-    expect(describeUsageLog(trans, { ...USAGE_LOG, text: true })).toContain('Includes Suggestions');
-    expect(describeUsageLog(trans, { ...USAGE_LOG, error: 'it is a link' })).toContain('Usage Log Error');
+    expect(describeUsageLog(trans, USAGE_LOG)).toBe('Usage Log…');
+    expect(describeUsageLog(trans, { ...USAGE_LOG, text: true })).toBe('Usage Log (Includes Suggestions)…');
+    expect(describeUsageLog(trans, { ...USAGE_LOG, error: 'it is a link' })).toBe('Usage Log Error…');
   });
 
   it('is explained with its contents, its file and how to disable it', () => {

@@ -7,13 +7,10 @@ import type { IUsageLog } from './wire';
 
 /** The label of the menu entry. */
 export function describeUsageLog(trans: TranslationBundle, log: IUsageLog | null): string {
-  if (!log) {
-    return trans.__('Usage Log: Off');
-  }
-  if (log.error) {
+  if (log?.error) {
     return trans.__('Usage Log Error…');
   }
-  return log.text ? trans.__('Usage Log: On, Includes Suggestions…') : trans.__('Usage Log: On…');
+  return log?.text ? trans.__('Usage Log (Includes Suggestions)…') : trans.__('Usage Log…');
 }
 
 /** Describe the contents of the log, its file, and how to disable it. */

@@ -540,7 +540,8 @@ describe('the user interface', { timeout: 300_000 }, () => {
       adapters: [{ name: 'x', bundled: true }]
     };
     await showAgain();
-    const tune = row.getByRole('button', { name: 'Use original model' });
+    await row.locator('summary').click({ timeout: 10000 });
+    const tune = row.getByRole('button', { name: 'Use Original Model' });
     await tune.waitFor({ timeout: 10000 });
     const colour = element => window.getComputedStyle(element).backgroundColor;
     assert.notEqual(await tune.evaluate(colour), await row.evaluate(colour));

@@ -291,14 +291,19 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
   test('further fixes are shown one after the other, and a cell to insert is not run', async () => {
     const fixes = [
       { title: 'Run the cell that defines total?', edits: [], insert: null, run: [0, 1] },
-      { title: 'Install it?', edits: [], insert: { before: 1, source: '%pip install it' }, run: [] }
+      {
+        title: 'Add a cell that installs it?',
+        edits: [],
+        insert: { before: 1, source: '%pip install it' },
+        run: []
+      }
     ].map(fix => ({ source: 'notebook', confidence: 0.9, ...fix }));
     await page.route('**/turbopilot/fix*', route => route.fulfill({ json: { id: 'fix-0', fixes } }));
     await setCells(page, ['one = 1', 'print(one)\n1 / 0']);
     await run(1);
     await offer().waitFor();
     const labels = () => offer().locator('.jp-Turbopilot-offer-buttons button').allInnerTexts();
-    assert.deepEqual(await labels(), ['Apply and Run', 'Next (1 of 2)', 'Dismiss']);
+    assert.deepEqual(await labels(), ['Run Cells', 'Next (1 of 2)', 'Dismiss']);
     // The cell that would be run is shown, as text and up to date.
     const shown = offer().locator('.jp-Turbopilot-offer-run code');
     assert.equal(await shown.innerText(), 'one = 1');

@@ -106,9 +106,9 @@ describe('the Models panel in a JupyterLite site', { timeout: 120_000 }, () => {
     const kept = files[`${STATIC}shapes.gguf`];
     files[`${STATIC}shapes.gguf`] = { ...kept, cut: true };
     await press('shapes', /Download/);
-    await message('The connection was closed');
+    await message('Connection lost');
     await row('shapes')
-      .getByText(/The download failed\. The connection was closed/)
+      .getByText(/The download failed\. Connection lost/)
       .waitFor();
     // The model in use does not change.
     await page.locator('.jp-Turbopilot-status[data-condition="ready"]').waitFor({ timeout: 20_000 });

@@ -62,7 +62,7 @@ describe('the usage log', { timeout: 300_000 }, () => {
     await page.locator('.jp-Turbopilot-status').click();
     const items = page.locator('.lm-Menu-item:visible:not([data-type="separator"])');
     await items.first().waitFor();
-    assert.equal((await items.first().innerText()).trim(), 'Usage Log: On…');
+    assert.equal((await items.first().innerText()).trim(), 'Usage Log…');
     await screenshot(page, 'study-menu');
     await items.first().click();
     const dialog = page.locator('.jp-Dialog');

@@ -99,7 +99,7 @@ def test_find_corrects_an_imported_name_and_its_uses() -> None:
 )
 def test_find_installs_the_distribution_of_a_module(source: str, missing: str, expected: str) -> None:
     (fix,) = fixes(source, f"No module named '{missing}'")
-    assert fix.title == f"Install {expected}?"
+    assert fix.title == f"Add a cell that installs {expected}?"
     assert fix.insert == InsertedCell(before=1, source=f"%pip install {expected}")
     assert not fix.edits
     assert not fix.run

@@ -124,8 +124,11 @@ export class FixOffers {
       // The user runs an inserted cell, as it may install a package.
       if (!insert) {
         actions.push({
-          label: trans.__('Apply and Run'),
-          caption: trans.__('Change the code and run the cells concerned; stop at the first failure'),
+          label: changes.length > 0 ? trans.__('Apply and Run') : trans.__('Run Cells'),
+          caption:
+            changes.length > 0
+              ? trans.__('Change the code and run the cells concerned; stop at the first failure')
+              : trans.__('Run the cells listed and the failed cell; stop at the first failure'),
           run: () => void (apply() && runInOrder(offer.panel, run))
         });
       }

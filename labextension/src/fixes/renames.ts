@@ -148,11 +148,11 @@ export class RenameOffers {
       };
       NotebookActions.executionScheduled.connect(scheduled);
       offer.disposed.connect(() => NotebookActions.executionScheduled.disconnect(scheduled));
-      const ask = trans.__('The kernel still has the old name. Run the cell that binds the new one?');
+      const ask = trans.__('The kernel still uses the old name. Run this cell?');
       question = `${question} ${ask}`;
       actions.push({
         label: trans.__('Run Cell'),
-        caption: trans.__('Run the cell that binds the name'),
+        caption: trans.__('Run the cell that assigns the name'),
         run: () => void NotebookActions.runCells(content, binding, sessionContext)
       });
     }

@@ -84,7 +84,7 @@ describe("a model's file", () => {
     await expect(modelFile(SOURCE, null, noStep)).rejects.toThrow('Check your network connection.');
     const body = new ReadableStream({ pull: controller => controller.error(new TypeError('network')) });
     answer = () => Promise.resolve(new Response(body));
-    await expect(modelFile(SOURCE, null, noStep)).rejects.toThrow('The connection was closed');
+    await expect(modelFile(SOURCE, null, noStep)).rejects.toThrow('Connection lost');
   });
 
   it('that is too large is not requested', async () => {

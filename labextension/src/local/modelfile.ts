@@ -115,9 +115,7 @@ async function fetched(
   let received = 0;
   for (;;) {
     const { done, value } = await withoutStall(reader.read()).catch((reason: unknown) => {
-      throw signal?.aborted
-        ? reason
-        : failure('The connection was closed before the download was complete. Try again.');
+      throw signal?.aborted ? reason : failure('Connection lost. Try again.');
     });
     if (done) {
       break;
