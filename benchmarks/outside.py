@@ -176,18 +176,18 @@ def share(passed: Sequence[bool]) -> str:
 
 
 class Results:
-    """The outcomes by way and task, appended to a file, so that an interrupted run continues."""
+    """A model's outcomes by way and task, appended to a file, so that an interrupted run continues."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, model: str) -> None:
+        self._path, self._model = path, model
         lines = path.read_text("utf-8").splitlines() if path.exists() else ()
         self.rows: dict[tuple[str, str], dict[str, Any]] = {
-            (row["way"], row["task"]): row for row in map(json.loads, lines)
+            (row["way"], row["task"]): row for row in map(json.loads, lines) if row.get("model") == model
         }
 
     def add(self, way: str, task: str, **outcome: Any) -> None:
         """Add the outcome of a task."""
-        self.rows[way, task] = row = {"way": way, "task": task, **outcome}
+        self.rows[way, task] = row = {"model": self._model, "way": way, "task": task, **outcome}
         with self._path.open("a", encoding="utf-8") as file:
             file.write(f"{json.dumps(row)}\n")
 
@@ -311,7 +311,8 @@ def main() -> None:
         return
     settings = {"model": options.model} if options.model else {}
     with closing(LocalPilot(deadline=300.0, **settings)) as local:
-        (nesevals if options.what == "nesevals" else programs)(options, local, Results(options.results))
+        results = Results(options.results, local.pilot.settings.model)
+        (nesevals if options.what == "nesevals" else programs)(options, local, results)
 
 
 if __name__ == "__main__":

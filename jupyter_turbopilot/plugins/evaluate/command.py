@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.plugins.evaluate import notebooks as notebook_sets
 from jupyter_turbopilot.plugins.evaluate import report, result_file, traces
-from jupyter_turbopilot.plugins.evaluate.sources import OwnSource, UrlSource
+from jupyter_turbopilot.plugins.evaluate.result_file import Made
+from jupyter_turbopilot.plugins.evaluate.sources import API_KEY, OwnSource, UrlSource, public
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.suggestion.gate_fit import EAGERNESS
 from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
@@ -32,7 +33,26 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.terminal.in_process import InProcess
 
+KEY_INTERVAL = 200  # milliseconds
 PATIENT = 300.0  # seconds: the time limit of a request that is not timed
+_UNTIMED = {
+    "notebooks", "half", "trace", "requests", "eagerness", "report", "json", "model", "engine"
+}  # fmt: skip
+_TIMED = _UNTIMED - {"trace"} | {"source", "template", "accept", "busy", "key_interval"}
+# The options that have an effect beside another one.
+_USED: dict[str, set[str]] = {
+    "schema": set(),
+    "compare": {"report"},
+    "humaneval": {"notebooks", "requests", "model", "engine"},
+    "index": _UNTIMED,
+    "kernel": _UNTIMED,
+    "source": _TIMED - {"eagerness", "engine"} | {"trace", "clock", "bursts"},
+    "bursts": _TIMED - {"key_interval"} | {"clock"},
+    "clock": _TIMED | {"bursts"},
+}
+_NEEDED = {"template": "source", "bursts": "clock", "busy": "clock", "key_interval": "clock"}
+_OPTIONS = set(_USED).union(*_USED.values())
+_RECORDED = _OPTIONS - {"schema", "compare", "humaneval", "notebooks", "report", "json", "source", "model"}
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -48,12 +68,13 @@ def declare(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="measure a server instead of the engine in this process. The end of the URL selects the "
         "protocol: `/infill` (llama.cpp), `/v1/completions` (OpenAI) or `/api/generate` (Ollama). `--model` "
-        "names its model",
+        f"names its model, the environment variable `{API_KEY}` contains its key",
     )
     parser.add_argument(
         "--template",
         default="",
-        help="prompt for --source with `{prefix}` and `{suffix}`; default: the server builds it",
+        help="prompt for --source with `{prefix}` and `{suffix}`, except for `/infill`; default: the server "
+        "builds it",
     )
     parser.add_argument(
         "--humaneval",
@@ -70,14 +91,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--trace",
         choices=["append", "edit", "hop"],
         nargs="+",
-        default=["append"],
         help="append: type whole cells; edit: type within finished cells; hop: alternate between two cells "
         "(append)",
     )
     parser.add_argument(
         "--accept",
         choices=["line", "word"],
-        default="line",
         help="line: accept the correct first lines of a suggestion; word: also the correct first words of a "
         "wrong line (line)",
     )
@@ -88,21 +107,18 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "--eagerness",
         choices=EAGERNESS,
         nargs="+",
-        default=["balanced"],
         help="the eagerness to evaluate (balanced)",
     )
     parser.add_argument(
         "--clock",
         action="store_true",
-        help="type in real time: only suggestions shown before the next keystroke count",
+        help="type whole cells in real time: only suggestions shown before the next keystroke count",
     )
-    add_number(
-        parser,
+    parser.add_argument(
         "--key-interval",
-        whole(20, 60_000),
-        200,
-        "time between two keystrokes with --clock, in milliseconds",
+        type=whole(20, 60_000),
         metavar="MS",
+        help=f"time between two keystrokes with --clock, in milliseconds ({KEY_INTERVAL})",
     )
     parser.add_argument(
         "--bursts",
@@ -111,7 +127,12 @@ def declare(parser: argparse.ArgumentParser) -> None:
         "line and of some words",
     )
     add_number(
-        parser, "--busy", whole(0, 64), 0, "number of other processes that each keep a core busy", metavar="N"
+        parser,
+        "--busy",
+        whole(0, 64),
+        0,
+        "with --clock: number of other processes that each keep a core busy",
+        metavar="N",
     )
     parser.add_argument(
         "--kernel",
@@ -143,6 +164,7 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
     """Replay notebooks, or run HumanEval infilling; print the results."""
     from jupyter_turbopilot.terminal.in_process import InProcess
 
+    _refuse_unused(options)
     if options.schema:
         print(result_file.schema().decode())
         return 0
@@ -150,10 +172,11 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
         return _print(options, *result_file.compare(options.compare))
     if not options.notebooks:
         raise BadRequestError("Pass notebooks to replay, or --compare.")
-    if (options.source or options.accept == "word") and (
-        options.humaneval or options.index or options.kernel
-    ):
-        raise BadRequestError("--source and --accept word exclude --humaneval, --index and --kernel.")
+    options.trace, options.accept = options.trace or ["append"], options.accept or "line"
+    if not options.source:
+        options.eagerness = options.eagerness or ["balanced"]
+    if options.clock and not options.bursts:
+        options.key_interval = options.key_interval or KEY_INTERVAL
     settings.keep_sequences = settings.learning = False
     settings.cache_file = ""
     # In real time, yield the CPU to other programs as for a user.
@@ -167,6 +190,21 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
         return _with_index(options, local) if options.index else _notebooks(options, local)
     finally:
         local.close()
+
+
+def _refuse_unused(options: argparse.Namespace) -> None:
+    """Raise an error if an option has no effect beside the others."""
+    given = {name for name in _OPTIONS if getattr(options, name)}
+    for name, used in _USED.items():
+        if name in given and (unused := given - used - {name}):
+            raise BadRequestError(f"{_flag(name)} excludes {', '.join(map(_flag, sorted(unused)))}.")
+    for name, other in _NEEDED.items():
+        if name in given and other not in given:
+            raise BadRequestError(f"{_flag(name)} needs {_flag(other)}.")
+
+
+def _flag(name: str) -> str:
+    return "NOTEBOOKS" if name == "notebooks" else f"--{name.replace('_', '-')}"
 
 
 def _humaneval(options: argparse.Namespace, local: InProcess) -> int:
@@ -202,9 +240,7 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
     from jupyter_turbopilot.plugins.evaluate import replay, report
     from jupyter_turbopilot.plugins.evaluate.live import Live
 
-    if options.bursts and not options.clock:
-        raise BadRequestError("--bursts needs --clock.")
-    rhythm = replay.bursts if options.bursts else replay.steady(options.key_interval / 1000)
+    rhythm = replay.bursts if options.bursts else replay.steady((options.key_interval or 0) / 1000)
     by_word = options.accept == "word"
     notebooks = _half(options, notebook_sets.read(options.notebooks))
     results: dict[str, TypingResult] = {}
@@ -237,8 +273,9 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
 def _sources(options: argparse.Namespace, local: InProcess) -> Iterator[tuple[str, Source]]:
     """Iterate over the source at a URL, or the engine in this process with each eagerness."""
     if options.source:
-        with UrlSource(options.source, options.model or "", options.template) as source:
-            yield options.source, source
+        key = os.environ.get(API_KEY, "")
+        with UrlSource(options.source, options.model or "", options.template, key) as source:
+            yield source.name, source
         return
     local.wait()
     for eagerness in options.eagerness:
@@ -251,8 +288,6 @@ def _with_index(options: argparse.Namespace, local: InProcess) -> int:
     from jupyter_turbopilot.plugins.evaluate import index_gain, traces
     from jupyter_turbopilot.plugins.evaluate.index_gain import IndexShelf
 
-    if options.clock or options.kernel:
-        raise BadRequestError("--index cannot be combined with --clock or --kernel.")
     everything = notebook_sets.read(options.notebooks)
     notebooks = _half(options, everything)
     results: dict[str, TypingResult] = {}
@@ -291,11 +326,15 @@ def _report(
     gains: Sequence[str] = (),
 ) -> int:
     """Print the results, and write them to files if requested."""
-    source, ours = options.source or local.pilot.settings.model, version("jupyter-turbopilot")
+    settings, ours = local.pilot.settings, version("jupyter-turbopilot")
+    source = public(options.source) if options.source else settings.engine
+    model = (options.model or "") if options.source else settings.model
     count, name = count_of(len(notebooks), "notebook"), options.notebooks.name
-    code = _print(options, "\n\n".join([f"{source}, version {ours}, {count} of {name}.", *gains]), results)
+    described = ", ".join(filter(None, (source, model, f"version {ours}", f"{count} of {name}")))
+    code = _print(options, "\n\n".join([f"{described}.", *gains]), results)
     if options.json:  # after the results are printed: it may not be writable
-        result_file.write(options.json, source, name, notebooks, options.requests, results)
+        effective = {key: value for key in sorted(_RECORDED) if (value := getattr(options, key))}
+        result_file.write(options.json, Made(source, model, name, effective), notebooks, results)
     return code
 
 

@@ -123,13 +123,10 @@ def replay_trace(
         begun = time.perf_counter()
         reply = source.last(request, kernel_context)
         typed.ms.append((time.perf_counter() - begun) * 1000)
-        before = score.total.shown
+        before = len(score.shown)
         score.show_at(keystroke, reply.items[0].text if reply.items else "")
-        if score.total.shown > before:
-            text = reply.items[0].text
-            typed.invalid += valid_beginning(request.prefix) and not valid_beginning(request.prefix + text)
-            if live:
-                live.count_names(typed.names, request.prefix, text)
+        if live and len(score.shown) > before:
+            live.count_names(typed.names, *score.shown[-1])
     _finish(typed, trace, score)
 
 
@@ -157,8 +154,6 @@ def with_index(
             for name in ("shown", "right", "saved"):
                 gained = getattr(score.total, name) - getattr(before, name)
                 setattr(typed.from_index, name, getattr(typed.from_index, name) + gained)
-        if score.total.shown > before.shown:
-            typed.invalid += valid_beginning(request.prefix) and not valid_beginning(request.prefix + text)
     _finish(typed, trace, score)
 
 
@@ -316,4 +311,7 @@ def in_real_time(
 
 def _finish(typed: TypingResult, trace: Trace, score: Score) -> None:
     score.typed(trace.length, trace.length)
+    typed.invalid += sum(
+        valid_beginning(before) and not valid_beginning(before + text) for before, text in score.shown
+    )
     typed.add(trace.name, score)

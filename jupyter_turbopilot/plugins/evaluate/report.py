@@ -47,9 +47,9 @@ def table(results: Mapping[str, TypingResult]) -> str:
         lines.append(f"\n{name}: {typed.invalid} shown suggestions cannot become valid code.")
         if pace := typed.pace:
             lines.append(
-                f"{pace.unanswered} of {pace.asked} requests were not answered before the next keystroke; "
-                f"{pace.continued} continued a running generation, {pace.ended} restarted one that "
-                f"agreed with it; {pace.refused} failed."
+                f"{pace.unanswered} of {pace.asked} requests were not answered before the next keystroke "
+                f"and have no time; {pace.continued} continued a running generation, {pace.ended} restarted "
+                f"one that agreed with it; {pace.refused} failed."
             )
             if pace.cpu is not None:
                 lines.append(
@@ -133,7 +133,10 @@ def _plot(figure: Figure, results: Mapping[str, TypingResult]) -> None:
         right.step(ms, [(n + 1) / len(ms) for n in range(len(ms))], where="post", label=name)
     left.set(xlabel="keystrokes saved", ylabel="precision", title="each notebook, and all together")
     right.set(
-        xlabel="ms", ylabel="share of the completions", title="time to the whole completion", xscale="log"
+        xlabel="ms",
+        ylabel="share of the completions",
+        title="time to the completion, or to its first text in real time",
+        xscale="log",
     )
     for axis in (left, right):
         axis.grid(alpha=0.3)

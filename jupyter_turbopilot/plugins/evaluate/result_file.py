@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
 
 RULES = 1  # version of docs/developers/measure.md: increase it with each change of a count
+# The options that change what the user types, and when.
+_TYPING = ("requests", "trace", "accept", "clock", "key_interval", "bursts", "busy")
+_LISTED = ", ".join(f"`--{name.replace('_', '-')}`" for name in _TYPING[:-1]) + f" or `--{_TYPING[-1]}`"
 _METRICS: dict[str, Callable[[Tally], float]] = {
     "precision": lambda tally: tally.precision,
     "keystrokes_saved": lambda tally: tally.share_saved,
@@ -48,7 +52,13 @@ class Measurement(msgspec.Struct, frozen=True):
     metrics: dict[str, Metric]
     notebooks: Annotated[dict[str, Tally], Meta(description="counts by notebook")]
     kinds: Annotated[dict[str, Tally], Meta(description="counts by the kind of the cursor's position")]
-    ms: Annotated[list[float], Meta(description="milliseconds from each request to its first text")]
+    ms: Annotated[
+        list[float],
+        Meta(
+            description="milliseconds from each request to its complete answer; with --clock, to the first "
+            "text, for the requests that showed a text before the next keystroke"
+        ),
+    ]
     invalid: Annotated[int, Meta(description="shown suggestions after which the cell cannot become valid")]
     pace: Annotated[Pace | None, Meta(description="requests in real time; null without --clock")]
 
@@ -58,18 +68,29 @@ class Measurement(msgspec.Struct, frozen=True):
         return TypingResult(self.notebooks, self.kinds, self.ms, self.invalid, pace=self.pace)
 
 
+class Made(NamedTuple):
+    """How the results of an evaluation were made."""
+
+    source: str
+    model: str
+    notebooks: str
+    options: dict[str, Any]
+
+
 class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
     """The results of one evaluation."""
 
     rules: Annotated[int, Meta(description="version of the rules of the measurement")]
     version: Annotated[str, Meta(description="version of jupyter-turbopilot")]
-    source: Annotated[str, Meta(description="model of the engine in this process, or URL")]
+    source: Annotated[str, Meta(description="engine of this process, or URL without credentials")]
+    model: Annotated[str, Meta(description="name, file or URL of the model; empty: the server's only one")]
     notebooks: Annotated[str, Meta(description="name of the set of notebooks")]
     digest: Annotated[
         str,
-        Meta(description="of the notebooks and the number of requests; results with equal digests compare"),
+        Meta(description="of the notebooks and of the user's options; results with equal digests compare"),
     ]
-    machine: str
+    options: Annotated[dict[str, Any], Meta(description="those given, and the defaults in effect")]
+    machine: Annotated[str, Meta(description="the machine that types; a server may run on another one")]
     date: str
     results: dict[str, Measurement]
 
@@ -88,21 +109,19 @@ def _machine() -> str:
 
 
 def write(
-    path: Path,
-    source: str,
-    name: str,
-    notebooks: Sequence[TypedNotebook],
-    requests: int,
-    results: Mapping[str, TypingResult],
+    path: Path, made: Made, notebooks: Sequence[TypedNotebook], results: Mapping[str, TypingResult]
 ) -> None:
     """Write the results of an evaluation."""
-    typed = repr([([cell.source for cell in one.cells], [*one.typed]) for one in notebooks] + [requests])
+    typed = [([cell.source for cell in one.cells], [*one.typed]) for one in notebooks]
+    digested = repr((typed, [made.options.get(name) for name in _TYPING]))
     content = ResultFile(
         rules=RULES,
         version=version("jupyter-turbopilot"),
-        source=source,
-        notebooks=name,
-        digest=hashlib.sha256(typed.encode(errors="surrogatepass")).hexdigest()[:16],
+        source=made.source,
+        model=made.model,
+        notebooks=made.notebooks,
+        options=made.options,
+        digest=hashlib.sha256(digested.encode(errors="surrogatepass")).hexdigest()[:16],
         machine=_machine(),
         date=datetime.now(UTC).date().isoformat(),
         results={
@@ -133,18 +152,25 @@ def read(path: Path) -> ResultFile:
 
 def compare(paths: Sequence[Path]) -> tuple[str, dict[str, TypingResult]]:
     """Return a description of several files, and their results by file and configuration."""
-    files = {path: read(path) for path in paths}
-    lines = ["| file | source | notebooks | machine | version, date |", "| --- | --- | --- | --- | --- |"]
+    files = {path: read(path) for path in dict.fromkeys(paths)}
+    stems = Counter(path.stem for path in files)
+    names = {path: path.stem if stems[path.stem] == 1 else str(path) for path in files}
+    lines = [
+        "| file | source | model | notebooks | machine | version, date |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     lines += [
-        f"| {path.stem} | {file.source} | {file.notebooks} | {file.machine} | {file.version}, {file.date} |"
+        f"| {names[path]} | {file.source} | {file.model} | {file.notebooks} | {file.machine} "
+        f"| {file.version}, {file.date} |"
         for path, file in files.items()
     ]
     if len({file.digest for file in files.values()}) > 1:
         lines.append(
-            "\nThe files were measured with different notebooks or `--requests`, so they do not compare."
+            f"\nThe files were measured with different notebooks or a different {_LISTED}, so they do not "
+            "compare."
         )
     results = {
-        f"{path.stem}: {name}": measured.typed
+        f"{names[path]}: {name}": measured.typed
         for path, file in files.items()
         for name, measured in file.results.items()
     }

@@ -177,6 +177,7 @@ class Score:
     by_word: bool = False  # whether the correct first words of a wrong suggestion are accepted
     total: Tally = field(default_factory=Tally)
     kinds: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    shown: list[tuple[str, str]] = field(default_factory=list)  # the text before, and the suggestion
     _last: tuple[int, int, str] = (-1, 0, "")
     _covered: dict[int, int] = field(default_factory=dict)
     _statement: tuple[int, int] = (-1, 0)  # the latest one with an accepted suggestion: its cell and end
@@ -200,6 +201,8 @@ class Score:
             counts = self._accept(counts, cell, place, before, future, judgement)
         elif typed_along:
             return None
+        if not typed_along:
+            self.shown.append((before, text))
         self.total += counts
         self.kinds[kind] += counts
         return judgement

@@ -8,6 +8,7 @@ import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.terminal.in_process import InProcess
 
 MAX_TOKENS = 64  # of an answer; it is cut at the end of its first line
+API_KEY = "TURBOPILOT_SOURCE_API_KEY"  # the environment variable with the server's key
 TIMEOUT = 120.0  # seconds: a server may load its model for the first request
 _MAX_ANSWER = 2**16  # characters of a line
 _FIRST = Completion(cells=[Cell(source="import numpy as np\nx = np.")], offset=26, trigger="automatic")
@@ -39,7 +41,7 @@ class Usage(NamedTuple):
 
     continued: int = 0  # requests that continued a running generation
     ended: int = 0  # requests that restarted one that agreed with them
-    cpu: float | None = None  # seconds
+    cpu: float | None = None  # seconds, if this process computes everything
 
 
 class Source(Protocol):
@@ -69,8 +71,10 @@ class OwnSource:
         return self.local.last(request, kernel_context)
 
     def usage(self) -> Usage:
-        counters = self.local.pilot.completer.counters
-        return Usage(counters["continued"], counters["ended"], time.process_time())
+        pilot = self.local.pilot
+        engine, counters = pilot.worker.engine, pilot.completer.counters
+        is_here = not (pilot.settings.subprocess or (engine and engine.capabilities.remote))
+        return Usage(counters["continued"], counters["ended"], time.process_time() if is_here else None)
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class Dialect:
 
     body: Callable[[Keystroke, str], dict[str, Any]]  # of a position, and the prompt of a template
     piece: Callable[[dict[str, Any]], str]
+    takes_prompt: bool = True
 
 
 def _infill(at: Keystroke, _: str) -> dict[str, Any]:
@@ -106,10 +111,16 @@ def _generate(at: Keystroke, prompt: str) -> dict[str, Any]:
 
 
 DIALECTS = {
-    "/infill": Dialect(_infill, lambda part: part["content"]),
+    "/infill": Dialect(_infill, lambda part: part["content"], takes_prompt=False),
     "/completions": Dialect(_completions, lambda part: "".join(c["text"] for c in part["choices"][:1])),
     "/api/generate": Dialect(_generate, lambda part: part["response"]),
 }  # by the end of the URL's path
+
+
+def public(url: str) -> str:
+    """Return a URL without its user name, password, query and fragment."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 class UrlSource:
@@ -119,17 +130,24 @@ class UrlSource:
     that is not blank, once it is complete.
     """
 
-    def __init__(self, url: str, model: str = "", template: str = "") -> None:
-        found = [dialect for end, dialect in DIALECTS.items() if url.partition("?")[0].endswith(end)]
+    def __init__(self, url: str, model: str = "", template: str = "", key: str = "") -> None:
+        try:
+            self.name = public(url)
+        except ValueError:
+            raise BadRequestError("--source is not a valid URL.") from None
+        found = [dialect for end, dialect in DIALECTS.items() if self.name.endswith(end)]
         if not found or not url.startswith(("http://", "https://")):
-            raise BadRequestError(f"{url} is not a URL whose path ends with {', '.join(DIALECTS)}.")
-        self.url, self._dialect, self._model, self._template = url, found[0], model, template
+            raise BadRequestError(f"{self.name} is not a URL whose path ends with {', '.join(DIALECTS)}.")
+        if template and not found[0].takes_prompt:
+            raise BadRequestError(f"{self.name} builds its own prompt. Omit --template.")
+        self._url, self._dialect, self._model, self._template = url, found[0], model, template
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._running: Future[None] | None = None
 
     def __enter__(self) -> Self:
         """Connect; raise an error if the server does not complete code."""
         self._loop = asyncio.new_event_loop()
-        self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
+        self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, headers=self._headers)
         self._thread = start_thread("turbopilot-source", self._loop.run_forever)
         try:
             self.last(_FIRST)
@@ -173,10 +191,10 @@ class UrlSource:
         except TurbopilotError as error:
             reply = Reply("", done=True, error=error)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            failed = TurbopilotError(f"{self.url} cannot be reached ({type(error).__name__}).")
+            failed = TurbopilotError(f"{self.name} cannot be reached ({type(error).__name__}).")
             reply = Reply("", done=True, error=failed)
         except Exception as error:  # noqa: BLE001 - without a reply, the evaluation would wait forever
-            reply = Reply("", done=True, error=TurbopilotError(f"{self.url}: {error}"))
+            reply = Reply("", done=True, error=TurbopilotError(f"{self.name}: {error}"))
         listener(reply)
 
     async def _first_line(self, request: Completion) -> str:
@@ -187,16 +205,16 @@ class UrlSource:
         prompt = re.sub("|".join(map(re.escape, parts)), lambda found: parts[found[0]], self._template)
         body = {"model": self._model, "stream": True} | self._dialect.body(at, prompt)
         text, rest = "", b""
-        async with self._client.stream("POST", self.url, json=body) as answer:
+        async with self._client.stream("POST", self._url, json=body) as answer:
             if not answer.is_success:
-                raise TurbopilotError(f"{self.url} answered {answer.status_code}.")
+                raise TurbopilotError(f"{self.name} answered {answer.status_code}.")
             async for chunk in answer.aiter_bytes():
                 *lines, rest = (rest + chunk).split(b"\n")
                 text += "".join(map(self._piece, lines))
                 if "\n" in text.lstrip():
                     return text
                 if len(text) + len(rest) > _MAX_ANSWER:
-                    raise TurbopilotError(f"{self.url} sent a line of more than {_MAX_ANSWER} characters.")
+                    raise TurbopilotError(f"{self.name} sent a line of more than {_MAX_ANSWER} characters.")
         return text + self._piece(rest)
 
     def _piece(self, line: bytes) -> str:
@@ -207,4 +225,4 @@ class UrlSource:
         try:
             return str(self._dialect.piece(json.loads(data)) or "")
         except (ValueError, LookupError, TypeError):
-            raise TurbopilotError(f"{self.url} sent no completion: {data[:200]!r}.") from None
+            raise TurbopilotError(f"{self.name} sent no completion: {data[:200]!r}.") from None

@@ -25,6 +25,7 @@ class CompletionServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.text, self.status = text, status
         self.asked: list[dict[str, Any]] = []
+        self.keys: set[str | None] = set()
         self.more = threading.Event()
         self.more.set()
         self.left = threading.Event()  # a client closed its connection before the end
@@ -38,14 +39,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         server = self.server
+        server.keys.add(self.headers["Authorization"])
         server.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(server.status)
         self.end_headers()
         try:
             for character in server.text:
-                self.wfile.write(FRAMES[self.path](character).encode())
+                self.wfile.write(FRAMES[self.path.partition("?")[0]](character).encode())
             while not server.more.wait(0.02):
-                self.wfile.write(FRAMES[self.path]("").encode())
+                self.wfile.write(FRAMES[self.path.partition("?")[0]]("").encode())
         except OSError:
             server.left.set()
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.plugins.evaluate import replay
-from jupyter_turbopilot.plugins.evaluate.sources import OwnSource
+from jupyter_turbopilot.plugins.evaluate.sources import API_KEY, OwnSource
 
 from ...terminal.commands.running import run
 from .completion_server import completing
@@ -81,9 +81,17 @@ def test_eval_replays_half_of_the_notebooks_and_refuses_a_single_one(
         (["one.ipynb", "--trace", "hop"], "no cells that are suitable for --trace hop"),
         (["one.ipynb", "--kernel", "nope"], "There is no kernel nope"),
         (["one.ipynb", "--source", "http://127.0.0.1/"], "is not a URL whose path ends with /infill"),
-        (["one.ipynb", "--source", "x", "--kernel"], "--source and --accept word exclude"),
+        (["one.ipynb", "--source", "x", "--kernel"], "--kernel excludes --source"),
+        (["one.ipynb", "--clock", "--kernel"], "--kernel excludes --clock"),
+        (["one.ipynb", "--clock", "--trace", "hop"], "--clock excludes --trace"),
+        (["one.ipynb", "--clock", "--bursts", "--key-interval", "90"], "--bursts excludes --key-interval"),
+        (["one.ipynb", "--source", "x", "--eagerness", "eager"], "--source excludes --eagerness"),
+        (["one.ipynb", "--humaneval", "--half", "all", "--json", "x"], "--humaneval excludes --half, --json"),
+        (["one.ipynb", "--compare", "x.json"], "--compare excludes --model, NOTEBOOKS"),
+        (["one.ipynb", "--busy", "1"], "--busy needs --clock"),
+        (["one.ipynb", "--template", "x"], "--template needs --source"),
+        (["one.ipynb", "--source", "http://a:b@127.0.0.1/x"], "http://127.0.0.1/x is not a URL"),
         ([], "Pass notebooks to replay, or --compare"),
-        (["--compare", "nope.json"], "nope.json cannot be read"),
         (["nope", "--humaneval"], "HumanEval could not be read from nope"),
         (["text.txt", "--humaneval"], "HumanEval could not be read from text.txt"),
     ],
@@ -124,12 +132,13 @@ def test_eval_prints_no_interval_for_one_notebook(
 
 
 def test_eval_measures_a_server_and_compares_the_result_files(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     files = [str(tmp_path / "one.json"), str(tmp_path / "two.json")]
+    monkeypatch.setenv(API_KEY, "a key")
     for file in files:
         with completing("\n") as server:
-            url = server.url("/v1/completions")
+            url = server.url("/v1/completions") + "?key=secret"
             status, _, err = run(
                 capsys,
                 "eval",
@@ -140,14 +149,22 @@ def test_eval_measures_a_server_and_compares_the_result_files(
                 url,
                 "-m",
                 "small",
+                "--template",
+                "{prefix}",
                 "--json",
                 file,
             )
         assert status == 0, err
+        assert server.keys == {"Bearer a key"}
+    content = json.loads(Path(files[0]).read_text())
+    assert "secret" not in str(content)
+    assert content["model"] == "small"
+    assert content["options"]["template"] == "{prefix}"
+    assert content["options"]["trace"] == ["append"]
     page = tmp_path / "page.md"
     status, out, err = run(capsys, "eval", "--compare", *files, "--report", str(page))
     assert status == 0, err
-    assert f"| one: {json.loads(Path(files[0]).read_text())['source']}, append |" in out
+    assert f"| one: {content['source']}, append |" in out
     assert "| two | http://127.0.0.1" in page.read_text()
 
 
@@ -155,3 +172,9 @@ def test_eval_prints_the_schema_of_result_files(capsys: pytest.CaptureFixture[st
     status, out, err = run(capsys, "eval", "--schema")
     assert status == 0, err
     assert json.loads(out)["$defs"]["ResultFile"]["required"][0] == "rules"
+
+
+def test_eval_refuses_to_compare_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:
+    status, _, err = run(capsys, "eval", "--compare", "nope.json")
+    assert status == 2
+    assert "nope.json cannot be read" in err

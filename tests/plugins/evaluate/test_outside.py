@@ -104,8 +104,9 @@ def test_windows_overlap_in_ten_lines() -> None:
 
 
 def test_results_continue_an_interrupted_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    outside.Results(tmp_path / "x.jsonl").add("way", "one", exact=True, cause="")
-    results = outside.Results(tmp_path / "x.jsonl")
+    outside.Results(tmp_path / "x.jsonl", "small").add("way", "one", exact=True, cause="")
+    outside.Results(tmp_path / "x.jsonl", "large").add("way", "two", exact=True, cause="")
+    results = outside.Results(tmp_path / "x.jsonl", "small")
     results.add("way", "two", exact=False, cause="too long")
     results.add("way", "three", exact=False, cause=outside.UNUSABLE)
     results.print("exact")

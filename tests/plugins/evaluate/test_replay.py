@@ -24,7 +24,11 @@ class Knows:
         self.callers: list[str] = []
         self.tenants: list[str] = []
         self.counters = {"continued": 3, "ended": 0}
-        self.pilot = SimpleNamespace(completer=self)
+        self.pilot = SimpleNamespace(
+            completer=self,
+            settings=SimpleNamespace(subprocess=False),
+            worker=SimpleNamespace(engine=SimpleNamespace(capabilities=SimpleNamespace(remote=False))),
+        )
 
     def last(self, request: Completion, kernel_context: KernelContext = NONE) -> Reply:
         self.kernel_context.append(kernel_context)
@@ -113,6 +117,24 @@ def test_on_a_clock_counts_replaced_text_as_reversed(appended: list[traces.Trace
     source = OwnSource(Fickle(rest_of_line))  # type: ignore[arg-type]
     typed = replay.in_real_time(source, appended[:1], lambda _: None, replay.steady(0.004))
     assert typed.total.grown == 2 * typed.total.reversed > 0
+
+
+def test_on_a_clock_counts_suggestions_that_cannot_become_valid(appended: list[traces.Trace]) -> None:
+    source = OwnSource(Knows(lambda _: " = = 1"))  # type: ignore[arg-type]
+    typed = replay.in_real_time(source, appended[:1], lambda _: None, replay.steady(0.004))
+    assert typed.invalid == typed.total.shown > 0
+
+
+@pytest.mark.parametrize(("subprocess", "remote"), [(False, False), (True, False), (False, True)])
+def test_cpu_seconds_are_unknown_outside_this_process(
+    appended: list[traces.Trace], subprocess: bool, remote: bool
+) -> None:
+    knows = Knows(rest_of_line)
+    knows.pilot.settings.subprocess = subprocess
+    knows.pilot.worker.engine.capabilities.remote = remote
+    typed = replay.in_real_time(OwnSource(knows), appended[:1], lambda _: None, replay.steady(0.004))  # type: ignore[arg-type]
+    assert typed.pace
+    assert (typed.pace.cpu is None) == (subprocess or remote)
 
 
 def test_on_a_clock_one_of_several_users_does_not_wait_for_warm_up(

@@ -9,6 +9,7 @@ from jupyter_turbopilot.plugins.evaluate import notebooks
 from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
 from jupyter_turbopilot.plugins.evaluate.simulated_users import Measured, simulate_users
 from jupyter_turbopilot.protocol.errors import TurbopilotError
+from jupyter_turbopilot.settings.config import Turbopilot
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -38,7 +39,7 @@ class Local:
         self.callers: set[str] = set()
         self.engine = engine or Engine()
         worker = SimpleNamespace(engine=self.engine)
-        self.pilot = SimpleNamespace(completer=self, worker=worker)
+        self.pilot = SimpleNamespace(completer=self, worker=worker, settings=Turbopilot())
         self.counters = {"continued": 0, "ended": 0}
 
     def submit(self, request: object, listener: object, caller: str = "", tenant: str = "") -> None:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from jupyter_turbopilot.plugins.evaluate import replay, traces
-from jupyter_turbopilot.plugins.evaluate.sources import DIALECTS, MAX_TOKENS, UrlSource
+from jupyter_turbopilot.plugins.evaluate.sources import DIALECTS, MAX_TOKENS, UrlSource, public
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from tests.plugins.evaluate.completion_server import FRAMES, completing
@@ -92,6 +92,17 @@ def test_url_source_reports_an_error_before_the_measurement() -> None:
 def test_url_source_refuses_other_urls(url: str) -> None:
     with pytest.raises(BadRequestError, match=", ".join(DIALECTS)):
         UrlSource(url)
+
+
+def test_public_returns_a_url_without_secrets() -> None:
+    assert (
+        public("https://ann:secret@host:80/v1/completions?key=secret#a") == "https://host:80/v1/completions"
+    )
+
+
+def test_url_source_refuses_a_template_that_is_not_used() -> None:
+    with pytest.raises(BadRequestError, match="builds its own prompt"):
+        UrlSource("http://127.0.0.1/infill", template="{prefix}")
 
 
 def test_url_source_counts_failed_requests(appended: list[traces.Trace]) -> None:
