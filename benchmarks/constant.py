@@ -20,6 +20,7 @@ from harness import DEFAULT, THREADS, LocalPilot, default_weights, percentile
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, RawRequest, Sampling, Usage
@@ -108,7 +109,7 @@ def step_loop(rounds: int) -> None:
     cores, none spins while waiting, and everything takes 1.5 times as long.
     """
     path = default_weights()
-    engine = LlamaEngine(path, name=DEFAULT, context_size=4096, threads=int(THREADS), cells=CELLS)
+    engine = LlamaEngine(path, LoadPlan(4096, int(THREADS), cells=CELLS), name=DEFAULT)
     speeds: dict[str, list[tuple[float, float]]] = {"pp": [], "tg": []}  # Turbopilot and llama-bench
     command = [str(programs()["llama-bench"]), "-m", str(path), "-t", THREADS, "-fa", "0", "-r", "1"]
     command += ["-p", str(PROMPT), "-n", str(WRITTEN)]

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.base import SAMPLERS, UNLIMITED, Capabilities
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.jupyter.kernels.conversation import TARGET, installation
 from jupyter_turbopilot.plugins.remote.dialect import Spellings
 from jupyter_turbopilot.plugins.remote.loading import capabilities_of, choose_dialect, text_dialects
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
+from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
 from jupyter_turbopilot.settings import config
 from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, FITS

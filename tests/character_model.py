@@ -16,7 +16,7 @@ import gguf
 import numpy as np
 
 from jupyter_turbopilot.engine.llama.bindings import bindings
-from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
+from jupyter_turbopilot.plugins.convert.quantize import kinds, quantize
 from jupyter_turbopilot.plugins.train.scratch import TEXT, Shape, write_blank
 
 GOLDEN = Path(__file__).parent / "golden" / "engine"

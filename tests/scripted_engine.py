@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.base import Capabilities, Speed
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
-from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
 from jupyter_turbopilot.settings.config import Turbopilot
 

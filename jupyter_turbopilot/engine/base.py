@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet  # noqa: TC003 - needed to decode `Capabilities` from a message
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from jupyter_turbopilot.engine.cancel import Cancel
@@ -23,25 +23,9 @@ PIECES = 4
 PROMPT_BATCH = 16  # tokens of the smallest batch that measures the speed of prompt evaluation
 SLOTS = 8  # the default number of texts that an engine generates at a time
 UNLIMITED = 1 << 16
-# The sampling options, each with the value that disables it.
-_OFF: dict[str, Any] = {
-    "temperature": 0.0,
-    "top_k": 0,
-    "top_p": 1.0,
-    "min_p": 0.0,
-    "typical_p": 1.0,
-    "samplers": (),
-    "seed": 0,
-    "repeat_penalty": 1.0,
-    "frequency_penalty": 0.0,
-    "presence_penalty": 0.0,
-    "penalty_last_n": 0,
-    "logit_bias": (),
-    "ignore_end": False,
-    "drawn": False,
-    "cached": True,
-}
-SAMPLERS = frozenset(_OFF)
+SAMPLERS = frozenset(field.name for field in fields(Sampling)) - {"max_tokens", "top", "beginning"}
+# The values that disable an option and are not its default.
+_OFF: dict[str, Any] = {"top_k": 0, "top_p": 1.0, "penalty_last_n": 0, "samplers": ()}
 _NEED_TEMPERATURE = {"top_k", "top_p", "min_p", "typical_p", "samplers", "seed", "drawn"}
 _DEFAULTS = Sampling()
 
@@ -91,7 +75,7 @@ class Capabilities:
             )
         for name in sorted(SAMPLERS - self.samplers):
             value = getattr(sampling, name)
-            if value in {_OFF[name], getattr(_DEFAULTS, name)} or _has_no_effect(name, sampling):
+            if value in {_OFF.get(name), getattr(_DEFAULTS, name)} or _has_no_effect(name, sampling):
                 continue
             raise BadRequestError(
                 f"This engine does not support {name}. Remove it from the request.", field=name

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import threading
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from jupyter_turbopilot.engine.vocabulary import Vocabulary
 from jupyter_turbopilot.models.gguf import stamp
-from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.protocol.errors import BadRequestError, EngineError
 from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.files import MEGABYTE
@@ -24,18 +20,10 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.load.plan import Limits
     from jupyter_turbopilot.models.download import DownloadProgress
+    from jupyter_turbopilot.models.findings import Finding
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.models.store import Store, Stored
     from jupyter_turbopilot.settings.config import Turbopilot
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One line of a diagnosis."""
-
-    name: str
-    text: str
-    problem: bool = False
 
 
 def load_kind(name: str) -> type[EngineKind]:
@@ -63,17 +51,6 @@ def limits_of(settings: Turbopilot) -> Limits:
         max_bytes=settings.max_memory * MEGABYTE,
         sequence_bytes=settings.sequences_memory * MEGABYTE,
     )
-
-
-def missing(model: Model, stored: Stored | None = None) -> Iterator[Finding]:
-    """Report that a model has to be downloaded, or downloaded again, and whether there is room for it."""
-    if model.path:
-        yield Finding("model", f"This engine cannot run {model.path}.", problem=True)
-        return
-    yield Finding("model", unavailable(model, stored).message, problem=True)
-    free = shutil.disk_usage(os.path.expanduser("~")).free  # noqa: PTH111 - before the folder exists
-    scarce = bool(model.size and free < model.size)
-    yield Finding("disk", f"{free / 1e9:.1f} GB free", problem=scarce)
 
 
 class OwnVocabulary(Vocabulary, Protocol):

@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyter_turbopilot.engine.kind import Finding
+from jupyter_turbopilot.models.findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

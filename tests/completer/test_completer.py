@@ -16,8 +16,8 @@ from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo,
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import check
 from jupyter_turbopilot.engine.load_shedding import Level
-from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.engine.worker import Worker
+from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.engine_request import ExactRequest, RawRequest, Token
 from jupyter_turbopilot.protocol.errors import BusyError
 from jupyter_turbopilot.protocol.request import Cell, Completion

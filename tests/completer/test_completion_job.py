@@ -13,8 +13,8 @@ from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo,
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import YIELDED
-from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
+from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, RawRequest, Sampling
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Cell, Completion

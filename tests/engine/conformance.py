@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.base import SAMPLERS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.vocabulary import CodePoints, vocabulary_digest
+from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
+from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.prompt.formats import form_for
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import BadRequestError, TextFailedError, TurbopilotError

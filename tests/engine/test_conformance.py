@@ -32,7 +32,7 @@ CONTEXT = 256
 
 def llama(folder: Path, **more: Any) -> Callable[[], Engine]:
     path = write_tiny_model(folder / "tiny.gguf", **more)
-    return lambda: LlamaEngine(path, name="tiny", context_size=CONTEXT, threads=1)
+    return lambda: LlamaEngine(path, LoadPlan(CONTEXT, 1), name="tiny")
 
 
 def isolated(folder: Path) -> Callable[[], Engine]:

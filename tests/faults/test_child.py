@@ -285,7 +285,7 @@ hosted = HostedLlama("m.gguf", LoadPlan(512, 1, 0), "m")
 load_test.ensure_loads(hosted, Path("verdicts"), timeout=60, cancel=Cancel())
 """,
     "quantization": """
-from jupyter_turbopilot.engine.llama.quantize import quantize
+from jupyter_turbopilot.plugins.convert.quantize import quantize
 from jupyter_turbopilot.models.quantization import Order
 quantize(Order(Path("m.gguf"), Path("target"), "Q8_0", number=7, again=False), 1)
 """,

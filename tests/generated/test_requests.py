@@ -21,8 +21,8 @@ from jupyter_turbopilot.context import notebook
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.context.notebook import Context
 from jupyter_turbopilot.engine.base import Capabilities
-from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.engine.worker import Worker
+from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token
 from jupyter_turbopilot.protocol.reply import Reply

@@ -18,7 +18,6 @@ from jupyter_turbopilot.engine.llama.kv_cache import LlamaCache
 from jupyter_turbopilot.engine.llama.lora import LoadedAdapters
 from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
-from jupyter_turbopilot.engine.load.plan import PLAIN, Hardware
 from jupyter_turbopilot.engine.stepping.engine import MAX_OUTPUTS, MAX_SEQUENCES, Stepping
 from jupyter_turbopilot.engine.stepping.sampling import bias_by_id, hidden_tokens
 from jupyter_turbopilot.engine.stepping.sequences import KVSequence, Sequences
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from jupyter_turbopilot.engine.cancel import Cancel
+    from jupyter_turbopilot.engine.load.plan import LoadPlan
     from jupyter_turbopilot.engine.stepping.run import BatchToken
     from jupyter_turbopilot.engine.stepping.sampling import Logits
     from jupyter_turbopilot.protocol.engine_request import Sampling
@@ -64,23 +64,20 @@ class _AbortFlag:
 class LlamaEngine(Stepping):
     """One model and one context, whose sequences share a KV cache unless `Hardware` separates them."""
 
-    def __init__(  # noqa: PLR0913 - the fields of a plan
+    def __init__(
         self,
         path: Path,
+        plan: LoadPlan,
         *,
         name: str,
-        context_size: int,
-        threads: int,
         fim: str = "auto",
-        cells: int = 0,
-        parked: int = 0,
         state: Path | None = None,
-        hardware: Hardware = PLAIN,
         chunk: int = CHUNK,
     ) -> None:
+        """`state`: the file of saved sequences."""
         super().__init__(chunk)
         self._lib = lib = bindings()
-        self._hardware = hardware
+        self._hardware = hardware = plan.hardware
         self._shares = not hardware.separate_caches
         self._model = self._context = None
         self._state: Path | None = None
@@ -100,10 +97,11 @@ class LlamaEngine(Stepping):
                 f"llama.cpp could not load {path.name}: it does not support this kind of model."
             )
         self._abort = _AbortFlag(lib)
-        self._threads = threads
+        self._threads = plan.threads
+        self.context_size = context_size = plan.context_size
         sequences = MAX_SEQUENCES if self._shares else SLOTS
-        cells = max(cells, context_size * (1 if self._shares else SLOTS))
-        self._context = self._new_context(cells, sequences, threads)
+        cells = max(plan.cells, context_size * (1 if self._shares else SLOTS))
+        self._context = self._new_context(cells, sequences)
         if not self._context:
             self.close()
             advice = "" if hardware.cache_type == "f16" else ' Set c.Turbopilot.cache_type = "f16".'
@@ -116,7 +114,6 @@ class LlamaEngine(Stepping):
             self._adapters = LoadedAdapters(lib, self._model, self._context, hardware.adapters, path)
             self.tunings = self._adapters.tunings
             lib.llama_set_abort_callback(self._context, self._abort.callback, self._abort.data)
-            self.context_size = context_size
             self._read_vocabulary()
             self._batch = lib.llama_batch_init(self.batch_size, 0, 1)
             # The state of a recurrent model cannot be truncated.
@@ -129,7 +126,7 @@ class LlamaEngine(Stepping):
                 cache,
                 sequences,
                 cells,
-                parked=parked,
+                parked=plan.parked,
                 divisible=divisible,
                 shares=self._shares,
             )
@@ -137,7 +134,7 @@ class LlamaEngine(Stepping):
             self.identity = f"{stamp(path)}|{version()}|{hardware.stamp}"
             self._restore()
 
-    def _new_context(self, cells: int, sequences: int, threads: int) -> Any:
+    def _new_context(self, cells: int, sequences: int) -> Any:
         lib = self._lib
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = cells
@@ -145,7 +142,7 @@ class LlamaEngine(Stepping):
         parameters.n_seq_max = sequences
         parameters.kv_unified = self._shares  # sequences share the cells of a common prefix
         parameters.n_outputs_max = MAX_OUTPUTS  # rows of logits; one for each token would need 300 MB
-        parameters.n_threads = parameters.n_threads_batch = threads
+        parameters.n_threads = parameters.n_threads_batch = self._threads
         parameters.flash_attn_type = (
             lib.LLAMA_FLASH_ATTN_TYPE_AUTO
             if self._hardware.fused_attention

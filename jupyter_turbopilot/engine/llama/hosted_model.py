@@ -24,11 +24,11 @@ class HostedLlama(Struct, frozen=True):
 
     def load(self) -> Engine:
         from jupyter_turbopilot.engine.llama.bindings import log_to_stderr
-        from jupyter_turbopilot.engine.load.plan import load
+        from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 
         snapshot = Path(self.snapshot) if self.snapshot else None
         log_to_stderr()  # contains the reason for a failure
-        engine = load(Path(self.path), self.plan, name=self.name, fim=self.fim, snapshot=snapshot)
+        engine = LlamaEngine(Path(self.path), self.plan, name=self.name, fim=self.fim, state=snapshot)
         log_to_stderr(on=False)
         return engine
 

@@ -13,23 +13,22 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from jupyter_turbopilot.engine.base import Engine
-from jupyter_turbopilot.engine.kind import EngineKind, Finding, limits_of, missing
-from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan, load, make_plan
+from jupyter_turbopilot.engine.kind import EngineKind, limits_of
+from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan, make_plan
 from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.findings import Finding, adapter_files, copy_with_adapters, missing, model_file
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import unavailable
-from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.models.tuning.adapters import adapters_of
-from jupyter_turbopilot.models.tuning.merge import merged_copy, path_of, read_only_advice
+from jupyter_turbopilot.models.tuning.merge import merged_copy
 from jupyter_turbopilot.models.user_cache import SEQUENCES, VERDICTS, personal_dir
 from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError, TurbopilotError
-from jupyter_turbopilot.util.files import describe_size, is_readable, is_writable
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.kind import OwnVocabulary
@@ -45,7 +44,9 @@ EngineFactory = Callable[[Path, Model, LoadPlan, Path | None], Engine]
 
 def llama_engine(path: Path, model: Model, plan: LoadPlan, snapshot: Path | None = None) -> Engine:
     """Load a model with llama.cpp, and restore its saved sequences."""
-    return load(path, plan, name=model.name, fim=model.fim, snapshot=snapshot)
+    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+
+    return LlamaEngine(path, plan, name=model.name, fim=model.fim, state=snapshot)
 
 
 class LlamaKind(EngineKind):
@@ -203,53 +204,6 @@ class LlamaKind(EngineKind):
         else:
             yield model_file(model, stored)
             yield from copy_with_adapters(self.store.folder, stored.path, self.added(model))
-
-
-def model_file(model: Model, stored: Stored) -> Finding:
-    """Report whether a model's file can be read, and whether its digest was checked."""
-    if not is_readable(stored.path):
-        return Finding("model", f"you may not read {stored.path}. Ask its owner for access", problem=True)
-    checked = (
-        "checked by digest"
-        if stored.verified
-        else f"unverified: run `jupyter turbopilot models verify {model.spec}`"
-        if model.sha256
-        else "unverified: its publisher provides no digest"
-    )
-    return Finding("model", f"{model.name}, {describe_size(stored.size)}, {checked}, {stored.path}")
-
-
-def copy_with_adapters(folder: Path, path: Path, added: Sequence[AdapterSpec]) -> Iterator[Finding]:
-    """Report the merged copy of a model and its adapters, or that this user cannot create it."""
-    if not added:
-        return
-    with suppress(TurbopilotError, OSError):  # errors of the adapter or the file are reported by other lines
-        copy = path_of(folder, path, added)
-        if copy.is_file():
-            closed = "" if is_readable(copy) else ". You may not read it. Ask its owner for access"
-            yield Finding("copy", f"with merged adapters, {copy}{closed}", problem=bool(closed))
-        elif not is_writable(copy.parent):
-            slower = "The adapters are applied at run time, which is slower."
-            yield Finding("copy", f"does not exist. {slower} {read_only_advice(folder)}", problem=True)
-
-
-def adapter_files(settings: Turbopilot) -> Iterator[Finding]:
-    """Report whether each adapter is valid, and for which models."""
-    try:
-        specs = adapters.adapters_of(settings, find(settings.model))
-    except TurbopilotError as error:
-        yield Finding("adapter", error.message, problem=True)
-        return
-    for name, scale, language in specs:
-        try:
-            path = Path(name)
-            header = adapters.check(path)
-            size = describe_size(header.file_size)
-            where = f" in {language} alone" if language else ""
-            counts = f"for {header.architecture}, strength {scale:g}{where}"
-            yield Finding("adapter", f"{path.name}, {size}, {counts}")
-        except TurbopilotError as error:
-            yield Finding("adapter", error.message, problem=True)
 
 
 def graphics(settings: Turbopilot, *, able: bool) -> Finding:

@@ -1,4 +1,4 @@
-"""Plans how to load a model into the free memory, and loads it."""
+"""Plans how to load a model into the free memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from jupyter_turbopilot.models.tuning.adapters import AdapterSpec  # noqa: TC001
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
 if TYPE_CHECKING:
-    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
     from jupyter_turbopilot.models.gguf import Header
 
 DEFAULT_CONTEXT = 4096
@@ -88,7 +87,7 @@ class LoadPlan:
 
     context_size: int
     threads: int
-    needs: int
+    needs: int = 0
     cells: int = 0  # tokens of all sequences together
     parked: int = 0  # tokens of sequences outside the cache
     hardware: Hardware = PLAIN
@@ -171,29 +170,3 @@ def fit(sizes: Sizes, name: str, limits: Limits, free: int) -> LoadPlan:
                 code="memory",
             )
         wanted //= 2
-
-
-def load(
-    path: Path,
-    plan: LoadPlan,
-    *,
-    name: str,
-    fim: str = "auto",
-    chunk: int = CHUNK,
-    snapshot: Path | None = None,
-) -> LlamaEngine:
-    """Load a GGUF file with llama.cpp according to a plan; `snapshot` is the file of saved sequences."""
-    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-
-    return LlamaEngine(
-        path,
-        name=name,
-        context_size=plan.context_size,
-        threads=plan.threads,
-        fim=fim,
-        cells=plan.cells,
-        parked=plan.parked,
-        state=snapshot,
-        hardware=plan.hardware,
-        chunk=chunk,
-    )

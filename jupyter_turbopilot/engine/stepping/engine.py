@@ -13,18 +13,18 @@ from jupyter_turbopilot.engine.base import CHUNK, PIECES, PROMPT_BATCH, Capabili
 from jupyter_turbopilot.engine.stepping.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.stepping.run import BatchToken, Continuation, Guess, Sampler, Share, StepRun
 from jupyter_turbopilot.engine.stepping.sequences import Partition, Sequences
-from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import EngineError
 from jupyter_turbopilot.util.failures import on_failure
 from jupyter_turbopilot.util.limited_dict import LimitedDict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from collections.abc import Set as AbstractSet
 
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.stepping.sampling import Ids, Logits
     from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
+    from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 
 # Less than one chunk of prompt is evaluated in one batch with the texts. Otherwise prompts and texts take
 # turns: next to a full chunk, a token costs more than in a separate batch, because attention covers all cells
@@ -295,20 +295,3 @@ class Stepping(ABC):
             run.continues = right == len(guess.tokens)
             if not run.continues:  # remove the rejected tokens
                 self.sequences.cut(run.sequence, len(run.sequence.tokens) - len(guess.tokens) + right)
-
-
-def write(
-    engine: Stepping, prompt: Sequence[int], sampling: Sampling, usage: Usage, cancel: Cancel
-) -> Iterator[Token]:
-    """Generate one text without a worker."""
-    run = engine.start(EngineRequest(prompt, sampling, usage))
-    if run is None:
-        raise EngineError("The engine is busy. Try again in a moment.")
-    try:
-        yield from run.fresh
-        while not run.done and not cancel.is_set():
-            run.fresh.clear()
-            engine.step([run], cancel)
-            yield from run.fresh
-    finally:
-        engine.release(run)

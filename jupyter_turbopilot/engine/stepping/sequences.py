@@ -166,7 +166,8 @@ class Sequences:
             self._detach(source, kept, parts)
             return source
         is_short = source and len(source.tokens) - kept < self._worth_forking(kept)
-        if source and not source.busy and (is_short or not self._another(source)):
+        another = self._free or len(self.idle()) > 1
+        if source and not source.busy and (is_short or not another):
             self.cut(source, kept)
             return source
         if not self._free:
@@ -286,10 +287,6 @@ class Sequences:
     def _touch(self, sequence: KVSequence) -> None:
         self._turn += 1
         sequence.turn = self._turn
-
-    def _another(self, source: KVSequence) -> bool:
-        """Return whether another sequence is available."""
-        return bool(self._free) or any(not sequence.busy and sequence is not source for sequence in self._all)
 
     def _common(self, sequence: KVSequence, wanted: Wanted) -> int:
         """Return the length of the usable common prefix of a sequence and a prompt."""

@@ -85,7 +85,7 @@ def declare_quantize(parser: argparse.ArgumentParser) -> None:
 
 def run_quantize(options: argparse.Namespace, _: Turbopilot) -> int:
     """Quantise a file with a progress bar; print the changes of its tensors."""
-    from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
+    from jupyter_turbopilot.plugins.convert.quantize import kinds, quantize
 
     known = kinds()
     if not options.type:

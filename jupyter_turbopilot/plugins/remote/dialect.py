@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX
 from jupyter_turbopilot.plugins.remote.errors import ErrorEventError, ErrorFields, InvalidAnswerError
+from jupyter_turbopilot.plugins.remote.vocabulary import MIDDLE, PREFIX, SUFFIX
 from jupyter_turbopilot.protocol.engine_request import Token
 
 if TYPE_CHECKING:

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.kind import EngineKind, Finding, load_kind
-from jupyter_turbopilot.engine.vocabulary import CodePoints
+from jupyter_turbopilot.engine.kind import EngineKind, load_kind
 from jupyter_turbopilot.models.catalog import catalog, find
+from jupyter_turbopilot.models.findings import Finding
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.store import Stored, unavailable
 from jupyter_turbopilot.plugins.remote.address import read_addresses
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
+from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.prompt.infill import MARKERS
 from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError
 

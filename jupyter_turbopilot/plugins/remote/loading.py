@@ -12,14 +12,7 @@ import msgspec
 from msgspec import structs
 
 from jupyter_turbopilot.engine.base import Capabilities
-from jupyter_turbopilot.engine.vocabulary import (
-    CHARACTERS,
-    MIDDLE,
-    PREFIX,
-    SUFFIX,
-    CodePoints,
-    vocabulary_digest,
-)
+from jupyter_turbopilot.engine.vocabulary import CHARACTERS, vocabulary_digest
 from jupyter_turbopilot.plugins.remote.address import read_addresses, read_key
 from jupyter_turbopilot.plugins.remote.dialect import Spellings, read_json
 from jupyter_turbopilot.plugins.remote.engine import Connections, RemoteEngine
@@ -35,6 +28,7 @@ from jupyter_turbopilot.plugins.remote.llama_dialect import LlamaDialect
 from jupyter_turbopilot.plugins.remote.openai_dialect import OpenAIDialect
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, identify
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
+from jupyter_turbopilot.plugins.remote.vocabulary import MIDDLE, PREFIX, SUFFIX, CodePoints
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import EngineGoneError, ModelRefusedError
 from jupyter_turbopilot.util.failures import on_failure

@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.kind import EngineKind, Finding, limits_of, missing
+from jupyter_turbopilot.engine.kind import EngineKind, limits_of
 from jupyter_turbopilot.models.catalog import REPOSITORY, catalog
+from jupyter_turbopilot.models.findings import Finding, missing
 from jupyter_turbopilot.models.folder import (
     checkpoint_path,
     checkpoints,

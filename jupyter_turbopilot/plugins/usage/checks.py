@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.kind import Finding
 from jupyter_turbopilot.index.paths import folder
+from jupyter_turbopilot.models.findings import Finding
 from jupyter_turbopilot.models.user_cache import personal_dir
 from jupyter_turbopilot.plugins.usage import describe_content
 from jupyter_turbopilot.plugins.usage.file import check, delete, is_log, locate

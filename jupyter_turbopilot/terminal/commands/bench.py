@@ -95,8 +95,7 @@ def measure(
     options: argparse.Namespace, settings: Turbopilot, model: str, threads: int, batch: int
 ) -> Measurement:
     """Measure one configuration several times and keep the best values: noise only slows runs down."""
-    from jupyter_turbopilot.engine.stepping.engine import write
-    from jupyter_turbopilot.terminal.commands.loading import load
+    from jupyter_turbopilot.terminal.commands.loading import load, write
 
     context = max(SMALLEST_CONTEXT, options.prompt + options.length + 8)
     loaded = load(settings, model, threads=threads, context=context, chunk=batch)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.engine.kind import Finding
+from jupyter_turbopilot.models.findings import Finding
 from jupyter_turbopilot.util import registry
 
 if TYPE_CHECKING:

@@ -19,10 +19,11 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from jupyter_turbopilot.engine.base import Speed
-from jupyter_turbopilot.engine.kind import Finding, limits_of
+from jupyter_turbopilot.engine.kind import limits_of
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.index.paths import folder, indexes, size_of_index
 from jupyter_turbopilot.jupyter import front_end
+from jupyter_turbopilot.models.findings import Finding
 from jupyter_turbopilot.models.folder import described, is_unreadable, models_dir
 from jupyter_turbopilot.models.recommend import MIN_TOKENS_PER_SECOND, rate_of
 from jupyter_turbopilot.models.user_cache import personal_dir, remember_rate

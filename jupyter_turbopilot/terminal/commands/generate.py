@@ -97,8 +97,7 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
         if (status := plugin.generate(options, settings)) is not None:
             return status
 
-    from jupyter_turbopilot.engine.stepping.engine import write
-    from jupyter_turbopilot.terminal.commands.loading import Clock, load
+    from jupyter_turbopilot.terminal.commands.loading import Clock, load, write
 
     prompt = prompt_of(options)
     length = options.length or LENGTH

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import CHUNK
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load import plan as planning
@@ -16,16 +17,19 @@ from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.ggml import CACHE_TYPES
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.store import unavailable
+from jupyter_turbopilot.protocol.engine_request import EngineRequest
+from jupyter_turbopilot.protocol.errors import EngineError
 from jupyter_turbopilot.settings.access import access_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from jupyter_turbopilot.engine.cancel import Cancel
-    from jupyter_turbopilot.engine.llama.engine import LlamaEngine
     from jupyter_turbopilot.engine.load.plan import Hardware
+    from jupyter_turbopilot.engine.stepping.engine import Stepping
     from jupyter_turbopilot.engine.stepping.run import BatchToken
+    from jupyter_turbopilot.protocol.engine_request import Sampling, Token, Usage
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
@@ -57,10 +61,27 @@ def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0,
     begun = time.perf_counter()
     # A single sequence needs no extra cache cells.
     alone = replace(plan, cells=0, hardware=replace(plan.hardware, separate_caches=False))
-    engine = planning.load(path, alone, name=model.name, fim=model.fim, chunk=chunk or CHUNK)
+    engine = LlamaEngine(path, alone, name=model.name, fim=model.fim, chunk=chunk or CHUNK)
     seconds = time.perf_counter() - begun
     bytes_per_token = int(header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type])
     return Loaded(engine, path, hardware, seconds, header.file_size, plan.threads, bytes_per_token)
+
+
+def write(
+    engine: Stepping, prompt: Sequence[int], sampling: Sampling, usage: Usage, cancel: Cancel
+) -> Iterator[Token]:
+    """Generate one text without a worker."""
+    run = engine.start(EngineRequest(prompt, sampling, usage))
+    if run is None:
+        raise EngineError("The engine is busy. Try again in a moment.")
+    try:
+        yield from run.fresh
+        while not run.done and not cancel.is_set():
+            run.fresh.clear()
+            engine.step([run], cancel)
+            yield from run.fresh
+    finally:
+        engine.release(run)
 
 
 class Clock:

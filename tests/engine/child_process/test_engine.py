@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.engine import LEAST_PATIENCE, IsolatedEngine, patience_for
-from jupyter_turbopilot.engine.load.plan import load as load_here
+from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import ContextLengthError, EngineError, EngineGoneError
 
@@ -32,7 +32,7 @@ def isolated(tiny_model: Path) -> Iterator[IsolatedEngine]:
 
 @pytest.fixture(scope="module")
 def here(tiny_model: Path) -> Iterator[Engine]:
-    engine = load_here(tiny_model, PLAN, name="tiny")
+    engine = LlamaEngine(tiny_model, PLAN, name="tiny")
     yield engine
     engine.close()
 

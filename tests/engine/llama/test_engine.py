@@ -11,13 +11,13 @@ from jupyter_turbopilot.engine.base import SLOTS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.load.plan import Hardware
-from jupyter_turbopilot.engine.stepping.engine import write
+from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
 from jupyter_turbopilot.engine.stepping.run import BatchToken
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.prompt.formats import Budget, build, form_for
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Usage
 from jupyter_turbopilot.protocol.errors import EngineError
+from jupyter_turbopilot.terminal.commands.loading import write
 
 from ...tiny_model import write_tiny_model
 from ..jobs import FunctionJob, Outcome, Work
@@ -25,7 +25,7 @@ from ..jobs import FunctionJob, Outcome, Work
 
 @pytest.fixture(scope="module")
 def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
-    engine = LlamaEngine(tiny_model, name="tiny", context_size=512, threads=1)
+    engine = LlamaEngine(tiny_model, LoadPlan(512, 1), name="tiny")
     yield engine
     engine.close()
 
@@ -33,7 +33,7 @@ def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
 def test_engine_keeps_the_evaluated_tokens_of_a_late_request(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine = LlamaEngine(tiny_model, name="tiny", context_size=512, threads=1, chunk=16)
+    engine = LlamaEngine(tiny_model, LoadPlan(512, 1), name="tiny", chunk=16)
     evaluate = engine.evaluate
 
     def evaluate_slowly(rows: Sequence[BatchToken], interrupt: Cancel | None) -> bool:
@@ -72,7 +72,7 @@ def complete(engine: LlamaEngine, text: str, count: int = 12, **more: object) ->
 
 def test_engine_loads_despite_a_damaged_snapshot(tiny_model: Path, tmp_path: Path) -> None:
     (tmp_path / "state").write_bytes(b"garbage")
-    engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1, state=tmp_path / "state")
+    engine = LlamaEngine(tiny_model, LoadPlan(512, 1), name="t", state=tmp_path / "state")
     assert complete(engine, "abc")[0]
     engine.close()
 
@@ -81,10 +81,10 @@ def test_engine_generates_interleaved_texts_like_separate_ones(tiny_model: Path)
     fresh = {}
     prompts = [f"notebook {number}: " + f"value_{number} = {number}\n" * 12 for number in range(12)]
     for prompt in prompts:
-        engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1)
+        engine = LlamaEngine(tiny_model, LoadPlan(512, 1), name="t")
         fresh[prompt] = complete(engine, prompt)[0]
         engine.close()
-    engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1, cells=1024, parked=4000)
+    engine = LlamaEngine(tiny_model, LoadPlan(512, 1, cells=1024, parked=4000), name="t")
     for _ in range(3):
         for prompt in prompts:
             answer, usage = complete(engine, prompt)
@@ -94,7 +94,7 @@ def test_engine_generates_interleaved_texts_like_separate_ones(tiny_model: Path)
 
 
 def test_engine_does_not_abort_the_batch_that_rotates_moved_keys(tiny_model: Path) -> None:
-    engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1)
+    engine = LlamaEngine(tiny_model, LoadPlan(512, 1), name="t")
     interrupted = Cancel()
     interrupted.set("newer")
     for moved in (False, True):
@@ -115,9 +115,7 @@ def test_engine_with_separate_caches_generates_the_same_texts(tiny_model: Path) 
     prompts += [f"{prompt}y" for prompt in prompts]  # forks of the others
     found = []
     for hardware in (Hardware(), Hardware(separate_caches=True)):
-        engine = LlamaEngine(
-            tiny_model, name="t", context_size=512, threads=1, parked=4000, hardware=hardware
-        )
+        engine = LlamaEngine(tiny_model, LoadPlan(512, 1, parked=4000, hardware=hardware), name="t")
         results = [complete(engine, prompt) for prompt in prompts]
         found.append([text for text, _ in results])
         assert all(usage.cached_tokens > usage.prompt_tokens - 8 for _, usage in results[len(prompts) // 2 :])
@@ -127,7 +125,7 @@ def test_engine_with_separate_caches_generates_the_same_texts(tiny_model: Path) 
 
 def test_engine_with_separate_caches_generates_eight_texts_at_a_time(tiny_model: Path) -> None:
     hardware = Hardware(separate_caches=True)
-    engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1, hardware=hardware)
+    engine = LlamaEngine(tiny_model, LoadPlan(512, 1, hardware=hardware), name="t")
     prompts = ["a = 1\n" * (5 + 10 * number) for number in range(SLOTS)]
     alone = [complete(engine, prompt)[0] for prompt in prompts]
     runs = [
@@ -147,7 +145,7 @@ def test_engine_with_separate_caches_generates_eight_texts_at_a_time(tiny_model:
 
 @pytest.mark.model
 def test_engine_moves_the_cached_suffix_while_the_user_types(default_model: Path) -> None:
-    engine = LlamaEngine(default_model, name="default", context_size=1024, threads=1)
+    engine = LlamaEngine(default_model, LoadPlan(1024, 1), name="default")
     rest = "".join(f"\n    print('line {number} of the report')" for number in range(12))
     form = form_for(engine.vocabulary.find_token, engine.vocabulary.markers)
     try:
@@ -179,7 +177,7 @@ def test_engine_maps_the_weights_only_with_memory_map(tiny_model: Path, tmp_path
     own = tmp_path / f"{mapped}.gguf"
     own.write_bytes(tiny_model.read_bytes())
     hardware = Hardware(memory_map=mapped)
-    engine = LlamaEngine(own, name="t", context_size=512, threads=1, hardware=hardware)
+    engine = LlamaEngine(own, LoadPlan(512, 1, hardware=hardware), name="t")
     assert (str(own) in Path("/proc/self/maps").read_text()) is mapped
     assert list(write(engine, engine.vocabulary.tokenize("ab"), Sampling(max_tokens=4), Usage(), Cancel()))
     engine.close()
@@ -187,13 +185,13 @@ def test_engine_maps_the_weights_only_with_memory_map(tiny_model: Path, tmp_path
 
 def test_engine_error_names_cache_type_if_the_model_lacks_it(tiny_model: Path) -> None:
     with pytest.raises(EngineError, match="cache_type"):  # its heads are smaller than a block
-        LlamaEngine(tiny_model, name="t", context_size=512, threads=1, hardware=Hardware(cache_type="q8_0"))
+        LlamaEngine(tiny_model, LoadPlan(512, 1, hardware=Hardware(cache_type="q8_0")), name="t")
 
 
 def test_engine_never_runs_a_chat_template(tmp_path: Path) -> None:
     hostile = "{% for a in range(10**9) %}{{ ''.__class__.__mro__ }}{% endfor %}"
     path = write_tiny_model(tmp_path / "hostile.gguf", chat_template=hostile)
-    engine = LlamaEngine(path, name="hostile", context_size=256, threads=1)
+    engine = LlamaEngine(path, LoadPlan(256, 1), name="hostile")
     prompt = engine.vocabulary.tokenize("x = ")
     assert len(list(write(engine, prompt, Sampling(max_tokens=2), Usage(), Cancel()))) <= 2
     engine.close()
@@ -215,9 +213,7 @@ def test_engine_saves_no_sequences_of_a_tenant(tiny_model: Path, tmp_path: Path)
 
     found = []
     for _ in range(2):
-        engine = LlamaEngine(
-            tiny_model, name="tiny", context_size=512, threads=1, parked=512, state=tmp_path / "state"
-        )
+        engine = LlamaEngine(tiny_model, LoadPlan(512, 1, parked=512), name="tiny", state=tmp_path / "state")
         found.append({tenant: reused(engine, tenant) for tenant in texts})
         engine.close()
     assert found == [{"": 0, "ada": 0}, {"": 99, "ada": 0}]

@@ -8,14 +8,13 @@ import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process import load_test
-from jupyter_turbopilot.engine.llama import kind as module
-from jupyter_turbopilot.engine.llama.kind import LlamaKind, copy_with_adapters, llama_engine
+from jupyter_turbopilot.engine.llama import engine
+from jupyter_turbopilot.engine.llama.kind import LlamaKind, llama_engine
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.folder import copies
 from jupyter_turbopilot.models.model import HubFile, Model
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
-from jupyter_turbopilot.models.tuning.merge import merged_copy
 from jupyter_turbopilot.protocol.errors import ModelRefusedError, NotReadyError
 from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -39,7 +38,7 @@ def test_load_tests_only_llama_cpp_in_a_child_process(
 ) -> None:
     tried: list[Path] = []
     monkeypatch.setattr(load_test, "ensure_loads", lambda hosted, *_, **__: tried.append(Path(hosted.path)))
-    monkeypatch.setattr(f"{LlamaKind.__module__}.load", lambda *_, **__: ScriptedEngine())
+    monkeypatch.setattr(engine, "LlamaEngine", lambda *_, **__: ScriptedEngine())
     model = find(str(tiny_model))
     for kind in (
         kind_with(llama_engine, load_test=tries),
@@ -148,20 +147,3 @@ def test_weights_warn_once_of_an_adapter_and_never_of_a_damaged_model(
     with pytest.raises(NotReadyError, match="is damaged"):
         kind.load(known, Cancel(), adapters_enabled=True)
     assert not caplog.records
-
-
-def test_copy_with_adapters_is_a_problem_only_if_it_cannot_be_created(
-    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    added = [AdapterSpec(str(make(tmp_path / "a.gguf")))]
-    assert list(copy_with_adapters(tmp_path, tiny_model, [])) == []
-    assert list(copy_with_adapters(tmp_path, tiny_model, added)) == []  # the next load creates it
-    with monkeypatch.context() as closed:
-        closed.setattr(module, "is_writable", lambda _: False)
-        (finding,) = copy_with_adapters(tmp_path, tiny_model, added)
-        assert finding.problem
-        assert f"You may not write to {tmp_path}. Its owner can create the copy" in finding.text
-    copy = merged_copy(tmp_path, tiny_model, added)
-    (finding,) = copy_with_adapters(tmp_path, tiny_model, added)
-    assert (finding.problem, finding.text) == (False, f"with merged adapters, {copy}")
-    assert list(copy_with_adapters(tmp_path, tiny_model, [AdapterSpec(str(tiny_model))])) == []

@@ -6,18 +6,18 @@ import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.load.plan import Hardware
-from jupyter_turbopilot.engine.stepping.engine import write
+from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Usage
 from jupyter_turbopilot.protocol.errors import TurbopilotError
+from jupyter_turbopilot.terminal.commands.loading import write
 
 from ...tiny_adapter import make
 
 
 def text(model: Path, *adapters: tuple[str, float], prompt: str = "abc") -> bytes:
     hardware = Hardware(adapters=tuple(AdapterSpec(*one) for one in adapters))
-    engine = LlamaEngine(model, name="t", context_size=256, threads=1, hardware=hardware)
+    engine = LlamaEngine(model, LoadPlan(256, 1, hardware=hardware), name="t")
     try:
         found = write(engine, engine.vocabulary.tokenize(prompt), Sampling(max_tokens=12), Usage(), Cancel())
         return b"".join(token.data for token in found)
@@ -52,7 +52,7 @@ def test_adapter_for_another_model_is_rejected(
 def test_adapters_apply_to_their_language_only(tiny_model: Path, tmp_path: Path) -> None:
     adapter = str(make(tmp_path / "a.gguf"))
     hardware = Hardware(adapters=(AdapterSpec(adapter, 4.0, "r"), AdapterSpec(adapter, 2.0, "julia")))
-    engine = LlamaEngine(tiny_model, name="t", context_size=256, threads=1, hardware=hardware)
+    engine = LlamaEngine(tiny_model, LoadPlan(256, 1, hardware=hardware), name="t")
     languages = ("python", "r", "julia", "", "r", "python")
     prompt = engine.vocabulary.tokenize("a text that is long enough to be kept for the next one")
     try:

@@ -8,19 +8,20 @@ import pytest
 
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
+from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.protocol.errors import EngineError
 
 
 @pytest.fixture(scope="module")
 def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
-    engine = LlamaEngine(tiny_model, name="tiny", context_size=512, threads=1)
+    engine = LlamaEngine(tiny_model, LoadPlan(512, 1), name="tiny")
     yield engine
     engine.close()
 
 
 def test_tokenize_raises_if_the_model_is_closed(tiny_model: Path) -> None:
     # Routes tokenize on other threads while the worker may change the model: it must not crash.
-    engine = LlamaEngine(tiny_model, name="t", context_size=512, threads=1)
+    engine = LlamaEngine(tiny_model, LoadPlan(512, 1), name="t")
     asked = threading.Event()
     refused: list[str] = []
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.engine.stepping.vocabulary import _RULES, LONGEST, ByteTable, slices
 
 from ...tiny_model import learn_merges, write_sentence_pieces, write_tiny_model
@@ -41,7 +42,7 @@ def vocabularies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def loaded(path: Path) -> LlamaEngine:
-    return LlamaEngine(path, name="tiny", context_size=64, threads=1)
+    return LlamaEngine(path, LoadPlan(64, 1), name="tiny")
 
 
 def same_tokens(engine: LlamaEngine, text: str) -> bool:

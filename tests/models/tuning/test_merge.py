@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.models.folder import write_note
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.quantization import order
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.merge import merge, merged_copy, path_of
+from jupyter_turbopilot.plugins.convert.quantize import kinds, quantize
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 from jupyter_turbopilot.util import files
 

@@ -16,6 +16,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.engine.vocabulary import vocabulary_digest
 from jupyter_turbopilot.plugins.protocols.body import read_body
 from jupyter_turbopilot.plugins.protocols.openai_completions import CompletionsBody
@@ -43,7 +44,7 @@ def merged_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(path: Path) -> LlamaEngine:
-    return LlamaEngine(path, name="merged", context_size=256, threads=1)
+    return LlamaEngine(path, LoadPlan(256, 1), name="merged")
 
 
 @pytest.fixture(params=["scripted", "real"])

@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.vocabulary import CodePoints, Vocabulary
+from jupyter_turbopilot.engine.vocabulary import Vocabulary
 from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY, HUB_KEY, read_addresses
 from jupyter_turbopilot.plugins.remote.engine import RemoteEngine
 from jupyter_turbopilot.plugins.remote.http_client import HttpClient
 from jupyter_turbopilot.plugins.remote.loading import load
+from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 
 from .fake_server import Act, FarServer, always, settings_for
 

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.base import SAMPLERS
-from jupyter_turbopilot.engine.vocabulary import MIDDLE, PREFIX, SUFFIX, CodePoints
 from jupyter_turbopilot.plugins.remote.dialect import (
     FIELDS,
     UNKNOWN,
@@ -24,6 +23,7 @@ from jupyter_turbopilot.plugins.remote.dialect import (
     spread,
 )
 from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
+from jupyter_turbopilot.plugins.remote.vocabulary import MIDDLE, PREFIX, SUFFIX, CodePoints
 from jupyter_turbopilot.prompt.formats import FORMATS
 from jupyter_turbopilot.protocol.engine_request import Sampling
 

@@ -15,7 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.load_shedding import Level
-from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.plugins.remote.address import Address, read_addresses
 from jupyter_turbopilot.plugins.remote.dialect import EventContent, Request, Spellings
 from jupyter_turbopilot.plugins.remote.errors import (
@@ -32,6 +31,7 @@ from jupyter_turbopilot.plugins.remote.http_client import (
 )
 from jupyter_turbopilot.plugins.remote.openai_dialect import OpenAIDialect
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
+from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.errors import BadRequestError, BusyError, EngineError, NotReadyError
 from jupyter_turbopilot.protocol.headers import LOAD_HEADER
 

@@ -14,11 +14,11 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.kind import kind_of
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.engine.llama.vocabulary import LlamaVocabulary
-from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.plugins.remote.kind import RemoteKind
+from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.errors import EngineGoneError, ModelRefusedError, NotReadyError
 from jupyter_turbopilot.settings.config import Turbopilot
 

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.plugins.remote.dialect import Spellings
 from jupyter_turbopilot.plugins.remote.errors import InvalidAnswerError
 from jupyter_turbopilot.plugins.remote.llama_dialect import LlamaDialect, grammar
+from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token
 
 from .test_dialect import ids

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
-from jupyter_turbopilot.engine.vocabulary import CHARACTERS, CodePoints
+from jupyter_turbopilot.engine.vocabulary import CHARACTERS
 from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY
 from jupyter_turbopilot.plugins.remote.dialect import Spellings
 from jupyter_turbopilot.plugins.remote.errors import RemoteRefusalError
@@ -29,6 +29,7 @@ from jupyter_turbopilot.plugins.remote.loading import (
 from jupyter_turbopilot.plugins.remote.openai_dialect import OpenAIDialect
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
+from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.engine_request import PrefixConstraint, Sampling
 from jupyter_turbopilot.protocol.errors import (
     CancelledError,

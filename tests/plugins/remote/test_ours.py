@@ -12,6 +12,7 @@ from msgspec import structs
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.plugins.remote.address import ENGINE_KEY
 from jupyter_turbopilot.plugins.remote.loading import load
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token, Usage
@@ -34,7 +35,7 @@ SAMPLINGS = (
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaEngine]:
     path = write_tiny_model(tmp_path_factory.mktemp("ours") / "tiny.gguf", merges=learn_merges(CODE, 40))
-    engine = LlamaEngine(path, name="tiny", context_size=1024, threads=1)
+    engine = LlamaEngine(path, LoadPlan(1024, 1), name="tiny")
     engine.path = path  # type: ignore[attr-defined]
     yield engine
     engine.close(keep=False)
@@ -109,7 +110,7 @@ def test_load_rejects_a_server_with_another_vocabulary(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(ENGINE_KEY, server.key)
-    other = LlamaEngine(write_tiny_model(tmp_path / "other.gguf"), name="other", context_size=256, threads=1)
+    other = LlamaEngine(write_tiny_model(tmp_path / "other.gguf"), LoadPlan(256, 1), name="other")
     try:
         with pytest.raises(ModelRefusedError, match="another vocabulary"):
             load(settings_for(server.url), Cancel(), always(other.vocabulary))

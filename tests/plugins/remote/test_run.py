@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.engine.vocabulary import CodePoints
 from jupyter_turbopilot.plugins.remote.dialect import EventContent
 from jupyter_turbopilot.plugins.remote.run import ANY, RemoteResponse, RemoteRun
+from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Sampling, Token
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from jupyter_turbopilot.cli import parser
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
 from jupyter_turbopilot.plugins.train.options import TrainingOptions
 from jupyter_turbopilot.prompt.layout import Layout
@@ -31,7 +32,7 @@ CELLS = (
 @pytest.fixture(scope="module")
 def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
     """An engine whose tokens are single bytes."""
-    engine = LlamaEngine(tiny_model, name="tiny", context_size=1024, threads=1)
+    engine = LlamaEngine(tiny_model, LoadPlan(1024, 1), name="tiny")
     yield engine
     engine.close()
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.context.notebook import gather
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.plugins.train.corpus import TrainingDocument
 from jupyter_turbopilot.plugins.train.samples import (
     BRANCHES,
@@ -69,7 +70,7 @@ def test_sample_is_the_prompt_of_inference_and_the_following_text(layout: Layout
 
 def test_sample_answer_starts_with_the_healed_token(tmp_path: Path) -> None:
     path = write_tiny_model(tmp_path / "merged.gguf", merges=[("p", "a")])
-    engine = LlamaEngine(path, name="merged", context_size=256, threads=1)
+    engine = LlamaEngine(path, LoadPlan(256, 1), name="merged")
     layout = Layout(engine, Turbopilot(prompt_tokens=64, max_tokens=40))
     request = Completion(cells=[Cell(source="os.pa")], offset=5, path="a.ipynb")
     made = sample(random.Random(1), Example(request, "th.join(a, b)", whole=True), layout, END, 0.4)

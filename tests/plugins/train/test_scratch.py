@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.plugins.train.network import free, load, write_model
 from jupyter_turbopilot.plugins.train.scratch import ROWS, TEXT, Shape, write_blank, write_for_browsers
@@ -32,7 +33,7 @@ def blank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(blank: Path) -> LlamaEngine:
-    return LlamaEngine(blank, name="blank", context_size=512, threads=1)
+    return LlamaEngine(blank, LoadPlan(512, 1), name="blank")
 
 
 @given(text=st.text(st.sampled_from([chr(byte) for byte in TEXT]), max_size=60))

@@ -15,12 +15,14 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.base import CHUNK, generate_one
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.engine.stepping.engine import Stepping, write
+from jupyter_turbopilot.engine.load.plan import LoadPlan
+from jupyter_turbopilot.engine.stepping.engine import Stepping
 from jupyter_turbopilot.plugins.convert import convert
 from jupyter_turbopilot.plugins.transformers.checkpoint import TransformersOptions, load
 from jupyter_turbopilot.plugins.transformers.engine import SequenceCache, TransformersEngine, new_cache
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling, Token, Usage
 from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError
+from jupyter_turbopilot.terminal.commands.loading import write
 from tests.plugins.convert import families
 
 from . import checkpoints
@@ -60,7 +62,7 @@ def test_engine_generates_the_same_text_as_llama_cpp(family: str, tmp_path: Path
     folder = checkpoints.write(tmp_path, family)
     engine = load(folder, ONE, name=family)
     path = convert(folder, tmp_path / "model.gguf", outtype="f32")
-    other = LlamaEngine(path, name=family, context_size=256, threads=1)
+    other = LlamaEngine(path, LoadPlan(256, 1), name=family)
     for text in snippets(20):
         prompt = engine.vocabulary.tokenize(text)[:180]
         assert prompt == other.vocabulary.tokenize(text)[:180]

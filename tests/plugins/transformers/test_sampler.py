@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
+from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.plugins.transformers.sampler import NumpySampler
 from jupyter_turbopilot.protocol.engine_request import SAMPLERS, Sampling
 from jupyter_turbopilot.protocol.errors import BadRequestError
@@ -29,7 +30,7 @@ def logits_of(*values: float) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def engine(tiny_model: Path) -> Iterator[LlamaEngine]:
-    engine = LlamaEngine(tiny_model, name="tiny", context_size=128, threads=1)
+    engine = LlamaEngine(tiny_model, LoadPlan(128, 1), name="tiny")
     yield engine
     engine.close()
 

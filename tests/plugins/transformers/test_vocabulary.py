@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.engine.vocabulary import CHARACTERS
 from jupyter_turbopilot.plugins.convert import convert
 from jupyter_turbopilot.plugins.transformers.vocabulary import TransformersVocabulary
@@ -34,7 +35,7 @@ def pair(
     folder = tmp_path_factory.mktemp(request.param)
     families.make(request.param, folder)
     path = convert(folder, folder / "model.gguf", outtype="f32")
-    engine = LlamaEngine(path, name=request.param, context_size=64, threads=1)
+    engine = LlamaEngine(path, LoadPlan(64, 1), name=request.param)
     yield TransformersVocabulary(folder), engine
     engine.close()
 

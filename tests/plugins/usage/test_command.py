@@ -10,7 +10,7 @@ from filelock import FileLock
 from msgspec.structs import replace
 
 from jupyter_turbopilot.cli import read_settings
-from jupyter_turbopilot.engine.kind import Finding
+from jupyter_turbopilot.models.findings import Finding
 from jupyter_turbopilot.plugins.usage import file as log_file
 from jupyter_turbopilot.plugins.usage.events import SCHEMA, Requested, Session, Shown, line_of
 from jupyter_turbopilot.plugins.usage.file import lock_path

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.engine.kind import Finding
+from jupyter_turbopilot.models.findings import Finding
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.commands import doctor
 from jupyter_turbopilot.terminal.commands.checks import Check, Leftovers

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.engine.llama.quantize import kinds, quantize
 from jupyter_turbopilot.models.quantization import Order
+from jupyter_turbopilot.plugins.convert.quantize import kinds, quantize
 from jupyter_turbopilot.protocol.errors import ConversionError
 
-from ..child_process.children import play
+from ...engine.child_process.children import play
 
 
 def order(tmp_path: Path) -> Order:
