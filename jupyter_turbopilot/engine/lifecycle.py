@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import SUPERSEDED
-from jupyter_turbopilot.protocol.errors import EngineGoneError, NotReadyError, TurbopilotError
+from jupyter_turbopilot.protocol.errors import EngineError, EngineGoneError, NotReadyError, TurbopilotError
 from jupyter_turbopilot.protocol.phase import Phase
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FAILED = "The model failed and is being loaded again. Try again in a moment."
+NO_MEMORY = "There is not enough memory for this model. Choose a smaller model, or close other programs."
 GAVE_UP = "The model keeps failing. Choose it again, or choose another model."
 # Seconds between two failures for which a failed engine is loaded again immediately.
 RETRY = 10.0
@@ -196,23 +197,16 @@ class Lifecycle:
         try:
             engine = factory(loading)
             return engine, EngineState(Phase.READY, engine.name)
-        except TurbopilotError as error:
-            if isinstance(error, EngineGoneError):
-                self._gone = error
-            return None, _refused(name, error)
+        except TurbopilotError as failure:
+            error = failure
+            self._gone = failure if isinstance(failure, EngineGoneError) else None
         except MemoryError:
-            return None, EngineState(
-                Phase.FAILED,
-                name,
-                "There is not enough memory for this model. Choose a smaller model, or close other programs.",
-                "memory",
-            )
-        except BaseException as error:
+            error = EngineError(NO_MEMORY, code="memory")
+        except BaseException as failure:
             log.exception("Turbopilot: The model could not be loaded")
-            reason = (
-                f"The model could not be loaded ({type(error).__name__}). See the server log for details."
-            )
-            return None, EngineState(Phase.FAILED, name, reason, "engine")
+            kind = type(failure).__name__
+            error = EngineError(f"The model could not be loaded ({kind}). See the server log for details.")
+        return None, _refused(name, error)
 
 
 def _refused(name: str, error: TurbopilotError) -> EngineState:
