@@ -98,6 +98,12 @@ describe('hasOtherCursor', () => {
     notebook.awareness.states.set(1, { cursors: sent });
     notebook.awareness.states.set(2, { cursors: { other: 1 } });
     expect(found()).toEqual([false, true]);
+    notebook.awareness.setLocalStateField('user', { username: 'ada' });
+    expect(found()).toEqual([false, true]);
+    notebook.awareness.states.set(1, { user: { username: 'ada' }, cursors: sent });
+    expect(found()).toEqual([false, false]); // in another window of the same user
+    notebook.awareness.states.set(1, { user: { username: 'eve' }, cursors: sent });
+    expect(found()).toEqual([false, true]);
     expect(hasOtherCursor(YNotebook.create().addCell({ cell_type: 'code' }) as never)).toBe(false);
   });
 });

@@ -24,7 +24,13 @@ interface ISharedText {
     } | null;
   };
   undoManager?: unknown;
-  awareness?: { clientID: number; getStates(): Map<number, { cursors?: unknown }> } | null;
+  awareness?: { clientID: number; getStates(): Map<number, IAwarenessState> } | null;
+}
+
+/** The state of a page in the awareness of jupyter-collaboration; the pages of a user have one user name. */
+interface IAwarenessState {
+  user?: { username?: string };
+  cursors?: unknown;
 }
 
 /** A cursor in the awareness of jupyter-collaboration: a relative position of Yjs. */
@@ -57,9 +63,14 @@ export function hasOtherCursor(sharedModel: CodeEditor.IModel['sharedModel']): b
   const own = ysource?._item?.id;
   const isHere = (cursor: ICursor | null): boolean =>
     !!own && !!cursor?.anchor?.type && JSONExt.deepEqual(cursor.anchor.type, own);
-  return [...(awareness?.getStates() ?? [])].some(
-    ([client, { cursors }]) =>
-      client !== awareness?.clientID && Array.isArray(cursors) && (cursors as (ICursor | null)[]).some(isHere)
+  const states = awareness?.getStates() ?? new Map<number, IAwarenessState>();
+  const self = awareness && states.get(awareness.clientID)?.user?.username;
+  return [...states].some(
+    ([client, { user, cursors }]) =>
+      client !== awareness?.clientID &&
+      (!self || user?.username !== self) &&
+      Array.isArray(cursors) &&
+      (cursors as (ICursor | null)[]).some(isHere)
   );
 }
 

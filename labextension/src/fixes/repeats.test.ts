@@ -74,6 +74,7 @@ describe('RepeatOffers', () => {
   };
   let panel: {
     content: {
+      model: object;
       activeCellIndex: number;
       widgets: { model: { executionCount: number | null }; readOnly: boolean }[];
     };
@@ -186,8 +187,8 @@ describe('RepeatOffers', () => {
   const shown = () => FakeOffer.shown.at(-1);
 
   /** Let the user change a cell from `before` to its present source. */
-  async function settle(index: number, before: string) {
-    edits.settled.emit({ panel, cell: panel.content.widgets[index], before, settled: before });
+  async function settle(index: number, before: string, within = panel) {
+    edits.settled.emit({ panel: within, cell: panel.content.widgets[index], before, settled: before });
     await vi.advanceTimersByTimeAsync(0);
   }
 
@@ -341,6 +342,17 @@ describe('RepeatOffers', () => {
     expect(said).toContain(`${text}Cell 3.`);
     expect(sources()[2]).toBe('# last\nf(d)');
     expect(FakeOffer.shown).toEqual([]);
+  });
+
+  it('keeps the offer of another notebook', async () => {
+    await repeated();
+    const { content } = panel;
+    const other = { ...panel, content: { ...content, model: { ...content.model } } };
+    notebook.cells[1].updateSource(0, 1, 'long');
+    await settle(1, 'f(c)', other);
+    expect(FakeOffer.shown).toHaveLength(2);
+    edits.undone.emit({ panel: other, cell: other.content.widgets[1] });
+    expect(FakeOffer.shown.map(offer => offer.panel)).toEqual([panel]);
   });
 
   it('names no fix if it cannot be applied', async () => {

@@ -29,6 +29,12 @@ import { type OfferEdits, targetOf } from './target';
 /** Characters of a cell's first line in a question. */
 const FIRST_WORDS = 30;
 
+/** The edits of a notebook, and the offer to repeat one of them. */
+interface IState {
+  history: History;
+  shown: RepeatOffer | null;
+}
+
 export class RepeatOffers {
   constructor(
     private readonly _parts: IParts,
@@ -37,9 +43,10 @@ export class RepeatOffers {
     const { edits } = _parts;
     edits.edited.connect(() => this._abort?.abort());
     edits.undone.connect((_, { panel, cell }) => {
-      this._historyOf(panel).forget(cell.model.id);
-      if (this._shown?.edited === cell.model) {
-        this._shown.end();
+      const { history, shown } = this._stateOf(panel);
+      history.forget(cell.model.id);
+      if (shown?.edited === cell.model) {
+        shown.end();
       }
     });
     edits.settled.connect((_, followed) => {
@@ -49,11 +56,12 @@ export class RepeatOffers {
 
   private async _settled(followed: IFollowed): Promise<void> {
     const { panel, cell, settled: before } = followed;
-    this._shown?.display();
+    const { history, shown } = this._stateOf(panel);
+    shown?.display();
     const after = cell.model.sharedModel.getSource();
     followed.settled = after;
     const edit = isAllowed(this._parts, 'suggestRepeats', panel, cell)
-      ? this._historyOf(panel).add(cell.model.id, before, after, Date.now())
+      ? history.add(cell.model.id, before, after, Date.now())
       : null;
     const abort = (this._abort = new AbortController());
     if (!(await this._renames.offer(followed)) && edit && !abort.signal.aborted) {
@@ -68,7 +76,8 @@ export class RepeatOffers {
     abort: AbortController
   ): Promise<void> {
     const { _parts: parts } = this;
-    const history = this._historyOf(panel);
+    const state = this._stateOf(panel);
+    const { history } = state;
     const cells = Array.from(panel.content.model?.cells ?? []);
     const ids = cells.map(({ id }) => id);
     const sources = cells.map(({ sharedModel }) => sharedModel.getSource());
@@ -92,23 +101,22 @@ export class RepeatOffers {
     const position = codePoints(edit.after.slice(0, endAfter));
     const current = answer.edits.filter(({ cell }) => cells[cell]?.sharedModel.getSource() === sources[cell]); // the positions refer to the requested text
     const edits = fromPosition(current, own.active, position);
-    this._shown?.end();
-    this._shown = new RepeatOffer(parts, panel, cell, cells, { ...answer, edits }, () =>
+    state.shown?.end();
+    state.shown = new RepeatOffer(parts, panel, cell, cells, { ...answer, edits }, () =>
       history.decline(edit)
     );
   }
 
-  private _historyOf({ content }: NotebookPanel): History {
+  private _stateOf({ content }: NotebookPanel): IState {
     const { model } = content;
-    const history = (model && this._histories.get(model)) ?? new History();
+    const state = (model && this._states.get(model)) ?? { history: new History(), shown: null };
     if (model) {
-      this._histories.set(model, history);
+      this._states.set(model, state);
     }
-    return history;
+    return state;
   }
 
-  private readonly _histories = new WeakMap<INotebookModel, History>();
-  private _shown: RepeatOffer | null = null;
+  private readonly _states = new WeakMap<INotebookModel, IState>();
   private _abort: AbortController | null = null;
 }
 
