@@ -289,6 +289,13 @@ describe('RepeatOffers', () => {
     expect(requests).toHaveLength(1);
   });
 
+  it('keeps the report with its button when the own edit is undone', async () => {
+    await repeated();
+    shown()?.all?.();
+    edits.undone.emit({ panel, cell: panel.content.widgets[0] });
+    expect(shown()?.content?.question).toBe('Changed 3 occurrences.');
+  });
+
   it('ends after an undo of the first occurrence, and when it is dismissed', async () => {
     await repeated();
     shown()?.primary?.();

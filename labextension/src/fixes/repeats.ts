@@ -45,7 +45,7 @@ export class RepeatOffers {
     edits.undone.connect((_, { panel, cell }) => {
       const { history, shown } = this._stateOf(panel);
       history.forget(cell.model.id);
-      if (shown?.edited === cell.model) {
+      if (shown?.edited === cell.model && shown.isOpen) {
         shown.end();
       }
     });
@@ -143,6 +143,11 @@ class RepeatOffer {
 
   /** The cell of the user's edit. */
   readonly edited: ICellModel;
+
+  /** Whether it waits for an answer; otherwise, it has ended or is a report, whose button undoes all. */
+  get isOpen(): boolean {
+    return this._target !== null;
+  }
 
   end(): void {
     this._stop();
