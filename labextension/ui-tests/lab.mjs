@@ -7,6 +7,8 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
+  readFileSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -481,6 +483,25 @@ export async function picture(page, name, parts = [], margin = 8) {
   });
   assert.equal(reduced.status, 0, reduced.stderr);
   assert.ok(statSync(file).size <= 120_000, `${name}.png has ${statSync(file).size} bytes`);
+  const shown = parts.length ? parts : [page.locator('body')];
+  recordTexts(path.basename(name), (await Promise.all(shown.map(part => part.innerText()))).join('\n'));
+}
+
+/** List the interface's texts in a picture: tests/docs fails if the interface no longer has one of them. */
+export function recordTexts(picture, visible) {
+  const folder = path.join(ROOT, 'labextension');
+  const sources = readdirSync(path.join(folder, 'src'), { recursive: true })
+    .filter(file => /\.tsx?$/.test(file))
+    .map(file => path.join('src', file));
+  const texts = [...sources, 'schema/plugin.json']
+    .flatMap(file => [
+      ...readFileSync(path.join(folder, file), 'utf8').matchAll(/__\(\s*'([^'\\%]+)'|"title": "([^"]+)"/g)
+    ])
+    .map(([, message, title]) => message ?? title)
+    .filter(text => /^[A-Z]/.test(text) && visible.includes(text));
+  const file = path.join(PICTURES, 'texts.json');
+  const all = { ...JSON.parse(readFileSync(file, 'utf8')), [picture]: [...new Set(texts)].sort() };
+  writeFileSync(file, `${JSON.stringify(all, Object.keys(all).sort(), 2)}\n`);
 }
 
 export function runPython(code, environment = {}) {

@@ -11,7 +11,6 @@ import {
   holds,
   openFile,
   openLab,
-  picture,
   runFirstCell,
   saveNotebook,
   screenshot
@@ -240,6 +239,5 @@ describe('notebook index with the default settings', { timeout: 300_000 }, () =>
     await page.locator('.jp-Turbopilot-status').click();
     const menu = page.locator('.lm-Menu');
     await menu.getByText('Statistics…').waitFor();
-    await picture(page, 'status-menu', [menu, page.locator('.jp-Turbopilot-status')], 24);
   });
 });
