@@ -91,7 +91,7 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
 
     /** Leave what is suggested there long enough to be looked at, accept it, and leave that, too. */
     async function accept(id, expected) {
-      await page.waitForTimeout(1200);
+      await page.waitForTimeout(1000);
       await page.keyboard.press('Tab');
       await gone(page);
       assert.match(await textOf(page.locator('.jp-Notebook .jp-Cell').nth(at(id))), expected);
@@ -119,10 +119,10 @@ describe('the moving picture of a fix', { timeout: 120_000, skip: !process.env.U
     try {
       shortTracebacks(lab);
       const setup =
-        'import pandas as pd\n\nsales = pd.DataFrame({"region": ["north", "south"], "revenue_eur": [120.0, 80.5]})';
+        'import pandas as pd\n\nsales = pd.DataFrame({\n    "region": ["north", "south"],\n    "revenue_eur": [120.0, 80.5],\n})';
       writeNotebook(lab, 'sales.ipynb', [setup, '']);
       const page = await openFile(browser.context, lab, 'sales.ipynb');
-      await page.setViewportSize({ width: 860, height: 360 });
+      await page.setViewportSize({ width: 860, height: 410 });
       await page.evaluate(() => window.jupyterapp.commands.execute('application:toggle-left-area'));
       await runFirstCell(page);
       const cell = await editCell(page, 1);
