@@ -118,8 +118,13 @@ class _Meaning:
         )
         self._first = max(map(self._first_cell, names_in(rule.last.new) - names_in(rule.last.old)), default=0)
         self._bindings = sorted(self._bindings_of(rule.table, cells)) if rule.table else []
-        at = rule.last.after.bounds(rule.last.new[0])[0]
-        self._value = self._value_at(request.active, at)
+        examples = [(request.active, rule.last)]
+        if request.earlier and rule.first.after is not rule.last.after:
+            examples.append((request.earlier.cell, rule.first))
+        values = {self._value_at(at, each.after.bounds(each.new[0])[0]) for at, each in examples}
+        if len(values) > 1:  # the examples have several values
+            self._bindings, values = [], {0}
+        (self._value,) = values
 
     def is_same(self, number: int, cell: StructuredCell, occurrence: Occurrence) -> bool:
         """Return whether all names have the same meaning in an occurrence."""

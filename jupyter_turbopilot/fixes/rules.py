@@ -94,6 +94,7 @@ class _ExpressionRule(Rule):
                 and self._is_read(node)
                 and self._has_role(cell, node)
                 and _are_columns(match)
+                and not (self.inner and Match(cell).add(self.new, node))  # it has been changed
             ):
                 match.nodes[self.old] = node
                 yield Occurrence(

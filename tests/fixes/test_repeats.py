@@ -362,3 +362,15 @@ def test_applications_change_only_the_offered_occurrences(seed: int) -> None:
             for other in open_edits
         ]
     assert changed == shown
+
+
+def test_added_attributes_are_not_added_twice() -> None:
+    made = (0, "a[0]", "a.iloc[0]"), (1, "b.exog[0]", "b.exog.iloc[0]")
+    others = "a.iloc[1] + c.iloc[1]"
+    assert repeated(others, *made, sources=("f(a[0])", "g(b.exog[0])")) == others
+
+
+def test_values_of_a_variable_do_not_matter_if_they_differ_in_the_examples() -> None:
+    sources = ['m = Model(a)\nm.fit(method="x")', 'm = Model(b)\nm.fit(method="x")']
+    others = 'm = Model(c)\nm.fit(method="x")'
+    assert alike(*sources, '"x"', '"y"', others) == others.replace('"x"', '"y"')
