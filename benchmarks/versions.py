@@ -9,8 +9,9 @@ Changes are alike if the old and the new text are equal, except for words that b
 least three changes of a notebook are made in the order of the text. An offer is right if the cell becomes
 what another of these changes gives, or is nearer to the new version; offers in deleted cells do not count.
 
-Typing sends a request at every character of a change, after the old text has been deleted. A reversal is
-a suggestion that restores the deleted text. Every second package is held out and not used in development.
+Typing sends a request at every character of a change, after the old text has been deleted and the cell has
+got the focus, which evaluates the prompt. A reversal is
+a suggestion that restores the first line of it. Every second package is held out and not used in development.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Completion
 
-FEWEST = 3
+FEWEST, MOST_CHANGES = 3, 10  # alike changes of a group, typed changes of a notebook
 
 
 @dataclass(frozen=True)
@@ -176,8 +178,8 @@ def traces(notebook: Any) -> Iterator[tuple[Change, Trace]]:
 
 def type_changes(notebooks: Sequence[Any], minutes: int, log: Path | None) -> None:
     """Type changes at random, and print the results."""
-    made = [each for notebook in notebooks for each in traces(notebook)]
-    random.Random(1).shuffle(made)  # noqa: S311
+    shuffled = random.Random(1).sample(notebooks, len(notebooks))  # noqa: S311
+    made = [each for notebook in shuffled for each in islice(traces(notebook), MOST_CHANGES)]
     settings = Turbopilot()
     settings.keep_sequences = settings.learning = settings.yield_cpu = False
     settings.cache_file, settings.deadline = "", PATIENT
@@ -186,9 +188,11 @@ def type_changes(notebooks: Sequence[Any], minutes: int, log: Path | None) -> No
     try:
         local.wait()
         count, end = 0, time.monotonic() + 60 * minutes
-        while made and time.monotonic() < end:
-            change, trace = made.pop()
+        for change, trace in made:
+            if time.monotonic() > end:
+                break
             count += 1
+            local.last(trace.keystrokes[0].request(trigger="warmup", client="typist"))
             source.trace, begin = iter(trace.keystrokes), len(source.replies)
             replay_trace(source, trace, typed)
             shown = {change.new[: at.place] + text(reply): (at, reply)
@@ -224,10 +228,9 @@ def text(reply: Reply) -> str:
 
 
 def is_reversal(change: Change, whole: str) -> bool:
-    """Return whether the typed and the suggested text restore the deleted one."""
-    old = change.old.strip()
-    is_same = change.new.strip().startswith(old)
-    return bool(re.search(r"\w", old)) and whole.strip().startswith(old) and not is_same
+    """Return whether the typed and the suggested text restore a line that was deleted."""
+    first, old, new = (each.strip().partition("\n")[0] for each in (whole, change.old, change.new))
+    return bool(re.search(r"\w", old)) and first.startswith(old) and not new.startswith(old)
 
 
 def main() -> None:
