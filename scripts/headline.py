@@ -127,7 +127,10 @@ def fixes() -> str:
         f"{share('renames that change all uses')} of the\n"
         f"renames changed every use and nothing else. An answer took {figure('time from request to answer')} "
         "(95th percentile), the first one of a kernel\n"
-        f"{figure('the same for the first request of a kernel')}."
+        f"{figure('the same for the first request of a kernel')}. Between two versions of notebooks of ten packages, "
+        f"{share('real edits between two versions')} of the offers to\nrepeat an edit were right, and "
+        f"{share('the same: found, of the other changes')} of the other changes that the authors made alike were found: "
+        "whole\nstatements that are added or removed are not."
     )
 
 
