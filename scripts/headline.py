@@ -77,8 +77,8 @@ def with_kernel() -> str:
     return (
         "![The same cell twice, with one letter of a column typed. With the kernel, the column is completed in grey.]"
         "(docs/pictures/columns.png)\n\n"
-        f"After one letter of an unfamiliar column that is used for the first time, it completes the name in {share(columns)} of "
-        f"the cases\nwith the kernel, and in {share(columns, below=1)} without."
+        "Type one letter of a column that the notebook has not used yet. With the kernel, Turbopilot completes the name\n"
+        f"in {share(columns)} of the cases, without in {share(columns, below=1)}."
     )
 
 
@@ -148,7 +148,7 @@ def eagerness() -> str:
     """Return the table of eagerness settings."""
     default = next(one for one in measured() if one.model == DEFAULT and not one.without_adapter)
     kinds = {
-        "quiet": ("*quiet*", "few suggestions, most of them correct"),
+        "quiet": ("*quiet*", "fewer suggestions, most of them correct"),
         "balanced": (
             "*balanced*, the default",
             "suggestions that are more likely correct than wrong",

@@ -65,7 +65,7 @@ describe('the documentation site', { timeout: 300_000 }, () => {
   test('has a results page with its own URL, also for whole questions', async () => {
     const page = await open('search.html?q=How%20do%20I%20quantise%20a%20model%3F', 'dark');
     await page.waitForSelector(FOUND);
-    assert.equal(await page.locator(FOUND).first().innerText(), 'Quantising');
+    assert.equal(await page.locator(FOUND).first().innerText(), 'Converting and quantising');
     await screenshot(page, 'docs-search-dark');
     await page.locator('#site-search-page input').fill('xyzzyqwertz');
     await page.waitForFunction(() =>
@@ -84,7 +84,7 @@ describe('the documentation site', { timeout: 300_000 }, () => {
   }
 
   test('closes the dialog on Escape and for a result on the same page', async () => {
-    const page = await open('faq.html');
+    const page = await open('troubleshooting.html');
     await toFirstResult(page, 'Colab Kaggle');
     await page.keyboard.press('Escape');
     await page.waitForSelector('#pst-search-dialog:not([open])', { state: 'attached' });
@@ -93,7 +93,7 @@ describe('the documentation site', { timeout: 300_000 }, () => {
     await page.waitForSelector(`dialog ${FOUND}`);
     await page.locator(`dialog ${FOUND}`, { hasText: 'Colab' }).click();
     await page.waitForSelector('#pst-search-dialog:not([open])', { state: 'attached' });
-    await page.waitForURL('**/faq.html#does-it-work-in-google-colab-kaggle-or-binder');
+    await page.waitForURL('**/troubleshooting.html#colab-kaggle-binder');
     await page.close();
   });
 
