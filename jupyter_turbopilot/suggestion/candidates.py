@@ -6,35 +6,32 @@ import ast
 import keyword
 import re
 import unicodedata
-from dataclasses import dataclass, replace
-from itertools import islice, pairwise
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.context.languages import as_python, cell_language, is_command, without_cell_magic
-from jupyter_turbopilot.suggestion.column_methods import COLUMN_KEYWORDS, KEEPING, NAMING, names_columns
+from jupyter_turbopilot.suggestion.column_methods import COLUMN_KEYWORDS, KEEPING, names_columns
 from jupyter_turbopilot.suggestion.resolve import BINDS, EVERYWHERE, Scope, bindings
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex, scan
 from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from jupyter_turbopilot.protocol.request import Completion
 
 STATEMENT_LENGTH = 2_000  # characters before the cursor that may belong to its statement
-MOST_STATEMENTS = 200  # of a cell, in which assigned tables are found
 MOST_LABELS = 32  # strings of a text that are checked: each check lexes the statement before it
 MOST_NAMES = 300  # names after a bare dot: finding the allowed tokens takes a millisecond for each 200
 _NONE: frozenset[str] = frozenset()
 _STATEMENT = re.compile(r"^(?=[^\s)\]}#])", re.MULTILINE)
-_ASSIGNED = re.compile(r"^[^\W\d]\w*+[ \t]*+=(?!=)")
 _BINDS = re.compile(rf"\b(?:{'|'.join(sorted(BINDS))})\b|:=|;")
 _OPERAND = re.compile(r"(?:^|[(&|~]|\b(?:and|or|not)\b)\s*+(?P<typed>[^\W\d]\w*+)$")
 # Characters that must be escaped in a string: quotes, control and bidirectional formatting characters.
 _ESCAPED = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 _COMPARISONS = frozenset({"==", "!=", "<", ">", "<=", ">="})
-_ROWS = _COMPARISONS | {":"}  # signs of conditions and slices
 _SIGNS = frozenset("'\".,")  # a line without any of these contains no position
 # After these operators and keywords, an expression is an operand, not the target of an assignment.
 _READS = _COMPARISONS | {
@@ -79,14 +76,6 @@ class _Position(NamedTuple):
     table: str = ""  # the variable whose columns the names are, if it is certain
 
 
-class _Table(NamedTuple):
-    """A variable, where its expression begins, and the labels that calls after it may have added."""
-
-    name: str
-    start: int
-    added: frozenset[str] = _NONE
-
-
 @dataclass
 class _Bracket:
     """An open bracket, and the state of its current element."""
@@ -111,9 +100,6 @@ class _LexedStatement:
         self.is_comment = False
         for lexeme in lex(text):
             self.is_comment = lexeme.kind == "comment"
-            if lexeme.kind == "line" and self.lexemes and self.lexemes[-1].text == "\\":
-                self.lexemes.pop()  # the line continues
-                continue
             if lexeme.kind == "line" and not self.open:
                 self.line, self.line_start = len(self.lexemes) + 1, lexeme.end
             if not (self.is_comment or (lexeme.kind == "line" and self.open)):
@@ -153,33 +139,23 @@ class _LexedStatement:
             return not keyword.iskeyword(self.text(at))
         return self.kind(at) == "string" or self.text(at) in {")", "]", "}"}
 
-    def table(self, end: int) -> _Table:
-        """Return the variable whose columns the expression before a lexeme has."""
-        at, added = end - 1, _NONE
+    def table(self, end: int) -> tuple[str, int]:
+        """Return the variable whose columns the expression before a lexeme has, and where it begins."""
+        at = end - 1
         while at >= self.line:
             if self.kind(at) == "name" and self.text(at - 1) != ".":
-                return _Table("" if keyword.iskeyword(self.text(at)) else self.text(at), at, added)
-            if self.kind(at) == "name" and self.text(at) in {"iloc", "loc", "plot"}:
+                return (self.text(at), at) if not keyword.iskeyword(self.text(at)) else ("", at)
+            if self.kind(at) == "name" and self.text(at) in {"loc", "plot"}:
                 at -= 2
                 continue
             start = self.opener.get(at, -1)
-            method = self.text(start - 1) if self.text(at) == ")" and self.text(start - 2) == "." else ""
-            if method in KEEPING or method in NAMING:
-                added |= self._new_names(start, at) if method in NAMING else _NONE
+            if self.text(at) == ")" and self.text(start - 1) in KEEPING and self.text(start - 2) == ".":
                 at = start - 3
-            elif self.text(at) == "]" and self._keeps_columns(start, at):
+            elif self.text(at) == "]" and self._selects_rows(start, at):
                 at = start - 1
             else:
                 break
-        return _Table("", at)
-
-    def _new_names(self, start: int, end: int) -> frozenset[str]:
-        """Return the keywords and strings in a call's brackets; the keywords of `rename` are no columns."""
-        inside = range(start + 1, end)
-        labels = {self.text(at)[1:-1] for at in inside if self.kind(at) == "string"}
-        if self.text(start - 1) != "rename":
-            labels |= {self.text(at - 1) for at in inside if self.text(at) == "="}
-        return frozenset(labels)
+        return "", at
 
     def arguments(self, call: _Bracket) -> set[str]:
         """Return the complete arguments of a call that are single names."""
@@ -200,13 +176,10 @@ class _LexedStatement:
                 break
         return True
 
-    def _keeps_columns(self, start: int, end: int) -> bool:
-        """Return whether a subscript selects rows or a list of columns, not a single column."""
-        inside = {*map(self.text, range(start + 1, end))}
-        if self.text(start - 1) in {"iloc", "loc"}:
-            return "," not in inside
-        is_condition = self.text(start + 1) in {"~", "[", "(", self.text(start - 1)}
-        return is_condition or not inside.isdisjoint(_ROWS)
+    def _selects_rows(self, start: int, end: int) -> bool:
+        """Return whether a subscript is a condition, so that its result has all columns."""
+        inside = {*map(self.text, range(start, end))}
+        return not _COMPARISONS.isdisjoint(inside) and not (self.text(start - 1) == "loc" and "," in inside)
 
 
 def names_at(request: Completion, scope: Scope) -> Candidates:
@@ -222,9 +195,7 @@ def names_at(request: Completion, scope: Scope) -> Candidates:
     if statement.is_comment or not statement.at_end:
         return NO_CANDIDATES
     bound = bindings(prefix[:line]) | (bindings(prefix[line:]) if _BINDS.search(prefix, line) else _NONE)
-    assigned = with_assigned(scope.columns, prefix[:line])
-    scope = scope.without(bound)
-    position = _position(statement, replace(scope, columns={**scope.columns, **assigned}))
+    position = _position(statement, scope.without(bound))
     if position is None or is_in_long_string(prefix):
         return NO_CANDIDATES
     return _candidates(position, request.suffix)
@@ -383,12 +354,12 @@ def _selected(statement: _LexedStatement, scope: Scope, bracket: _Bracket, displ
     """Return the columns that can be written in a subscript."""
     if display in {"{", "("} or bracket.number != (statement.text(bracket.at - 1) in {"loc", "at"}):
         return None
-    base, start, added = statement.table(bracket.at - 2 if bracket.number else bracket.at)
+    base, start = statement.table(bracket.at - 2 if bracket.number else bracket.at)
     is_direct = bracket.at - start == (3 if bracket.number else 1)
     new = is_direct and not display and statement.may_assign(start)
     if base not in scope.columns:
         return None
-    return _Position(scope.columns[base] | added, "", is_existing=not new, table=base)
+    return _Position(scope.columns[base], "", is_existing=not new, table=base)
 
 
 def _labels(statement: _LexedStatement, scope: Scope, bracket: _Bracket, display: str) -> _Position | None:
@@ -399,8 +370,7 @@ def _labels(statement: _LexedStatement, scope: Scope, bracket: _Bracket, display
     if bracket.sign != "(" or statement.kind(before) != "name":
         return None
     method, argument = statement.text(before), bracket.keyword or str(bracket.number)
-    is_method = statement.text(before - 1) == "."
-    base, _, added = statement.table(before - 1) if is_method else _Table("", before)
+    base = statement.table(before - 1)[0] if statement.text(before - 1) == "." else ""
     if base not in scope.columns:
         # Functions such as `sns.lineplot` receive the table as an argument, maybe as a later one.
         tables = statement.arguments(bracket) & scope.columns.keys()
@@ -413,7 +383,7 @@ def _labels(statement: _LexedStatement, scope: Scope, bracket: _Bracket, display
     if not (is_aggregation or names_columns(method, argument, is_dict=display == "{")):
         return None
     names = _with_levels(scope, base) if method in _WITH_LEVELS else scope.columns[base]
-    return _Position(names | added, "", table=base)
+    return _Position(names, "", table=base)
 
 
 def _with_levels(scope: Scope, table: str) -> frozenset[str]:
@@ -431,56 +401,11 @@ def _in_query(statement: _LexedStatement, scope: Scope, call: _Bracket, text: st
         or statement.text(before) != "query"
     ):
         return None
-    (base, _, added), operand = statement.table(before - 1), _OPERAND.search(text)
+    base, operand = statement.table(before - 1)[0], _OPERAND.search(text)
     is_quoted = any(text.count(quote) % 2 for quote in "'\"")
     if base not in scope.columns or not operand or is_quoted:
         return None
-    return _Position(_with_levels(scope, base) | added | _QUERY_WORDS, operand["typed"])
-
-
-def with_assigned(
-    columns: Mapping[str, frozenset[str]], source: str, *, executed: bool = False
-) -> dict[str, frozenset[str]]:
-    """Return the columns of the variables that a source assigns from known tables.
-
-    `executed`: the tables are those after the source was executed, so it does not change them.
-    """
-    found: dict[str, frozenset[str] | None] = {}
-    for bound, table, changed in _assignments(source):
-        labels = found.get(table.name, columns.get(table.name))
-        for name in bound.union(name for name, label in changed if not label):
-            found[name] = columns.get(name) if executed else None
-        for name, label in changed:
-            if known := found.get(name):
-                found[name] = known | {label}
-        if labels is not None:
-            found |= dict.fromkeys(bound, labels | table.added)
-    return {name: known for name, known in found.items() if known is not None}
-
-
-@cached_function(2**20)
-def _assignments(source: str) -> tuple[tuple[frozenset[str], _Table, frozenset[tuple[str, str]]], ...]:
-    """Return the names that each statement binds, the table that it assigns, and the tables that it changes.
-
-    Return nothing if no statement assigns a table, or if there are too many.
-    """
-    starts = [*(match.start() for match in _STATEMENT.finditer(source)), len(source)]
-    texts = [source[start:end].rstrip() for start, end in pairwise(starts)]
-    tables = [_assigned(text) for text in texts[: MOST_STATEMENTS + 1]]
-    if len(texts) > MOST_STATEMENTS or not any(table.name for table in tables):
-        return ()
-    return tuple(
-        (bindings(text), table, changed_columns(text)) for text, table in zip(texts, tables, strict=True)
-    )
-
-
-def _assigned(text: str) -> _Table:
-    """Return the table that a statement assigns to a single name."""
-    if not _ASSIGNED.match(text) or len(text) > STATEMENT_LENGTH:
-        return _Table("", 0)
-    statement = _statement_of(text)
-    table = statement.table(len(statement.lexemes))
-    return table if table.start == 2 else _Table("", 0)  # noqa: PLR2004 - after the name and the sign
+    return _Position(_with_levels(scope, base) | _QUERY_WORDS, operand["typed"])
 
 
 @cached_function(2**23)

@@ -37,17 +37,11 @@ COLUMN_KEYWORDS = frozenset(
     {"by", "col", "column", "columns", "hue", "id_vars", "index_col", "keys", "left_on", "on", "right_on",
      "row", "size", "style", "subset", "value_vars", "values", "x", "y"}
 )  # fmt: skip
-# Methods whose result has the same columns or fewer, or lets a column be selected.
+# Methods whose result has the same columns, or lets a column be selected.
 KEEPING = frozenset(
-    {"abs", "astype", "bfill", "clip", "copy", "corr", "count", "cumsum", "describe", "diff", "drop",
-     "drop_duplicates", "dropna", "explode", "ffill", "fillna", "filter", "first", "groupby", "head",
-     "interpolate", "isin", "isna", "isnull", "last", "max", "mean", "median", "min", "nlargest", "notna",
-     "notnull", "nsmallest", "nunique", "pct_change", "quantile", "query", "rank", "reindex", "replace",
-     "resample", "rolling", "round", "sample", "select_dtypes", "set_index", "shift", "sort_index",
-     "sort_values", "std", "sum", "tail", "tz_convert", "tz_localize", "var", "where"}
+    {"copy", "drop_duplicates", "dropna", "fillna", "groupby", "head", "nlargest", "nsmallest", "query",
+     "sample", "sort_index", "sort_values", "tail"}
 )  # fmt: skip
-# Methods whose keywords and strings may be new columns.
-NAMING = frozenset({"agg", "aggregate", "assign", "rename"})
 
 
 def names_columns(method: str, argument: str, *, is_dict: bool = False) -> bool:

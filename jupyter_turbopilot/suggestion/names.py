@@ -11,7 +11,6 @@ from jupyter_turbopilot.suggestion.candidates import (
     is_in_long_string,
     lacks_column,
     text_before_line,
-    with_assigned,
 )
 from jupyter_turbopilot.suggestion.imports import bound_name, uses
 from jupyter_turbopilot.suggestion.joining import first_word, joining
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 # Characters of a cell and of all cells. In longer ones, any name may exist: parsing them would take too long.
 LONGEST_CELL, MOST_CODE = 2**15, 2**18
 MOST_MISSING = 16  # a text with more missing names does not fit this notebook
-_OF_COLUMNS = frozenset({"DataFrameGroupBy", "Series"})  # of a table, with its columns as labels
 _NONE: frozenset[str] = frozenset()
 
 
@@ -73,14 +71,6 @@ def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
         for name, fact in sure.items()
         if fact.columns
     }
-    complete = {name: labels for name, labels in columns.items() if sure[name].all}
-    for cell in above:
-        # The kernel context does not contain the columns of a grouped table.
-        complete |= {
-            name: labels
-            for name, labels in with_assigned(complete, cell.source, executed=True).items()
-            if name in sure and sure[name].type in _OF_COLUMNS
-        }
     known = frozenset(kernel_context.names).union(*(bindings(cell.source) for cell in above))
     # An executed cell may have run in an earlier kernel: then the names that it binds invisibly are missing.
     reported = bindings(request.prefix).union(bindings(request.suffix), *(bound for _, bound in others))
@@ -98,7 +88,7 @@ def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
             for name, fact in sure.items()
             if fact.attributes is not None
         },
-        columns=complete,
+        columns={name: labels for name, labels in columns.items() if sure[name].all},
         levels={name: frozenset(fact.levels) for name, fact in sure.items() if fact.levels},
         keywords={
             name: frozenset(fact.parameters)
