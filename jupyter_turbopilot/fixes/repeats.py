@@ -119,8 +119,10 @@ class _Meaning:
         self._first = max(map(self._first_cell, names_in(rule.last.new) - names_in(rule.last.old)), default=0)
         self._bindings = sorted(self._bindings_of(rule.table, cells)) if rule.table else []
         examples = [(request.active, rule.last)]
-        if request.earlier and rule.first.after is not rule.last.after:
-            examples.append((request.earlier.cell, rule.first))
+        earlier = request.earlier
+        # The positions of the earlier example are valid only while its cell is unchanged.
+        if earlier and request.cells[earlier.cell].source == rule.first.after.source:
+            examples.append((earlier.cell, rule.first))
         values = {self._value_at(at, each.after.bounds(each.new[0])[0]) for at, each in examples}
         if len(values) > 1:  # the examples have several values
             self._bindings, values = [], {0}

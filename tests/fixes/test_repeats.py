@@ -374,3 +374,14 @@ def test_values_of_a_variable_do_not_matter_if_they_differ_in_the_examples() -> 
     sources = ['m = Model(a)\nm.fit(method="x")', 'm = Model(b)\nm.fit(method="x")']
     others = 'm = Model(c)\nm.fit(method="x")'
     assert alike(*sources, '"x"', '"y"', others) == others.replace('"x"', '"y"')
+
+
+def test_an_earlier_example_whose_cell_has_changed_keeps_values_apart() -> None:
+    request = request_of(
+        ["df = read('a')\ndf['x']", "df['x']", "df = read('b')\ndf['x']"],
+        (0, "'x'", "'y'"),
+        (1, "'x'", "'y'"),
+    )
+    assert applied(request, offer_for(request))[2] == "df = read('b')\ndf['x']"
+    request.cells[0] = FixCell(source=f"{'# longer' * 5}\n{request.cells[0].source}")
+    assert applied(request, offer_for(request))[2] == "df = read('b')\ndf['x']"
