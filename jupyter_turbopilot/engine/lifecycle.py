@@ -197,16 +197,17 @@ class Lifecycle:
         try:
             engine = factory(loading)
             return engine, EngineState(Phase.READY, engine.name)
-        except TurbopilotError as failure:
-            error = failure
-            self._gone = failure if isinstance(failure, EngineGoneError) else None
+        except TurbopilotError as error:
+            self._gone = error if isinstance(error, EngineGoneError) else None
+            return None, _refused(name, error)
         except MemoryError:
-            error = EngineError(NO_MEMORY, code="memory")
-        except BaseException as failure:
+            return None, _refused(name, EngineError(NO_MEMORY, code="memory"))
+        except BaseException as error:
             log.exception("Turbopilot: The model could not be loaded")
-            kind = type(failure).__name__
-            error = EngineError(f"The model could not be loaded ({kind}). See the server log for details.")
-        return None, _refused(name, error)
+            reason = (
+                f"The model could not be loaded ({type(error).__name__}). See the server log for details."
+            )
+            return None, _refused(name, EngineError(reason))
 
 
 def _refused(name: str, error: TurbopilotError) -> EngineState:
