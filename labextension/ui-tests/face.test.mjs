@@ -491,7 +491,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await row.getByRole('button', { name: 'Download' }).waitFor();
     for (const [body, words] of [
       ['{"phase":"downloading","received":1,"total":2}\n', 'Connection lost'],
-      ['<html>Sign in</html>\n', 'Unexpected response'],
+      ['<html>Sign in</html>\n', 'Got a web page'],
       ['{"phase":"failed","done":true,"error":{"code":"x","message":"No space."}}\n', 'No space.']
     ]) {
       await page.route('**/turbopilot/models/pull*', route => route.fulfill({ body }));
