@@ -366,7 +366,7 @@ def test_applications_change_only_the_offered_occurrences(seed: int) -> None:
 
 def test_added_attributes_are_not_added_twice() -> None:
     made = (0, "a[0]", "a.iloc[0]"), (1, "b.exog[0]", "b.exog.iloc[0]")
-    others = "a.iloc[1] + c.iloc[1]"
+    others = "f(a.iloc[0])\ng(c.exog.iloc[0])"
     assert repeated(others, *made, sources=("f(a[0])", "g(b.exog[0])")) == others
 
 
