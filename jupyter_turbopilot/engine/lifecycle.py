@@ -198,7 +198,8 @@ class Lifecycle:
             engine = factory(loading)
             return engine, EngineState(Phase.READY, engine.name)
         except TurbopilotError as error:
-            self._gone = error if isinstance(error, EngineGoneError) else None
+            if isinstance(error, EngineGoneError):
+                self._gone = error
             return None, _refused(name, error)
         except MemoryError:
             return None, _refused(name, EngineError(NO_MEMORY, code="memory"))

@@ -166,8 +166,7 @@ class Sequences:
             self._detach(source, kept, parts)
             return source
         is_short = source and len(source.tokens) - kept < self._worth_forking(kept)
-        another = self._free or len(self.idle()) > 1
-        if source and not source.busy and (is_short or not another):
+        if source and not source.busy and (is_short or not (self._free or len(self.idle()) > 1)):
             self.cut(source, kept)
             return source
         if not self._free:
