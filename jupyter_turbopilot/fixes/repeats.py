@@ -123,10 +123,7 @@ class _Meaning:
         # The positions of the earlier example are valid only while its cell is unchanged.
         if earlier and request.cells[earlier.cell].source == rule.first.after.source:
             examples.append((earlier.cell, rule.first))
-        values = {self._value_at(at, each.after.bounds(each.new[0])[0]) for at, each in examples}
-        if len(values) > 1:  # the examples have several values
-            self._bindings, values = [], {0}
-        (self._value,) = values
+        self._values = {self._value_at(at, each.after.bounds(each.new[0])[0]) for at, each in examples}
 
     def is_same(self, number: int, cell: StructuredCell, occurrence: Occurrence) -> bool:
         """Return whether all names have the same meaning in an occurrence."""
@@ -135,7 +132,8 @@ class _Meaning:
             self._is_possible
             and number >= self._first
             and all(scope.owner(name).is_same_scope(owner) for name, owner in self._owners.items())
-            and self._value_at(number, occurrence.start) == self._value
+            # If the examples have several values, the value does not matter.
+            and (len(self._values) > 1 or self._value_at(number, occurrence.start) in self._values)
         )
 
     def _first_cell(self, name: str) -> int:
