@@ -11,8 +11,8 @@ deleted. Archives in the current folder are not downloaded again.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
-import os
 import sys
 import tarfile
 import urllib.request
@@ -20,7 +20,9 @@ import zipfile
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin
 
+from jupyter_turbopilot.models.sources import pip_settings
 from jupyter_turbopilot.util.notebook_file import parse_notebook
 
 if TYPE_CHECKING:
@@ -35,7 +37,6 @@ VERSIONS = {
     "chempy": ("0.7.12", "0.10.2"), "graph-notebook": ("2.0.12.post1", "4.4.0"),
     "alibi-detect": ("0.5.1", "0.9.0"), "alibi": ("0.5.5", "0.6.4"), "bambi": ("0.14.0", "0.21.0"),
 }  # fmt: skip
-INDEX = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple")
 ALIKE = 0.5
 LEFT_OUT = ("trimesh_uk", "vectorfield_example")  # also in the notebooks that the project was developed with
 
@@ -69,15 +70,23 @@ def notebooks(package: str, version: str) -> dict[str, bytes]:
 
 
 def archive(package: str, version: str) -> Path:
-    """Return a source distribution; download it if it is not in the current folder."""
+    """Return a source distribution; download it if it is not in the current folder.
+
+    `pip download` would also build old packages to read their metadata, which fails.
+    """
+    address = f"{pip_settings().get('index-url', 'https://pypi.org/simple').rstrip('/')}/{package}/"
     accepted = {"Accept": "application/vnd.pypi.simple.v1+json"}
-    with urllib.request.urlopen(urllib.request.Request(f"{INDEX}/{package}/", headers=accepted)) as page:
+    with urllib.request.urlopen(urllib.request.Request(address, headers=accepted)) as page:
         files = {each["filename"].lower().replace("_", "-"): each for each in json.load(page)["files"]}
     ends = (f"{package}-{version}{suffix}" for suffix in (".tar.gz", ".zip"))
     file = next(files[name] for name in ends if name in files)
     target = Path(file["filename"])
     if not target.exists():
-        urllib.request.urlretrieve(file["url"], target)
+        with urllib.request.urlopen(urljoin(address, file["url"])) as answer:
+            data = answer.read()
+        if hashlib.sha256(data).hexdigest() != file["hashes"]["sha256"]:
+            sys.exit(f"{target} is damaged: its digest differs from the index's.")
+        target.write_bytes(data)
     return target
 
 
