@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mixed_traces import mixed
 
+from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
@@ -75,6 +76,16 @@ class LocalPilot(InProcess):
         begun = time.perf_counter()
         reply = self.submit(request)[1].last()
         return (time.perf_counter() - begun) * 1000, reply
+
+
+def settings_of(model: str | None, adapters: list[str] | None = None) -> Turbopilot:
+    """Return the settings for measuring a model."""
+    settings = read_settings(model)
+    settings.keep_sequences = settings.learning = settings.yield_cpu = False
+    settings.cache_file = ""
+    if adapters is not None:
+        settings.adapters = adapters
+    return settings
 
 
 def free_port() -> int:

@@ -44,9 +44,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from first_mentions import first_mentions  # noqa: E402
+from harness import settings_of  # noqa: E402
 from page_model import PageModel  # noqa: E402
 
-from jupyter_turbopilot.cli import read_settings  # noqa: E402
 from jupyter_turbopilot.context.kernel_context import NONE  # noqa: E402
 from jupyter_turbopilot.models.recommend import Measured, Quality  # noqa: E402
 from jupyter_turbopilot.plugins.evaluate import lines, replay, traces  # noqa: E402
@@ -64,7 +64,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.protocol.request import Trigger
-    from jupyter_turbopilot.settings.config import Turbopilot
 
 EAGERNESS = ("quiet", "balanced", "eager")
 # A model, and whether it is used with the bundled adapter.
@@ -78,16 +77,6 @@ GAP = re.compile(r"\w*+")  # what is missing in the middle of a line: the rest o
 PAGE = "characters"  # the browser model
 PAGE_FILE = ROOT / "labextension" / "models" / "characters.gguf"
 WRITTEN = ROOT / "jupyter_turbopilot" / "models" / "quality.json"
-
-
-def settings_of(model: str | None, adapters: list[str] | None = None) -> Turbopilot:
-    """Return the settings for measuring a model."""
-    settings = read_settings(model)
-    settings.keep_sequences = settings.learning = settings.yield_cpu = False
-    settings.cache_file = ""
-    if adapters is not None:
-        settings.adapters = adapters
-    return settings
 
 
 def peak_memory() -> int:

@@ -10,8 +10,8 @@ least three changes of a notebook are made in the order of the text. An offer is
 what another of these changes gives, or is nearer to the new version; offers in deleted cells do not count.
 
 Typing sends a request at every character of a change, after the old text has been deleted and the cell has
-got the focus, which evaluates the prompt. A reversal is
-a suggestion that restores the first line of it. Every second package is held out and not used in development.
+got the focus, which evaluates the prompt. A reversal is a suggestion that restores the first line of the old
+text. Every second package is held out and not used in development.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edits import LEXEME, Made, Result, dumped, edited, measured, parsed_cell, table
-from harness import percentile
+from harness import percentile, settings_of
 
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.context.languages import cell_language
@@ -40,7 +40,6 @@ from jupyter_turbopilot.plugins.evaluate.replay import TypingResult, replay_trac
 from jupyter_turbopilot.plugins.evaluate.scoring import judge
 from jupyter_turbopilot.plugins.evaluate.sources import OwnSource
 from jupyter_turbopilot.plugins.evaluate.traces import LONGEST_CELL, Keystroke, Trace
-from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.in_process import InProcess
 
 if TYPE_CHECKING:
@@ -72,8 +71,9 @@ class Change:
     @property
     def key(self) -> tuple[str, ...]:
         """What alike changes have in common."""
-        common = {*re.findall(r"\w+", self.old)} & {*re.findall(r"\w+", self.new)}
-        numbers = {word: f"<{number}>" for number, word in enumerate(sorted(common, key=self.old.find))}
+        old, new = (re.findall(r"\w+", each) for each in (self.old, self.new))
+        common = [word for word in dict.fromkeys(old) if word in new]
+        numbers = {word: f"<{number}>" for number, word in enumerate(common)}
         texts = (
             re.sub(r"\w+", lambda word: numbers.get(word[0], word[0]), each) for each in (self.old, self.new)
         )
@@ -180,9 +180,8 @@ def type_changes(notebooks: Sequence[Any], minutes: int, log: Path | None) -> No
     """Type changes at random, and print the results."""
     shuffled = random.Random(1).sample(notebooks, len(notebooks))  # noqa: S311
     made = [each for notebook in shuffled for each in islice(traces(notebook), MOST_CHANGES)]
-    settings = Turbopilot()
-    settings.keep_sequences = settings.learning = settings.yield_cpu = False
-    settings.cache_file, settings.deadline = "", PATIENT
+    settings = settings_of(None)
+    settings.deadline = PATIENT
     local, typed, entries = InProcess(settings), TypingResult(), []
     source = Recorder(local)
     try:
