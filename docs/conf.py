@@ -52,7 +52,6 @@ _WEIGHTS = {
     "architecture": 0.4,
     "changes": 0.3,
     "scale": 0.7,
-    "training": 0.85,
     "tutorial": 0.7,
 }
 

@@ -31,7 +31,7 @@ MARK = ".jupyter-turbopilot-site"  # marks folders that this script may empty
 CHAPTERS = {
     "Start": ["tutorial", "install", "troubleshooting"],
     "Use": ["jupyterlab", "fixes", "notebook-index", "ipython", "browser", "editors"],
-    "Models": ["models", "engines", "training"],
+    "Models": ["models", "engines"],
     "Administer": ["jupyterhub", "scale", "switching-off", "privacy"],
     "Reference": ["settings", "cli", "http", "http-reference"],
     "Research": ["measure", "usage-log", "results/index", "comparison"],

@@ -154,14 +154,17 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
       const summary = document.createElement('summary');
       summary.textContent = trans.__('More');
       summary.setAttribute('aria-label', trans.__('More: %1', model.name));
-      // The row is rebuilt with a closed menu, which then gets the focus of its button.
+      // The same key as its button: the menu gets the focus when the row is rebuilt.
       summary.dataset.key = `tune:${model.name}`;
       menu.append(summary);
       cell.append(menu);
       addButton(
         adapterLabel(trans, model),
         'tune',
-        () => actions.use(model.spec, !model.adapters_enabled),
+        () => {
+          menu.open = false;
+          actions.use(model.spec, !model.adapters_enabled);
+        },
         menu
       );
     }

@@ -202,7 +202,9 @@ export class ModelPanel extends Widget {
       return; // new rows would take the focus from a button and swallow a click in progress
     }
     this._shown = state;
+    const openMenu = this._body.querySelector<HTMLElement>('details[open] > summary')?.dataset.key;
     this._body.replaceChildren(...shown.map(model => modelRow(this._trans, model, actions)));
+    this._find('key', openMenu)?.closest('details')?.setAttribute('open', '');
     if (focusedRow) {
       this._focusRow(focusedRow.dataset.model, focused?.dataset.key);
     } else if (this._awaitsFocus && document.activeElement === this.node) {
@@ -221,9 +223,12 @@ export class ModelPanel extends Widget {
 
   /** Focus a button of a model, or its row if the button is gone, so that Enter does not press another button. */
   private _focusRow(model = '', key = ''): void {
-    const find = (data: string): HTMLElement | null => this._body.querySelector(`[data-${data}"]`);
-    const target = find(`key="${CSS.escape(key)}`) ?? find(`model="${CSS.escape(model)}`) ?? this.node;
-    target.focus();
+    (this._find('key', key) ?? this._find('model', model) ?? this.node).focus();
+  }
+
+  /** Find the first element with this data attribute. */
+  private _find(attribute: 'key' | 'model', value = ''): HTMLElement | null {
+    return this._body.querySelector(`[data-${attribute}="${CSS.escape(value)}"]`);
   }
 
   private async _use(spec: string, adaptersEnabled: boolean | null = null): Promise<void> {

@@ -495,13 +495,20 @@ export function recordTexts(picture, visible) {
     .map(file => path.join('src', file));
   const texts = [...sources, 'schema/plugin.json']
     .flatMap(file => [
-      ...readFileSync(path.join(folder, file), 'utf8').matchAll(/__\(\s*'([^'\\%]+)'|"title": "([^"]+)"/g)
+      ...readFileSync(path.join(folder, file), 'utf8').matchAll(
+        /_[_n]\(\s*'([^'\\]+)'(?:,\s*'([^'\\]+)')?|"title": "([^"]+)"/g
+      )
     ])
-    .map(([, message, title]) => message ?? title)
-    .filter(text => /^[A-Z]/.test(text) && visible.includes(text));
+    .flatMap(([, ...found]) => found.filter(Boolean))
+    .filter(text => /^[A-Z]/.test(text) && patternOf(text).test(visible));
   const file = path.join(PICTURES, 'texts.json');
   const all = { ...JSON.parse(readFileSync(file, 'utf8')), [picture]: [...new Set(texts)].sort() };
   writeFileSync(file, `${JSON.stringify(all, Object.keys(all).sort(), 2)}\n`);
+}
+
+/** Match a message with any values for its placeholders. */
+function patternOf(text) {
+  return new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/%\d/g, '.+'));
 }
 
 export function runPython(code, environment = {}) {

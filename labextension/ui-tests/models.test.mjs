@@ -146,11 +146,15 @@ describe('the Models panel', { timeout: 300_000 }, () => {
     // The estimated speed is lower on a busy machine.
     await page.getByLabel('Show models too large or slow').check();
     slow = true;
+    const menu = row('qwen2.5-coder-0.5b').locator('details');
+    await menu.locator('summary').click();
     const stop = row('smollm2-360m').getByRole('button', { name: 'Stop' });
     await row('smollm2-360m').getByRole('button', { name: 'Download' }).focus();
     await page.keyboard.press('Enter');
     await stop.waitFor();
     assert.equal(await row('smollm2-360m').locator('progress').count(), 1);
+    assert.equal(await menu.evaluate(element => element.open), true);
+    await menu.locator('summary').click();
     await screenshot(page, 'models-fetching');
     for (let tries = 0; tries < 200 && !halves; tries++) {
       await page.waitForTimeout(50); // asked for later, all of it would come
