@@ -119,18 +119,18 @@ def larger_model() -> str:
 
 def fixes() -> str:
     """Return sentences about the accuracy and the time of fixes and renames."""
+    right, renamed, edits = "first fix right", "renames that change all uses", "real edits between two versions"
     return (
         f"In 22 notebooks with faults at random places, a fix appeared after {share('fixes shown, of errors')} of the errors "
-        "that have one, and the\n"
-        f"first fix was right in {share('first fix right')} of the cases. After errors without a fix, "
+        "that have one.\n"
+        f"Of {figure(right, 1)}, {share(right)} were right at once. After errors without a fix, "
         f"{figure('fixes shown where none is right')} had a wrong one. "
-        f"{share('renames that change all uses')} of the\n"
-        f"renames changed every use and nothing else. An answer took {figure('time from request to answer')} "
-        "(95th percentile), the first one of a kernel\n"
+        f"{share(renamed)} of\n{figure(renamed, 1)} changed every use and nothing else. An answer took "
+        f"{figure('time from request to answer')} (95th percentile), the first one of a kernel\n"
         f"{figure('the same for the first request of a kernel')}. Between two versions of notebooks of ten packages, "
-        f"{share('real edits between two versions')} of the offers to\nrepeat an edit were right, and "
+        f"{share(edits)} of {figure(edits, 1)} that were\noffered were right, and "
         f"{share('the same: found, of the other changes')} of the other changes that the authors made alike were found: "
-        "whole\nstatements that are added or removed are not."
+        "whole statements that are added\nor removed are not."
     )
 
 
