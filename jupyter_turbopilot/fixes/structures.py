@@ -104,14 +104,15 @@ def _split(node: ast.AST) -> tuple[Label, list[ast.AST]]:
     label: list[Any] = [ast.Constant if isinstance(node, AttributeName) else type(node)]
     parts: list[Any] = []
     for name in node._fields:
-        value = getattr(node, name, None)
         if name in _IGNORED:
             continue
+        value = getattr(node, name, None)
         if isinstance(node, ast.Attribute) and name == "attr":
             parts.append(_attribute_name(node))
         elif isinstance(value, list):
-            label.append(tuple(map(_mark, value)))
-            parts += [each for each in value if _mark(each) is PART]
+            marks = tuple(map(_mark, value))
+            label.append(marks)
+            parts += [each for each, mark in zip(value, marks, strict=True) if mark is PART]
         elif (mark := _mark(value)) is PART:
             parts.append(value)
         else:
