@@ -75,7 +75,7 @@ describe('EditFollower', () => {
       listener({ target: cells[index].node });
     };
     log = [];
-    edits.edited.connect(() => log.push('edited'));
+    edits.edited.connect((_, { isOffered }) => log.push(isOffered ? 'offered' : 'edited'));
     edits.undone.connect(() => log.push('undone'));
     edits.refocused.connect(() => log.push('refocused'));
     edits.settled.connect((_, { cell, settled }) =>
@@ -145,11 +145,16 @@ describe('EditFollower', () => {
   });
 
   it('does not count an applied offer as an edit of the user', () => {
-    cells[0].model.sharedModel.updateSource(0, 1, 'all');
-    edits.reset();
+    const { sharedModel } = cells[0].model;
+    edits.apply(() => {
+      sharedModel.updateSource(0, 1, 'all');
+      sharedModel.undo();
+      sharedModel.redo();
+      return true;
+    });
     vi.advanceTimersByTime(SETTLE);
     cells[0].type(0, 'x');
     vi.advanceTimersByTime(SETTLE);
-    expect(log).toEqual(['edited', 'edited', 'all\nb -> xall\nb']);
+    expect(log).toEqual(['offered', 'offered', 'offered', 'edited', 'all\nb -> xall\nb']);
   });
 });

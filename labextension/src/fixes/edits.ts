@@ -11,6 +11,13 @@ import type { IStep } from '../retention';
 /** Milliseconds without typing after which an edit has settled. */
 export const SETTLE = 500;
 
+/** An edit of the followed cell. */
+export interface IEdited {
+  panel: NotebookPanel;
+  /** whether an offer has made it */
+  isOffered: boolean;
+}
+
 /** The cell that has the focus, or had it last. */
 export interface IFollowed {
   panel: NotebookPanel;
@@ -33,9 +40,9 @@ export class EditFollower {
   }
 
   /** Emitted after each edit of the followed cell. */
-  readonly edited = new Signal<this, void>(this);
+  readonly edited = new Signal<this, IEdited>(this);
 
-  /** Emitted after an edit of the followed cell has been undone or redone. */
+  /** Emitted after the user has undone or redone an edit of the followed cell. */
   readonly undone = new Signal<this, IFollowed>(this);
 
   /** Emitted when the followed cell has got the focus again, without an edit that has not settled. */
@@ -43,6 +50,17 @@ export class EditFollower {
 
   /** Emitted when the user has stopped typing, or has left the line or the cell. */
   readonly settled = new Signal<this, IFollowed>(this);
+
+  /** Make the change of an offer, which does not count as an edit by the user; it returns null if it changes nothing. */
+  apply<T>(change: () => T | null): T | null {
+    this._isApplying = true;
+    const applied = change();
+    this._isApplying = false;
+    if (applied) {
+      this.reset();
+    }
+    return applied;
+  }
 
   /** Count the current text as unedited: it was changed for the user. */
   reset(): void {
@@ -86,8 +104,12 @@ export class EditFollower {
   }
 
   private readonly _edited = (_: unknown, { sourceChange }: { sourceChange?: IStep[] }): void => {
-    const { _followed: followed, _origin: origin } = this;
+    const { _followed: followed, _origin: origin, _isApplying: isOffered } = this;
     if (!sourceChange || !followed) {
+      return;
+    }
+    this.edited.emit({ panel: followed.panel, isOffered });
+    if (isOffered) {
       return;
     }
     const { sharedModel } = followed.cell.model;
@@ -96,7 +118,6 @@ export class EditFollower {
     } else if (origin === 'undo' || isReplaced(sharedModel.getSource(), sourceChange)) {
       followed.settled = sharedModel.getSource();
     }
-    this.edited.emit();
     if (origin === 'undo') {
       this.undone.emit(followed);
     }
@@ -141,6 +162,7 @@ export class EditFollower {
 
   private _followed: IFollowed | null = null;
   private _origin: Origin = 'user';
+  private _isApplying = false;
   private _line: number | undefined;
   private _timer: ReturnType<typeof setTimeout> | undefined;
 }

@@ -167,9 +167,8 @@ export function applyTarget(
   apply: () => JointUndo | null
 ): JointUndo | null {
   const { panel } = offer;
-  const applied = locked.length > 0 ? null : apply();
+  const applied = locked.length > 0 ? null : edits.apply(apply);
   if (applied) {
-    edits.reset();
     feedback('applied');
     live.say(trans.__('Applied.'));
     applied.stepped.connect((_, { step, changed }) => {

@@ -1,7 +1,7 @@
 /** After the user has renamed an identifier in a cell, offer to rename its other uses in the notebook. */
 
 import type { Cell, CodeCell, ICellModel } from '@jupyterlab/cells';
-import { NotebookActions } from '@jupyterlab/notebook';
+import { type INotebookModel, NotebookActions } from '@jupyterlab/notebook';
 import { positionOf } from '../editor';
 import { byteLength, wellFormed } from '../window';
 import type { IRenameEdits } from '../wire';
@@ -27,27 +27,28 @@ import { type IOwnEdit, targetOf } from './target';
 export class RenameOffers {
   constructor(private readonly _parts: IParts) {
     const { edits } = _parts;
-    edits.edited.connect(() => {
-      this._abort?.abort();
-      this._offer?.dispose();
+    edits.edited.connect((_, { panel, isOffered }) => {
+      if (!isOffered) {
+        this._shown.get(panel.context.model)?.dispose();
+      }
     });
     edits.refocused.connect((_, followed) => {
-      if (!this._offer) {
+      if (!this._shown.has(followed.panel.context.model)) {
         resetBaseline(followed);
       }
     });
   }
 
   /** An edit of a cell has settled: if it renames something, offer to rename the other uses. Return whether it does. */
-  async offer(followed: IFollowed): Promise<boolean> {
+  async offer(followed: IFollowed, abort: AbortController): Promise<boolean> {
     const change = changeOf(followed.before, followed.cell.model.sharedModel.getSource());
     if (change === 'other') {
       resetBaseline(followed);
     }
-    return typeof change === 'object' && this._ask(followed, change);
+    return typeof change === 'object' && this._ask(followed, change, abort);
   }
 
-  private async _ask(followed: IFollowed, change: IChangedName): Promise<boolean> {
+  private async _ask(followed: IFollowed, change: IChangedName, abort: AbortController): Promise<boolean> {
     const { _parts: parts } = this;
     const { panel, cell } = followed;
     const cells = Array.from(panel.content.model?.cells ?? []);
@@ -57,15 +58,21 @@ export class RenameOffers {
     const isOn = (): boolean => isAllowed(parts, 'suggestRenames', panel, cell);
     const active = cells.indexOf(cell.model);
     const before = wellFormed(followed.before);
+    const after = cell.model.sharedModel.getSource();
     const common = isUsed && isOn() ? requestOf(panel, active, byteLength(JSON.stringify(before))) : null;
     if (!common) {
       return false;
     }
-    const abort = (this._abort = new AbortController());
     const answer = await parts.client.rename({ ...common, active, before }, withTimeout(abort));
     const isFound = answer?.edits.length && !abort.signal.aborted && isOn();
     return (
-      !!isFound && this._show(followed, cells, answer, { model: cell.model, before: followed.before, change })
+      !!isFound &&
+      this._show(followed, cells, answer, {
+        model: cell.model,
+        before: followed.before,
+        after,
+        change
+      })
     );
   }
 
@@ -84,14 +91,16 @@ export class RenameOffers {
       offer.dispose();
       return false;
     }
-    this._offer = offer;
+    const { model } = panel.context;
+    this._shown.set(model, offer);
     const feedback = feedbackFor(this._parts, answer.id);
     offer.disposed.connect(() => {
       target.release();
-      this._offer = this._offer === offer ? null : this._offer;
+      if (this._shown.get(model) === offer) {
+        this._shown.delete(model);
+      }
     });
     const apply = (): void => {
-      this._offer = null; // the edits in its own cell do not remove it
       const { editor } = cell;
       const cursor = editor && positionOf(editor).offset;
       const applied = applyTarget(this._parts, offer, feedback, target, () => target.apply(own));
@@ -101,7 +110,6 @@ export class RenameOffers {
         if (position) {
           editor?.setCursorPosition(position, { scroll: false });
         }
-        this._offer = offer;
         applied.stepped.connect((_, { changed }) => {
           if (!changed) {
             this._parts.edits.reset();
@@ -160,8 +168,7 @@ export class RenameOffers {
     report(this._parts, offer, applied, question, actions, others);
   }
 
-  private _offer: Offer | null = null;
-  private _abort: AbortController | null = null;
+  private readonly _shown = new WeakMap<INotebookModel, Offer>();
 }
 
 /** A further change of the name is not the continuation of this one. */

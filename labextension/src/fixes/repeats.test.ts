@@ -1,95 +1,38 @@
-import { YNotebook } from '@jupyter/ydoc';
-import { nullTranslator } from '@jupyterlab/translation';
-import { Signal } from '@lumino/signaling';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { createRelativePositionFromTypeIndex } from 'yjs';
 import { DEFAULTS } from '../settings';
 import type { IRepeatRequest } from '../wire';
-import type { IParts } from './notebook';
-import type { IContent } from './offer';
-import { Offers } from './offers';
 import { RepeatOffers } from './repeats';
+import { openNotebook, partsOf } from './testing/notebook';
+import { FakeOffer } from './testing/offer';
 
 vi.mock('../document', () => ({ languageOfNotebook: () => 'python' }));
 
-const { FakeOffer } = vi.hoisted(() => {
-  /** An offer without a widget. */
-  class FakeOffer {
-    static shown: FakeOffer[] = [];
-
-    constructor(
-      readonly panel: unknown,
-      readonly cell: { model: unknown }
-    ) {
-      FakeOffer.shown.push(this);
-    }
-
-    label = '';
-    primary: (() => void) | null = null;
-    all: (() => void) | null = null;
-    content: IContent | null = null;
-    listeners: (() => void)[] = [];
-    readonly changed = { connect: () => undefined };
-    readonly disposed = { connect: (listener: () => void) => void this.listeners.push(listener) };
-    isDisposed = false;
-    dismiss = (): void => undefined;
-
-    display(content: IContent): void {
-      this.content = content;
-      this.label = content.question;
-      [this.primary, this.all] = [0, 1].map(index =>
-        index < content.shortcuts.length ? content.actions[index].run : null
-      );
-    }
-
-    dispose(): void {
-      if (!this.isDisposed) {
-        this.isDisposed = true;
-        FakeOffer.shown.splice(FakeOffer.shown.indexOf(this), 1);
-        this.listeners.forEach(listener => listener());
-      }
-    }
-
-    disposeLater = (): void => undefined;
-    failure = '';
-    showFailure = (reason: string): void => void (this.failure = reason);
-  }
-  return { FakeOffer };
-});
 let isVisible = true;
-vi.mock('./offer', () => ({ Offer: FakeOffer, isInView: () => isVisible }));
+vi.mock('./offer', async () => ({
+  Offer: (await import('./testing/offer')).FakeOffer,
+  isInView: () => isVisible
+}));
 
 describe('RepeatOffers', () => {
   const SOURCES = ['f(a)\nf(b)', 'f(c)', '# last\nf(d)', 'f(e)'];
-  let notebook: YNotebook;
+  let notebook: ReturnType<typeof openNotebook>['notebook'];
+  let panel: ReturnType<typeof openNotebook>['panel'];
+  let kernel: ReturnType<typeof openNotebook>['kernel'];
+  let edits: ReturnType<typeof partsOf>['edits'];
+  let fakes: ReturnType<typeof partsOf>['fakes'];
   let requests: IRepeatRequest[];
   let sent: string[];
   let said: string[];
   let isRenamed: boolean;
-  let connection: string;
-  let preferences: { current: typeof DEFAULTS };
-  let availability: { state: { health?: { offers: string[] } } };
-  let edits: Record<'edited' | 'undone' | 'refocused' | 'settled', Signal<object, unknown>> & {
-    reset: () => void;
-  };
-  let panel: {
-    content: {
-      model: object;
-      activeCellIndex: number;
-      widgets: { model: { executionCount: number | null }; readOnly: boolean }[];
-    };
-  };
   let occurrences: [number, number][];
   let meanwhile: () => void;
-  const offers = new Offers();
 
   beforeEach(() => {
     vi.useFakeTimers();
     FakeOffer.shown.splice(0);
     [requests, sent, said] = [[], [], []];
-    [isRenamed, isVisible, connection] = [false, true, 'connected'];
-    preferences = { current: DEFAULTS };
-    availability = { state: {} };
+    [isRenamed, isVisible] = [false, true];
     meanwhile = () => undefined;
     occurrences = [
       [0, 5],
@@ -97,62 +40,7 @@ describe('RepeatOffers', () => {
       [2, 7],
       [3, 0]
     ];
-    notebook = YNotebook.create({ disableDocumentWideUndoRedo: true });
-    notebook.insertCells(
-      0,
-      SOURCES.map(source => ({ cell_type: 'code', source }))
-    );
-    const node = { classList: { toggle: () => undefined } };
-    const editor = {
-      getPositionAt: (offset: number) => offset,
-      setCursorPosition: (offset: number) => said.push(`cursor ${offset}`),
-      focus: () => undefined
-    };
-    const widgets = notebook.cells.map((sharedModel, index) => ({
-      model: { id: `${index}`, type: 'code', sharedModel, executionCount: null },
-      isDisposed: false,
-      readOnly: false,
-      ready: Promise.resolve(),
-      node,
-      editor
-    }));
-    const model = {
-      cells: Object.assign(
-        widgets.map(widget => widget.model),
-        { changed: new Signal({}) }
-      ),
-      getMetadata: () => undefined
-    };
-    panel = {
-      id: 'panel',
-      node,
-      context: { path: 'a.ipynb' },
-      sessionContext: {
-        session: {
-          kernel: {
-            id: 'kernel',
-            get connectionStatus() {
-              return connection;
-            }
-          }
-        }
-      },
-      content: {
-        model,
-        widgets,
-        node,
-        mode: 'edit',
-        activeCellIndex: 0,
-        scrollToItem: () => Promise.resolve()
-      }
-    } as typeof panel;
-    edits = {
-      edited: new Signal({}),
-      undone: new Signal({}),
-      refocused: new Signal({}),
-      settled: new Signal({}),
-      reset: () => undefined
-    };
+    ({ notebook, panel, kernel } = openNotebook(SOURCES, said));
     const repeat = (request: IRepeatRequest) => {
       requests.push(request);
       meanwhile();
@@ -165,22 +53,9 @@ describe('RepeatOffers', () => {
       }));
       return Promise.resolve({ id: `repeat-${requests.length}`, title: '', edits: found });
     };
-    const parts = {
-      client: {
-        repeat,
-        feedback: ({ id, event }: { id: string; event: string }) => sent.push(`${id} ${event}`)
-      },
-      availability,
-      preferences,
-      switches: { stopped: false, paused: new Set(), denied: new Set() },
-      edits,
-      offers,
-      live: { say: (text: string) => said.push(text) },
-      notice: { brief: (text: string) => said.push(text) },
-      trans: nullTranslator.load(''),
-      shortcut: (isForAll = false) => (isForAll ? 'Alt+Shift+.' : 'Alt+.')
-    };
-    new RepeatOffers(parts as unknown as IParts, { offer: () => Promise.resolve(isRenamed) });
+    const { parts, ...others } = partsOf({ repeat }, sent, said);
+    ({ edits, fakes } = others);
+    new RepeatOffers(parts, { offer: () => Promise.resolve(isRenamed) });
   });
 
   const sources = () => notebook.cells.map(cell => cell.getSource());
@@ -188,20 +63,20 @@ describe('RepeatOffers', () => {
 
   /** Let the user change a cell from `before` to its present source. */
   async function settle(index: number, before: string, within = panel) {
-    edits.settled.emit({ panel: within, cell: panel.content.widgets[index], before, settled: before });
+    edits.settled.emit({ panel: within, cell: within.content.widgets[index], before, settled: before });
     await vi.advanceTimersByTimeAsync(0);
   }
 
   /** Make two edits alike: in the first line of the first cell, and in the last cell. */
   async function repeated(first = 0) {
-    connection = 'disconnected';
+    kernel.connectionStatus = 'disconnected';
     occurrences[0][1] = 8;
     occurrences = occurrences.slice(first, 3);
     notebook.cells[3].updateSource(0, 1, 'long');
     await settle(3, 'f(e)');
     notebook.cells[0].updateSource(0, 1, 'long');
     await settle(0, SOURCES[0]);
-    connection = 'connected';
+    kernel.connectionStatus = 'connected';
   }
 
   it('asks after the second edit of a kind, with both', async () => {
@@ -225,10 +100,13 @@ describe('RepeatOffers', () => {
   });
 
   it.each<[string, () => void]>([
-    ['the setting is off', () => (preferences.current = { ...DEFAULTS, suggestRepeats: false })],
-    ['the server does not offer it', () => (availability.state.health = { offers: ['fixes', 'renames'] })],
+    ['the setting is off', () => (fakes.preferences.current = { ...DEFAULTS, suggestRepeats: false })],
+    [
+      'the server does not offer it',
+      () => (fakes.availability.state.health = { offers: ['fixes', 'renames'] })
+    ],
     ['a rename is offered', () => (isRenamed = true)],
-    ['there is no kernel and no earlier edit', () => (connection = 'disconnected')]
+    ['there is no kernel and no earlier edit', () => (kernel.connectionStatus = 'disconnected')]
   ])('does not ask if %s', async (_, change) => {
     change();
     notebook.cells[1].updateSource(0, 1, 'long');
@@ -239,7 +117,7 @@ describe('RepeatOffers', () => {
   it('shows nothing if the user has continued to type', async () => {
     notebook.cells[1].updateSource(0, 1, 'long');
     edits.settled.emit({ panel, cell: panel.content.widgets[1], before: 'f(c)', settled: 'f(c)' });
-    edits.edited.emit(undefined);
+    edits.edited.emit({ panel, isOffered: false });
     await vi.advanceTimersByTimeAsync(0);
     expect(FakeOffer.shown).toEqual([]);
   });
@@ -351,10 +229,21 @@ describe('RepeatOffers', () => {
     expect(FakeOffer.shown).toEqual([]);
   });
 
+  it('cancels the request of a notebook after an edit there, and after no other', async () => {
+    const { notebook: second, panel: other } = openNotebook(SOURCES);
+    notebook.cells[1].updateSource(0, 1, 'long');
+    edits.settled.emit({ panel, cell: panel.content.widgets[1], before: 'f(c)', settled: 'f(c)' });
+    edits.edited.emit({ panel: other, isOffered: false });
+    second.cells[1].updateSource(0, 1, 'long');
+    edits.settled.emit({ panel: other, cell: other.content.widgets[1], before: 'f(c)', settled: 'f(c)' });
+    edits.edited.emit({ panel, isOffered: false });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(FakeOffer.shown.map(offer => offer.panel)).toEqual([other]);
+  });
+
   it('keeps the offer of another notebook', async () => {
     await repeated();
-    const { content } = panel;
-    const other = { ...panel, content: { ...content, model: { ...content.model } } };
+    const { notebook, panel: other } = openNotebook(SOURCES);
     notebook.cells[1].updateSource(0, 1, 'long');
     await settle(1, 'f(c)', other);
     expect(FakeOffer.shown).toHaveLength(2);

@@ -29,9 +29,10 @@ import { type OfferEdits, targetOf } from './target';
 /** Characters of a cell's first line in a question. */
 const FIRST_WORDS = 30;
 
-/** The edits of a notebook, and the offer to repeat one of them. */
+/** The edits of a notebook, the request after the last one, and the offer to repeat one of them. */
 interface IState {
   history: History;
+  abort: AbortController;
   shown: RepeatOffer | null;
 }
 
@@ -41,7 +42,7 @@ export class RepeatOffers {
     private readonly _renames: Pick<RenameOffers, 'offer'>
   ) {
     const { edits } = _parts;
-    edits.edited.connect(() => this._abort?.abort());
+    edits.edited.connect((_, { panel }) => this._stateOf(panel).abort.abort());
     edits.undone.connect((_, { panel, cell }) => {
       const { history, shown } = this._stateOf(panel);
       history.forget(cell.model.id);
@@ -56,15 +57,16 @@ export class RepeatOffers {
 
   private async _settled(followed: IFollowed): Promise<void> {
     const { panel, cell, settled: before } = followed;
-    const { history, shown } = this._stateOf(panel);
+    const state = this._stateOf(panel);
+    const { history, shown } = state;
     shown?.display();
     const after = cell.model.sharedModel.getSource();
     followed.settled = after;
     const edit = isAllowed(this._parts, 'suggestRepeats', panel, cell)
       ? history.add(cell.model.id, before, after, Date.now())
       : null;
-    const abort = (this._abort = new AbortController());
-    if (!(await this._renames.offer(followed)) && edit && !abort.signal.aborted) {
+    const abort = (state.abort = new AbortController());
+    if (!(await this._renames.offer(followed, abort)) && edit && !abort.signal.aborted) {
       await this._ask(panel, cell, edit, abort);
     }
   }
@@ -107,17 +109,17 @@ export class RepeatOffers {
     );
   }
 
-  private _stateOf({ content }: NotebookPanel): IState {
-    const { model } = content;
-    const state = (model && this._states.get(model)) ?? { history: new History(), shown: null };
-    if (model) {
-      this._states.set(model, state);
-    }
+  private _stateOf({ context: { model } }: NotebookPanel): IState {
+    const state = this._states.get(model) ?? {
+      history: new History(),
+      abort: new AbortController(),
+      shown: null
+    };
+    this._states.set(model, state);
     return state;
   }
 
   private readonly _states = new WeakMap<INotebookModel, IState>();
-  private _abort: AbortController | null = null;
 }
 
 /** The occurrences at which an edit may be repeated, and the offer, which moves from one to the next. */

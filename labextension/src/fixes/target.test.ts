@@ -46,8 +46,9 @@ describe('targetOf', () => {
   describe('with an edit of the user', () => {
     let own: ReturnType<typeof cellOf>;
     const change = { start: 3, old: 'old', name: 'other' };
-    const apply = (before: string) => target(RENAMED)?.apply({ model: own as never, before, change });
     const text = () => own.sharedModel.getSource();
+    const apply = (before: string, after = text()) =>
+      target(RENAMED)?.apply({ model: own as never, before, after, change });
 
     beforeEach(() => {
       own = cellOf('😀 ');
@@ -75,6 +76,13 @@ describe('targetOf', () => {
       await Promise.resolve();
       own.sharedModel.undo();
       expect(text()).toBe('😀 old = 0');
+    });
+
+    it('keeps a later change of the cell', () => {
+      const after = text();
+      own.sharedModel.updateSource(after.length, after.length, ' # fixed');
+      expect(apply('😀 old = 0+ 1', after)).not.toBeNull();
+      expect(text()).toBe('😀 other = 0+ 1 # fixed');
     });
 
     it('keeps an edit that is not the last one', async () => {

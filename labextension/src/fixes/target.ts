@@ -17,8 +17,9 @@ const MOST_STEPS = 50;
 /** An edit by the user that an offer completes. */
 export interface IOwnEdit {
   model: ICellModel;
-  /** the text before it */
+  /** the text before it, and after it */
   before: string;
+  after: string;
   change: IChangedName;
 }
 
@@ -52,7 +53,7 @@ export class OfferEdits {
 
   /**
    * Make the changes as one undo step; return null, without any change, if a text differs. The step includes the user's
-   * edit of the cell `own`, from its text `before`, if it is the last one in the history of the cell.
+   * edit of the cell `own`, from its text `before` to `after`, if it is the last one in the history of the cell.
    */
   apply(own: IOwnEdit | null = null): JointUndo | null {
     this.release();
@@ -155,11 +156,12 @@ function applyEdits(edits: Replacements, own: IOwnEdit | null): JointUndo | null
 }
 
 /** Undo the user's edit, and make it again as part of the next undo step. */
-function repeat({ model: { sharedModel }, before, change: { start, old, name } }: IOwnEdit): void {
+function repeat({ model: { sharedModel }, before, after, change: { start, old, name } }: IOwnEdit): void {
   const source = sharedModel.getSource();
   const replace = (replaced: string): void => sharedModel.updateSource(start, start + replaced.length, name);
+  const most = source === after ? MOST_STEPS : 0; // another offer may have changed the cell
   let steps = 0;
-  while (steps < MOST_STEPS && sharedModel.getSource() !== before && sharedModel.undo()) {
+  while (steps < most && sharedModel.getSource() !== before && sharedModel.undo()) {
     steps++;
   }
   if (steps > 0 && sharedModel.getSource() === before) {

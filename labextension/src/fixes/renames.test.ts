@@ -1,0 +1,76 @@
+import { Signal } from '@lumino/signaling';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { IRenameRequest } from '../wire';
+import { RenameOffers } from './renames';
+import { openNotebook, partsOf } from './testing/notebook';
+import { FakeOffer } from './testing/offer';
+
+vi.mock('../document', () => ({ languageOfNotebook: () => 'python' }));
+vi.mock('@jupyterlab/notebook', () => ({ NotebookActions: { executionScheduled: new Signal({}) } }));
+vi.mock('./offer', async () => ({ Offer: (await import('./testing/offer')).FakeOffer }));
+
+describe('RenameOffers', () => {
+  const SOURCES = ['rate = 1', 'print(rate)'];
+  let edits: ReturnType<typeof partsOf>['edits'];
+  let offers: RenameOffers;
+  let requests: IRenameRequest[];
+  let sent: string[];
+
+  beforeEach(() => {
+    FakeOffer.shown.splice(0);
+    [requests, sent] = [[], []];
+    const rename = (request: IRenameRequest) => {
+      requests.push(request);
+      const found = [{ cell: 1, start: 6, end: 10, old: 'rate', text: 'rate_eur' }];
+      return Promise.resolve({ id: `rename-${requests.length}`, title: 'Rename?', edits: found, run: [] });
+    };
+    const { parts, ...others } = partsOf({ rename }, sent, []);
+    ({ edits } = others);
+    offers = new RenameOffers(parts);
+  });
+
+  /** Rename the variable where it is assigned. */
+  async function renamed(abort = new AbortController()) {
+    const { notebook, panel } = openNotebook(SOURCES);
+    const [cell] = panel.content.widgets;
+    notebook.cells[0].updateSource(0, 4, 'rate_eur');
+    const followed = { panel, cell, before: SOURCES[0], settled: SOURCES[0], leave: () => undefined };
+    const isOffered = await offers.offer(followed as never, abort);
+    return { panel, isOffered, sources: () => notebook.cells.map(each => each.getSource()) };
+  }
+
+  const edit = (panel: unknown, isOffered = false) => edits.edited.emit({ panel, isOffered });
+
+  it('renames the other uses', async () => {
+    const { isOffered, sources } = await renamed();
+    expect(isOffered).toBe(true);
+    expect(requests.map(({ active, before }) => [active, before])).toEqual([[0, 'rate = 1']]);
+    FakeOffer.shown[0].primary?.();
+    expect(sources()).toEqual(['rate_eur = 1', 'print(rate_eur)']);
+    expect(FakeOffer.shown[0].content?.question).toBe('Renamed 1 use.');
+    expect(sent).toEqual(['rename-1 shown', 'rename-1 applied']);
+  });
+
+  it('shows nothing if the request was cancelled', async () => {
+    const abort = new AbortController();
+    const offered = renamed(abort);
+    abort.abort();
+    expect((await offered).isOffered).toBe(false);
+    expect(FakeOffer.shown).toEqual([]);
+  });
+
+  it('keeps the offer of another notebook', async () => {
+    const [{ panel }, { panel: other }] = [await renamed(), await renamed()];
+    expect(FakeOffer.shown.map(offer => offer.panel)).toEqual([panel, other]);
+    edit(other);
+    expect(FakeOffer.shown.map(offer => offer.panel)).toEqual([panel]);
+    edit(panel);
+    expect(FakeOffer.shown).toEqual([]);
+  });
+
+  it('keeps the offer when another offer is applied', async () => {
+    const { panel } = await renamed();
+    edit(panel, true);
+    expect(FakeOffer.shown).toHaveLength(1);
+  });
+});

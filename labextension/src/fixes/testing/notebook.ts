@@ -1,0 +1,79 @@
+/** A notebook with the components that offers use, without widgets. */
+
+import { YNotebook } from '@jupyter/ydoc';
+import { nullTranslator } from '@jupyterlab/translation';
+import { Signal } from '@lumino/signaling';
+import { DEFAULTS } from '../../settings';
+import type { EditFollower } from '../edits';
+import type { IParts } from '../notebook';
+import { Offers } from '../offers';
+
+/** Open a notebook. `said` contains what is announced, reported, and where the cursor is set. */
+export function openNotebook(sources: readonly string[], said: string[] = []) {
+  const notebook = YNotebook.create({ disableDocumentWideUndoRedo: true });
+  notebook.insertCells(
+    0,
+    sources.map(source => ({ cell_type: 'code', source }))
+  );
+  const node = { classList: { toggle: () => undefined } };
+  const editorOf = (sharedModel: (typeof notebook.cells)[number]) => ({
+    model: { sharedModel },
+    getCursorPosition: () => 0,
+    getOffsetAt: (position: number) => position,
+    getPositionAt: (offset: number) => offset,
+    setCursorPosition: (offset: number) => said.push(`cursor ${offset}`),
+    focus: () => undefined
+  });
+  const widgets = notebook.cells.map((sharedModel, index) => ({
+    model: { id: `${index}`, type: 'code', sharedModel, executionCount: null as number | null },
+    isDisposed: false,
+    readOnly: false,
+    ready: Promise.resolve(),
+    node,
+    editor: editorOf(sharedModel)
+  }));
+  const model = {
+    cells: Object.assign(
+      widgets.map(widget => widget.model),
+      { changed: new Signal({}) }
+    ),
+    getMetadata: () => undefined
+  };
+  const kernel = { id: 'kernel', connectionStatus: 'connected' };
+  const panel = {
+    id: 'panel',
+    node,
+    context: { path: 'a.ipynb', model },
+    sessionContext: { session: { kernel } },
+    content: { model, widgets, node, mode: 'edit', activeCellIndex: 0, scrollToItem: () => Promise.resolve() }
+  };
+  return { notebook, panel, kernel };
+}
+
+/** Return the components that all kinds of offers use, with a client that sends the feedback to `sent`. */
+export function partsOf(client: object, sent: string[], said: string[]) {
+  const edits = {
+    edited: new Signal<object, unknown>({}),
+    undone: new Signal<object, unknown>({}),
+    refocused: new Signal<object, unknown>({}),
+    settled: new Signal<object, unknown>({}),
+    apply: (change: Parameters<EditFollower['apply']>[0]) => change(),
+    reset: () => undefined
+  };
+  const parts = {
+    client: {
+      ...client,
+      feedback: ({ id, event }: { id: string; event: string }) => sent.push(`${id} ${event}`)
+    },
+    availability: { state: {} as { health?: { offers: string[] } } },
+    preferences: { current: DEFAULTS },
+    switches: { stopped: false, paused: new Set(), denied: new Set() },
+    edits,
+    offers: new Offers(),
+    live: { say: (text: string) => said.push(text) },
+    notice: { brief: (text: string) => said.push(text) },
+    trans: nullTranslator.load(''),
+    shortcut: (isForAll = false) => (isForAll ? 'Alt+Shift+.' : 'Alt+.')
+  };
+  return { edits, fakes: parts, parts: parts as unknown as IParts };
+}
