@@ -122,6 +122,43 @@ describe('repeated edits', { timeout: 300_000 }, () => {
     assert.deepEqual(events(), ['shown', 'dismissed']);
   });
 
+  test('the keystroke applies a fix, then a rename, then a repeated edit', async () => {
+    await repeated(['revenue_eur = 1', 'str(1)', 'rate = str(2)', 'str(3)', 'id(rate)', 'id(revenu_eur)']);
+    await editCell(page, 2);
+    await page.keyboard.press('Home');
+    await page.keyboard.press('Control+ArrowRight');
+    await page.keyboard.type('_pct', { delay: 20 });
+    await offered('Rename 1 use');
+    for (const index of [0, 5]) {
+      await editCell(page, index);
+      await page.keyboard.press('Control+Enter');
+    }
+    await offered("Did you mean 'revenue_eur'?");
+    const keys = () =>
+      offer()
+        .locator('button')
+        .evaluateAll(buttons =>
+          buttons
+            .map(button => window.getComputedStyle(button, '::after').content)
+            .filter(content => content !== 'none')
+        );
+    await screenshot(page, 'offers-fix');
+    assert.equal(await offer().count(), 3);
+    assert.deepEqual(await keys(), ['"Alt+."']);
+    await page.keyboard.press('Alt+.');
+    await holds(cellAt(5), 'id(revenue_eur)');
+    await screenshot(page, 'offers-rename');
+    assert.equal(await offer().count(), 2);
+    assert.deepEqual(await keys(), ['"Alt+."']);
+    await page.keyboard.press('Alt+.');
+    await holds(cellAt(4), 'id(rate_pct)');
+    await offered('Renamed 1 use.');
+    await screenshot(page, 'offers-repeat');
+    assert.deepEqual(await keys(), ['"Alt+."']);
+    await page.keyboard.press('Alt+.');
+    await holds(cellAt(3), `str(3${added})`);
+  });
+
   test('changes of cells and other edits move or drop occurrences', async () => {
     await repeated();
     const notebook = change => page.evaluate(change);

@@ -229,7 +229,7 @@ export function present(
   feedback: Feedback,
   dismissed = (): void => undefined
 ): void {
-  const { live, offers, trans, shortcut } = parts;
+  const { live, offers, trans } = parts;
   offer.dismiss = () => {
     dismissed();
     feedback('dismissed');
@@ -237,5 +237,6 @@ export function present(
   };
   offers.add(offer, setting, () => isAllowed(parts, setting, offer.panel, offer.cell));
   feedback('shown');
-  live.say(shortcut() ? trans.__('%1 Press %2 to apply.', offer.label, shortcut()) : offer.label);
+  const shortcut = offers.newestIn(offer.panel.content) === offer ? parts.shortcut() : '';
+  live.say(shortcut ? trans.__('%1 Press %2 to apply.', offer.label, shortcut) : offer.label);
 }

@@ -27,9 +27,12 @@ describe('Offers', () => {
     isAllowed = true,
     setting: Setting = 'suggestFixes'
   ) => {
+    const node = nodeOf();
     const offer = {
       panel,
       cell,
+      classes: node.classes,
+      toggleClass: node.classList.toggle,
       primary,
       all: setting === 'suggestRepeats' ? primary : null,
       changed: new Signal<object, void>({}),
@@ -79,7 +82,9 @@ describe('Offers', () => {
     expect(offers.newestIn(content as never, 'all')).toBe(added[2]);
     for (const offer of added) {
       expect(newest()).toBe(offer);
+      expect(added.filter(({ classes }) => classes.size > 0)).toEqual([offer]);
       offer.dispose();
+      offer.classes.clear();
     }
   });
 

@@ -12,6 +12,8 @@ const SETTINGS = Object.keys(KINDS);
 /** Classes for the selectors of the shortcuts: without an offer, a keystroke does what it does otherwise. */
 const NOTEBOOK_CLASS = 'jp-mod-turbopilot-canApply';
 const ALL_CLASS = 'jp-mod-turbopilot-canApplyAll';
+/** Of the offer to which the shortcut that applies one refers: its button shows the shortcut. */
+const NEXT_CLASS = 'jp-mod-turbopilot-isNext';
 /** Of the cell; of the notebook if the offer can be dismissed in all cells. */
 const DISMISS_CLASS = 'jp-mod-turbopilot-hasOffer';
 
@@ -69,7 +71,9 @@ export class Offers {
   private _update({ panel, cell }: Offer): void {
     const { content, node } = panel;
     const shown = this._offersOf(content);
-    node.classList.toggle(NOTEBOOK_CLASS, this.newestIn(content) !== undefined);
+    const next = this.newestIn(content);
+    shown.forEach(offer => offer.toggleClass(NEXT_CLASS, offer === next));
+    node.classList.toggle(NOTEBOOK_CLASS, next !== undefined);
     node.classList.toggle(ALL_CLASS, this.newestIn(content, 'all') !== undefined);
     content.node.classList.toggle(
       DISMISS_CLASS,
