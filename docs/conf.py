@@ -25,7 +25,14 @@ html_title = "jupyter-turbopilot"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = ["search.js", "search-field.js"]
-html_extra_path = ["fix.png", "fix-moving.png", "ghost-text.png", "ghost-text-moving.png"]
+html_extra_path = [
+    "fix.png",
+    "fix-moving.png",
+    "ghost-text.png",
+    "ghost-text-moving.png",
+    "repeat.png",
+    "repeat-moving.png",
+]
 html_show_sourcelink = False
 html_show_sphinx = False
 html_sidebars = {"**": ["site-nav"]}

@@ -24,6 +24,7 @@ import {
   textOf,
   writeNotebook
 } from './lab.mjs';
+import { OFFER } from './offers.mjs';
 
 const FOLDER = path.join(RESULTS, 'moving');
 const APPEARANCE = {
@@ -109,42 +110,82 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
   });
 });
 
-describe('the moving picture of a fix', { timeout: 120_000, skip: !process.env.UPDATE_PICTURES }, () => {
-  test('shows a misspelled column that is corrected with one keystroke', async () => {
-    const { lab, browser, close } = await openLab({
+describe('the moving pictures of offers', { timeout: 120_000, skip: !process.env.UPDATE_PICTURES }, () => {
+  let browser;
+  let close;
+  let lab;
+
+  before(async () => {
+    ({ lab, browser, close } = await openLab({
       loaded: false,
       scale: 1,
       settings: { ...APPEARANCE, ...ON_DEMAND }
-    });
-    try {
-      shortTracebacks(lab);
-      const setup =
-        'import pandas as pd\n\nsales = pd.DataFrame({\n    "region": ["north", "south"],\n    "revenue_eur": [120.0, 80.5],\n})';
-      writeNotebook(lab, 'sales.ipynb', [setup, '']);
-      const page = await openFile(browser.context, lab, 'sales.ipynb');
-      await page.setViewportSize({ width: 860, height: 410 });
-      await page.evaluate(() => window.jupyterapp.commands.execute('application:toggle-left-area'));
-      await runFirstCell(page);
-      const cell = await editCell(page, 1);
-      await page.mouse.move(0, 0);
-      await page.waitForTimeout(500);
-      const record = await recorder(page, 1);
-      await page.keyboard.type('sales["revenu_eur"].sum()', { delay: KEYSTROKE / 2 });
-      await page.waitForTimeout(500);
-      await page.keyboard.press('Control+Enter');
-      await cell.locator('.jp-Turbopilot-offer').waitFor({ timeout: 20_000 });
-      recordTexts('fix-moving', await page.locator('body').innerText());
-      await page.waitForTimeout(2500);
+    }));
+    shortTracebacks(lab);
+  });
+
+  after(() => close?.());
+
+  async function open(name, cells, height) {
+    writeNotebook(lab, name, cells);
+    const page = await openFile(browser.context, lab, name);
+    await page.setViewportSize({ width: 860, height });
+    await page.evaluate(() => window.jupyterapp.commands.execute('application:toggle-left-area'));
+    return page;
+  }
+
+  /** Start to record, with the cursor at the end of a cell. */
+  async function recordIn(page, index) {
+    const cell = await editCell(page, index);
+    await page.mouse.move(0, 0);
+    await page.waitForTimeout(500);
+    return [cell, await recorder(page, 1)];
+  }
+
+  test('shows a misspelled column that is corrected with one keystroke', async () => {
+    const setup =
+      'import pandas as pd\n\nsales = pd.DataFrame({\n    "region": ["north", "south"],\n    "revenue_eur": [120.0, 80.5],\n})';
+    const page = await open('sales.ipynb', [setup, ''], 410);
+    await runFirstCell(page);
+    const [cell, record] = await recordIn(page, 1);
+    await page.keyboard.type('sales["revenu_eur"].sum()', { delay: KEYSTROKE / 2 });
+    await page.waitForTimeout(500);
+    await page.keyboard.press('Control+Enter');
+    await cell.locator(OFFER).waitFor({ timeout: 20_000 });
+    recordTexts('fix-moving', await page.locator('body').innerText());
+    await page.waitForTimeout(2500);
+    await page.keyboard.press('Alt+.');
+    await holds(cell, 'sales["revenue_eur"].sum()');
+    await page.waitForTimeout(1500);
+    await page.keyboard.press('Control+Enter');
+    await cell.locator('.jp-OutputArea', { hasText: '200.5' }).waitFor();
+    await page.waitForTimeout(2000);
+    combine(await record(), 'fix-moving.png');
+    await page.close();
+  });
+
+  test('shows an edit that is made twice and repeated with two keystrokes', async () => {
+    const months = ['jan', 'feb', 'mar', 'apr'];
+    const cells = months.map(month => `${month} = pd.read_csv("${month}.csv")`);
+    const page = await open('months.ipynb', cells, 450);
+    const [first, record] = await recordIn(page, 0);
+    const type = () => page.keyboard.type('.dropna()', { delay: KEYSTROKE / 2 });
+    await type();
+    await holds(first, `${cells[0]}.dropna()`);
+    await page.waitForTimeout(500);
+    await editCell(page, 1);
+    await page.mouse.move(0, 0);
+    await type();
+    await page.locator(OFFER).waitFor({ timeout: 20_000 });
+    recordTexts('repeat-moving', await page.locator('body').innerText());
+    await page.waitForTimeout(2500);
+    for (const index of [2, 3]) {
       await page.keyboard.press('Alt+.');
-      await holds(cell, 'sales["revenue_eur"].sum()');
+      await holds(page.locator('.jp-Notebook .jp-Cell').nth(index), `${cells[index]}.dropna()`);
       await page.waitForTimeout(1500);
-      await page.keyboard.press('Control+Enter');
-      await cell.locator('.jp-OutputArea', { hasText: '200.5' }).waitFor();
-      await page.waitForTimeout(2000);
-      combine(await record(), 'fix-moving.png');
-    } finally {
-      await close();
     }
+    combine(await record(), 'repeat-moving.png');
+    await page.close();
   });
 });
 

@@ -365,6 +365,19 @@ describe('the documentation of fixes and renames', { timeout: 120_000, skip: !TA
     await offer().locator('summary').click();
     await picture(page, 'rename', [cellAt(0), cellAt(2)], 4);
   });
+
+  test('has a picture of a repeated edit', async () => {
+    await setCells(
+      page,
+      ['jan', 'feb', 'mar', 'apr'].map(month => `${month} = pd.read_csv("${month}.csv")`)
+    );
+    for (const index of [0, 1]) {
+      await editCell(page, index);
+      await page.keyboard.type('.dropna()', { delay: 20 });
+    }
+    await offer().waitFor({ timeout: 10_000 });
+    await picture(page, '../repeat', [cellAt(0), cellAt(1), cellAt(2)], 4);
+  });
 });
 
 describe('the documentation of JupyterLite', { timeout: 120_000 }, () => {
