@@ -155,19 +155,6 @@ describe('the rest of a suggestion', () => {
 
 describe('firstWord and firstLine', () => {
   it.each([
-    ['fibonacci(n-1)', 'fibonacci'],
-    [' + b', ' +'],
-    ['(a, b)', '(a,'],
-    ['.items()}', '.items'],
-    ['()}', '()}'],
-    ['\n    return x', '\n    return'],
-    ['größe = 1', 'größe'],
-    ['   ', '   ']
-  ])('return the first word of %s', (text, word) => {
-    expect(firstWord(text)).toBe(word);
-  });
-
-  it.each([
     ['a\nb', 'a'],
     ['\n    a\n    b', '\n    a'],
     ['a', 'a']

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 SHORTEST = 4  # minimum characters worth a keystroke, unless they complete the line
 _DRAWS = 1000
-_WORD = re.compile(r"\s*+[^\w\s]*+(?:\w++,?)?+")  # as the editor accepts it: with the signs before it
+_WORD = re.compile(r"\s*+[^\w\s]*+(?:\w++,?)?+")
 
 
 def head_of(text: str) -> str:
@@ -65,13 +65,17 @@ def _length_of_statement(before: str, future: str) -> int:
     return len(rest) or length_of_line(before, future)
 
 
+def first_word(text: str) -> str:
+    """Return the next word that the editor accepts."""
+    word = _WORD.match(text)
+    return word[0] if word else ""
+
+
 def accepted_words(text: str, future: str) -> tuple[int, int]:
     """Return the length and the number of the correct words at the beginning of a text."""
     taken = pressed = 0
-    for word in _WORD.finditer(text.rstrip()):
-        if not word[0] or not future.startswith(text[: word.end()]):
-            break
-        taken, pressed = word.end(), pressed + 1
+    while (word := first_word(text.rstrip()[taken:])) and future[taken:].startswith(word):
+        taken, pressed = taken + len(word), pressed + 1
     return taken, pressed
 
 

@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.plugins.evaluate.scoring import Judgement, Score, Tally, interval, judge
+from jupyter_turbopilot.plugins.evaluate.scoring import Judgement, Score, Tally, first_word, interval, judge
+from tests.shared_cases import golden
+
+
+@pytest.mark.parametrize(("text", "word"), golden("words", "first_word"))
+def test_first_word_is_that_of_the_editor(text: str, word: str) -> None:
+    assert first_word(text) == word
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@
 
 import { parser } from '@lezer/python';
 import { cellLanguage, cellMagic, commentMark, isPrivatePath } from '../../language';
+import { firstWord } from '../../suggestion';
 import type { IFrame, IRequest } from '../../wire';
 import { branches, DEFAULTS, type ISettings } from '../answer';
 import { endOf } from '../bounds';
@@ -52,6 +53,7 @@ export const FUNCTIONS = {
   splitlines: (text: string) => linesOf(text),
   sorted: (texts: string[]) => [...texts].sort(compare),
   rounded: (value: number) => rounded(value),
+  first_word: (text: string) => firstWord(text),
   /** The class of each character of a text. */
   characters: (text: string) => {
     const words = beginsWithWord;
