@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from harness import DEFAULT, LocalPilot, percentile
 from mixed_traces import mixed
+from replay import score_trace
 
 from jupyter_turbopilot.engine.stepping import moved_tokens
 from jupyter_turbopilot.plugins.evaluate.notebooks import read
@@ -304,7 +305,7 @@ def typing(local: LocalPilot, notebooks: Sequence[TypedNotebook], count: int) ->
                     local.ask(step.accepting(answer.text).request(**more))
         flat = [answer for _, run in runs for answer in run]
         texts.append([answer.text for answer in flat])
-        total = sum((score_trace(trace, run) for trace, run in runs), start=Tally())
+        total = sum((score_trace(trace, [a.text for a in run]) for trace, run in runs), start=Tally())
         cells = [*times(flat), f"{total.precision:.3f}", f"{total.share_saved:.3f}"]
         print(f"| {kind}, move_suffix {moves} | {len(flat)} |", " | ".join(cells), "|", flush=True)
     print(f"differing texts {statistics.mean(a != b for a, b in zip(*texts[1:], strict=True)):.3f}")
@@ -340,23 +341,13 @@ def infill(local: LocalPilot, notebooks: Sequence[TypedNotebook], count: int) ->
         for kind in ("", "append", "edit", "hop"):
             own = [(trace, run) for trace, run in runs if kind in ("", trace.kind)]
             flat = [answer for _, run in own for answer in run]
-            total = sum((score_trace(trace, run) for trace, run in own), start=Tally())
+            total = sum((score_trace(trace, [a.text for a in run]) for trace, run in own), start=Tally())
             mean = statistics.mean(answer.ms for answer in flat)
             print(f"| {moves} {kind} | {len(flat)} |", " | ".join(times(flat)), f"| {mean:.0f} |",
                   f"{total.precision:.3f} | {total.share_saved:.3f} |", flush=True)  # fmt: skip
     off, on = ([a for _, run in found[moves] for a in run] for moves in (False, True))
     print(f"mean time, on / off {sum(a.ms for a in on) / sum(a.ms for a in off):.3f}")
     print(f"differing texts {statistics.mean(a.text != b.text for a, b in zip(on, off, strict=True)):.3f}")
-
-
-def score_trace(trace: Trace, answers: Sequence[Answer]) -> Tally:
-    """Replay a trace with its suggestions; accepted text is not typed."""
-    score = Score()
-    for keystroke, answer in zip(trace.keystrokes, answers, strict=True):
-        if keystroke.place >= score.covered(keystroke.active):
-            score.show_at(keystroke, answer.text)
-    score.typed(trace.length, trace.length)
-    return score.total
 
 
 def main() -> None:

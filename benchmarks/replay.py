@@ -154,14 +154,14 @@ def ratio(ours: Sequence[float], theirs: Sequence[float]) -> str:
     return f"{statistics.mean(ours) / statistics.mean(theirs):.2f}"
 
 
-def score_trace(trace: Trace, texts: Iterable[str]) -> Score:
+def score_trace(trace: Trace, texts: Iterable[str]) -> Tally:
     """Replay a trace with the given suggestions; accepted text is not typed."""
     score = Score()
     for keystroke, text in zip(trace.keystrokes, texts, strict=True):
         if keystroke.place >= score.covered(keystroke.active):
             score.show_at(keystroke, text)
     score.typed(trace.length, trace.length)
-    return score
+    return score.total
 
 
 def report(traces: list[Trace], answers: dict[str, Answers], rounds: int) -> None:
@@ -186,11 +186,8 @@ def report(traces: list[Trace], answers: dict[str, Answers], rounds: int) -> Non
     same = sum(a.text == b.text for a, b in zip(ours, theirs, strict=True))
     print(f"equal texts                   {same / len(ours):.3f}")
     for name, runs in answers.items():
-        scores = [
-            score_trace(trace, [a.text for a in run]).total
-            for trace, run in zip(traces * rounds, runs, strict=True)
-        ]
-        total = sum(scores, start=Tally())
+        pairs = zip(traces * rounds, runs, strict=True)
+        total = sum((score_trace(trace, [a.text for a in run]) for trace, run in pairs), start=Tally())
         print(f"{name}: precision {total.precision:.3f}, saved {total.share_saved:.3f}, shown {total.shown}")
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 WAYS = ("with", "without")
 THRESHOLDS = tuple(round(0.4 + 0.025 * step, 3) for step in range(21))
 BALANCED = THRESHOLDS.index(0.6)
-FIGURES: dict[str, Callable[[Tally], float]] = {
+METRICS: dict[str, Callable[[Tally], float]] = {
     "precision": lambda total: total.precision,
     "saved": lambda total: total.share_saved,
     "net saved": lambda total: total.net(),
@@ -190,14 +190,14 @@ def _type(
     context = live.kernel_context(trace)
     labels = {label for table in context.frames.values() for label, _ in table.columns or ()}
     labels.update(*(table.levels for table in context.frames.values()))
-    for way, given in zip(WAYS, (context, NONE), strict=True):
+    for way, kernel_context in zip(WAYS, (context, NONE), strict=True):
         local.pilot.completer.results.clear()
         for stroke in strokes:
             if (trace.name, cell, stroke.place, way) in done:
                 continue
             Watched.latest = {"text": "", "ends": [0] * len(THRESHOLDS)}
             request = stroke.request(ran=True, trigger="automatic", client="typist")
-            local.last(request, given)
+            local.last(request, kernel_context)
             line = {"notebook": trace.name, "cell": cell, "at": stroke.place, "way": way} | Watched.latest
             names = ResolvedNames()
             if text := text_of(line):
@@ -279,7 +279,7 @@ def _turned(source: str, knowing: Line, unaware: Line) -> str:
 
 
 def summarise(notebooks: Sequence[TypedNotebook], log: Path) -> Iterator[str]:
-    """Yield the figures of a log's complete cells, with 95 % intervals by notebook."""
+    """Yield the metrics of a log's complete cells, with 95 % intervals by notebook."""
     cells: dict[tuple[str, int], dict[str, list[Line]]] = defaultdict(lambda: {way: [] for way in WAYS})
     for line in read_log(log):
         cells[line["notebook"], line["cell"]][line["way"]].append(line)
@@ -294,12 +294,12 @@ def summarise(notebooks: Sequence[TypedNotebook], log: Path) -> Iterator[str]:
             for way in WAYS:
                 found[way].add(source, ways[way])
             turned.update(_turned(source, *pair) for pair in zip(*ways.values(), strict=True))
-    yield from _figures(*found.values())
+    yield from _metrics(*found.values())
     lost = f"wrong {turned['wrong']}, nothing {turned['nothing']}"
     yield f"of {turned.total()} positions, right without and with: {lost}; right only with: {turned['right']}"
 
 
-def _figures(knowing: Found, unaware: Found) -> Iterator[str]:
+def _metrics(knowing: Found, unaware: Found) -> Iterator[str]:
     names = sorted(knowing.notebooks)
 
     def at_equal_precision(sample: list[str]) -> float:
@@ -309,9 +309,9 @@ def _figures(knowing: Found, unaware: Found) -> Iterator[str]:
     yield f"{len(names)} notebooks, {knowing.total(names).typed} keystrokes"
     for way, one in zip(WAYS, (knowing, unaware), strict=True):
         total = one.total(names)
-        for title, figure in FIGURES.items():
-            low, high = interval([one.notebooks[name][BALANCED] for name in names], figure)
-            yield f"{way}, {title}: {figure(total):.3f} ({low:.3f} to {high:.3f})"
+        for title, metric in METRICS.items():
+            low, high = interval([one.notebooks[name][BALANCED] for name in names], metric)
+            yield f"{way}, {title}: {metric(total):.3f} ({low:.3f} to {high:.3f})"
         yield f"{way}, shown: {total.shown}, names there: {one.there}, missing: {one.missing}"
     ratio, (low, high) = at_equal_precision(names), bootstrap_interval(names, at_equal_precision)
     yield f"saved with / without, at equal precision: {ratio:.3f} ({low:.3f} to {high:.3f})"
