@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
 
+    from jupyter_turbopilot.plugins.evaluate.live import Live
     from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
     from jupyter_turbopilot.plugins.evaluate.replay import TypingResult
     from jupyter_turbopilot.plugins.evaluate.sources import Source
@@ -35,24 +36,24 @@ if TYPE_CHECKING:
 
 KEY_INTERVAL = 200  # milliseconds
 PATIENT = 300.0  # seconds: the time limit of a request that is not timed
-_UNTIMED = {
-    "notebooks", "half", "trace", "requests", "eagerness", "report", "json", "model", "engine"
+# The options that a result file contains, and the others.
+_RECORDED = {
+    "half", "trace", "requests", "eagerness", "engine", "template", "accept", "clock", "key_interval",
+    "bursts", "busy", "kernel", "index",
 }  # fmt: skip
-_TIMED = _UNTIMED - {"trace"} | {"source", "template", "accept", "busy", "key_interval"}
-# The options that have an effect beside another one.
-_USED: dict[str, set[str]] = {
-    "schema": set(),
-    "compare": {"report"},
-    "humaneval": {"notebooks", "requests", "model", "engine"},
-    "index": _UNTIMED,
-    "kernel": _UNTIMED,
-    "source": _TIMED - {"eagerness", "engine"} | {"trace", "clock", "bursts"},
-    "bursts": _TIMED - {"key_interval"} | {"clock"},
-    "clock": _TIMED | {"bursts"},
+_OPTIONS = _RECORDED | {"notebooks", "source", "model", "report", "json", "schema", "compare", "humaneval"}
+# The options that have no effect beside another one.
+_EXCLUDED = {
+    "schema": _OPTIONS,
+    "compare": _OPTIONS - {"report"},
+    "humaneval": _OPTIONS - {"notebooks", "requests", "model", "engine"},
+    "index": {"source", "accept", "clock", "kernel"},
+    "kernel": {"source"},
+    "source": {"eagerness", "engine"},
+    "clock": {"trace"},
+    "bursts": {"key_interval"},
 }
 _NEEDED = {"template": "source", "bursts": "clock", "busy": "clock", "key_interval": "clock"}
-_OPTIONS = set(_USED).union(*_USED.values())
-_RECORDED = _OPTIONS - {"schema", "compare", "humaneval", "notebooks", "report", "json", "source", "model"}
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
@@ -194,12 +195,12 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
 
 def _refuse_unused(options: argparse.Namespace) -> None:
     """Raise an error if an option has no effect beside the others."""
-    given = {name for name in _OPTIONS if getattr(options, name)}
-    for name, used in _USED.items():
-        if name in given and (unused := given - used - {name}):
+    given_options = {name for name in _OPTIONS if getattr(options, name)}
+    for name, excluded in _EXCLUDED.items():
+        if name in given_options and (unused := given_options & excluded - {name}):
             raise BadRequestError(f"{_flag(name)} excludes {', '.join(map(_flag, sorted(unused)))}.")
     for name, other in _NEEDED.items():
-        if name in given and other not in given:
+        if name in given_options and other not in given_options:
             raise BadRequestError(f"{_flag(name)} needs {_flag(other)}.")
 
 
@@ -233,16 +234,16 @@ def _traces(notebooks: list[TypedNotebook], kind: str, options: argparse.Namespa
     chosen = traces.of_kind(notebooks, kind, options.requests, every=1 if options.clock else traces.EVERY)
     if not chosen:
         raise BadRequestError(f"{options.notebooks} has no cells that are suitable for --trace {kind}.")
+    if options.kernel:  # runs the cells of a notebook in their order
+        chosen.sort(key=lambda trace: (trace.name, trace.keystrokes[0].active))
     return chosen
 
 
 def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
-    from jupyter_turbopilot.plugins.evaluate import replay, report
-    from jupyter_turbopilot.plugins.evaluate.live import Live
+    from jupyter_turbopilot.plugins.evaluate import replay
 
-    rhythm = replay.bursts if options.bursts else replay.steady((options.key_interval or 0) / 1000)
-    by_word = options.accept == "word"
     notebooks = _half(options, notebook_sets.read(options.notebooks))
+    by_word = options.accept == "word"
     results: dict[str, TypingResult] = {}
     for way, source in _sources(options, local):
         for kind in options.trace:
@@ -250,24 +251,51 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
             chosen = _traces(notebooks, kind, options)
             name = f"{way}, {kind}" + (", by word" if by_word else "")
             if options.clock:
-                typing = "bursts" if options.bursts else f"{options.key_interval} ms per keystroke"
-                beside = f" with {options.busy} busy processes" if options.busy else ""
-                name += f", {typing}{beside}"
+                results |= _in_real_time(options, local, source, chosen, name)
+                continue
             tell = count_items(name, len(chosen))
-            if options.kernel:
-                with Live(options.kernel) as live:
-                    knowing, unaware = replay.with_kernel(local, chosen, tell, live)
-                results |= {name + report.WITH_CONTEXT: knowing, name + report.WITHOUT_CONTEXT: unaware}
-                for notebook, error in live.failed.items():
-                    print(f"{notebook} failed: {error}", file=sys.stderr)
-            else:
-                with keeping_busy(options.busy):
-                    results[name] = (
-                        replay.in_real_time(source, chosen, tell, rhythm, by_word=by_word)
-                        if options.clock
-                        else replay.by_keystrokes(source, chosen, tell, by_word=by_word)
-                    )
+            with _kernel(options) as live:
+                if live:
+                    knowing, unaware = replay.with_kernel(local, chosen, tell, live, by_word=by_word)
+                    results |= {name + report.WITH_CONTEXT: knowing, name + report.WITHOUT_CONTEXT: unaware}
+                else:
+                    results[name] = replay.by_keystrokes(source, chosen, tell, by_word=by_word)
     return _report(options, local, notebooks, results)
+
+
+def _in_real_time(
+    options: argparse.Namespace, local: InProcess, source: Source, chosen: list[Trace], name: str
+) -> dict[str, TypingResult]:
+    """Replay in real time; with a kernel twice, so that it runs the cells in both cases."""
+    from jupyter_turbopilot.plugins.evaluate import replay
+
+    name += ", bursts" if options.bursts else f", {options.key_interval} ms per keystroke"
+    name += f" with {options.busy} busy processes" if options.busy else ""
+    results: dict[str, TypingResult] = {}
+    with keeping_busy(options.busy):
+        for context in (report.WITH_CONTEXT, report.WITHOUT_CONTEXT) if options.kernel else ("",):
+            local.pilot.completer.results.clear()
+            tell = count_items(name + context, len(chosen))
+            rhythm = replay.bursts() if options.bursts else replay.steady(options.key_interval / 1000)
+            with _kernel(options, is_queried=context == report.WITH_CONTEXT) as live:
+                results[name + context] = replay.in_real_time(
+                    source, chosen, tell, rhythm, by_word=options.accept == "word", live=live
+                )
+    return results
+
+
+@contextmanager
+def _kernel(options: argparse.Namespace, *, is_queried: bool = True) -> Iterator[Live | None]:
+    """Provide the kernel of `--kernel`, and print the errors of its cells."""
+    from jupyter_turbopilot.plugins.evaluate.live import Live
+
+    if not options.kernel:
+        yield None
+        return
+    with Live(options.kernel, is_queried=is_queried) as live:
+        yield live
+    for notebook, error in live.failed.items():
+        print(f"{notebook} failed: {error}", file=sys.stderr)
 
 
 def _sources(options: argparse.Namespace, local: InProcess) -> Iterator[tuple[str, Source]]:

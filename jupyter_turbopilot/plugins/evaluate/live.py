@@ -11,6 +11,7 @@ import builtins
 import json
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from queue import Empty
@@ -22,13 +23,15 @@ from jupyter_client.manager import KernelManager
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.jupyter.kernels.conversation import Conversation, KernelAnswer
+from jupyter_turbopilot.jupyter.kernels.watch import SETTLE
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.suggestion.resolve import bindings
 from jupyter_turbopilot.suggestion.syntax import scan
 from jupyter_turbopilot.util.syntax_tree import parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
     from pathlib import Path
 
     from jupyter_client.blocking.client import BlockingKernelClient
@@ -84,14 +87,20 @@ class ResolvedNames:
 class Live:
     """The kernel of the notebook that is being replayed."""
 
-    def __init__(self, name: str, folder: Path | None = None) -> None:
-        """`folder`: of the notebooks, which may read files beside them; None: run them in an empty folder."""
+    def __init__(self, name: str, folder: Path | None = None, *, is_queried: bool = True) -> None:
+        """`folder`: of the notebooks, which may read files beside them; None: run them in an empty folder.
+
+        `is_queried`: whether it provides kernel context.
+        """
         self._name = name
+        self._is_queried = is_queried
         self._source = folder
         self._notebook = ""
         self._ran = 0
         self._manager: KernelManager | None = None
         self._client: BlockingKernelClient
+        self._background = ThreadPoolExecutor(1, "turbopilot-kernel")
+        self._running: list[Future[KernelContext]] = []
         self.failed: dict[str, str] = {}  # errors by notebook
 
     def __enter__(self) -> Self:
@@ -108,17 +117,25 @@ class Live:
 
     def kernel_context(self, trace: Trace) -> KernelContext:
         """Run the cells above the typed one; return the kernel context."""
+        return self._context_after(trace, trace.keystrokes[0].active)
+
+    def run_while_typing(self, trace: Trace) -> Callable[[], KernelContext]:
+        """Run the cells above the typed one, the last of them while the user types.
+
+        Return a function that returns the latest kernel context. As in the server, a query follows each
+        execution, and requests do not wait for its answer.
+        """
+        wait(self._running)
         keystroke = trace.keystrokes[0]
-        if trace.name != self._notebook or keystroke.active < self._ran:
-            self._start(trace.name)
-        for number in range(self._ran, keystroke.active):
-            if keystroke.types[number] == "code" and (error := self._run(keystroke.cells[number])):
-                self.failed.setdefault(trace.name, f"cell {number}: {error}")
-        self._ran = keystroke.active
-        return self._ask()
+        code = [number for number in range(keystroke.active) if keystroke.types[number] == "code"]
+        before = self._context_after(trace, code[-1] if code else 0)
+        running = self._background.submit(self._context_after, trace, keystroke.active, SETTLE)
+        self._running = [running]
+        return lambda: running.result() if running.done() else before
 
     def count_names(self, names: ResolvedNames, before: str, text: str) -> None:
         """Count the names in a suggestion: existing, missing or unknown."""
+        wait(self._running)
         to_ask, unknown = questions(before, text)
         names.unknown += unknown
         if not to_ask:
@@ -134,6 +151,18 @@ class Live:
             names.missing += answer is False
             names.unknown += answer is None
 
+    def _context_after(self, trace: Trace, end: int, settle: float = 0.0) -> KernelContext:
+        """Run the cells up to `end`; return the kernel context after `settle` seconds."""
+        keystroke = trace.keystrokes[0]
+        if trace.name != self._notebook or end < self._ran:
+            self._start(trace.name)
+        for number in range(self._ran, end):
+            if keystroke.types[number] == "code" and (error := self._run(keystroke.cells[number])):
+                self.failed.setdefault(trace.name, f"cell {number}: {error}")
+        self._ran = end
+        time.sleep(settle)
+        return self._ask() if self._is_queried else NONE
+
     def _start(self, notebook: str) -> None:
         self._stop()
         self._folder = tempfile.TemporaryDirectory()
@@ -148,6 +177,8 @@ class Live:
 
     def _stop(self) -> None:
         if self._manager:
+            while wait(self._running, timeout=0.1).not_done:
+                self._manager.interrupt_kernel()  # has no effect before the cell starts
             self._client.stop_channels()
             self._manager.shutdown_kernel(now=True)
             self._folder.cleanup()

@@ -33,8 +33,9 @@ SPREAD = 0.5  # sigma of the log-normal distribution of keystroke intervals
 # Seconds between the keystrokes of a burst, and between two bursts: at the end of a line and of some words.
 BURST, PAUSE = (0.08, 0.12), (0.6, 2.0)
 WORD_PAUSES = 0.3  # share of words with a pause after them
+SEED = 3
 
-Rhythm = Callable[[random.Random, "Keystroke"], float]  # draws the seconds until the next keystroke
+Rhythm = Callable[["Keystroke"], float]  # draws the seconds until the next keystroke
 
 
 @dataclass
@@ -93,14 +94,19 @@ def by_keystrokes(
 
 
 def with_kernel(
-    local: InProcess, traces: Iterable[Trace], tell: Callable[[str], None], live: Live
+    local: InProcess,
+    traces: Iterable[Trace],
+    tell: Callable[[str], None],
+    live: Live,
+    *,
+    by_word: bool = False,
 ) -> tuple[TypingResult, TypingResult]:
     """Replay each trace twice after running the cells above: with and without kernel context."""
     knowing, unaware = TypingResult(), TypingResult()
-    for trace in sorted(traces, key=lambda trace: (trace.name, trace.keystrokes[0].active)):
+    for trace in traces:
         kernel_context = live.kernel_context(trace)
-        replay_trace(local, trace, knowing, kernel_context, live)
-        replay_trace(local, trace, unaware, NONE, live)
+        replay_trace(local, trace, knowing, kernel_context, live, by_word=by_word)
+        replay_trace(local, trace, unaware, NONE, live, by_word=by_word)
         tell(trace.name)
     return knowing, unaware
 
@@ -123,11 +129,8 @@ def replay_trace(
         begun = time.perf_counter()
         reply = source.last(request, kernel_context)
         typed.ms.append((time.perf_counter() - begun) * 1000)
-        before = len(score.shown)
         score.show_at(keystroke, reply.items[0].text if reply.items else "")
-        if live and len(score.shown) > before:
-            live.count_names(typed.names, *score.shown[-1])
-    _finish(typed, trace, score)
+    _finish(typed, trace, score, live)
 
 
 def with_index(
@@ -177,9 +180,12 @@ def _asked(
 class _OpenRequest:
     """An open request of the editor: typing along with its suggestion sends no new request."""
 
-    def __init__(self, source: Source, keystroke: Keystroke) -> None:
+    def __init__(
+        self, source: Source, keystroke: Keystroke, kernel_context: KernelContext, *, ran: bool
+    ) -> None:
         self._source = source
         self.keystroke = keystroke
+        self._kernel_context, self._ran = kernel_context, ran
         self._replies = Replies()
         self._begun = time.perf_counter()
         self.text = ""
@@ -227,65 +233,69 @@ class _OpenRequest:
                 self._submit(self.keystroke.accepting(self.text), lambda _: None, trigger="prefetch")
 
     def _submit(self, keystroke: Keystroke, listener: Listener, **more: Any) -> None:
-        self._source.submit(keystroke.request(client="typist", **more), listener)
+        request = keystroke.request(ran=self._ran, client="typist", **more)
+        self._source.submit(request, listener, self._kernel_context)
 
 
-def steady(key: float) -> Rhythm:
+def steady(key: float, seed: int = SEED) -> Rhythm:
     """Return a function that draws the seconds until the next keystroke, on average `key`."""
-    return lambda rng, _: key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
+    rng = random.Random(seed)  # noqa: S311 - a reproducible pace
+    return lambda _: key * rng.lognormvariate(-SPREAD * SPREAD / 2, SPREAD)
 
 
-def bursts(rng: random.Random, keystroke: Keystroke) -> float:
-    """Return the seconds until the next keystroke of a user who types in bursts."""
-    ends_word = keystroke.cells[keystroke.active][: keystroke.offset][-1:].isalnum() and not (
-        keystroke.future[:1].isalnum() or keystroke.future[:1] == "_"
-    )
-    ends_line = keystroke.future[:1] in {"", "\n"}
-    pauses = ends_line or (ends_word and rng.random() < WORD_PAUSES)
-    return rng.uniform(*(PAUSE if pauses else BURST))
+def bursts() -> Rhythm:
+    """Return a function that draws the seconds until the next keystroke of a user who types in bursts."""
+    rng = random.Random(SEED)  # noqa: S311 - a reproducible pace
 
+    def draw(keystroke: Keystroke) -> float:
+        ends_word = keystroke.cells[keystroke.active][: keystroke.offset][-1:].isalnum() and not (
+            keystroke.future[:1].isalnum() or keystroke.future[:1] == "_"
+        )
+        ends_line = keystroke.future[:1] in {"", "\n"}
+        pauses = ends_line or (ends_word and rng.random() < WORD_PAUSES)
+        return rng.uniform(*(PAUSE if pauses else BURST))
 
-STEADY = steady(0.2)
+    return draw
 
 
 def in_real_time(
     source: Source,
     traces: Iterable[Trace],
     tell: Callable[[str], None],
-    rhythm: Rhythm = STEADY,
+    rhythm: Rhythm,
     *,
     by_word: bool = False,
-    seed: int = 3,
     pause: float = 0.0,
+    live: Live | None = None,
 ) -> TypingResult:
     """Replay in real time: a suggestion counts only if it is shown before the next keystroke.
 
     The traces contain a keystroke for each character. As in the editor, a keystroke sends a request unless it
     types along with the suggestion, and the source decides what happens to earlier requests. `pause`: the
     seconds that one of several users looks at the screen at the beginning of each line. A single user waits
-    for the warm-up of a cell.
+    for the warm-up of a cell. `live` runs each cell after it was typed.
     """
-    rng = random.Random(seed)  # noqa: S311 - a reproducible pace
     typed = TypingResult(pace=(pace := Pace()))
     before = source.usage()
     for trace in traces:
         score, request = Score(by_word), None
-        focus = trace.keystrokes[0].request(trigger="warmup")
+        kernel_context = live.run_while_typing(trace) if live else lambda: NONE
+        focus = trace.keystrokes[0].request(ran=live is not None, trigger="warmup")
         if pause:
             source.submit(focus, lambda _: None)
         else:
             with suppress(TurbopilotError):  # a server may fail now and answer later
-                source.last(focus)
+                source.last(focus, kernel_context())
         for keystroke in trace.keystrokes:
             if keystroke.place < score.covered(keystroke.active):
                 continue
             begun_at = time.perf_counter()
-            end = begun_at + rhythm(rng, keystroke)
+            end = begun_at + rhythm(keystroke)
             if is_pause := pause > 0 and keystroke.cells[keystroke.active][: keystroke.offset].endswith("\n"):
                 end += pause
             if not request or not request.rest(keystroke):
                 score.total.flickered += bool(request and request.flickered(begun_at, score))
-                request = _OpenRequest(source, keystroke)
+                request = _OpenRequest(source, keystroke, kernel_context(), ran=live is not None)
                 pace.asked += 1
             was_shown, changes, reversals = bool(request.text), request.changes, request.reversals
             request.wait(end)
@@ -300,7 +310,7 @@ def in_real_time(
             score.total.reversed += request.reversals - reversals
             score.show_at(keystroke, request.rest(keystroke))
             time.sleep(max(0.0, end - time.perf_counter()))
-        _finish(typed, trace, score)
+        _finish(typed, trace, score, live)
         tell(trace.name)
     after = source.usage()
     pace.continued, pace.ended = after.continued - before.continued, after.ended - before.ended
@@ -309,9 +319,12 @@ def in_real_time(
     return typed
 
 
-def _finish(typed: TypingResult, trace: Trace, score: Score) -> None:
+def _finish(typed: TypingResult, trace: Trace, score: Score, live: Live | None = None) -> None:
     score.typed(trace.length, trace.length)
     typed.invalid += sum(
         valid_beginning(before) and not valid_beginning(before + text) for before, text in score.shown
     )
     typed.add(trace.name, score)
+    if live:
+        for before, text in score.shown:
+            live.count_names(typed.names, before, text)

@@ -170,8 +170,7 @@ def simulate_users(
                     OwnSource(local, f"typist {number}"),
                     cells(own),
                     lambda _: None,
-                    replay.steady(key),
-                    seed=number,
+                    replay.steady(key, seed=number),
                     pause=PAUSE,
                 )
             )

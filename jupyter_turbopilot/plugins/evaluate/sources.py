@@ -47,7 +47,7 @@ class Usage(NamedTuple):
 class Source(Protocol):
     """A source of completions, as an editor uses it."""
 
-    def submit(self, request: Completion, listener: Listener) -> None:
+    def submit(self, request: Completion, listener: Listener, kernel_context: KernelContext = NONE) -> None:
         """Start a request. An automatic one replaces the previous one."""
 
     def last(self, request: Completion, kernel_context: KernelContext = NONE) -> Reply:
@@ -63,9 +63,8 @@ class OwnSource:
     def __init__(self, local: InProcess, caller: str = "") -> None:
         self.local, self._caller = local, caller
 
-    def submit(self, request: Completion, listener: Listener) -> None:
-        caller = self._caller
-        self.local.pilot.completer.submit(request, listener, caller=caller, tenant=caller)
+    def submit(self, request: Completion, listener: Listener, kernel_context: KernelContext = NONE) -> None:
+        self.local.pilot.completer.submit(request, listener, kernel_context, self._caller, self._caller)
 
     def last(self, request: Completion, kernel_context: KernelContext = NONE) -> Reply:
         return self.local.last(request, kernel_context)
@@ -165,7 +164,7 @@ class UrlSource:
             self._thread.join()
         self._loop.close()
 
-    def submit(self, request: Completion, listener: Listener) -> None:
+    def submit(self, request: Completion, listener: Listener, kernel_context: KernelContext = NONE) -> None:  # noqa: ARG002
         if request.trigger == "prefetch":  # these servers have no such requests
             listener(Reply("", done=True))
             return

@@ -82,7 +82,6 @@ def test_eval_replays_half_of_the_notebooks_and_refuses_a_single_one(
         (["one.ipynb", "--kernel", "nope"], "There is no kernel nope"),
         (["one.ipynb", "--source", "http://127.0.0.1/"], "is not a URL whose path ends with /infill"),
         (["one.ipynb", "--source", "x", "--kernel"], "--kernel excludes --source"),
-        (["one.ipynb", "--clock", "--kernel"], "--kernel excludes --clock"),
         (["one.ipynb", "--clock", "--trace", "hop"], "--clock excludes --trace"),
         (["one.ipynb", "--clock", "--bursts", "--key-interval", "90"], "--bursts excludes --key-interval"),
         (["one.ipynb", "--source", "x", "--eagerness", "eager"], "--source excludes --eagerness"),
@@ -117,6 +116,22 @@ def test_eval_refuses_invalid_sources(
     status, out, err = run(capsys, "eval", *arguments, "-m", own)
     assert (status, out) == (2, "")
     assert why in err
+
+
+def test_eval_runs_a_kernel_in_real_time(
+    capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "two.ipynb"
+    code = "numbers = [1, 2, 3]", "1 / 0", "total = sum(numbers) + len(numbers) + max(numbers)"
+    path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": one} for one in code]}))
+    options = ("--clock", "--kernel", "--key-interval", "20", "--accept", "word", "--eagerness", "always")
+    status, out, err = run(capsys, "eval", str(path), "-m", own, *options)
+    assert status == 0, err
+    name = "always, append, by word, 20 ms per keystroke"
+    assert f"| {name}, with kernel context | " in out
+    assert f"\n{name}, without kernel context: " in out
+    assert "before the next keystroke" in out
+    assert "two.ipynb failed: cell 1: ZeroDivisionError" in err
 
 
 def test_eval_prints_no_interval_for_one_notebook(

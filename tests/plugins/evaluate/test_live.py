@@ -58,6 +58,33 @@ def test_live_reports_a_failing_cell_and_continues(tmp_path: Path) -> None:
         assert live.failed == {"a.ipynb": "cell 1: ZeroDivisionError: division by zero"}
 
 
+@pytest.mark.parametrize("is_queried", [True, False])
+def test_live_runs_the_last_cell_while_the_user_types(tmp_path: Path, is_queried: bool) -> None:
+    path = notebook(tmp_path / "a.ipynb")
+    text = (path / "a.ipynb").read_text()
+    slow = "import os\\nwhile not os.path.exists('end'): pass\\nvalues = [1]"
+    (path / "a.ipynb").write_text(text.replace("values = [1, 2, 3]", slow))
+    typed = traces.of_kind(notebooks.read(path), "append", 0)
+    with Live("python3", path, is_queried=is_queried) as live:
+        latest = live.run_while_typing(typed[-1])
+        assert "values" not in latest().names
+        (path / "end").touch()
+        live.count_names(found := ResolvedNames(), "x = ", "values")  # waits for the cell
+        assert found.there == 1
+        assert ("values" in latest().names) == is_queried
+        assert not live.failed
+
+
+def test_live_stops_while_a_cell_runs(tmp_path: Path) -> None:
+    path = notebook(tmp_path / "a.ipynb")
+    text = (path / "a.ipynb").read_text()
+    (path / "a.ipynb").write_text(text.replace("values = [1, 2, 3]", "while True: pass"))
+    typed = traces.of_kind(notebooks.read(path), "append", 0)
+    with Live("python3", path) as live:
+        live.run_while_typing(typed[-1])
+    assert live.failed == {"a.ipynb": "cell 1: KeyboardInterrupt: "}
+
+
 def test_beside_a_kernel_replays_with_and_without_context() -> None:
     local = Knows(lambda request: "swing_it(" if request.prefix.endswith("= ") else "")
     with Live("python3") as live:

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
@@ -37,12 +37,17 @@ class Knows:
         return Reply("id", "model", (Item(text, 0.9, "stop"),) if text else (), done=True)
 
     def submit(
-        self, request: Completion, listener: Callable[[Reply], None], caller: str = "", tenant: str = ""
+        self,
+        request: Completion,
+        listener: Callable[[Reply], None],
+        kernel_context: KernelContext = NONE,
+        caller: str = "",
+        tenant: str = "",
     ) -> None:
         self.callers.append(caller)
         self.tenants.append(tenant)
         self.counters["continued"] += request.trigger == "automatic"
-        listener(self.last(request))
+        listener(self.last(request, kernel_context))
 
 
 def rest_of_line(request: Completion) -> str:
@@ -64,15 +69,12 @@ def test_by_keystrokes_sends_no_request_within_accepted_text(appended: list[trac
 
 
 def test_on_a_clock_counts_only_suggestions_before_the_next_keystroke(appended: list[traces.Trace]) -> None:
-    typed = replay.in_real_time(
-        OwnSource(Knows(rest_of_line)), appended, lambda _: None, replay.steady(0.004)
-    )  # type: ignore[arg-type]
+    source = OwnSource(Knows(rest_of_line))  # type: ignore[arg-type]
+    typed = replay.in_real_time(source, appended, lambda _: None, replay.steady(0.004))
     assert typed.total.saved > 0
 
     class Late(Knows):
-        def submit(
-            self, request: Completion, listener: Callable[[Reply], None], caller: str = "", tenant: str = ""
-        ) -> None:
+        def submit(self, request: Completion, listener: Callable[[Reply], None], *_: object) -> None:
             pass
 
     typed = replay.in_real_time(OwnSource(Late(rest_of_line)), appended, lambda _: None, replay.steady(0.004))  # type: ignore[arg-type]
@@ -84,9 +86,9 @@ def test_on_a_clock_counts_only_suggestions_before_the_next_keystroke(appended: 
     [("val", "ues + 1", {False}), ("values", " + 1", {False, True}), ("values + 1", "\nx", {True})],
 )
 def test_bursts_pause_after_lines_and_some_words(typed: str, future: str, pauses: set[bool]) -> None:
-    rng = random.Random(1)
+    draw = replay.bursts()
     keystroke = traces.Keystroke((typed,), ("code",), 0, len(typed), future, len(typed))
-    assert {replay.bursts(rng, keystroke) > 0.5 for _ in range(50)} == pauses
+    assert {draw(keystroke) > 0.5 for _ in range(50)} == pauses
 
 
 def test_on_a_clock_types_along_without_requests_and_prefetches(
@@ -106,11 +108,36 @@ def test_on_a_clock_types_along_without_requests_and_prefetches(
     assert typed.pace.continued == typed.pace.asked
 
 
+def test_on_a_clock_requests_contain_the_latest_kernel_context(appended: list[traces.Trace]) -> None:
+    class Live:
+        names: ClassVar[list[str]] = []
+        run = 0
+
+        def run_while_typing(self, _: traces.Trace) -> Callable[[], KernelContext]:
+            self.run += 1
+            return lambda: KernelContext(digest=str(len(knows.asked)))
+
+        def count_names(self, _: object, __: str, text: str) -> None:
+            self.names.append(text)
+
+    knows, live = Knows(rest_of_line), Live()
+    replay.in_real_time(
+        OwnSource(knows),  # type: ignore[arg-type]
+        appended,
+        lambda _: None,
+        replay.steady(0.004),
+        live=live,  # type: ignore[arg-type]
+    )
+    assert live.run == len(appended)
+    assert live.names
+    triggers = [request.trigger for request in knows.asked]
+    assert triggers[:4] == ["warmup", "automatic", "prefetch", "automatic"]
+    assert [context.digest for context in knows.kernel_context][:4] == ["0", "1", "1", "3"]
+
+
 def test_on_a_clock_counts_replaced_text_as_reversed(appended: list[traces.Trace]) -> None:
     class Fickle(Knows):
-        def submit(
-            self, request: Completion, listener: Callable[[Reply], None], caller: str = "", tenant: str = ""
-        ) -> None:
+        def submit(self, request: Completion, listener: Callable[[Reply], None], *_: object) -> None:
             for text in ("wrong", "wrong name", "other"):
                 listener(Reply("id", "model", (Item(text, 0.9, "stop"),), done=text == "other"))
 

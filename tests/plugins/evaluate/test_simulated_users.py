@@ -42,7 +42,7 @@ class Local:
         self.pilot = SimpleNamespace(completer=self, worker=worker, settings=Turbopilot())
         self.counters = {"continued": 0, "ended": 0}
 
-    def submit(self, request: object, listener: object, caller: str = "", tenant: str = "") -> None:
+    def submit(self, request: object, _: object, kernel_context: object, caller: str, tenant: str) -> None:
         self.callers.add(caller)
         if self.fails:
             raise self.fails
