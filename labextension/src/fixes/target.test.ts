@@ -78,11 +78,13 @@ describe('targetOf', () => {
       expect(text()).toBe('😀 old = 0');
     });
 
-    it('keeps a later change of the cell', () => {
+    it('keeps a later change of the cell, also when it is undone', () => {
       const after = text();
-      own.sharedModel.updateSource(after.length, after.length, ' # fixed');
-      expect(apply('😀 old = 0+ 1', after)).not.toBeNull();
-      expect(text()).toBe('😀 other = 0+ 1 # fixed');
+      own.sharedModel.undoManager?.stopCapturing();
+      own.sharedModel.updateSource(0, 0, 'import os\n');
+      const applied = apply('😀 old = 0+ 1', after);
+      expect(applied?.undo()).toBeNull();
+      expect([text(), ...sources()]).toEqual([`import os\n${after}`, 'old = 1', 'print("😀", old)\nold']);
     });
 
     it('keeps an edit that is not the last one', async () => {

@@ -53,11 +53,12 @@ export class OfferEdits {
 
   /**
    * Make the changes as one undo step; return null, without any change, if a text differs. The step includes the user's
-   * edit of the cell `own`, from its text `before` to `after`, if it is the last one in the history of the cell.
+   * edit `own` if it is the last one in the history of its cell.
    */
   apply(own: IOwnEdit | null = null): JointUndo | null {
     this.release();
-    return applyEdits(this.edits, own);
+    const isUnchanged = own?.model.sharedModel.getSource() === own?.after; // another offer may have changed the cell
+    return applyEdits(this.edits, isUnchanged ? own : null);
   }
 
   /** Make the next change, as an undo step; return null if the text differs. */
@@ -156,12 +157,10 @@ function applyEdits(edits: Replacements, own: IOwnEdit | null): JointUndo | null
 }
 
 /** Undo the user's edit, and make it again as part of the next undo step. */
-function repeat({ model: { sharedModel }, before, after, change: { start, old, name } }: IOwnEdit): void {
-  const source = sharedModel.getSource();
+function repeat({ model: { sharedModel }, before, change: { start, old, name } }: IOwnEdit): void {
   const replace = (replaced: string): void => sharedModel.updateSource(start, start + replaced.length, name);
-  const most = source === after ? MOST_STEPS : 0; // another offer may have changed the cell
   let steps = 0;
-  while (steps < most && sharedModel.getSource() !== before && sharedModel.undo()) {
+  while (steps < MOST_STEPS && sharedModel.getSource() !== before && sharedModel.undo()) {
     steps++;
   }
   if (steps > 0 && sharedModel.getSource() === before) {
@@ -171,9 +170,7 @@ function repeat({ model: { sharedModel }, before, after, change: { start, old, n
   for (; steps > 0; steps--) {
     sharedModel.redo();
   }
-  if (source.startsWith(name, start)) {
-    replace(name); // the history needs a change
-  }
+  replace(name); // the history needs a change
 }
 
 /**
