@@ -32,14 +32,23 @@ interface IPart {
   source: string;
 }
 
+/** The undo steps of joint changes. */
+const jointSteps = new WeakSet();
+
+/** Return whether the next undo in a cell undoes a joint change. */
+export function undoesJointly({ sharedModel }: ICellModel): boolean {
+  const newest = managerOf(sharedModel)?.undoStack.at(-1);
+  return newest !== undefined && jointSteps.has(newest);
+}
+
 export class JointUndo {
   /** Call `change` with whether each cell has its own history. With that of the whole document, the cells share a step. */
   constructor(models: readonly ICellModel[], change: (isSeparate: boolean) => void) {
     const managers = new Map<IUndoManager, ICellModel>();
     for (const model of models) {
-      const { undoManager } = model.sharedModel as { undoManager?: IUndoManager | null };
-      if (undoManager) {
-        managers.set(undoManager, model);
+      const manager = managerOf(model.sharedModel);
+      if (manager) {
+        managers.set(manager, model);
       }
     }
     const separate = (): void => managers.forEach((_, manager) => manager.stopCapturing());
@@ -111,6 +120,9 @@ export class JointUndo {
     for (const part of this._parts) {
       part.item = this._newest(part);
       part.source = part.model.sharedModel.getSource();
+      if (part.item) {
+        jointSteps.add(part.item);
+      }
     }
   }
 
@@ -118,6 +130,10 @@ export class JointUndo {
   /** what can be done next */
   private _step: Step = 'undo';
   private _isStepping = false;
+}
+
+function managerOf(sharedModel: ICellModel['sharedModel']): IUndoManager | null {
+  return (sharedModel as { undoManager?: IUndoManager | null }).undoManager ?? null;
 }
 
 function opposite(step: Step): Step {

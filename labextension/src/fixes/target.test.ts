@@ -4,6 +4,7 @@ import type { NotebookPanel } from '@jupyterlab/notebook';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { IEdit } from '../wire';
+import { JointUndo } from './jointundo';
 import { type OfferEdits, targetOf } from './target';
 
 const cellOf = (source: string) => ({ sharedModel: createStandaloneCell({ cell_type: 'code', source }) });
@@ -85,6 +86,19 @@ describe('targetOf', () => {
       const applied = apply('😀 old = 0+ 1', after);
       expect(applied?.undo()).toBeNull();
       expect([text(), ...sources()]).toEqual([`import os\n${after}`, 'old = 1', 'print("😀", old)\nold']);
+    });
+
+    it('keeps an earlier change of several cells, with an edit that is not the last one', async () => {
+      const third = cellOf('old');
+      new JointUndo([own, third] as never, () => {
+        own.sharedModel.updateSource(0, 0, '😀 ');
+        third.sharedModel.updateSource(0, 3, 'new');
+      });
+      own.sharedModel.updateSource(0, 3, '');
+      expect(apply('unknown')).not.toBeNull();
+      await Promise.resolve();
+      expect(text()).toBe('😀 other = 0+ 1');
+      expect(third.sharedModel.getSource()).toBe('new');
     });
 
     it('keeps an edit that is not the last one', async () => {

@@ -6,7 +6,7 @@ import { hasOtherCursor } from '../collaboration';
 import type { IStep } from '../retention';
 import type { IEdit } from '../wire';
 import type { IChangedName } from './identifiers';
-import { JointUndo } from './jointundo';
+import { JointUndo, undoesJointly } from './jointundo';
 import { type IReplacement, isCurrent, moved, movedPosition, replacementOf } from './replacements';
 
 type ISharedText = ICellModel['sharedModel'];
@@ -157,10 +157,16 @@ function applyEdits(edits: Replacements, own: IOwnEdit | null): JointUndo | null
 }
 
 /** Undo the user's edit, and make it again as part of the next undo step. */
-function repeat({ model: { sharedModel }, before, change: { start, old, name } }: IOwnEdit): void {
+function repeat({ model, before, change: { start, old, name } }: IOwnEdit): void {
+  const { sharedModel } = model;
   const replace = (replaced: string): void => sharedModel.updateSource(start, start + replaced.length, name);
   let steps = 0;
-  while (steps < MOST_STEPS && sharedModel.getSource() !== before && sharedModel.undo()) {
+  while (
+    steps < MOST_STEPS &&
+    sharedModel.getSource() !== before &&
+    !undoesJointly(model) && // it would be undone in the other cells, too
+    sharedModel.undo()
+  ) {
     steps++;
   }
   if (steps > 0 && sharedModel.getSource() === before) {
