@@ -15,6 +15,7 @@ describe('RenameOffers', () => {
   let offers: RenameOffers;
   let requests: IRenameRequest[];
   let sent: string[];
+  let followed: object;
 
   beforeEach(() => {
     FakeOffer.shown.splice(0);
@@ -34,9 +35,9 @@ describe('RenameOffers', () => {
     const { notebook, panel } = openNotebook(SOURCES);
     const [cell] = panel.content.widgets;
     notebook.cells[0].updateSource(0, 4, 'rate_eur');
-    const followed = { panel, cell, before: SOURCES[0], settled: SOURCES[0], leave: () => undefined };
+    followed = { panel, cell, before: SOURCES[0], settled: SOURCES[0], leave: () => undefined };
     const isOffered = await offers.offer(followed as never, abort);
-    return { panel, isOffered, sources: () => notebook.cells.map(each => each.getSource()) };
+    return { notebook, panel, isOffered, sources: () => notebook.cells.map(each => each.getSource()) };
   }
 
   const edit = (panel: unknown, isOffered = false) => edits.edited.emit({ panel, isOffered });
@@ -49,6 +50,16 @@ describe('RenameOffers', () => {
     expect(sources()).toEqual(['rate_eur = 1', 'print(rate_eur)']);
     expect(FakeOffer.shown[0].content?.question).toBe('Renamed 1 use.');
     expect(sent).toEqual(['rename-1 shown', 'rename-1 applied']);
+  });
+
+  it('also undoes the edit of the user, if the cell got the focus again during the request', async () => {
+    const offered = renamed();
+    edits.refocused.emit(followed);
+    const { notebook, sources } = await offered;
+    FakeOffer.shown[0].primary?.();
+    notebook.cells[0].undo();
+    await Promise.resolve();
+    expect(sources()).toEqual(SOURCES);
   });
 
   it('shows nothing if the request was cancelled', async () => {

@@ -57,23 +57,21 @@ export class RenameOffers {
     );
     const isOn = (): boolean => isAllowed(parts, 'suggestRenames', panel, cell);
     const active = cells.indexOf(cell.model);
-    const before = wellFormed(followed.before);
-    const after = cell.model.sharedModel.getSource();
+    // The baseline is reset if the cell gets the focus again during the request.
+    const own = {
+      model: cell.model,
+      before: followed.before,
+      after: cell.model.sharedModel.getSource(),
+      change
+    };
+    const before = wellFormed(own.before);
     const common = isUsed && isOn() ? requestOf(panel, active, byteLength(JSON.stringify(before))) : null;
     if (!common) {
       return false;
     }
     const answer = await parts.client.rename({ ...common, active, before }, withTimeout(abort));
     const isFound = answer?.edits.length && !abort.signal.aborted && isOn();
-    return (
-      !!isFound &&
-      this._show(followed, cells, answer, {
-        model: cell.model,
-        before: followed.before,
-        after,
-        change
-      })
-    );
+    return !!isFound && this._show(followed, cells, answer, own);
   }
 
   /** Return whether the cells can be changed. */
