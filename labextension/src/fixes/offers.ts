@@ -12,7 +12,7 @@ const SETTINGS = Object.keys(KINDS);
 /** Classes for the selectors of the shortcuts: without an offer, a keystroke does what it does otherwise. */
 const NOTEBOOK_CLASS = 'jp-mod-turbopilot-canApply';
 const ALL_CLASS = 'jp-mod-turbopilot-canApplyAll';
-/** Of the offer to which the shortcut that applies one refers: its button shows the shortcut. */
+/** Of the offer that the shortcut applies: only its button shows the shortcut. */
 const NEXT_CLASS = 'jp-mod-turbopilot-isNext';
 /** Of the cell; of the notebook if the offer can be dismissed in all cells. */
 const DISMISS_CLASS = 'jp-mod-turbopilot-hasOffer';

@@ -94,9 +94,7 @@ export class RenameOffers {
     const feedback = feedbackFor(this._parts, answer.id);
     offer.disposed.connect(() => {
       target.release();
-      if (this._shown.get(model) === offer) {
-        this._shown.delete(model);
-      }
+      this._shown.delete(model);
     });
     const apply = (): void => {
       const { editor } = cell;
