@@ -25,7 +25,7 @@ EXTENSIONS := jupyter-collaboration jupyterlab-lsp python-lsp-server jupyterlab-
 ROOT_FLAG := $(if $(filter 0,$(shell id -u)),--allow-root,)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help lab lite demo port test test-heavy check fix docs bench release clean preflight test-python test-front test-floors test-scale test-ui test-extensions test-wheel \
+.PHONY: help lab lite demo port test test-heavy check fix docs bench bench-peers release clean preflight test-python test-front test-floors test-scale test-ui test-extensions test-wheel \
 	wheel wheel-test binder \
 	check-types check-win32 check-darwin check-python check-front
 
@@ -188,6 +188,11 @@ test-scale: $(DONE)/dev  ## replicas under Ray Serve and behind vllm-router, on 
 bench: $(DONE)/dev  ## measure (an hour and a half; SET=notebooks to type, ARGS="--small" to see that all of it works); results go into benchmarks/results by hand
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
 	exec $(BIN)/python benchmarks/bench.py --into $(DONE)/bench $(addprefix --set ,$(SET)) $(ARGS)
+
+bench-peers: $(DONE)/dev  ## measure other completers beside this one in JupyterLab (SET=notebooks to type; 3 hours, 2 GB of packages)
+	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
+	exec $(BIN)/python benchmarks/peers.py $(or $(SET),$(error name the notebooks: make bench-peers SET=notebooks.json.gz)) \
+		--into $(DONE)/peers $(ARGS)
 
 test-heavy: $(DONE)/dev  ## a model of full size with random weights, in 4 GiB (half an hour, 35 GB of disk; FOLDER=where)
 	$(BIN)/python benchmarks/heavy.py $(or $(FOLDER),$(DONE)/heavy)

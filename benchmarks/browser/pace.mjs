@@ -1,42 +1,64 @@
 /**
- * Types real notebook cells in real time in a real JupyterLab, and scores the ghost text that is visible before the
- * next key: how often it appears, its precision, and the keystrokes it would have saved.
+ * Types in the last cell of a notebook in real time in a real JupyterLab with one completer, and records the suggestion
+ * that is visible before each key. benchmarks/peers.py chooses the cells and scores the recordings.
  *
- *     JUPYTER=.venv/bin/jupyter node benchmarks/browser/pace.mjs --set notebooks.json.gz
- *         [--keys 400] [--key 170] [--busy 2] [--above 300] [--settle 0] [--eagerness balanced] [--half held-out]
+ *     JUPYTER=.venv/bin/jupyter node benchmarks/browser/pace.mjs --peer turbopilot --task task.json --into keys.json
+ *         [--key 200] [--settle 5] [--pauses] [--wait 30] [--server LLAMA_SERVER] [--models FOLDER] [--model FILE]
  *
- * `--above` is the number of cells of other notebooks above the typed cell; `--settle` is the number of seconds
- * between focusing the cell and the first key. Needs the front end's packages (`make dev`), the default model and
- * Chromium.
+ * `--settle` is the number of seconds between focusing the cell and the first key, `--pauses` adds two seconds after
+ * each line, `--wait` waits up to so many seconds for the suggestion after each key. Needs the front end's packages
+ * (`make dev`), the default model, Chromium and Linux.
  */
 
-import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
-import { gunzipSync } from 'node:zlib';
+import { startOllama } from './ollama.mjs';
 
 const UI = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../labextension/ui-tests');
-const { editCell, GHOST, openFile, openLab, writeNotebook } = await import(
-  pathToFileURL(path.join(UI, 'lab.mjs')).href
-);
-
-const LONGEST = 400;
+const { openFile, openLab, writeNotebook } = await import(pathToFileURL(path.join(UI, 'lab.mjs')).href);
 
 const { values } = parseArgs({
   options: {
-    set: { type: 'string' },
-    keys: { type: 'string', default: '400' },
-    key: { type: 'string', default: '170' },
-    busy: { type: 'string', default: '0' },
-    above: { type: 'string', default: '0' },
-    settle: { type: 'string', default: '0' },
-    eagerness: { type: 'string', default: 'balanced' },
-    half: { type: 'string', default: 'held-out' }
+    peer: { type: 'string', default: 'turbopilot' },
+    task: { type: 'string' },
+    into: { type: 'string' },
+    key: { type: 'string', default: '200' },
+    settle: { type: 'string', default: '5' },
+    pauses: { type: 'boolean', default: false },
+    wait: { type: 'string', default: '0' },
+    server: { type: 'string' },
+    models: { type: 'string' },
+    model: { type: 'string' }
   }
 });
-const [keys, pace, busy, above, settle] = [values.keys, values.key, values.busy, values.above, values.settle].map(Number);
+const [pace, settle, patience] = [values.key, values.settle, values.wait].map(Number);
+const LINE_PAUSE = 2000;
+
+/** The server's flags, JupyterLab's settings and the inline completer of each peer; `ollama`: it needs this server. */
+const PEERS = {
+  turbopilot: {},
+  'turbopilot-no-adapter': { flags: ['--Turbopilot.adapters=[]'] },
+  'notebook-intelligence': {
+    ollama: true,
+    provider: '@plmbr/notebook-intelligence'
+  },
+  'jupyter-ai': {
+    ollama: true,
+    provider: '@jupyterlab/jupyter-ai',
+    flags: ['--AiExtension.default_completions_model=ollama:qwen2.5-coder']
+  },
+  'jupyterlab-lsp': {
+    settings: {
+      '@jupyterlab/completer-extension:manager': { autoCompletion: true },
+      '@jupyter-lsp/jupyterlab-lsp:completion': { continuousHinting: true }
+    }
+  }
+};
+const peer = PEERS[values.peer];
+// JupyterLab drops later suggestions; its default is 5 s.
+const time = patience ? { timeout: 1000 * patience } : {};
 
 /** Reproducible pseudo-random numbers. */
 function random(seed) {
@@ -51,116 +73,161 @@ const normal = () => Math.sqrt(-2 * Math.log(draw())) * Math.cos(2 * Math.PI * d
 /** Pauses between keys have a log-normal distribution. */
 const pause = () => pace * Math.exp(0.5 * normal() - 0.125);
 
-function notebooks() {
-  const raw = readFileSync(values.set);
-  const all = JSON.parse((values.set.endsWith('.gz') ? gunzipSync(raw) : raw).toString());
-  return values.half === 'all' ? all : all.filter((_, index) => index % 2 === (values.half === 'held-out') * 1);
-}
-
-/** Return the visible ghost text, and the text of the cell without it. */
-function look(page) {
-  return page.evaluate(selector => {
-    const editor = document.activeElement?.closest('.cm-content');
+/** Record, in the page, the visible suggestion and the time from the first key until the first frame with it. */
+function watch() {
+  let [begun, before, ms] = [null, '', null];
+  const source = () => window.jupyterapp.shell.currentWidget.content.activeCell.model.sharedModel.getSource();
+  const visible = () => {
     // JupyterLab briefly keeps an empty placeholder of removed ghost text.
-    const grey = document.querySelector(`${selector}:not([class*=Spacer])`);
-    const lines = [...(editor?.querySelectorAll('.cm-line') ?? [])].map(line => {
-      const copy = line.cloneNode(true);
-      copy.querySelectorAll('.jp-GhostText').forEach(node => node.remove());
-      return copy.textContent;
+    const grey = document.querySelector('.jp-GhostText:not([class*=Spacer])');
+    if (grey) {
+      const indicator = grey.querySelector('.jp-GhostText-streamingIndicator')?.innerText ?? '';
+      return grey.innerText.replace(indicator, '');
+    }
+    const entry = document.querySelector(
+      '.jp-Completer:not(.lm-mod-hidden) .jp-Completer-item.jp-mod-active'
+    );
+    const text = entry?.dataset.value ?? '';
+    let length = text.length;
+    while (!source().endsWith(text.slice(0, length))) {
+      length--;
+    }
+    return text.slice(length);
+  };
+  const frame = () => {
+    const text = begun === null || ms !== null ? '' : visible();
+    if (text.trim() && !before.endsWith(text)) {
+      ms = performance.now() - begun;
+    }
+    requestAnimationFrame(frame);
+  };
+  requestAnimationFrame(frame);
+  window.addEventListener('keydown', () => (begun ??= performance.now()), true);
+  window.typist = {
+    source,
+    visible,
+    take() {
+      const found = { text: visible(), ms };
+      [begun, before, ms] = [null, found.text, null];
+      return found;
+    }
+  };
+}
+
+/** Return the CPU seconds of processes and all their descendants on Linux. */
+function cpuSeconds(pids) {
+  const processes = readdirSync('/proc')
+    .filter(Number)
+    .map(pid => {
+      try {
+        const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop().split(' ').map(Number);
+        return {
+          pid: Number(pid),
+          parent: fields[1],
+          ticks: fields[11] + fields[12] + fields[13] + fields[14]
+        };
+      } catch {
+        return { pid: 0, parent: 0, ticks: 0 }; // it has just ended
+      }
     });
-    const indicator = grey?.querySelector('.jp-GhostText-streamingIndicator')?.textContent ?? '';
-    return { grey: (grey?.textContent ?? '').replace(indicator, ''), text: lines.join('\n') };
-  }, GHOST);
+  const sum = ids =>
+    processes
+      .filter(({ pid }) => ids.includes(pid))
+      .reduce((total, { pid, ticks }) => {
+        const children = processes.filter(({ parent }) => parent === pid).map(child => child.pid);
+        return total + ticks / 100 + sum(children);
+      }, 0);
+  return sum(pids);
 }
 
-/** Return the accepted characters: the first line must be correct, and worth a keystroke. */
-function judge(grey, future) {
-  const head = grey.split('\n')[0].trimEnd() || grey.trimEnd();
-  const right = future.startsWith(head) && (head.trim().length >= 4 || !future.slice(head.length).split('\n')[0].trim());
-  return right ? head.length : 0;
+/** Wait until a suggestion has been the same for a second. */
+async function waitForText(page) {
+  let [last, same] = ['', 0];
+  for (const end = Date.now() + 1000 * patience; same < 10 && Date.now() < end;) {
+    await page.waitForTimeout(100);
+    const text = await page.evaluate(() => window.typist.visible());
+    same = text.trim() && text === last ? same + 1 : 0;
+    last = text;
+  }
 }
 
-const found = { keys: 0, shown: 0, right: 0, saved: 0, first: null, ms: 0, cpu: 0 };
-
-/** Return the CPU seconds of a process on Linux. */
-function cpuSeconds(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop().split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-async function typeCell(page, source, began) {
-  let typed = '';
-  let last = '';
-  let covered = 0;
-  while (typed.length < Math.min(source.length, LONGEST) && found.keys < keys) {
-    const char = source[typed.length];
+/** Type characters; return the visible suggestion before each, and one after the last. */
+async function type(page, characters) {
+  const keys = [];
+  for (const char of characters) {
+    keys.push(await page.evaluate(() => window.typist.take()));
     const wait = pause();
+    if (char === '\n' && (await page.locator('.jp-Completer:not(.lm-mod-hidden)').count())) {
+      await page.keyboard.press('Escape'); // Enter would accept an entry
+    }
     await page.keyboard.type(char);
-    typed += char;
-    found.keys++;
     if (char === '\n') {
       // Remove the editor's automatic indentation, which may differ from the notebook's.
       await page.keyboard.press('Shift+Home');
       await page.keyboard.press('Delete');
     }
-    await page.waitForTimeout(wait);
-    const { grey } = await look(page);
-    const continues = last.endsWith(grey) && last.length > grey.length;
-    if (grey.trim() && !continues && typed.length >= covered) {
-      found.first ??= Date.now() - began;
-      const worth = judge(grey, source.slice(typed.length));
-      found.shown++;
-      found.right += worth > 0;
-      found.saved += Math.max(0, worth - 1);
-      covered = typed.length + worth;
-    }
-    last = grey;
+    await page.waitForTimeout(wait + (char === '\n' && values.pauses ? LINE_PAUSE : 0));
+    await waitForText(page);
   }
+  keys.push(await page.evaluate(() => window.typist.take()));
+  return keys;
 }
 
-const others = Array.from({ length: busy }, () => spawn(process.execPath, ['-e', 'for (;;);']));
+const { cells, typed } = JSON.parse(readFileSync(values.task, 'utf8'));
+const ollama = peer.ollama ? await startOllama(values.server, values.model) : null;
 const { lab, browser, close } = await openLab({
-  eagerness: values.eagerness,
-  settings: { '@jupyterlab/notebook-extension:tracker': { codeCellConfig: { autoClosingBrackets: false } } }
+  plain: true,
+  home: true,
+  files: [],
+  loaded: values.peer.startsWith('turbopilot'),
+  flags: peer.flags,
+  environment: {
+    TURBOPILOT_MODELS: values.models,
+    ...(ollama && { OLLAMA_HOST: ollama.url })
+  },
+  settings: {
+    '@jupyterlab/notebook-extension:tracker': {
+      codeCellConfig: { autoClosingBrackets: false }
+    },
+    '@jupyterlab/completer-extension:inline-completer': {
+      providers: peer.provider ? { [peer.provider]: { enabled: true, ...time } } : {}
+    },
+    ...peer.settings
+  }
 });
 try {
-  const set = notebooks();
-  const filler = set.flatMap(({ cells }) => cells).filter(({ type }) => type === 'code');
-  for (let number = 0; found.keys < keys; number++) {
-    const { cells, typed } = set[number % set.length];
-    const active = typed[Math.floor(number / set.length) % typed.length];
-    const head = filler.slice(0, above).map(({ source }) => source);
-    const body = cells
-      .slice(0, active)
-      .map(({ type, source }) => ({ cell_type: type === 'code' ? 'code' : 'markdown', source }));
-    writeNotebook(lab, `pace-${number}.ipynb`, [...head, ...body, '']);
-    const page = await openFile(browser.context, lab, `pace-${number}.ipynb`);
-    // JupyterLab renders cells far below only after scrolling to them.
-    const last = page.locator(`.jp-Notebook .jp-Cell[data-windowed-list-index="${head.length + body.length}"] .cm-content`);
-    for (let tries = 0; tries < 100 && !(await last.isVisible()); tries += 1) {
-      await page.locator('.jp-Notebook .jp-WindowedPanel-outer').evaluate(node => node.scrollTo(0, node.scrollHeight));
-      await page.waitForTimeout(100);
-    }
-    await last.click();
-    await page.waitForTimeout(settle * 1000);
-    const began = Date.now();
-    const used = cpuSeconds(lab.pid());
-    await typeCell(page, cells[active].source, began);
-    found.ms += Date.now() - began;
-    found.cpu += cpuSeconds(lab.pid()) - used;
-    await page.close();
+  const whole = cells.map(({ type, source }) => ({
+    cell_type: type === 'code' ? 'code' : 'markdown',
+    source
+  }));
+  writeNotebook(lab, 'typed.ipynb', whole);
+  const page = await openFile(browser.context, lab, 'typed.ipynb', {
+    before: watch
+  });
+  // JupyterLab renders cells far below only after scrolling to them.
+  const last = page.locator(
+    `.jp-Notebook .jp-Cell[data-windowed-list-index="${cells.length - 1}"] .cm-content`
+  );
+  for (let tries = 0; tries < 100 && !(await last.isVisible()); tries += 1) {
+    await page
+      .locator('.jp-Notebook .jp-WindowedPanel-outer')
+      .evaluate(node => node.scrollTo(0, node.scrollHeight));
+    await page.waitForTimeout(100);
   }
+  await last.click();
+  await page.keyboard.press('Control+End');
+  await page.waitForTimeout(settle * 1000);
+  const pids = [lab.pid(), ...(ollama ? [ollama.pid] : [])];
+  const used = cpuSeconds(pids);
+  const keys = await type(page, typed);
+  const cpu = cpuSeconds(pids) - used;
+  const present = await page.evaluate(() => window.typist.source());
+  if (present !== cells.at(-1).source + typed) {
+    throw new Error(`The cell contains ${JSON.stringify(present)}.`);
+  }
+  writeFileSync(`${values.into}.part`, JSON.stringify({ keys, cpu }));
+  renameSync(`${values.into}.part`, values.into);
 } finally {
-  others.forEach(other => other.kill('SIGKILL'));
+  ollama?.stop(); // a server that waits for an answer does not end
   await close();
 }
-const { keys: pressed, shown, right, saved, first, ms, cpu } = found;
-console.log(
-  '| keystrokes | ms per key: target, actual | busy | cells above | shown per 100 keystrokes | precision | saved | first text after | CPU seconds of the server for 1 000 characters |'
-);
-console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- |');
-console.log(
-  `| ${pressed} | ${pace}, ${Math.round(ms / pressed)} | ${busy} | ${above} | ${((100 * shown) / pressed).toFixed(1)} | ` +
-    `${(right / Math.max(1, shown)).toFixed(2)} | ${(saved / pressed).toFixed(3)} | ` +
-    `${first === null ? 'never' : `${(first / 1000).toFixed(1)} s`} | ${((1000 * cpu) / pressed).toFixed(0)} |`
-);

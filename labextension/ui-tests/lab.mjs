@@ -66,7 +66,7 @@ const python = () => path.join(path.dirname(process.env.JUPYTER ?? ''), 'python'
  * that always generates this text. `memory` enables the notebook index, in a temporary data folder without the default
  * model. `learning` enables learning, in a temporary folder. `home` makes `~` a temporary folder.
  * `extensions` are the names of other front-end extensions in the environment that JupyterLab loads.
- * `files` of the demo are copied to the server's folder.
+ * `files` of the demo are copied to the server's folder. `plain` starts the installed extensions with their defaults.
  */
 export async function startLab({
   environment = {},
@@ -79,7 +79,8 @@ export async function startLab({
   home: ownHome = false,
   says = '',
   files = ['demo.ipynb'],
-  extensions = []
+  extensions = [],
+  plain = false
 } = {}) {
   const home = mkdtempSync(path.join(tmpdir(), 'turbopilot-ui-'));
   const work = path.join(home, 'work');
@@ -99,7 +100,12 @@ export async function startLab({
   const share = path.join(home, 'share');
   const loaded = path.join(share, 'labextensions');
   mkdirSync(loaded, { recursive: true });
-  symlinkSync(path.join(ROOT, 'jupyter_turbopilot', 'labextension'), path.join(loaded, 'jupyter-turbopilot'));
+  if (!plain) {
+    symlinkSync(
+      path.join(ROOT, 'jupyter_turbopilot', 'labextension'),
+      path.join(loaded, 'jupyter-turbopilot')
+    );
+  }
   for (const name of extensions) {
     mkdirSync(path.dirname(path.join(loaded, name)), { recursive: true });
     symlinkSync(
@@ -126,7 +132,14 @@ export async function startLab({
   }
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
-  const lab = { url, port, token: TOKEN, work, home, log: () => log, pid: () => server.pid };
+  const ours = [
+    `--Turbopilot.eagerness=${eagerness}`,
+    `--Turbopilot.notebook_index=${memory ? 'True' : 'False'}`,
+    `--Turbopilot.learning=${learning ? 'True' : 'False'}`,
+    '--Turbopilot.deadline=25', // answers are whole on a busy machine, too
+    `--LabServerApp.labextensions_path=${loaded}` // and none that is installed beside them
+  ];
+  const lab = { url, port, plain, token: TOKEN, work, home, log: () => log, pid: () => server.pid };
   let log = '';
   let server;
 
@@ -143,21 +156,19 @@ export async function startLab({
         `--ServerApp.port=${port}`,
         '--ServerApp.port_retries=0',
         '--ServerApp.ip=127.0.0.1',
-        `--Turbopilot.eagerness=${eagerness}`,
-        `--Turbopilot.notebook_index=${memory ? 'True' : 'False'}`,
-        `--Turbopilot.learning=${learning ? 'True' : 'False'}`,
-        '--Turbopilot.deadline=25', // answers are whole on a busy machine, too
         `--IdentityProvider.token=${token}`,
         `--ServerApp.root_dir=${work}`,
         `--LabServerApp.user_settings_dir=${user}`,
         `--LabServerApp.workspaces_dir=${path.join(home, 'workspaces')}`,
-        `--LabServerApp.labextensions_path=${loaded}`, // and none that is installed beside them
+        ...(plain ? [] : ours),
         ...flags
       ],
       {
         env: {
           ...process.env,
-          PYTHONPATH: [ROOT, process.env.PYTHONPATH].filter(Boolean).join(path.delimiter),
+          ...(plain
+            ? {}
+            : { PYTHONPATH: [ROOT, process.env.PYTHONPATH].filter(Boolean).join(path.delimiter) }),
           JUPYTER_PATH: share,
           JUPYTER_CONFIG_DIR: config,
           JUPYTER_RUNTIME_DIR: path.join(home, 'runtime'),
@@ -305,10 +316,12 @@ export async function openFile(context, lab, file, { reset = true, url = lab.url
   page.on('dialog', dialog => dialog.accept().catch(() => undefined));
   await page.goto(`${url}/lab/tree/${file}?token=${lab.token}${reset ? '&reset' : ''}`);
   await page.waitForSelector('#jupyterlab-splash', { state: 'detached', timeout: 60000 });
-  await page.waitForSelector('.jp-Turbopilot-status', { timeout: 60000 });
+  if (!lab.plain) {
+    await page.waitForSelector('.jp-Turbopilot-status', { timeout: 60000 });
+  }
   if (file.endsWith('.ipynb')) {
     // The content replaces all that is in the notebook, and the indicator is idle before there is a kernel.
-    await page.waitForFunction(() => window.jupyterapp.shell.currentWidget?.context?.isReady);
+    await page.waitForFunction(() => window.jupyterapp?.shell.currentWidget?.context?.isReady);
     // JupyterLab recreates its completer when the kernel connects, and drops pending answers.
     await page.waitForSelector('.jp-Notebook-ExecutionIndicator[data-status="idle"]', { timeout: 60000 });
   }

@@ -130,7 +130,7 @@ def replay_trace(
         reply = source.last(request, kernel_context)
         typed.ms.append((time.perf_counter() - begun) * 1000)
         score.show_at(keystroke, reply.items[0].text if reply.items else "")
-    _finish(typed, trace, score, live)
+    finish(typed, trace, score, live)
 
 
 def with_index(
@@ -157,7 +157,7 @@ def with_index(
             for name in ("shown", "right", "saved"):
                 gained = getattr(score.total, name) - getattr(before, name)
                 setattr(typed.from_index, name, getattr(typed.from_index, name) + gained)
-    _finish(typed, trace, score)
+    finish(typed, trace, score)
 
 
 def _asked(
@@ -310,7 +310,7 @@ def in_real_time(
             score.total.reversed += request.reversals - reversals
             score.show_at(keystroke, request.rest(keystroke))
             time.sleep(max(0.0, end - time.perf_counter()))
-        _finish(typed, trace, score, live)
+        finish(typed, trace, score, live)
         tell(trace.name)
     after = source.usage()
     pace.continued, pace.ended = after.continued - before.continued, after.ended - before.ended
@@ -319,7 +319,8 @@ def in_real_time(
     return typed
 
 
-def _finish(typed: TypingResult, trace: Trace, score: Score, live: Live | None = None) -> None:
+def finish(typed: TypingResult, trace: Trace, score: Score, live: Live | None = None) -> None:
+    """Add the score of a trace that was typed to its end."""
     score.typed(trace.length, trace.length)
     typed.invalid += sum(
         valid_beginning(before) and not valid_beginning(before + text) for before, text in score.shown

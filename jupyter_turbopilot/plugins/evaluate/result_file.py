@@ -82,7 +82,9 @@ class ResultFile(msgspec.Struct, frozen=True, kw_only=True):
 
     rules: Annotated[int, Meta(description="version of the rules of the measurement")]
     version: Annotated[str, Meta(description="version of jupyter-turbopilot")]
-    source: Annotated[str, Meta(description="engine of this process, or URL without credentials")]
+    source: Annotated[
+        str, Meta(description="engine of this process, URL without credentials, or packages of a JupyterLab")
+    ]
     model: Annotated[str, Meta(description="name, file or URL of the model; empty: the server's only one")]
     notebooks: Annotated[str, Meta(description="name of the set of notebooks")]
     digest: Annotated[
@@ -103,7 +105,8 @@ def _metrics(typed: TypingResult) -> dict[str, Metric]:
     }
 
 
-def _machine() -> str:
+def machine() -> str:
+    """Describe the processor."""
     name, _, value = processor().partition("|")[0].partition(":")
     return f"{cores()} cores of {value.strip() if name.strip() == 'model name' else platform.machine()}"
 
@@ -122,7 +125,7 @@ def write(
         notebooks=made.notebooks,
         options=made.options,
         digest=hashlib.sha256(digested.encode(errors="surrogatepass")).hexdigest()[:16],
-        machine=_machine(),
+        machine=machine(),
         date=datetime.now(UTC).date().isoformat(),
         results={
             name: Measurement(_metrics(one), one.notebooks, one.kinds, one.ms, one.invalid, one.pace)
