@@ -76,10 +76,11 @@ class Key(msgspec.Struct):
 
 
 class Recording(msgspec.Struct):
-    """The visible suggestions before each key and after the last one, and CPU seconds of all processes."""
+    """The visible suggestions before each key and after the last one; the CPU seconds of all processes."""
 
     keys: list[Key]
     cpu: float
+    seconds: float
 
 
 def chosen(source: Path) -> list[TypedNotebook]:
@@ -171,7 +172,7 @@ def with_interval(metric: Metric, digits: int = 2) -> str:
     return f"{metric.value:.{digits}f}{interval}"
 
 
-def row(file: Path) -> str:
+def row(file: Path, seconds: float) -> str:
     """Return a row of the table of results."""
     (name, measured), *_ = result_file.read(file).results.items()
     metrics, total = measured.metrics, measured.typed.total
@@ -180,7 +181,7 @@ def row(file: Path) -> str:
     ms = f"{statistics.median(measured.ms):.0f}" if measured.ms else ""
     return (
         f"| {name} | {shares} | {with_interval(metrics['shown_per_100_keystrokes'], 1)} | {ms} "
-        f"| {1000 * (cpu or 0) / max(1, total.typed):.0f} |"
+        f"| {1000 * (cpu or 0) / max(1, total.typed):.0f} | {1000 * seconds / max(1, total.typed):.0f} |"
     )
 
 
@@ -226,7 +227,7 @@ TEXTS = {
 }
 COLUMNS = (
     "precision", "keystrokes saved", "shown per 100 keystrokes", "ms to text, median",
-    "CPU seconds for 1 000 characters",
+    "CPU seconds for 1 000 characters", "ms per key",
 )  # fmt: skip
 ALONE_COLUMNS = ("shown", "seconds to text, median", "correct first lines", "lines of a text, mean")
 
@@ -284,7 +285,7 @@ def main() -> None:
             result_file.write(
                 result, made, [notebooks[number] for number in numbers], {peer: score(typed, recordings)}
             )
-            rows.append(row(result))
+            rows.append(row(result, sum(one.seconds for one in recordings)))
         page += section(mode, len(numbers), rows)
     head = PAGE.format(
         machine=result_file.machine(),

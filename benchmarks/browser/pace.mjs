@@ -155,8 +155,8 @@ async function waitForText(page) {
 async function type(page, characters) {
   const keys = [];
   for (const char of characters) {
+    const due = Date.now() + pause() + (char === '\n' && values.pauses ? LINE_PAUSE : 0);
     keys.push(await page.evaluate(() => window.typist.take()));
-    const wait = pause();
     if (char === '\n' && (await page.locator('.jp-Completer:not(.lm-mod-hidden)').count())) {
       await page.keyboard.press('Escape'); // Enter would accept an entry
     }
@@ -166,7 +166,7 @@ async function type(page, characters) {
       await page.keyboard.press('Shift+Home');
       await page.keyboard.press('Delete');
     }
-    await page.waitForTimeout(wait + (char === '\n' && values.pauses ? LINE_PAUSE : 0));
+    await page.waitForTimeout(Math.max(0, due - Date.now()));
     await waitForText(page);
   }
   keys.push(await page.evaluate(() => window.typist.take()));
@@ -218,14 +218,16 @@ try {
   await page.keyboard.press('Control+End');
   await page.waitForTimeout(settle * 1000);
   const pids = [lab.pid(), ...(ollama ? [ollama.pid] : [])];
+  const begun = Date.now();
   const used = cpuSeconds(pids);
   const keys = await type(page, typed);
   const cpu = cpuSeconds(pids) - used;
+  const seconds = (Date.now() - begun) / 1000;
   const present = await page.evaluate(() => window.typist.source());
   if (present !== cells.at(-1).source + typed) {
     throw new Error(`The cell contains ${JSON.stringify(present)}.`);
   }
-  writeFileSync(`${values.into}.part`, JSON.stringify({ keys, cpu }));
+  writeFileSync(`${values.into}.part`, JSON.stringify({ keys, cpu, seconds }));
   renameSync(`${values.into}.part`, values.into);
 } finally {
   ollama?.stop(); // a server that waits for an answer does not end
