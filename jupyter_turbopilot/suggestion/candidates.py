@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.context.languages import as_python, cell_language, is_command, without_cell_magic
 from jupyter_turbopilot.suggestion.column_methods import COLUMN_KEYWORDS, KEEPING, names_columns
+from jupyter_turbopilot.suggestion.members import member_at
 from jupyter_turbopilot.suggestion.resolve import BINDS, EVERYWHERE, Scope, bindings
 from jupyter_turbopilot.suggestion.syntax import Lexeme, lex, scan
 from jupyter_turbopilot.util.bounds import LINE, cached_function, count_operations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from jupyter_turbopilot.protocol.request import Completion
+    from jupyter_turbopilot.suggestion.members import Member
 
 STATEMENT_LENGTH = 2_000  # characters before the cursor that may belong to its statement
 MOST_LABELS = 32  # strings of a text that are checked: each check lexes the statement before it
@@ -40,6 +42,8 @@ _READS = _COMPARISONS | {
 }
 _QUOTES = frozenset("'\"")
 _AFTER_LABEL = frozenset(["", *",:)]}"])  # the ends of an element of a list or of an argument
+# Signs that may follow a member in R. Without them, the model would continue the word.
+_AFTER_MEMBER = "\n $(),:[]^"
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _WORD = re.compile(r"[^\W\d]\w*+")
 _CHANGING = frozenset({"insert", "pop", "update"})  # methods that change the columns
@@ -50,17 +54,23 @@ _WITH_LEVELS = frozenset({"groupby", "merge", "pivot_table", "sort_values"})
 
 
 class Candidates(NamedTuple):
-    """The texts of which one must follow the cursor. Without texts, there is no prefix constraint."""
+    """The texts of which one must follow the cursor. Without names, there is no prefix constraint."""
 
-    texts: Sequence[str] = ()
+    names: Sequence[str] = ()
     is_existing: bool = (
         False  # whether the name must be an existing one, so that a single candidate is certain
     )
+    ends: Sequence[str] = ("",)  # the signs of which one follows the name
+
+    @property
+    def texts(self) -> Sequence[str]:
+        """The names with their ends."""
+        return [name + end for name in self.names for end in self.ends]
 
     @property
     def single(self) -> str:
         """The single candidate, if there is no other text that could follow."""
-        return self.texts[0] if self.is_existing and len(self.texts) == 1 else ""
+        return self.names[0] if self.is_existing and len(self.names) == 1 else ""
 
 
 NO_CANDIDATES = Candidates()
@@ -184,6 +194,8 @@ class _LexedStatement:
 
 def names_at(request: Completion, scope: Scope) -> Candidates:
     """Return the possible continuations of the name that is being typed, if they are known."""
+    if member := member_at(request):
+        return _members(member, scope.attributes.get(member.code, _NONE))
     cell, prefix = request.cells[request.active], request.prefix
     current = prefix.rpartition("\n")[2]
     is_python = cell.type == "code" and cell_language(cell.source, request.language) == "python"
@@ -199,6 +211,14 @@ def names_at(request: Completion, scope: Scope) -> Candidates:
     if position is None or is_in_long_string(prefix):
         return NO_CANDIDATES
     return _candidates(position, request.suffix)
+
+
+def _members(member: Member, names: frozenset[str]) -> Candidates:
+    """Return the possible continuations of a member of an object in R."""
+    rests = [name.removeprefix(member.typed) for name in names if name.startswith(member.typed)]
+    if member.typed in names or len(rests) > MOST_NAMES:
+        return NO_CANDIDATES
+    return Candidates(sorted(filter(str.isprintable, rests)), member.is_existing, _AFTER_MEMBER)
 
 
 def lacks_column(prefix: str, text: str, scope: Scope) -> bool:

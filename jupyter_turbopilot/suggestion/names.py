@@ -43,6 +43,9 @@ def scope_of(request: Completion, kernel_context: KernelContext) -> Scope:
     """Combine the names of the kernel with those bound by cells that have not run."""
     if not kernel_context.names and not kernel_context.all:
         return Scope()
+    if request.language != "python":
+        members = kernel_context.names.items()
+        return Scope(attributes={code: fact.attributes or _NONE for code, fact in members})
     code = [
         len(cell.source)
         for number, cell in enumerate(request.cells)

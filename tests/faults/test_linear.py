@@ -35,6 +35,7 @@ from jupyter_turbopilot.suggestion import brackets, calls, resolve, syntax, trim
 from jupyter_turbopilot.suggestion.candidates import changed_columns, names_at, text_before_line
 from jupyter_turbopilot.suggestion.features import cursor_features, kind_of_position
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
+from jupyter_turbopilot.suggestion.members import member_at
 from jupyter_turbopilot.suggestion.names import Names, scope_of
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
 from jupyter_turbopilot.suggestion.writing import TrimmedText, Verbatim
@@ -258,6 +259,9 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "listed labels": keys._listed,
     "path": files._path_in,
     "words": parsed_cell.identifiers_in,
+    "members in R": lambda text: member_at(
+        Completion(language="r", cells=[Cell(source=f"{text}\nx <- df$")], offset=len(text) + 9)
+    ),
     "the surroundings of a logged text": lambda text: private_text.surroundings_of(text, text),
     "logged text": lambda text: private_text.loggable(text, private_text.surroundings_of(text, text)),
 }  # fmt: skip

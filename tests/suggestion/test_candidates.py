@@ -347,3 +347,28 @@ def test_lacks_column_is_true_if_the_label_is_unknown(form: str, label: str, quo
     is_named = "pivot" not in form  # its arguments are keywords
     assert lacks_column(before, text, scope) is (is_named and label not in {"a", "bb"})
     assert not lacks_column(before, text.replace("df", "other"), scope)
+
+
+@pytest.mark.parametrize(
+    ("text", "members"),
+    [
+        ("x <- df$", {"`unit cost`", "price", "prize"}),
+        ("x <- df$pr", {"ice", "ize"}),
+        ("df$pr", {"ice", "ize"}),
+        ("df$", set()),  # a new column may be about to be assigned
+        ("x <- df$price", set()),  # the name may be complete
+    ],
+)
+def test_names_at_returns_members_in_r(text: str, members: set[str]) -> None:
+    known = {"df$": {"attributes": ["price", "prize", "`unit cost`"]}}
+    request = Completion(language="r", cells=[Cell(source=text)], offset=len(text))
+    found = names_at(request, scope_of(request, convert({"names": known}, KernelContext)))
+    assert {*found.names} == members
+    assert not any(text[-1].isalnum() for text in found.texts)
+
+
+@pytest.mark.parametrize(("text", "single"), [("x <- df$c", "ost"), ("df$c", ""), ("x <- df$p", "")])
+def test_single_member_is_certain_unless_it_may_be_assigned(text: str, single: str) -> None:
+    scope = Scope(attributes={"df$": frozenset({"cost", "price", "prize"})})
+    request = Completion(language="r", cells=[Cell(source=text)], offset=len(text))
+    assert names_at(request, scope).single == single

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import pytest
+
+from jupyter_turbopilot.protocol.request import Cell, Completion
+from jupyter_turbopilot.suggestion.members import Member, member_at
+
+
+def at(text: str, *others: Cell) -> Member | None:
+    request = Completion(
+        language="r", cells=[*others, Cell(source=text)], active=len(others), offset=len(text)
+    )
+    return member_at(request)
+
+
+@pytest.mark.parametrize(
+    ("text", "member"),
+    [
+        ("df$p", Member("df$", "p", is_existing=False)),
+        ("x <- df$", Member("df$", "", is_existing=True)),
+        ("mean(my.df$pr", Member("my.df$", "pr", is_existing=True)),
+        ("print(df$`unit c", Member("df$", "`unit c", is_existing=True)),
+        ("y <- person@na", Member("person@", "na", is_existing=True)),
+        ("mean(df$a)\ny <- df[df$", Member("df$", "", is_existing=True)),
+    ],
+)
+def test_member_at_returns_the_object_and_the_typed_part(text: str, member: Member) -> None:
+    assert at(text) == member
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["df", "df$", "x <- df$price ", "x$df$", "f(x)$", "df[[1]]$", ".data$", "# df$", "grepl('df$", "", "$"],
+)
+def test_member_at_returns_none_elsewhere(text: str) -> None:
+    assert at(text) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "df <- read.csv('a.csv')",
+        "df = read.csv('a.csv')",
+        "read.csv('a.csv') -> df",
+        "df$new <- 1",
+        "df$new = 1",
+        "names(df) <- 'a'",
+        "df[, new := 1]",
+        "df %<>% mutate(a = 1)",
+        "g <- function(df) {",
+        "g <- function(x,\n  df) {",
+        "for (df in tables) {",
+    ],
+)
+def test_member_at_returns_none_if_the_object_may_change(line: str) -> None:
+    assert at(f"{line}\nx <- df$") is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x <- df$price",
+        "plot(df$a, main = 'b')",
+        "my.df <- 1",
+        "df2 <- df",
+        "df$a == 1",
+        "f <- function(x) df",
+    ],
+)
+def test_member_at_ignores_lines_that_only_use_the_object(line: str) -> None:
+    assert at(f"{line}\nx <- df$") is not None
+
+
+def test_member_at_ignores_changes_by_executed_cells() -> None:
+    assert at("x <- df$", Cell(source="df$a <- 1", executed=True)) is not None
+    assert at("x <- df$", Cell(source="df$a <- 1", executed=False)) is None
+    assert at("x <- df$", Cell(source="df$a <- 1", type="markdown")) is not None
+
+
+@pytest.mark.parametrize("language", ["python", "julia"])
+def test_member_at_knows_r_alone(language: str) -> None:
+    request = Completion(language=language, cells=[Cell(source="x <- df$")], offset=8)
+    assert member_at(request) is None
