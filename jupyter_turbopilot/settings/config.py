@@ -195,7 +195,8 @@ class Turbopilot(Configurable):
         True,
         help="Query a notebook's Python kernel after each execution for its names, types, columns, "
         "signatures and module search path, for the prompt and to drop suggestions with names that do"
-        " not exist. Values are not read, and no user code runs.",
+        " not exist. Values are not read, and no user code runs. Ask an R kernel's completer for the columns"
+        " behind `df$`.",
     ).tag(config=True)
     suggest_fixes = Bool(
         True,

@@ -5,6 +5,7 @@ kernels broadcast to all clients, and JupyterLab logs an error for each closed c
 A comm handler runs without IPython's hooks, history, output or execution count. Only the first message to a
 kernel, which installs the handler, is a silent execution, and triggers `pre_execute` and `post_execute` once.
 After an error, a query names the expressions to describe, and its answer has a report, too.
+Kernels of other languages than Python are not queried so: their own completer lists the members of an object.
 This module does no I/O: the caller owns the sockets and the clock.
 """
 
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from jupyter_turbopilot.context.kernel_context import KernelContext, read_kernel_context
+from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, read_kernel_context
 from jupyter_turbopilot.fixes.report import KernelReport, read_report
 from jupyter_turbopilot.jupyter.kernels import probe
 
@@ -104,6 +105,20 @@ class Conversation:
         """Reset the state for a restarted kernel process."""
         self._installed, self._comm = False, ""
         self._reports.clear()
+
+
+def ask_for_members(code: str) -> Message:
+    """Return the message that asks a kernel's own completer for the members after `df$`."""
+    return Message("complete_request", {"code": code, "cursor_pos": len(code)})
+
+
+def read_members(code: str, content: dict[str, Any]) -> KernelContext:
+    """Return the members of an object, from the reply to `ask_for_members`."""
+    start, end = content.get("cursor_start"), content.get("cursor_end")
+    texts = [f"{code[:start]}{match}{code[end:]}" for match in content.get("matches", ())]
+    # IRkernel returns the code itself if it knows no members.
+    members = [text.removeprefix(code) for text in texts if text.startswith(code) and text != code]
+    return read_kernel_context({"names": {code: {"attributes": members}}}) if members else NONE
 
 
 def installation() -> str:

@@ -1,10 +1,15 @@
-"""Watches running kernels: queries each kernel's context once after every execution."""
+"""Watches running kernels: queries each Python kernel's context once after every execution.
+
+The completer of an R kernel is asked for the members of an object when the cursor is behind it, once for each
+object until the next execution.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.session import Session
@@ -14,7 +19,13 @@ from zmq import ZMQError
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
-from jupyter_turbopilot.jupyter.kernels.conversation import ANSWERS, Conversation, KernelAnswer
+from jupyter_turbopilot.jupyter.kernels.conversation import (
+    ANSWERS,
+    Conversation,
+    KernelAnswer,
+    ask_for_members,
+    read_members,
+)
 from jupyter_turbopilot.util.failures import DAMAGED
 
 if TYPE_CHECKING:
@@ -30,17 +41,20 @@ AGAIN = 0.5  # seconds until the next check of a kernel that could not be querie
 PATIENCE = 5.0  # seconds until a query times out; doubles with each timeout
 MOST_PATIENCE = 60.0
 MOST_BYTES = 1024 * 1024  # size of a message; the probe's own are much smaller
-_PROCESSED = {"status", *ANSWERS}
+_PROCESSED = {"status", "complete_reply", *ANSWERS}
 REPORT_SECONDS = 1.0  # until a query after an error times out
-POLL = 0.01  # seconds between checks whether a kernel has become idle
+MEMBER_SECONDS = 0.1  # until a request is answered without the members of an object
+MOST_OBJECTS = 100  # whose members are cached
+POLL = 0.005  # seconds between checks whether a kernel has become idle, or has answered
 UNUSED = 600.0  # seconds without a request after which a kernel is not queried any more
 
 
 class Watch:
-    """One kernel: queried at the end of each execution."""
+    """One kernel. A Python kernel is queried at the end of each execution."""
 
     def __init__(self, manager: Any) -> None:
         self._manager = manager
+        self.language = manager.kernel_spec.language.lower()
         self._session = Session(config=manager.session.config, key=manager.session.key)
         self._iopub: Any = None
         self._shell: Any = None
@@ -55,6 +69,8 @@ class Watch:
         self._used_at = time.monotonic()
         self._opened_at = time.monotonic()
         self._reports: dict[str, asyncio.Future[KernelReport | None]] = {}  # by comm; None: no handler
+        self._members: dict[str, KernelContext] = {}  # by code, since the last execution
+        self._question: tuple[str, str] | None = None  # the open one: message id, code
         self.busy = False
         self.kernel_context = NONE
 
@@ -64,7 +80,7 @@ class Watch:
         self._iopub = self._manager.connect_iopub()
         self._iopub.on_recv(self._on_message)
         self._shell = self._manager.connect_shell()
-        self._shell.on_recv(lambda _: None)
+        self._shell.on_recv(self._on_message)
         self._schedule()
 
     def close(self) -> None:
@@ -83,6 +99,17 @@ class Watch:
             self._lapsed = False
             self._schedule()
         return self.kernel_context
+
+    async def members(self, code: str) -> KernelContext:
+        """Return the members that the kernel's completer lists after `df$`, without waiting for a cell."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MEMBER_SECONDS):
+                while code not in self._members and not self.busy:
+                    if not self._question and not self._is_busy():
+                        (identifier,) = self._send([ask_for_members(code)])
+                        self._question = identifier, code
+                    await asyncio.sleep(POLL)
+        return self._members.get(code, NONE)
 
     async def report(self, wanted: Sequence[str], *, keys: bool) -> KernelReport:
         """Query the kernel after an error, without waiting for it to settle; an empty report if that fails.
@@ -129,6 +156,8 @@ class Watch:
 
     def _ask(self) -> None:
         """Query the kernel, unless it is busy or a query is open."""
+        if self.language != "python":
+            return
         if time.monotonic() - self._used_at > UNUSED:
             self._lapsed = True
             return
@@ -138,12 +167,15 @@ class Watch:
         self._send(self._conversation.ask())
         self._start_timeout()
 
-    def _send(self, messages: Sequence[Message]) -> None:
+    def _send(self, messages: Sequence[Message]) -> list[str]:
+        """Send messages; return their ids."""
         # The query must not count as activity: Jupyter culls kernels by their last activity.
         if self._activity is None:  # otherwise it was saved for a query that was never answered
             self._activity = getattr(self._manager, "last_activity", None)
-        for message in messages:
-            self._session.send(self._shell, message.type, message.content)
+        sent = [self._session.msg(message.type, message.content) for message in messages]
+        for each in sent:
+            self._session.send(self._shell, each)
+        return [each["header"]["msg_id"] for each in sent]
 
     def _on_timeout(self) -> None:
         """Query again: a starting kernel may have answered before the other socket was connected."""
@@ -172,6 +204,9 @@ class Watch:
         if kind == "status":
             self._update_state(content["execution_state"], message["parent_header"].get("msg_type"), ours)
             return
+        if kind == "complete_reply":
+            self._learn_members(message["parent_header"].get("msg_id"), content)
+            return
         received = self._conversation.receive(kind, content)
         if received is None:
             return
@@ -192,6 +227,20 @@ class Watch:
             self._schedule()
         asyncio.get_running_loop().call_later(SETTLE, self._restore_activity)
 
+    def _learn_members(self, identifier: str, content: dict[str, Any]) -> None:
+        if not self._question or self._question[0] != identifier:
+            return
+        code, self._question = self._question[1], None
+        if len(self._members) == MOST_OBJECTS:
+            self._members.clear()
+        self._members[code] = read_members(code, content)
+        asyncio.get_running_loop().call_later(SETTLE, self._restore_activity)
+
+    def _forget_members(self) -> None:
+        """Ask again after an execution: it may have changed any object."""
+        self._members.clear()
+        self._question = None
+
     def _restore_activity(self) -> None:
         """Restore the kernel's last activity, unless another client used it meanwhile."""
         if self._activity is not None and not self._reports:
@@ -206,11 +255,13 @@ class Watch:
             for report in self._reports.values():
                 _resolve(report, NO_REPORT)
             self.busy, self.kernel_context, self._patience = False, NONE, PATIENCE
+            self._forget_members()
             self._schedule()
         elif parent == "execute_request":
             self.busy = state == "busy"
             if not self.busy:
                 self._executions += 1
+                self._forget_members()
                 self._schedule()
 
 
@@ -231,20 +282,26 @@ class Kernels:
         watch = self._watch(kernel_id)
         return watch.use() if watch else NONE
 
+    async def members(self, kernel_id: str, language: str, code: str) -> KernelContext:
+        """Return the members after `df$` in the code of a kernel's language."""
+        watch = self._watch(kernel_id, language)
+        return await watch.members(code) if watch else NONE
+
     async def report(self, kernel_id: str, wanted: Sequence[str], *, keys: bool) -> KernelReport:
         """Query a kernel after an error about its last exception and the wanted expressions."""
         watch = self._watch(kernel_id)
         return await watch.report(wanted, keys=keys) if watch else NO_REPORT
 
-    def _watch(self, kernel_id: str) -> Watch | None:
-        return self._watches.get(kernel_id) or self._start_watching(kernel_id)
+    def _watch(self, kernel_id: str, language: str = "python") -> Watch | None:
+        watch = self._watches.get(kernel_id) or self._start_watching(kernel_id, language)
+        return watch if watch and watch.language == language else None
 
-    def _start_watching(self, kernel_id: str) -> Watch | None:
+    def _start_watching(self, kernel_id: str, language: str) -> Watch | None:
         for gone in [name for name in self._watches if name not in self._manager]:
             self._watches.pop(gone).close()
         try:
             manager = self._manager.get_kernel(kernel_id)
-            if manager.kernel_spec.language.lower() != "python":
+            if manager.kernel_spec.language.lower() != language:
                 return None
             watch = Watch(manager)
             watch.open()

@@ -24,6 +24,7 @@ from jupyter_turbopilot.protocol.request import (
     parse_completion,
 )
 from jupyter_turbopilot.settings.access import UNCHECKED
+from jupyter_turbopilot.suggestion.members import member_at
 from jupyter_turbopilot.util.notebook_file import equivalent_paths
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Document
+    from jupyter_turbopilot.suggestion.members import Member
 
 
 T = TypeVar("T")
@@ -114,10 +116,15 @@ class NotebookRoute(JobRoute):
         switches = SavedSwitches(self.settings.get("contents_manager"), self.pilot.disk)
         return cast("SavedSwitches", self.settings.setdefault("turbopilot_switches", switches))
 
-    async def kernel_context(self, request: NotebookRequest) -> KernelContext:
-        """Return the kernel context of the notebook, for callers who may run code in the kernel."""
+    async def kernel_context(self, request: NotebookRequest, member: Member | None = None) -> KernelContext:
+        """Return the kernel context of the notebook, for callers who may run code in the kernel.
+
+        The context of an R kernel consists of the members of the object at the cursor.
+        """
         kernels, name = self.pilot.kernels, await self.allowed_kernel(request)
-        return kernels.kernel_context(name) if kernels and name else NONE
+        if not kernels or not name:
+            return NONE
+        return await kernels.members(name, "r", member.code) if member else kernels.kernel_context(name)
 
     async def allowed_kernel(self, request: NotebookRequest) -> str | None:
         """Return the kernel of the notebook if the server may query it for the caller."""
@@ -149,7 +156,7 @@ class CompleteRoute(NotebookRoute):
         await self.admit(request)
         request = msgspec.structs.replace(request, documents=await self.allowed_documents(request))
         notebook_index = await self.notebook_index() if request.notebook_index else None
-        context = await self.kernel_context(request)
+        context = await self.kernel_context(request, member_at(request))
         replies = await self.replies(request, context, notebook_index, is_charged=True)
         reply = await anext(replies)
         if request.stream:

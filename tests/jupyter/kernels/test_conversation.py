@@ -2,12 +2,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.fixes.report import NONE as NO_REPORT
-from jupyter_turbopilot.jupyter.kernels.conversation import Conversation, KernelAnswer, Message
+from jupyter_turbopilot.jupyter.kernels.conversation import (
+    Conversation,
+    KernelAnswer,
+    Message,
+    ask_for_members,
+    read_members,
+)
 
 FACTS = {"names": {"df": {"type": "DataFrame"}}, "all": True}
 
@@ -53,3 +60,25 @@ def test_hear_ignores_messages_of_other_clients(messages: list[tuple[str, str]])
     for kind, other in messages:
         assert conversation.receive(kind, {"comm_id": other, "data": FACTS}) is None
     assert isinstance(conversation.receive(*answer(comm)), KernelAnswer)
+
+
+def test_ask_for_members_puts_the_cursor_behind_the_operator() -> None:
+    assert ask_for_members("df$") == Message("complete_request", {"code": "df$", "cursor_pos": 3})
+
+
+@pytest.mark.parametrize(
+    ("start", "matches", "members"),
+    [
+        (0, ["df$price", "df$`unit cost`"], {"price", "`unit cost`"}),
+        (3, ["price"], {"price"}),
+        (0, ["df$"], None),  # IRkernel knows no members
+        (0, [], None),
+        (0, ["df$" + "x" * 1000], None),
+    ],
+)
+def test_read_members_returns_the_texts_after_the_code(
+    start: int, matches: list[str], members: set[str] | None
+) -> None:
+    content = {"matches": matches, "cursor_start": start, "cursor_end": 3}
+    names = read_members("df$", content).names
+    assert (names["df$"].attributes if names else None) == members

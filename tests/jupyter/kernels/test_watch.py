@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,9 +69,9 @@ class Person:
         raise TimeoutError(str(kernel_context))
 
 
-async def with_kernel(scenario: Callable[[Person], Any]) -> None:
+async def with_kernel(scenario: Callable[[Person], Any], kernel_name: str = "python3") -> None:
     manager = AsyncMappingKernelManager()
-    kernel_id = await manager.start_kernel(kernel_name="python3")
+    kernel_id = await manager.start_kernel(kernel_name=kernel_name)
     client = manager.get_kernel(kernel_id).client()
     client.start_channels()
     try:
@@ -274,16 +277,16 @@ class Silent:
         self.asked_at: list[float] = []
         self.manager = SimpleNamespace(
             session=Session(), connect_iopub=Stream, connect_shell=Stream, execution_state="idle",
-            last_activity="the user's",
+            last_activity="the user's", kernel_spec=SimpleNamespace(language="python"),
         )  # fmt: skip
         self.watch = Watch(self.manager)
         self.watch._session.send = self._sent
         self.watch.open()
 
-    def _sent(self, _: object, kind: str, content: dict[str, Any]) -> None:
-        if kind == "comm_open":
+    def _sent(self, _: object, message: dict[str, Any]) -> None:
+        if message["msg_type"] == "comm_open":
             self.asked_at.append(self.clock.now)
-            self.comm = content["comm_id"]
+            self.comm = message["content"]["comm_id"]
 
     def says(self, kind: str, *, parent: str = "", **content: Any) -> None:
         message = {"msg_type": kind, "parent_header": {"msg_type": parent}, "content": content}
@@ -441,3 +444,46 @@ def test_kernel_that_cannot_be_watched_has_no_context(error: type[Exception]) ->
             raise error
 
     assert Kernels(Managers()).kernel_context("elsewhere") == KernelContext()
+
+
+@pytest.fixture
+def r_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the name of a kernel spec of IRkernel."""
+    found = shutil.which("R") and subprocess.run(["R", "--slave", "-e", "library(IRkernel)"], check=False)
+    if not found or found.returncode:
+        pytest.skip("IRkernel is not installed")
+    folder = tmp_path / "kernels" / "ir"
+    folder.mkdir(parents=True)
+    command = ["R", "--slave", "-e", "IRkernel::main()", "--args", "{connection_file}"]
+    spec = {"argv": command, "display_name": "R", "language": "R"}
+    (folder / "kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    return "ir"
+
+
+def test_watch_returns_members_of_objects_in_r(r_kernel: str) -> None:
+    async def scenario(person: Person) -> None:
+        async def members(code: str, language: str = "r") -> frozenset[str] | None:
+            names = (await person.kernels.members(person.kernel_id, language, code)).names
+            return names[code].attributes if names else None
+
+        async def becomes(expected: set[str]) -> None:
+            for _ in range(50):  # the end of an execution may be noticed late, and an answer may be late
+                if (found := await members("df$")) == expected:
+                    return
+                await asyncio.sleep(0.1)
+            raise AssertionError(found)
+
+        await person.run("df <- data.frame(price = 1, `unit cost` = 2, check.names = FALSE)")
+        await becomes({"price", "`unit cost`"})
+        assert await members("missing$") is None
+        assert await members("df$", "python") is None
+        await person.run("df$region <- 'north'")
+        await becomes({"price", "`unit cost`", "region"})
+        # While a cell runs, the kernel is not asked.
+        person.client.execute("Sys.sleep(5); other <- df")
+        await asyncio.sleep(0.5)
+        assert await members("other$") is None
+        assert await members("df$") == {"price", "`unit cost`", "region"}
+
+    asyncio.run(with_kernel(scenario, r_kernel))

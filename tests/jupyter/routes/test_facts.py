@@ -20,6 +20,10 @@ class QueuedRequest:
         self.names.append(name)
         return kernel.NONE
 
+    async def members(self, name: str, language: str, code: str) -> kernel.KernelContext:
+        self.names.append(f"{name} {language} {code}")
+        return kernel.NONE
+
     def close(self) -> None:
         pass
 
@@ -36,6 +40,12 @@ async def test_facts_are_of_the_notebooks_own_kernel(ask: Ask, asked: QueuedRequ
     for path in ("mine.ipynb", "RTC:mine.ipynb"):
         await ask("complete", complete_body(path=path, kernel_id=own))
     assert asked.names == [own, own]
+
+
+async def test_facts_in_r_are_the_members_at_the_cursor(ask: Ask, asked: QueuedRequest, session: Any) -> None:
+    own = session["kernel"]["id"]
+    await ask("complete", complete_body("x <- df$pr", path="mine.ipynb", kernel_id=own, language="r"))
+    assert asked.names == [f"{own} r df$"]
 
 
 @pytest.mark.parametrize("name", ["missing", "../x", None, "'; drop table session"])
