@@ -26,12 +26,20 @@ if TYPE_CHECKING:
 
 RESULTS = ROOT / "benchmarks" / "results"
 PLOTS = ROOT / "benchmarks" / "plots"
-BLUE, ORANGE, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#8f4e8b"  # distinct for colour-blind readers
+# Distinct for colour-blind readers.
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072b2", "#d55e00", "#009e73", "#8f4e8b", "#606060"
 MODELS = {
     "qwen2.5-coder-0.5b": ("Qwen2.5-Coder 0.5 B with adapter (default)", BLUE, "o"),
     "qwen2.5-coder-0.5b, without its adapter": ("Qwen2.5-Coder 0.5 B without adapter", ORANGE, "s"),
     "qwen2.5-coder-1.5b": ("Qwen2.5-Coder 1.5 B with adapter", GREEN, "D"),
     "smollm2-135m": ("SmolLM2 135 M", PURPLE, "^"),
+}
+COMPLETERS = {
+    "turbopilot": ("Turbopilot", BLUE, "o"),
+    "turbopilot-no-adapter": ("Turbopilot without adapter", ORANGE, "s"),
+    "notebook-intelligence": ("Notebook Intelligence", GREEN, "D"),
+    "jupyter-ai": ("Jupyter AI", PURPLE, "^"),
+    "jupyterlab-lsp": ("jupyterlab-lsp", GREY, "v"),
 }
 
 
@@ -67,6 +75,29 @@ def saved_precision(axes: Axes) -> None:
         ylim=(0, 100),
     )
     axes.legend(loc="lower left", fontsize="small")
+
+
+def peers(axes: Axes) -> None:
+    """Draw precision and keystrokes saved of the completers of a JupyterLab, with 95 % intervals."""
+    for name, (label, color, marker) in COMPLETERS.items():
+        # The rows of the two kinds of typing, in the order of the page's sections.
+        for cells, filled in zip(cells_of("peers.md", name)[:2], (True, False), strict=True):
+            (x, *x_ends), (y, *y_ends) = ([100 * share for share in numbers(cells[at])] for at in (1, 0))
+            if not (x_ends and y_ends):
+                continue  # nothing was shown
+            axes.errorbar(
+                x, y, xerr=[[x - x_ends[0]], [x_ends[1] - x]], yerr=[[y - y_ends[0]], [y_ends[1] - y]],
+                fmt=marker, color=color, mfc=color if filled else "white", elinewidth=0.8,
+                label=f"{label}, {'steady typing' if filled else 'with pauses'}",
+            )  # fmt: skip
+    axes.set(
+        title="Completers in JupyterLab, in real time, with 95 % intervals",
+        xlabel="keystrokes saved (%)",
+        ylabel="precision: correct suggestions (%)",
+        xlim=(-5, 50),
+        ylim=(0, 100),
+    )
+    axes.legend(loc="lower right", fontsize="small")
 
 
 def notebook_length(axes: Axes) -> None:
@@ -129,7 +160,8 @@ def main() -> None:
     """Draw all plots."""
     mpl.rcParams["svg.hashsalt"] = "turbopilot"  # makes the files reproducible
     files = {
-        ROOT / "docs" / "pictures" / "saved-precision.svg": saved_precision,
+        ROOT / "docs" / "pictures" / "peers.svg": peers,
+        PLOTS / "saved-precision.svg": saved_precision,
         PLOTS / "notebook-length.svg": notebook_length,
         PLOTS / "first-frame.svg": first_frame,
         PLOTS / "index.svg": index,
