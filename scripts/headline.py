@@ -119,7 +119,11 @@ def larger_model() -> str:
 
 def fixes() -> str:
     """Return sentences about the accuracy and the time of fixes and renames."""
-    right, renamed, edits = "first fix right", "renames that change all uses", "real edits between two versions"
+    right, renamed, edits = (
+        "first fix right",
+        "renames that change all uses",
+        "real edits between two versions",
+    )
     return (
         f"In 22 notebooks with faults at random places, a fix appeared after {share('fixes shown, of errors')} of the errors "
         "that have one.\n"

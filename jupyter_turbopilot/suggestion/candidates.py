@@ -30,6 +30,7 @@ MOST_NAMES = 300  # names after a bare dot: finding the allowed tokens takes a m
 _NONE: frozenset[str] = frozenset()
 _STATEMENT = re.compile(r"^(?=[^\s)\]}#])", re.MULTILINE)
 _BINDS = re.compile(rf"\b(?:{'|'.join(sorted(BINDS))})\b|:=|;")
+_TARGET = re.compile(r"\s*+[^\W\d]\w*+ *+=(?!=)")
 _OPERAND = re.compile(r"(?:^|[(&|~]|\b(?:and|or|not)\b)\s*+(?P<typed>[^\W\d]\w*+)$")
 # Characters that must be escaped in a string: quotes, control and bidirectional formatting characters.
 _ESCAPED = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
@@ -49,6 +50,8 @@ _WORD = re.compile(r"[^\W\d]\w*+")
 _CHANGING = frozenset({"insert", "pop", "update"})  # methods that change the columns
 _NOT_CHANGING = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
 _QUERY_WORDS = frozenset({"index", "not", "True", "False"})  # words of a query that are no columns
+# Methods that pass the table, a part of it, or its rows, to a function.
+_PASSING = frozenset({"apply", "assign", "loc", "pipe"})
 # Methods whose arguments may also name index levels.
 _WITH_LEVELS = frozenset({"groupby", "merge", "pivot_table", "sort_values"})
 
@@ -167,6 +170,17 @@ class _LexedStatement:
                 break
         return "", at
 
+    def parameter(self, name: str) -> tuple[str, frozenset[str]]:
+        """Return the variable whose columns a lambda's parameter has, and the columns that `assign` adds."""
+        for call in reversed(self.open):
+            first, method = call.before + 1, self.text(call.at - 1)
+            if self.text(first) == "lambda" and self.text(first + 1) == name:
+                if self.text(first + 2) == ":" and method in _PASSING and self.text(call.at - 2) == ".":
+                    new = call.named - {call.keyword} if method == "assign" else _NONE
+                    return self.table(call.at - 2)[0], new
+                break
+        return "", _NONE
+
     def arguments(self, call: _Bracket) -> set[str]:
         """Return the complete arguments of a call that are single names."""
         at, found = len(self.lexemes) - 1, set[str]()
@@ -206,11 +220,19 @@ def names_at(request: Completion, scope: Scope) -> Candidates:
     statement, line = _statement_at(prefix)
     if statement.is_comment or not statement.at_end:
         return NO_CANDIDATES
-    bound = bindings(prefix[:line]) | (bindings(prefix[line:]) if _BINDS.search(prefix, line) else _NONE)
+    bound = bindings(prefix[:line]) | _bound_in_line(prefix[line:])
     position = _position(statement, scope.without(bound))
     if position is None or is_in_long_string(prefix):
         return NO_CANDIDATES
     return _candidates(position, request.suffix)
+
+
+def _bound_in_line(line: str) -> frozenset[str]:
+    """Return the names that the cursor's line binds; the target of its assignment still has the old value."""
+    if ";" not in line:
+        target = _TARGET.match(line)
+        line = line[target.end() :] if target else line
+    return bindings(line) if _BINDS.search(line) else _NONE
 
 
 def _members(member: Member, names: frozenset[str]) -> Candidates:
@@ -377,9 +399,10 @@ def _selected(statement: _LexedStatement, scope: Scope, bracket: _Bracket, displ
     base, start = statement.table(bracket.at - 2 if bracket.number else bracket.at)
     is_direct = bracket.at - start == (3 if bracket.number else 1)
     new = is_direct and not display and statement.may_assign(start)
-    if base not in scope.columns:
-        return None
-    return _Position(scope.columns[base], "", is_existing=not new, table=base)
+    if base in scope.columns:
+        return _Position(scope.columns[base], "", is_existing=not new, table=base)
+    table, added = statement.parameter(base)
+    return _Position(scope.columns[table] | added, "") if table in scope.columns else None
 
 
 def _labels(statement: _LexedStatement, scope: Scope, bracket: _Bracket, display: str) -> _Position | None:
@@ -400,8 +423,10 @@ def _labels(statement: _LexedStatement, scope: Scope, bracket: _Bracket, display
         return _of_tables(_with_levels(scope, table) for table in tables or scope.columns)
     # A named aggregation: `total=("price", "sum")`.
     is_aggregation = display == "(" and method in {"agg", "aggregate"} and bracket.keyword
-    if not (is_aggregation or names_columns(method, argument, is_dict=display == "{")):
-        return None
+    is_named = is_aggregation or names_columns(method, argument, is_dict=display == "{")
+    if not is_named or argument == "right_on":
+        others = statement.arguments(bracket) & scope.columns.keys() if is_named else _NONE
+        return _of_tables(_with_levels(scope, other) for other in others)
     names = _with_levels(scope, base) if method in _WITH_LEVELS else scope.columns[base]
     return _Position(names, "", table=base)
 

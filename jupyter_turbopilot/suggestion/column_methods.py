@@ -13,7 +13,7 @@ _COLUMNS = {
     "groupby": "0 by",
     "hist": "0 column by",
     "melt": "0 1 id_vars value_vars",
-    "merge": "on left_on",
+    "merge": "on left_on right_on",  # the last names columns of the other table
     "nlargest": "1 columns",
     "nsmallest": "1 columns",
     "pivot": "index columns values",

@@ -76,6 +76,13 @@ def test_names_at_returns_columns_and_attributes(
         "df.merge(more, on='",
         "df.merge(other, left_on='",
         "df = df.groupby('",
+        "df.assign(x=lambda d: d['",
+        "df = df.assign(x=lambda d: np.log(d['",
+        "df.dropna().apply(lambda row: row['",
+        "df.loc[lambda d: d['",
+        "more.merge(df, left_on='sku', right_on='",
+        "more.merge(right=df, left_on=['sku'], right_on=['",
+        "df = [x for x in df['",
         "if True:\n    x = df['",
         "x = f'a' + df['",
         "print(f\"{df['",
@@ -84,6 +91,10 @@ def test_names_at_returns_columns_and_attributes(
 )
 def test_names_at_knows_where_columns_are_written(text: str) -> None:
     assert at(text) == ALL
+
+
+def test_names_at_includes_the_columns_that_the_call_adds() -> None:
+    assert at("df.assign(net=1, tax=lambda d: d['") == sorted([*ALL, "net'"])
 
 
 def test_names_at_excludes_listed_columns() -> None:
@@ -127,6 +138,12 @@ def test_names_at_excludes_listed_columns() -> None:
         "x = [df['price'] for df in y if df['",
         "df = f(lambda df: df['",
         "f = lambda df: df['",
+        "df.map(lambda d: d['",
+        "df.assign(x=lambda d, e: d['",
+        "df.assign(x=f(lambda d: 1, lambda e: e['",
+        "df = df.assign(x=lambda df: 1); df['",
+        "df = 1; x = [y for y in df['",
+        "df.merge(f(more), right_on='",
         "df['\\",
         "df.\nhead.",
         "import os.",
