@@ -114,6 +114,7 @@ class Live:
 
     def __exit__(self, *_: object) -> None:
         self._stop()
+        self._background.shutdown()
 
     def kernel_context(self, trace: Trace) -> KernelContext:
         """Run the cells above the typed one; return the kernel context."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,7 @@ def test_live_stops_while_a_cell_runs(tmp_path: Path) -> None:
     with Live("python3", path) as live:
         live.run_while_typing(typed[-1])
     assert live.failed == {"a.ipynb": "cell 1: KeyboardInterrupt: "}
+    assert "turbopilot-kernel_0" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_beside_a_kernel_replays_with_and_without_context() -> None:
