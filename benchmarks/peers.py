@@ -177,7 +177,8 @@ def row(file: Path, seconds: float) -> str:
     (name, measured), *_ = result_file.read(file).results.items()
     metrics, total = measured.metrics, measured.typed.total
     cpu = measured.pace.cpu if measured.pace else None
-    shares = f"{with_interval(metrics['precision'])} | {with_interval(metrics['keystrokes_saved'])}"
+    precision = with_interval(metrics["precision"]) if total.shown else ""
+    shares = f"{precision} | {with_interval(metrics['keystrokes_saved'])}"
     ms = f"{statistics.median(measured.ms):.0f}" if measured.ms else ""
     return (
         f"| {name} | {shares} | {with_interval(metrics['shown_per_100_keystrokes'], 1)} | {ms} "
@@ -201,15 +202,19 @@ def row_alone(peer: str, traces: Sequence[Trace], recordings: Sequence[Recording
 
 PAGE = """# Beside other completers
 
-Measured with `make bench-peers` (`benchmarks/peers.py`) on {machine}, {date}. Every completer is used with
-its defaults in a JupyterLab of its own, in headless Chromium. All that use a model use the same file,
-{model}. docs/developers/measure.md has the rules (*A JupyterLab as the source*).
+Measured with `make bench-peers` (`benchmarks/peers.py`) on {machine}, {date}. Every completer is used in a
+JupyterLab of its own, in headless Chromium, with its defaults; completion as the user types is enabled
+where it is off by default: in jupyter-ai and jupyterlab-lsp. All that use a model use the same file,
+{model}. docs/developers/measure.md has the rules (*A JupyterLab as the source*). In the first and second
+table, each further line of a text counts as a suggestion, and names of which fewer than four
+characters are left count as wrong unless they end the line.
 
-- *turbopilot*: this project, with and without its adapter.
+- *turbopilot*: this project, with and without its adapter for this model.
 - *notebook-intelligence* and *jupyter-ai* use Ollama. `benchmarks/browser/ollama.mjs` is a **stand-in for
-  Ollama**: the same protocol in front of llama.cpp's server with its prompt cache.
+  Ollama**: the same protocol in front of llama.cpp's server with its prompt cache. jupyter-ai sends
+  chat requests, for which this model is small.
 - *jupyterlab-lsp* is used with python-lsp-server: the first entry of the list that opens during typing.
-  It completes names and needs no model.
+  It completes names and needs no model. Its users choose from the list, which these metrics do not count.
 
 {versions}
 

@@ -10,16 +10,17 @@ import { text } from 'node:stream/consumers';
 import { freePort } from '../../labextension/ui-tests/lab.mjs';
 
 const MODEL = 'qwen2.5-coder'; // Notebook Intelligence accepts only some names
-// Ollama's defaults of the options that clients send.
+// Ollama's defaults where they may differ from those of llama.cpp's server.
 const DEFAULTS = {
   temperature: 0.8,
   top_k: 40,
   top_p: 0.9,
+  min_p: 0,
   repeat_penalty: 1.1,
   num_predict: -1
 };
 
-const DETAILS = { model: MODEL, name: MODEL };
+const DETAILS = { model: MODEL, name: MODEL, details: { family: 'qwen2' } };
 
 /** Iterate over the events of a streamed answer of llama.cpp's server. */
 async function* events(body) {

@@ -5,7 +5,7 @@
  *     JUPYTER=.venv/bin/jupyter node benchmarks/browser/pace.mjs --peer turbopilot --task task.json --into keys.json
  *         [--key 200] [--settle 5] [--pauses] [--wait 30] [--server LLAMA_SERVER] [--models FOLDER] [--model FILE]
  *
- * `--settle` is the number of seconds between focusing the cell and the first key, `--pauses` adds two seconds after
+ * `--settle` is the minimum number of seconds between focusing the cell and the first key, `--pauses` adds two seconds after
  * each line, `--wait` waits up to so many seconds for the suggestion after each key. Needs the front end's packages
  * (`make dev`), the default model, Chromium and Linux.
  */
@@ -50,6 +50,8 @@ const PEERS = {
     flags: ['--AiExtension.default_completions_model=ollama:qwen2.5-coder']
   },
   'jupyterlab-lsp': {
+    // A language server keeps the packages that it parsed. The temporary home of each recording has no cache.
+    environment: { XDG_CACHE_HOME: path.resolve(path.dirname(process.env.JUPYTER ?? ''), '../cache') },
     settings: {
       '@jupyterlab/completer-extension:manager': { autoCompletion: true },
       '@jupyter-lsp/jupyterlab-lsp:completion': { continuousHinting: true }
@@ -140,6 +142,16 @@ function cpuSeconds(pids) {
   return sum(pids);
 }
 
+/** Wait until the processes use less than a fifth of a core, at most a minute. */
+async function waitUntilIdle(page, pids) {
+  const end = Date.now() + 60_000;
+  let used;
+  do {
+    used = cpuSeconds(pids);
+    await page.waitForTimeout(1000);
+  } while (cpuSeconds(pids) - used > 0.2 && Date.now() < end);
+}
+
 /** Wait until a suggestion has been the same for a second. */
 async function waitForText(page) {
   let [last, same] = ['', 0];
@@ -183,7 +195,8 @@ const { lab, browser, close } = await openLab({
   flags: peer.flags,
   environment: {
     TURBOPILOT_MODELS: values.models,
-    ...(ollama && { OLLAMA_HOST: ollama.url })
+    ...(ollama && { OLLAMA_HOST: ollama.url }),
+    ...peer.environment
   },
   settings: {
     '@jupyterlab/notebook-extension:tracker': {
@@ -216,8 +229,12 @@ try {
   }
   await last.click();
   await page.keyboard.press('Control+End');
-  await page.waitForTimeout(settle * 1000);
   const pids = [lab.pid(), ...(ollama ? [ollama.pid] : [])];
+  // In the middle of a session, an earlier request has filled the prompt cache of a peer without a warm-up.
+  await page.keyboard.type('x');
+  await page.waitForTimeout(settle * 1000);
+  await waitUntilIdle(page, pids);
+  await page.keyboard.press('Backspace');
   const begun = Date.now();
   const used = cpuSeconds(pids);
   const keys = await type(page, typed);
