@@ -34,7 +34,7 @@ CHAPTERS = {
     "Models": ["models", "engines"],
     "Administer": ["jupyterhub", "scale", "switching-off", "privacy"],
     "Reference": ["settings", "cli", "http", "http-reference"],
-    "Research": ["measure", "usage-log", "results/index", "comparison"],
+    "Research": ["evidence", "measure", "usage-log", "results/index", "comparison"],
     "Develop": [
         "contributing",
         "architecture",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 
 from jupyter_turbopilot.models.catalog import catalog
@@ -42,6 +43,15 @@ def rounded(begins: str, column: int = 0) -> str:
     """Format milliseconds as seconds and megabytes as gigabytes, with one decimal."""
     number, _, unit = figure(begins, column).rpartition(" ")
     return f"{float(number) / 1000:.1f} { {'ms': 's', 'MB': 'GB'}[unit] }"
+
+
+def table(page: str, begins: str) -> str:
+    """Return the table of a page in benchmarks/results whose head begins so."""
+    lines = (RESULTS.parent / "results" / page).read_text("utf-8").splitlines()
+    heads = [at for at, line in enumerate(lines) if line.startswith(begins)]
+    if len(heads) != 1:
+        raise LookupError(f"benchmarks/results/{page} has {len(heads)} tables that begin with {begins!r}.")
+    return "\n".join(takewhile(lambda line: line.startswith("|"), lines[heads[0] :]))
 
 
 def costs() -> str:
@@ -103,6 +113,19 @@ def quality() -> str:
     return (
         f"For a simulated user who types a key every 200 ms and does not wait, {share('precision, in turn', 1)} of the "
         f"suggestions were correct,\nand saved {share('keystrokes saved, in turn', 1)} of the keystrokes."
+    )
+
+
+def llama_server() -> str:
+    """Return sentences that compare the speed with llama-server's."""
+    return (
+        f"A keystroke takes {figure('mean time per keystroke, `turbopilot/complete`')} of llama-server's time, and "
+        f"{figure('mean time per keystroke, `/infill`')} over llama.cpp's own protocol\n(the target of "
+        f"{figure('mean time per keystroke, `/infill`', 2)} was missed). Eight editors at once get "
+        f"{figure('eight editors with separate caches, tokens per second')} of its tokens per second, fifty clients "
+        f"{figure('fifty clients with separate caches, tokens per second')}:\nboth targets "
+        f"({figure('eight editors with separate caches, tokens per second', 2)} and "
+        f"{figure('fifty clients with separate caches, tokens per second', 2)}) were missed."
     )
 
 
