@@ -1,6 +1,7 @@
 import { YNotebook } from '@jupyter/ydoc';
 import type { ICellModel } from '@jupyterlab/cells';
 import { beforeEach, describe, expect, it } from 'vitest';
+import type { UndoManager } from 'yjs';
 import { type IStepped, JointUndo } from './jointundo';
 
 describe('JointUndo', () => {
@@ -44,6 +45,19 @@ describe('JointUndo', () => {
     expect(sources()).toEqual([' new = 1', ' new']);
     expect(stepped.map(({ step }) => step)).toEqual(['undo', 'redo', 'undo', 'redo']);
     expect(stepped.every(({ changed }) => changed === null)).toBe(true);
+  });
+
+  it('restores the selection only in the cell in which the user undoes it', async () => {
+    const restored: unknown[][] = models.map(() => []);
+    models.forEach(({ sharedModel }, index) => {
+      const { undoManager } = sharedModel as unknown as { undoManager: UndoManager };
+      undoManager.undoStack.at(-1)?.meta.set('selection', index);
+      undoManager.on('stack-item-popped', ({ stackItem }) =>
+        restored[index].push(stackItem.meta.get('selection'))
+      );
+    });
+    await step(1, 'undo');
+    expect(restored).toEqual([[undefined], [1]]);
   });
 
   it('undoes later edits of a cell first, and keeps older ones', async () => {

@@ -13,14 +13,19 @@ export interface IStepped {
 
 /** The used members of Yjs's UndoManager. */
 interface IUndoManager {
-  undoStack: readonly object[];
-  redoStack: readonly object[];
+  undoStack: readonly IStackItem[];
+  redoStack: readonly IStackItem[];
   stopCapturing(): void;
   on(event: 'stack-item-popped', listener: IListener): void;
   off(event: 'stack-item-popped', listener: IListener): void;
 }
 
-type IListener = (event: { stackItem: object }) => void;
+interface IStackItem {
+  /** the selections that the editors restore */
+  meta: Map<unknown, unknown>;
+}
+
+type IListener = (event: { stackItem: IStackItem }) => void;
 
 /** A cell after the change, or after it was undone. */
 interface IPart {
@@ -28,7 +33,7 @@ interface IPart {
   manager: IUndoManager;
   listener: IListener;
   /** the change in the history of the cell */
-  item: object | undefined;
+  item: IStackItem | undefined;
   source: string;
 }
 
@@ -43,7 +48,10 @@ export function undoesJointly({ sharedModel }: ICellModel): boolean {
 
 export class JointUndo {
   /** Call `change` with whether each cell has its own history. With that of the whole document, the cells share a step. */
-  constructor(models: readonly ICellModel[], change: (isSeparate: boolean) => void) {
+  constructor(
+    readonly models: readonly ICellModel[],
+    change: (isSeparate: boolean) => void
+  ) {
     const managers = new Map<IUndoManager, ICellModel>();
     for (const model of models) {
       const manager = managerOf(model.sharedModel);
@@ -98,7 +106,10 @@ export class JointUndo {
   private _stepIn(parts: readonly IPart[]): void {
     const step = this._step;
     this._isStepping = true;
-    parts.forEach(({ model }) => model.sharedModel[step]());
+    for (const { model, item } of parts) {
+      item?.meta.clear(); // the editors would scroll to the selections, away from the active cell
+      model.sharedModel[step]();
+    }
     this._isStepping = false;
     this._step = opposite(step);
     this._record();
@@ -112,7 +123,7 @@ export class JointUndo {
     );
   }
 
-  private _newest({ manager }: IPart): object | undefined {
+  private _newest({ manager }: IPart): IStackItem | undefined {
     return (this._step === 'undo' ? manager.undoStack : manager.redoStack).at(-1);
   }
 
