@@ -114,6 +114,72 @@ describe('repeated edits', { timeout: 300_000 }, () => {
     assert.deepEqual(events(), ['shown', 'applied', 'undone']);
   });
 
+  test('in command mode, the active cell gets the focus', async () => {
+    await setCells(page, CELLS);
+    for (const index of [1, 2]) {
+      await add(index);
+      await page.keyboard.press('Escape');
+    }
+    await offered('Change 3 more occurrences?');
+    const isFocused = index =>
+      page.waitForFunction(
+        index => document.activeElement === window.jupyterapp.shell.currentWidget.content.widgets[index].node,
+        index
+      );
+    await page.keyboard.press('Alt+.');
+    await isFocused(3);
+    await button('Apply').click();
+    await isFocused(4);
+    await page.keyboard.press('Enter');
+    await page.keyboard.type('x');
+    await holds(cellAt(4), `print(a + 3${added}x)`);
+  });
+
+  test('an undo restores the cursor at the change, in a cell without the focus before', async () => {
+    await repeated(['a = 1', 'id(a)', 'id(a + 1)', '# first\n# second\nid(a + 2)', 'id(a + 3)']);
+    await page.keyboard.press('Alt+.');
+    await offered('Change 1 more occurrence?');
+    await page.keyboard.press('Control+z');
+    await gone();
+    assert.deepEqual(await cursor(), [3, '# first\n# second\nid(a + 2'.length, true]);
+  });
+
+  test('an undo in all cells does not scroll away from the active cell', async () => {
+    const long = Array.from({ length: 60 }, (_, index) => `x${index} = ${index}`).join('\n');
+    const cells = ['a = 1', 'id(a)', 'id(a + 1)\nid(a + 2)', long, 'id(a + 3)', long, 'id(a + 4)'];
+    const top = () =>
+      page.evaluate(
+        () => window.jupyterapp.shell.currentWidget.content.activeCell.node.getBoundingClientRect().top
+      );
+    for (const undo of [() => page.keyboard.press('Control+z'), () => button('Undo').click()]) {
+      await repeated(cells);
+      const before = await top();
+      await page.keyboard.press('Alt+Shift+.');
+      await offered('Changed 3 occurrences.');
+      await undo();
+      await holds(cellAt(4), cells[4]);
+      await gone();
+      await page.waitForTimeout(300);
+      assert.equal(await top(), before);
+      added = `, undo${added.slice(2)}`;
+    }
+  });
+
+  test('a report remains until one of its cells is edited', async () => {
+    await repeated();
+    await page.keyboard.press('Alt+.');
+    await offered('Change 2 more occurrences?');
+    await page.keyboard.press('Alt+Shift+.');
+    await offered('Changed 2 occurrences.');
+    await page.keyboard.press('Control+z');
+    await holds(cellAt(3), CELLS[3]);
+    assert.equal(await textOf(cellAt(4)), `print(a + 3${added})`);
+    assert.equal(await offer().count(), 1);
+    await editCell(page, 4);
+    await page.keyboard.type('#');
+    await gone();
+  });
+
   test('Escape removes the offer in any cell', async () => {
     await repeated();
     await editCell(page, 5);

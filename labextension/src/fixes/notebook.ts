@@ -215,6 +215,17 @@ export function report(
   if (actions.length === 0) {
     offer.disposeLater();
   }
+  // After any edit of one of the cells, the change cannot be undone as a whole.
+  const end = (): void => offer.dispose();
+  const edited = (_: unknown, { sourceChange }: { sourceChange?: unknown }): void => {
+    if (sourceChange) {
+      end();
+    }
+  };
+  for (const { sharedModel } of applied.models) {
+    sharedModel.changed.connect(edited, offer);
+    sharedModel.disposed.connect(end, offer);
+  }
   offer.dismiss = () => offer.dispose();
   const shown = [...actions, undo];
   offer.display({ error: '', question, changes: [], runs, collapsed: false, actions: shown, shortcuts: [] });

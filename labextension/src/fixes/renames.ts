@@ -109,7 +109,6 @@ export class RenameOffers {
         applied.stepped.connect((_, { changed }) => {
           if (!changed) {
             this._parts.edits.reset();
-            offer.dispose();
           }
         });
         this._report(offer, cells, answer, applied);

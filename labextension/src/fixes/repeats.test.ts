@@ -148,7 +148,14 @@ describe('RepeatOffers', () => {
     expect(sources()).toEqual(['long(a)\nlong(b)', 'long(c)', '# last\nlong(d)', 'long(e)']);
     expect(FakeOffer.shown).toEqual([]);
     expect(sent).toEqual(['repeat-1 shown', 'repeat-1 applied']);
-    expect(said.filter(text => text.startsWith('cursor'))).toEqual(['cursor 12', 'cursor 4', 'cursor 11']);
+    expect(said.filter(text => text.startsWith('cursor'))).toEqual([
+      'cursor 9',
+      'cursor 12',
+      'cursor 1',
+      'cursor 4',
+      'cursor 8',
+      'cursor 11'
+    ]);
   });
 
   it('applies all as one undo step, and withdraws the offer when it is undone', async () => {
@@ -172,6 +179,18 @@ describe('RepeatOffers', () => {
     shown()?.all?.();
     edits.undone.emit({ panel, cell: panel.content.widgets[0] });
     expect(shown()?.content?.question).toBe('Changed 3 occurrences.');
+  });
+
+  it('keeps the report when an earlier application is undone, until one of its cells is edited', async () => {
+    await repeated();
+    shown()?.primary?.();
+    shown()?.all?.();
+    notebook.cells[0].undo();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(shown()?.content?.question).toBe('Changed 2 occurrences.');
+    expect(sent.at(-1)).toBe('repeat-1 undone');
+    notebook.cells[2].updateSource(0, 0, '#');
+    expect(FakeOffer.shown).toEqual([]);
   });
 
   it('ends after an undo of the first occurrence, and when it is dismissed', async () => {

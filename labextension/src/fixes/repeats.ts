@@ -239,12 +239,16 @@ class RepeatOffer {
   private _applyNext(target: OfferEdits, offer: Offer): void {
     const next = this._omitLocked(target) ? target.next : null;
     const cell = this._cellOf(next?.[0]);
-    const applied = next && applyTarget(this._parts, offer, this._feedback, target, () => target.applyNext());
-    if (!applied || !cell) {
+    if (!next || !cell) {
+      return;
+    }
+    const [, { start, end, text }] = next;
+    setCursor(cell, end, { scroll: false }); // an undo restores this position
+    const applied = applyTarget(this._parts, offer, this._feedback, target, () => target.applyNext());
+    if (!applied) {
       return;
     }
     this._follow(applied);
-    const [, { start, text }] = next;
     void goTo(this._panel, cell, start + text.length).then(this.display, () => undefined);
     if (target.length === 0) {
       this.end();
@@ -276,7 +280,9 @@ class RepeatOffer {
         this._isUndone = true;
         this._feedback('undone');
         this._decline();
-        this.end();
+        if (this.isOpen) {
+          this.end();
+        }
       }
     });
   }
@@ -326,12 +332,17 @@ async function goTo({ content }: NotebookPanel, cell: CodeCell, offset: number):
   content.activeCellIndex = index;
   await content.scrollToItem(index, 'smart');
   await cell.ready;
-  const { editor } = cell;
+  setCursor(cell, offset);
+  if (content.mode === 'edit') {
+    cell.editor?.focus();
+  } else {
+    content.activate(); // the active cell does not get the focus otherwise
+  }
+}
+
+function setCursor({ editor }: CodeCell, offset: number, options?: { scroll: boolean }): void {
   const position = editor?.getPositionAt(offset);
   if (position) {
-    editor?.setCursorPosition(position);
-  }
-  if (content.mode === 'edit') {
-    editor?.focus();
+    editor?.setCursorPosition(position, options);
   }
 }
