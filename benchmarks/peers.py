@@ -64,7 +64,7 @@ MODES = {
     "pauses": ("--key", str(KEY_INTERVAL), "--pauses"),
 }
 SHORTEST, TYPED = 120, 90  # characters of a cell, and of its end, which is typed
-ALONE = 45  # the keystroke after which `alone` waits
+ALONE_KEYSTROKE = 45  # the index of the keystroke that the mode `alone` types
 ALONE_NOTEBOOKS = 8
 
 
@@ -83,7 +83,7 @@ class Recording(msgspec.Struct):
     seconds: float
 
 
-def chosen(source: Path) -> list[TypedNotebook]:
+def held_out_notebooks(source: Path) -> list[TypedNotebook]:
     """Return the held-out notebooks up to their middle cell of suitable length."""
     notebooks = []
     for one in read(source)[1::2]:
@@ -129,7 +129,7 @@ def prepare(folder: Path, packages: Sequence[str]) -> Path:
 
 def record(jupyter: Path, peer: str, mode: str, trace: Trace, file: Path) -> None:
     """Type in a browser and write the recording; a failure leaves none."""
-    first = trace.keystrokes[ALONE if mode == "alone" else 0]
+    first = trace.keystrokes[ALONE_KEYSTROKE if mode == "alone" else 0]
     typed = first.future[:1] if mode == "alone" else first.future
     cells = [{"type": kind, "source": text} for kind, text in zip(first.types, first.cells, strict=True)]
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -189,7 +189,7 @@ def row(file: Path, seconds: float) -> str:
 def row_alone(peer: str, traces: Sequence[Trace], recordings: Sequence[Recording]) -> str:
     """Return a row of the table of single keystrokes: the time to the text, and the kind of texts."""
     shown = [
-        (key, trace.keystrokes[ALONE + 1])
+        (key, trace.keystrokes[ALONE_KEYSTROKE + 1])
         for trace, recording in zip(traces, recordings, strict=True)
         if (key := recording.keys[-1]).text.strip()
     ]
@@ -256,7 +256,7 @@ def main() -> None:
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=[*PEERS])
     parser.add_argument("--modes", nargs="+", choices=MODES, default=[*MODES])
     options = parser.parse_args()
-    notebooks = chosen(options.set)[: options.notebooks]
+    notebooks = held_out_notebooks(options.set)[: options.notebooks]
     traces = [*map(trace_of, notebooks)]
     jupyters = {peer: prepare(options.into / "environments" / peer, PEERS[peer]) for peer in options.peers}
     page = ""

@@ -22,7 +22,7 @@ const DEFAULTS = {
 
 const DETAILS = { model: MODEL, name: MODEL, details: { family: 'qwen2' } };
 
-/** Iterate over the events of a streamed answer of llama.cpp's server. */
+/** Yield the server-sent events of a streamed response from llama-server. */
 async function* events(body) {
   let rest = '';
   for await (const chunk of body.pipeThrough(new TextDecoderStream())) {

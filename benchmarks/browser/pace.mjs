@@ -230,7 +230,7 @@ try {
   await last.click();
   await page.keyboard.press('Control+End');
   const pids = [lab.pid(), ...(ollama ? [ollama.pid] : [])];
-  // In the middle of a session, an earlier request has filled the prompt cache of a peer without a warm-up.
+  // Fill the prompt cache of peers without a warm-up, as earlier requests do in the middle of a session.
   await page.keyboard.type('x');
   await page.waitForTimeout(settle * 1000);
   await waitUntilIdle(page, pids);

@@ -50,8 +50,8 @@ _WORD = re.compile(r"[^\W\d]\w*+")
 _CHANGING = frozenset({"insert", "pop", "update"})  # methods that change the columns
 _NOT_CHANGING = EVERYWHERE - {"delattr", "exec", "setattr"}  # functions that do not change a table
 _QUERY_WORDS = frozenset({"index", "not", "True", "False"})  # words of a query that are no columns
-# Methods that pass the table, a part of it, or its rows, to a function.
-_PASSING = frozenset({"apply", "assign", "loc", "pipe"})
+# Attributes of a table that call a function with the table, or with parts of it, such as rows.
+_WITH_CALLABLE = frozenset({"apply", "assign", "loc", "pipe"})
 # Methods whose arguments may also name index levels.
 _WITH_LEVELS = frozenset({"groupby", "merge", "pivot_table", "sort_values"})
 
@@ -60,9 +60,7 @@ class Candidates(NamedTuple):
     """The texts of which one must follow the cursor. Without names, there is no prefix constraint."""
 
     names: Sequence[str] = ()
-    is_existing: bool = (
-        False  # whether the name must be an existing one, so that a single candidate is certain
-    )
+    must_exist: bool = False  # whether a new name is impossible, so that a single candidate is certain
     ends: Sequence[str] = ("",)  # the signs of which one follows the name
 
     @property
@@ -73,7 +71,7 @@ class Candidates(NamedTuple):
     @property
     def single(self) -> str:
         """The single candidate, if there is no other text that could follow."""
-        return self.names[0] if self.is_existing and len(self.names) == 1 else ""
+        return self.names[0] if self.must_exist and len(self.names) == 1 else ""
 
 
 NO_CANDIDATES = Candidates()
@@ -85,7 +83,7 @@ class _Position(NamedTuple):
     names: frozenset[str]
     typed: str
     end: str = ""  # the text after the name
-    is_existing: bool = True
+    must_exist: bool = True
     table: str = ""  # the variable whose columns the names are, if it is certain
 
 
@@ -153,7 +151,7 @@ class _LexedStatement:
         return self.kind(at) == "string" or self.text(at) in {")", "]", "}"}
 
     def table(self, end: int) -> tuple[str, int]:
-        """Return the variable whose columns the expression before a lexeme has, and where it begins."""
+        """Return the variable with the same columns as the expression before `end`, and where that begins."""
         at = end - 1
         while at >= self.line:
             if self.kind(at) == "name" and self.text(at - 1) != ".":
@@ -171,11 +169,11 @@ class _LexedStatement:
         return "", at
 
     def parameter(self, name: str) -> tuple[str, frozenset[str]]:
-        """Return the variable whose columns a lambda's parameter has, and the columns that `assign` adds."""
+        """Return the variable with the same columns as a lambda's parameter, and those that `assign` adds."""
         for call in reversed(self.open):
             first, method = call.before + 1, self.text(call.at - 1)
             if self.text(first) == "lambda" and self.text(first + 1) == name:
-                if self.text(first + 2) == ":" and method in _PASSING and self.text(call.at - 2) == ".":
+                if self.text(first + 2) == ":" and method in _WITH_CALLABLE and self.text(call.at - 2) == ".":
                     new = call.named - {call.keyword} if method == "assign" else _NONE
                     return self.table(call.at - 2)[0], new
                 break
@@ -240,7 +238,7 @@ def _members(member: Member, names: frozenset[str]) -> Candidates:
     rests = [name.removeprefix(member.typed) for name in names if name.startswith(member.typed)]
     if member.typed in names or len(rests) > MOST_NAMES:
         return NO_CANDIDATES
-    return Candidates(sorted(filter(str.isprintable, rests)), member.is_existing, _AFTER_MEMBER)
+    return Candidates(sorted(filter(str.isprintable, rests)), member.must_exist, _AFTER_MEMBER)
 
 
 def lacks_column(prefix: str, text: str, scope: Scope) -> bool:
@@ -257,7 +255,7 @@ def lacks_column(prefix: str, text: str, scope: Scope) -> bool:
             continue
         statement, _ = _statement_at((before + text)[: len(before) - len(line) + lexeme.start + 1])
         position = _position(statement, scope) if statement.at_end else None
-        if not (position and position.table and position.is_existing and position.end == quote):
+        if not (position and position.table and position.must_exist and position.end == quote):
             continue
         # A list of new columns may be about to be assigned.
         if statement.open[0].at == statement.line + 1 and statement.open[0].sign == "[":
@@ -292,10 +290,10 @@ def text_before_line(prefix: str) -> str:
 
 
 def _candidates(position: _Position, suffix: str) -> Candidates:
-    names, typed, end, is_existing = position[:4]
+    names, typed, end, must_exist = position[:4]
     if end in {"'", '"'}:
         names = frozenset(label for label in names if not _ESCAPED.search(label))
-        if not (typed or is_existing or suffix.strip(f"{end}]")):
+        if not (typed or must_exist or suffix.strip(f"{end}]")):
             return NO_CANDIDATES  # a new column may be about to be assigned
     else:
         names = frozenset(filter(is_attribute, names))
@@ -304,7 +302,7 @@ def _candidates(position: _Position, suffix: str) -> Candidates:
     texts = sorted(name[len(typed) :] + end for name in names if name.startswith(typed))
     if not typed and not end:
         texts.append("_")  # the kernel context contains no private names
-    return Candidates(texts, is_existing)
+    return Candidates(texts, must_exist)
 
 
 def _position(statement: _LexedStatement, scope: Scope) -> _Position | None:
@@ -329,7 +327,7 @@ def _attribute(statement: _LexedStatement, scope: Scope, dot: int, typed: str) -
         return None  # a module may not be an attribute yet
     # The line may assign a new attribute; tables seldom get any.
     new = base not in scope.columns and statement.may_assign(dot - 1)
-    return _Position(scope.attributes[base], typed, is_existing=not new)
+    return _Position(scope.attributes[base], typed, must_exist=not new)
 
 
 def _keyword_argument(statement: _LexedStatement, scope: Scope, typed: str) -> _Position | None:
@@ -400,7 +398,7 @@ def _selected(statement: _LexedStatement, scope: Scope, bracket: _Bracket, displ
     is_direct = bracket.at - start == (3 if bracket.number else 1)
     new = is_direct and not display and statement.may_assign(start)
     if base in scope.columns:
-        return _Position(scope.columns[base], "", is_existing=not new, table=base)
+        return _Position(scope.columns[base], "", must_exist=not new, table=base)
     table, added = statement.parameter(base)
     return _Position(scope.columns[table] | added, "") if table in scope.columns else None
 

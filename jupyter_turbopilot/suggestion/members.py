@@ -30,7 +30,7 @@ class Member(NamedTuple):
 
     code: str  # the object and the operator, such as `df$`
     typed: str
-    is_existing: bool  # whether it must exist: the line cannot be about to assign a new one
+    must_exist: bool  # whether the line cannot be about to assign a new one
 
 
 def member_at(request: Completion) -> Member | None:
@@ -42,8 +42,8 @@ def member_at(request: Completion) -> Member | None:
     found = _MEMBER.search(line)
     if found is None or [*lex(line)][-1].kind in {"comment", "string"}:
         return None
-    is_existing = bool(line[: found.start()].strip())
-    if not (found["typed"] or is_existing):
+    must_exist = bool(line[: found.start()].strip())
+    if not (found["typed"] or must_exist):
         return None
     waiting = [
         each.source
@@ -53,7 +53,7 @@ def member_at(request: Completion) -> Member | None:
     changed = _names((_ASSIGNED, _EQUATED, _ASSIGNED_TO), above, *waiting)
     if found["name"] in changed or found["name"] in _names((_PARAMETERS, _LOOP), prefix):
         return None
-    return Member(found["code"], found["typed"], is_existing)
+    return Member(found["code"], found["typed"], must_exist)
 
 
 def _names(patterns: Iterable[re.Pattern[str]], *sources: str) -> set[str]:

@@ -519,7 +519,7 @@ export function recordTexts(picture, visible) {
   writeFileSync(file, `${JSON.stringify(all, Object.keys(all).sort(), 2)}\n`);
 }
 
-/** Match a message with any values for its placeholders. */
+/** Return a pattern that matches a message with any values of its placeholders. */
 function patternOf(text) {
   return new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/%\d/g, '.+'));
 }

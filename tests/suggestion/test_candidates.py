@@ -332,8 +332,8 @@ def test_names_at_returns_nothing_in_a_string_of_a_query() -> None:
 
 
 def test_single_requires_a_single_sure_text() -> None:
-    assert Candidates(["a"], is_existing=True).single == "a"
-    assert Candidates(["a"]).single == Candidates(["a", "b"], is_existing=True).single == ""
+    assert Candidates(["a"], must_exist=True).single == "a"
+    assert Candidates(["a"]).single == Candidates(["a", "b"], must_exist=True).single == ""
 
 
 PIECES = st.sampled_from(

@@ -133,7 +133,7 @@ def label_gate(
     rest: str = "",
     fits: Callable[[str], bool] = lambda _: True,
 ) -> Product:
-    candidates = Candidates(texts.split("|"), is_existing=True)
+    candidates = Candidates(texts.split("|"), must_exist=True)
     made = Product(CursorFeatures(line, rest), 0.5, fits, candidates=candidates)
     for piece, probability in tokens:
         made.add(piece, probability)

@@ -16,12 +16,12 @@ def at(text: str, *others: Cell) -> Member | None:
 @pytest.mark.parametrize(
     ("text", "member"),
     [
-        ("df$p", Member("df$", "p", is_existing=False)),
-        ("x <- df$", Member("df$", "", is_existing=True)),
-        ("mean(my.df$pr", Member("my.df$", "pr", is_existing=True)),
-        ("print(df$`unit c", Member("df$", "`unit c", is_existing=True)),
-        ("y <- person@na", Member("person@", "na", is_existing=True)),
-        ("mean(df$a)\ny <- df[df$", Member("df$", "", is_existing=True)),
+        ("df$p", Member("df$", "p", must_exist=False)),
+        ("x <- df$", Member("df$", "", must_exist=True)),
+        ("mean(my.df$pr", Member("my.df$", "pr", must_exist=True)),
+        ("print(df$`unit c", Member("df$", "`unit c", must_exist=True)),
+        ("y <- person@na", Member("person@", "na", must_exist=True)),
+        ("mean(df$a)\ny <- df[df$", Member("df$", "", must_exist=True)),
     ],
 )
 def test_member_at_returns_the_object_and_the_typed_part(text: str, member: Member) -> None:

@@ -107,13 +107,13 @@ class Conversation:
         self._reports.clear()
 
 
-def ask_for_members(code: str) -> Message:
-    """Return the message that asks a kernel's own completer for the members after `df$`."""
+def members_request(code: str) -> Message:
+    """Return the request to a kernel's own completer for the members after `df$`."""
     return Message("complete_request", {"code": code, "cursor_pos": len(code)})
 
 
 def read_members(code: str, content: dict[str, Any]) -> KernelContext:
-    """Return the members of an object, from the reply to `ask_for_members`."""
+    """Return the members of an object, from the reply to a `members_request`."""
     start, end = content.get("cursor_start"), content.get("cursor_end")
     texts = [f"{code[:start]}{match}{code[end:]}" for match in content.get("matches", ())]
     # IRkernel returns the code itself if it knows no members.

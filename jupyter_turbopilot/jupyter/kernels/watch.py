@@ -23,7 +23,7 @@ from jupyter_turbopilot.jupyter.kernels.conversation import (
     ANSWERS,
     Conversation,
     KernelAnswer,
-    ask_for_members,
+    members_request,
     read_members,
 )
 from jupyter_turbopilot.util.failures import DAMAGED
@@ -106,7 +106,7 @@ class Watch:
             async with asyncio.timeout(MEMBER_SECONDS):
                 while code not in self._members and not self.busy:
                     if not self._question and not self._is_busy():
-                        (identifier,) = self._send([ask_for_members(code)])
+                        (identifier,) = self._send([members_request(code)])
                         self._question = identifier, code
                     await asyncio.sleep(POLL)
         return self._members.get(code, NONE)

@@ -42,7 +42,7 @@ _RECORDED = {
     "bursts", "busy", "kernel", "index",
 }  # fmt: skip
 _OPTIONS = _RECORDED | {"notebooks", "source", "model", "report", "json", "schema", "compare", "humaneval"}
-# The options that have no effect beside another one.
+# For each option, the options that have no effect with it.
 _EXCLUDED = {
     "schema": _OPTIONS,
     "compare": _OPTIONS - {"report"},

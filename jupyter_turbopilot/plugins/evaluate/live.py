@@ -88,9 +88,10 @@ class Live:
     """The kernel of the notebook that is being replayed."""
 
     def __init__(self, name: str, folder: Path | None = None, *, is_queried: bool = True) -> None:
-        """`folder`: of the notebooks, which may read files beside them; None: run them in an empty folder.
+        """Prepare a kernel; it starts at the first notebook that is replayed.
 
-        `is_queried`: whether it provides kernel context.
+        `folder`: contains the notebooks. The kernel runs in the folder of the replayed notebook, whose cells
+        can read files there; if None, in an empty folder. `is_queried`: whether to query the kernel context.
         """
         self._name = name
         self._is_queried = is_queried

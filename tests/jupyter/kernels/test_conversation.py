@@ -12,7 +12,7 @@ from jupyter_turbopilot.jupyter.kernels.conversation import (
     Conversation,
     KernelAnswer,
     Message,
-    ask_for_members,
+    members_request,
     read_members,
 )
 
@@ -62,8 +62,8 @@ def test_hear_ignores_messages_of_other_clients(messages: list[tuple[str, str]])
     assert isinstance(conversation.receive(*answer(comm)), KernelAnswer)
 
 
-def test_ask_for_members_puts_the_cursor_behind_the_operator() -> None:
-    assert ask_for_members("df$") == Message("complete_request", {"code": "df$", "cursor_pos": 3})
+def test_members_request_puts_the_cursor_behind_the_operator() -> None:
+    assert members_request("df$") == Message("complete_request", {"code": "df$", "cursor_pos": 3})
 
 
 @pytest.mark.parametrize(

@@ -5,22 +5,22 @@ import type { IEngineRequest, IEngine, IToken, IVocabulary } from '../engineinte
 /** The markers of a prompt, which no text contains. */
 const MARKS = { prefix: 0x110000, suffix: 0x110001, middle: 0x110002 };
 /** Scripted words are numbered in the order of their first use. */
-const SAID = MARKS.prefix + 16;
+const FIRST_WORD = MARKS.prefix + 16;
 
 export function codePointsOf(text: string): number[] {
   return Array.from(text, character => character.codePointAt(0) ?? 0);
 }
 
 export class ScriptedEngine implements IEngine {
-  /** `said`: the texts, one for each request, as pieces with probabilities */
+  /** `script`: the text for each request, as pieces with probabilities */
   constructor(
-    private readonly _said: readonly (readonly [text: string, probability: number])[][],
+    private readonly _script: readonly (readonly [text: string, probability: number])[][],
     readonly contextSize: number
   ) {
     this.vocabulary = {
       marks: MARKS,
       tokenize: codePointsOf,
-      text: token => this._texts[token - SAID] ?? String.fromCodePoint(token)
+      text: token => this._texts[token - FIRST_WORD] ?? String.fromCodePoint(token)
     };
   }
 
@@ -29,7 +29,7 @@ export class ScriptedEngine implements IEngine {
   readonly asks: IEngineRequest[] = [];
 
   async *generate(ask: IEngineRequest, signal: AbortSignal): AsyncGenerator<IToken> {
-    const message = this._said[this.asks.length] ?? [];
+    const message = this._script[this.asks.length] ?? [];
     this.asks.push(ask);
     for (const [text, probability] of message.slice(0, ask.sampling.maxTokens)) {
       await Promise.resolve();
@@ -44,7 +44,7 @@ export class ScriptedEngine implements IEngine {
       return only;
     }
     const known = this._texts.indexOf(text);
-    return SAID + (known < 0 ? this._texts.push(text) - 1 : known);
+    return FIRST_WORD + (known < 0 ? this._texts.push(text) - 1 : known);
   }
 
   private readonly _texts: string[] = [];
