@@ -105,6 +105,7 @@ export class FixOffers {
         if (isApplied) {
           offer.dispose();
           insertCell(offer.panel, insert);
+          showChange(offer, target);
         }
         return isApplied;
       };
@@ -222,6 +223,12 @@ function insertCell({ content: { model } }: NotebookPanel, insert: ICandidate['i
   inOneUndoStep({ model }, () => {
     model.sharedModel.insertCell(Math.max(0, at), { cell_type: 'code', source: insert.source });
   });
+}
+
+/** Scroll to the first change unless it is visible: the shortcut also applies an offer outside of the window. */
+function showChange({ panel, cell }: Offer, { next }: OfferEdits): void {
+  const changed = panel.content.widgets.find(({ model }) => model === next?.[0]) as CodeCell | undefined;
+  scrollTo(panel, changed ?? cell, next?.[1].start ?? 0);
 }
 
 /** Show and run cells one after the other; stop at the first failure. */

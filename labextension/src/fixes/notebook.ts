@@ -192,13 +192,13 @@ export function applyTarget(
   return applied;
 }
 
-/** Replace an offer by a report of the change, with a button that undoes it; without other actions, for some time. */
+/** Replace an offer by a report of the change, with a button that undoes it; without another action, for some time. */
 export function report(
-  { live, notice, trans }: IParts,
+  { live, notice, trans, shortcut }: IParts,
   offer: Offer,
   applied: JointUndo,
   question: string,
-  actions: IAction[] = [],
+  actions: readonly IAction[] = [],
   runs: CodeCell[] = []
 ): void {
   const undo: IAction = {
@@ -227,8 +227,15 @@ export function report(
     sharedModel.disposed.connect(end, offer);
   }
   offer.dismiss = () => offer.dispose();
-  const shown = [...actions, undo];
-  offer.display({ error: '', question, changes: [], runs, collapsed: false, actions: shown, shortcuts: [] });
+  offer.display({
+    error: '',
+    question,
+    changes: [],
+    runs,
+    collapsed: false,
+    actions: [...actions, undo],
+    shortcuts: actions.map(() => shortcut())
+  });
   live.say(question);
 }
 

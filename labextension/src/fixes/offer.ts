@@ -44,7 +44,7 @@ export interface IContent {
   collapsed: boolean;
   /** the buttons before *Dismiss* */
   actions: IAction[];
-  /** the shortcuts of the first actions (apply, apply to all), empty without a keystroke */
+  /** the shortcuts of the first actions (apply, apply to all), empty without a keystroke; a single action has both */
   shortcuts: readonly string[];
 }
 
@@ -92,7 +92,9 @@ export class Offer extends Widget {
 
   display(content: IContent): void {
     const { actions, runs, shortcuts } = content;
-    [this.primary, this.all] = [0, 1].map(index => (index < shortcuts.length ? actions[index].run : null));
+    [this.primary, this.all] = [0, 1].map(index =>
+      index < shortcuts.length ? (actions[index] ?? actions[0]).run : null
+    );
     const title = element('div', 'jp-Turbopilot-offer-title');
     if (content.error) {
       title.append(element('code', '', content.error), ': ');
@@ -110,7 +112,7 @@ export class Offer extends Widget {
       const made = button(label, 'button');
       made.title = caption;
       made.addEventListener('click', run);
-      if (shortcuts[index]) {
+      if (index < actions.length && shortcuts[index]) {
         made.dataset.shortcut = shortcuts[index]; // shown by the style sheet
         made.setAttribute('aria-label', label);
       }
@@ -204,8 +206,12 @@ export class Offer extends Widget {
   }
 }
 
-/** Scroll to a cell, unless it is visible. */
-export function scrollTo({ content }: NotebookPanel, cell: CodeCell): void {
+/** Scroll to a cell, unless it is visible, or the given position in it. */
+export function scrollTo(panel: NotebookPanel, cell: CodeCell, offset: number | null = null): void {
+  const { content } = panel;
+  if (offset !== null && isInView(panel, cell, offset)) {
+    return;
+  }
   void content.scrollToItem(content.widgets.indexOf(cell), 'smart').catch(() => undefined);
 }
 

@@ -1,13 +1,28 @@
 import { Signal } from '@lumino/signaling';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { IRenameRequest } from '../wire';
+import { executionsOf } from './notebook';
 import { RenameOffers } from './renames';
 import { openNotebook, partsOf } from './testing/notebook';
 import { FakeOffer } from './testing/offer';
 
 vi.mock('../document', () => ({ languageOfNotebook: () => 'python' }));
-vi.mock('@jupyterlab/notebook', () => ({ NotebookActions: { executionScheduled: new Signal({}) } }));
-vi.mock('./offer', async () => ({ Offer: (await import('./testing/offer')).FakeOffer }));
+const executionScheduled = new Signal<object, unknown>({});
+const runCells = vi.fn();
+vi.mock('@jupyterlab/notebook', () => ({
+  NotebookActions: {
+    executionScheduled: {
+      connect: (slot: never) => executionScheduled.connect(slot),
+      disconnect: (slot: never) => executionScheduled.disconnect(slot)
+    },
+    runCells: (...passed: unknown[]) => void runCells(...passed)
+  }
+}));
+const scrolled = vi.hoisted((): unknown[] => []);
+vi.mock('./offer', async () => ({
+  Offer: (await import('./testing/offer')).FakeOffer,
+  scrollTo: (_: unknown, cell: unknown) => scrolled.push(cell)
+}));
 
 describe('RenameOffers', () => {
   const SOURCES = ['rate = 1', 'print(rate)'];
@@ -16,14 +31,16 @@ describe('RenameOffers', () => {
   let requests: IRenameRequest[];
   let sent: string[];
   let followed: object;
+  let run: number[];
 
   beforeEach(() => {
     FakeOffer.shown.splice(0);
-    [requests, sent] = [[], []];
+    scrolled.splice(0);
+    [requests, sent, run] = [[], [], []];
     const rename = (request: IRenameRequest) => {
       requests.push(request);
       const found = [{ cell: 1, start: 6, end: 10, old: 'rate', text: 'rate_eur' }];
-      return Promise.resolve({ id: `rename-${requests.length}`, title: 'Rename?', edits: found, run: [] });
+      return Promise.resolve({ id: `rename-${requests.length}`, title: 'Rename?', edits: found, run });
     };
     const { parts, ...others } = partsOf({ rename }, sent, []);
     ({ edits } = others);
@@ -34,6 +51,10 @@ describe('RenameOffers', () => {
   async function renamed(abort = new AbortController()) {
     const { notebook, panel } = openNotebook(SOURCES);
     const [cell] = panel.content.widgets;
+    const executions = executionsOf(panel.content.model as never);
+    executions.scheduled(cell.model);
+    cell.model.executionCount = 1;
+    executions.executed(cell.model);
     notebook.cells[0].updateSource(0, 4, 'rate_eur');
     followed = { panel, cell, before: SOURCES[0], settled: SOURCES[0], leave: () => undefined };
     const isOffered = await offers.offer(followed as never, abort);
@@ -50,6 +71,26 @@ describe('RenameOffers', () => {
     expect(sources()).toEqual(['rate_eur = 1', 'print(rate_eur)']);
     expect(FakeOffer.shown[0].content?.question).toBe('Renamed 1 use.');
     expect(sent).toEqual(['rename-1 shown', 'rename-1 applied']);
+  });
+
+  it('scrolls to its cell', async () => {
+    const { panel } = await renamed();
+    FakeOffer.shown[0].primary?.();
+    expect(scrolled).toEqual([panel.content.widgets[0]]);
+  });
+
+  it('asks to run the cell until it is run, also with the shortcut', async () => {
+    run = [0];
+    const { panel } = await renamed();
+    FakeOffer.shown[0].primary?.();
+    edit(panel);
+    const [{ content, primary }] = FakeOffer.shown;
+    expect(content?.question).toMatch(/Run this cell\?$/);
+    expect(content?.shortcuts).toEqual(['Alt+.']);
+    primary?.();
+    expect(runCells).toHaveBeenCalledWith(panel.content, [panel.content.widgets[0]], panel.sessionContext);
+    executionScheduled.emit({ cell: panel.content.widgets[0] });
+    expect(FakeOffer.shown).toEqual([]);
   });
 
   it('also undoes the edit of the user, if the cell got the focus again during the request', async () => {

@@ -20,7 +20,7 @@ import {
   requestOf,
   withTimeout
 } from './notebook';
-import { type IAction, Offer } from './offer';
+import { type IAction, Offer, scrollTo } from './offer';
 import { movedPosition } from './replacements';
 import { type IOwnEdit, targetOf } from './target';
 
@@ -94,7 +94,9 @@ export class RenameOffers {
     const feedback = feedbackFor(this._parts, answer.id);
     offer.disposed.connect(() => {
       target.release();
-      this._shown.delete(model);
+      if (this._shown.get(model) === offer) {
+        this._shown.delete(model);
+      }
     });
     const apply = (): void => {
       const { editor } = cell;
@@ -112,6 +114,7 @@ export class RenameOffers {
           }
         });
         this._report(offer, cells, answer, applied);
+        scrollTo(panel, cell, own.change.start); // the shortcut also applies an offer outside of the window
       }
     };
     offer.display({
@@ -144,6 +147,7 @@ export class RenameOffers {
     const actions: IAction[] = [];
     let question = trans._n('Renamed %1 use.', 'Renamed %1 uses.', edits.length);
     if (binding.length > 0) {
+      this._shown.delete(panel.context.model); // an edit does not answer the question
       const scheduled = (_: unknown, { cell }: { cell: Cell }): void => {
         if (models.includes(cell.model)) {
           offer.dispose();

@@ -27,7 +27,7 @@ export class FakeOffer {
     this.content = content;
     this.label = content.question;
     [this.primary, this.all] = [0, 1].map(index =>
-      index < content.shortcuts.length ? content.actions[index].run : null
+      index < content.shortcuts.length ? (content.actions[index] ?? content.actions[0]).run : null
     );
   }
 
