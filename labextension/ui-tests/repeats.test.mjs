@@ -263,6 +263,67 @@ describe('repeated edits', { timeout: 300_000 }, () => {
     await gone();
   });
 
+  test('an edit on the line of an occurrence drops it, and an edit of an example withdraws the offer', async () => {
+    await repeated();
+    await editCell(page, 3);
+    await page.keyboard.press('Home');
+    await page.keyboard.type('old = ', { delay: 20 });
+    await offered('Change 2 more occurrences');
+    await editCell(page, 5);
+    await page.keyboard.press('Home');
+    await page.keyboard.type('# ', { delay: 20 });
+    await offered('Change 1 more occurrence');
+    await editCell(page, 2);
+    await page.keyboard.press('ArrowLeft');
+    await page.keyboard.type('0', { delay: 20 });
+    await gone();
+  });
+
+  test('the keystroke for all changes a single occurrence', async () => {
+    await repeated(CELLS.slice(0, 4));
+    await page.keyboard.press('Alt+Shift+.');
+    await holds(cellAt(3), `print(a + 2${added})`);
+    await gone();
+  });
+
+  test('a fix and a rename outside of the window are shown when they are applied', async () => {
+    const far = Array.from({ length: 60 }, (_, index) => `x${index} = [\n    ${index},\n]`);
+    await setCells(page, ['width = 1', 'id(width)', ...far, 'id(widht)']);
+    for (const index of [0, 62]) {
+      await editCell(page, index);
+      await page.keyboard.press('Control+Enter');
+    }
+    await offered("Did you mean 'width'?");
+    await editCell(page, 0);
+    await page.keyboard.press('Home');
+    await page.keyboard.press('Control+ArrowRight');
+    await page.keyboard.type('_cm', { delay: 20 });
+    await cellAt(0).locator(OFFER).waitFor({ timeout: 10_000 });
+    const isVisible = index =>
+      page.waitForFunction(index => {
+        const { content } = window.jupyterapp.shell.currentWidget;
+        const { top, bottom } = content.widgets[index].node.getBoundingClientRect();
+        return content.widgets[index].isAttached && bottom > 0 && top < window.innerHeight;
+      }, index);
+    await page.keyboard.press('Alt+.');
+    await isVisible(62);
+    await page.keyboard.press('Alt+.');
+    await holds(cellAt(1), 'id(width_cm)');
+    await isVisible(0);
+    await offered('The kernel still uses the old name. Run this cell?');
+    await editCell(page, 3);
+    await page.keyboard.type('1');
+    const count = () =>
+      page.evaluate(() => window.jupyterapp.shell.currentWidget.content.widgets[0].model.executionCount);
+    const last = await count();
+    await page.keyboard.press('Alt+.');
+    await gone();
+    await page.waitForFunction(
+      last => window.jupyterapp.shell.currentWidget.content.widgets[0].model.executionCount > last,
+      last
+    );
+  });
+
   test('a button applies with the keyboard, and offers are legible in every theme', async () => {
     await repeated();
     for (const theme of ['JupyterLab Dark', 'JupyterLab Dark High Contrast', 'JupyterLab Light']) {

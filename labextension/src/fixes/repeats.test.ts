@@ -141,7 +141,7 @@ describe('RepeatOffers', () => {
     await vi.advanceTimersByTimeAsync(0);
     expect(panel.content.activeCellIndex).toBe(1);
     expect(shown()?.cell).toBe(panel.content.widgets[1]);
-    expect(content()?.shortcuts).toEqual(['Alt+.']);
+    expect(content()?.actions.map(({ label }) => label)).toEqual(['Apply']);
     expect(FakeOffer.shown).toHaveLength(1);
     shown()?.primary?.();
     await vi.advanceTimersByTimeAsync(0);
@@ -231,6 +231,42 @@ describe('RepeatOffers', () => {
     notebook.cells[0].setSource('else');
     expect(FakeOffer.shown).toEqual([]);
     expect(sent).toEqual(['repeat-1 shown']);
+  });
+
+  it.each<[string, number, number, number, string]>([
+    ['continued', 0, 4, 4, 'er'],
+    ['continued at its beginning', 0, 0, 0, 'x'],
+    ['changed', 0, 1, 3, ''],
+    ['reverted in the earlier place', 3, 0, 4, 'f']
+  ])('ends when an example is %s', async (_, cell, start, end, text) => {
+    await repeated();
+    notebook.cells[cell].updateSource(start, end, text);
+    expect(FakeOffer.shown).toEqual([]);
+    expect(sent).toEqual(['repeat-1 shown']);
+  });
+
+  it('keeps the offer when other text of an example is edited, in the same cell after an earlier example', async () => {
+    kernel.connectionStatus = 'disconnected';
+    occurrences = [
+      [1, 0],
+      [2, 7]
+    ];
+    notebook.cells[0].updateSource(5, 6, 'long');
+    await settle(0, SOURCES[0]);
+    const before = notebook.cells[0].getSource();
+    notebook.cells[0].updateSource(0, 1, 'long');
+    await settle(0, before);
+    notebook.cells[0].updateSource(5, 6, 'b, c');
+    notebook.cells[0].updateSource(0, 0, '# first\n');
+    expect(shown()?.content?.question).toBe('Change 2 more occurrences?');
+    notebook.cells[0].updateSource(notebook.cells[0].getSource().lastIndexOf('long'), 25, 'f');
+    expect(FakeOffer.shown).toEqual([]);
+  });
+
+  it('changes a single occurrence with the shortcut for all', async () => {
+    await repeated(2);
+    shown()?.all?.();
+    expect(sources()).toEqual(['long(a)\nf(b)', 'f(c)', '# last\nlong(d)', 'long(e)']);
   });
 
   it('leaves a cell alone that has become read-only, or that another user edits', async () => {

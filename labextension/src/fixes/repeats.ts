@@ -2,6 +2,7 @@
 
 import type { CodeCell, ICellModel } from '@jupyterlab/cells';
 import type { INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
+import type { IStep } from '../retention';
 import { byteLength, codePoints, wellFormed } from '../window';
 import type { IEdit, IRepeatEdits } from '../wire';
 import type { IFollowed } from './edits';
@@ -23,7 +24,7 @@ import {
 } from './notebook';
 import { isInView, Offer } from './offer';
 import type { RenameOffers } from './renames';
-import { firstLine } from './replacements';
+import { firstLine, type IRange, moved } from './replacements';
 import { type OfferEdits, targetOf } from './target';
 
 /** Characters of a cell's first line in a question. */
@@ -104,7 +105,10 @@ export class RepeatOffers {
     const current = answer.edits.filter(({ cell }) => cells[cell]?.sharedModel.getSource() === sources[cell]); // the positions refer to the requested text
     const edits = fromPosition(current, own.active, position);
     state.shown?.end();
-    state.shown = new RepeatOffer(parts, panel, cell, cells, { ...answer, edits }, () =>
+    const examples = [edit, ...(alike ? [alike] : [])]
+      .map(example => exampleOf(example, cells))
+      .filter(example => example !== null);
+    state.shown = new RepeatOffer(parts, panel, cell, cells, { ...answer, edits }, examples, () =>
       history.decline(edit)
     );
   }
@@ -122,6 +126,12 @@ export class RepeatOffers {
   private readonly _states = new WeakMap<INotebookModel, IState>();
 }
 
+/** Text that an edit to repeat has inserted, with the rest of its words. */
+interface IExample {
+  model: ICellModel;
+  range: IRange;
+}
+
 /** The occurrences at which an edit may be repeated, and the offer, which moves from one to the next. */
 class RepeatOffer {
   /** `decline`: this edit is not offered again. */
@@ -131,6 +141,7 @@ class RepeatOffer {
     cell: CodeCell,
     cells: readonly ICellModel[],
     { id, edits }: IRepeatEdits,
+    private readonly _examples: readonly IExample[],
     private readonly _decline: () => void
   ) {
     this.edited = cell.model;
@@ -139,6 +150,7 @@ class RepeatOffer {
     if (this._target) {
       _panel.content.model?.cells.changed.connect(this.display); // the positions name cells
       this._timer = setTimeout(() => this.end(), MOST_AGE);
+      _examples.forEach(({ model }) => model.sharedModel.changed.connect(this._exampleEdited));
       this._show(cell);
     }
   }
@@ -200,7 +212,7 @@ class RepeatOffer {
       runs: [],
       collapsed: false,
       actions,
-      shortcuts: actions.map((_, index) => shortcut(index > 0))
+      shortcuts: [shortcut(), shortcut(true)]
     });
   };
 
@@ -250,7 +262,7 @@ class RepeatOffer {
     }
     this._follow(applied);
     void goTo(this._panel, cell, start + text.length).then(this.display, () => undefined);
-    if (target.length === 0) {
+    if (target.length === 0 || !this.isOpen) {
       this.end();
     } else if (cell === offer.cell) {
       this.display();
@@ -295,9 +307,24 @@ class RepeatOffer {
   private _stop(): void {
     clearTimeout(this._timer);
     this._panel.content.model?.cells.changed.disconnect(this.display);
+    this._examples.forEach(({ model }) => model.sharedModel.changed.disconnect(this._exampleEdited));
     this._target?.release();
     this._target = null;
   }
+
+  /** Withdraw the offer if an edit has changed an example. */
+  private readonly _exampleEdited = (text: unknown, { sourceChange }: { sourceChange?: IStep[] }): void => {
+    for (const example of this._examples) {
+      if (sourceChange && example.model.sharedModel === text) {
+        const range = moved(example.range, sourceChange);
+        if (!range) {
+          this.end();
+          return;
+        }
+        example.range = range;
+      }
+    }
+  };
 
   private readonly _feedback: Feedback;
   private _target: OfferEdits | null;
@@ -317,6 +344,28 @@ function mayBeWrong(
     sessionContext.session?.kernel?.connectionStatus === 'connected' &&
     cells.some(({ type, sharedModel }) => type === 'code' && mentions(sharedModel.getSource(), replaced))
   );
+}
+
+/** Return the inserted text of an edit in its cell; null if later edits have enclosed it. */
+function exampleOf({ cell, before, after }: ISettledEdit, cells: readonly ICellModel[]): IExample | null {
+  const model = cells.find(({ id }) => id === cell);
+  if (!model) {
+    return null;
+  }
+  const { start, endAfter } = changedRegion(before, after);
+  const inserted = after.slice(start, endAfter);
+  const [head] = /[\p{L}\p{N}_]*$/u.exec(after.slice(0, start)) ?? [''];
+  const [tail] = /^[\p{L}\p{N}_]*/u.exec(after.slice(endAfter)) ?? [''];
+  const end = tail ? endAfter + tail.length : start + inserted.trimEnd().length;
+  const source = model.sharedModel.getSource();
+  const later = changedRegion(after, source);
+  const steps = [
+    { retain: later.start },
+    { insert: source.slice(later.start, later.endAfter) },
+    { delete: later.end - later.start }
+  ];
+  const range = moved({ start: start - head.length, end }, steps);
+  return range && { model, range };
 }
 
 /** Sort edits from a position in a cell to the end of the notebook, then from its beginning. */

@@ -25,7 +25,9 @@ describe('moved', () => {
     [[{ retain: 1 }, { delete: 2 }], 2],
     [[{ retain: 9 }, { insert: 'x' }], 4],
     [[{ retain: 9 }, { delete: 1 }], 4],
-    [[{ insert: 'x' }, { retain: 1 }, { delete: 1 }], 4]
+    [[{ insert: 'x' }, { retain: 1 }, { delete: 1 }], 4],
+    [[{ retain: 8 }, { insert: '\n    ' }], 4],
+    [[{ retain: 4 }, { insert: '#\n' }], 6]
   ])('follows the edit %j', (steps, start) => {
     expect(moved(word, steps)?.start).toBe(start);
   });

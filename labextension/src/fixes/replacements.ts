@@ -37,21 +37,27 @@ export function isCurrent(source: string, { start, end, old }: IReplacement): bo
   return source.slice(start, end) === old;
 }
 
-/** Move a replacement along with an edit of the cell; null if the edit touches its text. */
-export function moved(replacement: IReplacement, steps: readonly IStep[]): IReplacement | null {
-  let { start, end } = replacement;
+/** A part of a source; the positions are in UTF-16 units. */
+export type IRange = Pick<IReplacement, 'start' | 'end'>;
+
+/** Move a range along with an edit of the cell; null if the edit touches its text. Lines inserted around it do not. */
+export function moved<T extends IRange>(range: T, steps: readonly IStep[]): T | null {
+  let { start, end } = range;
   let at = 0;
   for (const { retain = 0, insert, delete: deleted = 0 } of steps) {
-    const inserted = typeof insert === 'string' ? insert.length : 0;
-    if (inserted + deleted > 0 && at + deleted >= start && at <= end) {
+    const text = typeof insert === 'string' ? insert : '';
+    const inserted = text.length;
+    const first = text.endsWith('\n') ? start + 1 : start;
+    const last = text.startsWith('\n') ? end - 1 : end;
+    if (inserted + deleted > 0 && at + deleted >= first && at <= last) {
       return null;
     }
-    const shift = at < start ? inserted - deleted : 0;
+    const shift = at < first ? inserted - deleted : 0;
     start += shift;
     end += shift;
     at += retain + inserted;
   }
-  return { ...replacement, start, end };
+  return { ...range, start, end };
 }
 
 /** Return the first line of a source that is not empty, with up to `most` characters; `…` stands for all that follows. */
@@ -132,6 +138,11 @@ function lines(segments: readonly ISegment[]): ISegment[][] {
     });
   }
   return found;
+}
+
+/** Return the lines that contain a range. */
+export function linesAround(source: string, { start, end }: IRange): string {
+  return source.slice(source.slice(0, start).lastIndexOf('\n') + 1, endOfLine(source, end));
 }
 
 export function endOfLine(source: string, at: number): number {

@@ -226,6 +226,17 @@ describe('applyNext', () => {
     expect(sourceOf(models[2])).toBe('new');
   });
 
+  it('drops the occurrences on a line that an edit touches', () => {
+    const edits = [edit(0, 3, 'old', 'new'), edit(0, 10, 'old', 'new')];
+    const { models, target } = open(['df.old\ndf.old'], edits);
+    models[0].sharedModel.updateSource(0, 0, '# comment\n');
+    expect([conflicts, target?.length]).toEqual([0, 2]);
+    models[0].sharedModel.updateSource(10, 12, 'other');
+    expect([conflicts, target?.length]).toEqual([1, 1]);
+    target?.applyNext();
+    expect(sourceOf(models[0])).toBe('# comment\nother.old\ndf.new');
+  });
+
   it('omits occurrences that cannot be changed', () => {
     const edits = [edit(0, 0, 'old', 'new'), edit(1, 0, 'old', 'new'), edit(9, 0, 'old', 'new')];
     expect(open(['else', 'old'], edits).target?.length).toBe(1);

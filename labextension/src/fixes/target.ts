@@ -7,7 +7,14 @@ import type { IStep } from '../retention';
 import type { IEdit } from '../wire';
 import type { IChangedName } from './identifiers';
 import { JointUndo, undoesJointly } from './jointundo';
-import { type IReplacement, isCurrent, moved, movedPosition, replacementOf } from './replacements';
+import {
+  type IReplacement,
+  isCurrent,
+  linesAround,
+  moved,
+  movedPosition,
+  replacementOf
+} from './replacements';
 
 type ISharedText = ICellModel['sharedModel'];
 
@@ -27,11 +34,15 @@ export interface IOwnEdit {
 type Replacements = Map<ICellModel, IReplacement[]>;
 
 export class OfferEdits {
-  /** `onConflict` is called if replacements are dropped: an edit has touched their text, or their cell has been deleted. */
+  /**
+   * `onConflict` is called if replacements are dropped: an edit has touched their text, or with `byLine`, their lines,
+   * or their cell has been deleted.
+   */
   constructor(
     readonly edits: Replacements,
     private readonly _isLocked: (model: ICellModel) => boolean,
-    private readonly _onConflict: () => void
+    private readonly _onConflict: () => void,
+    private readonly _byLine: boolean
   ) {
     this._follow();
   }
@@ -97,6 +108,7 @@ export class OfferEdits {
 
   private _follow(): void {
     for (const { sharedModel } of this.edits.keys()) {
+      this._sources.set(sharedModel, sharedModel.getSource());
       sharedModel.changed.connect(this._edited);
       sharedModel.disposed.connect(this._deleted);
     }
@@ -120,7 +132,17 @@ export class OfferEdits {
 
   private readonly _edited = (text: ISharedText, { sourceChange }: { sourceChange?: IStep[] }): void => {
     const model = this._modelOf(text);
-    if (model && sourceChange && !this._keep(model, edit => moved(edit, sourceChange))) {
+    if (!model || !sourceChange) {
+      return;
+    }
+    const [before, after] = [this._sources.get(text) ?? '', text.getSource()];
+    this._sources.set(text, after);
+    const next = (edit: IReplacement): IReplacement | null => {
+      const kept = moved(edit, sourceChange);
+      const isTouched = this._byLine && kept && linesAround(before, edit) !== linesAround(after, kept);
+      return isTouched ? null : kept;
+    };
+    if (!this._keep(model, next)) {
       this._onConflict();
     }
   };
@@ -131,6 +153,9 @@ export class OfferEdits {
       this._onConflict();
     }
   };
+
+  /** The texts of the cells before the next edit. */
+  private readonly _sources = new WeakMap<ISharedText, string>();
 }
 
 /** Make changes as one undo step. */
@@ -181,7 +206,8 @@ function repeat({ model, before, change: { start, old, name } }: IOwnEdit): void
 
 /**
  * Find the cells of edits; null if the text of one of them differs, or may not be changed. With `isPartial`, omit such
- * edits, and those in cells in which another user has the cursor; null if none is left.
+ * edits, and those in cells in which another user has the cursor; null if none is left, and
+ * drop the others when their lines are edited.
  */
 export function targetOf(
   { content }: NotebookPanel,
@@ -203,5 +229,5 @@ export function targetOf(
       return null;
     }
   }
-  return isPartial && found.size === 0 ? null : new OfferEdits(found, isLocked, onConflict);
+  return isPartial && found.size === 0 ? null : new OfferEdits(found, isLocked, onConflict, isPartial);
 }
