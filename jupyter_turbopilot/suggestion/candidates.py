@@ -30,7 +30,7 @@ MOST_NAMES = 300  # names after a bare dot: finding the allowed tokens takes a m
 _NONE: frozenset[str] = frozenset()
 _STATEMENT = re.compile(r"^(?=[^\s)\]}#])", re.MULTILINE)
 _BINDS = re.compile(rf"\b(?:{'|'.join(sorted(BINDS))})\b|:=|;")
-_TARGET = re.compile(r"\s*+[^\W\d]\w*+ *+=(?!=)")
+_TARGET = re.compile(r"^\s*+[^\W\d]\w*+ *+=(?!=)")
 _OPERAND = re.compile(r"(?:^|[(&|~]|\b(?:and|or|not)\b)\s*+(?P<typed>[^\W\d]\w*+)$")
 # Characters that must be escaped in a string: quotes, control and bidirectional formatting characters.
 _ESCAPED = re.compile(r"[\"'\\\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
