@@ -14,7 +14,7 @@ export const SETTLE = 500;
 /** An edit of the followed cell. */
 export interface IEdited {
   panel: NotebookPanel;
-  /** whether an offer has made it */
+  /** whether an offer made the edit */
   isOffered: boolean;
 }
 

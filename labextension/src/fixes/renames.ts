@@ -57,7 +57,7 @@ export class RenameOffers {
     );
     const isOn = (): boolean => isAllowed(parts, 'suggestRenames', panel, cell);
     const active = cells.indexOf(cell.model);
-    // The baseline is reset if the cell gets the focus again during the request.
+    // Copy the baseline: it is reset if the cell gets the focus again during the request.
     const own = {
       model: cell.model,
       before: followed.before,

@@ -23,7 +23,7 @@ describe('RepeatOffers', () => {
   let fakes: ReturnType<typeof partsOf>['fakes'];
   let requests: IRepeatRequest[];
   let sent: string[];
-  let said: string[];
+  let log: string[];
   let isRenamed: boolean;
   let occurrences: [number, number][];
   let meanwhile: () => void;
@@ -31,7 +31,7 @@ describe('RepeatOffers', () => {
   beforeEach(() => {
     vi.useFakeTimers();
     FakeOffer.shown.splice(0);
-    [requests, sent, said] = [[], [], []];
+    [requests, sent, log] = [[], [], []];
     [isRenamed, isVisible] = [false, true];
     meanwhile = () => undefined;
     occurrences = [
@@ -40,7 +40,7 @@ describe('RepeatOffers', () => {
       [2, 7],
       [3, 0]
     ];
-    ({ notebook, panel, kernel } = openNotebook(SOURCES, said));
+    ({ notebook, panel, kernel } = openNotebook(SOURCES, log));
     const repeat = (request: IRepeatRequest) => {
       requests.push(request);
       meanwhile();
@@ -53,7 +53,7 @@ describe('RepeatOffers', () => {
       }));
       return Promise.resolve({ id: `repeat-${requests.length}`, title: '', edits: found });
     };
-    const { parts, ...others } = partsOf({ repeat }, sent, said);
+    const { parts, ...others } = partsOf({ repeat }, sent, log);
     ({ edits, fakes } = others);
     new RepeatOffers(parts, { offer: () => Promise.resolve(isRenamed) });
   });
@@ -87,7 +87,7 @@ describe('RepeatOffers', () => {
     expect(earlier).toEqual({ cell: 3, before: 'f(e)', after: 'long(e)' });
     expect(cells.map(({ source }) => source)).toEqual(sources());
     expect(sent).toEqual(['repeat-1 shown']);
-    expect(said).toEqual(['Change 3 more occurrences? Press Alt+. to apply.']);
+    expect(log).toEqual(['Change 3 more occurrences? Press Alt+. to apply.']);
   });
 
   it('asks after the first if the old text occurs elsewhere and there is a kernel', async () => {
@@ -148,7 +148,7 @@ describe('RepeatOffers', () => {
     expect(sources()).toEqual(['long(a)\nlong(b)', 'long(c)', '# last\nlong(d)', 'long(e)']);
     expect(FakeOffer.shown).toEqual([]);
     expect(sent).toEqual(['repeat-1 shown', 'repeat-1 applied']);
-    expect(said.filter(text => text.startsWith('cursor'))).toEqual([
+    expect(log.filter(text => text.startsWith('cursor'))).toEqual([
       'cursor 9',
       'cursor 12',
       'cursor 1',
@@ -274,12 +274,12 @@ describe('RepeatOffers', () => {
     panel.content.widgets[0].readOnly = true;
     shown()?.primary?.();
     const text = 'Not changed, because read-only or edited by another user: ';
-    expect(said).toContain(`${text}Cell 1.`);
+    expect(log).toContain(`${text}Cell 1.`);
     expect(sources()).toEqual(['long(a)\nf(b)', 'long(c)', '# last\nf(d)', 'long(e)']);
     const anchor = createRelativePositionFromTypeIndex(notebook.cells[2].ysource, 0);
     notebook.awareness.states.set(1, { cursors: [{ anchor }] });
     shown()?.primary?.();
-    expect(said).toContain(`${text}Cell 3.`);
+    expect(log).toContain(`${text}Cell 3.`);
     expect(sources()[2]).toBe('# last\nf(d)');
     expect(FakeOffer.shown).toEqual([]);
   });

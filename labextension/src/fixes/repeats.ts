@@ -261,7 +261,7 @@ class RepeatOffer {
       return;
     }
     this._follow(applied);
-    void goTo(this._panel, cell, start + text.length).then(this.display, () => undefined);
+    void moveCursor(this._panel, cell, start + text.length).then(this.display, () => undefined);
     if (target.length === 0 || !this.isOpen) {
       this.end();
     } else if (cell === offer.cell) {
@@ -376,7 +376,7 @@ function fromPosition(edits: readonly IEdit[], active: number, position: number)
 }
 
 /** Make a cell active, and set its cursor to a position. */
-async function goTo({ content }: NotebookPanel, cell: CodeCell, offset: number): Promise<void> {
+async function moveCursor({ content }: NotebookPanel, cell: CodeCell, offset: number): Promise<void> {
   const index = content.widgets.indexOf(cell);
   content.activeCellIndex = index;
   await content.scrollToItem(index, 'smart');

@@ -8,20 +8,20 @@ import type { EditFollower } from '../edits';
 import type { IParts } from '../notebook';
 import { Offers } from '../offers';
 
-/** Open a notebook. `said` contains what is announced, reported, and where the cursor is set. */
-export function openNotebook(sources: readonly string[], said: string[] = []) {
+/** Open a notebook. Announcements, notices and cursor positions are appended to `log`. */
+export function openNotebook(sources: readonly string[], log: string[] = []) {
   const notebook = YNotebook.create({ disableDocumentWideUndoRedo: true });
   notebook.insertCells(
     0,
     sources.map(source => ({ cell_type: 'code', source }))
   );
   const node = { classList: { toggle: () => undefined } };
-  const editorOf = (sharedModel: (typeof notebook.cells)[number]) => ({
+  const fakeEditor = (sharedModel: (typeof notebook.cells)[number]) => ({
     model: { sharedModel },
     getCursorPosition: () => 0,
     getOffsetAt: (position: number) => position,
     getPositionAt: (offset: number) => offset,
-    setCursorPosition: (offset: number) => said.push(`cursor ${offset}`),
+    setCursorPosition: (offset: number) => log.push(`cursor ${offset}`),
     focus: () => undefined
   });
   const widgets = notebook.cells.map((sharedModel, index) => ({
@@ -30,7 +30,7 @@ export function openNotebook(sources: readonly string[], said: string[] = []) {
     readOnly: false,
     ready: Promise.resolve(),
     node,
-    editor: editorOf(sharedModel)
+    editor: fakeEditor(sharedModel)
   }));
   const model = {
     cells: Object.assign(
@@ -51,7 +51,7 @@ export function openNotebook(sources: readonly string[], said: string[] = []) {
 }
 
 /** Return the components that all kinds of offers use, with a client that sends the feedback to `sent`. */
-export function partsOf(client: object, sent: string[], said: string[]) {
+export function partsOf(client: object, sent: string[], log: string[]) {
   const edits = {
     edited: new Signal<object, unknown>({}),
     undone: new Signal<object, unknown>({}),
@@ -70,8 +70,8 @@ export function partsOf(client: object, sent: string[], said: string[]) {
     switches: { stopped: false, paused: new Set(), denied: new Set() },
     edits,
     offers: new Offers(),
-    live: { say: (text: string) => said.push(text) },
-    notice: { brief: (text: string) => said.push(text) },
+    live: { say: (text: string) => log.push(text) },
+    notice: { brief: (text: string) => log.push(text) },
     trans: nullTranslator.load(''),
     shortcut: (isForAll = false) => (isForAll ? 'Alt+Shift+.' : 'Alt+.')
   };
