@@ -18,11 +18,17 @@ _MEMBER = re.compile(r"(?<![\w.$@:`])(?P<code>(?P<name>[^\W\d][\w.]*+)[$@])(?P<t
 
 # Assignments to an object or a part of it: the object is on the left.
 _ASSIGNED = re.compile(r"^(.*)(?:<-|:=|%<>%)", re.MULTILINE)
-_EQUATED = re.compile(r"^[ \t]*+([\w.]++)[^(=\n]*+=(?!=)", re.MULTILINE)
-_ASSIGNED_TO = re.compile(r"->>?[ \t]*+([\w.]++)")
-_PARAMETERS = re.compile(r"(?:\bfunction[ \t]*+|\\)\(([^()]*+)")
+_INNER = r"[(\[][^()\[\]\n]*+[)\]]"
+_OUTER = rf"[(\[](?:[^()\[\]\n]++|{_INNER})*+[)\]]"
+# An `=` in brackets belongs to an argument or a comparison.
+_EQUATED = re.compile(rf"^((?:[^()\[\]=\n]++|{_OUTER})++)=(?!=)", re.MULTILINE)
+# Functions such as `setnames` change a data.table in place.
+_ASSIGNED_TO = re.compile(r"(?:->>?|\bset\w*+\()\s*+([\w.]++)")
+_PARAMETERS = re.compile(r"(?:\bfunction[ \t]*+|\\)\(((?:[^()]++|\([^()]*+\))*+)")
 _LOOP = re.compile(r"\bfor[ \t]*+\([ \t]*+([\w.]++)")
 _NAME = re.compile(r"[\w.]++")
+# The text before the target of an assignment.
+_BEFORE_TARGET = re.compile(r"(?:^|[;{})]|->>?|\b(?:else|repeat))\s*+$")
 
 
 class Member(NamedTuple):
@@ -36,13 +42,13 @@ class Member(NamedTuple):
 def member_at(request: Completion) -> Member | None:
     """Return the member at the cursor, unless the object may have other members than in the kernel."""
     cell, prefix = request.cells[request.active], request.prefix
-    above, _, line = prefix.rpartition("\n")
+    line = prefix.rpartition("\n")[2]
     if cell.type != "code" or cell_language(cell.source, request.language) != "r" or len(line) > LINE:
         return None
     found = _MEMBER.search(line)
     if found is None or [*lex(line)][-1].kind in {"comment", "string"}:
         return None
-    must_exist = bool(line[: found.start()].strip())
+    must_exist = not _BEFORE_TARGET.search(line[: found.start()])
     if not (found["typed"] or must_exist):
         return None
     waiting = [
@@ -50,6 +56,8 @@ def member_at(request: Completion) -> Member | None:
         for number, each in enumerate(request.cells)
         if each.type == "code" and number != request.active and each.executed is not True
     ]
+    # The target of the cursor's own statement still has its old members.
+    above = prefix[: max(prefix.rfind("\n"), prefix.rfind(";")) + 1]
     changed = _names((_ASSIGNED, _EQUATED, _ASSIGNED_TO), above, *waiting)
     if found["name"] in changed or found["name"] in _names((_PARAMETERS, _LOOP), prefix):
         return None

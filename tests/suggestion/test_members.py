@@ -22,6 +22,11 @@ def at(text: str, *others: Cell) -> Member | None:
         ("print(df$`unit c", Member("df$", "`unit c", must_exist=True)),
         ("y <- person@na", Member("person@", "na", must_exist=True)),
         ("mean(df$a)\ny <- df[df$", Member("df$", "", must_exist=True)),
+        ("df <- df[df$", Member("df$", "", must_exist=True)),
+        ("if (x) df$c", Member("df$", "c", must_exist=False)),
+        ("x <- 1; df$c", Member("df$", "c", must_exist=False)),
+        ("if (x) y else df$c", Member("df$", "c", must_exist=False)),
+        ("1 -> df$c", Member("df$", "c", must_exist=False)),
     ],
 )
 def test_member_at_returns_the_object_and_the_typed_part(text: str, member: Member) -> None:
@@ -30,7 +35,22 @@ def test_member_at_returns_the_object_and_the_typed_part(text: str, member: Memb
 
 @pytest.mark.parametrize(
     "text",
-    ["df", "df$", "x <- df$price ", "x$df$", "f(x)$", "df[[1]]$", ".data$", "# df$", "grepl('df$", "", "$"],
+    [
+        "df",
+        "df$",
+        "if (x) df$",
+        "{ df$",
+        "1 -> df$",
+        "x <- df$price ",
+        "x$df$",
+        "f(x)$",
+        "df[[1]]$",
+        ".data$",
+        "# df$",
+        "grepl('df$",
+        "",
+        "$",
+    ],
 )
 def test_member_at_returns_none_elsewhere(text: str) -> None:
     assert at(text) is None
@@ -49,11 +69,20 @@ def test_member_at_returns_none_elsewhere(text: str) -> None:
         "df %<>% mutate(a = 1)",
         "g <- function(df) {",
         "g <- function(x,\n  df) {",
+        "g <- function(x = c(1, 2), df) {",
+        "names(df) = 'a'",
+        "colnames(df)[colnames(df) == 'a'] = 'b'",
+        "df[is.na(df$a), 'new'] = 1",
+        "df[df$a == 1, 'new'] = 1",
+        "setnames(df, 'a', 'b')",
+        "read.csv('a.csv') ->\n  df",
+        "df <- read.csv('a.csv'); y <- 1",
         "for (df in tables) {",
     ],
 )
 def test_member_at_returns_none_if_the_object_may_change(line: str) -> None:
     assert at(f"{line}\nx <- df$") is None
+    assert at(f"{line}; x <- df$") is None
 
 
 @pytest.mark.parametrize(
@@ -65,6 +94,7 @@ def test_member_at_returns_none_if_the_object_may_change(line: str) -> None:
         "df2 <- df",
         "df$a == 1",
         "f <- function(x) df",
+        "aggregate(df$a, by = list(df$b), FUN = mean)",
     ],
 )
 def test_member_at_ignores_lines_that_only_use_the_object(line: str) -> None:
