@@ -172,11 +172,16 @@ class _LexedStatement:
         """Return the variable with the same columns as a lambda's parameter, and those that `assign` adds."""
         for call in reversed(self.open):
             first, method = call.before + 1, self.text(call.at - 1)
-            if self.text(first) == "lambda" and self.text(first + 1) == name:
-                if self.text(first + 2) == ":" and method in _WITH_CALLABLE and self.text(call.at - 2) == ".":
-                    new = call.named - {call.keyword} if method == "assign" else _NONE
-                    return self.table(call.at - 2)[0], new
+            if self.text(first) != "lambda" or self.text(first + 1) != name:
+                continue
+            adds = method == "assign"
+            is_passed = method in _WITH_CALLABLE and (adds or not call.number)
+            # The body may bind the name again, and a dictionary after `**` may add any column.
+            is_bound = name in bindings(" ".join(lexeme.text for lexeme in self.lexemes[first + 3 :]))
+            is_open = "**" in map(self.text, range(call.at, first))
+            if not is_passed or is_bound or is_open or self.text(call.at - 2) + self.text(first + 2) != ".:":
                 break
+            return self.table(call.at - 2)[0], call.named - {call.keyword} if adds else _NONE
         return "", _NONE
 
     def arguments(self, call: _Bracket) -> set[str]:
