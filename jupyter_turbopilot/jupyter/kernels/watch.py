@@ -71,6 +71,7 @@ class Watch:
         self._reports: dict[str, asyncio.Future[KernelReport | None]] = {}  # by comm; None: no handler
         self._members: dict[str, KernelContext] = {}  # by code, since the last execution
         self._question: tuple[str, str] | None = None  # the open one: message id, code
+        self._question_ends = 0.0  # when another one may be sent, as a reply may be lost or too large
         self.busy = False
         self.kernel_context = NONE
 
@@ -105,9 +106,10 @@ class Watch:
         with suppress(TimeoutError):
             async with asyncio.timeout(MEMBER_SECONDS):
                 while code not in self._members and not self.busy:
-                    if not self._question and not self._is_busy():
+                    now = time.monotonic()
+                    if not self._is_busy() and (not self._question or now >= self._question_ends):
                         (identifier,) = self._send([members_request(code)])
-                        self._question = identifier, code
+                        self._question, self._question_ends = (identifier, code), now + PATIENCE
                     await asyncio.sleep(POLL)
         return self._members.get(code, NONE)
 

@@ -17,7 +17,7 @@ from traitlets import TraitError
 
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.fixes.report import NONE
-from jupyter_turbopilot.jupyter.kernels.watch import SETTLE, UNUSED, Kernels, Watch
+from jupyter_turbopilot.jupyter.kernels.watch import PATIENCE, SETTLE, UNUSED, Kernels, Watch
 
 HOSTILE = """
 import builtins
@@ -275,6 +275,7 @@ class Silent:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.asked_at: list[float] = []
+        self.questions: list[str] = []
         self.manager = SimpleNamespace(
             session=Session(), connect_iopub=Stream, connect_shell=Stream, execution_state="idle",
             last_activity="the user's", kernel_spec=SimpleNamespace(language="python"),
@@ -287,6 +288,8 @@ class Silent:
         if message["msg_type"] == "comm_open":
             self.asked_at.append(self.clock.now)
             self.comm = message["content"]["comm_id"]
+        elif message["msg_type"] == "complete_request":
+            self.questions.append(message["content"]["code"])
 
     def says(self, kind: str, *, parent: str = "", **content: Any) -> None:
         message = {"msg_type": kind, "parent_header": {"msg_type": parent}, "content": content}
@@ -444,6 +447,23 @@ def test_kernel_that_cannot_be_watched_has_no_context(error: type[Exception]) ->
             raise error
 
     assert Kernels(Managers()).kernel_context("elsewhere") == KernelContext()
+
+
+def test_watch_asks_for_members_despite_a_lost_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr("jupyter_turbopilot.jupyter.kernels.watch.time", clock)
+
+    async def scenario() -> None:
+        silent = Silent(clock)
+        await silent.watch.members("wide$")
+        await silent.watch.members("df$")
+        assert silent.questions == ["wide$"]  # the kernel may still answer
+        clock.now += PATIENCE
+        await silent.watch.members("df$")
+        assert silent.questions == ["wide$", "df$"]
+        silent.watch.close()
+
+    asyncio.run(scenario())
 
 
 @pytest.fixture
