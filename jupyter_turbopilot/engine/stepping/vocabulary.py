@@ -91,26 +91,21 @@ class ByteTable:
 
     def compatible(self, candidates: Iterable[bytes]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """Return the tokens that are a prefix of a candidate, or start with one."""
-        tokens = set[int]().union(*map(self._compatible_with, candidates))
-        return np.array(sorted(tokens), dtype=np.int64)
-
-    def _compatible_with(self, forced: bytes) -> list[int]:
         if self._order is None:
             self._order = sorted(range(len(self.pieces)), key=self.pieces.__getitem__)
             self._sorted = [self.pieces[token] for token in self._order]
+        texts = {*candidates}
+        # Candidates with a common beginning share the tokens of its parts.
+        parts = {text[:length] for text in texts for length in range(1, min(len(text), self._longest + 1))}
         tokens: list[int] = []
-        start = bisect_left(self._sorted, forced)
-        for index in range(start, len(self._sorted)):
-            if not self._sorted[index].startswith(forced):
-                break
-            tokens.append(self._order[index])
-        for length in range(1, min(len(forced), self._longest + 1)):
-            part = forced[:length]
-            index = bisect_left(self._sorted, part)
-            while index < len(self._sorted) and self._sorted[index] == part:
+        for text in texts | parts:
+            index = bisect_left(self._sorted, text)
+            while index < len(self._sorted) and (
+                self._sorted[index].startswith(text) if text in texts else self._sorted[index] == text
+            ):
                 tokens.append(self._order[index])
                 index += 1
-        return tokens
+        return np.array(sorted({*tokens}), dtype=np.int64)
 
 
 class TableVocabulary(ABC):
