@@ -44,7 +44,7 @@ _READS = _COMPARISONS | {
 _QUOTES = frozenset("'\"")
 _AFTER_LABEL = frozenset(["", *",:)]}"])  # the ends of an element of a list or of an argument
 # Signs that may follow a member in R. Without them, the model would continue the word.
-_AFTER_MEMBER = "\n $(),:[]^"
+_AFTER_MEMBER = "\n $(),:;[]}+-*/^<>=!&|~%"
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 _WORD = re.compile(r"[^\W\d]\w*+")
 _CHANGING = frozenset({"insert", "pop", "update"})  # methods that change the columns

@@ -390,6 +390,12 @@ def test_names_at_returns_members_in_r(text: str, members: set[str]) -> None:
     assert not any(text[-1].isalnum() for text in found.texts)
 
 
+def test_names_at_allows_an_operator_after_a_member_in_r() -> None:
+    request = Completion(language="r", cells=[Cell(source="x <- df$")], offset=8)
+    texts = names_at(request, Scope(attributes={"df$": frozenset({"price"})})).texts
+    assert {f"price{sign}" for sign in "+-*/^<>=!&|~%;}"} <= {*texts}
+
+
 @pytest.mark.parametrize(("text", "single"), [("x <- df$c", "ost"), ("df$c", ""), ("x <- df$p", "")])
 def test_single_member_is_certain_unless_it_may_be_assigned(text: str, single: str) -> None:
     scope = Scope(attributes={"df$": frozenset({"cost", "price", "prize"})})
