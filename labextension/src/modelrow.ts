@@ -162,6 +162,7 @@ function stateCell(trans: TranslationBundle, model: IModel, actions: IActions): 
         adapterLabel(trans, model),
         'tune',
         () => {
+          summary.focus(); // a closed menu hides its button
           menu.open = false;
           actions.use(model.spec, !model.adapters_enabled);
         },
