@@ -22,7 +22,7 @@ _INNER = r"[(\[][^()\[\]\n]*+[)\]]"
 _OUTER = rf"[(\[](?:[^()\[\]\n]++|{_INNER})*+[)\]]"
 # An `=` in brackets belongs to an argument or a comparison.
 _EQUATED = re.compile(rf"^((?:[^()\[\]=\n]++|{_OUTER})++)=(?!=)", re.MULTILINE)
-# Functions such as `setnames` change a data.table in place.
+# Functions of data.table whose names begin with "set" change a table in place.
 _ASSIGNED_TO = re.compile(r"(?:->>?|\bset\w*+\()\s*+([\w.]++)")
 _PARAMETERS = re.compile(r"(?:\bfunction[ \t]*+|\\)\(((?:[^()]++|\([^()]*+\))*+)")
 _LOOP = re.compile(r"\bfor[ \t]*+\([ \t]*+([\w.]++)")
