@@ -81,10 +81,11 @@ def peers(axes: Axes) -> None:
     """Draw precision and keystrokes saved of the completers of a JupyterLab, with 95 % intervals."""
     for name, (label, color, marker) in COMPLETERS.items():
         # The rows of the two kinds of typing, in the order of the page's sections.
-        for cells, filled in zip(cells_of("peers.md", name)[:2], (True, False), strict=True):
-            (x, *x_ends), (y, *y_ends) = ([100 * share for share in numbers(cells[at])] for at in (1, 0))
-            if not (x_ends and y_ends):
+        for cells, filled in zip(cells_of("peers.md", name)[:2], (True, False), strict=False):
+            saved, precision = ([100 * share for share in numbers(cells[at])] for at in (1, 0))
+            if not precision:
                 continue  # nothing was shown
+            (x, *x_ends), (y, *y_ends) = saved, precision
             axes.errorbar(
                 x, y, xerr=[[x - x_ends[0]], [x_ends[1] - x]], yerr=[[y - y_ends[0]], [y_ends[1] - y]],
                 fmt=marker, color=color, mfc=color if filled else "white", elinewidth=0.8,

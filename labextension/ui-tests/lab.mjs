@@ -212,7 +212,8 @@ export async function startLab({
 
   lab.stop = async () => {
     await lab.kill('SIGTERM');
-    rmSync(home, { recursive: true, force: true });
+    // Child processes of the server may still write.
+    rmSync(home, { recursive: true, force: true, maxRetries: 10 });
   };
 
   const get = route => fetch(`${url}/${route}`, { headers: { Authorization: `token ${lab.token}` } });
