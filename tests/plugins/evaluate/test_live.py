@@ -19,6 +19,14 @@ def all_of(name: str) -> list[traces.Trace]:
     return traces.of_kind(read, "append", 0)
 
 
+def notebook_with(folder: Path, code: str) -> tuple[Path, list[traces.Trace]]:
+    """Write a notebook that runs this code in its second cell; return its folder and its traces."""
+    path = notebook(folder / "a.ipynb")
+    file = path / "a.ipynb"
+    file.write_text(file.read_text().replace("values = [1, 2, 3]", code))
+    return path, traces.of_kind(notebooks.read(path), "append", 0)
+
+
 def test_live_provides_the_kernel_context_of_the_cells_above() -> None:
     typed = all_of("harbour.ipynb")
     with Live("python3") as live:
@@ -39,21 +47,15 @@ def test_live_provides_the_kernel_context_of_the_cells_above() -> None:
 
 
 def test_live_runs_notebooks_beside_the_files_they_read(tmp_path: Path) -> None:
-    path = notebook(tmp_path / "a.ipynb")
-    text = (path / "a.ipynb").read_text()
-    (path / "a.ipynb").write_text(text.replace("values = [1, 2, 3]", "values = open('a.txt').read()"))
+    path, typed = notebook_with(tmp_path, "values = open('a.txt').read()")
     (path / "a.txt").write_text("1")
-    typed = traces.of_kind(notebooks.read(path), "append", 0)
     with Live("python3", path) as live:
         assert "values" in live.kernel_context(typed[-1]).names
         assert not live.failed
 
 
 def test_live_reports_a_failing_cell_and_continues(tmp_path: Path) -> None:
-    path = notebook(tmp_path / "a.ipynb")
-    text = (path / "a.ipynb").read_text()
-    (path / "a.ipynb").write_text(text.replace("values = [1, 2, 3]", "values = 1 / 0"))
-    typed = traces.of_kind(notebooks.read(path), "append", 0)
+    _, typed = notebook_with(tmp_path, "values = 1 / 0")
     with Live("python3") as live:
         live.kernel_context(typed[0])
         assert live.failed == {"a.ipynb": "cell 1: ZeroDivisionError: division by zero"}
@@ -61,11 +63,8 @@ def test_live_reports_a_failing_cell_and_continues(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("is_queried", [True, False])
 def test_live_runs_the_last_cell_while_the_user_types(tmp_path: Path, is_queried: bool) -> None:
-    path = notebook(tmp_path / "a.ipynb")
-    text = (path / "a.ipynb").read_text()
     slow = "import os\\nwhile not os.path.exists('end'): pass\\nvalues = [1]"
-    (path / "a.ipynb").write_text(text.replace("values = [1, 2, 3]", slow))
-    typed = traces.of_kind(notebooks.read(path), "append", 0)
+    path, typed = notebook_with(tmp_path, slow)
     with Live("python3", path, is_queried=is_queried) as live:
         latest = live.run_while_typing(typed[-1])
         assert "values" not in latest().names
@@ -77,10 +76,7 @@ def test_live_runs_the_last_cell_while_the_user_types(tmp_path: Path, is_queried
 
 
 def test_live_stops_while_a_cell_runs(tmp_path: Path) -> None:
-    path = notebook(tmp_path / "a.ipynb")
-    text = (path / "a.ipynb").read_text()
-    (path / "a.ipynb").write_text(text.replace("values = [1, 2, 3]", "while True: pass"))
-    typed = traces.of_kind(notebooks.read(path), "append", 0)
+    path, typed = notebook_with(tmp_path, "while True: pass")
     with Live("python3", path) as live:
         live.run_while_typing(typed[-1])
     assert live.failed == {"a.ipynb": "cell 1: KeyboardInterrupt: "}
