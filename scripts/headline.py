@@ -118,14 +118,14 @@ def quality() -> str:
 
 def llama_server() -> str:
     """Return sentences that compare the speed with llama-server's."""
+    whole, infill = (f"mean time per keystroke, `{route}`" for route in ("turbopilot/complete", "/infill"))
+    eight, fifty = (
+        f"{clients} with separate caches, tokens per second" for clients in ("eight editors", "fifty clients")
+    )
     return (
-        f"A keystroke takes {figure('mean time per keystroke, `turbopilot/complete`')} of llama-server's time, and "
-        f"{figure('mean time per keystroke, `/infill`')} over llama.cpp's own protocol\n(the target of "
-        f"{figure('mean time per keystroke, `/infill`', 2)} was missed). Eight editors at once get "
-        f"{figure('eight editors with separate caches, tokens per second')} of its tokens per second, fifty clients "
-        f"{figure('fifty clients with separate caches, tokens per second')}:\nboth targets "
-        f"({figure('eight editors with separate caches, tokens per second', 2)} and "
-        f"{figure('fifty clients with separate caches, tokens per second', 2)}) were missed."
+        f"A keystroke takes {figure(whole)} of llama-server's time, and {figure(infill)} over llama.cpp's own protocol\n"
+        f"(the target of {figure(infill, 2)} was missed). Eight editors at once get {figure(eight)} of its tokens per "
+        f"second, fifty clients {figure(fifty)}:\nboth targets ({figure(eight, 2)} and {figure(fifty, 2)}) were missed."
     )
 
 
