@@ -63,7 +63,6 @@ def steps(notebooks: Path, into: Path, *, small: bool) -> list[Step]:
         Step("remote", script("engines", "remote", *of_set, less=few)),
         Step("failover", script("engines", "failover", *of_set, less=few)),
         Step("killed", script("engines", "killed", less=("--times", "1", "--pause", "0"))),
-        Step("owners", script("owners", less=("--pairs", "3"))),
         Step("notebook_index", script("notebook_index", *of_set)),
         Step("imports", script("imports", *of_set)),
         Step("learning", script("learning", less=("--worlds", "1", "--users", "1"))),
