@@ -99,17 +99,17 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
   test('the shortcut does nothing special without an offer', async () => {
     await setCells(page, ['']);
     await editCell(page, 0);
-    const isPrevented = page.evaluate(
-      () =>
-        new Promise(resolve =>
-          window.addEventListener(
-            'keydown',
-            event => event.key === '.' && setTimeout(() => resolve(event.defaultPrevented))
-          )
+    // In place before the key is sent: keys and scripts reach the page by different ways.
+    await page.evaluate(() => {
+      window.prevented = new Promise(resolve =>
+        window.addEventListener(
+          'keydown',
+          event => event.key === '.' && setTimeout(() => resolve(event.defaultPrevented))
         )
-    );
+      );
+    });
     await page.keyboard.press('Alt+.');
-    assert.equal(await isPrevented, false);
+    assert.equal(await page.evaluate(() => window.prevented), false);
   });
 
   test('a fix is applied and run', async () => {
