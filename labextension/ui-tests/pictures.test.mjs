@@ -160,6 +160,8 @@ describe('the tutorial', { timeout: 600_000 }, () => {
     );
     await page.keyboard.press('Alt+.');
     await holds(cell, fixed);
+    await page.keyboard.press('Control+Enter');
+    await cell.locator('.jp-OutputArea', { hasText: 'Name: count' }).waitFor({ timeout: 60_000 });
   });
 
   test('completes columns that only the kernel knows', async () => {
