@@ -37,8 +37,8 @@ def badge(url: str) -> str:
 def clone(url: str) -> str:
     """Return the commands that clone the repository and start JupyterLab."""
     # The reader has the repository's page, but the package has no address yet.
-    note, address = ([], url) if url else (["# ADDRESS: the URL of this repository"], "ADDRESS")
-    lines = [*note, f"git clone {address} jupyter-turbopilot", "cd jupyter-turbopilot", "make lab"]
+    address = url or "URL-OF-THIS-REPOSITORY"
+    lines = [f"git clone {address} jupyter-turbopilot", "cd jupyter-turbopilot", "make lab"]
     return "\n".join(["<!-- not run: it builds everything and opens a browser -->", "```bash", *lines, "```"])
 
 
