@@ -128,11 +128,11 @@ def native_notebook(rng: random.Random) -> Sending:
 
 def native_documents(rng: random.Random) -> Sending:
     """Other open documents with an ordinary cell."""
-    extra = [
+    documents = [
         {"path": f"{n}.py", "language": "python", "source": text(rng, 60_000)}
         for n in range(rng.randint(1, 8))
     ]
-    return _native(rng, [{"source": f"import os  # {CANARY}\nvalue = "}], extra=extra)
+    return _native(rng, [{"source": f"import os  # {CANARY}\nvalue = "}], documents=documents)
 
 
 def native_alternatives(rng: random.Random) -> Sending:
@@ -149,7 +149,7 @@ def native_alternatives(rng: random.Random) -> Sending:
 def native_values(rng: random.Random) -> Sending:
     """A field with an invalid value."""
     odd = (-1, 0, 1e9, True, "8", 2.5, None, [], {}, 2**64, text(rng, 2000), [[]] * 50, float("nan"))
-    names = "path cells active offset trigger stream client n max_tokens temperature lines language extra"
+    names = "path cells active offset trigger stream client n max_tokens temperature lines language documents"
     body: dict[str, Any] = {"cells": [{"source": f"x = {CANARY}"}], "offset": 3}
     for name in rng.sample(names.split(), rng.randint(1, 3)):
         body[name] = rng.choice(odd)

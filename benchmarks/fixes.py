@@ -21,7 +21,6 @@ import json
 import os
 import random
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -35,7 +34,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from faults import DATA, Case, State, Typist, cases, parses, renames, replace, same
-from harness import percentile
+from harness import free_port, percentile
 from jupyter_client.blocking.client import BlockingKernelClient
 
 from jupyter_turbopilot.plugins.evaluate.command import keeping_busy
@@ -87,9 +86,7 @@ class Server:
     """A Jupyter server without a model, in a separate process with temporary folders."""
 
     def __init__(self, log: Path) -> None:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = int(found.getsockname()[1])
+        self.port = free_port()
         self._folder = tempfile.TemporaryDirectory()
         folder = Path(self._folder.name)
         for name in ("config", "runtime", "work", "models", "data"):

@@ -3,7 +3,6 @@
     python benchmarks/load.py editors --set notebooks.json.gz [--rounds 3] [--personal]
     python benchmarks/load.py clients [--clients 50] [--seconds 30] [--rounds 6] [--personal]
     python benchmarks/load.py students [--users 2 4 6 8 10] [--threads 2] [--seconds 60] [--personal]
-    python benchmarks/load.py simulate --requests-per-second R --seconds-per-request ONE_CORE TWO_CORES
     python benchmarks/load.py refusals [--seconds 60]
 
 The first two compare this server to llama.cpp's with the same number of slots. `editors`: eight editors each
@@ -14,8 +13,7 @@ several users; `--personal`: those of a personal server.
 
 `students`: more and more users type notebooks at once, a request per keystroke. They are served if 95 % of
 the requests at pauses, which follow each line, are answered within two seconds. For one core: `taskset -c 0 …
---threads 1`. `simulate` computes the same for more cores. `refusals`: twenty connections of one user retry at
-once, while another user works.
+--threads 1`. `refusals`: twenty connections of one user retry at once, while another user works.
 """
 
 from __future__ import annotations
@@ -23,8 +21,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
-import random
 import statistics
 import time
 from dataclasses import dataclass, field
@@ -34,7 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import psutil
-from harness import OK, LocalPilot, ServerProcess, llama_server, percentile, turbopilot_server
+from harness import OK, LocalPilot, ServerProcess, llama_server, turbopilot_server
 from mixed_traces import mixed
 
 from jupyter_turbopilot.engine.base import SLOTS
@@ -212,11 +208,10 @@ def clients(options: argparse.Namespace) -> None:
 
 LONGEST_WAIT = 2.0  # seconds that 95 % of the requests may wait for an answer
 TYPING_SHARE = 0.3  # of a class, as in `jupyter turbopilot size`
-SIMULATED_SECONDS, SEEDS = 2000.0, 3
 
 
 def students(options: argparse.Namespace) -> None:
-    """Measure how many users can type at once; print the rates for `simulate`, and the result of `size`."""
+    """Measure how many users can type at once; print the rates, and the result of `size`."""
     notebooks = read(options.set) if options.set else standard_library()
     limits = {"running_per_user": 2, "waiting_per_user": 8, "yield_cpu": False, "cache_memory": 8}
     limits["separate_caches"] = not options.personal
@@ -239,43 +234,6 @@ def students(options: argparse.Namespace) -> None:
     sized = BUSIEST / (typical.requests_per_second * typical.seconds_per_request)
     print(f"served: {served} typing, a class of {int(served / TYPING_SHARE)}")
     print(f"size: {sized:.1f} typing, a class of {int(sized / TYPING_SHARE)}")
-
-
-def simulate(options: argparse.Namespace) -> None:
-    """Simulate more cores, from the rate and the seconds per request that one and two cores have."""
-    one, two = options.seconds_per_request
-    serial = max(0.0, 2 * two - one)  # Amdahl's law: seconds(cores) = serial + parallel / cores
-    for cores in (1, 2, 4, 8):
-        seconds = serial + (one - serial) / cores
-        users = 1
-        while simulated_wait(users + 1, options.requests_per_second, seconds) <= LONGEST_WAIT:
-            users += 1
-        print(f"{cores} cores: {seconds:.3f} s per request, {users} typing, a class of "
-              f"{int(users / TYPING_SHARE)}")  # fmt: skip
-
-
-def simulated_wait(users: int, rate: float, seconds: float) -> float:
-    """Return the 95th percentile of the wait of users who share one engine; each waits for its answer."""
-    waits: list[float] = []
-    for seed in range(SEEDS):
-        draw = random.Random(seed)  # noqa: S311
-        thinking = [draw.expovariate(rate) for _ in range(users)]
-        left: list[tuple[float, float]] = []  # seconds of computing, and the time of the request
-        now = 0.0
-        while now < SIMULATED_SECONDS:
-            arrival = min(thinking, default=math.inf)
-            end = now + min(left)[0] * len(left) if left else math.inf
-            passed = (min(arrival, end) - now) / max(1, len(left))
-            now, left = min(arrival, end), [(work - passed, at) for work, at in left]
-            if arrival <= end:
-                thinking.remove(arrival)
-                left.append((draw.expovariate(1 / seconds), now))
-            else:
-                done = min(left)
-                left.remove(done)
-                waits.append(now - done[1])
-                thinking.append(now + draw.expovariate(rate))
-    return percentile(waits, 0.95)
 
 
 # Refusals ---------------------------------------------------------------------------------------------------
@@ -364,10 +322,6 @@ def main() -> None:
     command.add_argument("--set", type=Path, help="notebooks; default: functions of the standard library")
     command.add_argument("--personal", action="store_true")
     command.set_defaults(run=students)
-    command = commands.add_parser("simulate", help=simulate.__doc__)
-    command.add_argument("--requests-per-second", type=float, required=True)
-    command.add_argument("--seconds-per-request", type=float, nargs=2, required=True)
-    command.set_defaults(run=simulate)
     command = commands.add_parser("refusals", help=refusals.__doc__)
     command.add_argument("--seconds", type=float, default=60)
     command.set_defaults(run=refusals)

@@ -81,10 +81,11 @@ def main() -> None:
     args = parser.parse_args()
     for _ in range(args.rounds):
         waited, few = first_text(args.cells, None)
-        typed, keys = first_text(args.cells, args.key / 1000)
+        typed, keys = first_text(args.cells, args.key_interval / 1000)
         print(
             f"{args.cells} cells: waiting {waited:.2f} s (keystroke {few}), "
-            f"typing at {args.key} ms per keystroke {typed:.2f} s (keystroke {keys}); {typed / waited:.2f}"
+            f"typing at {args.key_interval} ms per keystroke {typed:.2f} s (keystroke {keys}); "
+            f"{typed / waited:.2f}"
         )
 
 

@@ -4,7 +4,7 @@
  *     node benchmarks/browser/engine.mjs [--model model.gguf] [--notebooks notebooks.json.gz] [--rounds 5]
  *
  * Prints the median of all rounds, the 95th percentile of the aborts, and with `--notebooks` the evaluated
- * characters per typed character. Needs the front end's packages (`make dev`).
+ * characters per typed character. Needs the front end's packages (`make lab`).
  */
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

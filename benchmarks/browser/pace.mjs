@@ -7,7 +7,7 @@
  *
  * `--settle` is the minimum number of seconds between focusing the cell and the first key, `--pauses` adds two seconds after
  * each line, `--wait` waits up to so many seconds for the suggestion after each key. Needs the front end's packages
- * (`make dev`), the default model, Chromium and Linux.
+ * (`make lab`), the default model, Chromium and Linux.
  */
 
 import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';

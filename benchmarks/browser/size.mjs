@@ -2,7 +2,7 @@
  * Measures the code that a browser downloads to complete without a server: the page's chunk, the worker with its
  * chunks, and the engine. Fails above 40 kB (gzip).
  *
- *     make build; node benchmarks/browser/size.mjs
+ *     make wheel; node benchmarks/browser/size.mjs
  */
 
 import { readFileSync, readdirSync } from 'node:fs';

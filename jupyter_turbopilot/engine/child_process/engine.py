@@ -56,16 +56,14 @@ class ChildRun:
 
 
 @contextmanager
-def loading(
-    hosted: Hosted, cancel: Cancel, *, timeout: float, urgent: float = URGENT
-) -> Iterator[tuple[ChildProcess, Description]]:
+def loading(hosted: Hosted, cancel: Cancel, *, timeout: float) -> Iterator[tuple[ChildProcess, Description]]:
     """Load an engine in a child process, which ends if the block fails or is cancelled.
 
     Raise ModelRefusedError if the process crashes or has too little memory, EngineMissingError if the engine
     was built for another processor.
     """
     try:
-        process = ChildProcess(urgent=urgent)
+        process = ChildProcess(urgent=URGENT)
         with on_failure(process.end):
             with cancel.interrupting(partial(process.kill, "the load was cancelled")):
                 yield process, _description(process.ask(Load.of(hosted), timeout))
@@ -94,10 +92,9 @@ def load_in_child(
     *,
     timeout: float,
     patience: float = PATIENCE,
-    urgent: float = URGENT,
 ) -> IsolatedEngine:
     """Load an engine in a child process, then its vocabulary: first, the child tests the file."""
-    with loading(hosted, cancel, timeout=timeout, urgent=urgent) as (process, about):
+    with loading(hosted, cancel, timeout=timeout) as (process, about):
         return IsolatedEngine(process, about, load_vocabulary(), patience)
 
 
