@@ -241,7 +241,7 @@ def section(mode: str, count: int, rows: Sequence[str]) -> str:
     """Return the table of a mode."""
     title, text = TEXTS[mode]
     columns = ALONE_COLUMNS if mode == "alone" else COLUMNS
-    head = f"| | {' | '.join(columns)} |\n| --- |{' --- |' * len(columns)}"
+    head = f"| {title} | {' | '.join(columns)} |\n| --- |{' --- |' * len(columns)}"
     return "\n".join([f"## {title}\n", text.format(count=count), "", head, *rows, "", ""])
 
 
