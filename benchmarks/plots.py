@@ -98,7 +98,7 @@ def peers(axes: Axes) -> None:
         xlim=(-5, 50),
         ylim=(0, 100),
     )
-    axes.legend(loc="lower right", fontsize="small")
+    axes.legend(loc="upper left", fontsize="small")
 
 
 def notebook_length(axes: Axes) -> None:
