@@ -96,10 +96,10 @@ def class_costs(users: int = 60, typing_share: float = 0.3, served: int = 7) -> 
     return (
         f"| a class of {users} | a model in each user's server | one service |\n| --- | --- | --- |\n"
         f"| memory, beside Jupyter's own | {alone:.0f} GB | {shared:.0f} GB |\n"
-        f"| cores | not measured | {math.ceil(2 * users * typing_share / served)} |\n\n"
-        "This is extrapolated from [30 users](../benchmarks/results/scale.md) and from [two cores](../benchmarks/results/scale.md#students),\n"
+        f"| cores | not measured | about {math.ceil(2 * users * typing_share / served)} |\n\n"
+        "With one shared model file. This is extrapolated from [30 users](../benchmarks/results/scale.md) and from [two cores](../benchmarks/results/scale.md#students),\n"
         f"which served {served} simulated students who typed at once: a class of {served / typing_share:.0f}, if three of ten type.\n"
-        f"Of their automatic requests, {float(in_time[str(served)]) * 100:.0f} % were answered before the next key."
+        f"Of the automatic requests of these {served}, {float(in_time[str(served)]) * 100:.0f} % were answered before the next key."
     )
 
 
@@ -111,7 +111,7 @@ def wrong() -> str:
         if first.startswith("precision, in turn")
     )
     return (
-        f"- Of 100 automatic suggestions, {wrong[0]:.0f} to {wrong[-1]:.0f} are wrong, depending on the notebook. "
+        f"- Of 100 automatic suggestions, {wrong[0]:.0f} to {wrong[-1]:.0f} are wrong, in two measurements. "
         "Read each before you accept it."
     )
 
