@@ -12,6 +12,9 @@ from jupyter_turbopilot.suggestion.gate_fit import DEFAULT
 
 RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "RESULTS.md"
 BY_MODEL = "Qwen2.5-Coder 0.5 B with its adapter"  # the row of the default model
+CLASS = 60  # users
+SERVED = 7  # users who typed at once on two cores, a row of scale.md
+TYPING_SHARE = 0.3  # of a class, as in `jupyter turbopilot size`
 
 
 def rows(text: str) -> list[tuple[str, list[str]]]:
@@ -76,8 +79,8 @@ def space() -> str:
     )
 
 
-def class_costs(users: int = 60, typing_share: float = 0.3, served: int = 7) -> str:
-    """Return what a class needs, extrapolated from the memory of 30 users and from `served` ones on two cores."""
+def class_costs() -> str:
+    """Return what a class needs, extrapolated from the memory of 30 users and from a few users on two cores."""
     megabytes: dict[tuple[str, str], list[float]] = {}
     kind = ""
     for first, (processes, *values) in rows(table("scale.md", "| configuration | processes |"))[1:]:
@@ -88,30 +91,28 @@ def class_costs(users: int = 60, typing_share: float = 0.3, served: int = 7) -> 
     _, bare = megabytes["processes without an engine", "30"]
     _, clients = megabytes["processes of users whose engine is that `serve`", "30"]
     service, _ = megabytes["one `serve`, with the sequences of all 30 users", "1"]
-    alone = (total - private + users * (engines - bare) / 30) / 1000
-    shared = (service + users * (clients - bare) / 30) / 1000
-    in_time = {
-        first: values[-1] for first, values in rows(table("scale.md", "| typing at once | KV caches |"))[1:]
-    }
+    alone = (total - private + CLASS * (engines - bare) / 30) / 1000
+    shared = (service + CLASS * (clients - bare) / 30) / 1000
+    in_time = float(dict(rows(table("scale.md", "| typing at once | KV caches |")))[str(SERVED)][-1])
     return (
-        f"| a class of {users} | a model in each user's server | one service |\n| --- | --- | --- |\n"
+        f"| a class of {CLASS} | a model in each user's server | one service |\n| --- | --- | --- |\n"
         f"| memory, beside Jupyter's own | {alone:.0f} GB | {shared:.0f} GB |\n"
-        f"| cores | not measured | about {math.ceil(2 * users * typing_share / served)} |\n\n"
+        f"| cores | not measured | about {math.ceil(2 * CLASS * TYPING_SHARE / SERVED)} |\n\n"
         "With one shared model file. This is extrapolated from [30 users](../benchmarks/results/scale.md) and from [two cores](../benchmarks/results/scale.md#students),\n"
-        f"which served {served} simulated students who typed at once: a class of {served / typing_share:.0f}, if three of ten type.\n"
-        f"Of the automatic requests of these {served}, {float(in_time[str(served)]) * 100:.0f} % were answered before the next key."
+        f"which served {SERVED} simulated students who typed at once: a class of {SERVED / TYPING_SHARE:.0f}, if three of ten type.\n"
+        f"Of the automatic requests of these {SERVED}, {in_time * 100:.0f} % were answered before the next key."
     )
 
 
 def wrong() -> str:
     """Return an item of a list about wrong suggestions."""
-    wrong = sorted(
+    shares = sorted(
         100 - 100 * float(values[1])
         for first, values in rows(RESULTS.read_text("utf-8"))
         if first.startswith("precision, in turn")
     )
     return (
-        f"- Of 100 automatic suggestions, {wrong[0]:.0f} to {wrong[-1]:.0f} are wrong, in two measurements. "
+        f"- Of 100 automatic suggestions, {shares[0]:.0f} to {shares[-1]:.0f} are wrong, in two measurements. "
         "Read each before you accept it."
     )
 
