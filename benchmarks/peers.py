@@ -4,8 +4,8 @@ python benchmarks/peers.py NOTEBOOKS --into FOLDER [--notebooks 24] [--peers NAM
 
 docs/developers/measure.md defines the measurement. Each peer has an environment of its own in FOLDER. The
 same cells are typed with each peer in turn. FOLDER also contains a recording of each cell, which the next
-call does not repeat, the results as files for `jupyter turbopilot eval --compare`, and the page peers.md.
-Needs the front end's packages, the default model, Chromium and Linux.
+call with the same notebooks does not repeat, the results as files for `jupyter turbopilot eval --compare`,
+and the page peers.md. Needs the front end's packages, the default model, Chromium and Linux.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from jupyter_turbopilot.plugins.evaluate import result_file
 from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook, read
 from jupyter_turbopilot.plugins.evaluate.replay import Pace, TypingResult, finish
 from jupyter_turbopilot.plugins.evaluate.result_file import Made
-from jupyter_turbopilot.plugins.evaluate.scoring import Score, judge
+from jupyter_turbopilot.plugins.evaluate.scoring import Score, judge, ratio_interval
 from jupyter_turbopilot.plugins.evaluate.traces import LONGEST_CELL, Keystroke, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from jupyter_turbopilot.plugins.evaluate.result_file import Metric
 
@@ -57,15 +57,53 @@ PEERS = {
         "matplotlib==3.11.2",
     ),
 }
+MODEL_PEERS = ("turbopilot", "notebook-intelligence", "jupyter-ai")
+WITH_MODEL = (*MODEL_PEERS, "turbopilot-no-adapter")
 KEY_INTERVAL = 200  # milliseconds
-MODES = {
-    "steady": ("--key", str(KEY_INTERVAL)),
-    "alone": ("--wait", "30"),
-    "pauses": ("--key", str(KEY_INTERVAL), "--pauses"),
-}
 SHORTEST, TYPED = 120, 90  # characters of a cell, and of its end, which is typed
 ALONE_KEYSTROKE = 45  # the index of the keystroke that the mode `alone` types
-ALONE_NOTEBOOKS = 8
+SUBSET = 8  # notebooks of the modes other than `steady`
+
+
+class Mode(msgspec.Struct):
+    """A typing mode and the text of its table."""
+
+    title: str
+    text: str
+    line_pause: int = 0  # milliseconds before each Enter
+    slower: int = 1
+    wait: int = 0  # seconds: one key, then wait for a suggestion; 0: type everything
+    notebooks: int = SUBSET
+    peers: tuple[str, ...] = tuple(PEERS)
+
+
+MODES = {
+    "steady": Mode(
+        "Steady typing",
+        "The end of {count} cells, one of each notebook; 200 ms a keystroke, without pauses.",
+        notebooks=sys.maxsize,
+    ),
+    "pauses": Mode(
+        "Typing with pauses",
+        "{count} of these cells; the user also pauses for 2 s before each Enter.",
+        line_pause=2000,
+        peers=MODEL_PEERS,
+    ),
+    "slow": Mode(
+        "Slow typing with pauses",
+        "{count} of these cells. Keys, pauses, and the delays and time limits of the completers take three\n"
+        "times as long, as if the machine were three times as fast. The times in the table are as measured.",
+        line_pause=2000,
+        slower=3,
+        peers=MODEL_PEERS,
+    ),
+    "alone": Mode(
+        "A single keystroke",
+        "One keystroke in {count} of these cells, then a pause of up to 30 s: no other request delays it.",
+        wait=30,
+        peers=WITH_MODEL,
+    ),
+}
 
 
 class Key(msgspec.Struct):
@@ -127,16 +165,20 @@ def prepare(folder: Path, packages: Sequence[str]) -> Path:
     return python.with_name("jupyter")
 
 
-def record(jupyter: Path, peer: str, mode: str, trace: Trace, file: Path) -> None:
+def record(jupyter: Path, peer: str, mode: Mode, trace: Trace, file: Path) -> None:
     """Type in a browser and write the recording; a failure leaves none."""
-    first = trace.keystrokes[ALONE_KEYSTROKE if mode == "alone" else 0]
-    typed = first.future[:1] if mode == "alone" else first.future
+    first = trace.keystrokes[ALONE_KEYSTROKE if mode.wait else 0]
+    typed = first.future[:1] if mode.wait else first.future
     cells = [{"type": kind, "source": text} for kind, text in zip(first.types, first.cells, strict=True)]
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         task = Path(folder) / "task.json"
         task.write_text(json.dumps({"cells": cells, "typed": typed}))
         options: dict[str, str | Path] = {
+            "key": f"{KEY_INTERVAL}",
+            "pause": f"{mode.line_pause}",
+            "slower": f"{mode.slower}",
+            "wait": f"{mode.wait}",
             "peer": peer,
             "task": task,
             "into": file,
@@ -144,10 +186,10 @@ def record(jupyter: Path, peer: str, mode: str, trace: Trace, file: Path) -> Non
             "model": models_dir() / catalog()[MODEL].file,
             "server": programs()["llama-server"],
         }
-        command: list[str | Path] = ["node", ROOT / "benchmarks" / "browser" / "pace.mjs", *MODES[mode]]
+        command: list[str | Path] = ["node", ROOT / "benchmarks" / "browser" / "pace.mjs"]
         command += [word for name, value in options.items() for word in (f"--{name}", value)]
-        done = subprocess.run(command, env={**os.environ, "JUPYTER": str(jupyter)}, check=False)
-    print(f"{mode}, {file.stem}, {peer}: {'failed' if done.returncode else 'done'}", flush=True)
+        subprocess.run(command, env={**os.environ, "JUPYTER": str(jupyter)}, check=False)
+    print(f"{mode.title}, {file.stem}, {peer}: {'done' if file.exists() else 'failed'}", flush=True)
 
 
 def score(traces: Sequence[Trace], recordings: Sequence[Recording]) -> TypingResult:
@@ -205,11 +247,12 @@ PAGE = """# Beside other completers
 Measured with `make bench-peers` (`benchmarks/peers.py`) on {machine}, {date}. Every completer is used in a
 JupyterLab of its own, in headless Chromium, with its defaults; completion as the user types is enabled
 where it is off by default: in jupyter-ai and jupyterlab-lsp. All that use a model use the same file,
-{model}. docs/developers/measure.md has the rules (*A JupyterLab as the source*). In the first and second
-table, each further line of a text counts as a suggestion, and names of which fewer than four
-characters are left count as wrong unless they end the line.
+{model}; *turbopilot* adds its adapter.
+[measure.md](../../docs/developers/measure.md#a-jupyterlab-as-the-source) has the rules. Names of
+which fewer than four characters are left count as wrong unless they end the line. Each further line of a text
+counts as a suggestion, except after a single keystroke.
 
-- *turbopilot*: this project, with and without its adapter for this model.
+- *turbopilot*: this project; *turbopilot-no-adapter*: the same without its adapter for this model.
 - *notebook-intelligence* and *jupyter-ai* use Ollama. `benchmarks/browser/ollama.mjs` is a **stand-in for
   Ollama**: the same protocol in front of llama.cpp's server with its prompt cache. jupyter-ai sends
   chat requests, for which this model is small.
@@ -219,17 +262,6 @@ characters are left count as wrong unless they end the line.
 {versions}
 
 """
-TEXTS = {
-    "steady": (
-        "Steady typing",
-        "The end of {count} cells, one of each notebook; 200 ms a keystroke, without pauses.",
-    ),
-    "pauses": ("Typing with pauses", "The same cells; the user also pauses for 2 s after each line."),
-    "alone": (
-        "A single keystroke",
-        "One keystroke in {count} of the cells, then a pause of up to 30 s: no other request delays it.",
-    ),
-}
 COLUMNS = (
     "precision", "keystrokes saved", "shown per 100 keystrokes", "ms to text, median",
     "CPU seconds for 1 000 characters", "ms per key",
@@ -237,12 +269,21 @@ COLUMNS = (
 ALONE_COLUMNS = ("shown", "seconds to text, median", "correct first lines", "lines of a text, mean")
 
 
-def section(mode: str, count: int, rows: Sequence[str]) -> str:
+def adapter_gain(scored: Mapping[str, TypingResult]) -> str:
+    """Return a sentence that compares the keystrokes saved with and without this project's adapter."""
+    with_adapter, without = scored["turbopilot"], scored["turbopilot-no-adapter"]
+    pairs = [(tally, without.notebooks[name]) for name, tally in with_adapter.notebooks.items()]
+    gain = with_adapter.total.share_saved / without.total.share_saved
+    return (
+        f"With its adapter, turbopilot saves {gain:.2f} times as much as without it{ratio_interval(pairs)}."
+    )
+
+
+def section(mode: Mode, count: int, rows: Sequence[str]) -> str:
     """Return the table of a mode."""
-    title, text = TEXTS[mode]
-    columns = ALONE_COLUMNS if mode == "alone" else COLUMNS
-    head = f"| {title} | {' | '.join(columns)} |\n| --- |{' --- |' * len(columns)}"
-    return "\n".join([f"## {title}\n", text.format(count=count), "", head, *rows, "", ""])
+    columns = ALONE_COLUMNS if mode.wait else COLUMNS
+    head = f"| {mode.title} | {' | '.join(columns)} |\n| --- |{' --- |' * len(columns)}"
+    return "\n".join([f"## {mode.title}\n", mode.text.format(count=count), "", head, *rows, "", ""])
 
 
 def main() -> None:
@@ -260,38 +301,45 @@ def main() -> None:
     traces = [*map(trace_of, notebooks)]
     jupyters = {peer: prepare(options.into / "environments" / peer, PEERS[peer]) for peer in options.peers}
     page = ""
-    for mode in options.modes:
+    for name in options.modes:
+        mode = MODES[name]
+        peers = [peer for peer in options.peers if peer in mode.peers]
         files = {
-            (peer, number): options.into / "recordings" / mode / peer / f"{number:02}.json"
-            for number in range(ALONE_NOTEBOOKS if mode == "alone" else len(traces))
-            for peer in options.peers
-            if number < len(traces)
+            (peer, number): options.into / "recordings" / name / peer / f"{number:02}.json"
+            for number in range(min(len(traces), mode.notebooks))
+            for peer in peers
         }
         for (peer, number), file in files.items():
             if not file.exists():
                 record(jupyters[peer], peer, mode, traces[number], file)
         # All peers must have typed the same cells.
-        numbers = [
-            n for n in range(len(traces)) if all((p, n) in files and files[p, n].exists() for p in jupyters)
-        ]
-        rows = []
-        for peer in options.peers if numbers else ():
+        absent = {number for (_, number), file in files.items() if not file.exists()}
+        numbers = sorted({number for _, number in files} - absent)
+        rows: list[str] = []
+        scored: dict[str, TypingResult] = {}
+        for peer in peers if numbers else ():
             recordings = [
                 msgspec.json.decode(files[peer, number].read_bytes(), type=Recording) for number in numbers
             ]
             typed = [traces[number] for number in numbers]
-            if mode == "alone":
+            if mode.wait:
                 rows.append(row_alone(peer, typed, recordings))
                 continue
-            result = options.into / f"{peer}-{mode}.json"
+            result = options.into / f"{peer}-{name}.json"
             source = ", ".join((*JUPYTERLAB[:1], *(PEERS[peer] or (peer,))))
-            effective = {"clock": True, "key_interval": KEY_INTERVAL, "trace": [mode], "accept": "nothing"}
-            made = Made(source, "" if peer == "jupyterlab-lsp" else MODEL, options.set.name, effective)
-            result_file.write(
-                result, made, [notebooks[number] for number in numbers], {peer: score(typed, recordings)}
-            )
+            effective = {
+                "clock": True,
+                "key_interval": KEY_INTERVAL * mode.slower,
+                "trace": [name],
+                "accept": "nothing",
+            }
+            made = Made(source, MODEL if peer in WITH_MODEL else "", options.set.name, effective)
+            scored[peer] = score(typed, recordings)
+            result_file.write(result, made, [notebooks[number] for number in numbers], {peer: scored[peer]})
             rows.append(row(result, sum(one.seconds for one in recordings)))
         page += section(mode, len(numbers), rows)
+        if {"turbopilot", "turbopilot-no-adapter"} <= {*scored}:
+            page += f"{adapter_gain(scored)}\n\n"
     head = PAGE.format(
         machine=result_file.machine(),
         date=f"{datetime.now(UTC):%-d %B %Y}",

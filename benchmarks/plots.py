@@ -42,6 +42,8 @@ COMPLETERS = {
     "jupyterlab-lsp": ("jupyterlab-lsp", GREY, "v"),
 }
 
+FILLED = {"Steady typing": "full", "Typing with pauses": "none", "Slow typing with pauses": "left"}
+
 
 def cells_of(page: str, name: str) -> list[list[str]]:
     """Return the rows of a page with this first cell, without it."""
@@ -79,18 +81,20 @@ def saved_precision(axes: Axes) -> None:
 
 def peers(axes: Axes) -> None:
     """Draw precision and keystrokes saved of the completers of a JupyterLab, with 95 % intervals."""
-    for name, (label, color, marker) in COMPLETERS.items():
-        # The rows of the two kinds of typing, in the order of the page's sections.
-        for cells, filled in zip(cells_of("peers.md", name)[:2], (True, False), strict=False):
-            saved, precision = ([100 * share for share in numbers(cells[at])] for at in (1, 0))
-            if not precision:
-                continue  # nothing was shown
-            (x, *x_ends), (y, *y_ends) = saved, precision
-            axes.errorbar(
-                x, y, xerr=[[x - x_ends[0]], [x_ends[1] - x]], yerr=[[y - y_ends[0]], [y_ends[1] - y]],
-                fmt=marker, color=color, mfc=color if filled else "white", elinewidth=0.8,
-                label=f"{label}, {'steady typing' if filled else 'with pauses'}",
-            )  # fmt: skip
+    typing = ""
+    for name, cells in rows((RESULTS / "peers.md").read_text("utf-8")):
+        if name not in COMPLETERS:
+            typing = name if name in FILLED else ""  # the head of a table
+            continue
+        saved, precision = ([100 * share for share in numbers(cells[at])] for at in (1, 0))
+        if not typing or not precision:
+            continue  # nothing was shown
+        label, color, marker = COMPLETERS[name]
+        (x, *x_ends), (y, *y_ends) = saved, precision
+        axes.errorbar(
+            x, y, xerr=[[x - x_ends[0]], [x_ends[1] - x]], yerr=[[y - y_ends[0]], [y_ends[1] - y]],
+            fmt=marker, color=color, fillstyle=FILLED[typing], elinewidth=0.8, label=f"{label}, {typing.lower()}",
+        )  # fmt: skip
     axes.set(
         title="Completers in JupyterLab, in real time, with 95 % intervals",
         xlabel="keystrokes saved (%)",

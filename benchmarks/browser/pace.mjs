@@ -3,11 +3,13 @@
  * that is visible before each key. benchmarks/peers.py chooses the cells and scores the recordings.
  *
  *     JUPYTER=.venv/bin/jupyter node benchmarks/browser/pace.mjs --peer turbopilot --task task.json --into keys.json
- *         [--key 200] [--settle 5] [--pauses] [--wait 30] [--server LLAMA_SERVER] [--models FOLDER] [--model FILE]
+ *         [--key 200] [--settle 5] [--pause 2000] [--slower 3] [--wait 30] [--server LLAMA_SERVER] [--models FOLDER]
+ *         [--model FILE]
  *
- * `--settle` is the minimum number of seconds between focusing the cell and the first key, `--pauses` adds two seconds after
- * each line, `--wait` waits up to so many seconds for the suggestion after each key. Needs the front end's packages
- * (`make lab`), the default model, Chromium and Linux.
+ * `--settle` is the minimum number of seconds between focusing the cell and the first key. `--pause` adds milliseconds
+ * before each Enter: JupyterLab requests nothing at the beginning of a line. `--slower` multiplies them, the time of a key,
+ * and the delays and time limits of the completer. `--wait` waits up to so many seconds for the suggestion after each key.
+ * Needs the front end's packages (`make lab`), the default model, Chromium and Linux.
  */
 
 import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -26,27 +28,30 @@ const { values } = parseArgs({
     into: { type: 'string' },
     key: { type: 'string', default: '200' },
     settle: { type: 'string', default: '5' },
-    pauses: { type: 'boolean', default: false },
+    pause: { type: 'string', default: '0' },
+    slower: { type: 'string', default: '1' },
     wait: { type: 'string', default: '0' },
     server: { type: 'string' },
     models: { type: 'string' },
     model: { type: 'string' }
   }
 });
-const [pace, settle, patience] = [values.key, values.settle, values.wait].map(Number);
-const LINE_PAUSE = 2000;
+const [slower, settle, patience] = [values.slower, values.settle, values.wait].map(Number);
+const [pace, linePause] = [values.key, values.pause].map(ms => slower * ms);
 
-/** The server's flags, JupyterLab's settings and the inline completer of each peer; `ollama`: it needs this server. */
+/** The server's flags, JupyterLab's settings, the inline completer and its default delays; `ollama`: it needs this server. */
 const PEERS = {
   turbopilot: {},
   'turbopilot-no-adapter': { flags: ['--Turbopilot.adapters=[]'] },
   'notebook-intelligence': {
     ollama: true,
-    provider: '@plmbr/notebook-intelligence'
+    provider: '@plmbr/notebook-intelligence',
+    delays: { debouncerDelay: 200, timeout: 15_000 }
   },
   'jupyter-ai': {
     ollama: true,
     provider: '@jupyterlab/jupyter-ai',
+    delays: { debouncerDelay: 250, timeout: 5000 },
     flags: ['--AiExtension.default_completions_model=ollama:qwen2.5-coder']
   },
   'jupyterlab-lsp': {
@@ -59,7 +64,10 @@ const PEERS = {
   }
 };
 const peer = PEERS[values.peer];
-// JupyterLab drops later suggestions; its default is 5 s.
+const delays = Object.fromEntries(
+  Object.entries(peer.delays ?? {}).map(([name, ms]) => [name, slower * ms])
+);
+// JupyterLab drops later suggestions.
 const time = patience ? { timeout: 1000 * patience } : {};
 
 /** Reproducible pseudo-random numbers. */
@@ -166,8 +174,8 @@ async function waitForText(page) {
 /** Type characters; return the visible suggestion before each, and one after the last. */
 async function type(page, characters) {
   const keys = [];
-  for (const char of characters) {
-    const due = Date.now() + pause() + (char === '\n' && values.pauses ? LINE_PAUSE : 0);
+  for (const [at, char] of characters.entries()) {
+    const due = Date.now() + pause() + (char !== '\n' && characters[at + 1] === '\n' ? linePause : 0);
     keys.push(await page.evaluate(() => window.typist.take()));
     if (char === '\n' && (await page.locator('.jp-Completer:not(.lm-mod-hidden)').count())) {
       await page.keyboard.press('Escape'); // Enter would accept an entry
@@ -203,7 +211,7 @@ const { lab, browser, close } = await openLab({
       codeCellConfig: { autoClosingBrackets: false }
     },
     '@jupyterlab/completer-extension:inline-completer': {
-      providers: peer.provider ? { [peer.provider]: { enabled: true, ...time } } : {}
+      providers: peer.provider ? { [peer.provider]: { enabled: true, ...delays, ...time } } : {}
     },
     ...peer.settings
   }
@@ -237,7 +245,7 @@ try {
   await page.keyboard.press('Backspace');
   const begun = Date.now();
   const used = cpuSeconds(pids);
-  const keys = await type(page, typed);
+  const keys = await type(page, [...typed]);
   const cpu = cpuSeconds(pids) - used;
   const seconds = (Date.now() - begun) / 1000;
   const present = await page.evaluate(() => window.typist.source());
