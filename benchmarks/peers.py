@@ -62,7 +62,7 @@ WITH_MODEL = (*MODEL_PEERS, "turbopilot-no-adapter")
 KEY_INTERVAL = 200  # milliseconds
 SHORTEST, TYPED = 120, 90  # characters of a cell, and of its end, which is typed
 ALONE_KEYSTROKE = 45  # the index of the keystroke that the mode `alone` types
-SUBSET = 8  # notebooks of the modes other than `steady`
+SUBSET = 6  # notebooks of the modes with pauses
 
 
 class Mode(msgspec.Struct):
@@ -101,6 +101,7 @@ MODES = {
         "A single keystroke",
         "One keystroke in {count} of these cells, then a pause of up to 30 s: no other request delays it.",
         wait=30,
+        notebooks=8,
         peers=WITH_MODEL,
     ),
 }

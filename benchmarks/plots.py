@@ -93,7 +93,8 @@ def peers(axes: Axes) -> None:
         (x, *x_ends), (y, *y_ends) = saved, precision
         axes.errorbar(
             x, y, xerr=[[x - x_ends[0]], [x_ends[1] - x]], yerr=[[y - y_ends[0]], [y_ends[1] - y]],
-            fmt=marker, color=color, fillstyle=FILLED[typing], elinewidth=0.8, label=f"{label}, {typing.lower()}",
+            fmt=marker, color=color, fillstyle=FILLED[typing], elinewidth=0.8,
+            label=f"{label}, {typing.lower()}",
         )  # fmt: skip
     axes.set(
         title="Completers in JupyterLab, in real time, with 95 % intervals",
