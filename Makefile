@@ -189,7 +189,7 @@ bench: $(DONE)/dev  ## measure (an hour and a half; SET=notebooks to type, ARGS=
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
 	exec $(BIN)/python benchmarks/bench.py --into $(DONE)/bench $(addprefix --set ,$(SET)) $(ARGS)
 
-bench-peers: $(DONE)/dev  ## measure other completers beside this one in JupyterLab (SET=notebooks to type; 4 hours, 2 GB of packages)
+bench-peers: $(DONE)/dev  ## measure other completers beside this one in JupyterLab (SET=notebooks to type; 3 hours, 2 GB of packages)
 	@$(BIN)/jupyter turbopilot models pull --mirrors >/dev/null
 	exec $(BIN)/python benchmarks/peers.py $(or $(SET),$(error name the notebooks: make bench-peers SET=notebooks.json.gz)) \
 		--into $(DONE)/peers $(ARGS)

@@ -3,9 +3,10 @@
 python benchmarks/peers.py NOTEBOOKS --into FOLDER [--notebooks 24] [--peers NAME ...] [--modes NAME ...]
 
 docs/developers/measure.md defines the measurement. Each peer has an environment of its own in FOLDER. The
-same cells are typed with each peer in turn. FOLDER also contains a recording of each cell, which the next
-call with the same notebooks does not repeat, the results as files for `jupyter turbopilot eval --compare`,
-and the page peers.md. Needs the front end's packages, the default model, Chromium and Linux.
+same cells are typed with each peer in turn. FOLDER also contains a recording of each cell, which a later
+call does not repeat (use another folder for other notebooks or changed modes), the results as files for
+`jupyter turbopilot eval --compare`, and the page peers.md. Needs the front end's packages, the default model,
+Chromium and Linux.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ PEERS = {
         "matplotlib==3.11.2",
     ),
 }
-MODEL_PEERS = ("turbopilot", "notebook-intelligence", "jupyter-ai")
-WITH_MODEL = (*MODEL_PEERS, "turbopilot-no-adapter")
+PAUSE_PEERS = ("turbopilot", "notebook-intelligence", "jupyter-ai")
+MODEL_PEERS = (*PAUSE_PEERS, "turbopilot-no-adapter")
 KEY_INTERVAL = 200  # milliseconds
 SHORTEST, TYPED = 120, 90  # characters of a cell, and of its end, which is typed
 ALONE_KEYSTROKE = 45  # the index of the keystroke that the mode `alone` types
@@ -85,24 +86,25 @@ MODES = {
     ),
     "pauses": Mode(
         "Typing with pauses",
-        "{count} of these cells; the user also pauses for 2 s before each Enter.",
+        "The first {count} of these cells; the user also pauses for 2 s before each Enter.",
         line_pause=2000,
-        peers=MODEL_PEERS,
+        peers=PAUSE_PEERS,
     ),
     "slow": Mode(
         "Slow typing with pauses",
-        "{count} of these cells. Keys, pauses, and the delays and time limits of the completers take three\n"
-        "times as long, as if the machine were three times as fast. The times in the table are as measured.",
+        "The first {count} of these cells. Keys, pauses, and the delays and time limits of the other\n"
+        "completers take three times as long, to imitate a machine three times as fast. Those of\n"
+        "*turbopilot* are unchanged. The times in the table are as measured.",
         line_pause=2000,
         slower=3,
-        peers=MODEL_PEERS,
+        peers=PAUSE_PEERS,
     ),
     "alone": Mode(
         "A single keystroke",
-        "One keystroke in {count} of these cells, then a pause of up to 30 s: no other request delays it.",
+        "One keystroke in each of the first {count} cells, then up to 30 s: no other request delays it.",
         wait=30,
         notebooks=8,
-        peers=WITH_MODEL,
+        peers=MODEL_PEERS,
     ),
 }
 
@@ -274,7 +276,7 @@ def adapter_gain(scored: Mapping[str, TypingResult]) -> str:
     """Return a sentence that compares the keystrokes saved with and without this project's adapter."""
     with_adapter, without = scored["turbopilot"], scored["turbopilot-no-adapter"]
     pairs = [(tally, without.notebooks[name]) for name, tally in with_adapter.notebooks.items()]
-    gain = with_adapter.total.share_saved / without.total.share_saved
+    gain = with_adapter.total.share_saved / max(1e-9, without.total.share_saved)
     return (
         f"With its adapter, turbopilot saves {gain:.2f} times as much as without it{ratio_interval(pairs)}."
     )
@@ -334,11 +336,12 @@ def main() -> None:
                 "trace": [name],
                 "accept": "nothing",
             }
-            made = Made(source, MODEL if peer in WITH_MODEL else "", options.set.name, effective)
+            made = Made(source, MODEL if peer in MODEL_PEERS else "", options.set.name, effective)
             scored[peer] = score(typed, recordings)
             result_file.write(result, made, [notebooks[number] for number in numbers], {peer: scored[peer]})
             rows.append(row(result, sum(one.seconds for one in recordings)))
-        page += section(mode, len(numbers), rows)
+        if rows:
+            page += section(mode, len(numbers), rows)
         if {"turbopilot", "turbopilot-no-adapter"} <= {*scored}:
             page += f"{adapter_gain(scored)}\n\n"
     head = PAGE.format(

@@ -42,7 +42,7 @@ COMPLETERS = {
     "jupyterlab-lsp": ("jupyterlab-lsp", GREY, "v"),
 }
 
-FILLED = {"Steady typing": "full", "Typing with pauses": "none", "Slow typing with pauses": "left"}
+FILL_STYLES = {"Steady typing": "full", "Typing with pauses": "none", "Slow typing with pauses": "left"}
 
 
 def cells_of(page: str, name: str) -> list[list[str]]:
@@ -81,29 +81,29 @@ def saved_precision(axes: Axes) -> None:
 
 def peers(axes: Axes) -> None:
     """Draw precision and keystrokes saved of the completers of a JupyterLab, with 95 % intervals."""
-    typing = ""
+    title = ""
     for name, cells in rows((RESULTS / "peers.md").read_text("utf-8")):
         if name not in COMPLETERS:
-            typing = name if name in FILLED else ""  # the head of a table
+            title = name if name in FILL_STYLES else ""  # the head of a table
             continue
         saved, precision = ([100 * share for share in numbers(cells[at])] for at in (1, 0))
-        if not typing or not precision:
-            continue  # nothing was shown
+        if not title or not precision:
+            continue  # not a typing mode, or nothing shown
         label, color, marker = COMPLETERS[name]
         (x, *x_ends), (y, *y_ends) = saved, precision
         axes.errorbar(
             x, y, xerr=[[x - x_ends[0]], [x_ends[1] - x]], yerr=[[y - y_ends[0]], [y_ends[1] - y]],
-            fmt=marker, color=color, fillstyle=FILLED[typing], elinewidth=0.8,
-            label=f"{label}, {typing.lower()}",
+            fmt=marker, color=color, fillstyle=FILL_STYLES[title], elinewidth=0.8,
+            label=f"{label}, {title.lower()}",
         )  # fmt: skip
     axes.set(
         title="Completers in JupyterLab, in real time, with 95 % intervals",
         xlabel="keystrokes saved (%)",
         ylabel="precision: correct suggestions (%)",
-        xlim=(-5, 50),
+        xlim=(-5, 70),
         ylim=(0, 100),
     )
-    axes.legend(loc="upper left", fontsize="small")
+    axes.legend(loc="lower right", fontsize="small")
 
 
 def notebook_length(axes: Axes) -> None:

@@ -7,9 +7,9 @@
  *         [--model FILE]
  *
  * `--settle` is the minimum number of seconds between focusing the cell and the first key. `--pause` adds milliseconds
- * before each Enter: JupyterLab requests nothing at the beginning of a line. `--slower` multiplies them, the time of a key,
- * and the delays and time limits of the completer. `--wait` waits up to so many seconds for the suggestion after each key.
- * Needs the front end's packages (`make lab`), the default model, Chromium and Linux.
+ * before each Enter: JupyterLab requests nothing at the beginning of a line. `--slower` multiplies the pause, the key
+ * interval, and the delays and time limits of the completer. `--wait` waits up to so many seconds for the suggestion after
+ * each key. Needs the front end's packages (`make lab`), the default model, Chromium and Linux.
  */
 
 import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
@@ -81,7 +81,7 @@ function random(seed) {
 const draw = random(7);
 const normal = () => Math.sqrt(-2 * Math.log(draw())) * Math.cos(2 * Math.PI * draw());
 /** Pauses between keys have a log-normal distribution. */
-const pause = () => pace * Math.exp(0.5 * normal() - 0.125);
+const keyInterval = () => pace * Math.exp(0.5 * normal() - 0.125);
 
 /** Record, in the page, the visible suggestion and the time from the first key until the first frame with it. */
 function watch() {
@@ -175,7 +175,7 @@ async function waitForText(page) {
 async function type(page, characters) {
   const keys = [];
   for (const [at, char] of characters.entries()) {
-    const due = Date.now() + pause() + (char !== '\n' && characters[at + 1] === '\n' ? linePause : 0);
+    const due = Date.now() + keyInterval() + (char !== '\n' && characters[at + 1] === '\n' ? linePause : 0);
     keys.push(await page.evaluate(() => window.typist.take()));
     if (char === '\n' && (await page.locator('.jp-Completer:not(.lm-mod-hidden)').count())) {
       await page.keyboard.press('Escape'); // Enter would accept an entry
