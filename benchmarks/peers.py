@@ -32,11 +32,11 @@ from jupyter_turbopilot.plugins.evaluate import result_file
 from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook, read
 from jupyter_turbopilot.plugins.evaluate.replay import Pace, TypingResult, finish
 from jupyter_turbopilot.plugins.evaluate.result_file import Made
-from jupyter_turbopilot.plugins.evaluate.scoring import Score, judge, ratio_interval
+from jupyter_turbopilot.plugins.evaluate.scoring import Score, judge, saved_ratio
 from jupyter_turbopilot.plugins.evaluate.traces import LONGEST_CELL, Keystroke, Trace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from jupyter_turbopilot.plugins.evaluate.result_file import Metric
 
@@ -272,16 +272,6 @@ COLUMNS = (
 ALONE_COLUMNS = ("shown", "seconds to text, median", "correct first lines", "lines of a text, mean")
 
 
-def adapter_gain(scored: Mapping[str, TypingResult]) -> str:
-    """Return a sentence that compares the keystrokes saved with and without this project's adapter."""
-    with_adapter, without = scored["turbopilot"], scored["turbopilot-no-adapter"]
-    pairs = [(tally, without.notebooks[name]) for name, tally in with_adapter.notebooks.items()]
-    gain = with_adapter.total.share_saved / max(1e-9, without.total.share_saved)
-    return (
-        f"With its adapter, turbopilot saves {gain:.2f} times as much as without it{ratio_interval(pairs)}."
-    )
-
-
 def section(mode: Mode, count: int, rows: Sequence[str]) -> str:
     """Return the table of a mode."""
     columns = ALONE_COLUMNS if mode.wait else COLUMNS
@@ -343,7 +333,8 @@ def main() -> None:
         if rows:
             page += section(mode, len(numbers), rows)
         if {"turbopilot", "turbopilot-no-adapter"} <= {*scored}:
-            page += f"{adapter_gain(scored)}\n\n"
+            gain = saved_ratio(scored["turbopilot"].notebooks, scored["turbopilot-no-adapter"].notebooks)
+            page += f"*turbopilot* saves {gain} with its adapter.\n\n"
     head = PAGE.format(
         machine=result_file.machine(),
         date=f"{datetime.now(UTC):%-d %B %Y}",

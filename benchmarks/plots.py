@@ -19,7 +19,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from headline import rows  # noqa: E402
+from headline import rows, table  # noqa: E402
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,21 +81,17 @@ def saved_precision(axes: Axes) -> None:
 
 def peers(axes: Axes) -> None:
     """Draw precision and keystrokes saved of the completers of a JupyterLab, with 95 % intervals."""
-    title = ""
-    for name, cells in rows((RESULTS / "peers.md").read_text("utf-8")):
-        if name not in COMPLETERS:
-            title = name if name in FILL_STYLES else ""  # the head of a table
-            continue
-        saved, precision = ([100 * share for share in numbers(cells[at])] for at in (1, 0))
-        if not title or not precision:
-            continue  # not a typing mode, or nothing shown
-        label, color, marker = COMPLETERS[name]
-        (x, *x_ends), (y, *y_ends) = saved, precision
-        axes.errorbar(
-            x, y, xerr=[[x - x_ends[0]], [x_ends[1] - x]], yerr=[[y - y_ends[0]], [y_ends[1] - y]],
-            fmt=marker, color=color, fillstyle=FILL_STYLES[title], elinewidth=0.8,
-            label=f"{label}, {title.lower()}",
-        )  # fmt: skip
+    for title, fill in FILL_STYLES.items():
+        for name, cells in rows(table("peers.md", f"| {title} |"))[1:]:
+            saved, precision = ([100 * share for share in numbers(cells[at])] for at in (1, 0))
+            if not precision:
+                continue  # nothing was shown
+            label, color, marker = COMPLETERS[name]
+            (x, *x_ends), (y, *y_ends) = saved, precision
+            axes.errorbar(
+                x, y, xerr=[[x - x_ends[0]], [x_ends[1] - x]], yerr=[[y - y_ends[0]], [y_ends[1] - y]],
+                fmt=marker, color=color, fillstyle=fill, elinewidth=0.8, label=f"{label}, {title.lower()}",
+            )  # fmt: skip
     axes.set(
         title="Completers in JupyterLab, in real time, with 95 % intervals",
         xlabel="keystrokes saved (%)",

@@ -21,7 +21,7 @@ from jupyter_turbopilot.index.excluded import MOST_BYTES, is_wanted, is_wanted_f
 from jupyter_turbopilot.index.reader import NotebookIndex
 from jupyter_turbopilot.index.store import SCHEMA, IndexStore
 from jupyter_turbopilot.plugins.evaluate.replay import TypingResult, with_index
-from jupyter_turbopilot.plugins.evaluate.scoring import ratio_interval
+from jupyter_turbopilot.plugins.evaluate.scoring import saved_ratio
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.suggestion.gate_fit import fit_for
 
@@ -180,8 +180,6 @@ class IndexGain:
         first, second = self.without[0.0], self.with_it[0.0]
         by, by_it = self.moved(self.without), self.moved(self.with_it)
         one, other = self.without[by], self.with_it[by_it]
-        pairs = [(other.notebooks[name], tally) for name, tally in one.notebooks.items()]
-        ratio = other.total.share_saved / max(1e-9, one.total.share_saved)
         index, shown_ms = second.from_index, statistics.median(second.from_index_ms or [0.0])
         # Accepted text needs no requests: compare only positions that were requested in both configurations.
         both = first.key_ms.keys() & second.key_ms.keys()
@@ -195,7 +193,7 @@ class IndexGain:
             else f"With the index, no threshold reaches a precision of {self.wanted:.3f}. At the best one"
         )
         return (
-            f"{how}, the index saves {ratio:.2f} times as much{ratio_interval(pairs)}: "
+            f"{how}, the index saves {saved_ratio(other.notebooks, one.notebooks)}: "
             f"{other.total.share_saved:.3f} (precision {other.total.precision:.3f}, threshold {by_it:+.2f}) "
             f"against {one.total.share_saved:.3f} ({one.total.precision:.3f}, {by:+.2f}). Of {index.shown} "
             f"suggestions from the index alone, {index.precision:.3f} were correct; their median latency "

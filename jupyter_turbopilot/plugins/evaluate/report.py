@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.evaluate.scoring import Tally, interval, ratio_interval
+from jupyter_turbopilot.plugins.evaluate.scoring import Tally, interval, saved_ratio
 from jupyter_turbopilot.suggestion.gate import READING
 from jupyter_turbopilot.terminal.report import write_report
 
@@ -107,9 +107,7 @@ def _gains(results: Mapping[str, TypingResult]) -> list[str]:
         other = results.get(name.replace(WITH_CONTEXT, WITHOUT_CONTEXT))
         if not name.endswith(WITH_CONTEXT) or not other:
             continue
-        pairs = [(tally, other.notebooks[notebook]) for notebook, tally in typed.notebooks.items()]
-        gain = typed.total.share_saved / max(1e-9, other.total.share_saved)
-        lines.append(f"\n{name}: saves {gain:.2f} times as much{ratio_interval(pairs)}.")
+        lines.append(f"\n{name}: saves {saved_ratio(typed.notebooks, other.notebooks)}.")
     return lines
 
 

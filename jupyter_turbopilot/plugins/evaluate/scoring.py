@@ -13,7 +13,7 @@ from jupyter_turbopilot.suggestion.gate import READING, leaves_open
 from jupyter_turbopilot.suggestion.syntax import end_of_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from jupyter_turbopilot.plugins.evaluate.traces import Keystroke
 
@@ -248,20 +248,22 @@ def interval(tallies: Sequence[Tally], figure: Callable[[Tally], float]) -> tupl
     return bootstrap_interval(tallies, lambda sample: figure(sum(sample, start=Tally())))
 
 
-def ratio_interval(pairs: Sequence[tuple[Tally, Tally]]) -> str:
-    """Return the interval of the ratio of savings between the members of each pair, in parentheses.
+def saved_ratio(first: Mapping[str, Tally], second: Mapping[str, Tally]) -> str:
+    """Describe how much more is saved in the first of two replays of the same notebooks.
 
-    Return an empty string for a single notebook.
+    The interval of the ratio, paired by notebook, is in parentheses if there are several notebooks.
     """
-    if len(pairs) <= 1:
-        return ""
+    pairs = [(tally, second[name]) for name, tally in first.items()]
 
     def ratio(sample: list[tuple[Tally, Tally]]) -> float:
-        first, second = (sum(tallies, start=Tally()) for tallies in zip(*sample, strict=True))
-        return first.share_saved / max(1e-9, second.share_saved)
+        one, other = (sum((pair[at] for pair in sample), start=Tally()) for at in (0, 1))
+        return one.share_saved / max(1e-9, other.share_saved)
 
-    low, high = bootstrap_interval(pairs, ratio)
-    return f" ({low:.2f} to {high:.2f})"
+    text = f"{ratio(pairs):.2f} times as much"
+    if len(pairs) > 1:
+        low, high = bootstrap_interval(pairs, ratio)
+        text += f" ({low:.2f} to {high:.2f})"
+    return text
 
 
 def bootstrap_interval(items: Sequence[Item], figure: Callable[[list[Item]], float]) -> tuple[float, float]:
