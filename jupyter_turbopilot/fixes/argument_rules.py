@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.fixes.parsed_cell import identifiers_in
+from jupyter_turbopilot.fixes.patterns import LONGEST_TEXT
 from jupyter_turbopilot.fixes.roles import is_alike, path_of
 from jupyter_turbopilot.fixes.rules import Occurrence, Rule, names_in
 from jupyter_turbopilot.fixes.structures import PART
@@ -58,8 +59,11 @@ class _ArgumentRule(Rule):
             start, end, text = cell.span(call.func)[1], cell.span(call)[1], f"({text})"
         parts = cell.ids_of([call.func, *items])
         parts[at + 1 : rest + 1] = example.ids_of(added)
-        label = ast.Call, (PART,) * len(call.args), (PART,) * (len(parts) - len(call.args) - 1)
-        return Occurrence(call, start, end, (text,), (cell.structures.id_of(label, tuple(parts)),))
+        label = ast.Call, PART, (PART,) * len(call.args), (PART,) * (len(parts) - len(call.args) - 1)
+        count_operations((end - start) // 16)
+        return Occurrence(
+            call, start, end, (text[: LONGEST_TEXT + 1],), (cell.structures.id_of(label, tuple(parts)),)
+        )
 
 
 def argument_rule(first: Change, last: Change) -> Rule | None:

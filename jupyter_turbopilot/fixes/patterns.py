@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Parts: TypeAlias = tuple[int, ...]  # structure ids
 
 _DEEPEST = 40
+LONGEST_TEXT = 4000  # characters of a new text; a longer one is refused
 CALL = (ast.Call,)  # the label of a call whose number of arguments differs; only the function is compared
 # Expressions that need no parentheses anywhere.
 _ATOMS = (
@@ -147,15 +148,19 @@ class Match:
         structure, structures = self.cell.structure_of[node], self.cell.structures
         label = structures.label(structure)
         if isinstance(pattern, Node):
-            is_alike_node = pattern.label in {label, label[:1]}
+            is_alike_node = pattern.label == (label[:1] if pattern.label == CALL else label)
             return is_alike_node and all(map(self.add, pattern.parts, self.cell.parts[node]))
         if not isinstance(pattern, Hole):
             return pattern == structure
-        known = frozenset(structures.label(each)[-1:] for each in pattern.structures)
+        known = frozenset(map(structures.label, pattern.structures))
         return (
             pattern.label in {None, _kind(label)}
             # The variables may differ in a number alone, as those of several axes do.
-            and (not pattern.is_closed or is_alike(label[-1:], known))
+            and (
+                not pattern.is_closed
+                or structure in pattern.structures
+                or (pattern.label is not None and is_alike(label, known))
+            )
             and self.cell.structure_of[self.nodes.setdefault(pattern, node)] == structure
         )
 
@@ -168,7 +173,10 @@ class Match:
         return pattern if isinstance(pattern, int) else pattern.structures[1]
 
     def text(self, pattern: Pattern, node: ast.AST, example: StructuredCell, *, parenthesized: bool) -> str:
-        """Return the source of a node of an example with the parts of this occurrence."""
+        """Return the source of a node of an example with the parts of this occurrence.
+
+        It is cut above the limit: a part may be long and occur in many holes.
+        """
         start, end = example.bounds(node)
         text, at = "", start
         replaced = [
@@ -177,7 +185,9 @@ class Match:
         for (begin, stop), each, part in sorted(replaced, key=lambda entry: entry[0]):
             text += example.source[at:begin] + self._part(each, part, example, parenthesized=parenthesized)
             at = stop
-        return text + example.source[at:end]
+            if len(text) > LONGEST_TEXT:
+                break
+        return (text + example.source[at:end])[: LONGEST_TEXT + 1]
 
     def _replaced(
         self, pattern: Pattern, node: ast.AST, example: StructuredCell

@@ -16,6 +16,7 @@ from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.fixes.argument_rules import argument_rule
 from jupyter_turbopilot.fixes.changes import changes, is_literal
 from jupyter_turbopilot.fixes.parsed_cell import expression_of, identifiers_in
+from jupyter_turbopilot.fixes.patterns import LONGEST_TEXT
 from jupyter_turbopilot.fixes.report import NONE
 from jupyter_turbopilot.fixes.rules import names_in, pattern_rule
 from jupyter_turbopilot.fixes.structures import StructuredCell, Structures
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.request import RepeatRequest
 
 _MOST_OCCURRENCES = 200
-_LONGEST_TEXT = 4000  # characters of a new text
 _BINDS = re.compile(r"\b(?:as|for)\b")
 
 
@@ -88,8 +88,8 @@ def _edits(request: RepeatRequest, rule: Rule) -> Iterator[Edit]:
     cells = dict(_parsed(request, rule))
     meaning = _Meaning(request, rule, cells)
     for number, cell in cells.items():
-        occurrences = [each for each in rule.occurrences(cell) if meaning.is_same(number, cell, each)]
-        yield from _checked(number, cell, _without_overlaps(occurrences))
+        found = (each for each in rule.occurrences(cell) if meaning.is_same(number, cell, each))
+        yield from _checked(number, cell, _without_overlaps([*islice(found, _MOST_OCCURRENCES)]))
 
 
 def _parsed(request: RepeatRequest, rule: Rule) -> Iterator[tuple[int, StructuredCell]]:
@@ -220,7 +220,7 @@ def _checked(number: int, cell: StructuredCell, occurrences: list[Occurrence]) -
 
 def _is_right(cell: StructuredCell, edits: list[Edit], occurrences: list[Occurrence]) -> bool:
     """Return whether a cell has the expected structure after edits, with all comments."""
-    if any(len(each.text) > _LONGEST_TEXT or each.old.count("#") != each.text.count("#") for each in edits):
+    if any(len(each.text) > LONGEST_TEXT or each.old.count("#") != each.text.count("#") for each in edits):
         return False
     try:
         after = StructuredCell(apply(cell.source, edits), cell.structures)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CALLED = (("called",),)  # the role of a function in a call
 _MOST_STEPS = 16
+_MOST_BITS = 1024  # of an integer in a path
 # Code whose own role is a part of the role of an expression in it.
 _CONTAINERS = (
     ast.Dict, ast.FormattedValue, ast.JoinedStr, ast.List, ast.Set, ast.Starred, ast.Tuple, ast.UnaryOp,
@@ -31,7 +32,10 @@ def path_of(node: ast.AST) -> tuple[str, str]:
                 return "".join((name, *reversed(parts))), name
             case ast.Attribute(value=value, attr=name):
                 parts.append(f".{name}")
-            case ast.Subscript(value=value, slice=ast.Constant(value=str() | int() as key)):
+            # Python refuses to write long integers in decimal.
+            case ast.Subscript(value=value, slice=ast.Constant(value=str() | int() as key)) if (
+                isinstance(key, str) or key.bit_length() < _MOST_BITS
+            ):
                 parts.append(f"[{key!r:.100}]")
             case ast.Subscript(value=value):
                 parts.append("[]")
@@ -71,8 +75,10 @@ class Role:
                 self.has_name = True
                 return ("attribute", name), False
             case _ if isinstance(outer, _CONTAINERS):
-                is_value = isinstance(outer, ast.Dict) and node in outer.values
-                at = cell.parts[outer].index(node) if isinstance(outer, ast.Tuple) else is_value
+                at: Any = cell.parts[outer].index(node) if isinstance(outer, ast.Tuple) else None
+                if isinstance(outer, ast.Dict) and node in outer.values:
+                    key = outer.keys[outer.values.index(node)]
+                    at = "value", cell.structure_of[key] if key else None
                 return (type(outer), at), False
             case ast.Call(func=function, args=given) if function is not node:
                 step = "argument", given.index(node) if node in given else "", self._path(function)
@@ -82,8 +88,9 @@ class Role:
                 step = "key", self._path(value)
             case ast.Subscript() | ast.BinOp() | ast.Compare() | ast.BoolOp() | ast.Assign():
                 self.has_name = True
-                others = cell.ids_of(each for each in cell.parts[outer] if each is not node)
-                step = cell.structures.label(cell.structure_of[outer]), *others
+                parts = cell.parts[outer]
+                others = cell.ids_of(each for each in parts if each is not node)
+                step = cell.structures.label(cell.structure_of[outer]), parts.index(node), *others
             case _:
                 step = type(outer), tuple(name for name, each in ast.iter_fields(outer) if each is node)
         return step, True

@@ -14,6 +14,7 @@ from jupyter_turbopilot.fixes.column_renames import DATA_FRAME_ATTRIBUTES
 from jupyter_turbopilot.fixes.parsed_cell import identifiers_in
 from jupyter_turbopilot.fixes.patterns import (
     CALL,
+    LONGEST_TEXT,
     Hole,
     Match,
     Node,
@@ -175,7 +176,11 @@ class _BlockRule(Rule):
             begin, end = example.bounds(node)
             text += example.source[at:begin] + match.text(new, node, example, parenthesized=False)
             at = end
+            if len(text) > LONGEST_TEXT:
+                return text
         base = example.source[example.source.rfind("\n", 0, start) + 1 : start]
+        if len(text) + text.count("\n") * len(indent) > LONGEST_TEXT:
+            return text.ljust(LONGEST_TEXT + 1)
         return text.replace(f"\n{base}", f"\n{indent}")
 
 

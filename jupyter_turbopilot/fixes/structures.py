@@ -114,6 +114,7 @@ def _split(node: ast.AST) -> tuple[Label, list[ast.AST]]:
             label.append(marks)
             parts += [each for each, mark in zip(value, marks, strict=True) if mark is PART]
         elif (mark := _mark(value)) is PART:
+            label.append(PART)
             parts.append(value)
         else:
             label += [type(value), mark]

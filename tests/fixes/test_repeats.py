@@ -385,3 +385,31 @@ def test_an_earlier_example_whose_cell_has_changed_keeps_values_apart() -> None:
     assert applied(request, offer_for(request))[2] == "df = read('b')\ndf['x']"
     request.cells[0] = FixCell(source=f"{'# longer' * 5}\n{request.cells[0].source}")
     assert applied(request, offer_for(request))[2] == "df = read('b')\ndf['x']"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "old", "new", "others"),
+    [
+        ("X[n:].mean(axis=0)", "y = X[n:].mean(axis=0)", "X[n:].mean(axis=0)", "average(X[n:])", "X[:n].mean(axis=0); X[::n].mean(axis=0)"),
+        ("v[1:10:2].mean()", "x = v[1:10:2].mean()", "v[1:10:2].mean()", "g(v[1:10:2])", "v[5:].mean(); v[:5].mean()"),
+        ("x = n - 10", "x = n - 10", "10", "12", "x = 10 - n"),
+        ('f({"a": 5})', 'f({"a": 5}, 1)', "5", "6", 'f({"b": 5})'),
+    ],
+)  # fmt: skip
+def test_find_keeps_the_position_of_each_part(one: str, other: str, old: str, new: str, others: str) -> None:
+    assert alike(one, other, old, new, others) == others
+
+
+def test_find_bounds_the_length_of_new_texts() -> None:
+    new = "g([" + "x, " * 400 + "])"
+    made = [(0, "f(x)", new), (1, "f(y)", new.replace("x", "y"))]
+    request = request_of(["f(x)", "f(y)", f"f(z{'z' * 2000}); h", "f(z)"], *made)
+    offer = offer_for(request)
+    assert offer is not None
+    assert [each.old for each in offer.edits] == ["f(z)"]
+
+
+def test_find_accepts_long_hexadecimal_keys() -> None:
+    key = "0x" + "f" * 5000
+    source = f"a[{key}].plot(x)"
+    assert alike(source, source, "plot", "hist", "a.plot(x)") == "a.plot(x)"
