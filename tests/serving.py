@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,6 +13,17 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+
+ROOT = Path(__file__).parents[1]
+
+
+def install(source: Path, folder: Path) -> dict[str, str]:
+    """Install a distribution in a folder; return the environment variables for processes that use it."""
+    shutil.copytree(source, folder / "source")  # a build writes there
+    options = ("--no-deps", "--no-build-isolation", "--no-index", "--target", folder / "packages")
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *options, folder / "source"], check=True)
+    places = [str(ROOT), str(folder / "packages"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(places), "XDG_DATA_HOME": str(folder / "data")}
 
 
 class Server:

@@ -221,10 +221,15 @@ def test_commands_of_other_distributions_are_found(
         "    '''Greet 100 % of the users.'''\n"
         "    parser.add_argument('--name')\n"
         "    parser.set_defaults(execute=lambda options, settings: print(settings.engine, options.name))\n"
+        "class Odd: __doc__ = 5\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     others = {
-        "commands": (Entry("greet", "others:declare"), Entry("broken", "others:missing")),
+        "commands": (
+            Entry("greet", "others:declare"),
+            Entry("broken", "others:missing"),
+            Entry("odd", "others:Odd"),
+        ),
         "engines": (Entry("far", "others:missing"),),
     }
     monkeypatch.setattr(registry, "found", lambda group: (*registry.own(group), *others.get(group, ())))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.completion_job import CompletionJob
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.engine.base import Engine, Speed
+    from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.worker import Worker
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.settings.config import Turbopilot
@@ -49,8 +50,8 @@ class _Notebook:
 
     short: int = 0  # the length of its prompts, kept while it is short; 0: they are whole
     evaluated: list[list[int]] = field(default_factory=list)  # whole prompts, the newest last
-    latest: CompletionJob | None = None
-    full_evaluation: CompletionJob | None = None  # evaluates the whole prompt
+    latest: str = ""  # the id of its last request: finished ones would keep their texts
+    full_evaluation: Cancel | None = None  # of the request that evaluates the whole prompt
 
 
 class FirstPrompts:
@@ -86,9 +87,9 @@ class FirstPrompts:
             return
         with self._lock:
             notebook = self._notebooks.setdefault(_key(job), _Notebook())
-            notebook.latest = job
+            notebook.latest = job.id
             if notebook.full_evaluation:
-                notebook.full_evaluation.cancel.set(YIELDED)
+                notebook.full_evaluation.set(YIELDED)
             if notebook.short:
                 self._wait(job)
 
@@ -101,7 +102,7 @@ class FirstPrompts:
             if self._engine is not self._worker.engine:
                 self._engine = self._worker.engine  # another one has evaluated nothing
                 self._notebooks.clear()
-            notebook = self._notebooks.setdefault(_key(job), _Notebook(latest=job))
+            notebook = self._notebooks.setdefault(_key(job), _Notebook(latest=job.id))
             known = max((common_prefix_length(prompt.tokens, each) for each in notebook.evaluated), default=0)
             if size - min(known, size) <= speed.prompt * self._max_seconds:
                 notebook.short = 0
@@ -133,11 +134,12 @@ class FirstPrompts:
             return
         with self._lock:
             notebook = self._notebooks.get(_key(job))
-            if not notebook or not notebook.short or notebook.latest is not job:
+            if not notebook or not notebook.short or notebook.latest != job.id:
                 return
-            if notebook.full_evaluation and not notebook.full_evaluation.cancel.is_set():
+            if notebook.full_evaluation and not notebook.full_evaluation.is_set():
                 return
-            evaluation = notebook.full_evaluation = self._make_job(job.plan.whole(), job.caller)
+            evaluation = self._make_job(job.plan.whole(), job.caller)
+            notebook.full_evaluation = evaluation.cancel
         with suppress(TurbopilotError):  # the next request tries again
             self._worker.submit(evaluation)  # without the lock: it may end other requests
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_turbopilot.protocol.errors import log_failure
 from jupyter_turbopilot.protocol.reply import compact
-from jupyter_turbopilot.util.registry import found
+from jupyter_turbopilot.util.registry import FAULTS, found, instance_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,7 +93,7 @@ class Listeners:
             return None  # it was removed
         try:
             return function(*arguments)
-        except Exception as failure:  # noqa: BLE001 - a plugin can raise anything
+        except FAULTS as failure:
             self._listeners = tuple(one for one in self._listeners if one is not listener)
             self._removed += (listener,)
             name = f"{type(listener).__module__}.{type(listener).__qualname__}"
@@ -111,5 +111,17 @@ def _fields_of(listener: SuggestionListener, own: bool) -> dict[str, Any]:
 def _listeners_of_plugins(settings: Turbopilot, where: Where) -> Iterator[SuggestionListener]:
     """Yield the plugins' listeners. Each entry is a function of the settings and of where the editor is."""
     for entry in found("listeners"):
-        if listener := entry.create(settings, where):
+        if listener := entry.load(lambda create: created(create, settings, where)):
             yield listener
+
+
+def created(create: Any, settings: Turbopilot, where: Where) -> SuggestionListener | None:
+    """Return a plugin's listener; raise an error if it is none."""
+    listener = create(settings, where)
+    return None if listener is None else instance_of(SuggestionListener, listener)
+
+
+def probe(create: Any, settings: Turbopilot) -> None:
+    """Create a plugin's listener and close it, for `doctor`; raise an error if that fails."""
+    if listener := created(create, settings, "server"):
+        listener.close()

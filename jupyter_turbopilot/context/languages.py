@@ -27,7 +27,7 @@ _NOT_PYTHON = re.compile(
 )
 _COMMAND = re.compile(r"^[ \t]*+(?:!|%[A-Za-z_]).*+$", re.MULTILINE)
 # Wider than IPython's syntax: any line that Python cannot parse because of its first or last character.
-_LINE = re.compile(r"^([ \t]*+)(?:[%!][^\n]*+|(?:[^\n#'\"=(?]*+\?)+[ \t]*+)$", re.MULTILINE)
+_LINE = re.compile(r"^([ \t]*+)(?:[%!][^\n]*+|(?:[^\n#'\"=(?]*+\?)++[ \t]*+)$", re.MULTILINE)
 _ASSIGNED = re.compile(r"^([ \t]*+(?:(?<= )|[\w,.\[\]])[\w, .\[\]]*+=[ \t]*+)[%!][^\n]*+$", re.MULTILINE)
 
 _PIECE = 100_000  # characters

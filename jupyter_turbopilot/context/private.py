@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import log2
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 _FILES = re.compile(
     r"""^(\.env(\..*)?|.*\.env|\.netrc|_netrc|\.pgpass|\.npmrc|\.pypirc|\.git-credentials|\.htpasswd
     |id_(rsa|dsa|ecdsa|ed25519)(\.pub)?|.*\.(pem|key|p12|pfx|jks|keystore|kdbx|ppk|asc|gpg)
-    |credentials(\.\w+)?|secrets?(\.\w+)?|(?=.*\.json$).*service_account.*|.*\.tfvars|known_hosts|authorized_keys)$""",
+    |credentials(\.\w+)?|secrets?(\.\w+)?|(?=.*service_account).*\.json|.*\.tfvars|known_hosts|authorized_keys)$""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 LONGEST_PATH = 4096
 SHORTEST = 9  # characters: `://a:bcd@`
+_WINDOW, _HEAD = 2000, 64  # characters of a long line that are searched at once; those from its start
 _FOLDERS = {".ssh", ".aws", ".gnupg", ".azure", ".kube", ".docker"}
 # A name that suggests a secret. `\w` excludes `-`: names with a hyphen have a pattern of their own.
 _NAMED = (
@@ -57,23 +58,36 @@ _CURL_USER = re.compile(
 )
 # R also assigns to the right. A name with a capital and then small letters is a type: `"+" -> TokenPlus`.
 _TO_THE_RIGHT = re.compile(
-    r"""(?:^|[;{])[\s(]*["'][^"'\n]{4,256}["'][\s)]*->>?\s*
-    `?([a-z][\w.$@"'\[\]]{0,63}|[A-Z][A-Z0-9_.]{0,63})`?\s*(?:[;}#]|\Z)""",
+    r"""(?:^|[;{])[\s(]*+["'][^"'\n]{4,256}["'][\s)]*+->>?\s*+
+    `?([a-z][\w.$@"'\[\]]{0,63}+|[A-Z][A-Z0-9_.]{0,63}+)`?\s*+(?:[;}#]|\Z)""",
     re.VERBOSE,
 )
 # MySQL's clients and sshpass take a password after `-p`, in a command or in an argument list.
-_CLIENT = re.compile(
-    r"""(?:(?:^|[|;&(!"'`%]|(?<!\w)exec\s[^\n|;&]{0,64}?\s)\s*(?:sudo\s+)?(?:/[\w/]{1,64}/)?
-    (?:mysql|mariadb)[a-z_-]{0,16}(?:\.exe)?["']?[\s,][^\n|;&]{0,256}?(?<=[\s"'])-p(?=\S)(?!["'],)
-    |(?<!\w)sshpass["']?[\s,][^\n|;&]{0,64}?(?<=[\s"'])-p["']?[\s,]*)
-    (?:'[^'\n]{4,256}'|["']?(?=[^\s"'A-Za-z]{0,64}[A-Za-z]|[0-9]{6})[^\s"'$<>{}|&;:]{4,256})""",
-    re.VERBOSE,
+_OPTION_VALUE = r"""(?='[^'\n]{4,256}'|["']?(?=[^\s"'A-Za-z]{0,64}+[A-Za-z]|[0-9]{6})[^\s"'$<>{}|&;:]{4})"""
+
+
+def _following(name: str, value: str, end: str = r"\n", flags: int = re.IGNORECASE) -> re.Pattern[str]:
+    """Return a pattern for `_is_followed`; `end` separates names from values."""
+    return re.compile(rf"(?P<name>{name})|(?P<value>{value})|{end}", flags | re.VERBOSE)
+
+
+# `docker exec` runs a client after other arguments.
+_EXEC = re.compile(r"(?<!\w)exec\s")
+_CLIENT, _CLIENT_AFTER_EXEC = (
+    _following(
+        rf"""(?:^|[|;&(!"'`%]{start})\s*+(?:sudo\s++)?(?:/(?:\w*+/)++)?
+        (?:mysql|mariadb)[a-z_-]{{0,16}}+(?:\.exe)?["']?[\s,]""",
+        rf"""(?<=[\s"'])-p(?=\S)(?!["'],){_OPTION_VALUE}""", "[|;&]", 0)
+    for start in ("", r"|(?<!\s)(?=\s)")
+)  # fmt: skip
+_SSHPASS = _following(
+    r"""(?<!\w)sshpass["']?[\s,]""", rf"""(?<=[\s"'])-p["']?[\s,]*+{_OPTION_VALUE}""", "[|;&]", 0
 )
 # A key and its value, as in YAML.
 _PAIR = re.compile(
-    r"""\A[ \t]*(?:\#[ \t]*)?(?:-[ \t]+)?["']?[\w.-]{0,64}?(?:pass(?:word|wd|phrase)?|pwd|secret|token
-    |(?:api|access|private|secret)[_-]?key)["']?[ \t]*:[ \t]+
-    ([^\s"'`,;|\\()\[\]{}<>=]{8,256}={0,2})\s*(?:\#.*)?\Z""",
+    r"""\A[ \t]*+(?:\#[ \t]*+)?(?:-[ \t]++)?["']?[\w.-]{0,64}?(?:pass(?:word|wd|phrase)?|pwd|secret|token
+    |(?:api|access|private|secret)[_-]?key)["']?[ \t]*+:[ \t]++
+    ([^\s"'`,;|\\()\[\]{}<>=]{8,256}={0,2})\s*+(?:\#.*)?\Z""",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 # Values that are types or attributes: `Int64Array`, `OAuth2Token`, `types.String50`.
@@ -87,8 +101,8 @@ _KEY = re.compile(
     |\b(?:gh[pousr]_[A-Za-z0-9]{20}|github_pat_\w{20}|sk-[A-Za-z0-9_-]{20}|hf_[A-Za-z0-9]{20}
        |xox[abprs]-[A-Za-z0-9-]{10}|AKIA[0-9A-Z]{16}|AIza[0-9A-Za-z_-]{30}
        |[rs]k_(?:live|test)_(?=[a-z]*+[0-9])[a-z0-9]{10}|hooks\.slack\.com/\w++/\w)
-    |\bauthorization["']?:\s*["']?\w+\s[A-Za-z0-9._~+/=-]{8}
-    |://[^/\s:@]+:[^/\s:@]{3,}+@""",
+    |\bauthorization["']?:\s*+["']?\w++\s[A-Za-z0-9._~+/=-]{8}
+    |://[^/\s:@]++:[^/\s:@]{3,}+@""",
     re.IGNORECASE | re.VERBOSE,
 )
 # Each match of `_KEY` and of the patterns for names contains one of these parts in lower case.
@@ -106,12 +120,10 @@ _TOKEN = re.compile(
 )
 _LONG_WORD = re.compile(r"[A-Za-z0-9_-]{20}")
 # A text passed to `login`, and one after another value where a name and a password appear together.
-_LOGIN = re.compile(
-    r"""(?:(?<!def\ )(?<![@\w])login\((?:[^\n]{0,64}?,)?
-    |(?:auth|creds?|credentials?)(?:\s*+=\s*+[(\[]|\()[^\n]{0,64}?,)
-    \s*+(?:\w{1,32}+\s*+=\s*+)?"""
-    + _TEXT,
-    re.IGNORECASE | re.VERBOSE,
+_CALL = r"(?<!def\ )(?<![@\w])login\("
+_LOGIN = _following(
+    rf"{_CALL}|(?:auth|creds?|credentials?)(?:\s*+=\s*+[(\[]|\()",
+    rf"(?:,|(?<={_CALL}))\s*+(?:\w{{1,32}}+\s*+=\s*+)?(?={_TEXT})",
 )
 # More names that suggest a secret.
 _NAMED_HERE = re.compile(
@@ -132,13 +144,20 @@ _BARE_WORD = r"""(?![-<{(/~"'`\[]|\$[A-Za-z0-9({])[^\s"'`]{6}"""
 _CLEAR_NAME = r"(?:pass(?:word|wd|phrase)?|pwd|pw|secret)"
 _ELSEWHERE = re.compile(
     rf"""{_CLEAR_NAME}["'\])]{{0,3}}+\s*+[!=]==?\s*+[bru]{{0,2}}+["'][^"'\n]{{4}}
-    |{_CLEAR_NAME}(?![a-z])[^\n]{{0,128}}?(?<![a-z])(?:or\s|(?:default|value)\s*+=)\s*+[bru]{{0,2}}+["'][^"'\n]{{4}}
-    |set_password\([^\n]{{0,128}}?,\s*+["'][^"'\n]{{4}}
-    |(?:setdefault|putenv|setenv|getenv|environ\.get)\(\s*+["'][\w.-]{{0,64}}?
-    (?:{_CLEAR_NAME}|token|(?:api|access)_?key)["']\s*+,\s*+["'][^"'\n]{{4}}
     |^[!%\s]*+(?:export|set|setenv|env)\s[^\n=]{{0,64}}?(?:{_CLEAR_NAME}|token)={_BARE_WORD}
     |^[!%].{{0,256}}?\s--[\w-]{{0,32}}?(?:{_CLEAR_NAME}|token)[=\s]\s*+{_BARE_WORD}""",
     re.IGNORECASE | re.VERBOSE,
+)
+_QUOTED = r"(?=[\"'][^\"'\n]{4})"
+_DEFAULT = _following(
+    rf"{_CLEAR_NAME}(?![a-z])",
+    rf"(?<![a-z])(?:or\s|(?:default|value)\s*+=)\s*+[bru]{{0,2}}+{_QUOTED}",
+)
+_SET_PASSWORD = _following(r"set_password\(", rf",\s*+{_QUOTED}")
+_VARIABLE_NAME = _following(
+    r"(?:setdefault|putenv|setenv|getenv|environ\.get)\(\s*+[\"']",
+    rf"(?:{_CLEAR_NAME}|token|(?:api|access)_?key)[\"']\s*+,\s*+{_QUOTED}",
+    r"[\"']",
 )
 # Several names assigned at once, and the parts of their values.
 _SEVERAL = re.compile(
@@ -174,6 +193,19 @@ def looks_secret(line: str) -> bool:
     """Return whether a line seems to contain a secret; a line too long to check counts as one."""
     if not SHORTEST <= len(line) <= LINE:
         return len(line) > LINE
+    if len(line) <= _WINDOW:
+        return _is_secret(line)
+    # Overlapping parts, because a search holds the interpreter lock. The start of the line may be a command.
+    # Web tokens have any length.
+    head, half = f"{line[:_HEAD]} . ", _WINDOW // 2
+    return (
+        _is_secret(line[:_WINDOW])
+        or any(_is_secret(head + line[at : at + _WINDOW]) for at in range(half, len(line) - half, half))
+        or _has_web_token(line)
+    )
+
+
+def _is_secret(line: str) -> bool:
     # Most lines contain none of the required parts, and searching for plain text is much faster. Lines with a
     # character that patterns match as an ASCII letter are always searched.
     lowered = "" if not line.isascii() and FOLDED.search(line) else line.lower()
@@ -183,7 +215,7 @@ def looks_secret(line: str) -> bool:
         or any(map(_is_random, _LONG_VALUE.findall(line)))
         or (_may_have(lowered, ("eyj",)) and _has_web_token(line))
         or (_may_have(lowered, ("-u",)) and _has_user(line))
-        or ("-p" in line and _CLIENT.search(line))
+        or ("-p" in line and _has_option(line))
         or (_may_have(lowered, _IN_NAMES) and _has_named_value(line))
     )
 
@@ -203,13 +235,43 @@ def _has_user(line: str) -> bool:
     return bool(user and (_CURL.search(line) or _is_chosen(user[1])))
 
 
+def _has_option(line: str) -> bool:
+    """Return whether a command contains `-p` with a password."""
+    client = _CLIENT_AFTER_EXEC if _EXEC.search(line) else _CLIENT
+    return _is_followed(line, client, 256) or _is_followed(line, _SSHPASS, 64)
+
+
+def _is_followed(line: str, pattern: re.Pattern[str], reach: int) -> bool:
+    """Return whether a value follows a name within `reach` characters.
+
+    A pattern for both would search the same characters again for each name.
+    """
+    end = -LINE
+    for found in pattern.finditer(line):
+        if found.lastgroup != "value":
+            end = found.end() if found.lastgroup else -LINE
+        elif found.start() - end <= reach:
+            return True
+    return False
+
+
 def _has_named_value(line: str) -> bool:
     """Return whether a value is paired with a name that suggests a secret."""
+    names = [found for pattern in (*_NAMED, _NAMED_HERE) if (found := [*pattern.finditer(line)])]
     return bool(
-        _LOGIN.search(line)
+        _is_followed(line, _LOGIN, 64)
         or ("->" in line and any(map(_is_named, _TO_THE_RIGHT.findall(line))))
-        or any(_reveals(line, [*pattern.finditer(line)]) for pattern in (*_NAMED, _NAMED_HERE))
+        or (names and (_is_pair(line) or _is_elsewhere(line)))
+        or any(_reveals(line, found) for found in names)
         or any(_is_strong(keyed[1]) for keyed in _KEYED.finditer(line))
+    )
+
+
+def _is_elsewhere(line: str) -> bool:
+    """Return whether a text is compared with a password, is its default, or is passed with it."""
+    return bool(_ELSEWHERE.search(line)) or any(
+        _is_followed(line, pattern, reach)
+        for pattern, reach in ((_DEFAULT, 128), (_SET_PASSWORD, 128), (_VARIABLE_NAME, 64))
     )
 
 
@@ -258,11 +320,9 @@ def _is_chosen(value: str) -> bool:
 
 def _reveals(line: str, names: list[re.Match[str]]) -> bool:
     """Return whether one of these names is paired with a value."""
-    return bool(names) and (
+    return (
         _is_assigned(line, [name.end() for name in names])
-        or _is_pair(line)
         or _is_unpacked(line, names)
-        or _ELSEWHERE.search(line) is not None
         or any(_is_beside(line, name) or _is_bare(line, name) for name in names)
     )
 
@@ -326,7 +386,8 @@ def _is_unpacked(line: str, names: list[re.Match[str]]) -> bool:
     found = _SEVERAL.match(line)
     if not found:
         return False
-    wanted = {line.count(",", 0, name.start()) for name in names if name.start() < found.end()}
+    commas = [*accumulate(sign == "," for sign in line[: found.end()])]
+    wanted = {commas[name.start()] for name in names if name.start() < found.end()}
     base = int(line[found.end() : found.end() + 1] in ("(", "["))
     depth = place = 0
     for part in _PART.finditer(line, found.end()):

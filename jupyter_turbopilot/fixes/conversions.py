@@ -23,7 +23,7 @@ _STRING_FIRST = re.compile(rf"can only concatenate str \(not \"{_NUMBER}\"\) to 
 _NUMBER_FIRST = re.compile(rf"unsupported operand type\(s\) for \+: '{_NUMBER}' and 'str'\Z")
 # The error of NumPy for a number or an array that is added to a string.
 _NUMPY_FIRST = re.compile(
-    r"ufunc 'add' did not contain a loop .{1,40}\(dtype\('[a-z]+\d*'\), dtype\('<U\d+'\)\)"
+    r"ufunc 'add' did not contain a loop [^(]{1,40}\(dtype\('[a-z]+\d*'\), dtype\('<U\d+'\)\)"
 )
 _NO_DATES = "Can only use .dt accessor with datetimelike values"
 # A string that represents a number, or contains a placeholder for one.

@@ -7,7 +7,9 @@ import logging
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from jupyter_turbopilot.context.languages import as_python
 from jupyter_turbopilot.fixes import (
@@ -25,25 +27,26 @@ from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.parsed_cell import expression_of
 from jupyter_turbopilot.fixes.report import NONE
 from jupyter_turbopilot.protocol.errors import log_failure
+from jupyter_turbopilot.protocol.fix import Fix
+from jupyter_turbopilot.protocol.request import FixCell
 from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.bounds import OperationLimitError, count_operations
 from jupyter_turbopilot.util.syntax_tree import parse
+from jupyter_turbopilot.util.threads import result_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from jupyter_turbopilot.fixes.report import KernelError
-    from jupyter_turbopilot.protocol.fix import Fix
-    from jupyter_turbopilot.protocol.request import ErrorOutput, FixCell
+    from jupyter_turbopilot.protocol.request import ErrorOutput
 
     Finder = Callable[[FailedCell], Iterator[Fix]]
 
 log = logging.getLogger(__name__)
 
 MIN_CONFIDENCE = 0.5
-# Errors of this package. Others end the request: the client may have disconnected.
-_FAULTS = (ArithmeticError, AttributeError, LookupError, RuntimeError, SyntaxError, TypeError, ValueError)
 MAX_FIXES = 3
+MAX_SECONDS = 10.0  # of a plugin's function; its first call may import packages
 MAX_EXPRESSIONS = 100
 FINDERS: dict[str, tuple[Finder, ...]] = {
     "NameError": (names.find,),
@@ -69,22 +72,59 @@ def find_fixes(failure: FailedCell) -> list[Fix]:
     if failure.report.error and not _is_same_error(failure, failure.report.error):
         failure = replace(failure, report=NONE)  # another cell has failed since
     found: list[Fix] = []
-    for find in _finders(failure.name):
+    for entry, find in _finders(failure.name):
         try:
-            for fix in islice(find(failure), MAX_FIXES):
+            fixes = find(failure) if entry.is_own else _found_in_time(entry, find, failure)
+            for fix in islice(fixes, MAX_FIXES):
                 if fix.confidence >= MIN_CONFIDENCE and not any(_is_same(fix, other) for other in found):
                     found.append(fix)
         except OperationLimitError:
             break
-        except _FAULTS as error:  # keep the fixes of the other modules
-            log_failure(log, f"Turbopilot failed to find fixes with {find.__module__}", error)
+        except registry.FAULTS as error:  # keep the fixes of the other modules
+            name = find.__module__ if entry.is_own else entry.value
+            log_failure(log, f"Turbopilot failed to find fixes with {name}", error)
     return sorted(found, key=lambda fix: -fix.confidence)[:MAX_FIXES]
 
 
-def _finders(name: str) -> Iterator[Finder]:
+def _finders(name: str) -> Iterator[tuple[registry.Entry, Finder]]:
     """Yield the functions for a class of exceptions. A plugin registers a table like `FINDERS`."""
     for entry in registry.found("fixes"):
-        yield from (entry.load(dict) or {}).get(name, ())
+        for find in (entry.load(_table) or {}).get(name, ()):
+            yield entry, find
+
+
+def _table(finders: Any) -> dict[str, tuple[Finder, ...]]:
+    return {name: tuple(functions) for name, functions in dict(finders).items()}
+
+
+def _found_in_time(entry: registry.Entry, find: Finder, failure: FailedCell) -> list[Fix]:
+    """Return the fixes of a plugin's function. If it hangs, its entry is not used again."""
+    call = result_of(
+        "turbopilot-plugin", lambda: [_checked(fix, failure) for fix in islice(find(failure), MAX_FIXES)]
+    )
+    try:
+        error = call.exception(MAX_SECONDS)
+    except TimeoutError:
+        entry.skip(f"it took more than {MAX_SECONDS:g} seconds to find fixes")
+        raise
+    if error is not None and not isinstance(error, Exception):  # it would end the event loop
+        raise RuntimeError(repr(error)) from error
+    return call.result()
+
+
+def _checked(fix: Fix, failure: FailedCell) -> Fix:
+    """Return a plugin's fix; raise an error if it cannot be sent or applied."""
+    fix = msgspec.convert(msgspec.to_builtins(fix), Fix)
+    if any((failure.cells[edit.cell].source or "")[edit.start : edit.end] != edit.old for edit in fix.edits):
+        raise ValueError("the cell does not contain the text that an edit replaces")
+    return fix
+
+
+def probe(entry: registry.Entry, finders: Any) -> None:
+    """Call all functions of a plugin, for `doctor`; raise an error if one fails."""
+    for name, functions in _table(finders).items():
+        for find in functions:
+            _found_in_time(entry, find, FailedCell([FixCell(source="x", execution_count=1)], 0, name, ""))
 
 
 def _is_same_error(failure: FailedCell, error: KernelError) -> bool:

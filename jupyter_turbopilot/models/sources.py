@@ -135,8 +135,9 @@ def pip_settings() -> dict[str, str]:
         key, _, value = line.partition("=")
         section, _, name = key.rpartition(".")
         # pip lists the user's files before the environment, which wins; other command sections do not apply.
-        if section in {"global", "install", "download", ":env:"}:
-            settings[name] = value.strip("'\"")
+        # It ignores empty values.
+        if section in {"global", "install", "download", ":env:"} and (text := value.strip("'\"")):
+            settings[name] = text
     return settings
 
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
 
 LAYOUT = 2  # version of the prompt layout: a change invalidates cached completions
-PIECES_REMEMBERED = 2**24  # characters of cached cells; each token counts as several
-BEST_REMEMBERED = 2**22
+PIECES_REMEMBERED = 2**23  # bytes of cached cells and their tokens
+BEST_REMEMBERED = 2**21
 PIECES_SHARE = 8  # one such share for the outline of omitted pieces, one for the best of them
 
 

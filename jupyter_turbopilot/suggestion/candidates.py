@@ -43,6 +43,7 @@ _READS = _COMPARISONS | {
 }
 _QUOTES = frozenset("'\"")
 _AFTER_LABEL = frozenset(["", *",:)]}"])  # the ends of an element of a list or of an argument
+_MEMBER_NAME = re.compile(r"[\w.]++|`[^`\\]++`")  # a quoted name in R ends at the next backtick
 # Signs that may follow a member in R. Without them, the model would continue the word.
 _AFTER_MEMBER = "\n $(),:;[]}+-*/^<>=!&|~%"
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
@@ -211,14 +212,14 @@ class _LexedStatement:
 
 def names_at(request: Completion, scope: Scope) -> Candidates:
     """Return the possible continuations of the name that is being typed, if they are known."""
+    if scope == Scope():
+        return NO_CANDIDATES
     if member := member_at(request):
         return _members(member, scope.attributes.get(member.code, _NONE))
     cell, prefix = request.cells[request.active], request.prefix
     current = prefix.rpartition("\n")[2]
     is_python = cell.type == "code" and cell_language(cell.source, request.language) == "python"
-    if scope == Scope() or not is_python or len(current) > LINE or is_command(current):
-        return NO_CANDIDATES
-    if _SIGNS.isdisjoint(current):
+    if not is_python or len(current) > LINE or is_command(current) or _SIGNS.isdisjoint(current):
         return NO_CANDIDATES
     statement, line = _statement_at(prefix)
     if statement.is_comment or not statement.at_end:
@@ -240,10 +241,11 @@ def _bound_in_line(line: str) -> frozenset[str]:
 
 def _members(member: Member, names: frozenset[str]) -> Candidates:
     """Return the possible continuations of a member of an object in R."""
-    rests = [name.removeprefix(member.typed) for name in names if name.startswith(member.typed)]
+    valid = (name for name in names if name.startswith(member.typed) and _MEMBER_NAME.fullmatch(name))
+    rests = [name.removeprefix(member.typed) for name in valid if name.isprintable()]
     if member.typed in names or len(rests) > MOST_NAMES:
         return NO_CANDIDATES
-    return Candidates(sorted(filter(str.isprintable, rests)), member.must_exist, _AFTER_MEMBER)
+    return Candidates(sorted(rests), member.must_exist, _AFTER_MEMBER)
 
 
 def lacks_column(prefix: str, text: str, scope: Scope) -> bool:

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.suggestion.syntax import lex
-from jupyter_turbopilot.util.bounds import LINE
+from jupyter_turbopilot.util.bounds import LINE, LONGEST_CELL, MOST_CODE, cached_function, count_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from jupyter_turbopilot.protocol.request import Completion
 
 _MEMBER = re.compile(r"(?<![\w.$@:`])(?P<code>(?P<name>[^\W\d][\w.]*+)[$@])(?P<typed>`[^`]*+|[\w.]*+)$")
@@ -26,6 +24,7 @@ _EQUATED = re.compile(rf"^((?:[^()\[\]=\n]++|{_OUTER})++)=(?!=)", re.MULTILINE)
 _ASSIGNED_TO = re.compile(r"(?:->>?|\bset\w*+\()\s*+([\w.]++)")
 _PARAMETERS = re.compile(r"(?:\bfunction[ \t]*+|\\)\(((?:[^()]++|\([^()]*+\))*+)")
 _LOOP = re.compile(r"\bfor[ \t]*+\([ \t]*+([\w.]++)")
+_ASSIGNMENTS, _BINDINGS = (_ASSIGNED, _EQUATED, _ASSIGNED_TO), (_PARAMETERS, _LOOP)
 _NAME = re.compile(r"[\w.]++")
 # The text before the target of an assignment.
 _BEFORE_TARGET = re.compile(r"(?:^|[;{})]|->>?|\b(?:else|repeat))\s*+$")
@@ -51,20 +50,27 @@ def member_at(request: Completion) -> Member | None:
     must_exist = not _BEFORE_TARGET.search(line[: found.start()])
     if not (found["typed"] or must_exist):
         return None
+    # Any cell that has not run may assign to the object before the active one runs.
     waiting = [
         each.source
         for number, each in enumerate(request.cells)
         if each.type == "code" and number != request.active and each.executed is not True
     ]
+    before = prefix[: len(prefix) - len(found[0])]  # the same while the member is typed
     # The target of the cursor's own statement still has its old members.
-    above = prefix[: max(prefix.rfind("\n"), prefix.rfind(";")) + 1]
-    changed = _names((_ASSIGNED, _EQUATED, _ASSIGNED_TO), above, *waiting)
-    if found["name"] in changed or found["name"] in _names((_PARAMETERS, _LOOP), prefix):
+    above = before[: max(before.rfind("\n"), before.rfind(";")) + 1]
+    code = [*map(len, (before, *waiting))]
+    if max(code) > LONGEST_CELL or sum(code) > MOST_CODE:
+        return None
+    changed = any(found["name"] in _names(_ASSIGNMENTS, source) for source in (above, *waiting))
+    if changed or found["name"] in _names(_BINDINGS, before):
         return None
     return Member(found["code"], found["typed"], must_exist)
 
 
-def _names(patterns: Iterable[re.Pattern[str]], *sources: str) -> set[str]:
+@cached_function(2**21)  # more than the names of `MOST_CODE` characters: keystrokes do not change most cells
+def _names(patterns: tuple[re.Pattern[str], ...], source: str) -> frozenset[str]:
     """Return the names in the groups of all matches."""
-    groups = (group for pattern in patterns for source in sources for group in pattern.findall(source))
-    return {name for group in groups for name in _NAME.findall(group)}
+    count_operations(len(source) // 8)
+    groups = (group for pattern in patterns for group in pattern.findall(source))
+    return frozenset(name for group in groups for name in _NAME.findall(group))

@@ -24,7 +24,7 @@ from jupyter_turbopilot.suggestion.resolve import (
 )
 from jupyter_turbopilot.suggestion.syntax import fitting
 from jupyter_turbopilot.suggestion.trim import is_word
-from jupyter_turbopilot.util.bounds import LINE
+from jupyter_turbopilot.util.bounds import LINE, LONGEST_CELL, MOST_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.request import Completion
     from jupyter_turbopilot.suggestion.imports import Sources, Use
 
-# Characters of a cell and of all cells. In longer ones, any name may exist: parsing them would take too long.
-LONGEST_CELL, MOST_CODE = 2**15, 2**18
 MOST_MISSING = 16  # a text with more missing names does not fit this notebook
 _NONE: frozenset[str] = frozenset()
 

@@ -59,9 +59,7 @@ class Scope:
         )
 
 
-@cached_function(
-    2**23
-)  # more than the names of `names.MOST_CODE` characters: keystrokes do not change most cells
+@cached_function(2**23)  # more than the names of `MOST_CODE` characters: keystrokes do not change most cells
 def bindings(source: str) -> frozenset[str]:
     """Return the names that a cell binds, whether or not it is finished."""
     if len(source) > STATEMENT:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from argparse import ArgumentError
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
@@ -28,6 +27,7 @@ from jupyter_turbopilot.util.bounds import (
     MOST_TOKENS,
 )
 from jupyter_turbopilot.util.failures import on_failure
+from jupyter_turbopilot.util.registry import FAULTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.terminal.in_process import InProcess
     from jupyter_turbopilot.terminal.plugin import TerminalPlugin
     from jupyter_turbopilot.terminal.server_client import ServerClient
+
+T = TypeVar("T")
 
 _NOTHING = "Nothing to complete. Use %complete CODE, or %%complete with the code on the lines below."
 _LOADED = "_turbopilot_magics"
@@ -84,6 +86,17 @@ def complain(error: TurbopilotError, rest: str = "") -> None:
     print(f"Turbopilot: {printable(error.message)} {rest}".strip(), file=sys.stderr)
 
 
+def _of_plugin(call: Callable[..., T], *given: object) -> T | None:
+    """Call a method of a plugin; print an unexpected error and return None."""
+    try:
+        return call(*given)
+    except (UsageError, TurbopilotError):
+        raise
+    except FAULTS as error:
+        print(f"Turbopilot: {call.__module__} failed: {type(error).__name__}: {error}", file=sys.stderr)
+        return None
+
+
 def _switches_of_plugins(method: Callable[..., None]) -> Callable[..., None]:
     """Add the options of our own plugins to a magic."""
     switches = [switch for plugin in own_plugins() for switch in plugin.switches]
@@ -100,7 +113,7 @@ def _plugins() -> list[TerminalPlugin]:
         try:
             for name, text in plugin.switches:
                 parser.add_argument(name, action="store_true", help=text.replace("%", "%%"))
-        except ArgumentError as error:  # another option has this name
+        except FAULTS as error:  # for example if another option has this name
             print(f"Turbopilot: Skipped the plugin {type(plugin).__module__}: {error}", file=sys.stderr)
         else:
             plugins.append(plugin)
@@ -229,7 +242,8 @@ class TurbopilotMagics(Magics):
             ghost,
             index_status(health.get("notebook_index")),
         )
-        return "\n".join(filter(None, (*lines, *(plugin.status(health) for plugin in _plugins()))))
+        more = (_of_plugin(plugin.status, health) for plugin in _plugins())
+        return "\n".join(map(str, filter(None, (*lines, *more))))
 
     # %fix ---------------------------------------------------------------------------------------------------
 
@@ -313,7 +327,7 @@ class TurbopilotMagics(Magics):
         if options.use:
             self._use(options, code)
             return
-        if any(plugin.complete(self, options, code) for plugin in _plugins()):
+        if any(_of_plugin(plugin.complete, self, options, code) for plugin in _plugins()):
             return
         if not code.strip():
             raise UsageError(_NOTHING)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.util.registry import found, own
+from jupyter_turbopilot.util.registry import found, instance_of, own
 
 if TYPE_CHECKING:
     import argparse
@@ -41,5 +42,5 @@ def own_plugins() -> list[TerminalPlugin]:
 
 def other_plugins() -> list[TerminalPlugin]:
     """Return the plugins of other distributions."""
-    ours = own("magics")
-    return [plugin for entry in found("magics") if entry not in ours and (plugin := entry.load())]
+    entries = [entry for entry in found("magics") if not entry.is_own]
+    return [plugin for entry in entries if (plugin := entry.load(partial(instance_of, TerminalPlugin)))]

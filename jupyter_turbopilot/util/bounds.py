@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 import threading
 import unicodedata
 from collections import OrderedDict
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 STATEMENT = 20_000  # characters of Python that are parsed at once
 LINE = 20_000  # a longer line is data, not code
+# Characters of a cell and of all cells. In longer ones, any name may exist: parsing them would take too long.
+LONGEST_CELL, MOST_CODE = 2**15, 2**18
 FUNCTION_TOKENS, MOST_FUNCTION_TOKENS = 2048, 16384  # for multi-function generation
 # The largest values in completion requests, command line options and magics.
 MOST_TOKENS, MOST_SUGGESTIONS, MOST_TEMPERATURE = 2048, 8, 2.0
@@ -35,6 +38,7 @@ _MARKS = re.compile(r"(?:[^\w\x00-\x7f]|[\uff9e\uff9f])++")
 
 R = TypeVar("R")
 _TENANT = ContextVar("tenant", default="")
+_ENTRY_BYTES = 256  # of a cached result, besides its text
 
 
 class OperationLimitError(Exception):
@@ -158,7 +162,7 @@ def end_of(text: str, room: int) -> str:
 
 
 def cached_function(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]]:
-    """Cache results of a function, bounded in characters; the least recently used are evicted first."""
+    """Cache results of a function, bounded in bytes; the least recently used are evicted first."""
 
     def decorate(function: Callable[..., R]) -> Callable[..., R]:
         known: OrderedDict[tuple[str, tuple[Any, ...]], tuple[R, int]] = OrderedDict()
@@ -174,7 +178,7 @@ def cached_function(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]
                     known.move_to_end(key)
                     return entry[0]
             result = function(*given)
-            cost = size_of(given) + size_of(result)
+            cost = _ENTRY_BYTES + size_of(key) + size_of(result)
             if cost > limit // 4:
                 return result
             with lock:
@@ -192,9 +196,6 @@ def cached_function(limit: int) -> Callable[[Callable[..., R]], Callable[..., R]
 
 
 def size_of(value: Any) -> int:
-    """Return the approximate number of characters in a value, plus overhead."""
-    if isinstance(value, str):
-        return len(value) + 64
-    if isinstance(value, tuple | list | frozenset):
-        return 64 + sum(map(size_of, value))
-    return 64
+    """Return the approximate number of bytes of a value."""
+    parts = value if isinstance(value, tuple | list | frozenset) else ()
+    return sys.getsizeof(value) + sum(map(size_of, parts))

@@ -15,7 +15,7 @@ import sys
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -142,7 +142,19 @@ def write_atomically(target: Path, refuse: Callable[[str], Exception]) -> Iterat
 
 
 def replace_content(target: Path, data: bytes, *, private: bool = False) -> None:
-    """Replace a small file atomically; the last writer wins. `private`: readable only by its owner."""
+    """Replace a small file atomically, also if the system crashes, and wait for the disk.
+
+    `private`: readable only by its owner.
+    """
+    with open_replacement(target, private=private) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def open_replacement(target: Path, *, private: bool = False) -> Iterator[BinaryIO]:
+    """Open a file that replaces the target at the end; the last writer wins."""
     unfinished = f"{target.name}.{secrets.token_hex(RANDOM_BYTES)}{UNFINISHED}"
     with _put(target, target.with_name(unfinished)) as fresh:
         handle = os.open(
@@ -151,11 +163,11 @@ def replace_content(target: Path, data: bytes, *, private: bool = False) -> None
             0o600 if private else 0o666,
         )
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
 
 
 def is_unfinished(name: str) -> bool:
-    """Return whether a name is that of a file that `replace_content` has not finished."""
+    """Return whether a name is that of an unfinished file of `open_replacement`."""
     target, _, random = name.removesuffix(UNFINISHED).rpartition(".")
     drawn = len(random) == 2 * RANDOM_BYTES and set(random) <= set(string.hexdigits)
     return name.endswith(UNFINISHED) and bool(target) and drawn

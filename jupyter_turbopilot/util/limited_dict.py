@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import suppress
 from typing import TypeVar
 
 K = TypeVar("K")
@@ -20,4 +21,5 @@ class LimitedDict(OrderedDict[K, V]):
         self.pop(key, None)  # not moved to the end below: another thread may have dropped the item by then
         super().__setitem__(key, value)
         if len(self) > self._most:
-            self.popitem(last=False)
+            with suppress(KeyError):  # another thread may have cleared it
+                self.popitem(last=False)

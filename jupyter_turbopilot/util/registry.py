@@ -19,6 +19,7 @@ PREFIX = "jupyter_turbopilot."
 _PLUGINS = f"{PREFIX}plugins."
 _COMMANDS = f"{PREFIX}terminal.commands."
 _GROUP = f"{_COMMANDS}command:declare_group"
+FAULTS = (Exception, SystemExit)  # errors of a plugin
 
 
 @dataclass(frozen=True)
@@ -29,35 +30,51 @@ class Entry:
     value: str  # module:attribute
     summary: str = ""  # of our own commands, for the help
 
+    @property
+    def is_own(self) -> bool:
+        """Whether it is not of another distribution."""
+        return self.value.startswith(PREFIX)
+
     def load(self, checked: Callable[[Any], Any] = lambda found: found) -> Any:
         """Import the object; None if that fails, which is logged once and reported by `doctor`.
 
-        `checked` returns the object, or raises an error if it cannot be used.
+        `checked` returns the object, or raises an error if it cannot be used. Another distribution's entry
+        that failed is not imported again; a failure of our own may pass, for example if memory was low.
         """
-        return self._attempt(lambda: checked(self._import()))
-
-    def create(self, *given: object) -> Any:
-        """Import a function and return its result; None if either fails, see `load`."""
-        return self._attempt(lambda: self._import()(*given))
-
-    def _import(self) -> Any:
+        if self.value in failures and not self.is_own:
+            return None
         module, _, attribute = self.value.partition(":")
-        return getattr(import_module(module), attribute)
-
-    def _attempt(self, call: Callable[[], Any]) -> Any:
-        if self.value in failures:
-            return None
         try:
-            return call()
-        except Exception as error:  # noqa: BLE001 - a plugin can raise anything
-            failures[self.value] = f"{type(error).__name__}: {error}"
-            logging.getLogger("turbopilot").warning(
-                "Skipped the plugin %s: %s", self.value, failures[self.value]
-            )
+            found = checked(getattr(import_module(module), attribute))
+        except FAULTS as error:
+            self.skip(f"{type(error).__name__}: {error}")
             return None
+        failures.pop(self.value, None)
+        return found
+
+    def skip(self, reason: str) -> None:
+        """Do not use the entry until the process ends, see `load`."""
+        if self.value not in failures:
+            failures[self.value] = reason
+            logging.getLogger("turbopilot").warning("Skipped the plugin %s: %s", self.value, reason)
 
 
 failures: dict[str, str] = {}  # plugins that could not be imported or used, and why
+
+
+def instance_of(kind: type, thing: Any) -> Any:
+    """Return an object of a plugin; raise a TypeError if it is not of this class."""
+    if not isinstance(thing, kind):
+        raise TypeError(f"{type(thing).__name__} is not derived from {kind.__name__}")
+    return thing
+
+
+def subclass_of(kind: type, found: Any) -> Any:
+    """Return a class of a plugin; raise a TypeError if it is not derived from this one."""
+    if not issubclass(found, kind):
+        raise TypeError(f"{found.__name__} is not derived from {kind.__name__}")
+    return found
+
 
 OWN: dict[str, tuple[Entry, ...]] = {
     # In the order of the help. A command of a group has the group's name before its own.

@@ -6,15 +6,19 @@ import logging
 import math
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import suppress
+from contextvars import copy_context
 from heapq import heappop, heappush
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 
 def start_thread(
@@ -41,6 +45,22 @@ def start_thread(
         thread.start()
         return thread
     return None
+
+
+def result_of(name: str, call: Callable[[], R]) -> Future[R]:
+    """Call a function in a thread of its own, with the context variables of this one."""
+    result: Future[R] = Future()
+    context = copy_context()
+
+    def run() -> None:
+        try:
+            result.set_result(context.run(call))
+        except BaseException as error:  # noqa: BLE001 - the caller receives it
+            result.set_exception(error)
+
+    if not start_thread(name, run):
+        result.set_exception(RuntimeError("The system cannot start another thread."))
+    return result
 
 
 class Alarm:

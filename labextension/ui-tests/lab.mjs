@@ -60,6 +60,22 @@ export async function freePort() {
 
 const python = () => path.join(path.dirname(process.env.JUPYTER ?? ''), 'python');
 
+const groups = new Set(); // the servers' process groups
+
+/** End the child processes of a server, and the server if it is still running. */
+function endGroup(pid) {
+  if (groups.delete(pid)) {
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch {
+      // All of them have ended.
+    }
+  }
+}
+
+process.on('exit', () => groups.forEach(endGroup));
+['SIGINT', 'SIGTERM'].forEach(signal => process.once(signal, () => process.exit(1)));
+
 /**
  * Start a server. `settings` are JupyterLab's, by plugin; `environment` and `flags` are the server's. `eagerness` is
  * `always` by default: most tests need ghost text regardless of its confidence. `says` replaces the model with an engine
@@ -178,9 +194,11 @@ export async function startLab({
           ...(learning ? { XDG_CACHE_HOME: path.join(home, 'cache') } : {}),
           ...environment
         },
-        stdio: ['ignore', 'pipe', 'pipe']
+        stdio: ['ignore', 'pipe', 'pipe'],
+        detached: true // in a process group
       }
     ));
+    groups.add(own.pid);
     own.stdout.on('data', data => (log += data));
     own.stderr.on('data', data => (log += data));
     const end = Date.now() + 60_000;
@@ -208,11 +226,12 @@ export async function startLab({
       await gone;
       clearTimeout(hard);
     }
+    endGroup(own.pid);
   };
 
   lab.stop = async () => {
     await lab.kill('SIGTERM');
-    // Child processes of the server may still write.
+    // Kernels, which have their own process groups, may still write.
     rmSync(home, { recursive: true, force: true, maxRetries: 10 });
   };
 

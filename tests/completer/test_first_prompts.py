@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import gc
 import time
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +14,7 @@ from jupyter_turbopilot.protocol.request import Cell, Completion
 
 from ..index.folders import until
 from ..scripted_engine import ScriptedEngine
-from .desk import Desk
+from .desk import Desk, received
 
 SLOW, FAST = Speed(prompt=40.0), Speed(prompt=400.0)
 ABOVE = [f"value_{number} = compute({number})" for number in range(40)]
@@ -60,6 +62,15 @@ def test_prompt_is_whole_after_a_pause(slow_desk: Desk) -> None:
     assert is_whole(slow_desk.engine.prompts[2])
     time.sleep(0.1)
     assert len(slow_desk.engine.prompts) == 3
+
+
+def test_first_prompts_keep_no_finished_request(slow_desk: Desk) -> None:
+    job, replies = slow_desk.begin(request())
+    received(replies)
+    finished = weakref.ref(job)
+    del job, replies
+    until(lambda: len(slow_desk.engine.prompts) == 2 and slow_desk.engine.finished[-1])
+    until(lambda: gc.collect() >= 0 and finished() is None)
 
 
 def test_prompt_stays_short_while_the_machine_rests(slow_desk: Desk) -> None:

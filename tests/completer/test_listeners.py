@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -95,16 +96,38 @@ def test_multi_user_server_notifies_no_listener(desk: Callable[..., Desk]) -> No
 
 
 def test_load_adds_the_listeners_of_plugins_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError
-
-    recorder = Recorder()
-    factories = {"own:a": lambda *_: recorder, "off:b": lambda *_: None, "broken:c": fail}
-    monkeypatch.setattr(module, "found", lambda _: [Entry(value, value) for value in factories])
-    monkeypatch.setattr(Entry, "_import", lambda entry: factories[entry.value])
+    names = ("recorder_of", "nothing", "failing", "odd")
+    monkeypatch.setattr(module, "found", lambda _: [Entry(name, f"{__name__}:{name}") for name in names])
     monkeypatch.setattr(registry, "failures", {})
     listeners = Listeners()
     for _ in range(2):
         listeners.load(Turbopilot(), "server")
-    assert [*listeners] == [recorder]
-    assert registry.failures == {"broken:c": "RuntimeError: "}
+    assert [type(listener) for listener in listeners] == [Recorder]
+    assert registry.failures == {
+        f"{__name__}:failing": "RuntimeError: ",
+        f"{__name__}:odd": "TypeError: object is not derived from SuggestionListener",
+    }
+
+
+def recorder_of(*_: object) -> Recorder:
+    return Recorder()
+
+
+def nothing(*_: object) -> None:
+    """Return no listener."""
+
+
+def failing(*_: object) -> None:
+    raise RuntimeError
+
+
+def odd(*_: object) -> object:
+    return object()
+
+
+def test_listener_that_ends_the_process_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+    monkeypatch.setattr(recorder, "receive", lambda _: sys.exit())
+    listeners = Listeners(recorder)
+    listeners.receive(Feedback(id="a", event="shown"))
+    assert [*listeners] == []

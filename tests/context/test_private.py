@@ -50,6 +50,24 @@ def test_looks_secret_rejects_too_long_and_accepts_too_short_lines() -> None:
 
 
 @pytest.mark.parametrize(
+    ("start", "secret"),
+    [
+        ("", "'x', password='Tr0ub4dor3'"),
+        ("", "'mysql -u bob -ps3cr3t99'"),
+        ("", f"eyJhbGciOiJIUzI1NiJ9.{'eyJz' * 400}.signature"),
+        ("", "password" + " " * 500 + "= 'Tr0ub4dor3'"),
+        ("export A=1 ", "TOKEN=letmein99 "),
+        ("curl ", "-u bob:letmein "),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 900, 1950, 1985, 2500, 17_900])
+def test_looks_secret_searches_all_of_a_long_line(before: int, start: str, secret: str) -> None:
+    filler = start + "x + " * (before // 4) + "+ "
+    assert not looks_secret((filler + "y + " * 5000)[:LINE])
+    assert looks_secret((filler + secret + " +" + " y +" * 5000)[:LINE])
+
+
+@pytest.mark.parametrize(
     ("line", "secret"), golden("private", "looks_secret/web tokens, annotations, dashes")
 )
 def test_looks_secret_handles_web_tokens_annotations_and_dashes(line: str, secret: bool) -> None:

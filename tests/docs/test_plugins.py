@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ..serving import Server
+from ..serving import Server, install
 from .pages import ROOT, blocks
 
 EXAMPLE = ROOT / "examples" / "turbopilot-example"
@@ -23,12 +22,7 @@ MESSAGE = "Expected 2D array, got 1D array instead:\narray=[1. 2.].\nReshape you
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment variables with which the example is installed."""
-    folder = tmp_path_factory.mktemp("example")
-    shutil.copytree(EXAMPLE, folder / "source")  # a build writes there
-    options = ("--no-deps", "--no-build-isolation", "--no-index", "--target", folder / "packages")
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *options, folder / "source"], check=True)
-    places = [str(ROOT), str(folder / "packages"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {"PYTHONPATH": os.pathsep.join(places), "XDG_DATA_HOME": str(folder / "data")}
+    return install(EXAMPLE, tmp_path_factory.mktemp("example"))
 
 
 @pytest.fixture(scope="module")

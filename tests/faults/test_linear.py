@@ -31,16 +31,16 @@ from jupyter_turbopilot.prompt.formats import keep_tail
 from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document, parse_completion
-from jupyter_turbopilot.suggestion import brackets, calls, resolve, syntax, trim
+from jupyter_turbopilot.suggestion import brackets, calls, members, resolve, syntax, trim
 from jupyter_turbopilot.suggestion.candidates import changed_columns, names_at, text_before_line
 from jupyter_turbopilot.suggestion.features import cursor_features, kind_of_position
 from jupyter_turbopilot.suggestion.gate import Gate, may_end
-from jupyter_turbopilot.suggestion.members import member_at
 from jupyter_turbopilot.suggestion.names import Names, scope_of
 from jupyter_turbopilot.suggestion.surroundings import Surroundings, surroundings_of
 from jupyter_turbopilot.suggestion.writing import TrimmedText, Verbatim
 
 from .awkward import shapes
+from .backtracking import Backtracking
 
 SIZES = 3_000, 6_000, 12_000
 SHORT = 0.1  # seconds; faster calls are not compared
@@ -93,12 +93,9 @@ def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
             if id(value) not in seen:
                 seen.add(id(value))
                 yield name, value
-        elif isinstance(value, tuple | list | set | frozenset):
-            for one in value:
-                yield from within(one, name)
-        elif isinstance(value, dict):
-            for one in value.values():
-                yield from within(one, name)
+        elif isinstance(value, tuple | list | set | frozenset | dict):
+            for at, one in enumerate(value.values() if isinstance(value, dict) else value):
+                yield from within(one, f"{name}[{at}]")
 
     for module in pkgutil.walk_packages(jupyter_turbopilot.__path__, "jupyter_turbopilot."):
         if module.name.endswith((".deploy.ray", ".ray.app")):  # Ray is installed in a separate environment
@@ -112,11 +109,17 @@ PATTERNS = dict(patterns())
 
 LITERAL = re.compile(r"[A-Za-z][\w ,:'`-]{2,}")  # text in a pattern
 LONGER = 10_000, 20_000, 40_000
+# Patterns with a repeat beside an alternation that is tried once at each character.
+ONCE = {
+    "jupyter_turbopilot.context.notebook._HEADING",  # at each line
+    "jupyter_turbopilot.index.continuations.ARMOUR",  # always matches
+    "jupyter_turbopilot.suggestion.members._ASSIGNED",  # at each line
+}
 
 
 def test_package_patterns_are_found() -> None:
     assert len(PATTERNS) > 40
-    assert "jupyter_turbopilot.context.private._NAMED" in PATTERNS
+    assert "jupyter_turbopilot.context.private._NAMED[0]" in PATTERNS
 
 
 def test_patterns_are_constants_of_modules() -> None:
@@ -131,6 +134,32 @@ def test_patterns_are_constants_of_modules() -> None:
                 match node:
                     case ast.Call(func=ast.Attribute(value=ast.Name("re"), attr=name)) if name != "escape":
                         assert "re.escape(" in ast.unparse(node), f"{path.name}: {ast.unparse(node)}"
+
+
+@pytest.mark.parametrize("name", PATTERNS.keys() - ONCE)
+def test_patterns_have_no_repeat_beside_one_of_the_same_characters(name: str) -> None:
+    assert not Backtracking(PATTERNS[name]).slow()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "slow"),
+    [
+        (r"exec\s[^\n|;&]{0,64}?\s\s*mysql", True),
+        (r"exec\s[^\n|;&]{0,64}?\smysql", False),
+        (r"sshpass[\s,]*[^\s]{4}", True),
+        (r"sshpass[\s,]*+[^\s]{4,9}", False),
+        (r"password.{0,128}?(?:or|default)", True),
+        (r"\A.{0,128}?(?:or|default)", False),
+        (r"(?:a+ ?)+b", True),
+        (r"(?:a++ )+b", False),
+        (r"\w*(?:aa|-b)", True),
+        (r"(\s*)(\.\s*)?\s*x", True),
+        (r"(?>\s*)\s*x", False),
+        (rb"\s*\d*\s*x", True),
+    ],
+)
+def test_backtracking_finds_repeats_beside_the_same_characters(pattern: str | bytes, slow: bool) -> None:
+    assert bool(Backtracking(re.compile(pattern)).slow()) is slow
 
 
 @pytest.mark.parametrize("name", PATTERNS)
@@ -259,9 +288,7 @@ FUNCTIONS: dict[str, Callable[[str], Any]] = {
     "listed labels": keys._listed,
     "path": files._path_in,
     "words": parsed_cell.identifiers_in,
-    "members in R": lambda text: member_at(
-        Completion(language="r", cells=[Cell(source=f"{text}\nx <- df$")], offset=len(text) + 9)
-    ),
+    "members in R": lambda text: members._names(members._ASSIGNMENTS + members._BINDINGS, text),
     "the surroundings of a logged text": lambda text: private_text.surroundings_of(text, text),
     "logged text": lambda text: private_text.loggable(text, private_text.surroundings_of(text, text)),
 }  # fmt: skip

@@ -17,10 +17,13 @@ from jupyter_turbopilot.completer.tenant import tenant_of
 from jupyter_turbopilot.engine import load_shedding
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.stepping.sequences import IDLE_CELLS
+from jupyter_turbopilot.fixes import renames, repeats
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.jupyter.routes import fixes
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.protocol.headers import LOAD_HEADER
 from jupyter_turbopilot.settings.config import Turbopilot
+from jupyter_turbopilot.util.bounds import cached_function
 
 from ..multi_user_service import GROUPS, WHO, Service
 from ..scripted_engine import ScriptedEngine, pilot_with, words
@@ -191,6 +194,25 @@ def test_cached_completion_serves_only_its_tenant(scripted: Service) -> None:
     scripted.post("complete", CELL, "eve")
     assert len(asked(scripted)) == 2
     assert not asked(scripted)[-1].hint
+
+
+@pytest.mark.parametrize(
+    ("route", "module", "name", "body"),
+    [
+        ("fix", fixes, "find_fixes", {"failed": 0, "error": {"name": "NameError"}}),
+        ("rename", renames, "find", {"active": 0, "before": "b = 1"}),
+        ("repeat", repeats, "rule_of", {"active": 0, "before": "b = 1"}),
+    ],
+)
+def test_edit_routes_cache_results_by_tenant(
+    scripted: Service, monkeypatch: pytest.MonkeyPatch, route: str, module: Any, name: str, body: Any
+) -> None:
+    calls: list[str] = []
+    cached = cached_function(10_000)(calls.append)
+    monkeypatch.setattr(module, name, lambda *_: cached("a"))
+    for who in ("ada", "eve", "ada", "eve"):
+        scripted.post(route, {"cells": [{"source": "a = 1"}]} | body, who)
+    assert len(calls) == 2
 
 
 def test_previous_completion_drafts_only_for_its_tenant(scripted: Service) -> None:

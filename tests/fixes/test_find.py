@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -69,10 +70,12 @@ def test_find_fixes_keeps_those_found_before_the_limit(kinds: list[Fix | Excepti
     assert titles(failure()) == ["a"]
 
 
-def test_find_fixes_ends_at_an_error_of_the_check(kinds: list[Fix | Exception]) -> None:
-    kinds += [ConnectionError(), fix("a", 0.6)]
-    with pytest.raises(ConnectionError):
-        find_fixes(failure())
+@pytest.mark.parametrize("error", [OSError, AssertionError, ImportError])
+def test_find_fixes_keeps_those_found_beside_any_error(
+    kinds: list[Fix | Exception], error: type[Exception]
+) -> None:
+    kinds += [error(), fix("a", 0.6)]
+    assert titles(failure()) == ["a"]
 
 
 def test_find_fixes_is_silent_for_a_changed_cell_or_an_unknown_error(kinds: list[Fix | Exception]) -> None:
@@ -103,6 +106,74 @@ def test_find_fixes_of_plugins(
     assert titles(failure()) == ["b", "a"]
     assert titles(failure("PluginError")) == ["b"]
     assert [*registry.failures] == ["of_plugin:missing", "of_plugin:__name__"]
+
+
+@pytest.fixture
+def plugin(kinds: list[Fix | Exception], monkeypatch: pytest.MonkeyPatch) -> Callable[[object], list[str]]:
+    """Return the titles of fixes for a KeyError, with these functions of a plugin and with another plugin."""
+    kinds += [fix("a", 0.6)]
+    entries = tuple(Entry(name, f"{__name__}:{name}") for name in ("OF_PLUGIN", "OF_OTHER"))
+    monkeypatch.setattr(registry, "failures", {})
+    monkeypatch.setattr(registry, "found", lambda _: (*registry.own("fixes"), *entries))
+
+    def offered(find: object) -> list[str]:
+        monkeypatch.setitem(OF_PLUGIN, "KeyError", find)
+        return titles(failure())
+
+    return offered
+
+
+OF_PLUGIN: dict[str, object] = {}
+OF_OTHER = {"KeyError": (lambda _: [fix("x", 0.7)],)}
+
+
+@pytest.mark.parametrize("error", [OSError, AssertionError, ImportError, SystemExit, KeyboardInterrupt])
+def test_find_fixes_without_a_plugin_that_fails(
+    plugin: Callable[[object], list[str]], error: type[BaseException]
+) -> None:
+    def find(_: FailedCell) -> Iterator[Fix]:
+        raise error
+
+    assert plugin((find,)) == ["x", "a"]
+    assert registry.failures == {}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        "print",
+        [5],
+        [fix("b", 1.5)],
+        [Fix(title="b", source="api", confidence=1, edits=[Edit(cell=9, start=0, end=1, old="x", text="y")])],
+        [Fix(title="b", source="api", confidence=1, edits=[Edit(cell=0, start=0, end=1, old="z", text="y")])],
+    ],
+)
+def test_find_fixes_without_results_that_cannot_be_used(
+    plugin: Callable[[object], list[str]], found: object
+) -> None:
+    assert plugin((lambda _: found,)) == ["x", "a"]
+
+
+def test_find_fixes_without_a_table_that_is_invalid(plugin: Callable[[object], list[str]]) -> None:
+    assert plugin(None) == ["x", "a"]
+    assert [*registry.failures] == [f"{__name__}:OF_PLUGIN"]
+
+
+def test_find_fixes_does_not_wait_again_for_a_plugin_that_hangs(
+    plugin: Callable[[object], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("jupyter_turbopilot.fixes.find.MAX_SECONDS", 0.01)
+    released, calls = threading.Event(), []
+
+    def hang(failure: FailedCell) -> list[Fix]:
+        calls.append(failure)
+        released.wait()
+        return []
+
+    assert plugin((hang,)) == plugin((hang,)) == ["x", "a"]
+    assert len(calls) == 1
+    assert registry.failures == {f"{__name__}:OF_PLUGIN": "it took more than 0.01 seconds to find fixes"}
+    released.set()
 
 
 def test_find_fixes_ignores_the_report_of_another_error(monkeypatch: pytest.MonkeyPatch) -> None:

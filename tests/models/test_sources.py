@@ -109,6 +109,13 @@ def test_pip_settings_prefer_the_environment(monkeypatch: pytest.MonkeyPatch) ->
     assert sources._index() == "https://c/simple"
 
 
+def test_pip_settings_ignore_empty_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    listing(monkeypatch, "global.index-url='https://a/simple/'\n:env:.index-url=''\n:env:.cert=''\n")
+    assert sources.pip_settings() == {"index-url": "https://a/simple/"}
+    listing(monkeypatch, ":env:.index-url=''\n")
+    assert sources._index() == "https://pypi.org/simple"
+
+
 def test_unreadable_certificates_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     listing(monkeypatch, "global.cert='/nowhere/ca.pem'\n")
     with pytest.raises(DownloadError, match=r"certificates cannot be read: /nowhere/ca\.pem"):

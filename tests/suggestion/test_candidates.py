@@ -12,7 +12,7 @@ from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.candidates import Candidates, lacks_column, names_at
 from jupyter_turbopilot.suggestion.names import scope_of
 from jupyter_turbopilot.suggestion.resolve import Scope
-from jupyter_turbopilot.util.bounds import LINE
+from jupyter_turbopilot.util.bounds import LINE, Operations, counted_operations
 
 from ..shared_cases import golden
 
@@ -388,6 +388,21 @@ def test_names_at_returns_members_in_r(text: str, members: set[str]) -> None:
     found = names_at(request, scope_of(request, convert({"names": known}, KernelContext)))
     assert {*found.names} == members
     assert not any(text[-1].isalnum() for text in found.texts)
+
+
+def test_names_at_excludes_members_that_leave_their_quotes() -> None:
+    names = {"`unit cost`", "`a`; f()`", "a b", "a\nb", "`a\nb`", "`a\\`", "`a\\`b`", "`a", "``", "été.2"}
+    request = Completion(language="r", cells=[Cell(source="x <- df$")], offset=8)
+    assert {*names_at(request, Scope(attributes={"df$": frozenset(names)})).names} == {"`unit cost`", "été.2"}
+
+
+def test_names_at_scans_no_cells_in_r_without_kernel_context() -> None:
+    asks = Completion(language="r", cells=[Cell(source="unscanned <- 1\nx <- df$p")], offset=25)
+    with counted_operations(operations := Operations()):
+        names_at(asks, Scope())
+        assert not operations.count
+        names_at(asks, Scope(attributes={"df$": frozenset({"price"})}))
+        assert operations.count
 
 
 def test_names_at_allows_an_operator_after_a_member_in_r() -> None:

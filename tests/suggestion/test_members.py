@@ -4,6 +4,7 @@ import pytest
 
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.suggestion.members import Member, member_at
+from jupyter_turbopilot.util.bounds import LONGEST_CELL, MOST_CODE, Operations, counted_operations
 
 
 def at(text: str, *others: Cell) -> Member | None:
@@ -105,6 +106,25 @@ def test_member_at_ignores_changes_by_executed_cells() -> None:
     assert at("x <- df$", Cell(source="df$a <- 1", executed=True)) is not None
     assert at("x <- df$", Cell(source="df$a <- 1", executed=False)) is None
     assert at("x <- df$", Cell(source="df$a <- 1", type="markdown")) is not None
+
+
+def test_member_at_scans_each_cell_once() -> None:
+    first, second = Cell(source="once <- 1\n" * 100), Cell(source="twice <- 1\n" * 200)
+
+    def count(text: str, *others: Cell) -> float:
+        with counted_operations(operations := Operations()):
+            at(text, *others)
+        return operations.count
+
+    assert count("above <- 1\nx <- scanned$p", first, second) > 3000 // 8
+    assert count("above <- 1\nx <- scanned$pr", first, second) < 50, "only the line of the cursor is scanned"
+    assert count("above <- 1\nx <- scanned$pr", first, Cell(source="third <- 1\n")) < 50
+
+
+@pytest.mark.parametrize(("count", "length"), [(1, LONGEST_CELL + 1), (MOST_CODE // 2**14, 2**14)])
+def test_member_at_returns_none_below_long_code(count: int, length: int) -> None:
+    assert at("x <- df$", *[Cell(source="x" * length)] * (count - 1)) is not None
+    assert at("x <- df$", *[Cell(source="x" * length)] * count) is None
 
 
 @pytest.mark.parametrize("language", ["python", "julia"])

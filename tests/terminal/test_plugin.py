@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from jupyter_turbopilot.terminal import magics, plugin
 from jupyter_turbopilot.terminal.magics import TurbopilotMagics
 from jupyter_turbopilot.terminal.plugin import TerminalPlugin
+from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.registry import Entry, own
 
 from .conftest import Shell
@@ -26,6 +28,14 @@ class Shout(TerminalPlugin):
         return f"Shouts at {health['model']}."
 
 
+class Failing(TerminalPlugin):
+    def complete(self, magics: TurbopilotMagics, options: Any, code: str) -> bool:
+        sys.exit()
+
+    def status(self, health: dict[str, Any]) -> str:
+        raise LookupError("no status")
+
+
 class Refill(TerminalPlugin):
     switches = (("--fill", "has the name of our own option"),)
 
@@ -34,7 +44,9 @@ class Refill(TerminalPlugin):
 def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Install a distribution with plugins, and forget them after the test."""
     others = Entry("refill", f"{__name__}:REFILL"), Entry("shout", f"{__name__}:SHOUT")
-    monkeypatch.setattr(plugin, "found", lambda group: (*own(group), *others))
+    more = Entry("odd", f"{__name__}:__name__"), Entry("failing", f"{__name__}:FAILING")
+    monkeypatch.setattr(registry, "failures", {})
+    monkeypatch.setattr(plugin, "found", lambda group: (*own(group), *more, *others))
     parser = TurbopilotMagics.complete.parser
     actions, names = [*parser._actions], dict(parser._option_string_actions)
     magics._plugins.cache_clear()
@@ -45,7 +57,7 @@ def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     magics._plugins.cache_clear()
 
 
-SHOUT, REFILL = Shout(), Refill()
+SHOUT, REFILL, FAILING = Shout(), Refill(), Failing()
 
 
 @pytest.mark.usefixtures("_installed")
@@ -54,3 +66,13 @@ def test_plugin_adds_an_option_and_a_line_of_the_status(shell: Shell) -> None:
     assert shell.next_input == ("X = 1", False)
     assert "write 100 % in capitals" in run(shell, "%complete --help").stdout
     assert "Shouts at " in run(shell, "%turbopilot").stdout
+
+
+@pytest.mark.usefixtures("_installed")
+def test_plugin_that_fails_does_not_affect_others(shell: Shell) -> None:
+    assert f"{__name__} failed: SystemExit" in run(shell, "%complete --shout x = 1").stderr
+    assert shell.next_input == ("X = 1", False)
+    status = run(shell, "%turbopilot")
+    assert "Shouts at " in status.stdout
+    assert f"{__name__} failed: LookupError: no status" in status.stderr
+    assert [*registry.failures] == [f"{__name__}:__name__"]

@@ -70,6 +70,20 @@ def test_remembered_is_bounded_by_size() -> None:
     assert asked.count("a") == 2
 
 
+def test_cached_function_counts_the_bytes_of_a_character() -> None:
+    asked: list[str] = []
+
+    @cached_function(10_000)
+    def same(text: str) -> str:
+        asked.append(text)
+        return text
+
+    for text in ("a" * 800, "😀" * 800):
+        same(text)
+        same(text)
+    assert [text[0] for text in asked] == ["a", "😀", "😀"]
+
+
 def test_remembering_for_separates_tenants() -> None:
     asked: list[str] = []
 

@@ -78,6 +78,16 @@ def test_replace_content_keeps_the_old_file_after_an_error(
     assert [path.name for path in tmp_path.iterdir()] == ["note.json"]
 
 
+def test_replace_content_flushes_a_file_before_it_is_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda file: steps.append(f"flush {os.fstat(file).st_size}"))
+    monkeypatch.setattr(Path, "replace", lambda *_: steps.append("move"))
+    replace_content(tmp_path / "a.json", b"new")
+    assert steps == ["flush 3", "move"]
+
+
 def test_replace_content_creates_a_private_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     modes: list[int] = []
     replace = Path.replace

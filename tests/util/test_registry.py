@@ -42,6 +42,26 @@ def test_entry_that_cannot_be_imported_is_none_and_noted(caplog: pytest.LogCaptu
     assert registry.failures["missing_package:x"] == "ModuleNotFoundError: No module named 'missing_package'"
 
 
+def test_entry_that_ends_the_process_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "exiting.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert Entry("a", "exiting:x").load() is None
+    assert registry.failures == {"exiting:x": "SystemExit: 3"}
+
+
+def test_failure_of_an_own_entry_may_pass(caplog: pytest.LogCaptureFixture) -> None:
+    own, other = Entry("a", f"{PREFIX}util.registry:PREFIX"), Entry("b", "json:dumps")
+
+    def failing(_: object) -> None:
+        raise OSError
+
+    for entry in (own, own, other):
+        assert entry.load(failing) is None
+    assert len(caplog.messages) == 2
+    assert (own.load(), other.load()) == (PREFIX, None)
+    assert [*registry.failures] == ["json:dumps"]
+
+
 def test_found_entries_of_other_distributions_do_not_replace_own_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.util.threads import Alarm, start_thread
+from jupyter_turbopilot.util.threads import Alarm, result_of, start_thread
 
 if TYPE_CHECKING:
     import pytest
@@ -27,6 +29,18 @@ def test_thread_continues_after_an_exception(caplog: pytest.LogCaptureFixture) -
     assert handled == [2, 1]
     assert "SystemExit: one" in caplog.text
     assert "ValueError: two" in caplog.text
+
+
+def test_result_of_a_call_in_a_thread_is_its_value_or_error() -> None:
+    variable = ContextVar("variable", default="")
+    variable.set("here")
+    assert result_of("turbopilot-test", variable.get).result(PATIENCE) == "here"
+    assert isinstance(result_of("turbopilot-test", sys.exit).exception(PATIENCE), SystemExit)
+
+
+def test_result_of_a_call_is_an_error_without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jupyter_turbopilot.util.threads.start_thread", lambda *_: None)
+    assert isinstance(result_of("turbopilot-test", list).exception(PATIENCE), RuntimeError)
 
 
 def test_alarms_ring_in_order_and_survive_an_exception() -> None:

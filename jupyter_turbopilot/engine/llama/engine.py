@@ -201,7 +201,7 @@ class LlamaEngine(Stepping):
         if self._state:
             for saved in reversed(snapshot.load(self._state, self.identity)):
                 stale = [int(index >= saved.exact) for index in range(len(saved.tokens))]
-                copy = KVSequence(-1, saved.tokens, stale=stale, state=bytearray(saved.data))
+                copy = KVSequence(-1, saved.tokens, stale=stale, state=saved.data)
                 self.sequences.adopt(copy)
 
     def _keep(self) -> None:

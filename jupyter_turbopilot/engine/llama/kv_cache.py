@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.stepping.kv_cache import KVCache
@@ -10,6 +11,11 @@ from jupyter_turbopilot.protocol.errors import EngineError
 
 if TYPE_CHECKING:
     import types
+
+
+def new_buffer(size: int) -> memoryview:
+    """Return memory that returns to the system once it is freed; large blocks of the heap may not."""
+    return memoryview(mmap.mmap(-1, max(1, size)))[:size]
 
 
 class LlamaCache(KVCache):
@@ -39,14 +45,14 @@ class LlamaCache(KVCache):
         self._lib.llama_memory_seq_add(self._memory, sequence, start, stop, by)
         self.shifting = True
 
-    def save(self, sequence: int) -> bytearray:
+    def save(self, sequence: int) -> memoryview:
         size = int(self._lib.llama_state_seq_get_size(self._context, sequence))
-        buffer = bytearray(size)
+        buffer = new_buffer(size)
         view = (ctypes.c_uint8 * size).from_buffer(buffer)
         self._lib.llama_state_seq_get_data(self._context, view, size, sequence)
         return buffer
 
-    def load(self, sequence: int, state: bytearray) -> None:
+    def load(self, sequence: int, state: memoryview) -> None:
         view = (ctypes.c_uint8 * len(state)).from_buffer(state)
         if self._lib.llama_state_seq_set_data(self._context, view, len(state), sequence) != len(state):
             raise EngineError("llama.cpp could not restore a sequence. Try again.")

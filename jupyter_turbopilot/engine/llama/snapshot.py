@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
+from jupyter_turbopilot.engine.llama.kv_cache import new_buffer
 from jupyter_turbopilot.models.user_cache import SEQUENCES_MAGIC
-from jupyter_turbopilot.util.files import UNFINISHED, replace_content
+from jupyter_turbopilot.util.failures import DAMAGED
+from jupyter_turbopilot.util.files import UNFINISHED, open_replacement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from io import BufferedReader
     from pathlib import Path
 
     from filelock import BaseFileLock
@@ -35,20 +38,25 @@ class SavedSequence:
     """The tokens of a sequence, and its keys and values in llama.cpp's format."""
 
     tokens: list[int]
-    data: bytes | bytearray
+    data: bytes | memoryview
     exact: int  # leading tokens that nothing was moved or changed before
 
 
 def save(path: Path, key: str, sequences: Sequence[SavedSequence]) -> None:
     """Write the file; `key` identifies the model and the engine. Log a warning if that fails."""
-    payload = b"".join(array("i", sequence.tokens).tobytes() + sequence.data for sequence in sequences)
     sizes = [[len(sequence.tokens), len(sequence.data), sequence.exact] for sequence in sequences]
     header = json.dumps({"key": key, "sequences": sizes}).encode()
-    body = len(header).to_bytes(_LENGTH, "little") + header + payload
+    body: list[bytes | memoryview] = [len(header).to_bytes(_LENGTH, "little"), header]
+    for sequence in sequences:
+        body += array("i", sequence.tokens).tobytes(), sequence.data
+    digest = hashlib.sha256()
+    for part in body:
+        digest.update(part)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(path, WAIT):
-            replace_content(path, SEQUENCES_MAGIC + hashlib.sha256(body).digest() + body, private=True)
+        # Not flushed to the disk, which may take seconds: `load` deletes a damaged file.
+        with _lock(path, WAIT), open_replacement(path, private=True) as file:
+            file.writelines([SEQUENCES_MAGIC, digest.digest(), *body])
     except OSError as error:
         _warn(error.strerror or type(error).__name__)
 
@@ -66,13 +74,10 @@ def load(path: Path, key: str) -> list[SavedSequence]:
     _clean(path)
     try:
         with path.open("rb") as file:
-            raw = file.read(len(SEQUENCES_MAGIC))
-            raw += file.read() if raw == SEQUENCES_MAGIC else b""  # another program's file may be huge
+            sequences = _parse(file, key)
     except OSError:
         return []
-    try:
-        sequences = _parse(raw, key)
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except DAMAGED:
         sequences = None  # the digest is correct, but another version wrote the file
     if sequences is None:
         with suppress(OSError):
@@ -93,21 +98,19 @@ def _clean(path: Path) -> None:
                 file.unlink(missing_ok=True)
 
 
-def _parse(raw: bytes, key: str) -> list[SavedSequence] | None:
-    start = len(SEQUENCES_MAGIC) + _DIGEST
-    body = memoryview(raw)[start:]
-    if not raw.startswith(SEQUENCES_MAGIC) or hashlib.sha256(body).digest() != raw[start - _DIGEST : start]:
+def _parse(file: BufferedReader, key: str) -> list[SavedSequence] | None:
+    if file.read(len(SEQUENCES_MAGIC)) != SEQUENCES_MAGIC:
+        return None  # without reading another program's file, which may be huge
+    expected, start = file.read(_DIGEST), file.tell()
+    if hashlib.file_digest(file, "sha256").digest() != expected:
         return None
-    length = int.from_bytes(body[:_LENGTH], "little")
-    header = json.loads(bytes(body[_LENGTH : _LENGTH + length]))
+    file.seek(start)
+    header = json.loads(file.read(int.from_bytes(file.read(_LENGTH), "little")))
     if header["key"] != key:
         return None
-    at = _LENGTH + length
     sequences = []
     for count, size, exact in header["sequences"]:
-        tokens = array("i")
-        tokens.frombytes(body[at : at + count * _TOKEN])
-        at += count * _TOKEN
-        sequences.append(SavedSequence(tokens.tolist(), bytes(body[at : at + size]), exact))
-        at += size
+        tokens, data = array("i", file.read(count * _TOKEN)), new_buffer(size)
+        file.readinto(data)
+        sequences.append(SavedSequence(tokens.tolist(), data, exact))
     return sequences

@@ -26,7 +26,7 @@ from jupyter_turbopilot.jupyter.kernels.conversation import (
     members_request,
     read_members,
 )
-from jupyter_turbopilot.util.failures import DAMAGED
+from jupyter_turbopilot.util.failures import DAMAGED, on_failure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ AGAIN = 0.5  # seconds until the next check of a kernel that could not be querie
 PATIENCE = 5.0  # seconds until a query times out; doubles with each timeout
 MOST_PATIENCE = 60.0
 MOST_BYTES = 1024 * 1024  # size of a message; the probe's own are much smaller
-_PROCESSED = {"status", "complete_reply", *ANSWERS}
+_ANSWERS = {"complete_reply", *ANSWERS}
 REPORT_SECONDS = 1.0  # until a query after an error times out
 MEMBER_SECONDS = 0.1  # until a request is answered without the members of an object
 MOST_OBJECTS = 100  # whose members are cached
@@ -78,11 +78,12 @@ class Watch:
     def open(self) -> None:
         """Connect to the kernel; query it at once if it is idle."""
         self._opened_at = time.monotonic()
-        self._iopub = self._manager.connect_iopub()
-        self._iopub.on_recv(self._on_message)
-        self._shell = self._manager.connect_shell()
-        self._shell.on_recv(self._on_message)
-        self._schedule()
+        with on_failure(self.close):
+            self._iopub = self._manager.connect_iopub()
+            self._iopub.on_recv(self._on_message)
+            self._shell = self._manager.connect_shell()
+            self._shell.on_recv(self._on_message)
+            self._schedule()
 
     def close(self) -> None:
         """Disconnect from the kernel."""
@@ -193,18 +194,20 @@ class Watch:
     def _on_message(self, parts: list[Any]) -> None:
         try:
             _, rest = self._session.feed_identities(parts)
-            kind = self._session.unpack(rest[1])["msg_type"]
-            if kind not in _PROCESSED or sum(map(len, rest)) > MOST_BYTES:
-                return  # outputs may be of any size: never parse them
-            message = self._session.deserialize(rest)
-            self._process(message, ours=message["parent_header"].get("session") == self._session.session)
+            if sum(map(len, rest)) > MOST_BYTES:
+                return
+            kind, parent = self._session.unpack(rest[1])["msg_type"], self._session.unpack(rest[2])
+            ours = parent.get("session") == self._session.session
+            # Outputs and messages of widgets may be large: parse only answers, and states in other requests.
+            if kind in _ANSWERS if ours else kind == "status":
+                self._process(self._session.deserialize(rest))
         except DAMAGED:
             log.debug("Turbopilot: cannot parse a message from a kernel", exc_info=True)
 
-    def _process(self, message: dict[str, Any], *, ours: bool) -> None:
+    def _process(self, message: dict[str, Any]) -> None:
         kind, content = message["msg_type"], message["content"]
         if kind == "status":
-            self._update_state(content["execution_state"], message["parent_header"].get("msg_type"), ours)
+            self._update_state(content["execution_state"], message["parent_header"].get("msg_type"))
             return
         if kind == "complete_reply":
             self._learn_members(message["parent_header"].get("msg_id"), content)
@@ -248,9 +251,7 @@ class Watch:
         if self._activity is not None and not self._reports:
             self._manager.last_activity, self._activity = self._activity, None
 
-    def _update_state(self, state: str, parent: str | None, ours: bool) -> None:
-        if ours:
-            return
+    def _update_state(self, state: str, parent: str | None) -> None:
         self._activity = None  # another client's activity counts
         if state in {"starting", "restarting"}:
             self._conversation.restart()

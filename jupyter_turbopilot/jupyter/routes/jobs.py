@@ -35,6 +35,7 @@ from jupyter_turbopilot.util.bounds import (
     OperationLimitError,
     Operations,
     counted_operations,
+    tenant_cache,
 )
 
 if TYPE_CHECKING:
@@ -190,6 +191,7 @@ class JobRoute(Route):
         The work ends when the client disconnects, when the server stops, or with a TooComplexError at the
         limit. Responses are encoded in other threads.
         """
+        tenant = self.tenant
 
         def call() -> T:
             end = time.thread_time() + CPU_SECONDS
@@ -202,7 +204,7 @@ class JobRoute(Route):
             check()
             operations = Operations(self._operations, check)
             try:
-                with counted_operations(operations):
+                with counted_operations(operations), tenant_cache(tenant):
                     return function(*given, **named)
             finally:
                 self._operations -= operations.count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import msgspec
@@ -17,7 +18,7 @@ from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
 from jupyter_turbopilot.jupyter.routes.jobs import WINDOW, JobRoute, is_awaited
 from jupyter_turbopilot.jupyter.saved_switch import SavedSwitches
 from jupyter_turbopilot.protocol.contract import Answer, Frame
-from jupyter_turbopilot.protocol.errors import DisabledError, NotReadyError
+from jupyter_turbopilot.protocol.errors import DisabledError, NotReadyError, TooComplexError
 from jupyter_turbopilot.protocol.request import (
     Completion,
     Feedback,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Document
-    from jupyter_turbopilot.suggestion.members import Member
 
 
 T = TypeVar("T")
@@ -116,7 +116,7 @@ class NotebookRoute(JobRoute):
         switches = SavedSwitches(self.settings.get("contents_manager"), self.pilot.disk)
         return cast("SavedSwitches", self.settings.setdefault("turbopilot_switches", switches))
 
-    async def kernel_context(self, request: NotebookRequest, member: Member | None = None) -> KernelContext:
+    async def kernel_context(self, request: NotebookRequest) -> KernelContext:
         """Return the kernel context of the notebook, for callers who may run code in the kernel.
 
         The context of an R kernel consists of the members of the object at the cursor.
@@ -124,7 +124,11 @@ class NotebookRoute(JobRoute):
         kernels, name = self.pilot.kernels, await self.allowed_kernel(request)
         if not kernels or not name:
             return NONE
-        return await kernels.members(name, "r", member.code) if member else kernels.kernel_context(name)
+        if isinstance(request, Completion) and request.language == "r":
+            with suppress(TooComplexError):
+                if member := await self.parse(member_at, request):
+                    return await kernels.members(name, "r", member.code)
+        return kernels.kernel_context(name)
 
     async def allowed_kernel(self, request: NotebookRequest) -> str | None:
         """Return the kernel of the notebook if the server may query it for the caller."""
@@ -146,7 +150,7 @@ class CompleteRoute(NotebookRoute):
     """`POST turbopilot/complete`."""
 
     serves_kernels = True
-    uncharged = 3 * WINDOW  # a character may have three bytes
+    uncharged = 2 * WINDOW  # a character of the active cell may have three bytes
 
     @Endpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
     async def post(self, request: Completion) -> None:
@@ -156,7 +160,7 @@ class CompleteRoute(NotebookRoute):
         await self.admit(request)
         request = msgspec.structs.replace(request, documents=await self.allowed_documents(request))
         notebook_index = await self.notebook_index() if request.notebook_index else None
-        context = await self.kernel_context(request, member_at(request))
+        context = await self.kernel_context(request)
         replies = await self.replies(request, context, notebook_index, is_charged=True)
         reply = await anext(replies)
         if request.stream:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import re
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from tornado import web
+from tornado.routing import PathMatches
 
 from jupyter_turbopilot.util import registry
 
@@ -55,7 +56,9 @@ def table() -> dict[str, str]:
 
 
 def _checked(routes: Any) -> dict[str, str]:
-    """Return a plugin's table; raise an error if it is none, or if a path is no regular expression."""
+    """Return a plugin's table; raise an error if it is none, or if tornado cannot match a path."""
+    for path in routes:
+        PathMatches(f"/{path}")
     return {re.compile(path).pattern: f"{value}" for path, value in routes.items()}
 
 
@@ -64,10 +67,12 @@ def loaded() -> tuple[tuple[str, type[Route]], ...]:
     return tuple((path, _load(value)) for path, value in table().items())
 
 
-@cache
 def _load(value: str) -> type[Route]:
     """Import the class of a route; if that fails, the path has no route."""
-    return registry.Entry("", value).load() or registry.Entry("", MISSING).load()  # type: ignore[no-any-return]
+    from jupyter_turbopilot.jupyter.routes.base import Route
+
+    is_route = partial(registry.subclass_of, Route)
+    return registry.Entry("", value).load(is_route) or registry.Entry("", MISSING).load()  # type: ignore[no-any-return]
 
 
 def lazy(value: str, pilot: Callable[[], Pilot]) -> type[web.RequestHandler]:

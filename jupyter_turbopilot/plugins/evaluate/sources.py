@@ -14,6 +14,7 @@ import httpx
 
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import NONE
+from jupyter_turbopilot.models.connection import IDENTITY
 from jupyter_turbopilot.plugins.evaluate.scoring import head_of
 from jupyter_turbopilot.plugins.evaluate.traces import Keystroke
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 64  # of an answer; it is cut at the end of its first line
 API_KEY = "TURBOPILOT_SOURCE_API_KEY"  # the environment variable with the server's key
-TIMEOUT = 120.0  # seconds: a server may load its model for the first request
-_MAX_ANSWER = 2**16  # characters of a line
+TIMEOUT = 120.0  # seconds of a request: a server may load its model for the first one
+_MAX_ANSWER = 2**18  # bytes: some servers repeat the prompt at the end
 _FIRST = Completion(cells=[Cell(source="import numpy as np\nx = np.")], offset=26, trigger="automatic")
 
 
@@ -140,13 +141,14 @@ class UrlSource:
         if template and not found[0].takes_prompt:
             raise BadRequestError(f"{self.name} builds its own prompt. Omit --template.")
         self._url, self._dialect, self._model, self._template = url, found[0], model, template
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._headers = IDENTITY | ({"Authorization": f"Bearer {key}"} if key else {})
         self._running: Future[None] | None = None
 
     def __enter__(self) -> Self:
         """Connect; raise an error if the server does not complete code."""
         self._loop = asyncio.new_event_loop()
-        self._client = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, headers=self._headers)
+        no_timeout = httpx.Timeout(None)  # `_first_line` limits the whole request
+        self._client = httpx.AsyncClient(timeout=no_timeout, trust_env=False, headers=self._headers)
         self._thread = start_thread("turbopilot-source", self._loop.run_forever)
         try:
             self.last(_FIRST)
@@ -189,7 +191,7 @@ class UrlSource:
             reply = Reply("", items=(Item(text, 1.0, "stop"),) if text else (), done=True)
         except TurbopilotError as error:
             reply = Reply("", done=True, error=error)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             failed = TurbopilotError(f"{self.name} cannot be reached ({type(error).__name__}).")
             reply = Reply("", done=True, error=failed)
         except Exception as error:  # noqa: BLE001 - without a reply, the evaluation would wait forever
@@ -204,16 +206,16 @@ class UrlSource:
         prompt = re.sub("|".join(map(re.escape, parts)), lambda found: parts[found[0]], self._template)
         body = {"model": self._model, "stream": True} | self._dialect.body(at, prompt)
         text, rest = "", b""
-        async with self._client.stream("POST", self._url, json=body) as answer:
+        async with asyncio.timeout(TIMEOUT), self._client.stream("POST", self._url, json=body) as answer:
             if not answer.is_success:
                 raise TurbopilotError(f"{self.name} answered {answer.status_code}.")
-            async for chunk in answer.aiter_bytes():
+            async for chunk in answer.aiter_raw():  # a small compressed answer may be huge
                 *lines, rest = (rest + chunk).split(b"\n")
                 text += "".join(map(self._piece, lines))
                 if "\n" in text.lstrip():
                     return text
-                if len(text) + len(rest) > _MAX_ANSWER:
-                    raise TurbopilotError(f"{self.name} sent a line of more than {_MAX_ANSWER} characters.")
+                if answer.num_bytes_downloaded > _MAX_ANSWER:
+                    raise TurbopilotError(f"{self.name} sent a line of more than {_MAX_ANSWER} bytes.")
         return text + self._piece(rest)
 
     def _piece(self, line: bytes) -> str:

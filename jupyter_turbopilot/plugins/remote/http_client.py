@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 OK, MISSING = 200, frozenset({404, 405, 501})
 KEPT_SECONDS = 120.0  # for which an idle connection stays open
 END = b"[DONE]"
+MOST_BYTES = 2**24  # of an event, or an answer that is not a stream
 LEVEL_SECONDS = 10.0  # for which a reported level of load shedding is valid
 
 
@@ -69,7 +70,7 @@ class HttpClient:
             if answer.status_code in MISSING:
                 return None
             await self._check(answer)
-            return await answer.aread()
+            return await _content(answer)
 
     async def stream(self, request: Request, dialect: Dialect) -> AsyncGenerator[EventContent]:
         """Send a request and yield the events of its answer, each of which has one line of data."""
@@ -79,8 +80,10 @@ class HttpClient:
             if not answer.headers.get("content-type", "").startswith("text/event-stream"):
                 raise InvalidAnswerError("an answer that is not an event stream")
             # Lines of httpx also end at characters that JSON need not escape.
-            async for chunk in answer.aiter_bytes():
+            async for chunk in answer.aiter_raw():
                 *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) > MOST_BYTES:
+                    raise InvalidAnswerError("a very long event")
                 for line in lines:
                     if line.startswith(b"data:") and (data := line[5:].strip()):
                         yield EventContent(ended=True) if data == END else self._read(data, dialect)
@@ -117,8 +120,20 @@ class HttpClient:
     async def _check(self, answer: httpx.Response) -> None:
         """Raise an error unless the request has succeeded."""
         if answer.status_code != OK:
-            error = replace(read_error(await answer.aread()), after=retry_after(answer))
+            error = replace(read_error(await _content(answer)), after=retry_after(answer))
             raise failure(self.address.host, answer.status_code, error, in_hub=self.in_hub)
+        if answer.headers.get("content-encoding", "identity") != "identity":
+            raise InvalidAnswerError("a compressed answer")
+
+
+async def _content(answer: httpx.Response) -> bytes:
+    """Return the body of an answer without expanding it; a longer one is cut, so that it is invalid."""
+    content = bytearray()
+    async for chunk in answer.aiter_raw():
+        content += chunk
+        if len(content) > MOST_BYTES:
+            break
+    return bytes(content)
 
 
 def failure_reason(error: BaseException) -> str:

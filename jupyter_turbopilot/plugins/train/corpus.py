@@ -30,7 +30,7 @@ BLOCK = 600  # characters per part of a split file
 _SKIPPED = {"node_modules", "site-packages", "__pycache__", "build", "dist", "venv"}
 _MAGIC = re.compile(
     r"""^(?P<indent>[ \t]*+)(?:[!%?].*+
-    |(?:(?!\n)[\s#=])*[^\s#=](?:[^\n?]*+\?)+[^\S\n]*+
+    |(?:(?!\n)[\s#=])*[^\s#=](?:[^\n?]*+\?)++[^\S\n]*+
     |(?:(?<=[ ])|[\w,])[\w,\ ]*+=[ ]?[!%].*+)$""",
     re.MULTILINE | re.VERBOSE,
 )

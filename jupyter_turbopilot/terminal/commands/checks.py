@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.models.findings import Finding
@@ -10,7 +12,6 @@ from jupyter_turbopilot.util import registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -49,8 +50,9 @@ def findings_of(settings: Turbopilot) -> Iterator[Finding]:
     """Iterate over the findings of the plugins."""
     for check in _checks():
         try:
-            yield from check(settings).examine()
-        except Exception as error:  # noqa: BLE001 - a plugin can raise anything
+            for finding in check(settings).examine():
+                yield registry.instance_of(Finding, finding)
+        except registry.FAULTS as error:
             yield Finding("plugins", _failed(check, error), problem=True)
 
 
@@ -58,14 +60,16 @@ def leftovers_of(settings: Turbopilot) -> Iterator[Leftovers]:
     """Iterate over the files of the plugins."""
     for check in _checks():
         try:
-            yield check(settings).leftovers()
-        except Exception as error:  # noqa: BLE001 - a plugin can raise anything
+            left = registry.instance_of(Leftovers, check(settings).leftovers())
+            yield replace(left, files=[registry.instance_of(Path, file) for file in left.files])
+        except registry.FAULTS as error:
             yield Leftovers(error=_failed(check, error))
 
 
 def _checks() -> Iterator[type[Check]]:
-    return filter(None, (entry.load() for entry in registry.found("checks")))
+    is_check = partial(registry.subclass_of, Check)
+    return filter(None, (entry.load(is_check) for entry in registry.found("checks")))
 
 
-def _failed(check: type[Check], error: Exception) -> str:
+def _failed(check: type[Check], error: BaseException) -> str:
     return f"{check.__module__}.{check.__name__} failed: {type(error).__name__}: {error}"

@@ -53,13 +53,15 @@ def add_commands(parser: Parser, entries: Iterable[Entry], metavar: str) -> None
     """Add a subcommand for each entry. One without a summary is imported for its docstring."""
     subparsers = parser.add_subparsers(required=True, metavar=metavar, parser_class=Parser)
     for entry in entries:
-        summary = entry.summary
-        if not summary:
-            if (declare := entry.load()) is None:
-                continue
-            text = (declare.__doc__ or "").partition("\n")[0].removesuffix(".")
-            summary = (text[:1].lower() + text[1:]).replace("%", "%%")  # argparse formats it
-        subparsers.add_parser(entry.name.rpartition(".")[2], help=summary, entry=entry)
+        summary = entry.summary or entry.load(_summary)
+        if summary is not None:
+            subparsers.add_parser(entry.name.rpartition(".")[2], help=summary, entry=entry)
+
+
+def _summary(declare: Any) -> str:
+    """Return the first line of a docstring, for argparse, which formats it."""
+    text = (declare.__doc__ or "").partition("\n")[0].removesuffix(".")
+    return (text[:1].lower() + text[1:]).replace("%", "%%")
 
 
 def declare_group(parser: Parser) -> None:

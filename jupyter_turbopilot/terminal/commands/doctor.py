@@ -8,9 +8,10 @@ import platform
 import secrets
 import sys
 from dataclasses import asdict
+from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 from jupyter_core.paths import jupyter_config_path, jupyter_path
@@ -33,6 +34,7 @@ from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.suggestion.gate_fit import fit_for, is_fitted_to, subject_of
 from jupyter_turbopilot.terminal.commands.checks import findings_of
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
+from jupyter_turbopilot.terminal.plugin import other_plugins
 from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.documentation import with_addresses
 from jupyter_turbopilot.util.files import ROOM_TO_SPARE, count_of, describe_size, free_room, is_writable
@@ -91,7 +93,7 @@ def examine(settings: Turbopilot) -> Iterator[Finding]:
             yield Finding("access", f"Turbopilot is switched off in {', '.join(settings.denied_paths)}")
         yield from _engine(settings)
     yield from _extensions()
-    yield from _plugins()
+    yield from _plugins(settings)
 
 
 def _packages() -> Iterator[Finding]:
@@ -305,14 +307,29 @@ def _extensions() -> Iterator[Finding]:
     yield front_end.examine(jupyter_path("labextensions"), own)
 
 
-def _plugins() -> Iterator[Finding]:
-    """Report the plugins of other packages, and those that cannot be imported."""
+def _plugins(settings: Turbopilot) -> Iterator[Finding]:
+    """Report the plugins of other packages, and those that cannot be imported or fail."""
+    from jupyter_turbopilot.completer import listeners
+    from jupyter_turbopilot.fixes import find
     from jupyter_turbopilot.jupyter.routes import table
 
+    def probed(group: str, entry: registry.Entry, found: Any) -> Any:
+        """Call functions that only a running server calls."""
+        if group == "fixes" and not entry.is_own:
+            find.probe(entry, found)
+        elif group == "listeners" and not entry.is_own:
+            listeners.probe(found, settings)
+        return found
+
     table.loaded()
-    entries = {(group, entry) for group in registry.OWN for entry in registry.found(group) if entry.load()}
-    others = sorted(f"{entry.name} ({group})" for group, entry in entries if entry not in registry.own(group))
+    other_plugins()
+    others = sorted(
+        f"{entry.name} ({group})"
+        for group in registry.OWN
+        for entry in registry.found(group)
+        if entry.load(partial(probed, group, entry)) is not None and not entry.is_own
+    )
     if others:
         yield Finding("plugins", ", ".join(others))
     for value, reason in registry.failures.items():
-        yield Finding("plugins", f"{value} is not used: {reason}", problem=True)
+        yield Finding("plugins", f"{value} does not work: {reason}", problem=True)

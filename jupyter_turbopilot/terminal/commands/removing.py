@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.terminal.commands.checks import Leftovers, delete, leftovers_of
 from jupyter_turbopilot.terminal.commands.command import without_options
 from jupyter_turbopilot.util.files import count_of, describe_size, size_of
+from jupyter_turbopilot.util.registry import FAULTS
 
 if TYPE_CHECKING:
     import argparse
@@ -119,7 +120,7 @@ def remove(files: Iterable[Path], delete: Callable[[Path], None] = delete) -> li
     for path in files:
         try:
             delete(path)
-        except OSError:
+        except FAULTS:  # a plugin's function may delete them
             remaining.append(path)
     return remaining
 

@@ -354,7 +354,7 @@ function exampleOf({ cell, before, after }: ISettledEdit, cells: readonly ICellM
   }
   const { start, endAfter } = changedRegion(before, after);
   const inserted = after.slice(start, endAfter);
-  const [head] = /[\p{L}\p{N}_]*$/u.exec(after.slice(0, start)) ?? [''];
+  const [head] = /(?<![\p{L}\p{N}_])[\p{L}\p{N}_]*$/u.exec(after.slice(0, start)) ?? [''];
   const [tail] = /^[\p{L}\p{N}_]*/u.exec(after.slice(endAfter)) ?? [''];
   const end = tail ? endAfter + tail.length : start + inserted.trimEnd().length;
   const source = model.sharedModel.getSource();

@@ -12,7 +12,9 @@ describe('file names and URLs', () => {
     ['https://site.test/a/models.json?v=1#x', 'models.json'],
     ['https://site.test/my%20models/m%C3%BC.gguf', 'mü.gguf'],
     ['models/%zz', '%zz'],
-    ['https://site.test/list/', 'list']
+    ['https://site.test/list/', 'list'],
+    ['https://site.test//a//?b=c/d#e/f?g', 'a'],
+    ['', '']
   ])('fileName of %s is %s', (url, name) => expect(fileName(url)).toBe(name));
 
   it.each([

@@ -16,7 +16,7 @@ export function absolute(url: string, base: string): string {
 
 /** Return the file name of a URL, shortened for a message. */
 export function fileName(url: string): string {
-  const name = /[^/]*$/.exec(url.replace(/[?#].*$/, '').replace(/\/+$/, ''))?.[0] ?? '';
+  const name = url.split(/[?#]/, 1)[0].split('/').filter(Boolean).pop() ?? '';
   const characters = Array.from(decoded(name));
   return characters.length > MAX_NAME_LENGTH
     ? `${characters.slice(0, MAX_NAME_LENGTH - 1).join('')}…`

@@ -1,7 +1,7 @@
 /** Texts that are no ordinary code, through everything that answers in a page, the engine included. */
 
 import fc from 'fast-check';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ICell, IFrame, IRequest } from '../wire';
 import { characterModel } from './models';
@@ -42,6 +42,17 @@ const code = (source: string): ICell => ({ id: '', type: 'code', source, execute
 function request(cells: ICell[], offset: number, active = cells.length - 1): IRequest {
   return requestOf('', { cells, active, offset, max_tokens: 16 });
 }
+
+it('patterns do not search the rest of a text again at each character', () => {
+  // a lookahead for any rest, or a repeat before the end without anything before it
+  const slow = /\(\?[=!](?:\[\^\]|\.)[*+]|\/(?:\[(?:\\.|[^\]])+\]|\\.)[*+]\)?\$\//;
+  const sources = new URL('../', import.meta.url);
+  const files = readdirSync(sources, { recursive: true, encoding: 'utf8' }).filter(name =>
+    /(?<!\.test)\.tsx?$/.test(name)
+  );
+  expect(files.length).toBeGreaterThan(50);
+  expect(files.filter(name => slow.test(readFileSync(new URL(name, sources), 'utf8')))).toEqual([]);
+});
 
 describe('an answer', () => {
   const client = new LocalClient({ catalogue: 'http://site/models.json', connect, sources: () => ({}) });

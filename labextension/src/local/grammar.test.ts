@@ -50,6 +50,14 @@ describe('Python syntax', () => {
   });
 
   it.each([
+    ['@a\ndef f(): pass\n@b\n', '@c'],
+    ['if x:\n    @a\n', '    @b'],
+    ['@a\ndef f(): pass\nx', ' @ y']
+  ])('accepts a decorator or an operator after %j', (prefix, text) => {
+    expect(fitting('python', prefix, judge)(text)).toBe(true);
+  });
+
+  it.each([
     ['x = f(a', ']'],
     ['x = ', '= 1'],
     ['if a:\n    b\n', '  c']

@@ -37,8 +37,9 @@ const ENDINGS = [
 ];
 const OUTER_ENDINGS = ['', ':', ' in _:', ' _', ' = _'];
 
-/** A decorator without a definition. */
-const DECORATES = /(?:^|\n)([ \t]*)@(?![^]*\n[ \t]*(?:async|def|class)\b)/;
+/** A text up to its last definition, and a decorator. A pattern for both would search to the end at each `@`. */
+const DEFINED = /^[^]*\n[ \t]*(?:async|def|class)\b/;
+const DECORATES = /\n([ \t]*)@/;
 
 /** The used part of a Lezer parser. */
 export type IParser = Pick<Parser, 'parse'>;
@@ -193,7 +194,7 @@ function endingsOf({ comment, quote, tail, brackets }: IOpen): string[][] {
 /** Add a body to a statement without one, and a definition to a decorator. */
 function withBody(text: string): string {
   const head = stripEnd(text);
-  const decorator = DECORATES.exec(head);
+  const decorator = DECORATES.exec(`\n${head}`.replace(DEFINED, ''));
   if (decorator) {
     return `${head}\n${decorator[1]}def _(): _`;
   }

@@ -5,12 +5,14 @@ import stat
 import subprocess
 import sys
 import threading
+import tracemalloc
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from jupyter_turbopilot.engine.llama.kv_cache import new_buffer
 from jupyter_turbopilot.engine.llama.snapshot import SavedSequence, load, save
 from jupyter_turbopilot.models.user_cache import SEQUENCES_MAGIC
 
@@ -62,6 +64,16 @@ def test_load_deletes_a_file_with_an_invalid_header(tmp_path: Path, header: byte
     (tmp_path / "state").write_bytes(SEQUENCES_MAGIC + hashlib.sha256(body).digest() + body)
     assert load(tmp_path / "state", "model") == []
     assert not (tmp_path / "state").exists()
+
+
+def test_save_and_load_make_no_copies(tmp_path: Path) -> None:
+    saved = [SavedSequence([1], new_buffer(2**20), 1)] * 8
+    tracemalloc.start()
+    save(tmp_path / "state", "model", saved)
+    assert load(tmp_path / "state", "model") == saved
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**20
 
 
 def test_save_in_parallel_leaves_one_complete_file(tmp_path: Path) -> None:

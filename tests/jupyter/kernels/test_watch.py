@@ -17,7 +17,7 @@ from traitlets import TraitError
 
 from jupyter_turbopilot.context.kernel_context import KernelContext
 from jupyter_turbopilot.fixes.report import NONE
-from jupyter_turbopilot.jupyter.kernels.watch import PATIENCE, SETTLE, UNUSED, Kernels, Watch
+from jupyter_turbopilot.jupyter.kernels.watch import MOST_BYTES, PATIENCE, SETTLE, UNUSED, Kernels, Watch
 
 HOSTILE = """
 import builtins
@@ -139,9 +139,9 @@ def test_watch_follows_executions_and_a_restart() -> None:
 def test_watch_reinstalls_the_handler_after_an_unnoticed_restart(monkeypatch: pytest.MonkeyPatch) -> None:
     received = Watch._update_state
 
-    def deaf(self: Watch, state: str, parent: str | None, ours: bool) -> None:
+    def deaf(self: Watch, state: str, parent: str | None) -> None:
         if state not in {"starting", "restarting"}:
-            received(self, state, parent, ours)
+            received(self, state, parent)
 
     monkeypatch.setattr(Watch, "_update_state", deaf)
     test_watch_follows_executions_and_a_restart()
@@ -261,12 +261,16 @@ class Clock:
 class Stream:
     """A kernel's socket without a peer."""
 
-    def on_recv(self, _: object) -> None: ...
+    is_closed = False
+
+    def on_recv(self, callback: Callable[[list[bytes]], None]) -> None:
+        self.receive = callback
 
     def closed(self) -> bool:
-        return False
+        return self.is_closed
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        self.is_closed = True
 
 
 class Silent:
@@ -276,8 +280,9 @@ class Silent:
         self.clock = clock
         self.asked_at: list[float] = []
         self.questions: list[str] = []
+        self.iopub = Stream()
         self.manager = SimpleNamespace(
-            session=Session(), connect_iopub=Stream, connect_shell=Stream, execution_state="idle",
+            session=Session(), connect_iopub=lambda: self.iopub, connect_shell=Stream, execution_state="idle",
             last_activity="the user's", kernel_spec=SimpleNamespace(language="python"),
         )  # fmt: skip
         self.watch = Watch(self.manager)
@@ -287,13 +292,13 @@ class Silent:
     def _sent(self, _: object, message: dict[str, Any]) -> None:
         if message["msg_type"] == "comm_open":
             self.asked_at.append(self.clock.now)
-            self.comm = message["content"]["comm_id"]
+            self.comm, self.request = message["content"]["comm_id"], message
         elif message["msg_type"] == "complete_request":
             self.questions.append(message["content"]["code"])
 
     def says(self, kind: str, *, parent: str = "", **content: Any) -> None:
         message = {"msg_type": kind, "parent_header": {"msg_type": parent}, "content": content}
-        self.watch._process(message, ours=False)
+        self.watch._process(message)
 
     def answers(self) -> None:
         self.says("comm_msg", comm_id=self.comm, data={"names": {}, "all": True})
@@ -358,6 +363,55 @@ def test_watch_restores_activity_after_an_unanswered_query(silent: Silent) -> No
     silent.answers()
     silent.clock.advance(1)
     assert silent.manager.last_activity == "the user's"
+
+
+def test_watch_parses_only_answers_to_its_own_requests(
+    silent: Silent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel, parsed, parse = silent.manager.session, list[str](), Session.deserialize
+
+    def deserialize(self: Session, parts: list[bytes]) -> dict[str, Any]:
+        message = parse(self, parts)
+        parsed.append(f"{message['msg_type']} {message['parent_header']['msg_type']}")
+        return message
+
+    silent.clock.advance(1)
+    monkeypatch.setattr(Session, "deserialize", deserialize)
+    for parent in (kernel.msg("execute_request"), silent.request):
+        for kind, content in (
+            ("comm_msg", {"comm_id": silent.comm, "data": {"names": {"first": {}}, "all": True}}),
+            ("comm_msg", {"comm_id": silent.comm, "data": "x" * MOST_BYTES}),
+            ("status", {"execution_state": "idle"}),
+            ("stream", {}),
+        ):
+            silent.iopub.receive(kernel.serialize(kernel.msg(kind, content, parent=parent)))
+    assert parsed == ["status execute_request", "comm_msg comm_open"]
+    assert [*silent.watch.use().names] == ["first"]
+
+
+def test_watch_closes_its_sockets_if_it_cannot_connect() -> None:
+    opened: list[Stream] = []
+
+    def connect() -> Stream:
+        opened.append(Stream())
+        return opened[-1]
+
+    def fail() -> Stream:
+        raise OSError
+
+    manager = SimpleNamespace(
+        session=Session(), connect_iopub=connect, connect_shell=fail,
+        kernel_spec=SimpleNamespace(language="python"),
+    )  # fmt: skip
+
+    class Managers(dict[str, Any]):
+        """A manager of a kernel."""
+
+        def get_kernel(self, name: str) -> Any:
+            return self[name]
+
+    assert Kernels(Managers(own=manager)).kernel_context("own") == KernelContext()
+    assert [stream.closed() for stream in opened] == [True]
 
 
 async def report(person: Person, *wanted: str) -> Any:

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 
 from jupyter_turbopilot.context import kernel_context as kernel
+from jupyter_turbopilot.jupyter.routes import native
+from jupyter_turbopilot.protocol.request import Completion
+from jupyter_turbopilot.suggestion.members import Member, member_at
 
 from .conftest import Ask, complete_body
 
@@ -46,6 +50,25 @@ async def test_facts_in_r_are_the_members_at_the_cursor(ask: Ask, asked: QueuedR
     own = session["kernel"]["id"]
     await ask("complete", complete_body("x <- df$pr", path="mine.ipynb", kernel_id=own, language="r"))
     assert asked.names == [f"{own} r df$"]
+
+
+async def test_facts_in_r_are_found_once_outside_the_event_loop(
+    ask: Ask, asked: QueuedRequest, session: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def find(request: Completion) -> Member | None:
+        threads.append(threading.current_thread())
+        return member_at(request)
+
+    monkeypatch.setattr(native, "member_at", find)
+    body = complete_body("x <- df$pr", path="mine.ipynb", language="r")
+    for kernel_id in (None, "missing"):
+        assert (await ask("complete", body | {"kernel_id": kernel_id})).code == 200
+    assert threads == asked.names == []
+    await ask("complete", body | {"kernel_id": session["kernel"]["id"]})
+    (thread,) = threads
+    assert thread is not threading.current_thread()
 
 
 @pytest.mark.parametrize("name", ["missing", "../x", None, "'; drop table session"])

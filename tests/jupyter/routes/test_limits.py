@@ -149,12 +149,21 @@ def test_large_bodies_are_charged_or_refused(server: ServeApp, address: str, bod
         assert int(response.headers["Retry-After"]) > 10
 
 
-@pytest.mark.parametrize("path", ["complete", "infill"])
-def test_windows_of_an_editor_count_as_one_request(server: ServeApp, address: str, path: str) -> None:
+@pytest.mark.parametrize(("path", "size"), [("complete", 2 * jobs.WINDOW), ("infill", 250_000)])
+def test_windows_of_an_editor_count_as_one_request(
+    server: ServeApp, address: str, path: str, size: int
+) -> None:
     body_method = next(body_method for body_method in BODY_METHODS if body_method.path == path)
     with server.connected(address) as client:
-        codes = [send(client, body_method, 250_000).status_code for _ in range(BURST)]
+        codes = [send(client, body_method, size).status_code for _ in range(BURST)]
         assert codes == [200] * BURST
+        refusal(send(client, body_method), "too_many_requests")
+
+
+def test_completions_above_a_window_are_charged_by_size(server: ServeApp, address: str) -> None:
+    body_method = next(body_method for body_method in BODY_METHODS if body_method.path == "complete")
+    with server.connected(address) as client:
+        assert send(client, body_method, 640_000).status_code == 200
         refusal(send(client, body_method), "too_many_requests")
 
 

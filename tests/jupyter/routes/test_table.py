@@ -9,20 +9,24 @@ import pytest
 
 from jupyter_turbopilot.jupyter.routes import table
 from jupyter_turbopilot.jupyter.routes.base import Route
+from jupyter_turbopilot.jupyter.routes.manage import MissingRoute
 from jupyter_turbopilot.util import registry
 
 from .conftest import Ask
 
 THEIRS = {"hello": f"{__name__}:HelloRoute"}
 COLLIDING = {"complete": "other:Route", "v1/models/x": "another:Route", "hello": "third:Route"}
-BROKEN = {"broken": "nosuch_module:Route"}
+BROKEN = {"broken": "nosuch_module:Route", "odd": f"{__name__}:Ask"}
+MIXED = {"([a-z])/(?P<name>[0-9])": f"{__name__}:HelloRoute"}
 
 
 @pytest.fixture
 def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Register three more tables of routes."""
     found = registry.found
-    more = tuple(registry.Entry(name, f"{__name__}:{name}") for name in ("THEIRS", "COLLIDING", "BROKEN"))
+    more = tuple(
+        registry.Entry(name, f"{__name__}:{name}") for name in ("THEIRS", "COLLIDING", "BROKEN", "MIXED")
+    )
     monkeypatch.setattr(registry, "found", lambda group: found(group) + more)
     monkeypatch.setattr(registry, "failures", {})
     table.table.cache_clear()
@@ -41,9 +45,16 @@ def test_colliding_paths_are_refused_and_reported(plugins: None, caplog: pytest.
     assert paths["complete"] == table.CORE["complete"]
     assert paths["hello"] == THEIRS["hello"]
     assert "v1/models/x" not in paths
-    assert registry.failures.keys() == {f"{value} at {path}" for path, value in COLLIDING.items()}
-    assert len(caplog.records) == len(COLLIDING)
+    colliding = {f"{value} at {path}" for path, value in COLLIDING.items()}
+    assert registry.failures.keys() == {*colliding, f"{__name__}:MIXED"}
+    assert len(caplog.records) == len(COLLIDING) + 1
     assert registry.failures["other:Route at complete"] == f"the path is taken by {table.CORE['complete']}"
+
+
+def test_paths_without_a_usable_class_are_missing(plugins: None) -> None:
+    classes = dict(table.loaded())
+    assert classes["broken"] is classes["odd"] is MissingRoute
+    assert classes["hello"] is HelloRoute
 
 
 def test_mounted_routes_import_their_classes_for_the_first_request() -> None:

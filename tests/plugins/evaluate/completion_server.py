@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ class CompletionServer(ThreadingHTTPServer):
         self.text, self.status = text, status
         self.asked: list[dict[str, Any]] = []
         self.keys: set[str | None] = set()
+        self.encodings: set[str | None] = set()  # that clients accept
+        self.compressed = False
         self.more = threading.Event()
         self.more.set()
         self.left = threading.Event()  # a client closed its connection before the end
@@ -40,10 +43,16 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         server = self.server
         server.keys.add(self.headers["Authorization"])
+        server.encodings.add(self.headers["Accept-Encoding"])
         server.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
         self.send_response(server.status)
+        if server.compressed:
+            self.send_header("Content-Encoding", "gzip")
         self.end_headers()
         try:
+            if server.compressed:
+                self.wfile.write(gzip.compress(FRAMES[self.path](server.text).encode()))
+                return
             for character in server.text:
                 self.wfile.write(FRAMES[self.path.partition("?")[0]](character).encode())
             while not server.more.wait(0.02):

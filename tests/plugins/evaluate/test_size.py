@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.jupyter.pilot.library import store_of
+from jupyter_turbopilot.models import connection
 from jupyter_turbopilot.plugins.evaluate import simulated_users
 from jupyter_turbopilot.plugins.evaluate.simulated_users import Measured
 from jupyter_turbopilot.plugins.evaluate.size import BUSIEST, Figure, ModelMemory, Sizing, summary
@@ -122,6 +123,14 @@ def test_size_computes_the_rate_from_two_metrics(
     # 60 requests in 100 s by 10 users: 0.06/s each; half of them type.
     assert found["requests_per_second"]["value"] == pytest.approx(0.12, rel=0.05)
     assert found["exactly"] == pytest.approx(100 * 0.06 * 0.5 / 0.9, rel=0.05)
+
+
+def test_size_limits_the_bytes_of_the_metrics(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, answering: str
+) -> None:
+    monkeypatch.setattr(connection, "MAX_PAGE_BYTES", 100)
+    asked = ("--seconds-per-request", "1", "--from-metrics", f"{answering}/metrics")
+    assert "sent a page of more than" in run(capsys, "size", "--users", "5", *asked)[2]
 
 
 def test_size_reports_invalid_metrics_in_one_line(

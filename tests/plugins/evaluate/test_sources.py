@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from threading import Timer
 from time import sleep
 from typing import Any
 
 import msgspec
 import pytest
 
-from jupyter_turbopilot.plugins.evaluate import replay, traces
+from jupyter_turbopilot.plugins.evaluate import replay, sources, traces
 from jupyter_turbopilot.plugins.evaluate.sources import DIALECTS, MAX_TOKENS, UrlSource, public
 from jupyter_turbopilot.protocol.errors import BadRequestError, TurbopilotError
 from jupyter_turbopilot.protocol.request import Cell, Completion
@@ -64,9 +65,37 @@ def test_url_source_closes_the_connection_of_the_previous_request() -> None:
 
 def test_url_source_reports_a_line_without_an_end() -> None:
     with completing("") as server, UrlSource(server.url("/infill")) as source:
-        server.text = "a" * (2**16 + 1)
+        server.text = "a" * 2**16
         with pytest.raises(TurbopilotError, match="sent a line of more than"):
             source.last(REQUEST)
+
+
+@pytest.mark.parametrize("comment", [": a comment\n", "event: a\n", "\n"])
+def test_url_source_limits_bytes_without_text(comment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with completing("") as server, UrlSource(server.url("/infill")) as source:
+        monkeypatch.setitem(FRAMES, "/infill", lambda _: comment)
+        server.text = "a" * (2**18 // len(comment) + 1)
+        with pytest.raises(TurbopilotError, match="sent a line of more than"):
+            source.last(REQUEST)
+
+
+def test_url_source_limits_the_time_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    with completing("") as server, UrlSource(server.url("/infill")) as source:
+        monkeypatch.setattr(sources, "TIMEOUT", 0.2)
+        server.more.clear()
+        end = Timer(3, server.more.set)
+        end.start()
+        with pytest.raises(TurbopilotError, match="TimeoutError"):
+            source.last(REQUEST)
+        end.cancel()
+
+
+def test_url_source_does_not_expand_an_answer() -> None:
+    with completing("") as server, UrlSource(server.url("/infill")) as source:
+        server.text, server.compressed = "a\n", True
+        with pytest.raises(TurbopilotError, match="sent no completion"):
+            source.last(REQUEST)
+        assert server.encodings == {"identity"}
 
 
 def test_url_source_sends_no_prefetch() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import logging
 import ssl
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.engine.load_shedding import Level
+from jupyter_turbopilot.plugins.remote import http_client
 from jupyter_turbopilot.plugins.remote.address import Address, read_addresses
 from jupyter_turbopilot.plugins.remote.dialect import EventContent, Request, Spellings
 from jupyter_turbopilot.plugins.remote.errors import (
@@ -111,6 +113,35 @@ def test_error_event_with_another_status_is_a_rejection(error: Any, serve: Serve
 def test_error_event_without_a_status_is_invalid(error: Any, serve: Serve) -> None:
     with pytest.raises(InvalidAnswerError, match="an error instead"):
         stream(serve(error_event(error)))
+
+
+COMPRESSED = gzip.compress(b'{"data": []}')
+
+
+@pytest.mark.parametrize("read", [stream, lambda server: fetch(server, "/v1/completions")])
+def test_client_refuses_a_compressed_answer(serve: Serve, read: Any) -> None:
+    server = serve(lambda wire, _: wire.answer(200, COMPRESSED, "text/event-stream", Content_Encoding="gzip"))
+    server.routes["/v1/completions"] = server.acts[0]
+    with pytest.raises(InvalidAnswerError, match="compressed"):
+        read(server)
+
+
+@pytest.mark.parametrize("code", [200, 400])
+def test_fetch_cuts_a_long_answer(code: int, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "MOST_BYTES", 10)
+    server = serve()
+    server.routes["/props"] = lambda wire, _: wire.answer(code, b'{"error": {"message": "' + b"a" * 10**6)
+    if code == 200:
+        assert len(fetch(server, "/props") or b"") < 10**6
+    else:
+        with pytest.raises(RemoteRefusalError):
+            fetch(server, "/props")
+
+
+def test_stream_refuses_a_long_event(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "MOST_BYTES", 10)
+    with pytest.raises(InvalidAnswerError, match="a very long event"):
+        stream(serve(lambda wire, _: wire.answer(200, b"data: " + b"a" * 100, "text/event-stream")))
 
 
 def test_stream_names_a_rejected_option(serve: Serve) -> None:

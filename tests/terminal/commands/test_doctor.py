@@ -234,7 +234,7 @@ def test_doctor_reports_refused_routes_of_plugins(
     monkeypatch.setattr(registry, "failures", {})
     table.table.cache_clear()
     try:
-        assert "other:Route at complete is not used: the path is taken" in run(capsys, "doctor")[1]
+        assert "other:Route at complete does not work: the path is taken" in run(capsys, "doctor")[1]
     finally:
         table.table.cache_clear()
 
