@@ -7,7 +7,7 @@ from functools import cache, cached_property
 from itertools import chain, takewhile
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.suggestion.syntax import CLOSERS, CLOSING, judge, lex, scan
+from jupyter_turbopilot.suggestion.syntax import CLOSERS, CLOSING, MOST_PARSED, judge, lex, scan
 from jupyter_turbopilot.suggestion.trim import is_word
 from jupyter_turbopilot.util.bounds import STATEMENT
 
@@ -22,7 +22,6 @@ _MOST_CLOSED = 4  # brackets that a part of a statement closes
 LONGEST_JOINED = 5_000  # characters of a statement; of a longer one, only the line at the cursor is checked
 _MOST_REPEATED = 32  # lexemes of the rest that a text may repeat at its end
 _MOST_SEARCHED = 2**20  # characters in which words are looked up
-PATIENCE = 2_000_000  # characters parsed for one answer; after that, every text is rejected
 _WORD = re.compile(r"\.?\w++")
 _ONLY_CLOSING = re.compile(r"[)\]}\"'\s]++")
 _FORMATTED = re.compile(r"[rR]?[fF]")
@@ -109,7 +108,7 @@ class _Statement:
         self._rest = rest
         self._hides = bool(rest.partition("\n")[0].strip())  # whether a comment would hide the rest
         self._at_cursor = scan(before)
-        self._left = PATIENCE
+        self._left = MOST_PARSED
         self._open = self._count_open("")
         start, lowest = _depths(before, rest)
         self._closed = 0 if _ONLY_CLOSING.fullmatch(rest) else start - lowest  # by the rest

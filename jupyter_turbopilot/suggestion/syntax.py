@@ -39,11 +39,13 @@ _ENDINGS = (
     "", " _", ":", "():", " _:", " in _:", " in _", " _ in _", " import _", " else _", ": _", " _: _", "=_",
     " as _:", " _():", " = _", " _ import _", " def _():", " _ in _:", " _ else _", ": _ = _",
 )  # fmt: skip
-_MOST = 500_000  # characters parsed for one text, over all completions that are tried
+_MOST = 40_000  # characters parsed for one text, over all completions; parsing them takes as long as a token
+_UNEXPECTED, _NO_COMMA = "invalid syntax", "invalid syntax. Perhaps you forgot a comma?"  # errors at a token
+_EXTENSIBLE = "=:<>!+-*/%&|^@"  # signs that form a longer one with `=`
 _ALIASES = {"c++": "cpp", "c#": "csharp", "sh": "bash", "js": "javascript", "ts": "typescript"}
 LONGEST_TREE = 2_000  # characters: tree-sitter's recovery from many errors takes quadratic time
-LOGGED = 32  # factor by which logging slows a parse down
-PATIENCE = 2_000_000  # characters parsed for one answer; after that, every text is rejected
+LOGGED = 10  # factor by which a logged parse of tree-sitter is slower than one of Python
+MOST_PARSED = 200_000  # characters for one answer; after that, every text is rejected
 
 
 class Lexeme(NamedTuple):
@@ -169,13 +171,13 @@ def judged(text: str) -> ParseResult:
     opened = scan(plain)
     if not opened.balanced or repeats_keyword(plain[opened.start :]):
         return ParseResult(valid=False, parsed=0)
-    parsed = 0
-    for whole in _completed(plain[opened.start :], opened):
+    parsed, code = 0, plain[opened.start :]
+    for whole in _completed(code, opened):
         parsed += len(whole)
-        if _parses(whole):
+        if (at := _unexpected(whole)) is None or parsed > _MOST:
             return ParseResult(valid=True, parsed=parsed)
-        if parsed > _MOST:
-            return ParseResult(valid=True, parsed=parsed)
+        if code[at:].strip(_EXTENSIBLE):
+            break  # no completion changes this token
     return ParseResult(valid=False, parsed=parsed)
 
 
@@ -207,14 +209,23 @@ def _completed(plain: str, opened: Open) -> Iterator[str]:
         yield from (plain + end + opened.brackets + tail for tail in outer for end in _ENDINGS)
 
 
-def _parses(text: str) -> bool:
+def _unexpected(text: str) -> int | None:
+    """Return the position of the token that makes a text invalid, or its end; None if it is valid."""
     try:
         parse(text, _FLAGS)
     except TooLongError:
-        return True
+        return None
     except SyntaxError as error:
-        return "incomplete input" in str(error)
-    return True
+        if "incomplete input" in error.msg:
+            return None
+        line, column = {
+            _UNEXPECTED: (error.lineno, error.offset),
+            _NO_COMMA: (error.end_lineno, (error.end_offset or 0) - 1),
+        }.get(error.msg, (None, None))
+        if not line or not column or "\r" in text:
+            return len(text)
+        return sum(len(each) + 1 for each in text.split("\n")[: line - 1]) + column - 1
+    return None
 
 
 @lru_cache(maxsize=16)
@@ -234,7 +245,7 @@ def fitting(language: str, prefix: str) -> Callable[[str], bool]:
     """Return a check whether a text fits after `prefix`: it must not add errors to the cell."""
     if len(prefix) > STATEMENT:
         return lambda _: True  # parsing it would take too long
-    left = PATIENCE
+    left = MOST_PARSED
 
     @cache
     def given() -> int:

@@ -33,7 +33,7 @@ def test_joining_keeps_what_the_rest_of_the_statement_can_follow(case: Sequence[
 
 
 def test_joining_rejects_everything_after_too_much_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 3000)
+    monkeypatch.setattr(module, "MOST_PARSED", 3000)
     joins = joining("python", "f(", ")")
     assert joins("1")
     assert not all(joins(f"{number} + 1") for number in range(1000))

@@ -207,8 +207,25 @@ def test_fitting_without_tree_sitter_checks_brackets(monkeypatch: pytest.MonkeyP
         syntax.grammar_of.cache_clear()
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["x = [a b", "x = [a b ", "f(a,) c.d", "x = 1 2 3", "f(a 'b", "f(a f'{b} ", "x = [\n 1 2\n  3", "[a = "],
+)
+def test_judged_parses_once_if_no_further_text_can_mend_an_error(text: str) -> None:
+    valid, parsed = syntax.judged(text)
+    assert not valid
+    assert parsed <= len(text) + 3
+
+
+def test_judged_limits_the_work_for_one_text() -> None:
+    valid, parsed = syntax.judged("x = [" + "1, " * 1500 + "f(**a, b, c")  # an error at no certain token
+    assert valid
+    assert parsed < 2 * syntax._MOST
+    assert not syntax.judged("x = [f(**a, b, c").valid
+
+
 def test_fitting_rejects_everything_after_too_much_parsing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(syntax, "PATIENCE", 3000)
+    monkeypatch.setattr(syntax, "MOST_PARSED", 3000)
     fits = fitting("python", "x = ")
     assert not fits("= 1")
     assert fits("1")
@@ -218,7 +235,7 @@ def test_fitting_rejects_everything_after_too_much_parsing(monkeypatch: pytest.M
 def test_fitting_rejects_unfitting_text_after_too_much_parsing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(syntax, "PATIENCE", 1)
+    monkeypatch.setattr(syntax, "MOST_PARSED", 1)
     fits = fitting("python", "x = ")
     assert fits("1")  # uses up the limit before the prefix was checked
     assert not fits(")")
