@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
 
 SLICE = 1 << 12  # tokens or characters
+WRITTEN = 1 << 6  # bytes that are decoded and encoded in a microsecond
 SCANNED = 1 << 10  # characters that are scanned for a control token in a microsecond
 Sliced = TypeVar("Sliced", str, list[int])
 
@@ -70,8 +71,9 @@ def _tokenize_body(vocabulary: Vocabulary, body: TokenizeBody) -> bytes:
 
 
 def _detokenize_body(vocabulary: Vocabulary, tokens: list[int]) -> bytes:
-    count_operations(len(tokens))
-    text = b"".join(map(_Pieces(vocabulary).of, tokens)).decode("utf-8", "replace")
+    pieces = [*map(_Pieces(vocabulary).of, tokens)]
+    count_operations(len(pieces) + sum(map(len, pieces)) // WRITTEN)
+    text = b"".join(pieces).decode("utf-8", "replace")
     return b'{"content":"%b"}' % b"".join(compact(some)[1:-1] for some in _slices(text))
 
 

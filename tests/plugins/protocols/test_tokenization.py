@@ -52,6 +52,15 @@ async def test_unknown_token_is_rejected_by_name(ask: Ask, ready: Any, engine: S
     assert (response.code, error_of(response)["field"]) == (400, "tokens")
 
 
+async def test_detokenize_limits_the_length_of_its_answer(
+    ask: Ask, ready: Any, engine: ScriptedEngine
+) -> None:
+    engine.vocabulary.piece = lambda _token: b" " * 10_000  # type: ignore[method-assign]
+    response = await ask("detokenize", {"tokens": [3] * 4000})
+    assert (response.code, error_of(response)["code"]) == (400, "too_complex")
+    assert (await ask("detokenize", {"tokens": [3] * 40})).code == 200
+
+
 async def test_tokenize_flood_delays_no_completions(
     ask: Ask, ready: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
