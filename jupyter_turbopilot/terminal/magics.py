@@ -7,7 +7,7 @@ import sys
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.terminal.in_process import InProcess
     from jupyter_turbopilot.terminal.plugin import TerminalPlugin
     from jupyter_turbopilot.terminal.server_client import ServerClient
-
-T = TypeVar("T")
 
 _NOTHING = "Nothing to complete. Use %complete CODE, or %%complete with the code on the lines below."
 _LOADED = "_turbopilot_magics"
@@ -86,14 +84,16 @@ def complain(error: TurbopilotError, rest: str = "") -> None:
     print(f"Turbopilot: {printable(error.message)} {rest}".strip(), file=sys.stderr)
 
 
-def _of_plugin(call: Callable[..., T], *given: object) -> T | None:
+def _call_plugin(plugin: TerminalPlugin, method: str, *given: object) -> Any:
     """Call a method of a plugin; print an unexpected error and return None."""
     try:
-        return call(*given)
+        return getattr(plugin, method)(*given)
     except (UsageError, TurbopilotError):
         raise
     except FAULTS as error:
-        print(f"Turbopilot: {call.__module__} failed: {type(error).__name__}: {error}", file=sys.stderr)
+        print(
+            f"Turbopilot: {type(plugin).__module__} failed: {type(error).__name__}: {error}", file=sys.stderr
+        )
         return None
 
 
@@ -242,7 +242,7 @@ class TurbopilotMagics(Magics):
             ghost,
             index_status(health.get("notebook_index")),
         )
-        more = (_of_plugin(plugin.status, health) for plugin in _plugins())
+        more = (_call_plugin(plugin, "status", health) for plugin in _plugins())
         return "\n".join(map(str, filter(None, (*lines, *more))))
 
     # %fix ---------------------------------------------------------------------------------------------------
@@ -327,7 +327,7 @@ class TurbopilotMagics(Magics):
         if options.use:
             self._use(options, code)
             return
-        if any(_of_plugin(plugin.complete, self, options, code) for plugin in _plugins()):
+        if any(_call_plugin(plugin, "complete", self, options, code) for plugin in _plugins()):
             return
         if not code.strip():
             raise UsageError(_NOTHING)

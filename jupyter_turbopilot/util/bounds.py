@@ -38,7 +38,7 @@ _MARKS = re.compile(r"(?:[^\w\x00-\x7f]|[\uff9e\uff9f])++")
 
 R = TypeVar("R")
 _TENANT = ContextVar("tenant", default="")
-_ENTRY_BYTES = 256  # of a cached result, besides its text
+_ENTRY_BYTES = 256  # of a cached result, besides its key and value
 
 
 class OperationLimitError(Exception):

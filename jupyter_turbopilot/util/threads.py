@@ -56,7 +56,8 @@ def result_of(name: str, call: Callable[[], R]) -> Future[R]:
         try:
             result.set_result(context.run(call))
         except BaseException as error:  # noqa: BLE001 - the caller receives it
-            result.set_exception(error)
+            # Others than exceptions would end the caller's event loop.
+            result.set_exception(error if isinstance(error, Exception) else RuntimeError(repr(error)))
 
     if not start_thread(name, run):
         result.set_exception(RuntimeError("The system cannot start another thread."))

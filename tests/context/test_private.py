@@ -58,6 +58,7 @@ def test_looks_secret_rejects_too_long_and_accepts_too_short_lines() -> None:
         ("", "password" + " " * 500 + "= 'Tr0ub4dor3'"),
         ("export A=1 ", "TOKEN=letmein99 "),
         ("curl ", "-u bob:letmein "),
+        ("export A=1 && cd /srv/applications/production/current && curl -d '{} ", "' -u bob:letmein "),
     ],
 )
 @pytest.mark.parametrize("before", [0, 900, 1950, 1985, 2500, 17_900])
@@ -65,6 +66,13 @@ def test_looks_secret_searches_all_of_a_long_line(before: int, start: str, secre
     filler = start + "x + " * (before // 4) + "+ "
     assert not looks_secret((filler + "y + " * 5000)[:LINE])
     assert looks_secret((filler + secret + " +" + " y +" * 5000)[:LINE])
+
+
+def test_looks_secret_finds_the_value_of_one_of_many_names() -> None:
+    names, values = ", ".join(f"c{number}" for number in range(500)), '"v", ' * 500
+    assert looks_secret(f'{names}, password = {values}"letmein"')
+    assert not looks_secret(f'{names}, password = {values}""')
+    assert not looks_secret("x = other(b) or login(u)" + " + y" * 600 + " g(a, 'words')")
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,8 @@ def test_find_fixes_without_a_plugin_that_fails(
         [fix("b", 1.5)],
         [Fix(title="b", source="api", confidence=1, edits=[Edit(cell=9, start=0, end=1, old="x", text="y")])],
         [Fix(title="b", source="api", confidence=1, edits=[Edit(cell=0, start=0, end=1, old="z", text="y")])],
+        [Fix(title="b", source="api", confidence=1, edits=[Edit(cell=0, start=1, end=0, old="", text="y")])],
+        [Fix(title="b", source="api", confidence=1, run=[9])],
     ],
 )
 def test_find_fixes_without_results_that_cannot_be_used(
@@ -170,7 +172,7 @@ def test_find_fixes_does_not_wait_again_for_a_plugin_that_hangs(
         released.wait()
         return []
 
-    assert plugin((hang,)) == plugin((hang,)) == ["x", "a"]
+    assert plugin((hang, hang)) == plugin((hang,)) == ["x", "a"]
     assert len(calls) == 1
     assert registry.failures == {f"{__name__}:OF_PLUGIN": "it took more than 0.01 seconds to find fixes"}
     released.set()

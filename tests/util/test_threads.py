@@ -35,7 +35,7 @@ def test_result_of_a_call_in_a_thread_is_its_value_or_error() -> None:
     variable = ContextVar("variable", default="")
     variable.set("here")
     assert result_of("turbopilot-test", variable.get).result(PATIENCE) == "here"
-    assert isinstance(result_of("turbopilot-test", sys.exit).exception(PATIENCE), SystemExit)
+    assert isinstance(result_of("turbopilot-test", sys.exit).exception(PATIENCE), RuntimeError)
 
 
 def test_result_of_a_call_is_an_error_without_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,7 +75,7 @@ def load(path: Path, key: str) -> list[SavedSequence]:
     try:
         with path.open("rb") as file:
             sequences = _parse(file, key)
-    except OSError:
+    except (OSError, MemoryError):
         return []
     except DAMAGED:
         sequences = None  # the digest is correct, but another version wrote the file

@@ -150,7 +150,7 @@ class CompleteRoute(NotebookRoute):
     """`POST turbopilot/complete`."""
 
     serves_kernels = True
-    uncharged = 2 * WINDOW  # a character of the active cell may have three bytes
+    uncharged = 2 * WINDOW  # the active cell, of which a character may have three bytes, and the others
 
     @Endpoint(Completion, read=lambda body, _: parse_completion(body), gives=Answer, streams=Frame)
     async def post(self, request: Completion) -> None:

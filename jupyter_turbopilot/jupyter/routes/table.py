@@ -57,9 +57,7 @@ def table() -> dict[str, str]:
 
 def _checked(routes: Any) -> dict[str, str]:
     """Return a plugin's table; raise an error if it is none, or if tornado cannot match a path."""
-    for path in routes:
-        PathMatches(f"/{path}")
-    return {re.compile(path).pattern: f"{value}" for path, value in routes.items()}
+    return {path: f"{value}" for path, value in routes.items() if PathMatches("/" + path)}
 
 
 def loaded() -> tuple[tuple[str, type[Route]], ...]:

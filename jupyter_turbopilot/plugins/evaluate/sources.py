@@ -209,13 +209,15 @@ class UrlSource:
         async with asyncio.timeout(TIMEOUT), self._client.stream("POST", self._url, json=body) as answer:
             if not answer.is_success:
                 raise TurbopilotError(f"{self.name} answered {answer.status_code}.")
-            async for chunk in answer.aiter_raw():  # a small compressed answer may be huge
+            if answer.headers.get("content-encoding", "identity") != "identity":  # it may be huge
+                raise TurbopilotError(f"{self.name} sent a compressed answer.")
+            async for chunk in answer.aiter_raw():
                 *lines, rest = (rest + chunk).split(b"\n")
                 text += "".join(map(self._piece, lines))
                 if "\n" in text.lstrip():
                     return text
                 if answer.num_bytes_downloaded > _MAX_ANSWER:
-                    raise TurbopilotError(f"{self.name} sent a line of more than {_MAX_ANSWER} bytes.")
+                    raise TurbopilotError(f"{self.name} sent an answer of more than {_MAX_ANSWER} bytes.")
         return text + self._piece(rest)
 
     def _piece(self, line: bytes) -> str:

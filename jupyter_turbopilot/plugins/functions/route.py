@@ -17,7 +17,7 @@ from jupyter_turbopilot.plugins.functions.function_generator import generate_fun
 from jupyter_turbopilot.plugins.functions.request import FunctionRequest
 from jupyter_turbopilot.plugins.functions.run_generation import follow_async
 from jupyter_turbopilot.protocol.errors import TurbopilotError
-from jupyter_turbopilot.util.bounds import MOST_OPERATIONS, tenant_cache
+from jupyter_turbopilot.util.bounds import MOST_OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
@@ -44,14 +44,13 @@ class HelpersRoute(NotebookRoute):
         try:
             self.admit_content(request)
             self.take(self.caller)
-            with tenant_cache(self.tenant):
-                await self.admit(request)
-                kernel_context = await self.kernel_context(request)
-                steps = await self.parse(generate_functions, request, kernel_context)
-                events = follow_async(
-                    steps, lambda completion: self._generate(completion, kernel_context), self._next_step
-                )
-                await self.stream(_lines(await anext(events), events), {"event": "done"})
+            await self.admit(request)
+            kernel_context = await self.kernel_context(request)
+            steps = await self.parse(generate_functions, request, kernel_context)
+            events = follow_async(
+                steps, lambda completion: self._generate(completion, kernel_context), self._next_step
+            )
+            await self.stream(_lines(await anext(events), events), {"event": "done"})
             outcome = Outcome.COMPLETED
         except TurbopilotError as failure:
             outcome, error = outcome_of_error(failure), failure

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 OK, MISSING = 200, frozenset({404, 405, 501})
 KEPT_SECONDS = 120.0  # for which an idle connection stays open
 END = b"[DONE]"
-MOST_BYTES = 2**24  # of an event, or an answer that is not a stream
+MOST_BYTES = 2**24  # of an answer that is not a stream
+LONGEST_EVENT = 2**18  # bytes; the start of an event is searched again with each chunk
 LEVEL_SECONDS = 10.0  # for which a reported level of load shedding is valid
 
 
@@ -82,7 +83,7 @@ class HttpClient:
             # Lines of httpx also end at characters that JSON need not escape.
             async for chunk in answer.aiter_raw():
                 *lines, rest = (rest + chunk).split(b"\n")
-                if len(rest) > MOST_BYTES:
+                if len(rest) > LONGEST_EVENT:
                     raise InvalidAnswerError("a very long event")
                 for line in lines:
                     if line.startswith(b"data:") and (data := line[5:].strip()):

@@ -139,7 +139,7 @@ def test_fetch_cuts_a_long_answer(code: int, serve: Serve, monkeypatch: pytest.M
 
 
 def test_stream_refuses_a_long_event(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_client, "MOST_BYTES", 10)
+    monkeypatch.setattr(http_client, "LONGEST_EVENT", 10)
     with pytest.raises(InvalidAnswerError, match="a very long event"):
         stream(serve(lambda wire, _: wire.answer(200, b"data: " + b"a" * 100, "text/event-stream")))
 
