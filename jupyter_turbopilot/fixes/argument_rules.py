@@ -1,4 +1,4 @@
-"""Rules for edits that add keyword arguments to calls, or remove them. Pure."""
+"""Rules for edits that add arguments to calls, or remove keyword arguments. Pure."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class _ArgumentRule(Rule):
-    """An edit that adds or removes keyword arguments."""
+    """An edit that adds arguments or removes keyword arguments."""
 
     paths: frozenset[Steps]  # of the functions
     removed: Sequence[int]  # structure ids
-    added: Sequence[ast.keyword]
+    added: Sequence[ast.expr | ast.keyword]
+    count: int | None  # of positional arguments before the edit, if it adds others
 
     def occurrences(self, cell: StructuredCell) -> Iterator[Occurrence]:
         """Yield the occurrences in a cell."""
@@ -36,11 +37,14 @@ class _ArgumentRule(Rule):
             if isinstance(call, ast.Call) and is_alike((path_of(call.func)[0],), self.paths):
                 structures = cell.ids_of(call.keywords)
                 given = {each.arg for each in call.keywords}
-                if not self.added:
+                if self.count is not None:
+                    if len(call.args) == self.count and not _starred(call.args):
+                        yield self._occurrence(cell, call, self.count)
+                elif not self.added:
                     for at in range(len(structures) - len(self.removed) + 1):
                         if structures[at : at + len(self.removed)] == self.removed:
                             yield self._occurrence(cell, call, len(call.args) + at)
-                elif None not in given and given.isdisjoint(each.arg for each in self.added):
+                elif None not in given and given.isdisjoint(map(_keyword, self.added)):
                     yield self._occurrence(cell, call, len(call.args) + len(structures))
 
     def _occurrence(self, cell: StructuredCell, call: ast.Call, at: int) -> Occurrence:
@@ -59,7 +63,8 @@ class _ArgumentRule(Rule):
             start, end, text = cell.span(call.func)[1], cell.span(call)[1], f"({text})"
         parts = cell.ids_of([call.func, *items])
         parts[at + 1 : rest + 1] = example.ids_of(added)
-        label = ast.Call, PART, (PART,) * len(call.args), (PART,) * (len(parts) - len(call.args) - 1)
+        positional = len(call.args) + (0 if self.count is None else len(added))
+        label = ast.Call, PART, (PART,) * positional, (PART,) * (len(parts) - positional - 1)
         count_operations((end - start) // 16)
         return Occurrence(
             call, start, end, (text[: LONGEST_TEXT + 1],), (cell.structures.id_of(label, tuple(parts)),)
@@ -77,18 +82,25 @@ def argument_rule(first: Change, last: Change) -> Rule | None:
     if (
         structures[0] != structures[1]
         or bool(removed) == bool(added)
-        or any(each.arg is None for each in (*removed, *added))
+        or any(_keyword(each) is None for each in (*removed, *added) if isinstance(each, ast.keyword))
     ):
         return None
+    count = None
+    if added and not isinstance(added[0], ast.keyword):
+        arguments = [getattr(change.old[0], "args", []) for change in (first, last)]
+        count, other = map(len, arguments)
+        # The pattern of equal arguments is more specific.
+        if count != other or first.before.ids_of(arguments[0]) == last.before.ids_of(arguments[1]):
+            return None
     functions = [path_of(getattr(change.old[0], "func", change.old[0])) for change in (first, last)]
     names = frozenset(root for _, root in functions) | names_in(added)
     used = frozenset.intersection(*(identifiers_in(path) for path, _ in functions))
     paths: frozenset[Steps] = frozenset((path,) for path, _ in functions)
-    return _ArgumentRule("argument", first, last, names, used, "", paths, structures[1][0], added)
+    return _ArgumentRule("argument", first, last, names, used, "", paths, structures[1][0], added, count)
 
 
-def _difference(change: Change) -> tuple[list[ast.keyword], list[ast.keyword]]:
-    """Return the keyword arguments that were removed from a call, and those that were added.
+def _difference(change: Change) -> tuple[Sequence[ast.keyword], Sequence[ast.expr | ast.keyword]]:
+    """Return the keyword arguments that were removed from a call, and the arguments that were added.
 
     None of both: something else was changed, too.
     """
@@ -96,9 +108,20 @@ def _difference(change: Change) -> tuple[list[ast.keyword], list[ast.keyword]]:
     before, after = change.before, change.after
     if not isinstance(old, ast.Call) or not isinstance(new, ast.Call) or not path_of(old.func)[0]:
         return [], []
-    rest = before.ids_of([old.func, *old.args]), after.ids_of([new.func, *new.args])
-    structures = before.ids_of(old.keywords), after.ids_of(new.keywords)
-    if rest[0] != rest[1]:
+    count = len(old.args)
+    if before.ids_of([old.func, *old.args]) != after.ids_of([new.func, *new.args[:count]]):
         return [], []
+    structures = before.ids_of(old.keywords), after.ids_of(new.keywords)
+    if more := new.args[count:]:
+        is_alone = structures[0] == structures[1] and not _starred(new.args)
+        return [], more if is_alone else []
     start, end, end_after = changed_region(*structures)
     return old.keywords[start:end], new.keywords[start:end_after]
+
+
+def _starred(arguments: Sequence[ast.expr]) -> bool:
+    return any(isinstance(each, ast.Starred) for each in arguments)
+
+
+def _keyword(argument: ast.expr | ast.keyword) -> str | None:
+    return getattr(argument, "arg", None)

@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from bisect import bisect_right
+from collections import Counter
 from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -18,14 +19,15 @@ from jupyter_turbopilot.fixes.changes import changes, is_literal
 from jupyter_turbopilot.fixes.parsed_cell import expression_of, identifiers_in
 from jupyter_turbopilot.fixes.patterns import LONGEST_TEXT
 from jupyter_turbopilot.fixes.report import NONE
-from jupyter_turbopilot.fixes.rules import names_in, pattern_rule
+from jupyter_turbopilot.fixes.rules import BUILTINS, names_in, pattern_rule
 from jupyter_turbopilot.fixes.structures import StructuredCell, Structures
 from jupyter_turbopilot.protocol.fix import Edit, apply
+from jupyter_turbopilot.suggestion.resolve import bindings, binds_anything
 from jupyter_turbopilot.util.bounds import count_operations
 from jupyter_turbopilot.util.syntax_tree import LONGEST, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from jupyter_turbopilot.fixes.changes import Change
     from jupyter_turbopilot.fixes.report import KernelReport
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.protocol.request import RepeatRequest
 
 _MOST_OCCURRENCES = 200
+_COMMENT = re.compile(r"#[^\n]*+")  # or the end of a string
 _BINDS = re.compile(r"\b(?:as|for)\b")
 
 
@@ -77,10 +80,26 @@ def rule_of(request: RepeatRequest) -> Rule | None:
     blocks = [block for _, block in found if block]
     if len(singles) > bool(blocks) and all(expressions for expressions, _ in found):
         last = singles[-1]
-        rules = [argument_rule(each, last) or pattern_rule(each, last) for each in singles[:-1] or singles]
+        is_renamed = len(singles) > 1 and _is_renamed(request, last)
+        rules = [
+            argument_rule(each, last) or pattern_rule(each, last, is_renamed=is_renamed)
+            for each in singles[:-1] or singles
+        ]
         if all(rules):
             return rules[-1]
     return pattern_rule(*blocks) if len(blocks) == len(found) > 1 else None
+
+
+def _is_renamed(request: RepeatRequest, change: Change) -> bool:
+    """Return whether an edit replaces a variable that no cell binds by one that a cell binds."""
+    old, new = change.old[0], change.new[0]
+    if not (isinstance(old, ast.Name) and isinstance(new, ast.Name)) or old.id in BUILTINS:
+        return False
+    code = [cell.source or "" for cell in request.cells if cell.type == "code"]
+    count_operations(sum(map(len, code)) // 16)
+    return not any(
+        binds_anything(source) or (old.id in source and old.id in bindings(source)) for source in code
+    ) and any(new.id in source and new.id in bindings(source) for source in code)
 
 
 def _edits(request: RepeatRequest, rule: Rule) -> Iterator[Edit]:
@@ -118,12 +137,19 @@ class _Meaning:
         )
         self._first = max(map(self._first_cell, names_in(rule.last.new) - names_in(rule.last.old)), default=0)
         self._bindings = sorted(self._bindings_of(rule.table, cells)) if rule.table else []
+        # Names that the new code binds in an expression.
+        self._bound = _bound_in(rule.last.new) - names_in(rule.last.old)
         examples = [(request.active, rule.last)]
         earlier = request.earlier
         # The positions of the earlier example are valid only while its cell is unchanged.
         if earlier and request.cells[earlier.cell].source == rule.first.after.source:
             examples.append((earlier.cell, rule.first))
-        self._values = {self._value_at(at, each.after.bounds(each.new[0])[0]) for at, each in examples}
+        spans = [
+            (at, each.after.bounds(each.new[0])[0], each.after.bounds(each.new[-1])[1])
+            for at, each in examples
+        ]
+        self._made = spans
+        self._values = {self._value_at(at, start) for at, start, _ in spans}
 
     def is_same(self, number: int, cell: StructuredCell, occurrence: Occurrence) -> bool:
         """Return whether all names have the same meaning in an occurrence."""
@@ -131,6 +157,11 @@ class _Meaning:
         return (
             self._is_possible
             and number >= self._first
+            and not any(
+                number == at and occurrence.start < end and start < occurrence.end
+                for at, start, end in self._made
+            )
+            and (not self._bound or names_in([occurrence.node]).isdisjoint(self._bound))
             and all(scope.owner(name).is_same_scope(owner) for name, owner in self._owners.items())
             # If the examples have several values, the value does not matter.
             and (len(self._values) > 1 or self._value_at(number, occurrence.start) in self._values)
@@ -189,6 +220,13 @@ def _new_value(cell: StructuredCell, binding: ast.AST, name: str) -> int | None:
     return cell.structure_of[value] if all(is_literal(each, cell) for each in arguments) else 0
 
 
+def _bound_in(nodes: Sequence[ast.AST]) -> frozenset[str]:
+    """Return the variables of comprehensions and lambdas in expressions."""
+    inner = [each for node in nodes if not isinstance(node, ast.stmt) for each in ast.walk(node)]
+    stored = {each.id for each in inner if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
+    return frozenset(stored | {each.arg for each in inner if isinstance(each, ast.arg)})
+
+
 def _without_overlaps(occurrences: list[Occurrence]) -> list[Occurrence]:
     found: list[Occurrence] = []
     for each in sorted(occurrences, key=lambda occurrence: (occurrence.start, -occurrence.end)):
@@ -220,16 +258,21 @@ def _checked(number: int, cell: StructuredCell, occurrences: list[Occurrence]) -
 
 def _is_right(cell: StructuredCell, edits: list[Edit], occurrences: list[Occurrence]) -> bool:
     """Return whether a cell has the expected structure after edits, with all comments."""
-    if any(len(each.text) > LONGEST_TEXT or each.old.count("#") != each.text.count("#") for each in edits):
+    if any(
+        len(each.text) > LONGEST_TEXT or _COMMENT.findall(each.old) != _COMMENT.findall(each.text)
+        for each in edits
+    ):
         return False
     try:
         after = StructuredCell(apply(cell.source, edits), cell.structures)
     except SyntaxError:
         return False
-    if occurrences[0].is_block:
-        return {*after.structure_of.values()}.issuperset(
-            structure for each in occurrences for structure in each.structures
-        )
+    if occurrences[0].replaced:
+        counts = Counter(after.structure_of.values())
+        counts.subtract(cell.structure_of.values())
+        added = Counter(new for each in occurrences for new in each.structures)
+        added.subtract(old for each in occurrences for old in each.replaced)
+        return all(counts[structure] >= count for structure, count in added.items())
     expected = cell.structure_with({each.node: each.structures[0] for each in occurrences})
     return after.structure_of[after.scopes.tree] == expected
 

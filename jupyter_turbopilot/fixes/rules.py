@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.roles import Steps
     from jupyter_turbopilot.fixes.structures import StructuredCell, Structures
 
-_BUILTINS = frozenset(dir(builtins))
+BUILTINS = frozenset(dir(builtins))
 _MIN_SPECIFICITY = 2  # of a pattern that needs no role
 # Expressions that have a meaning without a role.
 _COMPOUND = (ast.Attribute, ast.Subscript, ast.Call, ast.Compare, ast.BinOp, ast.keyword)
@@ -51,7 +51,7 @@ class Occurrence(NamedTuple):
     end: int
     texts: tuple[str, ...]  # possible new texts, the preferred one first
     structures: tuple[int, ...]  # ids, of the new node or statements
-    is_block: bool = False
+    replaced: tuple[int, ...] = ()  # ids of the old statements; empty for an expression
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,8 @@ class _ExpressionRule(Rule):
         for node in cell.nodes:
             match = Match(cell)
             if (
-                match.add(self.old, node)
+                hasattr(node, "lineno")  # a hole of any kind also accepts operators
+                and match.add(self.old, node)
                 and self._is_read(node)
                 and self._has_role(cell, node)
                 and _are_columns(match)
@@ -145,27 +146,31 @@ class _BlockRule(Rule):
                     yield from self._runs(cell, statements)
 
     def _runs(self, cell: StructuredCell, statements: list[ast.stmt]) -> Iterator[Occurrence]:
-        count_operations(len(self.old) * len(statements))
-        structures = cell.ids_of(statements)
-        for at in range(len(statements) - len(self.old) + 1):
-            nodes, match = statements[at : at + len(self.old)], Match(cell)
-            if all(map(match.add, self.old, nodes)) and self._fits(structures, at):
+        count = len(self.old)
+        count_operations(count * len(statements))
+        structures = tuple(cell.ids_of(statements))
+        for at in range(len(statements) - count + 1):
+            nodes, match = statements[at : at + count], Match(cell)
+            if all(map(match.add, self.old, nodes)) and self._is_below_same(structures, at):
                 start, end = cell.start(nodes[0]), cell.span(nodes[-1])[1]
-                if not (indent := cell.source[cell.source.rfind("\n", 0, start) + 1 : start]).strip():
-                    new = tuple(map(match.structure, self.new))
-                    yield Occurrence(nodes[0], start, end, (self._text(match, indent),), new, is_block=True)
+                before, after = cell.source.rfind("\n", 0, start) + 1, cell.source.find("\n", end)
+                rest = cell.source[end : after if after >= 0 else None].lstrip()
+                if not (indent := cell.source[before:start]).strip() and rest[:1] in {"", "#"}:
+                    old, new = structures[at : at + count], tuple(map(match.structure, self.new))
+                    # The new statements may be there already, around the old ones.
+                    starts = (
+                        at - part for part in range(len(new) - count + 1) if new[part : part + count] == old
+                    )
+                    if not any(structures[max(0, each) : each + len(new)] == new for each in starts):
+                        yield Occurrence(nodes[0], start, end, (self._text(match, indent),), new, old)
 
-    def _fits(self, structures: list[int], at: int) -> bool:
-        """Return whether the statement above is that of both examples, and nothing is inserted twice."""
-        old, new = self.last.structures
-        if len(old) != 1:
-            return True
-        if self.first.above == self.last.above not in {None, *structures[max(0, at - 1) : at]}:
-            return False
-        more = len(new) - 1
-        if more and old[0] == new[-1]:
-            return structures[max(0, at - more) : at] != [*new[:-1]]
-        return not more or old[0] != new[0] or structures[at + 1 : at + 1 + more] != [*new[1:]]
+    def _is_below_same(self, structures: Sequence[int], at: int) -> bool:
+        """Return whether the statement above is that of both examples, if these have the same."""
+        return (
+            len(self.old) != 1
+            or self.first.above != self.last.above
+            or self.first.above in {None, *structures[max(0, at - 1) : at]}
+        )
 
     def _text(self, match: Match, indent: str) -> str:
         """Return the new text of statements."""
@@ -184,13 +189,22 @@ class _BlockRule(Rule):
         return text.replace(f"\n{base}", f"\n{indent}")
 
 
-def pattern_rule(first: Change, last: Change) -> Rule | None:
-    """Return the rule of two alike edits, or None. One edit is compared with itself."""
+def pattern_rule(first: Change, last: Change, *, is_renamed: bool = False) -> Rule | None:
+    """Return the rule of two alike edits, or None. One edit is compared with itself.
+
+    `is_renamed`: whether a variable has a new name everywhere.
+    """
     structures = last.after.structures
     old, new = generalized(first.structures, last.structures, structures) or ((), ())
     if not old or not new or first.is_block != last.is_block:
         return None
     if not last.is_block:
+        if is_renamed and isinstance(old[0], int):
+            names = frozenset(getattr(node, "id", "") for node in (*last.old, *last.new))
+            used = _identifiers(old, structures)
+            return _ExpressionRule(
+                "name", first, last, names, used, "", old[0], new[0], frozenset(), is_exact=True, inner=()
+            )
         return _expression_rule(first, last, old[0], new[0])
     total = sum(specificity(each, structures) for each in old)
     has_holes = any(map(holes_in, old))
@@ -224,6 +238,8 @@ def _expression_rule(first: Change, last: Change, old: Pattern, new: Pattern) ->
     kind, inner = _kind(last)
     if kind != _kind(first)[0] or not _is_literal_allowed(last, kind):
         return None
+    if not inner and Match(last.after).add(old, last.new[0]):
+        return None  # the edit could be made again, as if arguments are exchanged
     old, new = _with_any_arguments(old, new, structures)
     required = _required_roles(kind, roles, last.old[0], old, structures)
     if required is None:
@@ -299,7 +315,7 @@ def _is_literal_allowed(change: Change, kind: str) -> bool:
     """Return whether a literal is not a position, or a number for a built-in function."""
     role = change.role
     is_key = any(step[0] == "key" for step in role.steps)
-    return kind != "literal" or _is_text(change.old[0]) or not (is_key or role.root in _BUILTINS)
+    return kind != "literal" or _is_text(change.old[0]) or not (is_key or role.root in BUILTINS)
 
 
 def _is_text(node: ast.AST) -> bool:

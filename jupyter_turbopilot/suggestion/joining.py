@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 # Possible parts of a statement at the cursor.
 _FILLINGS = (" _ ", ", ", ".", " + ", " in ", ": ", "=", " else ", " as ", " import ", "[_", "(_", "{_")
 _MOST_CLOSED = 4  # brackets that a part of a statement closes
-LONGEST_JOINED = 5_000  # characters of a statement; of a longer one, only the line at the cursor is checked
+LONGEST_JOINED = 1_000  # characters of a statement; of a longer one, only the line at the cursor is checked
 _MOST_REPEATED = 32  # lexemes of the rest that a text may repeat at its end
 _MOST_SEARCHED = 2**20  # characters in which words are looked up
 _WORD = re.compile(r"\.?\w++")
@@ -131,7 +131,7 @@ class _Statement:
         if valid and not count:
             return True
         has_same_open = at_end[:-1] == self._at_cursor[:-1]
-        if self._can_be_valid or not (count < self._open or has_same_open):
+        if self._can_be_valid or self._left <= 0 or not (count < self._open or has_same_open):
             return False
         fits = self._is_valid(self._before + text) or not self._is_valid(self._before)
         return valid or (fits and not self._is_valid(self._before + self._rest))
@@ -176,7 +176,8 @@ class _Statement:
 
     @cached_property
     def _can_be_valid(self) -> bool:
-        closing = (text for text in _fillings(self._at_cursor) if not self._count_open(text))
+        fillings = (text for text in _fillings(self._at_cursor) if self._left > 0)
+        closing = (text for text in fillings if not self._count_open(text))
         return any(self._is_valid(f"{self._before}{text}{self._rest}") for text in closing)
 
     def _count_open(self, text: str) -> int:

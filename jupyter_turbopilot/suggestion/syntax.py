@@ -40,6 +40,7 @@ _ENDINGS = (
     " as _:", " _():", " = _", " _ import _", " def _():", " _ in _:", " _ else _", ": _ = _",
 )  # fmt: skip
 _MOST = 40_000  # characters parsed for one text, over all completions; parsing them takes as long as a token
+_PER_WORD = 6  # characters that take as long to parse as a word or sign
 _UNEXPECTED, _NO_COMMA = "invalid syntax", "invalid syntax. Perhaps you forgot a comma?"  # errors at a token
 _EXTENSIBLE = "=:<>!+-*/%&|^@"  # signs that form a longer one with `=`
 _ALIASES = {"c++": "cpp", "c#": "csharp", "sh": "bash", "js": "javascript", "ts": "typescript"}
@@ -82,7 +83,7 @@ class Open(NamedTuple):
 
 
 class ParseResult(NamedTuple):
-    """Whether a text can become a valid program, and how many characters were parsed to find out."""
+    """Whether a text can become a valid program, and the number of characters parsed to find out."""
 
     valid: bool
     parsed: int
@@ -172,8 +173,9 @@ def judged(text: str) -> ParseResult:
     if not opened.balanced or repeats_keyword(plain[opened.start :]):
         return ParseResult(valid=False, parsed=0)
     parsed, code = 0, plain[opened.start :]
+    cost = max(len(code), _PER_WORD * sum(1 for _ in lex(code)))
     for whole in _completed(code, opened):
-        parsed += len(whole)
+        parsed += cost
         if (at := _unexpected(whole)) is None or parsed > _MOST:
             return ParseResult(valid=True, parsed=parsed)
         if code[at:].strip(_EXTENSIBLE):

@@ -424,3 +424,64 @@ def test_find_requires_all_parts_of_a_slice() -> None:
     made = [(0, "v[1:10:2].mean()", "g(v[1:10:2])"), (1, "v[2:20:3].mean()", "g(v[2:20:3])")]
     sources = ("v[1:10:2].mean()", "v[2:20:3].mean()")
     assert repeated("v[5:].mean(); v[3:7:1].mean()", *made, sources=sources) == "v[5:].mean(); g(v[3:7:1])"
+
+
+def test_an_added_positional_argument_is_added_to_calls_with_as_many_others() -> None:
+    made = (0, "1, 2", "1, 2, 200"), (1, "a, b", "a, b, 200")
+    sources = "np.linspace(1, 2)", "y = np.linspace(a, b)"
+    others = (
+        "np.linspace(c.a, d, k=1); np.linspace(1); np.linspace(1, 2, 3); np.linspace(*x, 1); linspace(1, 2)"
+    )
+    result = others.replace("c.a, d", "c.a, d, 200")
+    assert repeated(others, *made, sources=sources) == result
+
+
+@pytest.mark.parametrize(
+    ("first", "is_renamed"),
+    [
+        ("tax_rate = 0.2", True),
+        ("from m import tax_rate", True),
+        ("tax_rate = 0.2; rate = 1", False),
+        ("tax_rate = 0.2\nfrom m import *", False),
+        ("x = 1", False),
+    ],
+)
+def test_uses_of_a_renamed_variable_follow_its_binding(first: str, is_renamed: bool) -> None:
+    made = (1, "rate", "tax_rate"), (2, "rate", "tax_rate")
+    others = "p * rate\nf(rate=1, x=rate, y=a.rate)"
+    result = "p * tax_rate\nf(rate=1, x=tax_rate, y=a.rate)" if is_renamed else others
+    assert repeated(others, *made, sources=(first, "price * rate", "print(rate, 2)")) == result
+
+
+def test_a_part_of_any_kind_is_no_operator() -> None:
+    made = (0, "'a'", "np.log('a')"), (1, "y", "np.log(y)")
+    sources = "plt.plot('a')", "plt.plot(y)"
+    assert repeated("plt.plot(x ** 2)", *made, sources=sources) == "plt.plot(np.log(x ** 2))"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "others"),
+    [
+        # Applied again, the edit would be undone.
+        (("f(x, y)", "f(y, x)"), ("f(a, b)", "f(b, a)"), "f(c, d)"),
+        (("z = x - y", "z = y - x"), ("z = a - b", "z = b - a"), "z = c - d"),
+        # All texts would become the same.
+        (("df['a']", "df['c']"), ("df['b']", "df['c']"), "df['x']; df['y'] = 1"),
+        # The new statements are there, around the old ones.
+        (("g(x)", "g(x)\nh(g, x)"), ("g(y)", "g(y)\nh(g, y)"), "g(z)\nh(g, z)"),
+        (("a(1)\nb(2)", "c(0)\na(1)\nb(2)\nd(0)"), ("a(1)\nb(2)", "c(0)\na(1)\nb(2)\nd(0)"), "c(0)\na(1)\nb(2)\nd(0)"),
+        # Code on the same line would belong to the new statement.
+        (("t(1)\nu(2)", "if e(3): w(4)"), ("t(1)\nu(2)", "if e(3): w(4)"), "t(1)\nu(2); v(3)\nif e(3): w(4)"),
+        # The text of a multi-line string is indented, too.
+        (("t(1)\nu(2)", 'e("""\nx\n""")'), ("t(1)\nu(2)", 'e("""\nx\n""")'), 'def f():\n    t(1)\n    u(2)\ne("""\nx\n""")'),
+        # The comment is another one.
+        (("f(a, # one\n 1)", "g(a, # one\n 1, 2)"), ("f(b, # two\n 1)", "g(b, # two\n 1, 2)"), "f(c, # three\n 1)"),
+        # The new code binds the name.
+        (("agg(a)", "agg([a for i in rows])"), ("agg(b)", "agg([b for i in rows])"), "agg(i)"),
+        (("f(a)", "f(lambda x: a)"), ("f(b)", "f(lambda x: b)"), "f(x)"),
+    ],
+)  # fmt: skip
+def test_find_changes_nothing(one: tuple[str, str], other: tuple[str, str], others: str) -> None:
+    made = [(0, *one), (1, *other)]
+    request = request_of([one[0], other[0], others], *made)
+    assert applied(request, offer_for(request)) == [one[1], other[1], others]

@@ -214,7 +214,7 @@ def test_fitting_without_tree_sitter_checks_brackets(monkeypatch: pytest.MonkeyP
 def test_judged_parses_once_if_no_further_text_can_mend_an_error(text: str) -> None:
     valid, parsed = syntax.judged(text)
     assert not valid
-    assert parsed <= len(text) + 3
+    assert parsed <= syntax._PER_WORD * len(text)
 
 
 def test_judged_limits_the_work_for_one_text() -> None:

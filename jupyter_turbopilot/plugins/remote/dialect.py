@@ -108,6 +108,9 @@ class _Error(msgspec.Struct, frozen=True):
     message: str | None = None
 
 
+_LATEST = 86_400  # seconds until the next attempt
+
+
 class _Failed(msgspec.Struct, frozen=True):
     error: _Error = _Error()
 
@@ -123,7 +126,7 @@ def read_error(data: bytes) -> ErrorFields:
     return ErrorFields(
         status=next((each for each in statuses if type(each) is int and 400 <= each < 600), 0),  # noqa: PLR2004
         code=error.code if isinstance(error.code, str) else "",
-        after=float(error.retry_after) if type(error.retry_after) is int else None,
+        after=float(min(error.retry_after, _LATEST)) if type(error.retry_after) is int else None,
         option=_OPTIONS.get(error.param or (named[1] if named else ""), ""),
     )
 

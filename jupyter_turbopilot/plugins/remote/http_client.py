@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 OK, MISSING = 200, frozenset({404, 405, 501})
 KEPT_SECONDS = 120.0  # for which an idle connection stays open
 END = b"[DONE]"
-MOST_BYTES = 2**24  # of an answer that is not a stream
+MOST_BYTES = 2**22  # of an answer that is not a stream
 LONGEST_EVENT = 2**18  # bytes; the start of an event is searched again with each chunk
 LEVEL_SECONDS = 10.0  # for which a reported level of load shedding is valid
 

@@ -124,7 +124,7 @@ def load(
         exchange = Exchange(sides, peer, dialect, partial(identify, wanted=remote.model), remote.timeout)
         for failed in exchange.targets[:number]:
             failed.rest(asyncio.get_running_loop().time())
-        size = peer.context_size or settings.context_size or CONTEXT_SIZE
+        size = max(0, peer.context_size) or settings.context_size or CONTEXT_SIZE
         if dialect.vocabulary is None:
             size *= CHARACTERS
         vocabulary = dialect.vocabulary or CodePoints(fills=dialect.fills)
@@ -242,10 +242,10 @@ def capabilities_of(peer: RemoteServer, dialect: Dialect, remote: TurbopilotRemo
     """Return the capabilities of a server in a dialect."""
     by_ids = dialect.vocabulary is not None
     return Capabilities(
-        slots=remote.slots or peer.slots or DEFAULT_SLOTS,
+        slots=remote.slots or max(0, peer.slots) or DEFAULT_SLOTS,
         prefix_constraints=by_ids and (peer.prefix_constraints or peer.kind is Kind.LLAMA),
         logprobs=peer.logprobs if by_ids else dialect.logprobs,
-        top=(peer.top or TOPS.get(peer.kind, 0)) if by_ids else 0,
+        top=(max(0, peer.top) or TOPS.get(peer.kind, 0)) if by_ids else 0,
         prefetch=peer.prefetch and remote.prefetch != "no" if by_ids else remote.prefetch == "yes",
         samplers=dialect.samplers & peer.samplers,
         remote=True,
