@@ -20,11 +20,13 @@ _INNER = r"[(\[][^()\[\]\n]*+[)\]]"
 _OUTER = rf"[(\[](?:[^()\[\]\n]++|{_INNER})*+[)\]]"
 # An `=` in brackets belongs to an argument or a comparison.
 _EQUATED = re.compile(rf"^((?:[^()\[\]=\n]++|{_OUTER})++)=(?!=)", re.MULTILINE)
+# A name before a sign may be an argument, whose name is then seldom that of the object.
+_TARGET = re.compile(r"(?<![\w.])([\w.]++)\s*+(?:<<?-|=(?!=))")
 # Functions of data.table whose names begin with "set" change a table in place.
-_ASSIGNED_TO = re.compile(r"(?:->>?|\bset\w*+\()\s*+([\w.]++)")
+_ASSIGNED_TO = re.compile(r"(?:->>?|\b(?:set\w*+|assign|rm|data)\()\s*+[\"']?([\w.]++)")
 _PARAMETERS = re.compile(r"(?:\bfunction[ \t]*+|\\)\(((?:[^()]++|\([^()]*+\))*+)")
 _LOOP = re.compile(r"\bfor[ \t]*+\([ \t]*+([\w.]++)")
-_ASSIGNMENTS, _BINDINGS = (_ASSIGNED, _EQUATED, _ASSIGNED_TO), (_PARAMETERS, _LOOP)
+_ASSIGNMENTS, _BINDINGS = (_ASSIGNED, _EQUATED, _TARGET, _ASSIGNED_TO), (_PARAMETERS, _LOOP)
 _NAME = re.compile(r"[\w.]++")
 # The text before the target of an assignment.
 _BEFORE_TARGET = re.compile(r"(?:^|[;{})]|->>?|\b(?:else|repeat))\s*+$")

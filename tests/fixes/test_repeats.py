@@ -373,9 +373,8 @@ def test_added_attributes_are_not_added_twice() -> None:
 
 
 def test_values_of_a_variable_do_not_matter_if_they_differ_in_the_examples() -> None:
-    sources = ['m = Model(a)\nm.fit(method="x")', 'm = Model(b)\nm.fit(method="x")']
-    others = 'm = Model(c)\nm.fit(method="x")'
-    assert alike(*sources, '"x"', '"y"', others) == others.replace('"x"', '"y"')
+    one, other, others = (f'm = Model({name})\nm.fit(method="x")' for name in "abc")
+    assert alike(one, other, '"x"', '"y"', others) == others.replace('"x"', '"y"')
 
 
 def test_an_earlier_example_whose_cell_has_changed_keeps_values_apart() -> None:
