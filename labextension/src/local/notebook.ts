@@ -147,7 +147,10 @@ const KEY = new RegExp(
     '|SG\\.[\\w-]{20,24}\\.[\\w-]{39}|(?:SK|AC|dapi)[0-9a-f]{32}|ya29\\.[\\w-]{20}|GOCSPX-[\\w-]{20}' +
     '|[0-9]{8,10}:AA[\\w-]{33}|[MNO][\\w-]{23,25}\\.[\\w-]{6}\\.[\\w-]{27}|do[opr]_v1_[0-9a-f]{64}' +
     '|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|[0-9a-f]{32}-us[0-9]{1,2}(?![0-9])|gsk_[A-Za-z0-9]{40}' +
-    '|nvapi-[\\w-]{40}|glsa_[A-Za-z0-9]{32}|dckr_pat_[\\w-]{20}|hvs\\.[\\w-]{20}|whsec_[A-Za-z0-9]{24})',
+    '|nvapi-[\\w-]{40}|glsa_[A-Za-z0-9]{32}|dckr_pat_[\\w-]{20}|hvs\\.[\\w-]{20}|whsec_[A-Za-z0-9]{24}' +
+    '|(?:r8_|pplx-|pcsk_|lin_api_|ntn_|pscale_tkn_|figd_|xai-|sntrys_|PMAK-|NRAK-|ATATT3|tvly-|lsv2_(?:pt|sk)_' +
+    '|vercel_blob_rw_|AGE-SECRET-KEY-1|dp\\.st\\.|sk\\.eyJ)[\\w.-]{20}' +
+    '|pat[A-Za-z0-9]{14}\\.[0-9a-f]{64}|discord(?:app)?\\.com/api/webhooks/[0-9]+/[\\w-]{20})',
   'u'
 );
 /** A text in quotes that is assigned to a name such as `db_password`: a variable, a key, an argument. */
