@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.suggestion.brackets import balanced_length, closing_length
 from jupyter_turbopilot.suggestion.features import sigmoid
-from jupyter_turbopilot.suggestion.gate import WORTH_A_KEY, expected_gain, leaves_open, may_end
+from jupyter_turbopilot.suggestion.gate import WORTH_A_KEY, expected_gain, leaves_open, may_end, needs_more
 from jupyter_turbopilot.suggestion.trim import trim
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ def best_match(
 
     for value, text, whole in sorted(scored, key=gain, reverse=True):
         is_worth_reading = value >= threshold and expected_gain(value, text) >= 0
-        if is_worth_reading and is_closed(text, cursor) and fits(text):
+        is_cut = not (whole or cursor.rest) and needs_more(text)
+        if is_worth_reading and not is_cut and is_closed(text, cursor) and fits(text):
             return LineMatch(text, value, sure=True, whole=whole)
     if not scored:
         return None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 STATEMENT_LENGTH = 2_000  # characters before the cursor that may belong to its statement
 MOST_LABELS = 32  # strings of a text that are checked: each check lexes the statement before it
+_TYPED = 2  # characters of a label after which an existing column is more likely than a new one
 MOST_NAMES = 300  # names after a bare dot: finding the allowed tokens takes a millisecond for each 200
 _NONE: frozenset[str] = frozenset()
 _STATEMENT = re.compile(r"^(?=[^\s)\]}#])", re.MULTILINE)
@@ -61,7 +62,7 @@ class Candidates(NamedTuple):
     """The texts of which one must follow the cursor. Without names, there is no prefix constraint."""
 
     names: Sequence[str] = ()
-    must_exist: bool = False  # whether a new name is impossible, so that a single candidate is certain
+    must_exist: bool = False  # whether a new name is unlikely, so that a single candidate is certain
     ends: Sequence[str] = ("",)  # the signs of which one follows the name
 
     @property
@@ -302,6 +303,7 @@ def _candidates(position: _Position, suffix: str) -> Candidates:
         names = frozenset(label for label in names if not _ESCAPED.search(label))
         if not (typed or must_exist or suffix.strip(f"{end}]")):
             return NO_CANDIDATES  # a new column may be about to be assigned
+        must_exist = must_exist or len(typed) >= _TYPED
     else:
         names = frozenset(filter(is_attribute, names))
         if not names or (not end and (typed in names or (not typed and len(names) > MOST_NAMES))):

@@ -8,7 +8,9 @@ most keystrokes, less the time of reading the suggestion.
 
 from __future__ import annotations
 
+import keyword
 import math
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.suggestion.brackets import balanced_length, closing_length
@@ -32,6 +34,13 @@ _TRIED = 128  # boundaries of a line that are checked at most: each check parses
 # often several tokens begin with them, such as `)`, `):` and `))`.
 _CLOSED = 0.3
 _OPENED = {closed: opened for opened, closed in CLOSERS.items()}
+# Signs and words of Python that need an operand.
+_NEEDY_SIGNS = frozenset("=+-*/%&|^~<>@,!")
+_NEEDY_WORDS = frozenset(keyword.kwlist) - {
+    *("True", "False", "None", "break", "continue", "pass"),
+    *("else", "try", "finally"),
+}
+_LAST_WORD = re.compile(r"(?:\A|\W)([a-z]+)\Z")
 _FORGIVEN = 0.8  # generation stops below this fraction of the threshold
 
 
@@ -65,6 +74,12 @@ def leaves_open(line: str) -> bool:
     """Return whether a bracket or quote is open at the end of a line."""
     opened = scan(line)
     return bool(opened.brackets or opened.quote)
+
+
+def needs_more(line: str) -> bool:
+    """Return whether a line of Python ends with a sign or a word that needs an operand."""
+    word = _LAST_WORD.search(line)
+    return line[-1:] in _NEEDY_SIGNS or (word is not None and word[1] in _NEEDY_WORDS)
 
 
 def opening_of(line: str) -> str:
@@ -238,7 +253,11 @@ class Gate:
             end = self._with_closers(begun + text[start:end], text, end)
             # Text after the cursor may close brackets, as `fits` checks. After a label, they may stay open.
             may_open = everything or not self._is_python or self.cursor.rest or text[:end] in self._labels
-            if may_open or not leaves_open(begun + text[start:end]):
+            opened = scan(begun + text[start:end])
+            may_need_more = boundary.whole or not self._is_python or self.cursor.rest or opened.comment
+            if (may_open or not (opened.brackets or opened.quote)) and (
+                may_need_more or not needs_more(text[:end])
+            ):
                 return boundary, end
         return None
 

@@ -269,6 +269,7 @@ def test_names_at_reads_functions_and_methods_that_change_no_columns() -> None:
     ("text", "only"),
     [
         ("df['n", ""),
+        ("df['na", "me'"),
         ("x = 1; df['n", ""),
         ("if x: df['n", ""),
         ("a, df['n", ""),

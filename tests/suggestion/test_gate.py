@@ -217,3 +217,19 @@ def test_gate_scans_a_long_line_once() -> None:
 
 def test_gate_shows_further_lines_after_a_space_at_the_end_of_a_line() -> None:
     assert shown_of([("a = 1", 0.9), (" \n", 0.9), ("b = 2", 0.9), ("\n", 0.9)], 0.0) == "a = 1 \nb = 2"
+
+
+@pytest.mark.parametrize("tail", [" =", " +", " in", " not in", ",", " if", " -"])
+def test_gate_ends_before_a_sign_or_word_that_needs_an_operand(tail: str) -> None:
+    written = [("quantity", 0.95), (tail, 0.95), (" total", 0.4)]
+    assert shown_of(written) == "quantity"
+    assert shown_of([*written[:2], (" total", 0.9), ("\n", 1.0)]) == f"quantity{tail} total"
+    assert shown_of([("return", 0.95), ("\n", 0.9)]) == "return"
+
+
+def test_gate_may_end_with_any_word_in_a_comment_and_before_other_text() -> None:
+    assert shown_of([("# the values", 0.95), (" in", 0.95), (" x", 0.2)]) == "# the values in"
+    made = Product(CursorFeatures(rest=" total"), 0.5)
+    for piece in ("quantity", " +", " total"):
+        made.add(piece, 0.95 if piece != " total" else 0.1)
+    assert shown(made) == "quantity +"
