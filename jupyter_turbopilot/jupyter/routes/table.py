@@ -57,7 +57,9 @@ def table() -> dict[str, str]:
 
 def _checked(routes: Any) -> dict[str, str]:
     """Return a plugin's table; raise an error if it is none, or if tornado cannot match a path."""
-    return {path: f"{value}" for path, value in routes.items() if PathMatches("/" + path)}
+    for path in routes:
+        PathMatches("/" + path)
+    return {path: f"{value}" for path, value in routes.items()}
 
 
 def loaded() -> tuple[tuple[str, type[Route]], ...]:
