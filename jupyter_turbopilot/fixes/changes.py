@@ -156,14 +156,16 @@ class _Comparison:
             yield Change(self._before, self._after, (old,), (new,), is_block=isinstance(old, ast.stmt))
 
     def _of_literal(self, path: Sequence[tuple[ast.AST, ast.AST]], at: int) -> int:
-        """Return the level of the whole literal; an element of a list of strings is one."""
+        """Return the level of the whole literal, or of its slice; an element of a list of strings is one."""
         first = path[at][0]
         while at and isinstance(outer := path[at - 1][0], _LITERALS) and is_literal(outer, self._before):
             elements = [getattr(each, "value", None) for each in (first, *self._before.parts[outer])]
             if not isinstance(outer, ast.JoinedStr) and all(isinstance(each, str) for each in elements):
                 break
             at -= 1
-        return at
+        # A number in a slice has no meaning without the rest of it.
+        is_in_slice = at and isinstance(path[at - 1][0], ast.Slice) and is_literal(path[at][0], self._before)
+        return at - 1 if is_in_slice else at
 
     def _is_around(self, old: ast.AST, new: ast.AST) -> bool:
         """Return whether one of two expressions contains the other one."""

@@ -120,6 +120,18 @@ describe('fixes and renames', { timeout: 300_000 }, () => {
     await gone();
   });
 
+  test('a fix in another cell is undone in the failed one', async () => {
+    const defined = 'total_eur = 1\ndef total():\n    return totl_eur';
+    await failed([defined, 'total()']);
+    await editCell(page, 1);
+    await page.keyboard.type('  # typed', { delay: 20 });
+    await page.keyboard.press('Alt+.');
+    await holds(cellAt(0), defined.replace('totl', 'total'));
+    await page.keyboard.press('Control+z');
+    await holds(cellAt(0), defined);
+    assert.equal(await textOf(cellAt(1)), 'total()  # typed');
+  });
+
   test('a click keeps the focus in the editor', async () => {
     const cell = await failed();
     await editCell(page, 1);

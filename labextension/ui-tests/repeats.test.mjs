@@ -105,13 +105,49 @@ describe('repeated edits', { timeout: 300_000 }, () => {
     await holds(cellAt(5), `print(a + 4${added})`);
     await offered('Changed 3 occurrences.');
     await screenshot(page, 'repeat-all');
-    await editCell(page, 4);
-    await page.keyboard.press('Control+z');
-    await holds(cellAt(5), 'print(a + 4)');
-    await holds(cellAt(3), 'print(a + 2)');
-    assert.equal(await textOf(cellAt(2)), `print(a + 1${added})`);
+    // First in the cell of the second edit, where the cursor still is.
+    for (const undo of [() => undefined, () => editCell(page, 4)]) {
+      await undo();
+      await page.keyboard.press('Control+z');
+      await holds(cellAt(5), 'print(a + 4)');
+      await holds(cellAt(3), 'print(a + 2)');
+      assert.equal(await textOf(cellAt(2)), `print(a + 1${added})`);
+      await page.keyboard.press('Control+Shift+z');
+      await holds(cellAt(5), `print(a + 4${added})`);
+    }
     await gone();
     assert.deepEqual(events(), ['shown', 'applied', 'undone']);
+  });
+
+  test('undo reverts one application after the other, then the own edit', async () => {
+    await repeated();
+    await page.keyboard.press('Alt+.');
+    await offered('Change 2 more occurrences?');
+    await page.keyboard.press('Alt+Shift+.');
+    await offered('Changed 2 occurrences.');
+    for (const index of [3, 2]) {
+      await editCell(page, index);
+      await page.keyboard.press('Control+z');
+      await holds(cellAt(4), CELLS[4]);
+      assert.deepEqual(await sources(6), [
+        ...CELLS.slice(0, 1),
+        `print(a${added})`,
+        `print(a + 1${added})`,
+        `print(a + 2${added})`,
+        ...CELLS.slice(4)
+      ]);
+      await page.keyboard.press('Control+Shift+z');
+      await holds(cellAt(4), `print(a + 3${added})`);
+    }
+    for (const [index, last] of [
+      [4, 5],
+      [3, 3],
+      [2, 2]
+    ]) {
+      await page.keyboard.press('Control+z');
+      await holds(cellAt(last), CELLS[last]);
+      assert.equal(await textOf(cellAt(index)), CELLS[index]);
+    }
   });
 
   test('in command mode, the active cell gets the focus', async () => {
@@ -171,9 +207,9 @@ describe('repeated edits', { timeout: 300_000 }, () => {
     await offered('Change 2 more occurrences?');
     await page.keyboard.press('Alt+Shift+.');
     await offered('Changed 2 occurrences.');
-    await page.keyboard.press('Control+z');
-    await holds(cellAt(3), CELLS[3]);
-    assert.equal(await textOf(cellAt(4)), `print(a + 3${added})`);
+    await editCell(page, 2);
+    await page.keyboard.type('#');
+    await holds(cellAt(2), `print(a + 1${added})#`);
     assert.equal(await offer().count(), 1);
     await editCell(page, 4);
     await page.keyboard.type('#');

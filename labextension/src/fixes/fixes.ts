@@ -101,7 +101,7 @@ export class FixOffers {
       shown = index;
       const { target, insert, title, run } = candidates[index];
       const apply = (): boolean => {
-        const isApplied = applyTarget(this._parts, offer, feedback, target, () => target.apply()) !== null;
+        const isApplied = !!applyTarget(this._parts, offer, feedback, target, () => target.apply([model]));
         if (isApplied) {
           offer.dispose();
           insertCell(offer.panel, insert);

@@ -10,17 +10,20 @@ describe('JointUndo', () => {
   let applied: JointUndo;
   let stepped: IStepped[];
 
-  /** Change `old` to `new` in all cells, after an edit of each. */
-  function change(disableDocumentWideUndoRedo = true) {
+  /** Change `old` to `new` in the first two cells, after an edit of each; the others share the step. */
+  function change(disableDocumentWideUndoRedo = true, others: string[] = []) {
     notebook = YNotebook.create({ disableDocumentWideUndoRedo });
     notebook.insertCells(
       0,
-      ['old = 1', 'old'].map(source => ({ cell_type: 'code', source }))
+      ['old = 1', 'old', ...others].map(source => ({ cell_type: 'code', source }))
     );
     models = notebook.cells.map(sharedModel => ({ sharedModel }) as unknown as ICellModel);
     models.forEach(({ sharedModel }) => sharedModel.updateSource(0, 0, ' '));
-    applied = new JointUndo(models, () =>
-      models.forEach(({ sharedModel }) => sharedModel.updateSource(1, 4, 'new'))
+    const changed = models.slice(0, 2);
+    applied = new JointUndo(
+      changed,
+      () => changed.forEach(({ sharedModel }) => sharedModel.updateSource(1, 4, 'new')),
+      [...models.slice(2), ...models]
     );
     stepped = [];
     applied.stepped.connect((_, event) => stepped.push(event));
@@ -113,11 +116,49 @@ describe('JointUndo', () => {
     expect(stepped).toEqual([]);
   });
 
+  it('is also undone and redone in cells that it does not change, before their own edits', async () => {
+    change(true, ['']);
+    for (let round = 0; round < 2; round++) {
+      await step(2, 'undo');
+      expect(sources()).toEqual([' old = 1', ' old', ' ']);
+      await step(2 * round, 'redo');
+      expect(sources()).toEqual([' new = 1', ' new', ' ']);
+    }
+    applied.undo();
+    await step(2, 'undo');
+    expect(sources()).toEqual([' old = 1', ' old', '']);
+  });
+
+  it('does not depend on later edits of cells that it does not change', async () => {
+    change(true, ['']);
+    models[2].sharedModel.updateSource(1, 1, 'x');
+    await step(1, 'undo');
+    expect(sources()).toEqual([' old = 1', ' old', ' x']);
+    await step(2, 'undo');
+    await step(2, 'undo');
+    expect(sources()).toEqual([' old = 1', ' old', ' ']);
+    await step(2, 'undo');
+    expect(sources()).toEqual([' old = 1', ' old', '']);
+    expect(stepped).toEqual([{ step: 'undo', changed: null }]);
+  });
+
+  it('is undone in no cell if one has changed, and then the edits of a cell that it does not change', async () => {
+    change(true, ['']);
+    models[1].sharedModel.updateSource(4, 4, '()');
+    await step(2, 'undo');
+    expect(sources()).toEqual([' new = 1', ' new()', ' ']);
+    expect(stepped).toEqual([{ step: 'undo', changed: models[1] }]);
+    await step(2, 'undo');
+    expect(sources()).toEqual([' new = 1', ' new()', '']);
+  });
+
   it('is one step in the history of the whole document', async () => {
-    change(false);
+    change(false, ['']);
     await step(0, 'undo');
-    expect(sources()).toEqual([' old = 1', ' old']);
+    expect(sources()).toEqual([' old = 1', ' old', ' ']);
     await step(1, 'redo');
-    expect(sources()).toEqual([' new = 1', ' new']);
+    expect(sources()).toEqual([' new = 1', ' new', ' ']);
+    models[2].sharedModel.updateSource(0, 1, '');
+    expect(applied.undo()).toBe(models[1]);
   });
 });

@@ -27,7 +27,7 @@ interface IStackItem {
 
 type IListener = (event: { stackItem: IStackItem }) => void;
 
-/** A cell after the change, or after it was undone. */
+/** A cell after the change, or after it was undone; its text may have stayed the same. */
 interface IPart {
   model: ICellModel;
   manager: IUndoManager;
@@ -47,10 +47,14 @@ export function undoesJointly({ sharedModel }: ICellModel): boolean {
 }
 
 export class JointUndo {
-  /** Call `change` with whether each cell has its own history. With that of the whole document, the cells share a step. */
+  /**
+   * Call `change` with whether each cell has its own history. With that of the whole document, the cells share a step.
+   * The change can also be undone in the cells `others`, whose text it does not change.
+   */
   constructor(
     readonly models: readonly ICellModel[],
-    change: (isSeparate: boolean) => void
+    change: (isSeparate: boolean) => void,
+    others: readonly ICellModel[] = []
   ) {
     const managers = new Map<IUndoManager, ICellModel>();
     for (const model of models) {
@@ -59,9 +63,15 @@ export class JointUndo {
         managers.set(manager, model);
       }
     }
+    const isSeparate = managers.size === models.length;
+    const unchanged = others.filter(model => {
+      const manager = managerOf(model.sharedModel);
+      return manager && !managers.has(manager) && managers.set(manager, model);
+    });
     const separate = (): void => managers.forEach((_, manager) => manager.stopCapturing());
     separate();
-    change(managers.size === models.length);
+    change(isSeparate);
+    unchanged.forEach(addStep);
     separate();
     for (const [manager, model] of managers) {
       const listener: IListener = ({ stackItem }) => {
@@ -70,7 +80,7 @@ export class JointUndo {
         }
       };
       const part: IPart = { model, manager, listener, item: undefined, source: '' };
-      this._parts.push(part);
+      this._parts.add(part);
       manager.on('stack-item-popped', listener);
     }
     this._record();
@@ -81,16 +91,17 @@ export class JointUndo {
 
   /** Undo the change in all cells, or in none if one of them has changed since; return that cell. */
   undo(): ICellModel | null {
-    const changedPart = this._parts.find(part => !this._isCurrent(part));
+    const parts = this._partsExcept(null);
+    const changedPart = parts.find(part => !this._isCurrent(part));
     if (!changedPart && this._step === 'undo') {
-      this._stepIn(this._parts);
+      this._stepIn(parts);
     }
     return changedPart?.model ?? null;
   }
 
   /** The user has undone or redone the change in one cell: do the same in the others, or else reverse it. */
   private _applyToOthers(first: IPart): void {
-    const others = this._parts.filter(part => part !== first);
+    const others = this._partsExcept(first);
     const changedPart = others.find(part => !this._isCurrent(part));
     if (!changedPart) {
       this._stepIn(others);
@@ -99,8 +110,21 @@ export class JointUndo {
     // The next step is made in this cell only: the user could not undo older edits otherwise.
     this._parts.forEach(({ manager, listener }) => manager.off('stack-item-popped', listener));
     const step = this._step;
-    first.model.sharedModel[opposite(step)]();
+    if (this.models.includes(first.model)) {
+      first.model.sharedModel[opposite(step)]();
+    }
     this.stepped.emit({ step, changed: changedPart.model });
+  }
+
+  /** Return the other parts. Forget the cells without a change that have been edited since: they do not prevent a step. */
+  private _partsExcept(first: IPart | null): IPart[] {
+    for (const part of this._parts) {
+      if (part !== first && !this.models.includes(part.model) && !this._isCurrent(part)) {
+        part.manager.off('stack-item-popped', part.listener);
+        this._parts.delete(part);
+      }
+    }
+    return [...this._parts].filter(part => part !== first);
   }
 
   private _stepIn(parts: readonly IPart[]): void {
@@ -137,7 +161,7 @@ export class JointUndo {
     }
   }
 
-  private readonly _parts: IPart[] = [];
+  private readonly _parts = new Set<IPart>();
   /** what can be done next */
   private _step: Step = 'undo';
   private _isStepping = false;
@@ -145,6 +169,12 @@ export class JointUndo {
 
 function managerOf(sharedModel: ICellModel['sharedModel']): IUndoManager | null {
   return (sharedModel as { undoManager?: IUndoManager | null }).undoManager ?? null;
+}
+
+/** Add a step to the history of a cell that changes nothing: an entry is replaced by the same. */
+function addStep({ sharedModel }: ICellModel): void {
+  const { ymodel } = sharedModel as unknown as { ymodel: Map<string, unknown> };
+  sharedModel.transact(() => ymodel.set('cell_type', ymodel.get('cell_type')));
 }
 
 function opposite(step: Step): Step {

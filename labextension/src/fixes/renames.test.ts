@@ -103,6 +103,15 @@ describe('RenameOffers', () => {
     expect(sources()).toEqual(SOURCES);
   });
 
+  it('is undone before a later change of its cell', async () => {
+    const { notebook, sources } = await renamed();
+    notebook.cells[0].updateSource(0, 0, '# first\n');
+    FakeOffer.shown[0].primary?.();
+    notebook.cells[0].undo();
+    await Promise.resolve();
+    expect(sources()).toEqual(['# first\nrate_eur = 1', 'print(rate)']);
+  });
+
   it('shows nothing if the request was cancelled', async () => {
     const abort = new AbortController();
     const offered = renamed(abort);

@@ -101,7 +101,9 @@ export class RenameOffers {
     const apply = (): void => {
       const { editor } = cell;
       const cursor = editor && positionOf(editor).offset;
-      const applied = applyTarget(this._parts, offer, feedback, target, () => target.apply(own));
+      const applied = applyTarget(this._parts, offer, feedback, target, () =>
+        target.apply([cell.model], own)
+      );
       if (applied) {
         const moved = cursor !== null && movedPosition(cursor, target.edits.get(cell.model) ?? []);
         const position = moved !== false && editor?.getPositionAt(moved);

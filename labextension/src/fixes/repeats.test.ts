@@ -181,11 +181,53 @@ describe('RepeatOffers', () => {
     expect(shown()?.content?.question).toBe('Changed 3 occurrences.');
   });
 
-  it('keeps the report when an earlier application is undone, until one of its cells is edited', async () => {
+  /** Repeat the edits in cell 1 and three times in cell 2, one by one or all. */
+  async function apply(steps: ('primary' | 'all')[]) {
+    notebook.cells[2].setSource('fff');
+    meanwhile = () => {
+      occurrences = [
+        [1, 0],
+        [2, 0],
+        [2, 1],
+        [2, 2]
+      ];
+    };
     await repeated();
-    shown()?.primary?.();
-    shown()?.all?.();
-    notebook.cells[0].undo();
+    for (const step of steps) {
+      shown()?.[step]?.();
+      await vi.advanceTimersByTimeAsync(0);
+    }
+  }
+
+  it.each<[string, ('primary' | 'all')[], number, string[]]>([
+    ['all, in the cell of the own edit', ['all'], 0, ['long(a) f(c) fff', 'f(a) f(c) fff']],
+    [
+      'one by one and all, in the cell of the own edit',
+      ['primary', 'primary', 'all'],
+      0,
+      ['long(a) long(c) longff', 'long(a) long(c) fff', 'long(a) f(c) fff', 'f(a) f(c) fff']
+    ],
+    [
+      'one and all, in the cell of the offer',
+      ['primary', 'all'],
+      1,
+      ['long(a) long(c) fff', 'long(a) f(c) fff']
+    ],
+    ['one by one, in a changed cell', ['primary', 'primary'], 1, ['long(a) f(c) longff']]
+  ])('undoes what was applied, then the own edit: %s', async (_, steps, cell, expected) => {
+    await apply(steps);
+    for (const texts of expected) {
+      notebook.cells[cell].undo();
+      await vi.advanceTimersByTimeAsync(0);
+      const [first, second, third] = sources();
+      expect([first.split('\n')[0], second, third].join(' ')).toBe(texts);
+    }
+    expect(sent.at(-1)).toBe('repeat-1 undone');
+  });
+
+  it('keeps the report when an earlier application is undone, until one of its cells is edited', async () => {
+    await apply(['primary', 'primary', 'all']);
+    notebook.cells[1].undo();
     await vi.advanceTimersByTimeAsync(0);
     expect(shown()?.content?.question).toBe('Changed 2 occurrences.');
     expect(sent.at(-1)).toBe('repeat-1 undone');

@@ -256,7 +256,9 @@ class RepeatOffer {
     }
     const [, { start, end, text }] = next;
     setCursor(cell, end, { scroll: false }); // an undo restores this position
-    const applied = applyTarget(this._parts, offer, this._feedback, target, () => target.applyNext());
+    const applied = applyTarget(this._parts, offer, this._feedback, target, () =>
+      target.applyNext([this.edited])
+    );
     if (!applied) {
       return;
     }
@@ -276,7 +278,9 @@ class RepeatOffer {
     const { trans } = this._parts;
     const applied =
       this._omitLocked(target) &&
-      applyTarget(this._parts, offer, this._feedback, target, () => target.apply());
+      applyTarget(this._parts, offer, this._feedback, target, () =>
+        target.apply([this.edited, offer.cell.model])
+      );
     if (applied) {
       this._follow(applied);
       this._stop();

@@ -36,7 +36,7 @@ describe('targetOf', () => {
   it('applies all edits as one undo step', async () => {
     cells[1].sharedModel.updateSource(0, 0, '  ');
     cells[1].sharedModel.updateSource(0, 2, '');
-    expect(target(RENAMED)?.apply()).not.toBeNull();
+    expect(target(RENAMED)?.apply([])).not.toBeNull();
     expect(sources()).toEqual(['new = 1', 'print("😀", newer)\nn']);
     cells[1].sharedModel.undo();
     await Promise.resolve();
@@ -49,7 +49,7 @@ describe('targetOf', () => {
     const change = { start: 3, old: 'old', name: 'other' };
     const text = () => own.sharedModel.getSource();
     const apply = (before: string, after = text()) =>
-      target(RENAMED)?.apply({ model: own as never, before, after, change });
+      target(RENAMED)?.apply([own as never], { model: own as never, before, after, change });
 
     beforeEach(() => {
       own = cellOf('😀 ');
@@ -112,6 +112,16 @@ describe('targetOf', () => {
     });
   });
 
+  it('is also undone in the cell of the offer, but adds no step to a deleted cell', async () => {
+    const [offered, deleted] = [cellOf('f()'), cellOf('')];
+    cells.push(offered);
+    target(RENAMED)?.apply([offered, deleted] as never);
+    expect(deleted.sharedModel.canUndo()).toBe(false);
+    offered.sharedModel.undo();
+    await Promise.resolve();
+    expect(sources()).toEqual(['old = 1', 'print("😀", old)\nold', 'f()']);
+  });
+
   it('is null if a text differs, a cell is missing or read-only', () => {
     expect(target([edit(0, 1, 'old', 'new')])).toBeNull();
     expect(target([edit(2, 0, 'old', 'new')])).toBeNull();
@@ -126,7 +136,7 @@ describe('targetOf', () => {
     widgets[1].readOnly = true;
     expect(renamed?.locked).toEqual([cells[1]]);
     expect(renamed?.omitLocked()).toEqual([cells[1]]);
-    expect(renamed?.apply()).not.toBeNull();
+    expect(renamed?.apply([])).not.toBeNull();
     expect(sources()).toEqual(['new = 1', 'print("😀", old)\nold']);
   });
 
@@ -134,7 +144,7 @@ describe('targetOf', () => {
     const renamed = target(RENAMED);
     cells[0].sharedModel.updateSource(7, 7, '0');
     cells[1].sharedModel.updateSource(0, 0, '# first\n');
-    expect(renamed?.apply()).not.toBeNull();
+    expect(renamed?.apply([])).not.toBeNull();
     expect(sources()).toEqual(['new = 10', '# first\nprint("😀", newer)\nn']);
   });
 
@@ -149,7 +159,7 @@ describe('targetOf', () => {
     const renamed = target(RENAMED);
     renamed?.release();
     cells[1].sharedModel.setSource('other');
-    expect(renamed?.apply()).toBeNull();
+    expect(renamed?.apply([])).toBeNull();
     expect(sources()).toEqual(['old = 1', 'other']);
   });
 });
@@ -194,7 +204,7 @@ describe('applyNext', () => {
     );
     const seen = [];
     for (; target?.next; seen.push(models.map(sourceOf))) {
-      expect(target.applyNext()).not.toBeNull();
+      expect(target.applyNext([])).not.toBeNull();
     }
     expect(seen).toEqual([
       ['old, newer', 'old'],
@@ -209,8 +219,8 @@ describe('applyNext', () => {
 
   it('inserts at each occurrence once', () => {
     const { models, target } = open(['f(a)\nf(b)'], [edit(0, 3, '', ', x'), edit(0, 8, '', ', x')]);
-    target?.applyNext();
-    target?.applyNext();
+    target?.applyNext([]);
+    target?.applyNext([]);
     expect(models.map(sourceOf)).toEqual(['f(a, x)\nf(b, x)']);
     expect(target?.next).toBeNull();
   });
@@ -222,7 +232,7 @@ describe('applyNext', () => {
     expect([conflicts, target?.length]).toEqual([1, 2]);
     notebook.deleteCell(1);
     expect([conflicts, target?.length]).toEqual([2, 1]);
-    target?.applyNext();
+    target?.applyNext([]);
     expect(sourceOf(models[2])).toBe('new');
   });
 
@@ -233,7 +243,7 @@ describe('applyNext', () => {
     expect([conflicts, target?.length]).toEqual([0, 2]);
     models[0].sharedModel.updateSource(10, 12, 'other');
     expect([conflicts, target?.length]).toEqual([1, 1]);
-    target?.applyNext();
+    target?.applyNext([]);
     expect(sourceOf(models[0])).toBe('# comment\nother.old\ndf.new');
   });
 
@@ -330,7 +340,7 @@ describe('applyNext', () => {
     const before = new Map(notebook.cells.map(cell => [cell, cell.getSource()]));
     const count = target?.length ?? 0;
     const next = target?.next;
-    const applied = isForAll ? target?.apply() : target?.applyNext();
+    const applied = isForAll ? target?.apply([]) : target?.applyNext([]);
     expect(!!applied || count === 0).toBe(true);
     let changes = 0;
     for (const cell of notebook.cells) {

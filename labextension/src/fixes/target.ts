@@ -63,20 +63,20 @@ export class OfferEdits {
   }
 
   /**
-   * Make the changes as one undo step; return null, without any change, if a text differs. The step includes the user's
-   * edit `own` if it is the last one in the history of its cell.
+   * Make the changes as one undo step, also of the cells `offered`; return null, without any change, if a text differs.
+   * The step includes the user's edit `own` if it is the last one in the history of its cell.
    */
-  apply(own: IOwnEdit | null = null): JointUndo | null {
+  apply(offered: readonly ICellModel[], own: IOwnEdit | null = null): JointUndo | null {
     this.release();
     const isUnchanged = own?.model.sharedModel.getSource() === own?.after; // another offer may have changed the cell
-    return applyEdits(this.edits, isUnchanged ? own : null);
+    return applyEdits(this.edits, this._unlocked(offered), isUnchanged ? own : null);
   }
 
-  /** Make the next change, as an undo step; return null if the text differs. */
-  applyNext(): JointUndo | null {
+  /** Make the next change, as an undo step, also of the cells `offered`; return null if the text differs. */
+  applyNext(offered: readonly ICellModel[]): JointUndo | null {
     const { next } = this;
     this.release();
-    const applied = next && applyEdits(new Map([[next[0], [next[1]]]]), null);
+    const applied = next && applyEdits(new Map([[next[0], [next[1]]]]), this._unlocked(offered));
     if (applied) {
       const [model, done] = next;
       this._keep(model, edit => {
@@ -104,6 +104,10 @@ export class OfferEdits {
       sharedModel.changed.disconnect(this._edited);
       sharedModel.disposed.disconnect(this._deleted);
     }
+  }
+
+  private _unlocked(models: readonly ICellModel[]): ICellModel[] {
+    return models.filter(model => !this._isLocked(model));
   }
 
   private _follow(): void {
@@ -159,7 +163,11 @@ export class OfferEdits {
 }
 
 /** Make changes as one undo step. */
-function applyEdits(edits: Replacements, own: IOwnEdit | null): JointUndo | null {
+function applyEdits(
+  edits: Replacements,
+  offered: readonly ICellModel[],
+  own: IOwnEdit | null = null
+): JointUndo | null {
   const edited = [...edits];
   if (
     !edited.every(([{ sharedModel }, edits]) => edits.every(edit => isCurrent(sharedModel.getSource(), edit)))
@@ -167,7 +175,7 @@ function applyEdits(edits: Replacements, own: IOwnEdit | null): JointUndo | null
     return null;
   }
   const models = new Set([...(own ? [own.model] : []), ...edits.keys()]);
-  return new JointUndo([...models], isSeparate => {
+  const change = (isSeparate: boolean): void => {
     if (own && isSeparate) {
       repeat(own);
     }
@@ -178,7 +186,8 @@ function applyEdits(edits: Replacements, own: IOwnEdit | null): JointUndo | null
         }
       });
     }
-  });
+  };
+  return new JointUndo([...models], change, offered);
 }
 
 /** Undo the user's edit, and make it again as part of the next undo step. */
