@@ -252,8 +252,10 @@ def written(state: State, rng: random.Random) -> Iterator[Case]:
         for template in templates:
             with suppress(KeyError):
                 yield Case(f"silent: {kind}", template.format(**words), changed=kind == "changed")
-    for old, new in DATA["api"]:
-        yield Case("api", old.format(**words), [each.format(**words) for each in new])
+    for kind in ("api", "everyday"):
+        for old, new in DATA[kind]:
+            with suppress(KeyError):
+                yield Case(kind, old.format(**words), [each.format(**words) for each in new])
     for module, package in DATA["install"].items():
         source = f"import {module}"
         yield Case("install", source, [source], install=package)

@@ -50,7 +50,7 @@ ERRORS = {
     "name": "NameError", "import": "NameError", "run": "NameError", "column": "",
     "attribute": "AttributeError", "keyword": "TypeError.*unexpected keyword", "file": "FileNotFoundError",
     "module": "ModuleNotFoundError|ImportError", "install": "ModuleNotFoundError", "api": "(?!NameError)",
-    "syntax": "SyntaxError|IndentationError|TabError",
+    "everyday": "(?!NameError|TypeError)", "syntax": ".*(?:Syntax|Indentation|Tab|Input)Error",
 }  # fmt: skip
 TARGETS = ("shown 75 %", "right 92 % overall and 85 % of each kind", "wrongly shown 2 %", "renames 97 %",
            "p95 150 ms idle, 400 ms beside two busy processes")  # fmt: skip

@@ -6,8 +6,10 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.fixes.nearest import nearest
+from jupyter_turbopilot.fixes.keys import replacement
+from jupyter_turbopilot.fixes.nearest import SHORTEST, nearest, nearest_short
 from jupyter_turbopilot.protocol.fix import Fix, quoted
+from jupyter_turbopilot.util.syntax_tree import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,8 +17,15 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
 
 _MISSING = re.compile(r"has no attribute '(\w+)'")
-# Errors without a fix: the object is None, or a local file shadows a module.
-_WITHOUT_FIX = re.compile(r"^'NoneType'|^partially initialized module|consider renaming")
+# Errors without a fix: the object is None, a local file shadows a module, or the name is that of a keyword.
+_WITHOUT_FIX = re.compile(r"^'NoneType'|^partially init|consider renaming|keyword argument|no property")
+_NO_FUNCTION = re.compile(r"'(\w+)' is not a valid function\b|has no attribute '(\w+)'")
+_AGGREGATING = frozenset({"agg", "aggregate", "apply", "pivot_table", "transform"})
+_NAMES_OF_AGGREGATIONS = """
+    all any bfill count cummax cummin cumprod cumsum diff ffill first idxmax idxmin last max mean median min
+    mode nunique pct_change prod quantile rank sem shift size skew std sum unique value_counts var
+"""
+_AGGREGATIONS = frozenset(_NAMES_OF_AGGREGATIONS.split())
 _DOTTED = re.compile(r"\A\s*+\.\s*+(\w++)\Z")
 
 
@@ -47,6 +56,8 @@ def find(failure: FailedCell) -> Iterator[Fix]:
         return
     else:
         near = nearest(node.attr, attributes | labels)
+        if not near and len(node.attr) == SHORTEST:
+            near = nearest_short(node.attr, attributes)
     _, start = failure.span(node.value)
     _, end = failure.span(node)
     dotted = _DOTTED.match(failure.source[start:end].lstrip(")"))
@@ -63,3 +74,22 @@ def find(failure: FailedCell) -> Iterator[Fix]:
     if failure.parses_with([edit]):
         title = f"Did you mean {title}?"
         yield Fix(title=title, source="kernel", confidence=confidence, edits=[edit], run=failure.reruns)
+
+
+def find_aggregation(failure: FailedCell) -> Iterator[Fix]:
+    """Find the nearest function of pandas for the name of an unknown one, as in `agg("meen")`."""
+    found = _NO_FUNCTION.search(failure.message)
+    word = found and (found[1] or found[2])
+    nodes = {
+        node
+        for call in failure.nodes(ast.Call)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _AGGREGATING
+        for argument in (*call.args, *call.keywords)
+        for node in walk(argument)
+        if isinstance(node, ast.Constant) and node.value == word
+    }
+    near = word and len(nodes) == 1 and (nearest(word, _AGGREGATIONS) or nearest_short(word, _AGGREGATIONS))
+    edit = near and replacement(failure, nodes.pop(), near[0])
+    if near and edit and not any(node.attr == word for node in failure.nodes(ast.Attribute)):
+        title = f"Did you mean {quoted(near[0])}?"
+        yield Fix(title=title, source="kernel", confidence=near[1], edits=[edit], run=failure.reruns)

@@ -50,18 +50,23 @@ MAX_SECONDS = 5.0  # of a plugin's function; its first call may import packages
 MAX_EXPRESSIONS = 100
 FINDERS: dict[str, tuple[Finder, ...]] = {
     "NameError": (names.find,),
+    "UndefinedVariableError": (keys.find_in_query,),  # pandas
     "KeyError": (keys.find,),
     "ColumnNotFoundError": (keys.find,),  # polars
-    "ValueError": (keys.find,),  # seaborn, plotly
+    "ValueError": (keys.find, attributes.find_aggregation),  # seaborn, plotly; pandas
     "ModuleNotFoundError": (api_changes.find, imports.find),
     "ImportError": (api_changes.find, imports.find),
-    "AttributeError": (api_changes.find, attributes.find, conversions.find),
+    "AttributeError": (
+        api_changes.find,
+        attributes.find,
+        attributes.find_aggregation,
+        parameters.find,  # Matplotlib
+        conversions.find,
+    ),
     "TypeError": (parameters.find, conversions.find),
     "UFuncTypeError": (conversions.find,),  # NumPy
     "FileNotFoundError": (files.find,),
-    "SyntaxError": (syntax.find,),
-    "IndentationError": (syntax.find,),
-    "TabError": (syntax.find,),
+    **dict.fromkeys(syntax.KINDS, (syntax.find,)),
 }
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.fixes.labels import LabelLookup
+from jupyter_turbopilot.fixes.nearest import nearest
 from jupyter_turbopilot.protocol.fix import Fix, quoted
 from jupyter_turbopilot.util.syntax_tree import literal_value
 
@@ -35,8 +36,12 @@ _BETWEEN = (
 )
 _KNOWN = ("valid columns: [", "Expected one of [")
 _END_OF_KNOWN = re.compile(r"\](?= but received|\n|\Z)")
+_NO_WORD = re.compile(r"\W")
 _MOST_MESSAGE = 8192  # characters of a message that are searched
 _MOST_TITLES = 3  # labels in a title
+_UNDEFINED = re.compile(r"(name|local variable) '(?:BACKTICK_QUOTED_STRING_)?(\w+)' is not defined")
+# The parts of a query: quoted columns, strings, variables, attributes, names and numbers.
+_IN_QUERY = re.compile(r"`[^`]*+`|'[^']*+'|\"[^\"]*+\"|[@.]?\w++")
 _PLAIN = re.compile(r"""(["'])[^"'\\\n]*\1""")
 
 
@@ -70,6 +75,30 @@ def find(failure: FailedCell) -> Iterator[Fix]:
         more = [f"{len(found) - _MOST_TITLES} more"] if len(found) > _MOST_TITLES else []
         title = f"Did you mean {' and '.join([*found[:_MOST_TITLES], *more])}?"
         yield Fix(title=title, source="kernel", confidence=least, edits=edits, run=failure.reruns)
+
+
+def find_in_query(failure: FailedCell) -> Iterator[Fix]:
+    """Find the nearest column, or variable after `@`, for an undefined name in a query of pandas."""
+    found, labels = _UNDEFINED.match(failure.message), LabelLookup(failure)
+    for node in failure.nodes(ast.Constant) if found else ():
+        start = failure.source.find(str(node.value), *failure.span(node))
+        known = labels.index(labels.of(node)) if isinstance(node.value, str) and start >= 0 else None
+        if not found or not known:
+            continue
+        at, word = "@" * (found[1] != "name"), found[2]
+        near = nearest(word, failure.report.names) if at else known.nearest(word, "key")
+        if not near or word in known or {*near[0]} & {*"`'\"\\\n"}:
+            continue
+        edits = [
+            failure.edit(start + part.start(), start + part.end(), new)
+            for part in _IN_QUERY.finditer(str(node.value))
+            if part[0] == at + word or (part[0][0] == "`" and _NO_WORD.sub("_", part[0][1:-1]) == word)
+            for is_name in [part[0][0] != "`" and near[0].isidentifier()]
+            for new in [at + near[0] if is_name else f"`{near[0]}`"]
+        ]
+        if edits and failure.parses_with(edits):
+            title = f"Did you mean {quoted(near[0])}?"
+            yield Fix(title=title, source="kernel", confidence=near[1], edits=edits, run=failure.reruns)
 
 
 def replacement(failure: FailedCell, node: ast.Constant, label: str) -> Edit | None:

@@ -22,7 +22,7 @@ _SAME_COLUMNS = """
 """
 _SAME = KEEPING.union(_SAME_COLUMNS.split())
 _ON_LEVELS = frozenset({"reset_index", "droplevel", "swaplevel", "unstack"})  # their positional arguments
-_NOT_ON_COLUMNS = frozenset({"asof", "eval", "get_group", "query", "reindex", "sort_index", "truncate", "xs"})
+_NOT_ON_COLUMNS = frozenset({"asof", "get_group", "reindex", "sort_index", "truncate", "xs"})
 _BY_AXIS = {"drop": "labels", "rename": "mapper"}  # names of the parameter whose meaning `axis` decides
 _TABLES = frozenset({"data", "data_frame", "left", "right"})  # names of parameters
 _JOINS = frozenset({"join", "merge", "merge_asof", "merge_ordered"})

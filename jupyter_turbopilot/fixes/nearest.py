@@ -32,6 +32,7 @@ _MOST = (
     (LONGEST + 1, 3.0),
 )  # cost, by the length that is too long
 _NUMBER = "0"  # stands for any number
+_NO_SYMBOLS = frozenset("deopqruy")  # letters that are no common unit, index or coordinate
 _OF_PLURALS = frozenset("iesy")  # letters that a plural adds or removes
 _NAME, _GROUP = 5, 2  # operations for a name of an index, and for a group that is not near
 
@@ -97,6 +98,22 @@ def nearest(
 ) -> tuple[str, float] | None:
     """Return the only near name and a confidence, or None."""
     return NameIndex(names).nearest(word, kind)
+
+
+def nearest_short(word: str, names: Iterable[str]) -> tuple[str, float] | None:
+    """Return the only name of four letters from which a short word differs by a missing or doubled letter.
+
+    This suits the names of an interface; the short names of a user are too similar.
+    """
+    found = {
+        name
+        for name in names
+        if len(name) == SHORTEST
+        for at in range(1, SHORTEST)
+        for letter in ("", name[at - 1], name[at + 1 : at + 2])
+        if name[:at] + letter + name[at + 1 :] == word != name
+    }
+    return (found.pop(), 0.7) if len(found) == 1 else None
 
 
 class _Search:
@@ -242,6 +259,8 @@ def _cost_with_accents(tokens: list[str], others: list[str], limit: float, *, ma
         return 0.0
     if sorted(tokens) == sorted(others):
         return _REORDERED
+    if other[:-1] == one and tokens[:-1] == others[:-1] and tokens[-1] in _NO_SYMBOLS:
+        return 1.0  # as of "built_yr" without its last letter
     if len(tokens) == len(others):
         cost = 0.0
         pairs = [pair for pair in zip(tokens, others, strict=True) if pair[0] != pair[1]]

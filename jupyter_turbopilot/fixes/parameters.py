@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.fixes.nearest import nearest
+from jupyter_turbopilot.fixes.nearest import nearest, nearest_short
 from jupyter_turbopilot.fixes.parsed_cell import expression_of
 from jupyter_turbopilot.protocol.fix import Fix, quoted
 
@@ -15,10 +15,17 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
 
-_UNEXPECTED = re.compile(r"got an unexpected keyword argument '(\w+)'(?:\. Did you mean '(\w+)'\?)?")
+_UNEXPECTED = re.compile(r"(?:unexpected keyword argument|no property) '(\w+)'(?:\. Did you mean '(\w+)'\?)?")
+_PLOTTING = re.compile(r"pandas[/\\]plotting[/\\]")
 _LESS = 0.15  # confidence, for a function that passes arbitrary keywords on
 _START, _STEM, _MOST_MISSING = 4, 6, 2  # letters of a parameter without its end
 _COMPLETED = 0.7  # confidence
+# Parameters of the plots of pandas, which passes further ones on to Matplotlib.
+_PARAMETERS_OF_PLOT = """
+    backend colorbar colormap figsize fontsize grid include_bool kind layout legend loglog logx logy
+    mark_right position rot secondary_y sharex sharey stacked style subplots title use_index xerr xlabel xlim
+    xticks yerr ylabel ylim yticks
+"""
 
 
 def find(failure: FailedCell) -> Iterator[Fix]:
@@ -32,13 +39,16 @@ def find(failure: FailedCell) -> Iterator[Fix]:
         return
     ((call, argument),) = calls
     parameters, is_open = _parameters(failure, call.func)
+    if failure.name == "AttributeError":
+        parameters, is_open = [*(parameters or ()), *_properties(failure)], True
     if parameters is None and found[2]:
         parameters = [found[2]]  # the interpreter's suggestion
     if parameters is None or word in parameters:
         return
     given = {each.arg for each in call.keywords}
     names = [name for name in parameters if name not in given and name != "self"]
-    near = nearest(word, names) or (None if is_open else _completed(word, names))
+    near = nearest(word, names) or nearest_short(word, names)
+    near = near or (None if is_open else _completed(word, names))
     start, _ = failure.span(argument)
     edit = near and failure.edit(start, start + len(word), near[0])
     if near and edit and edit.old == word:
@@ -58,6 +68,16 @@ def _completed(word: str, names: list[str]) -> tuple[str, float] | None:
         return None
     missing = similar[0][len(word) :]
     return (similar[0], _COMPLETED) if missing.isalpha() and len(missing) <= _MOST_MISSING else None
+
+
+def _properties(failure: FailedCell) -> Iterator[str]:
+    """Yield the keywords of the object of Matplotlib that refused one, and of pandas if it passed that on."""
+    error = failure.report.error
+    if error and error.object:
+        yield from error.object.parameters or ()
+        yield from (name[4:] for name in error.object.attributes or () if name.startswith("set_"))
+        if any(_PLOTTING.search(frame.file) for frame in error.frames):
+            yield from _PARAMETERS_OF_PLOT.split()
 
 
 def _parameters(failure: FailedCell, function: ast.expr) -> tuple[list[str] | None, bool]:

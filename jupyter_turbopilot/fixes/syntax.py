@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
 
-KINDS = ("SyntaxError", "IndentationError", "TabError")
+# The last one is the error of Python 3.13 for the end of a cell in brackets.
+KINDS = ("SyntaxError", "IndentationError", "TabError", "_IncompleteInputError")
 _MOST = 300_000  # characters parsed for one error
 _LONGEST_LINE = 500
 _NEAR = 2  # spaces by which a line is indented wrongly if several indentations parse
@@ -49,6 +50,10 @@ _OPENERS = {closer: opener for opener, closer in _CLOSERS.items()}
 _KEYWORDS = {*kwlist} - {"None", "True", "False"}
 # The end of a string is before a sign or the end of the line, its start after a sign.
 _QUOTABLE = re.compile(r"(?<!['\"])(?=\s{0,8}(?:[,)\]}.:+%*]|$))|(?<![^\s(\[{,=+])(?=[^\s'\"])")
+# A subscript that lacks its bracket: it hardly contains an operation on a string or list.
+_SUBSCRIPT = re.compile(
+    r"""(?<=[\w)\]])\[(?P<key>(?P<string>"[^"]*+"|'[^']*+')|\[[^][]*+\])\s*+(?:[)=<>!*/&|-]|\.(?P<name>\w+)|#|$)"""
+)
 _INDENT = re.compile(r"[ \t]*")
 _START = re.compile(r"\w+|[@]")
 
@@ -196,7 +201,7 @@ def _repairs(error: _ErrorLines) -> Iterator[_Repair]:
             *_colons(lexemes),
             *_conditions(lexemes),
             *_quotes(line, lexemes),
-            *_brackets(lexemes),
+            *_brackets(line, lexemes),
             *_commas(lexemes),
         ):
             yield repair._replace(start=start + repair.start, end=start + repair.end)
@@ -262,7 +267,7 @@ def _commas(lexemes: list[Lexeme]) -> Iterator[_Repair]:
                 yield _Repair(one.end, one.end, ":", "Add the missing ':'?")
 
 
-def _brackets(lexemes: list[Lexeme]) -> Iterator[_Repair]:
+def _brackets(line: str, lexemes: list[Lexeme]) -> Iterator[_Repair]:
     """Add a bracket, or replace one of the wrong kind."""
     opened: list[Lexeme] = []
     for n, lexeme in enumerate(lexemes):
@@ -273,7 +278,10 @@ def _brackets(lexemes: list[Lexeme]) -> Iterator[_Repair]:
         elif lexeme.text in _OPENERS:
             yield from _openers(lexemes[:n], _OPENERS[lexeme.text])
             break
-    if opened:
+    subscript = _SUBSCRIPT.search(line)
+    if subscript and not hasattr(str if subscript["string"] else list, subscript["name"] or ""):
+        yield _Repair(subscript.end("key"), subscript.end("key"), "]", "Add the missing ']'?")
+    elif opened:
         yield from _closers(lexemes, opened[-1], _CLOSERS[opened[-1].text])
 
 
@@ -295,14 +303,17 @@ def _closers(lexemes: list[Lexeme], opened: Lexeme, closer: str) -> Iterator[_Re
     is_print = before[-1:] == ["print"]
     is_statement = "=" not in before and before[:1] != ["return"] and not _COMPOUND.intersection(before[:1])
     is_single = "=" in before and "," not in before
+    is_argument = closer == "]" and "(" in before  # another argument may follow
     depth = 0
     for one, other in zip(lexemes[at:], [*lexemes[at + 1 :], None], strict=True):
         depth += (one.text in _CLOSERS) - (one.text in _OPENERS)
+        if other is not None and other.text == closer == "]":
+            continue  # the same text as with a bracket after this one
         if other is not None and not (other.text == ":" and other is lexemes[-1]):
             if other.text in _CLOSERS or one is opened or is_print:
                 continue  # results are seldom called, and calls seldom lack arguments
-            is_tuple = other.text == "," and (is_single or is_statement)
-            is_operation = is_statement and other.text != "." and other.text not in _OPENERS
+            is_tuple = other.text == "," and (is_single or is_statement) and not is_argument
+            is_operation = is_statement and other.text not in {".", ",", *_OPENERS}
             if depth == 1 and (is_tuple or is_operation):
                 continue
         yield _Repair(one.end, one.end, closer, f"Add the missing '{closer}'?")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.fixes.attributes import find
+from jupyter_turbopilot.fixes.attributes import find, find_aggregation
 from jupyter_turbopilot.fixes.report import ObjectDescription
 from tests.fixes.failing import FRAME, applied, failure
 
@@ -23,6 +23,7 @@ MODULE = ObjectDescription(
         ("df.revenu_eur.sum()", FRAME, "df.revenue_eur.sum()", "Did you mean 'revenue_eur'?"),
         ("df.order_id", FRAME, "df['Order ID']", "Did you mean ['Order ID']?"),
         ("df.city", POLARS, "df['city']", "Did you mean ['city']?"),
+        ("df.cooy()", FRAME, "df.copy()", "Did you mean 'copy'?"),
         ("math.floro(1)", MODULE, "math.floor(1)", "Did you mean 'floor'?"),
         ("f'{df.haed()!r}'", FRAME, "f'{df.head()!r}'", "Did you mean 'head'?"),
         ("(df\n .haed())", FRAME, "(df\n .head())", "Did you mean 'head'?"),
@@ -53,12 +54,37 @@ def test_misspelled_attribute_is_corrected(
             ObjectDescription(type="Model", attributes=["heads", "headed", "hard"]),
             "'Model' has no attribute 'heade'",
         ),
+        (ObjectDescription(type="Line2D", attributes=["head"]), "unexpected keyword argument 'haed'"),
         (ObjectDescription(type="Model", attributes=["tail"]), "'Model' object has no attribute 'haed'"),
     ],
 )
 def test_uncertain_attribute_is_not_corrected(known: ObjectDescription | None, message: str) -> None:
     objects: dict[str, ObjectDescription] = {}
     assert [*find(failure("df.haed", f"AttributeError: {message}", object=known, objects=objects))] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "message", "fixed"),
+    [
+        ("g.agg({'x': 'men'})", "'SeriesGroupBy' object has no attribute 'men'", "g.agg({'x': 'mean'})"),
+        ("g.agg(a=('x', 'meen'))", "'X' object has no attribute 'meen'", "g.agg(a=('x', 'mean'))"),
+        (
+            "df.agg(['max', 'cuont'])",
+            "'cuont' is not a valid function for 'X' object",
+            "df.agg(['max', 'count'])",
+        ),
+        ("g.transform('meen')", "'meen' is not a valid function name for transform", "g.transform('mean')"),
+        ("g.agg('list')", "'X' object has no attribute 'list'", None),
+        ("g.agg('average')", "'X' object has no attribute 'average'", None),
+        ("g.agg({'men': 'men'})", "'X' object has no attribute 'men'", None),
+        ("g.agg('men').men", "'X' object has no attribute 'men'", None),
+        ("getattr(g, 'men')", "'X' object has no attribute 'men'", None),
+        ("g.agg(name)", "'X' object has no attribute 'men'", None),
+    ],
+)
+def test_name_of_an_aggregation_is_corrected(source: str, message: str, fixed: str | None) -> None:
+    failed = failure(source, f"AttributeError: {message}", library=True)
+    assert [applied(failed, fix) for fix in find_aggregation(failed)] == [fixed] * (fixed is not None)
 
 
 @given(st.text(min_size=4, max_size=30))

@@ -9,12 +9,13 @@ import pytest
 
 from jupyter_turbopilot.fixes.failed_cell import FailedCell
 from jupyter_turbopilot.fixes.find import FINDERS, expressions_to_describe, find_fixes
-from jupyter_turbopilot.fixes.report import KernelError, KernelReport
+from jupyter_turbopilot.fixes.report import KernelError, KernelReport, ObjectDescription
 from jupyter_turbopilot.protocol.fix import Edit, Fix
 from jupyter_turbopilot.protocol.request import ErrorOutput, FixCell
 from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.bounds import OperationLimitError
 from jupyter_turbopilot.util.registry import Entry
+from tests.fixes import failing
 
 HEADER = ["KeyError    Traceback (most recent call last)", "Cell In[2], line 2"]
 
@@ -53,6 +54,22 @@ def kinds(monkeypatch: pytest.MonkeyPatch) -> list[Fix | Exception]:
 
 def titles(failure: FailedCell) -> list[str]:
     return [fix.title for fix in find_fixes(failure)]
+
+
+@pytest.mark.parametrize(
+    ("source", "error"),
+    [
+        ('df.query("citty > 1")', "UndefinedVariableError: name 'citty' is not defined"),
+        ("df.agg('men')", "AttributeError: 'men' is not a valid function for 'DataFrame' object"),
+        ("df.groupby('city').transform('meen')", "ValueError: 'meen' is not a valid function name"),
+        ("plot(x, colour=1)", "AttributeError: Line2D.set() got an unexpected keyword argument 'colour'"),
+        ("x = [1", "_IncompleteInputError: incomplete input"),
+    ],
+)
+def test_find_fixes_handles_the_errors_of_libraries(source: str, error: str) -> None:
+    line = ObjectDescription(type="Line2D", attributes=["set_color"])
+    failed = failing.failure(source, error, object=line)
+    assert len(find_fixes(failed)) == 1
 
 
 def test_find_fixes_logs_the_failure_of_one_kind(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.fixes.keys import find
+from jupyter_turbopilot.fixes.keys import find, find_in_query
 from jupyter_turbopilot.fixes.report import ObjectDescription
 from tests.fixes.failing import FRAME, applied, failure
 
@@ -101,7 +101,6 @@ def test_misspelled_key_is_corrected(source: str, error: str, fixed: str) -> Non
         ('df["city"]["citty"]', "KeyError: 'citty'"),
         ('df.rename(columns={"city": "town"})["citty"]', "KeyError: 'citty'"),
         ('df.query("citty > 1")', "KeyError: 'citty > 1'"),
-        ('df.eval("citty")', "KeyError: 'citty'"),
         ('df["population"]', "KeyError: 'population'"),
         ('df["xity"]', "KeyError: 'xity'"),
         ('df.groupby("city").get_group("citty")', "KeyError: 'citty'"),  # a row
@@ -120,6 +119,35 @@ def test_uncertain_key_is_not_corrected(source: str, error: str) -> None:
     }
     objects["counts"] = ObjectDescription(type="dict", keys=["city"])
     assert [*find(failure(source, error, objects=objects))] == []
+
+
+MISSING = "name 'citty'"
+QUOTED = "name 'BACKTICK_QUOTED_STRING_Order_IDD'"
+
+
+@pytest.mark.parametrize(
+    ("source", "missing", "fixed"),
+    [
+        ("df.query(\"citty == 'citty' or citty > 1\")", "", "df.query(\"city == 'citty' or city > 1\")"),
+        ('df.head().eval("x = citty.citty + 1")', "", 'df.head().eval("x = city.citty + 1")'),
+        ("df.query(f'citty == {x} and @citty')", "", "df.query(f'city == {x} and @citty')"),
+        ('df.query("""citty > 1""")', "", 'df.query("""city > 1""")'),
+        ('df.query("`Order IDD` > 1")', QUOTED, 'df.query("`Order ID` > 1")'),
+        ('df.query("OrderID > 1")', "name 'OrderID'", 'df.query("`Order ID` > 1")'),
+        ('df.query("regoin > 1")', "name 'regoin'", 'df.query("region > 1")'),
+        ('df.query("limmit > @limmit")', "local variable 'limmit'", 'df.query("limmit > @limit")'),
+        ('df.query("population > 1")', "name 'population'", None),
+        ('df.query("citty > 1" + x)["city"]', "", 'df.query("city > 1" + x)["city"]'),
+        (r'df.query("citty > \'\x41\'")', "", None),
+        ('db.query("citty > 1")', "", None),
+        ("df.query(text)", "", None),
+        ('df.query("city > 1")', "name 'city'", None),
+    ],
+)
+def test_name_in_a_query_is_corrected(source: str, missing: str, fixed: str | None) -> None:
+    error = f"UndefinedVariableError: {missing or MISSING} is not defined"
+    failed = failure(source, error, names=["df", "limit"], library=True)
+    assert [applied(failed, fix) for fix in find_in_query(failed)] == [fixed] * (fixed is not None)
 
 
 def test_equally_near_keys_are_not_corrected() -> None:

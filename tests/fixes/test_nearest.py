@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.fixes.nearest import nearest
+from jupyter_turbopilot.fixes.nearest import nearest, nearest_short
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ from jupyter_turbopilot.fixes.nearest import nearest
         ("lenght_1", ["length_1", "length_2"], "length_1"),
         ("total_price", ["price_total"], "price_total"),
         ("X_TRAIN", ["x_train", "x_test"], "x_train"),
+        ("built_y", ["built_yr", "bulk_yr"], "built_yr"),
         ("resume", ["résumé"], "résumé"),
         ("försäljning", ["forsaljning"], "forsaljning"),
     ],
@@ -55,6 +56,11 @@ def test_nearest_name_is_found(word: str, candidates: list[str], found: str) -> 
         ("X_trian", ["X_train", "x_train"]),
         ("revenue_total_eur", ["revenue_eur"]),
         ("xTrainScaled", ["yTrainScaled"]),
+        ("built_y", ["built_yr", "built_yd"]),
+        ("power_w", ["power_wh"]),
+        ("pos_x", ["pos_xy"]),
+        ("y_rate", ["yr_rate"]),
+        ("built_yr", ["built_y"]),
         ("Län", ["Lan"]),
         ("gront", ["grönt", "grônt"]),
         ("resume", ["résumé", "resumé"]),
@@ -104,6 +110,27 @@ def test_nearest_name_is_none_if_it_is_uncertain(word: str, candidates: list[str
 )
 def test_nearest_key(word: str, candidates: list[str], found: str | None) -> None:
     near = nearest(word, candidates, kind="key")
+    assert (near and near[0]) == found
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("men", "mean"),
+        ("meen", "mean"),
+        ("maan", "mean"),
+        ("knd", "kind"),
+        ("bin", "bins"),
+        ("mean", None),
+        ("list", None),
+        ("moon", None),
+        ("lat", None),  # `late` and `last`
+        ("mn", None),
+        ("", None),
+    ],
+)
+def test_nearest_short_lacks_or_doubles_one_letter(word: str, found: str | None) -> None:
+    near = nearest_short(word, ["a", "mean", "min", "kind", "bins", "last", "late"])
     assert (near and near[0]) == found
 
 

@@ -38,7 +38,17 @@ def corrected(source: str, name: str = "SyntaxError", *, changed: bool = False) 
         ("x = 1\nprint(len(x)\ny = 2", "x = 1\nprint(len(x))\ny = 2"),
         ("x = [1, 2\ny = 3", "x = [1, 2]\ny = 3"),
         ("if f(x:\n    y", "if f(x):\n    y"),
-        ("df[df['x' > 1]", None),
+        ("df[df['x' > 1]", "df[df['x'] > 1]"),
+        ("df[df['x'] > 1", "df[df['x'] > 1]"),
+        ("y = df['x'.mean()", "y = df['x'].mean()"),
+        ("y = df['x'.lower()", None),
+        ("y = df['x' + z", None),
+        ("df['x' = df['y'] * 2", "df['x'] = df['y'] * 2"),
+        ("y = df[['x', 'y'].mean()", "y = df[['x', 'y']].mean()"),
+        ("y = df[['x', 'y']", "y = df[['x', 'y']]"),
+        ("y = df[['x', 'y'].copy()", None),
+        ("f(df['x', df['y'])", None),
+        ("df.loc[df['x'] > 1, 'y'", "df.loc[df['x'] > 1, 'y']"),
         ("x = (1, 2]", None),
         ("plt.plot(x, y\nplt.show()", "plt.plot(x, y)\nplt.show()"),
         ("print 'x')", "print( 'x')"),
@@ -112,6 +122,7 @@ def test_find_offers_nothing_for_changed_cells_and_other_errors() -> None:
     assert corrected("print x") == "print(x)"
     assert corrected("print x", changed=True) is None
     assert corrected("print x", "NameError") is None
+    assert corrected("x = [1", "_IncompleteInputError") == "x = [1]"  # Python 3.13
 
 
 @pytest.mark.parametrize("line", ["x = f(1, 2)\n", "    x\n", "x = 'y'; ", "(" * 50, "if x:\n"])

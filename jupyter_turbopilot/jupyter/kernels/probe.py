@@ -16,6 +16,7 @@ import ast
 import datetime as dt
 import math
 import os
+import re
 import stat
 import sys
 import types
@@ -59,6 +60,9 @@ _KNOWN = {
     "pandas": ("DataFrame", "Series", "Index"),
     "pandas.arrays": (*_PANDAS, "IntegerArray", "FloatingArray", "StringArray", "ArrowStringArray",
                       "DatetimeArray", "TimedeltaArray"),
+    "pandas.core.groupby": ("DataFrameGroupBy", "SeriesGroupBy"),
+    "pandas.core.resample": ("DatetimeIndexResampler", "PeriodIndexResampler", "TimedeltaIndexResampler"),
+    "pandas.core.window": ("Expanding", "Rolling"),
     "polars": ("DataFrame", "Series"),
     "polars._plr": ("PyDataFrame", "PySeries"),
     "polars.polars": ("PyDataFrame", "PySeries"),  # before polars 1.33
@@ -439,6 +443,7 @@ def facts(namespace: Any) -> Dict[str, Any]:
 # Errors -----------------------------------------------------------------------------------------------------
 
 _MISSING: Any = object()
+_REFUSED = re.compile("unexpected keyword argument '|has no property '")  # messages of Matplotlib
 
 
 class _ErrorLook(_Look):
@@ -516,13 +521,17 @@ class _ErrorLook(_Look):
             described.update(self._constructor(value))
         elif _is_one_of(kind, (types.FunctionType, types.MethodType)):
             described.update(_keywords(value))
-        elif not self._has_dynamic_attributes(kind):
+        elif package == "pandas" or not self._has_dynamic_attributes(kind):  # pandas computes columns only
             described["attributes"] = _both(self._words_of(kind)[0], self._own(value))
         if kind is dict and self._with_keys and len(value) <= MOST_KEYS:
             keys = [_text(key) for key in value]
             described["keys"] = None if any(key is None for key in keys) else keys
         version = self._module((module or "").partition(".")[0]).get("__version__")
         return {**described, "version": _text(version)}
+
+    def describe_artist(self, artist: Any) -> Dict[str, Any]:
+        """Describe an object of Matplotlib, with the parameters of its class."""
+        return {**self.describe(artist), **self._constructor(type(artist))}
 
     def _constructor(self, kind: Any) -> Dict[str, Any]:
         """Return the parameters of a class, unless its metaclass is called instead."""
@@ -601,8 +610,8 @@ def _last_error() -> Any:
     return next((value for value in found if _is_one_of(BaseException, _mro(type(value)))), None)
 
 
-def _frames(error: Any, namespace: Any, end: float) -> Tuple[List[Dict[str, Any]], Dict[str, Any]]:
-    """Return the last frames of an exception, and the local names of the last one in the notebook.
+def _frames(error: Any, namespace: Any, end: float) -> Tuple[List[Dict[str, Any]], Dict[str, Any], Any]:
+    """Return the last frames of an exception, the local names of the last one in the notebook, and the last.
 
     Columns are looked up until the time `end`, those of the last frames first.
     """
@@ -618,7 +627,8 @@ def _frames(error: Any, namespace: Any, end: float) -> Tuple[List[Dict[str, Any]
     steps = [*last] if inside is None or _is_one_of(inside, last) else [inside, *last]
     frames = [_frame_at(each, columns=thread_time() < end) for each in reversed(steps)][::-1]
     frames = [frame for frame in frames if frame["file"] is not None]
-    return frames, _locals(inside.tb_frame) if inside is not None else {}
+    innermost = last[-1].tb_frame if last else None
+    return frames, _locals(inside.tb_frame) if inside is not None else {}, innermost
 
 
 def _frame_at(step: Any, *, columns: bool) -> Dict[str, Any]:
@@ -642,7 +652,7 @@ def _locals(frame: Any) -> Dict[str, Any]:
     return _plain(variables) if _is_fixed(type(variables)) else {}
 
 
-def _error(look: _ErrorLook, error: Any, frames: List[Dict[str, Any]]) -> Dict[str, Any]:
+def _error(look: _ErrorLook, error: Any, frames: List[Dict[str, Any]], last: Any) -> Dict[str, Any]:
     """Describe an exception by those of its fields that are plain data."""
     kinds = [kind for kind in (NameError, AttributeError, ImportError) if _is_one_of(kind, _mro(type(error)))]
     name = next((_text(_field(error, kind, "name")) for kind in kinds), None)
@@ -657,9 +667,9 @@ def _error(look: _ErrorLook, error: Any, frames: List[Dict[str, Any]]) -> Dict[s
         "frames": frames,
     }
     if name is not None and (obj := _field(error, AttributeError, "obj")) is not None:
-        seen = _safely(look.describe, obj)
-        if seen:
-            described["object"] = seen
+        described["object"] = _safely(look.describe, obj)
+    elif name is not None and arguments and _REFUSED.search(_text(arguments[0]) or ""):
+        described["object"] = _safely(lambda: look.describe_artist(_locals(last)["self"]))
     return described
 
 
@@ -740,9 +750,9 @@ def report(namespace: Any, wanted: Any, *, keys: bool = True) -> Dict[str, Any]:
     scope = {name: value for name, value in reversed(last) if type(name) is str}
     reported: Dict[str, Any] = {}
     if error is not None:
-        frames, variables = _frames(error, namespace, look.end)
+        frames, variables, innermost = _frames(error, namespace, look.end)
         scope.update(variables)
-        reported["error"] = _error(look, error, frames)
+        reported["error"] = _error(look, error, frames, innermost)
         path = reported["error"]["path"]
         with suppress(OSError, ValueError):
             if path:

@@ -480,6 +480,45 @@ def test_report_describes_tables() -> None:
     assert "by" in (found["frame.groupby"].parameters or ())
 
 
+def test_report_describes_groups_and_windows() -> None:
+    frame = pd.DataFrame({"a": [1], "b": [2]}, index=pd.to_datetime(["2024-05-01"]))
+    groups = frame.groupby("a")
+    namespace = {
+        "groups": groups,
+        "column": groups["b"],
+        "window": frame.rolling(1),
+        "growing": frame.expanding(),
+        "days": frame.resample("D"),
+    }
+    for described in report_of(namespace, *namespace).objects.values():
+        assert {"mean", "count"} <= {*(described.attributes or ())}
+
+
+class Line:
+    def __init__(self, linewidth: int) -> None: ...
+    def set_color(self) -> None: ...
+    def refuse(self, message: str) -> None:
+        raise AttributeError(message, name="colour")
+
+
+@pytest.mark.parametrize("message", ["Line.set() got an unexpected keyword argument 'colour'", "colour"])
+def test_report_describes_the_object_that_refused_a_keyword(
+    message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value in (Line(1), instance(hostile_class())):
+        RAN.clear()
+        with pytest.raises(AttributeError) as raised:
+            Line.refuse(value, message)
+        failing(raised.value, monkeypatch)
+        error = report_of({}).error
+        assert RAN == []
+        assert error
+        assert (error.object is None) == (message == "colour")
+        if error.object and error.object.type == "Line":
+            assert error.object.attributes == ["refuse", "set_color"]
+            assert error.object.parameters == ["linewidth"]
+
+
 def test_report_distinguishes_a_series_of_strings() -> None:
     first = [None, float("nan"), "2024-05-01"]
     hostile = pd.Series(["a", "b"], dtype=object)
