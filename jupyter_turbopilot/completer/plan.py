@@ -147,4 +147,7 @@ def item_of(writing: Writing, reason: str, index: int = 0) -> Item:
     """Return the visible part of a text as an item of a reply."""
     stopped = writing.stopped_by if isinstance(writing, Verbatim) else ""
     tokens = tuple(writing.tokens)
-    return Item(writing.shown, round(writing.confidence, 4), reason, index, stopped, tokens, writing.imports)
+    confidence = round(writing.confidence, 4)
+    return Item(
+        writing.shown, confidence, reason, index, stopped, tokens, writing.imports, opens=writing.opens
+    )

@@ -59,6 +59,15 @@ Imports = Annotated[
 ]
 
 
+Opens = Annotated[
+    str | UnsetType,
+    Meta(
+        description="the opening bracket, or bracket and quote, that follows the text with certainty; an "
+        "editor types it as a key would, so that it closes the bracket; missing if there is none"
+    ),
+]
+
+
 class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
     """A suggestion."""
 
@@ -67,6 +76,7 @@ class Suggestion(msgspec.Struct, frozen=True, kw_only=True):
         float, Meta(description="estimated probability that the suggestion is right, from 0 to 1")
     ]
     imports: Imports = UNSET
+    opens: Opens = UNSET
     finish_reason: Annotated[str, Meta(description="`stop`, `length` or `deadline`")]
 
 
@@ -101,6 +111,7 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
     text: Annotated[str, Meta(description="complete text so far, starting at the cursor of the request")]
     confidence: Annotated[float | UnsetType, Meta(description="missing if there is an error")] = UNSET
     imports: Imports = UNSET
+    opens: Opens = UNSET
     done: bool | UnsetType = UNSET
     finish_reason: str | UnsetType = UNSET
     hidden_reason: HiddenReason = UNSET

@@ -24,12 +24,19 @@ class Item:
     stopped_by: str = ""  # the stop sequence that ended it
     tokens: tuple[Token, ...] = ()
     imports: tuple[str, ...] = ()  # import lines that its names need and the notebook lacks
+    opens: str = ""  # the opening bracket, with a quote, that follows the text with certainty
     from_index: bool = False  # whether it is an index match: its confidence is not one of the model's scores
+
+    @property
+    def shown(self) -> str:
+        """The text and what it opens, as an editor shows it."""
+        return self.text + self.opens
 
     def body(self) -> dict[str, Any]:
         """Return the fields that all JSON forms share."""
         body = {"text": self.text, "confidence": self.confidence}
-        return body | ({"imports": [*self.imports]} if self.imports else {})
+        more = {"imports": [*self.imports], "opens": self.opens}
+        return body | {name: value for name, value in more.items() if value}
 
 
 @dataclass(frozen=True)

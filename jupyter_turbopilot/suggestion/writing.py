@@ -54,6 +54,11 @@ class Writing(ABC):
         return self._imports_of(self.shown)
 
     @property
+    def opens(self) -> str:
+        """The opening bracket, with a quote, that follows the shown text with certainty."""
+        return ""
+
+    @property
     def fits(self) -> bool:
         """Whether the names in the shown text exist, as far as they are known."""
         return True
@@ -139,6 +144,11 @@ class TrimmedText(Writing):
         self._joins = joins
         self._hold = hold
         self._cut = Cut("")  # the latest text, trimmed
+
+    @property
+    def opens(self) -> str:
+        opening = self._gate.opening(len(self.shown)) if self._unasked and self.shown else ""
+        return opening.removesuffix(")")
 
     @property
     def fits(self) -> bool:

@@ -49,6 +49,29 @@ it('inserts the accepted text and its imports in one change', () => {
   expect(accepted).toEqual([['np.pi', above]]);
 });
 
+it('types the bracket and the quote at the end as keys, which the editor may close', () => {
+  const { completer, changes } = shows('x = ', { insertText: 'f("', opens: 2 });
+  const keys: string[] = [];
+  class View {
+    static inputHandler = Symbol('inputHandler');
+    state = {
+      selection: { main: { from: 5, to: 5 } },
+      update: (change: { changes: unknown }) => change,
+      facet: (facet: symbol) => {
+        expect(facet).toBe(View.inputHandler);
+        return [
+          (_: View, from: number, to: number, key: string) => keys.push(`${from} ${to} ${key}`) && key === '('
+        ];
+      }
+    };
+    dispatch = ({ changes: change }: { changes: unknown }) => changes.push(change);
+  }
+  Object.assign(completer.editor ?? {}, { editor: new View() });
+  completer.accept();
+  expect(keys).toEqual(['5 5 (', '5 5 "']);
+  expect(changes).toEqual([[{ from: 4, insert: 'f' }], { from: 5, to: 5, insert: '"' }, 'reset', 'stands']);
+});
+
 it('inserts the imports that an accepted part and the typed text before it use', () => {
   const item = { insertText: 'y = os.sep', imports: [NP, 'import os'] };
   const later = shows('x = np.pi\n', item);

@@ -2,7 +2,7 @@
 
 import type { CompletionHandler, InlineCompleter } from '@jupyterlab/completer';
 import type { Completers } from './completers';
-import { inOneUndoStep, insertAtCursor, positionOf } from './editor';
+import { inOneUndoStep, insertAtCursor, positionOf, typeKeys } from './editor';
 import { type IInsertion, importsFor } from './imports';
 import type { ISuggestedItem } from './inflight';
 import { firstLine, firstWord } from './suggestion';
@@ -28,9 +28,11 @@ export class Acceptor {
           return;
         }
         const text = current.insertText;
+        const end = text.length - ((current as ISuggestedItem).opens ?? 0);
         // JupyterLab's own would replace white space that was typed since the request, for which it sends none.
         this._take(completer, text, imports => {
-          insertAtCursor(editor, text, imports);
+          insertAtCursor(editor, text.slice(0, end), imports);
+          typeKeys(editor, text.slice(end));
           completer.model?.reset();
         });
       };

@@ -9,9 +9,18 @@ interface IView {
   dom: HTMLElement;
   scrollDOM: HTMLElement;
   composing: boolean;
+  defaultCharacterWidth: number;
   contentDOM: HTMLElement & { editContext?: EventTarget | null };
   dispatch(change: unknown): void;
+  state: {
+    selection: { main: { from: number; to: number } };
+    update(change: unknown): unknown;
+    facet(facet: unknown): readonly IInputHandler[];
+  };
 }
+
+/** A function of the editor that may process typed text, for example to close a bracket. */
+type IInputHandler = (view: IView, from: number, to: number, text: string, insert: () => unknown) => boolean;
 
 interface IUndoManager {
   stopCapturing(): void;
@@ -126,11 +135,45 @@ export function insertAtCursor(
   });
 }
 
+/** Type keys at the cursor: the editor closes brackets and quotes if the user has that on. */
+export function typeKeys(editor: CodeEditor.IEditor, keys: string): void {
+  const view = viewOf(editor);
+  if (!view) {
+    return;
+  }
+  // The class is that of JupyterLab's CodeMirror, of which the extension has no copy.
+  const { inputHandler } = view.constructor as unknown as { inputHandler: unknown };
+  for (const key of keys) {
+    const { from, to } = view.state.selection.main;
+    const insert = () =>
+      view.state.update({
+        changes: { from, to, insert: key },
+        selection: { anchor: from + key.length },
+        userEvent: 'input.type',
+        scrollIntoView: true
+      });
+    if (!view.state.facet(inputHandler).some(handle => handle(view, from, to, key, insert))) {
+      view.dispatch(insert());
+    }
+  }
+}
+
+/** The width in characters of ghost text beside the cursor that is scrolled into view. */
+const REVEALED = 40;
+/** Pixels that CodeMirror keeps between the cursor and the edge of an editor. */
+const MARGIN = 5;
+
 /** Ghost text, and the editor's line that contains it. */
 export interface IGhost {
   text: Element;
   line: Element;
   scroller: Element;
+  characterWidth: number;
+  cursor(): CodeEditor.ICoordinate | null;
+}
+
+function cursorOf(editor: CodeEditor.IEditor): CodeEditor.ICoordinate | null {
+  return editor.getCoordinateForPosition(editor.getCursorPosition());
 }
 
 /** Return the ghost text of an editor, or null. */
@@ -140,7 +183,11 @@ export function ghostIn(editor: CodeEditor.IEditor): IGhost | null {
     '.jp-GhostText:not(.jp-GhostText-lineSpacer, .jp-GhostText-letterSpacer)'
   );
   const line = text?.closest('.cm-line');
-  return view && text && line ? { text, line, scroller: view.scrollDOM } : null;
+  if (!view || !text || !line) {
+    return null;
+  }
+  const { scrollDOM: scroller, defaultCharacterWidth: characterWidth } = view;
+  return { text, line, scroller, characterWidth, cursor: () => cursorOf(editor) };
 }
 
 /** Yield the visible range of each element that scrolls vertically around another, from the inside. */
@@ -155,15 +202,49 @@ function* scrollersOf({
   }
 }
 
+/** The horizontal scroll positions of editors before ghost text was scrolled into view. */
+const scrolledFrom = new WeakMap<Element, number>();
+
+/** Return the right edge of the visible part of an editor. */
+function endOf(scroller: Element): number {
+  return scroller.getBoundingClientRect().left + scroller.clientLeft + scroller.clientWidth;
+}
+
 /** Scroll ghost text and the note under it into view if the cursor is visible and stays so. */
-export function revealGhost({ text, line }: IGhost): void {
+export function revealGhost({ text, line, scroller, characterWidth, ...ghost }: IGhost): void {
   for (const { box, top, bottom } of scrollersOf(line)) {
-    const [cursor] = text.getClientRects(); // the first line of the text begins at the cursor
-    if (cursor.top < top || cursor.bottom > bottom) {
+    const cursor = ghost.cursor();
+    if (!cursor || cursor.top < top || cursor.bottom > bottom) {
       return;
     }
     const hidden = line.getBoundingClientRect().bottom - bottom;
     box.scrollTop += Math.max(0, Math.min(Math.ceil(hidden), Math.floor(cursor.top - top)));
+  }
+  const [{ left, right }] = text.getClientRects(); // of the first line of the text
+  const { scrollLeft } = scroller;
+  const start = line.getBoundingClientRect().left + scrollLeft; // beside the line numbers
+  const end = endOf(scroller);
+  const most = Math.min(REVEALED * characterWidth, (end - start) * 0.75); // code before the cursor stays visible
+  const hidden = Math.ceil(Math.min(right, left + most) - end);
+  if (hidden > 0 && left >= start && left <= end) {
+    scrolledFrom.set(scroller, scrolledFrom.get(scroller) ?? scrollLeft);
+    scroller.scrollLeft += hidden;
+  }
+}
+
+/** Scroll an editor back once its ghost text has disappeared, as far as the cursor stays visible. */
+export function scrollBack(editor: CodeEditor.IEditor): void {
+  const view = editor.isDisposed ? undefined : viewOf(editor);
+  if (!view) {
+    return;
+  }
+  const box = view.scrollDOM;
+  const from = scrolledFrom.get(box);
+  const cursor = from !== undefined && cursorOf(editor);
+  scrolledFrom.delete(box);
+  if (cursor) {
+    const least = box.scrollLeft + Math.ceil(cursor.right + MARGIN - endOf(box));
+    box.scrollLeft = Math.min(box.scrollLeft, Math.max(from, least));
   }
 }
 

@@ -41,6 +41,8 @@ export interface ICall {
 /** An item for the completer, with fields that it ignores. */
 export type ISuggestedItem = IInlineCompletionItem & {
   imports?: readonly string[];
+  /** The number of characters at the end that are typed as keys. */
+  opens?: number;
   /** Start of the line that the suggestion begins on; missing: of the cursor's line. */
   from?: number;
 };
@@ -78,7 +80,7 @@ export class SuggestionRequest {
 
   /** Start with the rest of another request's text. */
   keep({ id, rest, suggestion, shown, shownAt, reportedAs }: SuggestionRequest): void {
-    this.suggestion.grow(rest ?? '', suggestion.imports);
+    this.suggestion.grow(rest ?? '', suggestion.imports, suggestion.opensIn(rest ?? ''));
     Object.assign(this, { id, shown, shownAt, reportedAs });
   }
 
@@ -216,12 +218,12 @@ export class InFlight {
       await this._client.complete(
         body,
         abort.signal,
-        ({ id, text, imports, uncached, timings, finish_reason, hidden_reason: hiddenReason = null }) => {
+        ({ id, text, imports, opens = '', uncached, timings, finish_reason, hidden_reason: hiddenReason = null }) => {
           if (this.current === request) {
             request.id = id;
             request.isTimedOut = finish_reason === 'deadline' && !text;
             request.isCacheable &&= !uncached;
-            request.suggestion.grow(text, imports);
+            request.suggestion.grow(text + opens, imports, opens.length);
             if (timings) {
               const { isTimedOut } = request;
               // The latency excludes model loading; a timeout has none.

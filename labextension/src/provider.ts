@@ -65,9 +65,10 @@ export class Provider implements IInlineCompletionProvider {
       _client,
       _availability,
       this._outcomes,
-      ({ suggestion }, body) => {
+      ({ suggestion, editor }, body) => {
         if (this.settings.prefetch) {
-          this._prefetch(this._requests.afterAccepting(body, suggestion));
+          const closers = editor.getOption('autoClosingBrackets') === true ? suggestion.closers : '';
+          this._prefetch(this._requests.afterAccepting(body, suggestion, closers));
         }
       },
       ({ editor, trigger }) => (this._pending = { editor, position: positionOf(editor), trigger }),
@@ -189,6 +190,7 @@ export class Provider implements IInlineCompletionProvider {
         // The completer would filter the longer text by what it noted for the shorter one.
         request.item.filterText = undefined;
         request.item.imports = request.suggestion.imports;
+        request.item.opens = request.suggestion.opensIn(rest);
       }
       yield { response: { insertText: rest } };
     }
@@ -400,6 +402,7 @@ export class Provider implements IInlineCompletionProvider {
           isIncomplete: !suggestion.done,
           token: request.token,
           imports: suggestion.imports,
+          opens: suggestion.opensIn(rest),
           from: suggestion.from
         };
         if (!request.shown) {

@@ -115,6 +115,12 @@ describe('the request after a suggestion is accepted', () => {
     );
   });
 
+  it('has the signs with which the editor closes brackets after the cursor', () => {
+    const body = requestOf('x = ', {});
+    const next = bench().builder.afterAccepting(body, { text: 'f("', needs: [] }, '")');
+    expect([next.cells[0].source, next.offset]).toEqual(['x = f("")', 7]);
+  });
+
   it.each([
     [
       'inserted above, as when it is accepted',

@@ -53,12 +53,19 @@ export class RequestBuilder {
     return { ...body, stream: false, client: `${this._clientId}-more`, n: alternatives + 1 };
   }
 
-  /** Turn the request for a suggestion into the next one, after the user has accepted that with its imports. */
-  afterAccepting(body: IRequest, { text, needs }: Pick<Suggestion, 'text' | 'needs'>): IRequest {
+  /**
+   * Turn the request for a suggestion into the next one, after the user has accepted that with its imports. `closers`:
+   * what the editor adds after the cursor.
+   */
+  afterAccepting(
+    body: IRequest,
+    { text, needs }: Pick<Suggestion, 'text' | 'needs'>,
+    closers = ''
+  ): IRequest {
     const cells = [...body.cells];
     const { source } = cells[body.active];
     const at = Text.charIndexToJsIndex(body.offset, source);
-    const accepted = insertInto(source, { at, text });
+    const accepted = insertInto(source, { at, text: text + closers });
     const above = importsFor({ text: source, offset: at }, text, needs);
     cells[body.active] = { ...cells[body.active], source: above ? insertInto(accepted, above) : accepted };
     return {

@@ -35,6 +35,27 @@ describe('the imports of a suggestion', () => {
   });
 });
 
+describe('the bracket and the quote at the end of a suggestion', () => {
+  const opening = (marked: string) => {
+    const made = new Suggestion(at(marked));
+    made.grow('read("', [], 2);
+    made.finish();
+    return made;
+  };
+
+  it('are typed as keys, and closed by the editor', () => {
+    const made = opening('x = |');
+    expect(made.closers).toBe('")');
+    expect(['read("', 'd("', '("', '"', ''].map(rest => made.opensIn(rest))).toEqual([2, 2, 2, 1, 0]);
+    expect(suggestion('|', 'f(a').closers).toBe('');
+  });
+
+  it('stay in the rest after a bracket that the editor has closed', () => {
+    expect(opening('f|').rest(at('f|'))).toBe('read("');
+    expect(opening('f(|').rest(at('f(re|)'))).toBe('ad("');
+  });
+});
+
 describe('the rest of a suggestion', () => {
   it.each([
     ['x = |', '1 + 2'],

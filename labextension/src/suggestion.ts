@@ -28,6 +28,8 @@ export class Suggestion {
 
   /** The import lines that it needs and that the notebook lacked. */
   needs: readonly string[] = [];
+  /** The number of characters at its end that are typed as keys when it is accepted: an opening bracket and a quote. */
+  opens = 0;
   done = false;
   /** Whether a received text did not continue the previous one; the next explicit request shows it. */
   hasDropped = false;
@@ -35,6 +37,15 @@ export class Suggestion {
   /** The import lines that have still to be inserted. */
   get imports(): readonly string[] {
     return this.needs.filter(line => !this._added.has(line));
+  }
+
+  /** The signs with which an editor closes the brackets and quotes at its end. */
+  get closers(): string {
+    const opened = [...this.text.slice(this.text.length - this.opens)];
+    return opened
+      .map(sign => PAIRS[sign])
+      .reverse()
+      .join('');
   }
 
   /** Start of the line that it begins on. */
@@ -54,10 +65,11 @@ export class Suggestion {
   }
 
   /** Extend it. The shown text never changes, so a text that does not continue it is dropped. */
-  grow(text: string, imports: readonly string[] = []): void {
+  grow(text: string, imports: readonly string[] = [], opens = 0): void {
     if (!this.done && text.startsWith(this.text)) {
       this.text = text;
       this.needs = imports;
+      this.opens = opens;
       this._wake();
     } else if (!this.done && !this.text.startsWith(text)) {
       this.hasDropped = true;
@@ -95,6 +107,11 @@ export class Suggestion {
     }
     const rest = this.text.slice(typed.length);
     return closed ? rest.slice(0, lengthBefore(rest, closed)) : rest;
+  }
+
+  /** Return how many characters at the end of its rest are typed as keys. */
+  opensIn(rest: string): number {
+    return this.text.endsWith(rest) ? Math.min(this.opens, rest.length) : 0;
   }
 
   /** Return whether this dismissed suggestion hides a text at a position on its line: its rest, a prefix of it or an extension. */

@@ -73,6 +73,8 @@ export interface ISuggestion {
   confidence: number;
   /** import lines that the text requires and the notebook lacks, each binding one name; missing if there are none */
   imports?: string[];
+  /** the opening bracket, or bracket and quote, that follows the text with certainty; an editor types it as a key would, so that it closes the bracket; missing if there is none */
+  opens?: string;
   /** `stop`, `length` or `deadline` */
   finish_reason: string;
 }
@@ -132,6 +134,8 @@ export interface IFrame {
   confidence?: number;
   /** import lines that the text requires and the notebook lacks, each binding one name; missing if there are none */
   imports?: string[];
+  /** the opening bracket, or bracket and quote, that follows the text with certainty; an editor types it as a key would, so that it closes the bracket; missing if there is none */
+  opens?: string;
   done?: boolean;
   finish_reason?: string;
   /** why an automatic suggestion is not shown: the model is not confident, the text is not worth reading, it would not fit the code, it would use a name or a column that does not exist, or the model generated no text */

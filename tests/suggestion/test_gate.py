@@ -233,3 +233,35 @@ def test_gate_may_end_with_any_word_in_a_comment_and_before_other_text() -> None
     for piece in ("quantity", " +", " total"):
         made.add(piece, 0.95 if piece != " total" else 0.1)
     assert shown(made) == "quantity +"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "rest", "text", "opens"),
+    [
+        ([("quantity", 0.9), ("(", 0.9), ("b", 0.1)], "", "quantity", "("),
+        ([("quantity", 0.9), ('("', 0.9), ("b", 0.1)], "", "quantity", '("'),
+        ([("quantity", 0.9), ("[", 0.9), ("'", 0.3), ("b", 0.3)], "", "quantity", "["),
+        ([("quantity", 0.9), ("()", 0.9), (".x", 0.3)], "", "quantity()", ""),
+        ([("quantity", 0.9), ("(", 0.4), ("b", 0.1)], "", "quantity", ""),
+        ([("quantity", 0.9), ("(", 0.9), ("b", 0.1)], " + 1", "quantity(", ""),
+        ([("quantity", 0.9), (" (", 0.9), ("b", 0.1)], "", "quantity", ""),
+        ([("quantity", 0.9), ("('')", 0.9), (".x", 0.1)], "", "quantity('')", ""),
+        # The bracket makes a short text worth reading.
+        ([("stack", 0.9), ("(", 0.99), ("b", 0.1)], "", "stack", "("),
+        ([("# quantity", 0.9), ("(", 0.9), ("b", 0.1)], "", "# quantity(", ""),
+    ],
+)
+def test_opening_is_the_bracket_that_certainly_follows(
+    tokens: Written, rest: str, text: str, opens: str
+) -> None:
+    made = Product(CursorFeatures(rest=rest), 0.5)
+    for piece, probability in tokens:
+        made.add(piece, probability)
+    assert (shown(made), made.opening(len(text))) == (text, opens)
+
+
+def test_opening_must_fit_the_cell() -> None:
+    made = Product(CursorFeatures(), 0.5, lambda text: "(" not in text)
+    for piece, probability in [("quantity", 0.9), ("(", 0.9), ("b", 0.1)]:
+        made.add(piece, probability)
+    assert made.opening(len("quantity")) == ""

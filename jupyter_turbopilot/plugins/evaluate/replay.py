@@ -129,7 +129,7 @@ def replay_trace(
         begun = time.perf_counter()
         reply = source.last(request, kernel_context)
         typed.ms.append((time.perf_counter() - begun) * 1000)
-        score.show_at(keystroke, reply.items[0].text if reply.items else "")
+        score.show_at(keystroke, reply.items[0].shown if reply.items else "")
     finish(typed, trace, score, live)
 
 
@@ -171,7 +171,7 @@ def _asked(
     for reply in replies:
         if reply.error:
             raise reply.error
-        text = reply.items[0].text if reply.items else ""
+        text = reply.items[0].shown if reply.items else ""
         if text and not first:
             shown_ms, first = (time.perf_counter() - begun) * 1000, text
     return text, shown_ms, (time.perf_counter() - begun) * 1000, first
@@ -218,7 +218,7 @@ class _OpenRequest:
             reply = self._replies.within(max(0.001, end - time.perf_counter()))
             if reply is None:
                 return
-            text = reply.items[0].text if reply.items else self.text
+            text = reply.items[0].shown if reply.items else self.text
             if text and not self.text:
                 self.shown_at = time.perf_counter()
                 self.ms = (self.shown_at - self._begun) * 1000

@@ -21,6 +21,8 @@ Item = TypeVar("Item")
 SHORTEST = 4  # minimum characters worth a keystroke, unless they complete the line
 _DRAWS = 1000
 _WORD = re.compile(r"\s*+[^\w\s]*+(?:\w++,?)?+")
+# An opening bracket that the editor closes.
+_OPENED = re.compile(r"(?<=\w)[(\[][\"']?\Z")
 
 
 def head_of(text: str) -> str:
@@ -229,7 +231,7 @@ class Score:
             pressed=judgement.pressed,
             statements=int(is_new),
             finished=int(judgement.taken >= length),
-            closed=int(not leaves_open(line)),
+            closed=int(not leaves_open(_OPENED.sub("", line))),
         )
 
     def show_at(self, keystroke: Keystroke, text: str) -> None:
