@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.base import speed_of
-from jupyter_turbopilot.models.recommend import share_saved
+from jupyter_turbopilot.models.recommend import FULL_TOKENS_PER_SECOND, share_saved
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.protocol.phase import Phase
@@ -103,7 +103,9 @@ def _notice(pilot: Pilot, *, for_admin: bool) -> str | None:
 def _slow(pilot: Pilot) -> str | None:
     """Return that the machine is slow, and which model fits it."""
     speed = speed_of(pilot.worker.engine)
-    if not pilot.completer.first_prompts.is_slow(speed):
+    # On a fast machine, too, the short batches of keystrokes evaluate slowly.
+    is_late = 0 < speed.generation < FULL_TOKENS_PER_SECOND
+    if not is_late or not pilot.completer.first_prompts.is_slow(speed):
         return None
     return f"This machine is slow. {pilot.library.advise_on(pilot.worker.state.model, speed.generation)}"
 

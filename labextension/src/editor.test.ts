@@ -10,6 +10,7 @@ import {
   isOnBlankLine,
   positionOf,
   revealGhost,
+  scrollBack,
   whenUnchanged
 } from './editor';
 
@@ -122,6 +123,9 @@ describe('editor helpers', () => {
 
 describe('revealGhost', () => {
   const HEIGHT = 20;
+  const WIDTH = 8;
+  const NUMBERS = 30;
+  const SHOWN = 600;
 
   /** A line of this height at a position in a document of which a window of `shown` pixels is visible. */
   function page(at: number, height: number, shown: number, scrollTop: number) {
@@ -134,9 +138,41 @@ describe('revealGhost', () => {
       getBoundingClientRect: () => ({ top: 0 })
     };
     const top = () => at - box.scrollTop;
-    const line = { parentElement: box, getBoundingClientRect: () => ({ bottom: top() + height }) };
-    const text = { getClientRects: () => [{ top: top(), bottom: top() + HEIGHT }] };
-    return { box, top, ghost: { line, text } as unknown as IGhost };
+    const line = { parentElement: box, getBoundingClientRect: () => ({ bottom: top() + height, left: 0 }) };
+    // A first word that does not fit beside the cursor is on the next line.
+    const text = { getClientRects: () => [{ top: top() + HEIGHT, left: 0, right: WIDTH }] };
+    const cursor = () => ({ top: top(), bottom: top() + HEIGHT });
+    const { box: scroller } = row(0, 0, 0);
+    return { box, top, ghost: { line, text, scroller, cursor, characterWidth: WIDTH } as unknown as IGhost };
+  }
+
+  /** An editor with line numbers that shows a line, with the cursor and `length` characters of ghost text. */
+  function row(column: number, length: number, scrollLeft: number) {
+    const box = {
+      scrollLeft,
+      clientLeft: 1,
+      clientWidth: SHOWN,
+      parentElement: null,
+      getBoundingClientRect: () => ({ left: -1 })
+    };
+    const state = { column };
+    const left = () => NUMBERS + state.column * WIDTH - box.scrollLeft;
+    const line = { parentElement: null, getBoundingClientRect: () => ({ left: NUMBERS - box.scrollLeft }) };
+    const text = { getClientRects: () => [{ left: left(), right: left() + length * WIDTH }] };
+    const cursor = () => ({ left: left(), right: left() });
+    const editor = {
+      editor: { scrollDOM: box },
+      getCursorPosition: () => null,
+      getCoordinateForPosition: cursor
+    };
+    const ghost = { line, text, scroller: box, cursor, characterWidth: WIDTH };
+    return {
+      box,
+      state,
+      left,
+      ghost: ghost as unknown as IGhost,
+      editor: editor as unknown as CodeEditor.IEditor
+    };
   }
 
   const number = (min: number, max: number) => fc.integer({ min, max });
@@ -168,5 +204,55 @@ describe('revealGhost', () => {
       )
     );
     vi.unstubAllGlobals();
+  });
+
+  it('scrolls up to 40 characters beside the cursor into view, and back, while the cursor is visible', () => {
+    fc.assert(
+      fc.property(
+        number(0, 200),
+        number(1, 100),
+        number(0, 1500),
+        number(0, 100),
+        (column, length, scrollLeft, typed) => {
+          const { box, state, left, ghost, editor } = row(column, length, scrollLeft);
+          const isVisible = () => left() >= NUMBERS && left() <= SHOWN;
+          const wasVisible = isVisible();
+          revealGhost(ghost);
+          revealGhost(ghost);
+          const by = box.scrollLeft - scrollLeft;
+          if (wasVisible) {
+            const room = SHOWN - left() - Math.min(length, 40) * WIDTH;
+            expect(isVisible() && (by === 0 ? room >= 0 : by > 0 && room === 0)).toBe(true);
+          } else {
+            expect(by).toBe(0);
+          }
+          const at = box.scrollLeft;
+          state.column += typed;
+          const needed = left() + 5 - SHOWN;
+          scrollBack(editor);
+          expect(box.scrollLeft).toBe((by && Math.min(at, Math.max(scrollLeft, at + needed))) || at);
+          box.scrollLeft = 2000; // by the user
+          scrollBack(editor);
+          expect(box.scrollLeft).toBe(2000);
+        }
+      )
+    );
+  });
+
+  it('scrolls back to the position before the first of several texts', () => {
+    const { box, state, ghost, editor } = row(68, 100, 0);
+    for (; state.column < 70; state.column++) {
+      revealGhost(ghost);
+    }
+    expect(box.scrollLeft).toBeGreaterThan(0);
+    scrollBack(editor);
+    expect(box.scrollLeft).toBe(0);
+  });
+
+  it('leaves code before the cursor visible in a narrow editor', () => {
+    const { box, left, ghost } = row(20, 100, 0);
+    box.clientWidth = 200;
+    revealGhost(ghost);
+    expect(left()).toBeGreaterThan(NUMBERS + 4 * WIDTH);
   });
 });

@@ -60,6 +60,7 @@ function bench() {
   const provider = {
     activity,
     settings: { enabled: true, notebookIndex: true },
+    stopped: false,
     paused: new Set<string>(),
     denied: new Map<string, unknown>()
   };
@@ -122,6 +123,30 @@ describe('Status', () => {
     activity.emit({ generating: true, lastMs: 40, isTimedOut: false, hiddenReason: null });
     expect(status.current.reason).toBe('');
     availability.dispose();
+  });
+
+  it('shows no reason of an earlier request while suggestions are off or on demand', () => {
+    const { status, availability, activity, provider, page } = bench();
+    availability.reported({ ...READY, slow: 'This machine is slow.' });
+    availability.dispose();
+    page.path = 'a.ipynb';
+    activity.emit({ generating: false, lastMs: 40, isTimedOut: true, hiddenReason: 'unsure' });
+    const switches: [object, object][] = [
+      [provider.settings, { enabled: false }],
+      [provider, { stopped: true }],
+      [provider, { paused: new Set(['a.ipynb']) }],
+      [page, { notebook: { getMetadata: () => ({ enabled: false }) } }]
+    ];
+    for (const [target, change] of switches) {
+      const before = { ...target };
+      Object.assign(target, change);
+      expect(status.current.reason).toBe('');
+      Object.assign(target, before);
+      expect(status.current.reason).not.toBe('');
+    }
+    activity.emit({ generating: false, lastMs: 40, isTimedOut: false, hiddenReason: 'unsure' });
+    Object.assign(provider.settings, { mode: 'on demand' });
+    expect(status.current.reason).toBe('This machine is slow.');
   });
 
   it('emits changed only if the shown status changes', () => {

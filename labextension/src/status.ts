@@ -176,16 +176,20 @@ export class Status {
     const denial = denied.get(path);
     const index = state.health?.notebook_index;
     const notebookSwitch = switchOf(this._page.notebook);
+    const condition = conditionOf(state, {
+      enabled: settings.enabled,
+      stopped,
+      denied: denial !== undefined,
+      disabled: notebookSwitch !== 'enabled',
+      paused: paused.has(path),
+      generating: this._activity.generating,
+      isTimedOut: this._activity.isTimedOut
+    });
+    // The label names the switch; the results of earlier requests no longer apply.
+    const isOff = ['off', 'stopped', 'disabled', 'paused'].includes(condition);
+    const hidden = settings.mode === 'on demand' ? null : this._activity.hiddenReason;
     return {
-      condition: conditionOf(state, {
-        enabled: settings.enabled,
-        stopped,
-        denied: denial !== undefined,
-        disabled: notebookSwitch !== 'enabled',
-        paused: paused.has(path),
-        generating: this._activity.generating,
-        isTimedOut: this._activity.isTimedOut
-      }),
+      condition,
       model: describeModel(this._trans, state),
       percent: percentOf(state.health?.inPage?.step),
       address: state.health?.address ?? '',
@@ -197,16 +201,15 @@ export class Status {
           ? denial.message
           : notebookSwitch === 'invalid'
             ? describeDecline(this._trans, 'invalid metadata', null)
-            : state.health?.busy
-              ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')
-              : this._activity.isTimedOut && !state.health?.inPage
-                ? describeDecline(this._trans, 'timeout', null)
-                : [
-                    state.health?.notice || describeHidden(this._trans, this._activity.hiddenReason),
-                    state.health?.slow
-                  ]
-                    .filter(Boolean)
-                    .join('\n'),
+            : isOff
+              ? ''
+              : state.health?.busy
+                ? this._trans.__('Many users are active. Suggestions may be slower, shorter or missing.')
+                : this._activity.isTimedOut && !state.health?.inPage
+                  ? describeDecline(this._trans, 'timeout', null)
+                  : [state.health?.notice || describeHidden(this._trans, hidden), state.health?.slow]
+                      .filter(Boolean)
+                      .join('\n'),
       index: !index
         ? ''
         : settings.notebookIndex || index.error

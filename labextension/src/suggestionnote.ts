@@ -3,7 +3,7 @@
 import type { InlineCompleter } from '@jupyterlab/completer';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Completers } from './completers';
-import { ghostIn, type IGhost, isEndVisible, revealGhost } from './editor';
+import { ghostIn, type IGhost, isEndVisible, revealGhost, scrollBack } from './editor';
 import type { ISuggestedItem } from './inflight';
 
 /** Properties for the style sheet: the text under the line with ghost text, and the position of JupyterLab's toolbar. */
@@ -56,6 +56,7 @@ export function noteSuggestions(
     node.classList.toggle(OURS, isOurs);
     node.classList.toggle(SINGLE, completer.model?.completions?.items.length === 1);
     if (!current || !editor) {
+      requestAnimationFrame(() => editor && !completer.current && scrollBack(editor));
       return;
     }
     const since = appearedAt.get(current) ?? performance.now();

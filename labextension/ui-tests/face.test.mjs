@@ -38,6 +38,53 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await page.keyboard.type(' = ', { delay: 60 });
   }
 
+  /** Assert that 40 characters of ghost text are visible beside long lines, and that the editor scrolls back. */
+  async function showsEnds(name) {
+    const frame = { id: 'a', text: `total(${'frame, '.repeat(8)}4)`, done: true, timings: { total_ms: 1 } };
+    await page.route('**/turbopilot/complete*', route =>
+      route.fulfill({ contentType: 'application/x-ndjson', body: `${JSON.stringify(frame)}\n` })
+    );
+    const scroller = page.locator('.jp-Notebook .jp-Cell').nth(2).locator('.cm-scroller');
+    const scrollLeft = () => scroller.evaluate(node => Math.round(node.scrollLeft));
+    const isRead = node => {
+      const box = node.closest('.cm-scroller').getBoundingClientRect();
+      const isVisible = at => {
+        const character = document.createRange();
+        character.setStart(node.firstChild, at);
+        character.setEnd(node.firstChild, at + 1);
+        const { left, right } = character.getBoundingClientRect();
+        return left >= box.left && right <= box.right + 1;
+      };
+      return Array.from({ length: 40 }, (_, at) => at).every(isVisible);
+    };
+    for (const lineWrap of [false, true]) {
+      for (const length of [90, 300]) {
+        await editCell(page, 2);
+        await page.evaluate(
+          wrap => window.jupyterapp.shell.currentWidget.content.activeCell.editor.setOption('lineWrap', wrap),
+          lineWrap
+        );
+        await page.keyboard.press('Control+a');
+        await page.keyboard.insertText(
+          `# ${'line '.repeat(80)}\na = [${'value, '.repeat(50).slice(0, length)}`
+        );
+        await page.waitForTimeout(300);
+        const before = await scrollLeft();
+        await page.keyboard.press('Alt+\\');
+        await ghost(page);
+        const message = `${name}, ${length} characters, wrapping: ${lineWrap}`;
+        assert.ok(await page.locator(GHOST).first().evaluate(isRead), message);
+        assert.equal((await scrollLeft()) > before, !lineWrap, message);
+        await screenshot(page, `long-${name}-${length}-${lineWrap}`);
+        await page.keyboard.press('Escape');
+        await gone(page);
+        await page.waitForTimeout(100);
+        assert.equal(await scrollLeft(), before, message);
+      }
+    }
+    await page.unroute('**/turbopilot/complete*');
+  }
+
   async function openMenu() {
     await page.locator('.lm-MenuBar-itemLabel', { hasText: 'Settings' }).click();
     await page.locator('.lm-Menu-itemLabel', { hasText: /^Turbopilot$/ }).hover();
@@ -49,7 +96,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
       says: SAID,
       learning: true,
       settings: { 'jupyter-turbopilot:plugin': { announce: true } },
-      flags: ['--Turbopilot.kernel_context=False']
+      flags: ['--Turbopilot.kernel_context=False', '--JupyterNotebookApp.expose_app_in_browser=True']
     }));
     writeNotebook(lab, 'face.ipynb', CELLS);
     page = await openFile(browser.context, lab, 'face.ipynb');
@@ -113,6 +160,8 @@ describe('the user interface', { timeout: 300_000 }, () => {
     await gone(page);
     assert.match(await textOf(cell), /^x = 1\nc_\d+ = $/);
   });
+
+  test('ghost text beside a long line is scrolled into view, and back', () => showsEnds('lab'));
 
   test('an explicit request without a suggestion shows the reason', async () => {
     await editCell(page, 1);
@@ -344,10 +393,13 @@ describe('the user interface', { timeout: 300_000 }, () => {
         text => document.querySelector('.jp-Turbopilot-state').textContent === text,
         state
       );
-      for (const width of [720, 680, 500]) {
+      for (const width of [720, 640, 500]) {
         await page.setViewportSize({ width, height: 700 });
         await page.waitForTimeout(500);
         assert.ok(await page.locator('.jp-Turbopilot-state').evaluate(isWhole), `${state}, ${width} pixels`);
+        if (state === 'ready') {
+          assert.ok(await page.locator('.jp-Turbopilot-name').evaluate(isWhole), `${width} pixels`);
+        }
         assert.equal(await label(), `Turbopilot: ${state}`);
         await screenshot(page, `status-${width}-${state.slice(0, 8)}`);
         await page.locator('.jp-Turbopilot-address').evaluate(node => {
@@ -566,6 +618,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
     assert.equal(await ghost(page), SAID);
     await page.keyboard.press('Tab');
     await holds(page.locator('.jp-Notebook .jp-Cell').first(), `a_${lines} = ${SAID}`);
+    await showsEnds('notebook-7');
     await fresh();
     await page.keyboard.press('Escape');
     await openMenu();

@@ -80,6 +80,9 @@ def test_health_names_the_model_that_fits_a_slow_machine(pilot: Pilot) -> None:
     assert describe_health(pilot)["slow"] is None
     slow = describe_health(pilot, own=True)["slow"]
     assert slow.startswith("This machine is slow. tiny-starcoder fits it better than qwen2.5-coder-0.5b.")
+    for speed in (Speed(30.0, 38.0), Speed(30.0)):  # it is in time, or unknown
+        engine.speed = speed
+        assert describe_health(pilot, own=True)["slow"] is None
     engine.speed = Speed(30.0, 20.0)
     assert "qwen2.5-coder-0.5b is the model that fits it best" in describe_health(pilot, own=True)["slow"]
     pilot.worker._life.state = EngineState(Phase.READY, "other.gguf")
