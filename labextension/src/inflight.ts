@@ -218,7 +218,16 @@ export class InFlight {
       await this._client.complete(
         body,
         abort.signal,
-        ({ id, text, imports, opens = '', uncached, timings, finish_reason, hidden_reason: hiddenReason = null }) => {
+        ({
+          id,
+          text,
+          imports,
+          opens = '',
+          uncached,
+          timings,
+          finish_reason,
+          hidden_reason: hiddenReason = null
+        }) => {
           if (this.current === request) {
             request.id = id;
             request.isTimedOut = finish_reason === 'deadline' && !text;
