@@ -43,6 +43,7 @@ _NEEDY_WORDS = frozenset(keyword.kwlist) - {
 _OPENING = re.compile(r"(?<=\w)(?:\(\)|[(\[](?:[\"'](?![\"']))?)")  # of a call or subscript, with a quote
 _EMPTY = "()"  # the brackets of a call without arguments, which belong to the text
 _OPENS = 0.5  # probability of the token with the opening bracket or quote after a suggestion
+_LONGEST_WORD = 32
 _LAST_WORD = re.compile(r"(?:\A|\W)([a-z]+)\Z")
 _FORGIVEN = 0.8  # generation stops below this fraction of the threshold
 
@@ -276,7 +277,7 @@ class Gate:
             opened = scan(begun + text[start:end])
             may_need_more = boundary.whole or not self._is_python or self.cursor.rest or opened.comment
             if (may_open or not (opened.brackets or opened.quote)) and (
-                may_need_more or not needs_more(text[:end])
+                may_need_more or not needs_more(self.cursor.body[-_LONGEST_WORD:] + text[:end])
             ):
                 return boundary, end
         return None

@@ -227,6 +227,17 @@ def test_gate_ends_before_a_sign_or_word_that_needs_an_operand(tail: str) -> Non
     assert shown_of([("return", 0.95), ("\n", 0.9)]) == "return"
 
 
+def test_gate_may_end_with_a_name_whose_end_is_a_keyword() -> None:
+    made = Product(CursorFeatures("x = begin_"), 0.5)
+    for piece, probability in [("values_in", 0.95), (" +", 0.2)]:
+        made.add(piece, probability)
+    assert shown(made) == "values_in"
+    made = Product(CursorFeatures("x = y if z els"), 0.5)
+    for piece, probability in [("e total is not", 0.95), (" None", 0.2)]:
+        made.add(piece, probability)
+    assert shown(made) == ""
+
+
 def test_gate_may_end_with_any_word_in_a_comment_and_before_other_text() -> None:
     assert shown_of([("# the values", 0.95), (" in", 0.95), (" x", 0.2)]) == "# the values in"
     made = Product(CursorFeatures(rest=" total"), 0.5)
