@@ -66,7 +66,7 @@ _OPTION_VALUE = r"""(?='[^'\n]{4,256}'|["']?(?=[^\s"'A-Za-z]{0,64}+[A-Za-z]|[0-9
 
 
 def _following(name: str, value: str, separator: str = r"\n", flags: int = re.IGNORECASE) -> re.Pattern[str]:
-    """Return a pattern for `_is_followed`: a value does not follow a name beyond a separator."""
+    """Return a pattern for `_is_followed`, which matches names, values, and the separators between them."""
     return re.compile(rf"(?P<name>{name})|(?P<value>{value})|{separator}", flags | re.VERBOSE)
 
 

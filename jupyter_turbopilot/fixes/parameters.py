@@ -71,7 +71,10 @@ def _completed(word: str, names: list[str]) -> tuple[str, float] | None:
 
 
 def _properties(failure: FailedCell) -> Iterator[str]:
-    """Yield the keywords of the object of Matplotlib that refused one, and of pandas if it passed that on."""
+    """Yield the properties of the Matplotlib object that rejected a keyword.
+
+    If pandas passed the keyword on, also yield the parameters of its plots.
+    """
     error = failure.report.error
     if error and error.object:
         yield from error.object.parameters or ()

@@ -165,7 +165,7 @@ class _BlockRule(Rule):
                         yield Occurrence(nodes[0], start, end, (self._text(match, indent),), new, old)
 
     def _is_below_same(self, structures: Sequence[int], at: int) -> bool:
-        """Return whether the statement above is that of both examples, if these have the same."""
+        """Return whether the statement above matches the examples, if both have the same one."""
         return (
             len(self.old) != 1
             or self.first.above != self.last.above

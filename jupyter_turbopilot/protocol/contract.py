@@ -62,8 +62,8 @@ Imports = Annotated[
 Opens = Annotated[
     str | UnsetType,
     Meta(
-        description="the opening bracket, or bracket and quote, that follows the text with certainty; an "
-        "editor types it as a key would, so that it closes the bracket; missing if there is none"
+        description="the opening bracket, or bracket and quote, that very probably follows the text; an "
+        "editor inserts it as if it was typed, and so may close the bracket; missing if there is none"
     ),
 ]
 

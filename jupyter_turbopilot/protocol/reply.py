@@ -24,7 +24,7 @@ class Item:
     stopped_by: str = ""  # the stop sequence that ended it
     tokens: tuple[Token, ...] = ()
     imports: tuple[str, ...] = ()  # import lines that its names need and the notebook lacks
-    opens: str = ""  # the opening bracket, with a quote, that follows the text with certainty
+    opens: str = ""  # the opening bracket, with a quote, that very probably follows the text
     from_index: bool = False  # whether it is an index match: its confidence is not one of the model's scores
 
     @property

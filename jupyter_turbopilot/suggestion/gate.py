@@ -41,8 +41,8 @@ _NEEDY_WORDS = frozenset(keyword.kwlist) - {
     *("else", "try", "finally"),
 }
 _OPENING = re.compile(r"(?<=\w)(?:\(\)|[(\[](?:[\"'](?![\"']))?)")  # of a call or subscript, with a quote
-_EMPTY = "()"  # the brackets of a call without arguments, which belong to the text
-_OPENS = 0.5  # probability of the token with the opening bracket or quote after a suggestion
+_EMPTY_CALL = "()"  # the brackets of a call without arguments, which belong to the text
+_MIN_OPENING = 0.8  # probability of the token with the opening bracket or quote after a suggestion
 _LONGEST_WORD = 32
 _LAST_WORD = re.compile(r"(?:\A|\W)([a-z]+)\Z")
 _FORGIVEN = 0.8  # generation stops below this fraction of the threshold
@@ -204,18 +204,18 @@ class Gate:
         return end, confidence
 
     def opening(self, end: int) -> str:
-        """Return `()`, or an opening bracket with a quote, that certainly follows the text up to `end`."""
+        """Return `()`, or an opening bracket and quote, that very probably follows the text up to `end`."""
         found = _OPENING.match(self.text, end)
         if not found or not self._is_python or self.cursor.rest:
             return ""
         opened = scan(self._opening + self.text[:end])
         if opened.quote or opened.comment:
             return ""
-        stops = (stop for stop in (found.end(), end + 1) if self._chance(end, stop) >= _OPENS)
+        stops = (stop for stop in (found.end(), end + 1) if self._probability(end, stop) >= _MIN_OPENING)
         return next((self.text[end:stop] for stop in stops if self.fits(self.text[:stop])), "")
 
-    def _chance(self, start: int, end: int) -> float:
-        """Return the probability of the tokens of a part of the text."""
+    def _probability(self, start: int, end: int) -> float:
+        """Return the product of the probabilities of the tokens in a part of the text."""
         ends = (*(at for at, _ in self.tokens[1:]), math.inf)
         tokens = zip(self.tokens, ends, strict=True)
         return math.prod(chance for (at, chance), next_at in tokens if at < end and next_at > start)
@@ -224,7 +224,7 @@ class Gate:
         """Return the end after the brackets and quotes that probably close the line directly after `end`."""
         for length in range(closing_length(line, text[end:]), 0, -1):
             closed = text[: end + length]
-            if self._chance(end, len(closed)) >= _CLOSED and self._may_stand(closed):
+            if self._probability(end, len(closed)) >= _CLOSED and self._may_stand(closed):
                 return len(closed)
         return end
 
@@ -269,8 +269,8 @@ class Gate:
             if self._is_label_complete(text, end):
                 return boundary, end + 1
             begun = "" if line else self._opening
-            if text.startswith(_EMPTY, end) and self.opening(end) == _EMPTY:
-                end += len(_EMPTY)
+            if text.startswith(_EMPTY_CALL, end) and self.opening(end) == _EMPTY_CALL:
+                end += len(_EMPTY_CALL)
             end = self._with_closers(begun + text[start:end], text, end)
             # Text after the cursor may close brackets, as `fits` checks. After a label, they may stay open.
             may_open = everything or not self._is_python or self.cursor.rest or text[:end] in self._labels

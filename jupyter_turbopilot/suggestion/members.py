@@ -58,7 +58,7 @@ def member_at(request: Completion) -> Member | None:
         for number, each in enumerate(request.cells)
         if each.type == "code" and number != request.active and each.executed is not True
     ]
-    before = prefix[: len(prefix) - len(found[0])]  # the same while the member is typed
+    before = prefix[: len(prefix) - len(found[0])]  # without the member: typing it keeps the cached names
     # The target of the cursor's own statement still has its old members.
     above = before[: max(before.rfind("\n"), before.rfind(";")) + 1]
     code = [*map(len, (before, *waiting))]

@@ -46,7 +46,7 @@ _EXTENSIBLE = "=:<>!+-*/%&|^@"  # signs that form a longer one with `=`
 _ALIASES = {"c++": "cpp", "c#": "csharp", "sh": "bash", "js": "javascript", "ts": "typescript"}
 LONGEST_TREE = 2_000  # characters: tree-sitter's recovery from many errors takes quadratic time
 LOGGED = 10  # factor by which a logged parse of tree-sitter is slower than one of Python
-MOST_PARSED = 200_000  # characters for one answer; after that, every text is rejected
+MOST_PARSED = 200_000  # characters for one answer; further texts are rejected without parsing
 
 
 class Lexeme(NamedTuple):

@@ -55,7 +55,7 @@ class Writing(ABC):
 
     @property
     def opens(self) -> str:
-        """The opening bracket, with a quote, that follows the shown text with certainty."""
+        """The opening bracket, with a quote, that very probably follows the shown text."""
         return ""
 
     @property

@@ -73,7 +73,7 @@ export interface ISuggestion {
   confidence: number;
   /** import lines that the text requires and the notebook lacks, each binding one name; missing if there are none */
   imports?: string[];
-  /** the opening bracket, or bracket and quote, that follows the text with certainty; an editor types it as a key would, so that it closes the bracket; missing if there is none */
+  /** the opening bracket, or bracket and quote, that very probably follows the text; an editor inserts it as if it was typed, and so may close the bracket; missing if there is none */
   opens?: string;
   /** `stop`, `length` or `deadline` */
   finish_reason: string;
@@ -134,7 +134,7 @@ export interface IFrame {
   confidence?: number;
   /** import lines that the text requires and the notebook lacks, each binding one name; missing if there are none */
   imports?: string[];
-  /** the opening bracket, or bracket and quote, that follows the text with certainty; an editor types it as a key would, so that it closes the bracket; missing if there is none */
+  /** the opening bracket, or bracket and quote, that very probably follows the text; an editor inserts it as if it was typed, and so may close the bracket; missing if there is none */
   opens?: string;
   done?: boolean;
   finish_reason?: string;

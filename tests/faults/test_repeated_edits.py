@@ -83,7 +83,7 @@ def filled(pattern: Any, holes: dict[str, Any]) -> Any:
 
 
 def differing(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield the pairs of trees around a difference, the largest first."""
+    """Yield the pairs of subtrees that contain the only difference, the largest first."""
     yield old, new
     if type(old) is type(new) and isinstance(old, list | tuple) and len(old) == len(new):
         different = [pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]]

@@ -475,9 +475,9 @@ def test_a_part_of_any_kind_is_no_operator() -> None:
         (("a(1)\nb(2)", "c(0)\na(1)\nb(2)\nd(0)"), ("a(1)\nb(2)", "c(0)\na(1)\nb(2)\nd(0)"), "c(0)\na(1)\nb(2)\nd(0)"),
         # Code on the same line would belong to the new statement.
         (("t(1)\nu(2)", "if e(3): w(4)"), ("t(1)\nu(2)", "if e(3): w(4)"), "t(1)\nu(2); v(3)\nif e(3): w(4)"),
-        # The text of a multi-line string is indented, too.
+        # Indenting the new statement would change its multi-line string.
         (("t(1)\nu(2)", 'e("""\nx\n""")'), ("t(1)\nu(2)", 'e("""\nx\n""")'), 'def f():\n    t(1)\n    u(2)\ne("""\nx\n""")'),
-        # The comment is another one.
+        # The edit would replace another comment.
         (("f(a, # one\n 1)", "g(a, # one\n 1, 2)"), ("f(b, # two\n 1)", "g(b, # two\n 1, 2)"), "f(c, # three\n 1)"),
         # The new code binds the name.
         (("agg(a)", "agg([a for i in rows])"), ("agg(b)", "agg([b for i in rows])"), "agg(i)"),

@@ -77,7 +77,7 @@ def variants(source: str) -> Iterator[str]:
 
 
 def dumped(node: ast.AST) -> str:
-    """Return what distinguishes a node from others: all but its layout."""
+    """Return the dump of a node without positions, `ctx`, `kind` and `type_comment`."""
     node = copy.deepcopy(node)
     for each in ast.walk(node):
         for name in {"ctx", "kind", "type_comment"} & {*each._fields}:

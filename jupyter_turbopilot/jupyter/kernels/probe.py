@@ -443,7 +443,7 @@ def facts(namespace: Any) -> Dict[str, Any]:
 # Errors -----------------------------------------------------------------------------------------------------
 
 _MISSING: Any = object()
-_REFUSED = re.compile("unexpected keyword argument '|has no property '")  # messages of Matplotlib
+_UNKNOWN_KEYWORD = re.compile("unexpected keyword argument '|has no property '")  # messages of Matplotlib
 
 
 class _ErrorLook(_Look):
@@ -521,7 +521,7 @@ class _ErrorLook(_Look):
             described.update(self._constructor(value))
         elif _is_one_of(kind, (types.FunctionType, types.MethodType)):
             described.update(_keywords(value))
-        elif package == "pandas" or not self._has_dynamic_attributes(kind):  # pandas computes columns only
+        elif package == "pandas" or not self._has_dynamic_attributes(kind):  # in pandas, it adds only columns
             described["attributes"] = _both(self._words_of(kind)[0], self._own(value))
         if kind is dict and self._with_keys and len(value) <= MOST_KEYS:
             keys = [_text(key) for key in value]
@@ -668,7 +668,7 @@ def _error(look: _ErrorLook, error: Any, frames: List[Dict[str, Any]], last: Any
     }
     if name is not None and (obj := _field(error, AttributeError, "obj")) is not None:
         described["object"] = _safely(look.describe, obj)
-    elif name is not None and arguments and _REFUSED.search(_text(arguments[0]) or ""):
+    elif name is not None and arguments and _UNKNOWN_KEYWORD.search(_text(arguments[0]) or ""):
         described["object"] = _safely(lambda: look.describe_artist(_locals(last)["self"]))
     return described
 
