@@ -26,6 +26,11 @@ _NAMES_OF_AGGREGATIONS = """
     mode nunique pct_change prod quantile rank sem shift size skew std sum unique value_counts var
 """
 _AGGREGATIONS = frozenset(_NAMES_OF_AGGREGATIONS.split())
+# Functions that the objects in a message lack.
+_LACKING = (
+    ("GroupBy", frozenset({"mode"})),
+    ("DataFrame", frozenset({"first", "last", "size", "unique"})),
+)
 _DOTTED = re.compile(r"\A\s*+\.\s*+(\w++)\Z")
 
 
@@ -87,8 +92,12 @@ def find_aggregation(failure: FailedCell) -> Iterator[Fix]:
         for argument in (*call.args, *call.keywords)
         for node in walk(argument)
         if isinstance(node, ast.Constant) and node.value == word
+        if not any(isinstance(each, ast.Lambda) for each in walk(argument))
     }
-    near = word and len(nodes) == 1 and (nearest(word, _AGGREGATIONS) or nearest_short(word, _AGGREGATIONS))
+    names = _AGGREGATIONS - next(
+        (lacking for owner, lacking in _LACKING if owner in failure.message), frozenset()
+    )
+    near = word and len(nodes) == 1 and (nearest(word, names) or nearest_short(word, names))
     edit = near and replacement(failure, nodes.pop(), near[0])
     if near and edit and not any(node.attr == word for node in failure.nodes(ast.Attribute)):
         title = f"Did you mean {quoted(near[0])}?"

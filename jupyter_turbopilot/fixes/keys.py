@@ -6,12 +6,13 @@ import ast
 import re
 from collections import Counter
 from contextlib import suppress
+from keyword import iskeyword
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.fixes.labels import LabelLookup
 from jupyter_turbopilot.fixes.nearest import nearest
 from jupyter_turbopilot.protocol.fix import Fix, quoted
-from jupyter_turbopilot.util.syntax_tree import literal_value
+from jupyter_turbopilot.util.syntax_tree import literal_value, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,7 +42,8 @@ _MOST_MESSAGE = 8192  # characters of a message that are searched
 _MOST_TITLES = 3  # labels in a title
 _UNDEFINED = re.compile(r"(name|local variable) '(?:BACKTICK_QUOTED_STRING_)?(\w+)' is not defined")
 # The parts of a query: quoted columns, strings, variables, attributes, names and numbers.
-_IN_QUERY = re.compile(r"`[^`]*+`|'[^']*+'|\"[^\"]*+\"|[@.]?\w++")
+# Neither the name of a function nor the target of an assignment.
+_IN_QUERY = re.compile(r"`[^`]*+`|'[^']*+'|\"[^\"]*+\"|[@.]?\w++(?!\s*+(?:\(|=(?!=)))")
 _PLAIN = re.compile(r"""(["'])[^"'\\\n]*\1""")
 
 
@@ -80,7 +82,15 @@ def find(failure: FailedCell) -> Iterator[Fix]:
 def find_in_query(failure: FailedCell) -> Iterator[Fix]:
     """Find the nearest column, or variable after `@`, for an undefined name in a query of pandas."""
     found, labels = _UNDEFINED.match(failure.message), LabelLookup(failure)
-    for node in failure.nodes(ast.Constant) if found else ():
+    queries = [
+        node
+        for call in (failure.nodes(ast.Call) if found else ())
+        if isinstance(call.func, ast.Attribute) and call.func.attr in {"query", "eval"}
+        for argument in (*call.args[:1], *(each.value for each in call.keywords if each.arg == "expr"))
+        for node in walk(argument)
+        if isinstance(node, ast.Constant)
+    ]
+    for node in queries:
         start = failure.source.find(str(node.value), *failure.span(node))
         known = labels.index(labels.of(node)) if isinstance(node.value, str) and start >= 0 else None
         if not found or not known:
@@ -93,7 +103,7 @@ def find_in_query(failure: FailedCell) -> Iterator[Fix]:
             failure.edit(start + part.start(), start + part.end(), new)
             for part in _IN_QUERY.finditer(str(node.value))
             if part[0] == at + word or (part[0][0] == "`" and _NO_WORD.sub("_", part[0][1:-1]) == word)
-            for is_name in [part[0][0] != "`" and near[0].isidentifier()]
+            for is_name in [part[0][0] != "`" and near[0].isidentifier() and not iskeyword(near[0])]
             for new in [at + near[0] if is_name else f"`{near[0]}`"]
         ]
         if edits and failure.parses_with(edits):

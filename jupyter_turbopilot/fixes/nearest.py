@@ -103,15 +103,20 @@ def nearest(
 def nearest_short(word: str, names: Iterable[str]) -> tuple[str, float] | None:
     """Return the only name of four letters from which a short word differs by a missing or doubled letter.
 
+    A missing letter is a vowel within the name, or an "s" at its end: other short words mean something else.
     This suits the names of an interface; the short names of a user are too similar.
     """
+    known = {*names}
+    if any(word[:at] + word[at + 1 :] in known for at in range(1, len(word)) if word[at] == word[at - 1]):
+        return None  # the doubled letter is too many
     found = {
         name
-        for name in names
+        for name in known
         if len(name) == SHORTEST
         for at in range(1, SHORTEST)
         for letter in ("", name[at - 1], name[at + 1 : at + 2])
         if name[:at] + letter + name[at + 1 :] == word != name
+        and (letter or name[at] in ("s" if at == SHORTEST - 1 else "aeiou"))
     }
     return (found.pop(), 0.7) if len(found) == 1 else None
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.fixes.failed_cell import FailedCell
 
 _UNEXPECTED = re.compile(r"(?:unexpected keyword argument|no property) '(\w+)'(?:\. Did you mean '(\w+)'\?)?")
+_OF_COLLECTIONS = frozenset({"array", "offsets", "paths", "sizes"})  # properties that no function accepts
 _PLOTTING = re.compile(r"pandas[/\\]plotting[/\\]")
 _LESS = 0.15  # confidence, for a function that passes arbitrary keywords on
 _START, _STEM, _MOST_MISSING = 4, 6, 2  # letters of a parameter without its end
@@ -78,7 +79,8 @@ def _properties(failure: FailedCell) -> Iterator[str]:
     error = failure.report.error
     if error and error.object:
         yield from error.object.parameters or ()
-        yield from (name[4:] for name in error.object.attributes or () if name.startswith("set_"))
+        names = (name[4:] for name in error.object.attributes or () if name.startswith("set_"))
+        yield from (name for name in names if name not in _OF_COLLECTIONS)
         if any(_PLOTTING.search(frame.file) for frame in error.frames):
             yield from _PARAMETERS_OF_PLOT.split()
 

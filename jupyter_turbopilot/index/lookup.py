@@ -75,7 +75,7 @@ def best_match(
 
     for value, text, whole in sorted(scored, key=gain, reverse=True):
         is_worth_reading = value >= threshold and expected_gain(value, text) >= 0
-        is_cut = not (whole or cursor.rest) and needs_more(cursor.body + text)
+        is_cut = not (whole or cursor.rest or "#" in cursor.body + text) and needs_more(cursor.body + text)
         if is_worth_reading and not is_cut and is_closed(text, cursor) and fits(text):
             return LineMatch(text, value, sure=True, whole=whole)
     if not scored:

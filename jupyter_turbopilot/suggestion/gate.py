@@ -20,7 +20,7 @@ from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
 from jupyter_turbopilot.suggestion.syntax import CLOSERS, end_of_line, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from jupyter_turbopilot.suggestion.candidates import Candidates
     from jupyter_turbopilot.suggestion.trees import Trees
@@ -35,14 +35,12 @@ _TRIED = 128  # boundaries of a line that are checked at most: each check parses
 _CLOSED = 0.3
 _OPENED = {closed: opened for opened, closed in CLOSERS.items()}
 # Signs and words of Python that need an operand.
-_NEEDY_SIGNS = frozenset("=+-*/%&|^~<>@,!")
-_NEEDY_WORDS = frozenset(keyword.kwlist) - {
-    *("True", "False", "None", "break", "continue", "pass"),
-    *("else", "try", "finally"),
-}
+_NEEDY_SIGNS = frozenset("=+-*/%&|^~<>@,!:")
+_NEEDY_WORDS = frozenset(keyword.kwlist) - {"True", "False", "None", "break", "continue", "pass"}
 _OPENING = re.compile(r"(?<=\w)(?:\(\)|[(\[](?:[\"'](?![\"']))?)")  # of a call or subscript, with a quote
 _EMPTY_CALL = "()"  # the brackets of a call without arguments, which belong to the text
 _MIN_OPENING = 0.8  # probability of the token with the opening bracket or quote after a suggestion
+_CLOSERS = ")]}'\""
 _LONGEST_WORD = 32
 _LAST_WORD = re.compile(r"(?:\A|\W)([a-z]+)\Z")
 _FORGIVEN = 0.8  # generation stops below this fraction of the threshold
@@ -134,6 +132,7 @@ class Gate:
         self.fits = fits  # whether the cell with this text can still become valid code
         self.text = ""
         self.boundaries: list[Boundary] = []
+        self._openings: dict[int, str] = {}  # by the end of the text before them
         self.tokens: list[tuple[int, float]] = []  # the start of each token in the text, and its probability
         self._sure: list[float] = []  # logprobs of the current line
         self._start = 0  # start of that line in the text
@@ -142,6 +141,7 @@ class Gate:
 
     def add(self, piece: str, probability: float) -> None:
         """Process the next token."""
+        self._openings = {}
         head, newline, rest = piece.partition("\n")
         written = self.text[self._start :] + head
         begun = "" if self._line else self._opening
@@ -205,14 +205,23 @@ class Gate:
 
     def opening(self, end: int) -> str:
         """Return `()`, or an opening bracket and quote, that very probably follows the text up to `end`."""
-        found = _OPENING.match(self.text, end)
-        if not found or not self._is_python or self.cursor.rest:
-            return ""
+        if end not in self._openings:
+            self._openings[end] = next(filter(None, self._possible_openings(end)), "")
+        return self._openings[end]
+
+    def _possible_openings(self, end: int) -> Iterator[str]:
+        found, rest = _OPENING.match(self.text, end), self.cursor.rest.strip()
+        if not found or not self._is_python or rest.strip(_CLOSERS):
+            return
         opened = scan(self._opening + self.text[:end])
-        if opened.quote or opened.comment:
-            return ""
-        stops = (stop for stop in (found.end(), end + 1) if self._probability(end, stop) >= _MIN_OPENING)
-        return next((self.text[end:stop] for stop in stops if self.fits(self.text[:stop])), "")
+        for stop in (found.end(), end + 1):
+            text = self.text[end:stop]
+            # Before other closing brackets, the editor closes this one, too.
+            is_closed = not rest or text == _EMPTY_CALL
+            closers = "" if is_closed else "".join(CLOSERS.get(sign, sign) for sign in reversed(text))
+            is_code = not (opened.quote or opened.comment)
+            if is_code and self._probability(end, stop) >= _MIN_OPENING:
+                yield text if self.fits(self.text[:stop] + closers) else ""
 
     def _probability(self, start: int, end: int) -> float:
         """Return the product of the probabilities of the tokens in a part of the text."""
@@ -256,7 +265,7 @@ class Gate:
 
         def gain(boundary: Boundary) -> tuple[float, int, bool]:
             # Further lines are shown only after a whole one.
-            opened = "" if boundary.whole else self.opening(boundary.end)
+            opened = "" if boundary.whole else self.opening(min(boundary.end, len(text)))
             saved = expected_gain(boundary.score, text[start : boundary.end] + opened)
             return (0.0 if everything else saved), boundary.end, boundary.whole
 
@@ -275,7 +284,8 @@ class Gate:
             # Text after the cursor may close brackets, as `fits` checks. After a label, they may stay open.
             may_open = everything or not self._is_python or self.cursor.rest or text[:end] in self._labels
             opened = scan(begun + text[start:end])
-            may_need_more = boundary.whole or not self._is_python or self.cursor.rest or opened.comment
+            may_need_more = boundary.whole or everything or not self._is_python or opened.comment
+            may_need_more = may_need_more or self.cursor.rest
             if (may_open or not (opened.brackets or opened.quote)) and (
                 may_need_more or not needs_more(self.cursor.body[-_LONGEST_WORD:] + text[:end])
             ):

@@ -70,7 +70,8 @@ def member_at(request: Completion) -> Member | None:
     return Member(found["code"], found["typed"], must_exist)
 
 
-@cached_function(2**23)  # more than the names of `MOST_CODE` characters: keystrokes do not change most cells
+# More than the names of `MOST_CODE` characters: keystrokes do not change most cells.
+@cached_function(2**23)
 def _names(patterns: tuple[re.Pattern[str], ...], source: str) -> frozenset[str]:
     """Return the names in the groups of all matches."""
     count_operations(len(source) // 8)

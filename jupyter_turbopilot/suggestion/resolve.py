@@ -59,9 +59,8 @@ class Scope:
         )
 
 
-@cached_function(
-    2**23
-)  # more than the names of `bounds.MOST_CODE` characters: keystrokes do not change most cells
+# More than the names of `bounds.MOST_CODE` characters: keystrokes do not change most cells.
+@cached_function(2**23)
 def bindings(source: str) -> frozenset[str]:
     """Return the names that a cell binds, whether or not it is finished."""
     if len(source) > STATEMENT:

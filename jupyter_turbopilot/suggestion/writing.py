@@ -148,7 +148,8 @@ class TrimmedText(Writing):
     @property
     def opens(self) -> str:
         opening = self._gate.opening(len(self.shown)) if self._unasked and self.shown else ""
-        return opening.removesuffix(")")
+        was_cut = not self._surroundings.rest and len(self._cut.text) <= len(self.shown)
+        return "" if was_cut else opening.removesuffix(")")
 
     @property
     def fits(self) -> bool:
@@ -188,7 +189,7 @@ class TrimmedText(Writing):
         if self._unasked and self.shown:
             return
         # After trimming ended the answer, the text held back after that is not part of it.
-        cut = self._trim(final=whole and not self.ended)
+        self._cut = cut = self._trim(final=whole and not self.ended)
         if whole and not self.gave_up:
             self._gate.end()
         end, self.confidence = self._gate.shown(cut.text)

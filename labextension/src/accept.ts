@@ -28,7 +28,7 @@ export class Acceptor {
           return;
         }
         const text = current.insertText;
-        const end = text.length - ((current as ISuggestedItem).opens ?? 0);
+        const end = Math.max(0, text.length - ((current as ISuggestedItem).opens ?? 0));
         // JupyterLab's own would replace white space that was typed since the request, for which it sends none.
         this._take(completer, text, imports => {
           insertAtCursor(editor, text.slice(0, end), imports);

@@ -220,7 +220,11 @@ export function revealGhost({ text, line, scroller, characterWidth, ...ghost }: 
     const hidden = line.getBoundingClientRect().bottom - bottom;
     box.scrollTop += Math.max(0, Math.min(Math.ceil(hidden), Math.floor(cursor.top - top)));
   }
-  const [{ left, right }] = text.getClientRects(); // of the first line of the text
+  const first = text.getClientRects()[0]; // of the first line of the text
+  if (!first) {
+    return; // the editor is hidden
+  }
+  const { left, right } = first;
   const { scrollLeft } = scroller;
   const start = line.getBoundingClientRect().left + scrollLeft; // beside the line numbers
   const end = endOf(scroller);

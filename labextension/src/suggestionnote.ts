@@ -16,6 +16,9 @@ const OURS = 'jp-mod-turbopilot-ours';
 const SINGLE = 'jp-mod-turbopilot-single';
 /** Milliseconds without scrolling by mouse or touch before ghost text may scroll. */
 const SETTLE = 500;
+
+/** Milliseconds without ghost text after which the editor scrolls back: the next text may appear meanwhile. */
+const SCROLL_BACK = 300;
 /** Pixels between the note and the toolbar, and to the edge of the editor. */
 const GAP = 8;
 
@@ -56,7 +59,10 @@ export function noteSuggestions(
     node.classList.toggle(OURS, isOurs);
     node.classList.toggle(SINGLE, completer.model?.completions?.items.length === 1);
     if (!current || !editor) {
-      requestAnimationFrame(() => editor && !completer.current && scrollBack(editor));
+      setTimeout(
+        () => editor && !(completer.current && completer.editor === editor) && scrollBack(editor),
+        SCROLL_BACK
+      );
       return;
     }
     const since = appearedAt.get(current) ?? performance.now();

@@ -80,6 +80,10 @@ def test_uncertain_attribute_is_not_corrected(known: ObjectDescription | None, m
         ("g.agg('men').men", "'X' object has no attribute 'men'", None),
         ("getattr(g, 'men')", "'X' object has no attribute 'men'", None),
         ("g.agg(name)", "'X' object has no attribute 'men'", None),
+        ("g.agg('modee')", "'SeriesGroupBy' object has no attribute 'modee'", None),
+        ("s.agg('modee')", "'Series' object has no attribute 'modee'", "s.agg('mode')"),
+        ("df.agg('firts')", "'firts' is not a valid function for 'DataFrame' object", None),
+        ("s.apply(lambda v: getattr(v, 'sizes'))", "'X' object has no attribute 'sizes'", None),
     ],
 )
 def test_name_of_an_aggregation_is_corrected(source: str, message: str, fixed: str | None) -> None:

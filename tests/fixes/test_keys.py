@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from jupyter_turbopilot.fixes.keys import find, find_in_query
 from jupyter_turbopilot.fixes.report import ObjectDescription
@@ -142,11 +143,18 @@ QUOTED = "name 'BACKTICK_QUOTED_STRING_Order_IDD'"
         ('db.query("citty > 1")', "", None),
         ("df.query(text)", "", None),
         ('df.query("city > 1")', "name 'city'", None),
+        # Only the query is changed, and neither a function nor the target of an assignment in it.
+        ('df.query("citty > 1").sort_values("citty")', "", 'df.query("city > 1").sort_values("citty")'),
+        ('df[df["city"] == "citty"].query("citty > 1")', "", 'df[df["city"] == "citty"].query("city > 1")'),
+        ('df.eval("citty = citty + 1")', "", 'df.eval("citty = city + 1")'),
+        ('df.query("citty() > 1")', "", None),
+        ('df.query("clas > 1")', "name 'clas'", 'df.query("`class` > 1")'),
     ],
 )
 def test_name_in_a_query_is_corrected(source: str, missing: str, fixed: str | None) -> None:
     error = f"UndefinedVariableError: {missing or MISSING} is not defined"
-    failed = failure(source, error, names=["df", "limit"], library=True)
+    objects = {"df": structs.replace(FRAME, labels=[*(FRAME.labels or ()), "class"])}
+    failed = failure(source, error, names=["df", "limit"], objects=objects, library=True)
     assert [applied(failed, fix) for fix in find_in_query(failed)] == [fixed] * (fixed is not None)
 
 

@@ -127,10 +127,15 @@ def test_nearest_key(word: str, candidates: list[str], found: str | None) -> Non
         ("lat", None),  # `late` and `last`
         ("mn", None),
         ("", None),
+        ("coss", None),  # `cos`
+        ("sep", None),
+        ("log", None),
     ],
 )
 def test_nearest_short_lacks_or_doubles_one_letter(word: str, found: str | None) -> None:
-    near = nearest_short(word, ["a", "mean", "min", "kind", "bins", "last", "late"])
+    near = nearest_short(
+        word, ["a", "mean", "min", "kind", "bins", "last", "late", "cos", "cosh", "step", "logx"]
+    )
     assert (near and near[0]) == found
 
 

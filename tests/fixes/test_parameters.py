@@ -78,7 +78,9 @@ def test_suggestion_of_the_interpreter_is_used_for_an_unknown_function() -> None
 
 
 LINE = ObjectDescription(
-    type="Line2D", attributes=["get_label", "set_color", "set_label", "set_alpha"], parameters=["linewidth"]
+    type="Line2D",
+    attributes=["get_label", "set_color", "set_label", "set_alpha", "set_sizes"],
+    parameters=["linewidth"],
 )
 
 
@@ -89,7 +91,8 @@ LINE = ObjectDescription(
         ("ax.plot(x, lable=1, color=2)", "lable", "ax.plot(x, label=1, color=2)"),
         ("plt.plot(x, alpah=1)", "alpah", "plt.plot(x, alpha=1)"),
         ("plt.plot(x, linewidht=1)", "linewidht", "plt.plot(x, linewidth=1)"),
-        ("plt.plot(x, dat=1)", "dat", "plt.plot(x, data=1)"),
+        ("plt.plot(x, dat=1)", "dat", None),
+        ("plt.plot(x, size=1)", "size", None),
         ("plt.plot(x, marker=1)", "marker", None),
         ("plt.plot(x, ecolor=1)", "ecolor", None),
         ("plt.plot(x, color=1, colour=2)", "colour", None),

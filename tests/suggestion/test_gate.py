@@ -255,6 +255,7 @@ def test_gate_may_end_with_any_word_in_a_comment_and_before_other_text() -> None
         ([("quantity", 0.9), ("()", 0.9), (".x", 0.3)], "", "quantity()", ""),
         ([("quantity", 0.9), ("(", 0.4), ("b", 0.1)], "", "quantity", ""),
         ([("quantity", 0.9), ("(", 0.9), ("b", 0.1)], " + 1", "quantity(", ""),
+        ([("quantity", 0.9), ("(", 0.9), ("b", 0.1)], ")]", "quantity", "("),
         ([("quantity", 0.9), (" (", 0.9), ("b", 0.1)], "", "quantity", ""),
         ([("quantity", 0.9), ("('')", 0.9), (".x", 0.1)], "", "quantity('')", ""),
         # The bracket makes a short text worth reading.

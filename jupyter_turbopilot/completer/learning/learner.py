@@ -155,7 +155,7 @@ class Learner(SuggestionListener):
         if reply.items and (terms := plan.terms()):  # only these replies need the conditions
             item = reply.items[0]
             judged = replace(terms, promised=None) if item.from_index else terms
-            self.sent(reply.id, judged, len(item.text), item.confidence)
+            self.sent(reply.id, judged, len(item.shown), item.confidence)
 
     def sent(self, name: str, terms: DisplayConditions, length: int, score: float) -> None:
         """Record a suggestion that is sent to an editor."""

@@ -65,10 +65,10 @@ class _LoggedSuggestion:
     accepted: int = 0  # characters
 
     def send(self, item: Item) -> None:
-        self.scores[len(item.text)] = item.confidence
+        self.scores[len(item.shown)] = item.confidence
         self.from_index = item.from_index
         if self.surroundings:
-            self.text = item.text
+            self.text = item.shown
 
     def score(self, length: int) -> float:
         score = self.scores.get(length, self.scores[max(self.scores)])

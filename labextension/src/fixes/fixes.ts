@@ -101,7 +101,9 @@ export class FixOffers {
       shown = index;
       const { target, insert, title, run } = candidates[index];
       const apply = (): boolean => {
-        const isApplied = !!applyTarget(this._parts, offer, feedback, target, () => target.apply([model]));
+        const isApplied = !!applyTarget(this._parts, offer, feedback, target, () =>
+          target.apply(target.edits.size > 0 ? [model] : [])
+        );
         if (isApplied) {
           offer.dispose();
           insertCell(offer.panel, insert);

@@ -173,8 +173,8 @@ function managerOf(sharedModel: ICellModel['sharedModel']): IUndoManager | null 
 
 /** Add a step to the history of a cell that changes nothing: an entry is replaced by the same. */
 function addStep({ sharedModel }: ICellModel): void {
-  const { ymodel } = sharedModel as unknown as { ymodel: Map<string, unknown> };
-  sharedModel.transact(() => ymodel.set('cell_type', ymodel.get('cell_type')));
+  const { ymodel } = sharedModel as unknown as { ymodel?: Map<string, unknown> };
+  sharedModel.transact(() => ymodel?.set('cell_type', ymodel.get('cell_type')));
 }
 
 function opposite(step: Step): Step {
