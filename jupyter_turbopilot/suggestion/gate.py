@@ -20,7 +20,7 @@ from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, fit_for
 from jupyter_turbopilot.suggestion.syntax import CLOSERS, end_of_line, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from jupyter_turbopilot.suggestion.candidates import Candidates
     from jupyter_turbopilot.suggestion.trees import Trees
@@ -37,8 +37,7 @@ _OPENED = {closed: opened for opened, closed in CLOSERS.items()}
 # Signs and words of Python that need an operand.
 _NEEDY_SIGNS = frozenset("=+-*/%&|^~<>@,!:")
 _NEEDY_WORDS = frozenset(keyword.kwlist) - {"True", "False", "None", "break", "continue", "pass"}
-_OPENING = re.compile(r"(?<=\w)(?:\(\)|[(\[](?:[\"'](?![\"']))?)")  # of a call or subscript, with a quote
-_EMPTY_CALL = "()"  # the brackets of a call without arguments, which belong to the text
+_OPENING = re.compile(r"(?<=\w)[(\[](?![)\]])(?:[\"'](?![\"']))?")  # of a call or subscript, with a quote
 _MIN_OPENING = 0.8  # probability of the token with the opening bracket or quote after a suggestion
 _CLOSERS = ")]}'\""
 _LONGEST_WORD = 32
@@ -132,7 +131,6 @@ class Gate:
         self.fits = fits  # whether the cell with this text can still become valid code
         self.text = ""
         self.boundaries: list[Boundary] = []
-        self._openings: dict[int, str] = {}  # by the end of the text before them
         self.tokens: list[tuple[int, float]] = []  # the start of each token in the text, and its probability
         self._sure: list[float] = []  # logprobs of the current line
         self._start = 0  # start of that line in the text
@@ -141,7 +139,6 @@ class Gate:
 
     def add(self, piece: str, probability: float) -> None:
         """Process the next token."""
-        self._openings = {}
         head, newline, rest = piece.partition("\n")
         written = self.text[self._start :] + head
         begun = "" if self._line else self._opening
@@ -204,24 +201,18 @@ class Gate:
         return end, confidence
 
     def opening(self, end: int) -> str:
-        """Return `()`, or an opening bracket and quote, that very probably follows the text up to `end`."""
-        if end not in self._openings:
-            self._openings[end] = next(filter(None, self._possible_openings(end)), "")
-        return self._openings[end]
-
-    def _possible_openings(self, end: int) -> Iterator[str]:
+        """Return an opening bracket and quote that very probably follow the text up to `end`."""
         found, rest = _OPENING.match(self.text, end), self.cursor.rest.strip()
-        if not found or not self._is_python or rest.strip(_CLOSERS):
-            return
         opened = scan(self._opening + self.text[:end])
+        if not found or not self._is_python or rest.strip(_CLOSERS) or opened.quote or opened.comment:
+            return ""
         for stop in (found.end(), end + 1):
             text = self.text[end:stop]
             # Before other closing brackets, the editor closes this one, too.
-            is_closed = not rest or text == _EMPTY_CALL
-            closers = "" if is_closed else "".join(CLOSERS.get(sign, sign) for sign in reversed(text))
-            is_code = not (opened.quote or opened.comment)
-            if is_code and self._probability(end, stop) >= _MIN_OPENING:
-                yield text if self.fits(self.text[:stop] + closers) else ""
+            closers = "".join(CLOSERS.get(sign, sign) for sign in reversed(text)) if rest else ""
+            if self._probability(end, stop) >= _MIN_OPENING and self.fits(self.text[:stop] + closers):
+                return text
+        return ""
 
     def _probability(self, start: int, end: int) -> float:
         """Return the product of the probabilities of the tokens in a part of the text."""
@@ -265,8 +256,7 @@ class Gate:
 
         def gain(boundary: Boundary) -> tuple[float, int, bool]:
             # Further lines are shown only after a whole one.
-            opened = "" if boundary.whole else self.opening(min(boundary.end, len(text)))
-            saved = expected_gain(boundary.score, text[start : boundary.end] + opened)
+            saved = expected_gain(boundary.score, text[start : boundary.end])
             return (0.0 if everything else saved), boundary.end, boundary.whole
 
         for boundary in sorted(passing, key=gain, reverse=True)[:_TRIED]:
@@ -278,16 +268,15 @@ class Gate:
             if self._is_label_complete(text, end):
                 return boundary, end + 1
             begun = "" if line else self._opening
-            if text.startswith(_EMPTY_CALL, end) and self.opening(end) == _EMPTY_CALL:
-                end += len(_EMPTY_CALL)
             end = self._with_closers(begun + text[start:end], text, end)
             # Text after the cursor may close brackets, as `fits` checks. After a label, they may stay open.
             may_open = everything or not self._is_python or self.cursor.rest or text[:end] in self._labels
             opened = scan(begun + text[start:end])
-            may_need_more = boundary.whole or everything or not self._is_python or opened.comment
-            may_need_more = may_need_more or self.cursor.rest
+            may_need_more = boundary.whole or everything or not self._is_python or bool(self.cursor.rest)
             if (may_open or not (opened.brackets or opened.quote)) and (
-                may_need_more or not needs_more(self.cursor.body[-_LONGEST_WORD:] + text[:end])
+                may_need_more
+                or opened.comment
+                or not needs_more(self.cursor.body[-_LONGEST_WORD:] + text[:end])
             ):
                 return boundary, end
         return None

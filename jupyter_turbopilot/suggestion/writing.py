@@ -149,7 +149,7 @@ class TrimmedText(Writing):
     def opens(self) -> str:
         opening = self._gate.opening(len(self.shown)) if self._unasked and self.shown else ""
         was_cut = not self._surroundings.rest and len(self._cut.text) <= len(self.shown)
-        return "" if was_cut else opening.removesuffix(")")
+        return "" if was_cut else opening
 
     @property
     def fits(self) -> bool:

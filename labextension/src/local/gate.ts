@@ -11,7 +11,17 @@ import { balancedLength, closingLength } from './brackets';
 import { type CursorFeatures, features, type Features, SMALLEST, sumOf } from './features';
 import { DEFAULT, FITS } from './fits';
 import { CLOSERS, endOfLine, scan } from './lexer';
-import { beginsWithWord, characterBefore, codePoints, cutAt, isBlank, strip, stripEnd } from './text';
+import {
+  beginsWithWord,
+  characterBefore,
+  codePoints,
+  cutAt,
+  isBlank,
+  last,
+  strip,
+  stripEnd,
+  WORD
+} from './text';
 import type { ITrees } from './trees';
 
 const READING = 4; // keystrokes that take as long as reading a suggestion
@@ -24,6 +34,16 @@ const TRIED = 128; // the maximum number of boundaries of a line to check, becau
  */
 const CLOSED = 0.3;
 const OPENED = new Map([...CLOSERS].map(([opened, closed]) => [closed, opened]));
+/** Signs and words of Python that need an operand. */
+const NEEDY_SIGNS = '=+-*/%&|^~<>@,!:';
+const NEEDY_WORDS = new Set(
+  (
+    'and as assert async await class def del elif else except finally for from global if import in is lambda nonlocal ' +
+    'not or raise return try while with yield'
+  ).split(' ')
+);
+const LONGEST_WORD = 32;
+const LAST_WORD = new RegExp(`(?:^|[^${WORD}])([a-z]+)$`, 'u');
 const FORGIVEN = 0.8; // below this share of the threshold, the rest of an answer is not generated
 
 /** A position where an answer may end, and the score of the text up to there. */
@@ -49,9 +69,12 @@ export function mayEnd(text: string, following: string): boolean {
   );
 }
 
-function leavesOpen(line: string): boolean {
-  const { brackets, quote } = scan(line);
-  return brackets !== '' || quote !== '';
+/** Whether a line of Python ends with a sign or a word that needs an operand. */
+function needsMore(line: string): boolean {
+  return (
+    (line !== '' && NEEDY_SIGNS.includes(line.charAt(line.length - 1))) ||
+    NEEDY_WORDS.has(LAST_WORD.exec(line)?.[1] ?? '')
+  );
 }
 
 /** A short line that leaves the same brackets and quote or comment open. */
@@ -202,7 +225,12 @@ export class Gate {
         const end = this._withClosers(begun + text.slice(start, least), text, least);
         // Text after the cursor may close the brackets; `fits` checks this.
         const mayOpen = everything || !this._isPython || this._cursor.rest !== '';
-        if (mayOpen || !leavesOpen(begun + text.slice(start, end))) {
+        const { brackets, quote, comment } = scan(begun + text.slice(start, end));
+        const isCut = !(boundary.whole || mayOpen || comment);
+        if (
+          (mayOpen || !(brackets || quote)) &&
+          !(isCut && needsMore(last(this._cursor.body, LONGEST_WORD) + text.slice(0, end)))
+        ) {
           return { ...boundary, end };
         }
       }

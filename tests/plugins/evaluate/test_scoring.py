@@ -95,7 +95,7 @@ def test_score_counts_statements_and_open_brackets() -> None:
     score.show(0, 9, "plt.plot(", "x,\n    y)", future[9:])
     score.show(0, 18, "", "\nz = 1", future[18:])
     total = score.total
-    assert (total.right, total.statements, total.finished, total.closed) == (3, 2, 2, 2)
+    assert (total.right, total.statements, total.finished, total.closed) == (3, 2, 2, 3)
     assert (total.length, total.tabs) == (8.0, 1.5)
 
 
