@@ -78,7 +78,9 @@ describe('the user interface', { timeout: 300_000 }, () => {
         await screenshot(page, `long-${name}-${length}-${lineWrap}`);
         await page.keyboard.press('Escape');
         await gone(page);
-        await page.waitForTimeout(100);
+        for (let tries = 0; tries < 40 && (await scrollLeft()) !== before; tries++) {
+          await page.waitForTimeout(50);
+        }
         assert.equal(await scrollLeft(), before, message);
       }
     }
