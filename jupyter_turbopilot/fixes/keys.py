@@ -41,9 +41,9 @@ _NO_WORD = re.compile(r"\W")
 _MOST_MESSAGE = 8192  # characters of a message that are searched
 _MOST_TITLES = 3  # labels in a title
 _UNDEFINED = re.compile(r"(name|local variable) '(?:BACKTICK_QUOTED_STRING_)?(\w+)' is not defined")
-# The parts of a query: quoted columns, strings, variables, attributes, names and numbers.
-# Neither the name of a function nor the target of an assignment.
-_IN_QUERY = re.compile(r"`[^`]*+`|'[^']*+'|\"[^\"]*+\"|[@.]?\w++(?!\s*+(?:\(|=(?!=)))")
+# The parts of a query: quoted columns, strings, variables, attributes, names and numbers, but not the name
+# of a function or the target of an assignment.
+_IN_QUERY = re.compile(r"`[^`]*+`|'[^']*+'|\"[^\"]*+\"|[@.]?(?<!\w)\w++(?!\s*+(?:\(|=(?!=)))")
 _PLAIN = re.compile(r"""(["'])[^"'\\\n]*\1""")
 
 
