@@ -97,9 +97,11 @@ def _is_renamed(request: RepeatRequest, change: Change) -> bool:
         return False
     code = [cell.source or "" for cell in request.cells if cell.type == "code"]
     count_operations(sum(map(len, code)) // 16)
-    return not any(
-        binds_anything(source) or (old.id in source and old.id in bindings(source)) for source in code
-    ) and any(new.id in source and new.id in bindings(source) for source in code)
+
+    def is_bound(name: str) -> bool:
+        return any(name in source and name in bindings(source) for source in code)
+
+    return not any(map(binds_anything, code)) and not is_bound(old.id) and is_bound(new.id)
 
 
 def _edits(request: RepeatRequest, rule: Rule) -> Iterator[Edit]:
@@ -144,12 +146,11 @@ class _Meaning:
         # The positions of the earlier example are valid only while its cell is unchanged.
         if earlier and request.cells[earlier.cell].source == rule.first.after.source:
             examples.append((earlier.cell, rule.first))
-        spans = [
+        self._made = [
             (at, each.after.bounds(each.new[0])[0], each.after.bounds(each.new[-1])[1])
             for at, each in examples
         ]
-        self._made = spans
-        self._values = {self._value_at(at, start) for at, start, _ in spans}
+        self._values = {self._value_at(at, start) for at, start, _ in self._made}
 
     def is_same(self, number: int, cell: StructuredCell, occurrence: Occurrence) -> bool:
         """Return whether all names have the same meaning in an occurrence."""

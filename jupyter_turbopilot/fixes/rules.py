@@ -155,14 +155,15 @@ class _BlockRule(Rule):
                 start, end = cell.start(nodes[0]), cell.span(nodes[-1])[1]
                 before, after = cell.source.rfind("\n", 0, start) + 1, cell.source.find("\n", end)
                 rest = cell.source[end : after if after >= 0 else None].lstrip()
-                if not (indent := cell.source[before:start]).strip() and rest[:1] in {"", "#"}:
-                    old, new = structures[at : at + count], tuple(map(match.structure, self.new))
-                    # The new statements may be there already, around the old ones.
-                    starts = (
-                        at - part for part in range(len(new) - count + 1) if new[part : part + count] == old
-                    )
-                    if not any(structures[max(0, each) : each + len(new)] == new for each in starts):
-                        yield Occurrence(nodes[0], start, end, (self._text(match, indent),), new, old)
+                if (indent := cell.source[before:start]).strip() or rest[:1] not in {"", "#"}:
+                    continue
+                old, new = structures[at : at + count], tuple(map(match.structure, self.new))
+                # The new statements may be there already, around the old ones.
+                starts = (
+                    at - part for part in range(len(new) - count + 1) if new[part : part + count] == old
+                )
+                if not any(structures[max(0, each) : each + len(new)] == new for each in starts):
+                    yield Occurrence(nodes[0], start, end, (self._text(match, indent),), new, old)
 
     def _is_below_same(self, structures: Sequence[int], at: int) -> bool:
         """Return whether the statement above matches the examples, if both have the same one."""
@@ -200,8 +201,7 @@ def pattern_rule(first: Change, last: Change, *, is_renamed: bool = False) -> Ru
         return None
     if not last.is_block:
         if is_renamed and isinstance(old[0], int):
-            names = frozenset(getattr(node, "id", "") for node in (*last.old, *last.new))
-            used = _identifiers(old, structures)
+            names, used = _names((*old, *new), structures), _identifiers(old, structures)
             return _ExpressionRule(
                 "name", first, last, names, used, "", old[0], new[0], frozenset(), is_exact=True, inner=()
             )

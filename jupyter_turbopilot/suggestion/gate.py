@@ -40,7 +40,7 @@ _NEEDY_WORDS = frozenset(keyword.kwlist) - {"True", "False", "None", "break", "c
 _OPENING = re.compile(r"(?<=\w)[(\[](?![)\]])(?:[\"'](?![\"']))?")  # of a call or subscript, with a quote
 _MIN_OPENING = 0.8  # probability of the token with the opening bracket or quote after a suggestion
 _CLOSERS = ")]}'\""
-_LONGEST_WORD = 32
+_LONGEST_WORD = 32  # characters; longer ones are no keywords
 _LAST_WORD = re.compile(r"(?:\A|\W)([a-z]+)\Z")
 _FORGIVEN = 0.8  # generation stops below this fraction of the threshold
 
@@ -79,7 +79,7 @@ def leaves_open(line: str) -> bool:
 
 def needs_more(line: str) -> bool:
     """Return whether a line of Python ends with a sign or a word that needs an operand."""
-    word = _LAST_WORD.search(line)
+    word = _LAST_WORD.search(line[-_LONGEST_WORD:])
     return line[-1:] in _NEEDY_SIGNS or (word is not None and word[1] in _NEEDY_WORDS)
 
 
@@ -203,8 +203,10 @@ class Gate:
     def opening(self, end: int) -> str:
         """Return an opening bracket and quote that very probably follow the text up to `end`."""
         found, rest = _OPENING.match(self.text, end), self.cursor.rest.strip()
+        if not found or not self._is_python or rest.strip(_CLOSERS):
+            return ""
         opened = scan(self._opening + self.text[:end])
-        if not found or not self._is_python or rest.strip(_CLOSERS) or opened.quote or opened.comment:
+        if opened.quote or opened.comment:
             return ""
         for stop in (found.end(), end + 1):
             text = self.text[end:stop]
@@ -270,14 +272,11 @@ class Gate:
             begun = "" if line else self._opening
             end = self._with_closers(begun + text[start:end], text, end)
             # Text after the cursor may close brackets, as `fits` checks. After a label, they may stay open.
-            may_open = everything or not self._is_python or self.cursor.rest or text[:end] in self._labels
+            if everything or not self._is_python or self.cursor.rest or text[:end] in self._labels:
+                return boundary, end
             opened = scan(begun + text[start:end])
-            may_need_more = boundary.whole or everything or not self._is_python or bool(self.cursor.rest)
-            if (may_open or not (opened.brackets or opened.quote)) and (
-                may_need_more
-                or opened.comment
-                or not needs_more(self.cursor.body[-_LONGEST_WORD:] + text[:end])
-            ):
+            is_cut = not (boundary.whole or opened.comment) and needs_more(self.cursor.body + text[:end])
+            if not (opened.brackets or opened.quote or is_cut):
                 return boundary, end
         return None
 

@@ -173,7 +173,7 @@ def judged(text: str) -> ParseResult:
     if not opened.balanced or repeats_keyword(plain[opened.start :]):
         return ParseResult(valid=False, parsed=0)
     parsed, code = 0, plain[opened.start :]
-    cost = max(len(code), _PER_WORD * sum(1 for _ in lex(code)))
+    cost = max(len(code), _PER_WORD * sum(1 for _ in _LEXEME.finditer(code)))
     for whole in _completed(code, opened):
         parsed += cost
         if (at := _unexpected(whole)) is None or parsed > _MOST:

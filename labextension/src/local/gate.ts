@@ -73,7 +73,7 @@ export function mayEnd(text: string, following: string): boolean {
 function needsMore(line: string): boolean {
   return (
     (line !== '' && NEEDY_SIGNS.includes(line.charAt(line.length - 1))) ||
-    NEEDY_WORDS.has(LAST_WORD.exec(line)?.[1] ?? '')
+    NEEDY_WORDS.has(LAST_WORD.exec(last(line, LONGEST_WORD))?.[1] ?? '')
   );
 }
 
@@ -224,13 +224,12 @@ export class Gate {
         const least = Math.min(boundary.end, text.length);
         const end = this._withClosers(begun + text.slice(start, least), text, least);
         // Text after the cursor may close the brackets; `fits` checks this.
-        const mayOpen = everything || !this._isPython || this._cursor.rest !== '';
+        if (everything || !this._isPython || this._cursor.rest !== '') {
+          return { ...boundary, end };
+        }
         const { brackets, quote, comment } = scan(begun + text.slice(start, end));
-        const isCut = !(boundary.whole || mayOpen || comment);
-        if (
-          (mayOpen || !(brackets || quote)) &&
-          !(isCut && needsMore(last(this._cursor.body, LONGEST_WORD) + text.slice(0, end)))
-        ) {
+        const isCut = !(boundary.whole || comment) && needsMore(this._cursor.body + text.slice(0, end));
+        if (!(brackets || quote || isCut)) {
           return { ...boundary, end };
         }
       }
