@@ -189,8 +189,8 @@ class SuggestionPlan(Plan):
     def terms(self) -> DisplayConditions | None:
         if not self.automatic:
             return None
-        # The gate shows a single candidate regardless of its score: its outcome must not move the threshold.
-        promised = None if self.cursor.following.single else self.promised
+        # The gate shows a certain text regardless of its score: its outcome must not move the threshold.
+        promised = None if self.cursor.following.certain else self.promised
         return DisplayConditions(self.subject, self.threshold, promised)
 
     def match(self, cells: ChosenCells) -> Matches | None:

@@ -8,6 +8,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from itertools import islice
+from os.path import commonprefix
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyter_turbopilot.context.languages import as_python, cell_language, is_command, without_cell_magic
@@ -62,7 +63,7 @@ class Candidates(NamedTuple):
     """The texts of which one must follow the cursor. Without names, there is no prefix constraint."""
 
     names: Sequence[str] = ()
-    must_exist: bool = False  # whether a new name is unlikely, so that a single candidate is certain
+    must_exist: bool = False  # whether a new name is unlikely, so that their common beginning is certain
     ends: Sequence[str] = ("",)  # the signs of which one follows the name
 
     @property
@@ -71,9 +72,9 @@ class Candidates(NamedTuple):
         return [name + end for name in self.names for end in self.ends]
 
     @property
-    def single(self) -> str:
-        """The single candidate, if there is no other text that could follow."""
-        return self.names[0] if self.must_exist and len(self.names) == 1 else ""
+    def certain(self) -> str:
+        """The single candidate or the common beginning of all, if no other text could follow."""
+        return commonprefix(self.names) if self.must_exist else ""  # noqa: RUF071 - the names are no paths
 
 
 NO_CANDIDATES = Candidates()

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.suggestion.trees import Trees
 
 READING = 4  # keystrokes that take as long as reading a suggestion (docs/developers/measure.md)
-WORTH_A_KEY = 4  # minimum characters of a single candidate
+WORTH_A_KEY = 4  # minimum characters of a certain text
 _QUOTES = frozenset("'\"")
 _NUMBER = "0123456789_"  # characters of integers
 _TRIED = 128  # boundaries of a line that are checked at most: each check parses the text before it
@@ -111,7 +111,7 @@ class Gate:
     ) -> None:
         """`trees`: the model's decision trees; by default those of the default model.
 
-        `candidates`: the candidates for the name at the cursor. A single candidate passes with any score.
+        `candidates`: the candidates for the name at the cursor. What they share passes with any score.
         `is_python`: only in Python is it known which apostrophes are quotes, and what may stay open.
         `lacks_name`: whether a text did not fit because of a name that does not exist.
         """
@@ -124,8 +124,8 @@ class Gate:
         self._trees = trees or fit_for(DEFAULT).trees
         # The next character may belong to the name, or be the user's own closing quote.
         following = cursor.rest[:1]
-        single = "" if following.isidentifier() else candidates.single
-        self._single = single.removesuffix(following) if following in _QUOTES else single
+        certain = "" if following.isidentifier() else candidates.certain
+        self._certain = certain.removesuffix(following) if following in _QUOTES else certain
         needs_quote = not following.isidentifier() and _QUOTES.isdisjoint(cursor.rest)
         self._labels = [text for text in candidates.texts if needs_quote and text[-1:] in _QUOTES]
         self.fits = fits  # whether the cell with this text can still become valid code
@@ -166,7 +166,7 @@ class Gate:
     @property
     def hopeless(self) -> bool:
         """Whether no continuation could be shown."""
-        if not self.threshold:
+        if not self.threshold or len(self.text) < len(self._certain):
             return False
         if self._line and self._open < self._line:
             return True  # a line that is not shown whole hides all later ones
@@ -196,8 +196,8 @@ class Gate:
             if not boundary.whole:
                 break
             line += 1
-        if end < len(self._single) and self._begins_with_single(text):
-            end, confidence = len(self._single), 1.0
+        if end < len(self._certain) and self._begins_with_certain(text):
+            end, confidence = len(self._certain), 1.0
         return end, confidence
 
     def opening(self, end: int) -> str:
@@ -240,10 +240,10 @@ class Gate:
             and self.fits(closed)
         )
 
-    def _begins_with_single(self, text: str) -> bool:
-        """Return whether the text begins with the single candidate, which is worth a keystroke."""
-        single = self._single
-        return len(single) >= WORTH_A_KEY and text.startswith(single) and self.fits(single)
+    def _begins_with_certain(self, text: str) -> bool:
+        """Return whether the text begins with the only possible text, which is worth a keystroke."""
+        certain = self._certain
+        return len(certain) >= WORTH_A_KEY and text.startswith(certain) and self.fits(certain)
 
     def _best(self, text: str, line: int, start: int, *, everything: bool) -> tuple[Boundary, int] | None:
         """Return the boundary of a line with the greatest gain, and the end of the text shown for it."""

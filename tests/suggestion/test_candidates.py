@@ -187,8 +187,8 @@ def test_names_at_leaves_other_text_free(text: str) -> None:
         ("pd.merge(df, other, on='", ""),
     ],
 )
-def test_names_at_returns_a_single_candidate_of_existing_names(text: str, only: str) -> None:
-    assert names_at(request(text), SCOPE).single == only
+def test_names_at_returns_what_existing_names_share(text: str, only: str) -> None:
+    assert names_at(request(text), SCOPE).certain == only
 
 
 def test_names_at_allows_private_names_after_a_dot() -> None:
@@ -262,7 +262,7 @@ def test_names_at_returns_nothing_after_another_change(change: str) -> None:
 
 
 def test_names_at_reads_functions_and_methods_that_change_no_columns() -> None:
-    assert below("x = df['n", Cell(source="print(df)\nplt.plot(df)\ndf.head()")).single == "ame'"
+    assert below("x = df['n", Cell(source="print(df)\nplt.plot(df)\ndf.head()")).certain == "ame'"
 
 
 @pytest.mark.parametrize(
@@ -281,8 +281,8 @@ def test_names_at_reads_functions_and_methods_that_change_no_columns() -> None:
         ("args.rank = 1\nx = args.ra", ""),
     ],
 )
-def test_single_is_empty_where_the_line_may_assign(text: str, only: str) -> None:
-    assert below(text).single == only
+def test_certain_is_empty_where_the_line_may_assign(text: str, only: str) -> None:
+    assert below(text).certain == only
 
 
 def test_names_at_returns_nothing_for_an_object_without_attributes() -> None:
@@ -338,9 +338,10 @@ def test_names_at_returns_nothing_in_a_string_of_a_query() -> None:
     assert not below("df.query(\"name == 'a and n").texts
 
 
-def test_single_requires_a_single_sure_text() -> None:
-    assert Candidates(["a"], must_exist=True).single == "a"
-    assert Candidates(["a"]).single == Candidates(["a", "b"], must_exist=True).single == ""
+def test_certain_is_what_all_existing_names_share() -> None:
+    assert Candidates(["a"], must_exist=True).certain == "a"
+    assert Candidates(["a"]).certain == Candidates(["a", "b"], must_exist=True).certain == ""
+    assert Candidates(["s_per_day'", "s_per_km'"], must_exist=True).certain == "s_per_"
 
 
 PIECES = st.sampled_from(
@@ -412,8 +413,8 @@ def test_names_at_allows_an_operator_after_a_member_in_r() -> None:
     assert {f"price{sign}" for sign in "+-*/^<>=!&|~%;}"} <= {*texts}
 
 
-@pytest.mark.parametrize(("text", "single"), [("x <- df$c", "ost"), ("df$c", ""), ("x <- df$p", "")])
-def test_single_member_is_certain_unless_it_may_be_assigned(text: str, single: str) -> None:
+@pytest.mark.parametrize(("text", "certain"), [("x <- df$c", "ost"), ("df$c", ""), ("x <- df$p", "ri")])
+def test_member_is_certain_unless_it_may_be_assigned(text: str, certain: str) -> None:
     scope = Scope(attributes={"df$": frozenset({"cost", "price", "prize"})})
     request = Completion(language="r", cells=[Cell(source=text)], offset=len(text))
-    assert names_at(request, scope).single == single
+    assert names_at(request, scope).certain == certain
