@@ -60,7 +60,7 @@ class LocalPilot(InProcess):
     """The completer in this process, without state of earlier runs and cached completions."""
 
     def __init__(self, **settings: Any) -> None:
-        fresh = {"keep_sequences": False, "learning": False, "cache_file": "", "cache_memory": 0}
+        fresh = {"keep_sequences": False, "cache_file": "", "cache_memory": 0}
         super().__init__(Turbopilot(**(fresh | settings)))
         begun = time.perf_counter()
         self.wait()
@@ -81,7 +81,7 @@ class LocalPilot(InProcess):
 def settings_of(model: str | None, adapters: list[str] | None = None) -> Turbopilot:
     """Return the settings for measuring a model."""
     settings = read_settings(model)
-    settings.keep_sequences = settings.learning = settings.yield_cpu = False
+    settings.keep_sequences = settings.yield_cpu = False
     settings.cache_file = ""
     if adapters is not None:
         settings.adapters = adapters

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 SCHEMA = Path(__file__).resolve().parent.parent / "labextension" / "schema" / "plugin.json"
 PAGE_MODELS = (DEFAULT, "characters")  # the model whose fit is the fallback, and the extension's own
-PAGE_PARTS = ("thresholds", "trees")  # pages do not learn
 
 
 def _table(head: list[str], rows: Iterable[list[str]]) -> str:
@@ -145,9 +144,7 @@ def probe() -> str:
 
 def page_fits() -> str:
     """Return the gate's fits of the browser models."""
-    fits = {
-        model: {part: fit for part, fit in FITS[model].items() if part in PAGE_PARTS} for model in PAGE_MODELS
-    }
+    fits = {model: FITS[model] for model in PAGE_MODELS}
     values = json.dumps(fits).replace("]]", "] ]")  # three of them would end cog's block
     head = "export const FITS: Readonly<Record<string, Partial<IFit>>>"
     return f"export const DEFAULT = '{DEFAULT}';\n\n{head} = {values};"

@@ -170,7 +170,7 @@ def main() -> None:
     trace = Trace()
     with (
         tempfile.TemporaryDirectory() as folder,
-        closing(InProcess(Turbopilot(cache_file="", learning=False))) as local,
+        closing(InProcess(Turbopilot(cache_file=""))) as local,
     ):
         root = Path(folder) / "notebooks"
         root.mkdir()

@@ -16,7 +16,7 @@ from jupyter_turbopilot.completer.import_sources import WouldWaitError, cached_o
 from jupyter_turbopilot.completer.listeners import Listeners
 from jupyter_turbopilot.completer.plan import replay
 from jupyter_turbopilot.completer.raw_plan import plan_raw
-from jupyter_turbopilot.completer.suggestion_plan import SuggestionPlan, UserData, plan_suggestion
+from jupyter_turbopilot.completer.suggestion_plan import SuggestionPlan, plan_suggestion
 from jupyter_turbopilot.completer.tenant import salted, session_of
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.engine.job import YIELDED, as_error
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyter_turbopilot.completer.cache.completion_cache import CachedCompletion, CompletionCache
-    from jupyter_turbopilot.completer.learning.learner import Learner
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.completer.suggestion_plan import Matches
@@ -87,7 +86,7 @@ class Completer:
     """Turns requests into suggestions.
 
     `results` is the completion cache. `resting` returns whether prefetching is paused. Paths are relative to
-    the folder `root`. `learner` learns from feedback.
+    the folder `root`.
     """
 
     def __init__(
@@ -97,14 +96,13 @@ class Completer:
         results: CompletionCache,
         resting: Callable[[], bool] = lambda: False,
         root: str = "",
-        learner: Learner | None = None,
+        listeners: Listeners | None = None,
     ) -> None:
         self.worker = worker
         self.settings = settings
         self.first_prompts = FirstPrompts(worker, settings, self._make_job, resting)
         self.shared = Shared(settings, results, dict.fromkeys(_COUNTED, 0), self.first_prompts)
-        self.learner = learner
-        self.listeners = Listeners(*filter(None, [learner]))
+        self.listeners = listeners or Listeners()
         self.secret = secrets.token_bytes(32)  # for the digests that name owners and sessions
         self._resting = resting
         self._root = root
@@ -175,15 +173,12 @@ class Completer:
     ) -> Plan:
         plan: Plan
         if isinstance(request, Completion):
-            user = UserData(notebook_index)
-            if self.learner and not tenant:
-                user = UserData(notebook_index, self.learner.calibration)
             planned = plan_suggestion(
                 request,
                 kernel_context,
                 self.worker.state.model,
                 self.settings,
-                user,
+                notebook_index,
                 level or Level.NONE,
                 has_short_context=self._short_contexts.update(caller, request, level),
             )

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
         CacheKey,
         CompletionCache,
     )
-    from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.prompt.formats import Prompt
     from jupyter_turbopilot.prompt.layout import Layout
@@ -74,10 +73,6 @@ class Plan(ABC):
     def names(self) -> Sequence[str]:
         """Return the names of which one must follow; empty if there is no such constraint."""
         return ()
-
-    def terms(self) -> DisplayConditions | None:
-        """Return the conditions of an automatic suggestion, whose outcome calibrates the gate."""
-        return None
 
     def truncated(self, max_tokens: int) -> Plan:  # noqa: ARG002 - most prompts have one length
         """Return the plan with fewer tokens before the cursor, if its prompt can be truncated."""

@@ -12,8 +12,6 @@ from msgspec import structs
 
 from jupyter_turbopilot.completer.cache.completion_cache import CacheKey
 from jupyter_turbopilot.completer.import_sources import sources_of
-from jupyter_turbopilot.completer.learning.calibration import AS_FITTED
-from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions
 from jupyter_turbopilot.completer.plan import Plan
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext
 from jupyter_turbopilot.context.languages import cell_language
@@ -27,15 +25,14 @@ from jupyter_turbopilot.protocol.engine_request import Sampling
 from jupyter_turbopilot.suggestion.candidates import Candidates, names_at
 from jupyter_turbopilot.suggestion.features import cursor_features
 from jupyter_turbopilot.suggestion.gate import Gate
-from jupyter_turbopilot.suggestion.gate_fit import fit_for, subject_of
+from jupyter_turbopilot.suggestion.gate_fit import fit_for
 from jupyter_turbopilot.suggestion.names import Names, scope_of
 from jupyter_turbopilot.suggestion.surroundings import is_multi_line, surroundings_of
 from jupyter_turbopilot.suggestion.writing import HOLD, TrimmedText
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from jupyter_turbopilot.completer.learning.calibration import Calibration
     from jupyter_turbopilot.context.notebook import Context
     from jupyter_turbopilot.engine.base import Engine
     from jupyter_turbopilot.index.cells import Choice, ChosenCells
@@ -60,17 +57,6 @@ class Matches:
     cells: Choice
     line: LineMatch | None = None
     settled: bool = True  # whether the look-up was complete: it returns the same until the index changes
-
-
-@dataclass(frozen=True)
-class UserData:
-    """The data of the user who requests a suggestion."""
-
-    notebook_index: NotebookIndex | None = None  # the index of the user's notebooks
-    calibration: Callable[[str], Calibration] = lambda _: AS_FITTED  # of the gate, by subject
-
-
-NO_DATA = UserData()
 
 
 class CursorContext:
@@ -142,8 +128,6 @@ class SuggestionPlan(Plan):
     eagerness: str
     trees: Trees  # they score the prefixes of a suggestion
     threshold: float  # the lowest score of a shown suggestion; 0: show all
-    subject: str  # identifies the scores: model and setting
-    promised: float | None  # precision that the setting promises, if any
     unasked: bool  # whether the user has not invoked it
     prompt_tokens: int  # maximum before the cursor
 
@@ -186,13 +170,6 @@ class SuggestionPlan(Plan):
     def names(self) -> Sequence[str]:
         return self.cursor.following.texts
 
-    def terms(self) -> DisplayConditions | None:
-        if not self.automatic:
-            return None
-        # The gate shows a certain text regardless of its score: its outcome must not move the threshold.
-        promised = None if self.cursor.following.certain else self.promised
-        return DisplayConditions(self.subject, self.threshold, promised)
-
     def match(self, cells: ChosenCells) -> Matches | None:
         """Query the index: choose cells if the cell is new, and look up a continuation of the line."""
         request, notebook_index = self.cursor.request, self.notebook_index
@@ -227,7 +204,7 @@ def plan_suggestion(
     kernel_context: KernelContext,
     model: str,
     settings: Turbopilot,
-    user: UserData = NO_DATA,
+    notebook_index: NotebookIndex | None = None,
     level: Level = Level.NONE,
     *,
     has_short_context: bool = False,
@@ -238,18 +215,14 @@ def plan_suggestion(
     """
     # An accepted index match becomes part of the notebook, and of the next prompt for a remote server.
     may_use = request.notebook_index and settings.may_send_index and not is_private_path(request.path)
-    notebook_index = user.notebook_index if may_use else None
+    notebook_index = notebook_index if may_use else None
     own = request.cells[request.active]
     unasked = request.trigger in {"automatic", "prefetch"}
     is_short = unasked and level >= Level.SHORT_SUGGESTIONS
     max_lines = 1 if is_short else request.max_lines or settings.max_lines
     eagerness = request.eagerness or settings.eagerness
-    fit, subject = fit_for(model), subject_of(model, eagerness)
-    threshold, promised = fit.thresholds[eagerness], fit.promised.get(eagerness)
-    if promised:
-        # Moving the threshold has the same effect as calibrating each score.
-        threshold = user.calibration(subject).threshold(threshold)
-    threshold = threshold if unasked else 0.0
+    fit = fit_for(model)
+    threshold = fit.thresholds[eagerness] if unasked else 0.0
     before, after = text_before(request)
     multi = is_multi_line(request.prefix, request.suffix, request.lines)
     length = _length(request, settings, multi=multi)
@@ -261,8 +234,6 @@ def plan_suggestion(
         eagerness=eagerness,
         trees=fit.trees,
         threshold=threshold,
-        subject=subject,
-        promised=promised,
         unasked=unasked,
         prompt_tokens=settings.prompt_tokens // (2 if has_short_context else 1),
         names_stay=not settings.engine_section.send_kernel_context,

@@ -81,9 +81,9 @@ def _notebook_index(notebook_index: MaintainedIndex) -> dict[str, Any]:
 
 def _week(pilot: Pilot) -> dict[str, int | float | None] | None:
     """Return this week's statistics."""
-    if not (learner := pilot.completer.learner):
+    if not pilot.statistics:
         return None
-    week = learner.week
+    week = pilot.statistics.week
     retained = week.retained / week.executed if week.executed else None
     return {"shown": week.shown, "accepted": week.accepted, "saved": week.saved, "retained": retained}
 

@@ -263,7 +263,7 @@ def for_several(settings: Turbopilot) -> None:
     asked: Any = settings.config.get("Turbopilot", {})
     lost = ["cache_file"] if settings.cache_file else []
     lost += ["keep_sequences"] if asked.get("keep_sequences") is True else []
-    settings.cache_file, settings.keep_sequences, settings.learning = "", False, False
+    settings.cache_file, settings.keep_sequences = "", False
     if lost:
         log.warning(
             "Turbopilot: this service has several users and does not store their data, so it ignores %s.",

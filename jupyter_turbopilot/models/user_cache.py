@@ -1,8 +1,8 @@
 """The user's cache folder: data about the user's notebooks and this machine, separate from the models.
 
 The models folder may be shared and read-only. This folder contains `sequences` (saved evaluated prompts),
-`trials.json` (results of load tests), `speed.json` (this machine's memory bandwidth) and `learning.json`
-(calibration by accepted and ignored suggestions).
+`trials.json` (results of load tests), `speed.json` (this machine's memory bandwidth) and `statistics.json`
+(this week's counts of suggestions).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from jupyter_turbopilot.util.files import is_unfinished, read_object, replace_co
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LEARNING = "learning.json"
 SPEED = "speed.json"
+STATISTICS = "statistics.json"
 VERDICTS = "trials.json"
 SEQUENCES = "sequences"
 SEQUENCES_MAGIC = b"turbopilot sequences 1\n"  # the beginning of the file
@@ -38,7 +38,7 @@ def personal_files(folder: Path) -> Iterator[Path]:
     yield from sequences(folder)
     yield from _written(folder, SPEED, lambda path: "bytes_a_second" in read_object(path))
     yield from _written(folder, VERDICTS, _contains_verdicts)
-    yield from _written(folder, LEARNING, _is_learning_file)
+    yield from _written(folder, STATISTICS, _is_statistics_file)
 
 
 def sequences(folder: Path) -> Iterator[Path]:
@@ -57,9 +57,9 @@ def _contains_verdicts(path: Path) -> bool:
     return all(_VERDICT.fullmatch(key) for key in read_object(path) or {"": ""})
 
 
-def _is_learning_file(path: Path) -> bool:
+def _is_statistics_file(path: Path) -> bool:
     """Return whether Turbopilot wrote the file, which may be damaged."""
-    return path.name == LEARNING and read_object(path).keys() <= {"calibrations", "week"}
+    return path.name == STATISTICS and read_object(path).keys() <= {"number", "counts"}
 
 
 def _is_sequence_file(path: Path) -> bool:

@@ -241,7 +241,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
     ]
     week: Annotated[
         Week | None,
-        Meta(description="this week's suggestions; null if the server does not learn from your feedback"),
+        Meta(description="this week's suggestions; null if the server does not count yours"),
     ]
     usage_log: Annotated[
         UsageLog | None,

@@ -246,7 +246,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
         Meta(
             ge=0,
             le=1_000_000,
-            description="of `accepted`: number of its characters in the document before; not learned from",
+            description="of `accepted`: number of its characters in the document before",
         ),
     ] = 0
     seconds: Annotated[
@@ -255,7 +255,7 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
             ge=0.0,
             le=1e6,
             description="seconds since it was shown; of `executed` and `retained`: since it was accepted. "
-            "Not used for learning, only for event logs",
+            "Only listeners use it, such as the usage log",
         ),
     ] = 0.0
 

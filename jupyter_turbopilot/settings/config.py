@@ -168,12 +168,6 @@ class Turbopilot(Configurable):
         "always: show all that pass the checks for valid code. A suggestion that you request is shown if it "
         "passes these checks.",
     ).tag(config=True)
-    learning = Bool(
-        True,
-        help="Adjust the threshold for suggestions by those that you accept or ignore, so that quiet, "
-        "balanced and eager reach the precision that they promise. Only numbers are saved, in your cache "
-        "folder; see the JupyterLab page of the documentation. Off in a service for several users.",
-    ).tag(config=True)
     usage_log = Unicode(
         "",
         help="A file that logs the outcomes of suggestions for a study, without text, paths or names: an "

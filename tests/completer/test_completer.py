@@ -3,7 +3,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from itertools import count
-from types import SimpleNamespace
 
 import pytest
 from traitlets.config import Config
@@ -11,7 +10,6 @@ from traitlets.config import Config
 from jupyter_turbopilot.completer import completer
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CacheKey, CompletionCache
 from jupyter_turbopilot.completer.completer import Completer, identity_of
-from jupyter_turbopilot.completer.learning.calibration import AS_FITTED
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo, read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.engine.cancel import check
@@ -239,9 +237,6 @@ def hostile(**more: object) -> Completion:
 @pytest.mark.parametrize("trigger", ["automatic", "invoke"])
 def test_submit_parses_nothing_on_the_event_loop(desk: Callable[..., Desk], trigger: str) -> None:
     d = desk("rice']", probability=1.0)
-    d.completer.learner = SimpleNamespace(  # type: ignore[assignment]
-        calibration=lambda _: AS_FITTED
-    )
     for number in range(2):  # the second time, from the cache
         operations = Operations()
         with counted_operations(operations):

@@ -1,17 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import pytest
 from traitlets.config import Config
 
 from jupyter_turbopilot.completer.cache.completion_cache import CacheEntry, CompletionCache
-from jupyter_turbopilot.completer.learning.calibration import AS_FITTED, Calibration
-from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions
-from jupyter_turbopilot.completer.listeners import Listeners, SuggestionListener
-from jupyter_turbopilot.completer.plan import Plan
-from jupyter_turbopilot.completer.reply_iterators import Listener, Replies
+from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
 from jupyter_turbopilot.protocol.request import Cell, Completion, Document
 
@@ -77,50 +72,14 @@ def test_suggestion_plan_honours_the_requested_number_of_lines(desk: Callable[..
     assert d.texts(request("", lines="multi", max_lines=3))[-1] == "a\nb\nc"
 
 
-@pytest.mark.parametrize(
-    ("trigger", "eagerness", "moved"),
-    [
-        ("automatic", "balanced", True),
-        ("automatic", "quiet", True),
-        ("prefetch", "balanced", True),
-        ("automatic", "eager", True),
-        ("automatic", "always", False),
-        ("invoke", "balanced", False),
-    ],
-)
-def test_calibration_moves_thresholds_with_a_promised_precision(
-    desk: Callable[..., Desk], trigger: str, eagerness: str, moved: bool
+@pytest.mark.parametrize("trigger", ["automatic", "invoke"])
+def test_suggestion_for_another_threshold_is_not_taken_from_the_cache(
+    desk: Callable[..., Desk], trigger: str
 ) -> None:
     d = desk("alpha + beta + gamma", probability=1.0)
-    conditions: list[DisplayConditions | None] = []
-
-    class Recorder(SuggestionListener):
-        def requested(self, _request: Completion, plan: Plan) -> Listener:
-            return lambda _reply: conditions.append(plan.terms())
-
-    d.completer.listeners = Listeners(Recorder())
-
-    def learn(calibration: Calibration) -> None:
-        d.completer.learner = SimpleNamespace(calibration=lambda _: calibration)  # type: ignore[assignment]
-
-    for calibration in (AS_FITTED, Calibration(1.0, -0.8, 300)):
-        learn(calibration)
+    for eagerness in ("eager", "quiet"):
         d.ask(request(trigger=trigger, eagerness=eagerness, max_tokens=3))
-    # A text that was trimmed for another threshold is not used.
-    assert len(d.engine.asks) == 1 + moved
-    promised = {terms.promised is not None for terms in conditions if terms}
-    assert promised == ({moved} if trigger == "automatic" else set())
-
-
-def test_calibration_hides_more_after_wrong_suggestions(desk: Callable[..., Desk]) -> None:
-    d = desk("alpha + beta", probability=0.8)
-    asked = request("x = ", trigger="automatic", eagerness="balanced")
-    shown = d.texts(asked)
-    assert shown
-    d.completer.learner = SimpleNamespace(  # type: ignore[assignment]
-        calibration=lambda *_: Calibration(1.0, -1.5, 300)
-    )
-    assert d.texts(asked) != shown
+    assert len(d.engine.asks) == (2 if trigger == "automatic" else 1)  # an invoked one has no threshold
 
 
 @pytest.mark.parametrize(

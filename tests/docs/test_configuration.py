@@ -52,7 +52,7 @@ def test_dashboard_shows_the_documented_queries_of_existing_metrics() -> None:
     documented = re.findall(r"^\| `(.+?)` \|", section, re.MULTILINE)
     dashboard = json.loads((ROOT / "deploy" / "grafana.json").read_text())
     assert [panel["targets"][0]["expr"] for panel in dashboard["panels"]] == documented
-    metrics = Metrics(pilot_with(Turbopilot(learning=False), lambda *_: ScriptedEngine("")))
+    metrics = Metrics(pilot_with(Turbopilot(), lambda *_: ScriptedEngine("")))
     metrics.count("complete", "completed")
     metrics.measure(Timings(prompt_tokens=2, cached_tokens=1, predicted_tokens=1))
     families = [*text_string_to_metric_families(metrics.text(with_users=True).decode())]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.completer.raw_plan import plan_raw
-from jupyter_turbopilot.completer.suggestion_plan import SuggestionPlan, UserData, plan_suggestion
+from jupyter_turbopilot.completer.suggestion_plan import SuggestionPlan, plan_suggestion
 from jupyter_turbopilot.context.kernel_context import KernelContext, Modules, ObjectInfo
 from jupyter_turbopilot.index.cells import ChosenCells
 from jupyter_turbopilot.plugins.protocols.options import InfillBody
@@ -124,7 +124,7 @@ def typed(request: Completion) -> Completion:
 
 
 def plan(request: Completion) -> SuggestionPlan:
-    return plan_suggestion(request, FACTS, "model", SETTINGS, UserData(FakeIndex()))
+    return plan_suggestion(request, FACTS, "model", SETTINGS, FakeIndex())
 
 
 def operations_of(call: Callable[[], object]) -> int:
@@ -138,7 +138,6 @@ def prepare(made: SuggestionPlan) -> None:
     """Compute all that other threads compute before a suggestion is generated."""
     made.match(ChosenCells())
     made.names()
-    made.terms()
     made.writing()
     made.cursor.with_cells()
     made.cursor.names(made.notebook_index, waits=False).imports("missing.name(other)")

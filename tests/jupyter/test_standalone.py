@@ -312,7 +312,7 @@ def test_status_page_shows_only_readiness(serve: Serve) -> None:
 def test_service_for_several_users_stores_no_data(caplog: pytest.LogCaptureFixture) -> None:
     settings = Turbopilot()
     for_several(settings)
-    assert (settings.keep_sequences, settings.learning, settings.cache_file) == (False, False, "")
+    assert (settings.keep_sequences, settings.cache_file) == (False, "")
     assert not caplog.records, "nothing was configured"
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completer import Completer
-from jupyter_turbopilot.completer.learning.learner import Learner
+from jupyter_turbopilot.completer.listeners import Listeners
+from jupyter_turbopilot.completer.statistics import Statistics
 from jupyter_turbopilot.engine.cpu_usage import Effort
 from jupyter_turbopilot.engine.kind import kind_of, limits_of
 from jupyter_turbopilot.engine.load import machine
@@ -25,7 +26,7 @@ from jupyter_turbopilot.models.folder import is_unreadable
 from jupyter_turbopilot.models.gguf import stamp
 from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.models.tuning.adapters import adapters_of
-from jupyter_turbopilot.models.user_cache import LEARNING, personal_dir
+from jupyter_turbopilot.models.user_cache import STATISTICS, personal_dir
 from jupyter_turbopilot.protocol.errors import (
     BadRequestError,
     DisabledError,
@@ -65,7 +66,8 @@ class Pilot:
 
     It selects the model, and decides when to retry one that could not be loaded. `kind` is the kind of
     engine, by default the configured one; `kernels`, `kernel_busy` and `root` belong to a Jupyter server.
-    `access` replaces the decision of the settings on where completion is allowed.
+    `access` replaces the decision of the settings on where completion is allowed. `has_owner`: whether it
+    belongs to one user, whose suggestions are counted.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Pilot:
         kernel_busy: Callable[[], bool] = lambda: False,
         root: str = "",
         access: Access | None = None,
+        has_owner: bool = True,
     ) -> None:
         self.settings = settings
         self.access = access or access_of(settings, os.environ, root)
@@ -96,13 +99,14 @@ class Pilot:
         results = CompletionCache(
             settings.cache_memory * MEGABYTE, keep=self._cache_writer.keep if self._cache_writer else None
         )
+        self.statistics = Statistics(personal_dir() / STATISTICS) if has_owner else None
         self.completer = Completer(
             self.worker,
             settings,
             results,
             self.effort.resting,
             root,
-            Learner(personal_dir() / LEARNING) if settings.learning else None,
+            Listeners(*filter(None, [self.statistics])),
         )
         self.background = BackgroundThreads()
         self.parsing = BackgroundThreads(2)  # for parsing and tokenizing, which can take seconds

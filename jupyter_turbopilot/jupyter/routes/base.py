@@ -133,8 +133,8 @@ class Route(AuthenticatedHandler):
         )
 
     @property
-    def is_learned_from(self) -> bool:
-        """Return whether the server learns from this caller's feedback."""
+    def is_owner(self) -> bool:
+        """Return whether the caller owns the server, whose statistics count the owner's suggestions."""
         return self.may_manage and not self.tenant
 
     @property

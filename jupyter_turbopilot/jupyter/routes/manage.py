@@ -88,7 +88,7 @@ async def _health(route: Route) -> dict[str, Any]:
     return describe_health(
         route.pilot,
         notebook_index,
-        own=route.is_learned_from,
+        own=route.is_owner,
         logged=not route.tenant,
         for_admin=route.standalone and route.may_manage,
     )

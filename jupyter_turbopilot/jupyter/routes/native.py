@@ -197,11 +197,11 @@ async def session_paths(manager: Any, kernel_id: str) -> tuple[str, ...]:
 
 
 class FeedbackRoute(Route):
-    """`POST turbopilot/feedback`: the outcome of a suggestion; `DELETE` deletes what was learned."""
+    """`POST turbopilot/feedback`: the outcome of a suggestion."""
 
     @Endpoint(Feedback, status=204)
     async def post(self, feedback: Feedback) -> None:
-        """Record the outcome of a suggestion, and learn from it; only count that of a fix or an edit."""
+        """Record the outcome of a suggestion; only count that of a fix or an edit."""
         kind = feedback.id.rpartition("-")[0]
         if kind in OFFER_KINDS:
             self.metrics.count_offer(kind, feedback.event)
@@ -209,16 +209,19 @@ class FeedbackRoute(Route):
             self.pilot.completer.feedback(feedback)
         await self.finish()
 
+
+class StatisticsRoute(Route):
+    """`DELETE turbopilot/statistics`: reset the statistics of suggestions."""
+
     @Endpoint(status=204, access="manage", errors=(NotReadyError,))
     async def delete(self) -> None:
-        """Delete what was learned from feedback."""
-        learner = self.pilot.completer.learner
-        if learner and self.is_learned_from:
+        """Reset this week's statistics."""
+        if self.pilot.statistics and self.is_owner:
             try:
-                await self.run(learner.forget)
+                await self.run(self.pilot.statistics.reset)
             except OSError as error:
                 raise NotReadyError(
-                    f"The data learned from feedback could not be deleted: {error.strerror or error}.",
+                    f"The statistics could not be deleted: {error.strerror or error}.",
                     code="not_deleted",
                 ) from None
         await self.finish()

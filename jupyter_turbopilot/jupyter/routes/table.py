@@ -26,6 +26,7 @@ CORE = {
     "rename": f"{_HERE}fixes:RenameRoute",
     "repeat": f"{_HERE}fixes:RepeatRoute",
     "feedback": f"{_HERE}native:FeedbackRoute",
+    "statistics": f"{_HERE}native:StatisticsRoute",
     "health": f"{_HERE}manage:HealthRoute",
     "v1/health": f"{_HERE}manage:HealthRoute",
     "metrics": f"{_HERE}manage:MetricsRoute",

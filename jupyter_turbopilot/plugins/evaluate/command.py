@@ -178,7 +178,7 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
         options.eagerness = options.eagerness or ["balanced"]
     if options.clock and not options.bursts:
         options.key_interval = options.key_interval or KEY_INTERVAL
-    settings.keep_sequences = settings.learning = False
+    settings.keep_sequences = False
     settings.cache_file = ""
     # In real time, yield the CPU to other programs as for a user.
     settings.yield_cpu = options.clock

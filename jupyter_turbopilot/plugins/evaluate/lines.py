@@ -162,7 +162,7 @@ def compare(
     traces = of_kind(notebooks, "append", count)
     lines, typed = [], []
     for name, settings in ways:
-        settings.keep_sequences = settings.yield_cpu = settings.learning = False
+        settings.keep_sequences = settings.yield_cpu = False
         settings.cache_file = ""
         local = InProcess(settings)
         done: list[str] = []

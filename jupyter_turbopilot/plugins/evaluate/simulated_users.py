@@ -112,7 +112,7 @@ def measure(options: argparse.Namespace, settings: Turbopilot) -> list[Measured]
     if not typed:
         raise TurbopilotError(f"This Python's standard library contains no suitable functions. {_OTHERWISE}")
     # The measured requests are the only load.
-    settings.keep_sequences = settings.yield_cpu = settings.learning = False
+    settings.keep_sequences = settings.yield_cpu = False
     settings.cache_file = ""
     local = InProcess(settings)
 

@@ -34,7 +34,6 @@ DEFAULTS = {
     "idle_minutes": 0.0,
     "keep_sequences": False,
     "separate_caches": True,
-    "learning": False,
     "cache_file": "",
 }
 POLL_SECONDS = 0.1  # seconds between two checks of a loading model
@@ -71,7 +70,7 @@ class Replica:
         refuse_usage_log(settings, "a service for several users cannot ask each of them for consent")
         # Ray does not limit a replica to its cores: using more slows down other replicas.
         settings.threads = settings.threads or int(_cores())
-        self._pilot = Pilot(settings)
+        self._pilot = Pilot(settings, has_owner=False)
         fetch(self._pilot)
         self._pilot.start()
         while self._pilot.worker.state.phase is Phase.LOADING:

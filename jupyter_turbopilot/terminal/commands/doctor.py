@@ -31,7 +31,7 @@ from jupyter_turbopilot.models.user_cache import personal_dir, remember_rate
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.protocol.request import Cell, Completion
 from jupyter_turbopilot.settings.access import access_of
-from jupyter_turbopilot.suggestion.gate_fit import fit_for, is_fitted_to, subject_of
+from jupyter_turbopilot.suggestion.gate_fit import is_fitted_to
 from jupyter_turbopilot.terminal.commands.checks import findings_of
 from jupyter_turbopilot.terminal.commands.command import add_json, add_model_and_engine
 from jupyter_turbopilot.terminal.plugin import other_plugins
@@ -167,7 +167,7 @@ def _engine(settings: Turbopilot) -> Iterator[Finding]:
             if kind.address and not speed.problem:
                 yield _prompt_reuse(local)
             yield _gate(local.pilot.worker.state.model)
-            yield _learned(local)
+            yield from _statistics(local)
     except TurbopilotError as error:
         yield Finding("speed", error.message, problem=True)
     finally:
@@ -181,21 +181,11 @@ def _gate(model: str) -> Finding:
     return Finding("gate", fitted if is_fitted_to(model) else unfitted)
 
 
-def _learned(local: InProcess) -> Finding:
-    """Report the calibration by feedback and the resulting thresholds."""
-    learner, model = local.pilot.completer.learner, local.pilot.worker.state.model
-    if not learner:
-        return Finding("learning", "off: c.Turbopilot.learning is False")
-    week, fit = learner.week, fit_for(model)
-    learned = [
-        f"{eagerness}, from {count_of(found.seen, 'suggestion')}: slope {found.slope:.2f}, "
-        f"offset {found.offset:+.2f}: shows suggestions that score at least "
-        f"{found.threshold(fitted):.3f} ({fitted:.3f} as fitted)"
-        for eagerness, fitted in fit.thresholds.items()
-        if (found := learner.calibration(subject_of(model, eagerness))).seen
-    ]
-    text = [f"accepted {week.accepted} of {week.shown} this week", *(learned or ["nothing learned yet"])]
-    return Finding("learning", "; ".join(text))
+def _statistics(local: InProcess) -> Iterator[Finding]:
+    """Report this week's statistics of suggestions."""
+    if statistics := local.pilot.statistics:
+        week = statistics.week
+        yield Finding("statistics", f"{week.accepted} of {week.shown} suggestions accepted this week")
 
 
 _FASTER = {

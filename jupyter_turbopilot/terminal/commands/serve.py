@@ -70,10 +70,11 @@ def run(options: argparse.Namespace, settings: Turbopilot) -> int:
         for_several(settings)
     elif not identity.may_manage(None):
         refuse_usage_log(settings, "without a key, users cannot be identified")
-        settings.learning = False  # without a key, users cannot be told apart, and cannot reset it
     logging.basicConfig(format="%(message)s")
     logging.getLogger(lifecycle.__name__).setLevel(logging.INFO)  # log loading of the model
-    pilot = Pilot(settings)
+    # Without a key, users cannot be told apart, and cannot reset their statistics.
+    has_owner = not identity.distinguishes_users and identity.may_manage(None)
+    pilot = Pilot(settings, has_owner=has_owner)
     pilot.completer.listeners.load(settings, "server")
     return asyncio.run(serve(pilot, identity, place, notice))
 

@@ -29,7 +29,7 @@ def test_only_state_changing_methods_require_managing() -> None:
         ("models", "DELETE"),
         ("models/pull", "POST"),
         ("models/pull", "DELETE"),
-        ("feedback", "DELETE"),
+        ("statistics", "DELETE"),
         ("index", "POST"),
         ("index", "DELETE"),
     }

@@ -242,7 +242,7 @@ async def test_corrections_are_charged_and_counted(ask: Ask, pilot: Any, failure
     assert 'turbopilot_requests_total{code="too_many_requests",outcome="refused",route="rename"} 1.0' in text
 
 
-async def test_feedback_on_corrections_is_counted_and_not_learned(ask: Ask, pilot: Any) -> None:
+async def test_feedback_on_corrections_is_counted_apart(ask: Ask, pilot: Any) -> None:
     for name, event in (
         ("fix-1", "applied"),
         ("rename-1", "dismissed"),

@@ -10,13 +10,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from jupyter_turbopilot.completer.learning.learner import LearnedState
-from jupyter_turbopilot.completer.learning.outcomes import DisplayConditions, Observations, Verdict
+from jupyter_turbopilot.completer.statistics import Counts, Week
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.index.paths import folder
 from jupyter_turbopilot.jupyter.routes import table
-from jupyter_turbopilot.models.user_cache import LEARNING, measured_rate, remember_rate
-from jupyter_turbopilot.suggestion.gate_fit import subject_of
+from jupyter_turbopilot.models.user_cache import STATISTICS, measured_rate, remember_rate
 from jupyter_turbopilot.terminal.commands import doctor
 from jupyter_turbopilot.util import registry
 
@@ -137,30 +135,12 @@ def test_doctor_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert not findings["system"]["problem"]
 
 
-def test_doctor_reports_learned_thresholds(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    own: str,
-    own_folder: Path,
+def test_doctor_reports_this_weeks_statistics(
+    capsys: pytest.CaptureFixture[str], own: str, own_folder: Path
 ) -> None:
-    assert (
-        "learning     accepted 0 of 0 this week; nothing learned yet" in run(capsys, "doctor", "-m", own)[1]
-    )
-    terms = DisplayConditions(subject_of(Path(own).name, "balanced"), 0.575, 0.65)
-    wrong = Observations(40, 40, (Verdict(terms, 0.7, right=False),) * 40)
-    learned = LearnedState().after(wrong, time.time())
-    (own_folder / LEARNING).write_bytes(msgspec.json.encode(learned))
-    out = run(capsys, "doctor", "-m", own)[1]
-    assert re.search(
-        r"learning     accepted 40 of 40 this week; balanced, from 40 suggestions: slope \d\.\d\d, "
-        r"offset -\d\.\d\d: shows suggestions that score at least 0\.\d+ \(0\.600 as fitted\)$",
-        out,
-        re.MULTILINE,
-    )
-    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
-    (tmp_path / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"learning": false}}')
-    assert "learning     off" in run(capsys, "doctor", "-m", own)[1]
+    week = Week().plus(Counts(shown=40, accepted=30), time.time())
+    (own_folder / STATISTICS).write_bytes(msgspec.json.encode(week))
+    assert "statistics   30 of 40 suggestions accepted this week" in run(capsys, "doctor", "-m", own)[1]
 
 
 def test_doctor_reports_a_missing_gpu(

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from filelock import FileLock
 
-from jupyter_turbopilot.completer.learning.learner import LearnedState
+from jupyter_turbopilot.completer.statistics import Week
 from jupyter_turbopilot.engine.llama import snapshot as state
 from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.models.catalog import find
@@ -18,7 +18,7 @@ from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.merge import merged_copy
-from jupyter_turbopilot.models.user_cache import LEARNING, remember_rate
+from jupyter_turbopilot.models.user_cache import STATISTICS, remember_rate
 from jupyter_turbopilot.util.files import sha256_of
 from jupyter_turbopilot.util.sqlite_file import schema
 
@@ -94,7 +94,7 @@ def test_purge_deletes_all_files_of_turbopilot(
         obtain(store, converted)
     merged_copy(models_folder, path, [AdapterSpec(str(make(tmp_path / "a.gguf")))])
     remember_rate(own_folder, 1e9)
-    (own_folder / LEARNING).write_bytes(msgspec.json.encode(LearnedState()))
+    (own_folder / STATISTICS).write_bytes(msgspec.json.encode(Week()))
     (own_folder / "trials.json").write_text(json.dumps({"a" * 32: "ok"}))
     state.save(own_folder / "sequences", "key", [])
     assert len(files(models_folder)) > 12
@@ -104,17 +104,17 @@ def test_purge_deletes_all_files_of_turbopilot(
     assert not own_folder.exists()
 
 
-def test_purge_deletes_damaged_learning_files_and_keeps_foreign_ones(
+def test_purge_deletes_damaged_statistics_and_keeps_foreign_ones(
     capsys: pytest.CaptureFixture[str], own_folder: Path
 ) -> None:
     own_folder.mkdir(parents=True, exist_ok=True)
-    (own_folder / LEARNING).write_text('{"calibrations": {')
-    (own_folder / f"{LEARNING}.old").write_text("another program's")
+    (own_folder / STATISTICS).write_text('{"number": {')
+    (own_folder / f"{STATISTICS}.old").write_text("another program's")
     run(capsys, "purge", "--yes")
-    assert files(own_folder) == {f"{LEARNING}.old"}
-    (own_folder / LEARNING).write_text('{"lessons": []}')
+    assert files(own_folder) == {f"{STATISTICS}.old"}
+    (own_folder / STATISTICS).write_text('{"lessons": []}')
     run(capsys, "purge", "--yes")
-    assert files(own_folder) == {LEARNING, f"{LEARNING}.old"}
+    assert files(own_folder) == {STATISTICS, f"{STATISTICS}.old"}
 
 
 def test_purge_asks_for_confirmation_and_defaults_to_no(

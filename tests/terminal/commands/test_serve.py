@@ -2,14 +2,20 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jupyter_turbopilot.cli import parser
+from jupyter_turbopilot.jupyter import standalone
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.protocol.errors import BadRequestError
+from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.commands import serve
 from jupyter_turbopilot.terminal.commands.serve import key_of
 from jupyter_turbopilot.util import registry
+
+from ...multi_user_service import HeaderIdentity
 
 
 def options(key: str | None = None, file: Path | None = None, *, none: bool = False) -> Namespace:
@@ -62,3 +68,27 @@ def test_serve_works_without_a_plugin_whose_option_is_taken(
     options = parser().parse_args(["serve", f"--{name}", "text", "--hub"])
     assert (vars(options)[name], options.callers.name) == ("text", "hub")
     assert [*failures] == [taken.value]
+
+
+def several(_environment: object) -> tuple[HeaderIdentity, str]:
+    return HeaderIdentity(), "address"
+
+
+@pytest.mark.parametrize(
+    ("option", "counts"), [("--api-key=s3cret-key", True), ("--no-api-key", False), ("--several", False)]
+)
+def test_serve_counts_only_the_suggestions_of_its_owner(
+    monkeypatch: pytest.MonkeyPatch, option: str, *, counts: bool
+) -> None:
+    served: list[Pilot] = []
+
+    async def serve_until_stopped(pilot: Pilot, *_: Any) -> int:
+        served.append(pilot)
+        return 0
+
+    monkeypatch.setattr(standalone, "serve", serve_until_stopped)
+    monkeypatch.setattr(serve, "found", lambda _: (registry.Entry("several", f"{__name__}:several"),))
+    assert serve.run(parser().parse_args(["serve", option]), Turbopilot()) == 0
+    (pilot,) = served
+    pilot.stop()
+    assert (pilot.statistics is not None) == counts

@@ -1,1 +1,0 @@
-"""Suggestion outcomes, and the calibration of scores by them."""
