@@ -30,8 +30,7 @@ export interface ICompletionClient {
   health(signal?: AbortSignal): Promise<IEngineHealth>;
   /** Send feedback (numbers only) without waiting for a response; errors are ignored. */
   feedback(feedback: IFeedback): void;
-  /** Delete the statistics learned from feedback. */
-  forget(): Promise<void>;
+  resetStatistics(): Promise<void>;
   /** Delete the notebook index; it stays deleted until `buildIndex`. */
   deleteIndex(): Promise<IHealth>;
   buildIndex(): Promise<IHealth>;

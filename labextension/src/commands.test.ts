@@ -91,7 +91,7 @@ describe('addCommands', () => {
     expect(shown.sort()).toEqual(OURS);
   });
 
-  it.each([CommandIDs.chooseModel, CommandIDs.learning])('names %s alike in the menu and the palette', id => {
+  it.each([CommandIDs.chooseModel, CommandIDs.statistics])('names %s alike in the menu and the palette', id => {
     const label = parts.options.get(id)?.label as (args: object) => string;
     expect(label({ palette: true })).toBe(`Turbopilot ${label({})}`);
   });

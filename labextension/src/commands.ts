@@ -44,7 +44,7 @@ export namespace CommandIDs {
   export const copyInstallCommand = 'turbopilot:copy-install-command';
   export const notebookIndex = 'turbopilot:notebook-index';
   export const deleteIndex = 'turbopilot:delete-index';
-  export const learning = 'turbopilot:learning';
+  export const statistics = 'turbopilot:statistics';
   export const usageLog = 'turbopilot:usage-log';
   export const status = 'turbopilot:status';
 }
@@ -76,7 +76,7 @@ export interface IParts {
   notice: Notice;
   notebookIndex: NotebookIndex;
   openModels: () => void;
-  showLearning: () => Promise<void>;
+  showStatistics: () => Promise<void>;
   showUsageLog: () => Promise<void>;
 }
 
@@ -111,7 +111,7 @@ export function fillMenu(menu: Menu, off: Menu): void {
   for (const command of [
     CommandIDs.notebookIndex,
     CommandIDs.chooseModel,
-    CommandIDs.learning,
+    CommandIDs.statistics,
     CommandIDs.openSettings
   ]) {
     menu.addItem({ command });
@@ -363,7 +363,7 @@ function addFixes(commands: CommandRegistry, { trans, page, offers }: IParts): v
 
 /** Models panel, statistics, usage log, settings and status. */
 function addInformation(commands: CommandRegistry, parts: IParts): void {
-  const { trans, availability, status, notice, openModels, showLearning, showUsageLog } = parts;
+  const { trans, availability, status, notice, openModels, showStatistics, showUsageLog } = parts;
   commands.addCommand(CommandIDs.chooseModel, {
     // The palette shows no category beside it.
     label: args => (args.palette ? trans.__('Turbopilot Models…') : trans.__('Models…')),
@@ -372,11 +372,11 @@ function addInformation(commands: CommandRegistry, parts: IParts): void {
     execute: openModels
   });
   const week = () => availability.state.health?.week ?? null;
-  commands.addCommand(CommandIDs.learning, {
+  commands.addCommand(CommandIDs.statistics, {
     label: args => (args.palette ? trans.__('Turbopilot Statistics…') : trans.__('Statistics…')),
     isVisible: () => week() !== null,
     isEnabled: () => week() !== null,
-    execute: showLearning
+    execute: showStatistics
   });
   // No setting hides this entry: users must see that they are logged.
   const usageLog = () => availability.state.health?.usage_log ?? null;

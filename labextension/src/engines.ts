@@ -135,8 +135,8 @@ export class ChosenClient implements IClient, IFixClient {
     void this._client.then(client => client.feedback(feedback));
   }
 
-  async forget(): Promise<void> {
-    return (await this._client).forget();
+  async resetStatistics(): Promise<void> {
+    return (await this._client).resetStatistics();
   }
 
   async deleteIndex(): Promise<IHealth> {

@@ -123,8 +123,8 @@ export class HttpClient implements IClient, IFixClient {
     this._feedback.set(id, sent);
   }
 
-  async forget(): Promise<void> {
-    await this._ask('feedback', 'DELETE');
+  async resetStatistics(): Promise<void> {
+    await this._ask('statistics', 'DELETE');
   }
 
   async deleteIndex(): Promise<IHealth> {

@@ -24,7 +24,6 @@ import { RepeatOffers } from './fixes/repeats';
 import { Notice, notifyOfHealth } from './notice';
 import { HttpClient } from './httpclient';
 import { claimKeys, shortcutOf, watchModifiedTab, watchVimEscape } from './keys';
-import { learningDialog } from './learning';
 import { describeDecline } from './messages';
 import { LiveRegion } from './liveregion';
 import { NotebookIndex } from './notebookindex';
@@ -36,6 +35,7 @@ import { Page } from './page';
 import { ModelPanel, panelOpener } from './panel';
 import { Preferences } from './settings';
 import { Provider } from './provider';
+import { statisticsDialog } from './statistics';
 import { Status } from './status';
 import { StatusItem, StatusAnnouncer } from './statusitem';
 import { usageLogDialog, notifyOfUsageLog } from './usagelog';
@@ -203,7 +203,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       notice,
       notebookIndex,
       openModels,
-      showLearning: learningDialog(client, availability, notice, trans),
+      showStatistics: statisticsDialog(client, availability, notice, trans),
       showUsageLog
     });
     const off = new MenuSvg({ commands });

@@ -313,9 +313,9 @@ export interface IFeedback {
   chars: number;
   /** its length at that time, as more may have been on its way; 0: all that was sent */
   length: number;
-  /** of `accepted`: number of its characters in the document before; not learned from */
+  /** of `accepted`: number of its characters in the document before */
   before: number;
-  /** seconds since it was shown; of `executed` and `retained`: since it was accepted. Not used for learning, only for event logs */
+  /** seconds since it was shown; of `executed` and `retained`: since it was accepted. Only listeners use it, such as the usage log */
   seconds: number;
 }
 
@@ -390,7 +390,7 @@ export interface IHealth {
   offers?: ('fixes' | 'renames' | 'repeats')[];
   /** the notebook index; null: there is none, or you may not see it */
   notebook_index: INotebookIndex | null;
-  /** this week's suggestions; null if the server does not learn from your feedback */
+  /** this week's suggestions; null if the server does not count yours */
   week: IWeek | null;
   /** the usage log; null if there is none of the caller's suggestions */
   usage_log: IUsageLog | null;

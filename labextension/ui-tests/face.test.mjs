@@ -96,7 +96,6 @@ describe('the user interface', { timeout: 300_000 }, () => {
   before(async () => {
     ({ lab, browser, close } = await openLab({
       says: SAID,
-      learning: true,
       settings: { 'jupyter-turbopilot:plugin': { announce: true } },
       flags: ['--Turbopilot.kernel_context=False', '--JupyterNotebookApp.expose_app_in_browser=True']
     }));
@@ -419,9 +418,9 @@ describe('the user interface', { timeout: 300_000 }, () => {
   });
 
   test('outcomes are reported in numbers, counted in the menu and reset on request', async () => {
-    await lab.delete('turbopilot/feedback');
-    writeNotebook(lab, 'learning.ipynb', ['a =', 'b =', 'c =', 'd =']);
-    const other = await openFile(browser.context, lab, 'learning.ipynb');
+    await lab.delete('turbopilot/statistics');
+    writeNotebook(lab, 'outcomes.ipynb', ['a =', 'b =', 'c =', 'd =']);
+    const other = await openFile(browser.context, lab, 'outcomes.ipynb');
     const sent = [];
     other.on('request', request => {
       if (request.method() === 'POST' && request.url().includes('turbopilot/feedback')) {
@@ -471,7 +470,7 @@ describe('the user interface', { timeout: 300_000 }, () => {
     }
     assert.deepEqual(await week(), counted);
     await openLine('Statistics…');
-    await screenshot(other, 'learned-menu');
+    await screenshot(other, 'statistics-menu');
     await other.keyboard.press('Escape');
 
     const dialog = other.locator('.jp-Dialog');
@@ -483,16 +482,13 @@ describe('the user interface', { timeout: 300_000 }, () => {
       await dialog.getByText(words).waitFor();
     };
     await open();
-    await screenshot(other, 'learned-dialog');
+    await screenshot(other, 'statistics-dialog');
     await other.keyboard.press('Enter');
     await dialog.waitFor({ state: 'detached' });
     assert.equal((await week()).accepted, accepted, 'Enter resets nothing');
     await open();
-    await dialog.getByRole('button', { name: 'Reset Statistics and Learning' }).click();
-    await other
-      .locator('.Toastify__toast', { hasText: 'has reset its learned thresholds' })
-      .first()
-      .waitFor();
+    await dialog.getByRole('button', { name: 'Reset Statistics' }).click();
+    await other.locator('.Toastify__toast', { hasText: 'has reset its statistics' }).first().waitFor();
     assert.deepEqual(await week(), { shown: 0, accepted: 0, saved: 0, retained: null });
     await openLine('Statistics…');
     await line('Statistics…').click();

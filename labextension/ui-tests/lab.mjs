@@ -80,8 +80,8 @@ process.on('exit', () => groups.forEach(endGroup));
  * Start a server. `settings` are JupyterLab's, by plugin; `environment` and `flags` are the server's. `eagerness` is
  * `always` by default: most tests need ghost text regardless of its confidence. `says` replaces the model with an engine
  * that always generates this text. `memory` enables the notebook index, in a temporary data folder without the default
- * model. `learning` enables learning, in a temporary folder. `home` makes `~` a temporary folder.
- * `extensions` are the names of other front-end extensions in the environment that JupyterLab loads.
+ * model. `home` makes `~` a temporary folder. `extensions` are the names of other front-end extensions in the
+ * environment that JupyterLab loads.
  * `files` of the demo are copied to the server's folder. `plain` starts the installed extensions with their defaults.
  */
 export async function startLab({
@@ -91,7 +91,6 @@ export async function startLab({
   app = 'lab',
   eagerness = 'always',
   memory = false,
-  learning = false,
   home: ownHome = false,
   says = '',
   files = ['demo.ipynb'],
@@ -151,7 +150,6 @@ export async function startLab({
   const ours = [
     `--Turbopilot.eagerness=${eagerness}`,
     `--Turbopilot.notebook_index=${memory ? 'True' : 'False'}`,
-    `--Turbopilot.learning=${learning ? 'True' : 'False'}`,
     '--Turbopilot.deadline=25', // answers are whole on a busy machine, too
     `--LabServerApp.labextensions_path=${loaded}` // and none that is installed beside them
   ];
@@ -184,14 +182,16 @@ export async function startLab({
           ...process.env,
           ...(plain
             ? {}
-            : { PYTHONPATH: [ROOT, process.env.PYTHONPATH].filter(Boolean).join(path.delimiter) }),
+            : {
+                PYTHONPATH: [ROOT, process.env.PYTHONPATH].filter(Boolean).join(path.delimiter),
+                XDG_CACHE_HOME: path.join(home, 'cache') // with the statistics
+              }),
           JUPYTER_PATH: share,
           JUPYTER_CONFIG_DIR: config,
           JUPYTER_RUNTIME_DIR: path.join(home, 'runtime'),
           IPYTHONDIR: path.join(home, 'ipython'),
           ...(memory ? { XDG_DATA_HOME: path.join(home, 'data') } : {}),
           ...(ownHome ? { HOME: home } : {}),
-          ...(learning ? { XDG_CACHE_HOME: path.join(home, 'cache') } : {}),
           ...environment
         },
         stdio: ['ignore', 'pipe', 'pipe'],

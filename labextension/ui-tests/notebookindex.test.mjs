@@ -192,7 +192,7 @@ describe('notebook index with the default settings', { timeout: 300_000 }, () =>
   let page;
 
   before(async () => {
-    ({ lab, browser, close } = await openLab({ memory: true, learning: true, says: 'nothing_of_the_kind' }));
+    ({ lab, browser, close } = await openLab({ memory: true, says: 'nothing_of_the_kind' }));
     // The notebook's kernel finds this module, the server does not.
     writeFileSync(path.join(lab.work, 'seaborn.py'), '');
     for (const name of ['one', 'two', 'three']) {

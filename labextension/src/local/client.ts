@@ -117,12 +117,12 @@ export class LocalClient implements IClient {
     );
   }
 
-  /** The browser engine does not learn from feedback. */
+  /** The browser engine has no statistics. */
   feedback(): void {
     return;
   }
 
-  forget(): Promise<void> {
+  resetStatistics(): Promise<void> {
     return Promise.resolve();
   }
 

@@ -1,4 +1,4 @@
-/** The dialog with this week’s acceptance statistics, which can also reset the learned thresholds. */
+/** The dialog with this week’s statistics of suggestions, which can also reset them. */
 
 import { Dialog, showDialog } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
@@ -8,9 +8,9 @@ import type { Notice } from './notice';
 
 import { describeError } from './messages';
 
-/** Return a function that shows the statistics and, if the user confirms, resets the learned thresholds. */
-export function learningDialog(
-  client: Pick<ICompletionClient, 'forget'>,
+/** Return a function that shows the statistics and, if the user chooses so, resets them. */
+export function statisticsDialog(
+  client: Pick<ICompletionClient, 'resetStatistics'>,
   availability: Availability,
   notice: Notice,
   trans: TranslationBundle
@@ -39,19 +39,15 @@ export function learningDialog(
               Math.round(100 * week.retained)
             ),
         trans.__(
-          'Turbopilot adjusts its confidence threshold to the suggestions that you accept, type over or dismiss. ' +
-            'It stores only numbers, in a file on your server that only you can read.'
-        ),
-        trans.__(
-          'Reset Statistics and Learning deletes these numbers for all models and levels of eagerness, including this week’s statistics. ' +
-            'Your settings and the notebook index do not change.'
+          'Turbopilot stores only these numbers, in a file on your server that only you can read. ' +
+            'Reset Statistics deletes them.'
         )
       ]
         .filter(Boolean)
         .join(' '),
       buttons: [
         Dialog.cancelButton({ label: trans.__('Close') }),
-        Dialog.warnButton({ label: trans.__('Reset Statistics and Learning') })
+        Dialog.warnButton({ label: trans.__('Reset Statistics') })
       ],
       defaultButton: 0 // Enter closes
     });
@@ -59,8 +55,8 @@ export function learningDialog(
       return;
     }
     try {
-      await client.forget();
-      notice.brief(trans.__('Turbopilot has reset its learned thresholds.'));
+      await client.resetStatistics();
+      notice.brief(trans.__('Turbopilot has reset its statistics.'));
     } catch (reason) {
       notice.brief(`Turbopilot: ${describeError(trans, reason)}`);
     }
