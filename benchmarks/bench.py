@@ -65,7 +65,6 @@ def steps(notebooks: Path, into: Path, *, small: bool) -> list[Step]:
         Step("killed", script("engines", "killed", less=("--times", "1", "--pause", "0"))),
         Step("notebook_index", script("notebook_index", *of_set)),
         Step("imports", script("imports", *of_set)),
-        Step("learning", script("learning", less=("--worlds", "1", "--users", "1"))),
         Step("infill", script("replay", *of_set, "--plot", str(plots / "infill.svg"), less=short)),
         Step(
             "complete",
