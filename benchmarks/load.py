@@ -23,25 +23,32 @@ import asyncio
 import json
 import statistics
 import time
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import cycle
 from multiprocessing import Process, Queue
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import psutil
-from harness import OK, LocalPilot, ServerProcess, llama_server, turbopilot_server
+from harness import OK, LocalPilot, ServerProcess, llama_server, percentile, turbopilot_server
 from mixed_traces import mixed
 
 from jupyter_turbopilot.engine.base import SLOTS
+from jupyter_turbopilot.plugins.evaluate import replay, traces
 from jupyter_turbopilot.plugins.evaluate.notebooks import read, standard_library
-from jupyter_turbopilot.plugins.evaluate.simulated_users import simulate_users
-from jupyter_turbopilot.plugins.evaluate.size import BUSIEST
+from jupyter_turbopilot.plugins.evaluate.sources import OwnSource
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.plugins.evaluate.notebooks import TypedNotebook
+    from jupyter_turbopilot.plugins.evaluate.replay import TypingResult
     from jupyter_turbopilot.plugins.evaluate.traces import Keystroke
+    from jupyter_turbopilot.terminal.in_process import InProcess
 
 EDITORS, EDITOR_TOKENS, LONGEST = 8, 48, 1800  # all prompts together fit into both caches
 CLIENT_TOKENS = 24
@@ -207,33 +214,108 @@ def clients(options: argparse.Namespace) -> None:
 # Students ---------------------------------------------------------------------------------------------------
 
 LONGEST_WAIT = 2.0  # seconds that 95 % of the requests may wait for an answer
-TYPING_SHARE = 0.3  # of a class, as in `jupyter turbopilot size`
+TYPING_SHARE = 0.3  # of a class
+PAUSE = 3.0  # seconds that a user looks at the screen at the beginning of each line
+
+
+@dataclass
+class Meter:
+    """An engine's requests and compute time."""
+
+    requests: int = 0
+    busy: float = 0.0
+
+
+@contextmanager
+def metering(engine: Engine) -> Iterator[Meter]:
+    """Count an engine's requests and compute time by wrapping its methods."""
+    meter, start, step = Meter(), engine.start, engine.step
+
+    def counted(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            begun = time.perf_counter()
+            run = method(*arguments)
+            meter.busy += time.perf_counter() - begun
+            meter.requests += run is not None  # `start` returns a run, `step` nothing
+            return run
+
+        return call
+
+    engine.start, engine.step = counted(start), counted(step)  # type: ignore[method-assign]
+    try:
+        yield meter
+    finally:
+        engine.start, engine.step = start, step  # type: ignore[method-assign]
+
+
+class Load(NamedTuple):
+    """The load that simulated users put on one engine."""
+
+    requests_per_second: float  # of each user
+    seconds_per_request: float  # of the engine
+    utilisation: float  # share of the time in which the engine computed
+    wait: float  # 95th percentile of the seconds from a request at a pause to its answer
+    refused: int  # requests, because the server was busy
+    in_time: float  # share of the automatic requests that were answered before the next keystroke
+
+
+def simulate_users(
+    local: InProcess, notebooks: Sequence[TypedNotebook], users: int, seconds: float, key: float
+) -> Load:
+    """Simulate users for a while, each in different notebooks."""
+    engine = local.pilot.worker.engine
+    assert engine
+    local.pilot.worker.sheds_load = True
+    begun = time.perf_counter()
+
+    def cells(number: int) -> Iterator[traces.Trace]:
+        """Iterate over traces until the time is over; truncate the last one."""
+        # Users type different notebooks, as far as possible, so that they do not share cached completions.
+        own = notebooks[number % len(notebooks) :: users]
+        for trace in cycle(traces.of_kind(own, "append", 0, every=1)):
+            if (left := seconds - (time.perf_counter() - begun)) <= 0:
+                return
+            yield replace(trace, keystrokes=trace.keystrokes[: max(1, int(left / key))])
+
+    def type_cells(number: int) -> tuple[TypingResult, float]:
+        source, rhythm = OwnSource(local, f"typist {number}"), replay.steady(key, seed=number)
+        typed = replay.in_real_time(source, cells(number), lambda _: None, rhythm, pause=PAUSE)
+        return typed, time.perf_counter() - begun
+
+    with metering(engine) as meter, ThreadPoolExecutor(users) as pool:
+        results, lasted = zip(*pool.map(type_cells, range(users)), strict=True)
+    mean = statistics.mean(lasted)
+    paces = [typed.pace for typed in results if typed.pace]
+    return Load(
+        meter.requests / (users * mean),
+        meter.busy / max(1, meter.requests),
+        min(1.0, meter.busy / mean),
+        percentile([wait for typed in results for wait in typed.waits] or [0.0], 0.95),
+        sum(pace.refused for pace in paces),
+        1 - sum(pace.unanswered for pace in paces) / max(1, sum(pace.asked for pace in paces)),
+    )
 
 
 def students(options: argparse.Namespace) -> None:
-    """Measure how many users can type at once; print the rates, and the result of `size`."""
+    """Measure how many users can type at once."""
     notebooks = read(options.set) if options.set else standard_library()
     limits = {"running_per_user": 2, "waiting_per_user": 8, "yield_cpu": False, "cache_memory": 8}
     limits["separate_caches"] = not options.personal
     local = LocalPilot(**limits, threads=options.threads, sequences_memory=options.sequences)
     columns = ("typing at once", "requests/s each", "s per request", "busy", "p95, s", "refused", "in time")
     print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
-    runs = []
+    served = 0
     for users in options.users:
-        run = simulate_users(local, notebooks, users, options.seconds, options.key)
+        load = simulate_users(local, notebooks, users, options.seconds, options.key)
         print(
-            f"| {users} | {run.requests_per_second:.2f} | {run.seconds_per_request:.3f} | "
-            f"{run.utilisation:.2f} | {run.wait:.2f} | {run.refused} | {run.in_time:.3f} |",
+            f"| {users} | {load.requests_per_second:.2f} | {load.seconds_per_request:.3f} | "
+            f"{load.utilisation:.2f} | {load.wait:.2f} | {load.refused} | {load.in_time:.3f} |",
             flush=True,
         )
-        runs.append(run)
+        if load.wait <= LONGEST_WAIT:
+            served = max(served, users)
     local.close()
-    served = max((run.users for run in runs if run.wait <= LONGEST_WAIT), default=0)
-    # `size` measures as many users as reach this utilisation.
-    typical = min(runs, key=lambda run: abs(run.utilisation - BUSIEST))
-    sized = BUSIEST / (typical.requests_per_second * typical.seconds_per_request)
     print(f"served: {served} typing, a class of {int(served / TYPING_SHARE)}")
-    print(f"size: {sized:.1f} typing, a class of {int(sized / TYPING_SHARE)}")
 
 
 # Refusals ---------------------------------------------------------------------------------------------------

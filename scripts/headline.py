@@ -14,7 +14,7 @@ RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "RESULTS.md"
 BY_MODEL = "Qwen2.5-Coder 0.5 B with its adapter"  # the row of the default model
 CLASS = 60  # users
 SERVED = 7  # users who typed at once on two cores, a row of scale.md
-TYPING_SHARE = 0.3  # of a class, as in `jupyter turbopilot size`
+TYPING_SHARE = 0.3  # of a class
 
 
 def rows(text: str) -> list[tuple[str, list[str]]]:
@@ -93,15 +93,40 @@ def class_costs() -> str:
     service, _ = megabytes["one `serve`, with the sequences of all 30 users", "1"]
     alone = (total - private + CLASS * (engines - bare) / 30) / 1000
     shared = (service + CLASS * (clients - bare) / 30) / 1000
-    in_time = float(dict(rows(table("scale.md", "| typing at once | KV caches |")))[str(SERVED)][-1])
+    in_time = float(dict(students())[str(SERVED)][-1])
     return (
         f"| a class of {CLASS} | a model in each user's server | one service |\n| --- | --- | --- |\n"
         f"| memory, beside Jupyter's own | {alone:.0f} GB | {shared:.0f} GB |\n"
-        f"| cores | not measured | about {math.ceil(2 * CLASS * TYPING_SHARE / SERVED)} |\n\n"
+        f"| cores | not measured | about {_cores(TYPING_SHARE)} |\n\n"
         "With one shared model file. This is extrapolated from [30 users](../benchmarks/results/scale.md) and from [two cores](../benchmarks/results/scale.md#students),\n"
         f"which served {SERVED} simulated students who typed at once: a class of {SERVED / TYPING_SHARE:.0f}, if three of ten type.\n"
         f"Of the automatic requests of these {SERVED}, {in_time * 100:.0f} % were answered before the next key."
     )
+
+
+def students() -> list[tuple[str, list[str]]]:
+    """Return the rows of the measurement of simulated students on two cores."""
+    return rows(table("scale.md", "| typing at once | KV caches |"))[1:]
+
+
+def cores() -> str:
+    """Return the formula for the cores of a service, its measured range, and the load above it."""
+    most, values = next((first, values) for first, values in students() if int(first) > SERVED)
+    waits, shares = (values[column].removesuffix(" s").split(", ") for column in (-2, -1))
+    low, high = sorted(f"{float(share) * 100:.0f}" for share in shares)
+    return (
+        f"`cores = 2 * users * share that types at the same time / {SERVED}`\n\n"
+        f"This was [measured](../benchmarks/results/scale.md#students) with {students()[0][0]} to {most} simulated students on two cores, and nothing "
+        "else: larger machines and other models may need more.\n"
+        f"For {CLASS} users, of whom {TYPING_SHARE * 100:.0f} % type, it gives {_cores(TYPING_SHARE)} cores. **If all type at once**, as in an exam, it gives "
+        f"{_cores(1.0)}. With too few cores, suggestions come too late for most keys:\n"
+        f"of {most} students on two cores, {low} to {high} % of the automatic requests were answered before the next key, and one in twenty "
+        f"requests\nat a pause took more than {min(waits)} to {max(waits)} s. The service then [sheds load](#load)."
+    )
+
+
+def _cores(share: float) -> int:
+    return math.ceil(2 * CLASS * share / SERVED)
 
 
 def wrong() -> str:

@@ -117,7 +117,6 @@ OWN: dict[str, tuple[Entry, ...]] = {
             f"{_PLUGINS}hub.command:declare",
             "print the configuration of a JupyterHub that shares one model",
         ),
-        Entry("size", f"{_PLUGINS}evaluate.size:declare", "estimate how many replicas some users need"),
         Entry(
             "eval",
             f"{_PLUGINS}evaluate.command:declare",
