@@ -31,9 +31,9 @@ from typing import TYPE_CHECKING, Any
 from harness import LocalPilot
 
 from jupyter_turbopilot.context.kernel_context import NONE, KernelContext, read_kernel_context
+from jupyter_turbopilot.plugins.evaluate.running.program import run_program
 from jupyter_turbopilot.plugins.evaluate.scoring import bootstrap_interval
 from jupyter_turbopilot.protocol.request import Cell, Completion
-from jupyter_turbopilot.util.running.program import run_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -48,6 +48,7 @@ ELSEWHERE = {
     "plugins/functions/route.py": ["jupyter/routes/test_helpers.py"],
     "plugins/protocols/llamacpp.py": ["clients/test_editors.py", "clients/test_llama_server.py"],
     "plugins/protocols/openai.py": ["clients/test_openai_package.py"],
+    "util/parent_process.py": ["faults/test_child.py"],
     "util/sqlite_file/schema.py": ["completer/cache/test_cache_file.py", "index/test_store.py"],
     "suggestion/column_methods.py": ["suggestion/test_candidates.py", "fixes/test_column_renames.py"],
     "suggestion/conventions.py": ["suggestion/test_imports.py"],

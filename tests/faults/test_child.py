@@ -268,11 +268,11 @@ subprocess.Popen.__init__ = start_and_fork
 """
 PARENTS = {
     "program that sleeps": """
-from jupyter_turbopilot.util.running.program import run_program
+from jupyter_turbopilot.plugins.evaluate.running.program import run_program
 run_program("open('begun', 'w').close(); import time; time.sleep(60)", seconds=60)
 """,
     "program in a C function": """
-from jupyter_turbopilot.util.running.program import run_program
+from jupyter_turbopilot.plugins.evaluate.running.program import run_program
 run_program("open('begun', 'w').close(); sum(range(10**12))", seconds=60)
 """,
     "load test": """

@@ -188,7 +188,6 @@ def test_complete_notifies_of_loading_once(shell: Shell, tiny_model: Path) -> No
         ("%complete --fill", "Nothing to complete"),
         ("%%complete --fill\nx = 1", "<|>"),
         ("%%complete oops\nx", "put the code on the lines below"),
-        ("%%complete --test\nx = 1", "use both options together"),
         ("%%complete --helpers --fill\nx", "takes no --fill"),
         ("%%complete --helpers -a 2\nx", "takes no --fill"),
         ("%%complete --helpers --lines multi\nx", "takes no --fill"),
@@ -342,14 +341,6 @@ def test_helpers_uses_the_session_and_lists_missing_names(
     assert "Not defined: nowhere" in out.stderr
     assert shell.next_input is not None
     assert "def helper" not in shell.next_input[0]
-
-
-def test_helpers_runs_doctests_only_with_test(shell: Shell, says: Callable[..., ScriptedEngine]) -> None:
-    says("return 4")
-    stub = 'def f(x):\n    """Double.\n\n    >>> f(2)\n    4\n    """'
-    assert "sandbox" not in run(shell, f"%%complete --helpers\n{stub}").stderr
-    assert "sandbox" in run(shell, f"%%complete --helpers --test\n{stub}").stderr
-    assert shell.next_input is not None
 
 
 @pytest.mark.parametrize("source", ["def f(", "x" * 100_000, "def class(x):"])

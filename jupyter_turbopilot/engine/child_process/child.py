@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 import traceback
 from contextlib import suppress
 from functools import partial
@@ -39,15 +38,13 @@ from jupyter_turbopilot.engine.child_process.messages import (
 )
 from jupyter_turbopilot.protocol.errors import EngineError, TurbopilotError
 from jupyter_turbopilot.util.failures import on_failure
+from jupyter_turbopilot.util.parent_process import exit_with_parent
 from jupyter_turbopilot.util.threads import start_thread
 
 if TYPE_CHECKING:
     from jupyter_turbopilot.engine.base import Engine, Run
     from jupyter_turbopilot.engine.child_process.messages import FramePipe
     from jupyter_turbopilot.protocol.engine_request import EngineRequest
-
-
-CHECKS = 0.5  # seconds between checks whether the parent is alive
 
 
 class QueuedRequest(NamedTuple):
@@ -73,13 +70,6 @@ def listen(pipe: FramePipe, queue: SimpleQueue[QueuedRequest]) -> None:
                 queue.put(QueuedRequest(request, interrupt))
     except (EOFError, OSError, BrokenFrameError, msgspec.DecodeError, ValueError):
         os._exit(0)  # the parent has ended
-
-
-def exit_with_parent(parent: int) -> None:
-    """End the process when its parent has ended. The pipe may stay open in processes forked by the parent."""
-    while os.getppid() == parent:
-        time.sleep(CHECKS)
-    os._exit(0)
 
 
 class Host:
@@ -168,8 +158,8 @@ def main() -> None:
     pipe = take_standard_pipes()
     queue = SimpleQueue[QueuedRequest]()
     start_thread("requests", partial(listen, pipe, queue))
-    if os.name == "posix":
-        start_thread("parent", partial(exit_with_parent, int(sys.argv[1])))
+    if os.name == "posix":  # on Windows, `listen` sees that the pipe is closed
+        exit_with_parent(int(sys.argv[1]))
     with on_failure(_fail):
         status = serve(pipe, queue)
     os._exit(status)  # the listening thread cannot be stopped otherwise

@@ -83,7 +83,7 @@ def _work(source: Path, target: Path, number: int, threads: int, again: int) -> 
 
 
 if __name__ == "__main__":
-    from jupyter_turbopilot.util.running.cleanup import exit_with_parent
+    from jupyter_turbopilot.util.parent_process import exit_with_parent
 
     exit_with_parent(int(sys.argv[6]))
     try:

@@ -21,6 +21,7 @@ from jupyter_turbopilot.terminal.commands.command import add_model_and_engine
 from jupyter_turbopilot.terminal.commands.progress import count_items
 from jupyter_turbopilot.terminal.numeric_options import add_number, whole
 from jupyter_turbopilot.util.files import count_of
+from jupyter_turbopilot.util.parent_process import exit_with_parent
 
 if TYPE_CHECKING:
     import argparse
@@ -378,7 +379,7 @@ def _print(options: argparse.Namespace, head: str, results: dict[str, TypingResu
 @contextmanager
 def keeping_busy(processes: int) -> Iterator[None]:
     """Keep some cores busy with other processes."""
-    module = "jupyter_turbopilot.util.running.cleanup"
+    module = exit_with_parent.__module__
     code = f"from {module} import exit_with_parent\nexit_with_parent({os.getpid()})\nwhile True: pass"
     command = [sys.executable, "-P", "-c", code]
     others = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(processes)]

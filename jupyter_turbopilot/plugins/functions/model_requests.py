@@ -135,7 +135,6 @@ class Author:
         self, beginning: str, attempt: int, name: str = ""
     ) -> Generator[ModelQuestion, ModelResponse | None, ModelResponse]:
         """Request a text: the rest of a line, or of the function with this name."""
-        drawn = self._request.attempt * TRIES + attempt
         lines: Literal["single", "multi"] = "multi" if name else "single"
         cells = [*self._request.cells, *(Cell(source=source) for source in self._above() if source)]
         completion = Completion(
@@ -147,8 +146,8 @@ class Author:
             max_lines=LINES,
             max_tokens=min(max(1, self._request.max_tokens - self.tokens), TOKENS),
             stream=True,
-            temperature=DRAWN if drawn else 0.0,
-            seed=drawn,
+            temperature=DRAWN if attempt else 0.0,
+            seed=attempt,
         )
         written = (yield ModelQuestion(completion, name, beginning, self._until)) or ModelResponse()
         self.tokens += max(1, written.tokens)

@@ -107,12 +107,6 @@ def _refuse_repeated(node: ast.AST, names: list[str]) -> None:
         raise error_at(node, "a name is given twice")
 
 
-def functions_in(source: str) -> set[str]:
-    """Return the names of a source's top-level functions and classes."""
-    tree = parsed(source)
-    return {node.name for node in tree.body if isinstance(node, Function | ast.ClassDef)} if tree else set()
-
-
 def only_function(tree: ast.Module | None) -> Function | None:
     """Return the function at the end of a tree."""
     if tree is None or not tree.body or not isinstance(tree.body[-1], Function):

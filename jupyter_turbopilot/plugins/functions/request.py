@@ -51,6 +51,3 @@ class FunctionRequest(msgspec.Struct, frozen=True, kw_only=True):
     seconds: Annotated[
         float, Meta(gt=0.0, le=3600.0, description="time limit in seconds; after it, the result is partial")
     ] = 120.0
-    attempt: Annotated[
-        int, Meta(ge=0, le=99, description="0: the likeliest functions; higher numbers give variants")
-    ] = 0

@@ -86,12 +86,6 @@ def result_of(
     return Result(source, () if open_ else undefined)
 
 
-def runnable(source: str, above: str) -> str:
-    """Return a result without the magics and shell commands of the user's code."""
-    lines = dict(zip(above.split("\n"), readable(above).split("\n"), strict=True))
-    return "\n".join(lines.get(line, line) for line in source.split("\n"))
-
-
 def _with_imports(above: str, imports: list[str]) -> str:
     """Insert imports above the code, after a docstring and `__future__` imports."""
     place = insertion(above, imports) if imports else Insertion(0, "")

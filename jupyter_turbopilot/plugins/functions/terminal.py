@@ -35,7 +35,6 @@ class HelperFunctions(TerminalPlugin):
 
     switches = (
         ("--helpers", "generate a function from a stub or an instruction, with its helper functions"),
-        ("--test", "with --helpers: run the doctests of your stub, and try again if they fail"),
     )
 
     def complete(self, magics: TurbopilotMagics, options: Any, code: str) -> bool:
@@ -43,8 +42,6 @@ class HelperFunctions(TerminalPlugin):
         from IPython.core.error import UsageError
 
         if not options.helpers:
-            if options.test:
-                raise UsageError("--test runs the doctests of --helpers: use both options together.")
             return False
         if not code.strip():
             raise UsageError(_DESCRIBE)
@@ -61,17 +58,10 @@ class HelperFunctions(TerminalPlugin):
             "(see the IPython page of the documentation); not with -s, --top-k, --top-p, --temp "
             "and -b",
         )
-        parser.add_argument(
-            "--test",
-            action="store_true",
-            help="with --helpers: run the stub's doctests, and regenerate functions that fail",
-        )
 
     def generate(self, options: Any, settings: Turbopilot) -> int | None:
         """Print a function and its helper functions; progress is printed to standard error."""
         if not options.helpers:
-            if options.test:
-                raise BadRequestError("--test needs --helpers.")
             return None
         if (options.length or 1) > MOST_FUNCTION_TOKENS:
             raise BadRequestError(
@@ -95,12 +85,12 @@ class HelperFunctions(TerminalPlugin):
         request = FunctionRequest(source=prompt, max_tokens=options.length or FUNCTION_TOKENS)
         local, output = InProcess(settings), TreeOutput(terminal=True)
         try:
-            written = write(request, partial(events_in_process, local), output, output.say, test=options.test)
+            written = write(request, partial(events_in_process, local), output)
         finally:
             local.close()
         if options.json:
-            message = {"source": written.source, "undefined": written.undefined, "failed": written.failed}
-            print(json.dumps({"prompt": prompt, **message}, indent=1))
+            found = {"prompt": prompt, "source": written.source, "undefined": written.undefined}
+            print(json.dumps(found, indent=1))
         else:
             # A terminal would interpret control sequences, which pipes pass on.
             print(printable(written.source) if sys.stdout.isatty() else written.source, end="")
@@ -108,7 +98,7 @@ class HelperFunctions(TerminalPlugin):
             output.say(f"{written.broken} The result is incomplete.")
         if written.stopped:
             raise KeyboardInterrupt
-        return 1 if written.failed or written.broken else 0
+        return 1 if written.broken else 0
 
 
 def _generate_in_shell(magics: TurbopilotMagics, options: Any, code: str) -> None:
@@ -125,7 +115,7 @@ def _generate_in_shell(magics: TurbopilotMagics, options: Any, code: str) -> Non
 
     output = TreeOutput(terminal=magics.in_terminal)
     try:
-        written = write(request, partial(_events, magics, options), output, tell, test=options.test)
+        written = write(request, partial(_events, magics, options), output)
     except TurbopilotError as error:
         complain(error)
         return

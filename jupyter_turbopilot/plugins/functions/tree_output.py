@@ -18,17 +18,13 @@ _TREE = '<pre style="margin: 0; padding: 0 8px">{}</pre>'
 
 
 class TreeOutput:
-    """Function trees: lines in a terminal, the last one temporary; one display per tree in a notebook."""
+    """A function tree: lines in a terminal, the last one temporary; one display in a notebook."""
 
     def __init__(self, *, terminal: bool) -> None:
         self._terminal = terminal
         self._handle: Any = None
         self._begun = False  # whether a temporary line is shown
         self.tree = FunctionTree()
-
-    def begin(self) -> None:
-        """Start another tree."""
-        self.tree, self._handle = FunctionTree(), None
 
     def show(self, event: Event) -> None:
         node = self.tree.add(event)

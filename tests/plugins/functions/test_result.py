@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.plugins.functions.result import _MODULE_OF, WIDTH, imports_for, result_of, runnable
+from jupyter_turbopilot.plugins.functions.result import _MODULE_OF, WIDTH, imports_for, result_of
 
 
 def define(name: str, *uses: str) -> str:
@@ -67,13 +67,6 @@ def test_result_of_inserts_imports_after_docstring_and_future_imports() -> None:
 def test_result_of_keeps_functions_that_cannot_be_analysed() -> None:
     deep = "def f(a):\n    return " + "a + " * 400 + "a"
     assert deep in result_of("", {"f": deep}, set()).source
-
-
-def test_runnable_removes_magics_and_keeps_functions() -> None:
-    above = "%matplotlib inline\nfiles = !ls\nx = 1"
-    function = "def f(x):\n    return (x\n%x)"
-    assert runnable(f"{above}\n\n\n{function}\n", above) == f"pass\nfiles = _\nx = 1\n\n\n{function}\n"
-    assert runnable(function, "") == function
 
 
 @pytest.mark.parametrize(

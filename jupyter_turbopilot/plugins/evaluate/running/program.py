@@ -16,15 +16,14 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, cast
 
 import psutil
 
-from jupyter_turbopilot.util.files import MEGABYTE, describe_size
-from jupyter_turbopilot.util.running import child
-from jupyter_turbopilot.util.running.cleanup import (
+from jupyter_turbopilot.plugins.evaluate.running import child
+from jupyter_turbopilot.plugins.evaluate.running.cleanup import (
     FOLDER,
     PATIENCE,
     kill_leftover,
@@ -32,13 +31,9 @@ from jupyter_turbopilot.util.running.cleanup import (
     size_of,
     supervisor,
 )
+from jupyter_turbopilot.util.files import MEGABYTE, describe_size
 from jupyter_turbopilot.util.threads import start_thread
 
-# Files that a C library opens are not checked, as with SQLite's ATTACH: see `child`.
-NO_SANDBOX = (
-    "The program runs on this machine with your permissions. Limits stop endless loops and other accidents, "
-    "but this is not a sandbox."
-)
 SECONDS = 10.0  # maximum run time
 MEMORY = 1024**3  # bytes of address space
 FILE_SIZE = 16 * MEGABYTE  # bytes of each file that it writes
@@ -57,14 +52,12 @@ class ProgramResult:
 
     passed: bool
     why: str = ""  # the reason of a failure
-    printed: str = field(default="", compare=False, repr=False)  # the end of its output
 
 
 def run_program(source: str, *, seconds: float = SECONDS) -> ProgramResult:
     """Run Python source without input, in an empty folder and environment, within limits.
 
-    It passes if it runs to its end: not if it raises, exits early or is stopped. This is not a sandbox: see
-    `NO_SANDBOX`.
+    It passes if it runs to its end: not if it raises, exits early or is stopped.
     """
     stop, done = threading.Event(), threading.Event()
 
@@ -140,11 +133,11 @@ def _outcome(
     until = time.monotonic() + seconds
     while (code := _ended(process, min(_LOOK, until - time.monotonic()))) is None:
         if why := _why_stopped(seconds, until, folder, stop):
-            return ProgramResult(passed=False, why=why, printed=printed.end())
+            return ProgramResult(passed=False, why=why)
     printed.join(PATIENCE / 4)  # not forever: a leftover process may keep the pipe open
     if code == 0 and not printed.too_much:
-        return ProgramResult(passed=True, printed=printed.end())
-    return ProgramResult(passed=False, why=_why_ended(code, printed), printed=printed.end())
+        return ProgramResult(passed=True)
+    return ProgramResult(passed=False, why=_why_ended(code, printed))
 
 
 def _why_ended(code: int, printed: _OutputReader) -> str:

@@ -1,57 +1,24 @@
-"""Ends child processes with their parent, and removes the files and processes that programs leave behind."""
+"""Removes the files and processes that programs leave behind."""
 
 from __future__ import annotations
 
 import os
-import select
 import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import TYPE_CHECKING
 
 import psutil
 
-from jupyter_turbopilot.util.threads import start_thread
+from jupyter_turbopilot.util.parent_process import wait_for_parent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 FOLDER = "folder"  # the program's own folder, inside the temporary one
 PATIENCE = 2.0  # seconds to wait for killed processes
-_INTERVAL = 0.5  # seconds between two checks of the parent
 _BLOCK = 4096  # minimum size of a file in bytes, so that many empty files count too
-
-
-def exit_with_parent(parent: int) -> None:
-    """End this process when its parent ends, even if that is killed. Its standard input is replaced.
-
-    On Windows, a thread waiting on standard input blocks native libraries that another thread loads: so the
-    thread reads from a copy.
-    """
-    pipe = os.dup(0)
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device, not a path
-        os.dup2(nothing.fileno(), 0)
-    start_thread("parent", partial(_end, parent, pipe))
-
-
-def _end(parent: int, pipe: int) -> None:
-    wait_for_parent(parent, pipe)
-    os._exit(1)
-
-
-def wait_for_parent(parent: int, pipe: int = 0) -> None:
-    """Wait until the parent process has ended and the system has closed the pipe.
-
-    Processes that the parent forked may keep the pipe open, so on POSIX systems the parent's id is checked as
-    well. It is passed as an argument, as the parent may end before the first check.
-    """
-    if os.name != "posix":
-        os.read(pipe, 1)
-        return
-    while os.getppid() == parent and not select.select([pipe], [], [], _INTERVAL)[0]:
-        pass
 
 
 @contextmanager
