@@ -49,20 +49,14 @@ def steps(notebooks: Path, into: Path, *, small: bool) -> list[Step]:
         return [str(TURBOPILOT), "eval", str(notebooks), "--half", "held-out", *count, *options]
 
     of_set = ("--set", str(notebooks))
-    few = ("--requests", "4")
-    short = (*few, "--rounds", "1")
+    short = ("--requests", "4", "--rounds", "1")
     plots = into if small else HERE / "plots"
     clients = ("--clients", "4", "--seconds", "3", "--rounds", "1")
     return [
         Step("startup", script("startup")),
         Step("constant", script("constant")),
-        Step("unread", script("unread", less=("--cells", "4", "--rounds", "1"))),
         Step("editors", script("load", "editors", *of_set, less=("--rounds", "1"))),
         Step("clients", script("load", "clients", less=clients)),
-        Step("isolated", script("engines", "isolated", *of_set, less=few)),
-        Step("remote", script("engines", "remote", *of_set, less=few)),
-        Step("failover", script("engines", "failover", *of_set, less=few)),
-        Step("killed", script("engines", "killed", less=("--times", "1", "--pause", "0"))),
         Step("notebook_index", script("notebook_index", *of_set)),
         Step("imports", script("imports", *of_set)),
         Step("infill", script("replay", *of_set, "--plot", str(plots / "infill.svg"), less=short)),

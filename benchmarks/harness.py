@@ -13,13 +13,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from mixed_traces import mixed
-
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
-from jupyter_turbopilot.plugins.evaluate.notebooks import read
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.in_process import InProcess
 
@@ -48,12 +45,6 @@ def default_weights() -> Path:
 def percentile(values: Sequence[float], share: float) -> float:
     """Return the value that a share of all values does not exceed."""
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
-
-
-def typed_requests(source: Path, count: int) -> list[Completion]:
-    """Return an editor's requests, keystroke by keystroke, in the held-out notebooks."""
-    steps = [step for trace in mixed(read(source)[1::2], count) for step in trace.keystrokes]
-    return [step.request(trigger="automatic", eagerness="always") for step in steps[:count]]
 
 
 class LocalPilot(InProcess):

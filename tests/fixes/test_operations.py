@@ -38,7 +38,7 @@ from jupyter_turbopilot.util.bounds import (
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
-from awkward import FIXES, RENAMES, REPEATS
+from hostile import FIXES, RENAMES, REPEATS
 
 from tests.faults.test_linear import lines_of
 
