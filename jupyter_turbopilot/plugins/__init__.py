@@ -1,1 +1,1 @@
-"""Parts that register with the core by entry points. The core imports none of them."""
+"""Parts that `util/registry.py` lists. The core imports none of them."""

@@ -1,7 +1,6 @@
-"""The registrations of plugins. Other distributions register with the same groups of entry points.
+"""The registrations of plugins. Other distributions register with entry points of the same groups.
 
-Our own entries are in `OWN`, so that no metadata is read for them: reading it takes tens of milliseconds.
-`pyproject.toml` declares the same entries; `tests/util/test_registry.py` compares the two.
+Our own entries are in `OWN` and not in the metadata, because reading it takes tens of milliseconds.
 """
 
 from __future__ import annotations
@@ -192,7 +191,7 @@ def found(group: str) -> tuple[Entry, ...]:
     entries = {entry.name: entry for entry in own(group)}
     for point in entry_points(group=PREFIX + group):
         if point.value.startswith(PREFIX):
-            continue  # our own, perhaps of another version: an editable install keeps the metadata
+            continue  # of our own distribution, whose entries are in `OWN`
         entry = entries.setdefault(point.name, Entry(point.name, point.value))
         if entry.value != point.value:
             failures[point.value] = f"the name {point.name} is taken by {entry.value}"

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -10,8 +9,6 @@ import pytest
 from jupyter_turbopilot.util import registry
 from jupyter_turbopilot.util.registry import OWN, PREFIX, Entry
 
-PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
-
 
 @pytest.fixture(autouse=True)
 def _empty_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -19,15 +16,6 @@ def _empty_registry(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     registry.found.cache_clear()
     yield
     registry.found.cache_clear()
-
-
-def test_own_entries_are_those_of_the_distribution() -> None:
-    groups = {
-        group.removeprefix(PREFIX): entries
-        for group, entries in PROJECT["entry-points"].items()
-        if group.startswith(PREFIX)
-    }
-    assert {group: {one.name: one.value for one in entries} for group, entries in OWN.items()} == groups
 
 
 @pytest.mark.parametrize("entry", [entry for entries in OWN.values() for entry in entries], ids=str)
