@@ -46,7 +46,7 @@ def steps(notebooks: Path, into: Path, *, small: bool) -> list[Step]:
 
     def evaluate(requests: str, *options: str) -> list[str]:
         count = ("--requests", "20" if small else requests)
-        return [str(TURBOPILOT), "eval", str(notebooks), "--half", "held-out", *count, *options]
+        return [str(TURBOPILOT), "eval", "notebooks", str(notebooks), "--half", "held-out", *count, *options]
 
     of_set = ("--set", str(notebooks))
     short = ("--requests", "4", "--rounds", "1")

@@ -5,7 +5,7 @@ python benchmarks/peers.py NOTEBOOKS --into FOLDER [--notebooks 24] [--peers NAM
 docs/developers/measure.md defines the measurement. Each peer has an environment of its own in FOLDER. The
 same cells are typed with each peer in turn. FOLDER also contains a recording of each cell, which a later
 call does not repeat (use another folder for other notebooks or changed modes), the results as files for
-`jupyter turbopilot eval --compare`, and the page peers.md. Needs the front end's packages, the default model,
+`jupyter turbopilot eval compare`, and the page peers.md. Needs the front end's packages, the default model,
 Chromium and Linux.
 """
 
@@ -321,8 +321,7 @@ def main() -> None:
             result = options.into / f"{peer}-{name}.json"
             source = ", ".join((*JUPYTERLAB[:1], *(PEERS[peer] or (peer,))))
             effective = {
-                "clock": True,
-                "key_interval": KEY_INTERVAL * mode.slower,
+                "clock": KEY_INTERVAL * mode.slower,
                 "trace": [name],
                 "accept": "nothing",
             }

@@ -63,9 +63,9 @@ def test_numbers_out_of_range_are_rejected_with_the_range(
         "train . --scratch --length 8192",
         "serve --port 0",
         "serve --port 65536",
-        "eval a --requests -1",
-        "eval a --key-interval 19",
-        "eval a --busy 65",
+        "eval notebooks a --requests -1",
+        "eval notebooks a --clock 19",
+        "eval notebooks a --busy 65",
     ],
 )
 def test_options_out_of_range_name_option_and_range(capsys: pytest.CaptureFixture[str], line: str) -> None:

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.plugins.evaluate import notebooks as notebook_sets
 from jupyter_turbopilot.plugins.evaluate import report, result_file, traces
@@ -36,183 +36,188 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.terminal.in_process import InProcess
 
 KEY_INTERVAL = 200  # milliseconds
+BURSTS = "bursts"
 PATIENT = 300.0  # seconds: the time limit of a request that is not timed
-# The options that a result file contains, and the others.
-_RECORDED = {
-    "half", "trace", "requests", "eagerness", "engine", "template", "accept", "clock", "key_interval",
-    "bursts", "busy", "kernel", "index",
-}  # fmt: skip
-_OPTIONS = _RECORDED | {"notebooks", "source", "model", "report", "json", "schema", "compare", "humaneval"}
-# For each option, the options that have no effect with it.
-_EXCLUDED = {
-    "schema": _OPTIONS,
-    "compare": _OPTIONS - {"report"},
-    "humaneval": _OPTIONS - {"notebooks", "requests", "model", "engine"},
-    "index": {"source", "accept", "clock", "kernel"},
-    "kernel": {"source"},
-    "source": {"eagerness", "engine"},
-    "clock": {"trace"},
-    "bursts": {"key_interval"},
-}
-_NEEDED = {"template": "source", "bursts": "clock", "busy": "clock", "key_interval": "clock"}
+_ABSENT = {"source": "", "index": "", "kernel": None, "clock": None}  # options that some actions lack
+# The options that a result file contains.
+_RECORDED = (
+    "half", "trace", "requests", "eagerness", "engine", "template", "accept", "clock", "busy", "kernel",
+    "index",
+)  # fmt: skip
 
 
 def declare(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "notebooks",
-        metavar="NOTEBOOKS",
-        nargs="?",
-        type=Path,
-        help="a notebook, a folder of notebooks, a prepared set, or HumanEval's wheel",
-    )
-    parser.add_argument(
-        "--source",
-        metavar="URL",
-        help="measure a server instead of the engine in this process. The end of the URL selects the "
-        "protocol: `/infill` (llama.cpp), `/v1/completions` (OpenAI) or `/api/generate` (Ollama). `--model` "
-        f"names its model, the environment variable `{API_KEY}` contains its key",
-    )
-    parser.add_argument(
-        "--template",
-        default="",
-        help="prompt for --source with `{prefix}` and `{suffix}`, except for `/infill`; default: the server "
-        "builds it",
-    )
-    parser.add_argument(
-        "--humaneval",
-        action="store_true",
-        help="complete single lines of HumanEval and run the generated programs",
-    )
-    parser.add_argument(
-        "--half",
-        choices=["all", "fitted", "held-out"],
-        help="the half of the notebooks that the gate was fitted to, or the other one (all; with "
-        "`--index siblings`: held-out)",
-    )
-    parser.add_argument(
-        "--trace",
-        choices=["append", "edit", "hop"],
-        nargs="+",
-        help="append: type whole cells; edit: type within finished cells; hop: alternate between two cells "
-        "(append)",
-    )
-    parser.add_argument(
-        "--accept",
-        choices=["line", "word"],
-        help="line: accept the correct first lines of a suggestion; word: also the correct first words of a "
-        "wrong line (line)",
-    )
-    add_number(
-        parser, "--requests", whole(0, 10_000_000), 0, "approximate number of requests; 0: at every position"
-    )
-    parser.add_argument(
-        "--eagerness",
-        choices=EAGERNESS,
-        nargs="+",
-        help="the eagerness to evaluate (balanced)",
-    )
-    parser.add_argument(
-        "--clock",
-        action="store_true",
-        help="type whole cells in real time: only suggestions shown before the next keystroke count",
-    )
-    parser.add_argument(
-        "--key-interval",
-        type=whole(20, 60_000),
-        metavar="MS",
-        help=f"time between two keystrokes with --clock, in milliseconds ({KEY_INTERVAL})",
-    )
-    parser.add_argument(
-        "--bursts",
-        action="store_true",
-        help="with --clock: type 80 to 120 ms per keystroke, with pauses of 0.6 to 2 s at the end of each "
-        "line and of some words",
-    )
-    add_number(
-        parser,
-        "--busy",
-        whole(0, 64),
-        0,
-        "with --clock: number of other processes that each keep a core busy",
-        metavar="N",
-    )
-    parser.add_argument(
+    commands = parser.add_subparsers(required=True, metavar="ACTION")
+
+    def add(
+        name: str, run: Callable[[argparse.Namespace, Turbopilot], int], text: str
+    ) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(execute=run, **_ABSENT)
+        return command
+
+    command = add("notebooks", _in_process(_notebooks), "replay notebooks with the engine in this process")
+    _add_notebooks(command)
+    _add_typing(command)
+    _add_engine(command)
+    command.add_argument(
         "--kernel",
         nargs="?",
         const="python3",
         metavar="NAME",
         help="run the notebooks in this kernel, and compare with and without kernel context",
     )
-    parser.add_argument(
-        "--index",
+    command = add("server", _in_process(_notebooks), "replay notebooks with a server")
+    command.add_argument(
+        "source",
+        metavar="URL",
+        help="the end of the URL selects the protocol: `/infill` (llama.cpp), `/v1/completions` (OpenAI) or "
+        f"`/api/generate` (Ollama). The environment variable `{API_KEY}` contains its key",
+    )
+    _add_notebooks(command)
+    _add_typing(command)
+    command.add_argument(
+        "--template",
+        default="",
+        help="prompt with `{prefix}` and `{suffix}`, except for `/infill`; default: the server builds it",
+    )
+    command.add_argument("-m", "--model", help="the model of the server")
+    command = add(
+        "index", _in_process(_with_index), "compare without and with a notebook index at the same precision"
+    )
+    command.add_argument(
+        "index",
         metavar="FOLDER",
-        help="compare without and with a notebook index at the same precision. Indexed are the "
-        "notebooks and source files of FOLDER, or with `siblings` the other notebooks with the same name "
-        "up to `__`, except files that share half of their lines with the replayed notebook",
+        help="index its notebooks and source files, or with `siblings` the other notebooks with the same "
+        "name up to `__`, except files that share half of their lines with the replayed notebook",
     )
+    _add_notebooks(command)
+    _add_trace(command)
+    _add_engine(command)
+    command = add("humaneval", _in_process(_humaneval), "complete lines of HumanEval and run the programs")
+    command.add_argument(
+        "wheel", nargs="?", type=Path, help="HumanEval's wheel; default: the installed package"
+    )
+    _add_requests(command, "number of lines; 0: all")
+    add_model_and_engine(command)
+    command = add("compare", run_compare, "compare the files of --json")
+    command.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a file of --json")
+    _add_report(command)
+    add("schema", run_schema, "print the JSON schema of the files of --json")
+
+
+def _add_notebooks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "notebooks",
+        metavar="NOTEBOOKS",
+        type=Path,
+        help="a notebook, a folder of notebooks, or a prepared set",
+    )
+    parser.add_argument(
+        "--half",
+        choices=["all", "fitted", "held-out"],
+        help="the half of the notebooks that the gate was fitted to, or the other one (all; with "
+        "`index siblings`: held-out)",
+    )
+    _add_requests(parser, "approximate number of requests; 0: at every position")
+    _add_report(parser)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts, for `eval compare`")
+
+
+def _add_requests(parser: argparse.ArgumentParser, text: str) -> None:
+    add_number(parser, "--requests", whole(0, 10_000_000), 0, text)
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a Markdown file and plots")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the counts, for --compare")
+
+
+def _add_trace(parser: Any) -> None:
     parser.add_argument(
-        "--compare", type=Path, nargs="+", metavar="FILE", help="compare the files of --json; replay nothing"
+        "--trace",
+        choices=["append", "edit", "hop"],
+        nargs="+",
+        default=["append"],
+        help="append: type whole cells; edit: type within finished cells; hop: alternate between two cells "
+        "(append)",
+    )
+
+
+def _add_typing(parser: argparse.ArgumentParser) -> None:
+    ways = parser.add_mutually_exclusive_group()
+    _add_trace(ways)
+    ways.add_argument(
+        "--clock",
+        nargs="?",
+        type=_rhythm,
+        const=KEY_INTERVAL,
+        metavar="MS",
+        help="type whole cells in real time: only suggestions shown before the next keystroke count. MS: "
+        f"milliseconds between two keystrokes ({KEY_INTERVAL}), or `{BURSTS}`: 80 to 120 ms, with pauses of "
+        "0.6 to 2 s at the end of each line and of some words",
     )
     parser.add_argument(
-        "--schema", action="store_true", help="print the JSON schema of the files of --json; replay nothing"
+        "--accept",
+        choices=["line", "word"],
+        default="line",
+        help="line: accept the correct first lines of a suggestion; word: also the correct first words of a "
+        "wrong line (line)",
+    )
+    text = "number of other processes that each keep a core busy"
+    add_number(parser, "--busy", whole(0, 64), 0, text, metavar="N")
+
+
+def _rhythm(text: str) -> int | str:
+    return BURSTS if text == BURSTS else whole(20, 60_000)(text)
+
+
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--eagerness",
+        choices=EAGERNESS,
+        nargs="+",
+        default=["balanced"],
+        help="the eagerness to evaluate (balanced)",
     )
     add_model_and_engine(parser)
-    parser.set_defaults(execute=run)
 
 
-def run(options: argparse.Namespace, settings: Turbopilot) -> int:
-    """Replay notebooks, or run HumanEval infilling; print the results."""
-    from jupyter_turbopilot.terminal.in_process import InProcess
+def _in_process(
+    work: Callable[[argparse.Namespace, InProcess], int],
+) -> Callable[[argparse.Namespace, Turbopilot], int]:
+    """Return an action that evaluates with an engine in this process."""
 
-    _refuse_unused(options)
-    if options.schema:
-        print(result_file.schema().decode())
-        return 0
-    if options.compare:
-        return _print(options, *result_file.compare(options.compare))
-    if not options.notebooks:
-        raise BadRequestError("Pass notebooks to replay, or --compare.")
-    options.trace, options.accept = options.trace or ["append"], options.accept or "line"
-    if not options.source:
-        options.eagerness = options.eagerness or ["balanced"]
-    if options.clock and not options.bursts:
-        options.key_interval = options.key_interval or KEY_INTERVAL
-    settings.keep_sequences = False
-    settings.cache_file = ""
-    # In real time, yield the CPU to other programs as for a user.
-    settings.yield_cpu = options.clock
-    if not options.clock:
-        settings.deadline = PATIENT  # the results must not depend on the speed of the machine
-    local = InProcess(settings)
-    try:
-        if options.humaneval:
-            return _humaneval(options, local)
-        return _with_index(options, local) if options.index else _notebooks(options, local)
-    finally:
-        local.close()
+    def run(options: argparse.Namespace, settings: Turbopilot) -> int:
+        from jupyter_turbopilot.terminal.in_process import InProcess
+
+        settings.keep_sequences = False
+        settings.cache_file = ""
+        # In real time, yield the CPU to other programs as for a user.
+        settings.yield_cpu = options.clock is not None
+        if options.clock is None:
+            settings.deadline = PATIENT  # the results must not depend on the speed of the machine
+        local = InProcess(settings)
+        try:
+            return work(options, local)
+        finally:
+            local.close()
+
+    return run
 
 
-def _refuse_unused(options: argparse.Namespace) -> None:
-    """Raise an error if an option has no effect beside the others."""
-    given_options = {name for name in _OPTIONS if getattr(options, name)}
-    for name, excluded in _EXCLUDED.items():
-        if name in given_options and (unused := given_options & excluded - {name}):
-            raise BadRequestError(f"{_flag(name)} excludes {', '.join(map(_flag, sorted(unused)))}.")
-    for name, other in _NEEDED.items():
-        if name in given_options and other not in given_options:
-            raise BadRequestError(f"{_flag(name)} needs {_flag(other)}.")
+def run_compare(options: argparse.Namespace, _: Turbopilot) -> int:
+    return _print(options, *result_file.compare(options.files))
 
 
-def _flag(name: str) -> str:
-    return "NOTEBOOKS" if name == "notebooks" else f"--{name.replace('_', '-')}"
+def run_schema(_: argparse.Namespace, __: Turbopilot) -> int:
+    print(result_file.schema().decode())
+    return 0
 
 
 def _humaneval(options: argparse.Namespace, local: InProcess) -> int:
     from jupyter_turbopilot.plugins.evaluate import humaneval
 
-    chosen = humaneval.problems(humaneval.read(options.notebooks), options.requests or sys.maxsize)
+    chosen = humaneval.problems(humaneval.read(options.wheel), options.requests or sys.maxsize)
     scored = humaneval.run(local, chosen, count_items("HumanEval", len(chosen)))
     lines = max(1, scored.problems)
     print(f"{scored.problems} lines: {scored.exact / lines:.3f} exact, {scored.passed / lines:.3f} pass")
@@ -226,7 +231,7 @@ def _half(options: argparse.Namespace, notebooks: list[TypedNotebook]) -> list[T
     if half == "all":
         return notebooks
     if len(notebooks) == 1:
-        chosen = f"--half {half}" if options.half else f"--index {SIBLINGS}"
+        chosen = f"--half {half}" if options.half else f"`index {SIBLINGS}`"
         raise BadRequestError(f"{chosen} needs at least two notebooks, but {options.notebooks} has one.")
     return notebooks[half == "held-out" :: 2]
 
@@ -241,9 +246,17 @@ def _traces(notebooks: list[TypedNotebook], kind: str, options: argparse.Namespa
 
 
 def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
+    notebooks = _half(options, notebook_sets.read(options.notebooks))
+    with keeping_busy(options.busy):
+        results = _replay(options, local, notebooks)
+    return _report(options, local, notebooks, results)
+
+
+def _replay(
+    options: argparse.Namespace, local: InProcess, notebooks: list[TypedNotebook]
+) -> dict[str, TypingResult]:
     from jupyter_turbopilot.plugins.evaluate import replay
 
-    notebooks = _half(options, notebook_sets.read(options.notebooks))
     by_word = options.accept == "word"
     results: dict[str, TypingResult] = {}
     for way, source in _sources(options, local):
@@ -251,6 +264,7 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
             local.pilot.completer.results.clear()  # otherwise the next setting would find cached completions
             chosen = _traces(notebooks, kind, options)
             name = f"{way}, {kind}" + (", by word" if by_word else "")
+            name += f", {options.busy} busy processes" if options.busy else ""
             if options.clock:
                 results |= _in_real_time(options, local, source, chosen, name)
                 continue
@@ -261,7 +275,7 @@ def _notebooks(options: argparse.Namespace, local: InProcess) -> int:
                     results |= {name + report.WITH_CONTEXT: knowing, name + report.WITHOUT_CONTEXT: unaware}
                 else:
                     results[name] = replay.by_keystrokes(source, chosen, tell, by_word=by_word)
-    return _report(options, local, notebooks, results)
+    return results
 
 
 def _in_real_time(
@@ -270,18 +284,17 @@ def _in_real_time(
     """Replay in real time; with a kernel twice, so that it runs the cells in both cases."""
     from jupyter_turbopilot.plugins.evaluate import replay
 
-    name += ", bursts" if options.bursts else f", {options.key_interval} ms per keystroke"
-    name += f" with {options.busy} busy processes" if options.busy else ""
+    in_bursts = options.clock == BURSTS
+    name += ", bursts" if in_bursts else f", {options.clock} ms per keystroke"
     results: dict[str, TypingResult] = {}
-    with keeping_busy(options.busy):
-        for context in (report.WITH_CONTEXT, report.WITHOUT_CONTEXT) if options.kernel else ("",):
-            local.pilot.completer.results.clear()
-            tell = count_items(name + context, len(chosen))
-            rhythm = replay.bursts() if options.bursts else replay.steady(options.key_interval / 1000)
-            with _kernel(options, is_queried=context == report.WITH_CONTEXT) as live:
-                results[name + context] = replay.in_real_time(
-                    source, chosen, tell, rhythm, by_word=options.accept == "word", live=live
-                )
+    for context in (report.WITH_CONTEXT, report.WITHOUT_CONTEXT) if options.kernel else ("",):
+        local.pilot.completer.results.clear()
+        tell = count_items(name + context, len(chosen))
+        rhythm = replay.bursts() if in_bursts else replay.steady(options.clock / 1000)
+        with _kernel(options, is_queried=context == report.WITH_CONTEXT) as live:
+            results[name + context] = replay.in_real_time(
+                source, chosen, tell, rhythm, by_word=options.accept == "word", live=live
+            )
     return results
 
 
@@ -321,7 +334,7 @@ def _with_index(options: argparse.Namespace, local: InProcess) -> int:
     notebooks = _half(options, everything)
     results: dict[str, TypingResult] = {}
     gains = []
-    with closing(IndexShelf(options.index or "", everything)) as shelf:
+    with closing(IndexShelf(options.index, everything)) as shelf:
         local.wait()
         for eagerness in options.eagerness:
             local.pilot.settings.eagerness = eagerness
@@ -362,7 +375,7 @@ def _report(
     described = ", ".join(filter(None, (source, model, f"version {ours}", f"{count} of {name}")))
     code = _print(options, "\n\n".join([f"{described}.", *gains]), results)
     if options.json:  # after the results are printed: it may not be writable
-        effective = {key: value for key in sorted(_RECORDED) if (value := getattr(options, key))}
+        effective = {key: value for key in sorted(_RECORDED) if (value := vars(options).get(key))}
         result_file.write(options.json, Made(source, model, name, effective), notebooks, results)
     return code
 

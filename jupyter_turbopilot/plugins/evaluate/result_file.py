@@ -1,6 +1,6 @@
 """Result files: the counts of an evaluation, which can be compared with those of other people.
 
-docs/developers/measure.md defines the counts. `jupyter turbopilot eval --schema` prints the schema of a file.
+docs/developers/measure.md defines the counts. `jupyter turbopilot eval schema` prints the schema of a file.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 RULES = 1  # version of docs/developers/measure.md: increase it with each change of a count
 # The options that change what the user types, and when.
-_TYPING = ("requests", "trace", "accept", "clock", "key_interval", "bursts", "busy")
+_TYPING = ("requests", "trace", "accept", "clock", "busy")
 _LISTED = ", ".join(f"`--{name.replace('_', '-')}`" for name in _TYPING[:-1]) + f" or `--{_TYPING[-1]}`"
 _METRICS: dict[str, Callable[[Tally], float]] = {
     "precision": lambda tally: tally.precision,
@@ -145,7 +145,7 @@ def read(path: Path) -> ResultFile:
     except OSError as error:
         raise BadRequestError(f"{path} cannot be read: {error.strerror}.") from None
     except (msgspec.MsgspecError, UnicodeError) as error:
-        raise BadRequestError(f"{path} is not a result file of `eval --json`: {error}.") from None
+        raise BadRequestError(f"{path} is not a result file of `eval`: {error}.") from None
     if found.rules != RULES:
         raise BadRequestError(
             f"{path} was measured by version {found.rules} of the rules, this is {RULES}. Measure again."

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from jupyter_turbopilot.cli import main
 from jupyter_turbopilot.plugins.evaluate import replay
 from jupyter_turbopilot.plugins.evaluate.sources import API_KEY, OwnSource
 
@@ -20,7 +21,7 @@ def test_eval_replays_notebooks_and_writes_a_report(
 ) -> None:
     report = tmp_path / "report.md"
     asked = ("-m", own, "--requests", "6", "--eagerness", "always", "--report", str(report))
-    status, out, err = run(capsys, "eval", str(NOTEBOOKS), *asked)
+    status, out, err = run(capsys, "eval", "notebooks", str(NOTEBOOKS), *asked)
     assert status == 0, err
     assert "always, append" in out
     assert f"Written: {report}" in out
@@ -41,9 +42,8 @@ def test_eval_clears_cached_completions_between_settings(
         return typed
 
     monkeypatch.setattr(replay, "by_keystrokes", watched)
-    status, _, err = run(
-        capsys, "eval", str(NOTEBOOKS), "-m", own, "--requests", "6", "--eagerness", "always", "always"
-    )
+    asked = ("-m", own, "--requests", "6", "--eagerness", "always", "always")
+    status, _, err = run(capsys, "eval", "notebooks", str(NOTEBOOKS), *asked)
     assert (status, known) == (0, [0, 0]), err
 
 
@@ -51,48 +51,28 @@ def test_eval_replays_half_of_the_notebooks_and_refuses_a_single_one(
     capsys: pytest.CaptureFixture[str], own: str, tmp_path: Path
 ) -> None:
     report = tmp_path / "report.md"
-    run(
-        capsys,
-        "eval",
-        str(NOTEBOOKS),
-        "-m",
-        own,
-        "--requests",
-        "3",
-        "--half",
-        "held-out",
-        "--report",
-        str(report),
-    )
+    asked = ("-m", own, "--requests", "3", "--half", "held-out", "--report", str(report))
+    run(capsys, "eval", "notebooks", str(NOTEBOOKS), *asked)
     assert "1 notebook of data" in report.read_text()
 
 
 @pytest.mark.parametrize(
-    ("arguments", "why"),
+    ("line", "why"),
     [
-        (["nope"], "nope does not exist. Pass a notebook"),
-        (["empty"], "There are no notebooks with code in empty"),
-        (["text.txt"], "text.txt is neither a notebook nor a prepared set"),
-        (["damaged.ipynb"], "damaged.ipynb is not a valid notebook"),
-        (["short.ipynb"], "short.ipynb has no code cell of more than 40 characters"),
-        (["one.ipynb", "--half", "held-out"], "--half held-out needs at least two notebooks"),
-        (["one.ipynb", "--index", "siblings"], "--index siblings needs at least two notebooks"),
-        (["one.ipynb", "--index", "nope"], "There is no folder nope"),
-        (["one.ipynb", "--trace", "hop"], "no cells that are suitable for --trace hop"),
-        (["one.ipynb", "--kernel", "nope"], "There is no kernel nope"),
-        (["one.ipynb", "--source", "http://127.0.0.1/"], "is not a URL whose path ends with /infill"),
-        (["one.ipynb", "--source", "x", "--kernel"], "--kernel excludes --source"),
-        (["one.ipynb", "--clock", "--trace", "hop"], "--clock excludes --trace"),
-        (["one.ipynb", "--clock", "--bursts", "--key-interval", "90"], "--bursts excludes --key-interval"),
-        (["one.ipynb", "--source", "x", "--eagerness", "eager"], "--source excludes --eagerness"),
-        (["one.ipynb", "--humaneval", "--half", "all", "--json", "x"], "--humaneval excludes --half, --json"),
-        (["one.ipynb", "--compare", "x.json"], "--compare excludes --model, NOTEBOOKS"),
-        (["one.ipynb", "--busy", "1"], "--busy needs --clock"),
-        (["one.ipynb", "--template", "x"], "--template needs --source"),
-        (["one.ipynb", "--source", "http://a:b@127.0.0.1/x"], "http://127.0.0.1/x is not a URL"),
-        ([], "Pass notebooks to replay, or --compare"),
-        (["nope", "--humaneval"], "HumanEval could not be read from nope"),
-        (["text.txt", "--humaneval"], "HumanEval could not be read from text.txt"),
+        ("notebooks nope", "nope does not exist. Pass a notebook"),
+        ("notebooks empty", "There are no notebooks with code in empty"),
+        ("notebooks text.txt", "text.txt is neither a notebook nor a prepared set"),
+        ("notebooks damaged.ipynb", "damaged.ipynb is not a valid notebook"),
+        ("notebooks short.ipynb", "short.ipynb has no code cell of more than 40 characters"),
+        ("notebooks one.ipynb --half held-out", "--half held-out needs at least two notebooks"),
+        ("index siblings one.ipynb", "`index siblings` needs at least two notebooks"),
+        ("index nope one.ipynb", "There is no folder nope"),
+        ("notebooks one.ipynb --trace hop", "no cells that are suitable for --trace hop"),
+        ("notebooks one.ipynb --kernel nope", "There is no kernel nope"),
+        ("server http://127.0.0.1/ one.ipynb", "is not a URL whose path ends with /infill"),
+        ("server http://a:b@127.0.0.1/x one.ipynb", "http://127.0.0.1/x is not a URL"),
+        ("humaneval nope", "HumanEval could not be read from nope"),
+        ("humaneval text.txt", "HumanEval could not be read from text.txt"),
     ],
 )
 def test_eval_refuses_invalid_sources(
@@ -100,7 +80,7 @@ def test_eval_refuses_invalid_sources(
     own: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    arguments: list[str],
+    line: str,
     why: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -113,9 +93,27 @@ def test_eval_refuses_invalid_sources(
     ):
         cells = [{"cell_type": "code", "source": code}]
         Path(f"{name}.ipynb").write_text(json.dumps({"cells": cells}))
-    status, out, err = run(capsys, "eval", *arguments, "-m", own)
+    status, out, err = run(capsys, "eval", *line.split(), "-m", own)
     assert (status, out) == (2, "")
     assert why in err
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "notebooks",
+        "notebooks a --clock --trace hop",
+        "notebooks a --template x",
+        "server http://127.0.0.1/infill a --eagerness eager",
+        "server http://127.0.0.1/infill a --kernel",
+        "humaneval a --half all",
+        "compare a --json b",
+    ],
+)
+def test_eval_refuses_options_without_effect(line: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["eval", *line.split()])
+    assert ended.value.code == 2
 
 
 def test_eval_runs_a_kernel_in_real_time(
@@ -124,8 +122,8 @@ def test_eval_runs_a_kernel_in_real_time(
     path = tmp_path / "two.ipynb"
     code = "numbers = [1, 2, 3]", "1 / 0", "total = sum(numbers) + len(numbers) + max(numbers)"
     path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": one} for one in code]}))
-    options = ("--clock", "--kernel", "--key-interval", "20", "--accept", "word", "--eagerness", "always")
-    status, out, err = run(capsys, "eval", str(path), "-m", own, *options)
+    options = ("--clock", "20", "--kernel", "--accept", "word", "--eagerness", "always")
+    status, out, err = run(capsys, "eval", "notebooks", str(path), "-m", own, *options)
     assert status == 0, err
     name = "always, append, by word, 20 ms per keystroke"
     assert f"| {name}, with kernel context | " in out
@@ -140,7 +138,8 @@ def test_eval_prints_no_interval_for_one_notebook(
     path = tmp_path / "one.ipynb"
     cells = [{"cell_type": "code", "source": "numbers = [1, 2, 3]\ntotal = sum(numbers) + len(numbers)"}]
     path.write_text(json.dumps({"cells": cells}))
-    status, out, err = run(capsys, "eval", str(path), "-m", own, "--requests", "6", "--eagerness", "always")
+    asked = ("-m", own, "--requests", "6", "--eagerness", "always")
+    status, out, err = run(capsys, "eval", "notebooks", str(path), *asked)
     assert status == 0, err
     assert " to " not in out
     assert "they need at least two notebooks" in out
@@ -154,21 +153,8 @@ def test_eval_measures_a_server_and_compares_the_result_files(
     for file in files:
         with completing("\n") as server:
             url = server.url("/v1/completions") + "?key=secret"
-            status, _, err = run(
-                capsys,
-                "eval",
-                str(NOTEBOOKS),
-                "--requests",
-                "6",
-                "--source",
-                url,
-                "-m",
-                "small",
-                "--template",
-                "{prefix}",
-                "--json",
-                file,
-            )
+            asked = ("--requests", "6", "-m", "small", "--template", "{prefix}", "--json", file)
+            status, _, err = run(capsys, "eval", "server", url, str(NOTEBOOKS), *asked)
         assert status == 0, err
         assert server.keys == {"Bearer a key"}
     content = json.loads(Path(files[0]).read_text())
@@ -177,19 +163,19 @@ def test_eval_measures_a_server_and_compares_the_result_files(
     assert content["options"]["template"] == "{prefix}"
     assert content["options"]["trace"] == ["append"]
     page = tmp_path / "page.md"
-    status, out, err = run(capsys, "eval", "--compare", *files, "--report", str(page))
+    status, out, err = run(capsys, "eval", "compare", *files, "--report", str(page))
     assert status == 0, err
     assert f"| one: {content['source']}, append |" in out
     assert "| two | http://127.0.0.1" in page.read_text()
 
 
 def test_eval_prints_the_schema_of_result_files(capsys: pytest.CaptureFixture[str]) -> None:
-    status, out, err = run(capsys, "eval", "--schema")
+    status, out, err = run(capsys, "eval", "schema")
     assert status == 0, err
     assert json.loads(out)["$defs"]["ResultFile"]["required"][0] == "rules"
 
 
 def test_eval_refuses_to_compare_a_missing_file(capsys: pytest.CaptureFixture[str]) -> None:
-    status, _, err = run(capsys, "eval", "--compare", "nope.json")
+    status, _, err = run(capsys, "eval", "compare", "nope.json")
     assert status == 2
     assert "nope.json cannot be read" in err

@@ -17,7 +17,7 @@ def written(appended: list[traces.Trace], tmp_path: Path) -> Path:
     typed = replay.by_keystrokes(Knows(rest_of_line), appended, lambda _: None)  # type: ignore[arg-type]
     typed.notebooks["b.ipynb"] = typed.notebooks["a.ipynb"]
     folder = notebook(tmp_path / "a.ipynb")
-    made = result_file.Made("llama", "small", "set", {"clock": False})
+    made = result_file.Made("llama", "small", "set", {"clock": 200})
     result_file.write(tmp_path / "a.json", made, notebooks.read(folder), {"balanced": typed})
     return tmp_path / "a.json"
 
@@ -47,11 +47,11 @@ def test_compare_keeps_files_of_one_name_apart(written: Path, tmp_path: Path) ->
     assert [*results] == [f"{written}: balanced", f"{other}: balanced"]
 
 
-@pytest.mark.parametrize(("options", "differ"), [({"clock": True}, True), ({"model": "large"}, False)])
+@pytest.mark.parametrize(("options", "differ"), [({"clock": "bursts"}, True), ({"model": "large"}, False)])
 def test_digest_depends_on_the_options_of_the_user(
     written: Path, tmp_path: Path, options: dict[str, object], differ: bool
 ) -> None:
-    made = result_file.Made("llama", "small", "set", {"clock": False} | options)
+    made = result_file.Made("llama", "small", "set", {"clock": 200} | options)
     result_file.write(tmp_path / "b.json", made, notebooks.read(tmp_path), {})
     digests = {result_file.read(path).digest for path in (written, tmp_path / "b.json")}
     assert (len(digests) == 2) == differ
