@@ -127,7 +127,9 @@ class EngineKind(ABC):
         """Download a model; return its path."""
         raise _elsewhere(model, "download")
 
-    def merge_adapters(self, model: Model) -> None:  # noqa: B027 - most engines need no merged copy
+    def merge_adapters(  # noqa: B027 - most engines need no merged copy
+        self, model: Model, cancelled: Callable[[], bool] = bool
+    ) -> None:
         """Write a copy of a model with its adapters merged, for all users of the models folder."""
 
     def remove(self, model: Model) -> int:

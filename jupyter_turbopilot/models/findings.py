@@ -14,7 +14,7 @@ from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.models.tuning.adapters import adapters_of, check
 from jupyter_turbopilot.models.tuning.merge import path_of, read_only_advice
 from jupyter_turbopilot.protocol.errors import TurbopilotError
-from jupyter_turbopilot.util.files import describe_size, is_readable, is_writable
+from jupyter_turbopilot.util.files import describe_size, is_readable, is_writable, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,7 +67,8 @@ def copy_with_adapters(folder: Path, path: Path, added: Sequence[AdapterSpec]) -
         copy = path_of(folder, path, added)
         if copy.is_file():
             closed = "" if is_readable(copy) else ". You may not read it. Ask its owner for access"
-            yield Finding("copy", f"with merged adapters, {copy}{closed}", problem=bool(closed))
+            size = describe_size(size_of(copy))
+            yield Finding("copy", f"with merged adapters, {size}, {copy}{closed}", problem=bool(closed))
         elif not is_writable(copy.parent):
             slower = "The adapters are applied at run time, which is slower."
             yield Finding("copy", f"does not exist. {slower} {read_only_advice(folder)}", problem=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from typing import Any, NamedTuple
 
 
@@ -17,21 +18,24 @@ class TensorType(NamedTuple):
         return elements // self.block * self.block_bytes
 
 
-F32, F16, Q8_0, BF16 = 0, 1, 8, 30
+IS_ARM = platform.machine().lower() in {"arm64", "aarch64"}
+F32, F16, Q4_0, Q8_0, IQ4_NL, BF16 = 0, 1, 2, 8, 20, 30
 UNQUANTISED = frozenset({F32, F16, BF16})
 TYPES = {
-    F32: TensorType("F32", 1, 4), F16: TensorType("F16", 1, 2), 2: TensorType("Q4_0", 32, 18),
+    F32: TensorType("F32", 1, 4), F16: TensorType("F16", 1, 2), Q4_0: TensorType("Q4_0", 32, 18),
     3: TensorType("Q4_1", 32, 20), 6: TensorType("Q5_0", 32, 22), 7: TensorType("Q5_1", 32, 24),
     Q8_0: TensorType("Q8_0", 32, 34), 9: TensorType("Q8_1", 32, 36), 10: TensorType("Q2_K", 256, 84),
     11: TensorType("Q3_K", 256, 110), 12: TensorType("Q4_K", 256, 144), 13: TensorType("Q5_K", 256, 176),
     14: TensorType("Q6_K", 256, 210), 15: TensorType("Q8_K", 256, 292), 16: TensorType("IQ2_XXS", 256, 66),
     17: TensorType("IQ2_XS", 256, 74), 18: TensorType("IQ3_XXS", 256, 98), 19: TensorType("IQ1_S", 256, 50),
-    20: TensorType("IQ4_NL", 32, 18), 21: TensorType("IQ3_S", 256, 110), 22: TensorType("IQ2_S", 256, 82),
+    IQ4_NL: TensorType("IQ4_NL", 32, 18), 21: TensorType("IQ3_S", 256, 110), 22: TensorType("IQ2_S", 256, 82),
     23: TensorType("IQ4_XS", 256, 136), 24: TensorType("I8", 1, 1), 25: TensorType("I16", 1, 2),
     26: TensorType("I32", 1, 4), 27: TensorType("I64", 1, 8), 28: TensorType("F64", 1, 8),
     29: TensorType("IQ1_M", 256, 56), BF16: TensorType("BF16", 1, 2), 34: TensorType("TQ1_0", 256, 54),
     35: TensorType("TQ2_0", 256, 66), 39: TensorType("MXFP4", 32, 17),
 }  # fmt: skip
+# The types that llama.cpp copies in the order in which it computes, "repacked", on processors of x86 and ARM.
+REPACKED = frozenset({Q4_0, 12, IQ4_NL, 39} | ({Q8_0, 13, 14} if IS_ARM else {10}))
 NUMBERS = {known.name: number for number, known in TYPES.items()}
 
 

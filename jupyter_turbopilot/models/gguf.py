@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jupyter_turbopilot.models.ggml import tensor_type
+from jupyter_turbopilot.models.ggml import REPACKED, tensor_type
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
 if TYPE_CHECKING:
@@ -38,6 +38,12 @@ class GGUFTensor(NamedTuple):
     kind: int
     size: int
     offset: int = 0  # relative to the first tensor
+
+    @property
+    def is_repacked(self) -> bool:
+        """Whether llama.cpp computes with a repacked copy of it on a CPU."""
+        matrix = len(self.shape) > 1 and self.shape[1] % 8 == 0 and not self.name.startswith("token_embd.")
+        return matrix and self.kind in REPACKED
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,16 @@ class Header:
     def start(self) -> int:
         """The offset of the first tensor."""
         return -(-self.end // self.alignment) * self.alignment
+
+    @property
+    def resident(self) -> int:
+        """The memory for the weights on a CPU: mapped pages and repacked copies.
+
+        llama.cpp unmaps the pages of repacked tensors only at the end of the file.
+        """
+        repacked = [part for part in self.parts if part.is_repacked]
+        kept = max((part.offset + part.size for part in self.parts if not part.is_repacked), default=0)
+        return self.file_size + sum(part.size for part in repacked if part.offset < kept)
 
     def number(self, key: str, default: int = 0) -> int:
         """Return an architecture-specific integer."""

@@ -3,10 +3,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jupyter_turbopilot.engine.llama.bindings import quantise
 from jupyter_turbopilot.models import findings
 from jupyter_turbopilot.models.findings import copy_with_adapters
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.models.tuning.merge import merged_copy
+from jupyter_turbopilot.util.files import describe_size
 
 from ..tiny_adapter import make
 
@@ -25,7 +27,8 @@ def test_copy_with_adapters_is_a_problem_only_if_it_cannot_be_created(
         (finding,) = copy_with_adapters(tmp_path, tiny_model, added)
         assert finding.problem
         assert f"You may not write to {tmp_path}. Its owner can create the copy" in finding.text
-    copy = merged_copy(tmp_path, tiny_model, added)
+    copy = merged_copy(tmp_path, tiny_model, added, quantise)
     (finding,) = copy_with_adapters(tmp_path, tiny_model, added)
-    assert (finding.problem, finding.text) == (False, f"with merged adapters, {copy}")
+    size = describe_size(copy.stat().st_size)
+    assert (finding.problem, finding.text) == (False, f"with merged adapters, {size}, {copy}")
     assert list(copy_with_adapters(tmp_path, tiny_model, [AdapterSpec(str(tiny_model))])) == []

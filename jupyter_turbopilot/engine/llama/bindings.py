@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.llama.install import build_command, install_command, reinstall_command
 from jupyter_turbopilot.engine.load.machine import lacks
-from jupyter_turbopilot.protocol.errors import EngineMissingError
+from jupyter_turbopilot.models.ggml import TYPES
+from jupyter_turbopilot.protocol.errors import EngineError, EngineMissingError
 from jupyter_turbopilot.util.failures import DAMAGED
 
 if TYPE_CHECKING:
@@ -64,11 +65,7 @@ def bindings() -> types.ModuleType:
 
 def _check_processor(folder: Path) -> None:
     """Refuse an engine built for another processor: its initialisation would end this process."""
-    from llama_cpp import llama_cpp
-
-    # Windows finds functions only in the library that defines them.
-    own = folder / "ggml-cpu.dll"
-    library = ctypes.CDLL(str(own)) if own.exists() else llama_cpp._lib  # noqa: SLF001
+    library = _library(folder, "ggml-cpu.dll")
     built_for = (name for function, name in _INSTRUCTIONS.items() if getattr(library, function, int)())
     missing = [*filter(lacks, built_for)]
     if missing:
@@ -77,6 +74,29 @@ def _check_processor(folder: Path) -> None:
             f"This one lacks {', '.join(missing)}.",
             build_command(),
         )
+
+
+def _library(folder: Path, name: str) -> Any:
+    """Return the library to find a function in: in Windows, only the one that defines it."""
+    from llama_cpp import llama_cpp
+
+    own = folder / name
+    return ctypes.CDLL(str(own)) if own.exists() else llama_cpp._lib  # noqa: SLF001
+
+
+def quantise(kind: int, importance: Any, rows: Any) -> bytes:
+    """Quantise rows of finite float32; importance: of each column, or None. Other threads may run."""
+    folder = Path(str(bindings().__file__)).with_name("lib")
+    chunk = getattr(_library(folder, "ggml-base.dll"), "ggml_quantize_chunk", None)
+    if chunk is None:
+        raise EngineError("This version of llama-cpp-python cannot quantise.")
+    chunk.argtypes = [ctypes.c_int, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3, ctypes.c_void_p]
+    chunk.restype = ctypes.c_size_t
+    count, width = rows.shape
+    packed = ctypes.create_string_buffer(TYPES[kind].size(rows.size))
+    weight = importance if importance is None else importance.ctypes.data
+    chunk(kind, rows.ctypes.data, packed, 0, count, width, weight)
+    return packed.raw
 
 
 def _load_variant(folder: Path) -> None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
@@ -22,9 +22,9 @@ from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
 from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.models.tuning.adapters import adapters_of
-from jupyter_turbopilot.models.tuning.merge import merged_copy
+from jupyter_turbopilot.models.tuning.merge import merged_copy, path_of
 from jupyter_turbopilot.models.user_cache import SEQUENCES, VERDICTS, personal_dir
-from jupyter_turbopilot.protocol.errors import EngineError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.protocol.errors import CancelledError, EngineError, ModelRefusedError, TurbopilotError
 
 if TYPE_CHECKING:
     import threading
@@ -93,12 +93,14 @@ class LlamaKind(EngineKind):
     ) -> Path:
         return obtain(self.store, model, progress, cancel, mirrors=mirrors)
 
-    def merge_adapters(self, model: Model) -> None:
-        self.weights(model)
+    def merge_adapters(self, model: Model, cancelled: Callable[[], bool] = bool) -> None:
+        self.weights(model, cancelled)
 
-    def plan(self, model: Model, *, adapters_enabled: bool) -> tuple[Path, LoadPlan]:
+    def plan(
+        self, model: Model, cancelled: Callable[[], bool] = bool, *, adapters_enabled: bool
+    ) -> tuple[Path, LoadPlan]:
         """Return the file to load and the plan; raise an error if it cannot be loaded here."""
-        path, hardware = self.weights(model, adapters_enabled=adapters_enabled)
+        path, hardware = self.weights(model, cancelled, adapters_enabled=adapters_enabled)
         # Read the header first: llama.cpp aborts the process on some damaged files.
         return path, make_plan(read_header(path), model.name, limits_of(self.settings), hardware)
 
@@ -127,7 +129,7 @@ class LlamaKind(EngineKind):
         """Load a model in a child process, or in this one after a load test."""
         from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
 
-        path, plan = self.plan(model, adapters_enabled=adapters_enabled)
+        path, plan = self.plan(model, cancel.is_set, adapters_enabled=adapters_enabled)
         own = personal_dir()
         snapshot = own / SEQUENCES if self.settings.keep_sequences else None
         hosted = HostedLlama(str(path), plan, model.name, model.fim)
@@ -144,14 +146,26 @@ class LlamaKind(EngineKind):
             ensure_loads(hosted, own / VERDICTS, timeout=timeout, cancel=cancel)
         return self.engine_factory(path, model, plan, snapshot)
 
-    def weights(self, model: Model, *, adapters_enabled: bool = True) -> tuple[Path, Hardware]:
+    def weights(
+        self, model: Model, cancelled: Callable[[], bool] = bool, *, adapters_enabled: bool = True
+    ) -> tuple[Path, Hardware]:
         """Return the file to load and its options; adapters are merged into it or applied at run time."""
+        from jupyter_turbopilot.engine.llama.bindings import quantise
+
+        def quantise_rows(kind: int, importance: Any, rows: Any) -> bytes:
+            if cancelled():
+                raise CancelledError("Merging the adapters was cancelled.")
+            return quantise(kind, importance, rows)
+
         path, hardware = self.store.path(model), self.hardware(model, adapters_enabled=adapters_enabled)
         added = self.added(model) if adapters_enabled else []
         if not added:
             return path, hardware
         try:
-            copy = merged_copy(self.store.folder, path, added)
+            half = limits_of(self.settings).threads // 2
+            copy = merged_copy(self.store.folder, path, added, quantise_rows, max(1, half))
+        except CancelledError:
+            raise
         except TurbopilotError as error:
             read_header(path)  # report a damaged model as such, not as a problem with its adapters
             if error.message != self._adapter_warning:
@@ -159,6 +173,14 @@ class LlamaKind(EngineKind):
             self._adapter_warning = error.message
             return path, hardware
         return copy, replace(hardware, adapters=tuple(a for a in hardware.adapters if a.language))
+
+    def served(self, model: Model) -> Path:
+        """Return the file that is loaded: the copy with merged adapters, if there is one."""
+        path, added = self.store.path(model), self.added(model)
+        with suppress(OSError, TurbopilotError):
+            if added and (copy := path_of(self.store.folder, path, added)).is_file():
+                return copy
+        return path
 
     def added(self, model: Model) -> list[AdapterSpec]:
         """Return the adapters to merge into a copy of a model: those for all languages."""

@@ -99,6 +99,13 @@ def compute_bytes(header: Header) -> int:
     return COMPUTE_BYTES + TOKEN_BYTES * (tokens if isinstance(tokens, int) else 0)
 
 
+def weight_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
+    """Return the system memory for the weights; those on a GPU need none."""
+    if hardware.gpu_layers < 0:
+        return 0
+    return header.resident if hardware.memory_map else header.file_size
+
+
 def score_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
     """Estimate the size of the attention scores of the largest batch, per token of the cache."""
     heads = 0 if hardware.fused_attention else header.number("attention.head_count")
@@ -130,8 +137,7 @@ def sizes_of(header: Header, hardware: Hardware = PLAIN) -> Sizes:
     """Estimate the memory for a GGUF file."""
     return Sizes(
         trained=header.number("context_length", DEFAULT_CONTEXT),
-        # Weights on a GPU need no system memory.
-        weights=0 if hardware.gpu_layers < 0 else header.file_size,
+        weights=weight_bytes(header, hardware),
         token=header.kv_bytes(1) * CACHE_TYPES[hardware.cache_type],
         compute=compute_bytes(header),
         scores=score_bytes(header, hardware),

@@ -114,7 +114,7 @@ class Library:
                     download.cancel,
                     mirrors=mirrors,
                 )
-                self._kind.merge_adapters(model)
+                self._kind.merge_adapters(model, download.cancel.is_set)
                 then()
                 download.error = None
             except TurbopilotError as error:

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.models.catalog import find
+from jupyter_turbopilot.models.ggml import F16, F32
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.protocol.errors import BadRequestError, ModelRefusedError, TurbopilotError
 from jupyter_turbopilot.util.files import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from jupyter_turbopilot.models.gguf import Header
+    from jupyter_turbopilot.models.gguf import GGUFTensor, Header
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -24,6 +25,7 @@ OURS = "default"  # the bundled adapter
 _FOLDER = Path(__file__).parents[1] / "tuned"
 
 _LANGUAGE = re.compile(r"[a-z][a-z0-9+#-]*")
+Delta = tuple[Any, Any]  # two low-rank matrices whose product is added
 
 
 class AdapterSpec(NamedTuple):
@@ -94,6 +96,46 @@ def check(path: Path, architecture: str = "") -> Header:
             f"{path.name} was trained for a {header.architecture} model, but this model is a {architecture}."
         )
     return header
+
+
+def read_deltas(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delta]]:
+    """Iterate over an adapter's matrices; refuse an adapter of another model."""
+    header = check(path, model.architecture)
+    shapes = {part.name: part.shape for part in model.parts}
+    parts = {part.name: part for part in header.parts}
+    alpha = float(header.metadata.get("adapter.lora.alpha", 0.0))
+    data = path.read_bytes()
+    for name, part in parts.items():
+        if not name.endswith(".lora_a"):
+            continue
+        matrix = name.removesuffix(".lora_a")
+        other = parts.get(f"{matrix}.lora_b")
+        shape = shapes.get(matrix)
+        rank = part.shape[-1]
+        fits = (
+            other is not None
+            and shape is not None
+            and len(shape) == 2  # noqa: PLR2004 - a matrix
+            and (part.shape, other.shape) == ((shape[0], rank), (rank, shape[1]))
+        )
+        if other is None or not fits:
+            raise ModelRefusedError(
+                f"{path.name} was trained for another model: the shape of {matrix} does not match."
+            )
+        a, b = (_matrix(data, header, one) for one in (part, other))
+        yield matrix, (a * (scale * (alpha / rank if alpha else 1.0)), b)
+
+
+def _matrix(data: bytes, header: Header, part: GGUFTensor) -> Any:
+    import numpy as np
+
+    if part.kind not in {F32, F16}:
+        raise ModelRefusedError("Only adapters in F16 or F32 are supported.")
+    kind = np.float32 if part.kind == F32 else np.float16
+    numbers = np.frombuffer(data, kind, int(np.prod(part.shape)), header.start + part.offset)
+    if not np.isfinite(numbers).all():
+        raise ModelRefusedError(f"The adapter's {part.name} contains NaN or infinity: the file is damaged.")
+    return numbers.reshape(part.shape[::-1]).astype(np.float32)
 
 
 def write(

@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import platform
 import struct
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,25 +22,36 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from jupyter_turbopilot.models.folder import copies, copy_path, read_note, remove_with_note, write_note
-from jupyter_turbopilot.models.ggml import F16, F32, Q8_0, TYPES, UNQUANTISED
+from jupyter_turbopilot.models.ggml import FILE_NUMBERS, TYPES
 from jupyter_turbopilot.models.gguf import has_header, read_header, sample, stamp
-from jupyter_turbopilot.models.tuning.adapters import check
+from jupyter_turbopilot.models.tuning.adapters import check, read_deltas
+from jupyter_turbopilot.models.tuning.recipe import (
+    LAYERS,
+    RECIPE,
+    importance_of,
+    kind_of,
+    matrix_path,
+    read_importance,
+)
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 from jupyter_turbopilot.util.files import is_forbidden, is_readable, need_room, size_of, write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from jupyter_turbopilot.models.gguf import GGUFTensor, Header
-    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+    from jupyter_turbopilot.models.gguf import GGUFTensor
+    from jupyter_turbopilot.models.tuning.adapters import AdapterSpec, Delta
+    from jupyter_turbopilot.models.tuning.recipe import Importance
 
-MAX_COPIES = 2  # copies of one model
-_ROWS = 1024  # dequantised at a time
+MAX_COPIES = 2  # of one model and user, each with other adapters
+_NUMBERS = 1 << 20  # dequantised at a time in each thread, which takes about 25 MB
 
-Delta = tuple[Any, Any]  # two low-rank matrices whose product is added
+Quantise = Callable[[int, Any, Any], bytes]  # of a type, the importance of each column, and rows of float32
 
 
-def merged_copy(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
+def merged_copy(
+    folder: Path, model: Path, adapters: Sequence[AdapterSpec], quantise: Quantise, threads: int = 1
+) -> Path:
     """Return the model's copy with merged adapters; create it if necessary."""
     paths = [(Path(adapter.path), adapter.scale) for adapter in adapters]
     target = path_of(folder, model, adapters)
@@ -49,9 +64,10 @@ def merged_copy(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> P
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(target.with_suffix(".lock")):
             if not (target.is_file() and has_header(target)):
-                merge(model, paths, target)
-                write_note(target, f"{model.name} with {len(paths)} adapters")
-                _tidy(folder, model)
+                merge(model, paths, target, quantise, threads)
+                key = f"{platform.machine()}|{_digests(adapters)}"
+                write_note(target, f"{model.name} with {len(paths)} adapters", key=key)
+                _tidy(folder, model, target, key)
     except OSError as error:
         if is_forbidden(error):
             raise ModelRefusedError(
@@ -65,8 +81,9 @@ def path_of(folder: Path, model: Path, adapters: Sequence[AdapterSpec]) -> Path:
     """Return the path of the model's copy with merged adapters, which need not exist."""
     if not is_readable(model):
         raise ModelRefusedError(f"You may not read {model}. Ask its owner for access.")
-    digests = (f"{_digest(Path(adapter.path))}={adapter.scale}" for adapter in adapters)
-    identity = "|".join([_identity(model), *digests])
+    importance = (matrix_path(Path(adapter.path)) for adapter in adapters)
+    recipe = [LAYERS, RECIPE, *(_digest(path) for path in importance if path.is_file())]
+    identity = f"{_identity(model)}|{_digests(adapters)}|{recipe}"
     return copy_path(folder, model, hashlib.blake2b(identity.encode(), digest_size=6).hexdigest())
 
 
@@ -87,115 +104,105 @@ def _identity(model: Path) -> str:
     return stamp(model)
 
 
-def merge(model: Path, adapters: Sequence[tuple[Path, float]], target: Path) -> Path:
-    """Write a copy of a model with merged adapters; changed tensors are stored as Q8_0.
-
-    At the original precision, rounding would undo most of the small changes.
-    """
+def merge(
+    model: Path, adapters: Sequence[tuple[Path, float]], target: Path, quantise: Quantise, threads: int = 1
+) -> Path:
+    """Write a copy of a model with merged adapters and the types of the recipe."""
     header = read_header(model)
     deltas: dict[str, list[Delta]] = {}
+    importance: Importance = {}
+    own: set[str] = set()
     for path, scale in adapters:
-        for name, delta in _deltas(path, scale, header):
+        matrix = read_importance(path)
+        importance |= matrix
+        for name, delta in read_deltas(path, scale, header):
             deltas.setdefault(name, []).append(delta)
+            if not matrix:
+                own.add(name)
     if not deltas:
         raise ModelRefusedError("The adapters contain no matrices. Remove them from the settings.")
-    changes = {
-        part.name: TensorChange(_kind(part), partial(_added, deltas=deltas[part.name]))
-        for part in header.parts
-        if part.name in deltas
-    }
-    return rewrite(model, target, changes)
+    changes: dict[str, TensorChange] = {}
+    with ThreadPoolExecutor(threads) as pool:
+        for part in header.parts:
+            added = deltas.get(part.name, ())
+            kind = kind_of(part, importance, changed=bool(added), own=part.name in own)
+            if added or kind != part.kind:
+                pack = partial(quantise, kind, importance_of(part, importance))
+                changes[part.name] = TensorChange(kind, partial(_added, deltas=added, pack=pack, pool=pool))
+        return rewrite(model, target, changes)
 
 
-def _tidy(folder: Path, model: Path) -> None:
-    """Remove older copies of the same model; keep the latest for users who switch between adapters."""
-    for path in sorted(copies(folder, model), key=_written)[:-MAX_COPIES]:
+def _tidy(folder: Path, model: Path, latest: Path, key: str) -> None:
+    """Remove this user's older copies of a model: those with the same adapters, and all but the latest other.
+
+    Users who switch between adapters need two. The copies of other users may be in use elsewhere.
+    """
+    owner, _ = _status(latest)
+    dated = [(*_status(path), path) for path in copies(folder, model) if path != latest]
+    mine = [path for user, _, path in sorted(dated) if user == owner]
+    others = [path for path in mine if read_note(path).get("key", key) != key]
+    for path in {*mine} - {*others[1 - MAX_COPIES :]}:
         with suppress(OSError):  # another process has it open, or has removed it
             remove_with_note(path)
             path.with_suffix(".lock").unlink(missing_ok=True)
 
 
-def _written(path: Path) -> float:
-    """Return a file's modification time; 0 if it no longer exists."""
+def _status(path: Path) -> tuple[int, float]:
+    """Return a file's owner and modification time; -1 and 0 if it no longer exists."""
     try:
-        return path.stat().st_mtime
+        status = path.stat()
     except OSError:
-        return 0.0
+        return -1, 0.0
+    return status.st_uid, status.st_mtime
+
+
+def _digests(adapters: Sequence[AdapterSpec]) -> str:
+    for adapter in adapters:
+        check(Path(adapter.path))
+    return "|".join(f"{_digest(Path(adapter.path))}={adapter.scale}" for adapter in adapters)
 
 
 def _digest(path: Path) -> str:
-    check(path)
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
-def _kind(part: GGUFTensor) -> int:
-    """Return the type of a changed tensor; unquantised tensors keep theirs."""
-    if part.kind in UNQUANTISED:
-        return part.kind
-    return F16 if part.shape[0] % TYPES[Q8_0].block else Q8_0
-
-
-def _deltas(path: Path, scale: float, model: Header) -> Iterator[tuple[str, Delta]]:
-    """Iterate over an adapter's matrices; refuse an adapter of another model."""
-    header = check(path, model.architecture)
-    shapes = {part.name: part.shape for part in model.parts}
-    parts = {part.name: part for part in header.parts}
-    alpha = float(header.metadata.get("adapter.lora.alpha", 0.0))
-    data = path.read_bytes()
-    for name, part in parts.items():
-        if not name.endswith(".lora_a"):
-            continue
-        matrix = name.removesuffix(".lora_a")
-        other = parts.get(f"{matrix}.lora_b")
-        shape = shapes.get(matrix)
-        rank = part.shape[-1]
-        fits = (
-            other is not None
-            and shape is not None
-            and len(shape) == 2  # noqa: PLR2004 - a matrix
-            and (part.shape, other.shape) == ((shape[0], rank), (rank, shape[1]))
-        )
-        if other is None or not fits:
-            raise ModelRefusedError(
-                f"{path.name} was trained for another model: the shape of {matrix} does not match."
-            )
-        a, b = (_matrix(data, header, one) for one in (part, other))
-        yield matrix, (a * (scale * (alpha / rank if alpha else 1.0)), b)
-
-
-def _matrix(data: bytes, header: Header, part: GGUFTensor) -> Any:
-    import numpy as np
-
-    if part.kind not in {F32, F16}:
-        raise ModelRefusedError("Only adapters in F16 or F32 are supported.")
-    kind = np.float32 if part.kind == F32 else np.float16
-    numbers = np.frombuffer(data, kind, int(np.prod(part.shape)), header.start + part.offset)
-    if not np.isfinite(numbers).all():
-        raise ModelRefusedError(f"The adapter's {part.name} contains NaN or infinity: the file is damaged.")
-    return numbers.reshape(part.shape[::-1]).astype(np.float32)
-
-
-def _added(old: memoryview, part: GGUFTensor, deltas: Sequence[Delta]) -> Iterator[bytes]:
+def _added(
+    old: memoryview,
+    part: GGUFTensor,
+    deltas: Sequence[Delta],
+    pack: Callable[[Any], bytes],
+    pool: ThreadPoolExecutor,
+) -> Iterator[bytes]:
     """Dequantise a tensor a few rows at a time, add the deltas, and quantise it again."""
     import numpy as np
     from gguf import GGMLQuantizationType, quants
 
-    width, rows = part.shape[0], int(np.prod(part.shape[1:]))
-    kind = GGMLQuantizationType(_kind(part))
-    for first in range(0, rows, _ROWS):
-        count = min(_ROWS, rows - first)
-        size = part.size // rows
-        packed = np.frombuffer(bytes(old[first * size : (first + count) * size]), np.uint8)
+    width, rows = part.shape[0], prod(part.shape[1:])
+    size, step = part.size // rows, max(1, _NUMBERS // width)
+
+    def made(first: int) -> bytes:
+        packed = np.frombuffer(bytes(old[first * size : (first + step) * size]), np.uint8)
         try:
-            weights = quants.dequantize(packed.reshape(count, size), GGMLQuantizationType(part.kind))
+            weights = quants.dequantize(packed.reshape(-1, size), GGMLQuantizationType(part.kind))
         except NotImplementedError:
             raise ModelRefusedError(
                 f"Tensors of type {part.kind} cannot be dequantised by the package gguf."
             ) from None
-        weights = weights.reshape(count, width).astype(np.float32)
+        weights = weights.reshape(-1, width).astype(np.float32)
         for a, b in deltas:
-            weights += b[first : first + count] @ a
-        yield quants.quantize(weights, kind).tobytes()
+            weights += b[first : first + step] @ a
+        if not np.isfinite(weights).all():  # llama.cpp would end the process
+            raise ModelRefusedError(f"The model's {part.name} contains NaN or infinity: the file is damaged.")
+        return pack(weights)
+
+    futures = [pool.submit(made, first) for first in range(0, rows, step)]
+    try:
+        for future in futures:
+            yield future.result()
+    finally:  # the threads must not read a closed file
+        for future in futures:
+            future.cancel()
+        wait(futures)
 
 
 @dataclass(frozen=True)
@@ -209,13 +216,16 @@ class TensorChange:
 def rewrite(source: Path, target: Path, changes: Mapping[str, TensorChange]) -> Path:
     """Write a copy of a model with some tensors changed, atomically."""
     header = read_header(source)
-    kinds = [changes[part.name].kind if part.name in changes else part.kind for part in header.parts]
-    sizes = [
-        part.size if kind == part.kind else TYPES[kind].size(prod(part.shape))
-        for part, kind in zip(header.parts, kinds, strict=True)
+    parts = [
+        (old, old.kind, old.size)
+        if old.name not in changes or (kind := changes[old.name].kind) == old.kind
+        else (old, kind, TYPES[kind].size(prod(old.shape)))
+        for old in header.parts
     ]
+    # llama.cpp copies repacked tensors, and unmaps their pages at the end of the file.
+    parts.sort(key=lambda part: part[0]._replace(kind=part[1]).is_repacked)
     alignment = header.alignment
-    need_room(target, sum(sizes), ModelRefusedError)
+    need_room(target, sum(size for _, _, size in parts), ModelRefusedError)
     with (
         write_atomically(target, ModelRefusedError) as partial,
         source.open("rb") as file,
@@ -223,15 +233,15 @@ def rewrite(source: Path, target: Path, changes: Mapping[str, TensorChange]) -> 
         memoryview(mapped) as data,
         partial.open("wb") as out,
     ):
-        out.write(data[: header.keys_end])
+        out.write(_with_file_type(bytes(data[: header.keys_end]), parts))
         offset = 0
-        for part, kind, size in zip(header.parts, kinds, sizes, strict=True):
+        for part, kind, size in parts:
             name = part.name.encode()
             out.write(struct.pack("<Q", len(name)) + name + struct.pack("<I", len(part.shape)))
             out.write(struct.pack(f"<{len(part.shape)}QIQ", *part.shape, kind, offset))
             offset += -(-size // alignment) * alignment
         out.write(bytes(-out.tell() % alignment))
-        for part, size in zip(header.parts, sizes, strict=True):
+        for part, _, size in parts:
             begin = header.start + part.offset
             with data[begin : begin + part.size] as old:
                 if part.name in changes:
@@ -240,3 +250,15 @@ def rewrite(source: Path, target: Path, changes: Mapping[str, TensorChange]) -> 
                     out.write(old)
             out.write(bytes(-size % alignment))
     return target
+
+
+def _with_file_type(keys: bytes, parts: Iterable[tuple[GGUFTensor, int, int]]) -> bytes:
+    """Return a file's metadata with the type of most weights."""
+    weights: Counter[int] = Counter()
+    for part, kind, _ in parts:
+        weights[kind] += prod(part.shape)
+    name, key = TYPES[weights.most_common(1)[0][0]].name, b"general.file_type"
+    before, found, after = keys.partition(struct.pack("<Q", len(key)) + key + struct.pack("<I", 4))
+    if not found or name not in FILE_NUMBERS:
+        return keys
+    return before + found + struct.pack("<I", FILE_NUMBERS[name]) + after[4:]

@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from jupyter_turbopilot.engine.llama import bindings
 from jupyter_turbopilot.engine.llama.install import build_command, install_command
-from jupyter_turbopilot.protocol.errors import EngineMissingError, NotReadyError
+from jupyter_turbopilot.models.ggml import Q4_0, TYPES
+from jupyter_turbopilot.protocol.errors import EngineError, EngineMissingError, NotReadyError
 
 
 @pytest.mark.parametrize(("given", "during"), [({}, "30000"), ({"GOMP_SPINCOUNT": "9"}, "9")])
@@ -36,6 +38,14 @@ def test_bindings_shorten_spinning_without_changing_the_environment(
         timeout=60,
     )
     assert result.stdout.split() == [during, str(given.get("GOMP_SPINCOUNT"))]
+
+
+def test_quantise_reports_an_engine_that_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.ones((8, 32), np.float32)
+    assert len(bindings.quantise(Q4_0, None, rows)) == TYPES[Q4_0].size(rows.size)
+    monkeypatch.setattr(bindings, "_library", lambda *_: object())
+    with pytest.raises(EngineError, match="cannot quantise"):
+        bindings.quantise(Q4_0, None, rows)
 
 
 class Broken:

@@ -15,7 +15,7 @@ from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.folder import copies
 from jupyter_turbopilot.models.model import HubFile, Model
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
-from jupyter_turbopilot.protocol.errors import ModelRefusedError, NotReadyError
+from jupyter_turbopilot.protocol.errors import CancelledError, ModelRefusedError, NotReadyError
 from jupyter_turbopilot.settings.config import Turbopilot
 
 from ...scripted_engine import ScriptedEngine
@@ -92,6 +92,24 @@ def test_merge_adapters_makes_the_copy_for_all(models_folder: Path, tiny_model: 
     (copy,) = copies(models_folder, own)
     path, hardware = kind.weights(find(str(own)))
     assert (path, hardware.adapters) == (copy, (AdapterSpec(one_language, 1.0, "r"),))
+
+
+def test_merge_adapters_is_cancelled_without_a_copy(
+    models_folder: Path, tiny_model: Path, tmp_path: Path
+) -> None:
+    own = models_folder / "own.gguf"
+    own.write_bytes(tiny_model.read_bytes())
+    kind = kind_with(model=str(own), adapters=[str(make(tmp_path / "a.gguf"))])
+    with pytest.raises(CancelledError):
+        kind.merge_adapters(find(str(own)), lambda: True)
+    cancel = Cancel()
+    cancel.set("stopped")
+    with pytest.raises(CancelledError):
+        kind.load(find(str(own)), cancel, adapters_enabled=True)
+    assert copies(models_folder, own) == []
+    assert kind.served(find(str(own))) == own
+    kind.merge_adapters(find(str(own)))
+    assert [kind.served(find(str(own)))] == copies(models_folder, own)
 
 
 @pytest.fixture

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.plan import Hardware, Limits, make_plan, score_bytes
-from jupyter_turbopilot.models.gguf import Header
+from jupyter_turbopilot.models.ggml import F32, Q4_0
+from jupyter_turbopilot.models.gguf import GGUFTensor, Header
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
 
 MODEL = Header(
@@ -41,6 +44,18 @@ def test_make_plan_needs_less_memory_with_a_small_cache_or_gpu() -> None:
     scores = score_bytes(MODEL) * on_card.cells
     assert on_card.needs == whole - MODEL.file_size - scores
     assert on_card.hardware.gpu_layers == -1
+
+
+def test_make_plan_counts_repacked_weights_twice_if_their_pages_stay_mapped() -> None:
+    size = 100_000_000
+    norm = GGUFTensor("output_norm.weight", (64,), F32, 256, offset=size)
+    matrix = GGUFTensor("blk.0.ffn_up.weight", (64, 64), Q4_0, size)
+    between = replace(MODEL, parts=(matrix, norm))
+    last = replace(MODEL, parts=(norm._replace(offset=0), matrix._replace(offset=256)))
+    plain = make_plan(MODEL, "m").needs
+    assert make_plan(between, "m").needs == plain + size
+    assert make_plan(between, "m", hardware=Hardware(memory_map=False)).needs == plain
+    assert make_plan(last, "m").needs == plain
 
 
 def test_make_plan_reserves_separate_caches_if_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from filelock import FileLock
 
 from jupyter_turbopilot.completer.statistics import Week
 from jupyter_turbopilot.engine.llama import snapshot as state
+from jupyter_turbopilot.engine.llama.bindings import quantise
 from jupyter_turbopilot.jupyter import runtime
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.download import pull
@@ -92,7 +93,7 @@ def test_purge_deletes_all_files_of_turbopilot(
     server.cut["/owner/model/resolve/main/model.safetensors"] = 100
     with pytest.raises(Exception, match="cannot be reached"):
         obtain(store, converted)
-    merged_copy(models_folder, path, [AdapterSpec(str(make(tmp_path / "a.gguf")))])
+    merged_copy(models_folder, path, [AdapterSpec(str(make(tmp_path / "a.gguf")))], quantise)
     remember_rate(own_folder, 1e9)
     (own_folder / STATISTICS).write_bytes(msgspec.json.encode(Week()))
     (own_folder / "trials.json").write_text(json.dumps({"a" * 32: "ok"}))

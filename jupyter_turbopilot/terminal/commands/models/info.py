@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.engine.load.plan import compute_bytes, score_bytes
 from jupyter_turbopilot.jupyter.pilot.library import store_of
@@ -35,10 +36,10 @@ def declare_info(parser: argparse.ArgumentParser) -> None:
 
 
 def run_info(options: argparse.Namespace, settings: Turbopilot) -> int:
-    store, model = store_of(settings), find(options.model)
-    if not store.has(model) and not model.path:
-        raise unavailable(model, store.stored(model), settings.engine)
-    description = describe(store.path(model), options.context, personal_dir())
+    kind, model = LlamaKind(settings, store_of(settings)), find(options.model)
+    if not kind.store.has(model) and not model.path:
+        raise unavailable(model, kind.store.stored(model), settings.engine)
+    description = describe(kind.served(model), options.context, personal_dir())
     print(json.dumps(description, indent=1) if options.json else summary(description))
     return 0
 
@@ -74,7 +75,7 @@ def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
         "fim": fim_of(path, header),
         "memory": {
             "context": context,
-            "weights": header.file_size,
+            "weights": header.resident,
             "cache": cache,
             "compute": compute_bytes(header) + score_bytes(header) * context,
         },
