@@ -132,6 +132,10 @@ class EngineKind(ABC):
     ) -> None:
         """Write a copy of a model with its adapters merged, for all users of the models folder."""
 
+    def gpu_offer(self, model: Model) -> str:  # noqa: ARG002
+        """Return a sentence that offers to compute a model on a GPU that is not used, or ""."""
+        return ""
+
     def remove(self, model: Model) -> int:
         """Delete a model's downloaded files, and return the bytes freed."""
         raise _elsewhere(model, "remove")

@@ -156,6 +156,7 @@ def _model(pilot: Pilot, model: Model) -> dict[str, Any]:
         # Downloads use the publisher's source unless the user allows mirrors.
         "mirror": len(store.sources(model, mirrors=True)) > len(store.sources(model)),
         "mirror_only": model.is_mirror_only and not store.mirrors,
+        "gpu_offer": pilot.kind.gpu_offer(model) if pilot.worker.state.model == model.name else "",
     }
 
 

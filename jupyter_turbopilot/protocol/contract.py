@@ -310,6 +310,9 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
         float | UnsetType, Meta(description="estimated speed on this machine, in tokens per second")
     ] = UNSET
     verdict: Annotated[Assessment | UnsetType | None, Meta(description="assessment for this machine")] = UNSET
+    gpu_offer: Annotated[
+        str | UnsetType, Meta(description="for the model in use: message that offers a GPU that is not used")
+    ] = UNSET
 
 
 class ListedModel(msgspec.Struct, frozen=True, kw_only=True):

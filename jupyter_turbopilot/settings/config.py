@@ -142,10 +142,13 @@ class Turbopilot(Configurable):
         "load them all at once, for models that nearly fill the memory.",
     ).tag(config=True)
     gpu_layers = Int(
-        0,
+        None,
+        allow_none=True,
         min=-1,
         max=10_000,
-        help="Layers to compute on a GPU. -1: all. The engine must be built with GPU support.",
+        help="Layers to compute on a GPU. -1: all. Not set: all if the GPU shares the memory with the "
+        "processor and the engine was built with Metal, as on Apple silicon, otherwise none, because your "
+        "programs may need the graphics card. The engine must be built with GPU support.",
     ).tag(config=True)
     main_gpu = Int(0, min=0, max=64, help="The GPU to use, if there are several.").tag(config=True)
     tensor_split = List(

@@ -99,7 +99,8 @@ function nameCell(trans: TranslationBundle, model: IModel): HTMLTableCellElement
         model.verdict === 'recommended' ? trans.__('Recommended') : '',
         model.use,
         describeTuning(trans, model),
-        model.fim === 'none' ? trans.__('Ignores text after the cursor') : ''
+        model.fim === 'none' ? trans.__('Ignores text after the cursor') : '',
+        model.gpu_offer
       ]
         .filter(Boolean)
         .join(' · ')

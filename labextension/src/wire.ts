@@ -486,6 +486,8 @@ export interface IModel {
   tokens_per_second?: number;
   /** assessment for this machine */
   verdict?: 'recommended' | 'runs' | 'slow' | 'too large' | 'with transformers' | null;
+  /** for the model in use: message that offers a GPU that is not used */
+  gpu_offer?: string;
 }
 
 /** Result of deleting a model's files. */

@@ -11,6 +11,7 @@ from traitlets.config import Config
 from jupyter_turbopilot.completer.listeners import Listeners
 from jupyter_turbopilot.engine.base import Capabilities, Speed
 from jupyter_turbopilot.engine.lifecycle import EngineState
+from jupyter_turbopilot.engine.llama import bindings
 from jupyter_turbopilot.jupyter.describe import describe_health, describe_models
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot, Selection
 from jupyter_turbopilot.models.catalog import catalog
@@ -122,14 +123,19 @@ def test_health_reports_to_administrators_that_paths_are_required(tiny_model: Pa
     pilot.stop()
 
 
-def test_models_have_an_assessment_and_the_selected_file_is_last(pilot: Pilot) -> None:
+def test_models_have_an_assessment_and_the_selected_file_is_last(
+    pilot: Pilot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bindings, "gpus", lambda: [bindings.Gpu("NVIDIA")])
     pilot.start()
     until(lambda: pilot.worker.state.ready)
+    pilot.worker._life.state = EngineState(Phase.READY, "tiny.gguf")
     listed = json.loads(json.dumps(describe_models(pilot)))
     assert [model["name"] for model in listed] == [*catalog(), "tiny.gguf"]
     assert all(model["verdict"] for model in listed[:-1])
     assert "verdict" not in listed[-1]
     assert listed[-1]["stored"]
+    assert [model["name"] for model in listed if "NVIDIA" in model["gpu_offer"]] == ["tiny.gguf"]
     for model in listed:
         known = catalog().get(model["name"])
         if known and known.engine != "llama":

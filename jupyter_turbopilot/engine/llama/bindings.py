@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jupyter_turbopilot.engine.llama.install import build_command, install_command, reinstall_command
 from jupyter_turbopilot.engine.load.machine import lacks
@@ -32,6 +33,10 @@ _INSTRUCTIONS = {
     "ggml_cpu_has_f16c": "f16c",
     "ggml_cpu_has_fma": "fma",
 }
+_no_device = ctypes.c_void_p()
+NO_DEVICES = ctypes.addressof(_no_device)  # an empty list for a model's parameters
+_GPU_TYPES = {1, 2}  # GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU
+_METAL_SHARED = re.compile(r"MTL\d+")  # buffers of a Metal device; MTL0_Private in memory of its own
 _callbacks: list[Any] = []  # keeps the log callback alive for as long as llama.cpp may call it
 
 
@@ -150,6 +155,25 @@ def instruction_sets() -> str:
     return text.decode().strip(" |")
 
 
-def supports_gpu() -> bool:
-    """Return whether the native library was built for a GPU and finds one."""
-    return bool(bindings().llama_supports_gpu_offload())
+class Gpu(NamedTuple):
+    """A GPU that llama.cpp can use."""
+
+    name: str
+    shares_memory: bool = False  # with the processor, and llama.cpp was built with Metal
+
+
+def gpus() -> list[Gpu]:
+    """Return the GPUs that the native library was built for and finds."""
+    folder = Path(str(bindings().__file__)).with_name("lib")
+    registry, base = _library(folder, "ggml.dll"), _library(folder, "ggml-base.dll")
+    registry.ggml_backend_dev_get.argtypes = [ctypes.c_size_t]
+    registry.ggml_backend_dev_get.restype = base.ggml_backend_dev_buffer_type.restype = ctypes.c_void_p
+    base.ggml_backend_dev_description.restype = base.ggml_backend_buft_name.restype = ctypes.c_char_p
+    devices = map(registry.ggml_backend_dev_get, range(registry.ggml_backend_dev_count()))
+    found = []
+    for device in map(ctypes.c_void_p, devices):
+        if base.ggml_backend_dev_type(device) in _GPU_TYPES:
+            buffers = ctypes.c_void_p(base.ggml_backend_dev_buffer_type(device))
+            shares = _METAL_SHARED.fullmatch(base.ggml_backend_buft_name(buffers).decode())
+            found.append(Gpu(base.ggml_backend_dev_description(device).decode(), bool(shares)))
+    return found

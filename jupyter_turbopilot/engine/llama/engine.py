@@ -13,7 +13,7 @@ import numpy as np
 
 from jupyter_turbopilot.engine.base import CHUNK, SLOTS
 from jupyter_turbopilot.engine.llama import snapshot
-from jupyter_turbopilot.engine.llama.bindings import bindings, version
+from jupyter_turbopilot.engine.llama.bindings import NO_DEVICES, bindings, version
 from jupyter_turbopilot.engine.llama.kv_cache import LlamaCache
 from jupyter_turbopilot.engine.llama.lora import LoadedAdapters
 from jupyter_turbopilot.engine.llama.sampler_chain import SamplerChain
@@ -86,6 +86,8 @@ class LlamaEngine(Stepping):
         parameters = lib.llama_model_default_params()
         parameters.n_gpu_layers = hardware.gpu_layers if hardware.gpu_layers >= 0 else EVERY_LAYER
         parameters.main_gpu = hardware.main_gpu
+        if not hardware.gpu_layers:
+            parameters.devices = NO_DEVICES  # otherwise llama.cpp computes long prompts on a GPU
         if not hardware.memory_map:
             parameters.load_mode = lib.LLAMA_LOAD_MODE_NONE
         if hardware.tensor_split:

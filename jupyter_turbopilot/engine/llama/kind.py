@@ -14,17 +14,19 @@ from msgspec import structs
 
 from jupyter_turbopilot.engine.base import Engine
 from jupyter_turbopilot.engine.kind import EngineKind, limits_of
-from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan, make_plan
+from jupyter_turbopilot.engine.load.plan import ALL_LAYERS, Hardware, LoadPlan, make_plan
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.findings import Finding, adapter_files, copy_with_adapters, missing, model_file
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import Model
 from jupyter_turbopilot.models.obtain import obtain
+from jupyter_turbopilot.models.recommend import OVERHEAD_BYTES
 from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.models.tuning.adapters import adapters_of
 from jupyter_turbopilot.models.tuning.merge import merged_copy, path_of
 from jupyter_turbopilot.models.user_cache import SEQUENCES, VERDICTS, personal_dir
 from jupyter_turbopilot.protocol.errors import CancelledError, EngineError, ModelRefusedError, TurbopilotError
+from jupyter_turbopilot.util.files import describe_size, size_of
 
 if TYPE_CHECKING:
     import threading
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.engine.cancel import Cancel
     from jupyter_turbopilot.engine.kind import OwnVocabulary
+    from jupyter_turbopilot.engine.llama.bindings import Gpu
     from jupyter_turbopilot.models.download import DownloadProgress
     from jupyter_turbopilot.models.store import Store, Stored
     from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
@@ -58,6 +61,7 @@ class LlamaKind(EngineKind):
         super().__init__(settings, store)
         self.engine_factory = engine_factory
         self._adapter_warning = ""  # the last warning, to log it once
+        self._gpu_failed = False
 
     def find(self, spec: str) -> Model:
         return find(spec)
@@ -116,7 +120,13 @@ class LlamaKind(EngineKind):
         try:
             return self._load(model, cancel, adapters_enabled=adapters_enabled)
         except (ModelRefusedError, EngineError) as error:
-            if error.code not in {"model_refused", "engine"} or model.path:
+            if error.code not in {"model_refused", "engine"}:
+                raise
+            if self.settings.gpu_layers is None and self._layers():
+                log.warning("The GPU cannot be used. %s The processor is used instead.", error)
+                self._gpu_failed = True
+                return self.load(model, cancel, adapters_enabled=adapters_enabled)
+            if model.path:
                 raise
             if self.store.has(model):
                 with suppress(OSError, TurbopilotError):  # the file may have been deleted
@@ -190,15 +200,41 @@ class LlamaKind(EngineKind):
 
     def hardware(self, model: Model, *, adapters_enabled: bool = True) -> Hardware:
         """Return the settings that llama.cpp receives."""
-        settings = self.settings
+        settings, layers = self.settings, self._layers()
         return Hardware(
-            gpu_layers=settings.gpu_layers,
+            gpu_layers=layers,
+            shares_memory=layers != 0 and self._shares_memory(),
             main_gpu=settings.main_gpu,
             tensor_split=tuple(settings.tensor_split),
             cache_type=settings.cache_type,
-            separate_caches=settings.separate_caches and not settings.gpu_layers,
+            separate_caches=settings.separate_caches and not layers,
             memory_map=settings.memory_map,
             adapters=adapters_of(settings, model) if adapters_enabled else (),
+        )
+
+    def _gpus(self) -> list[Gpu]:
+        """Return the GPUs that can be used."""
+        from jupyter_turbopilot.engine.llama import bindings as llama
+
+        with suppress(TurbopilotError):  # the load reports a broken engine
+            return [] if self._gpu_failed else llama.gpus()
+        return []
+
+    def _shares_memory(self) -> bool:
+        return any(gpu.shares_memory for gpu in self._gpus())
+
+    def _layers(self) -> int:
+        layers = self.settings.gpu_layers
+        return layers if layers is not None else ALL_LAYERS if self._shares_memory() else 0
+
+    def gpu_offer(self, model: Model) -> str:
+        gpus = self._gpus()
+        if not gpus or self.settings.gpu_layers is not None or self._layers():
+            return ""
+        needs = describe_size((size_of(self.served(model)) or model.bytes) + OVERHEAD_BYTES)
+        return (
+            f"{gpus[0].name} is not used, because your programs may need its memory. {model.name} would take "
+            f"about {needs} of it. Set c.Turbopilot.gpu_layers = -1 to use it."
         )
 
     def examine(self) -> Iterator[Finding]:
@@ -208,7 +244,6 @@ class LlamaKind(EngineKind):
         settings = self.settings
         try:
             yield Finding("engine", f"llama-cpp-python {llama.version()}: {llama.instruction_sets()}")
-            yield graphics(settings, able=llama.supports_gpu())
             yield from adapter_files(settings)
         except TurbopilotError as error:
             yield Finding("engine", f"{error.message} {error.hint}".strip(), problem=True)
@@ -217,6 +252,8 @@ class LlamaKind(EngineKind):
         except TurbopilotError as error:
             yield Finding("model", error.message, problem=True)
             return
+        with suppress(TurbopilotError):  # of the engine, reported above
+            yield self._graphics(model, llama.gpus())
         if self.store.has(model) and not model.path:
             with suppress(OSError, TurbopilotError):  # an unreadable file is reported below
                 self.store.verify(model)
@@ -227,20 +264,17 @@ class LlamaKind(EngineKind):
             yield model_file(model, stored)
             yield from copy_with_adapters(self.store.folder, stored.path, self.added(model))
 
-
-def graphics(settings: Turbopilot, *, able: bool) -> Finding:
-    """Report whether a GPU can be used, and whether it is."""
-    layers = settings.gpu_layers
-    if layers and not able:
-        return Finding(
-            "graphics",
-            "gpu_layers is set, but this engine was built without GPU support. Build it for the GPU "
-            "(see the Models page of the documentation), or set c.Turbopilot.gpu_layers = 0.",
-            problem=True,
-        )
-    if layers:
-        count = "all" if layers < 0 else layers
-        return Finding("graphics", f"{count} layers on GPU {settings.main_gpu}")
-    return Finding(
-        "graphics", "no GPU is used" + (". Set c.Turbopilot.gpu_layers = -1 to use one" if able else "")
-    )
+    def _graphics(self, model: Model, gpus: list[Gpu]) -> Finding:
+        """Report whether a GPU can be used, and whether it is."""
+        settings = self.settings
+        if settings.gpu_layers and not gpus:
+            return Finding(
+                "graphics",
+                "gpu_layers is set, but this engine was built without GPU support. Build it for the GPU "
+                "(see the Models page of the documentation), or set c.Turbopilot.gpu_layers = 0.",
+                problem=True,
+            )
+        if layers := self._layers():
+            chosen = "" if settings.gpu_layers else ". Set c.Turbopilot.gpu_layers = 0 to use the processor"
+            return Finding("graphics", f"{'all' if layers < 0 else layers} layers on {gpus[0].name}{chosen}")
+        return Finding("graphics", self.gpu_offer(model) or "no GPU is used")

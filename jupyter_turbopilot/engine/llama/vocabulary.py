@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.engine.llama.bindings import bindings
+from jupyter_turbopilot.engine.llama.bindings import NO_DEVICES, bindings
 from jupyter_turbopilot.engine.stepping.vocabulary import TableVocabulary
 from jupyter_turbopilot.protocol.engine_request import Markers
 from jupyter_turbopilot.protocol.errors import EngineError
@@ -117,6 +117,7 @@ def load_vocabulary(path: Path) -> LlamaVocabulary:
     lib = bindings()
     parameters = lib.llama_model_default_params()
     parameters.vocab_only = True
+    parameters.devices = NO_DEVICES  # otherwise llama.cpp takes memory of a GPU
     model = lib.llama_model_load_from_file(str(path).encode(), parameters)
     if not model:
         raise EngineError(f"llama.cpp could not read the vocabulary of {path.name}.")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DEFAULT_CONTEXT = 4096
 SMALLEST_CONTEXT = 512
+ALL_LAYERS = -1  # on a GPU
 SECOND_PROMPT_BYTES = 64 * 1024**2
 COMPUTE_BYTES = 16 * 1024**2  # graph buffers
 TOKEN_BYTES = 768  # per token of the vocabulary: rows of logits, their copies, the byte table
@@ -29,7 +30,8 @@ SCORE_BYTES = 6  # per head, token of a batch and cell of the cache, unless atte
 class Hardware:
     """The settings for llama.cpp."""
 
-    gpu_layers: int = 0  # -1: all
+    gpu_layers: int = 0
+    shares_memory: bool = False  # the GPU with the processor
     main_gpu: int = 0
     tensor_split: tuple[float, ...] = ()
     cache_type: str = "f16"
@@ -100,9 +102,9 @@ def compute_bytes(header: Header) -> int:
 
 
 def weight_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
-    """Return the system memory for the weights; those on a GPU need none."""
+    """Return the system memory for the weights; those on a GPU with memory of its own need none."""
     if hardware.gpu_layers < 0:
-        return 0
+        return header.file_size if hardware.shares_memory else 0
     return header.resident if hardware.memory_map else header.file_size
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +47,36 @@ def test_quantise_reports_an_engine_that_cannot(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(bindings, "_library", lambda *_: object())
     with pytest.raises(EngineError, match="cannot quantise"):
         bindings.quantise(Q4_0, None, rows)
+
+
+class FakeDevices:
+    """The functions of ggml that list devices: name, type and buffers."""
+
+    devices = (
+        (b"AMD EPYC", 0, b"CPU"),
+        (b"Apple M1", 1, b"MTL0"),
+        (b"Radeon", 1, b"MTL1_Private"),
+        (b"Accelerate", 3, b"BLAS"),
+        (b"NVIDIA", 1, b"CUDA0"),
+        (b"Intel", 2, b"Vulkan0"),
+    )
+
+    def __init__(self) -> None:
+        def field(index: int) -> Any:
+            return lambda pointer: self.devices[pointer.value - 1][index]
+
+        self.ggml_backend_dev_count = lambda: len(self.devices)
+        self.ggml_backend_dev_get = lambda index: index + 1
+        self.ggml_backend_dev_buffer_type = lambda pointer: pointer.value
+        self.ggml_backend_dev_type, self.ggml_backend_buft_name = field(1), field(2)
+        self.ggml_backend_dev_description = field(0)
+
+
+def test_gpus_share_memory_only_with_metals_shared_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(isinstance(gpu.name, str) for gpu in bindings.gpus())
+    monkeypatch.setattr(bindings, "_library", lambda *_: FakeDevices())
+    shares = {"Apple M1": True, "Radeon": False, "NVIDIA": False, "Intel": False}
+    assert bindings.gpus() == [bindings.Gpu(*gpu) for gpu in shares.items()]
 
 
 class Broken:

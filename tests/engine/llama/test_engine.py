@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import ctypes
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from jupyter_turbopilot.engine.base import SLOTS, Engine
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import Job
+from jupyter_turbopilot.engine.llama import bindings
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.llama.vocabulary import load_vocabulary
 from jupyter_turbopilot.engine.load.plan import Hardware, LoadPlan
 from jupyter_turbopilot.engine.stepping.run import BatchToken
 from jupyter_turbopilot.engine.worker import Worker
@@ -181,6 +185,26 @@ def test_engine_maps_the_weights_only_with_memory_map(tiny_model: Path, tmp_path
     assert (str(own) in Path("/proc/self/maps").read_text()) is mapped
     assert list(write(engine, engine.vocabulary.tokenize("ab"), Sampling(max_tokens=4), Usage(), Cancel()))
     engine.close()
+
+
+@pytest.mark.parametrize("layers", [0, -1])
+def test_engine_without_layers_on_a_gpu_uses_none(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, layers: int
+) -> None:
+    given: list[Any] = []
+    monkeypatch.setattr(
+        bindings.bindings(), "llama_model_load_from_file", lambda _, parameters: given.append(parameters)
+    )
+    with pytest.raises(EngineError):
+        LlamaEngine(tiny_model, LoadPlan(512, 1, hardware=Hardware(gpu_layers=layers)), name="tiny")
+    with pytest.raises(EngineError):
+        load_vocabulary(tiny_model)
+    devices, of_vocabulary = [
+        ctypes.c_void_p.from_address(each.devices) if each.devices else None for each in given
+    ]
+    assert (devices is None) == (layers != 0)
+    assert not any(each and each.value for each in (devices, of_vocabulary))
+    assert of_vocabulary is not None
 
 
 def test_engine_error_names_cache_type_if_the_model_lacks_it(tiny_model: Path) -> None:

@@ -8,11 +8,14 @@ import pytest
 
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process import load_test
-from jupyter_turbopilot.engine.llama import engine
+from jupyter_turbopilot.engine.llama import bindings, engine
+from jupyter_turbopilot.engine.llama.bindings import Gpu
 from jupyter_turbopilot.engine.llama.kind import LlamaKind, llama_engine
+from jupyter_turbopilot.engine.load.plan import LoadPlan, sizes_of
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.catalog import catalog, find
 from jupyter_turbopilot.models.folder import copies
+from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.model import HubFile, Model
 from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
 from jupyter_turbopilot.protocol.errors import CancelledError, ModelRefusedError, NotReadyError
@@ -62,6 +65,73 @@ def test_load_saves_sequences_in_the_users_folder_unless_disabled(
     path, plan = kind.plan(model, adapters_enabled=True)
     kind.load(model, Cancel(), adapters_enabled=True)
     assert given == [(path, model, plan, own_folder / "sequences" if keep else None)]
+
+
+M1, CARD = Gpu("Apple M1", shares_memory=True), Gpu("NVIDIA")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "configured", "layers", "is_weighed", "text"),
+    [
+        ([], None, 0, True, "no GPU is used"),
+        (
+            [M1],
+            None,
+            -1,
+            True,
+            "all layers on Apple M1. Set c.Turbopilot.gpu_layers = 0 to use the processor",
+        ),
+        ([M1], 0, 0, True, "no GPU is used"),
+        ([M1], -1, -1, True, "all layers on Apple M1"),
+        ([CARD], None, 0, True, "tiny.gguf would take about 263 MB of it. Set c.Turbopilot.gpu_layers = -1"),
+        ([CARD], 3, 3, True, "3 layers on NVIDIA"),
+        ([CARD], -1, -1, False, "all layers on NVIDIA"),
+    ],
+)
+def test_layers_are_on_a_gpu_only_if_it_shares_the_memory_or_is_set(
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gpus: list[Gpu],
+    configured: int | None,
+    layers: int,
+    text: str,
+    *,
+    is_weighed: bool,
+) -> None:
+    monkeypatch.setattr(bindings, "gpus", lambda: gpus)
+    kind = kind_with(model=str(tiny_model), gpu_layers=configured, separate_caches=True)
+    _, plan = kind.plan(find(str(tiny_model)), adapters_enabled=True)
+    assert (plan.hardware.gpu_layers, plan.hardware.separate_caches) == (layers, layers == 0)
+    header = read_header(tiny_model)
+    assert sizes_of(header, plan.hardware).weights == (header.file_size if is_weighed else 0)
+    (graphics,) = [finding for finding in kind.examine() if finding.name == "graphics"]
+    assert text in graphics.text
+    assert not graphics.problem
+    assert (kind.gpu_offer(find(str(tiny_model))) == "") == ("would take" not in text)
+
+
+@pytest.mark.parametrize("configured", [None, -1])
+def test_load_uses_the_processor_if_a_gpu_that_is_not_set_fails(
+    tiny_model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    configured: int | None,
+) -> None:
+    monkeypatch.setattr(bindings, "gpus", lambda: [M1])
+    tried: list[int] = []
+
+    def factory(_path: Path, _model: Model, plan: LoadPlan, _snapshot: Path | None) -> ScriptedEngine:
+        tried.append(plan.hardware.gpu_layers)
+        return ScriptedEngine() if not plan.hardware.gpu_layers else refusing()
+
+    kind, model = kind_with(factory, gpu_layers=configured), find(str(tiny_model))
+    if configured is None:
+        kind.load(model, Cancel(), adapters_enabled=True)
+        assert "The GPU cannot be used. It crashed." in caplog.text
+    else:
+        with pytest.raises(ModelRefusedError):
+            kind.load(model, Cancel(), adapters_enabled=True)
+    assert tried == ([-1, 0] if configured is None else [-1])
 
 
 def test_models_lists_the_selected_model_once(models_folder: Path, tmp_path: Path) -> None:

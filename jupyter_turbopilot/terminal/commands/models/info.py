@@ -40,6 +40,7 @@ def run_info(options: argparse.Namespace, settings: Turbopilot) -> int:
     if not kind.store.has(model) and not model.path:
         raise unavailable(model, kind.store.stored(model), settings.engine)
     description = describe(kind.served(model), options.context, personal_dir())
+    description["gpu_offer"] = kind.gpu_offer(model)
     print(json.dumps(description, indent=1) if options.json else summary(description))
     return 0
 
@@ -111,6 +112,8 @@ def summary(description: dict[str, Any]) -> str:
         if speed
         else "unknown. Run `jupyter turbopilot bench` with any model once.",
     }
+    if offer := description["gpu_offer"]:
+        lines["graphics"] = offer
     return "\n".join(f"{name:<20}{text}" for name, text in lines.items())
 
 
