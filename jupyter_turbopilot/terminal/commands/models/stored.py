@@ -100,6 +100,12 @@ def run_pull(_: argparse.Namespace, settings: Turbopilot) -> int:
         kind.merge_adapters(model)
     if (aside := aside_path(path)).is_file():
         print(f"The damaged file is kept as {aside}. Delete it if you do not need it.", file=sys.stderr)
+    used = f" ({model.use})" if model.use else ""
+    print(
+        f"The model is {model.name}{used}; `jupyter turbopilot models recommend` lists those that suit this "
+        "machine, and the models panel or c.Turbopilot.model selects another one.",
+        file=sys.stderr,
+    )
     print(path)
     return 0
 

@@ -91,7 +91,10 @@ def test_commands_report_a_damaged_model_with_the_repair_command(
     known = Model("known", "known.gguf", sources, len(data), hashlib.sha256(data).hexdigest())
     monkeypatch.setitem(catalog(), "known", known)
     server.files["/owner/repo/resolve/main/m.gguf"] = data
-    assert run(capsys, "models", "pull", "known")[0] == 0
+    assert (
+        "The model is known; `jupyter turbopilot models recommend`"
+        in run(capsys, "models", "pull", "known")[2]
+    )
     file = models_folder / "known.gguf"
     file.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     advice = "The file of known is damaged. Download it again, or run: jupyter turbopilot models pull known"
