@@ -48,6 +48,9 @@ from harness import settings_of  # noqa: E402
 from page_model import PageModel  # noqa: E402
 
 from jupyter_turbopilot.context.kernel_context import NONE  # noqa: E402
+from jupyter_turbopilot.engine.llama.kind import LlamaKind  # noqa: E402
+from jupyter_turbopilot.jupyter.pilot.library import store_of  # noqa: E402
+from jupyter_turbopilot.models.catalog import find  # noqa: E402
 from jupyter_turbopilot.models.recommend import Measured, Quality  # noqa: E402
 from jupyter_turbopilot.plugins.evaluate import lines, replay, traces  # noqa: E402
 from jupyter_turbopilot.plugins.evaluate.live import Live, ResolvedNames  # noqa: E402
@@ -55,6 +58,7 @@ from jupyter_turbopilot.plugins.evaluate.notebooks import read  # noqa: E402
 from jupyter_turbopilot.suggestion.brackets import closing_length  # noqa: E402
 from jupyter_turbopilot.suggestion.syntax import valid_beginning  # noqa: E402
 from jupyter_turbopilot.terminal.in_process import InProcess  # noqa: E402
+from jupyter_turbopilot.util.files import size_of  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,7 +152,9 @@ def models(options: argparse.Namespace) -> None:
         }
         if model != PAGE:
             most = max(row["memory"] for row in rows)
-            written.append(Measured(model, most, by_eagerness, without_adapter=not tuned))
+            settings = settings_of(model, None if tuned else [])
+            file = size_of(LlamaKind(settings, store_of(settings)).served(find(model)))
+            written.append(Measured(model, most, file, by_eagerness, without_adapter=not tuned))
     if options.write:
         WRITTEN.write_bytes(msgspec.json.format(msgspec.json.encode(written), indent=1) + b"\n")
 

@@ -23,17 +23,14 @@ MIN_TOKENS_PER_SECOND = 12.0  # below this, ghost text is slower than typing
 FULL_TOKENS_PER_SECOND = 22.0
 MEMORY_SHARE = 0.6  # of the free memory; the rest is left to notebooks
 OVERHEAD_BYTES = 250 * 1024**2  # bytes for the KV cache and compute buffers
-CORE_BYTES_PER_SECOND = 3.5e9  # bytes of weights that a core reads per second, without a measurement
+CORE_BYTES_PER_SECOND = 5e9  # bytes of weights that a core reads per second, without a measurement
 MAX_CORES = 4  # more cores do not increase memory bandwidth
+# A token takes the time to read the served file once, and this: with it, the speed of one of the models with
+# bundled adapters predicts that of the other within 3 %, with their layers in 8 bits and in 4.
+TOKEN_SECONDS = 0.0025
 # On a CPU, llama.cpp keeps a second copy of Q4_K weights, in the order in which it computes: about this share
-# of a Q4_K_M file. The default model has few such weights: its rows do not divide into blocks of 256.
+# of a Q4_K_M file. Of a copy with a merged adapter, it unmaps the first.
 REPACKED_SHARE = {"Q4_K_M": 0.6}
-NOT_REPACKED = {"qwen2.5-coder-0.5b"}
-# Generated tokens per second with the bundled adapters on two cores of an AMD EPYC, measured by
-# `jupyter turbopilot bench`. They are not proportional to the sizes: a token also takes time that does not
-# depend on the number of weights, and the layers of an adapter are stored with 8 bits.
-REFERENCE_SPEED = {"smollm2-135m": 101.6, "qwen2.5-coder-0.5b": 38.1, "qwen2.5-coder-1.5b": 17.6}
-REFERENCE_BYTES_PER_SECOND = 18.7e9  # of the default model there
 
 
 class Quality(msgspec.Struct, frozen=True):
@@ -49,6 +46,7 @@ class Measured(msgspec.Struct, frozen=True, omit_defaults=True):
 
     model: str
     memory: int  # peak memory of the process in bytes
+    file: int  # size of the served file in bytes
     eagerness: dict[str, Quality]
     without_adapter: bool = False  # without the bundled adapter
 
@@ -61,8 +59,12 @@ def measured() -> list[Measured]:
 
 def share_saved(model: str) -> float | None:
     """Return the share of keystrokes that a model saves at *balanced*, or None if it was not measured."""
-    found = (one for one in measured() if one.model == model and not one.without_adapter)
-    return next((one.eagerness["balanced"].saved for one in found), None)
+    return next((one.eagerness["balanced"].saved for one in measured() if _is_bundled(one, model)), None)
+
+
+def _is_bundled(one: Measured, model: str) -> bool:
+    """Return whether a measurement is that of a model with its bundled adapter, if it has one."""
+    return one.model == model and not one.without_adapter
 
 
 @dataclass(frozen=True)
@@ -80,22 +82,27 @@ def guessed_rate(cores: int) -> float:
     return CORE_BYTES_PER_SECOND * min(cores, MAX_CORES)
 
 
-def rate_of(name: str, size: int, tokens_per_second: float) -> float:
-    """Return the number of weight bytes read per second, from the measured speed of a model."""
-    known = REFERENCE_SPEED.get(name)
-    return REFERENCE_BYTES_PER_SECOND * tokens_per_second / known if known else size * tokens_per_second
+def rate_of(size: int, tokens_per_second: float) -> float:
+    """Return the number of weight bytes read per second, from the speed of a served file of this size."""
+    seconds = 1 / tokens_per_second
+    return size / max(seconds - TOKEN_SECONDS, seconds / 2)
 
 
-def speed_of(model: Model, rate: float) -> float:
-    """Estimate the generated tokens per second."""
-    known = REFERENCE_SPEED.get(model.name)
-    return known * rate / REFERENCE_BYTES_PER_SECOND if known else rate / model.bytes
+def speed_of(size: int, rate: float) -> float:
+    """Estimate the generated tokens per second of a served file."""
+    return 1 / (TOKEN_SECONDS + size / rate)
+
+
+def served_bytes(model: Model) -> int:
+    """Return the size of the file that is served: of some models a copy with the bundled adapter."""
+    return next((one.file for one in measured() if _is_bundled(one, model.name)), model.bytes)
 
 
 def memory_of(model: Model) -> int:
     """Estimate the memory with a context of 4096 tokens, the pages of the model's file included."""
-    repacked = 0.0 if model.name in NOT_REPACKED else REPACKED_SHARE.get(model.kind, 0.0)
-    return int(model.bytes * (1 + repacked)) + OVERHEAD_BYTES
+    size = served_bytes(model)
+    repacked = REPACKED_SHARE.get(model.kind, 0.0) if size == model.bytes else 0.0
+    return int(size * (1 + repacked)) + OVERHEAD_BYTES
 
 
 def advise(
@@ -127,7 +134,7 @@ def advise(
 
 
 def _judge(model: Model, free: int, rate: float) -> Advice:
-    memory, speed = memory_of(model), speed_of(model, rate)
+    memory, speed = memory_of(model), speed_of(served_bytes(model), rate)
     verdict = (
         "too large" if memory > free * MEMORY_SHARE else "slow" if speed < MIN_TOKENS_PER_SECOND else "runs"
     )

@@ -73,7 +73,7 @@ def _is_sequence_file(path: Path) -> bool:
 def measured_rate(folder: Path) -> float:
     """Return the measured number of weight bytes this machine reads per second, or 0.
 
-    Generating a token reads all weights once, so the rate and a file's size predict a model's speed.
+    A token takes the time to read all weights once, so the rate and a file's size predict a model's speed.
     """
     measured = read_object(folder / SPEED).get("bytes_a_second")
     return float(measured) if isinstance(measured, int | float) and measured > 0 else 0.0

@@ -9,7 +9,7 @@ from jupyter_turbopilot.engine.load import machine
 from jupyter_turbopilot.models.catalog import catalog
 from jupyter_turbopilot.models.download import DownloadProgress
 from jupyter_turbopilot.models.folder import models_dir
-from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate, rate_of
+from jupyter_turbopilot.models.recommend import Advice, advise, guessed_rate, rate_of, served_bytes
 from jupyter_turbopilot.models.store import Store
 from jupyter_turbopilot.models.user_cache import measured_rate, personal_dir
 from jupyter_turbopilot.protocol.errors import (
@@ -87,7 +87,7 @@ class Library:
 
     @staticmethod
     def _best_instead(model: Model, tokens_per_second: float) -> str:
-        rate = rate_of(model.name, model.bytes, tokens_per_second)
+        rate = rate_of(served_bytes(model), tokens_per_second)
         # The memory of the loaded model would be free for another one.
         advice = advise(catalog().values(), machine.free_memory() + model.bytes, rate)
         best = next((one.model for one in advice if one.verdict == "recommended"), model)

@@ -175,4 +175,4 @@ def draw(rows: Sequence[Measurement], target: Path) -> None:
 
 def _store_rate(rows: Sequence[Measurement]) -> None:
     """Store how fast this machine reads weights, to estimate the speed of other models."""
-    remember_rate(personal_dir(), max(rate_of(row.model, row.size, row.written_a_second) for row in rows))
+    remember_rate(personal_dir(), max(rate_of(row.size, row.written_a_second) for row in rows))

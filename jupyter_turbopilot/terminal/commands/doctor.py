@@ -26,7 +26,7 @@ from jupyter_turbopilot.index.paths import folder, indexes, size_of_index
 from jupyter_turbopilot.jupyter import front_end
 from jupyter_turbopilot.models.findings import Finding
 from jupyter_turbopilot.models.folder import described, is_unreadable, models_dir
-from jupyter_turbopilot.models.recommend import MIN_TOKENS_PER_SECOND, rate_of
+from jupyter_turbopilot.models.recommend import MIN_TOKENS_PER_SECOND, rate_of, served_bytes
 from jupyter_turbopilot.models.user_cache import personal_dir, remember_rate
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.protocol.request import Cell, Completion
@@ -263,7 +263,7 @@ def _speed(local: InProcess) -> Finding:
     model = pilot.kind.find(pilot.selected)
     stored = pilot.kind.stored(model)
     if stored and engine == "llama":  # the rate of other engines is not comparable
-        remember_rate(personal_dir(), rate_of(model.name, stored.size, generation), rough=True)
+        remember_rate(personal_dir(), rate_of(served_bytes(model) or stored.size, generation), rough=True)
     speed = f"prompt evaluation {prefill:.0f} tokens/s, generation {generation:.0f} tokens/s."
     slow = generation < MIN_TOKENS_PER_SECOND
     if slow:

@@ -12,6 +12,7 @@ from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.models.catalog import find
 from jupyter_turbopilot.models.ggml import FILE_TYPES, tensor_type
 from jupyter_turbopilot.models.gguf import holds, read_header
+from jupyter_turbopilot.models.recommend import speed_of
 from jupyter_turbopilot.models.store import unavailable
 from jupyter_turbopilot.models.user_cache import measured_rate, personal_dir
 from jupyter_turbopilot.prompt.formats import FORMATS
@@ -80,7 +81,7 @@ def describe(path: Path, context: int, personal: Path) -> dict[str, Any]:
             "cache": cache,
             "compute": compute_bytes(header) + score_bytes(header) * context,
         },
-        "tokens_per_second": round(measured / header.file_size, 1) if measured else None,
+        "tokens_per_second": round(speed_of(header.file_size, measured), 1) if measured else None,
     }
 
 
