@@ -18,11 +18,11 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import llama_cpp
 import numpy as np
 
-from jupyter_turbopilot.engine.llama.bindings import quantise
+from jupyter_turbopilot.engine.llama.bindings import bindings, quantise
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
+from jupyter_turbopilot.engine.load.machine import threads
 from jupyter_turbopilot.engine.load.plan import LoadPlan
 from jupyter_turbopilot.models.tuning.merge import merge
 from jupyter_turbopilot.models.tuning.recipe import group_of, matrix_path
@@ -34,7 +34,9 @@ from jupyter_turbopilot.settings.config import Turbopilot
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+llama_cpp = bindings()
 SAMPLES, CONTEXT = 66, 700  # about 90,000 characters
+SIZE = 2048  # of a batch
 SMALLEST = 2.0**-14  # of a float16 with full precision: without importance, a column would be lost
 
 
@@ -63,7 +65,7 @@ def prompts(model: Path, corpus: Path) -> Iterator[list[int]]:
     rng = random.Random(81)  # noqa: S311
     notebooks = [document for document in read([corpus]) if len(typed_cells(document)) > 1]
     rng.shuffle(notebooks)
-    with closing(LlamaEngine(model, LoadPlan(4096, 1))) as engine:
+    with closing(LlamaEngine(model, LoadPlan(4096, threads()), name=model.stem)) as engine:
         layout, end = layout_of(engine, Turbopilot(), CONTEXT)
         for document in notebooks:
             cell = rng.choice(typed_cells(document)[1:])
@@ -90,10 +92,11 @@ def measure(model: Path, texts: list[list[int]]) -> dict[str, Any]:
 
     handle = llama_cpp.llama_model_load_from_file(str(model).encode(), llama_cpp.llama_model_default_params())
     parameters = llama_cpp.llama_context_default_params()
-    parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = 2048
+    parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = SIZE
+    parameters.n_threads = parameters.n_threads_batch = threads()
     parameters.cb_eval = evaluated
     context = llama_cpp.llama_init_from_model(handle, parameters)
-    for text in texts:
+    for text in (text[:SIZE] for text in texts):
         batch = llama_cpp.llama_batch_init(len(text), 0, 1)
         batch.n_tokens = len(text)
         for place, token in enumerate(text):
@@ -110,7 +113,7 @@ def main() -> None:
     model, adapter, corpus = map(Path, sys.argv[1:])
     with tempfile.TemporaryDirectory() as folder:
         alone = shutil.copy(adapter, Path(folder))  # without a matrix, the copy has 8 bits
-        copy = merge(model, [(alone, 1.0)], Path(folder, "copy.gguf"), quantise, 2)
+        copy = merge(model, [(alone, 1.0)], Path(folder, "copy.gguf"), quantise, threads())
         texts = [*islice(prompts(copy, corpus), SAMPLES)]
         sums = measure(copy, texts)
     rows = {name: np.maximum(row / row.mean(), SMALLEST).astype(np.float16) for name, row in sums.items()}
