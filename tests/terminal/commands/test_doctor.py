@@ -139,6 +139,7 @@ def test_doctor_reports_this_weeks_statistics(
     capsys: pytest.CaptureFixture[str], own: str, own_folder: Path
 ) -> None:
     week = Week().plus(Counts(shown=40, accepted=30), time.time())
+    own_folder.mkdir(parents=True, exist_ok=True)
     (own_folder / STATISTICS).write_bytes(msgspec.json.encode(week))
     assert "statistics   30 of 40 suggestions accepted this week" in run(capsys, "doctor", "-m", own)[1]
 
