@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from jupyter_turbopilot.engine.llama.bindings import bindings, quantise
+from jupyter_turbopilot.engine.llama.bindings import NO_DEVICES, bindings, quantise
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
 from jupyter_turbopilot.engine.load.machine import threads
 from jupyter_turbopilot.engine.load.plan import LoadPlan
@@ -90,7 +90,9 @@ def measure(model: Path, texts: list[list[int]]) -> dict[str, Any]:
             sums[group] = sums.get(group, 0.0) + np.square(rows, dtype=np.float64).sum(0)
         return wanted or not ask
 
-    handle = llama_cpp.llama_model_load_from_file(str(model).encode(), llama_cpp.llama_model_default_params())
+    options = llama_cpp.llama_model_default_params()
+    options.devices = NO_DEVICES  # the callback reads the inputs from the processor's memory
+    handle = llama_cpp.llama_model_load_from_file(str(model).encode(), options)
     parameters = llama_cpp.llama_context_default_params()
     parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = SIZE
     parameters.n_threads = parameters.n_threads_batch = threads()
@@ -112,7 +114,7 @@ def measure(model: Path, texts: list[list[int]]) -> dict[str, Any]:
 def main() -> None:
     model, adapter, corpus = map(Path, sys.argv[1:])
     with tempfile.TemporaryDirectory() as folder:
-        alone = shutil.copy(adapter, Path(folder))  # without a matrix, the copy has 8 bits
+        alone = Path(shutil.copy(adapter, folder))  # without a matrix, the copy has 8 bits
         copy = merge(model, [(alone, 1.0)], Path(folder, "copy.gguf"), quantise, threads())
         texts = [*islice(prompts(copy, corpus), SAMPLES)]
         sums = measure(copy, texts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -36,7 +37,7 @@ _INSTRUCTIONS = {
 _no_device = ctypes.c_void_p()
 NO_DEVICES = ctypes.addressof(_no_device)  # an empty list for a model's parameters
 _GPU_TYPES = {1, 2}  # GGML_BACKEND_DEVICE_TYPE_GPU and _IGPU
-_METAL_SHARED = re.compile(r"MTL\d+")  # buffers of a Metal device; MTL0_Private in memory of its own
+_METAL_SHARED = re.compile(r"MTL\d+")  # buffers of a Metal device; MTL0_Private in dedicated memory
 _callbacks: list[Any] = []  # keeps the log callback alive for as long as llama.cpp may call it
 
 
@@ -95,8 +96,9 @@ def quantise(kind: int, importance: Any, rows: Any) -> bytes:
     chunk = getattr(_library(folder, "ggml-base.dll"), "ggml_quantize_chunk", None)
     if chunk is None:
         raise EngineError("This version of llama-cpp-python cannot quantise.")
-    chunk.argtypes = [ctypes.c_int, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3, ctypes.c_void_p]
-    chunk.restype = ctypes.c_size_t
+    if chunk.argtypes is None:  # another thread may be calling it
+        chunk.argtypes = [ctypes.c_int, *[ctypes.c_void_p] * 2, *[ctypes.c_int64] * 3, ctypes.c_void_p]
+        chunk.restype = ctypes.c_size_t
     count, width = rows.shape
     packed = ctypes.create_string_buffer(TYPES[kind].size(rows.size))
     weight = importance if importance is None else importance.ctypes.data
@@ -130,7 +132,7 @@ def _short_spinning() -> Iterator[None]:
     removed afterwards, because kernels would inherit it.
     """
     name = "GOMP_SPINCOUNT"
-    if name in os.environ or "OMP_WAIT_POLICY" in os.environ:
+    if "llama_cpp" in sys.modules or name in os.environ or "OMP_WAIT_POLICY" in os.environ:
         yield
         return
     os.environ[name] = SPINS

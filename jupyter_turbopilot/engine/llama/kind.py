@@ -120,13 +120,11 @@ class LlamaKind(EngineKind):
         try:
             return self._load(model, cancel, adapters_enabled=adapters_enabled)
         except (ModelRefusedError, EngineError) as error:
-            if error.code not in {"model_refused", "engine"}:
+            if error.code not in {"model_refused", "engine", "memory", "load_test"}:
                 raise
             if self.settings.gpu_layers is None and self._layers():
-                log.warning("The GPU cannot be used. %s The processor is used instead.", error)
-                self._gpu_failed = True
-                return self.load(model, cancel, adapters_enabled=adapters_enabled)
-            if model.path:
+                return self._load_without_gpu(error, model, cancel, adapters_enabled=adapters_enabled)
+            if error.code not in {"model_refused", "engine"} or model.path:
                 raise
             if self.store.has(model):
                 with suppress(OSError, TurbopilotError):  # the file may have been deleted
@@ -134,6 +132,19 @@ class LlamaKind(EngineKind):
             if self.store.has(model):
                 raise
             raise unavailable(model, self.store.stored(model)) from None
+
+    def _load_without_gpu(
+        self, error: TurbopilotError, model: Model, cancel: Cancel, *, adapters_enabled: bool
+    ) -> Engine:
+        """Load a model on the processor, and use no GPU from now on if that succeeds."""
+        self._gpu_failed = True
+        try:
+            engine = self.load(model, cancel, adapters_enabled=adapters_enabled)
+        except BaseException:
+            self._gpu_failed = False  # the model is at fault
+            raise
+        log.warning("The GPU cannot be used. %s The processor is used instead.", error)
+        return engine
 
     def _load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
         """Load a model in a child process, or in this one after a load test."""
@@ -186,9 +197,9 @@ class LlamaKind(EngineKind):
 
     def served(self, model: Model) -> Path:
         """Return the file that is loaded: the copy with merged adapters, if there is one."""
-        path, added = self.store.path(model), self.added(model)
-        with suppress(OSError, TurbopilotError):
-            if added and (copy := path_of(self.store.folder, path, added)).is_file():
+        path = self.store.path(model)
+        with suppress(OSError, TurbopilotError):  # the load reports invalid settings
+            if (added := self.added(model)) and (copy := path_of(self.store.folder, path, added)).is_file():
                 return copy
         return path
 

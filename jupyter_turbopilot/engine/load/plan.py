@@ -102,7 +102,7 @@ def compute_bytes(header: Header) -> int:
 
 
 def weight_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
-    """Return the system memory for the weights; those on a GPU with memory of its own need none."""
+    """Return the system memory for the weights; those on a GPU with dedicated memory need none."""
     if hardware.gpu_layers < 0:
         return header.file_size if hardware.shares_memory else 0
     return header.resident if hardware.memory_map else header.file_size

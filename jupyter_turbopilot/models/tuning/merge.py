@@ -65,7 +65,7 @@ def merged_copy(
         with FileLock(target.with_suffix(".lock")):
             if not (target.is_file() and has_header(target)):
                 merge(model, paths, target, quantise, threads)
-                key = f"{platform.machine()}|{_digests(adapters)}"
+                key = f"{model.resolve()}|{platform.machine()}|{_digests(adapters)}"
                 write_note(target, f"{model.name} with {len(paths)} adapters", key=key)
                 _tidy(folder, model, target, key)
     except OSError as error:
@@ -140,7 +140,7 @@ def _tidy(folder: Path, model: Path, latest: Path, key: str) -> None:
     owner, _ = _status(latest)
     dated = [(*_status(path), path) for path in copies(folder, model) if path != latest]
     mine = [path for user, _, path in sorted(dated) if user == owner]
-    others = [path for path in mine if read_note(path).get("key", key) != key]
+    others = [path for path in mine if read_note(path).get("key") != key]
     for path in {*mine} - {*others[1 - MAX_COPIES :]}:
         with suppress(OSError):  # another process has it open, or has removed it
             remove_with_note(path)
@@ -216,6 +216,8 @@ class TensorChange:
 def rewrite(source: Path, target: Path, changes: Mapping[str, TensorChange]) -> Path:
     """Write a copy of a model with some tensors changed, atomically."""
     header = read_header(source)
+    if unknown := next((part for part in header.parts if part.kind not in TYPES), None):
+        raise ModelRefusedError(f"{source.name} has tensors of an unknown type, {unknown.kind}.")
     parts = [
         (old, old.kind, old.size)
         if old.name not in changes or (kind := changes[old.name].kind) == old.kind

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 from jupyter_turbopilot.models.ggml import F16, IQ4_NL, IS_ARM, Q4_0, Q8_0, TYPES, UNQUANTISED, tensor_type
 from jupyter_turbopilot.protocol.errors import ModelRefusedError
@@ -38,8 +39,14 @@ def read_importance(adapter: Path) -> Importance:
     path = matrix_path(adapter)
     if not path.is_file():
         return {}
-    with np.load(path) as rows:
-        return {name: rows[name].astype(np.float32) for name in rows.files}
+    try:
+        with np.load(path) as rows:
+            importance = {name: rows[name].astype(np.float32) for name in rows.files}
+    except (OSError, EOFError, ValueError, BadZipFile):
+        raise ModelRefusedError(f"{path.name} is damaged.") from None
+    if not all((np.isfinite(row) & (row > 0)).all() for row in importance.values()):
+        raise ModelRefusedError(f"{path.name} is damaged: an importance is not a positive number.")
+    return importance
 
 
 def group_of(name: str) -> str:

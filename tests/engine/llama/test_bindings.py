@@ -28,6 +28,8 @@ def test_bindings_shorten_spinning_without_changing_the_environment(
         "sys.meta_path.insert(0, Hook())\n"
         "bindings()\n"
         "print(os.environ.get('GOMP_SPINCOUNT'))\n"
+        "sys.addaudithook(lambda event, _: event in {'os.putenv', 'os.unsetenv'} and print(event))\n"
+        "bindings()  # loaded already: other threads may copy the environment\n"
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
     result = subprocess.run(
@@ -73,7 +75,6 @@ class FakeDevices:
 
 
 def test_gpus_share_memory_only_with_metals_shared_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert all(isinstance(gpu.name, str) for gpu in bindings.gpus())
     monkeypatch.setattr(bindings, "_library", lambda *_: FakeDevices())
     shares = {"Apple M1": True, "Radeon": False, "NVIDIA": False, "Intel": False}
     assert bindings.gpus() == [bindings.Gpu(*gpu) for gpu in shares.items()]

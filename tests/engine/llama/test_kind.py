@@ -134,6 +134,21 @@ def test_load_uses_the_processor_if_a_gpu_that_is_not_set_fails(
     assert tried == ([-1, 0] if configured is None else [-1])
 
 
+def test_load_keeps_the_gpu_if_the_model_fails_on_the_processor_too(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bindings, "gpus", lambda: [M1])
+    kind, model = kind_with(refusing, gpu_layers=None), find(str(tiny_model))
+    with pytest.raises(ModelRefusedError):
+        kind.load(model, Cancel(), adapters_enabled=True)
+    assert kind.hardware(model).gpu_layers == -1
+
+
+def test_served_is_the_model_while_the_adapters_are_invalid(tiny_model: Path) -> None:
+    kind = kind_with(model=str(tiny_model), adapters=["a.gguf=99"])
+    assert kind.served(find(str(tiny_model))) == tiny_model
+
+
 def test_models_lists_the_selected_model_once(models_folder: Path, tmp_path: Path) -> None:
     inside, outside = models_folder / "inside.gguf", tmp_path / "outside.gguf"
     for path in (inside, outside):

@@ -152,6 +152,14 @@ def test_merge_refuses_the_importance_of_another_model(tiny_model: Path, tmp_pat
         merge(tiny_model, [(adapter, 1.0)], tmp_path / "copy.gguf", quantise)
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut", b"none"])
+def test_merge_refuses_a_damaged_importance_matrix(tiny_model: Path, tmp_path: Path, content: bytes) -> None:
+    adapter = make(tmp_path / "a.gguf")
+    matrix_path(adapter).write_bytes(content)
+    with pytest.raises(ModelRefusedError, match="is damaged"):
+        merge(tiny_model, [(adapter, 1.0)], tmp_path / "copy.gguf", quantise)
+
+
 def test_merged_copy_changes_with_the_importance_matrix(tiny_model: Path, tmp_path: Path) -> None:
     adapter = make(tmp_path / "a.gguf")
     added = [AdapterSpec(str(adapter))]
@@ -177,6 +185,17 @@ def test_merged_copy_replaces_the_users_own_older_copies(tmp_path: Path) -> None
     )
     third = made(0.25)
     assert {*copies(tmp_path, model)} == {replaced, third}, "the oldest of other adapters"
+
+
+def test_merged_copy_keeps_those_of_other_models_with_the_same_name(tmp_path: Path) -> None:
+    adapters = [AdapterSpec(str(make(tmp_path / "a.gguf")))]
+    made = set()
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        model = write_tiny_model(tmp_path / folder / "tiny.gguf")
+        os.utime(model, ns=(len(made), 1))
+        made.add(merged_copy(tmp_path, model, adapters, quantise))
+    assert {*copies(tmp_path, model)} == made
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can give files away")
