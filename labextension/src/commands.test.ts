@@ -91,10 +91,13 @@ describe('addCommands', () => {
     expect(shown.sort()).toEqual(OURS);
   });
 
-  it.each([CommandIDs.chooseModel, CommandIDs.statistics])('names %s alike in the menu and the palette', id => {
-    const label = parts.options.get(id)?.label as (args: object) => string;
-    expect(label({ palette: true })).toBe(`Turbopilot ${label({})}`);
-  });
+  it.each([CommandIDs.chooseModel, CommandIDs.statistics])(
+    'names %s alike in the menu and the palette',
+    id => {
+      const label = parts.options.get(id)?.label as (args: object) => string;
+      expect(label({ palette: true })).toBe(`Turbopilot ${label({})}`);
+    }
+  );
 
   it('adds the commands that the schema uses in shortcuts and menus', () => {
     const named = readFileSync('schema/plugin.json', 'utf8').matchAll(/"command": "(turbopilot:[^"]+)"/g);
