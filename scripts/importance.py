@@ -76,7 +76,6 @@ def measure(model: Path, texts: list[list[int]]) -> dict[str, Any]:
     """Return the sums of squares of the inputs by group."""
     sums: dict[str, Any] = {}
 
-    @llama_cpp.ggml_backend_sched_eval_callback
     def evaluated(address: int, ask: bool, _: int) -> bool:
         tensor = ctypes.cast(address, ctypes.POINTER(Tensor)).contents
         weights = tensor.src[0]
@@ -96,7 +95,7 @@ def measure(model: Path, texts: list[list[int]]) -> dict[str, Any]:
     parameters = llama_cpp.llama_context_default_params()
     parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = SIZE
     parameters.n_threads = parameters.n_threads_batch = threads()
-    parameters.cb_eval = evaluated
+    parameters.cb_eval = llama_cpp.ggml_backend_sched_eval_callback(evaluated)
     context = llama_cpp.llama_init_from_model(handle, parameters)
     for text in (text[:SIZE] for text in texts):
         batch = llama_cpp.llama_batch_init(len(text), 0, 1)
