@@ -100,9 +100,9 @@ def measure(model: Path, texts: list[list[int]]) -> dict[str, Any]:
     for text in (text[:SIZE] for text in texts):
         batch = llama_cpp.llama_batch_init(len(text), 0, 1)
         batch.n_tokens = len(text)
-        for place, token in enumerate(text):
-            batch.token[place], batch.pos[place] = token, place
-            batch.n_seq_id[place], batch.seq_id[place][0], batch.logits[place] = 1, 0, 1
+        for position, token in enumerate(text):
+            batch.token[position], batch.pos[position] = token, position
+            batch.n_seq_id[position], batch.seq_id[position][0], batch.logits[position] = 1, 0, 1
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(context), 1)
         if llama_cpp.llama_decode(context, batch):
             raise SystemExit("llama.cpp could not evaluate a prompt.")
@@ -113,8 +113,8 @@ def measure(model: Path, texts: list[list[int]]) -> dict[str, Any]:
 def main() -> None:
     model, adapter, corpus = map(Path, sys.argv[1:])
     with tempfile.TemporaryDirectory() as folder:
-        alone = Path(shutil.copy(adapter, folder))  # without a matrix, the copy has 8 bits
-        copy = merge(model, [(alone, 1.0)], Path(folder, "copy.gguf"), quantise, threads())
+        adapter_copy = Path(shutil.copy(adapter, folder))  # without a matrix, the copy has 8 bits
+        copy = merge(model, [(adapter_copy, 1.0)], Path(folder, "copy.gguf"), quantise, threads())
         texts = [*islice(prompts(copy, corpus), SAMPLES)]
         sums = measure(copy, texts)
     rows = {name: np.maximum(row / row.mean(), SMALLEST).astype(np.float16) for name, row in sums.items()}

@@ -25,11 +25,11 @@ MEMORY_SHARE = 0.6  # of the free memory; the rest is left to notebooks
 OVERHEAD_BYTES = 250 * 1024**2  # bytes for the KV cache and compute buffers
 CORE_BYTES_PER_SECOND = 5e9  # bytes of weights that a core reads per second, without a measurement
 MAX_CORES = 4  # more cores do not increase memory bandwidth
-# A token takes the time to read the served file once, and this: with it, the speed of one of the models with
-# bundled adapters predicts that of the other within 3 %, with their layers in 8 bits and in 4.
-TOKEN_SECONDS = 0.0025
+# The time of a token is the size of the served file / memory bandwidth + this constant. The speed of either
+# model with a bundled adapter then predicts the speed of the other within 3 %, with 8-bit and 4-bit layers.
+TOKEN_OVERHEAD_SECONDS = 0.0025
 # On a CPU, llama.cpp keeps a second copy of Q4_K weights, in the order in which it computes: about this share
-# of a Q4_K_M file. Of a copy with a merged adapter, it unmaps the first.
+# of a Q4_K_M file. For a merged copy, it unmaps the original weights.
 REPACKED_SHARE = {"Q4_K_M": 0.6}
 
 
@@ -85,12 +85,12 @@ def guessed_rate(cores: int) -> float:
 def rate_of(size: int, tokens_per_second: float) -> float:
     """Return the number of weight bytes read per second, from the speed of a served file of this size."""
     seconds = 1 / tokens_per_second
-    return size / max(seconds - TOKEN_SECONDS, seconds / 2)
+    return size / max(seconds - TOKEN_OVERHEAD_SECONDS, seconds / 2)
 
 
 def speed_of(size: int, rate: float) -> float:
     """Estimate the generated tokens per second of a served file."""
-    return 1 / (TOKEN_SECONDS + size / rate)
+    return 1 / (TOKEN_OVERHEAD_SECONDS + size / rate)
 
 
 def served_bytes(model: Model) -> int:

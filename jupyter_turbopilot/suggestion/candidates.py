@@ -72,7 +72,7 @@ class Candidates(NamedTuple):
         return [name + end for name in self.names for end in self.ends]
 
     @property
-    def certain(self) -> str:
+    def certain_prefix(self) -> str:
         """The single candidate or the common beginning of all, if no other text could follow."""
         return commonprefix(self.names) if self.must_exist else ""  # noqa: RUF071 - the names are no paths
 

@@ -111,7 +111,7 @@ class Gate:
     ) -> None:
         """`trees`: the model's decision trees; by default those of the default model.
 
-        `candidates`: the candidates for the name at the cursor. What they share passes with any score.
+        `candidates`: the candidates for the name at the cursor. Their common prefix passes with any score.
         `is_python`: only in Python is it known which apostrophes are quotes, and what may stay open.
         `lacks_name`: whether a text did not fit because of a name that does not exist.
         """
@@ -124,7 +124,7 @@ class Gate:
         self._trees = trees or fit_for(DEFAULT).trees
         # The next character may belong to the name, or be the user's own closing quote.
         following = cursor.rest[:1]
-        certain = "" if following.isidentifier() else candidates.certain
+        certain = "" if following.isidentifier() else candidates.certain_prefix
         self._certain = certain.removesuffix(following) if following in _QUOTES else certain
         needs_quote = not following.isidentifier() and _QUOTES.isdisjoint(cursor.rest)
         self._labels = [text for text in candidates.texts if needs_quote and text[-1:] in _QUOTES]

@@ -188,7 +188,7 @@ def test_names_at_leaves_other_text_free(text: str) -> None:
     ],
 )
 def test_names_at_returns_what_existing_names_share(text: str, only: str) -> None:
-    assert names_at(request(text), SCOPE).certain == only
+    assert names_at(request(text), SCOPE).certain_prefix == only
 
 
 def test_names_at_allows_private_names_after_a_dot() -> None:
@@ -262,7 +262,7 @@ def test_names_at_returns_nothing_after_another_change(change: str) -> None:
 
 
 def test_names_at_reads_functions_and_methods_that_change_no_columns() -> None:
-    assert below("x = df['n", Cell(source="print(df)\nplt.plot(df)\ndf.head()")).certain == "ame'"
+    assert below("x = df['n", Cell(source="print(df)\nplt.plot(df)\ndf.head()")).certain_prefix == "ame'"
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_names_at_reads_functions_and_methods_that_change_no_columns() -> None:
     ],
 )
 def test_certain_is_empty_where_the_line_may_assign(text: str, only: str) -> None:
-    assert below(text).certain == only
+    assert below(text).certain_prefix == only
 
 
 def test_names_at_returns_nothing_for_an_object_without_attributes() -> None:
@@ -339,9 +339,9 @@ def test_names_at_returns_nothing_in_a_string_of_a_query() -> None:
 
 
 def test_certain_is_what_all_existing_names_share() -> None:
-    assert Candidates(["a"], must_exist=True).certain == "a"
-    assert Candidates(["a"]).certain == Candidates(["a", "b"], must_exist=True).certain == ""
-    assert Candidates(["s_per_day'", "s_per_km'"], must_exist=True).certain == "s_per_"
+    assert Candidates(["a"], must_exist=True).certain_prefix == "a"
+    assert Candidates(["a"]).certain_prefix == Candidates(["a", "b"], must_exist=True).certain_prefix == ""
+    assert Candidates(["s_per_day'", "s_per_km'"], must_exist=True).certain_prefix == "s_per_"
 
 
 PIECES = st.sampled_from(
@@ -417,4 +417,4 @@ def test_names_at_allows_an_operator_after_a_member_in_r() -> None:
 def test_member_is_certain_unless_it_may_be_assigned(text: str, certain: str) -> None:
     scope = Scope(attributes={"df$": frozenset({"cost", "price", "prize"})})
     request = Completion(language="r", cells=[Cell(source=text)], offset=len(text))
-    assert names_at(request, scope).certain == certain
+    assert names_at(request, scope).certain_prefix == certain

@@ -152,13 +152,13 @@ def test_gate_shows_a_single_candidate_with_any_score(tokens: list[tuple[str, fl
     assert shown(label_gate("ishing Rate'", *tokens)) == text
 
 
-def test_gate_shows_what_all_candidates_share_with_any_score() -> None:
+def test_gate_shows_the_common_prefix_regardless_of_its_score() -> None:
     tokens = ("s_per_", 1.0), ("day", 0.4), ("'", 1.0)
     assert shown(label_gate("s_per_day'|s_per_km'", *tokens)) == "s_per_"
     assert shown(label_gate("s_m3'|s_per_km'", ("s_", 1.0), *tokens[1:])) == ""
 
 
-def test_gate_waits_for_what_all_candidates_share() -> None:
+def test_gate_waits_for_the_common_prefix() -> None:
     tokens = ("s_", 0.1), ("per_", 1.0)
     assert [label_gate("s_per_day'|s_per_km'", *tokens[:count]).hopeless for count in (1, 2)] == [False, True]
 

@@ -201,7 +201,7 @@ class FeedbackRoute(Route):
 
     @Endpoint(Feedback, status=204)
     async def post(self, feedback: Feedback) -> None:
-        """Record the outcome of a suggestion; only count that of a fix or an edit."""
+        """Record the outcome of a suggestion. For a fix or an edit, only increment a metric."""
         kind = feedback.id.rpartition("-")[0]
         if kind in OFFER_KINDS:
             self.metrics.count_offer(kind, feedback.event)

@@ -111,21 +111,21 @@ def merge(
     header = read_header(model)
     deltas: dict[str, list[Delta]] = {}
     importance: Importance = {}
-    own: set[str] = set()
+    unweighted: set[str] = set()
     for path, scale in adapters:
         matrix = read_importance(path)
         importance |= matrix
         for name, delta in read_deltas(path, scale, header):
             deltas.setdefault(name, []).append(delta)
             if not matrix:
-                own.add(name)
+                unweighted.add(name)
     if not deltas:
         raise ModelRefusedError("The adapters contain no matrices. Remove them from the settings.")
     changes: dict[str, TensorChange] = {}
     with ThreadPoolExecutor(threads) as pool:
         for part in header.parts:
             added = deltas.get(part.name, ())
-            kind = kind_of(part, importance, changed=bool(added), own=part.name in own)
+            kind = kind_of(part, importance, changed=bool(added), lacks_importance=part.name in unweighted)
             if added or kind != part.kind:
                 pack = partial(quantise, kind, importance_of(part, importance))
                 changes[part.name] = TensorChange(kind, partial(_added, deltas=added, pack=pack, pool=pool))

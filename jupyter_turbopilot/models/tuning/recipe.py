@@ -1,4 +1,4 @@
-"""The types of the tensors in a served copy, chosen by measurement, and its importance matrix.
+"""The tensor types of a merged copy, chosen by measurement, and the importance matrix of its adapter.
 
 `docs/developers/recipes.md` describes how both were made.
 """
@@ -63,13 +63,15 @@ def importance_of(part: GGUFTensor, importance: Importance) -> Any:
     return row
 
 
-def kind_of(part: GGUFTensor, importance: Importance, *, changed: bool, own: bool) -> int:
-    """Return the type of a tensor in a copy; `own`: an adapter without an importance matrix changes it.
+def kind_of(part: GGUFTensor, importance: Importance, *, changed: bool, lacks_importance: bool) -> int:
+    """Return the type of a tensor in a copy.
+
+    `lacks_importance`: an adapter without an importance matrix changes it.
 
     The loss of the recipe was measured for the bundled adapters: other changes keep 8 bits. Unchanged tensors
     are quantised again only if that makes them smaller.
     """
-    known = not own and importance_of(part, importance) is not None
+    known = not lacks_importance and importance_of(part, importance) is not None
     kind = RECIPE.get(part.name.split(".")[-2], LAYERS) if known else Q8_0
     size = TYPES[kind].size(part.shape[0])
     smaller = known and size < tensor_type(part.kind).size(part.shape[0])

@@ -46,7 +46,7 @@ def test_make_plan_needs_less_memory_with_a_small_cache_or_gpu() -> None:
     assert on_card.hardware.gpu_layers == -1
 
 
-def test_make_plan_counts_repacked_weights_twice_if_their_pages_stay_mapped() -> None:
+def test_make_plan_counts_repacked_weights_twice_while_mapped() -> None:
     size = 100_000_000
     norm = GGUFTensor("output_norm.weight", (64,), F32, 256, offset=size)
     matrix = GGUFTensor("blk.0.ffn_up.weight", (64, 64), Q4_0, size)
