@@ -41,6 +41,7 @@ ELSEWHERE = {
     "plugins/convert/writer.py": ["plugins/convert/test_checkpoint.py", "plugins/convert/test_families.py"],
     "models/entries.py": ["models/test_catalog.py"],
     "models/model.py": ["models/test_catalog.py", "models/test_store.py"],
+    "models/tuning/recipe.py": ["models/tuning/test_merge.py"],
     "models/obtain.py": ["plugins/convert/test_repository.py", "faults/test_downloads.py"],
     "models/quantization.py": ["plugins/convert/test_command.py", "models/tuning/test_merge.py"],
     "models/transfer.py": ["faults/test_downloads.py", "models/test_download.py"],
