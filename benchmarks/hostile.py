@@ -21,7 +21,6 @@ import os
 import random
 import re
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -39,6 +38,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from harness import free_port
 from mixed_traces import mixed
 
 from jupyter_turbopilot.plugins.evaluate.notebooks import read
@@ -718,9 +718,7 @@ class Server:
     """A Jupyter server in a separate process with temporary folders, on the loopback interface."""
 
     def __init__(self, folder: Path, settings: str = "") -> None:
-        with socket.socket() as found:
-            found.bind(("127.0.0.1", 0))
-            self.port = int(found.getsockname()[1])
+        self.port = free_port()
         for name in ("config", "runtime", "data", "work", "ipython"):
             (folder / name).mkdir()
         (folder / "config" / "jupyter_server_config.py").write_text(

@@ -120,8 +120,6 @@ class LlamaKind(EngineKind):
         try:
             return self._load(model, cancel, adapters_enabled=adapters_enabled)
         except (ModelRefusedError, EngineError) as error:
-            if error.code not in {"model_refused", "engine", "memory", "load_test"}:
-                raise
             if self.settings.gpu_layers is None and self._layers():
                 return self._load_without_gpu(error, model, cancel, adapters_enabled=adapters_enabled)
             if error.code not in {"model_refused", "engine"} or model.path:
