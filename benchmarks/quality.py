@@ -15,10 +15,10 @@ below them are completed within the finished cell. `columns` runs the notebooks 
 first mentions of columns that are completed, with and without kernel context, after none and one of their
 characters. `sessions` types cells of notebooks, which may read files beside them, and runs each afterwards,
 with and without kernel context; it adds the answers to a log and summarises it. `ends` counts the right
-suggestions that leave a bracket or quote to close, and the suggestions in the middle of a line after which a
-valid cell does not parse. `holes` removes an argument, a subscript or a condition from a line, and counts the
-suggestions that fill the hole. The notebooks of `columns` and `sessions` should read files with unfamiliar
-column names: a model knows those of public data.
+suggestions that leave a bracket or quote to close or end before a bracket, and the suggestions in the middle
+of a line after which a valid cell does not parse. `holes` removes an argument, a subscript or a condition
+from a line, and counts the suggestions that fill the hole. The notebooks of `columns` and `sessions` should
+read files with unfamiliar column names: a model knows those of public data.
 """
 
 from __future__ import annotations
@@ -246,12 +246,14 @@ def ends(options: argparse.Namespace) -> None:
                 written = (before + text).rpartition("\n")[2]
                 is_open = future.startswith(text) and closing_length(written, future[len(text) :]) > 0
                 counts[name, "open"] += is_open and not after
+                follows = future[len(text) : len(text) + 1] or " "
+                counts[name, "short"] += future.startswith(text) and follows in "([{"
                 was_valid = valid_beginning(source) and bool(after)
                 counts[name, "invalid"] += was_valid and not valid_beginning(before + text + after)
-    print("| suggestions | shown | right | leave a bracket or quote open | do not parse |")
-    print("| --- | --- | --- | --- | --- |")
+    print("| suggestions | shown | right | leave one to close | end before a bracket | do not parse |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for name in dict.fromkeys(name for name, _ in counts):
-        found = (str(counts[name, part]) for part in ("shown", "right", "open", "invalid"))
+        found = (str(counts[name, part]) for part in ("shown", "right", "open", "short", "invalid"))
         print(f"| {name} | {' | '.join(found)} |")
 
 

@@ -85,6 +85,7 @@ class Token:
     probability: float
     id: int = -1
     top: tuple[tuple[int, float], ...] = ()  # alternative tokens with their logprobs
+    opening: float = 0.0  # probability of all tokens that begin with the same bracket; 0: unknown or none
 
 
 @dataclass
@@ -146,7 +147,7 @@ class RawRequest:
     others: tuple[tuple[str, str], ...] = ()  # names and texts of other files
     context: tuple[tuple[str, str], ...] = ()  # parts of a template above the gap: see `prompt.infill`
     window: bool = False  # whether to lay it out like `/infill` of llama.cpp's server
-    moves: bool | None = None  # whether keys and values may be moved in `/infill`; None: as in the settings
+    moves: bool = False  # whether keys and values may be moved in `/infill`
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
     indent: int = 0  # a line with less indentation ends the text

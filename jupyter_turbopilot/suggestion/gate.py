@@ -37,7 +37,7 @@ _OPENED = {closed: opened for opened, closed in CLOSERS.items()}
 # Signs and words of Python that need an operand.
 _NEEDY_SIGNS = frozenset("=+-*/%&|^~<>@,!:")
 _NEEDY_WORDS = frozenset(keyword.kwlist) - {"True", "False", "None", "break", "continue", "pass"}
-_OPENING = re.compile(r"(?<=\w)[(\[](?![)\]])(?:[\"'](?![\"']))?")  # of a call or subscript, with a quote
+_OPENING = re.compile(r"(?<=\w)[(\[](?!\])(?:[\"'](?![\"']))?")  # of a call or subscript, with a quote
 _MIN_OPENING = 0.8  # probability of the token with the opening bracket or quote after a suggestion
 _CLOSERS = ")]}'\""
 _LONGEST_WORD = 32  # characters; longer ones are no keywords
@@ -132,13 +132,14 @@ class Gate:
         self.text = ""
         self.boundaries: list[Boundary] = []
         self.tokens: list[tuple[int, float]] = []  # the start of each token in the text, and its probability
+        self._openings: dict[int, float] = {}  # by the start of the token
         self._sure: list[float] = []  # logprobs of the current line
         self._start = 0  # start of that line in the text
         self._line = 0
         self._open = 0  # number of leading lines that passed as a whole
 
-    def add(self, piece: str, probability: float) -> None:
-        """Process the next token."""
+    def add(self, piece: str, probability: float, opening: float = 0.0) -> None:
+        """Process the next token; `opening`: the probability of all that begin with the same bracket."""
         head, newline, rest = piece.partition("\n")
         written = self.text[self._start :] + head
         begun = "" if self._line else self._opening
@@ -147,6 +148,7 @@ class Gate:
             self._note(whole=False)
         self._sure.append(math.log(max(SMALLEST, probability)))
         self.tokens.append((len(self.text), probability))
+        self._openings[len(self.text)] = opening
         if not ends:
             self.text += piece
             return
@@ -212,7 +214,10 @@ class Gate:
             text = self.text[end:stop]
             # Before other closing brackets, the editor closes this one, too.
             closers = "".join(CLOSERS.get(sign, sign) for sign in reversed(text)) if rest else ""
-            if self._probability(end, stop) >= _MIN_OPENING and self.fits(self.text[:stop] + closers):
+            chance = self._probability(end, stop)
+            if stop == end + 1:
+                chance = max(chance, self._openings.get(end, 0.0))
+            if chance >= _MIN_OPENING and self.fits(self.text[:stop] + closers):
                 return text
         return ""
 

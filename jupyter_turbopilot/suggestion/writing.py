@@ -87,7 +87,7 @@ class Writing(ABC):
             self.tokens.append(token)
             piece = self._decoder.decode(token.data)
             self._text += piece
-            grown = self._judge(piece, token.probability) or grown
+            grown = self._judge(piece, token) or grown
             if self.done:
                 return grown
         return self._release() or grown
@@ -102,7 +102,7 @@ class Writing(ABC):
         """Show the rest; `whole` means that the model ended the text itself."""
 
     @abstractmethod
-    def _judge(self, piece: str, probability: float) -> bool:
+    def _judge(self, piece: str, token: Token) -> bool:
         """Process the next piece of the text; return whether there is more to show."""
 
     def _release(self) -> bool:
@@ -161,8 +161,8 @@ class TrimmedText(Writing):
             return ""
         return self._gate.hidden_reason if self._text.strip() else "nothing"
 
-    def _judge(self, piece: str, probability: float) -> bool:
-        self._gate.add(piece, probability)
+    def _judge(self, piece: str, token: Token) -> bool:
+        self._gate.add(piece, token.probability, token.opening)
         self._cut = self._trim(final=False)
         self.ended = self._cut.done
         if not self._unasked:
@@ -218,8 +218,8 @@ class Verbatim(Writing):
         self._last_line = 0  # start of the last line that was checked
         self.stopped_by = ""
 
-    def _judge(self, piece: str, probability: float) -> bool:
-        self.confidence *= probability
+    def _judge(self, piece: str, token: Token) -> bool:
+        self.confidence *= token.probability
         before = len(self._text) - len(piece)
         ends = [(stop.text, before + end) for stop in self._stops if (end := stop.find(piece)) >= 0]
         matches = [(end, end - len(text), text) for text, end in ends]

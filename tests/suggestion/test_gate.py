@@ -280,6 +280,14 @@ def test_opening_is_the_bracket_that_very_probably_follows(
     assert (shown(made), made.opening(len(text))) == (text, opens)
 
 
+@pytest.mark.parametrize("token", ["(", "()", "(b", "['"])
+def test_opening_counts_all_tokens_that_begin_with_it(token: str) -> None:
+    made = Product(CursorFeatures(), 0.5)
+    made.add("quantity", 0.9)
+    made.add(token, 0.3, 0.9)
+    assert (shown(made), made.opening(len("quantity"))) == ("quantity", token[0])
+
+
 @pytest.mark.parametrize(
     ("rest", "fitting", "opens"), [("", "(", "("), (")", "()", "("), (")", "(", ""), ("", "[", "")]
 )

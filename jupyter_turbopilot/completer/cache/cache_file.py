@@ -13,13 +13,14 @@ import msgspec
 from jupyter_turbopilot.completer.cache.completion_cache import REACH, CacheEntry
 from jupyter_turbopilot.protocol.engine_request import Token
 from jupyter_turbopilot.util.digest import KEY_BYTES
-from jupyter_turbopilot.util.files import absolute_path
+from jupyter_turbopilot.util.files import MEGABYTE, absolute_path
 from jupyter_turbopilot.util.sqlite_file.connection import LONGEST, OpenFile
 from jupyter_turbopilot.util.sqlite_file.schema import Schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+FILE_BYTES = 64 * MEGABYTE
 _ROWS = 64  # read or deleted at a time, so that other processes wait only briefly
 _REST = 256  # upper bound in bytes of a row without keys and answer
 _CERTAIN = 1.001  # probability 1, with rounding errors
@@ -112,13 +113,17 @@ class Row(NamedTuple):
 
 
 class _Written(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    tokens: list[tuple[str, float, int]]  # each byte of a token as a character: it may be incomplete UTF-8
+    tokens: list[
+        tuple[str, float, int, float]
+    ]  # each byte of a token as a character: it may be incomplete UTF-8
     limit: str
     ended: bool
 
 
 def row_of(answer: CacheEntry) -> Row:
-    tokens = [(token.data.decode("latin-1"), token.probability, token.id) for token in answer.tokens]
+    tokens = [
+        (each.data.decode("latin-1"), each.probability, each.id, each.opening) for each in answer.tokens
+    ]
     keys = b"".join(answer.keys)
     written = msgspec.json.encode(_Written(tokens, answer.limit, answer.ended))
     return Row(answer.keys[0], keys, written, _digest(keys, written))
@@ -131,7 +136,8 @@ def answer_of(row: Row) -> CacheEntry | None:
     try:
         written = msgspec.json.decode(row.answer, type=_Written)
         tokens = tuple(
-            Token(data.encode("latin-1"), chance, number) for data, chance, number in written.tokens
+            Token(data.encode("latin-1"), chance, number, opening=opening)
+            for data, chance, number, opening in written.tokens
         )
     except (msgspec.MsgspecError, UnicodeError):
         return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
-from jupyter_turbopilot.engine.stepping.sampling import UNDRAWN, choose, likeliest
+from jupyter_turbopilot.engine.stepping.sampling import UNDRAWN, choose, likeliest, share
 from jupyter_turbopilot.engine.stepping.sequences import KVSequence
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Token
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.engine.stepping.vocabulary import ByteTable
 
 _ANY = PrefixConstraint()
+_OPENING = (b"(", b"[")
 
 
 class Sampler(Protocol):
@@ -165,6 +166,9 @@ class StepRun:
             )
         else:
             top = likeliest(logits, sampling.top)
+        opens = allowed is None and data[:1] in _OPENING
+        opening = share(logits, table.compatible([data[:1]])) if opens else 0.0
         # Typed text is not repeated, and its probability says nothing about the model's confidence.
-        self.fresh.append(Token(data[known:], 1.0 if known == len(data) else probability, token, top))
+        probability = 1.0 if known == len(data) else probability
+        self.fresh.append(Token(data[known:], probability, token, top, opening))
         return token

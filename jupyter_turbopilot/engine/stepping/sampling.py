@@ -52,6 +52,12 @@ def choose(
     return top, probability(top)
 
 
+def share(logits: Logits, tokens: Ids) -> float:
+    """Return the probability of some tokens together."""
+    weights = np.exp(logits - logits.max())
+    return float(weights[tokens].sum() / weights.sum())
+
+
 def hidden_tokens(controls: Ids, ends: AbstractSet[int]) -> Ids:
     """Return the control tokens that do not end a text. They are invisible, so they are never generated."""
     return np.array([token for token in controls.tolist() if token not in ends], dtype=np.int64)

@@ -315,7 +315,7 @@ def test_row_of_contains_neither_context_nor_request() -> None:
     (answer,) = answers([77])
     written = msgspec.json.decode(row_of(answer).answer)
     assert written == [
-        [[token.data.decode(), token.probability, 77] for token in answer.tokens],
+        [[token.data.decode(), token.probability, 77, 0.0] for token in answer.tokens],
         "(48, True, 0.5)",
         False,
     ]

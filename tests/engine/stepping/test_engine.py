@@ -451,6 +451,15 @@ def test_step_retries_runs_of_a_failed_batch_separately(where: str, monkeypatch:
     assert [finish(engine, [run]) for run in going] == [[alone(prompt, 12)] for prompt in wanted]
 
 
+def test_choose_adds_up_the_tokens_with_the_same_bracket() -> None:
+    run = StepRun(EngineRequest([0], Sampling()), [0], 2, PrefixConstraint(), 0.0)
+    table = ByteTable([b"x", b"(", b"(a", b"()"])
+    for logits in ([0, 1, 2, 1], [2, 1, 1, 1]):
+        run.choose(np.array(logits, dtype=np.float32), table, np.array([], dtype=np.int64), set())
+    whole = np.exp([0, 1, 2, 1]).sum()
+    assert [token.opening for token in run.fresh] == [pytest.approx(1 - 1 / whole), 0.0]
+
+
 def test_step_limits_the_seconds_of_a_chunk_on_a_slow_machine() -> None:
     engine = Arithmetic()
     engine.row_seconds = 0.02
