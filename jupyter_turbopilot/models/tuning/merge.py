@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+import os
 import platform
 import struct
+import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -19,7 +22,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from jupyter_turbopilot.models.folder import copies, copy_path, read_note, remove_with_note, write_note
 from jupyter_turbopilot.models.ggml import FILE_NUMBERS, TYPES
@@ -33,7 +36,7 @@ from jupyter_turbopilot.models.tuning.recipe import (
     matrix_path,
     read_importance,
 )
-from jupyter_turbopilot.protocol.errors import ModelRefusedError
+from jupyter_turbopilot.protocol.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.util.files import is_forbidden, is_readable, need_room, size_of, write_atomically
 
 if TYPE_CHECKING:
@@ -50,7 +53,12 @@ Quantise = Callable[[int, Any, Any], bytes]  # of a type, the importance of each
 
 
 def merged_copy(
-    folder: Path, model: Path, adapters: Sequence[AdapterSpec], quantise: Quantise, threads: int = 1
+    folder: Path,
+    model: Path,
+    adapters: Sequence[AdapterSpec],
+    quantise: Quantise,
+    threads: int = 1,
+    cancelled: Callable[[], bool] = bool,
 ) -> Path:
     """Return the model's copy with merged adapters; create it if necessary."""
     paths = [(Path(adapter.path), adapter.scale) for adapter in adapters]
@@ -62,12 +70,14 @@ def merged_copy(
             return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_suffix(".lock")):
+        with FileLock(target.with_suffix(".lock")).acquire(cancel_check=cancelled):
             if not (target.is_file() and has_header(target)):
                 merge(model, paths, target, quantise, threads)
                 key = f"{model.resolve()}|{platform.machine()}|{_digests(adapters)}"
                 write_note(target, f"{model.name} with {len(paths)} adapters", key=key)
                 _tidy(folder, model, target, key)
+    except Timeout:  # also an OSError: while another process makes the copy
+        raise CancelledError("Merging the adapters was cancelled.") from None
     except OSError as error:
         if is_forbidden(error):
             raise ModelRefusedError(
@@ -122,7 +132,7 @@ def merge(
     if not deltas:
         raise ModelRefusedError("The adapters contain no matrices. Remove them from the settings.")
     changes: dict[str, TensorChange] = {}
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(threads, initializer=_lower_priority) as pool:
         for part in header.parts:
             added = deltas.get(part.name, ())
             kind = kind_of(part, importance, changed=bool(added), lacks_importance=part.name in unweighted)
@@ -130,6 +140,12 @@ def merge(
                 pack = partial(quantise, kind, importance_of(part, importance))
                 changes[part.name] = TensorChange(kind, partial(_added, deltas=added, pack=pack, pool=pool))
         return rewrite(model, target, changes)
+
+
+def _lower_priority() -> None:
+    """Lower this thread's priority: the user may be working."""
+    if sys.platform == "linux":  # elsewhere threads have no niceness of their own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
 
 
 def _tidy(folder: Path, model: Path, latest: Path, key: str) -> None:

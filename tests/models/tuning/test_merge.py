@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from gguf import GGUFReader, dequantize
 
 from jupyter_turbopilot.engine.llama.bindings import quantise
@@ -14,11 +16,11 @@ from jupyter_turbopilot.models.folder import copies, write_note
 from jupyter_turbopilot.models.ggml import FILE_TYPES, Q4_0, Q8_0, TYPES
 from jupyter_turbopilot.models.gguf import read_header
 from jupyter_turbopilot.models.quantization import order
-from jupyter_turbopilot.models.tuning.adapters import AdapterSpec
+from jupyter_turbopilot.models.tuning.adapters import AdapterSpec, ours
 from jupyter_turbopilot.models.tuning.merge import merge, merged_copy, path_of
-from jupyter_turbopilot.models.tuning.recipe import LAYERS, matrix_path
+from jupyter_turbopilot.models.tuning.recipe import LAYERS, group_of, matrix_path, read_importance
 from jupyter_turbopilot.plugins.convert.quantize import kinds, quantize
-from jupyter_turbopilot.protocol.errors import ModelRefusedError
+from jupyter_turbopilot.protocol.errors import CancelledError, ModelRefusedError
 from jupyter_turbopilot.util import files
 
 from ...plugins.convert import native
@@ -282,3 +284,28 @@ def test_folded_makes_a_damaged_copy_again(tiny_model: Path, tmp_path: Path) -> 
     copy.write_bytes(whole[: len(whole) // 2])
     assert merged_copy(tmp_path, tiny_model, added, quantise) == copy
     assert copy.read_bytes() == whole
+
+
+def test_merged_copy_can_be_cancelled_while_another_process_makes_it(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    adapters = [AdapterSpec(str(make(tmp_path / "a.gguf")))]
+    target = path_of(tmp_path, tiny_model, adapters)
+    target.parent.mkdir(parents=True)
+    lock = FileLock(target.with_suffix(".lock"), thread_local=False)
+    with ThreadPoolExecutor(1) as pool, pool.submit(lock.acquire).result(), pytest.raises(CancelledError):
+        merged_copy(tmp_path, tiny_model, adapters, quantise, cancelled=lambda: True)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("name", ["qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"])
+def test_read_importance_covers_the_matrices_of_a_bundled_adapter(name: str) -> None:
+    adapter = ours(name)
+    assert adapter
+    widths = {
+        group_of(part.name.removesuffix(".lora_a")): part.shape[:1]
+        for part in read_header(adapter).parts
+        if part.name.endswith(".lora_a")
+    }
+    importance = read_importance(adapter)
+    assert widths == {name: importance[name].shape for name in widths}
