@@ -1,7 +1,6 @@
 """Collect completions at many positions of notebooks, and fit the gate's decision trees to them.
 
 python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl [-m MODEL] [--engine ENGINE]
-python scripts/fit_gate.py collect --set NOTEBOOKS --out places.jsonl -m MODEL.gguf --page
 python scripts/fit_gate.py collect --set NOTEBOOKS --out blank.jsonl --blank 2 [-m MODEL]
 python scripts/fit_gate.py fit --set NOTEBOOKS -m MODEL places.jsonl --blank blank.jsonl
 
@@ -24,8 +23,6 @@ from typing import TYPE_CHECKING, Any
 
 import lightgbm
 import numpy as np
-from msgspec import structs
-from page_model import PageModel
 
 from jupyter_turbopilot.cli import read_settings
 from jupyter_turbopilot.context.notebook import gather
@@ -98,23 +95,6 @@ class Server:
         self._local.close()
 
 
-class Page:
-    """Completes like a web page without a server."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self._model = PageModel(Path(options.model), "", "always")
-        self._tokens: int = options.tokens
-
-    def write(self, request: Completion) -> Written:
-        """Return the generated tokens."""
-        answer = self._model.last(structs.replace(request, max_tokens=self._tokens))
-        return [(text.encode(), probability) for text, probability in answer.tokens], answer.ended
-
-    def close(self) -> None:
-        """Unload the model."""
-        self._model.close()
-
-
 _LINE = re.compile(r"\n[ \t]*(?=\S)")
 
 
@@ -147,7 +127,7 @@ def _in_process(options: argparse.Namespace) -> InProcess:
     settings.yield_cpu = settings.keep_sequences = False
     settings.cache_file, settings.deadline = "", 60.0
     if options.adapters is not None:
-        settings.adapters, settings.merge_adapters = options.adapters, not options.live
+        settings.adapters = options.adapters
     local = InProcess(settings)
     local.wait()
     return local
@@ -155,7 +135,7 @@ def _in_process(options: argparse.Namespace) -> InProcess:
 
 def collect(options: argparse.Namespace) -> None:
     """Write a line for each position: the cell, the cursor, and the tokens with their probabilities."""
-    source = Page(options) if options.page else Server(options)
+    source = Server(options)
     notebooks = read(options.set)
     numbers = [n for n in range(len(notebooks)) if options.half in {"all", ("fitted", "held-out")[n % 2]}]
     chosen: list[tuple[int, int, Sequence[int]]]
@@ -416,10 +396,8 @@ def main() -> None:
     gather.add_argument(
         "--adapters", nargs="*", help="instead of the configured ones; nothing after it: none"
     )
-    gather.add_argument("--live", action="store_true", help="apply adapters without merging them")
     gather.add_argument("-m", "--model", help="default: the configured one")
     gather.add_argument("--engine", help="default: the configured one")
-    gather.add_argument("--page", action="store_true", help="use the engine of web pages")
     gather.add_argument(
         "--blank", type=int, default=0, help="instead of cells: empty lines and new cells of each notebook"
     )
@@ -435,8 +413,6 @@ def main() -> None:
     fitting.add_argument("--write", action="store_true", help="write the fit into the package")
     fitting.set_defaults(run=fit)
     options = parser.parse_args()
-    if options.run is collect and options.page and not options.model:
-        parser.error("--page needs -m with the file of the page's model")
     options.run(options)
 
 

@@ -19,17 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PageAnswer:
-    """A page's suggestion, and the generated tokens."""
+    """A page's suggestion."""
 
-    text: str
-    ended: bool
-    tokens: list[tuple[str, float]]
+    shown: str
     ms: float
 
     @property
     def items(self) -> list[PageAnswer]:
         """The suggestions, as in a server's reply."""
-        return [self] if self.text else []
+        return [self] if self.shown else []
 
     @property
     def timings(self) -> Timings:
@@ -41,7 +39,7 @@ class PageModel:
     """A browser model, run by the page's own code and engine."""
 
     def __init__(self, model: Path, name: str, eagerness: str = "balanced") -> None:
-        """`name` selects the gate's thresholds; `eagerness` is the default of requests."""
+        """`eagerness` is the default of requests."""
         self._eagerness: Any = eagerness
         self._folder = TemporaryDirectory()
         self._program = TypeScript(Path(__file__).with_suffix(".ts"), Path(self._folder.name))

@@ -1,4 +1,4 @@
-"""Generated tables of the documentation and constants of the front end, called by `cog`."""
+"""Generated tables of the documentation, called by `cog`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.cli import parser
-from jupyter_turbopilot.engine.base import SAMPLERS, UNLIMITED, Capabilities
+from jupyter_turbopilot.engine.base import MOST_LISTED, SAMPLERS, Capabilities
 from jupyter_turbopilot.engine.llama.engine import LlamaEngine
-from jupyter_turbopilot.jupyter.kernels.conversation import TARGET, installation
 from jupyter_turbopilot.plugins.remote.dialect import Spellings
 from jupyter_turbopilot.plugins.remote.loading import capabilities_of, choose_dialect, text_dialects
 from jupyter_turbopilot.plugins.remote.remote_server import Kind, RemoteServer
@@ -18,7 +17,6 @@ from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
 from jupyter_turbopilot.plugins.transformers.engine import TransformersEngine
 from jupyter_turbopilot.settings import config
-from jupyter_turbopilot.suggestion.gate_fit import DEFAULT, FITS
 from jupyter_turbopilot.util.documentation import PAGE, file_of
 
 if TYPE_CHECKING:
@@ -26,8 +24,12 @@ if TYPE_CHECKING:
 
     from jupyter_turbopilot.terminal.commands.command import Parser
 
+# The settings of the server that many users or administrators change.
+DAILY = {
+    "denied_paths", "eagerness", "enabled", "engine", "gpu_layers", "idle_minutes", "kernel_context", "model",
+    "models_dir", "notebook_index", "suggest_fixes", "threads", "yield_cpu",
+}  # fmt: skip
 SCHEMA = Path(__file__).resolve().parent.parent / "labextension" / "schema" / "plugin.json"
-PAGE_MODELS = (DEFAULT, "characters")  # the model whose fit is the fallback, and the extension's own
 
 
 def _table(head: list[str], rows: Iterable[list[str]]) -> str:
@@ -36,10 +38,14 @@ def _table(head: list[str], rows: Iterable[list[str]]) -> str:
     return PAGE.sub(lambda found: f"[{found[1]}]({file_of(found[1])})", text)
 
 
-def settings(section: str) -> str:
-    """Return the table of a configuration section's traits."""
+def settings(section: str, *, daily: bool | None = None) -> str:
+    """Return the table of a configuration section's traits. `daily`: only these, or only the others."""
     (kind,) = (kind for kind in config.sections() if kind.__name__ == section)
-    traits = sorted(kind.class_own_traits(config=True).items())
+    traits = sorted(
+        (name, trait)
+        for name, trait in kind.class_own_traits(config=True).items()
+        if daily is None or daily == (name in DAILY)
+    )
     rows = (
         [f"`{name}`", "`(empty)`" if trait.default() in ("", []) else f"`{trait.default()}`", trait.help]
         for name, trait in traits
@@ -89,7 +95,9 @@ def capabilities() -> str:
         "concurrent sequences": [str(one.slots) for one in engines.values()],
         "prefix constraint": [word[one.prefix_constraints] for one in engines.values()],
         "logprobs": [word[one.logprobs] for one in engines.values()],
-        "most likely tokens listed": ["any" if e.top >= UNLIMITED else str(e.top) for e in engines.values()],
+        "most likely tokens listed": [
+            "any" if e.top >= MOST_LISTED else str(e.top) for e in engines.values()
+        ],
         "prefetch": [word[one.prefetch] for one in engines.values()],
         "sampling options": [_options(one) for one in engines.values()],
     }
@@ -134,17 +142,3 @@ def _commands(top: Parser) -> Iterator[tuple[Parser, str]]:
                 command = action.choices[choice.dest]
                 inner = list(_commands(command))
                 yield from inner or [(command, choice.help or "")]
-
-
-def probe() -> str:
-    """Return the kernel probe as TypeScript."""
-    target, code = json.dumps(TARGET), json.dumps(installation())
-    return f"export const TARGET = {target};\nexport const INSTALLATION =\n  {code};"
-
-
-def page_fits() -> str:
-    """Return the gate's fits of the browser models."""
-    fits = {model: FITS[model] for model in PAGE_MODELS}
-    values = json.dumps(fits).replace("]]", "] ]")  # three of them would end cog's block
-    head = "export const FITS: Readonly<Record<string, Partial<IFit>>>"
-    return f"export const DEFAULT = '{DEFAULT}';\n\n{head} = {values};"

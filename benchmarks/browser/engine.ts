@@ -98,7 +98,7 @@ export async function evaluatedPerKey(engine: Engine, notebooks: readonly INoteb
         }
         const until = [...cells.slice(0, active), { type, source: source.slice(0, at) }];
         let last: IFrame | undefined;
-        await completer.complete(requestOf(until), {}, new AbortController().signal, frame => (last = frame));
+        await completer.complete(requestOf(until), new AbortController().signal, frame => (last = frame));
         shown = last?.text ?? '';
         if (at > 1) {
           // Omit the first keystroke of a cell: the cell is evaluated when it gets the focus.

@@ -56,7 +56,6 @@ function readOut(suggestion: string): void {
 const client = new LocalClient({
   catalogue: new URL('./models.json', document.baseURI).href,
   connect: () => new Worker(new URL('../src/local/worker.ts', import.meta.url), { type: 'module' }),
-  sources: () => ({}),
   progress: step => say(stepInWords(step))
 });
 

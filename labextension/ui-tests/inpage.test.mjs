@@ -1,4 +1,4 @@
-/** JupyterLab with a server: it loads the browser engine only on request; that engine queries real kernels. */
+/** JupyterLab with a server: it loads the browser engine only on request. */
 
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -33,17 +33,6 @@ async function clear(page) {
   await page.keyboard.press('Delete');
 }
 
-/** Run code in a new last cell; return its output. */
-async function run(page, code) {
-  const cells = page.locator('.jp-Notebook .jp-Cell');
-  const index = (await cells.count()) - 1;
-  const cell = await editCell(page, index);
-  await page.keyboard.insertText(code);
-  await page.keyboard.press('Shift+Enter');
-  await cell.locator('.jp-InputPrompt', { hasText: /\d/ }).waitFor({ timeout: 30_000 });
-  return (await cell.locator('.jp-OutputArea-output').allInnerTexts()).join('');
-}
-
 describe('JupyterLab with the server extension', { timeout: 180_000 }, () => {
   let asked;
   let browser;
@@ -61,24 +50,6 @@ describe('JupyterLab with the server extension', { timeout: 180_000 }, () => {
   after(() => close?.());
 
   const local = () => LOCAL.filter(name => asked.includes(name));
-
-  /** Type in the last cell until the ghost text begins so: the kernel context arrives shortly after an execution. */
-  async function suggests(text, expected) {
-    const cells = page.locator('.jp-Notebook .jp-Cell');
-    await editCell(page, (await cells.count()) - 1);
-    const end = Date.now() + 20_000;
-    let found = '';
-    for (let tries = 0; !found.startsWith(expected) && Date.now() < end; tries++) {
-      await clear(page);
-      // Always a new text: suggestions without the kernel context are cached.
-      await page.keyboard.insertText(`y${tries}${text.slice(0, -1)}`);
-      await page.keyboard.type(text.at(-1));
-      found = await ghost(page, { timeout: 3000 }).catch(() => '');
-    }
-    await screenshot(page, 'page-kernel');
-    await clear(page);
-    assert.equal(found.slice(0, expected.length), expected);
-  }
 
   test('loads no code or model of the browser engine', async () => {
     assert.ok(LOCAL.length >= 4, LOCAL.join());
@@ -103,37 +74,6 @@ describe('JupyterLab with the server extension', { timeout: 180_000 }, () => {
       .map(name => path.extname(name))
       .sort();
     assert.deepEqual(kinds, ['.js', '.js', '.json', '.wasm']);
-    await clear(page);
-  });
-
-  test('queries the kernel for columns and attributes from the page', async () => {
-    await run(
-      page,
-      "import pandas as pd\ndf = pd.DataFrame({'zebra': [1], 'okapi': [2]})\n" +
-        'class Thing:\n    def __init__(self):\n        self.quagga = 1\nthing = Thing()'
-    );
-    await suggests(" = df['z", "ebra'");
-    await suggests(" = df['o", "kapi'");
-    await suggests(' = df.z', 'ebra');
-    await suggests(' = thing.qu', 'agga');
-  });
-
-  test('leaves no trace in the kernel', async () => {
-    await run(page, '41 + 1');
-    await page.waitForTimeout(1000); // asked meanwhile
-    const reported = await run(
-      page,
-      'print(len(In), Out, _)\n' +
-        'print([n for _, n, _ in get_ipython().history_manager.get_range()])\n' +
-        "print(*sorted(name for name in globals() if not name.startswith('_')))\n" +
-        "print(sorted(name for name in globals() if 'turbopilot' in name.lower()))"
-    );
-    assert.deepEqual(reported.trim().split('\n'), [
-      '4 {2: 42} 42',
-      '[1, 2, 3]',
-      'In Out Thing df exit get_ipython open pd quit thing',
-      '[]'
-    ]);
   });
 });
 

@@ -37,7 +37,6 @@ LINE = TEXT.map(lambda text: text.replace("\n", " "))
 LINES = st.sampled_from(["auto", "single", "multi"])
 QUOTE = st.sampled_from(["", "'", '"', "`"])
 LANGUAGE = st.sampled_from(["python", "python", "r", "javascript", "bash", "klingon"])
-PROBABILITY = st.floats(1e-6, 1.0)
 PIECES = [
     "x",
     "value",
@@ -57,7 +56,6 @@ PIECES = [
     "1",
     ":",
 ]
-WRITTEN = st.lists(st.tuples(st.sampled_from(PIECES) | CODE.filter(bool), PROBABILITY), max_size=12)
 
 
 def close(one: Any, other: Any, tolerance: float = 1e-9) -> bool:

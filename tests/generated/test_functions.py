@@ -22,23 +22,11 @@ from jupyter_turbopilot.completer import alternatives
 from jupyter_turbopilot.context import languages, notebook, private, ranking
 from jupyter_turbopilot.prompt import formats
 from jupyter_turbopilot.protocol.engine_request import Token
-from jupyter_turbopilot.suggestion import (
-    brackets,
-    features,
-    gate,
-    gate_fit,
-    joining,
-    matching,
-    resolve,
-    surroundings,
-    syntax,
-    trim,
-    writing,
-)
+from jupyter_turbopilot.suggestion import brackets, matching, surroundings, syntax, trim
 from jupyter_turbopilot.util import bounds
 
 from ..shared_cases import GOLDEN, Twins, golden
-from .kinds import CODE, EXAMPLES, LANGUAGE, LINE, LINES, PIECES, QUOTE, TEXT, WRITTEN, close
+from .kinds import CODE, EXAMPLES, LANGUAGE, LINE, LINES, PIECES, QUOTE, TEXT, close
 
 
 def test_they_take_every_character_for_the_same(twins: Twins) -> None:
@@ -64,7 +52,6 @@ def test_they_take_every_character_for_the_same(twins: Twins) -> None:
 SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]] = {
     "strip": (str.strip, (TEXT,)),
     "splitlines": (lambda text: text.splitlines(keepends=True), (TEXT,)),
-    "sorted": (sorted, (st.lists(st.text(alphabet="ab\uffff😀\U0001d465é", max_size=3), max_size=8),)),
     "rounded": (
         lambda value: round(value, 4),
         (st.floats(0, 1) | st.integers(0, 64).map(lambda n: n / 64) | st.integers(0, 9999).map(lambda n: n / 1e4),),
@@ -73,7 +60,6 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
     "cell_magic": (languages.cell_magic, (TEXT,)),
     "without_cell_magic": (languages.without_cell_magic, (TEXT,)),
     "without_commands": (languages.without_commands, (TEXT,)),
-    "as_python": (languages.as_python, (TEXT,)),
     "cell_language": (languages.cell_language, (TEXT, LANGUAGE)),
     "comment_mark": (languages.comment_mark, (LANGUAGE,)),
     "is_private_path": (
@@ -102,25 +88,10 @@ SIMPLE: dict[str, tuple[Callable[..., Any], tuple[st.SearchStrategy[Any], ...]]]
     ),
     "balanced_length": (brackets.balanced_length, (TEXT, st.text(alphabet=")]}", max_size=3))),
     "closers_after": (brackets.closers_after, (LINE, st.text(alphabet=")]}'\" (x,", max_size=12) | LINE)),
-    "closing_length": (
-        brackets.closing_length, (LINE, st.text(alphabet="\"')]}`x", max_size=6)),
-    ),
     "lex": (lambda text: [[x.kind, x.text, x.start, x.unclosed] for x in syntax.lex(text)], (TEXT,)),
-    "scan": (lambda text: [*syntax.scan(text)], (TEXT,)),
     "end_of_line": (syntax.end_of_line, (LINE, TEXT)),
     "indentation": (surroundings.indentation, (TEXT,)),
     "first_line": (surroundings.first_line, (TEXT,)),
-    "may_end": (gate.may_end, (TEXT, TEXT)),
-    "bindings": (lambda text: sorted(resolve._loose_bindings(text)), (TEXT,)),
-    "fits": (lambda prefix, text: syntax.fitting("", prefix)(text), (CODE, CODE)),
-    "joins": (
-        lambda prefix, suffix, text, language, texts: joining.joining(language, prefix, suffix, texts)(text),
-        (CODE, CODE, CODE, st.sampled_from(["", "r"]), st.lists(CODE, max_size=2)),
-    ),
-    "joined": (
-        lambda prefix, suffix, text, language: joining.joining_part(text, joining.joining(language, prefix, suffix)),
-        (CODE, CODE, TEXT, st.sampled_from(["", "r"])),
-    ),
 }  # fmt: skip
 
 
@@ -191,84 +162,6 @@ def test_an_answer_is_trimmed_to_the_same_text(
 
 
 @EXAMPLES
-@given(TEXT, TEXT, st.lists(TEXT, max_size=3))
-def test_the_gate_knows_the_same_of_the_cursor(
-    twins: Twins, prefix: str, suffix: str, pieces: list[str]
-) -> None:
-    cursor = features.cursor_features(prefix, suffix, pieces)
-    every = "".join([*pieces, " ", prefix])
-    words = sorted({*syntax._LEXEME.sub(r"\g<name> ", every).split(), "lambda", "self", "missing"})
-    are_names = [word in cursor.words for word in words]
-    expected = [cursor.body, cursor.rest, cursor.quote, cursor.closed, are_names]
-    assert twins("cursor_features", prefix, suffix, pieces, words) == expected
-
-
-@EXAMPLES
-@given(TEXT, st.lists(st.floats(-9, 0), min_size=1, max_size=9), TEXT, TEXT, st.booleans(), st.booleans())
-def test_a_beginning_has_the_same_features(
-    twins: Twins, text: str, sure: list[float], prefix: str, suffix: str, whole: bool, further: bool
-) -> None:
-    cursor = features.cursor_features(prefix, suffix, [])
-    found = features.features(text, sure, cursor, whole=whole, further=further)
-    assert close(found, twins("features", text, sure, [prefix, suffix], whole, further))
-
-
-@EXAMPLES
-@given(
-    WRITTEN,
-    LINE,
-    LINE,
-    st.sampled_from([0.0, 0.05, 0.3, 0.575]),
-    st.booleans(),
-    st.sampled_from(["", ")", "x"]),
-)
-def test_the_gate_opens_equally_far(
-    twins: Twins,
-    written: list[tuple[str, float]],
-    line: str,
-    rest: str,
-    threshold: float,
-    ended: bool,
-    unfit: str,
-) -> None:
-    made = gate.Gate(
-        features.CursorFeatures(line, rest), threshold, lambda text: not unfit or unfit not in text
-    )
-    seen: list[Any] = []
-    for piece, probability in written:
-        made.add(piece, probability)
-        seen.append([*made.shown(made.text), made.hopeless])
-    if ended:
-        made.end()
-    seen.append([*made.shown(made.text), made.hopeless])
-    assert close(seen, twins("gate", written, [line, rest], threshold, ended, unfit))
-
-
-@EXAMPLES
-@given(WRITTEN, CODE, CODE, st.sampled_from([0.0, 0.05, 0.3]), st.booleans(), st.booleans())
-def test_as_tokens_arrive_the_same_text_is_shown(
-    twins: Twins,
-    written: list[tuple[str, float]],
-    prefix: str,
-    suffix: str,
-    threshold: float,
-    unasked: bool,
-    whole: bool,
-) -> None:
-    joins = joining.joining("", prefix, suffix)
-    made = gate.Gate(features.cursor_features(prefix, suffix, []), threshold, joins)
-    around = surroundings.surroundings_of(prefix, suffix)
-    text = writing.TrimmedText(around, made, unasked=unasked, joins=joins)
-    seen: list[Any] = []
-    for piece, probability in written:
-        grown = not text.done and text.take([Token(piece.encode(), probability)])
-        seen.append([grown, text.shown, text.confidence, text.ended, text.gave_up])
-    text.finish(whole=whole)
-    seen.append([False, text.shown, text.confidence, text.ended, text.gave_up])
-    assert close(seen, twins("suggestion", written, [prefix, suffix], threshold, unasked, whole))
-
-
-@EXAMPLES
 @given(
     st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from([0.1, 0.5, 0.5, 0.95])), max_size=9),
     st.integers(0, 5),
@@ -279,11 +172,6 @@ def test_alternatives_branch_off_at_the_same_tokens(
     tokens = [Token(text.encode(), chance, number) for number, (text, chance) in enumerate(written)]
     found = [[len(kept), banned] for kept, banned in alternatives.branches(tokens, count)]
     assert twins("branches", [text for text, _ in written], [chance for _, chance in written], count) == found
-
-
-def test_models_have_the_same_fit(twins: Twins) -> None:
-    for model in (gate_fit.DEFAULT, "another.gguf"):
-        assert twins("fit_for", model) == json.loads(json.dumps(asdict(gate_fit.fit_for(model))))
 
 
 @pytest.mark.parametrize("name", DIFFERENCES)

@@ -3,24 +3,22 @@
 import { cellLanguage } from '../language';
 import type { IFrame, IRequest, ISuggestion } from '../wire';
 import { CHARACTERS, type IBudget, type Layout } from './layout';
-import {
-  type IEngineRequest,
-  type IEngine,
-  type ISampling,
-  type IUsage,
-  newUsage,
-  remainingCandidates
-} from './engineinterface';
-import { cursorFeatures } from './features';
-import { type Eagerness, fitFor, Gate } from './gate';
-import { byBrackets, fitting, type Judge } from './grammar';
-import { joining } from './joining';
-import { type IKernelContext, type IScope, namesAt, scopeOf } from './names';
+import { type IEngineRequest, type IEngine, type ISampling, type IUsage, newUsage } from './engineinterface';
+import { closing } from './lexer';
 import { gather, prefixOf, suffixOf } from './notebook';
 import { type ISurroundings, surroundingsOf } from './surroundings';
-import { cutAt, stripStart } from './text';
-import { score } from './trees';
-import { HOLD, type IPiece, rounded, TrimmedText } from './writing';
+import { stripStart } from './text';
+import { type IPiece, rounded, TrimmedText } from './writing';
+
+type Eagerness = NonNullable<IRequest['eagerness']>;
+
+/** The lowest probability of an automatic suggestion (benchmarks/results/browser.md). */
+const THRESHOLDS: Readonly<Record<Eagerness, number>> = {
+  always: 0,
+  eager: 0.4,
+  balanced: 0.55,
+  quiet: 0.675
+};
 
 export interface ISettings extends IBudget {
   maxLines: number;
@@ -34,14 +32,6 @@ export const DEFAULTS: ISettings = {
   maxLines: 8,
   eagerness: 'balanced'
 };
-
-/** Inputs besides the request. */
-export interface ISources {
-  /** the kernel context; null: unknown */
-  facts?: IKernelContext | null;
-  /** counts the faults of a text; brackets and quotes where there is no grammar */
-  judge?: Judge;
-}
 
 /** The progress of the first suggestion. */
 export interface IProgress {
@@ -69,8 +59,7 @@ export class Composer {
     private readonly _request: IRequest,
     private readonly _engine: IEngine,
     private readonly _layout: Layout,
-    private readonly _settings: ISettings,
-    private readonly _sources: ISources
+    private readonly _settings: ISettings
   ) {}
 
   /** Yield the first suggestion whenever it grows; return all of them, the best first. */
@@ -96,13 +85,11 @@ export class Composer {
     const { vocabulary } = this._engine;
     const { trigger, max_tokens: most } = this._request;
     const prompt = this._layout.prompt(this._request, this._context);
-    const names = namesAt(this._request, this._scope);
     // An explicit request for several lines may be longer.
     const length = most ?? this._settings.maxTokens * (trigger === 'invoke' && this._around.multi ? 4 : 1);
     progress.promptTokens = prompt.length;
     const sampling: ISampling = {
       maxTokens: trigger === 'warmup' ? 0 : length * CHARACTERS,
-      candidates: names.map(name => vocabulary.tokenize(name)),
       banned: null
     };
     return { prompt, draft: vocabulary.tokenize(draft), sampling, usage: progress.usage };
@@ -113,11 +100,10 @@ export class Composer {
     return branches(pieces, this._request.n - 1).map(({ kept, banned }) => {
       const written = kept.map(({ token }) => token);
       const maxTokens = Math.max(1, sampling.maxTokens - kept.length);
-      const candidates = remainingCandidates(sampling.candidates, written);
       const ask = {
         prompt: [...prompt, ...written],
         draft: [],
-        sampling: { maxTokens, candidates, banned },
+        sampling: { maxTokens, banned },
         usage: newUsage()
       };
       return { ask, written: kept };
@@ -158,44 +144,27 @@ export class Composer {
     suggestion.finish(whole);
     progress.hiddenReason = isFirst ? suggestion.hiddenReason : progress.hiddenReason;
     const item = itemOf(suggestion, whole ? 'stop' : 'length');
-    // The user asked for the first text; alternatives that do not fit are useless.
-    const isUseful = items.length === 0 || suggestion.fits;
+    // The user asked for the first text; alternatives that leave something open are useless.
+    const isUseful = items.length === 0 || this._closes(item.text);
     if (item.text && isUseful && !items.some(({ text }) => text === item.text)) {
       items.push(item);
     }
     return suggestion.pieces;
   }
 
-  /** Create a suggestion that is trimmed for its position and shown as far as the gate allows. */
   private _suggestion(): TrimmedText {
     const { trigger, eagerness } = this._request;
-    const prefix = prefixOf(this._request);
-    const suffix = suffixOf(this._request);
-    const unasked = trigger === 'automatic' || trigger === 'prefetch';
-    const { trees, thresholds } = fitFor(this._engine.name);
-    const { cells, active, language: own } = this._request;
-    const { source, type } = cells[active];
-    const language = cellLanguage(source, own);
-    // The line of a cell magic is not in the cell's language.
-    const [, newline, body] = cutAt(stripStart(prefix), '\n');
-    const code = language !== own && newline ? body : prefix;
-    const judge = this._sources.judge ?? byBrackets;
-    const fits = fitting(language, code, judge);
-    const texts = [...cells.map(cell => cell.source), ...wordsOf(this._scope)];
-    const joins = joining(type === 'code' ? language : '', code, suffix, judge, texts);
-    const gate = new Gate(
-      cursorFeatures(prefix, suffix, this._context.pieces),
-      unasked ? thresholds[eagerness ?? this._settings.eagerness] : 0,
-      text => joins(text) && fits(text),
-      values => score(values, trees),
-      type === 'code' && language === 'python'
-    );
-    const hold = trigger === 'prefetch' ? Infinity : HOLD;
-    return new TrimmedText(this._around, gate, unasked, joins, hold);
+    const isAutomatic = trigger === 'automatic' || trigger === 'prefetch';
+    const threshold = isAutomatic ? THRESHOLDS[eagerness ?? this._settings.eagerness] : null;
+    return new TrimmedText(this._around, this._closes, threshold);
   }
 
-  private get _scope(): IScope {
-    return (this._scoped ??= scopeOf(this._request, this._sources.facts ?? { names: {} }));
+  /** Whether the brackets and quotes of the line close with a text. */
+  private get _closes(): (text: string) => boolean {
+    const { cells, active, language } = this._request;
+    const { source, type } = cells[active];
+    const isPython = type === 'code' && cellLanguage(source, language) === 'python';
+    return (this._closing ??= closing(prefixOf(this._request), this._around.rest, isPython));
   }
 
   private get _around() {
@@ -219,13 +188,8 @@ export class Composer {
   }
 
   private _gathered: ReturnType<typeof gather> | undefined;
-  private _scoped: IScope | undefined;
+  private _closing: ((text: string) => boolean) | undefined;
   private _surroundings: ISurroundings | undefined;
-}
-
-/** The names of columns and attributes. */
-function wordsOf({ columns, attributes }: IScope): string[] {
-  return [...columns.values(), ...attributes.values()].flatMap(names => [...names]);
 }
 
 function itemOf(suggestion: TrimmedText, reason: string): ISuggestion {

@@ -55,7 +55,7 @@ it('patterns do not search the rest of a text again at each character', () => {
 });
 
 describe('an answer', () => {
-  const client = new LocalClient({ catalogue: 'http://site/models.json', connect, sources: () => ({}) });
+  const client = new LocalClient({ catalogue: 'http://site/models.json', connect });
 
   beforeAll(() => {
     const list = { models: [{ name: 'a', url: 'a', sha256: 'a'.repeat(64), size: bytes.length }] };

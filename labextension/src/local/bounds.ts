@@ -2,7 +2,7 @@
 
 import { codePoints, without } from './text';
 
-/** The maximum length of code that is parsed. */
+/** The maximum length of code that is scanned for open brackets. */
 export const STATEMENT = 20000;
 /** Longer lines are treated as data, not code. */
 export const LINE = 20000;

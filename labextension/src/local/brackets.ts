@@ -79,24 +79,6 @@ export function balancedLength(text: string, closed: string): number {
   return length;
 }
 
-/**
- * The length of the brackets and quotes at the start of `after` that close what is open before it.
- *
- * `before` is a line up to `after`. Brackets that it does not open may be open in the lines above.
- */
-export function closingLength(before: string, after: string): number {
-  const [pending, open] = unclosed(before);
-  let quote = open;
-  for (const [at, character] of after.split('').entries()) {
-    const expected = quote || (pending.pop() ?? character);
-    if (character !== expected || !(quote ? QUOTES : ')]}').includes(character)) {
-      return at;
-    }
-    quote = '';
-  }
-  return after.length;
-}
-
 /** The closing brackets right after the cursor, if they close all brackets that the line has opened. */
 export function closersAfter(line: string, after: string): string {
   const rest = strip(after);

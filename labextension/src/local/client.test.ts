@@ -35,8 +35,7 @@ describe('LocalClient', () => {
         prepare(worker);
         workers.push(worker);
         return worker;
-      },
-      sources: () => ({})
+      }
     };
     client = new LocalClient(options);
   });
@@ -128,16 +127,17 @@ describe('LocalClient', () => {
   });
 
   it('wraps unexpected exceptions, and passes on aborts', async () => {
-    options.sources = () => {
-      throw new TypeError('x is not a function');
-    };
-    await expect(complete()).rejects.toMatchObject({
+    const failing = (signal = new AbortController().signal) =>
+      client.complete(request(), signal, () => {
+        throw new TypeError('x is not a function');
+      });
+    await expect(failing()).rejects.toMatchObject({
       code: 'model_failed',
       message: 'The model in this page failed (TypeError). Reload the page.'
     });
-    const abort = new AbortController();
-    abort.abort();
-    await expect(client.complete(request(), abort.signal, () => undefined)).rejects.toThrow(TypeError);
+    await expect(failing(AbortSignal.abort(new DOMException('', 'AbortError')))).rejects.toThrow(
+      DOMException
+    );
   });
 
   it('counts concurrent failures as one', async () => {

@@ -3,7 +3,6 @@
 import type { IClient, IEngineHealth } from '../client';
 import { ServerError, WITHHELD } from '../requesterror';
 import type { IAnswer, IFrame, IHealth, IModel, IRequest, IStep, Phase } from '../wire';
-import type { ISources } from './answer';
 import { type ILocalModel, readCatalogue } from './catalogue';
 import { Completer } from './completer';
 import { type FromWorker, type IOpened, type IPort, NO_STORAGE, STOPPED, type ToWorker } from './messages';
@@ -32,8 +31,6 @@ export interface ILocalOptions {
   catalogue: string;
   /** Start the worker. */
   connect(): ILine;
-  /** Return the inputs besides a request. */
-  sources(request: IRequest): ISources;
   /** Called with the progress of a model's download. */
   progress?(step: IStep): void;
   /** Called once a model is loaded. */
@@ -106,15 +103,11 @@ export class LocalClient implements IClient {
       frame(grown);
       this._lastMs = grown.timings?.total_ms ?? this._lastMs;
     };
-    await this._answered(request, signal, completer =>
-      completer.complete(request, this._options.sources(request), signal, take)
-    );
+    await this._answered(request, signal, completer => completer.complete(request, signal, take));
   }
 
   async alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
-    return this._answered(request, signal, completer =>
-      completer.alternatives(request, this._options.sources(request), signal)
-    );
+    return this._answered(request, signal, completer => completer.alternatives(request, signal));
   }
 
   /** The browser engine has no statistics. */

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import type { IFrame, IRequest } from '../wire';
-import type { ISources } from './answer';
 import { Completer, Turns } from './completer';
 import { ScriptedEngine } from './testing/engine';
 import { requestOf } from './testing/request';
@@ -14,9 +13,9 @@ function saying(text: string, probability = 0.95): ScriptedEngine {
   return new ScriptedEngine(Array<typeof message>(9).fill(message), 2048);
 }
 
-async function framesOf(completer: Completer, request: IRequest, sources: ISources = {}): Promise<IFrame[]> {
+async function framesOf(completer: Completer, request: IRequest): Promise<IFrame[]> {
   const frames: IFrame[] = [];
-  await completer.complete(request, sources, signal, frame => frames.push(frame));
+  await completer.complete(request, signal, frame => frames.push(frame));
   return frames;
 }
 
@@ -48,7 +47,7 @@ describe('an answer', () => {
         stopped++;
       }
     };
-    const asked = new Completer(engine).complete(requestOf('x = '), {}, signal, () => {
+    const asked = new Completer(engine).complete(requestOf('x = '), signal, () => {
       throw new Error('disconnected');
     });
     await expect(asked).rejects.toThrow('disconnected');
@@ -61,30 +60,6 @@ describe('an answer', () => {
     expect(last).toMatchObject({ text: '', done: true });
     expect(await framesOf(new Completer(saying('a + b', 0.1)), requestOf('x = '))).not.toEqual([]);
   });
-
-  it.each(['automatic', 'invoke'] as const)(
-    'ends where the rest of the line can follow (%s)',
-    async trigger => {
-      const request = requestOf('m = df["nederb].mean()', { offset: 14, trigger });
-      const frames = await framesOf(new Completer(saying('ord_mm"].dropna().sum()')), request);
-      expect(frames.at(-1)).toMatchObject({ text: 'ord_mm"' });
-    }
-  );
-
-  it.each(['automatic', 'invoke'] as const)(
-    'within a word completes it to a known one, or is empty (%s)',
-    async trigger => {
-      const request = requestOf('x = df.preward', { offset: 9, trigger });
-      const facts = { names: { df: { attributes: ['price_of_reward'] } } };
-      const shown = async (text: string) =>
-        (await framesOf(new Completer(saying(text)), request, { facts })).at(-1)?.text;
-      expect([await shown('ice_of_r\n'), await shown('ices\n'), await shown('ices +\n')]).toEqual([
-        'ice_of_r',
-        '',
-        ''
-      ]);
-    }
-  );
 
   it('has three characters for each requested token', async () => {
     const engine = saying('a');
@@ -129,18 +104,9 @@ describe('an answer', () => {
     expect(frames.at(-1)).toMatchObject({ text: 'the other columns' });
   });
 
-  it('begins with a column of the kernel context', async () => {
-    const engine = saying('price"]');
-    const facts = { names: { df: { columns: [['price', 'int64']] as [string, string][], all: true } } };
-    await framesOf(new Completer(engine), requestOf('x = df["pr'), { facts });
-    expect(engine.asks[0].sampling.candidates).toEqual([
-      Array.from('ice"', character => character.charCodeAt(0))
-    ]);
-  });
-
   it('with alternatives is sorted and has no duplicates', async () => {
     const request = requestOf('x = ', { n: 3, stream: false });
-    const { items } = await new Completer(saying('alpha + b', 0.5)).alternatives(request, {}, signal);
+    const { items } = await new Completer(saying('alpha + b', 0.5)).alternatives(request, signal);
     expect(items.map(({ text }) => text)).toEqual([...new Set(items.map(({ text }) => text))]);
     expect(items.length).toBeGreaterThan(0);
   });
@@ -159,7 +125,7 @@ describe('a newer request', () => {
     const completer = new Completer(engine);
     let newer: Promise<IFrame[]> | undefined;
     const older: IFrame[] = [];
-    await completer.complete(requestOf('x = '), {}, signal, frame => {
+    await completer.complete(requestOf('x = '), signal, frame => {
       older.push(frame);
       newer ??= framesOf(completer, requestOf('x = al'));
     });
@@ -191,7 +157,7 @@ it('sends nothing after the request was aborted', async () => {
   const stop = new AbortController();
   const completer = new Completer(saying('a b c'));
   const frames: IFrame[] = [];
-  const asked = completer.complete(requestOf('x = '), {}, stop.signal, frame => {
+  const asked = completer.complete(requestOf('x = '), stop.signal, frame => {
     frames.push(frame);
     stop.abort();
   });

@@ -1,7 +1,7 @@
 /** Answers requests with a model in the page, in the same frames as the server. */
 
 import type { IAnswer, IFrame, IRequest, ISuggestion, ITimings } from '../wire';
-import { Composer, DEFAULTS, type IProgress, type ISettings, type ISources, newProgress } from './answer';
+import { Composer, DEFAULTS, type IProgress, type ISettings, newProgress } from './answer';
 import type { IEngine } from './engineinterface';
 import { Layout } from './layout';
 import { prefixOf, suffixOf } from './notebook';
@@ -22,25 +22,19 @@ export class Completer {
   }
 
   /** Complete, calling `frame` as the text grows: each is a prefix of the next, the last is `done`. */
-  async complete(
-    request: IRequest,
-    sources: ISources,
-    signal: AbortSignal,
-    frame: (frame: IFrame) => void
-  ): Promise<void> {
-    const { items, finish_reason, ...reported } = await this._answer(request, sources, signal, frame);
+  async complete(request: IRequest, signal: AbortSignal, frame: (frame: IFrame) => void): Promise<void> {
+    const { items, finish_reason, ...reported } = await this._answer(request, signal, frame);
     const { text, confidence, finish_reason: reason } = items.at(0) ?? NOTHING;
     frame({ ...reported, text, confidence, done: true, finish_reason: finish_reason ?? reason });
   }
 
   /** Several whole alternatives. */
-  alternatives(request: IRequest, sources: ISources, signal: AbortSignal): Promise<IAnswer> {
-    return this._answer(request, sources, signal, () => undefined);
+  alternatives(request: IRequest, signal: AbortSignal): Promise<IAnswer> {
+    return this._answer(request, signal, () => undefined);
   }
 
   private async _answer(
     request: IRequest,
-    sources: ISources,
     signal: AbortSignal,
     frame: (frame: IFrame) => void
   ): Promise<IAnswer> {
@@ -55,7 +49,7 @@ export class Completer {
       await turn.free;
       turn.signal.throwIfAborted();
       times.begun = performance.now();
-      const composer = new Composer(request, this._engine, this._layout, this._settings, sources);
+      const composer = new Composer(request, this._engine, this._layout, this._settings);
       const writing = composer.write(this._draft(request, progress), progress, turn.signal);
       try {
         for (;;) {

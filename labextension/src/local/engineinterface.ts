@@ -20,11 +20,6 @@ export interface IVocabulary {
 export interface ISampling {
   /** 0: only evaluate the prompt */
   maxTokens: number;
-  /**
-   * Prefix constraint: the text begins with one of these; none: no constraint. After a complete one, only tokens that do
-   * not extend a word may follow. While the constraint applies, probabilities are normalized over the allowed tokens.
-   */
-  candidates: readonly (readonly number[])[];
   /** a token that must not be the first */
   banned: number | null;
 }
@@ -59,7 +54,6 @@ export interface IToken {
 }
 
 export interface IEngine {
-  /** the model's name; the gate's thresholds are chosen by it */
   readonly name: string;
   /** the maximum number of tokens of prompt and completion */
   readonly contextSize: number;
@@ -72,17 +66,4 @@ export interface IEngine {
    * loop, which calls the iterator's `return`.
    */
   generate(ask: IEngineRequest, signal: AbortSignal): AsyncIterable<IToken>;
-}
-
-/** Prefixes of a text, as tokens; none: no constraint. */
-export type Candidates = readonly (readonly number[])[];
-
-/**
- * Return the rests of the prefixes that match the generated tokens. A complete prefix has an empty rest; longer matching
- * ones still apply: with `_` and `__all__`, a text does not stop at `__`.
- */
-export function remainingCandidates(candidates: Candidates, written: readonly number[]): Candidates {
-  return candidates
-    .filter(way => written.every((token, at) => way[at] === token))
-    .map(way => way.slice(written.length));
 }

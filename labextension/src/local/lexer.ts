@@ -1,6 +1,7 @@
 /** Splits source into Python's lexemes, finished or not, and finds open quotes and brackets. Pure. */
 
-import { LETTER, SPACE, WORD } from './text';
+import { endOf, STATEMENT } from './bounds';
+import { lastLine, LETTER, SPACE, WORD } from './text';
 
 const BODY = (quote: string, more: string) => `${quote}(?:\\\\(?:.|$)|(?!${quote})[^\\\\${more}])*`;
 // Names may contain combining marks, as decomposed umlauts and Indian vowels do.
@@ -13,14 +14,14 @@ const LEXEME = new RegExp(
   'gsu'
 );
 const KINDS = ['string', 'comment', 'number', 'name', 'sign', 'line'] as const;
-const CONTINUATIONS = new Set(['else', 'elif', 'except', 'finally', 'case']);
 /** A map, as an object inherits properties that a name in a text may equal. */
-export const CLOSERS: ReadonlyMap<string, string> = new Map([
+const CLOSERS: ReadonlyMap<string, string> = new Map([
   ['(', ')'],
   ['[', ']'],
   ['{', '}']
 ]);
-export const CLOSING: ReadonlySet<string> = new Set(CLOSERS.values());
+const CLOSING: ReadonlySet<string> = new Set(CLOSERS.values());
+const OPENERS = new Map([...CLOSERS].map(([opened, closed]) => [closed, opened]));
 
 /** A word, number, string, sign, comment or line end of a source text. */
 export interface ILexeme {
@@ -46,42 +47,50 @@ export function lex(source: string): ILexeme[] {
 }
 
 /** What is open at the end of a text. */
-export interface IOpen {
+interface IOpen {
   quote: string;
-  /** the unclosed string or the comment at the end of the text */
-  tail: string;
+  /** the closing brackets, the innermost first */
   brackets: string;
   balanced: boolean;
   comment: boolean;
-  /** where the last statement at the outermost level begins; the text above it does not matter */
-  start: number;
 }
 
 /** Find the quote and the brackets that are open at the end. */
-export function scan(text: string): IOpen {
+function scan(text: string): IOpen {
   const stack: string[] = [];
-  let [balanced, decorated, start] = [true, false, 0];
+  let balanced = true;
   const lexemes = lex(text);
-  for (const lexeme of lexemes) {
-    const closer = CLOSERS.get(lexeme.text);
+  for (const { text: lexeme } of lexemes) {
+    const closer = CLOSERS.get(lexeme);
     if (closer) {
       stack.push(closer);
-    } else if (CLOSING.has(lexeme.text)) {
-      balanced = stack.pop() === lexeme.text && balanced;
-    } else if (stack.length === 0 && opensStatement(text, lexeme)) {
-      start = decorated ? start : lexeme.start;
-      decorated = lexeme.text === '@';
+    } else if (CLOSING.has(lexeme)) {
+      balanced = stack.pop() === lexeme && balanced;
     }
   }
   // An unclosed string or a comment that a line follows is not the last lexeme.
   const end = lexemes.at(-1);
-  return {
-    quote: end?.unclosed ?? '',
-    tail: end && (end.unclosed || end.kind === 'comment') ? end.text : '',
-    brackets: stack.reverse().join(''),
-    balanced,
-    comment: end?.kind === 'comment',
-    start
+  const brackets = stack.reverse().join('');
+  return { quote: end?.unclosed ?? '', brackets, balanced, comment: end?.kind === 'comment' };
+}
+
+/**
+ * Return a check whether a text and the rest of the line close all that the line at the cursor opens.
+ *
+ * Only in Python is it known which apostrophes are quotes, and what may stay open. Elsewhere, no bracket may be closed
+ * that is not open.
+ */
+export function closing(prefix: string, rest: string, isPython: boolean): (text: string) => boolean {
+  const near = endOf(prefix, STATEMENT);
+  const above = scan(near.slice(0, near.length - lastLine(near).length));
+  // A substitute for the code up to the cursor, which may be long and is scanned with each text.
+  const { brackets, quote, comment } = scan(near);
+  const opened = [...brackets].reverse().map(bracket => OPENERS.get(bracket) ?? '');
+  const before = `${opened.join('')}${quote}${comment ? '#' : ''}`;
+  return text => {
+    const open = scan(before + text + rest);
+    const isClosed = open.brackets.length <= above.brackets.length && ['', above.quote].includes(open.quote);
+    return open.balanced && (isClosed || !isPython);
   };
 }
 
@@ -105,44 +114,4 @@ export function endOfLine(before: string, text: string): number {
     }
   }
   return -1;
-}
-
-/** Whether a call has a keyword argument twice, which only Python's compiler refuses. */
-export function repeatsKeyword(text: string): boolean {
-  if (text.indexOf('=') === text.lastIndexOf('=')) {
-    return false; // the usual case, and this runs at every token
-  }
-  const calls: Set<string>[] = [];
-  let [name, before, lambdaDepth] = ['', '', 0];
-  for (const { kind, text: lexeme } of lex(text)) {
-    if (kind === 'line' || kind === 'comment') {
-      continue;
-    }
-    const call = calls.at(-1);
-    if (CLOSERS.has(lexeme)) {
-      calls.push(new Set());
-    } else if (CLOSING.has(lexeme)) {
-      calls.pop();
-    } else if (lexeme === 'lambda') {
-      lambdaDepth = calls.length;
-    } else if (lexeme === ':' && calls.length === lambdaDepth) {
-      lambdaDepth = 0;
-    } else if (lexeme === '=' && name && call && calls.length !== lambdaDepth) {
-      if (call.has(name)) {
-        return true;
-      }
-      call.add(name);
-    }
-    name = kind === 'name' && (before === '(' || before === ',') ? lexeme : '';
-    before = lexeme;
-  }
-  return false;
-}
-
-/** Whether a statement at the outermost level certainly begins here. */
-function opensStatement(text: string, { kind, text: lexeme, start }: ILexeme): boolean {
-  if (start && (text[start - 1] !== '\n' || text.slice(0, start).endsWith('\\\n'))) {
-    return false;
-  }
-  return !(kind === 'line' || kind === 'comment' || '\'"'.includes(lexeme[0]) || CONTINUATIONS.has(lexeme));
 }

@@ -1,9 +1,8 @@
 /** Turn cells into the text before and after the cursor. Pure. */
 
-import { cellLanguage, cellMagic, commentMark, isPrivatePath } from '../language';
+import { CELL_MAGIC, cellLanguage, cellMagic, commentMark, isPrivatePath } from '../language';
 import type { IRequest } from '../wire';
 import { endOf, LINE, remembered } from './bounds';
-import { withoutCellMagic, withoutCommands } from './magics';
 import {
   codePoints,
   cutAt,
@@ -27,6 +26,8 @@ const OUTLINE = new RegExp(
   `${START}(?:import |from [^${SPACE}]+ import|def |class |library\\(|using )[^\\n]*`,
   'g'
 );
+/** Line magics and shell commands of IPython. */
+const COMMAND = new RegExp(`${START}[ \\t]*(?:!|%[A-Za-z_])[^\\n]*`, 'g');
 const MAX_HEADING = 120;
 const NEAR = 2 ** 17; // the maximum number of characters before the cursor, many times the size of a prompt
 const ABOVE = 2 ** 18; // characters of the cells above
@@ -129,6 +130,16 @@ const cellText = remembered(
   },
   2 ** 20
 );
+
+/** What follows the name of a cell magic: its arguments, then the body. */
+export function withoutCellMagic(source: string): string {
+  return source.replace(CELL_MAGIC, '');
+}
+
+/** Return a cell without its line magics and shell commands. */
+export function withoutCommands(source: string): string {
+  return source.replace(COMMAND, '');
+}
 
 /** A cell in the notebook's language. */
 function ownCode(source: string, language: string): string {

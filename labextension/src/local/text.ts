@@ -115,13 +115,3 @@ export function beginsWithWord(text: string): boolean {
 export function findAll(pattern: RegExp, text: string): string[] {
   return Array.from(text.matchAll(pattern), found => found[found.length > 1 ? 1 : 0]);
 }
-
-/** Compare as Python's `sorted` does. */
-export function compare(one: string, other: string): number {
-  for (let at = 0; at < one.length && at < other.length; at++) {
-    if (one[at] !== other[at]) {
-      return (one.codePointAt(at) ?? 0) - (other.codePointAt(at) ?? 0);
-    }
-  }
-  return one.length - other.length;
-}

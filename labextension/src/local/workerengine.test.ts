@@ -38,7 +38,7 @@ class Echo implements IHosted {
 const ask = (text: string, maxTokens: number): IEngineRequest => ({
   prompt: VOCABULARY.tokenize(text),
   draft: [],
-  sampling: { maxTokens, candidates: [], banned: null },
+  sampling: { maxTokens, banned: null },
   usage: newUsage()
 });
 

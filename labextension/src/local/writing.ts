@@ -1,10 +1,8 @@
 /** The text of one suggestion while its tokens arrive; the shown text only grows. Pure. */
 
 import type { IFrame } from '../wire';
-import type { Gate } from './gate';
 import type { ISurroundings } from './surroundings';
-import { isBlank, stripEnd, stripStart } from './text';
-import { joiningPart } from './joining';
+import { isBlank, SPACE, strip, stripStart, WORD } from './text';
 import { type ICut, trim } from './trim';
 
 /** A token of an answer: its text, as far as it belongs to the answer. */
@@ -14,22 +12,23 @@ export interface IPiece {
   probability: number;
 }
 
-export const HOLD = 150; // milliseconds for which a suggestion is held back, because it may still become longer
+const LEAST = 6; // characters of an automatic suggestion, unless all are shown: fewer are not worth reading
+/** Two characters between which no suggestion ends: after white space or a dot, within a word or a number. */
+const INSEPARABLE = new RegExp(`^(?:[${SPACE}]|[${WORD}.][${WORD}]|\\p{Nd}\\.)`, 'u');
 
 /**
- * A suggestion that is trimmed and, for an automatic request, shown only as far as the gate allows.
+ * A suggestion that is trimmed.
  *
- * An automatic one is shown once: when it is complete, or `HOLD` after a part of it could first be shown.
+ * An automatic one is shown once: the text up to the end of the statement, as far as it is probable enough as a whole,
+ * and closes the brackets and quotes of its line.
  */
 export class TrimmedText {
   constructor(
     private readonly _surroundings: ISurroundings,
-    private readonly _gate: Gate,
-    private readonly _unasked: boolean,
-    /** whether the text after the cursor can follow a text */
-    private readonly _joins: (text: string) => boolean = () => true,
-    /** milliseconds; see `HOLD` */
-    private readonly _hold = Infinity
+    /** whether the brackets and quotes of the line close with a text */
+    private readonly _closes: (text: string) => boolean,
+    /** the lowest probability of an automatic suggestion; null: it was requested explicitly */
+    private readonly _threshold: number | null
   ) {
     // Some models repeat the indentation of the line.
     this._dropped = _surroundings.indented ? ' \t' : '';
@@ -37,15 +36,12 @@ export class TrimmedText {
 
   readonly pieces: IPiece[] = [];
   shown = '';
+  /** The probability of the shown text. */
   confidence = 1;
-  /** The text is complete: no continuation belongs to it. */
-  ended = false;
-  /** No continuation would be shown. */
-  gaveUp = false;
 
   /** Whether further tokens cannot change the result. */
   get done(): boolean {
-    return this.ended || this.gaveUp;
+    return this._cut.done || !this._isProbable;
   }
 
   /** Process tokens until the answer is done; return whether there is more to show. */
@@ -55,12 +51,14 @@ export class TrimmedText {
       const text = this._text || !this._dropped ? written : stripStart(written, this._dropped);
       this.pieces.push({ token, text, probability });
       this._text += text;
-      grown = this._judge(text, probability) || grown;
+      this._probability *= probability;
+      this._cut = this._trim(false);
+      grown = (this._threshold === null && this._show(this._wholeLines(this._cut.text))) || grown;
       if (this.done) {
-        return grown;
+        break;
       }
     }
-    return this._release() || grown;
+    return grown;
   }
 
   /** Add tokens that continue the text: nothing is dropped at their start. */
@@ -71,65 +69,66 @@ export class TrimmedText {
 
   /** Show the rest; `whole` means that the model has ended the text. */
   finish(whole: boolean): void {
-    if (this._unasked && this.shown) {
-      return;
-    }
     // The held-back text is not part of a trimmed suggestion.
-    const { text } = this._trim(whole && !this.ended);
-    if (whole && !this.gaveUp) {
-      this._gate.end();
+    const { text } = this._cut.done ? this._cut : this._trim(whole && this._isProbable);
+    if (this._threshold === null) {
+      this.confidence = this._probability;
+      this._show(whole ? text : this._wholeLines(text));
+    } else {
+      this._show(this._probablePart(text, this._threshold));
     }
-    const [end, confidence] = this._gate.shown(text);
-    this.confidence = confidence;
-    const all = whole ? text : this._wholeLines(text);
-    this._show(this._unasked ? stripEnd(text.slice(0, end)) : all);
   }
 
   /** The reason to show nothing; `undefined` if something is shown. */
   get hiddenReason(): IFrame['hidden_reason'] {
-    if (!this._unasked || this.shown) {
+    if (this._threshold === null || this.shown) {
       return undefined;
     }
-    return isBlank(this._text) ? 'nothing' : this._gate.hiddenReason;
+    if (isBlank(this._text)) {
+      return 'nothing';
+    }
+    return this._isProbable ? (strip(this._text).length < LEAST ? 'short' : 'invalid') : 'unsure';
   }
 
-  /** Whether the shown text is valid at the cursor. */
-  get fits(): boolean {
-    return this._gate.fits(this.shown);
-  }
-
-  /** Process the next piece of the text; return whether there is more to show. */
-  private _judge(piece: string, probability: number): boolean {
-    this._gate.add(piece, probability);
-    this._cut = this._trim(false);
-    this.ended = this._cut.done;
-    if (!this._unasked) {
-      return this._show(this._wholeLines(this._cut.text));
-    }
-    this.gaveUp = this._gate.hopeless;
-    return false;
-  }
-
-  /** Show text that was held back for long enough; return whether there was any. */
-  private _release(): boolean {
-    const { text } = this._cut;
-    const [end, confidence] = this._unasked ? this._gate.shown(text, false) : [0, 0];
-    if (!end) {
-      return false;
-    }
-    const now = performance.now();
-    this._heldSince = Math.min(this._heldSince, now);
-    if (now - this._heldSince < this._hold) {
-      return false;
-    }
-    this.confidence = confidence;
-    this.gaveUp = true;
-    return this._show(stripEnd(text.slice(0, end)));
+  private get _isProbable(): boolean {
+    return this._probability >= (this._threshold ?? 0);
   }
 
   private _trim(final: boolean): ICut {
-    const { text, done } = trim(this._text, this._surroundings, final);
-    return { text: joiningPart(text, this._joins), done };
+    const end = this._threshold === null ? -1 : this._endOfStatement();
+    return end < 0
+      ? trim(this._text, this._surroundings, final)
+      : { ...trim(this._text.slice(0, end), this._surroundings, true), done: true };
+  }
+
+  /** The end of the first line that is not blank and leaves nothing open; -1 if there is none. */
+  private _endOfStatement(): number {
+    let end = this._text.indexOf('\n');
+    while (end >= 0 && (isBlank(this._text.slice(0, end)) || !this._closes(this._text.slice(0, end)))) {
+      end = this._text.indexOf('\n', end + 1);
+    }
+    return end;
+  }
+
+  /** The longest beginning that may be shown; sets the confidence. */
+  private _probablePart(text: string, threshold: number): string {
+    let part = '';
+    let [end, probability] = [0, 1];
+    for (const piece of this.pieces) {
+      end += piece.text.length;
+      probability *= piece.probability;
+      if (probability < threshold || end > text.length) {
+        break;
+      }
+      const begun = text.slice(0, end);
+      const isEnd =
+        strip(begun).length >= (threshold && LEAST) && !INSEPARABLE.test(this._text.slice(end - 1, end + 1));
+      if (isEnd && this._closes(begun)) {
+        part = begun;
+        this.confidence = probability;
+      }
+    }
+    return part;
   }
 
   /** Drop the last line if it is unfinished and not the only one. */
@@ -150,8 +149,8 @@ export class TrimmedText {
   }
 
   private _text = '';
+  private _probability = 1; // of the generated text
   private _cut: ICut = { text: '', done: false }; // the latest text, trimmed
-  private _heldSince = Infinity; // when a part could first be shown
   private _dropped: string; // characters that are dropped at the beginning of the text
 }
 

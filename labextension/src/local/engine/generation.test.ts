@@ -16,7 +16,7 @@ function asked({ prompt = PROMPT, draft = [], ...sampling }: Asked): IEngineRequ
   return {
     prompt,
     draft,
-    sampling: { maxTokens: 24, candidates: [], banned: null, ...sampling },
+    sampling: { maxTokens: 24, banned: null, ...sampling },
     usage: newUsage()
   };
 }
@@ -64,27 +64,6 @@ describe('write', () => {
     const { tokens, usage } = await all({ maxTokens: 0 }, { on });
     expect(tokens).toEqual([]);
     expect([on.evaluated, usage.cachedTokens]).toEqual([PROMPT.length, 0]);
-  });
-
-  it('does not extend the last word of a prefix constraint', async () => {
-    const word = fc.stringMatching(/^[a-z_]{1,6}$/);
-    await fc.assert(
-      fc.asyncProperty(fc.array(word, { minLength: 1, maxLength: 4 }), async words => {
-        const candidates = words.map(each => engine.vocabulary.tokenize(each));
-        const { tokens } = await all({ candidates, maxTokens: 12 });
-        const text = tokens.map(({ token }) => engine.vocabulary.text(token)).join('');
-        expect(words).toContain(/^\w*/.exec(text)?.[0]);
-      }),
-      { numRuns: 30 }
-    );
-  });
-
-  it('continues freely after a prefix constraint that ends with punctuation', async () => {
-    const way = engine.vocabulary.tokenize('a"');
-    const { tokens } = await all({ candidates: [way], maxTokens: 3 });
-    const { tokens: free } = await all({ prompt: [...PROMPT, ...way], maxTokens: 1 });
-    expect(tokens.slice(0, 2).map(({ token }) => token)).toEqual(way);
-    expect(tokens[2]?.token).toBe(free[0]?.token);
   });
 
   it('evaluates only the typed text when a prompt continues', async () => {

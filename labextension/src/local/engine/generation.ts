@@ -1,8 +1,7 @@
 /** Token generation with speculative drafts; yields to the message loop between batches. */
 
-import { type IEngineRequest, type ISampling, type IToken, remainingCandidates } from '../engineinterface';
+import type { IEngineRequest, IToken } from '../engineinterface';
 import type { Engine } from './engine';
-import type { Vocabulary } from './vocabulary';
 
 /** The maximum number of draft tokens in a batch: evaluating wrong ones costs time. */
 const DRAFT = 7;
@@ -30,8 +29,7 @@ export async function* write(
     const tokens: IToken[] = [];
     usage.draftedTokens += engine.guessed;
     for (let at = 0; at <= engine.guessed && !ended; at++) {
-      const held = mayFollow(vocabulary, sampling, text.slice(prompt.length));
-      const row = logSoftmax(engine.logits(at), written === 0 ? sampling.banned : null, held);
+      const row = logSoftmax(engine.logits(at), written === 0 ? sampling.banned : null);
       const token = likeliest(row, vocabulary.hidden);
       if (vocabulary.ends.has(token)) {
         ended = true;
@@ -77,31 +75,9 @@ export async function* write(
   }
 }
 
-/** The tokens that the prefix constraint allows next; null: any. */
-function mayFollow(
-  { outside }: Vocabulary,
-  { candidates }: ISampling,
-  written: readonly number[]
-): ReadonlySet<number> | null {
-  const left = remainingCandidates(candidates, written);
-  const isComplete = left.some(way => way.length === 0);
-  if (left.length === 0 || (isComplete && outside.has(written.at(-1) ?? -1))) {
-    return null;
-  }
-  return new Set([...left.flatMap(way => way.slice(0, 1)), ...(isComplete ? outside : [])]);
-}
-
-/**
- * The log-probabilities, normalized over the tokens in `only` without the banned one; the others are -Infinity.
- */
-export function logSoftmax(
-  logits: ArrayLike<number>,
-  banned: number | null = null,
-  only: ReadonlySet<number> | null = null
-): Float64Array {
-  const row = Float64Array.from(logits, (value, id) =>
-    id === banned || (only && !only.has(id)) ? -Infinity : value
-  );
+/** The log-probabilities, normalized without the banned token, whose is -Infinity. */
+export function logSoftmax(logits: ArrayLike<number>, banned: number | null = null): Float64Array {
+  const row = Float64Array.from(logits, (value, id) => (id === banned ? -Infinity : value));
   let peak = -Infinity;
   for (const value of row) {
     peak = Math.max(peak, value);

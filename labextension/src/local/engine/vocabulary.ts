@@ -14,8 +14,6 @@ export class Vocabulary extends CharacterVocabulary {
   readonly ends: ReadonlySet<number>;
   /** Other control tokens, which are never generated. */
   readonly hidden: ReadonlySet<number>;
-  /** Tokens that do not extend a word. */
-  readonly outside: ReadonlySet<number>;
 
   constructor(values: Map<string, Value>) {
     const texts = textsIn(values);
@@ -29,12 +27,9 @@ export class Vocabulary extends CharacterVocabulary {
     const standIn = texts.indexOf(STAND_IN);
     const [prefix, suffix, middle] = [control('fim_pre'), control('fim_suf'), control('fim_mid')];
     super({ texts, marks: { prefix, suffix, middle }, standIn });
-    const tokensOf = (holds: (text: string) => boolean): number[] =>
-      texts.flatMap((text, token) => (holds(text) ? [token] : []));
     this.size = texts.length;
     this.ends = new Set([control('eos'), standIn]);
-    this.outside = new Set([...this.ends, ...tokensOf(text => /\W/.test(text))]);
-    this.hidden = new Set(tokensOf(text => text === '').filter(token => !this.ends.has(token)));
+    this.hidden = new Set([...texts.keys()].filter(token => texts[token] === '' && !this.ends.has(token)));
   }
 }
 
