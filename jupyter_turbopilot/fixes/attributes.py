@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.fixes.keys import replacement
-from jupyter_turbopilot.fixes.nearest import SHORTEST, nearest, nearest_short
+from jupyter_turbopilot.fixes.nearest import SHORTEST, nearest, nearest_of_interface, nearest_short
 from jupyter_turbopilot.protocol.fix import Fix, quoted
 from jupyter_turbopilot.util.syntax_tree import walk
 
@@ -97,7 +97,7 @@ def find_aggregation(failure: FailedCell) -> Iterator[Fix]:
     names = _AGGREGATIONS - next(
         (lacking for owner, lacking in _LACKING if owner in failure.message), frozenset()
     )
-    near = word and len(nodes) == 1 and (nearest(word, names) or nearest_short(word, names))
+    near = word and len(nodes) == 1 and nearest_of_interface(word, names)
     edit = near and replacement(failure, nodes.pop(), near[0])
     if near and edit and not any(node.attr == word for node in failure.nodes(ast.Attribute)):
         title = f"Did you mean {quoted(near[0])}?"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from jupyter_turbopilot.util.bounds import changed_region, count_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
 SHORTEST = 4  # characters of a name; almost any shorter name is near another one
 LONGEST = 100  # characters
@@ -119,6 +119,11 @@ def nearest_short(word: str, names: Iterable[str]) -> tuple[str, float] | None:
         and (letter or name[at] in ("s" if at == SHORTEST - 1 else "aeiou"))
     }
     return (found.pop(), 0.7) if len(found) == 1 else None
+
+
+def nearest_of_interface(word: str, names: Collection[str]) -> tuple[str, float] | None:
+    """Return the only near name of a parameter or another documented name, also of a short one, or None."""
+    return nearest(word, names) or nearest_short(word, names)
 
 
 class _Search:

@@ -6,7 +6,7 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.fixes.nearest import nearest, nearest_short
+from jupyter_turbopilot.fixes.nearest import nearest_of_interface
 from jupyter_turbopilot.fixes.parsed_cell import expression_of
 from jupyter_turbopilot.protocol.fix import Fix, quoted
 
@@ -48,7 +48,7 @@ def find(failure: FailedCell) -> Iterator[Fix]:
         return
     given = {each.arg for each in call.keywords}
     names = [name for name in parameters if name not in given and name != "self"]
-    near = nearest(word, names) or nearest_short(word, names)
+    near = nearest_of_interface(word, names)
     near = near or (None if is_open else _completed(word, names))
     start, _ = failure.span(argument)
     edit = near and failure.edit(start, start + len(word), near[0])

@@ -1,25 +1,24 @@
 """Generates a function, then the missing functions that it calls, then those that these call.
 
 `generate_functions` does no I/O: it yields events and questions, and receives the answers.
-`run_generation.py` runs it with a model.
+`follow` in `model_requests.py` runs it with a model.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Generator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.kernel_context import NONE
-from jupyter_turbopilot.plugins.functions.event import Event
 from jupyter_turbopilot.plugins.functions.existing import ExistingNames, existing_names_for
-from jupyter_turbopilot.plugins.functions.model_requests import Author, ModelQuestion, ModelResponse
+from jupyter_turbopilot.plugins.functions.model_requests import Author
 from jupyter_turbopilot.plugins.functions.parsing import FAILURES, tree_of
-from jupyter_turbopilot.plugins.functions.result import imports_for, result_of
+from jupyter_turbopilot.plugins.functions.request import Event
+from jupyter_turbopilot.plugins.functions.result import combine, imports_for
 from jupyter_turbopilot.plugins.functions.stub import Stub, parse_instruction, stub_for
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.suggestion.calls import missing_functions, renamed, takes
@@ -27,22 +26,22 @@ from jupyter_turbopilot.suggestion.resolve import EVERYWHERE
 from jupyter_turbopilot.util.bounds import count_operations
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
-    from jupyter_turbopilot.plugins.functions.event import Kind
+    from jupyter_turbopilot.plugins.functions.model_requests import ModelQuestion, ModelResponse
     from jupyter_turbopilot.plugins.functions.parsing import ParsedFunction
-    from jupyter_turbopilot.plugins.functions.request import FunctionRequest
+    from jupyter_turbopilot.plugins.functions.request import FunctionRequest, Kind
     from jupyter_turbopilot.plugins.functions.stub import Instruction
     from jupyter_turbopilot.suggestion.calls import Call
+
+    GenerationSteps = Generator[Event | ModelQuestion, ModelResponse | None, None]
 
 PARSED = 20  # operations to parse the head of a function
 NO_BODY = "the model generated no body that parses"
 TOO_MANY = "left out: the limit of functions or of nested calls is reached"
 NO_CLASS = "exists and does not accept this call; as the name of a class, it is not generated"
 NO_TIME = "the time or token limit was reached before the model generated a body"
-
-GenerationSteps = Generator[Event | ModelQuestion, ModelResponse | None, None]
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ class _FunctionGenerator:
             part = yield from self._author.function(place.stub)
             yield from self._process(place, part)
         known = self._existing.names - self._sources.keys()
-        result = result_of(self._above, self._sources, known, unfit=self._unfit, open_=self._existing.open)
+        result = combine(self._above, self._sources, known, unfit=self._unfit, open_=self._existing.open)
         yield Event(
             event="done",
             name=stub.name,

@@ -1,18 +1,22 @@
-"""Requests to the model for a function or its head, with retries. Pure."""
+"""Requests to the model for a function or its head, with retries, and their answers. Does no I/O."""
 
 from __future__ import annotations
 
 import math
+import time
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from jupyter_turbopilot.plugins.functions.parsing import ParsedFunction, complete_part, with_body
+from jupyter_turbopilot.plugins.functions.request import Event
 from jupyter_turbopilot.plugins.functions.stub import Stub, stub_with_head
 from jupyter_turbopilot.protocol.request import Cell, Completion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable, Sequence
 
+    from jupyter_turbopilot.plugins.functions.function_generator import GenerationSteps
     from jupyter_turbopilot.plugins.functions.request import FunctionRequest
     from jupyter_turbopilot.plugins.functions.stub import Instruction
     from jupyter_turbopilot.protocol.reply import Reply
@@ -152,3 +156,74 @@ class Author:
         written = (yield ModelQuestion(completion, name, beginning, self._until)) or ModelResponse()
         self.tokens += max(1, written.tokens)
         return written
+
+
+def follow(steps: GenerationSteps, replies: Callable[[Completion], Generator[Reply]]) -> Generator[Event]:
+    """Yield the events; `replies` answers a completion. Closing the generator cancels the current request."""
+    written = None
+    while step := _next(steps, written):
+        written = None
+        if isinstance(step, Event):
+            yield step
+        else:
+            answer_so_far = _AnswerSoFar(step)
+            with closing(replies(step.completion)) as answer:
+                for reply in answer:
+                    if event := answer_so_far.take(reply):
+                        yield event
+                    if answer_so_far.is_late:
+                        break
+            written = answer_so_far.written
+
+
+async def follow_async(
+    steps: GenerationSteps,
+    replies: Callable[[Completion], AsyncGenerator[Reply]],
+    run: Callable[..., Awaitable[Event | ModelQuestion | None]],
+) -> AsyncGenerator[Event]:
+    """Yield the events on an event loop; `run` calls a function in a thread, as parsing takes time."""
+    written = None
+    while step := await run(_next, steps, written):
+        written = None
+        if isinstance(step, Event):
+            yield step
+        else:
+            answer_so_far = _AnswerSoFar(step)
+            async with aclosing(replies(step.completion)) as answer:
+                async for reply in answer:
+                    if event := answer_so_far.take(reply):
+                        yield event
+                    if answer_so_far.is_late:
+                        break
+            written = answer_so_far.written
+
+
+def _next(steps: GenerationSteps, written: ModelResponse | None) -> Event | ModelQuestion | None:
+    """Return the next step; None at the end, as StopIteration cannot leave a coroutine."""
+    try:
+        return steps.send(written)
+    except StopIteration:
+        return None
+
+
+class _AnswerSoFar:
+    """The model's answer to a question so far."""
+
+    def __init__(self, question: ModelQuestion) -> None:
+        self._question = question
+        self._lines = 0  # complete lines
+        self.written = ModelResponse()
+
+    def take(self, reply: Reply) -> Event | None:
+        """Process a reply; return an event when another line of a function is complete."""
+        self.written = continuation_in(reply)
+        text, question = self.written.text, self._question
+        before, self._lines = self._lines, max(self._lines, text.count("\n"))
+        if not question.name or self._lines <= before:
+            return None
+        return Event(event="writing", name=question.name, source=question.beginning + text)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the deadline of the question has passed."""
+        return time.monotonic() >= self._question.until

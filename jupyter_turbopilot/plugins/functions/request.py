@@ -1,12 +1,13 @@
-"""The request for a function with its helper functions."""
+"""The request for a function with its helper functions, and the events of the response. Pure."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
+from jupyter_turbopilot.protocol.contract import Error  # noqa: TC001 - the schema is made at run time
 from jupyter_turbopilot.protocol.request import (
     MAX_CELLS,
     Cell,
@@ -16,6 +17,8 @@ from jupyter_turbopilot.protocol.request import (
     OnlyPython,
 )
 from jupyter_turbopilot.util.bounds import FUNCTION_TOKENS, MOST_FUNCTION_TOKENS, STATEMENT
+
+Kind = Literal["found", "writing", "finished", "renamed", "reused", "given_up", "done"]
 
 
 class FunctionRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,3 +54,36 @@ class FunctionRequest(msgspec.Struct, frozen=True, kw_only=True):
     seconds: Annotated[
         float, Meta(gt=0.0, le=3600.0, description="time limit in seconds; after it, the result is partial")
     ] = 120.0
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A state change of a function; the last event, `done`, contains the whole result."""
+
+    event: Annotated[
+        Kind,
+        Meta(
+            description="`found`: a function is to be generated; `writing`: it is being generated, or has "
+            "another line; `finished`; `renamed`: calls of a name that means something else got a new name; "
+            "`reused`: an existing function is called; `given_up`: it was not generated, or has no body; "
+            "`done`"
+        ),
+    ]
+    name: Annotated[str, Meta(description="name of the function")] = ""
+    caller: Annotated[str, Meta(description="the function that calls it")] = ""
+    depth: Annotated[int, Meta(description="number of calls between the first function and it")] = 0
+    source: Annotated[
+        str,
+        Meta(description="its name and parameters when found; then its source; for `done`, all functions"),
+    ] = ""
+    former: Annotated[str, Meta(description="for `renamed`: the previous name in the calls")] = ""
+    message: Annotated[str, Meta(description="a human-readable reason")] = ""
+    undefined: Annotated[
+        tuple[str, ...], Meta(description="for `done`: names that the result uses and nothing defines")
+    ] = ()
+    tokens: Annotated[int, Meta(description="for `done`: number of generated tokens")] = 0
+
+
+class HelperEvent(Event, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of a streamed response of `helpers`. The last is `done`, or has an `error`."""
+
+    error: Error | UnsetType = UNSET

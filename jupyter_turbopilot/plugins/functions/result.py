@@ -45,7 +45,7 @@ class Result:
     undefined: tuple[str, ...] = ()  # names that it uses and nothing defines
 
 
-def result_of(
+def combine(
     above: str,
     functions: dict[str, str],
     known: AbstractSet[str],

@@ -12,10 +12,9 @@ from jupyter_turbopilot.engine.job import DISCONNECTED, STOPPED
 from jupyter_turbopilot.jupyter.metrics import Outcome, outcome_of_error
 from jupyter_turbopilot.jupyter.routes.endpoint import Endpoint
 from jupyter_turbopilot.jupyter.routes.native import NotebookRoute
-from jupyter_turbopilot.plugins.functions.event import HelperEvent
 from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
-from jupyter_turbopilot.plugins.functions.request import FunctionRequest
-from jupyter_turbopilot.plugins.functions.run_generation import follow_async
+from jupyter_turbopilot.plugins.functions.model_requests import follow_async
+from jupyter_turbopilot.plugins.functions.request import FunctionRequest, HelperEvent
 from jupyter_turbopilot.protocol.errors import TurbopilotError
 from jupyter_turbopilot.util.bounds import MOST_OPERATIONS
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from jupyter_turbopilot.context.kernel_context import KernelContext
-    from jupyter_turbopilot.plugins.functions.event import Event
+    from jupyter_turbopilot.plugins.functions.request import Event
     from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Completion
 

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Generator, Iterator
 
-    from jupyter_turbopilot.plugins.functions.event import Event
-    from jupyter_turbopilot.plugins.functions.request import FunctionRequest
+    from jupyter_turbopilot.plugins.functions.request import Event, FunctionRequest
     from jupyter_turbopilot.settings.config import Turbopilot
     from jupyter_turbopilot.terminal.in_process import InProcess
     from jupyter_turbopilot.terminal.magics import TurbopilotMagics
@@ -73,9 +72,8 @@ class HelperFunctions(TerminalPlugin):
             raise BadRequestError(
                 "--helpers cannot be combined with --seed, --top-k, --top-p, --temp or --batch."
             )
-        from jupyter_turbopilot.plugins.functions.magic import write
         from jupyter_turbopilot.plugins.functions.request import FunctionRequest
-        from jupyter_turbopilot.plugins.functions.tree_output import TreeOutput
+        from jupyter_turbopilot.plugins.functions.show import TreeOutput, write
         from jupyter_turbopilot.terminal.in_process import InProcess
         from jupyter_turbopilot.terminal.output import printable
 
@@ -103,8 +101,7 @@ class HelperFunctions(TerminalPlugin):
 
 def _generate_in_shell(magics: TurbopilotMagics, options: Any, code: str) -> None:
     """Generate a function with its helper functions, and put them into the next input."""
-    from jupyter_turbopilot.plugins.functions.magic import write
-    from jupyter_turbopilot.plugins.functions.tree_output import TreeOutput
+    from jupyter_turbopilot.plugins.functions.show import TreeOutput, write
     from jupyter_turbopilot.terminal.magics import complain
     from jupyter_turbopilot.terminal.output import printable
 
@@ -156,7 +153,7 @@ def _events(magics: TurbopilotMagics, options: Any, request: FunctionRequest) ->
     if magics.is_local(options):
         yield from events_in_process(magics.local_pilot(options.model), request)
         return
-    from jupyter_turbopilot.plugins.functions.event import Event
+    from jupyter_turbopilot.plugins.functions.request import Event
 
     remote = magics.remote()
     try:
@@ -168,7 +165,7 @@ def _events(magics: TurbopilotMagics, options: Any, request: FunctionRequest) ->
 def events_in_process(local: InProcess, request: FunctionRequest) -> Generator[Event]:
     """Return the events of a generation; closing the iterator cancels it."""
     from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
-    from jupyter_turbopilot.plugins.functions.run_generation import follow
+    from jupyter_turbopilot.plugins.functions.model_requests import follow
 
     local.check()
     steps = generate_functions(request)

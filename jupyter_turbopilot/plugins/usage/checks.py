@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.index.paths import folder
 from jupyter_turbopilot.models.findings import Finding
-from jupyter_turbopilot.models.user_cache import personal_dir
 from jupyter_turbopilot.plugins.usage import describe_content
-from jupyter_turbopilot.plugins.usage.file import check, delete, is_log, locate
+from jupyter_turbopilot.plugins.usage.file import check, is_log
 from jupyter_turbopilot.terminal.commands.checks import Check, Leftovers
+from jupyter_turbopilot.util.files import absolute_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_KEPT = "Not deleted, because it is a usage log (delete it with: jupyter turbopilot usage-log clear)"
 
 
 class UsageLogCheck(Check):
@@ -27,7 +25,7 @@ class UsageLogCheck(Check):
             yield Finding(name, "off: c.Turbopilot.usage_log is empty")
             return
         try:
-            check(locate(settings.usage_log))
+            check(absolute_path(settings.usage_log))
         except OSError as error:
             text = f"{settings.usage_log} cannot be written ({error.strerror})."
             yield Finding(name, f"{text} Set c.Turbopilot.usage_log to a writable file.", problem=True)
@@ -36,16 +34,9 @@ class UsageLogCheck(Check):
             yield Finding(name, f"kept in {settings.usage_log}: {content}")
 
     def leftovers(self) -> Leftovers:
-        """Return the log. One outside Turbopilot's own folders is kept."""
-        try:
-            path = locate(self.settings.usage_log)
-            if not is_log(path):
-                return Leftovers()
-            place = path.parent.resolve()  # the path may contain `..` or links
-            for own in (personal_dir(), folder().parent):
-                if place.is_relative_to(own.resolve()):
-                    log = own / place.relative_to(own.resolve()) / path.name
-                    return Leftovers([log], delete=delete)
-        except (OSError, RuntimeError):
-            return Leftovers()
-        return Leftovers(kept={_KEPT: [path]})
+        """Return that the log is kept, wherever it is: it cannot be computed again."""
+        with suppress(OSError):
+            path = absolute_path(self.settings.usage_log)
+            if is_log(path):
+                return Leftovers(kept={"Not deleted, because it is a usage log": [path]})
+        return Leftovers()

@@ -1,6 +1,7 @@
 """The usage log: events of an editor's requests, their answers and the feedback on them.
 
-No method waits for the disk. Documents are logged as random numbers, to keep their paths private.
+No method waits for the disk. Documents are logged as numbers that differ in each session, to keep their paths
+private.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import blake2b
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,8 @@ from jupyter_turbopilot.completer.listeners import SuggestionListener
 from jupyter_turbopilot.context.languages import cell_language
 from jupyter_turbopilot.context.private import is_private_path
 from jupyter_turbopilot.models.catalog import catalog
-from jupyter_turbopilot.plugins.usage import describe_content, events
+from jupyter_turbopilot.plugins.usage import describe_content
+from jupyter_turbopilot.plugins.usage.events import LANGUAGES, SCHEMA, Event
 from jupyter_turbopilot.plugins.usage.file import Writer
 from jupyter_turbopilot.plugins.usage.private_text import Surroundings, loggable, surroundings_of
 from jupyter_turbopilot.suggestion.features import LOOKED_AT, kind_of_position
@@ -32,15 +35,13 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.listeners import Where
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.reply_iterators import Listener
-    from jupyter_turbopilot.protocol.reply import Item, Reply
+    from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Completion, Feedback
 
 SUGGESTIONS = 2048  # suggestions awaiting feedback: accepted ones are followed for minutes
 CELLS = 512  # cells with a known length
-NUMBERS = 100_000  # to draw from
 PASTED = 400  # characters; a larger change is neither typed nor accepted
-UNANSWERED = 200  # requests with nothing to show, after which their number is logged
-UNKNOWN = "unknown"  # the model, before the first answer
+OUTCOMES = frozenset({"accepted", "dismissed", "typed_over", "executed", "retained"})
 
 
 @dataclass
@@ -59,20 +60,9 @@ class _LoggedSuggestion:
     id: str = ""  # set once there is something to show
     surroundings: Surroundings | None = None  # set if the text may be logged
     text: str = ""
-    scores: dict[int, float] = field(default_factory=dict)  # by length
+    score: float = 0.0
     from_index: bool = False
-    shown: int = -1  # characters when it was last shown
     accepted: int = 0  # characters
-
-    def send(self, item: Item) -> None:
-        self.scores[len(item.shown)] = item.confidence
-        self.from_index = item.from_index
-        if self.surroundings:
-            self.text = item.shown
-
-    def score(self, length: int) -> float:
-        score = self.scores.get(length, self.scores[max(self.scores)])
-        return round(min(1.0, max(0.0, score)), 3)
 
     def take(self, chars: int) -> int:
         """Accept characters into the cell; return how many of them were not counted as typed."""
@@ -99,20 +89,17 @@ class UsageLog(SuggestionListener):
         self._lock = threading.Lock()
         self._suggestions = LimitedDict[str, _LoggedSuggestion](SUGGESTIONS)  # by the id of their reply
         self._cells: LimitedDict[Hashable, _Cell] = LimitedDict(CELLS)
-        self._documents: dict[str, int] = {}
-        self._models: dict[str, int] = {}
+        self._salt = secrets.token_bytes(16)
         self._number = self._requests = self._written = 0
-        self._begun = False
-        session = events.Session(
-            t=_now(),
-            schema=events.SCHEMA,
-            session=secrets.token_urlsafe(3),
+        self._session = secrets.token_urlsafe(3)
+        session = Event(
+            "session",
+            _now(),
+            SCHEMA,
+            session=self._session,
             version=version("jupyter-turbopilot"),
             where=where,
-            zone=_zone(),
-            text=text,
-            model=UNKNOWN,
-            eagerness=eagerness,  # type: ignore[arg-type]  # the setting allows the same values
+            has_text=text,
         )
         self._writer = Writer(name, session)
 
@@ -138,7 +125,6 @@ class UsageLog(SuggestionListener):
 
         def listen(reply: Reply) -> None:
             with self._lock:
-                self._set_session(reply.model, request.eagerness or self._eagerness)
                 if reply.items:
                     self._answer(request, suggestion, reply)
 
@@ -152,14 +138,15 @@ class UsageLog(SuggestionListener):
             self._suggestions.move_to_end(feedback.id)
             if feedback.event == "shown":
                 self._show(suggestion, feedback.chars)
-            else:
+            elif feedback.event in OUTCOMES:
                 self._end(suggestion, feedback)
 
     def close(self) -> None:
         """Log the end of the session."""
         with self._lock:
-            if self._begun:
-                self._put_counts(events.Ended)
+            if self._number or self._requests:
+                counts = self._take_counts()
+                self._writer.put(partial(Event, "ended", _now(), session=self._session, **counts))
         self._writer.close()
 
     def _count(self, request: Completion) -> _LoggedSuggestion:
@@ -171,110 +158,66 @@ class UsageLog(SuggestionListener):
             self._written += grown
             cell.typed += grown
         cell.length = len(source)
-        self._begun = True
         self._requests += 1
-        if self._requests >= UNANSWERED:
-            self._put_counts(events.Typing)
         return _LoggedSuggestion(cell, cell.typed)
 
-    def _put_counts(self, event: type[events.Typing | events.Ended]) -> None:
-        requests, written = self._take_counts()
-        session = self._writer.session.session
-        self._writer.put(partial(event, t=_now(), session=session, requests=requests, written=written))
-
-    def _take_counts(self) -> tuple[int, int]:
-        counts = self._requests, self._written
+    def _take_counts(self) -> dict[str, Any]:
+        counts = {"requests": self._requests, "written": self._written}
         self._requests = self._written = 0
         return counts
 
-    def _set_session(self, model: str, eagerness: str) -> None:
-        """Update the session of the next events; a cancelled answer has no model name."""
-        last = self._writer.session
-        name = self._model_name(model) if model else last.model
-        session = replace(last, model=name, eagerness=eagerness, zone=_zone())
-        if session != last:
-            self._writer.session = replace(session, t=_now())
-
-    def _model_name(self, model: str) -> str:
-        """Return a catalogue name, or a random number, as the name of a user's own file is private."""
-        if model in catalog():
-            return model
-        return f"other-{self._models.setdefault(model, secrets.randbelow(NUMBERS))}"
+    def _private_number(self, name: str) -> int:
+        """Return the number that represents a name in this session."""
+        name_bytes = name.encode("utf-8", "replace")
+        return int.from_bytes(blake2b(name_bytes, key=self._salt, digest_size=3).digest())
 
     def _answer(self, request: Completion, suggestion: _LoggedSuggestion, reply: Reply) -> None:
         """Record the text that was sent; log the request with the first reply."""
         if not suggestion.id:
             self._number += 1
-            suggestion.id = f"{self._writer.session.session}.{self._number}"
+            suggestion.id = f"{self._session}.{self._number}"
             self._suggestions[reply.id] = suggestion
             if self.text and not is_private_path(request.path):
                 suggestion.surroundings = surroundings_of(request.prefix, request.suffix)
-            self._put_request(request, suggestion)
-        suggestion.send(reply.items[0])
+            self._put_request(request, suggestion, reply.model)
+        item = reply.items[0]
+        suggestion.score = round(min(1.0, max(0.0, item.confidence)), 3)
+        suggestion.from_index = item.from_index
+        suggestion.text = item.shown if suggestion.surroundings else ""
 
-    def _put_request(self, request: Completion, suggestion: _LoggedSuggestion) -> None:
+    def _put_request(self, request: Completion, suggestion: _LoggedSuggestion, model: str) -> None:
         source = request.cells[request.active].source
         before = source[max(0, request.offset - LOOKED_AT) : request.offset]
-        requests, written = self._take_counts()
-        event = partial(
-            events.Requested,
-            t=_now(),
+        language = cell_language(source, request.language).lower()
+        event = Event(
+            "requested",
+            _now(),
             id=suggestion.id,
-            doc=self._document(request.path),
-            ms=round((time.perf_counter() - suggestion.begun) * 1000),
-            requests=requests,
-            written=written,
+            doc=self._private_number(request.path),
+            # The name of a user's own file is private.
+            model=model if model in catalog() else f"other-{self._private_number(model)}",
+            eagerness=request.eagerness or self._eagerness,  # type: ignore[arg-type]  # the same values
+            language=language if language in LANGUAGES else "other",  # a user's own name may be private
             trigger="invoke" if request.trigger == "invoke" else "automatic",
-            language=known_language(cell_language(source, request.language)),
+            ms=round((time.perf_counter() - suggestion.begun) * 1000),
+            **self._take_counts(),
         )
-        self._writer.put(lambda: event(at=kind_of_position(before)))
-
-    def _document(self, path: str) -> int:
-        """Return the number that represents a path in this session."""
-        if path not in self._documents:
-            if len(self._documents) >= CELLS:
-                self._documents.clear()
-            self._documents[path] = secrets.randbelow(NUMBERS)
-        return self._documents[path]
+        self._writer.put(lambda: replace(event, at=kind_of_position(before)))
 
     def _show(self, suggestion: _LoggedSuggestion, chars: int) -> None:
-        suggestion.shown = chars
-        score, from_index = suggestion.score(chars), suggestion.from_index
-        event = events.Shown(t=_now(), id=suggestion.id, chars=chars, score=score, from_index=from_index)
-        text, surroundings = suggestion.text[:chars], suggestion.surroundings
-        if surroundings:
-            self._writer.put(lambda: replace(event, text=loggable(text, surroundings) or ""))
-        else:
-            self._writer.put(lambda: event)
+        score, from_index = suggestion.score, suggestion.from_index
+        event = Event("shown", _now(), id=suggestion.id, chars=chars, score=score, from_index=from_index)
+        text, around = suggestion.text[:chars], suggestion.surroundings
+        self._writer.put(lambda: replace(event, text=loggable(text, around) or "") if around else event)
 
     def _end(self, suggestion: _LoggedSuggestion, feedback: Feedback) -> None:
-        after = round(feedback.seconds, 1)
-        outcome: dict[str, Any] = {"t": _now(), "id": suggestion.id, "chars": feedback.chars, "after": after}
-        of = 0 if feedback.length == suggestion.shown else feedback.length
-        match feedback.event:
-            case "accepted":
-                typed = max(0, feedback.before - suggestion.accepted)
-                self._written += suggestion.take(feedback.chars)
-                self._writer.put(partial(events.Accepted, **outcome, of=of, typed=typed))
-            case "dismissed":
-                self._writer.put(partial(events.Dismissed, **outcome, of=of))
-            case "typed_over":
-                self._writer.put(partial(events.TypedOver, **outcome, of=of))
-            case "executed":
-                self._writer.put(partial(events.Executed, **outcome))
-            case "retained":
-                self._writer.put(partial(events.Retained, **outcome))
-
-
-def known_language(language: str) -> str:
-    """Return the name of a language in the log; a user's own name for one may be private."""
-    return language.lower() if language.lower() in events.LANGUAGES else "other"
+        typed, after = 0, round(feedback.seconds, 1)
+        if feedback.event == "accepted":
+            typed = max(0, feedback.before - suggestion.accepted)
+            self._written += suggestion.take(feedback.chars)
+        outcome = partial(Event, feedback.event, _now())  # type: ignore[arg-type]  # it is in OUTCOMES
+        self._writer.put(partial(outcome, id=suggestion.id, chars=feedback.chars, after=after, typed=typed))
 
 
 def _now() -> float:
     return round(time.time(), 1)
-
-
-def _zone() -> int:
-    """Return the offset of the local time from UTC, in minutes."""
-    return (time.localtime().tm_gmtoff or 0) // 60

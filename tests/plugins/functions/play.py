@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jupyter_turbopilot.plugins.functions.event import Event
 from jupyter_turbopilot.plugins.functions.function_generator import generate_functions
 from jupyter_turbopilot.plugins.functions.model_requests import ModelQuestion, ModelResponse
-from jupyter_turbopilot.plugins.functions.request import FunctionRequest
+from jupyter_turbopilot.plugins.functions.request import Event, FunctionRequest
 
 Answer = Callable[[ModelQuestion], ModelResponse | str]
 

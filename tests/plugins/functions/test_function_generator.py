@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_turbopilot.context.kernel_context import KernelContext, ObjectInfo
-from jupyter_turbopilot.plugins.functions.event import Event, FunctionTree
 from jupyter_turbopilot.plugins.functions.function_generator import (
     NO_BODY,
     NO_CLASS,
@@ -23,7 +22,7 @@ from jupyter_turbopilot.plugins.functions.model_requests import (
     ModelQuestion,
     ModelResponse,
 )
-from jupyter_turbopilot.plugins.functions.request import FunctionRequest
+from jupyter_turbopilot.plugins.functions.request import Event, FunctionRequest
 from jupyter_turbopilot.protocol.request import Cell
 from jupyter_turbopilot.suggestion.calls import missing_names
 
@@ -349,7 +348,6 @@ def test_grow_never_imports_over_an_existing_name() -> None:
 
 
 def test_grow_keeps_a_function_named_like_a_class() -> None:
-    tree = FunctionTree()
-    for event in play("def Foo(x):", bodies(Foo="return helper(x)", helper="return Foo(x, 1, 2)")):
-        tree.add(event)
-    assert "Foo" in tree.functions
+    events = play("def Foo(x):", bodies(Foo="return helper(x)", helper="return Foo(x, 1, 2)"))
+    assert ("finished", "Foo") in kinds(events)
+    assert "def Foo(x):" in events[-1].source

@@ -6,22 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyter_turbopilot.plugins.functions.result import _MODULE_OF, WIDTH, imports_for, result_of
+from jupyter_turbopilot.plugins.functions.result import _MODULE_OF, WIDTH, combine, imports_for
 
 
 def define(name: str, *uses: str) -> str:
     return f"def {name}(x):\n    return [{', '.join(uses)}]"
 
 
-def test_result_of_puts_callees_first_also_in_cycles() -> None:
+def test_combine_puts_callees_first_also_in_cycles() -> None:
     functions = {"a": define("a", "b", "c"), "b": define("b", "c", "a"), "c": define("c")}
-    names = [node.name for node in ast.parse(result_of("", functions, set()).source).body]  # type: ignore[attr-defined]
+    names = [node.name for node in ast.parse(combine("", functions, set()).source).body]  # type: ignore[attr-defined]
     assert names == ["c", "b", "a"]
 
 
-def test_result_of_lists_undefined_names_in_short_lines() -> None:
+def test_combine_lists_undefined_names_in_short_lines() -> None:
     uses = [f"name_{number}" for number in range(40)]
-    result = result_of("", {"a": define("a", *uses)}, {"name_3"})
+    result = combine("", {"a": define("a", *uses)}, {"name_3"})
     assert set(result.undefined) == {*uses} - {"name_3"}
     comment = [line for line in result.source.split("\n") if line.startswith("#")]
     assert len(comment) > 1
@@ -29,8 +29,8 @@ def test_result_of_lists_undefined_names_in_short_lines() -> None:
     assert comment[-1].endswith("name_39.")
 
 
-def test_result_of_no_functions_is_the_code_above() -> None:
-    assert result_of("import os", {}, set()).source == "import os"
+def test_combine_no_functions_is_the_code_above() -> None:
+    assert combine("import os", {}, set()).source == "import os"
 
 
 @given(
@@ -38,9 +38,9 @@ def test_result_of_no_functions_is_the_code_above() -> None:
         st.sampled_from("abcdefgh"), st.lists(st.sampled_from("abcdefgh"), max_size=4), min_size=1
     )
 )
-def test_result_of_contains_every_function_once(graph: dict[str, list[str]]) -> None:
+def test_combine_contains_every_function_once(graph: dict[str, list[str]]) -> None:
     functions = {name: define(name, *uses) for name, uses in graph.items()}
-    source = result_of("", functions, set()).source
+    source = combine("", functions, set()).source
     names = [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
     first, *_ = graph
     reached, stack = set(), [first]
@@ -54,9 +54,9 @@ def test_result_of_contains_every_function_once(graph: dict[str, list[str]]) -> 
         assert names[max(map(names.index, reached))] == first
 
 
-def test_result_of_inserts_imports_after_docstring_and_future_imports() -> None:
+def test_combine_inserts_imports_after_docstring_and_future_imports() -> None:
     above = "'Doc.'\nfrom __future__ import annotations\nROOT = Path('.')"
-    source = result_of(above, {"f": "def f(x):\n    return ROOT"}, set()).source
+    source = combine(above, {"f": "def f(x):\n    return ROOT"}, set()).source
     assert source == (
         "'Doc.'\nfrom __future__ import annotations\nfrom pathlib import Path\n\nROOT = Path('.')\n\n\n"
         "def f(x):\n    return ROOT\n"
@@ -64,9 +64,9 @@ def test_result_of_inserts_imports_after_docstring_and_future_imports() -> None:
     compile(source, "", "exec")
 
 
-def test_result_of_keeps_functions_that_cannot_be_analysed() -> None:
+def test_combine_keeps_functions_that_cannot_be_analysed() -> None:
     deep = "def f(a):\n    return " + "a + " * 400 + "a"
-    assert deep in result_of("", {"f": deep}, set()).source
+    assert deep in combine("", {"f": deep}, set()).source
 
 
 @pytest.mark.parametrize(

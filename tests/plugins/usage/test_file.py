@@ -10,18 +10,8 @@ from filelock import FileLock
 from msgspec.structs import replace
 
 from jupyter_turbopilot.plugins.usage import file as module
-from jupyter_turbopilot.plugins.usage.events import Dropped, Event, Shown, Typing, line_of
-from jupyter_turbopilot.plugins.usage.file import (
-    Reading,
-    Writer,
-    append,
-    check,
-    delete,
-    is_log,
-    locate,
-    lock_path,
-    opened,
-)
+from jupyter_turbopilot.plugins.usage.events import Event, line_of
+from jupyter_turbopilot.plugins.usage.file import Writer, check, is_log, lock_path, older_file, read
 
 from ...index.folders import until
 from .test_events import LOGGED, SESSION
@@ -30,59 +20,76 @@ HEAD, *REST = map(line_of, LOGGED)
 SHOWN = REST[1]
 
 
-def write(path: Path, data: bytes = HEAD) -> None:
-    with opened(path) as handle:
-        append(handle, data)
-
-
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "study.jsonl"
 
 
+def counted(number: int) -> Event:
+    return Event("ended", 1.0, session="AbC3", requests=number)
+
+
+def put(writer: Writer, *events: Event) -> None:
+    for event in events:
+        writer.put(lambda event=event: event)
+
+
+@pytest.fixture
+def write_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Writer]]:
+    """Let a process write events."""
+    monkeypatch.setattr(module, "RETRY", 0.01)
+    monkeypatch.setattr(module, "END_PATIENCE", 30.0)
+    made: list[Writer] = []
+
+    def make(*events: Event, name: str | Path = path, closes: bool = True) -> Writer:
+        made.append(Writer(name, SESSION))
+        put(made[-1], *events)
+        if closes:
+            made[-1].close()
+        return made[-1]
+
+    yield make
+    monkeypatch.setattr(module, "END_PATIENCE", 0.0)
+    for one in made:
+        one.close()
+
+
+def error_of(write_log: Callable[..., Writer], name: str | Path) -> str:
+    """Return why an event cannot be written."""
+    writer = write_log(counted(1), name=name, closes=False)
+    until(lambda: writer.error)
+    return writer.error
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
-def test_log_is_readable_by_its_owner_only(path: Path) -> None:
+def test_log_is_readable_by_its_owner_only(write_log: Callable[..., Writer], path: Path) -> None:
     before = os.umask(0)
     try:
-        write(path)
+        write_log(counted(1))
     finally:
         os.umask(before)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(lock_path(path).stat().st_mode) == 0o600
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
-def test_opened_removes_the_permissions_of_others(path: Path) -> None:
-    write(path)
-    path.chmod(0o644)
-    write(path, SHOWN)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has neither users nor pipes in folders")
-@pytest.mark.parametrize("put", ["another user's file", "pipe"])
-def test_opened_rejects_a_file_replaced_after_the_check(
-    path: Path, put: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no users in folders")
+@pytest.mark.parametrize("is_checked", [True, False])
+def test_writer_rejects_a_file_of_another_user(
+    write_log: Callable[..., Writer], path: Path, monkeypatch: pytest.MonkeyPatch, is_checked: bool
 ) -> None:
+    path.write_bytes(HEAD)
     own = os.getuid()
-
-    def put_after_check(_: Path) -> None:
-        if put == "pipe":
-            os.mkfifo(path)
-        else:
-            path.write_bytes(HEAD)
-            monkeypatch.setattr(os, "getuid", lambda: own + 1)
-
-    monkeypatch.setattr(module, "check", put_after_check)
-    with pytest.raises(OSError, match=r"not a file|belongs to another user"):
-        write(path)
-    assert put == "pipe" or path.read_bytes() == HEAD
+    monkeypatch.setattr(os, "getuid", lambda: own + 1)
+    if not is_checked:  # it is replaced after the check
+        monkeypatch.setattr(module, "check", lambda _: None)
+    assert "belongs to another user" in error_of(write_log, path)
+    assert path.read_bytes() == HEAD
 
 
-def test_append_completes_a_truncated_line(path: Path) -> None:
-    write(path, HEAD + SHOWN[:-9])
-    write(path, SHOWN)
-    assert path.read_bytes() == HEAD + SHOWN[:-9] + b"\n" + SHOWN
+def test_writer_completes_a_truncated_line(write_log: Callable[..., Writer], path: Path) -> None:
+    path.write_bytes(HEAD + SHOWN[:-9])
+    write_log(counted(1))
+    assert path.read_bytes() == HEAD + SHOWN[:-9] + b"\n" + HEAD + line_of(counted(1))
 
 
 def make_link(path: Path) -> None:
@@ -103,119 +110,62 @@ def make_link(path: Path) -> None:
     ],
     ids=["link", "dangling link", "folder", "pipe", "another file", "no session line"],
 )
-def test_opened_leaves_other_files_alone(path: Path, make: Callable[[Path], None], reason: str) -> None:
+def test_writer_leaves_other_files_alone(
+    write_log: Callable[..., Writer], path: Path, make: Callable[[Path], None], reason: str
+) -> None:
     make(path)
     files = {one: one.read_bytes() for one in path.parent.iterdir() if stat.S_ISREG(one.lstat().st_mode)}
-    for act in (check, write):
-        with pytest.raises(OSError, match=reason):
-            act(path)
+    with pytest.raises(OSError, match=reason):
+        check(path)
+    assert reason in error_of(write_log, path)
     assert all(one.read_bytes() == content for one, content in files.items())
     assert not is_log(path)
 
 
-@pytest.mark.skipif(not hasattr(os, "getuid"), reason="there are no users")
-def test_opened_rejects_a_file_of_another_user(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(path)
-    own = os.getuid()
-    monkeypatch.setattr(os, "getuid", lambda: own + 1)
-    with pytest.raises(OSError, match="belongs to another user"):
-        write(path)
-
-
-def test_append_leaves_no_partial_line_on_a_full_disk(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(path)
+def test_writer_leaves_no_partial_line_on_a_full_disk(
+    write_log: Callable[..., Writer], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.write_bytes(HEAD)
     real = os.write
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", lambda handle, data: real(handle, data[:7]))
-        with pytest.raises(OSError, match="No space left"):
-            write(path, SHOWN)
-    write(path, SHOWN)
-    assert path.read_bytes() == HEAD + SHOWN
+        writer = write_log(counted(1), closes=False)
+        until(lambda: writer.error)
+        assert "No space left" in writer.error
+    writer.close()
+    assert path.read_bytes() == HEAD + HEAD + line_of(counted(1))
 
 
-def test_append_stops_at_the_limit(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LIMIT", len(HEAD + SHOWN))
-    write(path)
-    with pytest.raises(OSError, match="it is full"):
-        write(path, 2 * SHOWN)
-    write(path, SHOWN)
-    for act in (check, write):
-        with pytest.raises(OSError, match="it is full"):
-            act(path)
-    assert path.read_bytes() == HEAD + SHOWN
+def test_writer_renames_a_log_at_the_limit(
+    write_log: Callable[..., Writer], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older_file(path).write_bytes(HEAD + SHOWN)
+    path.write_bytes(HEAD + line_of(counted(1)))
+    monkeypatch.setattr(module, "LIMIT", path.stat().st_size)
+    write_log(counted(2))
+    assert path.read_bytes() == HEAD + line_of(counted(2))
+    assert list(read(path)) == [SESSION, counted(1), SESSION, counted(2)]
 
 
-def test_opened_waits_briefly_for_another_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PATIENCE", 0.05)
-    write(path)
+def test_writer_waits_briefly_for_another_process(
+    write_log: Callable[..., Writer], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LOCK_PATIENCE", 0.05)
+    path.write_bytes(HEAD)
     with FileLock(lock_path(path)):
-        for act in (write, delete):
-            with pytest.raises(TimeoutError, match="another process has locked it for too long"):
-                act(path)
+        assert error_of(write_log, path) == "another process has locked it for too long"
     assert path.read_bytes() == HEAD
 
 
-@pytest.mark.parametrize("name", ["study.jsonl", "a/b", "", "~no-such-user/study.jsonl"])
-def test_located_rejects_a_relative_path(name: str) -> None:
-    with pytest.raises(OSError, match=r"relative path|home folder"):
-        locate(name)
+@pytest.mark.parametrize("name", ["study.jsonl", "a/b", "", "~no-such-user/study.jsonl", "a\0b"])
+def test_writer_rejects_a_relative_path(write_log: Callable[..., Writer], name: str) -> None:
+    error = error_of(write_log, name)
+    assert "relative path" in error or "home folder" in error
 
 
-@pytest.mark.parametrize("name", ["a\0b", "."])
-def test_located_rejects_names_of_no_file(tmp_path: Path, name: str) -> None:
-    with pytest.raises(OSError, match="not the path of a file"):
-        locate(f"{tmp_path}/{name}" if name != "." else tmp_path.anchor)
-
-
-def test_reading_counts_invalid_lines(path: Path) -> None:
+def test_read_yields_none_for_invalid_lines(path: Path) -> None:
     path.write_bytes(HEAD + b'{"event":"sho\n\n' + b"".join(REST) + SHOWN[:9])
-    reading = Reading(path)
-    for _ in range(2):
-        assert list(reading) == LOGGED
-        assert reading.broken == 3
-
-
-def test_reading_finds_text_in_a_truncated_line(path: Path) -> None:
-    for content, text in ((HEAD + REST[0], False), (HEAD + SHOWN, True), (HEAD + SHOWN[:-5], True)):
-        path.write_bytes(content)
-        reading = Reading(path)
-        assert list(reading)
-        assert reading.has_text == text
-
-
-def typing(number: int) -> Typing:
-    return Typing(1.0, "AbC3", requests=number, written=0)
-
-
-def put(writer: Writer, *events: Event) -> None:
-    for event in events:
-        writer.put(lambda event=event: event)
-
-
-@pytest.fixture
-def write_log(path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Writer]]:
-    monkeypatch.setattr(module, "RETRY", 0.01)
-    monkeypatch.setattr(module, "END_PATIENCE", 30.0)
-    made: list[Writer] = []
-
-    def make(name: str | Path = path) -> Writer:
-        made.append(Writer(name, SESSION))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
-
-
-def test_writer_writes_a_changed_session_line(write_log: Callable[..., Writer], path: Path) -> None:
-    writer = write_log()
-    put(writer, *map(typing, range(600)))
-    writer.session = changed = replace(SESSION, model="n")
-    put(writer, typing(600), typing(601))
-    writer.close()
-    put(writer, typing(602))
-    written = [SESSION, *map(typing, range(600)), changed, typing(600), typing(601)]
-    assert list(Reading(path)) == written, "nothing is written after the end"
+    assert list(read(path)) == [SESSION, None, None, *LOGGED[1:], None]
 
 
 def test_writer_writes_the_queue_and_counts_losses_once_the_folder_exists(
@@ -226,30 +176,29 @@ def test_writer_writes_the_queue_and_counts_losses_once_the_folder_exists(
 ) -> None:
     monkeypatch.setattr(module, "WAITING", 10)
     path = tmp_path / "away" / "study.jsonl"
-    writer = write_log(path)
+    writer = write_log(name=path, closes=False)
     until(lambda: writer.error == "its folder does not exist")
-    put(writer, *map(typing, range(50)))
+    put(writer, *map(counted, range(50)))
     path.parent.mkdir()
     until(lambda: not writer.error)
     writer.close()
-    *events, dropped = Reading(path)
-    assert events == [SESSION, *map(typing, range(10))]
-    assert isinstance(dropped, Dropped)
-    assert (dropped.session, dropped.lines) == ("AbC3", 40)
+    *events, dropped = read(path)
+    assert events == [SESSION, *map(counted, range(10))]
+    assert dropped == Event("dropped", dropped.t if dropped else 0, session="AbC3", lines=40)
     assert caplog.text.count("cannot be written") == 1
     assert str(tmp_path) not in caplog.text
 
 
-def test_writer_drops_events_that_match_no_schema(
+def test_writer_drops_events_that_do_not_match_the_schema(
     write_log: Callable[..., Writer], path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    writer = write_log()
-    put(writer, Shown(1.0, "home/ada/a.ipynb", chars=5, score=0.5), typing(2))
+    writer = write_log(Event("shown", 1.0, id="home/ada/a.ipynb"), counted(2), closes=False)
     writer.put(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
     writer.close()
-    events = list(Reading(path))
-    assert [event for event in events if not isinstance(event, Dropped)] == [SESSION, typing(2)]
-    assert sum(event.lines for event in events if isinstance(event, Dropped)) == 2
+    put(writer, counted(3))  # nothing is written after the end
+    events = [event for event in read(path) if event]
+    assert [event for event in events if event.event != "dropped"] == [SESSION, counted(2)]
+    assert sum(event.lines for event in events) == 2
     assert "is not in the usage log" in caplog.text
 
 
@@ -257,12 +206,11 @@ def test_writer_drops_events_that_match_no_schema(
 def test_writer_starts_another_file_with_its_session(
     write_log: Callable[..., Writer], path: Path, theirs: list[Event]
 ) -> None:
-    writer = write_log()
-    put(writer, typing(1))
-    until(lambda: is_log(path) and list(Reading(path)) == [SESSION, typing(1)])
+    writer = write_log(counted(1), closes=False)
+    until(lambda: is_log(path) and list(read(path)) == [SESSION, counted(1)])
     path.unlink()
     if theirs:
         path.write_bytes(b"".join(map(line_of, theirs)))
-    put(writer, typing(2), typing(3))
+    put(writer, counted(2), counted(3))
     writer.close()
-    assert list(Reading(path)) == [*theirs, SESSION, typing(2), typing(3)]
+    assert list(read(path)) == [*theirs, SESSION, counted(2), counted(3)]

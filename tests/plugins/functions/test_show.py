@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import ast
+import io
+import sys
+from collections.abc import Callable, Iterator
+
+import pytest
+from IPython.utils.capture import capture_output
+
+from jupyter_turbopilot.plugins.functions.request import Event, FunctionRequest
+from jupyter_turbopilot.plugins.functions.show import UNFINISHED, Functions, TreeOutput, write
+from jupyter_turbopilot.protocol.errors import EngineError
+from jupyter_turbopilot.protocol.request import Cell
+
+from .play import bodies, play
+
+
+def printed(events: list[Event]) -> list[str]:
+    """Return the lines without a terminal."""
+    with capture_output() as captured:
+        output = TreeOutput(terminal=True)
+        for event in events:
+            output.show(event)
+    assert output.done is events[-1]
+    return [*output.functions, *captured.stderr.splitlines()]
+
+
+def test_tree_output_shows_callees_below_their_caller() -> None:
+    events = play(
+        "def f(x):",
+        bodies(f="return g(x) + known(x) + len_(x, 1)\n", g="return h(x)", h="("),
+        names=["known"],
+    )
+    assert printed(events) == [
+        *("f", "g", "len_", "h"),
+        "● f(x)  2 lines",
+        "  ↩ known  exists",
+        "  ● g(x)  3 lines",
+        "  ● len_(x, value)  3 lines",
+        "    ✗ h(x)  the model generated no body that parses",
+    ]
+
+
+def test_tree_output_shows_the_former_name_of_a_renamed_call() -> None:
+    events = play("def f(x):", bodies(f="return h(x)"), cells=[Cell(source="h = 1")])
+    assert printed(events)[-1] == "  ● h_2(x)  3 lines, called h at first"
+
+
+class Terminal(io.StringIO):
+    """A terminal with a given width."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def rows(self) -> list[str]:
+        """Return the visible text: a carriage return moves to the beginning of a row."""
+        rows = []
+        for line in self.getvalue().split("\n"):
+            seen: list[str] = []
+            for text in line.split("\r"):
+                seen[: len(text)] = text
+            rows.append("".join(seen).rstrip())
+        return rows
+
+
+@pytest.fixture
+def open_terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[], Terminal]:
+    def open_one() -> Terminal:
+        terminal = Terminal()
+        monkeypatch.setattr(sys, "stderr", terminal)
+        monkeypatch.setenv("COLUMNS", "30")
+        return terminal
+
+    return open_one  # pytest sets its own between a fixture and the test
+
+
+def test_tree_output_without_a_terminal_prints_a_line_per_function() -> None:
+    with capture_output() as captured:
+        output = TreeOutput(terminal=True)
+        output.show(Event(event="found", name="f", source="f(x='\x1b[31m')"))
+        output.show(Event(event="writing", name="f", source="def f(x):\n    y"))
+        output.show(Event(event="finished", name="f", source="def f(x):\n    y"))
+        output.say("Done\x1b[31m.")
+    assert captured.stderr.count("\n") == 2
+    assert "\x1b" not in captured.stderr
+
+
+def test_tree_output_keeps_a_temporary_line_in_a_terminal(
+    open_terminal: Callable[[], Terminal],
+) -> None:
+    terminal, output = open_terminal(), TreeOutput(terminal=True)
+    seen = []
+    for event in play("def f(x):", bodies(f="return g(x)")):
+        output.show(event)
+        seen.append(terminal.rows())
+    assert seen[1] == ["◐ f(x)  …"]
+    assert seen[-1] == ["● f(x)  2 lines", "  ● g(x)  3 lines", ""]
+
+
+def test_tree_output_keeps_the_temporary_line_in_one_row(
+    open_terminal: Callable[[], Terminal],
+) -> None:
+    terminal, output = open_terminal(), TreeOutput(terminal=True)
+    output.show(Event(event="found", name="f", source=f"f({'x' * 100})"))
+    assert len(terminal.rows()[-1]) == 29
+    output.say("The message is wrapped between words.")
+    assert terminal.rows() == ["The message is wrapped", "between words.", ""]
+    output.show(Event(event="writing", name="f"))
+    output.end()
+    output.end()
+    assert terminal.rows()[-1] == ""
+
+
+def test_tree_output_updates_one_display_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
+    displayed: list[str] = []
+    updated: list[str] = []
+
+    class Handle:
+        def update(self, data: dict[str, str], *, raw: bool) -> None:
+            updated.append(data["text/plain"])
+
+    def display(data: dict[str, str], *, raw: bool, display_id: bool = False) -> Handle:
+        displayed.append(data["text/html"])
+        return Handle()
+
+    monkeypatch.setattr("IPython.display.display", display)
+    output = TreeOutput(terminal=False)
+    for event in play("def f(x='<b>'):", bodies(f="return g(x) < k(1)", g="return h(x)")):
+        output.show(event)
+    assert len(displayed) == 1
+    assert ">○ f(x=&#x27;&lt;b&gt;&#x27;)</pre>" in displayed[0]
+    assert updated[0] == "◐ f(x='<b>')  …"
+    assert updated[-1].splitlines() == [
+        "● f(x='<b>')  2 lines",
+        "  ● g(x)  3 lines",
+        "    ● h(x)  3 lines",
+        "  ● k(value)  3 lines",
+    ]
+
+
+STUB = "import math\n\ndef double(x):\n    '''Double it.'''"
+
+
+def stopped_at(stop: Callable[[Event], bool], body: str) -> Functions:
+    """Return the functions of a generation that the user interrupts at an event."""
+
+    def ask(request: FunctionRequest) -> Iterator[Event]:
+        for event in play(request.source, bodies(double=body, half="return x / 2")):
+            if stop(event):
+                raise KeyboardInterrupt
+            yield event
+
+    with capture_output():
+        return write(FunctionRequest(source=STUB), ask, TreeOutput(terminal=True))
+
+
+def test_write_keeps_finished_functions_after_an_interrupt() -> None:
+    written = stopped_at(lambda event: event.name == "half", "return half(x) * math.pi")
+    assert written.stopped
+    assert written.undefined == ("half",)
+    assert written.source.startswith("# Not defined here: half.\nimport math\n\n\ndef double(x):")
+    ast.parse(written.source)
+
+
+def test_write_returns_nothing_after_an_early_interrupt() -> None:
+    written = stopped_at(lambda event: event.event == "finished", "return 1")
+    assert (written.stopped, written.source) == (True, "")
+
+
+@pytest.mark.parametrize("lost", [EngineError("The engine\x1b[31m broke."), None])
+def test_write_keeps_finished_functions_after_an_error(lost: EngineError | None) -> None:
+    def ask(request: FunctionRequest) -> Iterator[Event]:
+        for event in play(request.source, bodies(double="return half(x)")):
+            if event.name == "half":
+                break
+            yield event
+        if lost:
+            raise lost
+
+    with capture_output():
+        written = write(FunctionRequest(source=STUB), ask, TreeOutput(terminal=True))
+    assert "return half(x)" in written.source
+    assert written.undefined == ("half",)
+    assert written.broken == ("The engine\N{REPLACEMENT CHARACTER}[31m broke." if lost else UNFINISHED)
+
+
+def test_write_raises_the_error_without_finished_functions() -> None:
+    def ask(request: FunctionRequest) -> Iterator[Event]:
+        yield Event(event="found", name="f", source="f()")
+        raise EngineError("The engine broke.")
+
+    with capture_output(), pytest.raises(EngineError):
+        write(FunctionRequest(source=STUB), ask, TreeOutput(terminal=True))
