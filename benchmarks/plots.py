@@ -102,71 +102,12 @@ def peers(axes: Axes) -> None:
     axes.legend(loc="lower right", fontsize="small")
 
 
-def notebook_length(axes: Axes) -> None:
-    """Draw the time to evaluate a keystroke's tokens by the length of the notebook."""
-    lengths = {"200": 200, "1 000": 1000, "2 000": 2000}
-    ms = [numbers(cells_of("speed.md", name)[0][1]) for name in lengths]
-    settings = (("with flash attention", ORANGE, "s"), ("without (default on a CPU)", BLUE, "o"))
-    for column, (label, color, marker) in enumerate(settings):
-        axes.plot(
-            list(lengths.values()), [pair[column] for pair in ms], marker=marker, color=color, label=label
-        )
-    axes.set(
-        title="Time to evaluate four new tokens, by length of the notebook",
-        xlabel="tokens of the notebook in the KV cache",
-        ylabel="milliseconds (median of 15)",
-        xlim=(0, 2100),
-        ylim=(0, 160),
-    )
-    axes.legend(loc="upper left")
-
-
-def first_frame(axes: Axes) -> None:
-    """Draw the time to the first frame on an idle and on a busy machine."""
-    halves = {"held-out": "held-out half", "all": "all notebooks"}
-    for offset, load, label in ((-0.2, "idle", "idle machine"), (0.2, "busy", "both cores busy")):
-        ms = [ms for half in halves for ms in numbers(cells_of("pace.md", f"{half}, 200 ms, {load}")[0][3])]
-        bars(axes, offset, ms, label)
-    names = [f"{name}\n{part}" for name in halves.values() for part in ("median", "95th percentile")]
-    axes.set_xticks(range(len(names)), names)
-    axes.set(
-        title="Time to the first text of a suggestion, one key every 200 ms",
-        ylabel="milliseconds from the request",
-        ylim=(0, 450),
-    )
-    axes.legend(loc="upper right")
-
-
-def index(axes: Axes) -> None:
-    """Draw the keystrokes saved with and without the notebook index."""
-    for offset, name in ((-0.2, "without the index"), (0.2, "with the index")):
-        runs = (cells_of("index-gain.md", run)[0] for run in (name, f"{name}, second run"))
-        bars(axes, offset, [100 * float(cells[1]) for cells in runs], name)
-    axes.set_xticks([0, 1], ["first run", "second run"])
-    axes.set(
-        title="Keystrokes saved with other notebooks of the same package indexed",
-        ylabel="keystrokes saved (%), 1 200 requests",
-        ylim=(0, 50),
-    )
-    axes.legend(loc="upper left")
-
-
-def bars(axes: Axes, offset: float, heights: list[float], label: str) -> None:
-    """Draw one bar per group, with its value."""
-    places = [place + offset for place in range(len(heights))]
-    drawn = axes.bar(places, heights, 0.38, color=BLUE if offset < 0 else ORANGE, label=label)
-    axes.bar_label(drawn, fmt="%g", padding=2)
-
-
 def main() -> None:
     """Draw all plots."""
     mpl.rcParams["svg.hashsalt"] = "turbopilot"  # makes the files reproducible
     files = {
         ROOT / "docs" / "pictures" / "peers.svg": peers,
         PLOTS / "saved-precision.svg": saved_precision,
-        PLOTS / "notebook-length.svg": notebook_length,
-        PLOTS / "first-frame.svg": first_frame,
-        PLOTS / "index.svg": index,
     }
     for path, draw in files.items():
         figure = Figure(
