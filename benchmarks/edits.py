@@ -16,21 +16,18 @@ from __future__ import annotations
 import argparse
 import ast
 import json
-import os
 import random
 import re
-import tempfile
 import time
 from collections import Counter, defaultdict
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fixes import Server, add_options, notebooks_of
-from harness import percentile
+from fixes import add_options, notebooks_of, server_without_model
+from harness import JupyterServer, percentile
 from msgspec import to_builtins
 
 from jupyter_turbopilot.context.languages import as_python, cell_language
@@ -455,7 +452,7 @@ def unlike(one: Made, other: Made, rng: random.Random) -> RepeatRequest:
     )
 
 
-def timed(server: Server, sources: list[str], count: int, rng: random.Random) -> list[float]:
+def timed(server: JupyterServer, sources: list[str], count: int, rng: random.Random) -> list[float]:
     """Return the milliseconds of requests for notebooks of `CELLS` cells."""
     times: list[float] = []
     while len(times) <= count:
@@ -465,7 +462,7 @@ def timed(server: Server, sources: list[str], count: int, rng: random.Random) ->
             request, _ = asked(case, two_of(case, rng))
             body = to_builtins(request)
             begun = time.perf_counter()
-            server.ask("POST", "turbopilot/repeat", body)
+            server.parsed("POST", "turbopilot/repeat", body)
             times.append((time.perf_counter() - begun) * 1000)
     return times[1:]  # the server imports modules for the first one
 
@@ -535,7 +532,7 @@ def main() -> None:
         sources = [cell for _, code in notebooks for cell in code.cells[1:]]
         with ExitStack() as stack:
             stack.enter_context(keeping_busy(options.busy))
-            server = stack.enter_context(Server(Path(tempfile.gettempdir(), f"edits-{os.getpid()}.log")))
+            server = stack.enter_context(server_without_model())
             times = timed(server, sources, options.server, rng)
         print(described(f"Request to answer, {CELLS} cells", times))
     print(f"Targets: {TARGETS}")

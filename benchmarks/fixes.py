@@ -16,28 +16,25 @@ from __future__ import annotations
 
 import argparse
 import ast
-import http.client
 import io
 import json
 import os
 import random
 import re
-import subprocess
 import sys
 import tempfile
 import time
 import tokenize
 from collections import Counter
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
-from http import HTTPStatus
 from importlib.util import find_spec
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import jedi  # type: ignore[import-untyped]
-from harness import free_port, percentile
+from harness import JupyterServer, percentile
 from jupyter_client.blocking.client import BlockingKernelClient
 
 from jupyter_turbopilot.context.languages import as_python
@@ -58,7 +55,7 @@ SILENT_RENAMES = {
     "string": r"""['"](\w+)""", "two names": r"\b([a-z]\w+) = ",
 }  # fmt: skip
 POSITIVE = 0.65  # share of the renames with an offer
-TOKEN, TIMEOUT = "fixes", 120.0
+TIMEOUT = 120.0
 ERRORS = {
     "name": "NameError", "import": "NameError", "run": "NameError", "column": "",
     "attribute": "AttributeError", "keyword": "TypeError.*unexpected keyword", "file": "FileNotFoundError",
@@ -446,69 +443,21 @@ def replace(source: str, places: Sequence[int], old: str, new: str) -> str:
 # The server and its kernels ---------------------------------------------------------------------------------
 
 
-class Server:
-    """A Jupyter server without a model, in a separate process with temporary folders."""
-
-    def __init__(self, log: Path) -> None:
-        self.port = free_port()
-        self._folder = tempfile.TemporaryDirectory()
-        folder = Path(self._folder.name)
-        for name in ("config", "runtime", "work", "models", "data"):
-            (folder / name).mkdir()
-        self.runtime = folder / "runtime"
-        own = {
-            "JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "TURBOPILOT_MODELS": "models",
-            "XDG_CACHE_HOME": "data",
-        }  # fmt: skip
-        with log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "jupyter_server", "--allow-root", "--no-browser",
-                 f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1",
-                 f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder / 'work'}",
-                 "--ServerApp.jpserver_extensions={'jupyter_turbopilot': True}"],
-                env=os.environ | {name: str(folder / value) for name, value in own.items()},
-                stdout=output, stderr=output,
-            )  # fmt: skip
-        self._link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=TIMEOUT)
-
-    def __enter__(self) -> Self:
-        """Wait until the server answers."""
-        end = time.monotonic() + TIMEOUT
-        while time.monotonic() < end and self.process.poll() is None:
-            with suppress(OSError):
-                if not self.ask("GET", "turbopilot/health"):
-                    raise SystemExit("The extension is not loaded.")
-                return self
-            time.sleep(0.2)
-        raise SystemExit("The server did not start.")
-
-    def __exit__(self, *_: object) -> None:
-        """Stop the server with its kernels."""
-        self.process.terminate()
-        self.process.wait(30)
-        self._folder.cleanup()
-
-    def ask(self, method: str, path: str, body: Any = None) -> Any:
-        """Send a request; return the parsed answer, or {} after an error."""
-        headers = {"Authorization": f"token {TOKEN}", "Content-Type": "application/json"}
-        try:
-            self._link.request(method, f"/{path}", None if body is None else json.dumps(body), headers)
-            answer = self._link.getresponse()
-        except (OSError, http.client.HTTPException):
-            self._link.close()
-            raise
-        content = answer.read()
-        if answer.status >= HTTPStatus.MULTIPLE_CHOICES:
-            print(method, path, answer.status, content[:300], file=sys.stderr)
-        return json.loads(content) if answer.status < HTTPStatus.MULTIPLE_CHOICES and content else {}
+@contextmanager
+def server_without_model() -> Iterator[JupyterServer]:
+    """Run a Jupyter server without a model."""
+    with tempfile.TemporaryDirectory() as name:
+        folders = {"TURBOPILOT_MODELS": f"{name}/models", "XDG_CACHE_HOME": f"{name}/cache"}
+        with JupyterServer(Path(name), ready=bool, environment=os.environ | folders) as server:
+            yield server
 
 
 class Kernel:
     """The kernel of a notebook."""
 
-    def __init__(self, server: Server, name: str, path: str) -> None:
+    def __init__(self, server: JupyterServer, name: str, path: str) -> None:
         body = {"path": path, "name": "", "type": "notebook", "kernel": {"name": name}}
-        self._server, self.path, self.session = server, path, server.ask("POST", "api/sessions", body)
+        self._server, self.path, self.session = server, path, server.parsed("POST", "api/sessions", body)
         self.id = self.session["kernel"]["id"]
         self.client = BlockingKernelClient(connection_file=str(server.runtime / f"kernel-{self.id}.json"))
         self.client.load_connection_file()
@@ -518,7 +467,7 @@ class Kernel:
     def close(self) -> None:
         """End the kernel."""
         self.client.stop_channels()
-        self._server.ask("DELETE", f"api/sessions/{self.session['id']}")
+        self._server.parsed("DELETE", f"api/sessions/{self.session['id']}")
 
     def run(self, source: str) -> tuple[int, dict[str, Any] | None]:
         """Run a cell; return its execution count, and its error as the front end sends it."""
@@ -557,7 +506,7 @@ class Kernel:
 class Notebook:
     """A notebook that is run cell by cell, and broken before each of its cells."""
 
-    def __init__(self, server: Server, kernel: Kernel, notebook: TypedNotebook) -> None:
+    def __init__(self, server: JupyterServer, kernel: Kernel, notebook: TypedNotebook) -> None:
         self._server, self._kernel, self.name = server, kernel, notebook.name
         self.sources = [each.source for each in notebook.cells if each.type == "code"]
         self.counts: list[int | None] = [None] * len(self.sources)
@@ -613,7 +562,7 @@ class Notebook:
         body = {"path": self._kernel.path, "language": "python", "kernel_id": self._kernel.id, "cells": cells,
                 "failed": number, "error": error, "client": "benchmark"}  # fmt: skip
         begun = time.perf_counter()
-        case.fixes = self._server.ask("POST", "turbopilot/fix", body).get("fixes", [])
+        case.fixes = self._server.parsed("POST", "turbopilot/fix", body).get("fixes", [])
         case.ms, case.connects = (time.perf_counter() - begun) * 1000, not self._connected
         self._connected = True
 
@@ -636,7 +585,7 @@ class Notebook:
 
 
 def measured(
-    server: Server, options: argparse.Namespace, notebooks: list[TypedNotebook], rng: random.Random
+    server: JupyterServer, options: argparse.Namespace, notebooks: list[TypedNotebook], rng: random.Random
 ) -> Iterator[Case]:
     """Run the notebooks and yield the valid cases."""
     typist, counts = Typist(rng), Counter[str]()
@@ -692,10 +641,10 @@ def broken(notebook: Notebook, state: State, due: list[str], rng: random.Random)
                 yield case
 
 
-def ask_rename(server: Server, case: Case, body: dict[str, Any]) -> Case:
+def ask_rename(server: JupyterServer, case: Case, body: dict[str, Any]) -> Case:
     """Request a rename; it is right if it changes what Jedi finds, and if its inverse restores the cells."""
     begun = time.perf_counter()
-    edits = server.ask("POST", "turbopilot/rename", body).get("edits", [])
+    edits = server.parsed("POST", "turbopilot/rename", body).get("edits", [])
     case.ms = (time.perf_counter() - begun) * 1000
     case.fixes = [{"edits": edits}] if edits else []
     active, renamed = body["active"], [each["source"] for each in body["cells"]]
@@ -712,7 +661,7 @@ def ask_rename(server: Server, case: Case, body: dict[str, Any]) -> Case:
         back = [each | {"source": source} for each, source in zip(body["cells"], renamed, strict=True)]
         back[active]["source"] = replace(renamed[active], [start], new, old)
         inverse = body | {"cells": back, "before": renamed[active]}
-        undone = server.ask("POST", "turbopilot/rename", inverse).get("edits", [])
+        undone = server.parsed("POST", "turbopilot/rename", inverse).get("edits", [])
         case.is_right = not undone or len(undone) == len(edits)  # none if another scope has the name
     return case
 
@@ -786,7 +735,7 @@ def main() -> None:
     with ExitStack() as stack:
         stack.enter_context(keeping_busy(options.busy))
         log = stack.enter_context(options.log.open("w")) if options.log else None
-        server = stack.enter_context(Server(Path(tempfile.gettempdir(), f"fixes-{os.getpid()}.log")))
+        server = stack.enter_context(server_without_model())
         answered = (ask_rename(server, *each) for each in renames(notebooks, options.renames, rng))
         for case in chain(answered, measured(server, options, notebooks, rng)):
             found.append(case)

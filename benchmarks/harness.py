@@ -10,10 +10,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from jupyter_turbopilot.cli import read_settings
+from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
@@ -21,7 +24,7 @@ from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.terminal.in_process import InProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from jupyter_turbopilot.engine.job import Job
     from jupyter_turbopilot.protocol.engine_request import RawRequest
@@ -31,7 +34,9 @@ if TYPE_CHECKING:
 DEFAULT = "qwen2.5-coder-0.5b"
 THREADS = "2"  # of llama-server: the same as Turbopilot's on the two cores of the results
 TURBOPILOT = str(Path(sys.executable).with_name("jupyter-turbopilot"))
-STARTED = 120.0  # timeout in seconds for starting a server
+STARTED = 180.0  # timeout in seconds for starting a server
+LONGEST_ANSWER = 320.0  # seconds
+TOKEN = "benchmark"  # noqa: S105 - of a Jupyter server on the loopback interface
 OK = 200
 
 
@@ -48,11 +53,12 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 
 class LocalPilot(InProcess):
-    """The completer in this process, without state of earlier runs and cached completions."""
+    """The completer in this process, without state of earlier runs; `caches`: with cached completions."""
 
-    def __init__(self, **settings: Any) -> None:
-        fresh = {"keep_sequences": False, "cache_file": "", "cache_memory": 0}
-        super().__init__(Turbopilot(**(fresh | settings)))
+    def __init__(self, *, caches: bool = False, **settings: Any) -> None:
+        super().__init__(Turbopilot(**({"keep_sequences": False, "cache_file": ""} | settings)))
+        if not caches:
+            self.pilot.completer.shared.results = CompletionCache(0)
         begun = time.perf_counter()
         self.wait()
         self.load_ms = (time.perf_counter() - begun) * 1000
@@ -84,6 +90,89 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+class Response(NamedTuple):
+    """A response of a server."""
+
+    status: int
+    kind: str  # of its content
+    content: bytes
+
+
+class JupyterServer:
+    """A Jupyter server in a separate process, whose settings, data and notebooks are in a folder."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *options: str,
+        ready: Callable[[dict[str, Any]], object],  # of the response of `health`
+        environment: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.port, self.log = free_port(), folder / "log"
+        self.runtime, work = folder / "runtime", folder / "work"
+        for name in ("config", "runtime", "data", "ipython", "work"):
+            (folder / name).mkdir(exist_ok=True)
+        own = {f"JUPYTER_{name.upper()}_DIR": str(folder / name) for name in ("config", "runtime", "data")}
+        own |= {"IPYTHONDIR": str(folder / "ipython"), "PYTHONFAULTHANDLER": "1"}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "jupyter_server", "--allow-root", "--no-browser",
+                 f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1",
+                 f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={work}", *options],
+                env={**environment, **own}, stdout=log, stderr=log,
+            )  # fmt: skip
+        self._link = http.client.HTTPConnection("127.0.0.1", self.port, timeout=LONGEST_ANSWER)
+        self._ready = ready
+
+    def __enter__(self) -> Self:
+        """Wait until the server is ready."""
+        end = time.monotonic() + STARTED
+        while time.monotonic() < end and self.process.poll() is None:
+            with suppress(OSError, http.client.HTTPException):
+                if self._ready(self.parsed("GET", "turbopilot/health")):
+                    return self
+            time.sleep(0.2)
+        self.stop()
+        raise SystemExit("The server did not become ready:\n" + self.log.read_text()[-3000:])
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the server with its kernels."""
+        self.stop()
+
+    def stop(self) -> float:
+        """Stop the server like a service manager; return the seconds this took."""
+        begun = time.monotonic()
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        return time.monotonic() - begun
+
+    def send(self, method: str, path: str, body: Any = None, token: str = TOKEN) -> Response:
+        """Send a request over the one connection and wait for the response."""
+        headers = {"Content-Type": "application/json"} | (
+            {"Authorization": f"token {token}"} if token else {}
+        )
+        try:
+            self._link.request(method, f"/{path}", None if body is None else json.dumps(body), headers)
+            reply = self._link.getresponse()
+            kind = reply.headers.get("Content-Type", "").partition(";")[0]
+            return Response(reply.status, kind, reply.read())
+        except (OSError, http.client.HTTPException):
+            self._link.close()
+            raise
+
+    def parsed(self, method: str, path: str, body: Any = None) -> Any:
+        """Return the parsed response, or {} after an error."""
+        reply = self.send(method, path, body)
+        if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
+            print(method, path, reply.status, reply.content[:300], file=sys.stderr)
+            return {}
+        return json.loads(reply.content or b"{}")
 
 
 class ServerProcess:
@@ -141,6 +230,12 @@ class ServerProcess:
 def turbopilot_server(config: str = "") -> ServerProcess:
     """Return `jupyter turbopilot serve` with the default model."""
     return ServerProcess("turbopilot", [TURBOPILOT, "serve", "--no-api-key"], config)
+
+
+def turbopilot_service(*options: str) -> ServerProcess:
+    """Return a server for several users, with the default model."""
+    program = Path(__file__).with_name("service.py")
+    return ServerProcess("turbopilot", [sys.executable, str(program), *options])
 
 
 def llama_server(context_size: int = 8192, slots: int = 1, *options: str) -> ServerProcess:

@@ -164,9 +164,7 @@ def run_limited(model: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     config = model.parent / "config"
     config.mkdir(exist_ok=True)
-    (config / "jupyter_turbopilot_config.json").write_text(
-        '{"Turbopilot": {"cache_type": "q8_0", "memory_map": false}}'
-    )
+    (config / "jupyter_turbopilot_config.json").write_text('{"Turbopilot": {"cache_type": "q8_0"}}')
     os.environ["JUPYTER_CONFIG_DIR"] = str(config)
     enter = (lambda: (group / "cgroup.procs").write_text(str(os.getpid()))) if group else None
     faults = resource.getrusage(resource.RUSAGE_CHILDREN).ru_majflt

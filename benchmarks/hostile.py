@@ -38,7 +38,7 @@ from jupyter_client.blocking.client import BlockingKernelClient
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from harness import free_port
+from harness import TOKEN, JupyterServer
 from mixed_traces import mixed
 
 from jupyter_turbopilot.plugins.evaluate.notebooks import read
@@ -52,7 +52,7 @@ QUIET, RECOVERY, STORM = 30.0, 20.0, 20  # seconds before and after; connections
 STATUS_BOUND, STOP_BOUND = 0.5, 5.0  # seconds
 GAP_BOUND = 10.5  # seconds: one deadline, and the transfer of its reply
 GROWTH_BOUND = 60.0  # MB, after the first third
-TOKEN, OK = "hostile", 200
+OK = 200
 POLL, KEY = 0.1, 0.2  # seconds between two polls, between two keystrokes
 LOOKS = 10.0  # seconds that the user waits for a suggestion at the end of a line
 TIMEOUT = 40.0
@@ -714,38 +714,8 @@ def note(at: float, begun: float, end: int | str) -> None:
     os.write(1, json.dumps([at, time.monotonic() - begun, end]).encode() + b"\n")
 
 
-class Server:
-    """A Jupyter server in a separate process with temporary folders, on the loopback interface."""
-
-    def __init__(self, folder: Path, settings: str = "") -> None:
-        self.port = free_port()
-        for name in ("config", "runtime", "data", "work", "ipython"):
-            (folder / name).mkdir()
-        (folder / "config" / "jupyter_server_config.py").write_text(
-            f"c.Turbopilot.keep_sequences = False\n{settings}"
-        )
-        self.log, self.runtime = folder / "log", folder / "runtime"
-        own = {f"JUPYTER_{name.upper()}_DIR": str(folder / name) for name in ("config", "runtime", "data")}
-        own["IPYTHONDIR"] = str(folder / "ipython")
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [str(Path(sys.executable).parent / "jupyter"), "server", "--allow-root", "--no-browser",
-                 f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1",
-                 f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder / 'work'}"],
-                env=os.environ | own | {"PYTHONFAULTHANDLER": "1"}, stdout=log, stderr=log,
-            )  # fmt: skip
-        end = time.monotonic() + 180
-        while not self._ready():
-            if time.monotonic() > end or self.process.poll() is not None:
-                self.stop()
-                raise SystemExit("The server did not become ready:\n" + self.log.read_text()[-3000:])
-            time.sleep(0.2)
-
-    def _ready(self) -> bool:
-        try:
-            return bool(json.loads(ask(self.port, "GET", "turbopilot/health")[1])["ready"])
-        except (OSError, ValueError, KeyError, http.client.HTTPException):
-            return False
+class AttackedServer(JupyterServer):
+    """A Jupyter server with a user, who types and runs cells."""
 
     def memory(self) -> float:
         """Return the resident memory in MB."""
@@ -763,7 +733,7 @@ class Server:
     def kernel(self) -> str:
         """Start the user's kernel."""
         body = {"path": "person.ipynb", "name": "", "type": "notebook", "kernel": {"name": "python3"}}
-        found: str = json.loads(ask(self.port, "POST", "api/sessions", body)[1])["kernel"]["id"]
+        found: str = self.parsed("POST", "api/sessions", body)["kernel"]["id"]
         return found
 
     def execute(self, kernel: str, stop: threading.Event) -> None:
@@ -781,18 +751,6 @@ class Server:
             return subprocess.Popen(
                 [sys.executable, __file__, what[0], str(self.port), *what[1:]], stdout=output
             )
-
-    def stop(self) -> float:
-        """Stop the server like a service manager; return the seconds this took."""
-        begun = time.monotonic()
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        return time.monotonic() - begun
 
 
 def poll(port: int) -> None:
@@ -1064,9 +1022,8 @@ def judge_log(found: Report, log: str) -> None:
         found.say(f"logged {level}", f"{count} times `{shown}`", bad=bad)
 
 
-def siege(folder: Path, options: argparse.Namespace) -> Report:
-    """Start a server, observe it at rest, attack it, let it recover, and stop it."""
-    server = Server(folder, f"c.Turbopilot.model = {options.model!r}\n" if options.model else "")
+def siege(server: AttackedServer, folder: Path, options: argparse.Namespace) -> Report:
+    """Observe a server at rest, attack it, let it recover, and stop it."""
     found, attack, stop = Report(), Attack(server.port), threading.Event()
     weighed: list[tuple[float, float]] = []
 
@@ -1128,8 +1085,12 @@ def main() -> None:
     parser.add_argument("--log", type=Path, help="keep the server's log here")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stop the server, too
+    settings = ["--Turbopilot.keep_sequences=False"]
+    settings += [f"--Turbopilot.model={options.model}"] if options.model else []
     with tempfile.TemporaryDirectory() as name:
-        found = siege(Path(name), options)
+        folder = Path(name)
+        with AttackedServer(folder, *settings, ready=lambda health: health.get("ready")) as server:
+            found = siege(server, folder, options)
     print(f"\n{options.only or f'Seed {options.seed}, {options.minutes:g} minutes'}\n\n{found}")
     if found.broken:
         print(f"\nExceeded: {', '.join(found.broken)}.")

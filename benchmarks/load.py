@@ -1,7 +1,7 @@
 """Many users of one server.
 
     python benchmarks/load.py editors --set notebooks.json.gz [--rounds 3] [--personal]
-    python benchmarks/load.py clients [--clients 50] [--seconds 30] [--rounds 6] [--personal]
+    python benchmarks/load.py clients [--clients 50] [--seconds 30] [--rounds 6]
     python benchmarks/load.py students [--users 2 4 6 8 10] [--threads 2] [--seconds 60] [--personal]
     python benchmarks/load.py refusals [--seconds 60]
 
@@ -33,10 +33,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx
 import psutil
-from harness import OK, LocalPilot, ServerProcess, llama_server, percentile, turbopilot_server
+from harness import (
+    OK,
+    LocalPilot,
+    ServerProcess,
+    llama_server,
+    percentile,
+    turbopilot_server,
+    turbopilot_service,
+)
 from mixed_traces import mixed
 
 from jupyter_turbopilot.engine.base import SLOTS
+from jupyter_turbopilot.jupyter.standalone import RUNNING_PER_USER, WAITING_PER_USER
 from jupyter_turbopilot.plugins.evaluate import replay, traces
 from jupyter_turbopilot.plugins.evaluate.notebooks import read, standard_library
 from jupyter_turbopilot.plugins.evaluate.sources import OwnSource
@@ -103,16 +112,12 @@ def slowest_share(rates: Sequence[float]) -> float:
     return min(rates) / (statistics.mean(rates) or 1.0)
 
 
-def service(options: argparse.Namespace) -> str:
-    """Return the configuration of a service for several users."""
-    return "" if options.personal else "c.Turbopilot.separate_caches = True\n"
-
-
 def editors(options: argparse.Namespace) -> None:
     """Compare eight editors on each server."""
     traces = mixed(read(options.set), 4000)
     steps = [trace.keystrokes[-1] for trace in traces if len(trace.keystrokes[-1].prefix) < LONGEST]
-    with llama_server(8192, EDITORS) as theirs, turbopilot_server(service(options)) as ours:
+    server = turbopilot_server() if options.personal else turbopilot_service()
+    with llama_server(8192, EDITORS) as theirs, server as ours:
         found: dict[str, list[tuple[float, ...]]] = {ours.name: [], theirs.name: []}
         for number in range(options.rounds):
             asked = [steps[(number * EDITORS + n) % len(steps)] for n in range(EDITORS)]
@@ -196,10 +201,7 @@ def one_round(server: ServerProcess, count: int, seconds: float) -> float:
 
 def clients(options: argparse.Namespace) -> None:
     """Compare many clients on each server."""
-    with (
-        llama_server(1024 * SLOTS, SLOTS) as theirs,
-        turbopilot_server(f"{service(options)}c.Turbopilot.queue_limit = 64\n") as ours,
-    ):
+    with llama_server(1024 * SLOTS, SLOTS) as theirs, turbopilot_service() as ours:
         rates: dict[str, list[float]] = {ours.name: [], theirs.name: []}
         for server in (theirs, ours):
             asyncio.run(ask_all(server.port, options.clients, min(5.0, options.seconds)))
@@ -299,9 +301,15 @@ def simulate_users(
 def students(options: argparse.Namespace) -> None:
     """Measure how many users can type at once."""
     notebooks = read(options.set) if options.set else standard_library()
-    limits = {"running_per_user": 2, "waiting_per_user": 8, "yield_cpu": False, "cache_memory": 8}
-    limits["separate_caches"] = not options.personal
-    local = LocalPilot(**limits, threads=options.threads, sequences_memory=options.sequences)
+    local = LocalPilot(
+        caches=True,
+        yield_cpu=False,
+        separate_caches=not options.personal,
+        threads=options.threads,
+        sequences_memory=options.sequences,
+    )
+    limits = local.pilot.worker.limits
+    limits.running, limits.waiting = RUNNING_PER_USER, WAITING_PER_USER
     columns = ("typing at once", "requests/s each", "s per request", "busy", "p95, s", "refused", "in time")
     print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     served = 0
@@ -367,8 +375,7 @@ def describe_waits(port: int, seconds: float) -> str:
 
 def refusals(options: argparse.Namespace) -> None:
     """Measure a user alone, then beside one whose connections retry at once."""
-    limits = "c.Turbopilot.requests_per_minute = 600\nc.Turbopilot.running_per_user = 2\n"
-    with turbopilot_server(f"{limits}c.Turbopilot.waiting_per_user = 8\n") as server:
+    with turbopilot_service("--limits") as server:
         describe_waits(server.port, min(5.0, options.seconds))
         print("alone:", describe_waits(server.port, options.seconds), flush=True)
         results: Queue[dict[str, int]] = Queue()
@@ -393,7 +400,6 @@ def main() -> None:
     command.add_argument("--clients", type=int, default=50)
     command.add_argument("--seconds", type=float, default=30)
     command.add_argument("--rounds", type=int, default=6)
-    command.add_argument("--personal", action="store_true")
     command.set_defaults(run=clients)
     command = commands.add_parser("students", help=students.__doc__)
     command.add_argument("--users", type=int, nargs="+", default=[1, 2, 4, 6, 8, 10, 12])

@@ -31,7 +31,8 @@ from harness import DEFAULT, LocalPilot, percentile
 from mixed_traces import mixed
 from replay import score_trace
 
-from jupyter_turbopilot.engine.stepping import moved_tokens
+from jupyter_turbopilot.engine.stepping import moved_tokens, sequences
+from jupyter_turbopilot.engine.stepping.moved_tokens import WORTH_MOVING
 from jupyter_turbopilot.plugins.evaluate.notebooks import read
 from jupyter_turbopilot.plugins.evaluate.scoring import Score, Tally, bootstrap_interval, interval
 from jupyter_turbopilot.plugins.evaluate.traces import Keystroke, of_kind
@@ -145,6 +146,11 @@ def visits(rng: random.Random, notebook: TypedNotebook) -> list[tuple[Keystroke,
     return found
 
 
+def move(moves: bool) -> None:
+    """Decide whether keys and values are moved: if not, no part is long enough."""
+    moved_tokens.WORTH_MOVING = sequences.WORTH_MOVING = WORTH_MOVING if moves else 1 << 30
+
+
 class Variants:
     """Asks for suggestions with keys and values moved in several ways, from the same evaluated prompt."""
 
@@ -154,7 +160,7 @@ class Variants:
 
     def use(self, variant: str) -> None:
         """Set the numbers of tokens to evaluate again."""
-        self.local.pilot.settings.move_suffix = variant != EXACT
+        move(variant != EXACT)
         if variant != EXACT:
             moved_tokens.REEVALUATED, formats.NEAR = map(int, variant.split("+"))
 
@@ -171,8 +177,6 @@ class Variants:
         self.use(EXACT)
         self.local.ask(step.request(trigger="warmup"))
         sequence = max(self.engine.sequences.idle(), key=lambda one: one.turn)
-        # Without moving, the sequence has no such end.
-        self.local.pilot.settings.move_suffix = True
         kept = replace(
             sequence, tokens=[*sequence.tokens], stale=[*sequence.stale], context_end=len(sequence.tokens)
         )
@@ -292,7 +296,7 @@ def typing(local: LocalPilot, notebooks: Sequence[TypedNotebook], count: int) ->
     print("| typing | keystrokes | evaluated | median ms | p95 | precision | saved |")
     texts: list[list[str]] = []
     for kind, moves in (("append", True), ("edit", True), ("edit", False)):
-        local.pilot.settings.move_suffix = moves
+        move(moves)
         local.pilot.completer.results.clear()
         runs: list[tuple[Trace, list[Answer]]] = []
         for trace in of_kind(notebooks, kind, count):
@@ -307,7 +311,7 @@ def typing(local: LocalPilot, notebooks: Sequence[TypedNotebook], count: int) ->
         texts.append([answer.text for answer in flat])
         total = sum((score_trace(trace, [a.text for a in run]) for trace, run in runs), start=Tally())
         cells = [*times(flat), f"{total.precision:.3f}", f"{total.share_saved:.3f}"]
-        print(f"| {kind}, move_suffix {moves} | {len(flat)} |", " | ".join(cells), "|", flush=True)
+        print(f"| {kind}, moving {moves} | {len(flat)} |", " | ".join(cells), "|", flush=True)
     print(f"differing texts {statistics.mean(a != b for a, b in zip(*texts[1:], strict=True)):.3f}")
 
 
@@ -363,7 +367,7 @@ def main() -> None:
     parser.add_argument("--variants", type=lambda text: text.split(","), default=[DEFAULTS])
     options = parser.parse_args()
     notebooks = read(options.set)
-    local = LocalPilot(notebook_index=False, cache_memory=8 if options.what == "typing" else 0)
+    local = LocalPilot(notebook_index=False, caches=options.what == "typing")
     try:
         if options.what == "edits":
             edits(local, notebooks, options)

@@ -22,8 +22,8 @@ On the same machine, with the same number of threads, two records of the same co
 - Folders for settings, data and caches are new. Only the models are yours.
 - Requests do not overlap. `tests/test_overlaps.py` covers those that do.
 
-Nothing here imports the package. `unchanged_config.py` does, and is read from the tree that is recorded:
-change modules and settings there when they are renamed. Trees without it are too old to be recorded.
+`unchanged_config.py` imports the package, and is read from the tree that is recorded: change modules and
+settings there when they are renamed. Trees without it are too old to be recorded.
 
 When a route of the HTTP interface is renamed, or a field or value of a route, enter the new name in `ROUTES`
 or `NAMES`, and leave the rest of this script in the old names. Requests are sent with the new names.
@@ -36,23 +36,21 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import http.client
 import json
 import os
 import random
 import re
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
+from harness import JupyterServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -381,81 +379,43 @@ def joined(before: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-class Served:
-    """A server of a source tree with an index of notebooks, and one connection to it."""
+def indexed_server(options: argparse.Namespace, folder: Path, *indexed: dict[str, Any]) -> JupyterServer:
+    """Return a server of a source tree with an index of notebooks."""
+    for name in ("home", "work"):
+        (folder / name).mkdir()
+    for number, notebook in enumerate(indexed):
+        write(notebook, folder / "work" / f"indexed {number}.ipynb", 1.7e9 + number)
+    foreign = ("JUPYTER", "TURBOPILOT", "XDG")
+    environment = {name: one for name, one in os.environ.items() if not name.startswith(foreign)} | {
+        "HOME": str(folder / "home"),
+        "JUPYTERHUB_USER": OWNER,
+        "TURBOPILOT_MODELS": str(options.models),
+        "UNCHANGED_CLOCK": options.clock,
+        "UNCHANGED_THREADS": str(options.threads),
+        "PYTHONHASHSEED": "0",
+        "PYTHONPATH": str(options.tree),
+    }
 
-    def __init__(self, options: argparse.Namespace, folder: Path, *indexed: dict[str, Any]) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = int(free.getsockname()[1])
-        self.log = folder / "log"
-        self.link = http.client.HTTPConnection("127.0.0.1", port, timeout=320)
-        home, notebooks = folder / "home", folder / "notebooks"
-        home.mkdir()
-        notebooks.mkdir()
-        for number, notebook in enumerate(indexed):
-            write(notebook, notebooks / f"indexed {number}.ipynb", 1.7e9 + number)
-        self.indexed = len(indexed)
-        foreign = ("JUPYTER", "TURBOPILOT", "XDG")
-        environment = {name: one for name, one in os.environ.items() if not name.startswith(foreign)} | {
-            "HOME": str(home),
-            "JUPYTERHUB_USER": OWNER,
-            "TURBOPILOT_MODELS": str(options.models),
-            "UNCHANGED_CLOCK": options.clock,
-            "UNCHANGED_THREADS": str(options.threads),
-            "PYTHONHASHSEED": "0",
-            "PYTHONPATH": str(options.tree),
-        }
-        command = [sys.executable, "-m", "jupyter_server", f"--config={options.tree / CONFIG}"]
-        command += [f"--ServerApp.port={port}", f"--ServerApp.root_dir={notebooks}"]
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, cwd=options.tree, env=environment, stdout=log, stderr=log
-            )
+    def ready(health: dict[str, Any]) -> bool:
+        index = health.get("notebook_index") or {"building": True}
+        return health["ready"] and not index["building"] and index["files"] == len(indexed)
 
-    def __enter__(self) -> Self:
-        """Wait until the model is loaded and the notebooks are indexed."""
-        end = time.monotonic() + 180
-        while not self._is_ready():
-            if time.monotonic() > end or self.process.poll() is not None:
-                self.__exit__()
-                raise SystemExit("The server did not become ready:\n" + self.log.read_text()[-3000:])
-            time.sleep(0.2)
-        return self
+    return JupyterServer(folder, f"--config={options.tree / CONFIG}", ready=ready, environment=environment)
 
-    def __exit__(self, *_: object) -> None:
-        """Stop the server."""
-        if self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(20)
 
-    def _is_ready(self) -> bool:
-        try:
-            health = self.ask(Request("about", "/health", method="GET"))["answer"]
-        except (OSError, http.client.HTTPException):
-            self.link.close()
-            return False
-        index = health["notebook_index"] or {"building": True}
-        return health["ready"] and not index["building"] and index["files"] == self.indexed
-
-    def ask(self, request: Request) -> dict[str, Any]:
-        """Send a request; return the response in the old names."""
-        headers = {"Content-Type": "application/json"}
-        if request.user:
-            headers["Authorization"] = f"Bearer {request.user}"
-        path = "/turbopilot" + ROUTES.get(request.path, request.path)
-        data = None if request.body is None else json.dumps(renamed(request.body, request.path))
-        self.link.request(request.method, path, data, headers)
-        reply = self.link.getresponse()
-        message, kind = reply.read(), reply.headers.get("Content-Type", "").partition(";")[0]
-        if kind == "text/event-stream":
-            answer = renamed(events(message), request.path, back=True)
-        elif kind == "application/x-ndjson":
-            frames = [json.loads(line) for line in message.splitlines()]
-            answer = lines(renamed(frames, request.path, back=True))
-        else:
-            answer = recorded(renamed(json.loads(message), request.path, back=True))
-        return {"status": reply.status, "type": kind, "answer": answer}
+def ask(server: JupyterServer, request: Request) -> dict[str, Any]:
+    """Send a request; return the response in the old names."""
+    path = "turbopilot" + ROUTES.get(request.path, request.path)
+    body = None if request.body is None else renamed(request.body, request.path)
+    status, kind, content = server.send(request.method, path, body, request.user)
+    if kind == "text/event-stream":
+        answer = renamed(events(content), request.path, back=True)
+    elif kind == "application/x-ndjson":
+        frames = [json.loads(line) for line in content.splitlines()]
+        answer = lines(renamed(frames, request.path, back=True))
+    else:
+        answer = recorded(renamed(json.loads(content), request.path, back=True))
+    return {"status": status, "type": kind, "answer": answer}
 
 
 def write(notebook: dict[str, Any], path: Path, modified: float) -> None:
@@ -474,11 +434,11 @@ def record(options: argparse.Namespace) -> int:
     folder = Path(tempfile.mkdtemp(prefix="unchanged-")).resolve()
     begun = time.monotonic()
     try:
-        with Served(options, folder, *notebooks[:INDEXED]) as server:
+        with indexed_server(options, folder, *notebooks[:INDEXED]) as server:
             print(f"{len(sent)} requests to {options.tree}", flush=True)
             answers = []
             for number, request in enumerate(sent, 1):
-                answers.append(server.ask(request))
+                answers.append(ask(server, request))
                 if number % 50 == 0:
                     print(f"{number}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
     finally:

@@ -56,4 +56,3 @@ c.Turbopilot.yield_cpu = False
 c.Turbopilot.keep_sequences = False
 c.Turbopilot.idle_minutes = 0.0
 c.Turbopilot.deadline = 300.0
-c.Turbopilot.raw_text_deadline = 300.0

@@ -12,6 +12,8 @@ from jupyter_turbopilot.suggestion.gate_fit import DEFAULT
 
 RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "RESULTS.md"
 BY_MODEL = "Qwen2.5-Coder 0.5 B with its adapter"  # the row of the default model
+PRECISION, SAVED = "precision, whole statements", "keystrokes saved, whole statements"
+SAMPLES, TARGET = 2, 3  # columns, behind the value and its interval
 CLASS = 60  # users
 SERVED = 7  # users who typed at once on two cores, a row of scale.md
 TYPING_SHARE = 0.3  # of a class
@@ -28,7 +30,7 @@ def rows(text: str) -> list[tuple[str, list[str]]]:
 
 
 def figure(begins: str, column: int = 0, below: int = 0) -> str:
-    """Return a cell of the first row `begins` (newer tables come first), else of the only row that starts so."""
+    """Return a cell of the first row `begins`, else of the only row that starts so."""
     found = rows(RESULTS.read_text("utf-8"))
     names = [first for first, _ in found]
     places = [at for at, name in enumerate(names) if name == begins][:1]
@@ -63,8 +65,8 @@ def costs() -> str:
     return (
         f"The default model adds {rounded('memory that the engine adds')} of memory to the server, and suggests in "
         f"{rounded(BY_MODEL, 3)} on two idle cores of an AMD EPYC\n(95 %: {rounded(BY_MODEL, 4)}). "
-        f"For 1 000 typed characters, it used {figure('CPU seconds for 1 000 characters, all threads', 1)} to "
-        f"{figure('the same for 556 characters in other notebooks', 1)} s of processor time."
+        f"For 1 000 typed characters, it used {figure('CPU seconds for 1 000 characters, all threads')} to "
+        f"{figure('the same for 556 characters in other notebooks')} s of processor time."
     )
 
 
@@ -132,9 +134,9 @@ def _cores(share: float) -> int:
 def wrong() -> str:
     """Return an item of a list about wrong suggestions."""
     shares = sorted(
-        100 - 100 * float(values[1])
+        100 - 100 * float(values[0])
         for first, values in rows(RESULTS.read_text("utf-8"))
-        if first.startswith("precision, in turn")
+        if first.startswith(PRECISION)
     )
     return (
         f"- Of 100 automatic suggestions, {shares[0]:.0f} to {shares[-1]:.0f} are wrong, in two measurements. "
@@ -157,14 +159,13 @@ def with_kernel() -> str:
 
 def gains() -> str:
     """Return the table of measurements with a user who does not wait."""
-    precision, saved = share("precision, in turn", 1), share("keystrokes saved, in turn", 1)
     columns = "first mentions of columns completed"
     return "\n".join(
         [
             "| measured with the default model | |",
             "| --- | --- |",
-            f"| keystrokes saved by a simulated user who types a key every 200 ms and does not wait | {saved} |",
-            f"| precision for this user: share of the shown suggestions that were correct | {precision} |",
+            f"| keystrokes saved by a simulated user who types a key every 200 ms and does not wait | {share(SAVED)} |",
+            f"| precision for this user: share of the shown suggestions that were correct | {share(PRECISION)} |",
             f"| unfamiliar columns completed after one letter, with the kernel | {share(columns)} |",
             f"| the same without the kernel | {share(columns, below=1)} |",
         ]
@@ -174,8 +175,8 @@ def gains() -> str:
 def quality() -> str:
     """Return a sentence about precision and keystrokes saved."""
     return (
-        f"For a simulated user who types a key every 200 ms and does not wait, {share('precision, in turn', 1)} of the "
-        f"suggestions were correct,\nand saved {share('keystrokes saved, in turn', 1)} of the keystrokes."
+        f"For a simulated user who types a key every 200 ms and does not wait, {share(PRECISION)} of the "
+        f"suggestions were correct,\nand saved {share(SAVED)} of the keystrokes."
     )
 
 
@@ -187,8 +188,8 @@ def llama_server() -> str:
     )
     return (
         f"A keystroke takes {figure(whole)} of llama-server's time, and {figure(infill)} over llama.cpp's own protocol\n"
-        f"(the target of {figure(infill, 2)} was missed). Eight editors at once get {figure(eight)} of its tokens per "
-        f"second, fifty clients {figure(fifty)}:\nboth targets ({figure(eight, 2)} and {figure(fifty, 2)}) were missed."
+        f"(the target of {figure(infill, TARGET)} was missed). Eight editors at once get {figure(eight)} of its tokens per "
+        f"second, fifty clients {figure(fifty)}:\nboth targets ({figure(eight, TARGET)} and {figure(fifty, TARGET)}) were missed."
     )
 
 
@@ -213,12 +214,12 @@ def fixes() -> str:
     return (
         f"In 22 notebooks with faults at random places, a fix appeared after {share('fixes shown, of errors')} of the errors "
         "that have one.\n"
-        f"Of {figure(right, 1)}, {share(right)} were right at once. After errors that have no fix, a wrong one\nappeared in "
+        f"Of {figure(right, SAMPLES)}, {share(right)} were right at once. After errors that have no fix, a wrong one\nappeared in "
         f"{figure('fixes shown where none is right')} of the cases. "
-        f"{share(renamed)} of\n{figure(renamed, 1)} changed every use and nothing else. An answer took "
+        f"{share(renamed)} of\n{figure(renamed, SAMPLES)} changed every use and nothing else. An answer took "
         f"{figure('time from request to answer')} (95th percentile), the first one of a kernel\n"
         f"{figure('the same for the first request of a kernel')}. Between two versions of notebooks of ten packages, "
-        f"{share(edits)} of {figure(edits, 1)} that were\noffered were right, and "
+        f"{share(edits)} of {figure(edits, SAMPLES)} that were\noffered were right, and "
         f"{share('the same: found, of the other changes')} of the other changes that the authors made alike were found: "
         "whole statements that are added\nor removed are not."
     )

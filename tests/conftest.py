@@ -44,7 +44,7 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("XDG_DATA_HOME", str(data := tmp_path_factory.mktemp("data")))
         patch.setenv(ON_WINDOWS, str(data))
         patch.setenv("JUPYTER_CONFIG_DIR", str(config := tmp_path_factory.mktemp("config")))
-        (config / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.max_threads = 1\n")
+        (config / "jupyter_turbopilot_config.py").write_text("c.Turbopilot.threads = 1\n")
         patch.setenv("IPYTHONDIR", str(tmp_path_factory.mktemp("ipython")))
         yield
 

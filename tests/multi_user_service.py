@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,7 @@ from jupyter_turbopilot.settings.config import Turbopilot
 
 from .on_thread import OnThread
 
-WHO, GROUPS = "X-Who", "X-Groups"
-
-
-@dataclass
-class Person(User):
-    """A user with groups, like a hub's."""
-
-    groups: tuple[str, ...] = ()
+WHO = "X-Who"
 
 
 class HeaderIdentity(StandaloneIdentity):
@@ -30,11 +22,9 @@ class HeaderIdentity(StandaloneIdentity):
 
     distinguishes_users = True
 
-    def get_user(self, handler: Any) -> Person | None:
-        headers = handler.request.headers
-        name = headers.get(WHO)
-        groups = tuple(filter(None, headers.get(GROUPS, "").split(",")))
-        return Person(name, groups=groups) if name else None
+    def get_user(self, handler: Any) -> User | None:
+        name = handler.request.headers.get(WHO)
+        return User(name) if name else None
 
     def may_manage(self, user: Any) -> bool:
         return False
@@ -53,7 +43,6 @@ class Service(OnThread):
         self, model: Path, *, pilot: Pilot | None = None, named: bool = True, **settings: Any
     ) -> None:
         plain: dict[str, Any] = {
-            "load_test": False,
             "keep_sequences": False,
             "yield_cpu": False,
             "threads": 1,
@@ -62,15 +51,15 @@ class Service(OnThread):
         super().__init__(pilot, HeaderIdentity if named else lambda: KeyIdentity("key", "127.0.0.1"))
         self.load()
 
-    def post(self, route: str, body: dict[str, Any], who: str, *groups: str, **headers: str) -> Any:
+    def post(self, route: str, body: dict[str, Any], who: str, **headers: str) -> Any:
         """Return the response to a user's request."""
-        sent = {WHO: who, GROUPS: ",".join(groups), "Authorization": "Bearer key"} | headers
+        sent = {WHO: who, "Authorization": "Bearer key"} | headers
         answer = self.client.post(f"/{route}", json=body, headers=sent)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
-    def reused(self, prompt: str, who: str, *groups: str, headers: Any = None, **more: Any) -> int:
+    def reused(self, prompt: str, who: str, headers: Any = None, **more: Any) -> int:
         """Return how many tokens of a prompt came from the cache."""
         body = {"prompt": prompt, "max_tokens": 1, "temperature": 0} | more
-        usage = self.post("v1/completions", body, who, *groups, **(headers or {}))["usage"]
+        usage = self.post("v1/completions", body, who, **(headers or {}))["usage"]
         return int(usage["prompt_tokens_details"]["cached_tokens"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_turbopilot.engine.base import Capabilities, Speed
 from jupyter_turbopilot.engine.llama.kind import LlamaKind
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.jupyter.pilot.library import store_of
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.plugins.remote.vocabulary import CodePoints
@@ -51,6 +52,7 @@ class ScriptedEngine:
     fim = "qwen"
     identity = "scripted"
     pid = None
+    level: Level | None = Level.NONE
 
     def __init__(
         self,
@@ -79,6 +81,9 @@ class ScriptedEngine:
         self.released = 0
         self.threads = 0
         self.closed = self.kept = False
+
+    def metrics(self) -> tuple[()]:
+        return ()
 
     def start(self, engine_request: EngineRequest) -> ScriptedRun:
         marks = {token: text for text, token in MARKS.items()}

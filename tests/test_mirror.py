@@ -11,7 +11,6 @@ PACKAGE = TESTS.parent / "jupyter_turbopilot"
 ELSEWHERE = {
     "terminal/commands/command.py": ["test_cli.py"],
     "completer/reply_publisher.py": ["completer/test_completion_job.py", "completer/test_index_lookup.py"],
-    "completer/text_generator.py": ["completer/test_completion_job.py", "completer/test_adoption.py"],
     "plugins/usage/checks.py": ["plugins/usage/test_command.py"],
     "plugins/remote/settings.py": ["settings/test_config.py", "test_cli.py"],
     "plugins/transformers/hosted_model.py": ["plugins/transformers/test_kind.py"],

@@ -34,7 +34,7 @@ import pytest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from jupyter_turbopilot.completer import completer, suggestion_plan
+from jupyter_turbopilot.completer import completer, raw_plan, suggestion_plan
 from jupyter_turbopilot.context.kernel_context import read_kernel_context
 from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.jupyter.identity import KeyIdentity
@@ -387,7 +387,8 @@ async def playing(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
     """Start a server for a script.
 
     `people`: a header of each request names its user. `kernels`: the context of each kernel. `index`: the
-    notebook index, with `patience`: the seconds that a request waits for a lookup.
+    notebook index, with `patience`: the seconds that a request waits for a lookup. `limits`: those of the
+    queue. `text_seconds`: the deadline of texts for other protocols.
     """
     with patch.object(suggestion_plan, "HOLD", math.inf):  # the steps take any time
         async with _serving(script, model) as play:
@@ -409,6 +410,7 @@ async def _serving(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
     )
     pilot.notebook_index = index  # type: ignore[assignment]
     app = application(pilot, MetricsForAll() if script.get("people") else KeyIdentity(KEY, "127.0.0.1"))
+    vars(pilot.worker.limits).update({"running": 0, "waiting": 0} | script.get("limits", {}))
     app.settings["session_manager"] = SimpleNamespace(
         get_session=lambda **_: {"path": "a.ipynb"},
         list_sessions=lambda: [{"path": "a.ipynb", "kernel": {"id": name}} for name in kernels],
@@ -423,6 +425,7 @@ async def _serving(script: dict[str, Any], model: Path) -> AsyncIterator[Play]:
     unused = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # creating the default one takes longer than a script
     patience = script.get("index", {}).get("patience", PATIENCE)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(raw_plan, "TEXT_FACTOR", script.get("text_seconds", 120.0) / settings["deadline"])
         patch.setattr(completer, "INDEX_TIMEOUT", patience)
         patch.setattr(completer, "PREFETCH_TIMEOUT", patience)
         patch.setattr(lookups, "SLOW", patience)

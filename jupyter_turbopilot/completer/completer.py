@@ -11,7 +11,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
-from jupyter_turbopilot.completer.first_prompts import FirstPrompts
 from jupyter_turbopilot.completer.import_sources import WouldWaitError, cached_only
 from jupyter_turbopilot.completer.listeners import Listeners
 from jupyter_turbopilot.completer.plan import replay
@@ -27,7 +26,6 @@ from jupyter_turbopilot.prompt.layout import LAYOUT
 from jupyter_turbopilot.protocol.errors import BusyError, TurbopilotError, log_failure
 from jupyter_turbopilot.protocol.request import Completion
 from jupyter_turbopilot.util.bounds import tenant_cache
-from jupyter_turbopilot.util.limited_dict import LimitedDict
 from jupyter_turbopilot.util.lookups import lookups
 from jupyter_turbopilot.util.threads import Alarm
 
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.completer.suggestion_plan import Matches
-    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.base import Engine, Speed
     from jupyter_turbopilot.engine.worker import Worker
     from jupyter_turbopilot.index.reader import NotebookIndex
     from jupyter_turbopilot.protocol.engine_request import RawRequest
@@ -53,33 +51,10 @@ _COUNTED = ("requests", "cache_hits", "index_matches", "continued", "ended", "hi
 # Seconds that a request waits for the index: after a keystroke, and when a notebook is prefetched.
 INDEX_TIMEOUT, PREFETCH_TIMEOUT = 0.05, 1.0
 REFUSED_SECONDS = 5.0  # until the busiest users may send automatic requests again
-MAX_NOTEBOOKS = 256
-
-
-class ShortContexts:
-    """The notebooks whose prompts have a shorter context, because they were opened while the server was busy.
-
-    A notebook keeps the size of its context until a warm-up at level 0, because a changed prompt has to be
-    evaluated again.
-    """
-
-    def __init__(self) -> None:
-        self._notebooks = LimitedDict[tuple[str, str], bool](MAX_NOTEBOOKS)
-
-    def update(self, caller: str, request: Completion, level: Level | None) -> bool:
-        """Record the notebook, and return whether its prompt has a shorter context.
-
-        `level`: the level of load shedding, or None if a remote server has not reported it.
-        """
-        key, is_warmup = (caller, request.path), request.trigger == "warmup"
-        if level is None and is_warmup:
-            # A busy remote server skips the warm-up, and reports its level with that.
-            return self._notebooks.get(key, False)
-        is_short = self._notebooks.get(key, (level or Level.NONE) >= Level.SHORT_CONTEXT)
-        if level is Level.NONE and is_warmup:
-            is_short = False  # the prompt is evaluated while the server has nothing else to do
-        self._notebooks[key] = is_short
-        return is_short
+# Of the evaluation of a notebook's first prompt. If the whole prompt takes less, waiting for it pays: with
+# few cells, the gate often shows nothing (benchmarks/results/first-minutes.md).
+FIRST_SECONDS = 5.0
+MIN_FIRST = 64  # tokens
 
 
 class Completer:
@@ -100,14 +75,14 @@ class Completer:
     ) -> None:
         self.worker = worker
         self.settings = settings
-        self.first_prompts = FirstPrompts(worker, settings, self._make_job, resting)
-        self.shared = Shared(settings, results, dict.fromkeys(_COUNTED, 0), self.first_prompts)
+        self.shared = Shared(
+            settings, results, dict.fromkeys(_COUNTED, 0), self.first_prompt_tokens, self._evaluate_whole
+        )
         self.listeners = listeners or Listeners()
         self.secret = secrets.token_bytes(32)  # for the digests that name owners and sessions
         self._resting = resting
         self._root = root
         self._cells = ChosenCells()
-        self._short_contexts = ShortContexts()
 
     @property
     def results(self) -> CompletionCache:
@@ -142,7 +117,7 @@ class Completer:
         """
         with tenant_cache(tenant):
             level = self.worker.level(caller)
-            plan = self._plan(request, kernel_context, caller, tenant, notebook_index, level)
+            plan = self._plan(request, kernel_context, tenant, notebook_index, level)
             observers = []
             if not plan.cache_key.tenant and isinstance(request, Completion):  # a single-user server
                 observers = self.listeners.requested(request, plan)
@@ -155,18 +130,34 @@ class Completer:
                 job.cancel.set(YIELDED)
                 job.finish(None)
             else:
-                self.first_prompts.enter(job)
                 self._begin(job)
             return job
 
-    def _make_job(self, plan: Plan, caller: str) -> CompletionJob:
-        return CompletionJob(plan, caller, [], self.shared)
+    def first_prompt_tokens(self, speed: Speed) -> int:
+        """Return how many tokens the first prompt of a notebook may have on a slow machine; otherwise 0.
+
+        A power of two seldom changes: another length would change the beginning of the prompt. A service for
+        several users reduces its work by its load instead.
+        """
+        tokens = max(MIN_FIRST, (1 << int(speed.prompt * FIRST_SECONDS).bit_length()) // 2)
+        is_slow = speed.prompt > 0 and tokens < self.settings.prompt_tokens and not self.worker.sheds_load
+        return tokens if is_slow else 0
+
+    def _evaluate_whole(self, job: CompletionJob) -> None:
+        """Evaluate the whole prompt of a request in the next pauses, instead of that of an older one."""
+        if self._resting():
+            return
+        whole = CompletionJob(job.plan.whole(), job.caller, [], self.shared)
+        self.shared.editors.enter(whole)
+        try:
+            self.worker.submit(whole)
+        except TurbopilotError:  # the next request tries again
+            self.shared.editors.leave(whole)
 
     def _plan(
         self,
         request: Completion | RawRequest,
         kernel_context: KernelContext,
-        caller: str,
         tenant: str,
         notebook_index: NotebookIndex | None,
         level: Level | None,
@@ -180,7 +171,6 @@ class Completer:
                 self.settings,
                 notebook_index,
                 level or Level.NONE,
-                has_short_context=self._short_contexts.update(caller, request, level),
             )
             if planned.notebook_index and not planned.asks_index:
                 planned = planned.with_cells(self._cells.of(request))
@@ -298,11 +288,10 @@ class Completer:
 
 def identity_of(engine: Engine, settings: Turbopilot, root: str = "") -> str:
     """Return a string that changes when the same request could get another answer."""
-    prompt = (LAYOUT, engine.context_size, settings.prompt_tokens, settings.suffix_tokens)
-    text = (settings.token_healing, settings.move_suffix, settings.max_lines)
+    prompt = (LAYOUT, engine.context_size, settings.prompt_tokens)
     used = (settings.engine, settings.engine_section.identity)
     source = (version("jupyter-turbopilot"), engine.identity, engine.name, root)
-    return repr((source, prompt, text, used))
+    return repr((source, prompt, settings.max_lines, used))
 
 
 def _asks_index(plan: Plan) -> bool:

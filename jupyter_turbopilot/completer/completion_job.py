@@ -14,14 +14,13 @@ from jupyter_turbopilot.engine.job import SUPERSEDED, Job
 from jupyter_turbopilot.prompt.layout import Layout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
-    from jupyter_turbopilot.completer.first_prompts import FirstPrompts
     from jupyter_turbopilot.completer.plan import Plan
     from jupyter_turbopilot.completer.reply_iterators import Listener
     from jupyter_turbopilot.completer.suggestion_plan import Matches
-    from jupyter_turbopilot.engine.base import Engine
+    from jupyter_turbopilot.engine.base import Engine, Speed
     from jupyter_turbopilot.protocol.engine_request import EngineRequest, Token
     from jupyter_turbopilot.protocol.errors import TurbopilotError
     from jupyter_turbopilot.protocol.reply import Reply
@@ -35,7 +34,8 @@ class Shared:
     settings: Turbopilot
     results: CompletionCache
     counters: dict[str, int]
-    first_prompts: FirstPrompts
+    first_prompt_tokens: Callable[[Speed], int] = lambda _: 0  # 0: all
+    evaluate_whole: Callable[[CompletionJob], None] = lambda _: None  # in the next pauses
     editors: Editors = field(default_factory=Editors)
     last_ms: float | None = None  # duration of the last answered request
     layout: Layout | None = None
@@ -123,9 +123,8 @@ class CompletionJob(Job):
         reply = self._publisher.last(error, self.cancel.reason, uncached=self.plan.uncached)
         shared = self._shared
         shared.editors.leave(self)
-        shared.first_prompts.end(self)
         if reply.items:
             shared.last_ms = reply.timings.total_ms
-        elif self.plan.gated and not self.cancel.is_set() and not reply.error:
+        elif self.plan.automatic and not (self.plan.exact or self.cancel.is_set() or reply.error):
             shared.counters["hidden"] += 1
         self._publisher.publish(reply)

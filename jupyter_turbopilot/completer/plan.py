@@ -52,7 +52,6 @@ class Plan(ABC):
     prompt_seconds: float = 0.0
     seconds: float = 0.0
     automatic: bool = False  # whether the editor sends it while the user types
-    gated: bool = False  # whether the gate may hide the suggestion
     judged: bool = False  # whether the gate has a threshold, which requires the tokens' probabilities
     answers: bool = True  # whether cached completions are replayed; otherwise they only serve as drafts
     exact: bool = False  # whether prompt and draft are sent to the engine unchanged
@@ -94,11 +93,11 @@ class Plan(ABC):
             sampling=replace(self.sampling, max_tokens=0),
             n=1,
             stream=False,
-            client="",
+            client=f"{self.client} whole",  # its own, so that keystrokes do not supersede it
+            sequence=0,
             priority=Priority.WARMUP,
             deadline=0.0,
             automatic=False,
-            gated=False,
             evaluates_whole=True,
         )
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
 
 MAX_INTERACTIVE = 512  # tokens; users do not wait for longer texts while they type
+TEXT_FACTOR = 12  # times the deadline of a completion
 ENDLESS = 1 << 16  # tokens; the limit of requests without one, longer than any context
 
 
@@ -55,7 +56,6 @@ def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
     if not settings.engine_section.send_documents:
         request = replace(request, others=(), context=())
     exact = request.exact or ExactRequest()
-    moves = settings.infill_move_suffix if request.moves is None else request.moves
     sampling, length = request.sampling, request.sampling.max_tokens
     if length < 0:
         # Generate until the model or the context ends the text; reserve some of the context for it.
@@ -68,14 +68,14 @@ def plan_raw(request: RawRequest, settings: Turbopilot) -> RawPlan:
         n=max(request.n, request.best_of),
         best=request.n,
         stream=request.stream,
-        deadline=settings.raw_text_deadline,
+        deadline=TEXT_FACTOR * settings.deadline,
         prompt_seconds=request.prompt_seconds,
         seconds=request.seconds,
         answers=False,
         priority=priority_of(request),
         automatic=exact.automatic,
         language=exact.language,
-        moves=settings.move_suffix if request.exact else request.window and moves,
+        moves=request.exact is not None or (request.window and request.moves),
         exact=request.exact is not None,
         hint=exact.hint,
         aligned=exact.aligned,

@@ -71,7 +71,7 @@ class CursorContext:
         self._settings = settings
         self._max_lines = max_lines
 
-    def with_cells(self, cells: Sequence[Document] = ()) -> Context:
+    def context(self, cells: Sequence[Document] = ()) -> Context:
         """Return the context for a prompt, with cells from the index."""
         if not cells:
             return self._context
@@ -138,7 +138,7 @@ class SuggestionPlan(Plan):
         return self.notebook_index is not None and self.priority is not Priority.PREFETCH
 
     def prompt(self, engine: Engine, layout: Layout) -> Prompt:  # noqa: ARG002 - a layout is for one engine
-        context = self.cursor.with_cells(self.cells)
+        context = self.cursor.context(self.cells)
         return layout.prompt(self.cursor.request, context, self.prompt_tokens)
 
     def truncated(self, max_tokens: int) -> SuggestionPlan:
@@ -206,8 +206,6 @@ def plan_suggestion(
     settings: Turbopilot,
     notebook_index: NotebookIndex | None = None,
     level: Level = Level.NONE,
-    *,
-    has_short_context: bool = False,
 ) -> SuggestionPlan:
     """Plan a suggestion. The gate is fitted to each `model`.
 
@@ -235,20 +233,19 @@ def plan_suggestion(
         trees=fit.trees,
         threshold=threshold,
         unasked=unasked,
-        prompt_tokens=settings.prompt_tokens // (2 if has_short_context else 1),
+        prompt_tokens=settings.prompt_tokens,
         names_stay=not settings.engine_section.send_kernel_context,
         cache_key=CacheKey(
             (
                 (request.lines, request.language, request.path, notebook_index is not None),
                 kernel_context.digest,
-                *(("short",) if has_short_context else ()),
             ),
             before,
             limit=(length, max_lines, unasked, threshold),
             after=after,
             # Other open documents are not part of the key, so that their changes do not start a new text. An
             # answer that may depend on them is not saved to disk.
-            persistent=not (has_short_context or is_private_path(request.path) or request.documents),
+            persistent=not (is_private_path(request.path) or request.documents),
         ),
         sampling=Sampling(length, request.temperature, seed=request.seed or 0),
         in_units=True,
@@ -260,9 +257,8 @@ def plan_suggestion(
         cell_key=f"{request.path}\n{own.id or request.active}",
         language=cell_language(own.source, request.language),
         automatic=request.trigger == "automatic",
-        gated=request.trigger == "automatic",
         judged=threshold > 0,
-        moves=settings.move_suffix,
+        moves=True,
         evaluates_whole=False,
         priority=_PRIORITIES.get(request.trigger, Priority.TYPING),
     )

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import hmac
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
 DIGITS = 32
 LABEL_DIGITS = 12
 
 
-def tenant_of(username: str, groups: Collection[str], share: str, group: str, secret: bytes) -> str:
-    """Return the tenant of a user's requests.
-
-    `share` decides which users share one tenant: all users, the members of `group`, or no others.
-    """
-    if share == "all":
-        return _digest(secret, "all")
-    if share == "group" and group and group in groups:
-        return _digest(secret, "group", group)
-    return _digest(secret, "user", username)
+def tenant_of(username: str | None, secret: bytes) -> str:
+    """Return the tenant of a user's requests; None: the one that all users share."""
+    return _digest(secret, "all") if username is None else _digest(secret, "user", username)
 
 
 def salted(tenant: str, salt: str) -> str:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.completer.alternatives import TextStart, alternatives, ranked
 from jupyter_turbopilot.completer.plan import item_of, replay
 from jupyter_turbopilot.completer.text import Remainder, Text, remainder_after
-from jupyter_turbopilot.engine.base import speed_of
 from jupyter_turbopilot.engine.job import DEADLINE, YIELDED
 from jupyter_turbopilot.prompt.formats import Prompt
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixConstraint, Usage
 from jupyter_turbopilot.protocol.reply import Item, Reply, Timings
 from jupyter_turbopilot.suggestion.writing import Verbatim
-from jupyter_turbopilot.util.bounds import tenant_cache
+from jupyter_turbopilot.util.bounds import common_prefix_length, tenant_cache
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -152,11 +151,16 @@ class TextGenerator:
         return TextStart(self._request_for(text.prompt, cached, remainder))
 
     def _lay_out(self) -> Prompt:
-        """Return the prompt; on a slow machine, that of a notebook which is not evaluated is short."""
+        """Return the prompt; on a slow machine, the first one of a notebook has only the nearest cells.
+
+        They are last in a prompt, so a longer prompt begins differently, and is evaluated from its beginning.
+        """
         plan, engine, layout = self._plan, self._engine, self._shared.layout_for(self._engine)
         prompt = plan.prompt(engine, layout)
-        if short := self._shared.first_prompts.limit(self._job, prompt, speed_of(engine)):
-            plan = plan.truncated(max(1, short // layout.unit))
+        most = 0 if plan.evaluates_whole else self._shared.first_prompt_tokens(engine.speed)
+        if most and len(prompt.tokens) - common_prefix_length(prompt.tokens, layout.evaluated) > most:
+            self._shared.evaluate_whole(self._job)
+            plan = plan.truncated(max(1, (most - prompt.tail) // layout.unit))
             prompt = replace(plan.prompt(engine, layout), short=True)
         return prompt
 
@@ -274,8 +278,8 @@ class TextGenerator:
                 hint=(),
                 priority=self._urgency,
             )
-        if text.prompt and not self._job.stopped:
-            self._shared.first_prompts.evaluated(self._job, text.prompt)
+        if text.prompt and not (text.prompt.short or self._job.stopped):
+            self._shared.layout_for(self._engine).evaluated = text.prompt.tokens
         self._finish(writing, complete=ended and not cut)
         return writing, ended and not cut
 

@@ -11,6 +11,11 @@ from jupyter_turbopilot.protocol.engine_request import EngineRequest, PrefixCons
 from jupyter_turbopilot.protocol.errors import BadRequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from prometheus_client.metrics_core import Metric
+
+    from jupyter_turbopilot.engine.load_shedding import Level
     from jupyter_turbopilot.engine.vocabulary import Vocabulary
     from jupyter_turbopilot.protocol.engine_request import Token
 
@@ -22,7 +27,7 @@ CHUNK = 64
 PIECES = 4
 PROMPT_BATCH = 16  # tokens of the smallest batch that measures the speed of prompt evaluation
 SLOTS = 8  # the default number of texts that an engine generates at a time
-UNLIMITED = 1 << 16
+MOST_LISTED = 1 << 16  # likely tokens at a position: all
 SAMPLERS = frozenset(field.name for field in fields(Sampling)) - {"max_tokens", "top", "beginning"}
 # The values that disable an option and are not its default.
 _OFF: dict[str, Any] = {"top_k": 0, "top_p": 1.0, "penalty_last_n": 0, "samplers": ()}
@@ -52,7 +57,7 @@ class Capabilities:
     slots: int = SLOTS  # how many texts it generates at a time
     prefix_constraints: bool = True  # whether it supports prefix constraints (`PrefixConstraint`)
     logprobs: bool = True  # whether it returns each token's probability, before temperature and penalties
-    top: int = UNLIMITED  # how many of the most likely tokens it can list at each position
+    top: int = MOST_LISTED  # how many of the most likely tokens it can list at each position
     prefetch: bool = True  # whether it may prefetch
     samplers: AbstractSet[str] = SAMPLERS  # the supported options of `Sampling`
     remote: bool = False  # whether a remote server computes: a step only waits, and may be interrupted
@@ -108,6 +113,14 @@ class Engine(Protocol):
     identity: str  # changes whenever the same request could get another answer
     capabilities: Capabilities
     pid: int | None  # of its child process, if it has one
+    speed: Speed  # that of a remote server is not measured
+
+    @property
+    def level(self) -> Level | None:
+        """The level of load shedding that a remote server has reported; None if it is unknown."""
+
+    def metrics(self) -> Iterable[Metric]:
+        """Return the engine's own metrics, for Prometheus."""
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -147,9 +160,3 @@ def generate_one(engine: Engine) -> None:
                 break
     finally:
         engine.release(run)
-
-
-def speed_of(engine: Engine | None) -> Speed:
-    """Return the measured speed of an engine; remote servers and engines of plugins have none."""
-    speed: Speed = getattr(engine, "speed", Speed())
-    return speed

@@ -47,7 +47,7 @@ def limits_of(settings: Turbopilot) -> Limits:
 
     return Limits(
         context_size=settings.context_size,
-        threads=machine.threads(settings.threads, settings.max_threads),
+        threads=machine.threads(settings.threads),
         max_bytes=settings.max_memory * MEGABYTE,
         sequence_bytes=settings.sequences_memory * MEGABYTE,
     )

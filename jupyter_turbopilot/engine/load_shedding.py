@@ -15,15 +15,13 @@ class Level(IntEnum):
 
     NONE = 0
     NO_PREFETCH = 1
-    SHORT_CONTEXT = 2  # of notebooks that are not cached yet
-    SHORT_SUGGESTIONS = 3
-    REFUSE_BUSIEST = 4  # automatic requests of callers who cause more than the average load
+    SHORT_SUGGESTIONS = 2
+    REFUSE_BUSIEST = 3  # automatic requests of callers who cause more than the average load
 
 
 # The predicted wait, as a share of the deadline, at which each level begins. It ends at half of that.
 THRESHOLDS = {
     Level.NO_PREFETCH: 0.05,
-    Level.SHORT_CONTEXT: 0.1,
     Level.SHORT_SUGGESTIONS: 0.2,
     Level.REFUSE_BUSIEST: 0.4,
 }

@@ -38,6 +38,15 @@ TOO_MANY_WAITING = "Too many of your requests are waiting. Try again in a moment
 
 
 @dataclass
+class QueueLimits:
+    """How many jobs may wait, and how many of one caller are served at a time or may wait; 0: no limit."""
+
+    queue: int = 32
+    running: int = 0
+    waiting: int = 0
+
+
+@dataclass
 class _Turn:
     """A caller's turn."""
 
@@ -75,16 +84,13 @@ class Scheduler:
 
     clock = staticmethod(time.monotonic)
 
-    def __init__(self, limit: int, *, running: int = 0, waiting: int = 0, deadline: float = 10.0) -> None:
-        """`limit`: how many jobs may wait. `running`, `waiting`: limits for one caller; 0: no limit.
+    def __init__(self, limits: QueueLimits, *, deadline: float = 10.0) -> None:
+        """`deadline`: the usual deadline of a job in seconds, to which the load is compared.
 
-        `deadline`: the usual deadline of a job in seconds, to which the load is compared. A caller's jobs
-        beyond `running` have bulk priority until an earlier one has ended.
+        A caller's jobs beyond `limits.running` have bulk priority until an earlier one has ended.
         """
-        self.limit = limit
+        self.limits = limits
         self.slots = SLOTS  # how many texts the engine generates at a time
-        self._running = running
-        self._waiting = waiting
         self._jobs: list[Job] = []
         self.begun: set[Job] = set()
         self._ranks = {priority: _Rank() for priority in Priority}
@@ -132,7 +138,7 @@ class Scheduler:
         If the caller has the maximum number of waiting jobs, one of its own is dropped.
         """
         own = [other for other in self._jobs if other.caller == job.caller]
-        at_limit = 0 < self._waiting <= sum(other not in self.begun for other in own)
+        at_limit = 0 < self.limits.waiting <= sum(other not in self.begun for other in own)
         # An editor goes before editors of the same caller that have recently used at least a turn more, so
         # that a user does not wait for other editors' long prompts. The first job stays: its turn has begun.
         most = self._used(job) + TURN
@@ -142,7 +148,7 @@ class Scheduler:
         self._update(job.caller)
         # Paused jobs use memory: beyond the usual number they count as waiting.
         counted = len(self._jobs) - min(len(self.begun), 2 * self.slots)
-        if not at_limit and counted <= self.limit:
+        if not at_limit and counted <= self.limits.queue:
             return None
         waiting = (other for other in self if other not in self.begun)
         *_, last = (other for other in waiting if not at_limit or other.caller == job.caller)
@@ -297,14 +303,15 @@ class Scheduler:
         Texts slow each other down, so each caller gets as many as the caller with the fewest jobs.
         """
         counts = Counter(j.caller for j in self._jobs if j.priority in priorities and j.priority.awaited)
-        return min(self._running, *counts.values()) if self._running and counts else self._running
+        running = self.limits.running
+        return min(running, *counts.values()) if running and counts else running
 
     def _update(self, caller: str) -> None:
         """Set the priorities of a caller's jobs, and add or remove its turn in each rank."""
         own = [job for job in self._jobs if job.caller == caller]
         before: list[Priority] = []
-        for job in own if self._running else ():
-            beyond = sum(priority <= job.asked_as for priority in before) >= self._running
+        for job in own if self.limits.running else ():
+            beyond = sum(priority <= job.asked_as for priority in before) >= self.limits.running
             job.priority = max(job.asked_as, Priority.BULK) if beyond else job.asked_as
             if not job.cancel.is_set():
                 before.append(job.asked_as)
@@ -325,6 +332,6 @@ class Scheduler:
         """Return the seconds until a retry; a caller's rejected requests come back one after the other."""
         now = self.clock()
         self._retries = {name: at for name, at in self._retries.items() if at > now}
-        at = self._retries.get(caller, now) + self._seconds / max(1, self._running)
+        at = self._retries.get(caller, now) + self._seconds / max(1, self.limits.running)
         self._retries[caller] = min(at, now + LONGEST_RETRY)
         return self._retries[caller] - now

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from jupyter_turbopilot.engine.job import STOPPED, SUPERSEDED, YIELDED, Job, Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState, Lifecycle, engine_failed, not_ready
 from jupyter_turbopilot.engine.load_shedding import Level
-from jupyter_turbopilot.engine.scheduler import Scheduler
+from jupyter_turbopilot.engine.scheduler import QueueLimits, Scheduler
 from jupyter_turbopilot.engine.step_loop import StepLoop
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.util.threads import Alarm, start_thread
@@ -34,22 +34,18 @@ class Worker:
 
     def __init__(
         self,
-        queue_limit: int = 32,
+        limits: QueueLimits | None = None,
         threads: Callable[[], int] | None = None,
         idle: float = 0.0,
         *,
-        running: int = 0,
-        waiting: int = 0,
         deadline: float = 10.0,
     ) -> None:
-        """`running`, `waiting`: how many requests of one caller are served at a time, or wait; 0: all.
-
-        `deadline`: the usual deadline of a request in seconds.
-        """
+        """`deadline`: the usual deadline of a request in seconds."""
+        self.limits = limits or QueueLimits()
         # False if one user owns all callers: notebooks, kernels and editors.
         self.sheds_load = False
         self._wake = threading.Condition()
-        self._scheduler = Scheduler(queue_limit, running=running, waiting=waiting, deadline=deadline)
+        self._scheduler = Scheduler(self.limits, deadline=deadline)
         self._loop = StepLoop(self._end, threads)
         self._life = Lifecycle(self._loop)
         self._step_priority: Priority | None = None  # of the running step
@@ -81,7 +77,7 @@ class Worker:
         engine = self.engine
         if engine is not None and engine.capabilities.remote:
             # Only the server that computes can predict a wait. It refuses requests itself.
-            reported: Level | None = getattr(engine, "level", Level.NONE)
+            reported = engine.level
             return None if reported is None else min(reported, Level.SHORT_SUGGESTIONS)
         if not self.sheds_load:
             return Level.NONE

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_turbopilot.engine.base import speed_of
 from jupyter_turbopilot.models.recommend import FULL_TOKENS_PER_SECOND, share_saved
 from jupyter_turbopilot.models.tuning import adapters
 from jupyter_turbopilot.protocol.errors import TurbopilotError
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.models.model import Model
     from jupyter_turbopilot.models.recommend import Advice
     from jupyter_turbopilot.settings.config import Turbopilot
-
-_OFFERS = ("fixes", "renames", "repeats")
 
 
 def describe_health(
@@ -56,7 +53,7 @@ def describe_health(
         "busy": bool(pilot.worker.level()),
         "slow": _slow(pilot) if own and state.ready else None,
         "last_ms": pilot.completer.last_ms,
-        "offers": [kind for kind in _OFFERS if getattr(pilot.settings, f"suggest_{kind}")],
+        "fixes": pilot.settings.suggest_fixes,
         "week": _week(pilot) if own else None,
         "notebook_index": _notebook_index(notebook_index) if notebook_index else None,
     }
@@ -102,10 +99,12 @@ def _notice(pilot: Pilot, *, for_admin: bool) -> str | None:
 
 def _slow(pilot: Pilot) -> str | None:
     """Return that the machine is slow, and which model fits it."""
-    speed = speed_of(pilot.worker.engine)
+    if not (engine := pilot.worker.engine):
+        return None
+    speed = engine.speed
     # On a fast machine, too, the short batches of keystrokes evaluate slowly.
     is_late = 0 < speed.generation < FULL_TOKENS_PER_SECOND
-    if not is_late or not pilot.completer.first_prompts.is_slow(speed):
+    if not is_late or not pilot.completer.first_prompt_tokens(speed):
         return None
     return f"This machine is slow. {pilot.library.advise_on(pilot.worker.state.model, speed.generation)}"
 

@@ -125,8 +125,7 @@ class TurbopilotExtension(ExtensionApp):
 
         runtime.remove_stale()
         if not server.sock:
-            named = self._turbopilot.cache_file if self._turbopilot.cache_memory else ""
-            url = loopback_url(server)
+            url, named = loopback_url(server), self._turbopilot.cache_file
             runtime.write(runtime.Runtime(url, self._secret, os.getpid(), named, server.root_dir))
 
     def _report_failure(self, started: asyncio.Task[None]) -> None:

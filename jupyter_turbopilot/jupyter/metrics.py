@@ -94,7 +94,7 @@ class _CurrentState(Collector):
         for name, what, value in (
             ("turbopilot_ready", "Whether a completion can start immediately.", float(worker.state.ready)),
             ("turbopilot_queue", "Waiting requests.", float(worker.waiting)),
-            ("turbopilot_load_level", "Level of load shedding: 0 to 4.", float(worker.level() or 0)),
+            ("turbopilot_load_level", "Level of load shedding: 0 to 3.", float(worker.level() or 0)),
             ("turbopilot_memory_bytes", "Resident memory of this process.", self._process.memory_info().rss),
         ):
             yield GaugeMetricFamily(name, what, value=value)
@@ -108,8 +108,8 @@ class _CurrentState(Collector):
             ("continued", "Requests that continued the generation of an earlier one."),
         ):
             yield CounterMetricFamily(f"turbopilot_{event}", what, value=counters[event])
-        if metrics := getattr(worker.engine, "metrics", None):
-            yield from metrics()
+        if worker.engine:
+            yield from worker.engine.metrics()
 
 
 class Metrics:

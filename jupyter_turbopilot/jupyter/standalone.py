@@ -48,12 +48,9 @@ OWN = {
 }
 
 # Unless configured. Fast typing causes two or three requests per second, each with a prefetch.
-DEFAULTS = {
-    "requests_per_minute": 600,
-    "running_per_user": 2,
-    "waiting_per_user": 8,
-    "separate_caches": True,
-}
+REQUESTS_PER_MINUTE = 600
+# Of a user whom the identity provider distinguishes.
+RUNNING_PER_USER, WAITING_PER_USER = 2, 8
 POLL = 0.05  # seconds
 CLOSE_SECONDS = 0.5  # until the end of the process, if a client does not close its connection
 # Errors in the command line or the settings: a retry would fail too.
@@ -98,6 +95,8 @@ class Application(web.Application):
 def application(pilot: Pilot, identity: StandaloneIdentity, prefix: str = "/") -> web.Application:
     """Mount the routes under a prefix that begins and ends with a slash."""
     pilot.worker.sheds_load = identity.distinguishes_users or identity.may_manage(None)
+    if identity.distinguishes_users:
+        pilot.worker.limits.running, pilot.worker.limits.waiting = RUNNING_PER_USER, WAITING_PER_USER
     loaded()  # now, because no client waits yet
     root = re.escape(prefix.rstrip("/"))
     routes = ((f"/{path}" if path else "/?", value) for path, value in (table() | OWN).items())
@@ -271,14 +270,9 @@ def for_several(settings: Turbopilot) -> None:
         )
     if settings.denied_paths:
         log.warning("Turbopilot: %s", PATHLESS_WARNING)
-    if settings.share_prompts == "group" and not settings.share_prompts_group:
-        log.warning(
-            'Turbopilot: c.Turbopilot.share_prompts is "group", but no group is set. Users share no '
-            "caches. Set c.Turbopilot.share_prompts_group."
-        )
-    for name, value in DEFAULTS.items():
-        if name not in asked and not getattr(settings, name):
-            setattr(settings, name, value)
+    settings.separate_caches = True
+    if "requests_per_minute" not in asked:
+        settings.requests_per_minute = settings.requests_per_minute or REQUESTS_PER_MINUTE
 
 
 def refuse_usage_log(settings: Turbopilot, why: str) -> None:

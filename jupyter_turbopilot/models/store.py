@@ -24,7 +24,7 @@ from jupyter_turbopilot.protocol.errors import NotReadyError, TurbopilotError, U
 from jupyter_turbopilot.util.files import describe_size, partial_path, sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -62,10 +62,9 @@ def unavailable(model: Model, stored: Stored | None, engine: str = "llama") -> T
 class Store:
     """The models of one folder."""
 
-    def __init__(self, folder: Path, *, mirrors: bool = False, hosts: Collection[str] = ()) -> None:
+    def __init__(self, folder: Path, *, mirrors: bool = False) -> None:
         self.folder = folder
         self.mirrors = mirrors
-        self.hosts = hosts  # non-public hosts that downloads may be redirected to
 
     def path(self, model: Model) -> Path:
         """Return the path of the model's file, which need not exist."""

@@ -14,7 +14,7 @@ from jupyter_turbopilot.protocol.errors import CancelledError, DownloadError
 from jupyter_turbopilot.util.files import replace_content
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import httpx
@@ -62,7 +62,6 @@ class Transfer:
     known: RemoteFile
     progress: Callable[[int], None]
     cancelled: Callable[[], bool]
-    hosts: Collection[str] = ()  # non-public hosts that it may be redirected to
 
 
 def fetch_url(url: str, transfer: Transfer, headers: dict[str, str], what: str) -> None:
@@ -76,7 +75,7 @@ def fetch_url(url: str, transfer: Transfer, headers: dict[str, str], what: str) 
         done = target.stat().st_size
     if done and done == known.size:
         return
-    with translate_errors(what), connection(url, transfer.hosts) as client:
+    with translate_errors(what), connection(url) as client:
         for start_at in dict.fromkeys((done, 0)):  # without range support, request the whole file
             with client.stream("GET", url, headers=headers | _range(start_at, state)) as answer:
                 if start_at and answer.headers.get("content-range") == f"bytes */{start_at}":

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
 
 LAYOUT = 2  # version of the prompt layout: a change invalidates cached completions
+SUFFIX_TOKENS = 96
 PIECES_REMEMBERED = 2**23  # bytes of cached cells and their tokens
 BEST_REMEMBERED = 2**21
 PIECES_SHARE = 8  # one such share for the outline of omitted pieces, one for the best of them
@@ -36,14 +37,16 @@ PIECES_SHARE = 8  # one such share for the outline of omitted pieces, one for th
 class Layout:
     """Lays out prompts for an engine, and caches the tokens of cells."""
 
-    def __init__(self, engine: Engine, settings: Turbopilot) -> None:
+    def __init__(self, engine: Engine, settings: Turbopilot, suffix_tokens: int = SUFFIX_TOKENS) -> None:
         self._engine = weakref.ref(engine)  # weak, so that a replaced engine can be freed
         self._context_size = engine.context_size
         self.settings = settings
+        self._suffix_tokens = suffix_tokens  # maximum after the cursor
         vocabulary = engine.vocabulary
         self.unit = vocabulary.unit
+        self.evaluated: list[int] = []  # the whole prompt that was evaluated last
         # The cursor cannot split a token of a character model.
-        self._heals = settings.token_healing and engine.capabilities.prefix_constraints and self.unit == 1
+        self._heals = engine.capabilities.prefix_constraints and self.unit == 1
         self.form = form_for(vocabulary.find_token, vocabulary.markers, engine.fim)
         self.tokenize = cached_function(PIECES_REMEMBERED)(self._tokenize)
         self._best_of = cached_function(BEST_REMEMBERED)(self._find_best)
@@ -68,7 +71,7 @@ class Layout:
         vocabulary, settings, unit = self.vocabulary, self.settings, self.unit
         # The markers, the beginning-of-text token and at least one answer token have to fit as well.
         most = self._context_size - 8
-        suffix = min(settings.suffix_tokens * unit, most // 4)
+        suffix = min(self._suffix_tokens * unit, most // 4)
         answer = min((request.max_tokens or settings.max_tokens) * unit, most // 2)
         prefix = max(1, min((prompt_tokens or settings.prompt_tokens) * unit, most - suffix - answer))
         pieces = [self.tokenize(piece) for piece in context.pieces]

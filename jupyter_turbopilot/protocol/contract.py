@@ -231,9 +231,9 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
         ),
     ] = UNSET
     last_ms: Annotated[float | None, Meta(description="duration of the last completion in milliseconds")]
-    offers: Annotated[
-        list[Literal["fixes", "renames", "repeats"]] | UnsetType,
-        Meta(description="the kinds of edits that the server suggests"),
+    fixes: Annotated[
+        bool | UnsetType,
+        Meta(description="whether the server suggests fixes, renames and repeated edits"),
     ] = UNSET
     notebook_index: Annotated[
         NotebookIndex | None,

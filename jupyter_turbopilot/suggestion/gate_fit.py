@@ -1,7 +1,7 @@
 """Decision trees and thresholds of the gate for each model. Pure.
 
 `fits.json` contains them by model, written by `scripts/fit_gate.py`; missing parts default to those
-of the default model. The front end uses the same numbers.
+of the default model.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def corrected_input_of(
         if not settings.suggest_fixes or getattr(sys, "last_value", None) is not error:
             return None
         with counted_operations(Operations(MOST_OPERATIONS)):
-            return _corrected_input(shell, error, number, settings, notebook_index)
+            return _corrected_input(shell, error, number, notebook_index)
     except (DisabledError, OperationLimitError):
         return None
     except Exception:  # an error of this package must not reach the user
@@ -71,7 +71,6 @@ def _corrected_input(
     shell: Any,
     error: BaseException,
     number: int,
-    settings: Turbopilot,
     notebook_index: NotebookIndex | None,
 ) -> CorrectedInput | None:
     inputs = shell.history_manager.input_hist_raw[: number + 1]
@@ -88,11 +87,8 @@ def _corrected_input(
         if type(file) is str and type(line) is int and _CELL_FILE.search(file[-LONGEST_FILE:]):
             traceback.append(_header(file[-LONGEST_FILE:], line, number))
     output = ErrorOutput(name=reported.type, message=_message(error), traceback=traceback)
-    report = read_report(
-        probe.report(
-            shell.user_ns, expressions_to_describe(cells, failed, output), keys=settings.read_dictionary_keys
-        )
-    )
+    wanted = expressions_to_describe(cells, failed, output)
+    report = read_report(probe.report(shell.user_ns, wanted))
     kernel_context = kernel_context_of(shell)
     request = Completion(cells=[Cell(source=cell.source or "") for cell in cells], offset=0)
     failure = FailedCell(

@@ -128,14 +128,12 @@ OWN: dict[str, tuple[Entry, ...]] = {
         Entry("index.info", f"{_COMMANDS}notebook_index:declare_info", "show the indexes"),
         Entry("index.rebuild", f"{_COMMANDS}notebook_index:declare_rebuild", "rebuild the index of a folder"),
         Entry("index.clear", f"{_COMMANDS}notebook_index:declare_clear", "clear every index"),
-        Entry("usage-log", _GROUP, "summarise, describe or delete the usage log"),
+        Entry("usage-log", _GROUP, "summarise the usage log"),
         Entry(
             "usage-log.report",
             f"{_PLUGINS}usage.command:declare_report",
             "print statistics of suggestion outcomes",
         ),
-        Entry("usage-log.info", f"{_PLUGINS}usage.command:declare_info", "describe a log"),
-        Entry("usage-log.clear", f"{_PLUGINS}usage.command:declare_clear", "delete a log"),
         Entry(
             "purge",
             f"{_COMMANDS}removing:declare_purge",

@@ -2,10 +2,10 @@
 
 import type { JupyterFrontEnd, JupyterFrontEndPlugin } from '@jupyterlab/application';
 import { ICommandPalette } from '@jupyterlab/apputils';
-import { IEditorLanguageRegistry } from '@jupyterlab/codemirror';
 import { ICompletionProviderManager, IInlineCompleterFactory } from '@jupyterlab/completer';
 import { NotebookActions, NotebookPanel } from '@jupyterlab/notebook';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStateDB } from '@jupyterlab/statedb';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { MenuSvg } from '@jupyterlab/ui-components';
@@ -34,6 +34,7 @@ import { SwitchFollower } from './offswitches';
 import { Page } from './page';
 import { ModelPanel, panelOpener } from './panel';
 import { Preferences } from './settings';
+import { ShownNotifications } from './shownnotifications';
 import { Provider } from './provider';
 import { statisticsDialog } from './statistics';
 import { Status } from './status';
@@ -47,16 +48,16 @@ const plugin: JupyterFrontEndPlugin<void> = {
   description: 'Inline code completion from a model in the Jupyter server or in the browser.',
   autoStart: true,
   requires: [ICompletionProviderManager, IInlineCompleterFactory],
-  optional: [ISettingRegistry, IStatusBar, ICommandPalette, ITranslator, IEditorLanguageRegistry],
+  optional: [ISettingRegistry, IStateDB, IStatusBar, ICommandPalette, ITranslator],
   activate: (
     app: JupyterFrontEnd,
     manager: ICompletionProviderManager,
     factory: IInlineCompleterFactory,
     registry: ISettingRegistry | null,
+    state: IStateDB | null,
     statusBar: IStatusBar | null,
     palette: ICommandPalette | null,
-    translator: ITranslator | null,
-    languages: IEditorLanguageRegistry | null
+    translator: ITranslator | null
   ) => {
     const trans = (translator ?? nullTranslator).load('jupyter_turbopilot');
     const { commands, serviceManager, shell } = app;
@@ -68,19 +69,14 @@ const plugin: JupyterFrontEndPlugin<void> = {
       server: () => Promise.resolve(new HttpClient(serviceManager.serverSettings)),
       // Loaded on demand: a page with a server does not need it.
       browser: async () =>
-        (await import('./local/lab')).localClient(
-          serviceManager,
-          languages,
-          preferences.current.browserModels,
-          {
-            progress: () => {
-              if (availability.state.health?.phase !== 'loading') {
-                void availability.check(); // while a model is loading, the timer checks often enough
-              }
-            },
-            opened: () => void availability.check()
-          }
-        )
+        (await import('./local/lab')).localClient({
+          progress: () => {
+            if (availability.state.health?.phase !== 'loading') {
+              void availability.check(); // while a model is loading, the timer checks often enough
+            }
+          },
+          opened: () => void availability.check()
+        })
     });
     const availability = new Availability(
       async signal => {
@@ -104,11 +100,12 @@ const plugin: JupyterFrontEndPlugin<void> = {
       const inserted = provider.accepted(text, imports);
       return () => {
         inserted();
-        notebookIndex.accepted();
+        void notebookIndex.accepted();
       };
     });
     noteSuggestions(completers, own, trans);
-    notifyOfProviders(completers, own, preferences, trans, () =>
+    const shown = new ShownNotifications(state);
+    notifyOfProviders(completers, own, shown, trans, () =>
       commands.hasCommand('settingeditor:open')
         ? () => void commands.execute('settingeditor:open', { query: 'Inline Completer' })
         : null
@@ -150,7 +147,7 @@ const plugin: JupyterFrontEndPlugin<void> = {
       trans,
       completeHere
     );
-    const notebookIndex = new NotebookIndex(client, availability, preferences, notice, page, trans);
+    const notebookIndex = new NotebookIndex(client, availability, preferences, shown, notice, page, trans);
     const status = new Status(trans, availability, provider, page);
     provider.refused.connect(() => status.update());
     const menu = new MenuSvg({ commands });

@@ -1,8 +1,10 @@
+import { StateDB } from '@jupyterlab/statedb';
 import { nullTranslator } from '@jupyterlab/translation';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Availability } from './availability';
 import { NotebookIndex } from './notebookindex';
 import { Preferences } from './settings';
+import { ShownNotifications } from './shownnotifications';
 import type { IHealth, INotebookIndex } from './wire';
 
 interface IOptions {
@@ -47,6 +49,7 @@ const INDEX: INotebookIndex = {
 
 describe('NotebookIndex', () => {
   let preferences: Preferences;
+  let state: StateDB;
   let pages: Availability[];
   const page = { returnFocus: vi.fn() };
   const notice = { brief: vi.fn() };
@@ -60,7 +63,15 @@ describe('NotebookIndex', () => {
   async function open(notebook_index: INotebookIndex | null, isUsed = true) {
     const availability = new Availability(() => Promise.resolve(healthWith(notebook_index)));
     await preferences.change({ notebookIndex: isUsed });
-    const index = new NotebookIndex(client, availability, preferences, notice, page, TRANS);
+    const index = new NotebookIndex(
+      client,
+      availability,
+      preferences,
+      new ShownNotifications(state),
+      notice,
+      page,
+      TRANS
+    );
     pages.push(availability);
     await availability.check();
     return { index, preferences };
@@ -69,8 +80,8 @@ describe('NotebookIndex', () => {
   /** Open a page and accept two suggestions. */
   async function acceptIn(notebook_index: INotebookIndex | null, isUsed = true): Promise<NotebookIndex> {
     const { index } = await open(notebook_index, isUsed);
-    index.accepted();
-    index.accepted();
+    await index.accepted();
+    await index.accepted();
     return index;
   }
 
@@ -80,7 +91,8 @@ describe('NotebookIndex', () => {
     client.deleteIndex.mockResolvedValue(healthWith({ ...INDEX, files: 0, error: 'it was deleted' }));
     client.buildIndex.mockResolvedValue(healthWith({ ...INDEX, building: true }));
     pages = [];
-    preferences = new Preferences(); // all pages load the stored ones
+    preferences = new Preferences();
+    state = new StateDB(); // all pages have the same
   });
 
   afterEach(() => {
@@ -124,6 +136,7 @@ describe('NotebookIndex', () => {
     expect(index.isUsed).toBe(false);
     expect(dialogs[0].buttons.map(({ label }) => label)).toEqual(['Delete Index…', 'OK']);
     preferences = new Preferences();
+    state = new StateDB();
     index = await acceptIn(INDEX);
     pressed.push('Turn Off Index');
     shown[1][1].actions[2].callback();

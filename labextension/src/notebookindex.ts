@@ -6,6 +6,7 @@ import type { Availability } from './availability';
 import type { ICompletionClient } from './client';
 import { type Notice, SHOWN } from './notice';
 import type { Preferences } from './settings';
+import type { ShownNotifications } from './shownnotifications';
 import type { INotebookIndex } from './wire';
 import { describeError } from './messages';
 
@@ -14,6 +15,7 @@ export class NotebookIndex {
     private readonly _client: Pick<ICompletionClient, 'deleteIndex' | 'buildIndex'>,
     private readonly _availability: Availability,
     private readonly _preferences: Preferences,
+    private readonly _shown: ShownNotifications,
     private readonly _notice: Pick<Notice, 'brief'>,
     private readonly _page: { returnFocus(): void },
     private readonly _trans: TranslationBundle
@@ -40,16 +42,13 @@ export class NotebookIndex {
   }
 
   /** The user has accepted a suggestion: show the notification once. */
-  accepted(): void {
+  async accepted(): Promise<void> {
     const { state } = this;
     // The index contains the notebook of the suggestion, too.
-    if (
-      !state ||
-      state.error ||
-      state.files < 2 ||
-      !this.isUsed ||
-      !this._preferences.noteShown('notebook index')
-    ) {
+    if (!state || state.error || state.files < 2 || !this.isUsed) {
+      return;
+    }
+    if (!(await this._shown.note('notebook index'))) {
       return;
     }
     const trans = this._trans;

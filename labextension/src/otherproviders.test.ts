@@ -1,9 +1,10 @@
+import { StateDB } from '@jupyterlab/statedb';
 import { nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { Completers } from './completers';
 import { notifyOfProviders } from './otherproviders';
-import { Preferences } from './settings';
+import { ShownNotifications } from './shownnotifications';
 
 interface IOptions {
   actions: { label: string; callback: () => void }[];
@@ -16,20 +17,21 @@ vi.mock('@jupyterlab/apputils', () => ({
 }));
 
 /** Open a page with a completer; `suggest` lets these providers reply. */
-function open({ hasSettings = true, preferences = new Preferences() } = {}) {
+function open({ hasSettings = true, state = new StateDB() } = {}) {
   const opened: string[] = [];
   const owner = {};
   const created = new Signal<object, unknown>(owner);
   const completers = { created } as unknown as Completers;
-  notifyOfProviders(completers, ['own'], preferences, nullTranslator.load(''), () =>
+  notifyOfProviders(completers, ['own'], new ShownNotifications(state), nullTranslator.load(''), () =>
     hasSettings ? () => opened.push('settings') : null
   );
   const suggestionsChanged = new Signal<object, void>(owner);
   const model = { suggestionsChanged, completions: { items: [] as object[] } };
   created.emit({ model });
-  const suggest = (...identifiers: string[]) => {
+  const suggest = async (...identifiers: string[]) => {
     model.completions.items = identifiers.map(identifier => ({ provider: { identifier, name: 'NBI' } }));
     suggestionsChanged.emit();
+    await new Promise(resolve => setTimeout(resolve)); // until the state database has answered
   };
   return { suggest, opened };
 }
@@ -38,30 +40,30 @@ beforeEach(() => {
   shown.length = 0;
 });
 
-it('own suggestions are not reported', () => {
-  open().suggest('own');
+it('own suggestions are not reported', async () => {
+  await open().suggest('own');
   expect(shown).toEqual([]);
 });
 
-it('reports another provider once in all pages', () => {
-  const preferences = new Preferences(); // all pages load the stored ones
-  const { suggest } = open({ preferences });
-  suggest('own', 'nbi');
-  suggest('nbi');
-  open({ preferences }).suggest('nbi');
+it('reports another provider once in all pages', async () => {
+  const state = new StateDB();
+  const { suggest } = open({ state });
+  await suggest('own', 'nbi');
+  await suggest('nbi');
+  await open({ state }).suggest('nbi');
   expect(shown.map(([message]) => message)).toEqual([
     'NBI suggests code, too. Alt [ and Alt ] switch between suggestions. To use only one extension, disable the other.'
   ]);
-  open({ preferences }).suggest('nbi', 'third');
+  await open({ state }).suggest('nbi', 'third');
   expect(shown).toHaveLength(2);
 });
 
 it.each([
   [true, ['Keep Both', 'Open Settings']],
   [false, ['Keep Both']]
-])('the notification opens the settings if there are any: %s', (hasSettings, labels) => {
+])('the notification opens the settings if there are any: %s', async (hasSettings, labels) => {
   const { suggest, opened } = open({ hasSettings });
-  suggest('nbi');
+  await suggest('nbi');
   const { actions } = shown[0][1];
   expect(actions.map(({ label }) => label)).toEqual(labels);
   actions.forEach(({ callback }) => callback());

@@ -62,7 +62,7 @@ class Bench {
       } as unknown as ICompletionClient);
     this.availability = new Availability(() => this.health());
     this.provider = new Provider(client, this.availability, this.page);
-    this.provider.settings = { ...DEFAULTS, prefetch: false };
+    this.provider.settings = DEFAULTS;
     const signal = {
       connect: (slot: (sender: unknown, change: unknown) => void) => this._slots.push(slot),
       disconnect: () => undefined
@@ -780,7 +780,6 @@ describe('the first suggestion of a browser model', () => {
     const client = new LocalClient({
       catalogue: 'https://site.test/models.json',
       connect: () => worker,
-      sources: () => ({}),
       progress: () => {
         if (bench.availability.state.health?.phase !== 'loading') {
           void bench.availability.check();

@@ -66,10 +66,8 @@ export class Provider implements IInlineCompletionProvider {
       _availability,
       this._outcomes,
       ({ suggestion, editor }, body) => {
-        if (this.settings.prefetch) {
-          const closers = editor.getOption('autoClosingBrackets') === true ? suggestion.closers : '';
-          this._prefetch(this._requests.afterAccepting(body, suggestion, closers));
-        }
+        const closers = editor.getOption('autoClosingBrackets') === true ? suggestion.closers : '';
+        this._prefetch(this._requests.afterAccepting(body, suggestion, closers));
       },
       ({ editor, trigger }) => (this._pending = { editor, position: positionOf(editor), trigger }),
       (body, message) => this._deny(body, message)
@@ -225,7 +223,7 @@ export class Provider implements IInlineCompletionProvider {
     clearTimeout(this._warmUp);
     this._warmUp = setTimeout(() => {
       const isThere = !editor.isDisposed && !widget.isDisposed && editor.hasFocus();
-      if (!isThere || !this.settings.prefetch || !this._availability.open || this._inFlight.current) {
+      if (!isThere || !this._availability.open || this._inFlight.current) {
         return;
       }
       const position = positionOf(editor);

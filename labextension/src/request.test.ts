@@ -40,11 +40,10 @@ describe('a request', () => {
       eagerness: null,
       max_tokens: null
     });
-    const settings = { ...DEFAULTS, eagerness: 'quiet', maxTokens: 9 } as const;
+    const settings = { ...DEFAULTS, eagerness: 'quiet' } as const;
     expect(builder.build(document('a.py'), CONTEXT, POSITION, settings, 'invoke')).toMatchObject({
       trigger: 'invoke',
-      eagerness: 'quiet',
-      max_tokens: 9
+      eagerness: 'quiet'
     });
   });
 

@@ -42,7 +42,7 @@ export class RequestBuilder {
       client: this._clientId,
       sequence: ++this._sequence,
       n: 1,
-      max_tokens: settings.maxTokens || null,
+      max_tokens: null,
       temperature: 0
     };
   }

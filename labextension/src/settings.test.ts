@@ -25,20 +25,12 @@ describe('readSettings', () => {
     }
   });
 
-  it('accepts only text as the URL of a list of models', () => {
-    expect(readSettings({ browserModels: ' https://site/models.json ' }).browserModels).toBe(
-      'https://site/models.json'
-    );
-    expect(readSettings({ browserModels: 3 }).browserModels).toBe('');
-  });
-
   it('stays within bounds for any stored values', () => {
     fc.assert(
       fc.property(fc.dictionary(fc.constantFrom(...Object.keys(DEFAULTS)), fc.anything()), stored => {
         const read = readSettings(stored);
         expect(read.delay).toBeGreaterThanOrEqual(0);
         expect(read.delay).toBeLessThanOrEqual(5000);
-        expect(Number.isInteger(read.maxTokens)).toBe(true);
         expect(read.alternatives).toBeLessThanOrEqual(4);
         expect(Array.isArray(read.disabledLanguages)).toBe(true);
       })
@@ -81,28 +73,6 @@ describe('Preferences', () => {
     await preferences.load(registry(composite) as unknown as ISettingRegistry, 'plugin');
     await preferences.change({ enabled: false });
     expect([composite, preferences.current.enabled]).toEqual([{ enabled: false }, false]);
-  });
-
-  it('note each shown notification once', async () => {
-    const stored = registry({});
-    const load = async (): Promise<Preferences> => {
-      const preferences = new Preferences();
-      await preferences.load(stored as unknown as ISettingRegistry, 'plugin');
-      return preferences;
-    };
-    const first = await load();
-    expect([first.noteShown('a'), first.noteShown('a'), first.noteShown('b')]).toEqual([true, false, true]);
-    const second = await load();
-    expect([second.noteShown('a'), second.noteShown('b')]).toEqual([false, false]);
-    stored.change('shownNotifications', ['b']);
-    expect([second.noteShown('a'), second.noteShown('b')]).toEqual([true, false]);
-  });
-
-  it('note shown notifications even if they cannot be stored', async () => {
-    const stored = registry({}, Promise.reject(new Error('read-only')));
-    const preferences = new Preferences();
-    await preferences.load(stored as unknown as ISettingRegistry, 'plugin');
-    expect([preferences.noteShown('a'), preferences.noteShown('a')]).toEqual([true, false]);
   });
 
   it('change without a store', async () => {

@@ -386,8 +386,8 @@ export interface IHealth {
   slow?: string | null;
   /** duration of the last completion in milliseconds */
   last_ms: number | null;
-  /** the kinds of edits that the server suggests */
-  offers?: ('fixes' | 'renames' | 'repeats')[];
+  /** whether the server suggests fixes, renames and repeated edits */
+  fixes?: boolean;
   /** the notebook index; null: there is none, or you may not see it */
   notebook_index: INotebookIndex | null;
   /** this week's suggestions; null if the server does not count yours */

@@ -387,8 +387,14 @@ export async function setCells(page, cells) {
   );
 }
 
-/** Settings of a user who has seen the notification about the notebook index. */
-export const INFORMED = { 'jupyter-turbopilot:plugin': { shownNotifications: ['notebook index'] } };
+/** Settings without notifications, such as the one about the notebook index. */
+export const SILENT = {
+  '@jupyterlab/apputils-extension:notification': {
+    fetchNews: 'false',
+    checkForUpdates: false,
+    doNotDisturbMode: true
+  }
+};
 
 /** Settings without grey text, unless it is requested. */
 export const ON_DEMAND = { 'jupyter-turbopilot:plugin': { mode: 'on demand' } };

@@ -12,7 +12,7 @@ import {
   ghost,
   gone,
   holds,
-  INFORMED,
+  SILENT,
   ON_DEMAND,
   openFile,
   openLab,
@@ -46,7 +46,7 @@ describe('the moving picture', { timeout: 300_000, skip: !process.env.UPDATE_PIC
       files: FILES,
       environment: { TURBOPILOT_MODELS: path.dirname(defaultModel()) },
       scale: 1,
-      settings: { ...INFORMED, ...APPEARANCE }
+      settings: { ...SILENT, ...APPEARANCE }
     }));
   });
 

@@ -10,7 +10,7 @@ import {
   ghost,
   gone,
   holds,
-  INFORMED,
+  SILENT,
   openFile,
   ON_DEMAND,
   openLab,
@@ -103,7 +103,7 @@ describe('the tutorial', { timeout: 600_000 }, () => {
         `--ServerApp.terminado_settings={'shell_command': ['${path.join(bin, 'ipython')}', '--no-banner']}`
       ],
       settings: {
-        ...INFORMED,
+        ...SILENT,
         '@jupyterlab/notebook-extension:tracker': {},
         '@jupyterlab/terminal-extension:plugin': { screenReaderMode: true, theme: 'light' }
       }

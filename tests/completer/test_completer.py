@@ -53,22 +53,6 @@ def test_busy_server_does_not_prefetch(busy: Callable[[Level], Desk]) -> None:
         assert (reply.items, reply.finish_reason) == ((), "yielded")
 
 
-def test_unknown_level_of_a_remote_server_changes_no_context(busy: Callable[[Level | None], Desk]) -> None:
-    numbers = count(10)
-
-    def length(level: Level | None, path: str, trigger: str = "invoke") -> int:
-        d = busy(level)
-        d.ask(request("a_long_line = 1\n" * 200 + f"x{next(numbers)} = ", path=path, trigger=trigger))
-        return len(d.engine.asks[-1].prompt)
-
-    full = length(None, "new.ipynb", "warmup")
-    short = length(Level.SHORT_CONTEXT, "new.ipynb")
-    assert short < 0.7 * full
-    assert length(None, "new.ipynb", "warmup") == short
-    assert length(None, "new.ipynb") == short
-    assert length(None, "old.ipynb") == length(Level.SHORT_CONTEXT, "old.ipynb") == full
-
-
 def test_busy_server_shortens_only_automatic_suggestions(busy: Callable[[Level], Desk]) -> None:
     numbers = count(10)
 
@@ -77,7 +61,7 @@ def test_busy_server_shortens_only_automatic_suggestions(busy: Callable[[Level],
         d.ask(request(f"x{next(numbers)} = ", trigger=trigger, eagerness="always"))
         return d.engine.asks[-1].sampling.max_tokens
 
-    assert limit(Level.SHORT_CONTEXT, "automatic") == 2 * limit(Level.SHORT_SUGGESTIONS, "automatic")
+    assert limit(Level.NO_PREFETCH, "automatic") == 2 * limit(Level.SHORT_SUGGESTIONS, "automatic")
     assert limit(Level.NONE, "invoke") == limit(Level.SHORT_SUGGESTIONS, "invoke")
 
 
@@ -120,10 +104,7 @@ def test_hidden_suggestion_stays_hidden_while_the_user_types_it(
     "changed",
     [
         {"prompt_tokens": 99},
-        {"suffix_tokens": 9},
         {"max_lines": 3},
-        {"token_healing": False},
-        {"move_suffix": False},
         {"engine": "remote"},
     ],
 )

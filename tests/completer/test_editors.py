@@ -7,11 +7,9 @@ import pytest
 
 from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.completion_job import CompletionJob, Shared
-from jupyter_turbopilot.completer.first_prompts import FirstPrompts
 from jupyter_turbopilot.completer.suggestion_plan import plan_suggestion
 from jupyter_turbopilot.context.kernel_context import NONE
 from jupyter_turbopilot.engine.job import SUPERSEDED
-from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.settings.config import Turbopilot
 
@@ -39,9 +37,7 @@ def test_reply_after_the_deadline_has_no_hidden_reason(desk: Callable[..., Desk]
 
 @pytest.fixture
 def shared() -> Shared:
-    settings = Turbopilot()
-    first_prompts = FirstPrompts(Worker(), settings, lambda *_: pytest.fail("made"))
-    return Shared(settings, CompletionCache(1 << 20), {}, first_prompts)
+    return Shared(Turbopilot(), CompletionCache(1 << 20), {})
 
 
 @pytest.fixture

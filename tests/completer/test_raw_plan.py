@@ -99,15 +99,10 @@ def test_raw_plan_forwards_an_exact_request_unchanged(desk: Callable[..., Desk])
     assert not d.completer.results.size
 
 
-@pytest.mark.parametrize(
-    ("setting", "asked", "moves"),
-    [(False, None, False), (True, None, True), (True, False, False), (False, True, True)],
-)
-def test_raw_plan_moves_the_suffix_of_infill_only_if_asked(
-    desk: Callable[..., Desk], setting: bool, asked: bool | None, moves: bool
-) -> None:
-    d = desk("a", settings={"infill_move_suffix": setting})
-    d.ask(RawRequest("x" * 100, suffix="y" * 100, window=True, moves=asked))
+@pytest.mark.parametrize("moves", [False, True])
+def test_raw_plan_moves_the_suffix_of_infill_only_if_asked(desk: Callable[..., Desk], moves: bool) -> None:
+    d = desk("a")
+    d.ask(RawRequest("x" * 100, suffix="y" * 100, window=True, moves=moves))
     start, stop = d.engine.asks[-1].suffix_span
     assert (start < stop, d.engine.asks[-1].context_end > 0) == (moves, moves)
 

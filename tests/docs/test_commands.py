@@ -48,7 +48,7 @@ EXECUTED = {
 # Commands that write a file: a part of its expected content.
 WRITTEN = {
     "jupyter turbopilot hub-config --kind helm > turbopilot.yaml": "TURBOPILOT_ENGINE_AUTH: jupyterhub",
-    "jupyter turbopilot usage-log report participant-*.jsonl --into report.md": "2 logs, 2 requests, 2 suggestions shown",
+    "jupyter turbopilot usage-log report participant-*.jsonl > report.md": "2 logs, 2 requests, 2 suggestions shown",
 }
 WITH_THE_MODEL = {
     "jupyter turbopilot doctor": "speed",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jupyter_turbopilot.engine.base import SLOTS
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
 from jupyter_turbopilot.engine.load_shedding import Level
-from jupyter_turbopilot.engine.scheduler import LONGEST_RETRY, MOST_OWED, TURN, Scheduler
+from jupyter_turbopilot.engine.scheduler import LONGEST_RETRY, MOST_OWED, TURN, QueueLimits, Scheduler
 
 from .jobs import FunctionJob, Outcome, until_cancelled
 
@@ -40,7 +40,7 @@ class One(FunctionJob):
 
 
 def scheduler_of(*ones: One, limit: int = 1000, running: int = 0, waiting: int = 0) -> Scheduler:
-    scheduler = Scheduler(limit, running=running, waiting=waiting)
+    scheduler = Scheduler(QueueLimits(limit, running, waiting))
     for one in ones:
         assert scheduler.add(one) is None
     return scheduler
@@ -110,7 +110,7 @@ def test_scheduler_serves_typing_first_and_then_half_of_the_time_texts() -> None
 
 @given(EVENTS, st.integers(1, 40))
 def test_scheduler_serves_every_job_once(events: Events, limit: int) -> None:
-    scheduler = Scheduler(limit)
+    scheduler = Scheduler(QueueLimits(limit))
     expected: list[One] = []
     crowded_out: list[Job] = []
     for caller, priority, left, steps in events:
@@ -136,7 +136,7 @@ def test_scheduler_serves_every_job_once(events: Events, limit: int) -> None:
 )
 def test_scheduler_gives_busy_callers_the_same(wanted: list[int], length: int, priority: Priority) -> None:
     """Each caller always has this number of jobs. A caller that needs less than its share gets everything."""
-    scheduler = Scheduler(1000)
+    scheduler = Scheduler(QueueLimits(1000))
     steps: Counter[str] = Counter()
     rounds = 30 * length
     for _ in range(rounds):
@@ -167,7 +167,7 @@ def test_scheduler_serves_a_caller_beside_a_stream_of_newcomers(crowd: int) -> N
 
 @given(EVENTS)
 def test_scheduler_serves_no_next_job_before_an_earlier_callers_first(events: Events) -> None:
-    scheduler = Scheduler(1000)
+    scheduler = Scheduler(QueueLimits(1000))
     before: dict[Job, set[str]] = {}  # waiting jobs, and the callers whose next job has to wait for them
     for caller, _, left, steps in events:
         scheduler.add(One(caller, TYPING, left))
@@ -374,7 +374,7 @@ class Refusing(Scheduler):
     now = 100.0
 
     def __init__(self, running: int = 1) -> None:
-        super().__init__(100, running=running, waiting=1)
+        super().__init__(QueueLimits(100, running, waiting=1))
 
     def clock(self) -> float:  # type: ignore[override]
         return self.now
@@ -416,7 +416,7 @@ def test_scheduler_cancels_late_jobs_and_removes_those_that_wait() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), max_size=12))
 def test_scheduler_removes_only_jobs_cancelled_before_they_began(states: list[tuple[bool, bool]]) -> None:
-    scheduler = Scheduler(32)
+    scheduler = Scheduler(QueueLimits())
     expected = []
     for begun, cancelled in states:
         scheduler.add(one := One("a"))

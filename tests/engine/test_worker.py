@@ -13,6 +13,7 @@ from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.job import DEADLINE, SUPERSEDED, Job, Priority
 from jupyter_turbopilot.engine.lifecycle import EngineState
 from jupyter_turbopilot.engine.load_shedding import Level
+from jupyter_turbopilot.engine.scheduler import QueueLimits
 from jupyter_turbopilot.engine.worker import Worker
 from jupyter_turbopilot.protocol.engine_request import EngineRequest, Sampling
 from jupyter_turbopilot.protocol.errors import (
@@ -31,7 +32,7 @@ from .jobs import Begin, FunctionJob, Outcome, SmallEngine, Work, nothing_but_on
 
 @pytest.fixture
 def worker() -> Iterator[Worker]:
-    worker = ready(lambda _: ScriptedEngine("word " * 5000, pause=0.002), queue_limit=2)
+    worker = ready(lambda _: ScriptedEngine("word " * 5000, pause=0.002), limits=QueueLimits(2))
     yield worker
     worker.stop()
 
@@ -182,7 +183,7 @@ def raising(error: BaseException) -> Callable[..., object]:
 def test_worker_ends_only_the_job_that_fails_a_batch(worker: Worker) -> None:
     engine = worker.engine
     assert isinstance(engine, ScriptedEngine)
-    worker._scheduler.limit = 8
+    worker.limits.queue = 8
     good = [submit(worker, until_cancelled) for _ in range(3)]
     wait_until(
         lambda: (
@@ -471,7 +472,9 @@ def test_submit_keeps_the_queue_position_of_an_older_job(worker: Worker) -> None
 
 
 def test_worker_rejects_jobs_of_a_caller_with_too_many_waiting() -> None:
-    worker = ready(lambda _: ScriptedEngine("word " * 5000, pause=0.002), running=1, waiting=1)
+    worker = ready(
+        lambda _: ScriptedEngine("word " * 5000, pause=0.002), limits=QueueLimits(running=1, waiting=1)
+    )
     running: list[Job] = []
     for number in range(2):  # the second one in bulk
         running.append(submit(worker, until_cancelled, caller="a")[0])

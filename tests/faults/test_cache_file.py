@@ -122,7 +122,7 @@ def test_corrupt_file_returns_no_wrong_completion_and_accepts_new(
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """Settings that name a file."""
-    lines = [f"cache_file = {str(tmp_path / 'answers.db')!r}", "load_test = False", "threads = 1"]
+    lines = [f"cache_file = {str(tmp_path / 'answers.db')!r}", "threads = 1"]
     (tmp_path / "jupyter_turbopilot_config.py").write_text(
         "".join(f"c.Turbopilot.{line}\n" for line in lines)
     )

@@ -17,9 +17,11 @@ import httpx
 import pytest
 from traitlets.config import Config
 
+from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.jupyter.describe import describe_health
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.jupyter.routes import jobs
 from jupyter_turbopilot.protocol.errors import BusyError
 from jupyter_turbopilot.protocol.reply import Reply
 from jupyter_turbopilot.protocol.request import Cell, Completion
@@ -89,7 +91,8 @@ def counted(front: Front, start: str) -> float:
 
 
 def test_burst_of_one_user_is_limited_and_affects_no_other(start: Start) -> None:
-    front = start(running_per_user=2, waiting_per_user=3, queue_limit=256)
+    front = start()
+    front.pilot.worker.limits.running, front.pilot.worker.limits.waiting = 2, 3
     others = [front.connected(f"127.0.0.{number}") for number in (2, 3, 4)]
     with ThreadPoolExecutor(60) as pool:
         greedy = [pool.submit(front.client.post, ROUTE, json=LONG) for _ in range(50)]
@@ -127,7 +130,8 @@ def person(front: Front, tmp_path: Path, **remote: Any) -> Pilot:
     key.chmod(0o600)
     url = f"http://127.0.0.1:{front.port}/v1"
     config = Config(TurbopilotRemote={"urls": [url], "key_file": str(key), **remote})
-    pilot = Pilot(Turbopilot(engine="remote", config=config, cache_memory=0))
+    pilot = Pilot(Turbopilot(engine="remote", config=config))
+    pilot.completer.shared.results = CompletionCache(0)
     pilot.start()
     end = time.monotonic() + 20
     while describe_health(pilot)["phase"] == "loading":
@@ -144,8 +148,11 @@ def type_key(pilot: Pilot, key: int) -> Reply:
     return replies.last()
 
 
-def test_rate_limited_user_sends_nothing_until_retry_after(start: Start, tmp_path: Path, model: Path) -> None:
-    front = start(requests_per_minute=10, burst=2)
+def test_rate_limited_user_sends_nothing_until_retry_after(
+    start: Start, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "BURST", 2)
+    front = start(requests_per_minute=10)
     pilot = person(front, tmp_path, vocabulary=str(model), timeout=2.0)
     try:
         assert [type_key(pilot, key).error for key in range(2)] == [None, None]
@@ -164,7 +171,7 @@ def test_rate_limited_user_sends_nothing_until_retry_after(start: Start, tmp_pat
 
 
 def test_stalled_reader_blocks_no_other_and_is_cancelled_on_close(start: Start) -> None:
-    front = start(running_per_user=64)
+    front = start()
     body = json.dumps(LONG | {"stream": True, "logprobs": 20, "n": 8}).encode()
     head = f"POST {ROUTE} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {KEY}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

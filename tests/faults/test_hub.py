@@ -77,7 +77,7 @@ def test_any_user_name_is_served_and_never_logged(
     name: str, service: Service, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.INFO)
-    message = ask(service(known(name=name, groups=[name])))
+    message = ask(service(known(name=name)))
     assert message.status_code == 200
     assert "set-cookie" not in message.headers
     reported = str(message.headers) + message.text + caplog.text + "".join(capfd.readouterr())

@@ -39,7 +39,6 @@ class Server:
                 str(Path(sys.executable).parent / "jupyter"), "server", "--allow-root", "--no-browser",
                 f"--ServerApp.port={self.port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1",
                 f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={work}",
-                "--Turbopilot.load_test=False",
             ],
             env=os.environ
             | {"TURBOPILOT_MODELS": str(models), "JUPYTER_RUNTIME_DIR": str(folder / "runtime")},

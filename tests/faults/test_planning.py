@@ -139,7 +139,7 @@ def prepare(made: SuggestionPlan) -> None:
     made.match(ChosenCells())
     made.names()
     made.writing()
-    made.cursor.with_cells()
+    made.cursor.context()
     made.cursor.names(made.notebook_index, waits=False).imports("missing.name(other)")
 
 

@@ -25,7 +25,7 @@ from jupyter_turbopilot.protocol.headers import LOAD_HEADER
 from jupyter_turbopilot.settings.config import Turbopilot
 from jupyter_turbopilot.util.bounds import cached_function
 
-from ..multi_user_service import GROUPS, WHO, Service
+from ..multi_user_service import WHO, Service
 from ..scripted_engine import ScriptedEngine, pilot_with, words
 
 if TYPE_CHECKING:
@@ -85,30 +85,16 @@ def test_suspended_sequence_serves_only_its_tenant(services: Serve) -> None:
     assert service.reused(prompt, "ada") == len(prompt) - 1
 
 
-def test_group_shares_only_within_itself(services: Serve) -> None:
-    service, prompt = services(share_prompts="group", share_prompts_group="course"), text()
-    service.reused(prompt, "ada", "course", "staff")
-    assert service.reused(prompt, "eve", "staff") == 0
-    assert service.reused(prompt, "course") == 0
-    assert service.reused(prompt, "bob", "course") == len(prompt) - 1
-
-
-def test_share_all_shares_between_all_users(services: Serve) -> None:
-    service, prompt = services(share_prompts="all"), text()
+def test_share_prompts_shares_between_all_users(services: Serve) -> None:
+    service, prompt = services(share_prompts=True), text()
     service.reused(prompt, "ada")
     assert service.reused(prompt, "eve") == len(prompt) - 1
-
-
-def test_group_without_a_name_shares_nothing(services: Serve) -> None:
-    service, prompt = services(share_prompts="group"), text()
-    service.reused(prompt, "ada", "course")
-    assert service.reused(prompt, "bob", "course") == 0
 
 
 def test_caller_cannot_claim_another_tenant(services: Serve) -> None:
     service, prompt = services(), text()
     service.reused(prompt, "ada", headers={"X-Session-Id": "adas"})
-    owner = tenant_of("ada", (), "none", "", service.pilot.completer.secret)
+    owner = tenant_of("ada", service.pilot.completer.secret)
     for salt in (owner, "ada", ""):
         assert service.reused(prompt + "?", "eve", cache_salt=salt, owner=owner, user="ada") == 0
     reported = {"X-Session-Id": "adas", "X-Owner": owner, "X-Cache-Salt": owner}
@@ -294,9 +280,9 @@ def test_log_contains_no_user_and_no_text(services: Serve, caplog: pytest.LogCap
     caplog.set_level("DEBUG")
     service, prompt = services(), text()
     service.reused(prompt, "ada-lovelace", headers={"X-Session-Id": "a-session"}, cache_salt="a-salt")
-    owner = tenant_of("ada-lovelace", (), "none", "", service.pilot.completer.secret)
+    owner = tenant_of("ada-lovelace", service.pilot.completer.secret)
     message = "\n".join(record.getMessage() for record in caplog.records if "httpcore" not in record.name)
-    for secret in (owner, "a-salt", "a-session", prompt[:20], "ada-lovelace", WHO, GROUPS):
+    for secret in (owner, "a-salt", "a-session", prompt[:20], "ada-lovelace", WHO):
         assert secret not in message
 
 
@@ -349,6 +335,6 @@ def test_overloaded_service_refuses_its_busiest_users(
     finally:
         service.stop()
     assert (refused.json()["error"]["code"], refused.headers["Retry-After"]) == ("overloaded", "5")
-    assert refused.headers[LOAD_HEADER] == "4"
-    assert (other.status_code, other.headers[LOAD_HEADER]) == (200, "3")
+    assert refused.headers[LOAD_HEADER] == "3"
+    assert (other.status_code, other.headers[LOAD_HEADER]) == (200, "2")
     assert invoked.status_code == 200

@@ -14,7 +14,7 @@ from typing import IO
 
 import pytest
 
-from jupyter_turbopilot.plugins.usage.events import Event, Requested, Shown, event_of
+from jupyter_turbopilot.plugins.usage.events import Event, event_of
 
 # Logs suggestions with a pause after each event, and prints a line before and after it: if the process is killed in
 # between, the event may be lost. With `written`, it waits until the event is in the file, so that at most one
@@ -88,9 +88,9 @@ class Typist:
         """Return the numbers of the events in a log, in the log's order."""
         own = f"{self._session}."
         return [
-            2 * (int(event.id.removeprefix(own)) - 1) + isinstance(event, Shown)
+            2 * (int(event.id.removeprefix(own)) - 1) + (event.event == "shown")
             for event in events
-            if isinstance(event, Requested | Shown) and event.id.startswith(own)
+            if event.event in {"requested", "shown"} and event.id.startswith(own)
         ]
 
 

@@ -59,16 +59,16 @@ def test_health_reports_readiness_and_the_reason(
         "busy": False,
         "slow": None,
         "last_ms": None,
-        "offers": ["fixes", "renames", "repeats"],
+        "fixes": True,
         "notebook_index": None,
         "week": None,
         "usage_log": None,
     }
 
 
-def test_health_omits_the_offers_that_are_switched_off(pilot: Pilot) -> None:
-    pilot.settings.suggest_repeats = False
-    assert describe_health(pilot)["offers"] == ["fixes", "renames"]
+def test_health_reports_that_fixes_are_switched_off(pilot: Pilot) -> None:
+    pilot.settings.suggest_fixes = False
+    assert describe_health(pilot)["fixes"] is False
 
 
 def test_health_names_the_model_that_fits_a_slow_machine(pilot: Pilot) -> None:

@@ -23,7 +23,7 @@ def pilot() -> Any:
         state=SimpleNamespace(ready=True),
         waiting=5,
         engine=None,
-        level=lambda: Level.SHORT_CONTEXT,
+        level=lambda: Level.SHORT_SUGGESTIONS,
         seconds_by_caller=lambda: {"user:ada": 2.5, "user:bob": 0.5},
     )
     return SimpleNamespace(worker=worker, completer=SimpleNamespace(counters=counters, secret=b"key"))

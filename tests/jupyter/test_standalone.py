@@ -21,12 +21,14 @@ from traitlets.config import Config
 
 from jupyter_turbopilot.cli import main
 from jupyter_turbopilot.jupyter import standalone
-from jupyter_turbopilot.jupyter.identity import KeyIdentity
-from jupyter_turbopilot.jupyter.standalone import DEFAULTS, ListenAddress, for_several
+from jupyter_turbopilot.jupyter.identity import KeyIdentity, StandaloneIdentity
+from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
+from jupyter_turbopilot.jupyter.standalone import REQUESTS_PER_MINUTE, ListenAddress, application, for_several
 from jupyter_turbopilot.jupyter.standalone import serve as serve_until_told
 from jupyter_turbopilot.protocol.errors import BadRequestError
 from jupyter_turbopilot.settings.config import Turbopilot
 
+from ..multi_user_service import HeaderIdentity
 from ..scripted_engine import ScriptedEngine, pilot_with
 from ..serving import Server
 
@@ -328,14 +330,6 @@ def test_ignored_settings_are_logged_once(caplog: pytest.LogCaptureFixture) -> N
     assert "answers.db" not in record.getMessage()
 
 
-@pytest.mark.parametrize(("group", "report"), [("", 1), ("course", 0)])
-def test_share_group_without_a_name_is_logged(
-    caplog: pytest.LogCaptureFixture, group: str, report: int
-) -> None:
-    for_several(Turbopilot(share_prompts="group", share_prompts_group=group))
-    assert len(caplog.records) == report
-
-
 def test_denied_paths_of_a_service_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     for_several(Turbopilot(denied_paths=["exams/**"]))
     (record,) = caplog.records
@@ -344,14 +338,22 @@ def test_denied_paths_of_a_service_are_logged(caplog: pytest.LogCaptureFixture) 
 
 
 def test_users_have_default_limits_unless_configured() -> None:
-    settings = Turbopilot()
-    assert all(getattr(settings, name) == 0 for name in DEFAULTS)
-    for_several(settings)
-    assert {name: getattr(settings, name) for name in DEFAULTS} == DEFAULTS
-    chosen = Turbopilot(config=Config(Turbopilot={"requests_per_minute": 0, "running_per_user": 9}))
-    for_several(chosen)
-    assert (chosen.requests_per_minute, chosen.running_per_user) == (0, 9)
-    assert chosen.waiting_per_user == DEFAULTS["waiting_per_user"]
+    for traits, most in (({}, REQUESTS_PER_MINUTE), ({"requests_per_minute": 0}, 0)):
+        settings = Turbopilot(config=Config(Turbopilot=traits))
+        assert settings.requests_per_minute == 0
+        for_several(settings)
+        assert (settings.requests_per_minute, settings.separate_caches) == (most, True)
+
+
+@pytest.mark.parametrize(
+    ("identity", "limits"), [(HeaderIdentity(), (2, 8)), (KeyIdentity("key", "127.0.0.1"), (0, 0))]
+)
+def test_application_limits_only_users_who_are_distinguished(
+    identity: StandaloneIdentity, limits: tuple[int, int]
+) -> None:
+    pilot = Pilot(Turbopilot(engine="remote"))
+    application(pilot, identity)
+    assert (pilot.worker.limits.running, pilot.worker.limits.waiting) == limits
 
 
 def test_log_of_several_users_is_rejected_without_its_path() -> None:

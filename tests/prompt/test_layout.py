@@ -7,6 +7,7 @@ import weakref
 import pytest
 
 from jupyter_turbopilot.context.notebook import Context
+from jupyter_turbopilot.engine.base import Capabilities
 from jupyter_turbopilot.prompt.layout import Layout
 from jupyter_turbopilot.protocol.errors import EngineError
 from jupyter_turbopilot.protocol.request import Cell, Completion
@@ -39,10 +40,8 @@ def test_prompt_keeps_an_outline_and_room_for_the_answer() -> None:
     assert len(tokens) + min(settings.max_tokens, 600 // 2) <= 600
 
 
-def test_prompt_heals_words_unless_disabled() -> None:
+@pytest.mark.parametrize(("constrains", "forced"), [(True, b"d"), (False, b"")])
+def test_prompt_heals_words_if_the_engine_constrains(constrains: bool, forced: bytes) -> None:
     engine = ScriptedEngine()
-    healed, plain = (
-        Layout(engine, Turbopilot(token_healing=healing)).prompt(REQUEST, Context((), "word", ""))
-        for healing in (True, False)
-    )
-    assert (healed.forced, plain.forced) == (b"d", b"")
+    engine.capabilities = Capabilities(prefix_constraints=constrains)
+    assert Layout(engine, Turbopilot()).prompt(REQUEST, Context((), "word", "")).forced == forced

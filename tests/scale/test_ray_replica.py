@@ -15,7 +15,7 @@ from jupyter_turbopilot.plugins.ray.app import Replica, app
 options = Replica._deployment_config
 router = options.request_router_config.request_router_class
 print(json.dumps([
-    app({"model": "x.gguf", "context_size": "512", "move_suffix": "false"})._bound_deployment.init_args[0],
+    app({"model": "x.gguf", "context_size": "512", "kernel_context": "false"})._bound_deployment.init_args[0],
     options.max_ongoing_requests, options.max_queued_requests > 0,
     options.backpressure_config.status_code, options.backpressure_config.retry_after_s > 0,
     options.autoscaling_config.min_replicas, router if isinstance(router, str) else router.__name__,
@@ -54,7 +54,7 @@ def test_tested_ray_version_is_the_pinned_one() -> None:
 
 def test_deployment_is_bounded_and_routes_by_session() -> None:
     done = run_in_ray(BUILD)
-    expected = '[{"model": "x.gguf", "context_size": 512, "move_suffix": false}, 8, true, 429, true, 1, '
+    expected = '[{"model": "x.gguf", "context_size": 512, "kernel_context": false}, 8, true, 429, true, 1, '
     assert done.stdout.startswith(expected), done.stderr
     assert "ConsistentHashRouter" in done.stdout
 

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
+from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
 from jupyter_turbopilot.completer.reply_iterators import Replies
 from jupyter_turbopilot.jupyter.pilot.pilot import Pilot
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
@@ -40,13 +41,14 @@ class Typists:
     """Several users, one thread each, within a `with` statement."""
 
     def __init__(self, fleet: Fleet, model: Path, key_file: Path, count: int = 20) -> None:
-        settings = Turbopilot(engine="remote", cache_memory=0)
+        settings = Turbopilot(engine="remote")
         settings.section(TurbopilotRemote).urls, settings.section(TurbopilotRemote).key_file = (
             [f"{fleet.url}/v1"],
             str(key_file),
         )
         settings.section(TurbopilotRemote).vocabulary = str(model)
         self._pilot = Pilot(settings)
+        self._pilot.completer.shared.results = CompletionCache(0)
         self._pilot.start()
         until(lambda: self._pilot.worker.state.ready, "the engine remote", 60)
         self.people = [Typist(number) for number in range(count)]

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 from traitlets import Int, TraitError, Unicode
@@ -9,7 +11,7 @@ from traitlets.config import Config, Configurable
 
 from jupyter_turbopilot.plugins.remote.settings import TurbopilotRemote
 from jupyter_turbopilot.plugins.transformers.settings import TurbopilotTransformers
-from jupyter_turbopilot.settings.config import EngineSection, Turbopilot, _section_of
+from jupyter_turbopilot.settings.config import EngineSection, Turbopilot, _section_of, sections
 from jupyter_turbopilot.util import registry
 
 
@@ -65,7 +67,7 @@ def test_index_is_sent_to_remote_servers_only_if_allowed(
 
 
 @pytest.mark.parametrize(
-    "invalid", [{"TurbopilotRemote": {"slots": -1}}, {"TurbopilotTransformers": {"dtype": "int4"}}]
+    "invalid", [{"TurbopilotRemote": {"slots": -1}}, {"TurbopilotTransformers": {"device": 4}}]
 )
 def test_validate_sections_refuses_invalid_values(invalid: dict[str, dict[str, object]]) -> None:
     settings = Turbopilot(config=Config(invalid))
@@ -90,3 +92,9 @@ def test_validate_sections_reads_the_section_of_another_engine(points: list[Entr
     Turbopilot(engine="far", config=Config(TurbopilotFar={"slots": 2})).validate_sections()
     with pytest.raises(TraitError, match="slots"):
         Turbopilot(engine="far", config=Config(TurbopilotFar={"slots": 0})).validate_sections()
+
+
+def test_settings_of_server_and_page_are_few() -> None:
+    schema = Path(__file__).parents[2] / "labextension" / "schema" / "plugin.json"
+    traits = sum(len(section.class_own_traits(config=True)) for section in sections())
+    assert traits + len(json.loads(schema.read_text("utf-8"))["properties"]) <= 61

@@ -9,7 +9,7 @@ import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.cache.cache_file import SCHEMA, Database, locate, unusable
+from jupyter_turbopilot.completer.cache.cache_file import FILE_BYTES, SCHEMA, Database, locate, unusable
 from jupyter_turbopilot.util.failures import on_failure
 from jupyter_turbopilot.util.files import ROOM_TO_SPARE, free_room
 from jupyter_turbopilot.util.sqlite_file.connection import is_busy, reason_of
@@ -34,7 +34,7 @@ class CacheWriter:
     After an error, which is logged once, answers are cached in memory only.
     """
 
-    def __init__(self, name: str | Path, limit: int) -> None:
+    def __init__(self, name: str | Path, limit: int = FILE_BYTES) -> None:
         self.name = str(name)
         self._limit = limit
         self._restore: Callable[[CacheEntry], bool] = lambda _: False

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.context.private import without_spread_secrets
 from jupyter_turbopilot.util.digest import KEY_BYTES, PIECE, digest
+from jupyter_turbopilot.util.files import MEGABYTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
     from jupyter_turbopilot.protocol.engine_request import Token
 
+CACHE_BYTES = 8 * MEGABYTE
 REACH = 4096  # characters of an answer that can be typed along
 TAIL = 2048  # characters before the cursor that must be equal; text further above is ignored
 _NEAR = 2048  # characters before the cursor in which a secret prevents saving an answer

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from jupyter_turbopilot.engine.base import speed_of
 from jupyter_turbopilot.engine.cancel import Cancel
 from jupyter_turbopilot.engine.child_process.messages import (
     REFUSED,
@@ -100,7 +99,7 @@ class Host:
             case _:
                 numbers = ()
         progress = [self._progress(number) for number in numbers if number in self._runs]
-        return ChildReply(progress, granted, failure, speed=speed_of(self.engine))
+        return ChildReply(progress, granted, failure, speed=self.engine.speed)
 
     def _do(self, request: Request, interrupt: Cancel) -> bool:
         engine, runs = self.engine, self._runs

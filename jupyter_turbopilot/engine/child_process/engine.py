@@ -23,6 +23,7 @@ from jupyter_turbopilot.engine.child_process.messages import (
     UseThreads,
 )
 from jupyter_turbopilot.engine.child_process.process import ChildProcess, ProcessEndedError, refusal
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.protocol.errors import CancelledError, EngineError, EngineGoneError, TurbopilotError
 from jupyter_turbopilot.util.failures import on_failure
 
@@ -101,6 +102,8 @@ def load_in_child(
 class IsolatedEngine:
     """An engine in a child process. If the process has ended, all methods raise EngineGoneError."""
 
+    level: Level | None = Level.NONE
+
     def __init__(
         self, process: ChildProcess, about: Description, vocabulary: Vocabulary, patience: float
     ) -> None:
@@ -117,6 +120,9 @@ class IsolatedEngine:
         self.speed = Speed()
         self._numbers = count()
         self._threads = 0
+
+    def metrics(self) -> tuple[()]:
+        return ()
 
     def start(self, engine_request: EngineRequest) -> ChildRun | None:
         run = ChildRun(next(self._numbers), engine_request)

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 # -P: a json.py in the working directory must not be imported.
 ARGUMENTS = ("-P", "-m", "jupyter_turbopilot.engine.child_process.child")
 SECRET = re.compile(r"TOKEN|SECRET|PASSWORD|API_?KEY|ENGINE_KEY", re.IGNORECASE)  # not passed to the child
+LOAD_SECONDS, SLOWEST_DISK = 120.0, 5e6  # the time limit of a load, and more at these bytes per second
 ENDS_WITHIN = 2.0  # seconds until an idle process whose pipe is closed is killed
 _INTERRUPT = encode(Interrupt())
 # Signals caused by the file or the engine. Others come from outside: the system sends SIGKILL if it is out of
@@ -59,6 +60,11 @@ _NO_MEMORY = re.compile(
 )
 _NOT_READ = re.compile(r"failed to open|read error|too many open files|input/output error", re.IGNORECASE)
 _OUTPUT = 64 * 1024  # bytes to read from the end of the child's error output
+
+
+def load_limit(size: int) -> float:
+    """Return the seconds that a model of a size in bytes may take to load."""
+    return LOAD_SECONDS + size / SLOWEST_DISK
 
 
 class ExitReason(NamedTuple):
@@ -84,7 +90,7 @@ _ADVICE = {
     "model_refused": "It is not loaded here. Choose another model. If every model crashes, the engine was "
     "built by a faulty compiler: install it again; see the Troubleshooting page of the documentation.",
     "memory": "Close programs that use memory, or choose a smaller model.",
-    "load_test": "The next request tries again. On a slow or busy machine, raise c.Turbopilot.load_timeout.",
+    "load_test": "The next request tries again. If the machine is busy, close other programs.",
 }
 
 

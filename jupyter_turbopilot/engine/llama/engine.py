@@ -85,14 +85,10 @@ class LlamaEngine(Stepping):
         self.fim = fim
         parameters = lib.llama_model_default_params()
         parameters.n_gpu_layers = hardware.gpu_layers if hardware.gpu_layers >= 0 else EVERY_LAYER
-        parameters.main_gpu = hardware.main_gpu
         if not hardware.gpu_layers:
             parameters.devices = NO_DEVICES  # otherwise llama.cpp computes long prompts on a GPU
-        if not hardware.memory_map:
+        if not plan.is_mapped:
             parameters.load_mode = lib.LLAMA_LOAD_MODE_NONE
-        if hardware.tensor_split:
-            devices = int(lib.llama_max_devices())
-            parameters.tensor_split = (ctypes.c_float * devices)(*hardware.tensor_split[:devices])
         self._model = lib.llama_model_load_from_file(str(path).encode(), parameters)
         if not self._model:
             raise EngineError(

@@ -146,20 +146,21 @@ class LlamaKind(EngineKind):
 
     def _load(self, model: Model, cancel: Cancel, *, adapters_enabled: bool) -> Engine:
         """Load a model in a child process, or in this one after a load test."""
+        from jupyter_turbopilot.engine.child_process.process import load_limit
         from jupyter_turbopilot.engine.llama.hosted_model import HostedLlama
 
         path, plan = self.plan(model, cancel.is_set, adapters_enabled=adapters_enabled)
         own = personal_dir()
         snapshot = own / SEQUENCES if self.settings.keep_sequences else None
         hosted = HostedLlama(str(path), plan, model.name, model.fim)
-        timeout = self.settings.load_timeout
+        timeout = load_limit(size_of(path))
         if self.settings.subprocess:
             from jupyter_turbopilot.engine.child_process.engine import load_in_child
 
             vocabulary = partial(self._vocabulary.of, path, self.load_vocabulary)
             hosted = structs.replace(hosted, snapshot=str(snapshot or ""))
             return load_in_child(hosted, vocabulary, cancel, timeout=timeout)
-        if self.settings.load_test and self.engine_factory is llama_engine:
+        if self.engine_factory is llama_engine:
             from jupyter_turbopilot.engine.child_process.load_test import ensure_loads
 
             ensure_loads(hosted, own / VERDICTS, timeout=timeout, cancel=cancel)
@@ -181,8 +182,8 @@ class LlamaKind(EngineKind):
         if not added:
             return path, hardware
         try:
-            half = limits_of(self.settings).threads // 2
-            copy = merged_copy(self.store.folder, path, added, quantise_rows, max(1, half))
+            threads = limits_of(self.settings).threads
+            copy = merged_copy(self.store.folder, path, added, quantise_rows, threads, cancelled)
         except CancelledError:
             raise
         except TurbopilotError as error:
@@ -203,8 +204,6 @@ class LlamaKind(EngineKind):
 
     def added(self, model: Model) -> list[AdapterSpec]:
         """Return the adapters to merge into a copy of a model: those for all languages."""
-        if not self.settings.merge_adapters:
-            return []
         return [adapter for adapter in adapters_of(self.settings, model) if not adapter.language]
 
     def hardware(self, model: Model, *, adapters_enabled: bool = True) -> Hardware:
@@ -213,11 +212,8 @@ class LlamaKind(EngineKind):
         return Hardware(
             gpu_layers=layers,
             shares_memory=layers != 0 and self._shares_memory(),
-            main_gpu=settings.main_gpu,
-            tensor_split=tuple(settings.tensor_split),
             cache_type=settings.cache_type,
             separate_caches=settings.separate_caches and not layers,
-            memory_map=settings.memory_map,
             adapters=adapters_of(settings, model) if adapters_enabled else (),
         )
 

@@ -35,13 +35,10 @@ def _quota(group: Path) -> float | None:
     return None
 
 
-def threads(configured: int = 0, most: int = 0) -> int:
-    """Return the number of threads for computing; `configured` and `most` may be 0 for automatic."""
-    count = configured or _suitable_threads()
-    return min(count, most or count)
-
-
-def _suitable_threads() -> int:
+def threads(configured: int = 0) -> int:
+    """Return the number of threads for computing; `configured` may be 0 for automatic."""
+    if configured:
+        return configured
     usable = cores()
     physical = psutil.cpu_count(logical=False) or usable
     # Two hyperthreads of a core slow each other down. A quota counts hyperthreads.

@@ -23,6 +23,7 @@ ALL_LAYERS = -1  # on a GPU
 SECOND_PROMPT_BYTES = 64 * 1024**2
 COMPUTE_BYTES = 16 * 1024**2  # graph buffers
 TOKEN_BYTES = 768  # per token of the vocabulary: rows of logits, their copies, the byte table
+MAPPED_SHARE = 0.75  # of the free memory
 SCORE_BYTES = 6  # per head, token of a batch and cell of the cache, unless attention is fused
 
 
@@ -32,10 +33,7 @@ class Hardware:
 
     gpu_layers: int = 0
     shares_memory: bool = False  # the GPU with the processor
-    main_gpu: int = 0
-    tensor_split: tuple[float, ...] = ()
     cache_type: str = "f16"
-    memory_map: bool = True
     adapters: tuple[AdapterSpec, ...] = ()
     separate_caches: bool = False  # one for each text, so that attention skips the cells of the others
 
@@ -92,6 +90,7 @@ class LoadPlan:
     needs: int = 0
     cells: int = 0  # tokens of all sequences together
     parked: int = 0  # tokens of sequences outside the cache
+    is_mapped: bool = True  # whether the weights are memory-mapped, so that processes share them
     hardware: Hardware = PLAIN
 
 
@@ -105,7 +104,7 @@ def weight_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
     """Return the system memory for the weights; those on a GPU with dedicated memory need none."""
     if hardware.gpu_layers < 0:
         return header.file_size if hardware.shares_memory else 0
-    return header.resident if hardware.memory_map else header.file_size
+    return header.resident
 
 
 def score_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
@@ -115,8 +114,14 @@ def score_bytes(header: Header, hardware: Hardware = PLAIN) -> int:
 
 
 def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Hardware = PLAIN) -> LoadPlan:
-    """Choose the context size and the cache for a GGUF file; raise ModelRefusedError if it does not fit."""
+    """Choose the context size and the cache for a GGUF file; raise ModelRefusedError if it does not fit.
+
+    Weights that take most of the free memory are not mapped: the system could read them again for each token.
+    """
     sizes, free = sizes_of(header, hardware), machine.free_memory()
+    is_mapped = sizes.weights <= MAPPED_SHARE * free
+    if not is_mapped:
+        sizes = replace(sizes, weights=min(sizes.weights, header.file_size))
     plan = fit(sizes, name, limits, free)
     if hardware.separate_caches:
         separate = with_separate_caches(plan, sizes)
@@ -125,7 +130,7 @@ def make_plan(header: Header, name: str, limits: Limits = Limits(), hardware: Ha
             if separate.needs <= min(free, limits.max_bytes or free)
             else (plan, replace(hardware, separate_caches=False))
         )
-    return replace(plan, hardware=hardware)
+    return replace(plan, hardware=hardware, is_mapped=is_mapped)
 
 
 def with_separate_caches(plan: LoadPlan, sizes: Sizes) -> LoadPlan:

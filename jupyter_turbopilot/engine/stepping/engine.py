@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyter_turbopilot.engine.base import CHUNK, PIECES, PROMPT_BATCH, Capabilities, Speed
+from jupyter_turbopilot.engine.load_shedding import Level
 from jupyter_turbopilot.engine.stepping.drafts import Drafting, look_up
 from jupyter_turbopilot.engine.stepping.run import BatchToken, Continuation, Guess, Sampler, Share, StepRun
 from jupyter_turbopilot.engine.stepping.sequences import Partition, Sequences
@@ -53,6 +54,7 @@ class Stepping(ABC):
     sequences: Sequences
     capabilities = Capabilities()
     pid: int | None = None
+    level: Level | None = Level.NONE
     drafts = True
     clock = staticmethod(time.perf_counter)
 
@@ -64,6 +66,9 @@ class Stepping(ABC):
         self._owed: defaultdict[int, float] = defaultdict(float)
         self._continuations = LimitedDict[tuple[Partition, tuple[int, ...]], Continuation](MAX_CONTINUATIONS)
         self.tunings: dict[str, int] = {}  # the adapters' number for each language; 0: no adapters
+
+    def metrics(self) -> tuple[()]:
+        return ()
 
     @property
     def batch_size(self) -> int:

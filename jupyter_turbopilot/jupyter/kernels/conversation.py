@@ -69,11 +69,11 @@ class Conversation:
         self._comm = uuid4().hex
         return self._messages(self._comm, {})
 
-    def ask_for_report(self, wanted: Sequence[str], *, keys: bool) -> tuple[str, list[Message]]:
-        """Return the comm and the messages of a query after an error. `keys`: with keys of dictionaries."""
+    def ask_for_report(self, wanted: Sequence[str]) -> tuple[str, list[Message]]:
+        """Return the comm and the messages of a query after an error."""
         comm = uuid4().hex
         self._reports.add(comm)
-        return comm, self._messages(comm, {"wanted": [*wanted], "keys": keys})
+        return comm, self._messages(comm, {"wanted": [*wanted]})
 
     def _messages(self, comm: str, data: dict[str, Any]) -> list[Message]:
         messages = [] if self._installed else [_installing()]

@@ -449,10 +449,9 @@ _UNKNOWN_KEYWORD = re.compile("unexpected keyword argument '|has no property '")
 class _ErrorLook(_Look):
     """An inspection of the objects that an error may concern."""
 
-    def __init__(self, *, keys: bool) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.end = thread_time() + REPORT_SECONDS
-        self._with_keys = keys
         self._label_bytes = MOST_LABEL_BYTES
 
     def find(self, expression: str, scope: Dict[str, Any]) -> Any:
@@ -471,7 +470,7 @@ class _ErrorLook(_Look):
         value = self._find(node.value, scope)
         if value is not _MISSING and type(node) is ast.Attribute:
             return self._attribute(value, node.attr)
-        if type(value) is dict and type(node) is ast.Subscript and self._with_keys:
+        if type(value) is dict and type(node) is ast.Subscript:
             return _plain(value).get(ast.literal_eval(node.slice), _MISSING)
         return _MISSING
 
@@ -523,7 +522,7 @@ class _ErrorLook(_Look):
             described.update(_keywords(value))
         elif package == "pandas" or not self._has_dynamic_attributes(kind):  # in pandas, it adds only columns
             described["attributes"] = _both(self._words_of(kind)[0], self._own(value))
-        if kind is dict and self._with_keys and len(value) <= MOST_KEYS:
+        if kind is dict and len(value) <= MOST_KEYS:
             keys = [_text(key) for key in value]
             described["keys"] = None if any(key is None for key in keys) else keys
         version = self._module((module or "").partition(".")[0]).get("__version__")
@@ -741,11 +740,11 @@ def _folders(path: str) -> List[Dict[str, Any]]:
     return [{"path": each.replace(os.sep, "/"), "names": found} for each, found in listed]
 
 
-def report(namespace: Any, wanted: Any, *, keys: bool = True) -> Dict[str, Any]:
+def report(namespace: Any, wanted: Any) -> Dict[str, Any]:
     """Describe the last error, and the objects of expressions that it may concern."""
     if not _is_one_of(dict, _mro(type(namespace))):
         return {}
-    look, error, left = _ErrorLook(keys=keys), _last_error(), MOST_REPORT_BYTES
+    look, error, left = _ErrorLook(), _last_error(), MOST_REPORT_BYTES
     last = _last(namespace)
     scope = {name: value for name, value in reversed(last) if type(name) is str}
     reported: Dict[str, Any] = {}
@@ -782,7 +781,7 @@ def _answer(namespace: Any, message: Any) -> Dict[str, Any]:
     answer = facts(namespace)
     asked = _safely(lambda: message["content"]["data"])
     if type(asked) is dict and type(asked.get("wanted")) is list:
-        reported = _safely(lambda: report(namespace, asked["wanted"], keys=asked.get("keys") is True))
+        reported = _safely(lambda: report(namespace, asked["wanted"]))
         if reported:
             answer["report"] = reported
     return answer

@@ -114,7 +114,7 @@ class Watch:
                     await asyncio.sleep(POLL)
         return self._members.get(code, NONE)
 
-    async def report(self, wanted: Sequence[str], *, keys: bool) -> KernelReport:
+    async def report(self, wanted: Sequence[str]) -> KernelReport:
         """Query the kernel after an error, without waiting for it to settle; an empty report if that fails.
 
         A cell of a queue may follow the failed one, so a busy kernel is not queried.
@@ -126,15 +126,15 @@ class Watch:
                 for _ in range(2):  # if the handler is missing, the second query installs it
                     while self._is_busy():  # noqa: ASYNC110 - the manager's state has no event
                         await asyncio.sleep(POLL)
-                    if (report := await self._query(wanted, keys=keys)) is not None:
+                    if (report := await self._query(wanted)) is not None:
                         return report
         except TimeoutError:
             pass
         return NO_REPORT
 
-    async def _query(self, wanted: Sequence[str], *, keys: bool) -> KernelReport | None:
+    async def _query(self, wanted: Sequence[str]) -> KernelReport | None:
         """Query the kernel after an error; None if the handler is missing."""
-        comm, messages = self._conversation.ask_for_report(wanted, keys=keys)
+        comm, messages = self._conversation.ask_for_report(wanted)
         answered: asyncio.Future[KernelReport | None] = asyncio.get_running_loop().create_future()
         self._reports[comm] = answered
         try:
@@ -290,10 +290,10 @@ class Kernels:
         watch = self._watch(kernel_id, language)
         return await watch.members(code) if watch else NONE
 
-    async def report(self, kernel_id: str, wanted: Sequence[str], *, keys: bool) -> KernelReport:
+    async def report(self, kernel_id: str, wanted: Sequence[str]) -> KernelReport:
         """Query a kernel after an error about its last exception and the wanted expressions."""
         watch = self._watch(kernel_id)
-        return await watch.report(wanted, keys=keys) if watch else NO_REPORT
+        return await watch.report(wanted) if watch else NO_REPORT
 
     def _watch(self, kernel_id: str, language: str = "python") -> Watch | None:
         watch = self._watches.get(kernel_id) or self._start_watching(kernel_id, language)

@@ -35,7 +35,7 @@ MOST_ADVICE = 16
 
 def store_of(settings: Turbopilot) -> Store:
     """Return the store for the configured models folder."""
-    return Store(models_dir(settings.models_dir), mirrors=settings.mirrors, hosts=settings.download_hosts)
+    return Store(models_dir(settings.models_dir), mirrors=settings.mirrors)
 
 
 class Download:

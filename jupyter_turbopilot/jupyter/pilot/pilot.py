@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.cache.completion_cache import CompletionCache
+from jupyter_turbopilot.completer.cache.completion_cache import CACHE_BYTES, CompletionCache
 from jupyter_turbopilot.completer.completer import Completer
 from jupyter_turbopilot.completer.listeners import Listeners
 from jupyter_turbopilot.completer.statistics import Statistics
@@ -36,7 +36,6 @@ from jupyter_turbopilot.protocol.errors import (
 from jupyter_turbopilot.protocol.phase import Phase
 from jupyter_turbopilot.settings.access import access_of
 from jupyter_turbopilot.util.failures import on_failure
-from jupyter_turbopilot.util.files import MEGABYTE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,17 +87,12 @@ class Pilot:
         self.library = Library(self.store, self.kind)
         self.effort = Effort(yield_cpu=settings.yield_cpu, kernel_busy=kernel_busy)
         self.worker = Worker(
-            settings.queue_limit,
             threads=self.effort.threads,
             idle=settings.idle_minutes * 60,
-            running=settings.running_per_user,
-            waiting=settings.waiting_per_user,
             deadline=settings.deadline,
         )
         self._cache_writer = cache_writer_of(settings)
-        results = CompletionCache(
-            settings.cache_memory * MEGABYTE, keep=self._cache_writer.keep if self._cache_writer else None
-        )
+        results = CompletionCache(CACHE_BYTES, keep=self._cache_writer.keep if self._cache_writer else None)
         self.statistics = Statistics(personal_dir() / STATISTICS) if has_owner else None
         self.completer = Completer(
             self.worker,
@@ -288,9 +282,9 @@ class Pilot:
 
 
 def cache_writer_of(settings: Turbopilot) -> CacheWriter | None:
-    """Return the persistent completion cache, if it is configured and the cache is on."""
-    if not (settings.cache_file and settings.cache_memory):
+    """Return the persistent completion cache, if it is configured."""
+    if not settings.cache_file:
         return None
     from jupyter_turbopilot.completer.cache.cache_writer import CacheWriter
 
-    return CacheWriter(settings.cache_file, settings.cache_disk * MEGABYTE)
+    return CacheWriter(settings.cache_file)

@@ -127,10 +127,7 @@ class Route(AuthenticatedHandler):
         own = not self.standalone and name == os.environ.get("JUPYTERHUB_USER")
         if own or not self.distinguishes_users:
             return ""
-        settings, secret = self.pilot.settings, self.pilot.completer.secret
-        return tenant_of(
-            name, groups_of(self.current_user), settings.share_prompts, settings.share_prompts_group, secret
-        )
+        return tenant_of(None if self.pilot.settings.share_prompts else name, self.pilot.completer.secret)
 
     @property
     def is_owner(self) -> bool:
@@ -407,11 +404,3 @@ class Route(AuthenticatedHandler):
             except TurbopilotError as error:
                 if not (self._headers_written or self._disconnected):
                     await self._finish_with(error)
-
-
-def groups_of(user: Any) -> frozenset[str]:
-    """Return the groups of a user; most identity providers set none."""
-    named = getattr(user, "groups", None)
-    if not isinstance(named, list | tuple | set | frozenset):
-        return frozenset()
-    return frozenset(name for name in named if isinstance(name, str))

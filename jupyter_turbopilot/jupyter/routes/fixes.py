@@ -97,7 +97,7 @@ class FixRoute(_EditRoute):
         if not kernels or not name:
             return NO_REPORT, NO_CONTEXT
         names = await self.parse(expressions_to_describe, request.cells, request.failed, request.error)
-        report = await kernels.report(name, names, keys=self.pilot.settings.read_dictionary_keys)
+        report = await kernels.report(name, names)
         return report, kernels.kernel_context(name)
 
 
@@ -140,7 +140,7 @@ class RenameRoute(_EditRoute):
 
     async def _rename(self, request: RenameRequest) -> renames.Rename | None:
         await self.admit_and_charge(request)
-        if request.language != "python" or not self.pilot.settings.suggest_renames:
+        if request.language != "python" or not self.pilot.settings.suggest_fixes:
             return None
         return await self.parse(_find_rename, request)
 
@@ -166,7 +166,7 @@ class RepeatRoute(_EditRoute):
 
     async def _repeat(self, request: RepeatRequest) -> repeats.RepeatOffer | None:
         await self.admit_and_charge(request)
-        if request.language != "python" or not self.pilot.settings.suggest_repeats:
+        if request.language != "python" or not self.pilot.settings.suggest_fixes:
             return None
         report, rule = NO_REPORT, await self.parse(repeats.rule_of, request)
         if not rule:
@@ -174,7 +174,7 @@ class RepeatRoute(_EditRoute):
         names = repeats.expressions_to_describe(rule)
         kernels, name = self.pilot.kernels, None if names is None else await self.allowed_kernel(request)
         if kernels and name and names is not None:
-            report = await kernels.report(name, names, keys=self.pilot.settings.read_dictionary_keys)
+            report = await kernels.report(name, names)
         return await self.parse(repeats.find, request, rule, report)
 
 

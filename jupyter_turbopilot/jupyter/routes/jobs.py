@@ -19,7 +19,7 @@ from jupyter_turbopilot.engine.lifecycle import not_ready
 from jupyter_turbopilot.jupyter.identity import is_key
 from jupyter_turbopilot.jupyter.metrics import outcome_of
 from jupyter_turbopilot.jupyter.routes.base import Route
-from jupyter_turbopilot.jupyter.routes.rates import RateLimiter
+from jupyter_turbopilot.jupyter.routes.rates import BURST, RateLimiter
 from jupyter_turbopilot.protocol.engine_request import RawRequest
 from jupyter_turbopilot.protocol.errors import (
     BadRequestError,
@@ -106,8 +106,8 @@ class JobRoute(Route):
     @property
     def _rates(self) -> RateLimiter:
         """The rate limits of this server."""
-        settings = self.pilot.settings
-        rates = RateLimiter(settings.requests_per_minute, settings.burst)
+        most = self.pilot.settings.requests_per_minute
+        rates = RateLimiter(most, min(most, BURST))
         return cast("RateLimiter", self.settings.setdefault("turbopilot_rates", rates))
 
     async def replies(
@@ -126,7 +126,7 @@ class JobRoute(Route):
 
     async def submit_all(self, requests: Sequence[RawRequest]) -> AsyncBatch:
         """Submit several requests and return all their replies in the order of arrival."""
-        most = self.pilot.settings.waiting_per_user
+        most = self.pilot.worker.limits.waiting
         if 0 < most < len(requests):  # a retry would not help
             raise BadRequestError(
                 f"One user may have {most} waiting requests. Send at most {most} prompts at a time.",

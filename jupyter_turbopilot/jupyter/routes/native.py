@@ -31,7 +31,6 @@ from jupyter_turbopilot.util.notebook_file import equivalent_paths
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from jupyter_turbopilot.context.kernel_context import KernelContext
     from jupyter_turbopilot.protocol.reply import Reply
     from jupyter_turbopilot.protocol.request import Document
 

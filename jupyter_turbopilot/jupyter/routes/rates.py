@@ -7,6 +7,7 @@ from jupyter_turbopilot.util.limited_dict import LimitedDict
 
 MAX_CALLERS = 4096
 MINUTE = 60.0
+BURST = 60  # requests of a caller at once, before the limit per minute applies
 # The share of the burst that prefetch requests leave to requests that a user waits for.
 RESERVED = 0.5
 

@@ -51,7 +51,7 @@ def run_convert(options: argparse.Namespace, settings: Turbopilot) -> int:
 
     store = store_of(settings)
     with Bar(options.source) as bar:
-        repositories = Repositories(store.folder, bar.show_download, hosts=store.hosts)
+        repositories = Repositories(store.folder, bar.show_download)
         folder = repositories.checkpoint(options.source)
         target = options.output or Path(f"{folder.resolve().name}-{options.outtype}.gguf")
         if target.is_dir():

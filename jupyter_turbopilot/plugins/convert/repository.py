@@ -30,7 +30,7 @@ from jupyter_turbopilot.protocol.errors import ConversionError, DownloadError
 from jupyter_turbopilot.util.files import move, partial_path, sha256_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Sequence
 
 _TOKENIZER = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
@@ -59,11 +59,8 @@ class Repositories:
         folder: Path,
         progress: Callable[[DownloadProgress], None] = lambda _: None,
         cancel: threading.Event | None = None,
-        *,
-        hosts: Collection[str] = (),
     ) -> None:
         self.folder = folder
-        self._hosts = hosts
         self._progress = progress
         self._cancel = cancel or threading.Event()
 
@@ -159,13 +156,13 @@ class Repositories:
             note = CheckpointNote(repository, files, noted.digests)  # no longer complete
             write_checkpoint_note(folder, note)
             source = HubFile(repository, name)
-            known = fetch_metadata(source, self._hosts)
+            known = fetch_metadata(source)
             partial = partial_path(target)
 
             def step(done: int, total: int | None = known.size, name: str = name) -> None:
                 self._progress(DownloadProgress("downloading", done, total, name))
 
-            fetch(source, Transfer(partial, known, step, self._cancel.is_set, self._hosts))
+            fetch(source, Transfer(partial, known, step, self._cancel.is_set))
             if known.sha256 and sha256_of(partial) != known.sha256:
                 partial.unlink()
                 raise DownloadError(f"{name} was damaged in transit: its digest differs. Try again.")
@@ -178,4 +175,4 @@ class Repositories:
     def _names(self, repository: str) -> list[str]:
         from jupyter_turbopilot.models.sources import list_files
 
-        return sorted(list_files(repository, self._hosts))
+        return sorted(list_files(repository))

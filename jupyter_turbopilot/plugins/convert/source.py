@@ -25,7 +25,7 @@ def fetch(
     store: Store, model: Model, progress: Callable[[DownloadProgress], None], cancel: threading.Event
 ) -> Path:
     """Download a checkpoint and convert it to the model's file."""
-    repositories = Repositories(store.folder, progress, cancel, hosts=store.hosts)
+    repositories = Repositories(store.folder, progress, cancel)
 
     def step(name: str, done: int, total: int) -> None:
         if cancel.is_set():

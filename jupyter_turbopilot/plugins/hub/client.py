@@ -20,7 +20,7 @@ BROAD_SCOPES = frozenset({"admin:users", "admin:servers", "access:servers", "tok
 TIMEOUT = 5.0  # seconds per request
 MAX_CONNECTIONS = 16  # concurrent requests to the hub
 MAX_NEW_REQUESTS = 12  # of these for new tokens, so that invalid tokens cannot delay renewals
-MAX_BYTES = 1 << 20  # size of a response: a user may be in many groups
+MAX_BYTES = 1 << 20  # size of a response
 OK, REJECTED = 200, frozenset({401, 403})
 
 
@@ -30,7 +30,6 @@ class TokenOwner(msgspec.Struct, frozen=True):
     name: Annotated[str, Meta(min_length=1)]
     kind: Literal["user", "service"] = "user"
     admin: bool = False
-    groups: tuple[str, ...] = ()
     scopes: frozenset[str] = frozenset()
 
     @property

@@ -43,7 +43,6 @@ def digest_of(token: str) -> str:
 class HubUser(User):
     """A user of the hub."""
 
-    groups: tuple[str, ...] = ()
     is_manager: bool = False
     reads_metrics: bool = False
 
@@ -92,7 +91,6 @@ class HubIdentity(StandaloneIdentity):
         return HubUser(
             owner.unique_name,
             owner.name,
-            groups=owner.groups,
             is_manager=owner.may_manage,
             reads_metrics=owner.may_read_metrics,
         )

@@ -241,12 +241,12 @@ class InfillBody(GenerationOptions, frozen=True, kw_only=True):
     input_extra: Annotated[list[InfillExtra], Meta(max_length=256)] = []
     prompt: str = ""
     move_suffix: Annotated[
-        bool | None,
+        bool,
         Meta(
-            description="whether to reuse the KV cache of text after a change; null: as the setting "
-            "`infill_move_suffix`. llama.cpp's server ignores it"
+            description="whether to reuse the KV cache of text after a change: faster, but the answer can "
+            "differ slightly. llama.cpp's server ignores it"
         ),
-    ] = None
+    ] = False
 
     def texts(self) -> list[RawRequest]:
         others = tuple((extra.filename or "tmp", extra.text) for extra in self.input_extra)

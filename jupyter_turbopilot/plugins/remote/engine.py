@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError as Stopped
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from jupyter_turbopilot.engine.base import Speed
 from jupyter_turbopilot.engine.job import Priority
 from jupyter_turbopilot.plugins.remote.dialect import EventContent
 from jupyter_turbopilot.plugins.remote.remote_server import Kind
@@ -108,6 +109,7 @@ class RemoteEngine:
 
     fim = "auto"
     pid: int | None = None
+    speed = Speed()
 
     def __init__(
         self,
@@ -131,12 +133,10 @@ class RemoteEngine:
         self._runs: set[RemoteRun] = set()  # with a request in progress
 
     def metrics(self) -> Iterable[Metric]:
-        """Return the metrics of the remote server, for Prometheus."""
         return self._exchange.metrics.registry.collect()
 
     @property
     def level(self) -> Level | None:
-        """The level of load shedding of the remote server; None if it is unknown."""
         return self._exchange.level
 
     def start(self, request: EngineRequest) -> RemoteRun | None:

@@ -150,5 +150,5 @@ class RemoteRun:
 
 def _not_held() -> EngineError:
     return EngineError(
-        "The server ignores prefix constraints. Update it, or set c.Turbopilot.token_healing = False."
+        'The server ignores prefix constraints. Update it, or set c.TurbopilotRemote.vocabulary = "none".'
     )

@@ -185,8 +185,8 @@ def row_layout(engine: LlamaEngine, settings: Turbopilot, length: int) -> tuple[
     """Return the layout of prompts and answers that fit into rows, and the end token of answers."""
     layout, end = layout_of(engine, settings, length)
     unit = engine.vocabulary.unit
-    shares = {"prompt_tokens": max(64, length * 5 // 8 // unit), "suffix_tokens": length // 8 // unit}
-    return Layout(engine, changed(layout.settings, **shares, max_tokens=length // 4 // unit)), end
+    shares = {"prompt_tokens": max(64, length * 5 // 8 // unit), "max_tokens": length // 4 // unit}
+    return Layout(engine, changed(layout.settings, **shares), length // 8 // unit), end
 
 
 def need_memory(path: Path, options: TrainingOptions, length: int) -> None:

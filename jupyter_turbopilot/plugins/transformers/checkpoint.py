@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -34,11 +33,8 @@ class TransformersOptions(Limits):
     """The settings of the engine."""
 
     device: str = "cpu"
-    dtype: str = "auto"
     load_in_8bit: bool = False
     load_in_4bit: bool = False
-    attention: str = "auto"
-    offload: bool = False
 
 
 PLAIN = TransformersOptions()
@@ -56,8 +52,6 @@ class Loading:
     device: str
     dtype: str
     bits: int  # to which the weights are quantized during the load; 0: not quantized
-    attention: str
-    offload: bool
     identity: str  # changes with everything that the answers depend on
 
 
@@ -78,14 +72,10 @@ def _check(folder: Path, options: TransformersOptions) -> Loading:
     method = _quantization(config)
     _check_quantization(folder, bits, method)
     device = _device(options.device)
-    dtype = _dtype(config, options.dtype, device)
-    _check_attention(options.attention, device)
-    offload = options.offload and device not in {"cpu", "mps"}
-    if offload:
-        require("accelerate")
+    dtype = _dtype(config, device)
     sizes = sizes_of(folder, config, dtype, bits, quantized=bool(method))
-    plan = fit(sizes, folder.name, options, _free(device, offload=offload))
-    settings = f"{device}|{dtype}|{bits}|{options.attention}|{offload}|{plan.context_size}"
+    plan = fit(sizes, folder.name, options, _free(device))
+    settings = f"{device}|{dtype}|{bits}|{plan.context_size}"
     return Loading(
         plan.context_size,
         plan.threads,
@@ -95,19 +85,8 @@ def _check(folder: Path, options: TransformersOptions) -> Loading:
         device,
         dtype,
         bits,
-        options.attention,
-        offload,
         identity="|".join((stamp(folder), settings, *map(_version, ("transformers", "torch")))),
     )
-
-
-def _check_attention(wanted: str, device: str) -> None:
-    if wanted == "flash_attention_2" and (device == "cpu" or importlib.util.find_spec("flash_attn") is None):
-        raise NotReadyError(
-            "Flash Attention 2 needs the package flash-attn and a GPU. Install it and set "
-            'c.TurbopilotTransformers.device, or set c.TurbopilotTransformers.attention = "auto".',
-            code="engine_missing",
-        )
 
 
 def _version(package: str) -> str:
@@ -175,20 +154,17 @@ def _device(wanted: str) -> str:
     return device
 
 
-def _dtype(config: dict[str, Any], wanted: str, device: str) -> str:
+def _dtype(config: dict[str, Any], device: str) -> str:
     """Return the data type to compute with. CPUs are slow with 16-bit types."""
-    if wanted != "auto":
-        return wanted
     stored = str(config.get("dtype") or config.get("torch_dtype") or "").removeprefix("torch.")
     return "float32" if device == "cpu" or stored not in WIDTHS else stored
 
 
-def _free(device: str, *, offload: bool) -> int:
-    """Return the free memory of the device, with the system's if weights may be offloaded."""
+def _free(device: str) -> int:
+    """Return the free memory of the device."""
     if not device.startswith("cuda"):
         return machine.free_memory()
-    on_card = int(import_package("torch").cuda.mem_get_info(device)[0])
-    return on_card + machine.free_memory() if offload else on_card
+    return int(import_package("torch").cuda.mem_get_info(device)[0])
 
 
 def sizes_of(folder: Path, config: dict[str, Any], dtype: str, bits: int, *, quantized: bool) -> Sizes:

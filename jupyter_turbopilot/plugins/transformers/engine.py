@@ -209,8 +209,8 @@ class TransformersEngine(Stepping):
         logits = output.logits[0, -len(wanted) :].float().cpu().numpy()
         if np.isnan(logits).any():
             raise EngineError(
-                "The model computed invalid numbers (NaN). Set c.TurbopilotTransformers.dtype to bfloat16 or "
-                "float32."
+                'The model computed invalid numbers (NaN). Set c.TurbopilotTransformers.device = "cpu" to '
+                "compute in float32, or choose another checkpoint."
             )
         self._rows.update(zip(wanted, logits, strict=True))
 

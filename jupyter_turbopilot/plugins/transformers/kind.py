@@ -115,7 +115,7 @@ class TransformersKind(EngineKind):
             return model.path
         from jupyter_turbopilot.plugins.convert.repository import Repositories
 
-        repositories = Repositories(self.store.folder, progress, cancel, hosts=self.store.hosts)
+        repositories = Repositories(self.store.folder, progress, cancel)
         return repositories.fetch(model.checkpoint)
 
     def options(self) -> TransformersOptions:
@@ -125,11 +125,8 @@ class TransformersKind(EngineKind):
         own = self.settings.section(TurbopilotTransformers)
         return TransformersOptions(
             device=own.device,
-            dtype=own.dtype,
             load_in_8bit=own.load_in_8bit,
             load_in_4bit=own.load_in_4bit,
-            attention=own.attention,
-            offload=own.offload,
             **asdict(limits_of(self.settings)),
         )
 
@@ -146,13 +143,14 @@ class TransformersKind(EngineKind):
         folder, options = self.folder(model), self.options()
         if self.settings.subprocess:
             from jupyter_turbopilot.engine.child_process.engine import load_in_child
+            from jupyter_turbopilot.engine.child_process.process import load_limit
             from jupyter_turbopilot.plugins.transformers.hosted_model import HostedTransformers
 
             hosted = HostedTransformers(str(folder), options, model.name, model.fim)
             vocabulary = partial(self._vocabulary.of, folder, self.load_vocabulary)
-            return load_in_child(
-                hosted, vocabulary, cancel, timeout=self.settings.load_timeout, patience=READS_WITHIN
-            )
+            stored = self.stored(model)
+            timeout = load_limit(stored.size if stored else 0)
+            return load_in_child(hosted, vocabulary, cancel, timeout=timeout, patience=READS_WITHIN)
         return load(folder, options, name=model.name, fim=model.fim)
 
     def examine(self) -> Iterator[Finding]:

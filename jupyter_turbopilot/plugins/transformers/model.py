@@ -33,8 +33,6 @@ def load_model(folder: Path, loading: Loading) -> Any:
         "output_loading_info": True,
         **_placement(folder, loading),
     }
-    if loading.attention != "auto":
-        arguments["attn_implementation"] = loading.attention
     try:
         with _quiet(), _offline():
             loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(folder, **arguments)
@@ -68,9 +66,7 @@ def _placement(folder: Path, loading: Loading) -> dict[str, Any]:
     if loading.bits:
         arguments["quantization_config"] = quantization(loading)
     config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    if loading.offload:
-        arguments["device_map"] = "auto"
-    elif loading.bits or getattr(config, "quantization_config", None):
+    if loading.bits or getattr(config, "quantization_config", None):
         arguments["device_map"] = {"": loading.device}  # quantized weights cannot be moved afterwards
     return arguments
 
@@ -78,14 +74,11 @@ def _placement(folder: Path, loading: Loading) -> dict[str, Any]:
 def quantization(loading: Loading) -> Any:
     """Return the options for bitsandbytes."""
     if loading.bits == 8:  # noqa: PLR2004 - bits
-        return transformers.BitsAndBytesConfig(
-            load_in_8bit=True, llm_int8_enable_fp32_cpu_offload=loading.offload
-        )
+        return transformers.BitsAndBytesConfig(load_in_8bit=True)
     return transformers.BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_compute_dtype=getattr(torch, loading.dtype),
-        llm_int8_enable_fp32_cpu_offload=loading.offload,
     )
 
 

@@ -7,11 +7,12 @@ from contextlib import closing
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from jupyter_turbopilot.completer.cache.cache_file import SCHEMA, Database, locate, unusable
+from jupyter_turbopilot.completer.cache.cache_file import FILE_BYTES, SCHEMA, Database, locate, unusable
+from jupyter_turbopilot.completer.cache.completion_cache import CACHE_BYTES
 from jupyter_turbopilot.protocol.errors import BadRequestError, NotReadyError
 from jupyter_turbopilot.terminal.commands.command import without_options
 from jupyter_turbopilot.terminal.commands.removing import list_names, remove, servers_with
-from jupyter_turbopilot.util.files import MEGABYTE, count_of, describe_size, size_of
+from jupyter_turbopilot.util.files import count_of, describe_size, size_of
 from jupyter_turbopilot.util.sqlite_file.connection import reason_of
 from jupyter_turbopilot.util.sqlite_file.schema import FileState
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from jupyter_turbopilot.settings.config import Turbopilot
 
 
-def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[argparse.Namespace, Turbopilot], int]:
+def _on_the_file(act: Callable[[Path], int]) -> Callable[[argparse.Namespace, Turbopilot], int]:
     """Return a command that calls `act` with the cache file, if the settings name one."""
 
     def run(_: argparse.Namespace, settings: Turbopilot) -> int:
@@ -32,7 +33,7 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[argparse.N
             print("Set c.Turbopilot.cache_file to keep them in a file.")
             return 0
         try:
-            return act(locate(settings.cache_file), settings)
+            return act(locate(settings.cache_file))
         except OSError as error:
             raise BadRequestError(unusable(settings.cache_file, reason_of(error))) from None
         except sqlite3.Error as error:
@@ -41,22 +42,20 @@ def _on_the_file(act: Callable[[Path, Turbopilot], int]) -> Callable[[argparse.N
     return run
 
 
-def info(path: Path, settings: Turbopilot) -> int:
+def info(path: Path) -> int:
     """Print the number of cached completions in the file, and how many a server loads."""
     found = SCHEMA.state_of(path)
     if found is FileState.NOTHING:
         print(f"{path}: nothing is cached yet.")
     elif found is FileState.OURS:
-        with closing(Database(path, settings.cache_disk * MEGABYTE)) as database:
+        with closing(Database(path, FILE_BYTES)) as database:
             answers = database.count()
-            room = settings.cache_memory * MEGABYTE
-            read = sum(size <= room for size in accumulate(answer.size for answer in database.newest()))
+            sizes = accumulate(answer.size for answer in database.newest())
+            read = sum(size <= CACHE_BYTES for size in sizes)
         size = describe_size(sum(map(size_of, SCHEMA.owned_files(path))))
         kept = count_of(answers, "completion")
-        print(f"{path}: {kept}, {size} of at most {settings.cache_disk} MB.")
-        print(f"A starting server loads {read} of them into {settings.cache_memory} MB of memory.")
-        if read < answers:
-            print("Increase c.Turbopilot.cache_memory to load more.")
+        print(f"{path}: {kept}, {size} of at most {describe_size(FILE_BYTES)}.")
+        print(f"A starting server loads {read} of them into {describe_size(CACHE_BYTES)} of memory.")
     else:
         action = "moves it aside" if found is FileState.FOREIGN else "deletes it"
         print(f"{path} is {found.value}. The next server {action} and creates a new one.")
@@ -64,7 +63,7 @@ def info(path: Path, settings: Turbopilot) -> int:
     return 0
 
 
-def clear(path: Path, settings: Turbopilot) -> int:
+def clear(path: Path) -> int:
     """Delete all completions in the file, unless Turbopilot did not create it."""
     found = SCHEMA.state_of(path)
     remaining: list[Path] = []
@@ -72,7 +71,7 @@ def clear(path: Path, settings: Turbopilot) -> int:
         print("Nothing is cached.")
         return 0
     if found is FileState.OURS:
-        with closing(Database(path, settings.cache_disk * MEGABYTE)) as database:
+        with closing(Database(path, FILE_BYTES)) as database:
             answers = database.count()
             database.clear()
         print(f"{count_of(answers, 'completion')} deleted.")

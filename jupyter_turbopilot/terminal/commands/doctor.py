@@ -268,7 +268,7 @@ def _speed(local: InProcess) -> Finding:
     slow = generation < MIN_TOKENS_PER_SECOND
     if slow:
         speed += f" This is slow. {busy}" if busy else f" This is slow: {faster}."
-    elif engine != "remote" and pilot.completer.first_prompts.is_slow(Speed(prefill)):
+    elif engine != "remote" and pilot.completer.first_prompt_tokens(Speed(prefill)):
         nearest = "the first suggestions in a long notebook use only the nearest cells."
         speed += f" This machine is slow: {nearest} {busy}"
     else:

@@ -55,7 +55,7 @@ def load(settings: Turbopilot, spec: str, *, context: int = 0, threads: int = 0,
         raise unavailable(model, models.store.stored(model), settings.engine)
     path, hardware = models.weights(model)
     header = read_header(path)
-    count = machine.threads(threads or settings.threads, settings.max_threads)
+    count = machine.threads(threads or settings.threads)
     limits = planning.Limits(context or settings.context_size, count)
     plan = planning.make_plan(header, model.name, limits, hardware)
     begun = time.perf_counter()

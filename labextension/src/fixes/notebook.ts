@@ -20,7 +20,7 @@ import type { EditFollower } from './edits';
 import { Executions } from './executions';
 import type { JointUndo } from './jointundo';
 import type { IAction, IChangedCell, Offer } from './offer';
-import { KINDS, type Offers, type Setting } from './offers';
+import type { Offers, Setting } from './offers';
 import { changedLines } from './replacements';
 import type { OfferEdits } from './target';
 
@@ -64,11 +64,7 @@ export function isAllowed(
   cell: CodeCell
 ): boolean {
   const { health } = availability.state;
-  if (
-    cell.isDisposed ||
-    !preferences.current[setting] ||
-    health?.offers?.includes(KINDS[setting]) === false
-  ) {
+  if (cell.isDisposed || !preferences.current[setting] || health?.fixes === false) {
     return false;
   }
   const here = cellLanguage(cell.model.sharedModel.getSource(), languageOfNotebook(panel));

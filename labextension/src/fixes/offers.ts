@@ -4,10 +4,9 @@ import type { Notebook } from '@jupyterlab/notebook';
 import { Signal } from '@lumino/signaling';
 import type { Offer } from './offer';
 
-/** The kinds of offers by the settings that allow them; the shortcuts refer to the last kind first. */
-export const KINDS = { suggestRepeats: 'repeats', suggestRenames: 'renames', suggestFixes: 'fixes' } as const;
-export type Setting = keyof typeof KINDS;
-const SETTINGS = Object.keys(KINDS);
+/** The settings that allow the kinds of offers; the shortcuts refer to the last kind first. */
+const SETTINGS = ['suggestRepeats', 'suggestRenames', 'suggestFixes'] as const;
+export type Setting = (typeof SETTINGS)[number];
 
 /** Classes for the selectors of the shortcuts: without an offer, a keystroke does what it does otherwise. */
 const NOTEBOOK_CLASS = 'jp-mod-turbopilot-canApply';

@@ -101,10 +101,7 @@ describe('RepeatOffers', () => {
 
   it.each<[string, () => void]>([
     ['the setting is off', () => (fakes.preferences.current = { ...DEFAULTS, suggestRepeats: false })],
-    [
-      'the server does not offer it',
-      () => (fakes.availability.state.health = { offers: ['fixes', 'renames'] })
-    ],
+    ['the server does not offer it', () => (fakes.availability.state.health = { fixes: false })],
     ['a rename is offered', () => (isRenamed = true)],
     ['there is no kernel and no earlier edit', () => (kernel.connectionStatus = 'disconnected')]
   ])('does not ask if %s', async (_, change) => {

@@ -36,7 +36,7 @@ def ensure(
 
 def test_load_test_includes_adapters_and_settings(tiny_model: Path, tmp_path: Path, memory: Path) -> None:
     adapter = make(tmp_path / "a.gguf")
-    hardware = Hardware(adapters=(AdapterSpec(str(adapter), 0.5, "r"),), tensor_split=(0.5, 0.5))
+    hardware = Hardware(adapters=(AdapterSpec(str(adapter), 0.5, "r"),))
     ensure(tiny_model, memory, replace(PLAN, hardware=hardware))
     broken = replace(PLAN, hardware=replace(hardware, adapters=(AdapterSpec(str(tiny_model)),)))
     with pytest.raises(ModelRefusedError, match="is not a LoRA adapter"):

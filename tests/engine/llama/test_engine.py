@@ -177,11 +177,10 @@ def test_engine_moves_the_cached_suffix_while_the_user_types(default_model: Path
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux lists memory maps")
 @pytest.mark.parametrize("mapped", [True, False])
-def test_engine_maps_the_weights_only_with_memory_map(tiny_model: Path, tmp_path: Path, mapped: bool) -> None:
+def test_engine_maps_the_weights_only_if_planned(tiny_model: Path, tmp_path: Path, mapped: bool) -> None:
     own = tmp_path / f"{mapped}.gguf"
     own.write_bytes(tiny_model.read_bytes())
-    hardware = Hardware(memory_map=mapped)
-    engine = LlamaEngine(own, LoadPlan(512, 1, hardware=hardware), name="t")
+    engine = LlamaEngine(own, LoadPlan(512, 1, is_mapped=mapped), name="t")
     assert (str(own) in Path("/proc/self/maps").read_text()) is mapped
     assert list(write(engine, engine.vocabulary.tokenize("ab"), Sampling(max_tokens=4), Usage(), Cancel()))
     engine.close()

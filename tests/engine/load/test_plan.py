@@ -46,16 +46,25 @@ def test_make_plan_needs_less_memory_with_a_small_cache_or_gpu() -> None:
     assert on_card.hardware.gpu_layers == -1
 
 
+REPACKED_SIZE = 100_000_000
+NORM = GGUFTensor("output_norm.weight", (64,), F32, 256, offset=REPACKED_SIZE)
+MATRIX = GGUFTensor("blk.0.ffn_up.weight", (64, 64), Q4_0, REPACKED_SIZE)
+REPACKED = replace(MODEL, parts=(MATRIX, NORM))
+
+
 def test_make_plan_counts_repacked_weights_twice_while_mapped() -> None:
-    size = 100_000_000
-    norm = GGUFTensor("output_norm.weight", (64,), F32, 256, offset=size)
-    matrix = GGUFTensor("blk.0.ffn_up.weight", (64, 64), Q4_0, size)
-    between = replace(MODEL, parts=(matrix, norm))
-    last = replace(MODEL, parts=(norm._replace(offset=0), matrix._replace(offset=256)))
+    last = replace(MODEL, parts=(NORM._replace(offset=0), MATRIX._replace(offset=256)))
     plain = make_plan(MODEL, "m").needs
-    assert make_plan(between, "m").needs == plain + size
-    assert make_plan(between, "m", hardware=Hardware(memory_map=False)).needs == plain
+    assert make_plan(REPACKED, "m").needs == plain + REPACKED_SIZE
     assert make_plan(last, "m").needs == plain
+
+
+def test_make_plan_maps_no_weights_that_take_most_of_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    mapped = make_plan(REPACKED, "m")
+    monkeypatch.setattr(machine, "free_memory", lambda: REPACKED.resident * 4 // 3 - 4)
+    loaded = make_plan(REPACKED, "m")
+    assert (mapped.is_mapped, loaded.is_mapped) == (True, False)
+    assert loaded.needs == mapped.needs - REPACKED_SIZE
 
 
 def test_make_plan_reserves_separate_caches_if_they_fit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -380,11 +380,9 @@ def failing(error: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "last_value", error, raising=False)
 
 
-def report_of(namespace: Any, *wanted: str, keys: bool = True) -> KernelReport:
+def report_of(namespace: Any, *wanted: str) -> KernelReport:
     """Return the report as the server reads it."""
-    return msgspec.convert(
-        json.loads(json.dumps(probe.report(namespace, [*wanted], keys=keys))), KernelReport
-    )
+    return msgspec.convert(json.loads(json.dumps(probe.report(namespace, [*wanted]))), KernelReport)
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
@@ -456,7 +454,6 @@ def test_report_has_positions_and_the_locals_of_the_last_cell_frame(monkeypatch:
     assert found.objects.keys() == {"inner", "table", "f"}
     assert found.objects["inner"].keys == ["revenue"]
     assert found.names[:2] == ["inner", "table"]
-    assert report_of(namespace, "inner", keys=False).objects["inner"].keys is None
 
 
 def test_report_describes_tables() -> None:
@@ -592,7 +589,6 @@ def test_report_finds_items_of_dictionaries() -> None:
         "config['db']": ["port", "hosts"],
         "config['db']['hosts'].main": ["name"],
     }
-    assert report_of({"config": config}, "config['db']", keys=False).objects == {}
 
 
 def test_report_describes_modules_that_compute_attributes() -> None:

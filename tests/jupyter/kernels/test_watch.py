@@ -417,7 +417,7 @@ def test_watch_closes_its_sockets_if_it_cannot_connect() -> None:
 async def report(person: Person, *wanted: str) -> Any:
     """Return the first report with an error: on a busy machine, a kernel may answer late."""
     for _ in range(10):
-        found = await person.kernels.report(person.kernel_id, wanted, keys=True)
+        found = await person.kernels.report(person.kernel_id, wanted)
         if found.error:
             return found
     raise TimeoutError
@@ -483,11 +483,11 @@ def test_report_of_a_busy_or_dead_kernel_is_empty() -> None:
         person.client.execute("import time; time.sleep(600)")
         while not person.kernels._watches[person.kernel_id].busy:
             await asyncio.sleep(0.05)
-        assert await person.kernels.report(person.kernel_id, [], keys=True) == NONE
+        assert await person.kernels.report(person.kernel_id, []) == NONE
         kernel = person.manager.get_kernel(person.kernel_id)
         kernel.stop_restarter()  # while it restarts the killed kernel, the shutdown fails
         await kernel.signal_kernel(9)
-        assert await person.kernels.report(person.kernel_id, [], keys=True) == NONE
+        assert await person.kernels.report(person.kernel_id, []) == NONE
 
     asyncio.run(with_kernel(scenario))
 

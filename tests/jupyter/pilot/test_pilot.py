@@ -64,15 +64,13 @@ def load(pilot: Pilot, **more: Any) -> None:
     until(lambda: pilot.worker.state.phase is not Phase.LOADING)
 
 
-@pytest.mark.parametrize("why", ["off", "no room"])
 def test_weights_applies_adapters_at_run_time_without_a_copy(
-    why: str, make_pilot: Make, tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    make_pilot: Make, tmp_path: Path, tiny_model: Path
 ) -> None:
     adapter = str(make(tmp_path / "a.gguf"))
-    pilot, loaded = make_pilot(adapter, merge_adapters=why != "off")
-    if why == "no room":
-        pilot.store.folder.mkdir(parents=True)
-        (pilot.store.folder / COPIES).write_text("in the way")
+    pilot, loaded = make_pilot(adapter)
+    pilot.store.folder.mkdir(parents=True)
+    (pilot.store.folder / COPIES).write_text("in the way")
     load(pilot)
     assert pilot.worker.state.ready
     assert loaded[0][0] == tiny_model
@@ -212,10 +210,11 @@ def test_retry_waits_for_a_refused_file_to_change(make_pilot: Make, tiny_model: 
 def test_select_keeps_the_later_of_two_choices(make_pilot: Make, tmp_path: Path, tiny_model: Path) -> None:
     pilot, loaded = make_pilot(str(make(tmp_path / "a.gguf")))
     load(pilot, adapters_enabled=False)
-    gate = threading.Event()
+    entered, gate = threading.Event(), threading.Event()
     real = pilot.kind.engine_factory
 
     def slow(path: Path, model: Model, plan: LoadPlan, state: Path | None) -> Any:
+        entered.set()
         gate.wait(30)
         if path != tiny_model and len(loaded) == 1:
             loaded.append((path, plan))
@@ -224,7 +223,7 @@ def test_select_keeps_the_later_of_two_choices(make_pilot: Make, tmp_path: Path,
 
     pilot.kind.engine_factory = slow
     pilot.select(pilot.selected, adapters_enabled=True)
-    until(lambda: pilot.worker._life.loading is not None)
+    assert entered.wait(30)
     pilot.select(pilot.selected)  # adapters stay as selected before
     gate.set()
     assert settled(pilot)["ready"]
@@ -298,7 +297,6 @@ def test_pilot_restores_completions_from_the_file(make_pilot: Make, tmp_path: Pa
         ({}, False, False),
         ({}, True, True),
         ({"max_lines": 2}, True, False),
-        ({"cache_memory": 0}, False, False),
     ):
         pilot, _ = make_pilot(**named | more)
         load(pilot)

@@ -80,7 +80,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_repeated_refusals_slow_down_only_their_user(tiny_model: Path) -> None:
-    served = ServeApp(tiny_model, key="", identity=HeaderIdentity, requests_per_minute=1, burst=1)
+    served = ServeApp(tiny_model, key="", identity=HeaderIdentity, requests_per_minute=1)
     try:
 
         def code(who: str, **body: Any) -> str:
@@ -101,7 +101,7 @@ def test_repeated_refusals_slow_down_only_their_user(tiny_model: Path) -> None:
 
 @pytest.mark.usefixtures("impatient")
 def test_server_with_the_key_is_not_slowed_down_by_one_of_its_users(tiny_model: Path) -> None:
-    served = ServeApp(tiny_model, requests_per_minute=1, burst=1)
+    served = ServeApp(tiny_model, requests_per_minute=1)
 
     def status(salt: str) -> int:
         body = {"prompt": "x", "max_tokens": 1, "cache_salt": salt}

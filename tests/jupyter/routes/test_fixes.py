@@ -63,7 +63,7 @@ class Queried:
         self.wanted: list[list[str]] = []
         self.reported = NONE
 
-    async def report(self, _: str, wanted: list[str], *, keys: bool) -> Any:
+    async def report(self, _: str, wanted: list[str]) -> Any:
         self.wanted.append(wanted)
         return self.reported
 
@@ -201,7 +201,7 @@ async def test_edits_are_silent_for_other_languages_and_if_they_are_off(
 ) -> None:
     assert json.loads((await ask(route, MAKE[route]())).body)["edits"]
     assert not json.loads((await ask(route, MAKE[route](language="r"))).body)["edits"]
-    setattr(pilot.settings, f"suggest_{route}s", False)
+    pilot.settings.suggest_fixes = False
     assert not json.loads((await ask(route, MAKE[route]())).body)["edits"]
 
 
@@ -233,7 +233,7 @@ async def test_repeat_queries_the_kernel_after_a_single_edit(
 
 
 async def test_corrections_are_charged_and_counted(ask: Ask, pilot: Any, failures: list[FailedCell]) -> None:
-    pilot.settings.requests_per_minute = pilot.settings.burst = 1
+    pilot.settings.requests_per_minute = 1
     assert fixes(await ask("fix", fix_body()))
     response = await ask("rename", rename_body())
     assert (response.code, error_of(response)["code"]) == (429, "too_many_requests")

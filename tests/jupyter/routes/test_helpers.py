@@ -139,7 +139,7 @@ async def counted(ask: Ask, outcome: str) -> bool:
 
 
 async def test_helpers_charges_the_caller_on_entry_by_size(ask: Ask, ready: Any) -> None:
-    ready.settings.requests_per_minute, ready.settings.burst = 6, 4
+    ready.settings.requests_per_minute = 4
     assert [(await ask("helpers", COMPLETE)).code for _ in range(3)] == [200, 200, 200]
     assert await counted(ask, "completed")
     large = COMPLETE | {"cells": [{"source": "x = 1\n" * 3000}]}

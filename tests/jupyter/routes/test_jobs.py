@@ -3,13 +3,11 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 
-from jupyter_turbopilot.jupyter.routes.base import groups_of
 from jupyter_turbopilot.jupyter.routes.jobs import JobRoute, is_awaited
 from jupyter_turbopilot.protocol.engine_request import ExactRequest, RawRequest
 from jupyter_turbopilot.protocol.reply import Reply
@@ -77,17 +75,13 @@ async def test_collaborators_have_tenants_but_not_the_owner(
     assert len({ada, bob, eve}) == 3
 
 
-def test_groups_are_the_identity_providers() -> None:
-    assert groups_of(SimpleNamespace(groups=["a", "b"])) == {"a", "b"}
-
-
 async def limited(ask: Ask, *paths_and_bodies: tuple[str, dict[str, Any]]) -> list[Any]:
     return [await ask(path, body) for path, body in paths_and_bodies]
 
 
-@pytest.mark.parametrize("server_traits", [{"waiting_per_user": 2}])
 @pytest.mark.parametrize("stream", [False, True])
 async def test_too_many_prompts_is_an_error_without_retry_after(ask: Ask, ready: Any, stream: bool) -> None:
+    ready.worker.limits.waiting = 2
     answers = [
         await ask("v1/completions", {"prompt": ["x"] * count, "max_tokens": 1, "stream": stream})
         for count in (2, 3, 2)
@@ -97,7 +91,7 @@ async def test_too_many_prompts_is_an_error_without_retry_after(ask: Ask, ready:
     assert (error["param"], "at most 2 prompts" in error["message"]) == ("prompt", True)
 
 
-@pytest.mark.parametrize("server_traits", [{"requests_per_minute": 1, "burst": 3}])
+@pytest.mark.parametrize("server_traits", [{"requests_per_minute": 3}])
 async def test_prefetch_requests_are_limited_first(ask: Ask, ready: Any) -> None:
     warm = complete_body(trigger="warmup")
     answers = await limited(ask, *[("complete", warm)] * 2, *[("complete", complete_body())] * 3)

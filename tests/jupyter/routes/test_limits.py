@@ -31,7 +31,7 @@ from .test_helpers import COMPLETE as HELPERS_BODY
 if TYPE_CHECKING:
     import httpx
 
-BURST = 4
+BURST = 4  # requests per minute
 
 
 class BodyMethod(NamedTuple):
@@ -86,7 +86,7 @@ PARSING: dict[str, tuple[Any, str]] = {
 @pytest.fixture(scope="module")
 def server(tiny_model: Path) -> Iterator[ServeApp]:
     """A server whose callers are other machines: each has its own limits."""
-    started = ServeApp(tiny_model, requests_per_minute=6, burst=BURST)
+    started = ServeApp(tiny_model, requests_per_minute=BURST)
     yield started
     started.stop()
 

@@ -11,7 +11,7 @@ SCOPE = "access:services!service=turbopilot"
 
 
 def model(name: str = "ada", **changes: Any) -> dict[str, Any]:
-    return {"name": name, "kind": "user", "admin": False, "groups": [], "scopes": [SCOPE]} | changes
+    return {"name": name, "kind": "user", "admin": False, "scopes": [SCOPE]} | changes
 
 
 def answer(status: int, body: bytes, *more: str, kind: str = "application/json") -> bytes:

@@ -140,7 +140,7 @@ class RealHub:
         self.public, self.hub, self.api, self.service = free_ports(4)
         (folder / "config").mkdir(parents=True)
         (folder / "config" / "jupyter_turbopilot_config.py").write_text(
-            f"c.Turbopilot.max_threads = 1\n{settings}"
+            f"c.Turbopilot.threads = 1\n{settings}"
         )
         for name in self.people:
             (folder / "home" / name).mkdir(parents=True)

@@ -30,7 +30,6 @@ MODEL: dict[str, Any] = {
     "name": "ada",
     "kind": "user",
     "admin": False,
-    "groups": ["course"],
     "scopes": ["access:services!service=turbopilot", "read:users:name!user=ada"],
     "token_id": "a12",
     "session_id": None,
@@ -100,7 +99,7 @@ def test_any_name_is_accepted(name: str) -> None:
 @pytest.mark.parametrize(
     "answer",
     [b"", b"<html>", b"null", b"[]", b"{}", b'{"name":""}', b'{"name":7}', b'{"name":"a","kind":"pod"}',
-     b'{"name":"a","admin":"yes"}', b'{"name":"a","groups":[1]}', b'{"name":"a","scopes":{}}', b"\xff"],
+     b'{"name":"a","admin":"yes"}', b'{"name":"a","scopes":{}}', b"\xff"],
 )  # fmt: skip
 def test_invalid_response_is_rejected(answer: bytes) -> None:
     with pytest.raises(ValueError, match=r".+"):
@@ -131,8 +130,8 @@ def ask(says: bytes | None, seconds: float = 5.0) -> tuple[object, list[str]]:
 
 
 def test_request_is_sent_with_the_token_in_question() -> None:
-    person, heads = ask(known(name="ada", groups=["course"]))
-    assert (person.name, person.groups) == ("ada", ("course",))  # type: ignore[attr-defined]
+    person, heads = ask(known(name="ada"))
+    assert person.name == "ada"  # type: ignore[attr-defined]
     assert heads[0].startswith("GET /hub/api/user HTTP/1.1\r\n")
     assert "authorization: token secret-token\r\n" in heads[0].lower()
     assert "cookie" not in heads[0].lower()

@@ -23,7 +23,7 @@ TOKEN = "t"
 def person(
     name: str = "ada", *, admin: bool = False, scopes: tuple[str, ...] = (scope_for("ghost"),)
 ) -> TokenOwner:
-    return TokenOwner(name, "user", admin, ("course",), frozenset(scopes))
+    return TokenOwner(name, "user", admin, frozenset(scopes))
 
 
 class Hub:
@@ -78,10 +78,10 @@ async def test_missing_scope_is_explained_for_a_group_and_for_all_users() -> Non
 
 
 @pytest.mark.parametrize("header", ["Authorization", "X-Api-Key"])
-async def test_users_have_names_and_groups(header: str) -> None:
+async def test_users_have_names(header: str) -> None:
     desk = Desk(t=person("ada", admin=True, scopes=(scope_for("ghost"), MANAGE_SCOPE)), u=person("bob"))
     ada, bob = await desk.user("t", header), await desk.user("u", header)
-    assert (ada.username, ada.name, ada.groups) == ("user:ada", "ada", ("course",))
+    assert (ada.username, ada.name) == ("user:ada", "ada")
     assert bob.username == "user:bob"
     assert desk.identity.may_manage(ada)
     assert not desk.identity.may_manage(bob)

@@ -314,11 +314,11 @@ def test_level_is_the_highest_known_one() -> None:
     sides = [Scripted([END]) for _ in range(3)]
     exchange = exchange_of(*sides)
     found = []
-    for levels in ((None, None, None), (None, Level.NONE, None), (Level.NONE, None, Level.SHORT_CONTEXT)):
+    for levels in ((None, None, None), (None, Level.NONE, None), (Level.NONE, None, Level.NO_PREFETCH)):
         for side, level in zip(sides, levels, strict=True):
             side.level = level
         found.append(exchange.level)
-    assert found == [None, Level.NONE, Level.SHORT_CONTEXT]
+    assert found == [None, Level.NONE, Level.NO_PREFETCH]
 
 
 def test_write_sends_again_after_the_wait() -> None:

@@ -161,7 +161,7 @@ def test_stream_reports_a_broken_connection(data: bytes, serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("header", "level"),
     [
-        ("3", Level.SHORT_SUGGESTIONS),
+        ("2", Level.SHORT_SUGGESTIONS),
         ("0", Level.NONE),
         ("", Level.NONE),
         ("9", Level.NONE),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_turbopilot.jupyter import runtime
+from jupyter_turbopilot.terminal.commands import cache
 from jupyter_turbopilot.util.sqlite_file import connection
 
 from ...completer.cache.answers import answers, open_file, texts
@@ -103,20 +104,19 @@ def test_info_reports_a_damaged_file_and_clear_deletes_it(
 
 
 def test_info_deletes_nothing_and_reports_how_many_are_loaded(
-    capsys: pytest.CaptureFixture[str], named: Path
+    capsys: pytest.CaptureFixture[str], named: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(cache, "CACHE_BYTES", 1_000_000)
+    monkeypatch.setattr(cache, "FILE_BYTES", 1_000_000)
     database = open_file(named)
     database.add(answers(range(1200), "longer {} " + "text " * 30))
     database.close()
     size = named.stat().st_size
-    with (named.parent / "jupyter_turbopilot_config.py").open("a") as settings:
-        settings.write("c.Turbopilot.cache_disk = c.Turbopilot.cache_memory = 1\n")
     status, out, _ = run(capsys, "cache", "info")
     assert status == 0
     assert "1200 completions" in out
     read = int(out.split("loads ")[1].split()[0])
     assert read == 1_000_000 // answers([1199], "longer {} " + "text " * 30)[0].size
-    assert "cache_memory" in out
     assert named.stat().st_size == size
 
 

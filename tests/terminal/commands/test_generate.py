@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_turbopilot.plugins.functions.magic import Functions
+from jupyter_turbopilot.plugins.functions.show import Functions
 
 from .running import jupyter, run
 
@@ -72,7 +72,7 @@ def test_helpers_escapes_control_sequences_for_a_terminal(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = Functions("def f():\n    return '\x1b]0;owned\x07'\n", broken="It \x1b[31mbroke.")
-    monkeypatch.setattr("jupyter_turbopilot.plugins.functions.magic.write", lambda *_, **__: written)
+    monkeypatch.setattr("jupyter_turbopilot.plugins.functions.show.write", lambda *_, **__: written)
     for terminal in (True, False):
         monkeypatch.setattr(sys.stdout, "isatty", lambda terminal=terminal: terminal, raising=False)
         status, out, err = run(capsys, "generate", "--helpers", "-p", "def f():")

@@ -65,7 +65,7 @@ export function partsOf(client: object, sent: string[], log: string[]) {
       ...client,
       feedback: ({ id, event }: { id: string; event: string }) => sent.push(`${id} ${event}`)
     },
-    availability: { state: {} as { health?: { offers: string[] } } },
+    availability: { state: {} as { health?: { fixes: boolean } } },
     preferences: { current: DEFAULTS },
     switches: { stopped: false, paused: new Set(), denied: new Set() },
     edits,
